@@ -1,0 +1,35 @@
+# On a fresh Debian or macOS with Python 3.11 and make: `make run` shows what Avow does, `make test` shows that it does.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SAMPLE := build/sample
+
+.PHONY: run test check bench clean
+
+run: $(READY)  ## A sample site's log, collected under its policy, and what it says.
+	@$(BIN)/python examples/sample.py $(SAMPLE)
+
+test: $(READY)  ## All tests.
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## What CI runs beside the tests.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes some minutes.
+	$(BIN)/python bench/bench.py
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Avow needs Python 3.11 or later; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist

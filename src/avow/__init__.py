@@ -1,0 +1,1 @@
+"""Avow makes a website do what its privacy policy says."""

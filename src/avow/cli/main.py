@@ -1,0 +1,38 @@
+"""The command `avow`."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from avow.cli import following, importing, policy, reporting, setting_up
+from avow.errors import AvowError
+
+app = typer.Typer(
+    name="avow",
+    help="Makes a website do what its privacy policy says.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command("init")(setting_up.init)
+app.command("import")(importing.import_logs)
+app.command("follow")(following.follow)
+app.command("report")(reporting.report)
+app.add_typer(policy.app, name="policy")
+
+
+def run() -> None:
+    """Run the command; an error is told in a line with its remedy, and gives its exit status."""
+    try:
+        app()
+    except AvowError as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"avow: {error.message}", style="bold red", markup=False)
+        if error.hint:
+            console.print(f"      {error.hint}", markup=False)
+        sys.exit(error.exit_status)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        sys.exit(0)

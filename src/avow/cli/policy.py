@@ -1,0 +1,130 @@
+"""`avow policy`: what is promised."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from avow.cli.session import find_folder, terms_path
+from avow.errors import TermsError
+from avow.policy.document import Document, load_document
+from avow.policy.terms import OPERATOR, Ages, Compiled, Terms, compile_terms, load_terms, warnings
+
+app = typer.Typer(help="What is promised: check it, show it.", no_args_is_help=True)
+DAY_SECONDS = 86_400
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Where = Annotated[Path | None, typer.Argument(help="A file of terms; the folder's unless given.")]
+
+
+def documents(terms_file: Path) -> dict[str, Document]:
+    """Return the documents beside a file of terms, by language. Raises TermsError where one does not check."""
+    found: dict[str, Document] = {}
+    for path in sorted(terms_file.parent.glob("*.md")):
+        document = load_document(path)
+        if document.language in found:
+            raise TermsError(f"{path}: there are two documents in `{document.language}`", "keep one for each language")
+        found[document.language] = document
+    return found
+
+
+@app.command()
+def check(where: Where = None, as_json: AsJson = False) -> None:
+    """Check the terms and their documents, and name what they leave undone."""
+    path = where or terms_path(find_folder(None))
+    terms = load_terms(path)
+    compiled = compile_terms(terms)
+    texts = documents(path)
+    missing = [language for language in terms.languages if language not in texts]
+    if missing:
+        raise TermsError(f"{path}: there is no document in `{missing[0]}`", f"put one beside it, with `lang: {missing[0]}`")
+    found = warnings(terms)
+    found += [
+        f"the document in `{language}` says it was updated on {text.updated}, the terms on {terms.updated}"
+        for language, text in texts.items()
+        if text.updated not in {None, terms.updated}
+    ]
+    if as_json:
+        _print({"identity": compiled.identity, "cells": len(compiled.cells), "warnings": found})
+        return
+    console = Console(highlight=False)
+    console.print(f"{path} checks: {len(compiled.cells)} cells, version {compiled.identity}", markup=False, soft_wrap=True)
+    for warning in found:
+        console.print(f"  {warning}", style="yellow", markup=False, soft_wrap=True)
+
+
+@app.command()
+def show(where: Where = None, as_json: AsJson = False) -> None:
+    """Show what the terms promise."""
+    path = where or terms_path(find_folder(None))
+    terms = load_terms(path)
+    compiled = compile_terms(terms)
+    if as_json:
+        texts = {language: text.front_matter for language, text in documents(path).items()}
+        canonical = msgspec.json.decode(compiled.canonical())
+        _print({"identity": compiled.identity, "updated": terms.updated, "documents": texts, "terms": canonical})
+        return
+    console = Console(highlight=False)
+    console.print(f"{terms.controller}, {terms.contact}; since {terms.updated}", markup=False)
+    console.print(f"version {compiled.identity}\n", style="dim", soft_wrap=True)
+    console.print(_collected(compiled))
+    console.print(_disclosed(compiled))
+    console.print(_beside(terms), markup=False)
+
+
+def _print(value: object) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def _collected(compiled: Compiled) -> Table:
+    table = Table("collected", "kept", "for", box=None, pad_edge=False, header_style="bold")
+    rows: dict[tuple[str, str], list[str]] = {}
+    for category in compiled.categories:
+        key = lasting(compiled.kept(category)), ", ".join(compiled.purposes(category))
+        rows.setdefault(key, []).append(category)
+    for (kept, purposes), categories in sorted(rows.items(), key=lambda row: row[1]):
+        table.add_row(", ".join(categories), kept, purposes)
+    return table
+
+
+def _disclosed(compiled: Compiled) -> Table:
+    table = Table("\ndisclosed", "\nup to", "\nto", "\non the ground", box=None, pad_edge=False, header_style="bold")
+    rows: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
+    for cell, ages in sorted(compiled.cells.items()):
+        if cell.recipient != OPERATOR:
+            rows.setdefault((cell.recipient, cell.ground), {})[cell.category, lasting(ages)] = None
+    for (recipient, ground), told in rows.items():
+        table.add_row(
+            ", ".join(category for category, _ in told), ", ".join(dict.fromkeys(age for _, age in told)), recipient, ground
+        )
+    return table
+
+
+def _beside(terms: Terms) -> str:
+    lines = [f"\ncookie {cookie.name}: {cookie.basis}, {cookie.keep}, for {', '.join(cookie.purposes)}" for cookie in terms.cookie]
+    owed = msgspec.to_builtins(terms.duties)
+    lines += ["duties: " + ", ".join(f"{name} {str(value).lower()}" for name, value in owed.items())]
+    return "\n".join(lines)
+
+
+def lasting(ages: Ages) -> str:
+    """Tell ages in words, finest first, leaving out what adds nothing.
+
+    >>> lasting({"country": 7776000, "prefix": 7776000, "full": 604800})
+    'full 7 days, prefix 90 days'
+    """
+    told: dict[str, str] = {}
+    for precision, age in reversed(ages.items()):
+        told.setdefault("forever" if age is None else _days(age), precision)
+    return ", ".join(f"{precision} {age}" for age, precision in told.items())
+
+
+def _days(seconds: int) -> str:
+    if seconds % DAY_SECONDS:
+        return f"{seconds:,} seconds"
+    days = seconds // DAY_SECONDS
+    return f"{days:,} day{'s' * (days != 1)}"

@@ -1,0 +1,217 @@
+"""`avow report`: what the site's logs say."""
+
+import csv
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from avow.cli.session import now, session
+from avow.errors import MisuseError
+from avow.keep.store import Table
+from avow.use.question import FILTERS, LIMIT, Question, parse_filters, parse_moment
+from avow.use.reports import REPORTS, Account, Answer
+
+PATH_WIDTH = 60
+"""Longest page path shown in a table, in characters; `--json` and `--csv` give it whole."""
+
+
+def report(
+    name: Annotated[str, typer.Argument(help=" | ".join(REPORTS), metavar="REPORT")] = "overview",
+    since: Annotated[str, typer.Option(help="First moment: a date, a time, `7 days`, `yesterday`.")] = "",
+    until: Annotated[str, typer.Option(help="Last moment; a date is taken whole.")] = "",
+    timezone: Annotated[str, typer.Option(help="Time zone of days and hours; the site's unless given.")] = "",
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", help=f"KEY=PATTERN, more than once: {', '.join(FILTERS)}.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Rows of a table.")] = LIMIT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the report's first table as CSV.")] = False,
+    table: Annotated[str, typer.Option(help="With --csv: another table of the report.")] = "",
+    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+) -> None:
+    """Show a report: a table, or JSON, or CSV. It says what it leaves out, and how much was measured."""
+    if name not in REPORTS:
+        raise MisuseError(f"there is no report `{name}`", f"there are: {', '.join(REPORTS)}")
+    with session(data) as at_work:
+        zone = _zone(timezone or at_work.folder.settings.site.timezone)
+        site = at_work.folder.settings.site
+        question = Question(
+            report=name,
+            since=parse_moment(since, zone, now()) if since else None,
+            until=parse_moment(until, zone, now(), end=True) if until else None,
+            timezone=zone.key,
+            filters=parse_filters(filters or []),
+            own_hosts=[host for host in (site.host, *site.hosts) if host],
+            limit=limit,
+        )
+        found = at_work.ask(question)
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(as_object(found)), indent=2).decode() + "\n")
+    elif as_csv:
+        write_csv(found, table or next(iter(found.tables)))
+    else:
+        show(found, Console())
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise MisuseError(f"`{name}` is no time zone", "use a name such as `Europe/Berlin`") from None
+
+
+def as_object(answer: Answer) -> dict[str, Any]:
+    """Return an answer as one object, its tables as lists of records."""
+    account = answer.account
+    return {
+        "report": answer.report,
+        "about": REPORTS[answer.report].about,
+        "purpose": REPORTS[answer.report].purpose,
+        "since": answer.question.since,
+        "until": answer.question.until,
+        "timezone": answer.question.timezone,
+        "filters": {key: pattern for key, pattern in answer.question.filters.items() if pattern is not None},
+        "tables": {name: table.records() for name, table in answer.tables.items()},
+        "measured": {
+            "views": _share(account.views_measured, account.views),
+            "visits": _share(account.visits_measured, account.visits),
+        },
+        "not_included": {
+            "bot_requests": account.bot_requests,
+            "hidden": account.hidden,
+            "dropped": answer.dropped,
+            "dead_letters": account.dead_letters,
+        },
+        "notes": answer.notes,
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def write_csv(answer: Answer, name: str) -> None:
+    """Write one table of an answer as CSV (RFC 4180), with a header."""
+    table = answer.tables.get(name)
+    if table is None:
+        raise MisuseError(f"the report has no table `{name}`", f"it has: {', '.join(answer.tables)}")
+    writer = csv.writer(sys.stdout)
+    writer.writerow(table.columns)
+    writer.writerows([_harmless(value) for value in row] for row in table.rows)
+    for note in answer.notes:
+        sys.stderr.write(f"{note}\n")
+
+
+def _harmless(value: Any) -> Any:
+    """Keep a spreadsheet from taking what a visitor wrote for a formula (OWASP: CSV injection)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def show(answer: Answer, console: Console) -> None:
+    """Show an answer as tables, and then what is not in them."""
+    for name, table in answer.tables.items():
+        console.print(_titled(answer.report, name), style="bold")
+        if name == "overview":
+            _show_figures(table, console)
+        elif table.rows:
+            _show_table(table, console)
+        else:
+            console.print("nothing to show", style="dim")
+        console.print()
+    for sentence in _sentences(answer.account, answer.dropped):
+        console.print(sentence, style="dim", highlight=False)
+    for note in answer.notes:
+        console.print(note, style="yellow", highlight=False, markup=False)
+
+
+def _titled(report: str, table: str) -> str:
+    rest = table.removeprefix(report).strip("_")
+    return f"{report.capitalize()}: {rest}" if rest else f"{report.capitalize()}: {REPORTS[report].about}"
+
+
+def _show_figures(table: Table, console: Console) -> None:
+    grid = RichTable.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(justify="right")
+    for column, value in zip(table.columns, table.rows[0], strict=True):
+        grid.add_row(_heading(column), _text(column, value))
+    console.print(grid)
+
+
+def _show_table(table: Table, console: Console) -> None:
+    shown = RichTable(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    texts = [[_text(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows]
+    for index, column in enumerate(table.columns):
+        if all(isinstance(row[index], str | None) for row in table.rows):
+            shown.add_column(_heading(column), overflow="ellipsis", no_wrap=True, ratio=1)
+        else:
+            width = max(map(len, [*_heading(column).split(), *(row[index] for row in texts)]))
+            shown.add_column(_heading(column), justify="right", min_width=width)
+    for row in texts:
+        shown.add_row(*map(Text, row))
+    console.print(shown)
+
+
+def _heading(column: str) -> str:
+    return column.removesuffix("_ms").removesuffix("_us").replace("_", " ")
+
+
+def _text(column: str, value: Any) -> str:
+    """Write a value for people; unknown is not zero."""
+    if value is None:
+        return "unknown"
+    if column.endswith("_path") or column == "page_path":
+        return _path(str(value))
+    if column.endswith("_duration_ms"):
+        return str(timedelta(seconds=round(float(value) / 1000)))
+    if column.endswith("share"):
+        return f"{float(value):.1%}"
+    if column.endswith("bytes"):
+        return _size(float(value))
+    if column in {"last_seen"}:
+        return str(value).replace("T", " ")[:16]
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    if isinstance(value, int) and column not in {"status", "hour"}:
+        return f"{value:,}"
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
+
+
+def _path(path: str) -> str:
+    """Decode a path for reading, where it is text and cannot disturb a terminal."""
+    plain = unquote(path, errors="replace")
+    plain = plain if plain.isprintable() and "\ufffd" not in plain else path
+    return plain if len(plain) <= PATH_WIDTH else f"{plain[: PATH_WIDTH - 1]}…"
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004  # SI prefixes
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
+def _sentences(account: Account, dropped: dict[str, int]) -> list[str]:
+    """Say what share was measured, and what is not in the tables."""
+    measured = []
+    if account.views:
+        measured.append(f"{account.views_measured / account.views:.0%} of {account.views:,} views")
+    if account.visits:
+        measured.append(f"{account.visits_measured / account.visits:.0%} of {account.visits:,} visits")
+    left = [f"{account.bot_requests:,} requests of robots"]
+    left += [f"{lines:,} lines dropped ({reason})" for reason, lines in dropped.items()]
+    left.append(f"{account.dead_letters:,} unreadable lines")
+    sentences = [f"Not among visits and views: {', '.join(left)}."]
+    if measured:
+        sentences.insert(0, f"Duration is known of {' and '.join(measured)}; of the others it is unknown, not zero.")
+    return sentences

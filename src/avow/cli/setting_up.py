@@ -1,0 +1,36 @@
+"""`avow init`: make a folder."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from avow.config import SETTINGS_FILE
+from avow.errors import RefusedError
+
+DEFAULTS = resources.files("avow.policy") / "defaults"
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")],
+) -> None:
+    """Make a folder: its settings, and a policy in force from the day it bears, as terms and as a document."""
+    policy = {
+        folder / "policy" / file.name: file.read_text(encoding="utf-8")
+        for file in sorted(DEFAULTS.iterdir(), key=lambda file: file.name)
+        if file.name.endswith((".toml", ".md"))
+    }
+    settings = (resources.files("avow") / SETTINGS_FILE).read_text(encoding="utf-8")
+    files = {folder / SETTINGS_FILE: settings, **policy}
+    if there := [path for path in files if path.exists()]:
+        raise RefusedError(f"`{there[0]}` is there already, and nothing was changed", "choose another folder")
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (folder / "keys").mkdir(mode=0o700, exist_ok=True)
+    console = Console(highlight=False)
+    for path in files:
+        console.print(f"made {path}", markup=False)
+    console.print(f"\nRead and change them; then: cd {folder} && avow import /var/log/nginx/access.log*", markup=False)

@@ -1,0 +1,105 @@
+"""A segment: some records on their way into the store, as one file that is either wholly there or not at all.
+
+It is a Parquet file of the schema ADMITTED, in the folder `segments/` of the data; its metadata, under the key
+`avow`, is the JSON of Intake: where the records come from, and what became of the lines that became none. It holds
+only what the terms let in. The format is described in `docs/formats.md`.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from avow.collect.admit import ADMITTED
+from avow.collect.visitor import sync_folder
+
+METADATA_KEY = "avow"
+SUFFIX = ".parquet"
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The bytes of a log that a segment was made from.
+
+    The digests are keyed hashes of the log's decompressed bytes from the first on: to `start`, and to `end`. What
+    was read is known again by them, and nothing can be told from them without the key.
+    """
+
+    source: str
+    name: str
+    format: str
+    state: str
+    head_bytes: int
+    head_digest: str
+    start: int
+    start_digest: str
+    end: int
+    end_digest: str
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A line that could not be read: where it is, why, and its shape; never the line."""
+
+    offset: int
+    length: int
+    reason: str
+    shape: str
+
+
+class Intake(msgspec.Struct, frozen=True):
+    """What became of some lines: `lines` is the sum of the records, the dropped and the dead letters.
+
+    `provisional` are the lines that a log may yet go on writing: whatever comes next from the same log takes their
+    place.
+    """
+
+    origin: Origin
+    lines: int
+    requests: int
+    late: int
+    dropped: dict[str, int]
+    dead_letters: list[DeadLetter]
+    provisional: bool = False
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment on the disk."""
+
+    path: Path
+
+    def intake(self) -> Intake:
+        """Return what it says of itself."""
+        return msgspec.json.decode(pl.read_parquet_metadata(self.path)[METADATA_KEY], type=Intake)
+
+    def records(self) -> pl.DataFrame:
+        """Return its records, of the schema ADMITTED."""
+        return pl.read_parquet(self.path, schema=ADMITTED)
+
+
+def write(folder: Path, records: pl.DataFrame, intake: Intake) -> Segment:
+    """Write a segment: once this returns, no crash and no loss of power can lose it.
+
+    Named by its log and byte range: the same bytes written twice make one segment.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    origin = intake.origin
+    last = "open" if intake.provisional else f"{origin.end:016x}"
+    path = folder / f"{origin.source}-{origin.start:016x}-{last}{SUFFIX}"
+    written = path.with_suffix(".new")
+    with written.open("wb") as file:
+        metadata = {METADATA_KEY: msgspec.json.encode(intake).decode()}
+        records.select(ADMITTED.names()).write_parquet(file, compression="lz4", metadata=metadata)
+        file.flush()
+        os.fsync(file.fileno())
+    written.replace(path)
+    sync_folder(folder)
+    return Segment(path)
+
+
+def waiting(folder: Path) -> list[Segment]:
+    """Return the segments that wait to be loaded, each log's in the order of its bytes; sweep up what was half-written."""
+    for unfinished in folder.glob("*.new"):
+        unfinished.unlink(missing_ok=True)
+    return [Segment(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]

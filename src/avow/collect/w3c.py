@@ -1,0 +1,152 @@
+"""W3C extended logs (WD-logfile-960323): what stands where is said by directives among the lines.
+
+Times are UTC, as the draft says; `#GMT-Offset` counts for `date-local` and `time-local` alone.
+"""
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import unquote
+
+import msgspec
+import polars as pl
+
+from avow.collect.distinct import each
+from avow.collect.fields import CLOCK, DATE, FIELDS
+from avow.collect.pattern import Pattern
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "date": ("date", "date-utc", "date-local"),
+    "clock": ("time", "time-utc", "time-local"),
+    "address": ("c-ip",),
+    "host": ("x-host-header", "cs(host)", "cs-host"),
+    "method": ("cs-method",),
+    "stem": ("cs-uri-stem",),
+    "search": ("cs-uri-query",),
+    "schemeless": ("cs-uri",),
+    "status": ("sc-status",),
+    "bytes": ("sc-bytes", "bytes"),
+    "seconds": ("time-taken",),
+    "milliseconds": ("timetakenms",),
+    "referrer": ("cs(referer)", "cs(referrer)"),
+    "user_agent": ("cs(user-agent)",),
+}
+"""For each field the names that `#Fields` may have for it, the best first."""
+
+CLOUDFRONT = "x-edge-location"
+"""A field that only CloudFront has: its values are percent-encoded, some of them twice."""
+
+IIS = "sc-win32-status"
+"""A field that only IIS has: its `time-taken` is in milliseconds, everyone else's in seconds."""
+
+FIELDS_MAX = 256
+"""The most names of a `#Fields` directive."""
+
+DATE_AND_CLOCK = rf"{DATE}[ \t]+{CLOCK}"
+
+_QUOTED, _BARE = '(?:[^"]|"")*', r'[^ \t"][^ \t]*'
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What the directives said so far; nothing in it is a visitor's."""
+
+    fields: tuple[str, ...] = ()
+    date: str = ""
+    offset: str = ""
+    milliseconds: bool = False
+
+    def after(self, directive: str) -> "Header":
+        """Return the header as one more directive leaves it."""
+        name, _, value = directive[1:].partition(":")
+        match name.strip().lower():
+            case "fields":
+                return msgspec.structs.replace(self, fields=tuple(value.lower().split()[:FIELDS_MAX]))
+            case "date" | "start-date" if found := re.search(DATE, value):
+                return msgspec.structs.replace(self, date=found[0])
+            case "gmt-offset" if found := re.search(r"[+-]\d{4}", value):
+                return msgspec.structs.replace(self, offset=found[0])
+            case "software":
+                return msgspec.structs.replace(self, milliseconds="microsoft" in value.lower())
+        return self
+
+
+@dataclass
+class W3c:
+    """Lines under directives; with a `marker`, only under those that name it as a field."""
+
+    marker: str = ""
+    header: Header = field(default_factory=Header)
+    clock: str = DATE_AND_CLOCK
+    clocks: int = 1
+
+    def take(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Read what lines it can, each under the directives before it, and remember the last of those."""
+        directive = left["text"].str.starts_with("#")
+        sections: dict[Header, list[pl.DataFrame]] = {}
+        start = 0
+        for end in [*directive.arg_true(), len(left)]:
+            sections.setdefault(self.header, []).append(left.slice(start, end - start))
+            if end < len(left):
+                self.header = self.header.after(left["text"][end])
+            start = end + 1
+        found, rest = [left.select("line").clear()], [left.filter(directive)]
+        for header, parts in sections.items():
+            lines = pl.concat(parts)
+            pattern = _pattern(header) if self.marker in {"", *header.fields} else None
+            if pattern and len(lines):
+                texts, lines = pattern.take(lines)
+                found.append(_values(texts, header))
+            rest.append(lines)
+        return pl.concat(found, how="diagonal"), pl.concat(rest).sort("line")
+
+
+@lru_cache(64)
+def _pattern(header: Header) -> Pattern | None:
+    """Compile the names of the fields; None where they tell no time or no request."""
+    columns: dict[int, str] = {}
+    for name, known in NAMES.items():
+        if best := next((other for other in known if other in header.fields), None):
+            columns[header.fields.index(best)] = name
+    told = set(columns.values()) | ({"date"} if header.date else set())
+    if not {"date", "clock"} <= told or not {"stem", "schemeless"} & told:
+        return None
+    spaced, tabbed = zip(*(_cell(columns.get(column)) for column in range(len(header.fields))), strict=True)
+    regexes = r"[ \t]+".join(spaced), r"\t".join(tabbed)
+    return Pattern(tuple(rf"^[ \t]*{regex}[ \t]*$" for regex in regexes), "clock", DATE_AND_CLOCK)
+
+
+def _cell(name: str | None) -> tuple[str, str]:
+    """Return the regex of a field between spaces, and between tabs; a group of its own is for quotes."""
+    if name in {"date", "clock"}:
+        time = f'"?(?P<{name}>{DATE if name == "date" else CLOCK})"?'
+        return time, time
+    shape = "" if name is None or FIELDS[name].free else FIELDS[name].shape
+    quoted, bare, cell = (f"{shape}?", shape, f"{shape}?") if shape else (_QUOTED, _BARE, r"[^\t]*")
+    inside, outside = (f"?P<quoted_{name}>", f"?P<{name}>") if name else ("?:", "?:")
+    return f'(?:"({inside}{quoted})"|({outside}{bare}))', f'(?:"({inside}{quoted})"|({outside}{cell}))'
+
+
+def _values(texts: pl.DataFrame, header: Header) -> pl.DataFrame:
+    """Take the quotes off, put date and time together, and undo what was done to spaces."""
+    cloudfront = CLOUDFRONT in header.fields
+    values: dict[str, pl.Expr] = {}
+    for name in texts.columns:
+        if name.startswith("quoted_"):
+            continue
+        value = pl.col(name)
+        if name == "user_agent" and not cloudfront:
+            value = value.str.replace_all(r"\+(\+?)", " ${1}")  # `;++http` was `; +http`
+        if f"quoted_{name}" in texts.columns:
+            unquoted = pl.col(f"quoted_{name}").str.replace_all('""', '"', literal=True)
+            value = pl.coalesce(unquoted, value)
+        encoded = cloudfront and name in {"host", "stem", "search", "referrer", "user_agent"}
+        values[name] = value.str.replace_all("%25([0-9A-Fa-f]{2})", "%${1}") if encoded else value
+    local = not {"time", "time-utc"} & set(header.fields)
+    date, clock = values.pop("date", pl.lit(header.date)), values.pop("clock")
+    values["time_iso"] = pl.concat_str(date, pl.lit("T"), clock, pl.lit(header.offset if local else ""))
+    if "seconds" in values and (header.milliseconds or IIS in header.fields):
+        values["milliseconds"] = values.pop("seconds")
+    raw = texts.select(value.alias(name) for name, value in values.items())
+    if cloudfront and "user_agent" in values:
+        raw = raw.with_columns(each(raw["user_agent"], lambda text: [unquote(text)], ["user_agent"]))
+    return raw

@@ -1,0 +1,144 @@
+"""The settings of one folder, `avow.toml`: parsed once, checked, and passed as an argument."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import time
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from avow import strict
+from avow.errors import SettingsError
+
+SETTINGS_FILE = "avow.toml"
+
+STATIC = (
+    "avif bmp css cur eot gif ico jpeg jpg js json jxl map mjs otf png rss svg swf tif tiff ttf txt wasm "
+    "webmanifest webp woff woff2 xml atom"
+)
+DOWNLOADS = (
+    "7z aac apk avi bin bz2 csv deb dmg doc docx epub exe flac gz img ipa iso jar m4a m4v mkv mobi mov mp3 mp4 "
+    "mpg msi odp ods odt ogg ogv pdf pkg ppt pptx rar rpm rtf tar tbz tgz tsv wav webm whl wma wmv xls xlsx xz "
+    "zip zst"
+)
+
+
+class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the site is, as its logs do not always tell it."""
+
+    host: str = ""
+    hosts: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    day_turns_at: str = "04:00"
+
+
+class Collect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How requests are read and told apart."""
+
+    format: str = "auto"
+    visit_gap_minutes: int = 30
+    static: tuple[str, ...] = tuple(STATIC.split())
+    static_paths: tuple[str, ...] = ()
+    downloads: tuple[str, ...] = tuple(DOWNLOADS.split())
+    upload_paths: tuple[str, ...] = ()
+
+
+class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the store may use of the machine."""
+
+    memory_limit: str = "512MB"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that `avow.toml` may say; each key has its heading in `docs/reference.md`."""
+
+    data: str = "data"
+    keys: str = "keys"
+    policy: str = "policy"
+    site: Site = Site()
+    collect: Collect = Collect()
+    keep: Keep = Keep()
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder: its settings, and where its parts are."""
+
+    settings: Settings
+    data: Path
+    keys: Path
+    policy: Path | None
+    """None where no folder was made yet: the terms that come with Avow hold."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return ZoneInfo(self.settings.site.timezone)
+
+    @property
+    def day_turns_at(self) -> time:
+        """When an event-day begins, in the site's time zone."""
+        return time.fromisoformat(self.settings.site.day_turns_at)
+
+
+def locate(start: Path, data: Path | None, environment: Mapping[str, str]) -> Folder:
+    """Find the folder at or above `start`, and read its settings.
+
+    `data` goes before `AVOW_DATA`, and that before the `data` of `avow.toml`. Where there is no `avow.toml`, the
+    settings and terms that come with Avow hold, and the keys lie beside the data as `DATA.keys`.
+
+    Raises SettingsError where a setting does not check.
+    """
+    home = next((place for place in (start, *start.parents) if (place / SETTINGS_FILE).is_file()), None)
+    chosen = data or (Path(environment["AVOW_DATA"]) if environment.get("AVOW_DATA") else None)
+    if home is None:
+        data = (chosen or start / "data").absolute()
+        return Folder(Settings(), data, data.with_name(f"{data.name}.keys"), None)
+    settings = read_settings(home / SETTINGS_FILE)
+    return Folder(
+        settings,
+        (chosen or home / settings.data).absolute(),
+        (home / settings.keys).absolute(),
+        (home / settings.policy).absolute(),
+    )
+
+
+def read_settings(path: Path) -> Settings:
+    """Read `avow.toml`, and check what its types alone cannot say."""
+    settings = strict.load(path, Settings, SettingsError)
+    _check(path, "site.timezone", settings.site.timezone, _is_zone, "use a name such as `Europe/Berlin`")
+    _check(path, "site.day_turns_at", settings.site.day_turns_at, _is_time, "use hours and minutes: `04:00`")
+    _check(path, "keep.memory_limit", settings.keep.memory_limit, _is_size, "use a size such as `512MB` or `4GB`")
+    if not 1 <= settings.collect.visit_gap_minutes <= MAX_GAP_MINUTES:
+        raise SettingsError(
+            f"{path}: `collect.visit_gap_minutes` is `{settings.collect.visit_gap_minutes}`",
+            f"use 1 to {MAX_GAP_MINUTES} minutes; 30 is the custom",
+        )
+    return settings
+
+
+MAX_GAP_MINUTES = 24 * 60
+"""A visit ends with its event-day in any case."""
+
+
+def _check(path: Path, key: str, value: str, holds: Callable[[str], bool], hint: str) -> None:
+    if not holds(value):
+        raise SettingsError(f"{path}: `{key}` is `{value}`", hint)
+
+
+def _is_zone(value: str) -> bool:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _is_time(value: str) -> bool:
+    return bool(re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value))
+
+
+def _is_size(value: str) -> bool:
+    return bool(re.fullmatch(r"\d+(\.\d+)?\s?(MB|GB|MiB|GiB)", value))

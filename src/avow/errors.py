@@ -1,0 +1,56 @@
+"""Every error that Avow raises on purpose.
+
+::
+
+    AvowError
+    ├── MisuseError          the call is wrong: exit status 2
+    │   ├── SettingsError    `avow.toml` does not check
+    │   └── TermsError       `policy/terms.toml`, a document or the vocabulary does not check
+    └── RefusedError         the call is right, and the answer is no: exit status 1
+        ├── FormatError      a log is of no known format
+        ├── SourceError      a log cannot be read, or is not the growth of what is known
+        └── StoreError       the store cannot be opened, or what it keeps does not agree
+
+A message is in lower case, holds the person's own words in backticks, and never what the terms do not let in.
+"""
+
+
+class AvowError(Exception):
+    """Say what is wrong, and how to mend it."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class MisuseError(AvowError):
+    """The call is wrong."""
+
+    exit_status = 2
+
+
+class SettingsError(MisuseError):
+    """A setting in `avow.toml` does not check."""
+
+
+class TermsError(MisuseError):
+    """The terms, a document or the vocabulary do not check."""
+
+
+class RefusedError(AvowError):
+    """The call is right, and the answer is no."""
+
+
+class FormatError(RefusedError):
+    """A log is of no known format."""
+
+
+class SourceError(RefusedError):
+    """A log cannot be read, or is not the growth of what is known."""
+
+
+class StoreError(RefusedError):
+    """The store cannot be opened, or what it keeps does not agree."""

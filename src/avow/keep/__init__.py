@@ -1,0 +1,1 @@
+"""Where it stays: segments, the store, visits."""

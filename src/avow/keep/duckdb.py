@@ -1,0 +1,236 @@
+"""The store of one machine: a DuckDB file, owned by one process at a time."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import polars as pl
+
+from avow.collect.segment import DeadLetter, Intake, Segment
+from avow.errors import StoreError
+from avow.keep.store import Counts, Cutoffs, Known, Loaded, Replaced, Table
+
+FILE = "avow.duckdb"
+SPILL = "spill"
+
+
+@cache
+def statements(name: str) -> str:
+    """Return the SQL of one of the files in `sql/`."""
+    return (resources.files("avow.keep") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+class _Arrow:
+    """A frame that shows DuckDB its Arrow stream and nothing else, so that no other library is asked for."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._frame.__arrow_c_stream__(requested_schema)
+
+
+class DuckDBStore:
+    """See Store for what it promises.
+
+    The file is locked by the process that has it open. The whole instance is cut off from the file system and the
+    network, and its configuration is locked: rows come in as Arrow, and spill goes into the data folder.
+    """
+
+    def __init__(self, folder: Path, memory_limit: str) -> None:
+        """Open the store of a data folder, and make it where there is none.
+
+        Raises StoreError where the file cannot be opened or was made by a newer Avow.
+        """
+        try:
+            self._connection = duckdb.connect(
+                folder / FILE,
+                config={
+                    "memory_limit": memory_limit,
+                    "temp_directory": str(folder / SPILL),
+                    "preserve_insertion_order": "false",
+                    "autoinstall_known_extensions": "false",
+                    "autoload_known_extensions": "false",
+                    "allow_community_extensions": "false",
+                },
+            )
+        except duckdb.Error as error:
+            raise StoreError(
+                f"`{folder / FILE}` cannot be opened ({type(error).__name__})",
+                "if another program has it open, close that; if it is damaged, put it back from a backup",
+            ) from None
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+        self._writing = threading.Lock()
+        try:
+            self._migrate()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Leave the store as it is."""
+        with self._writing:
+            self._connection.close()
+
+    def adopt(self, terms_hash: str, canonical: str, effective_from: date) -> int:
+        """See Store."""
+        with self._write() as cursor:
+            rows = cursor.execute("SELECT version, terms_hash FROM versions ORDER BY version DESC LIMIT 1").fetchall()
+            if not rows:
+                cursor.execute("INSERT INTO versions VALUES (1, ?, ?, ?)", [terms_hash, canonical, effective_from])
+                return 1
+            version, in_force = rows[0]
+            if in_force != terms_hash:
+                raise StoreError(
+                    f"the terms in the folder ({terms_hash[:8]}…) are not those of version {version} in force "
+                    f"({in_force[:8]}…)",
+                    "a changed promise is a new version, and this release cannot publish one yet: put the terms back "
+                    "as they were, or keep the changed ones in a folder of their own (`avow init`)",
+                )
+            return int(version)
+
+    def known(self) -> list[Known]:
+        """See Store."""
+        names = ", ".join(Known.__struct_fields__)
+        return [Known(*row) for row in self._read(f"SELECT {names} FROM sources", {}).rows]  # noqa: S608  # our own names
+
+    def load(self, segment: Segment) -> Loaded:
+        """See Store."""
+        intake = segment.intake()
+        origin = intake.origin
+        with self._write() as cursor:
+            rows = cursor.execute(
+                "SELECT length, digest, provisional FROM sources WHERE source = ?", [origin.source]
+            ).fetchall()
+            length, digest, provisional = rows[0] if rows else (0, origin.start_digest, None)
+            if origin.end <= length or (intake.provisional and origin.start < length):
+                return Loaded(0)
+            if (origin.start, origin.start_digest) != (length, digest):
+                raise StoreError(
+                    f"`{segment.path.name}` does not go on from what is known of `{origin.name}`",
+                    "import the log again: what is known of it is left out",
+                )
+            ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
+            replaced = _forget_provisional(cursor, provisional)
+            cursor.register("records", _Arrow(segment.records()))
+            cursor.execute(statements("insert_requests"), {"load": load})
+            cursor.unregister("records")
+            _account(cursor, intake, load, replaced)
+        return Loaded(load, replaced)
+
+    def derive(self, gap_minutes: int, cutoffs: Cutoffs) -> None:
+        """See Store."""
+        values = {f"{name}_since": since for name, since in msgspec.structs.asdict(cutoffs).items()}
+        values["gap_minutes"] = gap_minutes
+        with self._write() as cursor:
+            for step in ("stale", "activity", "forget", "views", "visits", "close"):
+                _execute(cursor, statements(f"derive_{step}"), values)
+
+    def dead_letters(self, source: str) -> list[DeadLetter]:
+        """See Store."""
+        sql = 'SELECT "offset", length, reason, shape FROM dead_letters WHERE source = $source'
+        return [DeadLetter(*row) for row in self._read(sql, {"source": source}).rows]
+
+    def counts(self) -> Counts:
+        """See Store."""
+        sql = "SELECT (SELECT count(*) FROM requests), (SELECT count(*) FROM views), (SELECT count(*) FROM visits)"
+        return Counts(*self._read(sql, {}).rows[0])
+
+    def query(self, sql: str, values: Mapping[str, Any]) -> Table:
+        """See Store."""
+        return self._read(sql, values)
+
+    def _read(self, sql: str, values: Mapping[str, Any]) -> Table:
+        with self._connection.cursor() as cursor:
+            _execute(cursor, sql, values)
+            columns = [column[0] for column in cursor.description or []]
+            return Table(columns, [list(row) for row in cursor.fetchall()])
+
+    @contextmanager
+    def _write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a cursor in a transaction: committed at the end, rolled back on an error."""
+        with self._writing, self._connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+
+    def _migrate(self) -> None:
+        """Bring the schema to the newest number; each migration is done wholly or not at all."""
+        folder = resources.files("avow.keep") / "sql" / "migrations"
+        files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+        with self._write() as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS migrations (number UINTEGER PRIMARY KEY, done_at TIMESTAMP)")
+            ((done,),) = cursor.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchall()
+        if done > len(files):
+            raise StoreError(
+                f"the store is of a newer Avow (migration {done}; this one knows {len(files)})", "use the newer one"
+            )
+        for number, file in enumerate(files[done:], done + 1):
+            with self._write() as cursor:
+                cursor.execute(file.read_text(encoding="utf-8"))
+                cursor.execute("INSERT INTO migrations VALUES (?, ?)", [number, _now()])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _execute(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> None:
+    """Execute each statement of `sql` with those of the values that it names."""
+    for statement in cursor.extract_statements(sql):
+        cursor.execute(statement, {name: values[name] for name in statement.named_parameters})
+
+
+def _forget_provisional(cursor: duckdb.DuckDBPyConnection, provisional: int | None) -> Replaced:
+    """Take away an unfinished last line, as the log has gone on."""
+    if provisional is None:
+        return Replaced()
+    values = {"load": provisional}
+    cursor.execute("INSERT INTO stale SELECT visitor_id, request_time FROM requests WHERE load = $load", values)
+    requests = cursor.execute("DELETE FROM requests WHERE load = $load RETURNING bot", values).fetchall()
+    left = cursor.execute("DELETE FROM dead_letters WHERE load = $load RETURNING reason", values).fetchall()
+    left += cursor.execute("DELETE FROM dropped WHERE load = $load RETURNING reason", values).fetchall()
+    return Replaced(
+        len(requests), sum(bot is not None for (bot,) in requests), dict(Counter(reason for (reason,) in left))
+    )
+
+
+def _account(cursor: duckdb.DuckDBPyConnection, intake: Intake, load: int, replaced: Replaced) -> None:
+    """Write down what became of each line, and how far the log was read."""
+    origin = intake.origin
+    if intake.dropped:
+        rows = [[origin.source, load, reason, lines] for reason, lines in intake.dropped.items()]
+        cursor.executemany("INSERT INTO dropped VALUES (?, ?, ?, ?)", rows)
+    if intake.dead_letters:
+        letters = pl.DataFrame([msgspec.structs.asdict(letter) for letter in intake.dead_letters])
+        cursor.register("letters", _Arrow(letters))
+        cursor.execute(
+            "INSERT INTO dead_letters BY NAME SELECT *, ? AS source, ? AS load FROM letters", [origin.source, load]
+        )
+        cursor.unregister("letters")
+    values = {
+        **{name: getattr(origin, name) for name in ("source", "name", "format", "state", "head_bytes", "head_digest")},
+        "length": origin.start if intake.provisional else origin.end,
+        "digest": origin.start_digest if intake.provisional else origin.end_digest,
+        "lines": intake.lines - replaced.lines,
+        "requests": intake.requests - replaced.requests,
+        "late": intake.late,
+        "provisional": load if intake.provisional else None,
+        "provisional_digest": origin.end_digest if intake.provisional else None,
+        "loaded_at": _now(),
+    }
+    cursor.execute(statements("account_source"), values)

@@ -1,0 +1,138 @@
+"""Following a log for ever: through rotation by renaming, and by copying and truncating."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from avow.errors import AvowError, FormatError, MisuseError, SourceError
+from avow.keep.load import HEAD_BYTES, FileReport, Importer, Reading
+
+POLL_SECONDS = 0.5
+"""How often the log is looked at; what is in it by then becomes one segment."""
+
+RETIRED_SECONDS = 60.0
+"""How long a log that was renamed is watched on: servers write to it until they are told to open a new one."""
+
+
+@dataclass
+class Tail:
+    """A log that is followed: which file it is, and how it begins."""
+
+    reading: Reading
+    file: int
+    head: bytes
+    grown: float = field(default_factory=time.monotonic)
+
+    def descriptor(self) -> int:
+        """Return the descriptor of the open file."""
+        return self.reading.log.raw.fileno()
+
+    def same(self) -> bool:
+        """Return whether the file is still what was read of it: not truncated, and not begun anew."""
+        size = os.fstat(self.descriptor()).st_size
+        return size >= self.reading.place.offset and os.pread(self.descriptor(), len(self.head), 0) == self.head
+
+    def advance(self) -> bool:
+        """Take in the whole lines that were added; returns whether there were any."""
+        before = self.reading.place.offset
+        if os.fstat(self.descriptor()).st_size > before:
+            self.reading.log.stand_at(before)
+            self.reading.advance(lambda *_: None, whole_lines=True)
+        if grown := self.reading.place.offset > before:
+            self.grown = time.monotonic()
+        return grown
+
+
+@dataclass
+class Follower:
+    """Follows the log at `path` until `stop` is set; `loaded` is called whenever lines came in.
+
+    `say` is told in a sentence what an operator would want to know: a rotation, a log of unknown format.
+    """
+
+    importer: Importer
+    path: Path
+    loaded: Callable[[], None]
+    say: Callable[[str], None]
+    stop: threading.Event
+    report: FileReport = field(default_factory=lambda: FileReport(""))
+    _current: Tail | None = None
+    _retired: list[Tail] = field(default_factory=list)
+    _said: str = ""
+
+    def run(self) -> None:
+        """Catch up on what was rotated away meanwhile, then follow."""
+        self.report.name = str(self.path)
+        self._catch_up()
+        try:
+            while True:
+                stopping = self.stop.is_set()
+                if self._turn():
+                    self.loaded()
+                if stopping:
+                    return
+                self.stop.wait(POLL_SECONDS)
+        finally:
+            for tail in [*self._retired, *([self._current] if self._current else [])]:
+                tail.reading.close()
+
+    def _catch_up(self) -> None:
+        """Read the rest of logs that were followed before and renamed since."""
+        for sibling in sorted(self.path.parent.glob(f"{self.path.name}?*")):
+            with suppress(AvowError):
+                if sibling.is_file() and self.importer.knows(sibling):
+                    report = FileReport(str(sibling))
+                    self.importer.read(sibling, report, lambda *_: None)
+                    if report.lines:
+                        self.say(f"{report.lines:,} lines taken in from `{sibling}`")
+                        self.loaded()
+
+    def _turn(self) -> bool:
+        """Look once at every log; returns whether lines came in."""
+        self._notice_rotation()
+        tails = [*self._retired, *([self._current] if self._current else [])]
+        grown = [tail.advance() for tail in tails]
+        for tail in [tail for tail in self._retired if time.monotonic() - tail.grown > RETIRED_SECONDS]:
+            tail.reading.close()
+            self._retired.remove(tail)
+        return any(grown)
+
+    def _notice_rotation(self) -> None:
+        with suppress(FileNotFoundError):
+            file = self.path.stat().st_ino
+            if self._current and file != self._current.file:
+                self.say(f"`{self.path}` was rotated")
+                self._current.grown = time.monotonic()
+                self._retired.append(self._current)
+                self._current = None
+            elif self._current and not self._current.same():
+                self.say(f"`{self.path}` was truncated")
+                self._current.reading.close()
+                self._current = None
+            if self._current is None:
+                self._current = self._open()
+
+    def _open(self) -> Tail | None:
+        """Open the log, or wait where it is empty or has no line yet that tells its format."""
+        try:
+            reading = self.importer.open(self.path, self.report)
+        except (FormatError, SourceError) as error:
+            self._say_once(f"waiting: {error.message}")
+            return None
+        if reading is None:
+            return None
+        if reading.log.stream is not reading.log.raw:
+            reading.close()
+            raise MisuseError(f"`{self.path}` is compressed or in UTF-16, and cannot be followed", "use `avow import`")
+        self.importer.format = reading.way.reader.name
+        descriptor = reading.log.raw.fileno()
+        return Tail(reading, os.fstat(descriptor).st_ino, os.pread(descriptor, HEAD_BYTES, 0))
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence != self._said:
+            self.say(sentence)
+            self._said = sentence

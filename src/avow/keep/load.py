@@ -1,0 +1,356 @@
+"""From logs into the store: what is new in each, once."""
+
+import hmac
+import os
+import secrets
+import tempfile
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from avow.collect import segment
+from avow.collect.admit import Promise
+from avow.collect.device import Devices
+from avow.collect.formats import Reader, detect, named
+from avow.collect.intake import Taken, Way
+from avow.collect.kind import Kinds
+from avow.collect.logs import STANDARD_INPUT, Block, Log, blocks, open_log
+from avow.collect.segment import Intake, Origin, Segment
+from avow.collect.visitor import Salts, sync_folder
+from avow.config import Folder
+from avow.errors import AvowError, SourceError
+from avow.keep import owner
+from avow.keep.owner import SEGMENTS, House
+from avow.keep.store import Known, Loaded
+
+HEAD_BYTES = 4096
+"""How much of a log's beginning tells it from others at a glance."""
+
+SAMPLE_BYTES = 256 * 1024
+SAMPLE_LINES = 400
+"""How much of a log is looked at to recognise its format."""
+
+PENDING_MAX = 2
+"""How many segments may wait for the loader, beside the one that it is at."""
+
+AUTOMATIC = "auto"
+SOURCE_KEY = "source.key"
+SALTS = "salts.json"
+KEY_BYTES = 32
+
+
+class FileReport(msgspec.Struct):
+    """What became of one file."""
+
+    name: str
+    format: str = ""
+    confidence: float | None = None
+    """The share of the sample that the format read, where it was detected."""
+    lines: int = 0
+    requests: int = 0
+    bots: int = 0
+    late: int = 0
+    """Requests of a day whose salt was gone: their visitors are others than before."""
+    left: dict[str, int] = {}
+    """Lines that became no record, by reason."""
+    damage: str = ""
+    error: str = ""
+    hint: str = ""
+
+    def add(self, taken: Taken, loaded: Loaded) -> None:
+        """Count what was taken from a block, less what it took the place of."""
+        if not loaded.load:
+            return
+        self.lines += taken.lines - loaded.replaced.lines
+        self.requests += len(taken.records) - loaded.replaced.requests
+        self.bots += taken.bots - loaded.replaced.bots
+        self.late += taken.late
+        left = Counter(self.left)
+        left.update(taken.left)
+        left.subtract(loaded.replaced.left)
+        self.left = {reason: lines for reason, lines in left.items() if lines}
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that could not be read, read again from its file: it is nowhere else."""
+
+    offset: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A log that was recognised, and where what is new in it begins: the log stands there."""
+
+    source: str
+    head_bytes: int
+    head_digest: str
+    offset: int
+    digest: "hmac.HMAC"
+    known: Known | None
+
+
+Progress = Callable[[int, int], None]
+"""Told, after each block, how many bytes of the file were read, and how many lines of it were counted."""
+
+
+@dataclass
+class Reading:
+    """One log on its way into the store: how far it was read, and what became of it."""
+
+    house: House
+    segments: Path
+    way: Way
+    place: Place
+    log: Log
+    report: FileReport
+    loader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "load"))
+
+    def advance(self, progress: Progress, *, whole_lines: bool = False) -> None:
+        """Read on from the place to the end of the log; returns when all of it is in the store.
+
+        `whole_lines` leaves an unfinished last line for the next time.
+        """
+        place, known = self.place, self.place.known
+        digest = place.digest.copy()
+        pending: deque[tuple[Taken, Future[Loaded]]] = deque()
+        for block in blocks(self.log, place.offset, digest):
+            unchanged = known is not None and block.end_digest == known.provisional_digest
+            if block.provisional and (whole_lines or unchanged):
+                break
+            state = self.way.reader.state()
+            taken = self.way.take(block, datetime.now(UTC).replace(tzinfo=None))
+            written = self._write(taken, block, state if block.provisional else self.way.reader.state())
+            pending.append((taken, self.loader.submit(owner.load, self.house, written)))
+            if not block.provisional:
+                self.place = replace(self.place, offset=block.end, digest=digest.copy())
+            while len(pending) > PENDING_MAX:
+                self._finish(*pending.popleft())
+            progress(self.log.position(), self.report.lines)
+        while pending:
+            self._finish(*pending.popleft())
+        self.report.damage = self.log.damage
+
+    def close(self) -> None:
+        """Close the log."""
+        self.loader.shutdown()
+        self.log.close()
+
+    def _finish(self, taken: Taken, loaded: Future[Loaded]) -> None:
+        self.report.add(taken, loaded.result())
+
+    def _write(self, taken: Taken, block: Block, state: str) -> Segment:
+        origin = Origin(
+            source=self.place.source,
+            name=self.report.name,
+            format=self.way.reader.name,
+            state=state,
+            head_bytes=self.place.head_bytes,
+            head_digest=self.place.head_digest,
+            start=block.start,
+            start_digest=block.start_digest,
+            end=block.end,
+            end_digest=block.end_digest,
+        )
+        intake = Intake(
+            origin=origin,
+            lines=taken.lines,
+            requests=len(taken.records),
+            late=taken.late,
+            dropped=taken.dropped,
+            dead_letters=taken.dead_letters,
+            provisional=block.provisional,
+        )
+        return segment.write(self.segments, taken.records, intake)
+
+
+@dataclass
+class Importer:
+    """Reads logs under one version of the terms into one house."""
+
+    folder: Folder
+    house: House
+    promise: Promise
+    format: str = AUTOMATIC
+    again: bool = False
+    """Whether a log that begins like a known one, and is not its growth, is read as another log."""
+    devices: Devices = field(default_factory=Devices)
+
+    @cached_property
+    def key(self) -> bytes:
+        """The key of the digests by which logs are known: in `keys/`, made at the first import."""
+        return _key(self.folder.keys / SOURCE_KEY)
+
+    def first_time(self, path: Path) -> datetime:
+        """Return the time of a log's first request, so that a rotated set can be read in order of time.
+
+        What cannot be read comes last, and is explained when it is read.
+        """
+        with suppress(AvowError):
+            if path != STANDARD_INPUT:
+                with open_log(path) as log:
+                    sample = _sample(log)
+                    reader, _ = self._recognise(sample)
+                    earliest = reader.read(pl.Series(sample, dtype=pl.String)).requests["time"].min()
+                    return earliest if isinstance(earliest, datetime) else datetime.max
+        return datetime.max
+
+    def read(self, path: Path, report: FileReport, progress: Progress) -> None:
+        """Take in what is new in a log; returns when all of it is in the store.
+
+        Raises AvowError where the log cannot be read or recognised, or another process reads it; what was read
+        before stays.
+        """
+        if reading := self.open(path, report):
+            with closing(reading):
+                reading.advance(progress)
+
+    def open(self, path: Path, report: FileReport) -> Reading | None:
+        """Open a log where what is new in it begins; None where it is empty. Raises as `read` does."""
+        log = open_log(path)
+        try:
+            if not log.peek(HEAD_BYTES):
+                report.damage = log.damage
+                log.close()
+                return None
+            log, place = self._find(path, log)
+            if place.known:
+                reader = named(place.known.format)
+                reader.restore(place.known.state)
+            else:
+                reader, report.confidence = self._recognise(_sample(log))
+        except BaseException:
+            log.close()
+            raise
+        report.format = reader.name
+        return Reading(self.house, self.folder.data / SEGMENTS, self._way(reader), place, log, report)
+
+    def bad_lines(self, path: Path) -> list[BadLine]:
+        """Read the lines of a log again that could not be read; none where the log was never read."""
+        if path == STANDARD_INPUT:
+            return []
+        with open_log(path) as log:
+            candidates = self._candidates(log.peek(HEAD_BYTES))
+            letters = owner.dead_letters(self.house, max(candidates, key=lambda known: known.length).source) if candidates else []
+            found, position = [], 0
+            for letter in sorted(letters, key=lambda letter: letter.offset):
+                position += _digest_to(log, self._digest(b""), letter.offset - position)
+                text = log.read(letter.length).decode("utf-8", "backslashreplace")
+                position += letter.length
+                found.append(BadLine(letter.offset, letter.reason, text))
+            return found
+
+    def knows(self, path: Path) -> bool:
+        """Return whether a log begins like one that was read before."""
+        with open_log(path) as log:
+            return bool(self._candidates(log.peek(HEAD_BYTES)))
+
+    def _recognise(self, sample: list[str]) -> tuple[Reader, float | None]:
+        if self.format != AUTOMATIC:
+            return named(self.format), None
+        detection = detect(sample)
+        return detection.reader, detection.confidence
+
+    def _way(self, reader: Reader) -> Way:
+        settings = self.folder.settings
+        return Way(
+            reader=reader,
+            promise=self.promise,
+            kinds=Kinds(settings.collect),
+            salts=Salts(self.folder.keys / SALTS),
+            zone=self.folder.zone,
+            day_turns_at=self.folder.day_turns_at,
+            host=settings.site.host,
+            devices=self.devices,
+        )
+
+    def _find(self, path: Path, log: Log) -> tuple[Log, Place]:
+        """Lead a log to where what is new in it begins."""
+        head = log.peek(HEAD_BYTES)
+        owner.claim(self.house, self._digest(head).hexdigest())
+        candidates = self._candidates(head)
+        digest, position = self._digest(b""), 0
+        found: tuple[Known, hmac.HMAC] | None = None
+        for known in sorted(candidates, key=lambda known: known.length):
+            position += _digest_to(log, digest, known.length - position)
+            if position == known.length and digest.hexdigest() == known.digest:
+                found = known, digest.copy()
+        if found:
+            known, digest = found
+            return self._stand_at(path, log, position, known.length), Place(
+                known.source, known.head_bytes, known.head_digest, known.length, digest, known
+            )
+        if candidates and not self.again:
+            raise SourceError(
+                f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not go on like it",
+                "if it is another log, or its lines shall count again, use `--again`",
+            )
+        fresh = Place(
+            secrets.token_hex(8), len(head), self._digest(head).hexdigest(), 0, self._digest(b""), None
+        )
+        return self._stand_at(path, log, position, 0), fresh
+
+    def _candidates(self, head: bytes) -> list[Known]:
+        return [
+            known
+            for known in owner.known(self.house)
+            if known.head_bytes <= len(head)
+            and known.head_digest == self._digest(head[: known.head_bytes]).hexdigest()
+        ]
+
+    def _stand_at(self, path: Path, log: Log, position: int, offset: int) -> Log:
+        """Return the log standing at an offset; opened anew where it was read beyond."""
+        if position > offset:
+            if path == STANDARD_INPUT:
+                raise SourceError(
+                    "standard input differs from the log that it begins like", "import it as a file instead"
+                )
+            log.close()
+            log = open_log(path)
+            position = 0
+        _digest_to(log, self._digest(b""), offset - position)
+        return log
+
+    def _digest(self, data: bytes) -> hmac.HMAC:
+        return hmac.new(self.key, data, "sha256")
+
+
+def _sample(log: Log) -> list[str]:
+    """Return the first lines of a log, whole ones, and leave them there."""
+    data = log.peek(SAMPLE_BYTES)
+    cut = data.rfind(b"\n") + 1 or len(data)
+    block = Block(0, "", cut, "", data[:cut])
+    return block.lines().head(SAMPLE_LINES).to_list()
+
+
+def _digest_to(log: Log, digest: hmac.HMAC, size: int) -> int:
+    """Read on by `size` bytes, or to the end, into a digest; return how many there were."""
+    done = 0
+    while done < size and (part := log.read(min(size - done, SAMPLE_BYTES))):
+        digest.update(part)
+        done += len(part)
+    return done
+
+
+def _key(path: Path) -> bytes:
+    """Return the key in a file, and make it where there is none."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=path.parent) as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+            with suppress(FileExistsError):  # another process was first
+                os.link(file.name, path)
+        sync_folder(path.parent)
+    return path.read_bytes()

@@ -1,0 +1,357 @@
+"""One process owns a data folder at a time; the others ask it through a Unix socket.
+
+`open_house` makes this process the owner, or finds the one that is, so that every command works the same whether or
+not an import, a `follow` or a server is running.
+"""
+
+import contextlib
+import fcntl
+import os
+import socket
+import socketserver
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import msgspec
+
+from avow import errors
+from avow.collect.segment import DeadLetter, Segment, waiting
+from avow.config import Folder
+from avow.errors import AvowError, SourceError, StoreError
+from avow.keep.duckdb import DuckDBStore
+from avow.keep.store import Counts, Cutoffs, Known, Loaded, Store
+
+SOCKET = "avow.sock"
+LOCK = "lock"
+SEGMENTS = "segments"
+
+MESSAGE_BYTES_MAX = 64 * 1024 * 1024
+"""Longest question or answer on the socket."""
+
+WAIT_SECONDS = 10.0
+"""How long to wait for an owner that is starting or stopping."""
+
+Handler = Callable[[Store, Any], Any]
+"""Answers a question about the store: takes and gives what msgspec can encode."""
+
+
+class House(Protocol):
+    """A data folder that is open, in this process or through the one that owns it."""
+
+    owned: bool
+
+    def ask(self, question: str, argument: Any = None) -> Any:
+        """Put a question to the store; returns builtins (lists, dictionaries, strings, numbers).
+
+        Raises the AvowError that the owner raised, and StoreError where the owner is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        ...
+
+
+def known(house: House) -> list[Known]:
+    """Return every log that was read before."""
+    return msgspec.convert(house.ask("known"), list[Known])
+
+
+def claim(house: House, log: str) -> None:
+    """Keep others from reading the same log until this house is closed. Raises SourceError where one does."""
+    house.ask("claim", log)
+
+
+def load(house: House, segment: Segment) -> Loaded:
+    """Load a segment, and take it off the disk."""
+    return msgspec.convert(house.ask("load", segment.path.name), Loaded)
+
+
+def dead_letters(house: House, source: str) -> list[DeadLetter]:
+    """Return where the lines of a log are that could not be read."""
+    return msgspec.convert(house.ask("dead_letters", source), list[DeadLetter])
+
+
+def counts(house: House) -> Counts:
+    """Return how much is kept."""
+    return msgspec.convert(house.ask("counts"), Counts)
+
+
+def derive(house: House, gap_minutes: int, cutoffs: Cutoffs) -> None:
+    """Make views and visits of what came in."""
+    house.ask("derive", {"gap_minutes": gap_minutes, "cutoffs": cutoffs})
+
+
+@dataclass
+class Claims:
+    """Who is reading which log, so that no two processes read the same one."""
+
+    _of: dict[str, object] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, log: str, holder: object) -> None:
+        """Give a log to a holder; raises SourceError where another has it."""
+        with self._lock:
+            if self._of.setdefault(log, holder) is not holder:
+                raise SourceError(
+                    "this log is being read by another import or `avow follow` at this moment",
+                    "wait until that is done, or stop it",
+                )
+
+    def release(self, holder: object) -> None:
+        """Take back all that a holder has."""
+        with self._lock:
+            self._of = {log: other for log, other in self._of.items() if other is not holder}
+
+
+class Owner:
+    """The house of the process that owns the folder: answers itself, and whoever connects."""
+
+    owned = True
+
+    def __init__(self, folder: Folder, lock: IO[str], handlers: Mapping[str, Handler]) -> None:
+        """Open the store, load what an earlier owner left waiting, and listen."""
+        self._lock = lock
+        self._segments = folder.data / SEGMENTS
+        self._handlers = handlers
+        self._claims = Claims()
+        self._loading = threading.Lock()
+        self.recovered = 0
+        self.store = DuckDBStore(folder.data, folder.settings.keep.memory_limit)
+        try:
+            for segment in waiting(self._segments):
+                self._load_waiting(segment)
+            self._server = _listen(folder.data, self)
+        except BaseException:
+            self.store.close()
+            raise
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def ask(self, question: str, argument: Any = None) -> Any:
+        """See House."""
+        return msgspec.to_builtins(self.answer(question, msgspec.to_builtins(argument), self))
+
+    def answer(self, question: str, argument: Any, holder: object) -> Any:
+        """Answer a question of a holder: this process, or a connection."""
+        match question:
+            case "known":
+                return self.store.known()
+            case "claim":
+                return self._claims.take(argument, holder)
+            case "load":
+                return self._load(Segment(self._segments / Path(argument).name))
+            case "dead_letters":
+                return self.store.dead_letters(argument)
+            case "counts":
+                return self.store.counts()
+            case "derive":
+                cutoffs = msgspec.convert(argument["cutoffs"], Cutoffs)
+                return self.store.derive(argument["gap_minutes"], cutoffs)
+            case _ if question in self._handlers:
+                return self._handlers[question](self.store, argument)
+        raise StoreError(f"the owner of the folder does not know the question `{question}`", "use one Avow for all")
+
+    def release(self, holder: object) -> None:
+        """Forget what a connection claimed."""
+        self._claims.release(holder)
+
+    def close(self) -> None:
+        """See House. Questions under way are answered first."""
+        self._server.shutdown()
+        self._server.server_close()
+        with contextlib.suppress(FileNotFoundError):
+            Path(self._server.path).unlink()
+        self.store.close()
+        self._lock.close()
+
+    def _load(self, segment: Segment) -> Loaded:
+        with self._loading:
+            loaded = self.store.load(segment)
+            segment.path.unlink()
+            return loaded
+
+    def _load_waiting(self, segment: Segment) -> None:
+        """Load what was left; what does not go on from what is known can be read from its log again."""
+        try:
+            loaded = self.store.load(segment)
+            self.recovered += segment.intake().lines if loaded.load else 0
+        except StoreError:
+            pass
+        segment.path.unlink()
+
+
+class Guest:
+    """The house of a process that asks the owner."""
+
+    owned = False
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._turn = threading.Lock()
+
+    def ask(self, question: str, argument: Any = None) -> Any:
+        """See House."""
+        try:
+            with self._turn:
+                _send(self._connection, {"question": question, "argument": argument})
+                answer = _receive(self._connection)
+        except OSError:
+            answer = None
+        if answer is None:
+            raise StoreError("the process that owns the folder went away", "give the command again")
+        if error := answer.get("error"):
+            kind = getattr(errors, error["kind"], StoreError)
+            raise kind(error["message"], error["hint"])
+        return answer["result"]
+
+    def close(self) -> None:
+        """See House."""
+        self._connection.close()
+
+
+def open_house(folder: Folder, handlers: Mapping[str, Handler]) -> Owner | Guest:
+    """Own the folder, or connect to the process that does.
+
+    Raises StoreError where one owns it that does not answer.
+    """
+    folder.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        lock = (folder.data / LOCK).open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = lock.read().strip()
+            lock.close()
+        else:
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+            return _own(folder, lock, handlers)
+        with contextlib.suppress(OSError):
+            return Guest(_connect(folder.data))
+        if time.monotonic() > deadline:
+            raise StoreError(
+                f"`{folder.data}` is in use by process {owner or 'unknown'}, which does not answer",
+                "wait for it, or stop it",
+            )
+        time.sleep(0.05)
+
+
+def _own(folder: Folder, lock: IO[str], handlers: Mapping[str, Handler]) -> Owner:
+    try:
+        return Owner(folder, lock, handlers)
+    except BaseException:
+        lock.close()
+        raise
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Listens on the socket; one thread for each connection."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+    owner: Owner
+    path: str
+
+
+class _Conversation(socketserver.BaseRequestHandler):
+    """One connection: questions and answers in turn, until it ends."""
+
+    server: _Server
+
+    def handle(self) -> None:
+        """Answer until the other side goes away; then release what it claimed."""
+        try:
+            while (message := _receive(self.request)) is not None:
+                _send(self.request, self._answer(message))
+        except OSError:
+            pass
+        finally:
+            self.server.owner.release(self)
+
+    def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"result": self.server.owner.answer(message["question"], message["argument"], self)}
+        except AvowError as error:
+            said = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+        except Exception as error:  # noqa: BLE001  # a fault in one answer must not end the owner
+            said = {"kind": "StoreError", "message": f"the owner failed ({type(error).__name__})", "hint": ""}
+        return {"error": said}
+
+
+@contextlib.contextmanager
+def _short(folder: Path) -> Iterator[str]:
+    """Give the socket's path, in a form short enough for the system (108 bytes on Linux, 104 elsewhere)."""
+    path = str(folder / SOCKET)
+    if len(os.fsencode(path)) < 100:  # noqa: PLR2004  # room for either system
+        yield path
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
+    finally:
+        os.close(descriptor)
+
+
+def _listen(folder: Path, owner: Owner) -> _Server:
+    with contextlib.suppress(FileNotFoundError):
+        (folder / SOCKET).unlink()
+    with _short(folder) as path:
+        previous = os.umask(0o177)
+        try:
+            server = _Server(path, _Conversation)
+        except OSError as error:
+            raise StoreError(
+                f"no socket can be made in `{folder}`: {error.strerror or error}", "choose a data folder with a shorter path"
+            ) from None
+        finally:
+            os.umask(previous)
+    server.owner, server.path = owner, str(folder / SOCKET)
+    return server
+
+
+def _connect(folder: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _short(folder) as path:
+            connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _send(connection: socket.socket, message: object) -> None:
+    data = msgspec.msgpack.encode(message)
+    connection.sendall(struct.pack("!I", len(data)) + data)
+
+
+def _receive(connection: socket.socket) -> dict[str, Any] | None:
+    """Return the next message, or None where the other side has gone."""
+    head = _exactly(connection, 4)
+    if head is None:
+        return None
+    (length,) = struct.unpack("!I", head)
+    if length > MESSAGE_BYTES_MAX:
+        raise OSError("message too long")
+    data = _exactly(connection, length)
+    return None if data is None else msgspec.msgpack.decode(data, type=dict[str, Any])
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes | None:
+    parts = bytearray()
+    while len(parts) < size:
+        part = connection.recv(min(size - len(parts), 1 << 20))
+        if not part:
+            return None
+        parts += part
+    return bytes(parts)

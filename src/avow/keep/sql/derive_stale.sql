@@ -1,0 +1,10 @@
+-- Whose views and visits have to be made anew, and since when; the null among them are those without a key.
+CREATE OR REPLACE TEMP TABLE anew AS
+SELECT visitor_id, min(request_time) AS since
+FROM (
+    SELECT visitor_id, request_time FROM requests
+    WHERE load > (SELECT through FROM derived) AND bot IS NULL AND request_kind IN ('view', 'download', 'upload')
+    UNION ALL
+    SELECT visitor_id, request_time FROM stale
+)
+GROUP BY visitor_id

@@ -1,0 +1,2 @@
+INSERT INTO requests BY NAME
+SELECT *, $load::UBIGINT AS load FROM records

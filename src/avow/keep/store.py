@@ -1,0 +1,121 @@
+"""What every store of requests, views and visits promises, whichever database it stands on."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from avow.collect.segment import DeadLetter, Segment
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A log that was read before: how far, and the keyed digest of its bytes to there."""
+
+    source: str
+    name: str
+    format: str
+    state: str
+    head_bytes: int
+    head_digest: str
+    length: int
+    digest: str
+    provisional_digest: str | None
+    """The digest behind an unfinished last line that was read, too, and whose place the log's next lines take."""
+
+
+class Replaced(msgspec.Struct, frozen=True):
+    """What a load took the place of: an unfinished line that the log has gone on writing."""
+
+    requests: int = 0
+    bots: int = 0
+    left: dict[str, int] = {}
+    """Lines by the reason why they had become no record."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines these were."""
+        return self.requests + sum(self.left.values())
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What a load did: its number, or 0 where the segment was loaded before, and what it took the place of."""
+
+    load: int
+    replaced: Replaced = Replaced()
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How much is kept."""
+
+    requests: int
+    views: int
+    visits: int
+
+
+class Cutoffs(msgspec.Struct, frozen=True):
+    """The oldest event that the terms let each derived category be kept of; datetime.max where they do not declare it."""
+
+    view_time: datetime
+    view_duration: datetime
+    visit_time: datetime
+    visit_duration: datetime
+
+
+class Table(msgspec.Struct, frozen=True):
+    """What a question gave: the names of its columns, and its rows."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return each row as a dictionary."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Store(Protocol):
+    """Keeps requests, views and visits.
+
+    Durable: what a method that writes has returned from survives a crash and a loss of power. Atomic: each of them
+    is done wholly or not at all. Concurrent: any number of threads may call; writers take turns, and readers see
+    the state before or after a write, never within.
+    """
+
+    def adopt(self, terms_hash: str, canonical: str, effective_from: date) -> int:
+        """Take the first version of the terms into force, and return the number of the version in force.
+
+        Raises StoreError where another version is: a changed promise is a new version.
+        """
+        ...
+
+    def known(self) -> list[Known]:
+        """Return every log that was read before."""
+        ...
+
+    def load(self, segment: Segment) -> Loaded:
+        """Load a segment, exactly once: one that was loaded before changes nothing.
+
+        Raises StoreError, and changes nothing, where it does not go on from what is known of its log.
+        """
+        ...
+
+    def derive(self, gap_minutes: int, cutoffs: Cutoffs) -> None:
+        """Make views and visits anew for whomever new requests have come in of, since this was last done."""
+        ...
+
+    def dead_letters(self, source: str) -> list[DeadLetter]:
+        """Return where the lines of a log are that could not be read."""
+        ...
+
+    def counts(self) -> Counts:
+        """Return how much is kept."""
+        ...
+
+    def query(self, sql: str, values: Mapping[str, Any]) -> Table:
+        """Ask a question of our own, with named parameters; a question of somebody else's may never come here."""
+        ...
+
+    def close(self) -> None:
+        """Leave the store as it is."""
+        ...
+

@@ -1,0 +1,1 @@
+"""What we promise: the vocabulary, the terms, and the document that visitors read."""

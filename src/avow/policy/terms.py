@@ -1,0 +1,368 @@
+"""The terms: what is promised, as data, and compiled, so that it can be hashed, compared and enforced.
+
+Terms are written in `terms.toml` in a few lines with parents and ages in words. They compile to cells (category,
+purpose, recipient, ground), each with its greatest age at each precision, and beside them cookies and duties.
+What two files promise is the same if, and only if, their compiled forms have the same identity.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from hashlib import sha256
+from itertools import product
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+import rfc8785
+
+from avow import strict
+from avow.errors import TermsError
+from avow.policy.vocabulary import FULL, Kind, Vocabulary, vocabulary
+
+OPERATOR = "operator"
+PROCESSOR = "processor"
+
+OWN_USE = "own-use"
+"""The ground of what the operator does itself, or has a processor do for it: the other grounds are for others."""
+
+GROUND_ALONE = "ground-alone"
+"""The purpose of a disclosure that names none: its ground is all that it is for."""
+
+FOREVER = "forever"
+
+UNITS = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86_400,
+    "week": 7 * 86_400,
+    "month": 30 * 86_400,
+    "year": 365 * 86_400,
+}
+"""Seconds of each unit. An age is an exact number of seconds, so a month is 30 days, and a year 365."""
+
+Age = int | None
+"""Seconds; None is for ever."""
+
+Ages = dict[str, Age]
+"""The greatest age at each precision, coarse to fine; an absent precision is never permitted."""
+
+
+class Collect(msgspec.Struct, frozen=True):
+    """Categories that are collected, for how long at each precision, and for which purposes."""
+
+    categories: list[str]
+    keep: dict[str, str]
+    purposes: list[str] = msgspec.field(name="for")
+
+
+class Disclose(msgspec.Struct, frozen=True):
+    """Categories that a kind of recipient may receive on a ground, and until which age of theirs.
+
+    A processor acts for the operator: it has purposes, and no ground of its own.
+    """
+
+    categories: list[str]
+    keep: dict[str, str]
+    to: str
+    ground: str = ""
+    purposes: list[str] = msgspec.field(name="for", default_factory=list)
+
+
+class Cookie(msgspec.Struct, frozen=True):
+    """A cookie, and when it may be set."""
+
+    name: str
+    purposes: list[str] = msgspec.field(name="for")
+    keep: str
+    basis: Literal["unless-refused", "if-accepted", "never"]
+    party: Literal["first", "third"]
+
+
+class Duties(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True):
+    """What is owed to visitors beside the cells. A duty at its default is none, and is not hashed."""
+
+    may_refuse_cookies: bool = False
+    may_see: bool = False
+    may_erase: bool = False
+    notice_days: int = 0
+    smallest_group: int = 1
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """The file `terms.toml` as it is written; each key has its heading in `docs/terms.md`."""
+
+    vocabulary: int
+    controller: str
+    contact: str
+    updated: date
+    languages: list[str]
+    collect: list[Collect] = []
+    disclose: list[Disclose] = []
+    cookie: list[Cookie] = []
+    duties: Duties = Duties()
+
+
+class Cell(NamedTuple):
+    """One thing that is promised about: a category for a purpose, to a recipient, on a ground; all are leaves."""
+
+    category: str
+    purpose: str
+    recipient: str
+    ground: str
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What terms promise. Everything that decides stands on this form."""
+
+    vocabulary_identity: str
+    cells: Mapping[Cell, Ages]
+    cookies: tuple[Mapping[str, object], ...]
+    duties: Duties
+
+    def canonical(self) -> bytes:
+        """Return the canonical JSON (RFC 8785): the same promise is the same bytes, however it was written."""
+        cells = [
+            [*cell, {precision: _written(age) for precision, age in ages.items()}]
+            for cell, ages in sorted(self.cells.items())
+        ]
+        beside = {"cookies": list(self.cookies), "duties": msgspec.to_builtins(self.duties)}
+        return rfc8785.dumps({"cells": cells, "vocabulary": self.vocabulary_identity, **beside})
+
+    @cached_property
+    def identity(self) -> str:
+        """The SHA-256 of the canonical form, in hexadecimal: the identity of a version."""
+        return sha256(self.canonical()).hexdigest()
+
+    @cached_property
+    def categories(self) -> list[str]:
+        """The categories that are collected."""
+        return sorted({cell.category for cell in self._own})
+
+    @cached_property
+    def _own(self) -> dict[Cell, Ages]:
+        return {cell: ages for cell, ages in self.cells.items() if cell.recipient == OPERATOR}
+
+    def kept(self, category: str) -> Ages:
+        """Return the greatest age at each precision over all of the operator's purposes; empty if never."""
+        kept: Ages = {}
+        for cell, ages in self._own.items():
+            if cell.category == category:
+                kept = longer(kept, ages)
+        return kept
+
+    def purposes(self, category: str) -> list[str]:
+        """Return the purposes that a category is collected for."""
+        return sorted(cell.purpose for cell in self._own if cell.category == category)
+
+    def age(self, category: str, purpose: str) -> Age:
+        """Return how long the operator may use a category for a purpose, at its coarsest; 0 where never."""
+        ages = self.cells.get(Cell(category, purpose, OPERATOR, OWN_USE))
+        return next(iter(ages.values())) if ages else 0
+
+
+def load_terms(path: Path) -> Terms:
+    """Read and check a file of terms.
+
+    Raises TermsError with the file, the key and the nearest valid word where it does not check.
+    """
+    terms = strict.load(path, Terms, TermsError)
+    try:
+        compile_terms(terms)
+    except TermsError as error:
+        raise TermsError(f"{path}: {error.message}", error.hint) from None
+    return terms
+
+
+def compile_terms(terms: Terms) -> Compiled:
+    """Compile terms to what they promise.
+
+    Where several lines say something of one cell, the longer age holds at each precision. A precision that a line
+    does not name is kept as long as the next finer one. Raises TermsError with the key that does not check.
+    """
+    words = vocabulary(terms.vocabulary)
+    _check_plain(terms)
+    lines: list[tuple[str, Collect | Disclose, str, list[str]]] = [
+        (f"collect[{number}]", line, OPERATOR, [OWN_USE]) for number, line in enumerate(terms.collect)
+    ]
+    for number, line in enumerate(terms.disclose):
+        key = f"disclose[{number}]"
+        lines.append((key, line, line.to, _grounds(words, key, line)))
+    cells: dict[Cell, Ages] = {}
+    for said in lines:
+        for cell, ages in _cells(words, *said):
+            cells[cell] = longer(cells.get(cell, {}), ages)
+    cookies = {
+        cookie.name: _cookie(words, f"cookie[{number}]", cookie) for number, cookie in enumerate(terms.cookie)
+    }
+    if len(cookies) < len(terms.cookie):
+        raise TermsError("`cookie` names one cookie twice", "write one [[cookie]] for each")
+    return Compiled(words.identity, cells, tuple(cookies[name] for name in sorted(cookies)), terms.duties)
+
+
+def warnings(terms: Terms) -> list[str]:
+    """Return what terms leave undone or contradict, though they check."""
+    declared = set(compile_terms(terms).categories)
+    if not declared:
+        return ["nothing is collected"]
+    found = []
+    if "request-time" not in declared:
+        found.append("`request-time` is not collected: no record can be kept to an age, so none is kept")
+    for duration, moment in (("visit-duration", "visit-time"), ("view-duration", "view-time")):
+        if duration in declared and moment not in declared:
+            found.append(f"`{duration}` is collected without `{moment}`: there will be none")
+    if {"visit-time", "view-duration"} & declared and "visitor-id" not in declared:
+        found.append("`visitor-id` is not collected: visits and durations cannot be told")
+    if "bot" not in declared:
+        found.append("`bot` is not collected: robots' requests are dropped, as they would pass for people's")
+    if "view-time" in declared and "request-kind" not in declared:
+        found.append("`request-kind` is not collected: views cannot be told from other requests")
+    if not terms.duties.may_refuse_cookies and any(
+        cookie.basis == "unless-refused" for cookie in terms.cookie
+    ):
+        found.append("`duties.may-refuse-cookies` is false, though a cookie is set `unless-refused`")
+    return found
+
+
+def parse_age(text: str, key: str) -> Age:
+    """Parse an age: `7 days`, `12 months`, `forever`.
+
+    >>> parse_age("2 weeks", "keep.full")
+    1209600
+    """
+    if text == FOREVER:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,5}) ([a-z]+?)s?", text, re.ASCII)
+    if match is None or match[2] not in UNITS:
+        units = ", ".join(f"{unit}s" for unit in UNITS)
+        raise TermsError(
+            f"`{key}` is `{text}`, which is no age", f"write `forever`, or a whole number of {units}"
+        )
+    return int(match[1]) * UNITS[match[2]]
+
+
+def longer(one: Ages, other: Ages) -> Ages:
+    """Return the longer age at each precision."""
+    both = dict(one)
+    for precision, age in other.items():
+        mine = both.get(precision, 0)
+        both[precision] = None if mine is None or age is None else max(mine, age)
+    return both
+
+
+def language_tag(text: str) -> str:
+    """Return a language tag as RFC 5646, section 2.1.1, would have it written; empty where it is none.
+
+    >>> language_tag("zh-hant-tw")
+    'zh-Hant-TW'
+    """
+    if not _LANGUAGE.fullmatch(text):
+        return ""
+    first, *rest = text.lower().split("-")
+    cased = (part.title() if part.isalpha() and len(part) == 4 else part for part in rest)  # noqa: PLR2004
+    return "-".join([first, *(part.upper() if len(part) == 2 else part for part in cased)])  # noqa: PLR2004
+
+
+_LANGUAGE = re.compile(
+    r"[a-z]{2,3}(-[a-z]{4})?(-([a-z]{2}|\d{3}))?(-([a-z0-9]{5,8}|\d[a-z0-9]{3}))*", re.IGNORECASE | re.ASCII
+)
+"""Language, script, region, variants."""
+
+
+def _written(age: Age) -> int | str:
+    return FOREVER if age is None else age
+
+
+def _check_plain(terms: Terms) -> None:
+    for key in ("controller", "contact"):
+        if not getattr(terms, key).strip():
+            raise TermsError(f"`{key}` is empty", "name who promises, and how to reach them")
+    if not terms.languages:
+        raise TermsError("`languages` is empty", 'name the languages of the document: `languages = ["en"]`')
+    for number, tag in enumerate(terms.languages):
+        if tag != language_tag(tag):
+            meant = language_tag(tag.replace("_", "-"))
+            hint = f"did you mean `{meant}`?" if meant else "use a tag such as `en`, `pt-BR` or `zh-Hant-TW`"
+            raise TermsError(f"`languages[{number}]` is `{tag}`, which is no language tag", hint)
+    for key, least in (("notice_days", 0), ("smallest_group", 1)):
+        if getattr(terms.duties, key) < least:
+            raise TermsError(f"`duties.{key.replace('_', '-')}` is below {least}", f"write {least} or more")
+
+
+def _leaves(words: Vocabulary, kind: Kind, named: list[str], key: str) -> list[str]:
+    """Return the leaves that words stand for, each once and sorted."""
+    for word in named:
+        if not words.leaves(kind, word):
+            raise TermsError(f"`{key}` is `{word}`, which is none of the {kind}", words.nearest(kind, word))
+    if not named:
+        raise TermsError(f"`{key}` is empty", words.nearest(kind, ""))
+    return sorted({leaf for word in named for leaf in words.leaves(kind, word)})
+
+
+def _grounds(words: Vocabulary, key: str, line: Disclose) -> list[str]:
+    _leaves(words, "recipients", [line.to], f"{key}.to")
+    if line.to == OPERATOR:
+        raise TermsError(f"`{key}.to` is the operator", "what it does itself stands under [[collect]]")
+    if line.to != PROCESSOR:
+        return _leaves(words, "grounds", [line.ground] if line.ground else [], f"{key}.ground")
+    if line.ground:
+        raise TermsError(
+            f"`{key}.ground` is `{line.ground}`, but a processor acts for the operator",
+            "take the ground away, and name the purposes of its service in `for`",
+        )
+    _leaves(words, "purposes", line.purposes, f"{key}.for")
+    return [OWN_USE]
+
+
+def _cells(
+    words: Vocabulary, key: str, line: Collect | Disclose, recipient: str, grounds: list[str]
+) -> Iterator[tuple[Cell, Ages]]:
+    """Yield the cells of one line."""
+    alone = isinstance(line, Disclose) and not line.purposes
+    purposes = [GROUND_ALONE] if alone else _leaves(words, "purposes", line.purposes, f"{key}.for")
+    for category in _leaves(words, "categories", line.categories, f"{key}.categories"):
+        ages = _ages(words.categories[category].precisions, line.keep, category, f"{key}.keep")
+        for purpose, ground in product(purposes, grounds):
+            yield Cell(category, purpose, recipient, ground), ages
+
+
+def _ages(precisions: tuple[str, ...], keep: Mapping[str, str], category: str, key: str) -> Ages:
+    """Return the age at each precision from the coarsest to the finest named."""
+    for named in keep:
+        if named not in precisions:
+            hint = strict.nearest(named, list(precisions), f"precisions of `{category}`")
+            raise TermsError(f"`{key}.{named}` is no precision of `{category}`", hint)
+    if not keep:
+        raise TermsError(f"`{key}` is empty", f'say how long: `keep = {{ {FULL} = "90 days" }}`')
+    ages: Ages = {}
+    finer: Age = 0
+    for precision in reversed(precisions):
+        age = parse_age(keep[precision], f"{key}.{precision}") if precision in keep else finer
+        if age is not None and (finer is None or age < finer):
+            raise TermsError(
+                f"`{key}.{precision}` is shorter than a finer precision of `{category}`",
+                "what is known exactly is known coarsely, too: keep the coarser as long or longer",
+            )
+        finer = age
+        if age != 0:
+            ages[precision] = age
+    return dict(reversed(ages.items()))
+
+
+def _cookie(words: Vocabulary, key: str, cookie: Cookie) -> Mapping[str, object]:
+    if not re.fullmatch(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?", cookie.name):
+        raise TermsError(
+            f"`{key}.name` is `{cookie.name}`, which is no cookie's name",
+            "use letters, digits, `-` and `_`; `*` at its end stands for any rest",
+        )
+    return {
+        "name": cookie.name,
+        "for": _leaves(words, "purposes", cookie.purposes, f"{key}.for"),
+        "keep": _written(parse_age(cookie.keep, f"{key}.keep")),
+        "basis": cookie.basis,
+        "party": cookie.party,
+    }

@@ -1,0 +1,82 @@
+"""The words that terms may use: categories, purposes, recipients and grounds."""
+
+from functools import cache
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import rfc8785
+
+from avow import strict
+from avow.errors import TermsError
+
+Kind = Literal["categories", "purposes", "recipients", "grounds"]
+KINDS: tuple[Kind, ...] = ("categories", "purposes", "recipients", "grounds")
+NEWEST = 1
+FULL = "full"
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A leaf: what it means, its W3C DPV terms, its precisions from coarse to fine, and its parents."""
+
+    about: str
+    dpv: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+
+
+class Vocabulary(msgspec.Struct, frozen=True):
+    """One number of the vocabulary: the leaves by kind."""
+
+    number: int
+    categories: dict[str, Word]
+    purposes: dict[str, Word]
+    recipients: dict[str, Word]
+    grounds: dict[str, Word]
+
+    def words(self, kind: Kind) -> dict[str, Word]:
+        """Return the leaves of a kind."""
+        found: dict[str, Word] = getattr(self, kind)
+        return found
+
+    def leaves(self, kind: Kind, word: str) -> list[str]:
+        """Return the leaves that a word stands for: itself, or those beneath it; none where it is unknown."""
+        words = self.words(kind)
+        if word in words:
+            return [word]
+        return [name for name, leaf in words.items() if word in leaf.parents]
+
+    def nearest(self, kind: Kind, word: str) -> str:
+        """Return a hint at the word that was perhaps meant."""
+        words = self.words(kind)
+        parents = dict.fromkeys(parent for leaf in words.values() for parent in leaf.parents)
+        return strict.nearest(word, [*words, *parents], kind)
+
+    @property
+    def identity(self) -> str:
+        """The SHA-256 of its canonical JSON (RFC 8785): leaves, precisions and parents, and nothing else.
+
+        What a promise means hangs on these, so another leaf or precision is another vocabulary. Better words for
+        the same meaning, or a DPV term found later, change no promise and therefore no hash.
+        """
+        canonical = {
+            str(kind): {
+                name: {"parents": sorted(word.parents), "precisions": list(word.precisions)}
+                for name, word in self.words(kind).items()
+            }
+            for kind in KINDS
+        }
+        return sha256(rfc8785.dumps([self.number, canonical])).hexdigest()
+
+
+@cache
+def vocabulary(number: int = NEWEST) -> Vocabulary:
+    """Return the vocabulary of a number. Raises TermsError where this Avow has none of that number."""
+    if number != NEWEST:
+        raise TermsError(
+            f"`vocabulary` is `{number}`, which is unknown here", f"write `{NEWEST}`, or use a newer Avow"
+        )
+    path = Path(str(resources.files("avow.policy") / "vocabulary.toml"))
+    return strict.load(path, Vocabulary, TermsError)

@@ -1,0 +1,1 @@
+"""What it is for: availability, performance and content."""

@@ -1,0 +1,187 @@
+"""The reports: for each, what it is for, which categories it needs, and the SQL files that answer it.
+
+A report is: parse the question, make it a typed one, bind it to SQL, take the rows, and say what they leave out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from avow.errors import MisuseError
+from avow.keep.store import Store, Table
+from avow.policy.terms import Compiled
+from avow.use.question import Question
+
+FAR_PAST = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
+FAR_FUTURE = datetime(9999, 12, 31)  # noqa: DTZ001  # the same
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report: its tables are SQL files, the first of them the main one."""
+
+    name: str
+    about: str
+    purpose: str
+    needs: tuple[str, ...]
+    tables: tuple[str, ...]
+
+
+REPORTS = {
+    report.name: report
+    for report in (
+        Report(
+            "overview",
+            "visits, views and their durations, as a whole and by day",
+            "content",
+            ("request-time", "view-time", "visit-time", "request-kind", "visitor-id"),
+            ("overview", "overview_days"),
+        ),
+        Report(
+            "pages",
+            "each page: views, visitors, time spent, where visits begin and end",
+            "content",
+            ("view-time", "page-path", "request-kind"),
+            ("pages",),
+        ),
+        Report(
+            "visits",
+            "how long visits last, what they did, and at which hours they begin",
+            "content",
+            ("visit-time", "visitor-id"),
+            ("visits", "visits_hours"),
+        ),
+        Report(
+            "technology",
+            "browsers, operating systems and devices",
+            "content",
+            ("visit-time", "browser", "operating-system", "device-kind"),
+            ("technology_browsers", "technology_systems", "technology_devices", "technology_versions"),
+        ),
+        Report(
+            "availability",
+            "statuses, errors, and pages that were not found",
+            "availability",
+            ("request-time", "status"),
+            ("availability", "availability_days", "availability_missing", "availability_failing"),
+        ),
+        Report(
+            "performance",
+            "how long answers take, and how large they are",
+            "performance",
+            ("request-time", "response-time", "bytes", "page-path"),
+            ("performance", "performance_days", "performance_largest"),
+        ),
+        Report(
+            "sources",
+            "where visits come from",
+            "content",
+            ("visit-time", "referrer"),
+            ("sources",),
+        ),
+        Report(
+            "downloads",
+            "files that were downloaded",
+            "content",
+            ("request-time", "page-path", "request-kind"),
+            ("downloads",),
+        ),
+        Report(
+            "bots",
+            "robots, and what they ask for",
+            "availability",
+            ("request-time", "bot"),
+            ("bots",),
+        ),
+    )
+}
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What a report leaves out, and how much of what it counts was measured."""
+
+    bot_requests: int
+    views: int
+    views_measured: int
+    visits: int
+    visits_measured: int
+    hidden: int
+    kept: int
+    kept_ever: int
+    first_time: datetime | None
+    last_time: datetime | None
+    dead_letters: int
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A report's tables by name, and the account of what is not in them. `notes` say why a table is empty or thin."""
+
+    report: str
+    question: Question
+    tables: dict[str, Table]
+    account: Account
+    dropped: dict[str, int]
+    notes: list[str]
+
+
+def answer(store: Store, question: Question, terms: Compiled, now: datetime) -> Answer:
+    """Answer a question for its report's purpose, with no more than the terms permit that purpose.
+
+    Rows older than the youngest of the report's categories may be are left out and counted; where a category is not
+    permitted for the purpose at all, the whole report is withheld, and says so.
+    """
+    report = REPORTS[question.report]
+    withheld = [name for name in report.needs if report.purpose not in terms.purposes(name)]
+    values = _values(store, question, _visible_since(terms, report, now) if not withheld else FAR_FUTURE)
+    account = msgspec.convert(
+        store.query(_sql("_scope") + _sql("_account"), values).records()[0], Account, strict=False
+    )
+    tables = {name: store.query(_sql("_scope") + _sql(name), values) for name in report.tables}
+    dropped = {row[0]: row[1] for row in store.query(_sql("_dropped"), {}).rows}
+    return Answer(report.name, question, tables, account, dropped, _notes(report, withheld, account))
+
+
+def _visible_since(terms: Compiled, report: Report, now: datetime) -> datetime:
+    """Return the oldest time that every category of the report may be used at for its purpose."""
+    ages = [age for name in report.needs if (age := terms.age(name, report.purpose)) is not None]
+    return now - timedelta(seconds=min(ages)) if ages else FAR_PAST
+
+
+def _values(store: Store, question: Question, visible_since: datetime) -> dict[str, Any]:
+    own = [row[0] for row in store.query(_sql("_own_hosts"), {}).rows]
+    return {
+        **question.filters,
+        "since": question.since or FAR_PAST,
+        "until": question.until or FAR_FUTURE,
+        "visible_since": visible_since,
+        "timezone": question.timezone,
+        "limit": question.limit,
+        "own_hosts": [*own, *question.own_hosts],
+    }
+
+
+def _notes(report: Report, withheld: list[str], account: Account) -> list[str]:
+    """Say why a report is empty or thin."""
+    notes = [
+        f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld
+    ]
+    if account.kept_ever == 0:
+        notes.append("nothing was collected yet: `avow import FILE` reads a log")
+    elif account.kept == 0:
+        notes.append(
+            f"nothing was collected in this period: what is kept is from {account.first_time:%Y-%m-%d %H:%M} "
+            f"to {account.last_time:%Y-%m-%d %H:%M} UTC"
+        )
+    if account.hidden and not withheld:
+        notes.append(f"{account.hidden:,} rows hidden: older than the terms allow for {report.purpose}")
+    return notes
+
+
+@cache
+def _sql(name: str) -> str:
+    return (resources.files("avow.use") / "sql" / f"{name}.sql").read_text(encoding="utf-8")

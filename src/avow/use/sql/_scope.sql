@@ -1,0 +1,38 @@
+-- What a question is about: the rows of its period that its terms let its purpose see, and that pass its filters.
+-- A filter that is not given is null. Patterns are globs.
+WITH requests_seen AS (
+    SELECT * FROM requests
+    WHERE request_time >= $since AND request_time < $until
+        AND request_time >= $visible_since
+        AND ($host IS NULL OR host GLOB $host)
+        AND ($page IS NULL OR page_path GLOB $page)
+        AND ($referrer IS NULL OR referrer GLOB $referrer)
+        AND ($browser IS NULL OR browser GLOB $browser)
+        AND ($system IS NULL OR operating_system GLOB $system)
+        AND ($device IS NULL OR device_kind GLOB $device)
+        AND ($status IS NULL OR status::VARCHAR GLOB $status)
+        AND ($method IS NULL OR method GLOB $method)
+),
+people AS (SELECT * FROM requests_seen WHERE bot IS NULL),
+views_seen AS (
+    SELECT * FROM views
+    WHERE view_time >= $since AND view_time < $until
+        AND view_time >= $visible_since
+        AND ($host IS NULL OR host GLOB $host)
+        AND ($page IS NULL OR page_path GLOB $page)
+        AND ($referrer IS NULL OR referrer GLOB $referrer)
+        AND ($browser IS NULL OR browser GLOB $browser)
+        AND ($system IS NULL OR operating_system GLOB $system)
+        AND ($device IS NULL OR device_kind GLOB $device)
+),
+visits_seen AS (
+    SELECT * FROM visits
+    WHERE visit_time >= $since AND visit_time < $until
+        AND visit_time >= $visible_since
+        AND ($host IS NULL OR host GLOB $host)
+        AND ($page IS NULL OR (visitor_id, visit_time) IN (SELECT (visitor_id, visit_time) FROM views_seen))
+        AND ($referrer IS NULL OR referrer GLOB $referrer)
+        AND ($browser IS NULL OR browser GLOB $browser)
+        AND ($system IS NULL OR operating_system GLOB $system)
+        AND ($device IS NULL OR device_kind GLOB $device)
+)

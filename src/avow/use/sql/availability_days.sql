@@ -1,0 +1,9 @@
+SELECT (request_time AT TIME ZONE 'UTC' AT TIME ZONE $timezone)::DATE AS day,
+       count(*) AS requests,
+       count(*) FILTER (status BETWEEN 400 AND 499) AS client_errors,
+       count(*) FILTER (status BETWEEN 500 AND 599) AS server_errors,
+       count(*) FILTER (status BETWEEN 500 AND 599) / count(*) AS server_error_share
+FROM requests_seen
+GROUP BY day
+ORDER BY day DESC
+LIMIT $limit

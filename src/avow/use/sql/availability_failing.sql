@@ -1,0 +1,6 @@
+SELECT page_path, status, count(*) AS server_errors, max(request_time) AS last_seen
+FROM requests_seen
+WHERE status BETWEEN 500 AND 599
+GROUP BY page_path, status
+ORDER BY server_errors DESC, page_path
+LIMIT $limit

@@ -1,0 +1,6 @@
+SELECT page_path, count(*) AS not_found, count(*) FILTER (bot IS NULL) AS by_people, max(request_time) AS last_seen
+FROM requests_seen
+WHERE status IN (404, 410)
+GROUP BY page_path
+ORDER BY by_people DESC, not_found DESC, page_path
+LIMIT $limit

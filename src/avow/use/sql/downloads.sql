@@ -1,0 +1,7 @@
+SELECT page_path, count(*) AS downloads, count(DISTINCT visitor_id) AS day_visitors, sum(bytes)::BIGINT AS bytes,
+       max(request_time) AS last_seen
+FROM people
+WHERE request_kind = 'download'
+GROUP BY page_path
+ORDER BY downloads DESC, page_path
+LIMIT $limit

@@ -1,0 +1,14 @@
+, local AS (
+    SELECT *, (visit_time AT TIME ZONE 'UTC' AT TIME ZONE $timezone)::DATE AS day FROM visits_seen
+)
+SELECT day,
+       count(*) AS visits,
+       count(DISTINCT visitor_id) AS day_visitors,
+       sum(views)::BIGINT AS views,
+       median(visit_duration_ms) AS median_visit_duration_ms,
+       sum(downloads)::BIGINT AS downloads,
+       sum(uploads)::BIGINT AS uploads
+FROM local
+GROUP BY day
+ORDER BY day DESC
+LIMIT $limit

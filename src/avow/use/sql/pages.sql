@@ -1,0 +1,17 @@
+, entries AS (SELECT entry_path AS page_path, count(*) AS entries FROM visits_seen GROUP BY ALL),
+exits AS (SELECT exit_path AS page_path, count(*) AS exits FROM visits_seen GROUP BY ALL),
+pages AS (
+    SELECT page_path,
+           count(*) AS views,
+           count(DISTINCT visitor_id) AS day_visitors,
+           median(view_duration_ms) AS median_view_duration_ms,
+           count(view_duration_ms) / count(*) AS measured_share
+    FROM views_seen
+    GROUP BY page_path
+    ORDER BY views DESC, page_path
+    LIMIT $limit
+)
+SELECT page_path, views, day_visitors, median_view_duration_ms, measured_share,
+       coalesce(entries, 0) AS entries, coalesce(exits, 0) AS exits
+FROM pages LEFT JOIN entries USING (page_path) LEFT JOIN exits USING (page_path)
+ORDER BY views DESC, page_path

@@ -1,0 +1,12 @@
+SELECT page_path,
+       count(response_time_us) AS requests,
+       quantile_cont(response_time_us, 0.5) / 1000 AS median_ms,
+       quantile_cont(response_time_us, 0.95) / 1000 AS p95_ms,
+       quantile_cont(response_time_us, 0.99) / 1000 AS p99_ms,
+       max(response_time_us) / 1000 AS slowest_ms,
+       median(bytes) AS median_bytes
+FROM requests_seen
+WHERE response_time_us IS NOT NULL
+GROUP BY page_path
+ORDER BY sum(response_time_us) DESC, page_path
+LIMIT $limit

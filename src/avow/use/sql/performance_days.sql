@@ -1,0 +1,9 @@
+SELECT (request_time AT TIME ZONE 'UTC' AT TIME ZONE $timezone)::DATE AS day,
+       count(*) AS requests,
+       sum(bytes)::BIGINT AS bytes,
+       quantile_cont(response_time_us, 0.5) / 1000 AS median_ms,
+       quantile_cont(response_time_us, 0.95) / 1000 AS p95_ms
+FROM requests_seen
+GROUP BY day
+ORDER BY day DESC
+LIMIT $limit

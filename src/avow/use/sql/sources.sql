@@ -1,0 +1,13 @@
+, sited AS (
+    SELECT *, coalesce(nullif(lower(regexp_extract(referrer, '^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#:]+)', 1)), ''), '(none)') AS site
+    FROM visits_seen
+)
+SELECT CASE WHEN list_contains($own_hosts, site) THEN '(this site)' ELSE site END AS source,
+       count(*) AS visits,
+       count(*) / sum(count(*)) OVER () AS share,
+       sum(views)::BIGINT AS views,
+       median(visit_duration_ms) AS median_visit_duration_ms
+FROM sited
+GROUP BY source
+ORDER BY visits DESC, source
+LIMIT $limit

@@ -1,0 +1,6 @@
+SELECT browser, browser_version, operating_system, operating_system_version, count(*) AS visits,
+       count(*) / sum(count(*)) OVER () AS share
+FROM visits_seen
+GROUP BY ALL
+ORDER BY visits DESC, browser, browser_version, operating_system, operating_system_version
+LIMIT $limit

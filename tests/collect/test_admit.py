@@ -1,0 +1,109 @@
+"""What the terms let in."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from avow.collect.admit import ADMITTED, Ages, Promise, admit
+from avow.collect.record import Reason
+
+NOW = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
+DAY = 86400
+RECORD = {
+    "line": 7,
+    "time": NOW - timedelta(days=10),
+    "address": "192.0.2.77",
+    "host": "www.example.org",
+    "method": "GET",
+    "path": "/a",
+    "query": "q=1",
+    "status": 200,
+    "bytes": 5,
+    "response_time_us": 1200,
+    "referrer": "https://search.example.net:8443/find?q=mine#top",
+    "user_agent": "an agent",
+    "browser": "Firefox",
+    "browser_version": "115",
+    "operating_system": "Linux",
+    "operating_system_version": "6.1",
+    "device_kind": "desktop",
+    "bot": None,
+    "request_kind": "view",
+    "visitor_id": 2**63 + 1,
+}
+TIME: dict[str, Ages] = {"request-time": {"full": None}}
+
+
+def let_in(kept: dict[str, Ages], **changed: Any) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
+    frame = pl.DataFrame([{**RECORD, **changed}]).with_columns(
+        pl.col("line").cast(pl.UInt32),
+        pl.col("time").cast(pl.Datetime("us")),
+        pl.col("visitor_id").cast(pl.UInt64),
+        pl.col("bot").cast(pl.String),
+    )
+    records, left = admit(frame, Promise(3, kept), NOW)
+    assert records.drop("line").schema == ADMITTED
+    return records.to_dicts(), left.rows()
+
+
+def test_what_is_not_declared_is_not_let_in() -> None:
+    """Where the terms declare the time of a request alone, everything else of it is null."""
+    ((record,), left) = let_in(TIME)
+    told = {name for name, value in record.items() if value is not None}
+    assert told == {"line", "request_time", "version", "governing"}
+    assert (record["version"], record["governing"]) == (3, 3)
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("category", "ages", "column", "expected"),
+    [
+        ("ip-address", {"full": None}, "ip_address", "192.0.2.77"),
+        ("ip-address", {"prefix": 90 * DAY, "full": 7 * DAY}, "ip_address", "192.0.2.0/24"),
+        ("ip-address", {"prefix": 10 * DAY, "full": 7 * DAY}, "ip_address", "192.0.2.0/24"),
+        ("ip-address", {"prefix": 10 * DAY - 1, "full": 7 * DAY}, "ip_address", None),
+        ("ip-address", {"prefix": 90 * DAY, "full": 10 * DAY}, "ip_address", "192.0.2.77"),
+        ("referrer", {"site": None, "page": None, "full": None}, "referrer", RECORD["referrer"]),
+        ("referrer", {"site": None, "page": None}, "referrer", "https://search.example.net:8443/find"),
+        ("referrer", {"site": None}, "referrer", "https://search.example.net:8443"),
+        ("browser", {"name": None}, "browser", "Firefox"),
+        ("browser", {"name": None}, "browser_version", None),
+        ("browser", {"name": None, "full": None}, "browser_version", "115"),
+        ("operating-system", {"name": None}, "operating_system_version", None),
+        ("operating-system", {"name": None, "full": None}, "operating_system_version", "6.1"),
+        ("visitor-id", {"day": None}, "visitor_id", 2**63 + 1),
+        ("page-query", {"full": None}, "page_query", "q=1"),
+        ("response-time", {"full": 10 * DAY}, "response_time_us", 1200),
+        ("response-time", {"full": 10 * DAY - 1}, "response_time_us", None),
+    ],
+)
+def test_a_category_is_cut_to_what_its_age_permits(category: str, ages: Ages, column: str, expected: Any) -> None:
+    """A record of ten days holds the finest precision whose greatest age is ten days or more; the limit is within."""
+    ((record,), _) = let_in({**TIME, category: ages})
+    assert record[column] == expected
+
+
+def test_a_record_whose_time_is_not_declared_is_left() -> None:
+    """Without its time a record could not be kept to any age, so nothing of it is kept."""
+    assert let_in({"page-path": {"full": None}}) == ([], [(7, Reason.NOT_DECLARED)])
+
+
+def test_a_record_that_is_too_old_is_left() -> None:
+    """A record that is older than its time may be kept is dropped as too old on arrival."""
+    assert let_in({"request-time": {"full": 9 * DAY}}) == ([], [(7, Reason.TOO_OLD)])
+
+
+def test_robots_are_left_where_the_terms_do_not_declare_them() -> None:
+    """A robot that may not be told from a person is not kept at all, rather than counted as one."""
+    assert let_in(TIME, bot="Googlebot") == ([], [(7, Reason.NOT_DECLARED)])
+    ((record,), _) = let_in({**TIME, "bot": {"full": None}}, bot="Googlebot")
+    assert record["bot"] == "Googlebot"
+
+
+def test_a_referrer_that_is_no_address_of_a_page_is_cut_to_nothing() -> None:
+    """What is no URL has no site and no page; it is let in only where referrers are let in whole."""
+    for referrer in ("my secret", "javascript:alert(1)", "//x", "", "https://user:secret@example.net/"):
+        ((record,), _) = let_in({**TIME, "referrer": {"site": None, "page": None}}, referrer=referrer)
+        assert record["referrer"] is None

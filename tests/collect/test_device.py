@@ -1,0 +1,61 @@
+"""What user agents say."""
+
+import polars as pl
+import pytest
+
+from avow.collect import device
+from avow.collect.device import Devices
+
+CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
+PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/17.2 Mobile/15E148 Safari/604.1"
+)
+TABLET = (
+    "Mozilla/5.0 (Linux; Android 12; SM-X200) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/118.0.0.0 Safari/537.36"
+)
+
+
+def tell(user_agents: list[str | None]) -> list[tuple[object, ...]]:
+    frame = pl.DataFrame({"user_agent": user_agents}, schema={"user_agent": pl.String})
+    return Devices().tell(frame).drop("user_agent").rows()
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "expected"),
+    [
+        (CHROME, ("Chrome", "120", "Windows", "10", "desktop", None)),
+        (PHONE, ("Mobile Safari", "17", "iOS", "17.2", "phone", None)),
+        (TABLET, ("Chrome", "118", "Android", "12", "tablet", None)),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0",
+            ("Firefox", "115", "Linux", None, "desktop", None),
+        ),
+        (
+            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+            (None, None, None, None, None, "Googlebot"),
+        ),
+        ("curl/8.5.0", (None, None, None, None, None, "curl")),
+        ("", (None, None, None, None, None, "unnamed")),
+        ("something-private-nobody-knows", (None, None, None, None, None, None)),
+    ],
+)
+def test_what_is_told_of_a_user_agent(user_agent: str, expected: tuple[str | None, ...]) -> None:
+    """Browser, operating system, versions, device and robot are read; nothing of an unknown one is kept."""
+    assert tell([user_agent]) == [expected]
+
+
+def test_no_user_agent_is_unknown_and_no_robot() -> None:
+    """A log that names no user agents makes nobody a robot."""
+    assert tell([None]) == [(None,) * 6]
+
+
+def test_order_is_kept_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows keep their order, also when more user agents come than are remembered."""
+    monkeypatch.setattr(device, "KNOWN_MAX", 2)
+    devices = Devices()
+    for start in range(0, 6, 3):
+        agents = [f"Mozilla/5.0 (X11; Linux x86_64; rv:{v}.0) Gecko/20100101 Firefox/{v}.0" for v in range(100 + start, 103 + start)]
+        frame = pl.DataFrame({"user_agent": [*agents, agents[0]]})
+        told = devices.tell(frame)["browser_version"].to_list()
+        assert told == [str(100 + start), str(101 + start), str(102 + start), str(100 + start)]

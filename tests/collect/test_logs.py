@@ -1,0 +1,135 @@
+"""Logs as they lie about."""
+
+import bz2
+import gzip
+import hmac
+import io
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avow.collect import logs
+from avow.collect.logs import Block, blocks, open_log
+from avow.errors import MisuseError
+
+TEXT = b"first line\nsecond line\nthird\n"
+
+
+def digest() -> hmac.HMAC:
+    return hmac.new(b"key", b"", "sha256")
+
+
+def whole(path: Path) -> list[Block]:
+    with open_log(path) as log:
+        return list(blocks(log, 0, digest()))
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [
+        bytes,
+        gzip.compress,
+        bz2.compress,
+        lzma.compress,
+        zstandard.ZstdCompressor().compress,
+        lambda data: gzip.compress(data[:7]) + gzip.compress(data[7:]),
+        lambda data: zstandard.ZstdCompressor().compress(data[:7]) + zstandard.ZstdCompressor().compress(data[7:]),
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: data.decode().encode("utf-16"),
+        lambda data: b"\xfe\xff" + data.decode().encode("utf-16-be"),
+    ],
+    ids=["plain", "gz", "bz2", "xz", "zst", "gz joined", "zst joined", "UTF-8 mark", "UTF-16", "UTF-16 big"],
+)
+def test_compression_and_encoding_are_undone(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    """A log reads the same however it was compressed or encoded."""
+    path = tmp_path / "log"
+    path.write_bytes(compress(TEXT))
+    (block,) = whole(path)
+    assert block.lines().to_list() == ["first line", "second line", "third"]
+    assert (block.start, block.end, block.data) == (0, len(TEXT), TEXT)
+
+
+@pytest.mark.parametrize(
+    "compress", [gzip.compress, bz2.compress, lzma.compress, zstandard.ZstdCompressor().compress]
+)
+def test_truncated_compression_gives_what_is_there(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    """A compressed log that was cut gives no error but its beginning, and says that it is damaged."""
+    data = compress(b"".join(b"line %d\n" % number for number in range(200_000)))
+    path = tmp_path / "log"
+    path.write_bytes(data[: len(data) * 2 // 3])
+    with open_log(path) as log:
+        found = list(blocks(log, 0, digest()))
+        damage = log.damage
+    assert damage
+    assert not found or found[0].data.startswith(b"line 0\nline 1\n")
+
+
+def test_garbage_behind_gzip_is_damage_and_loses_nothing(tmp_path: Path) -> None:
+    """What follows a whole gzip member and is none is named as damage; the member is read."""
+    path = tmp_path / "log"
+    path.write_bytes(gzip.compress(TEXT) + b"rubbish")
+    with open_log(path) as log:
+        (block,) = blocks(log, 0, digest())
+        assert log.damage
+    assert block.data == TEXT
+
+
+def test_folder_and_missing_file_are_misuse(tmp_path: Path) -> None:
+    """A folder and a file that is not there are refused with a remedy."""
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(MisuseError) as caught:
+            open_log(path)
+        assert caught.value.hint
+
+
+def test_other_bytes_are_read_as_latin_1(tmp_path: Path) -> None:
+    """A byte that is no UTF-8 is read as Latin-1, and the lines beside it are untouched."""
+    path = tmp_path / "log"
+    path.write_bytes(b"caf\xe9\ncaf\xc3\xa9\n")
+    (block,) = whole(path)
+    assert block.lines().to_list() == ["café", "café"]
+    assert block.places(block.lines()).rows() == [(0, 4), (5, 5)]
+
+
+@given(
+    st.binary(max_size=200).map(lambda data: data.replace(b"b", b"\n")),
+    st.integers(min_value=3, max_value=40),
+)
+def test_blocks_cover_every_byte_once(data: bytes, size: int) -> None:
+    """Whatever the bytes and the size of a block, blocks follow each other without gap, and digests agree."""
+    before = logs.BLOCK_BYTES
+    logs.BLOCK_BYTES = size
+    try:
+        raw = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]  # BytesIO reads like a raw file
+        found = list(blocks(logs.Log("log", raw, raw), 0, digest()))
+    finally:
+        logs.BLOCK_BYTES = before
+    position = 0
+    for block in found:
+        assert block.start == position
+        assert block.start_digest == hmac.new(b"key", data[: block.start], "sha256").hexdigest()
+        assert block.end_digest == hmac.new(b"key", data[: block.end], "sha256").hexdigest()
+        places = [(block.start, block.data)] if block.data else []
+        assert all(data[start : start + len(part)] == part for start, part in places)
+        assert all(b"\n" not in data[offset : offset + length] for offset, length in block.too_long)
+        position = block.end
+    assert position == len(data)
+    lines = sum(len(block.lines()) for block in found) + sum(len(b.too_long) for b in found)
+    assert lines == len(data.removesuffix(b"\n").split(b"\n")) if data else lines == 0
+    assert [block.provisional for block in found] == [False] * (len(found) - 1) + (
+        [not data.endswith(b"\n") and not found[-1].too_long] if found else []
+    )
+
+
+def test_a_line_of_ten_megabytes_is_skipped_and_named(tmp_path: Path) -> None:
+    """A line longer than a block is left out, named with its place, and its neighbours are read."""
+    path = tmp_path / "log"
+    path.write_bytes(b"before\n" + b"x" * (40 * 1024 * 1024) + b"\nafter\n")
+    found = whole(path)
+    assert [line for block in found for line in block.lines()] == ["before", "after"]
+    assert [place for block in found for place in block.too_long] == [(7, 40 * 1024 * 1024)]

@@ -1,0 +1,96 @@
+import re
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avow.collect import request
+from avow.collect.request import PLAIN_LINE, Target
+
+LINES = {
+    "GET / HTTP/1.1": Target("GET", None, "/"),
+    "GET /a?b=1&c HTTP/2.0": Target("GET", None, "/a", "b=1&c"),
+    "GET /a? HTTP/1.1": Target("GET", None, "/a"),
+    "GET /a#top HTTP/1.1": Target("GET", None, "/a"),
+    "GET /a?b#top HTTP/1.1": Target("GET", None, "/a", "b"),
+    "GET /old": Target("GET", None, "/old"),
+    "GET //a//b HTTP/1.1": Target("GET", None, "//a//b"),
+    "M-SEARCH * HTTP/1.1": Target("M-SEARCH", None, "*"),
+    "GET http://user:word@Example.org:80/a?b HTTP/1.1": Target("GET", "example.org", "/a", "b"),
+    "GET http://example.org HTTP/1.1": Target("GET", "example.org", "/"),
+    "GET http://[2001:db8::1]:80/ HTTP/1.1": Target("GET", "[2001:db8::1]", "/"),
+    "CONNECT example.org:443 HTTP/1.1": Target("CONNECT", "example.org"),
+    "GET /a;jsessionid=0123/b;v=2 HTTP/1.1": Target("GET", None, "/a/b;v=2"),
+    "GET /a;JSESSIONID=0123?b HTTP/1.1": Target("GET", None, "/a", "b"),
+    "GET /a b HTTP/1.1": Target("GET", None, "/a%20b"),
+    r"GET /a\"b\\\xD8\xA7\t HTTP/1.1": Target("GET", None, "/a%22b%5C%D8%A7%09"),
+    "GET /café?ü HTTP/1.1": Target("GET", None, "/café", "ü"),
+    "GET /a\u00a0b HTTP/1.1": Target("GET", None, "/a%C2%A0b"),
+    "GET /a b": Target(),
+    "GET /a HTTP/1.1GET /b HTTP/1.1": Target(),
+    "GET index.html HTTP/1.1": Target(),
+    "CONNECT ../a HTTP/1.1": Target(),
+    "GET": Target(),
+    "-": Target(),
+    "": Target(),
+    r"\x16\x03\x01\x01 \x02": Target(),
+    "<BADREQ>": Target(),
+    "SSH-2.0-Go": Target(),
+}
+
+
+@pytest.mark.parametrize(("line", "target"), LINES.items())
+def test_a_request_line_is_read(line: str, target: Target) -> None:
+    """Method, host, path and query are found, and rubbish gives nothing."""
+    assert request.line(line) == target
+
+
+@given(st.text(), st.sampled_from(["GET {} HTTP/1.1", "GET /{}", "GET http://example.org/{} HTTP/1.1", "{}"]))
+def test_what_is_handed_on_is_safe(text: str, line: str) -> None:
+    """Whatever was logged, no path or query holds white space, quotes, backslashes or control characters."""
+    target = request.line(line.format(text))
+    assert not re.search(r'[\s"\\\x00-\x1f\x7f]', f"{target.path}{target.query}")
+    assert target.path is None or target.path.startswith("/") or target.path == "*"
+
+
+@given(st.from_regex(f"\\A{PLAIN_LINE.replace('?P<', '?P<p_')}\\Z"))
+def test_the_fast_way_finds_the_same(line: str) -> None:
+    """What the regex of plain lines reads is what the reader of all lines reads."""
+    groups = pl.Series([line]).str.extract_groups(f"^{PLAIN_LINE}$").struct.unnest().row(0, named=True)
+    assert request.line(line) == Target(groups["method"], None, groups["path"], groups["query"] or None)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "server"),
+    [
+        ("Example.ORG:8080", "example.org", "example.org"),
+        ("example.org.", "example.org", "example.org"),
+        ("192.0.2.1:80", "192.0.2.1", None),
+        ("[2001:db8::1]:80", "[2001:db8::1]", None),
+        ("a b", None, None),
+        ("user@example.org", None, None),
+        ("_", None, None),
+        ("-", None, None),
+        ("", None, None),
+    ],
+)
+def test_a_host_is_a_name_without_its_port(text: str, host: str | None, server: str | None) -> None:
+    """A host is in lower case and has no port; a server's name that is an address is not believed."""
+    assert request.host_name(text) == host
+    assert request.server_name(text) == server
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("www.example.org/a?b", Target(None, "www.example.org", "/a", "b")),
+        ("http://example.org/a", Target(None, "example.org", "/a")),
+        ("/a.b/c", Target(None, None, "/a.b/c")),
+        ("example.org", Target(None, "example.org", "/")),
+        ("a b", Target()),
+    ],
+)
+def test_a_target_may_begin_with_its_host(text: str, target: Target) -> None:
+    """Where a server logs host and path in one, without a scheme, both are found."""
+    assert request.schemeless(text) == target

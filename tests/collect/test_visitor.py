@@ -1,0 +1,92 @@
+"""Telling visitors apart for a day."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+
+from avow.collect.visitor import SALT_LIFE, Salts, add_keys, event_day
+from avow.errors import StoreError
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).replace(tzinfo=None)
+DAY = date(2026, 11, 22)
+
+
+def days(moments: list[datetime], zone: str) -> list[date]:
+    frame = pl.DataFrame({"time": moments}, schema={"time": pl.Datetime("us")})
+    return frame.select(event_day(pl.col("time"), ZoneInfo(zone), time(4)))["time"].to_list()
+
+
+def test_the_day_turns_at_four_in_the_sites_time_zone() -> None:
+    """A moment belongs to the site's date, and before four in the morning to the day before."""
+    utc = [datetime(2026, 7, 2, 1, 59), datetime(2026, 7, 2, 2, 0)]  # noqa: DTZ001  # UTC without a zone
+    assert days(utc, "Europe/Berlin") == [date(2026, 7, 1), date(2026, 7, 2)]
+    assert days(utc, "UTC") == [date(2026, 7, 1), date(2026, 7, 1)]
+
+
+def test_a_day_with_a_change_of_the_clock_is_one_day() -> None:
+    """Where the clock is put back or forward, the day still turns at four by the clock."""
+    utc = [datetime(2026, 10, 25, 2, 59), datetime(2026, 10, 25, 3, 0)]  # noqa: DTZ001  # UTC without a zone
+    assert days(utc, "Europe/Berlin") == [date(2026, 10, 24), date(2026, 10, 25)]
+
+
+def test_a_salt_lives_across_processes_and_is_destroyed(tmp_path: Path) -> None:
+    """A day's salt is the same for whoever asks within 48 hours of its first use, and another afterwards."""
+    path = tmp_path / "keys" / "salts.json"
+    first, late = Salts(path).of([DAY], NOW)
+    assert not late
+    again, late = Salts(path).of([DAY], NOW + SALT_LIFE - timedelta(seconds=1))
+    assert again == first
+    assert not late
+    secret = first[DAY]
+    after, late = Salts(path).of([DAY], NOW + SALT_LIFE)
+    assert after != first
+    assert late == {DAY}
+    kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert secret not in kept
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_salts_that_lived_their_time_are_destroyed_without_being_asked_for(tmp_path: Path) -> None:
+    """A salt is gone after its time although its day is never asked for again."""
+    salts = Salts(tmp_path / "salts.json")
+    salts.of([DAY], NOW)
+    before = salts.path.read_bytes()
+    salts.destroy_old(NOW + SALT_LIFE)
+    assert salts.path.read_bytes() != before
+    _, late = salts.of([DAY], NOW + SALT_LIFE)
+    assert late == {DAY}
+
+
+def test_a_file_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:
+    """A broken file of salts is an error, and is not replaced: visitors would be split in two."""
+    path = tmp_path / "salts.json"
+    path.write_bytes(b"{")
+    with pytest.raises(StoreError):
+        Salts(path).of([DAY], NOW)
+    assert path.read_bytes() == b"{"
+
+
+def test_keys_tell_visitors_hosts_and_days_apart() -> None:
+    """A key is the same for the same host, address, user agent and day; null without an address."""
+    next_day = DAY + timedelta(days=1)
+    rows = [
+        (DAY, "a.example.org", "192.0.2.1", "one"),
+        (DAY, "a.example.org", "192.0.2.1", "one"),
+        (DAY, "a.example.org", "192.0.2.1", "two"),
+        (DAY, "a.example.org", "192.0.2.2", "one"),
+        (DAY, "b.example.org", "192.0.2.1", "one"),
+        (DAY, None, "192.0.2.1", None),
+        (DAY, None, "192.0.2.1", None),
+        (next_day, "a.example.org", "192.0.2.1", "one"),
+        (DAY, "a.example.org", None, "one"),
+    ]
+    frame = pl.DataFrame(rows, schema=["event_day", "host", "address", "user_agent"], orient="row")
+    keys = add_keys(frame, {DAY: b"1" * 32, next_day: b"2" * 32})["visitor_id"].to_list()
+    assert keys[0] == keys[1]
+    assert keys[5] == keys[6]
+    assert keys[8] is None
+    assert len(set(keys)) == 7

@@ -1,0 +1,206 @@
+"""The store of one machine."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import polars as pl
+import pytest
+
+from avow.collect import segment
+from avow.collect.admit import ADMITTED
+from avow.collect.segment import DeadLetter, Intake, Origin, Segment
+from avow.errors import StoreError
+from avow.keep.duckdb import DuckDBStore
+from avow.keep.store import Cutoffs
+
+START = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
+FOREVER = Cutoffs(datetime.min, datetime.min, datetime.min, datetime.min)
+NEVER = Cutoffs(datetime.max, datetime.max, datetime.max, datetime.max)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckDBStore]:
+    opened = DuckDBStore(tmp_path, "256MB")
+    yield opened
+    opened.close()
+
+
+def records(*rows: dict[str, Any]) -> pl.DataFrame:
+    plain = {"request_kind": "view", "visitor_id": 1, "page_path": "/", "version": 1, "governing": 1}
+    return pl.DataFrame([{**dict.fromkeys(ADMITTED.names()), **plain, **row} for row in rows], schema=ADMITTED)
+
+
+def at(minutes: float, **told: Any) -> dict[str, Any]:
+    return {"request_time": START + timedelta(minutes=minutes), **told}
+
+
+def written(
+    folder: Path, frame: pl.DataFrame, start: int = 0, end: int = 100, source: str = "a", **told: Any
+) -> Segment:
+    origin = Origin(source, "access.log", "combined", "", 50, "head", start, f"d{start}", end, f"d{end}")
+    plain = Intake(origin, len(frame), len(frame), 0, {}, [])
+    return segment.write(folder / "segments", frame, msgspec.structs.replace(plain, **told))
+
+
+def visits(store: DuckDBStore) -> list[dict[str, Any]]:
+    return store.query("SELECT * FROM visits ORDER BY visitor_id, visit_time", {}).records()
+
+
+def views(store: DuckDBStore) -> list[dict[str, Any]]:
+    return store.query("SELECT * FROM views ORDER BY view_time, page_path", {}).records()
+
+
+def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
+    """A segment that comes again, as after a crash between load and unlink, changes nothing."""
+    first = written(tmp_path, records(at(0)), dropped={"blank": 2}, lines=3)
+    assert store.load(first).load > 0
+    assert store.load(first).load == 0
+    assert store.counts().requests == 1
+    (known,) = store.known()
+    assert (known.length, known.digest) == (100, "d100")
+
+
+def test_a_segment_that_does_not_go_on_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
+    """A gap, an overlap or another content before it is an error, and nothing of the segment is kept."""
+    store.load(written(tmp_path, records(at(0))))
+    for start, end in ((150, 200), (50, 150)):
+        with pytest.raises(StoreError):
+            store.load(written(tmp_path, records(at(1)), start, end))
+    other = written(tmp_path, records(at(1)), 100, 200)
+    intake = other.intake()
+    changed = msgspec.structs.replace(intake, origin=msgspec.structs.replace(intake.origin, start_digest="else"))
+    with pytest.raises(StoreError):
+        store.load(segment.write(tmp_path / "segments", records(at(1)), changed))
+    assert store.counts().requests == 1
+
+
+def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(tmp_path: Path, store: DuckDBStore) -> None:
+    """A provisional line counts until more of its log comes, and then never again."""
+    store.load(written(tmp_path, records(at(0))))
+    store.load(written(tmp_path, records(at(5, visitor_id=7)), 100, 110, provisional=True))
+    store.derive(30, FOREVER)
+    assert [visit["visitor_id"] for visit in visits(store)] == [1, 7]
+    (known,) = store.known()
+    assert (known.length, known.provisional_digest) == (100, "d110")
+    loaded = store.load(written(tmp_path, records(at(5, visitor_id=8), at(6, visitor_id=8)), 100, 200))
+    assert (loaded.replaced.requests, loaded.replaced.lines) == (1, 1)
+    store.derive(30, FOREVER)
+    assert [visit["visitor_id"] for visit in visits(store)] == [1, 8]
+    assert store.counts().views == 3
+
+
+def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBStore) -> None:
+    """A pause of 30 minutes goes on with the visit; a longer one begins another."""
+    later = timedelta(minutes=30) + timedelta(seconds=1)
+    rows = [at(0, page_path="/a"), at(30, page_path="/b"), {"request_time": START + timedelta(minutes=30) + later}]
+    store.load(written(tmp_path, records(*rows)))
+    store.derive(30, FOREVER)
+    assert [(visit["views"], visit["visit_duration_ms"]) for visit in visits(store)] == [(2, 1_800_000), (1, None)]
+    assert [view["view_duration_ms"] for view in views(store)] == [1_800_000, None, None]
+    assert (visits(store)[0]["entry_path"], visits(store)[0]["exit_path"]) == ("/a", "/b")
+
+
+def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBStore) -> None:
+    """A visit knows whether it uploaded, downloaded or merely visited; parts of pages and robots make none."""
+    store.load(
+        written(
+            tmp_path,
+            records(
+                at(0),
+                at(2, request_kind="download", page_path="/a.pdf"),
+                at(3, request_kind="upload", page_path="/inbox"),
+                at(4, request_kind="static", page_path="/a.css"),
+                at(5, request_kind="other", page_path="/form"),
+                at(0, visitor_id=2, request_kind="download"),
+                at(0, visitor_id=3, bot="Googlebot"),
+                at(0, visitor_id=4, request_kind="static"),
+            ),
+        )
+    )
+    store.derive(30, FOREVER)
+    found = [(v["visitor_id"], v["views"], v["downloads"], v["uploads"], v["visit_duration_ms"]) for v in visits(store)]
+    assert found == [(1, 1, 1, 1, 180_000), (2, 0, 1, 0, None)]
+
+
+def test_views_without_a_visitor_are_views_of_unknown_duration(tmp_path: Path, store: DuckDBStore) -> None:
+    """Where visitors cannot be told apart, views are counted once and belong to no visit."""
+    store.load(written(tmp_path, records(at(0, visitor_id=None), at(1, visitor_id=None))))
+    store.derive(30, FOREVER)
+    store.load(written(tmp_path, records(at(0.5, visitor_id=None)), 100, 200))
+    store.derive(30, FOREVER)
+    store.derive(30, FOREVER)
+    assert [(view["view_duration_ms"], view["visit_time"]) for view in views(store)] == [(None, None)] * 3
+    assert visits(store) == []
+
+
+def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path, store: DuckDBStore) -> None:
+    """Without the categories of views and visits there are none; with their times alone, no durations."""
+    store.load(written(tmp_path, records(at(0), at(1))))
+    store.derive(30, NEVER)
+    assert (views(store), visits(store)) == ([], [])
+    store.load(written(tmp_path, records(at(2)), 100, 200))
+    store.derive(30, Cutoffs(datetime.min, datetime.max, datetime.min, datetime.max))
+    assert [view["view_duration_ms"] for view in views(store)] == [None] * 3
+    assert [visit["visit_duration_ms"] for visit in visits(store)] == [None]
+
+
+def test_a_visit_bears_the_lowest_governing_version(tmp_path: Path, store: DuckDBStore) -> None:
+    """What was made from several records is governed by the lowest of their versions."""
+    store.load(written(tmp_path, records(at(0, version=1, governing=2), at(1, version=3, governing=3))))
+    store.derive(30, FOREVER)
+    assert [(visit["version"], visit["governing"]) for visit in visits(store)] == [(1, 2)]
+
+
+def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
+    """A store opened again holds what it held."""
+    first = DuckDBStore(tmp_path, "256MB")
+    first.load(written(tmp_path, records(at(0)), dead_letters=[DeadLetter(3, 4, "unreadable", "a a")], lines=2))
+    first.close()
+    again = DuckDBStore(tmp_path, "256MB")
+    assert again.counts().requests == 1
+    assert again.dead_letters("a") == [DeadLetter(3, 4, "unreadable", "a a")]
+    again.close()
+
+
+def test_terms_are_adopted_once(store: DuckDBStore) -> None:
+    """The first terms become version 1; the same again change nothing; others are refused."""
+    day = date(2015, 1, 15)
+    assert store.adopt("a" * 64, "{}", day) == 1
+    assert store.adopt("a" * 64, "{}", day) == 1
+    with pytest.raises(StoreError, match="not those of version 1"):
+        store.adopt("b" * 64, "{}", day)
+
+
+def test_the_store_is_cut_off(store: DuckDBStore, tmp_path: Path) -> None:
+    """Nothing in the store reads or writes a file, or changes its configuration."""
+    for sql in (
+        f"COPY requests TO '{tmp_path}/x.csv'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        f"ATTACH '{tmp_path}/x.db'",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+    ):
+        with pytest.raises(duckdb.Error):
+            store.query(sql, {})
+
+
+def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    """A damaged file gives an error with a remedy, and is left as it is."""
+    (tmp_path / "avow.duckdb").write_bytes(b"not a database" * 1000)
+    with pytest.raises(StoreError) as caught:
+        DuckDBStore(tmp_path, "256MB")
+    assert caught.value.hint
+    assert (tmp_path / "avow.duckdb").read_bytes() == b"not a database" * 1000
+
+
+def test_a_newer_store_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
+    """A store that a newer Avow has changed is not touched."""
+    with store._write() as cursor:
+        cursor.execute("INSERT INTO migrations VALUES (9999, NULL)")
+    store.close()
+    with pytest.raises(StoreError, match="newer"):
+        DuckDBStore(tmp_path, "256MB")

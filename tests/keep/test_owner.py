@@ -1,0 +1,143 @@
+"""One owner, and those that ask it."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from test_duckdb import at, records, written
+
+from avow.config import Folder, Settings
+from avow.errors import SourceError, StoreError
+from avow.keep import owner
+from avow.keep.owner import Guest, Owner, open_house
+
+
+def folder(path: Path) -> Folder:
+    return Folder(Settings(), path / "data", path / "keys", None)
+
+
+def owned(path: Path) -> Owner:
+    house = open_house(folder(path), {"echo": lambda _, argument: argument})
+    assert isinstance(house, Owner)
+    return house
+
+
+def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
+    """Whoever comes second becomes a guest, and is answered the same."""
+    first = owned(tmp_path)
+    second = open_house(folder(tmp_path), {})
+    assert isinstance(second, Guest)
+    assert second.ask("echo", {"a": [1, None]}) == first.ask("echo", {"a": [1, None]}) == {"a": [1, None]}
+    owner.load(second, written(tmp_path / "data", records(at(0))))
+    assert owner.counts(first) == owner.counts(second)
+    assert owner.counts(second).requests == 1
+    assert list((tmp_path / "data" / "segments").iterdir()) == []
+    second.close()
+    first.close()
+
+
+def test_an_error_of_the_owner_reaches_the_guest(tmp_path: Path) -> None:
+    """A guest sees the owner's error, with its hint; a fault that nobody foresaw shows no detail and ends nobody."""
+    first = owned(tmp_path)
+    second = open_house(folder(tmp_path), {})
+    with pytest.raises(StoreError, match="does not know") as caught:
+        second.ask("nothing of the kind")
+    assert caught.value.hint
+    with pytest.raises(StoreError, match="failed"):
+        second.ask("derive", {"private": "192.0.2.1"})
+    assert second.ask("echo", 1) == 1
+    second.close()
+    first.close()
+
+
+def test_a_log_is_read_by_one_at_a_time(tmp_path: Path) -> None:
+    """A log that one process claimed is refused to others, until that process goes away, however it ends."""
+    first = owned(tmp_path)
+    second, third = open_house(folder(tmp_path), {}), open_house(folder(tmp_path), {})
+    owner.claim(second, "log")
+    owner.claim(second, "log")
+    for other in (first, third):
+        with pytest.raises(SourceError, match="being read"):
+            owner.claim(other, "log")
+    second.close()
+    for _ in range(200):
+        try:
+            owner.claim(third, "log")
+            break
+        except SourceError:
+            threading.Event().wait(0.01)
+    else:
+        pytest.fail("the claim was never released")
+    third.close()
+    first.close()
+
+
+def test_what_an_owner_left_waiting_is_loaded_at_the_next_start(tmp_path: Path) -> None:
+    """A segment on the disk is loaded by the next owner, whoever wrote it; one that cannot be is put away."""
+    written(tmp_path / "data", records(at(0)))
+    written(tmp_path / "data", records(at(0)), 500, 600, source="b")
+    first = owned(tmp_path)
+    assert owner.counts(first).requests == 1
+    assert first.recovered == 1
+    assert list((tmp_path / "data" / "segments").iterdir()) == []
+    first.close()
+
+
+def test_a_guest_of_an_owner_that_went_away_is_told(tmp_path: Path) -> None:
+    """When the owner has gone, a guest's question is an error, and whoever opens next becomes the owner."""
+    first = owned(tmp_path)
+    second = open_house(folder(tmp_path), {})
+    first.close()
+    with pytest.raises(StoreError, match="went away"):
+        second.ask("echo")
+        second.ask("echo")
+    second.close()
+    third = open_house(folder(tmp_path), {})
+    assert third.owned
+    third.close()
+
+
+def test_a_folder_held_by_a_process_that_does_not_answer_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock without a socket behind it gives the process's number and a remedy, after a while."""
+    (tmp_path / "data").mkdir()
+    script = (
+        "import fcntl, os, sys\n"
+        f"lock = open({str(tmp_path / 'data' / 'lock')!r}, 'w')\n"
+        "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "print(os.getpid(), file=lock, flush=True)\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout
+    holder.stdout.readline()
+    monkeypatch.setattr(owner, "WAIT_SECONDS", 0.2)
+    with pytest.raises(StoreError, match=f"in use by process {holder.pid}"):
+        open_house(folder(tmp_path), {})
+    holder.communicate(b"")
+
+
+def test_the_socket_is_for_the_owner_of_the_files_alone(tmp_path: Path) -> None:
+    """Nobody but the user who runs Avow may connect; the folder is closed to others."""
+    first = owned(tmp_path)
+    assert (tmp_path / "data" / "avow.sock").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    first.close()
+    assert not (tmp_path / "data" / "avow.sock").exists()
+
+
+def test_a_long_path_has_a_socket_too(tmp_path: Path) -> None:
+    """A data folder whose path is longer than a socket's may be works all the same."""
+    if not os.path.exists("/proc/self/fd"):
+        pytest.skip("needs /proc: elsewhere such a folder is refused with a clear error")
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    first = owned(deep)
+    second = open_house(folder(deep), {})
+    assert second.ask("echo", 5) == 5
+    second.close()
+    first.close()
