@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
@@ -82,6 +83,8 @@ def nearest(word: str, known: list[str], name: str) -> str:
 
 def _unknown(data: Any, kind: Any, key: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield each key that `kind` does not have, and each word that is none of its words, with what to say."""
+    if isinstance(kind, UnionType):
+        kind = next(one for one in get_args(kind) if one is not NoneType)
     inner = get_args(kind)
     if get_origin(kind) is Literal:
         if isinstance(data, str) and data not in inner:

@@ -12,7 +12,7 @@ import pytest
 
 from avow.collect import segment
 from avow.collect.admit import ADMITTED
-from avow.collect.segment import DeadLetter, Intake, Origin, Segment
+from avow.collect.segment import DeadLetter, Draft, Intake, Origin, Written
 from avow.errors import StoreError
 from avow.keep.duckdb import DuckDBStore
 from avow.keep.store import Cutoffs
@@ -40,10 +40,10 @@ def at(minutes: float, **told: Any) -> dict[str, Any]:
 
 def written(
     folder: Path, frame: pl.DataFrame, start: int = 0, end: int = 100, source: str = "a", **told: Any
-) -> Segment:
+) -> Written:
     origin = Origin(source, "access.log", "combined", "", 50, "head", start, f"d{start}", end, f"d{end}")
     plain = Intake(origin, len(frame), len(frame), 0, {}, [])
-    return segment.write(folder / "segments", frame, msgspec.structs.replace(plain, **told))
+    return segment.write(folder / "segments", Draft(msgspec.structs.replace(plain, **told), frame))
 
 
 def visits(store: DuckDBStore) -> list[dict[str, Any]]:
@@ -57,8 +57,8 @@ def views(store: DuckDBStore) -> list[dict[str, Any]]:
 def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
     """A segment that comes again, as after a crash between load and unlink, changes nothing."""
     first = written(tmp_path, records(at(0)), dropped={"blank": 2}, lines=3)
-    assert store.load(first).load > 0
-    assert store.load(first).load == 0
+    assert store.load([first])[0].load > 0
+    assert store.load([first])[0].load == 0
     assert store.counts().requests == 1
     (known,) = store.known()
     assert (known.length, known.digest) == (100, "d100")
@@ -66,27 +66,27 @@ def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
 
 def test_a_segment_that_does_not_go_on_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
     """A gap, an overlap or another content before it is an error, and nothing of the segment is kept."""
-    store.load(written(tmp_path, records(at(0))))
+    store.load([written(tmp_path, records(at(0)))])
     for start, end in ((150, 200), (50, 150)):
         with pytest.raises(StoreError):
-            store.load(written(tmp_path, records(at(1)), start, end))
+            store.load([written(tmp_path, records(at(1)), start, end)])
     other = written(tmp_path, records(at(1)), 100, 200)
-    intake = other.intake()
+    intake = other.intake
     changed = msgspec.structs.replace(intake, origin=msgspec.structs.replace(intake.origin, start_digest="else"))
     with pytest.raises(StoreError):
-        store.load(segment.write(tmp_path / "segments", records(at(1)), changed))
+        store.load([Draft(changed, records(at(1)))])
     assert store.counts().requests == 1
 
 
 def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(tmp_path: Path, store: DuckDBStore) -> None:
     """A provisional line counts until more of its log comes, and then never again."""
-    store.load(written(tmp_path, records(at(0))))
-    store.load(written(tmp_path, records(at(5, visitor_id=7)), 100, 110, provisional=True))
+    store.load([written(tmp_path, records(at(0)))])
+    store.load([written(tmp_path, records(at(5, visitor_id=7)), 100, 110, provisional=True)])
     store.derive(30, FOREVER)
     assert [visit["visitor_id"] for visit in visits(store)] == [1, 7]
     (known,) = store.known()
     assert (known.length, known.provisional_digest) == (100, "d110")
-    loaded = store.load(written(tmp_path, records(at(5, visitor_id=8), at(6, visitor_id=8)), 100, 200))
+    (loaded,) = store.load([written(tmp_path, records(at(5, visitor_id=8), at(6, visitor_id=8)), 100, 200)])
     assert (loaded.replaced.requests, loaded.replaced.lines) == (1, 1)
     store.derive(30, FOREVER)
     assert [visit["visitor_id"] for visit in visits(store)] == [1, 8]
@@ -97,7 +97,7 @@ def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBSto
     """A pause of 30 minutes goes on with the visit; a longer one begins another."""
     later = timedelta(minutes=30) + timedelta(seconds=1)
     rows = [at(0, page_path="/a"), at(30, page_path="/b"), {"request_time": START + timedelta(minutes=30) + later}]
-    store.load(written(tmp_path, records(*rows)))
+    store.load([written(tmp_path, records(*rows))])
     store.derive(30, FOREVER)
     assert [(visit["views"], visit["visit_duration_ms"]) for visit in visits(store)] == [(2, 1_800_000), (1, None)]
     assert [view["view_duration_ms"] for view in views(store)] == [1_800_000, None, None]
@@ -106,7 +106,7 @@ def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBSto
 
 def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBStore) -> None:
     """A visit knows whether it uploaded, downloaded or merely visited; parts of pages and robots make none."""
-    store.load(
+    store.load([
         written(
             tmp_path,
             records(
@@ -120,7 +120,7 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
                 at(0, visitor_id=4, request_kind="static"),
             ),
         )
-    )
+    ])
     store.derive(30, FOREVER)
     found = [(v["visitor_id"], v["views"], v["downloads"], v["uploads"], v["visit_duration_ms"]) for v in visits(store)]
     assert found == [(1, 1, 1, 1, 180_000), (2, 0, 1, 0, None)]
@@ -128,9 +128,9 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
 
 def test_views_without_a_visitor_are_views_of_unknown_duration(tmp_path: Path, store: DuckDBStore) -> None:
     """Where visitors cannot be told apart, views are counted once and belong to no visit."""
-    store.load(written(tmp_path, records(at(0, visitor_id=None), at(1, visitor_id=None))))
+    store.load([written(tmp_path, records(at(0, visitor_id=None), at(1, visitor_id=None)))])
     store.derive(30, FOREVER)
-    store.load(written(tmp_path, records(at(0.5, visitor_id=None)), 100, 200))
+    store.load([written(tmp_path, records(at(0.5, visitor_id=None)), 100, 200)])
     store.derive(30, FOREVER)
     store.derive(30, FOREVER)
     assert [(view["view_duration_ms"], view["visit_time"]) for view in views(store)] == [(None, None)] * 3
@@ -139,10 +139,10 @@ def test_views_without_a_visitor_are_views_of_unknown_duration(tmp_path: Path, s
 
 def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path, store: DuckDBStore) -> None:
     """Without the categories of views and visits there are none; with their times alone, no durations."""
-    store.load(written(tmp_path, records(at(0), at(1))))
+    store.load([written(tmp_path, records(at(0), at(1)))])
     store.derive(30, NEVER)
     assert (views(store), visits(store)) == ([], [])
-    store.load(written(tmp_path, records(at(2)), 100, 200))
+    store.load([written(tmp_path, records(at(2)), 100, 200)])
     store.derive(30, Cutoffs(datetime.min, datetime.max, datetime.min, datetime.max))
     assert [view["view_duration_ms"] for view in views(store)] == [None] * 3
     assert [visit["visit_duration_ms"] for visit in visits(store)] == [None]
@@ -150,7 +150,7 @@ def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path
 
 def test_a_visit_bears_the_lowest_governing_version(tmp_path: Path, store: DuckDBStore) -> None:
     """What was made from several records is governed by the lowest of their versions."""
-    store.load(written(tmp_path, records(at(0, version=1, governing=2), at(1, version=3, governing=3))))
+    store.load([written(tmp_path, records(at(0, version=1, governing=2), at(1, version=3, governing=3)))])
     store.derive(30, FOREVER)
     assert [(visit["version"], visit["governing"]) for visit in visits(store)] == [(1, 2)]
 
@@ -158,7 +158,7 @@ def test_a_visit_bears_the_lowest_governing_version(tmp_path: Path, store: DuckD
 def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
     """A store opened again holds what it held."""
     first = DuckDBStore(tmp_path, "256MB")
-    first.load(written(tmp_path, records(at(0)), dead_letters=[DeadLetter(3, 4, "unreadable", "a a")], lines=2))
+    first.load([written(tmp_path, records(at(0)), dead_letters=[DeadLetter(3, 4, "unreadable", "a a")], lines=2)])
     first.close()
     again = DuckDBStore(tmp_path, "256MB")
     assert again.counts().requests == 1

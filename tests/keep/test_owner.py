@@ -31,7 +31,7 @@ def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
     second = open_house(folder(tmp_path), {})
     assert isinstance(second, Guest)
     assert second.ask("echo", {"a": [1, None]}) == first.ask("echo", {"a": [1, None]}) == {"a": [1, None]}
-    owner.load(second, written(tmp_path / "data", records(at(0))))
+    second.load([written(tmp_path / "data", records(at(0)))])
     assert owner.counts(first) == owner.counts(second)
     assert owner.counts(second).requests == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []

@@ -20,6 +20,9 @@ from avow.keep.store import Table
 from avow.use.question import FILTERS, LIMIT, Question, parse_filters, parse_moment
 from avow.use.reports import REPORTS, Account, Answer
 
+FIXED_WIDTH = 18
+"""A wider column of words gives way where the terminal is narrow, in characters."""
+
 PATH_WIDTH = 60
 """Longest page path shown in a table, in characters; `--json` and `--csv` give it whole."""
 
@@ -151,11 +154,12 @@ def _show_table(table: Table, console: Console) -> None:
     shown = RichTable(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     texts = [[_text(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows]
     for index, column in enumerate(table.columns):
-        if all(isinstance(row[index], str | None) for row in table.rows):
+        words = all(isinstance(row[index], str | None) for row in table.rows)
+        width = max(map(len, [*_heading(column).split(), *(row[index] for row in texts)]))
+        if words and width > FIXED_WIDTH:
             shown.add_column(_heading(column), overflow="ellipsis", no_wrap=True, ratio=1)
         else:
-            width = max(map(len, [*_heading(column).split(), *(row[index] for row in texts)]))
-            shown.add_column(_heading(column), justify="right", min_width=width)
+            shown.add_column(_heading(column), justify="left" if words else "right", min_width=width)
     for row in texts:
         shown.add_row(*map(Text, row))
     console.print(shown)

@@ -1,5 +1,6 @@
 """Internet addresses: one way to write each, and cut to a network where the terms ask for it."""
 
+import re
 import socket
 from ipaddress import IPv6Address
 
@@ -9,6 +10,7 @@ from avow.collect.distinct import each
 
 OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = rf"{OCTET}(?:\.{OCTET}){{3}}"
+_WITH_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?")
 _MAPPED = bytes(10) + b"\xff\xff"
 _PREFIX_BYTES = 6  # /48
 
@@ -32,10 +34,8 @@ def normalise(addresses: pl.Series) -> pl.Series:
 def canonical(text: str) -> str | None:
     """Write one address in its canonical form, or give None where it is none."""
     text = text.partition(",")[0].strip()
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
+    if found := _WITH_PORT.fullmatch(text):
+        text = found[1] or found[2]
     text = text.partition("%")[0]
     try:
         if ":" not in text:

@@ -6,6 +6,8 @@ import polars as pl
 import ua_parser
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
+from avow.collect.distinct import places
+
 KNOWN_MAX = 100_000
 """How many distinct user agents are remembered; beyond it, what is known is learned anew."""
 
@@ -41,18 +43,14 @@ class Devices:
 
     def tell(self, requests: pl.DataFrame) -> pl.DataFrame:
         """Add the columns of DEVICE to `requests`, by its `user_agent`."""
-        told = self._told(requests)
-        new = told.filter(pl.col("known").is_null() & pl.col("user_agent").is_not_null())["user_agent"].unique()
-        if len(new):
-            if len(self._known) + len(new) > KNOWN_MAX:
-                self._known, new = DEVICE.to_frame(), requests["user_agent"].drop_nulls().unique()
-            self._known = pl.concat([self._known, learn(new)])
-            told = self._told(requests)
-        return told.drop("known")
-
-    def _told(self, requests: pl.DataFrame) -> pl.DataFrame:
-        known = self._known.with_columns(known=True)
-        return requests.join(known, on="user_agent", how="left", maintain_order="left")
+        texts, place = places(requests["user_agent"])
+        distinct = texts.to_frame("user_agent")
+        new = distinct.join(self._known, on="user_agent", how="anti")
+        if len(self._known) + len(new) > KNOWN_MAX:
+            self._known, new = DEVICE.to_frame(), distinct
+        self._known = pl.concat([self._known, learn(new["user_agent"])])
+        told = distinct.join(self._known, on="user_agent", how="left", maintain_order="left").drop("user_agent")
+        return requests.with_columns(column.gather(place) for column in told)
 
 
 def learn(user_agents: pl.Series) -> pl.DataFrame:

@@ -16,3 +16,16 @@ def each(
     )
     rows = values.alias("key").to_frame()
     return rows.join(table, on="key", how="left", maintain_order="left").drop("key")
+
+
+def places(values: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return the distinct values, and for each row the place of its value among them, null for null.
+
+    Each row is hashed once, however long its text; what follows works with small numbers.
+    """
+    codes = values.cast(pl.Categorical(pl.Categories.random())).to_physical().alias("code")
+    first = codes.arg_unique()
+    first = first.filter(codes.gather(first).is_not_null())
+    table = codes.gather(first).to_frame().with_row_index("place")
+    found = codes.to_frame().join(table, on="code", how="left", maintain_order="left")
+    return values.gather(first), found["place"]

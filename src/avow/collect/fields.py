@@ -143,7 +143,7 @@ def _duration_field(unit_us: float) -> Field:
 FIELDS: dict[str, Field] = {
     "": Field(TEXT),  # what is not read, and neither are the next five
     "any": Field(TEXT),
-    "list": Field(r'[^ \t"]+(?:[,:] [^ \t"]+)*'),
+    "list": Field(r'[^ \t",]+(?:(?:,| :) [^ \t",]+)*'),
     "question": Field(r"\??"),
     "port": Field("[0-9]+"),
     "operation": Field(r"(?:REST|SOAP|WEBSITE)\.[^\s\"]+"),
@@ -176,7 +176,7 @@ FIELDS: dict[str, Field] = {
     "microseconds": _duration_field(1),
     "nanoseconds": _duration_field(1e-3),
     "sum_of_seconds": Field(rf"{NUMBER} {NUMBER} {NUMBER}", ("response_time_us",), _sum),
-    "captures": Field(r"(?:\{[^}]*\} ){0,2}", ("host", "referrer", "user_agent"), ask=captured),
+    "captures": Field(r"(?:\{[^{}]*\} ){0,2}", ("host", "referrer", "user_agent"), ask=captured),
     "referrer": Field(TEXT, ("referrer",), _text),
     "user_agent": Field(TEXT, ("user_agent",), _agent),
 }

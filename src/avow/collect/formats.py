@@ -13,7 +13,7 @@ import polars as pl
 from avow.collect import jsonlog
 from avow.collect.fields import CLOCK, DATE, parsed
 from avow.collect.jsonlog import JsonLines
-from avow.collect.pattern import EXTRAS, MARK, Pattern, apache, nginx, template
+from avow.collect.pattern import EXTRA, MARK, Pattern, apache, nginx, template
 from avow.collect.record import PARSED, Fate, Reason
 from avow.collect.tolerant import Tolerant
 from avow.collect.w3c import CLOUDFRONT, Header, W3c
@@ -21,6 +21,9 @@ from avow.errors import FormatError
 
 SAMPLE_LINES_MAX = 400
 """How many lines of a sample are looked at."""
+
+EXTRAS_MAX = 10
+"""How many more fields a line may have than are known; a whole record after a cut one has more than that."""
 
 CONFIDENCE_MIN = 0.5
 """The share of a sample that a format must read to be believed."""
@@ -63,16 +66,6 @@ class Reader(Protocol):
 class Step(Protocol):
     """One way to read lines, tried on those that the ways before it left."""
 
-    @property
-    def clock(self) -> str:
-        """Return a regex, found on a line more than `clocks` times where two records were run together."""
-        ...
-
-    @property
-    def clocks(self) -> int:
-        """Return how often it is found in one record."""
-        ...
-
     def take(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Read what it can of `line`, `text`, `wrapped` and `reason`: the texts of fields, and what is left.
 
@@ -99,15 +92,13 @@ class LogReader:
         requests = pl.concat(found) if found else PARSED.to_frame()
         timeless = pl.col("time").is_null()
         bad_time = requests.filter(timeless).select("line", reason=pl.lit(Reason.BAD_TIME.value))
-        rest = pl.concat([left.select("line", self._reason()), bad_time]).sort("line")
-        requests = requests.filter(~timeless)
-        return Reading(requests if len(found) <= 1 else requests.sort("line"), rest)
+        rest = pl.concat([left.select("line", _reason()), bad_time]).sort("line")
+        return Reading(requests.filter(~timeless).sort("line"), rest)
 
     def state(self) -> str:
         """Return what the directives said so far."""
-        return msgspec.json.encode(
-            next((step.header for step in self.steps if isinstance(step, W3c)), {})
-        ).decode()
+        header = next((step.header for step in self.steps if isinstance(step, W3c)), Header())
+        return msgspec.json.encode(header).decode()
 
     def restore(self, state: str) -> None:
         """Go on from what the directives said."""
@@ -115,22 +106,17 @@ class LogReader:
             if isinstance(step, W3c):
                 step.header = msgspec.json.decode(state or "{}", type=Header)
 
-    def _reason(self) -> pl.Expr:
-        text = pl.col("text")
-        merged = pl.any_horizontal(text.str.count_matches(step.clock) > step.clocks for step in self.steps)
-        cases = {
-            Reason.BLANK: ~text.str.contains(r"\S"),
-            Reason.DIRECTIVE: text.str.starts_with("#"),
-            Reason.NOT_A_REQUEST: text.str.contains("|".join(OTHER_KINDS))
-            | (pl.col("wrapped") & ~text.str.contains(REQUESTS)),
-        }
-        judged = pl.coalesce(
-            *(pl.when(case).then(pl.lit(reason.value)) for reason, case in cases.items()),
-            "reason",
-            pl.when(merged).then(pl.lit(Reason.MERGED.value)),
-            pl.lit(Reason.UNREADABLE.value),
-        )
-        return judged.alias("reason")
+
+def _reason() -> pl.Expr:
+    text = pl.col("text")
+    other = text.str.contains("|".join(OTHER_KINDS)) | (pl.col("wrapped") & ~text.str.contains(REQUESTS))
+    cases = {
+        Reason.BLANK: ~text.str.contains(r"\S"),
+        Reason.DIRECTIVE: text.str.starts_with("#"),
+        Reason.NOT_A_REQUEST: other,
+    }
+    why = (pl.when(case).then(pl.lit(reason.value)) for reason, case in cases.items())
+    return pl.coalesce(*why, "reason", pl.lit(Reason.UNREADABLE.value)).alias("reason")
 
 
 SYSLOG = (
@@ -188,11 +174,11 @@ _HAPROXY = (
 )
 
 
-def _patterns(*templates: str, extras: str = EXTRAS) -> tuple[Step, ...]:
+def _patterns(*templates: str, extras: str = f"{EXTRA}{{0,{EXTRAS_MAX}}}") -> tuple[Step, ...]:
     return tuple(Pattern.of(template(text), extras) for text in templates)
 
 
-def _clf(name: str, more: str, extras: str = EXTRAS) -> tuple[Step, ...]:
+def _clf(name: str, more: str, extras: str = f"{EXTRA}*") -> tuple[Step, ...]:
     """Return the steps of a format that begins as the common one does, also with a virtual host before it."""
     named_host = f"<server> {_CLF.replace('<address>', '<ip>')}"
     lines = [_CLF, f"<server>:<port> {_CLF}", named_host]

@@ -50,6 +50,7 @@ class Taken:
 
     records: pl.DataFrame
     lines: int
+    requests: int
     bots: int
     late: int
     dropped: dict[str, int]
@@ -93,10 +94,12 @@ def screen(way: Way, batch: Batch) -> None:
         .when(text.str.strip_chars_start().str.len_bytes() == 0)
         .then(pl.lit(Reason.BLANK.value))
     )
-    lines = pl.DataFrame({"text": batch.lines.str.strip_chars_start("\0")}).with_row_index("line")
-    judged = lines.with_columns(reason=reason)
-    batch.leave(judged.filter(pl.col("reason").is_not_null()))
-    batch.records = judged.filter(pl.col("reason").is_null()).select("line", "text")
+    judged = batch.lines.str.strip_chars_start("\0").alias("text").to_frame().with_row_index("line")
+    judged = judged.with_columns(reason=reason)
+    batch.records = judged
+    if judged["reason"].null_count() < len(judged):
+        batch.leave(judged.filter(pl.col("reason").is_not_null()))
+        batch.records = judged.filter(pl.col("reason").is_null())
 
 
 def read(way: Way, batch: Batch) -> None:
@@ -162,6 +165,7 @@ def _account(batch: Batch, block: Block) -> Taken:
     return Taken(
         records=batch.records.select(ADMITTED.names()),
         lines=len(batch.lines) + len(block.too_long),
+        requests=len(batch.records),
         bots=batch.records["bot"].count(),
         late=batch.late,
         dropped=dropped,

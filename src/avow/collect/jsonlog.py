@@ -90,6 +90,7 @@ COMMON: Names = {
 _TELLING = {"request", "method", "target", "stem"}
 _FIELD = re.compile(f"{MARK}([a-z_]+)(?:=[^{MARK}]*)?{MARK}")
 _REQUEST = re.compile(f"{MARK}method{MARK} {MARK}target{MARK}(?: {MARK}{MARK})?")
+_BARE = re.compile(rf'(":\s*)({_FIELD.pattern})')
 _HEX = re.compile(r"(?<!\\)\\x(?=[0-9A-Fa-f]{2})")
 _LEFT_OUT = re.compile(r'(?<=[^\\]":) *-?(?=[,}])')
 
@@ -99,13 +100,11 @@ class JsonLines:
     """Objects, one on a line, whose fields have these names."""
 
     names: Names
-    clock: str = r'\}\s*\{"'
-    clocks: int = 0
 
     @classmethod
     def of(cls, template: str) -> Self:
         """Compile a template that is a JSON object; of values of several fields only the request is read."""
-        quoted = re.sub(f'(?<!")({MARK}[^{MARK}]*{MARK})(?!")', r'"\1"', template)
+        quoted = _BARE.sub(r'\1"\2"', template)
         try:
             known = msgspec.json.decode(quoted.replace(MARK, r"\u0000"))
         except msgspec.DecodeError as error:
@@ -119,24 +118,29 @@ class JsonLines:
         return cls(names)
 
     def take(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Read the objects that are requests, and tell which are none."""
+        """Read the objects that are requests, and tell which are none, and which are two in one."""
         rows: list[list[str | None]] = []
-        read: list[int] = []
-        others: list[int] = []
+        reasons: list[str | None] = []
         telling = [key for field in _TELLING & self.names.keys() for key in self.names[field]]
-        for line, text in left.select("line", "text").iter_rows():
+        for text in left["text"]:
             known = _decoded(text)
             if known is None:
-                continue
-            if any(key in known for key in telling):
-                rows.append([_said(known, keys) for keys in self.names.values()])
-                read.append(line)
+                reasons.append(Reason.MERGED.value if _begins_again(text) else Reason.UNREADABLE.value)
+            elif not any(key in known for key in telling):
+                reasons.append(Reason.NOT_A_REQUEST.value)
             else:
-                others.append(line)
+                reasons.append(None)
+                rows.append([_said(known, keys) for keys in self.names.values()])
+        judged = left.with_columns(reason=pl.Series(reasons, dtype=pl.String))
         raw = pl.DataFrame(rows, schema=dict.fromkeys(self.names, pl.String), orient="row")
-        none = pl.when(pl.col("line").is_in(others)).then(pl.lit(Reason.NOT_A_REQUEST.value))
-        left = left.with_columns(reason=pl.coalesce(none, "reason")).filter(~pl.col("line").is_in(read))
-        return raw.with_columns(line=pl.Series(read, dtype=pl.UInt32)), left
+        read = pl.col("reason").is_null()
+        return raw.with_columns(judged.filter(read)["line"]), judged.filter(~read)
+
+
+def _begins_again(text: str) -> bool:
+    """Tell whether the beginning of an object, to its first key, stands on the line twice."""
+    beginning = text[: text.find('":') + 2]
+    return text.startswith("{") and beginning in text[1:]
 
 
 def _decoded(text: str) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ import polars as pl
 
 from avow.collect.fields import FIELDS, TEXT, utc
 from avow.collect.request import PLAIN_LINE
+from avow.collect.record import Reason
 from avow.errors import FormatError
 
 MARK = "\0"
@@ -22,8 +23,8 @@ SHARE_LINES = 4096
 """The fewest lines of a batch that are worth a thread of their own."""
 
 QUOTED = r'(?:[^"\\]|\\.)*'
-EXTRAS = rf'(?: +(?:"{QUOTED}"|[^ \t"\[]+))*'
-"""More fields at the end of a line, quoted or not; none begins with `[`, as another record's time does."""
+EXTRA = rf'(?: +(?:"{QUOTED}"|[^ \t"\[]+))'
+"""One more field at the end of a line, quoted or not; without `[`, with which another record's time begins."""
 
 _WITH_SPACES = {"any", "request", "user_agent"}
 _LETTERS = {
@@ -108,7 +109,7 @@ class Pattern:
             whole += f"({f'?P<{slot.name}>' if kept else '?:'}{slot.shape}){pl.escape_regex(literal)}"
         whole += f"{extras}$"
         plain = re.sub(r'"\(\?P<request(_hashed)?>.*?\)\*\)"', lambda _: f'"{PLAIN_LINE}"', whole)
-        times = [slot for slot in slots if slot.name.startswith("time")]
+        times = [slot for slot in slots if FIELDS[slot.name].columns == ("time",)]
         return cls(
             (whole,) if plain == whole or told & {("method",), ("path",), ("query",)} else (plain, whole),
             times[0].name,
@@ -119,20 +120,22 @@ class Pattern:
         )
 
     def take(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Read what lines it can: the texts of their fields, and the lines that are left."""
+        """Read what lines it can, and tell which of those that are left are two records in one."""
+        merged = pl.col("text").str.count_matches(self.clock) > self.clocks
         found = []
         for regex in self.regexes:
             groups = _extract(left["text"], regex)
             read = groups[self.time].is_not_null()
             if self.guarded:
-                read &= left["text"].str.count_matches(self.clock) <= self.clocks
+                read &= ~left.select(merged).to_series()
             found.append(groups.with_columns(left["line"]).filter(read))
             left = left.filter(~read)
         raw = pl.concat(found, how="diagonal")
         if self.form:
             raw = raw.with_columns(utc(pl.col("time"), self.form).dt.strftime("%FT%T%.6f"))
             raw = raw.rename({"time": "time_iso"})
-        return raw, left
+        reason = pl.coalesce("reason", pl.when(merged).then(pl.lit(Reason.MERGED.value)))
+        return raw, left.with_columns(reason=reason)
 
 
 def _extract(texts: pl.Series, regex: str) -> pl.DataFrame:

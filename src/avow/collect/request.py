@@ -1,6 +1,6 @@
 """The request line and its target: method, host, path and query, as text that is safe to hand on.
 
-A path and a query never hold white space, quotes, backslashes or control characters: they are percent-encoded.
+No path and no query holds white space, quotes, backslashes or control characters: those are percent-encoded.
 What is no request line is logged rubbish, and gives nothing.
 """
 

@@ -6,8 +6,11 @@ only what the terms let in. The format is described in `docs/formats.md`.
 """
 
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import polars as pl
@@ -63,43 +66,73 @@ class Intake(msgspec.Struct, frozen=True):
     provisional: bool = False
 
 
+class Segment(Protocol):
+    """Some records, and where they come from."""
+
+    @property
+    def intake(self) -> Intake:
+        """What it says of itself."""
+        ...
+
+    @property
+    def records(self) -> pl.DataFrame:
+        """Its records, of the schema ADMITTED."""
+        ...
+
+
 @dataclass(frozen=True)
-class Segment:
+class Draft:
+    """A segment in memory."""
+
+    intake: Intake
+    records: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Written:
     """A segment on the disk."""
 
     path: Path
 
+    @property
     def intake(self) -> Intake:
-        """Return what it says of itself."""
+        """What it says of itself."""
         return msgspec.json.decode(pl.read_parquet_metadata(self.path)[METADATA_KEY], type=Intake)
 
+    @property
     def records(self) -> pl.DataFrame:
-        """Return its records, of the schema ADMITTED."""
+        """Its records, of the schema ADMITTED."""
         return pl.read_parquet(self.path, schema=ADMITTED)
 
 
-def write(folder: Path, records: pl.DataFrame, intake: Intake) -> Segment:
+def write(folder: Path, segment: Segment) -> Written:
     """Write a segment: once this returns, no crash and no loss of power can lose it.
 
     Named by its log and byte range: the same bytes written twice make one segment.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    origin = intake.origin
-    last = "open" if intake.provisional else f"{origin.end:016x}"
-    path = folder / f"{origin.source}-{origin.start:016x}-{last}{SUFFIX}"
+    intake = segment.intake
+    last = "open" if intake.provisional else f"{intake.origin.end:016x}"
+    path = folder / f"{intake.origin.source}-{intake.origin.start:016x}-{last}{SUFFIX}"
     written = path.with_suffix(".new")
     with written.open("wb") as file:
         metadata = {METADATA_KEY: msgspec.json.encode(intake).decode()}
-        records.select(ADMITTED.names()).write_parquet(file, compression="lz4", metadata=metadata)
+        segment.records.write_parquet(file, compression="lz4", metadata=metadata)
         file.flush()
         os.fsync(file.fileno())
     written.replace(path)
     sync_folder(folder)
-    return Segment(path)
+    return Written(path)
 
 
-def waiting(folder: Path) -> list[Segment]:
-    """Return the segments that wait to be loaded, each log's in the order of its bytes; sweep up what was half-written."""
+HALF_WRITTEN_SECONDS = 600
+"""After which a segment that nobody finished is swept up: whoever wrote it is gone."""
+
+
+def waiting(folder: Path) -> list[Written]:
+    """Return the segments that wait to be loaded, each log's in the order of its bytes."""
     for unfinished in folder.glob("*.new"):
-        unfinished.unlink(missing_ok=True)
-    return [Segment(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+        with suppress(FileNotFoundError):
+            if time.time() - unfinished.stat().st_mtime > HALF_WRITTEN_SECONDS:
+                unfinished.unlink()
+    return [Written(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]

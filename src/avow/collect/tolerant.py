@@ -13,7 +13,7 @@ import polars as pl
 from avow.collect import request
 from avow.collect.address import IPV4, canonical
 from avow.collect.fields import CLF
-from avow.collect.pattern import EXTRAS, QUOTED
+from avow.collect.pattern import EXTRA, QUOTED
 from avow.collect.record import Reason
 
 LINE_MAX = 32 * 1024
@@ -31,8 +31,8 @@ _REQUEST = re.compile(
 _BYTES = "(?: (?P<bytes>[0-9]+|-))"
 _AGENT = rf'{_BYTES}? "(?P<referrer>{QUOTED})" "(?P<user_agent>(?:\\.|[^\\])*?)"'
 _WHOLE = {
-    "common": re.compile(rf"{_BYTES}{EXTRAS} *\Z"),
-    "combined": re.compile(rf"{_AGENT}{EXTRAS} *\Z"),
+    "common": re.compile(rf"{_BYTES}{EXTRA}* *\Z"),
+    "combined": re.compile(rf"{_AGENT}{EXTRA}* *\Z"),
     "traefik": re.compile(rf'{_AGENT} \S+ "{QUOTED}" "{QUOTED}" (?P<milliseconds>[0-9]+)ms *\Z'),
 }
 _UNTERMINATED = re.compile(rf'{_BYTES}? "(?P<referrer>{QUOTED})" "[^"]+\Z')
@@ -42,9 +42,10 @@ _FOREIGN = re.compile(rf"HTTP/[0-9]|\[[0-9]|(?<![/0-9.]){IPV4}")
 _ADDRESS = re.compile(rf"{IPV4}|[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{2,7}}")
 _SERVER = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]+)?")
 _SECOND = re.compile(
-    rf'((?<![0-9.:]){IPV4}|(?<![0-9A-Za-z.:])[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]+) [^\s"\[\]]+ [^\s"\[\]]+ \Z'
+    rf'{_TIME.pattern} "{request.METHOD} \S+ HT?T?P?'
+    rf'({IPV4}|[0-9A-Fa-f:.]+:[0-9A-Fa-f:.]+)(?: [^\s"\[\]]+){{2}} \Z'
 )
-"""The beginning of a record in the middle of a line, where it is clear at which character it begins."""
+"""A record cut off in its protocol, where no digit can stand, and the beginning of another."""
 
 _SCHEMA = {"line": pl.UInt32} | dict.fromkeys(
     ["server", "address", "time", "request", "status", "bytes", "milliseconds", "referrer", "user_agent"],
@@ -57,8 +58,6 @@ class Tolerant:
     """The second reader of one of the formats `common`, `combined` and `traefik`."""
 
     format: str
-    clock: str = _TIME.pattern
-    clocks: int = 1
 
     def take(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Read what lines it can, and tell which of the rest are two records in one."""
@@ -89,8 +88,8 @@ class Tolerant:
             certain: Fields = {"time": times[-1][1], "request": found[1], "status": found[2]}
             if visitor:
                 return visitor | certain | values
-            if second and canonical(second[1]):
-                return {"address": second[1]} | certain | values
+            if second and canonical(second[2]):
+                return {"address": second[2]} | certain | values
         two = len(times) > 1 or "[" in head or len(_ADDRESS.findall(head)) > 1
         return Reason.MERGED if two else Reason.UNREADABLE
 

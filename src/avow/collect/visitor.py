@@ -9,7 +9,7 @@ import fcntl
 import os
 import secrets
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import polars as pl
 
+from avow.collect.distinct import places
 from avow.errors import StoreError
 
 SALT_BYTES = 32
@@ -131,17 +132,26 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def add_keys(requests: pl.DataFrame, salts: dict[date, bytes]) -> pl.DataFrame:
+DAY_LENGTH = len("2026-11-22")
+
+
+def add_keys(requests: pl.DataFrame, salts_by_day: Mapping[date, bytes]) -> pl.DataFrame:
     """Add `visitor_id` to `requests`, from its `event_day`, `host`, `address` and `user_agent`.
 
     Without an address there is nothing to tell visitors apart by: null.
     """
-    shown = ["event_day", "host", "address", "user_agent"]
-    distinct = requests.select(shown).filter(pl.col("address").is_not_null()).unique()
-    keys = b"".join(
-        blake2b(f"{host}\0{address}\0{agent}".encode(), key=salts[day], digest_size=KEY_BYTES).digest()
-        for day, host, address, agent in distinct.iter_rows()
+    salts = {day.isoformat(): salt for day, salt in salts_by_day.items()}
+    told = pl.concat_str(
+        pl.col("event_day").cast(pl.String),
+        pl.col("host").fill_null(""),
+        "address",
+        pl.col("user_agent").fill_null(""),
+        separator="\0",
     )
-    numbers = struct.unpack(f"<{len(distinct)}Q", keys)
-    keyed = distinct.with_columns(visitor_id=pl.Series(numbers, dtype=pl.UInt64))
-    return requests.join(keyed, on=shown, how="left", nulls_equal=True, maintain_order="left")
+    texts, place = places(requests.select(told).to_series())
+    keys = b"".join(
+        blake2b(text[DAY_LENGTH:].encode(), key=salts[text[:DAY_LENGTH]], digest_size=KEY_BYTES).digest()
+        for text in texts
+    )
+    numbers = pl.Series(struct.unpack(f"<{len(texts)}Q", keys), dtype=pl.UInt64)
+    return requests.with_columns(visitor_id=numbers.gather(place))

@@ -76,8 +76,6 @@ class W3c:
 
     marker: str = ""
     header: Header = field(default_factory=Header)
-    clock: str = DATE_AND_CLOCK
-    clocks: int = 1
 
     def take(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Read what lines it can, each under the directives before it, and remember the last of those."""

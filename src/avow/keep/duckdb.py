@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
@@ -14,7 +14,7 @@ import duckdb
 import msgspec
 import polars as pl
 
-from avow.collect.segment import DeadLetter, Intake, Segment
+from avow.collect.segment import DeadLetter, Intake, Origin, Segment
 from avow.errors import StoreError
 from avow.keep.store import Counts, Cutoffs, Known, Loaded, Replaced, Table
 
@@ -104,29 +104,26 @@ class DuckDBStore:
         names = ", ".join(Known.__struct_fields__)
         return [Known(*row) for row in self._read(f"SELECT {names} FROM sources", {}).rows]  # noqa: S608  # our own names
 
-    def load(self, segment: Segment) -> Loaded:
+    def load(self, segments: Sequence[Segment]) -> list[Loaded]:
         """See Store."""
-        intake = segment.intake()
-        origin = intake.origin
+        loaded, frames = [], []
         with self._write() as cursor:
-            rows = cursor.execute(
-                "SELECT length, digest, provisional FROM sources WHERE source = ?", [origin.source]
-            ).fetchall()
-            length, digest, provisional = rows[0] if rows else (0, origin.start_digest, None)
-            if origin.end <= length or (intake.provisional and origin.start < length):
-                return Loaded(0)
-            if (origin.start, origin.start_digest) != (length, digest):
-                raise StoreError(
-                    f"`{segment.path.name}` does not go on from what is known of `{origin.name}`",
-                    "import the log again: what is known of it is left out",
-                )
-            ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
-            replaced = _forget_provisional(cursor, provisional)
-            cursor.register("records", _Arrow(segment.records()))
-            cursor.execute(statements("insert_requests"), {"load": load})
-            cursor.unregister("records")
-            _account(cursor, intake, load, replaced)
-        return Loaded(load, replaced)
+            for segment in segments:
+                intake = segment.intake
+                known = _goes_on(cursor, intake.origin, provisional=intake.provisional)
+                if known is None:
+                    loaded.append(Loaded(0))
+                    continue
+                ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
+                replaced = _forget_provisional(cursor, known.load)
+                frames.append(segment.records.with_columns(load=pl.lit(load, dtype=pl.UInt64)))
+                _account(cursor, intake, load, replaced)
+                loaded.append(Loaded(load, replaced))
+            if frames:
+                cursor.register("records", _Arrow(pl.concat(frames)))
+                cursor.execute("INSERT INTO requests BY NAME SELECT * FROM records").fetchall()
+                cursor.unregister("records")
+        return loaded
 
     def derive(self, gap_minutes: int, cutoffs: Cutoffs) -> None:
         """See Store."""
@@ -193,6 +190,32 @@ def _execute(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, A
     """Execute each statement of `sql` with those of the values that it names."""
     for statement in cursor.extract_statements(sql):
         cursor.execute(statement, {name: values[name] for name in statement.named_parameters})
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """How far a log was loaded, and the load of its unfinished last line."""
+
+    length: int
+    digest: str
+    load: int | None
+
+
+def _goes_on(cursor: duckdb.DuckDBPyConnection, origin: Origin, *, provisional: bool) -> _Known | None:
+    """Return what is known of a segment's log, or None where the segment was loaded before.
+
+    Raises StoreError where the segment does not begin where what is known ends.
+    """
+    sql = "SELECT length, digest, provisional FROM sources WHERE source = ?"
+    rows = cursor.execute(sql, [origin.source]).fetchall()
+    known = _Known(*rows[0]) if rows else _Known(0, origin.start_digest, None)
+    if origin.end <= known.length or (provisional and origin.start < known.length):
+        return None
+    if (origin.start, origin.start_digest) != (known.length, known.digest):
+        raise StoreError(
+            f"what was read of `{origin.name}` does not go on from what is known of it",
+            "import the log again: what is known of it is left out",
+        )
+    return known
 
 
 def _forget_provisional(cursor: duckdb.DuckDBPyConnection, provisional: int | None) -> Replaced:

@@ -4,7 +4,7 @@ import hmac
 import os
 import secrets
 import tempfile
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -16,19 +16,18 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from avow.collect import segment
 from avow.collect.admit import Promise
 from avow.collect.device import Devices
 from avow.collect.formats import Reader, detect, named
 from avow.collect.intake import Taken, Way
 from avow.collect.kind import Kinds
 from avow.collect.logs import STANDARD_INPUT, Block, Log, blocks, open_log
-from avow.collect.segment import Intake, Origin, Segment
+from avow.collect.segment import Draft, Intake, Origin
 from avow.collect.visitor import Salts, sync_folder
 from avow.config import Folder
 from avow.errors import AvowError, SourceError
 from avow.keep import owner
-from avow.keep.owner import SEGMENTS, House
+from avow.keep.owner import House
 from avow.keep.store import Known, Loaded
 
 HEAD_BYTES = 4096
@@ -38,8 +37,8 @@ SAMPLE_BYTES = 256 * 1024
 SAMPLE_LINES = 400
 """How much of a log is looked at to recognise its format."""
 
-PENDING_MAX = 2
-"""How many segments may wait for the loader, beside the one that it is at."""
+QUEUE_MAX = 4
+"""How many segments may wait for the loader, beside those that it is at."""
 
 AUTOMATIC = "auto"
 SOURCE_KEY = "source.key"
@@ -70,7 +69,7 @@ class FileReport(msgspec.Struct):
         if not loaded.load:
             return
         self.lines += taken.lines - loaded.replaced.lines
-        self.requests += len(taken.records) - loaded.replaced.requests
+        self.requests += taken.requests - loaded.replaced.requests
         self.bots += taken.bots - loaded.replaced.bots
         self.late += taken.late
         left = Counter(self.left)
@@ -105,11 +104,45 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass
+class _Queue:
+    """Segments on their way to the loader, which takes all that wait at once: large loads are cheaper.
+
+    No more than QUEUE_MAX wait, so that reading never runs far ahead of loading.
+    """
+
+    house: House
+    loader: ThreadPoolExecutor
+    report: FileReport
+    waiting: list[tuple[Taken, Draft]] = field(default_factory=list)
+    under_way: tuple[list[Taken], Future[list[Loaded]]] | None = None
+
+    def put(self, taken: Taken, draft: Draft) -> None:
+        """Add a segment; waits where too many wait."""
+        self.waiting.append((taken, draft))
+        if len(self.waiting) >= QUEUE_MAX or self.under_way is None or self.under_way[1].done():
+            self._next()
+
+    def finish(self) -> None:
+        """Wait until all are loaded. Raises what the loader raised."""
+        while self.waiting or self.under_way:
+            self._next()
+
+    def _next(self) -> None:
+        if self.under_way:
+            taken, loaded = self.under_way
+            self.under_way = None
+            for one, fate in zip(taken, loaded.result(), strict=True):
+                self.report.add(one, fate)
+        if self.waiting:
+            future = self.loader.submit(self.house.load, [draft for _, draft in self.waiting])
+            self.under_way, self.waiting = ([taken for taken, _ in self.waiting], future), []
+
+
+@dataclass
 class Reading:
     """One log on its way into the store: how far it was read, and what became of it."""
 
     house: House
-    segments: Path
     way: Way
     place: Place
     log: Log
@@ -123,22 +156,19 @@ class Reading:
         """
         place, known = self.place, self.place.known
         digest = place.digest.copy()
-        pending: deque[tuple[Taken, Future[Loaded]]] = deque()
+        queue = _Queue(self.house, self.loader, self.report)
         for block in blocks(self.log, place.offset, digest):
             unchanged = known is not None and block.end_digest == known.provisional_digest
             if block.provisional and (whole_lines or unchanged):
                 break
             state = self.way.reader.state()
             taken = self.way.take(block, datetime.now(UTC).replace(tzinfo=None))
-            written = self._write(taken, block, state if block.provisional else self.way.reader.state())
-            pending.append((taken, self.loader.submit(owner.load, self.house, written)))
+            draft = self._draft(taken, block, state if block.provisional else self.way.reader.state())
+            queue.put(replace(taken, records=taken.records.clear()), draft)
             if not block.provisional:
                 self.place = replace(self.place, offset=block.end, digest=digest.copy())
-            while len(pending) > PENDING_MAX:
-                self._finish(*pending.popleft())
             progress(self.log.position(), self.report.lines)
-        while pending:
-            self._finish(*pending.popleft())
+        queue.finish()
         self.report.damage = self.log.damage
 
     def close(self) -> None:
@@ -146,10 +176,7 @@ class Reading:
         self.loader.shutdown()
         self.log.close()
 
-    def _finish(self, taken: Taken, loaded: Future[Loaded]) -> None:
-        self.report.add(taken, loaded.result())
-
-    def _write(self, taken: Taken, block: Block, state: str) -> Segment:
+    def _draft(self, taken: Taken, block: Block, state: str) -> Draft:
         origin = Origin(
             source=self.place.source,
             name=self.report.name,
@@ -165,13 +192,13 @@ class Reading:
         intake = Intake(
             origin=origin,
             lines=taken.lines,
-            requests=len(taken.records),
+            requests=taken.requests,
             late=taken.late,
             dropped=taken.dropped,
             dead_letters=taken.dead_letters,
             provisional=block.provisional,
         )
-        return segment.write(self.segments, taken.records, intake)
+        return Draft(intake, taken.records)
 
 
 @dataclass
@@ -233,7 +260,7 @@ class Importer:
             log.close()
             raise
         report.format = reader.name
-        return Reading(self.house, self.folder.data / SEGMENTS, self._way(reader), place, log, report)
+        return Reading(self.house, self._way(reader), place, log, report)
 
     def bad_lines(self, path: Path) -> list[BadLine]:
         """Read the lines of a log again that could not be read; none where the log was never read."""

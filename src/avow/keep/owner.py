@@ -4,7 +4,6 @@
 not an import, a `follow` or a server is running.
 """
 
-import contextlib
 import fcntl
 import os
 import socket
@@ -12,7 +11,8 @@ import socketserver
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -20,7 +20,8 @@ from typing import IO, Any, Protocol
 import msgspec
 
 from avow import errors
-from avow.collect.segment import DeadLetter, Segment, waiting
+from avow.collect import segment
+from avow.collect.segment import DeadLetter, Segment, Written, waiting
 from avow.config import Folder
 from avow.errors import AvowError, SourceError, StoreError
 from avow.keep.duckdb import DuckDBStore
@@ -52,6 +53,10 @@ class House(Protocol):
         """
         ...
 
+    def load(self, segments: Sequence[Segment]) -> list[Loaded]:
+        """Load segments, as Store does."""
+        ...
+
     def close(self) -> None:
         """Let go of the folder."""
         ...
@@ -65,11 +70,6 @@ def known(house: House) -> list[Known]:
 def claim(house: House, log: str) -> None:
     """Keep others from reading the same log until this house is closed. Raises SourceError where one does."""
     house.ask("claim", log)
-
-
-def load(house: House, segment: Segment) -> Loaded:
-    """Load a segment, and take it off the disk."""
-    return msgspec.convert(house.ask("load", segment.path.name), Loaded)
 
 
 def dead_letters(house: House, source: str) -> list[DeadLetter]:
@@ -124,8 +124,8 @@ class Owner:
         self.recovered = 0
         self.store = DuckDBStore(folder.data, folder.settings.keep.memory_limit)
         try:
-            for segment in waiting(self._segments):
-                self._load_waiting(segment)
+            for left in waiting(self._segments):
+                self._load_waiting(left)
             self._server = _listen(folder.data, self)
         except BaseException:
             self.store.close()
@@ -145,7 +145,7 @@ class Owner:
             case "claim":
                 return self._claims.take(argument, holder)
             case "load":
-                return self._load(Segment(self._segments / Path(argument).name))
+                return self._load_written([Written(self._segments / Path(name).name) for name in argument])
             case "dead_letters":
                 return self.store.dead_letters(argument)
             case "counts":
@@ -165,25 +165,28 @@ class Owner:
         """See House. Questions under way are answered first."""
         self._server.shutdown()
         self._server.server_close()
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             Path(self._server.path).unlink()
         self.store.close()
         self._lock.close()
 
-    def _load(self, segment: Segment) -> Loaded:
+    def load(self, segments: Sequence[Segment]) -> list[Loaded]:
+        """See House. Straight from memory: what is lost in a crash is read from its log again."""
+        return self.store.load(segments)
+
+    def _load_written(self, segments: Sequence[Written]) -> list[Loaded]:
         with self._loading:
-            loaded = self.store.load(segment)
-            segment.path.unlink()
+            loaded = self.store.load(segments)
+            for written in segments:
+                written.path.unlink()
             return loaded
 
-    def _load_waiting(self, segment: Segment) -> None:
+    def _load_waiting(self, left: Written) -> None:
         """Load what was left; what does not go on from what is known can be read from its log again."""
-        try:
-            loaded = self.store.load(segment)
-            self.recovered += segment.intake().lines if loaded.load else 0
-        except StoreError:
-            pass
-        segment.path.unlink()
+        with suppress(StoreError):
+            (loaded,) = self.store.load([left])
+            self.recovered += left.intake.lines if loaded.load else 0
+        left.path.unlink()
 
 
 class Guest:
@@ -191,8 +194,9 @@ class Guest:
 
     owned = False
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, segments: Path) -> None:
         self._connection = connection
+        self._segments = segments
         self._turn = threading.Lock()
 
     def ask(self, question: str, argument: Any = None) -> Any:
@@ -209,6 +213,11 @@ class Guest:
             kind = getattr(errors, error["kind"], StoreError)
             raise kind(error["message"], error["hint"])
         return answer["result"]
+
+    def load(self, segments: Sequence[Segment]) -> list[Loaded]:
+        """See House. The segments go over the disk, where the owner, or the next one, finds them."""
+        names = [segment.write(self._segments, one).path.name for one in segments]
+        return msgspec.convert(self.ask("load", names), list[Loaded])
 
     def close(self) -> None:
         """See House."""
@@ -235,8 +244,8 @@ def open_house(folder: Folder, handlers: Mapping[str, Handler]) -> Owner | Guest
             lock.write(f"{os.getpid()}\n")
             lock.flush()
             return _own(folder, lock, handlers)
-        with contextlib.suppress(OSError):
-            return Guest(_connect(folder.data))
+        with suppress(OSError):
+            return Guest(_connect(folder.data), folder.data / SEGMENTS)
         if time.monotonic() > deadline:
             raise StoreError(
                 f"`{folder.data}` is in use by process {owner or 'unknown'}, which does not answer",
@@ -288,7 +297,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         return {"error": said}
 
 
-@contextlib.contextmanager
+@contextmanager
 def _short(folder: Path) -> Iterator[str]:
     """Give the socket's path, in a form short enough for the system (108 bytes on Linux, 104 elsewhere)."""
     path = str(folder / SOCKET)
@@ -303,7 +312,7 @@ def _short(folder: Path) -> Iterator[str]:
 
 
 def _listen(folder: Path, owner: Owner) -> _Server:
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         (folder / SOCKET).unlink()
     with _short(folder) as path:
         previous = os.umask(0o177)

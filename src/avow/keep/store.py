@@ -1,6 +1,6 @@
 """What every store of requests, views and visits promises, whichever database it stands on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -92,10 +92,10 @@ class Store(Protocol):
         """Return every log that was read before."""
         ...
 
-    def load(self, segment: Segment) -> Loaded:
-        """Load a segment, exactly once: one that was loaded before changes nothing.
+    def load(self, segments: Sequence[Segment]) -> list[Loaded]:
+        """Load segments, in their order and exactly once: one that was loaded before changes nothing.
 
-        Raises StoreError, and changes nothing, where it does not go on from what is known of its log.
+        All of them are loaded, or none. Raises StoreError where one does not go on from what is known of its log.
         """
         ...
 

@@ -14,7 +14,7 @@ from avow.policy.terms import language_tag
 
 _FRONT = re.compile(r"---[ \t]*\n(.*?\n)?---[ \t]*(?:\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*")
-_UPDATED = re.compile(r"\b(?:last )?updated(?: on)?:? (\d{4}-\d\d-\d\d)\b", re.IGNORECASE)
+_UPDATED = re.compile(r"\b(?:last\s+)?updated(?: on)?:?\s+(\d{4}-\d\d-\d\d)\b", re.IGNORECASE)
 
 
 class Section(NamedTuple):

@@ -1,8 +1,8 @@
 """The terms: what is promised, as data, and compiled, so that it can be hashed, compared and enforced.
 
-Terms are written in `terms.toml` in a few lines with parents and ages in words. They compile to cells (category,
-purpose, recipient, ground), each with its greatest age at each precision, and beside them cookies and duties.
-What two files promise is the same if, and only if, their compiled forms have the same identity.
+Terms are written in `terms.toml` in a few lines with parents and ages in words. They compile to cells
+(category, purpose, recipient, ground), each with its greatest age at each precision, and beside them cookies
+and duties. What two files promise is the same if, and only if, their compiled forms have the same identity.
 """
 
 import re
@@ -13,7 +13,7 @@ from functools import cached_property
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import rfc8785
@@ -26,7 +26,7 @@ OPERATOR = "operator"
 PROCESSOR = "processor"
 
 OWN_USE = "own-use"
-"""The ground of what the operator does itself, or has a processor do for it: the other grounds are for others."""
+"""The ground of what the operator does itself, or has a processor do; the other grounds are for others."""
 
 GROUND_ALONE = "ground-alone"
 """The purpose of a disclosure that names none: its ground is all that it is for."""
@@ -43,6 +43,9 @@ UNITS = {
     "year": 365 * 86_400,
 }
 """Seconds of each unit. An age is an exact number of seconds, so a month is 30 days, and a year 365."""
+
+DUTY_LIMITS = {"notice_days": (0, 3650), "smallest_group": (1, 1_000_000)}
+"""Days, and visitors: the least and the most."""
 
 Age = int | None
 """Seconds; None is for ever."""
@@ -107,7 +110,7 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Cell(NamedTuple):
-    """One thing that is promised about: a category for a purpose, to a recipient, on a ground; all are leaves."""
+    """What a promise is about: a category for a purpose, to a recipient, on a ground; all are leaves."""
 
     category: str
     purpose: str
@@ -125,8 +128,8 @@ class Compiled:
     duties: Duties
 
     def canonical(self) -> bytes:
-        """Return the canonical JSON (RFC 8785): the same promise is the same bytes, however it was written."""
-        cells = [
+        """Return canonical JSON (RFC 8785): the same promise is the same bytes, however it was written."""
+        cells: list[Any] = [
             [*cell, {precision: _written(age) for precision, age in ages.items()}]
             for cell, ages in sorted(self.cells.items())
         ]
@@ -181,8 +184,8 @@ def load_terms(path: Path) -> Terms:
 def compile_terms(terms: Terms) -> Compiled:
     """Compile terms to what they promise.
 
-    Where several lines say something of one cell, the longer age holds at each precision. A precision that a line
-    does not name is kept as long as the next finer one. Raises TermsError with the key that does not check.
+    Where several lines say something of one cell, the longer age holds at each precision. A precision that a
+    line does not name is kept as long as the next finer one. Raises TermsError with the key that is wrong.
     """
     words = vocabulary(terms.vocabulary)
     _check_plain(terms)
@@ -288,9 +291,10 @@ def _check_plain(terms: Terms) -> None:
             meant = language_tag(tag.replace("_", "-"))
             hint = f"did you mean `{meant}`?" if meant else "use a tag such as `en`, `pt-BR` or `zh-Hant-TW`"
             raise TermsError(f"`languages[{number}]` is `{tag}`, which is no language tag", hint)
-    for key, least in (("notice_days", 0), ("smallest_group", 1)):
-        if getattr(terms.duties, key) < least:
-            raise TermsError(f"`duties.{key.replace('_', '-')}` is below {least}", f"write {least} or more")
+    for key, (least, most) in DUTY_LIMITS.items():
+        value = getattr(terms.duties, key)
+        if not least <= value <= most:
+            raise TermsError(f"`duties.{key.replace('_', '-')}` is `{value}`", f"write {least} to {most}")
 
 
 def _leaves(words: Vocabulary, kind: Kind, named: list[str], key: str) -> list[str]:

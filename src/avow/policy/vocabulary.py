@@ -56,10 +56,10 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
     @property
     def identity(self) -> str:
-        """The SHA-256 of its canonical JSON (RFC 8785): leaves, precisions and parents, and nothing else.
+        """The SHA-256 of canonical JSON (RFC 8785) of its leaves, precisions and parents, and nothing else.
 
-        What a promise means hangs on these, so another leaf or precision is another vocabulary. Better words for
-        the same meaning, or a DPV term found later, change no promise and therefore no hash.
+        What a promise means hangs on these, so another leaf or precision is another vocabulary. Better words
+        for the same meaning, or a DPV term found later, change no promise and therefore no hash.
         """
         canonical = {
             str(kind): {

@@ -1,10 +1,11 @@
--- What those in `anew` did, each deed with the visit that it belongs to.
+-- What those in `anew` did: each deed (by its row in `requests`) with the visit that it belongs to.
 -- A visit is a visitor's activity (views, downloads, uploads) with no gap over $gap_minutes: docs/concepts.md.
 -- A visitor's key lives for one event-day, so nothing older than the longest day can belong to what came in now.
+-- `tie` puts deeds of the same moment in an order that they bear themselves, so that the order of loading never shows.
 CREATE OR REPLACE TEMP TABLE activity AS
 WITH chosen AS (
-    SELECT request_time, visitor_id, request_kind, host, page_path, referrer, browser, browser_version,
-           operating_system, operating_system_version, device_kind, status, version, governing
+    SELECT rowid AS deed, visitor_id, request_time, request_kind, version, governing,
+           hash(page_path, status, referrer) AS tie
     FROM requests
     WHERE request_kind IN ('view', 'download', 'upload') AND bot IS NULL
         AND request_time >= (SELECT min(since) - INTERVAL 25 HOURS FROM anew)
@@ -16,7 +17,7 @@ gaps AS (
         > to_minutes($gap_minutes), true) AS starts
     FROM chosen
 )
--- The window's frame takes in what bears the same time, so that the order of equals never shows.
+-- The window's frame takes in what bears the same time.
 SELECT * EXCLUDE (starts), max(CASE WHEN starts THEN request_time END) OVER (
     PARTITION BY visitor_id ORDER BY request_time RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS visit_time
 FROM gaps

@@ -1,16 +1,20 @@
 -- Views, each with its time until the visit's next one. Each $…_since is the oldest time at which the terms still
 -- permit that category, and lies at the end of time where they do not declare it.
 INSERT INTO views BY NAME
+WITH timed AS (
+    SELECT deed, visit_time, lead(request_time) OVER (
+        PARTITION BY visitor_id, visit_time ORDER BY request_time, tie) AS next_view
+    FROM activity
+    WHERE request_kind = 'view' AND request_time >= $view_time_since
+)
 SELECT request_time AS view_time,
-       CASE WHEN request_time >= $view_duration_since THEN date_diff('millisecond', request_time, lead(request_time)
-           OVER (PARTITION BY visitor_id, visit_time ORDER BY request_time, page_path, status, referrer))
-       END AS view_duration_ms,
-       visitor_id, visit_time, host, page_path, referrer, browser, operating_system, device_kind, version, governing
-FROM activity
-WHERE request_kind = 'view' AND request_time >= $view_time_since;
+       CASE WHEN request_time >= $view_duration_since
+            THEN date_diff('millisecond', request_time, next_view) END AS view_duration_ms,
+       visitor_id, visit_time, host, page_path, referrer, version, governing
+FROM timed JOIN requests ON requests.rowid = timed.deed;
 
 INSERT INTO views BY NAME
-SELECT request_time AS view_time, host, page_path, referrer, browser, operating_system, device_kind, version, governing
+SELECT request_time AS view_time, host, page_path, referrer, version, governing
 FROM requests
 WHERE request_kind = 'view' AND bot IS NULL AND visitor_id IS NULL AND request_time >= $view_time_since
     AND request_time >= (SELECT since FROM anew WHERE visitor_id IS NULL);

@@ -1,24 +1,27 @@
--- Visits, from all that was done in each. Its first and last page are of the earliest and the latest view; equals in
--- time are put in order by their path.
+-- Visits, from all that was done in each. What a visit says of its visitor is what its first deed says.
 INSERT INTO visits BY NAME
-SELECT visitor_id,
-       visit_time,
-       CASE WHEN count(*) > 1 AND visit_time >= $visit_duration_since
-            THEN date_diff('millisecond', visit_time, max(request_time)) END AS visit_duration_ms,
-       min(host) AS host,
-       count(*) FILTER (request_kind = 'view') AS views,
-       count(*) FILTER (request_kind = 'download') AS downloads,
-       count(*) FILTER (request_kind = 'upload') AS uploads,
-       min({'at': request_time, 'path': page_path}) FILTER (request_kind = 'view').path AS entry_path,
-       max({'at': request_time, 'path': page_path}) FILTER (request_kind = 'view').path AS exit_path,
-       min({'at': request_time, 'from': coalesce(referrer, '')})."from" AS referrer,
-       min(browser) AS browser,
-       min(browser_version) AS browser_version,
-       min(operating_system) AS operating_system,
-       min(operating_system_version) AS operating_system_version,
-       min(device_kind) AS device_kind,
-       min(version) AS version,
-       min(governing) AS governing
-FROM activity
-WHERE visit_time >= $visit_time_since
-GROUP BY visitor_id, visit_time
+WITH grouped AS (
+    SELECT visitor_id,
+           visit_time,
+           CASE WHEN count(*) > 1 AND visit_time >= $visit_duration_since
+                THEN date_diff('millisecond', visit_time, max(request_time)) END AS visit_duration_ms,
+           count(*) FILTER (request_kind = 'view') AS views,
+           count(*) FILTER (request_kind = 'download') AS downloads,
+           count(*) FILTER (request_kind = 'upload') AS uploads,
+           min({'at': request_time, 'tie': tie, 'deed': deed}).deed AS first_deed,
+           min({'at': request_time, 'tie': tie, 'deed': deed}) FILTER (request_kind = 'view').deed AS first_view,
+           max({'at': request_time, 'tie': tie, 'deed': deed}) FILTER (request_kind = 'view').deed AS last_view,
+           min(version) AS version,
+           min(governing) AS governing
+    FROM activity
+    WHERE visit_time >= $visit_time_since
+    GROUP BY visitor_id, visit_time
+)
+SELECT grouped.* EXCLUDE (first_deed, first_view, last_view),
+       entered.page_path AS entry_path, left_from.page_path AS exit_path,
+       began.host, began.referrer, began.browser, began.browser_version,
+       began.operating_system, began.operating_system_version, began.device_kind
+FROM grouped
+JOIN requests AS began ON began.rowid = first_deed
+LEFT JOIN requests AS entered ON entered.rowid = first_view
+LEFT JOIN requests AS left_from ON left_from.rowid = last_view

@@ -14,6 +14,16 @@ WITH requests_seen AS (
         AND ($method IS NULL OR method GLOB $method)
 ),
 people AS (SELECT * FROM requests_seen WHERE bot IS NULL),
+visits_chosen AS (
+    SELECT * FROM visits
+    WHERE visit_time >= $since AND visit_time < $until
+        AND visit_time >= $visible_since
+        AND ($host IS NULL OR host GLOB $host)
+        AND ($referrer IS NULL OR referrer GLOB $referrer)
+        AND ($browser IS NULL OR browser GLOB $browser)
+        AND ($system IS NULL OR operating_system GLOB $system)
+        AND ($device IS NULL OR device_kind GLOB $device)
+),
 views_seen AS (
     SELECT * FROM views
     WHERE view_time >= $since AND view_time < $until
@@ -21,18 +31,10 @@ views_seen AS (
         AND ($host IS NULL OR host GLOB $host)
         AND ($page IS NULL OR page_path GLOB $page)
         AND ($referrer IS NULL OR referrer GLOB $referrer)
-        AND ($browser IS NULL OR browser GLOB $browser)
-        AND ($system IS NULL OR operating_system GLOB $system)
-        AND ($device IS NULL OR device_kind GLOB $device)
+        AND (coalesce($browser, $system, $device) IS NULL
+             OR (visitor_id, visit_time) IN (SELECT (visitor_id, visit_time) FROM visits_chosen))
 ),
 visits_seen AS (
-    SELECT * FROM visits
-    WHERE visit_time >= $since AND visit_time < $until
-        AND visit_time >= $visible_since
-        AND ($host IS NULL OR host GLOB $host)
-        AND ($page IS NULL OR (visitor_id, visit_time) IN (SELECT (visitor_id, visit_time) FROM views_seen))
-        AND ($referrer IS NULL OR referrer GLOB $referrer)
-        AND ($browser IS NULL OR browser GLOB $browser)
-        AND ($system IS NULL OR operating_system GLOB $system)
-        AND ($device IS NULL OR device_kind GLOB $device)
+    SELECT * FROM visits_chosen
+    WHERE $page IS NULL OR (visitor_id, visit_time) IN (SELECT (visitor_id, visit_time) FROM views_seen)
 )

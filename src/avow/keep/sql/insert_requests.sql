@@ -1,2 +1,0 @@
-INSERT INTO requests BY NAME
-SELECT *, $load::UBIGINT AS load FROM records

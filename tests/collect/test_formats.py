@@ -1,0 +1,450 @@
+import gzip
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avow.collect.formats import FORMATS, SAMPLE_LINES_MAX, Reading, detect, named
+from avow.collect.record import PARSED, Reason
+from avow.errors import FormatError
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
+NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
+
+CLF = '192.0.2.1 - - [02/Jan/2026:12:00:05 +0000] "GET /a?b=1 HTTP/1.1" 200 12'
+COMBINED = f'{CLF} "https://example.com/" "Mozilla/5.0 (X11)"'
+ALB = (
+    "h2 2026-01-02T12:00:05.678901Z app/site/50dc6c495c0c9188 192.0.2.1:2817 10.0.0.1:80 0.001 0.020 0.003 200 200"
+    ' 34 12 "GET https://example.org:443/a?b=1 HTTP/2.0" "Mozilla/5.0 (X11)" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2'
+    ' arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/x/73e2d6bc24d8a067 "Root=1-58337262-36d2"'
+    ' "example.org" "arn:aws:acm:us-east-2:123456789012:certificate/1" 0 2026-01-02T12:00:05.650000Z "forward"'
+    ' "-" "-" "10.0.0.1:80" "200" "-" "-"'
+)
+ELB = "2026-01-02T12:00:05.678901Z site 192.0.2.1:2817 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 12"
+S3 = (
+    "79a59df900b949e55d96a1e698fbaced site [02/Jan/2026:12:00:05 +0000] 192.0.2.1 - 3E57427F3 REST.GET.OBJECT a"
+    ' "GET /a?b=1 HTTP/1.1" 200 - 12 12 7 6 "https://example.com/" "Mozilla/5.0 (X11)" -'
+)
+HAPROXY = "192.0.2.1:53332 [02/Jan/2026:12:00:05.678] web~ app/a1 0/0/1/20/21 200 12 - - ---- 3/2/0/0/0 0/0"
+CADDY = (
+    '{"level":"info","ts":1767355205.678,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":'
+    '"192.0.2.1","remote_port":"5","client_ip":"192.0.2.1","proto":"HTTP/2.0","method":"GET","host":"example.org",'
+    '"uri":"/a?b=1","headers":{"User-Agent":["Mozilla/5.0 (X11)"],"Referer":["https://example.com/"]}},'
+    '"bytes_read":0,"user_id":"","duration":0.0015,"size":12,"status":200,"resp_headers":{"Server":["Caddy"]}}'
+)
+TRAEFIK_JSON = (
+    '{"ClientAddr":"192.0.2.1:39496","ClientHost":"192.0.2.1","DownstreamContentSize":12,"DownstreamStatus":200,'
+    '"Duration":1500000,"OriginStatus":200,"RequestHost":"example.org","RequestMethod":"GET","RequestPath":"/a?b=1",'
+    '"StartLocal":"2026-01-02T13:00:05.678901234+01:00","StartUTC":"2026-01-02T12:00:05.678901234Z","level":"info",'
+    '"request_Referer":"https://example.com/","request_User-Agent":"Mozilla/5.0 (X11)","time":"2026-01-02T12:00:05Z"}'
+)
+NGINX_JSON = (
+    '{"time_iso8601":"2026-01-02T13:00:05+01:00","remote_addr":"192.0.2.1","request":"GET /a?b=1 HTTP/1.1",'
+    '"status":"200","body_bytes_sent":12,"request_time":0.0015,"http_referer":"https://example.com/",'
+    '"http_user_agent":"Mozilla/5.0 (X11)","host":"example.org"}'
+)
+ECS = (
+    '{"@timestamp":"2026-01-02T12:00:05.678Z","source":{"ip":"192.0.2.1"},"http":{"request":{"method":"GET",'
+    '"referrer":"https://example.com/"},"response":{"status_code":200,"body":{"bytes":12}}},"url":{"path":"/a",'
+    '"query":"b=1","domain":"example.org"},"user_agent":{"original":"Mozilla/5.0 (X11)"},"event":{"duration":1500000}}'
+)
+IIS = (
+    "#Software: Microsoft Internet Information Services 10.0\n"
+    "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port c-ip cs(User-Agent) cs(Referer) cs-host"
+    " sc-status sc-substatus sc-win32-status sc-bytes time-taken\n"
+    "2026-01-02 12:00:05 10.0.0.1 GET /a b=1 80 192.0.2.1 Mozilla/5.0+(X11) https://example.com/ example.org"
+    " 200 0 0 12 2"
+)
+CLOUDFRONT = (
+    "#Version: 1.0\n"
+    "#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer)"
+    " cs(User-Agent) cs-uri-query x-host-header time-taken\n"
+    "2026-01-02\t12:00:05\tFRA2\t12\t192.0.2.1\tGET\td111.cloudfront.net\t/a\t200\thttps://example.com/\t"
+    "Mozilla/5.0%2520(X11)\tb=1\texample.org\t0.002"
+)
+
+ASKED = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "query": "b=1", "status": 200, "bytes": 12}
+AGENT = {"user_agent": "Mozilla/5.0 (X11)"}
+REFERRED = ASKED | AGENT | {"referrer": "https://example.com/"}
+HOST = {"host": "example.org"}
+PRECISE = {"time": NOON.replace(microsecond=678901)}
+MILLI = {"time": NOON.replace(microsecond=678000)}
+
+EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
+    ("common", CLF, ASKED),
+    ("common", CLF.replace("- -", "- frank"), ASKED),
+    ("common", CLF.replace("12:00:05 +0000", "12:00:05.678 +0000"), ASKED | MILLI),
+    ("common", CLF.replace("12:00:05 +0000", "15:30:05 +0330"), ASKED),
+    ("common", f"example.org:443 {CLF}", ASKED | HOST),
+    ("common", f'{CLF} 4.386 "x y"', ASKED),
+    ("common", CLF.replace(" 12", " -"), ASKED | {"bytes": None}),
+    ("combined", COMBINED, REFERRED),
+    ("combined", f'{COMBINED} "203.0.113.9, 10.0.0.1" 0.5', REFERRED),
+    ("combined", f"www.example.org {COMBINED}", REFERRED | {"host": "www.example.org"}),
+    ("combined", f"203.0.113.5:443 {COMBINED}", REFERRED),
+    ("combined", f'{CLF} "-" "-"', ASKED | {"user_agent": ""}),
+    ("combined", f'{CLF} "-" ""', ASKED | {"user_agent": ""}),
+    ("combined", COMBINED.replace("(X11)", r"\"\xC3\xA9\" \x0A"), REFERRED | {"user_agent": 'Mozilla/5.0 "é" \\x0A'}),
+    ("combined", COMBINED.replace("192.0.2.1", "client.example.org"), REFERRED | {"address": None}),
+    ("combined", COMBINED.replace("192.0.2.1", "192.0.2.xxx"), REFERRED | {"address": None}),
+    ("combined", COMBINED.replace("192.0.2.1", "-"), REFERRED | {"address": None}),
+    ("combined", COMBINED.replace("192.0.2.1", "2001:DB8::1"), REFERRED | {"address": "2001:db8::1"}),
+    ("traefik", f'{COMBINED} 7 "web@docker" "http://10.0.0.2:80" 15ms', REFERRED | {"response_time_us": 15_000}),
+    ("traefik", f'{COMBINED} 7 "-" "-" 0ms', REFERRED | {"response_time_us": 0}),
+    ("traefik-json", TRAEFIK_JSON, REFERRED | HOST | PRECISE | {"response_time_us": 1500}),
+    ("caddy-json", CADDY, REFERRED | HOST | MILLI | {"response_time_us": 1500}),
+    ("nginx-json", NGINX_JSON, REFERRED | HOST | {"response_time_us": 1500}),
+    ("nginx-json", ECS, REFERRED | HOST | MILLI | {"response_time_us": 1500}),
+    ("w3c", IIS, REFERRED | HOST | {"response_time_us": 2000}),
+    ("cloudfront", CLOUDFRONT, REFERRED | HOST | {"response_time_us": 2000}),
+    ("alb", ALB, ASKED | AGENT | HOST | PRECISE | {"response_time_us": 24_000}),
+    ("alb", ALB.replace("0.001 0.020 0.003", "-1 -1 -1"), ASKED | AGENT | HOST | PRECISE),
+    (
+        "elb",
+        f'{ELB} "GET http://example.org:80/a?b=1 HTTP/1.1" "Mozilla/5.0 (X11)" - -',
+        ASKED | AGENT | HOST | PRECISE | {"response_time_us": 1178},
+    ),
+    (
+        "elb",
+        f'{ELB} "GET http://example.org:80/a?b=1 HTTP/1.1"',
+        ASKED | HOST | PRECISE | {"response_time_us": 1178},
+    ),
+    ("s3", S3, REFERRED | {"response_time_us": 7000}),
+    ("s3", f"{S3} id= SigV4 ECDHE AuthHeader example.org TLSV1.2 - -", REFERRED | HOST | {"response_time_us": 7000}),
+    ("haproxy", f'{HAPROXY} "GET /a?b=1 HTTP/1.1"', ASKED | MILLI | {"response_time_us": 21_000}),
+    (
+        "haproxy",
+        f'{HAPROXY} {{Example.org|Mozilla/5.0 (X11)|https://example.com/|198.51.100.7}} {{nginx/1.2}} "GET /a?b=1 HTTP/1.1"',
+        REFERRED | HOST | MILLI | {"response_time_us": 21_000},
+    ),
+    (
+        "haproxy",
+        HAPROXY.replace("192.0.2.1", "2001:db8::1").replace("200 12", "-1 +12") + ' "GET /caf#C3#A9?b=1 HTTP/1.1"',
+        ASKED | MILLI | {"address": "2001:db8::1", "status": None, "path": "/caf%C3%A9", "response_time_us": 21_000},
+    ),
+    ("haproxy", f'{HAPROXY} "<BADREQ>"', ASKED | MILLI | {"method": None, "path": None, "query": None}),
+]
+
+
+def read(format: str, *lines: str) -> Reading:  # noqa: A002
+    return named(format).read(pl.Series(lines, dtype=pl.String))
+
+
+def requests(reading: Reading) -> list[dict[str, Any]]:
+    return reading.requests.drop("line").to_dicts()
+
+
+def reasons(reading: Reading) -> dict[str, int]:
+    return dict(reading.rest["reason"].value_counts().iter_rows())
+
+
+@pytest.mark.parametrize(("format", "text", "expected"), EXAMPLES)
+def test_a_line_of_a_format_is_read(format: str, text: str, expected: dict[str, Any]) -> None:  # noqa: A002
+    """Each column has what the line says, and is null where it says nothing."""
+    reading = read(format, *text.split("\n"))
+    assert reading.requests.schema == PARSED
+    (found,) = requests(reading)
+    if format == "haproxy" and "<BADREQ>" in text:
+        expected |= {"response_time_us": 21_000}
+    assert found == dict.fromkeys(found) | expected
+
+
+@pytest.mark.parametrize(("format", "text", "expected"), EXAMPLES)
+def test_a_format_is_detected(format: str, text: str, expected: dict[str, Any]) -> None:  # noqa: A002
+    """One line is enough to tell its format by, and the most specific of those that read it is told."""
+    assert expected
+    detection = detect(text.split("\n"))
+    assert (detection.reader.name, detection.confidence, detection.matched) == (format, 1.0, 1)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "Jan  2 12:00:05 web1 nginx[2869]: ",
+        "Jan 12 12:00:05 web1.example.org access.log: ",
+        "Jan  2 12:00:05 nginx: ",
+        "<190>Jan  2 12:00:05 web1 nginx: ",
+        "<134>1 2026-01-02T12:00:05.678Z web1 nginx 2869 - - ",
+        '<134>1 2026-01-02T12:00:05+01:00 web1 nginx - ID47 [a@32473 b="c\\]"][d@1 e="f"] \ufeff',
+        "2026-01-02T12:00:05.678901+00:00 web1 nginx[2869]: ",
+        "<134>2026-01-02T12:00:05.678901+00:00 web1 nginx: ",
+    ],
+)
+@pytest.mark.parametrize("format", ["common", "combined", "nginx-json", "caddy-json", "haproxy", "traefik"])
+def test_a_syslog_prefix_is_stripped(prefix: str, format: str) -> None:  # noqa: A002
+    """Whatever wrote the line through syslog, the same request is read."""
+    line = next(text for name, text, _ in EXAMPLES if name == format)
+    assert requests(read(format, prefix + line)) == requests(read(format, line))
+    assert detect([prefix + line]).reader.name == format
+
+
+@pytest.mark.parametrize("format", ["elb", "alb", "w3c", "cloudfront", "s3"])
+def test_a_line_that_begins_like_syslog_is_not_cut(format: str) -> None:  # noqa: A002
+    """Lines of formats that begin with a time are read whole."""
+    text = next(text for name, text, _ in EXAMPLES if name == format)
+    assert len(read(format, *text.split("\n")).requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("", Reason.BLANK),
+        (" \t", Reason.BLANK),
+        ("#Fields: date time", Reason.DIRECTIVE),
+        ("Jan  3 09:47:02 web1 sudo: frank : TTY=pts/6 ; COMMAND=/usr/bin/tail", Reason.NOT_A_REQUEST),
+        ("Jan  3 09:47:02 --- last message repeated 2 times ---", Reason.NOT_A_REQUEST),
+        ("Jan  3 09:47:02 lb haproxy[1]: Proxy web started.", Reason.NOT_A_REQUEST),
+        ("192.0.2.1:5003 [02/Jan/2026:12:00:05.123] web/a: SSL handshake failure", Reason.NOT_A_REQUEST),
+        ("192.0.2.1:5003 [02/Jan/2026:12:00:05.1] web app/a 0/0/5007 212 -- 0/0/0/0/3 0/0", Reason.NOT_A_REQUEST),
+        ("2026/01/02 12:00:05 [error] 1#1: *17 open() failed, client: 192.0.2.1", Reason.NOT_A_REQUEST),
+        ("[Fri Jan 02 12:00:05.123 2026] [core:error] [pid 1] AH00037", Reason.NOT_A_REQUEST),
+        (CLF.replace("02/Jan", "31/Feb"), Reason.BAD_TIME),
+        (CLF.replace("12:00:05", "25:61:05"), Reason.BAD_TIME),
+        (CLF.replace("2026", "0026"), Reason.BAD_TIME),
+        ("Jan  3 09:47:02 web1 nginx: " + CLF[:60], Reason.UNREADABLE),
+        ('192.0.2.1 - - "GET /a HTTP/1.1" 200 65508', Reason.UNREADABLE),
+        ("rubbish", Reason.UNREADABLE),
+    ],
+)
+def test_what_is_no_request_has_its_reason(line: str, reason: Reason) -> None:
+    """Each line that is left says why."""
+    assert reasons(read("common", line)) == {reason.value: 1}
+
+
+@pytest.mark.parametrize(
+    ("format", "line", "reason"),
+    [
+        ("s3", S3.replace("REST.GET.OBJECT", "S3.EXPIRE.OBJECT"), Reason.NOT_A_REQUEST),
+        ("haproxy", f'{HAPROXY} "GET /cut', Reason.UNREADABLE),
+        ("alb", ALB[:400], Reason.UNREADABLE),
+        ("alb", ALB[:200] + ALB, Reason.MERGED),
+        ("elb", ELB[:60] + ELB, Reason.MERGED),
+        ("caddy-json", '{"level":"info","ts":1767355205.6,"logger":"tls","msg":"storage cleaned"}', Reason.NOT_A_REQUEST),
+        ("caddy-json", CADDY[:-1], Reason.UNREADABLE),
+        ("caddy-json", CADDY + CADDY, Reason.MERGED),
+        ("caddy-json", CADDY.replace("1767355205.678", '"now"'), Reason.BAD_TIME),
+        ("traefik-json", "DEBUG: 2026/01/02 12:00:05 updated", Reason.UNREADABLE),
+        ("traefik", COMBINED, Reason.UNREADABLE),
+    ],
+)
+def test_each_format_knows_what_is_no_request(format: str, line: str, reason: Reason) -> None:  # noqa: A002
+    """Whole lines of another kind, cut lines and two records in one are told apart."""
+    assert reasons(read(format, line)) == {reason.value: 1}
+
+
+def test_carriage_returns_and_byte_order_marks_are_not_read() -> None:
+    """A file written on Windows reads as any other."""
+    assert requests(read("combined", f"\ufeff{COMBINED}\r")) == requests(read("combined", COMBINED))
+    assert requests(read("w3c", *("\ufeff" + IIS.replace("\n", "\r\n")).split("\n"))) == requests(
+        read("w3c", *IIS.split("\n"))
+    )
+
+
+TEXTS = st.one_of(
+    st.text(max_size=60),
+    st.sampled_from([line for _, text, _ in EXAMPLES for line in text.split("\n")]),
+    st.builds(
+        lambda line, start, end, more: line[:start] + more + line[end:],
+        st.sampled_from([line for _, text, _ in EXAMPLES for line in text.split("\n")]),
+        st.integers(0, 300),
+        st.integers(0, 300),
+        st.text(alphabet=st.sampled_from('"\\[]{}<>:/ \t\n#-1aé'), max_size=5),
+    ),
+)
+PASTED = ('%{User-Agent}i|%r|%{%s}t', "$host $request $msec", '{"t":"$msec","r":"$request"}')
+
+
+@settings(deadline=None, max_examples=150)
+@given(lines=st.lists(TEXTS, max_size=8), name=st.sampled_from([*FORMATS, *PASTED]))
+def test_every_line_is_accounted_for(lines: list[str], name: str) -> None:
+    """Whatever the lines, each is either a request or left with a reason, and nothing is raised."""
+    reading = read(name, *lines)
+    assert sorted([*reading.requests["line"], *reading.rest["line"]]) == list(range(len(lines)))
+    assert set(reading.rest["reason"]) <= {reason.value for reason in Reason}
+    assert reading.requests.schema == PARSED
+    assert reading.rest.schema == {"line": pl.UInt32, "reason": pl.String}
+    for asked in requests(reading):
+        assert isinstance(asked["time"], datetime)
+        assert not re.search(r'[\s"\\]', f"{asked['path']}{asked['query']}{asked['host']}{asked['method']}")
+
+
+@pytest.mark.parametrize("name", ["combined", "w3c"])
+def test_reading_goes_on_from_a_state(name: str) -> None:
+    """Two readers, the second restored from the first, read what one does; the state holds nothing of a line."""
+    lines = (IIS if name == "w3c" else COMBINED).split("\n")
+    first, second = named(name), named(name)
+    first.read(pl.Series(lines))
+    second.restore(first.state())
+    assert requests(second.read(pl.Series(lines[-1:]))) == requests(read(name, *lines))
+    assert not {"192.0.2.1", "/a", "example", "Mozilla"} & set(re.split(r"\W ", first.state()))
+
+
+OTHERS = {
+    "192.0.2.1": "198.51.100.2",
+    "/a?b=1": "/other?z=9",
+    "/a b=1": "/other z=9",
+    "\t/a\t": "\t/other\t",
+    "\tb=1\t": "\tz=9\t",
+    '"/a"': '"/other"',
+    '"b=1"': '"z=9"',
+    "Mozilla": "Other",
+    "X11": "Y",
+    "https://example.com/": "https://other.example/",
+    "OBJECT a": "OBJECT other",
+}
+TWO = [(name, text) for name, text, _ in EXAMPLES if "192.0.2.1" in text]
+QUOTED_LINE = '192.0.2.1 [02/Jan/2026:12:00:05 +0000] "GET /a?b=1 HTTP/1.1" "Mozilla/5.0 (X11)" 0.5'
+BARE_LINE = "192.0.2.1|2026-01-02T12:00:05Z|GET /a?b=1 HTTP/1.1|200|Mozilla/5.0 (X11)"
+TWO += [
+    ('%h %t "%r" "%{User-Agent}i" %T', QUOTED_LINE),
+    ("$remote_addr|$time_iso8601|$request|$status|$http_user_agent", BARE_LINE),
+    ("%h %{sec}t %U%q %{User-Agent}i", "192.0.2.1 1767355205 /a?b=1 Mozilla/5.0 (X11)"),
+    ('{"a":"$remote_addr","t":$msec,"r":"$request"}', '{"a":"192.0.2.1","t":1767355205.6,"r":"GET /a?b=1 HTTP/1.1"}'),
+]
+
+
+@pytest.mark.parametrize(("format", "text"), TWO)
+def test_no_value_is_made_of_two_lines(format: str, text: str) -> None:  # noqa: A002
+    """Wherever a line is cut and the next one follows on it, each value is the next one's own, or is null."""
+    *head, first = text.split("\n")
+    second = first
+    for mine, other in OTHERS.items():
+        second = second.replace(mine, other)
+    (expected,) = requests(read(format, *head, second))
+    for asked in requests(read(format, *head, *(first[:end] + second for end in range(1, len(first) + 1)))):
+        for column in ("address", "method", "path", "query", "referrer", "user_agent"):
+            assert asked[column] in {expected[column], None}
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    """A misspelt name is refused, and the hint has the right one."""
+    with pytest.raises(FormatError, match="`combind`") as refused:
+        named("combind")
+    assert "`combined`" in refused.value.hint
+    with pytest.raises(FormatError) as refused:
+        named("qqq")
+    assert "haproxy" in refused.value.hint
+
+
+def test_a_damaged_log_is_detected() -> None:
+    """A log of which a third is damaged is told, with less confidence."""
+    detection = detect([COMBINED, "", COMBINED[:50], COMBINED, COMBINED.rsplit('"', 1)[0], COMBINED] * 3)
+    assert (detection.reader.name, detection.matched, detection.sampled) == ("combined", 9, 15)
+    assert detection.confidence == pytest.approx(0.6)
+
+
+def test_lines_cut_behind_their_size_do_not_make_a_log_common() -> None:
+    """A format that reads a little less is preferred where it reads more of each line."""
+    assert detect([COMBINED] * 19 + [CLF]).reader.name == "combined"
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        ([], "no line yet"),
+        (["", " ", "2026/01/02 12:00:05 [error] 1#1: *17 failed"], "no line yet"),
+        (["rubbish", "more rubbish"], "none|no known format reads any of the 2 lines"),
+        ([COMBINED] + ["rubbish"] * 4, "`combined`, reads 1 of the 5 lines"),
+    ],
+)
+def test_a_log_of_no_known_format_is_refused(sample: list[str], message: str) -> None:
+    """What cannot be told is refused with counts, a remedy, and nothing of the lines."""
+    with pytest.raises(FormatError, match=message) as refused:
+        detect(sample)
+    assert "LogFormat" in refused.value.hint
+    assert "rubbish" not in refused.value.message
+
+
+def test_directives_alone_tell_a_format() -> None:
+    """A log that was begun, and has no line yet, is of the format that its directives say."""
+    assert detect(IIS.split("\n")[:2]).reader.name == "w3c"
+    assert detect(CLOUDFRONT.split("\n")[:2]).reader.name == "cloudfront"
+
+
+def test_detection_looks_at_the_first_lines() -> None:
+    """Lines beyond the limit do not count, and the reader that is returned has read none."""
+    detection = detect([COMBINED] * SAMPLE_LINES_MAX + ["rubbish"] * SAMPLE_LINES_MAX)
+    assert detection.sampled == SAMPLE_LINES_MAX
+    assert detect(IIS.split("\n")).reader.state() == named("w3c").state()
+
+
+def test_every_format_has_its_heading_in_the_docs() -> None:
+    """A format that the docs lack fails."""
+    headings = re.findall(r"^### `(.+)`$", (ROOT / "docs" / "formats.md").read_text(), re.MULTILINE)
+    assert sorted(headings) == sorted(FORMATS)
+
+
+REAL: dict[str, tuple[str | None, int, dict[str, int]]] = {
+    "formats/logfile_access_log.0": ("combined", 3, {}),
+    "formats/logfile_access_log.1": ("combined", 1, {}),
+    "formats/logfile_access_log_dupe.0": ("combined", 3, {}),
+    "formats/logfile_bad_access_log.0": ("combined", 3, {}),
+    "formats/logfile_haproxy.0": ("haproxy", 13, {"not-a-request": 4}),
+    "formats/logfile_shop_access_log.0": ("combined", 1000, {}),
+    "formats/logfile_syslog_with_access_log.0": (None, 0, {"unreadable": 2, "not-a-request": 3}),
+    "formats/logfile_w3c.0": ("w3c", 1, {"directive": 4}),
+    "formats/logfile_w3c.1": ("w3c", 1, {"directive": 6}),
+    "formats/logfile_w3c.2": ("w3c", 0, {"directive": 8, "not-a-request": 14}),
+    "formats/logfile_w3c.3": ("w3c", 3, {"directive": 4, "blank": 3}),
+    "formats/logfile_w3c.4": ("w3c", 2, {"directive": 4}),
+    "formats/logfile_w3c.5": (None, 0, {"directive": 1, "unreadable": 1}),
+    "formats/logfile_w3c.6": ("w3c", 1, {"directive": 4}),
+    "formats/logfile_w3c_big.0": ("w3c", 210, {"directive": 44}),
+    "attacks/apache2-http-sensitive-files.log": ("common", 13, {}),
+    "attacks/apache2-malformed.log": ("combined", 11, {}),
+    "attacks/caddy-basic-auth-bf.log": ("caddy-json", 6, {}),
+    "attacks/haproxy-logs.log": ("haproxy", 2, {"not-a-request": 3}),
+    "attacks/http-admin-interface-probing.log": ("combined", 3, {}),
+    "attacks/http-bf-wordpress-bf.log": ("combined", 9, {"blank": 1}),
+    "attacks/http-technology-probing.log": ("combined", 5, {"blank": 1}),
+    "attacks/nginx-http-generic-bf.log": ("combined", 6, {"not-a-request": 16}),
+    "attacks/nginx-http-open-proxy.log": ("combined", 2, {}),
+    "attacks/nginx-http-path-traversal.log": ("combined", 9, {}),
+    "attacks/nginx-http-sensitive-files.log": ("combined", 9, {}),
+    "attacks/nginx-http-w00twoot.log": ("combined", 2, {}),
+    "attacks/nginx-mail-logs.log": ("combined", 2, {"not-a-request": 15}),
+    "attacks/traefik_json.log": ("traefik-json", 6, {"unreadable": 1}),
+    "logs/blog-2014.log.gz": ("combined", 10_000, {}),
+    "logs/joomla-2019.log.gz": ("combined", 7_213, {}),
+    "logs/shop-2019.log.gz": ("combined", 100_000, {}),
+}
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real inputs are not at {DATA}")
+@pytest.mark.parametrize(("file", "expected"), REAL.items())
+def test_real_logs_are_read(file: str, expected: tuple[str | None, int, dict[str, int]]) -> None:
+    """Real logs are told by themselves, and their lines counted as they were by hand."""
+    raw = (DATA / file).read_bytes()
+    lines = (gzip.decompress(raw) if file.endswith(".gz") else raw).decode().removesuffix("\n").split("\n")
+    name, count, left = expected
+    if name is None:
+        with pytest.raises(FormatError):
+            detect(lines)
+        name = "w3c" if lines[0].startswith("#") else "combined"
+    else:
+        assert detect(lines).reader.name == name
+    reading = read(name, *lines)
+    assert (len(reading.requests), reasons(reading)) == (count, left)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real inputs are not at {DATA}")
+def test_real_values_are_right() -> None:
+    """A few lines of real logs give, column for column, what they say."""
+    attack = read("combined", *(DATA / "attacks/nginx-http-open-proxy.log").read_text().splitlines())
+    assert attack.requests.select("method", "host", "path").rows() == [
+        ("CONNECT", "foo.com", None),
+        ("GET", "www.sbjudge4.com", "/ip4.php"),
+    ]
+    shop = gzip.decompress((DATA / "logs/shop-2019.log.gz").read_bytes()).decode().splitlines()
+    found = read("combined", *shop).requests
+    assert found["status"].eq(404).sum() == 830
+    assert found["bytes"].sum() == 1_180_926_903
+    assert found["address"].n_unique() == 3672
+    assert found["user_agent"].n_unique() == 1812  # of 1813, `-` and nothing are one
+    assert found.select(pl.col("path", "method", "address").null_count()).row(0) == (0, 0, 0)

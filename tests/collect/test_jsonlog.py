@@ -1,0 +1,146 @@
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+
+from avow.collect.formats import named
+from avow.collect.jsonlog import CADDY, COMMON, NESTED_MAX, TRAEFIK
+
+NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
+ASKED = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "status": 200}
+NGINX = {"time_local": "02/Jan/2026:12:00:05 +0000", "remote_addr": "192.0.2.1", "request": "GET /a HTTP/1.1", "status": 200}
+CADDY_LINE = {
+    "ts": 1767355205,
+    "status": 200,
+    "request": {"client_ip": "192.0.2.1", "remote_ip": "10.0.0.1", "method": "GET", "uri": "/a"},
+}
+
+
+def read(format: str, line: dict[str, Any] | str) -> dict[str, Any] | str:  # noqa: A002
+    text = line if isinstance(line, str) else msgspec.json.encode(line).decode()
+    reading = named(format).read(pl.Series([text]))
+    if reading.rest["reason"].to_list():
+        return str(reading.rest["reason"][0])
+    found: dict[str, Any] = reading.requests.drop("line").to_dicts()[0]
+    return {name: value for name, value in found.items() if value is not None}
+
+
+TIMES = [
+    "2026-01-02T12:00:05Z",
+    "2026-01-02T13:00:05+01:00",
+    "2026-01-02T13:00:05+0100",
+    "2026-01-02T12:00:05.000000000Z",
+    "2026-01-02 12:00:05",
+    "2026/01/02 12:00:05",
+    "02/Jan/2026:13:00:05 +0100",
+    "1767355205.000",
+    1767355205,
+    1767355205.0,
+    1767355205000,
+    1767355205000000,
+    1767355205000000000,
+]
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_a_time_tells_its_form_by_itself(time: str | float) -> None:
+    """ISO 8601, the common form, and seconds to nanoseconds since 1970 are one moment."""
+    found = read("nginx-json", NGINX | {"time_local": time})
+    assert found == ASKED
+
+
+@pytest.mark.parametrize("time", ["2026-02-31T12:00:05Z", "now", "", "-", 5, None, True, [], {}, 1e300, "99999999999999999999"])
+def test_a_time_that_never_was_is_told(time: Any) -> None:
+    """A request without a possible time is no request."""
+    assert read("nginx-json", NGINX | {"time_local": time}) == "bad-time"
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"http_user_agent": "Mozilla"}, {"user_agent": "Mozilla"}),
+        ({"HTTP-User-Agent": "Mozilla"}, {"user_agent": "Mozilla"}),
+        ({"httpUserAgent": "Mozilla"}, {"user_agent": "Mozilla"}),
+        ({"user_agent": {"original": "Mozilla"}}, {"user_agent": "Mozilla"}),
+        ({"user_agent.original": "Mozilla"}, {"user_agent": "Mozilla"}),
+        ({"http_user_agent": "-"}, {"user_agent": ""}),
+        ({"http_user_agent": ""}, {"user_agent": ""}),
+        ({"user_agent": {"name": "Other"}}, {"user_agent": ""}),
+        ({"http_user_agent": 'a "b" \\ é'}, {"user_agent": 'a "b" \\ é'}),
+        ({"request_time": "0.0015"}, {"response_time_us": 1500}),
+        ({"duration_ms": 1.5}, {"response_time_us": 1500}),
+        ({"event": {"duration": 1500000}}, {"response_time_us": 1500}),
+        ({"request_time": -1}, {}),
+        ({"request_time": 1e9}, {}),
+        ({"body_bytes_sent": "12"}, {"bytes": 12}),
+        ({"bytes": 12.0}, {"bytes": 12}),
+        ({"bytes": -1}, {}),
+        ({"host": {"name": "machine"}, "server_name": "Example.org"}, {"host": "example.org"}),
+        ({"host": ["example.org", "other.example"]}, {"host": "example.org"}),
+        ({"referer": "-"}, {}),
+    ],
+)
+def test_keys_are_found_by_what_they_are_called(more: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Case, underscores and nesting do not matter, and a value of another kind says nothing."""
+    assert read("nginx-json", NGINX | more) == ASKED | expected
+
+
+def test_the_faults_of_templates_are_mended() -> None:
+    r"""`\xHH`, which is no JSON, and numbers that are left out do not cost the line."""
+    line = r'{"msec":1767355205,"remote_addr":"192.0.2.1","request":"GET /\xC3\xA9 HTTP/1.1","status":200,"up":-,"x":,"http_user_agent":"\x22\xC3\xA9"}'
+    assert read("nginx-json", line) == ASKED | {"path": "/%C3%A9", "user_agent": '"é'}
+
+
+def test_caddy_names_a_user_agent_where_it_names_headers() -> None:
+    """With headers and none in them that is named so the user agent is empty; without headers it is not known."""
+    assert read("caddy-json", CADDY_LINE) == ASKED
+    headers = CADDY_LINE | {"request": CADDY_LINE["request"] | {"headers": {"Accept": ["*/*"]}}}  # type: ignore[operator]
+    assert read("caddy-json", headers) == ASKED | {"user_agent": ""}
+
+
+def test_traefik_believes_its_client_and_not_the_connection() -> None:
+    """`ClientHost` is the client, of a list the first, and a status of 0 is none."""
+    line = {
+        "StartUTC": "2026-01-02T12:00:05Z",
+        "ClientAddr": "10.0.0.1:39496",
+        "ClientHost": "192.0.2.1,10.0.0.50",
+        "RequestMethod": "GET",
+        "RequestPath": "/a",
+        "DownstreamStatus": 0,
+        "Duration": 1500,
+    }
+    expected = {name: value for name, value in ASKED.items() if name != "status"}
+    assert read("traefik-json", line) == expected | {"response_time_us": 2}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"level":"info","msg":"started"}', "not-a-request"),
+        ("{}", "not-a-request"),
+        ("[1]", "unreadable"),
+        ("null", "unreadable"),
+        ('{"time_local":"02/Jan', "unreadable"),
+        ('{"a":' * 100_000, "merged"),
+        ('{"request":"GET / HTTP/1.1","b":"\\ud800"}', "unreadable"),
+    ],
+)
+def test_what_is_no_request_is_told(line: str, reason: str) -> None:
+    """Objects of another kind, what is no object, and what does not decode have their reasons."""
+    assert read("nginx-json", line) == reason
+
+
+def test_objects_are_not_looked_into_for_ever() -> None:
+    """A deeply nested object costs no more than a limit."""
+    line: dict[str, Any] = {}
+    for _ in range(NESTED_MAX * 4):
+        line = {"a": line}
+    assert read("nginx-json", NGINX | {"x": line}) == ASKED
+
+
+@pytest.mark.parametrize("names", [COMMON, CADDY, TRAEFIK])
+def test_the_tables_write_keys_as_they_are_looked_up(names: dict[str, tuple[str, ...]]) -> None:
+    """No key of a table has what is taken out of keys before they are compared."""
+    assert all(key == key.lower() and not set(key) & set("_- ") for keys in names.values() for key in keys)

@@ -1,0 +1,190 @@
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from avow.collect.formats import LogReader, named
+from avow.collect.record import Reason
+from avow.collect.tolerant import LINE_MAX, Tolerant
+
+FIRST = "192.0.2.1"
+SECOND = "198.51.100.2"
+TIME = "[02/Jan/2026:12:00:05 +0000]"
+CLF = f'{FIRST} - - {TIME} "GET /a?b=1 HTTP/1.1" 200 12'
+COMBINED = f'{CLF} "https://example.com/" "Mozilla/5.0 (X11)"'
+OTHER = f'{SECOND} - - [02/Jan/2026:12:00:06 +0000] "GET /other HTTP/1.1" 404 5 "-" "Other/1.0"'
+OTHER_READ = {"address": SECOND, "path": "/other", "status": 404, "bytes": 5, "user_agent": "Other/1.0"}
+
+
+def read(line: str, format: str = "combined") -> dict[str, Any] | str:  # noqa: A002
+    reading = named(format).read(pl.Series([line]))
+    found: list[dict[str, Any]] = reading.requests.drop("line").to_dicts()
+    return found[0] if found else str(reading.rest["reason"][0])
+
+
+READ = {
+    "address": FIRST,
+    "path": "/a",
+    "query": "b=1",
+    "status": 200,
+    "bytes": 12,
+    "referrer": "https://example.com/",
+    "user_agent": "Mozilla/5.0 (X11)",
+}
+MENDED: list[tuple[str, dict[str, Any]]] = [
+    (COMBINED.replace(" - - ", " "), {}),
+    (COMBINED.replace(" - - ", " - "), {}),
+    (COMBINED.replace(" - - ", " - frank smith "), {}),
+    (COMBINED.replace(" - - ", "  -  - "), {}),
+    (COMBINED.replace(" - - ", " 0 - - - "), {}),
+    (COMBINED.replace(" 12 ", " "), {"bytes": None}),
+    (f"www.example.org {COMBINED}".replace(" - - ", " "), {"host": "www.example.org"}),
+    (COMBINED.replace("(X11)", '(X11; "quoted")'), {"user_agent": 'Mozilla/5.0 (X11; "quoted")'}),
+    (COMBINED.replace("(X11)", 'a" b'), {"user_agent": 'Mozilla/5.0 a" b'}),
+    (COMBINED.replace("(X11)", '"x"') + ' "203.0.113.9"', {"user_agent": 'Mozilla/5.0 "x"'}),
+    (COMBINED.replace("/a?b=1", '/a"?b=1'), {"path": "/a%22"}),
+    (COMBINED.removesuffix('"'), {"user_agent": None}),
+    (COMBINED.removesuffix('X11)"'), {"user_agent": None}),
+]
+
+
+@pytest.mark.parametrize(("line", "changed"), MENDED)
+def test_a_damaged_line_that_tells_enough_is_read(line: str, changed: dict[str, Any]) -> None:
+    """Missing fields, a missing size and wrong quotes leave address, time, request and status certain."""
+    found = read(line)
+    assert isinstance(found, dict)
+    assert found["time"] == datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
+    assert {name: found[name] for name in (READ | changed)} == READ | changed
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (COMBINED.replace(FIRST, "client.example.org").replace(" - - ", " "), Reason.UNREADABLE),
+        (COMBINED.replace(FIRST + " ", ""), Reason.UNREADABLE),
+        (COMBINED.replace(TIME, "[02/Jan/2026]"), Reason.UNREADABLE),
+        (COMBINED.replace(" - - ", " ").replace('"GET /a?b=1 HTTP/1.1"', '"-"'), Reason.UNREADABLE),
+        (COMBINED.replace(" - - ", " ").replace("GET /a", "GET a"), Reason.UNREADABLE),
+        (COMBINED.replace(" - - ", " ").replace(" 200 ", " 20 "), Reason.UNREADABLE),
+        (COMBINED.replace(" - - ", " ").replace("02/Jan", "31/Feb"), Reason.BAD_TIME),
+        (COMBINED.replace(" - - ", " ") + " " + "x" * LINE_MAX, Reason.UNREADABLE),
+        (COMBINED.replace("(X11)", '" ' * 100) + "]", Reason.UNREADABLE),
+    ],
+)
+def test_a_line_that_leaves_a_doubt_is_not_read(line: str, reason: Reason) -> None:
+    """Without a certain address, time, request or status a line is left."""
+    assert read(line) == reason.value
+
+
+@pytest.mark.parametrize("end", range(len(COMBINED) - len('Mozilla/5.0 (X11)"')))
+def test_a_line_cut_off_is_unreadable(end: int) -> None:
+    """A line that ends before its user agent begins is never read, even where its head parses."""
+    assert read(COMBINED[:end]) in {Reason.UNREADABLE.value, Reason.BLANK.value}
+
+
+@pytest.mark.parametrize("end", range(1, len(CLF) - 2))
+def test_a_cut_line_of_the_common_format_is_unreadable(end: int) -> None:
+    """A line of the common format that ends before its size is never read."""
+    assert read(CLF[:end], "common") == Reason.UNREADABLE.value
+
+
+@pytest.mark.parametrize("end", range(1, len(COMBINED) + 1))
+@pytest.mark.parametrize("second", [OTHER, f"{OTHER} 0.5", OTHER.replace(SECOND, "2001:db8::2")])
+def test_nothing_of_a_cut_line_lands_in_the_next(end: int, second: str) -> None:
+    """Wherever the first of two lines was cut, the second is read whole and alone, or neither is."""
+    found = read(COMBINED[:end] + second)
+    if isinstance(found, dict):
+        expected = OTHER_READ | ({"address": "2001:db8::2"} if "2001" in second else {})
+        assert found["address"] in {expected["address"], None}
+        assert {name: found[name] for name in expected} == expected | {"address": found["address"]}
+        assert (found["query"], found["host"], found["referrer"]) == (None, None, None)
+    else:
+        assert found == Reason.MERGED.value
+
+
+@pytest.mark.parametrize("cut", ["H", "HT", "HTT", "HTTP"])
+@pytest.mark.parametrize("address", [SECOND, "2001:db8::2"])
+def test_a_second_record_that_is_whole_is_read(cut: str, address: str) -> None:
+    """Where a line was cut in its protocol, the next one begins with the address, and is read."""
+    found = read(f'{FIRST} - - {TIME} "GET /a?token {cut}{OTHER.replace(SECOND, address)}')
+    assert isinstance(found, dict)
+    assert {name: found[name] for name in OTHER_READ} == OTHER_READ | {"address": address}
+    assert (found["query"], found["host"], found["referrer"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'{FIRST} - - {TIME} "GET /a?id=5{OTHER}',
+        f'{FIRST} - - {TIME} "GET /a HTTP/{OTHER}',
+        f'{FIRST} - - {TIME} "GET /a HTTP/1.1" 200 5 "-" "Chrome/{OTHER}',
+        f"{FIRST} - frank [02/Jan{OTHER}",
+        f"{FIRST} - x{OTHER}",
+        f'{FIRST} - - {TIME} "GET /a HT{OTHER[:-8]}',
+        f'{FIRST} - - {TIME} "GET /a HT{OTHER.replace(SECOND, "client.example.org")}',
+        f"{COMBINED}{OTHER.replace(' 5 ', ' ')}",
+    ],
+)
+def test_two_records_without_a_clear_boundary_are_left(line: str) -> None:
+    """Where the second begins cannot be told, or it is damaged too: neither is read."""
+    assert read(line) == Reason.MERGED.value
+
+
+def test_a_foreign_address_never_becomes_a_user_agent() -> None:
+    """Where something else was written into a line, what stands in its last quotes is not believed."""
+    noise = f'2026/01/02 12:00:05 [error] client: {SECOND}, request: "GET / HTTP/1.1", host: "example.org"'
+    found = read(COMBINED.removesuffix('(X11)"') + noise)
+    assert isinstance(found, dict)
+    assert (found["path"], found["user_agent"]) == ("/a", None)
+
+
+def test_traefik_is_mended_with_its_duration() -> None:
+    """A damaged line of Traefik's still tells its duration, and a cut one is left."""
+    line = f'{COMBINED} 7 "web@docker" "http://10.0.0.2:80" 15ms'.replace(" - - ", " ")
+    found = read(line, "traefik")
+    assert isinstance(found, dict)
+    assert found["response_time_us"] == 15_000
+    assert read(line.removesuffix(" 15ms"), "traefik") == Reason.UNREADABLE.value
+
+
+WORD = st.sampled_from(["-", FIRST, SECOND, "frank", "a.example.org:80", "2001:db8::1", "fra198.51.100.2", ""])
+PIECE = st.sampled_from(
+    ['"', '\\"', "\\", " ", '" "', "-", "GET /a", "GET /b HTTP/1.1", "Mozilla/5.0", " 200 5 ", SECOND, "é", TIME]
+    + [f'{SECOND} - - {TIME} "GET /b HTTP/1.1" 200 5 "-" "B"', '" 200 5 "']
+)
+VALUE = st.lists(PIECE, max_size=5).map("".join)
+
+
+@settings(deadline=None, max_examples=600)
+@given(
+    head=st.lists(WORD, min_size=1, max_size=4),
+    request=st.sampled_from(["GET /a HTTP/1.1", "-"]) | VALUE,
+    rest=st.sampled_from([" 200 5", " 200 -", " 404", ""]),
+    referrer=VALUE,
+    agent=VALUE,
+    extras=st.sampled_from(["", ' "x"', " 0.5", ' "a b" "']) | VALUE,
+    format=st.sampled_from(["common", "combined"]),
+)
+@example([FIRST, "-", "-"], 'GET /x\\" 200 5 \\"y HTTP/1.1', " 404 7", "-", "a", "", "combined")
+@example(["a.example.org", FIRST, "-"], "GET /a HTTP/1.1", " 200 5", "-", "a", "", "combined")
+def test_the_tolerant_reader_never_contradicts_the_strict(
+    head: list[str],
+    request: str,
+    rest: str,
+    referrer: str,
+    agent: str,
+    extras: str,
+    format: str,  # noqa: A002
+) -> None:
+    """A line that the strict reader reads gives the same by the tolerant one, or is refused by it."""
+    line = f'{" ".join(head)} {TIME} "{request}"{rest} "{referrer}" "{agent}"{extras}'
+    reader = named(format)
+    assert isinstance(reader, LogReader)
+    lines = pl.Series([line])
+    strict = LogReader(format, tuple(step for step in reader.steps if not isinstance(step, Tolerant))).read(lines)
+    tolerant = LogReader(format, (Tolerant(format),)).read(lines)
+    if len(strict.requests) and len(tolerant.requests):
+        assert strict.requests.to_dicts() == tolerant.requests.to_dicts()

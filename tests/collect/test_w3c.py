@@ -1,0 +1,152 @@
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from avow.collect.formats import Reading, named
+from avow.collect.w3c import FIELDS_MAX
+
+NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
+ASKED = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "status": 200}
+NAMES = "date time c-ip cs-method cs-uri-stem sc-status"
+VALUES = "2026-01-02 12:00:05 192.0.2.1 GET /a 200"
+
+
+def read(*lines: str, format: str = "w3c") -> Reading:  # noqa: A002
+    return named(format).read(pl.Series(lines, dtype=pl.String))
+
+
+def requests(reading: Reading) -> list[dict[str, Any]]:
+    return [
+        {name: value for name, value in row.items() if value is not None}
+        for row in reading.requests.drop("line").to_dicts()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "expected"),
+    [
+        (NAMES, VALUES, {}),
+        (NAMES, VALUES.replace(" ", "\t"), {}),
+        (NAMES, VALUES.replace(" ", "    "), {}),
+        (NAMES.replace(" ", "   "), f"  {VALUES} ", {}),
+        (NAMES, " ".join(f'"{value}"' for value in VALUES.split()), {}),
+        (NAMES, VALUES.replace("200", '""'), {"status": None}),
+        (NAMES, VALUES.replace("200", "-"), {"status": None}),
+        (NAMES, VALUES.replace("12:00:05", "12:00:05.678"), {"time": NOON.replace(microsecond=678000)}),
+        (f"{NAMES} cs-uri-query", f"{VALUES} b=1", {"query": "b=1"}),
+        (f"{NAMES} cs-uri-query", f"{VALUES} -", {}),
+        (NAMES.replace("cs-uri-stem", "cs-uri"), VALUES.replace("/a", "/a?b=1"), {"query": "b=1"}),
+        (NAMES.replace("cs-uri-stem", "cs-uri"), VALUES.replace("/a", "http://example.org/a"), {"host": "example.org"}),
+        (NAMES.replace("cs-uri-stem", "cs-uri"), VALUES.replace("/a", "www.example.org/a"), {"host": "www.example.org"}),
+        (f"{NAMES} cs(User-Agent)", f"{VALUES} Mozilla/5.0+(X11;++http://a.example/)", {"user_agent": "Mozilla/5.0 (X11; +http://a.example/)"}),
+        (f"{NAMES} cs(User-Agent)", f'{VALUES} "Mozilla/5.0 ""a"" +b"', {"user_agent": 'Mozilla/5.0 "a" +b'}),
+        (f"{NAMES} cs(User-Agent)", f"{VALUES} -", {"user_agent": ""}),
+        (f"{NAMES} cs(User-Agent)".replace(" ", "\t"), f"{VALUES} x".replace(" ", "\t") + " y", {"user_agent": "x y"}),
+        (f"{NAMES} cs(Referrer) cs-host", f"{VALUES} https://example.com/ Example.org:80", {"referrer": "https://example.com/", "host": "example.org"}),
+        (f"{NAMES} cs(Host) x-host-header", f"{VALUES} d111.example.net example.org", {"host": "example.org"}),
+        (f"{NAMES} sc-bytes cs-bytes", f"{VALUES} 12 7", {"bytes": 12}),
+        (f"{NAMES} bytes time-taken", f"{VALUES} 12 0.002", {"bytes": 12, "response_time_us": 2000}),
+        (f"{NAMES} sc-win32-status time-taken", f"{VALUES} 0 2", {"response_time_us": 2000}),
+        (f"{NAMES} TimeTakenMS", f"{VALUES} 2", {"response_time_us": 2000}),
+        (f"{NAMES} time-taken", f"{VALUES} 370879", {}),
+    ],
+)  # fmt: skip
+def test_fields_stand_where_the_directive_says(names: str, values: str, expected: dict[str, Any]) -> None:
+    """Each value goes to its column, between spaces, runs of them or tabs, in quotes or not."""
+    merged = {name: value for name, value in (ASKED | expected).items() if value is not None}
+    assert requests(read(f"#Fields: {names}", values)) == [merged]
+
+
+def test_microsoft_takes_milliseconds() -> None:
+    """`#Software` says in which unit `time-taken` is, until another one is named."""
+    lines = [f"#Fields: {NAMES} time-taken", f"{VALUES} 2"]
+    assert requests(read("#Software: Microsoft Internet Information Services 10.0", *lines))[0]["response_time_us"] == 2000
+    again = read("#Software: Microsoft Internet Information Services 10.0", *lines, "#Software: Other", lines[1])
+    assert [asked["response_time_us"] for asked in requests(again)] == [2000, 2_000_000]
+
+
+def test_fields_may_change_in_mid_file() -> None:
+    """Each line is read under the directives before it, and keeps its number."""
+    other = "#Fields: cs-method cs-uri-stem sc-status c-ip time date"
+    lines = [f"#Fields: {NAMES}", VALUES, other, "GET /a 200 192.0.2.1 12:00:05 2026-01-02", f"#Fields: {NAMES}", VALUES]
+    reading = read(*lines, VALUES + " more")
+    assert requests(reading) == [ASKED] * 3
+    assert reading.requests["line"].to_list() == [1, 3, 5]
+    assert reading.rest.rows() == [(0, "directive"), (2, "directive"), (4, "directive"), (6, "unreadable")]
+
+
+def test_a_date_may_stand_in_a_directive_alone() -> None:
+    """Where only the time is a field its date is that of the last `#Date`."""
+    names, values = NAMES.replace("date ", ""), VALUES.removeprefix("2026-01-02 ")
+    assert requests(read("#Date: 2026-01-02 12:00:00", f"#Fields: {names}", values)) == [ASKED]
+    reading = read("#Date: 2026-01-01", f"#Fields: {names}", values, "#Date: 2026-01-02", values)
+    assert [asked["time"].day for asked in requests(reading)] == [1, 2]
+    assert read(f"#Fields: {names}", values).rest["reason"].to_list() == ["directive", "unreadable"]
+
+
+def test_an_offset_counts_for_local_times_alone() -> None:
+    """`date` and `time` are UTC whatever `#GMT-Offset` says; `date-local` and `time-local` are not."""
+    local = NAMES.replace("date time", "date-local time-local")
+    assert requests(read("#GMT-Offset: -0800", f"#Fields: {NAMES}", VALUES)) == [ASKED]
+    assert requests(read(f"#Fields: {local}", VALUES)) == [ASKED]
+    offset = requests(read("#GMT-Offset: -0800", f"#Fields: {local}", VALUES))
+    assert offset == [ASKED | {"time": NOON.replace(hour=20)}]
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([VALUES], "unreadable"),
+        ([f"#Fields: {NAMES}", VALUES + " more"], "unreadable"),
+        ([f"#Fields: {NAMES}", VALUES.replace(" 200", "")], "unreadable"),
+        ([f"#Fields: {NAMES}", VALUES.replace("200", "20")], "unreadable"),
+        ([f"#Fields: {NAMES}", VALUES[:40] + VALUES], "merged"),
+        ([f"#Fields: {NAMES}", VALUES.replace("01-02", "02-31")], "bad-time"),
+        ([f"#Fields: {NAMES}", VALUES.replace("12:00", "25:61")], "bad-time"),
+        (["#Fields: date time s-ip", "2026-01-02 12:00:05 10.0.0.1"], "unreadable"),
+        (["#Date: 2026-01-02", "#Fields: time c-ip cs-method cs-uri-stem sc-status", "12:00:05 192.0.2.1 [2]USER frank 331"], "not-a-request"),
+        (["#Fields: " + "x " * (FIELDS_MAX + 5) + NAMES, VALUES], "unreadable"),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_not_as_the_directive_says_is_left(lines: list[str], reason: str) -> None:
+    """Too many values, too few, or of another kind: the line is not read."""
+    assert read(*lines).rest["reason"].to_list()[-1] == reason
+
+
+def test_a_directive_may_name_very_many_fields() -> None:
+    """Up to the limit all fields that are named are read."""
+    more = FIELDS_MAX - len(NAMES.split())
+    assert requests(read(f"#Fields: {NAMES}{' x' * more}", f"{VALUES}{' y' * more}")) == [ASKED]
+
+
+CLOUDFRONT = "date time x-edge-location c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query x-host-header time-taken"
+
+
+@pytest.mark.parametrize(
+    ("column", "logged", "read_as"),
+    [
+        ("user_agent", "Mozilla/5.0%20(X11;%20+http://a.example)", "Mozilla/5.0 (X11; +http://a.example)"),
+        ("user_agent", "Mozilla/5.0%2520(X11;%2520caf%25C3%25A9)", "Mozilla/5.0 (X11; café)"),
+        ("path", "/a%2520b", "/a%20b"),
+        ("path", "/a%20b", "/a%20b"),
+        ("query", "q=%2522x%2522", "q=%22x%22"),
+        ("referrer", "https://example.com/?q=%2520", "https://example.com/?q=%20"),
+    ],
+)
+def test_cloudfront_is_decoded(column: str, logged: str, read_as: str) -> None:
+    """What CloudFront encoded once more is undone, and no more than that; the user agent becomes plain text."""
+    values = {"user_agent": "-", "path": "/a", "query": "-", "referrer": "-"} | {column: logged}
+    line = "\t".join(
+        ["2026-01-02", "12:00:05", "FRA2", "192.0.2.1", "GET", "d111.cloudfront.net", values["path"], "200"]
+        + [values["referrer"], values["user_agent"], values["query"], "example.org", "0.002"]
+    )
+    (asked,) = requests(read("#Version: 1.0", f"#Fields: {CLOUDFRONT}", line, format="cloudfront"))
+    assert asked[column] == read_as
+    assert (asked["host"], asked["response_time_us"]) == ("example.org", 2000)
+
+
+def test_the_cloudfront_reader_reads_nothing_else() -> None:
+    """Under a directive without its fields, the reader of CloudFront's logs reads no line."""
+    assert requests(read(f"#Fields: {NAMES}", VALUES, format="cloudfront")) == []

@@ -1,0 +1,138 @@
+import re
+from datetime import date
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from avow.errors import TermsError
+from avow.policy.document import Section, load_document
+from avow.policy.terms import load_terms
+
+SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.md"
+DEFAULTS = Path(str(resources.files("avow.policy") / "defaults"))
+OURS = DEFAULTS / "privacy-policy.en.md"
+
+needs_seed = pytest.mark.skipif(not SEED.exists(), reason=f"the policy to be adopted is not there: {SEED}")
+
+
+def saved(tmp_path: Path, text: str) -> Path:
+    """Save a document."""
+    path = tmp_path / "document.md"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@needs_seed
+def test_the_seed_loads_as_it_stands() -> None:
+    """A policy written long before Avow loads as it is, with its front matter in order and its date."""
+    document = load_document(SEED)
+    text = SEED.read_text(encoding="utf-8")
+    keys = re.findall(r"^(\w+):", text.split("---\n")[1], re.MULTILINE)
+    assert list(document.front_matter) == keys
+    assert document.front_matter["share"] is False
+    assert document.front_matter["version"] == 1
+    assert (document.language, document.updated) == ("en", date(2015, 1, 15))
+    assert text.endswith(document.body)
+    assert len(document.sections) == 5
+    assert all(section.level == 2 and section.text.strip() for section in document.sections)
+
+
+@needs_seed
+def test_our_document_is_in_our_own_words() -> None:
+    """No run of eight words of the policy to be adopted stands in the document that comes with Avow."""
+
+    def runs(path: Path) -> set[tuple[str, ...]]:
+        words = re.findall(r"\w+", load_document(path).body.lower())
+        return {tuple(words[start : start + 8]) for start in range(len(words) - 7)}
+
+    assert not runs(SEED) & runs(OURS)
+
+
+def test_our_document_is_that_of_our_terms() -> None:
+    """The document that comes with Avow bears the day of its terms, in a language that they name."""
+    document, terms = load_document(OURS), load_terms(DEFAULTS / "terms.toml")
+    assert document.updated == terms.updated
+    assert [document.language] == terms.languages
+
+
+def test_unknown_front_matter_is_kept(tmp_path: Path) -> None:
+    """Keys that Avow does not know stay, with values and order; a byte order mark and CRLF do no harm."""
+    front = "---\r\nzebra: [1, {a: ü}]\r\ntitle: T\r\nlang: pt-br\r\napple: 2\r\n---\r\n"
+    path = tmp_path / "document.md"
+    path.write_bytes(("\ufeff" + front + "Text\r\n").encode())
+    document = load_document(path)
+    assert document.front_matter["zebra"] == [1, {"a": "ü"}]
+    assert list(document.front_matter) == ["zebra", "title", "lang", "apple"]
+    assert document.language == "pt-BR"
+    assert document.body == "Text\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "updated"),
+    [
+        ("Last updated on 2015-01-15.", date(2015, 1, 15)),
+        ("*Updated: 2020-02-29*", date(2020, 2, 29)),
+        ("Last updated on\n2015-01-15.", date(2015, 1, 15)),
+        ("Last updated in spring.", None),
+        ("", None),
+    ],
+)
+def test_the_date_is_recognised(tmp_path: Path, text: str, updated: date | None) -> None:
+    """The date that the text says it was last updated on is found where it stands."""
+    assert load_document(saved(tmp_path, f"---\ntitle: T\n---\n{text}")).updated == updated
+
+
+def test_sections_are_told_apart(tmp_path: Path) -> None:
+    """Each heading begins a section; what stands before the first, and in blocks of code, is text."""
+    text = "---\ntitle: T\n---\nBefore\n# One #\na\n\n```\n# no heading\n```\n### Two\nb\n#none\n"
+    assert load_document(saved(tmp_path, text)).sections == [
+        Section(0, "", "Before\n"),
+        Section(1, "One", "a\n\n```\n# no heading\n```\n"),
+        Section(3, "Two", "b\n#none\n"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("## No front matter\n", "there is no front matter", "title"),
+        ("", "there is no front matter", "title"),
+        ("---\ntitle: T\n", "there is no front matter", "title"),
+        ("Text\n---\ntitle: T\n---\n", "there is no front matter", "title"),
+        ("---\n---\n", "no list of keys", "key: value"),
+        ("---\n- a\n---\n", "no list of keys", "key: value"),
+        ("---\ntitle: T\na: [1\n---\n", "line 4: the front matter is no YAML", "key: value"),
+        ("---\ntitle: T\ndate: 2015-13-45\n---\n", "the front matter is no YAML", "key: value"),
+        (
+            "---\ntitle: !!python/object/apply:os.getcwd []\n---\n",
+            "the front matter is no YAML",
+            "key: value",
+        ),
+        ("---\nlang: en\n---\n", "no `title`", "title:"),
+        ("---\ntitle: ' '\n---\n", "no `title`", "title:"),
+        ("---\ntitle: T\nlang: english\n---\n", "`lang` is `english`", "`pt-BR`"),
+        ("---\ntitle: T\nlang: no\n---\n", "`lang` is `False`", '`lang: "no"`'),
+        ("---\ntitle: T\n---\nLast updated on 2015-13-45.", "`2015-13-45` is no date", "month"),
+    ],
+)
+def test_a_wrong_document_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+    """A document that does not check is refused with its file, what is wrong and what to write."""
+    path = saved(tmp_path, text)
+    with pytest.raises(TermsError) as refused:
+        load_document(path)
+    assert refused.value.message.startswith(str(path))
+    assert said in refused.value.message
+    assert hint in refused.value.hint
+
+
+def test_a_document_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """A missing document, and one that is no UTF-8, are refused with what to do."""
+    with pytest.raises(TermsError, match="there is no file") as missing:
+        load_document(tmp_path / "none.md")
+    assert "avow init" in missing.value.hint
+    path = tmp_path / "latin.md"
+    path.write_bytes("---\ntitle: Privé\n---\n".encode("latin-1"))
+    with pytest.raises(TermsError, match="is no UTF-8") as broken:
+        load_document(path)
+    assert "UTF-8" in broken.value.hint

@@ -1,0 +1,490 @@
+import random
+import re
+import tomllib
+from datetime import date
+from importlib import resources
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avow import strict
+from avow.errors import TermsError
+from avow.policy.terms import (
+    FOREVER,
+    GROUND_ALONE,
+    OPERATOR,
+    OWN_USE,
+    PROCESSOR,
+    UNITS,
+    Cell,
+    Collect,
+    Compiled,
+    Cookie,
+    Disclose,
+    Duties,
+    Terms,
+    compile_terms,
+    language_tag,
+    load_terms,
+    parse_age,
+    warnings,
+)
+from avow.policy.vocabulary import Kind, vocabulary
+
+DAY = UNITS["day"]
+DEFAULT = Path(str(resources.files("avow.policy") / "defaults" / "terms.toml"))
+DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
+HEAD = (
+    'vocabulary = 1\ncontroller = "A"\ncontact = "a@example.org"\nupdated = 2026-11-22\nlanguages = ["en"]\n'
+)
+ADDRESS = '[[collect]]\ncategories = ["ip-address"]\nkeep = { full = "7 days" }\nfor = ["abuse"]\n'
+
+
+def written(**parts: Any) -> Terms:
+    """Return terms that promise what is given, and nothing else."""
+    return Terms(1, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
+
+
+def promised(*lines: Collect) -> Compiled:
+    """Compile lines of what is collected."""
+    return compile_terms(written(collect=list(lines)))
+
+
+def named(kind: Kind) -> st.SearchStrategy[list[str]]:
+    """Draw one or more words of a kind, leaves and parents."""
+    words = vocabulary().words(kind)
+    parents = sorted({parent for word in words.values() for parent in word.parents})
+    return st.lists(st.sampled_from([*words, *parents]), min_size=1, max_size=3, unique=True)
+
+
+AGES = st.one_of(st.just(FOREVER), st.integers(1, 400).map(lambda days: f"{days} days"))
+
+
+def seconds(age: str) -> float:
+    """Return an age as a number that can be compared."""
+    parsed = parse_age(age, "")
+    return float("inf") if parsed is None else parsed
+
+
+@st.composite
+def kept(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
+    """Draw categories with how long they are kept: several at `full`, or one at its precisions."""
+    if draw(st.booleans()):
+        return draw(named("categories")), {"full": draw(AGES)}
+    category = draw(st.sampled_from(sorted(vocabulary().categories)))
+    precisions = vocabulary().categories[category].precisions
+    chosen = [precision for precision in precisions if draw(st.booleans())] or list(precisions)
+    ages = sorted((draw(AGES) for _ in chosen), key=seconds, reverse=True)
+    return [category], dict(zip(chosen, ages, strict=True))
+
+
+COLLECT = st.builds(lambda what, purposes: Collect(what[0], what[1], purposes), kept(), named("purposes"))
+DISCLOSE = st.builds(
+    lambda what, to, ground, purposes: Disclose(what[0], what[1], to, ground, purposes),
+    kept(),
+    st.sampled_from(sorted(set(vocabulary().recipients) - {OPERATOR, PROCESSOR})),
+    named("grounds").map(lambda grounds: grounds[0]),
+    st.one_of(st.just([]), named("purposes")),
+)
+PROCESSED = st.builds(
+    lambda what, purposes: Disclose(what[0], what[1], PROCESSOR, "", purposes), kept(), named("purposes")
+)
+COOKIE = st.builds(
+    Cookie,
+    st.sampled_from(["a", "b", "c_*"]),
+    named("purposes"),
+    AGES,
+    st.sampled_from(["unless-refused", "if-accepted", "never"]),
+    st.sampled_from(["first", "third"]),
+)
+TERMS = st.builds(
+    written,
+    collect=st.lists(COLLECT, max_size=4),
+    disclose=st.lists(st.one_of(DISCLOSE, PROCESSED), max_size=3),
+    cookie=st.lists(COOKIE, max_size=3, unique_by=lambda cookie: cookie.name),
+    duties=st.builds(
+        Duties, st.booleans(), st.booleans(), st.booleans(), st.integers(0, 90), st.integers(1, 9)
+    ),
+)
+
+
+def leaves(kind: Kind, words: list[str]) -> list[str]:
+    """Return the leaves of words."""
+    return [leaf for word in words for leaf in vocabulary().leaves(kind, word)]
+
+
+def by_leaf(line: Any) -> list[Any]:
+    """Split a line into one for each category and purpose, parents written as their leaves."""
+    purposes = [[purpose] for purpose in leaves("purposes", line.purposes)] or [[]]
+    return [
+        msgspec.structs.replace(line, categories=[category], purposes=purpose)
+        for category, purpose in product(leaves("categories", line.categories), purposes)
+    ]
+
+
+@given(TERMS, st.randoms(use_true_random=False))
+def test_order_is_no_promise(terms: Terms, chance: random.Random) -> None:
+    """The order of lines, and of words in a line, leaves the identity as it is."""
+
+    def shuffled(items: list[Any]) -> list[Any]:
+        return chance.sample(items, len(items))
+
+    def line(one: Any) -> Any:
+        ages = dict(shuffled(list(one.keep.items())))
+        return msgspec.structs.replace(
+            one, categories=shuffled(one.categories), purposes=shuffled(one.purposes), keep=ages
+        )
+
+    other = msgspec.structs.replace(
+        terms,
+        collect=shuffled([line(one) for one in terms.collect]),
+        disclose=shuffled([line(one) for one in terms.disclose]),
+        cookie=shuffled(terms.cookie),
+    )
+    assert compile_terms(other).canonical() == compile_terms(terms).canonical()
+
+
+@given(TERMS)
+def test_parents_and_long_lines_are_abbreviations(terms: Terms) -> None:
+    """One line for each leaf, or parents and many words in a line, are one promise, also where both stand."""
+    other = msgspec.structs.replace(
+        terms,
+        collect=[leaf for line in terms.collect for leaf in by_leaf(line)] + terms.collect[:1],
+        disclose=[leaf for line in terms.disclose for leaf in by_leaf(line)] + terms.disclose,
+    )
+    assert compile_terms(other).identity == compile_terms(terms).identity
+
+
+@given(TERMS, st.text(min_size=1).filter(str.strip), st.dates())
+def test_prose_is_no_promise(terms: Terms, prose: str, day: date) -> None:
+    """Another name, contact, date or language leaves the identity as it is."""
+    other = msgspec.structs.replace(terms, controller=prose, contact=prose, updated=day, languages=["pt-BR"])
+    assert compile_terms(other).identity == compile_terms(terms).identity
+
+
+@given(TERMS, TERMS)
+def test_the_identity_is_the_promise(one: Terms, other: Terms) -> None:
+    """Two terms have the same identity if, and only if, they promise the same."""
+    first, second = compile_terms(one), compile_terms(other)
+    same = (first.cells, first.cookies, first.duties) == (second.cells, second.cookies, second.duties)
+    assert (first.identity == second.identity) == same
+
+
+@given(TERMS, st.data())
+def test_a_changed_promise_is_seen(terms: Terms, data: st.DataObject) -> None:
+    """A shorter age, a lost or other cell, an other duty or cookie: each is another identity."""
+    compiled = compile_terms(terms)
+    changes: list[dict[str, Any]] = [
+        {"duties": msgspec.structs.replace(terms.duties, may_see=not terms.duties.may_see)},
+        {"duties": msgspec.structs.replace(terms.duties, notice_days=terms.duties.notice_days + 1)},
+        {"cookies": (*compiled.cookies, {"name": "other"})},
+        {"vocabulary_identity": "other"},
+    ]
+    if compiled.cells:
+        cell = data.draw(st.sampled_from(sorted(compiled.cells)))
+        rest = {one: ages for one, ages in compiled.cells.items() if one != cell}
+        finest = list(compiled.cells[cell])[-1]
+        changes += [
+            {"cells": rest},
+            {"cells": {**rest, cell: {**compiled.cells[cell], finest: 1}}},
+            {"cells": {**rest, cell._replace(purpose="other"): compiled.cells[cell]}},
+        ]
+    change = data.draw(st.sampled_from(changes))
+    parts = {name: getattr(compiled, name) for name in ("vocabulary_identity", "cells", "cookies", "duties")}
+    assert Compiled(**{**parts, **change}).identity != compiled.identity
+
+
+@given(TERMS)
+def test_ages_never_grow_with_fineness(terms: Terms) -> None:
+    """What is permitted at a precision is permitted at each coarser one, for as long or longer."""
+    for cell, ages in compile_terms(terms).cells.items():
+        precisions = vocabulary().categories[cell.category].precisions
+        assert tuple(ages) == precisions[: len(ages)]
+        limits = [float("inf") if age is None else age for age in ages.values()]
+        assert limits == sorted(limits, reverse=True)
+        assert limits[-1] > 0
+
+
+@given(TERMS)
+def test_kept_is_the_longest_use(terms: Terms) -> None:
+    """What is kept of a category is the longest that any purpose of the operator may use it, and no less."""
+    compiled = compile_terms(terms)
+    for category in vocabulary().categories:
+        ages = [compiled.age(category, purpose) for purpose in compiled.purposes(category)]
+        coarsest = next(iter(compiled.kept(category).values()), 0)
+        assert coarsest == (
+            None if None in ages else max((age for age in ages if age is not None), default=0)
+        )
+        assert (category in compiled.categories) == bool(compiled.kept(category))
+
+
+def test_the_vocabulary_names_what_is_permitted() -> None:
+    """A line compiles to a cell for each category, purpose and ground that its words stand for."""
+    compiled = compile_terms(
+        written(
+            collect=[Collect(["visit"], {"full": "7 days"}, ["content", "abuse"])],
+            disclose=[
+                Disclose(["status"], {"full": "1 hour"}, "authority", "fraud-or-misuse"),
+                Disclose(["status"], {"full": "1 hour"}, "processor", "", ["third-party-service"]),
+            ],
+        )
+    )
+    assert compiled.cells == {
+        Cell("visit-duration", "abuse", OPERATOR, OWN_USE): {"full": 7 * DAY},
+        Cell("visit-duration", "content", OPERATOR, OWN_USE): {"full": 7 * DAY},
+        Cell("visit-time", "abuse", OPERATOR, OWN_USE): {"full": 7 * DAY},
+        Cell("visit-time", "content", OPERATOR, OWN_USE): {"full": 7 * DAY},
+        Cell("status", GROUND_ALONE, "authority", "checking"): {"full": 3600},
+        Cell("status", GROUND_ALONE, "authority", "industry-abuse-control"): {"full": 3600},
+        Cell("status", "third-party-service", PROCESSOR, OWN_USE): {"full": 3600},
+    }
+
+
+@pytest.mark.parametrize(
+    ("keep", "ages"),
+    [
+        ({"full": "7 days"}, {"country": 7 * DAY, "prefix": 7 * DAY, "full": 7 * DAY}),
+        ({"full": "7 days", "prefix": "90 days"}, {"country": 90 * DAY, "prefix": 90 * DAY, "full": 7 * DAY}),
+        ({"full": "1 day", "country": FOREVER}, {"country": None, "prefix": DAY, "full": DAY}),
+        ({"prefix": "1 day"}, {"country": DAY, "prefix": DAY}),
+        ({"full": FOREVER}, {"country": None, "prefix": None, "full": None}),
+    ],
+)
+def test_finer_implies_coarser(keep: dict[str, str], ages: dict[str, int | None]) -> None:
+    """A precision that is not named is kept as long as the next finer one, and never where there is none."""
+    assert promised(Collect(["ip-address"], keep, ["abuse"])).kept("ip-address") == ages
+
+
+def test_the_longer_of_two_lines_holds() -> None:
+    """Where two lines speak of one cell, the longer age holds at each precision; purposes stay apart."""
+    compiled = promised(
+        Collect(["ip-address"], {"full": "7 days"}, ["abuse"]),
+        Collect(["ip-address"], {"prefix": "30 days"}, ["operate"]),
+        Collect(["ip-address"], {"country": FOREVER}, ["content"]),
+    )
+    assert compiled.cells[Cell("ip-address", "abuse", OPERATOR, OWN_USE)] == {
+        "country": 30 * DAY,
+        "prefix": 30 * DAY,
+        "full": 7 * DAY,
+    }
+    assert compiled.kept("ip-address") == {"country": None, "prefix": 30 * DAY, "full": 7 * DAY}
+    assert compiled.age("ip-address", "content") is None
+    assert compiled.age("ip-address", "performance") == 30 * DAY
+
+
+def test_what_is_not_declared_is_never_kept() -> None:
+    """Of a category that is not collected, or is only disclosed, nothing is kept and nothing may be used."""
+    compiled = compile_terms(
+        written(disclose=[Disclose(["status"], {"full": "1 hour"}, "public", "required-by-law")])
+    )
+    assert compiled.categories == compiled.purposes("status") == []
+    assert compiled.kept("status") == {}
+    assert compiled.age("status", "abuse") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "age"),
+    [
+        ("1 second", 1),
+        ("2 minutes", 120),
+        ("36 hours", 36 * 3600),
+        ("1 day", DAY),
+        ("2 weeks", 14 * DAY),
+        ("12 months", 360 * DAY),
+        ("1 year", 365 * DAY),
+        ("forever", None),
+    ],
+)
+def test_an_age_is_a_number_of_seconds(text: str, age: int | None) -> None:
+    """An age is an exact number of seconds: a month is 30 days, a year 365; or it has no end."""
+    assert parse_age(text, "") == age
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7", "0 days", "-1 days", "1.5 days", "7days", "7 Days", "7 dayss", "1 moon", "\u0667 days"]
+)
+def test_a_wrong_age_is_refused(text: str) -> None:
+    """What is no age is refused with its key and the forms that are."""
+    with pytest.raises(TermsError, match=r"`collect\[0\]\.keep\.full`") as refused:
+        promised(Collect(["status"], {"full": text}, ["abuse"]))
+    assert "`forever`" in refused.value.hint
+    assert "days" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        (ADDRESS.replace("ip-a", "ip_a"), "`collect[0].categories` is `ip_address`", "`ip-address`"),
+        (ADDRESS.replace('"ip-address"', ""), "`collect[0].categories` is empty", "ip-address"),
+        (ADDRESS.replace("abuse", "abuses"), "`collect[0].for` is `abuses`", "`abuse`"),
+        (ADDRESS.replace('"abuse"', ""), "`collect[0].for` is empty", "availability"),
+        (
+            ADDRESS.replace("full =", "ful ="),
+            "`collect[0].keep.ful` is no precision of `ip-address`",
+            "`full`",
+        ),
+        (ADDRESS.replace('full = "7 days"', ""), "`collect[0].keep` is empty", "how long"),
+        (ADDRESS.replace("}", ', prefix = "1 day" }'), "`collect[0].keep.prefix` is shorter", "coarser"),
+        (
+            ADDRESS.replace('"7 days" }', '"forever", prefix = "1 day" }'),
+            "`collect[0].keep.prefix` is shorter",
+            "coarser",
+        ),
+        (
+            ADDRESS.replace('["ip-address"]', '["ip-address", "status"]').replace("full", "prefix"),
+            "`collect[0].keep.prefix` is no precision of `status`",
+            "full",
+        ),
+        (ADDRESS.replace('keep = { full = "7 days" }\n', ""), "`collect[0].keep` is missing", "reference"),
+        (ADDRESS.replace("for", "fro"), "`collect[0].fro` is no known key", "`for`"),
+        (ADDRESS.replace("collect", "colect"), "`colect` is no known key", "`collect`"),
+    ],
+)
+def test_a_wrong_line_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+    """A line that does not check is refused with the file, the key and the nearest valid word."""
+    assert_refused(tmp_path, HEAD + text, said, hint)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said", "hint"),
+    [
+        ('"authority"', '"authorities"', "`disclose[0].to` is `authorities`", "`authority`"),
+        ('"authority"', '"operator"', "`disclose[0].to` is the operator", "[[collect]]"),
+        ('"authority"', '"processor"', "`disclose[0].ground` is `required-by-law`", "`for`"),
+        (
+            '"required-by-law"',
+            '"required-by-laws"',
+            "`disclose[0].ground` is `required-by",
+            "`required-by-law`",
+        ),
+        ('ground = "required-by-law"', "", "`disclose[0].ground` is empty", "authorised, requested-function"),
+        ('"unless-refused"', '"unless-refuse"', "`cookie[0].basis` is `unless-refuse`", "`unless-refused`"),
+        ('"first"', '"second"', "`cookie[0].party` is `second`", "first, third"),
+        ('"12 months"', '"session"', "`cookie[0].keep` is `session`", "`forever`"),
+        ('"a"', '"*"', "`cookie[0].name` is `*`", "letters"),
+        ('["content"]', "[]", "`cookie[0].for` is empty", "content"),
+        ("notice-days = 30", "notice-days = -1", "`duties.notice-days` is `-1`", "0 to 3650"),
+        ("notice-days = 30", f"notice-days = {10**20}", "`duties.notice-days` is `1000", "0 to 3650"),
+        ("notice-days = 30", "smallest-group = 0", "`duties.smallest-group` is `0`", "1 to 1000000"),
+        ("may-see = true", 'may-see = "true"', "`duties.may-see`: expected `bool`", "without quotes"),
+        ('["en"]', '["english"]', "`languages[0]` is `english`", "`pt-BR`"),
+        ('["en"]', '["pt_br"]', "`languages[0]` is `pt_br`", "`pt-BR`"),
+        ('["en"]', "[]", "`languages` is empty", "languages"),
+        ('"A"', '" "', "`controller` is empty", "who promises"),
+        ("vocabulary = 1", "vocabulary = 2", "`vocabulary` is `2`", "`1`"),
+    ],
+)
+def test_wrong_terms_are_refused(tmp_path: Path, old: str, new: str, said: str, hint: str) -> None:
+    """Whatever else does not check is refused with the file, the key and the nearest valid word."""
+    text = (
+        HEAD
+        + '[[disclose]]\ncategories = ["visit"]\nkeep = { full = "7 days" }\nto = "authority"\n'
+        + 'ground = "required-by-law"\n[[cookie]]\nname = "a"\nfor = ["content"]\nkeep = "12 months"\n'
+        + 'basis = "unless-refused"\nparty = "first"\n[duties]\nmay-see = true\nnotice-days = 30\n'
+    )
+    assert old in text
+    assert_refused(tmp_path, text.replace(old, new), said, hint)
+
+
+def assert_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+    """Check how a file of terms is refused."""
+    path = tmp_path / "terms.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(TermsError) as refused:
+        load_terms(path)
+    assert refused.value.message.startswith(str(path))
+    assert said in refused.value.message
+    assert hint in refused.value.hint
+
+
+def test_a_processor_has_a_service() -> None:
+    """What a processor receives is for purposes, as it has no ground of its own."""
+    with pytest.raises(TermsError, match=r"`disclose\[0\]\.for` is empty"):
+        compile_terms(written(disclose=[Disclose(["status"], {"full": "1 day"}, PROCESSOR)]))
+
+
+def test_a_cookie_stands_once() -> None:
+    """Two lines for one cookie are refused, as they might say two things."""
+    cookie = Cookie("a", ["content"], "1 day", "never", "first")
+    with pytest.raises(TermsError, match="one cookie twice"):
+        compile_terms(written(cookie=[cookie, cookie]))
+
+
+@pytest.mark.parametrize("tag", ["en", "pt-BR", "zh-TW", "zh-Hant-TW", "es-419", "de-1996", "sl-rozaj", "ar"])
+def test_a_language_tag_is_known(tag: str) -> None:
+    """A tag of RFC 5646 is taken in whatever case, and written as is the custom."""
+    assert language_tag(tag.lower()) == language_tag(tag.upper()) == tag
+
+
+@pytest.mark.parametrize(
+    "tag", ["", "e", "english", "pt_BR", "en-", "-en", "en US", "en-U", "no!", "\u0440\u0443"]
+)
+def test_what_is_no_language_tag_is_known(tag: str) -> None:
+    """What is no tag of RFC 5646 gives none."""
+    assert language_tag(tag) == ""
+
+
+def test_the_default_terms_check() -> None:
+    """The terms that come with Avow check, leave nothing undone, and keep what they say."""
+    terms = load_terms(DEFAULT)
+    compiled = compile_terms(terms)
+    assert warnings(terms) == []
+    assert compiled.kept("ip-address") == {"country": 90 * DAY, "prefix": 90 * DAY, "full": 7 * DAY}
+    assert compiled.kept("referrer") == {"site": None, "page": None}
+    assert compiled.kept("visitor-id") == {"day": None, "full": 360 * DAY}
+    assert compiled.kept("page-query") == {}
+    assert compiled.purposes("status") == ["abuse", "availability", "content", "performance"]
+
+
+@pytest.mark.parametrize(
+    ("categories", "said"),
+    [
+        ([], "nothing is collected"),
+        (["status"], "`request-time`"),
+        (["status"], "`bot`"),
+        (["status"], "may-refuse-cookies"),
+        (["visit-duration"], "without `visit-time`"),
+        (["view-duration"], "without `view-time`"),
+        (["visit"], "`visitor-id`"),
+        (["view"], "`request-kind`"),
+    ],
+)
+def test_what_is_left_undone_is_told(categories: list[str], said: str) -> None:
+    """Terms that check, but under which something cannot work, bring a warning."""
+    collect = [Collect([category], {"full": "1 day"}, ["operate"]) for category in categories]
+    cookie = [Cookie("a", ["content"], "1 day", "unless-refused", "first")]
+    terms = written(collect=collect, cookie=cookie)
+    assert any(said in warning for warning in warnings(terms))
+
+
+def test_the_docs_have_every_key() -> None:
+    """Each key of the file has its heading in the reference, and the example there of each table checks."""
+    text = DOCS.read_text(encoding="utf-8")
+    tables = {"collect": Collect, "disclose": Disclose, "cookie": Cookie, "duties": Duties}
+    keys = [name for name in Terms.__struct_fields__ if name not in tables]
+    keys += [f"{name}.{field}" for name, table in tables.items() for field in table.__struct_encode_fields__]
+    assert [key for key in keys if f"\n### `{key}`\n" not in text] == []
+    for example in re.findall(r"```toml\n(\[\[.+?)```", text, re.DOTALL):
+        data = {**tomllib.loads(HEAD), **tomllib.loads(example)}
+        compile_terms(strict.convert(data, Terms, where="the example", error=TermsError))
+
+
+@given(TERMS)
+def test_the_canonical_form_says_it_all(terms: Terms) -> None:
+    """The canonical form is JSON that holds each cell, cookie and owed duty, and no duty that is not owed."""
+    compiled = compile_terms(terms)
+    told = msgspec.json.decode(compiled.canonical())
+    cells = {
+        Cell(*cell): {name: None if age == FOREVER else age for name, age in ages.items()}
+        for *cell, ages in told["cells"]
+    }
+    assert cells == compiled.cells
+    assert tuple(told["cookies"]) == compiled.cookies
+    assert msgspec.convert(told["duties"], Duties) == terms.duties
+    assert told["vocabulary"] == vocabulary().identity
+    assert ("may-see" in told["duties"]) == terms.duties.may_see

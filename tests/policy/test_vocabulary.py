@@ -1,0 +1,113 @@
+import re
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from avow.errors import TermsError
+from avow.policy.terms import GROUND_ALONE, OPERATOR, OWN_USE, PROCESSOR
+from avow.policy.vocabulary import FULL, KINDS, NEWEST, Kind, Vocabulary, Word, vocabulary
+
+DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
+VERSION_1 = "3097ad08c5ed744f1d05b389779a36245edc88f2593fb6b37eb2573150fd45b8"
+"""The identity that every promise made in version 1 is bound to."""
+
+
+def changed(word: Word) -> Vocabulary:
+    """Return the vocabulary with another word for addresses."""
+    now = vocabulary()
+    return msgspec.structs.replace(now, categories={**now.categories, "ip-address": word})
+
+
+def test_every_word_says_what_it_means() -> None:
+    """Each word is written in kebab case and has a description of one line; its DPV terms are prefixed."""
+    for kind in KINDS:
+        for name, word in vocabulary().words(kind).items():
+            assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
+            assert word.about.endswith(".")
+            assert "\n" not in word.about
+            assert all(re.fullmatch(r"(dpv|pd|tech):[A-Z][A-Za-z]+", term) for term in word.dpv)
+
+
+def test_categories_alone_have_precisions() -> None:
+    """Each category has precisions, each once, the finest of them `full`; no other word has any."""
+    for kind in KINDS:
+        for word in vocabulary().words(kind).values():
+            assert (word.precisions[-1:] == (FULL,)) == (kind == "categories")
+            assert len(set(word.precisions)) == len(word.precisions)
+
+
+def test_a_parent_is_no_leaf() -> None:
+    """A parent stands for its leaves, and a leaf for itself alone; what Avow itself writes is neither."""
+    for kind in KINDS:
+        words = vocabulary().words(kind)
+        for parent in {parent for word in words.values() for parent in word.parents}:
+            assert parent not in words
+            assert len(vocabulary().leaves(kind, parent)) > 1
+        assert all(vocabulary().leaves(kind, word) == [word] for word in words)
+    assert not vocabulary().leaves("grounds", OWN_USE)
+    assert not vocabulary().leaves("purposes", GROUND_ALONE)
+    assert {OPERATOR, PROCESSOR} <= set(vocabulary().recipients)
+
+
+def test_the_four_grounds_have_their_leaves() -> None:
+    """The grounds are four, two of them with leaves."""
+    grounds = vocabulary()
+    assert grounds.leaves("grounds", "authorised") == ["authorised"]
+    assert grounds.leaves("grounds", "requested-function") == ["requested-function"]
+    assert grounds.leaves("grounds", "fraud-or-misuse") == ["checking", "industry-abuse-control"]
+    assert grounds.leaves("grounds", "required-by-law") == ["instrument", "legal-rights", "rights-and-safety"]
+    assert len({word.parents or name for name, word in grounds.grounds.items()}) == 4
+
+
+def test_a_word_may_have_two_parents() -> None:
+    """A leaf with two parents is reached by either."""
+    address = vocabulary().categories["ip-address"]
+    other = changed(msgspec.structs.replace(address, parents=("a", "b")))
+    assert other.leaves("categories", "a") == other.leaves("categories", "b") == ["ip-address"]
+
+
+def test_an_unknown_word_has_no_leaves() -> None:
+    """An unknown word stands for nothing, and the hint is the nearest word, or else all of them."""
+    assert vocabulary().leaves("categories", "ip-adress") == []
+    assert vocabulary().nearest("categories", "ip-adress") == "did you mean `ip-address`?"
+    assert vocabulary().nearest("purposes", "operat") == "did you mean `operate`?"
+    assert "operator, processor, authority" in vocabulary().nearest("recipients", "zzz")
+
+
+def test_the_identity_is_of_meaning() -> None:
+    """Another description or DPV term leaves the identity as it is; another precision or parent does not."""
+    address = vocabulary().categories["ip-address"]
+    reworded = msgspec.structs.replace(address, about="Else.", dpv=())
+    assert changed(reworded).identity == vocabulary().identity
+    for change in ({"precisions": ("prefix", "country", "full")}, {"parents": ("visit",)}):
+        assert changed(msgspec.structs.replace(address, **change)).identity != vocabulary().identity
+
+
+def test_a_published_vocabulary_stays_as_it_is() -> None:
+    """Version 1 has the identity that terms were published with: a changed meaning needs another number."""
+    assert vocabulary(1).identity == VERSION_1
+
+
+def test_the_docs_have_every_word() -> None:
+    """Each word stands in the reference with precisions, description and DPV terms; so does each parent."""
+    text = DOCS.read_text(encoding="utf-8")
+    for kind in KINDS:
+        for name, word in vocabulary().words(kind).items():
+            row = next((line for line in text.splitlines() if line.startswith(f"| `{name}` |")), "")
+            told = (word.about, *(f"`{term}`" for term in (*word.precisions, *word.dpv)))
+            assert [part for part in told if part not in row] == [], name
+            assert [parent for parent in word.parents if f"- `{parent}` stands for" not in text] == []
+
+
+def test_an_unknown_number_is_refused() -> None:
+    """A vocabulary that this Avow does not have is refused with one that it has."""
+    with pytest.raises(TermsError, match="`vocabulary` is `99`") as refused:
+        vocabulary(99)
+    assert f"`{NEWEST}`" in refused.value.hint
+
+
+def test_kinds_are_all_kinds() -> None:
+    """The list of kinds is the type's."""
+    assert get_args(Kind) == KINDS

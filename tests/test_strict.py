@@ -1,0 +1,124 @@
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pytest
+
+from avow import strict
+from avow.errors import MisuseError, SettingsError
+
+
+class Inner(msgspec.Struct, frozen=True):
+    """A table."""
+
+    colour: Literal["red", "green"] = "red"
+    names: list[str] = []
+
+
+class Outer(msgspec.Struct, frozen=True):
+    """A file."""
+
+    count: int
+    on: bool = False
+    day: date = date(2026, 11, 22)
+    inner: Inner = Inner()
+    line: list[Inner] = []
+    table: dict[str, Inner] = {}
+    perhaps: Inner | None = None
+
+
+def refusal(tmp_path: Path, text: str | bytes) -> SettingsError:
+    """Return the error that a file is refused with."""
+    path = tmp_path / "a.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(SettingsError) as refused:
+        strict.load(path, Outer, SettingsError)
+    assert str(path) in refused.value.message
+    assert refused.value.hint
+    return refused.value
+
+
+def test_a_valid_file_is_read(tmp_path: Path) -> None:
+    """A file that checks becomes its Struct, with or without a byte order mark."""
+    path = tmp_path / "a.toml"
+    for mark in ("", "\ufeff"):
+        path.write_text(f'{mark}count = 1\n[[line]]\ncolour = "green"\n', encoding="utf-8")
+        assert strict.load(path, Outer, SettingsError) == Outer(1, line=[Inner("green")])
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("count = 1\ncuont = 2", "line 2: `cuont` is no known key", "did you mean `count`?"),
+        ("count = 1\nzzz = 2", "line 2: `zzz` is no known key", "the keys here are: count, on, day"),
+        ("count = 1\n[iner]", "line 2: `iner` is no known key", "`inner`"),
+        ("count = 1\n[inner]\ncolor = 1", "line 3: `inner.color` is no known key", "`colour`"),
+        ("count = 1\ninner = { color = 1 }", "line 2: `inner.color` is no known key", "`colour`"),
+        ("count = 1\n[[line]]\n[[line]]\nname = []", "line 4: `line[1].name` is no known key", "`names`"),
+        ("count = 1\n[table.a]\nname = []", "line 3: `table.a.name` is no known key", "`names`"),
+        ("count = 1\n[perhaps]\nname = []", "line 3: `perhaps.name` is no known key", "`names`"),
+        ('count = 1\n[inner]\ncolour = "grean"', "line 3: `inner.colour` is `grean`", "`green`"),
+    ],
+)
+def test_an_unknown_word_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+    """A key or word that is not known is refused with its line, its dotted key and the nearest valid one."""
+    error = refusal(tmp_path, text)
+    assert said in error.message
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ('count = 1\non = "true"', "line 2: `on`: expected `bool`, got `str`", "`true` or `false`"),
+        ("count = 1\non = 1", "line 2: `on`: expected `bool`, got `int`", "`true` or `false`"),
+        ('count = "1"', "line 1: `count`: expected `int`, got `str`", "whole number"),
+        ("count = true", "line 1: `count`: expected `int`, got `bool`", "whole number"),
+        ('count = 1\nday = "2026-11-22"', "line 2: `day`: expected `date`, got `str`", "a day"),
+        ('count = 1\n[inner]\nnames = "a"', "line 3: `inner.names`: expected `array`, got `str`", "list"),
+        (
+            "count = 1\n[[line]]\nnames = [1]",
+            "line 3: `line[0].names[0]`: expected `str`, got `int`",
+            "quotes",
+        ),
+        ("count = 1\nline = 1", "line 2: `line`: expected `array`, got `int`", "list"),
+        ("count = 1\ninner = 1", "line 2: `inner`: expected `object`, got `int`", "table"),
+        ("on = true", "`count` is missing", "reference"),
+    ],
+)
+def test_a_wrong_type_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+    """A value of another type is refused with its line, its key and what to write, and never guessed at."""
+    error = refusal(tmp_path, text)
+    assert said in error.message
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"count = ", "invalid value"),
+        (b"count = 1\ncount = 2", "cannot overwrite"),
+        (b"count = 1 # \xe9", "is no UTF-8"),
+    ],
+)
+def test_a_broken_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    """A file that is no TOML or no UTF-8 is refused with the place and the remedy."""
+    assert said in refusal(tmp_path, content).message
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """A missing file and a folder are refused, with what to do."""
+    for path, said in ((tmp_path / "none.toml", "there is no file"), (tmp_path, "cannot be read")):
+        with pytest.raises(SettingsError, match=said) as refused:
+            strict.load(path, Outer, SettingsError)
+        assert refused.value.hint
+
+
+@pytest.mark.parametrize("data", [{"inner": []}, {"count": None}, {"line": [[]]}, {"table": {"a": 1}}, [], 1])
+def test_parsed_data_is_converted_as_strictly(data: Any) -> None:
+    """Data that was parsed already is held to the same, and the error says where it came from."""
+    with pytest.raises(MisuseError, match=re.escape("the body")):
+        strict.convert(data, Outer, where="the body", error=MisuseError)
+    assert strict.convert({"count": 2}, Outer, where="the body", error=MisuseError).count == 2
