@@ -54,7 +54,17 @@ def made(lines: int) -> Path:
         unfinished = log.with_suffix(".new")
         days = str(lines / 300_000)
         end = datetime.now(UTC).date().isoformat()
-        run(sys.executable, ROOT / "examples" / "generate.py", unfinished, "--lines", str(lines), "--days", days, "--end", end)
+        run(
+            sys.executable,
+            ROOT / "examples" / "generate.py",
+            unfinished,
+            "--lines",
+            str(lines),
+            "--days",
+            days,
+            "--end",
+            end,
+        )
         unfinished.rename(log)
     return log
 
@@ -81,14 +91,16 @@ def ensure_goaccess() -> None:
         run("apt-get", "update")
         run("apt-get", "install", "-y", "goaccess")
         return
-    sys.exit("GoAccess is missing: install it (`apt install goaccess`, `brew install goaccess`), and run again")
+    sys.exit(
+        "GoAccess is missing: install it (`apt install goaccess`, `brew install goaccess`), and run again"
+    )
 
 
 def query_seconds(folder: Path) -> float:
     """Return how long the queries of the overview take, in the open store."""
     os.chdir(folder)
-    from avow.cli.session import session  # noqa: PLC0415  # imported where it is measured
-    from avow.use.question import Question, parse_filters  # noqa: PLC0415
+    from avow.cli.session import session  # imported where it is measured
+    from avow.use.question import Question, parse_filters
 
     with session(None) as at_work:
         question = Question("overview", filters=parse_filters([]))
@@ -100,7 +112,9 @@ def query_seconds(folder: Path) -> float:
 
 def main() -> None:
     """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--lines", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
@@ -110,28 +124,30 @@ def main() -> None:
     pairs = []
     for number in range(given.rounds):
         pairs.append((goaccess(log), avow(log)))
-        ours, theirs = pairs[-1][1], pairs[-1][0]
-        print(f"round {number + 1}: {theirs.seconds:.1f} s, {ours.seconds:.1f} s", file=sys.stderr)
-    report = [run(AVOW, "report", "overview", folder=PLACE / "folder") for _ in range(3)]
+        seconds = ", ".join(f"{one.seconds:.1f} s" for one in pairs[-1])
+        print(f"round {number + 1}: GoAccess, Avow: {seconds}", file=sys.stderr)
+    reports = [run(AVOW, "report", "overview", folder=PLACE / "folder") for _ in range(3)]
     query = query_seconds(PLACE / "folder")
     os.chdir(ROOT)
     large = avow(larger)
     stored = sum(file.stat().st_size for file in (PLACE / "folder" / "data").rglob("*") if file.is_file())
 
     def lines_a_second(runs: list[Run]) -> str:
-        return f"{given.lines / median(run.seconds for run in runs):,.0f}"
+        return f"{given.lines / median(one.seconds for one in runs):,.0f}"
 
     theirs, ours = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     ratio = median(their.seconds / our.seconds for their, our in pairs)
-    print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print(
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
+    )
     print(f"| {given.lines:,} lines, {log.stat().st_size / 1e6:,.0f} MB | GoAccess | Avow | ratio |")
     print("|---|---:|---:|---:|")
     print(f"| lines a second | {lines_a_second(theirs)} | {lines_a_second(ours)} | {ratio:.1f} |")
-    peaks = [max(run.megabytes for run in runs) for runs in (theirs, ours)]
+    peaks = [max(one.megabytes for one in runs) for runs in (theirs, ours)]
     print(f"| peak memory, MB | {peaks[0]:,.0f} | {peaks[1]:,.0f} | |")
     print(f"| peak memory at {3 * given.lines:,} lines, MB | | {large.megabytes:,.0f} | |")
     print(f"| `report overview`: queries, s | | {query:.2f} | |")
-    print(f"| `report overview`: whole command, s | | {min(run.seconds for run in report):.2f} | |")
+    print(f"| `report overview`: whole command, s | | {min(run.seconds for run in reports):.2f} | |")
     print(f"| kept on disk from {3 * given.lines:,} lines, MB | | {stored / 1e6:,.0f} | |")
 
 

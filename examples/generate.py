@@ -36,7 +36,18 @@ SOURCES = (
     ("https://forum.example.com/threads/privacy", 4),
     ("android-app://com.google.android.gm/", 4),
 )
-SUBJECTS = "guide notes changes tutorial reference story report answer recipe review".split()
+SUBJECTS = [
+    "guide",
+    "notes",
+    "changes",
+    "tutorial",
+    "reference",
+    "story",
+    "report",
+    "answer",
+    "recipe",
+    "review",
+]
 SITE = "https://www.example.org"
 
 
@@ -131,8 +142,12 @@ class Site:
             page = self.pages.draw(chance)
             if chance.random() < 0.01:
                 page = f"{page}old"
-            query = f"?q={chance.choice(SUBJECTS)}&page={chance.randrange(9)}" if chance.random() < 0.05 else ""
-            status = 404 if page.endswith("old") else chance.choices((200, 304, 301, 500), (93, 4, 2.7, 0.3))[0]
+            query = (
+                f"?q={chance.choice(SUBJECTS)}&page={chance.randrange(9)}" if chance.random() < 0.05 else ""
+            )
+            status = (
+                404 if page.endswith("old") else chance.choices((200, 304, 301, 500), (93, 4, 2.7, 0.3))[0]
+            )
             yield self._request(moment, client, page + query, status, referrer, agent)
             here = SITE + page
             for part in range(chance.randrange(1, 5)):
@@ -154,7 +169,9 @@ class Site:
             yield self._request(moment, client, self.pages.draw(self.chance), status, "-", agent)
             moment += self.chance.uniform(1, 20)
 
-    def _request(self, moment: float, client: str, target: str, status: int, referrer: str, agent: str) -> Request:
+    def _request(
+        self, moment: float, client: str, target: str, status: int, referrer: str, agent: str
+    ) -> Request:
         self.made += 1
         size = 0 if status == 304 else int(self.chance.lognormvariate(9, 1.2))
         return Request(moment, self.made, client, target, status, size, referrer, agent)
@@ -163,7 +180,9 @@ class Site:
 def requests(chance: random.Random, lines: int, start: float, end: float, bots: float) -> Iterator[Request]:
     """Make `lines` requests in the order of time, more of them by day than by night."""
     site, waiting = Site(chance, bots), list[Request]()
-    mean_gap = (end - start) / (lines / 6.7)  # a visit makes 7.04 requests on average, so that the log ends a little before
+    mean_gap = (end - start) / (
+        lines / 6.7
+    )  # a visit makes 7.04 requests on average, so that the log ends a little before
     arrival, given = start, 0
     while given < lines:
         by_day = 1 + 0.7 * math.sin((arrival / 86400 - 0.35) * 2 * math.pi)
@@ -175,7 +194,9 @@ def requests(chance: random.Random, lines: int, start: float, end: float, bots: 
             given += 1
 
 
-def write(file: TextIO, made: Iterator[Request], chance: random.Random, damaged: float, *, times: bool) -> None:
+def write(
+    file: TextIO, made: Iterator[Request], chance: random.Random, damaged: float, *, times: bool
+) -> None:
     """Write requests as combined log lines; `times` adds the seconds that each answer took."""
     second, stamp = -1, ""
     for request in made:
@@ -195,7 +216,9 @@ def write(file: TextIO, made: Iterator[Request], chance: random.Random, damaged:
 
 def main() -> None:
     """Parse the arguments, and write the log."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("file", type=Path, help="where to write it; - for standard output")
     parser.add_argument("--lines", type=int, default=20_000)
     parser.add_argument("--days", type=float, default=7, help="how many days it is about (7)")

@@ -1,6 +1,6 @@
 """What `make run` shows: a sample site's log, made for today, collected under the default policy, and what it says.
 
-    python examples/sample.py build/sample
+python examples/sample.py build/sample
 """
 
 import os
@@ -21,7 +21,9 @@ def say(*words: str) -> None:
     """Show a command, and run it."""
     shown = " ".join(f"'{word}'" if " " in word else word for word in words)
     print(f"\n\033[1m$ avow {shown}\033[0m", flush=True)
-    subprocess.run(["avow", *words], check=True, env={**os.environ, "COLUMNS": os.environ.get("COLUMNS", "110")})
+    subprocess.run(
+        ["avow", *words], check=True, env={**os.environ, "COLUMNS": os.environ.get("COLUMNS", "110")}
+    )
 
 
 def main() -> None:
@@ -34,7 +36,8 @@ def main() -> None:
     os.chdir(folder)
     settings = Path("avow.toml")
     settings.write_text(
-        settings.read_text(encoding="utf-8").replace("[collect]\n", f"[collect]\nformat = '{FORMAT}'\n"), encoding="utf-8"
+        settings.read_text(encoding="utf-8").replace("[collect]\n", f"[collect]\nformat = '{FORMAT}'\n"),
+        encoding="utf-8",
     )
     script = [sys.executable, str(HERE / "generate.py"), "access.log"]
     subprocess.run([*script, "--lines", str(LINES), "--days", "6.5", "--times"], check=True)

@@ -110,7 +110,9 @@ def read_settings(path: Path) -> Settings:
     settings = strict.load(path, Settings, SettingsError)
     _check(path, "site.timezone", settings.site.timezone, _is_zone, "use a name such as `Europe/Berlin`")
     _check(path, "site.day_turns_at", settings.site.day_turns_at, _is_time, "use hours and minutes: `04:00`")
-    _check(path, "keep.memory_limit", settings.keep.memory_limit, _is_size, "use a size such as `512MB` or `4GB`")
+    _check(
+        path, "keep.memory_limit", settings.keep.memory_limit, _is_size, "use a size such as `512MB` or `4GB`"
+    )
     if not 1 <= settings.collect.visit_gap_minutes <= MAX_GAP_MINUTES:
         raise SettingsError(
             f"{path}: `collect.visit_gap_minutes` is `{settings.collect.visit_gap_minutes}`",

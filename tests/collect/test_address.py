@@ -44,12 +44,21 @@ def test_an_address_is_written_in_one_way(logged: str, canonical: str | None) ->
 def test_rows_keep_their_order_and_their_nulls() -> None:
     """Each row gets the answer for its own value, and null stays null."""
     logged = pl.Series("address", ["2001:DB8::2", None, "192.0.2.1", "2001:DB8::1", "-", "2001:DB8::2"])
-    assert normalise(logged).to_list() == ["2001:db8::2", None, "192.0.2.1", "2001:db8::1", None, "2001:db8::2"]
+    assert normalise(logged).to_list() == [
+        "2001:db8::2",
+        None,
+        "192.0.2.1",
+        "2001:db8::1",
+        None,
+        "2001:db8::2",
+    ]
     assert normalise(logged.clear()).to_list() == []
 
 
 @given(st.lists(st.ip_addresses() | st.text(), max_size=20))
-def test_canonical_forms_are_those_of_the_standard_library(addresses: list[IPv4Address | IPv6Address | str]) -> None:
+def test_canonical_forms_are_those_of_the_standard_library(
+    addresses: list[IPv4Address | IPv6Address | str],
+) -> None:
     """Whatever the address, its canonical form is RFC 5952's, and normalising twice changes nothing."""
     logged = pl.Series([str(address) for address in addresses], dtype=pl.String)
     once = normalise(logged)

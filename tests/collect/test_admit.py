@@ -79,7 +79,9 @@ def test_what_is_not_declared_is_not_let_in() -> None:
         ("response-time", {"full": 10 * DAY - 1}, "response_time_us", None),
     ],
 )
-def test_a_category_is_cut_to_what_its_age_permits(category: str, ages: Ages, column: str, expected: Any) -> None:
+def test_a_category_is_cut_to_what_its_age_permits(
+    category: str, ages: Ages, column: str, expected: Any
+) -> None:
     """A record of ten days holds the finest precision whose greatest age is ten days or more; the limit is within."""
     ((record,), _) = let_in({**TIME, category: ages})
     assert record[column] == expected

@@ -11,9 +11,7 @@ PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/17.2 Mobile/15E148 Safari/604.1"
 )
-TABLET = (
-    "Mozilla/5.0 (Linux; Android 12; SM-X200) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/118.0.0.0 Safari/537.36"
-)
+TABLET = "Mozilla/5.0 (Linux; Android 12; SM-X200) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/118.0.0.0 Safari/537.36"
 
 
 def tell(user_agents: list[str | None]) -> list[tuple[object, ...]]:
@@ -55,7 +53,10 @@ def test_order_is_kept_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(device, "KNOWN_MAX", 2)
     devices = Devices()
     for start in range(0, 6, 3):
-        agents = [f"Mozilla/5.0 (X11; Linux x86_64; rv:{v}.0) Gecko/20100101 Firefox/{v}.0" for v in range(100 + start, 103 + start)]
+        agents = [
+            f"Mozilla/5.0 (X11; Linux x86_64; rv:{v}.0) Gecko/20100101 Firefox/{v}.0"
+            for v in range(100 + start, 103 + start)
+        ]
         frame = pl.DataFrame({"user_agent": [*agents, agents[0]]})
         told = devices.tell(frame)["browser_version"].to_list()
         assert told == [str(100 + start), str(101 + start), str(102 + start), str(100 + start)]

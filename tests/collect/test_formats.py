@@ -69,7 +69,15 @@ CLOUDFRONT = (
     "Mozilla/5.0%2520(X11)\tb=1\texample.org\t0.002"
 )
 
-ASKED = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "query": "b=1", "status": 200, "bytes": 12}
+ASKED = {
+    "time": NOON,
+    "address": "192.0.2.1",
+    "method": "GET",
+    "path": "/a",
+    "query": "b=1",
+    "status": 200,
+    "bytes": 12,
+}
 AGENT = {"user_agent": "Mozilla/5.0 (X11)"}
 REFERRED = ASKED | AGENT | {"referrer": "https://example.com/"}
 HOST = {"host": "example.org"}
@@ -90,12 +98,20 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ("combined", f"203.0.113.5:443 {COMBINED}", REFERRED),
     ("combined", f'{CLF} "-" "-"', ASKED | {"user_agent": ""}),
     ("combined", f'{CLF} "-" ""', ASKED | {"user_agent": ""}),
-    ("combined", COMBINED.replace("(X11)", r"\"\xC3\xA9\" \x0A"), REFERRED | {"user_agent": 'Mozilla/5.0 "é" \\x0A'}),
+    (
+        "combined",
+        COMBINED.replace("(X11)", r"\"\xC3\xA9\" \x0A"),
+        REFERRED | {"user_agent": 'Mozilla/5.0 "é" \\x0A'},
+    ),
     ("combined", COMBINED.replace("192.0.2.1", "client.example.org"), REFERRED | {"address": None}),
     ("combined", COMBINED.replace("192.0.2.1", "192.0.2.xxx"), REFERRED | {"address": None}),
     ("combined", COMBINED.replace("192.0.2.1", "-"), REFERRED | {"address": None}),
     ("combined", COMBINED.replace("192.0.2.1", "2001:DB8::1"), REFERRED | {"address": "2001:db8::1"}),
-    ("traefik", f'{COMBINED} 7 "web@docker" "http://10.0.0.2:80" 15ms', REFERRED | {"response_time_us": 15_000}),
+    (
+        "traefik",
+        f'{COMBINED} 7 "web@docker" "http://10.0.0.2:80" 15ms',
+        REFERRED | {"response_time_us": 15_000},
+    ),
     ("traefik", f'{COMBINED} 7 "-" "-" 0ms', REFERRED | {"response_time_us": 0}),
     ("traefik-json", TRAEFIK_JSON, REFERRED | HOST | PRECISE | {"response_time_us": 1500}),
     ("caddy-json", CADDY, REFERRED | HOST | MILLI | {"response_time_us": 1500}),
@@ -116,7 +132,11 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
         ASKED | HOST | PRECISE | {"response_time_us": 1178},
     ),
     ("s3", S3, REFERRED | {"response_time_us": 7000}),
-    ("s3", f"{S3} id= SigV4 ECDHE AuthHeader example.org TLSV1.2 - -", REFERRED | HOST | {"response_time_us": 7000}),
+    (
+        "s3",
+        f"{S3} id= SigV4 ECDHE AuthHeader example.org TLSV1.2 - -",
+        REFERRED | HOST | {"response_time_us": 7000},
+    ),
     ("haproxy", f'{HAPROXY} "GET /a?b=1 HTTP/1.1"', ASKED | MILLI | {"response_time_us": 21_000}),
     (
         "haproxy",
@@ -125,8 +145,11 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ),
     (
         "haproxy",
-        HAPROXY.replace("192.0.2.1", "2001:db8::1").replace("200 12", "-1 +12") + ' "GET /caf#C3#A9?b=1 HTTP/1.1"',
-        ASKED | MILLI | {"address": "2001:db8::1", "status": None, "path": "/caf%C3%A9", "response_time_us": 21_000},
+        HAPROXY.replace("192.0.2.1", "2001:db8::1").replace("200 12", "-1 +12")
+        + ' "GET /caf#C3#A9?b=1 HTTP/1.1"',
+        ASKED
+        | MILLI
+        | {"address": "2001:db8::1", "status": None, "path": "/caf%C3%A9", "response_time_us": 21_000},
     ),
     ("haproxy", f'{HAPROXY} "<BADREQ>"', ASKED | MILLI | {"method": None, "path": None, "query": None}),
 ]
@@ -201,7 +224,10 @@ def test_a_line_that_begins_like_syslog_is_not_cut(format: str) -> None:  # noqa
         ("Jan  3 09:47:02 --- last message repeated 2 times ---", Reason.NOT_A_REQUEST),
         ("Jan  3 09:47:02 lb haproxy[1]: Proxy web started.", Reason.NOT_A_REQUEST),
         ("192.0.2.1:5003 [02/Jan/2026:12:00:05.123] web/a: SSL handshake failure", Reason.NOT_A_REQUEST),
-        ("192.0.2.1:5003 [02/Jan/2026:12:00:05.1] web app/a 0/0/5007 212 -- 0/0/0/0/3 0/0", Reason.NOT_A_REQUEST),
+        (
+            "192.0.2.1:5003 [02/Jan/2026:12:00:05.1] web app/a 0/0/5007 212 -- 0/0/0/0/3 0/0",
+            Reason.NOT_A_REQUEST,
+        ),
         ("2026/01/02 12:00:05 [error] 1#1: *17 open() failed, client: 192.0.2.1", Reason.NOT_A_REQUEST),
         ("[Fri Jan 02 12:00:05.123 2026] [core:error] [pid 1] AH00037", Reason.NOT_A_REQUEST),
         (CLF.replace("02/Jan", "31/Feb"), Reason.BAD_TIME),
@@ -225,7 +251,11 @@ def test_what_is_no_request_has_its_reason(line: str, reason: Reason) -> None:
         ("alb", ALB[:400], Reason.UNREADABLE),
         ("alb", ALB[:200] + ALB, Reason.MERGED),
         ("elb", ELB[:60] + ELB, Reason.MERGED),
-        ("caddy-json", '{"level":"info","ts":1767355205.6,"logger":"tls","msg":"storage cleaned"}', Reason.NOT_A_REQUEST),
+        (
+            "caddy-json",
+            '{"level":"info","ts":1767355205.6,"logger":"tls","msg":"storage cleaned"}',
+            Reason.NOT_A_REQUEST,
+        ),
         ("caddy-json", CADDY[:-1], Reason.UNREADABLE),
         ("caddy-json", CADDY + CADDY, Reason.MERGED),
         ("caddy-json", CADDY.replace("1767355205.678", '"now"'), Reason.BAD_TIME),
@@ -257,7 +287,7 @@ TEXTS = st.one_of(
         st.text(alphabet=st.sampled_from('"\\[]{}<>:/ \t\n#-1aé'), max_size=5),
     ),
 )
-PASTED = ('%{User-Agent}i|%r|%{%s}t', "$host $request $msec", '{"t":"$msec","r":"$request"}')
+PASTED = ("%{User-Agent}i|%r|%{%s}t", "$host $request $msec", '{"t":"$msec","r":"$request"}')
 
 
 @settings(deadline=None, max_examples=150)
@@ -305,7 +335,10 @@ TWO += [
     ('%h %t "%r" "%{User-Agent}i" %T', QUOTED_LINE),
     ("$remote_addr|$time_iso8601|$request|$status|$http_user_agent", BARE_LINE),
     ("%h %{sec}t %U%q %{User-Agent}i", "192.0.2.1 1767355205 /a?b=1 Mozilla/5.0 (X11)"),
-    ('{"a":"$remote_addr","t":$msec,"r":"$request"}', '{"a":"192.0.2.1","t":1767355205.6,"r":"GET /a?b=1 HTTP/1.1"}'),
+    (
+        '{"a":"$remote_addr","t":$msec,"r":"$request"}',
+        '{"a":"192.0.2.1","t":1767355205.6,"r":"GET /a?b=1 HTTP/1.1"}',
+    ),
 ]
 
 

@@ -10,7 +10,12 @@ from avow.collect.jsonlog import CADDY, COMMON, NESTED_MAX, TRAEFIK
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
 ASKED = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "status": 200}
-NGINX = {"time_local": "02/Jan/2026:12:00:05 +0000", "remote_addr": "192.0.2.1", "request": "GET /a HTTP/1.1", "status": 200}
+NGINX = {
+    "time_local": "02/Jan/2026:12:00:05 +0000",
+    "remote_addr": "192.0.2.1",
+    "request": "GET /a HTTP/1.1",
+    "status": 200,
+}
 CADDY_LINE = {
     "ts": 1767355205,
     "status": 200,
@@ -51,7 +56,9 @@ def test_a_time_tells_its_form_by_itself(time: str | float) -> None:
     assert found == ASKED
 
 
-@pytest.mark.parametrize("time", ["2026-02-31T12:00:05Z", "now", "", "-", 5, None, True, [], {}, 1e300, "99999999999999999999"])
+@pytest.mark.parametrize(
+    "time", ["2026-02-31T12:00:05Z", "now", "", "-", 5, None, True, [], {}, 1e300, "99999999999999999999"]
+)
 def test_a_time_that_never_was_is_told(time: Any) -> None:
     """A request without a possible time is no request."""
     assert read("nginx-json", NGINX | {"time_local": time}) == "bad-time"

@@ -38,7 +38,9 @@ def whole(path: Path) -> list[Block]:
         lzma.compress,
         zstandard.ZstdCompressor().compress,
         lambda data: gzip.compress(data[:7]) + gzip.compress(data[7:]),
-        lambda data: zstandard.ZstdCompressor().compress(data[:7]) + zstandard.ZstdCompressor().compress(data[7:]),
+        lambda data: (
+            zstandard.ZstdCompressor().compress(data[:7]) + zstandard.ZstdCompressor().compress(data[7:])
+        ),
         lambda data: b"\xef\xbb\xbf" + data,
         lambda data: data.decode().encode("utf-16"),
         lambda data: b"\xfe\xff" + data.decode().encode("utf-16-be"),
@@ -57,7 +59,9 @@ def test_compression_and_encoding_are_undone(tmp_path: Path, compress: Callable[
 @pytest.mark.parametrize(
     "compress", [gzip.compress, bz2.compress, lzma.compress, zstandard.ZstdCompressor().compress]
 )
-def test_truncated_compression_gives_what_is_there(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+def test_truncated_compression_gives_what_is_there(
+    tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
     """A compressed log that was cut gives no error but its beginning, and says that it is damaged."""
     data = compress(b"".join(b"line %d\n" % number for number in range(200_000)))
     path = tmp_path / "log"
@@ -105,7 +109,7 @@ def test_blocks_cover_every_byte_once(data: bytes, size: int) -> None:
     before = logs.BLOCK_BYTES
     logs.BLOCK_BYTES = size
     try:
-        raw = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]  # BytesIO reads like a raw file
+        raw = io.BufferedReader(io.BytesIO(data))
         found = list(blocks(logs.Log("log", raw, raw), 0, digest()))
     finally:
         logs.BLOCK_BYTES = before
@@ -133,3 +137,13 @@ def test_a_line_of_ten_megabytes_is_skipped_and_named(tmp_path: Path) -> None:
     found = whole(path)
     assert [line for block in found for line in block.lines()] == ["before", "after"]
     assert [place for block in found for place in block.too_long] == [(7, 40 * 1024 * 1024)]
+
+
+@pytest.mark.parametrize(
+    "start", [gzip.compress(b"GET"), zstandard.ZstdCompressor().compress(b"a"), b"x\x9c", b"x^", b"BZh9"]
+)
+def test_a_line_that_looks_compressed_is_a_line(start: bytes) -> None:
+    """A block that begins with the magic number of a compressed file is split as it is, and nothing is unpacked."""
+    block = Block(0, "", 0, "", start.replace(b"\n", b"") + b"\nnext\n")
+    assert block.lines().to_list()[-1] == "next"
+    assert len(block.lines()) == 2

@@ -56,8 +56,8 @@ APACHE: list[tuple[str, str, dict[str, Any]]] = [
 NGINX: list[tuple[str, str, dict[str, Any]]] = [
     ('$remote_addr - $remote_user [$time_local] "$request"', f"192.0.2.1 - - {STAMP} {REQUEST}", ASKED),
     (
-        "log_format main '$remote_addr - $remote_user [$time_local] \"$request\" '\n"
-        "    '$status $body_bytes_sent \"$http_referer\" '\n    '\"$http_user_agent\" \"$http_x_forwarded_for\"';\n",
+        ("log_format main '$remote_addr - $remote_user [$time_local] \"$request\" '\n"
+        "    '$status $body_bytes_sent \"$http_referer\" '\n    '\"$http_user_agent\" \"$http_x_forwarded_for\"';\n"),
         f'192.0.2.1 - - {STAMP} {REQUEST} 200 12 "-" "Mozilla/5.0" "-"',
         ASKED | {"status": 200, "bytes": 12, "user_agent": "Mozilla/5.0"},
     ),
@@ -73,8 +73,8 @@ NGINX: list[tuple[str, str, dict[str, Any]]] = [
     ('$msec $http_x_forwarded_for "$request"', f"1767355205 192.0.2.1, 10.0.0.1 {REQUEST}", ASKED),
     ("$remote_addr|$msec|$request|$http_user_agent|$status", "192.0.2.1|1767355205|GET /a?b=1 HTTP/1.1|Mozilla (X11)|200", ASKED | {"status": 200, "user_agent": "Mozilla (X11)"}),
     (
-        """log_format j escape=json '{"t":"$time_iso8601","a":"$remote_addr","s":$status, "r":"$request",'"""
-        """ '"h":{"agent":"$http_user_agent"},"rt":$request_time,"up":"$upstream_addr $x"}';""",
+        ("""log_format j escape=json '{"t":"$time_iso8601","a":"$remote_addr","s":$status, "r":"$request",'"""
+        """ '"h":{"agent":"$http_user_agent"},"rt":$request_time,"up":"$upstream_addr $x"}';"""),
         '{"t":"2026-01-02T12:00:05+00:00","a":"192.0.2.1","s":200, "r":"GET /a?b=1 HTTP/1.1","h":{"agent":""},"rt":0.5,"up":""}',
         ASKED | {"status": 200, "user_agent": "", "response_time_us": 500_000},
     ),
@@ -130,7 +130,9 @@ def test_a_bare_value_does_not_reach_into_another_record() -> None:
 def test_every_field_of_the_tables_is_known() -> None:
     """What the directives and variables compile to is in the one table, and that tells columns of requests."""
     everything = "%a %b %D %h %m %q %r %s %t %T %U %v %V %{ms}T %{User-Agent}i %{Referer}i %{Host}i %{X-Real-IP}i %{sec}t"
-    variables = "$msec $request_uri $uri$is_args$args $time_iso8601 $upstream_addr $http_x $status $request_time"
+    variables = (
+        "$msec $request_uri $uri$is_args$args $time_iso8601 $upstream_addr $http_x $status $request_time"
+    )
     marked = apache(everything) + nginx(variables)
     names = {part.partition("=")[0] for part in marked.split(MARK)[1::2]}
     assert names <= set(FIELDS)
@@ -140,7 +142,9 @@ def test_every_field_of_the_tables_is_known() -> None:
 def test_a_large_batch_is_read_in_shares() -> None:
     """Lines of a batch that several threads share come out in their order, none twice."""
     pattern = Pattern.of(apache('%h %l %u %t "%r" %>s %b'))
-    left = pl.DataFrame({"text": [f"192.0.2.1 - - {STAMP} {REQUEST} 200 12"] * 100_000}).with_row_index("line")
+    left = pl.DataFrame({"text": [f"192.0.2.1 - - {STAMP} {REQUEST} 200 12"] * 100_000}).with_row_index(
+        "line"
+    )
     raw, left = pattern.take(left.with_columns(wrapped=False, reason=pl.lit(None, pl.String)))
     assert (raw["line"].to_list(), len(left)) == (list(range(100_000)), 0)
     assert raw["path"].null_count() == 0

@@ -150,10 +150,27 @@ def test_traefik_is_mended_with_its_duration() -> None:
     assert read(line.removesuffix(" 15ms"), "traefik") == Reason.UNREADABLE.value
 
 
-WORD = st.sampled_from(["-", FIRST, SECOND, "frank", "a.example.org:80", "2001:db8::1", "fra198.51.100.2", ""])
+WORD = st.sampled_from(
+    ["-", FIRST, SECOND, "frank", "a.example.org:80", "2001:db8::1", "fra198.51.100.2", ""]
+)
 PIECE = st.sampled_from(
-    ['"', '\\"', "\\", " ", '" "', "-", "GET /a", "GET /b HTTP/1.1", "Mozilla/5.0", " 200 5 ", SECOND, "é", TIME]
-    + [f'{SECOND} - - {TIME} "GET /b HTTP/1.1" 200 5 "-" "B"', '" 200 5 "']
+    [
+        '"',
+        '\\"',
+        "\\",
+        " ",
+        '" "',
+        "-",
+        "GET /a",
+        "GET /b HTTP/1.1",
+        "Mozilla/5.0",
+        " 200 5 ",
+        SECOND,
+        "é",
+        TIME,
+        f'{SECOND} - - {TIME} "GET /b HTTP/1.1" 200 5 "-" "B"',
+        '" 200 5 "',
+    ]
 )
 VALUE = st.lists(PIECE, max_size=5).map("".join)
 
@@ -184,7 +201,9 @@ def test_the_tolerant_reader_never_contradicts_the_strict(
     reader = named(format)
     assert isinstance(reader, LogReader)
     lines = pl.Series([line])
-    strict = LogReader(format, tuple(step for step in reader.steps if not isinstance(step, Tolerant))).read(lines)
+    strict = LogReader(format, tuple(step for step in reader.steps if not isinstance(step, Tolerant))).read(
+        lines
+    )
     tolerant = LogReader(format, (Tolerant(format),)).read(lines)
     if len(strict.requests) and len(tolerant.requests):
         assert strict.requests.to_dicts() == tolerant.requests.to_dicts()

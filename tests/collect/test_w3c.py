@@ -62,15 +62,29 @@ def test_fields_stand_where_the_directive_says(names: str, values: str, expected
 def test_microsoft_takes_milliseconds() -> None:
     """`#Software` says in which unit `time-taken` is, until another one is named."""
     lines = [f"#Fields: {NAMES} time-taken", f"{VALUES} 2"]
-    assert requests(read("#Software: Microsoft Internet Information Services 10.0", *lines))[0]["response_time_us"] == 2000
-    again = read("#Software: Microsoft Internet Information Services 10.0", *lines, "#Software: Other", lines[1])
+    assert (
+        requests(read("#Software: Microsoft Internet Information Services 10.0", *lines))[0][
+            "response_time_us"
+        ]
+        == 2000
+    )
+    again = read(
+        "#Software: Microsoft Internet Information Services 10.0", *lines, "#Software: Other", lines[1]
+    )
     assert [asked["response_time_us"] for asked in requests(again)] == [2000, 2_000_000]
 
 
 def test_fields_may_change_in_mid_file() -> None:
     """Each line is read under the directives before it, and keeps its number."""
     other = "#Fields: cs-method cs-uri-stem sc-status c-ip time date"
-    lines = [f"#Fields: {NAMES}", VALUES, other, "GET /a 200 192.0.2.1 12:00:05 2026-01-02", f"#Fields: {NAMES}", VALUES]
+    lines = [
+        f"#Fields: {NAMES}",
+        VALUES,
+        other,
+        "GET /a 200 192.0.2.1 12:00:05 2026-01-02",
+        f"#Fields: {NAMES}",
+        VALUES,
+    ]
     reading = read(*lines, VALUES + " more")
     assert requests(reading) == [ASKED] * 3
     assert reading.requests["line"].to_list() == [1, 3, 5]
@@ -139,8 +153,21 @@ def test_cloudfront_is_decoded(column: str, logged: str, read_as: str) -> None:
     """What CloudFront encoded once more is undone, and no more than that; the user agent becomes plain text."""
     values = {"user_agent": "-", "path": "/a", "query": "-", "referrer": "-"} | {column: logged}
     line = "\t".join(
-        ["2026-01-02", "12:00:05", "FRA2", "192.0.2.1", "GET", "d111.cloudfront.net", values["path"], "200"]
-        + [values["referrer"], values["user_agent"], values["query"], "example.org", "0.002"]
+        [
+            "2026-01-02",
+            "12:00:05",
+            "FRA2",
+            "192.0.2.1",
+            "GET",
+            "d111.cloudfront.net",
+            values["path"],
+            "200",
+            values["referrer"],
+            values["user_agent"],
+            values["query"],
+            "example.org",
+            "0.002",
+        ]
     )
     (asked,) = requests(read("#Version: 1.0", f"#Fields: {CLOUDFRONT}", line, format="cloudfront"))
     assert asked[column] == read_as

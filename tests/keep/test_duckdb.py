@@ -31,7 +31,9 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 
 def records(*rows: dict[str, Any]) -> pl.DataFrame:
     plain = {"request_kind": "view", "visitor_id": 1, "page_path": "/", "version": 1, "governing": 1}
-    return pl.DataFrame([{**dict.fromkeys(ADMITTED.names()), **plain, **row} for row in rows], schema=ADMITTED)
+    return pl.DataFrame(
+        [{**dict.fromkeys(ADMITTED.names()), **plain, **row} for row in rows], schema=ADMITTED
+    )
 
 
 def at(minutes: float, **told: Any) -> dict[str, Any]:
@@ -72,13 +74,17 @@ def test_a_segment_that_does_not_go_on_is_refused(tmp_path: Path, store: DuckDBS
             store.load([written(tmp_path, records(at(1)), start, end)])
     other = written(tmp_path, records(at(1)), 100, 200)
     intake = other.intake
-    changed = msgspec.structs.replace(intake, origin=msgspec.structs.replace(intake.origin, start_digest="else"))
+    changed = msgspec.structs.replace(
+        intake, origin=msgspec.structs.replace(intake.origin, start_digest="else")
+    )
     with pytest.raises(StoreError):
         store.load([Draft(changed, records(at(1)))])
     assert store.counts().requests == 1
 
 
-def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(tmp_path: Path, store: DuckDBStore) -> None:
+def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(
+    tmp_path: Path, store: DuckDBStore
+) -> None:
     """A provisional line counts until more of its log comes, and then never again."""
     store.load([written(tmp_path, records(at(0)))])
     store.load([written(tmp_path, records(at(5, visitor_id=7)), 100, 110, provisional=True)])
@@ -96,33 +102,45 @@ def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(tmp_path: Pat
 def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBStore) -> None:
     """A pause of 30 minutes goes on with the visit; a longer one begins another."""
     later = timedelta(minutes=30) + timedelta(seconds=1)
-    rows = [at(0, page_path="/a"), at(30, page_path="/b"), {"request_time": START + timedelta(minutes=30) + later}]
+    rows = [
+        at(0, page_path="/a"),
+        at(30, page_path="/b"),
+        {"request_time": START + timedelta(minutes=30) + later},
+    ]
     store.load([written(tmp_path, records(*rows))])
     store.derive(30, FOREVER)
-    assert [(visit["views"], visit["visit_duration_ms"]) for visit in visits(store)] == [(2, 1_800_000), (1, None)]
+    assert [(visit["views"], visit["visit_duration_ms"]) for visit in visits(store)] == [
+        (2, 1_800_000),
+        (1, None),
+    ]
     assert [view["view_duration_ms"] for view in views(store)] == [1_800_000, None, None]
     assert (visits(store)[0]["entry_path"], visits(store)[0]["exit_path"]) == ("/a", "/b")
 
 
 def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBStore) -> None:
     """A visit knows whether it uploaded, downloaded or merely visited; parts of pages and robots make none."""
-    store.load([
-        written(
-            tmp_path,
-            records(
-                at(0),
-                at(2, request_kind="download", page_path="/a.pdf"),
-                at(3, request_kind="upload", page_path="/inbox"),
-                at(4, request_kind="static", page_path="/a.css"),
-                at(5, request_kind="other", page_path="/form"),
-                at(0, visitor_id=2, request_kind="download"),
-                at(0, visitor_id=3, bot="Googlebot"),
-                at(0, visitor_id=4, request_kind="static"),
-            ),
-        )
-    ])
+    store.load(
+        [
+            written(
+                tmp_path,
+                records(
+                    at(0),
+                    at(2, request_kind="download", page_path="/a.pdf"),
+                    at(3, request_kind="upload", page_path="/inbox"),
+                    at(4, request_kind="static", page_path="/a.css"),
+                    at(5, request_kind="other", page_path="/form"),
+                    at(0, visitor_id=2, request_kind="download"),
+                    at(0, visitor_id=3, bot="Googlebot"),
+                    at(0, visitor_id=4, request_kind="static"),
+                ),
+            )
+        ]
+    )
     store.derive(30, FOREVER)
-    found = [(v["visitor_id"], v["views"], v["downloads"], v["uploads"], v["visit_duration_ms"]) for v in visits(store)]
+    found = [
+        (v["visitor_id"], v["views"], v["downloads"], v["uploads"], v["visit_duration_ms"])
+        for v in visits(store)
+    ]
     assert found == [(1, 1, 1, 1, 180_000), (2, 0, 1, 0, None)]
 
 
@@ -158,7 +176,9 @@ def test_a_visit_bears_the_lowest_governing_version(tmp_path: Path, store: DuckD
 def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
     """A store opened again holds what it held."""
     first = DuckDBStore(tmp_path, "256MB")
-    first.load([written(tmp_path, records(at(0)), dead_letters=[DeadLetter(3, 4, "unreadable", "a a")], lines=2)])
+    first.load(
+        [written(tmp_path, records(at(0)), dead_letters=[DeadLetter(3, 4, "unreadable", "a a")], lines=2)]
+    )
     first.close()
     again = DuckDBStore(tmp_path, "256MB")
     assert again.counts().requests == 1

@@ -1,6 +1,5 @@
 """One owner, and those that ask it."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -92,8 +91,7 @@ def test_a_guest_of_an_owner_that_went_away_is_told(tmp_path: Path) -> None:
     second = open_house(folder(tmp_path), {})
     first.close()
     with pytest.raises(StoreError, match="went away"):
-        second.ask("echo")
-        second.ask("echo")
+        [second.ask("echo") for _ in range(2)]
     second.close()
     third = open_house(folder(tmp_path), {})
     assert third.owned
@@ -133,7 +131,7 @@ def test_the_socket_is_for_the_owner_of_the_files_alone(tmp_path: Path) -> None:
 
 def test_a_long_path_has_a_socket_too(tmp_path: Path) -> None:
     """A data folder whose path is longer than a socket's may be works all the same."""
-    if not os.path.exists("/proc/self/fd"):
+    if not Path("/proc/self/fd").exists():
         pytest.skip("needs /proc: elsewhere such a folder is refused with a clear error")
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     first = owned(deep)

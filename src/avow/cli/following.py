@@ -40,7 +40,9 @@ def follow(
         def loaded() -> None:
             owner.derive(at_work.house, settings.visit_gap_minutes, at_work.cutoffs())
 
-        follower = Follower(importer, file, loaded, lambda sentence: console.print(sentence, markup=False), stop)
+        follower = Follower(
+            importer, file, loaded, lambda sentence: console.print(sentence, markup=False), stop
+        )
         console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
         follower.run()
         report = follower.report

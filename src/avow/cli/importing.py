@@ -92,7 +92,9 @@ def import_logs(
         raise typer.Exit(1)
 
 
-def import_files(at_work: Session, importer: Importer, files: list[Path], *, show_progress: bool) -> ImportReport:
+def import_files(
+    at_work: Session, importer: Importer, files: list[Path], *, show_progress: bool
+) -> ImportReport:
     """Read files in the order of their first request, and make views and visits of them."""
     started = time.monotonic()
     before = owner.counts(at_work.house)
@@ -157,7 +159,9 @@ def show(report: ImportReport, console: Console) -> None:
     """Show what became of an import."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("file", "format", "lines", "requests", "robots'", "dropped", "unreadable"):
-        table.add_column(heading, justify="left" if heading in {"file", "format"} else "right", overflow="fold")
+        table.add_column(
+            heading, justify="left" if heading in {"file", "format"} else "right", overflow="fold"
+        )
     for file in report.by_file:
         dead = sum(lines for reason, lines in file.left.items() if Reason(reason).fate is Fate.DEAD_LETTER)
         sure = f" ({file.confidence:.0%} sure)" if file.confidence is not None else ""
@@ -180,12 +184,15 @@ def show(report: ImportReport, console: Console) -> None:
             highlight=False,
         )
     for file in report.by_file:
-        for trouble in filter(None, (file.error, file.damage and f"`{file.name}` was read up to its damage: {file.damage}")):
+        damage = f"`{file.name}` was read up to its damage: {file.damage}" if file.damage else ""
+        for trouble in filter(None, (file.error, damage)):
             console.print(f"  {trouble}", style="red", markup=False, highlight=False)
             if file.hint:
                 console.print(f"    {file.hint}", markup=False, highlight=False)
     if report.dead_letters:
-        console.print("  `avow import --show-bad FILE` shows the unreadable lines, from your file", highlight=False)
+        console.print(
+            "  `avow import --show-bad FILE` shows the unreadable lines, from your file", highlight=False
+        )
 
 
 def show_bad_lines(bad_lines: list[tuple[Path, list[BadLine]]]) -> None:

@@ -27,7 +27,9 @@ def documents(terms_file: Path) -> dict[str, Document]:
     for path in sorted(terms_file.parent.glob("*.md")):
         document = load_document(path)
         if document.language in found:
-            raise TermsError(f"{path}: there are two documents in `{document.language}`", "keep one for each language")
+            raise TermsError(
+                f"{path}: there are two documents in `{document.language}`", "keep one for each language"
+            )
         found[document.language] = document
     return found
 
@@ -41,7 +43,9 @@ def check(where: Where = None, as_json: AsJson = False) -> None:
     texts = documents(path)
     missing = [language for language in terms.languages if language not in texts]
     if missing:
-        raise TermsError(f"{path}: there is no document in `{missing[0]}`", f"put one beside it, with `lang: {missing[0]}`")
+        raise TermsError(
+            f"{path}: there is no document in `{missing[0]}`", f"put one beside it, with `lang: {missing[0]}`"
+        )
     found = warnings(terms)
     found += [
         f"the document in `{language}` says it was updated on {text.updated}, the terms on {terms.updated}"
@@ -52,7 +56,11 @@ def check(where: Where = None, as_json: AsJson = False) -> None:
         _print({"identity": compiled.identity, "cells": len(compiled.cells), "warnings": found})
         return
     console = Console(highlight=False)
-    console.print(f"{path} checks: {len(compiled.cells)} cells, version {compiled.identity}", markup=False, soft_wrap=True)
+    console.print(
+        f"{path} checks: {len(compiled.cells)} cells, version {compiled.identity}",
+        markup=False,
+        soft_wrap=True,
+    )
     for warning in found:
         console.print(f"  {warning}", style="yellow", markup=False, soft_wrap=True)
 
@@ -66,7 +74,9 @@ def show(where: Where = None, as_json: AsJson = False) -> None:
     if as_json:
         texts = {language: text.front_matter for language, text in documents(path).items()}
         canonical = msgspec.json.decode(compiled.canonical())
-        _print({"identity": compiled.identity, "updated": terms.updated, "documents": texts, "terms": canonical})
+        _print(
+            {"identity": compiled.identity, "updated": terms.updated, "documents": texts, "terms": canonical}
+        )
         return
     console = Console(highlight=False)
     console.print(f"{terms.controller}, {terms.contact}; since {terms.updated}", markup=False)
@@ -92,20 +102,28 @@ def _collected(compiled: Compiled) -> Table:
 
 
 def _disclosed(compiled: Compiled) -> Table:
-    table = Table("\ndisclosed", "\nup to", "\nto", "\non the ground", box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        "\ndisclosed", "\nup to", "\nto", "\non the ground", box=None, pad_edge=False, header_style="bold"
+    )
     rows: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
     for cell, ages in sorted(compiled.cells.items()):
         if cell.recipient != OPERATOR:
             rows.setdefault((cell.recipient, cell.ground), {})[cell.category, lasting(ages)] = None
     for (recipient, ground), told in rows.items():
         table.add_row(
-            ", ".join(category for category, _ in told), ", ".join(dict.fromkeys(age for _, age in told)), recipient, ground
+            ", ".join(category for category, _ in told),
+            ", ".join(dict.fromkeys(age for _, age in told)),
+            recipient,
+            ground,
         )
     return table
 
 
 def _beside(terms: Terms) -> str:
-    lines = [f"\ncookie {cookie.name}: {cookie.basis}, {cookie.keep}, for {', '.join(cookie.purposes)}" for cookie in terms.cookie]
+    lines = [
+        f"\ncookie {cookie.name}: {cookie.basis}, {cookie.keep}, for {', '.join(cookie.purposes)}"
+        for cookie in terms.cookie
+    ]
     owed = msgspec.to_builtins(terms.duties)
     lines += ["duties: " + ", ".join(f"{name} {str(value).lower()}" for name, value in owed.items())]
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -116,7 +117,11 @@ def write_csv(answer: Answer, name: str) -> None:
 
 def _harmless(value: Any) -> Any:
     """Keep a spreadsheet from taking what a visitor wrote for a formula (OWASP: CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
 
 
 def show(answer: Answer, console: Console) -> None:
@@ -152,7 +157,9 @@ def _show_figures(table: Table, console: Console) -> None:
 
 def _show_table(table: Table, console: Console) -> None:
     shown = RichTable(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    texts = [[_text(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows]
+    texts = [
+        [_text(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows
+    ]
     for index, column in enumerate(table.columns):
         words = all(isinstance(row[index], str | None) for row in table.rows)
         width = max(map(len, [*_heading(column).split(), *(row[index] for row in texts)]))
@@ -173,21 +180,13 @@ def _text(column: str, value: Any) -> str:
     """Write a value for people; unknown is not zero."""
     if value is None:
         return "unknown"
-    if column.endswith("_path") or column == "page_path":
-        return _path(str(value))
-    if column.endswith("_duration_ms"):
-        return str(timedelta(seconds=round(float(value) / 1000)))
-    if column.endswith("share"):
-        return f"{float(value):.1%}"
-    if column.endswith("bytes"):
-        return _size(float(value))
-    if column in {"last_seen"}:
-        return str(value).replace("T", " ")[:16]
+    for ending, write in FORMS.items():
+        if column.endswith(ending):
+            return write(value)
     if isinstance(value, float):
         return f"{value:,.1f}"
-    if isinstance(value, int) and column not in {"status", "hour"}:
-        return f"{value:,}"
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(value))
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _path(path: str) -> str:
@@ -205,6 +204,18 @@ def _size(size: float) -> str:
     return f"{size:,.1f} TB"
 
 
+FORMS: dict[str, Callable[[Any], str]] = {
+    "_path": lambda value: _path(str(value)),
+    "_duration_ms": lambda value: str(timedelta(seconds=round(float(value) / 1000))),
+    "share": lambda value: f"{float(value):.1%}",
+    "bytes": lambda value: _size(float(value)),
+    "last_seen": lambda value: str(value).replace("T", " ")[:16],
+    "status": str,
+    "hour": str,
+}
+"""How the values of a column are written, by the ending of its name."""
+
+
 def _sentences(account: Account, dropped: dict[str, int]) -> list[str]:
     """Say what share was measured, and what is not in the tables."""
     measured = []
@@ -217,5 +228,7 @@ def _sentences(account: Account, dropped: dict[str, int]) -> list[str]:
     left.append(f"{account.dead_letters:,} unreadable lines")
     sentences = [f"Not among visits and views: {', '.join(left)}."]
     if measured:
-        sentences.insert(0, f"Duration is known of {' and '.join(measured)}; of the others it is unknown, not zero.")
+        sentences.insert(
+            0, f"Duration is known of {' and '.join(measured)}; of the others it is unknown, not zero."
+        )
     return sentences

@@ -16,7 +16,7 @@ from avow.collect.admit import Ages, Promise
 from avow.config import Folder, locate
 from avow.keep.owner import House, open_house
 from avow.keep.store import Cutoffs, Store
-from avow.policy.terms import Compiled, Terms, compile_terms, load_terms
+from avow.policy.terms import Compiled, compile_terms, load_terms
 from avow.use.question import Question
 from avow.use.reports import Answer, answer
 

@@ -33,4 +33,6 @@ def init(
     console = Console(highlight=False)
     for path in files:
         console.print(f"made {path}", markup=False)
-    console.print(f"\nRead and change them; then: cd {folder} && avow import /var/log/nginx/access.log*", markup=False)
+    console.print(
+        f"\nRead and change them; then: cd {folder} && avow import /var/log/nginx/access.log*", markup=False
+    )

@@ -8,35 +8,35 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
+from polars.datatypes import DataType, DataTypeClass
 
 from avow.collect.address import cut
 from avow.collect.record import Reason
 
-ADMITTED = pl.Schema(
-    {
-        "request_time": pl.Datetime("us"),
-        "host": pl.String,
-        "visitor_id": pl.UInt64,
-        "ip_address": pl.String,
-        "country": pl.String,
-        "request_kind": pl.String,
-        "bot": pl.String,
-        "method": pl.String,
-        "page_path": pl.String,
-        "page_query": pl.String,
-        "referrer": pl.String,
-        "status": pl.UInt16,
-        "bytes": pl.Int64,
-        "response_time_us": pl.Int64,
-        "browser": pl.String,
-        "browser_version": pl.String,
-        "operating_system": pl.String,
-        "operating_system_version": pl.String,
-        "device_kind": pl.String,
-        "version": pl.UInt32,
-        "governing": pl.UInt32,
-    }
-)
+_COLUMNS: dict[str, DataType | DataTypeClass] = {
+    "request_time": pl.Datetime("us"),
+    "host": pl.String,
+    "visitor_id": pl.UInt64,
+    "ip_address": pl.String,
+    "country": pl.String,
+    "request_kind": pl.String,
+    "bot": pl.String,
+    "method": pl.String,
+    "page_path": pl.String,
+    "page_query": pl.String,
+    "referrer": pl.String,
+    "status": pl.UInt16,
+    "bytes": pl.Int64,
+    "response_time_us": pl.Int64,
+    "browser": pl.String,
+    "browser_version": pl.String,
+    "operating_system": pl.String,
+    "operating_system_version": pl.String,
+    "device_kind": pl.String,
+    "version": pl.UInt32,
+    "governing": pl.UInt32,
+}
+ADMITTED = pl.Schema(_COLUMNS)
 """A record as it is kept: the columns of `requests`, named by the categories of the vocabulary.
 
 `request_time` is UTC. Null is what the terms do not let in, or what the log does not say.
@@ -68,7 +68,9 @@ def admit(records: pl.DataFrame, promise: Promise, now: datetime) -> tuple[pl.Da
     left = judged.filter(pl.col("reason").is_not_null()).select("line", "reason")
     kept = judged.filter(pl.col("reason").is_null()) if len(left) else judged
     columns = _columns(promise, age)
-    return kept.select("line", *(columns[name].cast(kind).alias(name) for name, kind in ADMITTED.items())), left
+    return kept.select(
+        "line", *(columns[name].cast(kind).alias(name) for name, kind in ADMITTED.items())
+    ), left
 
 
 def _reason(promise: Promise, age: pl.Expr) -> pl.Expr:
@@ -80,7 +82,9 @@ def _reason(promise: Promise, age: pl.Expr) -> pl.Expr:
     if isinstance(dated, pl.Expr):
         reason = pl.when(~dated).then(pl.lit(Reason.TOO_OLD.value))
     if "bot" not in promise.kept:
-        reason = pl.when(pl.col("bot").is_not_null()).then(pl.lit(Reason.NOT_DECLARED.value)).otherwise(reason)
+        reason = (
+            pl.when(pl.col("bot").is_not_null()).then(pl.lit(Reason.NOT_DECLARED.value)).otherwise(reason)
+        )
     return reason.cast(pl.String)
 
 
@@ -146,7 +150,9 @@ def _network(records: pl.DataFrame, ages: Ages, age: pl.Expr) -> pl.Series:
     whole = _permitted(ages, "full", age)
     if whole is True or "prefix" not in ages:
         return pl.Series([None], dtype=pl.String).new_from_index(0, len(records))
-    needed = records["address"] if whole is False else records.select(pl.when(~whole).then("address")).to_series()
+    needed = (
+        records["address"] if whole is False else records.select(pl.when(~whole).then("address")).to_series()
+    )
     return cut(needed, "prefix")
 
 

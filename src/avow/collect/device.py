@@ -49,7 +49,9 @@ class Devices:
         if len(self._known) + len(new) > KNOWN_MAX:
             self._known, new = DEVICE.to_frame(), distinct
         self._known = pl.concat([self._known, learn(new["user_agent"])])
-        told = distinct.join(self._known, on="user_agent", how="left", maintain_order="left").drop("user_agent")
+        told = distinct.join(self._known, on="user_agent", how="left", maintain_order="left").drop(
+            "user_agent"
+        )
         return requests.with_columns(column.gather(place) for column in told)
 
 
@@ -89,6 +91,9 @@ def device_kind(user_agent: str, system: str) -> str | None:
         return "tv"
     if "Mobi" in user_agent or system in {"iOS", "Android", "Windows Phone", "KaiOS"}:
         return "phone"
-    if system.startswith(("Windows", "Mac", "Linux", "Ubuntu", "Fedora", "Debian", "Chrome OS")) or "BSD" in system:
+    if (
+        system.startswith(("Windows", "Mac", "Linux", "Ubuntu", "Fedora", "Debian", "Chrome OS"))
+        or "BSD" in system
+    ):
         return "desktop"
     return None

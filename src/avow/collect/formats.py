@@ -13,7 +13,7 @@ import polars as pl
 from avow.collect import jsonlog
 from avow.collect.fields import CLOCK, DATE, parsed
 from avow.collect.jsonlog import JsonLines
-from avow.collect.pattern import EXTRA, MARK, Pattern, apache, nginx, template
+from avow.collect.pattern import EXTRA, MARK, Alternatives, Pattern, apache, nginx, template
 from avow.collect.record import PARSED, Fate, Reason
 from avow.collect.tolerant import Tolerant
 from avow.collect.w3c import CLOUDFRONT, Header, W3c
@@ -174,15 +174,14 @@ _HAPROXY = (
 )
 
 
-def _patterns(*templates: str, extras: str = f"{EXTRA}{{0,{EXTRAS_MAX}}}") -> tuple[Step, ...]:
-    return tuple(Pattern.of(template(text), extras) for text in templates)
+def _patterns(*templates: str) -> tuple[Step, ...]:
+    return tuple(Pattern.of(template(text), f"{EXTRA}{{0,{EXTRAS_MAX}}}") for text in templates)
 
 
 def _clf(name: str, more: str, extras: str = f"{EXTRA}*") -> tuple[Step, ...]:
     """Return the steps of a format that begins as the common one does, also with a virtual host before it."""
-    named_host = f"<server> {_CLF.replace('<address>', '<ip>')}"
-    lines = [_CLF, f"<server>:<port> {_CLF}", named_host]
-    return (*_patterns(*(line + more for line in lines), extras=extras), Tolerant(name))
+    lines = _CLF, f"<server>:<port> {_CLF}", f"<server> {_CLF.replace('<address>', '<ip>')}"
+    return Alternatives(tuple(Pattern.of(template(line + more), extras) for line in lines)), Tolerant(name)
 
 
 FORMATS: dict[str, Format] = {

@@ -133,7 +133,7 @@ def tell_visitor(way: Way, batch: Batch) -> None:
     """Give each visitor's requests of one day their key."""
     dated = batch.records.with_columns(event_day=event_day(pl.col("time"), way.zone, way.day_turns_at))
     salts, late = way.salts.of(dated["event_day"].unique().to_list(), batch.now)
-    batch.late = dated["event_day"].is_in(sorted(late)).sum() if late else 0
+    batch.late = len(dated.filter(pl.col("event_day").is_in(sorted(late))))
     batch.records = add_keys(dated, salts)
 
 
@@ -156,7 +156,9 @@ STEPS: tuple[Callable[[Way, Batch], None], ...] = (
 
 
 def _account(batch: Batch, block: Block) -> Taken:
-    left = pl.concat(batch.left) if batch.left else pl.DataFrame(schema={"line": pl.UInt32, "reason": pl.String})
+    left = (
+        pl.concat(batch.left) if batch.left else pl.DataFrame(schema={"line": pl.UInt32, "reason": pl.String})
+    )
     counts = Counter(dict(left["reason"].value_counts().iter_rows()))
     dropped = {reason: count for reason, count in counts.items() if Reason(reason).fate is Fate.DROPPED}
     dead = [
@@ -180,8 +182,8 @@ def _dead_letters(left: pl.DataFrame, lines: pl.Series, block: Block) -> list[De
     places = block.places(lines)[left["line"]].rows()
     texts = lines.gather(left["line"])
     return [
-        DeadLetter(*place, reason, shape(text))
-        for place, reason, text in zip(places, left["reason"], texts, strict=True)
+        DeadLetter(offset, length, reason, shape(text))
+        for (offset, length), reason, text in zip(places, left["reason"], texts, strict=True)
     ]
 
 

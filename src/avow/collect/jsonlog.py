@@ -121,20 +121,31 @@ class JsonLines:
         """Read the objects that are requests, and tell which are none, and which are two in one."""
         rows: list[list[str | None]] = []
         reasons: list[str | None] = []
-        telling = [key for field in _TELLING & self.names.keys() for key in self.names[field]]
+        plans: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
         for text in left["text"]:
             known = _decoded(text)
             if known is None:
                 reasons.append(Reason.MERGED.value if _begins_again(text) else Reason.UNREADABLE.value)
-            elif not any(key in known for key in telling):
-                reasons.append(Reason.NOT_A_REQUEST.value)
-            else:
-                reasons.append(None)
-                rows.append([_said(known, keys) for keys in self.names.values()])
+                continue
+            there = tuple(known)
+            plan = plans.get(there)
+            if plan is None:
+                plan = plans[there] = self._plan(known)
+            if plan:
+                rows.append([_said(known, keys) for keys in plan])
+            reasons.append(None if plan else Reason.NOT_A_REQUEST.value)
         judged = left.with_columns(reason=pl.Series(reasons, dtype=pl.String))
         raw = pl.DataFrame(rows, schema=dict.fromkeys(self.names, pl.String), orient="row")
         read = pl.col("reason").is_null()
         return raw.with_columns(judged.filter(read)["line"]), judged.filter(~read)
+
+    def _plan(self, known: dict[str, Any]) -> list[tuple[str, ...]]:
+        """Tell under which keys of such an object each field is, those around it last; none of no request."""
+        if not any(key in known for field in _TELLING & self.names.keys() for key in self.names[field]):
+            return []
+        around = ([key.rpartition(".")[0] for key in keys] for keys in self.names.values())
+        both = zip(self.names.values(), around, strict=True)
+        return [tuple(key for key in (*keys, *outer) if key in known) for keys, outer in both]
 
 
 def _begins_again(text: str) -> bool:
@@ -168,16 +179,13 @@ def _key(name: str) -> str:
 
 
 def _said(known: dict[str, Any], keys: tuple[str, ...]) -> str | None:
-    """Return what the first key that has something has; `""` where only the object around it is there."""
-    texts = [text for key in keys if (text := _text(known.get(key))) is not None]
-    if not texts:
-        return "" if any(isinstance(known.get(key.rpartition(".")[0]), dict) for key in keys) else None
-    return next((text for text in texts if text not in {"", "-"}), texts[0])
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, list):
-        value = value[0] if value else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+    """Return what the first key that says something says: `""` if none does, None if there is no key."""
+    for key in keys:
+        value = known[key]
+        if isinstance(value, list) and value:
+            value = value[0]
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value not in {"", "-"}:
+            return str(value)
+    return "" if keys else None

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, Self
 
 import polars as pl
 import zstandard
@@ -78,6 +78,11 @@ class Log:
         """Return how many bytes of the file, as it lies on the disk, were read."""
         return self.raw.tell() if self.raw.seekable() else 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether its bytes are those of the file, neither compressed nor in another encoding."""
+        return isinstance(self.stream, io.BufferedReader)
+
     def stand_at(self, offset: int) -> None:
         """Go to an offset of a log that is neither compressed nor recoded, to see what was added since."""
         self.raw.seek(offset)
@@ -87,7 +92,7 @@ class Log:
         """Close every file beneath."""
         self.closing.close()
 
-    def __enter__(self) -> "Log":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,7 +123,9 @@ def open_log(path: Path) -> Log:
         except FileNotFoundError:
             raise MisuseError(f"there is no file `{path}`", "look at its spelling and folder") from None
         except OSError as error:
-            raise SourceError(f"`{path}` cannot be read: {error.strerror}", "look at its permissions") from None
+            raise SourceError(
+                f"`{path}` cannot be read: {error.strerror}", "look at its permissions"
+            ) from None
     buffered = io.BufferedReader(raw, READ_BYTES) if isinstance(raw, io.RawIOBase) else raw
     stream = _decompress(buffered, closing)
     log = Log("standard input" if path == STANDARD_INPUT else str(path), stream, buffered, closing)
@@ -219,10 +226,9 @@ class Block:
         if not self.data:
             return pl.Series([], dtype=pl.String)
         try:
-            return pl.read_lines(io.BytesIO(self.data)).to_series()
+            return _split(self.data)
         except pl.exceptions.ComputeError:
-            text = self.data.decode("utf-8", errors="avow-latin-1")
-            return pl.read_lines(io.BytesIO(text.encode())).to_series()
+            return _split(self.data.decode("utf-8", errors="avow-latin-1").encode())
 
     def places(self, lines: pl.Series) -> pl.DataFrame:
         """Return the `offset` and the `length` of each line in bytes; `lines` are its `lines()`."""
@@ -233,6 +239,17 @@ class Block:
         return pl.DataFrame([offsets.alias("offset"), lengths.alias("length")])
 
 
+def _split(data: bytes) -> pl.Series:
+    """Split lines. What could be the magic number of a compressed file, Polars would undo: a line feed hides it."""
+    if data[0] in MAGIC_FIRST_BYTES:
+        return pl.read_lines(io.BytesIO(b"\n" + data)).to_series().slice(1)
+    return pl.read_lines(io.BytesIO(data)).to_series()
+
+
+MAGIC_FIRST_BYTES = b"\x1f\x28\x78\x42\xfd\x04"
+"""First bytes of gzip, Zstandard, zlib, bzip2, xz and LZ4 files; `(`, `x` and `B` among them."""
+
+
 def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
@@ -240,6 +257,9 @@ def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("avow-latin-1", _as_latin_1)
+
+
+NONE_TOO_LONG: tuple[tuple[int, int], ...] = ()
 
 
 def blocks(log: Log, start: int, digest: Digest) -> Iterator[Block]:
@@ -252,7 +272,7 @@ def blocks(log: Log, start: int, digest: Digest) -> Iterator[Block]:
         data = kept + part
         cut = data.rfind(b"\n") + 1
         if cut:
-            data, kept, end, too_long = data[:cut], data[cut:], start + cut, ()
+            data, kept, end, too_long = data[:cut], data[cut:], start + cut, NONE_TOO_LONG
             digest.update(data)
         elif len(data) >= BLOCK_BYTES:
             length, ended, kept = _skip_line(log, data, digest)

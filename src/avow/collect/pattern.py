@@ -13,14 +13,17 @@ from typing import Self
 import polars as pl
 
 from avow.collect.fields import FIELDS, TEXT, utc
-from avow.collect.request import PLAIN_LINE
 from avow.collect.record import Reason
+from avow.collect.request import PLAIN_LINE
 from avow.errors import FormatError
 
 MARK = "\0"
 
 SHARE_LINES = 4096
 """The fewest lines of a batch that are worth a thread of their own."""
+
+PEEK_LINES = 100
+"""How many lines of a batch tell which pattern to try first."""
 
 QUOTED = r'(?:[^"\\]|\\.)*'
 EXTRA = rf'(?: +(?:"{QUOTED}"|[^ \t"\[]+))'
@@ -136,6 +139,23 @@ class Pattern:
             raw = raw.rename({"time": "time_iso"})
         reason = pl.coalesce("reason", pl.when(merged).then(pl.lit(Reason.MERGED.value)))
         return raw, left.with_columns(reason=reason)
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """Patterns that read the same of a line that fits several, so that they can be tried in any order."""
+
+    patterns: tuple[Pattern, ...]
+
+    def take(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Read what lines it can, by the pattern first that most of the first lines fit."""
+        first = left["text"].head(PEEK_LINES)
+        likely = sorted(self.patterns, key=lambda pattern: -first.str.contains(pattern.regexes[-1]).sum())
+        found = []
+        for pattern in likely:
+            raw, left = pattern.take(left)
+            found.append(raw)
+        return pl.concat(found, how="diagonal"), left
 
 
 def _extract(texts: pl.Series, regex: str) -> pl.DataFrame:

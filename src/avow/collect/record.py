@@ -3,23 +3,23 @@
 from enum import Enum, StrEnum
 
 import polars as pl
+from polars.datatypes import DataType, DataTypeClass
 
-PARSED = pl.Schema(
-    {
-        "line": pl.UInt32,
-        "time": pl.Datetime("us"),
-        "address": pl.String,
-        "host": pl.String,
-        "method": pl.String,
-        "path": pl.String,
-        "query": pl.String,
-        "status": pl.UInt16,
-        "bytes": pl.Int64,
-        "response_time_us": pl.Int64,
-        "referrer": pl.String,
-        "user_agent": pl.String,
-    }
-)
+_COLUMNS: dict[str, DataType | DataTypeClass] = {
+    "line": pl.UInt32,
+    "time": pl.Datetime("us"),
+    "address": pl.String,
+    "host": pl.String,
+    "method": pl.String,
+    "path": pl.String,
+    "query": pl.String,
+    "status": pl.UInt16,
+    "bytes": pl.Int64,
+    "response_time_us": pl.Int64,
+    "referrer": pl.String,
+    "user_agent": pl.String,
+}
+PARSED = pl.Schema(_COLUMNS)
 """A request as its log tells it, before the terms have seen it: it lives in memory only.
 
 `line` is the line's number in its batch, `time` is UTC, `path` is as logged and without its query, `query` is
@@ -40,25 +40,25 @@ class Fate(Enum):
 class Reason(StrEnum):
     """Why a line became no record; the whole list, each explained in `docs/reference.md`."""
 
-    fate: Fate
+    BLANK = "blank"
+    DIRECTIVE = "directive"
+    NOT_A_REQUEST = "not-a-request"
+    NOT_DECLARED = "not-declared"
+    TOO_OLD = "too-old"
 
-    def __new__(cls, value: str, fate: Fate) -> "Reason":
-        """Give each reason its fate."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.fate = fate
-        return member
+    UNREADABLE = "unreadable"
+    MERGED = "merged"
+    BAD_TIME = "bad-time"
+    IN_THE_FUTURE = "in-the-future"
+    TOO_LONG = "too-long"
+    NOT_TEXT = "not-text"
 
-    BLANK = "blank", Fate.DROPPED
-    DIRECTIVE = "directive", Fate.DROPPED
-    NOT_A_REQUEST = "not-a-request", Fate.DROPPED
-    NOT_DECLARED = "not-declared", Fate.DROPPED
-    TOO_OLD = "too-old", Fate.DROPPED
+    @property
+    def fate(self) -> Fate:
+        """What becomes of the line."""
+        return Fate.DROPPED if self in RIGHTLY_DROPPED else Fate.DEAD_LETTER
 
-    UNREADABLE = "unreadable", Fate.DEAD_LETTER
-    MERGED = "merged", Fate.DEAD_LETTER
-    BAD_ADDRESS = "bad-address", Fate.DEAD_LETTER
-    BAD_TIME = "bad-time", Fate.DEAD_LETTER
-    IN_THE_FUTURE = "in-the-future", Fate.DEAD_LETTER
-    TOO_LONG = "too-long", Fate.DEAD_LETTER
-    NOT_TEXT = "not-text", Fate.DEAD_LETTER
+
+RIGHTLY_DROPPED = frozenset(
+    {Reason.BLANK, Reason.DIRECTIVE, Reason.NOT_A_REQUEST, Reason.NOT_DECLARED, Reason.TOO_OLD}
+)

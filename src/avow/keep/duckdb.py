@@ -85,9 +85,13 @@ class DuckDBStore:
     def adopt(self, terms_hash: str, canonical: str, effective_from: date) -> int:
         """See Store."""
         with self._write() as cursor:
-            rows = cursor.execute("SELECT version, terms_hash FROM versions ORDER BY version DESC LIMIT 1").fetchall()
+            rows = cursor.execute(
+                "SELECT version, terms_hash FROM versions ORDER BY version DESC LIMIT 1"
+            ).fetchall()
             if not rows:
-                cursor.execute("INSERT INTO versions VALUES (1, ?, ?, ?)", [terms_hash, canonical, effective_from])
+                cursor.execute(
+                    "INSERT INTO versions VALUES (1, ?, ?, ?)", [terms_hash, canonical, effective_from]
+                )
                 return 1
             version, in_force = rows[0]
             if in_force != terms_hash:
@@ -168,13 +172,18 @@ class DuckDBStore:
     def _migrate(self) -> None:
         """Bring the schema to the newest number; each migration is done wholly or not at all."""
         folder = resources.files("avow.keep") / "sql" / "migrations"
-        files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+        files = sorted(
+            (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
+        )
         with self._write() as cursor:
-            cursor.execute("CREATE TABLE IF NOT EXISTS migrations (number UINTEGER PRIMARY KEY, done_at TIMESTAMP)")
+            cursor.execute(
+                "CREATE TABLE IF NOT EXISTS migrations (number UINTEGER PRIMARY KEY, done_at TIMESTAMP)"
+            )
             ((done,),) = cursor.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchall()
         if done > len(files):
             raise StoreError(
-                f"the store is of a newer Avow (migration {done}; this one knows {len(files)})", "use the newer one"
+                f"the store is of a newer Avow (migration {done}; this one knows {len(files)})",
+                "use the newer one",
             )
         for number, file in enumerate(files[done:], done + 1):
             with self._write() as cursor:
@@ -223,12 +232,16 @@ def _forget_provisional(cursor: duckdb.DuckDBPyConnection, provisional: int | No
     if provisional is None:
         return Replaced()
     values = {"load": provisional}
-    cursor.execute("INSERT INTO stale SELECT visitor_id, request_time FROM requests WHERE load = $load", values)
+    cursor.execute(
+        "INSERT INTO stale SELECT visitor_id, request_time FROM requests WHERE load = $load", values
+    )
     requests = cursor.execute("DELETE FROM requests WHERE load = $load RETURNING bot", values).fetchall()
     left = cursor.execute("DELETE FROM dead_letters WHERE load = $load RETURNING reason", values).fetchall()
     left += cursor.execute("DELETE FROM dropped WHERE load = $load RETURNING reason", values).fetchall()
     return Replaced(
-        len(requests), sum(bot is not None for (bot,) in requests), dict(Counter(reason for (reason,) in left))
+        len(requests),
+        sum(bot is not None for (bot,) in requests),
+        dict(Counter(reason for (reason,) in left)),
     )
 
 
@@ -242,11 +255,15 @@ def _account(cursor: duckdb.DuckDBPyConnection, intake: Intake, load: int, repla
         letters = pl.DataFrame([msgspec.structs.asdict(letter) for letter in intake.dead_letters])
         cursor.register("letters", _Arrow(letters))
         cursor.execute(
-            "INSERT INTO dead_letters BY NAME SELECT *, ? AS source, ? AS load FROM letters", [origin.source, load]
+            "INSERT INTO dead_letters BY NAME SELECT *, ? AS source, ? AS load FROM letters",
+            [origin.source, load],
         )
         cursor.unregister("letters")
     values = {
-        **{name: getattr(origin, name) for name in ("source", "name", "format", "state", "head_bytes", "head_digest")},
+        **{
+            name: getattr(origin, name)
+            for name in ("source", "name", "format", "state", "head_bytes", "head_digest")
+        },
         "length": origin.start if intake.provisional else origin.end,
         "digest": origin.start_digest if intake.provisional else origin.end_digest,
         "lines": intake.lines - replaced.lines,

@@ -34,7 +34,9 @@ class Tail:
     def same(self) -> bool:
         """Return whether the file is still what was read of it: not truncated, and not begun anew."""
         size = os.fstat(self.descriptor()).st_size
-        return size >= self.reading.place.offset and os.pread(self.descriptor(), len(self.head), 0) == self.head
+        return (
+            size >= self.reading.place.offset and os.pread(self.descriptor(), len(self.head), 0) == self.head
+        )
 
     def advance(self) -> bool:
         """Take in the whole lines that were added; returns whether there were any."""
@@ -125,9 +127,11 @@ class Follower:
             return None
         if reading is None:
             return None
-        if reading.log.stream is not reading.log.raw:
+        if not reading.log.plain:
             reading.close()
-            raise MisuseError(f"`{self.path}` is compressed or in UTF-16, and cannot be followed", "use `avow import`")
+            raise MisuseError(
+                f"`{self.path}` is compressed or in UTF-16, and cannot be followed", "use `avow import`"
+            )
         self.importer.format = reading.way.reader.name
         descriptor = reading.log.raw.fileno()
         return Tail(reading, os.fstat(descriptor).st_ino, os.pread(descriptor, HEAD_BYTES, 0))

@@ -268,7 +268,11 @@ class Importer:
             return []
         with open_log(path) as log:
             candidates = self._candidates(log.peek(HEAD_BYTES))
-            letters = owner.dead_letters(self.house, max(candidates, key=lambda known: known.length).source) if candidates else []
+            letters = (
+                owner.dead_letters(self.house, max(candidates, key=lambda known: known.length).source)
+                if candidates
+                else []
+            )
             found, position = [], 0
             for letter in sorted(letters, key=lambda letter: letter.offset):
                 position += _digest_to(log, self._digest(b""), letter.offset - position)

@@ -41,6 +41,19 @@ Handler = Callable[[Store, Any], Any]
 """Answers a question about the store: takes and gives what msgspec can encode."""
 
 
+def _derive(store: Store, argument: Any) -> None:
+    store.derive(argument["gap_minutes"], msgspec.convert(argument["cutoffs"], Cutoffs))
+
+
+OWN_HANDLERS: dict[str, Handler] = {
+    "known": lambda store, _: store.known(),
+    "dead_letters": lambda store, source: store.dead_letters(source),
+    "counts": lambda store, _: store.counts(),
+    "derive": _derive,
+}
+"""What every owner answers, beside the claims and loads that it keeps itself."""
+
+
 class House(Protocol):
     """A data folder that is open, in this process or through the one that owns it."""
 
@@ -118,7 +131,7 @@ class Owner:
         """Open the store, load what an earlier owner left waiting, and listen."""
         self._lock = lock
         self._segments = folder.data / SEGMENTS
-        self._handlers = handlers
+        self._handlers = {**OWN_HANDLERS, "load": self._load_named, **handlers}
         self._claims = Claims()
         self._loading = threading.Lock()
         self.recovered = 0
@@ -139,23 +152,13 @@ class Owner:
 
     def answer(self, question: str, argument: Any, holder: object) -> Any:
         """Answer a question of a holder: this process, or a connection."""
-        match question:
-            case "known":
-                return self.store.known()
-            case "claim":
-                return self._claims.take(argument, holder)
-            case "load":
-                return self._load_written([Written(self._segments / Path(name).name) for name in argument])
-            case "dead_letters":
-                return self.store.dead_letters(argument)
-            case "counts":
-                return self.store.counts()
-            case "derive":
-                cutoffs = msgspec.convert(argument["cutoffs"], Cutoffs)
-                return self.store.derive(argument["gap_minutes"], cutoffs)
-            case _ if question in self._handlers:
-                return self._handlers[question](self.store, argument)
-        raise StoreError(f"the owner of the folder does not know the question `{question}`", "use one Avow for all")
+        if question == "claim":
+            return self._claims.take(argument, holder)
+        if question in self._handlers:
+            return self._handlers[question](self.store, argument)
+        raise StoreError(
+            f"the owner of the folder does not know the question `{question}`", "use one Avow for all"
+        )
 
     def release(self, holder: object) -> None:
         """Forget what a connection claimed."""
@@ -174,9 +177,10 @@ class Owner:
         """See House. Straight from memory: what is lost in a crash is read from its log again."""
         return self.store.load(segments)
 
-    def _load_written(self, segments: Sequence[Written]) -> list[Loaded]:
+    def _load_named(self, store: Store, names: Sequence[str]) -> list[Loaded]:
+        segments = [Written(self._segments / Path(name).name) for name in names]
         with self._loading:
-            loaded = self.store.load(segments)
+            loaded = store.load(segments)
             for written in segments:
                 written.path.unlink()
             return loaded
@@ -320,7 +324,8 @@ def _listen(folder: Path, owner: Owner) -> _Server:
             server = _Server(path, _Conversation)
         except OSError as error:
             raise StoreError(
-                f"no socket can be made in `{folder}`: {error.strerror or error}", "choose a data folder with a shorter path"
+                f"no socket can be made in `{folder}`: {error.strerror or error}",
+                "choose a data folder with a shorter path",
             ) from None
         finally:
             os.umask(previous)

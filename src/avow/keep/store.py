@@ -54,7 +54,7 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Cutoffs(msgspec.Struct, frozen=True):
-    """The oldest event that the terms let each derived category be kept of; datetime.max where they do not declare it."""
+    """The oldest event that each derived category may be kept of; datetime.max where the terms do not declare it."""
 
     view_time: datetime
     view_duration: datetime
@@ -118,4 +118,3 @@ class Store(Protocol):
     def close(self) -> None:
         """Leave the store as it is."""
         ...
-

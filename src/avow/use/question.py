@@ -50,7 +50,9 @@ def parse_filters(words: Iterable[str]) -> dict[str, str | None]:
         if not found or key not in FILTERS:
             near = get_close_matches(key, FILTERS, 1)
             hint = f"did you mean `{near[0]}=`? " if near else ""
-            raise MisuseError(f"`{word}` is no filter", f"{hint}use KEY=PATTERN with one of: {', '.join(FILTERS)}")
+            raise MisuseError(
+                f"`{word}` is no filter", f"{hint}use KEY=PATTERN with one of: {', '.join(FILTERS)}"
+            )
         filters[key] = pattern
     return filters
 

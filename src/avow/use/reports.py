@@ -3,7 +3,6 @@
 A report is: parse the question, make it a typed one, bind it to SQL, take the rows, and say what they leave out.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -12,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from avow.errors import MisuseError
 from avow.keep.store import Store, Table
 from avow.policy.terms import Compiled
 from avow.use.question import Question
@@ -167,9 +165,7 @@ def _values(store: Store, question: Question, visible_since: datetime) -> dict[s
 
 def _notes(report: Report, withheld: list[str], account: Account) -> list[str]:
     """Say why a report is empty or thin."""
-    notes = [
-        f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld
-    ]
+    notes = [f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld]
     if account.kept_ever == 0:
         notes.append("nothing was collected yet: `avow import FILE` reads a log")
     elif account.kept == 0:
