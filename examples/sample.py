@@ -20,7 +20,8 @@ FORMAT = (
 def say(*words: str) -> None:
     """Show a command, and run it."""
     shown = " ".join(f"'{word}'" if " " in word else word for word in words)
-    print(f"\n\033[1m$ avow {shown}\033[0m", flush=True)
+    bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+    print(f"\n{bold}$ avow {shown}{plain}", flush=True)
     subprocess.run(
         ["avow", *words], check=True, env={**os.environ, "COLUMNS": os.environ.get("COLUMNS", "110")}
     )

@@ -10,6 +10,7 @@
         ├── FormatError      a log is of no known format
         ├── SourceError      a log cannot be read, or is not the growth of what is known
         └── StoreError       the store cannot be opened, or what it keeps does not agree
+            └── OwnerGoneError   the process that owned the folder ended: asking again helps
 
 A message is in lower case, holds the person's own words in backticks, and never what the terms do not let in.
 """
@@ -54,3 +55,7 @@ class SourceError(RefusedError):
 
 class StoreError(RefusedError):
     """The store cannot be opened, or what it keeps does not agree."""
+
+
+class OwnerGoneError(StoreError):
+    """The process that owned the folder ended: asking again helps."""

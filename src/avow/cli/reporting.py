@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +16,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from avow.cli.session import now, session
-from avow.errors import MisuseError
+from avow.cli.session import find_folder, now, session
+from avow.errors import MisuseError, OwnerGoneError
 from avow.keep.store import Table
 from avow.use.question import FILTERS, LIMIT, Question, parse_filters, parse_moment
 from avow.use.reports import REPORTS, Account, Answer
@@ -45,25 +46,43 @@ def report(
     """Show a report: a table, or JSON, or CSV. It says what it leaves out, and how much was measured."""
     if name not in REPORTS:
         raise MisuseError(f"there is no report `{name}`", f"there are: {', '.join(REPORTS)}")
-    with session(data) as at_work:
-        zone = _zone(timezone or at_work.folder.settings.site.timezone)
-        site = at_work.folder.settings.site
-        question = Question(
-            report=name,
-            since=parse_moment(since, zone, now()) if since else None,
-            until=parse_moment(until, zone, now(), end=True) if until else None,
-            timezone=zone.key,
-            filters=parse_filters(filters or []),
-            own_hosts=[host for host in (site.host, *site.hosts) if host],
-            limit=limit,
-        )
-        found = at_work.ask(question)
+    question = _question(name, since, until, timezone, filters or [], limit, data)
+    found = _asked(question, data)
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(as_object(found)), indent=2).decode() + "\n")
     elif as_csv:
         write_csv(found, table or next(iter(found.tables)))
     else:
         show(found, Console())
+
+
+def _question(
+    name: str, since: str, until: str, timezone: str, filters: list[str], limit: int, data: Path | None
+) -> Question:
+    """Make a question of the words of the command and the settings of the folder."""
+    site = find_folder(data).settings.site
+    zone = _zone(timezone or site.timezone)
+    return Question(
+        report=name,
+        since=parse_moment(since, zone, now()) if since else None,
+        until=parse_moment(until, zone, now(), end=True) if until else None,
+        timezone=zone.key,
+        filters=parse_filters(filters),
+        own_hosts=[host for host in (site.host, *site.hosts) if host],
+        limit=limit,
+    )
+
+
+def _asked(question: Question, data: Path | None) -> Answer:
+    """Ask; and ask again where whoever owned the folder ended at that moment."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(OwnerGoneError), session(data) as at_work:
+            return at_work.ask(question)
+    with session(data) as at_work:
+        return at_work.ask(question)
+
+
+ATTEMPTS = 3
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -173,7 +192,7 @@ def _show_table(table: Table, console: Console) -> None:
 
 
 def _heading(column: str) -> str:
-    return column.removesuffix("_ms").removesuffix("_us").replace("_", " ")
+    return column.replace("_duration_ms", "_duration").replace("_", " ")
 
 
 def _text(column: str, value: Any) -> str:

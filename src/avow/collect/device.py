@@ -45,13 +45,12 @@ class Devices:
         """Add the columns of DEVICE to `requests`, by its `user_agent`."""
         texts, place = places(requests["user_agent"])
         distinct = texts.to_frame("user_agent")
-        new = distinct.join(self._known, on="user_agent", how="anti")
-        if len(self._known) + len(new) > KNOWN_MAX:
-            self._known, new = DEVICE.to_frame(), distinct
-        self._known = pl.concat([self._known, learn(new["user_agent"])])
-        told = distinct.join(self._known, on="user_agent", how="left", maintain_order="left").drop(
-            "user_agent"
-        )
+        known = self._known  # another thread may learn meanwhile; what it learns is its own
+        new = distinct.join(known, on="user_agent", how="anti")
+        if len(known) + len(new) > KNOWN_MAX:
+            known, new = DEVICE.to_frame(), distinct
+        self._known = known = pl.concat([known, learn(new["user_agent"])])
+        told = distinct.join(known, on="user_agent", how="left", maintain_order="left").drop("user_agent")
         return requests.with_columns(column.gather(place) for column in told)
 
 

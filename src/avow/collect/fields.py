@@ -167,6 +167,7 @@ FIELDS: dict[str, Field] = {
     "search": Field(r'[^ \t"]*', ("query",), ask=lambda text: [request.query(text.removeprefix("?"))]),
     "path": Field("", ("path",), lambda value: value),
     "query": Field("", ("query",), lambda value: pl.when(value != "").then(value)),
+    "name": Field("[A-Za-z_][A-Za-z0-9._-]*", ("host",), ask=lambda text: [request.server_name(text)]),
     "server": Field(r"[A-Za-z0-9.:\[\]_-]+", ("host",), ask=lambda text: [request.server_name(text)]),
     "host": Field(r'[^ \t"/]+', ("host",), ask=lambda text: [request.host_name(text)]),
     "status": Field("(?:[0-9]{3}|-1?)", ("status",), _status),

@@ -54,6 +54,11 @@ class Reader(Protocol):
         """Read a batch of lines (String), which follow on those of the batch before. Raises nothing."""
         ...
 
+    @property
+    def remembers(self) -> bool:
+        """Return whether what it reads depends on lines before: then batches must come one at a time."""
+        ...
+
     def state(self) -> str:
         """Return what it remembers, as JSON; nothing in it is a visitor's."""
         ...
@@ -94,6 +99,11 @@ class LogReader:
         bad_time = requests.filter(timeless).select("line", reason=pl.lit(Reason.BAD_TIME.value))
         rest = pl.concat([left.select("line", _reason()), bad_time]).sort("line")
         return Reading(requests.filter(~timeless).sort("line"), rest)
+
+    @property
+    def remembers(self) -> bool:
+        """Return whether directives count."""
+        return any(isinstance(step, W3c) for step in self.steps)
 
     def state(self) -> str:
         """Return what the directives said so far."""
@@ -180,7 +190,7 @@ def _patterns(*templates: str) -> tuple[Step, ...]:
 
 def _clf(name: str, more: str, extras: str = f"{EXTRA}*") -> tuple[Step, ...]:
     """Return the steps of a format that begins as the common one does, also with a virtual host before it."""
-    lines = _CLF, f"<server>:<port> {_CLF}", f"<server> {_CLF.replace('<address>', '<ip>')}"
+    lines = _CLF, f"<name>:<port> {_CLF}", f"<server> {_CLF.replace('<address>', '<ip>')}"
     return Alternatives(tuple(Pattern.of(template(line + more), extras) for line in lines)), Tolerant(name)
 
 
@@ -219,10 +229,10 @@ def named(format: str) -> Reader:  # noqa: A002
         return LogReader(format, known.steps())
     if not re.search(r"[%$]", format):
         near = get_close_matches(format, FORMATS, 1)
-        hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(FORMATS)}"
-        raise FormatError(
-            f"unknown log format `{format}`", f"{hint} a LogFormat or log_format can be pasted instead"
+        hint = (
+            f"did you mean `{near[0]}`?" if near else f"known are {', '.join(FORMATS)}, and a pasted format"
         )
+        raise FormatError(f"unknown log format `{format}`", hint)
     pasted = nginx(format) if re.search(r"\$[{\w]", format) else apache(format)
     if pasted.lstrip().startswith("{"):
         return LogReader(format, (JsonLines.of(pasted),))

@@ -64,6 +64,11 @@ class Slot:
         return self.before == self.after == '"'
 
     @property
+    def asks(self) -> bool:
+        """Whether it is a request line in quotes, which is nearly always a plain one."""
+        return self.quoted and self.name in {"request", "request_hashed"}
+
+    @property
     def shape(self) -> str:
         """The regex of its values."""
         field = FIELDS[self.name]
@@ -75,7 +80,7 @@ class Slot:
             return field.shape
         if self.after not in {"", " "}:
             return f"[^{pl.escape_regex(self.after)}]*"
-        return '[^"]*?' if self.name in _WITH_SPACES else r'[^ \t"]*'
+        return '[^"]*?' if self.name in _WITH_SPACES else r'(?:""|[^ \t"]*)'
 
 
 @dataclass(frozen=True)
@@ -103,18 +108,19 @@ class Pattern:
             Slot(name, form, literals[i][-1:], literals[i + 1][:1]) for i, (name, _, form) in enumerate(names)
         ]
         told: set[tuple[str, ...]] = set()
-        whole = "^" + pl.escape_regex(literals[0])
+        whole = plain = "^" + pl.escape_regex(literals[0])
         for slot, literal in zip(slots, literals[1:], strict=True):
             columns = FIELDS[slot.name].columns
             trusted = slot.name != "forwarded" or not any(other.name == "address" for other in slots)
             kept = columns and columns not in told and trusted
             told |= {columns} if kept else set()
-            whole += f"({f'?P<{slot.name}>' if kept else '?:'}{slot.shape}){pl.escape_regex(literal)}"
-        whole += f"{extras}$"
-        plain = re.sub(r'"\(\?P<request(_hashed)?>.*?\)\*\)"', lambda _: f'"{PLAIN_LINE}"', whole)
+            value = f"({f'?P<{slot.name}>' if kept else '?:'}{slot.shape})"
+            whole += value + pl.escape_regex(literal)
+            plain += (PLAIN_LINE if kept and slot.asks else value) + pl.escape_regex(literal)
+        alone = plain == whole or told & {("method",), ("path",), ("query",)}
         times = [slot for slot in slots if FIELDS[slot.name].columns == ("time",)]
         return cls(
-            (whole,) if plain == whole or told & {("method",), ("path",), ("query",)} else (plain, whole),
+            tuple(f"{regex}{extras}$" for regex in ([whole] if alone else [plain, whole])),
             times[0].name,
             pl.escape_regex(times[0].before) + times[0].shape + pl.escape_regex(times[0].after),
             len(times),

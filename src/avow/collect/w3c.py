@@ -42,9 +42,15 @@ IIS = "sc-win32-status"
 FIELDS_MAX = 256
 """The most names of a `#Fields` directive."""
 
+_TWICE = re.compile("%25([0-9A-Fa-f]{2})")
+_PLUS = re.compile(r"\+(\+?)")
+
 DATE_AND_CLOCK = rf"{DATE}[ \t]+{CLOCK}"
 
-_QUOTED, _BARE = '(?:[^"]|"")*', r'[^ \t"][^ \t]*'
+_QUOTED = '"[^"]*"(?:"[^"]*")*'  # in one pass, as in `fields`
+_SHAPES = {"date": DATE, "clock": CLOCK} | {
+    name: field.shape for name, field in FIELDS.items() if not field.free
+}
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -114,37 +120,41 @@ def _pattern(header: Header) -> Pattern | None:
 
 
 def _cell(name: str | None) -> tuple[str, str]:
-    """Return the regex of a field between spaces, and between tabs; a group of its own is for quotes."""
-    if name in {"date", "clock"}:
-        time = f'"?(?P<{name}>{DATE if name == "date" else CLOCK})"?'
-        return time, time
-    shape = "" if name is None or FIELDS[name].free else FIELDS[name].shape
-    quoted, bare, cell = (f"{shape}?", shape, f"{shape}?") if shape else (_QUOTED, _BARE, r"[^\t]*")
-    inside, outside = (f"?P<quoted_{name}>", f"?P<{name}>") if name else ("?:", "?:")
-    return f'(?:"({inside}{quoted})"|({outside}{bare}))', f'(?:"({inside}{quoted})"|({outside}{cell}))'
+    """Return the regexes of a field with its quotes: where it stands between spaces, and between tabs."""
+    if shape := _SHAPES.get(name or ""):
+        spaced = tabbed = f'"(?:{shape})?"|{shape}'
+    else:
+        spaced, tabbed = rf'{_QUOTED}|[^ \t"][^ \t]*', rf'{_QUOTED}|(?:[^\t"][^\t]*)?'
+    group = f"?P<{name}>" if name else "?:"
+    return f"({group}{spaced})", f"({group}{tabbed})"
 
 
 def _values(texts: pl.DataFrame, header: Header) -> pl.DataFrame:
-    """Take the quotes off, put date and time together, and undo what was done to spaces."""
+    """Put date and time together, name the unit of the duration, and write each value as it was."""
     cloudfront = CLOUDFRONT in header.fields
-    values: dict[str, pl.Expr] = {}
+    if "user_agent" in texts.columns:
+        plain = _decoded if cloudfront else _spaced
+        texts = texts.with_columns(each(texts["user_agent"], lambda text: [plain(text)], ["user_agent"]))
+    values: dict[str, pl.Expr] = {"line": pl.col("line")}
     for name in texts.columns:
-        if name.startswith("quoted_"):
-            continue
         value = pl.col(name)
-        if name == "user_agent" and not cloudfront:
-            value = value.str.replace_all(r"\+(\+?)", " ${1}")  # `;++http` was `; +http`
-        if f"quoted_{name}" in texts.columns:
-            unquoted = pl.col(f"quoted_{name}").str.replace_all('""', '"', literal=True)
-            value = pl.coalesce(unquoted, value)
-        encoded = cloudfront and name in {"host", "stem", "search", "referrer", "user_agent"}
-        values[name] = value.str.replace_all("%25([0-9A-Fa-f]{2})", "%${1}") if encoded else value
+        if name != "line" and texts[name].str.starts_with('"').any():
+            bare = value.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"', literal=True)
+            value = pl.when(value.str.starts_with('"')).then(bare).otherwise(value)
+        encoded = cloudfront and name in {"stem", "search", "referrer"}
+        values[name] = value.str.replace_all(_TWICE.pattern, "%${1}") if encoded else value
     local = not {"time", "time-utc"} & set(header.fields)
     date, clock = values.pop("date", pl.lit(header.date)), values.pop("clock")
     values["time_iso"] = pl.concat_str(date, pl.lit("T"), clock, pl.lit(header.offset if local else ""))
     if "seconds" in values and (header.milliseconds or IIS in header.fields):
         values["milliseconds"] = values.pop("seconds")
-    raw = texts.select(value.alias(name) for name, value in values.items())
-    if cloudfront and "user_agent" in values:
-        raw = raw.with_columns(each(raw["user_agent"], lambda text: [unquote(text)], ["user_agent"]))
-    return raw
+    return texts.select(value.alias(name) for name, value in values.items())
+
+
+def _spaced(agent: str) -> str:
+    """Give a user agent its spaces back, for which `+` stands where it has no quotes: `;++http` was `; +http`."""
+    return agent if agent.startswith('"') else _PLUS.sub(r" \1", agent)
+
+
+def _decoded(agent: str) -> str:
+    return unquote(_TWICE.sub(r"%\1", agent))

@@ -20,6 +20,8 @@ from avow.keep.store import Counts, Cutoffs, Known, Loaded, Replaced, Table
 
 FILE = "avow.duckdb"
 SPILL = "spill"
+CHECKPOINT_THRESHOLD = "256MB"
+"""How long the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
 
 
 @cache
@@ -57,6 +59,7 @@ class DuckDBStore:
                     "memory_limit": memory_limit,
                     "temp_directory": str(folder / SPILL),
                     "preserve_insertion_order": "false",
+                    "checkpoint_threshold": CHECKPOINT_THRESHOLD,
                     "autoinstall_known_extensions": "false",
                     "autoload_known_extensions": "false",
                     "allow_community_extensions": "false",

@@ -4,7 +4,7 @@ import hmac
 import os
 import secrets
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -37,8 +37,11 @@ SAMPLE_BYTES = 256 * 1024
 SAMPLE_LINES = 400
 """How much of a log is looked at to recognise its format."""
 
-QUEUE_MAX = 4
-"""How many segments may wait for the loader, beside those that it is at."""
+TAKEN_AT_ONCE = 2
+"""How many blocks are read at once, where their format bears no state."""
+
+LOAD_SEGMENTS = 8
+"""How many segments are loaded at once, while as many are read: some four of DuckDB's row groups."""
 
 AUTOMATIC = "auto"
 SOURCE_KEY = "source.key"
@@ -105,9 +108,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class _Queue:
-    """Segments on their way to the loader, which takes all that wait at once: large loads are cheaper.
+    """Segments on their way to the loader, in loads of LOAD_SEGMENTS: a load that fills row groups is cheaper.
 
-    No more than QUEUE_MAX wait, so that reading never runs far ahead of loading.
+    The next load begins when the one before is done, so that reading never runs far ahead of loading.
     """
 
     house: House
@@ -119,7 +122,7 @@ class _Queue:
     def put(self, taken: Taken, draft: Draft) -> None:
         """Add a segment; waits where too many wait."""
         self.waiting.append((taken, draft))
-        if len(self.waiting) >= QUEUE_MAX or self.under_way is None or self.under_way[1].done():
+        if len(self.waiting) >= LOAD_SEGMENTS:
             self._next()
 
     def finish(self) -> None:
@@ -148,6 +151,7 @@ class Reading:
     log: Log
     report: FileReport
     loader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "load"))
+    takers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(TAKEN_AT_ONCE, "take"))
 
     def advance(self, progress: Progress, *, whole_lines: bool = False) -> None:
         """Read on from the place to the end of the log; returns when all of it is in the store.
@@ -157,22 +161,33 @@ class Reading:
         place, known = self.place, self.place.known
         digest = place.digest.copy()
         queue = _Queue(self.house, self.loader, self.report)
+        ahead: deque[tuple[Block, str, Future[Taken]]] = deque()
         for block in blocks(self.log, place.offset, digest):
             unchanged = known is not None and block.end_digest == known.provisional_digest
             if block.provisional and (whole_lines or unchanged):
                 break
+            while len(ahead) > (0 if self.way.reader.remembers else TAKEN_AT_ONCE - 1):
+                self._queue(queue, *ahead.popleft())
             state = self.way.reader.state()
-            taken = self.way.take(block, datetime.now(UTC).replace(tzinfo=None))
-            draft = self._draft(taken, block, state if block.provisional else self.way.reader.state())
-            queue.put(replace(taken, records=taken.records.clear()), draft)
+            now = datetime.now(UTC).replace(tzinfo=None)
+            ahead.append((block, state, self.takers.submit(self.way.take, block, now)))
             if not block.provisional:
                 self.place = replace(self.place, offset=block.end, digest=digest.copy())
             progress(self.log.position(), self.report.lines)
+        while ahead:
+            self._queue(queue, *ahead.popleft())
         queue.finish()
         self.report.damage = self.log.damage
 
+    def _queue(self, queue: _Queue, block: Block, state: str, future: Future[Taken]) -> None:
+        """Send what was taken from a block to the loader."""
+        taken = future.result()
+        draft = self._draft(taken, block, state if block.provisional else self.way.reader.state())
+        queue.put(replace(taken, records=taken.records.clear()), draft)
+
     def close(self) -> None:
         """Close the log."""
+        self.takers.shutdown()
         self.loader.shutdown()
         self.log.close()
 

@@ -23,7 +23,7 @@ from avow import errors
 from avow.collect import segment
 from avow.collect.segment import DeadLetter, Segment, Written, waiting
 from avow.config import Folder
-from avow.errors import AvowError, SourceError, StoreError
+from avow.errors import AvowError, OwnerGoneError, SourceError, StoreError
 from avow.keep.duckdb import DuckDBStore
 from avow.keep.store import Counts, Cutoffs, Known, Loaded, Store
 
@@ -166,8 +166,7 @@ class Owner:
 
     def close(self) -> None:
         """See House. Questions under way are answered first."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.finish()
         with suppress(FileNotFoundError):
             Path(self._server.path).unlink()
         self.store.close()
@@ -212,7 +211,7 @@ class Guest:
         except OSError:
             answer = None
         if answer is None:
-            raise StoreError("the process that owns the folder went away", "give the command again")
+            raise OwnerGoneError("the process that owns the folder went away", "give the command again")
         if error := answer.get("error"):
             kind = getattr(errors, error["kind"], StoreError)
             raise kind(error["message"], error["hint"])
@@ -269,11 +268,20 @@ def _own(folder: Folder, lock: IO[str], handlers: Mapping[str, Handler]) -> Owne
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """Listens on the socket; one thread for each connection."""
 
-    daemon_threads = True
-    block_on_close = False
+    daemon_threads = False
+    block_on_close = True
     request_queue_size = 64
     owner: Owner
     path: str
+    connections: set[socket.socket]
+
+    def finish(self) -> None:
+        """Listen no more, answer what was asked, and end the conversations."""
+        self.shutdown()
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+        self.server_close()
 
 
 class _Conversation(socketserver.BaseRequestHandler):
@@ -283,12 +291,14 @@ class _Conversation(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         """Answer until the other side goes away; then release what it claimed."""
+        self.server.connections.add(self.request)
         try:
             while (message := _receive(self.request)) is not None:
                 _send(self.request, self._answer(message))
         except OSError:
             pass
         finally:
+            self.server.connections.discard(self.request)
             self.server.owner.release(self)
 
     def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -329,7 +339,7 @@ def _listen(folder: Path, owner: Owner) -> _Server:
             ) from None
         finally:
             os.umask(previous)
-    server.owner, server.path = owner, str(folder / SOCKET)
+    server.owner, server.path, server.connections = owner, str(folder / SOCKET), set()
     return server
 
 

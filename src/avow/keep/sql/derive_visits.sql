@@ -8,9 +8,9 @@ WITH grouped AS (
            count(*) FILTER (request_kind = 'view') AS views,
            count(*) FILTER (request_kind = 'download') AS downloads,
            count(*) FILTER (request_kind = 'upload') AS uploads,
-           min({'at': request_time, 'tie': tie, 'deed': deed}).deed AS first_deed,
-           min({'at': request_time, 'tie': tie, 'deed': deed}) FILTER (request_kind = 'view').deed AS first_view,
-           max({'at': request_time, 'tie': tie, 'deed': deed}) FILTER (request_kind = 'view').deed AS last_view,
+           first(deed ORDER BY request_time, tie) AS first_deed,
+           first(deed ORDER BY request_time, tie) FILTER (request_kind = 'view') AS first_view,
+           last(deed ORDER BY request_time, tie) FILTER (request_kind = 'view') AS last_view,
            min(version) AS version,
            min(governing) AS governing
     FROM activity

@@ -1,0 +1,191 @@
+"""What tests of whole commands share: made-up logs, and the command run within this process or as one of its own."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import duckdb
+
+from avow.cli.main import run
+
+AVOW = str(Path(sys.executable).with_name("avow"))
+REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
+"""Logs of real sites, which are no part of the project: tests that read them skip where they are not."""
+
+NOON = datetime(2026, 1, 5, 12, 0)  # noqa: DTZ001  # UTC without a zone
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/131.0.0.0 Safari/537.36"
+)
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/17.5 Mobile/15E148 Safari/604.1"
+)
+GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
+DEADLINE_SECONDS = 60.0
+"""After which a condition that tests wait for has failed."""
+
+
+def line(
+    minutes: float = 0,
+    path: str = "/",
+    *,
+    start: datetime = NOON,
+    address: str = "192.0.2.1",
+    user: str = "-",
+    method: str = "GET",
+    status: int = 200,
+    size: int | str = 512,
+    referrer: str = "-",
+    agent: str = FIREFOX,
+    host: str = "",
+) -> str:
+    """Write one line of the combined format, `minutes` after `start`, with a line feed; with a host before it if given."""
+    moment = start + timedelta(minutes=minutes)
+    before = f"{host} " if host else ""
+    return (
+        f"{before}{address} - {user} [{moment:%d/%b/%Y:%H:%M:%S} +0000] "
+        f'"{method} {path} HTTP/1.1" {status} {size} "{referrer}" "{agent}"\n'
+    )
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """Poll a condition until it holds; past the deadline the test fails and says what was waited for."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"in {DEADLINE_SECONDS:.0f} s this never came true: {what}")
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command answered."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """Return the one object that `--json` printed."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A folder to work in, its data, and the command `avow` called from there."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        """Return the data folder."""
+        return self.folder / "data"
+
+    def init(self, *changes: tuple[str, str], settings: str = "") -> "Site":
+        """Make the folder with the terms that come with Avow, some of their text changed, and with settings."""
+        assert self.avow("init", ".").status == 0
+        terms = self.folder / "policy" / "terms.toml"
+        text = terms.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        terms.write_text(text)
+        (self.folder / "avow.toml").write_text(settings)
+        return self
+
+    def log(self, name: str, *lines: str) -> Path:
+        """Write a log; returns its path."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(lines), encoding="utf-8")
+        return path
+
+    def avow(self, *arguments: object, stdin: bytes = b"", wide: bool = True) -> Ran:
+        """Run the command within this process."""
+        out, err = io.StringIO(), io.StringIO()
+        environment = {"COLUMNS": "250" if wide else "80", **self.environment}
+        status = 0
+        with (
+            contextlib.chdir(self.folder),
+            mock.patch.dict(os.environ, environment),
+            mock.patch.object(sys, "argv", ["avow", *map(str, arguments)]),
+            mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))),  # type: ignore[arg-type]
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                run()
+            except SystemExit as ended:
+                status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+        return Ran(status, out.getvalue(), err.getvalue())
+
+    def take_in(self, *arguments: object, stdin: bytes = b"") -> dict[str, Any]:
+        """Import with `--json`; returns the object after a look at its sums."""
+        report = self.avow("import", "--json", *arguments, stdin=stdin).json()
+        assert isinstance(report, dict)
+        assert report["lines"] == report["requests"] + sum(report["dropped"].values()) + report["dead_letters"]
+        assert report["lines"] == sum(file["lines"] for file in report["by_file"])
+        return report
+
+    def report(self, name: str, *arguments: object) -> dict[str, Any]:
+        """Return a report as an object."""
+        ran = self.avow("report", name, "--json", *arguments)
+        assert ran.status == 0, ran.err
+        found = ran.json()
+        assert isinstance(found, dict)
+        return found
+
+    @contextlib.contextmanager
+    def started(self, *arguments: object) -> "Iterator[subprocess.Popen[bytes]]":
+        """Start the command as a process of its own; whatever happens, it is gone at the end."""
+        process = subprocess.Popen(
+            [AVOW, *map(str, arguments)],
+            cwd=self.folder,
+            env={**os.environ, "COLUMNS": "250", **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the store itself, which nobody may have open."""
+        with duckdb.connect(self.data / "avow.duckdb") as store:
+            return store.execute(sql).fetchall()
+
+
+KEPT: Mapping[str, str] = {
+    "requests": "SELECT * EXCLUDE (visitor_id, load) FROM requests ORDER BY ALL",
+    "views": "SELECT * EXCLUDE (visitor_id) FROM views ORDER BY ALL",
+    "visits": "SELECT * EXCLUDE (visitor_id) FROM visits ORDER BY ALL",
+    "visitors": "SELECT min(request_time), max(request_time), count(*) FROM requests GROUP BY visitor_id ORDER BY ALL",
+    "dropped": "SELECT reason, sum(lines) FROM dropped GROUP BY reason ORDER BY ALL",
+    "dead_letters": 'SELECT "offset", length, reason, shape FROM dead_letters ORDER BY ALL',
+    "lines": "SELECT sum(lines), sum(requests) FROM sources",
+    "waiting": "SELECT count(*) FROM stale",
+}
+"""Everything that is kept, but for what differs between folders and runs: visitors' keys, and numbers of loads."""
+
+
+def kept(site: Site, tables: Sequence[str] = tuple(KEPT)) -> dict[str, list[tuple[Any, ...]]]:
+    """Return everything that a site's store keeps, in an order that does not depend on how it came in."""
+    with duckdb.connect(site.data / "avow.duckdb") as store:
+        return {name: store.execute(KEPT[name]).fetchall() for name in tables}
