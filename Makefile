@@ -5,13 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLE := build/sample
+SERVERS := nginx-light apache2-bin haproxy caddy
 
 .PHONY: run test check bench clean
 
 run: $(READY)  ## A sample site's log, collected under its policy, and what it says.
 	@$(BIN)/python examples/sample.py $(SAMPLE)
 
-test: $(READY)  ## All tests.
+test: $(READY)  ## All tests; those of real servers run where these are, or can be installed.
+	-@tools/need $(SERVERS)
 	$(BIN)/python -m pytest
 
 check: $(READY)  ## What CI runs beside the tests.
@@ -26,7 +28,7 @@ bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes so
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Avow needs Python 3.11 or later; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { tools/need python3-venv && $(PYTHON) -m venv --clear $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
