@@ -102,7 +102,7 @@ def test_people_are_told_the_same(site: Site) -> None:
     assert "41 lines in" in ran.out
     assert "40 requests, 40 views, 5 visits" in ran.out
     assert "1 dead letter: unreadable" in ran.out
-    assert ran.err == ""
+    assert ran.err.strip() == ""
 
 
 def test_the_same_file_again_adds_nothing(site: Site) -> None:
@@ -124,21 +124,17 @@ def test_a_grown_file_adds_only_what_is_new(site: Site, beside: Site) -> None:
     assert kept(site) == kept(beside)
 
 
-@pytest.mark.parametrize("left", [1, 2, 40, 110, 130, 180], ids=lambda left: f"{left} bytes missing")
+@pytest.mark.parametrize("written", [1, 9, 40, 60, 100, -2, -1], ids=lambda n: f"{n} bytes written")
 @pytest.mark.parametrize("whole", [0, 39], ids=["first line", "last line"])
 def test_an_unfinished_last_line_gives_way_to_its_end(
-    site: Site, beside: Site, left: int, whole: int
+    site: Site, beside: Site, written: int, whole: int
 ) -> None:
     """A last line that was read before it was written to its end counts once, as what it became."""
-    text = "".join(LINES[: whole + 1])
-    log = site.folder / "access.log"
-    log.write_text(text[:-left])
+    log = site.log("access.log", *LINES[:whole], LINES[whole][:written])
     site.avow("import", log, "--format", "combined")
-    first = site.rows("SELECT sum(lines) FROM sources")
-    assert first == [(whole + 1,)]
-    log.write_text(text)
-    second = site.take_in(log, "--format", "combined")
-    assert second["lines"] == 0
+    assert site.rows("SELECT sum(lines) FROM sources") == [(whole + 1,)]
+    site.log("access.log", *LINES[: whole + 1])
+    assert site.take_in(log, "--format", "combined")["lines"] == 0
     log.write_text(TEXT)
     assert site.take_in(log, "--format", "combined")["lines"] == 40 - (whole + 1)
     beside.take_in(log)
@@ -199,7 +195,7 @@ def test_a_rotated_set_is_read_in_order_of_time(site: Site, beside: Site, order:
 def test_a_log_that_begins_like_a_known_one_is_refused(site: Site) -> None:
     """A log that begins like a known one and goes on otherwise is refused with a hint, and others are read."""
     site.take_in(site.log("access.log", TEXT))
-    other = site.log("other.log", TEXT[:3000], line(70, "/else"), line(71, "/else"))
+    other = site.log("other.log", *LINES[:35], line(70, "/else"), line(71, "/else"))
     third = site.log("third.log", line(80, "/third"))
     ran = site.avow("import", other, third, "--json")
     assert ran.status == 1
@@ -214,16 +210,18 @@ def test_a_log_that_was_truncated_is_refused(site: Site) -> None:
     """A log that is shorter than what was read of it is not its growth."""
     log = site.log("access.log", TEXT)
     site.take_in(log)
-    log.write_text("".join(LINES[:20]))
-    assert site.avow("import", log).status == 1
+    site.log("access.log", *LINES[:35])
+    ran = site.avow("import", log)
+    assert ran.status == 1
+    assert "does not go on like it" in ran.out
     assert site.rows("SELECT count(*) FROM requests") == [(40,)]
 
 
 def test_again_reads_a_log_that_begins_like_a_known_one(site: Site) -> None:
     """With `--again`, a log that begins like a known one is another log; known as such, it is then not read again."""
     site.take_in(site.log("access.log", TEXT))
-    other = site.log("other.log", *LINES[:20], line(70, "/else"))
-    assert site.take_in(other, "--again")["lines"] == 21
+    other = site.log("other.log", *LINES[:35], line(70, "/else"))
+    assert site.take_in(other, "--again")["lines"] == 36
     assert site.take_in(other, "--again")["lines"] == 0
     assert site.take_in(other)["lines"] == 0
     assert site.take_in(site.log("access.log", TEXT, line(99)))["lines"] == 1
@@ -231,7 +229,13 @@ def test_again_reads_a_log_that_begins_like_a_known_one(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("bad", "arguments", "status"),
-    [(1, [], 0), (2, [], 1), (2, ["--max-bad", "2"], 0), (1, ["--max-bad", "0"], 1), (0, ["--max-bad", "0"], 0)],
+    [
+        (1, [], 0),
+        (2, [], 1),
+        (2, ["--max-bad", "2"], 0),
+        (1, ["--max-bad", "0"], 1),
+        (0, ["--max-bad", "0"], 0),
+    ],
 )
 def test_too_many_unreadable_lines_give_exit_status_1(
     site: Site, bad: int, arguments: list[str], status: int
@@ -291,9 +295,9 @@ def test_damaged_compression_gives_what_is_there(site: Site) -> None:
         packed[middle : middle + 100] = bytes(100)
         log = site.folder / f"{name}.{name}"
         log.write_bytes(packed)
-        ran = site.avow("import", log, "--again", "--json")
+        ran = site.avow("import", log, "--again", "--format", "combined", "--json")
         assert ran.status == 1
-        assert "damaged" in ran.json()["by_file"][0]["damage"]
+        assert "damaged" in ran.json()["by_file"][0]["damage"], name
 
 
 @pytest.mark.parametrize(
@@ -417,7 +421,9 @@ def test_the_format_can_be_a_setting(site: Site) -> None:
     site.init(settings='[collect]\nformat = "common"\n')
     log = site.log("access.log", TEXT)
     assert site.take_in(log)["format"] == "common"
-    assert site.take_in(site.log("other.log", line(0, "/other")), "--format", "combined")["format"] == "combined"
+    assert (
+        site.take_in(site.log("other.log", line(0, "/other")), "--format", "combined")["format"] == "combined"
+    )
 
 
 def test_a_misspelt_format_is_told_with_the_nearest(site: Site) -> None:
@@ -498,14 +504,13 @@ def test_messages_hold_nothing_of_the_log(site: Site) -> None:
         ("wrong pasted", [marked] * 5, ["--format", "%h %t %T"]),
         ("future", [marked.replace("2026", "2926")] * 5, []),
         ("unfinished", [marked, marked[:70]], []),
-        ("binary", [marked, f"\0{MARK}\0\n", MARK * 10_000, "\n"], []),
+        ("binary", [*LINES, f"\0{MARK}\0\n", MARK * 10_000, "\n"], []),
     ):
         ran = site.avow("import", site.log(name, *lines), "--again", *arguments)
         assert MARK not in ran.out + ran.err, name
         shown = site.avow("import", site.folder / name, "--again", "--show-bad", *arguments)
         assert MARK not in shown.err, name
-        if name in {"bad lines", "wrong format", "wrong pasted", "future", "binary"}:
-            assert MARK in shown.out, name
+        assert (MARK in shown.out) == (name not in {"no format", "unfinished"}), name
 
 
 def test_show_bad_reads_the_lines_again_from_the_file(site: Site) -> None:
@@ -545,8 +550,6 @@ def test_file_names_are_shown_as_they_are(site: Site, name: str) -> None:
     assert ran.status == 1
     assert f"{log} " in ran.out
     assert f"{log}: byte" in ran.out
-    log.write_text("something else\n")
-    assert f"`{log}`" in site.avow("import", log).out or "no known format" in ran.out
 
 
 def test_imports_of_different_logs_add_up(site: Site, beside: Site) -> None:
@@ -596,7 +599,9 @@ def test_lines_too_old_for_the_terms_are_dropped(site: Site) -> None:
     )
     now = datetime.now(UTC).replace(tzinfo=None)
     young, old = now - timedelta(days=2), NOON.replace(year=2020)
-    report = site.take_in(site.log("access.log", line(0, start=young), line(0, start=old), line(1, start=old)))
+    report = site.take_in(
+        site.log("access.log", line(0, start=young), line(0, start=old), line(1, start=old))
+    )
     assert (report["requests"], report["dropped"]) == (1, {"too-old": 2})
     assert f"2 dropped: too-old" in site.avow("import", site.log("b.log", *[line(1, start=old)] * 2)).out
 

@@ -137,7 +137,9 @@ class Site:
         """Import with `--json`; returns the object after a look at its sums."""
         report = self.avow("import", "--json", *arguments, stdin=stdin).json()
         assert isinstance(report, dict)
-        assert report["lines"] == report["requests"] + sum(report["dropped"].values()) + report["dead_letters"]
+        assert (
+            report["lines"] == report["requests"] + sum(report["dropped"].values()) + report["dead_letters"]
+        )
         assert report["lines"] == sum(file["lines"] for file in report["by_file"])
         return report
 

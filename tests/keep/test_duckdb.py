@@ -44,7 +44,7 @@ def written(
     folder: Path, frame: pl.DataFrame, start: int = 0, end: int = 100, source: str = "a", **told: Any
 ) -> Written:
     origin = Origin(source, "access.log", "combined", "", 50, "head", start, f"d{start}", end, f"d{end}")
-    plain = Intake(origin, len(frame), len(frame), 0, {}, [])
+    plain = Intake(origin, len(frame), len(frame), 0, 0, {}, [])
     return segment.write(folder / "segments", Draft(msgspec.structs.replace(plain, **told), frame))
 
 

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from avow.cli.session import Session, session
 from avow.collect.logs import STANDARD_INPUT
@@ -39,6 +40,7 @@ class ImportReport(msgspec.Struct):
     visits: int
     bots: int
     late: int
+    early: int
     dropped: dict[str, int]
     dead_letters: int
     dead_letters_by_reason: dict[str, int]
@@ -108,7 +110,11 @@ def import_files(
                 report.error, report.hint = error.message, error.hint
     owner.derive(at_work.house, at_work.folder.settings.collect.visit_gap_minutes, at_work.cutoffs())
     after = owner.counts(at_work.house)
-    left = sum((Counter(report.left) for report in reports), Counter())
+    left: Counter[str] = Counter()
+    for report in reports:
+        left.update(
+            report.left
+        )  # not `+`, which forgets what is negative: an unfinished line that was none became one
     dead = {reason: lines for reason, lines in left.items() if Reason(reason).fate is Fate.DEAD_LETTER}
     formats = {report.format for report in reports if report.format}
     return ImportReport(
@@ -120,6 +126,7 @@ def import_files(
         visits=after.visits - before.visits,
         bots=sum(report.bots for report in reports),
         late=sum(report.late for report in reports),
+        early=sum(report.early for report in reports),
         dropped={reason: lines for reason, lines in left.items() if reason not in dead},
         dead_letters=sum(dead.values()),
         dead_letters_by_reason=dead,
@@ -166,7 +173,8 @@ def show(report: ImportReport, console: Console) -> None:
         dead = sum(lines for reason, lines in file.left.items() if Reason(reason).fate is Fate.DEAD_LETTER)
         sure = f" ({file.confidence:.0%} sure)" if file.confidence is not None else ""
         numbers = (file.lines, file.requests, file.bots, sum(file.left.values()) - dead, dead)
-        table.add_row(file.name, f"{file.format or '-'}{sure}", *(f"{number:,}" for number in numbers))
+        words = (Text(file.name), Text(f"{file.format or '-'}{sure}"))
+        table.add_row(*words, *(f"{number:,}" for number in numbers))
     console.print(table)
     speed = report.lines / report.seconds if report.seconds else 0
     console.print(
@@ -177,6 +185,11 @@ def show(report: ImportReport, console: Console) -> None:
     for reason, lines in {**report.dropped, **report.dead_letters_by_reason}.items():
         fate = Reason(reason).fate.value
         console.print(f"  {lines:,} {fate}: {reason}", highlight=False)
+    if report.early:
+        console.print(
+            f"  {report.early:,} requests are older than the first version of the terms, and are bound to it",
+            highlight=False,
+        )
     if report.late:
         console.print(
             f"  {report.late:,} requests came after their day's salt was destroyed: their visitors are others than "
@@ -199,4 +212,8 @@ def show_bad_lines(bad_lines: list[tuple[Path, list[BadLine]]]) -> None:
     """Print unreadable lines as they stand in the files, each with its place and reason."""
     for path, lines in bad_lines:
         for line in lines:
-            sys.stdout.write(f"{path}: byte {line.offset}, {line.reason}: {line.text}\n")
+            text = "".join(
+                letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+                for letter in line.text
+            )
+            sys.stdout.write(f"{path}: byte {line.offset}, {line.reason}: {text}\n")

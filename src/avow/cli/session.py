@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -47,11 +47,14 @@ class Session:
 
     folder: Folder
     compiled: Compiled
+    since: date
+    """The day from which the terms hold."""
     house: House
 
     def promise(self) -> Promise:
         """Return what admission needs of the terms."""
-        return Promise(FIRST_VERSION, {name: self.compiled.kept(name) for name in self.compiled.categories})
+        kept = {name: self.compiled.kept(name) for name in self.compiled.categories}
+        return Promise(FIRST_VERSION, kept, datetime.combine(self.since, time.min))
 
     def cutoffs(self) -> Cutoffs:
         """Return the oldest event of each derived category that the terms let be kept now."""
@@ -88,7 +91,7 @@ def session(data: Path | None) -> Iterator[Session]:
     house = open_house(folder, {"report": partial(_report, compiled), "adopt": _adopt})
     try:
         house.ask("adopt", in_force)
-        yield Session(folder, compiled, house)
+        yield Session(folder, compiled, terms.updated, house)
     finally:
         house.close()
 

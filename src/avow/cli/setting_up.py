@@ -1,5 +1,6 @@
 """`avow init`: make a folder."""
 
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +12,17 @@ from avow.config import SETTINGS_FILE
 from avow.errors import RefusedError
 
 DEFAULTS = resources.files("avow.policy") / "defaults"
+WRITTEN = "2026-11-22"
+"""The day that the default policy bears: a folder's begins on the day that it is made."""
 
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")],
 ) -> None:
-    """Make a folder: its settings, and a policy in force from the day it bears, as terms and as a document."""
+    """Make a folder: its settings, and a policy that holds from today, as terms and as a document."""
+    today = datetime.now(UTC).date().isoformat()
     policy = {
-        folder / "policy" / file.name: file.read_text(encoding="utf-8")
+        folder / "policy" / file.name: file.read_text(encoding="utf-8").replace(WRITTEN, today)
         for file in sorted(DEFAULTS.iterdir(), key=lambda file: file.name)
         if file.name.endswith((".toml", ".md"))
     }

@@ -53,6 +53,8 @@ class Promise:
     version: int
     kept: Mapping[str, Ages]
     """For each category that is collected, its greatest ages over all purposes."""
+    since: datetime = datetime.min
+    """When it came into force. What is older binds to it all the same, as to the first version, and is counted."""
 
 
 def admit(records: pl.DataFrame, promise: Promise, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:

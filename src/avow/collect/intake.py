@@ -37,6 +37,7 @@ class Batch:
     records: pl.DataFrame = field(default_factory=pl.DataFrame)
     left: list[pl.DataFrame] = field(default_factory=list)
     late: int = 0
+    early: int = 0
 
     def leave(self, lines: pl.DataFrame) -> None:
         """Leave lines behind: a frame of `line` and `reason`."""
@@ -53,6 +54,7 @@ class Taken:
     requests: int
     bots: int
     late: int
+    early: int
     dropped: dict[str, int]
     dead_letters: list[DeadLetter]
 
@@ -141,6 +143,7 @@ def let_in(way: Way, batch: Batch) -> None:
     """Cut each record to what the terms let in; leave the rest."""
     batch.records, left = admit(batch.records, way.promise, batch.now)
     batch.leave(left)
+    batch.early = len(batch.records.filter(pl.col("request_time") < way.promise.since))
 
 
 STEPS: tuple[Callable[[Way, Batch], None], ...] = (
@@ -170,6 +173,7 @@ def _account(batch: Batch, block: Block) -> Taken:
         requests=len(batch.records),
         bots=batch.records["bot"].count(),
         late=batch.late,
+        early=batch.early,
         dropped=dropped,
         dead_letters=dead,
     )

@@ -22,9 +22,10 @@ _COLUMNS: dict[str, DataType | DataTypeClass] = {
 PARSED = pl.Schema(_COLUMNS)
 """A request as its log tells it, before the terms have seen it: it lives in memory only.
 
-`line` is the line's number in its batch, `time` is UTC, `path` is as logged and without its query, `query` is
-without the question mark, and null is what the log does not say. A log that names no user agents has null there;
-one that names them, and found none (`-`), has the empty string.
+`line` is the line's number in its batch, `time` is UTC. `path` is as logged and without its query, made safe (what
+could disturb a reader is percent-encoded) and rid of session parameters; `query` is without the question mark. Null is
+what the log does not say. A log that names no user agents has null there, and so has a line that was cut within its
+own; one that names them, and found none (`-`), has the empty string.
 """
 
 

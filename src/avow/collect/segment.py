@@ -2,7 +2,7 @@
 
 It is a Parquet file of the schema ADMITTED, in the folder `segments/` of the data; its metadata, under the key
 `avow`, is the JSON of Intake: where the records come from, and what became of the lines that became none. It holds
-only what the terms let in. The format is described in `docs/formats.md`.
+only what the terms let in. The format is described in `docs/segments.md`.
 """
 
 import os
@@ -61,6 +61,7 @@ class Intake(msgspec.Struct, frozen=True):
     lines: int
     requests: int
     late: int
+    early: int
     dropped: dict[str, int]
     dead_letters: list[DeadLetter]
     provisional: bool = False

@@ -272,6 +272,7 @@ def _account(cursor: duckdb.DuckDBPyConnection, intake: Intake, load: int, repla
         "lines": intake.lines - replaced.lines,
         "requests": intake.requests - replaced.requests,
         "late": intake.late,
+        "early": intake.early,
         "provisional": load if intake.provisional else None,
         "provisional_digest": origin.end_digest if intake.provisional else None,
         "loaded_at": _now(),

@@ -61,6 +61,8 @@ class FileReport(msgspec.Struct):
     bots: int = 0
     late: int = 0
     """Requests of a day whose salt was gone: their visitors are others than before."""
+    early: int = 0
+    """Requests older than the first version of the terms, which they are bound to all the same."""
     left: dict[str, int] = {}
     """Lines that became no record, by reason."""
     damage: str = ""
@@ -75,6 +77,7 @@ class FileReport(msgspec.Struct):
         self.requests += taken.requests - loaded.replaced.requests
         self.bots += taken.bots - loaded.replaced.bots
         self.late += taken.late
+        self.early += taken.early
         left = Counter(self.left)
         left.update(taken.left)
         left.subtract(loaded.replaced.left)
@@ -209,6 +212,7 @@ class Reading:
             lines=taken.lines,
             requests=taken.requests,
             late=taken.late,
+            early=taken.early,
             dropped=taken.dropped,
             dead_letters=taken.dead_letters,
             provisional=block.provisional,

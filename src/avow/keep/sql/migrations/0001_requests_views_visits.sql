@@ -26,7 +26,8 @@ CREATE TABLE sources (
     digest        VARCHAR NOT NULL,
     lines         BIGINT NOT NULL,
     requests      BIGINT NOT NULL,
-    late          BIGINT NOT NULL,
+    late          BIGINT NOT NULL,            -- requests of a day whose salt was gone
+    early         BIGINT NOT NULL,            -- requests older than the first version of the terms
     provisional   UBIGINT,                    -- the load of a last line that the log may yet go on writing
     provisional_digest VARCHAR,
     loaded_at     TIMESTAMP NOT NULL

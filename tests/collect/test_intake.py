@@ -1,0 +1,123 @@
+"""The way in, step by step."""
+
+import re
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from avow.collect.admit import ADMITTED, Promise
+from avow.collect.device import Devices
+from avow.collect.formats import named
+from avow.collect.intake import Taken, Way, shape
+from avow.collect.kind import Kinds
+from avow.collect.logs import LINE_BYTES_MAX, Block
+from avow.collect.record import Reason
+from avow.collect.visitor import SALT_LIFE, Salts
+from avow.config import Collect
+
+NOW = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
+GOOD = '192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] "GET /a?b=c HTTP/1.1" 200 5 "-" "curl/8.5.0"'
+KEPT = {
+    "request-time": {"full": None},
+    "page-path": {"full": None},
+    "request-kind": {"full": None},
+    "visitor-id": {"day": None},
+    "bot": {"full": None},
+}
+
+
+def way(
+    folder: Path, log_format: str = "combined", kept: dict[str, dict[str, int | None]] | None = None
+) -> Way:
+    return Way(
+        reader=named(log_format),
+        promise=Promise(1, KEPT if kept is None else kept, NOW - timedelta(hours=1)),
+        kinds=Kinds(Collect()),
+        salts=Salts(folder / "salts.json"),
+        zone=ZoneInfo("UTC"),
+        day_turns_at=time(4),
+        host="",
+        devices=Devices(),
+    )
+
+
+def block(*lines: str) -> Block:
+    data = "".join(f"{line}\n" for line in lines).encode()
+    return Block(1000, "", 1000 + len(data), "", data)
+
+
+def take(folder: Path, *lines: str) -> Taken:
+    return way(folder).take(block(*lines), NOW)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("", Reason.BLANK),
+        (" \t ", Reason.BLANK),
+        ("GET \0\0 here", Reason.NOT_TEXT),
+        (GOOD.replace("/a", "/" + "a" * LINE_BYTES_MAX), Reason.TOO_LONG),
+        ("nothing of the kind", Reason.UNREADABLE),
+        (GOOD[:60], Reason.UNREADABLE),
+        (GOOD.replace("22/Nov/2026:10", "32/Nov/2026:10"), Reason.BAD_TIME),
+        (GOOD.replace("22/Nov/2026", "24/Nov/2026"), Reason.IN_THE_FUTURE),
+        ("#Fields: date", Reason.DIRECTIVE),
+        (GOOD[:60] + GOOD, Reason.MERGED),
+    ],
+)
+def test_a_line_that_becomes_no_record_has_its_reason(tmp_path: Path, line: str, reason: Reason) -> None:
+    """Each reason is told apart, and the lines beside such a line are untouched."""
+    taken = take(tmp_path, GOOD, line, GOOD)
+    assert taken.left == {reason: 1}
+    assert (taken.lines, taken.requests) == (3, 2)
+    assert taken.records["page_path"].to_list() == ["/a", "/a"]
+
+
+def test_null_characters_before_a_line_are_no_part_of_it(tmp_path: Path) -> None:
+    """What a file system leaves before a line after a loss of power is passed over."""
+    assert take(tmp_path, "\0\0\0\0" + GOOD).requests == 1
+
+
+def test_a_dead_letter_holds_its_place_and_its_shape_alone(tmp_path: Path) -> None:
+    """A line that cannot be read is kept as offset, length, reason and shape; nothing of what it says."""
+    secret = "secret user@example.org 192.0.2.77 na\u00efve"
+    (letter,) = take(tmp_path, GOOD, secret, GOOD).dead_letters
+    assert (letter.offset, letter.length) == (1000 + len(GOOD) + 1, len(secret.encode()))
+    assert letter.shape == "a a@a.a 9.9.9.9 a"
+
+
+@given(st.text(max_size=300))
+def test_a_shape_holds_no_word_of_its_line(line: str) -> None:
+    """Whatever a line says, its shape holds no letter but `a`, no digit but `9`, and nothing beyond ASCII."""
+    assert re.fullmatch(r"[a9\x20-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e]*", shape(line))
+    assert len(shape(line)) <= 120
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    st.lists(st.one_of(st.text(alphabet=st.characters(exclude_characters="\n"), max_size=60), st.just(GOOD)))
+)
+def test_every_line_is_accounted_for(tmp_path: Path, lines: list[str]) -> None:
+    """Whatever the lines are, each is a record or has one reason, and records are of the schema."""
+    taken = take(tmp_path, *[re.sub("[\ud800-\udfff]", "", line) for line in lines])
+    assert taken.lines == taken.requests + sum(taken.left.values()) == len(lines)
+    assert taken.records.schema == ADMITTED
+    assert taken.requests >= lines.count(GOOD)
+
+
+def test_late_and_early_requests_are_counted(tmp_path: Path) -> None:
+    """Requests of a day whose salt is gone are counted, and so are those older than the first version."""
+    first = way(tmp_path)
+    assert first.take(block(GOOD), NOW).late == 0
+    assert first.take(block(GOOD, GOOD), NOW + SALT_LIFE).late == 2
+    assert first.take(block(GOOD, GOOD.replace(":10:", ":11:")), NOW).early == 1
+
+
+def test_undeclared_times_leave_nothing(tmp_path: Path) -> None:
+    """Terms that do not declare the time of a request let no record in, and say so."""
+    taken = way(tmp_path, kept={"page-path": {"full": None}, "bot": {"full": None}}).take(block(GOOD), NOW)
+    assert (taken.requests, taken.dropped) == (0, {Reason.NOT_DECLARED: 1})
