@@ -84,9 +84,9 @@ def test_null_characters_before_a_line_are_no_part_of_it(tmp_path: Path) -> None
 
 def test_a_dead_letter_holds_its_place_and_its_shape_alone(tmp_path: Path) -> None:
     """A line that cannot be read is kept as offset, length, reason and shape; nothing of what it says."""
-    secret = "secret user@example.org 192.0.2.77 na\u00efve"
-    (letter,) = take(tmp_path, GOOD, secret, GOOD).dead_letters
-    assert (letter.offset, letter.length) == (1000 + len(GOOD) + 1, len(secret.encode()))
+    words = "secret user@example.org 192.0.2.77 na\u00efve"
+    (letter,) = take(tmp_path, GOOD, words, GOOD).dead_letters
+    assert (letter.offset, letter.length) == (1000 + len(GOOD) + 1, len(words.encode()))
     assert letter.shape == "a a@a.a 9.9.9.9 a"
 
 

@@ -1,0 +1,245 @@
+"""Runs commands that kill themselves at a named moment: `test_faults.py` starts this, and sends a scene on each line.
+
+A scene is a folder, a log, and for each of its roles the moment at which it dies:
+
+- `import` calls the command `avow import`, in a process of its own;
+- `owner`, where there is one, holds the folder from before the import until after it, so that the import is a guest.
+
+The processes are forked from this one, which has imported everything and started no thread of ours, so that a
+hundred of them are cheap. What is patched is patched in them alone.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import duckdb
+
+import avow.cli.importing
+import avow.cli.session
+import avow.use.reports
+from avow.cli.main import run
+from avow.collect import logs
+from avow.keep import load, owner
+
+BLOCK_BYTES = 4096
+LOAD_SEGMENTS = 2
+"""Small, so that a small log comes in many blocks and loads."""
+
+STATEMENTS = {
+    "INSERT INTO requests": "records insert",
+    "INSERT INTO sources": "account insert",
+    "DELETE FROM views": "views delete",
+    "INSERT INTO views": "views insert",
+    "INSERT INTO visits": "visits insert",
+}
+"""Statements that are moments, by how they begin."""
+
+TRANSACTIONS = {"versions": "adopt", "migrations": "migrate", "sources": "load", "anew": "derive"}
+"""What a transaction is for, by a table that it is about."""
+
+
+@dataclass
+class Fault:
+    """Counts the moments of this process, and ends it at one: `after load commit`, the third time.
+
+    The moment `byte` comes as often as bytes of logs were read.
+    """
+
+    name: str = ""
+    number: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def at(self, name: str, times: int = 1) -> None:
+        """Pass a moment, or die at it."""
+        with self._lock:
+            before = self.seen[name]
+            self.seen[name] += times
+            if name == self.name and before < self.number <= before + times:
+                os.kill(os.getpid(), signal.SIGKILL)
+                signal.pause()
+
+    @contextmanager
+    def around(self, name: str) -> Iterator[None]:
+        """Pass the moments before and after something, which are one where there is nothing to name."""
+        if not name:
+            yield
+            return
+        self.at(f"before {name}")
+        yield
+        self.at(f"after {name}")
+
+    def patch(self, place: Any, attribute: str, name: Callable[..., str]) -> None:
+        """Put the moments around calls of a function; `name` makes their name of its arguments."""
+        real = getattr(place, attribute)
+
+        def patched(*arguments: Any, **named: Any) -> Any:
+            with self.around(name(*arguments)):
+                return real(*arguments, **named)
+
+        setattr(place, attribute, patched)
+
+    def patch_all(self) -> None:
+        """Put moments around everything that leaves a trace on the disk or with another process."""
+        self.patch(Path, "replace", lambda old, new: f"{_kind(new)} rename")
+        self.patch(Path, "unlink", lambda path, *_: f"{_kind(path)} unlink")
+        self.patch(os, "link", lambda *_: "key link")
+        self.patch(os, "fsync", lambda *_: "sync")
+        self.patch(owner, "_listen", lambda *_: "listen")
+        self.patch(owner, "_send", _spoken)
+        self.patch(duckdb, "connect", lambda *_: "store open")
+        connect, fault = duckdb.connect, self
+        duckdb.connect = lambda *arguments, **named: Connection(connect(*arguments, **named), fault)  # type: ignore[assignment]
+        read = logs.Log.read
+
+        def read_and_count(log: logs.Log, size: int) -> bytes:
+            data = read(log, size)
+            self.at("byte", len(data))
+            return data
+
+        logs.Log.read = read_and_count  # type: ignore[method-assign]
+
+
+def _kind(path: Path) -> str:
+    return {".parquet": "segment", ".sock": "socket", ".json": "salts", ".duckdb": "store"}.get(
+        path.suffix, "other"
+    )
+
+
+def _spoken(_: object, message: dict[str, Any]) -> str:
+    return f"asking to {message['question']}" if "question" in message else "answer"
+
+
+@dataclass
+class Connection:
+    """A connection or cursor of DuckDB with moments around what it executes."""
+
+    real: duckdb.DuckDBPyConnection
+    fault: Fault
+    closing: str = "store close"
+    about: str = "other"
+
+    def cursor(self) -> "Connection":
+        """Return another one, whose end is no moment."""
+        return Connection(self.real.cursor(), self.fault, closing="")
+
+    def execute(self, statement: Any, *values: Any) -> Any:
+        """Execute a statement, with its moments around it."""
+        sql = getattr(statement, "query", statement).lstrip()
+        for table, about in TRANSACTIONS.items():
+            self.about = about if table in sql and self.about == "other" else self.about
+        plain = " ".join(word for word in sql.splitlines() if not word.startswith("--")).lstrip()
+        name = next((name for begin, name in STATEMENTS.items() if plain.startswith(begin)), "")
+        with self.fault.around(f"{self.about} commit" if plain == "COMMIT" else name):
+            return self.real.execute(statement, *values)
+
+    def close(self) -> None:
+        """Close the store, or a cursor."""
+        with self.fault.around(self.closing):
+            self.real.close()
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.real.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
+    """Fork a process for a role of a scene; what it says goes into a file, as do the moments that it passed."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        os.chdir(scene["folder"])
+        os.environ.update(scene.get("environment", {}))
+        said = os.open(f"{role}.said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(said, stream.fileno())
+        logs.BLOCK_BYTES, load.LOAD_SEGMENTS = BLOCK_BYTES, LOAD_SEGMENTS
+        fault = Fault(*scene.get(role, ()))
+        fault.patch_all()
+        try:
+            work()
+            status = 0
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else 1
+        sys.stdout.flush()
+        Path(f"{role}.moments").write_text(json.dumps(fault.seen), encoding="utf-8")
+    except BaseException:  # noqa: BLE001  # whatever it is, it must not go on as the parent
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+@dataclass
+class Owner:
+    """A process that holds the folder of a scene until it is told to let go."""
+
+    scene: dict[str, Any]
+
+    def start(self) -> None:
+        """Return when the folder is held, or the process is dead."""
+        (opened, to_opened), (done, self.to_done) = os.pipe(), os.pipe()
+
+        def hold() -> None:
+            os.close(self.to_done)
+            with avow.cli.session.session(None) as at_work:
+                assert at_work.house.owned
+                os.write(to_opened, b"x")
+                os.read(done, 1)
+
+        self.process = _child("owner", self.scene, hold)
+        os.close(to_opened)
+        os.close(done)
+        os.read(opened, 1)
+        os.close(opened)
+
+    def stop(self) -> int:
+        """Let it close the folder; returns how it ended."""
+        os.close(self.to_done)
+        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+
+
+def play(scene: dict[str, Any]) -> dict[str, int]:
+    """Play a scene; returns the exit status of each role, negative where a signal ended it."""
+    ended = {}
+    owning = Owner(scene)
+    if "owner" in scene:
+        owning.start()
+
+    def import_logs() -> None:
+        sys.argv = ["avow", "import", "--json", *scene["arguments"]]
+        run()
+
+    importer = _child("import", scene, import_logs)
+    ended["import"] = os.waitstatus_to_exitcode(os.waitpid(importer, 0)[1])
+    if "owner" in scene:
+        ended["owner"] = owning.stop()
+    return ended
+
+
+def main() -> NoReturn:
+    """Play scenes until there are no more."""
+    for line in sys.stdin:
+        print(json.dumps(play(json.loads(line))), flush=True)  # noqa: T201
+    sys.exit()
+
+
+if __name__ == "__main__":
+    main()
