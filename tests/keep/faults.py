@@ -1,9 +1,10 @@
 """Runs commands that kill themselves at a named moment: `test_faults.py` starts this, and sends a scene on each line.
 
-A scene is a folder, a log, and for each of its roles the moment at which it dies:
+A scene is a folder, the arguments of `avow import`, and the moment at which each of its processes dies, as the name
+of the moment and which time it comes:
 
-- `import` calls the command `avow import`, in a process of its own;
-- `owner`, where there is one, holds the folder from before the import until after it, so that the import is a guest.
+- `imports`: the command, as often as there are moments, one after the other;
+- `owner`, where there is one, holds the folder from before these until after them, so that they are its guests.
 
 The processes are forked from this one, which has imported everything and started no thread of ours, so that a
 hundred of them are cheap. What is patched is patched in them alone.
@@ -216,9 +217,8 @@ class Owner:
         return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
 
 
-def play(scene: dict[str, Any]) -> dict[str, int]:
-    """Play a scene; returns the exit status of each role, negative where a signal ended it."""
-    ended = {}
+def play(scene: dict[str, Any]) -> dict[str, Any]:
+    """Play a scene; returns how each process ended: its exit status, or the signal's number below zero."""
     owning = Owner(scene)
     if "owner" in scene:
         owning.start()
@@ -227,11 +227,11 @@ def play(scene: dict[str, Any]) -> dict[str, int]:
         sys.argv = ["avow", "import", "--json", *scene["arguments"]]
         run()
 
-    importer = _child("import", scene, import_logs)
-    ended["import"] = os.waitstatus_to_exitcode(os.waitpid(importer, 0)[1])
-    if "owner" in scene:
-        ended["owner"] = owning.stop()
-    return ended
+    imports = []
+    for fault in scene["imports"]:
+        child = _child("import", {**scene, "import": fault}, import_logs)
+        imports.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    return {"imports": imports, "owner": owning.stop() if "owner" in scene else None}
 
 
 def main() -> NoReturn:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avow.errors import AvowError, FormatError, MisuseError, SourceError
+from avow.errors import AvowError, FormatError, MisuseError, OwnerGoneError, SourceError, StoreError
 from avow.keep.load import HEAD_BYTES, FileReport, Importer, Reading
 
 POLL_SECONDS = 0.5
@@ -79,7 +79,7 @@ class Follower:
                     return
                 self.stop.wait(POLL_SECONDS)
         finally:
-            for tail in [*self._retired, *([self._current] if self._current else [])]:
+            for tail in self._tails():
                 tail.reading.close()
 
     def _catch_up(self) -> None:
@@ -96,12 +96,31 @@ class Follower:
     def _turn(self) -> bool:
         """Look once at every log; returns whether lines came in."""
         self._notice_rotation()
-        tails = [*self._retired, *([self._current] if self._current else [])]
-        grown = [tail.advance() for tail in tails]
+        grown = [self._advance(tail) for tail in self._tails()]
         for tail in [tail for tail in self._retired if time.monotonic() - tail.grown > RETIRED_SECONDS]:
-            tail.reading.close()
-            self._retired.remove(tail)
+            self._leave(tail)
         return any(grown)
+
+    def _tails(self) -> list[Tail]:
+        return [*self._retired, *([self._current] if self._current else [])]
+
+    def _advance(self, tail: Tail) -> bool:
+        """Take in what was added. Where another process has read the same lines, begin anew behind them."""
+        try:
+            return tail.advance()
+        except OwnerGoneError:
+            raise
+        except StoreError as error:
+            self._say_once(error.message)
+            self._leave(tail)
+            return False
+
+    def _leave(self, tail: Tail) -> None:
+        tail.reading.close()
+        if tail is self._current:
+            self._current = None
+        else:
+            self._retired.remove(tail)
 
     def _notice_rotation(self) -> None:
         with suppress(FileNotFoundError):
@@ -113,8 +132,7 @@ class Follower:
                 self._current = None
             elif self._current and not self._current.same():
                 self.say(f"`{self.path}` was truncated")
-                self._current.reading.close()
-                self._current = None
+                self._leave(self._current)
             if self._current is None:
                 self._current = self._open()
 

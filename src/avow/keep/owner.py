@@ -116,6 +116,11 @@ class Claims:
                     "wait until that is done, or stop it",
                 )
 
+    def of(self, holder: object) -> set[str]:
+        """Return the logs that a holder has."""
+        with self._lock:
+            return {log for log, other in self._of.items() if other is holder}
+
     def release(self, holder: object) -> None:
         """Take back all that a holder has."""
         with self._lock:
@@ -161,8 +166,18 @@ class Owner:
         )
 
     def release(self, holder: object) -> None:
-        """Forget what a connection claimed."""
-        self._claims.release(holder)
+        """Load what a connection left waiting of the logs that it claimed, and only then forget its claims.
+
+        A log that it began is unknown until then: whoever read it next would begin it a second time.
+        """
+        claimed = self._claims.of(holder)
+        try:
+            with self._loading:
+                for left in waiting(self._segments):
+                    if left.intake.origin.head_digest in claimed:
+                        self._load_waiting(left)
+        finally:
+            self._claims.release(holder)
 
     def close(self) -> None:
         """See House. Questions under way are answered first."""

@@ -135,7 +135,9 @@ def answer(store: Store, question: Question, terms: Compiled, now: datetime) -> 
     """
     report = REPORTS[question.report]
     withheld = [name for name in report.needs if report.purpose not in terms.purposes(name)]
-    values = _values(store, question, _visible_since(terms, report, now) if not withheld else FAR_FUTURE)
+    values = _values(
+        store, report, question, _visible_since(terms, report, now) if not withheld else FAR_FUTURE
+    )
     account = msgspec.convert(
         store.query(_sql("_scope") + _sql("_account"), values).records()[0], Account, strict=False
     )
@@ -150,8 +152,9 @@ def _visible_since(terms: Compiled, report: Report, now: datetime) -> datetime:
     return now - timedelta(seconds=min(ages)) if ages else FAR_PAST
 
 
-def _values(store: Store, question: Question, visible_since: datetime) -> dict[str, Any]:
-    own = [row[0] for row in store.query(_sql("_own_hosts"), {}).rows]
+def _values(store: Store, report: Report, question: Question, visible_since: datetime) -> dict[str, Any]:
+    names_own = any("$own_hosts" in _sql(table) for table in report.tables)
+    own = [row[0] for row in store.query(_sql("_own_hosts"), {}).rows] if names_own else []
     return {
         **question.filters,
         "since": question.since or FAR_PAST,
