@@ -212,6 +212,7 @@ def _path(path: str) -> str:
     """Decode a path for reading, where it is text and cannot disturb a terminal."""
     plain = unquote(path, errors="replace")
     plain = plain if plain.isprintable() and "\ufffd" not in plain else path
+    plain = "".join(letter if letter.isprintable() else "\ufffd" for letter in plain)
     return plain if len(plain) <= PATH_WIDTH else f"{plain[: PATH_WIDTH - 1]}…"
 
 

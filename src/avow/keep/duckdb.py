@@ -4,9 +4,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from avow.keep.store import Counts, Cutoffs, Known, Loaded, Replaced, Table
 
 FILE = "avow.duckdb"
 SPILL = "spill"
+LONGEST_DAY = timedelta(hours=25)
+"""An event-day on which the clock was put back: what belongs to one visitor lies within it."""
+
+SLICE_VISITORS = 100_000
+"""How many visitors' visits are made at once: bounds the memory that this takes."""
+
 CHECKPOINT_THRESHOLD = "256MB"
 """How long the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
 
@@ -136,9 +143,22 @@ class DuckDBStore:
         """See Store."""
         values = {f"{name}_since": since for name, since in msgspec.structs.asdict(cutoffs).items()}
         values["gap_minutes"] = gap_minutes
+        values["slice_visitors"] = SLICE_VISITORS
         with self._write() as cursor:
-            for step in ("stale", "activity", "forget", "views", "visits", "close"):
-                _execute(cursor, statements(f"derive_{step}"), values)
+            _execute(cursor, statements("derive_stale"), values)
+            _execute(cursor, statements("derive_slices"), values)
+            bounds = [since for (since,) in cursor.fetchall() if since]
+            for begin, end in pairwise(bounds):
+                slice_of = {
+                    **values,
+                    "slice_from": begin,
+                    "slice_to": end,
+                    "rows_from": begin - LONGEST_DAY,
+                    "rows_to": end + LONGEST_DAY,
+                }
+                for step in ("anew", "activity", "forget", "views", "visits"):
+                    _execute(cursor, statements(f"derive_{step}"), slice_of)
+            _execute(cursor, statements("derive_close"), values)
 
     def dead_letters(self, source: str) -> list[DeadLetter]:
         """See Store."""

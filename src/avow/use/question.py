@@ -73,13 +73,13 @@ def parse_moment(word: str, zone: ZoneInfo, now: datetime, *, end: bool = False)
         return now - timedelta(**{unit: int(match[1])})
     try:
         moment = datetime.fromisoformat(word)
-    except ValueError:
+        if re.fullmatch(r"\d{4}-?\d\d-?\d\d", word):
+            moment += timedelta(days=int(end))
+        return _utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+    except (ValueError, OverflowError):  # the latter at both ends of the calendar
         raise MisuseError(
             f"`{word}` is no time", "use `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday` or `7 days`"
         ) from None
-    if re.fullmatch(r"\d{4}-?\d\d-?\d\d", word):
-        moment += timedelta(days=int(end))
-    return _utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
 
 
 def _utc(moment: datetime) -> datetime:

@@ -37,21 +37,30 @@ REPORTS = {
             "overview",
             "visits, views and their durations, as a whole and by day",
             "content",
-            ("request-time", "view-time", "visit-time", "request-kind", "visitor-id"),
+            (
+                "request-time",
+                "request-kind",
+                "view-time",
+                "view-duration",
+                "visit-time",
+                "visit-duration",
+                "visitor-id",
+                "bytes",
+            ),
             ("overview", "overview_days"),
         ),
         Report(
             "pages",
             "each page: views, visitors, time spent, where visits begin and end",
             "content",
-            ("view-time", "page-path", "request-kind"),
+            ("view-time", "view-duration", "visit-time", "page-path", "request-kind", "visitor-id"),
             ("pages",),
         ),
         Report(
             "visits",
             "how long visits last, what they did, and at which hours they begin",
             "content",
-            ("visit-time", "visitor-id"),
+            ("visit-time", "visit-duration", "visitor-id", "request-kind"),
             ("visits", "visits_hours"),
         ),
         Report(
@@ -65,7 +74,7 @@ REPORTS = {
             "availability",
             "statuses, errors, and pages that were not found",
             "availability",
-            ("request-time", "status"),
+            ("request-time", "status", "page-path", "bot"),
             ("availability", "availability_days", "availability_missing", "availability_failing"),
         ),
         Report(
@@ -79,25 +88,37 @@ REPORTS = {
             "sources",
             "where visits come from",
             "content",
-            ("visit-time", "referrer"),
+            ("visit-time", "visit-duration", "referrer"),
             ("sources",),
         ),
         Report(
             "downloads",
             "files that were downloaded",
             "content",
-            ("request-time", "page-path", "request-kind"),
+            ("request-time", "page-path", "request-kind", "visitor-id", "bytes"),
             ("downloads",),
         ),
         Report(
             "bots",
             "robots, and what they ask for",
             "availability",
-            ("request-time", "bot"),
+            ("request-time", "bot", "page-path", "status", "bytes"),
             ("bots",),
         ),
     )
 }
+
+FILTERED = {
+    "page": "page-path",
+    "host": "host",
+    "referrer": "referrer",
+    "browser": "browser",
+    "system": "operating-system",
+    "device": "device-kind",
+    "status": "status",
+    "method": "method",
+}
+"""The category that each filter asks for: whoever chooses by it learns of it."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -134,10 +155,11 @@ def answer(store: Store, question: Question, terms: Compiled, now: datetime) -> 
     permitted for the purpose at all, the whole report is withheld, and says so.
     """
     report = REPORTS[question.report]
-    withheld = [name for name in report.needs if report.purpose not in terms.purposes(name)]
-    values = _values(
-        store, report, question, _visible_since(terms, report, now) if not withheld else FAR_FUTURE
-    )
+    filtered = (FILTERED[key] for key, pattern in question.filters.items() if pattern is not None)
+    needs = list(dict.fromkeys([*report.needs, *filtered]))
+    withheld = [name for name in needs if report.purpose not in terms.purposes(name)]
+    since = FAR_FUTURE if withheld else _visible_since(terms, report.purpose, needs, now)
+    values = _values(store, report, question, since)
     account = msgspec.convert(
         store.query(_sql("_scope") + _sql("_account"), values).records()[0], Account, strict=False
     )
@@ -146,9 +168,9 @@ def answer(store: Store, question: Question, terms: Compiled, now: datetime) -> 
     return Answer(report.name, question, tables, account, dropped, _notes(report, withheld, account))
 
 
-def _visible_since(terms: Compiled, report: Report, now: datetime) -> datetime:
-    """Return the oldest time that every category of the report may be used at for its purpose."""
-    ages = [age for name in report.needs if (age := terms.age(name, report.purpose)) is not None]
+def _visible_since(terms: Compiled, purpose: str, needs: list[str], now: datetime) -> datetime:
+    """Return the oldest time that every category that is needed may be used at for a purpose."""
+    ages = [age for name in needs if (age := terms.age(name, purpose)) is not None]
     return now - timedelta(seconds=min(ages)) if ages else FAR_PAST
 
 

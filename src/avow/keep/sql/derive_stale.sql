@@ -1,5 +1,6 @@
 -- Whose views and visits have to be made anew, and since when; the null among them are those without a key.
-CREATE OR REPLACE TEMP TABLE anew AS
+-- They are taken in slices by time, of $slice_visitors each, so that memory does not grow with what came in.
+CREATE OR REPLACE TEMP TABLE due AS
 SELECT visitor_id, min(request_time) AS since
 FROM (
     SELECT visitor_id, request_time FROM requests

@@ -11,7 +11,8 @@ SELECT request_time AS view_time,
        CASE WHEN request_time >= $view_duration_since
             THEN date_diff('millisecond', request_time, next_view) END AS view_duration_ms,
        visitor_id, visit_time, host, page_path, referrer, version, governing
-FROM timed JOIN requests ON requests.rowid = timed.deed;
+FROM timed JOIN requests ON requests.rowid = timed.deed
+WHERE request_time >= $rows_from AND request_time < $rows_to;
 
 INSERT INTO views BY NAME
 SELECT request_time AS view_time, host, page_path, referrer, version, governing

@@ -9,19 +9,17 @@ WITH grouped AS (
            count(*) FILTER (request_kind = 'download') AS downloads,
            count(*) FILTER (request_kind = 'upload') AS uploads,
            first(deed ORDER BY request_time, tie) AS first_deed,
-           first(deed ORDER BY request_time, tie) FILTER (request_kind = 'view') AS first_view,
-           last(deed ORDER BY request_time, tie) FILTER (request_kind = 'view') AS last_view,
+           first(page_path ORDER BY request_time, tie) FILTER (request_kind = 'view') AS entry_path,
+           last(page_path ORDER BY request_time, tie) FILTER (request_kind = 'view') AS exit_path,
            min(version) AS version,
            min(governing) AS governing
     FROM activity
     WHERE visit_time >= $visit_time_since
     GROUP BY visitor_id, visit_time
 )
-SELECT grouped.* EXCLUDE (first_deed, first_view, last_view),
-       entered.page_path AS entry_path, left_from.page_path AS exit_path,
+SELECT grouped.* EXCLUDE (first_deed),
        began.host, began.referrer, began.browser, began.browser_version,
        began.operating_system, began.operating_system_version, began.device_kind
 FROM grouped
-JOIN requests AS began ON began.rowid = first_deed
-LEFT JOIN requests AS entered ON entered.rowid = first_view
-LEFT JOIN requests AS left_from ON left_from.rowid = last_view
+JOIN (SELECT rowid AS deed, * FROM requests WHERE request_time >= $rows_from AND request_time < $rows_to) AS began
+    ON began.deed = first_deed
