@@ -4,14 +4,16 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from unittest import mock
 
 import duckdb
@@ -84,6 +86,28 @@ class Ran:
 
 
 @dataclass(frozen=True)
+class Started:
+    """A command that runs as a process of its own."""
+
+    process: "subprocess.Popen[bytes]"
+    output: IO[bytes]
+
+    def said(self) -> str:
+        """Return what it has written so far."""
+        return os.pread(self.output.fileno(), 1_000_000, 0).decode()
+
+    def wait_for(self, words: str) -> None:
+        """Wait until it has written some words."""
+        wait_until(lambda: words in self.said() or self.process.poll() is not None, words)
+        assert words in self.said(), self.said()
+
+    def end(self, number: signal.Signals) -> int:
+        """Send it a signal, and return how it ended."""
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE_SECONDS)
+
+
+@dataclass(frozen=True)
 class Site:
     """A folder to work in, its data, and the command `avow` called from there."""
 
@@ -123,7 +147,7 @@ class Site:
             contextlib.chdir(self.folder),
             mock.patch.dict(os.environ, environment),
             mock.patch.object(sys, "argv", ["avow", *map(str, arguments)]),
-            mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))),  # type: ignore[arg-type]
+            mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
@@ -152,21 +176,22 @@ class Site:
         return found
 
     @contextlib.contextmanager
-    def started(self, *arguments: object) -> "Iterator[subprocess.Popen[bytes]]":
+    def started(self, *arguments: object) -> Iterator[Started]:
         """Start the command as a process of its own; whatever happens, it is gone at the end."""
-        process = subprocess.Popen(
-            [AVOW, *map(str, arguments)],
-            cwd=self.folder,
-            env={**os.environ, "COLUMNS": "250", **self.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(
+                [AVOW, *map(str, arguments)],
+                cwd=self.folder,
+                env={**os.environ, "COLUMNS": "250", **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
+            try:
+                yield Started(process, said)
+            finally:
+                process.kill()
+                process.wait()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the store itself, which nobody may have open."""

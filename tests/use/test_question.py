@@ -1,0 +1,122 @@
+"""Questions: times, time zones and filters, parsed from the words of a command."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avow.errors import MisuseError
+from avow.use.question import FILTERS, parse_filters, parse_moment
+
+NOW = datetime(2026, 11, 22, 14, 30, 15)  # noqa: DTZ001  # UTC without a zone
+BERLIN, LIMA, APIA = ZoneInfo("Europe/Berlin"), ZoneInfo("America/Lima"), ZoneInfo("Pacific/Apia")
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    ("word", "zone", "first", "last"),
+    [
+        ("2026-11-01", BERLIN, "2026-10-31 23:00", "2026-11-01 23:00"),
+        ("20261101", BERLIN, "2026-10-31 23:00", "2026-11-01 23:00"),
+        ("2026-11-01", LIMA, "2026-11-01 05:00", "2026-11-02 05:00"),
+        ("2026-10-25", BERLIN, "2026-10-24 22:00", "2026-10-25 23:00"),
+        ("2026-03-29", BERLIN, "2026-03-28 23:00", "2026-03-29 22:00"),
+        ("2026-12-31", BERLIN, "2026-12-30 23:00", "2026-12-31 23:00"),
+        ("2026-11-01 14:30", BERLIN, "2026-11-01 13:30", "2026-11-01 13:30"),
+        ("2026-11-01T14:30:10", BERLIN, "2026-11-01 13:30:10", "2026-11-01 13:30:10"),
+        ("2026-11-01T14:30Z", BERLIN, "2026-11-01 14:30", "2026-11-01 14:30"),
+        ("2026-11-01T14:30-05:00", BERLIN, "2026-11-01 19:30", "2026-11-01 19:30"),
+        ("today", BERLIN, "2026-11-21 23:00", "2026-11-22 23:00"),
+        ("yesterday", BERLIN, "2026-11-20 23:00", "2026-11-21 23:00"),
+        ("today", LIMA, "2026-11-22 05:00", "2026-11-23 05:00"),
+        ("today", APIA, "2026-11-22 11:00", "2026-11-23 11:00"),
+        ("7 days", BERLIN, "2026-11-15 14:30:15", "2026-11-15 14:30:15"),
+        ("1 day", LIMA, "2026-11-21 14:30:15", "2026-11-21 14:30:15"),
+        ("36h", BERLIN, "2026-11-21 02:30:15", "2026-11-21 02:30:15"),
+        ("2 weeks", BERLIN, "2026-11-08 14:30:15", "2026-11-08 14:30:15"),
+    ],
+)
+def test_moments(word: str, zone: ZoneInfo, first: str, last: str) -> None:
+    """A word gives its first moment in the zone; as an end, a day is taken whole, also where clocks change."""
+    assert parse_moment(word, zone, NOW) == utc(first)
+    assert parse_moment(word, zone, NOW, end=True) == utc(last)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "",
+        "soon",
+        "2026-02-30",
+        "2026-13-01",
+        "14:30",
+        "-1 days",
+        "1 month",
+        "days",
+        "2026-11-01 25:00",
+    ],
+)
+def test_what_is_no_time_is_refused(word: str) -> None:
+    """A word that is no time is misuse, and the remedy says what is one."""
+    with pytest.raises(MisuseError) as caught:
+        parse_moment(word, BERLIN, NOW)
+    assert f"`{word}`" in caught.value.message
+    assert "yesterday" in caught.value.hint
+
+
+@pytest.mark.parametrize("word", ["0001-01-01", "9999-12-31", "9999-12-31T23:59:59-12:00"])
+@pytest.mark.parametrize("zone", [BERLIN, LIMA, ZoneInfo("Asia/Tokyo")], ids=lambda zone: zone.key)
+def test_times_beyond_the_calendar_are_told_or_refused(word: str, zone: ZoneInfo) -> None:
+    """A time at the edge of the calendar is a moment or misuse, and no crash."""
+    for end in (False, True):
+        try:
+            moment = parse_moment(word, zone, NOW, end=end)
+        except MisuseError as error:
+            assert f"`{word}`" in error.message  # noqa: PT017  # either is right
+        else:
+            assert moment.tzinfo is None
+
+
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(2037, 1, 1)),  # noqa: DTZ001  # the time in the zone
+    st.sampled_from(sorted(available_timezones() - {"localtime"})),
+)
+def test_a_day_begins_where_the_last_one_ends(moment: datetime, name: str) -> None:
+    """In every zone the end of a day is the beginning of the next, so that no moment is in two days or none."""
+    zone, day = ZoneInfo(name), moment.date()
+    end = parse_moment(day.isoformat(), zone, NOW, end=True)
+    assert end == parse_moment((day + timedelta(days=1)).isoformat(), zone, NOW)
+    assert timedelta(0) <= end - parse_moment(day.isoformat(), zone, NOW) <= timedelta(hours=49)
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # made UTC
+def test_a_moment_with_an_offset_is_that_moment(moment: datetime) -> None:
+    """A time that bears its offset is the same in every zone."""
+    assert parse_moment(moment.isoformat(), BERLIN, NOW) == moment.replace(tzinfo=None)
+
+
+def test_filters_are_keys_and_globs() -> None:
+    """Each filter is `KEY=PATTERN`; those that are not given are there as none, and a pattern may hold anything."""
+    found = parse_filters(["page=/a=b*", "host=", "page=/last"])
+    assert set(found) == set(FILTERS)
+    assert {key: pattern for key, pattern in found.items() if pattern is not None} == {
+        "page": "/last",
+        "host": "",
+    }
+    assert parse_filters([]) == dict.fromkeys(FILTERS)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("pages=/a", "`page=`"), ("page", "KEY=PATTERN"), ("=x", "page, host")]
+)
+def test_what_is_no_filter_is_refused(word: str, hint: str) -> None:
+    """A word that is no filter is misuse, with the nearest that is one."""
+    with pytest.raises(MisuseError) as caught:
+        parse_filters([word])
+    assert f"`{word}`" in caught.value.message
+    assert hint in caught.value.hint
