@@ -104,7 +104,9 @@ class Started:
     def end(self, number: signal.Signals) -> int:
         """Send it a signal, and return how it ended."""
         self.process.send_signal(number)
-        return self.process.wait(DEADLINE_SECONDS)
+        status = self.process.wait(DEADLINE_SECONDS)
+        assert "Traceback" not in self.said(), self.said()
+        return status
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from avow.cli.session import session
-from avow.errors import MisuseError
+from avow.cli.session import Session, session
+from avow.errors import MisuseError, OwnerGoneError
 from avow.keep import owner
 from avow.keep.follow import Follower
-from avow.keep.load import Importer
+from avow.keep.load import FileReport, Importer
 
 
 def follow(
@@ -31,19 +31,37 @@ def follow(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with session(data) as at_work:
-        settings = at_work.folder.settings.collect
-        importer = Importer(
-            at_work.folder, at_work.house, at_work.promise(), log_format or settings.format, again=True
-        )
-
-        def loaded() -> None:
-            owner.derive(at_work.house, settings.visit_gap_minutes, at_work.cutoffs())
-
-        follower = Follower(
-            importer, file, loaded, lambda sentence: console.print(sentence, markup=False), stop
-        )
-        console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
-        follower.run()
-        report = follower.report
+    report = FileReport(str(file))
+    while True:
+        try:
+            with session(data) as at_work:
+                _follow(at_work, file, log_format, stop, report, console)
+        except OwnerGoneError as error:
+            console.print(f"{error.message}: going on without it", markup=False)
+        else:
+            break
     console.print(f"stopped: {report.lines:,} lines, {report.requests:,} requests", markup=False)
+
+
+def _follow(
+    at_work: Session,
+    file: Path,
+    log_format: str,
+    stop: threading.Event,
+    report: FileReport,
+    console: Console,
+) -> None:
+    """Follow a log until told to stop, or until the process that owns the folder has gone."""
+    console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
+    settings = at_work.folder.settings.collect
+    importer = Importer(
+        at_work.folder, at_work.house, at_work.promise(), log_format or settings.format, again=True
+    )
+
+    def loaded() -> None:
+        owner.derive(at_work.house, settings.visit_gap_minutes, at_work.cutoffs())
+
+    def say(sentence: str) -> None:
+        console.print(sentence, markup=False)
+
+    Follower(importer, file, loaded, say, stop, report).run()

@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 
 from avow.collect.admit import Ages, Promise
+from avow.collect.visitor import Salts
 from avow.config import Folder, locate
+from avow.keep.load import SALTS
 from avow.keep.owner import House, open_house
 from avow.keep.store import Cutoffs, Store
 from avow.policy.terms import Compiled, compile_terms, load_terms
@@ -87,6 +89,7 @@ def session(data: Path | None) -> Iterator[Session]:
     folder = find_folder(data)
     terms = load_terms(terms_path(folder))
     compiled = compile_terms(terms)
+    Salts(folder.keys / SALTS).destroy_old(now())
     in_force = _Adoption(compiled.identity, compiled.canonical().decode(), terms.updated)
     house = open_house(folder, {"report": partial(_report, compiled), "adopt": _adopt})
     try:

@@ -75,7 +75,9 @@ class Salts:
             return {day: salts[day.isoformat()][-1].secret for day in days}, late
 
     def destroy_old(self, now: datetime) -> None:
-        """Destroy the salts that have lived their time."""
+        """Destroy the salts that have lived their time: to be called now and then, also when nothing comes in."""
+        if not self.path.exists():
+            return
         with self._held() as salts:
             if _destroy_old(salts, now):
                 self._write(salts)

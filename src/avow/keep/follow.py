@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from avow.errors import AvowError, FormatError, MisuseError, OwnerGoneError, SourceError, StoreError
@@ -13,6 +14,9 @@ from avow.keep.load import HEAD_BYTES, FileReport, Importer, Reading
 
 POLL_SECONDS = 0.5
 """How often the log is looked at; what is in it by then becomes one segment."""
+
+SWEEP_SECONDS = 600.0
+"""How often salts that have lived their time are destroyed, whether or not lines come in."""
 
 RETIRED_SECONDS = 60.0
 """How long a log that was renamed is watched on: servers write to it until they are told to open a new one."""
@@ -70,6 +74,7 @@ class Follower:
         """Catch up on what was rotated away meanwhile, then follow."""
         self.report.name = str(self.path)
         self._catch_up()
+        swept = time.monotonic()
         try:
             while True:
                 stopping = self.stop.is_set()
@@ -77,16 +82,24 @@ class Follower:
                     self.loaded()
                 if stopping:
                     return
+                if time.monotonic() - swept > SWEEP_SECONDS:
+                    self.importer.salts.destroy_old(datetime.now(UTC).replace(tzinfo=None))
+                    swept = time.monotonic()
                 self.stop.wait(POLL_SECONDS)
         finally:
             for tail in self._tails():
                 tail.reading.close()
 
     def _catch_up(self) -> None:
-        """Read the rest of logs that were followed before and renamed since."""
+        """Read the rest of logs that were followed before and renamed or copied since, but for those still followed."""
+        followed = {tail.file for tail in self._tails()}
         for sibling in sorted(self.path.parent.glob(f"{self.path.name}?*")):
-            with suppress(AvowError):
-                if sibling.is_file() and self.importer.knows(sibling):
+            with suppress(AvowError, FileNotFoundError):
+                if (
+                    sibling.is_file()
+                    and sibling.stat().st_ino not in followed
+                    and self.importer.knows(sibling)
+                ):
                     report = FileReport(str(sibling))
                     self.importer.read(sibling, report, lambda *_: None)
                     if report.lines:
@@ -133,6 +146,7 @@ class Follower:
             elif self._current and not self._current.same():
                 self.say(f"`{self.path}` was truncated")
                 self._leave(self._current)
+                self._catch_up()  # what was written last may be in its copy alone
             if self._current is None:
                 self._current = self._open()
 

@@ -237,6 +237,11 @@ class Importer:
         """The key of the digests by which logs are known: in `keys/`, made at the first import."""
         return _key(self.folder.keys / SOURCE_KEY)
 
+    @property
+    def salts(self) -> Salts:
+        """The salts of the folder."""
+        return Salts(self.folder.keys / SALTS)
+
     def first_time(self, path: Path) -> datetime:
         """Return the time of a log's first request, so that a rotated set can be read in order of time.
 
@@ -317,7 +322,7 @@ class Importer:
             reader=reader,
             promise=self.promise,
             kinds=Kinds(settings.collect),
-            salts=Salts(self.folder.keys / SALTS),
+            salts=self.salts,
             zone=self.folder.zone,
             day_turns_at=self.folder.day_turns_at,
             host=settings.site.host,
