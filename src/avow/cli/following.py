@@ -64,4 +64,5 @@ def _follow(
     def say(sentence: str) -> None:
         console.print(sentence, markup=False)
 
+    loaded()  # what an earlier process took in, and did not live to make views of
     Follower(importer, file, loaded, say, stop, report).run()

@@ -66,14 +66,9 @@ def import_logs(
     data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
 ) -> None:
     """Read access logs under the policy: what is new in them becomes requests, views and visits."""
-    missing = [path for path in files if path != STANDARD_INPUT and not path.exists()]
-    if missing:
-        raise MisuseError(f"there is no file `{missing[0]}`", "look at its spelling and folder")
     if show_bad and as_json:
         raise MisuseError("`--show-bad` shows lines, and `--json` prints one object", "give one of the two")
-    folders = [path for path in files if path.is_dir()]
-    if folders:
-        raise MisuseError(f"`{folders[0]}` is a folder", f"name the files in it: `{folders[0]}/*.log*`")
+    check(files)
     with session(data) as at_work:
         importer = Importer(
             at_work.folder,
@@ -92,6 +87,15 @@ def import_logs(
     bad = report.dead_letters > report.lines * max_bad / 100
     if bad or any(file.error or file.damage for file in report.by_file):
         raise typer.Exit(1)
+
+
+def check(files: list[Path]) -> None:
+    """Raise MisuseError where one of the files is none, before any of them is read."""
+    for path in files:
+        if path.is_dir():
+            raise MisuseError(f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`")
+        if path != STANDARD_INPUT and not path.exists():
+            raise MisuseError(f"there is no file `{path}`", "look at its spelling and folder")
 
 
 def import_files(
@@ -147,7 +151,10 @@ def _progress(files: list[Path], shown: bool) -> Iterator[Callable[[int, int], N
         TextColumn("{task.fields[lines]:,} lines, {task.fields[speed]:,.0f} lines/s"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not (shown and console.is_terminal)
+    ) as bar:
         task = bar.add_task("reading", total=sum(sizes) or None, lines=0, speed=0.0)
 
         def tell(position: int, counted: int) -> None:
@@ -197,15 +204,21 @@ def show(report: ImportReport, console: Console) -> None:
             highlight=False,
         )
     for file in report.by_file:
-        damage = f"`{file.name}` was read up to its damage: {file.damage}" if file.damage else ""
-        for trouble in filter(None, (file.error, damage)):
-            console.print(f"  {trouble}", style="red", markup=False, highlight=False)
-            if file.hint:
-                console.print(f"    {file.hint}", markup=False, highlight=False)
+        for sentence in troubles(file):
+            console.print(f"  {sentence}", style="red", markup=False, highlight=False)
     if report.dead_letters:
         console.print(
             "  `avow import --show-bad FILE` shows the unreadable lines, from your file", highlight=False
         )
+
+
+def troubles(file: FileReport) -> list[str]:
+    """Say what an operator has to know of a file beside its numbers."""
+    if file.error:
+        return [file.error, f"  {file.hint}"]
+    if file.damage:
+        return [f"`{file.name}` was read up to its damage: {file.damage}"]
+    return [] if file.format else [f"`{file.name}` is empty"]
 
 
 def show_bad_lines(bad_lines: list[tuple[Path, list[BadLine]]]) -> None:
