@@ -19,6 +19,10 @@ TEXT = "".join(LINES)
 MARK = "marker7c1e"
 """Stands in lines whose text no message may repeat."""
 
+NGINX = (
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
+    '"$http_user_agent"'
+)
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
     "bz2": bz2.compress,
@@ -74,7 +78,7 @@ def test_the_object_tells_what_became_of_every_line(site: Site) -> None:
         "seconds",
         "by_file",
     ]
-    assert {name: report[name] for name in report if name not in {"seconds", "by_file"}} == {
+    assert {name: report[name] for name in report if name not in {"seconds", "early", "by_file"}} == {
         "files": 1,
         "format": "combined",
         "lines": 10,
@@ -272,7 +276,7 @@ def test_folders_and_missing_files_are_misuse(site: Site, wrong: str) -> None:
 
 def test_a_truncated_gz_gives_what_is_there(site: Site, beside: Site) -> None:
     """A cut compressed log is told as such with status 1; its lines are kept, and its whole copy adds the rest."""
-    lines = [line(n / 60, f"/{random.Random(n).random()}") for n in range(4000)]  # noqa: S311
+    lines = [line(n / 60, f"/{random.Random(n).random()}") for n in range(4000)]
     packed = gzip.compress("".join(lines).encode())
     log = site.folder / "access.log.gz"
     log.write_bytes(packed[: len(packed) // 2])
@@ -289,7 +293,7 @@ def test_a_truncated_gz_gives_what_is_there(site: Site, beside: Site) -> None:
 
 def test_damaged_compression_gives_what_is_there(site: Site) -> None:
     """A compressed log damaged in its middle is told as such, and what comes before the damage is kept."""
-    lines = [line(n / 60, f"/{random.Random(n).random()}") for n in range(4000)]  # noqa: S311
+    lines = [line(n / 60, f"/{random.Random(n).random()}") for n in range(4000)]
     for name, compress in COMPRESSIONS.items():
         packed = bytearray(compress("".join(lines).encode()))
         middle = len(packed) * 3 // 4
@@ -304,11 +308,11 @@ def test_damaged_compression_gives_what_is_there(site: Site) -> None:
 @pytest.mark.parametrize(
     "rubbish",
     [
-        random.Random(1).randbytes(200_000),  # noqa: S311
+        random.Random(1).randbytes(200_000),
         bytes(100_000),
-        b"\x1f\x8b" + random.Random(2).randbytes(1000),  # noqa: S311
+        b"\x1f\x8b" + random.Random(2).randbytes(1000),
         b"\n" * 1000,
-        b"\xff\xfe" + random.Random(3).randbytes(999),  # noqa: S311
+        b"\xff\xfe" + random.Random(3).randbytes(999),
         b"\x7fELF" + bytes(range(256)) * 40,
     ],
     ids=["random", "null bytes", "no gzip", "line feeds", "no UTF-16", "a program"],
@@ -401,8 +405,7 @@ def test_a_log_of_no_known_format_is_refused(site: Site) -> None:
         "combined",
         '%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"',
         r"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"",
-        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
-        '"$http_user_agent"',
+        NGINX,
     ],
     ids=["name", "LogFormat", "LogFormat with escapes", "log_format"],
 )
@@ -590,21 +593,25 @@ def test_old_lines_are_read_without_what_is_too_old(site: Site) -> None:
 
 def test_lines_too_old_for_the_terms_are_dropped(site: Site) -> None:
     """Where the time of a request may be kept for a while only, older requests are dropped, and counted."""
-    site.init(
-        (
-            'categories = ["request-time", "request-kind", "host", "method", "page-path", "status", "bytes", '
-            '"response-time"]\nkeep = { full = "forever" }',
-            'categories = ["request-time", "request-kind", "host", "method", "page-path", "status", "bytes", '
-            '"response-time"]\nkeep = { full = "30 days" }',
-        )
-    )
+    kept_times = '"response-time"]\nkeep = { full = "forever" }'
+    site.init((kept_times, kept_times.replace("forever", "30 days")))
     now = datetime.now(UTC).replace(tzinfo=None)
     young, old = now - timedelta(days=2), NOON.replace(year=2020)
     report = site.take_in(
         site.log("access.log", line(0, start=young), line(0, start=old), line(1, start=old))
     )
     assert (report["requests"], report["dropped"]) == (1, {"too-old": 2})
-    assert f"2 dropped: too-old" in site.avow("import", site.log("b.log", *[line(1, start=old)] * 2)).out
+    assert "2 dropped: too-old" in site.avow("import", site.log("b.log", *[line(1, start=old)] * 2)).out
+
+
+def test_requests_older_than_the_first_version_are_counted(site: Site) -> None:
+    """What was asked before the terms were in force is bound to their first version, and this is said."""
+    site.init(("updated = 2026-11-22", "updated = 2026-01-06"))
+    log = site.log("access.log", line(0), line(11 * 60 + 59), line(12 * 60), line(13 * 60))
+    assert site.take_in(log)["early"] == 2
+    assert (
+        "1 requests are older than the first version" in site.avow("import", site.log("b.log", line(1))).out
+    )
 
 
 def test_robots_are_counted_and_make_no_visits(site: Site) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import duckdb
 
@@ -92,7 +92,7 @@ class Fault:
 
     def patch_all(self) -> None:
         """Put moments around everything that leaves a trace on the disk or with another process."""
-        self.patch(Path, "replace", lambda old, new: f"{_kind(new)} rename")
+        self.patch(Path, "replace", lambda _, new: f"{_kind(new)} rename")
         self.patch(Path, "unlink", lambda path, *_: f"{_kind(path)} unlink")
         self.patch(os, "link", lambda *_: "key link")
         self.patch(os, "fsync", lambda *_: "sync")
@@ -108,7 +108,7 @@ class Fault:
             self.at("byte", len(data))
             return data
 
-        logs.Log.read = read_and_count  # type: ignore[method-assign]
+        logs.Log.read = read_and_count  # type: ignore[assignment,method-assign]
 
 
 def _kind(path: Path) -> str:
@@ -149,7 +149,7 @@ class Connection:
         with self.fault.around(self.closing):
             self.real.close()
 
-    def __enter__(self) -> "Connection":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,7 +126,7 @@ class Site:
         """Make the folder with the terms that come with Avow, some of their text changed, and with settings."""
         assert self.avow("init", ".").status == 0
         terms = self.folder / "policy" / "terms.toml"
-        text = terms.read_text()
+        text = re.sub(r"(?m)^updated = \S+", "updated = 2026-11-22", terms.read_text())
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)

@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from math import gcd
 from pathlib import Path
 
@@ -70,11 +70,3 @@ def test_visits_are_the_sessions_that_others_computed(tmp_path: Path, folder: Pa
         found[names[path], start, start + duration / 1000 / stretch, views] += 1
     assert found == expected_sessions(folder, min(times))
     assert sum(found.values()) > 1
-
-
-def test_single_views_have_no_duration(tmp_path: Path) -> None:
-    """Where the others say one second, of a session with one request, a visit's duration is unknown."""
-    now = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1)
-    site = Site(tmp_path)
-    site.take_in(site.log("access.log", line(start=now)))
-    assert site.rows("SELECT views, visit_duration_ms FROM visits") == [(1, None)]

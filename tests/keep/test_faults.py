@@ -1,4 +1,7 @@
-"""Kill -9 at any moment: nothing that was acknowledged is lost, nothing is counted twice, and the store opens."""
+"""Kill -9 at any moment: nothing that was acknowledged is lost, nothing is counted twice, and the store opens.
+
+There are more than a hundred kills; each test says how many of them are its own.
+"""
 
 import json
 import random
@@ -149,11 +152,11 @@ def test_an_import_may_be_killed_at_any_moment(stage: Stage) -> None:
         site, ended = stage.play(f"import {number}", imports=[moment])
         return 1, stage.finish(site) if ended["imports"] == [KILLED] else [f"ended with {ended}"]
 
-    moments = some(stage.moments("import"), 3)
+    moments = some(stage.moments("import"), 2)
     assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_OWNER} <= {
         name for name, _ in moments
     }
-    assert all_of(moments, attempt) >= 50
+    assert all_of(moments, attempt) >= 40
 
 
 DONE_BY_OWNER = (
@@ -213,11 +216,11 @@ def test_a_guest_may_be_killed_at_any_moment(stage: Stage) -> None:
         right = ended == {"owner": 0, "imports": [KILLED, 0]}
         return 1, stage.finish(site) if right else [f"ended with {ended}"]
 
-    moments = some(stage.moments("import", owner=NOT_KILLED), 2)
+    moments = some(stage.moments("import", owner=NOT_KILLED), 1)
     assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_GUEST} <= {
         name for name, _ in moments
     }
-    assert all_of(moments, attempt) >= 20
+    assert all_of(moments, attempt) >= 18
 
 
 def test_an_owner_may_be_killed_at_any_moment(stage: Stage) -> None:

@@ -52,8 +52,18 @@ def written(number: int, one: Line) -> str:
     """Write a line, made different from every other by its size."""
     seconds, host, address, agent, path, referrer = one
     method, status = {"/upload": ("POST", 201), "/gone": ("GET", 404)}.get(path, ("GET", 200))
-    told = {"start": EVENING, "address": address, "agent": agent, "referrer": referrer}
-    return line(seconds / 60, path, host=host, method=method, status=status, size=number, **told)
+    return line(
+        seconds / 60,
+        path,
+        start=EVENING,
+        address=address,
+        method=method,
+        status=status,
+        size=number,
+        referrer=referrer,
+        agent=agent,
+        host=host,
+    )
 
 
 @contextmanager
@@ -107,8 +117,9 @@ def agrees_with_the_model(site: Site, found: list[Line], zone: str) -> None:
         ZoneInfo(zone),
         time(4),
     )
-    columns = "visit_time, visit_duration_ms, host, views, downloads, uploads, browser"
-    rows = site.rows(f"SELECT {columns} FROM visits")
+    rows = site.rows(
+        "SELECT visit_time, visit_duration_ms, host, views, downloads, uploads, browser FROM visits"
+    )
     assert Counter(rows) == Counter(map(as_row, expected))
     rows = site.rows("SELECT visit_time, view_time, view_duration_ms FROM views")
     assert Counter(rows) == Counter(
@@ -118,7 +129,7 @@ def agrees_with_the_model(site: Site, found: list[Line], zone: str) -> None:
     )
     rows = site.rows("SELECT visit_time, view_time, host, page_path FROM views")
     assert Counter(rows) == Counter(
-        (visit[0].time, deed.time, deed.who[0], deed.path)  # type: ignore[index]  # made above
+        (visit[0].time, deed.time, deed.who[0], deed.path)
         for visit in expected
         for deed in visit
         if deed.kind == RequestKind.VIEW
@@ -132,7 +143,7 @@ def agrees_with_the_model(site: Site, found: list[Line], zone: str) -> None:
 
 def as_row(visit: Visit) -> tuple[object, ...]:
     kinds = Counter(deed.kind for deed in visit)
-    host, _, agent = visit[0].who  # type: ignore[misc]  # made above
+    host, _, agent = visit[0].who
     return (
         visit[0].time,
         milliseconds(visit[-1].time - visit[0].time if len(visit) > 1 else None),

@@ -5,22 +5,20 @@ with no gap over the longest one make a visit; a view lasts until the visit's ne
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from avow.collect.kind import RequestKind
-
 
 @dataclass(frozen=True, order=True)
 class Deed:
-    """What somebody did at a time in UTC; `who` is what a request shows of its visitor."""
+    """What somebody did at a time in UTC: `view`, `download` or `upload`; `who` is what a request shows of them."""
 
     time: datetime
-    who: Hashable
-    kind: RequestKind
+    who: tuple[str, ...]
+    kind: str
     path: str
 
 
@@ -51,7 +49,7 @@ def visits(deeds: Iterable[Deed], gap: timedelta, zone: ZoneInfo, turns_at: time
 
 def view_times(visit: Visit) -> list[tuple[datetime, timedelta | None]]:
     """Return when each view of a visit began, and how long it lasted; unknown for the last."""
-    times = [deed.time for deed in visit if deed.kind == RequestKind.VIEW]
+    times = [deed.time for deed in visit if deed.kind == "view"]
     return [(time, following - time) for time, following in pairwise(times)] + [
         (time, None) for time in times[-1:]
     ]

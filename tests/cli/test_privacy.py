@@ -1,0 +1,355 @@
+"""What the terms do not let in reaches no disk: every byte that a command leaves behind is looked at."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from harness import AVOW, FIREFOX, Site, wait_until
+
+FAULTS = Path(__file__).parent.parent / "keep" / "faults.py"
+
+V4, V6 = "203.0.113.77", "2001:db8:5ec:7e7:a:b:c:d"
+TEXTS = {
+    "address": (V4, V6),
+    "network": ("203.0.113.0/24", "2001:db8:5ec::/48"),
+    "user": ("u5b0e3a17c9d24f68",),
+    "path": ("p8f1c6d20a47be935",),
+    "query": ("q7a92e5d30c18fb46",),
+    "referrer": ("r41d8f60b7e29c5a3",),
+    "referrer query": ("s9c36a1e8d05f7b24",),
+    "user agent": ("a2e7d94c15b80f63",),
+    "cookie": ("c60b3f8a9d71e254",),
+    "further field": ("f18e5c07ad93b642",),
+}
+"""What stands in each line; random digits, so that they stay readable where texts are compressed."""
+
+NEVER = {"user", "user agent", "cookie", "further field"}
+"""There is no word by which terms could let these in."""
+
+BY_DEFAULT = {"address", "path", "referrer"}
+"""What the terms that come with Avow let in of a line of today."""
+
+ADDRESS_LINE = '[[collect]]\ncategories = ["ip-address"]\nkeep = { full = "7 days", prefix = "90 days" }\nfor = ["availability", "performance", "content", "abuse"]\n'
+REFERRER_LINE = '[[collect]]\ncategories = ["referrer"]\nkeep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]\n'
+QUERY_LINE = '[[collect]]\ncategories = ["page-query"]\nkeep = { full = "forever" }\nfor = ["content"]\n'
+
+
+def marked(moment: datetime, address: str) -> str:
+    """Write a line of the combined format, with a cookie and one more field, in which everything is marked."""
+    told = {name: texts[0] for name, texts in TEXTS.items()}
+    return (
+        f"{address} - {told['user']} [{moment:%d/%b/%Y:%H:%M:%S} +0000] "
+        f'"GET /{told["path"]}?token={told["query"]}&x={told["user"]} HTTP/1.1" 200 512 '
+        f'"https://example.net/{told["referrer"]}?q={told["referrer query"]}" '
+        f'"{FIREFOX} {told["user agent"]}" "session={told["cookie"]}" "{told["further field"]}"'
+    )
+
+
+def log_of(age: timedelta) -> str:
+    """Write a log: good lines, and every kind of damage that carries what no message and no file may bear."""
+    moment = datetime.now(UTC).replace(tzinfo=None, microsecond=0) - age
+    good = [
+        marked(moment - timedelta(seconds=second), address) for second in range(30) for address in (V4, V6)
+    ]
+    line = good[0]
+    bad = [
+        *(line[:cut] for cut in (20, 60, 100, 150, 200, 260, 300)),
+        line[:150] + line,
+        line.replace('"', "'"),
+        line.replace("/20", "/99"),
+        line.replace("[", "").replace("]", ""),
+        f"\0{line}",
+        line.replace(" ", "\0"),
+        line + "x" * 70_000,
+        line[40:],
+        json.dumps({"line": line}),
+        f"#Remark: {line}",
+        f"#Fields: {line}",
+        line.encode("utf-16-le").decode("latin-1").replace("\n", ""),
+    ]
+    return "\n".join([*good, *bad, line[:130]])
+
+
+@dataclass(frozen=True)
+class World:
+    """A site, and every folder that a command of it could write to; the log is outside of them."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def made(cls, root: Path, *changes: tuple[str, str], age: timedelta = timedelta()) -> "World":
+        """Make the folders, the terms with changes, and the log."""
+        names = {"HOME": "home", "TMPDIR": "temporary", "XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "share"}
+        world = cls(root / "world", {key: str(root / "world" / name) for key, name in names.items()})
+        for folder in ("site", *names.values()):
+            (world.root / folder).mkdir(parents=True)
+        world.site.init(*changes, settings='[collect]\nformat = "combined"\n')
+        world.log.write_text(log_of(age), encoding="utf-8")
+        return world
+
+    @property
+    def site(self) -> Site:
+        """Return the site."""
+        return Site(self.root / "site", self.environment)
+
+    @property
+    def log(self) -> Path:
+        """Return the log, which is outside of everything that is searched."""
+        return self.root.with_name("access.log")
+
+    def avow(self, *arguments: object) -> "subprocess.CompletedProcess[bytes]":
+        """Run a command as a process of its own."""
+        return subprocess.run(
+            [AVOW, *map(str, arguments)],
+            cwd=self.site.folder,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def left_behind(self) -> Iterator[bytes]:
+        """Give all that lies in the folders: the bytes of each file, and what stands in tables and segments."""
+        for path in sorted(self.root.rglob("*")):
+            yield str(path.relative_to(self.root)).encode()
+            if path.is_file():
+                yield path.read_bytes()
+            if path.suffix == ".parquet":
+                yield repr(pl.read_parquet(path).rows()).encode()
+                yield repr(pl.read_parquet_metadata(path)).encode()
+            elif path.suffix == ".duckdb":
+                yield tables(path)
+
+    def raw(self) -> bytes:
+        """Return the bytes of all files, as they lie there."""
+        return b"\n".join(path.read_bytes() for path in sorted(self.root.rglob("*")) if path.is_file())
+
+
+def tables(store: Path) -> bytes:
+    """Return the text of every row of every table, from a copy of a store that may be in use or was left by a crash."""
+    copy = store.parent.with_name(f"copy of {store.parent.name}")
+    shutil.copytree(store.parent, copy, ignore=shutil.ignore_patterns("*.sock"))
+    try:
+        with duckdb.connect(copy / store.name) as opened:
+            names = opened.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
+            rows = {name: opened.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in names}  # noqa: S608
+    finally:
+        shutil.rmtree(copy)
+    return repr(rows).encode()
+
+
+def found_in(*texts: bytes) -> set[str]:
+    """Return what stands in texts: as such, in UTF-16, in hexadecimal, or as the bytes of an address."""
+    found = set()
+    for name, marks in TEXTS.items():
+        for mark in marks:
+            forms = [mark.encode(), mark.encode("utf-16-le"), mark.encode().hex().encode()]
+            if mark == V4:
+                forms += [socket.inet_aton(mark), mark.replace(".", "-").encode()]
+            if mark == V6:
+                packed = socket.inet_pton(socket.AF_INET6, mark)
+                forms += [packed, packed[::-1], packed.hex().encode()]
+            if any(form in text for form in forms for text in texts):
+                found.add(name)
+    return found
+
+
+DEFAULT, OLD, ANCIENT = timedelta(), timedelta(days=30), timedelta(days=200)
+CASES = {
+    "default, of today": ((), DEFAULT, BY_DEFAULT),
+    "default, of a month ago": ((), OLD, {"network", "path", "referrer"}),
+    "default, of long ago": ((), ANCIENT, {"path", "referrer"}),
+    "without addresses": (((ADDRESS_LINE, ""),), DEFAULT, {"path", "referrer"}),
+    "without referrers": (((REFERRER_LINE, ""),), DEFAULT, {"address", "path"}),
+    "with queries": (
+        ((REFERRER_LINE, REFERRER_LINE.replace("page", "full") + QUERY_LINE),),
+        DEFAULT,
+        BY_DEFAULT | {"query", "referrer query", "user"},
+    ),
+}
+"""For each: what is changed in the terms, how old the lines are, and what may be found. A user's name stands in the
+query, too, so that it is let in with that."""
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[World, set[str]]:
+    changes, age, allowed = CASES[request.param]
+    return World.made(tmp_path, *changes, age=age), allowed
+
+
+def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+    """The search that all others here rely on finds every mark, in a file, in a table and in a segment."""
+    everything = set(TEXTS) - {"network"}
+    world = World.made(tmp_path)
+    assert found_in(*world.left_behind()) == set()
+    text = log_of(timedelta())
+    (world.root / "temporary" / "forgotten").write_text(text)
+    assert found_in(*world.left_behind()) == everything
+    (world.root / "temporary" / "forgotten").write_bytes(socket.inet_pton(socket.AF_INET6, V6))
+    assert found_in(*world.left_behind()) == {"address"}
+    (world.root / "temporary" / "forgotten").unlink()
+    lines = pl.DataFrame({"line": text.splitlines()})
+    lines.write_parquet(world.root / "home" / "x.parquet", compression="zstd")
+    assert found_in(*world.left_behind()) == everything
+    (world.root / "home" / "x.parquet").unlink()
+    with duckdb.connect(world.root / "home" / "x.duckdb") as store:
+        store.execute(
+            "CREATE TABLE forgotten AS SELECT unnest($1) AS line", [text.replace("\0", "").splitlines()]
+        )
+    assert found_in(*world.left_behind()) == everything
+
+
+def test_an_import_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]]) -> None:
+    """Under any terms, and at any age, nothing but what they let in is in a file or a message; and that is there."""
+    world, allowed = case
+    ran = world.avow("import", world.log, "--max-bad", "100")
+    assert ran.returncode == 0, ran.stderr
+    assert found_in(*world.left_behind()) == allowed
+    assert found_in(ran.stdout, ran.stderr) == set()
+    ((requests, letters),) = world.site.rows(
+        "SELECT (SELECT count(*) FROM requests), (SELECT count(*) FROM dead_letters)"
+    )
+    assert requests >= 60
+    assert letters >= 10
+
+
+def test_what_was_let_in_can_be_found_in_the_bytes(tmp_path: Path) -> None:
+    """What the terms let in is found in the files' plain bytes, so that looking at these means something."""
+    world = World.made(tmp_path)
+    world.avow("import", world.log, "--max-bad", "100")
+    assert {"path", "referrer"} <= found_in(world.raw()) <= BY_DEFAULT
+
+
+def test_bad_lines_are_shown_on_standard_output_alone(tmp_path: Path) -> None:
+    """`--show-bad` prints marks on standard output; neither standard error nor a file has them."""
+    world = World.made(tmp_path)
+    for _ in range(2):
+        ran = world.avow("import", world.log, "--show-bad")
+        assert found_in(ran.stdout) >= NEVER | {"query", "address"}
+        assert found_in(ran.stderr) == set()
+        assert found_in(*world.left_behind()) == BY_DEFAULT
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--json"], ["--format", "caddy-json"], ["--format", "%h %t %T"], ["--max-bad", "0"]]
+)
+def test_no_message_bears_what_stands_in_a_log(tmp_path: Path, arguments: list[str]) -> None:
+    """Whatever an import says of a log, in whichever form, is not what stands in it."""
+    world = World.made(tmp_path)
+    ran = world.avow("import", world.log, *arguments)
+    assert ran.returncode in {0, 1}
+    assert b"Traceback" not in ran.stderr
+    assert found_in(ran.stdout, ran.stderr) == set()
+    assert found_in(*world.left_behind()) <= BY_DEFAULT
+
+
+def test_reports_show_paths_and_sites_and_no_more(tmp_path: Path) -> None:
+    """No report bears an address, a query, a user or a user agent."""
+    world = World.made(tmp_path)
+    world.avow("import", world.log, "--max-bad", "100")
+    for name in ("pages", "sources", "technology", "availability", "performance", "bots", "downloads"):
+        for form in ("--json", "--csv"):
+            ran = world.avow("report", name, form)
+            assert ran.returncode == 0
+            assert found_in(ran.stdout, ran.stderr) <= {"path"}
+
+
+def test_a_guest_and_its_owner_leave_only_what_the_terms_let_in(case: tuple[World, set[str]]) -> None:
+    """Where the segments go over the disk to the owner of the folder, they hold nothing but what the terms let in."""
+    world, allowed = case
+    with world.site.started("follow", "other.log") as follow:
+        follow.wait_for("following")
+        ran = world.avow("import", world.log, "--max-bad", "100")
+        assert ran.returncode == 0, ran.stderr
+        assert found_in(*world.left_behind()) == allowed
+        assert follow.end(signal.SIGTERM) == 0
+        assert found_in(follow.said().encode(), ran.stdout, ran.stderr) == set()
+    assert found_in(*world.left_behind()) == allowed
+
+
+def test_following_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]]) -> None:
+    """A follower, stopped or killed, leaves nothing but what the terms let in, and says nothing of it."""
+    world, allowed = case
+    name = TEXTS["path"][0]
+    for stop in (signal.SIGKILL, signal.SIGTERM):
+        with world.site.started("follow", world.log) as follow:
+            follow.wait_for("following")
+
+            def is_in() -> bool:
+                ran = world.avow("report", "pages", "--json")
+                return name in ran.stdout.decode()
+
+            wait_until(is_in, "views of the marked page")
+            follow.end(stop)
+            assert found_in(follow.said().encode()) == set()
+        assert found_in(*world.left_behind()) == allowed
+
+
+KILLS = [
+    ("import", "after salts rename", False, set()),
+    ("import", "before records insert", False, set()),
+    ("import", "before load commit", False, set()),
+    ("import", "after load commit", False, {"path", "referrer"}),
+    ("import", "before views insert", False, {"path", "referrer"}),
+    ("import", "before derive commit", False, {"path", "referrer"}),
+    ("import", "before store close", False, {"path", "referrer"}),
+    ("import", "before segment rename", True, set()),
+    ("import", "after segment rename", True, {"path", "referrer"}),
+    ("import", "before asking to load", True, {"path", "referrer"}),
+    ("owner", "before records insert", True, {"path", "referrer"}),
+    ("owner", "after load commit", True, {"path", "referrer"}),
+    ("owner", "before segment unlink", True, {"path", "referrer"}),
+]
+"""Who is killed, when, whether it has an owner beside it, and what must be on the disk by then."""
+
+
+@pytest.mark.parametrize(
+    ("role", "moment", "guest", "there"), KILLS, ids=[f"{kill[0]} {kill[1]}" for kill in KILLS]
+)
+def test_kill_9_leaves_only_what_the_terms_let_in(
+    tmp_path: Path, role: str, moment: str, guest: bool, there: set[str]
+) -> None:
+    """What a killed process leaves half done, in segments and in the store's own log, is only what the terms let in."""
+    world = World.made(tmp_path)
+    scene = {
+        "folder": str(world.site.folder),
+        "arguments": [str(world.log), "--max-bad", "100"],
+        "environment": world.environment,
+        "imports": [(moment, 1) if role == "import" else ("", 0)],
+        **({"owner": (moment, 1) if role == "owner" else ("", 0)} if guest else {}),
+    }
+    ran = subprocess.run(
+        [sys.executable, str(FAULTS)], input=json.dumps(scene), capture_output=True, text=True, check=True
+    )
+    ended = json.loads(ran.stdout)
+    assert (ended["owner"] if role == "owner" else ended["imports"][0]) == -9
+    found = found_in(*world.left_behind())
+    assert there <= found <= BY_DEFAULT
+    assert found_in(ran.stderr.encode()) == set()
+
+
+def test_settings_of_the_environment_put_nothing_elsewhere(tmp_path: Path) -> None:
+    """Outside its data and its keys, an import leaves no file at all."""
+    world = World.made(tmp_path)
+    before = {path for path in world.root.rglob("*") if path.is_file()}
+    world.avow("import", world.log, "--max-bad", "100")
+    made = {path.relative_to(world.root) for path in world.root.rglob("*") if path.is_file()} - {
+        path.relative_to(world.root) for path in before
+    }
+    assert {path.parts[:2] for path in made} == {("site", "data"), ("site", "keys")}
+    assert {path.name for path in made if "keys" in path.parts} == {"salts.json", "salts.lock", "source.key"}
+    with contextlib.suppress(FileNotFoundError):
+        assert not list((world.site.data / "spill").iterdir())
