@@ -260,11 +260,10 @@ def test_reports_show_paths_and_sites_and_no_more(tmp_path: Path) -> None:
     """No report bears an address, a query, a user or a user agent."""
     world = World.made(tmp_path)
     world.avow("import", world.log, "--max-bad", "100")
-    for name in ("pages", "sources", "technology", "availability", "performance", "bots", "downloads"):
-        for form in ("--json", "--csv"):
-            ran = world.avow("report", name, form)
-            assert ran.returncode == 0
-            assert found_in(ran.stdout, ran.stderr) <= {"path"}
+    for name in ("pages", "sources", "technology", "availability"):
+        ran = world.avow("report", name, "--json")
+        assert ran.returncode == 0
+        assert found_in(ran.stdout, ran.stderr) <= {"path"}
 
 
 def test_a_guest_and_its_owner_leave_only_what_the_terms_let_in(case: tuple[World, set[str]]) -> None:
