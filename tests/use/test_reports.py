@@ -272,7 +272,10 @@ def test_every_report_says_what_is_not_in_it(site: Site, name: str) -> None:
         "Duration is known of 43% of 7 views and 50% of 4 visits; of the others it is unknown, not zero."
         in shown
     )
-    assert "2 requests of robots, 1 lines dropped (blank), 1 unreadable lines" in shown
+    assert (
+        "2 requests of robots; and of all that was ever read, 1 lines dropped (blank), 1 unreadable lines."
+        in shown
+    )
 
 
 @pytest.mark.parametrize(
@@ -312,6 +315,13 @@ def test_filters_choose_requests(site: Site) -> None:
     assert [row["page_path"] for row in table(site, "availability_missing", "--filter", "browser=*")] == [
         "/missing"
     ]
+
+
+def test_moments_are_told_in_the_time_zone_asked_for(site: Site) -> None:
+    """`last_seen` is a moment of the time zone of the question."""
+    asked = "bots", "--timezone", "Asia/Tokyo"
+    assert [row["last_seen"] for row in table(site, "bots")] == ["2026-01-05T12:01:00"]
+    assert [row["last_seen"] for row in table(site, *asked)] == ["2026-01-05T21:01:00"]
 
 
 def test_a_limit_cuts_each_table(site: Site) -> None:
@@ -355,6 +365,7 @@ def test_an_empty_store_says_so(empty: Site, name: str) -> None:
     ran = empty.avow("report", name)
     assert ran.status == 0
     assert "nothing was collected yet" in ran.out
+    assert "nan" not in ran.out
     assert (
         empty.avow("report", name, "--csv").err
         == "nothing was collected yet: `avow import FILE` reads a log\n"
@@ -509,6 +520,25 @@ def test_no_report_shows_a_finer_precision_than_its_purpose_may_see(empty: Site)
     assert {row["browser_version"] or row["operating_system_version"] for row in versions} <= {None}
 
 
+def test_the_sites_own_names_are_told_from_what_the_purpose_may_see(empty: Site) -> None:
+    """Visits from the site itself are known by `host` and by parts of pages where these are permitted for content."""
+    terms = empty.folder / "policy" / "terms.toml"
+    text = terms.read_text()
+    whole = '["request-time", "request-kind", "host", "method", '
+    assert whole in text
+    lines = [line(0, "/", address="192.0.2.9", referrer=OWN), line(1, "/x.css", referrer=OWN)]
+    for kinds, source in (('"request-kind", ', "(this site)"), ("", "www.example.org")):
+        other = '\n\n[[collect]]\ncategories = ["request-kind", "host"]\nkeep = { full = "forever" }\nfor = ["abuse"]\n'
+        terms.write_text(
+            text.replace(whole, f'["request-time", {kinds}"method", ').replace(
+                "\n# Where a visitor", f"{other}\n# Where a"
+            )
+        )
+        site = Site(empty.folder, {"AVOW_DATA": str(empty.folder / f"data{len(kinds)}")})
+        site.take_in(empty.log("access.log", *lines))
+        assert [row["source"] for row in table(site, "sources")] == [source]
+
+
 def test_filters_cannot_ask_for_what_the_purpose_may_not_see(empty: Site) -> None:
     """A filter by a category that the terms do not permit for the report's purpose chooses nothing, and this is said."""
     terms = empty.folder / "policy" / "terms.toml"
@@ -590,6 +620,9 @@ def test_reports_have_the_exit_status_of_misuse(site: Site) -> None:
         ["--until", "2026-02-30"],
         ["--since", "0001-01-01", "--timezone", "Asia/Tokyo"],
         ["--until", "9999-12-31"],
+        ["--filter", "status=404"],
+        ["sources", "--filter", "method=POST"],
+        ["--json", "--csv"],
     ):
         ran = site.avow("report", *arguments)
         assert (ran.status, ran.out) == (2, ""), arguments

@@ -46,6 +46,8 @@ def report(
     """Show a report: a table, or JSON, or CSV. It says what it leaves out, and how much was measured."""
     if name not in REPORTS:
         raise MisuseError(f"there is no report `{name}`", f"there are: {', '.join(REPORTS)}")
+    if as_json and as_csv:
+        raise MisuseError("`--json` and `--csv` are two forms of one answer", "give one of the two")
     question = _question(name, since, until, timezone, filters or [], limit, data)
     found = _asked(question, data)
     if as_json:
@@ -243,10 +245,12 @@ def _sentences(account: Account, dropped: dict[str, int]) -> list[str]:
         measured.append(f"{account.views_measured / account.views:.0%} of {account.views:,} views")
     if account.visits:
         measured.append(f"{account.visits_measured / account.visits:.0%} of {account.visits:,} visits")
-    left = [f"{account.bot_requests:,} requests of robots"]
-    left += [f"{lines:,} lines dropped ({reason})" for reason, lines in dropped.items()]
+    robots = f"{account.bot_requests:,}" if account.bot_requests is not None else "an untold number of"
+    left = [f"{lines:,} lines dropped ({reason})" for reason, lines in dropped.items()]
     left.append(f"{account.dead_letters:,} unreadable lines")
-    sentences = [f"Not among visits and views: {', '.join(left)}."]
+    sentences = [
+        f"Not among visits and views: {robots} requests of robots; and of all that was ever read, {', '.join(left)}."
+    ]
     if measured:
         sentences.insert(
             0, f"Duration is known of {' and '.join(measured)}; of the others it is unknown, not zero."

@@ -3,14 +3,16 @@
 A report is: parse the question, make it a typed one, bind it to SQL, take the rows, and say what they leave out.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
 import msgspec
 
+from avow.errors import MisuseError
 from avow.keep.store import Store, Table
 from avow.policy.terms import Compiled
 from avow.use.question import Question
@@ -29,6 +31,11 @@ class Report:
     needs: tuple[str, ...]
     tables: tuple[str, ...]
 
+    @property
+    def of_visits(self) -> bool:
+        """Whether it tells of visits and views: what a single request was answered with does not choose among these."""
+        return not {"visit-time", "view-time"}.isdisjoint(self.needs)
+
 
 REPORTS = {
     report.name: report
@@ -46,6 +53,7 @@ REPORTS = {
                 "visit-duration",
                 "visitor-id",
                 "bytes",
+                "bot",
             ),
             ("overview", "overview_days"),
         ),
@@ -95,7 +103,7 @@ REPORTS = {
             "downloads",
             "files that were downloaded",
             "content",
-            ("request-time", "page-path", "request-kind", "visitor-id", "bytes"),
+            ("request-time", "page-path", "request-kind", "visitor-id", "bytes", "bot"),
             ("downloads",),
         ),
         Report(
@@ -120,11 +128,15 @@ FILTERED = {
 }
 """The category that each filter asks for: whoever chooses by it learns of it."""
 
+OF_REQUESTS = ("status", "method")
+"""Filters that choose among requests, and neither visits nor views."""
+
 
 class Account(msgspec.Struct, frozen=True):
     """What a report leaves out, and how much of what it counts was measured."""
 
-    bot_requests: int
+    bot_requests: int | None
+    """None where the terms do not let the report's purpose tell robots."""
     views: int
     views_measured: int
     visits: int
@@ -153,35 +165,52 @@ def answer(store: Store, question: Question, terms: Compiled, now: datetime) -> 
 
     Rows older than the youngest of the report's categories may be are left out and counted; where a category is not
     permitted for the purpose at all, the whole report is withheld, and says so.
+
+    Raises MisuseError where a filter does not choose among what the report tells of.
     """
     report = REPORTS[question.report]
-    filtered = (FILTERED[key] for key, pattern in question.filters.items() if pattern is not None)
-    needs = list(dict.fromkeys([*report.needs, *filtered]))
+    filters = [key for key, pattern in question.filters.items() if pattern is not None]
+    if report.of_visits and (wrong := next((key for key in filters if key in OF_REQUESTS), None)):
+        fitting = ", ".join(other.name for other in REPORTS.values() if not other.of_visits)
+        raise MisuseError(
+            f"`{report.name}` tells of visits and views, and `{wrong}` chooses among requests",
+            f"use it with {fitting}",
+        )
+    needs = list(dict.fromkeys([*report.needs, *(FILTERED[key] for key in filters)]))
     withheld = [name for name in needs if report.purpose not in terms.purposes(name)]
-    since = FAR_FUTURE if withheld else _visible_since(terms, report.purpose, needs, now)
-    values = _values(store, report, question, since)
+    sight = partial(_visible_since, terms, report.purpose, now)
+    values = _values(store, report, question, sight, needs)
     account = msgspec.convert(
         store.query(_sql("_scope") + _sql("_account"), values).records()[0], Account, strict=False
     )
+    if sight(["bot"]) > values["visible_since"]:
+        account = msgspec.structs.replace(account, bot_requests=None)
     tables = {name: store.query(_sql("_scope") + _sql(name), values) for name in report.tables}
     dropped = {row[0]: row[1] for row in store.query(_sql("_dropped"), {}).rows}
     return Answer(report.name, question, tables, account, dropped, _notes(report, withheld, account))
 
 
-def _visible_since(terms: Compiled, purpose: str, needs: list[str], now: datetime) -> datetime:
-    """Return the oldest time that every category that is needed may be used at for a purpose."""
+def _visible_since(terms: Compiled, purpose: str, now: datetime, needs: list[str]) -> datetime:
+    """Return the oldest time at which every category that is needed may be used for a purpose."""
+    if any(purpose not in terms.purposes(name) for name in needs):
+        return FAR_FUTURE
     ages = [age for name in needs if (age := terms.age(name, purpose)) is not None]
     return now - timedelta(seconds=min(ages)) if ages else FAR_PAST
 
 
-def _values(store: Store, report: Report, question: Question, visible_since: datetime) -> dict[str, Any]:
-    names_own = any("$own_hosts" in _sql(table) for table in report.tables)
-    own = [row[0] for row in store.query(_sql("_own_hosts"), {}).rows] if names_own else []
+def _values(
+    store: Store, report: Report, question: Question, sight: Callable[[list[str]], datetime], needs: list[str]
+) -> dict[str, Any]:
+    """Return the values that a report's SQL names; `sight` tells since when categories are visible."""
+    own = []
+    if any("$own_hosts" in _sql(table) for table in report.tables):
+        seen = {"host_since": sight(["host"]), "parts_since": sight(["request-kind", "referrer"])}
+        own = [row[0] for row in store.query(_sql("_own_hosts"), seen).rows]
     return {
         **question.filters,
         "since": question.since or FAR_PAST,
         "until": question.until or FAR_FUTURE,
-        "visible_since": visible_since,
+        "visible_since": sight(needs),
         "timezone": question.timezone,
         "limit": question.limit,
         "own_hosts": [*own, *question.own_hosts],

@@ -10,7 +10,9 @@ WITH timed AS (
 SELECT request_time AS view_time,
        CASE WHEN request_time >= $view_duration_since
             THEN date_diff('millisecond', request_time, next_view) END AS view_duration_ms,
-       visitor_id, visit_time, host, page_path, referrer, version, governing
+       visitor_id,
+       CASE WHEN visit_time >= $visit_time_since THEN visit_time END AS visit_time,
+       host, page_path, referrer, version, governing
 FROM timed JOIN requests ON requests.rowid = timed.deed
 WHERE request_time >= $rows_from AND request_time < $rows_to;
 

@@ -1,5 +1,6 @@
 SELECT status, count(*) AS requests, count(*) / sum(count(*)) OVER () AS share,
-       count(*) FILTER (bot IS NULL) AS by_people, max(request_time) AS last_seen
+       count(*) FILTER (bot IS NULL) AS by_people,
+       max(request_time) AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS last_seen
 FROM requests_seen
 GROUP BY status
 ORDER BY requests DESC, status

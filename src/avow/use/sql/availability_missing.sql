@@ -1,4 +1,5 @@
-SELECT page_path, count(*) AS not_found, count(*) FILTER (bot IS NULL) AS by_people, max(request_time) AS last_seen
+SELECT page_path, count(*) AS not_found, count(*) FILTER (bot IS NULL) AS by_people,
+       max(request_time) AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS last_seen
 FROM requests_seen
 WHERE status IN (404, 410)
 GROUP BY page_path

@@ -1,6 +1,7 @@
 SELECT bot, count(*) AS requests, count(*) / sum(count(*)) OVER () AS share,
        count(DISTINCT page_path) AS pages, count(*) FILTER (status BETWEEN 400 AND 599) AS errors,
-       sum(bytes)::BIGINT AS bytes, max(request_time) AS last_seen
+       sum(bytes)::BIGINT AS bytes,
+       max(request_time) AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS last_seen
 FROM requests_seen
 WHERE bot IS NOT NULL
 GROUP BY bot

@@ -3,11 +3,11 @@ SELECT
     (SELECT count(*) FROM views_seen) AS views,
     count(*) AS visits,
     count(DISTINCT visitor_id) AS day_visitors,
-    sum(views) / count(*) AS views_per_visit,
+    avg(views) AS views_per_visit,
     median(visit_duration_ms) AS median_visit_duration_ms,
     avg(visit_duration_ms) AS mean_visit_duration_ms,
     (SELECT median(view_duration_ms) FROM views_seen) AS median_view_duration_ms,
-    count(*) FILTER (views = 1 AND downloads + uploads = 0) / count(*) AS single_view_share,
+    count(*) FILTER (views = 1 AND downloads + uploads = 0) / nullif(count(*), 0) AS single_view_share,
     count(*) FILTER (downloads > 0) AS visits_with_download,
     count(*) FILTER (uploads > 0) AS visits_with_upload,
     (SELECT sum(bytes)::BIGINT FROM people) AS bytes
