@@ -49,6 +49,8 @@ SUBJECTS = [
     "review",
 ]
 SITE = "https://www.example.org"
+VISIT_REQUESTS = 7.04
+"""How many requests a visit makes on average: tells how far apart visits are, so that the log ends when it should."""
 
 
 def user_agents(chance: random.Random, count: int) -> list[str]:
@@ -180,12 +182,10 @@ class Site:
 def requests(chance: random.Random, lines: int, start: float, end: float, bots: float) -> Iterator[Request]:
     """Make `lines` requests in the order of time, more of them by day than by night."""
     site, waiting = Site(chance, bots), list[Request]()
-    mean_gap = (end - start) / (
-        lines / 6.7
-    )  # a visit makes 7.04 requests on average, so that the log ends a little before
     arrival, given = start, 0
     while given < lines:
         by_day = 1 + 0.7 * math.sin((arrival / 86400 - 0.35) * 2 * math.pi)
+        mean_gap = max(end - arrival, 1) / max((lines - site.made) / VISIT_REQUESTS, 1)
         arrival += chance.expovariate(1) * mean_gap / by_day
         for request in site.visit(arrival):
             heapq.heappush(waiting, request)

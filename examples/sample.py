@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LINES = 60_000
+POLICY_AGE = timedelta(days=30)
 FORMAT = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
     '"$http_user_agent" $request_time'
@@ -35,6 +37,10 @@ def main() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     say("init", str(folder))
     os.chdir(folder)
+    today = datetime.now(UTC).date()
+    for file in Path("policy").iterdir():  # the sample's site has had its policy for a while
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace(f"{today}", f"{today - POLICY_AGE}"), encoding="utf-8")
     settings = Path("avow.toml")
     settings.write_text(
         settings.read_text(encoding="utf-8").replace("[collect]\n", f"[collect]\nformat = '{FORMAT}'\n"),

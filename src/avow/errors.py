@@ -5,6 +5,7 @@
     AvowError
     ├── MisuseError          the call is wrong: exit status 2
     │   ├── SettingsError    `avow.toml` does not check
+    │   ├── LayoutError      the format of a log, as it was named or pasted, is none
     │   └── TermsError       `policy/terms.toml`, a document or the vocabulary does not check
     └── RefusedError         the call is right, and the answer is no: exit status 1
         ├── FormatError      a log is of no known format
@@ -35,6 +36,10 @@ class MisuseError(AvowError):
 
 class SettingsError(MisuseError):
     """A setting in `avow.toml` does not check."""
+
+
+class LayoutError(MisuseError):
+    """The format of a log, as it was named or pasted, is none."""
 
 
 class TermsError(MisuseError):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from avow.collect.formats import FORMATS, SAMPLE_LINES_MAX, Reading, detect, named
 from avow.collect.record import PARSED, Reason
-from avow.errors import FormatError
+from avow.errors import FormatError, LayoutError
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -365,10 +365,10 @@ def test_no_value_is_made_of_two_lines(format: str, text: str) -> None:  # noqa:
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     """A misspelt name is refused, and the hint has the right one."""
-    with pytest.raises(FormatError, match="`combind`") as refused:
+    with pytest.raises(LayoutError, match="`combind`") as refused:
         named("combind")
     assert "`combined`" in refused.value.hint
-    with pytest.raises(FormatError) as refused:
+    with pytest.raises(LayoutError) as refused:
         named("qqq")
     assert "haproxy" in refused.value.hint
 

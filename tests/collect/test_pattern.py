@@ -8,7 +8,7 @@ from avow.collect.fields import FIELDS
 from avow.collect.formats import named
 from avow.collect.pattern import MARK, Pattern, apache, nginx
 from avow.collect.record import PARSED
-from avow.errors import FormatError
+from avow.errors import LayoutError
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
 MILLI = NOON.replace(microsecond=678000)
@@ -107,7 +107,7 @@ def test_a_pasted_format_reads_its_lines(format: str, line: str, expected: dict[
 )
 def test_a_bad_format_is_refused(format: str, message: str, hint: str) -> None:  # noqa: A002
     """A directive that is not known, or a format that tells too little, is refused with a remedy."""
-    with pytest.raises(FormatError) as refused:
+    with pytest.raises(LayoutError) as refused:
         named(format)
     assert message in refused.value.message
     assert any(part in refused.value.hint for part in hint.split("|"))

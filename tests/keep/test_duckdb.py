@@ -164,6 +164,10 @@ def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path
     store.derive(30, Cutoffs(datetime.min, datetime.max, datetime.min, datetime.max))
     assert [view["view_duration_ms"] for view in views(store)] == [None] * 3
     assert [visit["visit_duration_ms"] for visit in visits(store)] == [None]
+    store.load([written(tmp_path, records(at(3)), 200, 300)])
+    store.derive(30, Cutoffs(datetime.min, datetime.min, datetime.max, datetime.max))
+    assert {view["visit_time"] for view in views(store)} == {None}
+    assert visits(store) == []
 
 
 def test_a_visit_bears_the_lowest_governing_version(tmp_path: Path, store: DuckDBStore) -> None:
@@ -189,10 +193,15 @@ def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
 def test_terms_are_adopted_once(store: DuckDBStore) -> None:
     """The first terms become version 1; the same again change nothing; others are refused."""
     day = date(2015, 1, 15)
+    assert store.agree("a" * 64) is None
+    assert store.agree("b" * 64) is None
     assert store.adopt("a" * 64, "{}", day) == 1
+    assert store.agree("a" * 64) == 1
     assert store.adopt("a" * 64, "{}", day) == 1
     with pytest.raises(StoreError, match="not those of version 1"):
         store.adopt("b" * 64, "{}", day)
+    with pytest.raises(StoreError, match="not those of version 1"):
+        store.agree("b" * 64)
 
 
 def test_the_store_is_cut_off(store: DuckDBStore, tmp_path: Path) -> None:

@@ -284,9 +284,6 @@ def test_what_happens_while_it_is_stopped_is_caught_up_with(
     assert_as_imported(site, server)
 
 
-@pytest.mark.xfail(
-    reason="a log that came and went while nobody followed is not known, and taken for an old one"
-)
 def test_a_log_rotated_away_unseen_is_caught_up_with(site: Site, server: Server) -> None:
     """Where two rotations happened while it was stopped, the log that came and went in between is read, too."""
     server.write(5)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from avow.cli.session import Session, session
+from avow.cli.session import BY_DEFAULT, Session, session
 from avow.errors import MisuseError, OwnerGoneError
 from avow.keep import owner
 from avow.keep.follow import Follower
@@ -34,7 +34,7 @@ def follow(
     report = FileReport(str(file))
     while True:
         try:
-            with session(data) as at_work:
+            with session(data, collecting=True) as at_work:
                 _follow(at_work, file, log_format, stop, report, console)
         except OwnerGoneError as error:
             console.print(f"{error.message}: going on without it", markup=False)
@@ -52,6 +52,8 @@ def _follow(
     console: Console,
 ) -> None:
     """Follow a log until told to stop, or until the process that owns the folder has gone."""
+    if at_work.folder.policy is None:
+        console.print(BY_DEFAULT, markup=False)
     console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
     settings = at_work.folder.settings.collect
     importer = Importer(

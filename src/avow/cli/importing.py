@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from avow.cli.session import Session, session
+from avow.cli.session import BY_DEFAULT, Session, session
 from avow.collect.logs import STANDARD_INPUT
 from avow.collect.record import Fate, Reason
 from avow.errors import AvowError, MisuseError
@@ -69,14 +69,17 @@ def import_logs(
     if show_bad and as_json:
         raise MisuseError("`--show-bad` shows lines, and `--json` prints one object", "give one of the two")
     check(files)
-    with session(data) as at_work:
+    with session(data, collecting=True) as at_work:
         importer = Importer(
             at_work.folder,
             at_work.house,
             at_work.promise(),
             log_format or at_work.folder.settings.collect.format,
             again=again,
+            new_key=again,
         )
+        if at_work.folder.policy is None and not as_json:
+            Console(stderr=True, highlight=False, soft_wrap=True).print(BY_DEFAULT, style="dim", markup=False)
         report = import_files(at_work, importer, files, show_progress=not as_json)
         bad_lines = [(path, importer.bad_lines(path)) for path in files] if show_bad else []
     if as_json:

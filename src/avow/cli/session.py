@@ -16,11 +16,16 @@ from avow.collect.admit import Ages, Promise
 from avow.collect.visitor import Salts
 from avow.config import Folder, locate
 from avow.keep.load import SALTS
-from avow.keep.owner import House, open_house
+from avow.keep.owner import Handler, House, open_house
 from avow.keep.store import Cutoffs, Store
 from avow.policy.terms import Compiled, compile_terms, load_terms
 from avow.use.question import Question
 from avow.use.reports import Answer, answer
+
+BY_DEFAULT = (
+    "no avow.toml here or above: the terms that come with Avow hold (`avow init .` makes your own to change)"
+)
+"""Told to whoever collects without having made a folder."""
 
 TERMS_FILE = "terms.toml"
 FIRST_VERSION = 1
@@ -80,8 +85,10 @@ def _oldest(ages: Ages) -> datetime:
 
 
 @contextmanager
-def session(data: Path | None) -> Iterator[Session]:
+def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]:
     """Open the folder, and close it at the end.
+
+    Whoever begins to collect takes the folder's terms into force; whoever merely looks does not.
 
     Raises SettingsError and TermsError where its files do not check, StoreError where another version of the terms
     is in force.
@@ -91,9 +98,9 @@ def session(data: Path | None) -> Iterator[Session]:
     compiled = compile_terms(terms)
     Salts(folder.keys / SALTS).destroy_old(now())
     in_force = _Adoption(compiled.identity, compiled.canonical().decode(), terms.updated)
-    house = open_house(folder, {"report": partial(_report, compiled), "adopt": _adopt})
+    house = open_house(folder, HANDLERS | {"report": partial(_report, compiled)})
     try:
-        house.ask("adopt", in_force)
+        house.ask("adopt" if collecting else "agree", in_force)
         yield Session(folder, compiled, terms.updated, house)
     finally:
         house.close()
@@ -108,6 +115,12 @@ class _Adoption(msgspec.Struct, frozen=True):
 def _adopt(store: Store, argument: Any) -> int:
     adoption = msgspec.convert(argument, _Adoption)
     return store.adopt(adoption.terms_hash, adoption.canonical, adoption.effective_from)
+
+
+HANDLERS: dict[str, Handler] = {
+    "adopt": _adopt,
+    "agree": lambda store, argument: store.agree(argument["terms_hash"]),
+}
 
 
 def _report(compiled: Compiled, store: Store, argument: Any) -> Answer:

@@ -17,7 +17,7 @@ from avow.collect.pattern import EXTRA, MARK, Alternatives, Pattern, apache, ngi
 from avow.collect.record import PARSED, Fate, Reason
 from avow.collect.tolerant import Tolerant
 from avow.collect.w3c import CLOUDFRONT, Header, W3c
-from avow.errors import FormatError
+from avow.errors import FormatError, LayoutError
 
 SAMPLE_LINES_MAX = 400
 """How many lines of a sample are looked at."""
@@ -223,7 +223,7 @@ FORMATS: dict[str, Format] = {
 def named(format: str) -> Reader:  # noqa: A002
     """Return a new reader of a format by name, or of an Apache `LogFormat` or nginx `log_format` as pasted.
 
-    Raises `FormatError` where it is neither.
+    Raises `LayoutError` where it is neither.
     """
     if known := FORMATS.get(format):
         return LogReader(format, known.steps())
@@ -232,7 +232,7 @@ def named(format: str) -> Reader:  # noqa: A002
         hint = (
             f"did you mean `{near[0]}`?" if near else f"known are {', '.join(FORMATS)}, and a pasted format"
         )
-        raise FormatError(f"unknown log format `{format}`", hint)
+        raise LayoutError(f"unknown log format `{format}`", hint)
     pasted = nginx(format) if re.search(r"\$[{\w]", format) else apache(format)
     if pasted.lstrip().startswith("{"):
         return LogReader(format, (JsonLines.of(pasted),))

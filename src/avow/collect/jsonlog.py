@@ -11,7 +11,7 @@ import polars as pl
 
 from avow.collect.pattern import MARK
 from avow.collect.record import Reason
-from avow.errors import FormatError
+from avow.errors import LayoutError
 
 Names = Mapping[str, tuple[str, ...]]
 """For each field the keys that may hold it, the best first: lower case, no `_` or `-`, nested behind dots."""
@@ -108,7 +108,7 @@ class JsonLines:
         try:
             known = msgspec.json.decode(quoted.replace(MARK, r"\u0000"))
         except msgspec.DecodeError as error:
-            raise FormatError("the log format begins like JSON and is none", str(error)) from error
+            raise LayoutError("the log format begins like JSON and is none", str(error)) from error
         names: dict[str, tuple[str, ...]] = {}
         for key, value in _flat(known):
             if field := _FIELD.fullmatch(str(value)):

@@ -15,7 +15,7 @@ import polars as pl
 from avow.collect.fields import FIELDS, TEXT, utc
 from avow.collect.record import Reason
 from avow.collect.request import PLAIN_LINE
-from avow.errors import FormatError
+from avow.errors import LayoutError
 
 MARK = "\0"
 
@@ -242,7 +242,7 @@ def _apache_field(found: re.Match[str]) -> str:
     elif letter in APACHE:
         name = APACHE[letter]
     else:
-        raise FormatError(
+        raise LayoutError(
             f"unknown directive `{found[0]}` in the log format",
             f"known are %t, %T, %{{…}}i and {', '.join(APACHE)}",
         )
@@ -301,7 +301,7 @@ def _nginx_field(found: re.Match[str]) -> str:
     if variable in NGINX:
         return f"{MARK}{NGINX[variable]}{MARK}"
     if near := get_close_matches(variable, NGINX, 1, NEARLY):
-        raise FormatError(f"unknown variable `${variable}` in the log format", f"did you mean `${near[0]}`?")
+        raise LayoutError(f"unknown variable `${variable}` in the log format", f"did you mean `${near[0]}`?")
     if variable.startswith("remote_addr"):  # as operators name what they have masked
         return f"{MARK}address{MARK}"
     name = "any" if variable.startswith(("http_", "sent_http_", "cookie_", "arg_")) else ""
@@ -316,11 +316,11 @@ def _checked(marked: str) -> str:
     """Return a template, if a request can be read from it."""
     names = marked.split(MARK)[1::2]
     if not any(name.startswith("time") for name in names):
-        raise FormatError(
+        raise LayoutError(
             "the log format names no time", "add `%t` (Apache) or `$time_iso8601` (nginx) to it"
         )
     if not {"request", "target", "stem"} & set(names):
-        raise FormatError(
+        raise LayoutError(
             "the log format names no request", 'add `"%r"` (Apache) or `"$request"` (nginx) to it'
         )
     for name in names:
@@ -334,10 +334,10 @@ def _strftime_shape(form: str) -> str:
     moment = datetime(2001, 2, 3, 4, 5, tzinfo=UTC)
     parts = re.split("%([36]f|.)", form)
     if unknown := [letter for letter in parts[1::2] if letter not in _LETTERS]:
-        raise FormatError(
+        raise LayoutError(
             f"unknown directive `%{unknown[0]}` in the time `{form}`", f"known are {', '.join(_LETTERS)}"
         )
     if pl.select(utc(pl.lit(moment).dt.strftime(form), form)).item() != moment.replace(tzinfo=None):
-        raise FormatError(f"the time `{form}` is no moment", "it needs year, month, day, hour and minute")
+        raise LayoutError(f"the time `{form}` is no moment", "it needs year, month, day, hour and minute")
     shapes = [_LETTERS[part] if i % 2 else pl.escape_regex(part) for i, part in enumerate(parts)]
     return "".join(shapes)

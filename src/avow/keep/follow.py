@@ -1,6 +1,8 @@
 """Following a log for ever: through rotation by renaming, and by copying and truncating."""
 
+import math
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from avow.errors import AvowError, FormatError, MisuseError, OwnerGoneError, SourceError, StoreError
-from avow.keep.load import HEAD_BYTES, FileReport, Importer, Reading
+from avow.keep.load import FileReport, Importer, Reading
+from avow.keep.owner import known as known_logs
+from avow.keep.sources import HEAD_BYTES
 
 POLL_SECONDS = 0.5
 """How often the log is looked at; what is in it by then becomes one segment."""
@@ -20,6 +24,10 @@ SWEEP_SECONDS = 600.0
 
 RETIRED_SECONDS = 60.0
 """How long a log that was renamed is watched on: servers write to it until they are told to open a new one."""
+
+
+ROTATED = re.compile(r"[.-](\d{1,4}|\d{8}([-_.]?\d+)?|\d{4}-\d\d-\d\d(-\d+)?)(\.(gz|bz2|xz|zst))?")
+"""What rotation puts behind the name of a log."""
 
 
 @dataclass
@@ -72,7 +80,7 @@ class Follower:
 
     def run(self) -> None:
         """Catch up on what was rotated away meanwhile, then follow."""
-        self.report.name = str(self.path)
+        self.report.name = str(self.path.absolute())
         self._catch_up()
         swept = time.monotonic()
         try:
@@ -91,20 +99,30 @@ class Follower:
                 tail.reading.close()
 
     def _catch_up(self) -> None:
-        """Read the rest of logs that were followed before and renamed or copied since, but for those still followed."""
+        """Read the rest of logs that were followed before and renamed or copied since, but for those still followed.
+
+        A log that came and went while nobody followed is known by its name, and by having been written to since.
+        """
         followed = {tail.file for tail in self._tails()}
+        last_read = self._last_read()
         for sibling in sorted(self.path.parent.glob(f"{self.path.name}?*")):
             with suppress(AvowError, FileNotFoundError):
-                if (
-                    sibling.is_file()
-                    and sibling.stat().st_ino not in followed
-                    and self.importer.knows(sibling)
-                ):
-                    report = FileReport(str(sibling))
+                found = sibling.stat()
+                if not sibling.is_file() or found.st_ino in followed:
+                    continue
+                missed = ROTATED.fullmatch(sibling.name[len(self.path.name) :]) and found.st_mtime > last_read
+                if missed or self.importer.knows(sibling):
+                    report = FileReport(str(sibling.absolute()))
                     self.importer.read(sibling, report, lambda *_: None)
                     if report.lines:
                         self.say(f"{report.lines:,} lines taken in from `{sibling}`")
                         self.loaded()
+
+    def _last_read(self) -> float:
+        """Return when this log, or one that was it, was last read, in seconds since 1970; never is infinity."""
+        name = str(self.path.absolute())
+        times = [known.loaded_at for known in known_logs(self.importer.house) if known.name.startswith(name)]
+        return max(times).replace(tzinfo=UTC).timestamp() if times else math.inf
 
     def _turn(self) -> bool:
         """Look once at every log; returns whether lines came in."""

@@ -1,9 +1,5 @@
 """From logs into the store: what is new in each, once."""
 
-import hmac
-import os
-import secrets
-import tempfile
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,15 +19,13 @@ from avow.collect.intake import Taken, Way
 from avow.collect.kind import Kinds
 from avow.collect.logs import STANDARD_INPUT, Block, Log, blocks, open_log
 from avow.collect.segment import Draft, Intake, Origin
-from avow.collect.visitor import Salts, sync_folder
+from avow.collect.visitor import Salts
 from avow.config import Folder
-from avow.errors import AvowError, SourceError
+from avow.errors import AvowError
 from avow.keep import owner
 from avow.keep.owner import House
-from avow.keep.store import Known, Loaded
-
-HEAD_BYTES = 4096
-"""How much of a log's beginning tells it from others at a glance."""
+from avow.keep.sources import HEAD_BYTES, Place, Sources, digest_to
+from avow.keep.store import Loaded
 
 SAMPLE_BYTES = 256 * 1024
 SAMPLE_LINES = 400
@@ -46,7 +40,6 @@ LOAD_SEGMENTS = 8
 AUTOMATIC = "auto"
 SOURCE_KEY = "source.key"
 SALTS = "salts.json"
-KEY_BYTES = 32
 
 
 class FileReport(msgspec.Struct):
@@ -91,18 +84,6 @@ class BadLine:
     offset: int
     reason: str
     text: str
-
-
-@dataclass(frozen=True)
-class Place:
-    """A log that was recognised, and where what is new in it begins: the log stands there."""
-
-    source: str
-    head_bytes: int
-    head_digest: str
-    offset: int
-    digest: "hmac.HMAC"
-    known: Known | None
 
 
 Progress = Callable[[int, int], None]
@@ -230,12 +211,19 @@ class Importer:
     format: str = AUTOMATIC
     again: bool = False
     """Whether a log that begins like a known one, and is not its growth, is read as another log."""
+    new_key: bool = False
+    """Whether a lost key may be made anew, although no log is known by it then."""
     devices: Devices = field(default_factory=Devices)
 
+    def __post_init__(self) -> None:
+        """Raise LayoutError where the format is none, before any log is opened."""
+        if self.format != AUTOMATIC:
+            named(self.format)
+
     @cached_property
-    def key(self) -> bytes:
-        """The key of the digests by which logs are known: in `keys/`, made at the first import."""
-        return _key(self.folder.keys / SOURCE_KEY)
+    def sources(self) -> Sources:
+        """The logs that the house knows."""
+        return Sources(self.house, self.folder.keys / SOURCE_KEY, self.new_key)
 
     @property
     def salts(self) -> Salts:
@@ -274,8 +262,8 @@ class Importer:
                 report.damage = log.damage
                 log.close()
                 return None
-            log, place = self._find(path, log)
-            if place.known:
+            log, place = self.sources.find(path, log, again=self.again)
+            if place.known and self.format in {AUTOMATIC, place.known.format}:
                 reader = named(place.known.format)
                 reader.restore(place.known.state)
             else:
@@ -291,15 +279,11 @@ class Importer:
         if path == STANDARD_INPUT:
             return []
         with open_log(path) as log:
-            candidates = self._candidates(log.peek(HEAD_BYTES))
-            letters = (
-                owner.dead_letters(self.house, max(candidates, key=lambda known: known.length).source)
-                if candidates
-                else []
-            )
+            candidates = self.sources.candidates(log)
+            letters = owner.dead_letters(self.house, candidates[-1].source) if candidates else []
             found, position = [], 0
             for letter in sorted(letters, key=lambda letter: letter.offset):
-                position += _digest_to(log, self._digest(b""), letter.offset - position)
+                position += digest_to(log, self.sources.digest(b""), letter.offset - position)
                 text = log.read(letter.length).decode("utf-8", "backslashreplace")
                 position += letter.length
                 found.append(BadLine(letter.offset, letter.reason, text))
@@ -308,7 +292,7 @@ class Importer:
     def knows(self, path: Path) -> bool:
         """Return whether a log begins like one that was read before."""
         with open_log(path) as log:
-            return bool(self._candidates(log.peek(HEAD_BYTES)))
+            return bool(self.sources.candidates(log))
 
     def _recognise(self, sample: list[str]) -> tuple[Reader, float | None]:
         if self.format != AUTOMATIC:
@@ -329,56 +313,6 @@ class Importer:
             devices=self.devices,
         )
 
-    def _find(self, path: Path, log: Log) -> tuple[Log, Place]:
-        """Lead a log to where what is new in it begins."""
-        head = log.peek(HEAD_BYTES)
-        owner.claim(self.house, self._digest(head).hexdigest())
-        candidates = self._candidates(head)
-        digest, position = self._digest(b""), 0
-        found: tuple[Known, hmac.HMAC] | None = None
-        for known in sorted(candidates, key=lambda known: known.length):
-            position += _digest_to(log, digest, known.length - position)
-            if position == known.length and digest.hexdigest() == known.digest:
-                found = known, digest.copy()
-        if found:
-            known, digest = found
-            return self._stand_at(path, log, position, known.length), Place(
-                known.source, known.head_bytes, known.head_digest, known.length, digest, known
-            )
-        if candidates and not self.again:
-            raise SourceError(
-                f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not go on like it",
-                "if it is another log, or its lines shall count again, use `--again`",
-            )
-        fresh = Place(
-            secrets.token_hex(8), len(head), self._digest(head).hexdigest(), 0, self._digest(b""), None
-        )
-        return self._stand_at(path, log, position, 0), fresh
-
-    def _candidates(self, head: bytes) -> list[Known]:
-        return [
-            known
-            for known in owner.known(self.house)
-            if known.head_bytes <= len(head)
-            and known.head_digest == self._digest(head[: known.head_bytes]).hexdigest()
-        ]
-
-    def _stand_at(self, path: Path, log: Log, position: int, offset: int) -> Log:
-        """Return the log standing at an offset; opened anew where it was read beyond."""
-        if position > offset:
-            if path == STANDARD_INPUT:
-                raise SourceError(
-                    "standard input differs from the log that it begins like", "import it as a file instead"
-                )
-            log.close()
-            log = open_log(path)
-            position = 0
-        _digest_to(log, self._digest(b""), offset - position)
-        return log
-
-    def _digest(self, data: bytes) -> hmac.HMAC:
-        return hmac.new(self.key, data, "sha256")
-
 
 def _sample(log: Log) -> list[str]:
     """Return the first lines of a log, whole ones, and leave them there."""
@@ -386,26 +320,3 @@ def _sample(log: Log) -> list[str]:
     cut = data.rfind(b"\n") + 1 or len(data)
     block = Block(0, "", cut, "", data[:cut])
     return block.lines().head(SAMPLE_LINES).to_list()
-
-
-def _digest_to(log: Log, digest: hmac.HMAC, size: int) -> int:
-    """Read on by `size` bytes, or to the end, into a digest; return how many there were."""
-    done = 0
-    while done < size and (part := log.read(min(size - done, SAMPLE_BYTES))):
-        digest.update(part)
-        done += len(part)
-    return done
-
-
-def _key(path: Path) -> bytes:
-    """Return the key in a file, and make it where there is none."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=path.parent) as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-            with suppress(FileExistsError):  # another process was first
-                os.link(file.name, path)
-        sync_folder(path.parent)
-    return path.read_bytes()

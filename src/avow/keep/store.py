@@ -20,6 +20,8 @@ class Known(msgspec.Struct, frozen=True):
     head_digest: str
     length: int
     digest: str
+    loaded_at: datetime
+    """When its last lines were loaded, in UTC."""
     provisional_digest: str | None
     """The digest behind an unfinished last line that was read, too, and whose place the log's next lines take."""
 
@@ -83,6 +85,13 @@ class Store(Protocol):
 
     def adopt(self, terms_hash: str, canonical: str, effective_from: date) -> int:
         """Take the first version of the terms into force, and return the number of the version in force.
+
+        Raises as `agree` does.
+        """
+        ...
+
+    def agree(self, terms_hash: str) -> int | None:
+        """Return the number of the version in force, None where none is yet.
 
         Raises StoreError where another version is: a changed promise is a new version.
         """
