@@ -87,7 +87,7 @@ def test_fields_may_change_in_mid_file() -> None:
     ]
     reading = read(*lines, VALUES + " more")
     assert requests(reading) == [ASKED] * 3
-    assert reading.requests["line"].to_list() == [1, 3, 5]
+    assert sorted(reading.requests["line"]) == [1, 3, 5]
     assert reading.rest.rows() == [(0, "directive"), (2, "directive"), (4, "directive"), (6, "unreadable")]
 
 

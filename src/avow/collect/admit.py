@@ -121,7 +121,9 @@ def _columns(promise: Promise, age: pl.Expr) -> dict[str, pl.Expr]:
         "referrer": permitted(
             "referrer",
             full=pl.col("referrer"),
-            page=pl.col("referrer").str.extract(REFERRER_PAGE),
+            page=pl.when(pl.col("referrer").str.contains(REFERRER_WHOLE))
+            .then("referrer")
+            .otherwise(pl.col("referrer").str.extract(REFERRER_PAGE)),
             site=pl.col("referrer").str.extract(REFERRER_SITE),
         ),
         "status": whole("status", "status"),
@@ -161,4 +163,5 @@ def _network(records: pl.DataFrame, ages: Ages, age: pl.Expr) -> pl.Series:
 SITE = r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@\\\s]+"
 REFERRER_SITE = rf"^({SITE})(?:[/?#]|$)"
 REFERRER_PAGE = rf"^({SITE}(?:/[^?#]*)?)(?:[?#]|$)"
+REFERRER_WHOLE = rf"^{SITE}(?:/[^?#]*)?$"
 """What is no plain URL, and one that names a user (which no browser sends), is cut to nothing."""

@@ -37,7 +37,7 @@ class Reading:
     """What became of a batch: each of its lines is in exactly one of the two."""
 
     requests: pl.DataFrame
-    """With the columns of `PARSED`; `line` counts from 0, the first of the batch."""
+    """With the columns of `PARSED`, in any order; `line` counts from 0, the first of the batch."""
     rest: pl.DataFrame
     """With `line`, and the `reason` (a `Reason`'s value) why it is no request."""
 
@@ -95,10 +95,12 @@ class LogReader:
             raw, left = step.take(left)
             found += [] if raw.is_empty() else [parsed(raw)]
         requests = pl.concat(found) if found else PARSED.to_frame()
-        timeless = pl.col("time").is_null()
-        bad_time = requests.filter(timeless).select("line", reason=pl.lit(Reason.BAD_TIME.value))
-        rest = pl.concat([left.select("line", _reason()), bad_time]).sort("line")
-        return Reading(requests.filter(~timeless).sort("line"), rest)
+        rest = [left.select("line", _reason())]
+        if requests["time"].null_count():
+            timeless = pl.col("time").is_null()
+            rest.append(requests.filter(timeless).select("line", reason=pl.lit(Reason.BAD_TIME.value)))
+            requests = requests.filter(~timeless)
+        return Reading(requests, pl.concat(rest).sort("line"))
 
     @property
     def remembers(self) -> bool:

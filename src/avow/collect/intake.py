@@ -96,7 +96,10 @@ def screen(way: Way, batch: Batch) -> None:
         .when(text.str.strip_chars_start().str.len_bytes() == 0)
         .then(pl.lit(Reason.BLANK.value))
     )
-    judged = batch.lines.str.strip_chars_start("\0").alias("text").to_frame().with_row_index("line")
+    lines = (
+        batch.lines.str.strip_chars_start("\0") if batch.lines.str.starts_with("\0").any() else batch.lines
+    )
+    judged = lines.alias("text").to_frame().with_row_index("line")
     judged = judged.with_columns(reason=reason)
     batch.records = judged
     if judged["reason"].null_count() < len(judged):

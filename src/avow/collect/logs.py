@@ -233,7 +233,8 @@ class Block:
     def places(self, lines: pl.Series) -> pl.DataFrame:
         """Return the `offset` and the `length` of each line in bytes; `lines` are its `lines()`."""
         lengths = lines.str.len_bytes()
-        if lengths.sum() + self.data.count(b"\n") != len(self.data):  # what the lines' text does not tell
+        ends = len(lines) - (not self.data.endswith(b"\n"))
+        if lengths.sum() + ends != len(self.data):  # what the lines' text does not tell
             lengths = pl.Series([len(line) for line in self.data.removesuffix(b"\n").split(b"\n")])
         offsets = (lengths + 1).cum_sum().shift(1, fill_value=0) + self.start
         return pl.DataFrame([offsets.alias("offset"), lengths.alias("length")])
@@ -267,25 +268,22 @@ def blocks(log: Log, start: int, digest: Digest) -> Iterator[Block]:
 
     Memory is bounded by BLOCK_BYTES: a line that does not end within one is skipped over, and named in `too_long`.
     """
-    kept, start_digest = b"", digest.hexdigest()
-    while part := log.read(BLOCK_BYTES - len(kept)):
-        data = kept + part
+    start_digest = digest.hexdigest()
+    while data := log.read(BLOCK_BYTES):
         cut = data.rfind(b"\n") + 1
-        if cut:
-            data, kept, end, too_long = data[:cut], data[cut:], start + cut, NONE_TOO_LONG
+        if provisional := not cut and len(data) < BLOCK_BYTES:
+            end, too_long = start + len(data), NONE_TOO_LONG
             digest.update(data)
-        elif len(data) >= BLOCK_BYTES:
-            length, ended, kept = _skip_line(log, data, digest)
-            data, end, too_long = b"", start + length + ended, ((start, length),)
+        elif cut:
+            log.again = data[cut:] + log.again
+            data, end, too_long = data[:cut], start + cut, NONE_TOO_LONG
+            digest.update(data)
         else:
-            kept = data
-            continue
+            length, ended, log.again = _skip_line(log, data, digest)
+            data, end, too_long = b"", start + length + ended, ((start, length),)
         end_digest = digest.hexdigest()
-        yield Block(start, start_digest, end, end_digest, data, too_long)
+        yield Block(start, start_digest, end, end_digest, data, too_long, provisional)
         start, start_digest = end, end_digest
-    if kept:
-        digest.update(kept)
-        yield Block(start, start_digest, start + len(kept), digest.hexdigest(), kept, provisional=True)
 
 
 def _skip_line(log: Log, data: bytes, digest: Digest) -> tuple[int, bool, bytes]:

@@ -142,7 +142,7 @@ def add_keys(requests: pl.DataFrame, salts_by_day: Mapping[date, bytes]) -> pl.D
 
     Without an address there is nothing to tell visitors apart by: null.
     """
-    salts = {day.isoformat(): salt for day, salt in salts_by_day.items()}
+    begun = {day.isoformat(): blake2b(key=salt, digest_size=KEY_BYTES) for day, salt in salts_by_day.items()}
     told = pl.concat_str(
         pl.col("event_day").cast(pl.String),
         pl.col("host").fill_null(""),
@@ -151,9 +151,10 @@ def add_keys(requests: pl.DataFrame, salts_by_day: Mapping[date, bytes]) -> pl.D
         separator="\0",
     )
     texts, place = places(requests.select(told).to_series())
-    keys = b"".join(
-        blake2b(text[DAY_LENGTH:].encode(), key=salts[text[:DAY_LENGTH]], digest_size=KEY_BYTES).digest()
-        for text in texts
-    )
-    numbers = pl.Series(struct.unpack(f"<{len(texts)}Q", keys), dtype=pl.UInt64)
+    keys = []
+    for text in texts:
+        key = begun[text[:DAY_LENGTH]].copy()
+        key.update(text[DAY_LENGTH:].encode())
+        keys.append(key.digest())
+    numbers = pl.Series(struct.unpack(f"<{len(texts)}Q", b"".join(keys)), dtype=pl.UInt64)
     return requests.with_columns(visitor_id=numbers.gather(place))
