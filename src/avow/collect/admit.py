@@ -121,9 +121,7 @@ def _columns(promise: Promise, age: pl.Expr) -> dict[str, pl.Expr]:
         "referrer": permitted(
             "referrer",
             full=pl.col("referrer"),
-            page=pl.when(pl.col("referrer").str.contains(REFERRER_WHOLE))
-            .then("referrer")
-            .otherwise(pl.col("referrer").str.extract(REFERRER_PAGE)),
+            page=_page(pl.col("referrer")),
             site=pl.col("referrer").str.extract(REFERRER_SITE),
         ),
         "status": whole("status", "status"),
@@ -139,6 +137,12 @@ def _columns(promise: Promise, age: pl.Expr) -> dict[str, pl.Expr]:
         "version": pl.lit(promise.version),
         "governing": pl.lit(promise.version),
     }
+
+
+def _page(referrer: pl.Expr) -> pl.Expr:
+    """Cut the query off a referrer; most have none."""
+    plain = referrer.str.contains(REFERRER_WHOLE)
+    return pl.when(plain).then(referrer).otherwise(referrer.str.extract(REFERRER_PAGE))
 
 
 def _permitted(ages: Ages, precision: str, age: pl.Expr) -> pl.Expr | bool:
