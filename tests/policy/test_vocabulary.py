@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from avow.errors import TermsError
-from avow.policy.terms import GROUND_ALONE, OPERATOR, OWN_USE, PROCESSOR
+from avow.policy.bounds import GROUND_ALONE, OPERATOR, OWN_USE, PROCESSOR
 from avow.policy.vocabulary import FULL, KINDS, NEWEST, Kind, Vocabulary, Word, vocabulary
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"

@@ -11,11 +11,13 @@ from rich.table import Table
 
 from avow.cli.session import find_folder, terms_path
 from avow.errors import TermsError
+from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
+from avow.policy.compare import Witness, compare
 from avow.policy.document import Document, load_document
-from avow.policy.terms import OPERATOR, Ages, Compiled, Terms, compile_terms, load_terms, warnings
+from avow.policy.tell import Difference, differences, lasting_by_precision
+from avow.policy.terms import Terms, compile_terms, load_terms, warnings
 
 app = typer.Typer(help="What is promised: check it, show it.", no_args_is_help=True)
-DAY_SECONDS = 86_400
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Where = Annotated[Path | None, typer.Argument(help="A file of terms; the folder's unless given.")]
@@ -86,6 +88,51 @@ def show(where: Where = None, as_json: AsJson = False) -> None:
     console.print(_beside(terms), markup=False)
 
 
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="A file of terms.")],
+    new: Annotated[Path, typer.Argument(help="The file that would take its place.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two files of terms; exit status 1 where the new one protects less in anything."""
+    versions = [compile_terms(load_terms(path)) for path in (old, new)]
+    found = compare(*versions)
+    if as_json:
+        _print(
+            {
+                "relation": found.relation,
+                "old": versions[0].identity,
+                "new": versions[1].identity,
+                "looser": [_as_object(witness) for witness in found.looser],
+                "stricter": [_as_object(witness) for witness in found.stricter],
+            }
+        )
+    else:
+        console = Console(highlight=False)
+        console.print(f"{new}, beside {old}: {found.relation}", markup=False, soft_wrap=True)
+        for title, witnesses in (("protects less", found.looser), ("protects more", found.stricter)):
+            if witnesses:
+                console.print(_differing(title, differences(witnesses)))
+    if not found.protects:
+        raise typer.Exit(1)
+
+
+def _as_object(witness: Witness) -> dict[str, object]:
+    about = witness.about._asdict() if isinstance(witness.about, Cell) else {"duty": witness.about}
+    ages = {"was": witness.was, "now": witness.now}
+    return {**about, **({"precision": witness.precision} if witness.precision else {}), **ages}
+
+
+def _differing(title: str, lines: list[Difference]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in (title, "for", "by or to", "was", "is"):
+        table.add_column(f"\n{heading}", overflow="fold")
+    for line in lines:
+        to = line.recipient if line.ground in {"", OWN_USE} else f"{line.recipient} ({line.ground})"
+        table.add_row(line.about, ", ".join(line.purposes), to, line.was, line.now)
+    return table
+
+
 def _print(value: object) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
@@ -94,7 +141,7 @@ def _collected(compiled: Compiled) -> Table:
     table = Table("collected", "kept", "for", box=None, pad_edge=False, header_style="bold")
     rows: dict[tuple[str, str], list[str]] = {}
     for category in compiled.categories:
-        key = lasting(compiled.kept(category)), ", ".join(compiled.purposes(category))
+        key = lasting_by_precision(compiled.kept(category)), ", ".join(compiled.purposes(category))
         rows.setdefault(key, []).append(category)
     for (kept, purposes), categories in sorted(rows.items(), key=lambda row: row[1]):
         table.add_row(", ".join(categories), kept, purposes)
@@ -107,8 +154,10 @@ def _disclosed(compiled: Compiled) -> Table:
     )
     rows: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
     for cell, ages in sorted(compiled.cells.items()):
-        if cell.recipient != OPERATOR:
-            rows.setdefault((cell.recipient, cell.ground), {})[cell.category, lasting(ages)] = None
+        if cell.recipient != OPERATOR and not cell.cookie:
+            rows.setdefault((cell.recipient, cell.ground), {})[cell.category, lasting_by_precision(ages)] = (
+                None
+            )
     for (recipient, ground), told in rows.items():
         table.add_row(
             ", ".join(category for category, _ in told),
@@ -127,22 +176,3 @@ def _beside(terms: Terms) -> str:
     owed = msgspec.to_builtins(terms.duties)
     lines += ["duties: " + ", ".join(f"{name} {str(value).lower()}" for name, value in owed.items())]
     return "\n".join(lines)
-
-
-def lasting(ages: Ages) -> str:
-    """Tell ages in words, finest first, leaving out what adds nothing.
-
-    >>> lasting({"country": 7776000, "prefix": 7776000, "full": 604800})
-    'full 7 days, prefix 90 days'
-    """
-    told: dict[str, str] = {}
-    for precision, age in reversed(ages.items()):
-        told.setdefault("forever" if age is None else _days(age), precision)
-    return ", ".join(f"{precision} {age}" for age, precision in told.items())
-
-
-def _days(seconds: int) -> str:
-    if seconds % DAY_SECONDS:
-        return f"{seconds:,} seconds"
-    days = seconds // DAY_SECONDS
-    return f"{days:,} day{'s' * (days != 1)}"

@@ -18,7 +18,8 @@ from avow.config import Folder, locate
 from avow.keep.load import SALTS
 from avow.keep.owner import Handler, House, open_house
 from avow.keep.store import Cutoffs, Store
-from avow.policy.terms import Compiled, compile_terms, load_terms
+from avow.policy.bounds import Compiled
+from avow.policy.terms import compile_terms, load_terms
 from avow.use.question import Question
 from avow.use.reports import Answer, answer
 

@@ -1,37 +1,36 @@
 """The terms: what is promised, as data, and compiled, so that it can be hashed, compared and enforced.
 
 Terms are written in `terms.toml` in a few lines with parents and ages in words. They compile to cells
-(category, purpose, recipient, ground), each with its greatest age at each precision, and beside them cookies
-and duties. What two files promise is the same if, and only if, their compiled forms have the same identity.
+(category, purpose, recipient, ground), each with its greatest age at each precision, cookies among them, and
+beside them duties. What two files promise is the same if, and only if, their compiled forms have the same identity.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
-from hashlib import sha256
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import msgspec
-import rfc8785
 
 from avow import strict
 from avow.errors import TermsError
+from avow.policy.bounds import (
+    COOKIE,
+    FOREVER,
+    GROUND_ALONE,
+    OPERATOR,
+    OWN_USE,
+    PROCESSOR,
+    THIRD_PARTY,
+    Age,
+    Ages,
+    Cell,
+    Compiled,
+    longer,
+)
 from avow.policy.vocabulary import FULL, Kind, Vocabulary, vocabulary
-
-OPERATOR = "operator"
-PROCESSOR = "processor"
-
-OWN_USE = "own-use"
-"""The ground of what the operator does itself, or has a processor do; the other grounds are for others."""
-
-GROUND_ALONE = "ground-alone"
-"""The purpose of a disclosure that names none: its ground is all that it is for."""
-
-FOREVER = "forever"
 
 UNITS = {
     "second": 1,
@@ -44,14 +43,11 @@ UNITS = {
 }
 """Seconds of each unit. An age is an exact number of seconds, so a month is 30 days, and a year 365."""
 
+BASES = {"never": (), "if-accepted": ("if-accepted",), "unless-refused": ("if-accepted", "unless-refused")}
+"""The precisions that the basis of a cookie permits, coarse to fine (B5)."""
+
 DUTY_LIMITS = {"notice_days": (0, 3650), "smallest_group": (1, 1_000_000)}
 """Days, and visitors: the least and the most."""
-
-Age = int | None
-"""Seconds; None is for ever."""
-
-Ages = dict[str, Age]
-"""The greatest age at each precision, coarse to fine; an absent precision is never permitted."""
 
 
 class Collect(msgspec.Struct, frozen=True):
@@ -109,65 +105,6 @@ class Terms(msgspec.Struct, frozen=True):
     duties: Duties = Duties()
 
 
-class Cell(NamedTuple):
-    """What a promise is about: a category for a purpose, to a recipient, on a ground; all are leaves."""
-
-    category: str
-    purpose: str
-    recipient: str
-    ground: str
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """What terms promise. Everything that decides stands on this form."""
-
-    vocabulary_identity: str
-    cells: Mapping[Cell, Ages]
-    cookies: tuple[Mapping[str, object], ...]
-    duties: Duties
-
-    def canonical(self) -> bytes:
-        """Return canonical JSON (RFC 8785): the same promise is the same bytes, however it was written."""
-        cells: list[Any] = [
-            [*cell, {precision: _written(age) for precision, age in ages.items()}]
-            for cell, ages in sorted(self.cells.items())
-        ]
-        beside = {"cookies": list(self.cookies), "duties": msgspec.to_builtins(self.duties)}
-        return rfc8785.dumps({"cells": cells, "vocabulary": self.vocabulary_identity, **beside})
-
-    @cached_property
-    def identity(self) -> str:
-        """The SHA-256 of the canonical form, in hexadecimal: the identity of a version."""
-        return sha256(self.canonical()).hexdigest()
-
-    @cached_property
-    def categories(self) -> list[str]:
-        """The categories that are collected."""
-        return sorted({cell.category for cell in self._own})
-
-    @cached_property
-    def _own(self) -> dict[Cell, Ages]:
-        return {cell: ages for cell, ages in self.cells.items() if cell.recipient == OPERATOR}
-
-    def kept(self, category: str) -> Ages:
-        """Return the greatest age at each precision over all of the operator's purposes; empty if never."""
-        kept: Ages = {}
-        for cell, ages in self._own.items():
-            if cell.category == category:
-                kept = longer(kept, ages)
-        return kept
-
-    def purposes(self, category: str) -> list[str]:
-        """Return the purposes that a category is collected for."""
-        return sorted(cell.purpose for cell in self._own if cell.category == category)
-
-    def age(self, category: str, purpose: str) -> Age:
-        """Return how long the operator may use a category for a purpose, at its coarsest; 0 where never."""
-        ages = self.cells.get(Cell(category, purpose, OPERATOR, OWN_USE))
-        return next(iter(ages.values())) if ages else 0
-
-
 def load_terms(path: Path) -> Terms:
     """Read and check a file of terms.
 
@@ -199,12 +136,12 @@ def compile_terms(terms: Terms) -> Compiled:
     for said in lines:
         for cell, ages in _cells(words, *said):
             cells[cell] = longer(cells.get(cell, {}), ages)
-    cookies = {
-        cookie.name: _cookie(words, f"cookie[{number}]", cookie) for number, cookie in enumerate(terms.cookie)
-    }
-    if len(cookies) < len(terms.cookie):
+    if len({cookie.name for cookie in terms.cookie}) < len(terms.cookie):
         raise TermsError("`cookie` names one cookie twice", "write one [[cookie]] for each")
-    return Compiled(words.identity, cells, tuple(cookies[name] for name in sorted(cookies)), terms.duties)
+    for number, cookie in enumerate(terms.cookie):
+        cells.update(_cookie(words, f"cookie[{number}]", cookie))
+    owed = {name: int(owes) for name, owes in msgspec.to_builtins(terms.duties).items()}
+    return Compiled(cells, owed, words.identity)
 
 
 def warnings(terms: Terms) -> list[str]:
@@ -248,15 +185,6 @@ def parse_age(text: str, key: str) -> Age:
     return int(match[1]) * UNITS[match[2]]
 
 
-def longer(one: Ages, other: Ages) -> Ages:
-    """Return the longer age at each precision."""
-    both = dict(one)
-    for precision, age in other.items():
-        mine = both.get(precision, 0)
-        both[precision] = None if mine is None or age is None else max(mine, age)
-    return both
-
-
 def language_tag(text: str) -> str:
     """Return a language tag as RFC 5646, section 2.1.1, would have it written; empty where it is none.
 
@@ -274,10 +202,6 @@ _LANGUAGE = re.compile(
     r"[a-z]{2,3}(-[a-z]{4})?(-([a-z]{2}|\d{3}))?(-([a-z0-9]{5,8}|\d[a-z0-9]{3}))*", re.IGNORECASE | re.ASCII
 )
 """Language, script, region, variants."""
-
-
-def _written(age: Age) -> int | str:
-    return FOREVER if age is None else age
 
 
 def _check_plain(terms: Terms) -> None:
@@ -342,7 +266,7 @@ def _ages(precisions: tuple[str, ...], keep: Mapping[str, str], category: str, k
             raise TermsError(f"`{key}.{named}` is no precision of `{category}`", hint)
     if not keep:
         raise TermsError(f"`{key}` is empty", f'say how long: `keep = {{ {FULL} = "90 days" }}`')
-    ages: Ages = {}
+    ages: dict[str, Age] = {}
     finer: Age = 0
     for precision in reversed(precisions):
         age = parse_age(keep[precision], f"{key}.{precision}") if precision in keep else finer
@@ -357,16 +281,15 @@ def _ages(precisions: tuple[str, ...], keep: Mapping[str, str], category: str, k
     return dict(reversed(ages.items()))
 
 
-def _cookie(words: Vocabulary, key: str, cookie: Cookie) -> Mapping[str, object]:
+def _cookie(words: Vocabulary, key: str, cookie: Cookie) -> Iterator[tuple[Cell, Ages]]:
+    """Yield the cells of a cookie (B5)."""
     if not re.fullmatch(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?", cookie.name):
         raise TermsError(
             f"`{key}.name` is `{cookie.name}`, which is no cookie's name",
             "use letters, digits, `-` and `_`; `*` at its end stands for any rest",
         )
-    return {
-        "name": cookie.name,
-        "for": _leaves(words, "purposes", cookie.purposes, f"{key}.for"),
-        "keep": _written(parse_age(cookie.keep, f"{key}.keep")),
-        "basis": cookie.basis,
-        "party": cookie.party,
-    }
+    setter = OPERATOR if cookie.party == "first" else THIRD_PARTY
+    ages = dict.fromkeys(BASES[cookie.basis], parse_age(cookie.keep, f"{key}.keep"))
+    for purpose in _leaves(words, "purposes", cookie.purposes, f"{key}.for"):
+        if ages:
+            yield Cell(f"{COOKIE}{cookie.name}", purpose, setter, OWN_USE), ages

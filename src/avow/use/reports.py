@@ -14,7 +14,7 @@ import msgspec
 
 from avow.errors import MisuseError
 from avow.keep.store import Store, Table
-from avow.policy.terms import Compiled
+from avow.policy.bounds import Bounds
 from avow.use.question import Question
 
 FAR_PAST = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
@@ -160,7 +160,7 @@ class Answer(msgspec.Struct, frozen=True):
     notes: list[str]
 
 
-def answer(store: Store, question: Question, terms: Compiled, now: datetime) -> Answer:
+def answer(store: Store, question: Question, terms: Bounds, now: datetime) -> Answer:
     """Answer a question for its report's purpose, with no more than the terms permit that purpose.
 
     Rows older than the youngest of the report's categories may be are left out and counted; where a category is not
@@ -190,7 +190,7 @@ def answer(store: Store, question: Question, terms: Compiled, now: datetime) -> 
     return Answer(report.name, question, tables, account, dropped, _notes(report, withheld, account))
 
 
-def _visible_since(terms: Compiled, purpose: str, now: datetime, needs: list[str]) -> datetime:
+def _visible_since(terms: Bounds, purpose: str, now: datetime, needs: list[str]) -> datetime:
     """Return the oldest time at which every category that is needed may be used for a purpose."""
     if any(purpose not in terms.purposes(name) for name in needs):
         return FAR_FUTURE

@@ -1,0 +1,146 @@
+"""What promises come to: the most that is permitted, and the least that is owed; everything that decides stands on it.
+
+The rules and their numbers (B1 and so on) stand in `docs/spec/terms.md`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+import rfc8785
+
+OPERATOR = "operator"
+PROCESSOR = "processor"
+
+THIRD_PARTY = "third-party"
+"""Who sets a cookie that is not the site's own."""
+
+OWN_USE = "own-use"
+"""The ground of what the operator does itself, or has a processor do; the other grounds are for others."""
+
+GROUND_ALONE = "ground-alone"
+"""The purpose of a disclosure that names none: its ground is all that it is for."""
+
+COOKIE = "cookie "
+"""What stands before a cookie's name where it is the category of a cell; no word of the vocabulary has a space."""
+
+FOREVER = "forever"
+
+Age = int | None
+"""Seconds; None is for ever."""
+
+Ages = Mapping[str, Age]
+"""The greatest age at each precision, coarse to fine; an absent precision is never permitted."""
+
+
+class Cell(NamedTuple):
+    """What a promise is about: a category for a purpose, to a recipient, on a ground; all are leaves (B2)."""
+
+    category: str
+    purpose: str
+    recipient: str
+    ground: str
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie that it is about; empty where it is about none."""
+        return self.category.removeprefix(COOKIE) if self.category.startswith(COOKIE) else ""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a version comes to, or several of them together (B1)."""
+
+    cells: Mapping[Cell, Ages]
+    duties: Mapping[str, int]
+    """How much each duty owes (B6); one that owes nothing is absent."""
+
+    def greatest(self, cell: Cell, precision: str) -> Age:
+        """Return the greatest age permitted; 0 where it never is."""
+        return self.cells.get(cell, {}).get(precision, 0)
+
+    @cached_property
+    def _own(self) -> dict[Cell, Ages]:
+        return {
+            cell: ages for cell, ages in self.cells.items() if cell.recipient == OPERATOR and not cell.cookie
+        }
+
+    @cached_property
+    def categories(self) -> list[str]:
+        """The categories that the operator collects."""
+        return sorted({cell.category for cell in self._own})
+
+    def kept(self, category: str) -> Ages:
+        """Return the greatest age at each precision over all of the operator's purposes; empty if never."""
+        kept: Ages = {}
+        for cell, ages in self._own.items():
+            if cell.category == category:
+                kept = longer(kept, ages)
+        return kept
+
+    def purposes(self, category: str) -> list[str]:
+        """Return the purposes that a category is collected for."""
+        return sorted(cell.purpose for cell in self._own if cell.category == category)
+
+    def age(self, category: str, purpose: str) -> Age:
+        """Return how long the operator may use a category for a purpose, at its coarsest; 0 where never."""
+        ages = self.cells.get(Cell(category, purpose, OPERATOR, OWN_USE))
+        return next(iter(ages.values())) if ages else 0
+
+
+@dataclass(frozen=True)
+class Compiled(Bounds):
+    """What the terms of one version promise, under the vocabulary that they were written in."""
+
+    vocabulary_identity: str
+
+    def canonical(self) -> bytes:
+        """Return canonical JSON (RFC 8785): the same promise is the same bytes, however it was written (V1)."""
+        cells: list[Any] = [
+            [*cell, [[precision, FOREVER if age is None else age] for precision, age in ages.items()]]
+            for cell, ages in sorted(self.cells.items())
+        ]
+        return rfc8785.dumps(
+            {"cells": cells, "duties": dict(self.duties), "vocabulary": self.vocabulary_identity}
+        )
+
+    @cached_property
+    def identity(self) -> str:
+        """The SHA-256 of the canonical form, in hexadecimal: the identity of a version."""
+        return sha256(self.canonical()).hexdigest()
+
+
+def read_canonical(text: bytes) -> Compiled:
+    """Read what `canonical` wrote: an older version keeps the leaves that it was compiled with (B7).
+
+    Raises msgspec.DecodeError where it is none.
+    """
+    told = msgspec.json.decode(text, type=_Canonical)
+    cells = {
+        Cell(*cell[:4]): {precision: None if age == FOREVER else age for precision, age in cell[4]}
+        for cell in told.cells
+    }
+    return Compiled(cells, told.duties, told.vocabulary)  # type: ignore[arg-type]  # an age is a number or FOREVER
+
+
+class _Canonical(msgspec.Struct, forbid_unknown_fields=True):
+    cells: list[tuple[str, str, str, str, list[tuple[str, int | str]]]]
+    duties: dict[str, int]
+    vocabulary: str
+
+
+def longer(one: Ages, other: Ages) -> Ages:
+    """Return the longer age at each precision."""
+    both = dict(one)
+    for precision, age in other.items():
+        mine = both.get(precision, 0)
+        both[precision] = None if mine is None or age is None else max(mine, age)
+    return both
+
+
+def shorter(one: Age, other: Age) -> Age:
+    """Return the shorter of two ages."""
+    return other if one is None else one if other is None else min(one, other)

@@ -1,0 +1,129 @@
+"""What terms permit, one permission at a time: slow, small, and easy to believe; the real comparison is held to it.
+
+A promise is the set of what it permits, out of a small finite universe. Leaving a duty undone is a permission, too.
+So to protect at least as much is to be a subset, the meet is the intersection, and nothing else has to be known.
+"""
+
+import tomllib
+from collections.abc import Collection, Iterable, Sequence
+from importlib import resources
+from itertools import product
+from typing import NamedTuple
+
+from avow.policy.terms import Collect, Cookie, Disclose, Terms
+
+WORDS = tomllib.loads((resources.files("avow.policy") / "vocabulary.toml").read_text(encoding="utf-8"))
+DAYS = {"2 days": 2, "5 days": 5, "1 month": 30, "forever": 10**9}
+"""The ages that are written; between any two of them is one of AGES."""
+AGES = (1, 3, 10, 10**6)
+"""Ages of events, in days."""
+PRECISIONS = {"ip-address": ("country", "prefix", "full"), "visit-time": ("full",)}
+PURPOSES = ("availability", "abuse")
+GROUNDS = ("instrument", "legal-rights")
+COOKIES = ("a", "b")
+BASES = ("if-accepted", "unless-refused")
+LEVELS = {"may_see": (1,), "may_refuse_cookies": (1,), "notice_days": (1, 20, 40), "smallest_group": (2, 4)}
+
+
+class Use(NamedTuple):
+    """Using or disclosing something of some age, in days."""
+
+    category: str
+    precision: str
+    purpose: str
+    recipient: str
+    ground: str
+    age: int
+
+
+class Setting(NamedTuple):
+    """Setting a cookie, and finding it again after some days; `basis` is what was asked before."""
+
+    name: str
+    basis: str
+    purpose: str
+    party: str
+    age: int
+
+
+class Undone(NamedTuple):
+    """Owing less of a duty than this."""
+
+    duty: str
+    level: int
+
+
+Permission = Use | Setting | Undone
+Promise = frozenset[Permission]
+
+UNIVERSE: tuple[Permission, ...] = (
+    *(
+        Use(category, precision, purpose, recipient, ground, age)
+        for category, precisions in PRECISIONS.items()
+        for precision, age in product(precisions, AGES)
+        for purpose, recipient, ground in (
+            *product(PURPOSES, ("operator", "processor"), ("own-use",)),
+            *product((*PURPOSES, "ground-alone"), ("authority",), GROUNDS),
+        )
+    ),
+    *(Setting(*one) for one in product(COOKIES, BASES, PURPOSES, ("first", "third"), AGES)),
+    *(Undone(duty, level) for duty, levels in LEVELS.items() for level in levels),
+)
+
+
+def promise(terms: Terms) -> Promise:
+    """Return all that terms permit."""
+    return frozenset(one for one in UNIVERSE if permits(terms, one))
+
+
+def permits(terms: Terms, one: Permission) -> bool:
+    """Return whether terms permit something, as they are written."""
+    if isinstance(one, Undone):
+        return int(getattr(terms.duties, one.duty)) < one.level
+    if isinstance(one, Setting):
+        return any(_sets(cookie, one) for cookie in terms.cookie)
+    lines: list[Collect | Disclose] = [*terms.collect, *terms.disclose]
+    return any(_allows(line, one) for line in lines)
+
+
+def _sets(cookie: Cookie, one: Setting) -> bool:
+    asked = BASES.index(one.basis) <= (BASES.index(cookie.basis) if cookie.basis in BASES else -1)
+    same = (cookie.name, cookie.party) == (one.name, one.party)
+    return (
+        same and asked and beneath("purposes", one.purpose, cookie.purposes) and one.age <= DAYS[cookie.keep]
+    )
+
+
+def _allows(line: Collect | Disclose, one: Use) -> bool:
+    precisions = PRECISIONS[one.category]
+    finer = precisions[precisions.index(one.precision) :]
+    return (
+        beneath("categories", one.category, line.categories)
+        and _serves(line, one)
+        and any(one.age <= DAYS[line.keep[precision]] for precision in finer if precision in line.keep)
+    )
+
+
+def _serves(line: Collect | Disclose, one: Use) -> bool:
+    recipient = "operator" if isinstance(line, Collect) else line.to
+    ground = "" if isinstance(line, Collect) else line.ground
+    served = (
+        beneath("purposes", one.purpose, line.purposes) if line.purposes else one.purpose == "ground-alone"
+    )
+    grounded = beneath("grounds", one.ground, [ground]) if ground else one.ground == "own-use"
+    return recipient == one.recipient and served and grounded
+
+
+def beneath(kind: str, leaf: str, words: Iterable[str]) -> bool:
+    """Return whether a leaf is one of the words, or beneath one of them."""
+    parents = WORDS[kind].get(leaf, {}).get("parents", ())
+    return any(word == leaf or word in parents for word in words)
+
+
+def governing(versions: Sequence[Promise], collected: int, consented: Collection[int]) -> Promise:
+    """Return what governs a record in the end, version by version; the first is number 1."""
+    governs = versions[collected - 1]
+    for number, version in enumerate(versions, 1):
+        if number > collected:
+            governs = version if number in consented else governs & version
+    return governs

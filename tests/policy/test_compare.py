@@ -1,0 +1,323 @@
+"""Comparing promises, and what governs a record: against the model, which enumerates what is permitted."""
+
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from itertools import product
+from typing import Any
+
+import msgspec
+import promises
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from promises import DAYS, PRECISIONS, UNIVERSE, Permission, Promise, Setting, Undone, promise
+
+from avow.policy import terms as terms_module
+from avow.policy.bounds import COOKIE, OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell, read_canonical
+from avow.policy.compare import Relation, Witness, compare, governing, meet, permitted, steps
+from avow.policy.terms import UNITS, Collect, Cookie, Disclose, Duties, Terms, compile_terms
+from avow.policy.vocabulary import vocabulary
+
+DAY = UNITS["day"]
+
+
+def written(**parts: Any) -> Terms:
+    """Return terms that promise what is given, and nothing else."""
+    return Terms(1, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
+
+
+def joined(one: Terms, other: Terms) -> Terms:
+    """Return terms that say all that both say; the cookies are those of the first."""
+    return msgspec.structs.replace(
+        one, collect=[*one.collect, *other.collect], disclose=[*one.disclose, *other.disclose]
+    )
+
+
+@st.composite
+def kept(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
+    """Draw categories and ages, the coarser precision no shorter than the finer."""
+    category = draw(st.sampled_from(["ip-address", "visit", "visit-time"]))
+    precisions = PRECISIONS.get(category, ("full",))
+    chosen = draw(st.sets(st.sampled_from(precisions), min_size=1))
+    ages = sorted(
+        draw(st.lists(st.sampled_from(list(DAYS)), min_size=len(chosen), max_size=len(chosen))),
+        key=lambda age: DAYS[age],
+    )
+    fine_first = [precision for precision in reversed(precisions) if precision in chosen]
+    return [category], dict(zip(fine_first, ages, strict=True))
+
+
+PURPOSE = st.lists(st.sampled_from(["availability", "abuse", "operate"]), min_size=1, max_size=2, unique=True)
+COLLECT = st.builds(lambda what, purposes: Collect(what[0], what[1], purposes), kept(), PURPOSE)
+DISCLOSE = st.one_of(
+    st.builds(
+        lambda what, ground, purposes: Disclose(what[0], what[1], "authority", ground, purposes),
+        kept(),
+        st.sampled_from(["instrument", "legal-rights", "required-by-law"]),
+        st.one_of(st.just([]), PURPOSE),
+    ),
+    st.builds(lambda what, purposes: Disclose(what[0], what[1], "processor", "", purposes), kept(), PURPOSE),
+)
+COOKIES = st.builds(
+    Cookie,
+    st.sampled_from(promises.COOKIES),
+    PURPOSE,
+    st.sampled_from(list(DAYS)),
+    st.sampled_from(["never", "if-accepted", "unless-refused"]),
+    st.sampled_from(["first", "third"]),
+)
+DUTIES = st.builds(
+    Duties,
+    may_refuse_cookies=st.booleans(),
+    may_see=st.booleans(),
+    notice_days=st.sampled_from([0, 10, 30, 50]),
+    smallest_group=st.sampled_from([1, 3, 5]),
+)
+TERMS = st.builds(
+    written,
+    collect=st.lists(COLLECT, max_size=3),
+    disclose=st.lists(DISCLOSE, max_size=2),
+    cookie=st.lists(COOKIES, max_size=2, unique_by=lambda cookie: cookie.name),
+    duties=DUTIES,
+)
+VERSIONS = st.lists(TERMS, min_size=1, max_size=4)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Terms], int, set[int]]:
+    """Draw versions, the number that a record was collected under, and those that its person consented to."""
+    versions = draw(VERSIONS)
+    numbers = st.integers(1, len(versions))
+    return versions, draw(numbers), draw(st.sets(numbers))
+
+
+def where(one: Permission) -> tuple[Cell | str, str]:
+    """Return the cell and precision, or the duty, that a permission of the model is about."""
+    if isinstance(one, Undone):
+        return one.duty.replace("_", "-"), ""
+    if isinstance(one, Setting):
+        setter = OPERATOR if one.party == "first" else THIRD_PARTY
+        return Cell(f"{COOKIE}{one.name}", one.purpose, setter, OWN_USE), one.basis
+    return Cell(one.category, one.purpose, one.recipient, one.ground), one.precision
+
+
+def allowed(bounds: Bounds) -> Promise:
+    """Return all of the model's universe that bounds permit."""
+
+    def allows(one: Permission) -> bool:
+        about, precision = where(one)
+        if isinstance(one, Undone):
+            return bounds.duties.get(str(about), 0) < one.level
+        assert isinstance(about, Cell)
+        greatest = bounds.greatest(about, precision)
+        return greatest is None or one.age * DAY <= greatest
+
+    return frozenset(one for one in UNIVERSE if allows(one))
+
+
+def alike(one: Bounds, other: Bounds) -> bool:
+    return (one.cells, one.duties) == (other.cells, other.duties)
+
+
+def compiled(versions: Sequence[Terms]) -> list[Bounds]:
+    return [compile_terms(terms) for terms in versions]
+
+
+many = partial(settings, deadline=None)
+
+
+@many(max_examples=650)
+@given(TERMS, TERMS)
+def test_comparing_is_comparing_what_is_permitted(old: Terms, new: Terms) -> None:
+    """The relation is that of the sets, and the witnesses are all the places where these differ, and no others."""
+    before, after = promise(old), promise(new)
+    found = compare(compile_terms(old), compile_terms(new))
+    assert (found.relation is Relation.SAME) <= (before == after)
+    places = {where(one) for one in UNIVERSE}
+    for witnesses, differing in ((found.looser, after - before), (found.stricter, before - after)):
+        told = {(witness.about, witness.precision) for witness in witnesses} & places
+        assert told == {where(one) for one in differing}
+    if before != after:
+        expected = {
+            (True, True): Relation.INCOMPARABLE,
+            (True, False): Relation.LESS_PROTECTIVE,
+            (False, True): Relation.MORE_PROTECTIVE,
+        }[bool(after - before), bool(before - after)]
+        assert found.relation in {expected, Relation.INCOMPARABLE}
+    assert found.protects == (found.relation in {Relation.SAME, Relation.MORE_PROTECTIVE})
+
+
+@many(max_examples=650)
+@given(TERMS)
+def test_terms_permit_what_is_written(terms: Terms) -> None:
+    """What terms come to is what their lines permit, also when read again from the canonical form."""
+    assert allowed(compile_terms(terms)) == promise(terms)
+    assert allowed(read_canonical(compile_terms(terms).canonical())) == promise(terms)
+
+
+@many(max_examples=650)
+@given(TERMS, TERMS, TERMS)
+def test_protecting_at_least_as_much_is_a_partial_order(one: Terms, two: Terms, three: Terms) -> None:
+    """Every promise protects as much as itself; two that protect as much as each other are one; and it is transitive."""
+    a, b, c = compiled([one, two, three])
+    assert compare(a, a).relation is Relation.SAME
+    assert (compare(a, b).protects and compare(b, a).protects) == (compare(a, b).relation is Relation.SAME)
+    assert compare(a, meet(meet(a, b), c)).protects  # a chain, as three drawn ones are hardly ever
+    if compare(c, b).protects and compare(b, a).protects:
+        assert compare(c, a).protects
+    mirrored = {
+        Relation.LESS_PROTECTIVE: Relation.MORE_PROTECTIVE,
+        Relation.MORE_PROTECTIVE: Relation.LESS_PROTECTIVE,
+    }
+    assert compare(b, a).relation is mirrored.get(compare(a, b).relation, compare(a, b).relation)
+
+
+@many(max_examples=650)
+@given(TERMS, TERMS, TERMS)
+def test_the_meet_is_the_greatest_lower_bound(one: Terms, two: Terms, three: Terms) -> None:
+    """It permits what both permit and nothing else, and whatever protects as much as both protects as much as it."""
+    a, b, c = compiled([one, two, three])
+    both = meet(a, b)
+    assert allowed(both) == promise(one) & promise(two)
+    assert compare(a, both).protects
+    assert compare(b, both).protects
+    assert compare(both, meet(both, c)).protects
+    assert (compare(a, c).protects and compare(b, c).protects) == compare(both, c).protects
+    assert alike(meet(a, a), a)
+    assert alike(both, meet(b, a))
+    assert alike(meet(both, c), meet(a, meet(b, c)))
+
+
+@many(max_examples=650)
+@given(TERMS, TERMS, TERMS)
+def test_the_meet_is_distributive(one: Terms, two: Terms, three: Terms) -> None:
+    """Meeting what two files say together is the same as meeting each, and saying that together."""
+    collected = [msgspec.structs.replace(terms, cookie=[], duties=Duties()) for terms in (one, two, three)]
+    first, second, third = collected
+    together = allowed(meet(compile_terms(joined(first, second)), compile_terms(third)))
+    a, b, c = compiled(collected)
+    assert together == allowed(meet(a, c)) | allowed(meet(b, c))
+
+
+@many(max_examples=650)
+@given(histories())
+def test_what_governs_is_what_the_recursion_says(history: tuple[list[Terms], int, set[int]]) -> None:
+    """The closed form is the recursion of G2, and never permits more than what is posted now."""
+    versions, collected, consented = history
+    later = {number for number in consented if number > collected}
+    governs = governing(compiled(versions), collected, consented)
+    assert allowed(governs) == promises.governing([promise(terms) for terms in versions], collected, later)
+    assert compare(compile_terms(versions[-1]), governs).protects
+
+
+@many(max_examples=650)
+@given(histories(), TERMS)
+def test_governing_only_gets_stricter(history: tuple[list[Terms], int, set[int]], more: Terms) -> None:
+    """A version without consent never loosens; the same again changes nothing; more consent never permits less."""
+    versions, collected, consented = history
+    known = compiled(versions)
+    before = governing(known, collected, consented)
+    assert compare(before, governing([*known, compile_terms(more)], collected, consented)).protects
+    assert alike(governing([*known, known[-1]], collected, consented), before)
+    for number in range(1, len(known) + 1):
+        assert compare(governing(known, collected, {*consented, number}), before).protects
+    for number in range(
+        1, collected + 1
+    ):  # of what was collected later, consent to what was before says nothing
+        assert governing(known, collected, {number}) == governing(known, collected)
+
+
+@many(max_examples=650)
+@given(VERSIONS)
+def test_steps_permit_what_governs(versions: list[Terms]) -> None:
+    """The theorem: what governs a record permits an age exactly if the steps do, at the record's governing number."""
+    known = compiled(versions)
+    climbed = steps(known)
+    for number in range(1, len(known) + 1):
+        governs = governing(known, number)
+        for one in UNIVERSE:
+            if not isinstance(one, Undone):
+                about, precision = where(one)
+                assert isinstance(about, Cell)
+                of_it = climbed.get(about, {}).get(precision, ())
+                greatest = governs.greatest(about, precision)
+                assert permitted(of_it, number, one.age * DAY) == (
+                    greatest is None or one.age * DAY <= greatest
+                )
+    for of_cell in climbed.values():
+        for of_it in of_cell.values():
+            numbers = [step.governing for step in of_it]
+            ages = [float("inf") if step.age is None else step.age for step in of_it]
+            assert (numbers, ages) == (sorted(set(numbers)), sorted(set(ages)))
+
+
+ADDRESSES = Cell("ip-address", "abuse", OPERATOR, OWN_USE)
+
+
+def addresses(**keep: str) -> Bounds:
+    return compile_terms(written(collect=[Collect(["ip-address"], keep, ["abuse"])]))
+
+
+def test_shorter_whole_and_longer_in_part_is_incomparable() -> None:
+    """Whole addresses for a shorter, networks for a longer time: neither protects as much as the other."""
+    found = compare(addresses(full="7 days", prefix="90 days"), addresses(full="3 days", prefix="365 days"))
+    assert found.relation is Relation.INCOMPARABLE
+    assert found.stricter == (Witness(ADDRESSES, "full", 7 * DAY, 3 * DAY),)
+    assert found.looser == (
+        Witness(ADDRESSES, "country", 90 * DAY, 365 * DAY),
+        Witness(ADDRESSES, "prefix", 90 * DAY, 365 * DAY),
+    )
+
+
+def test_the_examples_of_the_rules() -> None:
+    """What docs/spec/terms.md says of ages in a history holds."""
+    history = [addresses(full=age) for age in ("7 days", "90 days", "30 days")]
+    assert governing(history, 1).greatest(ADDRESSES, "full") == 7 * DAY
+    assert governing(history, 1, {2}).greatest(ADDRESSES, "full") == 30 * DAY
+    assert steps(history)[ADDRESSES]["full"] == ((1, 7 * DAY), (2, 30 * DAY))
+    with pytest.raises(ValueError, match="from 1 to 3"):
+        governing(history, 4)
+
+
+def test_a_renamed_word_is_one_removed_and_one_added() -> None:
+    """The new name permits what nobody promised: the version is incomparable."""
+    one, other = (
+        Bounds({Cell(word, "abuse", OPERATOR, OWN_USE): {"full": None}}, {})
+        for word in ("address", "ip-address")
+    )
+    assert compare(one, other).relation is Relation.INCOMPARABLE
+
+
+def test_a_new_leaf_permits_nothing_to_older_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A purpose that a later vocabulary puts beneath one that older terms name is none of theirs; it may have two parents."""
+    line = Collect(["ip-address"], {"full": "7 days"}, ["operate"])
+    old = compile_terms(written(collect=[line]))
+    words = vocabulary()
+    leaf = msgspec.structs.replace(words.purposes["abuse"], parents=("operate", "advertise"))
+    newer = msgspec.structs.replace(words, purposes={**words.purposes, "profiling": leaf})
+    monkeypatch.setattr(terms_module, "vocabulary", lambda _: newer)
+    for parent in ("operate", "advertise"):
+        now = compile_terms(written(collect=[msgspec.structs.replace(line, purposes=[parent])]))
+        assert "profiling" in now.purposes("ip-address")
+        assert "profiling" not in read_canonical(old.canonical()).purposes("ip-address")
+        assert {
+            witness.about.purpose for witness in compare(old, now).looser if isinstance(witness.about, Cell)
+        } == {"profiling"}
+        assert "profiling" not in meet(old, now).purposes("ip-address")
+
+
+def test_every_basis_of_a_cookie_is_between_its_neighbours() -> None:
+    """`never` protects most, then `if-accepted`; a cookie of somebody else is another one."""
+
+    def cookie(basis: Any, keep: str = "1 month", party: Any = "first") -> Bounds:
+        return compile_terms(written(cookie=[Cookie("a", ["abuse"], keep, basis, party)]))
+
+    order = [cookie(basis) for basis in ("never", "if-accepted", "unless-refused")]
+    for (i, one), (j, other) in product(enumerate(order), enumerate(order)):
+        assert compare(one, other).protects == (j <= i)
+    found = compare(cookie("if-accepted", "5 days"), cookie("unless-refused", "2 days"))
+    assert found.relation is Relation.INCOMPARABLE
+    assert (
+        compare(cookie("if-accepted"), cookie("if-accepted", party="third")).relation is Relation.INCOMPARABLE
+    )
