@@ -94,7 +94,7 @@ def asked(store: DuckDBStore, report: str) -> Answer:
     """Ask a store for a report under the default terms."""
     terms = Path(str(resources.files("avow.policy") / "defaults" / TERMS_FILE))
     question = Question(report, filters=parse_filters([]))
-    return answer(store, question, compile_terms(load_terms(terms)), DAY)
+    return answer(store, question, [compile_terms(load_terms(terms))], DAY)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

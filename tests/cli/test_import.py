@@ -515,8 +515,8 @@ def test_commands_work_from_below_the_folder(site: Site) -> None:
     assert not (below / "data").exists()
 
 
-def test_changed_terms_are_refused_after_adoption(site: Site) -> None:
-    """Once a version of the terms is in force, others are refused with status 1, and nothing is read under them."""
+def test_changed_terms_are_a_draft_until_they_are_published(site: Site) -> None:
+    """Once a version is in force, another file of terms changes nothing but what is said; a new comment not even that."""
     site.init()
     log = site.log("access.log", TEXT)
     terms = site.folder / "policy" / "terms.toml"
@@ -526,15 +526,14 @@ def test_changed_terms_are_refused_after_adoption(site: Site) -> None:
     terms.write_text(adopted)
     site.take_in(log)
     terms.write_text(f"# The same promise.\n{adopted}")
-    assert site.take_in(log)["lines"] == 0
-    terms.write_text(adopted.replace('full = "7 days"', 'full = "8 days"', 1))
+    assert site.avow("import", log).err == ""
+    terms.write_text(adopted.replace('"bytes", ', "", 1))
     log.write_text(TEXT + line(99))
     ran = site.avow("import", log)
-    assert ran.status == 1
-    assert "are not those of version 1 in force" in ran.err
-    assert "new version" in ran.err
-    terms.write_text(adopted)
-    assert site.take_in(log)["lines"] == 1
+    assert ran.status == 0
+    assert "are a draft: what holds is version 1" in ran.err
+    assert "`avow policy publish`" in ran.err
+    assert site.rows("SELECT count(bytes) = count(*) FROM requests") == [(True,)]
 
 
 def test_messages_hold_nothing_of_the_log(site: Site) -> None:

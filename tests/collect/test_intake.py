@@ -35,7 +35,7 @@ def way(
 ) -> Way:
     return Way(
         reader=named(log_format),
-        promise=Promise(1, KEPT if kept is None else kept, NOW - timedelta(hours=1)),
+        promises=lambda _: [Promise(1, KEPT if kept is None else kept, NOW - timedelta(hours=1))],
         kinds=Kinds(Collect()),
         salts=Salts(folder / "salts.json"),
         zone=ZoneInfo("UTC"),

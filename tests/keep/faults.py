@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import duckdb
+from sqlalchemy.engine.default import DefaultDialect
 
 import avow.cli.importing
 import avow.cli.session
@@ -45,8 +46,8 @@ STATEMENTS = {
 }
 """Statements that are moments, by how they begin."""
 
-TRANSACTIONS = {"versions": "adopt", "migrations": "migrate", "sources": "load", "anew": "derive"}
-"""What a transaction is for, by a table that it is about."""
+TRANSACTIONS = {"CREATE SEQUENCE": "migrate", "migrations": "migrate", "sources": "load", "anew": "derive"}
+"""What a transaction is for, by words that stand in its first telling statement."""
 
 
 @dataclass
@@ -98,6 +99,7 @@ class Fault:
         self.patch(os, "fsync", lambda *_: "sync")
         self.patch(owner, "_listen", lambda *_: "listen")
         self.patch(owner, "_send", _spoken)
+        self.patch(DefaultDialect, "do_commit", lambda *_: "register commit")
         self.patch(duckdb, "connect", lambda *_: "store open")
         connect, fault = duckdb.connect, self
         duckdb.connect = lambda *arguments, **named: Connection(connect(*arguments, **named), fault)  # type: ignore[assignment]

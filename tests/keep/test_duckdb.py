@@ -1,7 +1,7 @@
 """The store of one machine."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from avow.keep.duckdb import DuckDBStore
 from avow.keep.store import Cutoffs
 
 START = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
-FOREVER = Cutoffs(datetime.min, datetime.min, datetime.min, datetime.min)
-NEVER = Cutoffs(datetime.max, datetime.max, datetime.max, datetime.max)
+FOREVER = Cutoffs(*([[datetime.min] * 3] * 4))
+NEVER = Cutoffs(*([[datetime.max] * 3] * 4))
 
 
 @pytest.fixture
@@ -161,11 +161,11 @@ def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path
     store.derive(30, NEVER)
     assert (views(store), visits(store)) == ([], [])
     store.load([written(tmp_path, records(at(2)), 100, 200)])
-    store.derive(30, Cutoffs(datetime.min, datetime.max, datetime.min, datetime.max))
+    store.derive(30, Cutoffs([datetime.min], [datetime.max], [datetime.min], [datetime.max]))
     assert [view["view_duration_ms"] for view in views(store)] == [None] * 3
     assert [visit["visit_duration_ms"] for visit in visits(store)] == [None]
     store.load([written(tmp_path, records(at(3)), 200, 300)])
-    store.derive(30, Cutoffs(datetime.min, datetime.min, datetime.max, datetime.max))
+    store.derive(30, Cutoffs([datetime.min], [datetime.min], [datetime.max], [datetime.max]))
     assert {view["visit_time"] for view in views(store)} == {None}
     assert visits(store) == []
 
@@ -188,20 +188,6 @@ def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
     assert again.counts().requests == 1
     assert again.dead_letters("a") == [DeadLetter(3, 4, "unreadable", "a a")]
     again.close()
-
-
-def test_terms_are_adopted_once(store: DuckDBStore) -> None:
-    """The first terms become version 1; the same again change nothing; others are refused."""
-    day = date(2015, 1, 15)
-    assert store.agree("a" * 64) is None
-    assert store.agree("b" * 64) is None
-    assert store.adopt("a" * 64, "{}", day) == 1
-    assert store.agree("a" * 64) == 1
-    assert store.adopt("a" * 64, "{}", day) == 1
-    with pytest.raises(StoreError, match="not those of version 1"):
-        store.adopt("b" * 64, "{}", day)
-    with pytest.raises(StoreError, match="not those of version 1"):
-        store.agree("b" * 64)
 
 
 def test_the_store_is_cut_off(store: DuckDBStore, tmp_path: Path) -> None:

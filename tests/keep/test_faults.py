@@ -162,7 +162,7 @@ def test_an_import_may_be_killed_at_any_moment(stage: Stage) -> None:
 DONE_BY_OWNER = (
     "store open",
     "migrate commit",
-    "adopt commit",
+    "register commit",
     "listen",
     "key link",
     "salts rename",

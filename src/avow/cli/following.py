@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from avow.cli.session import BY_DEFAULT, Session, session
+from avow.cli.session import Session, about_terms, session
 from avow.errors import MisuseError, OwnerGoneError
 from avow.keep import owner
 from avow.keep.follow import Follower
@@ -52,12 +52,12 @@ def _follow(
     console: Console,
 ) -> None:
     """Follow a log until told to stop, or until the process that owns the folder has gone."""
-    if at_work.folder.policy is None:
-        console.print(BY_DEFAULT, markup=False)
+    for sentence in about_terms(at_work):
+        console.print(sentence, markup=False)
     console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
     settings = at_work.folder.settings.collect
     importer = Importer(
-        at_work.folder, at_work.house, at_work.promise(), log_format or settings.format, again=True
+        at_work.folder, at_work.house, at_work.promises, log_format or settings.format, again=True
     )
 
     def loaded() -> None:

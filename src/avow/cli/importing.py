@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from avow.cli.session import BY_DEFAULT, Session, session
+from avow.cli.session import Session, about_terms, session
 from avow.collect.logs import STANDARD_INPUT
 from avow.collect.record import Fate, Reason
 from avow.errors import AvowError, MisuseError
@@ -73,13 +73,14 @@ def import_logs(
         importer = Importer(
             at_work.folder,
             at_work.house,
-            at_work.promise(),
+            at_work.promises,
             log_format or at_work.folder.settings.collect.format,
             again=again,
             new_key=again,
         )
-        if at_work.folder.policy is None and not as_json:
-            Console(stderr=True, highlight=False, soft_wrap=True).print(BY_DEFAULT, style="dim", markup=False)
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        for sentence in [] if as_json else about_terms(at_work):
+            console.print(sentence, style="dim", markup=False)
         report = import_files(at_work, importer, files, show_progress=not as_json)
         bad_lines = [(path, importer.bad_lines(path)) for path in files] if show_bad else []
     if as_json:

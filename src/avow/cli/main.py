@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from avow.cli import following, importing, policy, reporting, setting_up
+from avow.cli import following, importing, policy, publishing, reporting, setting_up
 from avow.errors import AvowError
 
 app = typer.Typer(
@@ -20,6 +20,10 @@ app.command("init")(setting_up.init)
 app.command("import")(importing.import_logs)
 app.command("follow")(following.follow)
 app.command("report")(reporting.report)
+policy.app.command("adopt")(publishing.adopt_terms)
+policy.app.command("publish")(publishing.publish_terms)
+policy.app.command("withdraw")(publishing.withdraw)
+policy.app.command("history")(publishing.history)
 app.add_typer(policy.app, name="policy")
 
 

@@ -1,6 +1,7 @@
 """`avow policy`: what is promised."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,31 +10,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from avow.cli.session import find_folder, terms_path
+from avow.cli.session import documents, find_folder, terms_path
 from avow.errors import TermsError
 from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 from avow.policy.compare import Witness, compare
-from avow.policy.document import Document, load_document
-from avow.policy.tell import Difference, differences, lasting_by_precision
+from avow.policy.tell import differences, lasting_by_precision
 from avow.policy.terms import Terms, compile_terms, load_terms, warnings
 
 app = typer.Typer(help="What is promised: check it, show it.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Where = Annotated[Path | None, typer.Argument(help="A file of terms; the folder's unless given.")]
-
-
-def documents(terms_file: Path) -> dict[str, Document]:
-    """Return the documents beside a file of terms, by language. Raises TermsError where one does not check."""
-    found: dict[str, Document] = {}
-    for path in sorted(terms_file.parent.glob("*.md")):
-        document = load_document(path)
-        if document.language in found:
-            raise TermsError(
-                f"{path}: there are two documents in `{document.language}`", "keep one for each language"
-            )
-        found[document.language] = document
-    return found
 
 
 @app.command()
@@ -55,7 +42,7 @@ def check(where: Where = None, as_json: AsJson = False) -> None:
         if text.updated not in {None, terms.updated}
     ]
     if as_json:
-        _print({"identity": compiled.identity, "cells": len(compiled.cells), "warnings": found})
+        print_json({"identity": compiled.identity, "cells": len(compiled.cells), "warnings": found})
         return
     console = Console(highlight=False)
     console.print(
@@ -76,7 +63,7 @@ def show(where: Where = None, as_json: AsJson = False) -> None:
     if as_json:
         texts = {language: text.front_matter for language, text in documents(path).items()}
         canonical = msgspec.json.decode(compiled.canonical())
-        _print(
+        print_json(
             {"identity": compiled.identity, "updated": terms.updated, "documents": texts, "terms": canonical}
         )
         return
@@ -98,7 +85,7 @@ def diff(
     versions = [compile_terms(load_terms(path)) for path in (old, new)]
     found = compare(*versions)
     if as_json:
-        _print(
+        print_json(
             {
                 "relation": found.relation,
                 "old": versions[0].identity,
@@ -110,9 +97,8 @@ def diff(
     else:
         console = Console(highlight=False)
         console.print(f"{new}, beside {old}: {found.relation}", markup=False, soft_wrap=True)
-        for title, witnesses in (("protects less", found.looser), ("protects more", found.stricter)):
-            if witnesses:
-                console.print(_differing(title, differences(witnesses)))
+        show_differences("protects less", found.looser, console)
+        show_differences("protects more", found.stricter, console)
     if not found.protects:
         raise typer.Exit(1)
 
@@ -123,17 +109,20 @@ def _as_object(witness: Witness) -> dict[str, object]:
     return {**about, **({"precision": witness.precision} if witness.precision else {}), **ages}
 
 
-def _differing(title: str, lines: list[Difference]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in (title, "for", "by or to", "was", "is"):
-        table.add_column(f"\n{heading}", overflow="fold")
-    for line in lines:
+def show_differences(title: str, witnesses: Sequence[Witness], console: Console) -> None:
+    """Show differences as a table that a lawyer can read; nothing where there are none."""
+    if not witnesses:
+        return
+    console.print(f"\n{title}", style="bold")
+    table = Table("what", "for", "by or to", "was", "is", box=None, pad_edge=False, header_style="dim")
+    for line in differences(witnesses):
         to = line.recipient if line.ground in {"", OWN_USE} else f"{line.recipient} ({line.ground})"
         table.add_row(line.about, ", ".join(line.purposes), to, line.was, line.now)
-    return table
+    console.print(table)
 
 
-def _print(value: object) -> None:
+def print_json(value: object) -> None:
+    """Print a value as JSON for people and machines."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
 

@@ -2,23 +2,29 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from avow import strict
+from avow.change.publish import Draft, adopt
 from avow.collect.admit import Ages, Promise
 from avow.collect.visitor import Salts
 from avow.config import Folder, locate
+from avow.errors import RefusedError, TermsError
+from avow.keep.duckdb import FILE as STORE
 from avow.keep.load import SALTS
-from avow.keep.owner import Handler, House, open_house
+from avow.keep.owner import House, open_house
+from avow.keep.register import SqliteRegister, Version, open_register
 from avow.keep.store import Cutoffs, Store
-from avow.policy.bounds import Compiled
+from avow.policy.compare import governed
+from avow.policy.document import Document, load_document
 from avow.policy.terms import compile_terms, load_terms
 from avow.use.question import Question
 from avow.use.reports import Answer, answer
@@ -29,7 +35,6 @@ BY_DEFAULT = (
 """Told to whoever collects without having made a folder."""
 
 TERMS_FILE = "terms.toml"
-FIRST_VERSION = 1
 
 
 def now() -> datetime:
@@ -51,31 +56,51 @@ def terms_path(folder: Folder) -> Path:
 
 @dataclass(frozen=True)
 class Session:
-    """A folder at work under its terms."""
+    """A folder at work under its versions."""
 
     folder: Folder
-    compiled: Compiled
-    since: date
-    """The day from which the terms hold."""
+    register: SqliteRegister
     house: House
 
-    def promise(self) -> Promise:
-        """Return what admission needs of the terms."""
-        kept = {name: self.compiled.kept(name) for name in self.compiled.categories}
-        return Promise(FIRST_VERSION, kept, datetime.combine(self.since, time.min))
+    def promises(self, moment: datetime) -> list[Promise]:
+        """Return what admission needs of each version that has taken effect."""
+        return promises(tuple(in_force(self.register, moment)))
 
     def cutoffs(self) -> Cutoffs:
-        """Return the oldest event of each derived category that the terms let be kept now."""
+        """Return, for each governing number, the oldest event of each derived category that may be kept now."""
+        governs = governed([version.promised for version in in_force(self.register, now())])
+
+        def since(category: str) -> list[datetime]:
+            return [_oldest(bounds.kept(category)) for bounds in governs]
+
         return Cutoffs(
-            view_time=_oldest(self.compiled.kept("view-time")),
-            view_duration=_oldest(self.compiled.kept("view-duration")),
-            visit_time=_oldest(self.compiled.kept("visit-time")),
-            visit_duration=_oldest(self.compiled.kept("visit-duration")),
+            since("view-time"), since("view-duration"), since("visit-time"), since("visit-duration")
         )
 
     def ask(self, question: Question) -> Answer:
         """Answer a question, here or by the process that owns the folder."""
         return msgspec.convert(self.house.ask("report", question), Answer)
+
+
+def in_force(register: SqliteRegister, moment: datetime) -> list[Version]:
+    """Return the versions that have taken effect by a moment."""
+    return [version for version in register.versions() if version.effective_at <= moment]
+
+
+@lru_cache(maxsize=8)
+def promises(versions: tuple[Version, ...]) -> list[Promise]:
+    """Return what admission needs of versions: of each, what governs its records by now."""
+    governs = governed([version.promised for version in versions])
+    ends = [*(version.effective_at for version in versions[1:]), datetime.max]
+    return [
+        Promise(
+            version.number,
+            {name: bounds.kept(name) for name in bounds.categories},
+            version.effective_at,
+            until,
+        )
+        for version, bounds, until in zip(versions, governs, ends, strict=True)
+    ]
 
 
 def _oldest(ages: Ages) -> datetime:
@@ -89,40 +114,62 @@ def _oldest(ages: Ages) -> datetime:
 def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]:
     """Open the folder, and close it at the end.
 
-    Whoever begins to collect takes the folder's terms into force; whoever merely looks does not.
-
-    Raises SettingsError and TermsError where its files do not check, StoreError where another version of the terms
-    is in force.
+    Whoever begins to collect where no version is in force yet adopts the folder's terms; whoever merely looks does not.
+    Raises SettingsError and TermsError where its files do not check.
     """
     folder = find_folder(data)
-    terms = load_terms(terms_path(folder))
-    compiled = compile_terms(terms)
-    Salts(folder.keys / SALTS).destroy_old(now())
-    in_force = _Adoption(compiled.identity, compiled.canonical().decode(), terms.updated)
-    house = open_house(folder, HANDLERS | {"report": partial(_report, compiled)})
+    with closing(open_register(folder.data, store=STORE)) as register:
+        if collecting and not register.versions():
+            _begin(register, folder)
+        Salts(folder.keys / SALTS).destroy_old(now())
+        house = open_house(folder, {"report": partial(_report, register)})
+        try:
+            yield Session(folder, register, house)
+        finally:
+            house.close()
+
+
+def _begin(register: SqliteRegister, folder: Folder) -> None:
+    """Adopt the folder's terms as the first version, unless another process does so at this moment."""
     try:
-        house.ask("adopt" if collecting else "agree", in_force)
-        yield Session(folder, compiled, terms.updated, house)
-    finally:
-        house.close()
+        adopt(register, draft(terms_path(folder)), now())
+    except RefusedError:
+        if not register.versions():
+            raise
 
 
-class _Adoption(msgspec.Struct, frozen=True):
-    terms_hash: str
-    canonical: str
-    effective_from: date
+def draft(path: Path) -> Draft:
+    """Read terms and the documents beside them, as they would be promised."""
+    return Draft(load_terms(path), strict.read_text(path, TermsError), documents(path))
 
 
-def _adopt(store: Store, argument: Any) -> int:
-    adoption = msgspec.convert(argument, _Adoption)
-    return store.adopt(adoption.terms_hash, adoption.canonical, adoption.effective_from)
+def documents(terms_file: Path) -> dict[str, Document]:
+    """Return the documents beside a file of terms, by language. Raises TermsError where one does not check."""
+    found: dict[str, Document] = {}
+    for path in sorted(terms_file.parent.glob("*.md")):
+        document = load_document(path)
+        if document.language in found:
+            raise TermsError(
+                f"{path}: there are two documents in `{document.language}`", "keep one for each language"
+            )
+        found[document.language] = document
+    return found
 
 
-HANDLERS: dict[str, Handler] = {
-    "adopt": _adopt,
-    "agree": lambda store, argument: store.agree(argument["terms_hash"]),
-}
+def about_terms(at_work: Session) -> list[str]:
+    """Say what an operator would not expect of the terms that are collected under."""
+    if at_work.folder.policy is None:
+        return [BY_DEFAULT]
+    compiled, last = compile_terms(load_terms(terms_path(at_work.folder))), at_work.register.versions()[-1]
+    if compiled.identity == last.identity:
+        return []
+    sentence = (
+        f"the terms in the folder ({compiled.identity[:8]}…) are a draft: what holds is version {last.number} "
+        f"({last.identity[:8]}…), until `avow policy publish`"
+    )
+    return [sentence]
 
 
-def _report(compiled: Compiled, store: Store, argument: Any) -> Answer:
-    return answer(store, msgspec.convert(argument, Question), compiled, now())
+def _report(register: SqliteRegister, store: Store, argument: Any) -> Answer:
+    governs = governed([version.promised for version in in_force(register, now())])
+    return answer(store, msgspec.convert(argument, Question), governs, now())

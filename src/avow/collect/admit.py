@@ -48,13 +48,15 @@ Ages = Mapping[str, int | None]
 
 @dataclass(frozen=True)
 class Promise:
-    """What admission needs of a version of the terms."""
+    """What admission needs of a version of the terms, and of those that govern its records since."""
 
     version: int
     kept: Mapping[str, Ages]
     """For each category that is collected, its greatest ages over all purposes."""
     since: datetime = datetime.min
-    """When it came into force. What is older binds to it all the same, as to the first version, and is counted."""
+    """When it took effect, in UTC."""
+    until: datetime = datetime.max
+    """When the next one did."""
 
 
 def admit(records: pl.DataFrame, promise: Promise, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -69,7 +69,8 @@ class Way:
     """The way in for one log: its reader, the terms it is read under, and the rules of its site."""
 
     reader: Reader
-    promise: Promise
+    promises: Callable[[datetime], Sequence[Promise]]
+    """Tells which versions have taken effect by a moment, the first of them first."""
     kinds: Kinds
     salts: Salts
     zone: ZoneInfo
@@ -143,10 +144,22 @@ def tell_visitor(way: Way, batch: Batch) -> None:
 
 
 def let_in(way: Way, batch: Batch) -> None:
-    """Cut each record to what the terms let in; leave the rest."""
-    batch.records, left = admit(batch.records, way.promise, batch.now)
-    batch.leave(left)
-    batch.early = len(batch.records.filter(pl.col("request_time") < way.promise.since))
+    """Cut each record to what the version in force at its time lets in; leave the rest.
+
+    What is older than the first version binds to that (G1), and is counted.
+    """
+    promises = way.promises(batch.now)
+    admitted = []
+    for promise in promises:
+        since = promise.since if promise is not promises[0] else datetime.min
+        bound = batch.records
+        if len(promises) > 1:
+            bound = bound.filter(pl.col("time").is_between(since, promise.until, closed="left"))
+        records, left = admit(bound, promise, batch.now)
+        admitted.append(records)
+        batch.leave(left)
+    batch.records = pl.concat(admitted)
+    batch.early = len(batch.records.filter(pl.col("request_time") < promises[0].since))
 
 
 STEPS: tuple[Callable[[Way, Batch], None], ...] = (

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 from itertools import pairwise
@@ -91,31 +91,6 @@ class DuckDBStore:
         """Leave the store as it is."""
         with self._writing:
             self._connection.close()
-
-    def adopt(self, terms_hash: str, canonical: str, effective_from: date) -> int:
-        """See Store."""
-        with self._write() as cursor:
-            version = self.agree(terms_hash)
-            if version is None:
-                cursor.execute(
-                    "INSERT INTO versions VALUES (1, ?, ?, ?)", [terms_hash, canonical, effective_from]
-                )
-        return version or 1
-
-    def agree(self, terms_hash: str) -> int | None:
-        """See Store."""
-        rows = self._read("SELECT version, terms_hash FROM versions ORDER BY version DESC LIMIT 1", {}).rows
-        if not rows:
-            return None
-        version, in_force = rows[0]
-        if in_force != terms_hash:
-            raise StoreError(
-                f"the terms in the folder ({terms_hash[:8]}…) are not those of version {version} in force "
-                f"({in_force[:8]}…)",
-                "a changed promise is a new version, and this release cannot publish one yet: put the terms back "
-                "as they were, or keep the changed ones in a folder of their own (`avow init`)",
-            )
-        return int(version)
 
     def known(self) -> list[Known]:
         """See Store."""

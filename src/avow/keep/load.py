@@ -1,7 +1,7 @@
 """From logs into the store: what is new in each, once."""
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -203,11 +203,11 @@ class Reading:
 
 @dataclass
 class Importer:
-    """Reads logs under one version of the terms into one house."""
+    """Reads logs under the versions of the terms into one house."""
 
     folder: Folder
     house: House
-    promise: Promise
+    promises: Callable[[datetime], Sequence[Promise]]
     format: str = AUTOMATIC
     again: bool = False
     """Whether a log that begins like a known one, and is not its growth, is read as another log."""
@@ -304,7 +304,7 @@ class Importer:
         settings = self.folder.settings
         return Way(
             reader=reader,
-            promise=self.promise,
+            promises=self.promises,
             kinds=Kinds(settings.collect),
             salts=self.salts,
             zone=self.folder.zone,

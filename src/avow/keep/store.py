@@ -1,7 +1,7 @@
 """What every store of requests, views and visits promises, whichever database it stands on."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -56,12 +56,15 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Cutoffs(msgspec.Struct, frozen=True):
-    """The oldest event that each derived category may be kept of; datetime.max where the terms do not declare it."""
+    """For each governing number, from 1 on, the oldest event that a derived category may be kept of.
 
-    view_time: datetime
-    view_duration: datetime
-    visit_time: datetime
-    visit_duration: datetime
+    datetime.max where it may not be kept at all.
+    """
+
+    view_time: list[datetime]
+    view_duration: list[datetime]
+    visit_time: list[datetime]
+    visit_duration: list[datetime]
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -82,20 +85,6 @@ class Store(Protocol):
     is done wholly or not at all. Concurrent: any number of threads may call; writers take turns, and readers see
     the state before or after a write, never within.
     """
-
-    def adopt(self, terms_hash: str, canonical: str, effective_from: date) -> int:
-        """Take the first version of the terms into force, and return the number of the version in force.
-
-        Raises as `agree` does.
-        """
-        ...
-
-    def agree(self, terms_hash: str) -> int | None:
-        """Return the number of the version in force, None where none is yet.
-
-        Raises StoreError where another version is: a changed promise is a new version.
-        """
-        ...
 
     def known(self) -> list[Known]:
         """Return every log that was read before."""

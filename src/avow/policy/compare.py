@@ -93,6 +93,14 @@ def governing(versions: Sequence[Bounds], collected: int, consented: Collection[
     return reduce(meet, versions[governing_number(collected, consented) - 1 :])
 
 
+def governed(versions: Sequence[Bounds]) -> list[Bounds]:
+    """Return what governs the records of each governing number, from 1 on: the meets of the versions from it on."""
+    found: list[Bounds] = []
+    for version in reversed(versions):
+        found.append(meet(version, found[-1]) if found else version)
+    return found[::-1]
+
+
 def steps(versions: Sequence[Bounds]) -> dict[Cell, dict[str, tuple[Step, ...]]]:
     """Return, for each precision of each cell that some governing number permits, its steps (G4), both growing."""
     found: dict[Cell, dict[str, tuple[Step, ...]]] = {}

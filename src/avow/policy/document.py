@@ -29,6 +29,7 @@ class Section(NamedTuple):
 class Document:
     """A document as it was written: its front matter, every key of it and in order, and its Markdown."""
 
+    text: str
     front_matter: dict[str, Any]
     body: str
     title: str
@@ -73,7 +74,7 @@ def load_document(path: Path) -> Document:
             f"{path}: `lang` is `{language}`, which is no language tag",
             'use a tag such as `en` or `pt-BR`; what YAML takes for a boolean needs quotes: `lang: "no"`',
         )
-    return Document(front_matter, body, title, tag, _updated(path, body))
+    return Document(text, front_matter, body, title, tag, _updated(path, body))
 
 
 def _front_matter(path: Path, text: str) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 A report is: parse the question, make it a typed one, bind it to SQL, take the rows, and say what they leave out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache, partial, reduce
 from importlib import resources
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 
 from avow.errors import MisuseError
 from avow.keep.store import Store, Table
-from avow.policy.bounds import Bounds
+from avow.policy.bounds import Bounds, shorter
 from avow.use.question import Question
 
 FAR_PAST = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
@@ -160,11 +160,12 @@ class Answer(msgspec.Struct, frozen=True):
     notes: list[str]
 
 
-def answer(store: Store, question: Question, terms: Bounds, now: datetime) -> Answer:
-    """Answer a question for its report's purpose, with no more than the terms permit that purpose.
+def answer(store: Store, question: Question, governed: Sequence[Bounds], now: datetime) -> Answer:
+    """Answer a question for its report's purpose, with no more than what governs each row permits that purpose.
 
-    Rows older than the youngest of the report's categories may be are left out and counted; where a category is not
-    permitted for the purpose at all, the whole report is withheld, and says so.
+    `governed` has what governs the rows of each governing number, from 1 on. Rows older than the youngest of the
+    report's categories may be are left out and counted; where a category is not permitted for the purpose at all, the
+    whole report is withheld, and says so.
 
     Raises MisuseError where a filter does not choose among what the report tells of.
     """
@@ -177,8 +178,9 @@ def answer(store: Store, question: Question, terms: Bounds, now: datetime) -> An
             f"use it with {fitting}",
         )
     needs = list(dict.fromkeys([*report.needs, *(FILTERED[key] for key in filters)]))
-    withheld = [name for name in needs if report.purpose not in terms.purposes(name)]
-    sight = partial(_visible_since, terms, report.purpose, now)
+    newest = governed[-1] if governed else Bounds({}, {})
+    withheld = [name for name in needs if governed and report.purpose not in newest.purposes(name)]
+    sight = partial(_visible_since, governed, report.purpose, now)
     values = _values(store, report, question, sight, needs)
     account = msgspec.convert(
         store.query(_sql("_scope") + _sql("_account"), values).records()[0], Account, strict=False
@@ -190,16 +192,26 @@ def answer(store: Store, question: Question, terms: Bounds, now: datetime) -> An
     return Answer(report.name, question, tables, account, dropped, _notes(report, withheld, account))
 
 
-def _visible_since(terms: Bounds, purpose: str, now: datetime, needs: list[str]) -> datetime:
-    """Return the oldest time at which every category that is needed may be used for a purpose."""
-    if any(purpose not in terms.purposes(name) for name in needs):
-        return FAR_FUTURE
-    ages = [age for name in needs if (age := terms.age(name, purpose)) is not None]
-    return now - timedelta(seconds=min(ages)) if ages else FAR_PAST
+def _visible_since(
+    governed: Sequence[Bounds], purpose: str, now: datetime, needs: list[str]
+) -> list[datetime]:
+    """Return, for each governing number, the oldest time at which all that is needed may be used for a purpose."""
+    since = []
+    for bounds in governed:
+        ages = [bounds.age(name, purpose) for name in needs]
+        least = reduce(shorter, ages, None)
+        since.append(
+            FAR_FUTURE if least == 0 else FAR_PAST if least is None else now - timedelta(seconds=least)
+        )
+    return since or [FAR_FUTURE]
 
 
 def _values(
-    store: Store, report: Report, question: Question, sight: Callable[[list[str]], datetime], needs: list[str]
+    store: Store,
+    report: Report,
+    question: Question,
+    sight: Callable[[list[str]], list[datetime]],
+    needs: list[str],
 ) -> dict[str, Any]:
     """Return the values that a report's SQL names; `sight` tells since when categories are visible."""
     own = []

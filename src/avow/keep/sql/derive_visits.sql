@@ -3,7 +3,7 @@ INSERT INTO visits BY NAME
 WITH grouped AS (
     SELECT visitor_id,
            visit_time,
-           CASE WHEN count(*) > 1 AND visit_time >= $visit_duration_since
+           CASE WHEN count(*) > 1 AND visit_time >= $visit_duration_since[min(governing)]
                 THEN date_diff('millisecond', visit_time, max(request_time)) END AS visit_duration_ms,
            count(*) FILTER (request_kind = 'view') AS views,
            count(*) FILTER (request_kind = 'download') AS downloads,
@@ -14,8 +14,8 @@ WITH grouped AS (
            min(version) AS version,
            min(governing) AS governing
     FROM activity
-    WHERE visit_time >= $visit_time_since
     GROUP BY visitor_id, visit_time
+    HAVING visit_time >= $visit_time_since[min(governing)]
 )
 SELECT grouped.* EXCLUDE (first_deed),
        began.host, began.referrer, began.browser, began.browser_version,

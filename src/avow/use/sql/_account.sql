@@ -6,7 +6,7 @@ SELECT
     (SELECT count(*) FROM visits_seen) AS visits,
     (SELECT count(visit_duration_ms) FROM visits_seen) AS visits_measured,
     (SELECT count(*) FROM requests WHERE request_time >= $since AND request_time < $until
-        AND request_time < $visible_since) AS hidden,
+        AND request_time < $visible_since[governing]) AS hidden,
     (SELECT count(*) FROM requests WHERE request_time >= $since AND request_time < $until) AS kept,
     (SELECT count(*) FROM requests) AS kept_ever,
     (SELECT min(request_time) FROM requests) AS first_time,

@@ -3,7 +3,7 @@
 WITH requests_seen AS (
     SELECT * FROM requests
     WHERE request_time >= $since AND request_time < $until
-        AND request_time >= $visible_since
+        AND request_time >= $visible_since[governing]
         AND ($host IS NULL OR host GLOB $host)
         AND ($page IS NULL OR page_path GLOB $page)
         AND ($referrer IS NULL OR referrer GLOB $referrer)
@@ -17,7 +17,7 @@ people AS (SELECT * FROM requests_seen WHERE bot IS NULL),
 visits_chosen AS (
     SELECT * FROM visits
     WHERE visit_time >= $since AND visit_time < $until
-        AND visit_time >= $visible_since
+        AND visit_time >= $visible_since[governing]
         AND ($host IS NULL OR host GLOB $host)
         AND ($referrer IS NULL OR referrer GLOB $referrer)
         AND ($browser IS NULL OR browser GLOB $browser)
@@ -27,7 +27,7 @@ visits_chosen AS (
 views_seen AS (
     SELECT * FROM views
     WHERE view_time >= $since AND view_time < $until
-        AND view_time >= $visible_since
+        AND view_time >= $visible_since[governing]
         AND ($host IS NULL OR host GLOB $host)
         AND ($page IS NULL OR page_path GLOB $page)
         AND ($referrer IS NULL OR referrer GLOB $referrer)

@@ -8,13 +8,6 @@ CREATE SEQUENCE load_numbers;
 CREATE TYPE request_kind AS ENUM ('view', 'download', 'upload', 'static', 'other');
 CREATE TYPE device_kind AS ENUM ('desktop', 'phone', 'tablet', 'tv');
 
-CREATE TABLE versions (
-    version        UINTEGER PRIMARY KEY CHECK (version >= 1),
-    terms_hash     VARCHAR NOT NULL UNIQUE CHECK (length(terms_hash) = 64),
-    canonical      VARCHAR NOT NULL,
-    effective_from DATE NOT NULL
-);
-
 CREATE TABLE sources (
     source        VARCHAR PRIMARY KEY,
     name          VARCHAR NOT NULL,

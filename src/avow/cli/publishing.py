@@ -1,0 +1,119 @@
+"""`avow policy adopt`, `publish`, `withdraw` and `history`: which version holds, and since when."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from avow.change.publish import Outcome, Published, adopt, publish
+from avow.cli.policy import AsJson, print_json, show_differences
+from avow.cli.session import draft, find_folder, now, terms_path
+from avow.keep.duckdb import FILE as STORE
+from avow.keep.register import SqliteRegister, Version, open_register
+from avow.policy.tell import differences
+
+Data = Annotated[Path | None, typer.Option(help="The data folder.")]
+
+
+def adopt_terms(as_json: AsJson = False, data: Data = None) -> None:
+    """Take the folder's terms into force as the first version, as of the past date that they bear."""
+    folder = find_folder(data)
+    with closing(_register(data)) as register:
+        version = adopt(register, draft(terms_path(folder)), now())
+    if as_json:
+        print_json(_as_object(version))
+    else:
+        _say(f"version 1 ({version.identity}) is in force since {version.effective_at:%Y-%m-%d}")
+
+
+def publish_terms(
+    accept_witnesses: Annotated[
+        bool, typer.Option("--accept-witnesses", help="Publish although it protects less in what is listed.")
+    ] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Publish the folder's terms as the next version, from the day that they bear; or better wording of the last."""
+    folder = find_folder(data)
+    with closing(_register(data)) as register:
+        done = publish(register, draft(terms_path(folder)), now(), accept_witnesses=accept_witnesses)
+    if as_json:
+        looser = [line.sentence for line in differences(done.comparison.looser)]
+        stricter = [line.sentence for line in differences(done.comparison.stricter)]
+        told = {"relation": done.comparison.relation, "looser": looser, "stricter": stricter}
+        print_json({"outcome": done.outcome, **_as_object(done.version), **told})
+        return
+    _say(_sentence(done))
+    console = Console(highlight=False)
+    show_differences("protects less: not for what was collected before", done.comparison.looser, console)
+    show_differences("protects more: also for what was collected before", done.comparison.stricter, console)
+
+
+def withdraw(
+    number: Annotated[int, typer.Argument(help="The version's number.")],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Take back the last version before it takes effect."""
+    with closing(_register(data)) as register:
+        version = next((one for one in register.versions() if one.number == number), None)
+        register.withdraw(number, now())
+    if as_json and version:
+        print_json({"outcome": "withdrawn", **_as_object(version)})
+    else:
+        _say(f"version {number} was withdrawn, and does not take effect")
+
+
+def history(as_json: AsJson = False, data: Data = None) -> None:
+    """Show every version, since when it holds, and in which languages its document is there."""
+    with closing(_register(data)) as register:
+        versions = register.versions()
+        languages = [[page.language for page in register.pages(one.number)] for one in versions]
+    if as_json:
+        print_json(
+            [
+                {**_as_object(version), "documents": spoken}
+                for version, spoken in zip(versions, languages, strict=True)
+            ]
+        )
+        return
+    table = Table(
+        "version", "holds from (UTC)", "published (UTC)", "documents", "identity", box=None, pad_edge=False
+    )
+    for version, spoken in zip(versions, languages, strict=True):
+        scheduled = " (scheduled)" if version.effective_at > now() else ""
+        since = f"{version.effective_at:%Y-%m-%d %H:%M}{scheduled}"
+        published = f"{version.published_at:%Y-%m-%d %H:%M}"
+        table.add_row(str(version.number), since, published, ", ".join(spoken), version.identity[:16])
+    Console(highlight=False).print(table if versions else "no version is in force yet: `avow policy adopt`")
+
+
+def _register(data: Path | None) -> SqliteRegister:
+    return open_register(find_folder(data).data, store=STORE)
+
+
+def _say(sentence: str) -> None:
+    Console(highlight=False).print(sentence, markup=False, soft_wrap=True)
+
+
+def _sentence(done: Published) -> str:
+    version = done.version
+    if done.outcome is Outcome.UNCHANGED:
+        return f"these are the terms and documents of version {version.number}: nothing is to be published"
+    if done.outcome is Outcome.CORRECTED:
+        return f"the terms are those of version {version.number}: its corrected documents were recorded"
+    since = f"{version.effective_at:%Y-%m-%d %H:%M} UTC"
+    relation = done.comparison.relation
+    return f"version {version.number} ({version.identity}) was published, and holds from {since}: {relation}"
+
+
+def _as_object(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "identity": version.identity,
+        "effective_at": version.effective_at,
+        "published_at": version.published_at,
+    }

@@ -1,0 +1,151 @@
+"""What any register promises, on the one in SQLite."""
+
+import multiprocessing
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from avow.errors import StoreError
+from avow.keep.register import FILE, Page, SqliteRegister, Version, open_register
+from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
+
+START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
+PROMISED = Compiled({Cell("status", "abuse", OPERATOR, OWN_USE): {"full": None}}, {"may-see": 1}, "a" * 64)
+
+
+def version(number: int, days: int = 0) -> Version:
+    canonical = PROMISED.canonical().decode()
+    return Version(number, PROMISED.identity, canonical, "# terms", START + timedelta(days=days), START)
+
+
+def page(language: str = "en", text: str = "# Privacy") -> Page:
+    return Page(language, text, START)
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Iterator[SqliteRegister]:
+    opened = SqliteRegister(tmp_path)
+    yield opened
+    opened.close()
+
+
+def test_what_was_published_is_there_after_opening_again(tmp_path: Path, register: SqliteRegister) -> None:
+    """Versions come back in order with all that they promised, and documents by language."""
+    assert register.versions() == []
+    register.publish(version(1), [page("pt-BR", "olá"), page()])
+    register.publish(version(2, 3), [page()])
+    again = SqliteRegister(tmp_path)
+    assert again.versions() == [version(1), version(2, 3)]
+    assert again.versions()[0].promised == PROMISED
+    assert [(shown.language, shown.text) for shown in again.pages(1)] == [
+        ("en", "# Privacy"),
+        ("pt-BR", "olá"),
+    ]
+    again.close()
+
+
+@pytest.mark.parametrize("wrong", [version(1, 9), version(3, 9), version(2, 0), version(2, -1)])
+def test_a_version_follows_on_the_last(register: SqliteRegister, wrong: Version) -> None:
+    """A number that is not the next one, or a moment that is not later, is refused, and nothing is recorded."""
+    register.publish(version(1), [page()])
+    with pytest.raises(StoreError, match="does not follow"):
+        register.publish(wrong, [page()])
+    assert register.versions() == [version(1)]
+
+
+def test_a_correction_is_shown_and_the_first_wording_stays(tmp_path: Path, register: SqliteRegister) -> None:
+    """The last document of a language is shown; every earlier one is still there."""
+    register.publish(version(1), [page(), page("zh-TW", "隱私")])
+    register.correct(1, [page(text="# Privacy, spelt right")])
+    assert [shown.text for shown in register.pages(1)] == ["# Privacy, spelt right", "隱私"]
+    with sqlite3.connect(tmp_path / FILE) as file:
+        assert file.execute("SELECT count(*) FROM documents").fetchone() == (3,)
+    with pytest.raises(StoreError, match="no version 2"):
+        register.correct(2, [page()])
+    assert register.pages(2) == []
+
+
+def test_only_what_has_not_taken_effect_can_be_withdrawn(register: SqliteRegister) -> None:
+    """The last version, before its moment; its number is then free."""
+    register.publish(version(1), [page()])
+    register.publish(version(2, 30), [page()])
+    for number, days in ((1, 1), (2, 30), (3, 1)):
+        with pytest.raises(StoreError, match="still to take effect"):
+            register.withdraw(number, START + timedelta(days=days))
+    register.withdraw(2, START + timedelta(days=29))
+    assert register.versions() == [version(1)]
+    assert register.pages(2) == []
+    register.publish(version(2, 40), [page("en", "another")])
+    assert [shown.text for shown in register.pages(2)] == ["another"]
+
+
+@pytest.mark.parametrize("table", ["publications", "withdrawals", "documents"])
+def test_nothing_published_can_be_changed_or_removed(
+    tmp_path: Path, register: SqliteRegister, table: str
+) -> None:
+    """Not even SQL on the open file edits or removes a row."""
+    register.publish(version(1), [page()])
+    register.publish(version(2, 30), [page()])
+    register.withdraw(2, START)
+    with sqlite3.connect(tmp_path / FILE) as file:
+        before = file.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # a name of ours
+        assert before
+        for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET publication = 7"):  # noqa: S608  # the same
+            with pytest.raises(sqlite3.IntegrityError, match="what was published stays"):
+                file.execute(sql)
+        assert file.execute(f"SELECT * FROM {table}").fetchall() == before  # noqa: S608  # the same
+
+
+def _publish(folder: Path, results: "multiprocessing.Queue[bool]") -> None:
+    opened = SqliteRegister(folder)
+    try:
+        opened.publish(version(1), [page()])
+        results.put(True)  # noqa: FBT003  # what a queue takes has no name
+    except StoreError:
+        results.put(False)  # noqa: FBT003  # the same
+    opened.close()
+
+
+def test_of_several_processes_one_is_first(tmp_path: Path) -> None:
+    """Where processes publish the same number at once, also into a register that is not made yet, one of them does."""
+    context = multiprocessing.get_context("spawn")
+    results: multiprocessing.Queue[bool] = context.Queue()
+    processes = [context.Process(target=_publish, args=(tmp_path, results)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    assert sorted(results.get(timeout=60) for _ in processes) == [False, False, False, True]
+    for process in processes:
+        process.join()
+    opened = SqliteRegister(tmp_path)
+    assert opened.versions() == [version(1)]
+    opened.close()
+
+
+def test_a_lost_register_is_never_made_anew(tmp_path: Path) -> None:
+    """Beside a store, a missing register is refused; alone, it is made."""
+    open_register(tmp_path / "new", store="avow.duckdb").close()
+    assert (tmp_path / "new" / FILE).exists()
+    (tmp_path / "avow.duckdb").touch()
+    with pytest.raises(StoreError, match="is missing"):
+        open_register(tmp_path, store="avow.duckdb")
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_file_that_is_no_register_is_refused(tmp_path: Path) -> None:
+    """A damaged file is told, and left as it is."""
+    (tmp_path / FILE).write_bytes(b"no database" * 500)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        SqliteRegister(tmp_path)
+    assert (tmp_path / FILE).read_bytes().startswith(b"no database")
+
+
+@pytest.mark.usefixtures("register")
+def test_a_newer_register_is_refused(tmp_path: Path) -> None:
+    """A register of a newer Avow is not touched."""
+    with sqlite3.connect(tmp_path / FILE) as file:
+        file.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="newer Avow"):
+        SqliteRegister(tmp_path)
