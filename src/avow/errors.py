@@ -10,6 +10,7 @@
     └── RefusedError         the call is right, and the answer is no: exit status 1
         ├── FormatError      a log is of no known format
         ├── SourceError      a log cannot be read, or is not the growth of what is known
+        ├── ProofError       the ledger, a proof, or what they speak of does not hold
         └── StoreError       the store cannot be opened, or what it keeps does not agree
             └── OwnerGoneError   the process that owned the folder ended: asking again helps
 
@@ -56,6 +57,10 @@ class FormatError(RefusedError):
 
 class SourceError(RefusedError):
     """A log cannot be read, or is not the growth of what is known."""
+
+
+class ProofError(RefusedError):
+    """The ledger, a proof, or what they speak of does not hold."""
 
 
 class StoreError(RefusedError):
