@@ -86,23 +86,19 @@ class Folder:
 def locate(start: Path, data: Path | None, environment: Mapping[str, str]) -> Folder:
     """Find the folder at or above `start`, and read its settings.
 
-    `data` goes before `AVOW_DATA`, and that before the `data` of `avow.toml`. Where there is no `avow.toml`, the
-    settings and terms that come with Avow hold, and the keys lie beside the data as `DATA.keys`.
+    `data` goes before `AVOW_DATA`, and that before the `data` of `avow.toml`. The keys of `avow.toml` belong to its
+    data; those of another data folder lie beside it, as `DATA.keys`. Where there is no `avow.toml`, the settings and
+    terms that come with Avow hold.
 
     Raises SettingsError where a setting does not check.
     """
     home = next((place for place in (start, *start.parents) if (place / SETTINGS_FILE).is_file()), None)
     chosen = data or (Path(environment["AVOW_DATA"]) if environment.get("AVOW_DATA") else None)
-    if home is None:
-        data = (chosen or start / "data").absolute()
-        return Folder(Settings(), data, data.with_name(f"{data.name}.keys"), None)
-    settings = read_settings(home / SETTINGS_FILE)
-    return Folder(
-        settings,
-        (chosen or home / settings.data).absolute(),
-        (home / settings.keys).absolute(),
-        (home / settings.policy).absolute(),
-    )
+    settings = read_settings(home / SETTINGS_FILE) if home else Settings()
+    own = (home / settings.data).absolute() if home else None
+    data = (chosen or own or start / "data").absolute()
+    keys = (home / settings.keys).absolute() if home and data == own else data.with_name(f"{data.name}.keys")
+    return Folder(settings, data, keys, (home / settings.policy).absolute() if home else None)
 
 
 def read_settings(path: Path) -> Settings:

@@ -37,7 +37,7 @@ def draft(made: Terms, text: str = "# Privacy\n") -> Draft:
 
 @pytest.fixture
 def register(tmp_path: Path) -> Iterator[SqliteRegister]:
-    opened = SqliteRegister(tmp_path)
+    opened = SqliteRegister(tmp_path, tmp_path / "keys")
     yield opened
     opened.close()
 

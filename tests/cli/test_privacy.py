@@ -349,6 +349,12 @@ def test_settings_of_the_environment_put_nothing_elsewhere(tmp_path: Path) -> No
         path.relative_to(world.root) for path in before
     }
     assert {path.parts[:2] for path in made} == {("site", "data"), ("site", "keys")}
-    assert {path.name for path in made if "keys" in path.parts} == {"salts.json", "salts.lock", "source.key"}
+    assert {path.name for path in made if "keys" in path.parts} == {
+        "ledger.checkpoint",
+        "ledger.key",
+        "salts.json",
+        "salts.lock",
+        "source.key",
+    }
     with contextlib.suppress(FileNotFoundError):
         assert not list((world.site.data / "spill").iterdir())

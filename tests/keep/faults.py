@@ -1,6 +1,6 @@
 """Runs commands that kill themselves at a named moment: `test_faults.py` starts this, and sends a scene on each line.
 
-A scene is a folder, the arguments of `avow import`, and the moment at which each of its processes dies, as the name
+A scene is a folder, a command (`import` unless named) and its arguments, and the moment at which each of its processes dies, as the name
 of the moment and which time it comes:
 
 - `imports`: the command, as often as there are moments, one after the other;
@@ -226,7 +226,7 @@ def play(scene: dict[str, Any]) -> dict[str, Any]:
         owning.start()
 
     def import_logs() -> None:
-        sys.argv = ["avow", "import", "--json", *scene["arguments"]]
+        sys.argv = ["avow", *scene.get("command", ("import", "--json")), *scene["arguments"]]
         run()
 
     imports = []

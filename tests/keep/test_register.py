@@ -27,7 +27,7 @@ def page(language: str = "en", text: str = "# Privacy") -> Page:
 
 @pytest.fixture
 def register(tmp_path: Path) -> Iterator[SqliteRegister]:
-    opened = SqliteRegister(tmp_path)
+    opened = SqliteRegister(tmp_path, tmp_path / "keys")
     yield opened
     opened.close()
 
@@ -37,7 +37,7 @@ def test_what_was_published_is_there_after_opening_again(tmp_path: Path, registe
     assert register.versions() == []
     register.publish(version(1), [page("pt-BR", "olá"), page()])
     register.publish(version(2, 3), [page()])
-    again = SqliteRegister(tmp_path)
+    again = SqliteRegister(tmp_path, tmp_path / "keys")
     assert again.versions() == [version(1), version(2, 3)]
     assert again.versions()[0].promised == PROMISED
     assert [(shown.language, shown.text) for shown in again.pages(1)] == [
@@ -100,7 +100,7 @@ def test_nothing_published_can_be_changed_or_removed(
 
 
 def _publish(folder: Path, results: "multiprocessing.Queue[bool]") -> None:
-    opened = SqliteRegister(folder)
+    opened = SqliteRegister(folder, folder / "keys")
     try:
         opened.publish(version(1), [page()])
         results.put(True)  # noqa: FBT003  # what a queue takes has no name
@@ -119,18 +119,18 @@ def test_of_several_processes_one_is_first(tmp_path: Path) -> None:
     assert sorted(results.get(timeout=60) for _ in processes) == [False, False, False, True]
     for process in processes:
         process.join()
-    opened = SqliteRegister(tmp_path)
+    opened = SqliteRegister(tmp_path, tmp_path / "keys")
     assert opened.versions() == [version(1)]
     opened.close()
 
 
 def test_a_lost_register_is_never_made_anew(tmp_path: Path) -> None:
     """Beside a store, a missing register is refused; alone, it is made."""
-    open_register(tmp_path / "new", store="avow.duckdb").close()
+    open_register(tmp_path / "new", tmp_path / "keys", store="avow.duckdb").close()
     assert (tmp_path / "new" / FILE).exists()
     (tmp_path / "avow.duckdb").touch()
     with pytest.raises(StoreError, match="is missing"):
-        open_register(tmp_path, store="avow.duckdb")
+        open_register(tmp_path, tmp_path / "keys", store="avow.duckdb")
     assert not (tmp_path / FILE).exists()
 
 
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_register_is_refused(tmp_path: Path) -> None:
     """A damaged file is told, and left as it is."""
     (tmp_path / FILE).write_bytes(b"no database" * 500)
     with pytest.raises(StoreError, match="cannot be opened"):
-        SqliteRegister(tmp_path)
+        SqliteRegister(tmp_path, tmp_path / "keys")
     assert (tmp_path / FILE).read_bytes().startswith(b"no database")
 
 
@@ -148,4 +148,4 @@ def test_a_newer_register_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE) as file:
         file.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="newer Avow"):
-        SqliteRegister(tmp_path)
+        SqliteRegister(tmp_path, tmp_path / "keys")

@@ -71,6 +71,7 @@ def adopt(register: Register, draft: Draft, now: datetime) -> Version:
         )
     version = draft.version(1, effective_at, now)
     register.publish(version, draft.pages(now))
+    register.ledger.sign()
     return version
 
 
@@ -95,6 +96,7 @@ def publish(register: Register, draft: Draft, now: datetime, *, accept_witnesses
         changed = [page for page in pages if shown.get(page.language) != page.text]
         if changed:
             register.correct(last.number, changed)
+        register.ledger.sign()
         return Published(Outcome.CORRECTED if changed else Outcome.UNCHANGED, last, comparison)
     effective_at = now if draft.terms.updated == now.date() else first_moment(draft.terms)
     _check_day(draft.terms, effective_at, last, now)
@@ -108,7 +110,14 @@ def publish(register: Register, draft: Draft, now: datetime, *, accept_witnesses
             )
     version = draft.version(last.number + 1, effective_at, now)
     register.publish(version, pages)
+    register.ledger.sign()
     return Published(Outcome.PUBLISHED, version, comparison)
+
+
+def withdraw(register: Register, number: int, now: datetime) -> None:
+    """Take back the last version before it takes effect. Raises StoreError where it is not the last, or has (V5)."""
+    register.withdraw(number, now)
+    register.ledger.sign()
 
 
 def first_moment(terms: Terms) -> datetime:

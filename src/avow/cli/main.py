@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from avow.cli import following, importing, policy, publishing, reporting, setting_up
+from avow.cli import following, importing, policy, proving, publishing, reporting, setting_up
 from avow.errors import AvowError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ policy.app.command("publish")(publishing.publish_terms)
 policy.app.command("withdraw")(publishing.withdraw)
 policy.app.command("history")(publishing.history)
 app.add_typer(policy.app, name="policy")
+app.add_typer(proving.app, name="ledger")
+app.command("verify")(proving.verify)
 
 
 def run() -> None:

@@ -14,6 +14,7 @@ from avow.cli.session import documents, find_folder, terms_path
 from avow.errors import TermsError
 from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 from avow.policy.compare import Witness, compare
+from avow.policy.prose import differing
 from avow.policy.tell import differences, lasting_by_precision
 from avow.policy.terms import Terms, compile_terms, load_terms, warnings
 
@@ -41,6 +42,7 @@ def check(where: Where = None, as_json: AsJson = False) -> None:
         for language, text in texts.items()
         if text.updated not in {None, terms.updated}
     ]
+    found += [sentence for text in texts.values() for sentence in differing(text, compiled)]
     if as_json:
         print_json({"identity": compiled.identity, "cells": len(compiled.cells), "warnings": found})
         return

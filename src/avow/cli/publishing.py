@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from avow.change.publish import Outcome, Published, adopt, publish
+from avow.change.publish import withdraw as take_back
 from avow.cli.policy import AsJson, print_json, show_differences
 from avow.cli.session import draft, find_folder, now, terms_path
 from avow.keep.duckdb import FILE as STORE
@@ -60,7 +61,7 @@ def withdraw(
     """Take back the last version before it takes effect."""
     with closing(_register(data)) as register:
         version = next((one for one in register.versions() if one.number == number), None)
-        register.withdraw(number, now())
+        take_back(register, number, now())
     if as_json and version:
         print_json({"outcome": "withdrawn", **_as_object(version)})
     else:
@@ -92,7 +93,8 @@ def history(as_json: AsJson = False, data: Data = None) -> None:
 
 
 def _register(data: Path | None) -> SqliteRegister:
-    return open_register(find_folder(data).data, store=STORE)
+    folder = find_folder(data)
+    return open_register(folder.data, folder.keys, store=STORE)
 
 
 def _say(sentence: str) -> None:

@@ -23,6 +23,7 @@ from avow.keep.load import SALTS
 from avow.keep.owner import House, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
 from avow.keep.store import Cutoffs, Store
+from avow.keep.verify import RECORDS, of_records
 from avow.policy.compare import governed
 from avow.policy.document import Document, load_document
 from avow.policy.terms import compile_terms, load_terms
@@ -81,6 +82,10 @@ class Session:
         """Answer a question, here or by the process that owns the folder."""
         return msgspec.convert(self.house.ask("report", question), Answer)
 
+    def verify_records(self) -> list[str]:
+        """Return what does not hold of the versions that records bear."""
+        return list(of_records(self.register.versions(), self.house.ask("records")))
+
 
 def in_force(register: SqliteRegister, moment: datetime) -> list[Version]:
     """Return the versions that have taken effect by a moment."""
@@ -118,11 +123,11 @@ def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]
     Raises SettingsError and TermsError where its files do not check.
     """
     folder = find_folder(data)
-    with closing(open_register(folder.data, store=STORE)) as register:
+    with closing(open_register(folder.data, folder.keys, store=STORE)) as register:
         if collecting and not register.versions():
             _begin(register, folder)
         Salts(folder.keys / SALTS).destroy_old(now())
-        house = open_house(folder, {"report": partial(_report, register)})
+        house = open_house(folder, {"report": partial(_report, register), "records": _records})
         try:
             yield Session(folder, register, house)
         finally:
@@ -168,6 +173,10 @@ def about_terms(at_work: Session) -> list[str]:
         f"({last.identity[:8]}…), until `avow policy publish`"
     )
     return [sentence]
+
+
+def _records(store: Store, _: object) -> list[dict[str, Any]]:
+    return store.query(RECORDS, {}).records()
 
 
 def _report(register: SqliteRegister, store: Store, argument: Any) -> Answer:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
-from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +13,8 @@ import msgspec
 import sqlalchemy as sa
 
 from avow.errors import StoreError
+from avow.keep.ledger import KEY, Ledger, append
+from avow.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hashed
 from avow.policy.bounds import Compiled, read_canonical
 
 FILE = "register.sqlite"
@@ -37,6 +38,17 @@ class Version(msgspec.Struct, frozen=True, dict=True):
         """What it promises, with the words that it was compiled with."""
         return read_canonical(self.canonical.encode())
 
+    def entry(self, pages: Sequence["Page"]) -> VersionPublished:
+        """Return what the ledger says of its publication."""
+        return VersionPublished(
+            self.number,
+            self.identity,
+            hashed(self.terms),
+            _hashes(pages),
+            self.effective_at,
+            self.published_at,
+        )
+
 
 class Page(msgspec.Struct, frozen=True):
     """The document of a version in one language, as it was recorded."""
@@ -48,17 +60,19 @@ class Page(msgspec.Struct, frozen=True):
     @property
     def sha256(self) -> str:
         """The hash of its text, in hexadecimal."""
-        return sha256(self.text.encode()).hexdigest()
+        return hashed(self.text)
 
 
 class Register(Protocol):
-    """Keeps versions and their documents.
+    """Keeps versions and their documents, and the ledger, which has an entry of each change.
 
     Durable: what a method that writes has returned from survives a crash and a loss of power. Atomic: each is done
     wholly or not at all. Concurrent: any number of threads and processes may call; writers take turns, and readers
     see the state before or after a write, never within. Nothing that was published can be changed or removed, not
     even by a statement of SQL that tries to.
     """
+
+    ledger: Ledger
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
@@ -88,7 +102,7 @@ class Register(Protocol):
 
 
 _METADATA = sa.MetaData()
-_PUBLICATIONS = sa.Table(
+PUBLICATIONS = sa.Table(
     "publications",
     _METADATA,
     sa.Column("publication", sa.Integer, primary_key=True),
@@ -99,13 +113,13 @@ _PUBLICATIONS = sa.Table(
     sa.Column("effective_at", sa.DateTime),
     sa.Column("published_at", sa.DateTime),
 )
-_WITHDRAWALS = sa.Table(
+WITHDRAWALS = sa.Table(
     "withdrawals",
     _METADATA,
     sa.Column("publication", sa.Integer, primary_key=True),
     sa.Column("withdrawn_at", sa.DateTime),
 )
-_DOCUMENTS = sa.Table(
+DOCUMENTS = sa.Table(
     "documents",
     _METADATA,
     sa.Column("document", sa.Integer, primary_key=True),
@@ -115,21 +129,23 @@ _DOCUMENTS = sa.Table(
     sa.Column("sha256", sa.Text),
     sa.Column("recorded_at", sa.DateTime),
 )
-_STANDING = _PUBLICATIONS.c.publication.not_in(sa.select(_WITHDRAWALS.c.publication))
+_STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 
 
 class SqliteRegister:
     """See Register for what it promises. One file in WAL mode, so that readers never wait for a writer."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the register of a data folder, and make it where there is none.
+    def __init__(self, folder: Path, keys: Path) -> None:
+        """Open the register of a data folder, and make it where there is none; `keys` has the ledger's key.
 
         Raises StoreError where the file cannot be opened or was made by a newer Avow.
         """
         self._path = folder / FILE
-        self._engine = sa.create_engine(f"sqlite:///{self._path}", connect_args={"timeout": BUSY_SECONDS})
-        sa.event.listen(self._engine, "connect", _prepare)
-        sa.event.listen(self._engine, "begin", _begin)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.engine = sa.create_engine(f"sqlite:///{self._path}", connect_args={"timeout": BUSY_SECONDS})
+        sa.event.listen(self.engine, "connect", _prepare)
+        sa.event.listen(self.engine, "begin", _begin)
+        self.ledger = Ledger(self.engine, keys)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:
@@ -140,24 +156,24 @@ class SqliteRegister:
 
     def close(self) -> None:
         """Leave the register as it is."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def versions(self) -> list[Version]:
         """See Register."""
-        columns = [_PUBLICATIONS.c[name] for name in Version.__struct_fields__]
-        statement = sa.select(*columns).where(_STANDING).order_by(_PUBLICATIONS.c.number)
-        with self._engine.connect() as connection:
+        columns = [PUBLICATIONS.c[name] for name in Version.__struct_fields__]
+        statement = sa.select(*columns).where(_STANDING).order_by(PUBLICATIONS.c.number)
+        with self.engine.connect() as connection:
             return [Version(*row) for row in connection.execute(statement)]
 
     def pages(self, number: int) -> list[Page]:
         """See Register."""
         statement = (
-            sa.select(_DOCUMENTS.c.language, _DOCUMENTS.c.text, _DOCUMENTS.c.recorded_at)
-            .join(_PUBLICATIONS, _PUBLICATIONS.c.publication == _DOCUMENTS.c.publication)
-            .where(_STANDING, _PUBLICATIONS.c.number == number)
-            .order_by(_DOCUMENTS.c.document)
+            sa.select(DOCUMENTS.c.language, DOCUMENTS.c.text, DOCUMENTS.c.recorded_at)
+            .join(PUBLICATIONS, PUBLICATIONS.c.publication == DOCUMENTS.c.publication)
+            .where(_STANDING, PUBLICATIONS.c.number == number)
+            .order_by(DOCUMENTS.c.document)
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             shown = {page.language: page for page in (Page(*row) for row in connection.execute(statement))}
         return [shown[language] for language in sorted(shown)]
 
@@ -173,13 +189,19 @@ class SqliteRegister:
                     "another was published meanwhile: look at `avow policy history`, and publish again",
                 )
             row = msgspec.structs.asdict(version)
-            connection.execute(sa.insert(_PUBLICATIONS).values(row))
+            connection.execute(sa.insert(PUBLICATIONS).values(row))
             _record(connection, self._publication(connection, version.number), pages)
+            append(connection, [version.entry(pages)])
 
     def correct(self, number: int, pages: Sequence[Page]) -> None:
         """See Register."""
         with self._write() as connection:
             _record(connection, self._publication(connection, number), pages)
+            identity = connection.execute(
+                sa.select(PUBLICATIONS.c.identity).where(_STANDING, PUBLICATIONS.c.number == number)
+            ).scalar_one()
+            recorded = max(page.recorded_at for page in pages)
+            append(connection, [DocumentsCorrected(number, identity, _hashes(pages), recorded)])
 
     def withdraw(self, number: int, now: datetime) -> None:
         """See Register."""
@@ -191,14 +213,15 @@ class SqliteRegister:
                     "what has taken effect stays; publish another version instead",
                 )
             row = {"publication": self._publication(connection, number), "withdrawn_at": now}
-            connection.execute(sa.insert(_WITHDRAWALS).values(row))
+            connection.execute(sa.insert(WITHDRAWALS).values(row))
+            append(connection, [VersionWithdrawn(number, last.identity, now)])
 
     def _last(self, connection: sa.Connection) -> sa.Row[Any] | None:
-        statement = sa.select(_PUBLICATIONS).where(_STANDING).order_by(_PUBLICATIONS.c.number.desc())
+        statement = sa.select(PUBLICATIONS).where(_STANDING).order_by(PUBLICATIONS.c.number.desc())
         return connection.execute(statement).first()
 
     def _publication(self, connection: sa.Connection, number: int) -> int:
-        statement = sa.select(_PUBLICATIONS.c.publication).where(_STANDING, _PUBLICATIONS.c.number == number)
+        statement = sa.select(PUBLICATIONS.c.publication).where(_STANDING, PUBLICATIONS.c.number == number)
         found = connection.execute(statement).scalar()
         if found is None:
             raise StoreError(f"there is no version {number}", "`avow policy history` tells which there are")
@@ -207,7 +230,7 @@ class SqliteRegister:
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
         """Give a connection in a transaction that keeps other writers waiting from its beginning."""
-        with self._engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
+        with self.engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
             yield connection
 
     def _migrate(self) -> None:
@@ -216,7 +239,7 @@ class SqliteRegister:
         files = sorted(
             (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             done = connection.exec_driver_sql("PRAGMA user_version").scalar() or 0
         if done > len(files):
             raise StoreError(
@@ -231,24 +254,35 @@ class SqliteRegister:
                     connection.exec_driver_sql(f"PRAGMA user_version = {number}")
 
 
-def open_register(folder: Path, *, store: str) -> SqliteRegister:
-    """Open the register of a data folder. A lost one is never made anew beside the store that it belongs to.
+def open_register(folder: Path, keys: Path, *, store: str, check: bool = True) -> SqliteRegister:
+    """Open the register of a data folder, and look whether its ledger's last checkpoint holds, unless told not to.
 
-    Raises StoreError where it is lost, and as SqliteRegister does.
+    A lost register is never made anew beside the store or the key that belong to it. Raises StoreError where it is
+    lost, ProofError where the ledger is not what was signed, and as SqliteRegister does.
     """
-    if (folder / store).exists() and not (folder / FILE).exists():
+    if not (folder / FILE).exists() and ((folder / store).exists() or (keys / KEY).exists()):
         raise StoreError(
             f"`{folder / FILE}` is missing: nobody can tell what was promised of what is kept",
             "put it back from the same backup as the data",
         )
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return SqliteRegister(folder)
+    register = SqliteRegister(folder, keys)
+    try:
+        if check:
+            register.ledger.check_last()
+    except BaseException:
+        register.close()
+        raise
+    return register
+
+
+def _hashes(pages: Sequence[Page]) -> dict[str, str]:
+    return {page.language: page.sha256 for page in pages}
 
 
 def _record(connection: sa.Connection, publication: int, pages: Sequence[Page]) -> None:
     for page in pages:
         row = {**msgspec.structs.asdict(page), "sha256": page.sha256, "publication": publication}
-        connection.execute(sa.insert(_DOCUMENTS).values(row))
+        connection.execute(sa.insert(DOCUMENTS).values(row))
 
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:

@@ -1,18 +1,15 @@
 """Knowing a log again: which one it is, whatever it is called now, and where what is new in it begins."""
 
 import hmac
-import os
 import secrets
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from avow.collect.logs import STANDARD_INPUT, Log, open_log
-from avow.collect.visitor import sync_folder
 from avow.errors import SourceError, StoreError
 from avow.keep import owner
+from avow.keep.keys import secret
 from avow.keep.owner import House
 from avow.keep.store import Known
 
@@ -20,7 +17,6 @@ HEAD_BYTES = 4096
 """How much of a log's beginning tells it from others at a glance."""
 
 READ_BYTES = 256 * 1024
-KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class Sources:
                 "put it back; or import with `--again`: all that is then read counts anew, whether or not it was "
                 "read before",
             )
-        return _key(self.key_file)
+        return secret(self.key_file)
 
     def candidates(self, log: Log) -> list[Known]:
         """Return those that a log begins like, the shortest first."""
@@ -124,17 +120,3 @@ def digest_to(log: Log, digest: hmac.HMAC, size: int) -> int:
         digest.update(part)
         done += len(part)
     return done
-
-
-def _key(path: Path) -> bytes:
-    """Return the key in a file, and make it where there is none."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=path.parent) as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-            with suppress(FileExistsError):  # another process was first
-                os.link(file.name, path)
-        sync_folder(path.parent)
-    return path.read_bytes()

@@ -1,7 +1,7 @@
 """The Merkle tree of RFC 6962: hashes, and the proofs of RFC 9162, made and checked.
 
-A *node* is the hash of a complete subtree: at level `l` and place `p` it covers `1 << l` entries from `p << l` on. Nodes
-never change once they are there, so a tree is kept as its nodes.
+A *node* is the hash of a complete subtree: at level `l` and place `p` it covers `1 << l` entries from `p << l` on.
+Nodes never change once they are there, so a tree is kept as its nodes.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,0 +1,128 @@
+"""`avow ledger` and `avow verify`: proofs that what was promised stayed as it was."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from avow.cli.policy import AsJson, print_json
+from avow.cli.session import find_folder, session
+from avow.errors import MisuseError, ProofError, RefusedError
+from avow.keep.duckdb import FILE as STORE
+from avow.keep.register import SqliteRegister, open_register
+from avow.keep.verify import findings
+from avow.ledger.checkpoint import Receipt
+from avow.ledger.note import Note, Verifier
+
+app = typer.Typer(help="The ledger: what was promised, and that it stayed so.", no_args_is_help=True)
+Data = Annotated[Path | None, typer.Option(help="The data folder.")]
+
+
+@app.command()
+def checkpoint(as_json: AsJson = False, data: Data = None) -> None:
+    """Print the signed checkpoint over all entries: to be handed to witnesses, who know the ledger again by it."""
+    with closing(_register(data)) as register:
+        note, verifier = register.ledger.sign(), register.ledger.signer.verifier
+    if note is None:
+        raise RefusedError("the ledger has no entry yet", "`avow policy adopt` makes the first one")
+    if as_json:
+        print_json({"checkpoint": str(note), "verifier": str(verifier)})
+    else:
+        print(note, end="")  # noqa: T201  # the note itself, byte for byte
+
+
+@app.command()
+def key(as_json: AsJson = False, data: Data = None) -> None:
+    """Print the public key that checks the ledger's signatures: publish it where your visitors find it."""
+    with closing(_register(data)) as register:
+        verifier = str(register.ledger.signer.verifier)
+    if as_json:
+        print_json({"verifier": verifier})
+    else:
+        print(verifier)  # noqa: T201  # a line to copy
+
+
+@app.command()
+def prove(
+    entry: Annotated[int, typer.Argument(min=0, help="The entry's number; the first is 0.")],
+    to: Annotated[Path | None, typer.Option(help="The file to write; standard output unless given.")] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Write the proof of an entry, which anybody can check offline: `avow verify PROOF --key KEY`."""
+    with closing(_register(data)) as register:
+        receipt = register.ledger.receipt(entry)
+        verifier = str(register.ledger.signer.verifier)
+    if to:
+        to.write_text(str(receipt), encoding="utf-8")
+    if as_json:
+        told = {"entry": msgspec.json.decode(receipt.entry), "proof": str(receipt), "verifier": verifier}
+        print_json(told)
+    elif not to:
+        print(receipt, end="")  # noqa: T201  # the proof itself, byte for byte
+
+
+def verify(
+    proof: Annotated[
+        Path | None, typer.Argument(help="A proof to check; the whole folder unless given.")
+    ] = None,
+    key: Annotated[
+        str, typer.Option("--key", help="With a proof: the ledger's public key, or its file.")
+    ] = "",
+    witness: Annotated[
+        list[Path] | None, typer.Option(help="A checkpoint that somebody else holds, more than once.")
+    ] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Verify the folder: ledger, versions, documents, the version of every record; or one proof, offline."""
+    if proof:
+        _verify_proof(proof, key, as_json=as_json)
+        return
+    notes = [Note.parse(path.read_text(encoding="utf-8")) for path in witness or []]
+    with closing(_register(data, check=False)) as register:
+        found = list(findings(register, notes))
+        entries = register.ledger.size()
+    if not found and (find_folder(data).data / STORE).exists():
+        with session(data) as at_work:
+            found = at_work.verify_records()
+    if as_json:
+        print_json({"holds": not found, "entries": entries, "findings": found})
+    else:
+        console = Console(highlight=False)
+        for sentence in found:
+            console.print(sentence, style="red", markup=False, soft_wrap=True)
+        if not found:
+            console.print(
+                f"all holds: {entries:,} entries of the ledger, and every version, document and record"
+            )
+    if found:
+        raise typer.Exit(1)
+
+
+def _verify_proof(path: Path, key: str, *, as_json: bool) -> None:
+    if not key:
+        raise MisuseError("a proof is checked with the ledger's public key", "give it with `--key`")
+    verifier = Verifier.parse(Path(key).read_text(encoding="utf-8") if Path(key).is_file() else key)
+    try:
+        receipt = Receipt.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProofError(f"`{path}` cannot be read ({type(error).__name__})", "look at its name") from None
+    found = receipt.check(verifier)
+    if as_json:
+        entry = msgspec.json.decode(receipt.entry)
+        print_json({"holds": True, "index": receipt.index, "size": found.size, "entry": entry})
+        return
+    console = Console(highlight=False)
+    console.print(
+        f"the proof holds: entry {receipt.index} of the {found.size} in {found.origin} is", markup=False
+    )
+    console.print(receipt.entry.decode(), markup=False, soft_wrap=True)
+
+
+def _register(data: Path | None, *, check: bool = True) -> SqliteRegister:
+    folder = find_folder(data)
+    return open_register(folder.data, folder.keys, store=STORE, check=check)

@@ -1,0 +1,36 @@
+"""Secrets in files of `keys/`."""
+
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from avow.collect.visitor import sync_folder
+
+SECRET_BYTES = 32
+
+
+def secret(path: Path) -> bytes:
+    """Return the secret in a file, and make it where there is none: on the disk before it is used."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=path.parent) as file:
+            file.write(secrets.token_bytes(SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+            with suppress(FileExistsError):  # another process was first
+                os.link(file.name, path)
+        sync_folder(path.parent)
+    return path.read_bytes()
+
+
+def put(path: Path, text: str) -> None:
+    """Put a text in a file's place: wholly, and on the disk once this returns."""
+    written = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with written.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    written.replace(path)
+    sync_folder(path.parent)

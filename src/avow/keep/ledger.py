@@ -1,0 +1,216 @@
+"""The ledger in the register: entries come in with what they record; checkpoints are signed after."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import zip_longest
+from pathlib import Path
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from avow.errors import ProofError, StoreError
+from avow.keep.keys import put, secret
+from avow.ledger.checkpoint import Checkpoint, Receipt, opened
+from avow.ledger.entry import Entry, read, written
+from avow.ledger.note import Note, Signer
+from avow.ledger.tree import HASH_BYTES, Node, appended, inclusion_proof, leaf_hash, node_hash, root
+
+KEY = "ledger.key"
+LAST_CHECKPOINT = "ledger.checkpoint"
+
+T = TypeVar("T")
+
+_METADATA = sa.MetaData()
+ENTRIES = sa.Table("entries", _METADATA, sa.Column("entry", sa.Integer), sa.Column("body", sa.LargeBinary))
+NODES = sa.Table(
+    "nodes",
+    _METADATA,
+    sa.Column("level", sa.Integer),
+    sa.Column("place", sa.Integer),
+    sa.Column("hash", sa.LargeBinary),
+)
+CHECKPOINTS = sa.Table("checkpoints", _METADATA, sa.Column("size", sa.Integer), sa.Column("note", sa.Text))
+
+
+def append(connection: sa.Connection, entries: Sequence[Entry]) -> None:
+    """Add entries, in the transaction of what they record: both are there, or neither."""
+    bodies = [written(entry) for entry in entries]
+    start = size(connection)
+    connection.execute(
+        sa.insert(ENTRIES), [{"entry": start + number, "body": body} for number, body in enumerate(bodies)]
+    )
+    leaves = [leaf_hash(body) for body in bodies]
+    rows = with_nodes(connection, lambda node: list(appended(start, leaves, node)))
+    connection.execute(
+        sa.insert(NODES), [dict(zip(("level", "place", "hash"), row, strict=True)) for row in rows]
+    )
+
+
+def size(connection: sa.Connection) -> int:
+    """Return how many entries there are."""
+    last = connection.execute(sa.select(sa.func.max(ENTRIES.c.entry))).scalar()
+    return 0 if last is None else last + 1
+
+
+def with_nodes(connection: sa.Connection, work: Callable[[Node], T]) -> T:
+    """Do something with nodes of the tree, all of which are read at once."""
+    wanted: dict[tuple[int, int], None] = {}
+
+    def note(level: int, place: int) -> bytes:
+        wanted[level, place] = None
+        return bytes(HASH_BYTES)
+
+    work(note)
+    statement = sa.select(NODES.c.hash).where(
+        NODES.c.level == sa.bindparam("l"), NODES.c.place == sa.bindparam("p")
+    )
+    found = {
+        (level, place): connection.execute(statement, {"l": level, "p": place}).scalar()
+        for level, place in wanted
+    }
+
+    def node(level: int, place: int) -> bytes:
+        value = found[level, place]
+        if value is None:
+            raise ProofError("a node of the ledger is missing", "`avow verify` tells what is")
+        return _bytes(value)
+
+    return work(node)
+
+
+def _bytes(value: bytes | str) -> bytes:
+    """Return what a column of bytes holds; whoever tampered with it may have left a text."""
+    return value.encode() if isinstance(value, str) else value
+
+
+class Ledger:
+    """The ledger of a folder, with the key that signs it."""
+
+    def __init__(self, engine: sa.Engine, keys: Path) -> None:
+        self._engine = engine
+        self._keys = keys
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Whoever signs: made with the first entry.
+
+        Raises StoreError where the key was lost: another one's signature would prove nothing.
+        """
+        path = self._keys / KEY
+        if not path.exists() and self.checkpoints():
+            raise StoreError(
+                f"`{path}` is missing, with which the ledger is signed",
+                "put it back from where keys are kept",
+            )
+        key = secret(path)
+        name = f"avow/{Signer('avow', key).verifier.id.hex()}"
+        return Signer(name, key)
+
+    def size(self) -> int:
+        """Return how many entries there are."""
+        with self._engine.connect() as connection:
+            return size(connection)
+
+    def entries(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each entry's number and bytes, in their order."""
+        with self._engine.connect().execution_options(yield_per=10_000) as connection:
+            for number, body in connection.execute(sa.select(ENTRIES).order_by(ENTRIES.c.entry)):
+                yield number, _bytes(body)
+
+    def nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
+        """Yield each node of a level, as place and hash, in their order."""
+        statement = (
+            sa.select(NODES.c.place, NODES.c.hash).where(NODES.c.level == level).order_by(NODES.c.place)
+        )
+        with self._engine.connect().execution_options(yield_per=10_000) as connection:
+            for place, value in connection.execute(statement):
+                yield place, _bytes(value)
+
+    def broken(self, entries: list[Entry] | None = None) -> Iterator[str]:
+        """Compute every node again, and yield what is not as it is stored; `entries` gets what is read."""
+        level: list[bytes] = []
+        for place, (number, body) in enumerate(self.entries()):
+            if number != place:
+                yield f"entry {place} of the ledger is missing"
+                return
+            level.append(leaf_hash(body))
+            try:
+                if entries is not None:
+                    entries.append(read(body))
+            except ProofError as error:
+                yield f"entry {place} of the ledger: {error.message}"
+        height = 0
+        while level:
+            for place, (computed, stored) in enumerate(zip_longest(level, self.nodes(height))):
+                if computed is None or stored != (place, computed):
+                    what = f"entry {place}" if height == 0 else f"the node at level {height}, place {place},"
+                    yield f"{what} of the ledger is not what its hash says"
+                    return
+            level = [node_hash(*level[at : at + 2]) for at in range(0, len(level) - 1, 2)]
+            height += 1
+
+    def root(self, size: int) -> bytes:
+        """Return the root over the first entries. Raises ProofError where nodes are missing."""
+        with self._engine.connect() as connection:
+            return with_nodes(connection, lambda node: root(size, node))
+
+    def checkpoints(self) -> list[Note]:
+        """Return every checkpoint that was signed, the smallest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(CHECKPOINTS.c.note).order_by(CHECKPOINTS.c.size))
+            return [Note.parse(text) for (text,) in rows]
+
+    def last_seen(self) -> Note | None:
+        """Return the last checkpoint as it stands beside the key, apart from the data."""
+        path = self._keys / LAST_CHECKPOINT
+        return Note.parse(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def sign(self) -> Note | None:
+        """Return the checkpoint over all entries there are, signed now or before; None where there are none."""
+        signer = self.signer
+        with self._engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
+            entries = size(connection)
+            if entries == 0:
+                return None
+            told = connection.execute(
+                sa.select(CHECKPOINTS.c.note).where(CHECKPOINTS.c.size == entries)
+            ).scalar()
+            if told is None:
+                whole = with_nodes(connection, lambda node: root(entries, node))
+                told = str(Checkpoint(signer.name, entries, whole).signed(signer))
+                connection.execute(sa.insert(CHECKPOINTS).values(size=entries, note=told))
+        put(self._keys / LAST_CHECKPOINT, told)
+        return Note.parse(told)
+
+    def receipt(self, index: int) -> Receipt:
+        """Return the proof of an entry, under a checkpoint over all entries.
+
+        Raises ProofError where there is no such entry.
+        """
+        note = self.sign()
+        entries = opened(note, self.signer.verifier).size if note else 0
+        proof = self.proof(index, entries)
+        with self._engine.connect() as connection:
+            body = connection.execute(sa.select(ENTRIES.c.body).where(ENTRIES.c.entry == index)).scalar_one()
+        assert note is not None  # noqa: S101  # an empty ledger has no proof
+        return Receipt(index, body, tuple(proof), note)
+
+    def proof(self, index: int, size: int) -> list[bytes]:
+        """Return the proof that the first entries have that of an index. Raises ProofError where they have not."""
+        with self._engine.connect() as connection:
+            return with_nodes(connection, lambda node: inclusion_proof(index, size, node))
+
+    def check_last(self) -> None:
+        """Check that the last checkpoint still holds: to be called at each start.
+
+        Raises ProofError where entries are gone or changed since.
+        """
+        note = self.last_seen()
+        if note is None:
+            return
+        last = opened(note, self.signer.verifier)
+        if self.size() < last.size or self.root(last.size) != last.root:
+            raise ProofError(
+                f"the ledger is not the one whose {last.size} entries were signed: entries are gone, or were changed",
+                "put the newest backup of the data back; `avow verify` names what does not hold",
+            )

@@ -1,0 +1,135 @@
+"""Verifying a folder: the ledger, what the register keeps of it, and the versions of what was collected."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from avow.collect.intake import FUTURE_TOLERANCE
+from avow.errors import AvowError
+from avow.keep.ledger import Ledger
+from avow.keep.register import DOCUMENTS, PUBLICATIONS, WITHDRAWALS, SqliteRegister, Version
+from avow.ledger.checkpoint import Checkpoint, opened
+from avow.ledger.entry import Entry, VersionPublished, VersionWithdrawn, hashed
+from avow.ledger.note import Note
+
+RECORDS = """
+SELECT version, min(request_time) AS first, max(request_time) AS last, count(*) AS records,
+       min(governing) AS least, max(governing) AS greatest
+FROM requests GROUP BY version ORDER BY version
+"""
+
+
+def findings(register: SqliteRegister, witnessed: Sequence[Note]) -> Iterator[str]:
+    """Yield, in a sentence each, what does not hold of the ledger and of the register; nothing where all does.
+
+    `witnessed` are checkpoints that somebody else holds.
+    """
+    entries: list[Entry] = []
+    yield from register.ledger.broken(entries)
+    yield from _checkpoints(register.ledger, witnessed)
+    yield from _register(register, entries)
+
+
+def of_records(versions: Sequence[Version], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield what does not hold of stored records; `rows` are the answer to RECORDS.
+
+    The version of a record exists, and was in force at its time; what is older than the first is bound to that, and
+    what a log dates ahead of our clock to the one in force when it came in (G1).
+    """
+    known = {version.number: version for version in versions}
+    for row in rows:
+        version, following = known.get(row["version"]), known.get(row["version"] + 1)
+        first, last = (msgspec.convert(row[name], datetime, strict=False) for name in ("first", "last"))
+        if version is None:
+            yield f"{row['records']:,} records bear version {row['version']}, which there is not"
+            continue
+        if version.number > 1 and first < version.effective_at:
+            yield f"records of {first} bear version {version.number}, which took effect later"
+        if following and last >= following.effective_at + FUTURE_TOLERANCE:
+            yield f"records of {last} bear version {version.number}, though version {following.number} held"
+        if not version.number <= row["least"] <= row["greatest"] <= len(versions):
+            yield f"records of version {version.number} are governed by one that is older, or that there is not"
+
+
+def _checkpoints(ledger: Ledger, witnessed: Sequence[Note]) -> Iterator[str]:
+    """Check every checkpoint that was signed: those of the register, that beside the key, and those of witnesses."""
+    told = [("a checkpoint of the register", note) for note in ledger.checkpoints()]
+    last = ledger.last_seen()
+    told += [("the last checkpoint, beside the key,", last)] if last else []
+    told += [("a checkpoint that a witness holds", note) for note in witnessed]
+    size = ledger.size()
+    if size and not told:
+        yield "the ledger has entries, and no checkpoint was ever signed"
+    for name, note in told:
+        try:
+            checkpoint: Checkpoint = opened(note, ledger.signer.verifier)
+            if checkpoint.size > size:
+                yield f"{name} is of {checkpoint.size} entries, and the ledger has {size}: the last ones are gone"
+            elif ledger.root(checkpoint.size) != checkpoint.root:
+                yield f"{name} over {checkpoint.size} entries does not hold: one of these was changed"
+        except AvowError as error:
+            yield f"{name}: {error.message}"
+
+
+class Fact(NamedTuple):
+    """Something that was recorded: all that is told of it, and what it is called."""
+
+    told: tuple[Any, ...]
+    name: str = ""
+
+
+def _register(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
+    """Compare what the register keeps with what the ledger says was recorded."""
+    with register.engine.connect() as connection:
+        published = connection.execute(sa.select(PUBLICATIONS).order_by(PUBLICATIONS.c.publication)).all()
+        withdrawn = connection.execute(sa.select(WITHDRAWALS).order_by(WITHDRAWALS.c.publication)).all()
+        documents = connection.execute(sa.select(DOCUMENTS).order_by(DOCUMENTS.c.document)).all()
+    names = {row.publication: f"version {row.number}" for row in published}
+    for row in published:
+        if hashed(row.canonical) != row.identity:
+            yield f"the promises of {names[row.publication]} are not those of its identity"
+    versions = [
+        Fact(
+            (one.number, one.identity, hashed(one.terms), one.effective_at, one.published_at),
+            names[one.publication],
+        )
+        for one in published
+    ]
+    withdrawals = [
+        Fact((one.withdrawn_at,), f"the withdrawal of {names.get(one.publication)}") for one in withdrawn
+    ]
+    pages = [
+        Fact(
+            (one.recorded_at, one.language, hashed(one.text)),
+            f"the document of {names.get(one.publication)} in `{one.language}`",
+        )
+        for one in documents
+    ]
+    for found, expected in zip((versions, withdrawals, sorted(pages)), _told(entries), strict=True):
+        yield from _unlike(found, expected)
+
+
+def _told(entries: Sequence[Entry]) -> tuple[list[Fact], list[Fact], list[Fact]]:
+    """Return what the ledger says was recorded: versions, withdrawals, documents."""
+    versions, withdrawals, pages = [], [], []
+    for one in entries:
+        if isinstance(one, VersionPublished):
+            versions.append(Fact((one.number, one.identity, one.terms, one.effective_at, one.at)))
+        if isinstance(one, VersionWithdrawn):
+            withdrawals.append(Fact((one.at,)))
+        else:
+            pages += [Fact((one.at, language, sha256)) for language, sha256 in one.documents.items()]
+    return versions, withdrawals, sorted(pages)
+
+
+def _unlike(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:
+    """Yield the first of the facts that is not what was expected, and whether there are too few or many."""
+    if len(found) != len(expected):
+        yield f"the register has {len(found)} records where the ledger tells of {len(expected)}"
+    for fact, other in zip(found, expected, strict=False):
+        if fact.told != other.told:
+            yield f"{fact.name} is not what the ledger says was recorded"
+            return

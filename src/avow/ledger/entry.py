@@ -1,0 +1,67 @@
+"""What the ledger has entries of, each as canonical JSON (RFC 8785).
+
+An entry about a person holds a salted commitment and never an identifier: once the salt is erased, nothing leads from
+the entry to the person, and its proofs still hold.
+"""
+
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import rfc8785
+
+from avow.errors import ProofError
+
+
+class VersionPublished(msgspec.Struct, frozen=True, tag="version-published", tag_field="kind"):
+    """A version of the terms was adopted or published. Hashes are SHA-256, in hexadecimal; times are UTC."""
+
+    number: int
+    identity: str
+    terms: str
+    """The hash of the file of terms."""
+    documents: dict[str, str]
+    """The hash of each document, by language."""
+    effective_at: datetime
+    at: datetime
+
+
+class VersionWithdrawn(msgspec.Struct, frozen=True, tag="version-withdrawn", tag_field="kind"):
+    """A version was taken back before it took effect."""
+
+    number: int
+    identity: str
+    at: datetime
+
+
+class DocumentsCorrected(msgspec.Struct, frozen=True, tag="documents-corrected", tag_field="kind"):
+    """The wording of a version was corrected."""
+
+    number: int
+    identity: str
+    documents: dict[str, str]
+    at: datetime
+
+
+Entry = VersionPublished | VersionWithdrawn | DocumentsCorrected
+
+
+def written(entry: Entry) -> bytes:
+    """Return the bytes that the ledger keeps."""
+    told: dict[str, Any] = msgspec.to_builtins(entry)
+    return rfc8785.dumps(told)
+
+
+def read(body: bytes) -> Entry:
+    """Read what `written` wrote. Raises ProofError where it is none."""
+    try:
+        entry: Entry = msgspec.json.decode(body, type=Entry)
+    except msgspec.DecodeError:
+        raise ProofError("an entry cannot be read", "use the Avow that wrote it, or a newer one") from None
+    return entry
+
+
+def hashed(text: str) -> str:
+    """Return the SHA-256 of a text, in hexadecimal."""
+    return sha256(text.encode()).hexdigest()

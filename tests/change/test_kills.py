@@ -1,0 +1,94 @@
+"""Adopting, publishing, correcting and withdrawing, killed at every moment: the ledger holds, and the work can be done again."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Site
+
+FAULTS = Path(__file__).parents[1] / "keep" / "faults.py"
+TODAY = datetime.now(UTC).date()
+KILLED = -9
+
+
+def played(site: Site, command: Sequence[str], fault: tuple[str, int]) -> int:
+    """Run a command that is killed at a moment; returns how it ended."""
+    scene = {"folder": str(site.folder), "command": command, "arguments": [], "imports": [fault]}
+    ran = subprocess.run(
+        [sys.executable, str(FAULTS)], input=json.dumps(scene), capture_output=True, text=True, check=True
+    )
+    (ended,) = json.loads(ran.stdout)["imports"]
+    assert isinstance(ended, int)
+    return ended
+
+
+def drafted(site: Site, age: str, updated: Any) -> None:
+    """Write terms that keep addresses for an age, from a day on."""
+    terms = site.folder / "policy" / "terms.toml"
+    lines = [
+        f"updated = {updated}"
+        if row.startswith("updated = ")
+        else row.replace('full = "7 days", prefix', f'full = "{age}", prefix')
+        for row in terms.read_text().splitlines(keepends=False)
+    ]
+    terms.write_text("\n".join(lines))
+
+
+def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
+    """Return a site that stands before some work, and the command for it."""
+    folder.mkdir()
+    site = Site(folder).init()
+    drafted(site, "7 days", TODAY - timedelta(days=9))
+    if work == "adopt":
+        return site, ["policy", "adopt"]
+    assert site.avow("policy", "adopt").status == 0
+    if work == "correct":
+        page = next((folder / "policy").glob("*.md"))
+        page.write_text(f"{page.read_text()}\nBetter words.\n")
+        return site, ["policy", "publish"]
+    later = TODAY if work == "publish" else TODAY + timedelta(days=9)
+    drafted(site, "6 days", later)
+    if work == "publish":
+        return site, ["policy", "publish"]
+    assert site.avow("policy", "publish").status == 0
+    return site, ["policy", "withdraw", "2"]
+
+
+AFTER = {"adopt": (1, 1), "correct": (1, 2), "publish": (2, 2), "withdraw": (1, 3)}
+"""How many versions and entries there are when the work was done."""
+
+
+@pytest.mark.parametrize("work", AFTER)
+def test_it_may_be_killed_at_any_moment(tmp_path: Path, work: str) -> None:
+    """Killed before or after anything that it does, it left all or nothing; given again, it is done once."""
+    site, command = prepared(tmp_path / "template", work)
+    undisturbed = tmp_path / "undisturbed"
+    shutil.copytree(site.folder, undisturbed)
+    assert played(Site(undisturbed), command, ("", 0)) == 0
+    moments = json.loads((undisturbed / "import.moments").read_text())
+    assert {"before register commit", "after register commit", "before sync", "after other rename"} <= set(
+        moments
+    )
+    wrong = []
+    for number, (moment, times) in enumerate(sorted(moments.items())):
+        for time in range(1, times + 1):
+            again = Site(tmp_path / f"{number} {time}")
+            shutil.copytree(site.folder, again.folder)
+            if played(again, command, (moment, time)) != KILLED:
+                wrong.append(f"{moment} {time}: not killed")
+            told = again.avow("verify", "--json")
+            if told.status != 0 and "no checkpoint was ever signed" not in told.out:
+                wrong.append(f"{moment} {time}: left {told.out}{told.err}")
+            again.avow(*command)
+            again.avow("ledger", "checkpoint")
+            told = again.avow("verify", "--json")
+            versions = len(again.avow("policy", "history", "--json").json())
+            if told.status or (versions, told.json()["entries"]) != AFTER[work]:
+                wrong.append(f"{moment} {time}: ended with {versions} versions, {told.out}{told.err}")
+    assert not wrong, "\n".join(wrong)

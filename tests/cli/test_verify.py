@@ -1,0 +1,284 @@
+"""`avow verify` and `avow ledger`: whatever is changed behind the system's back is found and named."""
+
+import base64
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from harness import Site, line
+
+TODAY = datetime.now(UTC).replace(tzinfo=None)
+VERSIONS = ("7 days", "6 days", "5 days")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Make a site with three versions, the first with a corrected document, and two requests."""
+    made = Site(tmp_path).init()
+    terms = made.folder / "policy" / "terms.toml"
+    text = terms.read_text().replace(
+        "updated = 2026-11-22", f"updated = {(TODAY - timedelta(days=40)).date()}"
+    )
+    terms.write_text(text)
+    assert made.avow("policy", "adopt").status == 0
+    page = next((made.folder / "policy").glob("*.md"))
+    page.write_text(f"{page.read_text()}\nBetter words.\n")
+    assert made.avow("policy", "publish").status == 0
+    for age in VERSIONS[1:]:
+        text = text.replace(f"updated = {(TODAY - timedelta(days=40)).date()}", f"updated = {TODAY.date()}")
+        terms.write_text(text.replace('full = "7 days"', f'full = "{age}"', 1))
+        assert made.avow("policy", "publish").status == 0
+    made.take_in(
+        made.log(
+            "access.log",
+            line(0, start=TODAY - timedelta(days=3)),
+            line(1, start=TODAY + timedelta(seconds=9)),
+        )
+    )
+    return made
+
+
+def tamper(site: Site, *statements: str) -> None:
+    """Change the register's file as somebody with root could: triggers are in nobody's way."""
+    with sqlite3.connect(site.data / "register.sqlite") as file:
+        triggers = file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            file.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            assert file.execute(statement).rowcount != 0, statement
+    file.close()
+
+
+def test_what_was_not_touched_holds(site: Site) -> None:
+    """All entries, versions, documents and records hold; and the ledger tells of every change."""
+    ran = site.avow("verify", "--json")
+    assert (ran.status, ran.json()) == (0, {"holds": True, "entries": 4, "findings": []})
+    assert "all holds: 4 entries" in site.avow("verify").out
+    kinds = [site.avow("ledger", "prove", number, "--json").json()["entry"]["kind"] for number in range(4)]
+    assert kinds == ["version-published", "documents-corrected", "version-published", "version-published"]
+
+
+SWAP = "UPDATE entries SET body = (SELECT body FROM entries AS other WHERE other.entry = 3 - entries.entry) WHERE entry IN (1, 2)"
+
+TAMPERING = {
+    "a byte of an entry": (
+        ["UPDATE entries SET body = replace(body, 'version', 'versioN') WHERE entry = 0"],
+        "entry 0",
+    ),
+    "an entry and its hash": (
+        [
+            "UPDATE entries SET body = x'7b7d' WHERE entry = 3",
+            "UPDATE nodes SET hash = zeroblob(32) WHERE level = 0 AND place = 3",
+        ],
+        "entry 3",
+    ),
+    "a node": (
+        ["UPDATE nodes SET hash = zeroblob(32) WHERE level = 1 AND place = 1"],
+        "the node at level 1, place 1",
+    ),
+    "a node gone": (["DELETE FROM nodes WHERE level = 2"], "the node at level 2, place 0"),
+    "the last entry gone": (
+        [
+            "DELETE FROM entries WHERE entry = 3",
+            "DELETE FROM nodes WHERE (level = 0 AND place = 3) OR (level = 1 AND place = 1) OR level = 2",
+        ],
+        "the last ones are gone",
+    ),
+    "an entry in the middle gone": (
+        ["DELETE FROM entries WHERE entry = 1"],
+        "entry 1 of the ledger is missing",
+    ),
+    "two entries swapped": ([SWAP], "entry 1"),
+    "a promise": (
+        ["UPDATE publications SET canonical = replace(canonical, '604800', '804800') WHERE number = 1"],
+        "the promises of version 1",
+    ),
+    "a promise and its identity": (
+        ["UPDATE publications SET identity = printf('%064d', 7) WHERE number = 2"],
+        "version 2",
+    ),
+    "the file of terms": (
+        ["UPDATE publications SET terms = terms || ' ' WHERE number = 3"],
+        "version 3 is not what the ledger says",
+    ),
+    "a date": (
+        ["UPDATE publications SET effective_at = '2020-01-01 00:00:00.000000' WHERE number = 1"],
+        "version 1 is not what",
+    ),
+    "a version gone": (
+        ["DELETE FROM publications WHERE number = 3"],
+        "the register has 2 records where the ledger tells of 3",
+    ),
+    "a version withdrawn": (
+        ["INSERT INTO withdrawals VALUES (3, '2026-11-22 00:00:00.000000')"],
+        "the register has 1 records",
+    ),
+    "a document": (
+        ["UPDATE documents SET text = text || ' ' WHERE document = 1"],
+        "the document of version 1 in `en`",
+    ),
+    "a document and its hash": (
+        ["UPDATE documents SET language = 'fr' WHERE document = 2"],
+        "the document of version 1 in `fr`",
+    ),
+    "a document gone": (
+        ["DELETE FROM documents WHERE document = 2"],
+        "the register has 3 records where the ledger tells of 4",
+    ),
+    "a checkpoint": (
+        ["UPDATE checkpoints SET note = replace(note, 'avow/', 'avov/') WHERE size = 4"],
+        "not signed by this ledger",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERING)
+def test_what_was_changed_is_named(site: Site, what: str) -> None:
+    """Every change behind the register's back is found, whatever else was changed to hide it."""
+    statements, named = TAMPERING[what]
+    tamper(site, *statements)
+    ran = site.avow("verify", "--json")
+    assert ran.status == 1
+    assert any(named in finding for finding in ran.json()["findings"]), ran.out
+
+
+def hidden_entry(site: Site) -> None:
+    """Put another entry in the ledger, and mend every hash above it."""
+    from avow.ledger.tree import leaf_hash, node_hash  # as a forger would
+
+    with sqlite3.connect(site.data / "register.sqlite") as file:
+        bodies = [body for (body,) in file.execute("SELECT body FROM entries ORDER BY entry")]
+        bodies[0] = bodies[0].replace(b'"number":1', b'"number":9')
+        leaves = [leaf_hash(body) for body in bodies]
+        pairs = [node_hash(*leaves[:2]), node_hash(*leaves[2:])]
+        for name, level in (("entries_stay", None), ("nodes_stay", None)):
+            assert level is None
+            file.execute(f"DROP TRIGGER {name}")
+        file.execute("UPDATE entries SET body = ? WHERE entry = 0", [bodies[0]])
+        for height, values in enumerate([leaves, pairs, [node_hash(*pairs)]]):
+            for place, value in enumerate(values):
+                file.execute(
+                    "UPDATE nodes SET hash = ? WHERE level = ? AND place = ?", [value, height, place]
+                )
+    file.close()
+
+
+def rolled_back(site: Site) -> None:
+    """Put an older copy of the register in its place."""
+    older = sqlite3.connect(site.folder / "older.sqlite")
+    older.close()
+    tamper(
+        site,
+        "DELETE FROM entries WHERE entry = 3",
+        "DELETE FROM nodes WHERE (level = 0 AND place = 3) OR (level = 1 AND place = 1) OR level = 2",
+        "DELETE FROM publications WHERE number = 3",
+        "DELETE FROM documents WHERE publication = 3",
+        "DELETE FROM checkpoints WHERE size = 4",
+    )
+
+
+@pytest.mark.parametrize("change", [hidden_entry, rolled_back])
+def test_a_ledger_that_is_not_what_was_signed_is_refused_at_the_start(
+    site: Site, change: Callable[[Site], None]
+) -> None:
+    """A whole forgery, or an older copy, does not get past the last checkpoint, which lies beside the key."""
+    change(site)
+    for arguments in (
+        ["report"],
+        ["import", site.folder / "access.log"],
+        ["policy", "publish"],
+        ["ledger", "checkpoint"],
+    ):
+        ran = site.avow(*arguments)
+        assert ran.status == 1, arguments
+        assert "the ledger is not the one whose 4 entries were signed" in ran.err
+    assert site.avow("verify").status == 1
+
+
+def test_a_witness_finds_a_roll_back_of_everything(site: Site, tmp_path: Path) -> None:
+    """Where data and keys are put back together, whoever holds a newer checkpoint still tells."""
+    copies = [(name, tmp_path.with_name(f"{tmp_path.name}-{name}")) for name in ("data", "keys")]
+    for name, copy in copies:
+        shutil.copytree(site.folder / name, copy, ignore=shutil.ignore_patterns("*.sock"))
+    terms = site.folder / "policy" / "terms.toml"
+    terms.write_text(terms.read_text().replace('full = "5 days"', 'full = "4 days"', 1))
+    assert site.avow("policy", "publish").status == 0
+    held = site.log("held.checkpoint", site.avow("ledger", "checkpoint").out)
+    assert site.avow("verify", "--witness", held).status == 0
+    for name, copy in copies:
+        shutil.rmtree(site.folder / name)
+        shutil.copytree(copy, site.folder / name)
+    assert site.avow("verify").status == 0
+    ran = site.avow("verify", "--witness", held)
+    assert ran.status == 1
+    assert "a checkpoint that a witness holds is of 5 entries, and the ledger has 4" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        (
+            "UPDATE requests SET version = 7, governing = 7 WHERE version = 1",
+            "1 records bear version 7, which there is not",
+        ),
+        ("UPDATE requests SET version = 3, governing = 3", "bear version 3, which took effect later"),
+        (
+            "UPDATE requests SET version = 1, governing = 1, request_time = request_time + INTERVAL 4 DAY",
+            "though version 2 held",
+        ),
+        ("UPDATE requests SET governing = 9", "are governed by one that is older, or that there is not"),
+    ],
+)
+def test_a_records_version_was_in_force_at_its_time(site: Site, statement: str, named: str) -> None:
+    """A record that bears another version than the one in force when it came in is found."""
+    with duckdb.connect(site.data / "avow.duckdb") as store:
+        store.execute(statement)
+    ran = site.avow("verify", "--json")
+    assert ran.status == 1
+    assert any(named in finding for finding in ran.json()["findings"]), ran.out
+
+
+def test_a_proof_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Path) -> None:
+    """A visitor with two files and no folder checks that the version was published; a changed file is refused."""
+    proof, key = tmp_path / "version.tlog-proof", tmp_path / "key"
+    assert site.avow("ledger", "prove", 2, "--to", proof).status == 0
+    key.write_text(site.avow("ledger", "key").out)
+    away = tmp_path / "away"
+    away.mkdir()
+    visitor = Site(away)
+    ran = visitor.avow("verify", proof, "--key", key)
+    assert ran.status == 0
+    assert "entry 2 of the 4" in ran.out
+    assert '"number":2' in ran.out
+    assert (
+        visitor.avow("verify", proof, "--key", key.read_text().strip(), "--json").json()["entry"]["number"]
+        == 2
+    )
+    assert list(away.iterdir()) == []
+    written = proof.read_text()
+    body = base64.b64decode(written.splitlines()[1].removeprefix("extra "))
+    forged = base64.b64encode(body.replace(b'"number":2', b'"number":3')).decode()
+    proof.write_text(written.replace(base64.b64encode(body).decode(), forged))
+    ran = visitor.avow("verify", proof, "--key", key)
+    assert ran.status == 1
+    assert "does not lead to the root" in ran.err
+    assert visitor.avow("verify", proof).status == 2
+    assert site.avow("ledger", "prove", 4).status == 1
+
+
+def test_a_lost_ledger_or_key_is_never_made_anew(site: Site) -> None:
+    """Without the key nothing is signed, and no other one is made; without the register nothing works."""
+    key = site.folder / "keys" / "ledger.key"
+    kept = key.read_bytes()
+    key.unlink()
+    for arguments in (["policy", "publish"], ["ledger", "checkpoint"], ["report"]):
+        ran = site.avow(*arguments)
+        assert ran.status == 1
+        assert "ledger.key` is missing" in ran.err
+    assert not key.exists()
+    key.write_bytes(kept)
+    assert site.avow("verify").status == 0

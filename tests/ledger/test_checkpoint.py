@@ -1,0 +1,119 @@
+"""Signed notes, checkpoints and receipts: what holds is accepted, and whatever is changed is refused."""
+
+import base64
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avow.errors import ProofError
+from avow.ledger.checkpoint import Checkpoint, Receipt, opened
+from avow.ledger.note import COSIGNATURE, Note, Signer, Verifier
+from avow.ledger.tree import appended, inclusion_proof, leaf_hash, root
+
+LEDGER = Signer("avow/00000000", bytes(32))
+WITNESS = Signer("witness.example.org", bytes([7]) * 32, COSIGNATURE)
+ENTRIES = [f"entry {number}".encode() for number in range(11)]
+NODES = {
+    (level, place): value
+    for level, place, value in appended(0, [leaf_hash(entry) for entry in ENTRIES], lambda *_: b"")
+}
+CHECKPOINT = Checkpoint(LEDGER.name, len(ENTRIES), root(len(ENTRIES), lambda *place: NODES[place]))
+
+
+def receipt(index: int) -> Receipt:
+    proof = inclusion_proof(index, len(ENTRIES), lambda *place: NODES[place])
+    return Receipt(index, ENTRIES[index], tuple(proof), CHECKPOINT.signed(LEDGER))
+
+
+def test_a_checkpoint_is_as_the_standard_has_it() -> None:
+    """Origin, size and root in a line each; an empty line; a signature that begins with the key's four bytes."""
+    origin, size, told, empty, signature, rest = str(CHECKPOINT.signed(LEDGER)).split("\n")
+    assert (origin, size, told) == (LEDGER.name, "11", base64.b64encode(CHECKPOINT.root).decode())
+    assert (empty, rest) == ("", "")
+    dash, name, data = signature.split(" ")
+    assert (dash, name) == ("—", LEDGER.name)
+    assert base64.b64decode(data)[:4] == LEDGER.verifier.id
+    assert len(base64.b64decode(data)) == 4 + 64
+
+
+def test_a_verifier_key_can_be_handed_on() -> None:
+    """As a line of text it is the same key; a changed line is none."""
+    for signer in (LEDGER, WITNESS):
+        line = str(signer.verifier)
+        assert Verifier.parse(f"{line}\n") == signer.verifier
+        for wrong in (
+            line[:-4],
+            line.replace("+", " "),
+            f"other{line}",
+            line.replace("example", "exbmple"),
+            "",
+            "a+b+c",
+        ):
+            if wrong != line:
+                with pytest.raises(ProofError, match="no verifier key"):
+                    Verifier.parse(wrong)
+
+
+def test_whoever_signed_stands_for_it_and_nobody_else() -> None:
+    """A note is opened with the ledger's key alone, whichever other signatures are there."""
+    note = CHECKPOINT.signed(LEDGER)
+    assert opened(Note.parse(str(note)), LEDGER.verifier) == CHECKPOINT
+    other = Signer(LEDGER.name, bytes([1]) * 32)
+    both = Note(note.text, (other.sign(note.text), WITNESS.sign(note.text, 1_790_000_000), *note.signatures))
+    assert opened(both, LEDGER.verifier) == CHECKPOINT
+    assert both.signed_by(WITNESS.verifier)
+    for wrong in (
+        Note(note.text, (other.sign(note.text),)),
+        Note(note.text.replace("11", "12"), note.signatures),
+    ):
+        with pytest.raises(ProofError, match="not signed by this ledger"):
+            opened(wrong, LEDGER.verifier)
+    assert not Note(note.text, (Signer(WITNESS.name, WITNESS.secret).sign(note.text),)).signed_by(
+        WITNESS.verifier
+    )
+
+
+@pytest.mark.parametrize("index", range(11))
+def test_a_receipt_holds_by_itself(index: int) -> None:
+    """Written and read again, it shows its entry with nothing but the ledger's key."""
+    again = Receipt.parse(str(receipt(index)))
+    assert again == receipt(index)
+    assert again.check(LEDGER.verifier) == CHECKPOINT
+    with pytest.raises(ProofError, match="not cosigned by `witness"):
+        again.check(LEDGER.verifier, [WITNESS.verifier])
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 10), st.data())
+def test_no_byte_of_a_receipt_can_be_changed(index: int, data: st.DataObject) -> None:
+    """Whatever character of it is another one, it is refused, or says the very same."""
+    written = str(receipt(index))
+    place = data.draw(st.integers(0, len(written) - 1))
+    changed = written[:place] + data.draw(st.sampled_from("AZaz09+/=\n —")) + written[place + 1 :]
+    try:
+        found = Receipt.parse(changed)
+        found.check(LEDGER.verifier)
+    except ProofError:
+        return
+    told = found.index, found.entry, found.proof, Checkpoint.parse(found.checkpoint.text)
+    assert told == (index, ENTRIES[index], receipt(index).proof, CHECKPOINT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "a\n1\n",
+        f"{CHECKPOINT.text}\nunsigned\n",
+        f"{CHECKPOINT.text}\n— a !\n",
+        f"a\n01\n{'A' * 43}=\n\n— a AAAA\n",
+    ],
+)
+def test_what_is_no_checkpoint_is_told(text: str) -> None:
+    """Rubbish is refused with words, and crashes nothing."""
+    with pytest.raises(ProofError):
+        opened(Note.parse(text), LEDGER.verifier)
+    with pytest.raises(ProofError):
+        Receipt.parse(text)

@@ -1,0 +1,114 @@
+"""Prose and terms side by side: what only one of them speaks of is found, with its line, and nothing else is."""
+
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from avow.policy.bounds import Bounds
+from avow.policy.document import Document, load_document
+from avow.policy.prose import PRACTICES, differing
+from avow.policy.terms import Duties, Terms, compile_terms, load_terms
+
+DEFAULTS = Path(str(resources.files("avow.policy") / "defaults"))
+SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.md"
+TERMS = load_terms(DEFAULTS / "terms.toml")
+NOTHING = compile_terms(msgspec.structs.replace(TERMS, collect=[], disclose=[], cookie=[], duties=Duties()))
+FRONT = "---\ntitle: A\n---\n"
+
+
+def prose(body: str, language: str = "en") -> Document:
+    return Document(FRONT + body, {"title": "A"}, body, "A", language, None)
+
+
+def spoken(body: str, bounds: Bounds = NOTHING) -> list[str]:
+    return [
+        sentence
+        for sentence in differing(prose(body), bounds)
+        if "speaks of" in sentence and "never" not in sentence
+    ]
+
+
+def test_the_documents_that_come_with_avow_agree_with_their_terms() -> None:
+    """Of the default document and terms there is nothing to say."""
+    assert differing(load_document(DEFAULTS / "privacy-policy.en.md"), compile_terms(TERMS)) == []
+
+
+@pytest.mark.skipif(not SEED.exists(), reason=f"the policy to be adopted is not there: {SEED}")
+def test_what_the_seed_does_not_say_is_found_and_nothing_false() -> None:
+    """The seed's document says nothing of referrers, nor of how long anything is kept; the default terms do."""
+    assert differing(load_document(SEED), compile_terms(TERMS)) == [
+        "the terms declare where visitors come from; the document in `en` never speaks of it",
+        "the terms declare how long information is kept; the document in `en` never speaks of it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "practice"),
+    [
+        ("We log your IP address.", "IP addresses"),
+        ("We may place a cookie on your hard drive.", "cookies"),
+        ("Our partners receive statistics.", "third parties"),
+        ("We show advertisements that may interest you.", "advertising"),
+        ("Your data may be sold to data brokers.", "selling information"),
+        ("Records are kept for 90 days.", "how long information is kept"),
+        ("We record which browser you use.", "browsers"),
+        ("We see the country of your visit.", "locations"),
+        ("You can subscribe to our newsletter.", "e-mail and postal addresses"),
+        ("Your credit card is charged.", "payments"),
+        ("We build a profile of your interests.", "profiles of persons"),
+        ("We note how long you stay.", "the duration of visits and views"),
+        ("A service protects us from denial-of-service attacks.", "protection against floods"),
+    ],
+)
+def test_a_practice_that_is_not_declared_is_told_with_its_line(sentence: str, practice: str) -> None:
+    """The line is that of the file, front matter and all, also where a sentence goes over several lines."""
+    body = f"## Heading\n\nSomething else\nin two lines. And\n{sentence} And on.\n"
+    assert f"the document in `en`, line 8, speaks of {practice}, which the terms do not declare" in spoken(
+        body
+    )
+    assert practice in {one.name for one in PRACTICES}
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "We never sell your information.",
+        "We do not use cookies.",
+        "There is no advertising here.",
+        "Nobody builds a profile of you.",
+        "We don\u2019t share anything with third parties.",
+        "The weather is nice.",
+    ],
+)
+def test_what_is_said_not_to_be_done_is_no_practice(sentence: str) -> None:
+    """A sentence with a negation is left alone; so is one that speaks of nothing."""
+    assert spoken(f"{sentence}\n") == []
+
+
+def test_what_is_declared_and_never_mentioned_is_told() -> None:
+    """Each practice of the terms is missed in an empty document, but for what no reader has to be told."""
+    bounds = compile_terms(TERMS)
+    missed = {
+        sentence.partition(";")[0].removeprefix("the terms declare ")
+        for sentence in differing(prose(""), bounds)
+    }
+    assert missed == {one.name for one in PRACTICES if one.declared(bounds) and not one.silent}
+    assert "cookies" in missed
+    assert differing(prose(""), NOTHING) == []
+
+
+def test_other_languages_are_not_looked_at_and_this_is_said() -> None:
+    """Words of English tell nothing of another language."""
+    told = differing(prose("Usamos cookies.", "pt-BR"), NOTHING)
+    assert told == ["the document in `pt-BR` is not compared with the terms: only English is"]
+
+
+def test_terms_are_those_of_the_file() -> None:
+    """What counts is what the terms come to: a category that is collected is declared."""
+    terms: Terms = msgspec.structs.replace(TERMS, collect=TERMS.collect[:1])
+    assert "speaks of browsers" in " ".join(differing(prose("We record your browser."), compile_terms(terms)))
+    assert differing(prose("We record your browser."), compile_terms(TERMS))[0].startswith(
+        "the terms declare"
+    )
