@@ -65,6 +65,21 @@ def prove(
         print(receipt, end="")  # noqa: T201  # the proof itself, byte for byte
 
 
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where; a web server may serve it as it is.")],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Write the ledger as static files (C2SP tlog-tiles): tiles, entries and the checkpoint; only what is new."""
+    with closing(_register(data)) as register:
+        new, entries = register.ledger.export(folder), register.ledger.size()
+    if as_json:
+        print_json({"entries": entries, "new_files": new})
+    else:
+        Console(highlight=False).print(f"{new} new files in {folder}, of {entries:,} entries", markup=False)
+
+
 def verify(
     proof: Annotated[
         Path | None, typer.Argument(help="A proof to check; the whole folder unless given.")

@@ -1,6 +1,7 @@
 """`avow policy adopt`, `publish`, `withdraw` and `history`: which version holds, and since when."""
 
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from avow.change.notice import notices
 from avow.change.publish import Outcome, Published, adopt, publish
 from avow.change.publish import withdraw as take_back
 from avow.cli.policy import AsJson, print_json, show_differences
@@ -90,6 +92,28 @@ def history(as_json: AsJson = False, data: Data = None) -> None:
         published = f"{version.published_at:%Y-%m-%d %H:%M}"
         table.add_row(str(version.number), since, published, ", ".join(spoken), version.identity[:16])
     Console(highlight=False).print(table if versions else "no version is in force yet: `avow policy adopt`")
+
+
+def notice(as_json: AsJson = False, data: Data = None) -> None:
+    """Show the notice of each version: what changes, and from which to which day it is displayed."""
+    with closing(_register(data)) as register:
+        found = notices(register.versions())
+    today = now().date()
+    if as_json:
+        print_json([{**asdict(one), "displayed": one.displayed(today)} for one in found])
+        return
+    for one in found:
+        state = "displayed now" if one.displayed(today) else "not displayed now"
+        _say(f"version {one.version}, from {one.effective_at:%Y-%m-%d %H:%M} UTC: {one.relation} ({state})")
+        _say(f"  displayed from {one.first_day} to {one.last_day}")
+        for title, sentences in (
+            ("only from then on", one.looser),
+            ("also for what was before", one.stricter),
+        ):
+            for sentence in sentences:
+                _say(f"  {title}: {sentence}")
+    if not found:
+        _say("there is no notice: no version has followed on the first one")
 
 
 def _register(data: Path | None) -> SqliteRegister:

@@ -1,10 +1,9 @@
 """The ledger in the register: entries come in with what they record; checkpoints are signed after."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
-from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -13,12 +12,11 @@ from avow.keep.keys import put, secret
 from avow.ledger.checkpoint import Checkpoint, Receipt, opened
 from avow.ledger.entry import Entry, read, written
 from avow.ledger.note import Note, Signer
-from avow.ledger.tree import HASH_BYTES, Node, appended, inclusion_proof, leaf_hash, node_hash, root
+from avow.ledger.tiles import CHECKPOINT, HEIGHT, WIDTH, bundle, path, spans
+from avow.ledger.tree import Node, appended, inclusion_proof, leaf_hash, node_hash, root
 
 KEY = "ledger.key"
 LAST_CHECKPOINT = "ledger.checkpoint"
-
-T = TypeVar("T")
 
 _METADATA = sa.MetaData()
 ENTRIES = sa.Table("entries", _METADATA, sa.Column("entry", sa.Integer), sa.Column("body", sa.LargeBinary))
@@ -40,7 +38,7 @@ def append(connection: sa.Connection, entries: Sequence[Entry]) -> None:
         sa.insert(ENTRIES), [{"entry": start + number, "body": body} for number, body in enumerate(bodies)]
     )
     leaves = [leaf_hash(body) for body in bodies]
-    rows = with_nodes(connection, lambda node: list(appended(start, leaves, node)))
+    rows = list(appended(start, leaves, reader(connection)))
     connection.execute(
         sa.insert(NODES), [dict(zip(("level", "place", "hash"), row, strict=True)) for row in rows]
     )
@@ -52,30 +50,21 @@ def size(connection: sa.Connection) -> int:
     return 0 if last is None else last + 1
 
 
-def with_nodes(connection: sa.Connection, work: Callable[[Node], T]) -> T:
-    """Do something with nodes of the tree, all of which are read at once."""
-    wanted: dict[tuple[int, int], None] = {}
+_ONE_NODE = sa.select(NODES.c.hash).where(
+    NODES.c.level == sa.bindparam("at_level"), NODES.c.place == sa.bindparam("at_place")
+)
 
-    def note(level: int, place: int) -> bytes:
-        wanted[level, place] = None
-        return bytes(HASH_BYTES)
 
-    work(note)
-    statement = sa.select(NODES.c.hash).where(
-        NODES.c.level == sa.bindparam("l"), NODES.c.place == sa.bindparam("p")
-    )
-    found = {
-        (level, place): connection.execute(statement, {"l": level, "p": place}).scalar()
-        for level, place in wanted
-    }
+def reader(connection: sa.Connection) -> Node:
+    """Return what gives the nodes of the tree; it raises ProofError where one is missing."""
 
     def node(level: int, place: int) -> bytes:
-        value = found[level, place]
+        value = connection.execute(_ONE_NODE, {"at_level": level, "at_place": place}).scalar()
         if value is None:
             raise ProofError("a node of the ledger is missing", "`avow verify` tells what is")
         return _bytes(value)
 
-    return work(node)
+    return node
 
 
 def _bytes(value: bytes | str) -> bytes:
@@ -152,7 +141,7 @@ class Ledger:
     def root(self, size: int) -> bytes:
         """Return the root over the first entries. Raises ProofError where nodes are missing."""
         with self._engine.connect() as connection:
-            return with_nodes(connection, lambda node: root(size, node))
+            return root(size, reader(connection))
 
     def checkpoints(self) -> list[Note]:
         """Return every checkpoint that was signed, the smallest first."""
@@ -176,11 +165,41 @@ class Ledger:
                 sa.select(CHECKPOINTS.c.note).where(CHECKPOINTS.c.size == entries)
             ).scalar()
             if told is None:
-                whole = with_nodes(connection, lambda node: root(entries, node))
+                whole = root(entries, reader(connection))
                 told = str(Checkpoint(signer.name, entries, whole).signed(signer))
                 connection.execute(sa.insert(CHECKPOINTS).values(size=entries, note=told))
         put(self._keys / LAST_CHECKPOINT, told)
         return Note.parse(told)
+
+    def export(self, folder: Path) -> int:
+        """Write the ledger as tiles and its checkpoint, which comes last; returns how many files were new.
+
+        Full tiles that are there already stay as they are.
+        """
+        note = self.sign()
+        if note is None:
+            return 0
+        written = 0
+        with self._engine.connect() as connection:
+            for level, number, width in spans(Checkpoint.parse(note.text).size):
+                start, end = number * WIDTH, number * WIDTH + width
+                of_level = (NODES.c.level == level * HEIGHT, NODES.c.place >= start, NODES.c.place < end)
+                hashes = connection.execute(sa.select(NODES.c.hash).where(*of_level).order_by(NODES.c.place))
+                files = {path(str(level), number, width): b"".join(map(_bytes, hashes.scalars()))}
+                if level == 0:
+                    within = (ENTRIES.c.entry >= start, ENTRIES.c.entry < end)
+                    bodies = connection.execute(
+                        sa.select(ENTRIES.c.body).where(*within).order_by(ENTRIES.c.entry)
+                    )
+                    files[path("entries", number, width)] = bundle(list(map(_bytes, bodies.scalars())))
+                for name, data in files.items():
+                    place = folder / name
+                    if not place.exists():
+                        place.parent.mkdir(parents=True, exist_ok=True)
+                        place.write_bytes(data)
+                        written += 1
+        put(folder / CHECKPOINT, str(note))
+        return written
 
     def receipt(self, index: int) -> Receipt:
         """Return the proof of an entry, under a checkpoint over all entries.
@@ -198,7 +217,7 @@ class Ledger:
     def proof(self, index: int, size: int) -> list[bytes]:
         """Return the proof that the first entries have that of an index. Raises ProofError where they have not."""
         with self._engine.connect() as connection:
-            return with_nodes(connection, lambda node: inclusion_proof(index, size, node))
+            return inclusion_proof(index, size, reader(connection))
 
     def check_last(self) -> None:
         """Check that the last checkpoint still holds: to be called at each start.

@@ -1,0 +1,48 @@
+"""Tiles (C2SP tlog-tiles): the ledger as static files, which existing tools can read and a plain web server can serve.
+
+A tile has up to 256 hashes of one level, a bundle up to 256 entries; one that is not full bears its width in its name.
+Full ones never change.
+"""
+
+import struct
+from collections.abc import Iterator
+
+WIDTH = 256
+HEIGHT = 8
+"""Levels of the tree between two levels of tiles."""
+
+CHECKPOINT = "checkpoint"
+ENTRY_BYTES_MAX = 0xFFFF
+
+
+def path(kind: str, number: int, width: int) -> str:
+    """Return where a tile is: of a level, or `entries`.
+
+    >>> path("0", 1234067, 256), path("entries", 5, 17)
+    ('tile/0/x001/x234/067', 'tile/entries/005.p/17')
+    """
+    groups = [f"{number % 1000:03d}"]
+    while number := number // 1000:
+        groups.insert(0, f"x{number % 1000:03d}")
+    partial = f".p/{width}" if width < WIDTH else ""
+    return f"tile/{kind}/{'/'.join(groups)}{partial}"
+
+
+def spans(size: int) -> Iterator[tuple[int, int, int]]:
+    """Yield each tile of a tree of some size, as its level, its number and its width.
+
+    >>> list(spans(600))
+    [(0, 0, 256), (0, 1, 256), (0, 2, 88), (1, 0, 2)]
+    """
+    level = 0
+    while hashes := size >> (HEIGHT * level):
+        for start in range(0, hashes, WIDTH):
+            yield level, start // WIDTH, min(WIDTH, hashes - start)
+        level += 1
+
+
+def bundle(entries: list[bytes]) -> bytes:
+    """Return a bundle of entries, each behind its length in two bytes. Raises ValueError where one is too long."""
+    if any(len(entry) > ENTRY_BYTES_MAX for entry in entries):
+        raise ValueError(f"an entry is longer than {ENTRY_BYTES_MAX} bytes")
+    return b"".join(struct.pack("!H", len(entry)) + entry for entry in entries)

@@ -1,0 +1,87 @@
+"""Tiles: a reader that knows the standard alone finds every entry, and computes the root of the checkpoint."""
+
+import base64
+import struct
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from avow.keep.ledger import append
+from avow.keep.register import SqliteRegister
+from avow.ledger.entry import VersionWithdrawn
+from avow.ledger.tiles import ENTRY_BYTES_MAX, bundle, path
+from avow.ledger.tree import leaf_hash, node_hash
+
+START = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
+
+
+def grow(register: SqliteRegister, start: int, end: int) -> None:
+    entries = [
+        VersionWithdrawn(number, "a" * 64, START + timedelta(seconds=number)) for number in range(start, end)
+    ]
+    with register.engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
+        append(connection, entries)
+
+
+def plainly(leaves: list[bytes]) -> bytes:
+    """Return a root as RFC 6962 defines it."""
+    if len(leaves) == 1:
+        return leaves[0]
+    half = 1 << (len(leaves) - 1).bit_length() - 1
+    return node_hash(plainly(leaves[:half]), plainly(leaves[half:]))
+
+
+def read(folder: Path, kind: str, count: int) -> bytes:
+    """Return what stands in the tiles of a kind, one behind the other."""
+    parts = []
+    for number in range(-(-count // 256)):
+        width = min(256, count - 256 * number)
+        name = f"{number:03d}" if width == 256 else f"{number:03d}.p/{width}"  # a full tile
+        parts.append((folder / "tile" / kind / name).read_bytes())
+    return b"".join(parts)
+
+
+def test_a_reader_of_the_standard_finds_all(tmp_path: Path) -> None:
+    """As the ledger grows, its files lead to the root that is signed; full tiles are written once."""
+    register = SqliteRegister(tmp_path / "data", tmp_path / "keys")
+    folder = tmp_path / "static"
+    assert register.ledger.export(folder) == 0
+    sizes = [1, 3, 255, 256, 257, 700]
+    for start, size in zip([0, *sizes], sizes, strict=False):
+        grow(register, start, size)
+        written = register.ledger.export(folder)
+        assert register.ledger.export(folder) == 0 < written
+        origin, told, root = (folder / "checkpoint").read_text().split("\n")[:3]
+        assert (origin, told) == (register.ledger.signer.name, str(size))
+        data, entries = read(folder, "entries", size), []
+        while data:
+            (length,) = struct.unpack("!H", data[:2])
+            entries.append(data[2 : 2 + length])
+            data = data[2 + length :]
+        assert len(entries) == size
+        hashes = read(folder, "0", size)
+        leaves = [hashes[at : at + 32] for at in range(0, len(hashes), 32)]
+        assert leaves == [leaf_hash(entry) for entry in entries]
+        assert plainly(leaves) == base64.b64decode(root)
+        if size >= 256:  # a full tile
+            above = read(folder, "1", size // 256)
+            assert above[:32] == plainly(leaves[:256])
+    full = folder / "tile" / "0" / "000"
+    before = full.stat().st_mtime_ns
+    register.ledger.export(folder)
+    assert full.stat().st_mtime_ns == before
+    register.close()
+
+
+def test_places_are_those_of_the_standard() -> None:
+    """Numbers are in groups of three digits, all but the last behind an `x`."""
+    assert path("1", 0, 256) == "tile/1/000"
+    assert path("entries", 1_000_000, 3) == "tile/entries/x001/x000/000.p/3"
+
+
+def test_an_entry_that_no_bundle_can_hold_is_refused() -> None:
+    """A length has two bytes."""
+    assert bundle([b"a" * ENTRY_BYTES_MAX])[:2] == b"\xff\xff"
+    with pytest.raises(ValueError, match="longer than 65535"):
+        bundle([b"a" * (ENTRY_BYTES_MAX + 1)])
