@@ -36,12 +36,16 @@ def load(path: Path, kind: type[T], error: type[MisuseError]) -> T:
 
     Raises `error` with file, line, key and the nearest valid word where the file does not check.
     """
-    text = read_text(path, error)
+    return parse(read_text(path, error), kind, where=str(path), error=error)
+
+
+def parse(text: str, kind: type[T], *, where: str, error: type[MisuseError]) -> T:
+    """Read the text of a TOML file; `where` is what it is called in errors. Raises as `load` does."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as wrong:
-        raise error(f"{path}: {_lower(str(wrong))}", "https://toml.io tells how TOML is written") from None
-    return convert(data, kind, where=str(path), error=error, text=text)
+        raise error(f"{where}: {_lower(str(wrong))}", "https://toml.io tells how TOML is written") from None
+    return convert(data, kind, where=where, error=error, text=text)
 
 
 def read_text(path: Path, error: type[MisuseError]) -> str:

@@ -1,6 +1,7 @@
 """Two versions in one folder: what each record was promised holds for it."""
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,20 @@ def test_a_scheduled_version_holds_from_its_day(site: Site) -> None:
     assert site.avow("policy", "withdraw", "1").status == 1
     assert site.avow("policy", "withdraw", "2").status == 0
     assert [one["version"] for one in site.avow("policy", "history", "--json").json()] == [1]
+
+
+def test_pages_are_those_of_the_version_that_was_published(site: Site) -> None:
+    """Whatever stands in the folder since: the document as it came, terms whose hash is the identity, and the HTML."""
+    document = next((site.folder / "policy").glob("*.md"))
+    published = document.read_bytes()
+    document.write_text("---\ntitle: Draft\n---\nNothing.\n")
+    ran = site.avow("policy", "page", "--to", "out", "--json")
+    assert ran.json()["version"] == 1
+    assert (site.folder / "out" / "privacy.en.md").read_bytes() == published
+    identity = site.avow("policy", "history", "--json").json()[0]["identity"]
+    assert sha256((site.folder / "out" / "terms.json").read_bytes()).hexdigest() == identity
+    assert identity in (site.folder / "out" / "privacy.en.html").read_text()
+    assert site.avow("policy", "page", "--version", "7").status == 1
 
 
 def test_without_its_register_nothing_is_read_or_collected(site: Site) -> None:

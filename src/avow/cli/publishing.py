@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -14,9 +15,14 @@ from avow.change.publish import Outcome, Published, adopt, publish
 from avow.change.publish import withdraw as take_back
 from avow.cli.policy import AsJson, print_json, show_differences
 from avow.cli.session import draft, find_folder, now, terms_path
+from avow.errors import RefusedError
 from avow.keep.duckdb import FILE as STORE
 from avow.keep.register import SqliteRegister, Version, open_register
+from avow.policy.document import parse_document
+from avow.policy.page import Change, Shown, html, linked_data
 from avow.policy.tell import differences
+from avow.policy.terms import parse_terms
+from avow.policy.vocabulary import vocabulary
 
 Data = Annotated[Path | None, typer.Option(help="The data folder.")]
 
@@ -114,6 +120,58 @@ def notice(as_json: AsJson = False, data: Data = None) -> None:
                 _say(f"  {title}: {sentence}")
     if not found:
         _say("there is no notice: no version has followed on the first one")
+
+
+def page(
+    to: Annotated[Path, typer.Option(help="The folder to write to; made if it is not there.")] = Path("page"),
+    number: Annotated[
+        int, typer.Option("--version", min=0, help="The version; the one in force unless given.")
+    ] = 0,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Write a version's pages: HTML and Jekyll in each language; its terms as JSON, and as JSON-LD of W3C DPV."""
+    with closing(_register(data)) as register:
+        versions = register.versions()
+        shown = _chosen(versions, number)
+        documents = register.pages(shown.number)
+    terms = parse_terms(shown.terms, f"the terms of version {shown.number}")
+    words = vocabulary(terms.vocabulary)
+    of = Shown(shown.number, shown.identity, shown.effective_at, shown.promised)
+    linked = msgspec.json.encode(linked_data(of, terms.controller, words))
+    files = {"terms.json": shown.canonical, "terms.jsonld": msgspec.json.format(linked, indent=2).decode()}
+    for kept in documents:
+        document = parse_document(kept.text, f"the document of version {shown.number}")
+        files[f"privacy.{kept.language}.html"] = html(of, document, words, _changes(versions, shown.number))
+        files[f"privacy.{kept.language}.md"] = kept.text
+    to.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (to / name).write_bytes(text.encode())
+    if as_json:
+        print_json({"version": shown.number, "files": [str(to / name) for name in files]})
+    else:
+        _say(f"version {shown.number}: wrote {', '.join(files)} to {to}")
+
+
+def _chosen(versions: list[Version], number: int) -> Version:
+    """Return the version of a number; the one in force for 0. Raises RefusedError where there is none."""
+    fitting = [one for one in versions if one.number == number or (number == 0 and one.effective_at <= now())]
+    if not fitting:
+        raise RefusedError("there is no such version", "`avow policy history` tells which there are")
+    return fitting[-1]
+
+
+def _changes(versions: list[Version], last: int) -> list[Change]:
+    """Return what is told of each version up to one, the newest first."""
+    told = {one.version: one for one in notices(versions[:last])}
+    changes = []
+    for one in reversed(versions[:last]):
+        found, since = told.get(one.number), f"{one.effective_at:%Y-%m-%d}"
+        if found:
+            changes.append(Change(one.number, since, found.relation.value, found.looser, found.stricter))
+        else:
+            changes.append(Change(one.number, since, "", [], []))
+    return changes
 
 
 def _register(data: Path | None) -> SqliteRegister:

@@ -56,7 +56,11 @@ def load_document(path: Path) -> Document:
 
     Raises TermsError with a remedy where the file is missing, no UTF-8, or does not check.
     """
-    text = strict.read_text(path, TermsError)
+    return parse_document(strict.read_text(path, TermsError), str(path))
+
+
+def parse_document(text: str, path: str) -> Document:
+    """Read a document's text; `path` is what it is called in errors. Raises TermsError where it does not check."""
     front = _FRONT.match(text)
     if front is None:
         raise TermsError(
@@ -77,7 +81,7 @@ def load_document(path: Path) -> Document:
     return Document(text, front_matter, body, title, tag, _updated(path, body))
 
 
-def _front_matter(path: Path, text: str) -> dict[str, Any]:
+def _front_matter(path: str, text: str) -> dict[str, Any]:
     try:
         front_matter = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
@@ -89,7 +93,7 @@ def _front_matter(path: Path, text: str) -> dict[str, Any]:
     return front_matter
 
 
-def _updated(path: Path, body: str) -> date | None:
+def _updated(path: str, body: str) -> date | None:
     found = _UPDATED.search(body)
     try:
         return date.fromisoformat(found[1]) if found else None

@@ -110,11 +110,16 @@ def load_terms(path: Path) -> Terms:
 
     Raises TermsError with the file, the key and the nearest valid word where it does not check.
     """
-    terms = strict.load(path, Terms, TermsError)
+    return parse_terms(strict.read_text(path, TermsError), str(path))
+
+
+def parse_terms(text: str, where: str) -> Terms:
+    """Read and check the text of a file of terms; `where` is its name in errors. Raises as `load_terms` does."""
+    terms = strict.parse(text, Terms, where=where, error=TermsError)
     try:
         compile_terms(terms)
     except TermsError as error:
-        raise TermsError(f"{path}: {error.message}", error.hint) from None
+        raise TermsError(f"{where}: {error.message}", error.hint) from None
     return terms
 
 
