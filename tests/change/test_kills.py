@@ -52,7 +52,7 @@ def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
         page = next((folder / "policy").glob("*.md"))
         page.write_text(f"{page.read_text()}\nBetter words.\n")
         return site, ["policy", "publish"]
-    later = TODAY if work == "publish" else TODAY + timedelta(days=9)
+    later = datetime.now(UTC).date() if work == "publish" else TODAY + timedelta(days=9)
     drafted(site, "6 days", later)
     if work == "publish":
         return site, ["policy", "publish"]

@@ -29,14 +29,16 @@ def site(tmp_path: Path) -> Site:
     page.write_text(f"{page.read_text()}\nBetter words.\n")
     assert made.avow("policy", "publish").status == 0
     for age in VERSIONS[1:]:
-        text = text.replace(f"updated = {(TODAY - timedelta(days=40)).date()}", f"updated = {TODAY.date()}")
+        text = text.replace(
+            f"updated = {(TODAY - timedelta(days=40)).date()}", f"updated = {datetime.now(UTC).date()}"
+        )
         terms.write_text(text.replace('full = "7 days"', f'full = "{age}"', 1))
         assert made.avow("policy", "publish").status == 0
     made.take_in(
         made.log(
             "access.log",
             line(0, start=TODAY - timedelta(days=3)),
-            line(1, start=TODAY + timedelta(seconds=9)),
+            line(1, start=datetime.now(UTC).replace(tzinfo=None)),
         )
     )
     return made

@@ -161,9 +161,9 @@ def _disclosed(compiled: Compiled) -> Table:
 
 def _beside(terms: Terms) -> str:
     lines = [
-        f"\ncookie {cookie.name}: {cookie.basis}, {cookie.keep}, for {', '.join(cookie.purposes)}"
+        f"cookie {cookie.name}: {cookie.basis}, {cookie.keep}, for {', '.join(cookie.purposes)}"
         for cookie in terms.cookie
     ]
     owed = msgspec.to_builtins(terms.duties)
     lines += ["duties: " + ", ".join(f"{name} {str(value).lower()}" for name, value in owed.items())]
-    return "\n".join(lines)
+    return "\n".join(["", *lines])
