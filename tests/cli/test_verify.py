@@ -284,3 +284,42 @@ def test_a_lost_ledger_or_key_is_never_made_anew(site: Site) -> None:
     assert not key.exists()
     key.write_bytes(kept)
     assert site.avow("verify").status == 0
+
+
+DAMAGE = {
+    "no checkpoint": ("ledger.checkpoint", b"", "is damaged"),
+    "no text": ("ledger.checkpoint", b"\xff\xfe", "`avow verify --witness`"),
+    "another's": ("ledger.checkpoint", b"a\n1\nb\n\n\xe2\x80\x94 a AAAA\n", "no checkpoint"),
+    "no key": ("ledger.key", b"", "ledger.key` is damaged"),
+    "another key": ("ledger.key", bytes(32), "not signed by this ledger"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damaged_keys_are_told_with_a_remedy(site: Site, what: str) -> None:
+    """Whatever stands in the place of a key or checkpoint, nothing crashes, and nothing is signed."""
+    name, data, told = DAMAGE[what]
+    (site.folder / "keys" / name).write_bytes(data)
+    for arguments in (["report"], ["policy", "publish"], ["verify"], ["ledger", "checkpoint"]):
+        ran = site.avow(*arguments)
+        assert ran.status == 1, arguments
+        assert told in ran.err + ran.out, arguments
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify", "missing", "--key", "x"],
+        ["verify", "--witness", "missing"],
+        ["verify", "--witness", "policy"],
+        ["verify", "policy", "--key", "x"],
+        ["ledger", "prove", "0", "--to", "missing/folder/proof"],
+        ["ledger", "export", "/proc/none"],
+        ["policy", "page", "--to", "/proc/none"],
+    ],
+)
+def test_files_that_cannot_be_used_are_told(site: Site, arguments: list[str]) -> None:
+    """A file that is missing, a folder, or a place where nothing can be written is told in two lines."""
+    ran = site.avow(*arguments)
+    assert ran.status in {1, 2}
+    assert len(ran.err.splitlines()) == 2, ran.err

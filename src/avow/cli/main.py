@@ -44,3 +44,9 @@ def run() -> None:
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a file that cannot be read or written; nothing of what it holds is told
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        name = f"`{error.filename}`" if error.filename else "a file"
+        console.print(f"avow: {name} cannot be used: {error.strerror}", style="bold red", markup=False)
+        console.print("      look at its name, its folder, and who may write there", markup=False)
+        sys.exit(1)

@@ -10,12 +10,13 @@ from rich.console import Console
 
 from avow.cli.policy import AsJson, print_json
 from avow.cli.session import find_folder, session
-from avow.errors import MisuseError, ProofError, RefusedError
+from avow.errors import MisuseError, RefusedError
 from avow.keep.duckdb import FILE as STORE
 from avow.keep.register import SqliteRegister, open_register
 from avow.keep.verify import findings
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.note import Note, Verifier
+from avow.strict import read_text
 
 app = typer.Typer(help="The ledger: what was promised, and that it stayed so.", no_args_is_help=True)
 Data = Annotated[Path | None, typer.Option(help="The data folder.")]
@@ -97,7 +98,7 @@ def verify(
     if proof:
         _verify_proof(proof, key, as_json=as_json)
         return
-    notes = [Note.parse(path.read_text(encoding="utf-8")) for path in witness or []]
+    notes = [Note.parse(read_text(path, MisuseError)) for path in witness or []]
     with closing(_register(data, check=False)) as register:
         found = list(findings(register, notes))
         entries = register.ledger.size()
@@ -121,11 +122,8 @@ def verify(
 def _verify_proof(path: Path, key: str, *, as_json: bool) -> None:
     if not key:
         raise MisuseError("a proof is checked with the ledger's public key", "give it with `--key`")
-    verifier = Verifier.parse(Path(key).read_text(encoding="utf-8") if Path(key).is_file() else key)
-    try:
-        receipt = Receipt.parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProofError(f"`{path}` cannot be read ({type(error).__name__})", "look at its name") from None
+    verifier = Verifier.parse(read_text(Path(key), MisuseError) if Path(key).is_file() else key)
+    receipt = Receipt.parse(read_text(path, MisuseError))
     found = receipt.check(verifier)
     if as_json:
         entry = msgspec.json.decode(receipt.entry)

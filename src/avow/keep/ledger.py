@@ -11,7 +11,7 @@ from avow.errors import ProofError, StoreError
 from avow.keep.keys import put, secret
 from avow.ledger.checkpoint import Checkpoint, Receipt, opened
 from avow.ledger.entry import Entry, read, written
-from avow.ledger.note import Note, Signer
+from avow.ledger.note import KEY_BYTES, Note, Signer
 from avow.ledger.tiles import CHECKPOINT, HEIGHT, WIDTH, bundle, path, spans
 from avow.ledger.tree import Node, appended, inclusion_proof, leaf_hash, node_hash, root
 
@@ -92,6 +92,8 @@ class Ledger:
                 "put it back from where keys are kept",
             )
         key = secret(path)
+        if len(key) != KEY_BYTES:
+            raise StoreError(f"`{path}` is damaged", "put it back from where keys are kept")
         name = f"avow/{Signer('avow', key).verifier.id.hex()}"
         return Signer(name, key)
 
@@ -152,7 +154,15 @@ class Ledger:
     def last_seen(self) -> Note | None:
         """Return the last checkpoint as it stands beside the key, apart from the data."""
         path = self._keys / LAST_CHECKPOINT
-        return Note.parse(path.read_text(encoding="utf-8")) if path.exists() else None
+        try:
+            return Note.parse(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError, ProofError) as error:
+            raise ProofError(
+                f"`{path}` is damaged ({type(error).__name__}): nobody can tell whether the ledger is what was signed",
+                "put it back; or move it away, and have `avow verify --witness` look at a checkpoint held elsewhere",
+            ) from None
 
     def sign(self) -> Note | None:
         """Return the checkpoint over all entries there are, signed now or before; None where there are none."""
