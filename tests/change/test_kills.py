@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Site
+from harness import Site, line
 
 FAULTS = Path(__file__).parents[1] / "keep" / "faults.py"
 TODAY = datetime.now(UTC).date()
@@ -40,6 +40,9 @@ def drafted(site: Site, age: str, updated: Any) -> None:
     terms.write_text("\n".join(lines))
 
 
+CONSENT = ["visitor", "consent", "192.0.2.1", "--since", "3 days", "--until", "today", "--means", "letter"]
+
+
 def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
     """Return a site that stands before some work, and the command for it."""
     folder.mkdir()
@@ -52,16 +55,38 @@ def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
         page = next((folder / "policy").glob("*.md"))
         page.write_text(f"{page.read_text()}\nBetter words.\n")
         return site, ["policy", "publish"]
-    later = datetime.now(UTC).date() if work == "publish" else TODAY + timedelta(days=9)
+    if work in {"consent", "take back"}:
+        yesterday = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
+        site.take_in(site.log("a.log", *(line(minute, start=yesterday) for minute in (0, 1))))
+    later = TODAY + timedelta(days=9) if work == "withdraw" else datetime.now(UTC).date()
     drafted(site, "6 days", later)
     if work == "publish":
         return site, ["policy", "publish"]
     assert site.avow("policy", "publish").status == 0
+    if work == "take back":
+        assert site.avow(*CONSENT).status == 0
+        return site, [*CONSENT, "--withdraw"]
+    if work == "consent":
+        return site, CONSENT
     return site, ["policy", "withdraw", "2"]
 
 
-AFTER = {"adopt": (1, 1), "correct": (1, 2), "publish": (2, 2), "withdraw": (1, 3)}
+AFTER = {
+    "adopt": (1, 1),
+    "correct": (1, 2),
+    "publish": (2, 2),
+    "withdraw": (1, 3),
+    "consent": (2, 3),
+    "take back": (2, 4),
+}
 """How many versions and entries there are when the work was done."""
+
+
+GOVERNING = {"consent": 2, "take back": 1}
+GOVERNED = """
+SELECT version, governing FROM requests
+UNION ALL SELECT version, governing FROM views UNION ALL SELECT version, governing FROM visits
+"""
 
 
 @pytest.mark.parametrize("work", AFTER)
@@ -91,4 +116,6 @@ def test_it_may_be_killed_at_any_moment(tmp_path: Path, work: str) -> None:
             versions = len(again.avow("policy", "history", "--json").json())
             if told.status or (versions, told.json()["entries"]) != AFTER[work]:
                 wrong.append(f"{moment} {time}: ended with {versions} versions, {told.out}{told.err}")
+            if work in GOVERNING and set(again.rows(GOVERNED)) != {(1, GOVERNING[work])}:
+                wrong.append(f"{moment} {time}: ended with {again.rows(GOVERNED)}")
     assert not wrong, "\n".join(wrong)

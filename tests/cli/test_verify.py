@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from harness import Site, line
+from harness import Site, line, tamper
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 VERSIONS = ("7 days", "6 days", "5 days")
@@ -42,17 +42,6 @@ def site(tmp_path: Path) -> Site:
         )
     )
     return made
-
-
-def tamper(site: Site, *statements: str) -> None:
-    """Change the register's file as somebody with root could: triggers are in nobody's way."""
-    with sqlite3.connect(site.data / "register.sqlite") as file:
-        triggers = file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for (name,) in triggers:
-            file.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            assert file.execute(statement).rowcount != 0, statement
-    file.close()
 
 
 def test_what_was_not_touched_holds(site: Site) -> None:

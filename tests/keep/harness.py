@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -219,3 +220,14 @@ def kept(site: Site, tables: Sequence[str] = tuple(KEPT)) -> dict[str, list[tupl
     """Return everything that a site's store keeps, in an order that does not depend on how it came in."""
     with duckdb.connect(site.data / "avow.duckdb") as store:
         return {name: store.execute(KEPT[name]).fetchall() for name in tables}
+
+
+def tamper(site: Site, *statements: str) -> None:
+    """Change the register's file as somebody with root could: triggers are in nobody's way."""
+    with sqlite3.connect(site.data / "register.sqlite") as file:
+        triggers = file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            file.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            assert file.execute(statement).rowcount != 0, statement
+    file.close()

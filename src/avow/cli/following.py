@@ -10,7 +10,6 @@ from rich.console import Console
 
 from avow.cli.session import Session, about_terms, session
 from avow.errors import MisuseError, OwnerGoneError
-from avow.keep import owner
 from avow.keep.follow import Follower
 from avow.keep.load import FileReport, Importer
 
@@ -60,11 +59,8 @@ def _follow(
         at_work.folder, at_work.house, at_work.promises, log_format or settings.format, again=True
     )
 
-    def loaded() -> None:
-        owner.derive(at_work.house, settings.visit_gap_minutes, at_work.cutoffs())
-
     def say(sentence: str) -> None:
         console.print(sentence, markup=False)
 
-    loaded()  # what an earlier process took in, and did not live to make views of
-    Follower(importer, file, loaded, say, stop, report).run()
+    at_work.derive()  # what an earlier process took in, and did not live to make views of
+    Follower(importer, file, at_work.derive, say, stop, report).run()

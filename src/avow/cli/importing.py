@@ -116,7 +116,7 @@ def import_files(
                 importer.read(path, report, progress)
             except AvowError as error:
                 report.error, report.hint = error.message, error.hint
-    owner.derive(at_work.house, at_work.folder.settings.collect.visit_gap_minutes, at_work.cutoffs())
+    at_work.derive()
     after = owner.counts(at_work.house)
     left: Counter[str] = Counter()
     for report in reports:

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from avow.cli import following, importing, policy, proving, publishing, reporting, setting_up
+from avow.cli import following, importing, policy, proving, publishing, reporting, setting_up, visitor
 from avow.errors import AvowError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ policy.app.command("notice")(publishing.notice)
 policy.app.command("page")(publishing.page)
 app.add_typer(policy.app, name="policy")
 app.add_typer(proving.app, name="ledger")
+app.add_typer(visitor.app, name="visitor")
 app.command("verify")(proving.verify)
 
 

@@ -8,6 +8,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from avow.change.consent import check_receipt
 from avow.cli.policy import AsJson, print_json
 from avow.cli.session import find_folder, session
 from avow.errors import MisuseError, RefusedError
@@ -83,7 +84,7 @@ def export(
 
 def verify(
     proof: Annotated[
-        Path | None, typer.Argument(help="A proof to check; the whole folder unless given.")
+        Path | None, typer.Argument(help="A proof, or a consent's receipt; the whole folder unless given.")
     ] = None,
     key: Annotated[
         str, typer.Option("--key", help="With a proof: the ledger's public key, or its file.")
@@ -123,7 +124,8 @@ def _verify_proof(path: Path, key: str, *, as_json: bool) -> None:
     if not key:
         raise MisuseError("a proof is checked with the ledger's public key", "give it with `--key`")
     verifier = Verifier.parse(read_text(Path(key), MisuseError) if Path(key).is_file() else key)
-    receipt = Receipt.parse(read_text(path, MisuseError))
+    text = read_text(path, MisuseError)
+    receipt = check_receipt(text, verifier)[0] if text.startswith("{") else Receipt.parse(text)
     found = receipt.check(verifier)
     if as_json:
         entry = msgspec.json.decode(receipt.entry)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
@@ -14,16 +14,19 @@ import msgspec
 
 from avow import strict
 from avow.change.publish import Draft, adopt
-from avow.collect.admit import Ages, Promise
+from avow.collect.admit import Promise
 from avow.collect.visitor import Salts
 from avow.config import Folder, locate
 from avow.errors import RefusedError, TermsError
 from avow.keep.duckdb import FILE as STORE
+from avow.keep.governing import Steward, in_force
 from avow.keep.load import SALTS
-from avow.keep.owner import House, open_house
+from avow.keep.owner import Handler, House, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
-from avow.keep.store import Cutoffs, Store
-from avow.keep.verify import RECORDS, of_records
+from avow.keep.store import Settled, Store
+from avow.keep.subject import Held, Subject, held
+from avow.keep.verify import RAISED, RECORDS, of_raised, of_records
+from avow.policy.bounds import Bounds
 from avow.policy.compare import governed
 from avow.policy.document import Document, load_document
 from avow.policy.terms import compile_terms, load_terms
@@ -65,31 +68,29 @@ class Session:
 
     def promises(self, moment: datetime) -> list[Promise]:
         """Return what admission needs of each version that has taken effect."""
-        return promises(tuple(in_force(self.register, moment)))
+        return promises(tuple(in_force(self.register.versions(), moment)))
 
-    def cutoffs(self) -> Cutoffs:
-        """Return, for each governing number, the oldest event of each derived category that may be kept now."""
-        governs = governed([version.promised for version in in_force(self.register, now())])
-
-        def since(category: str) -> list[datetime]:
-            return [_oldest(bounds.kept(category)) for bounds in governs]
-
-        return Cutoffs(
-            since("view-time"), since("view-duration"), since("visit-time"), since("visit-duration")
-        )
+    def derive(self) -> None:
+        """Make views and visits of what came in."""
+        self.house.ask("derive")
 
     def ask(self, question: Question) -> Answer:
         """Answer a question, here or by the process that owns the folder."""
         return msgspec.convert(self.house.ask("report", question), Answer)
 
+    def held(self, subject: Subject) -> Held:
+        """Find a visitor's records. Raises RefusedError where an address does not lead to one visitor."""
+        return msgspec.convert(self.house.ask("held", subject), Held, strict=False)
+
+    def settle(self) -> None:
+        """Have consents and withdrawals that were recorded raise and restore what is stored."""
+        self.house.ask("settle")
+
     def verify_records(self) -> list[str]:
-        """Return what does not hold of the versions that records bear."""
-        return list(of_records(self.register.versions(), self.house.ask("records")))
-
-
-def in_force(register: SqliteRegister, moment: datetime) -> list[Version]:
-    """Return the versions that have taken effect by a moment."""
-    return [version for version in register.versions() if version.effective_at <= moment]
+        """Return what does not hold of the versions that records bear, and that govern them."""
+        found = list(of_records(self.register.versions(), self.house.ask("records")))
+        raised = self.register.consents.raised(Settled(), now()).governing
+        return found + list(of_raised(raised, self.house.ask("raised")))
 
 
 @lru_cache(maxsize=8)
@@ -108,13 +109,6 @@ def promises(versions: tuple[Version, ...]) -> list[Promise]:
     ]
 
 
-def _oldest(ages: Ages) -> datetime:
-    if "full" not in ages:
-        return datetime.max
-    age = ages["full"]
-    return datetime.min if age is None else now() - timedelta(seconds=age)
-
-
 @contextmanager
 def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]:
     """Open the folder, and close it at the end.
@@ -127,7 +121,7 @@ def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]
         if collecting and not register.versions():
             _begin(register, folder)
         Salts(folder.keys / SALTS).destroy_old(now())
-        house = open_house(folder, {"report": partial(_report, register), "records": _records})
+        house = open_house(folder, _handlers(register, folder))
         try:
             yield Session(folder, register, house)
         finally:
@@ -175,10 +169,35 @@ def about_terms(at_work: Session) -> list[str]:
     return [sentence]
 
 
-def _records(store: Store, _: object) -> list[dict[str, Any]]:
-    return store.query(RECORDS, {}).records()
+def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
+    """Return what the owner of the folder answers; whatever reads what is stored settles it first."""
+    steward = Steward(register, folder.settings.collect.visit_gap_minutes)
+
+    def settled(answering: Handler) -> Handler:
+        def answer_settled(store: Store, argument: Any) -> Any:
+            steward.settle(store, now())
+            return answering(store, argument)
+
+        return answer_settled
+
+    return {
+        "derive": lambda store, _: steward.derive(store, now()),
+        "report": settled(partial(_report, register)),
+        "records": settled(lambda store, _: store.query(RECORDS, {}).records()),
+        "raised": settled(lambda store, _: store.query(RAISED, {}).records()),
+        "held": settled(partial(_held, register)),
+        "settle": lambda store, _: steward.settle(store, now()),
+    }
 
 
 def _report(register: SqliteRegister, store: Store, argument: Any) -> Answer:
-    governs = governed([version.promised for version in in_force(register, now())])
-    return answer(store, msgspec.convert(argument, Question), governs, now())
+    return answer(store, msgspec.convert(argument, Question), _governs(register), now())
+
+
+def _held(register: SqliteRegister, store: Store, argument: Any) -> Held:
+    return held(store, msgspec.convert(argument, Subject), _governs(register), now())
+
+
+def _governs(register: SqliteRegister) -> list[Bounds]:
+    """Return what governs each governing number now."""
+    return governed([version.promised for version in in_force(register.versions(), now())])

@@ -17,7 +17,7 @@ import polars as pl
 
 from avow.collect.segment import DeadLetter, Intake, Origin, Segment
 from avow.errors import StoreError
-from avow.keep.store import Counts, Cutoffs, Known, Loaded, Replaced, Table
+from avow.keep.store import Counts, Cutoffs, Known, Loaded, Raised, Replaced, Settled, Table
 
 FILE = "avow.duckdb"
 SPILL = "spill"
@@ -118,12 +118,17 @@ class DuckDBStore:
                 cursor.unregister("records")
         return loaded
 
-    def derive(self, gap_minutes: int, cutoffs: Cutoffs) -> None:
+    def settled(self) -> Settled:
+        """See Store."""
+        return Settled(*self._read("SELECT consent, version FROM settled", {}).rows[0])
+
+    def derive(self, gap_minutes: int, cutoffs: Cutoffs, raised: Raised) -> None:
         """See Store."""
         values = {f"{name}_since": since for name, since in msgspec.structs.asdict(cutoffs).items()}
         values["gap_minutes"] = gap_minutes
         values["slice_visitors"] = SLICE_VISITORS
         with self._write() as cursor:
+            _raise(cursor, raised)
             _execute(cursor, statements("derive_stale"), values)
             _execute(cursor, statements("derive_slices"), values)
             bounds = [since for (since,) in cursor.fetchall() if since]
@@ -201,6 +206,22 @@ def _execute(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, A
     """Execute each statement of `sql` with those of the values that it names."""
     for statement in cursor.extract_statements(sql):
         cursor.execute(statement, {name: values[name] for name in statement.named_parameters})
+
+
+def _raise(cursor: duckdb.DuckDBPyConnection, raised: Raised) -> None:
+    """Bring governing numbers in line with consents; where there never was one, there is nothing to look at."""
+    values = msgspec.structs.asdict(raised.settled)
+    cursor.execute("UPDATE settled SET consent = $consent, version = $version", values)
+    if not raised.governing and not cursor.execute("SELECT 1 FROM consents LIMIT 1").fetchall():
+        return
+    frame = pl.DataFrame(
+        {"visitor_id": list(raised.governing), "governing": list(raised.governing.values())},
+        schema={"visitor_id": pl.UInt64, "governing": pl.UInt32},
+    )
+    cursor.register("raised", _Arrow(frame))
+    cursor.execute("CREATE TEMP TABLE raising AS FROM raised")
+    cursor.unregister("raised")
+    _execute(cursor, statements("derive_consents"), values)
 
 
 class _Known(msgspec.Struct, frozen=True):

@@ -30,8 +30,11 @@ NODES = sa.Table(
 CHECKPOINTS = sa.Table("checkpoints", _METADATA, sa.Column("size", sa.Integer), sa.Column("note", sa.Text))
 
 
-def append(connection: sa.Connection, entries: Sequence[Entry]) -> None:
-    """Add entries, in the transaction of what they record: both are there, or neither."""
+def append(connection: sa.Connection, entries: Sequence[Entry]) -> int:
+    """Add entries, in the transaction of what they record: both are there, or neither.
+
+    Returns the number of the first of them.
+    """
     bodies = [written(entry) for entry in entries]
     start = size(connection)
     connection.execute(
@@ -42,6 +45,7 @@ def append(connection: sa.Connection, entries: Sequence[Entry]) -> None:
     connection.execute(
         sa.insert(NODES), [dict(zip(("level", "place", "hash"), row, strict=True)) for row in rows]
     )
+    return start
 
 
 def size(connection: sa.Connection) -> int:

@@ -25,7 +25,7 @@ from avow.collect.segment import DeadLetter, Segment, Written, waiting
 from avow.config import Folder
 from avow.errors import AvowError, OwnerGoneError, SourceError, StoreError
 from avow.keep.duckdb import DuckDBStore
-from avow.keep.store import Counts, Cutoffs, Known, Loaded, Store
+from avow.keep.store import Counts, Known, Loaded, Store
 
 SOCKET = "avow.sock"
 LOCK = "lock"
@@ -41,15 +41,10 @@ Handler = Callable[[Store, Any], Any]
 """Answers a question about the store: takes and gives what msgspec can encode."""
 
 
-def _derive(store: Store, argument: Any) -> None:
-    store.derive(argument["gap_minutes"], msgspec.convert(argument["cutoffs"], Cutoffs))
-
-
 OWN_HANDLERS: dict[str, Handler] = {
     "known": lambda store, _: store.known(),
     "dead_letters": lambda store, source: store.dead_letters(source),
     "counts": lambda store, _: store.counts(),
-    "derive": _derive,
 }
 """What every owner answers, beside the claims and loads that it keeps itself."""
 
@@ -93,11 +88,6 @@ def dead_letters(house: House, source: str) -> list[DeadLetter]:
 def counts(house: House) -> Counts:
     """Return how much is kept."""
     return msgspec.convert(house.ask("counts"), Counts)
-
-
-def derive(house: House, gap_minutes: int, cutoffs: Cutoffs) -> None:
-    """Make views and visits of what came in."""
-    house.ask("derive", {"gap_minutes": gap_minutes, "cutoffs": cutoffs})
 
 
 @dataclass

@@ -13,7 +13,9 @@ import msgspec
 import sqlalchemy as sa
 
 from avow.errors import StoreError
+from avow.keep.consents import Consents
 from avow.keep.ledger import KEY, Ledger, append
+from avow.keep.tables import DOCUMENTS, PUBLICATIONS, STANDING, WITHDRAWALS
 from avow.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hashed
 from avow.policy.bounds import Compiled, read_canonical
 
@@ -64,15 +66,16 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Register(Protocol):
-    """Keeps versions and their documents, and the ledger, which has an entry of each change.
+    """Keeps versions and their documents, consents, and the ledger, which has an entry of each change.
 
     Durable: what a method that writes has returned from survives a crash and a loss of power. Atomic: each is done
     wholly or not at all. Concurrent: any number of threads and processes may call; writers take turns, and readers
-    see the state before or after a write, never within. Nothing that was published can be changed or removed, not
-    even by a statement of SQL that tries to.
+    see the state before or after a write, never within. Nothing that was published or consented to can be changed or
+    removed, not even by a statement of SQL that tries to; only who it was that consented can be erased.
     """
 
     ledger: Ledger
+    consents: Consents
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
@@ -101,37 +104,6 @@ class Register(Protocol):
         ...
 
 
-_METADATA = sa.MetaData()
-PUBLICATIONS = sa.Table(
-    "publications",
-    _METADATA,
-    sa.Column("publication", sa.Integer, primary_key=True),
-    sa.Column("number", sa.Integer),
-    sa.Column("identity", sa.Text),
-    sa.Column("canonical", sa.Text),
-    sa.Column("terms", sa.Text),
-    sa.Column("effective_at", sa.DateTime),
-    sa.Column("published_at", sa.DateTime),
-)
-WITHDRAWALS = sa.Table(
-    "withdrawals",
-    _METADATA,
-    sa.Column("publication", sa.Integer, primary_key=True),
-    sa.Column("withdrawn_at", sa.DateTime),
-)
-DOCUMENTS = sa.Table(
-    "documents",
-    _METADATA,
-    sa.Column("document", sa.Integer, primary_key=True),
-    sa.Column("publication", sa.Integer),
-    sa.Column("language", sa.Text),
-    sa.Column("text", sa.Text),
-    sa.Column("sha256", sa.Text),
-    sa.Column("recorded_at", sa.DateTime),
-)
-_STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
-
-
 class SqliteRegister:
     """See Register for what it promises. One file in WAL mode, so that readers never wait for a writer."""
 
@@ -146,6 +118,7 @@ class SqliteRegister:
         sa.event.listen(self.engine, "connect", _prepare)
         sa.event.listen(self.engine, "begin", _begin)
         self.ledger = Ledger(self.engine, keys)
+        self.consents = Consents(self.engine, self._write)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:
@@ -161,7 +134,7 @@ class SqliteRegister:
     def versions(self) -> list[Version]:
         """See Register."""
         columns = [PUBLICATIONS.c[name] for name in Version.__struct_fields__]
-        statement = sa.select(*columns).where(_STANDING).order_by(PUBLICATIONS.c.number)
+        statement = sa.select(*columns).where(STANDING).order_by(PUBLICATIONS.c.number)
         with self.engine.connect() as connection:
             return [Version(*row) for row in connection.execute(statement)]
 
@@ -170,7 +143,7 @@ class SqliteRegister:
         statement = (
             sa.select(DOCUMENTS.c.language, DOCUMENTS.c.text, DOCUMENTS.c.recorded_at)
             .join(PUBLICATIONS, PUBLICATIONS.c.publication == DOCUMENTS.c.publication)
-            .where(_STANDING, PUBLICATIONS.c.number == number)
+            .where(STANDING, PUBLICATIONS.c.number == number)
             .order_by(DOCUMENTS.c.document)
         )
         with self.engine.connect() as connection:
@@ -198,7 +171,7 @@ class SqliteRegister:
         with self._write() as connection:
             _record(connection, self._publication(connection, number), pages)
             identity = connection.execute(
-                sa.select(PUBLICATIONS.c.identity).where(_STANDING, PUBLICATIONS.c.number == number)
+                sa.select(PUBLICATIONS.c.identity).where(STANDING, PUBLICATIONS.c.number == number)
             ).scalar_one()
             recorded = max(page.recorded_at for page in pages)
             append(connection, [DocumentsCorrected(number, identity, _hashes(pages), recorded)])
@@ -217,11 +190,11 @@ class SqliteRegister:
             append(connection, [VersionWithdrawn(number, last.identity, now)])
 
     def _last(self, connection: sa.Connection) -> sa.Row[Any] | None:
-        statement = sa.select(PUBLICATIONS).where(_STANDING).order_by(PUBLICATIONS.c.number.desc())
+        statement = sa.select(PUBLICATIONS).where(STANDING).order_by(PUBLICATIONS.c.number.desc())
         return connection.execute(statement).first()
 
     def _publication(self, connection: sa.Connection, number: int) -> int:
-        statement = sa.select(PUBLICATIONS.c.publication).where(_STANDING, PUBLICATIONS.c.number == number)
+        statement = sa.select(PUBLICATIONS.c.publication).where(STANDING, PUBLICATIONS.c.number == number)
         found = connection.execute(statement).scalar()
         if found is None:
             raise StoreError(f"there is no version {number}", "`avow policy history` tells which there are")

@@ -67,6 +67,23 @@ class Cutoffs(msgspec.Struct, frozen=True):
     visit_duration: list[datetime]
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """How far the register was read: its last consent, and the last version that had taken effect; 0 is none."""
+
+    consent: int = 0
+    version: int = 0
+
+
+class Raised(msgspec.Struct, frozen=True):
+    """The governing number that consents raise the records of visitors to, and how far the register was read for it.
+
+    Visitors are those of whom something changed; 0 is for those who have no consent (any more).
+    """
+
+    settled: Settled = Settled()
+    governing: dict[int, int] = {}
+
+
 class Table(msgspec.Struct, frozen=True):
     """What a question gave: the names of its columns, and its rows."""
 
@@ -97,8 +114,16 @@ class Store(Protocol):
         """
         ...
 
-    def derive(self, gap_minutes: int, cutoffs: Cutoffs) -> None:
-        """Make views and visits anew for whomever new requests have come in of, since this was last done."""
+    def settled(self) -> Settled:
+        """Return how far the register was read when governing numbers were last raised or restored."""
+        ...
+
+    def derive(self, gap_minutes: int, cutoffs: Cutoffs, raised: Raised) -> None:
+        """Raise and restore governing numbers, and make views and visits anew of whomever that or new requests concern.
+
+        The governing number of each request is then the greater of its version and what its visitor consented to (G3
+        in `docs/spec/terms.md`), also of those that come in later.
+        """
         ...
 
     def dead_letters(self, source: str) -> list[DeadLetter]:

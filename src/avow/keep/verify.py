@@ -1,6 +1,6 @@
 """Verifying a folder: the ledger, what the register keeps of it, and the versions of what was collected."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,16 +9,35 @@ import sqlalchemy as sa
 
 from avow.collect.intake import FUTURE_TOLERANCE
 from avow.errors import AvowError
+from avow.keep.consents import commitment
 from avow.keep.ledger import Ledger
-from avow.keep.register import DOCUMENTS, PUBLICATIONS, WITHDRAWALS, SqliteRegister, Version
+from avow.keep.register import SqliteRegister, Version
+from avow.keep.tables import CONSENTS, DOCUMENTS, PERSONS, PUBLICATIONS, WITHDRAWALS
 from avow.ledger.checkpoint import Checkpoint, opened
-from avow.ledger.entry import Entry, VersionPublished, VersionWithdrawn, hashed
+from avow.ledger.entry import (
+    ConsentGiven,
+    ConsentWithdrawn,
+    DocumentsCorrected,
+    Entry,
+    VersionPublished,
+    VersionWithdrawn,
+    hashed,
+)
 from avow.ledger.note import Note
 
 RECORDS = """
 SELECT version, min(request_time) AS first, max(request_time) AS last, count(*) AS records,
        min(governing) AS least, max(governing) AS greatest
 FROM requests GROUP BY version ORDER BY version
+"""
+
+RAISED = """
+SELECT visitor_id, max(governing) AS governing
+FROM (SELECT visitor_id, version, governing FROM requests
+      UNION ALL SELECT visitor_id, version, governing FROM views
+      UNION ALL SELECT visitor_id, version, governing FROM visits)
+WHERE governing > version
+GROUP BY visitor_id
 """
 
 
@@ -52,6 +71,16 @@ def of_records(versions: Sequence[Version], rows: Sequence[dict[str, Any]]) -> I
             yield f"records of {last} bear version {version.number}, though version {following.number} held"
         if not version.number <= row["least"] <= row["greatest"] <= len(versions):
             yield f"records of version {version.number} are governed by one that is older, or that there is not"
+
+
+def of_raised(raised: Mapping[int, int], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield what is governed by a later version than its visitor consented to.
+
+    `rows` are the answer to RAISED, and `raised` tells what the consents that stand raise each visitor's records to.
+    """
+    beyond = [row for row in rows if row["governing"] > raised.get(row["visitor_id"], 0)]
+    if beyond:
+        yield f"records of {len(beyond):,} visitors are governed by a version that these have not consented to"
 
 
 def _checkpoints(ledger: Ledger, witnessed: Sequence[Note]) -> Iterator[str]:
@@ -108,21 +137,51 @@ def _register(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[st
         )
         for one in documents
     ]
-    for found, expected in zip((versions, withdrawals, sorted(pages)), _told(entries), strict=True):
+    facts = (versions, withdrawals, sorted(pages), _consents(register))
+    for found, expected in zip(facts, _told(entries), strict=True):
         yield from _unlike(found, expected)
 
 
-def _told(entries: Sequence[Entry]) -> tuple[list[Fact], list[Fact], list[Fact]]:
-    """Return what the ledger says was recorded: versions, withdrawals, documents."""
-    versions, withdrawals, pages = [], [], []
-    for one in entries:
-        if isinstance(one, VersionPublished):
-            versions.append(Fact((one.number, one.identity, one.terms, one.effective_at, one.at)))
-        if isinstance(one, VersionWithdrawn):
-            withdrawals.append(Fact((one.at,)))
-        else:
+def _consents(register: SqliteRegister) -> list[Fact]:
+    """Return what the register has of consents; without a person where it is not the one committed to."""
+    same = PERSONS.c.consent == CONSENTS.c.consent
+    statement = (
+        sa.select(CONSENTS, PUBLICATIONS, PERSONS)
+        .outerjoin_from(CONSENTS, PUBLICATIONS, PUBLICATIONS.c.publication == CONSENTS.c.publication)
+        .outerjoin(PERSONS, same)
+        .order_by(CONSENTS.c.consent)
+    )
+    with register.engine.connect() as connection:
+        rows = connection.execute(statement).mappings().all()
+    facts = []
+    for row in rows:
+        told = [row[CONSENTS.c[name]] for name in ("given", "language", "document", "means", "recorded_at")]
+        person = row[CONSENTS.c.person]
+        if row[PERSONS.c.consent] is not None:
+            made = commitment(*(row[PERSONS.c[name]] for name in ("salt", "visitor", "reference")))
+            person = person if person == made else None
+        version = (row[PUBLICATIONS.c.number], row[PUBLICATIONS.c.identity])
+        name = f"consent {row[CONSENTS.c.consent]}"
+        facts.append(Fact((row[CONSENTS.c.entry], *version, *told, person), name))
+    return facts
+
+
+def _told(entries: Sequence[Entry]) -> tuple[list[Fact], list[Fact], list[Fact], list[Fact]]:
+    """Return what the ledger says was recorded: versions, withdrawals, documents, consents."""
+    versions, withdrawals, pages, consents = [], [], [], []
+    for number, one in enumerate(entries):
+        match one:
+            case VersionPublished():
+                versions.append(Fact((one.number, one.identity, one.terms, one.effective_at, one.at)))
+            case VersionWithdrawn():
+                withdrawals.append(Fact((one.at,)))
+            case ConsentGiven():
+                given = not isinstance(one, ConsentWithdrawn)
+                told = (given, one.language, one.document, one.means, one.at, one.person)
+                consents.append(Fact((number, one.number, one.identity, *told)))
+        if isinstance(one, VersionPublished | DocumentsCorrected):
             pages += [Fact((one.at, language, sha256)) for language, sha256 in one.documents.items()]
-    return versions, withdrawals, sorted(pages)
+    return versions, withdrawals, sorted(pages), consents
 
 
 def _unlike(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:

@@ -44,7 +44,27 @@ class DocumentsCorrected(msgspec.Struct, frozen=True, tag="documents-corrected",
     at: datetime
 
 
-Entry = VersionPublished | VersionWithdrawn | DocumentsCorrected
+class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):
+    """A visitor consented to a version for what was collected before."""
+
+    number: int
+    identity: str
+    language: str
+    """Of the document that was shown."""
+    document: str
+    """The hash of the document that was shown."""
+    means: str
+    """How the visitor said so: a word of a closed list."""
+    person: str
+    """A salted commitment."""
+    at: datetime
+
+
+class ConsentWithdrawn(ConsentGiven, frozen=True, tag="consent-withdrawn", tag_field="kind"):
+    """A visitor took a consent back; `language` and `document` are those of the consent."""
+
+
+Entry = VersionPublished | VersionWithdrawn | DocumentsCorrected | ConsentGiven | ConsentWithdrawn
 
 
 def written(entry: Entry) -> bytes:

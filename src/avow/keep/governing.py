@@ -1,0 +1,65 @@
+"""Which version governs what is stored: kept as consents, and the versions that take effect, would have it.
+
+The register is the truth; the store has a copy of its consents, and how far it read them. A consent is recorded first
+and then raises its records, so that it loosens nothing before that is done. A withdrawal is recorded first, too, and
+whoever reads next does not see the records before they are restored (G7 in `docs/spec/terms.md`).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+
+from avow.keep.register import Register, Version
+from avow.keep.store import Cutoffs, Store
+from avow.policy.bounds import Ages
+from avow.policy.compare import governed
+
+
+@dataclass
+class Steward:
+    """Keeps the store in line with the register, in the process that owns the folder."""
+
+    register: Register
+    gap_minutes: int
+    _turn: Lock = field(default_factory=Lock)
+
+    def settle(self, store: Store, now: datetime) -> None:
+        """Do what consents, withdrawals and versions ask for that were recorded since: before each reading.
+
+        Whoever reads at the same time waits for it.
+        """
+        with self._turn:
+            if self.register.consents.raised(store.settled(), now).settled != store.settled():
+                self._derive(store, now)
+
+    def derive(self, store: Store, now: datetime) -> None:
+        """Do the same, and make views and visits of what came in."""
+        with self._turn:
+            self._derive(store, now)
+
+    def _derive(self, store: Store, now: datetime) -> None:
+        raised = self.register.consents.raised(store.settled(), now)
+        store.derive(self.gap_minutes, cutoffs(in_force(self.register.versions(), now), now), raised)
+
+
+def in_force(versions: list[Version], moment: datetime) -> list[Version]:
+    """Return the versions that have taken effect by a moment."""
+    return [version for version in versions if version.effective_at <= moment]
+
+
+def cutoffs(versions: list[Version], now: datetime) -> Cutoffs:
+    """Return, for each governing number, the oldest event of each derived category that may be kept now."""
+    governs = governed([version.promised for version in versions])
+
+    def since(category: str) -> list[datetime]:
+        return [oldest(bounds.kept(category), now) for bounds in governs]
+
+    return Cutoffs(since("view-time"), since("view-duration"), since("visit-time"), since("visit-duration"))
+
+
+def oldest(ages: Ages, now: datetime) -> datetime:
+    """Return the oldest event that may be kept whole; datetime.max where none may."""
+    if "full" not in ages:
+        return datetime.max
+    age = ages["full"]
+    return datetime.min if age is None else now - timedelta(seconds=age)

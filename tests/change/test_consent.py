@@ -1,0 +1,345 @@
+"""Consent for the past: it raises the records of one visitor, and its withdrawal restores what governed before."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from harness import CHROME, Site, kept, line, tamper
+
+from avow.change.consent import check_receipt
+from avow.errors import MisuseError, ProofError
+from avow.ledger.note import Verifier
+
+TODAY = datetime.now(UTC).replace(tzinfo=None)
+DAY = TODAY.replace(hour=12, minute=0) - timedelta(days=2)
+ANN, BEN = "192.0.2.1", "192.0.2.2"
+GOVERNED = "SELECT ip_address, version, governing FROM requests ORDER BY request_time"
+WITHDRAWAL = """
+INSERT INTO consents SELECT 2, publication, 0, language, document, means, person, 99, recorded_at FROM consents
+"""
+PERIOD = ("--since", f"{DAY.date()}", "--until", f"{DAY.date()}")
+
+
+def publish(site: Site, address: str, content: str, updated: Any = None) -> None:
+    """Publish terms that keep addresses and pages for as long as is said."""
+    terms = site.folder / "policy" / "terms.toml"
+    text = "\n".join(
+        f"updated = {updated or datetime.now(UTC).date()}" if row.startswith("updated = ") else row
+        for row in TERMS.splitlines()
+    )
+    terms.write_text(text.replace("ADDRESS", address).replace("CONTENT", content))
+    ran = site.avow("policy", "publish", "--accept-witnesses")
+    assert ran.status == 0, ran.err
+
+
+TERMS = """
+vocabulary = 1
+controller = "Example"
+contact = "privacy@example.org"
+updated = 2026-11-22
+languages = ["en"]
+
+[[collect]]
+categories = ["ip-address"]
+keep = { full = "ADDRESS" }
+for = ["abuse"]
+
+[[collect]]
+categories = ["request-time", "request-kind", "page-path", "visit", "view", "visitor-id", "bytes", "bot", "host", "referrer"]
+keep = { full = "forever" }
+for = ["abuse"]
+
+[[collect]]
+categories = ["request-time", "request-kind", "page-path", "visit", "view", "visitor-id", "bytes", "bot", "host", "referrer"]
+keep = { full = "CONTENT" }
+for = ["content"]
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Make a site with two versions, of which the second keeps more, and two visitors of the first one's time."""
+    made = Site(tmp_path).init()
+    terms = made.folder / "policy" / "terms.toml"
+    terms.write_text(
+        TERMS.replace("ADDRESS", "5 days")
+        .replace("CONTENT", "1 day")
+        .replace("2026-11-22", f"{(TODAY - timedelta(days=40)).date()}")
+    )
+    assert made.avow("policy", "adopt").status == 0
+    made.take_in(
+        made.log(
+            "a.log",
+            *(line(minute, f"/{minute}", start=DAY, address=ANN) for minute in (0, 5)),
+            line(1, "/1", start=DAY, address=BEN),
+        )
+    )
+    publish(made, "30 days", "forever")
+    return made
+
+
+def consent(site: Site, address: str = ANN, *words: Any) -> Any:
+    """Record consent; returns what `--json` printed."""
+    ran = site.avow("visitor", "consent", address, *PERIOD, "--means", "letter", "--json", *words)
+    assert ran.status == 0, ran.err
+    return ran.json()
+
+
+def withdrawn(site: Site, key: str, *words: Any) -> Any:
+    ran = site.avow("visitor", "consent", key, "--means", "e-mail", "--withdraw", "--json", *words)
+    assert ran.status == 0, ran.err
+    return ran.json()
+
+
+def seen(site: Site) -> set[str]:
+    return {row["page_path"] for row in site.report("pages")["tables"]["pages"]}
+
+
+def governing(site: Site) -> set[tuple[str, int, int]]:
+    return {tuple(row) for row in site.rows(GOVERNED)}
+
+
+def test_consent_raises_the_records_of_one_visitor_alone(site: Site) -> None:
+    """Under the first version pages may be read for a day; of who consents to the second they can be read again."""
+    assert seen(site) == set()
+    told = consent(site)
+    assert told["permits"] == [
+        {
+            "governed_by": 1,
+            "records": 2,
+            "looser": told["permits"][0]["looser"],
+        }
+    ]
+    assert "ip-address, full: kept 30 days, was 5 days; for abuse" in told["permits"][0]["looser"]
+    assert seen(site) == {"/0", "/5"}
+    assert governing(site) == {(ANN, 1, 2), (BEN, 1, 1)}
+    for told in ("SELECT version, governing FROM views", "SELECT version, governing FROM visits"):
+        assert set(site.rows(told)) == {(1, 1), (1, 2)}
+    assert site.avow("verify").status == 0
+
+
+def test_withdrawal_restores_what_governed_before(site: Site) -> None:
+    """After it the records are as they were; they can be consented to again."""
+    before = kept(site)
+    key = consent(site)["visitor"]
+    assert withdrawn(site, key)["receipt"]["event"]["event_state"] == "consent withdrawn"
+    assert kept(site) == before
+    assert seen(site) == set()
+    assert site.avow("visitor", "consent", key, "--means", "page", "--withdraw").status == 1
+    consent(site)
+    assert seen(site) == {"/0", "/5"}
+    kinds = [site.avow("ledger", "prove", entry, "--json").json()["entry"]["kind"] for entry in range(2, 5)]
+    assert kinds == ["consent-given", "consent-withdrawn", "consent-given"]
+
+
+def test_a_withdrawal_binds_from_when_it_is_recorded(site: Site) -> None:
+    """A process that died before it restored the records left a withdrawal that the next reading carries out first."""
+    key = consent(site)["visitor"]
+    with sqlite3.connect(site.data / "register.sqlite") as file:
+        file.execute("PRAGMA foreign_keys = OFF")
+        file.execute(WITHDRAWAL)
+        file.execute("INSERT INTO persons SELECT 2, visitor, reference, salt FROM persons")
+    file.close()
+    assert governing(site) == {(ANN, 1, 2), (BEN, 1, 1)}
+    assert seen(site) == set()
+    assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
+    assert site.avow("visitor", "consent", key, "--means", "page", "--withdraw").status == 1
+
+
+def test_records_that_come_in_later_are_raised_too(site: Site) -> None:
+    """A log read after the consent: what its visitor did before is raised as if it had been read before."""
+    consent(site)
+    site.take_in(
+        site.log("late.log", line(9, "/9", start=DAY, address=ANN), line(9, "/b", start=DAY, address=BEN))
+    )
+    assert governing(site) == {(ANN, 1, 2), (BEN, 1, 1)}
+    assert site.rows("SELECT page_path, governing FROM views ORDER BY ALL") == [
+        ("/0", 2),
+        ("/1", 1),
+        ("/5", 2),
+        ("/9", 2),
+        ("/b", 1),
+    ]
+    assert seen(site) == {"/0", "/5", "/9"}
+
+
+def test_returning_raises_nothing(site: Site) -> None:
+    """Who visits under the second version keeps for the past what the first one promised."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    site.take_in(site.log("now.log", line(0, "/now", start=now + timedelta(seconds=2), address=ANN)))
+    assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1), (ANN, 2, 2)}
+    assert seen(site) == {"/now"}
+
+
+def test_consent_to_what_is_to_come_waits_for_it(site: Site) -> None:
+    """It is recorded now, and raises nothing before the version takes effect; with the version it is void."""
+    later = (TODAY + timedelta(days=20)).date()
+    publish(site, "60 days", "forever", later)
+    key = consent(site, ANN, "--version", 3)["visitor"]
+    assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
+    assert site.avow("policy", "withdraw", 3).status == 0
+    publish(site, "90 days", "forever", later)
+    assert site.avow("visitor", "consent", key, "--means", "page", "--withdraw", "--version", 3).status == 1
+    assert site.avow("verify").status == 0
+
+
+def test_the_same_consent_again_is_the_one_that_stands(site: Site) -> None:
+    """Nothing is recorded twice, and the receipt is the same."""
+    first, again = consent(site), consent(site)
+    assert again["receipt"]["record_id"] == first["receipt"]["record_id"]
+    assert site.avow("verify", "--json").json()["entries"] == 3
+
+
+def test_a_dry_run_records_nothing(site: Site) -> None:
+    """It tells what the consent would permit."""
+    told = consent(site, ANN, "--dry-run")
+    assert (told["receipt"], len(told["permits"])) == (None, 1)
+    assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
+    assert site.avow("verify", "--json").json()["entries"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("192.0.2.1", *PERIOD, "--version", "1"), 1, "version 1 is neither in force nor to come"),
+        (("192.0.2.1", *PERIOD, "--version", "7"), 1, "version 7 is neither"),
+        (("192.0.2.9", *PERIOD), 1, "no visitor is known by that address"),
+        (("192.0.2.1",), 2, "an address belongs to many people"),
+        (("somebody",), 2, "this names no visitor"),
+        (("0123456789abcdef",), 1, "nothing is kept of that visitor"),
+        (("192.0.2.1", *PERIOD, "--language", "fr"), 2, "has no document in `fr`"),
+        (("192.0.2.1", *PERIOD, "--withdraw"), 1, "no consent of that visitor stands"),
+    ],
+)
+def test_what_is_no_consent_is_refused(site: Site, words: tuple[str, ...], status: int, said: str) -> None:
+    """It is told why, and nothing is recorded."""
+    ran = site.avow("visitor", "consent", *words, "--means", "letter")
+    assert (ran.status, said in ran.err) == (status, True), ran.err
+    assert site.avow("verify", "--json").json()["entries"] == 2
+
+
+def test_one_persons_word_is_not_anothers(site: Site) -> None:
+    """An address that two visitors had in the period is refused; a period in which one had it alone is not."""
+    site.take_in(site.log("other.log", line(60, "/o", start=DAY, address=ANN, agent=CHROME)))
+    ran = site.avow("visitor", "consent", ANN, *PERIOD, "--means", "letter")
+    assert (ran.status, "2 visitors are known" in ran.err) == (1, True), ran.err
+    until = f"{DAY + timedelta(minutes=30):%Y-%m-%d %H:%M}"
+    assert site.avow("visitor", "consent", ANN, *PERIOD[:3], until, "--means", "letter").status == 0
+    assert sum(governing == 2 for _, _, governing in site.rows(GOVERNED)) == 2
+
+
+def test_an_address_that_may_not_be_kept_any_more_leads_to_nobody(site: Site) -> None:
+    """What its terms let grow too old is not looked at, though it may still lie there."""
+    publish(site, "1 day", "forever")
+    ran = site.avow("visitor", "consent", ANN, *PERIOD, "--means", "letter")
+    assert (ran.status, "no visitor is known" in ran.err) == (1, True), ran.err
+
+
+def changed(told: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return a copy of a receipt that says something else at one place."""
+    copy: Any = json.loads(json.dumps(told))
+    *way, last = path.split(".")
+    place = copy
+    for step in way:
+        place = place[int(step)] if isinstance(place, list) else place[step]
+    assert place[last] != value
+    place[last] = value
+    return dict(copy)
+
+
+FORGED = {
+    "pii_principal_id": "0123456789abcdef",
+    "record_id": "avow/00000000#2",
+    "pii_processing.privacy_notice.version": 1,
+    "pii_processing.privacy_notice.identity": "0" * 64,
+    "pii_processing.privacy_notice.document_sha256": "0" * 64,
+    "pii_processing.language": "fr",
+    "pii_processing.purposes": [],
+    "pii_processing.purposes.0.pii_information.0.retention_period": "full 99 days",
+    "pii_processing.purposes.1.recipient_third_parties": ["public"],
+    "event.event_time": "2026-01-01T00:00:00",
+    "event.event_state": "consent withdrawn",
+    "event.means": "page",
+    "event.reference": "another letter",
+    "proof.salt": "00" * 32,
+    "proof.terms": "{}",
+}
+
+
+def test_a_receipt_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Path) -> None:
+    """In an empty folder its proof holds, with the visitor, version, words and purposes that it names; and no others."""
+    place, away = tmp_path / "receipt.json", tmp_path / "away"
+    told = consent(site, ANN, "--receipt", place, "--reference", "letter 12")["receipt"]
+    key = site.avow("ledger", "key").out.strip()
+    away.mkdir()
+    ran = Site(away).avow("verify", place, "--key", key, "--json")
+    assert (ran.status, ran.json()["entry"]["kind"]) == (0, "consent-given"), ran.err
+    assert told["pii_processing"]["privacy_notice"]["version"] == 2
+    assert [one["purpose"] for one in told["pii_processing"]["purposes"]] == ["abuse", "content"]
+    assert told["party_identification"][0]["party_name"] == "Example"
+    assert told["event"]["reference"] == "letter 12"
+    verifier = Verifier.parse(key)
+    check_receipt(json.dumps(told), verifier)
+    for path, value in FORGED.items():
+        with pytest.raises(ProofError, match="something else"):
+            check_receipt(json.dumps(changed(told, path, value)), verifier)
+    for text in ("{}", "{", json.dumps(changed(told, "proof.salt", "no"))):
+        with pytest.raises(MisuseError, match="no receipt"):
+            check_receipt(text, verifier)
+
+
+def test_erasing_who_it_was_leaves_proofs_that_hold(site: Site) -> None:
+    """Neither register nor ledger leads to the visitor any more, and `avow verify` finds all in order."""
+    key = consent(site, ANN, "--reference", "Ann's letter")["visitor"]
+    with sqlite3.connect(site.data / "register.sqlite") as file:
+        file.execute("DELETE FROM persons")
+    file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file.close()
+    bare = (site.data / "register.sqlite").read_bytes()
+    assert key.encode() not in bare
+    assert b"Ann" not in bare
+    assert site.avow("verify", "--json").json()["findings"] == [
+        "records of 1 visitors are governed by a version that these have not consented to"
+    ]
+
+
+def test_what_consents_do_not_tell_is_found(site: Site) -> None:
+    """A record that was raised behind the system's back is named by `avow verify`."""
+    consent(site)
+    with duckdb.connect(site.data / "avow.duckdb") as store:
+        store.execute("UPDATE requests SET governing = 2")
+    ran = site.avow("verify", "--json")
+    assert ran.json()["findings"] == [
+        "records of 1 visitors are governed by a version that these have not consented to"
+    ]
+
+
+TAMPERING = {
+    "the version": "UPDATE consents SET publication = 1",
+    "given or taken back": "UPDATE consents SET given = 0",
+    "the document": "UPDATE consents SET document = printf('%064d', 7)",
+    "the language": "UPDATE consents SET language = 'fr'",
+    "how": "UPDATE consents SET means = 'page'",
+    "when": "UPDATE consents SET recorded_at = '2026-01-01 00:00:00.000000'",
+    "the entry": "UPDATE consents SET entry = 0",
+    "the commitment": "UPDATE consents SET person = printf('%064d', 7)",
+    "who it was": "UPDATE persons SET visitor = '0123456789abcdef'",
+    "where it is written": "UPDATE persons SET reference = 'nowhere'",
+    "the salt": "UPDATE persons SET salt = zeroblob(32)",
+    "all of it gone": "DELETE FROM consents",
+}
+
+
+@pytest.mark.parametrize("what", TAMPERING)
+def test_a_consent_that_was_changed_is_named(site: Site, what: str) -> None:
+    """Every change of a consent behind the register's back is found."""
+    consent(site)
+    tamper(site, TAMPERING[what])
+    ran = site.avow("verify", "--json")
+    assert ran.status == 1
+    named = "the register has 0 records" if "gone" in what else "consent 1 is not what the ledger says"
+    assert any(named in finding for finding in ran.json()["findings"]), ran.out
