@@ -49,9 +49,12 @@ def parse(text: str, kind: type[T], *, where: str, error: type[MisuseError]) -> 
 
 
 def read_text(path: Path, error: type[MisuseError]) -> str:
-    """Read a file of UTF-8, with or without a byte order mark; raises `error` where it cannot be read."""
+    """Read a file of UTF-8, with or without a byte order mark, and its line ends as they are.
+
+    Raises `error` where it cannot be read.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise error(f"there is no file `{path}`", "`avow init DIR` writes one") from None
     except UnicodeDecodeError as wrong:

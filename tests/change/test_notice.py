@@ -17,16 +17,15 @@ def moment(month: int, day: int) -> datetime:
     return datetime(2026, month, day)  # noqa: DTZ001  # UTC without a zone
 
 
-def test_each_version_but_the_first_has_a_notice() -> None:
-    """It is displayed from its publication to the thirtieth day after it takes effect, with what is looser and stricter."""
-    versions = [
-        version(1, moment(4, 1), moment(1, 1), full="7 days", prefix="90 days"),
-        version(2, moment(5, 1), moment(5, 31), full="3 days", prefix="365 days"),
-        version(3, moment(7, 1), moment(7, 1), full="3 days"),
-    ]
-    assert notices(versions[:1]) == []
-    first, second = notices(versions)
-    assert (first.version, first.relation) == (2, "incomparable")
+V1 = version(1, moment(4, 1), moment(1, 1), full="7 days", prefix="90 days")
+V2 = version(2, moment(5, 1), moment(5, 31), full="3 days", prefix="365 days")
+V3 = version(3, moment(7, 1), moment(7, 1), full="3 days")
+
+
+def test_a_notice_tells_what_changes_and_when_that_is_displayed() -> None:
+    """From the version's publication to the thirtieth day after it takes effect, with what is looser and stricter."""
+    (first,) = notices(V1, V2, ["en"])
+    assert (first.version, first.language, first.relation) == (2, "en", "incomparable")
     assert first.looser == ["ip-address, prefix: kept 365 days, was 90 days; for abuse"]
     assert first.stricter == ["ip-address, full: kept 3 days, was 7 days; for abuse"]
     assert (first.first_day, first.last_day) == (date(2026, 5, 1), date(2026, 6, 30))
@@ -36,4 +35,16 @@ def test_each_version_but_the_first_has_a_notice() -> None:
         True,
         False,
     ]
+    (second,) = notices(V2, V3, ["en"])
     assert (second.relation, second.looser) == ("more protective", [])
+
+
+def test_a_notice_is_worded_in_each_language() -> None:
+    """The same facts in English, Brazilian Portuguese and Traditional Chinese; in English where we cannot speak it."""
+    english, portuguese, chinese, other = notices(V1, V2, ["en", "pt-BR", "zh-TW", "tlh"])
+    assert (portuguese.relation, chinese.relation) == ("incomparável", "無法比較")
+    assert portuguese.looser == [
+        "endereço IP, rede: guardado: 365 dias, antes 90 dias; para prevenção de abuso"
+    ]
+    assert chinese.looser == ["IP 位址、網段：保留期間 365 天，原為 90 天；用途：防止濫用"]  # noqa: RUF001  # Chinese
+    assert (other.language, other.looser) == ("tlh", english.looser)

@@ -11,6 +11,9 @@ import duckdb
 import pytest
 from harness import Site, line, tamper
 
+from avow.ledger.checkpoint import Receipt
+from avow.ledger.note import COSIGNATURE, Note, Signer, Verifier
+
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 VERSIONS = ("7 days", "6 days", "5 days")
 
@@ -119,6 +122,15 @@ TAMPERING = {
     "a document gone": (
         ["DELETE FROM documents WHERE document = 2"],
         "the register has 3 records where the ledger tells of 4",
+    ),
+    "a notice": (
+        ["UPDATE notices SET told = replace(told, 'was 7 days', 'was 5 days') WHERE publication = 2"],
+        "version 2 is not what the ledger says",
+    ),
+    "a notice gone": (["DELETE FROM notices WHERE publication = 2"], "version 2 is not what"),
+    "where a notice was shown": (
+        ["INSERT INTO showings VALUES (1, 2, 1, 'nowhere', 0, '2026-11-22 00:00:00.000000')"],
+        "the register has 1 records where the ledger tells of 0",
     ),
     "a checkpoint": (
         ["UPDATE checkpoints SET note = replace(note, 'avow/', 'avov/') WHERE size = 4"],
@@ -312,3 +324,26 @@ def test_files_that_cannot_be_used_are_told(site: Site, arguments: list[str]) ->
     ran = site.avow(*arguments)
     assert ran.status in {1, 2}
     assert len(ran.err.splitlines()) == 2, ran.err
+
+
+def test_a_witness_signs_what_is_proved(site: Site) -> None:
+    """A cosigned checkpoint is kept as such: its proofs have the witness's line; what nobody signed is refused."""
+    witness, other = (Signer(f"witness.example/{name}", bytes([name]) * 32, COSIGNATURE) for name in (1, 2))
+    checkpoint = Note.parse(site.avow("ledger", "checkpoint").out)
+    line = witness.sign(checkpoint.text, 1_790_000_000)
+    whole = site.log("whole", str(Note(checkpoint.text, (*checkpoint.signatures, line))))
+    bare = site.log("bare", other.sign(checkpoint.text, 1_790_000_000))
+    for file, signer in ((whole, witness), (bare, other), (whole, witness)):
+        ran = site.avow("ledger", "cosign", file, "--key", signer.verifier)
+        assert ran.status == 0, ran.err
+    proof = Receipt.parse(site.avow("ledger", "prove", 1).out)
+    ledger = Verifier.parse(site.avow("ledger", "key").out)
+    assert proof.check(ledger, [witness.verifier, other.verifier]).size == 4
+    assert len(proof.checkpoint.signatures) == 3
+    assert site.avow("verify", "--witness", whole).status == 0
+    ran = site.avow("ledger", "cosign", bare, "--key", witness.verifier)
+    assert (ran.status, "did not sign this checkpoint" in ran.err) == (1, True), ran.err
+    text = checkpoint.text.replace("\n4\n", "\n5\n")
+    foreign = site.log("foreign", str(Note(text, (witness.sign(text, 1),))))
+    ran = site.avow("ledger", "cosign", foreign, "--key", witness.verifier)
+    assert (ran.status, "no checkpoint of this ledger" in ran.err) == (1, True), ran.err

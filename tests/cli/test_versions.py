@@ -1,5 +1,6 @@
 """Two versions in one folder: what each record was promised holds for it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -163,3 +164,47 @@ def test_without_its_register_nothing_is_read_or_collected(site: Site) -> None:
         assert ran.status == 1
         assert "nobody can tell what was promised" in ran.err
     assert not (site.data / "register.sqlite").exists()
+
+
+def test_notices_and_pages_are_in_every_language_of_the_terms(site: Site) -> None:
+    """Each document's page, history and differences between any two versions; each notice; and where it was posted."""
+    policy = site.folder / "policy"
+    english = next(policy.glob("*.md"))
+    for tag in ("pt-BR", "zh-TW"):
+        english.with_name(f"privacy-policy.{tag}.md").write_text(
+            english.read_text().replace("lang: en", f"lang: {tag}")
+        )
+    change(site, ('languages = ["en"]', 'languages = ["en", "pt-BR", "zh-TW"]'))
+    for age in ("6 days", "5 days"):
+        old = re.search(r'full = "\d days", prefix', (policy / "terms.toml").read_text())
+        assert old
+        english.write_text(f"{english.read_text()}\n\nWords of {age}.\n")
+        publish(site, (old[0], f'full = "{age}", prefix'))
+    second, third = site.avow("policy", "notice", "--json").json()
+    assert list(second["languages"]) == ["en", "pt-BR", "zh-TW"]
+    assert third["languages"]["pt-BR"]["relation"] == "mais protetora"
+    assert "保留期間 5 天" in site.avow("policy", "notice", "--language", "zh-TW").out
+    assert site.avow("policy", "posted", 3, "--where", "https://example.org/").status == 0
+    assert site.avow("policy", "posted", 1, "--where", "https://example.org/").status == 1
+    third = site.avow("policy", "notice", "--json").json()[1]
+    assert [(one["place"], one["attested"]) for one in third["shown"]] == [("https://example.org/", True)]
+    assert site.avow("verify").status == 0
+    site.avow("policy", "page", "--to", "out")
+    names = {path.name for path in (site.folder / "out").iterdir()}
+    pairs = {f"changes.{pair}.en.html" for pair in ("1..2", "1..3", "2..3")}
+    assert {name for name in names if ".en.html" in name} == {"privacy.en.html", "history.en.html", *pairs}
+    assert {"privacy.zh-TW.html", "changes.2..3.pt-BR.html", "history.zh-TW.html"} <= names
+    for name in names:
+        page = (site.folder / "out" / name).read_text()
+        assert set(re.findall(r'href="([^"#]+)"', page)) <= names, name
+    assert "<ins>Words of 5 days.</ins>" in (site.folder / "out" / "changes.2..3.en.html").read_text()
+
+
+def test_two_versions_are_compared_by_their_numbers(site: Site) -> None:
+    """As two files are; the exit status tells whether the later one protects less."""
+    publish(site, (ADDRESSES, ADDRESSES.replace("7", "3")))
+    ran = site.avow("policy", "diff", 1, 2, "--json")
+    assert (ran.status, ran.json()["relation"]) == (0, "more protective")
+    assert site.avow("policy", "diff", 2, 1).status == 1
+    ran = site.avow("policy", "diff", 2, 9)
+    assert (ran.status, "there is no such version" in ran.err) == (1, True)

@@ -136,3 +136,14 @@ def test_a_document_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TermsError, match="is no UTF-8") as broken:
         load_document(path)
     assert "UTF-8" in broken.value.hint
+
+
+def test_line_ends_stay_as_they_came(tmp_path: Path) -> None:
+    """A document of Windows keeps its bytes; its parts are read as any other's."""
+    text = "---\r\ntitle: A\r\nlang: en\r\n---\r\n## B\r\n\r\nLast updated on 2026-01-02\r\n"
+    path = tmp_path / "document.md"
+    path.write_bytes(text.encode())
+    document = load_document(path)
+    assert document.text == text
+    assert document.body == "## B\n\nLast updated on 2026-01-02\n"
+    assert (document.sections[0].heading, document.updated) == ("B", date(2026, 1, 2))

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from avow.policy.document import Document, load_document, parse_document
-from avow.policy.page import Change, Shown, facts, html, linked_data
+from avow.policy.page import Shown, facts, html, linked_data
 from avow.policy.terms import Terms, compile_terms, load_terms
 from avow.policy.vocabulary import vocabulary
 
@@ -17,6 +17,15 @@ DEFAULTS = Path(str(resources.files("avow.policy") / "defaults"))
 TERMS = load_terms(DEFAULTS / "terms.toml")
 DOCUMENT = load_document(DEFAULTS / "privacy-policy.en.md")
 SHOWN = Shown(3, "a" * 64, datetime(2026, 11, 22), compile_terms(TERMS))  # noqa: DTZ001  # UTC without a zone
+_LONGER = TERMS.collect[0].keep | {"full": "9 days"}
+LOOSER = SHOWN._replace(
+    number=2,
+    promised=compile_terms(
+        msgspec.structs.replace(
+            TERMS, collect=[msgspec.structs.replace(TERMS.collect[0], keep=_LONGER), *TERMS.collect[1:]]
+        )
+    ),
+)
 WORDS = vocabulary()
 
 
@@ -52,9 +61,7 @@ def document(body: str, language: str = "en") -> Document:
 
 def test_the_page_says_what_the_document_and_the_terms_say() -> None:
     """All headings of the prose, every category and cookie of the terms, and the version are there; nothing is loaded."""
-    read = Read(
-        html(SHOWN, DOCUMENT, WORDS, [Change(3, "2026-11-22", "more protective", [], ["ip-address: less"])])
-    )
+    read = Read(html(SHOWN, DOCUMENT, WORDS, [LOOSER, SHOWN]))
     assert read.open == []
     assert read.loaded == []
     assert not {"script", "link", "img", "iframe"} & set(read.tags)
@@ -64,9 +71,9 @@ def test_the_page_says_what_the_document_and_the_terms_say() -> None:
         assert category in read.text
     for cookie in TERMS.cookie:
         assert cookie.name in read.text
-    assert "Version 3, in force from 2026-11-22" in read.text
+    assert "Version 3, in force from November 22, 2026." in read.text
     assert "a" * 64 in read.text
-    assert "ip-address: less" in read.text
+    assert "ip-address, full: kept 7 days, was 9 days; for abuse" in read.text
     assert "full 7 days, prefix 90 days" in read.text
 
 
@@ -98,6 +105,22 @@ def test_nothing_in_the_prose_is_run(evil: str) -> None:
 def test_a_page_has_the_direction_of_its_language(language: str, direction: str) -> None:
     """Languages that are written from the right begin there."""
     assert f'<html lang="{language}" dir="{direction}">' in html(SHOWN, document("Text.\n", language), WORDS)
+
+
+@pytest.mark.parametrize(
+    ("tag", "spoken", "said"),
+    [
+        ("pt-BR", "pt-BR", "endereço IP"),
+        ("zh-TW", "zh-TW", "IP 位址"),
+        ("ar", "en", "ip-address"),
+        ("de", "en", "ip-address"),
+    ],
+)
+def test_the_terms_are_told_in_the_documents_language(tag: str, spoken: str, said: str) -> None:
+    """In English where we do not speak it; what is in another language than the page says so, with its direction."""
+    page = html(SHOWN, document("Text.\n", tag), WORDS)
+    assert f'<section class="facts" lang="{spoken}" dir="ltr"' in page
+    assert said in page
 
 
 def test_linked_data_has_a_process_for_each_cell() -> None:

@@ -144,7 +144,7 @@ def effects(versions: Sequence[Version], records: Mapping[int, int], number: int
             governing,
             count,
             [
-                line.sentence
+                line.sentence()
                 for line in differences(compare(governs[governing - 1], governs[number - 1]).looser)
             ],
         )

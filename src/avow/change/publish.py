@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 
+from avow.change.notice import notices
 from avow.errors import RefusedError, TermsError
 from avow.keep.register import Page, Register, Version
 from avow.policy.compare import Comparison, compare
@@ -109,7 +110,7 @@ def publish(register: Register, draft: Draft, now: datetime, *, accept_witnesses
                 "read them (`avow policy diff`), and publish with `--accept-witnesses`",
             )
     version = draft.version(last.number + 1, effective_at, now)
-    register.publish(version, pages)
+    register.publish(version, pages, notices(last, version, [page.language for page in pages]))
     register.ledger.sign()
     return Published(Outcome.PUBLISHED, version, comparison)
 

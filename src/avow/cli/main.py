@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from avow.cli import following, importing, policy, proving, publishing, reporting, setting_up, visitor
+from avow.cli import following, importing, pages, policy, proving, publishing, reporting, setting_up, visitor
 from avow.errors import AvowError
 
 app = typer.Typer(
@@ -25,7 +25,8 @@ policy.app.command("publish")(publishing.publish_terms)
 policy.app.command("withdraw")(publishing.withdraw)
 policy.app.command("history")(publishing.history)
 policy.app.command("notice")(publishing.notice)
-policy.app.command("page")(publishing.page)
+policy.app.command("posted")(publishing.posted)
+policy.app.command("page")(pages.page)
 app.add_typer(policy.app, name="policy")
 app.add_typer(proving.app, name="ledger")
 app.add_typer(visitor.app, name="visitor")

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from avow.cli.session import documents, find_folder, terms_path
+from avow.cli.session import chosen, documents, find_folder, open_versions, terms_path
 from avow.errors import TermsError
 from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 from avow.policy.compare import Witness, compare
@@ -79,12 +80,13 @@ def show(where: Where = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def diff(
-    old: Annotated[Path, typer.Argument(help="A file of terms.")],
-    new: Annotated[Path, typer.Argument(help="The file that would take its place.")],
+    old: Annotated[str, typer.Argument(help="A file of terms, or a version's number.")],
+    new: Annotated[str, typer.Argument(help="What would take its place; the same.")],
     as_json: AsJson = False,
+    data: Annotated[Path | None, typer.Option(help="The data folder, for versions.")] = None,
 ) -> None:
-    """Compare two files of terms; exit status 1 where the new one protects less in anything."""
-    versions = [compile_terms(load_terms(path)) for path in (old, new)]
+    """Compare two files of terms, or versions; exit status 1 where the new one protects less in anything."""
+    versions = [_promised(word, data) for word in (old, new)]
     found = compare(*versions)
     if as_json:
         print_json(
@@ -105,6 +107,14 @@ def diff(
         raise typer.Exit(1)
 
 
+def _promised(word: str, data: Path | None) -> Compiled:
+    """Return what a file of terms promises, or a version."""
+    if not word.isdecimal() or Path(word).exists():
+        return compile_terms(load_terms(Path(word)))
+    with closing(open_versions(data)) as register:
+        return chosen(register.versions(), int(word)).promised
+
+
 def _as_object(witness: Witness) -> dict[str, object]:
     about = witness.about._asdict() if isinstance(witness.about, Cell) else {"duty": witness.about}
     ages = {"was": witness.was, "now": witness.now}
@@ -119,8 +129,13 @@ def show_differences(title: str, witnesses: Sequence[Witness], console: Console)
     table = Table("what", "for", "by or to", "was", "is", box=None, pad_edge=False, header_style="dim")
     for line in differences(witnesses):
         to = line.recipient if line.ground in {"", OWN_USE} else f"{line.recipient} ({line.ground})"
-        table.add_row(line.about, ", ".join(line.purposes), to, line.was, line.now)
+        table.add_row(line.about(), ", ".join(line.purposes), to, *line.ages())
     console.print(table)
+
+
+def say(sentence: str) -> None:
+    """Print a sentence as it is, in one line."""
+    Console(highlight=False).print(sentence, markup=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:

@@ -10,10 +10,9 @@ from rich.console import Console
 
 from avow.change.consent import check_receipt
 from avow.cli.policy import AsJson, print_json
-from avow.cli.session import find_folder, session
+from avow.cli.session import find_folder, open_versions, session
 from avow.errors import MisuseError, RefusedError
 from avow.keep.duckdb import FILE as STORE
-from avow.keep.register import SqliteRegister, open_register
 from avow.keep.verify import findings
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.note import Note, Verifier
@@ -26,7 +25,7 @@ Data = Annotated[Path | None, typer.Option(help="The data folder.")]
 @app.command()
 def checkpoint(as_json: AsJson = False, data: Data = None) -> None:
     """Print the signed checkpoint over all entries: to be handed to witnesses, who know the ledger again by it."""
-    with closing(_register(data)) as register:
+    with closing(open_versions(data)) as register:
         note, verifier = register.ledger.sign(), register.ledger.signer.verifier
     if note is None:
         raise RefusedError("the ledger has no entry yet", "`avow policy adopt` makes the first one")
@@ -37,9 +36,26 @@ def checkpoint(as_json: AsJson = False, data: Data = None) -> None:
 
 
 @app.command()
+def cosign(
+    file: Annotated[Path, typer.Argument(help="The cosigned checkpoint, or the witness's lines alone.")],
+    key: Annotated[str, typer.Option("--key", help="The witness's public key, or its file.")],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Add a witness's signature to a checkpoint: what is proved under it was seen by the witness, too."""
+    witness = _verifier(key)
+    with closing(open_versions(data)) as register:
+        note = register.ledger.cosign(read_text(file, MisuseError), witness)
+    if as_json:
+        print_json({"checkpoint": str(note), "witness": witness.name})
+    else:
+        print(note, end="")  # noqa: T201  # the note itself, byte for byte
+
+
+@app.command()
 def key(as_json: AsJson = False, data: Data = None) -> None:
     """Print the public key that checks the ledger's signatures: publish it where your visitors find it."""
-    with closing(_register(data)) as register:
+    with closing(open_versions(data)) as register:
         verifier = str(register.ledger.signer.verifier)
     if as_json:
         print_json({"verifier": verifier})
@@ -55,7 +71,7 @@ def prove(
     data: Data = None,
 ) -> None:
     """Write the proof of an entry, which anybody can check offline: `avow verify PROOF --key KEY`."""
-    with closing(_register(data)) as register:
+    with closing(open_versions(data)) as register:
         receipt = register.ledger.receipt(entry)
         verifier = str(register.ledger.signer.verifier)
     if to:
@@ -74,7 +90,7 @@ def export(
     data: Data = None,
 ) -> None:
     """Write the ledger as static files (C2SP tlog-tiles): tiles, entries and the checkpoint; only what is new."""
-    with closing(_register(data)) as register:
+    with closing(open_versions(data)) as register:
         new, entries = register.ledger.export(folder), register.ledger.size()
     if as_json:
         print_json({"entries": entries, "new_files": new})
@@ -100,7 +116,7 @@ def verify(
         _verify_proof(proof, key, as_json=as_json)
         return
     notes = [Note.parse(read_text(path, MisuseError)) for path in witness or []]
-    with closing(_register(data, check=False)) as register:
+    with closing(open_versions(data, check=False)) as register:
         found = list(findings(register, notes))
         entries = register.ledger.size()
     if not found and (find_folder(data).data / STORE).exists():
@@ -120,10 +136,15 @@ def verify(
         raise typer.Exit(1)
 
 
+def _verifier(key: str) -> Verifier:
+    """Read a public key, or the file that has it."""
+    return Verifier.parse(read_text(Path(key), MisuseError) if Path(key).is_file() else key)
+
+
 def _verify_proof(path: Path, key: str, *, as_json: bool) -> None:
     if not key:
         raise MisuseError("a proof is checked with the ledger's public key", "give it with `--key`")
-    verifier = Verifier.parse(read_text(Path(key), MisuseError) if Path(key).is_file() else key)
+    verifier = _verifier(key)
     text = read_text(path, MisuseError)
     receipt = check_receipt(text, verifier)[0] if text.startswith("{") else Receipt.parse(text)
     found = receipt.check(verifier)
@@ -136,8 +157,3 @@ def _verify_proof(path: Path, key: str, *, as_json: bool) -> None:
         f"the proof holds: entry {receipt.index} of the {found.size} in {found.origin} is", markup=False
     )
     console.print(receipt.entry.decode(), markup=False, soft_wrap=True)
-
-
-def _register(data: Path | None, *, check: bool = True) -> SqliteRegister:
-    folder = find_folder(data)
-    return open_register(folder.data, folder.keys, store=STORE, check=check)

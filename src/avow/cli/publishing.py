@@ -1,28 +1,21 @@
 """`avow policy adopt`, `publish`, `withdraw` and `history`: which version holds, and since when."""
 
 from contextlib import closing
-from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from avow.change.notice import notices
 from avow.change.publish import Outcome, Published, adopt, publish
 from avow.change.publish import withdraw as take_back
-from avow.cli.policy import AsJson, print_json, show_differences
-from avow.cli.session import draft, find_folder, now, terms_path
-from avow.errors import RefusedError
-from avow.keep.duckdb import FILE as STORE
-from avow.keep.register import SqliteRegister, Version, open_register
-from avow.policy.document import parse_document
-from avow.policy.page import Change, Shown, html, linked_data
+from avow.cli.policy import AsJson, print_json, say, show_differences
+from avow.cli.session import draft, find_folder, now, open_versions, terms_path
+from avow.keep.notices import Notice, Showing
+from avow.keep.register import Version
 from avow.policy.tell import differences
-from avow.policy.terms import parse_terms
-from avow.policy.vocabulary import vocabulary
 
 Data = Annotated[Path | None, typer.Option(help="The data folder.")]
 
@@ -30,12 +23,12 @@ Data = Annotated[Path | None, typer.Option(help="The data folder.")]
 def adopt_terms(as_json: AsJson = False, data: Data = None) -> None:
     """Take the folder's terms into force as the first version, as of the past date that they bear."""
     folder = find_folder(data)
-    with closing(_register(data)) as register:
+    with closing(open_versions(data)) as register:
         version = adopt(register, draft(terms_path(folder)), now())
     if as_json:
         print_json(_as_object(version))
     else:
-        _say(f"version 1 ({version.identity}) is in force since {version.effective_at:%Y-%m-%d}")
+        say(f"version 1 ({version.identity}) is in force since {version.effective_at:%Y-%m-%d}")
 
 
 def publish_terms(
@@ -47,15 +40,15 @@ def publish_terms(
 ) -> None:
     """Publish the folder's terms as the next version, from the day that they bear; or better wording of the last."""
     folder = find_folder(data)
-    with closing(_register(data)) as register:
+    with closing(open_versions(data)) as register:
         done = publish(register, draft(terms_path(folder)), now(), accept_witnesses=accept_witnesses)
     if as_json:
-        looser = [line.sentence for line in differences(done.comparison.looser)]
-        stricter = [line.sentence for line in differences(done.comparison.stricter)]
+        looser = [line.sentence() for line in differences(done.comparison.looser)]
+        stricter = [line.sentence() for line in differences(done.comparison.stricter)]
         told = {"relation": done.comparison.relation, "looser": looser, "stricter": stricter}
         print_json({"outcome": done.outcome, **_as_object(done.version), **told})
         return
-    _say(_sentence(done))
+    say(_sentence(done))
     console = Console(highlight=False)
     show_differences("protects less: not for what was collected before", done.comparison.looser, console)
     show_differences("protects more: also for what was collected before", done.comparison.stricter, console)
@@ -67,18 +60,18 @@ def withdraw(
     data: Data = None,
 ) -> None:
     """Take back the last version before it takes effect."""
-    with closing(_register(data)) as register:
+    with closing(open_versions(data)) as register:
         version = next((one for one in register.versions() if one.number == number), None)
         take_back(register, number, now())
     if as_json and version:
         print_json({"outcome": "withdrawn", **_as_object(version)})
     else:
-        _say(f"version {number} was withdrawn, and does not take effect")
+        say(f"version {number} was withdrawn, and does not take effect")
 
 
 def history(as_json: AsJson = False, data: Data = None) -> None:
     """Show every version, since when it holds, and in which languages its document is there."""
-    with closing(_register(data)) as register:
+    with closing(open_versions(data)) as register:
         versions = register.versions()
         languages = [[page.language for page in register.pages(one.number)] for one in versions]
     if as_json:
@@ -100,87 +93,68 @@ def history(as_json: AsJson = False, data: Data = None) -> None:
     Console(highlight=False).print(table if versions else "no version is in force yet: `avow policy adopt`")
 
 
-def notice(as_json: AsJson = False, data: Data = None) -> None:
-    """Show the notice of each version: what changes, and from which to which day it is displayed."""
-    with closing(_register(data)) as register:
-        found = notices(register.versions())
-    today = now().date()
-    if as_json:
-        print_json([{**asdict(one), "displayed": one.displayed(today)} for one in found])
-        return
-    for one in found:
-        state = "displayed now" if one.displayed(today) else "not displayed now"
-        _say(f"version {one.version}, from {one.effective_at:%Y-%m-%d %H:%M} UTC: {one.relation} ({state})")
-        _say(f"  displayed from {one.first_day} to {one.last_day}")
-        for title, sentences in (
-            ("only from then on", one.looser),
-            ("also for what was before", one.stricter),
-        ):
-            for sentence in sentences:
-                _say(f"  {title}: {sentence}")
-    if not found:
-        _say("there is no notice: no version has followed on the first one")
-
-
-def page(
-    to: Annotated[Path, typer.Option(help="The folder to write to; made if it is not there.")] = Path("page"),
-    number: Annotated[
-        int, typer.Option("--version", min=0, help="The version; the one in force unless given.")
-    ] = 0,
+def notice(
+    language: Annotated[str, typer.Option(help="Show this language; else the first that each has.")] = "",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Write a version's pages: HTML and Jekyll in each language; its terms as JSON, and as JSON-LD of W3C DPV."""
-    with closing(_register(data)) as register:
-        versions = register.versions()
-        shown = _chosen(versions, number)
-        documents = register.pages(shown.number)
-    terms = parse_terms(shown.terms, f"the terms of version {shown.number}")
-    words = vocabulary(terms.vocabulary)
-    of = Shown(shown.number, shown.identity, shown.effective_at, shown.promised)
-    linked = msgspec.json.encode(linked_data(of, terms.controller, words))
-    files = {"terms.json": shown.canonical, "terms.jsonld": msgspec.json.format(linked, indent=2).decode()}
-    for kept in documents:
-        document = parse_document(kept.text, f"the document of version {shown.number}")
-        files[f"privacy.{kept.language}.html"] = html(of, document, words, _changes(versions, shown.number))
-        files[f"privacy.{kept.language}.md"] = kept.text
-    to.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (to / name).write_bytes(text.encode())
+    """Show the notice of each version: what changes, from which to which day it is displayed, and where it was."""
+    with closing(open_versions(data)) as register:
+        found, showings = register.notices.all(), register.notices.showings()
+    today, versions = now().date(), dict[int, list[Notice]]()
+    for one in found:
+        versions.setdefault(one.version, []).append(one)
     if as_json:
-        print_json({"version": shown.number, "files": [str(to / name) for name in files]})
+        print_json([_notice_object(told, showings, today) for told in versions.values()])
+        return
+    for told in versions.values():
+        one = next((one for one in told if one.language == language), told[0])
+        state = "displayed now" if one.displayed(today) else "not displayed now"
+        say(f"version {one.version}: {one.relation}")
+        say(f"  displayed from {one.first_day} to {one.last_day} ({state})")
+        for title, sentences in (
+            ("only for what is collected from then on", one.looser),
+            ("also for what was collected before", one.stricter),
+        ):
+            for sentence in sentences:
+                say(f"  {title}: {sentence}")
+        for showing in showings:
+            if showing.version == one.version:
+                say(f"  shown since {showing.recorded_at:%Y-%m-%d %H:%M} UTC, by your word: {showing.place}")
+    if not found:
+        say("there is no notice: no version has followed on the first one")
+
+
+def posted(
+    number: Annotated[int, typer.Argument(help="The version's number.")],
+    where: Annotated[str, typer.Option(help="Where everybody sees it: a page's address, say.")],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Record that you posted a version's notice where everybody sees it. The ledger has it as your word."""
+    showing = Showing(number, where, attested=True, recorded_at=now())
+    with closing(open_versions(data)) as register:
+        register.notices.shown(showing)
+        register.ledger.sign()
+    if as_json:
+        print_json(showing)
     else:
-        _say(f"version {shown.number}: wrote {', '.join(files)} to {to}")
+        say(f"it is recorded that you posted the notice of version {number}: {where}")
 
 
-def _chosen(versions: list[Version], number: int) -> Version:
-    """Return the version of a number; the one in force for 0. Raises RefusedError where there is none."""
-    fitting = [one for one in versions if one.number == number or (number == 0 and one.effective_at <= now())]
-    if not fitting:
-        raise RefusedError("there is no such version", "`avow policy history` tells which there are")
-    return fitting[-1]
-
-
-def _changes(versions: list[Version], last: int) -> list[Change]:
-    """Return what is told of each version up to one, the newest first."""
-    told = {one.version: one for one in notices(versions[:last])}
-    changes = []
-    for one in reversed(versions[:last]):
-        found, since = told.get(one.number), f"{one.effective_at:%Y-%m-%d}"
-        if found:
-            changes.append(Change(one.number, since, found.relation.value, found.looser, found.stricter))
-        else:
-            changes.append(Change(one.number, since, "", [], []))
-    return changes
-
-
-def _register(data: Path | None) -> SqliteRegister:
-    folder = find_folder(data)
-    return open_register(folder.data, folder.keys, store=STORE)
-
-
-def _say(sentence: str) -> None:
-    Console(highlight=False).print(sentence, markup=False, soft_wrap=True)
+def _notice_object(told: list[Notice], showings: list[Showing], today: date) -> dict[str, Any]:
+    one = told[0]
+    return {
+        "version": one.version,
+        "first_day": one.first_day,
+        "last_day": one.last_day,
+        "displayed": one.displayed(today),
+        "languages": {
+            one.language: {"relation": one.relation, "looser": one.looser, "stricter": one.stricter}
+            for one in told
+        },
+        "shown": [showing for showing in showings if showing.version == one.version],
+    }
 
 
 def _sentence(done: Published) -> str:

@@ -109,6 +109,20 @@ def promises(versions: tuple[Version, ...]) -> list[Promise]:
     ]
 
 
+def open_versions(data: Path | None, *, check: bool = True) -> SqliteRegister:
+    """Open the register of the folder that a command works in; raises as `open_register` does."""
+    folder = find_folder(data)
+    return open_register(folder.data, folder.keys, store=STORE, check=check)
+
+
+def chosen(versions: list[Version], number: int) -> Version:
+    """Return the version of a number; the one in force for 0. Raises RefusedError where there is none."""
+    fitting = [one for one in versions if one.number == number or (number == 0 and one.effective_at <= now())]
+    if not fitting:
+        raise RefusedError("there is no such version", "`avow policy history` tells which there are")
+    return fitting[-1]
+
+
 @contextmanager
 def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]:
     """Open the folder, and close it at the end.

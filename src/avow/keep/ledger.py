@@ -11,7 +11,7 @@ from avow.errors import ProofError, StoreError
 from avow.keep.keys import put, secret
 from avow.ledger.checkpoint import Checkpoint, Receipt, opened
 from avow.ledger.entry import Entry, read, written
-from avow.ledger.note import KEY_BYTES, Note, Signer
+from avow.ledger.note import KEY_BYTES, Note, Signer, Verifier
 from avow.ledger.tiles import CHECKPOINT, HEIGHT, WIDTH, bundle, path, spans
 from avow.ledger.tree import Node, appended, inclusion_proof, leaf_hash, node_hash, root
 
@@ -184,6 +184,34 @@ class Ledger:
                 connection.execute(sa.insert(CHECKPOINTS).values(size=entries, note=told))
         put(self._keys / LAST_CHECKPOINT, told)
         return Note.parse(told)
+
+    def cosign(self, written: str, witness: Verifier) -> Note:
+        """Add a witness's signature to the checkpoint that it stands for; return that.
+
+        `written` is the cosigned checkpoint, or the lines of signatures alone, which are of the last one. Raises
+        ProofError where it is no checkpoint of this ledger, or the witness did not sign it.
+        """
+        last = self.sign()
+        note = Note.parse(written if "\n\n" in written else f"{last.text if last else ''}\n{written}")
+        line = note.lines_of(witness)
+        if not line:
+            raise ProofError(
+                f"`{witness.name}` did not sign this checkpoint", "look at the witness's key, and at the file"
+            )
+        with self._engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
+            of_size = CHECKPOINTS.c.size == Checkpoint.parse(note.text).size
+            told = connection.execute(sa.select(CHECKPOINTS.c.note).where(of_size)).scalar()
+            kept = Note.parse(told) if told else None
+            if kept is None or kept.text != note.text:
+                raise ProofError(
+                    "this is no checkpoint of this ledger", "`avow ledger checkpoint` prints the last one"
+                )
+            others = tuple(one for one in kept.signatures if one not in kept.lines_of(witness))
+            cosigned = Note(kept.text, (*others, *line))
+            connection.execute(sa.update(CHECKPOINTS).where(of_size).values(note=str(cosigned)))
+        if last and cosigned.text == last.text:
+            put(self._keys / LAST_CHECKPOINT, str(cosigned))
+        return cosigned
 
     def export(self, folder: Path) -> int:
         """Write the ledger as tiles and its checkpoint, which comes last; returns how many files were new.

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from avow.errors import StoreError
 from avow.keep.consents import Consents
 from avow.keep.ledger import KEY, Ledger, append
+from avow.keep.notices import Notice, Notices, hashes, insert
 from avow.keep.tables import DOCUMENTS, PUBLICATIONS, STANDING, WITHDRAWALS
 from avow.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hashed
 from avow.policy.bounds import Compiled, read_canonical
@@ -40,7 +41,7 @@ class Version(msgspec.Struct, frozen=True, dict=True):
         """What it promises, with the words that it was compiled with."""
         return read_canonical(self.canonical.encode())
 
-    def entry(self, pages: Sequence["Page"]) -> VersionPublished:
+    def entry(self, pages: Sequence["Page"], notices: Sequence[Notice]) -> VersionPublished:
         """Return what the ledger says of its publication."""
         return VersionPublished(
             self.number,
@@ -49,6 +50,7 @@ class Version(msgspec.Struct, frozen=True, dict=True):
             _hashes(pages),
             self.effective_at,
             self.published_at,
+            hashes(notices),
         )
 
 
@@ -66,7 +68,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Register(Protocol):
-    """Keeps versions and their documents, consents, and the ledger, which has an entry of each change.
+    """Keeps versions, their documents and notices, consents, and the ledger, which has an entry of each change.
 
     Durable: what a method that writes has returned from survives a crash and a loss of power. Atomic: each is done
     wholly or not at all. Concurrent: any number of threads and processes may call; writers take turns, and readers
@@ -76,6 +78,7 @@ class Register(Protocol):
 
     ledger: Ledger
     consents: Consents
+    notices: Notices
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
@@ -85,8 +88,8 @@ class Register(Protocol):
         """Return the documents that are shown for a version, by language."""
         ...
 
-    def publish(self, version: Version, pages: Sequence[Page]) -> None:
-        """Add a version with its documents.
+    def publish(self, version: Version, pages: Sequence[Page], notices: Sequence[Notice] = ()) -> None:
+        """Add a version with its documents and its notice in their languages.
 
         Raises StoreError where its number is not the next one, or it would take effect before the one before it.
         """
@@ -119,6 +122,7 @@ class SqliteRegister:
         sa.event.listen(self.engine, "begin", _begin)
         self.ledger = Ledger(self.engine, keys)
         self.consents = Consents(self.engine, self._write)
+        self.notices = Notices(self.engine, self._write)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:
@@ -150,7 +154,7 @@ class SqliteRegister:
             shown = {page.language: page for page in (Page(*row) for row in connection.execute(statement))}
         return [shown[language] for language in sorted(shown)]
 
-    def publish(self, version: Version, pages: Sequence[Page]) -> None:
+    def publish(self, version: Version, pages: Sequence[Page], notices: Sequence[Notice] = ()) -> None:
         """See Register."""
         with self._write() as connection:
             last = self._last(connection)
@@ -163,8 +167,10 @@ class SqliteRegister:
                 )
             row = msgspec.structs.asdict(version)
             connection.execute(sa.insert(PUBLICATIONS).values(row))
-            _record(connection, self._publication(connection, version.number), pages)
-            append(connection, [version.entry(pages)])
+            publication = self._publication(connection, version.number)
+            _record(connection, publication, pages)
+            insert(connection, publication, notices)
+            append(connection, [version.entry(pages, notices)])
 
     def correct(self, number: int, pages: Sequence[Page]) -> None:
         """See Register."""

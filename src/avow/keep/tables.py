@@ -51,6 +51,23 @@ PERSONS = sa.Table(
     sa.Column("reference", sa.Text),
     sa.Column("salt", sa.LargeBinary),
 )
+NOTICES = sa.Table(
+    "notices",
+    _METADATA,
+    sa.Column("publication", sa.Integer),
+    sa.Column("language", sa.Text),
+    sa.Column("told", sa.Text),
+)
+SHOWINGS = sa.Table(
+    "showings",
+    _METADATA,
+    sa.Column("showing", sa.Integer, primary_key=True),
+    sa.Column("publication", sa.Integer),
+    sa.Column("attested", sa.Boolean),
+    sa.Column("place", sa.Text),
+    sa.Column("entry", sa.Integer),
+    sa.Column("recorded_at", sa.DateTime),
+)
 
 STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 """Whether a publication was not withdrawn."""

@@ -12,13 +12,14 @@ from avow.errors import AvowError
 from avow.keep.consents import commitment
 from avow.keep.ledger import Ledger
 from avow.keep.register import SqliteRegister, Version
-from avow.keep.tables import CONSENTS, DOCUMENTS, PERSONS, PUBLICATIONS, WITHDRAWALS
+from avow.keep.tables import CONSENTS, DOCUMENTS, NOTICES, PERSONS, PUBLICATIONS, SHOWINGS, WITHDRAWALS
 from avow.ledger.checkpoint import Checkpoint, opened
 from avow.ledger.entry import (
     ConsentGiven,
     ConsentWithdrawn,
     DocumentsCorrected,
     Entry,
+    NoticeShown,
     VersionPublished,
     VersionWithdrawn,
     hashed,
@@ -116,13 +117,17 @@ def _register(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[st
         published = connection.execute(sa.select(PUBLICATIONS).order_by(PUBLICATIONS.c.publication)).all()
         withdrawn = connection.execute(sa.select(WITHDRAWALS).order_by(WITHDRAWALS.c.publication)).all()
         documents = connection.execute(sa.select(DOCUMENTS).order_by(DOCUMENTS.c.document)).all()
+        notices = connection.execute(sa.select(NOTICES)).all()
     names = {row.publication: f"version {row.number}" for row in published}
     for row in published:
         if hashed(row.canonical) != row.identity:
             yield f"the promises of {names[row.publication]} are not those of its identity"
     versions = [
         Fact(
-            (one.number, one.identity, hashed(one.terms), one.effective_at, one.published_at),
+            (
+                *(one.number, one.identity, hashed(one.terms), one.effective_at, one.published_at),
+                {row.language: hashed(row.told) for row in notices if row.publication == one.publication},
+            ),
             names[one.publication],
         )
         for one in published
@@ -137,9 +142,26 @@ def _register(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[st
         )
         for one in documents
     ]
-    facts = (versions, withdrawals, sorted(pages), _consents(register))
+    facts = (versions, withdrawals, sorted(pages), _showings(register), _consents(register))
     for found, expected in zip(facts, _told(entries), strict=True):
         yield from _unlike(found, expected)
+
+
+def _showings(register: SqliteRegister) -> list[Fact]:
+    """Return where the register has that notices were shown."""
+    statement = (
+        sa.select(SHOWINGS, PUBLICATIONS.c.number, PUBLICATIONS.c.identity)
+        .outerjoin(PUBLICATIONS, PUBLICATIONS.c.publication == SHOWINGS.c.publication)
+        .order_by(SHOWINGS.c.showing)
+    )
+    with register.engine.connect() as connection:
+        return [
+            Fact(
+                (one.entry, one.number, one.identity, one.place, one.attested, one.recorded_at),
+                f"showing {one.showing} of a notice",
+            )
+            for one in connection.execute(statement)
+        ]
 
 
 def _consents(register: SqliteRegister) -> list[Fact]:
@@ -166,22 +188,25 @@ def _consents(register: SqliteRegister) -> list[Fact]:
     return facts
 
 
-def _told(entries: Sequence[Entry]) -> tuple[list[Fact], list[Fact], list[Fact], list[Fact]]:
-    """Return what the ledger says was recorded: versions, withdrawals, documents, consents."""
-    versions, withdrawals, pages, consents = [], [], [], []
+def _told(entries: Sequence[Entry]) -> tuple[list[Fact], ...]:
+    """Return what the ledger says was recorded: versions, withdrawals, documents, showings, consents."""
+    versions, withdrawals, pages, showings, consents = [], [], [], [], []
     for number, one in enumerate(entries):
         match one:
             case VersionPublished():
-                versions.append(Fact((one.number, one.identity, one.terms, one.effective_at, one.at)))
+                told = (one.number, one.identity, one.terms, one.effective_at, one.at, one.notices)
+                versions.append(Fact(told))
             case VersionWithdrawn():
                 withdrawals.append(Fact((one.at,)))
+            case NoticeShown():
+                showings.append(Fact((number, one.number, one.identity, one.place, one.attested, one.at)))
             case ConsentGiven():
                 given = not isinstance(one, ConsentWithdrawn)
-                told = (given, one.language, one.document, one.means, one.at, one.person)
-                consents.append(Fact((number, one.number, one.identity, *told)))
+                said = (given, one.language, one.document, one.means, one.at, one.person)
+                consents.append(Fact((number, one.number, one.identity, *said)))
         if isinstance(one, VersionPublished | DocumentsCorrected):
             pages += [Fact((one.at, language, sha256)) for language, sha256 in one.documents.items()]
-    return versions, withdrawals, sorted(pages), consents
+    return versions, withdrawals, sorted(pages), showings, consents
 
 
 def _unlike(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:

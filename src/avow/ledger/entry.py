@@ -25,6 +25,8 @@ class VersionPublished(msgspec.Struct, frozen=True, tag="version-published", tag
     """The hash of each document, by language."""
     effective_at: datetime
     at: datetime
+    notices: dict[str, str] = {}
+    """The hash of each notice, by language; the first version has none."""
 
 
 class VersionWithdrawn(msgspec.Struct, frozen=True, tag="version-withdrawn", tag_field="kind"):
@@ -41,6 +43,18 @@ class DocumentsCorrected(msgspec.Struct, frozen=True, tag="documents-corrected",
     number: int
     identity: str
     documents: dict[str, str]
+    at: datetime
+
+
+class NoticeShown(msgspec.Struct, frozen=True, tag="notice-shown", tag_field="kind"):
+    """The notice of a version was shown where everybody sees it."""
+
+    number: int
+    identity: str
+    notices: dict[str, str]
+    place: str
+    attested: bool
+    """Whether this is the operator's word; else the system itself showed it."""
     at: datetime
 
 
@@ -64,7 +78,9 @@ class ConsentWithdrawn(ConsentGiven, frozen=True, tag="consent-withdrawn", tag_f
     """A visitor took a consent back; `language` and `document` are those of the consent."""
 
 
-Entry = VersionPublished | VersionWithdrawn | DocumentsCorrected | ConsentGiven | ConsentWithdrawn
+Entry = (
+    VersionPublished | VersionWithdrawn | DocumentsCorrected | NoticeShown | ConsentGiven | ConsentWithdrawn
+)
 
 
 def written(entry: Entry) -> bytes:

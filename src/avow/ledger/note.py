@@ -118,13 +118,18 @@ class Note:
 
     def signed_by(self, verifier: Verifier) -> bool:
         """Return whether a verifier stands for the text."""
-        for line in self.signatures:
-            found = _SIGNATURE.fullmatch(line.removesuffix("\n"))
-            if found and found[1] == verifier.name:
-                try:
-                    data = base64.b64decode(found[2], validate=True)
-                except binascii.Error:
-                    continue
-                if data[:4] == verifier.id and verifier.holds(self.text, data[4:]):
-                    return True
-        return False
+        return bool(self.lines_of(verifier))
+
+    def lines_of(self, verifier: Verifier) -> tuple[str, ...]:
+        """Return the lines with which a verifier stands for the text."""
+        return tuple(line for line in self.signatures if self._holds(line, verifier))
+
+    def _holds(self, line: str, verifier: Verifier) -> bool:
+        found = _SIGNATURE.fullmatch(line.removesuffix("\n"))
+        if not found or found[1] != verifier.name:
+            return False
+        try:
+            data = base64.b64decode(found[2], validate=True)
+        except binascii.Error:
+            return False
+        return data[:4] == verifier.id and verifier.holds(self.text, data[4:])

@@ -27,7 +27,10 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """A document as it was written: its front matter, every key of it and in order, and its Markdown."""
+    """A document as it was written: its front matter, every key of it and in order, and its Markdown.
+
+    `text` has its line ends as they came; in `body` they are line feeds.
+    """
 
     text: str
     front_matter: dict[str, Any]
@@ -61,12 +64,13 @@ def load_document(path: Path) -> Document:
 
 def parse_document(text: str, path: str) -> Document:
     """Read a document's text; `path` is what it is called in errors. Raises TermsError where it does not check."""
-    front = _FRONT.match(text)
+    lines = text.replace("\r\n", "\n")
+    front = _FRONT.match(lines)
     if front is None:
         raise TermsError(
             f"{path}: there is no front matter", "begin with lines `---`, `title: …`, `lang: …`, `---`"
         )
-    front_matter, body = _front_matter(path, front[1] or ""), text[front.end() :]
+    front_matter, body = _front_matter(path, front[1] or ""), lines[front.end() :]
     title, language = front_matter.get("title"), front_matter.get("lang", "en")
     if not isinstance(title, str) or not title.strip():
         raise TermsError(

@@ -7,21 +7,19 @@ done.
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from importlib import resources
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jinja2
 from markdown_it import MarkdownIt
+from markupsafe import Markup
 
 from avow.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Ages, Bounds, Cell
+from avow.policy.compare import compare
 from avow.policy.document import Document
-from avow.policy.tell import lasting, lasting_by_precision, owed
-from avow.policy.vocabulary import FULL, Kind, Vocabulary
-
-CONTRACT = "It works for this website, under a contract that protects as much."
-"""Why a processor receives anything."""
-
-RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+from avow.policy.language import ENGLISH, Language, is_right_to_left, language
+from avow.policy.tell import differences, lasting, lasting_by_precision, owed
+from avow.policy.vocabulary import FULL, Kind, Vocabulary, Word
 
 
 class Facts(NamedTuple):
@@ -32,18 +30,8 @@ class Facts(NamedTuple):
     rows: list[tuple[str, ...]]
 
 
-class Change(NamedTuple):
-    """A version in the list of versions, and how it differs from the one before."""
-
-    number: int
-    effective: str
-    relation: str
-    looser: Sequence[str]
-    stricter: Sequence[str]
-
-
 class Shown(NamedTuple):
-    """Which version a page is of."""
+    """Which version a page is of; times are UTC."""
 
     number: int
     identity: str
@@ -51,32 +39,108 @@ class Shown(NamedTuple):
     promised: Bounds
 
 
-def html(shown: Shown, document: Document, words: Vocabulary, changes: Sequence[Change] = ()) -> str:
-    """Return the page as HTML, which needs no other file; HTML in the prose is shown as text."""
-    return _template().render(
-        language=document.language,
-        direction="rtl" if document.language.partition("-")[0] in RIGHT_TO_LEFT else "ltr",
+def html(
+    shown: Shown, document: Document, words: Vocabulary, versions: Sequence[Shown] = (), history: str = ""
+) -> str:
+    """Return the page as HTML, in its document's language; HTML in the prose is shown as text.
+
+    It needs no other file. `versions` are those up to this one, whose differences are listed; `history` is a link.
+    """
+    spoken = language(document.language)
+    return rendered(
+        "page.html",
+        document.language,
         title=document.title,
-        number=shown.number,
+        version=version(shown, spoken),
         identity=shown.identity,
-        effective=shown.effective_at.date().isoformat(),
         prose=_markdown().render(document.body),
-        tables=[table for table in facts(shown.promised, words) if table.rows],
-        changes=changes,
+        tables=[table for table in facts(shown.promised, words, spoken) if table.rows],
+        changes=listed(versions, spoken),
+        history=history,
     )
 
 
-def facts(bounds: Bounds, words: Vocabulary) -> list[Facts]:
+def rendered(template: str, tag: str, **told: Any) -> str:
+    """Return a page from its template; `tag` is its language, and words of the terms are in the nearest there is."""
+    spoken = language(tag)
+
+    def say(text: str, **values: object) -> Markup:
+        return Markup(spoken.say(text)).format(**values)  # noqa: S704  # our own catalogues; values are escaped
+
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            language=tag,
+            direction="rtl" if is_right_to_left(tag) else "ltr",
+            spoken=spoken.tag,
+            spoken_direction="ltr" if spoken.tag == "en" else "rtl" if is_right_to_left(tag) else "ltr",
+            say=say,
+            **told,
+        )
+    )
+
+
+class Named(NamedTuple):
+    """A version as a page names it."""
+
+    number: int
+    day: Markup
+
+
+class Change(NamedTuple):
+    """A version in the list of versions, and how it differs from the one before."""
+
+    version: Named
+    relation: str
+    looser: list[str]
+    stricter: list[str]
+
+
+def version(shown: Shown, spoken: Language) -> Named:
+    """Return a version as a page names it."""
+    day = shown.effective_at.date()
+    element = Markup('<time datetime="{}">{}</time>').format(day.isoformat(), spoken.day(day))
+    return Named(shown.number, element)
+
+
+def listed(versions: Sequence[Shown], spoken: Language) -> list[Change]:
+    """Return each version beside the one before it, the newest first; `versions` begin with the first."""
+    return [change(old, new, spoken) for old, new in reversed(list(pairwise([None, *versions]))) if new]
+
+
+def change(old: Shown | None, new: Shown, spoken: Language) -> Change:
+    """Return how a version differs from another; not at all where there is none before it."""
+    if old is None:
+        return Change(version(new, spoken), "", [], [])
+    found = compare(old.promised, new.promised)
+    looser, stricter = (
+        [line.sentence(spoken) for line in differences(witnesses)]
+        for witnesses in (found.looser, found.stricter)
+    )
+    return Change(version(new, spoken), spoken.word("relation", found.relation), looser, stricter)
+
+
+def facts(bounds: Bounds, words: Vocabulary, spoken: Language = ENGLISH) -> list[Facts]:
     """Return what is collected, who may receive what, which cookies there are, and what is owed."""
+    say = spoken.say
     return [
-        Facts("What is collected", ("what", "that is", "kept for", "used for"), _collected(bounds, words)),
         Facts(
-            "Who else may receive what",
-            ("to", "because", "what", "up to the age of"),
-            _disclosed(bounds, words),
+            say("What is collected"),
+            (say("what"), say("that is"), say("kept for"), say("used for")),
+            _collected(bounds, words, spoken),
         ),
-        Facts("Cookies", ("cookie", "set by", "when", "for", "kept for"), _cookies(bounds)),
-        Facts("What you are owed", ("duty", "how much"), _duties(bounds)),
+        Facts(
+            say("Who else may receive what"),
+            (say("to"), say("because"), say("what"), say("up to the age of")),
+            _disclosed(bounds, words, spoken),
+        ),
+        Facts(
+            say("Cookies"),
+            (say("cookie"), say("set by"), say("when"), say("for"), say("kept for")),
+            _cookies(bounds, spoken),
+        ),
+        Facts(say("What you are owed"), (say("duty"), say("how much")), _duties(bounds, spoken)),
     ]
 
 
@@ -124,57 +188,63 @@ def _dpv(words: Vocabulary, kind: Kind, word: str) -> list[dict[str, str]]:
     return [{"@id": term} for term in found.dpv] if found else []
 
 
-def _collected(bounds: Bounds, words: Vocabulary) -> list[tuple[str, ...]]:
+def _collected(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tuple[str, ...]]:
     return [
         (
-            category,
-            _about(words, category),
-            _kept(bounds.kept(category)),
-            ", ".join(bounds.purposes(category)),
+            spoken.word("category", category),
+            _about(words.categories.get(category), spoken),
+            _kept(bounds.kept(category), spoken),
+            spoken.words("purpose", bounds.purposes(category)),
         )
         for category in bounds.categories
     ]
 
 
-def _about(words: Vocabulary, category: str) -> str:
-    known = words.categories.get(category)
-    return known.about.replace("`", "'") if known else ""
+def _about(word: Word | None, spoken: Language) -> str:
+    return spoken.say(word.about).replace("`", "'") if word else ""
 
 
-def _kept(ages: Ages) -> str:
+def _kept(ages: Ages, spoken: Language) -> str:
     """Tell how long; by precision only where that differs or is not the finest there is."""
     same = len(set(ages.values())) == 1 and FULL in ages
-    return lasting(ages[FULL]) if same else lasting_by_precision(ages)
+    return lasting(ages[FULL], spoken) if same else lasting_by_precision(ages, spoken)
 
 
-def _disclosed(bounds: Bounds, words: Vocabulary) -> list[tuple[str, ...]]:
+def _disclosed(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tuple[str, ...]]:
+    contract = spoken.say("It works for this website, under a contract that protects as much.")
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell, ages in sorted(bounds.cells.items()):
         if cell.recipient in {OPERATOR, THIRD_PARTY} or cell.cookie:
             continue
-        recipient, ground = words.recipients.get(cell.recipient), words.grounds.get(cell.ground)
-        to = recipient.about.rstrip(".") if recipient else cell.recipient
-        why = ground.about if ground else CONTRACT if cell.ground == OWN_USE else cell.ground
-        categories = rows.setdefault((to, why, _kept(ages)), [])
+        to = _about(words.recipients.get(cell.recipient), spoken).rstrip(".。") or cell.recipient
+        own = contract if cell.ground == OWN_USE else cell.ground
+        why = _about(words.grounds.get(cell.ground), spoken) or own
+        categories = rows.setdefault((to, why, _kept(ages, spoken)), [])
         if cell.category not in categories:
             categories.append(cell.category)
-    return [(to, why, ", ".join(categories), age) for (to, why, age), categories in rows.items()]
+    return [
+        (to, why, spoken.words("category", categories), age) for (to, why, age), categories in rows.items()
+    ]
 
 
-def _duties(bounds: Bounds) -> list[tuple[str, ...]]:
-    return [(name, owed(name, owes)) for name, owes in bounds.duties.items()]
+def _duties(bounds: Bounds, spoken: Language) -> list[tuple[str, ...]]:
+    return [(spoken.word("duty", name), owed(name, owes, spoken)) for name, owes in bounds.duties.items()]
 
 
-def _cookies(bounds: Bounds) -> list[tuple[str, ...]]:
+def _cookies(bounds: Bounds, spoken: Language) -> list[tuple[str, ...]]:
     rows: dict[tuple[str, str, str, str], list[str]] = {}
     for cell, ages in sorted(bounds.cells.items()):
         if cell.cookie:
-            basis = "unless you refuse it" if "unless-refused" in ages else "if you accept it"
-            setter = "this website" if cell.recipient == OPERATOR else "a third party"
-            rows.setdefault((cell.cookie, setter, basis, lasting(next(iter(ages.values())))), []).append(
-                cell.purpose
-            )
-    return [(name, by, when, ", ".join(purposes), age) for (name, by, when, age), purposes in rows.items()]
+            refusable = "unless-refused" in ages
+            basis = spoken.say("unless you refuse it") if refusable else spoken.say("if you accept it")
+            own = cell.recipient == OPERATOR
+            setter = spoken.say("this website") if own else spoken.say("a third party")
+            age = lasting(next(iter(ages.values())), spoken)
+            rows.setdefault((cell.cookie, setter, basis, age), []).append(cell.purpose)
+    return [
+        (name, by, when, spoken.words("purpose", purposes), age)
+        for (name, by, when, age), purposes in rows.items()
+    ]
 
 
 @cache
@@ -183,7 +253,10 @@ def _markdown() -> MarkdownIt:
 
 
 @cache
-def _template() -> jinja2.Template:
-    folder = resources.files("avow.policy") / "templates"
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("avow.policy"),
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )

@@ -170,7 +170,7 @@ def differing(document: Document, bounds: Bounds) -> list[str]:
 
 def _sentences(document: Document) -> Iterator[tuple[int, str]]:
     """Yield each sentence of the prose with the number of its first line in the file."""
-    before = document.text[: len(document.text) - len(document.body)].count("\n") + 1
+    before = document.text.count("\n") - document.body.count("\n") + 1
     for paragraph in _PARAGRAPH.finditer(document.body):
         for sentence in _SENTENCE.finditer(paragraph[0]):
             place = paragraph.start() + sentence.start()

@@ -1,0 +1,80 @@
+"""`avow policy page`: what readers of the policy see, as files that any web server can serve."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from avow.cli.policy import AsJson, print_json, say
+from avow.cli.publishing import Data
+from avow.cli.session import chosen, open_versions
+from avow.keep.register import SqliteRegister, Version
+from avow.policy.document import Document, parse_document
+from avow.policy.history import changes, history
+from avow.policy.page import Shown, html, linked_data
+from avow.policy.terms import parse_terms
+from avow.policy.vocabulary import Vocabulary, vocabulary
+
+
+def page(
+    to: Annotated[Path, typer.Option(help="The folder to write to; made if it is not there.")] = Path("page"),
+    number: Annotated[
+        int, typer.Option("--version", min=0, help="The version; the one in force unless given.")
+    ] = 0,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Write a version's pages: HTML and Jekyll in each language, with the history; its terms as JSON and JSON-LD."""
+    with closing(open_versions(data)) as register:
+        versions = register.versions()
+        last = chosen(versions, number)
+        versions = versions[: last.number]
+        documents = {one.number: _documents(register, one) for one in versions}
+    terms = parse_terms(last.terms, f"the terms of version {last.number}")
+    words = vocabulary(terms.vocabulary)
+    linked = msgspec.json.encode(linked_data(_shown(last), terms.controller, words))
+    files = {"terms.json": last.canonical, "terms.jsonld": msgspec.json.format(linked, indent=2).decode()}
+    for language in documents[last.number]:
+        files |= _pages(
+            language,
+            versions,
+            {of: found[language] for of, found in documents.items() if language in found},
+            words,
+        )
+    to.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (to / name).write_bytes(text.encode())
+    if as_json:
+        print_json({"version": last.number, "files": [str(to / name) for name in files]})
+    else:
+        say(f"version {last.number}: wrote {', '.join(files)} to {to}")
+
+
+def _pages(
+    language: str, versions: list[Version], documents: dict[int, Document], words: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each file in one language; `documents` are those of the versions that have it."""
+    shown = [_shown(one) for one in versions]
+    document, index = documents[shown[-1].number], f"history.{language}.html"
+    yield f"privacy.{language}.html", html(shown[-1], document, words, shown, index)
+    yield f"privacy.{language}.md", document.text
+    pairs = {}
+    for old, new in combinations(shown, 2):
+        if {old.number, new.number} <= documents.keys():
+            name = f"changes.{old.number}..{new.number}.{language}.html"
+            pairs[old.number, new.number] = name
+            yield name, changes(old, new, (documents[old.number], documents[new.number]), index)
+    yield index, history(shown, document, pairs)
+
+
+def _shown(version: Version) -> Shown:
+    return Shown(version.number, version.identity, version.effective_at, version.promised)
+
+
+def _documents(register: SqliteRegister, version: Version) -> dict[str, Document]:
+    where = f"the document of version {version.number}"
+    return {page.language: parse_document(page.text, where) for page in register.pages(version.number)}

@@ -1,0 +1,60 @@
+"""Notices as the register keeps them: as they were worded, and where they were shown."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from test_register import START, page, version
+
+from avow.errors import RefusedError
+from avow.keep.notices import Notice, Showing, hashes
+from avow.keep.register import FILE, SqliteRegister
+
+NOTICES = [
+    Notice(2, tag, "more protective", [], ["ip-address: less"], date(2026, 11, 1), date(2026, 12, 1))
+    for tag in ("en", "zh-TW")
+]
+SHOWING = Showing(2, "https://example.org/", attested=True, recorded_at=START)
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Iterator[SqliteRegister]:
+    opened = SqliteRegister(tmp_path, tmp_path / "keys")
+    opened.publish(version(1), [page()])
+    opened.publish(version(2, 3), [page()], NOTICES)
+    yield opened
+    opened.close()
+
+
+def test_a_notice_stays_as_it_was_worded(tmp_path: Path, register: SqliteRegister) -> None:
+    """It comes back word for word, its hash is in the entry of its version, and no statement changes it."""
+    assert register.notices.all() == NOTICES
+    entries = [msgspec.json.decode(body) for _, body in register.ledger.entries()]
+    assert [entry["notices"] for entry in entries] == [{}, hashes(NOTICES)]
+    with sqlite3.connect(tmp_path / FILE) as file:
+        for statement in ("UPDATE notices SET told = ''", "DELETE FROM notices"):
+            with pytest.raises(sqlite3.IntegrityError, match="stays"):
+                file.execute(statement)
+    file.close()
+
+
+def test_a_withdrawn_versions_notice_is_gone(register: SqliteRegister) -> None:
+    """It is shown no more, and is not the notice of another version of that number."""
+    register.withdraw(2, START + timedelta(days=1))
+    assert register.notices.all() == []
+    with pytest.raises(RefusedError, match="version 2 has no notice"):
+        register.notices.shown(SHOWING)
+
+
+def test_where_a_notice_was_shown_is_recorded(register: SqliteRegister) -> None:
+    """With an entry in the ledger, which tells that it is the operator's word; of the first version there is none."""
+    register.notices.shown(SHOWING)
+    assert register.notices.showings() == [SHOWING]
+    *_, (_, body) = register.ledger.entries()
+    told = msgspec.json.decode(body)
+    assert (told["kind"], told["attested"], told["notices"]) == ("notice-shown", True, hashes(NOTICES))
+    with pytest.raises(RefusedError, match="version 1 has no notice"):
+        register.notices.shown(msgspec.structs.replace(SHOWING, version=1))

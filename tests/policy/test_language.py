@@ -1,0 +1,101 @@
+"""The words of the terms in their readers' languages."""
+
+import io
+import re
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+
+from avow.policy.language import ENGLISH, is_right_to_left, language
+
+ROOT = Path(__file__).parents[2]
+CATALOGUES = sorted((ROOT / "src" / "avow" / "policy" / "languages").glob("*.po"))
+
+
+def test_every_text_is_translated() -> None:
+    """No catalogue misses a text or has one that nobody says."""
+    tool = [sys.executable, str(ROOT / "tools" / "words.py"), "--check"]
+    ran = subprocess.run(tool, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout + ran.stderr
+    assert [path.stem for path in CATALOGUES] == ["pt_BR", "zh_TW"]
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    """The tool finds a text without translation, and one that is not said."""
+    catalogue = CATALOGUES[0].read_text(encoding="utf-8")
+    changed = catalogue.replace('msgid "forever"', 'msgid "for good"')
+    (tmp_path / CATALOGUES[0].name).write_text(changed, encoding="utf-8")
+    script = f"import words; words.LANGUAGES = words.Path({str(tmp_path)!r}); raise SystemExit(words.main())"
+    ran = subprocess.run(
+        [sys.executable, "-c", script, "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT / "tools",
+    )
+    assert ran.returncode == 1
+    assert "missing: (None, 'forever')" in ran.stdout
+    assert "unsaid: (None, 'for good')" in ran.stdout
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_translations_have_the_values_of_their_texts(path: Path) -> None:
+    """Each `{name}` of a text is in its translation, and no other."""
+    for message in read_po(io.BytesIO(path.read_bytes())):
+        texts, told = (one if isinstance(one, tuple) else (one,) for one in (message.id, message.string))
+        for translated in told if message.id else ():
+            values = {value for text in texts for value in re.findall(r"\{\w+\}", str(text))}
+            assert set(re.findall(r"\{\w*\}", str(translated))) == values, message.id
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken"),
+    [
+        ("en", "en"),
+        ("en-GB", "en"),
+        ("pt-BR", "pt-BR"),
+        ("pt", "pt-BR"),
+        ("pt-PT", "pt-BR"),
+        ("zh-TW", "zh-TW"),
+        ("zh-HK", "zh-TW"),
+        ("zh-Hant", "zh-TW"),
+        ("zh-CN", "en"),
+        ("de", "en"),
+        ("tlh", "en"),
+        ("x", "en"),
+    ],
+)
+def test_the_nearest_language_is_spoken(asked: str, spoken: str) -> None:
+    """A regional variety is near enough, another script is not; else it is English, and says so."""
+    assert language(asked).tag == spoken
+
+
+def test_numbers_days_and_lists_are_written_as_each_language_does() -> None:
+    """Plurals, thousands, dates and what stands between words."""
+    days = [
+        language(tag).count("{n} day", "{n} days", number)
+        for tag in ("en", "pt-BR", "zh-TW")
+        for number in (1, 1234)
+    ]
+    assert days == ["1 day", "1,234 days", "1 dia", "1.234 dias", "1 天", "1,234 天"]
+    told = [language(tag).day(date(2026, 11, 22)) for tag in ("en", "pt-BR", "zh-TW")]
+    assert told == ["November 22, 2026", "22 de novembro de 2026", "2026年11月22日"]
+    assert language("zh-TW").words("category", ["browser", "status"]) == "瀏覽器、回應狀態"
+    assert ENGLISH.words("category", ["browser", "status"]) == "browser, status"
+
+
+def test_values_are_no_part_of_the_text() -> None:
+    """What a value says is not read as a place for another."""
+    assert ENGLISH.say("cookie {name}", name="{now}") == "cookie {now}"
+
+
+@pytest.mark.parametrize(
+    ("tag", "right_to_left"), [("ar", True), ("he-IL", True), ("ur", True), ("en", False), ("tlh", False)]
+)
+def test_a_language_has_its_direction(tag: str, right_to_left: bool) -> None:
+    """Languages that are written from the right are known."""
+    assert is_right_to_left(tag) is right_to_left

@@ -1,0 +1,78 @@
+"""Bring the catalogues of `policy/languages` in line with the texts that there are to translate.
+
+`words.py` writes them; `words.py --check` only tells what is missing, and what nobody says any more.
+"""
+
+import io
+import sys
+from importlib import resources
+from pathlib import Path
+
+from babel import Locale
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_file
+from babel.messages.pofile import read_po, write_po
+
+from avow.policy.compare import Relation
+from avow.policy.terms import Duties
+from avow.policy.vocabulary import KINDS, vocabulary
+
+POLICY = Path(str(resources.files("avow.policy")))
+LANGUAGES = POLICY / "languages"
+SAID = {"say": None, "count": (1, 2), "pgettext": ((1, "c"), 2)}
+SINGULAR = {"categories": "category", "purposes": "purpose", "recipients": "recipient", "grounds": "ground"}
+PRECISIONS_OF_COOKIES = ("if-accepted", "unless-refused")
+WIDTH = 0
+
+
+def template() -> Catalog:
+    """Return every text that is said, each with where that is."""
+    found = Catalog(project="Avow", charset="utf-8")
+    for path in sorted([*POLICY.glob("*.py"), *(POLICY / "templates").glob("*.html")]):
+        method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
+        for line, text, _, context in extract_from_file(method, str(path), keywords=SAID):
+            found.add(text, locations=[(path.name, line)], context=context)
+    words = vocabulary()
+    for kind in KINDS:
+        for name, word in words.words(kind).items():
+            found.add(name, context=SINGULAR[kind])
+            found.add(word.about)
+            for precision in word.precisions:
+                found.add(precision, context="precision")
+    for context, texts in (
+        ("precision", PRECISIONS_OF_COOKIES),
+        ("duty", Duties.__struct_encode_fields__),
+        ("relation", tuple(Relation)),
+        ("recipient", ("third-party",)),
+    ):
+        for text in texts:
+            found.add(str(text), context=context)
+    return found
+
+
+def wrong(catalogue: Catalog, said: Catalog) -> list[str]:
+    """Return what a catalogue leaves untranslated, and what it has that nobody says."""
+    keys = {(message.context, message.id) for message in said if message.id}
+    there = {(message.context, message.id): message for message in catalogue if message.id}
+    missing = [key for key in keys if key not in there or not there[key].string or there[key].fuzzy]
+    return [f"missing: {key}" for key in missing] + [f"unsaid: {key}" for key in there.keys() - keys]
+
+
+def main() -> int:
+    """Return 1 where a catalogue is not whole."""
+    said, found = template(), 0
+    for path in sorted(LANGUAGES.glob("*.po")):
+        catalogue = read_po(io.BytesIO(path.read_bytes()), locale=Locale.parse(path.stem))
+        if "--check" not in sys.argv:
+            catalogue.update(said, no_fuzzy_matching=True)
+            catalogue.obsolete.clear()
+            with path.open("wb") as file:
+                write_po(file, catalogue, width=WIDTH, no_location=True, sort_output=True)
+        for sentence in wrong(catalogue, said):
+            print(f"{path.name}: {sentence}")
+            found = 1
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
