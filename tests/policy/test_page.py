@@ -51,8 +51,8 @@ class Read(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Collect text."""
-        self.text += data
+        """Collect text that is shown."""
+        self.text += "" if "style" in self.open else data
 
 
 def document(body: str, language: str = "en") -> Document:
