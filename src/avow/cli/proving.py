@@ -16,6 +16,8 @@ from avow.keep.duckdb import FILE as STORE
 from avow.keep.verify import findings
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.note import Note, Verifier
+from avow.ledger.witness import checkpoint_of
+from avow.ledger.witness import findings as exported_findings
 from avow.strict import read_text
 
 app = typer.Typer(help="The ledger: what was promised, and that it stayed so.", no_args_is_help=True)
@@ -99,11 +101,12 @@ def export(
 
 
 def verify(
-    proof: Annotated[
-        Path | None, typer.Argument(help="A proof, or a consent's receipt; the whole folder unless given.")
+    what: Annotated[
+        Path | None,
+        typer.Argument(help="A proof, a consent's receipt, or an exported ledger; else the folder itself."),
     ] = None,
     key: Annotated[
-        str, typer.Option("--key", help="With a proof: the ledger's public key, or its file.")
+        str, typer.Option("--key", help="With one of these: the ledger's public key, or its file.")
     ] = "",
     witness: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint that somebody else holds, more than once.")
@@ -111,17 +114,30 @@ def verify(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Verify the folder: ledger, versions, documents, the version of every record; or one proof, offline."""
-    if proof:
-        _verify_proof(proof, key, as_json=as_json)
-        return
+    """Verify the folder: ledger, versions, documents, consents, records; or what was handed out, offline."""
     notes = [Note.parse(read_text(path, MisuseError)) for path in witness or []]
+    if what and not key:
+        raise MisuseError(
+            "what was handed out is checked with the ledger's public key", "give it with `--key`"
+        )
+    if what and not what.is_dir():
+        _verify_proof(what, _verifier(key), as_json=as_json)
+        return
+    if what:
+        found, entries = _exported(what, _verifier(key), notes)
+        _tell(found, entries, "every tile", as_json=as_json)
+        return
     with closing(open_versions(data, check=False)) as register:
         found = list(findings(register, notes))
         entries = register.ledger.size()
     if not found and (find_folder(data).data / STORE).exists():
         with session(data) as at_work:
             found = at_work.verify_records()
+    _tell(found, entries, "every version, document, consent and record", as_json=as_json)
+
+
+def _tell(found: list[str], entries: int, besides: str, *, as_json: bool) -> None:
+    """Tell what does not hold, and end with status 1 where anything does not."""
     if as_json:
         print_json({"holds": not found, "entries": entries, "findings": found})
     else:
@@ -129,11 +145,22 @@ def verify(
         for sentence in found:
             console.print(sentence, style="red", markup=False, soft_wrap=True)
         if not found:
-            console.print(
-                f"all holds: {entries:,} entries of the ledger, and every version, document and record"
-            )
+            console.print(f"all holds: {entries:,} entries of the ledger, and {besides}")
     if found:
         raise typer.Exit(1)
+
+
+def _exported(folder: Path, verifier: Verifier, notes: list[Note]) -> tuple[list[str], int]:
+    """Return what does not hold of an exported ledger, and how many entries it has."""
+
+    def files(name: str) -> bytes | None:
+        try:
+            return (folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    size = checkpoint_of(files, verifier).size
+    return list(exported_findings(files, verifier, notes)), size
 
 
 def _verifier(key: str) -> Verifier:
@@ -141,10 +168,7 @@ def _verifier(key: str) -> Verifier:
     return Verifier.parse(read_text(Path(key), MisuseError) if Path(key).is_file() else key)
 
 
-def _verify_proof(path: Path, key: str, *, as_json: bool) -> None:
-    if not key:
-        raise MisuseError("a proof is checked with the ledger's public key", "give it with `--key`")
-    verifier = _verifier(key)
+def _verify_proof(path: Path, verifier: Verifier, *, as_json: bool) -> None:
     text = read_text(path, MisuseError)
     receipt = check_receipt(text, verifier)[0] if text.startswith("{") else Receipt.parse(text)
     found = receipt.check(verifier)

@@ -13,6 +13,7 @@ HEIGHT = 8
 
 CHECKPOINT = "checkpoint"
 ENTRY_BYTES_MAX = 0xFFFF
+LENGTH_BYTES = 2
 
 
 def path(kind: str, number: int, width: int) -> str:
@@ -46,3 +47,19 @@ def bundle(entries: list[bytes]) -> bytes:
     if any(len(entry) > ENTRY_BYTES_MAX for entry in entries):
         raise ValueError(f"an entry is longer than {ENTRY_BYTES_MAX} bytes")
     return b"".join(struct.pack("!H", len(entry)) + entry for entry in entries)
+
+
+def unbundled(data: bytes) -> list[bytes] | None:
+    r"""Return the entries of a bundle; None where it is none.
+
+    >>> unbundled(bundle([b"a", b""])), unbundled(b"\0")
+    ([b'a', b''], None)
+    """
+    entries, at = [], 0
+    while at < len(data):
+        if at + LENGTH_BYTES > len(data):
+            return None
+        length = int.from_bytes(data[at : at + LENGTH_BYTES], "big")
+        entries.append(data[at + LENGTH_BYTES : at + LENGTH_BYTES + length])
+        at += LENGTH_BYTES + length
+    return entries if at == len(data) else None
