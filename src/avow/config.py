@@ -43,6 +43,7 @@ class Collect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     static_paths: tuple[str, ...] = ()
     downloads: tuple[str, ...] = tuple(DOWNLOADS.split())
     upload_paths: tuple[str, ...] = ()
+    country_database: str = ""
 
 
 class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +73,9 @@ class Folder:
     policy: Path | None
     """None where no folder was made yet: the terms that come with Avow hold."""
 
+    country_database: Path | None = None
+    """None where there is none."""
+
     @property
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
@@ -98,7 +102,11 @@ def locate(start: Path, data: Path | None, environment: Mapping[str, str]) -> Fo
     own = (home / settings.data).absolute() if home else None
     data = (chosen or own or start / "data").absolute()
     keys = (home / settings.keys).absolute() if home and data == own else data.with_name(f"{data.name}.keys")
-    return Folder(settings, data, keys, (home / settings.policy).absolute() if home else None)
+    if home is None:
+        return Folder(settings, data, keys, None)
+    named = settings.collect.country_database
+    countries = (home / named).absolute() if named else None
+    return Folder(settings, data, keys, (home / settings.policy).absolute(), countries)
 
 
 def read_settings(path: Path) -> Settings:

@@ -59,6 +59,10 @@ SETTINGS = '[collect]\nupload_paths = ["/upload"]\n'
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     made = Site(tmp_path_factory.mktemp("site")).init(settings=SETTINGS)
+    with (made.folder / "policy" / "terms.toml").open("a") as file:
+        file.write(
+            '\n[[collect]]\ncategories = ["country"]\nkeep = { full = "forever" }\nfor = ["content"]\n'
+        )
     made.take_in(made.log("access.log", *LOG), "--format", TIMED)
     return made
 

@@ -19,15 +19,13 @@ from avow.collect.visitor import Salts
 from avow.config import Folder, locate
 from avow.errors import RefusedError, TermsError
 from avow.keep.duckdb import FILE as STORE
-from avow.keep.governing import Steward, in_force
+from avow.keep.governing import Steward, governs, in_force
 from avow.keep.load import SALTS
 from avow.keep.owner import Handler, House, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
 from avow.keep.store import Settled, Store
 from avow.keep.subject import Held, Subject, held
 from avow.keep.verify import RAISED, RECORDS, of_raised, of_records
-from avow.policy.bounds import Bounds
-from avow.policy.compare import governed
 from avow.policy.document import Document, load_document
 from avow.policy.terms import compile_terms, load_terms
 from avow.use.question import Question
@@ -96,7 +94,6 @@ class Session:
 @lru_cache(maxsize=8)
 def promises(versions: tuple[Version, ...]) -> list[Promise]:
     """Return what admission needs of versions: of each, what governs its records by now."""
-    governs = governed([version.promised for version in versions])
     ends = [*(version.effective_at for version in versions[1:]), datetime.max]
     return [
         Promise(
@@ -105,7 +102,7 @@ def promises(versions: tuple[Version, ...]) -> list[Promise]:
             version.effective_at,
             until,
         )
-        for version, bounds, until in zip(versions, governs, ends, strict=True)
+        for version, bounds, until in zip(versions, governs(versions), ends, strict=True)
     ]
 
 
@@ -205,13 +202,10 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
 
 
 def _report(register: SqliteRegister, store: Store, argument: Any) -> Answer:
-    return answer(store, msgspec.convert(argument, Question), _governs(register), now())
+    governing = governs(in_force(register.versions(), now()))
+    return answer(store, msgspec.convert(argument, Question), governing, now())
 
 
 def _held(register: SqliteRegister, store: Store, argument: Any) -> Held:
-    return held(store, msgspec.convert(argument, Subject), _governs(register), now())
-
-
-def _governs(register: SqliteRegister) -> list[Bounds]:
-    """Return what governs each governing number now."""
-    return governed([version.promised for version in in_force(register.versions(), now())])
+    governing = governs(in_force(register.versions(), now()))
+    return held(store, msgspec.convert(argument, Subject), governing, now())

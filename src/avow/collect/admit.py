@@ -6,6 +6,7 @@ Nothing before this step touches a disk; nothing after it has ever seen what thi
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import polars as pl
 from polars.datatypes import DataType, DataTypeClass
@@ -94,27 +95,18 @@ def _reason(promise: Promise, age: pl.Expr) -> pl.Expr:
 
 def _columns(promise: Promise, age: pl.Expr) -> dict[str, pl.Expr]:
     """Return each column of ADMITTED as what its category permits of it."""
-
-    def permitted(category: str, **precisions: pl.Expr) -> pl.Expr:
-        """Take the finest precision that the record's age permits; precisions are given fine to coarse."""
-        chosen = pl.lit(None)
-        for precision, value in reversed(precisions.items()):
-            allowed = _permitted(promise.kept.get(category, {}), precision, age)
-            if allowed is True:
-                chosen = value
-            elif allowed is not False:
-                chosen = pl.when(allowed).then(value).otherwise(chosen)
-        return chosen
+    permitted = partial(_finest, promise, age)
 
     def whole(category: str, column: str) -> pl.Expr:
         return permitted(category, full=pl.col(column))
 
+    country = permitted("ip-address", country=pl.col("country"))
     return {
         "request_time": whole("request-time", "time"),
         "host": whole("host", "host"),
         "visitor_id": permitted("visitor-id", day=pl.col("visitor_id")),
         "ip_address": permitted("ip-address", full=pl.col("address"), prefix=pl.col("network")),
-        "country": pl.lit(None),
+        "country": pl.coalesce(country, whole("country", "country")),
         "request_kind": whole("request-kind", "request_kind"),
         "bot": whole("bot", "bot"),
         "method": whole("method", "method"),
@@ -139,6 +131,18 @@ def _columns(promise: Promise, age: pl.Expr) -> dict[str, pl.Expr]:
         "version": pl.lit(promise.version),
         "governing": pl.lit(promise.version),
     }
+
+
+def _finest(promise: Promise, age: pl.Expr, category: str, **precisions: pl.Expr) -> pl.Expr:
+    """Return the finest precision that a record's age permits; precisions are given fine to coarse."""
+    chosen = pl.lit(None)
+    for precision, value in reversed(precisions.items()):
+        allowed = _permitted(promise.kept.get(category, {}), precision, age)
+        if allowed is True:
+            chosen = value
+        elif allowed is not False:
+            chosen = pl.when(allowed).then(value).otherwise(chosen)
+    return chosen
 
 
 def _page(referrer: pl.Expr) -> pl.Expr:

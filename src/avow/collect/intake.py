@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from avow.collect.admit import ADMITTED, Promise, admit
+from avow.collect.country import Countries
 from avow.collect.device import Devices
 from avow.collect.formats import Reader
 from avow.collect.kind import Kinds
@@ -77,6 +78,8 @@ class Way:
     day_turns_at: time
     host: str
     devices: Devices
+    countries: Countries | None = None
+    """None where there is no database of countries: no country is known then."""
 
     def take(self, block: Block, now: datetime) -> Taken:
         """Lead the lines of a block through every step."""
@@ -143,6 +146,18 @@ def tell_visitor(way: Way, batch: Batch) -> None:
     batch.records = add_keys(dated, salts)
 
 
+def tell_country(way: Way, batch: Batch) -> None:
+    """Look up the country of each address, where some version lets it in."""
+    wanted = any(
+        "country" in promise.kept or "country" in promise.kept.get("ip-address", {})
+        for promise in way.promises(batch.now)
+    )
+    known = way.countries.tell(batch.records["address"]) if wanted and way.countries else None
+    batch.records = batch.records.with_columns(
+        country=pl.lit(None, dtype=pl.String) if known is None else known
+    )
+
+
 def let_in(way: Way, batch: Batch) -> None:
     """Cut each record to what the version in force at its time lets in; leave the rest.
 
@@ -169,6 +184,7 @@ STEPS: tuple[Callable[[Way, Batch], None], ...] = (
     tell_kind,
     tell_device,
     tell_visitor,
+    tell_country,
     let_in,
 )
 """In this order. Each works on `batch.records`, and leaves lines behind only with a reason."""

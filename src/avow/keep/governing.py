@@ -5,13 +5,15 @@ and then raises its records, so that it loosens nothing before that is done. A w
 whoever reads next does not see the records before they are restored (G7 in `docs/spec/terms.md`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from threading import Lock
 
 from avow.keep.register import Register, Version
 from avow.keep.store import Cutoffs, Store
-from avow.policy.bounds import Ages
+from avow.policy.bounds import Ages, Bounds
 from avow.policy.compare import governed
 
 
@@ -42,17 +44,26 @@ class Steward:
         store.derive(self.gap_minutes, cutoffs(in_force(self.register.versions(), now), now), raised)
 
 
-def in_force(versions: list[Version], moment: datetime) -> list[Version]:
+def in_force(versions: Sequence[Version], moment: datetime) -> list[Version]:
     """Return the versions that have taken effect by a moment."""
     return [version for version in versions if version.effective_at <= moment]
 
 
-def cutoffs(versions: list[Version], now: datetime) -> Cutoffs:
+def governs(versions: Sequence[Version]) -> list[Bounds]:
+    """Return what governs each governing number, from 1 on: computed once for each publication."""
+    return _governs(tuple(versions))
+
+
+@lru_cache(maxsize=8)
+def _governs(versions: tuple[Version, ...]) -> list[Bounds]:
+    return governed([version.promised for version in versions])
+
+
+def cutoffs(versions: Sequence[Version], now: datetime) -> Cutoffs:
     """Return, for each governing number, the oldest event of each derived category that may be kept now."""
-    governs = governed([version.promised for version in versions])
 
     def since(category: str) -> list[datetime]:
-        return [oldest(bounds.kept(category), now) for bounds in governs]
+        return [oldest(bounds.kept(category), now) for bounds in governs(versions)]
 
     return Cutoffs(since("view-time"), since("view-duration"), since("visit-time"), since("visit-duration"))
 

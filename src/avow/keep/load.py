@@ -13,6 +13,7 @@ import msgspec
 import polars as pl
 
 from avow.collect.admit import Promise
+from avow.collect.country import Countries
 from avow.collect.device import Devices
 from avow.collect.formats import Reader, detect, named
 from avow.collect.intake import Taken, Way
@@ -216,14 +217,20 @@ class Importer:
     devices: Devices = field(default_factory=Devices)
 
     def __post_init__(self) -> None:
-        """Raise LayoutError where the format is none, before any log is opened."""
+        """Raise LayoutError or SettingsError where format or database is none, before any log is opened."""
         if self.format != AUTOMATIC:
             named(self.format)
+        _ = self.countries
 
     @cached_property
     def sources(self) -> Sources:
         """The logs that the house knows."""
         return Sources(self.house, self.folder.keys / SOURCE_KEY, self.new_key)
+
+    @cached_property
+    def countries(self) -> Countries | None:
+        """The database of countries; None where there is none."""
+        return Countries.read(self.folder.country_database) if self.folder.country_database else None
 
     @property
     def salts(self) -> Salts:
@@ -311,6 +318,7 @@ class Importer:
             day_turns_at=self.folder.day_turns_at,
             host=settings.site.host,
             devices=self.devices,
+            countries=self.countries,
         )
 
 

@@ -100,6 +100,13 @@ REPORTS = {
             ("sources",),
         ),
         Report(
+            "countries",
+            "which countries views come from, where a database tells them",
+            "content",
+            ("request-time", "request-kind", "country", "visitor-id", "bot"),
+            ("countries",),
+        ),
+        Report(
             "downloads",
             "files that were downloaded",
             "content",

@@ -1,0 +1,5 @@
+SELECT country, count(*) FILTER (request_kind = 'view') AS views, count(DISTINCT visitor_id) AS day_visitors
+FROM people
+GROUP BY country
+ORDER BY views DESC, country
+LIMIT $limit

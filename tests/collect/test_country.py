@@ -1,0 +1,120 @@
+"""The country of an address, by a database that the tests make themselves."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from harness import Site, line
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet  # type: ignore[import-untyped]  # it has no types
+
+from avow.collect.country import Countries
+from avow.errors import SettingsError
+
+PLACES: dict[str, dict[str, Any]] = {
+    "192.0.2.0/25": {"country": {"iso_code": "BR"}},
+    "198.51.100.0/24": {"country": {"iso_code": "TW", "names": {"en": "Taiwan"}}},
+    "203.0.113.0/24": {"continent": {"code": "EU"}},
+    "2001:db8::/32": {"country": {"iso_code": "DE"}},
+}
+ADDRESSES = ["192.0.2.1", "198.51.100.7", "203.0.113.1", "2001:db8::1", "192.0.2.200"]
+
+
+RECENT = datetime.now(UTC).replace(tzinfo=None, hour=0) - timedelta(days=2)
+
+
+def database(path: Path, version: int = 6) -> Path:
+    writer = MMDBWriter(version, "Test", ipv4_compatible=version == 6)
+    for network, place in PLACES.items():
+        if version == 6 or ":" not in network:
+            writer.insert_network(IPSet([network]), place)
+    writer.to_db_file(str(path))
+    return path
+
+
+def test_an_address_has_the_country_of_its_network(tmp_path: Path) -> None:
+    """Two letters; null where the database does not know the address, tells no country, or has no such addresses."""
+    known = Countries.read(database(tmp_path / "all.mmdb"))
+    assert known.tell(pl.Series([*ADDRESSES, None])).to_list() == ["BR", "TW", None, "DE", None, None]
+    old = Countries.read(database(tmp_path / "old.mmdb", 4))
+    assert old.tell(pl.Series(ADDRESSES)).to_list() == ["BR", "TW", None, None, None]
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    """A file of something else, and one that is not there."""
+    (tmp_path / "text.mmdb").write_text("no database")
+    for name in ("text.mmdb", "none.mmdb"):
+        with pytest.raises(SettingsError, match="no database of countries"):
+            Countries.read(tmp_path / name)
+
+
+COUNTRY = '\n[[collect]]\ncategories = ["country"]\nkeep = { full = "forever" }\nfor = ["content"]\n'
+
+
+@pytest.mark.parametrize(
+    ("terms", "kept"),
+    [
+        (COUNTRY, {"BR", "TW", None}),
+        ("", {"BR", "TW", None}),
+        ('keep = { prefix = "90 days" }', {"BR", "TW", None}),
+        ("none", {None}),
+    ],
+)
+def test_the_country_is_kept_as_the_terms_let_it_in(
+    tmp_path: Path, terms: str, kept: set[str | None]
+) -> None:
+    """As a category of its own, or as the coarsest precision of an address; where neither is declared, not at all."""
+    database(tmp_path / "country.mmdb")
+    site = Site(tmp_path).init(settings='[collect]\ncountry_database = "country.mmdb"\n')
+    path = tmp_path / "policy" / "terms.toml"
+    text = path.read_text()
+    addresses = 'keep = { full = "7 days", prefix = "90 days" }'
+    assert addresses in text
+    if terms == "none":
+        text = text.replace('categories = ["ip-address"]', 'categories = ["status"]', 1).replace(
+            addresses, 'keep = { full = "7 days" }', 1
+        )
+    elif terms.startswith("keep"):
+        text = text.replace(addresses, terms, 1)
+    else:
+        text += terms
+    path.write_text(text)
+    site.take_in(
+        site.log("a.log", *(line(n, start=RECENT, address=at) for n, at in enumerate(ADDRESSES[:3])))
+    )
+    assert {country for (country,) in site.rows("SELECT country FROM requests")} == kept
+
+
+def test_countries_are_reported_where_the_terms_let_content_use_them(tmp_path: Path) -> None:
+    """Views by country; and withheld, with the reason, where the country is not declared."""
+    database(tmp_path / "country.mmdb")
+    site = Site(tmp_path).init(settings='[collect]\ncountry_database = "country.mmdb"\n')
+    log = site.log(
+        "a.log", *(line(n, start=RECENT, address=at) for n, at in enumerate([*ADDRESSES, ADDRESSES[0]]))
+    )
+    site.take_in(log)
+    found = site.report("countries")
+    assert found["tables"]["countries"] == []
+    assert any("`country`" in note for note in found["notes"])
+    other = Site(tmp_path / "other")
+    other.folder.mkdir()
+    database(other.folder / "country.mmdb")
+    other.init(settings='[collect]\ncountry_database = "country.mmdb"\n')
+    with (other.folder / "policy" / "terms.toml").open("a") as file:
+        file.write(COUNTRY)
+    other.take_in(log)
+    assert [tuple(row.values()) for row in other.report("countries")["tables"]["countries"]] == [
+        ("BR", 2, 1),
+        (None, 2, 2),
+        ("DE", 1, 1),
+        ("TW", 1, 1),
+    ]
+
+
+def test_a_setting_that_names_no_database_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    """Nothing is imported without the countries that were asked for."""
+    site = Site(tmp_path).init(settings='[collect]\ncountry_database = "none.mmdb"\n')
+    ran = site.avow("import", site.log("a.log", line()))
+    assert (ran.status, "no database of countries" in ran.err) == (2, True), ran.err
