@@ -46,7 +46,7 @@ def test_an_error_of_the_owner_reaches_the_guest(tmp_path: Path) -> None:
         second.ask("nothing of the kind")
     assert caught.value.hint
     with pytest.raises(StoreError, match="failed"):
-        second.ask("derive", {"private": "192.0.2.1"})
+        second.ask("load", [{"private": "192.0.2.1"}])
     assert second.ask("echo", 1) == 1
     second.close()
     first.close()
