@@ -25,6 +25,7 @@ from avow.keep.load import FileReport
 from avow.policy.terms import compile_terms, load_terms
 from avow.policy.vocabulary import vocabulary
 from avow.use.question import FILTERS, Question, parse_filters
+from avow.use.reading import Reading
 from avow.use.reports import FILTERED, REPORTS, Answer, answer
 
 ROOT = Path(__file__).parent.parent
@@ -94,7 +95,8 @@ def asked(store: DuckDBStore, report: str) -> Answer:
     """Ask a store for a report under the default terms."""
     terms = Path(str(resources.files("avow.policy") / "defaults" / TERMS_FILE))
     question = Question(report, filters=parse_filters([]))
-    return answer(store, question, [compile_terms(load_terms(terms))], DAY)
+    bounds = [compile_terms(load_terms(terms))]
+    return answer(lambda purpose: Reading(store, bounds, purpose, DAY), question)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -52,6 +52,13 @@ class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_limit: str = "512MB"
 
 
+class Use(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much one question may ask for."""
+
+    query_seconds: int = 30
+    query_rows: int = 10_000
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that `avow.toml` may say; each key has its heading in `docs/reference.md`."""
 
@@ -61,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: Site = Site()
     collect: Collect = Collect()
     keep: Keep = Keep()
+    use: Use = Use()
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,12 @@ def read_settings(path: Path) -> Settings:
             f"{path}: `collect.visit_gap_minutes` is `{settings.collect.visit_gap_minutes}`",
             f"use 1 to {MAX_GAP_MINUTES} minutes; 30 is the custom",
         )
+    for key, value in (
+        ("query_seconds", settings.use.query_seconds),
+        ("query_rows", settings.use.query_rows),
+    ):
+        if value < 1:
+            raise SettingsError(f"{path}: `use.{key}` is `{value}`", "use a number from 1 on")
     return settings
 
 

@@ -10,6 +10,7 @@
     └── RefusedError         the call is right, and the answer is no: exit status 1
         ├── FormatError      a log is of no known format
         ├── SourceError      a log cannot be read, or is not the growth of what is known
+        ├── QueryError       somebody's own SQL asks for what it may not, or cannot be answered
         ├── ProofError       the ledger, a proof, or what they speak of does not hold
         └── StoreError       the store cannot be opened, or what it keeps does not agree
             └── OwnerGoneError   the process that owned the folder ended: asking again helps
@@ -57,6 +58,10 @@ class FormatError(RefusedError):
 
 class SourceError(RefusedError):
     """A log cannot be read, or is not the growth of what is known."""
+
+
+class QueryError(RefusedError):
+    """Somebody's own SQL asks for what it may not, or cannot be answered."""
 
 
 class ProofError(RefusedError):

@@ -145,7 +145,7 @@ def tables(store: Path) -> bytes:
     try:
         with duckdb.connect(copy / store.name) as opened:
             names = opened.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
-            rows = {name: opened.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in names}  # noqa: S608
+            rows = {name: opened.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in names}
     finally:
         shutil.rmtree(copy)
     return repr(rows).encode()

@@ -91,12 +91,12 @@ def test_nothing_published_can_be_changed_or_removed(
     register.publish(version(2, 30), [page()])
     register.withdraw(2, START)
     with sqlite3.connect(tmp_path / FILE) as file:
-        before = file.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # a name of ours
+        before = file.execute(f"SELECT * FROM {table}").fetchall()  # a name of ours
         assert before
-        for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET publication = 7"):  # noqa: S608  # the same
+        for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET publication = 7"):  # the same
             with pytest.raises(sqlite3.IntegrityError, match="what was published stays"):
                 file.execute(sql)
-        assert file.execute(f"SELECT * FROM {table}").fetchall() == before  # noqa: S608  # the same
+        assert file.execute(f"SELECT * FROM {table}").fetchall() == before  # the same
 
 
 def _publish(folder: Path, results: "multiprocessing.Queue[bool]") -> None:

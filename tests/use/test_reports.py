@@ -501,7 +501,6 @@ def test_a_report_whose_category_is_not_permitted_is_withheld_and_says_so(empty:
     assert empty.report("pages")["notes"] == []
 
 
-@pytest.mark.xfail(reason="a purpose's precision is not looked at where another purpose keeps a finer one")
 def test_no_report_shows_a_finer_precision_than_its_purpose_may_see(empty: Site) -> None:
     """Where versions of browsers are kept for another purpose alone, the report for content does not show them."""
     terms = empty.folder / "policy" / "terms.toml"

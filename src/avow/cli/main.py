@@ -5,7 +5,18 @@ import sys
 import typer
 from rich.console import Console
 
-from avow.cli import following, importing, pages, policy, proving, publishing, reporting, setting_up, visitor
+from avow.cli import (
+    following,
+    importing,
+    pages,
+    policy,
+    proving,
+    publishing,
+    querying,
+    reporting,
+    setting_up,
+    visitor,
+)
 from avow.errors import AvowError
 
 app = typer.Typer(
@@ -20,6 +31,7 @@ app.command("init")(setting_up.init)
 app.command("import")(importing.import_logs)
 app.command("follow")(following.follow)
 app.command("report")(reporting.report)
+app.command("query")(querying.query)
 policy.app.command("adopt")(publishing.adopt_terms)
 policy.app.command("publish")(publishing.publish_terms)
 policy.app.command("withdraw")(publishing.withdraw)

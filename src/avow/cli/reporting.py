@@ -129,11 +129,16 @@ def write_csv(answer: Answer, name: str) -> None:
     table = answer.tables.get(name)
     if table is None:
         raise MisuseError(f"the report has no table `{name}`", f"it has: {', '.join(answer.tables)}")
+    print_csv(table)
+    for note in answer.notes:
+        sys.stderr.write(f"{note}\n")
+
+
+def print_csv(table: Table) -> None:
+    """Print rows as CSV (RFC 4180), with a header."""
     writer = csv.writer(sys.stdout)
     writer.writerow(table.columns)
     writer.writerows([_harmless(value) for value in row] for row in table.rows)
-    for note in answer.notes:
-        sys.stderr.write(f"{note}\n")
 
 
 def _harmless(value: Any) -> Any:
@@ -152,7 +157,7 @@ def show(answer: Answer, console: Console) -> None:
         if name == "overview":
             _show_figures(table, console)
         elif table.rows:
-            _show_table(table, console)
+            show_table(table, console)
         else:
             console.print("nothing to show", style="dim")
         console.print()
@@ -176,7 +181,8 @@ def _show_figures(table: Table, console: Console) -> None:
     console.print(grid)
 
 
-def _show_table(table: Table, console: Console) -> None:
+def show_table(table: Table, console: Console) -> None:
+    """Show rows as a table that fits the terminal, and cannot disturb it."""
     shown = RichTable(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     texts = [
         [_text(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows

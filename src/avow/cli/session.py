@@ -28,7 +28,9 @@ from avow.keep.subject import Held, Subject, held
 from avow.keep.verify import RAISED, RECORDS, of_raised, of_records
 from avow.policy.document import Document, load_document
 from avow.policy.terms import compile_terms, load_terms
+from avow.use.query import Asked, Query, ask
 from avow.use.question import Question
+from avow.use.reading import Reading
 from avow.use.reports import Answer, answer
 
 BY_DEFAULT = (
@@ -75,6 +77,10 @@ class Session:
     def ask(self, question: Question) -> Answer:
         """Answer a question, here or by the process that owns the folder."""
         return msgspec.convert(self.house.ask("report", question), Answer)
+
+    def query(self, query: Query) -> Asked:
+        """Ask somebody's own question. Raises QueryError where it may not be asked."""
+        return msgspec.convert(self.house.ask("query", query), Asked)
 
     def held(self, subject: Subject) -> Held:
         """Find a visitor's records. Raises RefusedError where an address does not lead to one visitor."""
@@ -194,6 +200,7 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
     return {
         "derive": lambda store, _: steward.derive(store, now()),
         "report": settled(partial(_report, register)),
+        "query": settled(partial(_query, register, folder)),
         "records": settled(lambda store, _: store.query(RECORDS, {}).records()),
         "raised": settled(lambda store, _: store.query(RAISED, {}).records()),
         "held": settled(partial(_held, register)),
@@ -202,8 +209,19 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
 
 
 def _report(register: SqliteRegister, store: Store, argument: Any) -> Answer:
-    governing = governs(in_force(register.versions(), now()))
-    return answer(store, msgspec.convert(argument, Question), governing, now())
+    return answer(partial(_reading, register, store), msgspec.convert(argument, Question))
+
+
+def _query(register: SqliteRegister, folder: Folder, store: Store, argument: Any) -> Asked:
+    query, limits = msgspec.convert(argument, Query), folder.settings.use
+    return ask(_reading(register, store, query.purpose), query, limits.query_rows, limits.query_seconds)
+
+
+def _reading(register: SqliteRegister, store: Store, purpose: str) -> Reading:
+    """Return what a purpose may see now."""
+    moment = now()
+    versions = in_force(register.versions(), moment)
+    return Reading(store, governs(versions), purpose, moment, versions[-1].identity if versions else "")
 
 
 def _held(register: SqliteRegister, store: Store, argument: Any) -> Held:

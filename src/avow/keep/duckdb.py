@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -16,8 +16,8 @@ import msgspec
 import polars as pl
 
 from avow.collect.segment import DeadLetter, Intake, Origin, Segment
-from avow.errors import StoreError
-from avow.keep.store import Counts, Cutoffs, Known, Loaded, Raised, Replaced, Settled, Table
+from avow.errors import QueryError, StoreError
+from avow.keep.store import Ask, Counts, Cutoffs, Known, Loaded, Raised, Replaced, Settled, Table
 
 FILE = "avow.duckdb"
 SPILL = "spill"
@@ -158,11 +158,46 @@ class DuckDBStore:
         """See Store."""
         return self._read(sql, values)
 
+    @contextmanager
+    def reading(self, views: Mapping[str, str]) -> Iterator[Ask]:
+        """See Store."""
+        with self._over(views) as cursor:
+            yield partial(_ask, cursor)
+
+    def ask_once(self, views: Mapping[str, str], sql: str, seconds: float) -> Table:
+        """See Store."""
+        with self._over(views) as cursor:
+            timer = threading.Timer(seconds, cursor.interrupt)
+            timer.start()
+            try:
+                return _ask(cursor, sql, {})
+            except duckdb.InterruptException:
+                raise QueryError(
+                    f"the question took longer than {seconds:g} s", "ask for less, or a shorter time"
+                ) from None
+            except duckdb.BinderException as error:  # told before anything stored is looked at
+                raise QueryError(
+                    f"the question does not fit: {str(error).splitlines()[0].lower()}", ""
+                ) from None
+            except duckdb.Error as error:
+                kind = type(error).__name__.removesuffix("Exception").lower()
+                raise QueryError(
+                    f"the question cannot be answered ({kind})", "use try_cast where a value may not convert"
+                ) from None
+            finally:
+                timer.cancel()
+
+    @contextmanager
+    def _over(self, views: Mapping[str, str]) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a cursor with secure views, which are its own and go with it."""
+        with self._connection.cursor() as cursor:
+            for name, select in views.items():
+                cursor.execute(f"CREATE TEMP SECURE VIEW {name} AS {select}")
+            yield cursor
+
     def _read(self, sql: str, values: Mapping[str, Any]) -> Table:
         with self._connection.cursor() as cursor:
-            _execute(cursor, sql, values)
-            columns = [column[0] for column in cursor.description or []]
-            return Table(columns, [list(row) for row in cursor.fetchall()])
+            return _ask(cursor, sql, values)
 
     @contextmanager
     def _write(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -206,6 +241,12 @@ def _execute(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, A
     """Execute each statement of `sql` with those of the values that it names."""
     for statement in cursor.extract_statements(sql):
         cursor.execute(statement, {name: values[name] for name in statement.named_parameters})
+
+
+def _ask(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> Table:
+    _execute(cursor, sql, values)
+    columns = [column[0] for column in cursor.description or []]
+    return Table(columns, [list(row) for row in cursor.fetchall()])
 
 
 def _raise(cursor: duckdb.DuckDBPyConnection, raised: Raised) -> None:

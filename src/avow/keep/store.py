@@ -1,6 +1,7 @@
 """What every store of requests, views and visits promises, whichever database it stands on."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -95,6 +96,14 @@ class Table(msgspec.Struct, frozen=True):
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
+class Ask(Protocol):
+    """Answers SQL with named parameters."""
+
+    def __call__(self, sql: str, values: Mapping[str, Any]) -> Table:
+        """Return the rows that a statement gives."""
+        ...
+
+
 class Store(Protocol):
     """Keeps requests, views and visits.
 
@@ -136,6 +145,17 @@ class Store(Protocol):
 
     def query(self, sql: str, values: Mapping[str, Any]) -> Table:
         """Ask a question of our own, with named parameters; a question of somebody else's may never come here."""
+        ...
+
+    def ask_once(self, views: Mapping[str, str], sql: str, seconds: float) -> Table:
+        """Ask somebody else's question, which was looked at before, over secure views, for so long at the most.
+
+        Raises QueryError where it takes longer, or cannot be answered: it says nothing of what is stored.
+        """
+        ...
+
+    def reading(self, views: Mapping[str, str]) -> AbstractContextManager[Ask]:
+        """Give what answers questions over secure views, each of which hides the table of its name."""
         ...
 
     def close(self) -> None:

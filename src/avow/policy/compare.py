@@ -112,21 +112,22 @@ def steps(versions: Sequence[Bounds]) -> dict[Cell, dict[str, tuple[Step, ...]]]
 
 
 def _steps(versions: Sequence[Bounds], cell: Cell, precision: str, newest: Age) -> tuple[Step, ...]:
-    climbed = [Step(len(versions), newest)]
-    for number in range(len(versions) - 1, 0, -1):
-        age = shorter(versions[number - 1].greatest(cell, precision), climbed[-1].age)
-        if age == 0:
-            break
-        if age == climbed[-1].age:
-            climbed.pop()
-        climbed.append(Step(number, age))
-    return tuple(reversed(climbed))
+    ages = [newest]
+    for version in reversed(versions[:-1]):
+        ages.append(shorter(version.greatest(cell, precision), ages[-1]))
+    return climbed(ages[::-1])
 
 
-def permitted(climbed: Sequence[Step], governing: int, age_seconds: float) -> bool:
+def climbed(ages: Sequence[Age]) -> tuple[Step, ...]:
+    """Return the steps (G4) of the greatest age permitted to each governing number, from 1 on, which never shrinks."""
+    below: list[Age] = [0, *ages]
+    return tuple(Step(number, age) for number, age in enumerate(ages, 1) if age != below[number - 1])
+
+
+def permitted(steps: Sequence[Step], governing: int, age_seconds: float) -> bool:
     """Return whether steps permit an age to a record of a governing number: what a reading's SQL asks."""
     return any(
-        step.governing <= governing and (step.age is None or age_seconds <= step.age) for step in climbed
+        step.governing <= governing and (step.age is None or age_seconds <= step.age) for step in steps
     )
 
 

@@ -3,19 +3,18 @@
 A report is: parse the question, make it a typed one, bind it to SQL, take the rows, and say what they leave out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cache, partial, reduce
+from datetime import datetime
+from functools import cache
 from importlib import resources
 from typing import Any
 
 import msgspec
 
 from avow.errors import MisuseError
-from avow.keep.store import Store, Table
-from avow.policy.bounds import Bounds, shorter
 from avow.use.question import Question
+from avow.use.reading import Reading, Table
 
 FAR_PAST = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
 FAR_FUTURE = datetime(9999, 12, 31)  # noqa: DTZ001  # the same
@@ -167,12 +166,11 @@ class Answer(msgspec.Struct, frozen=True):
     notes: list[str]
 
 
-def answer(store: Store, question: Question, governed: Sequence[Bounds], now: datetime) -> Answer:
-    """Answer a question for its report's purpose, with no more than what governs each row permits that purpose.
+def answer(reading: Callable[[str], Reading], question: Question) -> Answer:
+    """Answer a question through the reading for its report's purpose.
 
-    `governed` has what governs the rows of each governing number, from 1 on. Rows older than the youngest of the
-    report's categories may be are left out and counted; where a category is not permitted for the purpose at all, the
-    whole report is withheld, and says so.
+    Rows that lack something the report needs, or are older than the youngest of it may be, are left out and counted;
+    where a category is not permitted for the purpose at all, the whole report is withheld, and says so.
 
     Raises MisuseError where a filter does not choose among what the report tells of.
     """
@@ -185,55 +183,41 @@ def answer(store: Store, question: Question, governed: Sequence[Bounds], now: da
             f"use it with {fitting}",
         )
     needs = list(dict.fromkeys([*report.needs, *(FILTERED[key] for key in filters)]))
-    newest = governed[-1] if governed else Bounds({}, {})
-    withheld = [name for name in needs if governed and report.purpose not in newest.purposes(name)]
-    sight = partial(_visible_since, governed, report.purpose, now)
-    values = _values(store, report, question, sight, needs)
-    account = msgspec.convert(
-        store.query(_sql("_scope") + _sql("_account"), values).records()[0], Account, strict=False
-    )
-    if sight(["bot"]) > values["visible_since"]:
-        account = msgspec.structs.replace(account, bot_requests=None)
-    tables = {name: store.query(_sql("_scope") + _sql(name), values) for name in report.tables}
-    dropped = {row[0]: row[1] for row in store.query(_sql("_dropped"), {}).rows}
-    return Answer(report.name, question, tables, account, dropped, _notes(report, withheld, account))
-
-
-def _visible_since(
-    governed: Sequence[Bounds], purpose: str, now: datetime, needs: list[str]
-) -> list[datetime]:
-    """Return, for each governing number, the oldest time at which all that is needed may be used for a purpose."""
-    since = []
-    for bounds in governed:
-        ages = [bounds.age(name, purpose) for name in needs]
-        least = reduce(shorter, ages, None)
-        since.append(
-            FAR_FUTURE if least == 0 else FAR_PAST if least is None else now - timedelta(seconds=least)
-        )
-    return since or [FAR_FUTURE]
-
-
-def _values(
-    store: Store,
-    report: Report,
-    question: Question,
-    sight: Callable[[list[str]], list[datetime]],
-    needs: list[str],
-) -> dict[str, Any]:
-    """Return the values that a report's SQL names; `sight` tells since when categories are visible."""
-    own = []
-    if any("$own_hosts" in _sql(table) for table in report.tables):
-        seen = {"host_since": sight(["host"]), "parts_since": sight(["request-kind", "referrer"])}
-        own = [row[0] for row in store.query(_sql("_own_hosts"), seen).rows]
-    return {
+    through = reading(report.purpose)
+    values = {
         **question.filters,
         "since": question.since or FAR_PAST,
         "until": question.until or FAR_FUTURE,
-        "visible_since": sight(needs),
         "timezone": question.timezone,
         "limit": question.limit,
-        "own_hosts": [*own, *question.own_hosts],
+        "own_hosts": [*_own_hosts(report, through), *question.own_hosts],
     }
+    with through.open(*needs) as ask:
+        (counts,) = ask(_sql("_scope") + _sql("_account"), values).records()
+        tables = {name: ask(_sql("_scope") + _sql(name), values) for name in report.tables}
+    account = _account(through, needs, counts, values)
+    dropped = {row[0]: row[1] for row in through.dropped().rows}
+    withheld = [name for name in needs if not through.sees(name)]
+    return Answer(report.name, question, tables, account, dropped, _notes(report, withheld, account))
+
+
+def _account(
+    through: Reading, needs: Sequence[str], counts: dict[str, Any], values: Mapping[str, Any]
+) -> Account:
+    """Return what a report leaves out, from what its reading shows and what there is."""
+    (kept,) = through.kept(values["since"], values["until"]).records()
+    told = {**counts, **kept, "hidden": kept["kept"] - counts.pop("visible")}
+    if through.ages(*needs, "bot") != through.ages(*needs):
+        told["bot_requests"] = None
+    return msgspec.convert(told, Account, strict=False)
+
+
+def _own_hosts(report: Report, through: Reading) -> list[str]:
+    """Return the site's own names, as far as the report's purpose may know them."""
+    if not any("$own_hosts" in _sql(table) for table in report.tables):
+        return []
+    with through.open() as ask:
+        return [row[0] for row in ask(_sql("_own_hosts"), {}).rows]
 
 
 def _notes(report: Report, withheld: list[str], account: Account) -> list[str]:

@@ -1,9 +1,8 @@
--- What a question is about: the rows of its period that its terms let its purpose see, and that pass its filters.
+-- What a question is about: the rows of its reading that are of its period, and that pass its filters.
 -- A filter that is not given is null. Patterns are globs.
 WITH requests_seen AS (
     SELECT * FROM requests
     WHERE request_time >= $since AND request_time < $until
-        AND request_time >= $visible_since[governing]
         AND ($host IS NULL OR host GLOB $host)
         AND ($page IS NULL OR page_path GLOB $page)
         AND ($referrer IS NULL OR referrer GLOB $referrer)
@@ -17,7 +16,6 @@ people AS (SELECT * FROM requests_seen WHERE bot IS NULL),
 visits_chosen AS (
     SELECT * FROM visits
     WHERE visit_time >= $since AND visit_time < $until
-        AND visit_time >= $visible_since[governing]
         AND ($host IS NULL OR host GLOB $host)
         AND ($referrer IS NULL OR referrer GLOB $referrer)
         AND ($browser IS NULL OR browser GLOB $browser)
@@ -27,7 +25,6 @@ visits_chosen AS (
 views_seen AS (
     SELECT * FROM views
     WHERE view_time >= $since AND view_time < $until
-        AND view_time >= $visible_since[governing]
         AND ($host IS NULL OR host GLOB $host)
         AND ($page IS NULL OR page_path GLOB $page)
         AND ($referrer IS NULL OR referrer GLOB $referrer)
