@@ -57,8 +57,8 @@ def test_what_is_for_another_purpose_is_refused_with_the_reason(site: Site) -> N
 
 def test_an_answer_is_no_longer_than_the_setting(site: Site) -> None:
     """It is cut, and says so."""
-    settings = site.folder / "avow.toml"
-    settings.write_text(settings.read_text().replace("# query_rows = 10000", "query_rows = 2"))
+    with (site.folder / "avow.toml").open("a") as file:
+        file.write("\n[use]\nquery_rows = 2\n")
     ran = site.avow("query", "SELECT page_path FROM views", "--purpose", "content", "--json")
     assert (len(ran.json()["rows"]), ran.json()["cut"]) == (2, True)
     assert "there are more rows" in ran.json()["notes"][0]
