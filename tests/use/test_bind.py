@@ -175,14 +175,14 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
 )
 def test_a_question_is_answered_from_its_reading(reading: Reading, text: str, rows: list[list[Any]]) -> None:
     """Rows that the purpose may not see are in no count, and in nothing else."""
-    asked = ask(reading, Query("content", text), 100, 30)
+    asked = ask(reading, Query("content", text, "ann"), 100, 30)
     assert asked.answer
     assert asked.answer.rows == rows
 
 
 def test_an_answer_that_is_too_long_is_cut(reading: Reading) -> None:
     """And says so."""
-    asked = ask(reading, Query("content", "SELECT page_path FROM requests"), 2, 30)
+    asked = ask(reading, Query("content", "SELECT page_path FROM requests", "ann"), 2, 30)
     assert asked.answer
     assert (len(asked.answer.rows), asked.cut) == (2, True)
 
@@ -192,20 +192,25 @@ def test_a_question_that_takes_too_long_is_ended(reading: Reading) -> None:
     names = ", ".join(f"requests r{number}" for number in range(30))
     with pytest.raises(QueryError, match=r"took longer than 0\.2 s"):
         ask(
-            reading, Query("content", f"SELECT count(*) FROM {names} WHERE r1.bytes > r2.bytes * -1"), 10, 0.2
+            reading,
+            Query("content", f"SELECT count(*) FROM {names} WHERE r1.bytes > r2.bytes * -1", "ann"),
+            10,
+            0.2,
         )
-    assert ask(reading, Query("content", "SELECT 1"), 10, 30).answer
+    assert ask(reading, Query("content", "SELECT 1", "ann"), 10, 30).answer
 
 
 def test_an_error_tells_nothing_of_what_is_stored(reading: Reading) -> None:
     """A value that does not convert is not told; neither is one of a hidden row looked at."""
     with pytest.raises(QueryError) as caught:
-        ask(reading, Query("content", "SELECT page_path::INTEGER FROM requests"), 10, 30)
+        ask(reading, Query("content", "SELECT page_path::INTEGER FROM requests", "ann"), 10, 30)
     assert "/a" not in caught.value.message + caught.value.hint
     asked = ask(
         reading,
         Query(
-            "content", f"SELECT CASE WHEN page_path = '{HIDDEN}' THEN page_path::INTEGER END FROM requests"
+            "content",
+            f"SELECT CASE WHEN page_path = '{HIDDEN}' THEN page_path::INTEGER END FROM requests",
+            "ann",
         ),
         10,
         30,
@@ -217,8 +222,8 @@ def test_a_purpose_that_is_none_sees_nothing_and_says_so(reading: Reading) -> No
     """With the purposes that there are."""
     other = Reading(reading.store, reading.governs, "marketing", NOW)
     with pytest.raises(QueryError, match="not available for marketing"):
-        ask(other, Query("marketing", "SELECT page_path FROM requests"), 10, 30)
-    asked = ask(other, Query("marketing", "SELECT count(*) FROM requests"), 10, 30)
+        ask(other, Query("marketing", "SELECT page_path FROM requests", "ann"), 10, 30)
+    asked = ask(other, Query("marketing", "SELECT count(*) FROM requests", "ann"), 10, 30)
     assert asked.answer
     assert asked.answer.rows == [[0]]
     assert "`marketing` is no purpose" in asked.notes[0]
@@ -242,7 +247,7 @@ STARTS = st.sampled_from(
 def test_whatever_is_asked_nothing_hidden_is_told(reading: Reading, start: str, pieces: list[str]) -> None:
     """Made-up questions are refused, or their answer has neither the hidden address nor the hidden row."""
     try:
-        asked = ask(reading, Query("content", start + " ".join(pieces)), 50, 5)
+        asked = ask(reading, Query("content", start + " ".join(pieces), "ann"), 50, 5)
     except QueryError as error:
         told = error.message + error.hint
     else:

@@ -331,6 +331,6 @@ class _Told(msgspec.Struct):
             self.pii_processing.language,
             notice.document_sha256,
             self.event.means,
-            commitment(salt, self.pii_principal_id, self.event.reference),
+            commitment(salt, visitor=self.pii_principal_id, reference=self.event.reference),
             self.event.event_time,
         )

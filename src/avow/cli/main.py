@@ -13,6 +13,7 @@ from avow.cli import (
     proving,
     publishing,
     querying,
+    readers,
     reporting,
     setting_up,
     visitor,
@@ -42,6 +43,8 @@ policy.app.command("page")(pages.page)
 app.add_typer(policy.app, name="policy")
 app.add_typer(proving.app, name="ledger")
 app.add_typer(visitor.app, name="visitor")
+app.add_typer(readers.app, name="user")
+app.command("status")(readers.status)
 app.command("verify")(proving.verify)
 
 

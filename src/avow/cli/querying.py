@@ -10,12 +10,14 @@ from avow.cli.policy import AsJson, print_json
 from avow.cli.reporting import print_csv, show_table
 from avow.cli.session import session
 from avow.errors import MisuseError
+from avow.policy.bounds import OPERATOR
 from avow.use.query import Query
 
 
 def query(
     sql: Annotated[str, typer.Argument(help="One SELECT over requests, views and visits.")],
     purpose: Annotated[str, typer.Option(help="What the answer is for: content, abuse …")],
+    reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avow user add`.")] = OPERATOR,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print the SQL as it is bound; ask nothing.")
     ] = False,
@@ -27,7 +29,7 @@ def query(
     if as_json and as_csv:
         raise MisuseError("`--json` and `--csv` are two forms of one answer", "give one of the two")
     with session(data) as at_work:
-        asked = at_work.query(Query(purpose, sql, explain))
+        asked = at_work.query(Query(purpose, sql, reader, explain))
     notes = [
         *asked.notes,
         *(["there are more rows than an answer may have (`use.query_rows`)"] if asked.cut else []),

@@ -19,6 +19,7 @@ from rich.text import Text
 from avow.cli.session import find_folder, now, session
 from avow.errors import MisuseError, OwnerGoneError
 from avow.keep.store import Table
+from avow.policy.bounds import OPERATOR
 from avow.use.question import FILTERS, LIMIT, Question, parse_filters, parse_moment
 from avow.use.reports import REPORTS, Account, Answer
 
@@ -38,6 +39,7 @@ def report(
         list[str] | None, typer.Option("--filter", help=f"KEY=PATTERN, more than once: {', '.join(FILTERS)}.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Rows of a table.")] = LIMIT,
+    reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avow user add`.")] = OPERATOR,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the report's first table as CSV.")] = False,
     table: Annotated[str, typer.Option(help="With --csv: another table of the report.")] = "",
@@ -49,7 +51,7 @@ def report(
     if as_json and as_csv:
         raise MisuseError("`--json` and `--csv` are two forms of one answer", "give one of the two")
     question = _question(name, since, until, timezone, filters or [], limit, data)
-    found = _asked(question, data)
+    found = _asked(msgspec.structs.replace(question, reader=reader), data)
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(as_object(found)), indent=2).decode() + "\n")
     elif as_csv:

@@ -31,7 +31,7 @@ from avow.policy.terms import compile_terms, load_terms
 from avow.use.query import Asked, Query, ask
 from avow.use.question import Question
 from avow.use.reading import Reading
-from avow.use.reports import Answer, answer
+from avow.use.reports import REPORTS, Answer, answer
 
 BY_DEFAULT = (
     "no avow.toml here or above: the terms that come with Avow hold (`avow init .` makes your own to change)"
@@ -209,12 +209,29 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
 
 
 def _report(register: SqliteRegister, store: Store, argument: Any) -> Answer:
-    return answer(partial(_reading, register, store), msgspec.convert(argument, Question))
+    question = msgspec.convert(argument, Question)
+    purpose = REPORTS[question.report].purpose
+    register.readers.check(question.reader, purpose)
+    found = answer(partial(_reading, register, store), question)
+    register.readers.count(question.reader, purpose, now())
+    return found
 
 
 def _query(register: SqliteRegister, folder: Folder, store: Store, argument: Any) -> Asked:
+    """Answer somebody's own question; what it tells of single visitors is recorded before it is given."""
     query, limits = msgspec.convert(argument, Query), folder.settings.use
-    return ask(_reading(register, store, query.purpose), query, limits.query_rows, limits.query_seconds)
+    register.readers.check(query.reader, query.purpose)
+    reading = _reading(register, store, query.purpose)
+    asked = ask(reading, query, limits.query_rows, limits.query_seconds)
+    if asked.answer is None:
+        return asked
+    if asked.single:
+        rows, version = len(asked.answer.rows), len(reading.governs)
+        register.readers.record(query.reader, query.purpose, version, rows, query.sql, now())
+        register.ledger.sign()
+    else:
+        register.readers.count(query.reader, query.purpose, now())
+    return asked
 
 
 def _reading(register: SqliteRegister, store: Store, purpose: str) -> Reading:

@@ -50,7 +50,7 @@ class Consent(msgspec.Struct, frozen=True):
     @property
     def person(self) -> str:
         """The commitment that its entry has in the person's place."""
-        return commitment(self.salt, self.visitor, self.reference)
+        return commitment(self.salt, visitor=self.visitor, reference=self.reference)
 
     def told(self) -> ConsentGiven | ConsentWithdrawn:
         """Return what the ledger says of it."""
@@ -66,9 +66,10 @@ class Consent(msgspec.Struct, frozen=True):
         )
 
 
-def commitment(salt: bytes, visitor: str, reference: str) -> str:
+def commitment(salt: bytes, **who: str) -> str:
     """Return the SHA-256 of a salt and of what says who it was (canonical JSON, RFC 8785), in hexadecimal."""
-    return sha256(salt + rfc8785.dumps({"reference": reference, "visitor": visitor})).hexdigest()
+    told: dict[str, Any] = dict(who)
+    return sha256(salt + rfc8785.dumps(told)).hexdigest()
 
 
 class Consents:

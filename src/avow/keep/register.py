@@ -16,6 +16,7 @@ from avow.errors import StoreError
 from avow.keep.consents import Consents
 from avow.keep.ledger import KEY, Ledger, append
 from avow.keep.notices import Notice, Notices, hashes, insert
+from avow.keep.readers import Readers
 from avow.keep.tables import DOCUMENTS, PUBLICATIONS, STANDING, WITHDRAWALS
 from avow.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hashed
 from avow.policy.bounds import Compiled, read_canonical
@@ -68,7 +69,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Register(Protocol):
-    """Keeps versions, their documents and notices, consents, and the ledger, which has an entry of each change.
+    """Keeps versions, their documents and notices, consents, and who reads; and the ledger of all that.
 
     Durable: what a method that writes has returned from survives a crash and a loss of power. Atomic: each is done
     wholly or not at all. Concurrent: any number of threads and processes may call; writers take turns, and readers
@@ -79,6 +80,7 @@ class Register(Protocol):
     ledger: Ledger
     consents: Consents
     notices: Notices
+    readers: Readers
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
@@ -123,6 +125,7 @@ class SqliteRegister:
         self.ledger = Ledger(self.engine, keys)
         self.consents = Consents(self.engine, self._write)
         self.notices = Notices(self.engine, self._write)
+        self.readers = Readers(self.engine, self._write)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:
@@ -208,9 +211,18 @@ class SqliteRegister:
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
-        """Give a connection in a transaction that keeps other writers waiting from its beginning."""
-        with self.engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
-            yield connection
+        """Give a connection in a transaction that keeps other writers waiting from its beginning.
+
+        Raises StoreError, which tells no value, where it cannot be done.
+        """
+        try:
+            with self.engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
+                yield connection
+        except sa.exc.DatabaseError as error:
+            raise StoreError(
+                f"`{self._path}` cannot be written ({type(error.orig).__name__})",
+                "nothing was changed; look at the disk, and at who else writes to it",
+            ) from None
 
     def _migrate(self) -> None:
         """Bring the schema to the newest number; each migration is done wholly or not at all."""

@@ -68,6 +68,35 @@ SHOWINGS = sa.Table(
     sa.Column("entry", sa.Integer),
     sa.Column("recorded_at", sa.DateTime),
 )
+READERS = sa.Table(
+    "readers",
+    _METADATA,
+    sa.Column("reader", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("purposes", sa.Text),
+    sa.Column("recorded_at", sa.DateTime),
+)
+READINGS = sa.Table(
+    "readings",
+    _METADATA,
+    sa.Column("reading", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+    sa.Column("purpose", sa.Text),
+    sa.Column("version", sa.Integer),
+    sa.Column("rows", sa.Integer),
+    sa.Column("question", sa.Text),
+    sa.Column("entry", sa.Integer),
+    sa.Column("recorded_at", sa.DateTime),
+)
+READING_COUNTS = sa.Table(
+    "reading_counts",
+    _METADATA,
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("purpose", sa.Text, primary_key=True),
+    sa.Column("readings", sa.Integer),
+)
 
 STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 """Whether a publication was not withdrawn."""

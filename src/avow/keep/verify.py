@@ -12,7 +12,16 @@ from avow.errors import AvowError
 from avow.keep.consents import commitment
 from avow.keep.ledger import Ledger
 from avow.keep.register import SqliteRegister, Version
-from avow.keep.tables import CONSENTS, DOCUMENTS, NOTICES, PERSONS, PUBLICATIONS, SHOWINGS, WITHDRAWALS
+from avow.keep.tables import (
+    CONSENTS,
+    DOCUMENTS,
+    NOTICES,
+    PERSONS,
+    PUBLICATIONS,
+    READINGS,
+    SHOWINGS,
+    WITHDRAWALS,
+)
 from avow.ledger.checkpoint import Checkpoint, opened
 from avow.ledger.entry import (
     ConsentGiven,
@@ -20,6 +29,7 @@ from avow.ledger.entry import (
     DocumentsCorrected,
     Entry,
     NoticeShown,
+    ReadingMade,
     VersionPublished,
     VersionWithdrawn,
     hashed,
@@ -142,7 +152,10 @@ def _register(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[st
         )
         for one in documents
     ]
-    facts = (versions, withdrawals, sorted(pages), _showings(register), _consents(register))
+    facts = (
+        *(versions, withdrawals, sorted(pages)),
+        *(_showings(register), _consents(register), _readings(register)),
+    )
     for found, expected in zip(facts, _told(entries), strict=True):
         yield from _unlike(found, expected)
 
@@ -164,6 +177,21 @@ def _showings(register: SqliteRegister) -> list[Fact]:
         ]
 
 
+def _readings(register: SqliteRegister) -> list[Fact]:
+    """Return what the register has of readings of single visitors."""
+    with register.engine.connect() as connection:
+        return [
+            Fact(
+                (
+                    *(one.entry, commitment(one.salt, reader=one.name), one.purpose),
+                    *(one.version, one.rows, one.question, one.recorded_at),
+                ),
+                f"reading {one.reading}",
+            )
+            for one in connection.execute(sa.select(READINGS).order_by(READINGS.c.reading))
+        ]
+
+
 def _consents(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of consents; without a person where it is not the one committed to."""
     same = PERSONS.c.consent == CONSENTS.c.consent
@@ -180,7 +208,8 @@ def _consents(register: SqliteRegister) -> list[Fact]:
         told = [row[CONSENTS.c[name]] for name in ("given", "language", "document", "means", "recorded_at")]
         person = row[CONSENTS.c.person]
         if row[PERSONS.c.consent] is not None:
-            made = commitment(*(row[PERSONS.c[name]] for name in ("salt", "visitor", "reference")))
+            who = {name: row[PERSONS.c[name]] for name in ("visitor", "reference")}
+            made = commitment(row[PERSONS.c.salt], **who)
             person = person if person == made else None
         version = (row[PUBLICATIONS.c.number], row[PUBLICATIONS.c.identity])
         name = f"consent {row[CONSENTS.c.consent]}"
@@ -189,8 +218,8 @@ def _consents(register: SqliteRegister) -> list[Fact]:
 
 
 def _told(entries: Sequence[Entry]) -> tuple[list[Fact], ...]:
-    """Return what the ledger says was recorded: versions, withdrawals, documents, showings, consents."""
-    versions, withdrawals, pages, showings, consents = [], [], [], [], []
+    """Return what the ledger says was recorded: versions, withdrawals, documents, showings, consents, readings."""
+    versions, withdrawals, pages, showings, consents, readings = [], [], [], [], [], []
     for number, one in enumerate(entries):
         match one:
             case VersionPublished():
@@ -200,13 +229,16 @@ def _told(entries: Sequence[Entry]) -> tuple[list[Fact], ...]:
                 withdrawals.append(Fact((one.at,)))
             case NoticeShown():
                 showings.append(Fact((number, one.number, one.identity, one.place, one.attested, one.at)))
+            case ReadingMade():
+                read = (one.reader, one.purpose, one.version, one.rows, one.question, one.at)
+                readings.append(Fact((number, *read)))
             case ConsentGiven():
                 given = not isinstance(one, ConsentWithdrawn)
                 said = (given, one.language, one.document, one.means, one.at, one.person)
                 consents.append(Fact((number, one.number, one.identity, *said)))
         if isinstance(one, VersionPublished | DocumentsCorrected):
             pages += [Fact((one.at, language, sha256)) for language, sha256 in one.documents.items()]
-    return versions, withdrawals, sorted(pages), showings, consents
+    return versions, withdrawals, sorted(pages), showings, consents, readings
 
 
 def _unlike(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:

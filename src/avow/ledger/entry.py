@@ -58,6 +58,20 @@ class NoticeShown(msgspec.Struct, frozen=True, tag="notice-shown", tag_field="ki
     at: datetime
 
 
+class ReadingMade(msgspec.Struct, frozen=True, tag="reading-made", tag_field="kind"):
+    """Somebody read something about single visitors."""
+
+    reader: str
+    """A salted commitment."""
+    purpose: str
+    version: int
+    """The last version that had taken effect: rows were governed by it and those before."""
+    rows: int
+    question: str
+    """The hash of what was asked; what was answered is nowhere."""
+    at: datetime
+
+
 class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):
     """A visitor consented to a version for what was collected before."""
 
@@ -79,7 +93,13 @@ class ConsentWithdrawn(ConsentGiven, frozen=True, tag="consent-withdrawn", tag_f
 
 
 Entry = (
-    VersionPublished | VersionWithdrawn | DocumentsCorrected | NoticeShown | ConsentGiven | ConsentWithdrawn
+    VersionPublished
+    | VersionWithdrawn
+    | DocumentsCorrected
+    | NoticeShown
+    | ReadingMade
+    | ConsentGiven
+    | ConsentWithdrawn
 )
 
 

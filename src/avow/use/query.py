@@ -8,10 +8,11 @@ from avow.use.reading import Reading, Table
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A question in SQL, for a purpose; with `explain`, it is bound and not asked."""
+    """A question in SQL, of a reader and for a purpose; with `explain`, it is bound and not asked."""
 
     purpose: str
     sql: str
+    reader: str
     explain: bool = False
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from avow.errors import MisuseError
+from avow.policy.bounds import OPERATOR
 
 FILTERS = {
     "page": "path of the page, as logged",
@@ -36,6 +37,7 @@ class Question(msgspec.Struct, frozen=True):
     filters: dict[str, str | None] = {}
     own_hosts: list[str] = []
     limit: int = LIMIT
+    reader: str = OPERATOR
 
 
 def parse_filters(words: Iterable[str]) -> dict[str, str | None]:

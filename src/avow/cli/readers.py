@@ -1,0 +1,127 @@
+"""`avow user` and `avow status`: who reads, and how the folder stands."""
+
+from contextlib import closing
+from datetime import timedelta
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from avow.cli.policy import AsJson, print_json, say
+from avow.cli.publishing import Data
+from avow.cli.session import now, open_versions, session
+from avow.errors import MisuseError
+from avow.keep import owner
+from avow.keep.governing import in_force
+from avow.policy.bounds import OPERATOR
+from avow.policy.vocabulary import vocabulary
+
+app = typer.Typer(help="Who reads what is stored, and for which purposes.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="The reader's name.")]
+NAME_MAX = 64
+STATUS_DAYS = 30
+"""How far back `avow status` tells of readings."""
+
+
+@app.command()
+def add(
+    name: Name,
+    purposes: Annotated[str, typer.Option(help="What for, with commas between: content,performance.")],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Let somebody read for some purposes; given again, in the place of those before."""
+    if not name.isprintable() or not 0 < len(name) <= NAME_MAX or name == OPERATOR:
+        raise MisuseError(
+            f"`{name}` is no name of a reader", f"use up to {NAME_MAX} characters, and not `{OPERATOR}`"
+        )
+    chosen = [word.strip() for word in purposes.split(",") if word.strip()]
+    words = vocabulary()
+    if wrong := next((word for word in chosen if not words.leaves("purposes", word)), None):
+        raise MisuseError(f"`{wrong}` is no purpose", words.nearest("purposes", wrong))
+    leaves = sorted({leaf for word in chosen for leaf in words.leaves("purposes", word)})
+    if not leaves:
+        raise MisuseError(
+            "a reader without a purpose reads nothing", f"there are: {', '.join(words.purposes)}"
+        )
+    with closing(open_versions(data)) as register:
+        register.readers.put(name, leaves, now())
+    if as_json:
+        print_json({"name": name, "purposes": leaves})
+    else:
+        say(f"{name} reads for {', '.join(leaves)}")
+
+
+@app.command()
+def remove(name: Name, as_json: AsJson = False, data: Data = None) -> None:
+    """Take a reader's purposes away; what was read stays recorded."""
+    with closing(open_versions(data)) as register:
+        known = any(reader.name == name for reader in register.readers.all())
+        if known:
+            register.readers.put(name, [], now())
+    if as_json:
+        print_json({"name": name, "removed": known})
+    else:
+        say(f"{name} reads nothing any more" if known else f"there was no reader `{name}`")
+
+
+@app.command(name="list")
+def list_readers(as_json: AsJson = False, data: Data = None) -> None:
+    """Show who reads, and what for."""
+    with closing(open_versions(data)) as register:
+        readers = register.readers.all()
+    if as_json:
+        print_json(readers)
+        return
+    for reader in readers:
+        say(f"{reader.name}: {', '.join(reader.purposes)}")
+    if not readers:
+        say("there is no reader but whoever has this machine")
+
+
+def status(as_json: AsJson = False, data: Data = None) -> None:
+    """Show how the folder stands: version, what is kept, the ledger, and who read what in the last 30 days."""
+    with session(data) as at_work:
+        register, moment = at_work.register, now()
+        versions = register.versions()
+        holds = in_force(versions, moment)
+        since = moment - timedelta(days=STATUS_DAYS)
+        told = {
+            "version": holds[-1].number if holds else None,
+            "identity": holds[-1].identity if holds else None,
+            "scheduled": [version.number for version in versions[len(holds) :]],
+            "kept": owner.counts(at_work.house),
+            "owned_by_another": not at_work.house.owned,
+            "ledger_entries": register.ledger.size(),
+            "readings_of_single_visitors": register.readers.readings(since),
+            "readings_by_day": register.readers.counts(since),
+        }
+    if as_json:
+        print_json(told)
+    else:
+        _show(told)
+
+
+def _show(told: dict[str, Any]) -> None:
+    kept = told["kept"]
+    say(f"version {told['version']} holds" if told["version"] else "no version is in force yet")
+    for number in told["scheduled"]:
+        say(f"version {number} is still to take effect")
+    say(f"kept: {kept.requests:,} requests, {kept.views:,} views, {kept.visits:,} visits")
+    say(f"the ledger has {told['ledger_entries']:,} entries")
+    if told["owned_by_another"]:
+        say("another process has the folder: an import, `avow follow` or a server")
+    for title, readings in (
+        ("readings of single visitors", told["readings_of_single_visitors"]),
+        ("readings of many visitors together", told["readings_by_day"]),
+    ):
+        say(f"\n{title}, in {STATUS_DAYS} days: {'none' if not readings else ''}")
+        if readings:
+            rows = [msgspec.to_builtins(reading) for reading in readings]
+            table = Table(*(name.replace("_", " ") for name in rows[0]), box=None, pad_edge=False)
+            for row in rows:
+                table.add_row(*(Text(str(value)) for value in row.values()))
+            Console(highlight=False).print(table)

@@ -1,0 +1,130 @@
+"""Who reads what is stored, in the register: readers with their purposes, and what was read."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from avow.errors import RefusedError
+from avow.keep.consents import SALT_BYTES, commitment
+from avow.keep.ledger import append
+from avow.keep.tables import READERS, READING_COUNTS, READINGS
+from avow.ledger.entry import ReadingMade, hashed
+from avow.policy.bounds import OPERATOR
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """Somebody who reads, and what for."""
+
+    name: str
+    purposes: list[str]
+
+
+class SingleReading(msgspec.Struct, frozen=True):
+    """A reading that told of single visitors. Times are UTC."""
+
+    name: str
+    purpose: str
+    version: int
+    """The last version that had taken effect."""
+    rows: int
+    question: str
+    """The SHA-256 of what was asked, in hexadecimal."""
+    recorded_at: datetime
+
+
+class ReadingCount(msgspec.Struct, frozen=True):
+    """How many readings told of many visitors together on a day."""
+
+    day: date
+    name: str
+    purpose: str
+    readings: int
+
+
+class Readers:
+    """The readers of a register; `write` gives a connection in a transaction of it."""
+
+    def __init__(self, engine: sa.Engine, write: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+        self._engine = engine
+        self._write = write
+
+    def all(self) -> list[Reader]:
+        """Return every reader, by name."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(READERS.c.name, READERS.c.purposes).order_by(READERS.c.reader)
+            )
+            held = {
+                name: Reader(name, msgspec.json.decode(purposes, type=list[str])) for name, purposes in rows
+            }
+        return [held[name] for name in sorted(held) if held[name].purposes]
+
+    def put(self, name: str, purposes: Sequence[str], now: datetime) -> None:
+        """Give a reader purposes, in the place of those before; none takes the reader away."""
+        row = {"name": name, "purposes": msgspec.json.encode(sorted(purposes)).decode(), "recorded_at": now}
+        with self._write() as connection:
+            connection.execute(sa.insert(READERS).values(row))
+
+    def check(self, name: str, purpose: str) -> None:
+        """Raise RefusedError where a reader may not read for a purpose.
+
+        Whoever has the machine, and names no reader, is the operator, to whom all purposes are open.
+        """
+        if name == OPERATOR:
+            return
+        reader = next((one for one in self.all() if one.name == name), None)
+        if reader is None:
+            raise RefusedError(f"there is no reader `{name}`", "`avow user add` makes one")
+        if purpose not in reader.purposes:
+            raise RefusedError(
+                f"`{name}` does not read for {purpose}",
+                f"what {name} reads for: {', '.join(reader.purposes)}",
+            )
+
+    def record(self, name: str, purpose: str, version: int, rows: int, question: str, now: datetime) -> None:
+        """Record a reading that told of single visitors, with its entry in the ledger: before its answer is given."""
+        salt = secrets.token_bytes(SALT_BYTES)
+        asked = hashed(question)
+        entry = ReadingMade(commitment(salt, reader=name), purpose, version, rows, asked, now)
+        with self._write() as connection:
+            row = {
+                "name": name,
+                "salt": salt,
+                "purpose": purpose,
+                "version": version,
+                "rows": rows,
+                "question": asked,
+                "entry": append(connection, [entry]),
+                "recorded_at": now,
+            }
+            connection.execute(sa.insert(READINGS).values(row))
+
+    def count(self, name: str, purpose: str, now: datetime) -> None:
+        """Count a reading that told of many visitors together: before its answer is given."""
+        row = {"day": now.date().isoformat(), "name": name, "purpose": purpose, "readings": 1}
+        more = {"readings": READING_COUNTS.c.readings + 1}
+        with self._write() as connection:
+            connection.execute(insert(READING_COUNTS).values(row).on_conflict_do_update(set_=more))
+
+    def readings(self, since: datetime) -> list[SingleReading]:
+        """Return the readings of single visitors since a moment, in their order."""
+        columns = [READINGS.c[name] for name in SingleReading.__struct_fields__]
+        statement = sa.select(*columns).where(READINGS.c.recorded_at >= since).order_by(READINGS.c.reading)
+        with self._engine.connect() as connection:
+            return [SingleReading(*row) for row in connection.execute(statement)]
+
+    def counts(self, since: datetime) -> list[ReadingCount]:
+        """Return how often was read of many visitors together since a day, the newest day first."""
+        statement = (
+            sa.select(READING_COUNTS)
+            .where(READING_COUNTS.c.day >= since.date().isoformat())
+            .order_by(READING_COUNTS.c.day.desc(), READING_COUNTS.c.name, READING_COUNTS.c.purpose)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement)
+            return [ReadingCount(date.fromisoformat(day), *others) for day, *others in rows]
