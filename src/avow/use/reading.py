@@ -7,116 +7,22 @@ secure views over the tables, cut row by row and column by column to what govern
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import reduce
 from importlib import resources
-from typing import NamedTuple
 
+from avow.keep import cut
+from avow.keep.cut import RELATIONS
 from avow.keep.store import Ask, Store, Table
 from avow.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell, shorter
-from avow.policy.compare import Step, climbed
 
 __all__ = ["RELATIONS", "Ask", "Reading", "Table"]
 
-FULL = "full"
 KEY_TEXT = "format('{:016x}', visitor_id)"
 """A visitor's key as people write it."""
 
 
-class Form(NamedTuple):
-    """One form that a column may have: the category and precision that permit it, and how it is made."""
-
-    category: str
-    precision: str
-    sql: str
-
-
-class Relation(NamedTuple):
-    """A table as a reading shows it: the time that its rows are as old as, and the forms of each column, fine first."""
-
-    time: str
-    category: str
-    columns: dict[str, tuple[Form, ...]]
-
-
-def _whole(category: str, *columns: str) -> dict[str, tuple[Form, ...]]:
-    return {column: (Form(category, FULL, column),) for column in columns}
-
-
-def _device() -> dict[str, tuple[Form, ...]]:
-    """Return the columns that a user agent told, which requests and visits have."""
-    return {
-        "browser": (Form("browser", "name", "browser"),),
-        **_whole("browser", "browser_version"),
-        "operating_system": (Form("operating-system", "name", "operating_system"),),
-        **_whole("operating-system", "operating_system_version"),
-        **_whole("device-kind", "device_kind"),
-    }
-
-
-VISITOR = {"visitor_id": (Form("visitor-id", "day", "visitor_id"),)}
-REFERRER = {
-    "referrer": (
-        Form("referrer", FULL, "referrer"),
-        Form("referrer", "page", "page_of(referrer)"),
-        Form("referrer", "site", "site_of(referrer)"),
-    )
-}
-RELATIONS = {
-    "requests": Relation(
-        "request_time",
-        "request-time",
-        {
-            **_whole("request-time", "request_time"),
-            **_whole("host", "host"),
-            **VISITOR,
-            "ip_address": (
-                Form("ip-address", FULL, "ip_address"),
-                Form("ip-address", "prefix", "network_of(ip_address)"),
-            ),
-            "country": (Form("country", FULL, "country"), Form("ip-address", "country", "country")),
-            **_whole("request-kind", "request_kind"),
-            **_whole("bot", "bot"),
-            **_whole("method", "method"),
-            **_whole("page-path", "page_path"),
-            **_whole("page-query", "page_query"),
-            **REFERRER,
-            **_whole("status", "status"),
-            **_whole("bytes", "bytes"),
-            **_whole("response-time", "response_time_us"),
-            **_device(),
-        },
-    ),
-    "views": Relation(
-        "view_time",
-        "view-time",
-        {
-            **_whole("view-time", "view_time"),
-            **_whole("view-duration", "view_duration_ms"),
-            **VISITOR,
-            **_whole("visit-time", "visit_time"),
-            **_whole("host", "host"),
-            **_whole("page-path", "page_path"),
-            **REFERRER,
-        },
-    ),
-    "visits": Relation(
-        "visit_time",
-        "visit-time",
-        {
-            **VISITOR,
-            **_whole("visit-time", "visit_time"),
-            **_whole("visit-duration", "visit_duration_ms"),
-            **_whole("host", "host"),
-            **_whole("request-kind", "views", "downloads", "uploads"),
-            **_whole("page-path", "entry_path", "exit_path"),
-            **REFERRER,
-            **_device(),
-        },
-    ),
-}
-"""What a reading shows of each table: every column that holds something about a visit, and `version`."""
-
+DROPPED = (resources.files("avow.use") / "sql" / "_dropped.sql").read_text(encoding="utf-8")
 KEPT = (resources.files("avow.use") / "sql" / "_kept.sql").read_text(encoding="utf-8")
 
 
@@ -138,7 +44,7 @@ class Reading:
     def open(self, *needs: str) -> Iterator[Ask]:
         """Give what answers SQL over `requests`, `views` and `visits`; where categories are needed, rows that have all.
 
-        The statements are our own, or were bound to these three before (`sql.py`).
+        The statements are our own, or were bound to these three before (`bind.py`).
         """
         views = {name: self.select(name, *needs) for name in RELATIONS}
         with self.store.reading(views) as ask:
@@ -194,36 +100,12 @@ class Reading:
         relation = RELATIONS[name]
         rows = self.ages(relation.category, *needs)
         columns = ", ".join(
-            f"{self._column(forms, rows, relation.time)} AS {column}"
-            for column, forms in relation.columns.items()
+            f"{cut.column(forms, rows, relation.time, self._allowed, self.now)} AS {name}"
+            for name, forms in relation.columns.items()
         )
-        condition = self._condition(rows, relation.time)
-        return f"SELECT {columns}, version FROM avow.main.{name} WHERE {condition}"  # noqa: S608  # our own names
+        young = cut.condition(rows, relation.time, self.now)
+        return f"SELECT {columns}, version FROM avow.main.{name} WHERE {young}"  # noqa: S608  # our own names
 
-    def _column(self, forms: Sequence[Form], rows: Sequence[Age], time: str) -> str:
-        """Return the finest form that is permitted, row by row; null where none is."""
-        cases: list[str] = []
-        for category, precision, sql in forms:
-            cell = Cell(category, self.purpose, OPERATOR, OWN_USE)
-            ages = [bounds.greatest(cell, precision) for bounds in self.governs]
-            if not cases and all(shorter(age, row) == row for age, row in zip(ages, rows, strict=True)):
-                return sql
-            if any(age != 0 for age in ages):
-                cases.append(f"WHEN {self._condition(ages, time)} THEN {sql}")
-        return f"CASE {' '.join(cases or [f'WHEN false THEN {forms[0].sql}'])} END"
-
-    def _condition(self, ages: Sequence[Age], time: str) -> str:
-        """Return whether a row of its governing number is young enough."""
-        return " OR ".join(f"({self._step(step, time)})" for step in climbed(ages)) or "false"
-
-    def _step(self, step: Step, time: str) -> str:
-        governing = [f"governing >= {step.governing}"] if step.governing > 1 else []
-        young = [] if step.age is None else [f"{time} >= {_literal(self.now - timedelta(seconds=step.age))}"]
-        return " AND ".join([*governing, *young]) or "true"
-
-
-DROPPED = (resources.files("avow.use") / "sql" / "_dropped.sql").read_text(encoding="utf-8")
-
-
-def _literal(moment: datetime) -> str:
-    return f"TIMESTAMP '{moment.isoformat(sep=' ')}'"
+    def _allowed(self, category: str, precision: str) -> list[Age]:
+        cell = Cell(category, self.purpose, OPERATOR, OWN_USE)
+        return [bounds.greatest(cell, precision) for bounds in self.governs]
