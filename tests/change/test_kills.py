@@ -55,8 +55,8 @@ def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
         page = next((folder / "policy").glob("*.md"))
         page.write_text(f"{page.read_text()}\nBetter words.\n")
         return site, ["policy", "publish"]
-    if work in {"consent", "take back"}:
-        yesterday = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
+    if work in {"consent", "take back", "retain"}:
+        yesterday = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1 if work != "retain" else 6.5)
         site.take_in(site.log("a.log", *(line(minute, start=yesterday) for minute in (0, 1))))
     later = TODAY + timedelta(days=9) if work == "withdraw" else datetime.now(UTC).date()
     drafted(site, "6 days", later)
@@ -65,11 +65,14 @@ def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
     assert site.avow("policy", "publish").status == 0
     if work == "take back":
         assert site.avow(*CONSENT).status == 0
-        return site, [*CONSENT, "--withdraw"]
-    if work == "consent":
-        return site, CONSENT
-    return site, ["policy", "withdraw", "2"]
+    return site, COMMANDS.get(work, CONSENT)
 
+
+COMMANDS = {
+    "retain": ["retain"],
+    "take back": [*CONSENT, "--withdraw"],
+    "withdraw": ["policy", "withdraw", "2"],
+}
 
 AFTER = {
     "adopt": (1, 1),
@@ -78,6 +81,7 @@ AFTER = {
     "withdraw": (1, 3),
     "consent": (2, 3),
     "take back": (2, 4),
+    "retain": (2, 3),
 }
 """How many versions and entries there are when the work was done."""
 
@@ -116,6 +120,8 @@ def test_it_may_be_killed_at_any_moment(tmp_path: Path, work: str) -> None:
             versions = len(again.avow("policy", "history", "--json").json())
             if told.status or (versions, told.json()["entries"]) != AFTER[work]:
                 wrong.append(f"{moment} {time}: ended with {versions} versions, {told.out}{told.err}")
+            if work == "retain" and set(again.rows("SELECT ip_address FROM requests")) != {("192.0.2.0/24",)}:
+                wrong.append(f"{moment} {time}: ended with {again.rows('SELECT ip_address FROM requests')}")
             if work in GOVERNING and set(again.rows(GOVERNED)) != {(1, GOVERNING[work])}:
                 wrong.append(f"{moment} {time}: ended with {again.rows(GOVERNED)}")
     assert not wrong, "\n".join(wrong)

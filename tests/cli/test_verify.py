@@ -234,6 +234,10 @@ def test_a_witness_finds_a_roll_back_of_everything(site: Site, tmp_path: Path) -
             "though version 2 held",
         ),
         ("UPDATE requests SET governing = 9", "are governed by one that is older, or that there is not"),
+        (
+            "UPDATE requests SET ip_address = '192.0.2.9', request_time = request_time - INTERVAL 20 DAY",
+            "requests of version 1 hold `ip-address` beyond its time",
+        ),
     ],
 )
 def test_a_records_version_was_in_force_at_its_time(site: Site, statement: str, named: str) -> None:

@@ -59,8 +59,13 @@ def _follow(
         at_work.folder, at_work.house, at_work.promises, log_format or settings.format, again=True
     )
 
+    def daily() -> None:
+        removed = sum(one.records for one in at_work.retain())
+        if removed:
+            say(f"{removed:,} records were cut down or deleted, as their time was over")
+
     def say(sentence: str) -> None:
         console.print(sentence, markup=False)
 
     at_work.derive()  # what an earlier process took in, and did not live to make views of
-    Follower(importer, file, at_work.derive, say, stop, report).run()
+    Follower(importer, file, at_work.derive, say, stop, report, daily).run()

@@ -15,6 +15,7 @@ from avow.cli import (
     querying,
     readers,
     reporting,
+    retaining,
     setting_up,
     visitor,
 )
@@ -45,6 +46,7 @@ app.add_typer(proving.app, name="ledger")
 app.add_typer(visitor.app, name="visitor")
 app.add_typer(readers.app, name="user")
 app.command("status")(readers.status)
+app.command("retain")(retaining.retain)
 app.command("verify")(proving.verify)
 
 

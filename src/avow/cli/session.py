@@ -23,7 +23,7 @@ from avow.keep.governing import Steward, governs, in_force
 from avow.keep.load import SALTS
 from avow.keep.owner import Handler, House, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
-from avow.keep.store import Settled, Store
+from avow.keep.store import Removed, Settled, Store
 from avow.keep.subject import Held, Subject, held
 from avow.keep.verify import RAISED, RECORDS, of_raised, of_records
 from avow.policy.document import Document, load_document
@@ -90,11 +90,21 @@ class Session:
         """Have consents and withdrawals that were recorded raise and restore what is stored."""
         self.house.ask("settle")
 
+    def retain(self) -> list[Removed]:
+        """Take away what may not be kept any more; returns what was."""
+        return msgspec.convert(self.house.ask("retain"), list[Removed])
+
     def verify_records(self) -> list[str]:
         """Return what does not hold of the versions that records bear, and that govern them."""
         found = list(of_records(self.register.versions(), self.house.ask("records")))
         raised = self.register.consents.raised(Settled(), now()).governing
-        return found + list(of_raised(raised, self.house.ask("raised")))
+        found += of_raised(raised, self.house.ask("raised"))
+        beyond = msgspec.convert(self.house.ask("beyond"), list[Removed])
+        return found + [
+            f"{one.records:,} {one.relation} of version {one.version} hold `{one.category}` beyond its time "
+            "(`avow retain`)"
+            for one in beyond
+        ]
 
 
 @lru_cache(maxsize=8)
@@ -204,6 +214,8 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
         "records": settled(lambda store, _: store.query(RECORDS, {}).records()),
         "raised": settled(lambda store, _: store.query(RAISED, {}).records()),
         "held": settled(partial(_held, register)),
+        "retain": lambda store, _: steward.retain(store, now()),
+        "beyond": lambda store, _: steward.beyond(store, now()),
         "settle": lambda store, _: steward.settle(store, now()),
     }
 

@@ -17,7 +17,20 @@ import polars as pl
 
 from avow.collect.segment import DeadLetter, Intake, Origin, Segment
 from avow.errors import QueryError, StoreError
-from avow.keep.store import Ask, Counts, Cutoffs, Known, Loaded, Raised, Replaced, Settled, Table
+from avow.keep.rewrite import CUT_OFF, Gate, beside, swapped
+from avow.keep.store import (
+    Ask,
+    Counts,
+    Cut,
+    Cutoffs,
+    Known,
+    Loaded,
+    Raised,
+    Removed,
+    Replaced,
+    Settled,
+    Table,
+)
 
 FILE = "avow.duckdb"
 SPILL = "spill"
@@ -59,33 +72,40 @@ class DuckDBStore:
 
         Raises StoreError where the file cannot be opened or was made by a newer Avow.
         """
-        try:
-            self._connection = duckdb.connect(
-                folder / FILE,
-                config={
-                    "memory_limit": memory_limit,
-                    "temp_directory": str(folder / SPILL),
-                    "preserve_insertion_order": "false",
-                    "checkpoint_threshold": CHECKPOINT_THRESHOLD,
-                    "autoinstall_known_extensions": "false",
-                    "autoload_known_extensions": "false",
-                    "allow_community_extensions": "false",
-                },
-            )
-        except duckdb.Error as error:
-            raise StoreError(
-                f"`{folder / FILE}` cannot be opened ({type(error).__name__})",
-                "if another program has it open, close that; if it is damaged, put it back from a backup",
-            ) from None
-        self._connection.execute("SET TimeZone = 'UTC'")
-        self._connection.execute("SET enable_external_access = false")
-        self._connection.execute("SET lock_configuration = true")
+        self._path = folder / FILE
+        self._memory_limit = memory_limit
+        beside(self._path).unlink(missing_ok=True)
+        self._connection = self._connect()
         self._writing = threading.Lock()
+        self._gate = Gate()
         try:
             self._migrate()
         except BaseException:
             self._connection.close()
             raise
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        """Open the file, cut off from everything else, and with its configuration locked."""
+        try:
+            connection = duckdb.connect(
+                self._path,
+                config={
+                    "memory_limit": self._memory_limit,
+                    "temp_directory": str(self._path.with_name(SPILL)),
+                    "preserve_insertion_order": "false",
+                    "checkpoint_threshold": CHECKPOINT_THRESHOLD,
+                    **CUT_OFF,
+                },
+            )
+        except duckdb.Error as error:
+            raise StoreError(
+                f"`{self._path}` cannot be opened ({type(error).__name__})",
+                "if another program has it open, close that; if it is damaged, put it back from a backup",
+            ) from None
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        return connection
 
     def close(self) -> None:
         """Leave the store as it is."""
@@ -144,6 +164,40 @@ class DuckDBStore:
                     _execute(cursor, statements(f"derive_{step}"), slice_of)
             _execute(cursor, statements("derive_close"), values)
 
+    def remove(self, cuts: Sequence[Cut], now: datetime) -> None:
+        """See Store."""
+        with self._write() as cursor:
+            ((run,),) = cursor.execute("SELECT nextval('retention_runs')").fetchall()
+            for cut in cuts:
+                if cursor.execute(cut.counting, [run, cut.relation, cut.category, now]).fetchall():
+                    cursor.execute(cut.doing)
+                    cursor.execute("UPDATE rewriting SET due = true")
+
+    def removed(self) -> list[Removed]:
+        """See Store."""
+        sql = """
+            SELECT run, relation, category, version, sum(records)::UBIGINT, max(removed_at)
+            FROM removed GROUP BY ALL ORDER BY ALL
+        """
+        return [Removed(*row) for row in self._read(sql, {}).rows]
+
+    def forget_removed(self, run: int) -> None:
+        """See Store."""
+        with self._write() as cursor:
+            cursor.execute("DELETE FROM removed WHERE run = $run", {"run": run})
+
+    def rewrite(self) -> bool:
+        """See Store."""
+        if not self._read("SELECT due FROM rewriting", {}).rows[0][0]:
+            return False
+        with self._writing, self._gate.alone():
+            self._connection.execute("CHECKPOINT")
+            self._connection.close()
+            try:
+                return swapped(self._path, self._memory_limit)
+            finally:
+                self._connection = self._connect()
+
     def dead_letters(self, source: str) -> list[DeadLetter]:
         """See Store."""
         sql = 'SELECT "offset", length, reason, shape FROM dead_letters WHERE source = $source'
@@ -190,13 +244,13 @@ class DuckDBStore:
     @contextmanager
     def _over(self, views: Mapping[str, str]) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give a cursor with secure views, which are its own and go with it."""
-        with self._connection.cursor() as cursor:
+        with self._gate.shared(), self._connection.cursor() as cursor:
             for name, select in views.items():
                 cursor.execute(f"CREATE TEMP SECURE VIEW {name} AS {select}")
             yield cursor
 
     def _read(self, sql: str, values: Mapping[str, Any]) -> Table:
-        with self._connection.cursor() as cursor:
+        with self._gate.shared(), self._connection.cursor() as cursor:
             return _ask(cursor, sql, values)
 
     @contextmanager

@@ -22,6 +22,8 @@ POLL_SECONDS = 0.5
 SWEEP_SECONDS = 600.0
 """How often salts that have lived their time are destroyed, whether or not lines come in."""
 
+DAY_SECONDS = 86_400.0
+
 RETIRED_SECONDS = 60.0
 """How long a log that was renamed is watched on: servers write to it until they are told to open a new one."""
 
@@ -74,6 +76,8 @@ class Follower:
     say: Callable[[str], None]
     stop: threading.Event
     report: FileReport = field(default_factory=lambda: FileReport(""))
+    daily: Callable[[], None] = lambda: None
+    """Called once a day, and when following begins."""
     _current: Tail | None = None
     _retired: list[Tail] = field(default_factory=list)
     _said: str = ""
@@ -82,7 +86,8 @@ class Follower:
         """Catch up on what was rotated away meanwhile, then follow."""
         self.report.name = str(self.path.absolute())
         self._catch_up()
-        swept = time.monotonic()
+        swept = kept = time.monotonic()
+        self.daily()
         try:
             while True:
                 stopping = self.stop.is_set()
@@ -93,6 +98,9 @@ class Follower:
                 if time.monotonic() - swept > SWEEP_SECONDS:
                     self.importer.salts.destroy_old(datetime.now(UTC).replace(tzinfo=None))
                     swept = time.monotonic()
+                if time.monotonic() - kept > DAY_SECONDS:
+                    self.daily()
+                    kept = time.monotonic()
                 self.stop.wait(POLL_SECONDS)
         finally:
             for tail in self._tails():

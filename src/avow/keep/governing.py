@@ -12,7 +12,8 @@ from functools import lru_cache
 from threading import Lock
 
 from avow.keep.register import Register, Version
-from avow.keep.store import Cutoffs, Store
+from avow.keep.retention import GRACE, cuts
+from avow.keep.store import Cutoffs, Removed, Store
 from avow.policy.bounds import Ages, Bounds
 from avow.policy.compare import governed
 
@@ -38,6 +39,30 @@ class Steward:
         """Do the same, and make views and visits of what came in."""
         with self._turn:
             self._derive(store, now)
+
+    def retain(self, store: Store, now: datetime) -> list[Removed]:
+        """Take away what may not be kept any more, record it, and write the file anew; returns what was taken away."""
+        with self._turn:
+            self._derive(store, now)
+            store.remove(cuts(governs(in_force(self.register.versions(), now)), now), now)
+            removed = store.removed()
+            for run in dict.fromkeys(one.run for one in removed):
+                of_run = [one for one in removed if one.run == run]
+                self.register.retentions.record(run, of_run, of_run[0].removed_at)
+                self.register.ledger.sign()
+                store.forget_removed(run)
+            store.rewrite()
+        return removed
+
+    def beyond(self, store: Store, now: datetime) -> list[Removed]:
+        """Return what is held although its time was over a day ago; nothing is changed."""
+        before = now - GRACE
+        found = []
+        for one in cuts(governs(in_force(self.register.versions(), before)), before):
+            sql = f"SELECT version, count(*) FROM {one.relation} WHERE {one.gone} GROUP BY version"  # noqa: S608
+            for version, records in store.query(sql, {}).rows:
+                found.append(Removed(0, one.relation, one.category, version, records, now))
+        return found
 
     def _derive(self, store: Store, now: datetime) -> None:
         raised = self.register.consents.raised(store.settled(), now)

@@ -17,6 +17,7 @@ from avow.keep.consents import Consents
 from avow.keep.ledger import KEY, Ledger, append
 from avow.keep.notices import Notice, Notices, hashes, insert
 from avow.keep.readers import Readers
+from avow.keep.retention import Retentions
 from avow.keep.tables import DOCUMENTS, PUBLICATIONS, STANDING, WITHDRAWALS
 from avow.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hashed
 from avow.policy.bounds import Compiled, read_canonical
@@ -81,6 +82,7 @@ class Register(Protocol):
     consents: Consents
     notices: Notices
     readers: Readers
+    retentions: Retentions
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
@@ -126,6 +128,7 @@ class SqliteRegister:
         self.consents = Consents(self.engine, self._write)
         self.notices = Notices(self.engine, self._write)
         self.readers = Readers(self.engine, self._write)
+        self.retentions = Retentions(self.engine, self._write)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:

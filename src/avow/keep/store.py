@@ -85,6 +85,41 @@ class Raised(msgspec.Struct, frozen=True):
     governing: dict[int, int] = {}
 
 
+class Cut(msgspec.Struct, frozen=True):
+    """Something that has to go: rows of a relation, or a category of theirs."""
+
+    relation: str
+    category: str
+    gone: str
+    """The SQL of which rows it goes from."""
+    change: str
+    """The SQL of what is set instead; the rows go as a whole where there is none."""
+
+    @property
+    def counting(self) -> str:
+        """The statement that writes down from how many records of each version it goes; made of our own names."""
+        rows = f"SELECT ?, ?, ?, version, count(*), ? FROM {self.relation} WHERE {self.gone} GROUP BY version"  # noqa: S608
+        return f"INSERT INTO removed {rows} RETURNING records"
+
+    @property
+    def doing(self) -> str:
+        """The statement that does it."""
+        if self.change:
+            return f"UPDATE {self.relation} SET {self.change} WHERE {self.gone}"  # noqa: S608
+        return f"DELETE FROM {self.relation} WHERE {self.gone}"  # noqa: S608
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """What a run of retention took away: from how many records of a version, and when."""
+
+    run: int
+    relation: str
+    category: str
+    version: int
+    records: int
+    removed_at: datetime
+
+
 class Table(msgspec.Struct, frozen=True):
     """What a question gave: the names of its columns, and its rows."""
 
@@ -132,6 +167,25 @@ class Store(Protocol):
 
         The governing number of each request is then the greater of its version and what its visitor consented to (G3
         in `docs/spec/terms.md`), also of those that come in later.
+        """
+        ...
+
+    def remove(self, cuts: Sequence[Cut], now: datetime) -> None:
+        """Do cuts, all of them or none, and write down what they took away."""
+        ...
+
+    def removed(self) -> list[Removed]:
+        """Return what was taken away and is not recorded elsewhere yet, by run."""
+        ...
+
+    def forget_removed(self, run: int) -> None:
+        """Forget what a run took away, as it is recorded elsewhere."""
+        ...
+
+    def rewrite(self) -> bool:
+        """Write the file anew where it still has bytes of what was taken away; returns whether it had.
+
+        Questions wait for it. A process that is killed within it leaves the old file or the new one, whole.
         """
         ...
 

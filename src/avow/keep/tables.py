@@ -97,6 +97,14 @@ READING_COUNTS = sa.Table(
     sa.Column("purpose", sa.Text, primary_key=True),
     sa.Column("readings", sa.Integer),
 )
+RETENTIONS = sa.Table(
+    "retentions",
+    _METADATA,
+    sa.Column("run", sa.Integer, primary_key=True),
+    sa.Column("removed", sa.Text),
+    sa.Column("entry", sa.Integer),
+    sa.Column("removed_at", sa.DateTime),
+)
 
 STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 """Whether a publication was not withdrawn."""

@@ -19,6 +19,7 @@ from avow.keep.tables import (
     PERSONS,
     PUBLICATIONS,
     READINGS,
+    RETENTIONS,
     SHOWINGS,
     WITHDRAWALS,
 )
@@ -30,6 +31,7 @@ from avow.ledger.entry import (
     Entry,
     NoticeShown,
     ReadingMade,
+    RetentionRun,
     VersionPublished,
     VersionWithdrawn,
     hashed,
@@ -154,7 +156,7 @@ def _register(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[st
     ]
     facts = (
         *(versions, withdrawals, sorted(pages)),
-        *(_showings(register), _consents(register), _readings(register)),
+        *(_showings(register), _consents(register), _readings(register), _retentions(register)),
     )
     for found, expected in zip(facts, _told(entries), strict=True):
         yield from _unlike(found, expected)
@@ -192,6 +194,18 @@ def _readings(register: SqliteRegister) -> list[Fact]:
         ]
 
 
+def _retentions(register: SqliteRegister) -> list[Fact]:
+    """Return what the register has of what retention took away."""
+    with register.engine.connect() as connection:
+        return [
+            Fact(
+                (one.entry, one.run, msgspec.json.decode(one.removed), one.removed_at),
+                f"run {one.run} of retention",
+            )
+            for one in connection.execute(sa.select(RETENTIONS).order_by(RETENTIONS.c.entry))
+        ]
+
+
 def _consents(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of consents; without a person where it is not the one committed to."""
     same = PERSONS.c.consent == CONSENTS.c.consent
@@ -218,8 +232,8 @@ def _consents(register: SqliteRegister) -> list[Fact]:
 
 
 def _told(entries: Sequence[Entry]) -> tuple[list[Fact], ...]:
-    """Return what the ledger says was recorded: versions, withdrawals, documents, showings, consents, readings."""
-    versions, withdrawals, pages, showings, consents, readings = [], [], [], [], [], []
+    """Return what the ledger says was recorded, by kind, in the order of `_register`."""
+    versions, withdrawals, pages, showings, consents, readings, retained = [], [], [], [], [], [], []
     for number, one in enumerate(entries):
         match one:
             case VersionPublished():
@@ -232,13 +246,15 @@ def _told(entries: Sequence[Entry]) -> tuple[list[Fact], ...]:
             case ReadingMade():
                 read = (one.reader, one.purpose, one.version, one.rows, one.question, one.at)
                 readings.append(Fact((number, *read)))
+            case RetentionRun():
+                retained.append(Fact((number, one.run, [list(row) for row in one.removed], one.at)))
             case ConsentGiven():
                 given = not isinstance(one, ConsentWithdrawn)
                 said = (given, one.language, one.document, one.means, one.at, one.person)
                 consents.append(Fact((number, one.number, one.identity, *said)))
         if isinstance(one, VersionPublished | DocumentsCorrected):
             pages += [Fact((one.at, language, sha256)) for language, sha256 in one.documents.items()]
-    return versions, withdrawals, sorted(pages), showings, consents, readings
+    return versions, withdrawals, sorted(pages), showings, consents, readings, retained
 
 
 def _unlike(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:

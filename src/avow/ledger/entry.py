@@ -72,6 +72,15 @@ class ReadingMade(msgspec.Struct, frozen=True, tag="reading-made", tag_field="ki
     at: datetime
 
 
+class RetentionRun(msgspec.Struct, frozen=True, tag="retention-run", tag_field="kind"):
+    """What may not be kept any more was removed, or cut down."""
+
+    run: int
+    removed: list[tuple[str, str, int, int]]
+    """Of each: the relation, the category, the version that it was collected under, and how many records."""
+    at: datetime
+
+
 class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):
     """A visitor consented to a version for what was collected before."""
 
@@ -98,6 +107,7 @@ Entry = (
     | DocumentsCorrected
     | NoticeShown
     | ReadingMade
+    | RetentionRun
     | ConsentGiven
     | ConsentWithdrawn
 )

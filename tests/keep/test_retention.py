@@ -1,0 +1,256 @@
+"""Retention: what may not be kept any more goes, as far as it has to, and its bytes with it."""
+
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_duckdb import records, written
+from test_reading import AGES, COARSER, FORMS, NOW, PRECISIONS, ROW, permitted
+
+from avow.keep.duckdb import FILE, DuckDBStore
+from avow.keep.governing import Steward
+from avow.keep.register import Page, SqliteRegister, Version
+from avow.keep.retention import cuts
+from avow.keep.rewrite import beside
+from avow.policy.bounds import OPERATOR, OWN_USE, Age, Ages, Bounds, Cell, Compiled, longer
+from avow.policy.compare import governed
+
+DAY = 86_400
+ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]
+
+
+@st.composite
+def bounds(draw: st.DrawFn) -> Bounds:
+    """Make bounds for two purposes, whose ages never grow with fineness."""
+    cells: dict[Cell, Ages] = {}
+    for purpose in ("content", "abuse"):
+        for category, precisions in PRECISIONS.items():
+            ages: list[Age] = sorted(
+                (draw(AGES) for _ in precisions), key=lambda age: 1e9 if age is None else age, reverse=True
+            )
+            told = {
+                name: age if age is None else age * DAY
+                for name, age in zip(precisions, ages, strict=True)
+                if age != 0
+            }
+            if told:
+                cells[Cell(category, purpose, OPERATOR, OWN_USE)] = told
+    return Bounds(cells, {})
+
+
+def joined(what: Bounds) -> Bounds:
+    """Return what any purpose permits, as if it were for content."""
+    cells: dict[Cell, Ages] = {}
+    for cell, ages in what.cells.items():
+        one = cell._replace(purpose="content")
+        cells[one] = longer(cells.get(one, {}), ages)
+    return Bounds(cells, {})
+
+
+def kept(governs: Sequence[Bounds]) -> list[list[Any]]:
+    """Say what may be kept as plainly as it can be said."""
+    found = []
+    for days, governing in ROWS:
+        what = joined(governs[governing - 1])
+        if permitted(what, "request-time", "full", days):
+            row = []
+            for column, forms in FORMS.items():
+                finest = next((form for form in forms if permitted(what, *form, days)), None)
+                row.append(COARSER.get((column, finest[1]), ROW[column]) if finest else None)
+            found.append(row)
+    return found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckDBStore]:
+    opened = DuckDBStore(tmp_path, "256MB")
+    yield opened
+    opened.close()
+
+
+def fill(store: DuckDBStore, folder: Path, source: str) -> None:
+    rows = [
+        {**ROW, "request_time": NOW - timedelta(days=days), "governing": governing}
+        for days, governing in ROWS
+    ]
+    store.load([written(folder, records(*rows), source=source)])
+
+
+COLUMNS = ", ".join(FORMS)
+NUMBERS = itertools.count()
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(bounds(), min_size=3, max_size=3))
+def test_what_any_purpose_may_keep_stays_and_nothing_else(
+    store: DuckDBStore, tmp_path: Path, versions: list[Bounds]
+) -> None:
+    """Row by row and column by column; doing it again changes nothing, and what was taken away is told."""
+    governs = governed(versions)
+    store.remove(
+        [cut for cut in cuts([Bounds({}, {})], NOW) if not cut.change], NOW
+    )  # what the last one left
+    for removed in store.removed():
+        store.forget_removed(removed.run)
+    fill(store, tmp_path, f"{next(NUMBERS)}")
+    store.remove(cuts(governs, NOW), NOW)
+    found = store.query(f"SELECT {COLUMNS} FROM requests", {}).rows
+    assert sorted(map(repr, found)) == sorted(map(repr, kept(governs)))
+    gone = sum(one.records for one in store.removed() if one.category == "request-time")
+    assert gone == len(ROWS) - len(found)
+    before = store.removed()
+    store.remove(cuts(governs, NOW), NOW)
+    assert store.removed() == before
+
+
+def schema(path: Path) -> list[Any]:
+    with duckdb.connect(path, read_only=True) as plain:
+        return [
+            plain.execute("SELECT sql FROM duckdb_tables() ORDER BY table_name").fetchall(),
+            plain.execute(
+                "SELECT table_name, constraint_text FROM duckdb_constraints() ORDER BY ALL"
+            ).fetchall(),
+            plain.execute(
+                "SELECT function_name FROM duckdb_functions() WHERE NOT internal ORDER BY 1"
+            ).fetchall(),
+            plain.execute("SELECT sequence_name FROM duckdb_sequences() ORDER BY 1").fetchall(),
+        ]
+
+
+def test_a_rewritten_file_is_the_same_without_what_went(tmp_path: Path) -> None:
+    """Tables, constraints, macros and sequences stay; bytes of what was cut are gone; loads go on."""
+    store = DuckDBStore(tmp_path, "256MB")
+    marked = [{"request_time": NOW - timedelta(minutes=n), "page_path": f"/SECRET{n}"} for n in range(3000)]
+    store.load([written(tmp_path, records(*marked))])
+    store.close()
+    before = schema(tmp_path / FILE)
+    assert b"SECRET" in (tmp_path / FILE).read_bytes()
+    store = DuckDBStore(tmp_path, "256MB")
+    assert not store.rewrite()
+    store.remove(
+        cuts([Bounds({Cell("request-time", "content", OPERATOR, OWN_USE): {"full": None}}, {})], NOW), NOW
+    )
+    assert store.rewrite()
+    assert not store.rewrite()
+    assert store.query("SELECT count(*), count(page_path) FROM requests", {}).rows == [[3000, 0]]
+    store.load([written(tmp_path, records({"request_time": NOW}), source="b")])
+    assert store.query("SELECT count(DISTINCT load) FROM requests", {}).rows == [[2]]
+    store.close()
+    assert b"SECRET" not in (tmp_path / FILE).read_bytes()
+    assert schema(tmp_path / FILE) == before
+    assert not beside(tmp_path / FILE).exists()
+
+
+def test_questions_wait_for_a_rewrite(store: DuckDBStore, tmp_path: Path) -> None:
+    """Whoever asks meanwhile gets an answer from the old file or the new one."""
+    fill(store, tmp_path, "a")
+    wrong: list[BaseException] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        try:
+            while not stop.is_set():
+                with store.reading({"requests": "SELECT * FROM avow.main.requests"}) as through:
+                    assert through("SELECT count(*) FROM requests", {}).rows == [[len(ROWS)]]
+                assert store.counts().requests == len(ROWS)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the test tells it
+            wrong.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    everything = Bounds(
+        {
+            Cell(name, "content", OPERATOR, OWN_USE): dict.fromkeys(precisions)
+            for name, precisions in PRECISIONS.items()
+            if name != "browser"
+        },
+        {},
+    )
+    for turn in range(3):
+        with duckdb_cursor(store) as cursor:
+            cursor.execute("UPDATE requests SET browser = ?", [str(turn)])
+        store.remove(cuts([everything], NOW), NOW)
+        assert store.rewrite()
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+    assert wrong == []
+
+
+def duckdb_cursor(store: DuckDBStore) -> Any:
+    return store._write()
+
+
+def version(number: int, age: int) -> Version:
+    cells: dict[Cell, Ages] = {
+        Cell("request-time", "abuse", OPERATOR, OWN_USE): {"full": None},
+        Cell("request-kind", "abuse", OPERATOR, OWN_USE): {"full": None},
+        Cell("page-path", "abuse", OPERATOR, OWN_USE): {"full": None},
+        Cell("visitor-id", "abuse", OPERATOR, OWN_USE): {"day": None},
+        Cell("ip-address", "abuse", OPERATOR, OWN_USE): {
+            "country": 90 * DAY,
+            "prefix": 90 * DAY,
+            "full": age * DAY,
+        },
+    }
+    promised = Compiled(cells, {}, "a" * 64)
+    effective = NOW - timedelta(days=300 - number)
+    return Version(number, promised.identity, promised.canonical().decode(), "", effective, effective)
+
+
+def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
+    """Whole for seven days, its network for ninety, then nothing; each step is recorded once, and late ones are found."""
+    register = SqliteRegister(tmp_path, tmp_path / "keys")
+    register.publish(version(1, 7), [Page("en", "", NOW)])
+    store, steward = DuckDBStore(tmp_path, "256MB"), Steward(register, 30)
+    row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
+    store.load([written(tmp_path, records(row))])
+    address = "SELECT ip_address FROM requests"
+
+    def after(days: float) -> datetime:
+        return NOW + timedelta(days=days)
+
+    for days, expected, entries in (
+        (6.9, "192.0.2.7", 1),
+        (7.1, "192.0.2.0/24", 2),
+        (89, "192.0.2.0/24", 2),
+        (91, None, 3),
+    ):
+        removed = steward.retain(store, after(days))
+        assert store.query(address, {}).rows == [[expected]]
+        assert register.ledger.size() == entries
+        assert [(one.category, one.records) for one in removed] in ([], [("ip-address", 1)])
+        assert steward.beyond(store, after(days)) == []
+    with store._write() as cursor:
+        cursor.execute("UPDATE requests SET ip_address = '192.0.2.7'")
+    assert steward.beyond(store, after(7.9)) == []
+    (late,) = steward.beyond(store, after(8.1))
+    assert (late.relation, late.category, late.records) == ("requests", "ip-address", 1)
+    store.close()
+    register.close()
+
+
+def test_a_run_that_was_killed_before_it_was_recorded_is_recorded_by_the_next(tmp_path: Path) -> None:
+    """What the store took away is told once, however often it is tried."""
+    register = SqliteRegister(tmp_path, tmp_path / "keys")
+    register.publish(version(1, 7), [Page("en", "", NOW)])
+    store, steward = DuckDBStore(tmp_path, "256MB"), Steward(register, 30)
+    row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
+    store.load([written(tmp_path, records(row))])
+    later = NOW + timedelta(days=8)
+    store.remove(cuts([version(1, 7).promised], later), later)
+    (removed,) = steward.retain(store, later)
+    assert (removed.category, removed.records, register.ledger.size()) == ("ip-address", 1, 2)
+    register.retentions.record(removed.run, [removed], later)
+    assert register.ledger.size() == 2
+    assert store.removed() == []
+    store.close()
+    register.close()
