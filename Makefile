@@ -25,6 +25,7 @@ check: $(READY)  ## What CI runs beside the tests.
 bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes some minutes.
 	$(BIN)/python bench/bench.py
 	$(BIN)/python bench/ledger.py
+	$(BIN)/python bench/readings.py
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

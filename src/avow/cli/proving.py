@@ -13,6 +13,8 @@ from avow.cli.policy import AsJson, print_json
 from avow.cli.session import find_folder, open_versions, session
 from avow.errors import MisuseError, RefusedError
 from avow.keep.duckdb import FILE as STORE
+from avow.keep.erasure import SCHEMA as ERASURE
+from avow.keep.erasure import check_receipt as check_erasure
 from avow.keep.verify import findings
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.note import Note, Verifier
@@ -170,7 +172,12 @@ def _verifier(key: str) -> Verifier:
 
 def _verify_proof(path: Path, verifier: Verifier, *, as_json: bool) -> None:
     text = read_text(path, MisuseError)
-    receipt = check_receipt(text, verifier)[0] if text.startswith("{") else Receipt.parse(text)
+    if not text.startswith("{"):
+        receipt = Receipt.parse(text)
+    elif f'"{ERASURE}"' in text:
+        receipt = check_erasure(text, verifier)
+    else:
+        receipt = check_receipt(text, verifier)[0]
     found = receipt.check(verifier)
     if as_json:
         entry = msgspec.json.decode(receipt.entry)

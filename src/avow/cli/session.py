@@ -18,12 +18,14 @@ from avow.collect.admit import Promise
 from avow.collect.visitor import Salts
 from avow.config import Folder, locate
 from avow.errors import RefusedError, TermsError
+from avow.keep.account import statements
 from avow.keep.duckdb import FILE as STORE
+from avow.keep.erasure import Erasure
 from avow.keep.governing import Steward, governs, in_force
 from avow.keep.load import SALTS
 from avow.keep.owner import Handler, House, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
-from avow.keep.store import Removed, Settled, Store
+from avow.keep.store import Removed, Settled, Store, Table
 from avow.keep.subject import Held, Subject, held
 from avow.keep.verify import RAISED, RECORDS, of_raised, of_records
 from avow.policy.document import Document, load_document
@@ -89,6 +91,22 @@ class Session:
     def settle(self) -> None:
         """Have consents and withdrawals that were recorded raise and restore what is stored."""
         self.house.ask("settle")
+
+    def pages(self, key: str, relation: str) -> Iterator[Table]:
+        """Yield everything that is held of a visitor in a relation, page by page."""
+        after = -1
+        while True:
+            found = msgspec.convert(
+                self.house.ask("page", {"key": key, "relation": relation, "after": after}), Table
+            )
+            if not found.rows:
+                return
+            yield Table(found.columns[1:], [row[1:] for row in found.rows])
+            after = found.rows[-1][0]
+
+    def erase(self, key: str) -> Erasure:
+        """Erase a visitor."""
+        return msgspec.convert(self.house.ask("erase", key), Erasure)
 
     def retain(self) -> list[Removed]:
         """Take away what may not be kept any more; returns what was."""
@@ -216,6 +234,8 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
         "held": settled(partial(_held, register)),
         "retain": lambda store, _: steward.retain(store, now()),
         "beyond": lambda store, _: steward.beyond(store, now()),
+        "page": settled(_page),
+        "erase": lambda store, key: steward.erase(store, key, now()),
         "settle": lambda store, _: steward.settle(store, now()),
     }
 
@@ -251,6 +271,15 @@ def _reading(register: SqliteRegister, store: Store, purpose: str) -> Reading:
     moment = now()
     versions = in_force(register.versions(), moment)
     return Reading(store, governs(versions), purpose, moment, versions[-1].identity if versions else "")
+
+
+def _page(store: Store, argument: Any) -> Table:
+    values = {"visitor": int(argument["key"], 16), "after": argument["after"], "limit": PAGE_ROWS}
+    return store.query(statements(f"subject_{argument['relation']}"), values)
+
+
+PAGE_ROWS = 5_000
+"""How many records of a visitor are told at once: bounds the memory that an export takes."""
 
 
 def _held(register: SqliteRegister, store: Store, argument: Any) -> Held:

@@ -1,7 +1,8 @@
 """`avow visitor`: what one visitor may ask for."""
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -9,18 +10,23 @@ import typer
 from rich.console import Console
 
 from avow.change.consent import Effect, Means, Word, effects, giving, receipt, record, taking_back
-from avow.cli.policy import AsJson, print_json
-from avow.cli.session import now, session
+from avow.cli.policy import AsJson, print_json, say
+from avow.cli.session import Session, now, session
+from avow.errors import RefusedError
 from avow.keep.consents import Consent
-from avow.keep.subject import Subject, parse_subject
+from avow.keep.cut import RELATIONS
+from avow.keep.erasure import receipt as erasure_receipt
+from avow.keep.governing import in_force
+from avow.keep.subject import Held, Subject, parse_subject
+from avow.policy.bounds import OPERATOR
 from avow.use.question import parse_moment
 
+MAY_SEE = "may-see"
+"""The purpose of a reading that a visitor asked for: the duty of that name."""
+
+EXPORT = "avow visitor export 1"
+
 app = typer.Typer(help="What one visitor may ask for.", no_args_is_help=True)
-
-
-@app.callback()
-def _visitor() -> None:
-    """Keep `consent` a command of its own while it is the only one."""
 
 
 Moment = Annotated[
@@ -28,9 +34,104 @@ Moment = Annotated[
 ]
 
 
+Whose = Annotated[str, typer.Argument(help="The visitor's key; or an address, --since and --until.")]
+Data = Annotated[Path | None, typer.Option(help="The data folder.")]
+
+
+@app.command()
+def show(
+    subject: Whose, since: Moment = "", until: Moment = "", as_json: AsJson = False, data: Data = None
+) -> None:
+    """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
+    with session(data) as at_work:
+        held = at_work.held(_subject(subject, since, until, at_work.folder.zone))
+        told = summary(at_work, held.key)
+        _leave_trace(at_work, held, "avow visitor show")
+    if as_json:
+        print_json(told)
+        return
+    say(f"visitor {told['visitor']}")
+    for name, of in told["held"].items():
+        versions = ", ".join(f"version {version}" for version in of["versions"])
+        say(
+            f"  {of['records']:,} {name}"
+            + (f", from {of['first']} to {of['last']} UTC; {versions}" if versions else "")
+        )
+    for one in told["consents"]:
+        what = "consented to" if one["given"] else "took back the consent to"
+        say(f"  {what} version {one['version']} at {one['recorded_at']} UTC")
+    for one in told["readings_since"]:
+        say(
+            f"  maybe among {one.rows:,} rows that {one.name} read for {one.purpose} at {one.recorded_at} UTC"
+        )
+    say("nothing was released to anybody")
+
+
+@app.command()
+def export(
+    subject: Whose,
+    to: Annotated[Path, typer.Option(help="The file to write: JSON Lines.")],
+    since: Moment = "",
+    until: Moment = "",
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
+    with session(data) as at_work:
+        held = at_work.held(_subject(subject, since, until, at_work.folder.zone))
+        lines = 0
+        _leave_trace(at_work, held, "avow visitor export")
+        with to.open("wb") as file:
+            file.write(msgspec.json.encode({"schema": EXPORT, **summary(at_work, held.key)}) + b"\n")
+            for relation in RELATIONS:
+                for page in at_work.pages(held.key, relation):
+                    for record_of in page.records():
+                        own = {**record_of, "visitor_id": held.key}
+                        file.write(msgspec.json.encode({"relation": relation, **own}) + b"\n")
+                        lines += 1
+    if as_json:
+        print_json({"visitor": held.key, "file": str(to), "records": lines})
+    else:
+        say(f"wrote {lines:,} records of visitor {held.key} to {to}")
+
+
+@app.command()
+def erase(
+    subject: Whose,
+    count: Annotated[int, typer.Option(help="How many requests that are, as `avow visitor show` tells.")],
+    to: Annotated[Path | None, typer.Option("--receipt", help="The file to write the receipt to.")] = None,
+    since: Moment = "",
+    until: Moment = "",
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
+    with session(data) as at_work:
+        held = at_work.held(_subject(subject, since, until, at_work.folder.zone))
+        there = sum(held.records.values())
+        if count != there:
+            raise RefusedError(
+                f"{there:,} requests are held of that visitor, and {count:,} were to be erased",
+                "look at `avow visitor show`, and give the number that you mean",
+            )
+        if not there and not at_work.register.consents.of(held.key):
+            raise RefusedError("nothing is held of that visitor", "look at the visitor's key")
+        told = erasure_receipt(at_work.register.ledger, at_work.erase(held.key))
+    if to:
+        to.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+    if as_json:
+        print_json(told)
+    else:
+        gone = told["erased"]
+        say(
+            f"erased: {gone['requests']:,} requests, {gone['views']:,} views, {gone['visits']:,} visits, "
+            f"{gone['consents']:,} consents; nothing leads to visitor {told['visitor']} any more"
+        )
+
+
 @app.command()
 def consent(
-    subject: Annotated[str, typer.Argument(help="The visitor's key; or an address, --since and --until.")],
+    subject: Whose,
     means: Annotated[Means, typer.Option(help="How the visitor said so.")],
     number: Annotated[int, typer.Option("--version", help="The version; else the one in force.")] = 0,
     language: Annotated[str, typer.Option(help="Of the document that was shown.")] = "",
@@ -41,7 +142,7 @@ def consent(
     until: Moment = "",
     to: Annotated[Path | None, typer.Option("--receipt", help="The file to write the receipt to.")] = None,
     as_json: AsJson = False,
-    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+    data: Data = None,
 ) -> None:
     """Record that a visitor consents to a version for what was collected before, or takes that back."""
     with session(data) as at_work:
@@ -63,6 +164,43 @@ def consent(
         print_json({"visitor": said.visitor, "version": said.version, "permits": permits, "receipt": told})
     else:
         _show(said, permits, dry_run=dry_run)
+
+
+def _leave_trace(at_work: Session, held: Held, asked: str) -> None:
+    """Record, before anything is told, that somebody looked at what is held of a visitor."""
+    rows, version = sum(held.records.values()), len(in_force(at_work.register.versions(), now()))
+    at_work.register.readers.record(OPERATOR, MAY_SEE, version, rows, asked, now())
+    at_work.register.ledger.sign()
+
+
+def summary(at_work: Session, key: str) -> dict[str, Any]:
+    """Return how much is held of a visitor, under which versions, and what they consented to."""
+    held: dict[str, Any] = {}
+    for name, relation in RELATIONS.items():
+        of: dict[str, Any] = {"records": 0, "first": None, "last": None, "versions": []}
+        versions: set[int] = set()
+        for page in at_work.pages(key, name):
+            rows = page.records()
+            times = [row[relation.time] for row in rows]
+            of["records"] += len(rows)
+            of["first"] = min([*times, *([of["first"]] if of["first"] else [])])
+            of["last"] = max([*times, *([of["last"]] if of["last"] else [])])
+            versions |= {row["version"] for row in rows}
+        held[name] = {**of, "versions": sorted(versions)}
+    consents = [
+        {
+            "version": one.version,
+            "given": one.given,
+            "language": one.language,
+            "means": one.means,
+            "recorded_at": one.recorded_at,
+            "entry": one.entry,
+        }
+        for one in at_work.register.consents.of(key)
+    ]
+    since = min((of["first"] for of in held.values() if of["first"]), default=now().isoformat())
+    readings = at_work.register.readers.readings(datetime.fromisoformat(since))
+    return {"visitor": key, "held": held, "consents": consents, "readings_since": readings, "released": []}
 
 
 def _subject(word: str, since: str, until: str, zone: ZoneInfo) -> Subject:

@@ -1,11 +1,10 @@
 """The store of one machine: a DuckDB file, owned by one process at a time."""
 
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from datetime import datetime, timedelta
+from functools import partial
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -15,19 +14,20 @@ import duckdb
 import msgspec
 import polars as pl
 
-from avow.collect.segment import DeadLetter, Intake, Origin, Segment
+from avow.collect.segment import DeadLetter, Segment
 from avow.errors import QueryError, StoreError
+from avow.keep.account import Arrow, account, forget_provisional, goes_on, statements, utc_now
 from avow.keep.rewrite import CUT_OFF, Gate, beside, swapped
 from avow.keep.store import (
     Ask,
     Counts,
     Cut,
     Cutoffs,
+    Erased,
     Known,
     Loaded,
     Raised,
     Removed,
-    Replaced,
     Settled,
     Table,
 )
@@ -42,22 +42,6 @@ SLICE_VISITORS = 100_000
 
 CHECKPOINT_THRESHOLD = "256MB"
 """How long the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
-
-
-@cache
-def statements(name: str) -> str:
-    """Return the SQL of one of the files in `sql/`."""
-    return (resources.files("avow.keep") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-class _Arrow:
-    """A frame that shows DuckDB its Arrow stream and nothing else, so that no other library is asked for."""
-
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self._frame = frame
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._frame.__arrow_c_stream__(requested_schema)
 
 
 class DuckDBStore:
@@ -123,17 +107,17 @@ class DuckDBStore:
         with self._write() as cursor:
             for segment in segments:
                 intake = segment.intake
-                known = _goes_on(cursor, intake.origin, provisional=intake.provisional)
+                known = goes_on(cursor, intake.origin, provisional=intake.provisional)
                 if known is None:
                     loaded.append(Loaded(0))
                     continue
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
-                replaced = _forget_provisional(cursor, known.load)
+                replaced = forget_provisional(cursor, known.load)
                 frames.append(segment.records.with_columns(load=pl.lit(load, dtype=pl.UInt64)))
-                _account(cursor, intake, load, replaced)
+                account(cursor, intake, load, replaced)
                 loaded.append(Loaded(load, replaced))
             if frames:
-                cursor.register("records", _Arrow(pl.concat(frames)))
+                cursor.register("records", Arrow(pl.concat(frames)))
                 cursor.execute("INSERT INTO requests BY NAME SELECT * FROM records").fetchall()
                 cursor.unregister("records")
         return loaded
@@ -185,6 +169,17 @@ class DuckDBStore:
         """See Store."""
         with self._write() as cursor:
             cursor.execute("DELETE FROM removed WHERE run = $run", {"run": run})
+
+    def erase(self, visitor: int) -> Erased:
+        """See Store."""
+        counts = []
+        with self._write() as cursor:
+            for name in ("requests", "views", "visits", "consents", "stale"):
+                gone = f"DELETE FROM {name} WHERE visitor_id = ?"  # noqa: S608  # our own names
+                ((count,),) = cursor.execute(gone, [visitor]).fetchall()
+                counts.append(count)
+            cursor.execute("UPDATE rewriting SET due = true")
+        return Erased(*counts[:3])
 
     def rewrite(self) -> bool:
         """See Store."""
@@ -284,11 +279,7 @@ class DuckDBStore:
         for number, file in enumerate(files[done:], done + 1):
             with self._write() as cursor:
                 cursor.execute(file.read_text(encoding="utf-8"))
-                cursor.execute("INSERT INTO migrations VALUES (?, ?)", [number, _now()])
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+                cursor.execute("INSERT INTO migrations VALUES (?, ?)", [number, utc_now()])
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> None:
@@ -313,83 +304,7 @@ def _raise(cursor: duckdb.DuckDBPyConnection, raised: Raised) -> None:
         {"visitor_id": list(raised.governing), "governing": list(raised.governing.values())},
         schema={"visitor_id": pl.UInt64, "governing": pl.UInt32},
     )
-    cursor.register("raised", _Arrow(frame))
+    cursor.register("raised", Arrow(frame))
     cursor.execute("CREATE TEMP TABLE raising AS FROM raised")
     cursor.unregister("raised")
     _execute(cursor, statements("derive_consents"), values)
-
-
-class _Known(msgspec.Struct, frozen=True):
-    """How far a log was loaded, and the load of its unfinished last line."""
-
-    length: int
-    digest: str
-    load: int | None
-
-
-def _goes_on(cursor: duckdb.DuckDBPyConnection, origin: Origin, *, provisional: bool) -> _Known | None:
-    """Return what is known of a segment's log, or None where the segment was loaded before.
-
-    Raises StoreError where the segment does not begin where what is known ends.
-    """
-    sql = "SELECT length, digest, provisional FROM sources WHERE source = ?"
-    rows = cursor.execute(sql, [origin.source]).fetchall()
-    known = _Known(*rows[0]) if rows else _Known(0, origin.start_digest, None)
-    if origin.end <= known.length or (provisional and origin.start < known.length):
-        return None
-    if (origin.start, origin.start_digest) != (known.length, known.digest):
-        raise StoreError(
-            f"what was read of `{origin.name}` does not go on from what is known of it",
-            "import the log again: what is known of it is left out",
-        )
-    return known
-
-
-def _forget_provisional(cursor: duckdb.DuckDBPyConnection, provisional: int | None) -> Replaced:
-    """Take away an unfinished last line, as the log has gone on."""
-    if provisional is None:
-        return Replaced()
-    values = {"load": provisional}
-    cursor.execute(
-        "INSERT INTO stale SELECT visitor_id, request_time FROM requests WHERE load = $load", values
-    )
-    requests = cursor.execute("DELETE FROM requests WHERE load = $load RETURNING bot", values).fetchall()
-    left = cursor.execute("DELETE FROM dead_letters WHERE load = $load RETURNING reason", values).fetchall()
-    left += cursor.execute("DELETE FROM dropped WHERE load = $load RETURNING reason", values).fetchall()
-    return Replaced(
-        len(requests),
-        sum(bot is not None for (bot,) in requests),
-        dict(Counter(reason for (reason,) in left)),
-    )
-
-
-def _account(cursor: duckdb.DuckDBPyConnection, intake: Intake, load: int, replaced: Replaced) -> None:
-    """Write down what became of each line, and how far the log was read."""
-    origin = intake.origin
-    if intake.dropped:
-        rows = [[origin.source, load, reason, lines] for reason, lines in intake.dropped.items()]
-        cursor.executemany("INSERT INTO dropped VALUES (?, ?, ?, ?)", rows)
-    if intake.dead_letters:
-        letters = pl.DataFrame([msgspec.structs.asdict(letter) for letter in intake.dead_letters])
-        cursor.register("letters", _Arrow(letters))
-        cursor.execute(
-            "INSERT INTO dead_letters BY NAME SELECT *, ? AS source, ? AS load FROM letters",
-            [origin.source, load],
-        )
-        cursor.unregister("letters")
-    values = {
-        **{
-            name: getattr(origin, name)
-            for name in ("source", "name", "format", "state", "head_bytes", "head_digest")
-        },
-        "length": origin.start if intake.provisional else origin.end,
-        "digest": origin.start_digest if intake.provisional else origin.end_digest,
-        "lines": intake.lines - replaced.lines,
-        "requests": intake.requests - replaced.requests,
-        "late": intake.late,
-        "early": intake.early,
-        "provisional": load if intake.provisional else None,
-        "provisional_digest": origin.end_digest if intake.provisional else None,
-        "loaded_at": _now(),
-    }
-    cursor.execute(statements("account_source"), values)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from threading import Lock
 
+from avow.keep.erasure import Erasure
 from avow.keep.register import Register, Version
 from avow.keep.retention import GRACE, cuts
 from avow.keep.store import Cutoffs, Removed, Store
@@ -32,6 +33,8 @@ class Steward:
         Whoever reads at the same time waits for it.
         """
         with self._turn:
+            for visitor in self.register.erasures.begun():
+                self._erase(store, visitor, now)
             if self.register.consents.raised(store.settled(), now).settled != store.settled():
                 self._derive(store, now)
 
@@ -53,6 +56,19 @@ class Steward:
                 store.forget_removed(run)
             store.rewrite()
         return removed
+
+    def erase(self, store: Store, visitor: str, now: datetime) -> Erasure:
+        """Erase a visitor: from its record on nobody reads what is held of them."""
+        with self._turn:
+            self.register.erasures.begin(visitor)
+            return self._erase(store, visitor, now)
+
+    def _erase(self, store: Store, visitor: str, now: datetime) -> Erasure:
+        erased = store.erase(int(visitor, 16))
+        done = self.register.erasures.finish(visitor, erased, now)
+        self.register.ledger.sign()
+        store.rewrite()
+        return done
 
     def beyond(self, store: Store, now: datetime) -> list[Removed]:
         """Return what is held although its time was over a day ago; nothing is changed."""

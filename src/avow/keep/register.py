@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from avow.errors import StoreError
 from avow.keep.consents import Consents
+from avow.keep.erasure import Erasures
 from avow.keep.ledger import KEY, Ledger, append
 from avow.keep.notices import Notice, Notices, hashes, insert
 from avow.keep.readers import Readers
@@ -83,6 +84,7 @@ class Register(Protocol):
     notices: Notices
     readers: Readers
     retentions: Retentions
+    erasures: Erasures
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
@@ -129,6 +131,7 @@ class SqliteRegister:
         self.notices = Notices(self.engine, self._write)
         self.readers = Readers(self.engine, self._write)
         self.retentions = Retentions(self.engine, self._write)
+        self.erasures = Erasures(self.engine, self._write)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:

@@ -120,6 +120,14 @@ class Removed(msgspec.Struct, frozen=True):
     removed_at: datetime
 
 
+class Erased(msgspec.Struct, frozen=True):
+    """How much of a visitor was erased."""
+
+    requests: int
+    views: int
+    visits: int
+
+
 class Table(msgspec.Struct, frozen=True):
     """What a question gave: the names of its columns, and its rows."""
 
@@ -180,6 +188,10 @@ class Store(Protocol):
 
     def forget_removed(self, run: int) -> None:
         """Forget what a run took away, as it is recorded elsewhere."""
+        ...
+
+    def erase(self, visitor: int) -> Erased:
+        """Delete everything of a visitor; returns how much that was."""
         ...
 
     def rewrite(self) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 
 from avow.collect.address import canonical
 from avow.errors import MisuseError, RefusedError
-from avow.keep.duckdb import statements
+from avow.keep.account import statements
 from avow.keep.governing import oldest
 from avow.keep.store import Store
 from avow.policy.bounds import Bounds

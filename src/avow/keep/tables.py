@@ -105,6 +105,19 @@ RETENTIONS = sa.Table(
     sa.Column("entry", sa.Integer),
     sa.Column("removed_at", sa.DateTime),
 )
+ERASING = sa.Table("erasing", _METADATA, sa.Column("visitor", sa.Text, primary_key=True))
+ERASURES = sa.Table(
+    "erasures",
+    _METADATA,
+    sa.Column("erasure", sa.Integer, primary_key=True),
+    sa.Column("person", sa.Text),
+    sa.Column("requests", sa.Integer),
+    sa.Column("views", sa.Integer),
+    sa.Column("visits", sa.Integer),
+    sa.Column("consents", sa.Integer),
+    sa.Column("entry", sa.Integer),
+    sa.Column("erased_at", sa.DateTime),
+)
 
 STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 """Whether a publication was not withdrawn."""

@@ -15,6 +15,7 @@ from avow.keep.register import SqliteRegister, Version
 from avow.keep.tables import (
     CONSENTS,
     DOCUMENTS,
+    ERASURES,
     NOTICES,
     PERSONS,
     PUBLICATIONS,
@@ -29,6 +30,7 @@ from avow.ledger.entry import (
     ConsentWithdrawn,
     DocumentsCorrected,
     Entry,
+    ErasureDone,
     NoticeShown,
     ReadingMade,
     RetentionRun,
@@ -157,6 +159,7 @@ def _register(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[st
     facts = (
         *(versions, withdrawals, sorted(pages)),
         *(_showings(register), _consents(register), _readings(register), _retentions(register)),
+        _erasures(register),
     )
     for found, expected in zip(facts, _told(entries), strict=True):
         yield from _unlike(found, expected)
@@ -206,6 +209,17 @@ def _retentions(register: SqliteRegister) -> list[Fact]:
         ]
 
 
+def _erasures(register: SqliteRegister) -> list[Fact]:
+    """Return what the register has of erasures."""
+    columns = [
+        ERASURES.c[name]
+        for name in ("entry", "person", "requests", "views", "visits", "consents", "erased_at")
+    ]
+    with register.engine.connect() as connection:
+        rows = connection.execute(sa.select(*columns).order_by(ERASURES.c.erasure))
+        return [Fact(tuple(row), f"erasure {number}") for number, row in enumerate(rows, 1)]
+
+
 def _consents(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of consents; without a person where it is not the one committed to."""
     same = PERSONS.c.consent == CONSENTS.c.consent
@@ -233,7 +247,8 @@ def _consents(register: SqliteRegister) -> list[Fact]:
 
 def _told(entries: Sequence[Entry]) -> tuple[list[Fact], ...]:
     """Return what the ledger says was recorded, by kind, in the order of `_register`."""
-    versions, withdrawals, pages, showings, consents, readings, retained = [], [], [], [], [], [], []
+    versions, withdrawals, pages, showings, consents = [], [], [], [], []
+    readings, retained, erased = [], [], []
     for number, one in enumerate(entries):
         match one:
             case VersionPublished():
@@ -248,13 +263,17 @@ def _told(entries: Sequence[Entry]) -> tuple[list[Fact], ...]:
                 readings.append(Fact((number, *read)))
             case RetentionRun():
                 retained.append(Fact((number, one.run, [list(row) for row in one.removed], one.at)))
+            case ErasureDone():
+                erased.append(
+                    Fact((number, one.person, one.requests, one.views, one.visits, one.consents, one.at))
+                )
             case ConsentGiven():
                 given = not isinstance(one, ConsentWithdrawn)
                 said = (given, one.language, one.document, one.means, one.at, one.person)
                 consents.append(Fact((number, one.number, one.identity, *said)))
         if isinstance(one, VersionPublished | DocumentsCorrected):
             pages += [Fact((one.at, language, sha256)) for language, sha256 in one.documents.items()]
-    return versions, withdrawals, sorted(pages), showings, consents, readings, retained
+    return versions, withdrawals, sorted(pages), showings, consents, readings, retained, erased
 
 
 def _unlike(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:

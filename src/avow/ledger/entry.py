@@ -81,6 +81,18 @@ class RetentionRun(msgspec.Struct, frozen=True, tag="retention-run", tag_field="
     at: datetime
 
 
+class ErasureDone(msgspec.Struct, frozen=True, tag="erasure-done", tag_field="kind"):
+    """What was held of a visitor was erased."""
+
+    person: str
+    """A salted commitment, whose salt only the visitor has."""
+    requests: int
+    views: int
+    visits: int
+    consents: int
+    at: datetime
+
+
 class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):
     """A visitor consented to a version for what was collected before."""
 
@@ -108,6 +120,7 @@ Entry = (
     | NoticeShown
     | ReadingMade
     | RetentionRun
+    | ErasureDone
     | ConsentGiven
     | ConsentWithdrawn
 )

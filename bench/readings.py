@@ -1,0 +1,133 @@
+"""Measure readings, questions, erasing and retention beside the same SQL straight on the tables.
+
+    python bench/readings.py [--views 10000000]
+
+Views of two years under twenty versions, of whose visitors one in a hundred consented to a later one. Each figure is
+the median of some turns taken in alternation with its peer, so that the noise of the machine falls on both.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+from avow.keep.duckdb import DuckDBStore
+from avow.keep.retention import cuts
+from avow.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
+from avow.policy.compare import governed
+from avow.use.bind import bind
+from avow.use.reading import Reading
+
+VERSIONS = 20
+TURNS = 7
+NOW = datetime.now(UTC).replace(tzinfo=None)
+REPORTS = {
+    "pages": """
+        SELECT page_path, count(*) AS n, median(view_duration_ms) FROM {views} GROUP BY ALL ORDER BY n DESC LIMIT 20
+    """,
+    "days": """
+        SELECT date_trunc('day', view_time) AS day, count(*), count(DISTINCT visitor_id) FROM {views} GROUP BY ALL
+    """,
+    "hosts": "SELECT host, avg(view_duration_ms), count(*) FROM {views} GROUP BY ALL",
+}
+FILL = """
+INSERT INTO views BY NAME
+SELECT $now - to_seconds((range * 63072000 // $views)::BIGINT) AS view_time,
+       (range % 300000)::UBIGINT AS view_duration_ms,
+       (range // 8)::UBIGINT AS visitor_id,
+       $now - to_seconds((range * 63072000 // $views)::BIGINT) AS visit_time,
+       'www.example.org' AS host, '/page/' || (range * 7919 % 5000) AS page_path,
+       'https://example.com/' || (range % 100) AS referrer,
+       greatest(1, 20 - range * 20 // $views)::UINTEGER AS version,
+       CASE WHEN range // 8 % 100 = 0 THEN 20 ELSE greatest(1, 20 - range * 20 // $views) END::UINTEGER AS governing
+FROM range($views)
+"""
+
+
+def bounds(number: int, *, restricted: bool) -> Bounds:
+    """Return what a version promises: views for two years; restricted, referrers cut and durations for a year."""
+    whole: dict[str, Ages] = {
+        name: {"full": None} for name in ("view-time", "visit-time", "page-path", "host")
+    }
+    whole["visitor-id"] = {"day": None}
+    whole["view-duration"] = {"full": (365 - number) * 86_400 if restricted else None}
+    whole["referrer"] = {"site": None, "page": None, "full": (30 + number) * 86_400 if restricted else None}
+    return Bounds({Cell(name, "content", OPERATOR, OWN_USE): ages for name, ages in whole.items()}, {})
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long something takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def beside(work: Callable[[], object], peer: Callable[[], object]) -> tuple[float, float]:
+    """Return the median times of two pieces of work, done in turns."""
+    taken = [(seconds(work), seconds(peer)) for _ in range(TURNS)]
+    return median(one for one, _ in taken), median(other for _, other in taken)
+
+
+def through(reading: Reading, sql: str) -> None:
+    """Ask through a reading."""
+    with reading.open() as ask:
+        ask(sql, {})
+
+
+def measure(store: DuckDBStore, views: int) -> None:
+    """Print the table."""
+    for name, restricted in (("the same columns", False), ("restricted columns", True)):
+        governs = governed([bounds(number, restricted=restricted) for number in range(1, VERSIONS + 1)])
+        reading = Reading(store, governs, "content", NOW)
+        for report, sql in REPORTS.items():
+            bound, straight = sql.format(views="views"), sql.format(views="avow.main.views")
+            mine, plain = beside(
+                lambda sql=bound, by=reading: through(by, sql),  # type: ignore[misc]
+                lambda sql=straight: store.query(sql, {}),  # type: ignore[misc]
+            )
+            print(f"| {report}, {name} | {mine * 1000:.0f} ms | {plain * 1000:.0f} ms | {mine / plain:.2f} |")
+    question = REPORTS["pages"].format(views="views")
+    texts = iter(f"{question} -- {number}" for number in range(50))
+    fresh = median(seconds(lambda: bind(next(texts), {}, 10_000)) for _ in range(50))
+    again = median(seconds(lambda: bind(question, {}, 10_000)) for _ in range(50))
+    print(f"| a question bound, and bound again | {fresh * 1000:.1f} ms | {again * 1000:.3f} ms | |")
+    print(f"| a visitor erased, logically | {seconds(lambda: store.erase(7)) * 1000:.0f} ms | | |")
+    year = NOW - timedelta(days=365)
+    half = [Bounds({Cell("view-time", "content", OPERATOR, OWN_USE): {"full": 365 * 86_400}}, {})]
+    kept = {
+        cell: ages for cell, ages in bounds(1, restricted=False).cells.items() if cell.category != "view-time"
+    }
+    retained = [Bounds({**kept, **half[0].cells}, {})]
+    before = store.counts().views
+    taken = seconds(lambda: store.remove(cuts(retained, NOW), NOW))
+    gone = before - store.counts().views
+    with store._write() as cursor:
+        cursor.execute(FILL, {"now": year, "views": views})
+    started = time.perf_counter()
+    with store._write() as cursor:
+        cursor.execute("DELETE FROM views WHERE view_time < ?", [year])
+    plain = time.perf_counter() - started
+    print(f"| {gone:,} views past their time | {taken:.2f} s | plain DELETE {plain:.2f} s | |")
+    print(f"| the file written anew | {seconds(store.rewrite):.1f} s | | |")
+
+
+def main() -> None:
+    """Fill a store, and measure."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--views", type=int, default=10_000_000)
+    views = parser.parse_args().views
+    with tempfile.TemporaryDirectory() as name:
+        store = DuckDBStore(Path(name), "2GB")
+        with store._write() as cursor:
+            cursor.execute(FILL, {"now": NOW, "views": views})
+        store.query("CHECKPOINT", {})
+        print(f"| {views:,} views, {VERSIONS} versions | reading | straight | ratio |\n|---|---:|---:|---:|")
+        measure(store, views)
+        store.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Erasing what is held of one visitor: recorded, done, and recorded as done; nothing leads to them after.
+
+The rules stand in `docs/spec/retention.md` (K7 and K8).
+"""
+
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from avow.errors import MisuseError, ProofError
+from avow.keep.consents import SALT_BYTES, commitment
+from avow.keep.ledger import Ledger, append
+from avow.keep.store import Erased
+from avow.keep.tables import ERASING, ERASURES, PERSONS
+from avow.ledger.checkpoint import Receipt
+from avow.ledger.entry import ErasureDone, read
+from avow.ledger.note import Verifier
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """What was erased of a visitor, and when (UTC); `salt` opens the commitment of its entry, and is kept nowhere."""
+
+    visitor: str
+    erased: Erased
+    consents: int
+    erased_at: datetime
+    entry: int
+    salt: str
+
+
+class Erasures:
+    """The erasures of a register; `write` gives a connection in a transaction of it."""
+
+    def __init__(self, engine: sa.Engine, write: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+        self._engine = engine
+        self._write = write
+
+    def begin(self, visitor: str) -> None:
+        """Record that a visitor is to be erased: from now on it will be done, whatever happens."""
+        with self._write() as connection:
+            connection.execute(insert(ERASING).values(visitor=visitor).on_conflict_do_nothing())
+
+    def begun(self) -> list[str]:
+        """Return the visitors whose erasure is not done yet."""
+        with self._engine.connect() as connection:
+            return list(connection.execute(sa.select(ERASING.c.visitor)).scalars())
+
+    def finish(self, visitor: str, erased: Erased, now: datetime) -> Erasure:
+        """Record that a visitor was erased from the store, and forget who it was in the register, too."""
+        salt = secrets.token_bytes(SALT_BYTES)
+        person = commitment(salt, visitor=visitor)
+        with self._write() as connection:
+            consents = connection.execute(sa.delete(PERSONS).where(PERSONS.c.visitor == visitor)).rowcount
+            connection.execute(sa.delete(ERASING).where(ERASING.c.visitor == visitor))
+            counts = {**msgspec.structs.asdict(erased), "consents": consents}
+            entry = append(connection, [ErasureDone(person=person, at=now, **counts)])
+            row = {"person": person, **counts, "entry": entry, "erased_at": now}
+            connection.execute(sa.insert(ERASURES).values(row))
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return Erasure(visitor, erased, consents, now, entry, salt.hex())
+
+
+SCHEMA = "avow erasure 1"
+
+
+def receipt(ledger: Ledger, done: Erasure) -> dict[str, Any]:
+    """Return the receipt of an erasure, for the visitor to keep: it can be checked without us."""
+    return {
+        "schema": SCHEMA,
+        "visitor": done.visitor,
+        "erased": {**msgspec.structs.asdict(done.erased), "consents": done.consents},
+        "erased_at": done.erased_at,
+        "proof": {"salt": done.salt, "tlog_proof": str(ledger.receipt(done.entry))},
+    }
+
+
+def check_receipt(text: str, verifier: Verifier) -> Receipt:
+    """Check a receipt with nothing but the ledger's public key; returns its proof.
+
+    Raises MisuseError where it is no receipt, and ProofError where it does not hold.
+    """
+    try:
+        told = msgspec.json.decode(text, type=_Told)
+        salt = bytes.fromhex(told.proof.salt)
+    except (msgspec.DecodeError, ValueError):
+        raise MisuseError("this is no receipt of an erasure", "give the file as it was handed out") from None
+    proof = Receipt.parse(told.proof.tlog_proof)
+    proof.check(verifier)
+    entry = ErasureDone(
+        commitment(salt, visitor=told.visitor), **msgspec.structs.asdict(told.erased), at=told.erased_at
+    )
+    if read(proof.entry) != entry:
+        raise ProofError(
+            "the receipt says something else than its entry in the ledger", "it was changed, or mixed up"
+        )
+    return proof
+
+
+class _Proof(msgspec.Struct):
+    salt: str
+    tlog_proof: str
+
+
+class _Counts(msgspec.Struct):
+    requests: int
+    views: int
+    visits: int
+    consents: int
+
+
+class _Told(msgspec.Struct):
+    visitor: str
+    erased: _Counts
+    erased_at: datetime
+    proof: _Proof
