@@ -12,37 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_duckdb import records, written
-from test_reading import AGES, COARSER, FORMS, NOW, PRECISIONS, ROW, permitted
+from test_reading import COARSER, FORMS, NOW, PRECISIONS, ROW, bounds, permitted
 
 from avow.keep.duckdb import FILE, DuckDBStore
 from avow.keep.governing import Steward
 from avow.keep.register import Page, SqliteRegister, Version
 from avow.keep.retention import cuts
 from avow.keep.rewrite import beside
-from avow.policy.bounds import OPERATOR, OWN_USE, Age, Ages, Bounds, Cell, Compiled, longer
+from avow.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell, Compiled, longer
 from avow.policy.compare import governed
 
 DAY = 86_400
 ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]
-
-
-@st.composite
-def bounds(draw: st.DrawFn) -> Bounds:
-    """Make bounds for two purposes, whose ages never grow with fineness."""
-    cells: dict[Cell, Ages] = {}
-    for purpose in ("content", "abuse"):
-        for category, precisions in PRECISIONS.items():
-            ages: list[Age] = sorted(
-                (draw(AGES) for _ in precisions), key=lambda age: 1e9 if age is None else age, reverse=True
-            )
-            told = {
-                name: age if age is None else age * DAY
-                for name, age in zip(precisions, ages, strict=True)
-                if age != 0
-            }
-            if told:
-                cells[Cell(category, purpose, OPERATOR, OWN_USE)] = told
-    return Bounds(cells, {})
 
 
 def joined(what: Bounds) -> Bounds:
@@ -88,7 +69,7 @@ NUMBERS = itertools.count()
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(st.lists(bounds(), min_size=3, max_size=3))
+@given(st.lists(bounds(("content", "abuse")), min_size=3, max_size=3))
 def test_what_any_purpose_may_keep_stays_and_nothing_else(
     store: DuckDBStore, tmp_path: Path, versions: list[Bounds]
 ) -> None:

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from test_duckdb import records, written
 from avow.collect.address import cut
 from avow.collect.admit import REFERRER_PAGE, REFERRER_SITE
 from avow.keep.duckdb import DuckDBStore
-from avow.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell
+from avow.policy.bounds import OPERATOR, OWN_USE, Age, Ages, Bounds, Cell
 from avow.policy.compare import governed
 from avow.use.reading import RELATIONS, Reading
 
@@ -58,10 +59,10 @@ AGES = st.sampled_from([0, 1, 3, 9, None])
 
 
 @st.composite
-def bounds(draw: st.DrawFn) -> Bounds:
-    """Make bounds for one purpose, whose ages never grow with fineness."""
-    cells = {}
-    for category, precisions in PRECISIONS.items():
+def bounds(draw: st.DrawFn, purposes: Sequence[str] = ("content",)) -> Bounds:
+    """Make bounds for some purposes, whose ages never grow with fineness."""
+    cells: dict[Cell, Ages] = {}
+    for purpose, (category, precisions) in product(purposes, PRECISIONS.items()):
         ages: list[Age] = sorted(
             (draw(AGES) for _ in precisions), key=lambda age: 1e9 if age is None else age, reverse=True
         )
@@ -71,7 +72,7 @@ def bounds(draw: st.DrawFn) -> Bounds:
             if age != 0
         }
         if told:
-            cells[Cell(category, "content", OPERATOR, OWN_USE)] = told
+            cells[Cell(category, purpose, OPERATOR, OWN_USE)] = told
     return Bounds(cells, {})
 
 
