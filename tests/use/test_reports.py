@@ -630,3 +630,53 @@ def test_reports_have_the_exit_status_of_misuse(site: Site) -> None:
         ran = site.avow("report", *arguments)
         assert (ran.status, ran.out) == (2, ""), arguments
         assert len(ran.err.splitlines()) == 2, arguments
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Site:
+    """Make a site of which six people saw one page and four another, and a robot each of them."""
+    made = Site(tmp_path).init(settings=SETTINGS)
+    lines = [line(n, "/many", address=f"192.0.2.{n}") for n in range(1, 7)]
+    lines += [line(n, "/few", address=f"192.0.2.{n}", status=200) for n in range(1, 5)]
+    lines += [line(n, "/gone", address=f"192.0.2.{n}", status=404) for n in range(1, 5)]
+    lines += [line(9, path, address="198.51.100.1", agent=GOOGLEBOT) for path in ("/many", "/few", "/gone")]
+    made.take_in(made.log("crowd.log", *lines))
+    return made
+
+
+def test_what_is_shared_has_no_small_group(crowd: Site) -> None:
+    """Groups of fewer people than the terms owe are left out and counted; readers themselves see all."""
+    assert {row["page_path"] for row in table(crowd, "pages")} == {"/many", "/few"}
+    found = crowd.report("pages", "--shared")
+    assert [row["page_path"] for row in found["tables"]["pages"]] == ["/many"]
+    assert any("1 groups are left out: they have fewer than 5 visitors" in note for note in found["notes"])
+    assert table(crowd, "availability_missing") != []
+    assert table(crowd, "availability_missing", "--shared") == []
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_filter_does_not_get_around_the_smallest_group(crowd: Site, name: str) -> None:
+    """What is filtered down to a few people is shown in no table of a shared report, nor counted beside it."""
+    words = ["--filter", "page=/few"]
+    found = crowd.report(name, *words, "--shared")
+    rows = [row for one, shown in found["tables"].items() if one != "bots" for row in shown]
+    assert rows == [], name
+    if name != "bots":
+        told = found["not_included"]
+        assert (told["hidden"], told["bot_requests"], found["measured"]) == (
+            0,
+            None,
+            {"views": None, "visits": None},
+        )
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_nobody_known_is_nobody_counted(empty: Site, name: str) -> None:
+    """Where visitors are not told apart, nothing that might be about few of them is shared."""
+    terms = empty.folder / "policy" / "terms.toml"
+    head, found, rest = terms.read_text().partition('[[collect]]\ncategories = ["visitor-id"]')
+    assert found
+    terms.write_text(head + rest[rest.index("[[") :])
+    empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
+    shown = empty.report(name, "--shared")["tables"]
+    assert all(rows == [] for one, rows in shown.items() if one != "bots")

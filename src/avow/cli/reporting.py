@@ -40,6 +40,9 @@ def report(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Rows of a table.")] = LIMIT,
     reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avow user add`.")] = OPERATOR,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Leave out groups too small to be shared.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the report's first table as CSV.")] = False,
     table: Annotated[str, typer.Option(help="With --csv: another table of the report.")] = "",
@@ -51,7 +54,7 @@ def report(
     if as_json and as_csv:
         raise MisuseError("`--json` and `--csv` are two forms of one answer", "give one of the two")
     question = _question(name, since, until, timezone, filters or [], limit, data)
-    found = _asked(msgspec.structs.replace(question, reader=reader), data)
+    found = _asked(msgspec.structs.replace(question, reader=reader, shared=shared), data)
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(as_object(found)), indent=2).decode() + "\n")
     elif as_csv:

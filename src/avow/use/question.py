@@ -38,6 +38,8 @@ class Question(msgspec.Struct, frozen=True):
     own_hosts: list[str] = []
     limit: int = LIMIT
     reader: str = OPERATOR
+    shared: bool = False
+    """Whether the answer leaves the circle of readers: then it has no group of fewer visitors than the terms owe."""
 
 
 def parse_filters(words: Iterable[str]) -> dict[str, str | None]:

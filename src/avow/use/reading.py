@@ -91,6 +91,11 @@ class Reading:
             for bounds in self.governs
         ]
 
+    @property
+    def smallest_group(self) -> int:
+        """The fewest visitors that a group may have in what is shared: the most that any version still owes."""
+        return max((bounds.duties.get("smallest-group", 1) for bounds in self.governs), default=1)
+
     def sees(self, category: str) -> bool:
         """Return whether this purpose may use a category by what holds now; where nothing holds yet, it may."""
         return not self.governs or self.purpose in self.governs[-1].purposes(category)

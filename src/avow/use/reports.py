@@ -14,7 +14,7 @@ import msgspec
 
 from avow.errors import MisuseError
 from avow.use.question import Question
-from avow.use.reading import Reading, Table
+from avow.use.reading import Ask, Reading, Table
 
 FAR_PAST = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
 FAR_FUTURE = datetime(9999, 12, 31)  # noqa: DTZ001  # the same
@@ -184,21 +184,52 @@ def answer(reading: Callable[[str], Reading], question: Question) -> Answer:
         )
     needs = list(dict.fromkeys([*report.needs, *(FILTERED[key] for key in filters)]))
     through = reading(report.purpose)
-    values = {
+    smallest = through.smallest_group if question.shared else 1
+    values: dict[str, Any] = {
         **question.filters,
         "since": question.since or FAR_PAST,
         "until": question.until or FAR_FUTURE,
         "timezone": question.timezone,
         "limit": question.limit,
         "own_hosts": [*_own_hosts(report, through), *question.own_hosts],
+        "smallest": smallest,
     }
     with through.open(*needs) as ask:
         (counts,) = ask(_sql("_scope") + _sql("_account"), values).records()
         tables = {name: ask(_sql("_scope") + _sql(name), values) for name in report.tables}
+        left_out = _left_out(ask, report, values) if smallest > 1 else 0
     account = _account(through, needs, counts, values)
     dropped = {row[0]: row[1] for row in through.dropped().rows}
     withheld = [name for name in needs if not through.sees(name)]
-    return Answer(report.name, question, tables, account, dropped, _notes(report, withheld, account))
+    notes = _notes(report, withheld, account)
+    if left_out:
+        notes.append(f"{left_out:,} groups are left out: they have fewer than {smallest} visitors")
+    if question.shared:
+        account = _blurred(account, tables)
+    return Answer(report.name, question, tables, account, dropped, notes)
+
+
+def _left_out(ask: Ask, report: Report, values: Mapping[str, Any]) -> int:
+    """Return how many groups a report leaves out because they are too small."""
+    counts: list[int] = []
+    for smallest in (1, values["smallest"]):
+        whole = {**values, "smallest": smallest, "limit": NO_LIMIT}
+        for name in report.tables:
+            ((groups,),) = ask(f"SELECT count(*) FROM ({_sql('_scope')} {_sql(name)})", whole).rows  # noqa: S608
+            counts.append(groups)
+    half = len(report.tables)
+    return sum(counts[:half]) - sum(counts[half:])
+
+
+NO_LIMIT = 1_000_000_000
+
+
+def _blurred(account: Account, tables: Mapping[str, Table]) -> Account:
+    """Return an account that tells of no group that its tables leave out: nothing where all of them are empty."""
+    if any(table.rows for table in tables.values()):
+        return account
+    unknown = {"views": 0, "views_measured": 0, "visits": 0, "visits_measured": 0, "hidden": 0}
+    return msgspec.structs.replace(account, bot_requests=None, **unknown)
 
 
 def _account(

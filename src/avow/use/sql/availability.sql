@@ -3,5 +3,6 @@ SELECT status, count(*) AS requests, count(*) / sum(count(*)) OVER () AS share,
        max(request_time) AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS last_seen
 FROM requests_seen
 GROUP BY status
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $smallest
 ORDER BY requests DESC, status
 LIMIT $limit

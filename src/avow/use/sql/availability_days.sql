@@ -5,5 +5,6 @@ SELECT (request_time AT TIME ZONE 'UTC' AT TIME ZONE $timezone)::DATE AS day,
        count(*) FILTER (status BETWEEN 500 AND 599) / count(*) AS server_error_share
 FROM requests_seen
 GROUP BY day
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $smallest
 ORDER BY day DESC
 LIMIT $limit

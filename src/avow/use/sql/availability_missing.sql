@@ -3,5 +3,6 @@ SELECT page_path, count(*) AS not_found, count(*) FILTER (bot IS NULL) AS by_peo
 FROM requests_seen
 WHERE status IN (404, 410)
 GROUP BY page_path
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $smallest
 ORDER BY by_people DESC, not_found DESC, page_path
 LIMIT $limit

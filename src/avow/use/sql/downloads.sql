@@ -3,5 +3,6 @@ SELECT page_path, count(*) AS downloads, count(DISTINCT visitor_id) AS day_visit
 FROM people
 WHERE request_kind = 'download'
 GROUP BY page_path
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
 ORDER BY downloads DESC, page_path
 LIMIT $limit

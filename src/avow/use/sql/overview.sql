@@ -12,3 +12,4 @@ SELECT
     count(*) FILTER (uploads > 0) AS visits_with_upload,
     (SELECT sum(bytes)::BIGINT FROM people) AS bytes
 FROM visits_seen
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest

@@ -10,5 +10,6 @@ SELECT day,
        sum(uploads)::BIGINT AS uploads
 FROM local
 GROUP BY day
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
 ORDER BY day DESC
 LIMIT $limit

@@ -8,6 +8,7 @@ pages AS (
            count(view_duration_ms) / count(*) AS measured_share
     FROM views_seen
     GROUP BY page_path
+    HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
     ORDER BY views DESC, page_path
     LIMIT $limit
 )

@@ -8,5 +8,6 @@ SELECT page_path,
 FROM requests_seen
 WHERE response_time_us IS NOT NULL
 GROUP BY page_path
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $smallest
 ORDER BY sum(response_time_us) DESC, page_path
 LIMIT $limit

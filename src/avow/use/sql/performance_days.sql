@@ -5,5 +5,6 @@ SELECT (request_time AT TIME ZONE 'UTC' AT TIME ZONE $timezone)::DATE AS day,
        quantile_cont(response_time_us, 0.95) / 1000 AS p95_ms
 FROM requests_seen
 GROUP BY day
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $smallest
 ORDER BY day DESC
 LIMIT $limit

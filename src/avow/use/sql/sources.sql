@@ -9,5 +9,6 @@ SELECT CASE WHEN list_contains($own_hosts, site) THEN '(this site)' ELSE site EN
        median(visit_duration_ms) AS median_visit_duration_ms
 FROM sited
 GROUP BY source
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
 ORDER BY visits DESC, source
 LIMIT $limit

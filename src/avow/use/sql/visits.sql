@@ -15,4 +15,5 @@ SELECT CASE
        count(*) FILTER (downloads + uploads = 0) AS merely_visited
 FROM visits_seen
 GROUP BY duration
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
 ORDER BY min(visit_duration_ms) NULLS FIRST

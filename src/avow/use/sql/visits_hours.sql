@@ -4,4 +4,5 @@ SELECT hour(visit_time AT TIME ZONE 'UTC' AT TIME ZONE $timezone) AS hour,
        median(visit_duration_ms) AS median_visit_duration_ms
 FROM visits_seen
 GROUP BY hour
+HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
 ORDER BY hour
