@@ -3,7 +3,6 @@
 import msgspec
 
 from avow.policy.vocabulary import vocabulary
-from avow.use.bind import bind
 from avow.use.reading import Reading, Table
 
 
@@ -31,6 +30,8 @@ class Asked(msgspec.Struct, frozen=True):
 
 def ask(reading: Reading, query: Query, rows: int, seconds: float) -> Asked:
     """Bind a question to a reading, and ask it. Raises QueryError where it may not be asked, or cannot be answered."""
+    from avow.use.bind import bind  # a parser, which takes a tenth of every other command's start
+
     bound = bind(query.sql, reading.refused(), rows)
     notes = []
     if query.purpose not in vocabulary().purposes:
