@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from avow.policy.language import ENGLISH, is_right_to_left, language
+from avow.policy.language import ENGLISH, direction, language
 
 ROOT = Path(__file__).parents[2]
 CATALOGUES = sorted((ROOT / "src" / "avow" / "policy" / "languages").glob("*.po"))
@@ -94,8 +94,8 @@ def test_values_are_no_part_of_the_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "right_to_left"), [("ar", True), ("he-IL", True), ("ur", True), ("en", False), ("tlh", False)]
+    ("tag", "expected"), [("ar", "rtl"), ("he-IL", "rtl"), ("ur", "rtl"), ("en", "ltr"), ("tlh", "ltr")]
 )
-def test_a_language_has_its_direction(tag: str, right_to_left: bool) -> None:
+def test_a_language_has_its_direction(tag: str, expected: str) -> None:
     """Languages that are written from the right are known."""
-    assert is_right_to_left(tag) is right_to_left
+    assert direction(tag) == expected

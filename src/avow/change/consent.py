@@ -14,13 +14,14 @@ import msgspec
 
 from avow.errors import MisuseError, ProofError, RefusedError
 from avow.keep.consents import UNRECORDED, Consent, commitment
+from avow.keep.governing import governs, in_force
 from avow.keep.register import Register, Version
 from avow.keep.subject import Held
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.entry import ConsentGiven, ConsentWithdrawn, read
 from avow.ledger.note import Verifier
 from avow.policy.bounds import OPERATOR, OWN_USE, Bounds, read_canonical
-from avow.policy.compare import compare, governed
+from avow.policy.compare import compare
 from avow.policy.tell import differences, lasting_by_precision
 from avow.policy.terms import parse_terms
 from avow.policy.vocabulary import Vocabulary, vocabulary
@@ -138,18 +139,18 @@ def effects(versions: Sequence[Version], records: Mapping[int, int], number: int
 
     `records` tells how many of them each governing number governs.
     """
-    governs = governed([version.promised for version in versions[:number]])
+    governing = governs(versions[:number])
     return [
         Effect(
-            governing,
+            before,
             count,
             [
                 line.sentence()
-                for line in differences(compare(governs[governing - 1], governs[number - 1]).looser)
+                for line in differences(compare(governing[before - 1], governing[number - 1]).looser)
             ],
         )
-        for governing, count in sorted(records.items())
-        if governing < number
+        for before, count in sorted(records.items())
+        if before < number
     ]
 
 
@@ -224,7 +225,7 @@ def check_receipt(text: str, verifier: Verifier) -> tuple[Receipt, ConsentGiven]
 
 def _offered(versions: Sequence[Version], number: int, now: datetime) -> Version:
     """Return the version that somebody may consent to now: the one in force, or one that is to come."""
-    past = [version for version in versions if version.effective_at <= now]
+    past = in_force(versions, now)
     offered = [*past[-1:], *versions[len(past) :]]
     fitting = [version for version in offered if number in {0, version.number}]
     if not fitting:

@@ -127,16 +127,14 @@ class Consents:
                 return Raised(settled)
             changed = (
                 sa.select(PERSONS.c.visitor)
-                .join(CONSENTS, CONSENTS.c.consent == PERSONS.c.consent)
-                .join(PUBLICATIONS, PUBLICATIONS.c.publication == CONSENTS.c.publication)
+                .select_from(_JOINED)
                 .where((CONSENTS.c.consent > settled.consent) | (PUBLICATIONS.c.number > settled.version))
             )
             rows = connection.execute(
                 sa.select(
                     PERSONS.c.visitor, PUBLICATIONS.c.number, CONSENTS.c.given, STANDING.label("standing")
                 )
-                .join(CONSENTS, CONSENTS.c.consent == PERSONS.c.consent)
-                .join(PUBLICATIONS, PUBLICATIONS.c.publication == CONSENTS.c.publication)
+                .select_from(_JOINED)
                 .where(PERSONS.c.visitor.in_(changed), PUBLICATIONS.c.number <= version)
                 .order_by(CONSENTS.c.consent)
             ).all()
@@ -151,23 +149,22 @@ class Consents:
         return Raised(Settled(last, version), governing)
 
 
-_TOLD = (
-    sa.select(
-        PERSONS.c.visitor,
-        PUBLICATIONS.c.number.label("version"),
-        PUBLICATIONS.c.identity,
-        CONSENTS.c.given,
-        CONSENTS.c.language,
-        CONSENTS.c.document,
-        CONSENTS.c.means,
-        PERSONS.c.reference,
-        CONSENTS.c.recorded_at,
-        CONSENTS.c.entry,
-        PERSONS.c.salt,
-    )
-    .join(CONSENTS, CONSENTS.c.consent == PERSONS.c.consent)
-    .join(PUBLICATIONS, PUBLICATIONS.c.publication == CONSENTS.c.publication)
+_JOINED = PERSONS.join(CONSENTS, CONSENTS.c.consent == PERSONS.c.consent).join(
+    PUBLICATIONS, PUBLICATIONS.c.publication == CONSENTS.c.publication
 )
+_TOLD = sa.select(
+    PERSONS.c.visitor,
+    PUBLICATIONS.c.number.label("version"),
+    PUBLICATIONS.c.identity,
+    CONSENTS.c.given,
+    CONSENTS.c.language,
+    CONSENTS.c.document,
+    CONSENTS.c.means,
+    PERSONS.c.reference,
+    CONSENTS.c.recorded_at,
+    CONSENTS.c.entry,
+    PERSONS.c.salt,
+).select_from(_JOINED)
 
 
 def _named(consent: Consent, table: sa.Table) -> dict[str, Any]:

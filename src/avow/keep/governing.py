@@ -14,7 +14,7 @@ from threading import Lock
 from avow.keep.erasure import Erasure
 from avow.keep.register import Register, Version
 from avow.keep.retention import GRACE, cuts
-from avow.keep.store import Cutoffs, Removed, Store
+from avow.keep.store import Cutoffs, Raised, Removed, Store
 from avow.policy.bounds import Ages, Bounds
 from avow.policy.compare import governed
 
@@ -35,18 +35,20 @@ class Steward:
         with self._turn:
             for visitor in self.register.erasures.begun():
                 self._erase(store, visitor, now)
-            if self.register.consents.raised(store.settled(), now).settled != store.settled():
-                self._derive(store, now)
+            settled = store.settled()
+            raised = self.register.consents.raised(settled, now)
+            if raised.settled != settled:
+                self._derive(store, now, raised)
 
     def derive(self, store: Store, now: datetime) -> None:
         """Do the same, and make views and visits of what came in."""
         with self._turn:
-            self._derive(store, now)
+            self._derive(store, now, self.register.consents.raised(store.settled(), now))
 
     def retain(self, store: Store, now: datetime) -> list[Removed]:
         """Take away what may not be kept any more, record it, and write the file anew; returns what was taken away."""
         with self._turn:
-            self._derive(store, now)
+            self._derive(store, now, self.register.consents.raised(store.settled(), now))
             store.remove(cuts(governs(in_force(self.register.versions(), now)), now), now)
             removed = store.removed()
             for run in dict.fromkeys(one.run for one in removed):
@@ -75,13 +77,11 @@ class Steward:
         before = now - GRACE
         found = []
         for one in cuts(governs(in_force(self.register.versions(), before)), before):
-            sql = f"SELECT version, count(*) FROM {one.relation} WHERE {one.gone} GROUP BY version"  # noqa: S608
-            for version, records in store.query(sql, {}).rows:
+            for version, records in store.query(one.counted, {}).rows:
                 found.append(Removed(0, one.relation, one.category, version, records, now))
         return found
 
-    def _derive(self, store: Store, now: datetime) -> None:
-        raised = self.register.consents.raised(store.settled(), now)
+    def _derive(self, store: Store, now: datetime, raised: Raised) -> None:
         store.derive(self.gap_minutes, cutoffs(in_force(self.register.versions(), now), now), raised)
 
 

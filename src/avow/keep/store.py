@@ -96,10 +96,16 @@ class Cut(msgspec.Struct, frozen=True):
     """The SQL of what is set instead; the rows go as a whole where there is none."""
 
     @property
+    def counted(self) -> str:
+        """The question from how many records of each version it goes; made of our own names."""
+        return f"SELECT version, count(*) AS records FROM {self.relation} WHERE {self.gone} GROUP BY version"  # noqa: S608
+
+    @property
     def counting(self) -> str:
-        """The statement that writes down from how many records of each version it goes; made of our own names."""
-        rows = f"SELECT ?, ?, ?, version, count(*), ? FROM {self.relation} WHERE {self.gone} GROUP BY version"  # noqa: S608
-        return f"INSERT INTO removed {rows} RETURNING records"
+        """The statement that writes that down."""
+        return (
+            f"INSERT INTO removed SELECT ?, ?, ?, version, records, ? FROM ({self.counted}) RETURNING records"  # noqa: S608
+        )
 
     @property
     def doing(self) -> str:

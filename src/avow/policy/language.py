@@ -83,10 +83,10 @@ def language(tag: str) -> Language:
     return Language(chosen, _read(found[chosen].read_bytes())) if chosen else ENGLISH
 
 
-def is_right_to_left(tag: str) -> bool:
-    """Return whether a language is written from the right."""
+def direction(tag: str) -> str:
+    """Return from where a language is written, as HTML has it: `ltr` or `rtl`."""
     locale = _locale(tag)
-    return locale is not None and locale.text_direction == "rtl"
+    return locale.text_direction if locale else "ltr"
 
 
 def _locale(tag: str) -> Locale | None:

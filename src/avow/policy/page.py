@@ -17,7 +17,7 @@ from markupsafe import Markup
 from avow.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Ages, Bounds, Cell
 from avow.policy.compare import compare
 from avow.policy.document import Document
-from avow.policy.language import ENGLISH, Language, is_right_to_left, language
+from avow.policy.language import ENGLISH, Language, direction, language
 from avow.policy.tell import differences, lasting, lasting_by_precision, owed
 from avow.policy.vocabulary import FULL, Kind, Vocabulary, Word
 
@@ -72,9 +72,9 @@ def rendered(template: str, tag: str, **told: Any) -> str:
         .get_template(template)
         .render(
             language=tag,
-            direction="rtl" if is_right_to_left(tag) else "ltr",
+            direction=direction(tag),
             spoken=spoken.tag,
-            spoken_direction="ltr" if spoken.tag == "en" else "rtl" if is_right_to_left(tag) else "ltr",
+            spoken_direction=direction(spoken.tag),
             say=say,
             **told,
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
+from functools import cache, reduce
 from importlib import resources
 
 from avow.keep import cut
@@ -16,14 +16,16 @@ from avow.keep.cut import RELATIONS
 from avow.keep.store import Ask, Store, Table
 from avow.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell, shorter
 
-__all__ = ["RELATIONS", "Ask", "Reading", "Table"]
+__all__ = ["RELATIONS", "Ask", "Reading", "Table", "statements"]
 
 KEY_TEXT = "format('{:016x}', visitor_id)"
 """A visitor's key as people write it."""
 
 
-DROPPED = (resources.files("avow.use") / "sql" / "_dropped.sql").read_text(encoding="utf-8")
-KEPT = (resources.files("avow.use") / "sql" / "_kept.sql").read_text(encoding="utf-8")
+@cache
+def statements(name: str) -> str:
+    """Return the SQL of one of the files in `sql/`."""
+    return (resources.files("avow.use") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,11 @@ class Reading:
 
     def kept(self, since: datetime, until: datetime) -> Table:
         """Return how much of a period is kept, whether this purpose may see it or not, and between which times."""
-        return self.store.query(KEPT, {"since": since, "until": until})
+        return self.store.query(statements("_kept"), {"since": since, "until": until})
 
     def dropped(self) -> Table:
         """Return how many lines were left out as they came in, by reason."""
-        return self.store.query(DROPPED, {})
+        return self.store.query(statements("_dropped"), {})
 
     def ages(self, *categories: str) -> list[Age]:
         """Return, for each governing number, the greatest age at which all categories may be used; 0 is never."""

@@ -6,15 +6,13 @@ A report is: parse the question, make it a typed one, bind it to SQL, take the r
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import msgspec
 
 from avow.errors import MisuseError
 from avow.use.question import Question
-from avow.use.reading import Ask, Reading, Table
+from avow.use.reading import Ask, Reading, Table, statements
 
 FAR_PAST = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
 FAR_FUTURE = datetime(9999, 12, 31)  # noqa: DTZ001  # the same
@@ -195,8 +193,8 @@ def answer(reading: Callable[[str], Reading], question: Question) -> Answer:
         "smallest": smallest,
     }
     with through.open(*needs) as ask:
-        (counts,) = ask(_sql("_scope") + _sql("_account"), values).records()
-        tables = {name: ask(_sql("_scope") + _sql(name), values) for name in report.tables}
+        (counts,) = ask(statements("_scope") + statements("_account"), values).records()
+        tables = {name: ask(statements("_scope") + statements(name), values) for name in report.tables}
         left_out = _left_out(ask, report, values) if smallest > 1 else 0
     account = _account(through, needs, counts, values)
     dropped = {row[0]: row[1] for row in through.dropped().rows}
@@ -211,14 +209,15 @@ def answer(reading: Callable[[str], Reading], question: Question) -> Answer:
 
 def _left_out(ask: Ask, report: Report, values: Mapping[str, Any]) -> int:
     """Return how many groups a report leaves out because they are too small."""
-    counts: list[int] = []
-    for smallest in (1, values["smallest"]):
-        whole = {**values, "smallest": smallest, "limit": NO_LIMIT}
+
+    def groups(smallest: int) -> int:
+        whole, found = {**values, "smallest": smallest, "limit": NO_LIMIT}, 0
         for name in report.tables:
-            ((groups,),) = ask(f"SELECT count(*) FROM ({_sql('_scope')} {_sql(name)})", whole).rows  # noqa: S608
-            counts.append(groups)
-    half = len(report.tables)
-    return sum(counts[:half]) - sum(counts[half:])
+            rows = f"SELECT count(*) FROM ({statements('_scope')} {statements(name)})"  # noqa: S608  # our own files
+            found += ask(rows, whole).rows[0][0]
+        return found
+
+    return groups(1) - groups(values["smallest"])
 
 
 NO_LIMIT = 1_000_000_000
@@ -245,10 +244,10 @@ def _account(
 
 def _own_hosts(report: Report, through: Reading) -> list[str]:
     """Return the site's own names, as far as the report's purpose may know them."""
-    if not any("$own_hosts" in _sql(table) for table in report.tables):
+    if not any("$own_hosts" in statements(table) for table in report.tables):
         return []
     with through.open() as ask:
-        return [row[0] for row in ask(_sql("_own_hosts"), {}).rows]
+        return [row[0] for row in ask(statements("_own_hosts"), {}).rows]
 
 
 def _notes(report: Report, withheld: list[str], account: Account) -> list[str]:
@@ -264,8 +263,3 @@ def _notes(report: Report, withheld: list[str], account: Account) -> list[str]:
     if account.hidden and not withheld:
         notes.append(f"{account.hidden:,} rows hidden: older than the terms allow for {report.purpose}")
     return notes
-
-
-@cache
-def _sql(name: str) -> str:
-    return (resources.files("avow.use") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
