@@ -92,6 +92,10 @@ class Session:
         """Have consents and withdrawals that were recorded raise and restore what is stored."""
         self.house.ask("settle")
 
+    def summary(self, key: str) -> list[dict[str, Any]]:
+        """Return, for each relation, how much is held of a visitor, from when to when, and under which versions."""
+        return list(self.house.ask("summary", key))
+
     def pages(self, key: str, relation: str) -> Iterator[Table]:
         """Yield everything that is held of a visitor in a relation, page by page."""
         after = -1
@@ -234,6 +238,7 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
         "held": settled(partial(_held, register)),
         "retain": lambda store, _: steward.retain(store, now()),
         "beyond": lambda store, _: steward.beyond(store, now()),
+        "summary": settled(_summary),
         "page": settled(_page),
         "erase": lambda store, key: steward.erase(store, key, now()),
         "settle": lambda store, _: steward.settle(store, now()),
@@ -271,6 +276,10 @@ def _reading(register: SqliteRegister, store: Store, purpose: str) -> Reading:
     moment = now()
     versions = in_force(register.versions(), moment)
     return Reading(store, governs(versions), purpose, moment, versions[-1].identity if versions else "")
+
+
+def _summary(store: Store, key: Any) -> list[dict[str, Any]]:
+    return store.query(statements("subject_summary"), {"visitor": int(key, 16)}).records()
 
 
 def _page(store: Store, argument: Any) -> Table:

@@ -28,12 +28,9 @@ EXPORT = "avow visitor export 1"
 
 app = typer.Typer(help="What one visitor may ask for.", no_args_is_help=True)
 
-
 Moment = Annotated[
     str, typer.Option(help="With an address: when it was the visitor's; a last date is taken whole.")
 ]
-
-
 Whose = Annotated[str, typer.Argument(help="The visitor's key; or an address, --since and --until.")]
 Data = Annotated[Path | None, typer.Option(help="The data folder.")]
 
@@ -175,18 +172,8 @@ def _leave_trace(at_work: Session, held: Held, asked: str) -> None:
 
 def summary(at_work: Session, key: str) -> dict[str, Any]:
     """Return how much is held of a visitor, under which versions, and what they consented to."""
-    held: dict[str, Any] = {}
-    for name, relation in RELATIONS.items():
-        of: dict[str, Any] = {"records": 0, "first": None, "last": None, "versions": []}
-        versions: set[int] = set()
-        for page in at_work.pages(key, name):
-            rows = page.records()
-            times = [row[relation.time] for row in rows]
-            of["records"] += len(rows)
-            of["first"] = min([*times, *([of["first"]] if of["first"] else [])])
-            of["last"] = max([*times, *([of["last"]] if of["last"] else [])])
-            versions |= {row["version"] for row in rows}
-        held[name] = {**of, "versions": sorted(versions)}
+    told = {row.pop("relation"): row for row in at_work.summary(key)}
+    held = {name: told[name] for name in RELATIONS}
     consents = [
         {
             "version": one.version,

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jinja2
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from avow.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Ages, Bounds, Cell
@@ -20,6 +18,10 @@ from avow.policy.document import Document
 from avow.policy.language import ENGLISH, Language, direction, language
 from avow.policy.tell import differences, lasting, lasting_by_precision, owed
 from avow.policy.vocabulary import FULL, Kind, Vocabulary, Word
+
+if TYPE_CHECKING:
+    import jinja2
+    from markdown_it import MarkdownIt
 
 
 class Facts(NamedTuple):
@@ -248,12 +250,16 @@ def _cookies(bounds: Bounds, spoken: Language) -> list[tuple[str, ...]]:
 
 
 @cache
-def _markdown() -> MarkdownIt:
+def _markdown() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # with the first page: every command's start would pay for it
+
     return MarkdownIt("commonmark", {"html": False})
 
 
 @cache
-def _templates() -> jinja2.Environment:
+def _templates() -> "jinja2.Environment":
+    import jinja2  # as above
+
     return jinja2.Environment(
         loader=jinja2.PackageLoader("avow.policy"),
         autoescape=True,
