@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,12 @@ UNION ALL SELECT version, governing FROM views UNION ALL SELECT version, governi
 """
 
 
+def told_erased(site: Site) -> list[tuple[int, ...]]:
+    """Return how many requests, views and visits each erasure is recorded to have taken away."""
+    with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
+        return register.execute("SELECT requests, views, visits FROM erasures").fetchall()
+
+
 @pytest.mark.parametrize("work", AFTER)
 def test_it_may_be_killed_at_any_moment(stage: Stage, tmp_path: Path, work: str) -> None:
     """Killed before or after anything that it does, it left all or nothing; given again, it is done once."""
@@ -140,6 +148,8 @@ def test_it_may_be_killed_at_any_moment(stage: Stage, tmp_path: Path, work: str)
                 wrong.append(f"{moment} {time}: ended with {versions} versions, {told.out}{told.err}")
             if work == "erase" and again.rows(GOVERNED):
                 wrong.append(f"{moment} {time}: still has {again.rows(GOVERNED)}")
+            if work == "erase" and told_erased(again) != [(2, 2, 1)]:
+                wrong.append(f"{moment} {time}: told {told_erased(again)}")
             if work == "retain" and set(again.rows("SELECT ip_address FROM requests")) != {("192.0.2.0/24",)}:
                 wrong.append(f"{moment} {time}: ended with {again.rows('SELECT ip_address FROM requests')}")
             if work in GOVERNING and set(again.rows(GOVERNED)) != {(1, GOVERNING[work])}:

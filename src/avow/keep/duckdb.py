@@ -43,6 +43,12 @@ SLICE_VISITORS = 100_000
 CHECKPOINT_THRESHOLD = "256MB"
 """How long the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
 
+ERASED = """
+    INSERT INTO erased VALUES (?, ?, ?, ?) ON CONFLICT (visitor_id) DO UPDATE
+    SET requests = requests + excluded.requests, views = views + excluded.views, visits = visits + excluded.visits
+    RETURNING requests, views, visits
+"""
+
 
 class DuckDBStore:
     """See Store for what it promises.
@@ -179,7 +185,13 @@ class DuckDBStore:
                 ((count,),) = cursor.execute(gone, [visitor]).fetchall()
                 counts.append(count)
             cursor.execute("UPDATE rewriting SET due = true")
-        return Erased(*counts[:3])
+            totals = cursor.execute(ERASED, [visitor, *counts[:3]]).fetchall()
+        return Erased(*totals[0])
+
+    def forget_erased(self) -> None:
+        """See Store."""
+        with self._write() as cursor:
+            cursor.execute("DELETE FROM erased")
 
     def rewrite(self) -> bool:
         """See Store."""

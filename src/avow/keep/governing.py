@@ -33,8 +33,8 @@ class Steward:
         Whoever reads at the same time waits for it.
         """
         with self._turn:
-            for visitor in self.register.erasures.begun():
-                self._erase(store, visitor, now)
+            if self.register.erasures.begun():
+                self._erase_begun(store, now)
             settled = store.settled()
             raised = self.register.consents.raised(settled, now)
             if raised.settled != settled:
@@ -48,6 +48,7 @@ class Steward:
     def retain(self, store: Store, now: datetime) -> list[Removed]:
         """Take away what may not be kept any more, record it, and write the file anew; returns what was taken away."""
         with self._turn:
+            self._erase_begun(store, now)
             self._derive(store, now, self.register.consents.raised(store.settled(), now))
             store.remove(cuts(governs(in_force(self.register.versions(), now)), now), now)
             removed = store.removed()
@@ -62,14 +63,20 @@ class Steward:
     def erase(self, store: Store, visitor: str, now: datetime) -> Erasure:
         """Erase a visitor: from its record on nobody reads what is held of them."""
         with self._turn:
+            self._erase_begun(store, now)
             self.register.erasures.begin(visitor)
-            return self._erase(store, visitor, now)
+            return self._erase_begun(store, now)[visitor]
 
-    def _erase(self, store: Store, visitor: str, now: datetime) -> Erasure:
-        erased = store.erase(int(visitor, 16))
-        done = self.register.erasures.finish(visitor, erased, now)
-        self.register.ledger.sign()
-        store.rewrite()
+    def _erase_begun(self, store: Store, now: datetime) -> dict[str, Erasure]:
+        """Do the erasures that are recorded, also those that a kill cut short; returns each by its visitor."""
+        done = {
+            visitor: self.register.erasures.finish(visitor, store.erase(int(visitor, 16)), now)
+            for visitor in self.register.erasures.begun()
+        }
+        store.forget_erased()
+        if done:
+            self.register.ledger.sign()
+            store.rewrite()
         return done
 
     def beyond(self, store: Store, now: datetime) -> list[Removed]:

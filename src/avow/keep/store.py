@@ -197,7 +197,11 @@ class Store(Protocol):
         ...
 
     def erase(self, visitor: int) -> Erased:
-        """Delete everything of a visitor; returns how much that was."""
+        """Delete everything of a visitor; returns how much that was, since the last `forget_erased`."""
+        ...
+
+    def forget_erased(self) -> None:
+        """Forget how much was erased, as it is recorded elsewhere."""
         ...
 
     def rewrite(self) -> bool:
