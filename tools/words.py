@@ -16,8 +16,9 @@ from babel.messages.pofile import read_po, write_po
 from avow.policy.compare import Relation
 from avow.policy.terms import Duties
 from avow.policy.vocabulary import KINDS, vocabulary
+from avow.web.person import COUNTS
 
-POLICY = Path(str(resources.files("avow.policy")))
+POLICY, WEB = (Path(str(resources.files(f"avow.{room}"))) for room in ("policy", "web"))
 LANGUAGES = POLICY / "languages"
 SAID = {"say": None, "count": (1, 2), "pgettext": ((1, "c"), 2)}
 SINGULAR = {"categories": "category", "purposes": "purpose", "recipients": "recipient", "grounds": "ground"}
@@ -28,7 +29,9 @@ WIDTH = 0
 def template() -> Catalog:
     """Return every text that is said, each with where that is."""
     found = Catalog(project="Avow", charset="utf-8")
-    for path in sorted([*POLICY.glob("*.py"), *(POLICY / "templates").glob("*.html")]):
+    for path in sorted(
+        path for room in (POLICY, WEB) for path in [*room.glob("*.py"), *room.glob("templates/*.html")]
+    ):
         method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
         for line, text, _, context in extract_from_file(method, str(path), keywords=SAID):
             found.add(text, locations=[(path.name, line)], context=context)
@@ -44,6 +47,7 @@ def template() -> Catalog:
         ("duty", Duties.__struct_encode_fields__),
         ("relation", tuple(Relation)),
         ("recipient", ("third-party",)),
+        ("count", COUNTS),
     ):
         for text in texts:
             found.add(str(text), context=context)

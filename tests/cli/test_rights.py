@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from harness import CHROME, Site, line
 
@@ -78,6 +79,44 @@ def test_a_visitor_takes_everything_along(site: Site) -> None:
         "/2",
     ]
     assert BEN not in file.read_text()
+
+
+def test_an_export_is_as_its_schema_says(site: Site) -> None:
+    """Each line of it, and nothing that the schema does not tell of; another line is not."""
+    consented(site)
+    shown(site)
+    file = site.folder / "export.jsonl"
+    site.avow("visitor", "export", ANN, *PERIOD, "--to", file)
+    schema = site.avow("visitor", "schema").json()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    check = jsonschema.Draft202012Validator(schema)
+    lines = [json.loads(told) for told in file.read_text().splitlines()]
+    assert [next(check.iter_errors(told), None) for told in lines] == [None] * 8
+    for told in lines:
+        assert not check.is_valid({**told, "another": 1})
+        assert not check.is_valid({name: told[name] for name in list(told)[:-1]})
+    assert all(lines[0][name] for name in ("consents", "readings_since"))
+
+
+def test_what_is_held_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
+    """With every record, in the language asked for; an unknown one is English."""
+    consented(site)
+    for language, title in (
+        ("en", "What is held of you"),
+        ("pt-BR", "O que guardamos sobre você"),
+        ("xx", "What is"),
+    ):
+        page = tmp_path / f"{language}.html"
+        ran = site.avow("visitor", "show", ANN, *PERIOD, "--page", page, "--language", language)
+        assert ran.status == 0, ran.err
+        text = page.read_text()
+        assert title in text
+        assert (
+            text.count(f'<td data-heading="{"endereço IP" if language == "pt-BR" else "ip-address"}">{ANN}')
+            == 3
+        )
+        assert "1, now under 2" in text or language == "pt-BR"
+        assert BEN not in text
 
 
 def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:

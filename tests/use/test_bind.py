@@ -242,7 +242,7 @@ STARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=9000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=32_000, suppress_health_check=[HealthCheck.too_slow])
 @given(STARTS, PIECES)
 def test_whatever_is_asked_nothing_hidden_is_told(reading: Reading, start: str, pieces: list[str]) -> None:
     """Made-up questions are refused, or their answer has neither the hidden address nor the hidden row."""
@@ -256,7 +256,7 @@ def test_whatever_is_asked_nothing_hidden_is_told(reading: Reading, start: str, 
     assert HIDDEN not in told
 
 
-@settings(max_examples=5000)
+@settings(max_examples=17_000)
 @given(st.text(max_size=60))
 def test_any_text_is_bound_or_refused(text: str) -> None:
     """No text brings another error than the one that tells what is wrong with it."""

@@ -1,6 +1,8 @@
 """`avow visitor`: what one visitor may ask for."""
 
 from datetime import datetime
+from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -11,7 +13,7 @@ from rich.console import Console
 
 from avow.change.consent import Effect, Means, Word, effects, giving, receipt, record, taking_back
 from avow.cli.policy import AsJson, print_json, say
-from avow.cli.session import Session, now, session
+from avow.cli.session import Session, chosen, now, session
 from avow.errors import RefusedError
 from avow.keep.consents import Consent
 from avow.keep.cut import RELATIONS
@@ -19,12 +21,15 @@ from avow.keep.erasure import receipt as erasure_receipt
 from avow.keep.governing import in_force
 from avow.keep.subject import Held, Subject, parse_subject
 from avow.policy.bounds import OPERATOR
+from avow.policy.terms import parse_terms
 from avow.use.question import parse_moment
 
 MAY_SEE = "may-see"
 """The purpose of a reading that a visitor asked for: the duty of that name."""
 
 EXPORT = "avow visitor export 1"
+SCHEMA = resources.files("avow.keep") / "visitor-export.schema.json"
+"""What the lines of an export hold."""
 
 app = typer.Typer(help="What one visitor may ask for.", no_args_is_help=True)
 
@@ -37,13 +42,21 @@ Data = Annotated[Path | None, typer.Option(help="The data folder.")]
 
 @app.command()
 def show(
-    subject: Whose, since: Moment = "", until: Moment = "", as_json: AsJson = False, data: Data = None
+    subject: Whose,
+    since: Moment = "",
+    until: Moment = "",
+    page: Annotated[Path | None, typer.Option(help="The file to write a page to, for printing.")] = None,
+    language: Annotated[str, typer.Option(help="Of the page.")] = "en",
+    as_json: AsJson = False,
+    data: Data = None,
 ) -> None:
     """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
     with session(data) as at_work:
         held = at_work.held(_subject(subject, since, until, at_work.folder.zone))
         told = summary(at_work, held.key)
         _leave_trace(at_work, held, "avow visitor show")
+        if page:
+            page.write_text(_page(at_work, told, language), encoding="utf-8")
     if as_json:
         print_json(told)
         return
@@ -62,6 +75,12 @@ def show(
             f"  maybe among {one.rows:,} rows that {one.name} read for {one.purpose} at {one.recorded_at} UTC"
         )
     say("nothing was released to anybody")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of an export's lines: what each field means."""
+    say(SCHEMA.read_text(encoding="utf-8").rstrip())
 
 
 @app.command()
@@ -188,6 +207,17 @@ def summary(at_work: Session, key: str) -> dict[str, Any]:
     since = min((of["first"] for of in held.values() if of["first"]), default=now().isoformat())
     readings = at_work.register.readers.readings(datetime.fromisoformat(since))
     return {"visitor": key, "held": held, "consents": consents, "readings_since": readings, "released": []}
+
+
+def _page(at_work: Session, told: dict[str, Any], language: str) -> str:
+    from avow.web.person import SHOWN_MAX, html  # as everything of pages: when one is wanted
+
+    records = {}
+    for name in RELATIONS:
+        found = (record_of for page in at_work.pages(told["visitor"], name) for record_of in page.records())
+        records[name] = list(islice(found, SHOWN_MAX))
+    terms = parse_terms(chosen(at_work.register.versions(), 0).terms, "the terms in force")
+    return html(msgspec.to_builtins(told), records, terms.controller, language)
 
 
 def _subject(word: str, since: str, until: str, zone: ZoneInfo) -> Subject:

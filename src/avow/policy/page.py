@@ -29,7 +29,7 @@ class Facts(NamedTuple):
 
     caption: str
     headings: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 class Shown(NamedTuple):
@@ -62,15 +62,18 @@ def html(
     )
 
 
-def rendered(template: str, tag: str, **told: Any) -> str:
-    """Return a page from its template; `tag` is its language, and words of the terms are in the nearest there is."""
+def rendered(template: str, tag: str, room: str = "avow.policy", **told: Any) -> str:
+    """Return a page from its template, of a room; `tag` is its language.
+
+    Words of the terms are in the nearest language that there is.
+    """
     spoken = language(tag)
 
     def say(text: str, **values: object) -> Markup:
         return Markup(spoken.say(text)).format(**values)  # noqa: S704  # our own catalogues; values are escaped
 
     return (
-        _templates()
+        _templates(room)
         .get_template(template)
         .render(
             language=tag,
@@ -257,11 +260,12 @@ def _markdown() -> "MarkdownIt":
 
 
 @cache
-def _templates() -> "jinja2.Environment":
+def _templates(room: str) -> "jinja2.Environment":
     import jinja2  # as above
 
+    rooms = dict.fromkeys([room, "avow.policy"])
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("avow.policy"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(one) for one in rooms]),
         autoescape=True,
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,

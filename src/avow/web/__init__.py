@@ -1,0 +1,1 @@
+"""The doors for browsers: the pages, and the server that gives them."""

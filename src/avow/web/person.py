@@ -1,0 +1,121 @@
+"""The page of what is held of one visitor, to read and to print."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from avow.keep.cut import RELATIONS
+from avow.policy.language import Language, language
+from avow.policy.page import Facts, rendered
+
+SHOWN_MAX = 1_000
+"""How many records of each kind the page shows; an export has all of them."""
+
+COUNTS = ("views", "downloads", "uploads")
+"""Columns that are numbers of a category: they bear their names beside them."""
+
+Record = Mapping[str, Any]
+
+
+def html(told: Mapping[str, Any], records: Mapping[str, Sequence[Record]], controller: str, tag: str) -> str:
+    """Return the page, in a language, of what is `told` of a visitor, and of the first records of each relation."""
+    spoken = language(tag)
+    return rendered(
+        "person.html",
+        spoken.tag,
+        room="avow.web",
+        visitor=told["visitor"],
+        controller=controller,
+        tables=[table for table in _tables(told, records, spoken) if table.rows],
+        more=any(told["held"][name]["records"] > len(rows) for name, rows in records.items()),
+        released=told["released"],
+    )
+
+
+def _tables(
+    told: Mapping[str, Any], records: Mapping[str, Sequence[Record]], spoken: Language
+) -> list[Facts]:
+    say = spoken.say
+    titles = {"visits": say("Your visits"), "views": say("Pages you looked at"), "requests": say("Requests")}
+    consents = [
+        (
+            say("given") if one["given"] else say("taken back"),
+            str(one["version"]),
+            _value("recorded_at", one["recorded_at"], spoken),
+            str(one["entry"]),
+        )
+        for one in told["consents"]
+    ]
+    readings = [
+        (
+            one["name"],
+            spoken.word("purpose", one["purpose"]),
+            _value("recorded_at", one["recorded_at"], spoken),
+            str(one["rows"]),
+        )
+        for one in told["readings_since"]
+    ]
+    return [
+        Facts(
+            say("How much is held"),
+            (say("what"), say("records"), say("from (UTC)"), say("to (UTC)"), say("under version")),
+            [_extent(titles[name], told["held"][name], spoken) for name in titles],
+        ),
+        *(_records(name, titles[name], records[name], spoken) for name in titles),
+        Facts(
+            say("Your consents to newer versions"),
+            (say("consent"), say("to version"), say("at (UTC)"), say("entry of the ledger")),
+            consents,
+        ),
+        Facts(
+            say("Who read records that may be yours"),
+            (say("who"), say("for"), say("at (UTC)"), say("records of all visitors")),
+            readings,
+        ),
+    ]
+
+
+def _extent(title: str, held: Mapping[str, Any], spoken: Language) -> tuple[str, ...]:
+    ends = (_value("time", held[end], spoken) if held[end] else "" for end in ("first", "last"))
+    return title, f"{held['records']:,}", *ends, spoken.join(map(str, held["versions"]))
+
+
+def _records(name: str, title: str, records: Sequence[Record], spoken: Language) -> Facts:
+    """Return the table of a relation's records: a column for each category of which any has something."""
+    columns: dict[str, list[str]] = {}
+    for column, forms in RELATIONS[name].columns.items():
+        if column != "visitor_id" and any(record[column] is not None for record in records):
+            columns.setdefault(forms[0].category, []).append(column)
+    headings = [spoken.word("category", category) for category in columns]
+    rows = [
+        (*(_cell(record, names, spoken) for names in columns.values()), _governed(record, spoken))
+        for record in records
+    ]
+    return Facts(title, (*headings, spoken.say("version")), rows)
+
+
+def _cell(record: Record, columns: Sequence[str], spoken: Language) -> str:
+    separator = " → " if "entry_path" in columns else " "
+    values = [_value(column, record[column], spoken) for column in columns if record[column] is not None]
+    return separator.join(dict.fromkeys(value for value in values if value))
+
+
+def _governed(record: Record, spoken: Language) -> str:
+    own, governing = record["version"], record["governing"]
+    return (
+        str(own)
+        if own == governing
+        else spoken.say("{own}, now under {governing}", own=own, governing=governing)
+    )
+
+
+def _value(column: str, value: Any, spoken: Language) -> str:
+    """Return a value as people read it."""
+    if column in COUNTS:
+        return f"{spoken.word('count', column)}: {value:,}" if value else ""
+    if column.endswith(("_time", "_at", "time")) and isinstance(value, str):
+        return value.replace("T", " ").partition(".")[0]
+    if column.endswith("_ms"):
+        return f"{value / 1_000:,.1f} s"
+    if column.endswith("_us"):
+        return f"{value / 1_000:,.1f} ms"
+    return f"{value:,}" if column == "bytes" else str(value)
