@@ -94,6 +94,16 @@ def test_an_answer_has_a_limit() -> None:
         ("SELECT count(*) OVER () FROM views", True),
         ("SELECT 1", False),
         ("SELECT max(ip_address) FROM requests", True),
+        ("SELECT visit_time, count(*) FROM visits GROUP BY 1", True),
+        ("SELECT count(*) FROM visits GROUP BY visit_time", True),
+        ("SELECT epoch(visit_time) AS t, count(*) FROM visits GROUP BY ALL", True),
+        ("SELECT date_trunc('minute', visit_time) AS t, count(*) FROM visits GROUP BY t", True),
+        ("SELECT extract(epoch FROM visit_time), count(*) FROM visits GROUP BY ALL", True),
+        ("SELECT bytes, count(*) FROM requests GROUP BY ALL", True),
+        ("SELECT date_trunc('day', visit_time) AS t, count(*) FROM visits GROUP BY t", False),
+        ("SELECT hour(visit_time), avg(visit_duration_ms) FROM visits GROUP BY ALL", False),
+        ("SELECT extract(dow FROM visit_time), count(*) FROM visits GROUP BY ALL", False),
+        ("SELECT visit_time::DATE, count(*) FROM visits GROUP BY ALL", False),
     ],
 )
 def test_questions_about_single_visitors_are_known(text: str, single: bool) -> None:

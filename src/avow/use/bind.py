@@ -35,7 +35,7 @@ FUNCTIONS = """
     StartsWith EndsWith Contains Round Floor Ceil Abs Ln Sqrt TimestampTrunc DateTrunc Extract Year Month Day
     Hour Minute DayOfWeek DayOfWeekIso DayOfYear Week Quarter TimeToStr DateDiff TimestampDiff CurrentDate
     CurrentTimestamp Date DateBin AtTimeZone Mode Quantile LogicalOr LogicalAnd Left Right StrPosition RegexpReplace
-    ConcatWs Glob SimilarTo Log Pow
+    ConcatWs Glob SimilarTo Log Pow TimeToUnix
 """
 ALLOWED = frozenset((STRUCTURE + FUNCTIONS).split())
 """Kinds of nodes that a question may have, by their names in sqlglot."""
@@ -55,6 +55,14 @@ JOIN_KINDS = frozenset({"", "INNER", "OUTER", "CROSS", "SEMI", "ANTI"})
 
 PERSONAL = frozenset({"visitor_id", "ip_address"})
 """Columns that tell who somebody is: a question that names one is about single visitors."""
+
+MEASURED = frozenset({"bytes", "response_time_us", "view_duration_ms", "visit_duration_ms"}) | {
+    relation.time for relation in RELATIONS.values()
+}
+"""Columns that hardly two rows have alike: groups by them are single rows, unless they are made coarse."""
+
+COARSE = (exp.Year, exp.Month, exp.Day, exp.Hour, exp.DayOfWeek, exp.DayOfWeekIso, exp.DayOfYear)
+COARSE_UNITS = frozenset({"HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR", "DOW", "ISODOW", "DOY"})
 
 
 class Bound(NamedTuple):
@@ -212,13 +220,34 @@ def _is_single(tree: exp.Query) -> bool:
             for table in select.find_all(exp.Table)
             if table.parent_select is select
         )
-        together = select.args.get("group") or all(
-            one.find(exp.AggFunc) and not one.find(exp.Window) for one in select.expressions
-        )
-        if reads and not together:
+        if reads and not _is_together(select):
             return True
     return any(
         column.name.lower() in PERSONAL and not _is_counted(column) for column in tree.find_all(exp.Column)
+    )
+
+
+def _is_together(select: exp.Select) -> bool:
+    """Return whether each row of a SELECT is made of many rows, as far as can be told from its text."""
+    group = select.args.get("group")
+    keys = [one for one in select.expressions if not one.find(exp.AggFunc) or one.find(exp.Window)]
+    if not group:
+        return not keys
+    return all(
+        _is_coarse(column)
+        for key in (*keys, *group.expressions)
+        for column in key.find_all(exp.Column)
+        if column.name.lower() in MEASURED
+    )
+
+
+def _is_coarse(column: exp.Column) -> bool:
+    """Return whether only the hour, the day or more is taken of a moment."""
+    above = column.parent
+    if isinstance(above, exp.TimestampTrunc | exp.DateTrunc | exp.Extract):
+        return above.text("this" if isinstance(above, exp.Extract) else "unit").upper() in COARSE_UNITS
+    return isinstance(above, COARSE) or (
+        isinstance(above, exp.Cast) and above.to.this == exp.DataType.Type.DATE
     )
 
 
