@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 DAY = datetime(2026, 1, 5)  # noqa: DTZ001  # UTC without a zone
-STORED = ("requests", "views", "visits")
+STORED = ("requests", "looks", "views", "visits")
 
 
 def plain(text: str) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time
+from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,6 +26,9 @@ DOWNLOADS = (
 )
 
 
+SCRIPT, LOG = "script", "log"
+
+
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the site is, as its logs do not always tell it."""
 
@@ -44,6 +48,7 @@ class Collect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     downloads: tuple[str, ...] = tuple(DOWNLOADS.split())
     upload_paths: tuple[str, ...] = ()
     country_database: str = ""
+    views_from: str = "script"
 
 
 class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +64,16 @@ class Use(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query_rows: int = 10_000
 
 
+class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How `avow serve` is reached, and what it takes."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    sites: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    beacons_per_minute: int = 600
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that `avow.toml` may say; each key has its heading in `docs/reference.md`."""
 
@@ -69,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     collect: Collect = Collect()
     keep: Keep = Keep()
     use: Use = Use()
+    serve: Serve = Serve()
 
 
 @dataclass(frozen=True)
@@ -125,11 +141,22 @@ def read_settings(path: Path) -> Settings:
     _check(
         path, "keep.memory_limit", settings.keep.memory_limit, _is_size, "use a size such as `512MB` or `4GB`"
     )
+    _check(
+        path,
+        "collect.views_from",
+        settings.collect.views_from,
+        {SCRIPT, LOG}.__contains__,
+        f"use `{SCRIPT}` or `{LOG}`",
+    )
     if not 1 <= settings.collect.visit_gap_minutes <= MAX_GAP_MINUTES:
         raise SettingsError(
             f"{path}: `collect.visit_gap_minutes` is `{settings.collect.visit_gap_minutes}`",
             f"use 1 to {MAX_GAP_MINUTES} minutes; 30 is the custom",
         )
+    for origin in settings.serve.sites:
+        _check(path, "serve.sites", origin, _is_origin, "use origins such as `https://example.org`")
+    for network in settings.serve.trusted_proxies:
+        _check(path, "serve.trusted_proxies", network, _is_network, "use networks such as `10.0.0.0/8`")
     for key, value in (
         ("query_seconds", settings.use.query_seconds),
         ("query_rows", settings.use.query_rows),
@@ -162,3 +189,15 @@ def _is_time(value: str) -> bool:
 
 def _is_size(value: str) -> bool:
     return bool(re.fullmatch(r"\d+(\.\d+)?\s?(MB|GB|MiB|GiB)", value))
+
+
+def _is_origin(value: str) -> bool:
+    return bool(re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", value))
+
+
+def _is_network(value: str) -> bool:
+    try:
+        ip_network(value)
+    except ValueError:
+        return False
+    return True

@@ -54,6 +54,7 @@ def test_a_visitor_sees_what_is_held(site: Site) -> None:
     told = shown(site)
     assert {name: of["records"] for name, of in told["held"].items()} == {
         "requests": 3,
+        "looks": 0,
         "views": 3,
         "visits": 1,
     }
@@ -126,7 +127,7 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
     receipt, others = tmp_path / "receipt.json", shown(site, BEN)["held"]
     ran = site.avow("visitor", "erase", key, "--count", 3, "--receipt", receipt, "--json")
     assert ran.status == 0, ran.err
-    assert ran.json()["erased"] == {"requests": 3, "views": 3, "visits": 1, "consents": 1}
+    assert ran.json()["erased"] == {"requests": 3, "looks": 0, "views": 3, "visits": 1, "consents": 1}
     assert shown(site, BEN)["held"] == others
     assert (
         sum(of["records"] for of in site.avow("visitor", "show", key, "--json").json()["held"].values()) == 0
@@ -156,7 +157,7 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((ANN, *PERIOD, "--count", "2"), "3 requests are held of that visitor"),
+        ((ANN, *PERIOD, "--count", "2"), "3 requests and looks are held of that visitor"),
         (("0123456789abcdef", "--count", "0"), "nothing is held of that visitor"),
         (("203.0.113.99", *PERIOD, "--count", "0"), "no visitor is known"),
     ],

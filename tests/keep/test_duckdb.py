@@ -15,7 +15,7 @@ from avow.collect.admit import ADMITTED
 from avow.collect.segment import DeadLetter, Draft, Intake, Origin, Written
 from avow.errors import StoreError
 from avow.keep.duckdb import DuckDBStore
-from avow.keep.store import Cutoffs, Raised
+from avow.keep.store import Cutoffs, Raised, Rules
 
 START = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 FOREVER = Cutoffs(*([[datetime.min] * 3] * 4))
@@ -89,13 +89,13 @@ def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(
     """A provisional line counts until more of its log comes, and then never again."""
     store.load([written(tmp_path, records(at(0)))])
     store.load([written(tmp_path, records(at(5, visitor_id=7)), 100, 110, provisional=True)])
-    store.derive(30, FOREVER, NOBODY)
+    store.derive(Rules(30), FOREVER, NOBODY)
     assert [visit["visitor_id"] for visit in visits(store)] == [1, 7]
     (known,) = store.known()
     assert (known.length, known.provisional_digest) == (100, "d110")
     (loaded,) = store.load([written(tmp_path, records(at(5, visitor_id=8), at(6, visitor_id=8)), 100, 200)])
     assert (loaded.replaced.requests, loaded.replaced.lines) == (1, 1)
-    store.derive(30, FOREVER, NOBODY)
+    store.derive(Rules(30), FOREVER, NOBODY)
     assert [visit["visitor_id"] for visit in visits(store)] == [1, 8]
     assert store.counts().views == 3
 
@@ -109,7 +109,7 @@ def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBSto
         {"request_time": START + timedelta(minutes=30) + later},
     ]
     store.load([written(tmp_path, records(*rows))])
-    store.derive(30, FOREVER, NOBODY)
+    store.derive(Rules(30), FOREVER, NOBODY)
     assert [(visit["views"], visit["visit_duration_ms"]) for visit in visits(store)] == [
         (2, 1_800_000),
         (1, None),
@@ -137,7 +137,7 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
             )
         ]
     )
-    store.derive(30, FOREVER, NOBODY)
+    store.derive(Rules(30), FOREVER, NOBODY)
     found = [
         (v["visitor_id"], v["views"], v["downloads"], v["uploads"], v["visit_duration_ms"])
         for v in visits(store)
@@ -148,10 +148,10 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
 def test_views_without_a_visitor_are_views_of_unknown_duration(tmp_path: Path, store: DuckDBStore) -> None:
     """Where visitors cannot be told apart, views are counted once and belong to no visit."""
     store.load([written(tmp_path, records(at(0, visitor_id=None), at(1, visitor_id=None)))])
-    store.derive(30, FOREVER, NOBODY)
+    store.derive(Rules(30), FOREVER, NOBODY)
     store.load([written(tmp_path, records(at(0.5, visitor_id=None)), 100, 200)])
-    store.derive(30, FOREVER, NOBODY)
-    store.derive(30, FOREVER, NOBODY)
+    store.derive(Rules(30), FOREVER, NOBODY)
+    store.derive(Rules(30), FOREVER, NOBODY)
     assert [(view["view_duration_ms"], view["visit_time"]) for view in views(store)] == [(None, None)] * 3
     assert visits(store) == []
 
@@ -159,14 +159,14 @@ def test_views_without_a_visitor_are_views_of_unknown_duration(tmp_path: Path, s
 def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path, store: DuckDBStore) -> None:
     """Without the categories of views and visits there are none; with their times alone, no durations."""
     store.load([written(tmp_path, records(at(0), at(1)))])
-    store.derive(30, NEVER, NOBODY)
+    store.derive(Rules(30), NEVER, NOBODY)
     assert (views(store), visits(store)) == ([], [])
     store.load([written(tmp_path, records(at(2)), 100, 200)])
-    store.derive(30, Cutoffs([datetime.min], [datetime.max], [datetime.min], [datetime.max]), NOBODY)
+    store.derive(Rules(30), Cutoffs([datetime.min], [datetime.max], [datetime.min], [datetime.max]), NOBODY)
     assert [view["view_duration_ms"] for view in views(store)] == [None] * 3
     assert [visit["visit_duration_ms"] for visit in visits(store)] == [None]
     store.load([written(tmp_path, records(at(3)), 200, 300)])
-    store.derive(30, Cutoffs([datetime.min], [datetime.min], [datetime.max], [datetime.max]), NOBODY)
+    store.derive(Rules(30), Cutoffs([datetime.min], [datetime.min], [datetime.max], [datetime.max]), NOBODY)
     assert {view["visit_time"] for view in views(store)} == {None}
     assert visits(store) == []
 
@@ -174,7 +174,7 @@ def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path
 def test_a_visit_bears_the_lowest_governing_version(tmp_path: Path, store: DuckDBStore) -> None:
     """What was made from several records is governed by the lowest of their versions."""
     store.load([written(tmp_path, records(at(0, version=1, governing=2), at(1, version=3, governing=3)))])
-    store.derive(30, FOREVER, NOBODY)
+    store.derive(Rules(30), FOREVER, NOBODY)
     assert [(visit["version"], visit["governing"]) for visit in visits(store)] == [(1, 2)]
 
 

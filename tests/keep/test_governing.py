@@ -16,7 +16,7 @@ from avow.keep.consents import Consent
 from avow.keep.duckdb import DuckDBStore
 from avow.keep.governing import Steward, in_force
 from avow.keep.register import Page, SqliteRegister, Version
-from avow.keep.store import Raised, Settled
+from avow.keep.store import Raised, Rules, Settled
 from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
@@ -70,7 +70,7 @@ class World:
     def do(self, deed: Deed) -> None:
         """Do something on its day."""
         now = START + timedelta(days=deed.day, hours=1)
-        steward = Steward(self.register, 30)
+        steward = Steward(self.register, Rules())
         of = (deed.visitor, deed.version)
         if deed.what == "load":
             number = in_force(self.register.versions(), now)[-1].number
@@ -147,7 +147,7 @@ def test_records_are_governed_as_the_register_would_have_it(deeds: list[Deed]) -
         assert {round((time - START).total_seconds() / 60): number for time, number in found} == expected
         with world() as other:
             other.load(other.store, real.loaded, expected)
-            Steward(other.register, 30).derive(other.store, now)
+            Steward(other.register, Rules()).derive(other.store, now)
             assert views(real.store) == views(other.store)
             assert visits(real.store) == visits(other.store)
 

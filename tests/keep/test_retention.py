@@ -19,6 +19,7 @@ from avow.keep.governing import Steward
 from avow.keep.register import Page, SqliteRegister, Version
 from avow.keep.retention import cuts
 from avow.keep.rewrite import beside
+from avow.keep.store import Rules
 from avow.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell, Compiled, longer
 from avow.policy.compare import governed
 
@@ -191,7 +192,7 @@ def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
     """Whole for seven days, its network for ninety, then nothing; each step is recorded once, and late ones are found."""
     register = SqliteRegister(tmp_path, tmp_path / "keys")
     register.publish(version(1, 7), [Page("en", "", NOW)])
-    store, steward = DuckDBStore(tmp_path, "256MB"), Steward(register, 30)
+    store, steward = DuckDBStore(tmp_path, "256MB"), Steward(register, Rules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
     store.load([written(tmp_path, records(row))])
     address = "SELECT ip_address FROM requests"
@@ -223,7 +224,7 @@ def test_a_run_that_was_killed_before_it_was_recorded_is_recorded_by_the_next(tm
     """What the store took away is told once, however often it is tried."""
     register = SqliteRegister(tmp_path, tmp_path / "keys")
     register.publish(version(1, 7), [Page("en", "", NOW)])
-    store, steward = DuckDBStore(tmp_path, "256MB"), Steward(register, 30)
+    store, steward = DuckDBStore(tmp_path, "256MB"), Steward(register, Rules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
     store.load([written(tmp_path, records(row))])
     later = NOW + timedelta(days=8)

@@ -16,6 +16,7 @@ from avow.cli import (
     readers,
     reporting,
     retaining,
+    serving,
     setting_up,
     visitor,
 )
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command("init")(setting_up.init)
 app.command("import")(importing.import_logs)
 app.command("follow")(following.follow)
+app.command("serve")(serving.serve)
 app.command("report")(reporting.report)
 app.command("query")(querying.query)
 policy.app.command("adopt")(publishing.adopt_terms)

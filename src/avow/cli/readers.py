@@ -110,7 +110,7 @@ def _show(told: dict[str, Any]) -> None:
     say(f"version {told['version']} holds" if told["version"] else "no version is in force yet")
     for number in told["scheduled"]:
         say(f"version {number} is still to take effect")
-    say(f"kept: {kept.requests:,} requests, {kept.views:,} views, {kept.visits:,} visits")
+    say("kept: " + ", ".join(f"{count:,} {name}" for name, count in msgspec.structs.asdict(kept).items()))
     say(f"the ledger has {told['ledger_entries']:,} entries")
     if told["owned_by_another"]:
         say("another process has the folder: an import, `avow follow` or a server")

@@ -16,16 +16,16 @@ from avow import strict
 from avow.change.publish import Draft, adopt
 from avow.collect.admit import Promise
 from avow.collect.visitor import Salts
-from avow.config import Folder, locate
+from avow.config import SCRIPT, Folder, locate
 from avow.errors import RefusedError, TermsError
 from avow.keep.account import statements
 from avow.keep.duckdb import FILE as STORE
 from avow.keep.erasure import Erasure
 from avow.keep.governing import Steward, governs, in_force
 from avow.keep.load import SALTS
-from avow.keep.owner import Handler, House, open_house
+from avow.keep.owner import Guest, Handler, Owner, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
-from avow.keep.store import Removed, Settled, Store, Table
+from avow.keep.store import Removed, Rules, Settled, Store, Table
 from avow.keep.subject import Held, Subject, held
 from avow.keep.verify import RAISED, RECORDS, of_raised, of_records
 from avow.policy.document import Document, load_document
@@ -66,7 +66,7 @@ class Session:
 
     folder: Folder
     register: SqliteRegister
-    house: House
+    house: Owner | Guest
 
     def promises(self, moment: datetime) -> list[Promise]:
         """Return what admission needs of each version that has taken effect."""
@@ -220,7 +220,8 @@ def about_terms(at_work: Session) -> list[str]:
 
 def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
     """Return what the owner of the folder answers; whatever reads what is stored settles it first."""
-    steward = Steward(register, folder.settings.collect.visit_gap_minutes)
+    collect = folder.settings.collect
+    steward = Steward(register, Rules(collect.visit_gap_minutes, collect.views_from == SCRIPT))
 
     def settled(answering: Handler) -> Handler:
         def answer_settled(store: Store, argument: Any) -> Any:

@@ -20,6 +20,20 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")],
 ) -> None:
     """Make a folder: its settings, and a policy that holds from today, as terms and as a document."""
+    made = write_folder(folder)
+    console = Console(highlight=False)
+    for path in made:
+        console.print(f"made {path}", markup=False)
+    console.print(
+        f"\nRead and change them; then: cd {folder} && avow import /var/log/nginx/access.log*", markup=False
+    )
+
+
+def write_folder(folder: Path) -> list[Path]:
+    """Write the default settings and policy into a folder; returns the files.
+
+    Raises RefusedError where one of them is there.
+    """
     today = datetime.now(UTC).date().isoformat()
     policy = {
         folder / "policy" / file.name: file.read_text(encoding="utf-8").replace(WRITTEN, today)
@@ -34,9 +48,4 @@ def init(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     (folder / "keys").mkdir(mode=0o700, exist_ok=True)
-    console = Console(highlight=False)
-    for path in files:
-        console.print(f"made {path}", markup=False)
-    console.print(
-        f"\nRead and change them; then: cd {folder} && avow import /var/log/nginx/access.log*", markup=False
-    )
+    return list(files)

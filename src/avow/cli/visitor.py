@@ -114,7 +114,7 @@ def export(
 @app.command()
 def erase(
     subject: Whose,
-    count: Annotated[int, typer.Option(help="How many requests that are, as `avow visitor show` tells.")],
+    count: Annotated[int, typer.Option(help="How many requests and looks that are.")],
     to: Annotated[Path | None, typer.Option("--receipt", help="The file to write the receipt to.")] = None,
     since: Moment = "",
     until: Moment = "",
@@ -127,7 +127,7 @@ def erase(
         there = sum(held.records.values())
         if count != there:
             raise RefusedError(
-                f"{there:,} requests are held of that visitor, and {count:,} were to be erased",
+                f"{there:,} requests and looks are held of that visitor, and {count:,} were to be erased",
                 "look at `avow visitor show`, and give the number that you mean",
             )
         if not there and not at_work.register.consents.of(held.key):
@@ -140,8 +140,9 @@ def erase(
     else:
         gone = told["erased"]
         say(
-            f"erased: {gone['requests']:,} requests, {gone['views']:,} views, {gone['visits']:,} visits, "
-            f"{gone['consents']:,} consents; nothing leads to visitor {told['visitor']} any more"
+            f"erased: {gone['requests']:,} requests, {gone['looks']:,} looks, {gone['views']:,} views, "
+            f"{gone['visits']:,} visits, {gone['consents']:,} consents; "
+            f"nothing leads to visitor {told['visitor']} any more"
         )
 
 

@@ -73,3 +73,9 @@ def _network(text: str) -> str | None:
         return None
     kept = packed[:_PREFIX_BYTES]
     return f"{IPv6Address(kept + bytes(len(packed) - len(kept)))}/48"
+
+
+def network(text: str) -> str | None:
+    """Return the network of one normalised address."""
+    found: str | None = cut(pl.Series([text], dtype=pl.String), "prefix")[0]
+    return found

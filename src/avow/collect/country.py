@@ -30,9 +30,10 @@ class Countries:
 
     def tell(self, addresses: pl.Series) -> pl.Series:
         """Return the country of each address, as two letters (ISO 3166-1); null where that is not known."""
-        return each(addresses, lambda address: [self._country(address)], ["country"])["country"]
+        return each(addresses, lambda address: [self.country(address)], ["country"])["country"]
 
-    def _country(self, address: str) -> str | None:
+    def country(self, address: str) -> str | None:
+        """Return the country of one address."""
         try:
             record: Any = self._reader.get(address)
         except (ValueError, maxminddb.InvalidDatabaseError):  # an address of six in a database of four

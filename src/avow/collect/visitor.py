@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -35,6 +35,12 @@ def event_day(moment: pl.Expr, zone: ZoneInfo, turns_at: time) -> pl.Expr:
     """Return the event-day of a UTC moment: the site's date, where the day turns at `turns_at` instead of midnight."""
     local = moment.dt.replace_time_zone("UTC").dt.convert_time_zone(zone.key).dt.replace_time_zone(None)
     return (local - timedelta(hours=turns_at.hour, minutes=turns_at.minute)).dt.date()
+
+
+def event_day_of(moment: datetime, zone: ZoneInfo, turns_at: time) -> date:
+    """Return the same of one moment."""
+    local = moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+    return (local - timedelta(hours=turns_at.hour, minutes=turns_at.minute)).date()
 
 
 class Salt(msgspec.Struct, frozen=True):
@@ -158,3 +164,9 @@ def add_keys(requests: pl.DataFrame, salts_by_day: Mapping[date, bytes]) -> pl.D
         keys.append(key.digest())
     numbers = pl.Series(struct.unpack(f"<{len(texts)}Q", b"".join(keys)), dtype=pl.UInt64)
     return requests.with_columns(visitor_id=numbers.gather(place))
+
+
+def visitor_key(salt: bytes, host: str, address: str, user_agent: str) -> int:
+    """Return the key that `add_keys` gives a visitor on the day of a salt."""
+    told = f"\0{host}\0{address}\0{user_agent}".encode()
+    return int.from_bytes(blake2b(told, key=salt, digest_size=KEY_BYTES).digest(), "little")

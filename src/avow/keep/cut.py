@@ -45,6 +45,13 @@ def _device() -> dict[str, tuple[Form, ...]]:
 
 
 VISITOR = {"visitor_id": (Form("visitor-id", "day", "visitor_id"),)}
+ADDRESS = {
+    "ip_address": (
+        Form("ip-address", FULL, "ip_address"),
+        Form("ip-address", "prefix", "network_of(ip_address)"),
+    ),
+    "country": (Form("country", FULL, "country"), Form("ip-address", "country", "country")),
+}
 REFERRER = {
     "referrer": (
         Form("referrer", FULL, "referrer"),
@@ -60,11 +67,7 @@ RELATIONS = {
             **_whole("request-time", "request_time"),
             **_whole("host", "host"),
             **VISITOR,
-            "ip_address": (
-                Form("ip-address", FULL, "ip_address"),
-                Form("ip-address", "prefix", "network_of(ip_address)"),
-            ),
-            "country": (Form("country", FULL, "country"), Form("ip-address", "country", "country")),
+            **ADDRESS,
             **_whole("request-kind", "request_kind"),
             **_whole("bot", "bot"),
             **_whole("method", "method"),
@@ -74,6 +77,22 @@ RELATIONS = {
             **_whole("status", "status"),
             **_whole("bytes", "bytes"),
             **_whole("response-time", "response_time_us"),
+            **_device(),
+        },
+    ),
+    "looks": Relation(
+        "view_time",
+        "view-time",
+        {
+            **_whole("view-time", "view_time"),
+            **_whole("view-duration", "seen_ms"),
+            **_whole("host", "host"),
+            **VISITOR,
+            **ADDRESS,
+            **_whole("bot", "bot"),
+            **_whole("page-path", "page_path"),
+            **_whole("page-query", "page_query"),
+            **REFERRER,
             **_device(),
         },
     ),

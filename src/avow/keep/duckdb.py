@@ -14,6 +14,7 @@ import duckdb
 import msgspec
 import polars as pl
 
+from avow.collect.journal import Journal, looks, merged
 from avow.collect.segment import DeadLetter, Segment
 from avow.errors import QueryError, StoreError
 from avow.keep.account import Arrow, account, forget_provisional, goes_on, statements, utc_now
@@ -28,6 +29,7 @@ from avow.keep.store import (
     Loaded,
     Raised,
     Removed,
+    Rules,
     Settled,
     Table,
 )
@@ -44,9 +46,11 @@ CHECKPOINT_THRESHOLD = "256MB"
 """How long the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
 
 ERASED = """
-    INSERT INTO erased VALUES (?, ?, ?, ?) ON CONFLICT (visitor_id) DO UPDATE
-    SET requests = requests + excluded.requests, views = views + excluded.views, visits = visits + excluded.visits
-    RETURNING requests, views, visits
+    INSERT INTO erased (visitor_id, requests, looks, views, visits) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (visitor_id) DO UPDATE SET
+        requests = requests + excluded.requests, looks = looks + excluded.looks,
+        views = views + excluded.views, visits = visits + excluded.visits
+    RETURNING requests, looks, views, visits
 """
 
 
@@ -128,14 +132,33 @@ class DuckDBStore:
                 cursor.unregister("records")
         return loaded
 
+    def load_journals(self, journals: Sequence[Journal]) -> None:
+        """See Store."""
+        with self._write() as cursor:
+            known = {name for (name,) in cursor.execute("SELECT journal FROM journals").fetchall()}
+            there = {journal.name for journal in journals}
+            frames = [looks(journal) for journal in journals if journal.name not in known]
+            cursor.executemany(
+                "DELETE FROM journals WHERE journal = ?", [[name] for name in known - there] or [[""]]
+            )
+            for name in there - known:
+                cursor.execute("INSERT INTO journals VALUES (?)", [name])
+            if frames and len(told := merged(pl.concat(frames))):
+                ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
+                cursor.register("told_now", Arrow(told))
+                oldest = told.select(pl.col("view_time").min()).item() - LONGEST_DAY
+                values = {"load": load, "oldest": oldest}
+                _execute(cursor, statements("load_looks"), values)
+                cursor.unregister("told_now")
+
     def settled(self) -> Settled:
         """See Store."""
         return Settled(*self._read("SELECT consent, version FROM settled", {}).rows[0])
 
-    def derive(self, gap_minutes: int, cutoffs: Cutoffs, raised: Raised) -> None:
+    def derive(self, rules: Rules, cutoffs: Cutoffs, raised: Raised) -> None:
         """See Store."""
         values = {f"{name}_since": since for name, since in msgspec.structs.asdict(cutoffs).items()}
-        values["gap_minutes"] = gap_minutes
+        values |= msgspec.structs.asdict(rules)
         values["slice_visitors"] = SLICE_VISITORS
         with self._write() as cursor:
             _raise(cursor, raised)
@@ -180,12 +203,12 @@ class DuckDBStore:
         """See Store."""
         counts = []
         with self._write() as cursor:
-            for name in ("requests", "views", "visits", "consents", "stale"):
+            for name in ("requests", "looks", "views", "visits", "consents", "stale"):
                 gone = f"DELETE FROM {name} WHERE visitor_id = ?"  # noqa: S608  # our own names
                 ((count,),) = cursor.execute(gone, [visitor]).fetchall()
                 counts.append(count)
             cursor.execute("UPDATE rewriting SET due = true")
-            totals = cursor.execute(ERASED, [visitor, *counts[:3]]).fetchall()
+            totals = cursor.execute(ERASED, [visitor, *counts[:4]]).fetchall()
         return Erased(*totals[0])
 
     def forget_erased(self) -> None:
@@ -212,8 +235,8 @@ class DuckDBStore:
 
     def counts(self) -> Counts:
         """See Store."""
-        sql = "SELECT (SELECT count(*) FROM requests), (SELECT count(*) FROM views), (SELECT count(*) FROM visits)"
-        return Counts(*self._read(sql, {}).rows[0])
+        counts = ", ".join(f"(SELECT count(*) FROM {name})" for name in Counts.__struct_fields__)  # noqa: S608  # our own names
+        return Counts(*self._read(f"SELECT {counts}", {}).rows[0])
 
     def query(self, sql: str, values: Mapping[str, Any]) -> Table:
         """See Store."""

@@ -113,6 +113,7 @@ class _Counts(msgspec.Struct):
     views: int
     visits: int
     consents: int
+    looks: int = 0
 
 
 class _Told(msgspec.Struct):

@@ -14,7 +14,7 @@ from threading import Lock
 from avow.keep.erasure import Erasure
 from avow.keep.register import Register, Version
 from avow.keep.retention import GRACE, cuts
-from avow.keep.store import Cutoffs, Raised, Removed, Store
+from avow.keep.store import Cutoffs, Raised, Removed, Rules, Store
 from avow.policy.bounds import Ages, Bounds
 from avow.policy.compare import governed
 
@@ -24,7 +24,7 @@ class Steward:
     """Keeps the store in line with the register, in the process that owns the folder."""
 
     register: Register
-    gap_minutes: int
+    rules: Rules
     _turn: Lock = field(default_factory=Lock)
 
     def settle(self, store: Store, now: datetime) -> None:
@@ -89,7 +89,7 @@ class Steward:
         return found
 
     def _derive(self, store: Store, now: datetime, raised: Raised) -> None:
-        store.derive(self.gap_minutes, cutoffs(in_force(self.register.versions(), now), now), raised)
+        store.derive(self.rules, cutoffs(in_force(self.register.versions(), now), now), raised)
 
 
 def in_force(versions: Sequence[Version], moment: datetime) -> list[Version]:

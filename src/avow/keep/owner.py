@@ -8,11 +8,10 @@ import fcntl
 import os
 import socket
 import socketserver
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -20,19 +19,18 @@ from typing import IO, Any, Protocol
 import msgspec
 
 from avow import errors
-from avow.collect import segment
+from avow.collect import journal, segment
+from avow.collect.journal import Journal
 from avow.collect.segment import DeadLetter, Segment, Written, waiting
 from avow.config import Folder
 from avow.errors import AvowError, OwnerGoneError, SourceError, StoreError
 from avow.keep.duckdb import DuckDBStore
 from avow.keep.store import Counts, Known, Loaded, Store
+from avow.keep.wire import SOCKET, connect, receive, send, short
 
-SOCKET = "avow.sock"
 LOCK = "lock"
 SEGMENTS = "segments"
-
-MESSAGE_BYTES_MAX = 64 * 1024 * 1024
-"""Longest question or answer on the socket."""
+JOURNALS = "journals"
 
 WAIT_SECONDS = 10.0
 """How long to wait for an owner that is starting or stopping."""
@@ -47,6 +45,10 @@ OWN_HANDLERS: dict[str, Handler] = {
     "counts": lambda store, _: store.counts(),
 }
 """What every owner answers, beside the claims and loads that it keeps itself."""
+
+
+FRESH = frozenset({"held", "summary", "page", "erase", "retain"})
+"""Questions that may leave nothing out, however short a time ago it came in."""
 
 
 class House(Protocol):
@@ -130,10 +132,13 @@ class Owner:
         self._claims = Claims()
         self._loading = threading.Lock()
         self.recovered = 0
+        self.refresh: Callable[[], object] = lambda: None
+        """Loads what came in and waits; a server sets it."""
         self.store = DuckDBStore(folder.data, folder.settings.keep.memory_limit)
         try:
             for left in waiting(self._segments):
                 self._load_waiting(left)
+            self.take_in(journal.waiting(folder.data / JOURNALS))
             self._server = _listen(folder.data, self)
         except BaseException:
             self.store.close()
@@ -149,6 +154,8 @@ class Owner:
         """Answer a question of a holder: this process, or a connection."""
         if question == "claim":
             return self._claims.take(argument, holder)
+        if question in FRESH:
+            self.refresh()
         if question in self._handlers:
             return self._handlers[question](self.store, argument)
         raise StoreError(
@@ -181,6 +188,14 @@ class Owner:
         """See House. Straight from memory: what is lost in a crash is read from its log again."""
         return self.store.load(segments)
 
+    def take_in(self, journals: Sequence[Journal]) -> bool:
+        """Load journals, and take their files away; returns whether there were any."""
+        if journals:
+            self.store.load_journals(journals)
+            for one in journals:
+                one.path.unlink(missing_ok=True)
+        return bool(journals)
+
     def _load_named(self, store: Store, names: Sequence[str]) -> list[Loaded]:
         segments = [Written(self._segments / Path(name).name) for name in names]
         with self._loading:
@@ -202,8 +217,9 @@ class Guest:
 
     owned = False
 
-    def __init__(self, connection: socket.socket, segments: Path) -> None:
+    def __init__(self, connection: socket.socket, segments: Path, owner_pid: str) -> None:
         self._connection = connection
+        self.owner_pid = owner_pid
         self._segments = segments
         self._turn = threading.Lock()
 
@@ -211,8 +227,8 @@ class Guest:
         """See House."""
         try:
             with self._turn:
-                _send(self._connection, {"question": question, "argument": argument})
-                answer = _receive(self._connection)
+                send(self._connection, {"question": question, "argument": argument})
+                answer = receive(self._connection)
         except OSError:
             answer = None
         if answer is None:
@@ -253,7 +269,7 @@ def open_house(folder: Folder, handlers: Mapping[str, Handler]) -> Owner | Guest
             lock.flush()
             return _own(folder, lock, handlers)
         with suppress(OSError):
-            return Guest(_connect(folder.data), folder.data / SEGMENTS)
+            return Guest(connect(folder.data), folder.data / SEGMENTS, owner)
         if time.monotonic() > deadline:
             raise StoreError(
                 f"`{folder.data}` is in use by process {owner or 'unknown'}, which does not answer",
@@ -298,8 +314,8 @@ class _Conversation(socketserver.BaseRequestHandler):
         """Answer until the other side goes away; then release what it claimed."""
         self.server.connections.add(self.request)
         try:
-            while (message := _receive(self.request)) is not None:
-                _send(self.request, self._answer(message))
+            while (message := receive(self.request)) is not None:
+                send(self.request, self._answer(message))
         except OSError:
             pass
         finally:
@@ -316,24 +332,10 @@ class _Conversation(socketserver.BaseRequestHandler):
         return {"error": said}
 
 
-@contextmanager
-def _short(folder: Path) -> Iterator[str]:
-    """Give the socket's path, in a form short enough for the system (108 bytes on Linux, 104 elsewhere)."""
-    path = str(folder / SOCKET)
-    if len(os.fsencode(path)) < 100:  # noqa: PLR2004  # room for either system
-        yield path
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
-    finally:
-        os.close(descriptor)
-
-
 def _listen(folder: Path, owner: Owner) -> _Server:
     with suppress(FileNotFoundError):
         (folder / SOCKET).unlink()
-    with _short(folder) as path:
+    with short(folder) as path:
         previous = os.umask(0o177)
         try:
             server = _Server(path, _Conversation)
@@ -346,41 +348,3 @@ def _listen(folder: Path, owner: Owner) -> _Server:
             os.umask(previous)
     server.owner, server.path, server.connections = owner, str(folder / SOCKET), set()
     return server
-
-
-def _connect(folder: Path) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with _short(folder) as path:
-            connection.connect(path)
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def _send(connection: socket.socket, message: object) -> None:
-    data = msgspec.msgpack.encode(message)
-    connection.sendall(struct.pack("!I", len(data)) + data)
-
-
-def _receive(connection: socket.socket) -> dict[str, Any] | None:
-    """Return the next message, or None where the other side has gone."""
-    head = _exactly(connection, 4)
-    if head is None:
-        return None
-    (length,) = struct.unpack("!I", head)
-    if length > MESSAGE_BYTES_MAX:
-        raise OSError("message too long")
-    data = _exactly(connection, length)
-    return None if data is None else msgspec.msgpack.decode(data, type=dict[str, Any])
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes | None:
-    parts = bytearray()
-    while len(parts) < size:
-        part = connection.recv(min(size - len(parts), 1 << 20))
-        if not part:
-            return None
-        parts += part
-    return bytes(parts)

@@ -126,6 +126,7 @@ class SqliteRegister:
         self.engine = sa.create_engine(f"sqlite:///{self._path}", connect_args={"timeout": BUSY_SECONDS})
         sa.event.listen(self.engine, "connect", _prepare)
         sa.event.listen(self.engine, "begin", _begin)
+        self._watching: sqlite3.Connection | None = None
         self.ledger = Ledger(self.engine, keys)
         self.consents = Consents(self.engine, self._write)
         self.notices = Notices(self.engine, self._write)
@@ -142,7 +143,16 @@ class SqliteRegister:
 
     def close(self) -> None:
         """Leave the register as it is."""
+        if self._watching:
+            self._watching.close()
         self.engine.dispose()
+
+    def stamp(self) -> int:
+        """Return a number that changes with whatever anybody writes to the register. One thread may ask."""
+        if self._watching is None:
+            self._watching = sqlite3.connect(self._path)  # one that never begins a transaction
+        ((stamp,),) = self._watching.execute("PRAGMA data_version").fetchall()
+        return int(stamp)
 
     def versions(self) -> list[Version]:
         """See Register."""

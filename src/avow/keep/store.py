@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from avow.collect.journal import Journal
 from avow.collect.segment import DeadLetter, Segment
 
 
@@ -54,6 +55,15 @@ class Counts(msgspec.Struct, frozen=True):
     requests: int
     views: int
     visits: int
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """How views and visits are made of what came in."""
+
+    gap_minutes: int = 30
+    """A longer pause begins a new visit."""
+    script_counts: bool = True
+    """Whether the script's views count where a host has both those and a log's on a day; else the log's."""
 
 
 class Cutoffs(msgspec.Struct, frozen=True):
@@ -130,6 +140,7 @@ class Erased(msgspec.Struct, frozen=True):
     """How much of a visitor was erased."""
 
     requests: int
+    looks: int
     views: int
     visits: int
 
@@ -172,11 +183,18 @@ class Store(Protocol):
         """
         ...
 
+    def load_journals(self, journals: Sequence[Journal]) -> None:
+        """Take in what journals hold, each exactly once: one that was loaded before changes nothing.
+
+        A journal that is not among them any more is forgotten, so its file has to be gone.
+        """
+        ...
+
     def settled(self) -> Settled:
         """Return how far the register was read when governing numbers were last raised or restored."""
         ...
 
-    def derive(self, gap_minutes: int, cutoffs: Cutoffs, raised: Raised) -> None:
+    def derive(self, rules: Rules, cutoffs: Cutoffs, raised: Raised) -> None:
         """Raise and restore governing numbers, and make views and visits anew of whomever that or new requests concern.
 
         The governing number of each request is then the greater of its version and what its visitor consented to (G3

@@ -112,6 +112,7 @@ ERASURES = sa.Table(
     sa.Column("erasure", sa.Integer, primary_key=True),
     sa.Column("person", sa.Text),
     sa.Column("requests", sa.Integer),
+    sa.Column("looks", sa.Integer),
     sa.Column("views", sa.Integer),
     sa.Column("visits", sa.Integer),
     sa.Column("consents", sa.Integer),

@@ -41,14 +41,14 @@ from avow.ledger.entry import (
 from avow.ledger.note import Note
 
 RECORDS = """
-SELECT version, min(request_time) AS first, max(request_time) AS last, count(*) AS records,
+SELECT version, min(told_at) AS first, max(told_at) AS last, count(*) AS records,
        min(governing) AS least, max(governing) AS greatest
-FROM requests GROUP BY version ORDER BY version
+FROM told GROUP BY version ORDER BY version
 """
 
 RAISED = """
 SELECT visitor_id, max(governing) AS governing
-FROM (SELECT visitor_id, version, governing FROM requests
+FROM (SELECT visitor_id, version, governing FROM told
       UNION ALL SELECT visitor_id, version, governing FROM views
       UNION ALL SELECT visitor_id, version, governing FROM visits)
 WHERE governing > version
@@ -213,7 +213,7 @@ def _erasures(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of erasures."""
     columns = [
         ERASURES.c[name]
-        for name in ("entry", "person", "requests", "views", "visits", "consents", "erased_at")
+        for name in ("entry", "person", "requests", "looks", "views", "visits", "consents", "erased_at")
     ]
     with register.engine.connect() as connection:
         rows = connection.execute(sa.select(*columns).order_by(ERASURES.c.erasure))
@@ -265,7 +265,18 @@ def _told(entries: Sequence[Entry]) -> tuple[list[Fact], ...]:
                 retained.append(Fact((number, one.run, [list(row) for row in one.removed], one.at)))
             case ErasureDone():
                 erased.append(
-                    Fact((number, one.person, one.requests, one.views, one.visits, one.consents, one.at))
+                    Fact(
+                        (
+                            number,
+                            one.person,
+                            one.requests,
+                            one.looks,
+                            one.views,
+                            one.visits,
+                            one.consents,
+                            one.at,
+                        )
+                    )
                 )
             case ConsentGiven():
                 given = not isinstance(one, ConsentWithdrawn)

@@ -35,7 +35,12 @@ def _tables(
     told: Mapping[str, Any], records: Mapping[str, Sequence[Record]], spoken: Language
 ) -> list[Facts]:
     say = spoken.say
-    titles = {"visits": say("Your visits"), "views": say("Pages you looked at"), "requests": say("Requests")}
+    titles = {
+        "visits": say("Your visits"),
+        "views": say("Pages you looked at"),
+        "requests": say("Requests"),
+        "looks": say("What the script in the pages told"),
+    }
     consents = [
         (
             say("given") if one["given"] else say("taken back"),

@@ -1,5 +1,8 @@
-UPDATE derived SET through = greatest(through, (SELECT coalesce(max(load), 0) FROM requests));
+UPDATE derived SET through = greatest(through, (SELECT coalesce(max(load), 0) FROM told));
 DELETE FROM stale;
 DROP TABLE due;
 DROP TABLE IF EXISTS anew;
 DROP TABLE IF EXISTS activity;
+DROP TABLE IF EXISTS script_days;
+DROP TABLE IF EXISTS shared_days;
+DROP TABLE IF EXISTS matched;

@@ -5,17 +5,25 @@ DELETE FROM consents WHERE visitor_id IN (SELECT visitor_id FROM raising WHERE g
 INSERT OR REPLACE INTO consents SELECT visitor_id, governing FROM raising WHERE governing > 0;
 
 CREATE OR REPLACE TEMP TABLE governs AS
-SELECT requests.rowid AS record, greatest(requests.version, coalesce(consents.governing, 0)) AS governing
-FROM requests
+SELECT DISTINCT visitor_id, version, greatest(version, coalesce(consents.governing, 0)) AS governing
+FROM (
+    SELECT DISTINCT visitor_id, version, governing AS before
+    FROM told
+    WHERE visitor_id IN (SELECT visitor_id FROM raising)
+       OR (load > (SELECT through FROM derived) AND visitor_id IN (SELECT visitor_id FROM consents))
+)
 LEFT JOIN consents USING (visitor_id)
-WHERE (requests.visitor_id IN (SELECT visitor_id FROM raising)
-       OR (requests.load > (SELECT through FROM derived) AND consents.governing IS NOT NULL))
-    AND requests.governing <> greatest(requests.version, coalesce(consents.governing, 0));
+WHERE before <> greatest(version, coalesce(consents.governing, 0));
 
 INSERT INTO stale
-SELECT visitor_id, request_time FROM requests WHERE rowid IN (SELECT record FROM governs);
+SELECT visitor_id, told_at FROM told JOIN governs USING (visitor_id, version)
+WHERE told.governing <> governs.governing;
 
-UPDATE requests SET governing = governs.governing FROM governs WHERE requests.rowid = governs.record;
+UPDATE requests SET governing = governs.governing FROM governs
+WHERE requests.visitor_id = governs.visitor_id AND requests.version = governs.version;
+
+UPDATE looks SET governing = governs.governing FROM governs
+WHERE looks.visitor_id = governs.visitor_id AND looks.version = governs.version;
 
 DROP TABLE governs;
 DROP TABLE raising;

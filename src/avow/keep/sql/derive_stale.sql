@@ -6,6 +6,8 @@ FROM (
     SELECT visitor_id, request_time FROM requests
     WHERE load > (SELECT through FROM derived) AND bot IS NULL AND request_kind IN ('view', 'download', 'upload')
     UNION ALL
+    SELECT visitor_id, view_time FROM looks WHERE load > (SELECT through FROM derived) AND bot IS NULL
+    UNION ALL
     SELECT visitor_id, request_time FROM stale
 )
 GROUP BY visitor_id

@@ -3,12 +3,13 @@ INSERT INTO visits BY NAME
 WITH grouped AS (
     SELECT visitor_id,
            visit_time,
-           CASE WHEN count(*) > 1 AND visit_time >= $visit_duration_since[min(governing)]
-                THEN date_diff('millisecond', visit_time, max(request_time)) END AS visit_duration_ms,
+           CASE WHEN (count(*) > 1 OR count(seen_ms) > 0) AND visit_time >= $visit_duration_since[min(governing)]
+                THEN date_diff('millisecond', visit_time, max(until)) END AS visit_duration_ms,
            count(*) FILTER (request_kind = 'view') AS views,
            count(*) FILTER (request_kind = 'download') AS downloads,
            count(*) FILTER (request_kind = 'upload') AS uploads,
-           first(deed ORDER BY request_time, tie) AS first_deed,
+           first(deed ORDER BY request_time, tie) AS deed,
+           first(scripted ORDER BY request_time, tie) AS scripted,
            first(page_path ORDER BY request_time, tie) FILTER (request_kind = 'view') AS entry_path,
            last(page_path ORDER BY request_time, tie) FILTER (request_kind = 'view') AS exit_path,
            min(version) AS version,
@@ -17,9 +18,16 @@ WITH grouped AS (
     GROUP BY visitor_id, visit_time
     HAVING visit_time >= $visit_time_since[min(governing)]
 )
-SELECT grouped.* EXCLUDE (first_deed),
+SELECT grouped.* EXCLUDE (deed, scripted),
        began.host, began.referrer, began.browser, began.browser_version,
        began.operating_system, began.operating_system_version, began.device_kind
 FROM grouped
-JOIN (SELECT rowid AS deed, * FROM requests WHERE request_time >= $rows_from AND request_time < $rows_to) AS began
-    ON began.deed = first_deed
+JOIN (
+    SELECT false AS scripted, rowid AS deed, host, referrer, browser, browser_version,
+           operating_system, operating_system_version, device_kind
+    FROM requests WHERE request_time >= $rows_from AND request_time < $rows_to
+    UNION ALL
+    SELECT true, rowid, host, referrer, browser, browser_version,
+           operating_system, operating_system_version, device_kind
+    FROM looks WHERE view_time >= $rows_from AND view_time < $rows_to
+) AS began USING (scripted, deed)

@@ -3,6 +3,9 @@ SELECT 'requests' AS relation, count(*) AS records, min(request_time) AS first, 
        coalesce(list_sort(list(DISTINCT version)), []) AS versions
 FROM requests WHERE visitor_id = $visitor
 UNION ALL
+SELECT 'looks', count(*), min(view_time), max(view_time), coalesce(list_sort(list(DISTINCT version)), [])
+FROM looks WHERE visitor_id = $visitor
+UNION ALL
 SELECT 'views', count(*), min(view_time), max(view_time), coalesce(list_sort(list(DISTINCT version)), [])
 FROM views WHERE visitor_id = $visitor
 UNION ALL

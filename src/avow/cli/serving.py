@@ -1,0 +1,136 @@
+"""`avow serve`: collect from a running site."""
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from avow.cli.session import Session, about_terms, find_folder, session
+from avow.cli.setting_up import write_folder
+from avow.collect.beacon import Visitors
+from avow.collect.country import Countries
+from avow.collect.journal import Writer
+from avow.collect.visitor import Salts
+from avow.errors import MisuseError, RefusedError
+from avow.keep.account import utc_now
+from avow.keep.load import SALTS
+from avow.keep.owner import JOURNALS, Guest, Owner
+
+if TYPE_CHECKING:
+    from avow.web.desk import Desk
+    from avow.web.keeper import Keeper
+
+GRACE_SECONDS = 5
+"""How long requests that are under way may take when the server is told to stop."""
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Where to listen; else the setting.")] = "",
+    port: Annotated[
+        int, typer.Option(min=-1, max=65_535, show_default=False, help="On which port; else the setting.")
+    ] = -1,
+    tls_cert: Annotated[Path | None, typer.Option(help="The certificate, with its chain (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+) -> None:
+    """Collect from a running site until the process is told to stop (SIGTERM, Ctrl-C)."""
+    if (tls_cert is None) is not (tls_key is None):
+        raise MisuseError("a certificate needs its key", "give both `--tls-cert` and `--tls-key`")
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if find_folder(data).policy is None and data is None:
+        write_folder(Path.cwd())
+        console.print(
+            f"made `avow.toml` and `policy/` in {Path.cwd()}: read them, they are yours", markup=False
+        )
+    with session(data, collecting=True) as at_work:
+        if isinstance(at_work.house, Guest):
+            raise RefusedError(
+                f"process {at_work.house.owner_pid} has the folder already",
+                "stop it first, or use another folder with `--data`; an import or `avow follow` may run beside "
+                "a server that was there before",
+            )
+        for sentence in about_terms(at_work):
+            console.print(sentence, markup=False)
+        settings, house = at_work.folder.settings.serve, at_work.house
+        _run(
+            at_work,
+            house,
+            (host or settings.host, settings.port if port is None else port),
+            (tls_cert, tls_key),
+            console,
+        )
+    console.print("stopped", markup=False)
+
+
+def _run(
+    at_work: Session,
+    house: Owner,
+    place: tuple[str, int],
+    tls: tuple[Path | None, Path | None],
+    console: Console,
+) -> None:
+    import uvicorn  # as all of the web: with the server only
+
+    from avow.web.app import Doors, application
+    from avow.web.collecting import Collecting
+    from avow.web.log import configure
+    from avow.web.script import Script
+
+    desk, keeper = _behind(at_work, house)
+    doors = Doors(Collecting(at_work.folder.settings, desk), Script(), lambda: _checks(desk, keeper))
+    configure()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn has its own, and raises them once more when it ends
+    config = uvicorn.Config(
+        application(doors),
+        host=place[0],
+        port=place[1],
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        proxy_headers=False,
+        ssl_certfile=tls[0],
+        ssl_keyfile=tls[1],
+    )
+    scheme = "https" if tls[0] else "http"
+    console.print(f"serving {scheme}://{place[0]}:{place[1]}/ ; stop with Ctrl-C or SIGTERM", markup=False)
+    keeper.start()
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        keeper.close()
+        desk.close()
+
+
+def _behind(at_work: Session, house: Owner) -> "tuple[Desk, Keeper]":
+    """Return what works behind the doors: the desk that takes what is sent, and the keeper that loads it."""
+    from avow.web.desk import Desk
+    from avow.web.keeper import Gates, Keeper
+
+    folder = at_work.folder
+    countries = Countries.read(folder.country_database) if folder.country_database else None
+    salts = Salts(folder.keys / SALTS)
+    gates = Gates(at_work.register.stamp, at_work.promises, countries.country if countries else None)
+    desk = Desk(gates, Visitors(salts, folder.zone, folder.day_turns_at), Writer(folder.data / JOURNALS))
+    keeper = Keeper(
+        load=lambda: house.take_in(desk.turn()),
+        derive=at_work.derive,
+        sweep=lambda: salts.destroy_old(utc_now()),
+        daily=at_work.retain,
+    )
+    house.refresh = keeper.round
+    at_work.derive()  # what an earlier process took in, and did not live to make views of
+    return desk, keeper
+
+
+def _checks(desk: "Desk", keeper: "Keeper") -> dict[str, str]:
+    return {
+        "journal": desk.failing and f"cannot be written ({desk.failing})",
+        "keeper": (keeper.failing and f"fails ({keeper.failing})")
+        or ("" if keeper.alive else "is not running"),
+    }

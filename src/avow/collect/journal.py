@@ -1,0 +1,185 @@
+"""The journal: what the script tells is on the disk, as far as the terms let it in, before it is acknowledged.
+
+A journal is a file of frames: length, checksum, and the rows of one write (MessagePack). A process that is killed
+leaves a last frame that may be torn: nothing of it was acknowledged. Files are named at random and written once;
+whoever owns the store loads them and takes them away (`Store.load_journals`).
+"""
+
+import os
+import secrets
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import polars as pl
+from polars.datatypes import DataType, DataTypeClass
+
+from avow.collect.visitor import sync_folder
+
+SUFFIX = ".journal"
+HEAD = b"avow journal 1\n"
+_FRAME = struct.Struct("!II")
+
+_COLUMNS: dict[str, DataType | DataTypeClass] = {
+    "look": pl.UInt64,
+    "heard_at": pl.Datetime("us"),
+    "age_ms": pl.Int64,
+    "seen_ms": pl.UInt64,
+    "host": pl.String,
+    "visitor_id": pl.UInt64,
+    "ip_address": pl.String,
+    "country": pl.String,
+    "bot": pl.String,
+    "page_path": pl.String,
+    "page_query": pl.String,
+    "referrer": pl.String,
+    "browser": pl.String,
+    "browser_version": pl.String,
+    "operating_system": pl.String,
+    "operating_system_version": pl.String,
+    "device_kind": pl.String,
+    "version": pl.UInt32,
+}
+ROW = pl.Schema(_COLUMNS)
+"""What a row holds, in this order: one thing that the script told of a look, as far as the terms let it in.
+
+`heard_at` is UTC, by our clock; `age_ms` is how long the look had lasted by then, by the script's. Null is what the
+terms do not let in, or what was not told.
+"""
+
+Row = tuple[object, ...]
+
+
+@dataclass
+class Writer:
+    """Writes journals into a folder: one after the other, by one thread at a time."""
+
+    folder: Path
+    _descriptor: int | None = None
+    _path: Path | None = None
+    _end: int = 0
+    _encoder: msgspec.msgpack.Encoder = field(default_factory=msgspec.msgpack.Encoder)
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Write rows, and return when no crash and no loss of power can lose them.
+
+        Raises OSError where that cannot be done: then none of them is kept, and the journal is whole.
+        """
+        payload = self._encoder.encode(rows)
+        frame = _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        descriptor = self._open()
+        try:
+            _write(descriptor, frame)
+            os.fdatasync(descriptor)
+        except OSError:
+            self._take_back()
+            raise
+        self._end += len(frame)
+
+    def turn(self) -> None:
+        """Close the file that is written to, so that it can be loaded."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = self._path = None
+
+    @property
+    def open_path(self) -> Path | None:
+        """The file that is written to."""
+        return self._path
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path = self.folder / f"{secrets.token_hex(16)}{SUFFIX}"
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                _write(descriptor, HEAD)
+                os.fsync(descriptor)
+                sync_folder(self.folder)
+            except OSError:
+                os.close(descriptor)
+                path.unlink(missing_ok=True)
+                raise
+            self._descriptor, self._path, self._end = descriptor, path, len(HEAD)
+        return self._descriptor
+
+    def _take_back(self) -> None:
+        """Cut off what was written in part, and go on in another file: nobody knows what a failed sync kept."""
+        if self._descriptor is not None:
+            try:
+                os.ftruncate(self._descriptor, self._end)
+                os.fsync(self._descriptor)
+            finally:
+                self.turn()
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A journal that is written to no more."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Its name, which no other has."""
+        return self.path.stem
+
+    def rows(self) -> list[Row]:
+        """Return what it holds, up to the first frame that is not whole."""
+        data, found = self.path.read_bytes(), list[Row]()
+        place = len(HEAD)
+        while place + _FRAME.size <= len(data):
+            length, checksum = _FRAME.unpack_from(data, place)
+            payload = data[place + _FRAME.size : place + _FRAME.size + length]
+            if len(payload) < length or zlib.crc32(payload) != checksum:
+                break
+            found += msgspec.msgpack.decode(payload, type=list[tuple[object, ...]])
+            place += _FRAME.size + length
+        return found
+
+
+def waiting(folder: Path, writer: Writer | None = None) -> list[Journal]:
+    """Return the journals that wait to be loaded; not the one that is being written."""
+    open_path = writer.open_path if writer else None
+    return [Journal(path) for path in sorted(folder.glob(f"*{SUFFIX}")) if path != open_path]
+
+
+def looks(journal: Journal) -> pl.DataFrame:
+    """Return what a journal holds, of the schema ROW."""
+    frame = pl.DataFrame(
+        journal.rows(), schema={**ROW, "heard_at": pl.Int64}, orient="row", infer_schema_length=None
+    )
+    return frame.with_columns(pl.col("heard_at").cast(pl.Datetime("us")))
+
+
+OPEN_MAX = timedelta(days=1)
+"""How long a look may last: what the script tells later is of no use."""
+
+
+def merged(told: pl.DataFrame) -> pl.DataFrame:
+    """Make one row of all that was told of each look: its first row, and the longest time that the clock allows."""
+    milliseconds = pl.duration(milliseconds=pl.col("age_ms").clip(0, OPEN_MAX // timedelta(milliseconds=1)))
+    told = told.sort("heard_at", maintain_order=True).with_columns(
+        view_time=pl.col("heard_at") - milliseconds
+    )
+    own = [name for name in ROW.names() if name not in {"look", "heard_at", "age_ms", "seen_ms"}]
+    grouped = told.group_by("look", maintain_order=True).agg(
+        *(pl.col(name).first() for name in (*own, "view_time")),
+        pl.col("heard_at").max(),
+        seen_ms=pl.min_horizontal(
+            "seen_ms",
+            (pl.col("heard_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64),
+        )
+        .filter(pl.col("seen_ms").is_not_null())
+        .max(),
+    )
+    return grouped.with_columns(governing=pl.col("version"))

@@ -1,0 +1,32 @@
+-- Take in what the script told, in `told_now`: one row for each look, with all that came of it at once.
+-- A look that is known has its time grow, never back and never beyond the clock on the wall; its first row stands.
+-- No page is open for longer than a day, which bounds what has to be searched.
+
+-- Where the script is heard for the first time on a day, it counts from then on, and not the log.
+INSERT INTO stale
+SELECT visitor_id, request_time
+FROM requests
+JOIN (
+    SELECT DISTINCT host, view_time::DATE AS day FROM told_now WHERE bot IS NULL
+    EXCEPT SELECT host, view_time::DATE FROM looks WHERE bot IS NULL AND view_time >= $oldest
+) AS begun ON (requests.host IS NULL OR requests.host = begun.host)
+    AND requests.request_time >= begun.day AND requests.request_time < begun.day + INTERVAL 1 DAY
+WHERE request_kind = 'view' AND bot IS NULL;
+
+CREATE TEMP TABLE grown AS
+SELECT looks.rowid AS place, greatest(
+    coalesce(looks.seen_ms, 0),
+    least(told_now.seen_ms, greatest(date_diff('millisecond', looks.view_time, told_now.heard_at), 0))) AS seen_ms
+FROM looks JOIN told_now USING (look)
+WHERE looks.view_time >= $oldest AND told_now.seen_ms > coalesce(looks.seen_ms, 0);
+
+INSERT INTO stale
+SELECT visitor_id, view_time FROM looks WHERE rowid IN (SELECT place FROM grown);
+
+UPDATE looks SET seen_ms = grown.seen_ms FROM grown WHERE looks.rowid = grown.place;
+
+DROP TABLE grown;
+
+INSERT INTO looks BY NAME
+SELECT * EXCLUDE (heard_at), $load AS load FROM told_now
+WHERE look NOT IN (SELECT look FROM looks WHERE view_time >= $oldest);

@@ -1,0 +1,63 @@
+"""The addresses that a server answers at."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from avow.web.collecting import Collecting
+from avow.web.script import Script
+
+Checks = Callable[[], Mapping[str, str]]
+"""Tells, by what is checked, why it fails; empty where it does not."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What a server answers with."""
+
+    collecting: Collecting
+    script: Script
+    checks: Checks
+
+
+def application(doors: Doors) -> Starlette:
+    """Return the application."""
+    collecting, script = doors.collecting, doors.script
+
+    def ready(_: Request) -> Response:
+        found = doors.checks()
+        failing = {name: why for name, why in found.items() if why}
+        body = {"ready": not failing, "checks": {name: why or "ok" for name, why in found.items()}}
+        return _json(body, 503 if failing else 200)
+
+    def metrics(request: Request) -> Response:
+        """Give the numbers to whoever asks from this machine, or from a network that is trusted."""
+        if not collecting.proxies.trusts(collecting.caller(request).address):
+            return PlainTextResponse("not found\n", 404)
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    routes = [
+        Route("/collect", collecting.collect, methods=["POST"]),
+        Route("/collect", collecting.preflight, methods=["OPTIONS"]),
+        Route("/pixel.gif", collecting.pixel, methods=["GET"]),
+        Route("/avow.js", script.core, methods=["GET"]),
+        Route("/avow.source.js", script.source, methods=["GET"]),
+        Route("/healthz", _healthy, methods=["GET"]),
+        Route("/readyz", ready, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
+    return Starlette(routes=routes)
+
+
+def _healthy(_: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, media_type="application/json")

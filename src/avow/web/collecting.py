@@ -1,0 +1,158 @@
+"""What pages send: `POST /collect` from the script, and `GET /pixel.gif` where there is none."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import limits
+import msgspec
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from prometheus_client import Counter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from avow.collect.beacon import BODY_MAX, URL_MAX, Caller, Drop, Event, parse, place
+from avow.collect.client import Proxies
+from avow.config import Settings
+from avow.web.desk import Desk, UnavailableError
+
+PIXEL = bytes.fromhex(
+    "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
+)
+DROPPED = "Avow-Dropped"
+"""The header that names why something was left out."""
+
+RETRY_SECONDS = 60
+EVENTS = Counter("avow_events", "What pages sent, by what became of it.", ["outcome"])
+
+
+@dataclass
+class Collecting:
+    """Takes what pages of our sites send."""
+
+    settings: Settings
+    desk: Desk
+    _limit: limits.RateLimitItem = field(init=False)
+    _limiter: FixedWindowRateLimiter = field(default_factory=lambda: FixedWindowRateLimiter(MemoryStorage()))
+
+    def __post_init__(self) -> None:
+        self.proxies = Proxies.of(self.settings.serve.trusted_proxies)
+        site = self.settings.site
+        self.hosts = {host for host in (site.host, *site.hosts) if host}
+        self.hosts |= {urlsplit(origin).hostname or "" for origin in self.settings.serve.sites}
+        self._limit = limits.parse(f"{max(1, self.settings.serve.beacons_per_minute)}/minute")
+
+    async def collect(self, request: Request) -> Response:
+        """Take an event: 202 once it is on the disk, 204 where it is left out, with the reason."""
+        headers = self._allowed(request)
+        caller = self.caller(request)
+        if refused := self._too_many(caller):
+            return refused
+        body = await _body(request)
+        if body is None:
+            return _error(
+                413, f"the body is longer than {BODY_MAX:,} bytes", "send one event at a time", headers
+            )
+        try:
+            event = parse(body)
+        except msgspec.MsgspecError as error:
+            return _error(400, f"this is no event: {error}", "send what /avow.js sends", headers)
+        return await self._take(request, event, caller, headers)
+
+    async def preflight(self, request: Request) -> Response:
+        """Answer the browser's question whether a page of another origin may send."""
+        headers = self._allowed(request)
+        if headers:
+            headers |= {
+                "Access-Control-Allow-Methods": "POST",
+                "Access-Control-Allow-Headers": "Content-Type",
+            }
+        return Response(status_code=204, headers=headers)
+
+    async def pixel(self, request: Request) -> Response:
+        """Take a view whose duration nobody measures: the page that shows the picture is its referrer."""
+        caller = self.caller(request)
+        answer = Response(PIXEL, media_type="image/gif", headers={"Cache-Control": "no-store"})
+        if refused := self._too_many(caller):
+            return refused
+        page = request.headers.get("referer", "")
+        event = Event(id=secrets.token_urlsafe(12), url=page[:URL_MAX])
+        taken = await self._take(request, event, caller, {})
+        if taken.status_code == 202:  # noqa: PLR2004  # as `_take` gives it
+            return answer
+        if reason := taken.headers.get(DROPPED):
+            answer.headers[DROPPED] = reason
+            return answer
+        return taken
+
+    def caller(self, request: Request) -> Caller:
+        """Return who sends a request, as the connection and the proxies that are trusted show."""
+        peer = request.client.host if request.client else ""
+        return Caller(self.proxies.client(peer, request.headers), request.headers.get("user-agent", ""))
+
+    async def _take(
+        self, request: Request, event: Event, caller: Caller, headers: Mapping[str, str]
+    ) -> Response:
+        try:
+            self._check_site(request, event)
+            reason = await self.desk.take(event, caller)
+        except Drop as drop:
+            reason = drop.reason
+        except UnavailableError:
+            EVENTS.labels("unavailable").inc()
+            return _error(503, "this cannot be kept at the moment", "send it again later", headers)
+        EVENTS.labels(reason or "kept").inc()
+        if reason:
+            return Response(status_code=204, headers={**headers, DROPPED: reason})
+        return Response(status_code=202, headers=dict(headers))
+
+    def _check_site(self, request: Request, event: Event) -> None:
+        """Drop what is of no page of ours, or comes from another site's page."""
+        host = place(event.url)[0]
+        own = self.hosts or {(request.url.hostname or "").lower()}
+        if host not in own:
+            raise Drop("not-our-site")
+        origin = request.headers.get("origin")
+        if origin and origin != "null" and (urlsplit(origin).hostname or "").lower() not in own:
+            raise Drop("not-our-site")
+
+    def _allowed(self, request: Request) -> dict[str, str]:
+        """Return the headers that let a page of a site that is named in the settings read the answer."""
+        origin = request.headers.get("origin", "")
+        if origin not in self.settings.serve.sites:
+            return {}
+        return {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Allow-Credentials": "true",
+            "Vary": "Origin",
+        }
+
+    def _too_many(self, caller: Caller) -> Response | None:
+        if self.settings.serve.beacons_per_minute == 0 or self._limiter.hit(self._limit, caller.address):
+            return None
+        EVENTS.labels("too-many").inc()
+        return _error(
+            429,
+            "more was sent from there than one visitor's pages send",
+            "send less",
+            {"Retry-After": str(RETRY_SECONDS)},
+        )
+
+
+async def _body(request: Request) -> bytes | None:
+    """Return the body; None where it is too long."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_MAX:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _error(status: int, message: str, hint: str, headers: Mapping[str, str]) -> Response:
+    EVENTS.labels("refused").inc()
+    body = msgspec.json.encode({"error": message, "hint": hint})
+    return Response(body, status, headers=dict(headers), media_type="application/json")

@@ -1,0 +1,98 @@
+"""What tests of the server share: one that runs as a process of its own, and what is asked of it."""
+
+import http.client
+import json
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from harness import FIREFOX, Site, Started, wait_until
+
+SITE = "site.example"
+SETTINGS = f'[site]\nhost = "{SITE}"\n'
+LOOK = "abcdefghij0123456789"
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return its body as an object."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server on a port of the loopback."""
+
+    site: Site
+    port: int
+    started: Started
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Ask it; the visitor is one behind a proxy, with Firefox."""
+        own = {"User-Agent": FIREFOX, "X-Forwarded-For": "203.0.113.7", **(headers or {})}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request(method, path, body, own)
+            answer = connection.getresponse()
+            told = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, told, answer.read())
+
+    def tell(self, headers: Mapping[str, str] | None = None, **told: Any) -> Answer:
+        """Tell it of a look at a page of the site."""
+        event = {"id": LOOK, "url": f"https://{SITE}/a", "age": 0, "seen": 0, **told}
+        return self.ask("POST", "/collect", json.dumps(event).encode(), headers)
+
+    def kept(self, sql: str, rows: int) -> list[dict[str, Any]]:
+        """Ask through the command line, again until there are as many rows; returns them."""
+        found: list[dict[str, Any]] = []
+
+        def there() -> bool:
+            ran = self.site.avow("query", "--purpose", "abuse", "--json", sql)
+            assert ran.status == 0, ran.err
+            found[:] = ran.json()["rows"]
+            return len(found) == rows
+
+        wait_until(there, f"{rows} rows of {sql}, not {found}")
+        return found
+
+    def stop(self) -> None:
+        """End it as an operator does; it has to end well."""
+        assert self.started.end(signal.SIGTERM) == 0
+
+
+@contextmanager
+def served(site: Site, *options: str) -> Iterator[Served]:
+    """Run a server over a site's folder until the block ends."""
+    port = free_port()
+    with site.started("serve", "--port", str(port), *options) as started:
+        started.wait_for("serving")
+        it = Served(site, port, started)
+
+        def answers() -> bool:
+            assert started.process.poll() is None, started.said()
+            try:
+                return it.ask("GET", "/healthz").status == 200
+            except OSError:
+                return False
+
+        wait_until(answers, "the server answers")
+        yield it
