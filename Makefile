@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLE := build/sample
-SERVERS := nginx-light apache2-bin haproxy caddy
+SERVERS := nginx-light apache2-bin haproxy caddy chromium
 
 .PHONY: run test check bench clean
 
