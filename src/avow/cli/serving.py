@@ -1,5 +1,6 @@
 """`avow serve`: collect from a running site."""
 
+import gc
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from avow.cli.session import Session, about_terms, find_folder, session
 from avow.cli.setting_up import write_folder
-from avow.collect.beacon import Visitors
+from avow.collect.beacon import Visitors, device
 from avow.collect.country import Countries
 from avow.collect.journal import Writer
 from avow.collect.visitor import Salts
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from avow.web.desk import Desk
     from avow.web.keeper import Keeper
 
+GC_THRESHOLDS = (50_000, 20, 100)
 GRACE_SECONDS = 5
 """How long requests that are under way may take when the server is told to stop."""
 
@@ -99,10 +101,14 @@ def _run(
     )
     scheme = "https" if tls[0] else "http"
     console.print(f"serving {scheme}://{place[0]}:{place[1]}/ ; stop with Ctrl-C or SIGTERM", markup=False)
+    gc.collect()
+    gc.freeze()  # what is there by now stays: to look through it again and again makes visitors wait
+    gc.set_threshold(*GC_THRESHOLDS)
     keeper.start()
     try:
         uvicorn.Server(config).run()
     finally:
+        gc.unfreeze()
         keeper.close()
         desk.close()
 
@@ -124,6 +130,7 @@ def _behind(at_work: Session, house: Owner) -> "tuple[Desk, Keeper]":
         daily=at_work.retain,
     )
     house.refresh = keeper.round
+    device("")  # what reads user agents takes a while to load
     at_work.derive()  # what an earlier process took in, and did not live to make views of
     return desk, keeper
 

@@ -7,7 +7,7 @@ has lasted, and for how long of that the page was visible and in focus.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated
@@ -78,75 +78,93 @@ class Gate:
 
     promise: Promise
     country_of: Callable[[str], str | None] | None = None
-    _kept: Mapping[str, frozenset[str]] = field(init=False)
+    _has: Mapping[str, bool] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._kept = {
-            category: frozenset(precision for precision, age in ages.items() if age != 0)
+        self._has = {
+            f"{category} {precision}": True
             for category, ages in self.promise.kept.items()
+            for precision, age in ages.items()
+            if age != 0
         }
+        has = self._has.get
+        self._plain = (
+            has("host full"),
+            has("page-path full"),
+            has("page-query full"),
+            has("browser full") or has("browser name"),
+            has("browser full"),
+            has("operating-system full") or has("operating-system name"),
+            has("operating-system full"),
+            has("device-kind full"),
+        )
+        self._visitor = has("visitor-id day") or has("visitor-id full")
+        self._address = lru_cache(CACHED_MAX)(self._address_of)
+        self._referrer = lru_cache(CACHED_MAX)(self._referrer_of)
 
-    def _has(self, category: str, precision: str = "full") -> bool:
-        return precision in self._kept.get(category, ())
+    def let_in(self, event: Event, caller: Caller, visitor: int, now: int) -> Row:
+        """Return the row of an event of `now` (microseconds since 1970).
 
-    def let_in(self, event: Event, caller: Caller, visitor: int, now: datetime) -> Row:
-        """Return the row of an event, of the schema ROW. Raises Drop where the terms let nothing of it in."""
-        has = self._has
-        if not has("view-time"):
+        Raises Drop where the terms let nothing of it in.
+        """
+        if "view-time full" not in self._has:
             raise Drop("not-declared")
         _, browser, browser_version, system, system_version, kind, bot = device(caller.user_agent)
-        if bot is not None and not has("bot"):
+        if bot is not None and "bot full" not in self._has:
             raise Drop("not-declared")
         host, path, query = place(event.url)
-        named, versioned = has("browser") or has("browser", "name"), has("browser")
-        system_named = has("operating-system") or has("operating-system", "name")
-        return (
+        address, country = self._address(caller.address)
+        told = (host, path, query, browser, browser_version, system, system_version, kind)
+        host_in, path_in, query_in, *device_in = [
+            value if allowed else None for value, allowed in zip(told, self._plain, strict=True)
+        ]
+        return Row(
             look_number(host, event.id),
-            int(now.replace(tzinfo=UTC).timestamp() * 1_000_000),
-            event.age,
-            event.seen if has("view-duration") else None,
-            host if has("host") else None,
-            visitor if has("visitor-id", "day") or has("visitor-id") else None,
-            self._address(caller.address),
-            self._country(caller.address),
-            bot,
-            path if has("page-path") else None,
-            query if has("page-query") else None,
-            self._referrer(event.ref),
-            browser if named else None,
-            browser_version if versioned else None,
-            system if system_named else None,
-            system_version if has("operating-system") else None,
-            kind if has("device-kind") else None,
+            now,
             self.promise.version,
+            event.age,
+            event.seen if "view-duration full" in self._has else None,
+            host_in,
+            visitor if self._visitor else None,
+            address,
+            country,
+            bot,
+            path_in,
+            query_in,
+            self._referrer(event.ref),
+            *device_in,
         )
 
-    def _address(self, address: str) -> str | None:
-        if self._has("ip-address"):
-            return address
-        return network(address) if self._has("ip-address", "prefix") else None
+    def _address_of(self, address: str) -> tuple[str | None, str | None]:
+        """Return what is let in of an address, and its country."""
+        has = self._has.get
+        kept = address if has("ip-address full") else network(address) if has("ip-address prefix") else None
+        wanted = has("country full") or has("ip-address country")
+        return kept, self.country_of(address) if wanted and self.country_of else None
 
-    def _country(self, address: str) -> str | None:
-        wanted = self._has("country") or self._has("ip-address", "country")
-        return self.country_of(address) if wanted and self.country_of else None
-
-    def _referrer(self, referrer: str) -> str | None:
+    def _referrer_of(self, referrer: str) -> str | None:
+        """Return what is let in of a referrer."""
         referrer = request.query(referrer) or ""
-        if self._has("referrer"):
+        if self._has.get("referrer full"):
             return referrer or None
         for precision, pattern in (("page", REFERRER_PAGE), ("site", REFERRER_SITE)):
-            if self._has("referrer", precision):
+            if self._has.get(f"referrer {precision}"):
                 found = re.match(pattern, referrer)
                 return found[1] if found else None
         return None
 
 
-@lru_cache(maxsize=20_000)
+CACHED_MAX = 20_000
+"""How many answers of each kind are remembered, in memory only."""
+
+
+@lru_cache(CACHED_MAX)
 def device(user_agent: str) -> tuple[str | None, ...]:
     """Return what a user agent says, in the order of DEVICE."""
     return learn(pl.Series(DEVICE.names()[0], [user_agent], dtype=pl.String)).row(0)
 
 
+@lru_cache(CACHED_MAX)
 def place(url: str) -> tuple[str, str | None, str | None]:
     """Return host, path and query of a page's address, safe to hand on. Raises Drop where it is no page of the web."""
     try:
@@ -164,7 +182,8 @@ def look_number(host: str, look: str) -> int:
     return int.from_bytes(blake2b(f"{host}\0{look}".encode(), digest_size=8).digest(), "little")
 
 
-SALT_SECONDS = 60.0
+SALT_SECONDS = 60
+"""How long a salt is used before it is asked for again: it may have been destroyed meanwhile."""
 
 
 @dataclass
@@ -174,16 +193,15 @@ class Visitors:
     salts: Salts
     zone: ZoneInfo
     day_turns_at: time
-    _known: dict[date, tuple[bytes, datetime]] = field(default_factory=dict)
+    _salt: bytes = b""
+    _minute: int = -1
 
-    def key(self, host: str, caller: Caller, now: datetime) -> int:
-        """Return the key of whoever calls."""
-        return visitor_key(self._salt(now), host, caller.address, caller.user_agent)
-
-    def _salt(self, now: datetime) -> bytes:
-        day = event_day_of(now, self.zone, self.day_turns_at)
-        salt, asked_at = self._known.get(day, (b"", datetime.min))
-        if not timedelta() <= now - asked_at < timedelta(seconds=SALT_SECONDS):
-            salt = self.salts.of([day], now)[0][day]
-            self._known = {day: (salt, now)}
-        return salt
+    def key(self, host: str, caller: Caller, now: int) -> int:
+        """Return the key of whoever calls; `now` is in microseconds since 1970."""
+        minute = now // (SALT_SECONDS * 1_000_000)
+        if minute != self._minute:  # a day turns with a minute, too
+            moment = datetime.fromtimestamp(now / 1_000_000, UTC).replace(tzinfo=None)
+            day = event_day_of(moment, self.zone, self.day_turns_at)
+            self._salt = self.salts.of([day], moment)[0][day]
+            self._minute = minute
+        return visitor_key(self._salt, host, caller.address, caller.user_agent)

@@ -1,7 +1,7 @@
 """The journal: what the script tells is on the disk, as far as the terms let it in, before it is acknowledged.
 
-A journal is a file of frames: length, checksum, and the rows of one write (MessagePack). A process that is killed
-leaves a last frame that may be torn: nothing of it was acknowledged. Files are named at random and written once;
+A journal is a file of frames: length, checksum, and the rows of one write, a line of JSON each. A process that is
+killed leaves a last frame that may be torn: nothing of it was acknowledged. Files are named at random and written once;
 whoever owns the store loads them and takes them away (`Store.load_journals`).
 """
 
@@ -16,7 +16,6 @@ from pathlib import Path
 
 import msgspec
 import polars as pl
-from polars.datatypes import DataType, DataTypeClass
 
 from avow.collect.visitor import sync_folder
 
@@ -24,34 +23,42 @@ SUFFIX = ".journal"
 HEAD = b"avow journal 1\n"
 _FRAME = struct.Struct("!II")
 
-_COLUMNS: dict[str, DataType | DataTypeClass] = {
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One thing that the script told of a look, as far as the terms let it in; null is what was not let in or told."""
+
+    look: int
+    heard_at: int
+    """By our clock, in microseconds since 1970."""
+    version: int
+    age_ms: int = 0
+    """How long the look had lasted by then, by the script's clock."""
+    seen_ms: int | None = None
+    host: str | None = None
+    visitor_id: int | None = None
+    ip_address: str | None = None
+    country: str | None = None
+    bot: str | None = None
+    page_path: str | None = None
+    page_query: str | None = None
+    referrer: str | None = None
+    browser: str | None = None
+    browser_version: str | None = None
+    operating_system: str | None = None
+    operating_system_version: str | None = None
+    device_kind: str | None = None
+
+
+_NUMBERS = {
     "look": pl.UInt64,
-    "heard_at": pl.Datetime("us"),
+    "heard_at": pl.Int64,
+    "version": pl.UInt32,
     "age_ms": pl.Int64,
     "seen_ms": pl.UInt64,
-    "host": pl.String,
     "visitor_id": pl.UInt64,
-    "ip_address": pl.String,
-    "country": pl.String,
-    "bot": pl.String,
-    "page_path": pl.String,
-    "page_query": pl.String,
-    "referrer": pl.String,
-    "browser": pl.String,
-    "browser_version": pl.String,
-    "operating_system": pl.String,
-    "operating_system_version": pl.String,
-    "device_kind": pl.String,
-    "version": pl.UInt32,
 }
-ROW = pl.Schema(_COLUMNS)
-"""What a row holds, in this order: one thing that the script told of a look, as far as the terms let it in.
-
-`heard_at` is UTC, by our clock; `age_ms` is how long the look had lasted by then, by the script's. Null is what the
-terms do not let in, or what was not told.
-"""
-
-Row = tuple[object, ...]
+SCHEMA = pl.Schema({name: _NUMBERS.get(name, pl.String) for name in Row.__struct_fields__})
+"""Rows as a frame."""
 
 
 @dataclass
@@ -62,14 +69,14 @@ class Writer:
     _descriptor: int | None = None
     _path: Path | None = None
     _end: int = 0
-    _encoder: msgspec.msgpack.Encoder = field(default_factory=msgspec.msgpack.Encoder)
+    _encoder: msgspec.json.Encoder = field(default_factory=msgspec.json.Encoder)
 
     def append(self, rows: Sequence[Row]) -> None:
         """Write rows, and return when no crash and no loss of power can lose them.
 
         Raises OSError where that cannot be done: then none of them is kept, and the journal is whole.
         """
-        payload = self._encoder.encode(rows)
+        payload = self._encoder.encode_lines(rows)
         frame = _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
         descriptor = self._open()
         try:
@@ -133,18 +140,20 @@ class Journal:
         """Its name, which no other has."""
         return self.path.stem
 
-    def rows(self) -> list[Row]:
-        """Return what it holds, up to the first frame that is not whole."""
-        data, found = self.path.read_bytes(), list[Row]()
+    def rows(self) -> pl.DataFrame:
+        """Return what it holds, of the schema SCHEMA, up to the first frame that is not whole."""
+        data, lines = memoryview(self.path.read_bytes()), []
         place = len(HEAD)
         while place + _FRAME.size <= len(data):
             length, checksum = _FRAME.unpack_from(data, place)
             payload = data[place + _FRAME.size : place + _FRAME.size + length]
             if len(payload) < length or zlib.crc32(payload) != checksum:
                 break
-            found += msgspec.msgpack.decode(payload, type=list[tuple[object, ...]])
+            lines.append(payload)
             place += _FRAME.size + length
-        return found
+        if not lines:
+            return SCHEMA.to_frame()
+        return pl.read_ndjson(b"".join(lines), schema=SCHEMA)
 
 
 def waiting(folder: Path, writer: Writer | None = None) -> list[Journal]:
@@ -153,33 +162,26 @@ def waiting(folder: Path, writer: Writer | None = None) -> list[Journal]:
     return [Journal(path) for path in sorted(folder.glob(f"*{SUFFIX}")) if path != open_path]
 
 
-def looks(journal: Journal) -> pl.DataFrame:
-    """Return what a journal holds, of the schema ROW."""
-    frame = pl.DataFrame(
-        journal.rows(), schema={**ROW, "heard_at": pl.Int64}, orient="row", infer_schema_length=None
-    )
-    return frame.with_columns(pl.col("heard_at").cast(pl.Datetime("us")))
-
-
 OPEN_MAX = timedelta(days=1)
 """How long a look may last: what the script tells later is of no use."""
 
 
 def merged(told: pl.DataFrame) -> pl.DataFrame:
     """Make one row of all that was told of each look: its first row, and the longest time that the clock allows."""
-    milliseconds = pl.duration(milliseconds=pl.col("age_ms").clip(0, OPEN_MAX // timedelta(milliseconds=1)))
-    told = told.sort("heard_at", maintain_order=True).with_columns(
-        view_time=pl.col("heard_at") - milliseconds
-    )
-    own = [name for name in ROW.names() if name not in {"look", "heard_at", "age_ms", "seen_ms"}]
-    grouped = told.group_by("look", maintain_order=True).agg(
-        *(pl.col(name).first() for name in (*own, "view_time")),
-        pl.col("heard_at").max(),
-        seen_ms=pl.min_horizontal(
-            "seen_ms",
-            (pl.col("heard_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64),
+    longest = OPEN_MAX // timedelta(milliseconds=1)
+    told = told.with_columns(
+        pl.col("heard_at").cast(pl.Datetime("us")), pl.col("age_ms").fill_null(0).clip(0, longest)
+    ).sort("heard_at", maintain_order=True)
+    told = told.with_columns(view_time=pl.col("heard_at") - pl.duration(milliseconds="age_ms"))
+    own = [name for name in SCHEMA if name not in {"look", "heard_at", "age_ms", "seen_ms"}]
+    since = (pl.col("heard_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64)
+    possible = pl.min_horizontal("seen_ms", since).filter(pl.col("seen_ms").is_not_null())
+    return (
+        told.group_by("look", maintain_order=True)
+        .agg(
+            *(pl.col(name).first() for name in (*own, "view_time")),
+            pl.col("heard_at").max(),
+            seen_ms=possible.max(),
         )
-        .filter(pl.col("seen_ms").is_not_null())
-        .max(),
+        .with_columns(governing=pl.col("version"))
     )
-    return grouped.with_columns(governing=pl.col("version"))

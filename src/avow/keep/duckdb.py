@@ -14,7 +14,7 @@ import duckdb
 import msgspec
 import polars as pl
 
-from avow.collect.journal import Journal, looks, merged
+from avow.collect.journal import Journal, merged
 from avow.collect.segment import DeadLetter, Segment
 from avow.errors import QueryError, StoreError
 from avow.keep.account import Arrow, account, forget_provisional, goes_on, statements, utc_now
@@ -137,7 +137,7 @@ class DuckDBStore:
         with self._write() as cursor:
             known = {name for (name,) in cursor.execute("SELECT journal FROM journals").fetchall()}
             there = {journal.name for journal in journals}
-            frames = [looks(journal) for journal in journals if journal.name not in known]
+            frames = [journal.rows() for journal in journals if journal.name not in known]
             cursor.executemany(
                 "DELETE FROM journals WHERE journal = ?", [[name] for name in known - there] or [[""]]
             )

@@ -12,9 +12,11 @@ from limits.strategies import FixedWindowRateLimiter
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from avow.collect.beacon import BODY_MAX, URL_MAX, Caller, Drop, Event, parse, place
 from avow.collect.client import Proxies
+from avow.collect.request import host_name
 from avow.config import Settings
 from avow.web.desk import Desk, UnavailableError
 
@@ -26,6 +28,23 @@ DROPPED = "Avow-Dropped"
 
 RETRY_SECONDS = 60
 EVENTS = Counter("avow_events", "What pages sent, by what became of it.", ["outcome"])
+KEPT = EVENTS.labels("kept")
+HEADERS = frozenset({b"user-agent", b"forwarded", b"x-forwarded-for", b"origin", b"host"})
+"""Those that are looked at."""
+
+
+class _Accepted(Response):
+    """An answer that is always the same, and made once."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as of ASGI
+        """Send it."""
+        await send(_START)
+        await send(_END)
+
+
+_START: Message = {"type": "http.response.start", "status": 202, "headers": [(b"content-length", b"0")]}
+_END: Message = {"type": "http.response.body", "body": b""}
+ACCEPTED = _Accepted(status_code=202)
 
 
 @dataclass
@@ -44,26 +63,32 @@ class Collecting:
         self.hosts |= {urlsplit(origin).hostname or "" for origin in self.settings.serve.sites}
         self._limit = limits.parse(f"{max(1, self.settings.serve.beacons_per_minute)}/minute")
 
-    async def collect(self, request: Request) -> Response:
-        """Take an event: 202 once it is on the disk, 204 where it is left out, with the reason."""
-        headers = self._allowed(request)
-        caller = self.caller(request)
-        if refused := self._too_many(caller):
-            return refused
-        body = await _body(request)
-        if body is None:
-            return _error(
-                413, f"the body is longer than {BODY_MAX:,} bytes", "send one event at a time", headers
-            )
+    async def collect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take an event (ASGI): 202 once it is on the disk, 204 where it is left out, with the reason."""
+        told = {name: value.decode("latin-1") for name, value in scope["headers"] if name in HEADERS}
+        caller = self._caller(scope, told)
+        answer = self._too_many(caller)
+        if answer is None:
+            headers = self._allowed(told.get(b"origin", ""))
+            body = await _body(receive)
+            if body is None:
+                answer = _error(413, f"the body is longer than {BODY_MAX:,} bytes", "send one event", headers)
+            else:
+                answer = await self._take_body(body, caller, told, headers)
+        await answer(scope, receive, send)
+
+    async def _take_body(
+        self, body: bytes, caller: Caller, told: Mapping[bytes, str], headers: Mapping[str, str]
+    ) -> Response:
         try:
             event = parse(body)
         except msgspec.MsgspecError as error:
             return _error(400, f"this is no event: {error}", "send what /avow.js sends", headers)
-        return await self._take(request, event, caller, headers)
+        return await self._take(event, caller, told, headers)
 
     async def preflight(self, request: Request) -> Response:
         """Answer the browser's question whether a page of another origin may send."""
-        headers = self._allowed(request)
+        headers = self._allowed(request.headers.get("origin", ""))
         if headers:
             headers |= {
                 "Access-Control-Allow-Methods": "POST",
@@ -79,7 +104,8 @@ class Collecting:
             return refused
         page = request.headers.get("referer", "")
         event = Event(id=secrets.token_urlsafe(12), url=page[:URL_MAX])
-        taken = await self._take(request, event, caller, {})
+        told = {b"host": request.headers.get("host", "")}
+        taken = await self._take(event, caller, told, {})
         if taken.status_code == 202:  # noqa: PLR2004  # as `_take` gives it
             return answer
         if reason := taken.headers.get(DROPPED):
@@ -89,38 +115,43 @@ class Collecting:
 
     def caller(self, request: Request) -> Caller:
         """Return who sends a request, as the connection and the proxies that are trusted show."""
-        peer = request.client.host if request.client else ""
-        return Caller(self.proxies.client(peer, request.headers), request.headers.get("user-agent", ""))
+        told = {name: value.decode("latin-1") for name, value in request.scope["headers"] if name in HEADERS}
+        return self._caller(request.scope, told)
+
+    def _caller(self, scope: Scope, told: Mapping[bytes, str]) -> Caller:
+        peer = scope["client"][0] if scope["client"] else ""
+        address = self.proxies.client(peer, told.get(b"forwarded", ""), told.get(b"x-forwarded-for", ""))
+        return Caller(address, told.get(b"user-agent", ""))
 
     async def _take(
-        self, request: Request, event: Event, caller: Caller, headers: Mapping[str, str]
+        self, event: Event, caller: Caller, told: Mapping[bytes, str], headers: Mapping[str, str]
     ) -> Response:
         try:
-            self._check_site(request, event)
+            self._check_site(event, told)
             reason = await self.desk.take(event, caller)
         except Drop as drop:
             reason = drop.reason
         except UnavailableError:
             EVENTS.labels("unavailable").inc()
             return _error(503, "this cannot be kept at the moment", "send it again later", headers)
-        EVENTS.labels(reason or "kept").inc()
         if reason:
+            EVENTS.labels(reason).inc()
             return Response(status_code=204, headers={**headers, DROPPED: reason})
-        return Response(status_code=202, headers=dict(headers))
+        KEPT.inc()
+        return Response(status_code=202, headers=dict(headers)) if headers else ACCEPTED
 
-    def _check_site(self, request: Request, event: Event) -> None:
+    def _check_site(self, event: Event, told: Mapping[bytes, str]) -> None:
         """Drop what is of no page of ours, or comes from another site's page."""
         host = place(event.url)[0]
-        own = self.hosts or {(request.url.hostname or "").lower()}
+        own = self.hosts or {host_name(told.get(b"host", "")) or ""}
         if host not in own:
             raise Drop("not-our-site")
-        origin = request.headers.get("origin")
-        if origin and origin != "null" and (urlsplit(origin).hostname or "").lower() not in own:
+        origin = told.get(b"origin", "null")
+        if origin != "null" and urlsplit(origin).hostname not in own:
             raise Drop("not-our-site")
 
-    def _allowed(self, request: Request) -> dict[str, str]:
+    def _allowed(self, origin: str) -> dict[str, str]:
         """Return the headers that let a page of a site that is named in the settings read the answer."""
-        origin = request.headers.get("origin", "")
         if origin not in self.settings.serve.sites:
             return {}
         return {
@@ -141,15 +172,16 @@ class Collecting:
         )
 
 
-async def _body(request: Request) -> bytes | None:
+async def _body(receive: Receive) -> bytes | None:
     """Return the body; None where it is too long."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > BODY_MAX:
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if len(body) > BODY_MAX:
             return None
-        parts.append(part)
-    return b"".join(parts)
+        if not message.get("more_body"):
+            return body
 
 
 def _error(status: int, message: str, hint: str, headers: Mapping[str, str]) -> Response:

@@ -4,14 +4,14 @@ Events that come at the same time are written together, with one sync for all of
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from avow.collect.beacon import Caller, Drop, Event, Gate, Visitors, place
 from avow.collect.journal import Journal, Row, Writer, waiting
-from avow.keep.account import utc_now
 
-WINDOW_SECONDS = 0.005
+WINDOW_SECONDS = 0.002
 """How long the first event of a group waits for others, at most."""
 
 WAITING_MAX = 10_000
@@ -73,7 +73,7 @@ class Desk:
     ) -> tuple[list[Row], list[asyncio.Future[str | None]]]:
         """Return the rows of a group that are let in, and who waits for them; the others are told at once."""
         gate = self._gate()
-        now = utc_now()
+        now = time.time_ns() // 1_000
         rows, futures = [], []
         for event, caller, future in group:
             try:

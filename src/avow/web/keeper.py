@@ -1,11 +1,14 @@
 """What a server does beside answering: loads what came in, makes views of it, and keeps to the terms' times."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from prometheus_client import Counter, Gauge
 
@@ -15,6 +18,8 @@ from avow.keep.account import utc_now
 
 LOAD_SECONDS = 2.0
 """How often what came in is loaded into the store."""
+
+NICE = 10
 
 SWEEP_SECONDS = 600.0
 DAY_SECONDS = 86_400.0
@@ -81,6 +86,7 @@ class Keeper:
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
+        give_way()
         swept = kept = -DAY_SECONDS
         while not self._stop.wait(LOAD_SECONDS):
             self._try(self.round)
@@ -108,3 +114,13 @@ class Keeper:
             log.exception("keeping failed")
         else:
             self.failing = ""
+
+
+def give_way() -> None:
+    """Let this thread, and those of the store and of Polars, go behind the one that answers, where the system can."""
+    tasks = Path("/proc/self/task")
+    if tasks.is_dir():
+        for task in tasks.iterdir():
+            if int(task.name) != os.getpid():
+                with suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, int(task.name), NICE)

@@ -1,0 +1,131 @@
+"""What the script tells is let in as far as a log's line of the same moment would be."""
+
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avow.collect.admit import Promise, admit
+from avow.collect.beacon import Caller, Drop, Event, Gate, Visitors, device, place
+from avow.collect.device import Devices
+from avow.collect.record import PARSED
+from avow.collect.visitor import Salts, add_keys, event_day, event_day_of
+from avow.policy.vocabulary import vocabulary
+
+NOW = datetime(2026, 11, 22, 12)  # noqa: DTZ001  # UTC without a zone
+MICROSECONDS = int(NOW.replace(tzinfo=UTC).timestamp()) * 1_000_000
+AGENTS = [
+    "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+    "",
+    "odd/1.0",
+]
+WORDS = vocabulary().categories
+CATEGORIES = [
+    "host", "page-path", "page-query", "referrer", "browser", "operating-system", "device-kind", "bot", "ip-address",
+    "country",
+]  # fmt: skip
+
+
+@st.composite
+def kept(draw: st.DrawFn) -> dict[str, dict[str, int | None]]:
+    """Draw what terms let in of each category: ages at some of its precisions."""
+    told = {}
+    for category in draw(st.sets(st.sampled_from(CATEGORIES))):
+        precisions = WORDS[category].precisions or ["full"]
+        chosen = draw(st.sets(st.sampled_from([*precisions, "full"]), min_size=1))
+        told[category] = {precision: draw(st.sampled_from([None, 60])) for precision in chosen}
+    return {**told, "request-time": {"full": None}, "view-time": {"full": None}, "visitor-id": {"day": None}}
+
+
+@settings(max_examples=300)
+@given(
+    kept(),
+    st.sampled_from(AGENTS),
+    st.sampled_from(["192.0.2.77", "2001:db8:1:2::3"]),
+    st.sampled_from(["", "https://example.org/a?q=1", "https://example.org", "android-app://x/", "no page"]),
+    st.sampled_from(["/", "/a;jsessionid=1?b=c&d", "/é?x y", "?q"]),
+)
+def test_it_is_cut_as_a_line_of_a_log_is(
+    told: dict[str, dict[str, int | None]], agent: str, address: str, referrer: str, page: str
+) -> None:
+    """The same columns, the same precision; and what a log's line is left out for, an event is."""
+    promise = Promise(3, told)
+    host, path, query = place(f"https://Site.Example{page}")
+    line = {
+        **dict.fromkeys(PARSED.names()), "line": 1, "time": NOW, "address": address, "host": host, "path": path,
+        "query": query, "referrer": referrer or None, "user_agent": agent,
+    }  # fmt: skip
+    record = (
+        Devices()
+        .tell(pl.DataFrame([line], schema=PARSED))
+        .with_columns(
+            visitor_id=pl.lit(7, dtype=pl.UInt64), country=pl.lit("BR"), request_kind=pl.lit("view")
+        )
+    )
+    admitted, left = admit(record, promise, NOW)
+    event = Event("abcdefghij", f"https://Site.Example{page}", referrer)
+    gate = Gate(promise, lambda _: "BR")
+    if reasons := left["reason"].to_list():
+        with pytest.raises(Drop, match=reasons[0]):
+            gate.let_in(event, Caller(address, agent), 7, MICROSECONDS)
+        return
+    row = gate.let_in(event, Caller(address, agent), 7, MICROSECONDS)
+    (expected,) = admitted.to_dicts()
+    for name in (
+        "host", "visitor_id", "ip_address", "country", "bot", "page_path", "page_query", "browser", "browser_version",
+        "operating_system", "operating_system_version", "device_kind", "version",
+    ):  # fmt: skip
+        assert getattr(row, name) == expected[name], name
+    if referrer.startswith("http"):
+        assert row.referrer == expected["referrer"]
+
+
+def test_a_visitor_has_the_key_that_a_log_gives() -> None:
+    """So that what the script and what the log tell of one visitor meets."""
+    salt = Salts(Path("/nowhere"))
+    visitors = Visitors(salt, ZoneInfo("Europe/Berlin"), time(4))
+    visitors._salt, visitors._minute = b"s" * 32, MICROSECONDS // 60_000_000
+    line = {
+        **dict.fromkeys(PARSED.names()), "line": 1, "time": NOW, "address": "192.0.2.1", "host": "site.example",
+        "user_agent": AGENTS[0],
+    }  # fmt: skip
+    frame = pl.DataFrame([line], schema=PARSED).with_columns(event_day=pl.lit(NOW.date()))
+    (expected,) = add_keys(frame, {NOW.date(): b"s" * 32})["visitor_id"]
+    assert visitors.key("site.example", Caller("192.0.2.1", AGENTS[0]), MICROSECONDS) == expected
+
+
+@given(
+    st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001  # UTC without a zone
+    st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"]),
+    st.sampled_from([time(0), time(4), time(23, 30)]),
+)
+def test_a_moment_is_of_the_day_that_a_log_gives(moment: datetime, zone: str, turns_at: time) -> None:
+    """Also where clocks change."""
+    frame = pl.DataFrame({"time": [moment]}, schema={"time": pl.Datetime("us")})
+    (expected,) = frame.select(event_day(pl.col("time"), ZoneInfo(zone), turns_at)).to_series()
+    assert event_day_of(moment, ZoneInfo(zone), turns_at) == expected
+
+
+@pytest.mark.parametrize("url", ["", "/a", "ftp://site.example/", "https://", "https://[::1", "javascript:1"])
+def test_what_is_no_page_is_left_out(url: str) -> None:
+    """Whatever it is."""
+    with pytest.raises(Drop, match="no-page"):
+        place(url)
+
+
+def test_nothing_is_let_in_that_is_not_declared() -> None:
+    """Without `view-time` nothing; without `view-duration` no time."""
+    event, caller = Event("abcdefghij", "https://site.example/", seen=7), Caller("192.0.2.1", AGENTS[0])
+    with pytest.raises(Drop, match="not-declared"):
+        Gate(Promise(1, {"page-path": {"full": None}})).let_in(event, caller, 7, MICROSECONDS)
+    row = Gate(Promise(1, {"view-time": {"full": 60}})).let_in(event, caller, 7, MICROSECONDS)
+    assert {name for name in row.__struct_fields__ if getattr(row, name) is not None} == {
+        "look", "heard_at", "version", "age_ms",
+    }  # fmt: skip
+    assert device(AGENTS[0])[1] == "Firefox"
+    assert timedelta(milliseconds=row.age_ms) == timedelta()

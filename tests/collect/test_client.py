@@ -1,0 +1,51 @@
+"""Whose address a request bears."""
+
+import pytest
+
+from avow.collect.client import Proxies
+
+PROXIES = Proxies.of(["10.0.0.0/8", "2001:db8:ffff::/48"])
+
+
+@pytest.mark.parametrize(
+    ("peer", "x_forwarded_for", "client"),
+    [
+        ("203.0.113.7", "", "203.0.113.7"),
+        ("203.0.113.7", "198.51.100.1", "203.0.113.7"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.7, 10.9.9.9", "203.0.113.7"),
+        ("10.0.0.1", "10.0.0.9, 10.0.0.8", "10.0.0.9"),
+        ("10.0.0.1", "unknown, 203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "203.0.113.7, unknown", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.7, , 10.0.0.2", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.7:4711", "203.0.113.7"),
+        ("10.0.0.1", "::ffff:203.0.113.7", "203.0.113.7"),
+        ("::ffff:10.0.0.1", "[2001:DB8::1]:80", "2001:db8::1"),
+        ("2001:db8:ffff::1", "2001:db8::0:1", "2001:db8::1"),
+        ("", "203.0.113.7", ""),
+        ("unix:", "203.0.113.7", ""),
+    ],
+)
+def test_only_proxies_that_are_trusted_say_whom_they_speak_for(
+    peer: str, x_forwarded_for: str, client: str
+) -> None:
+    """Walked from the right; what is malformed means the peer."""
+    assert PROXIES.client(peer, "", x_forwarded_for) == client
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        ("for=203.0.113.7", "203.0.113.7"),
+        ('for="[2001:db8::7]:4711";proto=https;by=10.0.0.1', "2001:db8::7"),
+        ("for=198.51.100.1;by=x, proto=https;For=203.0.113.7", "203.0.113.7"),
+        ("for=_hidden", "10.0.0.1"),
+        ("proto=https", "10.0.0.1"),
+        ("for=unknown, for=203.0.113.7", "203.0.113.7"),
+    ],
+)
+def test_the_standard_header_is_read(forwarded: str, client: str) -> None:
+    """RFC 7239, which goes before the other."""
+    assert PROXIES.client("10.0.0.1", forwarded, "198.51.100.99") == client

@@ -1,0 +1,97 @@
+"""Journals: what was acknowledged is there, and nothing else of them matters."""
+
+import errno
+import os
+from datetime import timedelta
+from pathlib import Path
+from unittest import mock
+
+import msgspec
+import polars as pl
+import pytest
+
+from avow.collect.journal import HEAD, SCHEMA, Row, Writer, merged, waiting
+
+NOON = 1_800_000_000_000_000
+
+
+def row(look: int, heard: float = 0, **told: object) -> Row:
+    return Row(look, NOON + int(heard * 1_000_000), 1, **told)  # type: ignore[arg-type]  # as each test has them
+
+
+def frame(*rows: Row) -> pl.DataFrame:
+    return pl.DataFrame([msgspec.structs.asdict(one) for one in rows], schema=SCHEMA)
+
+
+def written(folder: Path, *groups: list[Row]) -> Path:
+    writer = Writer(folder)
+    for group in groups:
+        writer.append(group)
+    writer.turn()
+    (journal,) = waiting(folder)
+    return journal.path
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    """Each value as it was, also the greatest numbers and words of any kind."""
+    rows = [row(2**64 - 1, host="é \n\t\"'\\", visitor_id=2**64 - 1, seen_ms=0), row(1)]
+    written(tmp_path, rows, [row(2)])
+    (journal,) = waiting(tmp_path)
+    read = journal.rows().to_dicts()
+    assert [one["look"] for one in read] == [2**64 - 1, 1, 2]
+    for name in ("host", "visitor_id", "seen_ms", "page_path"):
+        assert read[0][name] == getattr(rows[0], name)
+
+
+def test_a_torn_journal_is_read_up_to_the_tear(tmp_path: Path) -> None:
+    """Cut at any byte, or with any byte of its last frame changed: whole frames stand, and no other."""
+    path = written(tmp_path, [row(1)], [row(2)])
+    whole = path.read_bytes()
+    first = len(HEAD) + (len(whole) - len(HEAD)) // 2
+    (journal,) = waiting(tmp_path)
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        assert journal.rows()["look"].to_list() == ([1] if end >= first else [])
+    for place in range(first, len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert journal.rows()["look"].to_list() == [1]
+
+
+@pytest.mark.parametrize("failing", ["write", "fdatasync"])
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, failing: str) -> None:
+    """The disk is full or broken: what was not acknowledged is not there, and what comes later is."""
+    writer = Writer(tmp_path)
+    writer.append([row(1)])
+    full = OSError(errno.ENOSPC, "full")
+    with mock.patch(f"os.{failing}", side_effect=full), pytest.raises(OSError, match="full"):
+        writer.append([row(2)])
+    writer.append([row(3)])
+    writer.turn()
+    assert sorted(look for one in waiting(tmp_path) for look in one.rows()["look"]) == [1, 3]
+
+
+def test_a_write_that_is_cut_short_goes_on(tmp_path: Path) -> None:
+    """The system may take less at a time than it was given."""
+    write = os.write
+    with mock.patch("os.write", side_effect=lambda place, data: write(place, data[:7])):
+        written(tmp_path, [row(1), row(2)])
+    (journal,) = waiting(tmp_path)
+    assert journal.rows()["look"].to_list() == [1, 2]
+
+
+def test_one_row_is_made_of_all_that_was_told_of_a_look() -> None:
+    """The first has its say of the page; the time is the longest that the clock allows."""
+    told = merged(
+        frame(
+            row(7, 10, age_ms=1_000, seen_ms=900, page_path="/a"),
+            row(7, 40, age_ms=31_000, seen_ms=90_000, page_path="/b"),
+            row(7, 20, age_ms=11_000, seen_ms=5_000, page_path="/c"),
+            row(8, 5, page_path="/d"),
+        )
+    )
+    by_look = {one["look"]: one for one in told.to_dicts()}
+    assert by_look[7]["page_path"] == "/a"
+    assert by_look[7]["seen_ms"] == 31_000
+    assert by_look[7]["heard_at"] - by_look[7]["view_time"] == timedelta(seconds=31)
+    assert by_look[8]["seen_ms"] is None
+    assert by_look[8]["heard_at"] == by_look[8]["view_time"]
