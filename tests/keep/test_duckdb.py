@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 
 
 def records(*rows: dict[str, Any]) -> pl.DataFrame:
-    plain = {"request_kind": "view", "visitor_id": 1, "page_path": "/", "version": 1, "governing": 1}
+    plain = {"request_kind": "view", "visitor_id": 2, "page_path": "/", "version": 1, "governing": 1}
     return pl.DataFrame(
         [{**dict.fromkeys(ADMITTED.names()), **plain, **row} for row in rows], schema=ADMITTED
     )
@@ -90,13 +90,13 @@ def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(
     store.load([written(tmp_path, records(at(0)))])
     store.load([written(tmp_path, records(at(5, visitor_id=7)), 100, 110, provisional=True)])
     store.derive(Rules(30), FOREVER, NOBODY)
-    assert [visit["visitor_id"] for visit in visits(store)] == [1, 7]
+    assert [visit["visitor_id"] for visit in visits(store)] == [2, 7]
     (known,) = store.known()
     assert (known.length, known.provisional_digest) == (100, "d110")
     (loaded,) = store.load([written(tmp_path, records(at(5, visitor_id=8), at(6, visitor_id=8)), 100, 200)])
     assert (loaded.replaced.requests, loaded.replaced.lines) == (1, 1)
     store.derive(Rules(30), FOREVER, NOBODY)
-    assert [visit["visitor_id"] for visit in visits(store)] == [1, 8]
+    assert [visit["visitor_id"] for visit in visits(store)] == [2, 8]
     assert store.counts().views == 3
 
 
@@ -130,7 +130,7 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
                     at(3, request_kind="upload", page_path="/inbox"),
                     at(4, request_kind="static", page_path="/a.css"),
                     at(5, request_kind="other", page_path="/form"),
-                    at(0, visitor_id=2, request_kind="download"),
+                    at(0, visitor_id=6, request_kind="download"),
                     at(0, visitor_id=3, bot="Googlebot"),
                     at(0, visitor_id=4, request_kind="static"),
                 ),
@@ -142,7 +142,7 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
         (v["visitor_id"], v["views"], v["downloads"], v["uploads"], v["visit_duration_ms"])
         for v in visits(store)
     ]
-    assert found == [(1, 1, 1, 1, 180_000), (2, 0, 1, 0, None)]
+    assert found == [(2, 1, 1, 1, 180_000), (6, 0, 1, 0, None)]
 
 
 def test_views_without_a_visitor_are_views_of_unknown_duration(tmp_path: Path, store: DuckDBStore) -> None:

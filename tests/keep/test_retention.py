@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_duckdb import records, written
-from test_reading import COARSER, FORMS, NOW, PRECISIONS, ROW, bounds, permitted
+from test_reading import COARSER, FORMS, KEY, NOW, PRECISIONS, ROW, bounds, permitted
 
 from avow.keep.duckdb import FILE, DuckDBStore
 from avow.keep.governing import Steward
@@ -65,7 +65,7 @@ def fill(store: DuckDBStore, folder: Path, source: str) -> None:
     store.load([written(folder, records(*rows), source=source)])
 
 
-COLUMNS = ", ".join(FORMS)
+COLUMNS = ", ".join(KEY if name == "visitor_id" else name for name in FORMS)
 NUMBERS = itertools.count()
 
 

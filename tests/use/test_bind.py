@@ -176,7 +176,7 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
         ("SELECT page_path FROM requests EXCEPT SELECT '/a'", [["/b"]]),
         ("SELECT * EXCLUDE (visitor_id) FROM visits", []),
         ("SELECT try_cast(page_path AS INTEGER) FROM requests LIMIT 1", [[None]]),
-        ("SELECT visitor_id FROM requests LIMIT 1", [["0000000000000001"]]),
+        ("SELECT visitor_id FROM requests LIMIT 1", [["0000000000000002"]]),
         ("FROM requests SELECT count(*)", [[3]]),
         ("SELECT 1 -- and no more", [[1]]),
         ("SELECT min(strftime(request_time, '%Y')) FROM requests", [["2026"]]),

@@ -13,6 +13,7 @@ from rich.text import Text
 from avow.cli.policy import AsJson, print_json, say
 from avow.cli.publishing import Data
 from avow.cli.session import now, open_versions, session
+from avow.collect.cookie import NAME as COOKIE
 from avow.errors import MisuseError
 from avow.keep import owner
 from avow.keep.governing import in_force
@@ -93,6 +94,7 @@ def status(as_json: AsJson = False, data: Data = None) -> None:
             "version": holds[-1].number if holds else None,
             "identity": holds[-1].identity if holds else None,
             "scheduled": [version.number for version in versions[len(holds) :]],
+            "cookie": bases[-1] if holds and (bases := [*holds[-1].promised.cookie(COOKIE)]) else "",
             "kept": owner.counts(at_work.house),
             "owned_by_another": not at_work.house.owned,
             "ledger_entries": register.ledger.size(),
@@ -110,6 +112,10 @@ def _show(told: dict[str, Any]) -> None:
     say(f"version {told['version']} holds" if told["version"] else "no version is in force yet")
     for number in told["scheduled"]:
         say(f"version {number} is still to take effect")
+    if told["cookie"]:
+        say(
+            f"the cookie `{COOKIE}` is set {told['cookie']}: over HTTPS, for pages of the server's own host only"
+        )
     say("kept: " + ", ".join(f"{count:,} {name}" for name, count in msgspec.structs.asdict(kept).items()))
     say(f"the ledger has {told['ledger_entries']:,} entries")
     if told["owned_by_another"]:

@@ -16,6 +16,7 @@ from avow.collect.journal import Writer
 from avow.collect.visitor import Salts
 from avow.errors import MisuseError, RefusedError
 from avow.keep.account import utc_now
+from avow.keep.keys import COOKIE_KEY, secret
 from avow.keep.load import SALTS
 from avow.keep.owner import JOURNALS, Guest, Owner
 
@@ -122,7 +123,8 @@ def _behind(at_work: Session, house: Owner) -> "tuple[Desk, Keeper]":
     countries = Countries.read(folder.country_database) if folder.country_database else None
     salts = Salts(folder.keys / SALTS)
     gates = Gates(at_work.register.stamp, at_work.promises, countries.country if countries else None)
-    desk = Desk(gates, Visitors(salts, folder.zone, folder.day_turns_at), Writer(folder.data / JOURNALS))
+    visitors = Visitors(salts, folder.zone, folder.day_turns_at, secret(folder.keys / COOKIE_KEY))
+    desk = Desk(gates, visitors, Writer(folder.data / JOURNALS))
     keeper = Keeper(
         load=lambda: house.take_in(desk.turn()),
         derive=at_work.derive,

@@ -15,6 +15,7 @@ import msgspec
 from avow import strict
 from avow.change.publish import Draft, adopt
 from avow.collect.admit import Promise
+from avow.collect.cookie import NAME as COOKIE_NAME
 from avow.collect.visitor import Salts
 from avow.config import SCRIPT, Folder, locate
 from avow.errors import RefusedError, TermsError
@@ -139,6 +140,7 @@ def promises(versions: tuple[Version, ...]) -> list[Promise]:
             {name: bounds.kept(name) for name in bounds.categories},
             version.effective_at,
             until,
+            bounds.cookie(COOKIE_NAME),
         )
         for version, bounds, until in zip(versions, governs(versions), ends, strict=True)
     ]

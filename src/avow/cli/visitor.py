@@ -5,7 +5,6 @@ from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -19,6 +18,7 @@ from avow.keep.consents import Consent
 from avow.keep.cut import RELATIONS
 from avow.keep.erasure import receipt as erasure_receipt
 from avow.keep.governing import in_force
+from avow.keep.keys import COOKIE_KEY, secret
 from avow.keep.subject import Held, Subject, parse_subject
 from avow.policy.bounds import OPERATOR
 from avow.policy.terms import parse_terms
@@ -36,7 +36,9 @@ app = typer.Typer(help="What one visitor may ask for.", no_args_is_help=True)
 Moment = Annotated[
     str, typer.Option(help="With an address: when it was the visitor's; a last date is taken whole.")
 ]
-Whose = Annotated[str, typer.Argument(help="The visitor's key; or an address, --since and --until.")]
+Whose = Annotated[
+    str, typer.Argument(help="The visitor's key, or a cookie's; or an address, --since and --until.")
+]
 Data = Annotated[Path | None, typer.Option(help="The data folder.")]
 
 
@@ -52,7 +54,7 @@ def show(
 ) -> None:
     """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
     with session(data) as at_work:
-        held = at_work.held(_subject(subject, since, until, at_work.folder.zone))
+        held = at_work.held(_subject(subject, since, until, at_work))
         told = summary(at_work, held.key)
         _leave_trace(at_work, held, "avow visitor show")
         if page:
@@ -94,7 +96,7 @@ def export(
 ) -> None:
     """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
     with session(data) as at_work:
-        held = at_work.held(_subject(subject, since, until, at_work.folder.zone))
+        held = at_work.held(_subject(subject, since, until, at_work))
         lines = 0
         _leave_trace(at_work, held, "avow visitor export")
         with to.open("wb") as file:
@@ -123,7 +125,7 @@ def erase(
 ) -> None:
     """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
     with session(data) as at_work:
-        held = at_work.held(_subject(subject, since, until, at_work.folder.zone))
+        held = at_work.held(_subject(subject, since, until, at_work))
         there = sum(held.records.values())
         if count != there:
             raise RefusedError(
@@ -163,7 +165,7 @@ def consent(
 ) -> None:
     """Record that a visitor consents to a version for what was collected before, or takes that back."""
     with session(data) as at_work:
-        held = at_work.held(_subject(subject, since, until, at_work.folder.zone))
+        held = at_work.held(_subject(subject, since, until, at_work))
         word, register = Word(means, reference, language), at_work.register
         if withdraw:
             said, permits = taking_back(register, held.key, number, word, now()), []
@@ -221,10 +223,11 @@ def _page(at_work: Session, told: dict[str, Any], language: str) -> str:
     return html(msgspec.to_builtins(told), records, terms.controller, language)
 
 
-def _subject(word: str, since: str, until: str, zone: ZoneInfo) -> Subject:
+def _subject(word: str, since: str, until: str, at_work: Session) -> Subject:
+    zone = at_work.folder.zone
     first = parse_moment(since, zone, now()) if since else None
     last = parse_moment(until, zone, now(), end=True) if until else None
-    return parse_subject(word, first, last)
+    return parse_subject(word, first, last, secret(at_work.folder.keys / COOKIE_KEY))
 
 
 def _show(said: Consent, permits: list[Effect], *, dry_run: bool) -> None:

@@ -4,7 +4,7 @@ Nothing before this step touches a disk; nothing after it has ever seen what thi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -58,6 +58,8 @@ class Promise:
     """When it took effect, in UTC."""
     until: datetime = datetime.max
     """When the next one did."""
+    cookie: Ages = field(default_factory=dict)
+    """The basis on which the site's own cookie may be set, and for how long; none where it may not."""
 
 
 def admit(records: pl.DataFrame, promise: Promise, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -20,6 +20,7 @@ import polars as pl
 from avow.collect import request
 from avow.collect.address import network
 from avow.collect.admit import REFERRER_PAGE, REFERRER_SITE, Promise
+from avow.collect.cookie import visitor_number
 from avow.collect.device import DEVICE, learn
 from avow.collect.journal import OPEN_MAX, Row
 from avow.collect.visitor import Salts, event_day_of, visitor_key
@@ -51,6 +52,8 @@ class Caller(msgspec.Struct, frozen=True):
 
     address: str
     user_agent: str
+    identifier: str = ""
+    """That of the cookie, where it counts."""
 
 
 class Drop(Exception):  # noqa: N818  # no error: the event is rightly left out
@@ -99,6 +102,7 @@ class Gate:
             has("device-kind full"),
         )
         self._visitor = has("visitor-id day") or has("visitor-id full")
+        self.lasting = bool(has("visitor-id full") and self.promise.cookie)
         self._address = lru_cache(CACHED_MAX)(self._address_of)
         self._referrer = lru_cache(CACHED_MAX)(self._referrer_of)
 
@@ -193,11 +197,18 @@ class Visitors:
     salts: Salts
     zone: ZoneInfo
     day_turns_at: time
+    secret: bytes = b""
+    """The key under which a cookie's identifier becomes a visitor's key."""
     _salt: bytes = b""
     _minute: int = -1
 
-    def key(self, host: str, caller: Caller, now: int) -> int:
-        """Return the key of whoever calls; `now` is in microseconds since 1970."""
+    def key(self, host: str, caller: Caller, now: int, *, lasting: bool = False) -> int:
+        """Return the key of whoever calls; `now` is in microseconds since 1970.
+
+        It is one that lasts only where that is let in, and the cookie has an identifier.
+        """
+        if lasting and caller.identifier:
+            return visitor_number(self.secret, caller.identifier)
         minute = now // (SALT_SECONDS * 1_000_000)
         if minute != self._minute:  # a day turns with a minute, too
             moment = datetime.fromtimestamp(now / 1_000_000, UTC).replace(tzinfo=None)

@@ -28,7 +28,10 @@ SALT_LIFE = timedelta(hours=48)
 """How long a salt lives after its first use."""
 
 KEY_BYTES = 8
-"""Length of a visitor key. Within one event-day a million visitors share a key with odds of 1 in 37 million."""
+"""Length of a visitor key. Within one event-day a million visitors share a key with odds of 1 in 18 million.
+
+The keys of a day are even; those of cookies, which last for more than a day, are odd (`cookie.py`).
+"""
 
 
 def event_day(moment: pl.Expr, zone: ZoneInfo, turns_at: time) -> pl.Expr:
@@ -163,10 +166,10 @@ def add_keys(requests: pl.DataFrame, salts_by_day: Mapping[date, bytes]) -> pl.D
         key.update(text[DAY_LENGTH:].encode())
         keys.append(key.digest())
     numbers = pl.Series(struct.unpack(f"<{len(texts)}Q", b"".join(keys)), dtype=pl.UInt64)
-    return requests.with_columns(visitor_id=numbers.gather(place))
+    return requests.with_columns(visitor_id=(numbers - numbers % 2).gather(place))
 
 
 def visitor_key(salt: bytes, host: str, address: str, user_agent: str) -> int:
     """Return the key that `add_keys` gives a visitor on the day of a salt."""
     told = f"\0{host}\0{address}\0{user_agent}".encode()
-    return int.from_bytes(blake2b(told, key=salt, digest_size=KEY_BYTES).digest(), "little")
+    return int.from_bytes(blake2b(told, key=salt, digest_size=KEY_BYTES).digest(), "little") & ~1

@@ -44,7 +44,12 @@ def _device() -> dict[str, tuple[Form, ...]]:
     }
 
 
-VISITOR = {"visitor_id": (Form("visitor-id", "day", "visitor_id"),)}
+def _visitor(time: str) -> dict[str, tuple[Form, ...]]:
+    """Return the column of a visitor's key: a cookie's becomes one of its day."""
+    day = Form("visitor-id", "day", f"day_of(visitor_id, {time})")
+    return {"visitor_id": (Form("visitor-id", FULL, "visitor_id"), day)}
+
+
 ADDRESS = {
     "ip_address": (
         Form("ip-address", FULL, "ip_address"),
@@ -66,7 +71,7 @@ RELATIONS = {
         {
             **_whole("request-time", "request_time"),
             **_whole("host", "host"),
-            **VISITOR,
+            **_visitor("request_time"),
             **ADDRESS,
             **_whole("request-kind", "request_kind"),
             **_whole("bot", "bot"),
@@ -87,7 +92,7 @@ RELATIONS = {
             **_whole("view-time", "view_time"),
             **_whole("view-duration", "seen_ms"),
             **_whole("host", "host"),
-            **VISITOR,
+            **_visitor("view_time"),
             **ADDRESS,
             **_whole("bot", "bot"),
             **_whole("page-path", "page_path"),
@@ -102,7 +107,7 @@ RELATIONS = {
         {
             **_whole("view-time", "view_time"),
             **_whole("view-duration", "view_duration_ms"),
-            **VISITOR,
+            **_visitor("coalesce(visit_time, view_time)"),
             **_whole("visit-time", "visit_time"),
             **_whole("host", "host"),
             **_whole("page-path", "page_path"),
@@ -113,7 +118,7 @@ RELATIONS = {
         "visit_time",
         "visit-time",
         {
-            **VISITOR,
+            **_visitor("visit_time"),
             **_whole("visit-time", "visit_time"),
             **_whole("visit-duration", "visit_duration_ms"),
             **_whole("host", "host"),

@@ -9,6 +9,8 @@ from pathlib import Path
 from avow.collect.visitor import sync_folder
 
 SECRET_BYTES = 32
+COOKIE_KEY = "cookie.key"
+"""Makes visitors' keys of cookies: without it nobody gets from the one to the other."""
 
 
 def secret(path: Path) -> bytes:

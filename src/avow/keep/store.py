@@ -53,6 +53,7 @@ class Counts(msgspec.Struct, frozen=True):
     """How much is kept."""
 
     requests: int
+    looks: int
     views: int
     visits: int
 

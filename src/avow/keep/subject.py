@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from avow.collect.address import canonical
+from avow.collect.cookie import IDENTIFIER, visitor_number
 from avow.errors import MisuseError, RefusedError
 from avow.keep.account import statements
 from avow.keep.governing import oldest
@@ -33,18 +34,21 @@ class Held(msgspec.Struct, frozen=True):
     records: dict[int, int]
 
 
-def parse_subject(word: str, since: datetime | None, until: datetime | None) -> Subject:
-    """Parse a visitor's key, or an address with the period in which the visitor had it.
+def parse_subject(word: str, since: datetime | None, until: datetime | None, cookie_key: bytes) -> Subject:
+    """Parse a visitor's key, the identifier in a cookie, or an address with the period in which the visitor had it.
 
     Raises MisuseError where it is neither, or an address comes without its period.
     """
     if KEY.fullmatch(word.lower()):
         return Subject(word.lower())
+    if IDENTIFIER.fullmatch(word):
+        return Subject(f"{visitor_number(cookie_key, word):016x}")
     address = canonical(word)
     if address is None:
         raise MisuseError(
             "this names no visitor",
-            "give a visitor's key (16 hexadecimal digits), or an address with `--since` and `--until`",
+            "give a visitor's key (16 hexadecimal digits), what a cookie holds (22 characters), or an address with "
+            "`--since` and `--until`",
         )
     if since is None or until is None:
         raise MisuseError(

@@ -81,6 +81,14 @@ class Bounds:
                 kept = longer(kept, ages)
         return kept
 
+    def cookie(self, name: str) -> Ages:
+        """Return the basis on which the operator may set a cookie, with the greatest age; empty if on none (B5)."""
+        found: Ages = {}
+        for cell, ages in self.cells.items():
+            if cell.cookie == name and cell.recipient == OPERATOR:
+                found = longer(found, ages)
+        return found
+
     def purposes(self, category: str) -> list[str]:
         """Return the purposes that a category is collected for."""
         return sorted(cell.purpose for cell in self._own if cell.category == category)

@@ -57,6 +57,7 @@ def _others(doors: Doors) -> Starlette:
 
     routes = [
         Route("/collect", collecting.preflight, methods=["OPTIONS"]),
+        Route("/cookie/{word:str}", collecting.choose, methods=["POST"]),
         Route("/pixel.gif", collecting.pixel, methods=["GET"]),
         Route("/avow.js", script.core, methods=["GET"]),
         Route("/avow.source.js", script.source, methods=["GET"]),

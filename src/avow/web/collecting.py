@@ -14,8 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from avow.collect import cookie
+from avow.collect.admit import Promise
 from avow.collect.beacon import BODY_MAX, URL_MAX, Caller, Drop, Event, parse, place
 from avow.collect.client import Proxies
+from avow.collect.cookie import Decision
 from avow.collect.request import host_name
 from avow.config import Settings
 from avow.web.desk import Desk, UnavailableError
@@ -28,8 +31,11 @@ DROPPED = "Avow-Dropped"
 
 RETRY_SECONDS = 60
 EVENTS = Counter("avow_events", "What pages sent, by what became of it.", ["outcome"])
+SAME_ORIGIN = "same-origin"
 KEPT = EVENTS.labels("kept")
-HEADERS = frozenset({b"user-agent", b"forwarded", b"x-forwarded-for", b"origin", b"host"})
+HEADERS = frozenset(
+    b"user-agent forwarded x-forwarded-for x-forwarded-proto origin host cookie sec-gpc dnt sec-fetch-site".split()
+)
 """Those that are looked at."""
 
 
@@ -65,7 +71,7 @@ class Collecting:
 
     async def collect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take an event (ASGI): 202 once it is on the disk, 204 where it is left out, with the reason."""
-        told = {name: value.decode("latin-1") for name, value in scope["headers"] if name in HEADERS}
+        told = self._told(scope)
         caller = self._caller(scope, told)
         answer = self._too_many(caller)
         if answer is None:
@@ -104,7 +110,7 @@ class Collecting:
             return refused
         page = request.headers.get("referer", "")
         event = Event(id=secrets.token_urlsafe(12), url=page[:URL_MAX])
-        told = {b"host": request.headers.get("host", "")}
+        told = self._told(request.scope)
         taken = await self._take(event, caller, told, {})
         if taken.status_code == 202:  # noqa: PLR2004  # as `_take` gives it
             return answer
@@ -115,8 +121,15 @@ class Collecting:
 
     def caller(self, request: Request) -> Caller:
         """Return who sends a request, as the connection and the proxies that are trusted show."""
-        told = {name: value.decode("latin-1") for name, value in request.scope["headers"] if name in HEADERS}
-        return self._caller(request.scope, told)
+        return self._caller(request.scope, self._told(request.scope))
+
+    def _told(self, scope: Scope) -> dict[bytes, str]:
+        """Return the headers that are looked at; how the browser spoke, only from whom that is believed."""
+        told = {name: value.decode("latin-1") for name, value in scope["headers"] if name in HEADERS}
+        peer = scope["client"][0] if scope["client"] else ""
+        if scope["scheme"] == "https" or not self.proxies.trusts(peer):
+            told[b"x-forwarded-proto"] = scope["scheme"]
+        return told
 
     def _caller(self, scope: Scope, told: Mapping[bytes, str]) -> Caller:
         peer = scope["client"][0] if scope["client"] else ""
@@ -128,6 +141,9 @@ class Collecting:
     ) -> Response:
         try:
             self._check_site(event, told)
+            decision = self._cookie(event, told)
+            if decision.identifier:
+                caller = msgspec.structs.replace(caller, identifier=decision.identifier)
             reason = await self.desk.take(event, caller)
         except Drop as drop:
             reason = drop.reason
@@ -138,7 +154,37 @@ class Collecting:
             EVENTS.labels(reason).inc()
             return Response(status_code=204, headers={**headers, DROPPED: reason})
         KEPT.inc()
+        if decision.header:
+            headers = {**headers, "Set-Cookie": decision.header}
         return Response(status_code=202, headers=dict(headers)) if headers else ACCEPTED
+
+    def _cookie(self, event: Event, told: Mapping[bytes, str]) -> Decision:
+        """Decide on the cookie of an event; where none is there and none can be, nothing is asked."""
+        host = host_name(told.get(b"host", ""))
+        own = place(event.url)[0] == host and told.get(b"sec-fetch-site", SAME_ORIGIN) == SAME_ORIGIN
+        request = cookie.asked(told, possible=own and self.is_secure(told))
+        if not (request.possible or request.identifier):
+            return Decision()
+        gate = self.desk.gate()
+        return cookie.decide(gate.promise, request) if gate else Decision()
+
+    def is_secure(self, told: Mapping[bytes, str]) -> bool:
+        """Return whether the visitor's browser speaks HTTPS, to us or to a proxy that is trusted."""
+        return told.get(b"x-forwarded-proto", "").rpartition(",")[2].strip() == "https"
+
+    async def choose(self, request: Request) -> Response:
+        """Take the visitor's word on the cookie: refuse it, or accept it. Only a page of this very host may ask so."""
+        told, word = self._told(request.scope), request.path_params["word"]
+        if word not in {"refuse", "accept"}:
+            return _error(404, "a cookie can be refused or accepted", "ask for one of the two", {})
+        gate = self.desk.gate()
+        if told.get(b"sec-fetch-site", "") != SAME_ORIGIN and not _is_own_origin(told):
+            return _error(403, "only a page of this site may ask for that", "use the site's own page", {})
+        promise = gate.promise if gate else Promise(0, {})
+        header = cookie.refused(promise)
+        if word == "accept" and promise.cookie and self.is_secure(told):
+            header = cookie.given(promise).header
+        return Response(status_code=204, headers={"Set-Cookie": header, "Cache-Control": "no-store"})
 
     def _check_site(self, event: Event, told: Mapping[bytes, str]) -> None:
         """Drop what is of no page of ours, or comes from another site's page."""
@@ -170,6 +216,12 @@ class Collecting:
             "send less",
             {"Retry-After": str(RETRY_SECONDS)},
         )
+
+
+def _is_own_origin(told: Mapping[bytes, str]) -> bool:
+    """Return whether a request comes from a page of the host that it goes to: for browsers without Sec-Fetch-Site."""
+    origin = told.get(b"origin", "")
+    return bool(origin) and urlsplit(origin).netloc == told.get(b"host", "")
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -26,7 +26,7 @@ class Desk:
     """Takes events in one event loop; `gate` gives what may be let in at this moment."""
 
     def __init__(self, gate: Callable[[], Gate | None], visitors: Visitors, writer: Writer) -> None:
-        self._gate = gate
+        self.gate = gate
         self._visitors = visitors
         self._writer = writer
         self._thread = ThreadPoolExecutor(1, "journal")
@@ -72,14 +72,14 @@ class Desk:
         self, group: list[tuple[Event, Caller, asyncio.Future[str | None]]]
     ) -> tuple[list[Row], list[asyncio.Future[str | None]]]:
         """Return the rows of a group that are let in, and who waits for them; the others are told at once."""
-        gate = self._gate()
+        gate = self.gate()
         now = time.time_ns() // 1_000
         rows, futures = [], []
         for event, caller, future in group:
             try:
                 if gate is None:
                     raise Drop("not-declared")  # noqa: TRY301  # as where the terms do not declare it
-                visitor = self._visitors.key(place(event.url)[0], caller, now)
+                visitor = self._visitors.key(place(event.url)[0], caller, now, lasting=gate.lasting)
                 rows.append(gate.let_in(event, caller, visitor, now))
                 futures.append(future)
             except Drop as drop:

@@ -53,7 +53,8 @@ WITH near AS (
     SELECT requests.rowid AS request, looks.rowid AS look, requests.referrer, looks.seen_ms,
            abs(date_diff('millisecond', request_time, view_time)) AS apart
     FROM requests JOIN looks USING (visitor_id, page_path)
-    WHERE request_kind = 'view' AND requests.bot IS NULL AND visitor_id IN (SELECT visitor_id FROM anew)
+    WHERE request_kind = 'view' AND requests.bot IS NULL AND (requests.host IS NULL OR requests.host = looks.host)
+        AND visitor_id IN (SELECT visitor_id FROM anew)
         AND request_time >= $rows_from AND request_time < $rows_to
         AND view_time >= $rows_from AND view_time < $rows_to
         AND view_time BETWEEN request_time - INTERVAL 5 SECOND AND request_time + INTERVAL 5 SECOND

@@ -1,0 +1,180 @@
+"""Looks in the store: loaded once, grown, and made views and visits of, beside those of logs."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_duckdb import FOREVER, NEVER, NOBODY, START, at, records, views, visits, written
+
+from avow.collect.journal import Journal, Row, Writer, waiting
+from avow.keep.duckdb import DuckDBStore
+from avow.keep.store import Cutoffs, Raised, Rules, Settled
+
+VISITOR, COOKIE = 2, 7
+MICROSECONDS = int(START.replace(tzinfo=UTC).timestamp()) * 1_000_000
+HOST = "site.example"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckDBStore]:
+    opened = DuckDBStore(tmp_path, "256MB")
+    yield opened
+    opened.close()
+
+
+def look(number: int, minutes: float, seen: float | None = None, **told: Any) -> Row:
+    """Tell of a look at `minutes`, and once more of it when it was seen for `seen` seconds."""
+    age = 0 if seen is None else int(seen * 1_000)
+    heard = MICROSECONDS + int(minutes * 60_000_000) + age * 1_000
+    plain = {"host": HOST, "visitor_id": VISITOR, "page_path": "/", **told}
+    return Row(number, heard, 1, age, None if seen is None else age, **plain)
+
+
+def journal(folder: Path, *rows: Row) -> Journal:
+    writer = Writer(folder / "journals")
+    writer.append(rows)
+    path = writer.open_path
+    writer.turn()
+    assert path
+    return Journal(path)
+
+
+def durations(store: DuckDBStore) -> list[tuple[float, int | None]]:
+    """Return when each view was, in minutes, and its duration in milliseconds."""
+    return [
+        ((view["view_time"] - START) / timedelta(minutes=1), view["view_duration_ms"])
+        for view in views(store)
+    ]
+
+
+def test_a_journal_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
+    """One that comes again, as after a crash between load and unlink, changes nothing."""
+    one = journal(tmp_path, look(1, 0, 5))
+    for _ in range(2):
+        store.load_journals([one])
+    other = journal(tmp_path, look(2, 1))
+    store.load_journals([one, other])
+    assert store.counts().looks == 2
+    one.path.unlink()
+    store.load_journals([other])
+    assert store.query("SELECT journal FROM journals", {}).rows == [[other.name]]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_look_grows_whatever_comes_first(tmp_path: Path, store: DuckDBStore, order: Sequence[int]) -> None:
+    """Its time is the longest that was told, never goes back, and never beyond the clock on the wall."""
+    told = [look(1, 0), look(1, 0, 30), look(1, 0, 10)]
+    for place in order:
+        store.load_journals([journal(tmp_path, told[place])])
+        store.derive(Rules(), FOREVER, NOBODY)
+    assert durations(store) == [(0, 30_000)]
+    forged = Row(1, MICROSECONDS + 31_000_000, 1, 3_600_000, 3_600_000, HOST, VISITOR)
+    store.load_journals([journal(tmp_path, forged)])
+    store.derive(Rules(), FOREVER, NOBODY)
+    assert durations(store) == [(0, 31_000)]
+
+
+def test_a_visit_lasts_as_long_as_it_was_seen(tmp_path: Path, store: DuckDBStore) -> None:
+    """The last page is in its duration; a page that was read for long is no pause; one that was not measured is none."""
+    rows = [
+        look(1, 0, 20 * 60),  # read for twenty minutes,
+        look(2, 45, 60),  # and the next page twenty-five minutes after that
+        look(3, 200, None, visitor_id=4),
+    ]
+    store.load_journals([journal(tmp_path, *rows)])
+    store.derive(Rules(), FOREVER, NOBODY)
+    assert [(one["visitor_id"], one["views"], one["visit_duration_ms"]) for one in visits(store)] == [
+        (2, 2, 46 * 60_000),
+        (4, 1, None),
+    ]
+
+
+def both(tmp_path: Path, store: DuckDBStore, order: Sequence[int]) -> None:
+    """Load three views of a log and three looks, of which two pairs are of the same views, in some order."""
+
+    def load_log() -> None:
+        log = records(
+            at(0, host=HOST, referrer="https://example.org/x"),
+            at(10, host=HOST, page_path="/b"),
+            at(20, host=HOST, page_path="/no-script"),
+            at(0, host="other.example", page_path="/other", visitor_id=8),
+        )
+        store.load([written(tmp_path, log)])
+
+    def load_looks() -> None:
+        rows = [look(1, 4 / 60, 7), look(2, 10 - 3 / 60, 8, page_path="/b"), look(3, 30, 9, page_path="/app")]
+        store.load_journals([journal(tmp_path, *rows)])
+
+    for step in order:
+        (load_log, load_looks)[step]()
+        store.derive(Rules(), FOREVER, NOBODY)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_where_both_tell_the_script_counts(tmp_path: Path, store: DuckDBStore, order: Sequence[int]) -> None:
+    """The log's views of that host and day are not added, whichever comes first; it adds where a visitor came from."""
+    both(tmp_path, store, order)
+    found = [
+        (one["host"], one["page_path"], one["view_duration_ms"], one["referrer"]) for one in views(store)
+    ]
+    assert sorted(found) == [
+        ("other.example", "/other", None, None),
+        (HOST, "/", 7_000, "https://example.org/x"),
+        (HOST, "/app", 9_000, None),
+        (HOST, "/b", 8_000, None),
+    ]
+
+
+def test_where_both_tell_the_log_may_count(tmp_path: Path, store: DuckDBStore) -> None:
+    """By the setting; then the script adds the time that it measured."""
+    both(tmp_path, store, (0, 1))
+    with store._write() as cursor:
+        cursor.execute("INSERT INTO stale SELECT DISTINCT visitor_id, TIMESTAMP '2026-11-22' FROM requests")
+    store.derive(Rules(script_counts=False), FOREVER, NOBODY)
+    found = [(one["page_path"], one["view_duration_ms"]) for one in views(store) if one["host"] == HOST]
+    assert sorted(found) == [("/", 7_000), ("/b", 8_000), ("/no-script", None)]
+
+
+def test_looks_without_a_key_are_views(tmp_path: Path, store: DuckDBStore) -> None:
+    """Of nobody's visit; the log's of the same host and day do not count beside them either."""
+    store.load([written(tmp_path, records(at(1, host=HOST, visitor_id=None)))])
+    store.derive(Rules(), FOREVER, NOBODY)
+    assert len(views(store)) == 1
+    store.load_journals([journal(tmp_path, look(1, 0, 3, visitor_id=None), look(2, 1, bot="Googlebot"))])
+    store.derive(Rules(), FOREVER, NOBODY)
+    assert durations(store) == [(0, 3_000)]
+    assert visits(store) == []
+
+
+def test_a_duration_is_kept_only_where_it_may_be(tmp_path: Path, store: DuckDBStore) -> None:
+    """And a view only where that may be."""
+    store.load_journals([journal(tmp_path, look(1, 0, 5))])
+    ages = Cutoffs(FOREVER.view_time, NEVER.view_duration, FOREVER.visit_time, NEVER.visit_duration)
+    store.derive(Rules(), ages, NOBODY)
+    assert durations(store) == [(0, None)]
+    assert visits(store)[0]["visit_duration_ms"] is None
+
+
+def test_consent_raises_looks_too(tmp_path: Path, store: DuckDBStore) -> None:
+    """Those that are there, those that come later, and what is made of them; a withdrawal restores them."""
+    store.load_journals([journal(tmp_path, look(1, 0, 5, visitor_id=COOKIE), look(2, 0, 5))])
+    for step, (governing, expected) in enumerate([(3, {2: {1}, 7: {3}}), (0, {2: {1}, 7: {1}})], 1):
+        store.derive(Rules(), FOREVER, Raised(Settled(step, 0), {COOKIE: governing}))
+        store.load_journals([journal(tmp_path, look(10 + step, 60 * step, 5, visitor_id=COOKIE))])
+        store.derive(Rules(), FOREVER, Raised(Settled(step, 0), {}))
+        for table in ("looks", "views", "visits"):
+            rows = store.query(f"SELECT DISTINCT visitor_id, governing FROM {table}", {}).rows
+            assert {visitor: {one for who, one in rows if who == visitor} for visitor, _ in rows} == expected
+
+
+def test_what_is_erased_is_gone(tmp_path: Path, store: DuckDBStore) -> None:
+    """Looks with the rest, and counted."""
+    store.load_journals([journal(tmp_path, look(1, 0, 5), look(2, 0, 5, visitor_id=4))])
+    store.derive(Rules(), FOREVER, NOBODY)
+    assert store.erase(VISITOR).looks == 1
+    assert [row["visitor_id"] for row in views(store)] == [4]
+    assert store.query("SELECT visitor_id FROM looks", {}).rows == [[4]]
+    assert waiting(tmp_path / "journals")
