@@ -12,12 +12,13 @@ import typer
 from avow.cli.policy import AsJson, print_json, say
 from avow.cli.publishing import Data
 from avow.cli.session import chosen, open_versions
-from avow.keep.register import SqliteRegister, Version
-from avow.policy.document import Document, parse_document
+from avow.keep.register import Version
+from avow.policy.document import Document
 from avow.policy.history import changes, history
-from avow.policy.page import Shown, html, linked_data
+from avow.policy.page import html, linked_data
 from avow.policy.terms import parse_terms
 from avow.policy.vocabulary import Vocabulary, vocabulary
+from avow.web.policy import documents_of, shown_of
 
 
 def page(
@@ -33,10 +34,10 @@ def page(
         versions = register.versions()
         last = chosen(versions, number)
         versions = versions[: last.number]
-        documents = {one.number: _documents(register, one) for one in versions}
+        documents = {one.number: documents_of(register, one) for one in versions}
     terms = parse_terms(last.terms, f"the terms of version {last.number}")
     words = vocabulary(terms.vocabulary)
-    linked = msgspec.json.encode(linked_data(_shown(last), terms.controller, words))
+    linked = msgspec.json.encode(linked_data(shown_of(last), terms.controller, words))
     files = {"terms.json": last.canonical, "terms.jsonld": msgspec.json.format(linked, indent=2).decode()}
     for language in documents[last.number]:
         files |= _pages(
@@ -58,7 +59,7 @@ def _pages(
     language: str, versions: list[Version], documents: dict[int, Document], words: Vocabulary
 ) -> Iterator[tuple[str, str]]:
     """Yield name and text of each file in one language; `documents` are those of the versions that have it."""
-    shown = [_shown(one) for one in versions]
+    shown = [shown_of(one) for one in versions]
     document, index = documents[shown[-1].number], f"history.{language}.html"
     yield f"privacy.{language}.html", html(shown[-1], document, words, shown, index)
     yield f"privacy.{language}.md", document.text
@@ -69,12 +70,3 @@ def _pages(
             pairs[old.number, new.number] = name
             yield name, changes(old, new, (documents[old.number], documents[new.number]), index)
     yield index, history(shown, document, pairs)
-
-
-def _shown(version: Version) -> Shown:
-    return Shown(version.number, version.identity, version.effective_at, version.promised)
-
-
-def _documents(register: SqliteRegister, version: Version) -> dict[str, Document]:
-    where = f"the document of version {version.number}"
-    return {page.language: parse_document(page.text, where) for page in register.pages(version.number)}

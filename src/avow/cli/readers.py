@@ -1,7 +1,9 @@
 """`avow user` and `avow status`: who reads, and how the folder stands."""
 
+import sys
 from contextlib import closing
 from datetime import timedelta
+from getpass import getpass
 from typing import Annotated, Any
 
 import msgspec
@@ -14,7 +16,7 @@ from avow.cli.policy import AsJson, print_json, say
 from avow.cli.publishing import Data
 from avow.cli.session import now, open_versions, session
 from avow.collect.cookie import NAME as COOKIE
-from avow.errors import MisuseError
+from avow.errors import MisuseError, RefusedError
 from avow.keep import owner
 from avow.keep.governing import in_force
 from avow.policy.bounds import OPERATOR
@@ -54,6 +56,27 @@ def add(
         print_json({"name": name, "purposes": leaves})
     else:
         say(f"{name} reads for {', '.join(leaves)}")
+
+
+@app.command()
+def password(
+    name: Name,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read it from standard input, one line.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Give a reader a password, to sign in to the pages of `avow serve`; it ends where the reader was signed in."""
+    word = sys.stdin.readline().rstrip("\r\n") if stdin else getpass(f"{name}'s password: ")
+    if not stdin and word != getpass("once more: "):
+        raise MisuseError("the two are not the same", "give the command again")
+    with closing(open_versions(data)) as register:
+        if not any(reader.name == name for reader in register.readers.all()):
+            raise RefusedError(f"there is no reader `{name}`", "`avow user add` makes one")
+        register.passwords.put(name, word, now())
+    if as_json:
+        print_json({"name": name})
+    else:
+        say(f"{name} can sign in")
 
 
 @app.command()

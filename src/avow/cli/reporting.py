@@ -2,12 +2,9 @@
 
 import csv
 import sys
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -21,13 +18,11 @@ from avow.errors import MisuseError, OwnerGoneError
 from avow.keep.store import Table
 from avow.policy.bounds import OPERATOR
 from avow.use.question import FILTERS, LIMIT, Question, parse_filters, parse_moment
-from avow.use.reports import REPORTS, Account, Answer
+from avow.use.reports import REPORTS, Answer
+from avow.use.words import heading, sentences, text, titled
 
 FIXED_WIDTH = 18
 """A wider column of words gives way where the terminal is narrow, in characters."""
-
-PATH_WIDTH = 60
-"""Longest page path shown in a table, in characters; `--json` and `--csv` give it whole."""
 
 
 def report(
@@ -158,7 +153,7 @@ def _harmless(value: Any) -> Any:
 def show(answer: Answer, console: Console) -> None:
     """Show an answer as tables, and then what is not in them."""
     for name, table in answer.tables.items():
-        console.print(_titled(answer.report, name), style="bold")
+        console.print(titled(answer.report, name), style="bold")
         if name == "overview":
             _show_figures(table, console)
         elif table.rows:
@@ -166,15 +161,10 @@ def show(answer: Answer, console: Console) -> None:
         else:
             console.print("nothing to show", style="dim")
         console.print()
-    for sentence in _sentences(answer.account, answer.dropped):
+    for sentence in sentences(answer.account, answer.dropped):
         console.print(sentence, style="dim", highlight=False)
     for note in answer.notes:
         console.print(note, style="yellow", highlight=False, markup=False)
-
-
-def _titled(report: str, table: str) -> str:
-    rest = table.removeprefix(report).strip("_")
-    return f"{report.capitalize()}: {rest}" if rest else f"{report.capitalize()}: {REPORTS[report].about}"
 
 
 def _show_figures(table: Table, console: Console) -> None:
@@ -182,7 +172,7 @@ def _show_figures(table: Table, console: Console) -> None:
     grid.add_column()
     grid.add_column(justify="right")
     for column, value in zip(table.columns, table.rows[0], strict=True):
-        grid.add_row(_heading(column), _text(column, value))
+        grid.add_row(heading(column), text(column, value))
     console.print(grid)
 
 
@@ -190,80 +180,15 @@ def show_table(table: Table, console: Console) -> None:
     """Show rows as a table that fits the terminal, and cannot disturb it."""
     shown = RichTable(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     texts = [
-        [_text(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows
+        [text(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows
     ]
     for index, column in enumerate(table.columns):
         words = all(isinstance(row[index], str | None) for row in table.rows)
-        width = max(map(len, [*_heading(column).split(), *(row[index] for row in texts)]))
+        width = max(map(len, [*heading(column).split(), *(row[index] for row in texts)]))
         if words and width > FIXED_WIDTH:
-            shown.add_column(_heading(column), overflow="ellipsis", no_wrap=True, ratio=1)
+            shown.add_column(heading(column), overflow="ellipsis", no_wrap=True, ratio=1)
         else:
-            shown.add_column(_heading(column), justify="left" if words else "right", min_width=width)
+            shown.add_column(heading(column), justify="left" if words else "right", min_width=width)
     for row in texts:
         shown.add_row(*map(Text, row))
     console.print(shown)
-
-
-def _heading(column: str) -> str:
-    return column.replace("_duration_ms", "_duration").replace("_", " ")
-
-
-def _text(column: str, value: Any) -> str:
-    """Write a value for people; unknown is not zero."""
-    if value is None:
-        return "unknown"
-    for ending, write in FORMS.items():
-        if column.endswith(ending):
-            return write(value)
-    if isinstance(value, float):
-        return f"{value:,.1f}"
-    text = f"{value:,}" if isinstance(value, int) else str(value)
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-
-
-def _path(path: str) -> str:
-    """Decode a path for reading, where it is text and cannot disturb a terminal."""
-    plain = unquote(path, errors="replace")
-    plain = plain if plain.isprintable() and "\ufffd" not in plain else path
-    plain = "".join(letter if letter.isprintable() else "\ufffd" for letter in plain)
-    return plain if len(plain) <= PATH_WIDTH else f"{plain[: PATH_WIDTH - 1]}…"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:  # noqa: PLR2004  # SI prefixes
-            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"
-
-
-FORMS: dict[str, Callable[[Any], str]] = {
-    "_path": lambda value: _path(str(value)),
-    "_duration_ms": lambda value: str(timedelta(seconds=round(float(value) / 1000))),
-    "share": lambda value: f"{float(value):.1%}",
-    "bytes": lambda value: _size(float(value)),
-    "last_seen": lambda value: str(value).replace("T", " ")[:16],
-    "status": str,
-    "hour": str,
-}
-"""How the values of a column are written, by the ending of its name."""
-
-
-def _sentences(account: Account, dropped: dict[str, int]) -> list[str]:
-    """Say what share was measured, and what is not in the tables."""
-    measured = []
-    if account.views:
-        measured.append(f"{account.views_measured / account.views:.0%} of {account.views:,} views")
-    if account.visits:
-        measured.append(f"{account.visits_measured / account.visits:.0%} of {account.visits:,} visits")
-    robots = f"{account.bot_requests:,}" if account.bot_requests is not None else "an untold number of"
-    left = [f"{lines:,} lines dropped ({reason})" for reason, lines in dropped.items()]
-    left.append(f"{account.dead_letters:,} unreadable lines")
-    sentences = [
-        f"Not among visits and views: {robots} requests of robots; and of all that was ever read, {', '.join(left)}."
-    ]
-    if measured:
-        sentences.insert(
-            0, f"Duration is known of {' and '.join(measured)}; of the others it is unknown, not zero."
-        )
-    return sentences

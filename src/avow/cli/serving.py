@@ -2,6 +2,8 @@
 
 import gc
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,13 +18,15 @@ from avow.collect.journal import Writer
 from avow.collect.visitor import Salts
 from avow.errors import MisuseError, RefusedError
 from avow.keep.account import utc_now
-from avow.keep.keys import COOKIE_KEY, secret
+from avow.keep.keys import COOKIE_KEY, SIGN_IN_KEY, secret
 from avow.keep.load import SALTS
 from avow.keep.owner import JOURNALS, Guest, Owner
 
 if TYPE_CHECKING:
+    from avow.web.collecting import Collecting
     from avow.web.desk import Desk
     from avow.web.keeper import Keeper
+    from avow.web.reading import ReadersDoor
 
 GC_THRESHOLDS = (50_000, 20, 100)
 GRACE_SECONDS = 5
@@ -82,7 +86,8 @@ def _run(
     from avow.web.script import Script
 
     desk, keeper = _behind(at_work, house)
-    doors = Doors(Collecting(at_work.folder.settings, desk), Script(), lambda: _checks(desk, keeper))
+    collecting = Collecting(at_work.folder.settings, desk)
+    doors = Doors(collecting, Script(), _readers(at_work, collecting), lambda: _checks(desk, keeper))
     configure()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn has its own, and raises them once more when it ends
@@ -101,17 +106,29 @@ def _run(
         ssl_keyfile=tls[1],
     )
     scheme = "https" if tls[0] else "http"
+    console.print(
+        f"the policy, and reports for readers who sign in: {scheme}://{place[0]}:{place[1]}/", markup=False
+    )
     console.print(f"serving {scheme}://{place[0]}:{place[1]}/ ; stop with Ctrl-C or SIGTERM", markup=False)
-    gc.collect()
-    gc.freeze()  # what is there by now stays: to look through it again and again makes visitors wait
-    gc.set_threshold(*GC_THRESHOLDS)
     keeper.start()
     try:
-        uvicorn.Server(config).run()
+        with _garbage_left_alone():
+            uvicorn.Server(config).run()
     finally:
-        gc.unfreeze()
         keeper.close()
         desk.close()
+
+
+@contextmanager
+def _garbage_left_alone() -> Iterator[None]:
+    """Keep the collector of garbage from what is there by now: to look through it makes visitors wait."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _behind(at_work: Session, house: Owner) -> "tuple[Desk, Keeper]":
@@ -135,6 +152,27 @@ def _behind(at_work: Session, house: Owner) -> "tuple[Desk, Keeper]":
     device("")  # what reads user agents takes a while to load
     at_work.derive()  # what an earlier process took in, and did not live to make views of
     return desk, keeper
+
+
+def _readers(at_work: Session, collecting: "Collecting") -> "ReadersDoor":
+    """Return the door of those who read."""
+    from itsdangerous import TimestampSigner
+
+    from avow.web.policy import Policy
+    from avow.web.reading import ReadersDoor
+
+    register = at_work.register
+    return ReadersDoor(
+        site=at_work.folder.settings.site,
+        policy=Policy(register),
+        readers=register.readers,
+        passwords=register.passwords,
+        signer=TimestampSigner(secret(at_work.folder.keys / SIGN_IN_KEY)),
+        ask=at_work.ask,
+        is_own=collecting.is_own,
+        address_of=lambda request: collecting.caller(request).address,
+        is_secure=collecting.is_secure_request,
+    )
 
 
 def _checks(desk: "Desk", keeper: "Keeper") -> dict[str, str]:

@@ -12,6 +12,9 @@ SECRET_BYTES = 32
 COOKIE_KEY = "cookie.key"
 """Makes visitors' keys of cookies: without it nobody gets from the one to the other."""
 
+SIGN_IN_KEY = "sign-in.key"
+"""Signs what tells that a reader signed in."""
+
 
 def secret(path: Path) -> bytes:
     """Return the secret in a file, and make it where there is none: on the disk before it is used."""

@@ -17,6 +17,7 @@ from avow.keep.consents import Consents
 from avow.keep.erasure import Erasures
 from avow.keep.ledger import KEY, Ledger, append
 from avow.keep.notices import Notice, Notices, hashes, insert
+from avow.keep.passwords import Passwords
 from avow.keep.readers import Readers
 from avow.keep.retention import Retentions
 from avow.keep.tables import DOCUMENTS, PUBLICATIONS, STANDING, WITHDRAWALS
@@ -133,6 +134,7 @@ class SqliteRegister:
         self.readers = Readers(self.engine, self._write)
         self.retentions = Retentions(self.engine, self._write)
         self.erasures = Erasures(self.engine, self._write)
+        self.passwords = Passwords(self.engine, self._write)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:

@@ -122,3 +122,12 @@ ERASURES = sa.Table(
 
 STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 """Whether a publication was not withdrawn."""
+PASSWORDS = sa.Table(
+    "passwords",
+    _METADATA,
+    sa.Column("password", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+    sa.Column("hash", sa.LargeBinary),
+    sa.Column("recorded_at", sa.DateTime),
+)

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from avow.web.collecting import Collecting
+from avow.web.reading import ReadersDoor
 from avow.web.script import Script
 
 Checks = Callable[[], Mapping[str, str]]
@@ -24,6 +25,7 @@ class Doors:
 
     collecting: Collecting
     script: Script
+    readers: ReadersDoor
     checks: Checks
 
 
@@ -41,7 +43,7 @@ def application(doors: Doors) -> ASGIApp:
 
 
 def _others(doors: Doors) -> Starlette:
-    collecting, script = doors.collecting, doors.script
+    collecting, script, readers = doors.collecting, doors.script, doors.readers
 
     def ready(_: Request) -> Response:
         found = doors.checks()
@@ -59,6 +61,9 @@ def _others(doors: Doors) -> Starlette:
         Route("/collect", collecting.preflight, methods=["OPTIONS"]),
         Route("/cookie/{word:str}", collecting.choose, methods=["POST"]),
         Route("/pixel.gif", collecting.pixel, methods=["GET"]),
+        Route("/", readers.home, methods=["GET"]),
+        Route("/sign-in", readers.sign_in, methods=["GET", "POST"]),
+        Route("/sign-out", readers.sign_out, methods=["POST"]),
         Route("/avow.js", script.core, methods=["GET"]),
         Route("/avow.source.js", script.source, methods=["GET"]),
         Route("/healthz", _healthy, methods=["GET"]),

@@ -172,13 +172,24 @@ class Collecting:
         """Return whether the visitor's browser speaks HTTPS, to us or to a proxy that is trusted."""
         return told.get(b"x-forwarded-proto", "").rpartition(",")[2].strip() == "https"
 
+    def is_own(self, request: Request) -> bool:
+        """Return whether a request comes from a page of the host that it goes to."""
+        told = self._told(request.scope)
+        origin = told.get(b"origin", "")
+        by_origin = bool(origin) and urlsplit(origin).netloc == told.get(b"host", "")
+        return told.get(b"sec-fetch-site", SAME_ORIGIN if by_origin else "") == SAME_ORIGIN
+
+    def is_secure_request(self, request: Request) -> bool:
+        """Return whether the browser that made a request speaks HTTPS."""
+        return self.is_secure(self._told(request.scope))
+
     async def choose(self, request: Request) -> Response:
         """Take the visitor's word on the cookie: refuse it, or accept it. Only a page of this very host may ask so."""
         told, word = self._told(request.scope), request.path_params["word"]
         if word not in {"refuse", "accept"}:
             return _error(404, "a cookie can be refused or accepted", "ask for one of the two", {})
         gate = self.desk.gate()
-        if told.get(b"sec-fetch-site", "") != SAME_ORIGIN and not _is_own_origin(told):
+        if not self.is_own(request):
             return _error(403, "only a page of this site may ask for that", "use the site's own page", {})
         promise = gate.promise if gate else Promise(0, {})
         header = cookie.refused(promise)
@@ -216,12 +227,6 @@ class Collecting:
             "send less",
             {"Retry-After": str(RETRY_SECONDS)},
         )
-
-
-def _is_own_origin(told: Mapping[bytes, str]) -> bool:
-    """Return whether a request comes from a page of the host that it goes to: for browsers without Sec-Fetch-Site."""
-    origin = told.get(b"origin", "")
-    return bool(origin) and urlsplit(origin).netloc == told.get(b"host", "")
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -1,0 +1,180 @@
+"""What readers see: they sign in, and have the reports of their purposes; everybody else has the policy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlencode
+from zoneinfo import ZoneInfo
+
+import limits
+from itsdangerous import BadSignature, TimestampSigner
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from avow.config import Site
+from avow.errors import AvowError
+from avow.keep.account import utc_now
+from avow.keep.passwords import LENGTH_MAX, Passwords
+from avow.keep.readers import Reader, Readers
+from avow.policy.page import Facts, rendered
+from avow.use.question import Question, parse_filters, parse_moment
+from avow.use.reports import REPORTS, Answer
+from avow.use.words import heading, sentences, text, titled
+from avow.web.policy import Policy
+
+COOKIE = "avow-reader"
+SIGNED_IN_SECONDS = 12 * 3600
+TRIES = limits.parse("10/minute")
+"""How often somebody may try to sign in: from one address, and as one reader."""
+
+FORM_MAX = 4_096
+PERIODS = {"today": "Today", "7 days": "7 days", "30 days": "30 days", "": "All time"}
+HEADERS = {
+    "Cache-Control": "private, no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass
+class ReadersDoor:
+    """Gives readers their reports. `ask` answers a question; `is_own` tells whether a form is of a page of ours."""
+
+    site: Site
+    policy: Policy
+    readers: Readers
+    passwords: Passwords
+    signer: TimestampSigner
+    ask: Callable[[Question], Answer]
+    is_own: Callable[[Request], bool]
+    address_of: Callable[[Request], str]
+    is_secure: Callable[[Request], bool]
+    _tries: FixedWindowRateLimiter = field(default_factory=lambda: FixedWindowRateLimiter(MemoryStorage()))
+
+    async def home(self, request: Request) -> Response:
+        """Give a reader who signed in a report, and everybody else the policy."""
+        reader = self._signed_in(request)
+        if reader is None:
+            page, language = await run_in_threadpool(
+                self.policy.page, request.headers.get("accept-language", "")
+            )
+            headers = {
+                **HEADERS,
+                "Cache-Control": "no-cache",
+                "Content-Language": language,
+                "Vary": "Accept-Language",
+            }
+            return HTMLResponse(page or "no policy is in force", 200 if page else 404, headers)
+        return await self._report(request, reader)
+
+    async def sign_in(self, request: Request) -> Response:
+        """Show the form, or take it."""
+        if request.method == "GET":
+            return self._form()
+        if not self.is_own(request):
+            return self._form("This form was sent from another site.", 403)
+        form = parse_qs((await _body(request)).decode("utf-8", "replace"))
+        name, password = (form.get(key, [""])[0][:LENGTH_MAX] for key in ("name", "password"))
+        if not all(self._tries.hit(TRIES, key) for key in (f"from {self.address_of(request)}", f"as {name}")):
+            return self._form("Too many tries: wait a minute.", 429)
+        right = await run_in_threadpool(self.passwords.check, name, password)
+        if not right or not any(reader.name == name for reader in self.readers.all()):
+            return self._form("There is no reader of this name with this password.", 401)
+        answer = RedirectResponse("/", 303, HEADERS)
+        token = self.signer.sign(f"{self.passwords.mark(name)} {name}").decode()
+        answer.set_cookie(
+            COOKIE, token, SIGNED_IN_SECONDS, secure=self.is_secure(request), httponly=True, samesite="strict"
+        )
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        """Forget who signed in."""
+        if not self.is_own(request):
+            return self._form("This form was sent from another site.", 403)
+        answer = RedirectResponse("/", 303, HEADERS)
+        answer.delete_cookie(COOKIE, secure=self.is_secure(request), httponly=True, samesite="strict")
+        return answer
+
+    def _signed_in(self, request: Request) -> Reader | None:
+        """Return who signed in, as long as they are a reader and their password is the same."""
+        try:
+            token = self.signer.unsign(request.cookies.get(COOKIE, ""), SIGNED_IN_SECONDS).decode()
+        except BadSignature:
+            return None
+        mark, _, name = token.partition(" ")
+        if not mark or mark != self.passwords.mark(name):
+            return None
+        return next((reader for reader in self.readers.all() if reader.name == name), None)
+
+    async def _report(self, request: Request, reader: Reader) -> Response:
+        may = [name for name, report in REPORTS.items() if report.purpose in reader.purposes]
+        name = request.query_params.get("report", next(iter(may), ""))
+        since = request.query_params.get("since", "30 days")
+        told, problem, tables = [], "", list[Facts]()
+        if name in may:
+            try:
+                answer = await run_in_threadpool(self.ask, self._question(name, since, reader))
+                tables = [_facts(answer, table) for table in answer.tables]
+                told = [*sentences(answer.account, answer.dropped), *answer.notes]
+            except AvowError as error:
+                problem = error.message
+        else:
+            problem = "there is no such report among those of your purposes"
+        page = rendered(
+            "reports.html",
+            "en",
+            room="avow.web",
+            reader=reader.name,
+            chosen=name,
+            reports=[(one, f"/?{urlencode({'report': one, 'since': since})}") for one in may],
+            since=since,
+            periods=[
+                (said, word, f"/?{urlencode({'report': name, 'since': word})}")
+                for word, said in PERIODS.items()
+            ],
+            figures=tables[0] if name == "overview" and tables else None,
+            tables=tables[1:] if name == "overview" else tables,
+            told=told,
+            problem=problem,
+            host=self.site.host,
+        )
+        return HTMLResponse(page, 200 if not problem else 400, HEADERS)
+
+    def _question(self, name: str, since: str, reader: Reader) -> Question:
+        zone = ZoneInfo(self.site.timezone)
+        return Question(
+            report=name,
+            since=parse_moment(since, zone, utc_now()) if since else None,
+            timezone=zone.key,
+            filters=parse_filters([]),
+            own_hosts=[host for host in (self.site.host, *self.site.hosts) if host],
+            reader=reader.name,
+        )
+
+    def _form(self, problem: str = "", status: int = 200) -> Response:
+        page = rendered("sign_in.html", "en", room="avow.web", problem=problem)
+        return HTMLResponse(page, status, HEADERS)
+
+
+def _facts(answer: Answer, name: str) -> Facts:
+    """Return a table of an answer, in words."""
+    table = answer.tables[name]
+    rows = [
+        tuple(text(column, value) for column, value in zip(table.columns, row, strict=True))
+        for row in table.rows
+    ]
+    return Facts(titled(answer.report, name), tuple(heading(column) for column in table.columns), rows)
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body of a form, as far as one may be long."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > FORM_MAX:
+            return b""
+    return body
