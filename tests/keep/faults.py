@@ -98,7 +98,7 @@ class Fault:
         self.patch(os, "link", lambda *_: "key link")
         self.patch(os, "fsync", lambda *_: "sync")
         self.patch(owner, "_listen", lambda *_: "listen")
-        self.patch(owner, "_send", _spoken)
+        self.patch(owner, "send", _spoken)
         self.patch(DefaultDialect, "do_commit", lambda *_: "register commit")
         self.patch(duckdb, "connect", lambda *_: "store open")
         connect, fault = duckdb.connect, self
