@@ -26,6 +26,8 @@ bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes so
 	$(BIN)/python bench/bench.py
 	$(BIN)/python bench/ledger.py
 	$(BIN)/python bench/readings.py
+	-@tools/need wrk
+	$(BIN)/python bench/serving.py
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
