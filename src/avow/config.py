@@ -72,6 +72,7 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sites: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     beacons_per_minute: int = 600
+    syslog: str = ""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,6 +156,9 @@ def read_settings(path: Path) -> Settings:
         )
     for origin in settings.serve.sites:
         _check(path, "serve.sites", origin, _is_origin, "use origins such as `https://example.org`")
+    _check(
+        path, "serve.syslog", settings.serve.syslog, _is_place, "use an address and a port: `127.0.0.1:5140`"
+    )
     for network in settings.serve.trusted_proxies:
         _check(path, "serve.trusted_proxies", network, _is_network, "use networks such as `10.0.0.0/8`")
     for key, value in (
@@ -201,3 +205,7 @@ def _is_network(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_place(value: str) -> bool:
+    return not value or bool(re.fullmatch(r"(\d+\.){3}\d+:\d{1,5}|\[[0-9a-f:]+\]:\d{1,5}", value))

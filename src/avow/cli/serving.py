@@ -15,14 +15,19 @@ from avow.cli.setting_up import write_folder
 from avow.collect.beacon import Visitors, device
 from avow.collect.country import Countries
 from avow.collect.journal import Writer
+from avow.collect.syslog import Lines, Listener
 from avow.collect.visitor import Salts
 from avow.errors import MisuseError, RefusedError
 from avow.keep.account import utc_now
 from avow.keep.keys import COOKIE_KEY, SIGN_IN_KEY, secret
-from avow.keep.load import SALTS
+from avow.keep.load import SALTS, Importer
 from avow.keep.owner import JOURNALS, Guest, Owner
+from avow.keep.stream import Stream
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+    from uvicorn import Server
+
     from avow.web.collecting import Collecting
     from avow.web.desk import Desk
     from avow.web.keeper import Keeper
@@ -78,21 +83,49 @@ def _run(
     tls: tuple[Path | None, Path | None],
     console: Console,
 ) -> None:
-    import uvicorn  # as all of the web: with the server only
-
-    from avow.web.app import Doors, application
+    from avow.web.app import Doors, application  # as all of the web: with the server only
     from avow.web.collecting import Collecting
     from avow.web.log import configure
     from avow.web.script import Script
 
-    desk, keeper = _behind(at_work, house)
-    collecting = Collecting(at_work.folder.settings, desk)
-    doors = Doors(collecting, Script(), _readers(at_work, collecting), lambda: _checks(desk, keeper))
+    settings, lines = at_work.folder.settings, Lines()
+    desk, keeper = _behind(at_work, house, lines)
+    collecting = Collecting(settings, desk)
+    syslog, _, port = settings.serve.syslog.rpartition(":")
+    doors = Doors(
+        collecting,
+        Script(),
+        _readers(at_work, collecting),
+        lambda: _checks(desk, keeper),
+        Listener(lines, collecting.proxies.trusts),
+        (syslog.strip("[]"), int(port)) if port else None,
+    )
     configure()
+    server = _server(application(doors), place, tls)
+    address = f"{'https' if tls[0] else 'http'}://{place[0]}:{place[1]}/"
+    console.print(f"the policy, and reports for readers who sign in: {address}", markup=False)
+    console.print(f"serving {address} ; stop with Ctrl-C or SIGTERM", markup=False)
+    keeper.start()
+    try:
+        with _garbage_left_alone():
+            server.run()
+    finally:
+        keeper.close()
+        desk.close()
+    if not server.started:
+        raise RefusedError(
+            "nothing was served: a place to listen at is taken", "choose another, or stop who has it"
+        )
+
+
+def _server(app: "ASGIApp", place: tuple[str, int], tls: tuple[Path | None, Path | None]) -> "Server":
+    """Return the server, which ends well when it is told to."""
+    import uvicorn
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn has its own, and raises them once more when it ends
     config = uvicorn.Config(
-        application(doors),
+        app,
         host=place[0],
         port=place[1],
         loop="uvloop",
@@ -105,18 +138,7 @@ def _run(
         ssl_certfile=tls[0],
         ssl_keyfile=tls[1],
     )
-    scheme = "https" if tls[0] else "http"
-    console.print(
-        f"the policy, and reports for readers who sign in: {scheme}://{place[0]}:{place[1]}/", markup=False
-    )
-    console.print(f"serving {scheme}://{place[0]}:{place[1]}/ ; stop with Ctrl-C or SIGTERM", markup=False)
-    keeper.start()
-    try:
-        with _garbage_left_alone():
-            uvicorn.Server(config).run()
-    finally:
-        keeper.close()
-        desk.close()
+    return uvicorn.Server(config)
 
 
 @contextmanager
@@ -131,7 +153,7 @@ def _garbage_left_alone() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _behind(at_work: Session, house: Owner) -> "tuple[Desk, Keeper]":
+def _behind(at_work: Session, house: Owner, lines: Lines) -> "tuple[Desk, Keeper]":
     """Return what works behind the doors: the desk that takes what is sent, and the keeper that loads it."""
     from avow.web.desk import Desk
     from avow.web.keeper import Gates, Keeper
@@ -142,8 +164,16 @@ def _behind(at_work: Session, house: Owner) -> "tuple[Desk, Keeper]":
     gates = Gates(at_work.register.stamp, at_work.promises, countries.country if countries else None)
     visitors = Visitors(salts, folder.zone, folder.day_turns_at, secret(folder.keys / COOKIE_KEY))
     desk = Desk(gates, visitors, Writer(folder.data / JOURNALS))
+    importer = Importer(folder, house, at_work.promises, folder.settings.collect.format)
+    stream = Stream(importer, house, "syslog")
+
+    def load() -> bool:
+        waiting = lines.take()
+        streamed = bool(waiting) and stream.load(waiting)
+        return house.take_in(desk.turn()) or streamed
+
     keeper = Keeper(
-        load=lambda: house.take_in(desk.turn()),
+        load=load,
         derive=at_work.derive,
         sweep=lambda: salts.destroy_old(utc_now()),
         daily=at_work.retain,

@@ -279,7 +279,7 @@ class Importer:
             log.close()
             raise
         report.format = reader.name
-        return Reading(self.house, self._way(reader), place, log, report)
+        return Reading(self.house, self.way(reader), place, log, report)
 
     def bad_lines(self, path: Path) -> list[BadLine]:
         """Read the lines of a log again that could not be read; none where the log was never read."""
@@ -307,7 +307,8 @@ class Importer:
         detection = detect(sample)
         return detection.reader, detection.confidence
 
-    def _way(self, reader: Reader) -> Way:
+    def way(self, reader: Reader) -> Way:
+        """Return the way in for what a reader reads."""
         settings = self.folder.settings
         return Way(
             reader=reader,

@@ -1,6 +1,7 @@
 """The addresses that a server answers at."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -11,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from avow.collect.syslog import Listener
 from avow.web.collecting import Collecting
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script
@@ -27,6 +29,9 @@ class Doors:
     script: Script
     readers: ReadersDoor
     checks: Checks
+    listener: Listener
+    syslog: tuple[str, int] | None
+    """Where lines come by syslog; None where none do."""
 
 
 def application(doors: Doors) -> ASGIApp:
@@ -70,7 +75,15 @@ def _others(doors: Doors) -> Starlette:
         Route("/readyz", ready, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
     ]
-    return Starlette(routes=routes)
+
+    @asynccontextmanager
+    async def living(_: Starlette) -> AsyncIterator[None]:
+        if doors.syslog:
+            await doors.listener.listen(*doors.syslog)
+        yield
+        doors.listener.close()
+
+    return Starlette(routes=routes, lifespan=living)
 
 
 def _healthy(_: Request) -> Response:
