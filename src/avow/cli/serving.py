@@ -109,13 +109,14 @@ def _run(
     try:
         with _garbage_left_alone():
             server.run()
+    except SystemExit:  # as uvicorn ends where it cannot begin
+        raise RefusedError(
+            f"nothing is served: {address}{f' or {settings.serve.syslog}' * bool(port)} cannot be listened at",
+            "choose another port with `--port`, or stop who has it",
+        ) from None
     finally:
         keeper.close()
         desk.close()
-    if not server.started:
-        raise RefusedError(
-            "nothing was served: a place to listen at is taken", "choose another, or stop who has it"
-        )
 
 
 def _server(app: "ASGIApp", place: tuple[str, int], tls: tuple[Path | None, Path | None]) -> "Server":
