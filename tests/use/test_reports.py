@@ -364,7 +364,9 @@ def test_unknown_is_not_zero(site: Site, name: str) -> None:
 def test_an_empty_store_says_so(empty: Site, name: str) -> None:
     """A report on nothing is no error: it says that nothing was collected yet, and how to."""
     found = empty.report(name)
-    assert found["notes"] == ["nothing was collected yet: `avow import FILE` reads a log"]
+    assert found["notes"] == [
+        "nothing was collected yet: `avow import FILE` reads a log, and `avow serve` measures pages"
+    ]
     assert found["measured"] == {"views": None, "visits": None}
     ran = empty.avow("report", name)
     assert ran.status == 0
@@ -372,7 +374,7 @@ def test_an_empty_store_says_so(empty: Site, name: str) -> None:
     assert "nan" not in ran.out
     assert (
         empty.avow("report", name, "--csv").err
-        == "nothing was collected yet: `avow import FILE` reads a log\n"
+        == "nothing was collected yet: `avow import FILE` reads a log, and `avow serve` measures pages\n"
     )
 
 

@@ -87,7 +87,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     pages.mkdir()
     (pages / "app.html").write_text(PAGE)
     with (
-        served(Site(tmp_path_factory.mktemp("site")).init()) as server,
+        served(Site(tmp_path_factory.mktemp("site")).init(settings='[site]\nhost = "127.0.0.1"\n')) as server,
         proxied(folder, server.port) as port,
         sync_playwright() as playwright,
     ):
@@ -115,7 +115,7 @@ class Clock:
         return True
 
 
-SLACK = 0.02
+SLACK = 0.05
 """By how much the browser's clock and ours may differ, in seconds."""
 
 
@@ -308,6 +308,17 @@ def test_log_and_script_count_once(world: World, context: BrowserContext) -> Non
     assert ran.status == 0, ran.err
     assert ran.json()["requests"] > 10
     assert world.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"] == before
+    (told,) = world.server.site.report("measuring", "--filter", "page=/both")["tables"]["measuring"]
+    assert told == {
+        "host": "127.0.0.1",
+        "views_by_script": 1,
+        "views_by_log": 1,
+        "in_both": 1,
+        "by_script_only": 0,
+        "by_log_only": 0,
+    }
+    (within,) = world.server.site.report("measuring", "--filter", "page=/app/two")["tables"]["measuring"]
+    assert (within["by_script_only"], within["views_by_log"]) == (1, 0)
 
 
 def test_the_client_is_the_one_before_the_proxy(world: World) -> None:

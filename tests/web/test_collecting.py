@@ -150,6 +150,17 @@ def test_a_visit_ends_with_its_last_page(server: Served) -> None:
     assert (row["d"], row["views"]) == (50_000, 1)
 
 
+def test_reports_tell_of_a_site_without_logs(server: Served) -> None:
+    """What the script told is enough for them; none says that nothing was collected."""
+    server.tell(id="for-the-reports", url=f"https://{SITE}/reported", seen=5_000, age=6_000)
+    server.kept("SELECT 1 FROM views WHERE page_path = '/reported'", 1)
+    told = server.site.report("pages", "--filter", "page=/reported")
+    assert told["tables"]["pages"][0]["median_view_duration_ms"] == 5_000
+    assert told["notes"] == []
+    (row,) = server.site.report("measuring", "--filter", "page=/reported")["tables"]["measuring"]
+    assert (row["views_by_script"], row["by_script_only"], row["views_by_log"]) == (1, 1, 0)
+
+
 def test_health_and_metrics(server: Served) -> None:
     """They tell that it works; numbers are told to its own machine only."""
     assert server.ask("GET", "/readyz").json() == {"ready": True, "checks": {"journal": "ok", "keeper": "ok"}}

@@ -69,6 +69,13 @@ REPORTS = {
             ("visits", "visits_hours"),
         ),
         Report(
+            "measuring",
+            "views that the script told, beside those of logs: which of them both have",
+            "content",
+            ("view-time", "request-time", "request-kind", "host", "page-path", "visitor-id", "bot"),
+            ("measuring",),
+        ),
+        Report(
             "technology",
             "browsers, operating systems and devices",
             "content",
@@ -254,7 +261,9 @@ def _notes(report: Report, withheld: list[str], account: Account) -> list[str]:
     """Say why a report is empty or thin."""
     notes = [f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld]
     if account.kept_ever == 0:
-        notes.append("nothing was collected yet: `avow import FILE` reads a log")
+        notes.append(
+            "nothing was collected yet: `avow import FILE` reads a log, and `avow serve` measures pages"
+        )
     elif account.kept == 0:
         notes.append(
             f"nothing was collected in this period: what is kept is from {account.first_time:%Y-%m-%d %H:%M} "

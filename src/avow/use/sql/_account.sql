@@ -5,4 +5,5 @@ SELECT
     (SELECT count(view_duration_ms) FROM views_seen) AS views_measured,
     (SELECT count(*) FROM visits_seen) AS visits,
     (SELECT count(visit_duration_ms) FROM visits_seen) AS visits_measured,
-    (SELECT count(*) FROM requests WHERE request_time >= $since AND request_time < $until) AS visible
+    (SELECT count(*) FROM requests WHERE request_time >= $since AND request_time < $until)
+    + (SELECT count(*) FROM looks WHERE view_time >= $since AND view_time < $until) AS visible

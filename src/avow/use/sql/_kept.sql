@@ -1,7 +1,7 @@
 -- How much there is, whether a purpose may see it or not: counts, and between which times.
-SELECT count(*) FILTER (request_time >= $since AND request_time < $until) AS kept,
+SELECT count(*) FILTER (told_at >= $since AND told_at < $until) AS kept,
        count(*) AS kept_ever,
-       min(request_time) AS first_time,
-       max(request_time) AS last_time,
+       min(told_at) AS first_time,
+       max(told_at) AS last_time,
        (SELECT count(*) FROM dead_letters) AS dead_letters
-FROM requests
+FROM told
