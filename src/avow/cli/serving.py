@@ -1,6 +1,7 @@
 """`avow serve`: collect from a running site."""
 
 import gc
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,6 +124,8 @@ def _server(app: "ASGIApp", place: tuple[str, int], tls: tuple[Path | None, Path
     """Return the server, which ends well when it is told to."""
     import uvicorn
 
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each visitor who is connected is a file
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn has its own, and raises them once more when it ends
     config = uvicorn.Config(
