@@ -11,9 +11,12 @@ from test_duckdb import FOREVER, NEVER, NOBODY, START, at, records, views, visit
 
 from avow.collect.journal import Journal, Row, Writer, waiting
 from avow.keep.duckdb import DuckDBStore
+from avow.keep.retention import cuts
 from avow.keep.store import Cutoffs, Raised, Rules, Settled
+from avow.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
 
 VISITOR, COOKIE = 2, 7
+DAY = 86_400
 MICROSECONDS = int(START.replace(tzinfo=UTC).timestamp()) * 1_000_000
 HOST = "site.example"
 
@@ -168,6 +171,28 @@ def test_consent_raises_looks_too(tmp_path: Path, store: DuckDBStore) -> None:
         for table in ("looks", "views", "visits"):
             rows = store.query(f"SELECT DISTINCT visitor_id, governing FROM {table}", {}).rows
             assert {visitor: {one for who, one in rows if who == visitor} for visitor, _ in rows} == expected
+
+
+def test_what_may_not_be_kept_goes(tmp_path: Path, store: DuckDBStore) -> None:
+    """Step by step, as with requests: an address, a cookie's key, at last the look itself."""
+    told: dict[str, Ages] = {
+        "view-time": {"full": 400 * DAY},
+        "ip-address": {"prefix": 90 * DAY, "full": 7 * DAY},
+        "visitor-id": {"day": None, "full": 30 * DAY},
+        "view-duration": {"full": 100 * DAY},
+    }
+    bounds = Bounds({Cell(name, "abuse", OPERATOR, OWN_USE): ages for name, ages in told.items()}, {})
+    store.load_journals([journal(tmp_path, look(1, 0, 5, visitor_id=COOKIE, ip_address="192.0.2.7"))])
+    for days, expected in (
+        (6, [["192.0.2.7", 5_000, True]]),
+        (8, [["192.0.2.0/24", 5_000, True]]),
+        (31, [["192.0.2.0/24", 5_000, False]]),
+        (101, [[None, None, False]]),
+        (401, []),
+    ):
+        moment = START + timedelta(days=days)
+        store.remove(cuts([bounds], moment), moment)
+        assert store.query("SELECT ip_address, seen_ms, visitor_id % 2 = 1 FROM looks", {}).rows == expected
 
 
 def test_what_is_erased_is_gone(tmp_path: Path, store: DuckDBStore) -> None:

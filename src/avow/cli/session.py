@@ -174,6 +174,8 @@ def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]
         Salts(folder.keys / SALTS).destroy_old(now())
         house = open_house(folder, _handlers(register, folder))
         try:
+            if isinstance(house, Owner) and house.pending:
+                house.ask("derive")
             yield Session(folder, register, house)
         finally:
             house.close()

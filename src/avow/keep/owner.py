@@ -132,13 +132,13 @@ class Owner:
         self._claims = Claims()
         self._loading = threading.Lock()
         self.recovered = 0
-        self.refresh: Callable[[], object] = lambda: None
-        """Loads what came in and waits; a server sets it."""
+        self.pending = False  # whether something was left waiting, of which there are no views and visits yet
+        self.refresh: Callable[[], object] = lambda: None  # loads what came in and waits: a server sets it
         self.store = DuckDBStore(folder.data, folder.settings.keep.memory_limit)
         try:
             for left in waiting(self._segments):
                 self._load_waiting(left)
-            self.take_in(journal.waiting(folder.data / JOURNALS))
+            self.pending = self.take_in(journal.waiting(folder.data / JOURNALS)) or self.recovered > 0
             self._server = _listen(folder.data, self)
         except BaseException:
             self.store.close()
