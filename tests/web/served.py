@@ -79,6 +79,15 @@ class Served:
         assert self.started.end(signal.SIGTERM) == 0
 
 
+def answers(it: Served) -> bool:
+    """Return whether a server that was started answers by now; it has to live."""
+    assert it.started.process.poll() is None, it.started.said()
+    try:
+        return it.ask("GET", "/healthz").status == 200
+    except OSError:
+        return False
+
+
 @contextmanager
 def served(site: Site, *options: str) -> Iterator[Served]:
     """Run a server over a site's folder until the block ends."""
@@ -86,13 +95,5 @@ def served(site: Site, *options: str) -> Iterator[Served]:
     with site.started("serve", "--port", str(port), *options) as started:
         started.wait_for("serving")
         it = Served(site, port, started)
-
-        def answers() -> bool:
-            assert started.process.poll() is None, started.said()
-            try:
-                return it.ask("GET", "/healthz").status == 200
-            except OSError:
-                return False
-
-        wait_until(answers, "the server answers")
+        wait_until(lambda: answers(it), "the server answers")
         yield it

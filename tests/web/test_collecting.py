@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from harness import CHROME, GOOGLEBOT, Site
-from served import LOOK, SETTINGS, SITE, Served, served
+from harness import CHROME, GOOGLEBOT, Site, wait_until
+from served import LOOK, SETTINGS, SITE, Served, answers, free_port, served
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,17 @@ def test_a_fresh_folder_serves(tmp_path: Path) -> None:
     ]
     assert it.site.rows("SELECT page_path FROM views") == [("/a",)]
     assert not list((tmp_path / "data" / "journals").iterdir())
+
+
+def test_it_listens_where_the_settings_say(tmp_path: Path) -> None:
+    """Where the command names no other place."""
+    port = free_port()
+    site = Site(tmp_path).init(settings=f"[serve]\nport = {port}\n")
+    with site.started("serve") as started:
+        started.wait_for(f"serving http://127.0.0.1:{port}/")
+        it = Served(site, port, started)
+        wait_until(lambda: answers(it), "the server answers")
+        it.stop()
 
 
 def test_a_second_server_is_refused(server: Served) -> None:

@@ -42,8 +42,8 @@ GRACE_SECONDS = 5
 def serve(
     host: Annotated[str, typer.Option(help="Where to listen; else the setting.")] = "",
     port: Annotated[
-        int, typer.Option(min=-1, max=65_535, show_default=False, help="On which port; else the setting.")
-    ] = -1,
+        int | None, typer.Option(min=0, max=65_535, help="On which port; else the setting.")
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="The certificate, with its chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
     data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
