@@ -47,8 +47,9 @@ SELECT * EXCLUDE (starts), max(CASE WHEN starts THEN request_time END) OVER (
 FROM gaps
 ;
 
--- Which log line and which look tell of the same view: each the other's nearest within five seconds.
-CREATE OR REPLACE TEMP TABLE matched AS
+-- What log and script know of each other's deeds: of those that tell of the same view, each the other's nearest within
+-- five seconds. A look learns where its visitor came from, and a line for how long the page was seen.
+CREATE OR REPLACE TEMP TABLE beside AS
 WITH near AS (
     SELECT requests.rowid AS request, looks.rowid AS look, requests.referrer, looks.seen_ms,
            abs(date_diff('millisecond', request_time, view_time)) AS apart
@@ -58,7 +59,12 @@ WITH near AS (
         AND request_time >= $rows_from AND request_time < $rows_to
         AND view_time >= $rows_from AND view_time < $rows_to
         AND view_time BETWEEN request_time - INTERVAL 5 SECOND AND request_time + INTERVAL 5 SECOND
+),
+matched AS (
+    SELECT * FROM near
+    QUALIFY row_number() OVER (PARTITION BY request ORDER BY apart, look) = 1
+        AND row_number() OVER (PARTITION BY look ORDER BY apart, request) = 1
 )
-SELECT * FROM near
-QUALIFY row_number() OVER (PARTITION BY request ORDER BY apart, look) = 1
-    AND row_number() OVER (PARTITION BY look ORDER BY apart, request) = 1
+SELECT true AS scripted, look AS deed, referrer, NULL::UBIGINT AS seen_ms FROM matched
+UNION ALL
+SELECT false, request, NULL, seen_ms FROM matched

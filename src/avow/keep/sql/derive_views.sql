@@ -11,12 +11,12 @@ WITH timed AS (
 SELECT request_time AS view_time,
        CASE WHEN request_time >= $view_duration_since[governing]
             THEN CASE WHEN scripted THEN timed.seen_ms
-                      ELSE coalesce(matched.seen_ms, date_diff('millisecond', request_time, next_view)) END
+                      ELSE coalesce(beside.seen_ms, date_diff('millisecond', request_time, next_view)) END
        END AS view_duration_ms,
        visitor_id,
        CASE WHEN visit_time >= $visit_time_since[governing] THEN visit_time END AS visit_time,
        whole.host, whole.page_path,
-       coalesce(whole.referrer, CASE WHEN scripted THEN matched.referrer END) AS referrer, timed.version, timed.governing
+       coalesce(whole.referrer, beside.referrer) AS referrer, timed.version, timed.governing
 FROM timed JOIN (
     SELECT false AS scripted, rowid AS deed, host, page_path, referrer FROM requests
     WHERE request_time >= $rows_from AND request_time < $rows_to
@@ -24,7 +24,7 @@ FROM timed JOIN (
     SELECT true, rowid, host, page_path, referrer FROM looks
     WHERE view_time >= $rows_from AND view_time < $rows_to
 ) AS whole USING (scripted, deed)
-LEFT JOIN matched ON (scripted AND matched.look = deed) OR (NOT scripted AND matched.request = deed);
+LEFT JOIN beside USING (scripted, deed);
 
 INSERT INTO views BY NAME
 SELECT request_time AS view_time, host, page_path, referrer, version, governing
