@@ -26,22 +26,33 @@ FROM timed JOIN (
 ) AS whole USING (scripted, deed)
 LEFT JOIN beside USING (scripted, deed);
 
+-- Of those without a key, every view since the first that came in: the same choice between script and log, by the days
+-- on which the other one told of the host.
 INSERT INTO views BY NAME
+WITH told_days AS MATERIALIZED (
+    SELECT DISTINCT host, view_time::DATE AS day
+    FROM looks
+    WHERE bot IS NULL AND $script_counts AND view_time >= (SELECT since::DATE FROM anew WHERE visitor_id IS NULL)
+)
 SELECT request_time AS view_time, host, page_path, referrer, version, governing
 FROM requests
 WHERE request_kind = 'view' AND bot IS NULL AND visitor_id IS NULL AND request_time >= $view_time_since[governing]
     AND request_time >= (SELECT since FROM anew WHERE visitor_id IS NULL)
-    AND NOT ($script_counts AND EXISTS (
-        FROM looks WHERE bot IS NULL AND view_time::DATE = request_time::DATE
-        AND (requests.host IS NULL OR requests.host = looks.host)));
+    AND NOT EXISTS (
+        FROM told_days WHERE day = request_time::DATE AND (requests.host IS NULL OR requests.host = told_days.host));
 
 INSERT INTO views BY NAME
+WITH told_days AS MATERIALIZED (
+    SELECT DISTINCT host, request_time::DATE AS day
+    FROM requests
+    WHERE request_kind = 'view' AND bot IS NULL AND NOT $script_counts
+        AND request_time >= (SELECT since::DATE FROM anew WHERE visitor_id IS NULL)
+)
 SELECT view_time,
        CASE WHEN view_time >= $view_duration_since[governing] THEN seen_ms END AS view_duration_ms,
        host, page_path, referrer, version, governing
 FROM looks
 WHERE bot IS NULL AND visitor_id IS NULL AND view_time >= $view_time_since[governing]
     AND view_time >= (SELECT since FROM anew WHERE visitor_id IS NULL)
-    AND NOT (NOT $script_counts AND EXISTS (
-        FROM requests WHERE request_kind = 'view' AND bot IS NULL AND request_time::DATE = view_time::DATE
-        AND (requests.host IS NULL OR requests.host = looks.host)));
+    AND NOT EXISTS (
+        FROM told_days WHERE day = view_time::DATE AND (told_days.host IS NULL OR told_days.host = looks.host));
