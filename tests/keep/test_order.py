@@ -228,10 +228,13 @@ def test_a_visit_ends_with_its_event_day(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("minutes", [1, 7, 240])
 def test_the_gap_is_a_setting(tmp_path: Path, minutes: int) -> None:
-    """A pause of `collect.visit_gap_minutes` goes on with a visit, a second more begins another."""
+    """A pause of `collect.visit_gap_minutes` goes on with a visit, a second more begins another; also of old visits."""
     site = Site(tmp_path).init(settings=f"[collect]\nvisit_gap_minutes = {minutes}\n")
     site.take_in(site.log("a.log", line(0), line(minutes), line(2 * minutes + 1 / 60)))
     assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(2,), (1,)]
+    (site.folder / "avow.toml").write_text(f"[collect]\nvisit_gap_minutes = {minutes + 1}\n")
+    site.report("overview")
+    assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(3,)]
 
 
 def test_visitors_keys_do_not_outlive_their_salt(tmp_path: Path) -> None:

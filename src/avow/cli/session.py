@@ -174,7 +174,9 @@ def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]
         Salts(folder.keys / SALTS).destroy_old(now())
         house = open_house(folder, _handlers(register, folder))
         try:
-            if isinstance(house, Owner) and house.pending:
+            if isinstance(house, Owner) and (
+                house.pending or house.store.made_by() not in {None, _rules(folder)}
+            ):
                 house.ask("derive")
             yield Session(folder, register, house)
         finally:
@@ -222,10 +224,14 @@ def about_terms(at_work: Session) -> list[str]:
     return [sentence]
 
 
+def _rules(folder: Folder) -> Rules:
+    collect = folder.settings.collect
+    return Rules(collect.visit_gap_minutes, collect.views_from == SCRIPT)
+
+
 def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
     """Return what the owner of the folder answers; whatever reads what is stored settles it first."""
-    collect = folder.settings.collect
-    steward = Steward(register, Rules(collect.visit_gap_minutes, collect.views_from == SCRIPT))
+    steward = Steward(register, _rules(folder))
 
     def settled(answering: Handler) -> Handler:
         def answer_settled(store: Store, argument: Any) -> Any:

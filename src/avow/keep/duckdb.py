@@ -128,7 +128,7 @@ class DuckDBStore:
                 loaded.append(Loaded(load, replaced))
             if frames:
                 cursor.register("records", Arrow(pl.concat(frames)))
-                cursor.execute("INSERT INTO requests BY NAME SELECT * FROM records").fetchall()
+                _execute(cursor, statements("load_requests"), {})
                 cursor.unregister("records")
         return loaded
 
@@ -154,6 +154,11 @@ class DuckDBStore:
     def settled(self) -> Settled:
         """See Store."""
         return Settled(*self._read("SELECT consent, version FROM settled", {}).rows[0])
+
+    def made_by(self) -> Rules | None:
+        """See Store."""
+        (made,) = self._read("SELECT gap_minutes, script_counts FROM derived", {}).rows
+        return None if None in made else Rules(*made)
 
     def derive(self, rules: Rules, cutoffs: Cutoffs, raised: Raised) -> None:
         """See Store."""

@@ -195,9 +195,14 @@ class Store(Protocol):
         """Return how far the register was read when governing numbers were last raised or restored."""
         ...
 
+    def made_by(self) -> Rules | None:
+        """Return the rules that views and visits were made by; None where nobody knows."""
+        ...
+
     def derive(self, rules: Rules, cutoffs: Cutoffs, raised: Raised) -> None:
         """Raise and restore governing numbers, and make views and visits anew of whomever that or new requests concern.
 
+        Of everybody, where they were made by other rules.
         The governing number of each request is then the greater of its version and what its visitor consented to (G3
         in `docs/spec/terms.md`), also of those that come in later.
         """

@@ -1,4 +1,6 @@
-UPDATE derived SET through = greatest(through, (SELECT coalesce(max(load), 0) FROM told));
+UPDATE derived SET
+    through = greatest(through, (SELECT coalesce(max(load), 0) FROM told)),
+    gap_minutes = $gap_minutes, script_counts = $script_counts;
 DELETE FROM stale;
 DROP TABLE due;
 DROP TABLE IF EXISTS anew;
