@@ -37,12 +37,12 @@ def look(number: int, minutes: float, seen: float | None = None, **told: Any) ->
 
 
 def journal(folder: Path, *rows: Row) -> Journal:
+    before = waiting(folder / "journals")
     writer = Writer(folder / "journals")
     writer.append(rows)
-    path = writer.open_path
     writer.turn()
-    assert path
-    return Journal(path)
+    (written,) = (one for one in waiting(folder / "journals") if one not in before)
+    return written
 
 
 def durations(store: DuckDBStore) -> list[tuple[float, int | None]]:

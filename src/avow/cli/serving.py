@@ -14,6 +14,7 @@ from rich.console import Console
 from avow.cli.session import Session, about_terms, find_folder, session
 from avow.cli.setting_up import write_folder
 from avow.collect.beacon import Visitors, device
+from avow.collect.client import Proxies
 from avow.collect.country import Countries
 from avow.collect.journal import Writer
 from avow.collect.syslog import Lines, Listener
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
     from uvicorn import Server
 
-    from avow.web.collecting import Collecting
     from avow.web.desk import Desk
     from avow.web.keeper import Keeper
     from avow.web.reading import ReadersDoor
@@ -90,15 +90,16 @@ def _run(
     from avow.web.script import Script
 
     settings, lines = at_work.folder.settings, Lines()
+    proxies = Proxies.of(settings.serve.trusted_proxies)
     desk, keeper = _behind(at_work, house, lines)
-    collecting = Collecting(settings, desk)
+    collecting = Collecting(settings, desk, proxies)
     syslog, _, port = settings.serve.syslog.rpartition(":")
     doors = Doors(
         collecting,
         Script(),
-        _readers(at_work, collecting),
+        _readers(at_work, proxies),
         lambda: _checks(desk, keeper),
-        Listener(lines, collecting.proxies.trusts),
+        Listener(lines, proxies.trusts),
         (syslog.strip("[]"), int(port)) if port else None,
     )
     configure()
@@ -188,7 +189,7 @@ def _behind(at_work: Session, house: Owner, lines: Lines) -> "tuple[Desk, Keeper
     return desk, keeper
 
 
-def _readers(at_work: Session, collecting: "Collecting") -> "ReadersDoor":
+def _readers(at_work: Session, proxies: Proxies) -> "ReadersDoor":
     """Return the door of those who read."""
     from itsdangerous import TimestampSigner
 
@@ -203,9 +204,7 @@ def _readers(at_work: Session, collecting: "Collecting") -> "ReadersDoor":
         passwords=register.passwords,
         signer=TimestampSigner(secret(at_work.folder.keys / SIGN_IN_KEY)),
         ask=at_work.ask,
-        is_own=collecting.is_own,
-        address_of=lambda request: collecting.caller(request).address,
-        is_secure=collecting.is_secure_request,
+        proxies=proxies,
     )
 
 

@@ -67,7 +67,6 @@ class Writer:
 
     folder: Path
     _descriptor: int | None = None
-    _path: Path | None = None
     _end: int = 0
     _encoder: msgspec.json.Encoder = field(default_factory=msgspec.json.Encoder)
 
@@ -91,12 +90,7 @@ class Writer:
         """Close the file that is written to, so that it can be loaded."""
         if self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = self._path = None
-
-    @property
-    def open_path(self) -> Path | None:
-        """The file that is written to."""
-        return self._path
+            self._descriptor = None
 
     def _open(self) -> int:
         if self._descriptor is None:
@@ -111,7 +105,7 @@ class Writer:
                 os.close(descriptor)
                 path.unlink(missing_ok=True)
                 raise
-            self._descriptor, self._path, self._end = descriptor, path, len(HEAD)
+            self._descriptor, self._end = descriptor, len(HEAD)
         return self._descriptor
 
     def _take_back(self) -> None:
@@ -156,10 +150,9 @@ class Journal:
         return pl.read_ndjson(b"".join(lines), schema=SCHEMA)
 
 
-def waiting(folder: Path, writer: Writer | None = None) -> list[Journal]:
-    """Return the journals that wait to be loaded; not the one that is being written."""
-    open_path = writer.open_path if writer else None
-    return [Journal(path) for path in sorted(folder.glob(f"*{SUFFIX}")) if path != open_path]
+def waiting(folder: Path) -> list[Journal]:
+    """Return the journals that wait to be loaded, of a folder where none is being written."""
+    return [Journal(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
 
 
 OPEN_MAX = timedelta(days=1)

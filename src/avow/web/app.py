@@ -16,6 +16,7 @@ from avow.collect.syslog import Listener
 from avow.web.collecting import Collecting
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script
+from avow.web.sender import sender
 
 Checks = Callable[[], Mapping[str, str]]
 """Tells, by what is checked, why it fails; empty where it does not."""
@@ -58,7 +59,7 @@ def _others(doors: Doors) -> Starlette:
 
     def metrics(request: Request) -> Response:
         """Give the numbers to whoever asks from this machine, or from a network that is trusted."""
-        if not collecting.proxies.trusts(collecting.caller(request).address):
+        if not collecting.proxies.trusts(sender(collecting.proxies, request.scope).address):
             return PlainTextResponse("not found\n", 404)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 

@@ -3,6 +3,8 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import limits
@@ -22,6 +24,7 @@ from avow.collect.cookie import Decision
 from avow.collect.request import host_name
 from avow.config import Settings
 from avow.web.desk import Desk, UnavailableError
+from avow.web.sender import SAME_ORIGIN, Sender, sender
 
 PIXEL = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
@@ -31,12 +34,7 @@ DROPPED = "Avow-Dropped"
 
 RETRY_SECONDS = 60
 EVENTS = Counter("avow_events", "What pages sent, by what became of it.", ["outcome"])
-SAME_ORIGIN = "same-origin"
 KEPT = EVENTS.labels("kept")
-HEADERS = frozenset(
-    b"user-agent forwarded x-forwarded-for x-forwarded-proto origin host cookie sec-gpc dnt sec-fetch-site".split()
-)
-"""Those that are looked at."""
 
 
 class _Accepted(Response):
@@ -59,11 +57,11 @@ class Collecting:
 
     settings: Settings
     desk: Desk
+    proxies: Proxies
     _limit: limits.RateLimitItem = field(init=False)
     _limiter: FixedWindowRateLimiter = field(default_factory=lambda: FixedWindowRateLimiter(MemoryStorage()))
 
     def __post_init__(self) -> None:
-        self.proxies = Proxies.of(self.settings.serve.trusted_proxies)
         site = self.settings.site
         self.hosts = {host for host in (site.host, *site.hosts) if host}
         self.hosts |= {urlsplit(origin).hostname or "" for origin in self.settings.serve.sites}
@@ -71,26 +69,25 @@ class Collecting:
 
     async def collect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take an event (ASGI): 202 once it is on the disk, 204 where it is left out, with the reason."""
-        told = self._told(scope)
-        caller = self._caller(scope, told)
-        answer = self._too_many(caller)
+        by = sender(self.proxies, scope)
+        answer = self._too_many(by)
         if answer is None:
-            headers = self._allowed(told.get(b"origin", ""))
+            headers = self._allowed(by.header(b"origin"))
             body = await _body(receive)
             if body is None:
-                answer = _error(413, f"the body is longer than {BODY_MAX:,} bytes", "send one event", headers)
+                answer = _refused(
+                    413, f"the body is longer than {BODY_MAX:,} bytes", "send one event", headers
+                )
             else:
-                answer = await self._take_body(body, caller, told, headers)
+                answer = await self._take_body(body, by, headers)
         await answer(scope, receive, send)
 
-    async def _take_body(
-        self, body: bytes, caller: Caller, told: Mapping[bytes, str], headers: Mapping[str, str]
-    ) -> Response:
+    async def _take_body(self, body: bytes, by: Sender, headers: Mapping[str, str]) -> Response:
         try:
             event = parse(body)
         except msgspec.MsgspecError as error:
-            return _error(400, f"this is no event: {error}", "send what /avow.js sends", headers)
-        return await self._take(event, caller, told, headers)
+            return _refused(400, f"this is no event: {error}", "send what /avow.js sends", headers)
+        return await self._take(event, by, headers)
 
     async def preflight(self, request: Request) -> Response:
         """Answer the browser's question whether a page of another origin may send."""
@@ -104,52 +101,28 @@ class Collecting:
 
     async def pixel(self, request: Request) -> Response:
         """Take a view whose duration nobody measures: the page that shows the picture is its referrer."""
-        caller = self.caller(request)
-        answer = Response(PIXEL, media_type="image/gif", headers={"Cache-Control": "no-store"})
-        if refused := self._too_many(caller):
+        by = sender(self.proxies, request.scope)
+        if refused := self._too_many(by):
             return refused
         page = request.headers.get("referer", "")
-        event = Event(id=secrets.token_urlsafe(12), url=page[:URL_MAX])
-        told = self._told(request.scope)
-        taken = await self._take(event, caller, told, {})
-        if taken.status_code == 202:  # noqa: PLR2004  # as `_take` gives it
-            return answer
-        if reason := taken.headers.get(DROPPED):
-            answer.headers[DROPPED] = reason
-            return answer
-        return taken
+        taken = await self._take(Event(id=secrets.token_urlsafe(12), url=page[:URL_MAX]), by, {})
+        if taken.status_code >= HTTPStatus.BAD_REQUEST:
+            return taken
+        headers = {DROPPED: reason} if (reason := taken.headers.get(DROPPED)) else {}
+        return Response(PIXEL, media_type="image/gif", headers={"Cache-Control": "no-store", **headers})
 
-    def caller(self, request: Request) -> Caller:
-        """Return who sends a request, as the connection and the proxies that are trusted show."""
-        return self._caller(request.scope, self._told(request.scope))
-
-    def _told(self, scope: Scope) -> dict[bytes, str]:
-        """Return the headers that are looked at; how the browser spoke, only from whom that is believed."""
-        told = {name: value.decode("latin-1") for name, value in scope["headers"] if name in HEADERS}
-        peer = scope["client"][0] if scope["client"] else ""
-        if scope["scheme"] == "https" or not self.proxies.trusts(peer):
-            told[b"x-forwarded-proto"] = scope["scheme"]
-        return told
-
-    def _caller(self, scope: Scope, told: Mapping[bytes, str]) -> Caller:
-        peer = scope["client"][0] if scope["client"] else ""
-        address = self.proxies.client(peer, told.get(b"forwarded", ""), told.get(b"x-forwarded-for", ""))
-        return Caller(address, told.get(b"user-agent", ""))
-
-    async def _take(
-        self, event: Event, caller: Caller, told: Mapping[bytes, str], headers: Mapping[str, str]
-    ) -> Response:
+    async def _take(self, event: Event, by: Sender, headers: Mapping[str, str]) -> Response:
         try:
-            self._check_site(event, told)
-            decision = self._cookie(event, told)
-            if decision.identifier:
-                caller = msgspec.structs.replace(caller, identifier=decision.identifier)
-            reason = await self.desk.take(event, caller)
+            self._check_site(event, by)
+            decision = self._cookie(event, by)
+            reason = await self.desk.take(
+                event, Caller(by.address, by.header(b"user-agent"), decision.identifier)
+            )
         except Drop as drop:
             reason = drop.reason
         except UnavailableError:
             EVENTS.labels("unavailable").inc()
-            return _error(503, "this cannot be kept at the moment", "send it again later", headers)
+            return error(503, "this cannot be kept at the moment", "send it again later", headers)
         if reason:
             EVENTS.labels(reason).inc()
             return Response(status_code=204, headers={**headers, DROPPED: reason})
@@ -158,52 +131,40 @@ class Collecting:
             headers = {**headers, "Set-Cookie": decision.header}
         return Response(status_code=202, headers=dict(headers)) if headers else ACCEPTED
 
-    def _cookie(self, event: Event, told: Mapping[bytes, str]) -> Decision:
+    def _cookie(self, event: Event, by: Sender) -> Decision:
         """Decide on the cookie of an event; where none is there and none can be, nothing is asked."""
-        host = host_name(told.get(b"host", ""))
-        own = place(event.url)[0] == host and told.get(b"sec-fetch-site", SAME_ORIGIN) == SAME_ORIGIN
-        request = cookie.asked(told, possible=own and self.is_secure(told))
+        possible = (
+            by.is_secure
+            and by.header(b"sec-fetch-site", SAME_ORIGIN) == SAME_ORIGIN
+            and place(event.url)[0] == host_name(by.header(b"host"))
+        )
+        request = cookie.asked(by.headers, possible=possible)
         if not (request.possible or request.identifier):
             return Decision()
         gate = self.desk.gate()
         return cookie.decide(gate.promise, request) if gate else Decision()
 
-    def is_secure(self, told: Mapping[bytes, str]) -> bool:
-        """Return whether the visitor's browser speaks HTTPS, to us or to a proxy that is trusted."""
-        return told.get(b"x-forwarded-proto", "").rpartition(",")[2].strip() == "https"
-
-    def is_own(self, request: Request) -> bool:
-        """Return whether a request comes from a page of the host that it goes to."""
-        told = self._told(request.scope)
-        origin = told.get(b"origin", "")
-        by_origin = bool(origin) and urlsplit(origin).netloc == told.get(b"host", "")
-        return told.get(b"sec-fetch-site", SAME_ORIGIN if by_origin else "") == SAME_ORIGIN
-
-    def is_secure_request(self, request: Request) -> bool:
-        """Return whether the browser that made a request speaks HTTPS."""
-        return self.is_secure(self._told(request.scope))
-
     async def choose(self, request: Request) -> Response:
         """Take the visitor's word on the cookie: refuse it, or accept it. Only a page of this very host may ask so."""
-        told, word = self._told(request.scope), request.path_params["word"]
+        by, word = sender(self.proxies, request.scope), request.path_params["word"]
         if word not in {"refuse", "accept"}:
-            return _error(404, "a cookie can be refused or accepted", "ask for one of the two", {})
+            return error(404, "a cookie can be refused or accepted", "ask for one of the two")
+        if not by.is_own:
+            return error(403, "only a page of this site may ask for that", "use the site's own page")
         gate = self.desk.gate()
-        if not self.is_own(request):
-            return _error(403, "only a page of this site may ask for that", "use the site's own page", {})
         promise = gate.promise if gate else Promise(0, {})
         header = cookie.refused(promise)
-        if word == "accept" and promise.cookie and self.is_secure(told):
+        if word == "accept" and promise.cookie and by.is_secure:
             header = cookie.given(promise).header
         return Response(status_code=204, headers={"Set-Cookie": header, "Cache-Control": "no-store"})
 
-    def _check_site(self, event: Event, told: Mapping[bytes, str]) -> None:
+    def _check_site(self, event: Event, by: Sender) -> None:
         """Drop what is of no page of ours, or comes from another site's page."""
         host = place(event.url)[0]
-        own = self.hosts or {host_name(told.get(b"host", "")) or ""}
+        own = self.hosts or {host_name(by.header(b"host")) or ""}
         if host not in own:
             raise Drop("not-our-site")
-        origin = told.get(b"origin", "null")
+        origin = by.header(b"origin", "null")
         if origin != "null" and urlsplit(origin).hostname not in own:
             raise Drop("not-our-site")
 
@@ -217,11 +178,11 @@ class Collecting:
             "Vary": "Origin",
         }
 
-    def _too_many(self, caller: Caller) -> Response | None:
-        if self.settings.serve.beacons_per_minute == 0 or self._limiter.hit(self._limit, caller.address):
+    def _too_many(self, by: Sender) -> Response | None:
+        if self.settings.serve.beacons_per_minute == 0 or self._limiter.hit(self._limit, by.address):
             return None
         EVENTS.labels("too-many").inc()
-        return _error(
+        return error(
             429,
             "more was sent from there than one visitor's pages send",
             "send less",
@@ -241,7 +202,14 @@ async def _body(receive: Receive) -> bytes | None:
             return body
 
 
-def _error(status: int, message: str, hint: str, headers: Mapping[str, str]) -> Response:
+def _refused(status: int, message: str, hint: str, headers: Mapping[str, str]) -> Response:
     EVENTS.labels("refused").inc()
+    return error(status, message, hint, headers)
+
+
+def error(
+    status: int, message: str, hint: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    """Return an error with its remedy, as every one of ours is told."""
     body = msgspec.json.encode({"error": message, "hint": hint})
     return Response(body, status, headers=dict(headers), media_type="application/json")

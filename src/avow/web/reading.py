@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from avow.collect.client import Proxies
 from avow.config import Site
 from avow.errors import AvowError
 from avow.keep.account import utc_now
@@ -23,6 +24,7 @@ from avow.use.question import Question, parse_filters, parse_moment
 from avow.use.reports import REPORTS, Answer
 from avow.use.words import heading, sentences, text, titled
 from avow.web.policy import Policy
+from avow.web.sender import sender
 
 COOKIE = "avow-reader"
 SIGNED_IN_SECONDS = 12 * 3600
@@ -42,7 +44,7 @@ HEADERS = {
 
 @dataclass
 class ReadersDoor:
-    """Gives readers their reports. `ask` answers a question; `is_own` tells whether a form is of a page of ours."""
+    """Gives readers their reports. `ask` answers a question."""
 
     site: Site
     policy: Policy
@@ -50,9 +52,7 @@ class ReadersDoor:
     passwords: Passwords
     signer: TimestampSigner
     ask: Callable[[Question], Answer]
-    is_own: Callable[[Request], bool]
-    address_of: Callable[[Request], str]
-    is_secure: Callable[[Request], bool]
+    proxies: Proxies
     _tries: FixedWindowRateLimiter = field(default_factory=lambda: FixedWindowRateLimiter(MemoryStorage()))
 
     async def home(self, request: Request) -> Response:
@@ -75,11 +75,12 @@ class ReadersDoor:
         """Show the form, or take it."""
         if request.method == "GET":
             return self._form()
-        if not self.is_own(request):
+        by = sender(self.proxies, request.scope)
+        if not by.is_own:
             return self._form("This form was sent from another site.", 403)
         form = parse_qs((await _body(request)).decode("utf-8", "replace"))
         name, password = (form.get(key, [""])[0][:LENGTH_MAX] for key in ("name", "password"))
-        if not all(self._tries.hit(TRIES, key) for key in (f"from {self.address_of(request)}", f"as {name}")):
+        if not all(self._tries.hit(TRIES, key) for key in (f"from {by.address}", f"as {name}")):
             return self._form("Too many tries: wait a minute.", 429)
         right = await run_in_threadpool(self.passwords.check, name, password)
         if not right or not any(reader.name == name for reader in self.readers.all()):
@@ -87,16 +88,17 @@ class ReadersDoor:
         answer = RedirectResponse("/", 303, HEADERS)
         token = self.signer.sign(f"{self.passwords.mark(name)} {name}").decode()
         answer.set_cookie(
-            COOKIE, token, SIGNED_IN_SECONDS, secure=self.is_secure(request), httponly=True, samesite="strict"
+            COOKIE, token, SIGNED_IN_SECONDS, secure=by.is_secure, httponly=True, samesite="strict"
         )
         return answer
 
     async def sign_out(self, request: Request) -> Response:
         """Forget who signed in."""
-        if not self.is_own(request):
+        by = sender(self.proxies, request.scope)
+        if not by.is_own:
             return self._form("This form was sent from another site.", 403)
         answer = RedirectResponse("/", 303, HEADERS)
-        answer.delete_cookie(COOKIE, secure=self.is_secure(request), httponly=True, samesite="strict")
+        answer.delete_cookie(COOKIE, secure=by.is_secure, httponly=True, samesite="strict")
         return answer
 
     def _signed_in(self, request: Request) -> Reader | None:
