@@ -12,7 +12,8 @@ from rich.table import Table
 from avow.change.publish import Outcome, Published, adopt, publish
 from avow.change.publish import withdraw as take_back
 from avow.cli.policy import AsJson, print_json, say, show_differences
-from avow.cli.session import draft, find_folder, now, open_versions, terms_path
+from avow.cli.session import draft, find_folder, open_versions, terms_path
+from avow.clock import utc_now
 from avow.keep.notices import Notice, Showing
 from avow.keep.register import Version
 from avow.policy.tell import differences
@@ -24,7 +25,7 @@ def adopt_terms(as_json: AsJson = False, data: Data = None) -> None:
     """Take the folder's terms into force as the first version, as of the past date that they bear."""
     folder = find_folder(data)
     with closing(open_versions(data)) as register:
-        version = adopt(register, draft(terms_path(folder)), now())
+        version = adopt(register, draft(terms_path(folder)), utc_now())
     if as_json:
         print_json(_as_object(version))
     else:
@@ -41,7 +42,7 @@ def publish_terms(
     """Publish the folder's terms as the next version, from the day that they bear; or better wording of the last."""
     folder = find_folder(data)
     with closing(open_versions(data)) as register:
-        done = publish(register, draft(terms_path(folder)), now(), accept_witnesses=accept_witnesses)
+        done = publish(register, draft(terms_path(folder)), utc_now(), accept_witnesses=accept_witnesses)
     if as_json:
         looser = [line.sentence() for line in differences(done.comparison.looser)]
         stricter = [line.sentence() for line in differences(done.comparison.stricter)]
@@ -62,7 +63,7 @@ def withdraw(
     """Take back the last version before it takes effect."""
     with closing(open_versions(data)) as register:
         version = next((one for one in register.versions() if one.number == number), None)
-        take_back(register, number, now())
+        take_back(register, number, utc_now())
     if as_json and version:
         print_json({"outcome": "withdrawn", **_as_object(version)})
     else:
@@ -86,7 +87,7 @@ def history(as_json: AsJson = False, data: Data = None) -> None:
         "version", "holds from (UTC)", "published (UTC)", "documents", "identity", box=None, pad_edge=False
     )
     for version, spoken in zip(versions, languages, strict=True):
-        scheduled = " (scheduled)" if version.effective_at > now() else ""
+        scheduled = " (scheduled)" if version.effective_at > utc_now() else ""
         since = f"{version.effective_at:%Y-%m-%d %H:%M}{scheduled}"
         published = f"{version.published_at:%Y-%m-%d %H:%M}"
         table.add_row(str(version.number), since, published, ", ".join(spoken), version.identity[:16])
@@ -101,7 +102,7 @@ def notice(
     """Show the notice of each version: what changes, from which to which day it is displayed, and where it was."""
     with closing(open_versions(data)) as register:
         found, showings = register.notices.all(), register.notices.showings()
-    today, versions = now().date(), dict[int, list[Notice]]()
+    today, versions = utc_now().date(), dict[int, list[Notice]]()
     for one in found:
         versions.setdefault(one.version, []).append(one)
     if as_json:
@@ -132,7 +133,7 @@ def posted(
     data: Data = None,
 ) -> None:
     """Record that you posted a version's notice where everybody sees it. The ledger has it as your word."""
-    showing = Showing(number, where, attested=True, recorded_at=now())
+    showing = Showing(number, where, attested=True, recorded_at=utc_now())
     with closing(open_versions(data)) as register:
         register.notices.shown(showing)
         register.ledger.sign()

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from avow.cli.policy import AsJson, print_json, say
 from avow.cli.publishing import Data
-from avow.cli.session import now, open_versions, session
+from avow.cli.session import open_versions, session
+from avow.clock import utc_now
 from avow.collect.cookie import NAME as COOKIE
 from avow.errors import MisuseError, RefusedError
 from avow.keep import owner
@@ -51,7 +52,7 @@ def add(
             "a reader without a purpose reads nothing", f"there are: {', '.join(words.purposes)}"
         )
     with closing(open_versions(data)) as register:
-        register.readers.put(name, leaves, now())
+        register.readers.put(name, leaves, utc_now())
     if as_json:
         print_json({"name": name, "purposes": leaves})
     else:
@@ -72,7 +73,7 @@ def password(
     with closing(open_versions(data)) as register:
         if not any(reader.name == name for reader in register.readers.all()):
             raise RefusedError(f"there is no reader `{name}`", "`avow user add` makes one")
-        register.passwords.put(name, word, now())
+        register.passwords.put(name, word, utc_now())
     if as_json:
         print_json({"name": name})
     else:
@@ -85,7 +86,7 @@ def remove(name: Name, as_json: AsJson = False, data: Data = None) -> None:
     with closing(open_versions(data)) as register:
         known = any(reader.name == name for reader in register.readers.all())
         if known:
-            register.readers.put(name, [], now())
+            register.readers.put(name, [], utc_now())
     if as_json:
         print_json({"name": name, "removed": known})
     else:
@@ -109,7 +110,7 @@ def list_readers(as_json: AsJson = False, data: Data = None) -> None:
 def status(as_json: AsJson = False, data: Data = None) -> None:
     """Show how the folder stands: version, what is kept, the ledger, and who read what in the last 30 days."""
     with session(data) as at_work:
-        register, moment = at_work.register, now()
+        register, moment = at_work.register, utc_now()
         versions = register.versions()
         holds = in_force(versions, moment)
         since = moment - timedelta(days=STATUS_DAYS)

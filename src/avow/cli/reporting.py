@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from avow.cli.session import find_folder, now, session
+from avow.cli.session import find_folder, session
+from avow.clock import utc_now
 from avow.errors import MisuseError, OwnerGoneError
 from avow.keep.store import Table
 from avow.policy.bounds import OPERATOR
@@ -66,8 +67,8 @@ def _question(
     zone = _zone(timezone or site.timezone)
     return Question(
         report=name,
-        since=parse_moment(since, zone, now()) if since else None,
-        until=parse_moment(until, zone, now(), end=True) if until else None,
+        since=parse_moment(since, zone, utc_now()) if since else None,
+        until=parse_moment(until, zone, utc_now(), end=True) if until else None,
         timezone=zone.key,
         filters=parse_filters(filters),
         own_hosts=[host for host in (site.host, *site.hosts) if host],

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from avow.cli.session import Session, about_terms, find_folder, session
 from avow.cli.setting_up import write_folder
+from avow.clock import utc_now
 from avow.collect.beacon import Visitors, device
 from avow.collect.client import Proxies
 from avow.collect.country import Countries
@@ -20,7 +21,6 @@ from avow.collect.journal import Writer
 from avow.collect.syslog import Lines, Listener
 from avow.collect.visitor import Salts
 from avow.errors import MisuseError, RefusedError
-from avow.keep.account import utc_now
 from avow.keep.keys import COOKIE_KEY, SIGN_IN_KEY, secret
 from avow.keep.load import SALTS, Importer
 from avow.keep.owner import JOURNALS, Guest, Owner

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
@@ -14,6 +14,7 @@ import msgspec
 
 from avow import strict
 from avow.change.publish import Draft, adopt
+from avow.clock import utc_now
 from avow.collect.admit import Promise
 from avow.collect.cookie import NAME as COOKIE_NAME
 from avow.collect.visitor import Salts
@@ -42,11 +43,6 @@ BY_DEFAULT = (
 """Told to whoever collects without having made a folder."""
 
 TERMS_FILE = "terms.toml"
-
-
-def now() -> datetime:
-    """Return the time, in UTC and without a zone, as the store keeps times."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def find_folder(data: Path | None) -> Folder:
@@ -120,7 +116,7 @@ class Session:
     def verify_records(self) -> list[str]:
         """Return what does not hold of the versions that records bear, and that govern them."""
         found = list(of_records(self.register.versions(), self.house.ask("records")))
-        raised = self.register.consents.raised(Settled(), now()).governing
+        raised = self.register.consents.raised(Settled(), utc_now()).governing
         found += of_raised(raised, self.house.ask("raised"))
         beyond = msgspec.convert(self.house.ask("beyond"), list[Removed])
         return found + [
@@ -154,7 +150,9 @@ def open_versions(data: Path | None, *, check: bool = True) -> SqliteRegister:
 
 def chosen(versions: list[Version], number: int) -> Version:
     """Return the version of a number; the one in force for 0. Raises RefusedError where there is none."""
-    fitting = [one for one in versions if one.number == number or (number == 0 and one.effective_at <= now())]
+    fitting = [
+        one for one in versions if one.number == number or (number == 0 and one.effective_at <= utc_now())
+    ]
     if not fitting:
         raise RefusedError("there is no such version", "`avow policy history` tells which there are")
     return fitting[-1]
@@ -171,7 +169,7 @@ def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]
     with closing(open_register(folder.data, folder.keys, store=STORE)) as register:
         if collecting and not register.versions():
             _begin(register, folder)
-        Salts(folder.keys / SALTS).destroy_old(now())
+        Salts(folder.keys / SALTS).destroy_old(utc_now())
         house = open_house(folder, _handlers(register, folder))
         try:
             if isinstance(house, Owner) and (
@@ -186,7 +184,7 @@ def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]
 def _begin(register: SqliteRegister, folder: Folder) -> None:
     """Adopt the folder's terms as the first version, unless another process does so at this moment."""
     try:
-        adopt(register, draft(terms_path(folder)), now())
+        adopt(register, draft(terms_path(folder)), utc_now())
     except RefusedError:
         if not register.versions():
             raise
@@ -235,24 +233,24 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
 
     def settled(answering: Handler) -> Handler:
         def answer_settled(store: Store, argument: Any) -> Any:
-            steward.settle(store, now())
+            steward.settle(store, utc_now())
             return answering(store, argument)
 
         return answer_settled
 
     return {
-        "derive": lambda store, _: steward.derive(store, now()),
+        "derive": lambda store, _: steward.derive(store, utc_now()),
         "report": settled(partial(_report, register)),
         "query": settled(partial(_query, register, folder)),
         "records": settled(lambda store, _: store.query(RECORDS, {}).records()),
         "raised": settled(lambda store, _: store.query(RAISED, {}).records()),
         "held": settled(partial(_held, register)),
-        "retain": lambda store, _: steward.retain(store, now()),
-        "beyond": lambda store, _: steward.beyond(store, now()),
+        "retain": lambda store, _: steward.retain(store, utc_now()),
+        "beyond": lambda store, _: steward.beyond(store, utc_now()),
         "summary": settled(_summary),
         "page": settled(_page),
-        "erase": lambda store, key: steward.erase(store, key, now()),
-        "settle": lambda store, _: steward.settle(store, now()),
+        "erase": lambda store, key: steward.erase(store, key, utc_now()),
+        "settle": lambda store, _: steward.settle(store, utc_now()),
     }
 
 
@@ -261,7 +259,7 @@ def _report(register: SqliteRegister, store: Store, argument: Any) -> Answer:
     purpose = REPORTS[question.report].purpose
     register.readers.check(question.reader, purpose)
     found = answer(partial(_reading, register, store), question)
-    register.readers.count(question.reader, purpose, now())
+    register.readers.count(question.reader, purpose, utc_now())
     return found
 
 
@@ -275,16 +273,16 @@ def _query(register: SqliteRegister, folder: Folder, store: Store, argument: Any
         return asked
     if asked.single:
         rows, version = len(asked.answer.rows), len(reading.governs)
-        register.readers.record(query.reader, query.purpose, version, rows, query.sql, now())
+        register.readers.record(query.reader, query.purpose, version, rows, query.sql, utc_now())
         register.ledger.sign()
     else:
-        register.readers.count(query.reader, query.purpose, now())
+        register.readers.count(query.reader, query.purpose, utc_now())
     return asked
 
 
 def _reading(register: SqliteRegister, store: Store, purpose: str) -> Reading:
     """Return what a purpose may see now."""
-    moment = now()
+    moment = utc_now()
     versions = in_force(register.versions(), moment)
     return Reading(store, governs(versions), purpose, moment, versions[-1].identity if versions else "")
 
@@ -303,5 +301,5 @@ PAGE_ROWS = 5_000
 
 
 def _held(register: SqliteRegister, store: Store, argument: Any) -> Held:
-    governing = governs(in_force(register.versions(), now()))
-    return held(store, msgspec.convert(argument, Subject), governing, now())
+    governing = governs(in_force(register.versions(), utc_now()))
+    return held(store, msgspec.convert(argument, Subject), governing, utc_now())

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from avow.change.consent import Effect, Means, Word, effects, giving, receipt, record, taking_back
 from avow.cli.policy import AsJson, print_json, say
-from avow.cli.session import Session, chosen, now, session
+from avow.cli.session import Session, chosen, session
+from avow.clock import utc_now
 from avow.errors import RefusedError
 from avow.keep.consents import Consent
 from avow.keep.cut import RELATIONS
@@ -168,9 +169,9 @@ def consent(
         held = at_work.held(_subject(subject, since, until, at_work))
         word, register = Word(means, reference, language), at_work.register
         if withdraw:
-            said, permits = taking_back(register, held.key, number, word, now()), []
+            said, permits = taking_back(register, held.key, number, word, utc_now()), []
         else:
-            said = giving(register, held, number, word, now())
+            said = giving(register, held, number, word, utc_now())
             permits = effects(register.versions(), held.records, said.version)
         told = None
         if not dry_run:
@@ -187,8 +188,8 @@ def consent(
 
 def _leave_trace(at_work: Session, held: Held, asked: str) -> None:
     """Record, before anything is told, that somebody looked at what is held of a visitor."""
-    rows, version = sum(held.records.values()), len(in_force(at_work.register.versions(), now()))
-    at_work.register.readers.record(OPERATOR, MAY_SEE, version, rows, asked, now())
+    rows, version = sum(held.records.values()), len(in_force(at_work.register.versions(), utc_now()))
+    at_work.register.readers.record(OPERATOR, MAY_SEE, version, rows, asked, utc_now())
     at_work.register.ledger.sign()
 
 
@@ -207,7 +208,7 @@ def summary(at_work: Session, key: str) -> dict[str, Any]:
         }
         for one in at_work.register.consents.of(key)
     ]
-    since = min((of["first"] for of in held.values() if of["first"]), default=now().isoformat())
+    since = min((of["first"] for of in held.values() if of["first"]), default=utc_now().isoformat())
     readings = at_work.register.readers.readings(datetime.fromisoformat(since))
     return {"visitor": key, "held": held, "consents": consents, "readings_since": readings, "released": []}
 
@@ -225,8 +226,8 @@ def _page(at_work: Session, told: dict[str, Any], language: str) -> str:
 
 def _subject(word: str, since: str, until: str, at_work: Session) -> Subject:
     zone = at_work.folder.zone
-    first = parse_moment(since, zone, now()) if since else None
-    last = parse_moment(until, zone, now(), end=True) if until else None
+    first = parse_moment(since, zone, utc_now()) if since else None
+    last = parse_moment(until, zone, utc_now(), end=True) if until else None
     return parse_subject(word, first, last, secret(at_work.folder.keys / COOKIE_KEY))
 
 

@@ -1,7 +1,6 @@
 """What a load writes down beside its records: how far a log was read, and what became of each line."""
 
 from collections import Counter
-from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 
@@ -9,6 +8,7 @@ import duckdb
 import msgspec
 import polars as pl
 
+from avow.clock import utc_now
 from avow.collect.segment import Intake, Origin
 from avow.errors import StoreError
 from avow.keep.store import Replaced
@@ -28,11 +28,6 @@ class Arrow:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self._frame.__arrow_c_stream__(requested_schema)
-
-
-def utc_now() -> datetime:
-    """Return the time, in UTC and without a zone, as the store keeps times."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 class Reached(msgspec.Struct, frozen=True):

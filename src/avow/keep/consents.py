@@ -4,8 +4,6 @@ Who it was stands apart, and can be erased: what is left then leads to nobody (L
 """
 
 import secrets
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -16,6 +14,7 @@ import sqlalchemy as sa
 
 from avow.errors import StoreError
 from avow.keep.ledger import append
+from avow.keep.part import Part
 from avow.keep.store import Raised, Settled
 from avow.keep.tables import CONSENTS, PERSONS, PUBLICATIONS, STANDING
 from avow.ledger.entry import ConsentGiven, ConsentWithdrawn
@@ -72,12 +71,8 @@ def commitment(salt: bytes, **who: str) -> str:
     return sha256(salt + rfc8785.dumps(told)).hexdigest()
 
 
-class Consents:
-    """The consents of a register; `write` gives a connection in a transaction of it."""
-
-    def __init__(self, engine: sa.Engine, write: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        self._engine = engine
-        self._write = write
+class Consents(Part):
+    """The consents of a register."""
 
     def of(self, visitor: str) -> list[Consent]:
         """Return what a visitor gave and took back, in its order; also of versions that were withdrawn meanwhile."""

@@ -14,10 +14,11 @@ import duckdb
 import msgspec
 import polars as pl
 
+from avow.clock import utc_now
 from avow.collect.journal import Journal, merged
 from avow.collect.segment import DeadLetter, Segment
 from avow.errors import QueryError, StoreError
-from avow.keep.account import Arrow, account, forget_provisional, goes_on, statements, utc_now
+from avow.keep.account import Arrow, account, forget_provisional, goes_on, statements
 from avow.keep.rewrite import CUT_OFF, Gate, beside, swapped
 from avow.keep.store import (
     Ask,

@@ -4,8 +4,6 @@ The rules stand in `docs/spec/retention.md` (K7 and K8).
 """
 
 import secrets
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 from avow.errors import MisuseError, ProofError
 from avow.keep.consents import SALT_BYTES, commitment
 from avow.keep.ledger import Ledger, append
+from avow.keep.part import Part
 from avow.keep.store import Erased
 from avow.keep.tables import ERASING, ERASURES, PERSONS
 from avow.ledger.checkpoint import Receipt
@@ -34,12 +33,8 @@ class Erasure(msgspec.Struct, frozen=True):
     salt: str
 
 
-class Erasures:
-    """The erasures of a register; `write` gives a connection in a transaction of it."""
-
-    def __init__(self, engine: sa.Engine, write: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        self._engine = engine
-        self._write = write
+class Erasures(Part):
+    """The erasures of a register."""
 
     def begin(self, visitor: str) -> None:
         """Record that a visitor is to be erased: from now on it will be done, whatever happens."""

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
+from avow.clock import utc_now
 from avow.errors import AvowError, FormatError, MisuseError, OwnerGoneError, SourceError, StoreError
 from avow.keep.load import FileReport, Importer, Reading
 from avow.keep.owner import known as known_logs
@@ -96,7 +97,7 @@ class Follower:
                 if stopping:
                     return
                 if time.monotonic() - swept > SWEEP_SECONDS:
-                    self.importer.salts.destroy_old(datetime.now(UTC).replace(tzinfo=None))
+                    self.importer.salts.destroy_old(utc_now())
                     swept = time.monotonic()
                 if time.monotonic() - kept > DAY_SECONDS:
                     self.daily()

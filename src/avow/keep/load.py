@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
+from avow.clock import utc_now
 from avow.collect.admit import Promise
 from avow.collect.country import Countries
 from avow.collect.device import Devices
@@ -154,7 +155,7 @@ class Reading:
             while len(ahead) > (0 if self.way.reader.remembers else TAKEN_AT_ONCE - 1):
                 self._queue(queue, *ahead.popleft())
             state = self.way.reader.state()
-            now = datetime.now(UTC).replace(tzinfo=None)
+            now = utc_now()
             ahead.append((block, state, self.takers.submit(self.way.take, block, now)))
             if not block.provisional:
                 self.place = replace(self.place, offset=block.end, digest=digest.copy())

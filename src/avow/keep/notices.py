@@ -1,7 +1,6 @@
 """The notices of versions, in the register: as they were worded at publication, and where they were shown."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -10,6 +9,7 @@ import sqlalchemy as sa
 
 from avow.errors import RefusedError
 from avow.keep.ledger import append
+from avow.keep.part import Part
 from avow.keep.tables import NOTICES, PUBLICATIONS, SHOWINGS, STANDING
 from avow.ledger.entry import NoticeShown, hashed
 
@@ -59,12 +59,8 @@ class Showing(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
-class Notices:
-    """The notices of a register; `write` gives a connection in a transaction of it."""
-
-    def __init__(self, engine: sa.Engine, write: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        self._engine = engine
-        self._write = write
+class Notices(Part):
+    """The notices of a register."""
 
     def all(self) -> list[Notice]:
         """Return the notices of every version, by number and language."""

@@ -3,13 +3,12 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from avow.errors import MisuseError
+from avow.keep.part import Part
 from avow.keep.tables import PASSWORDS
 
 LENGTH_MIN = 12
@@ -19,12 +18,8 @@ COST, BLOCK, PARALLEL, BYTES = 2**15, 8, 1, 32
 """Of scrypt (RFC 7914): 32 MiB and some 60 ms for each try."""
 
 
-class Passwords:
-    """The passwords of a register; `write` gives a connection in a transaction of it."""
-
-    def __init__(self, engine: sa.Engine, write: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        self._engine = engine
-        self._write = write
+class Passwords(Part):
+    """The passwords of a register."""
 
     def put(self, name: str, password: str, now: datetime) -> None:
         """Give a reader a password, in the place of the one before.

@@ -1,8 +1,7 @@
 """Who reads what is stored, in the register: readers with their purposes, and what was read."""
 
 import secrets
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -12,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 from avow.errors import RefusedError
 from avow.keep.consents import SALT_BYTES, commitment
 from avow.keep.ledger import append
+from avow.keep.part import Part
 from avow.keep.tables import READERS, READING_COUNTS, READINGS
 from avow.ledger.entry import ReadingMade, hashed
 from avow.policy.bounds import OPERATOR
@@ -46,12 +46,8 @@ class ReadingCount(msgspec.Struct, frozen=True):
     readings: int
 
 
-class Readers:
-    """The readers of a register; `write` gives a connection in a transaction of it."""
-
-    def __init__(self, engine: sa.Engine, write: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        self._engine = engine
-        self._write = write
+class Readers(Part):
+    """The readers of a register."""
 
     def all(self) -> list[Reader]:
         """Return every reader, by name."""

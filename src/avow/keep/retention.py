@@ -4,8 +4,7 @@ The rules stand in `docs/spec/retention.md`. The store does it in one transactio
 the register has that with an entry of the ledger; then the file is written anew, as deleting leaves bytes behind.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 
 from avow.keep import cut
 from avow.keep.ledger import append
+from avow.keep.part import Part
 from avow.keep.store import Cut, Removed
 from avow.keep.tables import RETENTIONS
 from avow.ledger.entry import RetentionRun
@@ -44,12 +44,8 @@ def cuts(governs: Sequence[Bounds], now: datetime) -> list[Cut]:
     return found
 
 
-class Retentions:
-    """What retention took away, in the register; `write` gives a connection in a transaction of it."""
-
-    def __init__(self, engine: sa.Engine, write: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        self._engine = engine
-        self._write = write
+class Retentions(Part):
+    """What retention took away, in the register."""
 
     def record(self, run: int, removed: Sequence[Removed], removed_at: datetime) -> None:
         """Record a run with its entry in the ledger, once: one that is recorded changes nothing."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from avow.clock import utc_now
 from avow.collect.formats import detect, named
 from avow.collect.intake import Way
 from avow.collect.logs import Block
 from avow.collect.segment import Draft, Intake, Origin
 from avow.errors import FormatError
-from avow.keep.account import utc_now
 from avow.keep.load import AUTOMATIC, Importer
 from avow.keep.owner import House
 

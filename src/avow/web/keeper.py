@@ -12,9 +12,9 @@ from pathlib import Path
 
 from prometheus_client import Counter, Gauge
 
+from avow.clock import utc_now
 from avow.collect.admit import Promise
 from avow.collect.beacon import Gate
-from avow.keep.account import utc_now
 
 LOAD_SECONDS = 2.0
 """How often what came in is loaded into the store."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from babel import negotiate_locale
 
-from avow.keep.account import utc_now
+from avow.clock import utc_now
 from avow.keep.governing import in_force
 from avow.keep.register import Register, Version
 from avow.ledger.entry import hashed

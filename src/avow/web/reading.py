@@ -13,10 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from avow.clock import utc_now
 from avow.collect.client import Proxies
 from avow.config import Site
 from avow.errors import AvowError
-from avow.keep.account import utc_now
 from avow.keep.passwords import LENGTH_MAX, Passwords
 from avow.keep.readers import Reader, Readers
 from avow.policy.page import Facts, rendered

@@ -1,0 +1,14 @@
+"""A part of the register, which reads and writes tables of its own."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import sqlalchemy as sa
+
+
+class Part:
+    """Reads by `_engine`; `_write` gives a connection in a transaction of the register."""
+
+    def __init__(self, engine: sa.Engine, write: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+        self._engine = engine
+        self._write = write
