@@ -48,11 +48,11 @@ FROM range($views)
 
 
 def bounds(number: int, *, restricted: bool) -> Bounds:
-    """Return what a version promises: views for two years; restricted, referrers cut and durations for a year."""
+    """Return what a version promises: views for two years; restricted, keys and referrers cut, durations for a year."""
     whole: dict[str, Ages] = {
         name: {"full": None} for name in ("view-time", "visit-time", "page-path", "host")
     }
-    whole["visitor-id"] = {"day": None}
+    whole["visitor-id"] = {"day": None, "full": 0 if restricted else None}
     whole["view-duration"] = {"full": (365 - number) * 86_400 if restricted else None}
     whole["referrer"] = {"site": None, "page": None, "full": (30 + number) * 86_400 if restricted else None}
     return Bounds({Cell(name, "content", OPERATOR, OWN_USE): ages for name, ages in whole.items()}, {})

@@ -46,7 +46,12 @@ STATEMENTS = {
 }
 """Statements that are moments, by how they begin."""
 
-TRANSACTIONS = {"CREATE SEQUENCE": "migrate", "migrations": "migrate", "sources": "load", "TABLE due": "derive"}
+TRANSACTIONS = {
+    "CREATE SEQUENCE": "migrate",
+    "migrations": "migrate",
+    "sources": "load",
+    "TABLE due": "derive",
+}
 """What a transaction is for, by words that stand in its first telling statement."""
 
 

@@ -204,6 +204,16 @@ def test_the_store_is_cut_off(store: DuckDBStore, tmp_path: Path) -> None:
             store.query(sql, {})
 
 
+@pytest.mark.parametrize("name", ["requests", "REQUESTS", '"Requests"'])
+def test_a_reading_stands_before_the_table(store: DuckDBStore, tmp_path: Path, name: str) -> None:
+    """However its relation is written; and each reading stands before it for itself."""
+    store.load([written(tmp_path, records(at(0)))])
+    for answer in (1, 2):
+        with store.reading({"requests": f"SELECT {answer} AS one"}) as ask:
+            assert ask(f"SELECT * FROM {name}", {}).rows == [[answer]]
+            assert ask(f"SELECT * FROM (SELECT * FROM {name})", {}).rows == [[answer]]
+
+
 def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     """A damaged file gives an error with a remedy, and is left as it is."""
     (tmp_path / "avow.duckdb").write_bytes(b"not a database" * 1000)
