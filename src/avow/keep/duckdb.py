@@ -17,8 +17,9 @@ import polars as pl
 from avow.clock import utc_now
 from avow.collect.journal import Journal, merged
 from avow.collect.segment import DeadLetter, Segment
-from avow.errors import QueryError, StoreError
+from avow.errors import StoreError
 from avow.keep.account import Arrow, account, forget_provisional, goes_on, statements
+from avow.keep.asking import ask, ask_once, ask_over, execute
 from avow.keep.rewrite import CUT_OFF, Gate, beside, swapped
 from avow.keep.store import (
     Ask,
@@ -129,7 +130,7 @@ class DuckDBStore:
                 loaded.append(Loaded(load, replaced))
             if frames:
                 cursor.register("records", Arrow(pl.concat(frames)))
-                _execute(cursor, statements("load_requests"), {})
+                execute(cursor, statements("load_requests"), {})
                 cursor.unregister("records")
         return loaded
 
@@ -149,7 +150,7 @@ class DuckDBStore:
                 cursor.register("told_now", Arrow(told))
                 oldest = told.select(pl.col("view_time").min()).item() - LONGEST_DAY
                 values = {"load": load, "oldest": oldest}
-                _execute(cursor, statements("load_looks"), values)
+                execute(cursor, statements("load_looks"), values)
                 cursor.unregister("told_now")
 
     def settled(self) -> Settled:
@@ -168,8 +169,8 @@ class DuckDBStore:
         values["slice_visitors"] = SLICE_VISITORS
         with self._write() as cursor:
             _raise(cursor, raised)
-            _execute(cursor, statements("derive_stale"), values)
-            _execute(cursor, statements("derive_slices"), values)
+            execute(cursor, statements("derive_stale"), values)
+            execute(cursor, statements("derive_slices"), values)
             bounds = [since for (since,) in cursor.fetchall() if since]
             for begin, end in pairwise(bounds):
                 slice_of = {
@@ -180,8 +181,8 @@ class DuckDBStore:
                     "rows_to": end + LONGEST_DAY,
                 }
                 for step in ("anew", "activity", "forget", "views", "visits"):
-                    _execute(cursor, statements(f"derive_{step}"), slice_of)
-            _execute(cursor, statements("derive_close"), values)
+                    execute(cursor, statements(f"derive_{step}"), slice_of)
+            execute(cursor, statements("derive_close"), values)
 
     def remove(self, cuts: Sequence[Cut], now: datetime) -> None:
         """See Store."""
@@ -252,36 +253,16 @@ class DuckDBStore:
     def reading(self, views: Mapping[str, str]) -> Iterator[Ask]:
         """See Store."""
         with self._gate.shared(), self._connection.cursor() as cursor:
-            yield partial(_ask_over, cursor, dict(views))
+            yield partial(ask_over, cursor, dict(views))
 
     def ask_once(self, views: Mapping[str, str], sql: str, seconds: float) -> Table:
         """See Store."""
         with self._gate.shared(), self._connection.cursor() as cursor:
-            for name, select in views.items():
-                _see(cursor, name, select)
-            timer = threading.Timer(seconds, cursor.interrupt)
-            timer.start()
-            try:
-                return _ask(cursor, sql, {})
-            except duckdb.InterruptException:
-                raise QueryError(
-                    f"the question took longer than {seconds:g} s", "ask for less, or a shorter time"
-                ) from None
-            except duckdb.BinderException as error:  # told before anything stored is looked at
-                raise QueryError(
-                    f"the question does not fit: {str(error).splitlines()[0].lower()}", ""
-                ) from None
-            except duckdb.Error as error:
-                kind = type(error).__name__.removesuffix("Exception").lower()
-                raise QueryError(
-                    f"the question cannot be answered ({kind})", "use try_cast where a value may not convert"
-                ) from None
-            finally:
-                timer.cancel()
+            return ask_once(cursor, views, sql, seconds)
 
     def _read(self, sql: str, values: Mapping[str, Any]) -> Table:
         with self._gate.shared(), self._connection.cursor() as cursor:
-            return _ask(cursor, sql, values)
+            return ask(cursor, sql, values)
 
     @contextmanager
     def _write(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -317,32 +298,6 @@ class DuckDBStore:
                 cursor.execute("INSERT INTO migrations VALUES (?, ?)", [number, utc_now()])
 
 
-def _execute(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> None:
-    """Execute each statement of `sql` with those of the values that it names."""
-    for statement in cursor.extract_statements(sql):
-        cursor.execute(statement, {name: values[name] for name in statement.named_parameters})
-
-
-def _ask(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> Table:
-    _execute(cursor, sql, values)
-    columns = [column[0] for column in cursor.description or []]
-    return Table(columns, [list(row) for row in cursor.fetchall()])
-
-
-def _ask_over(
-    cursor: duckdb.DuckDBPyConnection, unseen: dict[str, str], sql: str, values: Mapping[str, Any]
-) -> Table:
-    """Ask with those of the views that the statement may name: to make all takes longer than many an answer."""
-    for name in [name for name in unseen if name in sql.lower()]:
-        _see(cursor, name, unseen.pop(name))
-    return _ask(cursor, sql, values)
-
-
-def _see(cursor: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
-    """Make a secure view, which is the cursor's own and goes with it."""
-    cursor.execute(f"CREATE TEMP SECURE VIEW {name} AS {select}")
-
-
 def _raise(cursor: duckdb.DuckDBPyConnection, raised: Raised) -> None:
     """Bring governing numbers in line with consents; where there never was one, there is nothing to look at."""
     values = msgspec.structs.asdict(raised.settled)
@@ -356,4 +311,4 @@ def _raise(cursor: duckdb.DuckDBPyConnection, raised: Raised) -> None:
     cursor.register("raised", Arrow(frame))
     cursor.execute("CREATE TEMP TABLE raising AS FROM raised")
     cursor.unregister("raised")
-    _execute(cursor, statements("derive_consents"), values)
+    execute(cursor, statements("derive_consents"), values)
