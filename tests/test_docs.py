@@ -14,10 +14,10 @@ import pytest
 import typer.main
 
 from avow import config, errors
+from avow.change.draft import TERMS_FILE
 from avow.cli.importing import ImportReport
 from avow.cli.main import app
 from avow.cli.reporting import as_object
-from avow.cli.session import TERMS_FILE
 from avow.collect.record import Fate, Reason
 from avow.config import Settings
 from avow.keep.duckdb import DuckDBStore

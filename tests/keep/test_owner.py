@@ -10,7 +10,7 @@ from test_duckdb import at, records, written
 
 from avow.config import Folder, Settings
 from avow.errors import SourceError, StoreError
-from avow.keep import owner
+from avow.keep import house, owner
 from avow.keep.owner import Guest, Owner, open_house
 
 
@@ -31,8 +31,8 @@ def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
     assert isinstance(second, Guest)
     assert second.ask("echo", {"a": [1, None]}) == first.ask("echo", {"a": [1, None]}) == {"a": [1, None]}
     second.load([written(tmp_path / "data", records(at(0)))])
-    assert owner.counts(first) == owner.counts(second)
-    assert owner.counts(second).requests == 1
+    assert house.counts(first) == house.counts(second)
+    assert house.counts(second).requests == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
     second.close()
     first.close()
@@ -56,15 +56,15 @@ def test_a_log_is_read_by_one_at_a_time(tmp_path: Path) -> None:
     """A log that one process claimed is refused to others, until that process goes away, however it ends."""
     first = owned(tmp_path)
     second, third = open_house(folder(tmp_path), {}), open_house(folder(tmp_path), {})
-    owner.claim(second, "log")
-    owner.claim(second, "log")
+    house.claim(second, "log")
+    house.claim(second, "log")
     for other in (first, third):
         with pytest.raises(SourceError, match="being read"):
-            owner.claim(other, "log")
+            house.claim(other, "log")
     second.close()
     for _ in range(200):
         try:
-            owner.claim(third, "log")
+            house.claim(third, "log")
             break
         except SourceError:
             threading.Event().wait(0.01)
@@ -79,7 +79,7 @@ def test_what_an_owner_left_waiting_is_loaded_at_the_next_start(tmp_path: Path) 
     written(tmp_path / "data", records(at(0)))
     written(tmp_path / "data", records(at(0)), 500, 600, source="b")
     first = owned(tmp_path)
-    assert owner.counts(first).requests == 1
+    assert house.counts(first).requests == 1
     assert first.recovered == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
     first.close()

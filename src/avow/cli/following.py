@@ -11,7 +11,7 @@ from rich.console import Console
 from avow.cli.session import Session, about_terms, session
 from avow.errors import MisuseError, OwnerGoneError
 from avow.keep.follow import Follower
-from avow.keep.load import FileReport, Importer
+from avow.keep.load import FileReport, Importer, Ways
 
 
 def follow(
@@ -56,7 +56,7 @@ def _follow(
     console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
     settings = at_work.folder.settings.collect
     importer = Importer(
-        at_work.folder, at_work.house, at_work.promises, log_format or settings.format, again=True
+        Ways(at_work.folder, at_work.promises), at_work.house, log_format or settings.format, again=True
     )
 
     def daily() -> None:

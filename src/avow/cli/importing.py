@@ -19,8 +19,8 @@ from avow.cli.session import Session, about_terms, session
 from avow.collect.logs import STANDARD_INPUT
 from avow.collect.record import Fate, Reason
 from avow.errors import AvowError, MisuseError
-from avow.keep import owner
-from avow.keep.load import BadLine, FileReport, Importer
+from avow.keep import house
+from avow.keep.load import BadLine, FileReport, Importer, Ways
 
 MAX_BAD_PERCENT = 1.0
 
@@ -71,9 +71,8 @@ def import_logs(
     check(files)
     with session(data, collecting=True) as at_work:
         importer = Importer(
-            at_work.folder,
+            Ways(at_work.folder, at_work.promises),
             at_work.house,
-            at_work.promises,
             log_format or at_work.folder.settings.collect.format,
             again=again,
             new_key=again,
@@ -107,7 +106,7 @@ def import_files(
 ) -> ImportReport:
     """Read files in the order of their first request, and make views and visits of them."""
     started = time.monotonic()
-    before = owner.counts(at_work.house)
+    before = house.counts(at_work.house)
     in_order = sorted(files, key=importer.first_time) if len(files) > 1 else files
     reports = [FileReport(str(path)) for path in in_order]
     with _progress(in_order, show_progress) as progress:
@@ -117,7 +116,7 @@ def import_files(
             except AvowError as error:
                 report.error, report.hint = error.message, error.hint
     at_work.derive()
-    after = owner.counts(at_work.house)
+    after = house.counts(at_work.house)
     left: Counter[str] = Counter()
     for report in reports:
         left.update(

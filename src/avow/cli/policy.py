@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from avow.cli.session import chosen, documents, find_folder, open_versions, terms_path
+from avow.change.draft import documents, terms_path
+from avow.cli.session import chosen, find_folder, open_versions
 from avow.errors import TermsError
 from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 from avow.policy.compare import Witness, compare

@@ -9,10 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from avow.change.draft import draft, terms_path
 from avow.change.publish import Outcome, Published, adopt, publish
 from avow.change.publish import withdraw as take_back
 from avow.cli.policy import AsJson, print_json, say, show_differences
-from avow.cli.session import draft, find_folder, open_versions, terms_path
+from avow.cli.session import find_folder, open_versions
 from avow.clock import utc_now
 from avow.keep.notices import Notice, Showing
 from avow.keep.register import Version

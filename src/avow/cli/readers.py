@@ -18,7 +18,7 @@ from avow.cli.session import open_versions, session
 from avow.clock import utc_now
 from avow.collect.cookie import NAME as COOKIE
 from avow.errors import MisuseError, RefusedError
-from avow.keep import owner
+from avow.keep import house
 from avow.keep.governing import in_force
 from avow.policy.bounds import OPERATOR
 from avow.policy.vocabulary import vocabulary
@@ -119,7 +119,7 @@ def status(as_json: AsJson = False, data: Data = None) -> None:
             "identity": holds[-1].identity if holds else None,
             "scheduled": [version.number for version in versions[len(holds) :]],
             "cookie": bases[-1] if holds and (bases := [*holds[-1].promised.cookie(COOKIE)]) else "",
-            "kept": owner.counts(at_work.house),
+            "kept": house.counts(at_work.house),
             "owned_by_another": not at_work.house.owned,
             "ledger_entries": register.ledger.size(),
             "readings_of_single_visitors": register.readers.readings(since),

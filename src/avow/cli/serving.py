@@ -22,7 +22,7 @@ from avow.collect.syslog import Lines, Listener
 from avow.collect.visitor import Salts
 from avow.errors import MisuseError, RefusedError
 from avow.keep.keys import COOKIE_KEY, SIGN_IN_KEY, secret
-from avow.keep.load import SALTS, Importer
+from avow.keep.load import SALTS, Ways
 from avow.keep.owner import JOURNALS, Guest, Owner
 from avow.keep.stream import Stream
 
@@ -169,8 +169,7 @@ def _behind(at_work: Session, house: Owner, lines: Lines) -> "tuple[Desk, Keeper
     gates = Gates(at_work.register.stamp, at_work.promises, countries.country if countries else None)
     visitors = Visitors(salts, folder.zone, folder.day_turns_at, secret(folder.keys / COOKIE_KEY))
     desk = Desk(gates, visitors, Writer(folder.data / JOURNALS))
-    importer = Importer(folder, house, at_work.promises, folder.settings.collect.format)
-    stream = Stream(importer, house, "syslog")
+    stream = Stream(Ways(folder, at_work.promises), house.load, "syslog", folder.settings.collect.format)
 
     def load() -> bool:
         waiting = lines.take()

@@ -5,32 +5,28 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, partial
-from importlib import resources
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from avow import strict
-from avow.change.publish import Draft, adopt
+from avow.change.draft import begin, terms_path
 from avow.clock import utc_now
 from avow.collect.admit import Promise
-from avow.collect.cookie import NAME as COOKIE_NAME
 from avow.collect.visitor import Salts
 from avow.config import SCRIPT, Folder, locate
-from avow.errors import RefusedError, TermsError
+from avow.errors import RefusedError
 from avow.keep.account import statements
 from avow.keep.duckdb import FILE as STORE
 from avow.keep.erasure import Erasure
-from avow.keep.governing import Steward, governs, in_force
+from avow.keep.governing import Steward, governs, in_force, promises
 from avow.keep.load import SALTS
 from avow.keep.owner import Guest, Handler, Owner, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
 from avow.keep.store import Removed, Rules, Settled, Store, Table
 from avow.keep.subject import Held, Subject, held
 from avow.keep.verify import RAISED, RECORDS, of_raised, of_records
-from avow.policy.document import Document, load_document
 from avow.policy.terms import compile_terms, load_terms
 from avow.use.query import Asked, Query, ask
 from avow.use.question import Question
@@ -42,19 +38,10 @@ BY_DEFAULT = (
 )
 """Told to whoever collects without having made a folder."""
 
-TERMS_FILE = "terms.toml"
-
 
 def find_folder(data: Path | None) -> Folder:
     """Find the folder that a command works in, from where it was called."""
     return locate(Path.cwd(), data, os.environ)
-
-
-def terms_path(folder: Folder) -> Path:
-    """Return where the folder's terms are: those that come with Avow where no folder was made."""
-    if folder.policy is not None:
-        return folder.policy / TERMS_FILE
-    return Path(str(resources.files("avow.policy") / "defaults" / TERMS_FILE))
 
 
 @dataclass(frozen=True)
@@ -126,22 +113,6 @@ class Session:
         ]
 
 
-@lru_cache(maxsize=8)
-def promises(versions: tuple[Version, ...]) -> list[Promise]:
-    """Return what admission needs of versions: of each, what governs its records by now."""
-    ends = [*(version.effective_at for version in versions[1:]), datetime.max]
-    return [
-        Promise(
-            version.number,
-            {name: bounds.kept(name) for name in bounds.categories},
-            version.effective_at,
-            until,
-            bounds.cookie(COOKIE_NAME),
-        )
-        for version, bounds, until in zip(versions, governs(versions), ends, strict=True)
-    ]
-
-
 def open_versions(data: Path | None, *, check: bool = True) -> SqliteRegister:
     """Open the register of the folder that a command works in; raises as `open_register` does."""
     folder = find_folder(data)
@@ -167,8 +138,8 @@ def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]
     """
     folder = find_folder(data)
     with closing(open_register(folder.data, folder.keys, store=STORE)) as register:
-        if collecting and not register.versions():
-            _begin(register, folder)
+        if collecting:
+            begin(register, folder)
         Salts(folder.keys / SALTS).destroy_old(utc_now())
         house = open_house(folder, _handlers(register, folder))
         try:
@@ -179,33 +150,6 @@ def session(data: Path | None, *, collecting: bool = False) -> Iterator[Session]
             yield Session(folder, register, house)
         finally:
             house.close()
-
-
-def _begin(register: SqliteRegister, folder: Folder) -> None:
-    """Adopt the folder's terms as the first version, unless another process does so at this moment."""
-    try:
-        adopt(register, draft(terms_path(folder)), utc_now())
-    except RefusedError:
-        if not register.versions():
-            raise
-
-
-def draft(path: Path) -> Draft:
-    """Read terms and the documents beside them, as they would be promised."""
-    return Draft(load_terms(path), strict.read_text(path, TermsError), documents(path))
-
-
-def documents(terms_file: Path) -> dict[str, Document]:
-    """Return the documents beside a file of terms, by language. Raises TermsError where one does not check."""
-    found: dict[str, Document] = {}
-    for path in sorted(terms_file.parent.glob("*.md")):
-        document = load_document(path)
-        if document.language in found:
-            raise TermsError(
-                f"{path}: there are two documents in `{document.language}`", "keep one for each language"
-            )
-        found[document.language] = document
-    return found
 
 
 def about_terms(at_work: Session) -> list[str]:

@@ -101,6 +101,11 @@ class Written:
         return msgspec.json.decode(pl.read_parquet_metadata(self.path)[METADATA_KEY], type=Intake)
 
     @property
+    def age(self) -> float:
+        """How long ago it was written, in seconds."""
+        return time.time() - self.path.stat().st_mtime
+
+    @property
     def records(self) -> pl.DataFrame:
         """Its records, of the schema ADMITTED."""
         return pl.read_parquet(self.path, schema=ADMITTED)

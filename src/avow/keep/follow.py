@@ -13,8 +13,8 @@ from pathlib import Path
 
 from avow.clock import utc_now
 from avow.errors import AvowError, FormatError, MisuseError, OwnerGoneError, SourceError, StoreError
+from avow.keep.house import known as known_logs
 from avow.keep.load import FileReport, Importer, Reading
-from avow.keep.owner import known as known_logs
 from avow.keep.sources import HEAD_BYTES
 
 POLL_SECONDS = 0.5
@@ -97,7 +97,7 @@ class Follower:
                 if stopping:
                     return
                 if time.monotonic() - swept > SWEEP_SECONDS:
-                    self.importer.salts.destroy_old(utc_now())
+                    self.importer.ways.salts.destroy_old(utc_now())
                     swept = time.monotonic()
                 if time.monotonic() - kept > DAY_SECONDS:
                     self.daily()

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from threading import Lock
 
+from avow.collect.admit import Promise
+from avow.collect.cookie import NAME as COOKIE_NAME
 from avow.keep.erasure import Erasure
 from avow.keep.register import Register, Version
 from avow.keep.retention import GRACE, cuts
@@ -105,6 +107,22 @@ def governs(versions: Sequence[Version]) -> list[Bounds]:
 @lru_cache(maxsize=8)
 def _governs(versions: tuple[Version, ...]) -> list[Bounds]:
     return governed([version.promised for version in versions])
+
+
+@lru_cache(maxsize=8)
+def promises(versions: tuple[Version, ...]) -> list[Promise]:
+    """Return what admission needs of versions: of each, what governs its records by now."""
+    ends = [*(version.effective_at for version in versions[1:]), datetime.max]
+    return [
+        Promise(
+            version.number,
+            {name: bounds.kept(name) for name in bounds.categories},
+            version.effective_at,
+            until,
+            bounds.cookie(COOKIE_NAME),
+        )
+        for version, bounds, until in zip(versions, governs(versions), ends, strict=True)
+    ]
 
 
 def cutoffs(versions: Sequence[Version], now: datetime) -> Cutoffs:

@@ -24,8 +24,8 @@ from avow.collect.segment import Draft, Intake, Origin
 from avow.collect.visitor import Salts
 from avow.config import Folder
 from avow.errors import AvowError
-from avow.keep import owner
-from avow.keep.owner import House
+from avow.keep import house
+from avow.keep.house import House
 from avow.keep.sources import HEAD_BYTES, Place, Sources, digest_to
 from avow.keep.store import Loaded
 
@@ -204,39 +204,61 @@ class Reading:
 
 
 @dataclass
-class Importer:
-    """Reads logs under the versions of the terms into one house."""
+class Ways:
+    """Makes ways in for lines of any format, under the settings of a folder and the versions of its terms."""
 
     folder: Folder
-    house: House
     promises: Callable[[datetime], Sequence[Promise]]
-    format: str = AUTOMATIC
-    again: bool = False
-    """Whether a log that begins like a known one, and is not its growth, is read as another log."""
-    new_key: bool = False
-    """Whether a lost key may be made anew, although no log is known by it then."""
     devices: Devices = field(default_factory=Devices)
-
-    def __post_init__(self) -> None:
-        """Raise LayoutError or SettingsError where format or database is none, before any log is opened."""
-        if self.format != AUTOMATIC:
-            named(self.format)
-        _ = self.countries
-
-    @cached_property
-    def sources(self) -> Sources:
-        """The logs that the house knows."""
-        return Sources(self.house, self.folder.keys / SOURCE_KEY, self.new_key)
 
     @cached_property
     def countries(self) -> Countries | None:
-        """The database of countries; None where there is none."""
+        """The database of countries; None where there is none. Raises SettingsError where it is none."""
         return Countries.read(self.folder.country_database) if self.folder.country_database else None
 
     @property
     def salts(self) -> Salts:
         """The salts of the folder."""
         return Salts(self.folder.keys / SALTS)
+
+    def way(self, reader: Reader) -> Way:
+        """Return the way in for what a reader reads."""
+        settings = self.folder.settings
+        return Way(
+            reader=reader,
+            promises=self.promises,
+            kinds=Kinds(settings.collect),
+            salts=self.salts,
+            zone=self.folder.zone,
+            day_turns_at=self.folder.day_turns_at,
+            host=settings.site.host,
+            devices=self.devices,
+            countries=self.countries,
+        )
+
+
+@dataclass
+class Importer:
+    """Reads logs under the versions of the terms into one house."""
+
+    ways: Ways
+    house: House
+    format: str = AUTOMATIC
+    again: bool = False
+    """Whether a log that begins like a known one, and is not its growth, is read as another log."""
+    new_key: bool = False
+    """Whether a lost key may be made anew, although no log is known by it then."""
+
+    def __post_init__(self) -> None:
+        """Raise LayoutError or SettingsError where format or database is none, before any log is opened."""
+        if self.format != AUTOMATIC:
+            named(self.format)
+        _ = self.ways.countries
+
+    @cached_property
+    def sources(self) -> Sources:
+        """The logs that the house knows."""
+        return Sources(self.house, self.ways.folder.keys / SOURCE_KEY, self.new_key)
 
     def first_time(self, path: Path) -> datetime:
         """Return the time of a log's first request, so that a rotated set can be read in order of time.
@@ -280,7 +302,7 @@ class Importer:
             log.close()
             raise
         report.format = reader.name
-        return Reading(self.house, self.way(reader), place, log, report)
+        return Reading(self.house, self.ways.way(reader), place, log, report)
 
     def bad_lines(self, path: Path) -> list[BadLine]:
         """Read the lines of a log again that could not be read; none where the log was never read."""
@@ -288,7 +310,7 @@ class Importer:
             return []
         with open_log(path) as log:
             candidates = self.sources.candidates(log)
-            letters = owner.dead_letters(self.house, candidates[-1].source) if candidates else []
+            letters = house.dead_letters(self.house, candidates[-1].source) if candidates else []
             found, position = [], 0
             for letter in sorted(letters, key=lambda letter: letter.offset):
                 position += digest_to(log, self.sources.digest(b""), letter.offset - position)
@@ -307,21 +329,6 @@ class Importer:
             return named(self.format), None
         detection = detect(sample)
         return detection.reader, detection.confidence
-
-    def way(self, reader: Reader) -> Way:
-        """Return the way in for what a reader reads."""
-        settings = self.folder.settings
-        return Way(
-            reader=reader,
-            promises=self.promises,
-            kinds=Kinds(settings.collect),
-            salts=self.salts,
-            zone=self.folder.zone,
-            day_turns_at=self.folder.day_turns_at,
-            host=settings.site.host,
-            devices=self.devices,
-            countries=self.countries,
-        )
 
 
 def _sample(log: Log) -> list[str]:

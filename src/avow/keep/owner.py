@@ -12,25 +12,27 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import msgspec
 
 from avow import errors
 from avow.collect import journal, segment
 from avow.collect.journal import Journal
-from avow.collect.segment import DeadLetter, Segment, Written, waiting
+from avow.collect.segment import Segment, Written, waiting
 from avow.config import Folder
-from avow.errors import AvowError, OwnerGoneError, SourceError, StoreError
+from avow.errors import AvowError, OwnerGoneError, StoreError
 from avow.keep.duckdb import DuckDBStore
-from avow.keep.store import Counts, Known, Loaded, Store
+from avow.keep.house import Claims
+from avow.keep.store import Loaded, Store
 from avow.keep.wire import SOCKET, connect, receive, send, short
 
 LOCK = "lock"
 SEGMENTS = "segments"
 JOURNALS = "journals"
+TAKEN_AT_ONCE = 100
+"""How many small segments are loaded at once."""
 
 WAIT_SECONDS = 10.0
 """How long to wait for an owner that is starting or stopping."""
@@ -51,74 +53,6 @@ FRESH = frozenset({"held", "summary", "page", "erase", "retain"})
 """Questions that may leave nothing out, however short a time ago it came in."""
 
 
-class House(Protocol):
-    """A data folder that is open, in this process or through the one that owns it."""
-
-    owned: bool
-
-    def ask(self, question: str, argument: Any = None) -> Any:
-        """Put a question to the store; returns builtins (lists, dictionaries, strings, numbers).
-
-        Raises the AvowError that the owner raised, and StoreError where the owner is gone.
-        """
-        ...
-
-    def load(self, segments: Sequence[Segment]) -> list[Loaded]:
-        """Load segments, as Store does."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the folder."""
-        ...
-
-
-def known(house: House) -> list[Known]:
-    """Return every log that was read before."""
-    return msgspec.convert(house.ask("known"), list[Known])
-
-
-def claim(house: House, log: str) -> None:
-    """Keep others from reading the same log until this house is closed. Raises SourceError where one does."""
-    house.ask("claim", log)
-
-
-def dead_letters(house: House, source: str) -> list[DeadLetter]:
-    """Return where the lines of a log are that could not be read."""
-    return msgspec.convert(house.ask("dead_letters", source), list[DeadLetter])
-
-
-def counts(house: House) -> Counts:
-    """Return how much is kept."""
-    return msgspec.convert(house.ask("counts"), Counts)
-
-
-@dataclass
-class Claims:
-    """Who is reading which log, so that no two processes read the same one."""
-
-    _of: dict[str, object] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def take(self, log: str, holder: object) -> None:
-        """Give a log to a holder; raises SourceError where another has it."""
-        with self._lock:
-            if self._of.setdefault(log, holder) is not holder:
-                raise SourceError(
-                    "this log is being read by another import or `avow follow` at this moment",
-                    "wait until that is done, or stop it",
-                )
-
-    def of(self, holder: object) -> set[str]:
-        """Return the logs that a holder has."""
-        with self._lock:
-            return {log for log, other in self._of.items() if other is holder}
-
-    def release(self, holder: object) -> None:
-        """Take back all that a holder has."""
-        with self._lock:
-            self._of = {log: other for log, other in self._of.items() if other is not holder}
-
-
 class Owner:
     """The house of the process that owns the folder: answers itself, and whoever connects."""
 
@@ -128,17 +62,20 @@ class Owner:
         """Open the store, load what an earlier owner left waiting, and listen."""
         self._lock = lock
         self._segments = folder.data / SEGMENTS
+        self._journals = folder.data / JOURNALS
         self._handlers = {**OWN_HANDLERS, "load": self._load_named, **handlers}
         self._claims = Claims()
         self._loading = threading.Lock()
         self.recovered = 0
         self.pending = False  # whether something was left waiting, of which there are no views and visits yet
-        self.refresh: Callable[[], object] = lambda: None  # loads what came in and waits: a server sets it
+        self.refresh: Callable[[], object] = (
+            self._refresh
+        )  # loads what came in and waits: a server sets its own
         self.store = DuckDBStore(folder.data, folder.settings.keep.memory_limit)
         try:
             for left in waiting(self._segments):
                 self._load_waiting(left)
-            self.pending = self.take_in(journal.waiting(folder.data / JOURNALS)) or self.recovered > 0
+            self.pending = self.take_in(journal.waiting(self._journals)) or self.recovered > 0
             self._server = _listen(folder.data, self)
         except BaseException:
             self.store.close()
@@ -189,12 +126,33 @@ class Owner:
         return self.store.load(segments)
 
     def take_in(self, journals: Sequence[Journal]) -> bool:
-        """Load journals, and take their files away; returns whether there were any."""
+        """Load journals, and segments of applications, and take their files away; returns whether there were any."""
         if journals:
             self.store.load_journals(journals)
             for one in journals:
                 one.path.unlink(missing_ok=True)
-        return bool(journals)
+        left = waiting(self._journals)
+        for place in range(0, len(left), TAKEN_AT_ONCE):
+            self._take_segments(left[place : place + TAKEN_AT_ONCE])
+        return bool(journals or left)
+
+    def _take_segments(self, left: Sequence[Written]) -> None:
+        """Load segments of applications; one that does not go on from what is known waits for what is between."""
+        try:
+            self.store.load(left)
+        except StoreError:
+            if len(left) > 1:
+                for one in left:
+                    self._take_segments([one])
+                return
+            if left[0].age < segment.HALF_WRITTEN_SECONDS:
+                return
+        for one in left:
+            one.path.unlink()
+
+    def _refresh(self) -> None:
+        if self.take_in([]):
+            self._handlers["derive"](self.store, None)
 
     def _load_named(self, store: Store, names: Sequence[str]) -> list[Loaded]:
         segments = [Written(self._segments / Path(name).name) for name in names]

@@ -269,7 +269,8 @@ def open_register(folder: Path, keys: Path, *, store: str, check: bool = True) -
     A lost register is never made anew beside the store or the key that belong to it. Raises StoreError where it is
     lost, ProofError where the ledger is not what was signed, and as SqliteRegister does.
     """
-    if not (folder / FILE).exists() and ((folder / store).exists() or (keys / KEY).exists()):
+    began = (folder / store).exists() or (keys / KEY).exists()  # looked at first, as these are made last
+    if began and not (folder / FILE).exists():
         raise StoreError(
             f"`{folder / FILE}` is missing: nobody can tell what was promised of what is kept",
             "put it back from the same backup as the data",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from avow.collect.logs import STANDARD_INPUT, Log, open_log
 from avow.errors import SourceError, StoreError
-from avow.keep import owner
+from avow.keep import house
+from avow.keep.house import House
 from avow.keep.keys import secret
-from avow.keep.owner import House
 from avow.keep.store import Known
 
 HEAD_BYTES = 4096
@@ -47,7 +47,7 @@ class Sources:
 
         Raises StoreError where it was lost: under a new one every log would silently count again.
         """
-        if not self.new_key and not self.key_file.exists() and owner.known(self.house):
+        if not self.new_key and not self.key_file.exists() and house.known(self.house):
             raise StoreError(
                 f"`{self.key_file}` is missing, by which logs are known that were read before",
                 "put it back; or import with `--again`: all that is then read counts anew, whether or not it was "
@@ -60,7 +60,7 @@ class Sources:
         head = log.peek(HEAD_BYTES)
         alike = [
             known
-            for known in owner.known(self.house)
+            for known in house.known(self.house)
             if known.head_bytes <= len(head)
             and known.head_digest == self.digest(head[: known.head_bytes]).hexdigest()
         ]
@@ -73,7 +73,7 @@ class Sources:
         like it; `again` takes the latter for a log of its own.
         """
         head = log.peek(HEAD_BYTES)
-        owner.claim(self.house, self.digest(head).hexdigest())
+        house.claim(self.house, self.digest(head).hexdigest())
         candidates = self.candidates(log)
         digest, position = self.digest(b""), 0
         found: tuple[Known, hmac.HMAC] | None = None

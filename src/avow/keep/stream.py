@@ -1,7 +1,7 @@
-"""From lines that come one after the other, and are in no file, into the store."""
+"""From lines that come one after the other, and are in no file, to segments."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -10,10 +10,9 @@ from avow.clock import utc_now
 from avow.collect.formats import detect, named
 from avow.collect.intake import Way
 from avow.collect.logs import Block
-from avow.collect.segment import Draft, Intake, Origin
+from avow.collect.segment import Draft, Intake, Origin, Segment
 from avow.errors import FormatError
-from avow.keep.load import AUTOMATIC, Importer
-from avow.keep.owner import House
+from avow.keep.load import AUTOMATIC, Ways
 
 UNREAD_MAX = 1_000
 """How many lines may wait for one by which their format can be told."""
@@ -21,11 +20,13 @@ UNREAD_MAX = 1_000
 
 @dataclass
 class Stream:
-    """Lines of one kind, for as long as the process lives: on no disk before they are in the store."""
+    """Lines of one kind, for as long as the process lives: on no disk before they are kept."""
 
-    importer: Importer
-    house: House
+    ways: Ways
+    keep: Callable[[Sequence[Segment]], object]
+    """Keeps a segment, so that no crash loses it."""
     name: str
+    format: str = AUTOMATIC
     source: str = field(default_factory=lambda: secrets.token_hex(16))
     _place: int = 0
     _way: Way | None = None
@@ -61,9 +62,9 @@ class Stream:
         intake = Intake(
             origin, taken.lines, taken.requests, taken.late, taken.early, taken.dropped, taken.dead_letters
         )
-        self.house.load([Draft(intake, taken.records)])
+        self.keep([Draft(intake, taken.records)])
         self._place = block.end
 
     def _recognised(self, lines: pl.Series) -> Way:
-        known = self.importer.format
-        return self.importer.way(detect(lines.to_list()).reader if known == AUTOMATIC else named(known))
+        known = self.format
+        return self.ways.way(detect(lines.to_list()).reader if known == AUTOMATIC else named(known))

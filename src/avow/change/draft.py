@@ -1,0 +1,51 @@
+"""The draft of a version: the terms of a folder and the documents beside them; and how the first one begins."""
+
+from importlib import resources
+from pathlib import Path
+
+from avow import strict
+from avow.change.publish import Draft, adopt
+from avow.clock import utc_now
+from avow.config import Folder
+from avow.errors import RefusedError, TermsError
+from avow.keep.register import Register
+from avow.policy.document import Document, load_document
+from avow.policy.terms import load_terms
+
+TERMS_FILE = "terms.toml"
+
+
+def terms_path(folder: Folder) -> Path:
+    """Return where the folder's terms are: those that come with Avow where no folder was made."""
+    if folder.policy is not None:
+        return folder.policy / TERMS_FILE
+    return Path(str(resources.files("avow.policy") / "defaults" / TERMS_FILE))
+
+
+def draft(path: Path) -> Draft:
+    """Read terms and the documents beside them, as they would be promised. Raises TermsError where one is wrong."""
+    return Draft(load_terms(path), strict.read_text(path, TermsError), documents(path))
+
+
+def documents(terms_file: Path) -> dict[str, Document]:
+    """Return the documents beside a file of terms, by language. Raises TermsError where one does not check."""
+    found: dict[str, Document] = {}
+    for path in sorted(terms_file.parent.glob("*.md")):
+        document = load_document(path)
+        if document.language in found:
+            raise TermsError(
+                f"{path}: there are two documents in `{document.language}`", "keep one for each language"
+            )
+        found[document.language] = document
+    return found
+
+
+def begin(register: Register, folder: Folder) -> None:
+    """Adopt the folder's terms, where there is no version yet: whoever collects first does so."""
+    if register.versions():
+        return
+    try:
+        adopt(register, draft(terms_path(folder)), utc_now())
+    except RefusedError:  # unless another process did so at this moment
+        if not register.versions():
+            raise
