@@ -28,6 +28,7 @@ bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes so
 	$(BIN)/python bench/readings.py
 	-@tools/need wrk
 	$(BIN)/python bench/serving.py
+	$(BIN)/python bench/wrapped.py
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
