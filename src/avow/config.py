@@ -75,6 +75,16 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     syslog: str = ""
 
 
+class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which pages `avow serve` asks by itself, and when they are slow or down."""
+
+    pages: tuple[str, ...] = ()
+    every_seconds: int = 60
+    slow_ms: int = 2_000
+    timeout_seconds: int = 10
+    keep_days: int = 400
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that `avow.toml` may say; each key has its heading in `docs/reference.md`."""
 
@@ -86,6 +96,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep: Keep = Keep()
     use: Use = Use()
     serve: Serve = Serve()
+    probe: Probe = Probe()
 
 
 @dataclass(frozen=True)
@@ -161,12 +172,23 @@ def read_settings(path: Path) -> Settings:
     )
     for network in settings.serve.trusted_proxies:
         _check(path, "serve.trusted_proxies", network, _is_network, "use networks such as `10.0.0.0/8`")
+    for page in settings.probe.pages:
+        _check(path, "probe.pages", page, _is_page, "use pages such as `https://example.org/`")
     for key, value in (
-        ("query_seconds", settings.use.query_seconds),
-        ("query_rows", settings.use.query_rows),
+        ("use.query_seconds", settings.use.query_seconds),
+        ("use.query_rows", settings.use.query_rows),
+        ("probe.every_seconds", settings.probe.every_seconds),
+        ("probe.slow_ms", settings.probe.slow_ms),
+        ("probe.timeout_seconds", settings.probe.timeout_seconds),
+        ("probe.keep_days", settings.probe.keep_days),
     ):
         if value < 1:
-            raise SettingsError(f"{path}: `use.{key}` is `{value}`", "use a number from 1 on")
+            raise SettingsError(f"{path}: `{key}` is `{value}`", "use a number from 1 on")
+    if settings.probe.timeout_seconds > settings.probe.every_seconds:
+        raise SettingsError(
+            f"{path}: `probe.timeout_seconds` is longer than `probe.every_seconds`",
+            "wait for an answer for no longer than until the next probe",
+        )
     return settings
 
 
@@ -197,6 +219,10 @@ def _is_size(value: str) -> bool:
 
 def _is_origin(value: str) -> bool:
     return bool(re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", value))
+
+
+def _is_page(value: str) -> bool:
+    return bool(re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?(/[!-~]*)?", value))
 
 
 def _is_network(value: str) -> bool:

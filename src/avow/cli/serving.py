@@ -5,6 +5,7 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +19,11 @@ from avow.collect.beacon import Visitors, device
 from avow.collect.client import Proxies
 from avow.collect.country import Countries
 from avow.collect.journal import Writer
+from avow.collect.probe import Probe as Found
+from avow.collect.probe import Prober
 from avow.collect.syslog import Lines, Listener
 from avow.collect.visitor import Salts
+from avow.config import Probe
 from avow.errors import MisuseError, RefusedError
 from avow.keep.keys import COOKIE_KEY, SIGN_IN_KEY, secret
 from avow.keep.load import SALTS, Ways
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
     from avow.web.desk import Desk
     from avow.web.keeper import Keeper
+    from avow.web.prober import Rounds
     from avow.web.reading import ReadersDoor
 
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -94,11 +99,12 @@ def _run(
     desk, keeper = _behind(at_work, house, lines)
     collecting = Collecting(settings, desk, proxies)
     syslog, _, port = settings.serve.syslog.rpartition(":")
+    rounds = _rounds(settings.probe, house)
     doors = Doors(
         collecting,
         Script(),
         _readers(at_work, proxies),
-        lambda: _checks(desk, keeper),
+        lambda: _checks(desk, keeper, rounds),
         Listener(lines, proxies.trusts),
         (syslog.strip("[]"), int(port)) if port else None,
     )
@@ -108,6 +114,7 @@ def _run(
     console.print(f"the policy, and reports for readers who sign in: {address}", markup=False)
     console.print(f"serving {address} ; stop with Ctrl-C or SIGTERM", markup=False)
     keeper.start()
+    rounds.start()
     try:
         with _garbage_left_alone():
             server.run()
@@ -117,6 +124,7 @@ def _run(
             "choose another port with `--port`, or stop who has it",
         ) from None
     finally:
+        rounds.close()
         keeper.close()
         desk.close()
 
@@ -207,9 +215,21 @@ def _readers(at_work: Session, proxies: Proxies) -> "ReadersDoor":
     )
 
 
-def _checks(desk: "Desk", keeper: "Keeper") -> dict[str, str]:
+def _rounds(settings: Probe, house: Owner) -> "Rounds":
+    """Return what asks the site's own pages."""
+    from avow.web.prober import Rounds
+
+    def keep(found: list[Found]) -> None:
+        house.store.add_probes(found, utc_now() - timedelta(days=settings.keep_days))
+
+    prober = Prober(settings.every_seconds, settings.slow_ms, settings.timeout_seconds)
+    return Rounds(prober, settings.pages, keep)
+
+
+def _checks(desk: "Desk", keeper: "Keeper", rounds: "Rounds") -> dict[str, str]:
     return {
         "journal": desk.failing and f"cannot be written ({desk.failing})",
         "keeper": (keeper.failing and f"fails ({keeper.failing})")
         or ("" if keeper.alive else "is not running"),
+        "probes": rounds.failing and f"cannot be kept ({rounds.failing})",
     }

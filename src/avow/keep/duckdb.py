@@ -16,6 +16,7 @@ import polars as pl
 
 from avow.clock import utc_now
 from avow.collect.journal import Journal, merged
+from avow.collect.probe import Probe
 from avow.collect.segment import DeadLetter, Segment
 from avow.errors import StoreError
 from avow.keep.account import Arrow, account, forget_provisional, goes_on, statements
@@ -40,6 +41,11 @@ FILE = "avow.duckdb"
 SPILL = "spill"
 LONGEST_DAY = timedelta(hours=25)
 """An event-day on which the clock was put back: what belongs to one visitor lies within it."""
+
+INSERT_PROBE = (
+    f"INSERT INTO probes ({', '.join(Probe.__struct_fields__)}) "  # noqa: S608  # our own names
+    f"VALUES ({', '.join(f'${name}' for name in Probe.__struct_fields__)})"
+)
 
 SLICE_VISITORS = 100_000
 """How many visitors' visits are made at once: bounds the memory that this takes."""
@@ -156,6 +162,13 @@ class DuckDBStore:
     def settled(self) -> Settled:
         """See Store."""
         return Settled(*self._read("SELECT consent, version FROM settled", {}).rows[0])
+
+    def add_probes(self, probes: Sequence[Probe], keep_from: datetime) -> None:
+        """See Store."""
+        with self._write() as cursor:
+            for probe in probes:
+                cursor.execute(INSERT_PROBE, msgspec.structs.asdict(probe))
+            cursor.execute("DELETE FROM probes WHERE probe_time < ?", [keep_from])
 
     def made_by(self) -> Rules | None:
         """See Store."""

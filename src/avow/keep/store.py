@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from avow.collect.journal import Journal
+from avow.collect.probe import Probe
 from avow.collect.segment import DeadLetter, Segment
 
 
@@ -193,6 +194,10 @@ class Store(Protocol):
 
     def settled(self) -> Settled:
         """Return how far the register was read when governing numbers were last raised or restored."""
+        ...
+
+    def add_probes(self, probes: Sequence[Probe], keep_from: datetime) -> None:
+        """Keep what probes found, and forget those that are older than a moment."""
         ...
 
     def made_by(self) -> Rules | None:

@@ -27,6 +27,8 @@ class Report:
     purpose: str
     needs: tuple[str, ...]
     tables: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    """Tables that tell of no visitor."""
 
     @property
     def of_visits(self) -> bool:
@@ -84,10 +86,11 @@ REPORTS = {
         ),
         Report(
             "availability",
-            "statuses, errors, and pages that were not found",
+            "statuses, errors, pages that were not found, and whether the site is up",
             "availability",
             ("request-time", "status", "page-path", "bot"),
             ("availability", "availability_days", "availability_missing", "availability_failing"),
+            ("availability_probed", "availability_outages"),
         ),
         Report(
             "performance",
@@ -202,6 +205,7 @@ def answer(reading: Callable[[str], Reading], question: Question) -> Answer:
     with through.open(*needs) as ask:
         (counts,) = ask(statements("_scope") + statements("_account"), values).records()
         tables = {name: ask(statements("_scope") + statements(name), values) for name in report.tables}
+        beside = {name: ask(statements(name), values) for name in report.beside}
         left_out = _left_out(ask, report, values) if smallest > 1 else 0
     account = _account(through, needs, counts, values)
     dropped = {row[0]: row[1] for row in through.dropped().rows}
@@ -211,7 +215,7 @@ def answer(reading: Callable[[str], Reading], question: Question) -> Answer:
         notes.append(f"{left_out:,} groups are left out: they have fewer than {smallest} visitors")
     if question.shared:
         account = _blurred(account, tables)
-    return Answer(report.name, question, tables, account, dropped, notes)
+    return Answer(report.name, question, tables | beside, account, dropped, notes)
 
 
 def _left_out(ask: Ask, report: Report, values: Mapping[str, Any]) -> int:

@@ -57,6 +57,7 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "share": lambda value: f"{float(value):.1%}",
     "bytes": lambda value: _size(float(value)),
     "last_seen": lambda value: str(value).replace("T", " ")[:16],
+    "_at": lambda value: str(value).replace("T", " ")[:19],
     "status": str,
     "hour": str,
 }

@@ -1,0 +1,72 @@
+"""What a server does so that availability is known also while nobody asks: it asks by itself."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from prometheus_client import Gauge
+
+from avow.clock import utc_now
+from avow.collect.probe import Probe, Prober, State
+
+AT_ONCE = 8
+"""How many pages are asked at a time."""
+
+UP = Gauge("avow_probe_success", "Whether the last probe found the page up (1) or down (0).", ["page"])
+TOOK = Gauge("avow_probe_duration_seconds", "How long the last probe took that had an answer.", ["page"])
+DAYS = Gauge(
+    "avow_probe_certificate_valid_days", "For how many days the page's certificate is valid.", ["page"]
+)
+
+log = logging.getLogger("avow")
+
+
+@dataclass
+class Rounds:
+    """A thread that asks all pages, again and again."""
+
+    prober: Prober
+    pages: Sequence[str]
+    keep: Callable[[list[Probe]], object]
+    failing: str = ""
+    """Why the last round was not kept; empty where it was."""
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, where there are pages to ask."""
+        if self.pages:
+            self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Finish the round that is under way."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        turn = time.monotonic()
+        with ThreadPoolExecutor(AT_ONCE, "probe") as pool:
+            while not self._stop.wait(max(0.0, turn - time.monotonic())):
+                turn = max(turn + self.prober.every_seconds, time.monotonic())
+                found = list(pool.map(self.prober.probe, self.pages, [utc_now()] * len(self.pages)))
+                _show(found)
+                try:
+                    self.keep(found)
+                    self.failing = ""
+                except Exception as error:  # the next round tries again, and `/readyz` says so meanwhile
+                    self.failing = type(error).__name__
+                    log.exception("probes were not kept")
+
+
+def _show(found: Sequence[Probe]) -> None:
+    for probe in found:
+        UP.labels(probe.page).set(probe.state is not State.DOWN)
+        if probe.response_ms is not None:
+            TOOK.labels(probe.page).set(probe.response_ms / 1000)
+        if probe.certificate_days is not None:
+            DAYS.labels(probe.page).set(probe.certificate_days)

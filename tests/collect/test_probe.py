@@ -1,0 +1,151 @@
+"""Probes of real servers: up, slow, and down in every way."""
+
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from served import free_port
+
+from avow.clock import utc_now
+from avow.collect.beacon import device
+from avow.collect.probe import USER_AGENT, Probe, Prober, State, Why
+
+PROBER = Prober(every_seconds=60, slow_ms=300, timeout_seconds=1)
+WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthere"
+Answering = Callable[[socket.socket], None]
+
+
+@contextmanager
+def serving(answering: Answering, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Answer each connection of a port of the loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    plain, _ = listening.accept()
+                    with tls.wrap_socket(plain, server_side=True) if tls else plain as connection:
+                        connection.recv(65_536)
+                        answering(connection)
+                except ssl.SSLError:
+                    continue
+                except OSError:
+                    return
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listening.getsockname()[1]
+
+
+def says(*parts: bytes, pause: float = 0.0) -> Answering:
+    """Return what answers with some bytes, and waits before each."""
+
+    def answer(connection: socket.socket) -> None:
+        for part in parts:
+            time.sleep(pause)
+            connection.sendall(part)
+
+    return answer
+
+
+def probed(port: int, scheme: str = "http") -> Probe:
+    return PROBER.probe(f"{scheme}://127.0.0.1:{port}/page?x=1", utc_now())
+
+
+@pytest.mark.parametrize(
+    ("answering", "state", "why", "status"),
+    [
+        (says(WELL), State.UP, None, 200),
+        (says(b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"), State.UP, None, 301),
+        (says(WELL, pause=0.4), State.SLOW, None, 200),
+        (says(WELL.replace(b"200", b"404")), State.DOWN, Why.STATUS, 404),
+        (says(WELL.replace(b"200", b"503")), State.DOWN, Why.STATUS, 503),
+        (says(b"SSH-2.0-x\r\n"), State.DOWN, Why.NO_ANSWER, None),
+        (says(), State.DOWN, Why.NO_CONNECTION, None),
+        (says(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n", *[b"."] * 20, pause=0.3), State.DOWN, Why.TIMEOUT, None),
+        (says(WELL, pause=3), State.DOWN, Why.TIMEOUT, None),
+    ],
+)  # fmt: skip
+def test_a_page_is_found(answering: Answering, state: State, why: Why | None, status: int | None) -> None:
+    """Up, slow or down, and why; a page that comes drop by drop ends with the time too."""
+    with serving(answering) as port:
+        found = probed(port)
+    assert (found.state, found.why, found.status) == (state, why, status)
+    assert found.host == "127.0.0.1"
+    assert (found.response_ms is None) == (status is None)
+    assert found.certificate_days is None
+
+
+def test_nobody_there() -> None:
+    """No name, no listener."""
+    assert probed(free_port()).why is Why.NO_CONNECTION
+    assert PROBER.probe("http://nowhere.invalid/", utc_now()).why is Why.NO_ADDRESS
+
+
+def certified(folder: Path, days: int) -> ssl.SSLContext:
+    """Return what serves TLS, with a certificate of some days that only `cert.pem` in the folder vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "site.example")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=30))
+        .not_valid_after(now + timedelta(days=days, hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+def test_a_certificate_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long it is valid yet; one that is not, or that nobody vouches for, is down."""
+    with serving(says(WELL), certified(tmp_path, 20)) as port:
+        assert probed(port, "https").why is Why.CERTIFICATE
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        found = probed(port, "https")
+        assert (found.state, found.certificate_days) == (State.UP, 20)
+    with serving(says(WELL), certified(tmp_path, -2)) as port:
+        assert probed(port, "https").why is Why.CERTIFICATE
+    with serving(says(WELL)) as port:
+        assert probed(port, "https").why is Why.NO_CONNECTION
+
+
+def test_a_probe_is_a_robots_request() -> None:
+    """So that in the site's own log it counts as nobody's view."""
+    assert device(USER_AGENT)[-1] == "AvowBot"
+
+
+def test_what_is_asked() -> None:
+    """The page with its query, by a name that says who asks."""
+    heard: list[bytes] = []
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                heard.append(connection.recv(65_536))
+                connection.sendall(WELL)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        probed(listening.getsockname()[1])
+        thread.join()
+    assert heard[0].startswith(b"GET /page?x=1 HTTP/1.1\r\n")
+    assert b"AvowBot" in heard[0]
