@@ -71,6 +71,7 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8080
     sites: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    proxy_protocol: bool = False
     beacons_per_minute: int = 600
     syslog: str = ""
 

@@ -24,7 +24,7 @@ from avow.collect.probe import Prober
 from avow.collect.syslog import Lines, Listener
 from avow.collect.visitor import Salts
 from avow.config import Probe
-from avow.errors import MisuseError, RefusedError
+from avow.errors import MisuseError, RefusedError, SettingsError
 from avow.keep.keys import COOKIE_KEY, SIGN_IN_KEY, secret
 from avow.keep.load import SALTS, Ways
 from avow.keep.owner import JOURNALS, Guest, Owner
@@ -109,7 +109,7 @@ def _run(
         (syslog.strip("[]"), int(port)) if port else None,
     )
     configure()
-    server = _server(application(doors), place, tls)
+    server = _server(application(doors), place, tls, proxies if settings.serve.proxy_protocol else None)
     address = f"{'https' if tls[0] else 'http'}://{place[0]}:{place[1]}/"
     console.print(f"the policy, and reports for readers who sign in: {address}", markup=False)
     console.print(f"serving {address} ; stop with Ctrl-C or SIGTERM", markup=False)
@@ -129,10 +129,22 @@ def _run(
         desk.close()
 
 
-def _server(app: "ASGIApp", place: tuple[str, int], tls: tuple[Path | None, Path | None]) -> "Server":
-    """Return the server, which ends well when it is told to."""
+def _server(
+    app: "ASGIApp",
+    place: tuple[str, int],
+    tls: tuple[Path | None, Path | None],
+    speaking: Proxies | None,
+) -> "Server":
+    """Return the server, which ends well when it is told to; `speaking` are those that use the PROXY protocol."""
     import uvicorn
 
+    from avow.web.proxied import protocol
+
+    if speaking and tls[0]:
+        raise SettingsError(
+            "`serve.proxy_protocol` and `--tls-cert` exclude each other: the one comes before any TLS",
+            "let the proxy speak TLS with visitors, or take it out of the settings",
+        )
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each visitor who is connected is a file
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -142,7 +154,7 @@ def _server(app: "ASGIApp", place: tuple[str, int], tls: tuple[Path | None, Path
         host=place[0],
         port=place[1],
         loop="uvloop",
-        http="httptools",
+        http=protocol(speaking) if speaking else "httptools",
         log_config=None,
         access_log=False,
         server_header=False,
