@@ -22,6 +22,9 @@ import duckdb
 AVOW = str(Path(sys.executable).with_name("avow"))
 SECONDS = 10
 CONNECTIONS = (256, 64)
+MANY = 1_000_000
+"""After so many events resident memory is looked at once more."""
+
 KILLS = 50
 STORED_SECONDS = 10
 """How long after the last event all of them have to be views."""
@@ -90,11 +93,11 @@ def running(folder: Path, port: int, *command: str) -> Iterator[subprocess.Popen
             process.wait()
 
 
-def told(folder: Path, port: int, connections: int) -> tuple[float, float, int]:
+def told(folder: Path, port: int, connections: int, seconds: int = SECONDS) -> tuple[float, float, int]:
     """Return how many events a second wrk had acknowledged, the p99 in milliseconds, and how many were not."""
     script = folder / "event.lua"
     script.write_text(SCRIPT)
-    words = ["wrk", "-t2", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-s", str(script)]
+    words = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
     out = subprocess.run(
         [*words, f"http://127.0.0.1:{port}/collect"], check=True, capture_output=True, text=True
     ).stdout
@@ -138,6 +141,10 @@ def speed(folder: Path) -> None:
         looks, views = kept(folder)
         print(f"{STORED_SECONDS} s later: {looks:,} looks and {views:,} views of some {total:,.0f} events")
         print(f"resident: {resident(server)} MB at the most")
+        told(folder, PORTS[1], CONNECTIONS[-1], int((MANY - looks) / rate) + 1)
+        time.sleep(STORED_SECONDS)
+        looks, views = kept(folder)
+        print(f"at the end {looks:,} looks and {views:,} views; resident: {resident(server)} MB at the most")
 
 
 def killed(folder: Path, times: int) -> None:

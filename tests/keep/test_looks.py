@@ -159,6 +159,23 @@ def test_looks_without_a_key_are_views(tmp_path: Path, store: DuckDBStore) -> No
     assert visits(store) == []
 
 
+def test_what_a_lasting_visitor_did_later_stays(tmp_path: Path, store: DuckDBStore) -> None:
+    """Whoever has the cookie comes again on other days: making an old day anew takes nothing of these away."""
+    days = (0, 3, 9)
+    store.load_journals(
+        [journal(tmp_path, *(look(day + 1, day * 1440, 5, visitor_id=COOKIE) for day in days))]
+    )
+    store.derive(Rules(), FOREVER, NOBODY)
+    expected = [(day * 1440, 5_000) for day in days]
+    assert sorted(durations(store)) == expected
+    store.load_journals([journal(tmp_path, look(50, 2, 4, visitor_id=COOKIE))])
+    store.derive(Rules(), FOREVER, NOBODY)
+    assert sorted(durations(store)) == sorted([*expected, (2, 4_000)])
+    assert sorted(one["views"] for one in visits(store)) == [1, 1, 2]
+    store.derive(Rules(gap_minutes=1), FOREVER, NOBODY)
+    assert sorted(one["views"] for one in visits(store)) == [1, 1, 1, 1]
+
+
 def test_a_duration_is_kept_only_where_it_may_be(tmp_path: Path, store: DuckDBStore) -> None:
     """And a view only where that may be."""
     store.load_journals([journal(tmp_path, look(1, 0, 5))])

@@ -193,7 +193,10 @@ class DuckDBStore:
                     "rows_from": begin - LONGEST_DAY,
                     "rows_to": end + LONGEST_DAY,
                 }
-                for step in ("anew", "activity", "forget", "views", "visits"):
+                execute(cursor, statements("derive_anew"), slice_of)
+                if cursor.execute("SELECT 1 FROM anew WHERE visitor_id & 1 = 1 LIMIT 1").fetchall():
+                    slice_of["rows_to"] = datetime.max  # who has the cookie comes again on any day
+                for step in ("activity", "forget", "views", "visits"):
                     execute(cursor, statements(f"derive_{step}"), slice_of)
             execute(cursor, statements("derive_close"), values)
 

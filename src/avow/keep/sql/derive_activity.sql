@@ -1,13 +1,13 @@
 -- What those in `anew` did: each deed (by its row in `requests` or `looks`) with the visit that it belongs to.
 -- A visit is a visitor's activity (views, downloads, uploads) with no gap over $gap_minutes: docs/concepts.md.
 -- A visitor's key lives for one event-day, so nothing further than the longest day ($rows_from, $rows_to) belongs to
--- what came in now.
+-- what came in now; a cookie's lives for longer, and where one is among them, all that came later is looked at.
 -- Where the script and the log told of the same host on the same day, the views of one of them count.
 -- `tie` puts deeds of the same moment in an order that they bear themselves, so that the order of loading never shows.
 CREATE OR REPLACE TEMP TABLE script_days AS
 SELECT DISTINCT host, view_time::DATE AS day
 FROM looks
-WHERE bot IS NULL AND view_time >= $rows_from::DATE AND view_time < $rows_to + INTERVAL 1 DAY;
+WHERE bot IS NULL AND view_time >= $rows_from::DATE AND view_time - INTERVAL 1 DAY < $rows_to;
 
 CREATE OR REPLACE TEMP TABLE shared_days AS
 SELECT DISTINCT script_days.host, day
