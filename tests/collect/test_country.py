@@ -88,7 +88,7 @@ def test_the_country_is_kept_as_the_terms_let_it_in(
 
 
 def test_countries_are_reported_where_the_terms_let_content_use_them(tmp_path: Path) -> None:
-    """Views by country; and withheld, with the reason, where the country is not declared."""
+    """Visits by country; and withheld, with the reason, where the country is not declared."""
     database(tmp_path / "country.mmdb")
     site = Site(tmp_path).init(settings='[collect]\ncountry_database = "country.mmdb"\n')
     log = site.log(
@@ -106,10 +106,10 @@ def test_countries_are_reported_where_the_terms_let_content_use_them(tmp_path: P
         file.write(COUNTRY)
     other.take_in(log)
     assert [tuple(row.values()) for row in other.report("countries")["tables"]["countries"]] == [
-        ("BR", 2, 1),
-        (None, 2, 2),
-        ("DE", 1, 1),
-        ("TW", 1, 1),
+        (None, 2, 0.4, 2, 2),
+        ("BR", 1, 0.2, 2, 1),
+        ("DE", 1, 0.2, 1, 1),
+        ("TW", 1, 0.2, 1, 1),
     ]
 
 

@@ -159,6 +159,17 @@ def test_looks_without_a_key_are_views(tmp_path: Path, store: DuckDBStore) -> No
     assert visits(store) == []
 
 
+def test_a_visit_has_the_country_of_its_first_deed(tmp_path: Path, store: DuckDBStore) -> None:
+    """So that the script alone tells of countries, too."""
+    there = [look(1, 0, country="BR"), look(2, 5, country="DE"), look(3, 0, visitor_id=8)]
+    store.load_journals([journal(tmp_path, *there)])
+    store.derive(Rules(), FOREVER, NOBODY)
+    assert sorted((one["visitor_id"], one["country"], one["views"]) for one in visits(store)) == [
+        (VISITOR, "BR", 2),
+        (8, None, 1),
+    ]
+
+
 def test_what_a_lasting_visitor_did_later_stays(tmp_path: Path, store: DuckDBStore) -> None:
     """Whoever has the cookie comes again on other days: making an old day anew takes nothing of these away."""
     days = (0, 3, 9)

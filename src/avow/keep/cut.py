@@ -50,12 +50,13 @@ def _visitor(time: str) -> dict[str, tuple[Form, ...]]:
     return {"visitor_id": (Form("visitor-id", FULL, "visitor_id"), day)}
 
 
+COUNTRY = {"country": (Form("country", FULL, "country"), Form("ip-address", "country", "country"))}
 ADDRESS = {
     "ip_address": (
         Form("ip-address", FULL, "ip_address"),
         Form("ip-address", "prefix", "network_of(ip_address)"),
     ),
-    "country": (Form("country", FULL, "country"), Form("ip-address", "country", "country")),
+    **COUNTRY,
 }
 REFERRER = {
     "referrer": (
@@ -122,6 +123,7 @@ RELATIONS = {
             **_whole("visit-time", "visit_time"),
             **_whole("visit-duration", "visit_duration_ms"),
             **_whole("host", "host"),
+            **COUNTRY,
             **_whole("request-kind", "views", "downloads", "uploads"),
             **_whole("page-path", "entry_path", "exit_path"),
             **REFERRER,

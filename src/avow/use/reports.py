@@ -108,9 +108,9 @@ REPORTS = {
         ),
         Report(
             "countries",
-            "which countries views come from, where a database tells them",
+            "which countries visits come from, where a database tells them",
             "content",
-            ("request-time", "request-kind", "country", "visitor-id", "bot"),
+            ("visit-time", "country", "request-kind", "visitor-id"),
             ("countries",),
         ),
         Report(

@@ -19,15 +19,15 @@ WITH grouped AS (
     HAVING visit_time >= $visit_time_since[min(governing)]
 )
 SELECT grouped.* EXCLUDE (deed, scripted),
-       began.host, began.referrer, began.browser, began.browser_version,
+       began.host, began.country, began.referrer, began.browser, began.browser_version,
        began.operating_system, began.operating_system_version, began.device_kind
 FROM grouped
 JOIN (
-    SELECT false AS scripted, rowid AS deed, host, referrer, browser, browser_version,
+    SELECT false AS scripted, rowid AS deed, host, country, referrer, browser, browser_version,
            operating_system, operating_system_version, device_kind
     FROM requests WHERE request_time >= $rows_from AND request_time < $rows_to
     UNION ALL
-    SELECT true, rowid, host, referrer, browser, browser_version,
+    SELECT true, rowid, host, country, referrer, browser, browser_version,
            operating_system, operating_system_version, device_kind
     FROM looks WHERE view_time >= $rows_from AND view_time < $rows_to
 ) AS began USING (scripted, deed)

@@ -1,6 +1,7 @@
-SELECT country, count(*) FILTER (request_kind = 'view') AS views, count(DISTINCT visitor_id) AS day_visitors
-FROM people
+SELECT country, count(*) AS visits, count(*) / sum(count(*)) OVER () AS share, sum(views)::BIGINT AS views,
+       count(DISTINCT visitor_id) AS day_visitors
+FROM visits_seen
 GROUP BY country
 HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
-ORDER BY views DESC, country
+ORDER BY visits DESC, country
 LIMIT $limit
