@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avow.collect.admit import Promise, admit
-from avow.collect.beacon import Caller, Drop, Event, Gate, Visitors, device, place
+from avow.collect.beacon import Caller, Drop, Event, Gate, Keys, Visitors, device, place
 from avow.collect.device import Devices
 from avow.collect.record import PARSED
 from avow.collect.visitor import Salts, add_keys, event_day, event_day_of
@@ -72,9 +72,9 @@ def test_it_is_cut_as_a_line_of_a_log_is(
     gate = Gate(promise, lambda _: "BR")
     if reasons := left["reason"].to_list():
         with pytest.raises(Drop, match=reasons[0]):
-            gate.let_in(event, Caller(address, agent), 7, MICROSECONDS)
+            gate.let_in(event, Caller(address, agent), Keys(7), MICROSECONDS)
         return
-    row = gate.let_in(event, Caller(address, agent), 7, MICROSECONDS)
+    row = gate.let_in(event, Caller(address, agent), Keys(7), MICROSECONDS)
     (expected,) = admitted.to_dicts()
     for name in (
         "host", "visitor_id", "ip_address", "country", "bot", "page_path", "page_query", "browser", "browser_version",
@@ -96,7 +96,10 @@ def test_a_visitor_has_the_key_that_a_log_gives() -> None:
     }  # fmt: skip
     frame = pl.DataFrame([line], schema=PARSED).with_columns(event_day=pl.lit(NOW.date()))
     (expected,) = add_keys(frame, {NOW.date(): b"s" * 32})["visitor_id"]
-    assert visitors.key("site.example", Caller("192.0.2.1", AGENTS[0]), MICROSECONDS) == expected
+    caller = Caller("192.0.2.1", AGENTS[0], "identifier")
+    assert visitors.keys("site.example", caller, MICROSECONDS) == Keys(expected)
+    lasting = visitors.keys("site.example", caller, MICROSECONDS, lasting=True)
+    assert (lasting.visitor & 1, lasting.of_day) == (1, expected)
 
 
 @given(
@@ -122,8 +125,8 @@ def test_nothing_is_let_in_that_is_not_declared() -> None:
     """Without `view-time` nothing; without `view-duration` no time."""
     event, caller = Event("abcdefghij", "https://site.example/", seen=7), Caller("192.0.2.1", AGENTS[0])
     with pytest.raises(Drop, match="not-declared"):
-        Gate(Promise(1, {"page-path": {"full": None}})).let_in(event, caller, 7, MICROSECONDS)
-    row = Gate(Promise(1, {"view-time": {"full": 60}})).let_in(event, caller, 7, MICROSECONDS)
+        Gate(Promise(1, {"page-path": {"full": None}})).let_in(event, caller, Keys(7), MICROSECONDS)
+    row = Gate(Promise(1, {"view-time": {"full": 60}})).let_in(event, caller, Keys(7), MICROSECONDS)
     assert {name for name in row.__struct_fields__ if getattr(row, name) is not None} == {
         "look", "heard_at", "version", "age_ms",
     }  # fmt: skip

@@ -148,6 +148,28 @@ def test_where_both_tell_the_log_may_count(tmp_path: Path, store: DuckDBStore, o
     ]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("script", [True, False])
+def test_log_and_cookie_are_matched_by_the_day(
+    tmp_path: Path, store: DuckDBStore, order: Sequence[int], script: bool
+) -> None:
+    """Whoever has the cookie has a key of the day in the log: each tells the other what it knows, whichever is first."""
+    for step in order:
+        if step:
+            row = look(1, 2 / 60, 7, visitor_id=COOKIE, day_key=VISITOR)
+            store.load_journals([journal(tmp_path, row, look(2, 9, 3, visitor_id=COOKIE, day_key=VISITOR))])
+        else:
+            store.load([written(tmp_path, records(at(0, host=HOST, referrer="https://example.org/x")))])
+        store.derive(Rules(script_counts=script), FOREVER, NOBODY)
+    found = [(one["visitor_id"], one["view_duration_ms"], one["referrer"]) for one in views(store)]
+    first, second = (COOKIE, 7_000, "https://example.org/x"), (COOKIE, 3_000, None)
+    assert sorted(found, key=str) == (
+        [second, first] if script else [(VISITOR, 7_000, "https://example.org/x")]
+    )
+    store.erase(VISITOR)
+    assert store.query("SELECT DISTINCT visitor_id, day_key FROM looks", {}).rows == [[COOKIE, None]]
+
+
 def test_looks_without_a_key_are_views(tmp_path: Path, store: DuckDBStore) -> None:
     """Of nobody's visit; the log's of the same host and day do not count beside them either."""
     store.load([written(tmp_path, records(at(1, host=HOST, visitor_id=None)))])

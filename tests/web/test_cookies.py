@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from harness import CHROME, Site
+from harness import CHROME, FIREFOX, Site, line
 from playwright.sync_api import sync_playwright
 from served import SETTINGS, SITE, Answer, Served, free_port, served
 from test_browser import CHROMIUM, PAGE, pytestmark  # noqa: F401  # where there is no browser, there is none here
@@ -38,6 +38,25 @@ def test_it_is_set_unless_refused(server: Served) -> None:
     assert first != identifier(server.tell(SECURE))
     again = server.tell({**SECURE, "Cookie": f"other=1; __Host-avow={first}"})
     assert (again.status, "set-cookie" in again.headers) == (202, False)
+
+
+def test_a_log_tells_of_the_same_visitor(tmp_path: Path) -> None:
+    """Who has the cookie is matched with the lines of a log, which knows none, and named nowhere else by that."""
+    site = Site(tmp_path).init(settings=SETTINGS)
+    with served(site) as it:
+        given = identifier(it.tell(SECURE))
+        it.tell(
+            {**SECURE, "Cookie": f"__Host-avow={given}"}, id="abcdefghij-another", url=f"https://{SITE}/b"
+        )
+        now = datetime.now(UTC).replace(tzinfo=None)
+        lines = (
+            line(0, path, start=now, address="203.0.113.7", agent=FIREFOX) for path in ("/a", "/b", "/c")
+        )
+        site.take_in(site.log("a.log", *lines))
+        (row,) = it.kept("SELECT DISTINCT visitor_id, day_key FROM looks WHERE page_path IN ('/a', '/b')", 1)
+        assert row["day_key"] not in {None, row["visitor_id"]}
+        (row,) = site.report("measuring")["tables"]["measuring"]
+        assert (row["views_by_script"], row["in_both"], row["by_log_only"]) == (2, 2, 1)
 
 
 @pytest.mark.parametrize(

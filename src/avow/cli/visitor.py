@@ -16,7 +16,7 @@ from avow.cli.session import Session, chosen, session
 from avow.clock import utc_now
 from avow.errors import RefusedError
 from avow.keep.consents import Consent
-from avow.keep.cut import RELATIONS
+from avow.keep.cut import KEYS, RELATIONS
 from avow.keep.erasure import receipt as erasure_receipt
 from avow.keep.governing import in_force
 from avow.keep.keys import COOKIE_KEY, secret
@@ -105,7 +105,10 @@ def export(
             for relation in RELATIONS:
                 for page in at_work.pages(held.key, relation):
                     for record_of in page.records():
-                        own = {**record_of, "visitor_id": held.key}
+                        own = {
+                            **record_of,
+                            **{key: f"{record_of[key]:016x}" for key in KEYS if record_of.get(key)},
+                        }
                         file.write(msgspec.json.encode({"relation": relation, **own}) + b"\n")
                         lines += 1
     if as_json:

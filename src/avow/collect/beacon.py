@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -54,6 +54,13 @@ class Caller(msgspec.Struct, frozen=True):
     user_agent: str
     identifier: str = ""
     """That of the cookie, where it counts."""
+
+
+class Keys(NamedTuple):
+    """By what a visitor is known; `of_day` is the key of the day where the other one lasts."""
+
+    visitor: int
+    of_day: int | None = None
 
 
 class Drop(Exception):  # noqa: N818  # no error: the event is rightly left out
@@ -106,7 +113,7 @@ class Gate:
         self._address = lru_cache(CACHED_MAX)(self._address_of)
         self._referrer = lru_cache(CACHED_MAX)(self._referrer_of)
 
-    def let_in(self, event: Event, caller: Caller, visitor: int, now: int) -> Row:
+    def let_in(self, event: Event, caller: Caller, keys: Keys, now: int) -> Row:
         """Return the row of an event of `now` (microseconds since 1970).
 
         Raises Drop where the terms let nothing of it in.
@@ -129,7 +136,8 @@ class Gate:
             event.age,
             event.seen if "view-duration full" in self._has else None,
             host_in,
-            visitor if self._visitor else None,
+            keys.visitor if self._visitor else None,
+            keys.of_day if self._visitor else None,
             address,
             country,
             bot,
@@ -202,17 +210,18 @@ class Visitors:
     _salt: bytes = b""
     _minute: int = -1
 
-    def key(self, host: str, caller: Caller, now: int, *, lasting: bool = False) -> int:
-        """Return the key of whoever calls; `now` is in microseconds since 1970.
+    def keys(self, host: str, caller: Caller, now: int, *, lasting: bool = False) -> Keys:
+        """Return the keys of whoever calls; `now` is in microseconds since 1970.
 
-        It is one that lasts only where that is let in, and the cookie has an identifier.
+        One lasts only where that is let in, and the cookie has an identifier.
         """
-        if lasting and caller.identifier:
-            return visitor_number(self.secret, caller.identifier)
         minute = now // (SALT_SECONDS * 1_000_000)
         if minute != self._minute:  # a day turns with a minute, too
             moment = datetime.fromtimestamp(now / 1_000_000, UTC).replace(tzinfo=None)
             day = event_day_of(moment, self.zone, self.day_turns_at)
             self._salt = self.salts.of([day], moment)[0][day]
             self._minute = minute
-        return visitor_key(self._salt, host, caller.address, caller.user_agent)
+        of_day = visitor_key(self._salt, host, caller.address, caller.user_agent)
+        if lasting and caller.identifier:
+            return Keys(visitor_number(self.secret, caller.identifier), of_day)
+        return Keys(of_day)

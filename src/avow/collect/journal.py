@@ -36,6 +36,8 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     seen_ms: int | None = None
     host: str | None = None
     visitor_id: int | None = None
+    day_key: int | None = None
+    """Of a visitor with the cookie: the key of the day, which a log's lines of the same have."""
     ip_address: str | None = None
     country: str | None = None
     bot: str | None = None
@@ -56,6 +58,7 @@ _NUMBERS = {
     "age_ms": pl.Int64,
     "seen_ms": pl.UInt64,
     "visitor_id": pl.UInt64,
+    "day_key": pl.UInt64,
 }
 SCHEMA = pl.Schema({name: _NUMBERS.get(name, pl.String) for name in Row.__struct_fields__})
 """Rows as a frame."""

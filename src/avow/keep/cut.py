@@ -51,6 +51,9 @@ def _visitor(time: str) -> dict[str, tuple[Form, ...]]:
 
 
 COUNTRY = {"country": (Form("country", FULL, "country"), Form("ip-address", "country", "country"))}
+KEYS = ("visitor_id", "day_key")
+"""Columns that have visitors' keys, which people write in hexadecimal."""
+
 ADDRESS = {
     "ip_address": (
         Form("ip-address", FULL, "ip_address"),
@@ -94,6 +97,7 @@ RELATIONS = {
             **_whole("view-duration", "seen_ms"),
             **_whole("host", "host"),
             **_visitor("view_time"),
+            "day_key": (Form("visitor-id", "day", "day_key"),),
             **ADDRESS,
             **_whole("bot", "bot"),
             **_whole("page-path", "page_path"),

@@ -230,6 +230,7 @@ class DuckDBStore:
                 gone = f"DELETE FROM {name} WHERE visitor_id = ?"  # noqa: S608  # our own names
                 ((count,),) = cursor.execute(gone, [visitor]).fetchall()
                 counts.append(count)
+            cursor.execute("UPDATE looks SET day_key = NULL WHERE day_key = ?", [visitor])
             cursor.execute("UPDATE rewriting SET due = true")
             totals = cursor.execute(ERASED, [visitor, *counts[:4]]).fetchall()
         return Erased(*totals[0])

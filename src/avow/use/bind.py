@@ -53,7 +53,7 @@ TYPES = frozenset(getattr(exp.DataType.Type, name) for name in PLAIN_TYPES.split
 JOIN_SIDES = frozenset({"", "LEFT", "RIGHT", "FULL"})
 JOIN_KINDS = frozenset({"", "INNER", "OUTER", "CROSS", "SEMI", "ANTI"})
 
-PERSONAL = frozenset({"visitor_id", "ip_address"})
+PERSONAL = frozenset({"visitor_id", "day_key", "ip_address"})
 """Columns that tell who somebody is: a question that names one is about single visitors."""
 
 MEASURED = frozenset({"bytes", "response_time_us", "view_duration_ms", "visit_duration_ms"}) | {

@@ -12,14 +12,11 @@ from functools import cache, reduce
 from importlib import resources
 
 from avow.keep import cut
-from avow.keep.cut import RELATIONS
+from avow.keep.cut import KEYS, RELATIONS
 from avow.keep.store import Ask, Store, Table
 from avow.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell, shorter
 
 __all__ = ["RELATIONS", "Ask", "Reading", "Table", "statements"]
-
-KEY_TEXT = "format('{:016x}', visitor_id)"
-"""A visitor's key as people write it."""
 
 
 @cache
@@ -54,10 +51,12 @@ class Reading:
 
     def ask_once(self, sql: str, seconds: float) -> Table:
         """Ask a question that was bound to this reading. Raises QueryError where it cannot be answered in time."""
-        views = {
-            name: f"SELECT * REPLACE ({KEY_TEXT} AS visitor_id) FROM ({self.select(name)})"  # noqa: S608  # our own names
-            for name in RELATIONS
-        }
+        views = {}
+        for name, relation in RELATIONS.items():
+            texts = ", ".join(
+                f"format('{{:016x}}', {key}) AS {key}" for key in KEYS if key in relation.columns
+            )
+            views[name] = f"SELECT * REPLACE ({texts}) FROM ({self.select(name)})"  # noqa: S608  # our own names
         return self.store.ask_once(views, sql, seconds)
 
     def refused(self) -> dict[str, str]:

@@ -79,8 +79,8 @@ class Desk:
             try:
                 if gate is None:
                     raise Drop("not-declared")  # noqa: TRY301  # as where the terms do not declare it
-                visitor = self._visitors.key(place(event.url)[0], caller, now, lasting=gate.lasting)
-                rows.append(gate.let_in(event, caller, visitor, now))
+                keys = self._visitors.keys(place(event.url)[0], caller, now, lasting=gate.lasting)
+                rows.append(gate.let_in(event, caller, keys, now))
                 futures.append(future)
             except Drop as drop:
                 if not future.done():

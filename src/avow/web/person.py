@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from avow.keep.cut import RELATIONS
+from avow.keep.cut import KEYS, RELATIONS
 from avow.policy.language import Language, language
 from avow.policy.page import Facts, rendered
 
@@ -88,7 +88,7 @@ def _records(name: str, title: str, records: Sequence[Record], spoken: Language)
     """Return the table of a relation's records: a column for each category of which any has something."""
     columns: dict[str, list[str]] = {}
     for column, forms in RELATIONS[name].columns.items():
-        if column != "visitor_id" and any(record[column] is not None for record in records):
+        if column not in KEYS and any(record[column] is not None for record in records):
             columns.setdefault(forms[0].category, []).append(column)
     headings = [spoken.word("category", category) for category in columns]
     rows = [

@@ -53,9 +53,10 @@ CREATE OR REPLACE TEMP TABLE beside AS
 WITH near AS (
     SELECT requests.rowid AS request, looks.rowid AS look, requests.referrer, looks.seen_ms,
            abs(date_diff('millisecond', request_time, view_time)) AS apart
-    FROM requests JOIN looks USING (visitor_id, page_path)
+    FROM requests JOIN looks ON requests.visitor_id = coalesce(day_key, looks.visitor_id)
+        AND requests.page_path = looks.page_path
     WHERE request_kind = 'view' AND requests.bot IS NULL AND (requests.host IS NULL OR requests.host = looks.host)
-        AND visitor_id IN (SELECT visitor_id FROM anew)
+        AND CASE WHEN $script_counts THEN looks.visitor_id ELSE requests.visitor_id END IN (SELECT visitor_id FROM anew)
         AND request_time >= $rows_from AND request_time < $rows_to
         AND view_time >= $rows_from AND view_time < $rows_to
         AND view_time BETWEEN request_time - INTERVAL 5 SECOND AND request_time + INTERVAL 5 SECOND

@@ -11,7 +11,8 @@
 lines_seen AS (SELECT row_number() OVER () AS line, * FROM people WHERE request_kind = 'view'),
 near AS (
     SELECT line, look, abs(date_diff('millisecond', request_time, view_time)) AS apart
-    FROM lines_seen JOIN looks_seen USING (visitor_id, page_path)
+    FROM lines_seen JOIN looks_seen ON lines_seen.visitor_id = coalesce(day_key, looks_seen.visitor_id)
+        AND lines_seen.page_path = looks_seen.page_path
     WHERE (lines_seen.host IS NULL OR lines_seen.host = looks_seen.host)
         AND view_time BETWEEN request_time - INTERVAL 5 SECOND AND request_time + INTERVAL 5 SECOND
 ),
