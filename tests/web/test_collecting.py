@@ -174,7 +174,10 @@ def test_reports_tell_of_a_site_without_logs(server: Served) -> None:
 
 def test_health_and_metrics(server: Served) -> None:
     """They tell that it works; numbers are told to its own machine only."""
-    assert server.ask("GET", "/readyz").json() == {"ready": True, "checks": {"journal": "ok", "keeper": "ok"}}
+    assert server.ask("GET", "/readyz").json() == {
+        "ready": True,
+        "checks": {"journal": "ok", "keeper": "ok", "probes": "ok"},
+    }
     own = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"})
     assert b'avow_events_total{outcome="kept"}' in own.body
     assert server.ask("GET", "/metrics").status == 404

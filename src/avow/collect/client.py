@@ -1,10 +1,10 @@
 """Whose address a request bears: the peer's, or what proxies that are trusted say of the one before them."""
 
 import re
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 
 from avow.collect.address import canonical
 
@@ -15,14 +15,15 @@ HOPS_MAX = 32
 
 @dataclass(frozen=True)
 class Proxies:
-    """The networks of the proxies that are trusted to say whom they speak for."""
+    """The networks of the proxies that are trusted to say whom they speak for: the first and last address of each."""
 
-    networks: tuple[IPv4Network | IPv6Network, ...]
+    networks: tuple[tuple[bytes, bytes], ...]
 
     @classmethod
     def of(cls, networks: Iterable[str]) -> "Proxies":
         """Read networks, as `10.0.0.0/8`. Raises ValueError where one is none."""
-        return cls(tuple(ip_network(network) for network in networks))
+        read = [ip_network(network) for network in networks]
+        return cls(tuple((one.network_address.packed, one.broadcast_address.packed) for one in read))
 
     def client(self, peer: str, forwarded: str = "", x_forwarded_for: str = "") -> str:
         """Return the address of the client behind `peer`, in its canonical form; the others are headers.
@@ -31,38 +32,28 @@ class Proxies:
         themselves, to the first that is not: whoever that is wrote what stands further left. What is malformed makes
         all of it worthless, and the peer counts.
         """
-        return _client(self.networks, peer, forwarded, x_forwarded_for)
+        client = own = canonical(peer) or ""
+        if not self._has(own):
+            return own
+        for text in reversed(_told(forwarded, x_forwarded_for)[-HOPS_MAX:]):
+            address = canonical(text)
+            if address is None:
+                return own
+            client = address
+            if not self._has(address):
+                break
+        return client
 
     def trusts(self, address: str) -> bool:
         """Return whether an address is a trusted proxy's."""
-        return _within(self.networks, address)
+        return self._has(canonical(address) or "")
 
-
-Networks = tuple[IPv4Network | IPv6Network, ...]
-
-
-@lru_cache(maxsize=10_000)
-def _client(networks: Networks, peer: str, forwarded: str, x_forwarded_for: str) -> str:
-    client = own = canonical(peer) or ""
-    if not _within(networks, own):
-        return own
-    for text in reversed(_told(forwarded, x_forwarded_for)[-HOPS_MAX:]):
-        address = canonical(text)
-        if address is None:
-            return own
-        client = address
-        if not _within(networks, address):
-            break
-    return client
-
-
-@lru_cache(maxsize=10_000)
-def _within(networks: Networks, address: str) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)
+    def _has(self, address: str) -> bool:
+        """Tell of a canonical address, or of an empty one, whether it is in a network."""
+        if not address:
+            return False
+        packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+        return any(len(first) == len(packed) and first <= packed <= last for first, last in self.networks)
 
 
 def _told(forwarded: str, x_forwarded_for: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Who sends a request: what the connection shows, and what proxies that are trusted say of the one before them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -16,8 +16,7 @@ HEADERS = frozenset(
 SAME_ORIGIN = "same-origin"
 
 
-@dataclass(frozen=True)
-class Sender:
+class Sender(NamedTuple):
     """The sender of one request: lives in memory only."""
 
     address: str
