@@ -6,10 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -19,6 +22,8 @@ from polars import read_parquet
 from served import SETTINGS, SITE, Answer, free_port, served
 
 from avow.asgi import Middleware
+from avow.web.wrapped import Answer as AnswerTold
+from avow.web.wrapped import Collector, Exchange
 
 TAG = '<script src="/avow.js" defer></script>'
 VISITOR = "203.0.113.7"
@@ -318,6 +323,37 @@ def test_an_application_that_cannot_begin_says_so(tmp_path: Path) -> None:
     """Its word goes to the server, and nothing is asked any more."""
     failed = {"type": "lifespan.startup.failed", "message": "no"}
     assert asked(answering(failed), {"type": "lifespan"}, STARTUP, into=tmp_path) == [failed]
+
+
+def test_threads_of_one_process_begin_together(tmp_path: Path) -> None:
+    """However many requests come first at the same moment, each is collected once."""
+    (tmp_path / "site").mkdir()
+    site = Site(tmp_path / "site").init(settings=SETTINGS)
+    threads, ready = 16, Barrier(16)
+    collector = Collector.of(site.folder, "")
+
+    def ask(number: int) -> None:
+        told = Exchange(VISITOR, "GET", f"/{number}", {"host": SITE, "user-agent": FIREFOX})
+        ready.wait()
+        collector.take(lambda: told, AnswerTold(time.time(), 200))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(ask, range(threads)))
+    collector.close()
+    assert sorted(read_pages(site)) == sorted(f"/{number}" for number in range(threads))
+
+
+def test_where_the_terms_do_not_check_the_application_goes_on(site: Site) -> None:
+    """As long as that is so, what comes in waits."""
+    terms = site.folder / "policy" / "terms.toml"
+    right = terms.read_text()
+    terms.write_text("updated = ")
+    with running("starlette", site) as app:
+        assert app.ask("/page").status == 200
+        said = site.folder.parent / "said"
+        wait_until(lambda: "not collected at the moment (TermsError)" in said.read_text(), "a word of it")
+        terms.write_text(right)
+        wait_until(lambda: read_pages(site) == ["/page"], "the page")
 
 
 def test_other_connections_pass(tmp_path: Path) -> None:

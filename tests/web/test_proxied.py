@@ -156,6 +156,7 @@ def test_only_connections_that_begin_so_are_heard(site: Site) -> None:
         ):
             assert raw(server.port, begin + ASKING) == b""
         assert raw(server.port, V1 + ASKING).endswith(b"ok\n")
+        assert raw(server.port, V1[:9]) == b""
 
 
 def test_others_than_proxies_are_not_heard(site: Site) -> None:

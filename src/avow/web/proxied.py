@@ -12,6 +12,9 @@ from avow.collect.client import Proxies
 HEAD_MAX = 4_096
 """How long such a beginning may be: no proxy's is longer."""
 
+HEAD_SECONDS = 5.0
+"""How long it may take to come: a proxy sends it at once."""
+
 LINE_MAX = 107
 """The same of a line, as version 1 has it."""
 
@@ -26,8 +29,14 @@ class Proxied(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Close the connection of whom is not trusted."""
         super().connection_made(transport)
+        self._late = self.loop.call_later(HEAD_SECONDS, transport.abort)
         if self.client is None or not self.proxies.trusts(self.client[0]):
             transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for no beginning any more."""
+        self._late.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take data: of the beginning, or of requests."""
@@ -41,6 +50,7 @@ class Proxied(HttpToolsProtocol):
             self.transport.abort()
             return
         if read:
+            self._late.cancel()
             result, length = read
             rest, self._head = self._head[length:], None
             self._believe(result)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +79,8 @@ class Collector:
     """Why the last lines could not be written; empty where they could."""
     _held: list[bytes] = field(default_factory=list)
     _stream: Stream | None = None
-    _process: int = 0
+    _runs: bool = False
+    _starting: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -92,14 +94,15 @@ class Collector:
 
     def __post_init__(self) -> None:
         self.proxies = Proxies.of(self.folder.settings.serve.trusted_proxies)
-        self._tag = f'<script src="{self.script}" defer></script>'.encode()
+        self._tag = f'<script src="{escape(self.script)}" defer></script>'.encode()
+        os.register_at_fork(after_in_child=self._forked)
 
     def take(self, told: Callable[[], Exchange], answer: Answer) -> None:
         """Take a request that was answered, as an access log would have it."""
         try:
             asked = told()
             headers = asked.headers
-            if self._process != os.getpid():
+            if not self._runs:
                 self._start()
             address = self.proxies.client(
                 asked.remote_addr, headers.get("forwarded", ""), headers.get("x-forwarded-for", "")
@@ -138,18 +141,26 @@ class Collector:
 
     def close(self) -> None:
         """Write what waits."""
-        if self._thread and self._process == os.getpid():
-            self._stop.set()
-            self._thread.join()
-            self._process = 0
+        with self._starting:
+            if self._thread and self._runs:
+                self._stop.set()
+                self._thread.join()
+                self._runs = False
 
     def _start(self) -> None:
         """Begin to write, in a process that is new to this."""
-        self._process = os.getpid()
-        self.lines, self._held, self._stop, self._stream = Lines(), [], threading.Event(), None
-        self._thread = threading.Thread(target=self._run, name="avow", daemon=True)
-        self._thread.start()
+        with self._starting:
+            if self._runs:
+                return
+            self.lines, self._held, self._stop, self._stream = Lines(), [], threading.Event(), None
+            self._thread = threading.Thread(target=self._run, name="avow", daemon=True)
+            self._thread.start()
+            self._runs = True
         atexit.register(self.close)
+
+    def _forked(self) -> None:
+        """Know, in a process that was forked, that nothing writes here yet: what waits is the other one's."""
+        self._runs, self._starting = False, threading.Lock()
 
     def _run(self) -> None:
         with suppress(OSError, AttributeError):  # behind those that answer, where the system can
@@ -182,7 +193,11 @@ class Collector:
 
     def _opened(self) -> Stream:
         register = open_register(self.folder.data, self.folder.keys, store=STORE)
-        begin(register, self.folder)
+        try:
+            begin(register, self.folder)
+        except BaseException:
+            register.close()
+            raise
         journals = self.folder.data / JOURNALS
         return Stream(
             Ways(self.folder, lambda moment: promises(tuple(in_force(register.versions(), moment)))),
