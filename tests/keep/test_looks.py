@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from test_duckdb import FOREVER, NEVER, NOBODY, START, at, records, views, visits, written
 
-from avow.collect.journal import Journal, Row, Writer, waiting
+from avow.collect.journal import UNDER_WAY, Journal, Row, Writer, waiting
 from avow.keep.duckdb import DuckDBStore
 from avow.keep.retention import cuts
 from avow.keep.store import Cutoffs, Raised, Rules, Settled
@@ -77,7 +77,17 @@ def test_a_look_grows_whatever_comes_first(tmp_path: Path, store: DuckDBStore, o
     forged = Row(1, MICROSECONDS + 31_000_000, 1, 3_600_000, 3_600_000, HOST, VISITOR)
     store.load_journals([journal(tmp_path, forged)])
     store.derive(Rules(), FOREVER, NOBODY)
-    assert durations(store) == [(0, 31_000)]
+    assert durations(store) == [(0, 31_000 + UNDER_WAY // timedelta(milliseconds=1))]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_first_word_may_be_late(tmp_path: Path, store: DuckDBStore, *, apart: bool) -> None:
+    """It takes the longest way: what was seen meanwhile is not lost for that."""
+    late, next_one = Row(1, MICROSECONDS + 800_000, 1, 0, 0, HOST, VISITOR), look(1, 0, 3)
+    for rows in ([late], [next_one]) if apart else ([late, next_one],):
+        store.load_journals([journal(tmp_path, *rows)])
+        store.derive(Rules(), FOREVER, NOBODY)
+    assert [milliseconds for _, milliseconds in durations(store)] == [3_000]
 
 
 def test_a_visit_lasts_as_long_as_it_was_seen(tmp_path: Path, store: DuckDBStore) -> None:

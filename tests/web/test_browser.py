@@ -76,7 +76,10 @@ class World:
             found = (self.view(path)["view_duration_ms"] or 0) / 1_000
             return found >= at_least - SLACK
 
-        wait_until(enough, f"{path} was seen for {at_least} s")
+        try:
+            wait_until(enough, f"{path} was seen for {at_least} s")
+        except AssertionError as late:
+            raise AssertionError(f"{late}, but {found} s") from None
         return found
 
 

@@ -161,6 +161,9 @@ def waiting(folder: Path) -> list[Journal]:
 OPEN_MAX = timedelta(days=1)
 """How long a look may last: what the script tells later is of no use."""
 
+UNDER_WAY = timedelta(seconds=5)
+"""How long a first word may have been under way, beyond the later ones: a connection is made with it."""
+
 
 def merged(told: pl.DataFrame) -> pl.DataFrame:
     """Make one row of all that was told of each look: its first row, and the longest time that the clock allows."""
@@ -171,7 +174,7 @@ def merged(told: pl.DataFrame) -> pl.DataFrame:
     told = told.with_columns(view_time=pl.col("heard_at") - pl.duration(milliseconds="age_ms"))
     own = [name for name in SCHEMA if name not in {"look", "heard_at", "age_ms", "seen_ms"}]
     since = (pl.col("heard_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64)
-    possible = pl.min_horizontal("seen_ms", since).filter(pl.col("seen_ms").is_not_null())
+    possible = pl.min_horizontal("seen_ms", since + UNDER_WAY // timedelta(milliseconds=1)).filter(pl.col("seen_ms").is_not_null())
     return (
         told.group_by("look", maintain_order=True)
         .agg(

@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from avow.clock import utc_now
-from avow.collect.journal import Journal, merged
+from avow.collect.journal import UNDER_WAY, Journal, merged
 from avow.collect.probe import Probe
 from avow.collect.segment import DeadLetter, Segment
 from avow.errors import StoreError
@@ -155,7 +155,7 @@ class DuckDBStore:
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
                 cursor.register("told_now", Arrow(told))
                 oldest = told.select(pl.col("view_time").min()).item() - LONGEST_DAY
-                values = {"load": load, "oldest": oldest}
+                values = {"load": load, "oldest": oldest, "under_way": UNDER_WAY}
                 execute(cursor, statements("load_looks"), values)
                 cursor.unregister("told_now")
 

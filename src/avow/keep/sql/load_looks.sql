@@ -1,5 +1,6 @@
 -- Take in what the script told, in `told_now`: one row for each look, with all that came of it at once.
--- A look that is known has its time grow, never back and never beyond the clock on the wall; its first row stands.
+-- A look that is known has its time grow, never back and never beyond the clock on the wall, less what the first word
+-- may have been under way; its first row stands.
 -- No page is open for longer than a day, which bounds what has to be searched.
 
 -- Where the script is heard for the first time on a day, it counts from then on, and not the log.
@@ -16,7 +17,7 @@ WHERE request_kind = 'view' AND bot IS NULL;
 CREATE TEMP TABLE grown AS
 SELECT looks.rowid AS place, greatest(
     coalesce(looks.seen_ms, 0),
-    least(told_now.seen_ms, greatest(date_diff('millisecond', looks.view_time, told_now.heard_at), 0))) AS seen_ms
+    least(told_now.seen_ms, greatest(date_diff('millisecond', looks.view_time, told_now.heard_at + $under_way), 0))) AS seen_ms
 FROM looks JOIN told_now USING (look)
 WHERE looks.view_time >= $oldest AND told_now.seen_ms > coalesce(looks.seen_ms, 0);
 
