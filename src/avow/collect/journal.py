@@ -174,7 +174,9 @@ def merged(told: pl.DataFrame) -> pl.DataFrame:
     told = told.with_columns(view_time=pl.col("heard_at") - pl.duration(milliseconds="age_ms"))
     own = [name for name in SCHEMA if name not in {"look", "heard_at", "age_ms", "seen_ms"}]
     since = (pl.col("heard_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64)
-    possible = pl.min_horizontal("seen_ms", since + UNDER_WAY // timedelta(milliseconds=1)).filter(pl.col("seen_ms").is_not_null())
+    possible = pl.min_horizontal("seen_ms", since + UNDER_WAY // timedelta(milliseconds=1)).filter(
+        pl.col("seen_ms").is_not_null()
+    )
     return (
         told.group_by("look", maintain_order=True)
         .agg(
