@@ -37,20 +37,20 @@ from avow.policy.terms import (
     parse_age,
     warnings,
 )
-from avow.policy.vocabulary import Kind, vocabulary
+from avow.policy.vocabulary import NEWEST, Kind, vocabulary
 
 DAY = UNITS["day"]
 DEFAULT = Path(str(resources.files("avow.policy") / "defaults" / "terms.toml"))
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 HEAD = (
-    'vocabulary = 1\ncontroller = "A"\ncontact = "a@example.org"\nupdated = 2026-11-22\nlanguages = ["en"]\n'
+    'vocabulary = 2\ncontroller = "A"\ncontact = "a@example.org"\nupdated = 2026-11-22\nlanguages = ["en"]\n'
 )
 ADDRESS = '[[collect]]\ncategories = ["ip-address"]\nkeep = { full = "7 days" }\nfor = ["abuse"]\n'
 
 
 def written(**parts: Any) -> Terms:
     """Return terms that promise what is given, and nothing else."""
-    return Terms(1, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
+    return Terms(NEWEST, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
 
 
 def promised(*lines: Collect) -> Compiled:
@@ -379,7 +379,7 @@ def test_a_wrong_line_is_refused(tmp_path: Path, text: str, said: str, hint: str
         ('["en"]', '["pt_br"]', "`languages[0]` is `pt_br`", "`pt-BR`"),
         ('["en"]', "[]", "`languages` is empty", "languages"),
         ('"A"', '" "', "`controller` is empty", "who promises"),
-        ("vocabulary = 1", "vocabulary = 2", "`vocabulary` is `2`", "`1`"),
+        ("vocabulary = 2", "vocabulary = 3", "`vocabulary` is `3`", "`2`"),
     ],
 )
 def test_wrong_terms_are_refused(tmp_path: Path, old: str, new: str, said: str, hint: str) -> None:

@@ -11,7 +11,8 @@ from avow.policy.vocabulary import FULL, KINDS, NEWEST, Kind, Vocabulary, Word, 
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 VERSION_1 = "3097ad08c5ed744f1d05b389779a36245edc88f2593fb6b37eb2573150fd45b8"
-"""The identity that every promise made in version 1 is bound to."""
+"""The identity that every promise made in the words of number 1 is bound to."""
+VERSION_2 = "fd47ed4310bae9d9915d0de2ab8fa2f182d32024c593d3967ecda90bbdad9704"
 
 
 def changed(word: Word) -> Vocabulary:
@@ -86,8 +87,16 @@ def test_the_identity_is_of_meaning() -> None:
 
 
 def test_a_published_vocabulary_stays_as_it_is() -> None:
-    """Version 1 has the identity that terms were published with: a changed meaning needs another number."""
-    assert vocabulary(1).identity == VERSION_1
+    """Each number has the identity that terms were published with: a changed meaning needs another number."""
+    assert (vocabulary(1).identity, vocabulary(2).identity) == (VERSION_1, VERSION_2)
+
+
+def test_an_older_number_has_no_later_words() -> None:
+    """Whoever wrote terms in the words of number 1 can say what there was then, and nothing else."""
+    assert "download" in vocabulary().categories
+    assert "download" not in vocabulary(1).categories
+    assert vocabulary(1).leaves("categories", "interaction") == []
+    assert set(vocabulary(1).recipients) <= set(vocabulary().recipients)
 
 
 def test_the_docs_have_every_word() -> None:

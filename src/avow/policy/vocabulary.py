@@ -14,7 +14,7 @@ from avow.errors import TermsError
 
 Kind = Literal["categories", "purposes", "recipients", "grounds"]
 KINDS: tuple[Kind, ...] = ("categories", "purposes", "recipients", "grounds")
-NEWEST = 1
+NEWEST = 2
 FULL = "full"
 
 
@@ -25,16 +25,18 @@ class Word(msgspec.Struct, frozen=True):
     dpv: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    since: int = 1
+    """The number of the vocabulary that it came with."""
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
     """One number of the vocabulary: the leaves by kind."""
 
-    number: int
     categories: dict[str, Word]
     purposes: dict[str, Word]
     recipients: dict[str, Word]
     grounds: dict[str, Word]
+    number: int = NEWEST
 
     def words(self, kind: Kind) -> dict[str, Word]:
         """Return the leaves of a kind."""
@@ -73,10 +75,18 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
 @cache
 def vocabulary(number: int = NEWEST) -> Vocabulary:
-    """Return the vocabulary of a number. Raises TermsError where this Avow has none of that number."""
-    if number != NEWEST:
+    """Return the vocabulary of a number: the words that there were by then.
+
+    Raises TermsError where this Avow has none of that number.
+    """
+    if not 1 <= number <= NEWEST:
         raise TermsError(
             f"`vocabulary` is `{number}`, which is unknown here", f"write `{NEWEST}`, or use a newer Avow"
         )
     path = Path(str(resources.files("avow.policy") / "vocabulary.toml"))
-    return strict.load(path, Vocabulary, TermsError)
+    newest = strict.load(path, Vocabulary, TermsError)
+    words = {
+        kind: {name: word for name, word in newest.words(kind).items() if word.since <= number}
+        for kind in KINDS
+    }
+    return msgspec.structs.replace(newest, number=number, **words)
