@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 DAY = datetime(2026, 1, 5)  # noqa: DTZ001  # UTC without a zone
-STORED = ("requests", "looks", "views", "visits")
+STORED = ("requests", "looks", "interactions", "views", "visits")
 
 
 def plain(text: str) -> str:
@@ -158,6 +158,7 @@ def test_every_report_has_its_heading_and_columns(name: str, store: DuckDBStore)
     assert re.findall(r"`([^`]+)`", intro.partition("needs")[2].partition(".")[0]) == list(
         REPORTS[name].needs
     )
+    assert all(f"`{category}`" in intro for category in REPORTS[name].any_of)
     columns = {
         table: re.findall(r"`([^`]+)`", re.sub(r"\(.*?\)", "", cells[0].partition(";")[0]))
         for table, cells in rows(told).items()

@@ -55,6 +55,7 @@ def test_a_visitor_sees_what_is_held(site: Site) -> None:
     assert {name: of["records"] for name, of in told["held"].items()} == {
         "requests": 3,
         "looks": 0,
+        "interactions": 0,
         "views": 3,
         "visits": 1,
     }
@@ -127,7 +128,14 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
     receipt, others = tmp_path / "receipt.json", shown(site, BEN)["held"]
     ran = site.avow("visitor", "erase", key, "--count", 3, "--receipt", receipt, "--json")
     assert ran.status == 0, ran.err
-    assert ran.json()["erased"] == {"requests": 3, "looks": 0, "views": 3, "visits": 1, "consents": 1}
+    assert ran.json()["erased"] == {
+        "requests": 3,
+        "looks": 0,
+        "interactions": 0,
+        "views": 3,
+        "visits": 1,
+        "consents": 1,
+    }
     assert shown(site, BEN)["held"] == others
     assert (
         sum(of["records"] for of in site.avow("visitor", "show", key, "--json").json()["held"].values()) == 0

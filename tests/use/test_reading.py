@@ -230,6 +230,7 @@ def test_every_column_of_the_store_is_shown_or_kept_back(store: DuckDBStore) -> 
     hidden = {
         "requests": {"governing", "load"},
         "looks": {"governing", "load", "look"},
+        "interactions": {"governing", "load"},
         "views": {"governing"},
         "visits": {"governing"},
     }

@@ -62,6 +62,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     with (made.folder / "policy" / "terms.toml").open("a") as file:
         file.write(
             '\n[[collect]]\ncategories = ["country"]\nkeep = { full = "forever" }\nfor = ["content"]\n'
+            '\n[[collect]]\ncategories = ["interaction", "page-quality"]\nkeep = { full = "forever" }\n'
+            'for = ["content", "performance", "availability"]\n'
         )
     made.take_in(made.log("access.log", *LOG), "--format", TIMED)
     return made

@@ -102,7 +102,7 @@ def _run(
     rounds = _rounds(settings.probe, house)
     doors = Doors(
         collecting,
-        Script(),
+        Script(desk.gate, settings.collect.downloads),
         _readers(at_work, proxies),
         lambda: _checks(desk, keeper, rounds),
         Listener(lines, proxies.trusts),

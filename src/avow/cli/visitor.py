@@ -146,7 +146,8 @@ def erase(
     else:
         gone = told["erased"]
         say(
-            f"erased: {gone['requests']:,} requests, {gone['looks']:,} looks, {gone['views']:,} views, "
+            f"erased: {gone['requests']:,} requests, {gone['looks']:,} looks, "
+            f"{gone['interactions']:,} interactions, {gone['views']:,} views, "
             f"{gone['visits']:,} visits, {gone['consents']:,} consents; "
             f"nothing leads to visitor {told['visitor']} any more"
         )

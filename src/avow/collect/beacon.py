@@ -4,7 +4,6 @@ The script tells of one look at a page, again and again while it lasts: which lo
 has lasted, and for how long of that the page was visible and in focus.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -19,13 +18,13 @@ import polars as pl
 
 from avow.collect import request
 from avow.collect.address import network
-from avow.collect.admit import REFERRER_PAGE, REFERRER_SITE, Promise
+from avow.collect.admit import Promise
 from avow.collect.cookie import visitor_number
 from avow.collect.device import DEVICE, learn
 from avow.collect.journal import OPEN_MAX, Row
+from avow.collect.more import URL_MAX, More, admitted, linked
 from avow.collect.visitor import Salts, event_day_of, visitor_key
 
-URL_MAX = 4_096
 BODY_MAX = 16 * 1024
 """Longest body, in bytes."""
 
@@ -45,6 +44,8 @@ class Event(msgspec.Struct, frozen=True):
     """How long the look has lasted."""
     seen: _MILLISECONDS | None = None
     """For how long of that the page was visible and in focus; null where nothing measures it."""
+    more: More | None = None
+    """What else is told."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -126,9 +127,10 @@ class Gate:
         host, path, query = place(event.url)
         address, country = self._address(caller.address)
         told = (host, path, query, browser, browser_version, system, system_version, kind)
-        host_in, path_in, query_in, *device_in = [
+        host_in, path_in, query_in, name_in, version_in, system_in, of_system_in, kind_in = [
             value if allowed else None for value, allowed in zip(told, self._plain, strict=True)
         ]
+        more = admitted(event.more, self._has) if event.more else {}
         return Row(
             look_number(host, event.id),
             now,
@@ -144,7 +146,12 @@ class Gate:
             path_in,
             query_in,
             self._referrer(event.ref),
-            *device_in,
+            name_in,
+            version_in,
+            system_in,
+            of_system_in,
+            kind_in,
+            **more,
         )
 
     def _address_of(self, address: str) -> tuple[str | None, str | None]:
@@ -156,14 +163,7 @@ class Gate:
 
     def _referrer_of(self, referrer: str) -> str | None:
         """Return what is let in of a referrer."""
-        referrer = request.query(referrer) or ""
-        if self._has.get("referrer full"):
-            return referrer or None
-        for precision, pattern in (("page", REFERRER_PAGE), ("site", REFERRER_SITE)):
-            if self._has.get(f"referrer {precision}"):
-                found = re.match(pattern, referrer)
-                return found[1] if found else None
-        return None
+        return linked(referrer, "referrer", self._has)
 
 
 CACHED_MAX = 20_000

@@ -49,6 +49,15 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     operating_system: str | None = None
     operating_system_version: str | None = None
     device_kind: str | None = None
+    not_found: bool | None = None
+    largest_paint_ms: int | None = None
+    next_paint_ms: int | None = None
+    layout_shift: float | None = None
+    script_errors: int | None = None
+    download: str | None = None
+    outbound_link: str | None = None
+    upload_bytes: int | None = None
+    event: str | None = None
 
 
 _NUMBERS = {
@@ -59,9 +68,21 @@ _NUMBERS = {
     "seen_ms": pl.UInt64,
     "visitor_id": pl.UInt64,
     "day_key": pl.UInt64,
+    "not_found": pl.Boolean,
+    "largest_paint_ms": pl.UInt32,
+    "next_paint_ms": pl.UInt32,
+    "layout_shift": pl.Float64,
+    "script_errors": pl.UInt32,
+    "upload_bytes": pl.UInt64,
 }
 SCHEMA = pl.Schema({name: _NUMBERS.get(name, pl.String) for name in Row.__struct_fields__})
 """Rows as a frame."""
+
+FARED = ("not_found", "largest_paint_ms", "next_paint_ms", "layout_shift", "script_errors")
+"""How a page fared: what is told later is never less."""
+
+DONE = ("download", "outbound_link", "upload_bytes", "event")
+"""What was done on a page at a moment."""
 
 
 @dataclass
@@ -172,7 +193,7 @@ def merged(told: pl.DataFrame) -> pl.DataFrame:
         pl.col("heard_at").cast(pl.Datetime("us")), pl.col("age_ms").fill_null(0).clip(0, longest)
     ).sort("heard_at", maintain_order=True)
     told = told.with_columns(view_time=pl.col("heard_at") - pl.duration(milliseconds="age_ms"))
-    own = [name for name in SCHEMA if name not in {"look", "heard_at", "age_ms", "seen_ms"}]
+    own = [name for name in SCHEMA if name not in {"look", "heard_at", "age_ms", "seen_ms", *FARED, *DONE}]
     since = (pl.col("heard_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64)
     possible = pl.min_horizontal("seen_ms", since + UNDER_WAY // timedelta(milliseconds=1)).filter(
         pl.col("seen_ms").is_not_null()
@@ -182,7 +203,18 @@ def merged(told: pl.DataFrame) -> pl.DataFrame:
         .agg(
             *(pl.col(name).first() for name in (*own, "view_time")),
             pl.col("heard_at").max(),
+            pl.col(FARED).max(),
             seen_ms=possible.max(),
         )
         .with_columns(governing=pl.col("version"))
+    )
+
+
+def interactions(told: pl.DataFrame) -> pl.DataFrame:
+    """Return what people did on pages, a row each; robots' doings are none."""
+    done = told.filter(pl.any_horizontal(pl.col(DONE).is_not_null()) & pl.col("bot").is_null())
+    return done.select(
+        pl.col("heard_at").cast(pl.Datetime("us")).alias("interaction_time"),
+        *("host", "visitor_id", "page_path", *DONE, "version"),
+        governing=pl.col("version"),
     )

@@ -61,13 +61,15 @@ ADDRESS = {
     ),
     **COUNTRY,
 }
-REFERRER = {
-    "referrer": (
-        Form("referrer", FULL, "referrer"),
-        Form("referrer", "page", "page_of(referrer)"),
-        Form("referrer", "site", "site_of(referrer)"),
-    )
-}
+
+
+def _linked(category: str, column: str) -> dict[str, tuple[Form, ...]]:
+    """Return the column of a page's address."""
+    coarser = (Form(category, precision, f"{precision}_of({column})") for precision in ("page", "site"))
+    return {column: (Form(category, FULL, column), *coarser)}
+
+
+REFERRER = _linked("referrer", "referrer")
 RELATIONS = {
     "requests": Relation(
         "request_time",
@@ -104,6 +106,23 @@ RELATIONS = {
             **_whole("page-query", "page_query"),
             **REFERRER,
             **_device(),
+            **_whole("not-found", "not_found"),
+            **_whole("web-vitals", "largest_paint_ms", "next_paint_ms", "layout_shift"),
+            **_whole("script-errors", "script_errors"),
+        },
+    ),
+    "interactions": Relation(
+        "interaction_time",
+        "view-time",
+        {
+            **_whole("view-time", "interaction_time"),
+            **_whole("host", "host"),
+            **_visitor("interaction_time"),
+            **_whole("page-path", "page_path"),
+            **_whole("download", "download"),
+            **_linked("outbound-link", "outbound_link"),
+            **_whole("upload", "upload_bytes"),
+            **_whole("named-event", "event"),
         },
     ),
     "views": Relation(

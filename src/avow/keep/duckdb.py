@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from avow.clock import utc_now
-from avow.collect.journal import UNDER_WAY, Journal, merged
+from avow.collect.journal import SCHEMA, UNDER_WAY, Journal, interactions, merged
 from avow.collect.probe import Probe
 from avow.collect.segment import DeadLetter, Segment
 from avow.errors import StoreError
@@ -54,11 +54,12 @@ CHECKPOINT_THRESHOLD = "256MB"
 """How long the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
 
 ERASED = """
-    INSERT INTO erased (visitor_id, requests, looks, views, visits) VALUES (?, ?, ?, ?, ?)
+    INSERT INTO erased (visitor_id, requests, looks, interactions, views, visits) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (visitor_id) DO UPDATE SET
         requests = requests + excluded.requests, looks = looks + excluded.looks,
+        interactions = interactions + excluded.interactions,
         views = views + excluded.views, visits = visits + excluded.visits
-    RETURNING requests, looks, views, visits
+    RETURNING requests, looks, interactions, views, visits
 """
 
 
@@ -151,13 +152,17 @@ class DuckDBStore:
             )
             for name in there - known:
                 cursor.execute("INSERT INTO journals VALUES (?)", [name])
-            if frames and len(told := merged(pl.concat(frames))):
+            rows = pl.concat(frames) if frames else SCHEMA.to_frame()
+            if len(rows):
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
+                told = merged(rows)
                 cursor.register("told_now", Arrow(told))
+                cursor.register("done_now", Arrow(interactions(rows)))
                 oldest = told.select(pl.col("view_time").min()).item() - LONGEST_DAY
                 values = {"load": load, "oldest": oldest, "under_way": UNDER_WAY}
                 execute(cursor, statements("load_looks"), values)
                 cursor.unregister("told_now")
+                cursor.unregister("done_now")
 
     def settled(self) -> Settled:
         """See Store."""
@@ -226,13 +231,13 @@ class DuckDBStore:
         """See Store."""
         counts = []
         with self._write() as cursor:
-            for name in ("requests", "looks", "views", "visits", "consents", "stale"):
+            for name in ("requests", "looks", "interactions", "views", "visits", "consents", "stale"):
                 gone = f"DELETE FROM {name} WHERE visitor_id = ?"  # noqa: S608  # our own names
                 ((count,),) = cursor.execute(gone, [visitor]).fetchall()
                 counts.append(count)
             cursor.execute("UPDATE looks SET day_key = NULL WHERE day_key = ?", [visitor])
             cursor.execute("UPDATE rewriting SET due = true")
-            totals = cursor.execute(ERASED, [visitor, *counts[:4]]).fetchall()
+            totals = cursor.execute(ERASED, [visitor, *counts[:5]]).fetchall()
         return Erased(*totals[0])
 
     def forget_erased(self) -> None:

@@ -109,6 +109,7 @@ class _Counts(msgspec.Struct):
     visits: int
     consents: int
     looks: int = 0
+    interactions: int = 0
 
 
 class _Told(msgspec.Struct):

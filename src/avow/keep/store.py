@@ -55,6 +55,7 @@ class Counts(msgspec.Struct, frozen=True):
 
     requests: int
     looks: int
+    interactions: int
     views: int
     visits: int
 
@@ -143,6 +144,7 @@ class Erased(msgspec.Struct, frozen=True):
 
     requests: int
     looks: int
+    interactions: int
     views: int
     visits: int
 

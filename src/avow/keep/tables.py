@@ -113,6 +113,7 @@ ERASURES = sa.Table(
     sa.Column("person", sa.Text),
     sa.Column("requests", sa.Integer),
     sa.Column("looks", sa.Integer),
+    sa.Column("interactions", sa.Integer),
     sa.Column("views", sa.Integer),
     sa.Column("visits", sa.Integer),
     sa.Column("consents", sa.Integer),

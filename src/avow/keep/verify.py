@@ -209,12 +209,13 @@ def _retentions(register: SqliteRegister) -> list[Fact]:
         ]
 
 
+ERASED = ("requests", "looks", "interactions", "views", "visits", "consents")
+"""What an erasure counts."""
+
+
 def _erasures(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of erasures."""
-    columns = [
-        ERASURES.c[name]
-        for name in ("entry", "person", "requests", "looks", "views", "visits", "consents", "erased_at")
-    ]
+    columns = [ERASURES.c[name] for name in ("entry", "person", *ERASED, "erased_at")]
     with register.engine.connect() as connection:
         rows = connection.execute(sa.select(*columns).order_by(ERASURES.c.erasure))
         return [Fact(tuple(row), f"erasure {number}") for number, row in enumerate(rows, 1)]
@@ -264,20 +265,7 @@ def _told(entries: Sequence[Entry]) -> tuple[list[Fact], ...]:
             case RetentionRun():
                 retained.append(Fact((number, one.run, [list(row) for row in one.removed], one.at)))
             case ErasureDone():
-                erased.append(
-                    Fact(
-                        (
-                            number,
-                            one.person,
-                            one.requests,
-                            one.looks,
-                            one.views,
-                            one.visits,
-                            one.consents,
-                            one.at,
-                        )
-                    )
-                )
+                erased.append(Fact((number, one.person, *(getattr(one, name) for name in ERASED), one.at)))
             case ConsentGiven():
                 given = not isinstance(one, ConsentWithdrawn)
                 said = (given, one.language, one.document, one.means, one.at, one.person)

@@ -92,6 +92,7 @@ class ErasureDone(msgspec.Struct, frozen=True, tag="erasure-done", tag_field="ki
     consents: int
     at: datetime
     looks: int = 0
+    interactions: int = 0
 
 
 class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):

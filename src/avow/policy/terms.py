@@ -149,6 +149,37 @@ def compile_terms(terms: Terms) -> Compiled:
     return Compiled(cells, owed, words.identity)
 
 
+TOLD_WITH = {
+    "visit-duration": "visit-time",
+    **dict.fromkeys(
+        (
+            "view-duration",
+            "download",
+            "outbound-link",
+            "upload",
+            "named-event",
+            "not-found",
+            "web-vitals",
+            "script-errors",
+        ),
+        "view-time",
+    ),
+    **dict.fromkeys(
+        (
+            "person-name",
+            "email-address",
+            "telephone-number",
+            "postal-address",
+            "message",
+            "answer",
+            "uploaded-file",
+        ),
+        "submission-time",
+    ),
+}
+"""What is kept only together with the moment of it: how old it is has to be known."""
+
+
 def warnings(terms: Terms) -> list[str]:
     """Return what terms leave undone or contradict, though they check."""
     declared = set(compile_terms(terms).categories)
@@ -157,9 +188,9 @@ def warnings(terms: Terms) -> list[str]:
     found = []
     if "request-time" not in declared:
         found.append("`request-time` is not collected: no record can be kept to an age, so none is kept")
-    for duration, moment in (("visit-duration", "visit-time"), ("view-duration", "view-time")):
-        if duration in declared and moment not in declared:
-            found.append(f"`{duration}` is collected without `{moment}`: there will be none")
+    for told, moment in TOLD_WITH.items():
+        if told in declared and moment not in declared:
+            found.append(f"`{told}` is collected without `{moment}`: there will be none")
     if {"visit-time", "view-duration"} & declared and "visitor-id" not in declared:
         found.append("`visitor-id` is not collected: visits and durations cannot be told")
     if "bot" not in declared:

@@ -27,6 +27,8 @@ class Report:
     purpose: str
     needs: tuple[str, ...]
     tables: tuple[str, ...]
+    any_of: tuple[str, ...] = ()
+    """Categories of which it needs one at least: it shows those that it may."""
     beside: tuple[str, ...] = ()
     """Tables that tell of no visitor."""
 
@@ -71,6 +73,29 @@ REPORTS = {
             ("visits", "visits_hours"),
         ),
         Report(
+            "interactions",
+            "what is done on pages: downloads, links to other sites, uploads, and what pages name",
+            "content",
+            ("view-time", "visitor-id"),
+            ("interactions",),
+            ("download", "outbound-link", "upload", "named-event"),
+        ),
+        Report(
+            "vitals",
+            "how soon pages show their content and answer, and how much they move",
+            "performance",
+            ("view-time", "page-path", "visitor-id", "bot", "web-vitals"),
+            ("vitals",),
+        ),
+        Report(
+            "problems",
+            "pages that were not there, and pages whose scripts had errors",
+            "availability",
+            ("view-time", "page-path", "visitor-id", "bot"),
+            ("problems",),
+            ("not-found", "script-errors"),
+        ),
+        Report(
             "measuring",
             "views that the script told, beside those of logs: which of them both have",
             "content",
@@ -90,7 +115,7 @@ REPORTS = {
             "availability",
             ("request-time", "status", "page-path", "bot"),
             ("availability", "availability_days", "availability_missing", "availability_failing"),
-            ("availability_probed", "availability_outages"),
+            beside=("availability_probed", "availability_outages"),
         ),
         Report(
             "performance",
@@ -211,11 +236,19 @@ def answer(reading: Callable[[str], Reading], question: Question) -> Answer:
     dropped = {row[0]: row[1] for row in through.dropped().rows}
     withheld = [name for name in needs if not through.sees(name)]
     notes = _notes(report, withheld, account)
+    if report.any_of and not any(map(through.sees, report.any_of)):
+        notes.append(
+            f"nothing is shown: the terms permit none of {_listed(report.any_of)} for {report.purpose}"
+        )
     if left_out:
         notes.append(f"{left_out:,} groups are left out: they have fewer than {smallest} visitors")
     if question.shared:
         account = _blurred(account, tables)
     return Answer(report.name, question, tables | beside, account, dropped, notes)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _left_out(ask: Ask, report: Report, values: Mapping[str, Any]) -> int:

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import limits
@@ -18,12 +17,14 @@ from starlette.types import Message, Receive, Scope, Send
 
 from avow.collect import cookie
 from avow.collect.admit import Promise
-from avow.collect.beacon import BODY_MAX, URL_MAX, Caller, Drop, Event, parse, place
+from avow.collect.beacon import BODY_MAX, Caller, Drop, Event, parse, place
 from avow.collect.client import Proxies
 from avow.collect.cookie import Decision
+from avow.collect.more import URL_MAX
 from avow.collect.request import host_name
 from avow.config import Settings
 from avow.web.desk import Desk, UnavailableError
+from avow.web.refusal import error
 from avow.web.sender import SAME_ORIGIN, Sender, sender
 
 PIXEL = bytes.fromhex(
@@ -205,11 +206,3 @@ async def _body(receive: Receive) -> bytes | None:
 def _refused(status: int, message: str, hint: str, headers: Mapping[str, str]) -> Response:
     EVENTS.labels("refused").inc()
     return error(status, message, hint, headers)
-
-
-def error(
-    status: int, message: str, hint: str, headers: Mapping[str, str] = MappingProxyType({})
-) -> Response:
-    """Return an error with its remedy, as every one of ours is told."""
-    body = msgspec.json.encode({"error": message, "hint": hint})
-    return Response(body, status, headers=dict(headers), media_type="application/json")

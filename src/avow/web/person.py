@@ -40,6 +40,7 @@ def _tables(
         "views": say("Pages you looked at"),
         "requests": say("Requests"),
         "looks": say("What the script in the pages told"),
+        "interactions": say("What you did on pages"),
     }
     consents = [
         (

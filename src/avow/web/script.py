@@ -1,26 +1,51 @@
-"""The script that pages load: `/avow.js`, and its source for whoever wants to read it."""
+"""The script that pages load, `/avow.js`, and what that loads where the terms declare more than views."""
 
 import gzip
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib import resources
 
+import msgspec
 import rjsmin
 from starlette.requests import Request
 from starlette.responses import Response
 
+from avow.collect.beacon import Gate
+from avow.collect.more import options
+from avow.web.refusal import error
+
 MAX_AGE_SECONDS = 3600
-SOURCE = "/avow.source.js"
 
 
 @dataclass(frozen=True)
 class Script:
-    """Gives the script."""
+    """Gives the script as the terms in force would have it."""
+
+    gate: Callable[[], Gate | None]
+    downloads: tuple[str, ...] = ()
+    """The endings of files that are downloads."""
 
     async def core(self, request: Request) -> Response:
-        """Give the script without its comments and spaces."""
-        plain, packed, tag = _core()
+        """Give what tells of views, without its comments and spaces."""
+        return self._small(request, "avow", ("avow", "more/load") if self._options() else ("avow",))
+
+    async def more(self, request: Request) -> Response:
+        """Give what tells more than that: the parts that the terms declare."""
+        return self._small(request, "avow.more", self._parts()) if self._options() else _none()
+
+    async def core_source(self, _: Request) -> Response:
+        """Give the first as it was written."""
+        return Response(_source(("avow",), ""), media_type="text/javascript")
+
+    async def more_source(self, _: Request) -> Response:
+        """Give the other as it was written."""
+        source = _source(self._parts(), self._endings)
+        return Response(source, media_type="text/javascript") if self._options() else _none()
+
+    def _small(self, request: Request, name: str, parts: tuple[str, ...]) -> Response:
+        plain, packed, tag = _packed(name, parts, self._endings)
         headers = {
             "ETag": tag,
             "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}",
@@ -34,18 +59,31 @@ class Script:
             plain = packed
         return Response(plain, media_type="text/javascript", headers=headers)
 
-    async def source(self, _: Request) -> Response:
-        """Give the script as it was written."""
-        return Response(_source(), media_type="text/javascript")
+    def _options(self) -> tuple[str, ...]:
+        gate = self.gate()
+        return options(gate.promise.kept) if gate else ()
+
+    def _parts(self) -> tuple[str, ...]:
+        return tuple(f"more/{name}" for name in ("begin", *self._options(), "end"))
+
+    @property
+    def _endings(self) -> str:
+        return msgspec.json.encode([ending.lower().lstrip(".") for ending in self.downloads]).decode()
+
+
+def _none() -> Response:
+    return error(404, "the terms declare nothing more than views", "declare what the script is to tell")
 
 
 @cache
-def _source() -> str:
-    return (resources.files("avow.web") / "assets" / "avow.js").read_text(encoding="utf-8")
+def _source(parts: tuple[str, ...], endings: str) -> str:
+    assets = resources.files("avow.web") / "assets"
+    text = "".join((assets / f"{part}.js").read_text(encoding="utf-8") for part in parts)
+    return text.replace("ENDINGS", endings)
 
 
 @cache
-def _core() -> tuple[bytes, bytes, str]:
-    """Return the script, plain and packed, and its tag."""
-    plain = f"/* {SOURCE} */{rjsmin.jsmin(_source())}".encode()
+def _packed(name: str, parts: tuple[str, ...], endings: str) -> tuple[bytes, bytes, str]:
+    """Return a script, plain and packed, and its tag."""
+    plain = f"/* /{name}.source.js */{rjsmin.jsmin(_source(parts, endings))}".encode()
     return plain, gzip.compress(plain, 9, mtime=0), f'"{sha256(plain).hexdigest()[:16]}"'

@@ -25,5 +25,8 @@ WHERE requests.visitor_id = governs.visitor_id AND requests.version = governs.ve
 UPDATE looks SET governing = governs.governing FROM governs
 WHERE looks.visitor_id = governs.visitor_id AND looks.version = governs.version;
 
+UPDATE interactions SET governing = governs.governing FROM governs
+WHERE interactions.visitor_id = governs.visitor_id AND interactions.version = governs.version;
+
 DROP TABLE governs;
 DROP TABLE raising;

@@ -26,8 +26,20 @@ SELECT visitor_id, view_time FROM looks WHERE rowid IN (SELECT place FROM grown)
 
 UPDATE looks SET seen_ms = grown.seen_ms FROM grown WHERE looks.rowid = grown.place;
 
+UPDATE looks SET not_found = greatest(looks.not_found, told_now.not_found),
+    largest_paint_ms = greatest(looks.largest_paint_ms, told_now.largest_paint_ms),
+    next_paint_ms = greatest(looks.next_paint_ms, told_now.next_paint_ms),
+    layout_shift = greatest(looks.layout_shift, told_now.layout_shift),
+    script_errors = greatest(looks.script_errors, told_now.script_errors)
+FROM told_now
+WHERE looks.look = told_now.look AND looks.view_time >= $oldest
+    AND coalesce(told_now.not_found::UINTEGER, told_now.largest_paint_ms, told_now.next_paint_ms,
+                 told_now.layout_shift, told_now.script_errors) IS NOT NULL;
+
 DROP TABLE grown;
 
 INSERT INTO looks BY NAME
 SELECT * EXCLUDE (heard_at), $load AS load FROM told_now
 WHERE look NOT IN (SELECT look FROM looks WHERE view_time >= $oldest);
+
+INSERT INTO interactions BY NAME SELECT *, $load AS load FROM done_now;

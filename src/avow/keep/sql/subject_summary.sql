@@ -6,6 +6,10 @@ UNION ALL
 SELECT 'looks', count(*), min(view_time), max(view_time), coalesce(list_sort(list(DISTINCT version)), [])
 FROM looks WHERE visitor_id = $visitor
 UNION ALL
+SELECT 'interactions', count(*), min(interaction_time), max(interaction_time),
+       coalesce(list_sort(list(DISTINCT version)), [])
+FROM interactions WHERE visitor_id = $visitor
+UNION ALL
 SELECT 'views', count(*), min(view_time), max(view_time), coalesce(list_sort(list(DISTINCT version)), [])
 FROM views WHERE visitor_id = $visitor
 UNION ALL

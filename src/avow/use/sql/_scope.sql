@@ -34,4 +34,14 @@ views_seen AS (
 visits_seen AS (
     SELECT * FROM visits_chosen
     WHERE $page IS NULL OR (visitor_id, visit_time) IN (SELECT (visitor_id, visit_time) FROM views_seen)
+),
+looks_seen AS (
+    SELECT * FROM looks
+    WHERE bot IS NULL AND view_time >= $since AND view_time < $until
+        AND ($host IS NULL OR host GLOB $host)
+        AND ($page IS NULL OR page_path GLOB $page)
+        AND ($referrer IS NULL OR referrer GLOB $referrer)
+        AND ($browser IS NULL OR browser GLOB $browser)
+        AND ($system IS NULL OR operating_system GLOB $system)
+        AND ($device IS NULL OR device_kind GLOB $device)
 )

@@ -1,17 +1,8 @@
-, looks_seen AS (
-    SELECT row_number() OVER () AS look, * FROM looks
-    WHERE bot IS NULL AND view_time >= $since AND view_time < $until
-        AND ($host IS NULL OR host GLOB $host)
-        AND ($page IS NULL OR page_path GLOB $page)
-        AND ($referrer IS NULL OR referrer GLOB $referrer)
-        AND ($browser IS NULL OR browser GLOB $browser)
-        AND ($system IS NULL OR operating_system GLOB $system)
-        AND ($device IS NULL OR device_kind GLOB $device)
-),
+, looks_numbered AS (SELECT row_number() OVER () AS look, * FROM looks_seen),
 lines_seen AS (SELECT row_number() OVER () AS line, * FROM people WHERE request_kind = 'view'),
 near AS (
     SELECT line, look, abs(date_diff('millisecond', request_time, view_time)) AS apart
-    FROM lines_seen JOIN looks_seen ON lines_seen.visitor_id = coalesce(day_key, looks_seen.visitor_id)
+    FROM lines_seen JOIN looks_numbered AS looks_seen ON lines_seen.visitor_id = coalesce(day_key, looks_seen.visitor_id)
         AND lines_seen.page_path = looks_seen.page_path
     WHERE (lines_seen.host IS NULL OR lines_seen.host = looks_seen.host)
         AND view_time BETWEEN request_time - INTERVAL 5 SECOND AND request_time + INTERVAL 5 SECOND
@@ -22,7 +13,7 @@ matched AS (
         AND row_number() OVER (PARTITION BY look ORDER BY apart, line) = 1
 ),
 told AS (
-    SELECT host, visitor_id, true AS by_script, look IN (SELECT look FROM matched) AS in_both FROM looks_seen
+    SELECT host, visitor_id, true AS by_script, look IN (SELECT look FROM matched) AS in_both FROM looks_numbered
     UNION ALL
     SELECT host, visitor_id, false, line IN (SELECT line FROM matched) FROM lines_seen
 )

@@ -4,6 +4,9 @@
   var endpoint = document.currentScript.src.replace(/[^/]*$/, "collect");
   var id, url, referrer, began, seen, since, told, beat, timer;
 
+  // What the optional parts use: `more`, where there is one, goes along with whatever is told of the present look.
+  var api = (window.avow = { tell: tell, event: function () {} });
+
   function now() {
     return performance.now();
   }
@@ -16,12 +19,19 @@
     return location.href.split("#")[0];
   }
 
-  // Tell how long the look has lasted by now, unless that was told.
-  function tell() {
+  // Tell how long the look has lasted by now, unless that was told and nothing was done.
+  function tell(done) {
     var total = Math.round(seen + (since && now() - since));
-    if (total === told) return;
+    if (!id || (total === told && !done)) return;
     told = total;
-    var body = JSON.stringify({ id: id, url: url, ref: referrer, age: Math.round(now() - began), seen: total });
+    var body = JSON.stringify({
+      id: id,
+      url: url,
+      ref: referrer,
+      age: Math.round(now() - began),
+      seen: total,
+      more: api.more && Object.assign({}, api.more, done),
+    });
     if (!navigator.sendBeacon || !navigator.sendBeacon(endpoint, body))
       fetch(endpoint, { method: "POST", body: body, keepalive: true, mode: "no-cors" });
   }
@@ -53,6 +63,7 @@
     seen = since = 0;
     beat = 15;
     told = -1;
+    if (api.more) api.more = {};
     tell();
   }
 
