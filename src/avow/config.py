@@ -73,6 +73,7 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     proxy_protocol: bool = False
     beacons_per_minute: int = 600
+    submissions_per_minute: int = 10
     syslog: str = ""
 
 

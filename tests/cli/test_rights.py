@@ -135,6 +135,7 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
         "views": 3,
         "visits": 1,
         "consents": 1,
+        "submissions": 0,
     }
     assert shown(site, BEN)["held"] == others
     assert (

@@ -18,6 +18,7 @@ from avow.cli import (
     retaining,
     serving,
     setting_up,
+    submitting,
     visitor,
 )
 from avow.errors import AvowError
@@ -47,6 +48,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(proving.app, name="ledger")
 app.add_typer(visitor.app, name="visitor")
 app.add_typer(readers.app, name="user")
+app.add_typer(submitting.app, name="submission")
 app.command("status")(readers.status)
 app.command("retain")(retaining.retain)
 app.command("verify")(proving.verify)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from avow.change.draft import terms_path
 from avow.cli.session import Session, about_terms, find_folder, session
 from avow.cli.setting_up import write_folder
 from avow.clock import utc_now
@@ -23,12 +24,13 @@ from avow.collect.probe import Probe as Found
 from avow.collect.probe import Prober
 from avow.collect.syslog import Lines, Listener
 from avow.collect.visitor import Salts
-from avow.config import Probe
+from avow.config import Folder, Probe
 from avow.errors import MisuseError, RefusedError, SettingsError
-from avow.keep.keys import COOKIE_KEY, SIGN_IN_KEY, secret
+from avow.keep.keys import COOKIE_KEY, FILES_KEY, SIGN_IN_KEY, secret
 from avow.keep.load import SALTS, Ways
 from avow.keep.owner import JOURNALS, Guest, Owner
 from avow.keep.stream import Stream
+from avow.policy.terms import load_terms
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from avow.web.keeper import Keeper
     from avow.web.prober import Rounds
     from avow.web.reading import ReadersDoor
+    from avow.web.submitting import Submitting
 
 GC_THRESHOLDS = (50_000, 20, 100)
 GRACE_SECONDS = 5
@@ -96,7 +99,8 @@ def _run(
 
     settings, lines = at_work.folder.settings, Lines()
     proxies = Proxies.of(settings.serve.trusted_proxies)
-    desk, keeper = _behind(at_work, house, lines)
+    visitors = _visitors(at_work.folder)
+    desk, keeper = _behind(at_work, house, lines, visitors)
     collecting = Collecting(settings, desk, proxies)
     syslog, _, port = settings.serve.syslog.rpartition(":")
     rounds = _rounds(settings.probe, house)
@@ -104,6 +108,7 @@ def _run(
         collecting,
         Script(desk.gate, settings.collect.downloads),
         _readers(at_work, proxies),
+        _submitting(at_work, visitors, proxies),
         lambda: _checks(desk, keeper, rounds),
         Listener(lines, proxies.trusts),
         (syslog.strip("[]"), int(port)) if port else None,
@@ -178,16 +183,20 @@ def _garbage_left_alone() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _behind(at_work: Session, house: Owner, lines: Lines) -> "tuple[Desk, Keeper]":
+def _visitors(folder: Folder) -> Visitors:
+    """Return what gives visitors their keys."""
+    salts, zone = Salts(folder.keys / SALTS), folder.zone
+    return Visitors(salts, zone, folder.day_turns_at, secret(folder.keys / COOKIE_KEY))
+
+
+def _behind(at_work: Session, house: Owner, lines: Lines, visitors: Visitors) -> "tuple[Desk, Keeper]":
     """Return what works behind the doors: the desk that takes what is sent, and the keeper that loads it."""
     from avow.web.desk import Desk
     from avow.web.keeper import Gates, Keeper
 
     folder = at_work.folder
     countries = Countries.read(folder.country_database) if folder.country_database else None
-    salts = Salts(folder.keys / SALTS)
     gates = Gates(at_work.register.stamp, at_work.promises, countries.country if countries else None)
-    visitors = Visitors(salts, folder.zone, folder.day_turns_at, secret(folder.keys / COOKIE_KEY))
     desk = Desk(gates, visitors, Writer(folder.data / JOURNALS))
     stream = Stream(Ways(folder, at_work.promises), house.load, "syslog", folder.settings.collect.format)
 
@@ -199,7 +208,7 @@ def _behind(at_work: Session, house: Owner, lines: Lines) -> "tuple[Desk, Keeper
     keeper = Keeper(
         load=load,
         derive=at_work.derive,
-        sweep=lambda: salts.destroy_old(utc_now()),
+        sweep=lambda: visitors.salts.destroy_old(utc_now()),
         daily=at_work.retain,
     )
     house.refresh = keeper.round
@@ -225,6 +234,16 @@ def _readers(at_work: Session, proxies: Proxies) -> "ReadersDoor":
         ask=at_work.ask,
         proxies=proxies,
     )
+
+
+def _submitting(at_work: Session, visitors: Visitors, proxies: Proxies) -> "Submitting":
+    """Return what takes the forms of the folder's terms."""
+    from avow.web.submitting import Submitting
+
+    folder = at_work.folder
+    forms = {form.name: form for form in load_terms(terms_path(folder)).form}
+    named = secret(folder.keys / FILES_KEY)
+    return Submitting(folder.settings, forms, at_work.register, visitors, named, proxies)
 
 
 def _rounds(settings: Probe, house: Owner) -> "Rounds":

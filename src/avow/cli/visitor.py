@@ -18,7 +18,7 @@ from avow.errors import RefusedError
 from avow.keep.consents import Consent
 from avow.keep.cut import KEYS, RELATIONS
 from avow.keep.erasure import receipt as erasure_receipt
-from avow.keep.governing import in_force
+from avow.keep.governing import governs, in_force
 from avow.keep.keys import COOKIE_KEY, secret
 from avow.keep.subject import Held, Subject, parse_subject
 from avow.policy.bounds import OPERATOR
@@ -70,6 +70,8 @@ def show(
             f"  {of['records']:,} {name}"
             + (f", from {of['first']} to {of['last']} UTC; {versions}" if versions else "")
         )
+    for one in told["submissions"]:
+        say(f"  handed over by `{one['form']}` at {one['submitted_at']} UTC, under version {one['version']}")
     for one in told["consents"]:
         what = "consented to" if one["given"] else "took back the consent to"
         say(f"  {what} version {one['version']} at {one['recorded_at']} UTC")
@@ -136,7 +138,11 @@ def erase(
                 f"{there:,} requests and looks are held of that visitor, and {count:,} were to be erased",
                 "look at `avow visitor show`, and give the number that you mean",
             )
-        if not there and not at_work.register.consents.of(held.key):
+        register = at_work.register
+        other = register.consents.of(held.key) or register.submissions.all(
+            datetime.min, datetime.max, held.key
+        )
+        if not there and not other:
             raise RefusedError("nothing is held of that visitor", "look at the visitor's key")
         told = erasure_receipt(at_work.register.ledger, at_work.erase(held.key))
     if to:
@@ -148,7 +154,8 @@ def erase(
         say(
             f"erased: {gone['requests']:,} requests, {gone['looks']:,} looks, "
             f"{gone['interactions']:,} interactions, {gone['views']:,} views, "
-            f"{gone['visits']:,} visits, {gone['consents']:,} consents; "
+            f"{gone['visits']:,} visits, {gone['consents']:,} consents, "
+            f"{gone['submissions']:,} submissions; "
             f"nothing leads to visitor {told['visitor']} any more"
         )
 
@@ -214,7 +221,29 @@ def summary(at_work: Session, key: str) -> dict[str, Any]:
     ]
     since = min((of["first"] for of in held.values() if of["first"]), default=utc_now().isoformat())
     readings = at_work.register.readers.readings(datetime.fromisoformat(since))
-    return {"visitor": key, "held": held, "consents": consents, "readings_since": readings, "released": []}
+    return {
+        "visitor": key,
+        "held": held,
+        "submissions": _handed_over(at_work, key),
+        "consents": consents,
+        "readings_since": readings,
+        "released": [],
+    }
+
+
+def _handed_over(at_work: Session, key: str) -> list[dict[str, Any]]:
+    """Return what a visitor handed over, opened: all of it that may be kept."""
+    submissions = at_work.register.submissions
+    bounds = governs(in_force(at_work.register.versions(), utc_now()))
+    told = []
+    for one in submissions.all(datetime.min, datetime.max, key):
+        kept = bounds[one.version - 1].kept
+        fields = submissions.opened(one, lambda category, kept=kept: kept(category).get("full", 0))  # type: ignore[misc]  # bound at once
+        told.append(
+            {**msgspec.structs.asdict(one), "fields": [msgspec.structs.asdict(field) for field in fields]}
+        )
+        told[-1].pop("visitor")
+    return told
 
 
 def _page(at_work: Session, told: dict[str, Any], language: str) -> str:

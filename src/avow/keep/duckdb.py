@@ -214,6 +214,11 @@ class DuckDBStore:
                     cursor.execute(cut.doing)
                     cursor.execute("UPDATE rewriting SET due = true")
 
+    def new_run(self) -> int:
+        """See Store."""
+        with self._write() as cursor:
+            return int(cursor.execute("SELECT nextval('retention_runs')").fetchall()[0][0])
+
     def removed(self) -> list[Removed]:
         """See Store."""
         sql = """

@@ -4,6 +4,7 @@ The rules stand in `docs/spec/retention.md` (K7 and K8).
 """
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,8 @@ from avow.keep.consents import SALT_BYTES, commitment
 from avow.keep.ledger import Ledger, append
 from avow.keep.part import Part
 from avow.keep.store import Erased
-from avow.keep.tables import ERASING, ERASURES, PERSONS
+from avow.keep.submissions import erase
+from avow.keep.tables import ERASING, ERASURES, PERSONS, SUBMISSIONS
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.entry import ErasureDone, read
 from avow.ledger.note import Verifier
@@ -28,6 +30,7 @@ class Erasure(msgspec.Struct, frozen=True):
     visitor: str
     erased: Erased
     consents: int
+    submissions: int
     erased_at: datetime
     entry: int
     salt: str
@@ -53,13 +56,29 @@ class Erasures(Part):
         with self._write() as connection:
             consents = connection.execute(sa.delete(PERSONS).where(PERSONS.c.visitor == visitor)).rowcount
             connection.execute(sa.delete(ERASING).where(ERASING.c.visitor == visitor))
-            counts = {**msgspec.structs.asdict(erased), "consents": consents}
-            entry = append(connection, [ErasureDone(person=person, at=now, **counts)])
-            row = {"person": person, **counts, "entry": entry, "erased_at": now}
-            connection.execute(sa.insert(ERASURES).values(row))
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        return Erasure(visitor, erased, consents, now, entry, salt.hex())
+            submissions = erase(connection, SUBMISSIONS.c.visitor == visitor)
+            counts = {**msgspec.structs.asdict(erased), "consents": consents, "submissions": submissions}
+            entry = _recorded(connection, person, counts, now)
+        self._leave_nothing()
+        return Erasure(visitor, erased, consents, submissions, now, entry, salt.hex())
+
+    def forget(self, submission: str, now: datetime) -> int:
+        """Erase a submission; returns the number of its entry, from which nothing leads to it."""
+        person = commitment(secrets.token_bytes(SALT_BYTES), submission=submission)
+        with self._write() as connection:
+            counts = dict.fromkeys((*Erased.__struct_fields__, "consents"), 0)
+            counts["submissions"] = erase(connection, SUBMISSIONS.c.reference == submission)
+            entry = _recorded(connection, person, counts, now)
+        self._leave_nothing()
+        return entry
+
+
+def _recorded(connection: sa.Connection, person: str, counts: Mapping[str, int], now: datetime) -> int:
+    """Record an erasure with its entry in the ledger; returns that entry's number."""
+    entry = append(connection, [ErasureDone(person=person, at=now, **counts)])
+    row = {"person": person, **counts, "entry": entry, "erased_at": now}
+    connection.execute(sa.insert(ERASURES).values(row))
+    return entry
 
 
 SCHEMA = "avow erasure 1"
@@ -70,7 +89,11 @@ def receipt(ledger: Ledger, done: Erasure) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "visitor": done.visitor,
-        "erased": {**msgspec.structs.asdict(done.erased), "consents": done.consents},
+        "erased": {
+            **msgspec.structs.asdict(done.erased),
+            "consents": done.consents,
+            "submissions": done.submissions,
+        },
         "erased_at": done.erased_at,
         "proof": {"salt": done.salt, "tlog_proof": str(ledger.receipt(done.entry))},
     }
@@ -110,6 +133,7 @@ class _Counts(msgspec.Struct):
     consents: int
     looks: int = 0
     interactions: int = 0
+    submissions: int = 0
 
 
 class _Told(msgspec.Struct):

@@ -53,6 +53,10 @@ class Steward:
             self._erase_begun(store, now)
             self._derive(store, now, self.register.consents.raised(store.settled(), now))
             store.remove(cuts(governs(in_force(self.register.versions(), now)), now), now)
+            bounds = governs(in_force(self.register.versions(), now))
+            handed_over = self.register.submissions.retain(bounds, now, store.new_run())
+            if handed_over:
+                self.register.ledger.sign()
             removed = store.removed()
             for run in dict.fromkeys(one.run for one in removed):
                 of_run = [one for one in removed if one.run == run]
@@ -60,7 +64,7 @@ class Steward:
                 self.register.ledger.sign()
                 store.forget_removed(run)
             store.rewrite()
-        return removed
+        return removed + handed_over
 
     def erase(self, store: Store, visitor: str, now: datetime) -> Erasure:
         """Erase a visitor: from its record on nobody reads what is held of them."""
@@ -78,14 +82,16 @@ class Steward:
         store.forget_erased()
         if done:
             self.register.ledger.sign()
+            self.register.submissions.sweep()
             store.rewrite()
         return done
 
     def beyond(self, store: Store, now: datetime) -> list[Removed]:
         """Return what is held although its time was over a day ago; nothing is changed."""
         before = now - GRACE
-        found = []
-        for one in cuts(governs(in_force(self.register.versions(), before)), before):
+        bounds = governs(in_force(self.register.versions(), before))
+        found = self.register.submissions.beyond(bounds, before)
+        for one in cuts(bounds, before):
             for version, records in store.query(one.counted, {}).rows:
                 found.append(Removed(0, one.relation, one.category, version, records, now))
         return found

@@ -12,6 +12,9 @@ SECRET_BYTES = 32
 COOKIE_KEY = "cookie.key"
 """Makes visitors' keys of cookies: without it nobody gets from the one to the other."""
 
+FILES_KEY = "files.key"
+"""Makes the names of files of their content: who has a file cannot tell whether it is here."""
+
 SIGN_IN_KEY = "sign-in.key"
 """Signs what tells that a reader signed in."""
 
@@ -30,10 +33,12 @@ def secret(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def put(path: Path, text: str) -> None:
+def put(path: Path, text: str, *, private: bool = False) -> None:
     """Put a text in a file's place: wholly, and on the disk once this returns."""
     written = path.with_name(f"{path.name}.{os.getpid()}.new")
     with written.open("w", encoding="utf-8") as file:
+        if private:
+            os.fchmod(file.fileno(), 0o600)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -20,6 +20,8 @@ from avow.keep.notices import Notice, Notices, hashes, insert
 from avow.keep.passwords import Passwords
 from avow.keep.readers import Readers
 from avow.keep.retention import Retentions
+from avow.keep.sealed import KEYS, Seal
+from avow.keep.submissions import Submissions
 from avow.keep.tables import DOCUMENTS, PUBLICATIONS, STANDING, WITHDRAWALS
 from avow.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hashed
 from avow.policy.bounds import Compiled, read_canonical
@@ -86,6 +88,7 @@ class Register(Protocol):
     readers: Readers
     retentions: Retentions
     erasures: Erasures
+    submissions: Submissions
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
@@ -135,6 +138,7 @@ class SqliteRegister:
         self.retentions = Retentions(self.engine, self._write)
         self.erasures = Erasures(self.engine, self._write)
         self.passwords = Passwords(self.engine, self._write)
+        self.submissions = Submissions(self.engine, self._write, Seal(keys / KEYS), folder)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:

@@ -49,14 +49,19 @@ class Retentions(Part):
 
     def record(self, run: int, removed: Sequence[Removed], removed_at: datetime) -> None:
         """Record a run with its entry in the ledger, once: one that is recorded changes nothing."""
-        told = [(one.relation, one.category, one.version, one.records) for one in removed]
         with self._write() as connection:
             known = sa.select(RETENTIONS.c.run).where(RETENTIONS.c.run == run)
             if connection.execute(known).first() is None:
-                row = {
-                    "run": run,
-                    "removed": msgspec.json.encode(told).decode(),
-                    "entry": append(connection, [RetentionRun(run, told, removed_at)]),
-                    "removed_at": removed_at,
-                }
-                connection.execute(sa.insert(RETENTIONS).values(row))
+                record(connection, run, removed, removed_at)
+
+
+def record(connection: sa.Connection, run: int, removed: Sequence[Removed], removed_at: datetime) -> None:
+    """Record a run in a transaction of the register."""
+    told = [(one.relation, one.category, one.version, one.records) for one in removed]
+    row = {
+        "run": run,
+        "removed": msgspec.json.encode(told).decode(),
+        "entry": append(connection, [RetentionRun(run, told, removed_at)]),
+        "removed_at": removed_at,
+    }
+    connection.execute(sa.insert(RETENTIONS).values(row))

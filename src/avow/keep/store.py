@@ -219,6 +219,10 @@ class Store(Protocol):
         """Do cuts, all of them or none, and write down what they took away."""
         ...
 
+    def new_run(self) -> int:
+        """Return the number of a run of retention that no other has."""
+        ...
+
     def removed(self) -> list[Removed]:
         """Return what was taken away and is not recorded elsewhere yet, by run."""
         ...

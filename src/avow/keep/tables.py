@@ -114,6 +114,7 @@ ERASURES = sa.Table(
     sa.Column("requests", sa.Integer),
     sa.Column("looks", sa.Integer),
     sa.Column("interactions", sa.Integer),
+    sa.Column("submissions", sa.Integer),
     sa.Column("views", sa.Integer),
     sa.Column("visits", sa.Integer),
     sa.Column("consents", sa.Integer),
@@ -123,6 +124,28 @@ ERASURES = sa.Table(
 
 STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 """Whether a publication was not withdrawn."""
+SUBMISSIONS = sa.Table(
+    "submissions",
+    _METADATA,
+    sa.Column("submission", sa.Integer, primary_key=True),
+    sa.Column("reference", sa.Text),
+    sa.Column("form", sa.Text),
+    sa.Column("means", sa.Text),
+    sa.Column("visitor", sa.Text),
+    sa.Column("version", sa.Integer),
+    sa.Column("submitted_at", sa.DateTime),
+    sa.Column("recorded_at", sa.DateTime),
+)
+ANSWERS = sa.Table(
+    "answers",
+    _METADATA,
+    sa.Column("answer", sa.Integer, primary_key=True),
+    sa.Column("submission", sa.Integer),
+    sa.Column("field", sa.Text),
+    sa.Column("category", sa.Text),
+    sa.Column("sealed", sa.LargeBinary),
+    sa.Column("file", sa.Text),
+)
 PASSWORDS = sa.Table(
     "passwords",
     _METADATA,

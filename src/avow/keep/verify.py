@@ -209,7 +209,7 @@ def _retentions(register: SqliteRegister) -> list[Fact]:
         ]
 
 
-ERASED = ("requests", "looks", "interactions", "views", "visits", "consents")
+ERASED = ("requests", "looks", "interactions", "views", "visits", "consents", "submissions")
 """What an erasure counts."""
 
 

@@ -93,6 +93,7 @@ class ErasureDone(msgspec.Struct, frozen=True, tag="erasure-done", tag_field="ki
     at: datetime
     looks: int = 0
     interactions: int = 0
+    submissions: int = 0
 
 
 class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):

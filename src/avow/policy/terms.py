@@ -30,6 +30,7 @@ from avow.policy.bounds import (
     Compiled,
     longer,
 )
+from avow.policy.form import Form, check_forms
 from avow.policy.vocabulary import FULL, Kind, Vocabulary, vocabulary
 
 UNITS = {
@@ -102,6 +103,7 @@ class Terms(msgspec.Struct, frozen=True):
     collect: list[Collect] = []
     disclose: list[Disclose] = []
     cookie: list[Cookie] = []
+    form: list[Form] = []
     duties: Duties = Duties()
 
 
@@ -146,7 +148,9 @@ def compile_terms(terms: Terms) -> Compiled:
     for number, cookie in enumerate(terms.cookie):
         cells.update(_cookie(words, f"cookie[{number}]", cookie))
     owed = {name: int(owes) for name, owes in msgspec.to_builtins(terms.duties).items()}
-    return Compiled(cells, owed, words.identity)
+    compiled = Compiled(cells, owed, words.identity)
+    check_forms(terms.form, compiled, words)
+    return compiled
 
 
 TOLD_WITH = {

@@ -17,6 +17,7 @@ from avow.web.collecting import Collecting
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script
 from avow.web.sender import sender
+from avow.web.submitting import Submitting
 
 Checks = Callable[[], Mapping[str, str]]
 """Tells, by what is checked, why it fails; empty where it does not."""
@@ -29,6 +30,7 @@ class Doors:
     collecting: Collecting
     script: Script
     readers: ReadersDoor
+    submitting: Submitting
     checks: Checks
     listener: Listener
     syslog: tuple[str, int] | None
@@ -67,6 +69,7 @@ def _others(doors: Doors) -> Starlette:
         Route("/collect", collecting.preflight, methods=["OPTIONS"]),
         Route("/cookie/{word:str}", collecting.choose, methods=["POST"]),
         Route("/pixel.gif", collecting.pixel, methods=["GET"]),
+        Route("/submit/{form:str}", doors.submitting.submit, methods=["POST"]),
         Route("/", readers.home, methods=["GET"]),
         Route("/sign-in", readers.sign_in, methods=["GET", "POST"]),
         Route("/sign-out", readers.sign_out, methods=["POST"]),

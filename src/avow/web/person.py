@@ -42,7 +42,39 @@ def _tables(
         "looks": say("What the script in the pages told"),
         "interactions": say("What you did on pages"),
     }
-    consents = [
+    return [
+        Facts(
+            say("How much is held"),
+            (say("what"), say("records"), say("from (UTC)"), say("to (UTC)"), say("under version")),
+            [_extent(titles[name], told["held"][name], spoken) for name in titles],
+        ),
+        *(_records(name, titles[name], records[name], spoken) for name in titles),
+        _handed_over(told, spoken),
+        _consents(told, spoken),
+        _readings(told, spoken),
+    ]
+
+
+def _handed_over(told: Mapping[str, Any], spoken: Language) -> Facts:
+    say = spoken.say
+    rows = [
+        (
+            one["reference"],
+            _value("submitted_at", one["submitted_at"], spoken),
+            spoken.word("category", field["category"]),
+            field["value"]["name"] if isinstance(field["value"], dict) else field["value"],
+            str(one["version"]),
+        )
+        for one in told["submissions"]
+        for field in one["fields"]
+    ]
+    headings = (say("reference"), say("at (UTC)"), say("what"), say("that is"), say("under version"))
+    return Facts(say("What you handed over"), headings, rows)
+
+
+def _consents(told: Mapping[str, Any], spoken: Language) -> Facts:
+    say = spoken.say
+    rows = [
         (
             say("given") if one["given"] else say("taken back"),
             str(one["version"]),
@@ -51,7 +83,13 @@ def _tables(
         )
         for one in told["consents"]
     ]
-    readings = [
+    headings = (say("consent"), say("to version"), say("at (UTC)"), say("entry of the ledger"))
+    return Facts(say("Your consents to newer versions"), headings, rows)
+
+
+def _readings(told: Mapping[str, Any], spoken: Language) -> Facts:
+    say = spoken.say
+    rows = [
         (
             one["name"],
             spoken.word("purpose", one["purpose"]),
@@ -60,24 +98,8 @@ def _tables(
         )
         for one in told["readings_since"]
     ]
-    return [
-        Facts(
-            say("How much is held"),
-            (say("what"), say("records"), say("from (UTC)"), say("to (UTC)"), say("under version")),
-            [_extent(titles[name], told["held"][name], spoken) for name in titles],
-        ),
-        *(_records(name, titles[name], records[name], spoken) for name in titles),
-        Facts(
-            say("Your consents to newer versions"),
-            (say("consent"), say("to version"), say("at (UTC)"), say("entry of the ledger")),
-            consents,
-        ),
-        Facts(
-            say("Who read records that may be yours"),
-            (say("who"), say("for"), say("at (UTC)"), say("records of all visitors")),
-            readings,
-        ),
-    ]
+    headings = (say("who"), say("for"), say("at (UTC)"), say("records of all visitors"))
+    return Facts(say("Who read records that may be yours"), headings, rows)
 
 
 def _extent(title: str, held: Mapping[str, Any], spoken: Language) -> tuple[str, ...]:

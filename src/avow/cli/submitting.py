@@ -1,0 +1,213 @@
+"""`avow submission`: what people handed over, by a form or in another way."""
+
+import mimetypes
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from avow.change.consent import Means
+from avow.change.draft import terms_path
+from avow.cli.policy import AsJson, print_json
+from avow.cli.session import Session, chosen, session
+from avow.clock import utc_now
+from avow.errors import MisuseError, RefusedError
+from avow.keep.governing import governs, in_force
+from avow.keep.handed import HandedOver, NotTaken
+from avow.keep.keys import FILES_KEY, secret
+from avow.keep.sealed import CHUNK_BYTES, Incoming
+from avow.keep.subject import KEY
+from avow.keep.submissions import Submission, new_reference
+from avow.policy.bounds import OPERATOR, OWN_USE, Age, Cell
+from avow.policy.form import Form
+from avow.policy.terms import load_terms
+from avow.policy.vocabulary import vocabulary
+from avow.use.question import parse_moment
+
+app = typer.Typer(help="What people hand over, by a form or in another way.", no_args_is_help=True)
+
+Data = Annotated[Path | None, typer.Option(help="The data folder.")]
+Reference = Annotated[str, typer.Argument(help="As it was told to whoever handed it over.")]
+
+
+@app.command()
+def add(
+    form: Annotated[str, typer.Argument(help="The form that it would have come by.")],
+    means: Annotated[Means, typer.Option(help="How it came.")],
+    fields: Annotated[list[str], typer.Option("--field", help="A field with its value: `email=…`.")] = [],  # noqa: B006  # typer copies it
+    files: Annotated[
+        list[str], typer.Option("--file", help="A field with the file for it: `cv=cv.pdf`.")
+    ] = [],  # noqa: B006  # the same
+    at: Annotated[str, typer.Option(help="When it came; else now.")] = "",
+    visitor: Annotated[str, typer.Option(help="The visitor's key, where it is known.")] = "",
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Record what came by e-mail, by telephone or in another way, under the version that was in force."""
+    if visitor and not KEY.fullmatch(visitor.lower()):
+        raise MisuseError(f"`{visitor}` is no visitor's key", "give 16 hexadecimal digits, or leave it out")
+    with session(data, collecting=True) as at_work:
+        declared = _form(at_work, form)
+        moment = parse_moment(at, at_work.folder.zone, utc_now()) if at else utc_now()
+        if moment > utc_now():
+            raise MisuseError("`--at` is in the future", "say when it came")
+        version = chosen(in_force(at_work.register.versions(), moment), 0)
+        if missing := declared.uncollected(version.promised.categories):
+            raise RefusedError(
+                f"version {version.number}, which was in force, does not collect `{missing[0]}`",
+                "publish terms that do, before such things are recorded",
+            )
+        folder, named = at_work.register.submissions.folder, secret(at_work.folder.keys / FILES_KEY)
+        with closing(HandedOver(declared, partial(Incoming, folder, named))) as handed:
+            try:
+                _fill(handed, fields, files)
+                given = handed.given()
+            except NotTaken as why:
+                raise MisuseError(why.message, why.hint) from None
+            of = visitor.lower() or None
+            recorded = Submission(new_reference(), form, means, of, version.number, moment, utc_now())
+            at_work.register.submissions.record(recorded, given)
+    if as_json:
+        print_json(recorded)
+    else:
+        Console(highlight=False).print(f"recorded: {recorded.reference}", markup=False)
+
+
+@app.command("list")
+def list_them(
+    since: Annotated[str, typer.Option(help="Since when.")] = "",
+    until: Annotated[str, typer.Option(help="Until when; a last date is taken whole.")] = "",
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """List what was handed over, and nothing of what it says."""
+    with session(data) as at_work:
+        zone, now = at_work.folder.zone, utc_now()
+        first = parse_moment(since, zone, now) if since else datetime.min
+        last = parse_moment(until, zone, now, end=True) if until else datetime.max
+        found = at_work.register.submissions.all(first, last)
+    if as_json:
+        print_json({"submissions": found})
+        return
+    table = Table("reference", "form", "came by", "at (UTC)", "version")
+    for one in found:
+        table.add_row(
+            one.reference, one.form, one.means, f"{one.submitted_at:%Y-%m-%d %H:%M}", str(one.version)
+        )
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def show(
+    reference: Reference,
+    purpose: Annotated[str, typer.Option(help="What it is read for: requested-service …")],
+    reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avow user add`.")] = OPERATOR,
+    file: Annotated[str, typer.Option(help="The field whose file to write.")] = "",
+    to: Annotated[Path | None, typer.Option(help="Where to write it.")] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Show what was handed over, as far as one purpose may see it; that is recorded in the ledger first."""
+    if bool(file) is not bool(to):
+        raise MisuseError("a file needs a place, and a place its file", "give both `--file` and `--to`")
+    if purpose not in vocabulary().purposes:
+        raise MisuseError(f"`{purpose}` is no purpose", vocabulary().nearest("purposes", purpose))
+    with session(data) as at_work:
+        register = at_work.register
+        register.readers.check(reader, purpose)
+        one = register.submissions.one(reference)
+        allowed = _allowed(at_work, one, purpose)
+        version = len(in_force(register.versions(), utc_now()))
+        register.readers.record(reader, purpose, version, 1, f"submission {reference} {file}", utc_now())
+        register.ledger.sign()
+        if to:
+            _write(register.submissions.file(one, file, allowed), to)
+        opened = register.submissions.opened(one, allowed)
+    if as_json:
+        print_json({"submission": one, "purpose": purpose, "fields": opened})
+        return
+    table = Table("field", "category", "value")
+    for answer in opened:
+        table.add_row(answer.field, answer.category, Text(_plain(answer.value)))
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def erase(reference: Reference, data: Data = None) -> None:
+    """Erase what was handed over, with its files; that it was done is in the ledger, and nothing leads to it."""
+    with session(data) as at_work:
+        one = at_work.register.submissions.one(reference)
+        at_work.register.erasures.forget(one.reference, utc_now())
+        at_work.register.ledger.sign()
+        at_work.register.submissions.sweep()
+    Console(highlight=False).print(f"erased: {reference}", markup=False)
+
+
+@app.command("rotate-key")
+def rotate_key(data: Data = None) -> None:
+    """Put all that was handed over under a new key, and forget the one before; a server goes on meanwhile."""
+    with session(data) as at_work:
+        values = at_work.register.submissions.turn_key()
+    Console(highlight=False).print(f"{values:,} values are under a new key; the one before is forgotten")
+
+
+def _form(at_work: Session, name: str) -> Form:
+    forms = {form.name: form for form in load_terms(terms_path(at_work.folder)).form}
+    if name not in forms:
+        known = ", ".join(forms) or "none"
+        raise MisuseError(f"the terms declare no form `{name}`", f"declared are: {known}")
+    return forms[name]
+
+
+def _fill(handed: HandedOver, fields: list[str], files: list[str]) -> None:
+    for told in fields:
+        name, equals, value = told.partition("=")
+        if not equals or name not in handed.form.fields or name in handed.form.files:
+            fitting = ", ".join(name for name in handed.form.fields if name not in handed.form.files)
+            raise MisuseError(
+                f"`--field {name}` is no field of the form with its value", f"fields are: {fitting}"
+            )
+        handed.weigh(len(value.encode()))
+        handed.text(name, value)
+    for told in files:
+        name, _, path = told.partition("=")
+        kind = mimetypes.guess_type(path)[0] or ""
+        with Path(path).open("rb") as source:
+            file = handed.file(name, Path(path).name, kind)
+            while data := source.read(CHUNK_BYTES):
+                file.write(data)
+            file.end()
+
+
+def _allowed(at_work: Session, one: Submission, purpose: str) -> Callable[[str], Age]:
+    """Return the greatest age at which a purpose may see each category of a submission."""
+    bounds = governs(in_force(at_work.register.versions(), utc_now()))[one.version - 1]
+    return lambda category: bounds.greatest(Cell(category, purpose, OPERATOR, OWN_USE), "full")
+
+
+def _write(content: Any, to: Path) -> None:
+    """Write a file wholly, or not at all."""
+    unfinished = to.with_name(f"{to.name}.unfinished")
+    try:
+        with unfinished.open("xb") as file:
+            for data in content:
+                file.write(data)
+        unfinished.replace(to)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> str:
+    told = (
+        f"{value['name']} ({value['type']}, {value['size']:,} bytes)"
+        if isinstance(value, dict)
+        else str(value)
+    )
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in told)
