@@ -298,7 +298,13 @@ def test_another_key_can_be_taken(server: Served, tmp_path: Path) -> None:
     path.write_text(before)
     ran = server.site.avow("submission", "show", reference, *PURPOSE)
     assert (ran.status, "cannot be opened" in ran.err) == (1, True)
+    for there in (None, "no key", ""):
+        path.unlink() if there is None else path.write_text(there)
+        assert send(server, ANN).status == 503
+        assert server.site.avow("submission", "rotate-key").status == 1
+        assert (path.read_text() if path.exists() else None) == there
     path.write_text(new)
+    assert values(server, reference)["name"] == "Ann"
 
 
 def test_what_belongs_to_one_opens_in_no_other(server: Served) -> None:

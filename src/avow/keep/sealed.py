@@ -37,6 +37,11 @@ class Seal:
 
     path: Path
 
+    @property
+    def lost(self) -> bool:
+        """Whether there is no key: whoever seals first makes one."""
+        return not self.path.exists()
+
     def seal(self, value: Any, *place: str) -> bytes:
         """Seal a value of JSON; it opens in the same place only."""
         return self._keys().encrypt(msgspec.json.encode([place, value]))
@@ -57,6 +62,7 @@ class Seal:
 
     def turn(self) -> None:
         """Draw a new key, and put it first."""
+        self._keys()  # which have to be keys
         put(self.path, "\n".join([Fernet.generate_key().decode(), *self._lines()]), private=True)
 
     def again(self, sealed: bytes) -> bytes:
@@ -68,10 +74,13 @@ class Seal:
         put(self.path, self._lines()[0], private=True)
 
     def _keys(self) -> MultiFernet:
-        return MultiFernet([Fernet(line) for line in self._lines()])
+        try:
+            return MultiFernet([Fernet(line) for line in self._lines()])
+        except ValueError:  # its words may hold some of it
+            raise StoreError(f"`{self.path}` holds no keys", "put it back from its backup") from None
 
     def _lines(self) -> list[str]:
-        if not self.path.exists():
+        if self.lost:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             put(self.path, Fernet.generate_key().decode(), private=True)
         return self.path.read_text(encoding="ascii").split()

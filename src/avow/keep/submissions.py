@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from avow.clock import utc_now
-from avow.errors import RefusedError
+from avow.errors import RefusedError, StoreError
 from avow.keep.part import Part
 from avow.keep.retention import record
 from avow.keep.sealed import PART, Incoming, Seal, unsealed
@@ -87,6 +87,7 @@ class Submissions(Part):
     def record(self, submission: Submission, given: Sequence[Given]) -> None:
         """Record a submission with all of its values, and let its files have their names."""
         with self._write() as connection:
+            self._check_key(connection)
             row = msgspec.structs.asdict(submission)
             number = connection.execute(sa.insert(SUBMISSIONS).values(row)).lastrowid
             for one in given:
@@ -111,6 +112,14 @@ class Submissions(Part):
                     "file": told.digest if isinstance(told, Upload) else None,
                 }
                 connection.execute(sa.insert(ANSWERS).values(row))
+
+    def _check_key(self, connection: sa.Connection) -> None:
+        """Raise StoreError where the key is lost: a new one in its place would be lost when it is put back."""
+        if self._seal.lost and connection.execute(sa.select(ANSWERS.c.answer).limit(1)).first():
+            raise StoreError(
+                f"`{self._seal.path}` is missing: nobody can open what was handed over",
+                "put it back from its backup",
+            )
 
     def _kept_key(self, connection: sa.Connection, digest: str) -> str | None:
         """Return the key of a file that is here already, where its content came in before."""
@@ -182,6 +191,7 @@ class Submissions(Part):
     def turn_key(self) -> int:
         """Put everything under a new key, and forget those before; returns how many values that were."""
         with self._write() as connection:
+            self._check_key(connection)
             self._seal.turn()
             rows = connection.execute(sa.select(ANSWERS.c.answer, ANSWERS.c.sealed)).all()
             for answer, sealed in rows:

@@ -132,7 +132,24 @@ PRACTICES = (
     Practice(
         "e-mail and postal addresses",
         r"\be-?mail address|\bpostal address|\bphone number|\bnewsletter",
-        _never,
+        _collects("email-address", "postal-address", "telephone-number"),
+    ),
+    Practice(
+        "what people write to the site",
+        r"\bcontact form|\bforms? (?:that )?you (?:fill|send|submit)|\bmessages? (?:that )?you"
+        r"|\byou (?:write|submit|send us)\b",
+        _collects("message", "answer", "person-name", "uploaded-file"),
+    ),
+    Practice(
+        "what is done on pages",
+        r"\bclick(?:s|ed)?\b|\blinks? (?:that )?you (?:follow|open)|\binteract",
+        _collects("download", "outbound-link", "upload", "named-event"),
+    ),
+    Practice(
+        "how pages fare in browsers",
+        r"\bweb vitals\b|\bscript errors?\b|\berrors (?:of|in) (?:the |its )?scripts"
+        r"|\bhow (?:soon|fast) (?:a |the )?pages? (?:show|appear|load)",
+        _collects("web-vitals", "script-errors", "not-found"),
     ),
     Practice("payments", r"\bpayments?\b|\bcredit card|\bbilling", _never),
 )
