@@ -24,6 +24,7 @@ from avow.policy.bounds import (
     Compiled,
     read_canonical,
 )
+from avow.policy.form import Form
 from avow.policy.terms import (
     UNITS,
     Collect,
@@ -453,6 +454,9 @@ def test_the_default_terms_check() -> None:
         (["status"], "may-refuse-cookies"),
         (["visit-duration"], "without `visit-time`"),
         (["view-duration"], "without `view-time`"),
+        (["interaction"], "`download` is collected without `view-time`"),
+        (["web-vitals"], "without `view-time`"),
+        (["message"], "without `submission-time`"),
         (["visit"], "`visitor-id`"),
         (["view"], "`request-kind`"),
     ],
@@ -468,7 +472,7 @@ def test_what_is_left_undone_is_told(categories: list[str], said: str) -> None:
 def test_the_docs_have_every_key() -> None:
     """Each key of the file has its heading in the reference, and the example there of each table checks."""
     text = DOCS.read_text(encoding="utf-8")
-    tables = {"collect": Collect, "disclose": Disclose, "cookie": Cookie, "duties": Duties}
+    tables = {"collect": Collect, "disclose": Disclose, "cookie": Cookie, "form": Form, "duties": Duties}
     keys = [name for name in Terms.__struct_fields__ if name not in tables]
     keys += [f"{name}.{field}" for name, table in tables.items() for field in table.__struct_encode_fields__]
     assert [key for key in keys if f"\n### `{key}`\n" not in text] == []

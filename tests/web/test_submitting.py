@@ -1,12 +1,15 @@
 """What visitors hand over: taken by declared forms alone, sealed, bound to visitor and version, and forgotten in time."""
 
+import http.client
 import json
+import os
 import re
 import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from urllib.parse import urlencode
 
 import jsonschema
 import pytest
-from harness import CHROME, Site
+from harness import CHROME, Site, wait_until
 from playwright.sync_api import sync_playwright
 from served import SETTINGS, SITE, Answer, Served, served
 
@@ -427,8 +430,6 @@ def test_files_that_nothing_leads_to_go(server: Served) -> None:
     left, lost, coming = folder / ("0" * 40), folder / "old.part", folder / "new.part"
     for path in (left, lost, coming):
         path.write_bytes(b"x")
-    import os
-
     os.utime(lost, (time.time() - 100_000,) * 2)
     assert server.site.avow("retain").status == 0
     assert [path.exists() for path in (left, lost, coming)] == [False, False, True]
@@ -460,3 +461,51 @@ def test_a_plain_form_in_a_browser(server: Served, tmp_path: Path) -> None:
     told = values(server, reference)
     assert told["text"].split() == ["two", "lines"]
     assert told["cv"]["size"] == len(PDF)
+
+
+def test_a_killed_server_loses_nothing_that_it_took(tmp_path: Path) -> None:
+    """While several send: what was answered is there, opens, and has its file whole; what was not is nowhere in part."""
+    site, taken = declaring(tmp_path), list[str]()
+    for kill in range(3):
+        with served(site) as it, ThreadPoolExecutor(4) as pool:
+
+            def sending(number: int, it: Served = it, kill: int = kill) -> None:
+                with suppress(OSError, http.client.HTTPException):
+                    for one in range(1_000):
+                        answer = upload(
+                            it,
+                            (
+                                "cv",
+                                "a.pdf",
+                                "application/pdf",
+                                PDF + f"{kill} {number} {one} ".encode() * 9_000,
+                            ),
+                        )
+                        taken.append(answer.json()["reference"])
+
+            enough = len(taken) + 20
+            for number in range(4):
+                pool.submit(sending, number)
+            wait_until(lambda enough=enough: len(taken) >= enough, "some are taken")  # type: ignore[misc]  # bound at once
+            it.started.process.kill()
+            it.started.process.wait()
+    found = {one["reference"] for one in site.avow("submission", "list", "--json").json()["submissions"]}
+    assert set(taken) <= found
+    assert len(found) <= len(taken) + 12  # those that were under way
+    for reference in sorted(found)[:20]:
+        to = tmp_path / reference
+        ran = site.avow("submission", "show", reference, *PURPOSE, "--file", "cv", "--to", str(to))
+        assert (ran.status, to.read_bytes()[: len(PDF)]) == (0, PDF), ran.err
+    assert site.avow("retain").status == 0
+    assert len([path for path in kept_files(site) if path.suffix != ".part"]) == len(found)
+    assert site.avow("verify").status == 0
+
+
+def test_where_files_cannot_be_kept_it_says_so(tmp_path: Path) -> None:
+    """And takes what has none."""
+    site = declaring(tmp_path)
+    with served(site) as it:
+        (site.folder / "data" / "files").write_bytes(b"")  # in the place of the folder
+        refused = upload(it, ("cv", "a.pdf", "application/pdf", PDF))
+        assert (refused.status, refused.json()["hint"]) == (503, "send it again later")
+        assert send(it, ANN).status == 201

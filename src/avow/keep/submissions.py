@@ -19,7 +19,8 @@ from avow.keep.sealed import PART, Incoming, Seal, unsealed
 from avow.keep.store import Removed
 from avow.keep.tables import ANSWERS, SUBMISSIONS
 from avow.policy.bounds import Age, Bounds
-from avow.policy.form import FILE, TIME
+from avow.policy.form import FILE, PARENT, TIME
+from avow.policy.vocabulary import vocabulary
 
 FILES = "files"
 """The folder of files, in that of the data."""
@@ -273,8 +274,8 @@ def _due(
             None if age is None else of_version & (SUBMISSIONS.c.submitted_at < now - timedelta(seconds=age))
         )
 
-    for category in _HANDED_OVER:
-        if (gone := old(category)) is not None:
+    for category in vocabulary().leaves("categories", PARENT):
+        if category != TIME and (gone := old(category)) is not None:
             numbers = sa.select(SUBMISSIONS.c.submission).where(gone)
             within = (ANSWERS.c.category == category) & ANSWERS.c.submission.in_(numbers)
             yield category, sa.select(ANSWERS.c.answer).where(within), sa.delete(ANSWERS).where(within)
@@ -286,14 +287,3 @@ def _due(
             yield "visitor-id", sa.select(SUBMISSIONS.c.submission).where(kind), nobody
     if (gone := old(TIME)) is not None:
         yield TIME, sa.select(SUBMISSIONS.c.submission).where(gone), sa.delete(SUBMISSIONS).where(gone)
-
-
-_HANDED_OVER = (
-    "person-name",
-    "email-address",
-    "telephone-number",
-    "postal-address",
-    "message",
-    "answer",
-    FILE,
-)

@@ -30,7 +30,7 @@ from avow.policy.bounds import (
     Compiled,
     longer,
 )
-from avow.policy.form import Form, check_forms
+from avow.policy.form import TIME, Form, check_forms
 from avow.policy.vocabulary import FULL, Kind, Vocabulary, vocabulary
 
 UNITS = {
@@ -155,33 +155,12 @@ def compile_terms(terms: Terms) -> Compiled:
 
 TOLD_WITH = {
     "visit-duration": "visit-time",
-    **dict.fromkeys(
-        (
-            "view-duration",
-            "download",
-            "outbound-link",
-            "upload",
-            "named-event",
-            "not-found",
-            "web-vitals",
-            "script-errors",
-        ),
-        "view-time",
-    ),
-    **dict.fromkeys(
-        (
-            "person-name",
-            "email-address",
-            "telephone-number",
-            "postal-address",
-            "message",
-            "answer",
-            "uploaded-file",
-        ),
-        "submission-time",
-    ),
+    "view-duration": "view-time",
+    "interaction": "view-time",
+    "page-quality": "view-time",
+    "submission": TIME,
 }
-"""What is kept only together with the moment of it: how old it is has to be known."""
+"""What is kept only together with the moment of it, by words or their parents: how old it is has to be known."""
 
 
 def warnings(terms: Terms) -> list[str]:
@@ -192,9 +171,12 @@ def warnings(terms: Terms) -> list[str]:
     found = []
     if "request-time" not in declared:
         found.append("`request-time` is not collected: no record can be kept to an age, so none is kept")
-    for told, moment in TOLD_WITH.items():
-        if told in declared and moment not in declared:
-            found.append(f"`{told}` is collected without `{moment}`: there will be none")
+    found += [
+        f"`{told}` is collected without `{moment}`: there will be none"
+        for word, moment in TOLD_WITH.items()
+        for told in vocabulary().leaves("categories", word)
+        if told in declared and moment not in declared
+    ]
     if {"visit-time", "view-duration"} & declared and "visitor-id" not in declared:
         found.append("`visitor-id` is not collected: visits and durations cannot be told")
     if "bot" not in declared:
