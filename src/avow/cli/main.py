@@ -10,6 +10,7 @@ from avow.cli import (
     importing,
     pages,
     policy,
+    processors,
     proving,
     publishing,
     querying,
@@ -48,6 +49,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(proving.app, name="ledger")
 app.add_typer(visitor.app, name="visitor")
 app.add_typer(readers.app, name="user")
+app.add_typer(processors.app, name="processor")
 app.add_typer(submitting.app, name="submission")
 app.command("status")(readers.status)
 app.command("retain")(retaining.retain)

@@ -13,8 +13,10 @@ from avow.change.draft import draft, terms_path
 from avow.change.publish import Outcome, Published, adopt, publish
 from avow.change.publish import withdraw as take_back
 from avow.cli.policy import AsJson, print_json, say, show_differences
+from avow.cli.processors import show_standing
 from avow.cli.session import find_folder, open_versions
 from avow.clock import utc_now
+from avow.disclose.processor import falling_short
 from avow.keep.notices import Notice, Showing
 from avow.keep.register import Version
 from avow.policy.tell import differences
@@ -44,16 +46,20 @@ def publish_terms(
     folder = find_folder(data)
     with closing(open_versions(data)) as register:
         done = publish(register, draft(terms_path(folder)), utc_now(), accept_witnesses=accept_witnesses)
+        short = falling_short(register, done.version.promised, done.version.effective_at.date())
     if as_json:
         looser = [line.sentence() for line in differences(done.comparison.looser)]
         stricter = [line.sentence() for line in differences(done.comparison.stricter)]
         told = {"relation": done.comparison.relation, "looser": looser, "stricter": stricter}
-        print_json({"outcome": done.outcome, **_as_object(done.version), **told})
+        names = [one.name for one, _ in short]
+        print_json({"outcome": done.outcome, **_as_object(done.version), **told, "processors_short": names})
         return
     say(_sentence(done))
     console = Console(highlight=False)
     show_differences("protects less: not for what was collected before", done.comparison.looser, console)
     show_differences("protects more: also for what was collected before", done.comparison.stricter, console)
+    for one, found in short:
+        show_standing(one.name, found, f"version {done.version.number}")
 
 
 def withdraw(

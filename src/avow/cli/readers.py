@@ -17,6 +17,7 @@ from avow.cli.publishing import Data
 from avow.cli.session import open_versions, session
 from avow.clock import utc_now
 from avow.collect.cookie import NAME as COOKIE
+from avow.disclose.processor import falling_short
 from avow.errors import MisuseError, RefusedError
 from avow.keep import house
 from avow.keep.governing import in_force
@@ -121,6 +122,11 @@ def status(as_json: AsJson = False, data: Data = None) -> None:
             "cookie": bases[-1] if holds and (bases := [*holds[-1].promised.cookie(COOKIE)]) else "",
             "kept": house.counts(at_work.house),
             "owned_by_another": not at_work.house.owned,
+            "processors_short": [
+                one.name for one, _ in falling_short(register, holds[-1].promised, moment.date())
+            ]
+            if holds
+            else [],
             "ledger_entries": register.ledger.size(),
             "readings_of_single_visitors": register.readers.readings(since),
             "readings_by_day": register.readers.counts(since),
@@ -141,6 +147,8 @@ def _show(told: dict[str, Any]) -> None:
             f"the cookie `{COOKIE}` is set {told['cookie']}: over HTTPS, for pages of the server's own host only"
         )
     say("kept: " + ", ".join(f"{count:,} {name}" for name, count in msgspec.structs.asdict(kept).items()))
+    for name in told["processors_short"]:
+        say(f"the contract of processor `{name}` falls short of it: `avow processor list` tells in what")
     say(f"the ledger has {told['ledger_entries']:,} entries")
     if told["owned_by_another"]:
         say("another process has the folder: an import, `avow follow` or a server")

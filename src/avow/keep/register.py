@@ -18,6 +18,7 @@ from avow.keep.erasure import Erasures
 from avow.keep.ledger import KEY, Ledger, append
 from avow.keep.notices import Notice, Notices, hashes, insert
 from avow.keep.passwords import Passwords
+from avow.keep.processors import Processors
 from avow.keep.readers import Readers
 from avow.keep.retention import Retentions
 from avow.keep.sealed import KEYS, Seal
@@ -89,6 +90,7 @@ class Register(Protocol):
     retentions: Retentions
     erasures: Erasures
     submissions: Submissions
+    processors: Processors
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
@@ -138,6 +140,7 @@ class SqliteRegister:
         self.retentions = Retentions(self.engine, self._write)
         self.erasures = Erasures(self.engine, self._write)
         self.passwords = Passwords(self.engine, self._write)
+        self.processors = Processors(self.engine, self._write)
         self.submissions = Submissions(self.engine, self._write, Seal(keys / KEYS), folder)
         try:
             self._migrate()

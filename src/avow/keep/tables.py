@@ -124,6 +124,16 @@ ERASURES = sa.Table(
 
 STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 """Whether a publication was not withdrawn."""
+PROCESSORS = sa.Table(
+    "processors",
+    _METADATA,
+    sa.Column("processor", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("contract", sa.Text),
+    sa.Column("identity", sa.Text),
+    sa.Column("entry", sa.Integer),
+    sa.Column("recorded_at", sa.DateTime),
+)
 SUBMISSIONS = sa.Table(
     "submissions",
     _METADATA,

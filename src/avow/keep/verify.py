@@ -1,6 +1,6 @@
 """Verifying a folder: the ledger, what the register keeps of it, and the versions of what was collected."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from avow.keep.tables import (
     ERASURES,
     NOTICES,
     PERSONS,
+    PROCESSORS,
     PUBLICATIONS,
     READINGS,
     RETENTIONS,
@@ -32,6 +33,8 @@ from avow.ledger.entry import (
     Entry,
     ErasureDone,
     NoticeShown,
+    ProcessorAdded,
+    ProcessorRemoved,
     ReadingMade,
     RetentionRun,
     VersionPublished,
@@ -156,13 +159,20 @@ def _register(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[st
         )
         for one in documents
     ]
-    facts = (
-        *(versions, withdrawals, sorted(pages)),
-        *(_showings(register), _consents(register), _readings(register), _retentions(register)),
-        _erasures(register),
-    )
-    for found, expected in zip(facts, _told(entries), strict=True):
-        yield from _unlike(found, expected)
+    facts = {
+        "versions": versions,
+        "withdrawals": withdrawals,
+        "documents": sorted(pages),
+        "showings": _showings(register),
+        "consents": _consents(register),
+        "readings": _readings(register),
+        "retentions": _retentions(register),
+        "erasures": _erasures(register),
+        "processors": _processors(register),
+    }
+    told = _told(entries)
+    for kind, found in facts.items():
+        yield from _unlike(found, told[kind])
 
 
 def _showings(register: SqliteRegister) -> list[Fact]:
@@ -221,6 +231,25 @@ def _erasures(register: SqliteRegister) -> list[Fact]:
         return [Fact(tuple(row), f"erasure {number}") for number, row in enumerate(rows, 1)]
 
 
+def _processors(register: SqliteRegister) -> list[Fact]:
+    """Return what the register has of processors and their contracts."""
+    with register.engine.connect() as connection:
+        rows = connection.execute(sa.select(PROCESSORS).order_by(PROCESSORS.c.processor)).all()
+    return [
+        Fact(
+            (
+                one.entry,
+                one.name,
+                hashed(one.contract) if one.contract else "",
+                one.identity,
+                one.recorded_at,
+            ),
+            f"the contract of `{one.name}`",
+        )
+        for one in rows
+    ]
+
+
 def _consents(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of consents; without a person where it is not the one committed to."""
     same = PERSONS.c.consent == CONSENTS.c.consent
@@ -246,33 +275,55 @@ def _consents(register: SqliteRegister) -> list[Fact]:
     return facts
 
 
-def _told(entries: Sequence[Entry]) -> tuple[list[Fact], ...]:
-    """Return what the ledger says was recorded, by kind, in the order of `_register`."""
-    versions, withdrawals, pages, showings, consents = [], [], [], [], []
-    readings, retained, erased = [], [], []
+def _consent(number: int, one: ConsentGiven) -> tuple[Any, ...]:
+    given = not isinstance(one, ConsentWithdrawn)
+    return number, one.number, one.identity, given, one.language, one.document, one.means, one.at, one.person
+
+
+TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
+    VersionPublished: (
+        "versions",
+        lambda _, one: (one.number, one.identity, one.terms, one.effective_at, one.at, one.notices),
+    ),
+    VersionWithdrawn: ("withdrawals", lambda _, one: (one.at,)),
+    NoticeShown: (
+        "showings",
+        lambda number, one: (number, one.number, one.identity, one.place, one.attested, one.at),
+    ),
+    ConsentGiven: ("consents", _consent),
+    ConsentWithdrawn: ("consents", _consent),
+    ReadingMade: (
+        "readings",
+        lambda number, one: (number, one.reader, one.purpose, one.version, one.rows, one.question, one.at),
+    ),
+    RetentionRun: (
+        "retentions",
+        lambda number, one: (number, one.run, [list(row) for row in one.removed], one.at),
+    ),
+    ErasureDone: (
+        "erasures",
+        lambda number, one: (number, one.person, *(getattr(one, name) for name in ERASED), one.at),
+    ),
+    ProcessorAdded: (
+        "processors",
+        lambda number, one: (number, one.name, one.contract, one.identity, one.at),
+    ),
+    ProcessorRemoved: ("processors", lambda number, one: (number, one.name, "", "", one.at)),
+}
+"""What each kind of entry says was recorded, by what that is; `documents` are told by two kinds."""
+
+
+def _told(entries: Sequence[Entry]) -> dict[str, list[Fact]]:
+    """Return what the ledger says was recorded, by what that is."""
+    found: dict[str, list[Fact]] = {kind: [] for kind, _ in TOLD.values()}
+    pages = []
     for number, one in enumerate(entries):
-        match one:
-            case VersionPublished():
-                told = (one.number, one.identity, one.terms, one.effective_at, one.at, one.notices)
-                versions.append(Fact(told))
-            case VersionWithdrawn():
-                withdrawals.append(Fact((one.at,)))
-            case NoticeShown():
-                showings.append(Fact((number, one.number, one.identity, one.place, one.attested, one.at)))
-            case ReadingMade():
-                read = (one.reader, one.purpose, one.version, one.rows, one.question, one.at)
-                readings.append(Fact((number, *read)))
-            case RetentionRun():
-                retained.append(Fact((number, one.run, [list(row) for row in one.removed], one.at)))
-            case ErasureDone():
-                erased.append(Fact((number, one.person, *(getattr(one, name) for name in ERASED), one.at)))
-            case ConsentGiven():
-                given = not isinstance(one, ConsentWithdrawn)
-                said = (given, one.language, one.document, one.means, one.at, one.person)
-                consents.append(Fact((number, one.number, one.identity, *said)))
+        if type(one) in TOLD:
+            kind, tell = TOLD[type(one)]
+            found[kind].append(Fact(tell(number, one)))
         if isinstance(one, VersionPublished | DocumentsCorrected):
             pages += [Fact((one.at, language, sha256)) for language, sha256 in one.documents.items()]
-    return versions, withdrawals, sorted(pages), showings, consents, readings, retained, erased
+    return {**found, "documents": sorted(pages)}
 
 
 def _unlike(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:

@@ -96,6 +96,25 @@ class ErasureDone(msgspec.Struct, frozen=True, tag="erasure-done", tag_field="ki
     submissions: int = 0
 
 
+class ProcessorAdded(msgspec.Struct, frozen=True, tag="processor-added", tag_field="kind"):
+    """A third party works for the operator, under a contract that was compared with a version."""
+
+    name: str
+    """As the operator calls it."""
+    contract: str
+    """The hash of the contract."""
+    identity: str
+    """Of the version."""
+    at: datetime
+
+
+class ProcessorRemoved(msgspec.Struct, frozen=True, tag="processor-removed", tag_field="kind"):
+    """It works for the operator no more."""
+
+    name: str
+    at: datetime
+
+
 class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):
     """A visitor consented to a version for what was collected before."""
 
@@ -124,6 +143,8 @@ Entry = (
     | ReadingMade
     | RetentionRun
     | ErasureDone
+    | ProcessorAdded
+    | ProcessorRemoved
     | ConsentGiven
     | ConsentWithdrawn
 )

@@ -6,7 +6,7 @@ beside them duties. What two files promise is the same if, and only if, their co
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product
 from pathlib import Path
@@ -133,16 +133,7 @@ def compile_terms(terms: Terms) -> Compiled:
     """
     words = vocabulary(terms.vocabulary)
     _check_plain(terms)
-    lines: list[tuple[str, Collect | Disclose, str, list[str]]] = [
-        (f"collect[{number}]", line, OPERATOR, [OWN_USE]) for number, line in enumerate(terms.collect)
-    ]
-    for number, line in enumerate(terms.disclose):
-        key = f"disclose[{number}]"
-        lines.append((key, line, line.to, _grounds(words, key, line)))
-    cells: dict[Cell, Ages] = {}
-    for said in lines:
-        for cell, ages in _cells(words, *said):
-            cells[cell] = longer(cells.get(cell, {}), ages)
+    cells = cells_of(words, ("collect", OPERATOR, terms.collect), ("disclose", terms.disclose))
     if len({cookie.name for cookie in terms.cookie}) < len(terms.cookie):
         raise TermsError("`cookie` names one cookie twice", "write one [[cookie]] for each")
     for number, cookie in enumerate(terms.cookie):
@@ -161,6 +152,29 @@ TOLD_WITH = {
     "submission": TIME,
 }
 """What is kept only together with the moment of it, by words or their parents: how old it is has to be known."""
+
+
+def cells_of(
+    words: Vocabulary, own: tuple[str, str, Sequence[Collect]], handed_on: tuple[str, Sequence[Disclose]]
+) -> dict[Cell, Ages]:
+    """Return the cells of lines: what somebody has for purposes of their own, and what they hand on to others.
+
+    Each comes with the name of its table; `own` with who has it. Raises TermsError with the key that is wrong.
+    """
+    name, whose, lines = own
+    said: list[tuple[str, Collect | Disclose, str, list[str]]] = [
+        (f"{name}[{number}]", line, whose, [OWN_USE]) for number, line in enumerate(lines)
+    ]
+    name, others = handed_on
+    said += [
+        (key := f"{name}[{number}]", line, line.to, _grounds(words, key, line))
+        for number, line in enumerate(others)
+    ]
+    cells: dict[Cell, Ages] = {}
+    for one in said:
+        for cell, ages in _cells(words, *one):
+            cells[cell] = longer(cells.get(cell, {}), ages)
+    return cells
 
 
 def warnings(terms: Terms) -> list[str]:

@@ -1,0 +1,1 @@
+"""Who else may see what: processors under contracts that protect as much."""
