@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 
 from avow.cli import (
+    auditing,
     following,
     importing,
     pages,
@@ -49,6 +50,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(proving.app, name="ledger")
 app.add_typer(visitor.app, name="visitor")
 app.add_typer(readers.app, name="user")
+app.add_typer(auditing.app, name="cookies")
 app.add_typer(processors.app, name="processor")
 app.add_typer(submitting.app, name="submission")
 app.command("status")(readers.status)

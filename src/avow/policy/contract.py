@@ -3,6 +3,7 @@
 The rules stand in `docs/spec/processors.md`.
 """
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from avow.policy.vocabulary import vocabulary
 
 PASSED_ON = ("may-see", "may-erase", "smallest-group")
 """Duties that information takes along: the others are owed on the site itself."""
+
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
 class Contract(msgspec.Struct, frozen=True):
@@ -32,6 +35,8 @@ class Contract(msgspec.Struct, frozen=True):
     ends: date | None = None
     onward: list[Disclose] = []
     safeguards: list[str] = []
+    hosts: list[str] = []
+    """Where visitors' browsers meet it by themselves: names of hosts; `*.` before one stands for any beneath it."""
     duties: Duties = Duties()
 
     @property
@@ -90,6 +95,11 @@ def _check(contract: Contract) -> None:
     for key in ("processor", "contact"):
         if not getattr(contract, key).strip():
             raise TermsError(f"`{key}` is empty", "name who it is, and how to reach them")
+    for host in contract.hosts:
+        if not _HOST.fullmatch(host):
+            raise TermsError(
+                f"`hosts` is `{host}`, which is no host's name", "write one such as `cdn.example`"
+            )
     words = vocabulary(contract.vocabulary)
     for word in contract.service or [""]:
         if not words.leaves("purposes", word):
