@@ -9,11 +9,12 @@ from importlib import resources
 from pathlib import Path
 
 from babel import Locale
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 from avow.policy.compare import Relation
+from avow.policy.ground import EVIDENCE
 from avow.policy.terms import Duties
 from avow.policy.vocabulary import KINDS, vocabulary
 from avow.web.person import COUNTS
@@ -42,11 +43,14 @@ def template() -> Catalog:
             found.add(word.about)
             for precision in word.precisions:
                 found.add(precision, context="precision")
+    for text in EVIDENCE.values():
+        found.add(text)
     for context, texts in (
         ("precision", PRECISIONS_OF_COOKIES),
         ("duty", Duties.__struct_encode_fields__),
         ("relation", tuple(Relation)),
         ("recipient", ("third-party",)),
+        ("evidence", tuple(EVIDENCE)),
         ("count", COUNTS),
     ):
         for text in texts:
@@ -58,8 +62,14 @@ def wrong(catalogue: Catalog, said: Catalog) -> list[str]:
     """Return what a catalogue leaves untranslated, and what it has that nobody says."""
     keys = {(message.context, message.id) for message in said if message.id}
     there = {(message.context, message.id): message for message in catalogue if message.id}
-    missing = [key for key in keys if key not in there or not there[key].string or there[key].fuzzy]
+    missing = [key for key in keys if key not in there or not _told(there[key])]
     return [f"missing: {key}" for key in missing] + [f"unsaid: {key}" for key in there.keys() - keys]
+
+
+def _told(message: Message) -> bool:
+    """Return whether a text is translated, in all of its numbers."""
+    texts = message.string if isinstance(message.string, tuple | list) else (message.string,)
+    return all(texts) and not message.fuzzy
 
 
 def main() -> int:

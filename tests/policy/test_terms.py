@@ -25,6 +25,7 @@ from avow.policy.bounds import (
     read_canonical,
 )
 from avow.policy.form import Form
+from avow.policy.ground import Ground
 from avow.policy.terms import (
     UNITS,
     Collect,
@@ -472,7 +473,14 @@ def test_what_is_left_undone_is_told(categories: list[str], said: str) -> None:
 def test_the_docs_have_every_key() -> None:
     """Each key of the file has its heading in the reference, and the example there of each table checks."""
     text = DOCS.read_text(encoding="utf-8")
-    tables = {"collect": Collect, "disclose": Disclose, "cookie": Cookie, "form": Form, "duties": Duties}
+    tables = {
+        "collect": Collect,
+        "disclose": Disclose,
+        "cookie": Cookie,
+        "form": Form,
+        "ground": Ground,
+        "duties": Duties,
+    }
     keys = [name for name in Terms.__struct_fields__ if name not in tables]
     keys += [f"{name}.{field}" for name, table in tables.items() for field in table.__struct_encode_fields__]
     assert [key for key in keys if f"\n### `{key}`\n" not in text] == []

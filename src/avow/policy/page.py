@@ -15,8 +15,9 @@ from markupsafe import Markup
 from avow.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Ages, Bounds, Cell
 from avow.policy.compare import compare
 from avow.policy.document import Document
+from avow.policy.ground import EVIDENCE, is_need, needs
 from avow.policy.language import ENGLISH, Language, direction, language
-from avow.policy.tell import differences, lasting, lasting_by_precision, owed
+from avow.policy.tell import differences, duty, lasting, lasting_by_precision, owed
 from avow.policy.vocabulary import FULL, Kind, Vocabulary, Word
 
 if TYPE_CHECKING:
@@ -141,6 +142,11 @@ def facts(bounds: Bounds, words: Vocabulary, spoken: Language = ENGLISH) -> list
             _disclosed(bounds, words, spoken),
         ),
         Facts(
+            say("What has to be there before anything is disclosed"),
+            (say("because"), say("evidence"), say("approved by others")),
+            _needs(bounds, words, spoken),
+        ),
+        Facts(
             say("Cookies"),
             (say("cookie"), say("set by"), say("when"), say("for"), say("kept for")),
             _cookies(bounds, spoken),
@@ -233,7 +239,22 @@ def _disclosed(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tupl
 
 
 def _duties(bounds: Bounds, spoken: Language) -> list[tuple[str, ...]]:
-    return [(spoken.word("duty", name), owed(name, owes, spoken)) for name, owes in bounds.duties.items()]
+    return [
+        (duty(name, spoken), owed(name, owes, spoken))
+        for name, owes in bounds.duties.items()
+        if not is_need(name)
+    ]
+
+
+def _needs(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tuple[str, ...]]:
+    return [
+        (
+            _about(words.grounds.get(ground), spoken) or spoken.word("ground", ground),
+            spoken.join(spoken.say(EVIDENCE[kind]) for kind in need.evidence),
+            spoken.count("{n} person", "{n} persons", need.approvals) if need.approvals else "",
+        )
+        for ground, need in needs(bounds.duties).items()
+    ]
 
 
 def _cookies(bounds: Bounds, spoken: Language) -> list[tuple[str, ...]]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from avow.policy.bounds import COOKIE, OPERATOR, OWN_USE, THIRD_PARTY, Age, Ages, Cell
 from avow.policy.compare import Witness
+from avow.policy.ground import APPROVALS, NEEDS
 from avow.policy.language import ENGLISH, Language
 
 SECONDS = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
@@ -24,7 +25,7 @@ class Difference(NamedTuple):
     def about(self, spoken: Language = ENGLISH) -> str:
         """Tell what it is about, and at which precision."""
         if not self.recipient:
-            return spoken.words("duty", self.what)
+            return spoken.join(duty(name, spoken) for name in self.what)
         what = [_category(name, spoken) for name in self.what]
         return spoken.join([*what, spoken.word("precision", self.precision)])
 
@@ -112,12 +113,31 @@ def lasting_by_precision(ages: Ages, spoken: Language = ENGLISH) -> str:
     )
 
 
+def duty(name: str, spoken: Language = ENGLISH) -> str:
+    """Tell which duty it is.
+
+    >>> duty("instrument needs issuer"), duty("may-see")
+    ('evidence for instrument: issuer', 'may-see')
+    """
+    ground, needed, kind = name.partition(NEEDS)
+    if needed:
+        told = {"ground": spoken.word("ground", ground), "kind": spoken.word("evidence", kind)}
+        return spoken.say("evidence for {ground}: {kind}", **told)
+    if name.endswith(APPROVALS):
+        return spoken.say(
+            "approvals for {ground}", ground=spoken.word("ground", name.removesuffix(APPROVALS))
+        )
+    return spoken.word("duty", name)
+
+
 def owed(duty: str, owes: Age, spoken: Language = ENGLISH) -> str:
     """Tell how much of a duty is owed."""
     if duty == "notice-days":
         return spoken.count("{n} day", "{n} days", owes or 0)
     if duty == "smallest-group":
         return spoken.count("{n} visitor", "{n} visitors", owes or 0)
+    if duty.endswith(APPROVALS):
+        return spoken.count("{n} person", "{n} persons", owes or 0)
     return spoken.say("owed") if owes else spoken.say("not owed")
 
 

@@ -31,6 +31,7 @@ from avow.policy.bounds import (
     longer,
 )
 from avow.policy.form import TIME, Form, check_forms
+from avow.policy.ground import Ground, duties, unevidenced
 from avow.policy.vocabulary import FULL, Kind, Vocabulary, vocabulary
 
 UNITS = {
@@ -104,6 +105,7 @@ class Terms(msgspec.Struct, frozen=True):
     disclose: list[Disclose] = []
     cookie: list[Cookie] = []
     form: list[Form] = []
+    ground: list[Ground] = []
     duties: Duties = Duties()
 
 
@@ -139,7 +141,7 @@ def compile_terms(terms: Terms) -> Compiled:
     for number, cookie in enumerate(terms.cookie):
         cells.update(_cookie(words, f"cookie[{number}]", cookie))
     owed = {name: int(owes) for name, owes in msgspec.to_builtins(terms.duties).items()}
-    compiled = Compiled(cells, owed, words.identity)
+    compiled = Compiled(cells, owed | duties(terms.ground, words), words.identity)
     check_forms(terms.form, compiled, words)
     return compiled
 
@@ -197,6 +199,12 @@ def warnings(terms: Terms) -> list[str]:
         found.append("`bot` is not collected: robots' requests are dropped, as they would pass for people's")
     if "view-time" in declared and "request-kind" not in declared:
         found.append("`request-kind` is not collected: views cannot be told from other requests")
+    disclosed = [line.ground for line in terms.disclose if line.ground]
+    leaves = [leaf for word in disclosed for leaf in vocabulary(terms.vocabulary).leaves("grounds", word)]
+    found += [
+        f"nothing can be disclosed on the ground `{ground}`: no [[ground]] names its evidence"
+        for ground in unevidenced(leaves, compile_terms(terms).duties)
+    ]
     if not terms.duties.may_refuse_cookies and any(
         cookie.basis == "unless-refused" for cookie in terms.cookie
     ):

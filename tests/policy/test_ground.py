@@ -1,0 +1,99 @@
+"""What a disclosure needs on each ground: as duties, which the law of versions guards."""
+
+import re
+from importlib import resources
+
+import pytest
+
+from avow.change.draft import TERMS_FILE
+from avow.errors import TermsError
+from avow.policy.bounds import Compiled
+from avow.policy.compare import Relation, compare
+from avow.policy.ground import EVIDENCE, needs
+from avow.policy.language import language
+from avow.policy.tell import differences, owed
+from avow.policy.terms import compile_terms, parse_terms, warnings
+from avow.policy.vocabulary import vocabulary
+
+PLAIN = (resources.files("avow.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8")
+LAW = '[[ground]]\nname = "required-by-law"'
+EVIDENCE_OF_LAW = 'evidence = ["instrument", "issuer", "reference", "date", "scope"]'
+
+
+def compiled(old: str = "", new: str = "") -> Compiled:
+    assert old in PLAIN
+    return compile_terms(parse_terms(PLAIN.replace(old, new, 1), "terms"))
+
+
+def test_each_ground_has_its_evidence() -> None:
+    """A parent stands for its leaves; the default terms name evidence for every ground."""
+    found = needs(compiled().duties)
+    assert set(found) == set(vocabulary().grounds)
+    assert found["authorised"] == (("authorisation",), 0)
+    assert found["checking"] == found["industry-abuse-control"] == (("case", "records"), 0)
+    assert found["instrument"] == (("instrument", "issuer", "reference", "date", "scope"), 1)
+    assert {kind for need in found.values() for kind in need.evidence} == set(EVIDENCE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"reference", "date", "scope"]', '"reference", "date"]'),
+        ("approvals = 1", "approvals = 0"),
+        ('["authorisation"]', '["case"]'),
+    ],
+)
+def test_less_evidence_protects_less(old: str, new: str) -> None:
+    """And more of it protects more; the difference is told in words."""
+    found = compare(compiled(), compiled(old, new))
+    assert not found.protects
+    assert compare(compiled(old, new), compiled()).relation in {
+        Relation.MORE_PROTECTIVE,
+        Relation.INCOMPARABLE,
+    }
+    for tag in ("en", "pt-BR", "zh-TW"):
+        sentences = [line.sentence(language(tag)) for line in differences(found.looser)]
+        assert sentences
+        assert not [sentence for sentence in sentences if " needs " in sentence or " approvals: " in sentence]
+
+
+def test_a_ground_without_evidence_brings_a_warning() -> None:
+    """Nothing can be disclosed on it."""
+    text = PLAIN.replace('[[ground]]\nname = "authorised"\nevidence = ["authorisation"]\n', "")
+    terms = parse_terms(text, "terms")
+    assert warnings(terms) == [
+        "nothing can be disclosed on the ground `authorised`: no [[ground]] names its evidence"
+    ]
+    assert "authorised" not in needs(compile_terms(terms).duties)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said", "hint"),
+    [
+        ('name = "required-by-law"', 'name = "required-by-laws"', "none of the grounds", "required-by-law"),
+        (EVIDENCE_OF_LAW, 'evidence = ["issuers"]', "`issuers`, which is no evidence", "`issuer`"),
+        (EVIDENCE_OF_LAW, "evidence = []", "which is no evidence", "authorisation"),
+        ("approvals = 1", "approvals = 10", "`ground[3].approvals` is `10`", "0 to 9"),
+        ("approvals = 1", "approvals = -1", "`ground[3].approvals` is `-1`", "0 to 9"),
+        ('name = "required-by-law"', 'name = "checking"', "names `checking` once more", "one [[ground]]"),
+    ],
+)
+def test_wrong_grounds_are_refused(old: str, new: str, said: str, hint: str) -> None:
+    """With the key that is wrong, and the remedy."""
+    with pytest.raises(TermsError) as refused:
+        compiled(old, new)
+    assert said in refused.value.message
+    assert hint in refused.value.hint
+
+
+def test_approvals_are_counted_in_persons() -> None:
+    """In the reader's language."""
+    assert owed("instrument approvals", 1) == "1 person"
+    assert owed("instrument approvals", 2, language("pt-BR")) == "2 pessoas"
+
+
+def test_terms_of_before_are_what_they_were() -> None:
+    """Without a ground they have the identity that they had."""
+    without = re.sub(r"\[\[ground\]\]\n(.+\n)+", "", PLAIN)
+    assert "[[ground]]" not in without
+    assert not needs(compile_terms(parse_terms(without, "terms")).duties)
