@@ -43,8 +43,6 @@ def template() -> Catalog:
             found.add(word.about)
             for precision in word.precisions:
                 found.add(precision, context="precision")
-    for text in EVIDENCE.values():
-        found.add(text)
     for context, texts in (
         ("precision", PRECISIONS_OF_COOKIES),
         ("duty", Duties.__struct_encode_fields__),

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from avow.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Ages, Bounds, Cell
 from avow.policy.compare import compare
 from avow.policy.document import Document
-from avow.policy.ground import EVIDENCE, is_need, needs
+from avow.policy.ground import is_need, needs
 from avow.policy.language import ENGLISH, Language, direction, language
 from avow.policy.tell import differences, duty, lasting, lasting_by_precision, owed
 from avow.policy.vocabulary import FULL, Kind, Vocabulary, Word
@@ -250,8 +250,10 @@ def _needs(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tuple[st
     return [
         (
             _about(words.grounds.get(ground), spoken) or spoken.word("ground", ground),
-            spoken.join(spoken.say(EVIDENCE[kind]) for kind in need.evidence),
-            spoken.count("{n} person", "{n} persons", need.approvals) if need.approvals else "",
+            spoken.words("evidence", need.evidence),
+            spoken.count("{n} person", "{n} persons", need.approvals)
+            if need.approvals
+            else spoken.say("nobody"),
         )
         for ground, need in needs(bounds.duties).items()
     ]
