@@ -201,6 +201,14 @@ def test_files_have_limits(server: Served, file: tuple[str, str, str, bytes], st
     assert sorted(kept_files(server.site)) == before
 
 
+def test_a_body_has_an_end(server: Served) -> None:
+    """Also one of parts that hold nothing."""
+    body, headers = parts({})
+    nothing = b'--limit\r\nContent-Disposition: form-data; name="other"\r\n\r\n\r\n'
+    answer = server.ask("POST", "/submit/contact", nothing * 200_000 + body, headers)
+    assert (answer.status, "too long" in answer.json()["error"]) == (413, True)
+
+
 @pytest.mark.parametrize("cut", [10, 60, 200, -3])
 def test_a_form_that_breaks_off_is_none(server: Served, cut: int) -> None:
     """Whatever came of it is taken away."""

@@ -16,6 +16,7 @@ from avow.cli.session import chosen, find_folder, open_versions
 from avow.errors import TermsError
 from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 from avow.policy.compare import Witness, compare
+from avow.policy.ground import needs
 from avow.policy.prose import differing
 from avow.policy.tell import differences, lasting_by_precision
 from avow.policy.terms import Terms, compile_terms, load_terms, warnings
@@ -180,6 +181,13 @@ def _beside(terms: Terms) -> str:
         f"cookie {cookie.name}: {cookie.basis}, {cookie.keep}, for {', '.join(cookie.purposes)}"
         for cookie in terms.cookie
     ]
+    lines += [
+        f"form {form.name}: " + ", ".join(f"{name} ({category})" for name, category in form.fields.items())
+        for form in terms.form
+    ]
+    for ground, need in needs(compile_terms(terms).duties).items():
+        approved = f"; approvals: {need.approvals}" if need.approvals else ""
+        lines.append(f"disclosed on the ground {ground}: needs {', '.join(need.evidence)}{approved}")
     owed = msgspec.to_builtins(terms.duties)
     lines += ["duties: " + ", ".join(f"{name} {str(value).lower()}" for name, value in owed.items())]
     return "\n".join(["", *lines])

@@ -39,6 +39,11 @@ class HandedOver:
     _files: list[Incoming] = field(default_factory=list)
     _length: int = 0
 
+    @property
+    def bytes_max(self) -> int:
+        """How long a body may be that has it all, with what stands between its parts."""
+        return 2 * TEXT_MAX + (FILES_MAX * self.form.bytes_max if self.form.files else 0)
+
     def weigh(self, length: int) -> None:
         """Count text before it is taken. Raises NotTaken where all of it together is too long."""
         self._length += length

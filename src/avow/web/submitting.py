@@ -128,8 +128,11 @@ async def _read(request: Request, handed: HandedOver) -> None:
     if kind == b"multipart/form-data" and options.get(b"boundary"):
         parts = Parts(handed)
         try:
-            parser = MultipartParser(options[b"boundary"], parts.callbacks())
+            parser, length = MultipartParser(options[b"boundary"], parts.callbacks()), 0
             async for data in request.stream():
+                length += len(data)
+                if length > handed.bytes_max:
+                    raise NotTaken(413, "the form is too long", "send less")
                 await run_in_threadpool(parser.write, data)
             parser.finalize()
         except MultipartParseError:
