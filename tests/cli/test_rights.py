@@ -136,6 +136,7 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
         "visits": 1,
         "consents": 1,
         "submissions": 0,
+        "authorisations": 0,
     }
     assert shown(site, BEN)["held"] == others
     assert (

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from avow.cli import (
     auditing,
+    authorising,
     following,
     importing,
     pages,
@@ -48,6 +49,7 @@ policy.app.command("posted")(publishing.posted)
 policy.app.command("page")(pages.page)
 app.add_typer(policy.app, name="policy")
 app.add_typer(proving.app, name="ledger")
+visitor.app.command("authorise")(authorising.authorise)
 app.add_typer(visitor.app, name="visitor")
 app.add_typer(readers.app, name="user")
 app.add_typer(auditing.app, name="cookies")

@@ -15,6 +15,7 @@ from avow.cli.policy import AsJson, print_json, say
 from avow.cli.session import Session, chosen, session
 from avow.clock import utc_now
 from avow.errors import RefusedError
+from avow.keep.authorisations import Authorisation
 from avow.keep.consents import Consent
 from avow.keep.cut import KEYS, RELATIONS
 from avow.keep.erasure import receipt as erasure_receipt
@@ -55,7 +56,7 @@ def show(
 ) -> None:
     """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
     with session(data) as at_work:
-        held = at_work.held(_subject(subject, since, until, at_work))
+        held = at_work.held(subject_of(subject, since, until, at_work))
         told = summary(at_work, held.key)
         _leave_trace(at_work, held, "avow visitor show")
         if page:
@@ -75,6 +76,11 @@ def show(
     for one in told["consents"]:
         what = "consented to" if one["given"] else "took back the consent to"
         say(f"  {what} version {one['version']} at {one['recorded_at']} UTC")
+    for one in told["authorisations"]:
+        what = (
+            f"authorised {', '.join(one['categories'])}" if one["given"] else "took back what it authorised"
+        )
+        say(f"  {what} for `{one['recipient']}` at {one['recorded_at']} UTC")
     for one in told["readings_since"]:
         say(
             f"  maybe among {one.rows:,} rows that {one.name} read for {one.purpose} at {one.recorded_at} UTC"
@@ -99,7 +105,7 @@ def export(
 ) -> None:
     """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
     with session(data) as at_work:
-        held = at_work.held(_subject(subject, since, until, at_work))
+        held = at_work.held(subject_of(subject, since, until, at_work))
         lines = 0
         _leave_trace(at_work, held, "avow visitor export")
         with to.open("wb") as file:
@@ -131,7 +137,7 @@ def erase(
 ) -> None:
     """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
     with session(data) as at_work:
-        held = at_work.held(_subject(subject, since, until, at_work))
+        held = at_work.held(subject_of(subject, since, until, at_work))
         there = sum(held.records.values())
         if count != there:
             raise RefusedError(
@@ -139,9 +145,11 @@ def erase(
                 "look at `avow visitor show`, and give the number that you mean",
             )
         register = at_work.register
-        other = register.consents.of(held.key) or register.submissions.all(
-            datetime.min, datetime.max, held.key
-        )
+        other = [
+            *register.consents.of(held.key),
+            *register.authorisations.of(held.key),
+            *register.submissions.all(datetime.min, datetime.max, held.key),
+        ]
         if not there and not other:
             raise RefusedError("nothing is held of that visitor", "look at the visitor's key")
         told = erasure_receipt(at_work.register.ledger, at_work.erase(held.key))
@@ -155,7 +163,7 @@ def erase(
             f"erased: {gone['requests']:,} requests, {gone['looks']:,} looks, "
             f"{gone['interactions']:,} interactions, {gone['views']:,} views, "
             f"{gone['visits']:,} visits, {gone['consents']:,} consents, "
-            f"{gone['submissions']:,} submissions; "
+            f"{gone['submissions']:,} submissions, {gone['authorisations']:,} authorisations; "
             f"nothing leads to visitor {told['visitor']} any more"
         )
 
@@ -177,7 +185,7 @@ def consent(
 ) -> None:
     """Record that a visitor consents to a version for what was collected before, or takes that back."""
     with session(data) as at_work:
-        held = at_work.held(_subject(subject, since, until, at_work))
+        held = at_work.held(subject_of(subject, since, until, at_work))
         word, register = Word(means, reference, language), at_work.register
         if withdraw:
             said, permits = taking_back(register, held.key, number, word, utc_now()), []
@@ -226,8 +234,17 @@ def summary(at_work: Session, key: str) -> dict[str, Any]:
         "held": held,
         "submissions": _handed_over(at_work, key),
         "consents": consents,
+        "authorisations": [_authorised(one) for one in at_work.register.authorisations.of(key)],
         "readings_since": readings,
         "released": [],
+    }
+
+
+def _authorised(one: Authorisation) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in msgspec.structs.asdict(one).items()
+        if name not in {"visitor", "reference"}
     }
 
 
@@ -257,7 +274,8 @@ def _page(at_work: Session, told: dict[str, Any], language: str) -> str:
     return html(msgspec.to_builtins(told), records, terms.controller, language)
 
 
-def _subject(word: str, since: str, until: str, at_work: Session) -> Subject:
+def subject_of(word: str, since: str, until: str, at_work: Session) -> Subject:
+    """Return whom a command is about, from how it names them."""
     zone = at_work.folder.zone
     first = parse_moment(since, zone, utc_now()) if since else None
     last = parse_moment(until, zone, utc_now(), end=True) if until else None

@@ -18,7 +18,7 @@ from avow.keep.ledger import Ledger, append
 from avow.keep.part import Part
 from avow.keep.store import Erased
 from avow.keep.submissions import erase
-from avow.keep.tables import ERASING, ERASURES, PERSONS, SUBMISSIONS
+from avow.keep.tables import AUTHORISING, ERASING, ERASURES, PERSONS, SUBMISSIONS
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.entry import ErasureDone, read
 from avow.ledger.note import Verifier
@@ -31,6 +31,7 @@ class Erasure(msgspec.Struct, frozen=True):
     erased: Erased
     consents: int
     submissions: int
+    authorisations: int
     erased_at: datetime
     entry: int
     salt: str
@@ -57,16 +58,19 @@ class Erasures(Part):
             consents = connection.execute(sa.delete(PERSONS).where(PERSONS.c.visitor == visitor)).rowcount
             connection.execute(sa.delete(ERASING).where(ERASING.c.visitor == visitor))
             submissions = erase(connection, SUBMISSIONS.c.visitor == visitor)
+            gone = sa.delete(AUTHORISING).where(AUTHORISING.c.visitor == visitor)
+            authorisations = connection.execute(gone).rowcount
             counts = {**msgspec.structs.asdict(erased), "consents": consents, "submissions": submissions}
+            counts["authorisations"] = authorisations
             entry = _recorded(connection, person, counts, now)
         self._leave_nothing()
-        return Erasure(visitor, erased, consents, submissions, now, entry, salt.hex())
+        return Erasure(visitor, erased, consents, submissions, authorisations, now, entry, salt.hex())
 
     def forget(self, submission: str, now: datetime) -> int:
         """Erase a submission; returns the number of its entry, from which nothing leads to it."""
         person = commitment(secrets.token_bytes(SALT_BYTES), submission=submission)
         with self._write() as connection:
-            counts = dict.fromkeys((*Erased.__struct_fields__, "consents"), 0)
+            counts = dict.fromkeys((*Erased.__struct_fields__, "consents", "authorisations"), 0)
             counts["submissions"] = erase(connection, SUBMISSIONS.c.reference == submission)
             entry = _recorded(connection, person, counts, now)
         self._leave_nothing()
@@ -93,6 +97,7 @@ def receipt(ledger: Ledger, done: Erasure) -> dict[str, Any]:
             **msgspec.structs.asdict(done.erased),
             "consents": done.consents,
             "submissions": done.submissions,
+            "authorisations": done.authorisations,
         },
         "erased_at": done.erased_at,
         "proof": {"salt": done.salt, "tlog_proof": str(ledger.receipt(done.entry))},
@@ -134,6 +139,7 @@ class _Counts(msgspec.Struct):
     looks: int = 0
     interactions: int = 0
     submissions: int = 0
+    authorisations: int = 0
 
 
 class _Told(msgspec.Struct):

@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from avow.errors import StoreError
+from avow.keep.authorisations import Authorisations
 from avow.keep.consents import Consents
 from avow.keep.erasure import Erasures
 from avow.keep.ledger import KEY, Ledger, append
@@ -91,6 +92,7 @@ class Register(Protocol):
     erasures: Erasures
     submissions: Submissions
     processors: Processors
+    authorisations: Authorisations
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
@@ -140,6 +142,7 @@ class SqliteRegister:
         self.retentions = Retentions(self.engine, self._write)
         self.erasures = Erasures(self.engine, self._write)
         self.passwords = Passwords(self.engine, self._write)
+        self.authorisations = Authorisations(self.engine, self._write)
         self.processors = Processors(self.engine, self._write)
         self.submissions = Submissions(self.engine, self._write, Seal(keys / KEYS), folder)
         try:

@@ -115,6 +115,7 @@ ERASURES = sa.Table(
     sa.Column("looks", sa.Integer),
     sa.Column("interactions", sa.Integer),
     sa.Column("submissions", sa.Integer),
+    sa.Column("authorisations", sa.Integer),
     sa.Column("views", sa.Integer),
     sa.Column("visits", sa.Integer),
     sa.Column("consents", sa.Integer),
@@ -124,6 +125,26 @@ ERASURES = sa.Table(
 
 STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 """Whether a publication was not withdrawn."""
+AUTHORISATIONS = sa.Table(
+    "authorisations",
+    _METADATA,
+    sa.Column("authorisation", sa.Integer, primary_key=True),
+    sa.Column("given", sa.Boolean),
+    sa.Column("categories", sa.Text),
+    sa.Column("means", sa.Text),
+    sa.Column("person", sa.Text),
+    sa.Column("entry", sa.Integer),
+    sa.Column("recorded_at", sa.DateTime),
+)
+AUTHORISING = sa.Table(
+    "authorising",
+    _METADATA,
+    sa.Column("authorisation", sa.Integer, primary_key=True),
+    sa.Column("visitor", sa.Text),
+    sa.Column("recipient", sa.Text),
+    sa.Column("reference", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+)
 PROCESSORS = sa.Table(
     "processors",
     _METADATA,

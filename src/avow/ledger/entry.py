@@ -94,6 +94,7 @@ class ErasureDone(msgspec.Struct, frozen=True, tag="erasure-done", tag_field="ki
     looks: int = 0
     interactions: int = 0
     submissions: int = 0
+    authorisations: int = 0
 
 
 class ProcessorAdded(msgspec.Struct, frozen=True, tag="processor-added", tag_field="kind"):
@@ -113,6 +114,22 @@ class ProcessorRemoved(msgspec.Struct, frozen=True, tag="processor-removed", tag
 
     name: str
     at: datetime
+
+
+class AuthorisationGiven(msgspec.Struct, frozen=True, tag="authorisation-given", tag_field="kind"):
+    """A visitor authorised a disclosure."""
+
+    person: str
+    """A salted commitment, to the visitor and to the recipient."""
+    categories: list[str]
+    means: str
+    at: datetime
+
+
+class AuthorisationWithdrawn(
+    AuthorisationGiven, frozen=True, tag="authorisation-withdrawn", tag_field="kind"
+):
+    """A visitor took back what the recipient may have."""
 
 
 class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):
@@ -145,6 +162,8 @@ Entry = (
     | ErasureDone
     | ProcessorAdded
     | ProcessorRemoved
+    | AuthorisationGiven
+    | AuthorisationWithdrawn
     | ConsentGiven
     | ConsentWithdrawn
 )

@@ -51,6 +51,7 @@ def _tables(
         *(_records(name, titles[name], records[name], spoken) for name in titles),
         _handed_over(told, spoken),
         _consents(told, spoken),
+        _authorised(told, spoken),
         _readings(told, spoken),
     ]
 
@@ -85,6 +86,21 @@ def _consents(told: Mapping[str, Any], spoken: Language) -> Facts:
     ]
     headings = (say("consent"), say("to version"), say("at (UTC)"), say("entry of the ledger"))
     return Facts(say("Your consents to newer versions"), headings, rows)
+
+
+def _authorised(told: Mapping[str, Any], spoken: Language) -> Facts:
+    say = spoken.say
+    rows = [
+        (
+            one["recipient"],
+            spoken.words("category", one["categories"]) if one["given"] else say("taken back"),
+            _value("recorded_at", one["recorded_at"], spoken),
+            str(one["entry"]),
+        )
+        for one in told["authorisations"]
+    ]
+    headings = (say("to"), say("what"), say("at (UTC)"), say("entry of the ledger"))
+    return Facts(say("What you authorised others to have"), headings, rows)
 
 
 def _readings(told: Mapping[str, Any], spoken: Language) -> Facts:
