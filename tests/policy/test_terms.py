@@ -50,6 +50,11 @@ HEAD = (
 ADDRESS = '[[collect]]\ncategories = ["ip-address"]\nkeep = { full = "7 days" }\nfor = ["abuse"]\n'
 
 
+def own(category: str, purpose: str) -> Cell:
+    """Return the cell of what the operator does itself."""
+    return Cell(category, purpose, OPERATOR, OWN_USE)
+
+
 def written(**parts: Any) -> Terms:
     """Return terms that promise what is given, and nothing else."""
     return Terms(NEWEST, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
@@ -220,7 +225,7 @@ def test_kept_is_the_longest_use(terms: Terms) -> None:
     """What is kept of a category is the longest that any purpose of the operator may use it, and no less."""
     compiled = compile_terms(terms)
     for category in vocabulary().categories:
-        ages = [compiled.age(category, purpose) for purpose in compiled.purposes(category)]
+        ages = [compiled.age(own(category, purpose)) for purpose in compiled.purposes(category)]
         coarsest = next(iter(compiled.kept(category).values()), 0)
         assert coarsest == (
             None if None in ages else max((age for age in ages if age is not None), default=0)
@@ -278,8 +283,8 @@ def test_the_longer_of_two_lines_holds() -> None:
         "full": 7 * DAY,
     }
     assert compiled.kept("ip-address") == {"country": None, "prefix": 30 * DAY, "full": 7 * DAY}
-    assert compiled.age("ip-address", "content") is None
-    assert compiled.age("ip-address", "performance") == 30 * DAY
+    assert compiled.age(own("ip-address", "content")) is None
+    assert compiled.age(own("ip-address", "performance")) == 30 * DAY
 
 
 def test_what_is_not_declared_is_never_kept() -> None:
@@ -289,7 +294,7 @@ def test_what_is_not_declared_is_never_kept() -> None:
     )
     assert compiled.categories == compiled.purposes("status") == []
     assert compiled.kept("status") == {}
-    assert compiled.age("status", "abuse") == 0
+    assert compiled.age(own("status", "abuse")) == 0
 
 
 @pytest.mark.parametrize(

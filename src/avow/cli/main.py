@@ -17,6 +17,7 @@ from avow.cli import (
     publishing,
     querying,
     readers,
+    releasing,
     reporting,
     retaining,
     serving,
@@ -53,6 +54,8 @@ visitor.app.command("authorise")(authorising.authorise)
 app.add_typer(visitor.app, name="visitor")
 app.add_typer(readers.app, name="user")
 app.add_typer(auditing.app, name="cookies")
+app.command("disclose")(releasing.disclose)
+app.add_typer(releasing.app, name="release")
 app.add_typer(processors.app, name="processor")
 app.add_typer(submitting.app, name="submission")
 app.command("status")(readers.status)

@@ -9,8 +9,11 @@ import typer
 from rich.console import Console
 
 from avow.change.consent import check_receipt
-from avow.cli.policy import AsJson, print_json
+from avow.cli.policy import AsJson, print_json, say
 from avow.cli.session import find_folder, open_versions, session
+from avow.clock import utc_now
+from avow.disclose.package import check as check_package
+from avow.disclose.package import is_package
 from avow.errors import MisuseError, RefusedError
 from avow.keep.duckdb import FILE as STORE
 from avow.keep.erasure import SCHEMA as ERASURE
@@ -105,7 +108,9 @@ def export(
 def verify(
     what: Annotated[
         Path | None,
-        typer.Argument(help="A proof, a consent's receipt, or an exported ledger; else the folder itself."),
+        typer.Argument(
+            help="A proof, a receipt, a release's package, or an exported ledger; else the folder."
+        ),
     ] = None,
     key: Annotated[
         str, typer.Option("--key", help="With one of these: the ledger's public key, or its file.")
@@ -122,6 +127,9 @@ def verify(
         raise MisuseError(
             "what was handed out is checked with the ledger's public key", "give it with `--key`"
         )
+    if what and what.is_file() and is_package(what):
+        _verify_package(what, _verifier(key), as_json=as_json)
+        return
     if what and not what.is_dir():
         _verify_proof(what, _verifier(key), as_json=as_json)
         return
@@ -136,6 +144,20 @@ def verify(
         with session(data) as at_work:
             found = at_work.verify_records()
     _tell(found, entries, "every version, document, consent and record", as_json=as_json)
+
+
+def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
+    """Check the package of a release."""
+    manifest, proof = check_package(path, verifier, utc_now())
+    if as_json:
+        print_json({"package": manifest, "entry": proof.index})
+        return
+    records = ", ".join(f"{count:,} {name}" for name, count in manifest.records.items())
+    say(
+        f"holds: {records}, released to {manifest.recipient} on the ground {manifest.ground} "
+        f"(entry {proof.index} of the ledger)"
+    )
+    say(f"  to be deleted by {manifest.expires_at:%Y-%m-%d}, or when it is recalled")
 
 
 def _tell(found: list[str], entries: int, besides: str, *, as_json: bool) -> None:

@@ -16,6 +16,8 @@ from avow.clock import utc_now
 from avow.collect.admit import Promise
 from avow.collect.visitor import Salts
 from avow.config import SCRIPT, Folder, locate
+from avow.disclose.release import Asked as ReleaseAsked
+from avow.disclose.release import Extent, extent
 from avow.errors import RefusedError
 from avow.keep.account import statements
 from avow.keep.duckdb import FILE as STORE
@@ -71,6 +73,11 @@ class Session:
     def held(self, subject: Subject) -> Held:
         """Find a visitor's records. Raises RefusedError where an address does not lead to one visitor."""
         return msgspec.convert(self.house.ask("held", subject), Held, strict=False)
+
+    def extent(self, asked: ReleaseAsked) -> Extent:
+        """Cut what is asked to be released of a visitor to what may be."""
+        tables, refused = self.house.ask("extent", asked)
+        return Extent(msgspec.convert(tables, dict[str, Table]), refused)
 
     def settle(self) -> None:
         """Have consents and withdrawals that were recorded raise and restore what is stored."""
@@ -189,6 +196,7 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
         "records": settled(lambda store, _: store.query(RECORDS, {}).records()),
         "raised": settled(lambda store, _: store.query(RAISED, {}).records()),
         "held": settled(partial(_held, register)),
+        "extent": settled(partial(_extent, register)),
         "retain": lambda store, _: steward.retain(store, utc_now()),
         "beyond": lambda store, _: steward.beyond(store, utc_now()),
         "summary": settled(_summary),
@@ -242,6 +250,12 @@ def _page(store: Store, argument: Any) -> Table:
 
 PAGE_ROWS = 5_000
 """How many records of a visitor are told at once: bounds the memory that an export takes."""
+
+
+def _extent(register: SqliteRegister, store: Store, argument: Any) -> list[Any]:
+    now = utc_now()
+    asked = msgspec.convert(argument, ReleaseAsked)
+    return [*extent(store, governs(in_force(register.versions(), now)), asked, now)]
 
 
 def _held(register: SqliteRegister, store: Store, argument: Any) -> Held:

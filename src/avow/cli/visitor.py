@@ -21,6 +21,7 @@ from avow.keep.cut import KEYS, RELATIONS
 from avow.keep.erasure import receipt as erasure_receipt
 from avow.keep.governing import governs, in_force
 from avow.keep.keys import COOKIE_KEY, secret
+from avow.keep.releases import Release
 from avow.keep.subject import Held, Subject, parse_subject
 from avow.policy.bounds import OPERATOR
 from avow.policy.terms import parse_terms
@@ -85,7 +86,12 @@ def show(
         say(
             f"  maybe among {one.rows:,} rows that {one.name} read for {one.purpose} at {one.recorded_at} UTC"
         )
-    say("nothing was released to anybody")
+    for one in told["released"]:
+        what = ", ".join(one["categories"])
+        recalled = f"; recalled at {one['recalled_at']} UTC" if one["recalled_at"] else ""
+        say(f"  released to `{one['recipient']}` at {one['released_at']} UTC: {what}{recalled}")
+    if not told["released"]:
+        say("nothing was released to anybody")
 
 
 @app.command()
@@ -236,8 +242,12 @@ def summary(at_work: Session, key: str) -> dict[str, Any]:
         "consents": consents,
         "authorisations": [_authorised(one) for one in at_work.register.authorisations.of(key)],
         "readings_since": readings,
-        "released": [],
+        "released": [_released(one) for one in at_work.register.releases.of(key)],
     }
+
+
+def _released(one: Release) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(one).items() if name != "manifest"}
 
 
 def _authorised(one: Authorisation) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the register keeps, beside what the ledger says was recorded: each fact of the one has to be in the other."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +19,8 @@ from avow.keep.tables import (
     PROCESSORS,
     PUBLICATIONS,
     READINGS,
+    RELEASED,
+    RELEASES,
     RETENTIONS,
     SHOWINGS,
     WITHDRAWALS,
@@ -35,6 +37,8 @@ from avow.ledger.entry import (
     ProcessorAdded,
     ProcessorRemoved,
     ReadingMade,
+    ReleaseMade,
+    ReleaseRecalled,
     RetentionRun,
     VersionPublished,
     VersionWithdrawn,
@@ -73,17 +77,10 @@ def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
     withdrawals = [
         Fact((one.withdrawn_at,), f"the withdrawal of {names.get(one.publication)}") for one in withdrawn
     ]
-    pages = [
-        Fact(
-            (one.recorded_at, one.language, hashed(one.text)),
-            f"the document of {names.get(one.publication)} in `{one.language}`",
-        )
-        for one in documents
-    ]
     facts = {
         "versions": versions,
         "withdrawals": withdrawals,
-        "documents": sorted(pages),
+        "documents": _documents(documents, names),
         "showings": _showings(register),
         "consents": _consents(register),
         "readings": _readings(register),
@@ -91,10 +88,23 @@ def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
         "erasures": _erasures(register),
         "processors": _processors(register),
         "authorisations": _authorisations(register),
+        "releases": _releases(register),
+        "recalls": _recalls(register),
     }
     told = _told(entries)
     for kind, found in facts.items():
         yield from _unlike(found, told[kind])
+
+
+def _documents(documents: Sequence[Any], names: Mapping[int, str]) -> list[Fact]:
+    """Return what the register has of documents, of versions by their names."""
+    return sorted(
+        Fact(
+            (one.recorded_at, one.language, hashed(one.text)),
+            f"the document of {names.get(one.publication)} in `{one.language}`",
+        )
+        for one in documents
+    )
 
 
 def _showings(register: SqliteRegister) -> list[Fact]:
@@ -175,6 +185,46 @@ def _authorisations(register: SqliteRegister) -> list[Fact]:
     return facts
 
 
+RELEASE = ("reference", "ground", "recipient_kind", "records", "version", "manifest")
+"""What a release and its entry have alike."""
+
+
+def _releases(register: SqliteRegister) -> list[Fact]:
+    """Return what the register has of releases; without a person where it is not the one committed to."""
+    statement = (
+        sa.select(RELEASES, RELEASED.c.visitor, RELEASED.c.recipient, RELEASED.c.salt)
+        .outerjoin(RELEASED, RELEASED.c.release == RELEASES.c.release)
+        .order_by(RELEASES.c.release)
+    )
+    facts = []
+    with register.engine.connect() as connection:
+        for row in connection.execute(statement):
+            person = row.person
+            if row.salt is not None:
+                made = commitment(row.salt, visitor=row.visitor, recipient=row.recipient)
+                person = person if person == made else None
+            told = [getattr(row, name) for name in RELEASE]
+            categories = msgspec.json.decode(row.categories)
+            facts.append(
+                Fact((row.entry, *told, categories, row.released_at, person), f"release {row.reference}")
+            )
+    return facts
+
+
+def _recalls(register: SqliteRegister) -> list[Fact]:
+    """Return what the register has of recalled releases, in their order."""
+    statement = (
+        sa.select(RELEASES)
+        .where(RELEASES.c.recalled_at.is_not(None))
+        .order_by(RELEASES.c.recalled_at, RELEASES.c.release)
+    )
+    with register.engine.connect() as connection:
+        return [
+            Fact((one.reference, one.recalled_at), f"the recall of {one.reference}")
+            for one in connection.execute(statement)
+        ]
+
+
 def _processors(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of processors and their contracts."""
     with register.engine.connect() as connection:
@@ -243,6 +293,17 @@ TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     ConsentWithdrawn: ("consents", _consent),
     AuthorisationGiven: ("authorisations", _authorisation),
     AuthorisationWithdrawn: ("authorisations", _authorisation),
+    ReleaseMade: (
+        "releases",
+        lambda number, one: (
+            number,
+            *(getattr(one, name) for name in RELEASE),
+            one.categories,
+            one.at,
+            one.person,
+        ),
+    ),
+    ReleaseRecalled: ("recalls", lambda _, one: (one.reference, one.at)),
     ReadingMade: (
         "readings",
         lambda number, one: (number, one.reader, one.purpose, one.version, one.rows, one.question, one.at),

@@ -21,6 +21,7 @@ from avow.keep.notices import Notice, Notices, hashes, insert
 from avow.keep.passwords import Passwords
 from avow.keep.processors import Processors
 from avow.keep.readers import Readers
+from avow.keep.releases import Releases
 from avow.keep.retention import Retentions
 from avow.keep.sealed import KEYS, Seal
 from avow.keep.submissions import Submissions
@@ -93,6 +94,7 @@ class Register(Protocol):
     submissions: Submissions
     processors: Processors
     authorisations: Authorisations
+    releases: Releases
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
@@ -142,6 +144,7 @@ class SqliteRegister:
         self.retentions = Retentions(self.engine, self._write)
         self.erasures = Erasures(self.engine, self._write)
         self.passwords = Passwords(self.engine, self._write)
+        self.releases = Releases(self.engine, self._write)
         self.authorisations = Authorisations(self.engine, self._write)
         self.processors = Processors(self.engine, self._write)
         self.submissions = Submissions(self.engine, self._write, Seal(keys / KEYS), folder)

@@ -145,6 +145,31 @@ AUTHORISING = sa.Table(
     sa.Column("reference", sa.Text),
     sa.Column("salt", sa.LargeBinary),
 )
+RELEASES = sa.Table(
+    "releases",
+    _METADATA,
+    sa.Column("release", sa.Integer, primary_key=True),
+    sa.Column("reference", sa.Text),
+    sa.Column("ground", sa.Text),
+    sa.Column("recipient_kind", sa.Text),
+    sa.Column("categories", sa.Text),
+    sa.Column("records", sa.Integer),
+    sa.Column("version", sa.Integer),
+    sa.Column("manifest", sa.Text),
+    sa.Column("person", sa.Text),
+    sa.Column("released_at", sa.DateTime),
+    sa.Column("expires_at", sa.DateTime),
+    sa.Column("recalled_at", sa.DateTime),
+    sa.Column("entry", sa.Integer),
+)
+RELEASED = sa.Table(
+    "released",
+    _METADATA,
+    sa.Column("release", sa.Integer, primary_key=True),
+    sa.Column("visitor", sa.Text),
+    sa.Column("recipient", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+)
 PROCESSORS = sa.Table(
     "processors",
     _METADATA,

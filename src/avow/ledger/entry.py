@@ -132,6 +132,32 @@ class AuthorisationWithdrawn(
     """A visitor took back what the recipient may have."""
 
 
+class ReleaseMade(msgspec.Struct, frozen=True, tag="release-made", tag_field="kind"):
+    """Something left the house, on a ground."""
+
+    reference: str
+    ground: str
+    recipient_kind: str
+    person: str
+    """A salted commitment, to the visitor and to the recipient."""
+    categories: list[str]
+    """Those that left."""
+    records: int
+    version: int
+    """The one in force."""
+    manifest: str
+    """The hash of the package's manifest."""
+    at: datetime
+
+
+class ReleaseRecalled(msgspec.Struct, frozen=True, tag="release-recalled", tag_field="kind"):
+    """A release was recalled: its recipient has to delete it."""
+
+    reference: str
+    reason: str
+    at: datetime
+
+
 class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):
     """A visitor consented to a version for what was collected before."""
 
@@ -164,6 +190,8 @@ Entry = (
     | ProcessorRemoved
     | AuthorisationGiven
     | AuthorisationWithdrawn
+    | ReleaseMade
+    | ReleaseRecalled
     | ConsentGiven
     | ConsentWithdrawn
 )

@@ -93,9 +93,9 @@ class Bounds:
         """Return the purposes that a category is collected for."""
         return sorted(cell.purpose for cell in self._own if cell.category == category)
 
-    def age(self, category: str, purpose: str) -> Age:
-        """Return how long the operator may use a category for a purpose, at its coarsest; 0 where never."""
-        ages = self.cells.get(Cell(category, purpose, OPERATOR, OWN_USE))
+    def age(self, cell: Cell) -> Age:
+        """Return the greatest age permitted at the coarsest precision; 0 where it never is."""
+        ages = self.cells.get(cell)
         return next(iter(ages.values())) if ages else 0
 
 

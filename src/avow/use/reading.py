@@ -38,6 +38,9 @@ class Reading:
     now: datetime
     version: str = ""
     """The identity of the version in force, to be named in reasons."""
+    recipient: str = OPERATOR
+    """Who sees it: another one where it is to leave the house, on a ground."""
+    ground: str = OWN_USE
 
     @contextmanager
     def open(self, *needs: str) -> Iterator[Ask]:
@@ -88,7 +91,7 @@ class Reading:
     def ages(self, *categories: str) -> list[Age]:
         """Return, for each governing number, the greatest age at which all categories may be used; 0 is never."""
         return [
-            reduce(shorter, (bounds.age(category, self.purpose) for category in categories), None)
+            reduce(shorter, (bounds.age(self._cell(category)) for category in categories), None)
             for bounds in self.governs
         ]
 
@@ -112,6 +115,20 @@ class Reading:
         young = cut.condition(rows, relation.time, self.now)
         return f"SELECT {columns}, version FROM avow.main.{name} WHERE {young}"  # noqa: S608  # our own names
 
+    def of_visitor(self, name: str, visitor: int, columns: Sequence[str]) -> str:
+        """Return a SELECT of columns of one visitor's rows of a relation, as far as this reading shows them."""
+        relation = RELATIONS[name]
+        rows = self.ages(relation.category)
+        shown = ", ".join(
+            f"{cut.column(relation.columns[column], rows, relation.time, self._allowed, self.now)} AS {column}"
+            for column in columns
+        )
+        young = cut.condition(rows, relation.time, self.now)
+        mine = f"WHERE visitor_id = {visitor} AND {young} ORDER BY {relation.time}"
+        return f"SELECT {shown} FROM avow.main.{name} {mine}"  # noqa: S608  # our own names
+
     def _allowed(self, category: str, precision: str) -> list[Age]:
-        cell = Cell(category, self.purpose, OPERATOR, OWN_USE)
-        return [bounds.greatest(cell, precision) for bounds in self.governs]
+        return [bounds.greatest(self._cell(category), precision) for bounds in self.governs]
+
+    def _cell(self, category: str) -> Cell:
+        return Cell(category, self.purpose, self.recipient, self.ground)

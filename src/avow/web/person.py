@@ -52,6 +52,7 @@ def _tables(
         _handed_over(told, spoken),
         _consents(told, spoken),
         _authorised(told, spoken),
+        _released(told, spoken),
         _readings(told, spoken),
     ]
 
@@ -101,6 +102,23 @@ def _authorised(told: Mapping[str, Any], spoken: Language) -> Facts:
     ]
     headings = (say("to"), say("what"), say("at (UTC)"), say("entry of the ledger"))
     return Facts(say("What you authorised others to have"), headings, rows)
+
+
+def _released(told: Mapping[str, Any], spoken: Language) -> Facts:
+    say = spoken.say
+    rows = [
+        (
+            one["recipient"],
+            spoken.words("category", one["categories"]),
+            spoken.word("ground", one["ground"]),
+            _value("released_at", one["released_at"], spoken),
+            say("taken back") if one["recalled_at"] else "",
+            str(one["entry"]),
+        )
+        for one in told["released"]
+    ]
+    headings = (say("to"), say("what"), say("because"), say("at (UTC)"), "", say("entry of the ledger"))
+    return Facts(say("What was released to others"), headings, rows)
 
 
 def _readings(told: Mapping[str, Any], spoken: Language) -> Facts:

@@ -1,0 +1,254 @@
+"""Releases: on a ground with its evidence, only as far as that and the terms go, and always on record."""
+
+import io
+import json
+import re
+import sqlite3
+import zipfile
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import jsonschema
+import polars as pl
+import pytest
+from harness import CHROME, Ran, Site, line
+
+ANN, BEN = "203.0.113.77", "203.0.113.88"
+NOW = datetime.now(UTC).replace(tzinfo=None)
+RECENT, OLD = NOW - timedelta(days=2), NOW - timedelta(days=20)
+PERIOD = ("--since", f"{RECENT.date()}", "--until", f"{RECENT.date()}")
+DOCTOR = "Dr. Example"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    made = Site(tmp_path).init()
+    terms = made.folder / "policy" / "terms.toml"
+    terms.write_text(
+        re.sub(r"updated = .*", f"updated = {(NOW - timedelta(40)).date()}", terms.read_text(), count=1)
+    )
+    made.take_in(
+        made.log(
+            "a.log",
+            *(line(n, f"/{n}", start=RECENT, address=ANN, agent=CHROME) for n in range(3)),
+            line(1, "/b", start=RECENT, address=BEN),
+        )
+    )
+    return made
+
+
+def authorise(site: Site, categories: str = "page-path,request-time", whom: str = DOCTOR) -> None:
+    words = ("--recipient", whom, "--categories", categories, "--means", "letter", "--reference", "letter 12")
+    ran = site.avow("visitor", "authorise", ANN, *PERIOD, *words)
+    assert ran.status == 0, ran.err
+
+
+def disclose(
+    site: Site, *arguments: object, categories: str = "page-path,request-time", to: str = DOCTOR
+) -> Ran:
+    words = ("--about", ANN, *PERIOD, "--ground", "authorised", "--to", to, "--categories", categories)
+    return site.avow("disclose", *words, *arguments, "--json")
+
+
+def unpacked(package: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(package) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def packed(package: Path, files: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(package, "w") as file:
+        for name, content in files.items():
+            file.writestr(name, content)
+
+
+def checked(site: Site, package: Path) -> Ran:
+    key = site.avow("ledger", "key").out.strip()
+    away = site.folder / "away"
+    away.mkdir(exist_ok=True)
+    return Site(away).avow("verify", package, "--key", key, "--json")
+
+
+def test_what_is_authorised_is_released(site: Site) -> None:
+    """Of that visitor alone, and nothing else of it; as JSON Lines and Parquet, which say the same."""
+    authorise(site)
+    package = site.folder / "release.zip"
+    ran = disclose(site, "--package", package)
+    assert ran.status == 0, ran.err
+    files = unpacked(package)
+    rows = [json.loads(row) for row in files["requests.jsonl"].splitlines()]
+    assert [row["page_path"] for row in rows] == ["/0", "/1", "/2"]
+    assert {name for row in rows for name in row} == {"page_path", "request_time"}
+    assert pl.read_parquet(io.BytesIO(files["requests.parquet"])).to_dicts() == rows
+    assert not [name for name, content in files.items() if ANN.encode() in content]
+    assert not [name for name, content in files.items() if b'"/b"' in content]
+    assert ran.json()["records"]["requests"] == 3
+    assert package.stat().st_mode & 0o777 == 0o600
+    found = checked(site, package)
+    assert (found.status, found.json()["package"]["recipient"]) == (0, DOCTOR), found.err
+    assert site.avow("verify").status == 0
+
+
+def test_what_is_not_authorised_is_refused_and_told(site: Site) -> None:
+    """With the reason, also in the manifest; a dry run tells the same, and leaves no trace."""
+    authorise(site)
+    entries = site.avow("status", "--json").json()["ledger_entries"]
+    dry = disclose(site, "--dry-run", categories="page-path,ip-address,referrer")
+    assert dry.status == 0, dry.err
+    assert dry.json()["refused"] == {
+        "ip-address": "the visitor did not authorise it",
+        "referrer": "the visitor did not authorise it",
+    }
+    assert (dry.json()["released"], dry.json()["categories"]) == (False, ["page-path"])
+    assert site.avow("release", "list", "--json").json()["releases"] == []
+    assert site.avow("status", "--json").json()["ledger_entries"] == entries
+    package = site.folder / "release.zip"
+    assert disclose(site, "--package", package, categories="page-path,ip-address").status == 0
+    manifest = json.loads(unpacked(package)["manifest.json"])
+    assert manifest["refused"] == {"ip-address": "the visitor did not authorise it"}
+    assert manifest["categories"] == ["page-path"]
+
+
+def test_what_is_too_old_stays(site: Site) -> None:
+    """The default terms let whoever is authorised have seven days; how much older is held makes no difference."""
+    key = site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
+    site.take_in(
+        site.log("old.log", *(line(n, f"/old-{n}", start=OLD, address=ANN, agent=CHROME) for n in range(3)))
+    )
+    authorise(site)
+    with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
+        assert register.execute("SELECT visitor FROM authorising").fetchall() == [(key,)]
+    package = site.folder / "release.zip"
+    assert disclose(site, "--package", package).status == 0
+    assert b"/old-" not in unpacked(package)["requests.jsonl"]
+
+
+@pytest.mark.parametrize("told", ["nothing", "another recipient", "another category", "taken back"])
+def test_without_its_evidence_nothing_leaves(site: Site, told: str) -> None:
+    """Neither for another recipient, nor of another category, nor after it was taken back."""
+    if told == "another recipient":
+        authorise(site, whom="Somebody else")
+    elif told == "another category":
+        authorise(site, "ip-address")
+    elif told == "taken back":
+        authorise(site)
+        words = ("--recipient", DOCTOR, "--withdraw", "--means", "letter")
+        assert site.avow("visitor", "authorise", ANN, *PERIOD, *words).status == 0
+    package = site.folder / "release.zip"
+    ran = disclose(site, "--package", package)
+    assert (ran.status, "authorised nothing of it" in ran.err, package.exists()) == (1, True, False), ran.err
+    assert site.avow("release", "list", "--json").json()["releases"] == []
+
+
+def test_without_evidence_in_the_terms_nothing_leaves(site: Site) -> None:
+    """Terms that name no evidence for the ground permit no release on it."""
+    authorise(site)
+    terms = site.folder / "policy" / "terms.toml"
+    text = terms.read_text().replace('[[ground]]\nname = "authorised"\nevidence = ["authorisation"]\n', "")
+    terms.write_text(re.sub(r"updated = .*", f"updated = {(NOW + timedelta(31)).date()}", text, count=1))
+    assert site.avow("policy", "publish", "--accept-witnesses").status == 0
+    assert disclose(site, "--dry-run").status == 0  # until it takes effect
+    with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
+        for (name,) in register.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            register.execute(f"DROP TRIGGER {name}")
+        register.execute(
+            "UPDATE publications SET effective_at = ? WHERE number = 2", (f"{NOW - timedelta(hours=1)}",)
+        )
+    ran = disclose(site, "--dry-run")
+    assert (ran.status, "does not let an authorisation alone" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--ground", "instrument", "--dry-run"], 1, "nothing can be released yet"),
+        (["--ground", "authorized", "--dry-run"], 2, "none of the grounds"),
+        (["--categories", "page-paths", "--dry-run"], 2, "none of the categories"),
+        ([], 2, "a release needs a file"),
+        (["--package", "x.zip", "--dry-run"], 2, "a release needs a file"),
+        (["--package", "avow.toml"], 2, "is there already"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused(site: Site, arguments: list[str], status: int, said: str) -> None:
+    """And nothing is released."""
+    authorise(site)
+    words = ("--about", ANN, *PERIOD, "--ground", "authorised", "--to", DOCTOR, "--categories", "page-path")
+    ran = site.avow("disclose", *words, *arguments)
+    assert (ran.status, said in ran.err) == (status, True), ran.err
+    assert site.avow("release", "list", "--json").json()["releases"] == []
+
+
+def test_a_changed_package_does_not_hold(site: Site) -> None:
+    """Whatever in it was changed, left out or mixed up; and one that expired."""
+    authorise(site)
+    package, other = site.folder / "release.zip", site.folder / "other.zip"
+    assert disclose(site, "--package", package).status == 0
+    assert disclose(site, "--package", other, categories="page-path").status == 0
+    files = unpacked(package)
+    manifest = json.loads(files["manifest.json"])
+    wrong = site.folder / "wrong.zip"
+    for change, said in (
+        ({"requests.jsonl": files["requests.jsonl"].replace(b"/0", b"/9")}, "not those that were released"),
+        ({"more.jsonl": b"{}"}, "not those that were released"),
+        (
+            {"manifest.json": json.dumps({**manifest, "recipient": "Somebody else"}).encode()},
+            "of another package",
+        ),
+        ({"proof.txt": unpacked(other)["proof.txt"]}, "of another package"),
+    ):
+        packed(wrong, {**files, **change})
+        ran = checked(site, wrong)
+        assert (ran.status, said in ran.err) == (1, True), ran.err
+    packed(wrong, {name: content for name, content in files.items() if name != "proof.txt"})
+    assert checked(site, wrong).status == 2
+
+
+def test_a_release_is_recalled_and_seen(site: Site) -> None:
+    """By its visitor, in show, export and page; nothing that was recorded is changed."""
+    authorise(site)
+    assert disclose(site, "--package", site.folder / "release.zip").status == 0
+    (one,) = site.avow("release", "list", "--json").json()["releases"]
+    assert (one["recipient"], one["ground"], one["recalled_at"]) == (DOCTOR, "authorised", None)
+    assert site.avow("release", "recall", one["reference"], "--reason", " ").status == 2
+    assert site.avow("release", "recall", one["reference"], "--reason", "sent by mistake").status == 0
+    assert site.avow("release", "recall", one["reference"], "--reason", "again").status == 1
+    told = site.avow("visitor", "show", ANN, *PERIOD, "--json").json()
+    (seen,) = told["released"]
+    assert (seen["reference"], bool(seen["recalled_at"])) == (one["reference"], True)
+    page, export = site.folder / "me.html", site.folder / "me.jsonl"
+    assert site.avow("visitor", "show", ANN, *PERIOD, "--page", page).status == 0
+    assert "What was released to others" in page.read_text()
+    assert site.avow("visitor", "export", ANN, *PERIOD, "--to", export).status == 0
+    schema = jsonschema.Draft202012Validator(site.avow("visitor", "schema").json())
+    assert list(schema.iter_errors(json.loads(export.read_text().splitlines()[0]))) == []
+    assert site.avow("verify").status == 0
+
+
+def test_nothing_leads_from_a_release_to_who_was_erased(site: Site) -> None:
+    """What is left says that there was one, and holds."""
+    authorise(site)
+    package = site.folder / "release.zip"
+    assert disclose(site, "--package", package).status == 0
+    key = site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
+    assert site.avow("visitor", "erase", key, "--count", "3").status == 0
+    for path in site.data.glob("register.sqlite*"):
+        assert DOCTOR.encode() not in path.read_bytes()
+        assert key.encode() not in path.read_bytes()
+    (one,) = site.avow("release", "list", "--json").json()["releases"]
+    assert (one["recipient"], one["records"] > 0) == ("", True)
+    assert site.avow("verify").status == 0
+    assert checked(site, package).status == 0
+
+
+def test_a_changed_release_is_found(site: Site) -> None:
+    """Another recipient, or a recall that never was, put in behind the system's back."""
+    authorise(site)
+    assert disclose(site, "--package", site.folder / "release.zip").status == 0
+    for change, said in (
+        ("UPDATE released SET recipient = 'Somebody else'", "is not what the ledger says"),
+        (f"UPDATE releases SET recalled_at = '{NOW}'", "records where the ledger tells of 0"),
+    ):
+        with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
+            register.execute(change)
+        ran = site.avow("verify")
+        assert (ran.status, said in ran.out + ran.err) == (1, True), ran.out
