@@ -82,12 +82,14 @@ def list_them(as_json: AsJson = False, data: Data = None) -> None:
     if as_json:
         print_json({"releases": found})
         return
-    table = Table("reference", "ground", "to", "records", "at (UTC)", "expires", "", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("reference", "ground", "to", "records", "on (UTC)", "expires", ""):
+        table.add_column(heading, no_wrap=heading == "reference")
     for one in found:
         state = "recalled" if one.recalled_at else ""
         to = one.recipient or "erased"
         table.add_row(
-            *(one.reference, one.ground, to, f"{one.records:,}", f"{one.released_at:%Y-%m-%d %H:%M}"),
+            *(one.reference, one.ground, to, f"{one.records:,}", f"{one.released_at:%Y-%m-%d}"),
             *(f"{one.expires_at:%Y-%m-%d}", state),
         )
     Console(highlight=False).print(table)
