@@ -13,6 +13,11 @@ import jsonschema
 import polars as pl
 import pytest
 from harness import CHROME, Ran, Site, line
+from test_duckdb import at, records, written
+
+from avow.disclose.release import Asked, extent
+from avow.keep.duckdb import DuckDBStore
+from avow.policy.bounds import GROUND_ALONE, Bounds, Cell
 
 ANN, BEN = "203.0.113.77", "203.0.113.88"
 NOW = datetime.now(UTC).replace(tzinfo=None)
@@ -252,3 +257,23 @@ def test_a_changed_release_is_found(site: Site) -> None:
             register.execute(change)
         ran = site.avow("verify")
         assert (ran.status, said in ran.out + ran.err) == (1, True), ran.out
+
+
+def test_a_column_shows_what_was_asked_for_only(tmp_path: Path) -> None:
+    """Where it may be made of several categories: an address does not take along the country that was not asked for."""
+    cells = {
+        Cell(category, GROUND_ALONE, "named-person", "authorised"): {"full": None}
+        for category in ("request-time", "ip-address", "country")
+    }
+    store = DuckDBStore(tmp_path, "64MB")
+    store.load([written(tmp_path, records(at(0, ip_address=ANN, country="DE", visitor_id=2)))])
+
+    def found(*categories: str) -> tuple[list[str], list[str]]:
+        asked = Asked("authorised", "named-person", f"{2:016x}", list(categories))
+        of = extent(store, [Bounds(cells, {})], asked, NOW)
+        return of.tables["requests"].columns, list(of.refused)
+
+    assert found("ip-address") == (["ip_address"], [])
+    assert found("country", "ip-address") == (["ip_address", "country"], [])
+    assert found("country", "referrer") == (["country"], ["referrer"])
+    store.close()

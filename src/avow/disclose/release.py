@@ -49,19 +49,19 @@ def extent(store: Store, governed: Sequence[Bounds], asked: Asked, now: datetime
     tables, shown = dict[str, Table](), set[str]()
     for name, relation in RELATIONS.items():
         columns = {
-            column: forms[0].category
+            column: asked_for
             for column, forms in relation.columns.items()
-            if any(form.category in asked.categories for form in forms)
+            if (asked_for := [form for form in forms if form.category in asked.categories])
         }
         if not columns:
             continue
-        found = store.query(reading.of_visitor(name, int(asked.visitor, 16), list(columns)), {})
+        found = store.query(reading.of_visitor(name, int(asked.visitor, 16), columns), {})
         kept = [
             column
             for place, column in enumerate(found.columns)
             if any(row[place] is not None for row in found.rows)
         ]
-        shown |= {columns[column] for column in kept}
+        shown |= {form.category for column in kept for form in columns[column]}
         places = [found.columns.index(column) for column in kept]
         rows = [[row[place] for place in places] for row in found.rows]
         if rows := [row for row in rows if any(value is not None for value in row)]:

@@ -4,7 +4,7 @@ Whatever in this room looks at stored information does so through a reading: `re
 secure views over the tables, cut row by row and column by column to what governs each row.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +12,14 @@ from functools import cache, reduce
 from importlib import resources
 
 from avow.keep import cut
-from avow.keep.cut import KEYS, RELATIONS
+from avow.keep.cut import KEYS, RELATIONS, Form, Relation
 from avow.keep.store import Ask, Store, Table
 from avow.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell, shorter
 
 __all__ = ["RELATIONS", "Ask", "Reading", "Table", "statements"]
+
+Columns = Mapping[str, Sequence[Form]]
+"""Columns by name, each with the forms that it may have."""
 
 
 @cache
@@ -108,24 +111,24 @@ class Reading:
         """Return the SELECT that a relation is in this reading: its thresholds are constants (G4)."""
         relation = RELATIONS[name]
         rows = self.ages(relation.category, *needs)
-        columns = ", ".join(
-            f"{cut.column(forms, rows, relation.time, self._allowed, self.now)} AS {name}"
-            for name, forms in relation.columns.items()
-        )
+        columns = self._shown(relation, rows, relation.columns)
         young = cut.condition(rows, relation.time, self.now)
         return f"SELECT {columns}, version FROM avow.main.{name} WHERE {young}"  # noqa: S608  # our own names
 
-    def of_visitor(self, name: str, visitor: int, columns: Sequence[str]) -> str:
-        """Return a SELECT of columns of one visitor's rows of a relation, as far as this reading shows them."""
+    def of_visitor(self, name: str, visitor: int, columns: Columns) -> str:
+        """Return a SELECT of one visitor's rows of a relation, with columns of it in some of their forms."""
         relation = RELATIONS[name]
         rows = self.ages(relation.category)
-        shown = ", ".join(
-            f"{cut.column(relation.columns[column], rows, relation.time, self._allowed, self.now)} AS {column}"
-            for column in columns
-        )
+        shown = self._shown(relation, rows, columns)
         young = cut.condition(rows, relation.time, self.now)
         mine = f"WHERE visitor_id = {visitor} AND {young} ORDER BY {relation.time}"
         return f"SELECT {shown} FROM avow.main.{name} {mine}"  # noqa: S608  # our own names
+
+    def _shown(self, relation: Relation, rows: Sequence[Age], columns: Columns) -> str:
+        return ", ".join(
+            f"{cut.column(forms, rows, relation.time, self._allowed, self.now)} AS {name}"
+            for name, forms in columns.items()
+        )
 
     def _allowed(self, category: str, precision: str) -> list[Age]:
         return [bounds.greatest(self._cell(category), precision) for bounds in self.governs]
