@@ -10,6 +10,7 @@ from avow.config import Folder
 from avow.errors import RefusedError, TermsError
 from avow.keep.register import Register
 from avow.policy.document import Document, load_document
+from avow.policy.form import Form
 from avow.policy.terms import load_terms
 
 TERMS_FILE = "terms.toml"
@@ -20,6 +21,11 @@ def terms_path(folder: Folder) -> Path:
     if folder.policy is not None:
         return folder.policy / TERMS_FILE
     return Path(str(resources.files("avow.policy") / "defaults" / TERMS_FILE))
+
+
+def forms_of(folder: Folder) -> dict[str, Form]:
+    """Return the forms that the folder's terms declare, by name. Raises TermsError where these do not check."""
+    return {form.name: form for form in load_terms(terms_path(folder)).form}
 
 
 def draft(path: Path) -> Draft:

@@ -14,12 +14,12 @@ from rich.text import Text
 from avow.cli.policy import AsJson, print_json, say
 from avow.cli.session import open_versions
 from avow.clock import utc_now
-from avow.disclose.audit import Judged, judge
+from avow.disclose.audit import Judged, judge, living
 from avow.disclose.browser import Visit
 from avow.disclose.processor import falling_short, version_in_force
 from avow.errors import MisuseError
 from avow.policy.contract import parse_contract
-from avow.policy.tell import lasting
+from avow.use.words import printable
 
 app = typer.Typer(help="What the site leaves in browsers.", no_args_is_help=True)
 
@@ -79,9 +79,10 @@ def _show(judged: list[Judged], visit: Visit, version: int) -> None:
     )
     for one in judged:
         met = one.met
-        lives = "" if met.seconds is None else lasting(max(1, round(met.seconds / 3600)) * 3600)
-        plain = "".join(letter if letter.isprintable() else "\ufffd" for letter in met.name)
-        table.add_row(one.against or "declared", met.kind, Text(plain), met.party, lives, Text(met.page))
+        lives = "" if met.seconds is None else living(met.seconds)
+        table.add_row(
+            one.against or "declared", met.kind, Text(printable(met.name)), met.party, lives, Text(met.page)
+        )
     Console(highlight=False).print(table)
     wrong = sum(bool(one.against) for one in judged)
     say(

@@ -6,15 +6,13 @@ import msgspec
 import typer
 
 from avow.change.consent import Means
-from avow.cli.policy import AsJson, print_json, say
+from avow.cli.policy import AsJson, named_categories, print_json, say
 from avow.cli.session import Session, chosen, session
 from avow.cli.visitor import Data, Moment, Whose, subject_of
 from avow.clock import utc_now
+from avow.disclose.release import AUTHORISED
 from avow.errors import MisuseError, RefusedError
 from avow.keep.authorisations import Authorisation
-from avow.policy.vocabulary import vocabulary
-
-GROUND = "authorised"
 
 
 def authorise(
@@ -57,13 +55,9 @@ def authorise(
 
 def _leaves(categories: str, at_work: Session) -> list[str]:
     """Return the categories, each of which the terms in force let somebody have whom a person authorised."""
-    words, named = vocabulary(), [word.strip() for word in categories.split(",")]
-    for word in named:
-        if not words.leaves("categories", word):
-            raise MisuseError(f"`{word}` is none of the categories", words.nearest("categories", word))
-    leaves = sorted({leaf for word in named for leaf in words.leaves("categories", word)})
+    leaves = named_categories(categories)
     version = chosen(at_work.register.versions(), 0)
-    may = {cell.category for cell in version.promised.cells if cell.ground == GROUND}
+    may = {cell.category for cell in version.promised.cells if cell.ground == AUTHORISED}
     if missing := [leaf for leaf in leaves if leaf not in may]:
         raise RefusedError(
             f"version {version.number} lets nobody have `{missing[0]}`, whoever authorises it",

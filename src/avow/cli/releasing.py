@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from avow.cli.policy import AsJson, print_json, say
+from avow.cli.policy import AsJson, named_categories, print_json, say
 from avow.cli.session import Session, chosen, open_versions, session
 from avow.cli.visitor import Data, Moment, subject_of
 from avow.clock import utc_now
@@ -54,7 +54,7 @@ def disclose(
         raise MisuseError(f"`{package}` is there already", "name another file")
     if ground != AUTHORISED:
         _refuse_ground(ground)
-    leaves = _leaves(categories)
+    leaves = named_categories(categories)
     with session(data) as at_work:
         key = at_work.held(subject_of(about, since, until, at_work)).key
         version = chosen(at_work.register.versions(), 0)
@@ -65,8 +65,9 @@ def disclose(
             raise RefusedError(
                 "nothing may be released: " + "; ".join(f"{what}: {why}" for what, why in refused.items())
             )
-        manifest = _manifest(version, to, leaves, found, refused, expires)
-        entry = _release(at_work, key, manifest, found, package) if package else None
+        contents = files(found.tables)
+        manifest = _manifest(version, to, leaves, found.records, refused, expires, hashes(contents))
+        entry = _release(at_work, key, manifest, contents, package) if package else None
     told = {"released": not dry_run, "reference": manifest.reference if package else None, "entry": entry}
     if as_json:
         print_json({**told, "records": found.records, "categories": manifest.categories, "refused": refused})
@@ -120,16 +121,14 @@ def _refuse_ground(ground: str) -> None:
     )
 
 
-def _leaves(categories: str) -> list[str]:
-    words, named = vocabulary(), [word.strip() for word in categories.split(",")]
-    for word in named:
-        if not words.leaves("categories", word):
-            raise MisuseError(f"`{word}` is none of the categories", words.nearest("categories", word))
-    return sorted({leaf for word in named for leaf in words.leaves("categories", word)})
-
-
 def _manifest(
-    version: Version, to: str, leaves: list[str], found: Extent, refused: dict[str, str], expires: int
+    version: Version,
+    to: str,
+    leaves: list[str],
+    records: dict[str, int],
+    refused: dict[str, str],
+    expires: int,
+    files: dict[str, str],
 ) -> Manifest:
     terms, now = parse_terms(version.terms, "the terms in force"), utc_now()
     return Manifest(
@@ -141,15 +140,17 @@ def _manifest(
         recipient_kind=KIND,
         categories=[leaf for leaf in leaves if leaf not in refused],
         version=version.number,
-        records=found.records,
+        records=records,
         refused=refused,
         released_at=now,
         expires_at=now + timedelta(days=expires),
-        files=hashes(files(found.tables)),
+        files=files,
     )
 
 
-def _release(at_work: Session, key: str, manifest: Manifest, found: Extent, package: Path) -> int:
+def _release(
+    at_work: Session, key: str, manifest: Manifest, contents: dict[str, bytes], package: Path
+) -> int:
     """Record the release, and then write its package; returns the number of its entry in the ledger."""
     release = Release(
         manifest.reference,
@@ -157,7 +158,7 @@ def _release(at_work: Session, key: str, manifest: Manifest, found: Extent, pack
         manifest.recipient_kind,
         manifest.recipient,
         manifest.categories,
-        sum(found.records.values()),
+        sum(manifest.records.values()),
         manifest.version,
         manifest.sha256,
         manifest.released_at,
@@ -165,7 +166,7 @@ def _release(at_work: Session, key: str, manifest: Manifest, found: Extent, pack
     )
     entry = at_work.register.releases.record(release, key).entry
     proof = str(at_work.register.ledger.receipt(entry))
-    write(package, manifest, files(found.tables), proof)
+    write(package, manifest, contents, proof)
     return entry
 
 

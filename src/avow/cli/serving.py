@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from avow.change.draft import terms_path
+from avow.change.draft import forms_of
 from avow.cli.session import Session, about_terms, find_folder, session
 from avow.cli.setting_up import write_folder
 from avow.clock import utc_now
@@ -30,7 +30,6 @@ from avow.keep.keys import COOKIE_KEY, FILES_KEY, SIGN_IN_KEY, secret
 from avow.keep.load import SALTS, Ways
 from avow.keep.owner import JOURNALS, Guest, Owner
 from avow.keep.stream import Stream
-from avow.policy.terms import load_terms
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -241,9 +240,8 @@ def _submitting(at_work: Session, visitors: Visitors, proxies: Proxies) -> "Subm
     from avow.web.submitting import Submitting
 
     folder = at_work.folder
-    forms = {form.name: form for form in load_terms(terms_path(folder)).form}
     named = secret(folder.keys / FILES_KEY)
-    return Submitting(folder.settings, forms, at_work.register, visitors, named, proxies)
+    return Submitting(folder.settings, forms_of(folder), at_work.register, visitors, named, proxies)
 
 
 def _rounds(settings: Probe, house: Owner) -> "Rounds":

@@ -14,22 +14,23 @@ from rich.table import Table
 from rich.text import Text
 
 from avow.change.consent import Means
-from avow.change.draft import terms_path
+from avow.change.draft import forms_of
 from avow.cli.policy import AsJson, print_json
 from avow.cli.session import Session, chosen, session
 from avow.clock import utc_now
 from avow.errors import MisuseError, RefusedError
 from avow.keep.governing import governs, in_force
 from avow.keep.handed import HandedOver, NotTaken
+from avow.keep.handed_out import whole
 from avow.keep.keys import FILES_KEY, secret
 from avow.keep.sealed import CHUNK_BYTES, Incoming
 from avow.keep.subject import KEY
 from avow.keep.submissions import Submission, new_reference
 from avow.policy.bounds import OPERATOR, OWN_USE, Age, Cell
 from avow.policy.form import Form
-from avow.policy.terms import load_terms
 from avow.policy.vocabulary import vocabulary
 from avow.use.question import parse_moment
+from avow.use.words import printable
 
 app = typer.Typer(help="What people hand over, by a form or in another way.", no_args_is_help=True)
 
@@ -128,7 +129,8 @@ def show(
         register.readers.record(reader, purpose, version, 1, f"submission {reference} {file}", utc_now())
         register.ledger.sign()
         if to:
-            _write(register.submissions.file(one, file, allowed), to)
+            with whole(to) as writing:
+                writing.writelines(register.submissions.file(one, file, allowed))
         opened = register.submissions.opened(one, allowed)
     if as_json:
         print_json({"submission": one, "purpose": purpose, "fields": opened})
@@ -159,7 +161,7 @@ def rotate_key(data: Data = None) -> None:
 
 
 def _form(at_work: Session, name: str) -> Form:
-    forms = {form.name: form for form in load_terms(terms_path(at_work.folder)).form}
+    forms = forms_of(at_work.folder)
     if name not in forms:
         known = ", ".join(forms) or "none"
         raise MisuseError(f"the terms declare no form `{name}`", f"declared are: {known}")
@@ -192,22 +194,10 @@ def _allowed(at_work: Session, one: Submission, purpose: str) -> Callable[[str],
     return lambda category: bounds.greatest(Cell(category, purpose, OPERATOR, OWN_USE), "full")
 
 
-def _write(content: Any, to: Path) -> None:
-    """Write a file wholly, or not at all."""
-    unfinished = to.with_name(f"{to.name}.unfinished")
-    try:
-        with unfinished.open("xb") as file:
-            for data in content:
-                file.write(data)
-        unfinished.replace(to)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _plain(value: Any) -> str:
     told = (
         f"{value['name']} ({value['type']}, {value['size']:,} bytes)"
         if isinstance(value, dict)
         else str(value)
     )
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in told)
+    return "\n".join(map(printable, told.split("\n")))

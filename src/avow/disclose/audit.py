@@ -73,7 +73,12 @@ def _of_name(one: Met, terms: Bounds, *, refusing: bool) -> str:
     age = bases["unless-refused"]
     if age is None or one.seconds is None or one.seconds <= age + TOLERANCE.total_seconds():
         return ""
-    return f"lives for {lasting(round(one.seconds / HOUR) * HOUR)}, declared are {lasting(age)}"
+    return f"lives for {living(one.seconds)}, declared are {lasting(age)}"
+
+
+def living(seconds: float) -> str:
+    """Tell how long a cookie lives, in whole hours."""
+    return lasting(max(1, round(seconds / HOUR)) * HOUR)
 
 
 def _declared(one: Met, terms: Bounds) -> Ages:

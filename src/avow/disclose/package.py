@@ -5,7 +5,6 @@ which shows that the ledger has an entry with the hash of the manifest. The mani
 """
 
 import io
-import os
 import zipfile
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,6 +15,7 @@ import msgspec
 import polars as pl
 
 from avow.errors import MisuseError, ProofError
+from avow.keep.handed_out import whole
 from avow.keep.store import Table
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.entry import ReleaseMade, read
@@ -83,15 +83,9 @@ def hashes(of: Mapping[str, bytes]) -> dict[str, str]:
 
 def write(path: Path, manifest: Manifest, contents: Mapping[str, bytes], proof: str) -> None:
     """Write a package: it is there whole, or not at all."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
-            for name, content in {MANIFEST: manifest.text, PROOF: proof.encode(), **contents}.items():
-                package.writestr(name, content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, content in {MANIFEST: manifest.text, PROOF: proof.encode(), **contents}.items():
+            package.writestr(name, content)
 
 
 def is_package(path: Path) -> bool:

@@ -52,8 +52,8 @@ class Steward:
         with self._turn:
             self._erase_begun(store, now)
             self._derive(store, now, self.register.consents.raised(store.settled(), now))
-            store.remove(cuts(governs(in_force(self.register.versions(), now)), now), now)
             bounds = governs(in_force(self.register.versions(), now))
+            store.remove(cuts(bounds, now), now)
             handed_over = self.register.submissions.retain(bounds, now, store.new_run())
             if handed_over:
                 self.register.ledger.sign()

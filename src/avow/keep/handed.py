@@ -4,8 +4,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import puremagic
-
 from avow.keep.sealed import Incoming
 from avow.keep.submissions import Given, Upload
 from avow.policy.form import Form
@@ -110,6 +108,8 @@ class File:
 
     def end(self) -> None:
         """Take it as whole. Raises NotTaken where it begins as a file of another type does."""
+        import puremagic  # with the first file: it reads its list of types
+
         found = []
         with suppress(puremagic.PureError, ValueError):
             found = puremagic.magic_string(self._head)

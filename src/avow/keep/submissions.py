@@ -207,12 +207,9 @@ class Submissions(Part):
         """Take away what may not be kept any more, and record it as a run of retention; returns what that was."""
         removed = []
         with self._write() as connection:
-            for version, bounds in enumerate(governs, 1):
-                for category, gone, doing in _due(version, bounds, now):
-                    count = sa.select(sa.func.count()).select_from(gone.subquery())
-                    if records := connection.execute(count).scalar_one():
-                        removed.append(Removed(run, "submissions", category, version, records, now))
-                        connection.execute(doing)
+            for one, doing in _beyond(connection, governs, now):
+                removed.append(msgspec.structs.replace(one, run=run))
+                connection.execute(doing)
             if removed:
                 record(connection, run, removed, now)
         if removed:
@@ -222,14 +219,8 @@ class Submissions(Part):
 
     def beyond(self, governs: Sequence[Bounds], before: datetime) -> list[Removed]:
         """Return what should have been taken away before a moment."""
-        found = []
         with self._engine.connect() as connection:
-            for version, bounds in enumerate(governs, 1):
-                for category, gone, _ in _due(version, bounds, before):
-                    count = sa.select(sa.func.count()).select_from(gone.subquery())
-                    if records := connection.execute(count).scalar_one():
-                        found.append(Removed(0, "submissions", category, version, records, before))
-        return found
+            return [one for one, _ in _beyond(connection, governs, before)]
 
     def sweep(self) -> None:
         """Take away the files that nothing leads to, and those that never came in whole."""
@@ -260,6 +251,17 @@ def erase(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
 
 def _young(submission: Submission, age: Age) -> bool:
     return age is None or (age != 0 and submission.submitted_at >= utc_now() - timedelta(seconds=age))
+
+
+def _beyond(
+    connection: sa.Connection, governs: Sequence[Bounds], now: datetime
+) -> Iterator[tuple[Removed, sa.Delete | sa.Update]]:
+    """Yield what may not be kept any more, of each version and category, and how it is taken away."""
+    for version, bounds in enumerate(governs, 1):
+        for category, gone, doing in _due(version, bounds, now):
+            count = sa.select(sa.func.count()).select_from(gone.subquery())
+            if records := connection.execute(count).scalar_one():
+                yield Removed(0, "submissions", category, version, records, now), doing
 
 
 def _due(

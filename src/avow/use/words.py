@@ -32,14 +32,19 @@ def text(column: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}"
     plain = f"{value:,}" if isinstance(value, int) else str(value)
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in plain)
+    return printable(plain)
+
+
+def printable(text: str) -> str:
+    """Return a text that cannot disturb a terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _path(path: str) -> str:
     """Decode a path for reading, where it is text and cannot disturb a terminal."""
     plain = unquote(path, errors="replace")
     plain = plain if plain.isprintable() and "\ufffd" not in plain else path
-    plain = "".join(letter if letter.isprintable() else "\ufffd" for letter in plain)
+    plain = printable(plain)
     return plain if len(plain) <= PATH_WIDTH else f"{plain[: PATH_WIDTH - 1]}…"
 
 

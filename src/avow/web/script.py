@@ -37,15 +37,15 @@ class Script:
 
     async def core_source(self, _: Request) -> Response:
         """Give the first as it was written."""
-        return Response(_source(("avow",), ""), media_type="text/javascript")
+        return Response(_source(("avow",), ()), media_type="text/javascript")
 
     async def more_source(self, _: Request) -> Response:
         """Give the other as it was written."""
-        source = _source(self._parts(), self._endings)
+        source = _source(self._parts(), self.downloads)
         return Response(source, media_type="text/javascript") if self._options() else _none()
 
     def _small(self, request: Request, name: str, parts: tuple[str, ...]) -> Response:
-        plain, packed, tag = _packed(name, parts, self._endings)
+        plain, packed, tag = _packed(name, parts, self.downloads)
         headers = {
             "ETag": tag,
             "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}",
@@ -66,24 +66,21 @@ class Script:
     def _parts(self) -> tuple[str, ...]:
         return tuple(f"more/{name}" for name in ("begin", *self._options(), "end"))
 
-    @property
-    def _endings(self) -> str:
-        return msgspec.json.encode([ending.lower().lstrip(".") for ending in self.downloads]).decode()
-
 
 def _none() -> Response:
     return error(404, "the terms declare nothing more than views", "declare what the script is to tell")
 
 
 @cache
-def _source(parts: tuple[str, ...], endings: str) -> str:
+def _source(parts: tuple[str, ...], downloads: tuple[str, ...]) -> str:
     assets = resources.files("avow.web") / "assets"
     text = "".join((assets / f"{part}.js").read_text(encoding="utf-8") for part in parts)
-    return text.replace("ENDINGS", endings)
+    endings = [ending.lower().lstrip(".") for ending in downloads]
+    return text.replace("ENDINGS", msgspec.json.encode(endings).decode())
 
 
 @cache
-def _packed(name: str, parts: tuple[str, ...], endings: str) -> tuple[bytes, bytes, str]:
+def _packed(name: str, parts: tuple[str, ...], downloads: tuple[str, ...]) -> tuple[bytes, bytes, str]:
     """Return a script, plain and packed, and its tag."""
-    plain = f"/* /{name}.source.js */{rjsmin.jsmin(_source(parts, endings))}".encode()
+    plain = f"/* /{name}.source.js */{rjsmin.jsmin(_source(parts, downloads))}".encode()
     return plain, gzip.compress(plain, 9, mtime=0), f'"{sha256(plain).hexdigest()[:16]}"'
