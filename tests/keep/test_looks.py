@@ -12,7 +12,7 @@ from test_duckdb import FOREVER, NEVER, NOBODY, START, at, records, views, visit
 from avow.collect.journal import UNDER_WAY, Journal, Row, Writer, waiting
 from avow.keep.duckdb import DuckDBStore
 from avow.keep.retention import cuts
-from avow.keep.store import Cutoffs, Raised, Rules, Settled
+from avow.keep.store import Cut, Cutoffs, Raised, Rules, Settled
 from avow.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
 
 VISITOR, COOKIE = 2, 7
@@ -270,3 +270,19 @@ def test_what_is_erased_is_gone(tmp_path: Path, store: DuckDBStore) -> None:
     assert [row["visitor_id"] for row in views(store)] == [4]
     assert store.query("SELECT visitor_id FROM looks", {}).rows == [[4]]
     assert waiting(tmp_path / "journals")
+
+
+def test_what_is_done_is_governed_as_its_visitor_consented(tmp_path: Path, store: DuckDBStore) -> None:
+    """Also where it comes in after its look, and where the consent is taken back after the look is gone."""
+
+    def governing() -> list[int]:
+        return [row[0] for row in store.query("SELECT governing FROM interactions ORDER BY rowid", {}).rows]
+
+    store.load_journals([journal(tmp_path, look(1, 0))])
+    store.derive(Rules(), FOREVER, Raised(Settled(1, 0), {VISITOR: 2}))
+    store.load_journals([journal(tmp_path, look(1, 0, 3, event="pressed"))])
+    store.derive(Rules(), FOREVER, Raised(Settled(1, 0), {}))
+    assert governing() == [2]
+    store.remove([Cut("looks", "view-time", "true", "")], START)
+    store.derive(Rules(), FOREVER, Raised(Settled(2, 0), {VISITOR: 0}))
+    assert governing() == [1]

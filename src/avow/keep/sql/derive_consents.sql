@@ -8,7 +8,8 @@ CREATE OR REPLACE TEMP TABLE governs AS
 SELECT DISTINCT visitor_id, version, greatest(version, coalesce(consents.governing, 0)) AS governing
 FROM (
     SELECT DISTINCT visitor_id, version, governing AS before
-    FROM told
+    FROM (SELECT visitor_id, version, governing, load FROM told
+          UNION ALL SELECT visitor_id, version, governing, load FROM interactions)
     WHERE visitor_id IN (SELECT visitor_id FROM raising)
        OR (load > (SELECT through FROM derived) AND visitor_id IN (SELECT visitor_id FROM consents))
 )

@@ -1,6 +1,6 @@
 -- Take in what the script told, in `told_now`: one row for each look, with all that came of it at once.
--- A look that is known has its time grow, never back and never beyond the clock on the wall, less what the first word
--- may have been under way; its first row stands.
+-- A look that is known has its time grow, never back and never beyond the clock on the wall, save for what the first
+-- word may have been under way; its first row stands.
 -- No page is open for longer than a day, which bounds what has to be searched.
 
 -- Where the script is heard for the first time on a day, it counts from then on, and not the log.
