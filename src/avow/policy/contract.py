@@ -5,7 +5,6 @@ The rules stand in `docs/spec/processors.md`.
 
 import re
 from datetime import date
-from pathlib import Path
 
 import msgspec
 
@@ -55,13 +54,11 @@ class Contract(msgspec.Struct, frozen=True):
         return sorted(used - self.purposes)
 
 
-def load_contract(path: Path) -> Contract:
-    """Read and check a contract. Raises TermsError with the file, the key and the nearest valid word."""
-    return parse_contract(strict.read_text(path, TermsError), str(path))
-
-
 def parse_contract(text: str, where: str) -> Contract:
-    """Read and check the text of a contract; `where` is its name in errors. Raises as `load_contract` does."""
+    """Read and check the text of a contract; `where` is its name in errors.
+
+    Raises TermsError with the key and the nearest valid word where it does not check.
+    """
     contract = strict.parse(text, Contract, where=where, error=TermsError)
     try:
         _check(contract)
