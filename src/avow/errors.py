@@ -11,6 +11,7 @@
         ├── FormatError      a log is of no known format
         ├── SourceError      a log cannot be read, or is not the growth of what is known
         ├── QueryError       somebody's own SQL asks for what it may not, or cannot be answered
+        ├── DisclosureError  something may not be released; that it was tried is recorded
         ├── ProofError       the ledger, a proof, or what they speak of does not hold
         └── StoreError       the store cannot be opened, or what it keeps does not agree
             └── OwnerGoneError   the process that owned the folder ended: asking again helps
@@ -62,6 +63,14 @@ class SourceError(RefusedError):
 
 class QueryError(RefusedError):
     """Somebody's own SQL asks for what it may not, or cannot be answered."""
+
+
+class DisclosureError(RefusedError):
+    """Something may not be released: `why` is the word that the record of the refusal has."""
+
+    def __init__(self, message: str, hint: str = "", why: str = "terms") -> None:
+        super().__init__(message, hint)
+        self.why = why
 
 
 class ProofError(RefusedError):

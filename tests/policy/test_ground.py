@@ -16,7 +16,7 @@ from avow.policy.terms import compile_terms, parse_terms, warnings
 from avow.policy.vocabulary import vocabulary
 
 PLAIN = (resources.files("avow.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8")
-LAW = '[[ground]]\nname = "required-by-law"'
+LAW = '[[ground]]\nname = "instrument"'
 EVIDENCE_OF_LAW = 'evidence = ["instrument", "issuer", "reference", "date", "scope"]'
 
 
@@ -70,12 +70,12 @@ def test_a_ground_without_evidence_brings_a_warning() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said", "hint"),
     [
-        ('name = "required-by-law"', 'name = "required-by-laws"', "none of the grounds", "required-by-law"),
+        ('name = "instrument"', 'name = "required-by-laws"', "none of the grounds", "required-by-law"),
         (EVIDENCE_OF_LAW, 'evidence = ["issuers"]', "`issuers`, which is no evidence", "`issuer`"),
         (EVIDENCE_OF_LAW, "evidence = []", "which is no evidence", "authorisation"),
         ("approvals = 1", "approvals = 10", "`ground[3].approvals` is `10`", "0 to 9"),
         ("approvals = 1", "approvals = -1", "`ground[3].approvals` is `-1`", "0 to 9"),
-        ('name = "required-by-law"', 'name = "checking"', "names `checking` once more", "one [[ground]]"),
+        ('name = "instrument"', 'name = "checking"', "names `checking` once more", "one [[ground]]"),
     ],
 )
 def test_wrong_grounds_are_refused(old: str, new: str, said: str, hint: str) -> None:

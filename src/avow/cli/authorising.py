@@ -10,9 +10,11 @@ from avow.cli.policy import AsJson, named_categories, print_json, say
 from avow.cli.session import Session, chosen, session
 from avow.cli.visitor import Data, Moment, Whose, subject_of
 from avow.clock import utc_now
-from avow.disclose.release import AUTHORISED
 from avow.errors import MisuseError, RefusedError
 from avow.keep.authorisations import Authorisation
+
+AUTHORISED = "authorised"
+"""The ground of what a person authorised."""
 
 
 def authorise(

@@ -18,6 +18,8 @@ from avow.errors import MisuseError, RefusedError
 from avow.keep.duckdb import FILE as STORE
 from avow.keep.erasure import SCHEMA as ERASURE
 from avow.keep.erasure import check_receipt as check_erasure
+from avow.keep.releases import SCHEMA as RELEASE
+from avow.keep.releases import check_receipt as check_release
 from avow.keep.verify import findings
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.note import Note, Verifier
@@ -198,6 +200,8 @@ def _verify_proof(path: Path, verifier: Verifier, *, as_json: bool) -> None:
         receipt = Receipt.parse(text)
     elif f'"{ERASURE}"' in text:
         receipt = check_erasure(text, verifier)
+    elif f'"{RELEASE}"' in text:
+        receipt = check_release(text, verifier)
     else:
         receipt = check_receipt(text, verifier)[0]
     found = receipt.check(verifier)

@@ -35,6 +35,9 @@ STATUS_DAYS = 30
 def add(
     name: Name,
     purposes: Annotated[str, typer.Option(help="What for, with commas between: content,performance.")],
+    disclose: Annotated[
+        bool, typer.Option("--disclose", help="They may ask for releases, and approve them.")
+    ] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -53,11 +56,11 @@ def add(
             "a reader without a purpose reads nothing", f"there are: {', '.join(words.purposes)}"
         )
     with closing(open_versions(data)) as register:
-        register.readers.put(name, leaves, utc_now())
+        register.readers.put(name, leaves, utc_now(), discloses=disclose)
     if as_json:
-        print_json({"name": name, "purposes": leaves})
+        print_json({"name": name, "purposes": leaves, "discloses": disclose})
     else:
-        say(f"{name} reads for {', '.join(leaves)}")
+        say(f"{name} reads for {', '.join(leaves)}{', and may disclose' if disclose else ''}")
 
 
 @app.command()
@@ -68,7 +71,7 @@ def password(
     data: Data = None,
 ) -> None:
     """Give a reader a password, to sign in to the pages of `avow serve`; it ends where the reader was signed in."""
-    word = sys.stdin.readline().rstrip("\r\n") if stdin else getpass(f"{name}'s password: ")
+    word = asked_password(name, stdin=stdin)
     if not stdin and word != getpass("once more: "):
         raise MisuseError("the two are not the same", "give the command again")
     with closing(open_versions(data)) as register:
@@ -79,6 +82,11 @@ def password(
         print_json({"name": name})
     else:
         say(f"{name} can sign in")
+
+
+def asked_password(name: str, *, stdin: bool) -> str:
+    """Return a reader's password, as it is typed, or from a line of standard input."""
+    return sys.stdin.readline().rstrip("\r\n") if stdin else getpass(f"{name}'s password: ")
 
 
 @app.command()
@@ -103,7 +111,7 @@ def list_readers(as_json: AsJson = False, data: Data = None) -> None:
         print_json(readers)
         return
     for reader in readers:
-        say(f"{reader.name}: {', '.join(reader.purposes)}")
+        say(f"{reader.name}: {', '.join(reader.purposes)}{'; may disclose' if reader.discloses else ''}")
     if not readers:
         say("there is no reader but whoever has this machine")
 

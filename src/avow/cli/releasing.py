@@ -1,178 +1,277 @@
 """`avow disclose` and `avow release`: what leaves the house, on a ground and only as far as that goes."""
 
-import secrets
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
+from avow import strict
 from avow.cli.policy import AsJson, named_categories, print_json, say
+from avow.cli.readers import asked_password
 from avow.cli.session import Session, chosen, open_versions, session
 from avow.cli.visitor import Data, Moment, subject_of
 from avow.clock import utc_now
-from avow.disclose.package import Manifest, files, hashes, write
-from avow.disclose.release import AUTHORISED, Asked, Extent, authorised
-from avow.errors import MisuseError, RefusedError
-from avow.keep.register import Version
+from avow.disclose.recall import notice
+from avow.disclose.release import Extent
+from avow.disclose.releasing import EXPIRES_DAYS, EXPIRES_MAX, Words, named_ground
+from avow.errors import MisuseError
+from avow.keep.asked import Request
+from avow.keep.handed_out import whole
 from avow.keep.releases import Release
+from avow.policy.bounds import OPERATOR
+from avow.policy.ground import EVIDENCE
 from avow.policy.terms import parse_terms
-from avow.policy.vocabulary import vocabulary
-
-EXPIRES_DAYS = 30
-KIND = "named-person"
+from avow.use.question import parse_moment
 
 app = typer.Typer(help="What was released.", no_args_is_help=True)
 
+About = Annotated[str, typer.Option(help="Of which visitor: a key, a cookie's, or an address.")]
+Rows = Annotated[str, typer.Option(help="Of which rows: `requests WHERE status = 404 AND …`.")]
+Ground = Annotated[str, typer.Option(help="Why: a ground of the terms.")]
+To = Annotated[str, typer.Option(help="Who receives it; on `authorised`, as the visitor named them.")]
+Kind = Annotated[str, typer.Option(help="What kind of recipient it is, where the ground has several.")]
+Contact = Annotated[str, typer.Option(help="How to reach the recipient, when it is recalled.")]
+Categories = Annotated[str, typer.Option(help="What, with commas between; words or their parents.")]
+Reference = Annotated[str, typer.Option(help="Where the case, the instrument or the request is found again.")]
+Evidence = Annotated[list[str] | None, typer.Option(help="KIND=TEXT, more than once: what the ground needs.")]
+Seal = Annotated[str, typer.Option(help="Until which day the visitors are not told.")]
+Package = Annotated[Path | None, typer.Option(help="The file to write.")]
+Expires = Annotated[
+    int, typer.Option(min=1, max=EXPIRES_MAX, help="After how many days it is to be deleted.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would leave; release nothing.")]
+As = Annotated[str, typer.Option("--as", help="Who does it; a name of `avow user add --disclose`.")]
+Which = Annotated[str, typer.Argument(help="The reference of the request or release.", metavar="REFERENCE")]
+Stdin = Annotated[bool, typer.Option("--stdin", help="Read the password from standard input, one line.")]
+
 
 def disclose(
-    about: Annotated[str, typer.Option(help="Of which visitor: a key, a cookie's, or an address.")],
-    ground: Annotated[str, typer.Option(help="Why: `authorised`.")],
-    to: Annotated[str, typer.Option(help="Who receives it, as the visitor named them.")],
-    categories: Annotated[str, typer.Option(help="What, with commas between; words or their parents.")],
-    package: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
-    expires: Annotated[
-        int, typer.Option(min=1, max=3650, help="After how many days it is to be deleted.")
-    ] = EXPIRES_DAYS,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would leave; release nothing.")
-    ] = False,
+    ground: Ground,
+    to: To,
+    categories: Categories,
+    about: About = "",
+    rows: Rows = "",
+    kind: Kind = "",
+    contact: Contact = "",
+    reference: Reference = "",
+    evidence: Evidence = None,
+    seal_until: Seal = "",
+    package: Package = None,
+    expires: Expires = EXPIRES_DAYS,
+    dry_run: DryRun = False,
     since: Moment = "",
     until: Moment = "",
+    reader: As = OPERATOR,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Release what is held of a visitor, on a ground, as far as its evidence and the terms go."""
-    if bool(package) is dry_run:
-        raise MisuseError(
-            "a release needs a file, and a dry run has none", "give one of `--package` and `--dry-run`"
-        )
-    if package and package.exists():
-        raise MisuseError(f"`{package}` is there already", "name another file")
-    if ground != AUTHORISED:
-        _refuse_ground(ground)
-    leaves = named_categories(categories)
+    """Release what is held, on a ground, as far as its evidence and the terms go; or ask others to approve it."""
+    if package and dry_run:
+        raise MisuseError("a dry run writes no file", "give one of `--package` and `--dry-run`")
+    _check_free(package)
+    words = Words(
+        ground=named_ground(ground),
+        to=to,
+        categories=named_categories(categories),
+        kind=kind,
+        contact=contact,
+        rows=rows,
+        reference=reference,
+        evidence=dict(_evidence(word) for word in evidence or []),
+        expires_days=expires,
+        by=reader,
+    )
     with session(data) as at_work:
-        key = at_work.held(subject_of(about, since, until, at_work)).key
-        version = chosen(at_work.register.versions(), 0)
-        refused = dict(authorised(at_work.register, version, key, to, leaves))
-        found = at_work.extent(Asked(ground, KIND, key, [leaf for leaf in leaves if leaf not in refused]))
-        refused |= found.refused
-        if not found.tables:
-            raise RefusedError(
-                "nothing may be released: " + "; ".join(f"{what}: {why}" for what, why in refused.items())
-            )
-        contents = files(found.tables)
-        manifest = _manifest(version, to, leaves, found.records, refused, expires, hashes(contents))
-        entry = _release(at_work, key, manifest, contents, package) if package else None
-    told = {"released": not dry_run, "reference": manifest.reference if package else None, "entry": entry}
+        zone = at_work.folder.zone
+
+        def asked() -> Request:
+            at_work.register.readers.check_discloses(reader)
+            subject = subject_of(about, since, until, at_work) if about else None
+            sealed = parse_moment(seal_until, zone, utc_now()) if seal_until else None
+            return at_work.desk.ask(structs.replace(words, about=subject, sealed_until=sealed))
+
+        _disclose(at_work, words, asked, None if dry_run else package or UNNAMED, as_json=as_json)
+
+
+UNNAMED = Path()
+"""The package of somebody who named none."""
+
+
+def _disclose(
+    at_work: Session, words: Words, asked: Callable[[], Request], package: Path | None, *, as_json: bool
+) -> None:
+    """Ask for a release, and make it where nobody else has to approve it; without a package, tell what would leave."""
+    if package is None:
+        request = asked()
+        _show(request, at_work.desk.extent_of(request), as_json=as_json)
+        return
+    with at_work.desk.on_record(words.ground, words.kind, words.by):
+        request = asked()
+        at_work.desk.extent_of(request)
+        if not request.approvals and package == UNNAMED:
+            raise MisuseError("a release needs a file", "give `--package`, or `--dry-run`")
+        request = at_work.register.asking.record(request)
+        if request.approvals:
+            at_work.register.ledger.sign()
+            _tell_waiting(request, as_json=as_json)
+        else:
+            _make(at_work, request, package, as_json=as_json)
+
+
+@app.command()
+def approve(
+    reference: Which, reader: As = OPERATOR, stdin: Stdin = False, as_json: AsJson = False, data: Data = None
+) -> None:
+    """Approve what somebody else asked to be released; look at it with `avow release show` before."""
+    with session(data) as at_work:
+        word = "" if reader == OPERATOR else asked_password(reader, stdin=stdin)
+        request = at_work.desk.approve(reference, reader, word)
+        approved = at_work.register.asking.approved_by(reference)
     if as_json:
-        print_json({**told, "records": found.records, "categories": manifest.categories, "refused": refused})
+        print_json({"reference": reference, "approved_by": approved, "approvals": request.approvals})
     else:
-        _show(found, manifest, refused, f"released to {package}" if package else "would be released")
+        say(f"{reader} approves `{reference}`: {len(approved)} of {request.approvals}")
+
+
+@app.command()
+def make(
+    reference: Which,
+    package: Annotated[Path, typer.Option(help="The file to write.")],
+    reader: As = OPERATOR,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Release what was asked for, once it is approved."""
+    _check_free(package)
+    with session(data) as at_work:
+        request = at_work.desk.one(reference)
+        with at_work.desk.on_record(request.ground, request.recipient_kind, reader):
+            at_work.register.readers.check_discloses(reader)
+            _make(at_work, request, package, as_json=as_json)
+
+
+@app.command()
+def show(reference: Which, as_json: AsJson = False, data: Data = None) -> None:
+    """Show what was asked to be released, on which evidence, and what would leave."""
+    with session(data) as at_work:
+        request = at_work.desk.one(reference)
+        found = at_work.desk.extent_of(request)
+        approved = at_work.register.asking.approved_by(reference)
+    _show(request, found, approved, as_json=as_json)
 
 
 @app.command("list")
 def list_them(as_json: AsJson = False, data: Data = None) -> None:
-    """List what was released, and what was recalled."""
+    """List what was released, and what was recalled; and what waits to be approved or made."""
     with closing(open_versions(data)) as register:
-        found = register.releases.all()
+        found, waiting = register.releases.all(), register.asking.waiting(utc_now())
     if as_json:
-        print_json({"releases": found})
+        print_json({"releases": found, "waiting": waiting})
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("reference", "ground", "to", "records", "on (UTC)", "expires", ""):
         table.add_column(heading, no_wrap=heading == "reference")
     for one in found:
-        state = "recalled" if one.recalled_at else ""
+        state = "recalled" if one.recalled_at else "under seal" if _is_sealed(one) else ""
         to = one.recipient or "erased"
         table.add_row(
             *(one.reference, one.ground, to, f"{one.records:,}", f"{one.released_at:%Y-%m-%d}"),
             *(f"{one.expires_at:%Y-%m-%d}", state),
         )
+    for request in waiting:
+        on = f"{request.asked_at:%Y-%m-%d}"
+        table.add_row(request.reference, request.ground, request.recipient, "", on, "", "waits")
     Console(highlight=False).print(table)
 
 
 @app.command()
 def recall(
-    reference: Annotated[str, typer.Argument(help="Of the release.")],
+    reference: Which,
     reason: Annotated[str, typer.Option(help="Why; it stands in the ledger: name nobody.")],
+    to: Annotated[Path | None, typer.Option("--notice", help="The file to write: a message to send.")] = None,
     data: Data = None,
 ) -> None:
-    """Record that a release is recalled; its recipient has to be told, and has to delete it."""
+    """Record that a release is recalled, and write the message that tells its recipient to delete it."""
     if not reason.strip():
         raise MisuseError("`--reason` is empty", "say why")
     with closing(open_versions(data)) as register:
         one = register.releases.recall(reference, reason, utc_now())
         register.ledger.sign()
-    say(f"release {reference} is recalled: tell {one.recipient or 'its recipient'} to delete it")
-
-
-def _refuse_ground(ground: str) -> None:
-    words = vocabulary()
-    if not words.leaves("grounds", ground):
-        raise MisuseError(f"`{ground}` is none of the grounds", words.nearest("grounds", ground))
-    raise RefusedError(
-        f"on the ground `{ground}` nothing can be released yet",
-        f"`{AUTHORISED}` is the one on which something can",
+        contact = register.asking.contact(reference)
+        terms = parse_terms(chosen(register.versions(), 0).terms, "the terms in force")
+    if to:
+        with whole(to) as file:
+            file.write(notice(one, contact, reason, terms))
+    whom = f"{one.recipient or 'its recipient'}{f' ({contact})' if contact else ''}"
+    say(
+        f"release {reference} is recalled: tell {whom} to delete it"
+        + (f"; the message is {to}" if to else "")
     )
 
 
-def _manifest(
-    version: Version,
-    to: str,
-    leaves: list[str],
-    records: dict[str, int],
-    refused: dict[str, str],
-    expires: int,
-    files: dict[str, str],
-) -> Manifest:
-    terms, now = parse_terms(version.terms, "the terms in force"), utc_now()
-    return Manifest(
-        reference=secrets.token_hex(12),
-        controller=terms.controller,
-        contact=terms.contact,
-        ground=AUTHORISED,
-        recipient=to,
-        recipient_kind=KIND,
-        categories=[leaf for leaf in leaves if leaf not in refused],
-        version=version.number,
-        records=records,
-        refused=refused,
-        released_at=now,
-        expires_at=now + timedelta(days=expires),
-        files=files,
-    )
+def _check_free(package: Path | None) -> None:
+    if package and package.exists():
+        raise MisuseError(f"`{package}` is there already", "name another file")
 
 
-def _release(
-    at_work: Session, key: str, manifest: Manifest, contents: dict[str, bytes], package: Path
-) -> int:
-    """Record the release, and then write its package; returns the number of its entry in the ledger."""
-    release = Release(
-        manifest.reference,
-        manifest.ground,
-        manifest.recipient_kind,
-        manifest.recipient,
-        manifest.categories,
-        sum(manifest.records.values()),
-        manifest.version,
-        manifest.sha256,
-        manifest.released_at,
-        manifest.expires_at,
-    )
-    entry = at_work.register.releases.record(release, key).entry
-    proof = str(at_work.register.ledger.receipt(entry))
-    write(package, manifest, contents, proof)
-    return entry
+def _evidence(word: str) -> tuple[str, str]:
+    kind, found, text = word.partition("=")
+    if not found or kind not in EVIDENCE:
+        hint = strict.nearest(kind, list(EVIDENCE), "kinds of evidence")
+        raise MisuseError(f"`{kind}` is no evidence", f"write it as KIND=TEXT; {hint}")
+    return kind, text
 
 
-def _show(found: Extent, manifest: Manifest, refused: dict[str, str], done: str) -> None:
-    records = ", ".join(f"{count:,} {name}" for name, count in found.records.items())
-    say(f"{records}: {done}")
+def _is_sealed(one: Release) -> bool:
+    return one.sealed_until is not None and one.sealed_until > utc_now()
+
+
+def _make(at_work: Session, request: Request, package: Path, *, as_json: bool) -> None:
+    manifest, entry = at_work.desk.make(request, package)
+    told = {name: getattr(manifest, name) for name in ("reference", "records", "categories", "refused")}
+    if as_json:
+        print_json({"released": True, "entry": entry, **told})
+        return
+    records = ", ".join(f"{count:,} {name}" for name, count in manifest.records.items())
+    say(f"{records}: released to {package}")
     say(f"  {', '.join(manifest.categories)}; for {manifest.recipient}, until {manifest.expires_at:%Y-%m-%d}")
+    _say_refused(manifest.refused)
+
+
+def _tell_waiting(request: Request, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"released": False, "reference": request.reference, "approvals": request.approvals})
+        return
+    say(f"`{request.reference}` waits until {request.approvals} more approve it: nothing was released yet")
+    say(f"  they look at it with `avow release show {request.reference}`, and then `avow release approve`")
+
+
+def _show(request: Request, found: Extent, approved: list[str] | None = None, *, as_json: bool) -> None:
+    """Show what would leave."""
+    categories = [one for one in request.categories if one not in found.refused]
+    if as_json:
+        told = {"released": False, "reference": None if approved is None else request.reference}
+        of = {"records": found.records, "visitors": len(found.whose), "categories": categories}
+        beside = {"refused": found.refused, "approvals": request.approvals, "approved_by": approved or []}
+        print_json({**told, **of, **beside, "evidence": request.evidence})
+        return
+    records = ", ".join(f"{count:,} {name}" for name, count in found.records.items())
+    say(f"{records} of {len(found.whose):,} visitors: would be released")
+    say(f"  {', '.join(categories)}; for {request.recipient} ({request.recipient_kind}), on {request.ground}")
+    for kind, text in request.evidence.items():
+        say(f"  {kind}: {text}")
+    if request.approvals:
+        say(
+            f"  approved by {len(approved or [])} of {request.approvals}: {', '.join(approved or []) or 'nobody yet'}"
+        )
+    _say_refused(found.refused)
+
+
+def _say_refused(refused: Mapping[str, str]) -> None:
     for category, why in refused.items():
         say(f"  not released: {category}: {why}")

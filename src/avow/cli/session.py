@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
-from avow.change.draft import begin, terms_path
+from avow.change.draft import begin, forms_of, terms_path
 from avow.clock import utc_now
 from avow.collect.admit import Promise
 from avow.collect.visitor import Salts
 from avow.config import SCRIPT, Folder, locate
 from avow.disclose.release import Asked as ReleaseAsked
 from avow.disclose.release import Extent, extent
+from avow.disclose.releasing import Desk
 from avow.errors import RefusedError
 from avow.keep.account import statements
 from avow.keep.duckdb import FILE as STORE
@@ -76,8 +77,13 @@ class Session:
 
     def extent(self, asked: ReleaseAsked) -> Extent:
         """Cut what is asked to be released of a visitor to what may be."""
-        tables, refused = self.house.ask("extent", asked)
-        return Extent(msgspec.convert(tables, dict[str, Table]), refused)
+        tables, refused, whose, apart = self.house.ask("extent", asked)
+        return Extent(msgspec.convert(tables, dict[str, Table]), refused, whose, apart)
+
+    @property
+    def desk(self) -> Desk:
+        """Where releases are asked for, approved and made."""
+        return Desk(self.register, partial(forms_of, self.folder), self.held, self.extent)
 
     def settle(self) -> None:
         """Have consents and withdrawals that were recorded raise and restore what is stored."""
@@ -255,7 +261,8 @@ PAGE_ROWS = 5_000
 def _extent(register: SqliteRegister, store: Store, argument: Any) -> list[Any]:
     now = utc_now()
     asked = msgspec.convert(argument, ReleaseAsked)
-    return [*extent(store, governs(in_force(register.versions(), now)), asked, now)]
+    found = extent(store, governs(in_force(register.versions(), now)), asked, now)
+    return [found.tables, found.refused, found.whose, found.apart]
 
 
 def _held(register: SqliteRegister, store: Store, argument: Any) -> Held:

@@ -242,12 +242,19 @@ def summary(at_work: Session, key: str) -> dict[str, Any]:
         "consents": consents,
         "authorisations": [_authorised(one) for one in at_work.register.authorisations.of(key)],
         "readings_since": readings,
-        "released": [_released(one) for one in at_work.register.releases.of(key)],
+        "released": [_released(at_work, key, one) for one in at_work.register.releases.of(key, utc_now())],
     }
 
 
-def _released(one: Release) -> dict[str, Any]:
-    return {name: value for name, value in msgspec.structs.asdict(one).items() if name != "manifest"}
+def _released(at_work: Session, key: str, one: Release) -> dict[str, Any]:
+    """Return a release, with what proves to the visitor that it is on record."""
+    register = at_work.register
+    told = {name: value for name, value in msgspec.structs.asdict(one).items() if name in SHOWN}
+    return {**told, "receipt": register.releases.receipt(register.ledger, key, one)}
+
+
+SHOWN = frozenset(Release.__struct_fields__) - {"manifest", "sealed_until"}
+"""What a visitor is told of a release."""
 
 
 def _authorised(one: Authorisation) -> dict[str, Any]:

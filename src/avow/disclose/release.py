@@ -1,33 +1,40 @@
-"""What may leave the house: on a ground, with its evidence, and only as far as that goes.
+"""What may leave the house: cut to what was asked for, to its evidence, and to what governs each record.
 
 The rules stand in `docs/spec/releases.md`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from avow.errors import RefusedError
+from avow.errors import QueryError
 from avow.keep.cut import RELATIONS
-from avow.keep.register import Register, Version
 from avow.keep.store import Store, Table
-from avow.policy.bounds import GROUND_ALONE, Bounds
-from avow.policy.ground import needs
+from avow.keep.submissions import Submission, Submissions
+from avow.policy.bounds import GROUND_ALONE, Age, Bounds, Cell
+from avow.policy.form import FILE, TIME
 from avow.use.reading import Reading
 
-AUTHORISED = "authorised"
-EVIDENCE = "authorisation"
+ROWS_MAX = 1_000_000
+"""The most rows of one relation that a release may have."""
+
+SECONDS_MAX = 120
+"""How long it may take to find the rows of one relation."""
+
+SUBMISSIONS = "submissions"
+ANSWERS = ["reference", "form", "submitted_at", "field", "category", "value"]
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What is asked to be released of a visitor."""
+    """What is asked to be released: of a visitor, of rows that are chosen, or of a visitor's rows that are chosen."""
 
     ground: str
     recipient_kind: str
     visitor: str
     categories: list[str]
+    rows: str = ""
 
 
 class Extent(NamedTuple):
@@ -36,6 +43,12 @@ class Extent(NamedTuple):
     tables: dict[str, Table]
     refused: dict[str, str]
     """By category, why nothing of it is released."""
+    whose: list[str]
+    """The keys of the visitors that it is of."""
+    apart: bool = True
+    """Whether what chooses rows sets them apart from all others."""
+    files: dict[str, bytes] = {}  # noqa: RUF012  # never changed
+    """What was handed over as files."""
 
     @property
     def records(self) -> dict[str, int]:
@@ -44,61 +57,94 @@ class Extent(NamedTuple):
 
 
 def extent(store: Store, governed: Sequence[Bounds], asked: Asked, now: datetime) -> Extent:
-    """Cut what is asked for to what governs each record lets the recipient have (X2)."""
+    """Cut what is asked for to what governs each record lets the recipient have (X2).
+
+    Raises QueryError where rows may not be chosen so, and where there are too many of them.
+    """
     reading = Reading(store, governed, GROUND_ALONE, now, "", asked.recipient_kind, asked.ground)
-    tables, shown = dict[str, Table](), set[str]()
+    only, condition = _chosen(reading, asked.rows)
+    tables, whose, shown = dict[str, Table](), set[int](), set[str]()
     for name, relation in RELATIONS.items():
         columns = {
             column: asked_for
             for column, forms in relation.columns.items()
             if (asked_for := [form for form in forms if form.category in asked.categories])
         }
-        if not columns:
+        if not columns or (only and name != only):
             continue
-        found = store.query(reading.of_visitor(name, int(asked.visitor, 16), columns), {})
-        kept = [
-            column
-            for place, column in enumerate(found.columns)
-            if any(row[place] is not None for row in found.rows)
-        ]
-        shown |= {form.category for column in kept for form in columns[column]}
-        places = [found.columns.index(column) for column in kept]
-        rows = [[row[place] for place in places] for row in found.rows]
-        if rows := [row for row in rows if any(value is not None for value in row)]:
-            tables[name] = Table(kept, rows)
-    missing = [category for category in asked.categories if category not in shown]
-    newest = {
-        cell.category
-        for cell in governed[-1].cells
-        if (cell.recipient, cell.ground) == (asked.recipient_kind, asked.ground)
-    }
+        visitor = int(asked.visitor, 16) if asked.visitor else None
+        sql = f"{reading.of_some(name, visitor, condition, columns)} LIMIT {ROWS_MAX + 1}"
+        found = store.ask_once({}, sql, SECONDS_MAX)
+        if len(found.rows) > ROWS_MAX:
+            raise QueryError(f"that would be more than {ROWS_MAX:,} {name}", "choose fewer, or a part")
+        table, theirs = _filled(found)
+        if table.rows:
+            tables[name] = table
+            whose |= theirs
+            shown |= {form.category for column in table.columns for form in columns[column]}
+    apart = not only or reading.sets_apart(only, condition)
+    to = asked.recipient_kind, asked.ground
+    newest = {cell.category for cell in governed[-1].cells if (cell.recipient, cell.ground) == to}
     refused = {
         category: "nothing of it is held that is young enough, or governed by terms that let it be released"
         if category in newest
         else f"the terms let no {asked.recipient_kind} have it on the ground {asked.ground}"
-        for category in missing
+        for category in asked.categories
+        if category not in shown
     }
-    return Extent(tables, refused)
+    return Extent(tables, refused, sorted(f"{visitor:016x}" for visitor in whose), apart)
 
 
-def authorised(
-    register: Register, version: Version, visitor: str, recipient: str, asked: Collection[str]
-) -> Mapping[str, str]:
-    """Return why categories are not authorised (X3), by category.
+def handed_over(
+    submissions: Submissions, which: Sequence[Submission], governed: Sequence[Bounds], asked: Asked
+) -> Extent:
+    """Cut what people handed over to what its terms let the recipient have, as `extent` does; with its files."""
+    rows, files = list[list[Any]](), dict[str, bytes]()
+    for one in which:
+        bounds = governed[one.version - 1]
 
-    Raises RefusedError where the terms name no evidence for the ground, or more than an authorisation, and where the
-    visitor authorised nothing of it.
-    """
-    need = needs(version.promised.duties).get(AUTHORISED)
-    if need is None or need.evidence != (EVIDENCE,) or need.approvals:
-        raise RefusedError(
-            f"version {version.number} does not let an authorisation alone be the evidence for a release",
-            'say so under [[ground]]: `name = "authorised"`, `evidence = ["authorisation"]`',
-        )
-    standing = register.authorisations.standing(visitor, recipient)
-    if not standing.keys() & set(asked):
-        raise RefusedError(
-            f"that visitor authorised nothing of it for `{recipient}`, or took it back",
-            "`avow visitor authorise` records what a visitor authorises",
-        )
-    return {category: "the visitor did not authorise it" for category in asked if category not in standing}
+        def allowed(category: str, bounds: Bounds = bounds) -> Age:
+            cell = Cell(category, GROUND_ALONE, asked.recipient_kind, asked.ground)
+            return bounds.age(cell) if category in asked.categories else 0
+
+        at = one.submitted_at if allowed(TIME) != 0 else None
+        for field in submissions.opened(one, allowed):
+            value = field.value
+            if field.category == FILE:
+                name = f"files/{one.reference}-{field.field}"
+                files[name] = b"".join(submissions.file(one, field.field, allowed))
+                value = f"{name} ({value['type']}): {value['name']}"
+            rows.append([one.reference, one.form, at, field.field, field.category, value])
+    tables = {SUBMISSIONS: Table(ANSWERS, rows)} if rows else {}
+    shown = {row[4] for row in rows} | ({TIME} if any(row[2] for row in rows) else set())
+    refused = {category: "" for category in asked.categories if category not in shown}
+    return Extent(tables, refused, sorted({one.visitor for one in which if one.visitor}), files=files)
+
+
+def together(one: Extent, other: Extent) -> Extent:
+    """Return two extents of the same as one: refused is what is refused in both."""
+    refused = {category: why for category, why in one.refused.items() if category in other.refused}
+    whose = sorted({*one.whose, *other.whose})
+    return Extent({**one.tables, **other.tables}, refused, whose, one.apart, other.files)
+
+
+def _chosen(reading: Reading, rows: str) -> tuple[str, str]:
+    """Return of which relation rows are chosen, and the condition; both empty where nothing chooses them."""
+    if not rows:
+        return "", ""
+    from avow.use.bind import choice  # a parser, which takes a tenth of every other command's start
+
+    return choice(rows, reading.refused())
+
+
+def _filled(found: Table) -> tuple[Table, set[int]]:
+    """Return the columns and rows of a table that hold something, and whose they are, which stands last."""
+    filled = range(len(found.columns) - 1)
+    places = [place for place in filled if any(row[place] is not None for row in found.rows)]
+    rows, whose = [], set[int]()
+    for row in found.rows:
+        kept = [row[place] for place in places]
+        if any(value is not None for value in kept):
+            rows.append(kept)
+            whose |= {row[-1]} - {None}
+    return Table([found.columns[place] for place in places], rows), whose

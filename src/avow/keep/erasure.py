@@ -16,9 +16,10 @@ from avow.errors import MisuseError, ProofError
 from avow.keep.consents import SALT_BYTES, commitment
 from avow.keep.ledger import Ledger, append
 from avow.keep.part import Part
+from avow.keep.releases import erase as erase_released
 from avow.keep.store import Erased
 from avow.keep.submissions import erase
-from avow.keep.tables import AUTHORISING, ERASING, ERASURES, PERSONS, RELEASED, SUBMISSIONS
+from avow.keep.tables import AUTHORISING, ERASING, ERASURES, PERSONS, SUBMISSIONS
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.entry import ErasureDone, read
 from avow.ledger.note import Verifier
@@ -60,7 +61,7 @@ class Erasures(Part):
             submissions = erase(connection, SUBMISSIONS.c.visitor == visitor)
             gone = sa.delete(AUTHORISING).where(AUTHORISING.c.visitor == visitor)
             authorisations = connection.execute(gone).rowcount
-            connection.execute(sa.delete(RELEASED).where(RELEASED.c.visitor == visitor))
+            erase_released(connection, visitor)
             counts = {**msgspec.structs.asdict(erased), "consents": consents, "submissions": submissions}
             counts["authorisations"] = authorisations
             entry = _recorded(connection, person, counts, now)

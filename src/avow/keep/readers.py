@@ -8,7 +8,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from avow.errors import RefusedError
+from avow.errors import DisclosureError, RefusedError
+from avow.keep.asked import Why
 from avow.keep.consents import SALT_BYTES, commitment
 from avow.keep.ledger import append
 from avow.keep.part import Part
@@ -22,6 +23,8 @@ class Reader(msgspec.Struct, frozen=True):
 
     name: str
     purposes: list[str]
+    discloses: bool = False
+    """Whether they may ask for releases, and approve them."""
 
 
 class SingleReading(msgspec.Struct, frozen=True):
@@ -52,17 +55,17 @@ class Readers(Part):
     def all(self) -> list[Reader]:
         """Return every reader, by name."""
         with self._engine.connect() as connection:
-            rows = connection.execute(
-                sa.select(READERS.c.name, READERS.c.purposes).order_by(READERS.c.reader)
-            )
+            rows = connection.execute(sa.select(READERS).order_by(READERS.c.reader))
             held = {
-                name: Reader(name, msgspec.json.decode(purposes, type=list[str])) for name, purposes in rows
+                row.name: Reader(row.name, msgspec.json.decode(row.purposes, type=list[str]), row.discloses)
+                for row in rows
             }
         return [held[name] for name in sorted(held) if held[name].purposes]
 
-    def put(self, name: str, purposes: Sequence[str], now: datetime) -> None:
+    def put(self, name: str, purposes: Sequence[str], now: datetime, *, discloses: bool = False) -> None:
         """Give a reader purposes, in the place of those before; none takes the reader away."""
-        row = {"name": name, "purposes": msgspec.json.encode(sorted(purposes)).decode(), "recorded_at": now}
+        told = msgspec.json.encode(sorted(purposes)).decode()
+        row = {"name": name, "purposes": told, "discloses": discloses, "recorded_at": now}
         with self._write() as connection:
             connection.execute(sa.insert(READERS).values(row))
 
@@ -80,6 +83,13 @@ class Readers(Part):
             raise RefusedError(
                 f"`{name}` does not read for {purpose}",
                 f"what {name} reads for: {', '.join(reader.purposes)}",
+            )
+
+    def check_discloses(self, name: str) -> None:
+        """Raise DisclosureError where somebody may not ask for releases, nor approve them; the operator may."""
+        if name != OPERATOR and not any(one.name == name and one.discloses for one in self.all()):
+            raise DisclosureError(
+                f"`{name}` may not disclose", "`avow user add … --disclose` lets a reader", Why.RIGHT
             )
 
     def record(self, name: str, purpose: str, version: int, rows: int, question: str, now: datetime) -> None:

@@ -1,56 +1,40 @@
 """What the register keeps, beside what the ledger says was recorded: each fact of the one has to be in the other."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from avow.keep.consents import commitment
+from avow.keep.disclosed import ENTRIES, FACTS
+from avow.keep.fact import Fact
 from avow.keep.register import SqliteRegister
 from avow.keep.tables import (
-    AUTHORISATIONS,
-    AUTHORISING,
     CONSENTS,
     DOCUMENTS,
     ERASURES,
     NOTICES,
     PERSONS,
-    PROCESSORS,
     PUBLICATIONS,
     READINGS,
-    RELEASED,
-    RELEASES,
     RETENTIONS,
     SHOWINGS,
     WITHDRAWALS,
 )
 from avow.ledger.entry import (
-    AuthorisationGiven,
-    AuthorisationWithdrawn,
     ConsentGiven,
     ConsentWithdrawn,
     DocumentsCorrected,
     Entry,
     ErasureDone,
     NoticeShown,
-    ProcessorAdded,
-    ProcessorRemoved,
     ReadingMade,
-    ReleaseMade,
-    ReleaseRecalled,
     RetentionRun,
     VersionPublished,
     VersionWithdrawn,
     hashed,
 )
-
-
-class Fact(NamedTuple):
-    """Something that was recorded: all that is told of it, and what it is called."""
-
-    told: tuple[Any, ...]
-    name: str = ""
 
 
 def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
@@ -86,10 +70,7 @@ def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
         "readings": _readings(register),
         "retentions": _retentions(register),
         "erasures": _erasures(register),
-        "processors": _processors(register),
-        "authorisations": _authorisations(register),
-        "releases": _releases(register),
-        "recalls": _recalls(register),
+        **{kind: find(register) for kind, find in FACTS.items()},
     }
     told = _told(entries)
     for kind, found in facts.items():
@@ -163,87 +144,6 @@ def _erasures(register: SqliteRegister) -> list[Fact]:
         return [Fact(tuple(row), f"erasure {number}") for number, row in enumerate(rows, 1)]
 
 
-def _authorisations(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of authorisations; without a person where it is not the one committed to."""
-    same = AUTHORISING.c.authorisation == AUTHORISATIONS.c.authorisation
-    statement = (
-        sa.select(AUTHORISATIONS, AUTHORISING)
-        .outerjoin_from(AUTHORISATIONS, AUTHORISING, same)
-        .order_by(AUTHORISATIONS.c.authorisation)
-    )
-    facts = []
-    with register.engine.connect() as connection:
-        for row in connection.execute(statement).mappings():
-            person = row[AUTHORISATIONS.c.person]
-            if row[AUTHORISING.c.authorisation] is not None:
-                who = {name: row[AUTHORISING.c[name]] for name in ("visitor", "recipient", "reference")}
-                person = person if person == commitment(row[AUTHORISING.c.salt], **who) else None
-            told = [row[AUTHORISATIONS.c[name]] for name in ("entry", "given", "categories", "means")]
-            told[2] = msgspec.json.decode(told[2])
-            name = f"authorisation {row[AUTHORISATIONS.c.authorisation]}"
-            facts.append(Fact((*told, row[AUTHORISATIONS.c.recorded_at], person), name))
-    return facts
-
-
-RELEASE = ("reference", "ground", "recipient_kind", "records", "version", "manifest")
-"""What a release and its entry have alike."""
-
-
-def _releases(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of releases; without a person where it is not the one committed to."""
-    statement = (
-        sa.select(RELEASES, RELEASED.c.visitor, RELEASED.c.recipient, RELEASED.c.salt)
-        .outerjoin(RELEASED, RELEASED.c.release == RELEASES.c.release)
-        .order_by(RELEASES.c.release)
-    )
-    facts = []
-    with register.engine.connect() as connection:
-        for row in connection.execute(statement):
-            person = row.person
-            if row.salt is not None:
-                made = commitment(row.salt, visitor=row.visitor, recipient=row.recipient)
-                person = person if person == made else None
-            told = [getattr(row, name) for name in RELEASE]
-            categories = msgspec.json.decode(row.categories)
-            facts.append(
-                Fact((row.entry, *told, categories, row.released_at, person), f"release {row.reference}")
-            )
-    return facts
-
-
-def _recalls(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of recalled releases, in their order."""
-    statement = (
-        sa.select(RELEASES)
-        .where(RELEASES.c.recalled_at.is_not(None))
-        .order_by(RELEASES.c.recalled_at, RELEASES.c.release)
-    )
-    with register.engine.connect() as connection:
-        return [
-            Fact((one.reference, one.recalled_at), f"the recall of {one.reference}")
-            for one in connection.execute(statement)
-        ]
-
-
-def _processors(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of processors and their contracts."""
-    with register.engine.connect() as connection:
-        rows = connection.execute(sa.select(PROCESSORS).order_by(PROCESSORS.c.processor)).all()
-    return [
-        Fact(
-            (
-                one.entry,
-                one.name,
-                hashed(one.contract) if one.contract else "",
-                one.identity,
-                one.recorded_at,
-            ),
-            f"the contract of `{one.name}`",
-        )
-        for one in rows
-    ]
-
-
 def _consents(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of consents; without a person where it is not the one committed to."""
     same = PERSONS.c.consent == CONSENTS.c.consent
@@ -269,11 +169,6 @@ def _consents(register: SqliteRegister) -> list[Fact]:
     return facts
 
 
-def _authorisation(number: int, one: AuthorisationGiven) -> tuple[Any, ...]:
-    given = not isinstance(one, AuthorisationWithdrawn)
-    return number, given, one.categories, one.means, one.at, one.person
-
-
 def _consent(number: int, one: ConsentGiven) -> tuple[Any, ...]:
     given = not isinstance(one, ConsentWithdrawn)
     return number, one.number, one.identity, given, one.language, one.document, one.means, one.at, one.person
@@ -291,19 +186,6 @@ TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     ),
     ConsentGiven: ("consents", _consent),
     ConsentWithdrawn: ("consents", _consent),
-    AuthorisationGiven: ("authorisations", _authorisation),
-    AuthorisationWithdrawn: ("authorisations", _authorisation),
-    ReleaseMade: (
-        "releases",
-        lambda number, one: (
-            number,
-            *(getattr(one, name) for name in RELEASE),
-            one.categories,
-            one.at,
-            one.person,
-        ),
-    ),
-    ReleaseRecalled: ("recalls", lambda _, one: (one.reference, one.at)),
     ReadingMade: (
         "readings",
         lambda number, one: (number, one.reader, one.purpose, one.version, one.rows, one.question, one.at),
@@ -316,11 +198,7 @@ TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
         "erasures",
         lambda number, one: (number, one.person, *(getattr(one, name) for name in ERASED), one.at),
     ),
-    ProcessorAdded: (
-        "processors",
-        lambda number, one: (number, one.name, one.contract, one.identity, one.at),
-    ),
-    ProcessorRemoved: ("processors", lambda number, one: (number, one.name, "", "", one.at)),
+    **ENTRIES,
 }
 """What each kind of entry says was recorded, by what that is; `documents` are told by two kinds."""
 

@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from avow.errors import StoreError
+from avow.keep.asked import Asking
 from avow.keep.authorisations import Authorisations
 from avow.keep.consents import Consents
 from avow.keep.erasure import Erasures
@@ -94,6 +95,7 @@ class Register(Protocol):
     submissions: Submissions
     processors: Processors
     authorisations: Authorisations
+    asking: Asking
     releases: Releases
 
     def versions(self) -> list[Version]:
@@ -144,6 +146,7 @@ class SqliteRegister:
         self.retentions = Retentions(self.engine, self._write)
         self.erasures = Erasures(self.engine, self._write)
         self.passwords = Passwords(self.engine, self._write)
+        self.asking = Asking(self.engine, self._write)
         self.releases = Releases(self.engine, self._write)
         self.authorisations = Authorisations(self.engine, self._write)
         self.processors = Processors(self.engine, self._write)

@@ -8,8 +8,9 @@ import msgspec
 
 from avow.collect.address import canonical
 from avow.collect.cookie import IDENTIFIER, visitor_number
-from avow.errors import MisuseError, RefusedError
+from avow.errors import DisclosureError, MisuseError, RefusedError
 from avow.keep.account import statements
+from avow.keep.asked import Why
 from avow.keep.governing import oldest
 from avow.keep.store import Store
 from avow.policy.bounds import Bounds
@@ -44,6 +45,9 @@ def parse_subject(word: str, since: datetime | None, until: datetime | None, coo
     if IDENTIFIER.fullmatch(word):
         return Subject(f"{visitor_number(cookie_key, word):016x}")
     address = canonical(word)
+    if address is None and "/" in word and canonical(word.partition("/")[0]):
+        hint = "name one visitor: by a key, or by an address with `--since` and `--until`"
+        raise DisclosureError("a range of addresses would hold others' records", hint, Why.OTHERS)
     if address is None:
         raise MisuseError(
             "this names no visitor",

@@ -145,17 +145,21 @@ class Submissions(Part):
         with self._engine.connect() as connection:
             return [Submission(*row) for row in connection.execute(statement)]
 
-    def one(self, reference: str) -> Submission:
-        """Return a submission. Raises RefusedError where there is none."""
+    def known(self, reference: str) -> Submission | None:
+        """Return a submission; None where there is none."""
         columns = [SUBMISSIONS.c[name] for name in Submission.__struct_fields__]
         with self._engine.connect() as connection:
-            statement = sa.select(*columns).where(SUBMISSIONS.c.reference == reference)
-            found = [Submission(*row) for row in connection.execute(statement)]
-        if not found:
+            row = connection.execute(sa.select(*columns).where(SUBMISSIONS.c.reference == reference)).first()
+        return Submission(*row) if row else None
+
+    def one(self, reference: str) -> Submission:
+        """Return a submission. Raises RefusedError where there is none."""
+        found = self.known(reference)
+        if found is None:
             raise RefusedError(
                 f"there is no submission `{reference}`", "`avow submission list` tells which there are"
             )
-        return found[0]
+        return found
 
     def opened(self, submission: Submission, allowed: Callable[[str], Age]) -> list[Opened]:
         """Open the values of a submission; `allowed` tells the greatest age at which a category may be seen."""

@@ -74,6 +74,7 @@ READERS = sa.Table(
     sa.Column("reader", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text),
     sa.Column("purposes", sa.Text),
+    sa.Column("discloses", sa.Boolean),
     sa.Column("recorded_at", sa.DateTime),
 )
 READINGS = sa.Table(
@@ -145,6 +146,53 @@ AUTHORISING = sa.Table(
     sa.Column("reference", sa.Text),
     sa.Column("salt", sa.LargeBinary),
 )
+ASKED = sa.Table(
+    "asked",
+    _METADATA,
+    sa.Column("asked", sa.Integer, primary_key=True),
+    sa.Column("reference", sa.Text),
+    sa.Column("ground", sa.Text),
+    sa.Column("recipient_kind", sa.Text),
+    sa.Column("categories", sa.Text),
+    sa.Column("evidence", sa.Text),
+    sa.Column("approvals", sa.Integer),
+    sa.Column("version", sa.Integer),
+    sa.Column("person", sa.Text),
+    sa.Column("asked_at", sa.DateTime),
+    sa.Column("entry", sa.Integer),
+)
+ASKING = sa.Table(
+    "asking",
+    _METADATA,
+    sa.Column("asked", sa.Integer, primary_key=True),
+    sa.Column("visitor", sa.Text),
+    sa.Column("told", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+)
+APPROVALS = sa.Table(
+    "approvals",
+    _METADATA,
+    sa.Column("approval", sa.Integer, primary_key=True),
+    sa.Column("reference", sa.Text),
+    sa.Column("name", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+    sa.Column("person", sa.Text),
+    sa.Column("approved_at", sa.DateTime),
+    sa.Column("entry", sa.Integer),
+)
+REFUSALS = sa.Table(
+    "refusals",
+    _METADATA,
+    sa.Column("refusal", sa.Integer, primary_key=True),
+    sa.Column("ground", sa.Text),
+    sa.Column("recipient_kind", sa.Text),
+    sa.Column("why", sa.Text),
+    sa.Column("name", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+    sa.Column("person", sa.Text),
+    sa.Column("refused_at", sa.DateTime),
+    sa.Column("entry", sa.Integer),
+)
 RELEASES = sa.Table(
     "releases",
     _METADATA,
@@ -160,12 +208,15 @@ RELEASES = sa.Table(
     sa.Column("released_at", sa.DateTime),
     sa.Column("expires_at", sa.DateTime),
     sa.Column("recalled_at", sa.DateTime),
+    sa.Column("sealed_until", sa.DateTime),
     sa.Column("entry", sa.Integer),
 )
 RELEASED = sa.Table(
     "released",
     _METADATA,
     sa.Column("release", sa.Integer, primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("person", sa.Text),
     sa.Column("visitor", sa.Text),
     sa.Column("recipient", sa.Text),
     sa.Column("salt", sa.LargeBinary),

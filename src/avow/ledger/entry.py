@@ -132,6 +132,44 @@ class AuthorisationWithdrawn(
     """A visitor took back what the recipient may have."""
 
 
+class ReleaseAsked(msgspec.Struct, frozen=True, tag="release-asked", tag_field="kind"):
+    """Somebody asked for a release, on a ground and with its evidence."""
+
+    reference: str
+    ground: str
+    recipient_kind: str
+    person: str
+    """A salted commitment to all that was told: of whom, for whom, by whom, and the evidence itself."""
+    categories: list[str]
+    evidence: list[str]
+    """Of which kinds there is evidence."""
+    version: int
+    approvals: int
+    """How many others have to approve."""
+    at: datetime
+
+
+class ReleaseApproved(msgspec.Struct, frozen=True, tag="release-approved", tag_field="kind"):
+    """Somebody else approved a release that was asked for."""
+
+    reference: str
+    person: str
+    """A salted commitment, to whoever approved."""
+    at: datetime
+
+
+class ReleaseRefused(msgspec.Struct, frozen=True, tag="release-refused", tag_field="kind"):
+    """Somebody tried to have something released, and it was refused."""
+
+    ground: str
+    recipient_kind: str
+    why: str
+    """A word of a closed list."""
+    person: str
+    """A salted commitment, to whoever tried."""
+    at: datetime
+
+
 class ReleaseMade(msgspec.Struct, frozen=True, tag="release-made", tag_field="kind"):
     """Something left the house, on a ground."""
 
@@ -139,7 +177,7 @@ class ReleaseMade(msgspec.Struct, frozen=True, tag="release-made", tag_field="ki
     ground: str
     recipient_kind: str
     person: str
-    """A salted commitment, to the visitor and to the recipient."""
+    """A salted commitment, to the visitor and to the recipient; of several visitors, the root of the tree of theirs."""
     categories: list[str]
     """Those that left."""
     records: int
@@ -148,6 +186,10 @@ class ReleaseMade(msgspec.Struct, frozen=True, tag="release-made", tag_field="ki
     manifest: str
     """The hash of the package's manifest."""
     at: datetime
+    persons: int = 1
+    """How many visitors it is of; 0 where none is known."""
+    sealed_until: datetime | None = None
+    """Until when those visitors are not told of it."""
 
 
 class ReleaseRecalled(msgspec.Struct, frozen=True, tag="release-recalled", tag_field="kind"):
@@ -190,6 +232,9 @@ Entry = (
     | ProcessorRemoved
     | AuthorisationGiven
     | AuthorisationWithdrawn
+    | ReleaseAsked
+    | ReleaseApproved
+    | ReleaseRefused
     | ReleaseMade
     | ReleaseRecalled
     | ConsentGiven

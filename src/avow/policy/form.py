@@ -38,6 +38,8 @@ class Form(msgspec.Struct, frozen=True):
     """The media types that files may have; none where there is no field for files."""
     largest: str = LARGEST
     """How large each file may be."""
+    needs: list[str] = []
+    """What somebody else has to have for what is asked by it: categories, or their parents."""
 
     @property
     def categories(self) -> list[str]:
@@ -80,6 +82,10 @@ def _check(key: str, form: Form, compiled: Compiled, words: Vocabulary) -> None:
         if name not in form.fields:
             hint = strict.nearest(name, list(form.fields), "fields of the form")
             raise TermsError(f"`{key}.required` is `{name}`, which is no field of it", hint)
+    for word in form.needs:
+        if not words.leaves("categories", word):
+            hint = words.nearest("categories", word)
+            raise TermsError(f"`{key}.needs` is `{word}`, which is none of the categories", hint)
     _check_files(key, form)
     _check_collected(key, form, compiled, words)
 

@@ -22,6 +22,8 @@ EVIDENCE = {
     "reference": "where it is found again",
     "date": "of which day it is",
     "scope": "what it asks for",
+    "claim": "the right that is enforced, and against whom",
+    "danger": "whose rights or safety are in danger, and by what",
 }
 """Each kind of evidence, with what it is."""
 

@@ -83,19 +83,49 @@ def bind(text: str, refused: Mapping[str, str], rows: int) -> Bound:
 @lru_cache(maxsize=1024)
 def _bind(text: str, refused: tuple[tuple[str, str], ...], rows: int) -> Bound:
     tree = _parsed(text)
+    _check(tree, dict(refused))
+    _limit(tree, rows)
+    return Bound(tree.sql(dialect="duckdb", comments=False), _is_single(tree))
+
+
+def _check(tree: exp.Query, refused: Mapping[str, str]) -> None:
+    """Refuse a question of which anything is not known to be harmless, or that names what is refused."""
     names = _Names.of(tree)
     for node in tree.walk():
         _check_kind(node)
         if isinstance(node, exp.Table):
             _check_table(node, names)
         elif isinstance(node, exp.Column):
-            _check_column(node, names, dict(refused))
+            _check_column(node, names, refused)
         elif isinstance(node, exp.Join):
             _check_join(node)
         elif isinstance(node, exp.Subquery | exp.Select | exp.SetOperation):
             _check_place(node)
-    _limit(tree, rows)
-    return Bound(tree.sql(dialect="duckdb", comments=False), _is_single(tree))
+
+
+class Choice(NamedTuple):
+    """Rows of a relation, chosen by a condition on its columns; SQL."""
+
+    relation: str
+    condition: str
+
+
+def choice(text: str, refused: Mapping[str, str]) -> Choice:
+    """Bind what chooses rows, `RELATION WHERE CONDITION`, to a reading; `refused` as for `bind`.
+
+    Raises QueryError where rows may not be chosen by it.
+    """
+    tree = _parsed(f"SELECT * FROM {text}")  # noqa: S608  # it is taken apart, and never run
+    _check(tree, refused)
+    given = {part for part, value in tree.args.items() if value}
+    source, where = tree.find(exp.Table), tree.args.get("where")
+    plain = given == {"expressions", "from_", "where"} and not tree.find(exp.AggFunc, exp.Window)
+    if not plain or source is None or source.alias or where is None:
+        raise QueryError(
+            "rows are chosen of one relation by a condition alone",
+            "write it as in `requests WHERE status = 404 AND page_path LIKE '/login%'`",
+        )
+    return Choice(source.name.lower(), where.this.sql(dialect="duckdb", comments=False))
 
 
 def _parsed(text: str) -> exp.Query:

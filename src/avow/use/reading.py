@@ -59,10 +59,7 @@ class Reading:
         """Ask a question that was bound to this reading. Raises QueryError where it cannot be answered in time."""
         views = {}
         for name, relation in RELATIONS.items():
-            texts = ", ".join(
-                f"format('{{:016x}}', {key}) AS {key}" for key in KEYS if key in relation.columns
-            )
-            views[name] = f"SELECT * REPLACE ({texts}) FROM ({self.select(name)})"  # noqa: S608  # our own names
+            views[name] = f"SELECT {_readable(relation)} FROM ({self.select(name)})"  # noqa: S608  # our own names
         return self.store.ask_once(views, sql, seconds)
 
     def refused(self) -> dict[str, str]:
@@ -73,7 +70,9 @@ class Reading:
         for relation in RELATIONS.values():
             for column, forms in relation.columns.items():
                 categories = dict.fromkeys(form.category for form in forms)
-                if not any(self.sees(category) for category in categories):
+                if not any(self.sees(category) for category in categories) and self.recipient != OPERATOR:
+                    found[column] = f"is nothing that a {self.recipient} may have on the ground {self.ground}"
+                elif not any(self.sees(category) for category in categories):
                     served = sorted(
                         {purpose for category in categories for purpose in newest.purposes(category)}
                     )
@@ -105,24 +104,53 @@ class Reading:
 
     def sees(self, category: str) -> bool:
         """Return whether this purpose may use a category by what holds now; where nothing holds yet, it may."""
-        return not self.governs or self.purpose in self.governs[-1].purposes(category)
+        return not self.governs or self.governs[-1].age(self._cell(category)) != 0
 
-    def select(self, name: str, *needs: str) -> str:
-        """Return the SELECT that a relation is in this reading: its thresholds are constants (G4)."""
+    def select(self, name: str, *needs: str, place: bool = False) -> str:
+        """Return the SELECT that a relation is in this reading, with each row's place in the table where asked for.
+
+        Its thresholds are constants (G4).
+        """
         relation = RELATIONS[name]
         rows = self.ages(relation.category, *needs)
         columns = self._shown(relation, rows, relation.columns)
         young = cut.condition(rows, relation.time, self.now)
-        return f"SELECT {columns}, version FROM avow.main.{name} WHERE {young}"  # noqa: S608  # our own names
+        also = ", rowid AS place" if place else ""
+        return f"SELECT {columns}, version{also} FROM avow.main.{name} WHERE {young}"  # noqa: S608  # our own names
 
-    def of_visitor(self, name: str, visitor: int, columns: Columns) -> str:
-        """Return a SELECT of one visitor's rows of a relation, with columns of it in some of their forms."""
+    def of_some(self, name: str, visitor: int | None, condition: str, columns: Columns) -> str:
+        """Return a SELECT of some rows of a relation, with columns of it in some of their forms, and `whose` they are.
+
+        They are those of a visitor, and those that a condition chooses, which was bound to this reading before; both
+        where there are both.
+        """
         relation = RELATIONS[name]
-        rows = self.ages(relation.category)
-        shown = self._shown(relation, rows, columns)
-        young = cut.condition(rows, relation.time, self.now)
-        mine = f"WHERE visitor_id = {visitor} AND {young} ORDER BY {relation.time}"
-        return f"SELECT {shown} FROM avow.main.{name} {mine}"  # noqa: S608  # our own names
+        shown = self._shown(relation, self.ages(relation.category), columns)
+        which = self._which(name, visitor, condition)
+        return f"SELECT {shown}, visitor_id AS whose FROM avow.main.{name} {which} ORDER BY {relation.time}"  # noqa: S608  # our own names
+
+    def sets_apart(self, name: str, condition: str) -> bool:
+        """Return whether a condition sets anything apart: of several visitors, it does not choose all that there is."""
+        time, which = RELATIONS[name].time, self._which(name, None, condition)
+        sql = f"""
+            WITH chosen AS (SELECT {time} AS moment, visitor_id FROM avow.main.{name} {which}),
+                ends AS (SELECT min(moment) AS earliest, max(moment) AS latest FROM chosen)
+            SELECT count(*), count(DISTINCT visitor_id),
+                (SELECT count(*) FROM avow.main.{name}, ends WHERE {time} BETWEEN earliest AND latest) FROM chosen
+        """  # noqa: S608  # our own names, and a condition that was bound
+        ((rows, visitors, there),) = self.store.query(sql, {}).rows
+        return bool(visitors <= 1 or rows < there)
+
+    def _which(self, name: str, visitor: int | None, condition: str) -> str:
+        """Return the WHERE of some rows of a relation."""
+        relation = RELATIONS[name]
+        chosen = [cut.condition(self.ages(relation.category), relation.time, self.now)]
+        if visitor is not None:
+            chosen.append(f"visitor_id = {visitor}")
+        if condition:
+            seen = f"SELECT {_readable(relation)} FROM ({self.select(name, place=True)})"  # noqa: S608  # our own names
+            chosen.append(f"rowid IN (SELECT place FROM ({seen}) WHERE {condition})")  # noqa: S608  # bound
+        return f"WHERE {' AND '.join(chosen)}"
 
     def _shown(self, relation: Relation, rows: Sequence[Age], columns: Columns) -> str:
         return ", ".join(
@@ -135,3 +163,9 @@ class Reading:
 
     def _cell(self, category: str) -> Cell:
         return Cell(category, self.purpose, self.recipient, self.ground)
+
+
+def _readable(relation: Relation) -> str:
+    """Return the columns of a relation as people write them: visitors' keys are in hexadecimal."""
+    keys = (key for key in KEYS if key in relation.columns)
+    return "* REPLACE (" + ", ".join(f"format('{{:016x}}', {key}) AS {key}" for key in keys) + ")"

@@ -1,0 +1,305 @@
+"""From what somebody asks for to a package that its recipient can check: each step is on record before the next.
+
+The rules stand in `docs/spec/releases.md`.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from avow.clock import utc_now
+from avow.disclose.evidence import AUTHORISATION, FUNCTION, asked_for, gathered, limit, needed
+from avow.disclose.package import Manifest, files, hashes, write
+from avow.disclose.release import Asked, Extent, handed_over, together
+from avow.errors import DisclosureError, MisuseError, QueryError, RefusedError
+from avow.keep.asked import WAITS_DAYS, Request, Why
+from avow.keep.governing import governs, in_force
+from avow.keep.register import SqliteRegister, Version
+from avow.keep.releases import Release
+from avow.keep.subject import Held, Subject
+from avow.keep.submissions import Submission
+from avow.policy.bounds import OPERATOR, OWN_USE
+from avow.policy.form import Form
+from avow.policy.ground import Need
+from avow.policy.terms import parse_terms
+from avow.policy.vocabulary import vocabulary
+
+EXPIRES_DAYS = 30
+EXPIRES_MAX = 3650
+INSTRUMENT = "instrument"
+"""The evidence that a seal stands on."""
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asks for, in their own words."""
+
+    ground: str
+    to: str
+    categories: list[str]
+    kind: str = ""
+    """Of the recipient; empty where the ground has one kind alone."""
+    contact: str = ""
+    about: Subject | None = None
+    rows: str = ""
+    reference: str = ""
+    evidence: dict[str, str] = {}
+    expires_days: int = EXPIRES_DAYS
+    sealed_until: datetime | None = None
+    by: str = OPERATOR
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where releases are asked for, approved and made."""
+
+    register: SqliteRegister
+    forms: Callable[[], Mapping[str, Form]]
+    held: Callable[[Subject], Held]
+    """Finds whom a subject is; see `keep.subject`."""
+    extent: Callable[[Asked], Extent]
+    """Cuts what is stored; see `disclose.release`."""
+
+    def ask(self, words: Words) -> Request:
+        """Return what somebody asks for as a request, which is not recorded yet.
+
+        Raises MisuseError where it is no request, and DisclosureError where the answer is no already.
+        """
+        version, now = self._version(), utc_now()
+        need = needed(version, words.ground)
+        visitor = self._visitor(words, need)
+        _check(words, need, now)
+        return Request(
+            reference=secrets.token_hex(12),
+            ground=words.ground,
+            recipient_kind=_kind(version, words),
+            categories=words.categories,
+            version=version.number,
+            approvals=need.approvals,
+            recipient=words.to.strip(),
+            contact=words.contact.strip(),
+            visitor=visitor,
+            rows=words.rows.strip(),
+            evidence=gathered(need, words.evidence, words.reference, words.rows.strip(), now),
+            by=words.by,
+            expires_days=words.expires_days,
+            sealed_until=words.sealed_until,
+            asked_at=now,
+        )
+
+    def extent_of(self, request: Request) -> Extent:
+        """Return what a request would release, by what holds now. Raises DisclosureError where that is nothing."""
+        version = self._version()
+        within = limit(self.register, self.forms(), needed(version, request.ground), request)
+        left = [one for one in request.categories if one not in within.refused]
+        asked = Asked(request.ground, request.recipient_kind, request.visitor, left, request.rows)
+        try:
+            found = self._cut(request, asked, within.submission)
+        except QueryError as error:
+            raise DisclosureError(error.message, error.hint, Why.TERMS) from None
+        found = found._replace(refused={**within.refused, **found.refused})
+        if not found.apart:
+            raise DisclosureError(
+                "that holds everybody's records of its period: nothing sets those of the case apart",
+                "choose by what the case is about, such as a page, a status or an address",
+                Why.OTHERS,
+            )
+        if not found.tables:
+            told = "; ".join(f"{what}: {why}" for what, why in found.refused.items())
+            raise DisclosureError(f"nothing may be released: {told}", "", Why.TERMS)
+        return found
+
+    def approve(self, reference: str, name: str, password: str) -> Request:
+        """Record that somebody else approves a request; whoever has the machine needs no password.
+
+        Raises DisclosureError where they may not.
+        """
+        request = self.one(reference)
+        with self.on_record(request.ground, request.recipient_kind, name):
+            self.register.readers.check_discloses(name)
+            if name != OPERATOR and not self.register.passwords.check(name, password):
+                hint = "`avow user password` gives one"
+                raise DisclosureError(f"this is not the password of `{name}`", hint, Why.RIGHT)
+            if name == request.by:
+                raise DisclosureError(
+                    f"`{name}` asked for it: somebody else has to approve it", "", Why.APPROVAL
+                )
+            if name in self.register.asking.approved_by(reference):
+                raise DisclosureError(f"`{name}` approved it before", "somebody else has to", Why.APPROVAL)
+        self.register.asking.approve(request, name, utc_now())
+        self.register.ledger.sign()
+        return request
+
+    def make(self, request: Request, package: Path) -> tuple[Manifest, int]:
+        """Release what was requested: record it, and then write its package; returns the number of its entry, too.
+
+        Raises DisclosureError where others have not approved it, or the answer is no by now.
+        """
+        missing = request.approvals - len(self.register.asking.approved_by(request.reference))
+        if missing > 0:
+            raise DisclosureError(
+                f"{missing} more have to approve `{request.reference}`",
+                "`avow release approve`",
+                Why.APPROVAL,
+            )
+        erasures = self.register.releases.erasures()
+        found = self.extent_of(request)
+        contents = {**files(found.tables), **found.files}
+        manifest = self._manifest(request, found, hashes(contents))
+        release = Release(
+            **{name: getattr(manifest, name) for name in IN_BOTH},
+            records=sum(found.records.values()),
+            manifest=manifest.sha256,
+            sealed_until=request.sealed_until,
+        )
+        authorised = AUTHORISATION in needed(self._version(), request.ground).evidence
+        entry = self.register.releases.record(
+            release, found.whose, authorised=authorised, erasures=erasures
+        ).entry
+        write(package, manifest, contents, str(self.register.ledger.receipt(entry)))
+        return manifest, entry
+
+    def one(self, reference: str) -> Request:
+        """Return a request that waits. Raises RefusedError where there is none, or it waited for too long."""
+        request = self.register.asking.one(reference)
+        if request.reference not in {one.reference for one in self.register.asking.waiting(utc_now())}:
+            raise RefusedError(
+                f"`{reference}` was released, or waited for more than {WAITS_DAYS} days", "ask anew"
+            )
+        return request
+
+    @contextmanager
+    def on_record(self, ground: str, kind: str, by: str) -> Iterator[None]:
+        """Record whatever is refused of an attempt to disclose."""
+        try:
+            yield
+        except DisclosureError as error:
+            self.register.asking.refuse(ground, kind, Why(error.why), by, utc_now())
+            self.register.ledger.sign()
+            raise
+
+    def _version(self) -> Version:
+        versions = in_force(self.register.versions(), utc_now())
+        if not versions:
+            raise RefusedError(
+                "no version is in force yet", "`avow policy adopt` takes the first one into force"
+            )
+        return versions[-1]
+
+    def _visitor(self, words: Words, need: Need) -> str:
+        """Return the visitor whom a request is about; empty where rows are chosen, or nobody knows who asked for it."""
+        if words.about:
+            try:
+                held = self.held(words.about)
+            except RefusedError as error:
+                raise DisclosureError(error.message, error.hint, Why.PERSON) from None
+            known = held.records or self.register.submissions.all(datetime.min, datetime.max, held.key)
+            if not known:
+                raise DisclosureError(
+                    "nothing is held of that visitor", "look at the visitor's key", Why.PERSON
+                )
+            return held.key
+        if FUNCTION in need.evidence and words.reference.strip():
+            return asked_for(self.register, words.reference.strip()).visitor or ""
+        return ""
+
+    def _cut(self, request: Request, asked: Asked, only: Submission | None) -> Extent:
+        """Return what is stored, and what was handed over, as far as it may be released."""
+        told = (
+            self.extent(asked)
+            if asked.visitor or asked.rows
+            else Extent({}, dict.fromkeys(asked.categories, ""), [])
+        )
+        if request.rows:
+            return told
+        submissions = self.register.submissions
+        which = [only] if only else submissions.all(datetime.min, datetime.max, asked.visitor)
+        governed = governs(in_force(self.register.versions(), utc_now()))
+        return together(told, handed_over(submissions, which, governed, asked))
+
+    def _manifest(self, request: Request, found: Extent, hashed: dict[str, str]) -> Manifest:
+        version, now = self._version(), utc_now()
+        terms = parse_terms(version.terms, "the terms in force")
+        return Manifest(
+            reference=request.reference,
+            controller=terms.controller,
+            contact=terms.contact,
+            ground=request.ground,
+            recipient=request.recipient,
+            recipient_kind=request.recipient_kind,
+            categories=[one for one in request.categories if one not in found.refused],
+            version=version.number,
+            records=found.records,
+            refused=found.refused,
+            released_at=now,
+            expires_at=now + timedelta(days=request.expires_days),
+            files=hashed,
+        )
+
+
+IN_BOTH = (
+    "reference",
+    "ground",
+    "recipient_kind",
+    "recipient",
+    "categories",
+    "version",
+    "released_at",
+    "expires_at",
+)
+"""What a release and the manifest of its package have alike."""
+
+
+def named_ground(word: str) -> str:
+    """Return the ground that a word stands for: of a parent, the first one beneath it. Raises MisuseError if none."""
+    words = vocabulary()
+    leaves = words.leaves("grounds", word)
+    if not leaves or word == OWN_USE:
+        raise MisuseError(f"`{word}` is none of the grounds", words.nearest("grounds", word))
+    return leaves[0]
+
+
+def _kind(version: Version, words: Words) -> str:
+    """Return the kind of the recipient. Raises DisclosureError where the terms let none of it have anything."""
+    kinds = sorted({cell.recipient for cell in version.promised.cells if cell.ground == words.ground})
+    known = vocabulary()
+    if words.kind and not known.leaves("recipients", words.kind):
+        raise MisuseError(
+            f"`{words.kind}` is none of the recipients", known.nearest("recipients", words.kind)
+        )
+    if not kinds or words.kind not in {"", *kinds}:
+        raise DisclosureError(
+            f"the terms let no {words.kind or 'other'} have anything on the ground `{words.ground}`",
+            f"they let: {', '.join(kinds) or 'nobody'}",
+            Why.RECIPIENT,
+        )
+    if not words.kind and len(kinds) > 1:
+        raise MisuseError(
+            "the terms know several kinds of recipients for this ground",
+            f"name one with `--kind`: {', '.join(kinds)}",
+        )
+    return words.kind or kinds[0]
+
+
+def _check(words: Words, need: Need, now: datetime) -> None:
+    """Check what is asked for by itself. Raises MisuseError where it is no request."""
+    if not words.to.strip():
+        raise MisuseError("`--to` is empty", "name who receives it")
+    personal = {AUTHORISATION, FUNCTION} & {*need.evidence}
+    if personal and words.rows:
+        raise MisuseError("on this ground a release is of one person", "name them with `--about`")
+    if not words.about and not words.rows and FUNCTION not in need.evidence:
+        raise MisuseError("a release is about a visitor, or of rows", "give `--about` or `--rows`")
+    if not 1 <= words.expires_days <= EXPIRES_MAX:
+        raise MisuseError("it expires too late, or at once", f"give 1 to {EXPIRES_MAX} days")
+    if words.sealed_until:
+        if INSTRUMENT not in need.evidence:
+            raise MisuseError(
+                "only what an instrument requires can be under seal", "the visitor is told of it"
+            )
+        if not now < words.sealed_until <= now + timedelta(days=EXPIRES_MAX):
+            raise MisuseError("a seal ends on a day to come", f"give a date of the next {EXPIRES_MAX} days")

@@ -1,0 +1,335 @@
+"""The grounds of a release: each with its evidence, as far as that goes, approved where the terms say so, on record."""
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import CHROME, GOOGLEBOT, Ran, Site, line, tamper
+from test_release import ANN, BEN, NOW, PERIOD, RECENT, checked, unpacked
+
+CAROL = "203.0.113.99"
+ATTACK = "requests WHERE page_path LIKE '/wp-%' AND status = 404"
+ORDER = {
+    "instrument": "order",
+    "issuer": "District Court of Example",
+    "date": f"{RECENT.date()}",
+    "scope": "requests of the address in the two days",
+}
+DISCLOSED_FORM = """
+[[collect]]
+categories = ["submission"]
+keep = { full = "6 months" }
+for = ["requested-service"]
+
+[[form]]
+name = "order"
+fields = { name = "person-name", email = "email-address", text = "message" }
+for = ["requested-service"]
+needs = ["person-name", "message"]
+
+[[disclose]]
+categories = ["submission"]
+keep = { full = "30 days" }
+to = "named-person"
+ground = "requested-function"
+"""
+
+
+def made(folder: Path, more: str = "") -> Site:
+    site = Site(folder).init()
+    terms = site.folder / "policy" / "terms.toml"
+    text = re.sub(r"updated = .*", f"updated = {(NOW - timedelta(40)).date()}", terms.read_text(), count=1)
+    terms.write_text(text + more)
+    site.take_in(
+        site.log(
+            "a.log",
+            *(line(n, f"/{n}", start=RECENT, address=ANN, agent=CHROME) for n in range(3)),
+            *(line(n, "/wp-login.php", start=RECENT, address=BEN, status=404) for n in range(4)),
+            *(line(n, "/wp-admin", start=RECENT, address=CAROL, agent=CHROME, status=404) for n in range(2)),
+            line(5, "/robots.txt", start=RECENT, address="198.51.100.9", agent=GOOGLEBOT),
+        )
+    )
+    return site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return made(tmp_path)
+
+
+def disclose(site: Site, ground: str, *arguments: object, to: str = "cert@example", **evidence: str) -> Ran:
+    words = [word for kind, text in evidence.items() for word in ("--evidence", f"{kind}={text}")]
+    return site.avow("disclose", "--ground", ground, "--to", to, *words, *arguments, "--json")
+
+
+def rows(site: Site, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
+        return register.execute(f"SELECT {columns} FROM {table}").fetchall()
+
+
+def kinds(site: Site) -> list[str]:
+    return [json.loads(body)["kind"] for (body,) in rows(site, "entries ORDER BY entry", "body")]
+
+
+def attack(site: Site, *arguments: object, chosen: str = ATTACK) -> Ran:
+    words = ("--rows", chosen, "--reference", "case 12", "--categories", "ip-address,page-path,status")
+    return disclose(site, "fraud-or-misuse", *words, *arguments)
+
+
+def court(site: Site, *arguments: object, about: str = ANN, **other: str) -> Ran:
+    words = ("--about", about, *PERIOD, "--reference", "1 A 23/26", "--categories", "ip-address,page-path")
+    return disclose(site, "required-by-law", *words, *arguments, to="District Court", **{**ORDER, **other})
+
+
+def reader(site: Site, name: str, *more: str) -> None:
+    assert site.avow("user", "add", name, "--purposes", "abuse", *more).status == 0
+    word = b"four words for nobody\n"
+    assert site.avow("user", "password", name, "--stdin", stdin=word).status == 0
+
+
+def approve(site: Site, reference: str, name: str, word: bytes = b"four words for nobody\n") -> Ran:
+    return site.avow("release", "approve", reference, "--as", name, "--stdin", "--json", stdin=word)
+
+
+def test_records_of_a_misuse_are_released(site: Site) -> None:
+    """Those that the case is about, of whomever; each of these sees it, with a proof, and nobody else does."""
+    package = site.folder / "release.zip"
+    ran = attack(site, "--package", package)
+    assert ran.status == 0, ran.err
+    found = [json.loads(row) for row in unpacked(package)["requests.jsonl"].splitlines()]
+    assert {row["ip_address"] for row in found} == {BEN, CAROL}
+    assert (len(found), {row["page_path"] for row in found}) == (6, {"/wp-login.php", "/wp-admin"})
+    assert kinds(site)[-2:] == ["release-asked", "release-made"]
+    for address, times in ((BEN, 1), (CAROL, 1), (ANN, 0)):
+        told = site.avow("visitor", "show", address, *PERIOD, "--json").json()["released"]
+        assert len(told) == times
+        for one in told:
+            assert (one["ground"], one["recipient"]) == ("checking", "cert@example")
+            receipt = site.folder / f"{address}.json"
+            receipt.write_text(json.dumps(one["receipt"]))
+            assert checked(site, receipt).status == 0
+            other = {**one["receipt"], "visitor": "0" * 16}
+            receipt.write_text(json.dumps(other))
+            assert checked(site, receipt).status == 1
+    assert checked(site, package).status == 0
+    assert site.avow("verify").status == 0
+
+
+def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
+    """The others still see it, and all still holds."""
+    assert attack(site, "--package", site.folder / "release.zip").status == 0
+    key = site.avow("visitor", "show", BEN, *PERIOD, "--json").json()["visitor"]
+    assert site.avow("visitor", "erase", key, "--count", "4").status == 0
+    assert len(rows(site, "released WHERE visitor IS NOT NULL")) == 1
+    assert rows(site, "asking") == []
+    for path in site.data.glob("register.sqlite*"):
+        assert key.encode() not in path.read_bytes()
+    (one,) = site.avow("visitor", "show", CAROL, *PERIOD, "--json").json()["released"]
+    receipt = site.folder / "receipt.json"
+    receipt.write_text(json.dumps(one["receipt"]))
+    assert checked(site, receipt).status == 0
+    assert site.avow("verify").status == 0
+
+
+@pytest.mark.parametrize(
+    ("chosen", "why", "said"),
+    [
+        ("requests WHERE status > 0", "others", "everybody's records"),
+        ("requests WHERE request_time > '2000-01-01'", "others", "everybody's records"),
+        ("requests WHERE browser = 'Chrome'", "terms", "is nothing that a abuse-community may have"),
+        ("requests WHERE status IN (SELECT 404)", "terms", "a query within an expression"),
+        ("requests", "terms", "by a condition alone"),
+        ("secrets WHERE status = 404", "terms", "there is no relation"),
+        ("requests WHERE status = 999", "terms", "nothing may be released"),
+        (" ", "evidence", "no records are named"),
+    ],
+)
+def test_rows_that_would_hold_others_records_stay(site: Site, chosen: str, why: str, said: str) -> None:
+    """And what rows are chosen by has to be something that the recipient may have: the choice tells it."""
+    package = site.folder / "release.zip"
+    arguments = ("--about", BEN, *PERIOD) if not chosen.strip() else ()
+    ran = attack(site, "--package", package, *arguments, chosen=chosen)
+    assert (ran.status, said in ran.err, package.exists()) == (1, True, False), ran.err
+    assert rows(site, "refusals", "ground, recipient_kind, why, name") == [("checking", "", why, "operator")]
+    assert kinds(site)[-1] == "release-refused"
+    assert site.avow("verify").status == 0
+
+
+def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
+    """Nobody approves their own request, nor twice, nor without the right; and nothing leaves before."""
+    package = site.folder / "release.zip"
+    ran = court(site, "--package", package)
+    assert (ran.status, ran.json()["released"], package.exists()) == (0, False, False), ran.err
+    reference = ran.json()["reference"]
+    shown = site.avow("release", "show", reference, "--json").json()
+    assert (shown["evidence"]["issuer"], shown["approved_by"], shown["records"]["requests"]) == (
+        "District Court of Example",
+        [],
+        3,
+    )
+    early = site.avow("release", "make", reference, "--package", package)
+    assert (early.status, "1 more have to approve" in early.err, package.exists()) == (1, True, False)
+    assert "asked for it" in site.avow("release", "approve", reference).err
+    reader(site, "bea")
+    assert (approve(site, reference, "bea").status, rows(site, "approvals")) == (1, [])
+    reader(site, "bea", "--disclose")
+    assert (approve(site, reference, "bea", b"something else\n").status, rows(site, "approvals")) == (1, [])
+    assert approve(site, reference, "bea").json()["approved_by"] == ["bea"]
+    assert "approved it before" in approve(site, reference, "bea").err
+    assert site.avow("release", "make", reference, "--package", package).status == 0
+    again = site.avow("release", "make", reference, "--package", site.folder / "again.zip")
+    assert (again.status, "was released" in again.err) == (1, True)
+    assert checked(site, package).json()["package"]["ground"] == "instrument"
+    assert [why for (why,) in rows(site, "refusals", "why")] == [
+        *("approval", "approval", "right", "right", "approval")
+    ]
+    assert site.avow("verify").status == 0
+
+
+def test_a_seal_delays_what_the_person_is_told(site: Site) -> None:
+    """Until its day; then the person sees it like any other."""
+    reader(site, "bea", "--disclose")
+    until = f"{(NOW + timedelta(60)).date()}"
+    reference = court(site, "--seal-until", until).json()["reference"]
+    assert approve(site, reference, "bea").status == 0
+    package = site.folder / "release.zip"
+    assert site.avow("release", "make", reference, "--package", package).status == 0
+    assert site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["released"] == []
+    assert "under seal" in site.avow("release", "list").out
+    assert site.avow("verify").status == 0
+    tamper(site, f"UPDATE releases SET sealed_until = '{NOW - timedelta(1)}'")
+    assert len(site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["released"]) == 1
+    assert site.avow("verify").status == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "arguments", "status", "said"),
+    [
+        ({"date": f"{(NOW + timedelta(3)).date()}"}, (), 1, "which is still to come"),
+        ({"date": "soon"}, (), 2, "is no date"),
+        ({"scope": " "}, (), 1, "there is no scope"),
+        ({"case": "12"}, (), 2, "is no evidence that is given for this ground"),
+        ({}, ("--reference", " "), 1, "there is no reference"),
+        ({}, ("--seal-until", "2020-01-01"), 2, "a seal ends on a day to come"),
+        ({}, ("--kind", "abuse-community"), 1, "let no abuse-community have anything"),
+        ({}, ("--kind", "authorities"), 2, "none of the recipients"),
+        ({}, ("--to", " "), 2, "`--to` is empty"),
+    ],
+)
+def test_evidence_that_is_none_is_refused(
+    site: Site, other: dict[str, str], arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    """A refusal is on record; a slip of the pen is none."""
+    ran = court(site, *arguments, **other)
+    assert (ran.status, said in ran.err) == (status, True), ran.err
+    assert len(rows(site, "refusals")) == (1 if status == 1 else 0)
+    assert rows(site, "asked") == []
+
+
+@pytest.mark.parametrize(
+    ("about", "why", "said"),
+    [
+        ("203.0.113.0/24", "others", "a range of addresses"),
+        ("0123456789abcdef", "person", "nothing is held of that visitor"),
+        ("192.0.2.200", "person", "no visitor is known by that address"),
+        ("192.0.2.7", "person", "2 visitors are known by that address"),
+    ],
+)
+def test_whom_nobody_can_tell_from_others_is_refused(site: Site, about: str, why: str, said: str) -> None:
+    """An unknown person, an address that several share, and a range."""
+    lines = (
+        line(n, "/", start=RECENT, address="192.0.2.7", agent=agent)
+        for n, agent in enumerate((CHROME, "Lynx"))
+    )
+    site.take_in(site.log("b.log", *lines))
+    ran = court(site, about=about)
+    assert (ran.status, said in ran.err) == (1, True), ran.err
+    assert rows(site, "refusals", "why") == [(why,)]
+
+
+def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
+    """Of the submission that asked for it, and nothing that it does not need."""
+    site = made(tmp_path, DISCLOSED_FORM)
+    answers = ("name=Ann Example", "email=ann@example.org", "text=Send two.")
+    fields = [word for answer in answers for word in ("--field", answer)]
+    handed = site.avow("submission", "add", "order", "--means", "letter", *fields, "--json")
+    assert handed.status == 0, handed.err
+    reference = handed.json()["reference"]
+    package = tmp_path / "release.zip"
+    words = ("--reference", reference, "--categories", "submission,page-path", "--package", package)
+    ran = disclose(site, "requested-function", *words, to="Carrier")
+    assert ran.status == 0, ran.err
+    found = [json.loads(row) for row in unpacked(package)["submissions.jsonl"].splitlines()]
+    assert {row["field"]: row["value"] for row in found} == {"name": "Ann Example", "text": "Send two."}
+    assert "does not need it" in ran.json()["refused"]["email-address"]
+    assert not [one for one in unpacked(package).values() if b"ann@example.org" in one]
+    only = disclose(
+        site,
+        "requested-function",
+        "--reference",
+        reference,
+        "--categories",
+        "email-address",
+        "--dry-run",
+        to="X",
+    )
+    assert (only.status, "needs nothing of it" in only.err) == (1, True)
+    other = disclose(
+        site,
+        "requested-function",
+        "--reference",
+        "f" * 24,
+        "--categories",
+        "message",
+        "--package",
+        "o.zip",
+        to="X",
+    )
+    assert (other.status, "nobody handed over" in other.err) == (1, True)
+    assert site.avow("verify").status == 0
+
+
+def test_a_recall_tells_the_recipient(site: Site) -> None:
+    """By a message that is ready to be sent, to the contact that was given."""
+    ran = attack(site, "--contact", "cert@example.net", "--package", site.folder / "release.zip")
+    reference, message = ran.json()["reference"], site.folder / "recall.eml"
+    told = site.avow("release", "recall", reference, "--reason", "sent by mistake", "--notice", message)
+    assert (told.status, "cert@example.net" in told.out) == (0, True), told.err
+    found = message_from_bytes(message.read_bytes(), policy=policy.default)
+    assert ("cert@example.net" in found["To"], reference in found["Subject"]) == (True, True)
+    assert "sent by mistake" in found.get_content()
+
+
+def test_a_dry_run_leaves_no_trace(site: Site) -> None:
+    """Whether it would be released or refused."""
+    entries = len(kinds(site))
+    assert attack(site, "--dry-run").json()["visitors"] == 2
+    assert attack(site, "--dry-run", chosen="requests WHERE status > 0").status == 1
+    assert (len(kinds(site)), rows(site, "asked"), rows(site, "refusals")) == (entries, [], [])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE asking SET told = replace(told, 'case 12', 'case 13')", "the request for the release"),
+        ("UPDATE asked SET approvals = 1", "the request for the release"),
+        ("UPDATE refusals SET name = 'somebody else'", "refusal 1"),
+        ("UPDATE released SET recipient = 'somebody else' WHERE place = 1", "release "),
+        ("DELETE FROM released WHERE place = 1", "release "),
+        ("UPDATE releases SET ground = 'authorised'", "release "),
+        ("DELETE FROM refusals", "0 records where the ledger tells of 1"),
+    ],
+)
+def test_what_is_changed_behind_our_back_is_found(site: Site, change: str, said: str) -> None:
+    """Evidence, approvals, refusals, and of whom a release was."""
+    assert attack(site, chosen="requests WHERE status > 0").status == 1
+    assert attack(site, "--package", site.folder / "release.zip").status == 0
+    tamper(site, change)
+    ran = site.avow("verify")
+    assert (ran.status, said in ran.out) == (1, True), ran.out
