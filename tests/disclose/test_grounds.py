@@ -333,3 +333,30 @@ def test_what_is_changed_behind_our_back_is_found(site: Site, change: str, said:
     tamper(site, change)
     ran = site.avow("verify")
     assert (ran.status, said in ran.out) == (1, True), ran.out
+
+
+def test_everybody_may_know_how_often(site: Site) -> None:
+    """By quarter and ground; small numbers as ranges, and what is under seal only once the seal ends."""
+    for number in range(2):
+        assert attack(site, "--package", site.folder / f"{number}.zip").status == 0
+    assert attack(site, chosen="requests WHERE status > 0").status == 1
+    reader(site, "bea", "--disclose")
+    reference = court(site, "--seal-until", f"{(NOW + timedelta(60)).date()}").json()["reference"]
+    assert approve(site, reference, "bea").status == 0
+    assert site.avow("release", "make", reference, "--package", site.folder / "sealed.zip").status == 0
+    quarter = f"{NOW.year}-Q{(NOW.month + 2) // 3}"
+    told = {"period": quarter, "ground": "checking", "released": 2, "recalled": 0, "refused": 1}
+    found = site.avow("report", "disclosures", "--json", "--as", "bea").json()
+    assert found["tables"]["disclosures"] == [told]
+    shared = site.avow("report", "disclosures", "--json", "--shared").json()["tables"]["disclosures"]
+    assert shared == [{**told, "released": "1-4", "recalled": "0", "refused": "1-4"}]
+    assert "nothing was released" in site.avow("report", "disclosures", "--until", "2020-01-01").out
+    reader(site, "cyd")
+    assert site.avow("report", "disclosures", "--as", "cyd").status == 1
+    assert site.avow("policy", "page", "--to", site.folder / "page").status == 0
+    page = (site.folder / "page" / "disclosures.en.html").read_text()
+    assert ("1-4" in page, "checking" in page, "instrument" in page) == (True, True, False)
+    assert 'href="disclosures.en.html"' in (site.folder / "page" / "privacy.en.html").read_text()
+    tamper(site, f"UPDATE releases SET sealed_until = '{NOW - timedelta(1)}'")
+    grounds = site.avow("report", "disclosures", "--json").json()["tables"]["disclosures"]
+    assert [one["ground"] for one in grounds] == ["checking", "instrument"]

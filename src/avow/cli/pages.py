@@ -18,6 +18,7 @@ from avow.policy.history import changes, history
 from avow.policy.page import html, linked_data
 from avow.policy.terms import parse_terms
 from avow.policy.vocabulary import Vocabulary, vocabulary
+from avow.web.disclosures import page as disclosures
 from avow.web.policy import documents_of, shown_of
 
 
@@ -35,10 +36,18 @@ def page(
         last = chosen(versions, number)
         versions = versions[: last.number]
         documents = {one.number: documents_of(register, one) for one in versions}
-    terms = parse_terms(last.terms, f"the terms of version {last.number}")
+        terms = parse_terms(last.terms, f"the terms of version {last.number}")
+        told = {
+            f"disclosures.{language}.html": disclosures(register, last.promised, terms.controller, language)
+            for language in documents[last.number]
+        }
     words = vocabulary(terms.vocabulary)
     linked = msgspec.json.encode(linked_data(shown_of(last), terms.controller, words))
-    files = {"terms.json": last.canonical, "terms.jsonld": msgspec.json.format(linked, indent=2).decode()}
+    files = {
+        **told,
+        "terms.json": last.canonical,
+        "terms.jsonld": msgspec.json.format(linked, indent=2).decode(),
+    }
     for language in documents[last.number]:
         files |= _pages(
             language,
@@ -61,7 +70,10 @@ def _pages(
     """Yield name and text of each file in one language; `documents` are those of the versions that have it."""
     shown = [shown_of(one) for one in versions]
     document, index = documents[shown[-1].number], f"history.{language}.html"
-    yield f"privacy.{language}.html", html(shown[-1], document, words, shown, index)
+    yield (
+        f"privacy.{language}.html",
+        html(shown[-1], document, words, shown, index, f"disclosures.{language}.html"),
+    )
     yield f"privacy.{language}.md", document.text
     pairs = {}
     for old, new in combinations(shown, 2):

@@ -2,7 +2,8 @@
 
 import csv
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,8 +14,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from avow.cli.session import find_folder, session
+from avow.cli.policy import print_json
+from avow.cli.session import chosen, find_folder, open_versions, session
 from avow.clock import utc_now
+from avow.disclose.transparency import Count, as_range, counted
 from avow.errors import MisuseError, OwnerGoneError
 from avow.keep.store import Table
 from avow.policy.bounds import OPERATOR
@@ -45,18 +48,51 @@ def report(
     data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
 ) -> None:
     """Show a report: a table, or JSON, or CSV. It says what it leaves out, and how much was measured."""
-    if name not in REPORTS:
-        raise MisuseError(f"there is no report `{name}`", f"there are: {', '.join(REPORTS)}")
+    if name not in {*REPORTS, DISCLOSURES}:
+        raise MisuseError(f"there is no report `{name}`", f"there are: {', '.join(REPORTS)}, {DISCLOSURES}")
     if as_json and as_csv:
         raise MisuseError("`--json` and `--csv` are two forms of one answer", "give one of the two")
     question = _question(name, since, until, timezone, filters or [], limit, data)
-    found = _asked(msgspec.structs.replace(question, reader=reader, shared=shared), data)
+    question = msgspec.structs.replace(question, reader=reader, shared=shared)
+    if name == DISCLOSURES:
+        told = _disclosures(question, data)
+        if as_json:
+            print_json({"report": DISCLOSURES, "tables": {DISCLOSURES: told.records()}})
+        else:
+            (print_csv if as_csv else _show_disclosures)(told)
+        return
+    found = _asked(question, data)
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(as_object(found)), indent=2).decode() + "\n")
     elif as_csv:
         write_csv(found, table or next(iter(found.tables)))
     else:
         show(found, Console())
+
+
+DISCLOSURES = "disclosures"
+"""The report of what left the house: it tells of no visitor, and stands on the register alone."""
+
+
+def _disclosures(question: Question, data: Path | None) -> Table:
+    """Return how often something was released, recalled and refused, by quarter and ground."""
+    with closing(open_versions(data)) as register:
+        register.readers.check_discloses(question.reader)
+        smallest = chosen(register.versions(), 0).promised.duties.get("smallest-group", 1)
+        period = question.since or datetime.min, question.until or datetime.max
+        rows: list[list[Any]] = [[*one] for one in counted(register, utc_now(), *period)]
+    if question.shared:
+        rows = [[*row[:2], *(as_range(count, smallest) for count in row[2:])] for row in rows]
+    return Table(list(Count._fields), rows)
+
+
+def _show_disclosures(told: Table) -> None:
+    console = Console()
+    console.print("Disclosures: how often something was released, recalled and refused", style="bold")
+    if told.rows:
+        show_table(told, console)
+    else:
+        console.print("nothing was released to anybody, and nobody was refused", style="dim")
 
 
 def _question(

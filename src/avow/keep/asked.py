@@ -69,6 +69,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The number of its entry in the ledger."""
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """An attempt to disclose that was refused. Times are UTC."""
+
+    ground: str
+    recipient_kind: str
+    """Empty where it was not looked at."""
+    why: str
+    name: str
+    """Who tried."""
+    refused_at: datetime
+    entry: int
+
+
 APART = ("recipient", "contact", "visitor", "rows", "evidence", "by", "expires_days", "sealed_until")
 """What stands apart from the record of a request."""
 
@@ -161,6 +174,13 @@ class Asking(Part):
             }
             row |= {"salt": salt, "person": person, "refused_at": now, "entry": entry}
             connection.execute(sa.insert(REFUSALS).values(row))
+
+    def refusals(self) -> list[Refusal]:
+        """Return every attempt that was refused, in their order."""
+        columns = [REFUSALS.c[name] for name in Refusal.__struct_fields__]
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(*columns).order_by(REFUSALS.c.refusal))
+            return [Refusal(*row) for row in rows]
 
     def _found(self, which: sa.ColumnElement[bool]) -> list[Request]:
         statement = sa.select(ASKED, ASKING.c.told).join(ASKING, ASKING.c.asked == ASKED.c.asked).where(which)

@@ -43,11 +43,17 @@ class Shown(NamedTuple):
 
 
 def html(
-    shown: Shown, document: Document, words: Vocabulary, versions: Sequence[Shown] = (), history: str = ""
+    shown: Shown,
+    document: Document,
+    words: Vocabulary,
+    versions: Sequence[Shown] = (),
+    history: str = "",
+    disclosures: str = "",
 ) -> str:
     """Return the page as HTML, in its document's language; HTML in the prose is shown as text.
 
-    It needs no other file. `versions` are those up to this one, whose differences are listed; `history` is a link.
+    It needs no other file. `versions` are those up to this one, whose differences are listed; `history` is a link, and
+    so is `disclosures`, to what was released.
     """
     spoken = language(document.language)
     return rendered(
@@ -60,6 +66,7 @@ def html(
         tables=[table for table in facts(shown.promised, words, spoken) if table.rows],
         changes=listed(versions, spoken),
         history=history,
+        disclosures=disclosures,
     )
 
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from avow.collect.syslog import Listener
 from avow.web.collecting import Collecting
+from avow.web.policy import PATH as DISCLOSURES
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script
 from avow.web.sender import sender
@@ -71,6 +72,7 @@ def _others(doors: Doors) -> Starlette:
         Route("/pixel.gif", collecting.pixel, methods=["GET"]),
         Route("/submit/{form:str}", doors.submitting.submit, methods=["POST"]),
         Route("/", readers.home, methods=["GET"]),
+        Route(DISCLOSURES, readers.disclosures, methods=["GET"]),
         Route("/sign-in", readers.sign_in, methods=["GET", "POST"]),
         Route("/sign-out", readers.sign_out, methods=["POST"]),
         Route("/avow.js", script.core, methods=["GET"]),

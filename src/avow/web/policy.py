@@ -12,6 +12,10 @@ from avow.policy.document import Document, parse_document
 from avow.policy.page import Shown, html
 from avow.policy.terms import parse_terms
 from avow.policy.vocabulary import vocabulary
+from avow.web.disclosures import page
+
+PATH = "/disclosures"
+"""Where the page is that tells what was released."""
 
 
 @dataclass
@@ -32,10 +36,19 @@ class Policy:
         if key not in self._made:
             terms = parse_terms(versions[-1].terms, "the terms in force")
             shown = [shown_of(version) for version in versions]
-            page = html(shown[-1], documents[language], vocabulary(terms.vocabulary), shown)
-            self._made = {known: made for known, made in self._made.items() if known[0] == key[0]}
-            self._made[key] = page
+            made = html(shown[-1], documents[language], vocabulary(terms.vocabulary), shown, disclosures=PATH)
+            self._made = {known: old for known, old in self._made.items() if known[0] == key[0]}
+            self._made[key] = made
         return self._made[key], language
+
+    def disclosures(self, accepted: str) -> tuple[str, str]:
+        """Return the page that tells what was released, and its language; as `page` does."""
+        versions = in_force(self.register.versions(), utc_now())
+        if not versions:
+            return "", ""
+        terms = parse_terms(versions[-1].terms, "the terms in force")
+        language = chosen(accepted, terms.languages)
+        return page(self.register, versions[-1].promised, terms.controller, language), language
 
 
 def chosen(accepted: str, languages: list[str]) -> str:

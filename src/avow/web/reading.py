@@ -58,18 +58,11 @@ class ReadersDoor:
     async def home(self, request: Request) -> Response:
         """Give a reader who signed in a report, and everybody else the policy."""
         reader = self._signed_in(request)
-        if reader is None:
-            page, language = await run_in_threadpool(
-                self.policy.page, request.headers.get("accept-language", "")
-            )
-            headers = {
-                **HEADERS,
-                "Cache-Control": "no-cache",
-                "Content-Language": language,
-                "Vary": "Accept-Language",
-            }
-            return HTMLResponse(page or "no policy is in force", 200 if page else 404, headers)
-        return await self._report(request, reader)
+        return await self._report(request, reader) if reader else await _public(request, self.policy.page)
+
+    async def disclosures(self, request: Request) -> Response:
+        """Give everybody the page that tells how often something was released."""
+        return await _public(request, self.policy.disclosures)
 
     async def sign_in(self, request: Request) -> Response:
         """Show the form, or take it."""
@@ -160,6 +153,13 @@ class ReadersDoor:
     def _form(self, problem: str = "", status: int = 200) -> Response:
         page = rendered("sign_in.html", "en", room="avow.web", problem=problem)
         return HTMLResponse(page, status, HEADERS)
+
+
+async def _public(request: Request, page: Callable[[str], tuple[str, str]]) -> Response:
+    """Give a page that is for everybody, in the language that the browser asks for."""
+    made, language = await run_in_threadpool(page, request.headers.get("accept-language", ""))
+    beside = {"Cache-Control": "no-cache", "Content-Language": language, "Vary": "Accept-Language"}
+    return HTMLResponse(made or "no policy is in force", 200 if made else 404, {**HEADERS, **beside})
 
 
 def _facts(answer: Answer, name: str) -> Facts:
