@@ -13,14 +13,14 @@ from rich.table import Table
 
 from avow.change.draft import documents, terms_path
 from avow.cli.session import chosen, find_folder, open_versions
-from avow.errors import MisuseError, TermsError
+from avow.errors import TermsError
 from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 from avow.policy.compare import Witness, compare
 from avow.policy.ground import needs
 from avow.policy.prose import differing
 from avow.policy.tell import differences, lasting_by_precision
 from avow.policy.terms import Terms, compile_terms, load_terms, warnings
-from avow.policy.vocabulary import vocabulary
+from avow.policy.vocabulary import named_leaves
 
 app = typer.Typer(help="What is promised: check it, show it.", no_args_is_help=True)
 
@@ -141,11 +141,7 @@ def named_categories(text: str) -> list[str]:
 
     Raises MisuseError where one is no category.
     """
-    words, named = vocabulary(), [word.strip() for word in text.split(",")]
-    for word in named:
-        if not words.leaves("categories", word):
-            raise MisuseError(f"`{word}` is none of the categories", words.nearest("categories", word))
-    return sorted({leaf for word in named for leaf in words.leaves("categories", word)})
+    return named_leaves("categories", [word.strip() for word in text.split(",")])
 
 
 def say(sentence: str) -> None:

@@ -89,11 +89,11 @@ def disclose(
     with session(data) as at_work:
         zone = at_work.folder.zone
 
-        def asked() -> Request:
+        def asked() -> Words:
             at_work.register.readers.check_discloses(reader)
             subject = subject_of(about, since, until, at_work) if about else None
             sealed = parse_moment(seal_until, zone, utc_now()) if seal_until else None
-            return at_work.desk.ask(structs.replace(words, about=subject, sealed_until=sealed))
+            return structs.replace(words, about=subject, sealed_until=sealed)
 
         _disclose(at_work, words, asked, None if dry_run else package or UNNAMED, as_json=as_json)
 
@@ -103,21 +103,18 @@ UNNAMED = Path()
 
 
 def _disclose(
-    at_work: Session, words: Words, asked: Callable[[], Request], package: Path | None, *, as_json: bool
+    at_work: Session, words: Words, asked: Callable[[], Words], package: Path | None, *, as_json: bool
 ) -> None:
     """Ask for a release, and make it where nobody else has to approve it; without a package, tell what would leave."""
     if package is None:
-        request = asked()
+        request = at_work.desk.ask(asked())
         _show(request, at_work.desk.extent_of(request), as_json=as_json)
         return
     with at_work.desk.on_record(words.ground, words.kind, words.by):
-        request = asked()
-        at_work.desk.extent_of(request)
-        if not request.approvals and package == UNNAMED:
+        if package == UNNAMED and not at_work.desk.need(words.ground).approvals:
             raise MisuseError("a release needs a file", "give `--package`, or `--dry-run`")
-        request = at_work.register.asking.record(request)
+        request = at_work.desk.record(asked())
         if request.approvals:
-            at_work.register.ledger.sign()
             _tell_waiting(request, as_json=as_json)
         else:
             _make(at_work, request, package, as_json=as_json)
@@ -232,7 +229,9 @@ def _is_sealed(one: Release) -> bool:
 
 
 def _make(at_work: Session, request: Request, package: Path, *, as_json: bool) -> None:
-    manifest, entry = at_work.desk.make(request, package)
+    manifest, entry, content = at_work.desk.make(request)
+    with whole(package) as file:
+        file.write(content)
     told = {name: getattr(manifest, name) for name in ("reference", "records", "categories", "refused")}
     if as_json:
         print_json({"released": True, "entry": entry, **told})

@@ -15,6 +15,7 @@ from rich.console import Console
 from avow.change.draft import forms_of
 from avow.cli.session import Session, about_terms, find_folder, session
 from avow.cli.setting_up import write_folder
+from avow.cli.visitor import subject_of
 from avow.clock import utc_now
 from avow.collect.beacon import Visitors, device
 from avow.collect.client import Proxies
@@ -30,16 +31,19 @@ from avow.keep.keys import COOKIE_KEY, FILES_KEY, SIGN_IN_KEY, secret
 from avow.keep.load import SALTS, Ways
 from avow.keep.owner import JOURNALS, Guest, Owner
 from avow.keep.stream import Stream
+from avow.keep.subject import Subject
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
     from uvicorn import Server
 
     from avow.web.desk import Desk
+    from avow.web.disclosing import Disclosing
     from avow.web.keeper import Keeper
     from avow.web.prober import Rounds
     from avow.web.reading import ReadersDoor
     from avow.web.submitting import Submitting
+    from avow.web.tries import Tries
 
 GC_THRESHOLDS = (50_000, 20, 100)
 GRACE_SECONDS = 5
@@ -95,8 +99,9 @@ def _run(
     from avow.web.collecting import Collecting
     from avow.web.log import configure
     from avow.web.script import Script
+    from avow.web.tries import Tries
 
-    settings, lines = at_work.folder.settings, Lines()
+    settings, lines, tries = at_work.folder.settings, Lines(), Tries()
     proxies = Proxies.of(settings.serve.trusted_proxies)
     visitors = _visitors(at_work.folder)
     desk, keeper = _behind(at_work, house, lines, visitors)
@@ -106,8 +111,9 @@ def _run(
     doors = Doors(
         collecting,
         Script(desk.gate, settings.collect.downloads),
-        _readers(at_work, proxies),
+        _readers(at_work, proxies, tries),
         _submitting(at_work, visitors, proxies),
+        _disclosing(at_work, proxies, tries),
         lambda: _checks(desk, keeper, rounds),
         Listener(lines, proxies.trusts),
         (syslog.strip("[]"), int(port)) if port else None,
@@ -216,7 +222,17 @@ def _behind(at_work: Session, house: Owner, lines: Lines, visitors: Visitors) ->
     return desk, keeper
 
 
-def _readers(at_work: Session, proxies: Proxies) -> "ReadersDoor":
+def _disclosing(at_work: Session, proxies: Proxies, tries: "Tries") -> "Disclosing":
+    """Return what takes requests for releases."""
+    from avow.web.disclosing import Disclosing
+
+    def subject(word: str, since: str, until: str) -> Subject:
+        return subject_of(word, since, until, at_work)
+
+    return Disclosing(at_work.desk, subject, at_work.folder.zone, proxies, tries)
+
+
+def _readers(at_work: Session, proxies: Proxies, tries: "Tries") -> "ReadersDoor":
     """Return the door of those who read."""
     from itsdangerous import TimestampSigner
 
@@ -232,6 +248,7 @@ def _readers(at_work: Session, proxies: Proxies) -> "ReadersDoor":
         signer=TimestampSigner(secret(at_work.folder.keys / SIGN_IN_KEY)),
         ask=at_work.ask,
         proxies=proxies,
+        tries=tries,
     )
 
 

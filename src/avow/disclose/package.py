@@ -15,7 +15,6 @@ import msgspec
 import polars as pl
 
 from avow.errors import MisuseError, ProofError
-from avow.keep.handed_out import whole
 from avow.keep.store import Table
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.entry import ReleaseMade, read
@@ -81,11 +80,13 @@ def hashes(of: Mapping[str, bytes]) -> dict[str, str]:
     return {name: sha256(content).hexdigest() for name, content in of.items()}
 
 
-def write(path: Path, manifest: Manifest, contents: Mapping[str, bytes], proof: str) -> None:
-    """Write a package: it is there whole, or not at all."""
-    with whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
+def packed(manifest: Manifest, contents: Mapping[str, bytes], proof: str) -> bytes:
+    """Return a package."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as package:
         for name, content in {MANIFEST: manifest.text, PROOF: proof.encode(), **contents}.items():
             package.writestr(name, content)
+    return written.getvalue()
 
 
 def is_package(path: Path) -> bool:

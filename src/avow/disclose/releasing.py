@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from avow.clock import utc_now
 from avow.disclose.evidence import AUTHORISATION, FUNCTION, asked_for, gathered, limit, needed
-from avow.disclose.package import Manifest, files, hashes, write
+from avow.disclose.package import Manifest, files, hashes, packed
 from avow.disclose.release import Asked, Extent, handed_over, together
 from avow.errors import DisclosureError, MisuseError, QueryError, RefusedError
 from avow.keep.asked import WAITS_DAYS, Request, Why
@@ -51,6 +51,15 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     expires_days: int = EXPIRES_DAYS
     sealed_until: datetime | None = None
     by: str = OPERATOR
+
+
+class Made(NamedTuple):
+    """A release that was made."""
+
+    manifest: Manifest
+    entry: int
+    """The number of its entry in the ledger."""
+    package: bytes
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,10 @@ class Desk:
             sealed_until=words.sealed_until,
             asked_at=now,
         )
+
+    def need(self, ground: str) -> Need:
+        """Return what the version in force needs on a ground; see `needed`."""
+        return needed(self._version(), ground)
 
     def extent_of(self, request: Request) -> Extent:
         """Return what a request would release, by what holds now. Raises DisclosureError where that is nothing."""
@@ -134,8 +147,19 @@ class Desk:
         self.register.ledger.sign()
         return request
 
-    def make(self, request: Request, package: Path) -> tuple[Manifest, int]:
-        """Release what was requested: record it, and then write its package; returns the number of its entry, too.
+    def record(self, words: Words) -> Request:
+        """Return what somebody asks for as a request that is recorded, once it is known that some of it may leave.
+
+        Raises as `ask` and `extent_of` do.
+        """
+        request = self.ask(words)
+        self.extent_of(request)
+        request = self.register.asking.record(request)
+        self.register.ledger.sign()
+        return request
+
+    def make(self, request: Request) -> Made:
+        """Release what was requested: record it, and then make its package.
 
         Raises DisclosureError where others have not approved it, or the answer is no by now.
         """
@@ -160,8 +184,7 @@ class Desk:
         entry = self.register.releases.record(
             release, found.whose, authorised=authorised, erasures=erasures
         ).entry
-        write(package, manifest, contents, str(self.register.ledger.receipt(entry)))
-        return manifest, entry
+        return Made(manifest, entry, packed(manifest, contents, str(self.register.ledger.receipt(entry))))
 
     def one(self, reference: str) -> Request:
         """Return a request that waits. Raises RefusedError where there is none, or it waited for too long."""

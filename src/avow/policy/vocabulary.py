@@ -1,5 +1,6 @@
 """The words that terms may use: categories, purposes, recipients and grounds."""
 
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from importlib import resources
@@ -10,7 +11,7 @@ import msgspec
 import rfc8785
 
 from avow import strict
-from avow.errors import TermsError
+from avow.errors import MisuseError, TermsError
 
 Kind = Literal["categories", "purposes", "recipients", "grounds"]
 KINDS: tuple[Kind, ...] = ("categories", "purposes", "recipients", "grounds")
@@ -90,3 +91,12 @@ def vocabulary(number: int = NEWEST) -> Vocabulary:
         for kind in KINDS
     }
     return msgspec.structs.replace(newest, number=number, **words)
+
+
+def named_leaves(kind: Kind, named: Sequence[str]) -> list[str]:
+    """Return the leaves that words stand for, by themselves or by a parent. Raises MisuseError where one is none."""
+    words = vocabulary()
+    for word in named:
+        if not words.leaves(kind, word):
+            raise MisuseError(f"`{word}` is none of the {kind}", words.nearest(kind, word))
+    return sorted({leaf for word in named for leaf in words.leaves(kind, word)})

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from avow.collect.syslog import Listener
 from avow.web.collecting import Collecting
+from avow.web.disclosing import Disclosing
 from avow.web.policy import PATH as DISCLOSURES
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script
@@ -32,6 +33,7 @@ class Doors:
     script: Script
     readers: ReadersDoor
     submitting: Submitting
+    disclosing: Disclosing
     checks: Checks
     listener: Listener
     syslog: tuple[str, int] | None
@@ -72,6 +74,10 @@ def _others(doors: Doors) -> Starlette:
         Route("/pixel.gif", collecting.pixel, methods=["GET"]),
         Route("/submit/{form:str}", doors.submitting.submit, methods=["POST"]),
         Route("/", readers.home, methods=["GET"]),
+        Route("/disclose", doors.disclosing.ask, methods=["POST"]),
+        Route("/disclose/{reference:str}", doors.disclosing.show, methods=["GET"]),
+        Route("/disclose/{reference:str}/approval", doors.disclosing.approve, methods=["POST"]),
+        Route("/disclose/{reference:str}/package", doors.disclosing.make, methods=["POST"]),
         Route(DISCLOSURES, readers.disclosures, methods=["GET"]),
         Route("/sign-in", readers.sign_in, methods=["GET", "POST"]),
         Route("/sign-out", readers.sign_out, methods=["POST"]),

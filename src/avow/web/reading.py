@@ -1,14 +1,12 @@
 """What readers see: they sign in, and have the reports of their purposes; everybody else has the policy."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qs, urlencode
 from zoneinfo import ZoneInfo
 
-import limits
 from itsdangerous import BadSignature, TimestampSigner
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -25,12 +23,10 @@ from avow.use.reports import REPORTS, Answer
 from avow.use.words import heading, sentences, text, titled
 from avow.web.policy import Policy
 from avow.web.sender import sender
+from avow.web.tries import Tries
 
 COOKIE = "avow-reader"
 SIGNED_IN_SECONDS = 12 * 3600
-TRIES = limits.parse("10/minute")
-"""How often somebody may try to sign in: from one address, and as one reader."""
-
 FORM_MAX = 4_096
 PERIODS = {"today": "Today", "7 days": "7 days", "30 days": "30 days", "": "All time"}
 HEADERS = {
@@ -53,7 +49,7 @@ class ReadersDoor:
     signer: TimestampSigner
     ask: Callable[[Question], Answer]
     proxies: Proxies
-    _tries: FixedWindowRateLimiter = field(default_factory=lambda: FixedWindowRateLimiter(MemoryStorage()))
+    tries: Tries
 
     async def home(self, request: Request) -> Response:
         """Give a reader who signed in a report, and everybody else the policy."""
@@ -73,9 +69,10 @@ class ReadersDoor:
             return self._form("This form was sent from another site.", 403)
         form = parse_qs((await _body(request)).decode("utf-8", "replace"))
         name, password = (form.get(key, [""])[0][:LENGTH_MAX] for key in ("name", "password"))
-        if not all(self._tries.hit(TRIES, key) for key in (f"from {by.address}", f"as {name}")):
+        check = partial(self.passwords.check, name, password)
+        right = await run_in_threadpool(self.tries.right, by.address, name, check)
+        if right is None:
             return self._form("Too many tries: wait a minute.", 429)
-        right = await run_in_threadpool(self.passwords.check, name, password)
         if not right or not any(reader.name == name for reader in self.readers.all()):
             return self._form("There is no reader of this name with this password.", 401)
         answer = RedirectResponse("/", 303, HEADERS)
