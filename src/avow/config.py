@@ -87,6 +87,14 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_days: int = 400
 
 
+class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """To where `avow serve` hands a processor what came since."""
+
+    processor: str
+    to: str
+    every_seconds: int = 60
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that `avow.toml` may say; each key has its heading in `docs/reference.md`."""
 
@@ -99,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     use: Use = Use()
     serve: Serve = Serve()
     probe: Probe = Probe()
+    feed: tuple[Feed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,6 +192,7 @@ def read_settings(path: Path) -> Settings:
         ("probe.slow_ms", settings.probe.slow_ms),
         ("probe.timeout_seconds", settings.probe.timeout_seconds),
         ("probe.keep_days", settings.probe.keep_days),
+        *(("feed.every_seconds", feed.every_seconds) for feed in settings.feed),
     ):
         if value < 1:
             raise SettingsError(f"{path}: `{key}` is `{value}`", "use a number from 1 on")

@@ -204,7 +204,7 @@ class Site:
 
 
 KEPT: Mapping[str, str] = {
-    "requests": "SELECT * EXCLUDE (visitor_id, load) FROM requests ORDER BY ALL",
+    "requests": "SELECT * EXCLUDE (visitor_id, load, record) FROM requests ORDER BY ALL",
     "views": "SELECT * EXCLUDE (visitor_id) FROM views ORDER BY ALL",
     "visits": "SELECT * EXCLUDE (visitor_id) FROM visits ORDER BY ALL",
     "visitors": "SELECT min(request_time), max(request_time), count(*) FROM requests GROUP BY visitor_id ORDER BY ALL",

@@ -8,6 +8,7 @@ from rich.console import Console
 from avow.cli import (
     auditing,
     authorising,
+    feeding,
     following,
     importing,
     pages,
@@ -56,6 +57,8 @@ app.add_typer(readers.app, name="user")
 app.add_typer(auditing.app, name="cookies")
 app.command("disclose")(releasing.disclose)
 app.add_typer(releasing.app, name="release")
+processors.app.command("feed")(feeding.feed)
+processors.app.command("key")(feeding.key)
 app.add_typer(processors.app, name="processor")
 app.add_typer(submitting.app, name="submission")
 app.command("status")(readers.status)

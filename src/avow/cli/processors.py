@@ -12,7 +12,8 @@ from avow import strict
 from avow.cli.policy import AsJson, print_json, say, show_differences
 from avow.cli.session import find_folder, open_versions
 from avow.clock import utc_now
-from avow.disclose.processor import Standing, add, falling_short, standing, version_in_force
+from avow.disclose.feed import overdue
+from avow.disclose.processor import Standing, add, falling_short, standing, undeclared, version_in_force
 from avow.errors import MisuseError, TermsError
 from avow.policy.contract import parse_contract
 from avow.policy.tell import differences
@@ -37,20 +38,24 @@ def check(
     """Compare contracts with the version in force; exit status 1 where one protects less, or does not hold."""
     with closing(open_versions(data)) as register:
         version = version_in_force(register)
-    found = {}
-    for name in names or sorted(path.stem for path in _folder().glob("*.toml")):
-        contract = parse_contract(_text(name), f"{FOLDER}/{name}.toml")
-        found[name] = standing(contract, version.promised, utc_now().date())
+    contracts = {
+        name: parse_contract(_text(name), f"{FOLDER}/{name}.toml")
+        for name in names or sorted(path.stem for path in _folder().glob("*.toml"))
+    }
+    found = {name: standing(one, version.promised, utc_now().date()) for name, one in contracts.items()}
+    trusted = find_folder(data).settings.serve.trusted_proxies
+    proxies = [] if names else undeclared(trusted, contracts.values())
     if as_json:
-        print_json(
-            {"version": version.number, "processors": {name: _told(one) for name, one in found.items()}}
-        )
+        told = {name: _told(one) for name, one in found.items()}
+        print_json({"version": version.number, "processors": told, "undeclared_proxies": proxies})
     else:
+        for network in proxies:
+            say(f"visitors come by way of {network} (`serve.trusted_proxies`), which no contract names")
         for name, one in found.items():
             show_standing(name, one, f"version {version.number}")
         if not found:
             say(f"there is no contract in `{_folder()}`")
-    if not all(one.holds for one in found.values()):
+    if proxies or not all(one.holds for one in found.values()):
         raise typer.Exit(1)
 
 
@@ -74,12 +79,14 @@ def list_them(as_json: AsJson = False, data: Data = None) -> None:
         if processors:
             terms = version_in_force(register).promised
             short = {one.name: found for one, found in falling_short(register, terms, utc_now().date())}
+        late = overdue(register, utc_now())
     if as_json:
         told = [
             {
                 "name": one.name,
                 "since": one.recorded_at,
                 "entry": one.entry,
+                "overdue_since": late.get(one.name),
                 **_told(short.get(one.name, HOLDS)),
             }
             for one in processors
@@ -92,6 +99,10 @@ def list_them(as_json: AsJson = False, data: Data = None) -> None:
             one.name, f"{one.recorded_at:%Y-%m-%d}", "falls short" if one.name in short else "holds"
         )
     Console(highlight=False).print(table)
+    for name, since in late.items():
+        say(
+            f"{name}: overdue: it has not said since {since:%Y-%m-%d} (UTC) that it deletes what it is told to"
+        )
     for name, found in short.items():
         show_standing(name, found, "the version in force")
 

@@ -17,6 +17,7 @@ from avow.cli.publishing import Data
 from avow.cli.session import open_versions, session
 from avow.clock import utc_now
 from avow.collect.cookie import NAME as COOKIE
+from avow.disclose.feed import overdue
 from avow.disclose.processor import falling_short
 from avow.errors import MisuseError, RefusedError
 from avow.keep import house
@@ -135,6 +136,7 @@ def status(as_json: AsJson = False, data: Data = None) -> None:
             ]
             if holds
             else [],
+            "processors_overdue": sorted(overdue(register, moment)),
             "ledger_entries": register.ledger.size(),
             "readings_of_single_visitors": register.readers.readings(since),
             "readings_by_day": register.readers.counts(since),
@@ -157,6 +159,10 @@ def _show(told: dict[str, Any]) -> None:
     say("kept: " + ", ".join(f"{count:,} {name}" for name, count in msgspec.structs.asdict(kept).items()))
     for name in told["processors_short"]:
         say(f"the contract of processor `{name}` falls short of it: `avow processor list` tells in what")
+    for name in told["processors_overdue"]:
+        say(
+            f"processor `{name}` is overdue with what it has to delete: `avow processor list` tells since when"
+        )
     say(f"the ledger has {told['ledger_entries']:,} entries")
     if told["owned_by_another"]:
         say("another process has the folder: an import, `avow follow` or a server")

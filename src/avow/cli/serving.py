@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from avow.change.draft import forms_of
+from avow.cli.doors import doors
 from avow.cli.session import Session, about_terms, find_folder, session
 from avow.cli.setting_up import write_folder
-from avow.cli.visitor import subject_of
 from avow.clock import utc_now
 from avow.collect.beacon import Visitors, device
 from avow.collect.client import Proxies
@@ -23,27 +22,24 @@ from avow.collect.country import Countries
 from avow.collect.journal import Writer
 from avow.collect.probe import Probe as Found
 from avow.collect.probe import Prober
-from avow.collect.syslog import Lines, Listener
+from avow.collect.syslog import Lines
 from avow.collect.visitor import Salts
-from avow.config import Folder, Probe
+from avow.config import Feed, Folder, Probe
+from avow.disclose.push import push
 from avow.errors import MisuseError, RefusedError, SettingsError
-from avow.keep.keys import COOKIE_KEY, FILES_KEY, SIGN_IN_KEY, secret
+from avow.keep.keys import COOKIE_KEY, HOOK_KEY, secret
 from avow.keep.load import SALTS, Ways
 from avow.keep.owner import JOURNALS, Guest, Owner
 from avow.keep.stream import Stream
-from avow.keep.subject import Subject
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
     from uvicorn import Server
 
     from avow.web.desk import Desk
-    from avow.web.disclosing import Disclosing
     from avow.web.keeper import Keeper
     from avow.web.prober import Rounds
-    from avow.web.reading import ReadersDoor
-    from avow.web.submitting import Submitting
-    from avow.web.tries import Tries
+    from avow.web.pusher import Pusher
 
 GC_THRESHOLDS = (50_000, 20, 100)
 GRACE_SECONDS = 5
@@ -95,47 +91,34 @@ def _run(
     tls: tuple[Path | None, Path | None],
     console: Console,
 ) -> None:
-    from avow.web.app import Doors, application  # as all of the web: with the server only
-    from avow.web.collecting import Collecting
+    from avow.web.app import application  # as all of the web: with the server only
     from avow.web.log import configure
-    from avow.web.script import Script
-    from avow.web.tries import Tries
 
-    settings, lines, tries = at_work.folder.settings, Lines(), Tries()
-    proxies = Proxies.of(settings.serve.trusted_proxies)
+    settings, lines = at_work.folder.settings, Lines()
     visitors = _visitors(at_work.folder)
     desk, keeper = _behind(at_work, house, lines, visitors)
-    collecting = Collecting(settings, desk, proxies)
-    syslog, _, port = settings.serve.syslog.rpartition(":")
-    rounds = _rounds(settings.probe, house)
-    doors = Doors(
-        collecting,
-        Script(desk.gate, settings.collect.downloads),
-        _readers(at_work, proxies, tries),
-        _submitting(at_work, visitors, proxies),
-        _disclosing(at_work, proxies, tries),
-        lambda: _checks(desk, keeper, rounds),
-        Listener(lines, proxies.trusts),
-        (syslog.strip("[]"), int(port)) if port else None,
-    )
+    workers = keeper, _rounds(settings.probe, house), _pusher(at_work)
+    served = doors(at_work, desk, visitors, lines, lambda: _checks(desk, *workers))
+    proxies = Proxies.of(settings.serve.trusted_proxies) if settings.serve.proxy_protocol else None
     configure()
-    server = _server(application(doors), place, tls, proxies if settings.serve.proxy_protocol else None)
+    server = _server(application(served), place, tls, proxies)
     address = f"{'https' if tls[0] else 'http'}://{place[0]}:{place[1]}/"
     console.print(f"the policy, and reports for readers who sign in: {address}", markup=False)
     console.print(f"serving {address} ; stop with Ctrl-C or SIGTERM", markup=False)
-    keeper.start()
-    rounds.start()
+    for worker in workers:
+        worker.start()
     try:
         with _garbage_left_alone():
             server.run()
     except SystemExit:  # as uvicorn ends where it cannot begin
+        besides = f" or {settings.serve.syslog}" if settings.serve.syslog else ""
         raise RefusedError(
-            f"nothing is served: {address}{f' or {settings.serve.syslog}' * bool(port)} cannot be listened at",
+            f"nothing is served: {address}{besides} cannot be listened at",
             "choose another port with `--port`, or stop who has it",
         ) from None
     finally:
-        rounds.close()
-        keeper.close()
+        for worker in reversed(workers):
+            worker.close()
         desk.close()
 
 
@@ -222,45 +205,6 @@ def _behind(at_work: Session, house: Owner, lines: Lines, visitors: Visitors) ->
     return desk, keeper
 
 
-def _disclosing(at_work: Session, proxies: Proxies, tries: "Tries") -> "Disclosing":
-    """Return what takes requests for releases."""
-    from avow.web.disclosing import Disclosing
-
-    def subject(word: str, since: str, until: str) -> Subject:
-        return subject_of(word, since, until, at_work)
-
-    return Disclosing(at_work.desk, subject, at_work.folder.zone, proxies, tries)
-
-
-def _readers(at_work: Session, proxies: Proxies, tries: "Tries") -> "ReadersDoor":
-    """Return the door of those who read."""
-    from itsdangerous import TimestampSigner
-
-    from avow.web.policy import Policy
-    from avow.web.reading import ReadersDoor
-
-    register = at_work.register
-    return ReadersDoor(
-        site=at_work.folder.settings.site,
-        policy=Policy(register),
-        readers=register.readers,
-        passwords=register.passwords,
-        signer=TimestampSigner(secret(at_work.folder.keys / SIGN_IN_KEY)),
-        ask=at_work.ask,
-        proxies=proxies,
-        tries=tries,
-    )
-
-
-def _submitting(at_work: Session, visitors: Visitors, proxies: Proxies) -> "Submitting":
-    """Return what takes the forms of the folder's terms."""
-    from avow.web.submitting import Submitting
-
-    folder = at_work.folder
-    named = secret(folder.keys / FILES_KEY)
-    return Submitting(folder.settings, forms_of(folder), at_work.register, visitors, named, proxies)
-
-
 def _rounds(settings: Probe, house: Owner) -> "Rounds":
     """Return what asks the site's own pages."""
     from avow.web.prober import Rounds
@@ -272,10 +216,23 @@ def _rounds(settings: Probe, house: Owner) -> "Rounds":
     return Rounds(prober, settings.pages, keep)
 
 
-def _checks(desk: "Desk", keeper: "Keeper", rounds: "Rounds") -> dict[str, str]:
+def _pusher(at_work: Session) -> "Pusher":
+    """Return what hands over the feeds of the settings."""
+    from avow.web.pusher import Pusher
+
+    key = secret(at_work.folder.keys / HOOK_KEY)
+
+    def hand_over(feed: Feed) -> int:
+        return len(list(push(at_work.feeding, feed.processor, feed.to, key)))
+
+    return Pusher(at_work.folder.settings.feed, hand_over)
+
+
+def _checks(desk: "Desk", keeper: "Keeper", rounds: "Rounds", pusher: "Pusher") -> dict[str, str]:
     return {
         "journal": desk.failing and f"cannot be written ({desk.failing})",
         "keeper": (keeper.failing and f"fails ({keeper.failing})")
         or ("" if keeper.alive else "is not running"),
+        "feeds": ", ".join(f"{name} ({why})" for name, why in pusher.failing.items()),
         "probes": rounds.failing and f"cannot be kept ({rounds.failing})",
     }

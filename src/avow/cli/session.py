@@ -16,6 +16,7 @@ from avow.clock import utc_now
 from avow.collect.admit import Promise
 from avow.collect.visitor import Salts
 from avow.config import SCRIPT, Folder, locate
+from avow.disclose.feed import Batch, Feeding, Wanted, batch
 from avow.disclose.release import Asked as ReleaseAsked
 from avow.disclose.release import Extent, extent
 from avow.disclose.releasing import Desk
@@ -24,12 +25,14 @@ from avow.keep.account import statements
 from avow.keep.duckdb import FILE as STORE
 from avow.keep.erasure import Erasure
 from avow.keep.governing import Steward, governs, in_force, promises
+from avow.keep.keys import FEED_KEY, secret
 from avow.keep.load import SALTS
 from avow.keep.owner import Guest, Handler, Owner, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
 from avow.keep.store import Removed, Rules, Settled, Store, Table
 from avow.keep.subject import Held, Subject, held
 from avow.keep.verify import RAISED, RECORDS, of_raised, of_records
+from avow.policy.contract import parse_contract
 from avow.policy.terms import compile_terms, load_terms
 from avow.use.query import Asked, Query, ask
 from avow.use.question import Question
@@ -84,6 +87,15 @@ class Session:
     def desk(self) -> Desk:
         """Where releases are asked for, approved and made."""
         return Desk(self.register, partial(forms_of, self.folder), self.held, self.extent)
+
+    @property
+    def feeding(self) -> Feeding:
+        """Where processors are given their pages."""
+
+        def of(wanted: Wanted) -> Batch:
+            return msgspec.convert(self.house.ask("feed", wanted), Batch)
+
+        return Feeding(self.register, of, secret(self.folder.keys / FEED_KEY))
 
     def settle(self) -> None:
         """Have consents and withdrawals that were recorded raise and restore what is stored."""
@@ -202,6 +214,7 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
         "records": settled(lambda store, _: store.query(RECORDS, {}).records()),
         "raised": settled(lambda store, _: store.query(RAISED, {}).records()),
         "held": settled(partial(_held, register)),
+        "feed": settled(partial(_feed, register)),
         "extent": settled(partial(_extent, register)),
         "retain": lambda store, _: steward.retain(store, utc_now()),
         "beyond": lambda store, _: steward.beyond(store, utc_now()),
@@ -263,6 +276,13 @@ def _extent(register: SqliteRegister, store: Store, argument: Any) -> list[Any]:
     asked = msgspec.convert(argument, ReleaseAsked)
     found = extent(store, governs(in_force(register.versions(), now)), asked, now)
     return [found.tables, found.refused, found.whose, found.apart]
+
+
+def _feed(register: SqliteRegister, store: Store, argument: Any) -> Batch:
+    wanted, now = msgspec.convert(argument, Wanted), utc_now()
+    contracts = {one.name: one.contract for one in register.processors.all()}
+    contract = parse_contract(contracts[wanted.processor], f"processors/{wanted.processor}.toml")
+    return batch(store, governs(in_force(register.versions(), now)), contract, wanted, now)
 
 
 def _held(register: SqliteRegister, store: Store, argument: Any) -> Held:

@@ -3,8 +3,10 @@
 The rules stand in `docs/spec/processors.md`.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from ipaddress import ip_network
 
 from avow.clock import utc_now
 from avow.errors import RefusedError
@@ -44,6 +46,21 @@ def standing(contract: Contract, terms: Bounds, day: date) -> Standing:
     if contract.ends and day > contract.ends:
         reasons.append(f"it ended on {contract.ends}")
     return Standing(compare(ours, compile_contract(contract)).looser, tuple(reasons))
+
+
+def undeclared(trusted: Sequence[str], contracts: Iterable[Contract]) -> list[str]:
+    """Return the networks of trusted proxies that stand before the site, and that no contract declares.
+
+    Those of the site itself (private ones, RFC 6890) are nobody else's.
+    """
+    declared = [ip_network(network) for contract in contracts for network in contract.networks]
+    found = [ip_network(network) for network in trusted]
+    return [
+        str(one)
+        for one in found
+        if not one.is_private
+        and not any(one.version == other.version and one.subnet_of(other) for other in declared)  # type: ignore[arg-type]  # of one version
+    ]
 
 
 def version_in_force(register: Register) -> Version:

@@ -11,6 +11,7 @@ import polars as pl
 from avow.clock import utc_now
 from avow.collect.segment import Intake, Origin
 from avow.errors import StoreError
+from avow.keep.cut import NUMBERED
 from avow.keep.store import Replaced
 
 
@@ -64,6 +65,7 @@ def forget_provisional(cursor: duckdb.DuckDBPyConnection, provisional: int | Non
     cursor.execute(
         "INSERT INTO stale SELECT visitor_id, request_time FROM requests WHERE load = $load", values
     )
+    note_changed(cursor, "load", provisional)
     requests = cursor.execute("DELETE FROM requests WHERE load = $load RETURNING bot", values).fetchall()
     left = cursor.execute("DELETE FROM dead_letters WHERE load = $load RETURNING reason", values).fetchall()
     left += cursor.execute("DELETE FROM dropped WHERE load = $load RETURNING reason", values).fetchall()
@@ -72,6 +74,20 @@ def forget_provisional(cursor: duckdb.DuckDBPyConnection, provisional: int | Non
         sum(bot is not None for (bot,) in requests),
         dict(Counter(reason for (reason,) in left)),
     )
+
+
+def numbered(cursor: duckdb.DuckDBPyConnection, requests: pl.DataFrame) -> pl.DataFrame:
+    """Give each request its number."""
+    more = "UPDATE numbered SET last = last + ? WHERE relation = 'requests' RETURNING last"
+    ((last,),) = cursor.execute(more, [len(requests)]).fetchall()
+    return requests.with_columns(record=pl.int_range(last - len(requests) + 1, last + 1, dtype=pl.UInt64))
+
+
+def note_changed(cursor: duckdb.DuckDBPyConnection, column: str, value: int | None) -> None:
+    """Note, before they go, the records that have a value in a column: processors that have them are told."""
+    for name in NUMBERED:
+        which = f"SELECT '{name}' AS relation, record FROM {name} WHERE {column} = ?"  # noqa: S608  # our own names
+        cursor.execute(f"INSERT INTO changed BY NAME {which}", [value])
 
 
 def account(cursor: duckdb.DuckDBPyConnection, intake: Intake, load: int, replaced: Replaced) -> None:

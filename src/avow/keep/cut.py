@@ -156,6 +156,9 @@ RELATIONS = {
 }
 """What a reading shows of each table: every column that holds something about a visit, and `version`."""
 
+NUMBERED = ("requests", "looks", "interactions")
+"""The tables of what came in: each row has a number of its own, which never changes and is never given again."""
+
 Allowed = Callable[[str, str], Sequence[Age]]
 """Tells, of a category at a precision, the greatest age for each governing number, from 1 on."""
 

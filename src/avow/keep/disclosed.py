@@ -16,6 +16,7 @@ from avow.keep.tables import (
     ASKING,
     AUTHORISATIONS,
     AUTHORISING,
+    FEED_PAGES,
     PROCESSORS,
     REFUSALS,
     RELEASED,
@@ -24,6 +25,7 @@ from avow.keep.tables import (
 from avow.ledger.entry import (
     AuthorisationGiven,
     AuthorisationWithdrawn,
+    FeedGiven,
     ProcessorAdded,
     ProcessorRemoved,
     ReleaseApproved,
@@ -178,6 +180,22 @@ def _release(number: int, one: ReleaseMade) -> tuple[Any, ...]:
     return number, *alike, one.categories, one.at, one.sealed_until, one.persons, one.person
 
 
+def _feeds(register: SqliteRegister) -> list[Fact]:
+    """Return what the register has of what processors were given."""
+    with register.engine.connect() as connection:
+        rows = connection.execute(sa.select(FEED_PAGES).order_by(FEED_PAGES.c.page)).all()
+    return [
+        Fact(
+            (
+                *(one.entry, one.processor, one.reference, one.contract, one.version),
+                *(msgspec.json.decode(one.records), one.gone, one.given_at),
+            ),
+            f"page {one.page} of the feed of `{one.processor}`",
+        )
+        for one in rows
+    ]
+
+
 FACTS: dict[str, Callable[[SqliteRegister], list[Fact]]] = {
     "processors": _processors,
     "authorisations": _authorisations,
@@ -186,6 +204,7 @@ FACTS: dict[str, Callable[[SqliteRegister], list[Fact]]] = {
     "refusals": _refusals,
     "releases": _releases,
     "recalls": _recalls,
+    "feeds": _feeds,
 }
 """What the register keeps, by what it is."""
 
@@ -203,6 +222,12 @@ ENTRIES: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     ProcessorAdded: (
         "processors",
         lambda number, one: (number, one.name, one.contract, one.identity, one.at),
+    ),
+    FeedGiven: (
+        "feeds",
+        lambda number, one: (
+            *(number, one.name, one.reference, one.contract, one.version, one.records, one.gone, one.at),
+        ),
     ),
     ProcessorRemoved: ("processors", lambda number, one: (number, one.name, "", "", one.at)),
 }

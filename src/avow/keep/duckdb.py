@@ -19,8 +19,17 @@ from avow.collect.journal import SCHEMA, UNDER_WAY, Journal, interactions, merge
 from avow.collect.probe import Probe
 from avow.collect.segment import DeadLetter, Segment
 from avow.errors import StoreError
-from avow.keep.account import Arrow, account, forget_provisional, goes_on, statements
+from avow.keep.account import (
+    Arrow,
+    account,
+    forget_provisional,
+    goes_on,
+    note_changed,
+    numbered,
+    statements,
+)
 from avow.keep.asking import ask, ask_once, ask_over, execute
+from avow.keep.raising import raise_governing
 from avow.keep.rewrite import CUT_OFF, Gate, beside, swapped
 from avow.keep.store import (
     Ask,
@@ -136,7 +145,7 @@ class DuckDBStore:
                 account(cursor, intake, load, replaced)
                 loaded.append(Loaded(load, replaced))
             if frames:
-                cursor.register("records", Arrow(pl.concat(frames)))
+                cursor.register("records", Arrow(numbered(cursor, pl.concat(frames))))
                 execute(cursor, statements("load_requests"), {})
                 cursor.unregister("records")
         return loaded
@@ -186,7 +195,7 @@ class DuckDBStore:
         values |= msgspec.structs.asdict(rules)
         values["slice_visitors"] = SLICE_VISITORS
         with self._write() as cursor:
-            _raise(cursor, raised)
+            raise_governing(cursor, raised)
             execute(cursor, statements("derive_stale"), values)
             execute(cursor, statements("derive_slices"), values)
             bounds = [since for (since,) in cursor.fetchall() if since]
@@ -236,6 +245,7 @@ class DuckDBStore:
         """See Store."""
         counts = []
         with self._write() as cursor:
+            note_changed(cursor, "visitor_id", visitor)
             for name in ("requests", "looks", "interactions", "views", "visits", "consents", "stale"):
                 gone = f"DELETE FROM {name} WHERE visitor_id = ?"  # noqa: S608  # our own names
                 ((count,),) = cursor.execute(gone, [visitor]).fetchall()
@@ -249,6 +259,11 @@ class DuckDBStore:
         """See Store."""
         with self._write() as cursor:
             cursor.execute("DELETE FROM erased")
+
+    def forget_changed(self, through: int) -> None:
+        """See Store."""
+        with self._write() as cursor:
+            cursor.execute("DELETE FROM changed WHERE change <= ?", [through])
 
     def rewrite(self) -> bool:
         """See Store."""
@@ -323,19 +338,3 @@ class DuckDBStore:
             with self._write() as cursor:
                 cursor.execute(file.read_text(encoding="utf-8"))
                 cursor.execute("INSERT INTO migrations VALUES (?, ?)", [number, utc_now()])
-
-
-def _raise(cursor: duckdb.DuckDBPyConnection, raised: Raised) -> None:
-    """Bring governing numbers in line with consents; where there never was one, there is nothing to look at."""
-    values = msgspec.structs.asdict(raised.settled)
-    cursor.execute("UPDATE settled SET consent = $consent, version = $version", values)
-    if not raised.governing and not cursor.execute("SELECT 1 FROM consents LIMIT 1").fetchall():
-        return
-    frame = pl.DataFrame(
-        {"visitor_id": list(raised.governing), "governing": list(raised.governing.values())},
-        schema={"visitor_id": pl.UInt64, "governing": pl.UInt32},
-    )
-    cursor.register("raised", Arrow(frame))
-    cursor.execute("CREATE TEMP TABLE raising AS FROM raised")
-    cursor.unregister("raised")
-    execute(cursor, statements("derive_consents"), values)

@@ -15,6 +15,12 @@ COOKIE_KEY = "cookie.key"
 FILES_KEY = "files.key"
 """Makes the names of files of their content: who has a file cannot tell whether it is here."""
 
+FEED_KEY = "feed.key"
+"""Makes the identifiers by which processors know records."""
+
+HOOK_KEY = "hook.key"
+"""Signs what is sent to processors."""
+
 SIGN_IN_KEY = "sign-in.key"
 """Signs what tells that a reader signed in."""
 

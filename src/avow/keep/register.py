@@ -17,6 +17,7 @@ from avow.keep.asked import Asking
 from avow.keep.authorisations import Authorisations
 from avow.keep.consents import Consents
 from avow.keep.erasure import Erasures
+from avow.keep.feeds import Feeds
 from avow.keep.ledger import KEY, Ledger, append
 from avow.keep.notices import Notice, Notices, hashes, insert
 from avow.keep.passwords import Passwords
@@ -94,6 +95,7 @@ class Register(Protocol):
     erasures: Erasures
     submissions: Submissions
     processors: Processors
+    feeds: Feeds
     authorisations: Authorisations
     asking: Asking
     releases: Releases
@@ -150,6 +152,7 @@ class SqliteRegister:
         self.releases = Releases(self.engine, self._write)
         self.authorisations = Authorisations(self.engine, self._write)
         self.processors = Processors(self.engine, self._write)
+        self.feeds = Feeds(self.engine, self._write)
         self.submissions = Submissions(self.engine, self._write, Seal(keys / KEYS), folder)
         try:
             self._migrate()

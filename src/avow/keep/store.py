@@ -239,6 +239,10 @@ class Store(Protocol):
         """Forget how much was erased, as it is recorded elsewhere."""
         ...
 
+    def forget_changed(self, through: int) -> None:
+        """Forget the changes up to one of a number, as all processors know of them."""
+        ...
+
     def rewrite(self) -> bool:
         """Write the file anew where it still has bytes of what was taken away; returns whether it had.
 

@@ -262,3 +262,27 @@ PASSWORDS = sa.Table(
     sa.Column("hash", sa.LargeBinary),
     sa.Column("recorded_at", sa.DateTime),
 )
+FEED_KEYS = sa.Table(
+    "feed_keys",
+    _METADATA,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("processor", sa.Text),
+    sa.Column("hash", sa.Text),
+    sa.Column("issued_at", sa.DateTime),
+    sa.Column("ends_at", sa.DateTime),
+)
+FEED_PAGES = sa.Table(
+    "feed_pages",
+    _METADATA,
+    sa.Column("page", sa.Integer, primary_key=True),
+    sa.Column("processor", sa.Text),
+    sa.Column("reference", sa.Text),
+    sa.Column("contract", sa.Text),
+    sa.Column("version", sa.Integer),
+    sa.Column("state", sa.Text),
+    sa.Column("records", sa.Text),
+    sa.Column("gone", sa.Integer),
+    sa.Column("given_at", sa.DateTime),
+    sa.Column("acknowledged_at", sa.DateTime),
+    sa.Column("entry", sa.Integer),
+)

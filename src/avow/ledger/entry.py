@@ -116,6 +116,22 @@ class ProcessorRemoved(msgspec.Struct, frozen=True, tag="processor-removed", tag
     at: datetime
 
 
+class FeedGiven(msgspec.Struct, frozen=True, tag="feed-given", tag_field="kind"):
+    """A processor was given a page of its feed."""
+
+    name: str
+    reference: str
+    contract: str
+    """The hash of the contract that it went by."""
+    version: int
+    """The one in force."""
+    records: dict[str, int]
+    """How many there are of each relation."""
+    gone: int
+    """How many records it was told to delete."""
+    at: datetime
+
+
 class AuthorisationGiven(msgspec.Struct, frozen=True, tag="authorisation-given", tag_field="kind"):
     """A visitor authorised a disclosure."""
 
@@ -230,6 +246,7 @@ Entry = (
     | ErasureDone
     | ProcessorAdded
     | ProcessorRemoved
+    | FeedGiven
     | AuthorisationGiven
     | AuthorisationWithdrawn
     | ReleaseAsked

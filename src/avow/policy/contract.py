@@ -5,13 +5,14 @@ The rules stand in `docs/spec/processors.md`.
 
 import re
 from datetime import date
+from ipaddress import ip_network
 
 import msgspec
 
 from avow import strict
 from avow.errors import TermsError
 from avow.policy.bounds import OPERATOR, PROCESSOR, THIRD_PARTY, Bounds
-from avow.policy.terms import Collect, Disclose, Duties, cells_of
+from avow.policy.terms import Collect, Disclose, Duties, cells_of, parse_age
 from avow.policy.vocabulary import vocabulary
 
 PASSED_ON = ("may-see", "may-erase", "smallest-group")
@@ -36,6 +37,10 @@ class Contract(msgspec.Struct, frozen=True):
     safeguards: list[str] = []
     hosts: list[str] = []
     """Where visitors' browsers meet it by themselves: names of hosts; `*.` before one stands for any beneath it."""
+    networks: list[str] = []
+    """From which addresses it stands between visitors and the site, as a proxy does."""
+    deletes_within: str = msgspec.field(name="deletes-within", default="3 days")
+    """How long it takes to delete what it is told to."""
     duties: Duties = Duties()
 
     @property
@@ -43,6 +48,11 @@ class Contract(msgspec.Struct, frozen=True):
         """The leaves of its service's purposes."""
         words = vocabulary(self.vocabulary)
         return {leaf for word in self.service for leaf in words.leaves("purposes", word)}
+
+    @property
+    def deletes_seconds(self) -> int:
+        """How many seconds it takes to delete what it is told to."""
+        return parse_age(self.deletes_within, "deletes-within") or 0
 
     @property
     def other_uses(self) -> list[str]:
@@ -92,18 +102,31 @@ def _check(contract: Contract) -> None:
     for key in ("processor", "contact"):
         if not getattr(contract, key).strip():
             raise TermsError(f"`{key}` is empty", "name who it is, and how to reach them")
-    for host in contract.hosts:
-        if not _HOST.fullmatch(host):
-            raise TermsError(
-                f"`hosts` is `{host}`, which is no host's name", "write one such as `cdn.example`"
-            )
+    _check_places(contract)
     words = vocabulary(contract.vocabulary)
     for word in contract.service or [""]:
         if not words.leaves("purposes", word):
             raise TermsError(
                 f"`service` is `{word}`, which is none of the purposes", words.nearest("purposes", word)
             )
+    if parse_age(contract.deletes_within, "deletes-within") is None:
+        raise TermsError("`deletes-within` is `forever`", 'write an age, as in `"3 days"`')
     if contract.ends and contract.ends < contract.begins:
         raise TermsError(
             f"`ends` is {contract.ends}, before it begins", "write the last day on which it holds"
         )
+
+
+def _check_places(contract: Contract) -> None:
+    for host in contract.hosts:
+        if not _HOST.fullmatch(host):
+            raise TermsError(
+                f"`hosts` is `{host}`, which is no host's name", "write one such as `cdn.example`"
+            )
+    for network in contract.networks:
+        try:
+            ip_network(network)
+        except ValueError:
+            raise TermsError(
+                f"`networks` is `{network}`, which is no network", "write one such as `192.0.2.0/24`"
+            ) from None

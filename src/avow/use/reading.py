@@ -7,7 +7,7 @@ secure views over the tables, cut row by row and column by column to what govern
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, reduce
 from importlib import resources
 
@@ -128,6 +128,26 @@ class Reading:
         shown = self._shown(relation, self.ages(relation.category), columns)
         which = self._which(name, visitor, condition)
         return f"SELECT {shown}, visitor_id AS whose FROM avow.main.{name} {which} ORDER BY {relation.time}"  # noqa: S608  # our own names
+
+    def of_records(self, name: str, which: str, limit: int) -> str:
+        """Return a SELECT of the rows of a relation whose numbers some SQL chooses, in the order of these.
+
+        Beside what may be seen of them, each has its `record`, what governs it, and its `moment`.
+        """
+        relation = RELATIONS[name]
+        rows = self.ages(relation.category)
+        shown = self._shown(relation, rows, relation.columns)
+        young = cut.condition(rows, relation.time, self.now)
+        also = f"record, governing, {relation.time} AS moment"
+        return f"SELECT {shown}, {also} FROM avow.main.{name} WHERE {young} AND {which} ORDER BY record LIMIT {limit}"  # noqa: S608  # our own names
+
+    def deadline(self, form: Form, governing: int, moment: datetime) -> tuple[bool, datetime | None]:
+        """Return whether a form of a value may be seen that was told at a moment, and until when; None is for ever."""
+        age = self._allowed(form.category, form.precision)[governing - 1]
+        if age is None:
+            return True, None
+        until = moment + timedelta(seconds=age)
+        return age != 0 and until >= self.now, until
 
     def sets_apart(self, name: str, condition: str) -> bool:
         """Return whether a condition sets anything apart: of several visitors, it does not choose all that there is."""

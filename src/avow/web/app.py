@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from avow.collect.syslog import Listener
 from avow.web.collecting import Collecting
 from avow.web.disclosing import Disclosing
+from avow.web.feeding import FeedDoor
 from avow.web.policy import PATH as DISCLOSURES
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script
@@ -34,6 +35,7 @@ class Doors:
     readers: ReadersDoor
     submitting: Submitting
     disclosing: Disclosing
+    feeding: FeedDoor
     checks: Checks
     listener: Listener
     syslog: tuple[str, int] | None
@@ -74,6 +76,7 @@ def _others(doors: Doors) -> Starlette:
         Route("/pixel.gif", collecting.pixel, methods=["GET"]),
         Route("/submit/{form:str}", doors.submitting.submit, methods=["POST"]),
         Route("/", readers.home, methods=["GET"]),
+        Route("/feed/{name:str}", doors.feeding.pull, methods=["GET"]),
         Route("/disclose", doors.disclosing.ask, methods=["POST"]),
         Route("/disclose/{reference:str}", doors.disclosing.show, methods=["GET"]),
         Route("/disclose/{reference:str}/approval", doors.disclosing.approve, methods=["POST"]),

@@ -20,6 +20,11 @@ INSERT INTO stale
 SELECT visitor_id, told_at FROM told JOIN governs USING (visitor_id, version)
 WHERE told.governing <> governs.governing;
 
+INSERT INTO changed BY NAME
+SELECT 'requests' AS relation, record FROM requests JOIN governs USING (visitor_id, version)
+UNION ALL SELECT 'looks', record FROM looks JOIN governs USING (visitor_id, version)
+UNION ALL SELECT 'interactions', record FROM interactions JOIN governs USING (visitor_id, version);
+
 UPDATE requests SET governing = governs.governing FROM governs
 WHERE requests.visitor_id = governs.visitor_id AND requests.version = governs.version;
 

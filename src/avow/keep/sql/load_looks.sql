@@ -24,7 +24,16 @@ WHERE looks.view_time >= $oldest AND told_now.seen_ms > coalesce(looks.seen_ms, 
 INSERT INTO stale
 SELECT visitor_id, view_time FROM looks WHERE rowid IN (SELECT place FROM grown);
 
+INSERT INTO changed BY NAME
+SELECT 'looks' AS relation, record FROM looks WHERE rowid IN (SELECT place FROM grown);
+
 UPDATE looks SET seen_ms = grown.seen_ms FROM grown WHERE looks.rowid = grown.place;
+
+INSERT INTO changed BY NAME
+SELECT 'looks' AS relation, record FROM looks JOIN told_now USING (look)
+WHERE looks.view_time >= $oldest
+    AND coalesce(told_now.not_found::UINTEGER, told_now.largest_paint_ms, told_now.next_paint_ms,
+                 told_now.layout_shift, told_now.script_errors) IS NOT NULL;
 
 UPDATE looks SET not_found = greatest(looks.not_found, told_now.not_found),
     largest_paint_ms = greatest(looks.largest_paint_ms, told_now.largest_paint_ms),
@@ -39,7 +48,17 @@ WHERE looks.look = told_now.look AND looks.view_time >= $oldest
 DROP TABLE grown;
 
 INSERT INTO looks BY NAME
-SELECT * EXCLUDE (heard_at), $load AS load FROM told_now
+SELECT * EXCLUDE (heard_at), $load AS load,
+    (SELECT last FROM numbered WHERE relation = 'looks') + row_number() OVER () AS record
+FROM told_now
 WHERE look NOT IN (SELECT look FROM looks WHERE view_time >= $oldest);
 
-INSERT INTO interactions BY NAME SELECT *, $load AS load FROM done_now;
+INSERT INTO interactions BY NAME
+SELECT *, $load AS load,
+    (SELECT last FROM numbered WHERE relation = 'interactions') + row_number() OVER () AS record
+FROM done_now;
+
+UPDATE numbered SET last = greatest(last, (SELECT coalesce(max(record), 0) FROM looks WHERE load = $load))
+WHERE relation = 'looks';
+UPDATE numbered SET last = greatest(last, (SELECT coalesce(max(record), 0) FROM interactions WHERE load = $load))
+WHERE relation = 'interactions';

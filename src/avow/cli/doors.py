@@ -1,0 +1,100 @@
+"""The doors of a server over a folder: each with what it needs of it."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from avow.change.draft import forms_of
+from avow.cli.session import Session
+from avow.cli.visitor import subject_of
+from avow.clock import utc_now
+from avow.collect.beacon import Visitors
+from avow.collect.client import Proxies
+from avow.collect.syslog import Lines, Listener
+from avow.keep.asked import Why
+from avow.keep.keys import FILES_KEY, SIGN_IN_KEY, secret
+from avow.keep.subject import Subject
+from avow.policy.bounds import OWN_USE, PROCESSOR
+
+if TYPE_CHECKING:
+    from avow.web.app import Doors
+    from avow.web.desk import Desk
+    from avow.web.disclosing import Disclosing
+    from avow.web.feeding import FeedDoor
+    from avow.web.reading import ReadersDoor
+    from avow.web.submitting import Submitting
+    from avow.web.tries import Tries
+
+
+def doors(
+    at_work: Session, desk: "Desk", visitors: Visitors, lines: Lines, checks: Callable[[], Mapping[str, str]]
+) -> "Doors":
+    """Return the doors; whoever tries passwords and keys is counted at all of them together."""
+    from avow.web.app import Doors  # as all of the web: with the server only
+    from avow.web.collecting import Collecting
+    from avow.web.script import Script
+    from avow.web.tries import Tries
+
+    settings, tries = at_work.folder.settings, Tries()
+    proxies = Proxies.of(settings.serve.trusted_proxies)
+    syslog, _, port = settings.serve.syslog.rpartition(":")
+    return Doors(
+        Collecting(settings, desk, proxies),
+        Script(desk.gate, settings.collect.downloads),
+        _readers(at_work, proxies, tries),
+        _submitting(at_work, visitors, proxies),
+        _disclosing(at_work, proxies, tries),
+        _feeding(at_work, proxies, tries),
+        checks,
+        Listener(lines, proxies.trusts),
+        (syslog.strip("[]"), int(port)) if port else None,
+    )
+
+
+def _disclosing(at_work: Session, proxies: Proxies, tries: "Tries") -> "Disclosing":
+    """Return what takes requests for releases."""
+    from avow.web.disclosing import Disclosing
+
+    def subject(word: str, since: str, until: str) -> Subject:
+        return subject_of(word, since, until, at_work)
+
+    return Disclosing(at_work.desk, subject, at_work.folder.zone, proxies, tries)
+
+
+def _feeding(at_work: Session, proxies: Proxies, tries: "Tries") -> "FeedDoor":
+    """Return what processors pull from."""
+    from avow.web.feeding import FeedDoor
+
+    def refuse(name: str, why: Why) -> None:
+        at_work.register.asking.refuse(OWN_USE, PROCESSOR, why, name, utc_now())
+        at_work.register.ledger.sign()
+
+    return FeedDoor(at_work.feeding, refuse, proxies, tries)
+
+
+def _readers(at_work: Session, proxies: Proxies, tries: "Tries") -> "ReadersDoor":
+    """Return the door of those who read."""
+    from itsdangerous import TimestampSigner
+
+    from avow.web.policy import Policy
+    from avow.web.reading import ReadersDoor
+
+    register = at_work.register
+    return ReadersDoor(
+        site=at_work.folder.settings.site,
+        policy=Policy(register),
+        readers=register.readers,
+        passwords=register.passwords,
+        signer=TimestampSigner(secret(at_work.folder.keys / SIGN_IN_KEY)),
+        ask=at_work.ask,
+        proxies=proxies,
+        tries=tries,
+    )
+
+
+def _submitting(at_work: Session, visitors: Visitors, proxies: Proxies) -> "Submitting":
+    """Return what takes the forms of the folder's terms."""
+    from avow.web.submitting import Submitting
+
+    folder = at_work.folder
+    named = secret(folder.keys / FILES_KEY)
+    return Submitting(folder.settings, forms_of(folder), at_work.register, visitors, named, proxies)

@@ -1,0 +1,242 @@
+"""What a processor is given: its reading, page by page, and what it has to delete; nothing where it falls short.
+
+The rules stand in `docs/spec/processors.md` (P7 to P11).
+"""
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from avow.clock import utc_now
+from avow.disclose.processor import standing, version_in_force
+from avow.errors import DisclosureError
+from avow.keep.asked import Why
+from avow.keep.cut import KEYS, NUMBERED, RELATIONS
+from avow.keep.feeds import Page, State, new_reference
+from avow.keep.processors import Processor
+from avow.keep.register import SqliteRegister, Version
+from avow.keep.store import Store
+from avow.ledger.entry import hashed
+from avow.policy.bounds import OWN_USE, PROCESSOR, Bounds, Cell, longer
+from avow.policy.compare import meet
+from avow.policy.contract import Contract, compile_contract, granted, parse_contract
+from avow.use.reading import Reading
+
+ROWS_MAX = 5_000
+"""The most records of a page."""
+
+SERVICE = "service"
+"""The one purpose of a processor's reading: any of those that its service is for."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is wanted for a page: of a processor by its name, after what it has."""
+
+    processor: str
+    state: State
+    limit: int = ROWS_MAX
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A record as a processor may have it: its values, and until when it may keep each; None is for ever."""
+
+    relation: str
+    record: int
+    values: dict[str, Any]
+    keep_until: dict[str, datetime | None]
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What the store has for a page."""
+
+    told: list[Told]
+    gone: list[tuple[str, int]]
+    """Records by relation and number that it may not have any more."""
+    state: State
+    more: bool
+
+
+class Given(NamedTuple):
+    """A page as it is handed over: JSON Lines, the last of which says how to go on."""
+
+    lines: list[bytes]
+    page: Page
+    new: bool
+    """Whether there is anything in it: else it is the page before once more."""
+    more: bool
+
+
+def overdue(register: SqliteRegister, now: datetime) -> dict[str, datetime]:
+    """Return the processors that have not said in time that they deleted what they were told to.
+
+    Each comes with the time of the last page that it acknowledged, or of the first that it was given.
+    """
+    found = {}
+    for one in register.processors.all():
+        heard = register.feeds.heard(one.name) or register.feeds.began(one.name)
+        allowed = parse_contract(one.contract, f"processors/{one.name}.toml").deletes_seconds
+        if heard and (now - heard).total_seconds() > allowed:
+            found[one.name] = heard
+    return found
+
+
+def bounds_of(governed: Sequence[Bounds], contract: Contract) -> list[Bounds]:
+    """Return what a processor may have of what each governing number governs: what terms and contract both permit.
+
+    Its purposes are one: whatever any of them may have (P7).
+    """
+    own = compile_contract(contract)
+    return [_as_service(meet(granted(bounds, contract.purposes), own)) for bounds in governed]
+
+
+def _as_service(bounds: Bounds) -> Bounds:
+    cells: dict[Cell, Any] = {}
+    for cell, ages in bounds.cells.items():
+        if (cell.recipient, cell.ground) == (PROCESSOR, OWN_USE):
+            one = Cell(cell.category, SERVICE, PROCESSOR, OWN_USE)
+            cells[one] = longer(cells.get(one, {}), ages)
+    return Bounds(cells, bounds.duties)
+
+
+def batch(
+    store: Store, governed: Sequence[Bounds], contract: Contract, wanted: Wanted, now: datetime
+) -> Batch:
+    """Return what the store has for a page: records that came in since, those that changed, and those that went."""
+    reading = Reading(store, bounds_of(governed, contract), SERVICE, now, "", PROCESSOR, OWN_USE)
+    state, told, reached = wanted.state, list[Told](), dict(wanted.state.records)
+    numbered = {
+        str(name): int(last) for name, last in store.query("SELECT relation, last FROM numbered", {}).rows
+    }
+    changes = store.query(
+        "SELECT change, relation, record FROM changed WHERE change > $after ORDER BY change LIMIT $limit",
+        {"after": state.change, "limit": wanted.limit},
+    ).rows
+    for name in NUMBERED:
+        after, left = state.records.get(name, 0), wanted.limit - len(told)
+        if left:
+            found = _told(reading, name, f"record > {after} AND record <= {numbered[name]}", left)
+            told += found
+            reached[name] = found[-1].record if len(found) == left else numbered[name]
+    of = {(name, record) for _, name, record in changes if record <= state.records.get(name, 0)}
+    again = [
+        one
+        for name in NUMBERED
+        if (numbers := sorted(record for relation, record in of if relation == name))
+        for one in _told(reading, name, f"record IN ({', '.join(map(str, numbers))})", len(numbers))
+    ]
+    gone = sorted(of - {(one.relation, one.record) for one in again})
+    change = changes[-1][0] if changes else state.change
+    more = len(changes) == wanted.limit or len(told) >= wanted.limit
+    return Batch(told + again, gone, msgspec.structs.replace(state, records=reached, change=change), more)
+
+
+def _told(reading: Reading, name: str, which: str, limit: int) -> list[Told]:
+    """Return the records of a relation that a processor may have, of those that some SQL chooses."""
+    found, forms = reading.store.query(reading.of_records(name, which, limit), {}), RELATIONS[name].columns
+    told = []
+    for row in found.records():
+        record, governing, moment = (row.pop(column) for column in ("record", "governing", "moment"))
+        moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        values = {column: value for column, value in row.items() if value is not None}
+        values |= {key: f"{values[key]:016x}" for key in KEYS if key in values}
+        limits = {}
+        for column in values:
+            ends = (reading.deadline(form, governing, moment) for form in forms[column])
+            limits[column] = next(end for may, end in ends if may)
+        told.append(Told(name, record, values, limits))
+    return told
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """Gives processors their pages."""
+
+    register: SqliteRegister
+    batch: Callable[[Wanted], Batch]
+    """Asks the store; see `batch`."""
+    key: bytes
+    """Makes the identifiers of records: each processor has others."""
+
+    def give(self, name: str, after: str, limit: int = ROWS_MAX, *, acknowledges: bool = True) -> Given:
+        """Give a processor what came after a page, which is acknowledged by that; it is on record before it is given.
+
+        Raises DisclosureError where its contract falls short, and RefusedError where it was given no such page.
+        """
+        now, version = utc_now(), version_in_force(self.register)
+        processor, _ = self.standing(name, version, now)
+        state = self.register.feeds.state(name, after)
+        if after and acknowledges:
+            self.register.feeds.acknowledge(name, after, now)
+        lines, agreed = list[dict[str, Any]](), hashed(processor.contract + version.identity)
+        if state.agreed != agreed:
+            if after:
+                lines.append({"kind": "all-gone"})
+            state = State(agreed, {}, 0, f"{now.date()}")
+        elif state.day < f"{now.date()}":
+            lines.append(
+                {"kind": "expired", "before": _moment(datetime.combine(now.date(), datetime.min.time()))}
+            )
+            state = msgspec.structs.replace(state, day=f"{now.date()}")
+        found = self.batch(Wanted(name, state, min(limit, ROWS_MAX)))
+        lines += [self._line(name, one) for one in found.told]
+        if found.gone:
+            lines.append({"kind": "gone", "ids": [self._id(name, *one) for one in found.gone]})
+        return self._page(processor, version, lines, found, after, now)
+
+    def standing(self, name: str, version: Version, now: datetime) -> tuple[Processor, Contract]:
+        """Return a processor with its contract. Raises DisclosureError where there is none, or it falls short."""
+        processor = next((one for one in self.register.processors.all() if one.name == name), None)
+        if processor is None:
+            raise DisclosureError(
+                f"there is no processor `{name}`", "`avow processor add` makes one", Why.RECIPIENT
+            )
+        contract = parse_contract(processor.contract, f"processors/{name}.toml")
+        found = standing(contract, version.promised, now.date())
+        if not found.holds:
+            why = found.reasons[0] if found.reasons else "it protects less than the version in force"
+            raise DisclosureError(
+                f"the feed of `{name}` has stopped: {why}",
+                f"`avow processor check {name}` tells all",
+                Why.TERMS,
+            )
+        return processor, contract
+
+    def _page(
+        self,
+        processor: Processor,
+        version: Version,
+        lines: list[dict[str, Any]],
+        found: Batch,
+        after: str,
+        now: datetime,
+    ) -> Given:
+        """Record a page, where there is anything in it."""
+        counts = {relation: sum(one.relation == relation for one in found.told) for relation in NUMBERED}
+        records = {relation: count for relation, count in counts.items() if count}
+        new = bool(lines) or found.more
+        reference = new_reference() if new else after
+        name, agreed = processor.name, hashed(processor.contract)
+        page = Page(name, reference, agreed, version.number, found.state, records, len(found.gone), now)
+        if new:
+            self.register.feeds.record(page)
+            self.register.ledger.sign()
+        lines.append({"kind": "page", "after": reference, "more": found.more})
+        return Given([msgspec.json.encode(line) for line in lines], page, new, found.more)
+
+    def _line(self, name: str, one: Told) -> dict[str, Any]:
+        until = {column: end and _moment(end) for column, end in one.keep_until.items()}
+        told = {"kind": "record", "id": self._id(name, one.relation, one.record), "relation": one.relation}
+        return {**told, "values": one.values, "keep_until": until}
+
+    def _id(self, name: str, relation: str, record: int) -> str:
+        """Return the identifier by which a processor knows a record."""
+        return hmac.digest(self.key, f"{name} {relation} {record}".encode(), sha256)[:8].hex()
+
+
+def _moment(moment: datetime) -> str:
+    return moment.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")

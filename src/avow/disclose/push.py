@@ -1,0 +1,132 @@
+"""Handing a processor its pages: as files in a folder, or to an address over HTTPS, signed as Standard Webhooks are.
+
+A page is the processor's once its file is gone from the folder, or its address answered with 2xx.
+"""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from avow.clock import utc_now
+from avow.disclose.feed import Feeding, Given
+from avow.errors import MisuseError, RefusedError
+from avow.keep.handed_out import whole
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+
+TRIES = 5
+BACK_OFF_SECONDS = 1.0
+BACK_OFF_MAX = 60.0
+TIMEOUT_SECONDS = 30.0
+AGAIN = (408, 425, 429, 500, 502, 503, 504)
+"""Answers after which it is tried again."""
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+ENDING = ".jsonl"
+
+
+def push(feeding: Feeding, name: str, to: str, key: bytes) -> Iterator[Given]:
+    """Hand a processor what came since, to a folder or an address, and yield what was given; see both."""
+    return to_hook(feeding, name, to, key) if "://" in to else to_folder(feeding, name, Path(to))
+
+
+def to_folder(feeding: Feeding, name: str, folder: Path) -> Iterator[Given]:
+    """Write what came since as files, and yield what was given; those that are gone from the folder are acknowledged.
+
+    Raises MisuseError where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise MisuseError(f"`{folder}` is no folder", "make it, for its owner and the processor alone")
+    feeds, left = feeding.register.feeds, {path.stem.rpartition("-")[2] for path in folder.glob(f"*{ENDING}")}
+    pages = feeds.pages(name)
+    for page in pages:
+        if page.reference in left:
+            break
+        if page.acknowledged_at is None:
+            feeds.acknowledge(name, page.reference, utc_now())
+    number, after, more = len(pages), pages[-1].reference if pages else "", True
+    while more:
+        given = feeding.give(name, after, acknowledges=False)
+        more, after = given.more, given.page.reference
+        if given.new:
+            number += 1
+            with whole(folder / f"{number:08}-{after}{ENDING}") as file:
+                file.write(b"".join(line + b"\n" for line in given.lines))
+            yield given
+
+
+def to_hook(feeding: Feeding, name: str, url: str, key: bytes) -> Iterator[Given]:
+    """Send what came since to an address, and yield what was given; `key` signs it (Ed25519).
+
+    Raises MisuseError where the address is not of HTTPS, and RefusedError where it does not take a page.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        raise MisuseError(f"`{url}` is no address of HTTPS", "what is sent is not for others on its way")
+    pool, more = _pool(), True
+    while more:
+        given = feeding.give(name, feeding.register.feeds.last(name))
+        more = given.more
+        if given.new:
+            _send(pool, url, given, key)
+            feeding.register.feeds.acknowledge(name, given.page.reference, utc_now())
+            yield given
+
+
+def public_key(key: bytes) -> str:
+    """Return the key that checks what is sent, as Standard Webhooks write it."""
+    public = Ed25519PrivateKey.from_private_bytes(key).public_key().public_bytes_raw()
+    return f"whpk_{base64.b64encode(public).decode()}"
+
+
+def signed(key: bytes, reference: str, at: int, body: bytes) -> dict[str, str]:
+    """Return the headers that sign a body (Standard Webhooks, asymmetric)."""
+    signature = Ed25519PrivateKey.from_private_bytes(key).sign(f"{reference}.{at}.".encode() + body)
+    return {
+        "webhook-id": reference,
+        "webhook-timestamp": f"{at}",
+        "webhook-signature": f"v1a,{base64.b64encode(signature).decode()}",
+    }
+
+
+def _pool() -> "PoolManager":
+    from urllib3 import PoolManager, Retry  # as everything of sending: where something is sent
+
+    retry = Retry(
+        total=TRIES,
+        redirect=0,
+        backoff_factor=BACK_OFF_SECONDS,
+        backoff_max=BACK_OFF_MAX,
+        backoff_jitter=BACK_OFF_SECONDS,
+        status_forcelist=AGAIN,
+        allowed_methods=["POST"],
+    )
+    return PoolManager(retries=retry, timeout=TIMEOUT_SECONDS)
+
+
+def _send(pool: "PoolManager", url: str, given: Given, key: bytes) -> None:
+    from urllib3.exceptions import HTTPError
+
+    body = b"".join(line + b"\n" for line in given.lines)
+    headers = {
+        "content-type": "application/x-ndjson",
+        **signed(key, given.page.reference, int(time()), body),
+    }
+    try:
+        answer = pool.request("POST", url, body=body, headers=headers, redirect=False)
+    except HTTPError as error:
+        raise RefusedError(
+            f"the address of `{given.page.processor}` does not take its page ({type(error).__name__})",
+            "nothing is lost: the next run sends it again",
+        ) from None
+    if not 200 <= answer.status < 300:  # noqa: PLR2004  # what HTTP calls a success
+        raise RefusedError(
+            f"the address of `{given.page.processor}` answered {answer.status}",
+            "nothing is lost: the next run sends it again",
+        )
