@@ -1,5 +1,7 @@
 """`avow ledger` and `avow verify`: proofs that what was promised stayed as it was."""
 
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +16,7 @@ from avow.cli.session import find_folder, open_versions, session
 from avow.clock import utc_now
 from avow.disclose.package import check as check_package
 from avow.disclose.package import is_package
+from avow.disclose.proof import findings as done
 from avow.errors import MisuseError, RefusedError
 from avow.keep.duckdb import FILE as STORE
 from avow.keep.erasure import SCHEMA as ERASURE
@@ -22,6 +25,21 @@ from avow.keep.releases import SCHEMA as RELEASE
 from avow.keep.releases import check_receipt as check_release
 from avow.keep.verify import findings
 from avow.ledger.checkpoint import Receipt
+from avow.ledger.entry import (
+    AuthorisationGiven,
+    ConsentGiven,
+    Entry,
+    ErasureDone,
+    FeedGiven,
+    ProcessorAdded,
+    ReadingMade,
+    ReleaseApproved,
+    ReleaseAsked,
+    ReleaseMade,
+    ReleaseRefused,
+    RetentionRun,
+    VersionPublished,
+)
 from avow.ledger.note import Note, Verifier
 from avow.ledger.witness import checkpoint_of
 from avow.ledger.witness import findings as exported_findings
@@ -139,13 +157,17 @@ def verify(
         found, entries = _exported(what, _verifier(key), notes)
         _tell(found, entries, "every tile", as_json=as_json)
         return
+    told: list[Entry] = []
     with closing(open_versions(data, check=False)) as register:
-        found = list(findings(register, notes))
+        found = list(findings(register, notes, told))
+        if not found:
+            found = list(done(register, told))
         entries = register.ledger.size()
+    checked = Counter(PLURAL[type(one)] for one in told if type(one) in PLURAL)
     if not found and (find_folder(data).data / STORE).exists():
         with session(data) as at_work:
-            found = at_work.verify_records()
-    _tell(found, entries, "every version, document, consent and record", as_json=as_json)
+            found = at_work.verify_records(checked)
+    _tell(found, entries, "every version, document, consent and record", checked, as_json=as_json)
 
 
 def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
@@ -162,16 +184,39 @@ def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
     say(f"  to be deleted by {manifest.expires_at:%Y-%m-%d}, or when it is recalled")
 
 
-def _tell(found: list[str], entries: int, besides: str, *, as_json: bool) -> None:
+PLURAL = {
+    VersionPublished: "publications",
+    ConsentGiven: "consents",
+    ReadingMade: "readings",
+    RetentionRun: "runs of retention",
+    ErasureDone: "erasures",
+    ProcessorAdded: "contracts",
+    FeedGiven: "pages of feeds",
+    AuthorisationGiven: "authorisations",
+    ReleaseAsked: "requests for releases",
+    ReleaseApproved: "approvals",
+    ReleaseMade: "releases",
+    ReleaseRefused: "refusals",
+}
+"""What is told of as checked, by its kind of entry."""
+
+
+def _tell(
+    found: list[str], entries: int, besides: str, checked: Mapping[str, int] | None = None, *, as_json: bool
+) -> None:
     """Tell what does not hold, and end with status 1 where anything does not."""
     if as_json:
-        print_json({"holds": not found, "entries": entries, "findings": found})
+        also = {} if checked is None else {"checked": dict(checked)}
+        print_json({"holds": not found, "entries": entries, "findings": found, **also})
     else:
         console = Console(highlight=False)
         for sentence in found:
             console.print(sentence, style="red", markup=False, soft_wrap=True)
         if not found:
             console.print(f"all holds: {entries:,} entries of the ledger, and {besides}")
+            told = ", ".join(f"{count:,} {name}" for name, count in (checked or {}).items())
+            if told:
+                console.print(f"  checked: {told}", markup=False, soft_wrap=True)
     if found:
         raise typer.Exit(1)
 

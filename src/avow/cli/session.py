@@ -1,6 +1,7 @@
 """What a command works with: the folder, its terms, and the house, opened once and closed in order."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -29,9 +30,11 @@ from avow.keep.keys import FEED_KEY, secret
 from avow.keep.load import SALTS
 from avow.keep.owner import Guest, Handler, Owner, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
+from avow.keep.schema import STORED, unlike_store
 from avow.keep.store import Removed, Rules, Settled, Store, Table
 from avow.keep.subject import Held, Subject, held
 from avow.keep.verify import RAISED, RECORDS, of_raised, of_records
+from avow.ledger.entry import Reached
 from avow.policy.contract import parse_contract
 from avow.policy.terms import compile_terms, load_terms
 from avow.use.query import Asked, Query, ask
@@ -80,8 +83,14 @@ class Session:
 
     def extent(self, asked: ReleaseAsked) -> Extent:
         """Cut what is asked to be released of a visitor to what may be."""
-        tables, refused, whose, apart = self.house.ask("extent", asked)
-        return Extent(msgspec.convert(tables, dict[str, Table]), refused, whose, apart)
+        tables, refused, whose, apart, reached = self.house.ask("extent", asked)
+        return Extent(
+            msgspec.convert(tables, dict[str, Table]),
+            refused,
+            whose,
+            apart,
+            reached=msgspec.convert(reached, list[Reached]),
+        )
 
     @property
     def desk(self) -> Desk:
@@ -125,9 +134,12 @@ class Session:
         """Take away what may not be kept any more; returns what was."""
         return msgspec.convert(self.house.ask("retain"), list[Removed])
 
-    def verify_records(self) -> list[str]:
-        """Return what does not hold of the versions that records bear, and that govern them."""
-        found = list(of_records(self.register.versions(), self.house.ask("records")))
+    def verify_records(self, checked: Counter[str]) -> list[str]:
+        """Return what does not hold of what is stored, nor of what governs it; `checked` gets counts."""
+        rows, columns = self.house.ask("records"), self.house.ask("schema")
+        checked["records"] = sum(row["records"] for row in rows)
+        checked["columns"] = len(columns)
+        found = [*unlike_store(columns), *of_records(self.register.versions(), rows)]
         raised = self.register.consents.raised(Settled(), utc_now()).governing
         found += of_raised(raised, self.house.ask("raised"))
         beyond = msgspec.convert(self.house.ask("beyond"), list[Removed])
@@ -212,6 +224,7 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
         "report": settled(partial(_report, register)),
         "query": settled(partial(_query, register, folder)),
         "records": settled(lambda store, _: store.query(RECORDS, {}).records()),
+        "schema": lambda store, _: store.query(STORED, {}).rows,
         "raised": settled(lambda store, _: store.query(RAISED, {}).records()),
         "held": settled(partial(_held, register)),
         "feed": settled(partial(_feed, register)),
@@ -275,7 +288,7 @@ def _extent(register: SqliteRegister, store: Store, argument: Any) -> list[Any]:
     now = utc_now()
     asked = msgspec.convert(argument, ReleaseAsked)
     found = extent(store, governs(in_force(register.versions(), now)), asked, now)
-    return [found.tables, found.refused, found.whose, found.apart]
+    return [found.tables, found.refused, found.whose, found.apart, found.reached]
 
 
 def _feed(register: SqliteRegister, store: Store, argument: Any) -> Batch:

@@ -14,6 +14,7 @@ import msgspec
 
 from avow.clock import utc_now
 from avow.disclose.processor import standing, version_in_force
+from avow.disclose.release import Far
 from avow.errors import DisclosureError
 from avow.keep.asked import Why
 from avow.keep.cut import KEYS, NUMBERED, RELATIONS
@@ -21,7 +22,7 @@ from avow.keep.feeds import Page, State, new_reference
 from avow.keep.processors import Processor
 from avow.keep.register import SqliteRegister, Version
 from avow.keep.store import Store
-from avow.ledger.entry import hashed
+from avow.ledger.entry import Reached, hashed
 from avow.policy.bounds import OWN_USE, PROCESSOR, Bounds, Cell, longer
 from avow.policy.compare import meet
 from avow.policy.contract import Contract, compile_contract, granted, parse_contract
@@ -59,6 +60,7 @@ class Batch(msgspec.Struct, frozen=True):
     """Records by relation and number that it may not have any more."""
     state: State
     more: bool
+    reached: list[Reached]
 
 
 class Given(NamedTuple):
@@ -108,7 +110,7 @@ def batch(
 ) -> Batch:
     """Return what the store has for a page: records that came in since, those that changed, and those that went."""
     reading = Reading(store, bounds_of(governed, contract), SERVICE, now, "", PROCESSOR, OWN_USE)
-    state, told, reached = wanted.state, list[Told](), dict(wanted.state.records)
+    state, told, reached, far = wanted.state, list[Told](), dict(wanted.state.records), Far()
     numbered = {
         str(name): int(last) for name, last in store.query("SELECT relation, last FROM numbered", {}).rows
     }
@@ -119,7 +121,7 @@ def batch(
     for name in NUMBERED:
         after, left = state.records.get(name, 0), wanted.limit - len(told)
         if left:
-            found = _told(reading, name, f"record > {after} AND record <= {numbered[name]}", left)
+            found = _told(reading, name, f"record > {after} AND record <= {numbered[name]}", left, far)
             told += found
             reached[name] = found[-1].record if len(found) == left else numbered[name]
     of = {(name, record) for _, name, record in changes if record <= state.records.get(name, 0)}
@@ -127,15 +129,16 @@ def batch(
         one
         for name in NUMBERED
         if (numbers := sorted(record for relation, record in of if relation == name))
-        for one in _told(reading, name, f"record IN ({', '.join(map(str, numbers))})", len(numbers))
+        for one in _told(reading, name, f"record IN ({', '.join(map(str, numbers))})", len(numbers), far)
     ]
     gone = sorted(of - {(one.relation, one.record) for one in again})
     change = changes[-1][0] if changes else state.change
     more = len(changes) == wanted.limit or len(told) >= wanted.limit
-    return Batch(told + again, gone, msgspec.structs.replace(state, records=reached, change=change), more)
+    state = msgspec.structs.replace(state, records=reached, change=change)
+    return Batch(told + again, gone, state, more, far.told())
 
 
-def _told(reading: Reading, name: str, which: str, limit: int) -> list[Told]:
+def _told(reading: Reading, name: str, which: str, limit: int, far: Far) -> list[Told]:
     """Return the records of a relation that a processor may have, of those that some SQL chooses."""
     found, forms = reading.store.query(reading.of_records(name, which, limit), {}), RELATIONS[name].columns
     told = []
@@ -146,8 +149,9 @@ def _told(reading: Reading, name: str, which: str, limit: int) -> list[Told]:
         values |= {key: f"{values[key]:016x}" for key in KEYS if key in values}
         limits = {}
         for column in values:
-            ends = (reading.deadline(form, governing, moment) for form in forms[column])
-            limits[column] = next(end for may, end in ends if may)
+            form = reading.form_of(forms[column], governing, moment)
+            far.add(form, governing, moment)
+            limits[column] = reading.deadline(form, governing, moment)[1]
         told.append(Told(name, record, values, limits))
     return told
 
@@ -223,7 +227,7 @@ class Feeding:
         name, agreed = processor.name, hashed(processor.contract)
         page = Page(name, reference, agreed, version.number, found.state, records, len(found.gone), now)
         if new:
-            self.register.feeds.record(page)
+            self.register.feeds.record(page, found.reached)
             self.register.ledger.sign()
         lines.append({"kind": "page", "after": reference, "more": found.more})
         return Given([msgspec.json.encode(line) for line in lines], page, new, found.more)

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from avow.errors import QueryError
-from avow.keep.cut import RELATIONS
+from avow.keep.cut import FULL, RELATIONS, Form
 from avow.keep.store import Store, Table
 from avow.keep.submissions import Submission, Submissions
+from avow.ledger.entry import Reached
 from avow.policy.bounds import GROUND_ALONE, Age, Bounds, Cell
 from avow.policy.form import FILE, TIME
-from avow.use.reading import Reading
+from avow.use.reading import Columns, Reading
 
 ROWS_MAX = 1_000_000
 """The most rows of one relation that a release may have."""
@@ -49,6 +50,8 @@ class Extent(NamedTuple):
     """Whether what chooses rows sets them apart from all others."""
     files: dict[str, bytes] = {}  # noqa: RUF012  # never changed
     """What was handed over as files."""
+    reached: list[Reached] = []  # noqa: RUF012  # never changed
+    """How far it goes: for the ledger, so that it can be held against what governed it."""
 
     @property
     def records(self) -> dict[str, int]:
@@ -63,7 +66,7 @@ def extent(store: Store, governed: Sequence[Bounds], asked: Asked, now: datetime
     """
     reading = Reading(store, governed, GROUND_ALONE, now, "", asked.recipient_kind, asked.ground)
     only, condition = _chosen(reading, asked.rows)
-    tables, whose, shown = dict[str, Table](), set[int](), set[str]()
+    tables, whose, shown, far = dict[str, Table](), set[int](), set[str](), Far()
     for name, relation in RELATIONS.items():
         columns = {
             column: asked_for
@@ -77,7 +80,7 @@ def extent(store: Store, governed: Sequence[Bounds], asked: Asked, now: datetime
         found = store.ask_once({}, sql, SECONDS_MAX)
         if len(found.rows) > ROWS_MAX:
             raise QueryError(f"that would be more than {ROWS_MAX:,} {name}", "choose fewer, or a part")
-        table, theirs = _filled(found)
+        table, theirs = _filled(reading, found, columns, far)
         if table.rows:
             tables[name] = table
             whose |= theirs
@@ -92,14 +95,14 @@ def extent(store: Store, governed: Sequence[Bounds], asked: Asked, now: datetime
         for category in asked.categories
         if category not in shown
     }
-    return Extent(tables, refused, sorted(f"{visitor:016x}" for visitor in whose), apart)
+    return Extent(tables, refused, sorted(f"{visitor:016x}" for visitor in whose), apart, reached=far.told())
 
 
 def handed_over(
     submissions: Submissions, which: Sequence[Submission], governed: Sequence[Bounds], asked: Asked
 ) -> Extent:
     """Cut what people handed over to what its terms let the recipient have, as `extent` does; with its files."""
-    rows, files = list[list[Any]](), dict[str, bytes]()
+    rows, files, far = list[list[Any]](), dict[str, bytes](), Far()
     for one in which:
         bounds = governed[one.version - 1]
 
@@ -108,8 +111,11 @@ def handed_over(
             return bounds.age(cell) if category in asked.categories else 0
 
         at = one.submitted_at if allowed(TIME) != 0 else None
+        if at:
+            far.add(Form(TIME, FULL, ""), one.version, at)
         for field in submissions.opened(one, allowed):
             value = field.value
+            far.add(Form(field.category, FULL, ""), one.version, one.submitted_at)
             if field.category == FILE:
                 name = f"files/{one.reference}-{field.field}"
                 files[name] = b"".join(submissions.file(one, field.field, allowed))
@@ -118,14 +124,21 @@ def handed_over(
     tables = {SUBMISSIONS: Table(ANSWERS, rows)} if rows else {}
     shown = {row[4] for row in rows} | ({TIME} if any(row[2] for row in rows) else set())
     refused = {category: "" for category in asked.categories if category not in shown}
-    return Extent(tables, refused, sorted({one.visitor for one in which if one.visitor}), files=files)
+    return Extent(
+        tables,
+        refused,
+        sorted({one.visitor for one in which if one.visitor}),
+        files=files,
+        reached=far.told(),
+    )
 
 
 def together(one: Extent, other: Extent) -> Extent:
     """Return two extents of the same as one: refused is what is refused in both."""
     refused = {category: why for category, why in one.refused.items() if category in other.refused}
     whose = sorted({*one.whose, *other.whose})
-    return Extent({**one.tables, **other.tables}, refused, whose, one.apart, other.files)
+    tables = {**one.tables, **other.tables}
+    return Extent(tables, refused, whose, one.apart, other.files, [*one.reached, *other.reached])
 
 
 def _chosen(reading: Reading, rows: str) -> tuple[str, str]:
@@ -137,14 +150,33 @@ def _chosen(reading: Reading, rows: str) -> tuple[str, str]:
     return choice(rows, reading.refused())
 
 
-def _filled(found: Table) -> tuple[Table, set[int]]:
-    """Return the columns and rows of a table that hold something, and whose they are, which stands last."""
-    filled = range(len(found.columns) - 1)
+class Far(dict[tuple[str, str, int], datetime]):
+    """How far something goes: the oldest moment of each category at a precision, by what governs it."""
+
+    def add(self, form: Form, governing: int, moment: datetime) -> None:
+        """Add a value in a form."""
+        key = form.category, form.precision, governing
+        self[key] = min(self.get(key, moment), moment)
+
+    def told(self) -> list[Reached]:
+        """Return it as an entry of the ledger has it."""
+        return [(*key, moment) for key, moment in sorted(self.items())]
+
+
+def _filled(reading: Reading, found: Table, columns: Columns, far: Far) -> tuple[Table, set[int]]:
+    """Return the columns and rows of a table that hold something, and whose they are; `far` gets how far that goes."""
+    filled = range(len(found.columns) - 3)
     places = [place for place in filled if any(row[place] is not None for row in found.rows)]
     rows, whose = [], set[int]()
     for row in found.rows:
+        *_, governing, moment, visitor = row
         kept = [row[place] for place in places]
         if any(value is not None for value in kept):
             rows.append(kept)
-            whose |= {row[-1]} - {None}
+            whose |= {visitor} - {None}
+        for place in places:
+            if row[place] is not None:
+                forms = columns[found.columns[place]]
+                form = forms[0] if len(forms) == 1 else reading.form_of(forms, governing, moment)
+                far.add(form, governing, moment)
     return Table([found.columns[place] for place in places], rows), whose

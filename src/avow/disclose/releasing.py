@@ -182,7 +182,7 @@ class Desk:
         )
         authorised = AUTHORISATION in needed(self._version(), request.ground).evidence
         entry = self.register.releases.record(
-            release, found.whose, authorised=authorised, erasures=erasures
+            release, found.whose, found.reached, authorised=authorised, erasures=erasures
         ).entry
         return Made(manifest, entry, packed(manifest, contents, str(self.register.ledger.receipt(entry))))
 

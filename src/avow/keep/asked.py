@@ -132,6 +132,10 @@ class Asking(Part):
         found = self._found(ASKED.c.reference == reference)
         return found[0].contact if found else ""
 
+    def all(self) -> list[Request]:
+        """Return every request that is not erased, in their order."""
+        return self._found(sa.true())
+
     def waiting(self, now: datetime) -> list[Request]:
         """Return the requests that wait for those who approve, or to be made, in their order."""
         made = sa.select(RELEASES.c.reference)

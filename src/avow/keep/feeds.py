@@ -11,7 +11,7 @@ from avow.errors import RefusedError
 from avow.keep.ledger import append
 from avow.keep.part import Part
 from avow.keep.tables import FEED_KEYS, FEED_PAGES
-from avow.ledger.entry import FeedGiven
+from avow.ledger.entry import FeedGiven, Reached
 
 KEY_BYTES = 32
 REFERENCE_BYTES = 12
@@ -98,11 +98,13 @@ class Feeds(Part):
         with self._write() as connection:
             connection.execute(sa.update(FEED_PAGES).where(due).values(acknowledged_at=now))
 
-    def record(self, page: Page) -> int:
+    def record(self, page: Page, reached: list[Reached]) -> int:
         """Record a page with its entry in the ledger, before it is given; returns that entry's number."""
         told = {name: getattr(page, name) for name in ("reference", "contract", "version", "records", "gone")}
         with self._write() as connection:
-            entry = append(connection, [FeedGiven(name=page.processor, at=page.given_at, **told)])
+            entry = append(
+                connection, [FeedGiven(name=page.processor, at=page.given_at, reached=reached, **told)]
+            )
             row = {
                 **told,
                 "processor": page.processor,

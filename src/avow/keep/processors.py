@@ -36,6 +36,11 @@ class Processors(Part):
         last = {row.name: Processor(*row) for row in rows}
         return [last[name] for name in sorted(last) if last[name].contract]
 
+    def contracts(self) -> list[str]:
+        """Return the text of every contract that there ever was."""
+        with self._engine.connect() as connection:
+            return list(connection.execute(sa.select(PROCESSORS.c.contract).distinct()).scalars())
+
     def add(self, name: str, contract: str, identity: str, now: datetime) -> Processor:
         """Record a contract, with its entry in the ledger."""
         with self._write() as connection:

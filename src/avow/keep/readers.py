@@ -62,6 +62,15 @@ class Readers(Part):
             }
         return [held[name] for name in sorted(held) if held[name].purposes]
 
+    def history(self) -> list[tuple[str, list[str], datetime]]:
+        """Return who was given which purposes and when, in its order."""
+        columns = READERS.c.name, READERS.c.purposes, READERS.c.recorded_at
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(*columns).order_by(READERS.c.reader)).all()
+        return [
+            (name, msgspec.json.decode(purposes, type=list[str]), since) for name, purposes, since in rows
+        ]
+
     def put(self, name: str, purposes: Sequence[str], now: datetime, *, discloses: bool = False) -> None:
         """Give a reader purposes, in the place of those before; none takes the reader away."""
         told = msgspec.json.encode(sorted(purposes)).decode()

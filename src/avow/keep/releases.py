@@ -1,7 +1,7 @@
 """What was released, in the register: each release is recorded for good, and before anybody can read it."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from avow.keep.tables import (
     RELEASES,
 )
 from avow.ledger.checkpoint import Receipt
-from avow.ledger.entry import ReleaseMade, ReleaseRecalled, read
+from avow.ledger.entry import Reached, ReleaseMade, ReleaseRecalled, read
 from avow.ledger.note import Verifier
 from avow.ledger.tree import EMPTY_ROOT, Node, appended, check_inclusion, inclusion_proof, leaf_hash, root
 
@@ -63,7 +63,13 @@ class Releases(Part):
             return _erasures(connection)
 
     def record(
-        self, release: Release, visitors: Sequence[str], *, authorised: bool, erasures: int
+        self,
+        release: Release,
+        visitors: Sequence[str],
+        reached: list[Reached],
+        *,
+        authorised: bool,
+        erasures: int,
     ) -> Release:
         """Record a release of visitors with its entry in the ledger; returns it with that entry's number.
 
@@ -84,6 +90,7 @@ class Releases(Part):
                 categories=release.categories,
                 at=release.released_at,
                 sealed_until=release.sealed_until,
+                reached=reached,
                 **told,
             )
             entry = append(connection, [made])
@@ -115,6 +122,19 @@ class Releases(Part):
     def all(self) -> list[Release]:
         """Return all that was released, in its order; of who was erased, without the recipient."""
         return self._found(sa.true())
+
+    def whose(self) -> Iterator[tuple[str, Release]]:
+        """Yield each visitor with each release that the visitor is in; who is erased is in none."""
+        found = {one.reference: one for one in self.all()}
+        statement = (
+            sa.select(RELEASED.c.visitor, RELEASES.c.reference)
+            .join(RELEASES, RELEASES.c.release == RELEASED.c.release)
+            .where(RELEASED.c.visitor.is_not(None))
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement).all()
+        for visitor, reference in rows:
+            yield visitor, found[reference]
 
     def recall(self, reference: str, reason: str, now: datetime) -> Release:
         """Record that a release is recalled. Raises RefusedError where there is none, or it was before."""

@@ -11,6 +11,7 @@ from avow.errors import AvowError
 from avow.keep.ledger import Ledger
 from avow.keep.recorded import unlike
 from avow.keep.register import SqliteRegister, Version
+from avow.keep.schema import unlike_register
 from avow.ledger.checkpoint import Checkpoint, opened
 from avow.ledger.entry import (
     Entry,
@@ -36,15 +37,15 @@ GROUP BY visitor_id
 """
 
 
-def findings(register: SqliteRegister, witnessed: Sequence[Note]) -> Iterator[str]:
+def findings(register: SqliteRegister, witnessed: Sequence[Note], entries: list[Entry]) -> Iterator[str]:
     """Yield, in a sentence each, what does not hold of the ledger and of the register; nothing where all does.
 
-    `witnessed` are checkpoints that somebody else holds.
+    `witnessed` are checkpoints that somebody else holds; `entries` gets what the ledger has.
     """
-    entries: list[Entry] = []
     yield from register.ledger.broken(entries)
     yield from _checkpoints(register.ledger, witnessed)
     yield from unlike(register, entries)
+    yield from unlike_register(register)
 
 
 def of_records(versions: Sequence[Version], rows: Sequence[dict[str, Any]]) -> Iterator[str]:

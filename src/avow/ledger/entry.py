@@ -13,6 +13,9 @@ import rfc8785
 
 from avow.errors import ProofError
 
+Reached = tuple[str, str, int, datetime]
+"""A category at a precision, what governed records of it, and the time of the oldest."""
+
 
 class VersionPublished(msgspec.Struct, frozen=True, tag="version-published", tag_field="kind"):
     """A version of the terms was adopted or published. Hashes are SHA-256, in hexadecimal; times are UTC."""
@@ -130,6 +133,8 @@ class FeedGiven(msgspec.Struct, frozen=True, tag="feed-given", tag_field="kind")
     gone: int
     """How many records it was told to delete."""
     at: datetime
+    reached: list[Reached] = []
+    """As of a release."""
 
 
 class AuthorisationGiven(msgspec.Struct, frozen=True, tag="authorisation-given", tag_field="kind"):
@@ -206,6 +211,8 @@ class ReleaseMade(msgspec.Struct, frozen=True, tag="release-made", tag_field="ki
     """How many visitors it is of; 0 where none is known."""
     sealed_until: datetime | None = None
     """Until when those visitors are not told of it."""
+    reached: list[Reached] = []
+    """Of each category and precision, and of each version that governed records of it: the time of the oldest."""
 
 
 class ReleaseRecalled(msgspec.Struct, frozen=True, tag="release-recalled", tag_field="kind"):

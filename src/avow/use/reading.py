@@ -119,15 +119,17 @@ class Reading:
         return f"SELECT {columns}, version{also} FROM avow.main.{name} WHERE {young}"  # noqa: S608  # our own names
 
     def of_some(self, name: str, visitor: int | None, condition: str, columns: Columns) -> str:
-        """Return a SELECT of some rows of a relation, with columns of it in some of their forms, and `whose` they are.
+        """Return a SELECT of some rows of a relation, with columns of it in some of their forms.
 
+        Beside these each row has what governs it, its `moment`, and last `whose` it is.
         They are those of a visitor, and those that a condition chooses, which was bound to this reading before; both
         where there are both.
         """
         relation = RELATIONS[name]
         shown = self._shown(relation, self.ages(relation.category), columns)
         which = self._which(name, visitor, condition)
-        return f"SELECT {shown}, visitor_id AS whose FROM avow.main.{name} {which} ORDER BY {relation.time}"  # noqa: S608  # our own names
+        also = f"governing, {relation.time} AS moment, visitor_id AS whose"
+        return f"SELECT {shown}, {also} FROM avow.main.{name} {which} ORDER BY {relation.time}"  # noqa: S608  # our own names
 
     def of_records(self, name: str, which: str, limit: int) -> str:
         """Return a SELECT of the rows of a relation whose numbers some SQL chooses, in the order of these.
@@ -140,6 +142,10 @@ class Reading:
         young = cut.condition(rows, relation.time, self.now)
         also = f"record, governing, {relation.time} AS moment"
         return f"SELECT {shown}, {also} FROM avow.main.{name} WHERE {young} AND {which} ORDER BY record LIMIT {limit}"  # noqa: S608  # our own names
+
+    def form_of(self, forms: Sequence[Form], governing: int, moment: datetime) -> Form:
+        """Return the form in which a value is seen that was told at a moment: the finest that may be."""
+        return next(form for form in forms if self.deadline(form, governing, moment)[0])
 
     def deadline(self, form: Form, governing: int, moment: datetime) -> tuple[bool, datetime | None]:
         """Return whether a form of a value may be seen that was told at a moment, and until when; None is for ever."""
