@@ -23,6 +23,7 @@ from avow.keep.erasure import SCHEMA as ERASURE
 from avow.keep.erasure import check_receipt as check_erasure
 from avow.keep.releases import SCHEMA as RELEASE
 from avow.keep.releases import check_receipt as check_release
+from avow.keep.schema import unlike_register
 from avow.keep.verify import findings
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.entry import (
@@ -160,8 +161,7 @@ def verify(
     told: list[Entry] = []
     with closing(open_versions(data, check=False)) as register:
         found = list(findings(register, notes, told))
-        if not found:
-            found = list(done(register, told))
+        found = [*(found or done(register, told)), *unlike_register(register)]
         entries = register.ledger.size()
     checked = Counter(PLURAL[type(one)] for one in told if type(one) in PLURAL)
     if not found and (find_folder(data).data / STORE).exists():

@@ -1,6 +1,6 @@
 """Whether what left the house, and what was read, was let by what held at that moment: for `avow verify`.
 
-The ledger tells what was done, the register what it was told of it; each is held against the versions that were in force.
+The ledger tells what was done, the register what it was told; each is held against the versions that were in force.
 That both say the same is looked at before (`avow.keep.recorded`).
 """
 
@@ -29,7 +29,7 @@ from avow.ledger.entry import (
 )
 from avow.policy.bounds import GROUND_ALONE, OPERATOR, OWN_USE, PROCESSOR, Bounds, Cell
 from avow.policy.contract import Contract, parse_contract
-from avow.policy.ground import needs
+from avow.policy.ground import Need, needs
 
 UNDER_WAY = timedelta(minutes=10)
 """How long something may take from looking up what holds to being recorded."""
@@ -44,6 +44,11 @@ class Law:
     def names(self, number: int, at: datetime) -> bool:
         """Return whether a version was in force at a moment, or shortly before."""
         return number in {len(in_force(self.versions, moment)) for moment in (at, at - UNDER_WAY)}
+
+    def needs(self, number: int, ground: str) -> Need | None:
+        """Return what a version needs on a ground; None where it permits none, or is none."""
+        known = 1 <= number <= len(self.versions)
+        return needs(self.versions[number - 1].promised.duties).get(ground) if known else None
 
     def governing(self, at: datetime) -> list[Bounds]:
         """Return what governed each governing number at a moment."""
@@ -96,7 +101,7 @@ class _Releases:
         if not self.law.names(entry.version, entry.at):
             yield f"{what} names version {entry.version}, which was not in force"
             return
-        need = needs(self.law.versions[entry.version - 1].promised.duties).get(entry.ground)
+        need = self.law.needs(entry.version, entry.ground)
         if need is None:
             yield f"{what} is on `{entry.ground}`, for which version {entry.version} names no evidence"
             return
@@ -190,7 +195,7 @@ def findings(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str
 def _authorised(register: SqliteRegister, law: Law) -> Iterator[str]:
     """Yield releases that stand on an authorisation that did not stand, as far as nobody is erased."""
     for visitor, release in register.releases.whose():
-        need = needs(law.versions[release.version - 1].promised.duties).get(release.ground)
+        need = law.needs(release.version, release.ground)
         if need is None or AUTHORISATION not in need.evidence:
             continue
         given = set[str]()

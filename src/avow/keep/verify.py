@@ -11,7 +11,6 @@ from avow.errors import AvowError
 from avow.keep.ledger import Ledger
 from avow.keep.recorded import unlike
 from avow.keep.register import SqliteRegister, Version
-from avow.keep.schema import unlike_register
 from avow.ledger.checkpoint import Checkpoint, opened
 from avow.ledger.entry import (
     Entry,
@@ -45,7 +44,6 @@ def findings(register: SqliteRegister, witnessed: Sequence[Note], entries: list[
     yield from register.ledger.broken(entries)
     yield from _checkpoints(register.ledger, witnessed)
     yield from unlike(register, entries)
-    yield from unlike_register(register)
 
 
 def of_records(versions: Sequence[Version], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
