@@ -213,7 +213,7 @@ def _tell(
         for sentence in found:
             console.print(sentence, style="red", markup=False, soft_wrap=True)
         if not found:
-            console.print(f"all holds: {entries:,} entries of the ledger, and {besides}")
+            console.print(f"all holds: {entries:,} entries of the ledger, and {besides}", soft_wrap=True)
             told = ", ".join(f"{count:,} {name}" for name, count in (checked or {}).items())
             if told:
                 console.print(f"  checked: {told}", markup=False, soft_wrap=True)

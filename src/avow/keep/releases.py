@@ -94,24 +94,14 @@ class Releases(Part):
                 **told,
             )
             entry = append(connection, [made])
-            row = {
-                **told,
-                "categories": msgspec.json.encode(release.categories).decode(),
-                "person": made.person,
-                "released_at": release.released_at,
-                "expires_at": release.expires_at,
-                "sealed_until": release.sealed_until,
-                "entry": entry,
-            }
-            number = connection.execute(sa.insert(RELEASES).values(row)).lastrowid
+            number = _insert(connection, release, made, entry)
             rows = [
-                {"release": number, "place": place, "person": person, "visitor": visitor, "salt": salt}
+                {"place": place, "person": person, "visitor": visitor, "salt": salt}
                 for place, (person, visitor, salt) in enumerate(zip(persons, visitors, salts, strict=True))
             ]
+            alike = {"release": number, "recipient": release.recipient}
             if rows:
-                connection.execute(
-                    sa.insert(RELEASED), [{**one, "recipient": release.recipient} for one in rows]
-                )
+                connection.execute(sa.insert(RELEASED), [{**one, **alike} for one in rows])
         return msgspec.structs.replace(release, entry=entry)
 
     def of(self, visitor: str, now: datetime) -> list[Release]:
@@ -233,6 +223,17 @@ def _tree(persons: Sequence[str]) -> Node:
     for level, place, value in appended(0, leaves, lambda level, place: nodes[level, place]):
         nodes[level, place] = value
     return lambda level, place: nodes[level, place]
+
+
+def _insert(connection: sa.Connection, release: Release, made: ReleaseMade, entry: int) -> int:
+    """Insert a release; returns its number."""
+    row = {
+        **{name: getattr(release, name) for name in (*TOLD, "released_at", "expires_at", "sealed_until")},
+        "categories": msgspec.json.encode(release.categories).decode(),
+        "person": made.person,
+        "entry": entry,
+    }
+    return int(connection.execute(sa.insert(RELEASES).values(row)).lastrowid)
 
 
 def _check(
