@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from harness import CHROME, Ran, Site, line, tamper, wait_until
 from served import SETTINGS, Served, served
+
+from avow.keep.feeds import Feeds
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 RECENT, OLD = NOW - timedelta(days=2), NOW - timedelta(days=9)
@@ -333,3 +335,65 @@ def test_proxies_that_no_contract_names_are_told(site: Site) -> None:
     assert "which is no network" in site.avow("processor", "check").err
     path.write_text(CONTRACT.replace("begins", 'deletes-within = "forever"\nbegins'))
     assert "deletes-within" in site.avow("processor", "check").err
+
+
+def test_a_page_that_was_never_put_down_is_given_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a run ends between writing a page and recording it, or after: nothing is taken for delivered."""
+
+    def cut_short(*_: object) -> int:
+        raise CutShort
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Feeds, "record", cut_short)
+        with pytest.raises(CutShort):
+            feed(site)
+    assert [path.suffix for path in (site.folder / "out").iterdir()] == [".new"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", moved_unless(".new"))
+        with pytest.raises(CutShort):
+            feed(site)
+    assert ask(site, "SELECT count(*) FROM feed_pages") == [(1,)]
+    assert feed(site).json()["pages"] == 0
+    assert len(of(taken(site), "record")) == 4
+
+
+class CutShort(BaseException):
+    """A process that ends where it stands."""
+
+
+def moved_unless(ending: str) -> Callable[[Path, Path], Path]:
+    """Return what renames, but is cut short before it renames a file of an ending."""
+    rename = Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        if path.suffix == ending:
+            raise CutShort
+        return rename(path, target)
+
+    return replace
+
+
+def test_whoever_goes_back_begins_anew(server: Served) -> None:
+    """A processor that lost what it had gets all of it, and forgets what it may have left: nothing is missed."""
+    mine = key(server.site)
+    first = pull(server, mine, "?limit=2")[1]
+    second = pull(server, mine, f"?limit=2&after={first[-1]['after']}")[1]
+    pull(server, mine, f"?after={second[-1]['after']}")
+    again = pull(server, mine, f"?after={first[-1]['after']}")[1]
+    assert (again[0], len(of(again, "record"))) == ({"kind": "all-gone"}, 4)
+    assert of(pull(server, mine, f"?after={again[-1]['after']}")[1], "all-gone") == []
+
+
+def test_changes_are_forgotten_once_every_processor_knows(site: Site) -> None:
+    """And not before: what is erased reaches each that had it."""
+    feed(site)
+    taken(site)
+    visitor = site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
+    assert site.avow("visitor", "erase", visitor, "--count", "3").status == 0
+    assert site.avow("retain").status == 0
+    assert len(site.rows("SELECT * FROM changed")) == 3
+    assert feed(site).json()["gone"] == 3
+    taken(site)
+    feed(site)
+    assert site.avow("retain").status == 0
+    assert site.rows("SELECT * FROM changed") == []

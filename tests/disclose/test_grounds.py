@@ -360,3 +360,49 @@ def test_everybody_may_know_how_often(site: Site) -> None:
     tamper(site, f"UPDATE releases SET sealed_until = '{NOW - timedelta(1)}'")
     grounds = site.avow("report", "disclosures", "--json").json()["tables"]["disclosures"]
     assert [one["ground"] for one in grounds] == ["checking", "instrument"]
+
+
+def test_a_visitors_records_may_be_chosen_from(site: Site) -> None:
+    """Those that the case is about: the visitor sets them apart from everybody's."""
+    words = ("--about", BEN, *PERIOD)
+    assert attack(site, *words, "--dry-run", chosen="requests WHERE status > 0").json()["records"] == {
+        "requests": 4
+    }
+    assert attack(site, *words, "--dry-run").json()["visitors"] == 1
+
+
+@pytest.mark.parametrize("to", ["two\nlines", "bell\x07", "x" * 2_000])
+def test_a_recipient_is_a_line(site: Site, to: str) -> None:
+    """It is shown in terminals, and written into messages."""
+    words = ("--rows", ATTACK, "--reference", "12", "--categories", "status", "--dry-run")
+    assert disclose(site, "checking", *words, to=to).status == 2
+
+
+def test_a_request_that_nobody_approves_is_forgotten(site: Site) -> None:
+    """After 30 days; what was told of the person goes with the next retention."""
+    reference = court(site).json()["reference"]
+    tamper(site, f"UPDATE asked SET asked_at = '{NOW - timedelta(31)}'")
+    reader(site, "bea", "--disclose")
+    assert "waited for more than 30 days" in approve(site, reference, "bea").err
+    assert site.avow("release", "list", "--json").json()["waiting"] == []
+    assert site.avow("retain").status == 0
+    assert rows(site, "asking") == []
+
+
+def test_a_file_is_released_with_what_it_came_with(tmp_path: Path) -> None:
+    """Its content is in the package, beside its name and type."""
+    form = DISCLOSED_FORM.replace('text = "message" }', 'text = "message", cv = "uploaded-file" }')
+    form = form.replace("needs = [", 'types = ["application/pdf"]\nneeds = ["uploaded-file", ')
+    site, content = made(tmp_path, form), b"%PDF-1.4\n%example\n"
+    (tmp_path / "cv.pdf").write_bytes(content)
+    words = ("--field", "text=Mine.", "--file", "cv=cv.pdf", "--means", "letter", "--json")
+    reference = site.avow("submission", "add", "order", *words).json()["reference"]
+    package = tmp_path / "release.zip"
+    asked = ("--reference", reference, "--categories", "submission", "--package", package)
+    ran = disclose(site, "requested-function", *asked, to="Carrier")
+    assert ran.status == 0, ran.err
+    files = unpacked(package)
+    assert files[f"files/{reference}-cv"] == content
+    assert b"cv.pdf" in files["submissions.jsonl"]
+    assert checked(site, package).status == 0
+    assert site.avow("verify").status == 0

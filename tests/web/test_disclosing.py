@@ -65,7 +65,7 @@ def call(
 ) -> Answer:
     told = base64.b64encode(f"{name}:{PASSWORD} {name}".encode()).decode()
     own = {"Authorization": f"Basic {told}", "Content-Type": "application/json", **headers}
-    own["X-Forwarded-For"] = f"203.0.113.{hash(path) % 200}"
+    own["X-Forwarded-For"] = f"203.0.113.{hash(path + name) % 200}"
     return server.ask(method, path, json.dumps(body or {}).encode(), own)
 
 
@@ -133,7 +133,7 @@ def test_what_may_not_be_is_refused(
 def test_passwords_are_tried_a_few_times_only(server: Served) -> None:
     """From one address and as one reader, together with the page where readers sign in."""
     bad = {"Authorization": "Basic " + base64.b64encode(b"eve:x").decode()}
-    found = [call(server, "POST", "/disclose", ATTACK, **bad).status for _ in range(12)]
+    found = [call(server, "POST", "/disclose", ATTACK, "eve", **bad).status for _ in range(12)]
     assert (found[0], found[-1]) == (401, 429)
 
 
@@ -143,3 +143,19 @@ def test_everybody_sees_how_often(server: Served) -> None:
     answer = server.ask("GET", "/disclosures", headers={"Accept-Language": "pt-BR"})
     assert (answer.status, answer.headers["content-language"]) == (200, "en")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_command_works_beside_the_server(server: Served) -> None:
+    """Which has the folder: the one asks the other, and both release the same."""
+    package = server.site.folder / "beside.zip"
+    words = ("--rows", ATTACK["rows"], "--reference", "case 12", "--categories", "ip-address,page-path")
+    ran = server.site.avow(
+        "disclose", "--ground", "checking", "--to", "cert@example", *words, "--package", package
+    )
+    assert ran.status == 0, ran.err
+    with (
+        zipfile.ZipFile(package) as mine,
+        zipfile.ZipFile(io.BytesIO(call(server, "POST", "/disclose", ATTACK).body)) as other,
+    ):
+        assert mine.read("requests.jsonl") == other.read("requests.jsonl")
+    assert server.site.avow("verify").status == 0

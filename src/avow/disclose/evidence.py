@@ -23,7 +23,7 @@ LOOKED_UP = frozenset({AUTHORISATION, RECORDS})
 REFERRED = (FUNCTION, "case", "reference")
 """Evidence that says where something is found again: `--reference` does."""
 
-TEXT_MAX = 500
+TEXT_MAX = 1_000
 
 
 class Limit(NamedTuple):

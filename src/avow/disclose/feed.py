@@ -114,6 +114,9 @@ def batch(
     numbered = {
         str(name): int(last) for name, last in store.query("SELECT relation, last FROM numbered", {}).rows
     }
+    if not state.records:  # whoever begins has everything as it is now
+        ((last,),) = store.query("SELECT coalesce(max(change), 0) FROM changed", {}).rows
+        state = msgspec.structs.replace(state, change=max(last, state.change))
     changes = store.query(
         "SELECT change, relation, record FROM changed WHERE change > $after ORDER BY change LIMIT $limit",
         {"after": state.change, "limit": wanted.limit},
@@ -166,18 +169,27 @@ class Feeding:
     key: bytes
     """Makes the identifiers of records: each processor has others."""
 
-    def give(self, name: str, after: str, limit: int = ROWS_MAX, *, acknowledges: bool = True) -> Given:
+    def give(
+        self,
+        name: str,
+        after: str,
+        limit: int = ROWS_MAX,
+        *,
+        acknowledges: bool = True,
+        before: Callable[[Given], object] = lambda _: None,
+    ) -> Given:
         """Give a processor what came after a page, which is acknowledged by that; it is on record before it is given.
 
+        `before` has the page before it is on record: whoever put it down can tell later whether it was given.
         Raises DisclosureError where its contract falls short, and RefusedError where it was given no such page.
         """
         now, version = utc_now(), version_in_force(self.register)
         processor, _ = self.standing(name, version, now)
-        state = self.register.feeds.state(name, after)
+        feeds, agreed = self.register.feeds, hashed(processor.contract + version.identity)
+        state, lines = feeds.state(name, after), list[dict[str, Any]]()
         if after and acknowledges:
-            self.register.feeds.acknowledge(name, after, now)
-        lines, agreed = list[dict[str, Any]](), hashed(processor.contract + version.identity)
-        if state.agreed != agreed:
+            feeds.acknowledge(name, after, now)
+        if state.agreed != agreed or feeds.is_before(name, after):
             if after:
                 lines.append({"kind": "all-gone"})
             state = State(agreed, {}, 0, f"{now.date()}")
@@ -190,7 +202,12 @@ class Feeding:
         lines += [self._line(name, one) for one in found.told]
         if found.gone:
             lines.append({"kind": "gone", "ids": [self._id(name, *one) for one in found.gone]})
-        return self._page(processor, version, lines, found, after, now)
+        given = _page(processor, version, lines, found, after, now)
+        if given.new:
+            before(given)
+            feeds.record(given.page, found.reached)
+            self.register.ledger.sign()
+        return given
 
     def standing(self, name: str, version: Version, now: datetime) -> tuple[Processor, Contract]:
         """Return a processor with its contract. Raises DisclosureError where there is none, or it falls short."""
@@ -210,28 +227,6 @@ class Feeding:
             )
         return processor, contract
 
-    def _page(
-        self,
-        processor: Processor,
-        version: Version,
-        lines: list[dict[str, Any]],
-        found: Batch,
-        after: str,
-        now: datetime,
-    ) -> Given:
-        """Record a page, where there is anything in it."""
-        counts = {relation: sum(one.relation == relation for one in found.told) for relation in NUMBERED}
-        records = {relation: count for relation, count in counts.items() if count}
-        new = bool(lines) or found.more
-        reference = new_reference() if new else after
-        name, agreed = processor.name, hashed(processor.contract)
-        page = Page(name, reference, agreed, version.number, found.state, records, len(found.gone), now)
-        if new:
-            self.register.feeds.record(page, found.reached)
-            self.register.ledger.sign()
-        lines.append({"kind": "page", "after": reference, "more": found.more})
-        return Given([msgspec.json.encode(line) for line in lines], page, new, found.more)
-
     def _line(self, name: str, one: Told) -> dict[str, Any]:
         until = {column: end and _moment(end) for column, end in one.keep_until.items()}
         told = {"kind": "record", "id": self._id(name, one.relation, one.record), "relation": one.relation}
@@ -244,3 +239,21 @@ class Feeding:
 
 def _moment(moment: datetime) -> str:
     return moment.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
+
+
+def _page(
+    processor: Processor,
+    version: Version,
+    lines: list[dict[str, Any]],
+    found: Batch,
+    after: str,
+    now: datetime,
+) -> Given:
+    """Return a page; where there is nothing in it, it is the one before once more."""
+    counts = {relation: sum(one.relation == relation for one in found.told) for relation in NUMBERED}
+    records = {relation: count for relation, count in counts.items() if count}
+    new = bool(lines) or found.more
+    name, agreed, reference = processor.name, hashed(processor.contract), new_reference() if new else after
+    page = Page(name, reference, agreed, version.number, found.state, records, len(found.gone), now)
+    lines.append({"kind": "page", "after": reference, "more": found.more})
+    return Given([msgspec.json.encode(line) for line in lines], page, new, found.more)

@@ -4,7 +4,8 @@ A page is the processor's once its file is gone from the folder, or its address 
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ AGAIN = (408, 425, 429, 500, 502, 503, 504)
 """Answers after which it is tried again."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-ENDING = ".jsonl"
+ENDING, UNGIVEN = ".jsonl", ".new"
 
 
 def push(feeding: Feeding, name: str, to: str, key: bytes) -> Iterator[Given]:
@@ -43,8 +44,9 @@ def to_folder(feeding: Feeding, name: str, folder: Path) -> Iterator[Given]:
     """
     if not folder.is_dir():
         raise MisuseError(f"`{folder}` is no folder", "make it, for its owner and the processor alone")
-    feeds, left = feeding.register.feeds, {path.stem.rpartition("-")[2] for path in folder.glob(f"*{ENDING}")}
-    pages = feeds.pages(name)
+    feeds, pages = feeding.register.feeds, feeding.register.feeds.pages(name)
+    _finish(folder, {page.reference for page in pages})
+    left = {path.stem.rpartition("-")[2] for path in folder.glob(f"*{ENDING}")}
     for page in pages:
         if page.reference in left:
             break
@@ -52,13 +54,29 @@ def to_folder(feeding: Feeding, name: str, folder: Path) -> Iterator[Given]:
             feeds.acknowledge(name, page.reference, utc_now())
     number, after, more = len(pages), pages[-1].reference if pages else "", True
     while more:
-        given = feeding.give(name, after, acknowledges=False)
+        number += 1
+        before = partial(_put_down, folder, number)
+        given = feeding.give(name, after, acknowledges=False, before=before)
         more, after = given.more, given.page.reference
         if given.new:
-            number += 1
-            with whole(folder / f"{number:08}-{after}{ENDING}") as file:
-                file.write(b"".join(line + b"\n" for line in given.lines))
+            _finish(folder, {after})
             yield given
+
+
+def _put_down(folder: Path, number: int, given: Given) -> None:
+    """Write a page where the processor does not look yet: whether it was given is known once it is on record."""
+    with whole(folder / f"{number:08}-{given.page.reference}{ENDING}{UNGIVEN}") as file:
+        file.write(b"".join(line + b"\n" for line in given.lines))
+
+
+def _finish(folder: Path, given: Collection[str]) -> None:
+    """Let the processor have the pages that were given, and take away those that were not."""
+    for path in folder.glob(f"*{ENDING}{UNGIVEN}"):
+        final = path.with_suffix("")
+        if final.stem.rpartition("-")[2] in given:
+            path.replace(final)
+        else:
+            path.unlink()
 
 
 def to_hook(feeding: Feeding, name: str, url: str, key: bytes) -> Iterator[Given]:

@@ -3,7 +3,7 @@
 The rules stand in `docs/spec/releases.md`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from avow.policy.bounds import GROUND_ALONE, Age, Bounds, Cell
 from avow.policy.form import FILE, TIME
 from avow.use.reading import Columns, Reading
 
-ROWS_MAX = 1_000_000
+ROWS_MAX = 200_000
 """The most rows of one relation that a release may have."""
 
 SECONDS_MAX = 120
@@ -85,16 +85,8 @@ def extent(store: Store, governed: Sequence[Bounds], asked: Asked, now: datetime
             tables[name] = table
             whose |= theirs
             shown |= {form.category for column in table.columns for form in columns[column]}
-    apart = not only or reading.sets_apart(only, condition)
-    to = asked.recipient_kind, asked.ground
-    newest = {cell.category for cell in governed[-1].cells if (cell.recipient, cell.ground) == to}
-    refused = {
-        category: "nothing of it is held that is young enough, or governed by terms that let it be released"
-        if category in newest
-        else f"the terms let no {asked.recipient_kind} have it on the ground {asked.ground}"
-        for category in asked.categories
-        if category not in shown
-    }
+    apart = not only or bool(asked.visitor) or reading.sets_apart(only, condition)
+    refused = _refused(governed, asked, shown)
     return Extent(tables, refused, sorted(f"{visitor:016x}" for visitor in whose), apart, reached=far.told())
 
 
@@ -123,7 +115,7 @@ def handed_over(
             rows.append([one.reference, one.form, at, field.field, field.category, value])
     tables = {SUBMISSIONS: Table(ANSWERS, rows)} if rows else {}
     shown = {row[4] for row in rows} | ({TIME} if any(row[2] for row in rows) else set())
-    refused = {category: "" for category in asked.categories if category not in shown}
+    refused = _refused(governed, asked, shown)
     return Extent(
         tables,
         refused,
@@ -139,6 +131,19 @@ def together(one: Extent, other: Extent) -> Extent:
     whose = sorted({*one.whose, *other.whose})
     tables = {**one.tables, **other.tables}
     return Extent(tables, refused, whose, one.apart, other.files, [*one.reached, *other.reached])
+
+
+def _refused(governed: Sequence[Bounds], asked: Asked, shown: Collection[str]) -> dict[str, str]:
+    """Return why nothing is released of categories of which nothing is shown."""
+    to = asked.recipient_kind, asked.ground
+    newest = {cell.category for cell in governed[-1].cells if (cell.recipient, cell.ground) == to}
+    return {
+        category: "nothing of it is held that is young enough, or governed by terms that let it be released"
+        if category in newest
+        else f"the terms let no {asked.recipient_kind} have it on the ground {asked.ground}"
+        for category in asked.categories
+        if category not in shown
+    }
 
 
 def _chosen(reading: Reading, rows: str) -> tuple[str, str]:

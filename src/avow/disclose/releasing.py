@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from avow.clock import utc_now
-from avow.disclose.evidence import AUTHORISATION, FUNCTION, asked_for, gathered, limit, needed
+from avow.disclose.evidence import AUTHORISATION, FUNCTION, TEXT_MAX, asked_for, gathered, limit, needed
 from avow.disclose.package import Manifest, files, hashes, packed
 from avow.disclose.release import Asked, Extent, handed_over, together
 from avow.errors import DisclosureError, MisuseError, QueryError, RefusedError
@@ -28,6 +28,7 @@ from avow.policy.form import Form
 from avow.policy.ground import Need
 from avow.policy.terms import parse_terms
 from avow.policy.vocabulary import vocabulary
+from avow.use.words import printable
 
 EXPIRES_DAYS = 30
 EXPIRES_MAX = 3650
@@ -232,17 +233,13 @@ class Desk:
 
     def _cut(self, request: Request, asked: Asked, only: Submission | None) -> Extent:
         """Return what is stored, and what was handed over, as far as it may be released."""
-        told = (
-            self.extent(asked)
-            if asked.visitor or asked.rows
-            else Extent({}, dict.fromkeys(asked.categories, ""), [])
-        )
         if request.rows:
-            return told
+            return self.extent(asked)
         submissions = self.register.submissions
         which = [only] if only else submissions.all(datetime.min, datetime.max, asked.visitor)
         governed = governs(in_force(self.register.versions(), utc_now()))
-        return together(told, handed_over(submissions, which, governed, asked))
+        handed = handed_over(submissions, which, governed, asked)
+        return together(self.extent(asked), handed) if asked.visitor else handed
 
     def _manifest(self, request: Request, found: Extent, hashed: dict[str, str]) -> Manifest:
         version, now = self._version(), utc_now()
@@ -312,6 +309,9 @@ def _check(words: Words, need: Need, now: datetime) -> None:
     """Check what is asked for by itself. Raises MisuseError where it is no request."""
     if not words.to.strip():
         raise MisuseError("`--to` is empty", "name who receives it")
+    for text in (words.to, words.contact, words.rows):
+        if printable(text) != text or len(text) > TEXT_MAX:
+            raise MisuseError(f"that is no line of up to {TEXT_MAX:,} characters", "write it shorter")
     personal = {AUTHORISATION, FUNCTION} & {*need.evidence}
     if personal and words.rows:
         raise MisuseError("on this ground a release is of one person", "name them with `--about`")

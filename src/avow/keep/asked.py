@@ -179,6 +179,16 @@ class Asking(Part):
             row |= {"salt": salt, "person": person, "refused_at": now, "entry": entry}
             connection.execute(sa.insert(REFUSALS).values(row))
 
+    def forget_lapsed(self, now: datetime) -> int:
+        """Erase what was told in requests that were never made, and wait no more; returns how many those were."""
+        made, waiting = sa.select(RELEASES.c.reference), ASKED.c.asked_at >= now - timedelta(days=WAITS_DAYS)
+        lapsed = sa.select(ASKED.c.asked).where(ASKED.c.reference.not_in(made), ~waiting)
+        with self._write() as connection:
+            gone = connection.execute(sa.delete(ASKING).where(ASKING.c.asked.in_(lapsed))).rowcount
+        if gone:
+            self._leave_nothing()
+        return gone
+
     def refusals(self) -> list[Refusal]:
         """Return every attempt that was refused, in their order."""
         columns = [REFUSALS.c[name] for name in Refusal.__struct_fields__]

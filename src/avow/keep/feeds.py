@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from avow.errors import RefusedError
 from avow.keep.ledger import append
 from avow.keep.part import Part
-from avow.keep.tables import FEED_KEYS, FEED_PAGES
+from avow.keep.tables import FEED_KEYS, FEED_PAGES, PROCESSORS
 from avow.ledger.entry import FeedGiven, Reached
 
 KEY_BYTES = 32
@@ -148,6 +148,16 @@ class Feeds(Part):
         with self._engine.connect() as connection:
             return connection.execute(given.order_by(FEED_PAGES.c.page).limit(1)).scalar()
 
+    def is_before(self, processor: str, reference: str) -> bool:
+        """Return whether a page comes before the last one that a processor acknowledged."""
+        mine = FEED_PAGES.c.processor == processor
+        page = sa.select(FEED_PAGES.c.page).where(mine, FEED_PAGES.c.reference == reference).scalar_subquery()
+        later = sa.select(FEED_PAGES.c.page).where(
+            mine, FEED_PAGES.c.acknowledged_at.is_not(None), FEED_PAGES.c.page > page
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(later.limit(1)).first() is not None
+
     def last(self, processor: str) -> str:
         """Return the reference of the last page that a processor acknowledged; empty where there is none."""
         mine = (FEED_PAGES.c.processor == processor) & FEED_PAGES.c.acknowledged_at.is_not(None)
@@ -156,8 +166,12 @@ class Feeds(Part):
             return connection.execute(statement.limit(1)).scalar() or ""
 
     def passed(self) -> int:
-        """Return the number of the change that every processor has acknowledged that was ever given anything."""
-        statement = sa.select(FEED_PAGES.c.processor).distinct()
+        """Return the number of the change that every processor has acknowledged that is given anything."""
+        last = sa.select(sa.func.max(PROCESSORS.c.processor)).group_by(PROCESSORS.c.name)
+        there = sa.select(PROCESSORS.c.name).where(
+            PROCESSORS.c.processor.in_(last), PROCESSORS.c.contract != ""
+        )
+        statement = sa.select(FEED_PAGES.c.processor).distinct().where(FEED_PAGES.c.processor.in_(there))
         with self._engine.connect() as connection:
             processors = list(connection.execute(statement).scalars())
         return min((self.state(one, self.last(one)).change for one in processors), default=NO_FEED)

@@ -63,6 +63,7 @@ class Steward:
                 self.register.retentions.record(run, of_run, of_run[0].removed_at)
                 self.register.ledger.sign()
                 store.forget_removed(run)
+            self.register.asking.forget_lapsed(now)
             store.forget_changed(self.register.feeds.passed())
             store.rewrite()
         return removed + handed_over
