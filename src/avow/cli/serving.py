@@ -97,8 +97,9 @@ def _run(
     settings, lines = at_work.folder.settings, Lines()
     visitors = _visitors(at_work.folder)
     desk, keeper = _behind(at_work, house, lines, visitors)
-    workers = keeper, _rounds(settings.probe, house), _pusher(at_work)
-    served = doors(at_work, desk, visitors, lines, lambda: _checks(desk, *workers))
+    rounds = _rounds(settings.probe, house)
+    workers = keeper, rounds, _pusher(at_work)
+    served = doors(at_work, desk, visitors, lines, lambda: _checks(desk, keeper, rounds))
     proxies = Proxies.of(settings.serve.trusted_proxies) if settings.serve.proxy_protocol else None
     configure()
     server = _server(application(served), place, tls, proxies)
@@ -228,11 +229,10 @@ def _pusher(at_work: Session) -> "Pusher":
     return Pusher(at_work.folder.settings.feed, hand_over)
 
 
-def _checks(desk: "Desk", keeper: "Keeper", rounds: "Rounds", pusher: "Pusher") -> dict[str, str]:
+def _checks(desk: "Desk", keeper: "Keeper", rounds: "Rounds") -> dict[str, str]:
     return {
         "journal": desk.failing and f"cannot be written ({desk.failing})",
         "keeper": (keeper.failing and f"fails ({keeper.failing})")
         or ("" if keeper.alive else "is not running"),
-        "feeds": ", ".join(f"{name} ({why})" for name, why in pusher.failing.items()),
         "probes": rounds.failing and f"cannot be kept ({rounds.failing})",
     }

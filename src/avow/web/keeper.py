@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge
 from avow.clock import utc_now
 from avow.collect.admit import Promise
 from avow.collect.beacon import Gate
+from avow.web.worker import Worker
 
 LOAD_SECONDS = 2.0
 """How often what came in is loaded into the store."""
@@ -54,7 +55,7 @@ class Gates:
 
 
 @dataclass
-class Keeper:
+class Keeper(Worker):
     """A thread that does, again and again, what has its time."""
 
     load: Callable[[], bool]
@@ -64,31 +65,22 @@ class Keeper:
     daily: Callable[[], object]
     failing: str = ""
     """Why the last round failed; empty where it did not."""
-    _stop: threading.Event = field(default_factory=threading.Event)
     _turn: threading.Lock = field(default_factory=threading.Lock)
-    _thread: threading.Thread | None = None
+    name = "keeper"
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
-        self._thread.start()
+    def __post_init__(self) -> None:
+        super().__init__()
 
     def close(self) -> None:
         """Finish the round that is under way, and load what came in until then."""
-        self._stop.set()
-        if self._thread:
-            self._thread.join()
+        super().close()
         self._try(self.round)
 
-    @property
-    def alive(self) -> bool:
-        """Whether the thread is there."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """See Worker."""
         give_way()
         swept = kept = -DAY_SECONDS
-        while not self._stop.wait(LOAD_SECONDS):
+        while not self.stop.wait(LOAD_SECONDS):
             self._try(self.round)
             if time.monotonic() - swept > SWEEP_SECONDS:
                 self._try(self.sweep)

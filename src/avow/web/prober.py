@@ -1,16 +1,16 @@
 """What a server does so that availability is known also while nobody asks: it asks by itself."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from prometheus_client import Gauge
 
 from avow.clock import utc_now
 from avow.collect.probe import Probe, Prober, State
+from avow.web.worker import Worker
 
 AT_ONCE = 8
 """How many pages are asked at a time."""
@@ -25,7 +25,7 @@ log = logging.getLogger("avow")
 
 
 @dataclass
-class Rounds:
+class Rounds(Worker):
     """A thread that asks all pages, again and again."""
 
     prober: Prober
@@ -33,25 +33,16 @@ class Rounds:
     keep: Callable[[list[Probe]], object]
     failing: str = ""
     """Why the last round was not kept; empty where it was."""
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    name = "prober"
 
-    def start(self) -> None:
-        """Begin, where there are pages to ask."""
-        if self.pages:
-            self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
-            self._thread.start()
+    def __post_init__(self) -> None:
+        super().__init__()
 
-    def close(self) -> None:
-        """Finish the round that is under way."""
-        self._stop.set()
-        if self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """See Worker."""
         turn = time.monotonic()
         with ThreadPoolExecutor(AT_ONCE, "probe") as pool:
-            while not self._stop.wait(max(0.0, turn - time.monotonic())):
+            while self.pages and not self.stop.wait(max(0.0, turn - time.monotonic())):
                 turn = max(turn + self.prober.every_seconds, time.monotonic())
                 found = list(pool.map(self.prober.probe, self.pages, [utc_now()] * len(self.pages)))
                 _show(found)

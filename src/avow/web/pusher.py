@@ -1,7 +1,6 @@
 """What a server does so that processors have what came since, and delete what has to go, without anybody's doing."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Counter, Gauge
 
 from avow.config import Feed
+from avow.web.worker import Worker
 
 BACK_OFF_MAX = 3600
 """How long is waited at most, in seconds, after an attempt that failed: twice as long each time."""
@@ -22,32 +22,23 @@ log = logging.getLogger("avow")
 
 
 @dataclass
-class Pusher:
+class Pusher(Worker):
     """A thread that hands over feeds; `push` hands over one, and returns how many pages that were."""
 
     feeds: Sequence[Feed]
     push: Callable[[Feed], int]
     failing: dict[str, str] = field(default_factory=dict)
     """Why the last attempt of a processor failed."""
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    name = "pusher"
 
-    def start(self) -> None:
-        """Begin, where there are feeds."""
-        if self.feeds:
-            self._thread = threading.Thread(target=self._run, name="pusher", daemon=True)
-            self._thread.start()
+    def __post_init__(self) -> None:
+        super().__init__()
 
-    def close(self) -> None:
-        """Finish the attempt that is under way."""
-        self._stop.set()
-        if self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """See Worker."""
         due = dict.fromkeys(self.feeds, time.monotonic())
         waits = {feed: feed.every_seconds for feed in self.feeds}
-        while not self._stop.wait(max(0.0, min(due.values()) - time.monotonic())):
+        while due and not self.stop.wait(max(0.0, min(due.values()) - time.monotonic())):
             feed = min(due, key=lambda one: due[one])
             waits[feed] = feed.every_seconds if self._try(feed) else min(2 * waits[feed], BACK_OFF_MAX)
             due[feed] = time.monotonic() + waits[feed]
@@ -56,7 +47,7 @@ class Pusher:
         try:
             GIVEN.labels(feed.processor).inc(self.push(feed))
             self.failing.pop(feed.processor, None)
-        except Exception as error:  # the next round tries again, and `/readyz` says so meanwhile
+        except Exception as error:  # the next attempt comes, and the numbers say so meanwhile
             self.failing[feed.processor] = type(error).__name__
             log.exception("a feed was not handed over")
         FAILING.labels(feed.processor).set(feed.processor in self.failing)
