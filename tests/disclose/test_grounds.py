@@ -406,3 +406,37 @@ def test_a_file_is_released_with_what_it_came_with(tmp_path: Path) -> None:
     assert b"cv.pdf" in files["submissions.jsonl"]
     assert checked(site, package).status == 0
     assert site.avow("verify").status == 0
+
+
+class CutShortError(BaseException):
+    """A process that ends where it stands."""
+
+
+def test_a_package_that_was_never_written_can_be_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very one that is on record, once; and not any more when what is held is another by then."""
+
+    def cut_short(*_: object) -> None:
+        raise CutShortError
+
+    package = site.folder / "release.zip"
+    with monkeypatch.context() as patched:
+        patched.setattr("avow.disclose.releasing.packed", cut_short)
+        with pytest.raises(CutShortError):
+            attack(site, "--package", package)
+    assert (kinds(site)[-1], package.exists()) == ("release-made", False)
+    (waiting,) = site.avow("release", "list", "--json").json()["waiting"]
+    made = site.avow("release", "make", waiting["reference"], "--package", package)
+    assert made.status == 0, made.err
+    assert (kinds(site)[-1], checked(site, package).status) == ("release-made", 0)
+    assert site.avow("release", "make", waiting["reference"], "--package", site.folder / "b.zip").status == 1
+    with monkeypatch.context() as patched:
+        patched.setattr("avow.disclose.releasing.packed", cut_short)
+        with pytest.raises(CutShortError):
+            attack(site, "--package", site.folder / "c.zip")
+    site.take_in(site.log("b.log", line(7, "/wp-login.php", start=RECENT, address=BEN, status=404)))
+    (waiting,) = site.avow("release", "list", "--json").json()["waiting"]
+    other = site.avow("release", "make", waiting["reference"], "--package", site.folder / "c.zip")
+    assert (other.status, "what is held changed" in other.err) == (1, True)
+    assert site.avow("release", "recall", waiting["reference"], "--reason", "cut short").status == 0
+    assert site.avow("release", "list", "--json").json()["waiting"] == []
+    assert site.avow("verify").status == 0

@@ -229,9 +229,11 @@ def _is_sealed(one: Release) -> bool:
 
 
 def _make(at_work: Session, request: Request, package: Path, *, as_json: bool) -> None:
-    manifest, entry, content = at_work.desk.make(request)
+    made = at_work.desk.make(request)
     with whole(package) as file:
-        file.write(content)
+        file.write(made.package)
+    at_work.desk.written(made)
+    manifest, entry = made.manifest, made.entry
     told = {name: getattr(manifest, name) for name in ("reference", "records", "categories", "refused")}
     if as_json:
         print_json({"released": True, "entry": entry, **told})

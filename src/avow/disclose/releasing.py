@@ -171,21 +171,36 @@ class Desk:
                 "`avow release approve`",
                 Why.APPROVAL,
             )
-        erasures = self.register.releases.erasures()
-        found = self.extent_of(request)
+        releases, erasures = self.register.releases, self.register.releases.erasures()
+        found, before = self.extent_of(request), releases.unwritten(request.reference)
         contents = {**files(found.tables), **found.files}
-        manifest = self._manifest(request, found, hashes(contents))
+        manifest = self._manifest(
+            request, found, hashes(contents), before.released_at if before else utc_now()
+        )
+        if before and before.manifest != manifest.sha256:
+            raise RefusedError(
+                f"what is held changed since `{request.reference}` was recorded, and its package was never written",
+                "recall it (`avow release recall`), and ask anew",
+            )
+        entry = before.entry if before else self._record(request, found, manifest, erasures)
+        return Made(manifest, entry, packed(manifest, contents, str(self.register.ledger.receipt(entry))))
+
+    def written(self, made: Made) -> None:
+        """Record that the package of a release is where it belongs: until then it can be made once more, the same."""
+        self.register.releases.written(made.manifest.reference, utc_now())
+
+    def _record(self, request: Request, found: Extent, manifest: Manifest, erasures: int) -> int:
         release = Release(
             **{name: getattr(manifest, name) for name in IN_BOTH},
             records=sum(found.records.values()),
             manifest=manifest.sha256,
             sealed_until=request.sealed_until,
         )
-        authorised = AUTHORISATION in needed(self._version(), request.ground).evidence
-        entry = self.register.releases.record(
+        authorised = AUTHORISATION in self.need(request.ground).evidence
+        recorded = self.register.releases.record(
             release, found.whose, found.reached, authorised=authorised, erasures=erasures
-        ).entry
-        return Made(manifest, entry, packed(manifest, contents, str(self.register.ledger.receipt(entry))))
+        )
+        return recorded.entry
 
     def one(self, reference: str) -> Request:
         """Return a request that waits. Raises RefusedError where there is none, or it waited for too long."""
@@ -241,8 +256,8 @@ class Desk:
         handed = handed_over(submissions, which, governed, asked)
         return together(self.extent(asked), handed) if asked.visitor else handed
 
-    def _manifest(self, request: Request, found: Extent, hashed: dict[str, str]) -> Manifest:
-        version, now = self._version(), utc_now()
+    def _manifest(self, request: Request, found: Extent, hashed: dict[str, str], at: datetime) -> Manifest:
+        version = self._version()
         terms = parse_terms(version.terms, "the terms in force")
         return Manifest(
             reference=request.reference,
@@ -255,8 +270,8 @@ class Desk:
             version=version.number,
             records=found.records,
             refused=found.refused,
-            released_at=now,
-            expires_at=now + timedelta(days=request.expires_days),
+            released_at=at,
+            expires_at=at + timedelta(days=request.expires_days),
             files=hashed,
         )
 

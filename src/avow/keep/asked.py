@@ -138,7 +138,8 @@ class Asking(Part):
 
     def waiting(self, now: datetime) -> list[Request]:
         """Return the requests that wait for those who approve, or to be made, in their order."""
-        made = sa.select(RELEASES.c.reference)
+        due = RELEASES.c.written_at.is_not(None) | RELEASES.c.recalled_at.is_not(None)
+        made = sa.select(RELEASES.c.reference).where(due)
         young = ASKED.c.asked_at >= now - timedelta(days=WAITS_DAYS)
         return self._found(ASKED.c.reference.not_in(made) & young)
 

@@ -140,6 +140,17 @@ class Releases(Part):
             connection.execute(sa.update(RELEASES).where(RELEASES.c.reference == reference).values(row))
         return msgspec.structs.replace(found[0], recalled_at=now)
 
+    def unwritten(self, reference: str) -> Release | None:
+        """Return a release whose package was never written, as its process ended; None where there is none."""
+        due = RELEASES.c.written_at.is_(None) & RELEASES.c.recalled_at.is_(None)
+        return next(iter(self._found((RELEASES.c.reference == reference) & due)), None)
+
+    def written(self, reference: str, now: datetime) -> None:
+        """Record that the package of a release is written: it is made no more."""
+        mine = (RELEASES.c.reference == reference) & RELEASES.c.written_at.is_(None)
+        with self._write() as connection:
+            connection.execute(sa.update(RELEASES).where(mine).values(written_at=now))
+
     def receipt(self, ledger: Ledger, visitor: str, release: Release) -> dict[str, Any]:
         """Return what proves to a visitor that a release of theirs is in the ledger: it can be checked without us."""
         whose = sa.select(RELEASED).join(RELEASES, RELEASES.c.release == RELEASED.c.release)

@@ -209,6 +209,7 @@ RELEASES = sa.Table(
     sa.Column("expires_at", sa.DateTime),
     sa.Column("recalled_at", sa.DateTime),
     sa.Column("sealed_until", sa.DateTime),
+    sa.Column("written_at", sa.DateTime),
     sa.Column("entry", sa.Integer),
 )
 RELEASED = sa.Table(

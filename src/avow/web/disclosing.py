@@ -16,6 +16,7 @@ from avow.clock import utc_now
 from avow.collect.client import Proxies
 from avow.disclose.releasing import EXPIRES_DAYS, Desk, Words, named_ground
 from avow.errors import AvowError, DisclosureError, MisuseError, RefusedError
+from avow.keep.asked import Request as Asked
 from avow.keep.passwords import LENGTH_MAX
 from avow.keep.subject import Subject
 from avow.policy.vocabulary import named_leaves
@@ -91,7 +92,7 @@ class Disclosing:
             asked = self.desk.one(reference)
             with self.desk.on_record(asked.ground, asked.recipient_kind, name):
                 self.desk.register.readers.check_discloses(name)
-                return _package(reference, self.desk.make(asked).package)
+                return self._made(asked)
 
         return await self._answered(request, made)
 
@@ -134,7 +135,13 @@ class Disclosing:
             asked = self.desk.record(self._words(told, ground, name))
             if asked.approvals:
                 return _json({"reference": asked.reference, "approvals": asked.approvals}, 202)
-            return _package(asked.reference, self.desk.make(asked).package)
+            return self._made(asked)
+
+    def _made(self, asked: Asked) -> Response:
+        made = self.desk.make(asked)
+        self.desk.written(made)
+        named = {"Content-Disposition": f'attachment; filename="{asked.reference}.zip"'}
+        return Response(made.package, 200, {**HEADERS, **named}, "application/zip")
 
     def _words(self, told: Body, ground: str, name: str) -> Words:
         self.desk.register.readers.check_discloses(name)
@@ -170,8 +177,3 @@ def _credentials(header: str) -> tuple[str, str]:
 
 def _json(told: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(told), status, HEADERS, "application/json")
-
-
-def _package(reference: str, package: bytes) -> Response:
-    named = {"Content-Disposition": f'attachment; filename="{reference}.zip"'}
-    return Response(package, 200, {**HEADERS, **named}, "application/zip")
