@@ -26,6 +26,7 @@ bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes so
 	$(BIN)/python bench/bench.py
 	$(BIN)/python bench/ledger.py
 	$(BIN)/python bench/readings.py
+	$(BIN)/python bench/proof.py
 	-@tools/need wrk
 	$(BIN)/python bench/serving.py
 	$(BIN)/python bench/wrapped.py

@@ -6,7 +6,7 @@ The rules stand in `docs/spec/processors.md` (P7 to P11).
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -152,9 +152,8 @@ def _told(reading: Reading, name: str, which: str, limit: int, far: Far) -> list
         values |= {key: f"{values[key]:016x}" for key in KEYS if key in values}
         limits = {}
         for column in values:
-            form = reading.form_of(forms[column], governing, moment)
+            form, limits[column] = reading.form_of(forms[column], governing, moment)
             far.add(form, governing, moment)
-            limits[column] = reading.deadline(form, governing, moment)[1]
         told.append(Told(name, record, values, limits))
     return told
 
@@ -194,9 +193,7 @@ class Feeding:
                 lines.append({"kind": "all-gone"})
             state = State(agreed, {}, 0, f"{now.date()}")
         elif state.day < f"{now.date()}":
-            lines.append(
-                {"kind": "expired", "before": _moment(datetime.combine(now.date(), datetime.min.time()))}
-            )
+            lines.append({"kind": "expired", "before": datetime.combine(now.date(), time.min, UTC)})
             state = msgspec.structs.replace(state, day=f"{now.date()}")
         found = self.batch(Wanted(name, state, min(limit, ROWS_MAX)))
         lines += [self._line(name, one) for one in found.told]
@@ -228,17 +225,13 @@ class Feeding:
         return processor, contract
 
     def _line(self, name: str, one: Told) -> dict[str, Any]:
-        until = {column: end and _moment(end) for column, end in one.keep_until.items()}
+        until = {column: end and end.replace(tzinfo=UTC) for column, end in one.keep_until.items()}
         told = {"kind": "record", "id": self._id(name, one.relation, one.record), "relation": one.relation}
         return {**told, "values": one.values, "keep_until": until}
 
     def _id(self, name: str, relation: str, record: int) -> str:
         """Return the identifier by which a processor knows a record."""
         return hmac.digest(self.key, f"{name} {relation} {record}".encode(), sha256)[:8].hex()
-
-
-def _moment(moment: datetime) -> str:
-    return moment.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
 
 
 def _page(

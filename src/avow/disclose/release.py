@@ -182,6 +182,6 @@ def _filled(reading: Reading, found: Table, columns: Columns, far: Far) -> tuple
         for place in places:
             if row[place] is not None:
                 forms = columns[found.columns[place]]
-                form = forms[0] if len(forms) == 1 else reading.form_of(forms, governing, moment)
+                form = forms[0] if len(forms) == 1 else reading.form_of(forms, governing, moment)[0]
                 far.add(form, governing, moment)
     return Table([found.columns[place] for place in places], rows), whose

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, reduce
+from functools import cache, cached_property, reduce
 from importlib import resources
 
 from avow.keep import cut
@@ -143,17 +143,26 @@ class Reading:
         also = f"record, governing, {relation.time} AS moment"
         return f"SELECT {shown}, {also} FROM avow.main.{name} WHERE {young} AND {which} ORDER BY record LIMIT {limit}"  # noqa: S608  # our own names
 
-    def form_of(self, forms: Sequence[Form], governing: int, moment: datetime) -> Form:
-        """Return the form in which a value is seen that was told at a moment: the finest that may be."""
-        return next(form for form in forms if self.deadline(form, governing, moment)[0])
+    def form_of(
+        self, forms: Sequence[Form], governing: int, moment: datetime
+    ) -> tuple[Form, datetime | None]:
+        """Return the form that a value of a moment is seen in, the finest that may be, and until when."""
+        for form in forms:
+            age = self._known[form][governing - 1]
+            if age is None:
+                return form, None
+            until = moment + timedelta(seconds=age)
+            if age and until >= self.now:
+                return form, until
+        raise ValueError("nothing of it may be seen")
 
-    def deadline(self, form: Form, governing: int, moment: datetime) -> tuple[bool, datetime | None]:
-        """Return whether a form of a value may be seen that was told at a moment, and until when; None is for ever."""
-        age = self._allowed(form.category, form.precision)[governing - 1]
-        if age is None:
-            return True, None
-        until = moment + timedelta(seconds=age)
-        return age != 0 and until >= self.now, until
+    @cached_property
+    def _known(self) -> dict[Form, list[Age]]:
+        """The greatest ages of each form, for each governing number."""
+        every = (
+            form for relation in RELATIONS.values() for forms in relation.columns.values() for form in forms
+        )
+        return {form: self._allowed(form.category, form.precision) for form in every}
 
     def sets_apart(self, name: str, condition: str) -> bool:
         """Return whether a condition sets anything apart: of several visitors, it does not choose all that there is."""
