@@ -192,8 +192,16 @@ def test_notices_and_pages_are_in_every_language_of_the_terms(site: Site) -> Non
     site.avow("policy", "page", "--to", "out")
     names = {path.name for path in (site.folder / "out").iterdir()}
     pairs = {f"changes.{pair}.en.html" for pair in ("1..2", "1..3", "2..3")}
-    assert {name for name in names if ".en.html" in name} == {"privacy.en.html", "history.en.html", *pairs}
-    assert {"privacy.zh-TW.html", "changes.2..3.pt-BR.html", "history.zh-TW.html"} <= names
+    assert {name for name in names if ".en.html" in name} == {
+        *("privacy.en.html", "history.en.html", "disclosures.en.html"),
+        *pairs,
+    }
+    assert {
+        "privacy.zh-TW.html",
+        "disclosures.pt-BR.html",
+        "changes.2..3.pt-BR.html",
+        "history.zh-TW.html",
+    } <= names
     for name in names:
         page = (site.folder / "out" / name).read_text()
         assert set(re.findall(r'href="([^"#]+)"', page)) <= names, name
