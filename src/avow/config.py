@@ -87,6 +87,12 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_days: int = 400
 
 
+class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who takes e-mail from us."""
+
+    server: str = ""
+
+
 class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """To where `avow serve` hands a processor what came since."""
 
@@ -107,6 +113,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     use: Use = Use()
     serve: Serve = Serve()
     probe: Probe = Probe()
+    mail: Mail = Mail()
     feed: tuple[Feed, ...] = ()
 
 
@@ -181,6 +188,7 @@ def read_settings(path: Path) -> Settings:
     _check(
         path, "serve.syslog", settings.serve.syslog, _is_place, "use an address and a port: `127.0.0.1:5140`"
     )
+    _check(path, "mail.server", settings.mail.server, _is_server, "use a name and a port: `127.0.0.1:25`")
     for network in settings.serve.trusted_proxies:
         _check(path, "serve.trusted_proxies", network, _is_network, "use networks such as `10.0.0.0/8`")
     for page in settings.probe.pages:
@@ -243,6 +251,10 @@ def _is_network(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_server(value: str) -> bool:
+    return not value or bool(re.fullmatch(r"([a-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5}", value))
 
 
 def _is_place(value: str) -> bool:

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
 from harness import CHROME, GOOGLEBOT, Ran, Site, line, tamper
+from served import free_port
 from test_release import ANN, BEN, NOW, PERIOD, RECENT, checked, unpacked
 
 CAROL = "203.0.113.99"
@@ -440,3 +443,40 @@ def test_a_package_that_was_never_written_can_be_made(site: Site, monkeypatch: p
     assert site.avow("release", "recall", waiting["reference"], "--reason", "cut short").status == 0
     assert site.avow("release", "list", "--json").json()["waiting"] == []
     assert site.avow("verify").status == 0
+
+
+class Taking:
+    """Takes messages, as a server of e-mail does."""
+
+    def __init__(self) -> None:
+        self.taken: list[Envelope] = []
+
+    async def handle_DATA(self, _: object, __: object, envelope: Envelope) -> str:  # noqa: N802  # its name in aiosmtpd
+        """Take one."""
+        self.taken.append(envelope)
+        return "250 taken"
+
+
+def test_a_recall_is_sent(site: Site) -> None:
+    """Where somebody takes e-mail from this machine, and the contact is an address of it."""
+    references = [
+        attack(site, "--contact", contact, "--package", site.folder / f"{number}.zip").json()["reference"]
+        for number, contact in enumerate(("cert@example.net", "+1 555 0100", "cert@example.net"))
+    ]
+    settings, server = site.folder / "avow.toml", Controller(Taking(), "127.0.0.1", free_port())
+    settings.write_text(f'[mail]\nserver = "127.0.0.1:{server.port}"\n')
+    server.start()
+    try:
+        said = [site.avow("release", "recall", one, "--reason", "by mistake").out for one in references[:2]]
+    finally:
+        server.stop()
+    assert "cert@example.net was told to delete it" in said[0]
+    assert "tell cert@example (+1 555 0100)" in said[1]
+    (envelope,) = server.handler.taken
+    assert envelope.rcpt_tos == ["cert@example.net"]
+    assert b"We recall it: by mistake" in envelope.content
+    gone = site.avow("release", "recall", references[2], "--reason", "by mistake")
+    assert (gone.status, "does not take the message" in gone.err) == (1, True)
+    assert all(one["recalled_at"] for one in site.avow("release", "list", "--json").json()["releases"])
+    settings.write_text('[mail]\nserver = "mail"\n')
+    assert site.avow("release", "list").status == 2

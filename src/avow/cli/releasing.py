@@ -13,10 +13,10 @@ from rich.table import Table
 from avow import strict
 from avow.cli.policy import AsJson, named_categories, print_json, say
 from avow.cli.readers import asked_password
-from avow.cli.session import Session, chosen, open_versions, session
+from avow.cli.session import Session, chosen, find_folder, open_versions, session
 from avow.cli.visitor import Data, Moment, subject_of
 from avow.clock import utc_now
-from avow.disclose.recall import notice
+from avow.disclose.recall import is_mail, notice, send
 from avow.disclose.release import Extent
 from avow.disclose.releasing import EXPIRES_DAYS, EXPIRES_MAX, Words, named_ground
 from avow.errors import MisuseError
@@ -193,22 +193,26 @@ def recall(
     to: Annotated[Path | None, typer.Option("--notice", help="The file to write: a message to send.")] = None,
     data: Data = None,
 ) -> None:
-    """Record that a release is recalled, and write the message that tells its recipient to delete it."""
+    """Record that a release is recalled, and tell its recipient to delete it."""
     if not reason.strip():
         raise MisuseError("`--reason` is empty", "say why")
+    server = find_folder(data).settings.mail.server
     with closing(open_versions(data)) as register:
         one = register.releases.recall(reference, reason, utc_now())
         register.ledger.sign()
         contact = register.asking.contact(reference)
         terms = parse_terms(chosen(register.versions(), 0).terms, "the terms in force")
+    message = notice(one, contact, reason, terms)
     if to:
         with whole(to) as file:
-            file.write(notice(one, contact, reason, terms))
-    whom = f"{one.recipient or 'its recipient'}{f' ({contact})' if contact else ''}"
-    say(
-        f"release {reference} is recalled: tell {whom} to delete it"
-        + (f"; the message is {to}" if to else "")
-    )
+            file.write(message)
+    if server and is_mail(contact):
+        send(message, contact, server)
+        say(f"release {reference} is recalled, and {contact} was told to delete it")
+    else:
+        whom = f"{one.recipient or 'its recipient'}{f' ({contact})' if contact else ''}"
+        written = f"; the message is {to}" if to else ""
+        say(f"release {reference} is recalled: tell {whom} to delete it{written}")
 
 
 def _check_free(package: Path | None) -> None:

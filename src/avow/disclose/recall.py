@@ -1,11 +1,19 @@
 """The message that tells a recipient to delete what was released to it."""
 
+import re
+import smtplib
+import ssl
+from email import message_from_bytes
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import default
 
-from avow.errors import MisuseError
+from avow.errors import MisuseError, RefusedError
 from avow.keep.releases import Release
 from avow.policy.terms import Terms
+
+TIMEOUT_SECONDS = 30.0
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 TEXT = """\
 On {released} (UTC) we released to {recipient} the package `{reference}`, on the ground `{ground}`.
@@ -20,6 +28,30 @@ of use say so; whoever holds the package finds the reference in its `manifest.js
 {controller}
 {contact}
 """
+
+
+def send(message: bytes, contact: str, server: str) -> None:
+    """Send a message to an address by way of a server, in TLS unless that is on this machine.
+
+    Raises RefusedError where the server does not take it.
+    """
+    host, _, port = server.rpartition(":")
+    host = host.strip("[]")
+    try:
+        with smtplib.SMTP(host, int(port), timeout=TIMEOUT_SECONDS) as way:
+            if way.has_extn("starttls") or host not in LOOPBACK:
+                way.starttls(context=ssl.create_default_context())
+            way.send_message(message_from_bytes(message, policy=default), to_addrs=[contact])
+    except (OSError, smtplib.SMTPException) as error:
+        raise RefusedError(
+            f"`{server}` does not take the message ({type(error).__name__})",
+            "the release is recalled; tell its recipient yourself",
+        ) from None
+
+
+def is_mail(contact: str) -> bool:
+    """Return whether a contact is an address of e-mail."""
+    return bool(re.fullmatch(r"[^\s@<>,;]+@[a-zA-Z0-9.-]+", contact))
 
 
 def notice(release: Release, contact: str, reason: str, terms: Terms) -> bytes:
@@ -43,5 +75,5 @@ def notice(release: Release, contact: str, reason: str, terms: Terms) -> bytes:
 
 def _address(name: str, contact: str) -> str:
     """Return somebody as a header names them; an empty address where the contact is none of e-mail."""
-    user, found, host = contact.rpartition("@")
-    return str(Address(name, user, host)) if found and " " not in contact else f"{Address(name)!s}"
+    user, _, host = contact.rpartition("@")
+    return str(Address(name, user, host) if is_mail(contact) else Address(name))
