@@ -145,7 +145,7 @@ def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
     [
         ("requests WHERE status > 0", "others", "everybody's records"),
         ("requests WHERE request_time > '2000-01-01'", "others", "everybody's records"),
-        ("requests WHERE browser = 'Chrome'", "terms", "is nothing that a abuse-community may have"),
+        ("requests WHERE browser = 'Chrome'", "terms", "is nothing that `abuse-community` may have"),
         ("requests WHERE status IN (SELECT 404)", "terms", "a query within an expression"),
         ("requests", "terms", "by a condition alone"),
         ("secrets WHERE status = 404", "terms", "there is no relation"),

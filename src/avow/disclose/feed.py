@@ -147,8 +147,11 @@ def _told(reading: Reading, name: str, which: str, limit: int, far: Far) -> list
     told = []
     for row in found.records():
         record, governing, moment = (row.pop(column) for column in ("record", "governing", "moment"))
-        moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-        values = {column: value for column, value in row.items() if value is not None}
+        values = {
+            column: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+            for column, value in row.items()
+            if value is not None
+        }
         values |= {key: f"{values[key]:016x}" for key in KEYS if key in values}
         limits = {}
         for column in values:

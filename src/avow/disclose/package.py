@@ -50,6 +50,8 @@ class Manifest(msgspec.Struct, frozen=True):
     expires_at: datetime
     files: dict[str, str]
     """The hash of each file."""
+    times: str = "UTC"
+    """The time zone of all times that bear none."""
     terms_of_use: tuple[str, ...] = TERMS_OF_USE
     schema: str = SCHEMA
 

@@ -71,7 +71,9 @@ class Reading:
             for column, forms in relation.columns.items():
                 categories = dict.fromkeys(form.category for form in forms)
                 if not any(self.sees(category) for category in categories) and self.recipient != OPERATOR:
-                    found[column] = f"is nothing that a {self.recipient} may have on the ground {self.ground}"
+                    found[column] = (
+                        f"is nothing that `{self.recipient}` may have on the ground `{self.ground}`"
+                    )
                 elif not any(self.sees(category) for category in categories):
                     served = sorted(
                         {purpose for category in categories for purpose in newest.purposes(category)}
