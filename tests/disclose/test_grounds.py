@@ -4,7 +4,7 @@ import json
 import re
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -480,3 +480,24 @@ def test_a_recall_is_sent(site: Site) -> None:
     assert all(one["recalled_at"] for one in site.avow("release", "list", "--json").json()["releases"])
     settings.write_text('[mail]\nserver = "mail"\n')
     assert site.avow("release", "list").status == 2
+
+
+def test_what_is_owed_is_what_is_owed_when_it_leaves(site: Site) -> None:
+    """Terms that ask for more approvals bind what was asked for before."""
+    reader(site, "bea", "--disclose")
+    reference = court(site).json()["reference"]
+    assert approve(site, reference, "bea").status == 0
+    terms = site.folder / "policy" / "terms.toml"
+    text = re.sub(r"(?m)^updated = .*", f"updated = {datetime.now(UTC).date()}", terms.read_text(), count=1)
+    terms.write_text(text.replace("approvals = 1", "approvals = 2"))
+    published = site.avow("policy", "publish")
+    assert published.status == 0, published.err
+    package = site.folder / "release.zip"
+    early = site.avow("release", "make", reference, "--package", package)
+    assert (early.status, "1 more have to approve" in early.err, package.exists()) == (1, True, False), (
+        early.err
+    )
+    reader(site, "cyd", "--disclose")
+    assert approve(site, reference, "cyd").status == 0
+    assert site.avow("release", "make", reference, "--package", package).status == 0
+    assert site.avow("verify").status == 0

@@ -121,8 +121,7 @@ class _Releases:
             yield "is on another ground, or for another kind of recipient, than was asked"
         if more := sorted({*entry.categories} - {*asked.categories}):
             yield f"has categories that nobody asked for: {', '.join(more)}"
-        if self.approved[entry.reference] < asked.approvals:
-            yield f"was approved by {self.approved[entry.reference]}, where {asked.approvals} are owed"
+        yield from self._owed(entry, asked)
         if entry.sealed_until and INSTRUMENT not in asked.evidence:
             yield "is under seal without an instrument"
         if not self.law.names(entry.version, entry.at):
@@ -131,6 +130,15 @@ class _Releases:
             yield "does not tell how far it reached in each of its categories"
         whose = GROUND_ALONE, entry.recipient_kind, entry.ground
         yield from self.law.beyond(entry.reached, self.law.governing(entry.at), whose, entry.at)
+
+    def _owed(self, entry: ReleaseMade, asked: ReleaseAsked) -> Iterator[str]:
+        """Yield what the version in force asked for, and was not there."""
+        need = self.law.needs(entry.version, entry.ground) or Need((), 0)
+        if missing := sorted({*need.evidence} - {AUTHORISATION, *asked.evidence}):
+            yield f"lacks evidence that version {entry.version} needs: {', '.join(missing)}"
+        owed = max(asked.approvals, need.approvals)
+        if self.approved[entry.reference] < owed:
+            yield f"was approved by {self.approved[entry.reference]}, where {owed} are owed"
 
 
 @dataclass

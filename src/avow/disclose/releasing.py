@@ -107,8 +107,11 @@ class Desk:
 
     def extent_of(self, request: Request) -> Extent:
         """Return what a request would release, by what holds now. Raises DisclosureError where that is nothing."""
-        version = self._version()
-        within = limit(self.register, self.forms(), needed(version, request.ground), request)
+        need = self.need(request.ground)
+        if lacking := sorted({*need.evidence} - {AUTHORISATION, *request.evidence}):
+            told = ", ".join(lacking)
+            raise DisclosureError(f"the version in force needs more by now: {told}", "ask anew", Why.EVIDENCE)
+        within = limit(self.register, self.forms(), need, request)
         left = [one for one in request.categories if one not in within.refused]
         asked = Asked(request.ground, request.recipient_kind, request.visitor, left, request.rows)
         try:
@@ -164,7 +167,8 @@ class Desk:
 
         Raises DisclosureError where others have not approved it, or the answer is no by now.
         """
-        missing = request.approvals - len(self.register.asking.approved_by(request.reference))
+        owed = max(request.approvals, self.need(request.ground).approvals)
+        missing = owed - len(self.register.asking.approved_by(request.reference))
         if missing > 0:
             raise DisclosureError(
                 f"{missing} more have to approve `{request.reference}`",
