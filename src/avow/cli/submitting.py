@@ -15,20 +15,21 @@ from rich.text import Text
 
 from avow.change.consent import Means
 from avow.change.draft import forms_of
-from avow.cli.policy import AsJson, print_json
-from avow.cli.session import Session, chosen, session
+from avow.cli.policy import AsJson, print_json, say
+from avow.cli.session import Session, chosen, open_versions, session
 from avow.clock import utc_now
 from avow.errors import MisuseError, RefusedError
 from avow.keep.governing import governs, in_force
-from avow.keep.handed import HandedOver, NotTaken
+from avow.keep.handed import TEXT_MAX, HandedOver, NotTaken
 from avow.keep.handed_out import whole
 from avow.keep.keys import FILES_KEY, secret
+from avow.keep.objections import Objection
 from avow.keep.sealed import CHUNK_BYTES, Incoming
 from avow.keep.subject import KEY
 from avow.keep.submissions import Submission, new_reference
 from avow.policy.bounds import OPERATOR, OWN_USE, Age, Cell
 from avow.policy.form import Form
-from avow.policy.vocabulary import vocabulary
+from avow.policy.vocabulary import named_leaves, vocabulary
 from avow.use.question import parse_moment
 from avow.use.words import printable
 
@@ -124,6 +125,11 @@ def show(
         register = at_work.register
         register.readers.check(reader, purpose)
         one = register.submissions.one(reference)
+        if purpose in register.objections.standing(reference):
+            raise RefusedError(
+                f"whoever handed it over objects to {purpose}",
+                "`avow submission object --withdraw` takes that back",
+            )
         allowed = _allowed(at_work, one, purpose)
         version = len(in_force(register.versions(), utc_now()))
         register.readers.record(reader, purpose, version, 1, f"submission {reference} {file}", utc_now())
@@ -139,6 +145,58 @@ def show(
     for answer in opened:
         table.add_row(answer.field, answer.category, Text(_plain(answer.value)))
     Console(highlight=False).print(table)
+
+
+@app.command("object")
+def object_to(
+    reference: Reference,
+    purposes: Annotated[str, typer.Option(help="To which, with commas between; or their parents.")],
+    means: Annotated[Means, typer.Option(help="How they said so.")],
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="They take it back.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Record that whoever handed something over objects to purposes that it is used for, or takes that back."""
+    leaves = named_leaves("purposes", [word.strip() for word in purposes.split(",")])
+    with closing(open_versions(data)) as register:
+        one = register.submissions.one(reference)
+        standing = register.objections.standing(reference)
+        if withdraw and not standing.intersection(leaves):
+            raise RefusedError(
+                f"they object to none of {', '.join(leaves)}", "look at the reference and the purposes"
+            )
+        word = Objection(one.reference, not withdraw, leaves, means, utc_now())
+        recorded = register.objections.record(word)
+        register.ledger.sign()
+    if as_json:
+        print_json(recorded)
+    else:
+        did = "objects no more" if withdraw else "objects"
+        say(
+            f"whoever handed over {reference} {did} to {', '.join(leaves)} (entry {recorded.entry} of the ledger)"
+        )
+
+
+@app.command()
+def correct(
+    reference: Reference,
+    fields: Annotated[list[str], typer.Option("--field", help="A field with its value: `email=…`.")],
+    means: Annotated[Means, typer.Option(help="How they said so.")],
+    data: Data = None,
+) -> None:
+    """Put right what somebody handed over; what stood there before is gone."""
+    told = dict(word.partition("=")[::2] for word in fields)
+    if wrong := [word for word in fields if "=" not in word]:
+        raise MisuseError(f"`--field {wrong[0]}` has no value", "write it as `email=…`")
+    if sum(len(value.encode()) for value in told.values()) > TEXT_MAX:
+        raise MisuseError(
+            "that is too long", f"a submission has {TEXT_MAX // 1024} KiB at most, beside its files"
+        )
+    with session(data) as at_work:
+        register = at_work.register
+        entry = register.submissions.correct(register.submissions.one(reference), told, means, utc_now())
+        register.ledger.sign()
+    say(f"corrected: {', '.join(told)} of {reference} (entry {entry} of the ledger)")
 
 
 @app.command()

@@ -274,7 +274,11 @@ def _handed_over(at_work: Session, key: str) -> list[dict[str, Any]]:
         kept = bounds[one.version - 1].kept
         fields = submissions.opened(one, lambda category, kept=kept: kept(category).get("full", 0))  # type: ignore[misc]  # bound at once
         told.append(
-            {**msgspec.structs.asdict(one), "fields": [msgspec.structs.asdict(field) for field in fields]}
+            {
+                **msgspec.structs.asdict(one),
+                "objects_to": sorted(at_work.register.objections.standing(one.reference)),
+                "fields": [msgspec.structs.asdict(field) for field in fields],
+            }
         )
         told[-1].pop("visitor")
     return told

@@ -104,6 +104,13 @@ def limit(register: SqliteRegister, forms: Mapping[str, Form], need: Need, reque
                 "that visitor did not ask for it", "look at `avow visitor show`", Why.EVIDENCE
             )
         form = forms.get(submission.form)
+        served = {
+            leaf for word in (form.purposes if form else []) for leaf in vocabulary().leaves("purposes", word)
+        }
+        if objected := sorted(served & register.objections.standing(submission.reference)):
+            raise DisclosureError(
+                f"whoever asked for it objects to {', '.join(objected)} by now", "", Why.EVIDENCE
+            )
         needs_of = {leaf for word in (form.needs if form else []) for leaf in _leaves(word)}
         why = f"what was asked for by `{submission.form}` does not need it"
         refused |= {one: why for one in request.categories if one not in needs_of}

@@ -12,9 +12,13 @@ from avow.keep.fact import Fact
 from avow.keep.register import SqliteRegister
 from avow.keep.tables import (
     CONSENTS,
+    CORRECTING,
+    CORRECTIONS,
     DOCUMENTS,
     ERASURES,
     NOTICES,
+    OBJECTING,
+    OBJECTIONS,
     PERSONS,
     PUBLICATIONS,
     READINGS,
@@ -29,8 +33,11 @@ from avow.ledger.entry import (
     Entry,
     ErasureDone,
     NoticeShown,
+    ObjectionRaised,
+    ObjectionWithdrawn,
     ReadingMade,
     RetentionRun,
+    SubmissionCorrected,
     VersionPublished,
     VersionWithdrawn,
     hashed,
@@ -70,6 +77,8 @@ def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
         "readings": _readings(register),
         "retentions": _retentions(register),
         "erasures": _erasures(register),
+        "objections": _said(register, OBJECTIONS, OBJECTING, "objection"),
+        "corrections": _said(register, CORRECTIONS, CORRECTING, "correction"),
         **{kind: find(register) for kind, find in FACTS.items()},
     }
     told = _told(entries)
@@ -132,6 +141,25 @@ def _retentions(register: SqliteRegister) -> list[Fact]:
         ]
 
 
+def _said(register: SqliteRegister, whole: sa.Table, apart: sa.Table, what: str) -> list[Fact]:
+    """Return what was said of submissions; without a person where it is not the one committed to."""
+    key = next(iter(whole.primary_key))
+    statement = sa.select(whole, apart.c.submission, apart.c.salt).outerjoin(apart, apart.c[key.name] == key)
+    facts = []
+    with register.engine.connect() as connection:
+        for row in connection.execute(statement.order_by(key)).mappings():
+            kept = row["salt"] is None or row["person"] == commitment(
+                row["salt"], submission=row["submission"]
+            )
+            told = [row[name] for name in ("entry", "means", "recorded_at")]
+            words = msgspec.json.decode(row["purposes" if "purposes" in row else "categories"])
+            given = row.get("given", True)
+            facts.append(
+                Fact((*told, given, words, row["person"] if kept else None), f"{what} {row[key.name]}")
+            )
+    return facts
+
+
 ERASED = ("requests", "looks", "interactions", "views", "visits", "consents", "submissions", "authorisations")
 """What an erasure counts."""
 
@@ -174,6 +202,10 @@ def _consent(number: int, one: ConsentGiven) -> tuple[Any, ...]:
     return number, one.number, one.identity, given, one.language, one.document, one.means, one.at, one.person
 
 
+def _objection(number: int, one: ObjectionRaised) -> tuple[Any, ...]:
+    return number, one.means, one.at, not isinstance(one, ObjectionWithdrawn), one.purposes, one.person
+
+
 TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     VersionPublished: (
         "versions",
@@ -186,6 +218,12 @@ TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     ),
     ConsentGiven: ("consents", _consent),
     ConsentWithdrawn: ("consents", _consent),
+    ObjectionRaised: ("objections", _objection),
+    ObjectionWithdrawn: ("objections", _objection),
+    SubmissionCorrected: (
+        "corrections",
+        lambda number, one: (number, one.means, one.at, True, one.categories, one.person),
+    ),
     ReadingMade: (
         "readings",
         lambda number, one: (number, one.reader, one.purpose, one.version, one.rows, one.question, one.at),

@@ -20,6 +20,7 @@ from avow.keep.erasure import Erasures
 from avow.keep.feeds import Feeds
 from avow.keep.ledger import KEY, Ledger, append
 from avow.keep.notices import Notice, Notices, hashes, insert
+from avow.keep.objections import Objections
 from avow.keep.passwords import Passwords
 from avow.keep.processors import Processors
 from avow.keep.readers import Readers
@@ -94,6 +95,7 @@ class Register(Protocol):
     retentions: Retentions
     erasures: Erasures
     submissions: Submissions
+    objections: Objections
     processors: Processors
     feeds: Feeds
     authorisations: Authorisations
@@ -153,6 +155,7 @@ class SqliteRegister:
         self.authorisations = Authorisations(self.engine, self._write)
         self.processors = Processors(self.engine, self._write)
         self.feeds = Feeds(self.engine, self._write)
+        self.objections = Objections(self.engine, self._write)
         self.submissions = Submissions(self.engine, self._write, Seal(keys / KEYS), folder)
         try:
             self._migrate()

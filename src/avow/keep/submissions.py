@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from avow.clock import utc_now
 from avow.errors import RefusedError, StoreError
+from avow.keep.objections import correct, forget
 from avow.keep.part import Part
 from avow.keep.retention import record
 from avow.keep.sealed import PART, Incoming, Seal, unsealed
@@ -193,6 +194,28 @@ class Submissions(Part):
         value = self._seal.open(row.sealed, submission.reference, row.field)
         return (value, "") if row.file is None else (value, value.pop("key"))
 
+    def correct(self, submission: Submission, values: Mapping[str, str], means: str, now: datetime) -> int:
+        """Put values in the place of those that were handed over, and record it; returns the number of its entry.
+
+        Raises RefusedError where a field has no value that is a text.
+        """
+        with self._write() as connection:
+            self._check_key(connection)
+            answers = {row.field: row for row in self._answers(submission) if row.file is None}
+            if missing := sorted(values.keys() - answers.keys()):
+                raise RefusedError(
+                    f"nothing was written in the field `{missing[0]}`",
+                    f"there are: {', '.join(answers) or 'none'}",
+                )
+            for field, value in values.items():
+                sealed = {"sealed": self._seal.seal(value, submission.reference, field)}
+                mine = ANSWERS.c.answer == answers[field].answer
+                connection.execute(sa.update(ANSWERS).where(mine).values(sealed))
+            categories = sorted({answers[field].category for field in values})
+            entry = correct(connection, submission.reference, categories, means, now)
+        self._leave_nothing()
+        return entry
+
     def turn_key(self) -> int:
         """Put everything under a new key, and forget those before; returns how many values that were."""
         with self._write() as connection:
@@ -228,11 +251,10 @@ class Submissions(Part):
 
     def sweep(self) -> None:
         """Take away the files that nothing leads to, and those that never came in whole."""
-        if not self.folder.is_dir():
-            return
         with self._write() as connection:  # nobody records one meanwhile
+            forget(connection)
             known = set(connection.execute(sa.select(ANSWERS.c.file).distinct()).scalars())
-            for path in self.folder.iterdir():
+            for path in self.folder.iterdir() if self.folder.is_dir() else ():
                 if path.suffix == PART:
                     given_up = path.stat().st_mtime < time.time() - LEFT_SECONDS
                 else:

@@ -287,3 +287,38 @@ FEED_PAGES = sa.Table(
     sa.Column("acknowledged_at", sa.DateTime),
     sa.Column("entry", sa.Integer),
 )
+OBJECTIONS = sa.Table(
+    "objections",
+    _METADATA,
+    sa.Column("objection", sa.Integer, primary_key=True),
+    sa.Column("given", sa.Boolean),
+    sa.Column("purposes", sa.Text),
+    sa.Column("means", sa.Text),
+    sa.Column("person", sa.Text),
+    sa.Column("entry", sa.Integer),
+    sa.Column("recorded_at", sa.DateTime),
+)
+OBJECTING = sa.Table(
+    "objecting",
+    _METADATA,
+    sa.Column("objection", sa.Integer, primary_key=True),
+    sa.Column("submission", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+)
+CORRECTIONS = sa.Table(
+    "corrections",
+    _METADATA,
+    sa.Column("correction", sa.Integer, primary_key=True),
+    sa.Column("categories", sa.Text),
+    sa.Column("means", sa.Text),
+    sa.Column("person", sa.Text),
+    sa.Column("entry", sa.Integer),
+    sa.Column("recorded_at", sa.DateTime),
+)
+CORRECTING = sa.Table(
+    "correcting",
+    _METADATA,
+    sa.Column("correction", sa.Integer, primary_key=True),
+    sa.Column("submission", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+)

@@ -153,6 +153,30 @@ class AuthorisationWithdrawn(
     """A visitor took back what the recipient may have."""
 
 
+class ObjectionRaised(msgspec.Struct, frozen=True, tag="objection-raised", tag_field="kind"):
+    """Somebody objected to purposes that something is used for which they handed over."""
+
+    person: str
+    """A salted commitment, to the submission."""
+    purposes: list[str]
+    means: str
+    at: datetime
+
+
+class ObjectionWithdrawn(ObjectionRaised, frozen=True, tag="objection-withdrawn", tag_field="kind"):
+    """Somebody took an objection back."""
+
+
+class SubmissionCorrected(msgspec.Struct, frozen=True, tag="submission-corrected", tag_field="kind"):
+    """Something that was handed over was corrected."""
+
+    person: str
+    """A salted commitment, to the submission."""
+    categories: list[str]
+    means: str
+    at: datetime
+
+
 class ReleaseAsked(msgspec.Struct, frozen=True, tag="release-asked", tag_field="kind"):
     """Somebody asked for a release, on a ground and with its evidence."""
 
@@ -256,6 +280,9 @@ Entry = (
     | FeedGiven
     | AuthorisationGiven
     | AuthorisationWithdrawn
+    | ObjectionRaised
+    | ObjectionWithdrawn
+    | SubmissionCorrected
     | ReleaseAsked
     | ReleaseApproved
     | ReleaseRefused
