@@ -501,3 +501,30 @@ def test_what_is_owed_is_what_is_owed_when_it_leaves(site: Site) -> None:
     assert approve(site, reference, "cyd").status == 0
     assert site.avow("release", "make", reference, "--package", package).status == 0
     assert site.avow("verify").status == 0
+
+
+def test_a_submission_may_be_what_the_law_asks_for(tmp_path: Path) -> None:
+    """Also where nobody knows which visitor it is of; and nothing else is released then."""
+    form = DISCLOSED_FORM.replace('to = "named-person"', 'to = "authority"').replace(
+        '"requested-function"', '"instrument"'
+    )
+    site = made(tmp_path, form)
+    fields = ("--field", "name=Ann Example", "--field", "text=Send two.")
+    reference = site.avow("submission", "add", "order", "--means", "letter", *fields, "--json").json()[
+        "reference"
+    ]
+    reader(site, "bea", "--disclose")
+    words = ("--about", reference, "--reference", "1 A 23/26", "--categories", "submission,page-path")
+    asked = disclose(site, "required-by-law", *words, to="District Court", **ORDER)
+    assert asked.status == 0, asked.err
+    assert approve(site, asked.json()["reference"], "bea").status == 0
+    package = tmp_path / "release.zip"
+    assert site.avow("release", "make", asked.json()["reference"], "--package", package).status == 0
+    files = unpacked(package)
+    assert {name for name in files if name.endswith(".jsonl")} == {"submissions.jsonl"}
+    assert b"Send two." in files["submissions.jsonl"]
+    assert site.avow("verify").status == 0
+    other = disclose(site, "required-by-law", "--about", "f" * 24, *words[2:], to="District Court", **ORDER)
+    assert (other.status, "nobody handed over" in other.err) == (1, True)
+    both = disclose(site, "required-by-law", *words, "--rows", ATTACK, to="District Court", **ORDER)
+    assert both.status == 2

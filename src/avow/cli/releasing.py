@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from msgspec import structs
@@ -23,6 +23,7 @@ from avow.errors import MisuseError
 from avow.keep.asked import Request
 from avow.keep.handed_out import whole
 from avow.keep.releases import Release
+from avow.keep.submissions import REFERENCE
 from avow.policy.bounds import OPERATOR
 from avow.policy.ground import EVIDENCE
 from avow.policy.terms import parse_terms
@@ -30,7 +31,7 @@ from avow.use.question import parse_moment
 
 app = typer.Typer(help="What was released.", no_args_is_help=True)
 
-About = Annotated[str, typer.Option(help="Of which visitor: a key, a cookie's, or an address.")]
+About = Annotated[str, typer.Option(help="Of which visitor: a key, a cookie's, an address; or a submission.")]
 Rows = Annotated[str, typer.Option(help="Of which rows: `requests WHERE status = 404 AND …`.")]
 Ground = Annotated[str, typer.Option(help="Why: a ground of the terms.")]
 To = Annotated[str, typer.Option(help="Who receives it; on `authorised`, as the visitor named them.")]
@@ -91,11 +92,17 @@ def disclose(
 
         def asked() -> Words:
             at_work.register.readers.check_discloses(reader)
-            subject = subject_of(about, since, until, at_work) if about else None
             sealed = parse_moment(seal_until, zone, utc_now()) if seal_until else None
-            return structs.replace(words, about=subject, sealed_until=sealed)
+            return structs.replace(words, sealed_until=sealed, **_about(about, since, until, at_work))
 
         _disclose(at_work, words, asked, None if dry_run else package or UNNAMED, as_json=as_json)
+
+
+def _about(word: str, since: str, until: str, at_work: Session) -> dict[str, Any]:
+    """Return what a release is about: a visitor, a submission, or neither of them."""
+    if not word or REFERENCE.fullmatch(word):
+        return {"submission": word}
+    return {"about": subject_of(word, since, until, at_work)}
 
 
 UNNAMED = Path()

@@ -85,7 +85,8 @@ def gathered(
 
 def limit(register: SqliteRegister, forms: Mapping[str, Form], need: Need, request: Request) -> Limit:
     """Return how far the evidence of a request goes. Raises DisclosureError where there is none, or for nothing."""
-    refused, submission = dict[str, str](), None
+    refused = dict[str, str]()
+    submission = asked_for(register, request.submission) if request.submission else None
     if AUTHORISATION in need.evidence:
         standing = register.authorisations.standing(request.visitor, request.recipient)
         refused |= {
@@ -98,6 +99,10 @@ def limit(register: SqliteRegister, forms: Mapping[str, Form], need: Need, reque
                 Why.EVIDENCE,
             )
     if FUNCTION in need.evidence:
+        if request.submission not in {"", request.evidence[FUNCTION]}:
+            raise DisclosureError(
+                "it is about another submission than it was asked for by", "leave out `--about`", Why.EVIDENCE
+            )
         submission = asked_for(register, request.evidence[FUNCTION])
         if request.visitor not in {"", submission.visitor}:
             raise DisclosureError(

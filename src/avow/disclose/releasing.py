@@ -46,6 +46,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     """Of the recipient; empty where the ground has one kind alone."""
     contact: str = ""
     about: Subject | None = None
+    submission: str = ""
     rows: str = ""
     reference: str = ""
     evidence: dict[str, str] = {}
@@ -94,6 +95,7 @@ class Desk:
             contact=words.contact.strip(),
             visitor=visitor,
             rows=words.rows.strip(),
+            submission=words.submission,
             evidence=gathered(need, words.evidence, words.reference, words.rows.strip(), now),
             by=words.by,
             expires_days=words.expires_days,
@@ -334,14 +336,19 @@ def _check(words: Words, need: Need, now: datetime) -> None:
     personal = {AUTHORISATION, FUNCTION} & {*need.evidence}
     if personal and words.rows:
         raise MisuseError("on this ground a release is of one person", "name them with `--about`")
-    if not words.about and not words.rows and FUNCTION not in need.evidence:
+    if not (words.about or words.submission or words.rows or FUNCTION in need.evidence):
         raise MisuseError("a release is about a visitor, or of rows", "give `--about` or `--rows`")
+    if words.submission and words.rows:
+        raise MisuseError("a submission has no rows", "give one of `--about` and `--rows`")
     if not 1 <= words.expires_days <= EXPIRES_MAX:
         raise MisuseError("it expires too late, or at once", f"give 1 to {EXPIRES_MAX} days")
     if words.sealed_until:
-        if INSTRUMENT not in need.evidence:
-            raise MisuseError(
-                "only what an instrument requires can be under seal", "the visitor is told of it"
-            )
-        if not now < words.sealed_until <= now + timedelta(days=EXPIRES_MAX):
-            raise MisuseError("a seal ends on a day to come", f"give a date of the next {EXPIRES_MAX} days")
+        _check_seal(words.sealed_until, need, now)
+
+
+def _check_seal(until: datetime, need: Need, now: datetime) -> None:
+    """Check that a seal may be, and ends."""
+    if INSTRUMENT not in need.evidence:
+        raise MisuseError("only what an instrument requires can be under seal", "the visitor is told of it")
+    if not now < until <= now + timedelta(days=EXPIRES_MAX):
+        raise MisuseError("a seal ends on a day to come", f"give a date of the next {EXPIRES_MAX} days")

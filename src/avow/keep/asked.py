@@ -60,6 +60,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The visitor's key; empty where no visitor is named."""
     rows: str
     """What chooses rows; empty where nothing does."""
+    submission: str = ""
+    """The reference of the one submission that it is about; empty where it is about none alone."""
     evidence: dict[str, str]
     by: str
     expires_days: int
@@ -82,7 +84,17 @@ class Refusal(msgspec.Struct, frozen=True):
     entry: int
 
 
-APART = ("recipient", "contact", "visitor", "rows", "evidence", "by", "expires_days", "sealed_until")
+APART = (
+    "recipient",
+    "contact",
+    "visitor",
+    "rows",
+    "submission",
+    "evidence",
+    "by",
+    "expires_days",
+    "sealed_until",
+)
 """What stands apart from the record of a request."""
 
 

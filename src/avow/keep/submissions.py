@@ -1,5 +1,6 @@
 """What people handed over, in the register: each value sealed, bound to its version, and gone when its time is over."""
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ FILES = "files"
 """The folder of files, in that of the data."""
 
 REFERENCE_BYTES = 12
+REFERENCE = re.compile(r"[0-9a-f]{24}")
 LEFT_SECONDS = 86_400
 """How long a file may take to come in: one that takes longer was given up."""
 

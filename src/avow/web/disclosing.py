@@ -19,6 +19,7 @@ from avow.errors import AvowError, DisclosureError, MisuseError, RefusedError
 from avow.keep.asked import Request as Asked
 from avow.keep.passwords import LENGTH_MAX
 from avow.keep.subject import Subject
+from avow.keep.submissions import REFERENCE
 from avow.policy.vocabulary import named_leaves
 from avow.use.question import parse_moment
 from avow.web.reading import HEADERS
@@ -145,6 +146,7 @@ class Disclosing:
 
     def _words(self, told: Body, ground: str, name: str) -> Words:
         self.desk.register.readers.check_discloses(name)
+        submitted = REFERENCE.fullmatch(told.about)
         until = parse_moment(told.seal_until, self.zone, utc_now()) if told.seal_until else None
         alike = {one: getattr(told, one) for one in Words.__struct_fields__ if one in Body.__struct_fields__}
         return Words(
@@ -152,7 +154,10 @@ class Disclosing:
                 **alike,
                 "ground": ground,
                 "categories": named_leaves("categories", told.categories),
-                "about": self.subject(told.about, told.since, told.until) if told.about else None,
+                "about": self.subject(told.about, told.since, told.until)
+                if told.about and not submitted
+                else None,
+                "submission": told.about if submitted else "",
                 "sealed_until": until,
                 "by": name,
             }
