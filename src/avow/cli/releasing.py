@@ -18,7 +18,7 @@ from avow.cli.visitor import Data, Moment, subject_of
 from avow.clock import utc_now
 from avow.disclose.recall import is_mail, notice, send
 from avow.disclose.release import Extent
-from avow.disclose.releasing import EXPIRES_DAYS, EXPIRES_MAX, Words, named_ground
+from avow.disclose.wanted import EXPIRES_DAYS, EXPIRES_MAX, Words, named_ground
 from avow.errors import MisuseError
 from avow.keep.asked import Request
 from avow.keep.handed_out import whole

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from avow.disclose.evidence import AUTHORISATION
 from avow.disclose.feed import SERVICE, bounds_of
 from avow.disclose.processor import standing
-from avow.disclose.releasing import INSTRUMENT
+from avow.disclose.wanted import INSTRUMENT
 from avow.keep.governing import governs, in_force
 from avow.keep.register import SqliteRegister, Version
 from avow.ledger.entry import (

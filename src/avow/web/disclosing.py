@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from avow.clock import utc_now
 from avow.collect.client import Proxies
-from avow.disclose.releasing import EXPIRES_DAYS, Desk, Words, named_ground
+from avow.disclose.releasing import Desk
+from avow.disclose.wanted import EXPIRES_DAYS, Words, named_ground
 from avow.errors import AvowError, DisclosureError, MisuseError, RefusedError
 from avow.keep.asked import Request as Asked
 from avow.keep.passwords import LENGTH_MAX
