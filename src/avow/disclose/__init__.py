@@ -1,1 +1,1 @@
-"""Who else may have what: releases on a ground with its evidence, and processors under contracts that protect as much."""
+"""Who else may have what: releases on grounds with evidence, and processors under contracts that protect as much."""
