@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -22,6 +22,7 @@ from avow.collect.record import Fate, Reason
 from avow.config import Settings
 from avow.keep.duckdb import DuckDBStore
 from avow.keep.load import FileReport
+from avow.ledger.entry import Entry
 from avow.policy.terms import compile_terms, load_terms
 from avow.policy.vocabulary import vocabulary
 from avow.use.question import FILTERS, Question, parse_filters
@@ -30,6 +31,7 @@ from avow.use.reports import FILTERED, REPORTS, Answer, answer
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+LEDGER = (ROOT / "docs" / "spec" / "ledger.md").read_text(encoding="utf-8")
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 DAY = datetime(2026, 1, 5)  # noqa: DTZ001  # UTC without a zone
 STORED = ("requests", "looks", "interactions", "views", "visits")
@@ -272,3 +274,11 @@ def test_the_readme_shows_commands() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     found = {call.split()[1] for call in called(text)}
     assert found >= {"init", "import", "report", "follow", "policy"}
+
+
+@pytest.mark.parametrize("kind", get_args(Entry), ids=lambda kind: kind.__struct_config__.tag)
+def test_every_entry_of_the_ledger_is_told(kind: type[msgspec.Struct]) -> None:
+    """With each thing that it has, or as another one."""
+    (row,) = re.findall(rf"^\| `{kind.__struct_config__.tag}` \| (.+) \|$", LEDGER, re.MULTILINE)
+    missing = [name for name in kind.__struct_fields__ if f"`{name}`" not in row]
+    assert missing == [] or row.startswith("the same")
