@@ -65,7 +65,7 @@ def call(
 ) -> Answer:
     told = base64.b64encode(f"{name}:{PASSWORD} {name}".encode()).decode()
     own = {"Authorization": f"Basic {told}", "Content-Type": "application/json", **headers}
-    own["X-Forwarded-For"] = f"203.0.113.{hash(path + name) % 200}"
+    own["X-Forwarded-For"] = f"203.0.113.{ord(name[0])}"
     return server.ask(method, path, json.dumps(body or {}).encode(), own)
 
 
