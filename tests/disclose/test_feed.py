@@ -21,7 +21,8 @@ from served import SETTINGS, Served, served
 from avow.keep.feeds import Feeds
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
-RECENT, OLD = NOW - timedelta(days=2), NOW - timedelta(days=9)
+RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
+OLD = NOW - timedelta(days=9)
 ANN, BEN = "203.0.113.77", "203.0.113.88"
 PERIOD = ("--since", f"{RECENT.date()}", "--until", f"{RECENT.date()}")
 CONTRACT = """

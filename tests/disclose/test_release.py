@@ -21,7 +21,8 @@ from avow.policy.bounds import GROUND_ALONE, Bounds, Cell
 
 ANN, BEN = "203.0.113.77", "203.0.113.88"
 NOW = datetime.now(UTC).replace(tzinfo=None)
-RECENT, OLD = NOW - timedelta(days=2), NOW - timedelta(days=20)
+RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
+OLD = NOW - timedelta(days=20)
 PERIOD = ("--since", f"{RECENT.date()}", "--until", f"{RECENT.date()}")
 DOCTOR = "Dr. Example"
 

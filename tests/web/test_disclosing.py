@@ -14,7 +14,7 @@ from served import SETTINGS, Answer, Served, served
 
 PASSWORD = "correct horse battery staple"  # noqa: S105  # of readers that are made for tests
 NOW = datetime.now(UTC).replace(tzinfo=None)
-RECENT = NOW - timedelta(days=2)
+RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0)
 ATTACK = {
     "ground": "fraud-or-misuse",
     "to": "cert@example",
