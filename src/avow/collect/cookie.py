@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import blake2b
+from string import ascii_letters
 
 from avow.collect.admit import Promise
 
@@ -83,7 +84,8 @@ def decide(promise: Promise, request: Asked) -> Decision:
 
 def given(promise: Promise) -> Decision:
     """Return a new identifier, with the header that sets it for as long as the terms say."""
-    identifier = secrets.token_urlsafe(_ID_BYTES)
+    first = secrets.choice(ascii_letters)  # a command would take one that begins with `-` for an option
+    identifier = first + secrets.token_urlsafe(_ID_BYTES)[1:]
     return Decision(identifier, _header(identifier, _age(promise)))
 
 
