@@ -319,16 +319,19 @@ def test_a_server_hands_over_by_itself(tmp_path: Path) -> None:
 
 
 def test_proxies_that_no_contract_names_are_told(site: Site) -> None:
-    """Whoever stands between visitors and the site sees them, too."""
+    """Whoever stands between visitors and the site sees them, too.
+
+    Documentation addresses count as the site's own (RFC 6890), so the others' network is one that nobody has (RFC 7526).
+    """
     (site.folder / "avow.toml").write_text(
-        '[serve]\ntrusted_proxies = ["127.0.0.0/8", "198.18.0.0/15", "9.9.9.0/24"]\n'
+        '[serve]\ntrusted_proxies = ["127.0.0.0/8", "198.51.100.0/24", "192.88.99.0/25"]\n'
     )
     ran = site.avow("processor", "check", "--json")
-    assert (ran.status, ran.json()["undeclared_proxies"]) == (1, ["9.9.9.0/24"])
-    contract(site, CONTRACT.replace("begins", 'networks = ["9.9.0.0/16"]\nbegins'))
+    assert (ran.status, ran.json()["undeclared_proxies"]) == (1, ["192.88.99.0/25"])
+    contract(site, CONTRACT.replace("begins", 'networks = ["192.88.99.0/24"]\nbegins'))
     assert site.avow("processor", "check").status == 0
     path = site.folder / "policy" / "processors" / "guard.toml"
-    path.write_text(CONTRACT.replace("begins", 'networks = ["9.9.0.0/33"]\nbegins'))
+    path.write_text(CONTRACT.replace("begins", 'networks = ["192.88.99.0/33"]\nbegins'))
     assert "which is no network" in site.avow("processor", "check").err
     path.write_text(CONTRACT.replace("begins", 'deletes-within = "forever"\nbegins'))
     assert "deletes-within" in site.avow("processor", "check").err

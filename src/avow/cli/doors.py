@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from avow.change.draft import forms_of
 from avow.cli.session import Session
 from avow.cli.visitor import subject_of
-from avow.clock import utc_now
 from avow.collect.beacon import Visitors
 from avow.collect.client import Proxies
 from avow.collect.syslog import Lines, Listener
@@ -65,8 +64,7 @@ def _feeding(at_work: Session, proxies: Proxies, tries: "Tries") -> "FeedDoor":
     from avow.web.feeding import FeedDoor
 
     def refuse(name: str, why: Why) -> None:
-        at_work.register.asking.refuse(OWN_USE, PROCESSOR, why, name, utc_now())
-        at_work.register.ledger.sign()
+        at_work.desk.refuse(OWN_USE, PROCESSOR, why, name)
 
     return FeedDoor(at_work.feeding, refuse, proxies, tries)
 

@@ -13,6 +13,7 @@ from avow.clock import utc_now
 from avow.disclose.push import public_key, push
 from avow.errors import RefusedError
 from avow.keep.keys import HOOK_KEY, secret
+from avow.policy.bounds import OWN_USE, PROCESSOR
 
 Processor = Annotated[str, typer.Argument(help="The processor.", metavar="NAME")]
 
@@ -24,7 +25,7 @@ def feed(
     data: Data = None,
 ) -> None:
     """Hand a processor what came since the last time: records, and what it has to delete."""
-    with session(data) as at_work, at_work.desk.on_record("own-use", "processor", name):
+    with session(data) as at_work, at_work.desk.on_record(OWN_USE, PROCESSOR, name):
         given = list(push(at_work.feeding, name, to, secret(at_work.folder.keys / HOOK_KEY)))
     records: Counter[str] = Counter()
     for one in given:

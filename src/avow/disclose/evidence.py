@@ -13,7 +13,7 @@ from avow.keep.register import SqliteRegister, Version
 from avow.keep.submissions import Submission
 from avow.policy.form import Form
 from avow.policy.ground import EVIDENCE, Need, needs
-from avow.policy.vocabulary import vocabulary
+from avow.policy.vocabulary import named_leaves
 from avow.use.words import printable
 
 AUTHORISATION, FUNCTION, RECORDS, DATE = "authorisation", "function", "records", "date"
@@ -109,18 +109,16 @@ def limit(register: SqliteRegister, forms: Mapping[str, Form], need: Need, reque
                 "that visitor did not ask for it", "look at `avow visitor show`", Why.EVIDENCE
             )
         form = forms.get(submission.form)
-        served = {
-            leaf for word in (form.purposes if form else []) for leaf in vocabulary().leaves("purposes", word)
-        }
+        served = {*named_leaves("purposes", form.purposes if form else [])}
         if objected := sorted(served & register.objections.standing(submission.reference)):
             raise DisclosureError(
                 f"whoever asked for it objects to {', '.join(objected)} by now", "", Why.EVIDENCE
             )
-        needs_of = {leaf for word in (form.needs if form else []) for leaf in _leaves(word)}
+        needs_of = named_leaves("categories", form.needs if form else [])
         why = f"what was asked for by `{submission.form}` does not need it"
         refused |= {one: why for one in request.categories if one not in needs_of}
         if len(refused) == len(request.categories):
-            hint = f"`needs` of its [[form]] in the terms: {', '.join(sorted(needs_of)) or 'nothing'}"
+            hint = f"`needs` of its [[form]] in the terms: {', '.join(needs_of) or 'nothing'}"
             raise DisclosureError(
                 f"what was asked for by `{submission.form}` needs nothing of it", hint, Why.EVIDENCE
             )
@@ -135,10 +133,6 @@ def asked_for(register: SqliteRegister, reference: str) -> Submission:
             f"nobody handed over `{reference}`", "`avow submission list` tells what was", Why.EVIDENCE
         )
     return found
-
-
-def _leaves(word: str) -> list[str]:
-    return vocabulary().leaves("categories", word)
 
 
 def _check_date(text: str, now: datetime) -> None:

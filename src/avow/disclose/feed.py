@@ -18,10 +18,11 @@ from avow.disclose.release import Far
 from avow.errors import DisclosureError
 from avow.keep.asked import Why
 from avow.keep.cut import KEYS, NUMBERED, RELATIONS
-from avow.keep.feeds import Page, State, new_reference
+from avow.keep.feeds import Page, State
 from avow.keep.processors import Processor
 from avow.keep.register import SqliteRegister, Version
 from avow.keep.store import Store
+from avow.keep.submissions import new_reference
 from avow.ledger.entry import Reached, hashed
 from avow.policy.bounds import OWN_USE, PROCESSOR, Bounds, Cell, longer
 from avow.policy.compare import meet

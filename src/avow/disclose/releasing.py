@@ -3,7 +3,6 @@
 The rules stand in `docs/spec/releases.md`.
 """
 
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,15 +12,16 @@ from typing import NamedTuple
 from avow.clock import utc_now
 from avow.disclose.evidence import AUTHORISATION, FUNCTION, asked_for, gathered, limit, needed
 from avow.disclose.package import Manifest, files, hashes, packed
+from avow.disclose.processor import version_in_force
 from avow.disclose.release import Asked, Extent, handed_over, together
 from avow.disclose.wanted import Words, check, kind_of
 from avow.errors import DisclosureError, QueryError, RefusedError
 from avow.keep.asked import WAITS_DAYS, Request, Why
 from avow.keep.governing import governs, in_force
-from avow.keep.register import SqliteRegister, Version
+from avow.keep.register import SqliteRegister
 from avow.keep.releases import Release
 from avow.keep.subject import Held, Subject
-from avow.keep.submissions import Submission
+from avow.keep.submissions import Submission, new_reference
 from avow.policy.bounds import OPERATOR
 from avow.policy.form import Form
 from avow.policy.ground import Need
@@ -53,12 +53,12 @@ class Desk:
 
         Raises MisuseError where it is no request, and DisclosureError where the answer is no already.
         """
-        version, now = self._version(), utc_now()
+        version, now = version_in_force(self.register), utc_now()
         need = needed(version, words.ground)
         visitor = self._visitor(words, need)
         check(words, need, now)
         return Request(
-            reference=secrets.token_hex(12),
+            reference=new_reference(),
             ground=words.ground,
             recipient_kind=kind_of(version, words),
             categories=words.categories,
@@ -78,7 +78,7 @@ class Desk:
 
     def need(self, ground: str) -> Need:
         """Return what the version in force needs on a ground; see `needed`."""
-        return needed(self._version(), ground)
+        return needed(version_in_force(self.register), ground)
 
     def extent_of(self, request: Request) -> Extent:
         """Return what a request would release, by what holds now. Raises DisclosureError where that is nothing."""
@@ -196,17 +196,13 @@ class Desk:
         try:
             yield
         except DisclosureError as error:
-            self.register.asking.refuse(ground, kind, Why(error.why), by, utc_now())
-            self.register.ledger.sign()
+            self.refuse(ground, kind, Why(error.why), by)
             raise
 
-    def _version(self) -> Version:
-        versions = in_force(self.register.versions(), utc_now())
-        if not versions:
-            raise RefusedError(
-                "no version is in force yet", "`avow policy adopt` takes the first one into force"
-            )
-        return versions[-1]
+    def refuse(self, ground: str, kind: str, why: Why, by: str) -> None:
+        """Record that something was refused."""
+        self.register.asking.refuse(ground, kind, why, by, utc_now())
+        self.register.ledger.sign()
 
     def _visitor(self, words: Words, need: Need) -> str:
         """Return the visitor whom a request is about; empty where rows are chosen, or nobody knows who asked for it."""
@@ -236,7 +232,7 @@ class Desk:
         return together(self.extent(asked), handed) if asked.visitor else handed
 
     def _manifest(self, request: Request, found: Extent, hashed: dict[str, str], at: datetime) -> Manifest:
-        version = self._version()
+        version = version_in_force(self.register)
         terms = parse_terms(version.terms, "the terms in force")
         return Manifest(
             reference=request.reference,

@@ -14,7 +14,6 @@ from avow.keep.tables import FEED_KEYS, FEED_PAGES, PROCESSORS
 from avow.ledger.entry import FeedGiven, Reached
 
 KEY_BYTES = 32
-REFERENCE_BYTES = 12
 OVERLAP = timedelta(hours=24)
 """How long a key still opens the feed after another was issued, unless it is ended at once."""
 
@@ -179,11 +178,6 @@ class Feeds(Part):
 
 NO_FEED = (1 << 63) - 1
 """The change that all processors have acknowledged where there are none."""
-
-
-def new_reference() -> str:
-    """Return a reference that nobody guesses."""
-    return secrets.token_hex(REFERENCE_BYTES)
 
 
 def _hash(key: str) -> str:

@@ -1,6 +1,7 @@
 """The policy in force, as a visitor sees it, in the language that the browser asks for."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from babel import negotiate_locale
 
@@ -24,6 +25,7 @@ class Policy:
 
     register: Register
     _made: dict[tuple[int, str], str] = field(default_factory=dict)
+    _told: dict[str, tuple[tuple[int, datetime], str]] = field(default_factory=dict)
 
     def page(self, accepted: str) -> tuple[str, str]:
         """Return the page and its language, for a header Accept-Language; empty where no version is in force."""
@@ -48,7 +50,11 @@ class Policy:
             return "", ""
         terms = parse_terms(versions[-1].terms, "the terms in force")
         language = chosen(accepted, terms.languages)
-        return page(self.register, versions[-1].promised, terms.controller, language), language
+        state = self.register.ledger.size(), utc_now().replace(second=0, microsecond=0)
+        if self._told.get(language, (None, ""))[0] != state:  # a seal may end in any minute
+            made = page(self.register, versions[-1].promised, terms.controller, language)
+            self._told[language] = state, made
+        return self._told[language][1], language
 
 
 def chosen(accepted: str, languages: list[str]) -> str:
