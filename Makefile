@@ -23,13 +23,13 @@ check: $(READY)  ## What CI runs beside the tests.
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes some minutes.
-	$(BIN)/python bench/bench.py
-	$(BIN)/python bench/ledger.py
-	$(BIN)/python bench/readings.py
-	$(BIN)/python bench/proof.py
+	$(BIN)/python benchmarks/goaccess.py
+	$(BIN)/python benchmarks/ledger.py
+	$(BIN)/python benchmarks/readings.py
+	$(BIN)/python benchmarks/proof.py
 	-@tools/need wrk
-	$(BIN)/python bench/serving.py
-	$(BIN)/python bench/wrapped.py
+	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/wrapped.py
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

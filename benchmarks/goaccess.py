@@ -1,6 +1,6 @@
 """Measure Avow beside GoAccess on the same log in the same run, and print the table of docs/performance.md.
 
-    python bench/bench.py [--lines 2000000] [--rounds 3]
+    python benchmarks/goaccess.py [--lines 2000000] [--rounds 3]
 
 Each round runs both, one after the other, so that a busy machine slows both; what counts is the ratio. Memory is the
 peak of the whole process as the kernel tells it (`ru_maxrss`).

@@ -1,6 +1,6 @@
 """Measure what being wrapped costs an application: beside the same application bare, in turns, in one process.
 
-python bench/wrapped.py [--requests 20000]
+python benchmarks/wrapped.py [--requests 20000]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Measure readings, questions, erasing and retention beside the same SQL straight on the tables.
 
-    python bench/readings.py [--views 10000000]
+    python benchmarks/readings.py [--views 10000000]
 
 Views of two years under twenty versions, of whose visitors one in a hundred consented to a later one. Each figure is
 the median of some turns taken in alternation with its peer, so that the noise of the machine falls on both.

@@ -1,6 +1,6 @@
 """Measure the ledger and the comparison of terms, and print the table of docs/performance.md.
 
-    python bench/ledger.py [--entries 1000000]
+    python benchmarks/ledger.py [--entries 1000000]
 
 There is no peer to measure beside, so these are times of one machine; the ratio to writing the same rows without a
 tree says what the ledger itself costs.

@@ -1,6 +1,6 @@
 """Measure the whole proof beside counting the same records, and a feed beside writing them as they are.
 
-    python bench/proof.py [--records 10000000] [--fed 200000]
+    python benchmarks/proof.py [--records 10000000] [--fed 200000]
 
 The folder is made as an operator makes one; its requests are put straight into the store, as importing is not measured.
 """

@@ -1,6 +1,6 @@
 """How fast pages' events are taken, beside a bare handler; and that no kill under load loses what was acknowledged.
 
-`python bench/serving.py [kills]`: needs wrk (`apt install wrk`). Wrk's script tells events apart: each is a look.
+`python benchmarks/serving.py [kills]`: needs wrk (`apt install wrk`). Wrk's script tells events apart: each is a look.
 """
 
 import contextlib
