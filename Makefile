@@ -27,6 +27,7 @@ bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes so
 	$(BIN)/python benchmarks/ledger.py
 	$(BIN)/python benchmarks/readings.py
 	$(BIN)/python benchmarks/proof.py
+	$(BIN)/python benchmarks/gdprbench.py
 	-@tools/need wrk
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/wrapped.py

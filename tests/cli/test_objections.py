@@ -61,7 +61,7 @@ def objects(site: Site, reference: str, purposes: str, *more: str) -> Ran:
 
 
 def ask(site: Site, sql: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
+    with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
         return register.execute(sql).fetchall()
 
 

@@ -23,7 +23,7 @@ from test_release import ANN, PERIOD, RECENT
 from avow.keep.asked import Request
 from avow.keep.feeds import Page, State
 from avow.keep.register import SqliteRegister, open_register
-from avow.keep.submissions import new_reference
+from avow.keep.submission import new_reference
 from avow.ledger.entry import Reached, hashed
 
 NOW = datetime.now(UTC).replace(tzinfo=None)

@@ -10,6 +10,7 @@ from avow.cli import (
     authorising,
     feeding,
     following,
+    handling,
     importing,
     pages,
     policy,
@@ -52,6 +53,7 @@ policy.app.command("page")(pages.page)
 app.add_typer(policy.app, name="policy")
 app.add_typer(proving.app, name="ledger")
 visitor.app.command("authorise")(authorising.authorise)
+submitting.app.command("set")(handling.set_)
 app.add_typer(visitor.app, name="visitor")
 app.add_typer(readers.app, name="user")
 app.add_typer(auditing.app, name="cookies")

@@ -22,6 +22,7 @@ from avow.disclose.processor import falling_short
 from avow.errors import MisuseError, RefusedError
 from avow.keep import house
 from avow.keep.governing import in_force
+from avow.keep.readers import Reader
 from avow.policy.bounds import OPERATOR
 from avow.policy.vocabulary import vocabulary
 
@@ -38,6 +39,9 @@ def add(
     purposes: Annotated[str, typer.Option(help="What for, with commas between: content,performance.")],
     disclose: Annotated[
         bool, typer.Option("--disclose", help="They may ask for releases, and approve them.")
+    ] = False,
+    automated: Annotated[
+        bool, typer.Option("--automated", help="It is a program, which decides by what it reads.")
     ] = False,
     as_json: AsJson = False,
     data: Data = None,
@@ -57,11 +61,12 @@ def add(
             "a reader without a purpose reads nothing", f"there are: {', '.join(words.purposes)}"
         )
     with closing(open_versions(data)) as register:
-        register.readers.put(name, leaves, utc_now(), discloses=disclose)
+        reader = Reader(name, leaves, disclose, automated)
+        register.readers.put(reader, utc_now())
     if as_json:
-        print_json({"name": name, "purposes": leaves, "discloses": disclose})
+        print_json(reader)
     else:
-        say(f"{name} reads for {', '.join(leaves)}{', and may disclose' if disclose else ''}")
+        say(f"{name} reads for {', '.join(leaves)}{_also(reader)}")
 
 
 @app.command()
@@ -96,7 +101,7 @@ def remove(name: Name, as_json: AsJson = False, data: Data = None) -> None:
     with closing(open_versions(data)) as register:
         known = any(reader.name == name for reader in register.readers.all())
         if known:
-            register.readers.put(name, [], utc_now())
+            register.readers.put(Reader(name, []), utc_now())
     if as_json:
         print_json({"name": name, "removed": known})
     else:
@@ -112,9 +117,13 @@ def list_readers(as_json: AsJson = False, data: Data = None) -> None:
         print_json(readers)
         return
     for reader in readers:
-        say(f"{reader.name}: {', '.join(reader.purposes)}{'; may disclose' if reader.discloses else ''}")
+        say(f"{reader.name}: {', '.join(reader.purposes)}{_also(reader)}")
     if not readers:
         say("there is no reader but whoever has this machine")
+
+
+def _also(reader: Reader) -> str:
+    return f"{'; may disclose' if reader.discloses else ''}{'; is a program' if reader.automated else ''}"
 
 
 def status(as_json: AsJson = False, data: Data = None) -> None:

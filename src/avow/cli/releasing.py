@@ -23,7 +23,7 @@ from avow.errors import MisuseError
 from avow.keep.asked import Request
 from avow.keep.handed_out import whole
 from avow.keep.releases import Release
-from avow.keep.submissions import REFERENCE
+from avow.keep.submission import REFERENCE
 from avow.policy.bounds import OPERATOR
 from avow.policy.ground import EVIDENCE
 from avow.policy.terms import parse_terms

@@ -1,7 +1,6 @@
 """`avow submission`: what people handed over, by a form or in another way."""
 
 import mimetypes
-from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from functools import partial
@@ -19,15 +18,17 @@ from avow.cli.policy import AsJson, print_json, say
 from avow.cli.session import Session, chosen, open_versions, session
 from avow.clock import utc_now
 from avow.errors import MisuseError, RefusedError
+from avow.keep.access import Access
 from avow.keep.governing import governs, in_force
 from avow.keep.handed import TEXT_MAX, HandedOver, NotTaken
 from avow.keep.handed_out import whole
+from avow.keep.handling import Which
 from avow.keep.keys import FILES_KEY, secret
 from avow.keep.objections import Objection
 from avow.keep.sealed import CHUNK_BYTES, Incoming
 from avow.keep.subject import KEY
-from avow.keep.submissions import Submission, new_reference
-from avow.policy.bounds import OPERATOR, OWN_USE, Age, Cell
+from avow.keep.submission import Submission, new_reference
+from avow.policy.bounds import OPERATOR
 from avow.policy.form import Form
 from avow.policy.vocabulary import named_leaves, vocabulary
 from avow.use.question import parse_moment
@@ -86,15 +87,31 @@ def add(
 def list_them(
     since: Annotated[str, typer.Option(help="Since when.")] = "",
     until: Annotated[str, typer.Option(help="Until when; a last date is taken whole.")] = "",
+    form: Annotated[str, typer.Option(help="All that came by a form, for one purpose.")] = "",
+    visitor: Annotated[str, typer.Option(help="All that a visitor sent, for one purpose.")] = "",
+    purpose: Annotated[str, typer.Option(help="What it is read for: requested-service …")] = "",
+    reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avow user add`.")] = OPERATOR,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """List what was handed over, and nothing of what it says."""
+    if bool(purpose) is not bool(form) ^ bool(visitor):
+        raise MisuseError(
+            "a purpose is for what came by a form, or from a visitor",
+            "give `--purpose` with one of `--form` and `--visitor`; or none of them",
+        )
     with session(data) as at_work:
         zone, now = at_work.folder.zone, utc_now()
         first = parse_moment(since, zone, now) if since else datetime.min
         last = parse_moment(until, zone, now, end=True) if until else datetime.max
-        found = at_work.register.submissions.all(first, last)
+        if purpose:
+            which = Which("form", form) if form else Which("visitor", visitor.lower())
+            access = Access(reader, _purpose(purpose), governs(in_force(at_work.register.versions(), now)))
+            told = at_work.register.handlings.told(which, access, now)
+            at_work.register.ledger.sign()
+            found = [one for one in told if first <= one.submitted_at < last]
+        else:
+            found = at_work.register.submissions.all(first, last)
     if as_json:
         print_json({"submissions": found})
         return
@@ -119,25 +136,17 @@ def show(
     """Show what was handed over, as far as one purpose may see it; that is recorded in the ledger first."""
     if bool(file) is not bool(to):
         raise MisuseError("a file needs a place, and a place its file", "give both `--file` and `--to`")
-    if purpose not in vocabulary().purposes:
-        raise MisuseError(f"`{purpose}` is no purpose", vocabulary().nearest("purposes", purpose))
+    _purpose(purpose)
     with session(data) as at_work:
-        register = at_work.register
-        register.readers.check(reader, purpose)
-        one = register.submissions.one(reference)
-        if purpose in register.objections.standing(reference):
-            raise RefusedError(
-                f"whoever handed it over objects to {purpose}",
-                "`avow submission object --withdraw` takes that back",
-            )
-        allowed = _allowed(at_work, one, purpose)
-        version = len(in_force(register.versions(), utc_now()))
-        register.readers.record(reader, purpose, version, 1, f"submission {reference} {file}", utc_now())
+        register, now = at_work.register, utc_now()
+        access = Access(reader, purpose, governs(in_force(register.versions(), now)))
+        one, opened = register.submissions.read(reference, access, now, file)
         register.ledger.sign()
         if to:
             with whole(to) as writing:
-                writing.writelines(register.submissions.file(one, file, allowed))
-        opened = register.submissions.opened(one, allowed)
+                writing.writelines(
+                    register.submissions.file(one, file, lambda category: access.age(category, one.version))
+                )
     if as_json:
         print_json({"submission": one, "purpose": purpose, "fields": opened})
         return
@@ -160,8 +169,7 @@ def object_to(
     leaves = named_leaves("purposes", [word.strip() for word in purposes.split(",")])
     with closing(open_versions(data)) as register:
         one = register.submissions.one(reference)
-        standing = register.objections.standing(reference)
-        if withdraw and not standing.intersection(leaves):
+        if withdraw and not set(leaves).intersection(one.objects_to):
             raise RefusedError(
                 f"they object to none of {', '.join(leaves)}", "look at the reference and the purposes"
             )
@@ -194,8 +202,9 @@ def correct(
         )
     with session(data) as at_work:
         register = at_work.register
-        entry = register.submissions.correct(register.submissions.one(reference), told, means, utc_now())
+        entry = register.submissions.correct(reference, told, means, utc_now())
         register.ledger.sign()
+        register.submissions.leave_nothing()
     say(f"corrected: {', '.join(told)} of {reference} (entry {entry} of the ledger)")
 
 
@@ -203,10 +212,10 @@ def correct(
 def erase(reference: Reference, data: Data = None) -> None:
     """Erase what was handed over, with its files; that it was done is in the ledger, and nothing leads to it."""
     with session(data) as at_work:
-        one = at_work.register.submissions.one(reference)
-        at_work.register.erasures.forget(one.reference, utc_now())
+        at_work.register.erasures.forget(Which("submission", reference), utc_now())
         at_work.register.ledger.sign()
         at_work.register.submissions.sweep()
+        at_work.register.erasures.leave_nothing()
     Console(highlight=False).print(f"erased: {reference}", markup=False)
 
 
@@ -216,6 +225,12 @@ def rotate_key(data: Data = None) -> None:
     with session(data) as at_work:
         values = at_work.register.submissions.turn_key()
     Console(highlight=False).print(f"{values:,} values are under a new key; the one before is forgotten")
+
+
+def _purpose(word: str) -> str:
+    if word not in vocabulary().purposes:
+        raise MisuseError(f"`{word}` is no purpose", vocabulary().nearest("purposes", word))
+    return word
 
 
 def _form(at_work: Session, name: str) -> Form:
@@ -244,12 +259,6 @@ def _fill(handed: HandedOver, fields: list[str], files: list[str]) -> None:
             while data := source.read(CHUNK_BYTES):
                 file.write(data)
             file.end()
-
-
-def _allowed(at_work: Session, one: Submission, purpose: str) -> Callable[[str], Age]:
-    """Return the greatest age at which a purpose may see each category of a submission."""
-    bounds = governs(in_force(at_work.register.versions(), utc_now()))[one.version - 1]
-    return lambda category: bounds.greatest(Cell(category, purpose, OPERATOR, OWN_USE), "full")
 
 
 def _plain(value: Any) -> str:

@@ -15,6 +15,7 @@ from avow.cli.policy import AsJson, print_json, say
 from avow.cli.session import Session, chosen, session
 from avow.clock import utc_now
 from avow.errors import RefusedError
+from avow.keep.access import MAY_SEE
 from avow.keep.authorisations import Authorisation
 from avow.keep.consents import Consent
 from avow.keep.cut import KEYS, RELATIONS
@@ -26,9 +27,6 @@ from avow.keep.subject import Held, Subject, parse_subject
 from avow.policy.bounds import OPERATOR
 from avow.policy.terms import parse_terms
 from avow.use.question import parse_moment
-
-MAY_SEE = "may-see"
-"""The purpose of a reading that a visitor asked for: the duty of that name."""
 
 EXPORT = "avow visitor export 1"
 SCHEMA = resources.files("avow.keep") / "visitor-export.schema.json"
@@ -276,11 +274,11 @@ def _handed_over(at_work: Session, key: str) -> list[dict[str, Any]]:
         told.append(
             {
                 **msgspec.structs.asdict(one),
-                "objects_to": sorted(at_work.register.objections.standing(one.reference)),
                 "fields": [msgspec.structs.asdict(field) for field in fields],
             }
         )
-        told[-1].pop("visitor")
+        for name in ("visitor", "readers"):
+            told[-1].pop(name)
     return told
 
 

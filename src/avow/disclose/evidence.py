@@ -10,7 +10,7 @@ from typing import NamedTuple
 from avow.errors import DisclosureError, MisuseError
 from avow.keep.asked import Request, Why
 from avow.keep.register import SqliteRegister, Version
-from avow.keep.submissions import Submission
+from avow.keep.submission import Submission
 from avow.policy.form import Form
 from avow.policy.ground import EVIDENCE, Need, needs
 from avow.policy.vocabulary import named_leaves
@@ -110,9 +110,13 @@ def limit(register: SqliteRegister, forms: Mapping[str, Form], need: Need, reque
             )
         form = forms.get(submission.form)
         served = {*named_leaves("purposes", form.purposes if form else [])}
-        if objected := sorted(served & register.objections.standing(submission.reference)):
+        if objected := sorted(served.intersection(submission.objects_to)):
             raise DisclosureError(
                 f"whoever asked for it objects to {', '.join(objected)} by now", "", Why.EVIDENCE
+            )
+        if not submission.open_to(request.recipient):
+            raise DisclosureError(
+                f"what was asked for is for {', '.join(submission.recipients)} only", "", Why.EVIDENCE
             )
         needs_of = named_leaves("categories", form.needs if form else [])
         why = f"what was asked for by `{submission.form}` does not need it"

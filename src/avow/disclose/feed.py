@@ -22,7 +22,7 @@ from avow.keep.feeds import Page, State
 from avow.keep.processors import Processor
 from avow.keep.register import SqliteRegister, Version
 from avow.keep.store import Store
-from avow.keep.submissions import new_reference
+from avow.keep.submission import new_reference
 from avow.ledger.entry import Reached, hashed
 from avow.policy.bounds import OWN_USE, PROCESSOR, Bounds, Cell, longer
 from avow.policy.compare import meet

@@ -12,7 +12,8 @@ import msgspec
 from avow.errors import QueryError
 from avow.keep.cut import FULL, RELATIONS, Form
 from avow.keep.store import Store, Table
-from avow.keep.submissions import Submission, Submissions
+from avow.keep.submission import Submission
+from avow.keep.submissions import Submissions
 from avow.ledger.entry import Reached
 from avow.policy.bounds import GROUND_ALONE, Age, Bounds, Cell
 from avow.policy.form import FILE, TIME

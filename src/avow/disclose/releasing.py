@@ -21,7 +21,7 @@ from avow.keep.governing import governs, in_force
 from avow.keep.register import SqliteRegister
 from avow.keep.releases import Release
 from avow.keep.subject import Held, Subject
-from avow.keep.submissions import Submission, new_reference
+from avow.keep.submission import Submission, new_reference
 from avow.policy.bounds import OPERATOR
 from avow.policy.form import Form
 from avow.policy.ground import Need
@@ -227,6 +227,8 @@ class Desk:
             return self.extent(asked)
         submissions = self.register.submissions
         which = [only] if only else submissions.all(datetime.min, datetime.max, asked.visitor)
+        if AUTHORISATION in self.need(request.ground).evidence:
+            which = [one for one in which if one.open_to(request.recipient)]
         governed = governs(in_force(self.register.versions(), utc_now()))
         handed = handed_over(submissions, which, governed, asked)
         return together(self.extent(asked), handed) if asked.visitor else handed

@@ -199,7 +199,7 @@ class Asking(Part):
         with self._write() as connection:
             gone = connection.execute(sa.delete(ASKING).where(ASKING.c.asked.in_(lapsed))).rowcount
         if gone:
-            self._leave_nothing()
+            self.leave_nothing()
         return gone
 
     def refusals(self) -> list[Refusal]:

@@ -10,16 +10,17 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from avow.errors import MisuseError, ProofError
 from avow.keep.consents import SALT_BYTES, commitment
+from avow.keep.handling import Which
 from avow.keep.ledger import Ledger, append
-from avow.keep.part import Part
+from avow.keep.part import Connection, Part, insert
 from avow.keep.releases import erase as erase_released
 from avow.keep.store import Erased
 from avow.keep.submissions import erase
-from avow.keep.tables import AUTHORISING, ERASING, ERASURES, PERSONS, SUBMISSIONS
+from avow.keep.tables import AUTHORISING, ERASING, HANDLED, PERSONS, SUBMISSIONS
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.entry import ErasureDone, read
 from avow.ledger.note import Verifier
@@ -44,7 +45,7 @@ class Erasures(Part):
     def begin(self, visitor: str) -> None:
         """Record that a visitor is to be erased: from now on it will be done, whatever happens."""
         with self._write() as connection:
-            connection.execute(insert(ERASING).values(visitor=visitor).on_conflict_do_nothing())
+            connection.execute(upsert(ERASING).values(visitor=visitor).on_conflict_do_nothing())
 
     def begun(self) -> list[str]:
         """Return the visitors whose erasure is not done yet."""
@@ -61,29 +62,40 @@ class Erasures(Part):
             submissions = erase(connection, SUBMISSIONS.c.visitor == visitor)
             gone = sa.delete(AUTHORISING).where(AUTHORISING.c.visitor == visitor)
             authorisations = connection.execute(gone).rowcount
+            connection.execute(
+                sa.delete(HANDLED).where(HANDLED.c.which == "visitor", HANDLED.c.value == visitor)
+            )
             erase_released(connection, visitor)
             counts = {**msgspec.structs.asdict(erased), "consents": consents, "submissions": submissions}
             counts["authorisations"] = authorisations
             entry = _recorded(connection, person, counts, now)
-        self._leave_nothing()
+        self.leave_nothing()
         return Erasure(visitor, erased, consents, submissions, authorisations, now, entry, salt.hex())
 
-    def forget(self, submission: str, now: datetime) -> int:
-        """Erase a submission; returns the number of its entry, from which nothing leads to it."""
-        person = commitment(secrets.token_bytes(SALT_BYTES), submission=submission)
-        with self._write() as connection:
+    def forget(self, which: Which, now: datetime) -> int:
+        """Erase submissions; returns how many. Nothing leads from the entry of it to them.
+
+        They go from the log of writes with `leave_nothing`. Raises RefusedError where there are none.
+        """
+        person = which.person(secrets.token_bytes(SALT_BYTES))
+        with self._transact() as database:
+            mine = f"FROM submissions WHERE {which.where}"
+            database.execute(
+                f"DELETE FROM answers WHERE submission IN (SELECT submission {mine})",  # noqa: S608  # ours
+                (which.value,),
+            )
+            gone = database.execute(f"DELETE {mine}", (which.value,)).rowcount
+            if not gone:
+                raise which.none()
             counts = dict.fromkeys((*Erased.__struct_fields__, "consents", "authorisations"), 0)
-            counts["submissions"] = erase(connection, SUBMISSIONS.c.reference == submission)
-            entry = _recorded(connection, person, counts, now)
-        self._leave_nothing()
-        return entry
+            _recorded(database, person, {**counts, "submissions": gone}, now)
+        return int(gone)
 
 
-def _recorded(connection: sa.Connection, person: str, counts: Mapping[str, int], now: datetime) -> int:
+def _recorded(connection: Connection, person: str, counts: Mapping[str, int], now: datetime) -> int:
     """Record an erasure with its entry in the ledger; returns that entry's number."""
     entry = append(connection, [ErasureDone(person=person, at=now, **counts)])
-    row = {"person": person, **counts, "entry": entry, "erased_at": now}
-    connection.execute(sa.insert(ERASURES).values(row))
+    insert(connection, "erasures", {"person": person, **counts, "entry": entry, "erased_at": now})
     return entry
 
 

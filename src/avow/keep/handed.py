@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from avow.keep.sealed import Incoming
-from avow.keep.submissions import Given, Upload
+from avow.keep.submission import Given, Upload
 from avow.policy.form import Form
 
 TEXT_MAX = 256 * 1024

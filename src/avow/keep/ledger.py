@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from avow.errors import ProofError, StoreError
 from avow.keep.keys import put, secret
+from avow.keep.part import Connection, driver
 from avow.ledger.checkpoint import Checkpoint, Receipt, opened
 from avow.ledger.entry import Entry, read, written
 from avow.ledger.note import KEY_BYTES, Note, Signer, Verifier
@@ -30,43 +31,36 @@ NODES = sa.Table(
 CHECKPOINTS = sa.Table("checkpoints", _METADATA, sa.Column("size", sa.Integer), sa.Column("note", sa.Text))
 
 
-def append(connection: sa.Connection, entries: Sequence[Entry]) -> int:
+def append(connection: Connection, entries: Sequence[Entry]) -> int:
     """Add entries, in the transaction of what they record: both are there, or neither.
 
     Returns the number of the first of them.
     """
     bodies = [written(entry) for entry in entries]
     start = size(connection)
-    connection.execute(
-        sa.insert(ENTRIES), [{"entry": start + number, "body": body} for number, body in enumerate(bodies)]
-    )
-    leaves = [leaf_hash(body) for body in bodies]
-    rows = list(appended(start, leaves, reader(connection)))
-    connection.execute(
-        sa.insert(NODES), [dict(zip(("level", "place", "hash"), row, strict=True)) for row in rows]
-    )
+    database = driver(connection)
+    database.executemany("INSERT INTO entries (entry, body) VALUES (?, ?)", enumerate(bodies, start))
+    nodes = appended(start, [leaf_hash(body) for body in bodies], reader(connection))
+    database.executemany("INSERT INTO nodes (level, place, hash) VALUES (?, ?, ?)", nodes)
     return start
 
 
-def size(connection: sa.Connection) -> int:
+def size(connection: Connection) -> int:
     """Return how many entries there are."""
-    last = connection.execute(sa.select(sa.func.max(ENTRIES.c.entry))).scalar()
-    return 0 if last is None else last + 1
+    ((last,),) = driver(connection).execute("SELECT max(entry) FROM entries")
+    return 0 if last is None else int(last) + 1
 
 
-_ONE_NODE = sa.select(NODES.c.hash).where(
-    NODES.c.level == sa.bindparam("at_level"), NODES.c.place == sa.bindparam("at_place")
-)
-
-
-def reader(connection: sa.Connection) -> Node:
+def reader(connection: Connection) -> Node:
     """Return what gives the nodes of the tree; it raises ProofError where one is missing."""
+    database = driver(connection)
 
     def node(level: int, place: int) -> bytes:
-        value = connection.execute(_ONE_NODE, {"at_level": level, "at_place": place}).scalar()
+        select = "SELECT hash FROM nodes WHERE level = ? AND place = ?"
+        value = database.execute(select, (level, place)).fetchone()
         if value is None:
             raise ProofError("a node of the ledger is missing", "`avow verify` tells what is")
-        return _bytes(value)
+        return _bytes(value[0])
 
     return node
 
@@ -106,11 +100,12 @@ class Ledger:
         with self._engine.connect() as connection:
             return size(connection)
 
-    def entries(self) -> Iterator[tuple[int, bytes]]:
-        """Yield each entry's number and bytes, in their order."""
-        with self._engine.connect().execution_options(yield_per=10_000) as connection:
-            for number, body in connection.execute(sa.select(ENTRIES).order_by(ENTRIES.c.entry)):
-                yield number, _bytes(body)
+    def entries(self, since: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield the number and bytes of each entry from one on, in their order."""
+        select = "SELECT entry, body FROM entries WHERE entry >= ? ORDER BY entry"
+        with self._engine.connect() as connection:
+            rows = driver(connection).execute(select, (since,))
+            yield from ((number, _bytes(body)) for number, body in rows)
 
     def nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
         """Yield each node of a level, as place and hash, in their order."""

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from avow.keep.consents import SALT_BYTES, commitment
 from avow.keep.ledger import append
-from avow.keep.part import Part
-from avow.keep.tables import CORRECTING, CORRECTIONS, OBJECTING, OBJECTIONS, SUBMISSIONS
+from avow.keep.part import Connection, Part, driver, insert
+from avow.keep.submission import kept
+from avow.keep.tables import CORRECTING, OBJECTING, OBJECTIONS, SUBMISSIONS
 from avow.ledger.entry import ObjectionRaised, ObjectionWithdrawn, SubmissionCorrected
 
 
@@ -41,6 +42,13 @@ class Objections(Part):
         salt, person = _committed(one.submission)
         with self._write() as connection:
             entry = append(connection, [kind(person, one.purposes, one.means, one.recorded_at)])
+            where = "FROM submissions WHERE reference = ?"
+            ((told,),) = driver(connection).execute(f"SELECT objects_to {where}", (one.submission,))  # ours
+            stood, said = set(msgspec.json.decode(told, type=list[str])), set(one.purposes)
+            stands = kept(tuple(sorted(stood | said if one.given else stood - said)))
+            driver(connection).execute(
+                "UPDATE submissions SET objects_to = ? WHERE reference = ?", (stands, one.submission)
+            )
             row = {
                 **{name: getattr(one, name) for name in ("given", "means", "recorded_at")},
                 "purposes": msgspec.json.encode(one.purposes).decode(),
@@ -74,26 +82,14 @@ class Objections(Part):
             for row in rows
         ]
 
-    def standing(self, submission: str) -> set[str]:
-        """Return the purposes that a submission may not be used for by now."""
-        found: set[str] = set()
-        for one in self.of(submission):
-            found = found | {*one.purposes} if one.given else found - {*one.purposes}
-        return found
 
-
-def correct(
-    connection: sa.Connection, submission: str, categories: list[str], means: str, now: datetime
-) -> int:
+def correct(connection: Connection, submission: str, categories: list[str], means: str, now: datetime) -> int:
     """Record, in a transaction, that values of a submission were corrected; returns the number of the entry."""
     salt, person = _committed(submission)
     entry = append(connection, [SubmissionCorrected(person, categories, means, now)])
     row: dict[str, Any] = {"categories": msgspec.json.encode(categories).decode(), "means": means}
-    row |= {"person": person, "entry": entry, "recorded_at": now}
-    number = connection.execute(sa.insert(CORRECTIONS).values(row)).lastrowid
-    connection.execute(
-        sa.insert(CORRECTING).values({"correction": number, "submission": submission, "salt": salt})
-    )
+    number = insert(connection, "corrections", {**row, "person": person, "entry": entry, "recorded_at": now})
+    insert(connection, "correcting", {"correction": number, "submission": submission, "salt": salt})
     return entry
 
 

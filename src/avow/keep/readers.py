@@ -1,18 +1,18 @@
 """Who reads what is stored, in the register: readers with their purposes, and what was read."""
 
 import secrets
-from collections.abc import Sequence
 from datetime import date, datetime
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import insert as upsert
 
-from avow.errors import DisclosureError, RefusedError
+from avow.errors import DisclosureError
+from avow.keep.access import held
 from avow.keep.asked import Why
 from avow.keep.consents import SALT_BYTES, commitment
 from avow.keep.ledger import append
-from avow.keep.part import Part
+from avow.keep.part import Connection, Part, insert
 from avow.keep.tables import READERS, READING_COUNTS, READINGS
 from avow.ledger.entry import ReadingMade, hashed
 from avow.policy.bounds import OPERATOR
@@ -25,6 +25,8 @@ class Reader(msgspec.Struct, frozen=True):
     purposes: list[str]
     discloses: bool = False
     """Whether they may ask for releases, and approve them."""
+    automated: bool = False
+    """Whether it is a program that decides by what it reads."""
 
 
 class SingleReading(msgspec.Struct, frozen=True):
@@ -57,7 +59,12 @@ class Readers(Part):
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(READERS).order_by(READERS.c.reader))
             held = {
-                row.name: Reader(row.name, msgspec.json.decode(row.purposes, type=list[str]), row.discloses)
+                row.name: Reader(
+                    row.name,
+                    msgspec.json.decode(row.purposes, type=list[str]),
+                    row.discloses,
+                    row.automated,
+                )
                 for row in rows
             }
         return [held[name] for name in sorted(held) if held[name].purposes]
@@ -71,28 +78,17 @@ class Readers(Part):
             (name, msgspec.json.decode(purposes, type=list[str]), since) for name, purposes, since in rows
         ]
 
-    def put(self, name: str, purposes: Sequence[str], now: datetime, *, discloses: bool = False) -> None:
+    def put(self, reader: Reader, now: datetime) -> None:
         """Give a reader purposes, in the place of those before; none takes the reader away."""
-        told = msgspec.json.encode(sorted(purposes)).decode()
-        row = {"name": name, "purposes": told, "discloses": discloses, "recorded_at": now}
+        told = msgspec.json.encode(sorted(reader.purposes)).decode()
+        row = {**msgspec.structs.asdict(reader), "purposes": told, "recorded_at": now}
         with self._write() as connection:
             connection.execute(sa.insert(READERS).values(row))
 
     def check(self, name: str, purpose: str) -> None:
-        """Raise RefusedError where a reader may not read for a purpose.
-
-        Whoever has the machine, and names no reader, is the operator, to whom all purposes are open.
-        """
-        if name == OPERATOR:
-            return
-        reader = next((one for one in self.all() if one.name == name), None)
-        if reader is None:
-            raise RefusedError(f"there is no reader `{name}`", "`avow user add` makes one")
-        if purpose not in reader.purposes:
-            raise RefusedError(
-                f"`{name}` does not read for {purpose}",
-                f"what {name} reads for: {', '.join(reader.purposes)}",
-            )
+        """Raise RefusedError where a reader may not read for a purpose; see `held`."""
+        with self._engine.connect() as connection:
+            held(connection, name, purpose)
 
     def check_discloses(self, name: str) -> None:
         """Raise DisclosureError where somebody may not ask for releases, nor approve them; the operator may."""
@@ -103,28 +99,15 @@ class Readers(Part):
 
     def record(self, name: str, purpose: str, version: int, rows: int, question: str, now: datetime) -> None:
         """Record a reading that told of single visitors, with its entry in the ledger: before its answer is given."""
-        salt = secrets.token_bytes(SALT_BYTES)
-        asked = hashed(question)
-        entry = ReadingMade(commitment(salt, reader=name), purpose, version, rows, asked, now)
-        with self._write() as connection:
-            row = {
-                "name": name,
-                "salt": salt,
-                "purpose": purpose,
-                "version": version,
-                "rows": rows,
-                "question": asked,
-                "entry": append(connection, [entry]),
-                "recorded_at": now,
-            }
-            connection.execute(sa.insert(READINGS).values(row))
+        with self._transact() as database:
+            read(database, name, purpose, version, rows, question, now)
 
     def count(self, name: str, purpose: str, now: datetime) -> None:
         """Count a reading that told of many visitors together: before its answer is given."""
         row = {"day": now.date().isoformat(), "name": name, "purpose": purpose, "readings": 1}
         more = {"readings": READING_COUNTS.c.readings + 1}
         with self._write() as connection:
-            connection.execute(insert(READING_COUNTS).values(row).on_conflict_do_update(set_=more))
+            connection.execute(upsert(READING_COUNTS).values(row).on_conflict_do_update(set_=more))
 
     def readings(self, since: datetime) -> list[SingleReading]:
         """Return the readings of single visitors since a moment, in their order."""
@@ -143,3 +126,16 @@ class Readers(Part):
         with self._engine.connect() as connection:
             rows = connection.execute(statement)
             return [ReadingCount(date.fromisoformat(day), *others) for day, *others in rows]
+
+
+def read(
+    connection: Connection, name: str, purpose: str, version: int, rows: int, question: str, now: datetime
+) -> None:
+    """Record a reading, in the transaction that it reads in."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    asked = hashed(question)
+    entry = append(
+        connection, [ReadingMade(commitment(salt, reader=name), purpose, version, rows, asked, now)]
+    )
+    row = {"name": name, "salt": salt, "purpose": purpose, "version": version, "rows": rows}
+    insert(connection, "readings", {**row, "question": asked, "entry": entry, "recorded_at": now})

@@ -16,6 +16,8 @@ from avow.keep.tables import (
     CORRECTIONS,
     DOCUMENTS,
     ERASURES,
+    HANDLED,
+    HANDLINGS,
     NOTICES,
     OBJECTING,
     OBJECTIONS,
@@ -32,6 +34,7 @@ from avow.ledger.entry import (
     DocumentsCorrected,
     Entry,
     ErasureDone,
+    HandlingSet,
     NoticeShown,
     ObjectionRaised,
     ObjectionWithdrawn,
@@ -79,6 +82,7 @@ def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
         "erasures": _erasures(register),
         "objections": _said(register, OBJECTIONS, OBJECTING, "objection"),
         "corrections": _said(register, CORRECTIONS, CORRECTING, "correction"),
+        "handlings": _handlings(register),
         **{kind: find(register) for kind, find in FACTS.items()},
     }
     told = _told(entries)
@@ -160,6 +164,21 @@ def _said(register: SqliteRegister, whole: sa.Table, apart: sa.Table, what: str)
     return facts
 
 
+def _handlings(register: SqliteRegister) -> list[Fact]:
+    """Return what was set for submissions; without a person where it is not the one committed to."""
+    statement = sa.select(HANDLINGS, HANDLED).outerjoin(HANDLED, HANDLED.c.handling == HANDLINGS.c.handling)
+    facts = []
+    with register.engine.connect() as connection:
+        for row in connection.execute(statement.order_by(HANDLINGS.c.handling)):
+            kept = row.salt is None or row.person == commitment(
+                row.salt, **{row.which: row.value, "told": row.told}
+            )
+            told = row.entry, row.person if kept else None, msgspec.json.decode(row.settings)
+            name = f"handling {row.handling}"
+            facts.append(Fact((*told, row.records, row.means, row.recorded_at), name))
+    return facts
+
+
 ERASED = ("requests", "looks", "interactions", "views", "visits", "consents", "submissions", "authorisations")
 """What an erasure counts."""
 
@@ -223,6 +242,10 @@ TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     SubmissionCorrected: (
         "corrections",
         lambda number, one: (number, one.means, one.at, True, one.categories, one.person),
+    ),
+    HandlingSet: (
+        "handlings",
+        lambda number, one: (number, one.person, one.settings, one.records, one.means, one.at),
     ),
     ReadingMade: (
         "readings",

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from importlib import resources
@@ -18,9 +17,11 @@ from avow.keep.authorisations import Authorisations
 from avow.keep.consents import Consents
 from avow.keep.erasure import Erasures
 from avow.keep.feeds import Feeds
+from avow.keep.handling import Handlings
 from avow.keep.ledger import KEY, Ledger, append
 from avow.keep.notices import Notice, Notices, hashes, insert
 from avow.keep.objections import Objections
+from avow.keep.part import writing
 from avow.keep.passwords import Passwords
 from avow.keep.processors import Processors
 from avow.keep.readers import Readers
@@ -96,6 +97,7 @@ class Register(Protocol):
     erasures: Erasures
     submissions: Submissions
     objections: Objections
+    handlings: Handlings
     processors: Processors
     feeds: Feeds
     authorisations: Authorisations
@@ -144,19 +146,20 @@ class SqliteRegister:
         sa.event.listen(self.engine, "begin", _begin)
         self._watching: sqlite3.Connection | None = None
         self.ledger = Ledger(self.engine, keys)
-        self.consents = Consents(self.engine, self._write)
-        self.notices = Notices(self.engine, self._write)
-        self.readers = Readers(self.engine, self._write)
-        self.retentions = Retentions(self.engine, self._write)
-        self.erasures = Erasures(self.engine, self._write)
-        self.passwords = Passwords(self.engine, self._write)
-        self.asking = Asking(self.engine, self._write)
-        self.releases = Releases(self.engine, self._write)
-        self.authorisations = Authorisations(self.engine, self._write)
-        self.processors = Processors(self.engine, self._write)
-        self.feeds = Feeds(self.engine, self._write)
-        self.objections = Objections(self.engine, self._write)
-        self.submissions = Submissions(self.engine, self._write, Seal(keys / KEYS), folder)
+        self.consents = Consents(self.engine)
+        self.notices = Notices(self.engine)
+        self.readers = Readers(self.engine)
+        self.retentions = Retentions(self.engine)
+        self.erasures = Erasures(self.engine)
+        self.passwords = Passwords(self.engine)
+        self.asking = Asking(self.engine)
+        self.releases = Releases(self.engine)
+        self.authorisations = Authorisations(self.engine)
+        self.processors = Processors(self.engine)
+        self.feeds = Feeds(self.engine)
+        self.objections = Objections(self.engine)
+        self.handlings = Handlings(self.engine)
+        self.submissions = Submissions(self.engine, Seal(keys / KEYS), folder)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:
@@ -199,7 +202,7 @@ class SqliteRegister:
 
     def publish(self, version: Version, pages: Sequence[Page], notices: Sequence[Notice] = ()) -> None:
         """See Register."""
-        with self._write() as connection:
+        with writing(self.engine) as connection:
             last = self._last(connection)
             if version.number != (last.number if last else 0) + 1 or (
                 last and version.effective_at <= last.effective_at
@@ -217,7 +220,7 @@ class SqliteRegister:
 
     def correct(self, number: int, pages: Sequence[Page]) -> None:
         """See Register."""
-        with self._write() as connection:
+        with writing(self.engine) as connection:
             _record(connection, self._publication(connection, number), pages)
             identity = connection.execute(
                 sa.select(PUBLICATIONS.c.identity).where(STANDING, PUBLICATIONS.c.number == number)
@@ -227,7 +230,7 @@ class SqliteRegister:
 
     def withdraw(self, number: int, now: datetime) -> None:
         """See Register."""
-        with self._write() as connection:
+        with writing(self.engine) as connection:
             last = self._last(connection)
             if last is None or last.number != number or last.effective_at <= now:
                 raise StoreError(
@@ -249,21 +252,6 @@ class SqliteRegister:
             raise StoreError(f"there is no version {number}", "`avow policy history` tells which there are")
         return int(found)
 
-    @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
-        """Give a connection in a transaction that keeps other writers waiting from its beginning.
-
-        Raises StoreError, which tells no value, where it cannot be done.
-        """
-        try:
-            with self.engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
-                yield connection
-        except sa.exc.DatabaseError as error:
-            raise StoreError(
-                f"`{self._path}` cannot be written ({type(error.orig).__name__})",
-                "nothing was changed; look at the disk, and at who else writes to it",
-            ) from None
-
     def _migrate(self) -> None:
         """Bring the schema to the newest number; each migration is done wholly or not at all."""
         folder = resources.files("avow.keep") / "sql" / "register"
@@ -278,7 +266,7 @@ class SqliteRegister:
                 "use the newer one",
             )
         for number, file in enumerate(files[done:], done + 1):
-            with self._write() as connection:
+            with writing(self.engine) as connection:
                 if connection.exec_driver_sql("PRAGMA user_version").scalar() == number - 1:
                     for statement in _statements(file.read_text(encoding="utf-8")):
                         connection.exec_driver_sql(statement)

@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -74,8 +75,9 @@ class Seal:
         put(self.path, self._lines()[0], private=True)
 
     def _keys(self) -> MultiFernet:
+        lines = self._lines()
         try:
-            return MultiFernet([Fernet(line) for line in self._lines()])
+            return _opened(tuple(lines))
         except ValueError:  # its words may hold some of it
             raise StoreError(f"`{self.path}` holds no keys", "put it back from its backup") from None
 
@@ -84,6 +86,12 @@ class Seal:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             put(self.path, Fernet.generate_key().decode(), private=True)
         return self.path.read_text(encoding="ascii").split()
+
+
+@lru_cache(maxsize=2)
+def _opened(lines: tuple[str, ...]) -> MultiFernet:
+    """Return what seals and opens: to make it takes longer than to open a value."""
+    return MultiFernet([Fernet(line) for line in lines])
 
 
 @dataclass

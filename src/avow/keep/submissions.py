@@ -1,24 +1,27 @@
 """What people handed over, in the register: each value sealed, bound to its version, and gone when its time is over."""
 
-import re
-import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from avow.clock import utc_now
 from avow.errors import RefusedError, StoreError
+from avow.keep.access import Access, held, young
+from avow.keep.handling import Which
+from avow.keep.handling import forget as forget_handled
 from avow.keep.objections import correct, forget
-from avow.keep.part import Part
+from avow.keep.part import Connection, Part, driver, insert, moment
+from avow.keep.readers import read
 from avow.keep.retention import record
-from avow.keep.sealed import PART, Incoming, Seal, unsealed
+from avow.keep.sealed import PART, Seal, unsealed
 from avow.keep.store import Removed
+from avow.keep.submission import COLUMNS, Given, Opened, Submission, Upload, from_row, to_row
 from avow.keep.tables import ANSWERS, SUBMISSIONS
 from avow.policy.bounds import Age, Bounds
 from avow.policy.form import FILE, PARENT, TIME
@@ -27,196 +30,159 @@ from avow.policy.vocabulary import vocabulary
 FILES = "files"
 """The folder of files, in that of the data."""
 
-REFERENCE_BYTES = 12
-REFERENCE = re.compile(r"[0-9a-f]{24}")
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM submissions"  # noqa: S608  # our own names
+INSERT = f"INSERT INTO submissions ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  # the same
+ANSWERED = """
+SELECT answer, field, category, sealed, file FROM answers
+WHERE submission = (SELECT submission FROM submissions WHERE reference = ?) ORDER BY answer
+"""
 LEFT_SECONDS = 86_400
 """How long a file may take to come in: one that takes longer was given up."""
 
 
-class Upload(msgspec.Struct, frozen=True):
-    """A file that came in whole."""
-
-    incoming: Incoming
-    digest: str
-    """The name that its content makes."""
-    name: str
-    type: str
-
-
-class Given(msgspec.Struct, frozen=True):
-    """A field with what was given for it."""
-
+class _Answer(NamedTuple):
+    answer: int
     field: str
     category: str
-    value: str | Upload
-
-
-class Submission(msgspec.Struct, frozen=True):
-    """What was handed over, without what it says. Times are UTC."""
-
-    reference: str
-    """24 hexadecimal digits, told to whoever handed it over."""
-    form: str
-    means: str
-    """How it came: by the form itself, or as the operator recorded it."""
-    visitor: str | None
-    """The key of the visitor who sent it, where one is known."""
-    version: int
-    submitted_at: datetime
-    recorded_at: datetime
-
-
-class Opened(msgspec.Struct, frozen=True):
-    """A field with what was given for it, opened; of a file its name, type and size."""
-
-    field: str
-    category: str
-    value: Any
+    sealed: bytes
+    file: str | None
 
 
 class Submissions(Part):
     """The submissions of a register."""
 
-    def __init__(
-        self,
-        engine: sa.Engine,
-        write: Callable[[], AbstractContextManager[sa.Connection]],
-        seal: Seal,
-        folder: Path,
-    ) -> None:
-        super().__init__(engine, write)
+    def __init__(self, engine: sa.Engine, seal: Seal, folder: Path) -> None:
+        super().__init__(engine)
         self._seal = seal
         self.folder = folder / FILES
 
     def record(self, submission: Submission, given: Sequence[Given]) -> None:
         """Record a submission with all of its values, and let its files have their names."""
-        with self._write() as connection:
-            self._check_key(connection)
-            row = msgspec.structs.asdict(submission)
-            number = connection.execute(sa.insert(SUBMISSIONS).values(row)).lastrowid
+        with self._transact() as database:
+            self._check_key(database)
+            number = database.execute(INSERT, to_row(submission)).lastrowid
             for one in given:
-                told = one.value
+                told: Any = one.value
+                digest = told.digest if isinstance(told, Upload) else None
                 if isinstance(told, Upload):
-                    key = self._kept_key(connection, told.digest) or told.incoming.key.hex()
-                    value: Any = {
-                        "name": told.name,
-                        "type": told.type,
-                        "size": told.incoming.size,
-                        "key": key,
-                    }
-                    if key == told.incoming.key.hex():
-                        told.incoming.keep(told.digest)
-                else:
-                    value = told
-                row = {
-                    "submission": number,
-                    "field": one.field,
-                    "category": one.category,
-                    "sealed": self._seal.seal(value, submission.reference, one.field),
-                    "file": told.digest if isinstance(told, Upload) else None,
-                }
-                connection.execute(sa.insert(ANSWERS).values(row))
+                    key = self._kept_key(database, told.digest) or told.incoming.key.hex()
+                    size, incoming = told.incoming.size, told.incoming
+                    told = {"name": told.name, "type": told.type, "size": size, "key": key}
+                    if key == incoming.key.hex():
+                        incoming.keep(str(digest))
+                sealed = self._seal.seal(told, submission.reference, one.field)
+                row = {"submission": number, "field": one.field, "category": one.category}
+                insert(database, "answers", {**row, "sealed": sealed, "file": digest})
 
-    def _check_key(self, connection: sa.Connection) -> None:
+    def _check_key(self, connection: Connection) -> None:
         """Raise StoreError where the key is lost: a new one in its place would be lost when it is put back."""
-        if self._seal.lost and connection.execute(sa.select(ANSWERS.c.answer).limit(1)).first():
+        if self._seal.lost and driver(connection).execute("SELECT answer FROM answers LIMIT 1").fetchone():
             raise StoreError(
                 f"`{self._seal.path}` is missing: nobody can open what was handed over",
                 "put it back from its backup",
             )
 
-    def _kept_key(self, connection: sa.Connection, digest: str) -> str | None:
+    def _kept_key(self, database: sqlite3.Connection, digest: str) -> str | None:
         """Return the key of a file that is here already, where its content came in before."""
-        statement = (
-            sa.select(SUBMISSIONS.c.reference, ANSWERS.c.field, ANSWERS.c.sealed)
-            .join(SUBMISSIONS, SUBMISSIONS.c.submission == ANSWERS.c.submission)
-            .where(ANSWERS.c.file == digest)
+        select = (
+            "SELECT reference, field, sealed FROM answers JOIN submissions USING (submission) WHERE file = ?"
         )
-        row = connection.execute(statement).first()
-        return str(self._seal.open(row.sealed, row.reference, row.field)["key"]) if row else None
+        row = database.execute(select, (digest,)).fetchone()
+        return str(self._seal.open(row[2], row[0], row[1])["key"]) if row else None
 
     def all(self, since: datetime, until: datetime, visitor: str = "") -> list[Submission]:
         """Return what was handed over in a period, in its order; of one visitor, where one is named."""
-        columns = [SUBMISSIONS.c[name] for name in Submission.__struct_fields__]
-        statement = (
-            sa.select(*columns)
-            .where(SUBMISSIONS.c.submitted_at >= since, SUBMISSIONS.c.submitted_at < until)
-            .order_by(SUBMISSIONS.c.submission)
-        )
+        where, values = "submitted_at >= ? AND submitted_at < ?", [moment(since), moment(until)]
         if visitor:
-            statement = statement.where(SUBMISSIONS.c.visitor == visitor)
+            where, values = f"{where} AND visitor = ?", [*values, visitor]
         with self._engine.connect() as connection:
-            return [Submission(*row) for row in connection.execute(statement)]
+            rows = driver(connection).execute(f"{SELECT} WHERE {where} ORDER BY submission", values)
+            return list(map(from_row, rows))
 
     def known(self, reference: str) -> Submission | None:
         """Return a submission; None where there is none."""
-        columns = [SUBMISSIONS.c[name] for name in Submission.__struct_fields__]
         with self._engine.connect() as connection:
-            row = connection.execute(sa.select(*columns).where(SUBMISSIONS.c.reference == reference)).first()
-        return Submission(*row) if row else None
+            row = driver(connection).execute(f"{SELECT} WHERE reference = ?", (reference,)).fetchone()
+        return from_row(row) if row else None
 
     def one(self, reference: str) -> Submission:
         """Return a submission. Raises RefusedError where there is none."""
         found = self.known(reference)
         if found is None:
-            raise RefusedError(
-                f"there is no submission `{reference}`", "`avow submission list` tells which there are"
-            )
+            raise Which("submission", reference).none()
         return found
+
+    def read(
+        self, reference: str, access: Access, now: datetime, file: str = ""
+    ) -> tuple[Submission, list[Opened]]:
+        """Open what somebody may read of a submission, or is to read in a file; that is recorded before it is told.
+
+        Raises RefusedError where there is no such submission, or they may not read it.
+        """
+        with self._transact() as database:
+            automated = held(database, access.reader, access.purpose)
+            row = database.execute(f"{SELECT} WHERE reference = ?", (reference,)).fetchone()
+            if row is None or (one := from_row(row)).over(now):
+                raise Which("submission", reference).none()
+            access.check(one, automated=automated)
+            question, version = f"submission {reference} {file}", len(access.governs)
+            read(database, access.reader, access.purpose, version, 1, question, now)
+            answers = [_Answer(*row) for row in database.execute(ANSWERED, (reference,))]
+        return one, self._opened(one, answers, lambda category: access.shows(one, category, now))
 
     def opened(self, submission: Submission, allowed: Callable[[str], Age]) -> list[Opened]:
         """Open the values of a submission; `allowed` tells the greatest age at which a category may be seen."""
+        now, answers = utc_now(), self._answers(submission)
+        return self._opened(submission, answers, lambda one: young(submission, allowed(one), now))
+
+    def _opened(
+        self, submission: Submission, answers: Sequence["_Answer"], shows: Callable[[str], bool]
+    ) -> list[Opened]:
         return [
-            Opened(row.field, row.category, self._told(submission, row)[0])
-            for row in self._answers(submission)
-            if _young(submission, allowed(row.category))
+            Opened(one.field, one.category, self._told(submission, one)[0])
+            for one in answers
+            if shows(one.category)
         ]
 
     def file(self, submission: Submission, field: str, allowed: Callable[[str], Age]) -> Iterator[bytes]:
         """Yield a file's content; see `unsealed`. Raises RefusedError where there is none that may be seen."""
-        rows = [row for row in self._answers(submission) if row.field == field and row.file]
-        if not rows or not _young(submission, allowed(FILE)):
+        rows = [row for row in self._answers(submission) if row.field == field]
+        if not rows or not rows[0].file or not young(submission, allowed(FILE), utc_now()):
             raise RefusedError(
                 f"there is no file `{field}` that may be seen", "look at `avow submission show`"
             )
         yield from unsealed(self.folder / rows[0].file, bytes.fromhex(self._told(submission, rows[0])[1]))
 
-    def _answers(self, submission: Submission) -> Sequence[sa.Row[Any]]:
-        statement = (
-            sa.select(ANSWERS)
-            .join(SUBMISSIONS, SUBMISSIONS.c.submission == ANSWERS.c.submission)
-            .where(SUBMISSIONS.c.reference == submission.reference)
-            .order_by(ANSWERS.c.answer)
-        )
+    def _answers(self, submission: Submission) -> list["_Answer"]:
         with self._engine.connect() as connection:
-            return connection.execute(statement).all()
+            return [_Answer(*row) for row in driver(connection).execute(ANSWERED, (submission.reference,))]
 
-    def _told(self, submission: Submission, row: sa.Row[Any]) -> tuple[Any, str]:
+    def _told(self, submission: Submission, answer: "_Answer") -> tuple[Any, str]:
         """Return a value, and the key of its file."""
-        value = self._seal.open(row.sealed, submission.reference, row.field)
-        return (value, "") if row.file is None else (value, value.pop("key"))
+        value = self._seal.open(answer.sealed, submission.reference, answer.field)
+        return (value, "") if answer.file is None else (value, value.pop("key"))
 
-    def correct(self, submission: Submission, values: Mapping[str, str], means: str, now: datetime) -> int:
+    def correct(self, reference: str, values: Mapping[str, str], means: str, now: datetime) -> int:
         """Put values in the place of those that were handed over, and record it; returns the number of its entry.
 
-        Raises RefusedError where a field has no value that is a text.
+        What stood there goes from the log of writes with `leave_nothing`. Raises RefusedError where there is no such
+        submission, or a field has no value that is a text.
         """
-        with self._write() as connection:
-            self._check_key(connection)
-            answers = {row.field: row for row in self._answers(submission) if row.file is None}
+        with self._transact() as database:
+            self._check_key(database)
+            found = (_Answer(*row) for row in database.execute(ANSWERED, (reference,)))
+            answers = {one.field: one for one in found if one.file is None}
             if missing := sorted(values.keys() - answers.keys()):
+                self.one(reference)
                 raise RefusedError(
                     f"nothing was written in the field `{missing[0]}`",
                     f"there are: {', '.join(answers) or 'none'}",
                 )
             for field, value in values.items():
-                sealed = {"sealed": self._seal.seal(value, submission.reference, field)}
-                mine = ANSWERS.c.answer == answers[field].answer
-                connection.execute(sa.update(ANSWERS).where(mine).values(sealed))
+                row = self._seal.seal(value, reference, field), answers[field].answer
+                database.execute("UPDATE answers SET sealed = ? WHERE answer = ?", row)
             categories = sorted({answers[field].category for field in values})
-            entry = correct(connection, submission.reference, categories, means, now)
-        self._leave_nothing()
-        return entry
+            return correct(database, reference, categories, means, now)
 
     def turn_key(self) -> int:
         """Put everything under a new key, and forget those before; returns how many values that were."""
@@ -229,7 +195,7 @@ class Submissions(Part):
                 connection.execute(sa.update(ANSWERS).where(ANSWERS.c.answer == answer).values(again))
         with self._write():  # nobody has one under way
             self._seal.forget()
-        self._leave_nothing()
+        self.leave_nothing()
         return len(rows)
 
     def retain(self, governs: Sequence[Bounds], now: datetime, run: int) -> list[Removed]:
@@ -242,7 +208,7 @@ class Submissions(Part):
             if removed:
                 record(connection, run, removed, now)
         if removed:
-            self._leave_nothing()
+            self.leave_nothing()
         self.sweep()
         return removed
 
@@ -255,6 +221,7 @@ class Submissions(Part):
         """Take away the files that nothing leads to, and those that never came in whole."""
         with self._write() as connection:  # nobody records one meanwhile
             forget(connection)
+            forget_handled(connection)
             known = set(connection.execute(sa.select(ANSWERS.c.file).distinct()).scalars())
             for path in self.folder.iterdir() if self.folder.is_dir() else ():
                 if path.suffix == PART:
@@ -265,20 +232,11 @@ class Submissions(Part):
                     path.unlink(missing_ok=True)
 
 
-def new_reference() -> str:
-    """Return a reference that nobody guesses."""
-    return secrets.token_hex(REFERENCE_BYTES)
-
-
 def erase(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
     """Erase submissions, in a transaction; returns how many. Their files go with the next sweep."""
     numbers = sa.select(SUBMISSIONS.c.submission).where(which)
     connection.execute(sa.delete(ANSWERS).where(ANSWERS.c.submission.in_(numbers)))
     return connection.execute(sa.delete(SUBMISSIONS).where(which)).rowcount
-
-
-def _young(submission: Submission, age: Age) -> bool:
-    return age is None or (age != 0 and submission.submitted_at >= utc_now() - timedelta(seconds=age))
 
 
 def _beyond(
@@ -315,5 +273,6 @@ def _due(
             kind = gone & SUBMISSIONS.c.visitor.is_not(None) & (last % 2 == odd)
             nobody = sa.update(SUBMISSIONS).where(kind).values(visitor=None)
             yield "visitor-id", sa.select(SUBMISSIONS.c.submission).where(kind), nobody
-    if (gone := old(TIME)) is not None:
-        yield TIME, sa.select(SUBMISSIONS.c.submission).where(gone), sa.delete(SUBMISSIONS).where(gone)
+    ended = (SUBMISSIONS.c.version == version) & (SUBMISSIONS.c.keep_until <= now)
+    gone = ended if (gone := old(TIME)) is None else gone | ended
+    yield TIME, sa.select(SUBMISSIONS.c.submission).where(gone), sa.delete(SUBMISSIONS).where(gone)

@@ -75,6 +75,7 @@ READERS = sa.Table(
     sa.Column("name", sa.Text),
     sa.Column("purposes", sa.Text),
     sa.Column("discloses", sa.Boolean),
+    sa.Column("automated", sa.Boolean),
     sa.Column("recorded_at", sa.DateTime),
 )
 READINGS = sa.Table(
@@ -243,6 +244,7 @@ SUBMISSIONS = sa.Table(
     sa.Column("version", sa.Integer),
     sa.Column("submitted_at", sa.DateTime),
     sa.Column("recorded_at", sa.DateTime),
+    sa.Column("keep_until", sa.DateTime),
 )
 ANSWERS = sa.Table(
     "answers",
@@ -320,5 +322,25 @@ CORRECTING = sa.Table(
     _METADATA,
     sa.Column("correction", sa.Integer, primary_key=True),
     sa.Column("submission", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+)
+HANDLINGS = sa.Table(
+    "handlings",
+    _METADATA,
+    sa.Column("handling", sa.Integer, primary_key=True),
+    sa.Column("settings", sa.Text),
+    sa.Column("records", sa.Integer),
+    sa.Column("means", sa.Text),
+    sa.Column("person", sa.Text),
+    sa.Column("entry", sa.Integer),
+    sa.Column("recorded_at", sa.DateTime),
+)
+HANDLED = sa.Table(
+    "handled",
+    _METADATA,
+    sa.Column("handling", sa.Integer, primary_key=True),
+    sa.Column("which", sa.Text),
+    sa.Column("value", sa.Text),
+    sa.Column("told", sa.Text),
     sa.Column("salt", sa.LargeBinary),
 )

@@ -8,6 +8,7 @@ import msgspec
 
 from avow.collect.intake import FUTURE_TOLERANCE
 from avow.errors import AvowError
+from avow.keep import standing
 from avow.keep.ledger import Ledger
 from avow.keep.recorded import unlike
 from avow.keep.register import SqliteRegister, Version
@@ -44,6 +45,7 @@ def findings(register: SqliteRegister, witnessed: Sequence[Note], entries: list[
     yield from register.ledger.broken(entries)
     yield from _checkpoints(register.ledger, witnessed)
     yield from unlike(register, entries)
+    yield from standing.unlike(register)
 
 
 def of_records(versions: Sequence[Version], rows: Sequence[dict[str, Any]]) -> Iterator[str]:

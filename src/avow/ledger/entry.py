@@ -177,6 +177,19 @@ class SubmissionCorrected(msgspec.Struct, frozen=True, tag="submission-corrected
     at: datetime
 
 
+class HandlingSet(msgspec.Struct, frozen=True, tag="handling-set", tag_field="kind"):
+    """Something was set for what was handed over: who reads it, until when it is kept, and the like."""
+
+    person: str
+    """A salted commitment: to the submission, or the visitor or form whose they are, and to what was set."""
+    settings: list[str]
+    """The names of what was set."""
+    records: int
+    """For how many submissions."""
+    means: str
+    at: datetime
+
+
 class ReleaseAsked(msgspec.Struct, frozen=True, tag="release-asked", tag_field="kind"):
     """Somebody asked for a release, on a ground and with its evidence."""
 
@@ -283,6 +296,7 @@ Entry = (
     | ObjectionRaised
     | ObjectionWithdrawn
     | SubmissionCorrected
+    | HandlingSet
     | ReleaseAsked
     | ReleaseApproved
     | ReleaseRefused

@@ -89,6 +89,15 @@ class Bounds:
                 found = longer(found, ages)
         return found
 
+    def no_looser(self, category: str, than: str) -> bool:
+        """Return whether a category may be used for nothing that another may not, and nowhere for longer."""
+        for cell, ages in self.cells.items():
+            if cell.category == category:
+                other = self.cells.get(cell._replace(category=than), {})
+                if any(shorter(age, other.get(precision, 0)) != age for precision, age in ages.items()):
+                    return False
+        return True
+
     def purposes(self, category: str) -> list[str]:
         """Return the purposes that a category is collected for."""
         return sorted(cell.purpose for cell in self._own if cell.category == category)

@@ -20,7 +20,7 @@ from avow.errors import AvowError, DisclosureError, MisuseError, RefusedError
 from avow.keep.asked import Request as Asked
 from avow.keep.passwords import LENGTH_MAX
 from avow.keep.subject import Subject
-from avow.keep.submissions import REFERENCE
+from avow.keep.submission import REFERENCE
 from avow.policy.vocabulary import named_leaves
 from avow.use.question import parse_moment
 from avow.web.reading import HEADERS

@@ -32,7 +32,7 @@ from avow.keep.governing import in_force
 from avow.keep.handed import File, HandedOver, NotTaken
 from avow.keep.register import Register, Version
 from avow.keep.sealed import Incoming
-from avow.keep.submissions import Submission, new_reference
+from avow.keep.submission import Submission, new_reference
 from avow.policy.form import Form
 from avow.policy.page import rendered
 from avow.web.policy import chosen

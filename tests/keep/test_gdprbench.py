@@ -1,0 +1,23 @@
+"""GDPRBench, small: each read returns what it should, and each operation leaves its entry."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gdprbench.py"
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_every_read_is_right_and_every_operation_is_told(seed: str) -> None:
+    """The script fails where one is not; plain stores get the same operations."""
+    words = ("--records", "500", "--operations", "200", "--seed", seed)
+    ran = subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert [line.split()[1] for line in ran.stdout.splitlines()[4:]] == [
+        "controller",
+        "customer",
+        "processor",
+        "regulator",
+    ]
