@@ -54,12 +54,13 @@ class Access(msgspec.Struct, frozen=True):
 
     def select(self, where: str, now: datetime, *, automated: bool) -> str:
         """Return a SELECT of those submissions, of some, that may be read so: what `check` and `shows` do, in SQL."""
-        shown = ["visitor" if name == "visitor" else name for name in COLUMNS]
+        shown = list(COLUMNS)
         if self.purpose == MAY_SEE:
             return f"SELECT {', '.join(shown)} FROM submissions WHERE {where} ORDER BY submission"  # noqa: S608  # ours
-        whose = self._young("visitor-id", now)
-        shown[COLUMNS.index("visitor")] = f"CASE WHEN {whose} THEN visitor END"
-        terms = [where, self._young(TIME, now), f"(keep_until IS NULL OR keep_until > '{moment(now)}')"]
+        whose, there = self._young("visitor-id", now), self._young(TIME, now)
+        if whose != there:
+            shown[COLUMNS.index("visitor")] = f"CASE WHEN {whose} THEN visitor END"
+        terms = [where, there, f"(keep_until IS NULL OR keep_until > '{moment(now)}')"]
         terms.append(f"instr(objects_to, {_quoted(self.purpose)}) = 0")
         terms.append(f"(readers = '[]' OR instr(readers, {_quoted(self.reader)}))")
         if automated:

@@ -126,10 +126,10 @@ class Handlings(Part):
         with self._transact() as database:
             automated = held(database, access.reader, access.purpose)
             select = access.select(which.where, now, automated=automated)
-            found = database.execute(select, (which.value,)).fetchall()
+            found = list(map(from_row, database.execute(select, (which.value,))))
             question, version = f"submissions of {which.kind} {which.value}", len(access.governs)
             read(database, access.reader, access.purpose, version, len(found), question, now)
-        return list(map(from_row, found))
+        return found
 
 
 def forget(connection: sa.Connection) -> None:

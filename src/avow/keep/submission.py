@@ -95,21 +95,39 @@ def kept(value: Any) -> Any:
 
 def from_row(row: Sequence[Any]) -> Submission:
     """Return a submission from how the register keeps it."""
-    one, form, means, visitor, version, submitted, recorded, source, until, objects_to, automated, *who = row
+    (
+        one,
+        form,
+        means,
+        visitor,
+        version,
+        submitted,
+        recorded,
+        source,
+        until,
+        objects_to,
+        automated,
+        readers,
+        to,
+    ) = row
     return Submission(
         one,
         form,
         means,
         visitor,
         version,
-        datetime.fromisoformat(submitted),
-        datetime.fromisoformat(recorded),
+        _moment(submitted),
+        _moment(recorded),
         source,
-        datetime.fromisoformat(until) if until else None,
+        _moment(until) if until else None,
         _words(objects_to),
-        bool(automated),
-        *map(_words, who),
+        automated == 1,
+        _words(readers),
+        _words(to),
     )
+
+
+_moment = datetime.fromisoformat
 
 
 @lru_cache(maxsize=4096)
