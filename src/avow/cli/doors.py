@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from avow.web.desk import Desk
     from avow.web.disclosing import Disclosing
     from avow.web.feeding import FeedDoor
+    from avow.web.policy import Policy
     from avow.web.reading import ReadersDoor
     from avow.web.submitting import Submitting
     from avow.web.tries import Tries
@@ -30,16 +31,21 @@ def doors(
     """Return the doors; whoever tries passwords and keys is counted at all of them together."""
     from avow.web.app import Doors  # as all of the web: with the server only
     from avow.web.collecting import Collecting
+    from avow.web.pages import LINKS, Pages
+    from avow.web.policy import Policy
     from avow.web.script import Script
     from avow.web.tries import Tries
 
     settings, tries = at_work.folder.settings, Tries()
+    own = settings.site.host and f"https://{settings.site.host}"
+    policy = Policy(at_work.register, LINKS._replace(canonical=own))
     proxies = Proxies.of(settings.serve.trusted_proxies)
     syslog, _, port = settings.serve.syslog.rpartition(":")
     return Doors(
         Collecting(settings, desk, proxies),
         Script(desk.gate, settings.collect.downloads),
-        _readers(at_work, proxies, tries),
+        _readers(at_work, policy, proxies, tries),
+        Pages(policy, at_work.register.ledger),
         _submitting(at_work, visitors, proxies),
         _disclosing(at_work, proxies, tries),
         _feeding(at_work, proxies, tries),
@@ -69,17 +75,16 @@ def _feeding(at_work: Session, proxies: Proxies, tries: "Tries") -> "FeedDoor":
     return FeedDoor(at_work.feeding, refuse, proxies, tries)
 
 
-def _readers(at_work: Session, proxies: Proxies, tries: "Tries") -> "ReadersDoor":
+def _readers(at_work: Session, policy: "Policy", proxies: Proxies, tries: "Tries") -> "ReadersDoor":
     """Return the door of those who read."""
     from itsdangerous import TimestampSigner
 
-    from avow.web.policy import Policy
     from avow.web.reading import ReadersDoor
 
     register = at_work.register
     return ReadersDoor(
         site=at_work.folder.settings.site,
-        policy=Policy(register),
+        policy=policy,
         readers=register.readers,
         passwords=register.passwords,
         signer=TimestampSigner(secret(at_work.folder.keys / SIGN_IN_KEY)),

@@ -15,7 +15,7 @@ from avow.cli.session import chosen, open_versions
 from avow.keep.register import Version
 from avow.policy.document import Document
 from avow.policy.history import changes, history
-from avow.policy.page import html, linked_data
+from avow.policy.page import Links, html, linked_data
 from avow.policy.terms import parse_terms
 from avow.policy.vocabulary import Vocabulary, vocabulary
 from avow.web.disclosures import page as disclosures
@@ -72,7 +72,7 @@ def _pages(
     document, index = documents[shown[-1].number], f"history.{language}.html"
     yield (
         f"privacy.{language}.html",
-        html(shown[-1], document, words, shown, index, f"disclosures.{language}.html"),
+        html(shown[-1], document, words, shown, Links(index, f"disclosures.{language}.html", "terms.json")),
     )
     yield f"privacy.{language}.md", document.text
     pairs = {}

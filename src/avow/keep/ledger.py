@@ -208,6 +208,22 @@ class Ledger:
             put(self._keys / LAST_CHECKPOINT, str(cosigned))
         return cosigned
 
+    def tile(self, level: int, number: int, width: int) -> dict[str, bytes]:
+        """Return the hashes of a tile; of the lowest level its bundle of entries, too. Each by its path."""
+        start, end = number * WIDTH, number * WIDTH + width
+        of_level = (NODES.c.level == level * HEIGHT, NODES.c.place >= start, NODES.c.place < end)
+        hashes = sa.select(NODES.c.hash).where(*of_level).order_by(NODES.c.place)
+        within = (ENTRIES.c.entry >= start, ENTRIES.c.entry < end)
+        bodies = sa.select(ENTRIES.c.body).where(*within).order_by(ENTRIES.c.entry)
+        with self._engine.connect() as connection:
+            files = {
+                path(str(level), number, width): b"".join(map(_bytes, connection.execute(hashes).scalars()))
+            }
+            if level == 0:
+                told = list(map(_bytes, connection.execute(bodies).scalars()))
+                files[path("entries", number, width)] = bundle(told)
+        return files
+
     def export(self, folder: Path) -> int:
         """Write the ledger as tiles and its checkpoint, which comes last; returns how many files were new.
 
@@ -217,24 +233,13 @@ class Ledger:
         if note is None:
             return 0
         written = 0
-        with self._engine.connect() as connection:
-            for level, number, width in spans(Checkpoint.parse(note.text).size):
-                start, end = number * WIDTH, number * WIDTH + width
-                of_level = (NODES.c.level == level * HEIGHT, NODES.c.place >= start, NODES.c.place < end)
-                hashes = connection.execute(sa.select(NODES.c.hash).where(*of_level).order_by(NODES.c.place))
-                files = {path(str(level), number, width): b"".join(map(_bytes, hashes.scalars()))}
-                if level == 0:
-                    within = (ENTRIES.c.entry >= start, ENTRIES.c.entry < end)
-                    bodies = connection.execute(
-                        sa.select(ENTRIES.c.body).where(*within).order_by(ENTRIES.c.entry)
-                    )
-                    files[path("entries", number, width)] = bundle(list(map(_bytes, bodies.scalars())))
-                for name, data in files.items():
-                    place = folder / name
-                    if not place.exists():
-                        place.parent.mkdir(parents=True, exist_ok=True)
-                        place.write_bytes(data)
-                        written += 1
+        for level, number, width in spans(Checkpoint.parse(note.text).size):
+            for name, data in self.tile(level, number, width).items():
+                place = folder / name
+                if not place.exists():
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.write_bytes(data)
+                    written += 1
         put(folder / CHECKPOINT, str(note))
         return written
 

@@ -4,6 +4,7 @@ A tile has up to 256 hashes of one level, a bundle up to 256 entries; one that i
 Full ones never change.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 
@@ -12,6 +13,9 @@ HEIGHT = 8
 """Levels of the tree between two levels of tiles."""
 
 CHECKPOINT = "checkpoint"
+_PATH = re.compile(
+    r"tile/(?P<kind>entries|[0-7])/(?P<groups>(?:x\d{3}/){0,5}\d{3})(?:\.p/(?P<width>\d{1,3}))?", re.ASCII
+)
 ENTRY_BYTES_MAX = 0xFFFF
 LENGTH_BYTES = 2
 
@@ -27,6 +31,22 @@ def path(kind: str, number: int, width: int) -> str:
         groups.insert(0, f"x{number % 1000:03d}")
     partial = f".p/{width}" if width < WIDTH else ""
     return f"tile/{kind}/{'/'.join(groups)}{partial}"
+
+
+def parsed(name: str, size: int) -> tuple[int, int, int] | None:
+    """Return the level, number and width of the tile at a path, in a tree of some size; None where there is none.
+
+    >>> parsed("tile/entries/001.p/88", 600), parsed("tile/1/000.p/2", 600), parsed("tile/0/002", 600)
+    ((0, 1, 88), (1, 0, 2), None)
+    """
+    found = _PATH.fullmatch(name)
+    if found is None:
+        return None
+    level = 0 if found["kind"] == "entries" else int(found["kind"])
+    number, width = int(found["groups"].replace("/", "").replace("x", "")), int(found["width"] or WIDTH)
+    hashes = size >> (HEIGHT * level)
+    there = 0 < width <= WIDTH and number * WIDTH + width <= hashes
+    return (level, number, width) if there and path(found["kind"], number, width) == name else None
 
 
 def spans(size: int) -> Iterator[tuple[int, int, int]]:

@@ -10,6 +10,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from babel import Locale
 from markupsafe import Markup
 
 from avow.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Ages, Bounds, Cell
@@ -42,18 +43,32 @@ class Shown(NamedTuple):
     promised: Bounds
 
 
+class Links(NamedTuple):
+    """Where what belongs to a page is; nothing is linked that is empty."""
+
+    history: str = ""
+    disclosures: str = ""
+    """What was released."""
+    terms: str = ""
+    ledger: str = ""
+    canonical: str = ""
+    languages: Sequence[tuple[str, str]] = ()
+    """The same page, by the tags of its languages."""
+    feeds: Sequence[tuple[str, str]] = ()
+    """Of versions, by their media types."""
+
+
 def html(
     shown: Shown,
     document: Document,
     words: Vocabulary,
     versions: Sequence[Shown] = (),
-    history: str = "",
-    disclosures: str = "",
+    links: Links = Links(),  # noqa: B008  # which nobody changes
 ) -> str:
     """Return the page as HTML, in its document's language; HTML in the prose is shown as text.
 
-    It needs no other file. `versions` are those up to this one, whose differences are listed; `history` is a link, and
-    so is `disclosures`, to what was released.
+    It needs no other file. `versions` are those up to this one, whose differences are listed. What a page is called
+    where it is shared is told unless the front matter says `share: false`.
     """
     spoken = language(document.language)
     return rendered(
@@ -62,12 +77,23 @@ def html(
         title=document.title,
         version=version(shown, spoken),
         identity=shown.identity,
+        number=document.front_matter.get("version"),
+        shared=document.front_matter.get("share", True) is not False,
         prose=_markdown().render(document.body),
         tables=[table for table in facts(shown.promised, words, spoken) if table.rows],
         changes=listed(versions, spoken),
-        history=history,
-        disclosures=disclosures,
+        links=links,
+        named=named,
     )
+
+
+def named(tag: str) -> str:
+    """Return what a language is called in itself.
+
+    >>> named("pt-BR")
+    'português (Brasil)'
+    """
+    return Locale.parse(tag, sep="-").get_display_name() or tag
 
 
 def rendered(template: str, tag: str, room: str = "avow.policy", **told: Any) -> str:

@@ -16,7 +16,7 @@ from avow.collect.syslog import Listener
 from avow.web.collecting import Collecting
 from avow.web.disclosing import Disclosing
 from avow.web.feeding import FeedDoor
-from avow.web.policy import PATH as DISCLOSURES
+from avow.web.pages import Pages
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script
 from avow.web.sender import sender
@@ -33,6 +33,7 @@ class Doors:
     collecting: Collecting
     script: Script
     readers: ReadersDoor
+    pages: Pages
     submitting: Submitting
     disclosing: Disclosing
     feeding: FeedDoor
@@ -81,7 +82,6 @@ def _others(doors: Doors) -> Starlette:
         Route("/disclose/{reference:str}", doors.disclosing.show, methods=["GET"]),
         Route("/disclose/{reference:str}/approval", doors.disclosing.approve, methods=["POST"]),
         Route("/disclose/{reference:str}/package", doors.disclosing.make, methods=["POST"]),
-        Route(DISCLOSURES, readers.disclosures, methods=["GET"]),
         Route("/sign-in", readers.sign_in, methods=["GET", "POST"]),
         Route("/sign-out", readers.sign_out, methods=["POST"]),
         Route("/avow.js", script.core, methods=["GET"]),
@@ -91,6 +91,7 @@ def _others(doors: Doors) -> Starlette:
         Route("/healthz", _healthy, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
+        *doors.pages.routes(),
     ]
 
     @asynccontextmanager

@@ -1,60 +1,166 @@
-"""The policy in force, as a visitor sees it, in the language that the browser asks for."""
+"""The policy's pages, as visitors see them, in the language that the browser asks for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import combinations
+from typing import NamedTuple
 
 from babel import negotiate_locale
 
 from avow.clock import utc_now
 from avow.keep.governing import in_force
 from avow.keep.register import Register, Version
-from avow.ledger.entry import hashed
 from avow.policy.document import Document, parse_document
-from avow.policy.page import Shown, html
+from avow.policy.history import changes, history
+from avow.policy.page import Links, Shown, html
 from avow.policy.terms import parse_terms
 from avow.policy.vocabulary import vocabulary
-from avow.web.disclosures import page
+from avow.web.disclosures import page as disclosures
+from avow.web.syndication import Feed, items, written
 
-PATH = "/disclosures"
+PATH = "/privacy/"
+DISCLOSURES = "/disclosures"
 """Where the page is that tells what was released."""
+
+MADE_MAX = 256
+"""How many pages are remembered."""
+
+
+class Page(NamedTuple):
+    """A page, and its language; both are empty where there is none."""
+
+    text: str = ""
+    language: str = ""
+
+
+NONE = Page()
 
 
 @dataclass
 class Policy:
-    """Gives the page of the version in force; made once for each document."""
+    """Makes the pages of the policy, each in the language that is asked for first, once for what they are made of.
+
+    `asked` is a header Accept-Language, or one tag (BCP 47).
+    """
 
     register: Register
-    _made: dict[tuple[int, str], str] = field(default_factory=dict)
-    _told: dict[str, tuple[tuple[int, datetime], str]] = field(default_factory=dict)
+    links: Links
+    """Where everything else is; of a page itself its place is added."""
+    _made: dict[tuple[object, ...], str] = field(default_factory=dict)
+    _state: tuple[int, datetime] = (0, datetime.min)
 
-    def page(self, accepted: str) -> tuple[str, str]:
-        """Return the page and its language, for a header Accept-Language; empty where no version is in force."""
-        versions = in_force(self.register.versions(), utc_now())
-        if not versions:
-            return "", ""
-        documents = documents_of(self.register, versions[-1])
-        language = chosen(accepted, list(documents))
-        key = (len(versions), hashed(documents[language].text))
-        if key not in self._made:
-            terms = parse_terms(versions[-1].terms, "the terms in force")
+    def page(self, asked: str, number: int = 0) -> Page:
+        """Return the page of a version; of the one in force for 0."""
+        versions = self._versions(number)
+        documents = documents_of(self.register, versions[-1]) if versions else {}
+        if not documents:
+            return NONE
+        language = chosen(asked, list(documents))
+        place = f"{PATH}versions/{number}" if number else PATH
+
+        def made() -> str:
+            words = vocabulary(parse_terms(versions[-1].terms, "the terms").vocabulary)
             shown = [shown_of(version) for version in versions]
-            made = html(shown[-1], documents[language], vocabulary(terms.vocabulary), shown, disclosures=PATH)
-            self._made = {known: old for known, old in self._made.items() if known[0] == key[0]}
-            self._made[key] = made
-        return self._made[key], language
+            links = self.links._replace(
+                canonical=self.links.canonical and f"{self.links.canonical}{place}",
+                languages=[(tag, f"{place}?lang={tag}") for tag in documents],
+            )
+            return html(shown[-1], documents[language], words, shown, links)
 
-    def disclosures(self, accepted: str) -> tuple[str, str]:
-        """Return the page that tells what was released, and its language; as `page` does."""
-        versions = in_force(self.register.versions(), utc_now())
+        return Page(self._once(made, "page", number, language), language)
+
+    def history(self, asked: str) -> Page:
+        """Return the page of all versions, with links to what differs between any two."""
+        versions = self._versions()
         if not versions:
-            return "", ""
+            return NONE
+        documents = documents_of(self.register, versions[-1])
+        language = chosen(asked, list(documents))
+
+        def made() -> str:
+            with_it = [one for one in versions if language in documents_of(self.register, one)]
+            pairs = {
+                (one.number, other.number): f"{PATH}changes/{one.number}..{other.number}?lang={language}"
+                for one, other in combinations(with_it, 2)
+            }
+            return history([shown_of(one) for one in versions], documents[language], pairs)
+
+        return Page(self._once(made, "history", language), language)
+
+    def changes(self, asked: str, first: int, second: int) -> Page:
+        """Return the page of what differs between two versions, in a language that both have."""
+        pair = [one for one in self.register.versions() if one.number in {first, second}]
+        if first >= second or [one.number for one in pair] != [first, second]:
+            return NONE
+        old, new = (documents_of(self.register, one) for one in pair)
+        both = [tag for tag in new if tag in old]
+        if not both:
+            return NONE
+        language = chosen(asked, both)
+
+        def made() -> str:
+            shown = [shown_of(one) for one in pair]
+            index = f"{self.links.history}?lang={language}"
+            return changes(shown[0], shown[1], (old[language], new[language]), index)
+
+        return Page(self._once(made, "changes", first, second, language), language)
+
+    def disclosures(self, asked: str) -> Page:
+        """Return the page that tells what was released."""
+        versions = self._versions()
+        if not versions:
+            return NONE
         terms = parse_terms(versions[-1].terms, "the terms in force")
-        language = chosen(accepted, terms.languages)
+        language = chosen(asked, terms.languages)
+
+        def made() -> str:
+            return disclosures(self.register, versions[-1].promised, terms.controller, language)
+
+        return Page(self._once(made, "disclosures", language), language)
+
+    def feed(self, asked: str, kind: str, home: str, place: str) -> Page:
+        """Return a feed of all versions that were published; `home` and `place` are where these and it are."""
+        versions = self._versions()
+        if not versions:
+            return NONE
+        documents = documents_of(self.register, versions[-1])
+        language = chosen(asked, list(documents))
+
+        def made() -> str:
+            told = items(self.register.versions(), self.register.notices.all(), language, home)
+            return written(kind, Feed(documents[language].title, home, place, language, told)).decode()
+
+        return Page(self._once(made, "feed", kind, language, home), language)
+
+    def version(self, number: int = 0) -> Version | None:
+        """Return a version that was published, the one in force for 0; None where there is none."""
+        versions = self._versions(number)
+        return versions[-1] if versions else None
+
+    def permalinks(self) -> dict[str, str]:
+        """Return the language of each place that the documents in force name as theirs."""
+        versions = self._versions()
+        documents = documents_of(self.register, versions[-1]) if versions else {}
+        told = {tag: one.front_matter.get("permalink") for tag, one in documents.items()}
+        return {f"/{place.strip('/')}": tag for tag, place in told.items() if isinstance(place, str)}
+
+    def _versions(self, number: int = 0) -> list[Version]:
+        """Return the versions that have taken effect; those up to one that was published, which may be to come."""
+        versions = self.register.versions()
+        if not number:
+            return in_force(versions, utc_now())
+        return versions[:number] if 0 < number <= len(versions) else []
+
+    def _once(self, make: Callable[[], str], *key: object) -> str:
+        """Return a page as it was made, unless anything was recorded since, or a minute began: a seal may end."""
         state = self.register.ledger.size(), utc_now().replace(second=0, microsecond=0)
-        if self._told.get(language, (None, ""))[0] != state:  # a seal may end in any minute
-            made = page(self.register, versions[-1].promised, terms.controller, language)
-            self._told[language] = state, made
-        return self._told[language][1], language
+        if state != self._state or len(self._made) > MADE_MAX:
+            self._made, self._state = {}, state
+        made = self._made
+        if key not in made:
+            made[key] = make()
+        return made[key]
 
 
 def chosen(accepted: str, languages: list[str]) -> str:

@@ -21,6 +21,8 @@ from avow.policy.page import Facts, rendered
 from avow.use.question import Question, parse_filters, parse_moment
 from avow.use.reports import REPORTS, Answer
 from avow.use.words import heading, sentences, text, titled
+from avow.web.pages import HEADERS as PUBLIC
+from avow.web.pages import given
 from avow.web.policy import Policy
 from avow.web.sender import sender
 from avow.web.tries import Tries
@@ -29,13 +31,7 @@ COOKIE = "avow-reader"
 SIGNED_IN_SECONDS = 12 * 3600
 FORM_MAX = 4_096
 PERIODS = {"today": "Today", "7 days": "7 days", "30 days": "30 days", "": "All time"}
-HEADERS = {
-    "Cache-Control": "private, no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
+HEADERS = {**PUBLIC, "Cache-Control": "private, no-store"}
 
 
 @dataclass
@@ -54,11 +50,7 @@ class ReadersDoor:
     async def home(self, request: Request) -> Response:
         """Give a reader who signed in a report, and everybody else the policy."""
         reader = self._signed_in(request)
-        return await self._report(request, reader) if reader else await _public(request, self.policy.page)
-
-    async def disclosures(self, request: Request) -> Response:
-        """Give everybody the page that tells how often something was released."""
-        return await _public(request, self.policy.disclosures)
+        return await self._report(request, reader) if reader else await given(request, self.policy.page)
 
     async def sign_in(self, request: Request) -> Response:
         """Show the form, or take it."""
@@ -150,13 +142,6 @@ class ReadersDoor:
     def _form(self, problem: str = "", status: int = 200) -> Response:
         page = rendered("sign_in.html", "en", room="avow.web", problem=problem)
         return HTMLResponse(page, status, HEADERS)
-
-
-async def _public(request: Request, page: Callable[[str], tuple[str, str]]) -> Response:
-    """Give a page that is for everybody, in the language that the browser asks for."""
-    made, language = await run_in_threadpool(page, request.headers.get("accept-language", ""))
-    beside = {"Cache-Control": "no-cache", "Content-Language": language, "Vary": "Accept-Language"}
-    return HTMLResponse(made or "no policy is in force", 200 if made else 404, {**HEADERS, **beside})
 
 
 def _facts(answer: Answer, name: str) -> Facts:

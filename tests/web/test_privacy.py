@@ -1,0 +1,186 @@
+"""`/privacy/` and what stands below it: the policy for people and programs, in their languages, with its proofs."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from harness import Site, line
+from served import SETTINGS, Served, served
+
+TODAY = datetime.now(UTC).replace(tzinfo=None)
+ATOM = "{http://www.w3.org/2005/Atom}"
+PLACES = {"en": "/privacy/", "pt-BR": "/pt/privacidade/", "zh-TW": "/zh/privacy.html"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve two versions in force, in three languages, and one to come."""
+    site = Site(tmp_path_factory.mktemp("site")).init(
+        ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(60)).date()}"),
+        ('languages = ["en"]', 'languages = ["en", "pt-BR", "zh-TW"]'),
+        settings=SETTINGS,
+    )
+    policy = site.folder / "policy"
+    english = next(policy.glob("*.md"))
+    for tag in ("pt-BR", "zh-TW"):
+        text = english.read_text().replace("lang: en", f"lang: {tag}")
+        text = text.replace("permalink: /privacy/", f"permalink: {PLACES[tag]}\nshare: false")
+        english.with_name(f"privacy-policy.{tag}.md").write_text(text)
+    assert site.avow("policy", "adopt").status == 0
+    for days, age in ((0, 'full = "6 days", prefix'), (45, 'full = "5 days", prefix')):
+        terms = policy / "terms.toml"
+        text = re.sub(r'full = "\d days", prefix', age, terms.read_text())
+        terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {(TODAY + timedelta(days)).date()}", text))
+        english.write_text(f"{english.read_text()}\n\nWords of version {age}.\n")
+        ran = site.avow("policy", "publish", "--accept-witnesses")
+        assert ran.status == 0, ran.err
+    site.take_in(site.log("a.log", line(1, "/", start=TODAY - timedelta(hours=2))))
+    with served(site) as it:
+        yield it
+
+
+def text(server: Served, path: str, asked: str = "") -> str:
+    answer = server.ask("GET", path, headers={"Accept-Language": asked})
+    assert answer.status == 200, (path, answer.body)
+    return answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "language"),
+    [
+        ("/privacy/", "", "en"),
+        ("/privacy/", "pt", "pt-BR"),
+        ("/privacy/", "fr, zh-TW;q=0.3", "zh-TW"),
+        ("/privacy/?lang=zh-TW", "pt", "zh-TW"),
+        ("/privacy/?lang=xx", "pt", "en"),
+        ("/pt/privacidade/", "en", "pt-BR"),
+        ("/pt/privacidade", "zh-TW", "pt-BR"),
+        ("/zh/privacy.html", "", "zh-TW"),
+        ("/privacy/versions/1", "pt-BR", "pt-BR"),
+        ("/privacy/versions/3", "", "en"),
+        ("/privacy/history", "pt-BR", "pt-BR"),
+        ("/privacy/changes/1..3", "zh-TW", "zh-TW"),
+        ("/disclosures", "pt-BR", "pt-BR"),
+    ],
+)
+def test_each_page_is_in_the_language_that_is_asked_for(
+    server: Served, path: str, asked: str, language: str
+) -> None:
+    """Says which that is, is not made again for who has it, and leads to the same in the others."""
+    answer = server.ask("GET", path, headers={"Accept-Language": asked})
+    page = answer.body.decode()
+    assert (answer.status, answer.headers["content-language"]) == (200, language)
+    assert f'<html lang="{language}"' in page
+    assert answer.headers["vary"] == "Accept-Language"
+    assert "set-cookie" not in answer.headers
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    same = {"Accept-Language": asked, "If-None-Match": answer.headers["etag"]}
+    assert (server.ask("GET", path, headers=same).status, server.ask("HEAD", path).body) == (304, b"")
+
+
+def test_a_page_says_what_belongs_to_it(server: Served) -> None:
+    """Its number, its languages, its feeds, its proofs; each link leads somewhere."""
+    page = text(server, "/privacy/")
+    assert "Version 2, in force from" in page
+    assert "Number 1 of this document." in page
+    assert '<link rel="canonical" href="https://site.example/privacy/">' in page
+    assert "português (Brasil)" in page
+    assert '<meta property="og:title" content="Privacy Policy">' in page
+    assert "og:" not in text(server, "/privacy/", "pt-BR")
+    links = set(re.findall(r'href="(/[^"]*)"', page + text(server, "/privacy/history")))
+    assert {"/privacy/changes/1..2?lang=en", "/privacy/feed.atom", "/privacy/?lang=zh-TW"} <= links
+    for link in links:
+        assert server.ask("GET", link.replace("&amp;", "&")).status == 200, link
+    redirected = server.ask("GET", "/privacy")
+    assert (redirected.status, redirected.headers["location"]) == (308, "/privacy/")
+
+
+def test_what_differs_between_any_two_is_shown(server: Served) -> None:
+    """In what is done and in what is said; also beside the one that is to come."""
+    page = text(server, "/privacy/changes/1..3")
+    assert "<ins>Words of version" in page
+    assert "more protective" in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/privacy/versions/0",
+        "/privacy/versions/4",
+        "/privacy/versions/-1",
+        "/privacy/versions/one",
+        "/privacy/changes/2..1",
+        "/privacy/changes/1..4",
+        "/privacy/changes/1..1",
+        "/privacy/changes/0..1",
+        "/privacy/terms.json?version=9",
+        "/privacy/terms.json?version=x",
+        "/privacy/terms.jsonld?version=" + "9" * 400,
+        "/privacy/feed.xml",
+        "/privacy/ledger/tile/0/001",
+        "/privacy/ledger/tile/0/000.p/9999",
+        "/privacy/ledger/tile/0/000.p/0",
+        "/privacy/ledger/tile/9/000.p/1",
+        "/privacy/ledger/tile/entries/000",
+        "/privacy/ledger/../../keys/ledger.key",
+        "/privacy/ledger/%2e%2e/%2e%2e/keys/ledger.key",
+        "/pt/",
+        "/nothing",
+    ],
+)
+def test_what_there_is_not_is_not_found(server: Served, path: str) -> None:
+    """And nothing of the folder is told."""
+    answer = server.ask("GET", path)
+    assert (answer.status, answer.body) == (404, b"there is no such page\n")
+
+
+def test_programs_have_the_terms(server: Served) -> None:
+    """The hash of the canonical ones is the version's identity, as the page has it."""
+    for number in (1, 2, 3):
+        answer = server.ask("GET", f"/privacy/terms.json?version={number}")
+        identity = sha256(answer.body).hexdigest()
+        assert identity in text(server, f"/privacy/versions/{number}")
+        assert answer.headers["access-control-allow-origin"] == "*"
+    assert sha256(server.ask("GET", "/privacy/terms.json").body).hexdigest() in text(server, "/privacy/")
+    linked = server.ask("GET", "/privacy/terms.jsonld").json()
+    assert linked["@type"] == "dpv:PrivacyNotice"
+
+
+def test_the_ledger_is_verified_from_what_is_served(server: Served, tmp_path: Path) -> None:
+    """With its public key alone, as an exported one is."""
+    key = server.site.avow("ledger", "key").out.strip()
+    exported = tmp_path / "exported"
+    assert server.site.avow("ledger", "export", exported).status == 0
+    served_folder = tmp_path / "served"
+    for path in (one for one in exported.rglob("*") if one.is_file()):
+        name = path.relative_to(exported).as_posix()
+        answer = server.ask("GET", f"/privacy/ledger/{name}")
+        assert (answer.status, answer.body) == (200, path.read_bytes()), name
+        assert ("immutable" in answer.headers["cache-control"]) is (name != "checkpoint")
+        (served_folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (served_folder / name).write_bytes(answer.body)
+    ran = server.site.avow("verify", served_folder, "--key", key)
+    assert ran.status == 0, ran.out
+
+
+def test_feeds_tell_of_versions(server: Served) -> None:
+    """The same in all three, the newest first, and the one to come; in the language that is asked for."""
+    atom = ET.fromstring(text(server, "/privacy/feed.atom"))  # noqa: S314  # our own
+    rss = ET.fromstring(text(server, "/privacy/feed.rss"))  # noqa: S314  # our own
+    told = json.loads(text(server, "/privacy/feed.json"))
+    links = [f"https://site.example/privacy/versions/{number}" for number in (3, 2, 1)]
+    assert [one["url"] for one in told["items"]] == links
+    assert [one.findtext(f"{ATOM}id") for one in atom.findall(f"{ATOM}entry")] == links
+    assert [one.findtext("link") for one in rss.iter("item")] == links
+    assert told["version"] == "https://jsonfeed.org/version/1.1"
+    assert "more protective" in told["items"][0]["content_html"]
+    assert "mais protetora" in text(server, "/privacy/feed.atom", "pt-BR")
+    for one in atom.iter(f"{ATOM}updated"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", one.text or "")
+    answer = server.ask("GET", "/privacy/feed.atom")
+    assert answer.headers["content-type"] == "application/atom+xml; charset=utf-8"
