@@ -9,8 +9,11 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from harness import Site, line
+from harness import Site, line, tamper, wait_until
 from served import SETTINGS, Served, served
+
+from avow.keep.verified import Verified, last, record
+from avow.web.living import beside as places
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -39,7 +42,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         english.write_text(f"{english.read_text()}\n\nWords of version {age}.\n")
         ran = site.avow("policy", "publish", "--accept-witnesses")
         assert ran.status == 0, ran.err
-    site.take_in(site.log("a.log", line(1, "/", start=TODAY - timedelta(hours=2))))
+    now = [
+        line(n, f"/{n}", start=datetime.now(UTC).replace(tzinfo=None), address="203.0.113.9")
+        for n in range(3)
+    ]
+    site.take_in(site.log("a.log", *now))
+    assert site.avow("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
     with served(site) as it:
         yield it
 
@@ -184,3 +192,79 @@ def test_feeds_tell_of_versions(server: Served) -> None:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", one.text or "")
     answer = server.ask("GET", "/privacy/feed.atom")
     assert answer.headers["content-type"] == "application/atom+xml; charset=utf-8"
+
+
+def beside(page: str) -> dict[str, list[str]]:
+    """Return what is told beside each section, by its heading."""
+    parts = re.findall(r"<h2>(.*?)</h2>(.*?)</section>", page, re.DOTALL)
+    return {heading: re.findall(r"<p>(.*?)</p>", part.partition("<aside")[2]) for heading, part in parts}
+
+
+def test_what_is_so_at_this_moment_stands_beside_what_the_policy_says(server: Served) -> None:
+    """What came in, at which precision; who looked at it; what was released; what is to come; and that it was verified."""
+    wait_until(lambda: "was verified on" in text(server, "/privacy/"), "the server to verify the folder")
+    told = beside(text(server, "/privacy/"))
+    assert list(told) == [
+        "Whom this concerns",
+        "What we collect",
+        "What we use it for",
+        "Who else receives it",
+        "When this changes",
+    ]
+    came, precise = told["What we collect"]
+    assert came == "Fewer than 5 requests and page views came in today (UTC)."
+    assert "ip-address: full, " in precise
+    assert told["What we use it for"] == [
+        "It was looked at 1 time in the last 30 days, for abuse.",
+        "1 of these told of single visitors: it is in the ledger.",
+    ]
+    assert told["Who else receives it"] == ["In the last twelve months nothing was released to anybody."]
+    assert told["When this changes"][1].startswith("Version 3 is to come, and holds from ")
+    assert ["verificado" in one for one in beside(text(server, "/privacy/", "pt"))["Whom this concerns"]] == [
+        True
+    ]
+    assert not any(beside(text(server, "/privacy/versions/1")).values())
+
+
+def test_it_is_told_where_something_did_not_hold(server: Served) -> None:
+    """Beside when all did."""
+    path = server.site.data / "verified.json"
+    kept = path.read_bytes()
+    record(server.site.data, TODAY + timedelta(hours=1), 0, holds=False)
+    try:
+        assert server.site.avow("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
+        first = beside(text(server, "/privacy/"))["Whom this concerns"]
+        assert "something did not hold" in first[0]
+        assert "was verified on" in first[1]
+    finally:
+        path.write_bytes(kept)
+
+
+def test_the_command_records_whether_all_holds(tmp_path: Path) -> None:
+    """And keeps when it last did."""
+    site = Site(tmp_path).init()
+    assert last(site.data) == Verified()
+    assert site.avow("policy", "adopt").status == 0
+    assert site.avow("verify").status == 0
+    passed = last(site.data)
+    assert (passed.holds, passed.entries) == (True, 1)
+    tamper(site, "UPDATE publications SET terms = ''")
+    assert site.avow("verify").status == 1
+    failed = last(site.data)
+    assert (failed.holds, failed.passed_at) == (False, passed.passed_at)
+    (site.data / "verified.json").write_text("{")
+    assert last(site.data) == Verified()
+
+
+def test_each_fact_stands_where_it_is_spoken_of() -> None:
+    """Where nothing speaks of it, at the end; that all holds, where nothing else is told."""
+    speaking = [
+        "Introduction: this is our policy.",
+        "We log your IP address, the time of your visit, the pages you view, and your browser.",
+        "We monitor and improve availability, performance and content.",
+        "We disclose nothing to a third party, unless authorized by you, or required by law.",
+        "This may change from time to time.",
+    ]
+    assert places(speaking) == {"collected": 1, "used": 2, "released": 3, "changed": 4, "verified": 0}
+    assert set(places(["", ""]).values()) == {0, 1}
+    assert set(places(["words"]).values()) == {0}

@@ -1,6 +1,7 @@
 """The doors of a server over a folder: each with what it needs of it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from avow.change.draft import forms_of
@@ -12,6 +13,7 @@ from avow.collect.syslog import Lines, Listener
 from avow.keep.asked import Why
 from avow.keep.keys import FILES_KEY, SIGN_IN_KEY, secret
 from avow.keep.subject import Subject
+from avow.keep.verified import last
 from avow.policy.bounds import OWN_USE, PROCESSOR
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def doors(
     """Return the doors; whoever tries passwords and keys is counted at all of them together."""
     from avow.web.app import Doors  # as all of the web: with the server only
     from avow.web.collecting import Collecting
+    from avow.web.living import Living
     from avow.web.pages import LINKS, Pages
     from avow.web.policy import Policy
     from avow.web.script import Script
@@ -38,7 +41,8 @@ def doors(
 
     settings, tries = at_work.folder.settings, Tries()
     own = settings.site.host and f"https://{settings.site.host}"
-    policy = Policy(at_work.register, LINKS._replace(canonical=own))
+    living = Living(at_work.register, at_work.kept_since, partial(last, at_work.folder.data))
+    policy = Policy(at_work.register, LINKS._replace(canonical=own), living)
     proxies = Proxies.of(settings.serve.trusted_proxies)
     syslog, _, port = settings.serve.syslog.rpartition(":")
     return Doors(

@@ -12,19 +12,17 @@ from rich.console import Console
 
 from avow.change.consent import check_receipt
 from avow.cli.policy import AsJson, print_json, say
-from avow.cli.session import find_folder, open_versions, session
+from avow.cli.session import find_folder, of_register, open_versions, session
 from avow.clock import utc_now
 from avow.disclose.package import check as check_package
 from avow.disclose.package import is_package
-from avow.disclose.proof import findings as done
 from avow.errors import MisuseError, RefusedError
 from avow.keep.duckdb import FILE as STORE
 from avow.keep.erasure import SCHEMA as ERASURE
 from avow.keep.erasure import check_receipt as check_erasure
 from avow.keep.releases import SCHEMA as RELEASE
 from avow.keep.releases import check_receipt as check_release
-from avow.keep.schema import unlike_register
-from avow.keep.verify import findings
+from avow.keep.verified import record
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.entry import (
     AuthorisationGiven,
@@ -160,13 +158,13 @@ def verify(
         return
     told: list[Entry] = []
     with closing(open_versions(data, check=False)) as register:
-        found = list(findings(register, notes, told))
-        found = [*(found or done(register, told)), *unlike_register(register)]
-        entries = register.ledger.size()
+        found, entries = of_register(register, notes, told), register.ledger.size()
     checked = Counter(PLURAL[type(one)] for one in told if type(one) in PLURAL)
-    if not found and (find_folder(data).data / STORE).exists():
+    folder = find_folder(data).data
+    if not found and (folder / STORE).exists():
         with session(data) as at_work:
             found = at_work.verify_records(checked)
+    record(folder, utc_now(), entries, holds=not found)
     _tell(found, entries, "every version, document, consent and record", checked, as_json=as_json)
 
 

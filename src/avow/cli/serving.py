@@ -1,11 +1,14 @@
 """`avow serve`: collect from a running site."""
 
 import gc
+import logging
 import resource
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
     from avow.web.pusher import Pusher
 
 GC_THRESHOLDS = (50_000, 20, 100)
+log = logging.getLogger("avow")
+
 GRACE_SECONDS = 5
 """How long requests that are under way may take when the server is told to stop."""
 
@@ -198,12 +203,19 @@ def _behind(at_work: Session, house: Owner, lines: Lines, visitors: Visitors) ->
         load=load,
         derive=at_work.derive,
         sweep=lambda: visitors.salts.destroy_old(utc_now()),
-        daily=at_work.retain,
+        daily=partial(_daily, at_work),
     )
     house.refresh = keeper.round
     device("")  # what reads user agents takes a while to load
     at_work.derive()  # what an earlier process took in, and did not live to make views of
     return desk, keeper
+
+
+def _daily(at_work: Session) -> None:
+    """Take away what may not be kept any more, and verify the folder: the policy's page says whether all held."""
+    at_work.retain()
+    for sentence in at_work.prove(Counter(), []):
+        log.error("%s", sentence)
 
 
 def _rounds(settings: Probe, house: Owner) -> "Rounds":

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from avow.collect.admit import Promise
 from avow.collect.visitor import Salts
 from avow.config import SCRIPT, Folder, locate
 from avow.disclose.feed import Batch, Feeding, Wanted, batch
+from avow.disclose.proof import findings as done
 from avow.disclose.release import Asked as ReleaseAsked
 from avow.disclose.release import Extent, extent
 from avow.disclose.releasing import Desk
@@ -30,11 +31,13 @@ from avow.keep.keys import FEED_KEY, secret
 from avow.keep.load import SALTS
 from avow.keep.owner import Guest, Handler, Owner, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
-from avow.keep.schema import STORED, unlike_store
+from avow.keep.schema import STORED, unlike_register, unlike_store
 from avow.keep.store import Removed, Rules, Settled, Store, Table
 from avow.keep.subject import Held, Subject, held
-from avow.keep.verify import RAISED, RECORDS, of_raised, of_records
-from avow.ledger.entry import Reached
+from avow.keep.verified import record
+from avow.keep.verify import RAISED, RECORDS, findings, of_raised, of_records
+from avow.ledger.entry import Entry, Reached
+from avow.ledger.note import Note
 from avow.policy.contract import parse_contract
 from avow.policy.terms import compile_terms, load_terms
 from avow.use.query import Asked, Query, ask
@@ -106,6 +109,16 @@ class Session:
 
         return Feeding(self.register, of, secret(self.folder.keys / FEED_KEY))
 
+    def kept_since(self, moment: datetime) -> int:
+        """Return how many requests and looks are kept since a moment."""
+        return int(self.house.ask("kept", moment))
+
+    def prove(self, checked: Counter[str], told: list[Entry], notes: Sequence[Note] = ()) -> list[str]:
+        """Return what does not hold of the folder, and record that; `told` gets the ledger's entries."""
+        found = of_register(self.register, notes, told) or self.verify_records(checked)
+        record(self.folder.data, utc_now(), len(told), holds=not found)
+        return found
+
     def settle(self) -> None:
         """Have consents and withdrawals that were recorded raise and restore what is stored."""
         self.house.ask("settle")
@@ -148,6 +161,12 @@ class Session:
             "(`avow retain`)"
             for one in beyond
         ]
+
+
+def of_register(register: SqliteRegister, notes: Sequence[Note], told: list[Entry]) -> list[str]:
+    """Return what does not hold of the ledger and of the register; `told` gets the ledger's entries."""
+    found = list(findings(register, notes, told))
+    return [*(found or done(register, told)), *unlike_register(register)]
 
 
 def open_versions(data: Path | None, *, check: bool = True) -> SqliteRegister:
@@ -229,6 +248,7 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
         "held": settled(partial(_held, register)),
         "feed": settled(partial(_feed, register)),
         "extent": settled(partial(_extent, register)),
+        "kept": _kept,
         "retain": lambda store, _: steward.retain(store, utc_now()),
         "beyond": lambda store, _: steward.beyond(store, utc_now()),
         "summary": settled(_summary),
@@ -269,6 +289,12 @@ def _reading(register: SqliteRegister, store: Store, purpose: str) -> Reading:
     moment = utc_now()
     versions = in_force(register.versions(), moment)
     return Reading(store, governs(versions), purpose, moment, versions[-1].identity if versions else "")
+
+
+def _kept(store: Store, argument: Any) -> int:
+    now = utc_now()
+    found = Reading(store, (), "", now).kept(msgspec.convert(argument, datetime), now)
+    return int(found.records()[0]["kept"])
 
 
 def _summary(store: Store, key: Any) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ The two stand on one page. The tables are made from what is enforced, so they ca
 done.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import pairwise
@@ -24,6 +24,7 @@ from avow.policy.vocabulary import FULL, Kind, Vocabulary, Word
 if TYPE_CHECKING:
     import jinja2
     from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 
 class Facts(NamedTuple):
@@ -64,12 +65,16 @@ def html(
     words: Vocabulary,
     versions: Sequence[Shown] = (),
     links: Links = Links(),  # noqa: B008  # which nobody changes
+    facts_of: Callable[[Sequence[str]], Sequence[Sequence[str]]] = lambda texts: [()] * len(texts),
 ) -> str:
     """Return the page as HTML, in its document's language; HTML in the prose is shown as text.
 
-    It needs no other file. `versions` are those up to this one, whose differences are listed. What a page is called
-    where it is shared is told unless the front matter says `share: false`.
+    It needs no other file. `versions` are those up to this one, whose differences are listed; `facts_of` gives what is
+    told beside each section, of their texts. What a page is called where it is shared is told unless the front matter
+    says `share: false`.
     """
+    parts = sections(document)
+    told = facts_of([text for text, _ in parts])
     spoken = language(document.language)
     return rendered(
         "page.html",
@@ -79,12 +84,30 @@ def html(
         identity=shown.identity,
         number=document.front_matter.get("version"),
         shared=document.front_matter.get("share", True) is not False,
-        prose=_markdown().render(document.body),
+        sections=[(prose, beside) for (_, prose), beside in zip(parts, told, strict=True)],
+        living=any(told),
         tables=[table for table in facts(shown.promised, words, spoken) if table.rows],
         changes=listed(versions, spoken),
         links=links,
         named=named,
     )
+
+
+def sections(document: Document) -> list[tuple[str, str]]:
+    """Return each section of a document, up to the next heading of the first two levels: its text, and its HTML."""
+    markdown, told = _markdown(), dict[str, Any]()
+    groups: list[list[Token]] = [[]]
+    for token in markdown.parse(document.body, told):
+        if token.type == "heading_open" and token.level == 0 and token.tag in {"h1", "h2"} and groups[-1]:
+            groups.append([])
+        groups[-1].append(token)
+    return [
+        (
+            "\n".join(token.content for token in group if token.type == "inline"),
+            str(markdown.renderer.render(group, markdown.options, told)),
+        )
+        for group in groups
+    ]
 
 
 def named(tag: str) -> str:

@@ -1,8 +1,9 @@
 """The policy's pages, as visitors see them, in the language that the browser asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -13,10 +14,11 @@ from avow.keep.governing import in_force
 from avow.keep.register import Register, Version
 from avow.policy.document import Document, parse_document
 from avow.policy.history import changes, history
-from avow.policy.page import Links, Shown, html
+from avow.policy.page import Links, Shown, html, sections
 from avow.policy.terms import parse_terms
 from avow.policy.vocabulary import vocabulary
 from avow.web.disclosures import page as disclosures
+from avow.web.living import Living, beside
 from avow.web.syndication import Feed, items, written
 
 PATH = "/privacy/"
@@ -47,6 +49,7 @@ class Policy:
     register: Register
     links: Links
     """Where everything else is; of a page itself its place is added."""
+    living: Living
     _made: dict[tuple[object, ...], str] = field(default_factory=dict)
     _state: tuple[int, datetime] = (0, datetime.min)
 
@@ -66,7 +69,9 @@ class Policy:
                 canonical=self.links.canonical and f"{self.links.canonical}{place}",
                 languages=[(tag, f"{place}?lang={tag}") for tag in documents],
             )
-            return html(shown[-1], documents[language], words, shown, links)
+            facts = None if number else self.living.facts(versions, language, utc_now())
+            told = partial(self._beside, facts, documents) if facts else _nothing
+            return html(shown[-1], documents[language], words, shown, links, told)
 
         return Page(self._once(made, "page", number, language), language)
 
@@ -145,6 +150,18 @@ class Policy:
         told = {tag: one.front_matter.get("permalink") for tag, one in documents.items()}
         return {f"/{place.strip('/')}": tag for tag, place in told.items() if isinstance(place, str)}
 
+    def _beside(
+        self, facts: Mapping[str, list[str]], documents: Mapping[str, Document], texts: Sequence[str]
+    ) -> list[list[str]]:
+        """Return what is told beside each section; in another language where it stands beside the English one."""
+        english = next((one for tag, one in documents.items() if tag.partition("-")[0] == "en"), None)
+        known = [text for text, _ in sections(english)] if english else []
+        places = beside(known if len(known) == len(texts) else [""] * len(texts))
+        told: list[list[str]] = [[] for _ in texts]
+        for about, sentences in facts.items():
+            told[places[about]] += sentences
+        return told
+
     def _versions(self, number: int = 0) -> list[Version]:
         """Return the versions that have taken effect; those up to one that was published, which may be to come."""
         versions = self.register.versions()
@@ -161,6 +178,10 @@ class Policy:
         if key not in made:
             made[key] = make()
         return made[key]
+
+
+def _nothing(texts: Sequence[str]) -> list[list[str]]:
+    return [[] for _ in texts]
 
 
 def chosen(accepted: str, languages: list[str]) -> str:
