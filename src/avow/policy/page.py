@@ -18,13 +18,12 @@ from avow.policy.compare import compare
 from avow.policy.document import Document
 from avow.policy.ground import is_need, needs
 from avow.policy.language import ENGLISH, Language, direction, language
+from avow.policy.sections import sections
 from avow.policy.tell import differences, duty, lasting, lasting_by_precision, owed
 from avow.policy.vocabulary import FULL, Kind, Vocabulary, Word
 
 if TYPE_CHECKING:
     import jinja2
-    from markdown_it import MarkdownIt
-    from markdown_it.token import Token
 
 
 class Facts(NamedTuple):
@@ -91,23 +90,6 @@ def html(
         links=links,
         named=named,
     )
-
-
-def sections(document: Document) -> list[tuple[str, str]]:
-    """Return each section of a document, up to the next heading of the first two levels: its text, and its HTML."""
-    markdown, told = _markdown(), dict[str, Any]()
-    groups: list[list[Token]] = [[]]
-    for token in markdown.parse(document.body, told):
-        if token.type == "heading_open" and token.level == 0 and token.tag in {"h1", "h2"} and groups[-1]:
-            groups.append([])
-        groups[-1].append(token)
-    return [
-        (
-            "\n".join(token.content for token in group if token.type == "inline"),
-            str(markdown.renderer.render(group, markdown.options, told)),
-        )
-        for group in groups
-    ]
 
 
 def named(tag: str) -> str:
@@ -332,15 +314,8 @@ def _cookies(bounds: Bounds, spoken: Language) -> list[tuple[str, ...]]:
 
 
 @cache
-def _markdown() -> "MarkdownIt":
-    from markdown_it import MarkdownIt  # with the first page: every command's start would pay for it
-
-    return MarkdownIt("commonmark", {"html": False})
-
-
-@cache
 def _templates(room: str) -> "jinja2.Environment":
-    import jinja2  # as above
+    import jinja2  # with the first page: every command's start would pay for it
 
     rooms = dict.fromkeys([room, "avow.policy"])
     return jinja2.Environment(

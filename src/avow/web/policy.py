@@ -14,7 +14,8 @@ from avow.keep.governing import in_force
 from avow.keep.register import Register, Version
 from avow.policy.document import Document, parse_document
 from avow.policy.history import changes, history
-from avow.policy.page import Links, Shown, html, sections
+from avow.policy.page import Links, Shown, html
+from avow.policy.sections import sections
 from avow.policy.terms import parse_terms
 from avow.policy.vocabulary import vocabulary
 from avow.web.disclosures import page as disclosures
