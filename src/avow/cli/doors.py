@@ -34,6 +34,7 @@ def doors(
     from avow.web.app import Doors  # as all of the web: with the server only
     from avow.web.collecting import Collecting
     from avow.web.living import Living
+    from avow.web.notice import Noticing
     from avow.web.pages import LINKS, Pages
     from avow.web.policy import Policy
     from avow.web.script import Script
@@ -44,12 +45,14 @@ def doors(
     living = Living(at_work.register, at_work.kept_since, partial(last, at_work.folder.data))
     policy = Policy(at_work.register, LINKS._replace(canonical=own), living)
     proxies = Proxies.of(settings.serve.trusted_proxies)
+    noticing = Noticing(settings.site, at_work.register, proxies, at_work.register.ledger.sign)
     syslog, _, port = settings.serve.syslog.rpartition(":")
     return Doors(
         Collecting(settings, desk, proxies),
-        Script(desk.gate, settings.collect.downloads),
+        Script(desk.gate, noticing.told, settings.collect.downloads),
         _readers(at_work, policy, proxies, tries),
         Pages(policy, at_work.register.ledger),
+        noticing,
         _submitting(at_work, visitors, proxies),
         _disclosing(at_work, proxies, tries),
         _feeding(at_work, proxies, tries),

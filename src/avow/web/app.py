@@ -16,7 +16,9 @@ from avow.collect.syslog import Listener
 from avow.web.collecting import Collecting
 from avow.web.disclosing import Disclosing
 from avow.web.feeding import FeedDoor
+from avow.web.notice import Noticing
 from avow.web.pages import Pages
+from avow.web.policy import PATH
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script
 from avow.web.sender import sender
@@ -34,6 +36,7 @@ class Doors:
     script: Script
     readers: ReadersDoor
     pages: Pages
+    noticing: Noticing
     submitting: Submitting
     disclosing: Disclosing
     feeding: FeedDoor
@@ -86,6 +89,9 @@ def _others(doors: Doors) -> Starlette:
         Route("/sign-out", readers.sign_out, methods=["POST"]),
         Route("/avow.js", script.core, methods=["GET"]),
         Route("/avow.more.js", script.more, methods=["GET"]),
+        Route("/avow.notice.js", script.shown, methods=["GET"]),
+        Route("/notice/{version:int}", doors.noticing.shown, methods=["POST"]),
+        Route(f"{PATH}notice", doors.noticing.part, methods=["GET"]),
         Route("/avow.source.js", script.core_source, methods=["GET"]),
         Route("/avow.more.source.js", script.more_source, methods=["GET"]),
         Route("/healthz", _healthy, methods=["GET"]),

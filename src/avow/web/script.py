@@ -9,6 +9,7 @@ from importlib import resources
 
 import msgspec
 import rjsmin
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,16 +25,29 @@ class Script:
     """Gives the script as the terms in force would have it."""
 
     gate: Callable[[], Gate | None]
+    notice: Callable[[], bytes]
+    """Gives the notice that is to be shown, as JSON; empty where there is none."""
     downloads: tuple[str, ...] = ()
     """The endings of files that are downloads."""
 
     async def core(self, request: Request) -> Response:
         """Give what tells of views, without its comments and spaces."""
-        return self._small(request, "avow", ("avow", "more/load") if self._options() else ("avow",))
+        more = ("more/load",) if self._options() else ()
+        notice = ("notice/load",) if await run_in_threadpool(self.notice) else ()
+        return self._small(request, "avow", ("avow", *more, *notice))
 
     async def more(self, request: Request) -> Response:
         """Give what tells more than that: the parts that the terms declare."""
         return self._small(request, "avow.more", self._parts()) if self._options() else _none()
+
+    async def shown(self, _: Request) -> Response:
+        """Give what shows the notice of a new version, with its words."""
+        told = await run_in_threadpool(self.notice)
+        if not told:
+            return error(404, "no notice is to be displayed", "look at `avow policy notice`")
+        text = _source(("notice/show",), ()).replace("NOTICE", told.decode(), 1)
+        headers = {"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "cross-origin"}
+        return Response(text, media_type="text/javascript", headers=headers)
 
     async def core_source(self, _: Request) -> Response:
         """Give the first as it was written."""
