@@ -18,7 +18,6 @@ from avow.web.disclosing import Disclosing
 from avow.web.feeding import FeedDoor
 from avow.web.notice import Noticing
 from avow.web.pages import Pages
-from avow.web.policy import PATH
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script
 from avow.web.sender import sender
@@ -87,13 +86,8 @@ def _others(doors: Doors) -> Starlette:
         Route("/disclose/{reference:str}/package", doors.disclosing.make, methods=["POST"]),
         Route("/sign-in", readers.sign_in, methods=["GET", "POST"]),
         Route("/sign-out", readers.sign_out, methods=["POST"]),
-        Route("/avow.js", script.core, methods=["GET"]),
-        Route("/avow.more.js", script.more, methods=["GET"]),
-        Route("/avow.notice.js", script.shown, methods=["GET"]),
-        Route("/notice/{version:int}", doors.noticing.shown, methods=["POST"]),
-        Route(f"{PATH}notice", doors.noticing.part, methods=["GET"]),
-        Route("/avow.source.js", script.core_source, methods=["GET"]),
-        Route("/avow.more.source.js", script.more_source, methods=["GET"]),
+        *script.routes(),
+        *doors.noticing.routes(),
         Route("/healthz", _healthy, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),

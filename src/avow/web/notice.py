@@ -9,6 +9,7 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from avow.clock import utc_now
 from avow.collect.client import Proxies
@@ -51,6 +52,13 @@ class Noticing:
     """Signs the ledger."""
     _shown: int = 0
     """Of which version is known that it was recorded."""
+
+    def routes(self) -> list[Route]:
+        """Return the addresses of what is not of the script."""
+        return [
+            Route(f"{PATH}notice", self.part, methods=["GET"]),
+            Route("/notice/{version:int}", self.shown, methods=["POST"]),
+        ]
 
     def words(self, now: datetime) -> tuple[int, dict[str, Words]]:
         """Return the version whose notice is to be displayed, with its words by language; 0 where there is none."""

@@ -12,6 +12,7 @@ import rjsmin
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from avow.collect.beacon import Gate
 from avow.collect.more import options
@@ -29,6 +30,17 @@ class Script:
     """Gives the notice that is to be shown, as JSON; empty where there is none."""
     downloads: tuple[str, ...] = ()
     """The endings of files that are downloads."""
+
+    def routes(self) -> list[Route]:
+        """Return its addresses."""
+        at = {
+            "/avow.js": self.core,
+            "/avow.more.js": self.more,
+            "/avow.notice.js": self.shown,
+            "/avow.source.js": self.core_source,
+            "/avow.more.source.js": self.more_source,
+        }
+        return [Route(place, door, methods=["GET"]) for place, door in at.items()]
 
     async def core(self, request: Request) -> Response:
         """Give what tells of views, without its comments and spaces."""
