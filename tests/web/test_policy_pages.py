@@ -2,14 +2,18 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from importlib import resources
 from pathlib import Path
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 import pytest
 from harness import Site, line, tamper, wait_until
+from playwright.sync_api import ViewportSize, sync_playwright
 from served import SETTINGS, Served, served
 
 from avow.keep.verified import Verified, last, record
@@ -197,7 +201,7 @@ def test_feeds_tell_of_versions(server: Served) -> None:
 def beside(page: str) -> dict[str, list[str]]:
     """Return what is told beside each section, by its heading."""
     parts = re.findall(r"<h2>(.*?)</h2>(.*?)</section>", page, re.DOTALL)
-    return {heading: re.findall(r"<p>(.*?)</p>", part.partition("<aside")[2]) for heading, part in parts}
+    return {heading: re.findall(r"<p>(.*?)</p>", part.partition('role="note"')[2]) for heading, part in parts}
 
 
 def test_what_is_so_at_this_moment_stands_beside_what_the_policy_says(server: Served) -> None:
@@ -268,3 +272,25 @@ def test_each_fact_stands_where_it_is_spoken_of() -> None:
     assert places(speaking) == {"collected": 1, "used": 2, "released": 3, "changed": 4, "verified": 0}
     assert set(places(["", ""]).values()) == {0, 1}
     assert set(places(["words"]).values()) == {0}
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium: `apt install chromium`")
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 320), ("dark", 1440), ("light", 1920), ("dark", 375)]
+)
+def test_pages_have_no_barriers(server: Served, scheme: Literal["light", "dark"], width: int) -> None:
+    """By the rules of axe-core; and nothing is wider than the page."""
+    rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+    paths = ("/privacy/", "/privacy/?lang=zh-TW", "/privacy/history", "/privacy/changes/1..3", "/disclosures")
+    size: ViewportSize = {"width": width, "height": 900}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        with browser.new_context(bypass_csp=True, viewport=size, color_scheme=scheme) as context:
+            page = context.new_page()
+            for path in paths:
+                page.goto(f"http://127.0.0.1:{server.port}{path}")
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+                page.evaluate(rules)
+                found = page.evaluate("axe.run()")["violations"]
+                assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], path
+        browser.close()
