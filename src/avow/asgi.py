@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from avow.web.wrapped import Answer, Collector, Exchange
+from avow.web.wrapped import Answer, Collector, Exchange, Marks
 
 Message = dict[str, Any]
 
@@ -34,7 +34,8 @@ class Middleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        watched = _Watched(self.collector, scope["method"], send)
+        accepted = _texts(scope).get("accept-language", "")
+        watched = _Watched(self.collector, scope["method"], accepted, send)
         try:
             await self.app(scope, receive, watched.send)
         finally:
@@ -82,40 +83,43 @@ def _told(scope: Message) -> Exchange:
 class _Watched:
     """The way of one answer to its visitor."""
 
-    def __init__(self, collector: Collector, method: str, send: Any) -> None:
+    def __init__(self, collector: Collector, method: str, accepted: str, send: Any) -> None:
         self.answer = Answer(time.time())
         self._collector = collector
         self._method = method
+        self._accepted = accepted
         self._send = send
         self._start: Message | None = None
-        """The beginning of a page, held back until it is known how long the page is with the script in it."""
-        self._marking = False
+        """The beginning of a page, held back until it is known how long the page is with what belongs into it."""
+        self._marks: Marks | None = None
 
     async def send(self, message: Message) -> None:
         """Send a message of the answer on."""
         if message["type"] == "http.response.start":
             self.answer.status = message["status"]
-            self._marking = self._collector.marks(self._method, message["status"], _texts(message))
-            if self._marking:
+            self._marks = self._collector.marks(
+                self._method, message["status"], _texts(message), self._accepted
+            )
+            if self._marks:
                 self._start = message
                 return
         elif message["type"] == "http.response.body":
-            message = self._with_script(message) if self._marking else message
+            message = self._marked(message, self._marks) if self._marks else message
             self.answer.sent += len(message.get("body", b""))
         if self._start:
             start, self._start = self._start, None
             await self._send(start)
         await self._send(message)
 
-    def _with_script(self, message: Message) -> Message:
-        """Put the script into a part of a page, unless that was told to be of a length, and is not whole."""
+    def _marked(self, message: Message, marks: Marks) -> Message:
+        """Put into a part of a page what belongs there, unless that was told to be of a length, and is not whole."""
         more = message.get("more_body", False)
         fixed = self._start is not None and "content-length" in _texts(self._start)
         if fixed and more:
-            self._marking = False
+            self._marks = None
             return message
-        body = self._collector.marked(bytes(message.get("body", b"")))
-        self._marking = len(body) == len(message.get("body", b""))
+        body = marks.put(bytes(message.get("body", b"")))
+        self._marks = None if marks.done else marks
         if fixed and self._start:
             others = [header for header in self._start["headers"] if header[0].lower() != b"content-length"]
             length = (b"content-length", str(len(body)).encode())

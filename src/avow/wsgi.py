@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from avow.web.wrapped import Answer, Collector, Exchange
+from avow.web.wrapped import Answer, Collector, Exchange, Marks
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -68,13 +68,17 @@ class _Watched:
         self._environ = environ
         self._start_response = start_response
         self._held: tuple[str, Headers] | None = None
-        """The beginning of a page, held back until it is known how long the page is with the script in it."""
+        """The beginning of a page, held back until it is known how long the page is with what belongs into it."""
+        self._marks: Marks | None = None
 
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], Any]:
         """Begin an answer, as the application does."""
         self._answer.status = int(status.partition(" ")[0])
         told = {name.lower(): value for name, value in headers}
-        if self._collector.marks(self._environ["REQUEST_METHOD"], self._answer.status, told):
+        accepted = self._environ.get("HTTP_ACCEPT_LANGUAGE", "")
+        method = self._environ["REQUEST_METHOD"]
+        self._marks = self._collector.marks(method, self._answer.status, told, accepted)
+        if self._marks:
             self._held = status, headers
             return self._write
         self._held = None
@@ -90,7 +94,7 @@ class _Watched:
         return self._held is None and isinstance(wrapper, type) and isinstance(self.parts, wrapper)
 
     def __iter__(self) -> Iterator[bytes]:
-        for part in self._with_script():
+        for part in self._marked():
             self._answer.sent += len(part)
             yield part
 
@@ -106,7 +110,7 @@ class _Watched:
         """Collect it."""
         self._collector.take(lambda: _told(self._environ), self._answer)
 
-    def _with_script(self) -> Iterator[bytes]:
+    def _marked(self) -> Iterator[bytes]:
         """Give the parts; of a page that was told to be of a length, all at once."""
         page, marking = b"", False
         for part in self.parts:
@@ -114,16 +118,14 @@ class _Watched:
             if length is not None:
                 page += part
                 if len(page) >= length:
-                    marked = self._collector.marked(page)
+                    marked = self._marks.put(page) if self._marks else page
                     self._begin(len(marked))
                     yield marked
                 continue
             if self._held:
                 self._begin()
                 marking = True
-            sent = self._collector.marked(part) if marking else part
-            marking = marking and sent == part
-            yield sent
+            yield self._marks.put(part) if marking and self._marks else part
         if self._held:
             self._begin()
             yield page

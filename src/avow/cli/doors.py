@@ -34,7 +34,7 @@ def doors(
     from avow.web.app import Doors  # as all of the web: with the server only
     from avow.web.collecting import Collecting
     from avow.web.living import Living
-    from avow.web.notice import Noticing
+    from avow.web.noticing import Noticing
     from avow.web.pages import LINKS, Pages
     from avow.web.policy import Policy
     from avow.web.script import Script

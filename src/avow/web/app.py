@@ -16,7 +16,7 @@ from avow.collect.syslog import Listener
 from avow.web.collecting import Collecting
 from avow.web.disclosing import Disclosing
 from avow.web.feeding import FeedDoor
-from avow.web.notice import Noticing
+from avow.web.noticing import Noticing
 from avow.web.pages import Pages
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from avow.change.draft import begin
+from avow.clock import utc_now
 from avow.collect.client import Proxies
 from avow.collect.segment import write
 from avow.collect.syslog import Lines
@@ -29,8 +30,10 @@ from avow.keep.duckdb import FILE as STORE
 from avow.keep.governing import in_force, promises
 from avow.keep.load import Ways
 from avow.keep.owner import JOURNALS
-from avow.keep.register import open_register
+from avow.keep.register import SqliteRegister, open_register
 from avow.keep.stream import Stream
+from avow.web.notice import part, record, recorded, words
+from avow.web.policy import chosen
 
 WRITE_SECONDS = 2.0
 """How often what came in is written: as much is lost at most when the process is killed."""
@@ -41,7 +44,14 @@ LAST_WAIT_SECONDS = 0.1
 
 NICE = 10
 FORMAT = "nginx-json"
+REFRESH_SECONDS = 60.0
+"""How often it is looked at whether there is a notice to show."""
+
+PLACE = "every page of the application"
+"""Where the ledger says that a notice was shown."""
+
 _END_OF_HEAD = re.compile(rb"</(?:head|body)\s*>", re.IGNORECASE)
+_END_OF_BODY = re.compile(rb"</body\s*>", re.IGNORECASE)
 
 log = logging.getLogger("avow")
 
@@ -69,6 +79,32 @@ class Answer:
 
 
 @dataclass
+class Marks:
+    """What one page is to have: the script where its head ends, or its body; a notice where its body ends."""
+
+    script: bytes
+    notice: bytes
+    shown: Callable[[], None]
+    """Is called where the notice was put in."""
+
+    def put(self, part: bytes) -> bytes:
+        """Return a part of the page, with what belongs into it; each comes in once."""
+        if self.script and (found := _END_OF_HEAD.search(part)):
+            part = part[: found.start()] + self.script + part[found.start() :]
+            self.script = b""
+        if self.notice and (found := _END_OF_BODY.search(part)):
+            part = part[: found.start()] + self.notice + part[found.start() :]
+            self.notice = b""
+            self.shown()
+        return part
+
+    @property
+    def done(self) -> bool:
+        """Whether it has all of it."""
+        return not self.script and not self.notice
+
+
+@dataclass
 class Collector:
     """Takes the exchanges of one application, in this process and in those that are forked from it."""
 
@@ -77,6 +113,14 @@ class Collector:
     lines: Lines = field(default_factory=Lines)
     failing: str = ""
     """Why the last lines could not be written; empty where they could."""
+    _notices: dict[str, bytes] = field(default_factory=dict)
+    """The notice that is to be shown, by language."""
+    _version: int = 0
+    """Of that notice."""
+    _placed: int = 0
+    """Of the last notice that a page had, and no script besides."""
+    _looked: float = -REFRESH_SECONDS
+    _register: SqliteRegister | None = None
     _held: list[bytes] = field(default_factory=list)
     _stream: Stream | None = None
     _runs: bool = False
@@ -94,7 +138,7 @@ class Collector:
 
     def __post_init__(self) -> None:
         self.proxies = Proxies.of(self.folder.settings.serve.trusted_proxies)
-        self._tag = f'<script src="{escape(self.script)}" defer></script>'.encode()
+        self._tag = self.script and f'<script src="{escape(self.script)}" defer></script>'
         os.register_at_fork(after_in_child=self._forked)
 
     def take(self, told: Callable[[], Exchange], answer: Answer) -> None:
@@ -123,17 +167,23 @@ class Collector:
         except Exception as error:  # noqa: BLE001  # whatever it is, the application goes on
             log.error("a request was not collected (%s)", type(error).__name__)  # noqa: TRY400  # its text may tell
 
-    def marked(self, part: bytes) -> bytes:
-        """Return a part of a page with the script in it, where its head or body ends there; else the part."""
-        if not self.script or not (found := _END_OF_HEAD.search(part)):
-            return part
-        return part[: found.start()] + self._tag + part[found.start() :]
+    def marks(self, method: str, status: int, headers: Mapping[str, str], accepted: str) -> Marks | None:
+        """Return what belongs into an answer, by its headers in lower case; None where that is nothing.
 
-    def marks(self, method: str, status: int, headers: Mapping[str, str]) -> bool:
-        """Return whether an answer is a page that the script belongs into, by its headers in lower case."""
+        `accepted` is the request's header Accept-Language.
+        """
+        notices = self._notices
+        if not (self._tag or notices) or not self._is_page(method, status, headers):
+            return None
+        notice = notices[chosen(accepted, list(notices))] if notices else b""
+        return Marks(self._tag.encode(), notice, self._was_shown)
+
+    def _was_shown(self) -> None:
+        self._placed = self._placed if self._tag else self._version
+
+    def _is_page(self, method: str, status: int, headers: Mapping[str, str]) -> bool:
         return (
-            bool(self.script)
-            and method != "HEAD"
+            method != "HEAD"
             and status == 200  # noqa: PLR2004  # a whole page, as HTTP has it
             and headers.get("content-type", "").lower().startswith("text/html")
             and headers.get("content-encoding", "identity").lower() == "identity"
@@ -153,6 +203,7 @@ class Collector:
             if self._runs:
                 return
             self.lines, self._held, self._stop, self._stream = Lines(), [], threading.Event(), None
+            self._register, self._looked = None, -REFRESH_SECONDS
             self._thread = threading.Thread(target=self._run, name="avow", daemon=True)
             self._thread.start()
             self._runs = True
@@ -167,6 +218,8 @@ class Collector:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while not self._stop.wait(WRITE_SECONDS):
             self._write()
+            if time.monotonic() - self._looked >= REFRESH_SECONDS or self._placed:
+                self._look()
         for _ in range(LAST_TRIES):
             while self._write():
                 pass
@@ -191,6 +244,26 @@ class Collector:
         self._held, self.failing = [], ""
         return True
 
+    def _look(self) -> None:
+        """Look which notice is to be shown, and record that a page showed it, where no script does."""
+        if self._register is None:
+            return
+        self._looked = time.monotonic()
+        try:
+            version, told = words(self._register, utc_now())
+            base = self.script.rpartition("/")[0] + "/"
+            within = ("<noscript>", "</noscript>") if self._tag else ("", "")
+            made = {tag: part(told, tag, base) for tag in told}
+            self._notices = {tag: f"{within[0]}{text}{within[1]}".encode() for tag, text in made.items()}
+            self._version = version
+            if self._placed == version and version and not recorded(self._register, version):
+                record(self._register, version, PLACE)
+                self._register.ledger.sign()
+            self._placed = 0
+        except Exception as error:  # noqa: BLE001  # pages go without it, and the application goes on
+            log.error("no notice is shown at the moment (%s)", type(error).__name__)  # noqa: TRY400  # its text may tell
+            self._notices = {}
+
     def _opened(self) -> Stream:
         register = open_register(self.folder.data, self.folder.keys, store=STORE)
         try:
@@ -198,7 +271,7 @@ class Collector:
         except BaseException:
             register.close()
             raise
-        journals = self.folder.data / JOURNALS
+        self._register, journals = register, self.folder.data / JOURNALS
         return Stream(
             Ways(self.folder, lambda moment: promises(tuple(in_force(register.versions(), moment)))),
             lambda segments: [write(journals, segment) for segment in segments],
