@@ -2,25 +2,28 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avow.change.draft import forms_of
 from avow.cli.session import Session
-from avow.cli.visitor import subject_of
+from avow.cli.visitor import exported, leave_trace, page_of, subject_of, summary
 from avow.collect.beacon import Visitors
 from avow.collect.client import Proxies
+from avow.collect.cookie import visitor_number
 from avow.collect.syslog import Lines, Listener
 from avow.keep.asked import Why
-from avow.keep.keys import FILES_KEY, SIGN_IN_KEY, secret
+from avow.keep.erasure import receipt
+from avow.keep.keys import COOKIE_KEY, FILES_KEY, SIGN_IN_KEY, secret
 from avow.keep.subject import Subject
 from avow.keep.verified import last
-from avow.policy.bounds import OWN_USE, PROCESSOR
+from avow.policy.bounds import OWN_USE, PROCESSOR, VISITOR
 
 if TYPE_CHECKING:
     from avow.web.app import Doors
     from avow.web.desk import Desk
     from avow.web.disclosing import Disclosing
     from avow.web.feeding import FeedDoor
+    from avow.web.own import Own
     from avow.web.policy import Policy
     from avow.web.reading import ReadersDoor
     from avow.web.submitting import Submitting
@@ -53,6 +56,7 @@ def doors(
         _readers(at_work, policy, proxies, tries),
         Pages(policy, at_work.register.ledger),
         noticing,
+        _own(at_work, policy, proxies),
         _submitting(at_work, visitors, proxies),
         _disclosing(at_work, proxies, tries),
         _feeding(at_work, proxies, tries),
@@ -70,6 +74,35 @@ def _disclosing(at_work: Session, proxies: Proxies, tries: "Tries") -> "Disclosi
         return subject_of(word, since, until, at_work)
 
     return Disclosing(at_work.desk, subject, at_work.folder.zone, proxies, tries)
+
+
+def _own(at_work: Session, policy: "Policy", proxies: Proxies) -> "Own":
+    """Return what gives visitors what is theirs."""
+    from avow.web.own import PLACE, Own
+
+    secret_key = secret(at_work.folder.keys / COOKIE_KEY)
+
+    def page(key: str, language: str) -> str:
+        told = summary(at_work, key, own=True)
+        there = any(of["records"] for of in told["held"].values())
+        others = told["submissions"] or told["consents"] or told["authorisations"] or told["released"]
+        return page_of(at_work, told, language, own=True) if there or others else ""
+
+    def trace(key: str) -> None:
+        leave_trace(at_work, at_work.held(Subject(key)), PLACE, VISITOR)
+
+    def erase(key: str) -> dict[str, Any]:
+        return receipt(at_work.register.ledger, at_work.erase(key))
+
+    return Own(
+        policy,
+        proxies,
+        lambda identifier: f"{visitor_number(secret_key, identifier):016x}",
+        page,
+        trace,
+        partial(exported, at_work, own=True),
+        erase,
+    )
 
 
 def _feeding(at_work: Session, proxies: Proxies, tries: "Tries") -> "FeedDoor":

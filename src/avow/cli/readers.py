@@ -23,7 +23,7 @@ from avow.errors import MisuseError, RefusedError
 from avow.keep import house
 from avow.keep.governing import in_force
 from avow.keep.readers import Reader
-from avow.policy.bounds import OPERATOR
+from avow.policy.bounds import OPERATOR, VISITOR
 from avow.policy.vocabulary import vocabulary
 
 app = typer.Typer(help="Who reads what is stored, and for which purposes.", no_args_is_help=True)
@@ -47,9 +47,10 @@ def add(
     data: Data = None,
 ) -> None:
     """Let somebody read for some purposes; given again, in the place of those before."""
-    if not name.isprintable() or not 0 < len(name) <= NAME_MAX or name == OPERATOR:
+    if not name.isprintable() or not 0 < len(name) <= NAME_MAX or name in {OPERATOR, VISITOR}:
         raise MisuseError(
-            f"`{name}` is no name of a reader", f"use up to {NAME_MAX} characters, and not `{OPERATOR}`"
+            f"`{name}` is no name of a reader",
+            f"use up to {NAME_MAX} characters, and not `{OPERATOR}` or `{VISITOR}`",
         )
     chosen = [word.strip() for word in purposes.split(",") if word.strip()]
     words = vocabulary()

@@ -1,5 +1,6 @@
 """`avow visitor`: what one visitor may ask for."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from importlib import resources
 from itertools import islice
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from msgspec.structs import replace
 from rich.console import Console
 
 from avow.change.consent import Effect, Means, Word, effects, giving, receipt, record, taking_back
@@ -24,13 +26,17 @@ from avow.keep.governing import governs, in_force
 from avow.keep.keys import COOKIE_KEY, secret
 from avow.keep.releases import Release
 from avow.keep.subject import Held, Subject, parse_subject
-from avow.policy.bounds import OPERATOR
+from avow.policy.bounds import OPERATOR, VISITOR
 from avow.policy.terms import parse_terms
 from avow.use.question import parse_moment
 
 EXPORT = "avow visitor export 1"
 SCHEMA = resources.files("avow.keep") / "visitor-export.schema.json"
 """What the lines of an export hold."""
+
+READER = "reader"
+ROLES = frozenset({OPERATOR, VISITOR})
+"""Who reads under no name of their own."""
 
 app = typer.Typer(help="What one visitor may ask for.", no_args_is_help=True)
 
@@ -57,9 +63,9 @@ def show(
     with session(data) as at_work:
         held = at_work.held(subject_of(subject, since, until, at_work))
         told = summary(at_work, held.key)
-        _leave_trace(at_work, held, "avow visitor show")
+        leave_trace(at_work, held, "avow visitor show")
         if page:
-            page.write_text(_page(at_work, told, language), encoding="utf-8")
+            page.write_text(page_of(at_work, told, language), encoding="utf-8")
     if as_json:
         print_json(told)
         return
@@ -110,19 +116,9 @@ def export(
     """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
     with session(data) as at_work:
         held = at_work.held(subject_of(subject, since, until, at_work))
-        lines = 0
-        _leave_trace(at_work, held, "avow visitor export")
+        leave_trace(at_work, held, "avow visitor export")
         with to.open("wb") as file:
-            file.write(msgspec.json.encode({"schema": EXPORT, **summary(at_work, held.key)}) + b"\n")
-            for relation in RELATIONS:
-                for page in at_work.pages(held.key, relation):
-                    for record_of in page.records():
-                        own = {
-                            **record_of,
-                            **{key: f"{record_of[key]:016x}" for key in KEYS if record_of.get(key)},
-                        }
-                        file.write(msgspec.json.encode({"relation": relation, **own}) + b"\n")
-                        lines += 1
+            lines = sum(bool(file.write(line)) for line in exported(at_work, held.key)) - 1
     if as_json:
         print_json({"visitor": held.key, "file": str(to), "records": lines})
     else:
@@ -209,15 +205,28 @@ def consent(
         _show(said, permits, dry_run=dry_run)
 
 
-def _leave_trace(at_work: Session, held: Held, asked: str) -> None:
+def exported(at_work: Session, key: str, *, own: bool = False) -> Iterator[bytes]:
+    """Yield the lines of an export: one that tells what it is, then one for each record."""
+    yield msgspec.json.encode({"schema": EXPORT, **summary(at_work, key, own=own)}) + b"\n"
+    for relation in RELATIONS:
+        for page in at_work.pages(key, relation):
+            for record_of in page.records():
+                keys = {name: f"{record_of[name]:016x}" for name in KEYS if record_of.get(name)}
+                yield msgspec.json.encode({"relation": relation, **record_of, **keys}) + b"\n"
+
+
+def leave_trace(at_work: Session, held: Held, asked: str, reader: str = OPERATOR) -> None:
     """Record, before anything is told, that somebody looked at what is held of a visitor."""
     rows, version = sum(held.records.values()), len(in_force(at_work.register.versions(), utc_now()))
-    at_work.register.readers.record(OPERATOR, MAY_SEE, version, rows, asked, utc_now())
+    at_work.register.readers.record(reader, MAY_SEE, version, rows, asked, utc_now())
     at_work.register.ledger.sign()
 
 
-def summary(at_work: Session, key: str) -> dict[str, Any]:
-    """Return how much is held of a visitor, under which versions, and what they consented to."""
+def summary(at_work: Session, key: str, *, own: bool = False) -> dict[str, Any]:
+    """Return how much is held of a visitor, under which versions, and what they consented to.
+
+    `own` is for themselves: then readers have no names.
+    """
     told = {row.pop("relation"): row for row in at_work.summary(key)}
     held = {name: told[name] for name in RELATIONS}
     consents = [
@@ -233,6 +242,8 @@ def summary(at_work: Session, key: str) -> dict[str, Any]:
     ]
     since = min((of["first"] for of in held.values() if of["first"]), default=utc_now().isoformat())
     readings = at_work.register.readers.readings(datetime.fromisoformat(since))
+    if own:
+        readings = [one if one.name in ROLES else replace(one, name=READER) for one in readings]
     return {
         "visitor": key,
         "held": held,
@@ -282,7 +293,8 @@ def _handed_over(at_work: Session, key: str) -> list[dict[str, Any]]:
     return told
 
 
-def _page(at_work: Session, told: dict[str, Any], language: str) -> str:
+def page_of(at_work: Session, told: dict[str, Any], language: str, *, own: bool = False) -> str:
+    """Return the page of what is held of a visitor; `own` is for themselves."""
     from avow.web.person import SHOWN_MAX, html  # as everything of pages: when one is wanted
 
     records = {}
@@ -290,7 +302,7 @@ def _page(at_work: Session, told: dict[str, Any], language: str) -> str:
         found = (record_of for page in at_work.pages(told["visitor"], name) for record_of in page.records())
         records[name] = list(islice(found, SHOWN_MAX))
     terms = parse_terms(chosen(at_work.register.versions(), 0).terms, "the terms in force")
-    return html(msgspec.to_builtins(told), records, terms.controller, language)
+    return html(msgspec.to_builtins(told), records, terms.controller, language, own=own)
 
 
 def subject_of(word: str, since: str, until: str, at_work: Session) -> Subject:

@@ -13,6 +13,7 @@ from avow.disclose.evidence import AUTHORISATION
 from avow.disclose.feed import SERVICE, bounds_of
 from avow.disclose.processor import standing
 from avow.disclose.wanted import INSTRUMENT
+from avow.keep.access import MAY_SEE
 from avow.keep.governing import governs, in_force
 from avow.keep.register import SqliteRegister, Version
 from avow.ledger.entry import (
@@ -27,7 +28,7 @@ from avow.ledger.entry import (
     ReleaseRecalled,
     hashed,
 )
-from avow.policy.bounds import GROUND_ALONE, OPERATOR, OWN_USE, PROCESSOR, Bounds, Cell
+from avow.policy.bounds import GROUND_ALONE, OPERATOR, OWN_USE, PROCESSOR, VISITOR, Bounds, Cell
 from avow.policy.contract import Contract, parse_contract
 from avow.policy.ground import Need, needs
 
@@ -226,7 +227,8 @@ def _read(register: SqliteRegister, law: Law) -> Iterator[str]:
     history = register.readers.history()
     for number, one in enumerate(register.readers.readings(datetime.min), 1):
         had = [purposes for name, purposes, since in history if name == one.name and since <= one.recorded_at]
-        if one.name != OPERATOR and one.purpose not in (had[-1] if had else []):
+        theirs = (one.name, one.purpose) == (VISITOR, MAY_SEE)
+        if one.name != OPERATOR and not theirs and one.purpose not in (had[-1] if had else []):
             yield f"reading {number} was for `{one.purpose}`, which its reader did not read for"
         if one.version and not law.names(one.version, one.recorded_at):
             yield f"reading {number} names version {one.version}, which was not in force"

@@ -14,6 +14,8 @@ import rfc8785
 
 OPERATOR = "operator"
 PROCESSOR = "processor"
+VISITOR = "visitor"
+"""Who reads what is held of themselves."""
 
 THIRD_PARTY = "third-party"
 """Who sets a cookie that is not the site's own."""

@@ -51,6 +51,8 @@ class Links(NamedTuple):
     """What was released."""
     terms: str = ""
     ledger: str = ""
+    own: str = ""
+    """What is held of whoever looks at it."""
     canonical: str = ""
     languages: Sequence[tuple[str, str]] = ()
     """The same page, by the tags of its languages."""

@@ -17,6 +17,7 @@ from avow.web.collecting import Collecting
 from avow.web.disclosing import Disclosing
 from avow.web.feeding import FeedDoor
 from avow.web.noticing import Noticing
+from avow.web.own import Own
 from avow.web.pages import Pages
 from avow.web.reading import ReadersDoor
 from avow.web.script import Script
@@ -36,6 +37,7 @@ class Doors:
     readers: ReadersDoor
     pages: Pages
     noticing: Noticing
+    own: Own
     submitting: Submitting
     disclosing: Disclosing
     feeding: FeedDoor
@@ -91,6 +93,7 @@ def _others(doors: Doors) -> Starlette:
         Route("/healthz", _healthy, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
+        *doors.own.routes(),
         *doors.pages.routes(),
     ]
 

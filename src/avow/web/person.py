@@ -16,8 +16,18 @@ COUNTS = ("views", "downloads", "uploads")
 Record = Mapping[str, Any]
 
 
-def html(told: Mapping[str, Any], records: Mapping[str, Sequence[Record]], controller: str, tag: str) -> str:
-    """Return the page, in a language, of what is `told` of a visitor, and of the first records of each relation."""
+def html(
+    told: Mapping[str, Any],
+    records: Mapping[str, Sequence[Record]],
+    controller: str,
+    tag: str,
+    *,
+    own: bool = False,
+) -> str:
+    """Return the page, in a language, of what is `told` of a visitor, and of the first records of each relation.
+
+    `own` is for the visitor's own browser: with what they can do.
+    """
     spoken = language(tag)
     return rendered(
         "person.html",
@@ -28,6 +38,7 @@ def html(told: Mapping[str, Any], records: Mapping[str, Sequence[Record]], contr
         tables=[table for table in _tables(told, records, spoken) if table.rows],
         more=any(told["held"][name]["records"] > len(rows) for name, rows in records.items()),
         released=told["released"],
+        own=own,
     )
 
 

@@ -139,6 +139,11 @@ class Policy:
 
         return Page(self._once(made, "feed", kind, language, home), language)
 
+    def languages(self) -> list[str]:
+        """Return the languages of the version in force; none where there is no version."""
+        version = self.version()
+        return parse_terms(version.terms, "the terms in force").languages if version else []
+
     def version(self, number: int = 0) -> Version | None:
         """Return a version that was published, the one in force for 0; None where there is none."""
         versions = self._versions(number)
