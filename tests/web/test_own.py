@@ -76,7 +76,6 @@ def test_visitors_see_what_is_held_of_them_and_nothing_of_others(server: Served)
     [
         {},
         {"Cookie": ""},
-        {"Cookie": "__Host-avow=refused"},
         {"Cookie": "__Host-avow="},
         {"Cookie": f"__Host-avow={ANN[:-1]}"},
         {"Cookie": f"__Host-avow={ANN}x"},
@@ -92,6 +91,18 @@ def test_who_cannot_be_told_from_others_is_told_so(server: Served, headers: dict
     assert "/of-ann" not in page
     for method, path in (("GET", "/export"), ("POST", "/erasure")):
         assert server.ask(method, f"/privacy/me{path}", headers={**OWN, **headers}).status == 403
+    assert readings(server) == []
+
+
+def test_whoever_refuses_the_cookie_is_told_that_it_was(server: Served) -> None:
+    """A form leads back to the page; a script has its answer as before; and nothing is shown by a word."""
+    form = {**OWN, "Sec-Fetch-Mode": "navigate"}
+    answer = server.ask("POST", "/cookie/refuse", headers=cookie(ANN, **form))
+    assert (answer.status, answer.headers["location"]) == (303, "/privacy/me")
+    assert answer.headers["set-cookie"].startswith("__Host-avow=refused;")
+    assert server.ask("POST", "/cookie/refuse", headers=cookie(ANN, **OWN)).status == 204
+    assert "You refused the cookie" in me(server, cookie("refused"))
+    assert server.ask("GET", "/privacy/me/export", headers=cookie("refused", **OWN)).status == 403
     assert readings(server) == []
 
 

@@ -12,7 +12,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from prometheus_client import Counter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from avow.collect import cookie
@@ -24,6 +24,7 @@ from avow.collect.more import URL_MAX
 from avow.collect.request import host_name
 from avow.config import Settings
 from avow.web.desk import Desk, UnavailableError
+from avow.web.own import PLACE
 from avow.web.refusal import error
 from avow.web.sender import SAME_ORIGIN, Sender, sender
 
@@ -157,7 +158,10 @@ class Collecting:
         header = cookie.refused(promise)
         if word == "accept" and promise.cookie and by.is_secure:
             header = cookie.given(promise).header
-        return Response(status_code=204, headers={"Set-Cookie": header, "Cache-Control": "no-store"})
+        headers = {"Set-Cookie": header, "Cache-Control": "no-store"}
+        if request.headers.get("sec-fetch-mode") == "navigate":  # a form: the page says what became of it
+            return RedirectResponse(PLACE, 303, headers)
+        return Response(status_code=204, headers=headers)
 
     def _check_site(self, event: Event, by: Sender) -> None:
         """Drop what is of no page of ours, or comes from another site's page."""

@@ -17,7 +17,7 @@ from avow.policy.page import rendered
 from avow.web.pages import HEADERS as PUBLIC
 from avow.web.policy import PATH, Policy, chosen
 from avow.web.refusal import error
-from avow.web.sender import Sender, sender
+from avow.web.sender import sender
 
 PLACE = f"{PATH}me"
 HEADERS = {**PUBLIC, "Cache-Control": "private, no-store", "Vary": "Cookie"}
@@ -63,7 +63,7 @@ class Own:
             page = await run_in_threadpool(self.page, key, language)
             if page:
                 await run_in_threadpool(self._trace, key)
-        told = page or rendered("own.html", language, room="avow.web", known=bool(identifier))
+        told = page or rendered("own.html", language, room="avow.web", said=self._said(request))
         return HTMLResponse(told, headers=HEADERS)
 
     async def export(self, request: Request) -> Response:
@@ -92,8 +92,15 @@ class Own:
         return Response(msgspec.json.encode(receipt), headers=headers, media_type="application/json")
 
     def _identifier(self, request: Request) -> str:
-        by: Sender = sender(self.proxies, request.scope)
-        return cookie.asked(by.headers, possible=False).identifier
+        return self._asked(request).identifier
+
+    def _asked(self, request: Request) -> cookie.Asked:
+        return cookie.asked(sender(self.proxies, request.scope).headers, possible=False)
+
+    def _said(self, request: Request) -> str:
+        """Return what the browser says of the cookie: `known` by one, `refused`, or nothing."""
+        asked = self._asked(request)
+        return "known" if asked.identifier else "refused" if asked.value == cookie.REFUSED else ""
 
     def _is_own(self, request: Request) -> bool:
         return sender(self.proxies, request.scope).is_own
