@@ -104,7 +104,7 @@ def _others(doors: Doors) -> Starlette:
         yield
         doors.listener.close()
 
-    return Starlette(routes=routes, lifespan=living)
+    return Starlette(routes=routes, lifespan=living, exception_handlers={404: doors.pages.elsewhere})
 
 
 def _healthy(_: Request) -> Response:

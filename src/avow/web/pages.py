@@ -43,7 +43,7 @@ class Pages:
     ledger: Ledger
 
     def routes(self) -> list[Route]:
-        """Return the addresses; the last one has to come after all others."""
+        """Return the addresses."""
         at: dict[str, Callable[..., Any]] = {
             PATH: self.privacy,
             PATH.rstrip("/"): self.there,
@@ -56,7 +56,6 @@ class Pages:
             f"{PATH}ledger/{{name:path}}": self.tile,
             DISCLOSURES: self.disclosures,
             **{place: partial(self.feed, kind) for kind, place in FEEDS},
-            "/{place:path}": self.permalink,
         }
         return [Route(place, door, methods=["GET"]) for place, door in at.items()]
 
@@ -86,11 +85,16 @@ class Pages:
         """Give the page that tells how often something was released."""
         return await given(request, self.policy.disclosures)
 
-    async def permalink(self, request: Request) -> Response:
-        """Give the version in force where its documents say that they stand, in the language of that place."""
+    async def elsewhere(self, request: Request, _: Exception) -> Response:
+        """Give the version in force where its documents say that they stand, in the language of that place.
+
+        Nothing else is there, whatever was asked for.
+        """
         places = await run_in_threadpool(self.policy.permalinks)
-        language = places.get(f"/{request.path_params['place'].strip('/')}")
-        return await given(request, self.policy.page, language) if language else _missing()
+        language = places.get(f"/{request.url.path.strip('/')}")
+        if language and request.method in {"GET", "HEAD"}:
+            return await given(request, self.policy.page, language)
+        return _missing()
 
     async def feed(self, kind: str, request: Request) -> Response:
         """Give a feed of versions, those to come among them."""
