@@ -2,11 +2,13 @@
 
 import http.client
 import json
+import re
 import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from harness import FIREFOX, Site, Started, wait_until
@@ -14,6 +16,33 @@ from harness import FIREFOX, Site, Started, wait_until
 SITE = "site.example"
 SETTINGS = f'[site]\nhost = "{SITE}"\n'
 LOOK = "abcdefghij0123456789"
+TODAY = datetime.now(UTC).replace(tzinfo=None)
+
+
+def translated(folder: Site, **places: str) -> Site:
+    """Make a site of three languages that adopted its policy 60 days ago; `places` are permalinks, by language."""
+    site = folder.init(
+        ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(60)).date()}"),
+        ('languages = ["en"]', 'languages = ["en", "pt-BR", "zh-TW"]'),
+        settings=SETTINGS,
+    )
+    english = next((site.folder / "policy").glob("*.md"))
+    for tag in ("pt-BR", "zh-TW"):
+        text = english.read_text().replace("lang: en", f"lang: {tag}")
+        if tag in places:
+            text = text.replace("permalink: /privacy/", f"permalink: {places[tag]}\nshare: false")
+        english.with_name(f"privacy-policy.{tag}.md").write_text(text)
+    assert site.avow("policy", "adopt").status == 0
+    return site
+
+
+def changed(site: Site, days: int, age: int = 6) -> None:
+    """Publish a version that takes effect so many days from now, and keeps addresses whole for `age` days."""
+    terms = site.folder / "policy" / "terms.toml"
+    text = re.sub(r'full = "\d days", prefix', f'full = "{age} days", prefix', terms.read_text())
+    terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {(TODAY + timedelta(days)).date()}", text))
+    ran = site.avow("policy", "publish", "--accept-witnesses")
+    assert ran.status == 0, ran.err
 
 
 def free_port() -> int:

@@ -8,17 +8,15 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 from harness import Site, wait_until
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
-from served import SETTINGS, Served, free_port, served
+from served import Served, changed, free_port, served, translated
 
 CHROMIUM = shutil.which("chromium") or ""
-TODAY = datetime.now(UTC).replace(tzinfo=None)
 OWN = {"Sec-Fetch-Site": "same-origin"}
 PAGE = '<!doctype html><html lang="{lang}"><title>page</title><script defer src="/avow.js"></script><body><p>words'
 STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'"
@@ -26,24 +24,9 @@ STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'"
 
 def site_of(folder: Site, *later: int) -> Site:
     """Make a site of three languages, with versions that take effect so many days from now."""
-    site = folder.init(
-        ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(60)).date()}"),
-        ('languages = ["en"]', 'languages = ["en", "pt-BR", "zh-TW"]'),
-        settings=SETTINGS,
-    )
-    policy = site.folder / "policy"
-    english = next(policy.glob("*.md"))
-    for tag in ("pt-BR", "zh-TW"):
-        text = english.read_text().replace("lang: en", f"lang: {tag}")
-        english.with_name(f"privacy-policy.{tag}.md").write_text(text)
-    assert site.avow("policy", "adopt").status == 0
+    site = translated(folder)
     for days in later:
-        terms = policy / "terms.toml"
-        text = terms.read_text().replace('full = "7 days", prefix', 'full = "6 days", prefix')
-        updated = f"updated = {(TODAY + timedelta(days)).date()}"
-        terms.write_text(re.sub(r"(?m)^updated = \S+", updated, text))
-        ran = site.avow("policy", "publish", "--accept-witnesses")
-        assert ran.status == 0, ran.err
+        changed(site, days)
     return site
 
 

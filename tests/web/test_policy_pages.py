@@ -14,38 +14,23 @@ from xml.etree import ElementTree as ET
 import pytest
 from harness import Site, line, tamper, wait_until
 from playwright.sync_api import ViewportSize, sync_playwright
-from served import SETTINGS, Served, served
+from served import TODAY, Served, changed, served, translated
 
 from avow.keep.verified import Verified, last, record
 from avow.web.living import beside as places
 
-TODAY = datetime.now(UTC).replace(tzinfo=None)
 ATOM = "{http://www.w3.org/2005/Atom}"
-PLACES = {"en": "/privacy/", "pt-BR": "/pt/privacidade/", "zh-TW": "/zh/privacy.html"}
+PLACES = {"pt-BR": "/pt/privacidade/", "zh-TW": "/zh/privacy.html"}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve two versions in force, in three languages, and one to come."""
-    site = Site(tmp_path_factory.mktemp("site")).init(
-        ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(60)).date()}"),
-        ('languages = ["en"]', 'languages = ["en", "pt-BR", "zh-TW"]'),
-        settings=SETTINGS,
-    )
-    policy = site.folder / "policy"
-    english = next(policy.glob("*.md"))
-    for tag in ("pt-BR", "zh-TW"):
-        text = english.read_text().replace("lang: en", f"lang: {tag}")
-        text = text.replace("permalink: /privacy/", f"permalink: {PLACES[tag]}\nshare: false")
-        english.with_name(f"privacy-policy.{tag}.md").write_text(text)
-    assert site.avow("policy", "adopt").status == 0
-    for days, age in ((0, 'full = "6 days", prefix'), (45, 'full = "5 days", prefix')):
-        terms = policy / "terms.toml"
-        text = re.sub(r'full = "\d days", prefix', age, terms.read_text())
-        terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {(TODAY + timedelta(days)).date()}", text))
+    site = translated(Site(tmp_path_factory.mktemp("site")), **PLACES)
+    english = site.folder / "policy" / "privacy-policy.en.md"
+    for days, age in ((0, 6), (45, 5)):
         english.write_text(f"{english.read_text()}\n\nWords of version {age}.\n")
-        ran = site.avow("policy", "publish", "--accept-witnesses")
-        assert ran.status == 0, ran.err
+        changed(site, days, age)
     now = [
         line(n, f"/{n}", start=datetime.now(UTC).replace(tzinfo=None), address="203.0.113.9")
         for n in range(3)

@@ -84,7 +84,7 @@ class Ledger:
         Raises StoreError where the key was lost: another one's signature would prove nothing.
         """
         path = self._keys / KEY
-        if not path.exists() and self.checkpoints():
+        if not path.exists() and self.checkpoint():
             raise StoreError(
                 f"`{path}` is missing, with which the ledger is signed",
                 "put it back from where keys are kept",
@@ -149,6 +149,13 @@ class Ledger:
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(CHECKPOINTS.c.note).order_by(CHECKPOINTS.c.size))
             return [Note.parse(text) for (text,) in rows]
+
+    def checkpoint(self) -> Note | None:
+        """Return the last checkpoint that was signed; None where none was."""
+        select = sa.select(CHECKPOINTS.c.note).order_by(CHECKPOINTS.c.size.desc()).limit(1)
+        with self._engine.connect() as connection:
+            text = connection.execute(select).scalar()
+        return Note.parse(text) if text else None
 
     def last_seen(self) -> Note | None:
         """Return the last checkpoint as it stands beside the key, apart from the data."""

@@ -116,6 +116,16 @@ class Readers(Part):
         with self._engine.connect() as connection:
             return [SingleReading(*row) for row in connection.execute(statement)]
 
+    def singles(self, since: datetime) -> dict[str, int]:
+        """Return how often was read of single visitors since a moment, by purpose."""
+        statement = (
+            sa.select(READINGS.c.purpose, sa.func.count())
+            .where(READINGS.c.recorded_at >= since)
+            .group_by(READINGS.c.purpose)
+        )
+        with self._engine.connect() as connection:
+            return {purpose: int(count) for purpose, count in connection.execute(statement)}
+
     def counts(self, since: datetime) -> list[ReadingCount]:
         """Return how often was read of many visitors together since a day, the newest day first."""
         statement = (

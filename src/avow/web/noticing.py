@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -14,7 +15,7 @@ from avow.collect.client import Proxies
 from avow.config import Site
 from avow.keep.register import Register
 from avow.web.notice import STYLE, part, record, recorded, words
-from avow.web.policy import PATH, chosen
+from avow.web.policy import PATH, asked_for, chosen
 from avow.web.refusal import error
 from avow.web.sender import sender
 
@@ -31,8 +32,8 @@ class Noticing:
     proxies: Proxies
     sign: Callable[[], object]
     """Signs the ledger."""
-    _shown: int = 0
-    """Of which version is known that it was recorded."""
+    _told: tuple[int, date, bytes] = (-1, date.min, b"")
+    """What was told last, how many entries the ledger had then, and on which day."""
 
     def routes(self) -> list[Route]:
         """Return the addresses of what is not of the script."""
@@ -43,11 +44,10 @@ class Noticing:
 
     def told(self) -> bytes:
         """Return what the script is to show, as JSON; empty where that is nothing."""
-        version, told = words(self.register, utc_now())
-        if not version:
-            return b""
-        first = not self._recorded(version)
-        return msgspec.json.encode({"version": version, "first": first, "style": STYLE, "words": told})
+        size, now = self.register.ledger.size(), utc_now()
+        if self._told[:2] != (size, now.date()):
+            self._told = size, now.date(), self._made(now)
+        return self._told[2]
 
     async def part(self, request: Request) -> Response:
         """Give the notice as a part of a page, for servers that put it in; nothing where there is none."""
@@ -55,8 +55,8 @@ class Noticing:
         headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
         if not version:
             return Response(b"", headers=headers, media_type="text/html")
-        asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
-        return Response(part(told, chosen(asked, list(told)), "/"), headers=headers, media_type="text/html")
+        shown = part(told, chosen(asked_for(request), list(told)), "/")
+        return Response(shown, headers=headers, media_type="text/html")
 
     async def shown(self, request: Request) -> Response:
         """Record that a page of the site showed the notice, the first time that one did."""
@@ -70,12 +70,14 @@ class Noticing:
         await run_in_threadpool(self._record, version)
         return Response(status_code=204)
 
-    def _recorded(self, version: int) -> bool:
-        if self._shown != version and recorded(self.register, version):
-            self._shown = version
-        return self._shown == version
+    def _made(self, now: datetime) -> bytes:
+        version, told = words(self.register, now)
+        if not version:
+            return b""
+        first = not recorded(self.register, version)
+        return msgspec.json.encode({"version": version, "first": first, "style": STYLE, "words": told})
 
     def _record(self, version: int) -> None:
-        if not self._recorded(version):
+        if not recorded(self.register, version):
             record(self.register, version, PLACE)
             self.sign()

@@ -15,7 +15,7 @@ from avow.collect import cookie
 from avow.collect.client import Proxies
 from avow.policy.page import rendered
 from avow.web.pages import HEADERS as PUBLIC
-from avow.web.policy import PATH, Policy, chosen
+from avow.web.policy import PATH, Policy, asked_for, chosen
 from avow.web.refusal import error
 from avow.web.sender import sender
 
@@ -106,8 +106,7 @@ class Own:
         return sender(self.proxies, request.scope).is_own
 
     def _language(self, request: Request) -> str:
-        asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
-        return chosen(asked, self.policy.languages() or ["en"])
+        return chosen(asked_for(request), self.policy.languages() or ["en"])
 
     def _trace(self, key: str) -> None:
         """Record a look, once for those that follow on each other."""

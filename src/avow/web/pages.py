@@ -18,7 +18,7 @@ from avow.ledger.tiles import parsed
 from avow.policy.page import Links, linked_data
 from avow.policy.terms import parse_terms
 from avow.policy.vocabulary import vocabulary
-from avow.web.policy import DISCLOSURES, PATH, Page, Policy, shown_of
+from avow.web.policy import DISCLOSURES, PATH, Page, Policy, asked_for, shown_of
 from avow.web.syndication import NAMES
 
 CHECKPOINT = f"{PATH}ledger/checkpoint"
@@ -124,13 +124,13 @@ class Pages:
 
     def checkpoint(self, _: Request) -> Response:
         """Give the last signed checkpoint (C2SP tlog-checkpoint)."""
-        notes = self.ledger.checkpoints()
-        return Response(str(notes[-1]), headers=PROGRAMS, media_type="text/plain") if notes else _missing()
+        note = self.ledger.checkpoint()
+        return Response(str(note), headers=PROGRAMS, media_type="text/plain") if note else _missing()
 
     def tile(self, request: Request) -> Response:
         """Give a tile of what that checkpoint covers (C2SP tlog-tiles): it never changes."""
-        notes, name = self.ledger.checkpoints(), request.path_params["name"]
-        found = parsed(name, Checkpoint.parse(notes[-1].text).size) if notes else None
+        note, name = self.ledger.checkpoint(), request.path_params["name"]
+        found = parsed(name, Checkpoint.parse(note.text).size) if note else None
         if found is None:
             return _missing()
         headers = {**PROGRAMS, **FOR_EVER}
@@ -143,8 +143,7 @@ async def given(
     request: Request, page: Callable[[str], Page], language: str = "", kind: str = "text/html"
 ) -> Response:
     """Give a page that is for everybody: in a language, in that of `?lang=`, or as the browser asks."""
-    asked = language or request.query_params.get("lang") or request.headers.get("accept-language", "")
-    made = await run_in_threadpool(page, asked)
+    made = await run_in_threadpool(page, language or asked_for(request))
     if not made.text:
         return _missing()
     tag = f'"{sha256(made.text.encode()).hexdigest()[:32]}"'

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from babel import negotiate_locale
+from starlette.requests import Request
 
 from avow.clock import utc_now
 from avow.keep.governing import in_force
@@ -56,11 +57,9 @@ class Policy:
 
     def page(self, asked: str, number: int = 0) -> Page:
         """Return the page of a version; of the one in force for 0."""
-        versions = self._versions(number)
-        documents = documents_of(self.register, versions[-1]) if versions else {}
+        versions, documents, language = self._found(asked, number)
         if not documents:
             return NONE
-        language = chosen(asked, list(documents))
         place = f"{PATH}versions/{number}" if number else PATH
 
         def made() -> str:
@@ -78,11 +77,9 @@ class Policy:
 
     def history(self, asked: str) -> Page:
         """Return the page of all versions, with links to what differs between any two."""
-        versions = self._versions()
-        if not versions:
+        versions, documents, language = self._found(asked)
+        if not documents:
             return NONE
-        documents = documents_of(self.register, versions[-1])
-        language = chosen(asked, list(documents))
 
         def made() -> str:
             with_it = [one for one in versions if language in documents_of(self.register, one)]
@@ -127,11 +124,9 @@ class Policy:
 
     def feed(self, asked: str, kind: str, home: str, place: str) -> Page:
         """Return a feed of all versions that were published; `home` and `place` are where these and it are."""
-        versions = self._versions()
-        if not versions:
+        _, documents, language = self._found(asked)
+        if not documents:
             return NONE
-        documents = documents_of(self.register, versions[-1])
-        language = chosen(asked, list(documents))
 
         def made() -> str:
             told = items(self.register.versions(), self.register.notices.all(), language, home)
@@ -151,8 +146,7 @@ class Policy:
 
     def permalinks(self) -> dict[str, str]:
         """Return the language of each place that the documents in force name as theirs."""
-        versions = self._versions()
-        documents = documents_of(self.register, versions[-1]) if versions else {}
+        _, documents, _ = self._found("")
         told = {tag: one.front_matter.get("permalink") for tag, one in documents.items()}
         return {f"/{place.strip('/')}": tag for tag, place in told.items() if isinstance(place, str)}
 
@@ -167,6 +161,12 @@ class Policy:
         for about, sentences in facts.items():
             told[places[about]] += sentences
         return told
+
+    def _found(self, asked: str, number: int = 0) -> tuple[list[Version], dict[str, Document], str]:
+        """Return versions up to the one that is asked for, its documents, and the one of their languages."""
+        versions = self._versions(number)
+        documents = documents_of(self.register, versions[-1]) if versions else {}
+        return versions, documents, chosen(asked, list(documents)) if documents else ""
 
     def _versions(self, number: int = 0) -> list[Version]:
         """Return the versions that have taken effect; those up to one that was published, which may be to come."""
@@ -188,6 +188,11 @@ class Policy:
 
 def _nothing(texts: Sequence[str]) -> list[list[str]]:
     return [[] for _ in texts]
+
+
+def asked_for(request: Request) -> str:
+    """Return the languages that a request asks for: the one of `?lang=`, or the browser's."""
+    return request.query_params.get("lang") or request.headers.get("accept-language", "")
 
 
 def chosen(accepted: str, languages: list[str]) -> str:
