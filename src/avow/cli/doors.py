@@ -5,8 +5,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from avow.change.draft import forms_of
+from avow.cli.persons import exported, leave_trace, page_of, summary
 from avow.cli.session import Session
-from avow.cli.visitor import exported, leave_trace, page_of, subject_of, summary
+from avow.cli.visitor import subject_of
 from avow.collect.beacon import Visitors
 from avow.collect.client import Proxies
 from avow.collect.cookie import visitor_number
