@@ -30,6 +30,8 @@ bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes so
 	$(BIN)/python benchmarks/gdprbench.py
 	-@tools/need wrk
 	$(BIN)/python benchmarks/serving.py
+	-@tools/need chromium
+	$(BIN)/python benchmarks/visitor.py
 	$(BIN)/python benchmarks/wrapped.py
 
 $(READY): requirements.lock pyproject.toml

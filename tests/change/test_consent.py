@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from harness import CHROME, Site, kept, line, tamper
 
-from avow.change.consent import check_receipt
+from avow.change.receipt import check_receipt
 from avow.errors import MisuseError, ProofError
 from avow.ledger.note import Verifier
 

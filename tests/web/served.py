@@ -16,14 +16,19 @@ from harness import FIREFOX, Site, Started, wait_until
 SITE = "site.example"
 SETTINGS = f'[site]\nhost = "{SITE}"\n'
 LOOK = "abcdefghij0123456789"
+OWN = {"Sec-Fetch-Site": "same-origin"}
+ANN, BEN, NEW = "annannannannannannanna", "benbenbenbenbenbenbenb", "newnewnewnewnewnewnewn"
+"""What the site's own cookie has of visitors."""
+
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 
 
-def translated(folder: Site, **places: str) -> Site:
+def translated(folder: Site, *changes: tuple[str, str], **places: str) -> Site:
     """Make a site of three languages that adopted its policy 60 days ago; `places` are permalinks, by language."""
     site = folder.init(
         ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(60)).date()}"),
         ('languages = ["en"]', 'languages = ["en", "pt-BR", "zh-TW"]'),
+        *changes,
         settings=SETTINGS,
     )
     english = next((site.folder / "policy").glob("*.md"))
@@ -51,6 +56,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def cookie(who: str, **more: str) -> dict[str, str]:
+    """Return the headers of a visitor with the cookie."""
+    return {"Cookie": f"other=1; __Host-avow={who}", **more}
+
+
+def in_browser(who: str) -> Any:
+    """Return a visitor's cookie, as a browser has it."""
+    return {"name": "__Host-avow", "value": who, "domain": "127.0.0.1", "path": "/", "secure": True}
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 from harness import Site, wait_until
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
-from served import Served, changed, free_port, served, translated
+from served import OWN, Served, changed, free_port, served, translated
 
 CHROMIUM = shutil.which("chromium") or ""
-OWN = {"Sec-Fetch-Site": "same-origin"}
 PAGE = '<!doctype html><html lang="{lang}"><title>page</title><script defer src="/avow.js"></script><body><p>words'
 STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'"
 

@@ -10,11 +10,9 @@ from typing import Any
 import jsonschema
 import pytest
 from harness import Site, wait_until
-from playwright.sync_api import BrowserContext, ViewportSize, sync_playwright
-from served import SETTINGS, SITE, Served, served
+from playwright.sync_api import ViewportSize, sync_playwright
+from served import ANN, BEN, NEW, OWN, SETTINGS, SITE, Served, cookie, in_browser, served
 
-OWN = {"Sec-Fetch-Site": "same-origin"}
-ANN, BEN, NEW = "annannannannannannanna", "benbenbenbenbenbenbenb", "newnewnewnewnewnewnewn"
 CHROMIUM = shutil.which("chromium") or ""
 
 
@@ -31,10 +29,6 @@ def server(tmp_path: Path) -> Iterator[Served]:
         ran = site.avow("query", "--purpose", "abuse", "--as", "zoe", "SELECT visitor_id FROM views")
         assert ran.status == 0, ran.err
         yield it
-
-
-def cookie(who: str, **more: str) -> dict[str, str]:
-    return {"Cookie": f"other=1; __Host-avow={who}", **more}
 
 
 def me(server: Served, headers: dict[str, str], path: str = "") -> str:
@@ -150,13 +144,6 @@ def test_what_is_erased_is_gone_and_has_a_receipt(server: Served, tmp_path: Path
     wait_until(lambda: server.site.avow("verify").status == 0, "all to hold")
 
 
-def known(context: BrowserContext) -> None:
-    """Give a browser Ann's cookie."""
-    context.add_cookies(
-        [{"name": "__Host-avow", "value": ANN, "domain": "127.0.0.1", "path": "/", "secure": True}]
-    )
-
-
 @pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
 @pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1440, "light")])
 def test_it_works_in_a_browser_without_scripts(server: Served, width: int, scheme: Any) -> None:
@@ -171,7 +158,7 @@ def test_it_works_in_a_browser_without_scripts(server: Served, width: int, schem
             page.goto(f"http://127.0.0.1:{server.port}/privacy/me")
             page.evaluate(rules)
             assert page.evaluate("axe.run()")["violations"] == []
-            known(context)
+            context.add_cookies([in_browser(ANN)])
             page.goto(f"http://127.0.0.1:{server.port}/privacy/me")
             assert "/of-ann" in page.content()
             assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -179,7 +166,7 @@ def test_it_works_in_a_browser_without_scripts(server: Served, width: int, schem
             found = page.evaluate("axe.run()")["violations"]
             assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
         with browser.new_context(java_script_enabled=False, viewport=size) as context:
-            known(context)
+            context.add_cookies([in_browser(ANN)])
             page = context.new_page()
             page.goto(f"http://127.0.0.1:{server.port}/privacy/me")
             page.get_by_role("button", name="Erase all of it").press("Enter")

@@ -1,34 +1,22 @@
-"""Consent to a version for what was collected before: given and taken back, with a receipt (rules G2 to G9).
+"""Consent to a version for what was collected before: given and taken back (rules G2 to G9)."""
 
-The receipt has the sections and field names of ISO/IEC TS 27560:2023, and a proof that the ledger has its entry.
-"""
-
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from hashlib import sha256
-from typing import Any
 
 import msgspec
 
-from avow.errors import MisuseError, ProofError, RefusedError
-from avow.keep.consents import UNRECORDED, Consent, commitment
+from avow.errors import MisuseError, RefusedError
+from avow.keep.consents import UNRECORDED, Consent
 from avow.keep.governing import governs, in_force
 from avow.keep.register import Register, Version
 from avow.keep.subject import Held
-from avow.ledger.checkpoint import Receipt
-from avow.ledger.entry import ConsentGiven, ConsentWithdrawn, read
-from avow.ledger.note import Verifier
-from avow.policy.bounds import OPERATOR, OWN_USE, Bounds, read_canonical
+from avow.policy.bounds import Bounds
 from avow.policy.compare import compare
-from avow.policy.tell import differences, lasting_by_precision
-from avow.policy.terms import parse_terms
-from avow.policy.vocabulary import Vocabulary, vocabulary
-
-SCHEMA = "ISO/IEC TS 27560:2023, avow 1"
-GIVEN = "consent given"
-WITHDRAWN = "consent withdrawn"
+from avow.policy.language import ENGLISH, Language
+from avow.policy.tell import differences
 
 
 class Means(StrEnum):
@@ -43,10 +31,10 @@ class Means(StrEnum):
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """What a consent permits beyond what governed some of the visitor's records."""
+    """What a consent permits beyond what governs some of the visitor's records without it."""
 
     governed_by: int
-    """The records' governing number before."""
+    """The records' governing number without it."""
     records: int
     looser: list[str]
 
@@ -66,7 +54,7 @@ def giving(register: Register, held: Held, number: int, word: Word, now: datetim
 
     Raises RefusedError where the version is neither in force nor to come, or nothing would be governed by it.
     """
-    version = _offered(register.versions(), number, now)
+    version = _wanted(register.versions(), number, now)
     stands = standing(register.consents.of(held.key)).get(version.identity)
     if stands:
         return stands
@@ -134,204 +122,87 @@ def standing(consents: Sequence[Consent]) -> dict[str, Consent]:
     return stand
 
 
-def effects(versions: Sequence[Version], records: Mapping[int, int], number: int) -> list[Effect]:
+def effects(
+    versions: Sequence[Version], records: Mapping[int, int], number: int, spoken: Language = ENGLISH
+) -> list[Effect]:
     """Return what consent to a version, in force or to come, permits of records from its effect on.
 
     `records` tells how many of them each governing number governs.
     """
     governing = governs(versions[:number])
     return [
-        Effect(
-            before,
-            count,
-            [
-                line.sentence()
-                for line in differences(compare(governing[before - 1], governing[number - 1]).looser)
-            ],
-        )
+        Effect(before, count, _looser(governing[before - 1], governing[number - 1], spoken))
         for before, count in sorted(records.items())
         if before < number
     ]
 
 
-def receipt(register: Register, consent: Consent) -> dict[str, Any]:
-    """Return the receipt of a consent or a withdrawal, for the visitor to keep: it can be checked without us."""
-    version = next(one for one in register.versions() if one.identity == consent.identity)
-    terms = parse_terms(version.terms, f"the terms of version {version.number}")
-    return {
-        "schema_version": SCHEMA,
-        "record_id": f"{register.ledger.signer.name}#{consent.entry}",
-        "pii_principal_id": consent.visitor,
-        "pii_processing": {
-            "privacy_notice": {
-                "version": consent.version,
-                "identity": consent.identity,
-                "document_sha256": consent.document,
-            },
-            "language": consent.language,
-            "purposes": _purposes(version.promised, vocabulary(terms.vocabulary)),
-            "withdrawal_method": f"tell {terms.contact}",
-        },
-        "party_identification": [
-            {
-                "party_id": "controller",
-                "party_role": "PII controller",
-                "party_name": terms.controller,
-                "party_contact": terms.contact,
-            }
-        ],
-        "event": {
-            "event_time": consent.recorded_at,
-            "event_type": "explicit consent for what was collected before",
-            "event_state": GIVEN if consent.given else WITHDRAWN,
-            "entity_id": consent.visitor,
-            "means": consent.means,
-            "reference": consent.reference,
-            "validity_duration": "until withdrawn",
-        },
-        "proof": {
-            "salt": consent.salt.hex(),
-            "tlog_proof": str(register.ledger.receipt(consent.entry)),
-            "terms": version.canonical,
-        },
-    }
+def undone(
+    versions: Sequence[Version], held: Held, others: Sequence[int], number: int, spoken: Language = ENGLISH
+) -> list[Effect]:
+    """Return what would be permitted no more if the consent to a version were taken back.
 
-
-def check_receipt(text: str, verifier: Verifier) -> tuple[Receipt, ConsentGiven]:
-    """Check a receipt with nothing but the ledger's public key; returns its proof, and the entry that it proves.
-
-    Raises MisuseError where it is no receipt, and ProofError where it does not hold.
+    `versions` are those that have taken effect; `others` are those of them that other consents which stand are to.
     """
-    try:
-        told = msgspec.json.decode(text, type=_Told)
-        salt = bytes.fromhex(told.proof.salt)
-    except (msgspec.DecodeError, ValueError):
-        raise MisuseError("this is no receipt of a consent", "give the file as it was handed out") from None
-    proof = Receipt.parse(told.proof.tlog_proof)
-    origin = proof.check(verifier).origin
-    entry = read(proof.entry)
-    if (
-        not isinstance(entry, ConsentGiven)
-        or told.record_id != f"{origin}#{proof.index}"
-        or told.entry(salt) != entry
-        or sha256(told.proof.terms.encode()).hexdigest() != entry.identity
-        or told.promises != _promises(_purposes(read_canonical(told.proof.terms.encode()), vocabulary()))
-    ):
-        raise ProofError(
-            "the receipt says something else than its entry in the ledger", "it was changed, or mixed up"
-        )
-    return proof, entry
+    stays = max(others, default=0)
+    without = Counter[int]()
+    for version, raised_to, count in held.rows:
+        if raised_to == number > stays:
+            without[max(version, stays)] += count
+    without.pop(number, None)
+    governing = governs(versions)
+    return [
+        Effect(left, count, _looser(governing[left - 1], governing[number - 1], spoken))
+        for left, count in sorted(without.items())
+    ]
 
 
-def _offered(versions: Sequence[Version], number: int, now: datetime) -> Version:
-    """Return the version that somebody may consent to now: the one in force, or one that is to come."""
+class Choice(msgspec.Struct, frozen=True):
+    """A version that a visitor may consent to for what was collected before, or whose consent they may take back."""
+
+    version: int
+    identity: str
+    effective_at: datetime
+    given: bool
+    """Whether the consent stands, so that it may be taken back."""
+    effects: list[Effect]
+    """What it permits; what would not be permitted any more where it stands."""
+
+
+def choices(register: Register, held: Held, now: datetime, spoken: Language = ENGLISH) -> list[Choice]:
+    """Return what a visitor may decide on, in a language: consents that stand, and versions that would permit more."""
+    versions = register.versions()
+    past, given = in_force(versions, now), standing(register.consents.of(held.key))
+    found = []
+    for one in versions:
+        stands = one.identity in given and given[one.identity].version == one.number
+        if stands:
+            others = {of.version for of in given.values() if of.version <= len(past)} - {one.number}
+            permits = undone(past, held, sorted(others), one.number, spoken) if one in past else []
+        elif one in offered(versions, now) and one.identity not in given:
+            permits = effects(versions, held.records, one.number, spoken)
+        else:
+            continue
+        if stands or any(effect.looser for effect in permits):
+            found.append(Choice(one.number, one.identity, one.effective_at, stands, permits))
+    return found
+
+
+def _looser(old: Bounds, new: Bounds, spoken: Language) -> list[str]:
+    return [line.sentence(spoken) for line in differences(compare(old, new).looser)]
+
+
+def offered(versions: Sequence[Version], now: datetime) -> list[Version]:
+    """Return the versions that somebody may consent to now: the one in force, and those that are to come."""
     past = in_force(versions, now)
-    offered = [*past[-1:], *versions[len(past) :]]
-    fitting = [version for version in offered if number in {0, version.number}]
+    return [*past[-1:], *versions[len(past) :]]
+
+
+def _wanted(versions: Sequence[Version], number: int, now: datetime) -> Version:
+    fitting = [version for version in offered(versions, now) if number in {0, version.number}]
     if not fitting:
         raise RefusedError(
             f"version {number} is neither in force nor to come" if number else "no version is in force",
             "`avow policy history` tells which are: consent is to what is promised now, or will be",
         )
     return fitting[0]
-
-
-def _purposes(bounds: Bounds, words: Vocabulary) -> list[dict[str, Any]]:
-    """Return what each purpose of the operator's may use, for how long, and who else receives it for that."""
-    purposes: dict[str, dict[str, Any]] = {}
-    for cell, ages in sorted(bounds.cells.items()):
-        if cell.cookie:
-            continue
-        known = words.purposes.get(cell.purpose)
-        purpose = purposes.setdefault(
-            cell.purpose,
-            {
-                "purpose": cell.purpose,
-                "purpose_type": list(known.dpv) if known else [],
-                "lawful_basis": "dpv:ExpressedConsent",
-                "pii_information": [],
-                "pii_controllers": ["controller"],
-                "recipient_third_parties": [],
-            },
-        )
-        if (cell.recipient, cell.ground) == (OPERATOR, OWN_USE):
-            category = words.categories.get(cell.category)
-            purpose["pii_information"].append(
-                {
-                    "pii_type": cell.category,
-                    "pii_type_dpv": list(category.dpv) if category else [],
-                    "retention_period": lasting_by_precision(ages),
-                }
-            )
-        elif cell.recipient not in purpose["recipient_third_parties"]:
-            purpose["recipient_third_parties"].append(cell.recipient)
-    return list(purposes.values())
-
-
-def _promises(purposes: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Return what purposes say without their words in W3C DPV, for which better ones may be found."""
-    return [
-        (
-            purpose["purpose"],
-            purpose["recipient_third_parties"],
-            [(told["pii_type"], told["retention_period"]) for told in purpose["pii_information"]],
-        )
-        for purpose in purposes
-    ]
-
-
-class _Notice(msgspec.Struct):
-    version: int
-    identity: str
-    document_sha256: str
-
-
-class _Processing(msgspec.Struct):
-    privacy_notice: _Notice
-    language: str
-    purposes: list[dict[str, Any]]
-
-
-class _Event(msgspec.Struct):
-    event_time: datetime
-    event_state: str
-    means: str
-    reference: str
-
-
-class _Proof(msgspec.Struct):
-    salt: str
-    tlog_proof: str
-    terms: str
-
-
-class _Told(msgspec.Struct):
-    """What of a receipt has to agree with its entry."""
-
-    record_id: str
-    pii_principal_id: str
-    pii_processing: _Processing
-    event: _Event
-    proof: _Proof
-
-    @property
-    def promises(self) -> list[Any]:
-        """What it says is permitted; nothing where that is told in another form."""
-        try:
-            return _promises(self.pii_processing.purposes)
-        except (KeyError, TypeError):
-            return []
-
-    def entry(self, salt: bytes) -> ConsentGiven:
-        """Return the entry that would say the same."""
-        kind = ConsentWithdrawn if self.event.event_state == WITHDRAWN else ConsentGiven
-        notice = self.pii_processing.privacy_notice
-        return kind(
-            notice.version,
-            notice.identity,
-            self.pii_processing.language,
-            notice.document_sha256,
-            self.event.means,
-            commitment(salt, visitor=self.pii_principal_id, reference=self.event.reference),
-            self.event.event_time,
-        )

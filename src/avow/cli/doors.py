@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from avow.change.draft import forms_of
-from avow.cli.persons import exported, leave_trace, page_of, summary
+from avow.cli.persons import Persons
 from avow.cli.session import Session
 from avow.cli.visitor import subject_of
 from avow.collect.beacon import Visitors
@@ -13,11 +13,10 @@ from avow.collect.client import Proxies
 from avow.collect.cookie import visitor_number
 from avow.collect.syslog import Lines, Listener
 from avow.keep.asked import Why
-from avow.keep.erasure import receipt
 from avow.keep.keys import COOKIE_KEY, FILES_KEY, SIGN_IN_KEY, secret
 from avow.keep.subject import Subject
 from avow.keep.verified import last
-from avow.policy.bounds import OWN_USE, PROCESSOR, VISITOR
+from avow.policy.bounds import OWN_USE, PROCESSOR
 
 if TYPE_CHECKING:
     from avow.web.app import Doors
@@ -36,19 +35,22 @@ def doors(
 ) -> "Doors":
     """Return the doors; whoever tries passwords and keys is counted at all of them together."""
     from avow.web.app import Doors  # as all of the web: with the server only
+    from avow.web.checking import Checking
     from avow.web.collecting import Collecting
     from avow.web.living import Living
     from avow.web.noticing import Noticing
     from avow.web.pages import LINKS, Pages
     from avow.web.policy import Policy
     from avow.web.script import Script
+    from avow.web.tab import Tab
     from avow.web.tries import Tries
 
     settings, tries = at_work.folder.settings, Tries()
-    own = settings.site.host and f"https://{settings.site.host}"
+    home = settings.site.host and f"https://{settings.site.host}"
     living = Living(at_work.register, at_work.kept_since, partial(last, at_work.folder.data))
-    policy = Policy(at_work.register, LINKS._replace(canonical=own), living)
+    policy = Policy(at_work.register, LINKS._replace(canonical=home), living)
     proxies = Proxies.of(settings.serve.trusted_proxies)
+    own = _own(at_work, policy, proxies)
     noticing = Noticing(settings.site, at_work.register, proxies, at_work.register.ledger.sign)
     syslog, _, port = settings.serve.syslog.rpartition(":")
     return Doors(
@@ -57,7 +59,9 @@ def doors(
         _readers(at_work, policy, proxies, tries),
         Pages(policy, at_work.register.ledger),
         noticing,
-        _own(at_work, policy, proxies),
+        own,
+        Tab(own, frozenset({settings.site.host, *settings.site.hosts} - {""})),
+        Checking(policy, str(at_work.register.ledger.signer.verifier)),
         _submitting(at_work, visitors, proxies),
         _disclosing(at_work, proxies, tries),
         _feeding(at_work, proxies, tries),
@@ -79,31 +83,14 @@ def _disclosing(at_work: Session, proxies: Proxies, tries: "Tries") -> "Disclosi
 
 def _own(at_work: Session, policy: "Policy", proxies: Proxies) -> "Own":
     """Return what gives visitors what is theirs."""
-    from avow.web.own import PLACE, Own
+    from avow.web.own import Own
 
     secret_key = secret(at_work.folder.keys / COOKIE_KEY)
 
-    def page(key: str, language: str) -> str:
-        told = summary(at_work, key, own=True)
-        there = any(of["records"] for of in told["held"].values())
-        others = told["submissions"] or told["consents"] or told["authorisations"] or told["released"]
-        return page_of(at_work, told, language, own=True) if there or others else ""
+    def key_of(identifier: str) -> str:
+        return f"{visitor_number(secret_key, identifier):016x}"
 
-    def trace(key: str) -> None:
-        leave_trace(at_work, at_work.held(Subject(key)), PLACE, VISITOR)
-
-    def erase(key: str) -> dict[str, Any]:
-        return receipt(at_work.register.ledger, at_work.erase(key))
-
-    return Own(
-        policy,
-        proxies,
-        lambda identifier: f"{visitor_number(secret_key, identifier):016x}",
-        page,
-        trace,
-        partial(exported, at_work, own=True),
-        erase,
-    )
+    return Own(policy, proxies, key_of, Persons(at_work))
 
 
 def _feeding(at_work: Session, proxies: Proxies, tries: "Tries") -> "FeedDoor":

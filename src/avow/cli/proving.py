@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from avow.change.consent import check_receipt
+from avow.change.receipt import check_receipt
 from avow.cli.policy import AsJson, print_json, say
 from avow.cli.session import find_folder, of_register, open_versions, session
 from avow.clock import utc_now

@@ -139,6 +139,14 @@ class Session:
             yield Table(found.columns[1:], [row[1:] for row in found.rows])
             after = found.rows[-1][0]
 
+    def looks(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the looks of some numbers, as far as they are held."""
+        return list(self.house.ask("looks", list(numbers)))
+
+    def erase_looks(self, numbers: Sequence[int]) -> Erasure:
+        """Erase looks of some numbers. Raises RefusedError where none is held."""
+        return msgspec.convert(self.house.ask("erase_looks", list(numbers)), Erasure)
+
     def erase(self, key: str) -> Erasure:
         """Erase a visitor."""
         return msgspec.convert(self.house.ask("erase", key), Erasure)
@@ -253,6 +261,10 @@ def _handlers(register: SqliteRegister, folder: Folder) -> dict[str, Handler]:
         "beyond": lambda store, _: steward.beyond(store, utc_now()),
         "summary": settled(_summary),
         "page": settled(_page),
+        "looks": settled(
+            lambda store, looks: store.query(statements("subject_tab"), {"looks": looks}).records()
+        ),
+        "erase_looks": lambda store, looks: steward.erase_looks(store, looks, utc_now()),
         "erase": lambda store, key: steward.erase(store, key, utc_now()),
         "settle": lambda store, _: steward.settle(store, utc_now()),
     }

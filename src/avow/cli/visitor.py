@@ -9,7 +9,8 @@ import msgspec
 import typer
 from rich.console import Console
 
-from avow.change.consent import Effect, Means, Word, effects, giving, receipt, record, taking_back
+from avow.change.consent import Effect, Means, Word, effects, giving, record, taking_back
+from avow.change.receipt import receipt
 from avow.cli.persons import exported, leave_trace, page_of, summary
 from avow.cli.policy import AsJson, print_json, say
 from avow.cli.session import Session, session
@@ -49,7 +50,7 @@ def show(
     with session(data) as at_work:
         held = at_work.held(subject_of(subject, since, until, at_work))
         told = summary(at_work, held.key)
-        leave_trace(at_work, held, "avow visitor show")
+        leave_trace(at_work, held.count, "avow visitor show")
         if page:
             page.write_text(page_of(at_work, told, language), encoding="utf-8")
     if as_json:
@@ -102,7 +103,7 @@ def export(
     """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
     with session(data) as at_work:
         held = at_work.held(subject_of(subject, since, until, at_work))
-        leave_trace(at_work, held, "avow visitor export")
+        leave_trace(at_work, held.count, "avow visitor export")
         with to.open("wb") as file:
             lines = sum(bool(file.write(line)) for line in exported(at_work, held.key)) - 1
     if as_json:
@@ -124,7 +125,7 @@ def erase(
     """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
     with session(data) as at_work:
         held = at_work.held(subject_of(subject, since, until, at_work))
-        there = sum(held.records.values())
+        there = held.count
         if count != there:
             raise RefusedError(
                 f"{there:,} requests and looks are held of that visitor, and {count:,} were to be erased",

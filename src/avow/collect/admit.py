@@ -60,6 +60,8 @@ class Promise:
     """When the next one did."""
     cookie: Ages = field(default_factory=dict)
     """The basis on which the site's own cookie may be set, and for how long; none where it may not."""
+    tab: Ages = field(default_factory=dict)
+    """The same of what the script may keep in a tab's own storage."""
 
 
 def admit(records: pl.DataFrame, promise: Promise, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:

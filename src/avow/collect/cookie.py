@@ -16,6 +16,9 @@ from string import ascii_letters
 from avow.collect.admit import Promise
 
 NAME = "__Host-avow"
+TAB = "avow-views"
+"""The key under which the script remembers a tab's own looks, in the tab's storage; terms declare it like a cookie."""
+
 REFUSED = "refused"
 AGE_MAX = timedelta(days=400)
 """How long browsers keep a cookie at most (RFC 6265bis)."""

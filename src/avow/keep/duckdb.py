@@ -255,6 +255,14 @@ class DuckDBStore:
             totals = cursor.execute(ERASED, [visitor, *counts[:5]]).fetchall()
         return Erased(*totals[0])
 
+    def take_apart(self, looks: Sequence[int], visitor: int) -> int:
+        """See Store."""
+        with self._write() as cursor:
+            execute(cursor, statements("apart_looks"), {"looks": list(looks), "visitor": visitor})
+            return int(
+                cursor.execute("SELECT count(*) FROM looks WHERE visitor_id = ?", [visitor]).fetchall()[0][0]
+            )
+
     def forget_erased(self) -> None:
         """See Store."""
         with self._write() as cursor:

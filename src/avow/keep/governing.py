@@ -5,6 +5,7 @@ and then raises its records, so that it loosens nothing before that is done. A w
 whoever reads next does not see the records before they are restored (G7 in `docs/spec/terms.md`).
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from threading import Lock
 
 from avow.collect.admit import Promise
 from avow.collect.cookie import NAME as COOKIE_NAME
+from avow.collect.cookie import TAB as TAB_NAME
+from avow.errors import RefusedError
 from avow.keep.erasure import Erasure
 from avow.keep.register import Register, Version
 from avow.keep.retention import GRACE, cuts
@@ -75,6 +78,19 @@ class Steward:
             self.register.erasures.begin(visitor)
             return self._erase_begun(store, now)[visitor]
 
+    def erase_looks(self, store: Store, looks: Sequence[int], now: datetime) -> Erasure:
+        """Erase looks: as what is held of a visitor of their own, whom nothing else is of.
+
+        Raises RefusedError where none is held.
+        """
+        key = secrets.randbits(64) & ~1
+        if not store.take_apart(looks, key):
+            raise RefusedError(
+                "none of these views is held", "they may be erased already, or their time is over"
+            )
+        self.derive(store, now)
+        return self.erase(store, f"{key:016x}", now)
+
     def _erase_begun(self, store: Store, now: datetime) -> dict[str, Erasure]:
         """Do the erasures that are recorded, also those that a kill cut short; returns each by its visitor."""
         done = {
@@ -128,6 +144,7 @@ def promises(versions: tuple[Version, ...]) -> list[Promise]:
             version.effective_at,
             until,
             bounds.cookie(COOKIE_NAME),
+            bounds.cookie(TAB_NAME),
         )
         for version, bounds, until in zip(versions, governs(versions), ends, strict=True)
     ]

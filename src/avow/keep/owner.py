@@ -49,7 +49,7 @@ OWN_HANDLERS: dict[str, Handler] = {
 """What every owner answers, beside the claims and loads that it keeps itself."""
 
 
-FRESH = frozenset({"held", "summary", "page", "extent", "erase", "retain"})
+FRESH = frozenset({"held", "summary", "page", "looks", "extent", "erase", "erase_looks", "retain"})
 """Questions that may leave nothing out, however short a time ago it came in."""
 
 

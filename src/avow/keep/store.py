@@ -235,6 +235,10 @@ class Store(Protocol):
         """Delete everything of a visitor; returns how much that was, since the last `forget_erased`."""
         ...
 
+    def take_apart(self, looks: Sequence[int], visitor: int) -> int:
+        """Give looks to a visitor of their own; returns how many there are of them."""
+        ...
+
     def forget_erased(self) -> None:
         """Forget how much was erased, as it is recorded elsewhere."""
         ...

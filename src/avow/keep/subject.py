@@ -1,6 +1,7 @@
 """Whose records: a visitor by its key, or by an address and a time in which nobody else had it."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -29,10 +30,24 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A visitor's key, and how many requests each governing number governs."""
+    """A visitor's key, and how many requests and looks came in under which version, with what governs them."""
 
     key: str
-    records: dict[int, int]
+    rows: list[tuple[int, int, int]]
+    """Each a version, a governing number, and how many that are."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(count for _, _, count in self.rows)
+
+    @property
+    def records(self) -> dict[int, int]:
+        """How many each governing number governs."""
+        found = Counter[int]()
+        for _, governing, count in self.rows:
+            found[governing] += count
+        return dict(sorted(found.items()))
 
 
 def parse_subject(word: str, since: datetime | None, until: datetime | None, cookie_key: bytes) -> Subject:
@@ -70,7 +85,7 @@ def held(store: Store, subject: Subject, governed: Sequence[Bounds], now: dateti
     """
     key = subject.key or _found(store, subject, governed, now)
     rows = store.query(statements("subject_records"), {"visitor": int(key, 16)}).rows
-    return Held(key, dict(rows))
+    return Held(key, [(version, governing, count) for version, governing, count in rows])
 
 
 def _found(store: Store, subject: Subject, governed: Sequence[Bounds], now: datetime) -> str:

@@ -90,7 +90,7 @@ def html(
         tables=[table for table in facts(shown.promised, words, spoken) if table.rows],
         changes=listed(versions, spoken),
         links=links,
-        named=named,
+        languages=links.languages,
     )
 
 
@@ -122,6 +122,7 @@ def rendered(template: str, tag: str, room: str = "avow.policy", **told: Any) ->
             spoken=spoken.tag,
             spoken_direction=direction(spoken.tag),
             say=say,
+            named=named,
             **told,
         )
     )
@@ -145,9 +146,14 @@ class Change(NamedTuple):
 
 def version(shown: Shown, spoken: Language) -> Named:
     """Return a version as a page names it."""
-    day = shown.effective_at.date()
+    return named_version(shown.number, shown.effective_at, spoken)
+
+
+def named_version(number: int, effective_at: datetime, spoken: Language) -> Named:
+    """Return a version as a page names it, by its number."""
+    day = effective_at.date()
     element = Markup('<time datetime="{}">{}</time>').format(day.isoformat(), spoken.day(day))
-    return Named(shown.number, element)
+    return Named(number, element)
 
 
 def listed(versions: Sequence[Shown], spoken: Language) -> list[Change]:

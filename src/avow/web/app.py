@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from avow.collect.syslog import Listener
+from avow.web.checking import Checking
 from avow.web.collecting import Collecting
 from avow.web.disclosing import Disclosing
 from avow.web.feeding import FeedDoor
@@ -23,6 +24,7 @@ from avow.web.reading import ReadersDoor
 from avow.web.script import Script
 from avow.web.sender import sender
 from avow.web.submitting import Submitting
+from avow.web.tab import Tab
 
 Checks = Callable[[], Mapping[str, str]]
 """Tells, by what is checked, why it fails; empty where it does not."""
@@ -38,6 +40,8 @@ class Doors:
     pages: Pages
     noticing: Noticing
     own: Own
+    tab: Tab
+    checking: Checking
     submitting: Submitting
     disclosing: Disclosing
     feeding: FeedDoor
@@ -93,7 +97,9 @@ def _others(doors: Doors) -> Starlette:
         Route("/healthz", _healthy, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
+        *doors.tab.routes(),
         *doors.own.routes(),
+        *doors.checking.routes(),
         *doors.pages.routes(),
     ]
 

@@ -26,7 +26,7 @@ from avow.config import Settings
 from avow.web.desk import Desk, UnavailableError
 from avow.web.own import PLACE
 from avow.web.refusal import error
-from avow.web.sender import SAME_ORIGIN, Sender, sender
+from avow.web.sender import SAME_ORIGIN, Sender, body, sender
 
 PIXEL = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
@@ -75,18 +75,18 @@ class Collecting:
         answer = self._too_many(by)
         if answer is None:
             headers = self._allowed(by.header(b"origin"))
-            body = await _body(receive)
-            if body is None:
+            told = await body(receive)
+            if told is None:
                 answer = _refused(
                     413, f"the body is longer than {BODY_MAX:,} bytes", "send one event", headers
                 )
             else:
-                answer = await self._take_body(body, by, headers)
+                answer = await self._take_body(told, by, headers)
         await answer(scope, receive, send)
 
-    async def _take_body(self, body: bytes, by: Sender, headers: Mapping[str, str]) -> Response:
+    async def _take_body(self, told: bytes, by: Sender, headers: Mapping[str, str]) -> Response:
         try:
-            event = parse(body)
+            event = parse(told)
         except msgspec.MsgspecError as error:
             return _refused(400, f"this is no event: {error}", "send what /avow.js sends", headers)
         return await self._take(event, by, headers)
@@ -193,18 +193,6 @@ class Collecting:
             "send less",
             {"Retry-After": str(RETRY_SECONDS)},
         )
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body; None where it is too long."""
-    body = b""
-    while True:
-        message = await receive()
-        body += bytes(message.get("body", b""))
-        if len(body) > BODY_MAX:
-            return None
-        if not message.get("more_body"):
-            return body
 
 
 def _refused(status: int, message: str, hint: str, headers: Mapping[str, str]) -> Response:

@@ -1,26 +1,31 @@
 """`/privacy/me`: what is held of the visitor who asks, known by the site's own cookie and by nothing else."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from avow.collect import cookie
 from avow.collect.client import Proxies
+from avow.errors import AvowError
 from avow.policy.page import rendered
 from avow.web.pages import HEADERS as PUBLIC
+from avow.web.pages import SCRIPTED as PUBLIC_SCRIPTED
 from avow.web.policy import PATH, Policy, asked_for, chosen
 from avow.web.refusal import error
 from avow.web.sender import sender
 
 PLACE = f"{PATH}me"
-HEADERS = {**PUBLIC, "Cache-Control": "private, no-store", "Vary": "Cookie"}
+PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Cookie"}
+HEADERS = {**PUBLIC, **PRIVATE}
+SCRIPTED = {**PUBLIC_SCRIPTED, **PRIVATE}
+EXPORT = {"Content-Disposition": 'attachment; filename="my-data.jsonl"'}
 ATTACHED = {**HEADERS, "X-Robots-Tag": "noindex"}
 TRACE_SECONDS = 60.0
 """How long a look at the page is one and the same reading."""
@@ -28,22 +33,74 @@ TRACE_SECONDS = 60.0
 TRACES_MAX = 10_000
 
 
+class Persons(Protocol):
+    """What is told of visitors, and done for them, by their keys."""
+
+    def page(self, key: str, language: str) -> str:
+        """Return the page of what is held; empty where that is nothing."""
+        ...
+
+    def trace(self, key: str) -> None:
+        """Record that the visitor looked at what is held."""
+        ...
+
+    def lines(self, key: str) -> Iterator[bytes]:
+        """Yield an export."""
+        ...
+
+    def erase(self, key: str) -> dict[str, Any]:
+        """Erase all of it; returns the receipt."""
+        ...
+
+    def decide(self, key: str, identity: str, language: str, *, given: bool) -> None:
+        """Record a consent to a version, or that it is taken back.
+
+        Raises RefusedError where the visitor has not that to decide.
+        """
+        ...
+
+    def receipt(self, key: str, entry: int) -> dict[str, Any] | None:
+        """Return the receipt of an entry that is about the visitor; None where there is none."""
+        ...
+
+    def tab_page(self, looks: Sequence[int], views: str, language: str) -> str:
+        """Return the page of the looks of one tab, which hands them on as `views`; empty where none is held."""
+        ...
+
+    def tab_trace(self, looks: Sequence[int]) -> None:
+        """Record that the visitor looked at these."""
+        ...
+
+    def tab_export(self, looks: Sequence[int]) -> bytes:
+        """Return an export of them; empty where none is held."""
+        ...
+
+    def tab_erase(self, looks: Sequence[int]) -> dict[str, Any]:
+        """Erase them; returns the receipt. Raises RefusedError where none is held."""
+        ...
+
+
+class Asking(NamedTuple):
+    """Who asks for what is theirs."""
+
+    identifier: str
+    """Of the cookie; empty where there is none."""
+    refused: bool
+    """Whether the cookie is refused."""
+    is_own: bool
+    """Whether a page of this very host asks."""
+    language: str
+
+
 @dataclass
 class Own:
-    """Gives visitors what is theirs. Each function gets a visitor's key."""
+    """Gives visitors what is theirs."""
 
     policy: Policy
     proxies: Proxies
     key_of: Callable[[str], str]
     """Returns the key of a cookie's identifier."""
-    page: Callable[[str, str], str]
-    """Returns the page of what is held, in a language; empty where that is nothing."""
-    trace: Callable[[str], None]
-    """Records that a visitor looked at what is held of them."""
-    lines: Callable[[str], Iterator[bytes]]
-    """Yields an export."""
-    erase: Callable[[str], dict[str, Any]]
-    """Erases all of it; returns the receipt."""
+    persons: Persons
     _traced: dict[str, float] = field(default_factory=dict)
 
     def routes(self) -> list[Route]:
@@ -51,72 +108,111 @@ class Own:
         return [
             Route(PLACE, self.show, methods=["GET"]),
             Route(f"{PLACE}/export", self.export, methods=["GET"]),
+            Route(f"{PLACE}/receipts/{{entry:int}}", self.receipt, methods=["GET"]),
             Route(f"{PLACE}/erasure", self.forget, methods=["POST"]),
+            Route(f"{PLACE}/{{word}}/{{identity}}", self.decide, methods=["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
         """Give the page; where nobody can tell whose it would be, say so, and show nothing."""
-        identifier, language = self._identifier(request), self._language(request)
-        page = ""
-        if identifier:
-            key = self.key_of(identifier)
-            page = await run_in_threadpool(self.page, key, language)
+        asking = self._asking(request)
+        if asking.identifier:
+            key = self.key_of(asking.identifier)
+            page = await run_in_threadpool(self.persons.page, key, asking.language)
             if page:
-                await run_in_threadpool(self._trace, key)
-        told = page or rendered("own.html", language, room="avow.web", said=self._said(request))
-        return HTMLResponse(told, headers=HEADERS)
+                await run_in_threadpool(self.traced, key, self.persons.trace, key)
+                return HTMLResponse(page, headers=HEADERS)
+        why = "known" if asking.identifier else "refused" if asking.refused else ""
+        nothing = await run_in_threadpool(self.nothing, asking.language, why)
+        return HTMLResponse(nothing, headers=SCRIPTED)
 
     async def export(self, request: Request) -> Response:
         """Give all of it as JSON Lines, to a page of this very site."""
-        identifier = self._identifier(request)
-        if not identifier or not self._is_own(request):
+        key = self._key(request)
+        if not key:
             return _unknown()
-        key = self.key_of(identifier)
-        await run_in_threadpool(self._trace, key)
-        headers = {**ATTACHED, "Content-Disposition": 'attachment; filename="my-data.jsonl"'}
-        return StreamingResponse(
-            iterate_in_threadpool(self.lines(key)), headers=headers, media_type="application/jsonl"
-        )
+        await run_in_threadpool(self.traced, key, self.persons.trace, key)
+        lines = iterate_in_threadpool(self.persons.lines(key))
+        return StreamingResponse(lines, headers={**ATTACHED, **EXPORT}, media_type="application/jsonl")
+
+    async def receipt(self, request: Request) -> Response:
+        """Give the receipt of one entry of the ledger that is about the visitor."""
+        key, entry = self._key(request), request.path_params["entry"]
+        if not key:
+            return _unknown()
+        found = await run_in_threadpool(self.persons.receipt, key, entry)
+        if found is None:
+            return error(404, "no receipt of yours has that number", "look at your page")
+        return attached(found, f"receipt-{entry}.json")
 
     async def forget(self, request: Request) -> Response:
         """Erase all of it, and take the cookie back; the answer is the receipt."""
-        by, identifier = sender(self.proxies, request.scope), self._identifier(request)
-        if not identifier or not by.is_own:
+        key = self._key(request)
+        if not key:
             return _unknown()
-        receipt = await run_in_threadpool(self.erase, self.key_of(identifier))
-        headers = {
-            **ATTACHED,
-            "Content-Disposition": 'attachment; filename="erasure.json"',
-            "Set-Cookie": cookie.taken_back(),
-        }
-        return Response(msgspec.json.encode(receipt), headers=headers, media_type="application/json")
+        receipt = await run_in_threadpool(self.persons.erase, key)
+        answer = attached(receipt, "erasure.json")
+        answer.headers["Set-Cookie"] = cookie.taken_back()
+        return answer
 
-    def _identifier(self, request: Request) -> str:
-        return self._asked(request).identifier
+    async def decide(self, request: Request) -> Response:
+        """Record a consent to a version, or that it is taken back, and lead back to the page."""
+        key, word = self._key(request), request.path_params["word"]
+        if not key:
+            return _unknown()
+        if word not in {"consent", "withdrawal"}:
+            return error(404, "there is no such word", "consent, or take a consent back")
+        language, given = self._asking(request).language, word == "consent"
+        try:
+            await run_in_threadpool(
+                self.persons.decide, key, request.path_params["identity"], language, given=given
+            )
+        except AvowError as refused:
+            return error(409, refused.message, "look at your page again")
+        return RedirectResponse(f"{PLACE}?lang={language}#decided", 303, HEADERS)
 
-    def _asked(self, request: Request) -> cookie.Asked:
-        return cookie.asked(sender(self.proxies, request.scope).headers, possible=False)
+    def _asking(self, request: Request) -> Asking:
+        by = sender(self.proxies, request.scope)
+        told = cookie.asked(by.headers, possible=False)
+        language = self.language(asked_for(request))
+        return Asking(told.identifier, told.value == cookie.REFUSED, by.is_own, language)
 
-    def _said(self, request: Request) -> str:
-        """Return what the browser says of the cookie: `known` by one, `refused`, or nothing."""
-        asked = self._asked(request)
-        return "known" if asked.identifier else "refused" if asked.value == cookie.REFUSED else ""
+    def _key(self, request: Request) -> str:
+        """Return the key of who asks from a page of this very site; empty where nobody can tell."""
+        asking = self._asking(request)
+        return self.key_of(asking.identifier) if asking.identifier and asking.is_own else ""
 
-    def _is_own(self, request: Request) -> bool:
-        return sender(self.proxies, request.scope).is_own
+    def language(self, asked: str) -> str:
+        """Return the language, of those of the policy, that is asked for."""
+        return chosen(asked, self.policy.languages() or ["en"])
 
-    def _language(self, request: Request) -> str:
-        return chosen(asked_for(request), self.policy.languages() or ["en"])
+    def nothing(self, language: str, why: str) -> str:
+        """Return the page that says why nothing is shown: `known`, `refused`, `forgotten`, or nobody can tell whose."""
+        version = self.policy.version()
+        return rendered(
+            "own.html",
+            language,
+            room="avow.web",
+            said=why,
+            offered=bool(version and version.promised.cookie(cookie.NAME)),
+            languages=self.policy.in_languages(PLACE),
+        )
 
-    def _trace(self, key: str) -> None:
+    def traced(self, key: str, trace: Callable[[Any], None], about: object) -> None:
         """Record a look, once for those that follow on each other."""
         now = time.monotonic()
         if now - self._traced.get(key, -TRACE_SECONDS) < TRACE_SECONDS:
             return
-        self.trace(key)
+        trace(about)
         if len(self._traced) >= TRACES_MAX:
             self._traced = {one: at for one, at in self._traced.items() if now - at < TRACE_SECONDS}
         self._traced[key] = now
+
+
+def attached(told: dict[str, Any], name: str) -> Response:
+    """Return what a visitor keeps, as a file."""
+    headers = {**ATTACHED, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(msgspec.json.encode(told), headers=headers, media_type="application/json")
 
 
 def _unknown() -> Response:

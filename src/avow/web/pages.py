@@ -1,6 +1,6 @@
 """`/privacy/` and what stands below it: the policy for people and for programs, its history, and its proofs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -24,12 +24,15 @@ from avow.web.syndication import NAMES
 CHECKPOINT = f"{PATH}ledger/checkpoint"
 FEEDS = [(kind, f"{PATH}{name}") for kind, name in NAMES.items()]
 LINKS = Links(f"{PATH}history", DISCLOSURES, f"{PATH}terms.json", CHECKPOINT, f"{PATH}me", feeds=FEEDS)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+SCRIPTED = {**HEADERS, "Content-Security-Policy": f"{_POLICY}; script-src 'self'; connect-src 'self'"}
+"""Of a page with a script of ours."""
+
 FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 NEGOTIATED = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
 PROGRAMS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache", **HEADERS}
@@ -140,14 +143,18 @@ class Pages:
 
 
 async def given(
-    request: Request, page: Callable[[str], Page], language: str = "", kind: str = "text/html"
+    request: Request,
+    page: Callable[[str], Page],
+    language: str = "",
+    kind: str = "text/html",
+    headers: Mapping[str, str] = HEADERS,
 ) -> Response:
     """Give a page that is for everybody: in a language, in that of `?lang=`, or as the browser asks."""
     made = await run_in_threadpool(page, language or asked_for(request))
     if not made.text:
         return _missing()
     tag = f'"{sha256(made.text.encode()).hexdigest()[:32]}"'
-    headers = {**HEADERS, **NEGOTIATED, "Content-Language": made.language, "ETag": tag}
+    headers = {**headers, **NEGOTIATED, "Content-Language": made.language, "ETag": tag}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(made.text, headers=headers, media_type=f"{kind}; charset=utf-8")

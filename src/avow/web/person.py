@@ -1,11 +1,13 @@
 """The page of what is held of one visitor, to read and to print."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from avow.change.consent import Choice
 from avow.keep.cut import KEYS, RELATIONS
 from avow.policy.language import Language, language
-from avow.policy.page import Facts, rendered
+from avow.policy.page import Facts, Named, named_version, rendered
 
 SHOWN_MAX = 1_000
 """How many records of each kind the page shows; an export has all of them."""
@@ -21,12 +23,13 @@ def html(
     records: Mapping[str, Sequence[Record]],
     controller: str,
     tag: str,
-    *,
-    own: bool = False,
+    choices: Sequence[Choice] | None = None,
+    languages: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the page, in a language, of what is `told` of a visitor, and of the first records of each relation.
 
-    `own` is for the visitor's own browser: with what they can do.
+    `choices`, where they are given, are for the visitor's own browser, which gets what can be done there;
+    `languages` is where the page is in others.
     """
     spoken = language(tag)
     return rendered(
@@ -38,8 +41,69 @@ def html(
         tables=[table for table in _tables(told, records, spoken) if table.rows],
         more=any(told["held"][name]["records"] > len(rows) for name, rows in records.items()),
         released=told["released"],
-        own=own,
+        own=choices is not None,
+        decisions=[_decision(one, spoken) for one in choices or ()],
+        receipts=_receipts(told, spoken) if choices is not None else [],
+        languages=languages,
     )
+
+
+def tab(told: Mapping[str, Any], looks: Sequence[Record], views: str, tag: str) -> str:
+    """Return the page, in a language, of what one tab told: of `looks`, which it hands on as `views`."""
+    spoken = language(tag)
+    title = spoken.say("Pages you looked at in this tab")
+    tables = [_records("looks", title, looks, spoken), _readings(told, spoken)]
+    return rendered(
+        "tab.html", spoken.tag, room="avow.web", views=views, tables=[one for one in tables if one.rows]
+    )
+
+
+class Decision(NamedTuple):
+    """A version that the visitor may consent to, or whose consent they may take back, as the page shows it."""
+
+    version: Named
+    identity: str
+    given: bool
+    effects: list[tuple[str, list[str]]]
+    """Of which records, and what is permitted of them with the consent."""
+
+
+def _decision(one: Choice, spoken: Language) -> Decision:
+    effects = [
+        (
+            spoken.say(
+                "{records}, which version {number} governs without it:",
+                records=spoken.count("{n} record", "{n} records", effect.records),
+                number=effect.governed_by,
+            ),
+            effect.looser,
+        )
+        for effect in one.effects
+    ]
+    return Decision(named_version(one.version, one.effective_at, spoken), one.identity, one.given, effects)
+
+
+def _receipts(told: Mapping[str, Any], spoken: Language) -> list[tuple[int, str]]:
+    """Return which entries of the ledger the visitor has receipts of, and what each is of."""
+    say = spoken.say
+    consents = [
+        (
+            one["entry"],
+            say("Consent to version {number}", number=one["version"])
+            if one["given"]
+            else say("Consent to version {number}, taken back", number=one["version"]),
+            one["recorded_at"],
+        )
+        for one in told["consents"]
+    ]
+    released = [
+        (one["entry"], say("Release to {recipient}", recipient=one["recipient"]), one["released_at"])
+        for one in told["released"]
+    ]
+    return [
+        (entry, say("{what}, at {time} (UTC)", what=what, time=_value("recorded_at", at, spoken)))
+        for entry, what, at in sorted(consents + released)
+    ]
 
 
 def _tables(
@@ -133,17 +197,18 @@ def _released(told: Mapping[str, Any], spoken: Language) -> Facts:
 
 
 def _readings(told: Mapping[str, Any], spoken: Language) -> Facts:
-    say = spoken.say
+    """Return who read anything of single visitors, by day."""
+    say, readings, records = spoken.say, Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
+    for one in told["readings_since"]:
+        if one["rows"]:
+            about = one["recorded_at"][: len("2026-01-01")], one["name"], one["purpose"]
+            readings[about] += 1
+            records[about] += one["rows"]
     rows = [
-        (
-            one["name"],
-            spoken.word("purpose", one["purpose"]),
-            _value("recorded_at", one["recorded_at"], spoken),
-            str(one["rows"]),
-        )
-        for one in told["readings_since"]
+        (who, spoken.word("purpose", purpose), day, f"{readings[day, who, purpose]:,}", f"{count:,}")
+        for (day, who, purpose), count in sorted(records.items(), reverse=True)
     ]
-    headings = (say("who"), say("for"), say("at (UTC)"), say("records of all visitors"))
+    headings = (say("who"), say("for"), say("on (UTC)"), say("times"), say("records of all visitors"))
     return Facts(say("Who read records that may be yours"), headings, rows)
 
 

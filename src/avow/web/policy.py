@@ -1,6 +1,6 @@
 """The policy's pages, as visitors see them, in the language that the browser asks for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -67,7 +67,7 @@ class Policy:
             shown = [shown_of(version) for version in versions]
             links = self.links._replace(
                 canonical=self.links.canonical and f"{self.links.canonical}{place}",
-                languages=[(tag, f"{place}?lang={tag}") for tag in documents],
+                languages=in_languages(place, documents),
             )
             facts = None if number else self.living.facts(versions, language, utc_now())
             told = partial(self._beside, facts, documents) if facts else _nothing
@@ -139,6 +139,10 @@ class Policy:
         version = self.version()
         return parse_terms(version.terms, "the terms in force").languages if version else []
 
+    def in_languages(self, place: str) -> list[tuple[str, str]]:
+        """Return where a page is in each language."""
+        return in_languages(place, self.languages())
+
     def version(self, number: int = 0) -> Version | None:
         """Return a version that was published, the one in force for 0; None where there is none."""
         versions = self._versions(number)
@@ -184,6 +188,11 @@ class Policy:
         if key not in made:
             made[key] = make()
         return made[key]
+
+
+def in_languages(place: str, tags: Iterable[str]) -> list[tuple[str, str]]:
+    """Return where a page is in each language."""
+    return [(tag, f"{place}?lang={tag}") for tag in tags]
 
 
 def _nothing(texts: Sequence[str]) -> list[list[str]]:

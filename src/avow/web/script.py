@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from avow.collect.beacon import Gate
+from avow.collect.cookie import Basis
 from avow.collect.more import options
 from avow.web.refusal import error
 
@@ -44,9 +45,7 @@ class Script:
 
     async def core(self, request: Request) -> Response:
         """Give what tells of views, without its comments and spaces."""
-        more = ("more/load",) if self._options() else ()
-        notice = ("notice/load",) if await run_in_threadpool(self.notice) else ()
-        return self._small(request, "avow", ("avow", *more, *notice))
+        return self._small(request, "avow", await self._core())
 
     async def more(self, request: Request) -> Response:
         """Give what tells more than that: the parts that the terms declare."""
@@ -63,7 +62,7 @@ class Script:
 
     async def core_source(self, _: Request) -> Response:
         """Give the first as it was written."""
-        return Response(_source(("avow",), ()), media_type="text/javascript")
+        return Response(_source(await self._core(), ()), media_type="text/javascript")
 
     async def more_source(self, _: Request) -> Response:
         """Give the other as it was written."""
@@ -85,6 +84,13 @@ class Script:
             plain = packed
         return Response(plain, media_type="text/javascript", headers=headers)
 
+    async def _core(self) -> tuple[str, ...]:
+        gate = self.gate()
+        remember = ("remember",) if gate and Basis.UNLESS_REFUSED in gate.promise.tab else ()
+        more = ("more/load",) if self._options() else ()
+        notice = ("notice/load",) if await run_in_threadpool(self.notice) else ()
+        return (*remember, "avow", *more, *notice)
+
     def _options(self) -> tuple[str, ...]:
         gate = self.gate()
         return options(gate.promise.kept) if gate else ()
@@ -100,7 +106,9 @@ def _none() -> Response:
 @cache
 def _source(parts: tuple[str, ...], downloads: tuple[str, ...]) -> str:
     assets = resources.files("avow.web") / "assets"
-    text = "".join((assets / f"{part}.js").read_text(encoding="utf-8") for part in parts)
+    read = {part: (assets / f"{part}.js").read_text(encoding="utf-8") for part in parts}
+    remember = read.pop("remember", "\n")
+    text = "".join(read.values()).replace("// REMEMBER\n", remember, 1)
     endings = [ending.lower().lstrip(".") for ending in downloads]
     return text.replace("ENDINGS", msgspec.json.encode(endings).decode())
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
+from avow.collect.beacon import BODY_MAX
 from avow.collect.client import Proxies
 
 HEADERS = frozenset(
@@ -35,6 +36,18 @@ class Sender(NamedTuple):
         origin = self.header(b"origin")
         by_origin = bool(origin) and urlsplit(origin).netloc == self.header(b"host")
         return self.header(b"sec-fetch-site", SAME_ORIGIN if by_origin else "") == SAME_ORIGIN
+
+
+async def body(receive: Receive) -> bytes | None:
+    """Return the body of a request (ASGI); None where it is too long."""
+    told = b""
+    while True:
+        message = await receive()
+        told += bytes(message.get("body", b""))
+        if len(told) > BODY_MAX:
+            return None
+        if not message.get("more_body"):
+            return told
 
 
 def sender(proxies: Proxies, scope: Scope) -> Sender:

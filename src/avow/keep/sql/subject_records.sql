@@ -1,6 +1,6 @@
--- How many records that came in of a visitor each governing number governs.
-SELECT governing, count(*) AS records
+-- How many records that came in of a visitor under which version, and what governs them.
+SELECT version, governing, count(*) AS records
 FROM told
 WHERE visitor_id = $visitor
-GROUP BY governing
-ORDER BY governing
+GROUP BY version, governing
+ORDER BY version, governing

@@ -64,6 +64,7 @@
     beat = 15;
     told = -1;
     if (api.more) api.more = {};
+    // REMEMBER
     tell();
   }
 
