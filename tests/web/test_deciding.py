@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,38 @@ def test_a_version_that_is_to_come_waits(server: Served) -> None:
     assert set(governed(server).values()) == {(1, 1)}
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+
+
+@needs_chromium
+@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("pt-BR", "dark"), ("zh-TW", "dark")])
+def test_the_page_is_for_everybody(server: Served, language: str, scheme: Any) -> None:
+    """By the rules of axe-core, at each width, and in print, which has what is held and nothing to press."""
+    rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+    identity = offered(page(server))["consent"]
+    assert server.ask("POST", f"/privacy/me/consent/{identity}", headers=cookie(ANN, **OWN)).status == 303
+    publish(server.site, 'full = "7 days", prefix', 'full = "9 days", prefix', days=40)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        with browser.new_context(bypass_csp=True, locale=language, color_scheme=scheme) as context:
+            context.add_cookies([in_browser(ANN)])
+            view = context.new_page()
+            view.goto(f"http://127.0.0.1:{server.port}/privacy/me")
+            assert view.locator("html").get_attribute("lang") == language
+            assert view.locator("form[action*=withdrawal], form[action*=consent]").count() == 2
+            for width in (320, 768, 1920):
+                view.set_viewport_size({"width": width, "height": 900})
+                assert view.evaluate("document.documentElement.scrollWidth") <= width
+            view.evaluate(rules)
+            found = view.evaluate("axe.run()")["violations"]
+            assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+            view.emulate_media(media="print")
+            assert not view.locator("button").first.is_visible()
+            assert view.get_by_text("/of-ann").first.is_visible()
+        browser.close()
+
+
+@needs_chromium
 @pytest.mark.parametrize(
     ("language", "consent", "back"),
     [

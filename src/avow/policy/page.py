@@ -53,6 +53,8 @@ class Links(NamedTuple):
     ledger: str = ""
     own: str = ""
     """What is held of whoever looks at it."""
+    check: str = ""
+    """Where a browser checks receipts."""
     canonical: str = ""
     languages: Sequence[tuple[str, str]] = ()
     """The same page, by the tags of its languages."""

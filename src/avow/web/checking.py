@@ -8,11 +8,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from avow.policy.page import rendered
-from avow.web.pages import SCRIPTED, given
-from avow.web.policy import PATH, Page, Policy, chosen
+from avow.web.pages import CHECK, SCRIPTED, given
+from avow.web.policy import Page, Policy, chosen
 
-PLACE = f"{PATH}check"
-SCRIPT = f"{PLACE}.js"
+SCRIPT = f"{CHECK}.js"
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Checking:
     def routes(self) -> list[Route]:
         """Return the addresses."""
         return [
-            Route(PLACE, self.page, methods=["GET"]),
+            Route(CHECK, self.page, methods=["GET"]),
             Route(SCRIPT, self.script, methods=["GET"]),
         ]
 
@@ -48,7 +47,7 @@ class Checking:
                 room="avow.web",
                 verifier=self.verifier,
                 script=SCRIPT,
-                languages=self.policy.in_languages(PLACE),
+                languages=self.policy.in_languages(CHECK),
             ),
             language,
         )

@@ -23,7 +23,8 @@ from avow.web.syndication import NAMES
 
 CHECKPOINT = f"{PATH}ledger/checkpoint"
 FEEDS = [(kind, f"{PATH}{name}") for kind, name in NAMES.items()]
-LINKS = Links(f"{PATH}history", DISCLOSURES, f"{PATH}terms.json", CHECKPOINT, f"{PATH}me", feeds=FEEDS)
+CHECK = f"{PATH}check"
+LINKS = Links(f"{PATH}history", DISCLOSURES, f"{PATH}terms.json", CHECKPOINT, f"{PATH}me", CHECK, feeds=FEEDS)
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 HEADERS = {
     "Content-Security-Policy": _POLICY,
