@@ -115,7 +115,11 @@ class Served:
             found[:] = ran.json()["rows"]
             return len(found) == rows
 
-        wait_until(there, f"{rows} rows of {sql}, not {found}")
+        try:
+            wait_until(there, f"{rows} rows of {sql}")
+        except AssertionError as error:
+            error.add_note(f"the last were {found}")
+            raise
         return found
 
     def stop(self) -> None:
