@@ -152,6 +152,30 @@ def test_a_version_that_is_to_come_waits(server: Served) -> None:
     assert set(governed(server).values()) == {(1, 1)}
 
 
+@pytest.mark.parametrize("language", ["en", "pt-BR", "zh-TW"])
+def test_a_person_reads_on_a_page_why_not(server: Served, language: str) -> None:
+    """With the way back to theirs; a program reads JSON; and neither is kept by a cache."""
+    asked = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": language}
+    identity = offered(page(server))["consent"]
+    own, foreign = cookie(ANN, **OWN), cookie(ANN, Origin="https://evil.example")
+    for method, place, headers, status in (
+        ("POST", f"/privacy/me/withdrawal/{identity}", own, 409),
+        ("POST", f"/privacy/me/consent/{identity}", foreign, 403),
+        ("POST", "/privacy/me/erasure", foreign, 403),
+        ("GET", "/privacy/me/export", foreign, 403),
+        ("GET", "/privacy/me/receipts/999", own, 404),
+        ("POST", "/privacy/me/tab", OWN, 403),
+        ("POST", "/privacy/me/tab/export", OWN, 403),
+    ):
+        by_page = server.ask(method, place, headers={**headers, **asked})
+        by_json = server.ask(method, place, headers=headers)
+        assert (by_page.status, by_json.status) == (status, status), place
+        assert by_page.headers["content-type"].startswith("text/html")
+        assert f'href="/privacy/me?lang={language}"' in by_page.body.decode()
+        assert set(by_json.json()) == {"error", "hint"}
+        assert {one.headers["cache-control"] for one in (by_page, by_json)} == {"private, no-store"}
+
+
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
 
 

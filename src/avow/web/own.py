@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -13,7 +14,7 @@ from starlette.routing import Route
 
 from avow.collect import cookie
 from avow.collect.client import Proxies
-from avow.errors import AvowError
+from avow.errors import RefusedError
 from avow.policy.page import rendered
 from avow.web.pages import HEADERS as PUBLIC
 from avow.web.pages import SCRIPTED as PUBLIC_SCRIPTED
@@ -27,6 +28,18 @@ HEADERS = {**PUBLIC, **PRIVATE}
 SCRIPTED = {**PUBLIC_SCRIPTED, **PRIVATE}
 EXPORT = {"Content-Disposition": 'attachment; filename="my-data.jsonl"'}
 ATTACHED = {**HEADERS, "X-Robots-Tag": "noindex"}
+REFUSALS = {
+    "elsewhere": (
+        403,
+        "nobody can tell whose that would be",
+        "open it on the site's own page, with its cookie or in the tab",
+    ),
+    "decided": (409, "the visitor has not that to decide", "look at your page again"),
+    "missing": (404, "no receipt of yours has that number", "look at your page"),
+    "forgotten": (404, "none of these views is held", "they may be erased already, or their time is over"),
+}
+"""Why a visitor is refused something: the status, and what programs are told; people read it on a page."""
+
 TRACE_SECONDS = 60.0
 """How long a look at the page is one and the same reading."""
 
@@ -110,7 +123,8 @@ class Own:
             Route(f"{PLACE}/export", self.export, methods=["GET"]),
             Route(f"{PLACE}/receipts/{{entry:int}}", self.receipt, methods=["GET"]),
             Route(f"{PLACE}/erasure", self.forget, methods=["POST"]),
-            Route(f"{PLACE}/{{word}}/{{identity}}", self.decide, methods=["POST"]),
+            Route(f"{PLACE}/consent/{{identity}}", partial(self.decide, given=True), methods=["POST"]),
+            Route(f"{PLACE}/withdrawal/{{identity}}", partial(self.decide, given=False), methods=["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -123,14 +137,13 @@ class Own:
                 await run_in_threadpool(self.traced, key, self.persons.trace, key)
                 return HTMLResponse(page, headers=HEADERS)
         why = "known" if asking.identifier else "refused" if asking.refused else ""
-        nothing = await run_in_threadpool(self.nothing, asking.language, why)
-        return HTMLResponse(nothing, headers=SCRIPTED)
+        return await self.nothing(asking.language, why)
 
     async def export(self, request: Request) -> Response:
         """Give all of it as JSON Lines, to a page of this very site."""
         key = self._key(request)
         if not key:
-            return _unknown()
+            return await self.refused(request, "elsewhere")
         await run_in_threadpool(self.traced, key, self.persons.trace, key)
         lines = iterate_in_threadpool(self.persons.lines(key))
         return StreamingResponse(lines, headers={**ATTACHED, **EXPORT}, media_type="application/jsonl")
@@ -139,36 +152,32 @@ class Own:
         """Give the receipt of one entry of the ledger that is about the visitor."""
         key, entry = self._key(request), request.path_params["entry"]
         if not key:
-            return _unknown()
+            return await self.refused(request, "elsewhere")
         found = await run_in_threadpool(self.persons.receipt, key, entry)
         if found is None:
-            return error(404, "no receipt of yours has that number", "look at your page")
+            return await self.refused(request, "missing")
         return attached(found, f"receipt-{entry}.json")
 
     async def forget(self, request: Request) -> Response:
         """Erase all of it, and take the cookie back; the answer is the receipt."""
         key = self._key(request)
         if not key:
-            return _unknown()
+            return await self.refused(request, "elsewhere")
         receipt = await run_in_threadpool(self.persons.erase, key)
         answer = attached(receipt, "erasure.json")
         answer.headers["Set-Cookie"] = cookie.taken_back()
         return answer
 
-    async def decide(self, request: Request) -> Response:
+    async def decide(self, request: Request, *, given: bool) -> Response:
         """Record a consent to a version, or that it is taken back, and lead back to the page."""
-        key, word = self._key(request), request.path_params["word"]
+        key, identity = self._key(request), request.path_params["identity"]
         if not key:
-            return _unknown()
-        if word not in {"consent", "withdrawal"}:
-            return error(404, "there is no such word", "consent, or take a consent back")
-        language, given = self._asking(request).language, word == "consent"
+            return await self.refused(request, "elsewhere")
+        language = self._asking(request).language
         try:
-            await run_in_threadpool(
-                self.persons.decide, key, request.path_params["identity"], language, given=given
-            )
-        except AvowError as refused:
-            return error(409, refused.message, "look at your page again")
+            await run_in_threadpool(self.persons.decide, key, identity, language, given=given)
+        except RefusedError:
+            return await self.refused(request, "decided")
         return RedirectResponse(f"{PLACE}?lang={language}#decided", 303, HEADERS)
 
     def _asking(self, request: Request) -> Asking:
@@ -186,17 +195,29 @@ class Own:
         """Return the language, of those of the policy, that is asked for."""
         return chosen(asked, self.policy.languages() or ["en"])
 
-    def nothing(self, language: str, why: str) -> str:
-        """Return the page that says why nothing is shown: `known`, `refused`, `forgotten`, or nobody can tell whose."""
-        version = self.policy.version()
-        return rendered(
-            "own.html",
-            language,
-            room="avow.web",
-            said=why,
-            offered=bool(version and version.promised.cookie(cookie.NAME)),
-            languages=self.policy.in_languages(PLACE),
-        )
+    async def nothing(self, language: str, why: str, status: int = 200) -> Response:
+        """Give the page that says why nothing is shown: `known`, `refused`, of REFUSALS, or nobody can tell whose."""
+
+        def made() -> str:
+            version = self.policy.version()
+            return rendered(
+                "own.html",
+                language,
+                room="avow.web",
+                said=why,
+                place=PLACE,
+                offered=bool(version and version.promised.cookie(cookie.NAME)) and why not in REFUSALS,
+                languages=self.policy.in_languages(PLACE),
+            )
+
+        return HTMLResponse(await run_in_threadpool(made), status, headers=SCRIPTED)
+
+    async def refused(self, request: Request, why: str) -> Response:
+        """Say why something is refused, as of REFUSALS: to a person by a page, to a program as JSON."""
+        status, message, hint = REFUSALS[why]
+        if "text/html" in request.headers.get("accept", ""):
+            return await self.nothing(self.language(asked_for(request)), why, status)
+        return error(status, message, hint, HEADERS)
 
     def traced(self, key: str, trace: Callable[[Any], None], about: object) -> None:
         """Record a look, once for those that follow on each other."""
@@ -213,9 +234,3 @@ def attached(told: dict[str, Any], name: str) -> Response:
     """Return what a visitor keeps, as a file."""
     headers = {**ATTACHED, "Content-Disposition": f'attachment; filename="{name}"'}
     return Response(msgspec.json.encode(told), headers=headers, media_type="application/json")
-
-
-def _unknown() -> Response:
-    return error(
-        403, "nobody can tell whose that would be", "open it on the site's own page, with its cookie"
-    )

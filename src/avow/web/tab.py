@@ -21,7 +21,6 @@ from avow.collect.request import host_name
 from avow.errors import RefusedError
 from avow.web.own import ATTACHED, EXPORT, HEADERS, PLACE, Own, attached
 from avow.web.policy import asked_for
-from avow.web.refusal import error
 from avow.web.sender import body, sender
 
 TAB = f"{PLACE}/tab"
@@ -69,13 +68,11 @@ class Tab:
         """Give the page of these views, and of nothing else."""
         views = await self._views(request)
         if views is None:
-            return _unknown()
+            return await self.own.refused(request, "elsewhere")
         language = self.own.language(asked_for(request))
         page = await run_in_threadpool(self.own.persons.tab_page, views.numbers, views.told, language)
         if not page:
-            return HTMLResponse(
-                await run_in_threadpool(self.own.nothing, language, "forgotten"), headers=HEADERS
-            )
+            return await self.own.nothing(language, "forgotten")
         await run_in_threadpool(self.own.traced, views.name, self._trace, views)
         return HTMLResponse(page, headers=HEADERS)
 
@@ -83,12 +80,10 @@ class Tab:
         """Give them as JSON Lines."""
         views = await self._views(request)
         if views is None:
-            return _unknown()
+            return await self.own.refused(request, "elsewhere")
         lines = await run_in_threadpool(self.own.persons.tab_export, views.numbers)
         if not lines:
-            return error(
-                404, "none of these views is held", "they may be erased already, or their time is over"
-            )
+            return await self.own.refused(request, "forgotten")
         await run_in_threadpool(self.own.traced, views.name, self._trace, views)
         return Response(lines, headers={**ATTACHED, **EXPORT}, media_type="application/jsonl")
 
@@ -96,11 +91,11 @@ class Tab:
         """Erase them; the answer is the receipt."""
         views = await self._views(request)
         if views is None:
-            return _unknown()
+            return await self.own.refused(request, "elsewhere")
         try:
             receipt = await run_in_threadpool(self.own.persons.tab_erase, views.numbers)
-        except RefusedError as refused:
-            return error(404, refused.message, refused.hint)
+        except RefusedError:
+            return await self.own.refused(request, "forgotten")
         return attached(receipt, "erasure.json")
 
     def _trace(self, views: Views) -> None:
@@ -117,9 +112,3 @@ class Tab:
         hosts = {*self.hosts, host_name(by.header(b"host")) or ""} - {""}
         numbers = [look_number(host, name) for host in sorted(hosts) for name in names]
         return Views(" ".join(names), numbers) if names else None
-
-
-def _unknown() -> Response:
-    return error(
-        403, "nobody can tell whose views that would be", "open the site's own page in the tab that saw them"
-    )
