@@ -38,4 +38,4 @@ def test_the_kind_of_a_request(method: str | None, path: str | None, status: int
     rules = Kinds(Collect(static_paths=("/image/*",), upload_paths=("/inbox/*",)))
     schema = {"method": pl.String, "path": pl.String, "status": pl.UInt16}
     frame = pl.DataFrame([(method, path, status)], schema=schema, orient="row")
-    assert frame.select(kind=rules.tell())["kind"].to_list() == [expected]
+    assert rules.tell(frame).to_list() == [expected]

@@ -10,6 +10,11 @@ from avow.collect.distinct import each
 
 OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = rf"{OCTET}(?:\.{OCTET}){{3}}"
+_GROUP = "[1-9a-f][0-9a-f]{0,3}"
+_SHORTENED = "|".join(f"(?:{_GROUP}:){{{n}}}(?::|(?::{_GROUP}){{1,{6 - n}}})" for n in range(1, 6))
+PLAIN = rf"^(?:{IPV4}|(?:{_GROUP}:){{7}}{_GROUP}|{_SHORTENED})$"
+"""What is canonical for certain: no group of an IPv6 address is zero but those that one `::` stands for."""
+
 _WITH_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?")
 _MAPPED = bytes(10) + b"\xff\xff"
 _PREFIX_BYTES = 6  # /48
@@ -24,7 +29,7 @@ def normalise(addresses: pl.Series) -> pl.Series:
     >>> normalise(pl.Series(["192.0.2.1:80", "[2001:DB8:0::1%eth0]:443", "192.0.2.x"])).to_list()
     ['192.0.2.1', '2001:db8::1', None]
     """
-    plain = addresses.str.contains(f"^{IPV4}$").fill_null(value=False)
+    plain = addresses.str.contains(PLAIN).fill_null(value=False)
     if plain.all():
         return addresses
     others = each(addresses.set(plain, None), lambda text: [canonical(text)], ["address"])["address"]

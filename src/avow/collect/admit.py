@@ -12,6 +12,7 @@ import polars as pl
 from polars.datatypes import DataType, DataTypeClass
 
 from avow.collect.address import cut
+from avow.collect.distinct import once
 from avow.collect.record import Reason
 
 _COLUMNS: dict[str, DataType | DataTypeClass] = {
@@ -119,8 +120,8 @@ def _columns(promise: Promise, age: pl.Expr) -> dict[str, pl.Expr]:
         "referrer": permitted(
             "referrer",
             full=pl.col("referrer"),
-            page=_page(pl.col("referrer")),
-            site=pl.col("referrer").str.extract(REFERRER_SITE),
+            page=_extracted(pl.col("referrer"), REFERRER_PAGE),
+            site=_extracted(pl.col("referrer"), REFERRER_SITE),
         ),
         "status": whole("status", "status"),
         "bytes": whole("bytes", "bytes"),
@@ -149,10 +150,10 @@ def _finest(promise: Promise, age: pl.Expr, category: str, **precisions: pl.Expr
     return chosen
 
 
-def _page(referrer: pl.Expr) -> pl.Expr:
-    """Cut the query off a referrer; most have none."""
-    plain = referrer.str.contains(REFERRER_WHOLE)
-    return pl.when(plain).then(referrer).otherwise(referrer.str.extract(REFERRER_PAGE))
+def _extracted(text: pl.Expr, regex: str) -> pl.Expr:
+    """Extract the group of a regex, once for each distinct text."""
+    reading = partial(once, read=lambda texts: texts.str.extract(regex))
+    return text.map_batches(reading, return_dtype=pl.String)
 
 
 def _permitted(ages: Ages, precision: str, age: pl.Expr) -> pl.Expr | bool:
@@ -177,5 +178,4 @@ def _network(records: pl.DataFrame, ages: Ages, age: pl.Expr) -> pl.Series:
 SITE = r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@\\\s]+"
 REFERRER_SITE = rf"^({SITE})(?:[/?#]|$)"
 REFERRER_PAGE = rf"^({SITE}(?:/[^?#]*)?)(?:[?#]|$)"
-REFERRER_WHOLE = rf"^{SITE}(?:/[^?#]*)?$"
 """What is no plain URL, and one that names a user (which no browser sends), is cut to nothing."""

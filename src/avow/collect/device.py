@@ -1,10 +1,14 @@
 """Browser, operating system, kind of device, and whether a robot: what is kept instead of the user agent."""
 
+import threading
 from dataclasses import dataclass, field
+from functools import cache
 
 import polars as pl
-import ua_parser
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
+from ua_parser import Domain
+from ua_parser.loaders import load_lazy_builtins
+from ua_parser.regex import Resolver
 
 from avow.collect.distinct import places
 
@@ -56,13 +60,23 @@ class Devices:
 
 def learn(user_agents: pl.Series) -> pl.DataFrame:
     """Read each user agent; returns a row for each, of the schema DEVICE, in the same order."""
+    with _LEARNING:
+        _resolver()  # takes a while to make: once is enough
     robots = user_agents.str.contains(CRAWLERS)
     rows = [_read(text, robot) for text, robot in zip(user_agents, robots, strict=True)]
     return pl.DataFrame(rows, schema=DEVICE, orient="row")
 
 
+_LEARNING = threading.Lock()
+
+
+@cache
+def _resolver() -> Resolver:
+    return Resolver(load_lazy_builtins())
+
+
 def _read(text: str, robot: bool) -> tuple[str | None, ...]:
-    found = ua_parser.parse(text)
+    found = _resolver()(text, Domain.ALL)
     browser, system, device = found.user_agent, found.os, found.device
     family = device.family if device else ""
     if robot or family == "Spider" or not text:

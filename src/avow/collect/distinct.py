@@ -1,4 +1,4 @@
-"""Ask Python once for each distinct value of a column, and give every row its answer."""
+"""Ask once for each distinct value of a column, and give every row its answer."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -17,14 +17,25 @@ def each(
     )
 
 
+def once(values: pl.Series, read: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """Read the distinct values only, and give every row what came of its own."""
+    texts, place = places(values)
+    return read(texts).gather(place)
+
+
 def places(values: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Return the distinct values, and for each row the place of its value among them, null for null.
 
     Each row is hashed once, however long its text; what follows works with small numbers.
     """
-    codes = values.cast(pl.Categorical(pl.Categories.random())).to_physical()
+    first, place = firsts(values.cast(pl.Categorical(pl.Categories.random())).to_physical())
+    return values.gather(first), place
+
+
+def firsts(codes: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return where each distinct number is first, and for each row which of these has its number; null for null."""
     first = codes.arg_unique()
     first = first.filter(codes.gather(first).is_not_null())
     if len(first) and codes.max() != len(first) - 1:
         codes = codes.rank("dense").cast(pl.UInt32) - 1
-    return values.gather(first.gather(codes.gather(first).arg_sort())), codes
+    return first.gather(codes.gather(first).arg_sort()), codes

@@ -16,6 +16,8 @@ from avow.collect.record import PARSED
 LONGEST_RESPONSE_US = 24 * 60 * 60 * 1_000_000
 """A response that took longer, in microseconds, was measured in another unit or by a bad clock: unknown."""
 
+STATUS_DIGITS, LEAST_STATUS = 3, 100
+
 EPOCH_UNITS_US = {1e11: 1e6, 1e14: 1e3, 1e17: 1.0, 1e20: 1e-3}
 """Below each bound, the unit, in microseconds, in which a time since 1970 is counted: seconds, and so on."""
 
@@ -92,12 +94,13 @@ def _any_time(value: pl.Expr) -> pl.Expr:
 
 
 def _count(value: pl.Expr) -> pl.Expr:
-    number = value.str.strip_chars_start("+").cast(pl.Int64, strict=False)
+    number = value.cast(pl.Int64, strict=False)
     return pl.when(number >= 0).then(number)
 
 
 def _status(value: pl.Expr) -> pl.Expr:
-    return pl.when(value.str.contains("^[1-9][0-9]{2}$")).then(value).cast(pl.UInt16)
+    number = value.cast(pl.UInt16, strict=False)
+    return pl.when((value.str.len_bytes() == STATUS_DIGITS) & (number >= LEAST_STATUS)).then(number)
 
 
 def _duration(value: pl.Expr, unit_us: float) -> pl.Expr:

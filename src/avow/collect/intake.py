@@ -129,7 +129,7 @@ def judge_time(way: Way, batch: Batch) -> None:
 def tell_kind(way: Way, batch: Batch) -> None:
     """Tell views, downloads, uploads and parts of pages apart."""
     batch.records = batch.records.with_columns(
-        request_kind=way.kinds.tell(), host=pl.col("host").fill_null(way.host).replace("", None)
+        request_kind=way.kinds.tell(batch.records), host=pl.col("host").fill_null(way.host).replace("", None)
     )
 
 

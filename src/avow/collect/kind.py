@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import polars as pl
 
+from avow.collect.distinct import once
 from avow.config import Collect
 
 
@@ -30,13 +31,12 @@ class Kinds:
 
     collect: Collect
 
-    def tell(self) -> pl.Expr:
+    def tell(self, requests: pl.DataFrame) -> pl.Series:
         """Return the kind of each request, from its `method`, `path` and `status`."""
-        ending = pl.col("path").str.extract(r"\.([A-Za-z0-9]{1,12})$").str.to_lowercase().fill_null("")
-        status, method = pl.col("status"), pl.col("method")
+        status, method, ending = pl.col("status"), pl.col("method"), pl.col("ending")
         got = (method == "GET") & (status.is_between(200, 299) | (status == NOT_MODIFIED))
         sent = method.is_in(["PUT", "POST", "PATCH"]) & status.is_between(200, 399)
-        return (
+        kind = (
             pl.when(sent & _matches(self.collect.upload_paths))
             .then(pl.lit(RequestKind.UPLOAD.value))
             .when(got & ending.is_in(_lower(self.collect.downloads)))
@@ -47,9 +47,14 @@ class Kinds:
             .then(pl.lit(RequestKind.VIEW.value))
             .otherwise(pl.lit(RequestKind.OTHER.value))
         )
+        return requests.with_columns(ending=once(requests["path"], _ending)).select(kind).to_series()
 
 
 NOT_MODIFIED = 304
+
+
+def _ending(paths: pl.Series) -> pl.Series:
+    return paths.str.extract(r"\.([A-Za-z0-9]{1,12})$").str.to_lowercase().fill_null("")
 
 
 def _lower(endings: tuple[str, ...]) -> list[str]:

@@ -54,6 +54,19 @@ class Log:
 
     def read(self, size: int) -> bytes:
         """Return `size` bytes, or fewer at the end or at the damage."""
+        return b"".join(self._parts(size))
+
+    def read_lines(self, size: int) -> bytes:
+        """Return the whole lines among the next `size` bytes; all of these where no line ends among them."""
+        parts = self._parts(size)
+        for place in range(len(parts) - 1, -1, -1):
+            if cut := parts[place].rfind(b"\n") + 1:
+                self.again = b"".join([parts[place][cut:], *parts[place + 1 :], self.again])
+                parts[place:] = [parts[place][:cut]]
+                break
+        return b"".join(parts)
+
+    def _parts(self, size: int) -> list[bytes]:
         parts = [self.again[:size]]
         self.again = self.again[size:]
         missing = size - len(parts[0])
@@ -67,7 +80,7 @@ class Log:
                 break
             parts.append(part)
             missing -= len(part)
-        return b"".join(parts)
+        return parts
 
     def peek(self, size: int) -> bytes:
         """Return what `read` will return, and leave it there."""
@@ -269,14 +282,10 @@ def blocks(log: Log, start: int, digest: Digest) -> Iterator[Block]:
     Memory is bounded by BLOCK_BYTES: a line that does not end within one is skipped over, and named in `too_long`.
     """
     start_digest = digest.hexdigest()
-    while data := log.read(BLOCK_BYTES):
-        cut = data.rfind(b"\n") + 1
-        if provisional := not cut and len(data) < BLOCK_BYTES:
-            end, too_long = start + len(data), NONE_TOO_LONG
-            digest.update(data)
-        elif cut:
-            log.again = data[cut:] + log.again
-            data, end, too_long = data[:cut], start + cut, NONE_TOO_LONG
+    while data := log.read_lines(BLOCK_BYTES):
+        end, too_long = start + len(data), NONE_TOO_LONG
+        provisional = not data.endswith(b"\n") and len(data) < BLOCK_BYTES
+        if provisional or data.endswith(b"\n"):
             digest.update(data)
         else:
             length, ended, log.again = _skip_line(log, data, digest)

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import polars as pl
 
-from avow.collect.distinct import places
+from avow.collect.distinct import firsts
 from avow.errors import StoreError
 
 SALT_BYTES = 32
@@ -143,7 +143,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-DAY_LENGTH = len("2026-11-22")
+SHOWN = pl.lit(""), pl.col("host").fill_null(""), pl.col("address"), pl.col("user_agent").fill_null("")
 
 
 def add_keys(requests: pl.DataFrame, salts_by_day: Mapping[date, bytes]) -> pl.DataFrame:
@@ -151,21 +151,17 @@ def add_keys(requests: pl.DataFrame, salts_by_day: Mapping[date, bytes]) -> pl.D
 
     Without an address there is nothing to tell visitors apart by: null.
     """
-    begun = {day.isoformat(): blake2b(key=salt, digest_size=KEY_BYTES) for day, salt in salts_by_day.items()}
-    told = pl.concat_str(
-        pl.col("event_day").cast(pl.String),
-        pl.col("host").fill_null(""),
-        "address",
-        pl.col("user_agent").fill_null(""),
-        separator="\0",
-    )
-    texts, place = places(requests.select(told).to_series())
+    begun = {day: blake2b(key=salt, digest_size=KEY_BYTES) for day, salt in salts_by_day.items()}
+    told = requests.select("event_day", "host", "address", "user_agent")
+    seed = secrets.randbits(64)  # drawn anew, so that nobody can aim at the hash of another visitor
+    first, place = firsts(told.to_struct().hash(seed).set(told["address"].is_null(), None))
+    visitors = told[first].select("event_day", shown=pl.concat_str(*SHOWN, separator="\0"))
     keys = []
-    for text in texts:
-        key = begun[text[:DAY_LENGTH]].copy()
-        key.update(text[DAY_LENGTH:].encode())
+    for day, shown in zip(*visitors.to_dict(as_series=False).values(), strict=True):
+        key = begun[day].copy()
+        key.update(shown.encode())
         keys.append(key.digest())
-    numbers = pl.Series(struct.unpack(f"<{len(texts)}Q", b"".join(keys)), dtype=pl.UInt64)
+    numbers = pl.Series(struct.unpack(f"<{len(keys)}Q", b"".join(keys)), dtype=pl.UInt64)
     return requests.with_columns(visitor_id=(numbers - numbers % 2).gather(place))
 
 
