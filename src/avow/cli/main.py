@@ -1,6 +1,5 @@
 """The command `avow`."""
 
-import gc
 import sys
 
 import typer
@@ -71,7 +70,6 @@ app.command("verify")(proving.verify)
 
 def run() -> None:
     """Run the command; an error is told in a line with its remedy, and gives its exit status."""
-    gc.freeze()  # what was imported stays: looking through it again and again finds nothing
     try:
         app()
     except AvowError as error:
@@ -89,5 +87,3 @@ def run() -> None:
         console.print(f"avow: {name} cannot be used: {error.strerror}", style="bold red", markup=False)
         console.print("      look at its name, its folder, and who may write there", markup=False)
         sys.exit(1)
-    finally:
-        gc.unfreeze()

@@ -44,30 +44,26 @@ class Devices:
     """What was learned of user agents; each distinct one is looked at once. Lives in memory only."""
 
     _known: pl.DataFrame = field(default_factory=DEVICE.to_frame)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def tell(self, requests: pl.DataFrame) -> pl.DataFrame:
         """Add the columns of DEVICE to `requests`, by its `user_agent`."""
         texts, place = places(requests["user_agent"])
         distinct = texts.to_frame("user_agent")
-        known = self._known  # another thread may learn meanwhile; what it learns is its own
-        new = distinct.join(known, on="user_agent", how="anti")
-        if len(known) + len(new) > KNOWN_MAX:
-            known, new = DEVICE.to_frame(), distinct
-        self._known = known = pl.concat([known, learn(new["user_agent"])])
+        with self._turn:  # of several threads, one learns what is new to all of them
+            new = distinct.join(self._known, on="user_agent", how="anti")
+            if len(self._known) + len(new) > KNOWN_MAX:
+                self._known, new = DEVICE.to_frame(), distinct
+            self._known = known = pl.concat([self._known, learn(new["user_agent"])])
         told = distinct.join(known, on="user_agent", how="left", maintain_order="left").drop("user_agent")
-        return requests.with_columns(column.gather(place) for column in told)
+        return requests.hstack(told.select(pl.all().gather(place)))
 
 
 def learn(user_agents: pl.Series) -> pl.DataFrame:
     """Read each user agent; returns a row for each, of the schema DEVICE, in the same order."""
-    with _LEARNING:
-        _resolver()  # takes a while to make: once is enough
     robots = user_agents.str.contains(CRAWLERS)
     rows = [_read(text, robot) for text, robot in zip(user_agents, robots, strict=True)]
     return pl.DataFrame(rows, schema=DEVICE, orient="row")
-
-
-_LEARNING = threading.Lock()
 
 
 @cache

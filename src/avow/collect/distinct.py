@@ -11,10 +11,10 @@ def each(
     """Answer each distinct value: one row of `columns` (String) for each of `values`, null for null."""
     texts, place = places(values)
     answers = list(zip(*map(answer, texts), strict=True)) or [()] * len(columns)
-    return pl.DataFrame(
-        pl.Series(column, found, dtype=pl.String).gather(place)
-        for column, found in zip(columns, answers, strict=True)
+    told = pl.DataFrame(
+        pl.Series(column, found, dtype=pl.String) for column, found in zip(columns, answers, strict=True)
     )
+    return told.select(pl.all().gather(place))
 
 
 def once(values: pl.Series, read: Callable[[pl.Series], pl.Series]) -> pl.Series:
@@ -34,8 +34,10 @@ def places(values: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 def firsts(codes: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Return where each distinct number is first, and for each row which of these has its number; null for null."""
-    first = codes.arg_unique()
-    first = first.filter(codes.gather(first).is_not_null())
+    code = pl.col(codes.name)
+    ordered = code.arg_unique().gather(code.gather(code.arg_unique()).arg_sort(nulls_last=True))
+    first = codes.to_frame().select(ordered).to_series()
+    first = first.head(len(first) - codes.has_nulls())
     if len(first) and codes.max() != len(first) - 1:
         codes = codes.rank("dense").cast(pl.UInt32) - 1
-    return first.gather(codes.gather(first).arg_sort()), codes
+    return first, codes

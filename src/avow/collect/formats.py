@@ -93,8 +93,8 @@ class LogReader:
             if left.is_empty():
                 break
             raw, left = step.take(left)
-            found += [] if raw.is_empty() else [parsed(raw)]
-        requests = pl.concat(found) if found else PARSED.to_frame()
+            found += [] if raw.is_empty() else [raw]
+        requests = parsed(pl.concat(found, how="diagonal")) if found else PARSED.to_frame()
         rest = [left.select("line", _reason())]
         if requests["time"].null_count():
             timeless = pl.col("time").is_null()

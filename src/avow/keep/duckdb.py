@@ -56,7 +56,7 @@ INSERT_PROBE = (
     f"VALUES ({', '.join(f'${name}' for name in Probe.__struct_fields__)})"
 )
 
-SLICE_VISITORS = 100_000
+SLICE_VISITORS = 200_000
 """How many visitors' visits are made at once: bounds the memory that this takes."""
 
 CHECKPOINT_THRESHOLD = "256MB"
@@ -192,14 +192,14 @@ class DuckDBStore:
     def derive(self, rules: Rules, cutoffs: Cutoffs, raised: Raised) -> None:
         """See Store."""
         values = {f"{name}_since": since for name, since in msgspec.structs.asdict(cutoffs).items()}
-        values |= msgspec.structs.asdict(rules)
-        values["slice_visitors"] = SLICE_VISITORS
+        values |= msgspec.structs.asdict(rules) | {"slice_visitors": SLICE_VISITORS}
         with self._write() as cursor:
             raise_governing(cursor, raised)
+            if self.made_by() not in {None, rules}:
+                execute(cursor, statements("derive_rules"), {})
             execute(cursor, statements("derive_stale"), values)
             execute(cursor, statements("derive_slices"), values)
-            bounds = [since for (since,) in cursor.fetchall() if since]
-            for begin, end in pairwise(bounds):
+            for begin, end in pairwise([since for (since,) in cursor.fetchall() if since]):
                 slice_of = {
                     **values,
                     "slice_from": begin,

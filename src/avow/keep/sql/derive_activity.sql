@@ -38,7 +38,8 @@ gaps AS (
     SELECT *, coalesce(
         request_time - max(until) OVER (
             PARTITION BY visitor_id ORDER BY request_time, tie ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-        > to_minutes($gap_minutes), true) AS starts
+        > to_minutes($gap_minutes), true) AS starts,
+        row_number() OVER (PARTITION BY visitor_id ORDER BY request_time, tie) AS place
     FROM chosen
 )
 -- The window's frame takes in what bears the same time.

@@ -1,9 +1,3 @@
-INSERT INTO stale
-SELECT visitor_id, min(told_at)
-FROM told
-WHERE EXISTS (FROM derived WHERE gap_minutes <> $gap_minutes OR script_counts <> $script_counts)
-GROUP BY visitor_id;
-
 -- Who has the cookie has another key in a log: what comes in there may tell of theirs, and the other way round.
 -- Whose views and visits have to be made anew, and since when; the null among them are those without a key.
 -- They are taken in slices by time, of $slice_visitors each, so that memory does not grow with what came in.

@@ -8,10 +8,10 @@ WITH grouped AS (
            count(*) FILTER (request_kind = 'view') AS views,
            count(*) FILTER (request_kind = 'download') AS downloads,
            count(*) FILTER (request_kind = 'upload') AS uploads,
-           first(deed ORDER BY request_time, tie) AS deed,
-           first(scripted ORDER BY request_time, tie) AS scripted,
-           first(page_path ORDER BY request_time, tie) FILTER (request_kind = 'view') AS entry_path,
-           last(page_path ORDER BY request_time, tie) FILTER (request_kind = 'view') AS exit_path,
+           arg_min_null(deed, place) AS deed,
+           arg_min_null(scripted, place) AS scripted,
+           arg_min_null(page_path, place) FILTER (request_kind = 'view') AS entry_path,
+           arg_max_null(page_path, place) FILTER (request_kind = 'view') AS exit_path,
            min(version) AS version,
            min(governing) AS governing
     FROM activity
