@@ -282,3 +282,22 @@ def test_every_entry_of_the_ledger_is_told(kind: type[msgspec.Struct]) -> None:
     (row,) = re.findall(rf"^\| `{kind.__struct_config__.tag}` \| (.+) \|$", LEDGER, re.MULTILINE)
     missing = [name for name in kind.__struct_fields__ if f"`{name}`" not in row]
     assert missing == [] or row.startswith("the same")
+
+
+def test_the_map_of_the_rooms_has_every_module() -> None:
+    """Whoever looks for the code of a promise finds each module in the row of its room, and none that is not there."""
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| [\d½]+ \| (.+?) \| .*? \| (.*) \|$", guide, re.MULTILINE)
+    told = {room: set(re.findall(r"`(\w+)`", modules)) for room, modules in table}
+    package = ROOT / "src" / "avow"
+    for folder in (one for one in package.iterdir() if (one / "__init__.py").exists()):
+        modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+        words = told.pop(f"`{folder.name}/`")
+        assert modules <= words, folder.name
+        assert {word for word in words if not (folder / f"{word}.py").exists()} <= EXPLAINED, folder.name
+    (alone,) = told
+    assert {path.stem for path in package.glob("*.py")} - {"__init__"} == set(re.findall(r"`(\w+)`", alone))
+
+
+EXPLAINED = {"init", "verify", "ledger", "disclose"}
+"""Commands that are named beside their modules."""

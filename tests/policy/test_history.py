@@ -1,6 +1,7 @@
 """The history of a policy, and what is told of the difference between two versions."""
 
 import re
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,12 +55,15 @@ def test_the_page_of_a_difference_tells_both_what_is_done_and_said() -> None:
 
 
 def test_the_history_leads_to_any_two_versions() -> None:
-    """The newest version comes first, with a link to its difference beside each earlier one."""
+    """The newest version comes first, with a link to its difference beside each earlier one; one to come says so."""
     pairs = {(1, 2): "12.html", (1, 3): "13.html", (2, 3): "23.html"}
-    read = Read(history([FIRST, LOOSER, SHOWN], document("Text.", "pt-BR"), pairs))
+    now = SHOWN.effective_at
+    coming = SHOWN._replace(effective_at=now + timedelta(days=1))
+    read = Read(history([FIRST, LOOSER, coming], document("Text.", "pt-BR"), pairs, now))
+    assert read.text.count("está por vir") == 1
     assert read.open == []
     assert read.loaded == ["23.html", "13.html", "12.html"]
-    assert re.findall(r"Versão (\d)", read.text) == ["3", "2", "1"]
+    assert re.findall(r"(?:Versão|A versão) (\d)", read.text) == ["3", "2", "1"]
 
 
 def test_a_page_is_wholly_in_its_language() -> None:

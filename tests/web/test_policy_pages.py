@@ -98,7 +98,8 @@ def test_a_page_says_what_belongs_to_it(server: Served) -> None:
 
 
 def test_what_differs_between_any_two_is_shown(server: Served) -> None:
-    """In what is done and in what is said; also beside the one that is to come."""
+    """In what is done and in what is said; also beside the one that is to come, which the history has, too."""
+    assert "Version 3 is to come, and holds from" in text(server, "/privacy/history")
     page = text(server, "/privacy/changes/1..3")
     assert "<ins>Words of version" in page
     assert "more protective" in page

@@ -12,6 +12,7 @@ import typer
 from avow.cli.policy import AsJson, print_json, say
 from avow.cli.publishing import Data
 from avow.cli.session import chosen, open_versions
+from avow.clock import utc_now
 from avow.keep.register import Version
 from avow.policy.document import Document
 from avow.policy.history import changes, history
@@ -81,4 +82,4 @@ def _pages(
             name = f"changes.{old.number}..{new.number}.{language}.html"
             pairs[old.number, new.number] = name
             yield name, changes(old, new, (documents[old.number], documents[new.number]), index)
-    yield index, history(shown, document, pairs)
+    yield index, history(shown, document, pairs, utc_now())

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 
@@ -35,8 +36,13 @@ def changes(old: Shown, new: Shown, documents: tuple[Document, Document], histor
     )
 
 
-def history(versions: Sequence[Shown], document: Document, pairs: dict[tuple[int, int], str]) -> str:
-    """Return a page with every version, the newest first; `pairs` has the links of each two that are told apart."""
+def history(
+    versions: Sequence[Shown], document: Document, pairs: dict[tuple[int, int], str], now: datetime
+) -> str:
+    """Return a page with every version, the newest first; `pairs` has the links of each two that are told apart.
+
+    Of those that take effect after `now`, it says so.
+    """
     spoken = language(document.language)
     compared: dict[int, list[tuple[int, str]]] = {}
     for (old, new), link in sorted(pairs.items(), reverse=True):
@@ -47,6 +53,7 @@ def history(versions: Sequence[Shown], document: Document, pairs: dict[tuple[int
         title=document.title,
         changes=listed(versions, spoken),
         compared=compared,
+        to_come={one.number for one in versions if one.effective_at > now},
     )
 
 

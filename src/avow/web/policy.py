@@ -76,18 +76,19 @@ class Policy:
         return Page(self._once(made, "page", number, language), language)
 
     def history(self, asked: str) -> Page:
-        """Return the page of all versions, with links to what differs between any two."""
-        versions, documents, language = self._found(asked)
+        """Return the page of all versions, also of those to come, with links to what differs between any two."""
+        _, documents, language = self._found(asked)
         if not documents:
             return NONE
 
         def made() -> str:
+            versions = self.register.versions()
             with_it = [one for one in versions if language in documents_of(self.register, one)]
             pairs = {
                 (one.number, other.number): f"{PATH}changes/{one.number}..{other.number}?lang={language}"
                 for one, other in combinations(with_it, 2)
             }
-            return history([shown_of(one) for one in versions], documents[language], pairs)
+            return history([shown_of(one) for one in versions], documents[language], pairs, utc_now())
 
         return Page(self._once(made, "history", language), language)
 
