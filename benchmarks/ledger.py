@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from statistics import median
 
-from avow.keep.ledger import append
+from avow.keep.ledger import append, grow
 from avow.keep.register import SqliteRegister
 from avow.ledger.entry import DocumentsCorrected
 from avow.ledger.tree import check_inclusion, leaf_hash
@@ -50,6 +50,7 @@ def fill(register: SqliteRegister, count: int) -> None:
     for start in range(0, count, BATCH):
         with register.engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
             append(connection, entries(start, BATCH))
+            grow(connection)
 
 
 def plain(folder: Path, count: int) -> None:

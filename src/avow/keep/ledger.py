@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from avow.errors import ProofError, StoreError
 from avow.keep.keys import put, secret
-from avow.keep.part import Connection, driver
+from avow.keep.part import Connection, driver, writing
 from avow.ledger.checkpoint import Checkpoint, Receipt, opened
 from avow.ledger.entry import Entry, read, written
 from avow.ledger.note import KEY_BYTES, Note, Signer, Verifier
@@ -31,18 +31,35 @@ NODES = sa.Table(
 CHECKPOINTS = sa.Table("checkpoints", _METADATA, sa.Column("size", sa.Integer), sa.Column("note", sa.Text))
 
 
+SINCE = "SELECT entry, CAST(body AS BLOB) FROM entries WHERE entry >= ? ORDER BY entry"
+"""As bytes, whatever whoever tampered with them may have left."""
+
+
 def append(connection: Connection, entries: Sequence[Entry]) -> int:
     """Add entries, in the transaction of what they record: both are there, or neither.
 
-    Returns the number of the first of them.
+    Returns the number of the first of them. The tree grows over them before it is signed or looked at.
     """
-    bodies = [written(entry) for entry in entries]
     start = size(connection)
-    database = driver(connection)
-    database.executemany("INSERT INTO entries (entry, body) VALUES (?, ?)", enumerate(bodies, start))
-    nodes = appended(start, [leaf_hash(body) for body in bodies], reader(connection))
-    database.executemany("INSERT INTO nodes (level, place, hash) VALUES (?, ?, ?)", nodes)
+    bodies = enumerate(map(written, entries), start)
+    driver(connection).executemany("INSERT INTO entries (entry, body) VALUES (?, ?)", bodies)
     return start
+
+
+def grow(connection: Connection) -> None:
+    """Let the tree grow over the entries that came since it last did. Raises ProofError where one is missing."""
+    database = driver(connection)
+    ((last,),) = database.execute("SELECT max(place) FROM nodes WHERE level = 0")
+    start = 0 if last is None else last + 1
+
+    def leaves() -> Iterator[bytes]:
+        for place, (number, body) in enumerate(database.execute(SINCE, (start,)), start):
+            if number != place:
+                raise ProofError(f"entry {place} of the ledger is missing", "`avow verify` tells what is")
+            yield leaf_hash(body)
+
+    nodes = appended(start, leaves(), reader(connection))
+    database.executemany("INSERT INTO nodes (level, place, hash) VALUES (?, ?, ?)", nodes)
 
 
 def size(connection: Connection) -> int:
@@ -102,10 +119,8 @@ class Ledger:
 
     def entries(self, since: int = 0) -> Iterator[tuple[int, bytes]]:
         """Yield the number and bytes of each entry from one on, in their order."""
-        select = "SELECT entry, body FROM entries WHERE entry >= ? ORDER BY entry"
         with self._engine.connect() as connection:
-            rows = driver(connection).execute(select, (since,))
-            yield from ((number, _bytes(body)) for number, body in rows)
+            yield from driver(connection).execute(SINCE, (since,))
 
     def nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
         """Yield each node of a level, as place and hash, in their order."""
@@ -129,6 +144,8 @@ class Ledger:
                     entries.append(read(body))
             except ProofError as error:
                 yield f"entry {place} of the ledger: {error.message}"
+        with writing(self._engine) as connection:
+            grow(connection)
         height = 0
         while level:
             for place, (computed, stored) in enumerate(zip_longest(level, self.nodes(height))):
@@ -181,6 +198,7 @@ class Ledger:
                 sa.select(CHECKPOINTS.c.note).where(CHECKPOINTS.c.size == entries)
             ).scalar()
             if told is None:
+                grow(connection)
                 whole = root(entries, reader(connection))
                 told = str(Checkpoint(signer.name, entries, whole).signed(signer))
                 connection.execute(sa.insert(CHECKPOINTS).values(size=entries, note=told))

@@ -4,7 +4,7 @@ A *node* is the hash of a complete subtree: at level `l` and place `p` it covers
 Nodes never change once they are there, so a tree is kept as its nodes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 
 from avow.errors import ProofError
@@ -26,7 +26,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\1" + left + right).digest()
 
 
-def appended(size: int, leaves: Sequence[bytes], node: Node) -> Iterator[tuple[int, int, bytes]]:
+def appended(size: int, leaves: Iterable[bytes], node: Node) -> Iterator[tuple[int, int, bytes]]:
     """Yield each node, as level, place and hash, that a tree of some size gets by more leaf hashes, level 0."""
     made: dict[tuple[int, int], bytes] = {}
     for place, leaf in enumerate(leaves, size):
