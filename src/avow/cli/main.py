@@ -71,7 +71,10 @@ app.command("verify")(proving.verify)
 def run() -> None:
     """Run the command; an error is told in a line with its remedy, and gives its exit status."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # what cannot be written is told below, and not left to the end of the process
     except AvowError as error:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(f"avow: {error.message}", style="bold red", markup=False)

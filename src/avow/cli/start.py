@@ -27,9 +27,9 @@ def start() -> None:
     except SystemExit as ended:
         if not isinstance(ended.code, int):
             raise
-        with suppress(OSError, ValueError):  # whoever read our output is gone, or it was closed
-            sys.stdout.flush()
-            sys.stderr.flush()
+        for written in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # `run` told what could not be written; or it was closed
+                written.flush()
         os._exit(ended.code)
     finally:
         gc.unfreeze()
