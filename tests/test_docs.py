@@ -62,7 +62,7 @@ def rows(text: str) -> dict[str, list[str]]:
 def commands() -> dict[str, Any]:
     """Return each command by its words."""
     found: dict[str, Any] = {}
-    for name, command in getattr(typer.main.get_command(app), "commands", {}).items():
+    for name, command in getattr(typer.main.get_command(app()), "commands", {}).items():
         below = getattr(command, "commands", None)
         found |= {f"{name} {word}": one for word, one in below.items()} if below else {name: command}
     return found

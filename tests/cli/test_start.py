@@ -1,6 +1,7 @@
 """How a command ends that the terminal started."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,24 @@ def test_who_reads_no_further_ends_it_quietly(site: Site) -> None:
         process.stdout.close()
         process.wait()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(("called", "beside"), [("report", "serving"), ("policy", "querying")])
+def test_a_command_imports_no_other(called: str, beside: str) -> None:
+    """Whoever asks for a report does not wait for the server's modules."""
+    found = subprocess.run(
+        [sys.executable, "-X", "importtime", AVOW, called, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"avow {called}" in found.stdout
+    assert "avow.cli.session" in found.stderr
+    assert f"avow.cli.{beside}" not in found.stderr
+
+
+def test_an_unknown_command_is_told_with_the_nearest(site: Site) -> None:
+    """All commands are looked through where none of that name is there."""
+    found = site.avow("reprot", wide=False)
+    assert found.status == 2
+    assert "report" in found.err

@@ -1,78 +1,81 @@
 """The command `avow`."""
 
 import sys
+from importlib import import_module
 
 import typer
 from rich.console import Console
 
-from avow.cli import (
-    auditing,
-    authorising,
-    feeding,
-    following,
-    handling,
-    importing,
-    pages,
-    policy,
-    processors,
-    proving,
-    publishing,
-    querying,
-    readers,
-    releasing,
-    reporting,
-    retaining,
-    serving,
-    setting_up,
-    submitting,
-    visitor,
-)
 from avow.errors import AvowError
 
-app = typer.Typer(
-    name="avow",
-    help="Makes a website do what its privacy policy says.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-app.command("init")(setting_up.init)
-app.command("import")(importing.import_logs)
-app.command("follow")(following.follow)
-app.command("serve")(serving.serve)
-app.command("report")(reporting.report)
-app.command("query")(querying.query)
-policy.app.command("adopt")(publishing.adopt_terms)
-policy.app.command("publish")(publishing.publish_terms)
-policy.app.command("withdraw")(publishing.withdraw)
-policy.app.command("history")(publishing.history)
-policy.app.command("notice")(publishing.notice)
-policy.app.command("posted")(publishing.posted)
-policy.app.command("page")(pages.page)
-app.add_typer(policy.app, name="policy")
-app.add_typer(proving.app, name="ledger")
-visitor.app.command("authorise")(authorising.authorise)
-submitting.app.command("set")(handling.set_)
-app.add_typer(visitor.app, name="visitor")
-app.add_typer(readers.app, name="user")
-app.add_typer(auditing.app, name="cookies")
-app.command("disclose")(releasing.disclose)
-app.add_typer(releasing.app, name="release")
-processors.app.command("feed")(feeding.feed)
-processors.app.command("key")(feeding.key)
-app.add_typer(processors.app, name="processor")
-app.add_typer(submitting.app, name="submission")
-app.command("status")(readers.status)
-app.command("retain")(retaining.retain)
-app.command("verify")(proving.verify)
+COMMANDS = {
+    "init": "setting_up.init",
+    "import": "importing.import_logs",
+    "follow": "following.follow",
+    "serve": "serving.serve",
+    "report": "reporting.report",
+    "query": "querying.query",
+    "policy": "policy.app",
+    "policy adopt": "publishing.adopt_terms",
+    "policy publish": "publishing.publish_terms",
+    "policy withdraw": "publishing.withdraw",
+    "policy history": "publishing.history",
+    "policy notice": "publishing.notice",
+    "policy posted": "publishing.posted",
+    "policy page": "pages.page",
+    "ledger": "proving.app",
+    "visitor": "visitor.app",
+    "visitor authorise": "authorising.authorise",
+    "user": "readers.app",
+    "cookies": "auditing.app",
+    "disclose": "releasing.disclose",
+    "release": "releasing.app",
+    "processor": "processors.app",
+    "processor feed": "feeding.feed",
+    "processor key": "feeding.key",
+    "submission": "submitting.app",
+    "submission set": "handling.set_",
+    "status": "readers.status",
+    "retain": "retaining.retain",
+    "verify": "proving.verify",
+}
+"""Each command, or group of commands, and where it stands among the modules beside this one."""
+
+
+def app(called: str = "") -> typer.Typer:
+    """Return the command `avow`, with only what is called: the others need not be imported for it.
+
+    All are there where nothing is called that is known, as for help.
+    """
+    avow = typer.Typer(
+        name="avow",
+        help="Makes a website do what its privacy policy says.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+    )
+    avow.callback()(lambda: None)  # a command of commands, also where only one is there
+    groups = {"": avow}
+    for words, place in COMMANDS.items():
+        group, _, name = words.rpartition(" ")
+        if called in COMMANDS and called != (group or name):
+            continue
+        module, _, attribute = place.partition(".")
+        found = getattr(import_module(f"avow.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            groups[name] = found
+            avow.add_typer(found, name=name)
+        else:
+            groups[group].command(name)(found)
+    return avow
 
 
 def run() -> None:
     """Run the command; an error is told in a line with its remedy, and gives its exit status."""
     try:
         try:
-            app()
+            app(*sys.argv[1:2])()
         finally:
             sys.stdout.flush()  # what cannot be written is told below, and not left to the end of the process
     except AvowError as error:

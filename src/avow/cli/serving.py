@@ -26,12 +26,12 @@ from avow.collect.journal import Writer
 from avow.collect.probe import Probe as Found
 from avow.collect.probe import Prober
 from avow.collect.syslog import Lines
-from avow.collect.visitor import Salts
+from avow.collect.visitor import SALTS, Salts
 from avow.config import Feed, Folder, Probe
 from avow.disclose.push import push
 from avow.errors import MisuseError, RefusedError, SettingsError
 from avow.keep.keys import COOKIE_KEY, HOOK_KEY, secret
-from avow.keep.load import SALTS, Ways
+from avow.keep.load import Ways
 from avow.keep.owner import JOURNALS, Guest, Owner
 from avow.keep.stream import Stream
 

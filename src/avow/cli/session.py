@@ -15,7 +15,7 @@ import msgspec
 from avow.change.draft import begin, forms_of, terms_path
 from avow.clock import utc_now
 from avow.collect.admit import Promise
-from avow.collect.visitor import Salts
+from avow.collect.visitor import SALTS, Salts
 from avow.config import SCRIPT, Folder, locate
 from avow.disclose.feed import Batch, Feeding, Wanted, batch
 from avow.disclose.proof import findings as done
@@ -28,7 +28,6 @@ from avow.keep.duckdb import FILE as STORE
 from avow.keep.erasure import Erasure
 from avow.keep.governing import Steward, governs, in_force, promises
 from avow.keep.keys import FEED_KEY, secret
-from avow.keep.load import SALTS
 from avow.keep.owner import Guest, Handler, Owner, open_house
 from avow.keep.register import SqliteRegister, Version, open_register
 from avow.keep.schema import STORED, unlike_register, unlike_store

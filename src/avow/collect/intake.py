@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -15,12 +15,9 @@ from avow.collect.device import Devices
 from avow.collect.formats import Reader
 from avow.collect.kind import Kinds
 from avow.collect.logs import LINE_BYTES_MAX, Block
-from avow.collect.record import Fate, Reason
+from avow.collect.record import FUTURE_TOLERANCE, Fate, Reason
 from avow.collect.segment import DeadLetter
 from avow.collect.visitor import Salts, add_keys, event_day
-
-FUTURE_TOLERANCE = timedelta(days=1)
-"""How far a log's clock may run before ours; wider than any two time zones that were mixed up by mistake."""
 
 SHAPE_MAX = 120
 """Longest shape of a dead letter, in characters."""

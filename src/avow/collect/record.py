@@ -1,5 +1,6 @@
 """What a record is on its way in, and every reason why a line becomes none."""
 
+from datetime import timedelta
 from enum import Enum, StrEnum
 
 import polars as pl
@@ -27,6 +28,9 @@ could disturb a reader is percent-encoded) and rid of session parameters; `query
 what the log does not say. A log that names no user agents has null there, and so has a line that was cut within its
 own; one that names them, and found none (`-`), has the empty string.
 """
+
+FUTURE_TOLERANCE = timedelta(days=1)
+"""How far a log's clock may run before ours; wider than any two time zones that were mixed up by mistake."""
 
 
 class Fate(Enum):

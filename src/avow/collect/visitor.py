@@ -23,6 +23,9 @@ import polars as pl
 from avow.collect.distinct import firsts
 from avow.errors import StoreError
 
+SALTS = "salts.json"
+"""The file of the salts, beside the keys."""
+
 SALT_BYTES = 32
 SALT_LIFE = timedelta(hours=48)
 """How long a salt lives after its first use."""

@@ -21,7 +21,7 @@ from avow.collect.intake import Taken, Way
 from avow.collect.kind import Kinds
 from avow.collect.logs import STANDARD_INPUT, Block, Log, blocks, open_log
 from avow.collect.segment import Draft, Intake, Origin
-from avow.collect.visitor import Salts
+from avow.collect.visitor import SALTS, Salts
 from avow.config import Folder
 from avow.errors import AvowError
 from avow.keep import house
@@ -41,7 +41,6 @@ LOAD_SEGMENTS = 8
 
 AUTOMATIC = "auto"
 SOURCE_KEY = "source.key"
-SALTS = "salts.json"
 
 
 class FileReport(msgspec.Struct):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from avow.collect.intake import FUTURE_TOLERANCE
+from avow.collect.record import FUTURE_TOLERANCE
 from avow.errors import AvowError
 from avow.keep import standing
 from avow.keep.ledger import Ledger
