@@ -1,23 +1,26 @@
 """What people handed over, sealed: nothing of it is on a disk that its key does not open.
 
-Values are sealed as Fernet tokens (cryptography.io/en/stable/fernet), under the newest key in a file of `keys/`.
-A file is sealed while it comes in, under a key of its own (AES-256 in Galois/Counter Mode, NIST SP 800-38D), which is
-itself sealed as a value: so another key of the house needs no file written anew.
+Values are sealed with AES-256 in Galois/Counter Mode (NIST SP 800-38D), under the newest key in a file of `keys/`, each
+with a nonce drawn for it. A file is sealed so while it comes in, under a key of its own, which is itself sealed as a
+value: so another key of the house needs no file written anew.
 """
 
 import os
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
@@ -27,7 +30,10 @@ from avow.keep.keys import put
 
 KEYS = "submissions.key"
 PART = ".part"
-FILE_KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
+MARK = b"\x01"
+"""What a sealed value begins with. Those from before begin with a letter: they are Fernet tokens under the same key."""
+
+KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 NAME_BYTES = 20
 CHUNK_BYTES = 1 << 16
 
@@ -45,16 +51,11 @@ class Seal:
 
     def seal(self, value: Any, *place: str) -> bytes:
         """Seal a value of JSON; it opens in the same place only."""
-        return self._keys().encrypt(msgspec.json.encode([place, value]))
+        return self._sealed(msgspec.json.encode([place, value]))
 
     def open(self, sealed: bytes, *place: str) -> Any:
         """Open a value. Raises StoreError where no key opens it, or it was put elsewhere."""
-        try:
-            found, value = msgspec.json.decode(self._keys().decrypt(sealed), type=tuple[list[str], Any])
-        except InvalidToken:
-            raise StoreError(
-                f"a submission cannot be opened with `{self.path}`", "put the key back from its backup"
-            ) from None
+        found, value = msgspec.json.decode(self._told(sealed), type=tuple[list[str], Any])
         if found != list(place):
             raise StoreError(
                 "a submission holds what belongs to another", "put the register back from a backup"
@@ -64,34 +65,73 @@ class Seal:
     def turn(self) -> None:
         """Draw a new key, and put it first."""
         self._keys()  # which have to be keys
-        put(self.path, "\n".join([Fernet.generate_key().decode(), *self._lines()]), private=True)
+        put(self.path, "\n".join([_drawn(), *self._lines()]), private=True)
 
     def again(self, sealed: bytes) -> bytes:
         """Return the same value under the newest key."""
-        return self._keys().rotate(sealed)
+        return self._sealed(self._told(sealed))
 
     def forget(self) -> None:
         """Forget all keys but the newest."""
         put(self.path, self._lines()[0], private=True)
 
-    def _keys(self) -> MultiFernet:
-        lines = self._lines()
+    def _sealed(self, told: bytes) -> bytes:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return MARK + nonce + self._keys().ciphers[0].encrypt(nonce, told, None)
+
+    def _told(self, sealed: bytes) -> bytes:
+        keys, (nonce, rest) = self._keys(), (sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :])
+        if sealed[:1] != MARK:
+            with suppress(InvalidToken):
+                return keys.before.decrypt(sealed)
+        else:
+            for cipher in keys.ciphers:
+                with suppress(InvalidTag, ValueError):
+                    return cipher.decrypt(nonce, rest, None)
+        raise StoreError(
+            f"a submission cannot be opened with `{self.path}`", "put the key back from its backup"
+        )
+
+    def _keys(self) -> "_Keys":
         try:
-            return _opened(tuple(lines))
-        except ValueError:  # its words may hold some of it
-            raise StoreError(f"`{self.path}` holds no keys", "put it back from its backup") from None
+            now = self.path.stat()
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            put(self.path, _drawn(), private=True)
+            now = self.path.stat()
+        return _opened(self.path, (now.st_ino, now.st_mtime_ns, now.st_ctime_ns))
 
     def _lines(self) -> list[str]:
-        if self.lost:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            put(self.path, Fernet.generate_key().decode(), private=True)
         return self.path.read_text(encoding="ascii").split()
 
 
+class _Keys(NamedTuple):
+    """What seals and opens: the newest first."""
+
+    ciphers: list[AESGCM]
+    before: MultiFernet
+    """Opens what was sealed before."""
+
+
 @lru_cache(maxsize=2)
-def _opened(lines: tuple[str, ...]) -> MultiFernet:
-    """Return what seals and opens: to make it takes longer than to open a value."""
-    return MultiFernet([Fernet(line) for line in lines])
+def _opened(path: Path, _: tuple[int, ...]) -> _Keys:
+    """Return what seals and opens, of a file in one of its states: to make it takes longer than to open a value."""
+    try:
+        lines = path.read_text(encoding="ascii").split()
+        before = MultiFernet(list(map(Fernet, lines)))  # which they have to be keys of
+    except ValueError:  # its words may hold some of it
+        raise StoreError(f"`{path}` holds no keys", "put it back from its backup") from None
+    return _Keys([AESGCM(_derived(line)) for line in lines], before)
+
+
+def _derived(line: str) -> bytes:
+    """Return the key of a line that seals: another one than those that the line has for Fernet."""
+    return blake2b(urlsafe_b64decode(line), digest_size=KEY_BYTES, person=b"avow seal").digest()
+
+
+def _drawn() -> str:
+    """Return a new line for the file of keys."""
+    return urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 @dataclass
@@ -102,7 +142,7 @@ class Incoming:
     secret: bytes
     """Under which its content makes its name: who has a file cannot tell by its name whether it is here."""
     size: int = 0
-    key: bytes = field(default_factory=lambda: secrets.token_bytes(FILE_KEY_BYTES))
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES))
     _name: Any = None
     _path: Path = field(init=False)
     _file: BinaryIO = field(init=False)
