@@ -1,6 +1,7 @@
 """Entries of the ledger, as bytes."""
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, get_args
 
 import msgspec
@@ -8,6 +9,7 @@ import rfc8785
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from avow.keep.consents import commitment
 from avow.ledger.entry import Entry, read, written
 
 NAMES = st.from_regex(r"[a-z][A-Za-z-]*", fullmatch=True)
@@ -32,3 +34,11 @@ def test_an_entry_is_canonical_and_read_as_it_was_written(entry: Any) -> None:
         reject()  # nothing is counted beyond what JSON can hold
     assert written(entry) == canonical
     assert read(written(entry)) == entry
+
+
+@given(
+    st.binary(min_size=32, max_size=32), st.dictionaries(NAMES.filter(lambda name: name != "salt"), st.text())
+)
+def test_a_commitment_is_to_canonical_json(salt: bytes, who: dict[str, str]) -> None:
+    """Whoever has the salt computes it with any package for RFC 8785."""
+    assert commitment(salt, **who) == sha256(salt + rfc8785.dumps(who)).hexdigest()

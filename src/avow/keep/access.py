@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from avow.errors import RefusedError
-from avow.keep.part import Connection, driver, moment
+from avow.keep.database import Connection, driver
+from avow.keep.part import moment
 from avow.keep.submission import COLUMNS, Submission
 from avow.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell
 from avow.policy.form import TIME
@@ -21,6 +22,11 @@ class Access(msgspec.Struct, frozen=True):
     reader: str
     purpose: str
     governs: Sequence[Bounds]
+
+    @property
+    def burst(self) -> tuple[str, str]:
+        """What is the same of readings that need not each wait for the disk (R12)."""
+        return self.reader, self.purpose
 
     def age(self, category: str, version: int) -> Age:
         """Return the greatest age at which a category may be seen; 0 where it never may."""

@@ -9,7 +9,6 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-import rfc8785
 import sqlalchemy as sa
 
 from avow.errors import StoreError
@@ -67,8 +66,7 @@ class Consent(msgspec.Struct, frozen=True):
 
 def commitment(salt: bytes, **who: str) -> str:
     """Return the SHA-256 of a salt and of what says who it was (canonical JSON, RFC 8785), in hexadecimal."""
-    told: dict[str, Any] = dict(who)
-    return sha256(salt + rfc8785.dumps(told)).hexdigest()
+    return sha256(salt + msgspec.json.encode(who, order="sorted")).hexdigest()
 
 
 class Consents(Part):

@@ -14,9 +14,10 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from avow.errors import MisuseError, ProofError
 from avow.keep.consents import SALT_BYTES, commitment
+from avow.keep.database import Connection
 from avow.keep.handling import Which
 from avow.keep.ledger import Ledger, append
-from avow.keep.part import Connection, Part, insert
+from avow.keep.part import Part, insert
 from avow.keep.releases import erase as erase_released
 from avow.keep.store import Erased
 from avow.keep.submissions import erase
@@ -79,12 +80,8 @@ class Erasures(Part):
         """
         person = which.person(secrets.token_bytes(SALT_BYTES))
         with self._transact() as database:
-            mine = f"FROM submissions WHERE {which.where}"
-            database.execute(
-                f"DELETE FROM answers WHERE submission IN (SELECT submission {mine})",  # noqa: S608  # ours
-                (which.value,),
-            )
-            gone = database.execute(f"DELETE {mine}", (which.value,)).rowcount
+            delete = f"DELETE FROM submissions WHERE {which.where}"  # noqa: S608  # ours; answers go with them
+            gone = database.execute(delete, (which.value,)).rowcount
             if not gone:
                 raise which.none()
             counts = dict.fromkeys((*Erased.__struct_fields__, "consents", "authorisations"), 0)

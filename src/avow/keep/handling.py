@@ -15,8 +15,9 @@ from msgspec import UNSET, UnsetType
 from avow.errors import RefusedError
 from avow.keep.access import Access, held
 from avow.keep.consents import SALT_BYTES, commitment
+from avow.keep.database import driver
 from avow.keep.ledger import append
-from avow.keep.part import Part, driver, insert
+from avow.keep.part import Part, insert
 from avow.keep.readers import read
 from avow.keep.submission import Submission, from_row, kept
 from avow.ledger.entry import HandlingSet
@@ -111,8 +112,8 @@ class Handlings(Part):
     def categories(self, which: Which, field: str) -> list[tuple[int, str]]:
         """Return, of a field of submissions, the versions and categories that it has."""
         select = "SELECT DISTINCT version, category FROM answers JOIN submissions USING (submission)"
-        with self._engine.connect() as connection:
-            rows = driver(connection).execute(
+        with self._driven() as database:
+            rows = database.execute(
                 f"{select} WHERE {which.where} AND field = ? ORDER BY 1, 2",  # ours
                 (which.value, field),
             )
@@ -123,7 +124,7 @@ class Handlings(Part):
 
         Raises RefusedError where the reader may not read for the purpose.
         """
-        with self._transact() as database:
+        with self._transact(access.burst) as database:
             automated = held(database, access.reader, access.purpose)
             select = access.select(which.where, now, automated=automated)
             found = list(map(from_row, database.execute(select, (which.value,))))

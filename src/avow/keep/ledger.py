@@ -8,8 +8,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from avow.errors import ProofError, StoreError
+from avow.keep.database import Connection, Database, driver
 from avow.keep.keys import put, secret
-from avow.keep.part import Connection, driver, writing
 from avow.ledger.checkpoint import Checkpoint, Receipt, opened
 from avow.ledger.entry import Entry, read, written
 from avow.ledger.note import KEY_BYTES, Note, Signer, Verifier
@@ -35,14 +35,21 @@ SINCE = "SELECT entry, CAST(body AS BLOB) FROM entries WHERE entry >= ? ORDER BY
 """As bytes, whatever whoever tampered with them may have left."""
 
 
+NEXT = "INSERT INTO entries (entry, body) VALUES ((SELECT coalesce(max(entry), -1) + 1 FROM entries), ?)"
+
+
 def append(connection: Connection, entries: Sequence[Entry]) -> int:
     """Add entries, in the transaction of what they record: both are there, or neither.
 
     Returns the number of the first of them. The tree grows over them before it is signed or looked at.
     """
-    start = size(connection)
-    bodies = enumerate(map(written, entries), start)
-    driver(connection).executemany("INSERT INTO entries (entry, body) VALUES (?, ?)", bodies)
+    database = driver(connection)
+    if len(entries) == 1:
+        return int(database.execute(NEXT, (written(entries[0]),)).lastrowid or 0)
+    start = size(database)
+    database.executemany(
+        "INSERT INTO entries (entry, body) VALUES (?, ?)", enumerate(map(written, entries), start)
+    )
     return start
 
 
@@ -90,8 +97,9 @@ def _bytes(value: bytes | str) -> bytes:
 class Ledger:
     """The ledger of a folder, with the key that signs it."""
 
-    def __init__(self, engine: sa.Engine, keys: Path) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, keys: Path) -> None:
+        self._database = database
+        self._engine = database.engine
         self._keys = keys
 
     @cached_property
@@ -114,13 +122,13 @@ class Ledger:
 
     def size(self) -> int:
         """Return how many entries there are."""
-        with self._engine.connect() as connection:
-            return size(connection)
+        with self._database.driven() as database:
+            return size(database)
 
     def entries(self, since: int = 0) -> Iterator[tuple[int, bytes]]:
         """Yield the number and bytes of each entry from one on, in their order."""
-        with self._engine.connect() as connection:
-            yield from driver(connection).execute(SINCE, (since,))
+        with self._database.driven() as database:
+            yield from database.execute(SINCE, (since,))
 
     def nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
         """Yield each node of a level, as place and hash, in their order."""
@@ -144,7 +152,7 @@ class Ledger:
                     entries.append(read(body))
             except ProofError as error:
                 yield f"entry {place} of the ledger: {error.message}"
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             grow(connection)
         height = 0
         while level:
@@ -190,7 +198,7 @@ class Ledger:
     def sign(self) -> Note | None:
         """Return the checkpoint over all entries there are, signed now or before; None where there are none."""
         signer = self.signer
-        with self._engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
+        with self._database.writing() as connection:
             entries = size(connection)
             if entries == 0:
                 return None
@@ -218,7 +226,7 @@ class Ledger:
             raise ProofError(
                 f"`{witness.name}` did not sign this checkpoint", "look at the witness's key, and at the file"
             )
-        with self._engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
+        with self._database.writing() as connection:
             of_size = CHECKPOINTS.c.size == Checkpoint.parse(note.text).size
             told = connection.execute(sa.select(CHECKPOINTS.c.note).where(of_size)).scalar()
             kept = Note.parse(told) if told else None

@@ -12,8 +12,9 @@ import msgspec
 import sqlalchemy as sa
 
 from avow.keep.consents import SALT_BYTES, commitment
+from avow.keep.database import Connection, driver
 from avow.keep.ledger import append
-from avow.keep.part import Connection, Part, driver, insert
+from avow.keep.part import Part, insert
 from avow.keep.submission import kept
 from avow.keep.tables import CORRECTING, OBJECTING, OBJECTIONS, SUBMISSIONS
 from avow.ledger.entry import ObjectionRaised, ObjectionWithdrawn, SubmissionCorrected

@@ -11,8 +11,9 @@ from avow.errors import DisclosureError
 from avow.keep.access import held
 from avow.keep.asked import Why
 from avow.keep.consents import SALT_BYTES, commitment
+from avow.keep.database import Connection, driver
 from avow.keep.ledger import append
-from avow.keep.part import Connection, Part, insert
+from avow.keep.part import Part, moment
 from avow.keep.tables import READERS, READING_COUNTS, READINGS
 from avow.ledger.entry import ReadingMade, hashed
 from avow.policy.bounds import OPERATOR
@@ -87,8 +88,8 @@ class Readers(Part):
 
     def check(self, name: str, purpose: str) -> None:
         """Raise RefusedError where a reader may not read for a purpose; see `held`."""
-        with self._engine.connect() as connection:
-            held(connection, name, purpose)
+        with self._driven() as database:
+            held(database, name, purpose)
 
     def check_discloses(self, name: str) -> None:
         """Raise DisclosureError where somebody may not ask for releases, nor approve them; the operator may."""
@@ -138,6 +139,11 @@ class Readers(Part):
             return [ReadingCount(date.fromisoformat(day), *others) for day, *others in rows]
 
 
+RECORD = """
+INSERT INTO readings (name, salt, purpose, version, rows, question, entry, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
 def read(
     connection: Connection, name: str, purpose: str, version: int, rows: int, question: str, now: datetime
 ) -> None:
@@ -147,5 +153,4 @@ def read(
     entry = append(
         connection, [ReadingMade(commitment(salt, reader=name), purpose, version, rows, asked, now)]
     )
-    row = {"name": name, "salt": salt, "purpose": purpose, "version": version, "rows": rows}
-    insert(connection, "readings", {**row, "question": asked, "entry": entry, "recorded_at": now})
+    driver(connection).execute(RECORD, (name, salt, purpose, version, rows, asked, entry, moment(now)))

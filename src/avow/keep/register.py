@@ -15,13 +15,13 @@ from avow.errors import StoreError
 from avow.keep.asked import Asking
 from avow.keep.authorisations import Authorisations
 from avow.keep.consents import Consents
+from avow.keep.database import Database
 from avow.keep.erasure import Erasures
 from avow.keep.feeds import Feeds
 from avow.keep.handling import Handlings
 from avow.keep.ledger import KEY, Ledger, append
 from avow.keep.notices import Notice, Notices, hashes, insert
 from avow.keep.objections import Objections
-from avow.keep.part import writing
 from avow.keep.passwords import Passwords
 from avow.keep.processors import Processors
 from avow.keep.readers import Readers
@@ -34,8 +34,6 @@ from avow.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithd
 from avow.policy.bounds import Compiled, read_canonical
 
 FILE = "register.sqlite"
-BUSY_SECONDS = 10
-"""How long to wait for another process that writes."""
 
 
 class Version(msgspec.Struct, frozen=True, dict=True):
@@ -141,25 +139,24 @@ class SqliteRegister:
         """
         self._path = folder / FILE
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.engine = sa.create_engine(f"sqlite:///{self._path}", connect_args={"timeout": BUSY_SECONDS})
-        sa.event.listen(self.engine, "connect", _prepare)
-        sa.event.listen(self.engine, "begin", _begin)
+        self.database = database = Database(self._path)
+        self.engine = database.engine
         self._watching: sqlite3.Connection | None = None
-        self.ledger = Ledger(self.engine, keys)
-        self.consents = Consents(self.engine)
-        self.notices = Notices(self.engine)
-        self.readers = Readers(self.engine)
-        self.retentions = Retentions(self.engine)
-        self.erasures = Erasures(self.engine)
-        self.passwords = Passwords(self.engine)
-        self.asking = Asking(self.engine)
-        self.releases = Releases(self.engine)
-        self.authorisations = Authorisations(self.engine)
-        self.processors = Processors(self.engine)
-        self.feeds = Feeds(self.engine)
-        self.objections = Objections(self.engine)
-        self.handlings = Handlings(self.engine)
-        self.submissions = Submissions(self.engine, Seal(keys / KEYS), folder)
+        self.ledger = Ledger(database, keys)
+        self.consents = Consents(database)
+        self.notices = Notices(database)
+        self.readers = Readers(database)
+        self.retentions = Retentions(database)
+        self.erasures = Erasures(database)
+        self.passwords = Passwords(database)
+        self.asking = Asking(database)
+        self.releases = Releases(database)
+        self.authorisations = Authorisations(database)
+        self.processors = Processors(database)
+        self.feeds = Feeds(database)
+        self.objections = Objections(database)
+        self.handlings = Handlings(database)
+        self.submissions = Submissions(database, Seal(keys / KEYS), folder)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:
@@ -172,7 +169,7 @@ class SqliteRegister:
         """Leave the register as it is."""
         if self._watching:
             self._watching.close()
-        self.engine.dispose()
+        self.database.close()
 
     def stamp(self) -> int:
         """Return a number that changes with whatever anybody writes to the register. One thread may ask."""
@@ -202,7 +199,7 @@ class SqliteRegister:
 
     def publish(self, version: Version, pages: Sequence[Page], notices: Sequence[Notice] = ()) -> None:
         """See Register."""
-        with writing(self.engine) as connection:
+        with self.database.writing() as connection:
             last = self._last(connection)
             if version.number != (last.number if last else 0) + 1 or (
                 last and version.effective_at <= last.effective_at
@@ -220,7 +217,7 @@ class SqliteRegister:
 
     def correct(self, number: int, pages: Sequence[Page]) -> None:
         """See Register."""
-        with writing(self.engine) as connection:
+        with self.database.writing() as connection:
             _record(connection, self._publication(connection, number), pages)
             identity = connection.execute(
                 sa.select(PUBLICATIONS.c.identity).where(STANDING, PUBLICATIONS.c.number == number)
@@ -230,7 +227,7 @@ class SqliteRegister:
 
     def withdraw(self, number: int, now: datetime) -> None:
         """See Register."""
-        with writing(self.engine) as connection:
+        with self.database.writing() as connection:
             last = self._last(connection)
             if last is None or last.number != number or last.effective_at <= now:
                 raise StoreError(
@@ -266,7 +263,7 @@ class SqliteRegister:
                 "use the newer one",
             )
         for number, file in enumerate(files[done:], done + 1):
-            with writing(self.engine) as connection:
+            with self.database.writing() as connection:
                 if connection.exec_driver_sql("PRAGMA user_version").scalar() == number - 1:
                     for statement in _statements(file.read_text(encoding="utf-8")):
                         connection.exec_driver_sql(statement)
@@ -303,18 +300,6 @@ def _record(connection: sa.Connection, publication: int, pages: Sequence[Page]) 
     for page in pages:
         row = {**msgspec.structs.asdict(page), "sha256": page.sha256, "publication": publication}
         connection.execute(sa.insert(DOCUMENTS).values(row))
-
-
-def _prepare(connection: sqlite3.Connection, _: object) -> None:
-    """Set up a connection: durable at each commit, nothing left of what was deleted, transactions begun by us."""
-    connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("avow_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _statements(script: str) -> Iterator[str]:

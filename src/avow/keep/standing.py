@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from avow.keep.part import driver
+from avow.keep.database import driver
 from avow.keep.register import SqliteRegister
 from avow.keep.submission import Submission, kept
 

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from avow.clock import utc_now
 from avow.errors import RefusedError, StoreError
 from avow.keep.access import Access, held, young
+from avow.keep.database import Connection, Database, driver
 from avow.keep.handling import Which
 from avow.keep.handling import forget as forget_handled
 from avow.keep.objections import correct, forget
-from avow.keep.part import Connection, Part, driver, insert, moment
+from avow.keep.part import Part, insert, moment
 from avow.keep.readers import read
 from avow.keep.retention import record
 from avow.keep.sealed import PART, Seal, unsealed
@@ -51,8 +52,8 @@ class _Answer(NamedTuple):
 class Submissions(Part):
     """The submissions of a register."""
 
-    def __init__(self, engine: sa.Engine, seal: Seal, folder: Path) -> None:
-        super().__init__(engine)
+    def __init__(self, database: Database, seal: Seal, folder: Path) -> None:
+        super().__init__(database)
         self._seal = seal
         self.folder = folder / FILES
 
@@ -95,15 +96,14 @@ class Submissions(Part):
         where, values = "submitted_at >= ? AND submitted_at < ?", [moment(since), moment(until)]
         if visitor:
             where, values = f"{where} AND visitor = ?", [*values, visitor]
-        with self._engine.connect() as connection:
-            rows = driver(connection).execute(f"{SELECT} WHERE {where} ORDER BY submission", values)
+        with self._driven() as database:
+            rows = database.execute(f"{SELECT} WHERE {where} ORDER BY submission", values)
             return list(map(from_row, rows))
 
     def known(self, reference: str) -> Submission | None:
         """Return a submission; None where there is none."""
-        with self._engine.connect() as connection:
-            row = driver(connection).execute(f"{SELECT} WHERE reference = ?", (reference,)).fetchone()
-        return from_row(row) if row else None
+        with self._driven() as database:
+            return _known(database, reference)
 
     def one(self, reference: str) -> Submission:
         """Return a submission. Raises RefusedError where there is none."""
@@ -119,10 +119,10 @@ class Submissions(Part):
 
         Raises RefusedError where there is no such submission, or they may not read it.
         """
-        with self._transact() as database:
+        with self._transact(access.burst) as database:
             automated = held(database, access.reader, access.purpose)
-            row = database.execute(f"{SELECT} WHERE reference = ?", (reference,)).fetchone()
-            if row is None or (one := from_row(row)).over(now):
+            one = _known(database, reference)
+            if one is None or one.over(now):
                 raise Which("submission", reference).none()
             access.check(one, automated=automated)
             question, version = f"submission {reference} {file}", len(access.governs)
@@ -154,8 +154,8 @@ class Submissions(Part):
         yield from unsealed(self.folder / rows[0].file, bytes.fromhex(self._told(submission, rows[0])[1]))
 
     def _answers(self, submission: Submission) -> list["_Answer"]:
-        with self._engine.connect() as connection:
-            return [_Answer(*row) for row in driver(connection).execute(ANSWERED, (submission.reference,))]
+        with self._driven() as database:
+            return [_Answer(*row) for row in database.execute(ANSWERED, (submission.reference,))]
 
     def _told(self, submission: Submission, answer: "_Answer") -> tuple[Any, str]:
         """Return a value, and the key of its file."""
@@ -173,7 +173,8 @@ class Submissions(Part):
             found = (_Answer(*row) for row in database.execute(ANSWERED, (reference,)))
             answers = {one.field: one for one in found if one.file is None}
             if missing := sorted(values.keys() - answers.keys()):
-                self.one(reference)
+                if _known(database, reference) is None:
+                    raise Which("submission", reference).none()
                 raise RefusedError(
                     f"nothing was written in the field `{missing[0]}`",
                     f"there are: {', '.join(answers) or 'none'}",
@@ -222,7 +223,8 @@ class Submissions(Part):
         with self._write() as connection:  # nobody records one meanwhile
             forget(connection)
             forget_handled(connection)
-            known = set(connection.execute(sa.select(ANSWERS.c.file).distinct()).scalars())
+            files = sa.select(ANSWERS.c.file).where(ANSWERS.c.file.is_not(None)).distinct()
+            known = set(connection.execute(files).scalars())
             for path in self.folder.iterdir() if self.folder.is_dir() else ():
                 if path.suffix == PART:
                     given_up = path.stat().st_mtime < time.time() - LEFT_SECONDS
@@ -230,6 +232,11 @@ class Submissions(Part):
                     given_up = path.name not in known
                 if given_up:
                     path.unlink(missing_ok=True)
+
+
+def _known(database: sqlite3.Connection, reference: str) -> Submission | None:
+    row = database.execute(f"{SELECT} WHERE reference = ?", (reference,)).fetchone()
+    return from_row(row) if row else None
 
 
 def erase(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:

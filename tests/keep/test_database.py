@@ -1,0 +1,143 @@
+"""What waits for the disk, and what need not."""
+
+import os
+import sqlite3
+import threading
+import time
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from avow.errors import RefusedError
+from avow.keep.database import BURST, BURST_SECONDS, Database
+from avow.keep.register import SqliteRegister
+from avow.keep.schema import unlike_register
+
+FULL, NORMAL = 2, 1
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    found = Database(tmp_path / "file.sqlite")
+    with found.transaction() as connection:
+        connection.execute("CREATE TABLE told (number INTEGER PRIMARY KEY)")
+    return found
+
+
+def told(database: Database, doing: object = "reading") -> int:
+    """Write something; returns how its commit waits."""
+    with database.transaction(doing) as connection:
+        connection.execute("INSERT INTO told DEFAULT VALUES")
+        ((waits,),) = connection.execute("PRAGMA synchronous")
+    return int(waits)
+
+
+def test_the_first_of_a_burst_waits_and_the_others_do_not(database: Database) -> None:
+    """So many of them, and then one waits again."""
+    assert [told(database) for _ in range(BURST + 2)] == [FULL, *[NORMAL] * (BURST - 1), FULL, NORMAL]
+
+
+def test_a_burst_ends_in_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted from when the first began."""
+    assert [told(database), told(database)] == [FULL, NORMAL]
+    now = time.monotonic() + BURST_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    assert [told(database), told(database)] == [FULL, NORMAL]
+
+
+def test_whatever_is_no_reading_waits(database: Database) -> None:
+    """Also within somebody's burst; and another's begins by waiting."""
+    assert [told(database), told(database, None), told(database), told(database, None)] == [
+        FULL,
+        FULL,
+        NORMAL,
+        FULL,
+    ]
+    assert [told(database, "another"), told(database, "another")] == [FULL, NORMAL]
+
+
+def test_what_was_refused_begins_no_burst(database: Database) -> None:
+    """Nothing of it is on the disk that a later one could stand on."""
+
+    def refused() -> None:
+        with database.transaction("reading"):
+            raise RefusedError("no", "")
+
+    with pytest.raises(RefusedError):
+        refused()
+    assert told(database) == FULL
+    with pytest.raises(RefusedError):
+        refused()  # one that would not have waited: it is undone, too
+    with database.driven() as connection:
+        assert not connection.in_transaction
+        assert connection.execute("SELECT count(*) FROM told").fetchone() == (1,)
+
+
+def test_a_kill_takes_nothing_of_a_burst(database: Database) -> None:
+    """What did not wait for the disk has left the process all the same."""
+    child = os.fork()
+    if child == 0:
+        other = Database(database.path)
+        for _ in range(10):
+            told(other)
+        os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+    with Database(database.path).driven() as connection:
+        assert connection.execute("SELECT count(*) FROM told").fetchone() == (10,)
+
+
+def test_threads_share_a_burst(database: Database) -> None:
+    """However many read at once: no more of them go unwaited for than one by one."""
+    waited: list[int] = []
+
+    def reads() -> None:
+        waited.extend(told(database) for _ in range(BURST))
+
+    threads = [threading.Thread(target=reads) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(waited) == 4 * BURST
+    assert waited.count(FULL) >= 4
+    with database.driven() as connection:
+        assert connection.execute("SELECT count(*) FROM told").fetchone() == (4 * BURST,)
+
+
+def test_a_register_from_before_its_lean_tables_keeps_what_it_has(tmp_path: Path) -> None:
+    """Rows, numbers, and what leads from one to the other; and it is what a new one would be."""
+    folder = resources.files("avow.keep") / "sql" / "register"
+    files = sorted((file for file in folder.iterdir() if file.name < "0020"), key=lambda file: file.name)
+    (tmp_path / "data").mkdir()
+    old = sqlite3.connect(tmp_path / "data" / "register.sqlite")
+    old.execute("PRAGMA foreign_keys = ON")
+    for file in files:
+        old.executescript(file.read_text(encoding="utf-8"))
+    old.execute(f"PRAGMA user_version = {len(files)}")
+    at, person, salt, reference = "2026-01-01 00:00:00.000000", "0" * 64, b"0" * 32, "0" * 24
+    old.executemany("INSERT INTO entries VALUES (?, '{}')", [(number,) for number in range(4)])
+    rows = {
+        "readings": (7, "anna", salt, "content", 1, 3, person, 0, at),
+        "erasures": (5, person, 1, 2, 3, 4, 1, at, 6, 7, 8, 9),
+        "corrections": (3, '["free-text"]', "letter", person, 2, at),
+        "correcting": (3, reference, salt),
+        "handlings": (4, '["readers"]', 1, "letter", person, 3, at),
+        "handled": (4, "submission", reference, "{}", salt),
+    }
+    for table, row in rows.items():
+        old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    old.commit()
+    columns = {table: [one[1] for one in old.execute(f"PRAGMA table_info({table})")] for table in rows}
+    old.close()
+    register = SqliteRegister(tmp_path / "data", tmp_path / "keys")
+    with register.database.driven() as connection:
+        for table, row in rows.items():
+            found = connection.execute(f"SELECT {', '.join(columns[table])} FROM {table}")
+            assert found.fetchall() == [row]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        for table in ("readings", "erasures", "corrections", "handlings"):
+            with pytest.raises(sqlite3.IntegrityError):
+                connection.execute(f"DELETE FROM {table}")
+    assert list(unlike_register(register)) == []
+    register.close()
