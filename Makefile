@@ -13,9 +13,9 @@ unexport PYTHONDONTWRITEBYTECODE  # where it is set, each command compiles Avow 
 run: $(READY)  ## A sample site's log, collected under its policy, and what it says.
 	@$(BIN)/python examples/sample.py $(SAMPLE)
 
-test: $(READY)  ## All tests; those of real servers run where these are, or can be installed.
+test: $(READY)  ## All tests, shared among the cores; those of real servers run where these are, or can be installed.
 	-@tools/need $(SERVERS)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: $(READY)  ## What CI runs beside the tests.
 	$(BIN)/ruff format --check .

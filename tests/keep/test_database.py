@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from avow.errors import RefusedError
+from avow.errors import RefusedError, StoreError
 from avow.keep.database import BURST, BURST_SECONDS, Database
 from avow.keep.register import SqliteRegister
 from avow.keep.schema import unlike_register
@@ -141,3 +141,17 @@ def test_a_register_from_before_its_lean_tables_keeps_what_it_has(tmp_path: Path
                 connection.execute(f"DELETE FROM {table}")
     assert list(unlike_register(register)) == []
     register.close()
+
+
+def test_a_file_that_cannot_be_opened_or_written_is_told(database: Database, tmp_path: Path) -> None:
+    """With its name, and no value."""
+    with pytest.raises(StoreError, match="cannot be opened"), Database(tmp_path).transaction():
+        pass  # a folder
+    statement = "INSERT INTO told VALUES ('secret')"
+    with (
+        pytest.raises(StoreError, match="cannot be written") as told_of,
+        database.transaction() as connection,
+    ):
+        connection.execute(statement)
+    assert "secret" not in str(told_of.value)
+    assert told(database) == FULL

@@ -58,9 +58,15 @@ class Database:
         try:
             return self._idle.pop()
         except IndexError:
+            return self._opened()
+
+    def _opened(self) -> "_Driven":
+        try:
             connection = sqlite3.connect(self.path, BUSY_SECONDS, check_same_thread=False, factory=_Driven)
             _prepare(connection, None)
-            return connection
+        except sqlite3.DatabaseError as error:
+            raise self._refused(error, "opened") from None
+        return connection
 
     def _give(self, connection: "_Driven") -> None:
         if connection.in_transaction:
@@ -80,7 +86,7 @@ class Database:
             ):
                 yield connection
         except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-            raise self._unwritten(error) from None
+            raise self._refused(error) from None
 
     @contextmanager
     def transaction(self, doing: Hashable = None) -> Iterator[sqlite3.Connection]:
@@ -99,7 +105,7 @@ class Database:
             yield connection
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            raise self._unwritten(error) from None
+            raise self._refused(error) from None
         finally:
             self._give(connection)
         if waits and doing is not None:
@@ -117,10 +123,10 @@ class Database:
             self._waited[doing] = since, times + 1
             return True
 
-    def _unwritten(self, error: Exception) -> StoreError:
-        """Return what is said where something cannot be written; it tells no value."""
+    def _refused(self, error: Exception, what: str = "written") -> StoreError:
+        """Return what is said where the file cannot be written, or opened; it tells no value."""
         return StoreError(
-            f"`{self.path}` cannot be written ({type(getattr(error, 'orig', error)).__name__})",
+            f"`{self.path}` cannot be {what} ({type(getattr(error, 'orig', error)).__name__})",
             "nothing was changed; look at the disk, and at who else writes to it",
         )
 
