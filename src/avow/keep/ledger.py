@@ -35,6 +35,9 @@ SINCE = "SELECT entry, CAST(body AS BLOB) FROM entries WHERE entry >= ? ORDER BY
 """As bytes, whatever whoever tampered with them may have left."""
 
 
+PAGE_ENTRIES = 1_000
+"""How many entries are fetched at once: one by one they take a tenth longer."""
+
 NEXT = "INSERT INTO entries (entry, body) VALUES ((SELECT coalesce(max(entry), -1) + 1 FROM entries), ?)"
 
 
@@ -128,7 +131,9 @@ class Ledger:
     def entries(self, since: int = 0) -> Iterator[tuple[int, bytes]]:
         """Yield the number and bytes of each entry from one on, in their order."""
         with self._database.driven() as database:
-            yield from database.execute(SINCE, (since,))
+            found = database.execute(SINCE, (since,))
+            while page := found.fetchmany(PAGE_ENTRIES):
+                yield from page
 
     def nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
         """Yield each node of a level, as place and hash, in their order."""
