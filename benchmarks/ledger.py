@@ -48,7 +48,7 @@ def seconds(work: Callable[[], object], times: int = 1) -> float:
 def fill(register: SqliteRegister, count: int) -> None:
     """Append entries in durable batches."""
     for start in range(0, count, BATCH):
-        with register.engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
+        with register.database.writing() as connection:
             append(connection, entries(start, BATCH))
             grow(connection)
 

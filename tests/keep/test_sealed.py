@@ -68,7 +68,7 @@ def test_what_was_sealed_as_fernet_opens_still(seal: Seal) -> None:
 def test_a_file_that_holds_no_keys_is_told(seal: Seal) -> None:
     """Without its words, which may hold some of one."""
     seal.seal("", *PLACE)
-    seal.path.write_text("no key")
+    seal.path.write_text("something secret")
     with pytest.raises(StoreError, match="holds no keys") as told:
         seal.seal("", *PLACE)
-    assert "no key`" not in str(told.value)
+    assert "secret" not in str(told.value)

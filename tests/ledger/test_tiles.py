@@ -20,7 +20,7 @@ def grow(register: SqliteRegister, start: int, end: int) -> None:
     entries = [
         VersionWithdrawn(number, "a" * 64, START + timedelta(seconds=number)) for number in range(start, end)
     ]
-    with register.engine.connect().execution_options(avow_writes=True) as connection, connection.begin():
+    with register.database.writing() as connection:
         append(connection, entries)
 
 

@@ -1,12 +1,12 @@
 """Who may read what was handed over, what for, and how far (R9 to R11 in `docs/spec/readings.md`)."""
 
+import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from avow.errors import RefusedError
-from avow.keep.database import Connection, driver
 from avow.keep.part import moment
 from avow.keep.submission import COLUMNS, Submission
 from avow.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell
@@ -95,7 +95,7 @@ def young(one: Submission, age: Age, now: datetime) -> bool:
     return age is None or one.submitted_at >= now - timedelta(seconds=age)
 
 
-def held(connection: Connection, name: str, purpose: str) -> bool:
+def held(database: sqlite3.Connection, name: str, purpose: str) -> bool:
     """Return whether a reader is a program. Raises RefusedError where they may not read for a purpose.
 
     Whoever has the machine, and names no reader, is the operator, to whom all purposes are open.
@@ -103,7 +103,7 @@ def held(connection: Connection, name: str, purpose: str) -> bool:
     if name == OPERATOR:
         return False
     select = "SELECT purposes, automated FROM readers WHERE name = ? ORDER BY reader DESC LIMIT 1"
-    row = driver(connection).execute(select, (name,)).fetchone()
+    row = database.execute(select, (name,)).fetchone()
     purposes = msgspec.json.decode(row[0], type=list[str]) if row else []
     if not purposes:
         raise RefusedError(f"there is no reader `{name}`", "`avow user add` makes one")

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from avow.errors import ProofError, StoreError
 from avow.keep.database import Connection, Database, driver
 from avow.keep.keys import put, secret
+from avow.keep.part import Part
 from avow.ledger.checkpoint import Checkpoint, Receipt, opened
 from avow.ledger.entry import Entry, read, written
 from avow.ledger.note import KEY_BYTES, Note, Signer, Verifier
@@ -34,7 +35,6 @@ CHECKPOINTS = sa.Table("checkpoints", _METADATA, sa.Column("size", sa.Integer), 
 SINCE = "SELECT entry, CAST(body AS BLOB) FROM entries WHERE entry >= ? ORDER BY entry"
 """As bytes, whatever whoever tampered with them may have left."""
 
-
 PAGE_ENTRIES = 1_000
 """How many entries are fetched at once: one by one they take a tenth longer."""
 
@@ -47,13 +47,8 @@ def append(connection: Connection, entries: Sequence[Entry]) -> int:
     Returns the number of the first of them. The tree grows over them before it is signed or looked at.
     """
     database = driver(connection)
-    if len(entries) == 1:
-        return int(database.execute(NEXT, (written(entries[0]),)).lastrowid or 0)
-    start = size(database)
-    database.executemany(
-        "INSERT INTO entries (entry, body) VALUES (?, ?)", enumerate(map(written, entries), start)
-    )
-    return start
+    numbers = [database.execute(NEXT, (written(entry),)).lastrowid for entry in entries]
+    return int(numbers[0] or 0)
 
 
 def grow(connection: Connection) -> None:
@@ -97,12 +92,11 @@ def _bytes(value: bytes | str) -> bytes:
     return value.encode() if isinstance(value, str) else value
 
 
-class Ledger:
+class Ledger(Part):
     """The ledger of a folder, with the key that signs it."""
 
     def __init__(self, database: Database, keys: Path) -> None:
-        self._database = database
-        self._engine = database.engine
+        super().__init__(database)
         self._keys = keys
 
     @cached_property
@@ -125,12 +119,12 @@ class Ledger:
 
     def size(self) -> int:
         """Return how many entries there are."""
-        with self._database.driven() as database:
+        with self._driven() as database:
             return size(database)
 
     def entries(self, since: int = 0) -> Iterator[tuple[int, bytes]]:
         """Yield the number and bytes of each entry from one on, in their order."""
-        with self._database.driven() as database:
+        with self._driven() as database:
             found = database.execute(SINCE, (since,))
             while page := found.fetchmany(PAGE_ENTRIES):
                 yield from page
@@ -157,7 +151,7 @@ class Ledger:
                     entries.append(read(body))
             except ProofError as error:
                 yield f"entry {place} of the ledger: {error.message}"
-        with self._database.writing() as connection:
+        with self._write() as connection:
             grow(connection)
         height = 0
         while level:
@@ -203,7 +197,7 @@ class Ledger:
     def sign(self) -> Note | None:
         """Return the checkpoint over all entries there are, signed now or before; None where there are none."""
         signer = self.signer
-        with self._database.writing() as connection:
+        with self._write() as connection:
             entries = size(connection)
             if entries == 0:
                 return None
@@ -231,7 +225,7 @@ class Ledger:
             raise ProofError(
                 f"`{witness.name}` did not sign this checkpoint", "look at the witness's key, and at the file"
             )
-        with self._database.writing() as connection:
+        with self._write() as connection:
             of_size = CHECKPOINTS.c.size == Checkpoint.parse(note.text).size
             told = connection.execute(sa.select(CHECKPOINTS.c.note).where(of_size)).scalar()
             kept = Note.parse(told) if told else None

@@ -1,6 +1,7 @@
 """Who reads what is stored, in the register: readers with their purposes, and what was read."""
 
 import secrets
+import sqlite3
 from datetime import date, datetime
 
 import msgspec
@@ -11,9 +12,8 @@ from avow.errors import DisclosureError
 from avow.keep.access import held
 from avow.keep.asked import Why
 from avow.keep.consents import SALT_BYTES, commitment
-from avow.keep.database import Connection, driver
 from avow.keep.ledger import append
-from avow.keep.part import Part, moment
+from avow.keep.part import Part, insert
 from avow.keep.tables import READERS, READING_COUNTS, READINGS
 from avow.ledger.entry import ReadingMade, hashed
 from avow.policy.bounds import OPERATOR
@@ -139,18 +139,18 @@ class Readers(Part):
             return [ReadingCount(date.fromisoformat(day), *others) for day, *others in rows]
 
 
-RECORD = """
-INSERT INTO readings (name, salt, purpose, version, rows, question, entry, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
-
-
 def read(
-    connection: Connection, name: str, purpose: str, version: int, rows: int, question: str, now: datetime
+    database: sqlite3.Connection,
+    name: str,
+    purpose: str,
+    version: int,
+    rows: int,
+    question: str,
+    now: datetime,
 ) -> None:
     """Record a reading, in the transaction that it reads in."""
     salt = secrets.token_bytes(SALT_BYTES)
     asked = hashed(question)
-    entry = append(
-        connection, [ReadingMade(commitment(salt, reader=name), purpose, version, rows, asked, now)]
-    )
-    driver(connection).execute(RECORD, (name, salt, purpose, version, rows, asked, entry, moment(now)))
+    entry = append(database, [ReadingMade(commitment(salt, reader=name), purpose, version, rows, asked, now)])
+    row = {"name": name, "salt": salt, "purpose": purpose, "version": version, "rows": rows}
+    insert(database, "readings", {**row, "question": asked, "entry": entry, "recorded_at": now})

@@ -107,10 +107,8 @@ class Submissions(Part):
 
     def one(self, reference: str) -> Submission:
         """Return a submission. Raises RefusedError where there is none."""
-        found = self.known(reference)
-        if found is None:
-            raise Which("submission", reference).none()
-        return found
+        with self._driven() as database:
+            return _one(database, reference)
 
     def read(
         self, reference: str, access: Access, now: datetime, file: str = ""
@@ -121,8 +119,8 @@ class Submissions(Part):
         """
         with self._transact(access.burst) as database:
             automated = held(database, access.reader, access.purpose)
-            one = _known(database, reference)
-            if one is None or one.over(now):
+            one = _one(database, reference)
+            if one.over(now):
                 raise Which("submission", reference).none()
             access.check(one, automated=automated)
             question, version = f"submission {reference} {file}", len(access.governs)
@@ -173,8 +171,7 @@ class Submissions(Part):
             found = (_Answer(*row) for row in database.execute(ANSWERED, (reference,)))
             answers = {one.field: one for one in found if one.file is None}
             if missing := sorted(values.keys() - answers.keys()):
-                if _known(database, reference) is None:
-                    raise Which("submission", reference).none()
+                _one(database, reference)
                 raise RefusedError(
                     f"nothing was written in the field `{missing[0]}`",
                     f"there are: {', '.join(answers) or 'none'}",
@@ -237,6 +234,13 @@ class Submissions(Part):
 def _known(database: sqlite3.Connection, reference: str) -> Submission | None:
     row = database.execute(f"{SELECT} WHERE reference = ?", (reference,)).fetchone()
     return from_row(row) if row else None
+
+
+def _one(database: sqlite3.Connection, reference: str) -> Submission:
+    found = _known(database, reference)
+    if found is None:
+        raise Which("submission", reference).none()
+    return found
 
 
 def erase(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
