@@ -126,6 +126,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         runner.communicate()
 
 
+def otherwise(site: Site, ended: dict[str, Any]) -> str:
+    """Tell how a scene ended that should have ended in another way."""
+    return f"ended with {ended}: {(site.folder / 'import.said').read_text()}"
+
+
 def some(moments: dict[str, int], most: int) -> list[Moment]:
     """Choose of each moment its first time, its last, and as many between as there may be."""
     return [
@@ -150,7 +155,7 @@ def test_an_import_may_be_killed_at_any_moment(stage: Stage) -> None:
 
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
         site, ended = stage.play(f"import {number}", imports=[moment])
-        return 1, stage.finish(site) if ended["imports"] == [KILLED] else [f"ended with {ended}"]
+        return 1, stage.finish(site) if ended["imports"] == [KILLED] else [otherwise(site, ended)]
 
     moments = some(stage.moments("import"), 2)
     assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_OWNER} <= {
@@ -187,7 +192,7 @@ def test_an_import_may_be_killed_anywhere_in_its_logs(stage: Stage) -> None:
 
     def attempt(number: int, byte: int) -> tuple[int, list[str]]:
         site, ended = stage.play(f"byte {number}", imports=[("byte", byte)])
-        return 1, stage.finish(site) if ended["imports"] == [KILLED] else [f"ended with {ended}"]
+        return 1, stage.finish(site) if ended["imports"] == [KILLED] else [otherwise(site, ended)]
 
     chance = random.Random(20260105)
     assert all_of([chance.randint(1, read) for _ in range(12)], attempt) == 12
@@ -201,7 +206,7 @@ def test_an_import_may_be_killed_again_and_again(stage: Stage) -> None:
         site, ended = stage.play(f"chain {number}", imports=chain)
         kills = [status for status in ended["imports"] if status == KILLED]
         if set(ended["imports"]) - {KILLED, 0}:
-            return 0, [f"ended with {ended}"]
+            return 0, [otherwise(site, ended)]
         return len(kills), stage.finish(site)
 
     chance = random.Random(20260106)
@@ -214,7 +219,7 @@ def test_a_guest_may_be_killed_at_any_moment(stage: Stage) -> None:
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
         site, ended = stage.play(f"guest {number}", owner=NOT_KILLED, imports=[moment, NOT_KILLED])
         right = ended == {"owner": 0, "imports": [KILLED, 0]}
-        return 1, stage.finish(site) if right else [f"ended with {ended}"]
+        return 1, stage.finish(site) if right else [otherwise(site, ended)]
 
     moments = some(stage.moments("import", owner=NOT_KILLED), 1)
     assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_GUEST} <= {
@@ -229,7 +234,7 @@ def test_an_owner_may_be_killed_at_any_moment(stage: Stage) -> None:
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
         site, ended = stage.play(f"owner {number}", owner=moment, imports=[NOT_KILLED])
         if ended["owner"] != KILLED:
-            return 0, [f"ended with {ended}"]
+            return 0, [otherwise(site, ended)]
         _, then = stage.play(site.folder.name, imports=[("after load commit", 1)])
         return 1 + then["imports"].count(KILLED), stage.finish(site)
 

@@ -3,11 +3,13 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from test_duckdb import at, records, written
 
+from avow.collect.segment import Written
 from avow.config import Folder, Settings
 from avow.errors import SourceError, StoreError
 from avow.keep import house, owner
@@ -62,14 +64,34 @@ def test_a_log_is_read_by_one_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match="being read"):
             house.claim(other, "log")
     second.close()
-    for _ in range(200):
-        try:
-            house.claim(third, "log")
-            break
-        except SourceError:
-            threading.Event().wait(0.01)
-    else:
-        pytest.fail("the claim was never released")
+    house.claim(third, "log")
+    third.close()
+    first.close()
+
+
+def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever claims it meanwhile waits, and is not told that another reads it."""
+    first = owned(tmp_path)
+    second, third = open_house(folder(tmp_path), {}), open_house(folder(tmp_path), {})
+    house.claim(second, "log")
+    loading, loaded = threading.Event(), threading.Event()
+
+    def slowly(_: Path) -> list[Written]:
+        loading.set()
+        assert loaded.wait(60)
+        return []
+
+    monkeypatch.setattr("avow.keep.owner.waiting", slowly)
+    second.close()
+    assert loading.wait(60)
+    with ThreadPoolExecutor(1) as pool:
+        claiming = pool.submit(house.claim, third, "log")
+        with pytest.raises(TimeoutError):
+            claiming.result(0.2)
+        loaded.set()
+        claiming.result(60)
     third.close()
     first.close()
 

@@ -53,28 +53,43 @@ def counts(house: House) -> Counts:
     return msgspec.convert(house.ask("counts"), Counts)
 
 
+class Holder(Protocol):
+    """Who claims logs: the owner, or a conversation with a guest."""
+
+    def gone(self) -> bool:
+        """Whether it will read no more, so that its claims are about to be released."""
+        ...
+
+
 @dataclass
 class Claims:
     """Who is reading which log, so that no two processes read the same one."""
 
-    _of: dict[str, object] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _of: dict[str, Holder] = field(default_factory=dict)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def take(self, log: str, holder: object) -> None:
-        """Give a log to a holder; raises SourceError where another has it."""
-        with self._lock:
-            if self._of.setdefault(log, holder) is not holder:
-                raise SourceError(
-                    "this log is being read by another import or `avow follow` at this moment",
-                    "wait until that is done, or stop it",
-                )
+    def take(self, log: str, holder: Holder) -> None:
+        """Give a log to a holder; raises SourceError where another reads it.
 
-    def of(self, holder: object) -> set[str]:
+        Waits where the other has gone and what it left is still being loaded: an import that was killed can be
+        given again at once.
+        """
+        with self._changed:
+            while (other := self._of.setdefault(log, holder)) is not holder:
+                if not other.gone():
+                    raise SourceError(
+                        "this log is being read by another import or `avow follow` at this moment",
+                        "wait until that is done, or stop it",
+                    )
+                self._changed.wait()
+
+    def of(self, holder: Holder) -> set[str]:
         """Return the logs that a holder has."""
-        with self._lock:
+        with self._changed:
             return {log for log, other in self._of.items() if other is holder}
 
-    def release(self, holder: object) -> None:
+    def release(self, holder: Holder) -> None:
         """Take back all that a holder has."""
-        with self._lock:
+        with self._changed:
             self._of = {log: other for log, other in self._of.items() if other is not holder}
+            self._changed.notify_all()

@@ -24,9 +24,9 @@ from avow.collect.segment import Segment, Written, waiting
 from avow.config import Folder
 from avow.errors import AvowError, OwnerGoneError, StoreError
 from avow.keep.duckdb import DuckDBStore
-from avow.keep.house import Claims
+from avow.keep.house import Claims, Holder
 from avow.keep.store import Loaded, Store
-from avow.keep.wire import SOCKET, connect, receive, send, short
+from avow.keep.wire import SOCKET, connect, hung_up, receive, send, short
 
 LOCK = "lock"
 SEGMENTS = "segments"
@@ -87,7 +87,7 @@ class Owner:
         """See House."""
         return msgspec.to_builtins(self.answer(question, msgspec.to_builtins(argument), self))
 
-    def answer(self, question: str, argument: Any, holder: object) -> Any:
+    def answer(self, question: str, argument: Any, holder: Holder) -> Any:
         """Answer a question of a holder: this process, or a connection."""
         if question == "claim":
             return self._claims.take(argument, holder)
@@ -99,7 +99,7 @@ class Owner:
             f"the owner of the folder does not know the question `{question}`", "use one Avow for all"
         )
 
-    def release(self, holder: object) -> None:
+    def release(self, holder: Holder) -> None:
         """Load what a connection left waiting of the logs that it claimed, and only then forget its claims.
 
         A log that it began is unknown until then: whoever read it next would begin it a second time.
@@ -112,6 +112,10 @@ class Owner:
                         self._load_waiting(left)
         finally:
             self._claims.release(holder)
+
+    def gone(self) -> bool:
+        """See Holder."""
+        return False
 
     def close(self) -> None:
         """See House. Questions under way are answered first."""
@@ -279,6 +283,10 @@ class _Conversation(socketserver.BaseRequestHandler):
         finally:
             self.server.connections.discard(self.request)
             self.server.owner.release(self)
+
+    def gone(self) -> bool:
+        """See Holder."""
+        return hung_up(self.request)
 
     def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -1,6 +1,7 @@
 """The conversation between the owner of a folder and its guests: messages on a Unix socket."""
 
 import os
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -58,6 +59,13 @@ def receive(connection: socket.socket) -> dict[str, Any] | None:
         raise OSError("message too long")
     data = _exactly(connection, length)
     return None if data is None else msgspec.msgpack.decode(data, type=dict[str, Any])
+
+
+def hung_up(connection: socket.socket) -> bool:
+    """Whether the other side has closed the connection or died, even where something that it sent is not read yet."""
+    hang_ups = select.poll()
+    hang_ups.register(connection, 0)
+    return bool(hang_ups.poll(0))
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes | None:
