@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from harness import Site, line
 
+from avow.ledger.entry import ErasureDone, read
+
 FAULTS = Path(__file__).parents[1] / "keep" / "faults.py"
 TODAY = datetime.now(UTC).date()
 KILLED = -9
@@ -116,7 +118,9 @@ UNION ALL SELECT version, governing FROM views UNION ALL SELECT version, governi
 def told_erased(site: Site) -> list[tuple[int, ...]]:
     """Return how many requests, views and visits each erasure is recorded to have taken away."""
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
-        return register.execute("SELECT requests, views, visits FROM erasures").fetchall()
+        bodies = register.execute("SELECT body FROM entries ORDER BY entry").fetchall()
+    entries = [read(body) for (body,) in bodies]
+    return [(one.requests, one.views, one.visits) for one in entries if isinstance(one, ErasureDone)]
 
 
 @pytest.mark.parametrize("work", AFTER)

@@ -95,13 +95,12 @@ def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE readings SET name = 'ben'",
-        "UPDATE readings SET rows = 1",
-        "UPDATE readings SET purpose = 'abuse'",
-        "UPDATE readings SET salt = zeroblob(32)",
-        "UPDATE readings SET question = printf('%064d', 7)",
-        "UPDATE readings SET recorded_at = '2026-01-01 00:00:00.000000'",
-        "DELETE FROM readings",
+        "UPDATE entries SET reader = 'ben' WHERE reader = 'ann'",
+        "UPDATE entries SET salt = zeroblob(32) WHERE reader = 'ann'",
+        "UPDATE entries SET salt = NULL WHERE reader = 'ann'",
+        "UPDATE entries SET salt = printf('%032d', 7) WHERE reader = 'ann'",
+        "UPDATE entries SET reader = 'ann' WHERE reader IS NULL",
+        "UPDATE entries SET reader = NULL WHERE reader = 'ann'",
     ],
 )
 def test_a_reading_that_was_changed_is_found(site: Site, statement: str) -> None:
@@ -110,13 +109,13 @@ def test_a_reading_that_was_changed_is_found(site: Site, statement: str) -> None
     tamper(site, statement)
     ran = site.avow("verify", "--json")
     assert ran.status == 1
-    named = "reading 1 is not what" if statement.startswith("UPDATE") else "the register has 0 records"
+    named = "the register has 0 records" if "SET reader = NULL" in statement else "reading 1 is not what"
     assert any(named in finding for finding in ran.json()["findings"]), ran.out
 
 
 def test_an_answer_that_cannot_be_recorded_is_not_given(site: Site) -> None:
     """Where the register refuses the record, nothing is told."""
-    tamper(site, "CREATE TRIGGER full BEFORE INSERT ON readings BEGIN SELECT RAISE(ABORT, 'full'); END")
+    tamper(site, "CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'full'); END")
     ran = site.avow("query", SINGLE, "--purpose", "content", "--json")
     assert (ran.status, ran.out) == (1, "")
     assert "cannot be written (IntegrityError)" in ran.err

@@ -112,8 +112,8 @@ CHANGED = {
     "a page of a feed gone": ("DELETE FROM feed_pages", "0 records where the ledger tells of 1"),
     "what was authorised": ("UPDATE authorisations SET categories = '[\"ip-address\"]'", "authorisation 1 is not"),
     "who authorised it": ("UPDATE authorising SET recipient = 'somebody'", "authorisation 1 is not"),
-    "how much was erased": ("UPDATE erasures SET requests = 0", "erasure 1 is not"),
-    "who read": ("UPDATE readings SET name = 'cyd' WHERE name = 'bea'", "reading 1 is not"),
+    "who read": ("UPDATE entries SET reader = 'cyd' WHERE reader = 'bea'", "reading 1 is not"),
+    "that somebody read": ("UPDATE entries SET reader = NULL WHERE reader = 'bea'", "1 records where the ledger tells of 2"),
     "what a reader read for": ("UPDATE readers SET purposes = '[\"content\"]' WHERE name = 'bea'", "which its reader did not read for"),
     "a table that nothing declares": ("CREATE TABLE profiles (visitor TEXT)", "the register has `table` `profiles`"),
     "a column that nothing declares": ("ALTER TABLE released ADD COLUMN email TEXT", "the register has `table` `released`"),
@@ -190,7 +190,7 @@ def release(
         visitors,
         reached,
         authorised=False,
-        erasures=register.releases.erasures(),
+        looked=register.ledger.size(),
     )
 
 
@@ -226,7 +226,7 @@ def authorised(register: SqliteRegister, categories: list[str], *, taken_back: b
     )
     reached: list[Reached] = [(category, "full", 1, RECENT) for category in categories]
     own = replace(like, reference=asked.reference, categories=categories, released_at=NOW)
-    register.releases.record(own, [visitor], reached, authorised=False, erasures=register.releases.erasures())
+    register.releases.record(own, [visitor], reached, authorised=False, looked=register.ledger.size())
 
 
 OTHER = CONTRACT.replace('"3 days"', '"30 days"')

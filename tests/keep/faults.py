@@ -31,7 +31,7 @@ import avow.cli.session
 import avow.use.reports
 from avow.cli.main import run
 from avow.collect import logs
-from avow.keep import load, owner
+from avow.keep import database, load, owner
 
 BLOCK_BYTES = 4096
 LOAD_SEGMENTS = 2
@@ -105,6 +105,9 @@ class Fault:
         self.patch(owner, "_listen", lambda *_: "listen")
         self.patch(owner, "send", _spoken)
         self.patch(DefaultDialect, "do_commit", lambda *_: "register commit")
+        self.patch(
+            database._Driven, "execute", lambda _, sql, *__: "register commit" if sql == "COMMIT" else ""
+        )
         self.patch(duckdb, "connect", lambda *_: "store open")
         connect, fault = duckdb.connect, self
         duckdb.connect = lambda *arguments, **named: Connection(connect(*arguments, **named), fault)  # type: ignore[assignment]

@@ -1,18 +1,14 @@
 """What waits for the disk, and what need not."""
 
 import os
-import sqlite3
 import threading
 import time
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from avow.errors import RefusedError, StoreError
 from avow.keep.database import BURST, BURST_SECONDS, Database
-from avow.keep.register import SqliteRegister
-from avow.keep.schema import unlike_register
 
 FULL, NORMAL = 2, 1
 
@@ -103,44 +99,6 @@ def test_threads_share_a_burst(database: Database) -> None:
     assert waited.count(FULL) >= 4
     with database.driven() as connection:
         assert connection.execute("SELECT count(*) FROM told").fetchone() == (4 * BURST,)
-
-
-def test_a_register_from_before_its_lean_tables_keeps_what_it_has(tmp_path: Path) -> None:
-    """Rows, numbers, and what leads from one to the other; and it is what a new one would be."""
-    folder = resources.files("avow.keep") / "sql" / "register"
-    files = sorted((file for file in folder.iterdir() if file.name < "0020"), key=lambda file: file.name)
-    (tmp_path / "data").mkdir()
-    old = sqlite3.connect(tmp_path / "data" / "register.sqlite")
-    old.execute("PRAGMA foreign_keys = ON")
-    for file in files:
-        old.executescript(file.read_text(encoding="utf-8"))
-    old.execute(f"PRAGMA user_version = {len(files)}")
-    at, person, salt, reference = "2026-01-01 00:00:00.000000", "0" * 64, b"0" * 32, "0" * 24
-    old.executemany("INSERT INTO entries VALUES (?, '{}')", [(number,) for number in range(4)])
-    rows = {
-        "readings": (7, "anna", salt, "content", 1, 3, person, 0, at),
-        "erasures": (5, person, 1, 2, 3, 4, 1, at, 6, 7, 8, 9),
-        "corrections": (3, '["free-text"]', "letter", person, 2, at),
-        "correcting": (3, reference, salt),
-        "handlings": (4, '["readers"]', 1, "letter", person, 3, at),
-        "handled": (4, "submission", reference, "{}", salt),
-    }
-    for table, row in rows.items():
-        old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-    old.commit()
-    columns = {table: [one[1] for one in old.execute(f"PRAGMA table_info({table})")] for table in rows}
-    old.close()
-    register = SqliteRegister(tmp_path / "data", tmp_path / "keys")
-    with register.database.driven() as connection:
-        for table, row in rows.items():
-            found = connection.execute(f"SELECT {', '.join(columns[table])} FROM {table}")
-            assert found.fetchall() == [row]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        for table in ("readings", "erasures", "corrections", "handlings"):
-            with pytest.raises(sqlite3.IntegrityError):
-                connection.execute(f"DELETE FROM {table}")
-    assert list(unlike_register(register)) == []
-    register.close()
 
 
 def test_a_file_that_cannot_be_opened_or_written_is_told(database: Database, tmp_path: Path) -> None:

@@ -4,12 +4,27 @@ import multiprocessing
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from avow.errors import StoreError
+from avow.keep.consents import commitment
+from avow.keep.recorded import unlike
 from avow.keep.register import FILE, Page, SqliteRegister, Version, open_register
+from avow.keep.schema import unlike_register
+from avow.ledger.entry import (
+    Entry,
+    ErasureDone,
+    HandlingSet,
+    ObjectionRaised,
+    ReadingMade,
+    SubmissionCorrected,
+    hashed,
+    read,
+    written,
+)
 from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
@@ -149,3 +164,69 @@ def test_a_newer_register_is_refused(tmp_path: Path) -> None:
         file.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="newer Avow"):
         SqliteRegister(tmp_path, tmp_path / "keys")
+
+
+SALT, REFERENCE, AT = b"0" * 32, "0" * 24, START + timedelta(hours=12)
+SUBMISSION = commitment(SALT, submission=REFERENCE)
+ENTRIES: list[Entry] = [
+    ReadingMade(commitment(SALT, reader="anna"), "content", 1, 3, hashed("SELECT 1"), AT),
+    ErasureDone("0" * 64, 1, 2, 3, 4, AT),
+    ObjectionRaised(SUBMISSION, ["content"], "letter", AT),
+    SubmissionCorrected(SUBMISSION, ["free-text"], "letter", AT),
+    HandlingSet(commitment(SALT, submission=REFERENCE, told="{}"), ["readers"], 1, "letter", AT),
+]
+
+
+def test_a_register_that_said_twice_what_is_in_the_ledger_keeps_what_it_has(tmp_path: Path) -> None:
+    """Who read, and what leads from entries to what was handed over; and it is what a new one would be."""
+    folder = resources.files("avow.keep") / "sql" / "register"
+    files = sorted((file for file in folder.iterdir() if file.name < "0020"), key=lambda file: file.name)
+    (tmp_path / "data").mkdir()
+    old = sqlite3.connect(tmp_path / "data" / "register.sqlite")
+    old.execute("PRAGMA foreign_keys = ON")
+    for file in files:
+        old.executescript(file.read_text(encoding="utf-8"))
+    old.execute(f"PRAGMA user_version = {len(files)}")
+    old.executemany("INSERT INTO entries VALUES (?, ?)", enumerate(map(written, ENTRIES)))
+    at = "2026-11-01 12:00:00.000000"
+    rows = {
+        "readings": (7, "anna", SALT, "content", 1, 3, hashed("SELECT 1"), 0, at),
+        "erasures": (5, "0" * 64, 1, 2, 3, 4, 1, at, 6, 7, 8, 9),
+        "objections": (2, True, '["content"]', "letter", SUBMISSION, 2, at),
+        "objecting": (2, REFERENCE, SALT),
+        "corrections": (3, '["free-text"]', "letter", SUBMISSION, 3, at),
+        "correcting": (3, REFERENCE, SALT),
+        "handlings": (4, '["readers"]', 1, "letter", "0" * 64, 4, at),
+        "handled": (4, "submission", REFERENCE, "{}", SALT),
+    }
+    for table, row in rows.items():
+        old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    old.commit()
+    old.close()
+    register = SqliteRegister(tmp_path / "data", tmp_path / "keys")
+    assert [read(body) for _, body in register.ledger.entries()] == ENTRIES
+    assert [(one.name, one.rows) for one in register.readers.readings(AT)] == [("anna", 3)]
+    assert [(one.means, one.entry) for one in register.objections.of(REFERENCE)] == [("letter", 2)]
+    assert list(unlike(register, ENTRIES)) == []
+    with register.database.driven() as connection:
+        apart = "SELECT entry FROM correcting UNION ALL SELECT entry FROM handled"
+        assert connection.execute(apart).fetchall() == [(3,), (4,)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        for changing in ("UPDATE entries SET reader = 'ben'", "DELETE FROM entries"):
+            with pytest.raises(sqlite3.IntegrityError):
+                connection.execute(changing)
+    assert list(unlike_register(register)) == []
+    register.close()
+
+
+def test_readings_are_told_since_a_moment(tmp_path: Path) -> None:
+    """Also since a part of a second: an entry begins with its time."""
+    register = SqliteRegister(tmp_path / "data", tmp_path / "keys")
+    moments = [AT + timedelta(milliseconds=ago) for ago in (-1500, -1000, -999, -500, -1, 0, 1, 86_400_000)]
+    for rows, at in enumerate(moments):
+        register.readers.record("operator", "abuse", 0, rows, "SELECT 1", at)
+    for first, since in enumerate(moments):
+        assert [one.rows for one in register.readers.readings(since)] == [*range(first, len(moments))]
+        assert register.readers.singles(since) == {"abuse": len(moments) - first}
+    assert len(register.readers.readings(datetime.min)) == len(moments)
+    register.close()

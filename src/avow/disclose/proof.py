@@ -22,6 +22,7 @@ from avow.ledger.entry import (
     ProcessorAdded,
     ProcessorRemoved,
     Reached,
+    ReadingMade,
     ReleaseApproved,
     ReleaseAsked,
     ReleaseMade,
@@ -198,7 +199,7 @@ def findings(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str
         yield from feeds.see(entry)
     yield from _authorised(register, law)
     yield from _approvers(register)
-    yield from _read(register, law)
+    yield from _read(register, law, entries)
 
 
 def _authorised(register: SqliteRegister, law: Law) -> Iterator[str]:
@@ -222,13 +223,16 @@ def _approvers(register: SqliteRegister) -> Iterator[str]:
             yield f"the request for the release {request.reference} was approved by whoever asked"
 
 
-def _read(register: SqliteRegister, law: Law) -> Iterator[str]:
+def _read(register: SqliteRegister, law: Law, entries: Sequence[Entry]) -> Iterator[str]:
     """Yield readings of single visitors for a purpose that the reader did not have at that moment."""
-    history = register.readers.history()
-    for number, one in enumerate(register.readers.readings(datetime.min), 1):
-        had = [purposes for name, purposes, since in history if name == one.name and since <= one.recorded_at]
-        theirs = (one.name, one.purpose) == (VISITOR, MAY_SEE)
-        if one.name != OPERATOR and not theirs and one.purpose not in (had[-1] if had else []):
+    history, names = register.readers.history(), register.readers.names()
+    made = ((names[place][0], one) for place, one in enumerate(entries) if place in names)
+    for number, (name, one) in enumerate(made, 1):
+        if not isinstance(one, ReadingMade):
+            continue
+        had = [purposes for other, purposes, since in history if other == name and since <= one.at]
+        theirs = (name, one.purpose) == (VISITOR, MAY_SEE)
+        if name != OPERATOR and not theirs and one.purpose not in (had[-1] if had else []):
             yield f"reading {number} was for `{one.purpose}`, which its reader did not read for"
-        if one.version and not law.names(one.version, one.recorded_at):
+        if one.version and not law.names(one.version, one.at):
             yield f"reading {number} names version {one.version}, which was not in force"

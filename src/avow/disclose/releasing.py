@@ -150,7 +150,7 @@ class Desk:
                 "`avow release approve`",
                 Why.APPROVAL,
             )
-        releases, erasures = self.register.releases, self.register.releases.erasures()
+        releases, looked = self.register.releases, self.register.ledger.size()
         found, before = self.extent_of(request), releases.unwritten(request.reference)
         contents = {**files(found.tables), **found.files}
         manifest = self._manifest(
@@ -161,14 +161,14 @@ class Desk:
                 f"what is held changed since `{request.reference}` was recorded, and its package was never written",
                 "recall it (`avow release recall`), and ask anew",
             )
-        entry = before.entry if before else self._record(request, found, manifest, erasures)
+        entry = before.entry if before else self._record(request, found, manifest, looked)
         return Made(manifest, entry, packed(manifest, contents, str(self.register.ledger.receipt(entry))))
 
     def written(self, made: Made) -> None:
         """Record that the package of a release is where it belongs: until then it can be made once more, the same."""
         self.register.releases.written(made.manifest.reference, utc_now())
 
-    def _record(self, request: Request, found: Extent, manifest: Manifest, erasures: int) -> int:
+    def _record(self, request: Request, found: Extent, manifest: Manifest, looked: int) -> int:
         release = Release(
             **{name: getattr(manifest, name) for name in IN_BOTH},
             records=sum(found.records.values()),
@@ -177,7 +177,7 @@ class Desk:
         )
         authorised = AUTHORISATION in self.need(request.ground).evidence
         recorded = self.register.releases.record(
-            release, found.whose, found.reached, authorised=authorised, erasures=erasures
+            release, found.whose, found.reached, authorised=authorised, looked=looked
         )
         return recorded.entry
 

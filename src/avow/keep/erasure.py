@@ -4,7 +4,6 @@ The rules stand in `docs/spec/retention.md` (K7 and K8).
 """
 
 import secrets
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +13,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from avow.errors import MisuseError, ProofError
 from avow.keep.consents import SALT_BYTES, commitment
-from avow.keep.database import Connection
 from avow.keep.handling import Which
 from avow.keep.ledger import Ledger, append
-from avow.keep.part import Part, insert
+from avow.keep.part import Part
 from avow.keep.releases import erase as erase_released
 from avow.keep.store import Erased
 from avow.keep.submissions import erase
@@ -69,7 +67,7 @@ class Erasures(Part):
             erase_released(connection, visitor)
             counts = {**msgspec.structs.asdict(erased), "consents": consents, "submissions": submissions}
             counts["authorisations"] = authorisations
-            entry = _recorded(connection, person, counts, now)
+            entry = append(connection, [ErasureDone(person=person, at=now, **counts)])
         self.leave_nothing()
         return Erasure(visitor, erased, consents, submissions, authorisations, now, entry, salt.hex())
 
@@ -84,16 +82,11 @@ class Erasures(Part):
             gone = database.execute(delete, (which.value,)).rowcount
             if not gone:
                 raise which.none()
-            counts = dict.fromkeys((*Erased.__struct_fields__, "consents", "authorisations"), 0)
-            _recorded(database, person, {**counts, "submissions": gone}, now)
+            append(
+                database,
+                [ErasureDone(person, requests=0, views=0, visits=0, consents=0, at=now, submissions=gone)],
+            )
         return int(gone)
-
-
-def _recorded(connection: Connection, person: str, counts: Mapping[str, int], now: datetime) -> int:
-    """Record an erasure with its entry in the ledger; returns that entry's number."""
-    entry = append(connection, [ErasureDone(person=person, at=now, **counts)])
-    insert(connection, "erasures", {"person": person, **counts, "entry": entry, "erased_at": now})
-    return entry
 
 
 SCHEMA = "avow erasure 1"

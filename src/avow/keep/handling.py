@@ -4,18 +4,17 @@ The rules stand in `docs/spec/readings.md` (R9 to R11).
 """
 
 import secrets
+import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 
 from avow.errors import RefusedError
 from avow.keep.access import Access, held
 from avow.keep.consents import SALT_BYTES, commitment
-from avow.keep.database import driver
 from avow.keep.ledger import append
 from avow.keep.part import Part, insert
 from avow.keep.readers import read
@@ -102,11 +101,8 @@ class Handlings(Part):
             if not records:
                 raise which.none()
             entry = append(database, [HandlingSet(person, names, records, means, now)])
-            row = {"settings": msgspec.json.encode(names).decode(), "records": records, "means": means}
-            row |= {"person": person, "entry": entry, "recorded_at": now}
-            number = insert(database, "handlings", row)
-            apart = {"handling": number, "which": which.kind, "value": which.value, "told": told}
-            insert(database, "handled", {**apart, "salt": salt})
+            row = {"which": which.kind, "value": which.value, "entry": entry, "told": told, "salt": salt}
+            insert(database, "handled", row)
         return Handling(names, records, means, now, entry)
 
     def categories(self, which: Which, field: str) -> list[tuple[int, str]]:
@@ -133,14 +129,14 @@ class Handlings(Part):
         return found
 
 
-def forget(connection: sa.Connection) -> None:
+def forget(database: sqlite3.Connection) -> None:
     """Forget, in a transaction, what was set for submissions that are not there any more."""
     there = {
         "submission": "SELECT reference FROM submissions",
         "visitor": "SELECT visitor FROM submissions WHERE visitor IS NOT NULL",
     }
     for kind, known in there.items():
-        driver(connection).execute(
+        database.execute(
             f"DELETE FROM handled WHERE which = ? AND value NOT IN ({known})",  # noqa: S608  # ours
             (kind,),
         )

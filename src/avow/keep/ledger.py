@@ -38,17 +38,27 @@ SINCE = "SELECT entry, CAST(body AS BLOB) FROM entries WHERE entry >= ? ORDER BY
 PAGE_ENTRIES = 1_000
 """How many entries are fetched at once: one by one they take a tenth longer."""
 
-NEXT = "INSERT INTO entries (entry, body) VALUES ((SELECT coalesce(max(entry), -1) + 1 FROM entries), ?)"
+NEXT = """
+INSERT INTO entries (entry, body, reader, salt) VALUES ((SELECT coalesce(max(entry), -1) + 1 FROM entries), ?, ?, ?)
+"""
 
 
-def append(connection: Connection, entries: Sequence[Entry]) -> int:
+def append(
+    connection: Connection, entries: Sequence[Entry], reader: str | None = None, salt: bytes | None = None
+) -> int:
     """Add entries, in the transaction of what they record: both are there, or neither.
 
-    Returns the number of the first of them. The tree grows over them before it is signed or looked at.
+    `reader` and `salt` open the commitment of a reading, and stand beside its entry. Returns the number of the first
+    entry. The tree grows over them before it is signed or looked at.
     """
     database = driver(connection)
-    numbers = [database.execute(NEXT, (written(entry),)).lastrowid for entry in entries]
+    numbers = [database.execute(NEXT, (written(entry), reader, salt)).lastrowid for entry in entries]
     return int(numbers[0] or 0)
+
+
+def since(connection: Connection, number: int) -> Iterator[Entry]:
+    """Yield the entries from a number on. Raises ProofError where one cannot be read."""
+    return (read(body) for _, body in driver(connection).execute(SINCE, (number,)))
 
 
 def grow(connection: Connection) -> None:
@@ -197,18 +207,17 @@ class Ledger(Part):
     def sign(self) -> Note | None:
         """Return the checkpoint over all entries there are, signed now or before; None where there are none."""
         signer = self.signer
-        with self._write() as connection:
-            entries = size(connection)
+        with self._transact() as database:
+            entries = size(database)
             if entries == 0:
                 return None
-            told = connection.execute(
-                sa.select(CHECKPOINTS.c.note).where(CHECKPOINTS.c.size == entries)
-            ).scalar()
-            if told is None:
-                grow(connection)
-                whole = root(entries, reader(connection))
-                told = str(Checkpoint(signer.name, entries, whole).signed(signer))
-                connection.execute(sa.insert(CHECKPOINTS).values(size=entries, note=told))
+            row = database.execute("SELECT note FROM checkpoints WHERE size = ?", (entries,)).fetchone()
+            if row is None:
+                grow(database)
+                whole = root(entries, reader(database))
+                row = (str(Checkpoint(signer.name, entries, whole).signed(signer)),)
+                database.execute("INSERT INTO checkpoints (size, note) VALUES (?, ?)", (entries, *row))
+        told = str(row[0])
         put(self._keys / LAST_CHECKPOINT, told)
         return Note.parse(told)
 

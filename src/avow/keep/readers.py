@@ -2,6 +2,8 @@
 
 import secrets
 import sqlite3
+from collections import Counter
+from collections.abc import Iterator
 from datetime import date, datetime
 
 import msgspec
@@ -13,10 +15,14 @@ from avow.keep.access import held
 from avow.keep.asked import Why
 from avow.keep.consents import SALT_BYTES, commitment
 from avow.keep.ledger import append
-from avow.keep.part import Part, insert
-from avow.keep.tables import READERS, READING_COUNTS, READINGS
+from avow.keep.part import Part
+from avow.keep.tables import READERS, READING_COUNTS
 from avow.ledger.entry import ReadingMade, hashed
+from avow.ledger.entry import read as entry_of
 from avow.policy.bounds import OPERATOR
+
+MADE = "SELECT reader, body FROM entries WHERE reader IS NOT NULL AND body >= ? ORDER BY entry"
+NAMES = "SELECT entry, reader, CAST(salt AS BLOB) FROM entries WHERE reader IS NOT NULL ORDER BY entry"
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -112,20 +118,22 @@ class Readers(Part):
 
     def readings(self, since: datetime) -> list[SingleReading]:
         """Return the readings of single visitors since a moment, in their order."""
-        columns = [READINGS.c[name] for name in SingleReading.__struct_fields__]
-        statement = sa.select(*columns).where(READINGS.c.recorded_at >= since).order_by(READINGS.c.reading)
-        with self._engine.connect() as connection:
-            return [SingleReading(*row) for row in connection.execute(statement)]
+        with self._driven() as database:
+            return [
+                SingleReading(name, one.purpose, one.version, one.rows, one.question, one.at)
+                for name, one in _made(database, since)
+            ]
+
+    def names(self) -> dict[int, tuple[str, bytes | None]]:
+        """Return who read of single visitors, and the salt of the commitment to that, by the number of the entry."""
+        with self._driven() as database:
+            rows = database.execute(NAMES)
+            return {entry: (name, salt) for entry, name, salt in rows}
 
     def singles(self, since: datetime) -> dict[str, int]:
         """Return how often was read of single visitors since a moment, by purpose."""
-        statement = (
-            sa.select(READINGS.c.purpose, sa.func.count())
-            .where(READINGS.c.recorded_at >= since)
-            .group_by(READINGS.c.purpose)
-        )
-        with self._engine.connect() as connection:
-            return {purpose: int(count) for purpose, count in connection.execute(statement)}
+        with self._driven() as database:
+            return Counter(one.purpose for _, one in _made(database, since))
 
     def counts(self, since: datetime) -> list[ReadingCount]:
         """Return how often was read of many visitors together since a day, the newest day first."""
@@ -150,7 +158,12 @@ def read(
 ) -> None:
     """Record a reading, in the transaction that it reads in."""
     salt = secrets.token_bytes(SALT_BYTES)
-    asked = hashed(question)
-    entry = append(database, [ReadingMade(commitment(salt, reader=name), purpose, version, rows, asked, now)])
-    row = {"name": name, "salt": salt, "purpose": purpose, "version": version, "rows": rows}
-    insert(database, "readings", {**row, "question": asked, "entry": entry, "recorded_at": now})
+    who = commitment(salt, reader=name)
+    append(database, [ReadingMade(who, purpose, version, rows, hashed(question), now)], name, salt)
+
+
+def _made(database: sqlite3.Connection, since: datetime) -> Iterator[tuple[str, ReadingMade]]:
+    """Yield the readings since a moment with who made each: an entry begins with its time."""
+    for name, body in database.execute(MADE, (f'{{"at":"{since.isoformat()}'.encode(),)):
+        if isinstance(one := entry_of(body), ReadingMade):
+            yield name, one

@@ -12,18 +12,10 @@ from avow.keep.fact import Fact
 from avow.keep.register import SqliteRegister
 from avow.keep.tables import (
     CONSENTS,
-    CORRECTING,
-    CORRECTIONS,
     DOCUMENTS,
-    ERASURES,
-    HANDLED,
-    HANDLINGS,
     NOTICES,
-    OBJECTING,
-    OBJECTIONS,
     PERSONS,
     PUBLICATIONS,
-    READINGS,
     RETENTIONS,
     SHOWINGS,
     WITHDRAWALS,
@@ -33,17 +25,16 @@ from avow.ledger.entry import (
     ConsentWithdrawn,
     DocumentsCorrected,
     Entry,
-    ErasureDone,
     HandlingSet,
     NoticeShown,
     ObjectionRaised,
-    ObjectionWithdrawn,
     ReadingMade,
     RetentionRun,
     SubmissionCorrected,
     VersionPublished,
     VersionWithdrawn,
     hashed,
+    numbered,
 )
 
 
@@ -79,15 +70,12 @@ def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
         "consents": _consents(register),
         "readings": _readings(register),
         "retentions": _retentions(register),
-        "erasures": _erasures(register),
-        "objections": _said(register, OBJECTIONS, OBJECTING, "objection"),
-        "corrections": _said(register, CORRECTIONS, CORRECTING, "correction"),
-        "handlings": _handlings(register),
         **{kind: find(register) for kind, find in FACTS.items()},
     }
     told = _told(entries)
     for kind, found in facts.items():
         yield from _unlike(found, told[kind])
+    yield from _opened(register, entries)
 
 
 def _documents(documents: Sequence[Any], names: Mapping[int, str]) -> list[Fact]:
@@ -119,18 +107,11 @@ def _showings(register: SqliteRegister) -> list[Fact]:
 
 
 def _readings(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of readings of single visitors."""
-    with register.engine.connect() as connection:
-        return [
-            Fact(
-                (
-                    *(one.entry, commitment(one.salt, reader=one.name), one.purpose),
-                    *(one.version, one.rows, one.question, one.recorded_at),
-                ),
-                f"reading {one.reading}",
-            )
-            for one in connection.execute(sa.select(READINGS).order_by(READINGS.c.reading))
-        ]
+    """Return what opens the commitments of readings of single visitors."""
+    return [
+        Fact((entry, salt and commitment(salt, reader=name)), f"reading {number}")
+        for number, (entry, (name, salt)) in enumerate(register.readers.names().items(), 1)
+    ]
 
 
 def _retentions(register: SqliteRegister) -> list[Fact]:
@@ -145,50 +126,37 @@ def _retentions(register: SqliteRegister) -> list[Fact]:
         ]
 
 
-def _said(register: SqliteRegister, whole: sa.Table, apart: sa.Table, what: str) -> list[Fact]:
-    """Return what was said of submissions; without a person where it is not the one committed to."""
-    key = next(iter(whole.primary_key))
-    statement = sa.select(whole, apart.c.submission, apart.c.salt).outerjoin(apart, apart.c[key.name] == key)
-    facts = []
-    with register.engine.connect() as connection:
-        for row in connection.execute(statement.order_by(key)).mappings():
-            kept = row["salt"] is None or row["person"] == commitment(
-                row["salt"], submission=row["submission"]
-            )
-            told = [row[name] for name in ("entry", "means", "recorded_at")]
-            words = msgspec.json.decode(row["purposes" if "purposes" in row else "categories"])
-            given = row.get("given", True)
-            facts.append(
-                Fact((*told, given, words, row["person"] if kept else None), f"{what} {row[key.name]}")
-            )
-    return facts
+OPENING: dict[
+    str, tuple[str, type[ObjectionRaised | SubmissionCorrected | HandlingSet], Callable[..., Any]]
+] = {
+    "objection": (
+        "SELECT entry, CAST(salt AS BLOB), submission FROM objecting ORDER BY entry",
+        ObjectionRaised,
+        lambda submission: {"submission": submission},
+    ),
+    "correction": (
+        "SELECT entry, CAST(salt AS BLOB), submission FROM correcting ORDER BY entry",
+        SubmissionCorrected,
+        lambda submission: {"submission": submission},
+    ),
+    "handling": (
+        "SELECT entry, CAST(salt AS BLOB), which, value, told FROM handled ORDER BY entry",
+        HandlingSet,
+        lambda which, value, told: {which: value, "told": told},
+    ),
+}
+"""What opens commitments to what was handed over, as long as that is there: of each, its entries and what they tell."""
 
 
-def _handlings(register: SqliteRegister) -> list[Fact]:
-    """Return what was set for submissions; without a person where it is not the one committed to."""
-    statement = sa.select(HANDLINGS, HANDLED).outerjoin(HANDLED, HANDLED.c.handling == HANDLINGS.c.handling)
-    facts = []
-    with register.engine.connect() as connection:
-        for row in connection.execute(statement.order_by(HANDLINGS.c.handling)):
-            kept = row.salt is None or row.person == commitment(
-                row.salt, **{row.which: row.value, "told": row.told}
-            )
-            told = row.entry, row.person if kept else None, msgspec.json.decode(row.settings)
-            name = f"handling {row.handling}"
-            facts.append(Fact((*told, row.records, row.means, row.recorded_at), name))
-    return facts
-
-
-ERASED = ("requests", "looks", "interactions", "views", "visits", "consents", "submissions", "authorisations")
-"""What an erasure counts."""
-
-
-def _erasures(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of erasures."""
-    columns = [ERASURES.c[name] for name in ("entry", "person", *ERASED, "erased_at")]
-    with register.engine.connect() as connection:
-        rows = connection.execute(sa.select(*columns).order_by(ERASURES.c.erasure))
-        return [Fact(tuple(row), f"erasure {number}") for number, row in enumerate(rows, 1)]
+def _opened(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield the first of each kind that is to open the commitment of an entry, and does not."""
+    with register.database.driven() as database:
+        for what, (select, kind, told) in OPENING.items():
+            for number, (entry, salt, *values) in enumerate(database.execute(select), 1):
+                one = numbered(entries, entry)
+                if not isinstance(one, kind) or one.person != commitment(salt, **told(*values)):
+                    yield f"{what} {number} is not what the ledger says was recorded"
+                    break
 
 
 def _consents(register: SqliteRegister) -> list[Fact]:
@@ -221,10 +189,6 @@ def _consent(number: int, one: ConsentGiven) -> tuple[Any, ...]:
     return number, one.number, one.identity, given, one.language, one.document, one.means, one.at, one.person
 
 
-def _objection(number: int, one: ObjectionRaised) -> tuple[Any, ...]:
-    return number, one.means, one.at, not isinstance(one, ObjectionWithdrawn), one.purposes, one.person
-
-
 TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     VersionPublished: (
         "versions",
@@ -237,27 +201,10 @@ TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     ),
     ConsentGiven: ("consents", _consent),
     ConsentWithdrawn: ("consents", _consent),
-    ObjectionRaised: ("objections", _objection),
-    ObjectionWithdrawn: ("objections", _objection),
-    SubmissionCorrected: (
-        "corrections",
-        lambda number, one: (number, one.means, one.at, True, one.categories, one.person),
-    ),
-    HandlingSet: (
-        "handlings",
-        lambda number, one: (number, one.person, one.settings, one.records, one.means, one.at),
-    ),
-    ReadingMade: (
-        "readings",
-        lambda number, one: (number, one.reader, one.purpose, one.version, one.rows, one.question, one.at),
-    ),
+    ReadingMade: ("readings", lambda number, one: (number, one.reader)),
     RetentionRun: (
         "retentions",
         lambda number, one: (number, one.run, [list(row) for row in one.removed], one.at),
-    ),
-    ErasureDone: (
-        "erasures",
-        lambda number, one: (number, one.person, *(getattr(one, name) for name in ERASED), one.at),
     ),
     **ENTRIES,
 }

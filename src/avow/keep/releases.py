@@ -11,18 +11,17 @@ import sqlalchemy as sa
 from avow.errors import ProofError, RefusedError
 from avow.keep.asked import erase as erase_asked
 from avow.keep.consents import SALT_BYTES, commitment
-from avow.keep.ledger import Ledger, append
+from avow.keep.ledger import Ledger, append, since
 from avow.keep.part import Part
 from avow.keep.tables import (
     AUTHORISATIONS,
     AUTHORISING,
     ERASING,
-    ERASURES,
     RELEASED,
     RELEASES,
 )
 from avow.ledger.checkpoint import Receipt
-from avow.ledger.entry import Reached, ReleaseMade, ReleaseRecalled, read
+from avow.ledger.entry import ErasureDone, Reached, ReleaseMade, ReleaseRecalled, read
 from avow.ledger.note import Verifier
 from avow.ledger.tree import EMPTY_ROOT, Node, appended, check_inclusion, inclusion_proof, leaf_hash, root
 
@@ -57,11 +56,6 @@ TOLD = ("reference", "ground", "recipient_kind", "records", "version", "manifest
 class Releases(Part):
     """The releases of a register."""
 
-    def erasures(self) -> int:
-        """Return how many erasures were recorded: what was looked up before another one may hold what is erased."""
-        with self._engine.connect() as connection:
-            return _erasures(connection)
-
     def record(
         self,
         release: Release,
@@ -69,12 +63,12 @@ class Releases(Part):
         reached: list[Reached],
         *,
         authorised: bool,
-        erasures: int,
+        looked: int,
     ) -> Release:
         """Record a release of visitors with its entry in the ledger; returns it with that entry's number.
 
-        Raises RefusedError where meanwhile the authorisation that it stands on was taken back, it was made already, or
-        somebody was erased.
+        `looked` is how many entries there were when it was looked up what would be released. Raises RefusedError where
+        meanwhile the authorisation that it stands on was taken back, it was made already, or somebody was erased.
         """
         salts = [secrets.token_bytes(SALT_BYTES) for _ in visitors]
         persons = [
@@ -83,7 +77,7 @@ class Releases(Part):
         ]
         told = {name: getattr(release, name) for name in TOLD}
         with self._write() as connection:
-            _check(connection, release, visitors, authorised=authorised, erasures=erasures)
+            _check(connection, release, visitors, authorised=authorised, looked=looked)
             made = ReleaseMade(
                 person=persons_root(persons),
                 persons=len(persons),
@@ -248,7 +242,7 @@ def _insert(connection: sa.Connection, release: Release, made: ReleaseMade, entr
 
 
 def _check(
-    connection: sa.Connection, release: Release, visitors: Sequence[str], *, authorised: bool, erasures: int
+    connection: sa.Connection, release: Release, visitors: Sequence[str], *, authorised: bool, looked: int
 ) -> None:
     """Look, in the transaction of a release, whether what it stands on is still so."""
     if authorised:
@@ -261,15 +255,12 @@ def _check(
         if not connection.execute(last.limit(1)).scalar():
             raise RefusedError("the visitor took the authorisation back meanwhile", "nothing was released")
     begun = set(connection.execute(sa.select(ERASING.c.visitor)).scalars())
-    if _erasures(connection) != erasures or begun.intersection(visitors):
+    erased = any(isinstance(one, ErasureDone) for one in since(connection, looked))
+    if erased or begun.intersection(visitors):
         raise RefusedError("somebody was erased meanwhile", "nothing was released: ask again")
     made = sa.select(RELEASES.c.release).where(RELEASES.c.reference == release.reference)
     if connection.execute(made).first():
         raise RefusedError(f"`{release.reference}` was released already", "ask for another release")
-
-
-def _erasures(connection: sa.Connection) -> int:
-    return connection.execute(sa.select(sa.func.count()).select_from(ERASURES)).scalar_one()
 
 
 class _Proof(msgspec.Struct):

@@ -1,14 +1,15 @@
 """What holds for submissions, beside what was last said of it: nobody set it without a record (R11)."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from avow.keep.database import driver
+from avow.keep.part import moment
 from avow.keep.register import SqliteRegister
 from avow.keep.submission import Submission, kept
+from avow.ledger.entry import Entry, HandlingSet, ObjectionRaised, ObjectionWithdrawn, numbered
 
 DEFAULTS = {
     field.name: kept(field.default)
@@ -17,25 +18,27 @@ DEFAULTS = {
 }
 """What holds for a submission of which nothing was said."""
 
-HANDLED = "SELECT which, value, told, entry, recorded_at FROM handled JOIN handlings USING (handling) ORDER BY entry"
-SAID = "SELECT submission, given, purposes, entry FROM objecting JOIN objections USING (objection) ORDER BY entry"
+HANDLED = "SELECT entry, which, value, told FROM handled ORDER BY entry"
+SAID = "SELECT entry, submission FROM objecting ORDER BY entry"
 THERE = f"SELECT reference, form, visitor, recorded_at, {', '.join(DEFAULTS)} FROM submissions"  # noqa: S608  # our own names
 
 Last = dict[tuple[str, str], dict[str, tuple[int, str, Any]]]
 """Of which submissions, and of each setting: the last entry of it, its moment, and what was set."""
 
 
-def unlike(register: SqliteRegister) -> Iterator[str]:
+def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
     """Yield of how many submissions something holds that nobody is on record to have said."""
-    with register.engine.connect() as connection:
-        database = driver(connection)
+    with register.database.driven() as database:
         last: Last = defaultdict(dict)
-        for which, value, told, entry, at in database.execute(HANDLED):
-            settings = msgspec.json.decode(told)
-            last[which, value] |= {name: (entry, at, told) for name, told in settings.items()}
+        for number, which, value, told in database.execute(HANDLED):
+            if isinstance(one := numbered(entries, number), HandlingSet):
+                settings = msgspec.json.decode(told)
+                at = moment(one.at)
+                last[which, value] |= {name: (number, at, told) for name, told in settings.items()}
         said = defaultdict(list)
-        for reference, given, purposes, entry in database.execute(SAID):
-            said[reference].append((entry, given, set(msgspec.json.decode(purposes))))
+        for number, reference in database.execute(SAID):
+            if isinstance(one := numbered(entries, number), ObjectionRaised):
+                said[reference].append((number, not isinstance(one, ObjectionWithdrawn), {*one.purposes}))
         wrong = 0
         for reference, form, visitor, recorded_at, *values in database.execute(THERE):
             told = [

@@ -217,11 +217,10 @@ class Submissions(Part):
 
     def sweep(self) -> None:
         """Take away the files that nothing leads to, and those that never came in whole."""
-        with self._write() as connection:  # nobody records one meanwhile
-            forget(connection)
-            forget_handled(connection)
-            files = sa.select(ANSWERS.c.file).where(ANSWERS.c.file.is_not(None)).distinct()
-            known = set(connection.execute(files).scalars())
+        with self._transact() as database:  # nobody records one meanwhile
+            forget(database)
+            forget_handled(database)
+            known = {name for (name,) in database.execute("SELECT file FROM answers WHERE file IS NOT NULL")}
             for path in self.folder.iterdir() if self.folder.is_dir() else ():
                 if path.suffix == PART:
                     given_up = path.stat().st_mtime < time.time() - LEFT_SECONDS

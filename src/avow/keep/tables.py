@@ -78,19 +78,6 @@ READERS = sa.Table(
     sa.Column("automated", sa.Boolean),
     sa.Column("recorded_at", sa.DateTime),
 )
-READINGS = sa.Table(
-    "readings",
-    _METADATA,
-    sa.Column("reading", sa.Integer, primary_key=True),
-    sa.Column("name", sa.Text),
-    sa.Column("salt", sa.LargeBinary),
-    sa.Column("purpose", sa.Text),
-    sa.Column("version", sa.Integer),
-    sa.Column("rows", sa.Integer),
-    sa.Column("question", sa.Text),
-    sa.Column("entry", sa.Integer),
-    sa.Column("recorded_at", sa.DateTime),
-)
 READING_COUNTS = sa.Table(
     "reading_counts",
     _METADATA,
@@ -108,22 +95,6 @@ RETENTIONS = sa.Table(
     sa.Column("removed_at", sa.DateTime),
 )
 ERASING = sa.Table("erasing", _METADATA, sa.Column("visitor", sa.Text, primary_key=True))
-ERASURES = sa.Table(
-    "erasures",
-    _METADATA,
-    sa.Column("erasure", sa.Integer, primary_key=True),
-    sa.Column("person", sa.Text),
-    sa.Column("requests", sa.Integer),
-    sa.Column("looks", sa.Integer),
-    sa.Column("interactions", sa.Integer),
-    sa.Column("submissions", sa.Integer),
-    sa.Column("authorisations", sa.Integer),
-    sa.Column("views", sa.Integer),
-    sa.Column("visits", sa.Integer),
-    sa.Column("consents", sa.Integer),
-    sa.Column("entry", sa.Integer),
-    sa.Column("erased_at", sa.DateTime),
-)
 
 STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 """Whether a publication was not withdrawn."""
@@ -289,56 +260,10 @@ FEED_PAGES = sa.Table(
     sa.Column("acknowledged_at", sa.DateTime),
     sa.Column("entry", sa.Integer),
 )
-OBJECTIONS = sa.Table(
-    "objections",
-    _METADATA,
-    sa.Column("objection", sa.Integer, primary_key=True),
-    sa.Column("given", sa.Boolean),
-    sa.Column("purposes", sa.Text),
-    sa.Column("means", sa.Text),
-    sa.Column("person", sa.Text),
-    sa.Column("entry", sa.Integer),
-    sa.Column("recorded_at", sa.DateTime),
-)
-OBJECTING = sa.Table(
-    "objecting",
-    _METADATA,
-    sa.Column("objection", sa.Integer, primary_key=True),
-    sa.Column("submission", sa.Text),
-    sa.Column("salt", sa.LargeBinary),
-)
-CORRECTIONS = sa.Table(
-    "corrections",
-    _METADATA,
-    sa.Column("correction", sa.Integer, primary_key=True),
-    sa.Column("categories", sa.Text),
-    sa.Column("means", sa.Text),
-    sa.Column("person", sa.Text),
-    sa.Column("entry", sa.Integer),
-    sa.Column("recorded_at", sa.DateTime),
-)
-CORRECTING = sa.Table(
-    "correcting",
-    _METADATA,
-    sa.Column("correction", sa.Integer, primary_key=True),
-    sa.Column("submission", sa.Text),
-    sa.Column("salt", sa.LargeBinary),
-)
-HANDLINGS = sa.Table(
-    "handlings",
-    _METADATA,
-    sa.Column("handling", sa.Integer, primary_key=True),
-    sa.Column("settings", sa.Text),
-    sa.Column("records", sa.Integer),
-    sa.Column("means", sa.Text),
-    sa.Column("person", sa.Text),
-    sa.Column("entry", sa.Integer),
-    sa.Column("recorded_at", sa.DateTime),
-)
 HANDLED = sa.Table(
     "handled",
     _METADATA,
-    sa.Column("handling", sa.Integer, primary_key=True),
+    sa.Column("entry", sa.Integer, primary_key=True),
     sa.Column("which", sa.Text),
     sa.Column("value", sa.Text),
     sa.Column("told", sa.Text),

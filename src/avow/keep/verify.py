@@ -45,7 +45,7 @@ def findings(register: SqliteRegister, witnessed: Sequence[Note], entries: list[
     yield from register.ledger.broken(entries)
     yield from _checkpoints(register.ledger, witnessed)
     yield from unlike(register, entries)
-    yield from standing.unlike(register)
+    yield from standing.unlike(register, entries)
 
 
 def of_records(versions: Sequence[Version], rows: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -4,6 +4,7 @@ An entry about a person holds a salted commitment and never an identifier: once 
 the entry to the person, and its proofs still hold.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -317,6 +318,11 @@ def read(body: bytes) -> Entry:
     except msgspec.DecodeError:
         raise ProofError("an entry cannot be read", "use the Avow that wrote it, or a newer one") from None
     return entry
+
+
+def numbered(entries: Sequence[Entry], number: int) -> Entry | None:
+    """Return the entry of a number; None where there is none."""
+    return entries[number] if 0 <= number < len(entries) else None
 
 
 def hashed(text: str) -> str:
