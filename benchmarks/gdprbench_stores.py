@@ -80,11 +80,11 @@ class Avow:
 
     def do(self, one: Operation) -> Any:
         """Do an operation; one that finds nothing is refused, and returns nothing."""
-        ledger, action = self.register.ledger, one.kind.partition("_")[0]
+        action = one.kind.partition("_")[0]
         if one.kind == "insert":
             return self.insert(one.number)
         if one.kind == "log":
-            return len(list(ledger.entries(ledger.size() - one.length)))
+            return len(self.register.ledger.last(one.length))
         doing = {"read": self.read, "update": self.update, "delete": self.delete}
         with suppress(RefusedError):
             found = doing[action](one, self.which(one))

@@ -358,3 +358,35 @@ def test_a_witness_signs_what_is_proved(site: Site) -> None:
     foreign = site.log("foreign", str(Note(text, (witness.sign(text, 1),))))
     ran = site.avow("ledger", "cosign", foreign, "--key", witness.verifier)
     assert (ran.status, "no checkpoint of this ledger" in ran.err) == (1, True), ran.err
+
+
+def test_the_newest_entries_are_listed(site: Site) -> None:
+    """As many as are asked for, of one kind or all; and nothing in them leads to a person."""
+    for address in ("192.0.2.1", "192.0.2.2"):
+        asked = f"SELECT visitor_id FROM requests WHERE ip_address = '{address}'"
+        assert site.avow("query", asked, "--purpose", "abuse").status == 0
+    told = site.avow("ledger", "list", "--json").json()["entries"]
+    assert [one["entry"] for one in told] == list(range(6))
+    published = "version-published"
+    assert [one["kind"] for one in told] == [
+        *(published, "documents-corrected", published, published),
+        *("reading-made", "reading-made"),
+    ]
+    assert told[-1] == {"entry": 5, **site.avow("ledger", "prove", 5, "--json").json()["entry"]}
+    newest = site.avow("ledger", "list", "--last", 1, "--json").json()["entries"]
+    assert newest == told[-1:]
+    of_kind = site.avow("ledger", "list", "--kind", published, "--last", 2, "--json").json()["entries"]
+    assert [one["entry"] for one in of_kind] == [2, 3]
+    shown = " ".join(site.avow("ledger", "list").out.split())
+    assert all(word in shown for word in ("reading-made", "purpose abuse", told[-1]["reader"][:8]))
+    assert not any(word in shown for word in (told[-1]["reader"], "192.0.2"))
+    assert (
+        site.avow("ledger", "list", "--kind", "release-made").out == "no entries of the kind release-made\n"
+    )
+
+
+def test_an_entry_of_no_kind_or_number_is_refused(site: Site) -> None:
+    """With the nearest that there is."""
+    ran = site.avow("ledger", "list", "--kind", "reading-mad")
+    assert (ran.status, "did you mean `reading-made`?" in ran.err) == (2, True), ran.err
+    assert site.avow("ledger", "list", "--last", 0).status == 2

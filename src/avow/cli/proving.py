@@ -1,14 +1,17 @@
 """`avow ledger` and `avow verify`: proofs that what was promised stayed as it was."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from avow.change.receipt import check_receipt
 from avow.cli.policy import AsJson, print_json, say
@@ -25,6 +28,7 @@ from avow.keep.releases import check_receipt as check_release
 from avow.keep.verified import record
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.entry import (
+    KINDS,
     AuthorisationGiven,
     ConsentGiven,
     Entry,
@@ -38,13 +42,15 @@ from avow.ledger.entry import (
     ReleaseRefused,
     RetentionRun,
     VersionPublished,
+    read,
 )
 from avow.ledger.note import Note, Verifier
 from avow.ledger.witness import checkpoint_of
 from avow.ledger.witness import findings as exported_findings
-from avow.strict import read_text
+from avow.strict import nearest, read_text
 
 app = typer.Typer(help="The ledger: what was promised, and that it stayed so.", no_args_is_help=True)
+HASH = re.compile(r"\b[0-9a-f]{32,}\b")
 Data = Annotated[Path | None, typer.Option(help="The data folder.")]
 
 
@@ -87,6 +93,42 @@ def key(as_json: AsJson = False, data: Data = None) -> None:
         print_json({"verifier": verifier})
     else:
         print(verifier)  # noqa: T201  # a line to copy
+
+
+@app.command("list")
+def show(
+    last: Annotated[int, typer.Option(min=1, help="How many; the newest.")] = 20,
+    kind: Annotated[str, typer.Option(help="Of one kind alone, such as `reading-made`.")] = "",
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """List the newest entries, the newest last: what was recorded, and when."""
+    if kind and kind not in KINDS:
+        raise MisuseError(f"there is no kind of entry `{kind}`", nearest(kind, list(KINDS), "kinds"))
+    with closing(open_versions(data)) as register:
+        found = [(number, read(body)) for number, body in reversed(register.ledger.last(last, kind))]
+    told: list[dict[str, Any]] = [{"entry": number, **msgspec.to_builtins(one)} for number, one in found]
+    if as_json:
+        print_json({"entries": told})
+    elif not told:
+        say("no entries yet" if not kind else f"no entries of the kind {kind}")
+    else:
+        table = Table(box=None, pad_edge=False)
+        for title in ("entry", "at (UTC)", "kind"):
+            table.add_column(title, no_wrap=True)
+        table.add_column("what it tells", overflow="fold")
+        for one in told:
+            number, at, what = (str(one.pop(name)) for name in ("entry", "at", "kind"))
+            table.add_row(number, at[:19].replace("T", " "), what, ", ".join(_words(one)))
+        Console(highlight=False).print(table)
+
+
+def _words(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what an entry tells, in words; of a hash how it begins."""
+    for name, value in told.items():
+        if value not in ("", [], {}, None):
+            text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            yield f"{name.replace('_', ' ')} {HASH.sub(lambda found: found[0][:8] + '…', escape(text))}"
 
 
 @app.command()

@@ -35,6 +35,8 @@ CHECKPOINTS = sa.Table("checkpoints", _METADATA, sa.Column("size", sa.Integer), 
 SINCE = "SELECT entry, CAST(body AS BLOB) FROM entries WHERE entry >= ? ORDER BY entry"
 """As bytes, whatever whoever tampered with them may have left."""
 
+LAST = "SELECT entry, CAST(body AS BLOB) FROM entries {where} ORDER BY entry DESC LIMIT ?"
+
 PAGE_ENTRIES = 1_000
 """How many entries are fetched at once: one by one they take a tenth longer."""
 
@@ -132,12 +134,18 @@ class Ledger(Part):
         with self._driven() as database:
             return size(database)
 
-    def entries(self, since: int = 0) -> Iterator[tuple[int, bytes]]:
-        """Yield the number and bytes of each entry from one on, in their order."""
+    def entries(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the number and bytes of each entry, in their order."""
         with self._driven() as database:
-            found = database.execute(SINCE, (since,))
+            found = database.execute(SINCE, (0,))
             while page := found.fetchmany(PAGE_ENTRIES):
                 yield from page
+
+    def last(self, count: int, kind: str = "") -> list[tuple[int, bytes]]:
+        """Return the number and bytes of the last entries, the newest first; of one kind, where it is given."""
+        where, values = ("WHERE instr(body, ?)", (f'"kind":"{kind}"'.encode(),)) if kind else ("", ())
+        with self._driven() as database:
+            return database.execute(LAST.format(where=where), (*values, count)).fetchall()
 
     def nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
         """Yield each node of a level, as place and hash, in their order."""

@@ -71,7 +71,7 @@ def correct(
     """Record, in a transaction, that values of a submission were corrected; returns the number of the entry."""
     salt, person = _committed(submission)
     entry = append(database, [SubmissionCorrected(person, categories, means, now)])
-    insert(database, "correcting", {"submission": submission, "entry": entry, "salt": salt})
+    insert(database, "correcting", {"entry": entry, "submission": submission, "salt": salt})
     return entry
 
 

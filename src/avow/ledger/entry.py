@@ -7,6 +7,7 @@ the entry to the person, and its proofs still hold.
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import get_args
 
 import msgspec
 
@@ -304,6 +305,10 @@ Entry = (
     | ConsentGiven
     | ConsentWithdrawn
 )
+
+
+KINDS: tuple[str, ...] = tuple(one.__struct_config__.tag for one in get_args(Entry))
+"""What each kind of entry is called in it."""
 
 
 def written(entry: Entry) -> bytes:

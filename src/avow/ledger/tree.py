@@ -27,19 +27,15 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def appended(size: int, leaves: Iterable[bytes], node: Node) -> Iterator[tuple[int, int, bytes]]:
-    """Yield each node, as level, place and hash, that a tree of some size gets by more leaf hashes, level 0."""
-    made: dict[tuple[int, int], bytes] = {}
-    for place, leaf in enumerate(leaves, size):
-        level, value = 0, leaf
-        made[0, place] = leaf
-        yield 0, place, leaf
-        while (place >> level) & 1:
-            left = (place >> level) - 1
-            value = node_hash(made.pop((level, left), b"") or node(level, left), value)
-            made.pop((level, left + 1), None)
-            level += 1
-            made[level, place >> level] = value
-            yield level, place >> level, value
+    """Yield each node, as level, place and hash, that a tree of some size gets by more leaf hashes, level by level."""
+    level, place, values = 0, size, list(leaves)
+    while values:
+        yield from ((level, place + offset, value) for offset, value in enumerate(values))
+        if place % 2:
+            place -= 1
+            values = [node(level, place), *values]
+        values = [node_hash(left, right) for left, right in zip(values[::2], values[1::2], strict=False)]
+        level, place = level + 1, place // 2
 
 
 def root(size: int, node: Node) -> bytes:

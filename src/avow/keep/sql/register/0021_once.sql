@@ -24,12 +24,11 @@ DROP TABLE objections;
 ALTER TABLE once_objecting RENAME TO objecting;
 
 CREATE TABLE once_correcting (
+    entry          INTEGER PRIMARY KEY REFERENCES entries,
     submission     TEXT NOT NULL CHECK (length(submission) = 24),
-    entry          INTEGER NOT NULL REFERENCES entries,
-    salt           BLOB NOT NULL,
-    PRIMARY KEY (submission, entry)
-) WITHOUT ROWID;
-INSERT INTO once_correcting SELECT submission, entry, salt FROM correcting JOIN corrections USING (correction);
+    salt           BLOB NOT NULL
+);
+INSERT INTO once_correcting SELECT entry, submission, salt FROM correcting JOIN corrections USING (correction);
 DROP TABLE correcting;
 DROP TABLE corrections;
 ALTER TABLE once_correcting RENAME TO correcting;
