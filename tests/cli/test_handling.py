@@ -216,6 +216,8 @@ def test_each_list_for_a_purpose_is_on_record(site: Site, reference: str) -> Non
         ("UPDATE submissions SET objects_to = '[]'", "otherwise than anybody is on record"),
         ("UPDATE submissions SET automated = 0", "otherwise than anybody is on record"),
         ("""UPDATE handled SET told = '{"readers":"[]"}'""", "handling 1 is not what"),
+        ("UPDATE handled SET told = 'nope'", "handling 1 is not what"),
+        ("UPDATE submissions SET recorded_at = x'00'", "what was never written so (TypeError)"),
         ("UPDATE handled SET entry = entry + 1", "handling 1 is not what"),
         ("UPDATE handled SET value = 'note'", "handling 1 is not what"),
         ("DELETE FROM handled", "otherwise than anybody is on record"),

@@ -167,6 +167,7 @@ def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -
     [
         ("UPDATE objecting SET salt = zeroblob(32)", "objection 1 is not what"),
         ("UPDATE objecting SET entry = 0", "objection 1 is not what"),
+        ("UPDATE objecting SET entry = 'abc'", "objection 1 is not what"),
         ("UPDATE objecting SET entry = 99", "objection 1 is not what"),
         ("UPDATE objecting SET submission = 'ffffffffffffffffffffffff'", "objection 1 is not what"),
         ("UPDATE correcting SET entry = entry - 1", "correction 1 is not what"),

@@ -14,6 +14,7 @@ from avow.config import Folder, Settings
 from avow.errors import SourceError, StoreError
 from avow.keep import house, owner
 from avow.keep.owner import Guest, Owner, open_house
+from avow.keep.wire import connect, receive, send
 
 
 def folder(path: Path) -> Folder:
@@ -92,6 +93,24 @@ def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
             claiming.result(0.2)
         loaded.set()
         claiming.result(60)
+    third.close()
+    first.close()
+
+
+def test_two_that_were_killed_wait_for_each_other_no_longer(tmp_path: Path) -> None:
+    """Each has a log and asked for the other's: both are released, and the owner can stop."""
+    first = owned(tmp_path)
+    guests = [connect(tmp_path / "data"), connect(tmp_path / "data")]
+    for guest, log in zip(guests, "ab", strict=True):
+        send(guest, {"question": "claim", "argument": log})
+        assert receive(guest) == {"result": None}
+    with first._claims._changed:  # nobody is told anything before both are gone
+        for guest, log in zip(guests, "ba", strict=True):
+            send(guest, {"question": "claim", "argument": log})
+            guest.close()
+    third = open_house(folder(tmp_path), {})
+    house.claim(third, "a")
+    house.claim(third, "b")
     third.close()
     first.close()
 

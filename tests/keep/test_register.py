@@ -202,6 +202,15 @@ def test_a_register_that_said_twice_what_is_in_the_ledger_keeps_what_it_has(tmp_
     for table, row in rows.items():
         old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
     old.commit()
+    old.execute("PRAGMA foreign_keys = OFF")
+    for table, number in (("objections", 3), ("objecting", 3)):  # somebody tampered with it
+        row = (number, *rows[table][1:])
+        odd = [
+            99 if table == "objections" and place == len(row) - 2 else value
+            for place, value in enumerate(row)
+        ]
+        old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", odd)
+    old.commit()
     old.close()
     register = SqliteRegister(tmp_path / "data", tmp_path / "keys")
     assert [read(body) for _, body in register.ledger.entries()] == ENTRIES
@@ -219,14 +228,26 @@ def test_a_register_that_said_twice_what_is_in_the_ledger_keeps_what_it_has(tmp_
     register.close()
 
 
-def test_readings_are_told_since_a_moment(tmp_path: Path) -> None:
+def test_readings_are_told_since_a_moment(register: SqliteRegister) -> None:
     """Also since a part of a second: an entry begins with its time."""
-    register = SqliteRegister(tmp_path / "data", tmp_path / "keys")
     moments = [AT + timedelta(milliseconds=ago) for ago in (-1500, -1000, -999, -500, -1, 0, 1, 86_400_000)]
     for rows, at in enumerate(moments):
         register.readers.record("operator", "abuse", 0, rows, "SELECT 1", at)
     for first, since in enumerate(moments):
         assert [one.rows for one in register.readers.readings(since)] == [*range(first, len(moments))]
-        assert register.readers.singles(since) == {"abuse": len(moments) - first}
     assert len(register.readers.readings(datetime.min)) == len(moments)
-    register.close()
+    with register.database.transaction() as connection:  # a text sorts before all bytes
+        connection.execute("DROP TRIGGER entries_stay")
+        connection.execute("UPDATE entries SET body = CAST(body AS TEXT)")
+    assert len(register.readers.readings(AT)) == 3
+
+
+def test_single_readings_are_counted_by_day(register: SqliteRegister) -> None:
+    """Those that came since it was last asked, too; what was counted before is not looked at again."""
+    days = [START + timedelta(days=number, hours=number) for number in range(4)]
+    for at in days:
+        register.readers.record("operator", "abuse", 0, 1, "SELECT 1", at)
+    assert [register.readers.singles(at) for at in days] == [{"abuse": 4 - place} for place in range(4)]
+    register.readers.record("operator", "content", 0, 1, "SELECT 1", days[3])
+    assert register.readers.singles(days[3]) == {"abuse": 1, "content": 1}
+    assert register.readers.singles(days[3] + timedelta(days=1)) == {}

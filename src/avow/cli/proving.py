@@ -10,8 +10,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from avow.change.receipt import check_receipt
 from avow.cli.policy import AsJson, print_json, say
@@ -97,7 +95,7 @@ def key(as_json: AsJson = False, data: Data = None) -> None:
 
 @app.command("list")
 def show(
-    last: Annotated[int, typer.Option(min=1, help="How many; the newest.")] = 20,
+    last: Annotated[int, typer.Option(min=1, max=2**31, help="How many; the newest.")] = 20,
     kind: Annotated[str, typer.Option(help="Of one kind alone, such as `reading-made`.")] = "",
     as_json: AsJson = False,
     data: Data = None,
@@ -112,23 +110,19 @@ def show(
         print_json({"entries": told})
     elif not told:
         say("no entries yet" if not kind else f"no entries of the kind {kind}")
-    else:
-        table = Table(box=None, pad_edge=False)
-        for title in ("entry", "at (UTC)", "kind"):
-            table.add_column(title, no_wrap=True)
-        table.add_column("what it tells", overflow="fold")
-        for one in told:
-            number, at, what = (str(one.pop(name)) for name in ("entry", "at", "kind"))
-            table.add_row(number, at[:19].replace("T", " "), what, ", ".join(_words(one)))
-        Console(highlight=False).print(table)
+    for one in told if not as_json else ():
+        number, at, what = (str(one.pop(name)) for name in ("entry", "at", "kind"))
+        say(f"{number:>6}  {at[:19].replace('T', ' ')}  {what}")
+        say(f"        {', '.join(_words(one))}")
 
 
 def _words(told: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what an entry tells, in words; of a hash how it begins."""
+    """Yield what an entry tells, in words that a terminal takes for nothing else; of a hash how it begins."""
     for name, value in told.items():
         if value not in ("", [], {}, None):
             text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-            yield f"{name.replace('_', ' ')} {HASH.sub(lambda found: found[0][:8] + '…', escape(text))}"
+            safe = "".join(one if one.isprintable() else " " for one in text)
+            yield f"{name.replace('_', ' ')} {HASH.sub(lambda found: found[0][:8] + '…', safe)}"
 
 
 @app.command()

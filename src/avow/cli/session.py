@@ -34,7 +34,7 @@ from avow.keep.schema import STORED, unlike_register, unlike_store
 from avow.keep.store import Removed, Rules, Settled, Store, Table
 from avow.keep.subject import Held, Subject, held
 from avow.keep.verified import record
-from avow.keep.verify import RAISED, RECORDS, findings, of_raised, of_records
+from avow.keep.verify import RAISED, RECORDS, STRANGE, findings, of_raised, of_records
 from avow.ledger.entry import Entry, Reached
 from avow.ledger.note import Note
 from avow.policy.contract import parse_contract
@@ -172,8 +172,14 @@ class Session:
 
 def of_register(register: SqliteRegister, notes: Sequence[Note], told: list[Entry]) -> list[str]:
     """Return what does not hold of the ledger and of the register; `told` gets the ledger's entries."""
-    found = list(findings(register, notes, told))
-    return [*(found or done(register, told)), *unlike_register(register)]
+    found: list[str] = []
+    try:
+        found.extend(findings(register, notes, told))
+        if not found:
+            found.extend(done(register, told))
+    except STRANGE as error:
+        found.append(f"the register holds what was never written so ({type(error).__name__})")
+    return [*found, *unlike_register(register)]
 
 
 def open_versions(data: Path | None, *, check: bool = True) -> SqliteRegister:

@@ -64,7 +64,7 @@ class Consent(msgspec.Struct, frozen=True):
         )
 
 
-def commitment(salt: bytes, **who: str) -> str:
+def commitment(salt: bytes, /, **who: str) -> str:
     """Return the SHA-256 of a salt and of what says who it was (canonical JSON, RFC 8785), in hexadecimal."""
     return sha256(salt + msgspec.json.encode(who, order="sorted")).hexdigest()
 

@@ -72,11 +72,11 @@ class Claims:
         """Give a log to a holder; raises SourceError where another reads it.
 
         Waits where the other has gone and what it left is still being loaded: an import that was killed can be
-        given again at once.
+        given again at once. Who has gone itself waits for nobody: two such could wait for each other.
         """
         with self._changed:
             while (other := self._of.setdefault(log, holder)) is not holder:
-                if not other.gone():
+                if holder.gone() or not other.gone():
                     raise SourceError(
                         "this log is being read by another import or `avow follow` at this moment",
                         "wait until that is done, or stop it",

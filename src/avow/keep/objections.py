@@ -16,7 +16,9 @@ from avow.keep.part import Part, insert
 from avow.keep.submission import kept
 from avow.ledger.entry import ObjectionRaised, ObjectionWithdrawn, SubmissionCorrected, read
 
-SAID = "SELECT entry, body FROM objecting JOIN entries USING (entry) WHERE submission = ? ORDER BY entry"
+SAID = """
+SELECT entry, CAST(body AS BLOB) FROM objecting JOIN entries USING (entry) WHERE submission = ? ORDER BY entry
+"""
 
 
 class Objection(msgspec.Struct, frozen=True):

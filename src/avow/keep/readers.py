@@ -2,6 +2,7 @@
 
 import secrets
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -14,6 +15,7 @@ from avow.errors import DisclosureError
 from avow.keep.access import held
 from avow.keep.asked import Why
 from avow.keep.consents import SALT_BYTES, commitment
+from avow.keep.database import Database
 from avow.keep.ledger import append
 from avow.keep.part import Part
 from avow.keep.tables import READERS, READING_COUNTS
@@ -21,8 +23,13 @@ from avow.ledger.entry import ReadingMade, hashed
 from avow.ledger.entry import read as entry_of
 from avow.policy.bounds import OPERATOR
 
-MADE = "SELECT reader, body FROM entries WHERE reader IS NOT NULL AND body >= ? ORDER BY entry"
-NAMES = "SELECT entry, reader, CAST(salt AS BLOB) FROM entries WHERE reader IS NOT NULL ORDER BY entry"
+MADE = """
+SELECT entry, reader, CAST(body AS BLOB) FROM entries
+WHERE entry >= ? AND reader IS NOT NULL AND CAST(body AS BLOB) >= ? ORDER BY entry
+"""
+NAMES = """
+SELECT entry, reader, CAST(salt AS BLOB) FROM entries WHERE reader IS NOT NULL OR salt IS NOT NULL ORDER BY entry
+"""
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -60,6 +67,12 @@ class ReadingCount(msgspec.Struct, frozen=True):
 
 class Readers(Part):
     """The readers of a register."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._counting = threading.Lock()
+        self._counted = 0
+        self._singles = Counter[tuple[date, str]]()
 
     def all(self) -> list[Reader]:
         """Return every reader, by name."""
@@ -121,19 +134,25 @@ class Readers(Part):
         with self._driven() as database:
             return [
                 SingleReading(name, one.purpose, one.version, one.rows, one.question, one.at)
-                for name, one in _made(database, since)
+                for _, name, one in _made(database, 0, since)
             ]
 
-    def names(self) -> dict[int, tuple[str, bytes | None]]:
+    def names(self) -> dict[int, tuple[str | None, bytes | None]]:
         """Return who read of single visitors, and the salt of the commitment to that, by the number of the entry."""
         with self._driven() as database:
             rows = database.execute(NAMES)
             return {entry: (name, salt) for entry, name, salt in rows}
 
-    def singles(self, since: datetime) -> dict[str, int]:
-        """Return how often was read of single visitors since a moment, by purpose."""
-        with self._driven() as database:
-            return Counter(one.purpose for _, one in _made(database, since))
+    def singles(self, since: datetime) -> Counter[str]:
+        """Return how often was read of single visitors since a day, by purpose: everybody may ask, and often."""
+        with self._counting, self._driven() as database:
+            for number, _, one in _made(database, self._counted, datetime.min):
+                self._singles[one.at.date(), one.purpose] += 1
+                self._counted = number + 1
+            found = Counter[str]()
+            for (day, purpose), times in self._singles.items():
+                found[purpose] += times if day >= since.date() else 0
+        return +found
 
     def counts(self, since: datetime) -> list[ReadingCount]:
         """Return how often was read of many visitors together since a day, the newest day first."""
@@ -162,8 +181,10 @@ def read(
     append(database, [ReadingMade(who, purpose, version, rows, hashed(question), now)], name, salt)
 
 
-def _made(database: sqlite3.Connection, since: datetime) -> Iterator[tuple[str, ReadingMade]]:
-    """Yield the readings since a moment with who made each: an entry begins with its time."""
-    for name, body in database.execute(MADE, (f'{{"at":"{since.isoformat()}'.encode(),)):
+def _made(
+    database: sqlite3.Connection, first: int, since: datetime
+) -> Iterator[tuple[int, str, ReadingMade]]:
+    """Yield the readings from an entry on, as its number, who read, and itself, since a moment: it begins with that."""
+    for number, name, body in database.execute(MADE, (first, f'{{"at":"{since.isoformat()}'.encode())):
         if isinstance(one := entry_of(body), ReadingMade):
-            yield name, one
+            yield number, name, one

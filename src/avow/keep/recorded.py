@@ -109,7 +109,7 @@ def _showings(register: SqliteRegister) -> list[Fact]:
 def _readings(register: SqliteRegister) -> list[Fact]:
     """Return what opens the commitments of readings of single visitors."""
     return [
-        Fact((entry, salt and commitment(salt, reader=name)), f"reading {number}")
+        Fact((entry, name and salt and commitment(salt, reader=name)), f"reading {number}")
         for number, (entry, (name, salt)) in enumerate(register.readers.names().items(), 1)
     ]
 

@@ -33,6 +33,9 @@ PART = ".part"
 MARK = b"\x01"
 """What a sealed value begins with. Those from before begin with a letter: they are Fernet tokens under the same key."""
 
+PLACED = msgspec.json.Decoder(tuple[list[str], Any])
+"""Reads what was sealed: where, and the value. To read it by its type takes ten times as long."""
+
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 NAME_BYTES = 20
 CHUNK_BYTES = 1 << 16
@@ -55,7 +58,7 @@ class Seal:
 
     def open(self, sealed: bytes, *place: str) -> Any:
         """Open a value. Raises StoreError where no key opens it, or it was put elsewhere."""
-        found, value = msgspec.json.decode(self._told(sealed), type=tuple[list[str], Any])
+        found, value = PLACED.decode(self._told(sealed))
         if found != list(place):
             raise StoreError(
                 "a submission holds what belongs to another", "put the register back from a backup"

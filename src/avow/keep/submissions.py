@@ -167,7 +167,6 @@ class Submissions(Part):
         submission, or a field has no value that is a text.
         """
         with self._transact() as database:
-            self._check_key(database)
             found = (_Answer(*row) for row in database.execute(ANSWERED, (reference,)))
             answers = {one.field: one for one in found if one.file is None}
             if missing := sorted(values.keys() - answers.keys()):
@@ -176,6 +175,7 @@ class Submissions(Part):
                     f"nothing was written in the field `{missing[0]}`",
                     f"there are: {', '.join(answers) or 'none'}",
                 )
+            self._check_key(database)
             for field, value in values.items():
                 row = self._seal.seal(value, reference, field), answers[field].answer
                 database.execute("UPDATE answers SET sealed = ? WHERE answer = ?", row)

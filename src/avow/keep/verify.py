@@ -1,10 +1,12 @@
 """Verifying a folder: the ledger, what the register keeps of it, and the versions of what was collected."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 
 from avow.collect.record import FUTURE_TOLERANCE
 from avow.errors import AvowError
@@ -17,6 +19,12 @@ from avow.ledger.entry import (
     Entry,
 )
 from avow.ledger.note import Note
+
+STRANGE: tuple[type[Exception], ...] = (
+    *(sqlite3.DatabaseError, sa.exc.DatabaseError, msgspec.MsgspecError),
+    *(AttributeError, LookupError, TypeError, ValueError),
+)
+"""What verifying comes to where a column holds something else than what we write there."""
 
 RECORDS = """
 SELECT version, min(told_at) AS first, max(told_at) AS last, count(*) AS records,

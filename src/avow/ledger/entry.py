@@ -311,6 +311,9 @@ KINDS: tuple[str, ...] = tuple(one.__struct_config__.tag for one in get_args(Ent
 """What each kind of entry is called in it."""
 
 
+_DECODER = msgspec.json.Decoder(Entry)
+
+
 def written(entry: Entry) -> bytes:
     """Return the bytes that the ledger keeps: the JSON of RFC 8785, as names of fields are ASCII and numbers whole."""
     return msgspec.json.encode(entry, order="sorted")
@@ -319,7 +322,7 @@ def written(entry: Entry) -> bytes:
 def read(body: bytes) -> Entry:
     """Read what `written` wrote. Raises ProofError where it is none."""
     try:
-        entry: Entry = msgspec.json.decode(body, type=Entry)
+        entry: Entry = _DECODER.decode(body)
     except msgspec.DecodeError:
         raise ProofError("an entry cannot be read", "use the Avow that wrote it, or a newer one") from None
     return entry
@@ -327,7 +330,7 @@ def read(body: bytes) -> Entry:
 
 def numbered(entries: Sequence[Entry], number: int) -> Entry | None:
     """Return the entry of a number; None where there is none."""
-    return entries[number] if 0 <= number < len(entries) else None
+    return entries[number] if isinstance(number, int) and 0 <= number < len(entries) else None
 
 
 def hashed(text: str) -> str:

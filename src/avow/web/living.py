@@ -91,7 +91,7 @@ class Living:
         readers, counts = self.register.readers, Counter[str]()
         for count in readers.counts(now - MONTH):
             counts[count.purpose] += count.readings
-        single = Counter(readers.singles(now - MONTH))
+        single = readers.singles(now - MONTH)
         known = vocabulary().purposes
         looked = [spoken.word("purpose", name) for name in known if counts[name] + single[name]]
         if not looked:

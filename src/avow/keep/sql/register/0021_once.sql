@@ -1,6 +1,6 @@
 -- What an entry of the ledger says is said once, there: each table that says it again takes a page of each transaction.
 -- Beside the entry of a reading stands who read, which opens the commitment there. What opens one that leads to a person
--- stands apart, and goes with what was held of them.
+-- stands apart, and goes with what was held of them. What names no entry opens none, and is left behind.
 
 ALTER TABLE entries ADD COLUMN reader TEXT;
 ALTER TABLE entries ADD COLUMN salt BLOB CHECK (length(salt) = 32);
@@ -18,7 +18,8 @@ CREATE TABLE once_objecting (
     salt           BLOB NOT NULL,
     PRIMARY KEY (submission, entry)
 ) WITHOUT ROWID;
-INSERT INTO once_objecting SELECT submission, entry, salt FROM objecting JOIN objections USING (objection);
+INSERT OR IGNORE INTO once_objecting
+SELECT submission, entry, objecting.salt FROM objecting JOIN objections USING (objection) JOIN entries USING (entry);
 DROP TABLE objecting;
 DROP TABLE objections;
 ALTER TABLE once_objecting RENAME TO objecting;
@@ -28,7 +29,8 @@ CREATE TABLE once_correcting (
     submission     TEXT NOT NULL CHECK (length(submission) = 24),
     salt           BLOB NOT NULL
 );
-INSERT INTO once_correcting SELECT entry, submission, salt FROM correcting JOIN corrections USING (correction);
+INSERT OR IGNORE INTO once_correcting
+SELECT entry, submission, correcting.salt FROM correcting JOIN corrections USING (correction) JOIN entries USING (entry);
 DROP TABLE correcting;
 DROP TABLE corrections;
 ALTER TABLE once_correcting RENAME TO correcting;
@@ -41,7 +43,8 @@ CREATE TABLE once_handled (
     salt           BLOB NOT NULL,
     PRIMARY KEY (which, value, entry)
 ) WITHOUT ROWID;
-INSERT INTO once_handled SELECT which, value, entry, told, salt FROM handled JOIN handlings USING (handling);
+INSERT OR IGNORE INTO once_handled
+SELECT which, value, entry, told, handled.salt FROM handled JOIN handlings USING (handling) JOIN entries USING (entry);
 DROP TABLE handled;
 DROP TABLE handlings;
 ALTER TABLE once_handled RENAME TO handled;
