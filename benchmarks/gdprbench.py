@@ -110,8 +110,8 @@ def main() -> None:
         for workload in chosen.workloads.split(","):
             count = chosen.operations // (10 if workload == "regulator" else 1)
             rounds = [
-                [run(one, Path(name) / "run", workload, chosen.records, count, chosen.seed) for one in turn]
-                for turn in [loaded] * ROUNDS.get(workload, 1)
+                [run(one, Path(name) / "run", workload, chosen.records, count, chosen.seed) for one in loaded]
+                for _ in range(ROUNDS.get(workload, 1))
             ]
             took = [statistics.median(seconds for seconds, _ in runs) for runs in zip(*rounds, strict=True)]
             cells = [

@@ -203,13 +203,9 @@ def test_a_register_that_said_twice_what_is_in_the_ledger_keeps_what_it_has(tmp_
         old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
     old.commit()
     old.execute("PRAGMA foreign_keys = OFF")
-    for table, number in (("objections", 3), ("objecting", 3)):  # somebody tampered with it
-        row = (number, *rows[table][1:])
-        odd = [
-            99 if table == "objections" and place == len(row) - 2 else value
-            for place, value in enumerate(row)
-        ]
-        old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", odd)
+    odd = (3, True, '["content"]', "letter", SUBMISSION, 99, at)  # somebody tampered with it
+    old.execute("INSERT INTO objections VALUES (?, ?, ?, ?, ?, ?, ?)", odd)
+    old.execute("INSERT INTO objecting VALUES (?, ?, ?)", (3, REFERENCE, SALT))
     old.commit()
     old.close()
     register = SqliteRegister(tmp_path / "data", tmp_path / "keys")

@@ -108,9 +108,10 @@ def show(
     told: list[dict[str, Any]] = [{"entry": number, **msgspec.to_builtins(one)} for number, one in found]
     if as_json:
         print_json({"entries": told})
-    elif not told:
+        return
+    if not told:
         say("no entries yet" if not kind else f"no entries of the kind {kind}")
-    for one in told if not as_json else ():
+    for one in told:
         number, at, what = (str(one.pop(name)) for name in ("entry", "at", "kind"))
         say(f"{number:>6}  {at[:19].replace('T', ' ')}  {what}")
         say(f"        {', '.join(_words(one))}")

@@ -226,10 +226,8 @@ def _approvers(register: SqliteRegister) -> Iterator[str]:
 def _read(register: SqliteRegister, law: Law, entries: Sequence[Entry]) -> Iterator[str]:
     """Yield readings of single visitors for a purpose that the reader did not have at that moment."""
     history, names = register.readers.history(), register.readers.names()
-    made = ((names[place][0], one) for place, one in enumerate(entries) if place in names)
+    made = ((names[place][0], one) for place, one in enumerate(entries) if isinstance(one, ReadingMade))
     for number, (name, one) in enumerate(made, 1):
-        if not isinstance(one, ReadingMade):
-            continue
         had = [purposes for other, purposes, since in history if other == name and since <= one.at]
         theirs = (name, one.purpose) == (VISITOR, MAY_SEE)
         if name != OPERATOR and not theirs and one.purpose not in (had[-1] if had else []):
