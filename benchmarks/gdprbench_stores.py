@@ -84,7 +84,8 @@ class Avow:
         if one.kind == "insert":
             return self.insert(one.number)
         if one.kind == "log":
-            return len(self.register.ledger.last(one.length))
+            _, bodies = self.register.ledger.last(one.length)
+            return len(bodies)
         doing = {"read": self.read, "update": self.update, "delete": self.delete}
         with suppress(RefusedError):
             found = doing[action](one, self.which(one))

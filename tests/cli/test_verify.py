@@ -385,6 +385,15 @@ def test_the_newest_entries_are_listed(site: Site) -> None:
     )
 
 
+def test_entries_are_not_listed_under_numbers_of_others(site: Site) -> None:
+    """Where one is missing, that is said: the number of an entry is its place."""
+    tamper(site, "DELETE FROM entries WHERE entry = 1")
+    ran = site.avow("ledger", "list", "--last", 3)
+    assert (ran.status, "an entry of the ledger is missing" in ran.err) == (1, True), ran.err
+    told = site.avow("ledger", "list", "--last", 2, "--json").json()["entries"]
+    assert [one["entry"] for one in told] == [2, 3]
+
+
 def test_an_entry_of_no_kind_or_number_is_refused(site: Site) -> None:
     """With the nearest that there is."""
     ran = site.avow("ledger", "list", "--kind", "reading-mad")

@@ -104,8 +104,8 @@ def show(
     if kind and kind not in KINDS:
         raise MisuseError(f"there is no kind of entry `{kind}`", nearest(kind, list(KINDS), "kinds"))
     with closing(open_versions(data)) as register:
-        found = [(number, read(body)) for number, body in reversed(register.ledger.last(last, kind))]
-    told: list[dict[str, Any]] = [{"entry": number, **msgspec.to_builtins(one)} for number, one in found]
+        found = zip(*register.ledger.last(last, kind), strict=True)
+        told = [{"entry": number, **msgspec.to_builtins(read(body))} for number, body in found][::-1]
     if as_json:
         print_json({"entries": told})
         return

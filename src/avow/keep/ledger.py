@@ -35,7 +35,10 @@ CHECKPOINTS = sa.Table("checkpoints", _METADATA, sa.Column("size", sa.Integer), 
 SINCE = "SELECT entry, CAST(body AS BLOB) FROM entries WHERE entry >= ? ORDER BY entry"
 """As bytes, whatever whoever tampered with them may have left."""
 
-LAST = "SELECT entry, CAST(body AS BLOB) FROM entries {where} ORDER BY entry DESC LIMIT ?"
+BODIES = "SELECT CAST(body AS BLOB) FROM entries WHERE entry >= ? AND entry < ? ORDER BY entry DESC"
+"""The number of each is its place, and need not be fetched: that would take a sixth longer."""
+
+OF_KIND = "SELECT entry, CAST(body AS BLOB) FROM entries WHERE instr(body, ?) ORDER BY entry DESC LIMIT ?"
 
 PAGE_ENTRIES = 1_000
 """How many entries are fetched at once: one by one they take a tenth longer."""
@@ -141,11 +144,21 @@ class Ledger(Part):
             while page := found.fetchmany(PAGE_ENTRIES):
                 yield from page
 
-    def last(self, count: int, kind: str = "") -> list[tuple[int, bytes]]:
-        """Return the number and bytes of the last entries, the newest first; of one kind, where it is given."""
-        where, values = ("WHERE instr(body, ?)", (f'"kind":"{kind}"'.encode(),)) if kind else ("", ())
+    def last(self, count: int, kind: str = "") -> tuple[Sequence[int], list[bytes]]:
+        """Return the numbers and the bytes of the last entries, the newest first; of one kind, where it is given.
+
+        Raises ProofError where one of them is missing.
+        """
         with self._driven() as database:
-            return database.execute(LAST.format(where=where), (*values, count)).fetchall()
+            if kind:
+                rows = database.execute(OF_KIND, (f'"kind":"{kind}"'.encode(), count)).fetchall()
+                return [number for number, _ in rows], [body for _, body in rows]
+            end = size(database)
+            numbers = range(max(end - count, 0), end)
+            bodies = [body for (body,) in database.execute(BODIES, (numbers.start, end))]
+        if len(bodies) != len(numbers):
+            raise ProofError("an entry of the ledger is missing", "`avow verify` tells which")
+        return numbers[::-1], bodies
 
     def nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
         """Yield each node of a level, as place and hash, in their order."""
