@@ -110,8 +110,9 @@ def test_threads_share_a_burst(database: Database) -> None:
 
 def test_a_file_that_cannot_be_opened_or_written_is_told(database: Database, tmp_path: Path) -> None:
     """With its name, and no value."""
-    with pytest.raises(StoreError, match="cannot be opened"), Database(tmp_path).transaction():
+    with pytest.raises(StoreError, match="cannot be opened") as told_of, Database(tmp_path).transaction():
         pass  # a folder
+    assert "look at the disk" in str(told_of.value.hint)
     statement = "INSERT INTO told VALUES ('secret')"
     with (
         pytest.raises(StoreError, match="cannot be written") as told_of,
@@ -119,4 +120,5 @@ def test_a_file_that_cannot_be_opened_or_written_is_told(database: Database, tmp
     ):
         connection.execute(statement)
     assert "secret" not in str(told_of.value)
+    assert "from a backup" in str(told_of.value.hint)
     assert told(database) == FULL

@@ -125,9 +125,13 @@ class Database:
 
     def _refused(self, error: Exception, what: str = "written") -> StoreError:
         """Return what is said where the file cannot be written, or opened; it tells no value."""
+        cause = getattr(error, "orig", error)
+        outside = isinstance(cause, sqlite3.OperationalError)
         return StoreError(
-            f"`{self.path}` cannot be {what} ({type(getattr(error, 'orig', error)).__name__})",
-            "nothing was changed; look at the disk, and at who else writes to it",
+            f"`{self.path}` cannot be {what} ({type(cause).__name__})",
+            "nothing was changed; look at the disk, and at who else writes to it"
+            if outside
+            else "nothing was changed; it is damaged, or others wrote to it: put it back from a backup with the data",
         )
 
 
