@@ -123,7 +123,8 @@ class Avow:
     def lacking(self, before: int) -> list[str]:
         """Return what does not hold of the ledger, and whether more or less was done than its entries say."""
         entries: list[Entry] = []
-        found = [*self.register.ledger.broken(entries), *unlike(self.register, entries)]
+        with self.register.still() as seen:
+            found = [*seen.ledger.broken(entries), *unlike(seen, entries)]
         told = len(entries) - before
         return (
             found

@@ -3,7 +3,9 @@
 import base64
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,8 +13,12 @@ import duckdb
 import pytest
 from harness import Site, line, tamper
 
+from avow.cli.session import of_register
+from avow.errors import RefusedError
+from avow.keep.register import SqliteRegister
 from avow.ledger.checkpoint import Receipt
 from avow.ledger.note import COSIGNATURE, Note, Signer, Verifier
+from avow.policy.bounds import OPERATOR
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 VERSIONS = ("7 days", "6 days", "5 days")
@@ -392,6 +398,47 @@ def test_entries_are_not_listed_under_numbers_of_others(site: Site) -> None:
     assert (ran.status, "an entry of the ledger is missing" in ran.err) == (1, True), ran.err
     told = site.avow("ledger", "list", "--last", 2, "--json").json()["entries"]
     assert [one["entry"] for one in told] == [2, 3]
+
+
+def test_what_holds_while_others_write_holds(site: Site) -> None:
+    """All of it is looked at as it was at one moment."""
+    with closing(SqliteRegister(site.data, site.folder / "keys")) as register:
+        ended = threading.Event()
+
+        def writes() -> None:
+            for number in range(100_000):
+                if ended.is_set():
+                    return
+                register.readers.record(OPERATOR, "abuse", 1, 1, f"{number}", TODAY)
+                register.ledger.sign()
+
+        writing = threading.Thread(target=writes)
+        writing.start()
+        try:
+            with closing(SqliteRegister(site.data, site.folder / "keys")) as other:
+                grown = [other.ledger.size() for _ in range(20) if of_register(other, [], []) == []]
+        finally:
+            ended.set()
+            writing.join()
+    assert (len(grown), grown == sorted(set(grown))) == (20, True)
+
+
+def test_a_file_that_holds_no_key_is_not_shown(site: Site) -> None:
+    """Whatever it holds: an error is no place for it."""
+    (site.folder / "proof").write_text("{}")
+    (site.folder / "access.log").write_text(line(1, "/?secret=1", address="203.0.113.9"))
+    ran = site.avow("verify", "proof", "--key", site.folder / "access.log")
+    assert (ran.status, "secret" in ran.err + ran.out) == (1, False), ran.err
+    assert "is no verifier key" in ran.err
+
+
+def test_an_entry_that_nobody_could_be_handed_is_refused(site: Site) -> None:
+    """A tile has room for so many bytes: it is not recorded, and neither is what it tells of."""
+    with closing(SqliteRegister(site.data, site.folder / "keys")) as register:
+        before = register.ledger.size()
+        with pytest.raises(RefusedError, match="would be longer"):
+            register.readers.record(OPERATOR, "x" * 70_000, 1, 1, "", TODAY)
+        assert register.ledger.size() == before
 
 
 def test_an_entry_of_no_kind_or_number_is_refused(site: Site) -> None:

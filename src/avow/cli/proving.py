@@ -195,7 +195,7 @@ def verify(
         return
     told: list[Entry] = []
     with closing(open_versions(data, check=False)) as register:
-        found, entries = of_register(register, notes, told), register.ledger.size()
+        found, entries = of_register(register, notes, told), len(told) or register.ledger.size()
     checked = Counter(PLURAL[type(one)] for one in told if type(one) in PLURAL)
     folder = find_folder(data).data
     if not found and (folder / STORE).exists():

@@ -22,7 +22,7 @@ from avow.disclose.proof import findings as done
 from avow.disclose.release import Asked as ReleaseAsked
 from avow.disclose.release import Extent, extent
 from avow.disclose.releasing import Desk
-from avow.errors import RefusedError
+from avow.errors import ProofError, RefusedError
 from avow.keep.account import statements
 from avow.keep.duckdb import FILE as STORE
 from avow.keep.erasure import Erasure
@@ -172,11 +172,14 @@ class Session:
 
 def of_register(register: SqliteRegister, notes: Sequence[Note], told: list[Entry]) -> list[str]:
     """Return what does not hold of the ledger and of the register; `told` gets the ledger's entries."""
-    found: list[str] = []
+    found, last = list[str](), register.ledger.last_seen()  # before the rest, which may have grown beyond it
     try:
-        found.extend(findings(register, notes, told))
-        if not found:
-            found.extend(done(register, told))
+        with register.still() as seen:
+            found.extend(findings(seen, last, notes, told))
+            if not found:
+                found.extend(done(seen, told))
+    except ProofError as error:
+        found.append(error.message)
     except STRANGE as error:
         found.append(f"the register holds what was never written so ({type(error).__name__})")
     return [*found, *unlike_register(register)]

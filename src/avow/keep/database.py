@@ -54,6 +54,15 @@ class Database:
         finally:
             self._give(connection)
 
+    @contextmanager
+    def still(self) -> Iterator["Database"]:
+        """Give the file as it is at this moment, to be read: it holds nothing of what anybody writes meanwhile."""
+        found = _Still(self.path)
+        try:
+            yield found
+        finally:
+            found.close()
+
     def _take(self) -> "_Driven":
         try:
             return self._idle.pop()
@@ -140,6 +149,38 @@ class _Driven(sqlite3.Connection):
 
     waits = True
     """Whether what it commits is on the disk then."""
+
+
+class _Still(Database):
+    """One transaction on one connection, which reads."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._only = sqlite3.connect(path, BUSY_SECONDS, check_same_thread=False, factory=_Kept)
+        self._only.isolation_level = None
+        self.engine = sa.create_engine("sqlite://", creator=lambda: self._only, poolclass=sa.StaticPool)
+        for statement in ("PRAGMA query_only = ON", "BEGIN", "SELECT count(*) FROM sqlite_master"):
+            self._only.execute(statement).fetchall()
+
+    def close(self) -> None:
+        self.engine.dispose()
+        self._only.close()
+
+    def _take(self) -> "_Driven":
+        return self._only
+
+    def _give(self, connection: "_Driven") -> None:
+        """Keep it."""
+
+
+class _Kept(_Driven):
+    """A connection whose transaction ends with it."""
+
+    def commit(self) -> None:
+        """Do nothing: SQLAlchemy ends its transactions so."""
+
+    def rollback(self) -> None:
+        """Do nothing, as above."""
 
 
 def driver(connection: Connection) -> sqlite3.Connection:

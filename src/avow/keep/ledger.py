@@ -7,14 +7,14 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from avow.errors import ProofError, StoreError
+from avow.errors import ProofError, RefusedError, StoreError
 from avow.keep.database import Connection, Database, driver
 from avow.keep.keys import put, secret
 from avow.keep.part import Part
 from avow.ledger.checkpoint import Checkpoint, Receipt, opened
 from avow.ledger.entry import Entry, read, written
 from avow.ledger.note import KEY_BYTES, Note, Signer, Verifier
-from avow.ledger.tiles import CHECKPOINT, HEIGHT, WIDTH, bundle, path, spans
+from avow.ledger.tiles import CHECKPOINT, ENTRY_BYTES_MAX, HEIGHT, WIDTH, bundle, path, spans
 from avow.ledger.tree import Node, appended, inclusion_proof, leaf_hash, node_hash, root
 
 KEY = "ledger.key"
@@ -54,10 +54,15 @@ def append(
     """Add entries, in the transaction of what they record: both are there, or neither.
 
     `reader` and `salt` open the commitment of a reading, and stand beside its entry. Returns the number of the first
-    entry. The tree grows over them before it is signed or looked at.
+    entry. The tree grows over them before it is signed or looked at. Raises RefusedError where one is too long (L2).
     """
-    database = driver(connection)
-    numbers = [database.execute(NEXT, (written(entry), reader, salt)).lastrowid for entry in entries]
+    database, numbers = driver(connection), []
+    for entry in entries:
+        if len(body := written(entry)) > ENTRY_BYTES_MAX:
+            raise RefusedError(
+                f"an entry of the ledger would be longer than {ENTRY_BYTES_MAX:,} bytes", "say it shorter"
+            )
+        numbers.append(database.execute(NEXT, (body, reader, salt)).lastrowid)
     return int(numbers[0] or 0)
 
 
@@ -69,8 +74,7 @@ def since(connection: Connection, number: int) -> Iterator[Entry]:
 def grow(connection: Connection) -> None:
     """Let the tree grow over the entries that came since it last did. Raises ProofError where one is missing."""
     database = driver(connection)
-    ((last,),) = database.execute("SELECT max(place) FROM nodes WHERE level = 0")
-    start = 0 if last is None else last + 1
+    start = grown_over(database)
 
     def leaves() -> Iterator[bytes]:
         for place, (number, body) in enumerate(database.execute(SINCE, (start,)), start):
@@ -85,6 +89,12 @@ def grow(connection: Connection) -> None:
 def size(connection: Connection) -> int:
     """Return how many entries there are."""
     ((last,),) = driver(connection).execute("SELECT max(entry) FROM entries")
+    return 0 if last is None else int(last) + 1
+
+
+def grown_over(connection: Connection) -> int:
+    """Return how many entries the tree has grown over."""
+    ((last,),) = driver(connection).execute("SELECT max(place) FROM nodes WHERE level = 0")
     return 0 if last is None else int(last) + 1
 
 
@@ -170,7 +180,10 @@ class Ledger(Part):
                 yield place, _bytes(value)
 
     def broken(self, entries: list[Entry] | None = None) -> Iterator[str]:
-        """Compute every node again, and yield what is not as it is stored; `entries` gets what is read."""
+        """Compute every node again, and yield what is not as it is stored; `entries` gets what is read.
+
+        The tree has to have grown over all entries.
+        """
         level: list[bytes] = []
         for place, (number, body) in enumerate(self.entries()):
             if number != place:
@@ -182,8 +195,6 @@ class Ledger(Part):
                     entries.append(read(body))
             except ProofError as error:
                 yield f"entry {place} of the ledger: {error.message}"
-        with self._write() as connection:
-            grow(connection)
         height = 0
         while level:
             for place, (computed, stored) in enumerate(zip_longest(level, self.nodes(height))):

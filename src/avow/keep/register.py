@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from importlib import resources
@@ -19,7 +20,7 @@ from avow.keep.database import Database
 from avow.keep.erasure import Erasures
 from avow.keep.feeds import Feeds
 from avow.keep.handling import Handlings
-from avow.keep.ledger import KEY, Ledger, append
+from avow.keep.ledger import KEY, Ledger, append, grow, grown_over, size
 from avow.keep.notices import Notice, Notices, hashes, insert
 from avow.keep.objections import Objections
 from avow.keep.passwords import Passwords
@@ -132,14 +133,16 @@ class Register(Protocol):
 class SqliteRegister:
     """See Register for what it promises. One file in WAL mode, so that readers never wait for a writer."""
 
-    def __init__(self, folder: Path, keys: Path) -> None:
+    def __init__(self, folder: Path, keys: Path, database: Database | None = None) -> None:
         """Open the register of a data folder, and make it where there is none; `keys` has the ledger's key.
 
-        Raises StoreError where the file cannot be opened or was made by a newer Avow.
+        `database` is its file, where that is open. Raises StoreError where the file cannot be opened, or was made by a
+        newer Avow.
         """
         self._path = folder / FILE
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.database = database = Database(self._path)
+        self._keys = keys
+        self.database = database = database or Database(self._path)
         self.engine = database.engine
         self._watching: sqlite3.Connection | None = None
         self.ledger = Ledger(database, keys)
@@ -170,6 +173,22 @@ class SqliteRegister:
         if self._watching:
             self._watching.close()
         self.database.close()
+
+    @contextmanager
+    def still(self) -> Iterator["SqliteRegister"]:
+        """Give the register as it is at one moment, to be read, with the ledger's tree grown over all its entries.
+
+        Raises ProofError where one of these is missing.
+        """
+        while True:
+            with self.database.transaction() as connection:
+                grow(connection)
+            with self.database.still() as database:
+                with database.driven() as connection:
+                    there = size(connection) <= grown_over(connection)
+                if there:  # else somebody added an entry in between
+                    yield SqliteRegister(self._path.parent, self._keys, database)
+                    return
 
     def stamp(self) -> int:
         """Return a number that changes with whatever anybody writes to the register. One thread may ask."""

@@ -45,13 +45,16 @@ GROUP BY visitor_id
 """
 
 
-def findings(register: SqliteRegister, witnessed: Sequence[Note], entries: list[Entry]) -> Iterator[str]:
+def findings(
+    register: SqliteRegister, last: Note | None, witnessed: Sequence[Note], entries: list[Entry]
+) -> Iterator[str]:
     """Yield, in a sentence each, what does not hold of the ledger and of the register; nothing where all does.
 
-    `witnessed` are checkpoints that somebody else holds; `entries` gets what the ledger has.
+    `last` is the last checkpoint beside the key, `witnessed` are those that somebody else holds; `entries` gets
+    what the ledger has.
     """
     yield from register.ledger.broken(entries)
-    yield from _checkpoints(register.ledger, witnessed)
+    yield from _checkpoints(register.ledger, last, witnessed)
     yield from unlike(register, entries)
     yield from standing.unlike(register, entries)
 
@@ -87,10 +90,9 @@ def of_raised(raised: Mapping[int, int], rows: Sequence[dict[str, Any]]) -> Iter
         yield f"records of {len(beyond):,} visitors are governed by a version that these have not consented to"
 
 
-def _checkpoints(ledger: Ledger, witnessed: Sequence[Note]) -> Iterator[str]:
+def _checkpoints(ledger: Ledger, last: Note | None, witnessed: Sequence[Note]) -> Iterator[str]:
     """Check every checkpoint that was signed: those of the register, that beside the key, and those of witnesses."""
     told = [("a checkpoint of the register", note) for note in ledger.checkpoints()]
-    last = ledger.last_seen()
     told += [("the last checkpoint, beside the key,", last)] if last else []
     told += [("a checkpoint that a witness holds", note) for note in witnessed]
     size = ledger.size()

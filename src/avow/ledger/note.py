@@ -54,7 +54,8 @@ class Verifier:
             if found.id.hex() == told:
                 return found
         raise ProofError(
-            f"`{text.strip()}` is no verifier key", "it is a line NAME+ID+KEY, as `avow ledger key` prints it"
+            "this is no verifier key",  # its text may be that of any file
+            "it is a line NAME+ID+KEY, as `avow ledger key` prints it; name it, or the file that has it alone",
         )
 
     def holds(self, text: str, signature: bytes) -> bool:
