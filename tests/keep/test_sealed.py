@@ -40,8 +40,10 @@ def test_whatever_was_changed_does_not_open(seal: Seal) -> None:
 def test_another_key_opens_nothing(seal: Seal, tmp_path: Path) -> None:
     """Keys stay in the file until they are forgotten."""
     sealed = seal.seal("something", *PLACE)
+    other = Seal(tmp_path / "other" / KEYS)
+    other.seal("", *PLACE)
     with pytest.raises(StoreError, match="cannot be opened"):
-        Seal(tmp_path / "other" / KEYS).open(sealed, *PLACE)
+        other.open(sealed, *PLACE)
     seal.turn()
     assert seal.open(sealed, *PLACE) == "something"
     again = seal.again(sealed)
@@ -72,3 +74,14 @@ def test_a_file_that_holds_no_keys_is_told(seal: Seal) -> None:
     with pytest.raises(StoreError, match="holds no keys") as told:
         seal.seal("", *PLACE)
     assert "secret" not in str(told.value)
+
+
+def test_a_key_that_is_lost_is_not_made_anew_by_reading(seal: Seal, tmp_path: Path) -> None:
+    """Whoever puts it back has it: another one in its place would be lost then, with what it sealed."""
+    sealed = seal.seal("told", *PLACE)
+    seal.path.rename(tmp_path / "backup")
+    with pytest.raises(StoreError, match="is missing"):
+        seal.open(sealed, *PLACE)
+    assert seal.lost
+    (tmp_path / "backup").rename(seal.path)
+    assert seal.open(sealed, *PLACE) == "told"

@@ -67,7 +67,7 @@ class Seal:
 
     def turn(self) -> None:
         """Draw a new key, and put it first."""
-        self._keys()  # which have to be keys
+        self._made()  # which have to be keys
         put(self.path, "\n".join([_drawn(), *self._lines()]), private=True)
 
     def again(self, sealed: bytes) -> bytes:
@@ -80,10 +80,17 @@ class Seal:
 
     def _sealed(self, told: bytes) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return MARK + nonce + self._keys().ciphers[0].encrypt(nonce, told, None)
+        return MARK + nonce + self._made().ciphers[0].encrypt(nonce, told, None)
 
     def _told(self, sealed: bytes) -> bytes:
-        keys, (nonce, rest) = self._keys(), (sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :])
+        try:
+            keys = self._keys()
+        except FileNotFoundError:
+            raise StoreError(
+                f"`{self.path}` is missing: nobody can open what was handed over",
+                "put it back from its backup",
+            ) from None
+        nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
         if sealed[:1] != MARK:
             with suppress(InvalidToken):
                 return keys.before.decrypt(sealed)
@@ -95,13 +102,17 @@ class Seal:
             f"a submission cannot be opened with `{self.path}`", "put the key back from its backup"
         )
 
-    def _keys(self) -> "_Keys":
+    def _made(self) -> "_Keys":
+        """Return the keys, and make one where there is none."""
         try:
-            now = self.path.stat()
+            return self._keys()
         except FileNotFoundError:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             put(self.path, _drawn(), private=True)
-            now = self.path.stat()
+            return self._keys()
+
+    def _keys(self) -> "_Keys":
+        now = self.path.stat()
         return _opened(self.path, (now.st_ino, now.st_mtime_ns, now.st_ctime_ns))
 
     def _lines(self) -> list[str]:
