@@ -233,6 +233,22 @@ def hook(statuses: list[int]) -> Iterator[tuple[str, list[tuple[dict[str, str], 
             thread.join()
 
 
+def test_what_was_never_in_a_folder_is_not_taken_from_it(site: Site) -> None:
+    """After an address took nothing, or from another folder: the processor is given it, and then has it."""
+    with hook([410]) as (url, _):
+        assert feed(site, url).status == 1
+    assert feed(site).json()["records"]["requests"] > 0
+    first = taken(site)
+    (site.folder / "other").mkdir()
+    assert feed(site).status == 0  # which acknowledges what was taken
+    site.take_in(site.log("more.log", line(7, "/more", start=RECENT)))
+    assert feed(site).json()["records"]["requests"] == 1
+    assert feed(site, "other").json()["records"]["requests"] == 1
+    assert of(first, "record")
+    assert feed(site, "").status == 2
+    assert site.avow("verify").status == 0
+
+
 def test_what_is_sent_is_signed(site: Site) -> None:
     """As Standard Webhooks are, by a key whose public part the processor has; one that is busy is asked again."""
     issued = site.avow("processor", "key", "guard", "--json").json()

@@ -17,6 +17,7 @@ from avow.clock import utc_now
 from avow.disclose.feed import Feeding, Given
 from avow.errors import MisuseError, RefusedError
 from avow.keep.handed_out import whole
+from avow.keep.keys import put
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -30,37 +31,55 @@ AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 ENDING, UNGIVEN = ".jsonl", ".new"
+LAST = ".avow-last"
+"""Where a folder remembers the last page that was put there."""
 
 
 def push(feeding: Feeding, name: str, to: str, key: bytes) -> Iterator[Given]:
     """Hand a processor what came since, to a folder or an address, and yield what was given; see both."""
+    if not to.strip():
+        raise MisuseError("`--to` is empty", "name a folder, or an address")
     return to_hook(feeding, name, to, key) if "://" in to else to_folder(feeding, name, Path(to))
 
 
 def to_folder(feeding: Feeding, name: str, folder: Path) -> Iterator[Given]:
     """Write what came since as files, and yield what was given; those that are gone from the folder are acknowledged.
 
-    Raises MisuseError where there is no such folder.
+    The folder remembers the last page that was put there: what never was cannot be gone from it. Raises MisuseError
+    where there is no such folder.
     """
     if not folder.is_dir():
         raise MisuseError(f"`{folder}` is no folder", "make it, for its owner and the processor alone")
     feeds, pages = feeding.register.feeds, feeding.register.feeds.pages(name)
     _finish(folder, {page.reference for page in pages})
     left = {path.stem.rpartition("-")[2] for path in folder.glob(f"*{ENDING}")}
-    for page in pages:
+    here = {*left, _remembered(folder)}
+    put_there = max((place for place, page in enumerate(pages, 1) if page.reference in here), default=0)
+    for page in pages[:put_there]:
         if page.reference in left:
             break
         if page.acknowledged_at is None:
             feeds.acknowledge(name, page.reference, utc_now())
-    number, after, more = len(pages), pages[-1].reference if pages else "", True
+    elsewhere = max((place for place, page in enumerate(pages, 1) if page.acknowledged_at), default=0)
+    number, more, last = len(pages), True, max(put_there, elsewhere)
+    after = pages[last - 1].reference if last else ""
     while more:
         number += 1
         before = partial(_put_down, folder, number)
         given = feeding.give(name, after, acknowledges=False, before=before)
         more, after = given.more, given.page.reference
         if given.new:
+            put(folder / LAST, after, private=True)
             _finish(folder, {after})
             yield given
+
+
+def _remembered(folder: Path) -> str:
+    """Return the reference of the last page that was put in a folder; empty where none is remembered."""
+    try:
+        return (folder / LAST).read_text(encoding="ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
 
 
 def _put_down(folder: Path, number: int, given: Given) -> None:
