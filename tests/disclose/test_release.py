@@ -206,6 +206,12 @@ def test_a_changed_package_does_not_hold(site: Site) -> None:
         assert (ran.status, said in ran.err) == (1, True), ran.err
     packed(wrong, {name: content for name, content in files.items() if name != "proof.txt"})
     assert checked(site, wrong).status == 2
+    content = bytearray(package.read_bytes())
+    for flags in [found.start() for found in re.finditer(b"PK\x01\x02", content)]:
+        content[flags + 8] |= 1  # as if it were encrypted
+    wrong.write_bytes(content)
+    ran = checked(site, wrong)
+    assert (ran.status, "no package of a release" in ran.err) == (2, True), ran.err
 
 
 def test_a_release_is_recalled_and_seen(site: Site) -> None:
@@ -256,6 +262,52 @@ def test_a_changed_release_is_found(site: Site) -> None:
         tamper(site, change)
         ran = site.avow("verify")
         assert (ran.status, said in ran.out + ran.err) == (1, True), ran.out
+
+
+def test_the_ledger_tells_no_moment_of_what_left(site: Site) -> None:
+    """Only the day: neither the recipient nor the ledger's readers get a time that was not to be released."""
+    authorise(site)
+    package = site.folder / "release.zip"
+    assert disclose(site, "--package", package, categories="page-path").status == 0
+    (made,) = site.avow("ledger", "list", "--kind", "release-made", "--json").json()["entries"]
+    assert made["reached"] == [["page-path", "full", 1, f"{RECENT:%Y-%m-%d}T00:00:00"]]
+    assert site.avow("verify").status == 0
+
+
+def test_nothing_is_recorded_that_cannot_be_written(site: Site) -> None:
+    """A file in no folder, one that is there, and one that somebody writes; the next attempt is the first."""
+    authorise(site)
+    entries = site.avow("status", "--json").json()["ledger_entries"]
+    there, writing = site.folder / "there", site.folder / "a.zip.unfinished"
+    there.write_text("mine")
+    for name in ("nowhere/a.zip", "there"):
+        assert disclose(site, "--package", site.folder / name).status == 2
+        erased = site.avow("visitor", "erase", ANN, *PERIOD, "--count", 3, "--receipt", site.folder / name)
+        assert (erased.status, name.partition("/")[0] in erased.err) == (2, True), erased.err
+    assert site.avow("status", "--json").json()["ledger_entries"] == entries
+    assert site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["held"]["requests"]["records"] == 3
+    writing.write_text("theirs")
+    ran = disclose(site, "--package", site.folder / "a.zip")
+    assert (ran.status, "is there already" in ran.err) == (2, True), ran.err
+    assert (there.read_text(), writing.read_text()) == ("mine", "theirs")
+    assert site.avow("release", "list", "--json").json()["releases"] == []
+    assert disclose(site, "--package", site.folder / "b.zip").status == 0
+    (one,) = site.avow("release", "list", "--json").json()["releases"]
+    recall = ("release", "recall", one["reference"], "--reason")
+    assert site.avow(*recall, "by mistake", "--notice", site.folder / "nowhere" / "n.eml").status == 2
+    assert site.avow(*recall, "by\nmistake").status == site.avow(*recall, "x" * 2000).status == 2
+    assert site.avow(*recall, "by mistake", "--notice", site.folder / "n.eml").status == 0
+
+
+def test_nothing_stands_on_a_changed_authorisation(site: Site) -> None:
+    """A row that is not what its commitment says lets nobody have anything."""
+    authorise(site)
+    tamper(site, "UPDATE authorising SET recipient = 'Mallory'")
+    package = site.folder / "release.zip"
+    ran = disclose(site, "--package", package, to="Mallory")
+    assert (ran.status, "is not what the ledger says" in ran.err) == (1, True), ran.err
+    assert not package.exists()
+    assert site.avow("release", "list", "--json").json()["releases"] == []
 
 
 def test_a_column_shows_what_was_asked_for_only(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """`avow disclose` and `avow release`: what leaves the house, on a ground and only as far as that goes."""
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,10 +18,10 @@ from avow.cli.visitor import Data, Moment, subject_of
 from avow.clock import utc_now
 from avow.disclose.recall import is_mail, notice, send
 from avow.disclose.release import Extent
-from avow.disclose.wanted import EXPIRES_DAYS, EXPIRES_MAX, Words, named_ground
+from avow.disclose.wanted import EXPIRES_DAYS, EXPIRES_MAX, Words, check_line, named_ground
 from avow.errors import MisuseError
 from avow.keep.asked import Request
-from avow.keep.handed_out import whole
+from avow.keep.handed_out import check_free, whole
 from avow.keep.releases import Release
 from avow.keep.submission import REFERENCE
 from avow.policy.bounds import OPERATOR
@@ -74,7 +74,7 @@ def disclose(
     """Release what is held, on a ground, as far as its evidence and the terms go; or ask others to approve it."""
     if package and dry_run:
         raise MisuseError("a dry run writes no file", "give one of `--package` and `--dry-run`")
-    _check_free(package)
+    check_free(package)
     words = Words(
         ground=named_ground(ground),
         to=to,
@@ -151,7 +151,7 @@ def make(
     data: Data = None,
 ) -> None:
     """Release what was asked for, once it is approved."""
-    _check_free(package)
+    check_free(package)
     with session(data) as at_work:
         request = at_work.desk.one(reference)
         with at_work.desk.on_record(request.ground, request.recipient_kind, reader):
@@ -203,15 +203,15 @@ def recall(
     """Record that a release is recalled, and tell its recipient to delete it."""
     if not reason.strip():
         raise MisuseError("`--reason` is empty", "say why")
+    check_line(reason)
     server = find_folder(data).settings.mail.server
-    with closing(open_versions(data)) as register:
+    with whole(to) if to else nullcontext() as file, closing(open_versions(data)) as register:
         one = register.releases.recall(reference, reason, utc_now())
         register.ledger.sign()
         contact = register.asking.contact(reference)
         terms = parse_terms(chosen(register.versions(), 0).terms, "the terms in force")
-    message = notice(one, contact, reason, terms)
-    if to:
-        with whole(to) as file:
+        message = notice(one, contact, reason, terms)
+        if file:
             file.write(message)
     if server and is_mail(contact):
         send(message, contact, server)
@@ -220,11 +220,6 @@ def recall(
         whom = f"{one.recipient or 'its recipient'}{f' ({contact})' if contact else ''}"
         written = f"; the message is {to}" if to else ""
         say(f"release {reference} is recalled: tell {whom} to delete it{written}")
-
-
-def _check_free(package: Path | None) -> None:
-    if package and package.exists():
-        raise MisuseError(f"`{package}` is there already", "name another file")
 
 
 def _evidence(word: str) -> tuple[str, str]:
@@ -240,8 +235,8 @@ def _is_sealed(one: Release) -> bool:
 
 
 def _make(at_work: Session, request: Request, package: Path, *, as_json: bool) -> None:
-    made = at_work.desk.make(request)
     with whole(package) as file:
+        made = at_work.desk.make(request)
         file.write(made.package)
     at_work.desk.written(made)
     manifest, entry = made.manifest, made.entry

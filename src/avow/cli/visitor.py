@@ -1,5 +1,6 @@
 """`avow visitor`: what one visitor may ask for."""
 
+from contextlib import nullcontext
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -18,6 +19,7 @@ from avow.clock import utc_now
 from avow.errors import RefusedError
 from avow.keep.consents import Consent
 from avow.keep.erasure import receipt as erasure_receipt
+from avow.keep.handed_out import check_free, whole
 from avow.keep.keys import COOKIE_KEY, secret
 from avow.keep.subject import Subject, parse_subject
 from avow.use.question import parse_moment
@@ -123,6 +125,7 @@ def erase(
     data: Data = None,
 ) -> None:
     """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
+    check_free(to)
     with session(data) as at_work:
         held = at_work.held(subject_of(subject, since, until, at_work))
         there = held.count
@@ -139,9 +142,10 @@ def erase(
         ]
         if not there and not other:
             raise RefusedError("nothing is held of that visitor", "look at the visitor's key")
-        told = erasure_receipt(at_work.register.ledger, at_work.erase(held.key))
-    if to:
-        to.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+        with whole(to) if to else nullcontext() as file:
+            told = erasure_receipt(at_work.register.ledger, at_work.erase(held.key))
+            if file:
+                file.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
     if as_json:
         print_json(told)
     else:
@@ -171,6 +175,7 @@ def consent(
     data: Data = None,
 ) -> None:
     """Record that a visitor consents to a version for what was collected before, or takes that back."""
+    check_free(to)
     with session(data) as at_work:
         held = at_work.held(subject_of(subject, since, until, at_work))
         word, register = Word(means, reference, language), at_work.register
@@ -185,7 +190,8 @@ def consent(
             at_work.settle()
             told = receipt(register, said)
     if to and told:
-        to.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+        with whole(to) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
     if as_json:
         print_json({"visitor": said.visitor, "version": said.version, "permits": permits, "receipt": told})
     else:

@@ -6,6 +6,7 @@ which shows that the ledger has an entry with the hash of the manifest. The mani
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -28,6 +29,16 @@ TERMS_OF_USE = (
     "It is to be deleted on the day on which it expires, or when it is recalled.",
 )
 BYTES_MAX = 1 << 32
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    msgspec.DecodeError,
+)
+"""What reading a package comes to that somebody changed, also to one that looks encrypted, or packed otherwise."""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -108,7 +119,7 @@ def check(path: Path, verifier: Verifier, now: datetime) -> tuple[Manifest, Rece
             found = {name: package.read(name) for name in package.namelist()}
         text, proof = found.pop(MANIFEST), Receipt.parse(found.pop(PROOF).decode())
         manifest = msgspec.json.decode(text, type=Manifest)
-    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError, msgspec.DecodeError):
+    except UNREADABLE:
         raise MisuseError("this is no package of a release", "give the file as it was handed over") from None
     proof.check(verifier)
     entry = read(proof.entry)

@@ -63,7 +63,9 @@ def notice(release: Release, contact: str, reason: str, terms: Terms) -> bytes:
         message["Subject"] = f"Recall of the release {release.reference}"
         message["Date"] = release.recalled_at
     except ValueError:
-        raise MisuseError("the contact cannot stand in a message", "tell the recipient yourself") from None
+        raise MisuseError(
+            "the contact cannot stand in a message", "the release is recalled: tell its recipient yourself"
+        ) from None
     told = {name: getattr(release, name) for name in ("recipient", "reference", "ground", "manifest")}
     released = f"{release.released_at:%Y-%m-%d %H:%M}"
     text = TEXT.format(

@@ -4,7 +4,7 @@ The rules stand in `docs/spec/releases.md`.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any, NamedTuple
 
 import msgspec
@@ -157,7 +157,10 @@ def _chosen(reading: Reading, rows: str) -> tuple[str, str]:
 
 
 class Far(dict[tuple[str, str, int], datetime]):
-    """How far something goes: the oldest moment of each category at a precision, by what governs it."""
+    """How far something goes: the oldest moment of each category at a precision, by what governs it.
+
+    It is told to the day: the ledger is for everybody, and a moment may be what the terms do not let be told (X7).
+    """
 
     def add(self, form: Form, governing: int, moment: datetime) -> None:
         """Add a value in a form."""
@@ -166,7 +169,7 @@ class Far(dict[tuple[str, str, int], datetime]):
 
     def told(self) -> list[Reached]:
         """Return it as an entry of the ledger has it."""
-        return [(*key, moment) for key, moment in sorted(self.items())]
+        return [(*key, datetime.combine(moment, time.min)) for key, moment in sorted(self.items())]
 
 
 def _filled(reading: Reading, found: Table, columns: Columns, far: Far) -> tuple[Table, set[int]]:

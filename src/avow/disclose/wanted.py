@@ -70,13 +70,18 @@ def kind_of(version: Version, words: Words) -> str:
     return words.kind or kinds[0]
 
 
+def check_line(text: str) -> None:
+    """Raise MisuseError where a text is no line that a terminal can show, or too long."""
+    if printable(text) != text or len(text) > TEXT_MAX:
+        raise MisuseError(f"that is no line of up to {TEXT_MAX:,} characters", "write it shorter")
+
+
 def check(words: Words, need: Need, now: datetime) -> None:
     """Check what is asked for by itself. Raises MisuseError where it is no request."""
     if not words.to.strip():
         raise MisuseError("`--to` is empty", "name who receives it")
     for text in (words.to, words.contact, words.rows):
-        if printable(text) != text or len(text) > TEXT_MAX:
-            raise MisuseError(f"that is no line of up to {TEXT_MAX:,} characters", "write it shorter")
+        check_line(text)
     personal = {AUTHORISATION, FUNCTION} & {*need.evidence}
     if personal and words.rows:
         raise MisuseError("on this ground a release is of one person", "name them with `--about`")

@@ -9,11 +9,12 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
+from avow.errors import ProofError
 from avow.keep.consents import SALT_BYTES, commitment
-from avow.keep.ledger import append
+from avow.keep.ledger import ENTRIES, append
 from avow.keep.part import Part
 from avow.keep.tables import AUTHORISATIONS, AUTHORISING
-from avow.ledger.entry import AuthorisationGiven, AuthorisationWithdrawn
+from avow.ledger.entry import AuthorisationGiven, AuthorisationWithdrawn, read
 
 
 class Authorisation(msgspec.Struct, frozen=True):
@@ -33,6 +34,12 @@ class Authorisation(msgspec.Struct, frozen=True):
     entry: int = -1
     """The number of its entry in the ledger."""
 
+    def told(self, salt: bytes) -> AuthorisationGiven | AuthorisationWithdrawn:
+        """Return what the ledger says of it."""
+        person = commitment(salt, visitor=self.visitor, recipient=self.recipient, reference=self.reference)
+        kind = AuthorisationGiven if self.given else AuthorisationWithdrawn
+        return kind(person, self.categories, self.means, self.recorded_at)
+
 
 class Authorisations(Part):
     """The authorisations of a register."""
@@ -40,15 +47,14 @@ class Authorisations(Part):
     def record(self, one: Authorisation) -> Authorisation:
         """Record a visitor's word, with its entry in the ledger; returns it with that entry's number."""
         salt = secrets.token_bytes(SALT_BYTES)
-        person = commitment(salt, visitor=one.visitor, recipient=one.recipient, reference=one.reference)
-        kind = AuthorisationGiven if one.given else AuthorisationWithdrawn
+        told = one.told(salt)
         with self._write() as connection:
-            entry = append(connection, [kind(person, one.categories, one.means, one.recorded_at)])
+            entry = append(connection, [told])
             row = {
                 "given": one.given,
                 "categories": msgspec.json.encode(one.categories).decode(),
                 "means": one.means,
-                "person": person,
+                "person": told.person,
                 "entry": entry,
                 "recorded_at": one.recorded_at,
             }
@@ -63,8 +69,13 @@ class Authorisations(Part):
         return msgspec.structs.replace(one, entry=entry)
 
     def of(self, visitor: str) -> list[Authorisation]:
-        """Return what a visitor authorised and took back, in its order."""
+        """Return what a visitor authorised and took back, in its order.
+
+        Raises ProofError where one is not what the ledger says was recorded: nothing may stand on it.
+        """
         columns = [
+            ENTRIES.c.body,
+            AUTHORISING.c.salt,
             *(AUTHORISING.c[name] for name in ("visitor", "recipient")),
             *(AUTHORISATIONS.c[name] for name in ("given", "categories", "means")),
             AUTHORISING.c.reference,
@@ -73,15 +84,22 @@ class Authorisations(Part):
         statement = (
             sa.select(*columns)
             .join(AUTHORISING, AUTHORISING.c.authorisation == AUTHORISATIONS.c.authorisation)
+            .outerjoin(ENTRIES, ENTRIES.c.entry == AUTHORISATIONS.c.entry)
             .where(AUTHORISING.c.visitor == visitor)
             .order_by(AUTHORISATIONS.c.authorisation)
         )
         with self._engine.connect() as connection:
             rows = connection.execute(statement).all()
-        return [
-            Authorisation(who, whom, given, msgspec.json.decode(categories, type=list[str]), *rest)
-            for who, whom, given, categories, *rest in rows
-        ]
+        found = []
+        for body, salt, who, whom, given, categories, *rest in rows:
+            one = Authorisation(who, whom, given, msgspec.json.decode(categories, type=list[str]), *rest)
+            if body is None or read(body) != one.told(salt):
+                raise ProofError(
+                    f"an authorisation of entry {one.entry} is not what the ledger says was recorded",
+                    "nothing may stand on it: put the newest backup back; `avow verify` tells what does not hold",
+                )
+            found.append(one)
+        return found
 
     def standing(self, visitor: str, recipient: str) -> dict[str, Authorisation]:
         """Return the categories that a recipient may have of a visitor by now, each with the word that says so."""

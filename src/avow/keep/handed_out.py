@@ -6,13 +6,39 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from avow.errors import MisuseError
+
+
+def check_free(path: Path | None) -> None:
+    """Raise MisuseError where a file cannot be written: to be called before anything is done that it tells of."""
+    if path is None:
+        return
+    if path.exists():
+        raise MisuseError(f"`{path}` is there already", "name another file")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise MisuseError(
+            f"nothing can be written to `{path.parent}`", "name a file in a folder that is yours"
+        )
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
-    """Give a file to write; it takes its place at the end, unless something fails before."""
+    """Give a file to write; it takes its place at the end, unless something fails before.
+
+    Raises MisuseError where a file is there, or somebody else writes it.
+    """
+    check_free(path)
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        written = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise MisuseError(
+            f"`{unfinished}` is there already",
+            "name another file; or move that away, where nothing writes it any more",
+        ) from None
+    try:
+        check_free(path)  # still: nobody else finishes one of that name from now on
+        with os.fdopen(written, "wb") as file:
             yield file
         unfinished.replace(path)
     finally:
