@@ -154,6 +154,8 @@ def test_a_category_is_put_right_where_that_loosens_nothing(tmp_path: Path) -> N
     assert ask(site, "SELECT DISTINCT category FROM answers") == [("message",)]
     for wrong in ("text=ip-address", "text=uploaded-file", "text=fun", "text"):
         assert put(site, one, "--category", wrong).status == 2
+    nowhere = put(site, one, "--category", "nope=message")
+    assert (nowhere.status, "in a field `nope`" in nowhere.err) == (1, True), nowhere.err
 
 
 @pytest.mark.parametrize(

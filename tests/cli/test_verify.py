@@ -441,6 +441,24 @@ def test_an_entry_that_nobody_could_be_handed_is_refused(site: Site) -> None:
         assert register.ledger.size() == before
 
 
+@pytest.mark.parametrize("table", ["nodes", "entries", "releases", "publications"])
+def test_a_register_that_lacks_a_table_is_told(site: Site, table: str) -> None:
+    """By its name where it is verified; every other command ends in two lines, and does nothing."""
+    tamper(site, f"DROP TABLE {table}")
+    ran = site.avow("verify", "--json")
+    assert f"the register lacks `table` `{table}`" in ran.json()["findings"], ran.out
+    for words in (["ledger", "list"], ["release", "list"], ["policy", "history"]):
+        ran = site.avow(*words)
+        assert "Traceback" not in ran.err, ran.err
+        assert ran.status == 0 or "avow verify" in ran.err, ran.err
+
+
+def test_what_is_not_there_is_not_verified(site: Site) -> None:
+    """With what could be."""
+    ran = site.avow("verify", "nothing", "--key", "x")
+    assert (ran.status, "there is no `nothing`" in ran.err) == (2, True), ran.err
+
+
 def test_an_entry_of_no_kind_or_number_is_refused(site: Site) -> None:
     """With the nearest that there is."""
     ran = site.avow("ledger", "list", "--kind", "reading-mad")

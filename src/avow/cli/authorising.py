@@ -10,6 +10,7 @@ from avow.cli.policy import AsJson, named_categories, print_json, say
 from avow.cli.session import Session, chosen, session
 from avow.cli.visitor import Data, Moment, Whose, subject_of
 from avow.clock import utc_now
+from avow.disclose.wanted import check_line
 from avow.errors import MisuseError, RefusedError
 from avow.keep.authorisations import Authorisation
 
@@ -32,6 +33,8 @@ def authorise(
     """Record that a visitor authorises a disclosure to somebody, or takes that back."""
     if not recipient.strip():
         raise MisuseError("`--recipient` is empty", "name who may have it")
+    for text in (recipient, reference):
+        check_line(text)
     if bool(categories) is withdraw:
         raise MisuseError(
             "an authorisation names categories, and what takes it back takes all of it back",

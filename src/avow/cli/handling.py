@@ -144,7 +144,12 @@ def _categories(at_work: Session, which: Which, told: list[str]) -> dict[str, st
             raise MisuseError(
                 f"`--category {field}={category}` names none", f"there are: {', '.join(fitting)}"
             )
-        for version, before in at_work.register.handlings.categories(which, field):
+        there = at_work.register.handlings.categories(which, field)
+        if not there:
+            raise RefusedError(
+                f"nothing was handed over in a field `{field}`", "`avow submission show` tells the fields"
+            )
+        for version, before in there:
             if before == FILE or not bounds[version - 1].no_looser(category, before):
                 raise RefusedError(
                     f"version {version} lets `{category}` be used for more than `{before}`, or kept longer",

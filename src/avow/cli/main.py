@@ -71,6 +71,10 @@ def app(called: str = "") -> typer.Typer:
     return avow
 
 
+DATABASES = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
+"""Where errors come from that mean a damaged file: what they say themselves may hold what is in it."""
+
+
 def run() -> None:
     """Run the command; an error is told in a line with its remedy, and gives its exit status."""
     try:
@@ -92,4 +96,15 @@ def run() -> None:
         name = f"`{error.filename}`" if error.filename else "a file"
         console.print(f"avow: {name} cannot be used: {error.strerror}", style="bold red", markup=False)
         console.print("      look at its name, its folder, and who may write there", markup=False)
+        sys.exit(1)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in DATABASES:
+            raise
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(
+            f"avow: the data folder cannot be used ({type(error).__name__})", style="bold red", markup=False
+        )
+        console.print(
+            "      `avow verify` tells what does not hold; put the newest backup back", markup=False
+        )
         sys.exit(1)

@@ -183,6 +183,8 @@ def verify(
         raise MisuseError(
             "what was handed out is checked with the ledger's public key", "give it with `--key`"
         )
+    if what and not what.exists():
+        raise MisuseError(f"there is no `{what}`", "name a proof, a receipt, a package or an exported ledger")
     if what and what.is_file() and is_package(what):
         _verify_package(what, _verifier(key), as_json=as_json)
         return
@@ -195,7 +197,7 @@ def verify(
         return
     told: list[Entry] = []
     with closing(open_versions(data, check=False)) as register:
-        found, entries = of_register(register, notes, told), len(told) or register.ledger.size()
+        found, entries = of_register(register, notes, told), len(told)
     checked = Counter(PLURAL[type(one)] for one in told if type(one) in PLURAL)
     folder = find_folder(data).data
     if not found and (folder / STORE).exists():

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from avow.collect.record import FUTURE_TOLERANCE
-from avow.errors import AvowError
+from avow.errors import AvowError, StoreError
 from avow.keep import standing
 from avow.keep.ledger import Ledger
 from avow.keep.recorded import unlike
@@ -22,9 +22,9 @@ from avow.ledger.note import Note
 
 STRANGE: tuple[type[Exception], ...] = (
     *(sqlite3.DatabaseError, sa.exc.DatabaseError, msgspec.MsgspecError),
-    *(AttributeError, LookupError, TypeError, ValueError),
+    *(AttributeError, LookupError, TypeError, ValueError, StoreError),
 )
-"""What verifying comes to where a column holds something else than what we write there."""
+"""What verifying comes to where a column, or a table, is not what we write."""
 
 RECORDS = """
 SELECT version, min(told_at) AS first, max(told_at) AS last, count(*) AS records,
