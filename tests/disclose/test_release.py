@@ -15,7 +15,8 @@ import pytest
 from harness import CHROME, Ran, Site, line, tamper
 from test_duckdb import at, records, written
 
-from avow.disclose.release import Asked, extent
+from avow.disclose.release import Asked, Far, extent
+from avow.keep.cut import Form
 from avow.keep.duckdb import DuckDBStore
 from avow.policy.bounds import GROUND_ALONE, Bounds, Cell
 
@@ -265,13 +266,27 @@ def test_a_changed_release_is_found(site: Site) -> None:
 
 
 def test_the_ledger_tells_no_moment_of_what_left(site: Site) -> None:
-    """Only the day: neither the recipient nor the ledger's readers get a time that was not to be released."""
+    """Only by which age of the terms it is young enough: nobody gets a time that was not to be released."""
     authorise(site)
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package, categories="page-path").status == 0
     (made,) = site.avow("ledger", "list", "--kind", "release-made", "--json").json()["entries"]
-    assert made["reached"] == [["page-path", "full", 1, f"{RECENT:%Y-%m-%d}T00:00:00"]]
+    ((*what, since),) = made["reached"]
+    told = datetime.fromisoformat(made["at"]) - datetime.fromisoformat(since)
+    assert (what, round(told / timedelta(days=1), 3)) == (["page-path", "full", 1], 7)
     assert site.avow("verify").status == 0
+
+
+def test_how_far_something_goes_is_told_by_ages_of_the_terms() -> None:
+    """The least that it has not reached; what is older than all of them is told as older than anything."""
+    day = timedelta(days=1).total_seconds()
+    ages = {"full": int(7 * day), "network": int(30 * day)}
+    cells = {Cell("ip-address", GROUND_ALONE, "named-person", "authorised"): ages}
+    for days, told in ((3, 7), (7, 7), (20, 30), (31, None)):
+        far = Far([Bounds(cells, {})], NOW)
+        far.add(Form("ip-address", "full", ""), 1, NOW - timedelta(days))
+        since = datetime.min if told is None else NOW - timedelta(told)
+        assert far.told() == [("ip-address", "full", 1, since)]
 
 
 def test_nothing_is_recorded_that_cannot_be_written(site: Site) -> None:

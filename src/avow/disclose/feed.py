@@ -110,8 +110,9 @@ def batch(
     store: Store, governed: Sequence[Bounds], contract: Contract, wanted: Wanted, now: datetime
 ) -> Batch:
     """Return what the store has for a page: records that came in since, those that changed, and those that went."""
-    reading = Reading(store, bounds_of(governed, contract), SERVICE, now, "", PROCESSOR, OWN_USE)
-    state, told, reached, far = wanted.state, list[Told](), dict(wanted.state.records), Far()
+    bounds = bounds_of(governed, contract)
+    reading = Reading(store, bounds, SERVICE, now, "", PROCESSOR, OWN_USE)
+    state, told, reached, far = wanted.state, list[Told](), dict(wanted.state.records), Far(bounds, now)
     numbered = {
         str(name): int(last) for name, last in store.query("SELECT relation, last FROM numbered", {}).rows
     }

@@ -36,9 +36,6 @@ from avow.policy.ground import Need, needs
 UNDER_WAY = timedelta(minutes=10)
 """How long something may take from looking up what holds to being recorded."""
 
-TOLD_TO = timedelta(days=1)
-"""How exactly an entry tells how far something reached (X7)."""
-
 
 @dataclass
 class Law:
@@ -68,8 +65,8 @@ class Law:
             age = bounds[governing - 1].greatest(cell, precision) if 1 <= governing <= len(bounds) else 0
             if age == 0:
                 yield f"reached `{category}` ({precision}) of version {governing}, which permits none of it"
-            elif age is not None and oldest < at - timedelta(seconds=age) - UNDER_WAY - TOLD_TO:
-                yield f"reached `{category}` ({precision}) of {oldest:%Y-%m-%d}, which was too old for it by then"
+            elif age is not None and oldest < at - timedelta(seconds=age) - UNDER_WAY:
+                yield f"reached `{category}` ({precision}) of {oldest:%Y-%m-%d} on, which was too old for it by then"
 
 
 @dataclass

@@ -4,11 +4,12 @@ The rules stand in `docs/spec/releases.md`.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, time
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 
+from avow.clock import utc_now
 from avow.errors import QueryError
 from avow.keep.cut import FULL, RELATIONS, Form
 from avow.keep.store import Store, Table
@@ -67,7 +68,7 @@ def extent(store: Store, governed: Sequence[Bounds], asked: Asked, now: datetime
     """
     reading = Reading(store, governed, GROUND_ALONE, now, "", asked.recipient_kind, asked.ground)
     only, condition = _chosen(reading, asked.rows)
-    tables, whose, shown, far = dict[str, Table](), set[int](), set[str](), Far()
+    tables, whose, shown, far = dict[str, Table](), set[int](), set[str](), Far(governed, now)
     for name, relation in RELATIONS.items():
         columns = {
             column: asked_for
@@ -95,7 +96,7 @@ def handed_over(
     submissions: Submissions, which: Sequence[Submission], governed: Sequence[Bounds], asked: Asked
 ) -> Extent:
     """Cut what people handed over to what its terms let the recipient have, as `extent` does; with its files."""
-    rows, files, far = list[list[Any]](), dict[str, bytes](), Far()
+    rows, files, far = list[list[Any]](), dict[str, bytes](), Far(governed, utc_now())
     for one in which:
         bounds = governed[one.version - 1]
 
@@ -159,8 +160,13 @@ def _chosen(reading: Reading, rows: str) -> tuple[str, str]:
 class Far(dict[tuple[str, str, int], datetime]):
     """How far something goes: the oldest moment of each category at a precision, by what governs it.
 
-    It is told to the day: the ledger is for everybody, and a moment may be what the terms do not let be told (X7).
+    What is told of it is no moment of anybody's, as the ledger is for everybody (X7). `governed` are the bounds that it
+    is cut by: what is older than any of their ages is told as of the first of all days.
     """
+
+    def __init__(self, governed: Sequence[Bounds], now: datetime) -> None:
+        super().__init__()
+        self._governed, self._now = governed, now
 
     def add(self, form: Form, governing: int, moment: datetime) -> None:
         """Add a value in a form."""
@@ -169,7 +175,18 @@ class Far(dict[tuple[str, str, int], datetime]):
 
     def told(self) -> list[Reached]:
         """Return it as an entry of the ledger has it."""
-        return [(*key, datetime.combine(moment, time.min)) for key, moment in sorted(self.items())]
+        return [
+            (*key, self._limit(category, governing, moment))
+            for key, moment in sorted(self.items())
+            for category, _, governing in [key]
+        ]
+
+    def _limit(self, category: str, governing: int, moment: datetime) -> datetime:
+        """Return since when something came: by the least of the ages that a category may have, which it has not yet."""
+        cells = self._governed[governing - 1].cells.items()
+        ages = {age for cell, ages in cells if cell.category == category for age in ages.values() if age}
+        since = [self._now - timedelta(seconds=age) for age in ages]
+        return max((one for one in since if one <= moment), default=datetime.min)
 
 
 def _filled(reading: Reading, found: Table, columns: Columns, far: Far) -> tuple[Table, set[int]]:

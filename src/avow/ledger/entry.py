@@ -14,7 +14,7 @@ import msgspec
 from avow.errors import ProofError
 
 Reached = tuple[str, str, int, datetime]
-"""A category at a precision, what governed records of it, and the time of the oldest."""
+"""A category at a precision, what governed records of it, and since when these came, by an age of the terms (X7)."""
 
 
 class VersionPublished(msgspec.Struct, frozen=True, tag="version-published", tag_field="kind"):
