@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from harness import wait_until
 
 from avow.collect.formats import detect, named
 
@@ -176,15 +177,8 @@ def ask(port: int) -> None:
             connection.getresponse().read()
 
 
-def await_lines(log: Path) -> None:
-    """Wait until the log names each path that was asked for, at the end of a whole line."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        whole = log.read_text(encoding="utf-8").rpartition("\n")[0]
-        if all(re.search(rf'[ "]{path}[ "?]', whole) for path in PATHS):
-            return
-        time.sleep(0.02)
-    pytest.fail(f"{log.name} does not tell of each request after {WAIT_SECONDS} s")
+def whole_lines(log: Path) -> str:
+    return log.read_text(encoding="utf-8").rpartition("\n")[0]
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -195,15 +189,15 @@ def test_what_a_real_server_logs_is_read(name: str, tmp_path: Path) -> None:
     with running(name, tmp_path, log) as port:
         log = tmp_path / "output" if name.startswith("haproxy") else log
         ask(port)
-        await_lines(log)
+        wait_until(
+            lambda: all(re.search(rf'[ "]{path}[ "?]', whole_lines(log)) for path in PATHS), "all are logged"
+        )
     lines = log.read_text(encoding="utf-8").splitlines()
     server = SERVERS[name]
     reader = named(server.pasted) if server.pasted else detect(lines).reader
     assert reader.name == (server.format or server.pasted)
     found = reader.read(pl.Series(lines)).requests.filter(pl.col("method").is_not_null()).rows(named=True)
-    found.sort(
-        key=lambda row: PATHS.index(row["path"])
-    )  # a server of several threads may write them in any order
+    found.sort(key=lambda row: PATHS.index(row["path"]))  # several threads may write them in any order
     asked = [(row["method"], row["path"], row["query"], row["status"]) for row in found]
     assert asked == [
         ("GET", "/", None, 200),

@@ -18,7 +18,7 @@ from avow.keep.subject import KEY
 from avow.policy.form import FILE, PARENT, TIME
 from avow.policy.vocabulary import named_leaves, vocabulary
 from avow.use.question import parse_moment
-from avow.use.words import printable
+from avow.use.words import is_line
 
 SOURCE_MAX = 200
 
@@ -122,7 +122,7 @@ def _key(word: str) -> str:
 
 
 def _line(text: str) -> str:
-    if len(text) > SOURCE_MAX or printable(text) != text:
+    if not is_line(text, SOURCE_MAX):
         raise MisuseError(f"`--source` is no line of up to {SOURCE_MAX} characters", "write it shorter")
     return text
 
@@ -144,12 +144,7 @@ def _categories(at_work: Session, which: Which, told: list[str]) -> dict[str, st
             raise MisuseError(
                 f"`--category {field}={category}` names none", f"there are: {', '.join(fitting)}"
             )
-        there = at_work.register.handlings.categories(which, field)
-        if not there:
-            raise RefusedError(
-                f"nothing was handed over in a field `{field}`", "`avow submission show` tells the fields"
-            )
-        for version, before in there:
+        for version, before in at_work.register.handlings.categories(which, field):
             if before == FILE or not bounds[version - 1].no_looser(category, before):
                 raise RefusedError(
                     f"version {version} lets `{category}` be used for more than `{before}`, or kept longer",

@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -83,28 +84,28 @@ def run() -> None:
         finally:
             sys.stdout.flush()  # what cannot be written is told below, and not left to the end of the process
     except AvowError as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"avow: {error.message}", style="bold red", markup=False)
-        if error.hint:
-            console.print(f"      {error.hint}", markup=False)
-        sys.exit(error.exit_status)
+        _end(error.message, error.hint, error.exit_status)
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:  # a file that cannot be read or written; nothing of what it holds is told
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
         name = f"`{error.filename}`" if error.filename else "a file"
-        console.print(f"avow: {name} cannot be used: {error.strerror}", style="bold red", markup=False)
-        console.print("      look at its name, its folder, and who may write there", markup=False)
-        sys.exit(1)
+        _end(
+            f"{name} cannot be used: {error.strerror}",
+            "look at its name, its folder, and who may write there",
+        )
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in DATABASES:
             raise
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(
-            f"avow: the data folder cannot be used ({type(error).__name__})", style="bold red", markup=False
+        _end(
+            f"the data folder cannot be used ({type(error).__name__})",
+            "`avow verify` tells what does not hold; put the newest backup back",
         )
-        console.print(
-            "      `avow verify` tells what does not hold; put the newest backup back", markup=False
-        )
-        sys.exit(1)
+
+
+def _end(message: str, hint: str, status: int = 1) -> NoReturn:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"avow: {message}", style="bold red", markup=False)
+    if hint:
+        console.print(f"      {hint}", markup=False)
+    sys.exit(status)

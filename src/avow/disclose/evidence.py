@@ -14,7 +14,7 @@ from avow.keep.submission import Submission
 from avow.policy.form import Form
 from avow.policy.ground import EVIDENCE, Need, needs
 from avow.policy.vocabulary import named_leaves
-from avow.use.words import printable
+from avow.use.words import is_line
 
 AUTHORISATION, FUNCTION, RECORDS, DATE = "authorisation", "function", "records", "date"
 LOOKED_UP = frozenset({AUTHORISATION, RECORDS})
@@ -62,7 +62,7 @@ def gathered(
         if kind not in need.evidence or kind in LOOKED_UP:
             hint = f"it needs: {', '.join(need.evidence)}"
             raise MisuseError(f"`{kind}` is no evidence that is given for this ground", hint)
-        if len(text) > TEXT_MAX or printable(text) != text:
+        if not is_line(text, TEXT_MAX):
             raise MisuseError(
                 f"the evidence `{kind}` is no line of up to {TEXT_MAX} characters", "write it shorter"
             )

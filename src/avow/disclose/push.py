@@ -53,16 +53,15 @@ def to_folder(feeding: Feeding, name: str, folder: Path) -> Iterator[Given]:
     feeds, pages = feeding.register.feeds, feeding.register.feeds.pages(name)
     _finish(folder, {page.reference for page in pages})
     left = {path.stem.rpartition("-")[2] for path in folder.glob(f"*{ENDING}")}
-    here = {*left, _remembered(folder)}
-    put_there = max((place for place, page in enumerate(pages, 1) if page.reference in here), default=0)
+    places = {page.reference: place for place, page in enumerate(pages, 1)}
+    put_there = max(places.get(one, 0) for one in (*left, _remembered(folder)))
     for page in pages[:put_there]:
         if page.reference in left:
             break
         if page.acknowledged_at is None:
             feeds.acknowledge(name, page.reference, utc_now())
-    elsewhere = max((place for place, page in enumerate(pages, 1) if page.acknowledged_at), default=0)
-    number, more, last = len(pages), True, max(put_there, elsewhere)
-    after = pages[last - 1].reference if last else ""
+    last = max(put_there, places.get(feeds.last(name), 0))
+    number, after, more = len(pages), pages[last - 1].reference if last else "", True
     while more:
         number += 1
         before = partial(_put_down, folder, number)

@@ -176,9 +176,8 @@ class Far(dict[tuple[str, str, int], datetime]):
     def told(self) -> list[Reached]:
         """Return it as an entry of the ledger has it."""
         return [
-            (*key, self._limit(category, governing, moment))
-            for key, moment in sorted(self.items())
-            for category, _, governing in [key]
+            (category, precision, governing, self._limit(category, governing, moment))
+            for (category, precision, governing), moment in sorted(self.items())
         ]
 
     def _limit(self, category: str, governing: int, moment: datetime) -> datetime:

@@ -12,7 +12,7 @@ from avow.keep.subject import Subject
 from avow.policy.bounds import OPERATOR, OWN_USE
 from avow.policy.ground import Need
 from avow.policy.vocabulary import vocabulary
-from avow.use.words import printable
+from avow.use.words import is_line
 
 EXPIRES_DAYS = 30
 EXPIRES_MAX = 3650
@@ -72,7 +72,7 @@ def kind_of(version: Version, words: Words) -> str:
 
 def check_line(text: str) -> None:
     """Raise MisuseError where a text is no line that a terminal can show, or too long."""
-    if printable(text) != text or len(text) > TEXT_MAX:
+    if not is_line(text, TEXT_MAX):
         raise MisuseError(f"that is no line of up to {TEXT_MAX:,} characters", "write it shorter")
 
 

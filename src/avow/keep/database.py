@@ -29,12 +29,16 @@ class Database:
     def __init__(self, path: Path) -> None:
         """Open a file when it is first used, and make it where there is none."""
         self.path = path
-        self.engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
-        sa.event.listen(self.engine, "connect", _prepare)
-        sa.event.listen(self.engine, "begin", _begin)
+        self.engine = self._engine()
         self._idle: deque[_Driven] = deque()
         self._lock = threading.Lock()
         self._waited: dict[Hashable, tuple[float, int]] = {}
+
+    def _engine(self) -> sa.Engine:
+        engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": BUSY_SECONDS})
+        sa.event.listen(engine, "connect", _prepare)
+        sa.event.listen(engine, "begin", _begin)
+        return engine
 
     def close(self) -> None:
         """Leave the file as it is."""
@@ -135,11 +139,10 @@ class Database:
     def _refused(self, error: Exception, what: str = "written") -> StoreError:
         """Return what is said where the file cannot be written, or opened; it tells no value."""
         cause = getattr(error, "orig", error)
-        outside = isinstance(cause, sqlite3.OperationalError)
         return StoreError(
             f"`{self.path}` cannot be {what} ({type(cause).__name__})",
             "nothing was changed; look at the disk, and at who else writes to it"
-            if outside
+            if isinstance(cause, sqlite3.OperationalError)
             else "nothing was changed; it is damaged, or others wrote to it: put it back from a backup with the data",
         )
 
@@ -155,12 +158,14 @@ class _Still(Database):
     """One transaction on one connection, which reads."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
         self._only = sqlite3.connect(path, BUSY_SECONDS, check_same_thread=False, factory=_Kept)
         self._only.isolation_level = None
-        self.engine = sa.create_engine("sqlite://", creator=lambda: self._only, poolclass=sa.StaticPool)
         for statement in ("PRAGMA query_only = ON", "BEGIN", "SELECT count(*) FROM sqlite_master"):
             self._only.execute(statement).fetchall()
+        super().__init__(path)
+
+    def _engine(self) -> sa.Engine:
+        return sa.create_engine("sqlite://", creator=lambda: self._only, poolclass=sa.StaticPool)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -82,17 +82,22 @@ class Handlings(Part):
     """What was set for the submissions of a register."""
 
     def set(self, which: Which, change: Change, means: str, now: datetime) -> Handling:
-        """Set what holds for submissions, and record it. Raises RefusedError where there are none."""
+        """Set what holds for submissions, and record it.
+
+        Raises RefusedError where there are none, or nothing was handed over in a field whose category is set.
+        """
         settings, salt = change.settings, secrets.token_bytes(SALT_BYTES)
         told = msgspec.json.encode({name: kept(value) for name, value in settings.items()}).decode()
         names, person = sorted(settings), which.person(salt, told=told)
+        missing = list[str]()
         with self._transact() as database:
             for field, category in settings.pop("categories", {}).items():
                 mine = f"submission IN (SELECT submission FROM submissions WHERE {which.where})"  # noqa: S608  # ours
-                database.execute(
+                found = database.execute(
                     f"UPDATE answers SET category = ? WHERE field = ? AND {mine}",  # noqa: S608  # ours
                     (category, field, which.value),
                 )
+                missing += [] if found.rowcount else [field]
             set_ = ", ".join(f"{name} = ?" for name in settings) or "version = version"
             records = database.execute(
                 f"UPDATE submissions SET {set_} WHERE {which.where}",  # noqa: S608  # ours
@@ -100,6 +105,11 @@ class Handlings(Part):
             ).rowcount
             if not records:
                 raise which.none()
+            if missing:
+                raise RefusedError(
+                    f"nothing was handed over in a field `{missing[0]}`",
+                    "`avow submission show` tells the fields",
+                )
             entry = append(database, [HandlingSet(person, names, records, means, now)])
             row = {"which": which.kind, "value": which.value, "entry": entry, "told": told, "salt": salt}
             insert(database, "handled", row)

@@ -52,6 +52,12 @@ class Seal:
         """Whether there is no key: whoever seals first makes one."""
         return not self.path.exists()
 
+    def missing(self) -> StoreError:
+        """Return what is said where it is lost, and something was sealed."""
+        return StoreError(
+            f"`{self.path}` is missing: nobody can open what was handed over", "put it back from its backup"
+        )
+
     def seal(self, value: Any, *place: str) -> bytes:
         """Seal a value of JSON; it opens in the same place only."""
         return self._sealed(msgspec.json.encode([place, value]))
@@ -86,10 +92,7 @@ class Seal:
         try:
             keys = self._keys()
         except FileNotFoundError:
-            raise StoreError(
-                f"`{self.path}` is missing: nobody can open what was handed over",
-                "put it back from its backup",
-            ) from None
+            raise self.missing() from None
         nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
         if sealed[:1] != MARK:
             with suppress(InvalidToken):

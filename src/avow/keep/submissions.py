@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from avow.clock import utc_now
-from avow.errors import RefusedError, StoreError
+from avow.errors import RefusedError
 from avow.keep.access import Access, held, young
 from avow.keep.database import Connection, Database, driver
 from avow.keep.handling import Which
@@ -78,10 +78,7 @@ class Submissions(Part):
     def _check_key(self, connection: Connection) -> None:
         """Raise StoreError where the key is lost: a new one in its place would be lost when it is put back."""
         if self._seal.lost and driver(connection).execute("SELECT answer FROM answers LIMIT 1").fetchone():
-            raise StoreError(
-                f"`{self._seal.path}` is missing: nobody can open what was handed over",
-                "put it back from its backup",
-            )
+            raise self._seal.missing()
 
     def _kept_key(self, database: sqlite3.Connection, digest: str) -> str | None:
         """Return the key of a file that is here already, where its content came in before."""

@@ -40,6 +40,11 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
+def is_line(text: str, longest: int) -> bool:
+    """Return whether a text is one line that a terminal can show, of so many characters at most."""
+    return len(text) <= longest and printable(text) == text
+
+
 def _path(path: str) -> str:
     """Decode a path for reading, where it is text and cannot disturb a terminal."""
     plain = unquote(path, errors="replace")
