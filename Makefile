@@ -1,4 +1,4 @@
-# On a fresh Debian or macOS with Python 3.11 and make: `make run` shows what Avow does, `make test` shows that it does.
+# On a fresh Debian or macOS with Python 3.11 and make: `make run` shows what Avowal does, `make test` shows that it does.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLE := build/sample
 SERVERS := nginx-light apache2-bin haproxy caddy chromium
-unexport PYTHONDONTWRITEBYTECODE  # where it is set, each command compiles Avow anew: 0.2 s, which nobody pays who installed it
+unexport PYTHONDONTWRITEBYTECODE  # where it is set, each command compiles Avowal anew: 0.2 s, which nobody pays who installed it
 
 .PHONY: run test check bench clean
 
@@ -37,7 +37,7 @@ bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes so
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Avow needs Python 3.11 or later; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+		{ echo "Avowal needs Python 3.11 or later; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || { tools/need python3-venv && $(PYTHON) -m venv --clear $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

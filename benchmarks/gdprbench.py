@@ -5,7 +5,7 @@
 A record is a submission with 100 bytes of data and nine metadata: its form (the purpose), until when it is kept, its
 visitor, what is objected to, whether programs may decide by it, who reads it, who may be given it, where it came from,
 and its category. What record `n` has of a metadata is `list[n % length]`, as the benchmark's own generator does. What
-is written is on the disk when an operation returns, in all of the stores; what Avow writes of readings is so by rule
+is written is on the disk when an operation returns, in all of the stores; what Avowal writes of readings is so by rule
 R12 of `docs/spec/readings.md`. Time is the benchmark's own, so that what expires does so alike in each run. All that
 is read is compared with what a model of the same says.
 """
@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from gdprbench_stores import Avow, DuckDB, SQLite
+from gdprbench_stores import Avowal, DuckDB, SQLite
 from gdprbench_workloads import LISTS, WORKLOADS, Model, Operation, operations
 
 ROUNDS = {"customer": 5, "regulator": 21}
@@ -37,7 +37,7 @@ With a check after each, what a store needs has left the processor's caches befo
 
 def right(read: Any, expected: Any, one: Operation, peer: Any) -> bool:
     """Return whether what was read is what should have been."""
-    mine = isinstance(peer, Avow)
+    mine = isinstance(peer, Avowal)
     if one.kind == "read" and expected is None:
         return not read
     if one.kind == "read" and mine:
@@ -58,7 +58,7 @@ def right(read: Any, expected: Any, one: Operation, peer: Any) -> bool:
 
 def measured(peer: Any, workload: str, records: int, count: int, seed: int) -> tuple[float, int, int]:
     """Run a workload; returns how long its operations took, how many rows were read, and how many reads were wrong."""
-    model, processor = Model(records, enforced=isinstance(peer, Avow)), workload == "processor"
+    model, processor = Model(records, enforced=isinstance(peer, Avowal)), workload == "processor"
     took, rows, wrong = 0.0, 0, 0
     gc.collect()
     gc.freeze()  # the model is ours: no store is to wait until it was looked through for garbage
@@ -83,9 +83,9 @@ def run(original: Any, folder: Path, workload: str, records: int, count: int, se
     """Run a workload on a copy of a store; returns how long it took, and how many rows were read, all of them right."""
     peer = original.copy(folder, workload)
     os.sync()  # what was copied is on the disk before the clock starts
-    before = peer.register.ledger.size() if isinstance(peer, Avow) else 0
+    before = peer.register.ledger.size() if isinstance(peer, Avowal) else 0
     took, rows, wrong = measured(peer, workload, records, count, seed)
-    lacking = peer.lacking(before) if isinstance(peer, Avow) else []
+    lacking = peer.lacking(before) if isinstance(peer, Avowal) else []
     peer.close()
     shutil.rmtree(folder)
     if wrong or lacking:
@@ -99,10 +99,10 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--operations", type=int, default=10_000, help="a tenth of that for the regulator")
     parser.add_argument("--workloads", default=",".join(WORKLOADS))
-    parser.add_argument("--peers", default="Avow,SQLite,DuckDB")
+    parser.add_argument("--peers", default="Avowal,SQLite,DuckDB")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
-    kinds: list[Any] = [one for one in (Avow, SQLite, DuckDB) if one.__name__ in chosen.peers]
+    kinds: list[Any] = [one for one in (Avowal, SQLite, DuckDB) if one.__name__ in chosen.peers]
     with tempfile.TemporaryDirectory() as name:
         loaded, told = [], []
         for kind in kinds:
@@ -110,7 +110,7 @@ def main() -> None:
             peer.load(chosen.records)
             peer.finish()
             told.append((time.perf_counter() - started, peer.file.stat().st_size))
-            if not isinstance(peer, Avow):
+            if not isinstance(peer, Avowal):
                 peer.close()
             loaded.append(peer)
         print("| | " + " | ".join(one.__name__ for one in kinds) + " |\n|---|" + "---:|" * len(kinds))

@@ -1,4 +1,4 @@
-"""The stores that GDPRBench is run over: Avow, and plain tables that enforce and prove nothing."""
+"""The stores that GDPRBench is run over: Avowal, and plain tables that enforce and prove nothing."""
 
 import csv
 import shutil
@@ -10,17 +10,17 @@ from typing import Any
 
 import duckdb
 
-from avow.errors import RefusedError
-from avow.keep.access import MAY_SEE, Access
-from avow.keep.governing import governs
-from avow.keep.handling import Change, Which
-from avow.keep.readers import Reader
-from avow.keep.recorded import unlike
-from avow.keep.register import SqliteRegister, Version
-from avow.keep.submission import Given, Submission, new_reference
-from avow.ledger.entry import Entry
-from avow.policy.bounds import OPERATOR
-from avow.policy.terms import compile_terms, parse_terms
+from avowal.errors import RefusedError
+from avowal.keep.access import MAY_SEE, Access
+from avowal.keep.governing import governs
+from avowal.keep.handling import Change, Which
+from avowal.keep.readers import Reader
+from avowal.keep.recorded import unlike
+from avowal.keep.register import SqliteRegister, Version
+from avowal.keep.submission import Given, Submission, new_reference
+from avowal.ledger.entry import Entry
+from avowal.policy.bounds import OPERATOR
+from avowal.policy.terms import compile_terms, parse_terms
 from gdprbench_workloads import BEGINS, LISTS, LOG_MAX, PURPOSE, Operation, data, deterministic, told, value
 
 TERMS = """
@@ -37,8 +37,8 @@ for = ["requested-service"]
 """
 
 
-class Avow:
-    """Submissions, as Avow keeps them: sealed, read for a purpose, and with an entry in the ledger for what is done."""
+class Avowal:
+    """Avowal's submissions: encrypted, read for a purpose, each operation with an entry in the ledger."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "data" / "register.sqlite"
@@ -111,10 +111,10 @@ class Avow:
         """Erase one, or many."""
         self.register.erasures.forget(which, one.at)
 
-    def copy(self, folder: Path, workload: str) -> "Avow":
+    def copy(self, folder: Path, workload: str) -> "Avowal":
         """Return another of the same; a processor's reads for its purpose, and any other what is held of a person."""
         shutil.copytree(self.folder, folder)
-        other = Avow(folder)
+        other = Avowal(folder)
         other.references, other.numbers = dict(self.references), dict(self.numbers)
         if workload == "processor":
             other.access = Access("processor", PURPOSE, self.governs)

@@ -97,7 +97,7 @@ def value(one: Operation) -> Any:
 
 
 class Model:
-    """What every read should return, kept in memory; `enforced` as Avow reads, else as plain stores do."""
+    """What every read should return, kept in memory; `enforced` as Avowal reads, else as plain stores do."""
 
     def __init__(self, records: int, *, enforced: bool) -> None:
         self.enforced = enforced

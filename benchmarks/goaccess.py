@@ -1,4 +1,4 @@
-"""Measure Avow beside GoAccess on the same log in the same run, and print the table of docs/performance.md.
+"""Measure Avowal beside GoAccess on the same log in the same run, and print the table of docs/performance.md.
 
     python benchmarks/goaccess.py [--lines 2000000] [--rounds 3]
 
@@ -20,7 +20,7 @@ from statistics import median
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "build" / "bench"
-AVOW = Path(sys.executable).parent / "avow"
+AVOWAL = Path(sys.executable).parent / "avowal"
 COMMAND_SECONDS_MAX = 3600
 
 
@@ -69,12 +69,12 @@ def made(lines: int) -> Path:
     return log
 
 
-def avow(log: Path) -> Run:
+def avowal(log: Path) -> Run:
     """Import a log into a fresh folder, which stays."""
     folder = PLACE / "folder"
     shutil.rmtree(folder, ignore_errors=True)
-    run(AVOW, "init", folder)
-    return run(AVOW, "import", "--json", log, folder=folder)
+    run(AVOWAL, "init", folder)
+    return run(AVOWAL, "import", "--json", log, folder=folder)
 
 
 def goaccess(log: Path) -> Run:
@@ -99,8 +99,8 @@ def ensure_goaccess() -> None:
 def query_seconds(folder: Path) -> float:
     """Return how long the queries of the overview take, in the open store."""
     os.chdir(folder)
-    from avow.cli.session import session  # imported where it is measured
-    from avow.use.question import Question, parse_filters
+    from avowal.cli.session import session  # imported where it is measured
+    from avowal.use.question import Question, parse_filters
 
     with session(None) as at_work:
         question = Question("overview", filters=parse_filters([]))
@@ -123,13 +123,13 @@ def main() -> None:
     log, larger = made(given.lines), made(3 * given.lines)
     pairs = []
     for number in range(given.rounds):
-        pairs.append((goaccess(log), avow(log)))
+        pairs.append((goaccess(log), avowal(log)))
         seconds = ", ".join(f"{one.seconds:.1f} s" for one in pairs[-1])
-        print(f"round {number + 1}: GoAccess, Avow: {seconds}", file=sys.stderr)
-    reports = [run(AVOW, "report", "overview", folder=PLACE / "folder") for _ in range(3)]
+        print(f"round {number + 1}: GoAccess, Avowal: {seconds}", file=sys.stderr)
+    reports = [run(AVOWAL, "report", "overview", folder=PLACE / "folder") for _ in range(3)]
     query = query_seconds(PLACE / "folder")
     os.chdir(ROOT)
-    large = avow(larger)
+    large = avowal(larger)
     stored = sum(file.stat().st_size for file in (PLACE / "folder" / "data").rglob("*") if file.is_file())
 
     def lines_a_second(runs: list[Run]) -> str:
@@ -140,7 +140,7 @@ def main() -> None:
     print(
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
     )
-    print(f"| {given.lines:,} lines, {log.stat().st_size / 1e6:,.0f} MB | GoAccess | Avow | ratio |")
+    print(f"| {given.lines:,} lines, {log.stat().st_size / 1e6:,.0f} MB | GoAccess | Avowal | ratio |")
     print("|---|---:|---:|---:|")
     print(f"| lines a second | {lines_a_second(theirs)} | {lines_a_second(ours)} | {ratio:.1f} |")
     peaks = [max(one.megabytes for one in runs) for runs in (theirs, ours)]

@@ -16,12 +16,12 @@ from importlib import resources
 from pathlib import Path
 from statistics import median
 
-from avow.keep.ledger import append, grow
-from avow.keep.register import SqliteRegister
-from avow.ledger.entry import DocumentsCorrected
-from avow.ledger.tree import check_inclusion, leaf_hash
-from avow.policy.compare import compare
-from avow.policy.terms import compile_terms, load_terms
+from avowal.keep.ledger import append, grow
+from avowal.keep.register import SqliteRegister
+from avowal.ledger.entry import DocumentsCorrected
+from avowal.ledger.tree import check_inclusion, leaf_hash
+from avowal.policy.compare import compare
+from avowal.policy.terms import compile_terms, load_terms
 
 BATCH = 1000
 
@@ -87,7 +87,7 @@ def main() -> None:
         )
         tree = seconds(lambda: list(register.ledger.broken()))
         register.close()
-    terms = compile_terms(load_terms(Path(str(resources.files("avow.policy") / "defaults" / "terms.toml"))))
+    terms = compile_terms(load_terms(Path(str(resources.files("avowal.policy") / "defaults" / "terms.toml"))))
     compared = seconds(lambda: compare(terms, terms), 200)
     print(f"| {count:,} entries | |")
     print("|---|---:|")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-AVOW = str(Path(sys.executable).with_name("avow"))
+AVOWAL = str(Path(sys.executable).with_name("avowal"))
 CONTRACT = """
 vocabulary = 2
 processor = "Example Ltd"
@@ -42,36 +42,34 @@ FROM range($records)
 PLAIN = "SELECT version, count(*), min(request_time), max(request_time), max(governing) FROM requests GROUP BY version"
 
 
-def avow(folder: Path, *arguments: str) -> float:
+def avowal(folder: Path, *arguments: str) -> float:
     """Run a command, which has to end well; returns how long it took."""
     started = time.perf_counter()
-    subprocess.run([AVOW, *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([AVOWAL, *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
 def site(folder: Path, records: int) -> None:
     """Make a folder with records of the last days, and a processor."""
     now = datetime.now(UTC).replace(tzinfo=None)
-    avow(folder, "init", ".")
+    avowal(folder, "init", ".")
     terms = folder / "policy" / "terms.toml"
     begins = f"updated = {(now - timedelta(days=40)).date()}"
     terms.write_text(re.sub(r"(?m)^updated = \S+", begins, terms.read_text()))
-    avow(folder, "policy", "adopt")
-    avow(folder, "retain")
-    with duckdb.connect(folder / "data" / "avow.duckdb") as store:
+    avowal(folder, "policy", "adopt")
+    avowal(folder, "retain")
+    with duckdb.connect(folder / "data" / "avowal.duckdb") as store:
         store.execute(FILL, {"now": now, "records": records})
         store.execute("UPDATE numbered SET last = ? WHERE relation = 'requests'", [records])
         store.execute("UPDATE derived SET through = 1")
     (folder / "policy" / "processors").mkdir()
     (folder / "policy" / "processors" / "one.toml").write_text(CONTRACT)
-    avow(folder, "processor", "add", "one")
+    avowal(folder, "processor", "add", "one")
 
 
 def straight(folder: Path, sql: str) -> float:
     """Ask the store straight, a process of its own like the command; returns how long it took."""
-    code = (
-        f"import duckdb; duckdb.connect({str(folder / 'data' / 'avow.duckdb')!r}).execute({sql!r}).fetchall()"
-    )
+    code = f"import duckdb; duckdb.connect({str(folder / 'data' / 'avowal.duckdb')!r}).execute({sql!r}).fetchall()"
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
     return time.perf_counter() - started
@@ -83,17 +81,17 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=10_000_000)
     parser.add_argument("--fed", type=int, default=200_000)
     chosen = parser.parse_args()
-    print("| | Avow | straight | ratio |\n|---|---:|---:|---:|")
+    print("| | Avowal | straight | ratio |\n|---|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site(folder, chosen.records)
-        mine, plain = avow(folder, "verify"), straight(folder, PLAIN)
+        mine, plain = avowal(folder, "verify"), straight(folder, PLAIN)
         print(f"| {chosen.records:,} records verified | {mine:.1f} s | {plain:.1f} s | {mine / plain:.1f} |")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site(folder, chosen.fed)
         (folder / "out").mkdir()
-        mine = avow(folder, "processor", "feed", "one", "--to", "out")
+        mine = avowal(folder, "processor", "feed", "one", "--to", "out")
         lines = sum(len(path.read_bytes().splitlines()) for path in (folder / "out").iterdir())
         told = "SELECT request_time, ip_address, page_path, status FROM requests"
         copied = f"COPY ({told}) TO '{folder / 'plain.json'}'"

@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-from avow.keep.duckdb import DuckDBStore
-from avow.keep.retention import cuts
-from avow.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
-from avow.policy.compare import governed
-from avow.use.bind import bind
-from avow.use.reading import Reading
+from avowal.keep.duckdb import DuckDBStore
+from avowal.keep.retention import cuts
+from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
+from avowal.policy.compare import governed
+from avowal.use.bind import bind
+from avowal.use.reading import Reading
 
 VERSIONS = 20
 TURNS = 7
@@ -83,7 +83,7 @@ def measure(store: DuckDBStore, views: int) -> None:
         governs = governed([bounds(number, restricted=restricted) for number in range(1, VERSIONS + 1)])
         reading = Reading(store, governs, "content", NOW)
         for report, sql in REPORTS.items():
-            bound, straight = sql.format(views="views"), sql.format(views="avow.main.views")
+            bound, straight = sql.format(views="views"), sql.format(views="avowal.main.views")
             mine, plain = beside(
                 lambda sql=bound, by=reading: through(by, sql),  # type: ignore[misc]
                 lambda sql=straight: store.query(sql, {}),  # type: ignore[misc]

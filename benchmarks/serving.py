@@ -19,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-AVOW = str(Path(sys.executable).with_name("avow"))
+AVOWAL = str(Path(sys.executable).with_name("avowal"))
 SECONDS = 10
 CONNECTIONS = (256, 64)
 MANY = 1_000_000
@@ -115,7 +115,7 @@ def resident(process: subprocess.Popen[bytes]) -> int:
 
 def kept(folder: Path) -> tuple[int, int]:
     """Return how many looks and views a folder has."""
-    out = subprocess.run([AVOW, "status", "--json"], cwd=folder, check=True, capture_output=True).stdout
+    out = subprocess.run([AVOWAL, "status", "--json"], cwd=folder, check=True, capture_output=True).stdout
     counts = json.loads(out)["kept"]
     return counts["looks"], counts["views"]
 
@@ -123,7 +123,7 @@ def kept(folder: Path) -> tuple[int, int]:
 def speed(folder: Path) -> None:
     """Measure ours beside the bare handler, turn by turn."""
     (folder / "bare.py").write_text(BARE)
-    ours = (AVOW, "serve", "--port", str(PORTS[1]))
+    ours = (AVOWAL, "serve", "--port", str(PORTS[1]))
     with (
         running(folder, PORTS[0], sys.executable, "bare.py", str(PORTS[0]), str(folder)),
         running(folder, PORTS[1], *ours) as server,
@@ -177,14 +177,14 @@ def killed(folder: Path, times: int) -> None:
     for sender in senders:
         sender.start()
     for _ in range(times):
-        with running(folder, PORTS[1], AVOW, "serve", "--port", str(PORTS[1])) as server:
+        with running(folder, PORTS[1], AVOWAL, "serve", "--port", str(PORTS[1])) as server:
             time.sleep(1.5)
             server.kill()
     stop.set()
     for sender in senders:
         sender.join()
-    subprocess.run([AVOW, "retain"], cwd=folder, check=True, capture_output=True)
-    with duckdb.connect(folder / "data" / "avow.duckdb") as store:
+    subprocess.run([AVOWAL, "retain"], cwd=folder, check=True, capture_output=True)
+    with duckdb.connect(folder / "data" / "avowal.duckdb") as store:
         rows = store.execute(
             "SELECT page_path, count(*) FROM looks WHERE page_path LIKE '/%-%' GROUP BY ALL"
         ).fetchall()
@@ -202,8 +202,8 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subprocess.run([AVOW, "init", "."], cwd=folder, check=True, capture_output=True)
-        (folder / "avow.toml").write_text(SETTINGS)
+        subprocess.run([AVOWAL, "init", "."], cwd=folder, check=True, capture_output=True)
+        (folder / "avowal.toml").write_text(SETTINGS)
         speed(folder)
         killed(folder, int(sys.argv[1]) if len(sys.argv) > 1 else KILLS)
     return 0

@@ -17,10 +17,10 @@ from statistics import median
 
 from playwright.sync_api import Page, sync_playwright
 
-from serving import AGENT, AVOW, PORTS, SETTINGS, kept, running
+from serving import AGENT, AVOWAL, PORTS, SETTINGS, kept, running
 
 NAME = "visitorvisitorvisitors"
-HEADERS = {"User-Agent": AGENT, "X-Forwarded-For": "198.51.100.7", "Cookie": f"__Host-avow={NAME}"}
+HEADERS = {"User-Agent": AGENT, "X-Forwarded-For": "198.51.100.7", "Cookie": f"__Host-avowal={NAME}"}
 LOADED = "performance.getEntriesByType('navigation')[0].loadEventEnd"
 
 
@@ -65,10 +65,10 @@ def main() -> None:
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subprocess.run([AVOW, "init", "."], cwd=folder, check=True, capture_output=True)
-        (folder / "avow.toml").write_text(SETTINGS)
+        subprocess.run([AVOWAL, "init", "."], cwd=folder, check=True, capture_output=True)
+        (folder / "avowal.toml").write_text(SETTINGS)
         plain = (sys.executable, "-m", "http.server", str(PORTS[0]), "--bind", "127.0.0.1")
-        ours = (AVOW, "serve", "--port", str(PORTS[1]))
+        ours = (AVOWAL, "serve", "--port", str(PORTS[1]))
         with running(folder, PORTS[1], *ours), running(folder, PORTS[0], *plain):
             fill(PORTS[1], wanted.looks)
             page = saved(folder, PORTS[1])
@@ -79,7 +79,7 @@ def main() -> None:
                 )
                 context = browser.new_context()
                 cookie = {
-                    "name": "__Host-avow",
+                    "name": "__Host-avowal",
                     "value": NAME,
                     "domain": "127.0.0.1",
                     "path": "/",

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from avow import asgi, wsgi
+from avowal import asgi, wsgi
 
 PAGE = (
     b"<!doctype html><html><head><title>Page</title></head><body>" + b"<p>words</p>" * 500 + b"</body></html>"
@@ -95,7 +95,7 @@ def main() -> None:
         ("WSGI", asked_of_old, old_page, wsgi.Middleware),
     ):
         with tempfile.TemporaryDirectory() as folder:
-            wrapped = middleware(app, Path(folder), "/avow.js")
+            wrapped = middleware(app, Path(folder), "/avowal.js")
             way, plain_way = ask(wrapped), ask(app)
             mine, plain = list[float](), list[float]()
             for _ in range(requests // TURN):

@@ -23,9 +23,9 @@ def say(*words: str) -> None:
     """Show a command, and run it."""
     shown = " ".join(f"'{word}'" if " " in word else word for word in words)
     bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
-    print(f"\n{bold}$ avow {shown}{plain}", flush=True)
+    print(f"\n{bold}$ avowal {shown}{plain}", flush=True)
     subprocess.run(
-        ["avow", *words], check=True, env={**os.environ, "COLUMNS": os.environ.get("COLUMNS", "110")}
+        ["avowal", *words], check=True, env={**os.environ, "COLUMNS": os.environ.get("COLUMNS", "110")}
     )
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     for file in Path("policy").iterdir():  # the sample's site has had its policy for a while
         text = file.read_text(encoding="utf-8")
         file.write_text(text.replace(f"{today}", f"{today - POLICY_AGE}"), encoding="utf-8")
-    settings = Path("avow.toml")
+    settings = Path("avowal.toml")
     settings.write_text(
         settings.read_text(encoding="utf-8").replace("[collect]\n", f"[collect]\nformat = '{FORMAT}'\n"),
         encoding="utf-8",
@@ -54,7 +54,7 @@ def main() -> None:
     say("report", "pages", "--limit", "8")
     say("report", "availability", "--limit", "6")
     say("report", "performance", "--limit", "6")
-    print(f"\nThe folder is {folder}: `cd {folder}` and try `avow report --help`.")
+    print(f"\nThe folder is {folder}: `cd {folder}` and try `avowal report --help`.")
 
 
 if __name__ == "__main__":

@@ -2,5 +2,5 @@
 
 from hypothesis import settings
 
-settings.register_profile("avow", deadline=None)  # no test is timed
-settings.load_profile("avow")
+settings.register_profile("avowal", deadline=None)  # no test is timed
+settings.load_profile("avowal")

@@ -13,21 +13,21 @@ import msgspec
 import pytest
 import typer.main
 
-from avow import config, errors
-from avow.change.draft import TERMS_FILE
-from avow.cli.importing import ImportReport
-from avow.cli.main import app
-from avow.cli.reporting import as_object
-from avow.collect.record import Fate, Reason
-from avow.config import Settings
-from avow.keep.duckdb import DuckDBStore
-from avow.keep.load import FileReport
-from avow.ledger.entry import Entry
-from avow.policy.terms import compile_terms, load_terms
-from avow.policy.vocabulary import vocabulary
-from avow.use.question import FILTERS, Question, parse_filters
-from avow.use.reading import Reading
-from avow.use.reports import FILTERED, REPORTS, Answer, answer
+from avowal import config, errors
+from avowal.change.draft import TERMS_FILE
+from avowal.cli.importing import ImportReport
+from avowal.cli.main import app
+from avowal.cli.reporting import as_object
+from avowal.collect.record import Fate, Reason
+from avowal.config import Settings
+from avowal.keep.duckdb import DuckDBStore
+from avowal.keep.load import FileReport
+from avowal.ledger.entry import Entry
+from avowal.policy.terms import compile_terms, load_terms
+from avowal.policy.vocabulary import vocabulary
+from avowal.use.question import FILTERS, Question, parse_filters
+from avowal.use.reading import Reading
+from avowal.use.reports import FILTERED, REPORTS, Answer, answer
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -95,7 +95,7 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 
 def asked(store: DuckDBStore, report: str) -> Answer:
     """Ask a store for a report under the default terms."""
-    terms = Path(str(resources.files("avow.policy") / "defaults" / TERMS_FILE))
+    terms = Path(str(resources.files("avowal.policy") / "defaults" / TERMS_FILE))
     question = Question(report, filters=parse_filters([]))
     bounds = [compile_terms(load_terms(terms))]
     return answer(lambda purpose: Reading(store, bounds, purpose, DAY), question)
@@ -104,14 +104,14 @@ def asked(store: DuckDBStore, report: str) -> Answer:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_its_heading_and_its_options(name: str) -> None:
     """The section of a command has a row for each of its options, and for no other."""
-    assert {word for word in rows(section(f"## avow {name}")) if word.startswith("--")} == options(
+    assert {word for word in rows(section(f"## avowal {name}")) if word.startswith("--")} == options(
         COMMANDS[name]
     )
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_has_its_heading_and_default(name: str) -> None:
-    """The section of a setting tells its default, and the file that `avow init` writes has it in its table."""
+    """The section of a setting tells its default, and the file that `avowal init` writes has it in its table."""
     told, default = section(f"### {name}"), SETTINGS[name]
     if isinstance(default, tuple) and default:
         assert set(default) == set(told.partition("Default: ")[2].split())
@@ -119,7 +119,7 @@ def test_every_setting_has_its_heading_and_default(name: str) -> None:
         written = msgspec.json.encode(default).decode()
         assert f"Default: `{written}`" in told
     table, _, key = name.rpartition(".")
-    template = (resources.files("avow") / config.SETTINGS_FILE).read_text(encoding="utf-8")
+    template = (resources.files("avowal") / config.SETTINGS_FILE).read_text(encoding="utf-8")
     tables = dict(
         zip(
             ["", *re.findall(r"^\[(\w+)\]", template, re.MULTILINE)],
@@ -249,11 +249,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def called(text: str) -> Iterator[str]:
-    """Give each call of `avow` in a page: lines of blocks of code, also behind `$` and `&&`, and code in the text."""
+    """Give each call of `avowal` in a page: lines of blocks of code, also behind `$` and `&&`, and code in the text."""
     for block in re.findall(r"^```[a-z]*$(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
-            yield from re.findall(r"(?:^|&& |\$ |ExecStart=\S*/)(avow (?!:).*?)(?= &&| *#|$)", line)
-    yield from re.findall(r"`(avow [^`]+)`", plain(text).replace("\n", " "))
+            yield from re.findall(r"(?:^|&& |\$ |ExecStart=\S*/)(avowal (?!:).*?)(?= &&| *#|$)", line)
+    yield from re.findall(r"`(avowal [^`]+)`", plain(text).replace("\n", " "))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -289,7 +289,7 @@ def test_the_map_of_the_rooms_has_every_module() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| [\d½]+ \| ([^|]+) \|[^|]*\| (.*) \|$", guide, re.MULTILINE)
     told = {room: set(re.findall(r"`(\w+)`", modules)) for room, modules in table}
-    package = ROOT / "src" / "avow"
+    package = ROOT / "src" / "avowal"
     for folder in (one for one in package.iterdir() if (one / "__init__.py").exists()):
         modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
         words = told.pop(f"`{folder.name}/`")

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from avow import strict
-from avow.errors import MisuseError, SettingsError
+from avowal import strict
+from avowal.errors import MisuseError, SettingsError
 
 
 class Inner(msgspec.Struct, frozen=True):

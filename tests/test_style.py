@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-SOURCES = Path(__file__).parent.parent / "src" / "avow"
+SOURCES = Path(__file__).parent.parent / "src" / "avowal"
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 500
 FUNCTION_LINES_LONGEST = 47

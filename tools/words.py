@@ -13,13 +13,13 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from avow.policy.compare import Relation
-from avow.policy.ground import EVIDENCE
-from avow.policy.terms import Duties
-from avow.policy.vocabulary import KINDS, vocabulary
-from avow.web.person import COUNTS
+from avowal.policy.compare import Relation
+from avowal.policy.ground import EVIDENCE
+from avowal.policy.terms import Duties
+from avowal.policy.vocabulary import KINDS, vocabulary
+from avowal.web.person import COUNTS
 
-POLICY, WEB = (Path(str(resources.files(f"avow.{room}"))) for room in ("policy", "web"))
+POLICY, WEB = (Path(str(resources.files(f"avowal.{room}"))) for room in ("policy", "web"))
 LANGUAGES = POLICY / "languages"
 SAID = {"say": None, "count": (1, 2), "pgettext": ((1, "c"), 2)}
 SINGULAR = {"categories": "category", "purposes": "purpose", "recipients": "recipient", "grounds": "ground"}
@@ -29,7 +29,7 @@ WIDTH = 0
 
 def template() -> Catalog:
     """Return every text that is said, each with where that is."""
-    found = Catalog(project="Avow", charset="utf-8")
+    found = Catalog(project="Avowal", charset="utf-8")
     for path in sorted(
         path for room in (POLICY, WEB) for path in [*room.glob("*.py"), *room.glob("templates/*.html")]
     ):

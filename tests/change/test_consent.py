@@ -10,9 +10,9 @@ import duckdb
 import pytest
 from harness import CHROME, Site, kept, line, tamper
 
-from avow.change.receipt import check_receipt
-from avow.errors import MisuseError, ProofError
-from avow.ledger.note import Verifier
+from avowal.change.receipt import check_receipt
+from avowal.errors import MisuseError, ProofError
+from avowal.ledger.note import Verifier
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 DAY = TODAY.replace(hour=12, minute=0) - timedelta(days=2)
@@ -32,7 +32,7 @@ def publish(site: Site, address: str, content: str, updated: Any = None) -> None
         for row in TERMS.splitlines()
     )
     terms.write_text(text.replace("ADDRESS", address).replace("CONTENT", content))
-    ran = site.avow("policy", "publish", "--accept-witnesses")
+    ran = site.avowal("policy", "publish", "--accept-witnesses")
     assert ran.status == 0, ran.err
 
 
@@ -70,7 +70,7 @@ def site(tmp_path: Path) -> Site:
         .replace("CONTENT", "1 day")
         .replace("2026-11-22", f"{(TODAY - timedelta(days=40)).date()}")
     )
-    assert made.avow("policy", "adopt").status == 0
+    assert made.avowal("policy", "adopt").status == 0
     made.take_in(
         made.log(
             "a.log",
@@ -84,13 +84,13 @@ def site(tmp_path: Path) -> Site:
 
 def consent(site: Site, address: str = ANN, *words: Any) -> Any:
     """Record consent; returns what `--json` printed."""
-    ran = site.avow("visitor", "consent", address, *PERIOD, "--means", "letter", "--json", *words)
+    ran = site.avowal("visitor", "consent", address, *PERIOD, "--means", "letter", "--json", *words)
     assert ran.status == 0, ran.err
     return ran.json()
 
 
 def withdrawn(site: Site, key: str, *words: Any) -> Any:
-    ran = site.avow("visitor", "consent", key, "--means", "e-mail", "--withdraw", "--json", *words)
+    ran = site.avowal("visitor", "consent", key, "--means", "e-mail", "--withdraw", "--json", *words)
     assert ran.status == 0, ran.err
     return ran.json()
 
@@ -119,7 +119,7 @@ def test_consent_raises_the_records_of_one_visitor_alone(site: Site) -> None:
     assert governing(site) == {(ANN, 1, 2), (BEN, 1, 1)}
     for told in ("SELECT version, governing FROM views", "SELECT version, governing FROM visits"):
         assert set(site.rows(told)) == {(1, 1), (1, 2)}
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_withdrawal_restores_what_governed_before(site: Site) -> None:
@@ -129,10 +129,10 @@ def test_withdrawal_restores_what_governed_before(site: Site) -> None:
     assert withdrawn(site, key)["receipt"]["event"]["event_state"] == "consent withdrawn"
     assert kept(site) == before
     assert seen(site) == set()
-    assert site.avow("visitor", "consent", key, "--means", "page", "--withdraw").status == 1
+    assert site.avowal("visitor", "consent", key, "--means", "page", "--withdraw").status == 1
     consent(site)
     assert seen(site) == {"/0", "/5"}
-    kinds = [site.avow("ledger", "prove", entry, "--json").json()["entry"]["kind"] for entry in range(2, 5)]
+    kinds = [site.avowal("ledger", "prove", entry, "--json").json()["entry"]["kind"] for entry in range(2, 5)]
     assert kinds == ["consent-given", "consent-withdrawn", "consent-given"]
 
 
@@ -147,7 +147,7 @@ def test_a_withdrawal_binds_from_when_it_is_recorded(site: Site) -> None:
     assert governing(site) == {(ANN, 1, 2), (BEN, 1, 1)}
     assert seen(site) == set()
     assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
-    assert site.avow("visitor", "consent", key, "--means", "page", "--withdraw").status == 1
+    assert site.avowal("visitor", "consent", key, "--means", "page", "--withdraw").status == 1
 
 
 def test_records_that_come_in_later_are_raised_too(site: Site) -> None:
@@ -181,17 +181,17 @@ def test_consent_to_what_is_to_come_waits_for_it(site: Site) -> None:
     publish(site, "60 days", "forever", later)
     key = consent(site, ANN, "--version", 3)["visitor"]
     assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
-    assert site.avow("policy", "withdraw", 3).status == 0
+    assert site.avowal("policy", "withdraw", 3).status == 0
     publish(site, "90 days", "forever", later)
-    assert site.avow("visitor", "consent", key, "--means", "page", "--withdraw", "--version", 3).status == 1
-    assert site.avow("verify").status == 0
+    assert site.avowal("visitor", "consent", key, "--means", "page", "--withdraw", "--version", 3).status == 1
+    assert site.avowal("verify").status == 0
 
 
 def test_the_same_consent_again_is_the_one_that_stands(site: Site) -> None:
     """Nothing is recorded twice, and the receipt is the same."""
     first, again = consent(site), consent(site)
     assert again["receipt"]["record_id"] == first["receipt"]["record_id"]
-    assert site.avow("verify", "--json").json()["entries"] == 3
+    assert site.avowal("verify", "--json").json()["entries"] == 3
 
 
 def test_a_dry_run_records_nothing(site: Site) -> None:
@@ -199,7 +199,7 @@ def test_a_dry_run_records_nothing(site: Site) -> None:
     told = consent(site, ANN, "--dry-run")
     assert (told["receipt"], len(told["permits"])) == (None, 1)
     assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
-    assert site.avow("verify", "--json").json()["entries"] == 2
+    assert site.avowal("verify", "--json").json()["entries"] == 2
 
 
 @pytest.mark.parametrize(
@@ -217,25 +217,25 @@ def test_a_dry_run_records_nothing(site: Site) -> None:
 )
 def test_what_is_no_consent_is_refused(site: Site, words: tuple[str, ...], status: int, said: str) -> None:
     """It is told why, and nothing is recorded."""
-    ran = site.avow("visitor", "consent", *words, "--means", "letter")
+    ran = site.avowal("visitor", "consent", *words, "--means", "letter")
     assert (ran.status, said in ran.err) == (status, True), ran.err
-    assert site.avow("verify", "--json").json()["entries"] == 2
+    assert site.avowal("verify", "--json").json()["entries"] == 2
 
 
 def test_one_persons_word_is_not_anothers(site: Site) -> None:
     """An address that two visitors had in the period is refused; a period in which one had it alone is not."""
     site.take_in(site.log("other.log", line(60, "/o", start=DAY, address=ANN, agent=CHROME)))
-    ran = site.avow("visitor", "consent", ANN, *PERIOD, "--means", "letter")
+    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--means", "letter")
     assert (ran.status, "2 visitors are known" in ran.err) == (1, True), ran.err
     until = f"{DAY + timedelta(minutes=30):%Y-%m-%d %H:%M}"
-    assert site.avow("visitor", "consent", ANN, *PERIOD[:3], until, "--means", "letter").status == 0
+    assert site.avowal("visitor", "consent", ANN, *PERIOD[:3], until, "--means", "letter").status == 0
     assert sum(governing == 2 for _, _, governing in site.rows(GOVERNED)) == 2
 
 
 def test_an_address_that_may_not_be_kept_any_more_leads_to_nobody(site: Site) -> None:
     """What its terms let grow too old is not looked at, though it may still lie there."""
     publish(site, "1 day", "forever")
-    ran = site.avow("visitor", "consent", ANN, *PERIOD, "--means", "letter")
+    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--means", "letter")
     assert (ran.status, "no visitor is known" in ran.err) == (1, True), ran.err
 
 
@@ -253,7 +253,7 @@ def changed(told: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 FORGED = {
     "pii_principal_id": "0123456789abcdef",
-    "record_id": "avow/00000000#2",
+    "record_id": "avowal/00000000#2",
     "pii_processing.privacy_notice.version": 1,
     "pii_processing.privacy_notice.identity": "0" * 64,
     "pii_processing.privacy_notice.document_sha256": "0" * 64,
@@ -274,9 +274,9 @@ def test_a_receipt_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Pat
     """In an empty folder its proof holds, with the visitor, version, words and purposes that it names; and no others."""
     place, away = tmp_path / "receipt.json", tmp_path / "away"
     told = consent(site, ANN, "--receipt", place, "--reference", "letter 12")["receipt"]
-    key = site.avow("ledger", "key").out.strip()
+    key = site.avowal("ledger", "key").out.strip()
     away.mkdir()
-    ran = Site(away).avow("verify", place, "--key", key, "--json")
+    ran = Site(away).avowal("verify", place, "--key", key, "--json")
     assert (ran.status, ran.json()["entry"]["kind"]) == (0, "consent-given"), ran.err
     assert told["pii_processing"]["privacy_notice"]["version"] == 2
     assert [one["purpose"] for one in told["pii_processing"]["purposes"]] == ["abuse", "content"]
@@ -293,7 +293,7 @@ def test_a_receipt_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Pat
 
 
 def test_erasing_who_it_was_leaves_proofs_that_hold(site: Site) -> None:
-    """Neither register nor ledger leads to the visitor any more, and `avow verify` finds all in order."""
+    """Neither register nor ledger leads to the visitor any more, and `avowal verify` finds all in order."""
     key = consent(site, ANN, "--reference", "Ann's letter")["visitor"]
     with sqlite3.connect(site.data / "register.sqlite") as file:
         file.execute("DELETE FROM persons")
@@ -302,17 +302,17 @@ def test_erasing_who_it_was_leaves_proofs_that_hold(site: Site) -> None:
     bare = (site.data / "register.sqlite").read_bytes()
     assert key.encode() not in bare
     assert b"Ann's letter" not in bare
-    assert site.avow("verify", "--json").json()["findings"] == [
+    assert site.avowal("verify", "--json").json()["findings"] == [
         "records of 1 visitors are governed by a version that these have not consented to"
     ]
 
 
 def test_what_consents_do_not_tell_is_found(site: Site) -> None:
-    """A record that was raised behind the system's back is named by `avow verify`."""
+    """A record that was raised behind the system's back is named by `avowal verify`."""
     consent(site)
-    with duckdb.connect(site.data / "avow.duckdb") as store:
+    with duckdb.connect(site.data / "avowal.duckdb") as store:
         store.execute("UPDATE requests SET governing = 2")
-    ran = site.avow("verify", "--json")
+    ran = site.avowal("verify", "--json")
     assert ran.json()["findings"] == [
         "records of 1 visitors are governed by a version that these have not consented to"
     ]
@@ -339,7 +339,7 @@ def test_a_consent_that_was_changed_is_named(site: Site, what: str) -> None:
     """Every change of a consent behind the register's back is found."""
     consent(site)
     tamper(site, TAMPERING[what])
-    ran = site.avow("verify", "--json")
+    ran = site.avowal("verify", "--json")
     assert ran.status == 1
     named = "the register has 0 records" if "gone" in what else "consent 1 is not what the ledger says"
     assert any(named in finding for finding in ran.json()["findings"]), ran.out

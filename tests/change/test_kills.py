@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from harness import Site, line
 
-from avow.ledger.entry import ErasureDone, read
+from avowal.ledger.entry import ErasureDone, read
 
 FAULTS = Path(__file__).parents[1] / "keep" / "faults.py"
 TODAY = datetime.now(UTC).date()
@@ -70,7 +70,7 @@ def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
     drafted(site, "7 days", TODAY - timedelta(days=9))
     if work == "adopt":
         return site, ["policy", "adopt"]
-    assert site.avow("policy", "adopt").status == 0
+    assert site.avowal("policy", "adopt").status == 0
     if work == "correct":
         page = next((folder / "policy").glob("*.md"))
         page.write_text(f"{page.read_text()}\nBetter words.\n")
@@ -82,9 +82,9 @@ def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
     drafted(site, "6 days", later)
     if work == "publish":
         return site, ["policy", "publish"]
-    assert site.avow("policy", "publish").status == 0
+    assert site.avowal("policy", "publish").status == 0
     if work in {"take back", "erase"}:
-        assert site.avow(*CONSENT).status == 0
+        assert site.avowal(*CONSENT).status == 0
     return site, COMMANDS.get(work, CONSENT)
 
 
@@ -141,13 +141,13 @@ def test_it_may_be_killed_at_any_moment(stage: Stage, tmp_path: Path, work: str)
             shutil.copytree(site.folder, again.folder)
             if stage.play(again, command, (moment, time)) != KILLED:
                 wrong.append(f"{moment} {time}: not killed")
-            told = again.avow("verify", "--json")
+            told = again.avowal("verify", "--json")
             if told.status != 0 and "no checkpoint was ever signed" not in told.out:
                 wrong.append(f"{moment} {time}: left {told.out}{told.err}")
-            again.avow(*command)
-            again.avow("ledger", "checkpoint")
-            told = again.avow("verify", "--json")
-            versions = len(again.avow("policy", "history", "--json").json())
+            again.avowal(*command)
+            again.avowal("ledger", "checkpoint")
+            told = again.avowal("verify", "--json")
+            versions = len(again.avowal("policy", "history", "--json").json())
             if told.status or (versions, told.json()["entries"]) != AFTER[work]:
                 wrong.append(f"{moment} {time}: ended with {versions} versions, {told.out}{told.err}")
             if work == "erase" and again.rows(GOVERNED):

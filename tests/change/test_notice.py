@@ -2,9 +2,9 @@
 
 from datetime import date, datetime
 
-from avow.change.notice import notices
-from avow.keep.register import Version
-from avow.policy.terms import Collect, Terms, compile_terms
+from avowal.change.notice import notices
+from avowal.keep.register import Version
+from avowal.policy.terms import Collect, Terms, compile_terms
 
 
 def version(number: int, published: datetime, effective: datetime, **keep: str) -> Version:

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from avow.change.publish import Draft, Outcome, adopt, publish
-from avow.errors import RefusedError, TermsError
-from avow.keep.register import SqliteRegister
-from avow.policy.compare import Relation
-from avow.policy.document import Document, load_document
-from avow.policy.terms import Collect, Duties, Terms
+from avowal.change.publish import Draft, Outcome, adopt, publish
+from avowal.errors import RefusedError, TermsError
+from avowal.keep.register import SqliteRegister
+from avowal.policy.compare import Relation
+from avowal.policy.document import Document, load_document
+from avowal.policy.terms import Collect, Duties, Terms
 
 NOW = datetime(2026, 11, 22, 15, 30)  # noqa: DTZ001  # UTC without a zone
 TODAY = NOW.date()

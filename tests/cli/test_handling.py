@@ -10,8 +10,8 @@ import pytest
 from harness import Ran, Site, tamper
 from test_objections import FORM, ask, kinds, objects
 
-from avow.keep.handling import Change, Which
-from avow.keep.register import SqliteRegister
+from avowal.keep.handling import Change, Which
+from avowal.keep.register import SqliteRegister
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 SOON = f"{(NOW + timedelta(5)).date()}"
@@ -32,7 +32,7 @@ def site(tmp_path: Path) -> Site:
     terms = made.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + FORM + NOTE)
     for name, more in (("anna", ()), ("ben", ()), ("bot", ("--automated",))):
-        ran = made.avow("user", "add", name, "--purposes", "requested-service,content", *more, "--json")
+        ran = made.avowal("user", "add", name, "--purposes", "requested-service,content", *more, "--json")
         assert ran.json()["automated"] is bool(more)
     return made
 
@@ -43,22 +43,22 @@ def reference(site: Site) -> str:
 
 
 def add(site: Site, form: str, *words: str) -> str:
-    ran = site.avow("submission", "add", form, "--means", "letter", *words, "--json")
+    ran = site.avowal("submission", "add", form, "--means", "letter", *words, "--json")
     assert ran.status == 0, ran.err
     told: str = ran.json()["reference"]
     return told
 
 
 def put(site: Site, *words: str) -> Ran:
-    return site.avow("submission", "set", *words, "--means", "letter", "--json")
+    return site.avowal("submission", "set", *words, "--means", "letter", "--json")
 
 
 def show(site: Site, reference: str, reader: str = "operator") -> Ran:
-    return site.avow("submission", "show", reference, "--purpose", "content", "--as", reader, "--json")
+    return site.avowal("submission", "show", reference, "--purpose", "content", "--as", reader, "--json")
 
 
 def listed(site: Site, *words: str, reader: str = "anna", purpose: str = "content") -> list[dict[str, Any]]:
-    ran = site.avow("submission", "list", *words, "--purpose", purpose, "--as", reader, "--json")
+    ran = site.avowal("submission", "list", *words, "--purpose", purpose, "--as", reader, "--json")
     assert ran.status == 0, ran.err
     told: list[dict[str, Any]] = ran.json()["submissions"]
     return told
@@ -75,7 +75,7 @@ def test_only_those_read_it_who_were_named(site: Site, reference: str) -> None:
     assert listed(site, "--form", "order", reader="operator") == []
     assert put(site, reference, "--readers", "").status == 0
     assert show(site, reference).status == 0
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_no_program_decides_by_it_where_somebody_says_so(site: Site, reference: str) -> None:
@@ -100,23 +100,23 @@ def test_it_is_forgotten_when_somebody_says_so(site: Site, reference: str) -> No
         register.ledger.sign()
     assert show(site, reference).status == 1
     assert [one["reference"] for one in listed(site, "--form", "order")] == [kept]
-    found = site.avow("verify")
+    found = site.avowal("verify")
     assert (found.status, "submissions" in found.out) == (1, True), found.out
-    assert site.avow("retain").status == 0
+    assert site.avowal("retain").status == 0
     assert ask(site, "SELECT reference FROM submissions") == [(kept,)]
     assert len(ask(site, "SELECT * FROM answers")) == 1
     assert ask(site, "SELECT * FROM handled") == []
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_it_is_given_to_nobody_else(site: Site, reference: str) -> None:
     """What was asked for is disclosed to whom it was asked of, by the person's own will."""
     words = ("--reference", reference, *DISCLOSE)
-    assert site.avow("disclose", "--to", "Carrier", *words).status == 0
+    assert site.avowal("disclose", "--to", "Carrier", *words).status == 0
     assert put(site, reference, "--recipients", "Bank, Baker").status == 0
-    refused = site.avow("disclose", "--to", "Carrier", *words)
+    refused = site.avowal("disclose", "--to", "Carrier", *words)
     assert (refused.status, "for Baker, Bank only" in refused.err) == (1, True), refused.err
-    assert site.avow("disclose", "--to", "Bank", *words).status == 0
+    assert site.avowal("disclose", "--to", "Bank", *words).status == 0
 
 
 def test_all_of_a_form_and_all_of_a_visitor(site: Site, reference: str) -> None:
@@ -134,7 +134,7 @@ def test_all_of_a_form_and_all_of_a_visitor(site: Site, reference: str) -> None:
     assert objects(site, others[0], "content", "--withdraw").status == 0
     found = {one["reference"]: one for one in listed(site, "--form", "note", purpose="requested-service")}
     assert found[others[0]]["objects_to"] == ["abuse"]
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
     entries = [json.loads(body) for (body,) in ask(site, "SELECT body FROM entries")]
     told = json.dumps([one for one in entries if one["kind"] == "handling-set"])
     assert not any(word in told for word in (OTHER, "note", "trade", *others))
@@ -195,7 +195,7 @@ def test_what_cannot_be_set_leaves_no_trace(
 )
 def test_what_is_listed_of_single_ones_is_for_a_purpose(site: Site, words: tuple[str, ...]) -> None:
     """And of a form or of a visitor."""
-    assert site.avow("submission", "list", *words).status == 2
+    assert site.avowal("submission", "list", *words).status == 2
 
 
 def test_each_list_for_a_purpose_is_on_record(site: Site, reference: str) -> None:
@@ -207,7 +207,7 @@ def test_each_list_for_a_purpose_is_on_record(site: Site, reference: str) -> Non
     entry = json.loads(ask(site, "SELECT body FROM entries ORDER BY entry DESC")[0][0])
     assert (entry["kind"], entry["purpose"], entry["rows"]) == ("reading-made", "requested-service", 1)
     assert (
-        site.avow("submission", "list", "--form", "order", "--purpose", "abuse", "--as", "anna").status == 1
+        site.avowal("submission", "list", "--form", "order", "--purpose", "abuse", "--as", "anna").status == 1
     )
 
 
@@ -231,9 +231,9 @@ def test_what_is_changed_without_a_record_is_found(
     """Whoever opens what was closed."""
     assert put(site, reference, "--readers", "anna").status == 0
     assert objects(site, reference, "content").status == 0
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
     tamper(site, *change.split("; "))
-    ran = site.avow("verify")
+    ran = site.avowal("verify")
     assert (ran.status, said in ran.out) == (1, True), ran.out
 
 
@@ -241,9 +241,9 @@ def test_it_is_told_to_whom_it_is_about(site: Site, reference: str) -> None:
     """All but the names of those who read it; and it goes with what it is about."""
     assert put(site, reference, "--readers", "anna", "--source", "trade fair").status == 0
     assert put(site, "--visitor", VISITOR, "--recipients", "Bank").status == 0
-    (told,) = site.avow("visitor", "show", VISITOR, "--json").json()["submissions"]
+    (told,) = site.avowal("visitor", "show", VISITOR, "--json").json()["submissions"]
     assert (told["source"], told["recipients"], "readers" in told) == ("trade fair", ["Bank"], False)
-    assert site.avow("visitor", "erase", VISITOR, "--count", "0").status == 0
-    assert site.avow("retain").status == 0
+    assert site.avowal("visitor", "erase", VISITOR, "--count", "0").status == 0
+    assert site.avowal("retain").status == 0
     assert ask(site, "SELECT * FROM handled") == []
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0

@@ -1,4 +1,4 @@
-"""The command `avow import`: what it takes in, what it says, and what it refuses."""
+"""The command `avowal import`: what it takes in, what it says, and what it refuses."""
 
 import bz2
 import codecs
@@ -106,14 +106,14 @@ def test_the_object_tells_what_became_of_every_line(site: Site) -> None:
 
 def test_people_are_told_the_same(site: Site) -> None:
     """Without `--json` the same numbers stand in a table and a sentence."""
-    ran = site.avow("import", site.log("access.log", TEXT, "rubbish\n"))
+    ran = site.avowal("import", site.log("access.log", TEXT, "rubbish\n"))
     assert ran.status == 1
     assert "41 lines in" in ran.out
     assert "40 requests, 40 views, 5 visits" in ran.out
     assert "1 dead letter: unreadable" in ran.out
-    assert ran.err.startswith("no avow.toml here or above: the terms that come with Avow hold")
+    assert ran.err.startswith("no avowal.toml here or above: using the default terms")
     site.init()
-    assert site.avow("import", site.log("access.log", TEXT, "rubbish\n")).err == ""
+    assert site.avowal("import", site.log("access.log", TEXT, "rubbish\n")).err == ""
 
 
 def test_the_same_file_again_adds_nothing(site: Site) -> None:
@@ -142,7 +142,7 @@ def test_an_unfinished_last_line_gives_way_to_its_end(
 ) -> None:
     """A last line that was read before it was written to its end counts once, as what it became."""
     log = site.log("access.log", *LINES[:whole], LINES[whole][:written])
-    site.avow("import", log, "--format", "combined")
+    site.avowal("import", log, "--format", "combined")
     assert site.rows("SELECT sum(lines) FROM sources") == [(whole + 1,)]
     site.log("access.log", *LINES[: whole + 1])
     assert site.take_in(log, "--format", "combined")["lines"] == 0
@@ -208,7 +208,7 @@ def test_a_log_that_begins_like_a_known_one_is_refused(site: Site) -> None:
     site.take_in(site.log("access.log", TEXT))
     other = site.log("other.log", *LINES[:35], line(70, "/else"), line(71, "/else"))
     third = site.log("third.log", line(80, "/third"))
-    ran = site.avow("import", other, third, "--json")
+    ran = site.avowal("import", other, third, "--json")
     assert ran.status == 1
     refused = next(file for file in ran.json()["by_file"] if file["error"])
     assert refused["name"] == str(other)
@@ -222,7 +222,7 @@ def test_a_log_that_was_truncated_is_refused(site: Site) -> None:
     log = site.log("access.log", TEXT)
     site.take_in(log)
     site.log("access.log", *LINES[:35])
-    ran = site.avow("import", log)
+    ran = site.avowal("import", log)
     assert ran.status == 1
     assert "does not go on like it" in ran.out
     assert site.rows("SELECT count(*) FROM requests") == [(40,)]
@@ -253,18 +253,18 @@ def test_too_many_unreadable_lines_give_exit_status_1(
 ) -> None:
     """More unreadable lines than `--max-bad` percent (1 unless given) give exit status 1; what is readable is kept."""
     lines = [line(minute / 10) for minute in range(100 - bad)] + ["rubbish\n"] * bad
-    assert site.avow("import", site.log("access.log", *lines), *arguments).status == status
+    assert site.avowal("import", site.log("access.log", *lines), *arguments).status == status
     assert site.rows("SELECT count(*) FROM requests") == [(100 - bad,)]
 
 
 def test_an_empty_file_is_no_error(site: Site) -> None:
     """An empty log has no lines, and is read when it has some."""
     log = site.log("access.log")
-    ran = site.avow("import", log, "--json")
+    ran = site.avowal("import", log, "--json")
     assert (ran.status, ran.json()["lines"]) == (0, 0)
     packed = site.folder / "empty.gz"
     packed.write_bytes(gzip.compress(b""))
-    assert site.avow("import", packed).status == 0
+    assert site.avowal("import", packed).status == 0
     log.write_text(TEXT)
     assert site.take_in(log)["lines"] == 40
 
@@ -273,7 +273,7 @@ def test_an_empty_file_is_no_error(site: Site) -> None:
 def test_folders_and_missing_files_are_misuse(site: Site, wrong: str) -> None:
     """A folder or a missing file among the files ends the command with status 2 and a remedy before anything is read."""
     log = site.log("access.log", TEXT)
-    ran = site.avow("import", log, wrong)
+    ran = site.avowal("import", log, wrong)
     assert ran.status == 2
     assert f"`{wrong}`" in ran.err
     assert len(ran.err.splitlines()) == 2
@@ -286,7 +286,7 @@ def test_a_truncated_gz_gives_what_is_there(site: Site, beside: Site) -> None:
     packed = gzip.compress("".join(lines).encode())
     log = site.folder / "access.log.gz"
     log.write_bytes(packed[: len(packed) // 2])
-    ran = site.avow("import", log)
+    ran = site.avowal("import", log)
     assert ran.status == 1
     assert "was read up to its damage: it ends in the middle of its compressed data" in ran.out
     ((count,),) = site.rows("SELECT count(*) FROM requests")
@@ -306,7 +306,7 @@ def test_damaged_compression_gives_what_is_there(site: Site) -> None:
         packed[middle : middle + 100] = bytes(100)
         log = site.folder / f"{name}.{name}"
         log.write_bytes(packed)
-        ran = site.avow("import", log, "--again", "--format", "combined", "--json")
+        ran = site.avowal("import", log, "--again", "--format", "combined", "--json")
         assert ran.status == 1
         assert "damaged" in ran.json()["by_file"][0]["damage"], name
 
@@ -328,7 +328,7 @@ def test_rubbish_is_told_and_crashes_nothing(site: Site, rubbish: bytes, argumen
     """What is no log gives a message and no requests, and a log beside it is read."""
     (site.folder / "rubbish").write_bytes(rubbish)
     good = site.log("access.log", TEXT)
-    ran = site.avow("import", "rubbish", good, "--json", *arguments)
+    ran = site.avowal("import", "rubbish", good, "--json", *arguments)
     assert ran.json()["requests"] == 40
     (file,) = (file for file in ran.json()["by_file"] if file["name"] == "rubbish")
     dead = sum(lines for reason, lines in file["left"].items() if reason != "blank")
@@ -380,7 +380,7 @@ def test_what_has_not_happened_yet_is_left_out(site: Site) -> None:
         line(0, start=now + timedelta(hours=28)),
         line(0, start=now + timedelta(days=4000)),
     )
-    ran = site.avow("import", log, "--json")
+    ran = site.avowal("import", log, "--json")
     assert ran.status == 1
     assert (ran.json()["requests"], ran.json()["dead_letters_by_reason"]) == (2, {"in-the-future": 2})
 
@@ -397,7 +397,7 @@ def test_dates_that_no_calendar_has_are_left_out(site: Site) -> None:
 def test_a_log_of_no_known_format_is_refused(site: Site) -> None:
     """A text that no format reads is refused with a remedy, and nothing of it is shown or kept."""
     log = site.log("access.log", *(f"{MARK} {n} something else entirely\n" for n in range(50)))
-    ran = site.avow("import", log)
+    ran = site.avowal("import", log)
     assert ran.status == 1
     assert "no known format reads any of the 50 lines" in ran.out
     assert "LogFormat" in ran.out
@@ -438,7 +438,7 @@ def test_the_format_can_be_a_setting(site: Site) -> None:
 
 def test_a_misspelt_format_is_told_with_the_nearest(site: Site) -> None:
     """A format that is none is refused, with the one that was likely meant."""
-    ran = site.avow("import", site.log("access.log", TEXT), "--format", "combned")
+    ran = site.avowal("import", site.log("access.log", TEXT), "--format", "combned")
     assert ran.status == 2
     assert "`combned`" in ran.err
     assert "did you mean `combined`?" in ran.err
@@ -463,11 +463,11 @@ def test_a_lost_key_is_told_of_before_anything_counts_twice(site: Site) -> None:
     key = site.data.with_name("data.keys") / "source.key"
     kept_key = key.read_bytes()
     key.unlink()
-    ran = site.avow("import", log)
+    ran = site.avowal("import", log)
     assert ran.status == 1
     assert "source.key` is missing" in ran.out
     assert not key.exists()
-    assert site.avow("follow", log).status == 1
+    assert site.avowal("follow", log).status == 1
     assert site.rows("SELECT count(*) FROM requests") == [(40,)]
     key.write_bytes(kept_key)
     assert site.take_in(log)["lines"] == 0
@@ -487,17 +487,17 @@ def test_formats_that_say_their_fields_go_on_where_they_were(site: Site) -> None
 
 
 def test_the_data_folder_can_be_chosen(site: Site, tmp_path: Path) -> None:
-    """`--data` goes before `AVOW_DATA`, that before the setting `data`, and keys are never in the data."""
+    """`--data` goes before `AVOWAL_DATA`, that before the setting `data`, and keys are never in the data."""
     log = site.log("access.log", TEXT)
     variable, option = tmp_path / "variable", tmp_path / "option"
-    through_variable = Site(site.folder, {"AVOW_DATA": str(variable)})
+    through_variable = Site(site.folder, {"AVOWAL_DATA": str(variable)})
     assert through_variable.take_in(log)["lines"] == 40
     assert through_variable.take_in(log, "--data", option)["lines"] == 40
     assert site.take_in(log, "--data", variable)["lines"] == 0
     site.init(settings='data = "elsewhere"\n')
     site.take_in(log)
     for data in (variable, option, site.folder / "elsewhere"):
-        assert (data / "avow.duckdb").exists()
+        assert (data / "avowal.duckdb").exists()
         assert not [path for path in data.rglob("*") if "salt" in path.name or path.suffix == ".key"]
     assert not site.data.exists()
     assert (site.folder / "keys" / "salts.json").exists()
@@ -511,7 +511,7 @@ def test_commands_work_from_below_the_folder(site: Site) -> None:
     below = site.folder / "logs" / "2026"
     below.mkdir(parents=True)
     Site(below).take_in(log)
-    assert (site.data / "avow.duckdb").exists()
+    assert (site.data / "avowal.duckdb").exists()
     assert not (below / "data").exists()
 
 
@@ -522,17 +522,17 @@ def test_changed_terms_are_a_draft_until_they_are_published(site: Site) -> None:
     terms = site.folder / "policy" / "terms.toml"
     adopted = terms.read_text()
     terms.write_text(adopted.replace('full = "7 days"', 'full = "9 days"', 1))
-    assert site.avow("report").status == 0  # whoever merely looks takes nothing into force
+    assert site.avowal("report").status == 0  # whoever merely looks takes nothing into force
     terms.write_text(adopted)
     site.take_in(log)
     terms.write_text(f"# The same promise.\n{adopted}")
-    assert site.avow("import", log).err == ""
+    assert site.avowal("import", log).err == ""
     terms.write_text(adopted.replace('"bytes", ', "", 1))
     log.write_text(TEXT + line(99))
-    ran = site.avow("import", log)
+    ran = site.avowal("import", log)
     assert ran.status == 0
     assert "are a draft: what holds is version 1" in ran.err
-    assert "`avow policy publish`" in ran.err
+    assert "`avowal policy publish`" in ran.err
     assert site.rows("SELECT count(bytes) = count(*) FROM requests") == [(True,)]
 
 
@@ -549,9 +549,9 @@ def test_messages_hold_nothing_of_the_log(site: Site) -> None:
         ("unfinished", [marked, marked[:70]], []),
         ("binary", [*LINES, f"\0{MARK}\0\n", MARK * 10_000, "\n"], []),
     ):
-        ran = site.avow("import", site.log(name, *lines), "--again", *arguments)
+        ran = site.avowal("import", site.log(name, *lines), "--again", *arguments)
         assert MARK not in ran.out + ran.err, name
-        shown = site.avow("import", site.folder / name, "--again", "--show-bad", *arguments)
+        shown = site.avowal("import", site.folder / name, "--again", "--show-bad", *arguments)
         assert MARK not in shown.err, name
         assert (MARK in shown.out) == (name != "no format"), name
 
@@ -564,10 +564,10 @@ def test_show_bad_reads_the_lines_again_from_the_file(site: Site) -> None:
         f"{log}: byte {len(TEXT) + 14}, unreadable: second bad one",
     ]
     for _ in range(2):
-        assert site.avow("import", log, "--show-bad").out.splitlines()[-2:] == expected
+        assert site.avowal("import", log, "--show-bad").out.splitlines()[-2:] == expected
     packed = site.folder / "access.log.gz"
     packed.write_bytes(gzip.compress(log.read_bytes()))
-    shown = site.avow("import", packed, "--show-bad").out.splitlines()[-2:]
+    shown = site.avowal("import", packed, "--show-bad").out.splitlines()[-2:]
     assert [text.partition(": ")[2] for text in shown] == [text.partition(": ")[2] for text in expected]
 
 
@@ -575,21 +575,21 @@ def test_show_bad_cannot_disturb_the_terminal(site: Site) -> None:
     """A shown line's control characters are made visible, so that it cannot write what it likes on a terminal."""
     evil = "\x1b]0;title\x07 \x1b[2J \x9b31m \u202e \r [red]x[/red]"
     log = site.log("access.log", *LINES, f"{evil} bad\n")
-    shown = site.avow("import", log, "--show-bad").out.splitlines()[-1]
+    shown = site.avowal("import", log, "--show-bad").out.splitlines()[-1]
     assert shown.isprintable()
     assert "[red]x[/red] bad" in shown
 
 
 def test_show_bad_and_json_exclude_each_other(site: Site) -> None:
     """Two forms of output at once are misuse."""
-    assert site.avow("import", site.log("access.log", TEXT), "--show-bad", "--json").status == 2
+    assert site.avowal("import", site.log("access.log", TEXT), "--show-bad", "--json").status == 2
 
 
 @pytest.mark.parametrize("name", ["a[/b].log", "[red]a.log", "a b;c.log", "caf\xe9.log", "-a.log", "=a.log"])
 def test_file_names_are_shown_as_they_are(site: Site, name: str) -> None:
     """A file's name is text, whatever it looks like."""
     log = site.log(name, TEXT, "bad\n")
-    ran = site.avow("import", log, "--show-bad")
+    ran = site.avowal("import", log, "--show-bad")
     assert ran.status == 1
     assert f"{log} " in ran.out
     assert f"{log}: byte" in ran.out
@@ -640,7 +640,7 @@ def test_lines_too_old_for_the_terms_are_dropped(site: Site) -> None:
         site.log("access.log", line(0, start=young), line(0, start=old), line(1, start=old))
     )
     assert (report["requests"], report["dropped"]) == (1, {"too-old": 2})
-    assert "2 dropped: too-old" in site.avow("import", site.log("b.log", *[line(1, start=old)] * 2)).out
+    assert "2 dropped: too-old" in site.avowal("import", site.log("b.log", *[line(1, start=old)] * 2)).out
 
 
 def test_requests_older_than_the_first_version_are_counted(site: Site) -> None:
@@ -649,7 +649,7 @@ def test_requests_older_than_the_first_version_are_counted(site: Site) -> None:
     log = site.log("access.log", line(0), line(11 * 60 + 59), line(12 * 60), line(13 * 60))
     assert site.take_in(log)["early"] == 2
     assert (
-        "1 requests are older than the first version" in site.avow("import", site.log("b.log", line(1))).out
+        "1 requests are older than the first version" in site.avowal("import", site.log("b.log", line(1))).out
     )
 
 

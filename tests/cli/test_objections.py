@@ -45,19 +45,19 @@ def site(tmp_path: Path) -> Site:
 @pytest.fixture
 def reference(site: Site) -> str:
     fields = ("--field", "name=Ann Exmaple", "--field", "email=ann@example.org", "--visitor", VISITOR)
-    ran = site.avow("submission", "add", "order", "--means", "letter", *fields, "--json")
+    ran = site.avowal("submission", "add", "order", "--means", "letter", *fields, "--json")
     assert ran.status == 0, ran.err
     told: str = ran.json()["reference"]
     return told
 
 
 def show(site: Site, reference: str, purpose: str = "content") -> Ran:
-    return site.avow("submission", "show", reference, "--purpose", purpose, "--json")
+    return site.avowal("submission", "show", reference, "--purpose", purpose, "--json")
 
 
 def objects(site: Site, reference: str, purposes: str, *more: str) -> Ran:
     words = ("--purposes", purposes, "--means", "letter", "--json")
-    return site.avow("submission", "object", reference, *words, *more)
+    return site.avowal("submission", "object", reference, *words, *more)
 
 
 def ask(site: Site, sql: str) -> list[tuple[Any, ...]]:
@@ -83,7 +83,7 @@ def test_a_purpose_that_is_objected_to_sees_nothing(site: Site, reference: str) 
         "objection-raised",
         "objection-withdrawn",
     ]
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_a_parent_stands_for_all_its_purposes(site: Site, reference: str) -> None:
@@ -107,15 +107,17 @@ def test_what_is_objected_to_is_no_function_to_disclose_for(site: Site, referenc
         "--categories",
         "person-name",
     )
-    assert site.avow("disclose", *words, "--dry-run").status == 0
+    assert site.avowal("disclose", *words, "--dry-run").status == 0
     assert objects(site, reference, "requested-service").status == 0
-    ran = site.avow("disclose", *words, "--dry-run")
+    ran = site.avowal("disclose", *words, "--dry-run")
     assert (ran.status, "objects to requested-service" in ran.err) == (1, True)
 
 
 def test_what_was_wrong_is_put_right(site: Site, reference: str) -> None:
     """And what stood there before is nowhere any more; that it was done is on record."""
-    ran = site.avow("submission", "correct", reference, "--field", "name=Ann Example", "--means", "telephone")
+    ran = site.avowal(
+        "submission", "correct", reference, "--field", "name=Ann Example", "--means", "telephone"
+    )
     assert ran.status == 0, ran.err
     values = {one["field"]: one["value"] for one in show(site, reference).json()["fields"]}
     assert values == {"name": "Ann Example", "email": "ann@example.org"}
@@ -125,7 +127,7 @@ def test_what_was_wrong_is_put_right(site: Site, reference: str) -> None:
         if b"submission-corrected" in body
     ]
     assert (entry["categories"], entry["means"]) == (["person-name"], "telephone")
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,7 @@ def test_only_what_was_written_is_put_right(
     site: Site, reference: str, field: str, status: int, said: str
 ) -> None:
     """Nothing is changed otherwise."""
-    ran = site.avow("submission", "correct", reference, "--field", field, "--means", "letter")
+    ran = site.avowal("submission", "correct", reference, "--field", field, "--means", "letter")
     assert (ran.status, said in ran.err) == (status, True), ran.err
     assert "submission-corrected" not in kinds(site)
 
@@ -149,17 +151,19 @@ def test_only_what_was_written_is_put_right(
 def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -> None:
     """Whoever handed it over sees it; of what is erased nothing is left but that something was said."""
     assert objects(site, reference, "content").status == 0
-    assert site.avow("submission", "correct", reference, "--field", "name=A", "--means", "letter").status == 0
+    assert (
+        site.avowal("submission", "correct", reference, "--field", "name=A", "--means", "letter").status == 0
+    )
     export = site.folder / "me.jsonl"
-    assert site.avow("visitor", "export", VISITOR, "--to", export).status == 0
+    assert site.avowal("visitor", "export", VISITOR, "--to", export).status == 0
     head = json.loads(export.read_text().splitlines()[0])
     assert head["submissions"][0]["objects_to"] == ["content"]
-    schema = jsonschema.Draft202012Validator(site.avow("visitor", "schema").json())
+    schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     assert list(schema.iter_errors(head)) == []
-    assert site.avow("submission", "erase", reference).status == 0
+    assert site.avowal("submission", "erase", reference).status == 0
     assert (ask(site, "SELECT * FROM objecting"), ask(site, "SELECT * FROM correcting")) == ([], [])
     assert kinds(site).count("objection-raised") == 1
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,9 @@ def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -
 def test_what_is_changed_is_found(site: Site, reference: str, change: str, said: str) -> None:
     """An objection that vanished, or another's."""
     assert objects(site, reference, "content").status == 0
-    assert site.avow("submission", "correct", reference, "--field", "name=A", "--means", "letter").status == 0
+    assert (
+        site.avowal("submission", "correct", reference, "--field", "name=A", "--means", "letter").status == 0
+    )
     tamper(site, change)
-    ran = site.avow("verify")
+    ran = site.avowal("verify")
     assert (ran.status, said in ran.out) == (1, True), ran.out

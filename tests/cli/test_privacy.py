@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from harness import AVOW, FIREFOX, Site, wait_until
+from harness import AVOWAL, FIREFOX, Site, wait_until
 
 FAULTS = Path(__file__).parent.parent / "keep" / "faults.py"
 
@@ -39,7 +39,7 @@ NEVER = {"user", "user agent", "cookie", "further field"}
 """There is no word by which terms could let these in."""
 
 BY_DEFAULT = {"address", "path", "referrer"}
-"""What the terms that come with Avow let in of a line of today."""
+"""What the terms that come with Avowal let in of a line of today."""
 
 ADDRESS_LINE = '[[collect]]\ncategories = ["ip-address"]\nkeep = { full = "7 days", prefix = "90 days" }\nfor = ["availability", "performance", "content", "abuse"]\n'
 REFERRER_LINE = '[[collect]]\ncategories = ["referrer"]\nkeep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]\n'
@@ -110,10 +110,10 @@ class World:
         """Return the log, which is outside of everything that is searched."""
         return self.root.with_name("access.log")
 
-    def avow(self, *arguments: object) -> "subprocess.CompletedProcess[bytes]":
+    def avowal(self, *arguments: object) -> "subprocess.CompletedProcess[bytes]":
         """Run a command as a process of its own."""
         return subprocess.run(
-            [AVOW, *map(str, arguments)],
+            [AVOWAL, *map(str, arguments)],
             cwd=self.site.folder,
             env={**os.environ, **self.environment},
             capture_output=True,
@@ -215,7 +215,7 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
 def test_an_import_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]]) -> None:
     """Under any terms, and at any age, nothing but what they let in is in a file or a message; and that is there."""
     world, allowed = case
-    ran = world.avow("import", world.log, "--max-bad", "100")
+    ran = world.avowal("import", world.log, "--max-bad", "100")
     assert ran.returncode == 0, ran.stderr
     assert found_in(*world.left_behind()) == allowed
     assert found_in(ran.stdout, ran.stderr) == set()
@@ -229,7 +229,7 @@ def test_an_import_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]
 def test_what_was_let_in_can_be_found_in_the_bytes(tmp_path: Path) -> None:
     """What the terms let in is found in the files' plain bytes, so that looking at these means something."""
     world = World.made(tmp_path)
-    world.avow("import", world.log, "--max-bad", "100")
+    world.avowal("import", world.log, "--max-bad", "100")
     assert {"path", "referrer"} <= found_in(world.raw()) <= BY_DEFAULT
 
 
@@ -237,7 +237,7 @@ def test_bad_lines_are_shown_on_standard_output_alone(tmp_path: Path) -> None:
     """`--show-bad` prints marks on standard output; neither standard error nor a file has them."""
     world = World.made(tmp_path)
     for _ in range(2):
-        ran = world.avow("import", world.log, "--show-bad")
+        ran = world.avowal("import", world.log, "--show-bad")
         assert found_in(ran.stdout) >= NEVER | {"query", "address"}
         assert found_in(ran.stderr) == set()
         assert found_in(*world.left_behind()) == BY_DEFAULT
@@ -249,7 +249,7 @@ def test_bad_lines_are_shown_on_standard_output_alone(tmp_path: Path) -> None:
 def test_no_message_bears_what_stands_in_a_log(tmp_path: Path, arguments: list[str]) -> None:
     """Whatever an import says of a log, in whichever form, is not what stands in it."""
     world = World.made(tmp_path)
-    ran = world.avow("import", world.log, *arguments)
+    ran = world.avowal("import", world.log, *arguments)
     assert ran.returncode in {0, 1}, ran.stderr
     assert b"Traceback" not in ran.stderr
     assert found_in(ran.stdout, ran.stderr) == set()
@@ -259,9 +259,9 @@ def test_no_message_bears_what_stands_in_a_log(tmp_path: Path, arguments: list[s
 def test_reports_show_paths_and_sites_and_no_more(tmp_path: Path) -> None:
     """No report bears an address, a query, a user or a user agent."""
     world = World.made(tmp_path)
-    world.avow("import", world.log, "--max-bad", "100")
+    world.avowal("import", world.log, "--max-bad", "100")
     for name in ("pages", "sources", "technology", "availability"):
-        ran = world.avow("report", name, "--json")
+        ran = world.avowal("report", name, "--json")
         assert ran.returncode == 0
         assert found_in(ran.stdout, ran.stderr) <= {"path"}
 
@@ -271,7 +271,7 @@ def test_a_guest_and_its_owner_leave_only_what_the_terms_let_in(case: tuple[Worl
     world, allowed = case
     with world.site.started("follow", "other.log") as follow:
         follow.wait_for("following")
-        ran = world.avow("import", world.log, "--max-bad", "100")
+        ran = world.avowal("import", world.log, "--max-bad", "100")
         assert ran.returncode == 0, ran.stderr
         assert found_in(*world.left_behind()) == allowed
         assert follow.end(signal.SIGTERM) == 0
@@ -288,7 +288,7 @@ def test_following_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]
             follow.wait_for("following")
 
             def is_in() -> bool:
-                ran = world.avow("report", "pages", "--json")
+                ran = world.avowal("report", "pages", "--json")
                 return name in ran.stdout.decode()
 
             wait_until(is_in, "views of the marked page")
@@ -344,7 +344,7 @@ def test_settings_of_the_environment_put_nothing_elsewhere(tmp_path: Path) -> No
     """Outside its data and its keys, an import leaves no file at all."""
     world = World.made(tmp_path)
     before = {path for path in world.root.rglob("*") if path.is_file()}
-    world.avow("import", world.log, "--max-bad", "100")
+    world.avowal("import", world.log, "--max-bad", "100")
     made = {path.relative_to(world.root) for path in world.root.rglob("*") if path.is_file()} - {
         path.relative_to(world.root) for path in before
     }

@@ -1,4 +1,4 @@
-"""`avow query`: a question of one's own, for one purpose."""
+"""`avowal query`: a question of one's own, for one purpose."""
 
 import csv
 import io
@@ -29,13 +29,13 @@ def site(tmp_path: Path) -> Site:
 
 def test_a_question_is_answered_for_its_purpose(site: Site) -> None:
     """As a table, as JSON and as CSV; with --explain nothing is asked."""
-    told = site.avow("query", PAGES, "--purpose", "content", "--json").json()
+    told = site.avowal("query", PAGES, "--purpose", "content", "--json").json()
     assert told["rows"] == [{"page_path": "/0", "n": 3}, {"page_path": "/1", "n": 2}]
     assert (told["purpose"], told["cut"], told["notes"]) == ("content", False, [])
-    assert "/0" in site.avow("query", PAGES, "--purpose", "content").out
-    rows = list(csv.reader(io.StringIO(site.avow("query", PAGES, "--purpose", "content", "--csv").out)))
+    assert "/0" in site.avowal("query", PAGES, "--purpose", "content").out
+    rows = list(csv.reader(io.StringIO(site.avowal("query", PAGES, "--purpose", "content", "--csv").out)))
     assert rows == [["page_path", "n"], ["/0", "3"], ["/1", "2"]]
-    explained = site.avow("query", PAGES, "--purpose", "content", "--explain", "--json").json()
+    explained = site.avowal("query", PAGES, "--purpose", "content", "--explain", "--json").json()
     assert explained["sql"].startswith("SELECT page_path, COUNT(*) AS n FROM views")
     assert explained["rows"] is None
 
@@ -43,23 +43,23 @@ def test_a_question_is_answered_for_its_purpose(site: Site) -> None:
 def test_what_is_for_another_purpose_is_refused_with_the_reason(site: Site) -> None:
     """Addresses are there for abuse, and for content refused; in `*` they are null."""
     asked = "SELECT count(DISTINCT ip_address) AS n FROM requests"
-    assert site.avow("query", asked, "--purpose", "abuse", "--json").json()["rows"] == [{"n": 5}]
-    ran = site.avow("query", asked, "--purpose", "content")
-    identity = site.avow("policy", "history", "--json").json()[0]["identity"]
+    assert site.avowal("query", asked, "--purpose", "abuse", "--json").json()["rows"] == [{"n": 5}]
+    ran = site.avowal("query", asked, "--purpose", "content")
+    identity = site.avowal("policy", "history", "--json").json()[0]["identity"]
     assert ran.status == 1
     assert (
         f"`ip_address` is not available for content under version {identity[:8]}…: collected for abuse only (at character 23)"
         in ran.err
     )
-    rows = site.avow("query", "SELECT * FROM requests", "--purpose", "content", "--json").json()["rows"]
+    rows = site.avowal("query", "SELECT * FROM requests", "--purpose", "content", "--json").json()["rows"]
     assert {row["ip_address"] for row in rows} == {None}
 
 
 def test_an_answer_is_no_longer_than_the_setting(site: Site) -> None:
     """It is cut, and says so."""
-    with (site.folder / "avow.toml").open("a") as file:
+    with (site.folder / "avowal.toml").open("a") as file:
         file.write("\n[use]\nquery_rows = 2\n")
-    ran = site.avow("query", "SELECT page_path FROM views", "--purpose", "content", "--json")
+    ran = site.avowal("query", "SELECT page_path FROM views", "--purpose", "content", "--json")
     assert (len(ran.json()["rows"]), ran.json()["cut"]) == (2, True)
     assert "there are more rows" in ran.json()["notes"][0]
 
@@ -68,9 +68,9 @@ def test_a_question_goes_through_the_owner(site: Site) -> None:
     """While another process holds the folder, the answer is the same; what is refused is refused there."""
     with site.started("follow", site.folder / "a.log") as following:
         following.wait_for("following")
-        told = site.avow("query", PAGES, "--purpose", "content", "--json").json()
+        told = site.avowal("query", PAGES, "--purpose", "content", "--json").json()
         assert [row["n"] for row in told["rows"]] == [3, 2]
-        ran = site.avow("query", "SELECT * FROM consents", "--purpose", "content")
+        ran = site.avowal("query", "SELECT * FROM consents", "--purpose", "content")
         assert (ran.status, "there is no relation `consents`" in ran.err) == (1, True)
 
 
@@ -84,5 +84,5 @@ def test_a_question_goes_through_the_owner(site: Site) -> None:
 )
 def test_what_cannot_be_asked_is_told(site: Site, words: tuple[str, ...], status: int, said: str) -> None:
     """With its exit status."""
-    ran = site.avow("query", *words)
+    ran = site.avowal("query", *words)
     assert (ran.status, said in ran.err) == (status, True), ran.err

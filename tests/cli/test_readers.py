@@ -1,4 +1,4 @@
-"""`avow user` and `avow status`: who reads for what, and what was read."""
+"""`avowal user` and `avowal status`: who reads for what, and what was read."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ def site(tmp_path: Path) -> Site:
     """Make a site with a few views, and a reader for content."""
     made = Site(tmp_path).init()
     made.take_in(made.log("a.log", *(line(n, f"/{n}", start=NOON) for n in range(3))))
-    assert made.avow("user", "add", "ann", "--purposes", "content,performance").status == 0
+    assert made.avowal("user", "add", "ann", "--purposes", "content,performance").status == 0
     return made
 
 
@@ -29,28 +29,28 @@ def test_a_reader_reads_for_what_was_given(site: Site) -> None:
         ("report", "pages"),
         ("report", "performance"),
     ):
-        assert site.avow(*words, "--as", "ann").status == 0, words
+        assert site.avowal(*words, "--as", "ann").status == 0, words
     for refused, said in (
         (("query", TOGETHER, "--purpose", "abuse", "--as", "ann"), "`ann` does not read for abuse"),
         (("report", "availability", "--as", "ann"), "`ann` does not read for availability"),
         (("report", "pages", "--as", "ben"), "there is no reader `ben`"),
     ):
-        ran = site.avow(*refused)
+        ran = site.avowal(*refused)
         assert (ran.status, said in ran.err) == (1, True), ran.err
-    assert site.avow("report", "availability").status == 0
+    assert site.avowal("report", "availability").status == 0
 
 
 def test_readers_are_listed_changed_and_taken_away(site: Site) -> None:
     """The last purposes hold; a parent stands for all beneath it; who was removed reads nothing."""
-    assert site.avow("user", "add", "ben", "--purposes", "operate").status == 0
-    assert site.avow("user", "add", "ann", "--purposes", "abuse").status == 0
-    listed = site.avow("user", "list", "--json").json()
+    assert site.avowal("user", "add", "ben", "--purposes", "operate").status == 0
+    assert site.avowal("user", "add", "ann", "--purposes", "abuse").status == 0
+    listed = site.avowal("user", "list", "--json").json()
     assert [(one["name"], len(one["purposes"])) for one in listed] == [("ann", 1), ("ben", 5)]
-    assert site.avow("report", "pages", "--as", "ann").status == 1
-    assert site.avow("user", "remove", "ann", "--json").json()["removed"] is True
-    assert site.avow("user", "remove", "ann", "--json").json()["removed"] is False
-    assert site.avow("query", TOGETHER, "--purpose", "abuse", "--as", "ann").status == 1
-    assert "ben: abuse, availability" in site.avow("user", "list").out
+    assert site.avowal("report", "pages", "--as", "ann").status == 1
+    assert site.avowal("user", "remove", "ann", "--json").json()["removed"] is True
+    assert site.avowal("user", "remove", "ann", "--json").json()["removed"] is False
+    assert site.avowal("query", TOGETHER, "--purpose", "abuse", "--as", "ann").status == 1
+    assert "ben: abuse, availability" in site.avowal("user", "list").out
 
 
 @pytest.mark.parametrize(
@@ -66,17 +66,17 @@ def test_readers_are_listed_changed_and_taken_away(site: Site) -> None:
 )
 def test_what_is_no_reader_is_refused(site: Site, name: str, purposes: str, said: str) -> None:
     """With what was wrong."""
-    ran = site.avow("user", "add", name, "--purposes", purposes)
+    ran = site.avowal("user", "add", name, "--purposes", purposes)
     assert (ran.status, said in ran.err) == (2, True), ran.err
 
 
 def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
     """Who (as a commitment), what for, how many rows, and the hash of the question; of others a count for each day."""
     for asked in (SINGLE, TOGETHER, TOGETHER):
-        assert site.avow("query", asked, "--purpose", "content", "--as", "ann").status == 0
-    site.avow("report", "pages")
-    site.avow("query", SINGLE, "--purpose", "content", "--explain")
-    told = site.avow("status", "--json").json()
+        assert site.avowal("query", asked, "--purpose", "content", "--as", "ann").status == 0
+    site.avowal("report", "pages")
+    site.avowal("query", SINGLE, "--purpose", "content", "--explain")
+    told = site.avowal("status", "--json").json()
     (single,) = told["readings_of_single_visitors"]
     assert (single["name"], single["purpose"], single["rows"], single["version"]) == ("ann", "content", 3, 1)
     assert single["question"] == sha256(SINGLE.encode()).hexdigest()
@@ -84,12 +84,12 @@ def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
         ("ann", 2),
         ("operator", 1),
     ]
-    entry = site.avow("ledger", "prove", 1, "--json").json()["entry"]
+    entry = site.avowal("ledger", "prove", 1, "--json").json()["entry"]
     assert (entry["kind"], entry["rows"]) == ("reading-made", 3)
     assert "ann" not in json.dumps(entry)
     assert SINGLE not in json.dumps(entry)
-    assert site.avow("verify").status == 0
-    assert "3 views" in site.avow("status").out
+    assert site.avowal("verify").status == 0
+    assert "3 views" in site.avowal("status").out
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
 )
 def test_a_reading_that_was_changed_is_found(site: Site, statement: str) -> None:
     """Whatever of it is changed behind the register's back."""
-    site.avow("query", SINGLE, "--purpose", "content", "--as", "ann")
+    site.avowal("query", SINGLE, "--purpose", "content", "--as", "ann")
     tamper(site, statement)
-    ran = site.avow("verify", "--json")
+    ran = site.avowal("verify", "--json")
     assert ran.status == 1
     named = "reading 1 is not what" if "NULL, salt" not in statement else "the register has 0 records"
     assert any(named in finding for finding in ran.json()["findings"]), ran.out
@@ -117,6 +117,6 @@ def test_a_reading_that_was_changed_is_found(site: Site, statement: str) -> None
 def test_an_answer_that_cannot_be_recorded_is_not_given(site: Site) -> None:
     """Where the register refuses the record, nothing is told."""
     tamper(site, "CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'full'); END")
-    ran = site.avow("query", SINGLE, "--purpose", "content", "--json")
+    ran = site.avowal("query", SINGLE, "--purpose", "content", "--json")
     assert (ran.status, ran.out) == (1, "")
     assert "cannot be written (IntegrityError)" in ran.err

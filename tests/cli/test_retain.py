@@ -1,4 +1,4 @@
-"""`avow retain`: bytes of what may not be kept any more are gone, everywhere under the folder."""
+"""`avowal retain`: bytes of what may not be kept any more are gone, everywhere under the folder."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,13 +17,13 @@ def site(tmp_path: Path) -> Site:
     terms = made.folder / "policy" / "terms.toml"
     old = f"updated = {(TODAY - timedelta(days=40)).date()}"
     terms.write_text(terms.read_text().replace("updated = 2026-11-22", old))
-    assert made.avow("policy", "adopt").status == 0
+    assert made.avowal("policy", "adopt").status == 0
     log = made.log("a.log", *(line(n, start=TODAY - timedelta(days=4), address=ADDRESS) for n in range(50)))
     made.take_in(log)
     log.unlink()
     text = terms.read_text().replace(old, f"updated = {datetime.now(UTC).date()}")
     terms.write_text(text.replace('full = "7 days", prefix', 'full = "2 days", prefix', 1))
-    assert made.avow("policy", "publish").status == 0
+    assert made.avowal("policy", "publish").status == 0
     return made
 
 
@@ -39,15 +39,15 @@ def found(site: Site) -> list[str]:
 def test_no_byte_is_left_of_what_may_not_be_kept(site: Site) -> None:
     """The address is in the file before, and after it only its network is."""
     assert found(site)
-    assert site.avow("retain", "--json").json()["removed"] == [
+    assert site.avowal("retain", "--json").json()["removed"] == [
         {"relation": "requests", "category": "ip-address", "version": 1, "records": 50}
     ]
     assert found(site) == []
     assert set(site.rows("SELECT ip_address FROM requests")) == {("203.0.113.0/24",)}
-    assert "nothing is held beyond its time" in site.avow("retain").out
-    entry = site.avow("ledger", "prove", 2, "--json").json()["entry"]
+    assert "nothing is held beyond its time" in site.avowal("retain").out
+    entry = site.avowal("ledger", "prove", 2, "--json").json()["entry"]
     assert (entry["kind"], entry["removed"]) == ("retention-run", [["requests", "ip-address", 1, 50]])
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_following_retains_by_itself(site: Site) -> None:
@@ -55,7 +55,7 @@ def test_following_retains_by_itself(site: Site) -> None:
     (site.folder / "b.log").write_text(line(0, start=TODAY))
     with site.started("follow", site.folder / "b.log") as following:
         following.wait_for("50 records were cut down or deleted")
-        assert site.avow("retain", "--json").json()["removed"] == []
+        assert site.avowal("retain", "--json").json()["removed"] == []
     assert found(site) == []
 
 
@@ -65,6 +65,6 @@ def test_following_retains_by_itself(site: Site) -> None:
 )
 def test_a_run_that_was_changed_is_found(site: Site, statement: str) -> None:
     """What was removed cannot be told otherwise later."""
-    site.avow("retain")
+    site.avowal("retain")
     tamper(site, statement)
-    assert site.avow("verify").status == 1
+    assert site.avowal("verify").status == 1

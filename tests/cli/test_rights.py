@@ -1,4 +1,4 @@
-"""`avow visitor show`, `export` and `erase`: what one visitor may ask for."""
+"""`avowal visitor show`, `export` and `erase`: what one visitor may ask for."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def shown(site: Site, address: str = ANN) -> Any:
-    ran = site.avow("visitor", "show", address, *PERIOD, "--json")
+    ran = site.avowal("visitor", "show", address, *PERIOD, "--json")
     assert ran.status == 0, ran.err
     return ran.json()
 
@@ -43,8 +43,8 @@ def consented(site: Site) -> None:
     old = next(row for row in terms.read_text().splitlines() if row.startswith("updated = "))
     text = terms.read_text().replace(old, f"updated = {datetime.now(UTC).date()}")
     terms.write_text(text.replace('full = "7 days", prefix', 'full = "6 days", prefix', 1))
-    assert site.avow("policy", "publish").status == 0
-    ran = site.avow("visitor", "consent", ANN, *PERIOD, "--means", "letter", "--reference", "Ann's letter")
+    assert site.avowal("policy", "publish").status == 0
+    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--means", "letter", "--reference", "Ann's letter")
     assert ran.status == 0, ran.err
 
 
@@ -63,17 +63,17 @@ def test_a_visitor_sees_what_is_held(site: Site) -> None:
     assert told["held"]["requests"]["first"] == NOON.isoformat(timespec="seconds")
     assert [(one["version"], one["given"]) for one in told["consents"]] == [(2, True)]
     assert [one["purpose"] for one in shown(site)["readings_since"]] == ["may-see"]
-    assert "3 requests" in site.avow("visitor", "show", told["visitor"]).out
-    assert site.avow("verify").status == 0
+    assert "3 requests" in site.avowal("visitor", "show", told["visitor"]).out
+    assert site.avowal("verify").status == 0
 
 
 def test_a_visitor_takes_everything_along(site: Site) -> None:
     """A line for each record, and nothing of anybody else."""
     file = site.folder / "export.jsonl"
-    ran = site.avow("visitor", "export", ANN, *PERIOD, "--to", file, "--json")
+    ran = site.avowal("visitor", "export", ANN, *PERIOD, "--to", file, "--json")
     assert ran.json()["records"] == 7
     head, *records = map(json.loads, file.read_text().splitlines())
-    assert head["schema"] == "avow visitor export 1"
+    assert head["schema"] == "avowal visitor export 1"
     assert {record["visitor_id"] for record in records} == {head["visitor"]}
     assert [record["page_path"] for record in records if record["relation"] == "requests"] == [
         "/0",
@@ -88,8 +88,8 @@ def test_an_export_is_as_its_schema_says(site: Site) -> None:
     consented(site)
     shown(site)
     file = site.folder / "export.jsonl"
-    site.avow("visitor", "export", ANN, *PERIOD, "--to", file)
-    schema = site.avow("visitor", "schema").json()
+    site.avowal("visitor", "export", ANN, *PERIOD, "--to", file)
+    schema = site.avowal("visitor", "schema").json()
     jsonschema.Draft202012Validator.check_schema(schema)
     check = jsonschema.Draft202012Validator(schema)
     lines = [json.loads(told) for told in file.read_text().splitlines()]
@@ -109,7 +109,7 @@ def test_what_is_held_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
         ("xx", "What is"),
     ):
         page = tmp_path / f"{language}.html"
-        ran = site.avow("visitor", "show", ANN, *PERIOD, "--page", page, "--language", language)
+        ran = site.avowal("visitor", "show", ANN, *PERIOD, "--page", page, "--language", language)
         assert ran.status == 0, ran.err
         text = page.read_text()
         assert title in text
@@ -126,7 +126,7 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
     consented(site)
     key = shown(site)["visitor"]
     receipt, others = tmp_path / "receipt.json", shown(site, BEN)["held"]
-    ran = site.avow("visitor", "erase", key, "--count", 3, "--receipt", receipt, "--json")
+    ran = site.avowal("visitor", "erase", key, "--count", 3, "--receipt", receipt, "--json")
     assert ran.status == 0, ran.err
     assert ran.json()["erased"] == {
         "requests": 3,
@@ -140,18 +140,19 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
     }
     assert shown(site, BEN)["held"] == others
     assert (
-        sum(of["records"] for of in site.avow("visitor", "show", key, "--json").json()["held"].values()) == 0
+        sum(of["records"] for of in site.avowal("visitor", "show", key, "--json").json()["held"].values())
+        == 0
     )
     for path in [*site.data.rglob("*"), *(site.folder / "keys").rglob("*")]:
         data = path.read_bytes() if path.is_file() else b""
         assert ANN.encode() not in data, path
         assert key.encode() not in data, path
         assert b"Ann's letter" not in data, path
-    assert site.avow("verify").status == 0
-    verifier = site.avow("ledger", "key").out.strip()
+    assert site.avowal("verify").status == 0
+    verifier = site.avowal("ledger", "key").out.strip()
     away = tmp_path / "away"
     away.mkdir()
-    ran = Site(away).avow("verify", receipt, "--key", verifier, "--json")
+    ran = Site(away).avowal("verify", receipt, "--key", verifier, "--json")
     assert (ran.status, ran.json()["entry"]["kind"]) == (0, "erasure-done"), ran.err
     told = json.loads(receipt.read_text())
     for change in (
@@ -160,7 +161,7 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
         {"erased_at": "2026-01-01T00:00:00"},
     ):
         receipt.write_text(json.dumps({**told, **change}))
-        ran = Site(away).avow("verify", receipt, "--key", verifier)
+        ran = Site(away).avowal("verify", receipt, "--key", verifier)
         assert (ran.status, "says something else" in ran.err) == (1, True), ran.err
 
 
@@ -174,7 +175,7 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
 )
 def test_what_was_not_meant_is_not_erased(site: Site, words: tuple[str, ...], said: str) -> None:
     """Another count, or nobody."""
-    ran = site.avow("visitor", "erase", *words)
+    ran = site.avowal("visitor", "erase", *words)
     assert (ran.status, said in ran.err) == (1, True), ran.err
     assert len(site.rows("SELECT 1 FROM requests")) == 4
 
@@ -183,7 +184,7 @@ def test_several_people_behind_an_address_are_told_nothing(site: Site) -> None:
     """Neither what is held nor an export; nothing is written."""
     site.take_in(site.log("b.log", line(5, start=NOON, address=ANN, agent=CHROME)))
     for words in (("show",), ("export", "--to", site.folder / "out"), ("erase", "--count", 3)):
-        ran = site.avow("visitor", words[0], ANN, *PERIOD, *words[1:])
+        ran = site.avowal("visitor", words[0], ANN, *PERIOD, *words[1:])
         assert (ran.status, "2 visitors are known" in ran.err) == (1, True), ran.err
     assert not (site.folder / "out").exists()
 
@@ -197,4 +198,4 @@ def test_an_erasure_that_was_begun_is_done_before_anything_is_read(site: Site) -
         file.execute("INSERT INTO erasing VALUES (?)", [key])
     file.close()
     assert {row["page_path"] for row in site.report("pages")["tables"]["pages"]} == {"/b"}
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0

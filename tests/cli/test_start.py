@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import AVOW, Site
+from harness import AVOWAL, Site
 
 FULL = Path("/dev/full")
 
@@ -14,7 +14,7 @@ def ran(site: Site, *words: str, output: str) -> "subprocess.CompletedProcess[st
     """Run a command as a process of its own, with its output to a place."""
     with Path(output).open("w") as out:
         return subprocess.run(
-            [AVOW, *words], cwd=site.folder, stdout=out, stderr=subprocess.PIPE, text=True, check=False
+            [AVOWAL, *words], cwd=site.folder, stdout=out, stderr=subprocess.PIPE, text=True, check=False
         )
 
 
@@ -31,7 +31,7 @@ def test_a_command_ends_with_its_status_and_all_of_its_output(
     told = site.folder / "told.txt"
     found = ran(site, *words, output=str(told))
     assert found.returncode == status
-    assert told.read_text() == site.avow(*words, wide=False).out
+    assert told.read_text() == site.avowal(*words, wide=False).out
     assert "Traceback" not in found.stderr
 
 
@@ -47,7 +47,7 @@ def test_output_that_cannot_be_written_is_an_error(site: Site) -> None:
 def test_who_reads_no_further_ends_it_quietly(site: Site) -> None:
     """A reader that has seen enough, as `head` has, is told nothing."""
     with subprocess.Popen(
-        [AVOW, "policy", "show"], cwd=site.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [AVOWAL, "policy", "show"], cwd=site.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout
         assert process.stderr
@@ -60,18 +60,18 @@ def test_who_reads_no_further_ends_it_quietly(site: Site) -> None:
 def test_a_command_imports_no_other(called: str, beside: str) -> None:
     """Whoever asks for a report does not wait for the server's modules."""
     found = subprocess.run(
-        [sys.executable, "-X", "importtime", AVOW, called, "--help"],
+        [sys.executable, "-X", "importtime", AVOWAL, called, "--help"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert f"avow {called}" in found.stdout
-    assert "avow.cli.session" in found.stderr
-    assert f"avow.cli.{beside}" not in found.stderr
+    assert f"avowal {called}" in found.stdout
+    assert "avowal.cli.session" in found.stderr
+    assert f"avowal.cli.{beside}" not in found.stderr
 
 
 def test_an_unknown_command_is_told_with_the_nearest(site: Site) -> None:
     """All commands are looked through where none of that name is there."""
-    found = site.avow("reprot", wide=False)
+    found = site.avowal("reprot", wide=False)
     assert found.status == 2
     assert "report" in found.err

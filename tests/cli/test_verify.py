@@ -1,4 +1,4 @@
-"""`avow verify` and `avow ledger`: whatever is changed behind the system's back is found and named."""
+"""`avowal verify` and `avowal ledger`: whatever is changed behind the system's back is found and named."""
 
 import base64
 import shutil
@@ -13,12 +13,12 @@ import duckdb
 import pytest
 from harness import Site, line, tamper
 
-from avow.cli.session import of_register
-from avow.errors import RefusedError
-from avow.keep.register import SqliteRegister
-from avow.ledger.checkpoint import Receipt
-from avow.ledger.note import COSIGNATURE, Note, Signer, Verifier
-from avow.policy.bounds import OPERATOR
+from avowal.cli.session import of_register
+from avowal.errors import RefusedError
+from avowal.keep.register import SqliteRegister
+from avowal.ledger.checkpoint import Receipt
+from avowal.ledger.note import COSIGNATURE, Note, Signer, Verifier
+from avowal.policy.bounds import OPERATOR
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 VERSIONS = ("7 days", "6 days", "5 days")
@@ -33,16 +33,16 @@ def site(tmp_path: Path) -> Site:
         "updated = 2026-11-22", f"updated = {(TODAY - timedelta(days=40)).date()}"
     )
     terms.write_text(text)
-    assert made.avow("policy", "adopt").status == 0
+    assert made.avowal("policy", "adopt").status == 0
     page = next((made.folder / "policy").glob("*.md"))
     page.write_text(f"{page.read_text()}\nBetter words.\n")
-    assert made.avow("policy", "publish").status == 0
+    assert made.avowal("policy", "publish").status == 0
     for age in VERSIONS[1:]:
         text = text.replace(
             f"updated = {(TODAY - timedelta(days=40)).date()}", f"updated = {datetime.now(UTC).date()}"
         )
         terms.write_text(text.replace('full = "7 days"', f'full = "{age}"', 1))
-        assert made.avow("policy", "publish").status == 0
+        assert made.avowal("policy", "publish").status == 0
     made.take_in(
         made.log(
             "access.log",
@@ -55,7 +55,7 @@ def site(tmp_path: Path) -> Site:
 
 def test_what_was_not_touched_holds(site: Site) -> None:
     """All entries, versions, documents and records hold; and the ledger tells of every change."""
-    ran = site.avow("verify", "--json")
+    ran = site.avowal("verify", "--json")
     told = ran.json()
     checked = told.pop("checked")
     assert (ran.status, told) == (0, {"holds": True, "entries": 4, "findings": []})
@@ -64,8 +64,8 @@ def test_what_was_not_touched_holds(site: Site) -> None:
         2,
         True,
     )  # those of requests and of all other tables
-    assert "all holds: 4 entries" in site.avow("verify").out
-    kinds = [site.avow("ledger", "prove", number, "--json").json()["entry"]["kind"] for number in range(4)]
+    assert "all holds: 4 entries" in site.avowal("verify").out
+    kinds = [site.avowal("ledger", "prove", number, "--json").json()["entry"]["kind"] for number in range(4)]
     assert kinds == ["version-published", "documents-corrected", "version-published", "version-published"]
 
 
@@ -146,7 +146,7 @@ TAMPERING = {
         "the register has 1 records where the ledger tells of 0",
     ),
     "a checkpoint": (
-        ["UPDATE checkpoints SET note = replace(note, 'avow/', 'avov/') WHERE size = 4"],
+        ["UPDATE checkpoints SET note = replace(note, 'avowal/', 'avov/') WHERE size = 4"],
         "not signed by this ledger",
     ),
 }
@@ -157,14 +157,14 @@ def test_what_was_changed_is_named(site: Site, what: str) -> None:
     """Every change behind the register's back is found, whatever else was changed to hide it."""
     statements, named = TAMPERING[what]
     tamper(site, *statements)
-    ran = site.avow("verify", "--json")
+    ran = site.avowal("verify", "--json")
     assert ran.status == 1
     assert any(named in finding for finding in ran.json()["findings"]), ran.out
 
 
 def hidden_entry(site: Site) -> None:
     """Put another entry in the ledger, and mend every hash above it."""
-    from avow.ledger.tree import leaf_hash, node_hash  # as a forger would
+    from avowal.ledger.tree import leaf_hash, node_hash  # as a forger would
 
     with sqlite3.connect(site.data / "register.sqlite") as file:
         bodies = [body for (body,) in file.execute("SELECT body FROM entries ORDER BY entry")]
@@ -209,10 +209,10 @@ def test_a_ledger_that_is_not_what_was_signed_is_refused_at_the_start(
         ["policy", "publish"],
         ["ledger", "checkpoint"],
     ):
-        ran = site.avow(*arguments)
+        ran = site.avowal(*arguments)
         assert ran.status == 1, arguments
         assert "the ledger is not the one whose 4 entries were signed" in ran.err
-    assert site.avow("verify").status == 1
+    assert site.avowal("verify").status == 1
 
 
 def test_a_witness_finds_a_roll_back_of_everything(site: Site, tmp_path: Path) -> None:
@@ -222,14 +222,14 @@ def test_a_witness_finds_a_roll_back_of_everything(site: Site, tmp_path: Path) -
         shutil.copytree(site.folder / name, copy, ignore=shutil.ignore_patterns("*.sock"))
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text().replace('full = "5 days"', 'full = "4 days"', 1))
-    assert site.avow("policy", "publish").status == 0
-    held = site.log("held.checkpoint", site.avow("ledger", "checkpoint").out)
-    assert site.avow("verify", "--witness", held).status == 0
+    assert site.avowal("policy", "publish").status == 0
+    held = site.log("held.checkpoint", site.avowal("ledger", "checkpoint").out)
+    assert site.avowal("verify", "--witness", held).status == 0
     for name, copy in copies:
         shutil.rmtree(site.folder / name)
         shutil.copytree(copy, site.folder / name)
-    assert site.avow("verify").status == 0
-    ran = site.avow("verify", "--witness", held)
+    assert site.avowal("verify").status == 0
+    ran = site.avowal("verify", "--witness", held)
     assert ran.status == 1
     assert "a checkpoint that a witness holds is of 5 entries, and the ledger has 4" in ran.out
 
@@ -255,9 +255,9 @@ def test_a_witness_finds_a_roll_back_of_everything(site: Site, tmp_path: Path) -
 )
 def test_a_records_version_was_in_force_at_its_time(site: Site, statement: str, named: str) -> None:
     """A record that bears another version than the one in force when it came in is found."""
-    with duckdb.connect(site.data / "avow.duckdb") as store:
+    with duckdb.connect(site.data / "avowal.duckdb") as store:
         store.execute(statement)
-    ran = site.avow("verify", "--json")
+    ran = site.avowal("verify", "--json")
     assert ran.status == 1
     assert any(named in finding for finding in ran.json()["findings"]), ran.out
 
@@ -265,17 +265,17 @@ def test_a_records_version_was_in_force_at_its_time(site: Site, statement: str, 
 def test_a_proof_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Path) -> None:
     """A visitor with two files and no folder checks that the version was published; a changed file is refused."""
     proof, key = tmp_path / "version.tlog-proof", tmp_path / "key"
-    assert site.avow("ledger", "prove", 2, "--to", proof).status == 0
-    key.write_text(site.avow("ledger", "key").out)
+    assert site.avowal("ledger", "prove", 2, "--to", proof).status == 0
+    key.write_text(site.avowal("ledger", "key").out)
     away = tmp_path / "away"
     away.mkdir()
     visitor = Site(away)
-    ran = visitor.avow("verify", proof, "--key", key)
+    ran = visitor.avowal("verify", proof, "--key", key)
     assert ran.status == 0
     assert "entry 2 of the 4" in ran.out
     assert '"number":2' in ran.out
     assert (
-        visitor.avow("verify", proof, "--key", key.read_text().strip(), "--json").json()["entry"]["number"]
+        visitor.avowal("verify", proof, "--key", key.read_text().strip(), "--json").json()["entry"]["number"]
         == 2
     )
     assert list(away.iterdir()) == []
@@ -283,11 +283,11 @@ def test_a_proof_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Path)
     body = base64.b64decode(written.splitlines()[1].removeprefix("extra "))
     forged = base64.b64encode(body.replace(b'"number":2', b'"number":3')).decode()
     proof.write_text(written.replace(base64.b64encode(body).decode(), forged))
-    ran = visitor.avow("verify", proof, "--key", key)
+    ran = visitor.avowal("verify", proof, "--key", key)
     assert ran.status == 1
     assert "does not lead to the root" in ran.err
-    assert visitor.avow("verify", proof).status == 2
-    assert site.avow("ledger", "prove", 4).status == 1
+    assert visitor.avowal("verify", proof).status == 2
+    assert site.avowal("ledger", "prove", 4).status == 1
 
 
 def test_a_lost_ledger_or_key_is_never_made_anew(site: Site) -> None:
@@ -296,17 +296,17 @@ def test_a_lost_ledger_or_key_is_never_made_anew(site: Site) -> None:
     kept = key.read_bytes()
     key.unlink()
     for arguments in (["policy", "publish"], ["ledger", "checkpoint"], ["report"]):
-        ran = site.avow(*arguments)
+        ran = site.avowal(*arguments)
         assert ran.status == 1
         assert "ledger.key` is missing" in ran.err
     assert not key.exists()
     key.write_bytes(kept)
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 DAMAGE = {
     "no checkpoint": ("ledger.checkpoint", b"", "is damaged"),
-    "no text": ("ledger.checkpoint", b"\xff\xfe", "`avow verify --witness`"),
+    "no text": ("ledger.checkpoint", b"\xff\xfe", "`avowal verify --witness`"),
     "another's": ("ledger.checkpoint", b"a\n1\nb\n\n\xe2\x80\x94 a AAAA\n", "no checkpoint"),
     "no key": ("ledger.key", b"", "ledger.key` is damaged"),
     "another key": ("ledger.key", bytes(32), "not signed by this ledger"),
@@ -319,7 +319,7 @@ def test_damaged_keys_are_told_with_a_remedy(site: Site, what: str) -> None:
     name, data, told = DAMAGE[what]
     (site.folder / "keys" / name).write_bytes(data)
     for arguments in (["report"], ["policy", "publish"], ["verify"], ["ledger", "checkpoint"]):
-        ran = site.avow(*arguments)
+        ran = site.avowal(*arguments)
         assert ran.status == 1, arguments
         assert told in ran.err + ran.out, arguments
 
@@ -338,7 +338,7 @@ def test_damaged_keys_are_told_with_a_remedy(site: Site, what: str) -> None:
 )
 def test_files_that_cannot_be_used_are_told(site: Site, arguments: list[str]) -> None:
     """A file that is missing, a folder, or a place where nothing can be written is told in two lines."""
-    ran = site.avow(*arguments)
+    ran = site.avowal(*arguments)
     assert ran.status in {1, 2}
     assert len(ran.err.splitlines()) == 2, ran.err
 
@@ -346,23 +346,23 @@ def test_files_that_cannot_be_used_are_told(site: Site, arguments: list[str]) ->
 def test_a_witness_signs_what_is_proved(site: Site) -> None:
     """A cosigned checkpoint is kept as such: its proofs have the witness's line; what nobody signed is refused."""
     witness, other = (Signer(f"witness.example/{name}", bytes([name]) * 32, COSIGNATURE) for name in (1, 2))
-    checkpoint = Note.parse(site.avow("ledger", "checkpoint").out)
+    checkpoint = Note.parse(site.avowal("ledger", "checkpoint").out)
     line = witness.sign(checkpoint.text, 1_790_000_000)
     whole = site.log("whole", str(Note(checkpoint.text, (*checkpoint.signatures, line))))
     bare = site.log("bare", other.sign(checkpoint.text, 1_790_000_000))
     for file, signer in ((whole, witness), (bare, other), (whole, witness)):
-        ran = site.avow("ledger", "cosign", file, "--key", signer.verifier)
+        ran = site.avowal("ledger", "cosign", file, "--key", signer.verifier)
         assert ran.status == 0, ran.err
-    proof = Receipt.parse(site.avow("ledger", "prove", 1).out)
-    ledger = Verifier.parse(site.avow("ledger", "key").out)
+    proof = Receipt.parse(site.avowal("ledger", "prove", 1).out)
+    ledger = Verifier.parse(site.avowal("ledger", "key").out)
     assert proof.check(ledger, [witness.verifier, other.verifier]).size == 4
     assert len(proof.checkpoint.signatures) == 3
-    assert site.avow("verify", "--witness", whole).status == 0
-    ran = site.avow("ledger", "cosign", bare, "--key", witness.verifier)
+    assert site.avowal("verify", "--witness", whole).status == 0
+    ran = site.avowal("ledger", "cosign", bare, "--key", witness.verifier)
     assert (ran.status, "did not sign this checkpoint" in ran.err) == (1, True), ran.err
     text = checkpoint.text.replace("\n4\n", "\n5\n")
     foreign = site.log("foreign", str(Note(text, (witness.sign(text, 1),))))
-    ran = site.avow("ledger", "cosign", foreign, "--key", witness.verifier)
+    ran = site.avowal("ledger", "cosign", foreign, "--key", witness.verifier)
     assert (ran.status, "no checkpoint of this ledger" in ran.err) == (1, True), ran.err
 
 
@@ -370,33 +370,33 @@ def test_the_newest_entries_are_listed(site: Site) -> None:
     """As many as are asked for, of one kind or all; and nothing in them leads to a person."""
     for address in ("192.0.2.1", "192.0.2.2"):
         asked = f"SELECT visitor_id FROM requests WHERE ip_address = '{address}'"
-        assert site.avow("query", asked, "--purpose", "abuse").status == 0
-    told = site.avow("ledger", "list", "--json").json()["entries"]
+        assert site.avowal("query", asked, "--purpose", "abuse").status == 0
+    told = site.avowal("ledger", "list", "--json").json()["entries"]
     assert [one["entry"] for one in told] == list(range(6))
     published = "version-published"
     assert [one["kind"] for one in told] == [
         *(published, "documents-corrected", published, published),
         *("reading-made", "reading-made"),
     ]
-    assert told[-1] == {"entry": 5, **site.avow("ledger", "prove", 5, "--json").json()["entry"]}
-    newest = site.avow("ledger", "list", "--last", 1, "--json").json()["entries"]
+    assert told[-1] == {"entry": 5, **site.avowal("ledger", "prove", 5, "--json").json()["entry"]}
+    newest = site.avowal("ledger", "list", "--last", 1, "--json").json()["entries"]
     assert newest == told[-1:]
-    of_kind = site.avow("ledger", "list", "--kind", published, "--last", 2, "--json").json()["entries"]
+    of_kind = site.avowal("ledger", "list", "--kind", published, "--last", 2, "--json").json()["entries"]
     assert [one["entry"] for one in of_kind] == [2, 3]
-    shown = " ".join(site.avow("ledger", "list").out.split())
+    shown = " ".join(site.avowal("ledger", "list").out.split())
     assert all(word in shown for word in ("reading-made", "purpose abuse", told[-1]["reader"][:8]))
     assert not any(word in shown for word in (told[-1]["reader"], "192.0.2"))
     assert (
-        site.avow("ledger", "list", "--kind", "release-made").out == "no entries of the kind release-made\n"
+        site.avowal("ledger", "list", "--kind", "release-made").out == "no entries of the kind release-made\n"
     )
 
 
 def test_entries_are_not_listed_under_numbers_of_others(site: Site) -> None:
     """Where one is missing, that is said: the number of an entry is its place."""
     tamper(site, "DELETE FROM entries WHERE entry = 1")
-    ran = site.avow("ledger", "list", "--last", 3)
+    ran = site.avowal("ledger", "list", "--last", 3)
     assert (ran.status, "an entry of the ledger is missing" in ran.err) == (1, True), ran.err
-    told = site.avow("ledger", "list", "--last", 2, "--json").json()["entries"]
+    told = site.avowal("ledger", "list", "--last", 2, "--json").json()["entries"]
     assert [one["entry"] for one in told] == [2, 3]
 
 
@@ -427,7 +427,7 @@ def test_a_file_that_holds_no_key_is_not_shown(site: Site) -> None:
     """Whatever it holds: an error is no place for it."""
     (site.folder / "proof").write_text("{}")
     (site.folder / "access.log").write_text(line(1, "/?secret=1", address="203.0.113.9"))
-    ran = site.avow("verify", "proof", "--key", site.folder / "access.log")
+    ran = site.avowal("verify", "proof", "--key", site.folder / "access.log")
     assert (ran.status, "secret" in ran.err + ran.out) == (1, False), ran.err
     assert "is no verifier key" in ran.err
 
@@ -445,22 +445,22 @@ def test_an_entry_that_nobody_could_be_handed_is_refused(site: Site) -> None:
 def test_a_register_that_lacks_a_table_is_told(site: Site, table: str) -> None:
     """By its name where it is verified; every other command ends in two lines, and does nothing."""
     tamper(site, f"DROP TABLE {table}")
-    ran = site.avow("verify", "--json")
+    ran = site.avowal("verify", "--json")
     assert f"the register lacks `table` `{table}`" in ran.json()["findings"], ran.out
     for words in (["ledger", "list"], ["release", "list"], ["policy", "history"]):
-        ran = site.avow(*words)
+        ran = site.avowal(*words)
         assert "Traceback" not in ran.err, ran.err
-        assert ran.status == 0 or "avow verify" in ran.err, ran.err
+        assert ran.status == 0 or "avowal verify" in ran.err, ran.err
 
 
 def test_what_is_not_there_is_not_verified(site: Site) -> None:
     """With what could be."""
-    ran = site.avow("verify", "nothing", "--key", "x")
+    ran = site.avowal("verify", "nothing", "--key", "x")
     assert (ran.status, "there is no `nothing`" in ran.err) == (2, True), ran.err
 
 
 def test_an_entry_of_no_kind_or_number_is_refused(site: Site) -> None:
     """With the nearest that there is."""
-    ran = site.avow("ledger", "list", "--kind", "reading-mad")
+    ran = site.avowal("ledger", "list", "--kind", "reading-mad")
     assert (ran.status, "did you mean `reading-made`?" in ran.err) == (2, True), ran.err
-    assert site.avow("ledger", "list", "--last", 0).status == 2
+    assert site.avowal("ledger", "list", "--last", 0).status == 2

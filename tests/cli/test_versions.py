@@ -18,7 +18,7 @@ def site(tmp_path: Path) -> Site:
     """Make a site whose policy is 60 days old."""
     made = Site(tmp_path).init()
     change(made, ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(days=60)).date()}"))
-    assert made.avow("policy", "adopt").status == 0
+    assert made.avowal("policy", "adopt").status == 0
     return made
 
 
@@ -36,7 +36,7 @@ def publish(site: Site, *changes: tuple[str, str]) -> None:
     text = (site.folder / "policy" / "terms.toml").read_text()
     old = next(row for row in text.splitlines() if row.startswith("updated = "))
     change(site, (old, f"updated = {datetime.now(UTC).date()}"), *changes)
-    ran = site.avow("policy", "publish", "--accept-witnesses")
+    ran = site.avowal("policy", "publish", "--accept-witnesses")
     assert ran.status == 0, ran.err
 
 
@@ -64,8 +64,8 @@ def test_a_stricter_version_protects_old_records_at_once(site: Site) -> None:
 def test_a_looser_version_does_not_reach_old_records(site: Site) -> None:
     """What was collected under seven days stays under seven days, and only what comes after is kept for thirty."""
     change(site, ("notice-days = 30", "notice-days = 0"))
-    site_two = Site(site.folder, {"AVOW_DATA": str(site.folder / "two")})
-    assert site_two.avow("policy", "adopt").status == 0
+    site_two = Site(site.folder, {"AVOWAL_DATA": str(site.folder / "two")})
+    assert site_two.avowal("policy", "adopt").status == 0
     publish(site_two, (ADDRESSES, ADDRESSES.replace("7 days", "30 days")))
     before, after = TODAY - timedelta(days=8), datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
     site_two.take_in(site.log("access.log", seen(before, "/before"), seen(after, "/after")))
@@ -77,7 +77,7 @@ def duck(site: Site, sql: str) -> list[tuple[object, ...]]:
     """Ask the store of a site whose data lies elsewhere."""
     import duckdb  # in this one helper
 
-    with duckdb.connect(Path(site.environment["AVOW_DATA"]) / "avow.duckdb") as store:
+    with duckdb.connect(Path(site.environment["AVOWAL_DATA"]) / "avowal.duckdb") as store:
         return store.execute(sql).fetchall()
 
 
@@ -100,7 +100,9 @@ def test_a_visit_across_a_publication_is_bound_record_by_record(site: Site) -> N
     """Each view has the version in force at its time; the visit has the lowest."""
     publish(site, (ADDRESSES, ADDRESSES.replace("7 days", "6 days")))
     (at,) = [
-        one["effective_at"] for one in site.avow("policy", "history", "--json").json() if one["version"] == 2
+        one["effective_at"]
+        for one in site.avowal("policy", "history", "--json").json()
+        if one["version"] == 2
     ]
     moment = datetime.fromisoformat(at).replace(microsecond=0)
     views = [seen(moment + timedelta(seconds=seconds), f"/{seconds}") for seconds in (-60, -1, 1, 5)]
@@ -123,20 +125,20 @@ def test_a_scheduled_version_holds_from_its_day(site: Site) -> None:
         (old, f"updated = {(TODAY + timedelta(days=40)).date()}"),
         (ADDRESSES, ADDRESSES.replace("7", "30")),
     )
-    ran = site.avow("policy", "publish")
+    ran = site.avowal("policy", "publish")
     assert ran.status == 1
     assert "--accept-witnesses" in ran.err
-    ran = site.avow("policy", "publish", "--accept-witnesses", "--json")
+    ran = site.avowal("policy", "publish", "--accept-witnesses", "--json")
     assert ran.json()["outcome"] == "published"
     assert ran.json()["looser"] == [
         "ip-address, full: kept 30 days, was 7 days; for abuse, availability, content, performance"
     ]
     site.take_in(site.log("access.log", seen(TODAY - timedelta(days=8), "/")))
     assert site.rows("SELECT DISTINCT ip_address, version FROM requests") == [("192.0.2.0/24", 1)]
-    assert "(scheduled)" in site.avow("policy", "history").out
-    assert site.avow("policy", "withdraw", "1").status == 1
-    assert site.avow("policy", "withdraw", "2").status == 0
-    assert [one["version"] for one in site.avow("policy", "history", "--json").json()] == [1]
+    assert "(scheduled)" in site.avowal("policy", "history").out
+    assert site.avowal("policy", "withdraw", "1").status == 1
+    assert site.avowal("policy", "withdraw", "2").status == 0
+    assert [one["version"] for one in site.avowal("policy", "history", "--json").json()] == [1]
 
 
 def test_pages_are_those_of_the_version_that_was_published(site: Site) -> None:
@@ -144,13 +146,13 @@ def test_pages_are_those_of_the_version_that_was_published(site: Site) -> None:
     document = next((site.folder / "policy").glob("*.md"))
     published = document.read_bytes()
     document.write_text("---\ntitle: Draft\n---\nNothing.\n")
-    ran = site.avow("policy", "page", "--to", "out", "--json")
+    ran = site.avowal("policy", "page", "--to", "out", "--json")
     assert ran.json()["version"] == 1
     assert (site.folder / "out" / "privacy.en.md").read_bytes() == published
-    identity = site.avow("policy", "history", "--json").json()[0]["identity"]
+    identity = site.avowal("policy", "history", "--json").json()[0]["identity"]
     assert sha256((site.folder / "out" / "terms.json").read_bytes()).hexdigest() == identity
     assert identity in (site.folder / "out" / "privacy.en.html").read_text()
-    assert site.avow("policy", "page", "--version", "7").status == 1
+    assert site.avowal("policy", "page", "--version", "7").status == 1
 
 
 def test_without_its_register_nothing_is_read_or_collected(site: Site) -> None:
@@ -160,7 +162,7 @@ def test_without_its_register_nothing_is_read_or_collected(site: Site) -> None:
     for file in site.data.glob("register.sqlite*"):
         file.unlink()
     for arguments in (["report"], ["import", log], ["policy", "history"], ["policy", "adopt"]):
-        ran = site.avow(*arguments)
+        ran = site.avowal(*arguments)
         assert ran.status == 1
         assert "nobody can tell what was promised" in ran.err
     assert not (site.data / "register.sqlite").exists()
@@ -180,16 +182,16 @@ def test_notices_and_pages_are_in_every_language_of_the_terms(site: Site) -> Non
         assert old
         english.write_text(f"{english.read_text()}\n\nWords of {age}.\n")
         publish(site, (old[0], f'full = "{age}", prefix'))
-    second, third = site.avow("policy", "notice", "--json").json()
+    second, third = site.avowal("policy", "notice", "--json").json()
     assert list(second["languages"]) == ["en", "pt-BR", "zh-TW"]
     assert third["languages"]["pt-BR"]["relation"] == "mais protetora"
-    assert "保留期間 5 天" in site.avow("policy", "notice", "--language", "zh-TW").out
-    assert site.avow("policy", "posted", 3, "--where", "https://example.org/").status == 0
-    assert site.avow("policy", "posted", 1, "--where", "https://example.org/").status == 1
-    third = site.avow("policy", "notice", "--json").json()[1]
+    assert "保留期間 5 天" in site.avowal("policy", "notice", "--language", "zh-TW").out
+    assert site.avowal("policy", "posted", 3, "--where", "https://example.org/").status == 0
+    assert site.avowal("policy", "posted", 1, "--where", "https://example.org/").status == 1
+    third = site.avowal("policy", "notice", "--json").json()[1]
     assert [(one["place"], one["attested"]) for one in third["shown"]] == [("https://example.org/", True)]
-    assert site.avow("verify").status == 0
-    site.avow("policy", "page", "--to", "out")
+    assert site.avowal("verify").status == 0
+    site.avowal("policy", "page", "--to", "out")
     names = {path.name for path in (site.folder / "out").iterdir()}
     pairs = {f"changes.{pair}.en.html" for pair in ("1..2", "1..3", "2..3")}
     assert {name for name in names if ".en.html" in name} == {
@@ -211,8 +213,8 @@ def test_notices_and_pages_are_in_every_language_of_the_terms(site: Site) -> Non
 def test_two_versions_are_compared_by_their_numbers(site: Site) -> None:
     """As two files are; the exit status tells whether the later one protects less."""
     publish(site, (ADDRESSES, ADDRESSES.replace("7", "3")))
-    ran = site.avow("policy", "diff", 1, 2, "--json")
+    ran = site.avowal("policy", "diff", 1, 2, "--json")
     assert (ran.status, ran.json()["relation"]) == (0, "more protective")
-    assert site.avow("policy", "diff", 2, 1).status == 1
-    ran = site.avow("policy", "diff", 2, 9)
+    assert site.avowal("policy", "diff", 2, 1).status == 1
+    ran = site.avowal("policy", "diff", 2, 9)
     assert (ran.status, "there is no such version" in ran.err) == (1, True)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avow.collect.admit import Promise, admit
-from avow.collect.beacon import Caller, Drop, Event, Gate, Keys, Visitors, device, place
-from avow.collect.device import Devices
-from avow.collect.record import PARSED
-from avow.collect.visitor import Salts, add_keys, event_day, event_day_of
-from avow.policy.vocabulary import vocabulary
+from avowal.collect.admit import Promise, admit
+from avowal.collect.beacon import Caller, Drop, Event, Gate, Keys, Visitors, device, place
+from avowal.collect.device import Devices
+from avowal.collect.record import PARSED
+from avowal.collect.visitor import Salts, add_keys, event_day, event_day_of
+from avowal.policy.vocabulary import vocabulary
 
 NOW = datetime(2026, 11, 22, 12)  # noqa: DTZ001  # UTC without a zone
 MICROSECONDS = int(NOW.replace(tzinfo=UTC).timestamp()) * 1_000_000

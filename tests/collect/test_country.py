@@ -10,8 +10,8 @@ from harness import Site, line
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet  # type: ignore[import-untyped]  # it has no types
 
-from avow.collect.country import Countries
-from avow.errors import SettingsError
+from avowal.collect.country import Countries
+from avowal.errors import SettingsError
 
 PLACES: dict[str, dict[str, Any]] = {
     "192.0.2.0/25": {"country": {"iso_code": "BR"}},
@@ -116,5 +116,5 @@ def test_countries_are_reported_where_the_terms_let_content_use_them(tmp_path: P
 def test_a_setting_that_names_no_database_is_told_before_anything_is_read(tmp_path: Path) -> None:
     """Nothing is imported without the countries that were asked for."""
     site = Site(tmp_path).init(settings='[collect]\ncountry_database = "none.mmdb"\n')
-    ran = site.avow("import", site.log("a.log", line()))
+    ran = site.avowal("import", site.log("a.log", line()))
     assert (ran.status, "no database of countries" in ran.err) == (2, True), ran.err

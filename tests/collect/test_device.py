@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from avow.collect import device
-from avow.collect.device import Devices
+from avowal.collect import device
+from avowal.collect.device import Devices
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
 PHONE = (

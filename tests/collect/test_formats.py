@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avow.collect.formats import FORMATS, SAMPLE_LINES_MAX, Reading, detect, named
-from avow.collect.record import PARSED, Reason
-from avow.errors import FormatError, LayoutError
+from avowal.collect.formats import FORMATS, SAMPLE_LINES_MAX, Reading, detect, named
+from avowal.collect.record import PARSED, Reason
+from avowal.errors import FormatError, LayoutError
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avow.collect.admit import ADMITTED, Promise
-from avow.collect.device import Devices
-from avow.collect.formats import named
-from avow.collect.intake import Taken, Way, shape
-from avow.collect.kind import Kinds
-from avow.collect.logs import LINE_BYTES_MAX, Block
-from avow.collect.record import Reason
-from avow.collect.visitor import SALT_LIFE, Salts
-from avow.config import Collect
+from avowal.collect.admit import ADMITTED, Promise
+from avowal.collect.device import Devices
+from avowal.collect.formats import named
+from avowal.collect.intake import Taken, Way, shape
+from avowal.collect.kind import Kinds
+from avowal.collect.logs import LINE_BYTES_MAX, Block
+from avowal.collect.record import Reason
+from avowal.collect.visitor import SALT_LIFE, Salts
+from avowal.config import Collect
 
 NOW = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 GOOD = '192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] "GET /a?b=c HTTP/1.1" 200 5 "-" "curl/8.5.0"'

@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from avow.collect.journal import HEAD, SCHEMA, UNDER_WAY, Row, Writer, merged, waiting
+from avowal.collect.journal import HEAD, SCHEMA, UNDER_WAY, Row, Writer, merged, waiting
 
 NOON = 1_800_000_000_000_000
 

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from avow.collect.kind import Kinds
-from avow.config import Collect
+from avowal.collect.kind import Kinds
+from avowal.config import Collect
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avow.collect import logs
-from avow.collect.logs import Block, blocks, open_log
-from avow.errors import MisuseError
+from avowal.collect import logs
+from avowal.collect.logs import Block, blocks, open_log
+from avowal.errors import MisuseError
 
 TEXT = b"first line\nsecond line\nthird\n"
 

@@ -4,11 +4,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from avow.collect.fields import FIELDS
-from avow.collect.formats import named
-from avow.collect.pattern import MARK, Pattern, apache, nginx
-from avow.collect.record import PARSED
-from avow.errors import LayoutError
+from avowal.collect.fields import FIELDS
+from avowal.collect.formats import named
+from avowal.collect.pattern import MARK, Pattern, apache, nginx
+from avowal.collect.record import PARSED
+from avowal.errors import LayoutError
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
 MILLI = NOON.replace(microsecond=678000)

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from served import free_port
 
-from avow.clock import utc_now
-from avow.collect.beacon import device
-from avow.collect.probe import USER_AGENT, Probe, Prober, State, Why
+from avowal.clock import utc_now
+from avowal.collect.beacon import device
+from avowal.collect.probe import USER_AGENT, Probe, Prober, State, Why
 
 PROBER = Prober(every_seconds=60, slow_ms=300, timeout_seconds=1)
 WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthere"
@@ -129,7 +129,7 @@ def test_a_certificate_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_probe_is_a_robots_request() -> None:
     """So that in the site's own log it counts as nobody's view."""
-    assert device(USER_AGENT)[-1] == "AvowBot"
+    assert device(USER_AGENT)[-1] == "AvowalBot"
 
 
 def test_what_is_asked() -> None:
@@ -148,4 +148,4 @@ def test_what_is_asked() -> None:
         probed(listening.getsockname()[1])
         thread.join()
     assert heard[0].startswith(b"GET /page?x=1 HTTP/1.1\r\n")
-    assert b"AvowBot" in heard[0]
+    assert b"AvowalBot" in heard[0]

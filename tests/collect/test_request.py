@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avow.collect import request
-from avow.collect.request import PLAIN_LINE, Target
+from avowal.collect import request
+from avowal.collect.request import PLAIN_LINE, Target
 
 LINES = {
     "GET / HTTP/1.1": Target("GET", None, "/"),

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from avow.collect.formats import LogReader, named
-from avow.collect.record import Reason
-from avow.collect.tolerant import LINE_MAX, Tolerant
+from avowal.collect.formats import LogReader, named
+from avowal.collect.record import Reason
+from avowal.collect.tolerant import LINE_MAX, Tolerant
 
 FIRST = "192.0.2.1"
 SECOND = "198.51.100.2"

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from avow.collect.visitor import SALT_LIFE, Salts, add_keys, event_day
-from avow.errors import StoreError
+from avowal.collect.visitor import SALT_LIFE, Salts, add_keys, event_day
+from avowal.errors import StoreError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).replace(tzinfo=None)
 DAY = date(2026, 11, 22)

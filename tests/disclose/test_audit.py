@@ -1,4 +1,4 @@
-"""`avow cookies audit`, with a real Chromium on a sample site that does what its terms do not declare."""
+"""`avowal cookies audit`, with a real Chromium on a sample site that does what its terms do not declare."""
 
 import http.server
 import shutil
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from harness import Site
 
-from avow.disclose.audit import Kind, Met, judge
-from avow.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell
+from avowal.disclose.audit import Kind, Met, judge
+from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell
 
 CHROMIUM = shutil.which("chromium") or ""
 DAY = 86_400
@@ -104,7 +104,7 @@ def site(tmp_path: Path) -> Site:
     own = '\n[[cookie]]\nname = "own"\nfor = ["content"]\nkeep = "30 days"\nbasis = "unless-refused"\nparty = "first"\n'
     head, duties, rest = terms.read_text().partition("# What else visitors are owed.")
     terms.write_text(f"{head}{own}\n{duties}{rest}")
-    assert made.avow("policy", "adopt").status == 0
+    assert made.avowal("policy", "adopt").status == 0
     return made
 
 
@@ -112,9 +112,9 @@ def site(tmp_path: Path) -> Site:
 def test_what_a_site_does_is_found(site: Site) -> None:
     """A cookie that is not declared, one that lives too long, storage, and a picture of somebody else's."""
     with sample(behaves=False) as url:
-        ran = site.avow("cookies", "audit", url, "--json", "--chromium", CHROMIUM)
+        ran = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM)
         told = ran.json()
-        shown = site.avow("cookies", "audit", url, "--pages", "1", "--chromium", CHROMIUM)
+        shown = site.avowal("cookies", "audit", url, "--pages", "1", "--chromium", CHROMIUM)
     assert ran.status == 1
     assert told["pages"] == [url, f"{url}second"]
     found = {(one["kind"], one["name"]): one["against"] for one in told["met"] if one["against"]}
@@ -136,7 +136,7 @@ def test_a_site_that_does_as_it_says_passes(site: Site) -> None:
     """Also for a browser that refuses, to which it gives nothing."""
     with sample(behaves=True) as url:
         for refusing, cookies in (((), ["own"]), (("--refusing",), [])):
-            ran = site.avow("cookies", "audit", url, "--json", "--chromium", CHROMIUM, *refusing)
+            ran = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM, *refusing)
             assert ran.status == 0, ran.out
             assert [one["name"] for one in ran.json()["met"] if one["kind"] == "cookie"] == cookies
 
@@ -152,16 +152,16 @@ def test_a_processor_may_be_met(site: Site) -> None:
         'receive = [{ categories = ["ip-address"], keep = { full = "1 day" }, for = ["third-party-service"] }]\n'
         "duties = { may-see = true, may-erase = true, smallest-group = 5 }\n"
     )
-    assert site.avow("processor", "add", "pictures").status == 0
+    assert site.avowal("processor", "add", "pictures").status == 0
     with sample(behaves=False) as url:
-        told = site.avow("cookies", "audit", url, "--json", "--chromium", CHROMIUM).json()
+        told = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM).json()
     assert [one["against"] for one in told["met"] if one["name"] == "localhost"] == [""]
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
 def test_a_site_that_does_not_answer_is_told(site: Site) -> None:
     """With what the browser says of it."""
-    ran = site.avow("cookies", "audit", "http://127.0.0.1:9/", "--chromium", CHROMIUM)
+    ran = site.avowal("cookies", "audit", "http://127.0.0.1:9/", "--chromium", CHROMIUM)
     assert (ran.status, "cannot be opened" in ran.err) == (1, True)
 
 
@@ -172,8 +172,8 @@ def test_what_cannot_be_audited_says_why(site: Site, tmp_path: Path) -> None:
         (["ftp://example.org/"], 2, "no address of a page"),
         (["http://127.0.0.1/", "--chromium", "/nowhere"], 2, "no Chromium that can be started"),
     ):
-        ran = site.avow("cookies", "audit", *arguments)
+        ran = site.avowal("cookies", "audit", *arguments)
         assert (ran.status, said in ran.err) == (status, True), ran.err
     (tmp_path / "new").mkdir()
-    ran = Site(tmp_path / "new").init().avow("cookies", "audit", "http://127.0.0.1/")
+    ran = Site(tmp_path / "new").init().avowal("cookies", "audit", "http://127.0.0.1/")
     assert (ran.status, "no version is in force" in ran.err) == (1, True)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from harness import CHROME, Ran, Site, line, tamper, wait_until
 from served import SETTINGS, Served, served
 
-from avow.keep.feeds import Feeds
+from avowal.keep.feeds import Feeds
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -61,7 +61,7 @@ def contract(site: Site, text: str) -> None:
     path = site.folder / "policy" / "processors" / "guard.toml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
-    ran = site.avow("processor", "add", "guard")
+    ran = site.avowal("processor", "add", "guard")
     assert ran.status == 0, ran.err
 
 
@@ -72,7 +72,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def feed(site: Site, to: object = "out") -> Ran:
-    return site.avow("processor", "feed", "guard", "--to", to, "--json")
+    return site.avowal("processor", "feed", "guard", "--to", to, "--json")
 
 
 def taken(site: Site) -> list[dict[str, Any]]:
@@ -114,15 +114,15 @@ def test_a_processor_is_given_its_reading(site: Site) -> None:
     site.take_in(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
     assert feed(site).json()["records"] == {"requests": 1}
     assert [one["values"]["page_path"] for one in of(taken(site), "record")] == ["/later"]
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_who_is_erased_has_to_be_deleted(site: Site) -> None:
     """By the identifiers that the processor has, and by no others."""
     feed(site)
     known = {one["id"]: one["values"]["page_path"] for one in of(taken(site), "record")}
-    key = site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
-    assert site.avow("visitor", "erase", key, "--count", "3").status == 0
+    key = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
+    assert site.avowal("visitor", "erase", key, "--count", "3").status == 0
     assert feed(site).json()["gone"] == 3
     lines = taken(site)
     (gone,) = of(lines, "gone")
@@ -159,7 +159,7 @@ def test_a_consent_that_is_taken_back_reaches_it(site: Site) -> None:
     """Records that are governed otherwise by now are told again, or gone."""
     feed(site)
     known = {one["id"] for one in of(taken(site), "record")}
-    with duckdb.connect(site.data / "avow.duckdb") as store:
+    with duckdb.connect(site.data / "avowal.duckdb") as store:
         store.execute(
             "INSERT INTO changed BY NAME SELECT 'requests' AS relation, record FROM requests WHERE page_path = '/b'"
         )
@@ -169,7 +169,7 @@ def test_a_consent_that_is_taken_back_reaches_it(site: Site) -> None:
 
 
 def test_a_feed_stops_once_its_contract_falls_short(site: Site) -> None:
-    """With the reason, on record; and `avow processor list` tells it."""
+    """With the reason, on record; and `avowal processor list` tells it."""
     feed(site)
     taken(site)
     contract(site, CONTRACT.replace("begins = 2026-01-01", f"begins = 2026-01-01\nends = {NOW.date()}"))
@@ -187,12 +187,12 @@ def test_a_feed_stops_once_its_contract_falls_short(site: Site) -> None:
 def test_who_does_not_delete_is_reported(site: Site) -> None:
     """Three days after the last page that it acknowledged, unless its contract says otherwise."""
     feed(site)
-    assert "overdue" not in site.avow("processor", "list").out
+    assert "overdue" not in site.avowal("processor", "list").out
     tamper(site, f"UPDATE feed_pages SET given_at = '{NOW - timedelta(4)}'")
-    ran = site.avow("processor", "list", "--json").json()
+    ran = site.avowal("processor", "list", "--json").json()
     assert ran["processors"][0]["overdue_since"].startswith(f"{(NOW - timedelta(4)).date()}")
-    assert "overdue" in site.avow("processor", "list").out
-    assert "guard" in site.avow("status").out
+    assert "overdue" in site.avowal("processor", "list").out
+    assert "guard" in site.avowal("status").out
 
 
 def test_a_page_is_given_again_until_it_is_acknowledged(site: Site) -> None:
@@ -246,12 +246,12 @@ def test_what_was_never_in_a_folder_is_not_taken_from_it(site: Site) -> None:
     assert feed(site, "other").json()["records"]["requests"] == 1
     assert of(first, "record")
     assert feed(site, "").status == 2
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_what_is_sent_is_signed(site: Site) -> None:
     """As Standard Webhooks are, by a key whose public part the processor has; one that is busy is asked again."""
-    issued = site.avow("processor", "key", "guard", "--json").json()
+    issued = site.avowal("processor", "key", "guard", "--json").json()
     with hook([503, 204]) as (url, came):
         assert feed(site, url).json()["records"] == {"requests": 4}
         assert feed(site, url).json()["pages"] == 0
@@ -271,7 +271,7 @@ def test_what_is_not_taken_is_sent_again_later(site: Site, status: int) -> None:
     assert (ran.status, f"answered {status}" in ran.err, len(came)) == (1, True, 1)
     with hook([200]) as (url, came):
         assert feed(site, url).json()["records"] == {"requests": 4}
-    assert site.avow("processor", "feed", "guard", "--to", "http://example.org/").status == 2
+    assert site.avowal("processor", "feed", "guard", "--to", "http://example.org/").status == 2
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +287,7 @@ def pull(server: Served, key: str, query: str = "", name: str = "guard") -> tupl
 
 
 def key(site: Site, *arguments: str) -> str:
-    issued: str = site.avow("processor", "key", "guard", "--json", *arguments).json()["key"]
+    issued: str = site.avowal("processor", "key", "guard", "--json", *arguments).json()["key"]
     return issued
 
 
@@ -321,7 +321,7 @@ def test_a_key_that_ended_opens_nothing(server: Served) -> None:
 
 def test_a_server_hands_over_by_itself(tmp_path: Path) -> None:
     """What came since, without anybody's doing; a page is the processor's once the server there took it."""
-    failing, near = b'avow_feed_failing{processor="guard"} 1.0', {"X-Forwarded-For": "127.0.0.1"}
+    failing, near = b'avowal_feed_failing{processor="guard"} 1.0', {"X-Forwarded-For": "127.0.0.1"}
     with hook([200]) as (url, came):
         site = made(tmp_path, f'{SETTINGS}\n[[feed]]\nprocessor = "guard"\nto = "{url}"\nevery_seconds = 1\n')
         with served(site) as it:
@@ -339,18 +339,18 @@ def test_proxies_that_no_contract_names_are_told(site: Site) -> None:
 
     Documentation addresses count as the site's own (RFC 6890), so the others' network is one that nobody has (RFC 7526).
     """
-    (site.folder / "avow.toml").write_text(
+    (site.folder / "avowal.toml").write_text(
         '[serve]\ntrusted_proxies = ["127.0.0.0/8", "198.51.100.0/24", "192.88.99.0/25"]\n'
     )
-    ran = site.avow("processor", "check", "--json")
+    ran = site.avowal("processor", "check", "--json")
     assert (ran.status, ran.json()["undeclared_proxies"]) == (1, ["192.88.99.0/25"])
     contract(site, CONTRACT.replace("begins", 'networks = ["192.88.99.0/24"]\nbegins'))
-    assert site.avow("processor", "check").status == 0
+    assert site.avowal("processor", "check").status == 0
     path = site.folder / "policy" / "processors" / "guard.toml"
     path.write_text(CONTRACT.replace("begins", 'networks = ["192.88.99.0/33"]\nbegins'))
-    assert "which is no network" in site.avow("processor", "check").err
+    assert "which is no network" in site.avowal("processor", "check").err
     path.write_text(CONTRACT.replace("begins", 'deletes-within = "forever"\nbegins'))
-    assert "deletes-within" in site.avow("processor", "check").err
+    assert "deletes-within" in site.avowal("processor", "check").err
 
 
 def test_a_page_that_was_never_put_down_is_given_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,12 +404,12 @@ def test_changes_are_forgotten_once_every_processor_knows(site: Site) -> None:
     """And not before: what is erased reaches each that had it."""
     feed(site)
     taken(site)
-    visitor = site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
-    assert site.avow("visitor", "erase", visitor, "--count", "3").status == 0
-    assert site.avow("retain").status == 0
+    visitor = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
+    assert site.avowal("visitor", "erase", visitor, "--count", "3").status == 0
+    assert site.avowal("retain").status == 0
     assert len(site.rows("SELECT * FROM changed")) == 3
     assert feed(site).json()["gone"] == 3
     taken(site)
     feed(site)
-    assert site.avow("retain").status == 0
+    assert site.avowal("retain").status == 0
     assert site.rows("SELECT * FROM changed") == []

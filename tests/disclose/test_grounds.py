@@ -68,7 +68,7 @@ def site(tmp_path: Path) -> Site:
 
 def disclose(site: Site, ground: str, *arguments: object, to: str = "cert@example", **evidence: str) -> Ran:
     words = [word for kind, text in evidence.items() for word in ("--evidence", f"{kind}={text}")]
-    return site.avow("disclose", "--ground", ground, "--to", to, *words, *arguments, "--json")
+    return site.avowal("disclose", "--ground", ground, "--to", to, *words, *arguments, "--json")
 
 
 def rows(site: Site, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
@@ -91,13 +91,13 @@ def court(site: Site, *arguments: object, about: str = ANN, **other: str) -> Ran
 
 
 def reader(site: Site, name: str, *more: str) -> None:
-    assert site.avow("user", "add", name, "--purposes", "abuse", *more).status == 0
+    assert site.avowal("user", "add", name, "--purposes", "abuse", *more).status == 0
     word = b"four words for nobody\n"
-    assert site.avow("user", "password", name, "--stdin", stdin=word).status == 0
+    assert site.avowal("user", "password", name, "--stdin", stdin=word).status == 0
 
 
 def approve(site: Site, reference: str, name: str, word: bytes = b"four words for nobody\n") -> Ran:
-    return site.avow("release", "approve", reference, "--as", name, "--stdin", "--json", stdin=word)
+    return site.avowal("release", "approve", reference, "--as", name, "--stdin", "--json", stdin=word)
 
 
 def test_records_of_a_misuse_are_released(site: Site) -> None:
@@ -110,7 +110,7 @@ def test_records_of_a_misuse_are_released(site: Site) -> None:
     assert (len(found), {row["page_path"] for row in found}) == (6, {"/wp-login.php", "/wp-admin"})
     assert kinds(site)[-2:] == ["release-asked", "release-made"]
     for address, times in ((BEN, 1), (CAROL, 1), (ANN, 0)):
-        told = site.avow("visitor", "show", address, *PERIOD, "--json").json()["released"]
+        told = site.avowal("visitor", "show", address, *PERIOD, "--json").json()["released"]
         assert len(told) == times
         for one in told:
             assert (one["ground"], one["recipient"]) == ("checking", "cert@example")
@@ -121,23 +121,23 @@ def test_records_of_a_misuse_are_released(site: Site) -> None:
             receipt.write_text(json.dumps(other))
             assert checked(site, receipt).status == 1
     assert checked(site, package).status == 0
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
     """The others still see it, and all still holds."""
     assert attack(site, "--package", site.folder / "release.zip").status == 0
-    key = site.avow("visitor", "show", BEN, *PERIOD, "--json").json()["visitor"]
-    assert site.avow("visitor", "erase", key, "--count", "4").status == 0
+    key = site.avowal("visitor", "show", BEN, *PERIOD, "--json").json()["visitor"]
+    assert site.avowal("visitor", "erase", key, "--count", "4").status == 0
     assert len(rows(site, "released WHERE visitor IS NOT NULL")) == 1
     assert rows(site, "asking") == []
     for path in site.data.glob("register.sqlite*"):
         assert key.encode() not in path.read_bytes()
-    (one,) = site.avow("visitor", "show", CAROL, *PERIOD, "--json").json()["released"]
+    (one,) = site.avowal("visitor", "show", CAROL, *PERIOD, "--json").json()["released"]
     receipt = site.folder / "receipt.json"
     receipt.write_text(json.dumps(one["receipt"]))
     assert checked(site, receipt).status == 0
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_rows_that_would_hold_others_records_stay(site: Site, chosen: str, why: 
     assert (ran.status, said in ran.err, package.exists()) == (1, True, False), ran.err
     assert rows(site, "refusals", "ground, recipient_kind, why, name") == [("checking", "", why, "operator")]
     assert kinds(site)[-1] == "release-refused"
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
@@ -170,29 +170,29 @@ def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
     ran = court(site, "--package", package)
     assert (ran.status, ran.json()["released"], package.exists()) == (0, False, False), ran.err
     reference = ran.json()["reference"]
-    shown = site.avow("release", "show", reference, "--json").json()
+    shown = site.avowal("release", "show", reference, "--json").json()
     assert (shown["evidence"]["issuer"], shown["approved_by"], shown["records"]["requests"]) == (
         "District Court of Example",
         [],
         3,
     )
-    early = site.avow("release", "make", reference, "--package", package)
+    early = site.avowal("release", "make", reference, "--package", package)
     assert (early.status, "1 more have to approve" in early.err, package.exists()) == (1, True, False)
-    assert "asked for it" in site.avow("release", "approve", reference).err
+    assert "asked for it" in site.avowal("release", "approve", reference).err
     reader(site, "bea")
     assert (approve(site, reference, "bea").status, rows(site, "approvals")) == (1, [])
     reader(site, "bea", "--disclose")
     assert (approve(site, reference, "bea", b"something else\n").status, rows(site, "approvals")) == (1, [])
     assert approve(site, reference, "bea").json()["approved_by"] == ["bea"]
     assert "approved it before" in approve(site, reference, "bea").err
-    assert site.avow("release", "make", reference, "--package", package).status == 0
-    again = site.avow("release", "make", reference, "--package", site.folder / "again.zip")
+    assert site.avowal("release", "make", reference, "--package", package).status == 0
+    again = site.avowal("release", "make", reference, "--package", site.folder / "again.zip")
     assert (again.status, "was released" in again.err) == (1, True)
     assert checked(site, package).json()["package"]["ground"] == "instrument"
     assert [why for (why,) in rows(site, "refusals", "why")] == [
         *("approval", "approval", "right", "right", "approval")
     ]
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_a_seal_delays_what_the_person_is_told(site: Site) -> None:
@@ -202,13 +202,13 @@ def test_a_seal_delays_what_the_person_is_told(site: Site) -> None:
     reference = court(site, "--seal-until", until).json()["reference"]
     assert approve(site, reference, "bea").status == 0
     package = site.folder / "release.zip"
-    assert site.avow("release", "make", reference, "--package", package).status == 0
-    assert site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["released"] == []
-    assert "under seal" in site.avow("release", "list").out
-    assert site.avow("verify").status == 0
+    assert site.avowal("release", "make", reference, "--package", package).status == 0
+    assert site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["released"] == []
+    assert "under seal" in site.avowal("release", "list").out
+    assert site.avowal("verify").status == 0
     tamper(site, f"UPDATE releases SET sealed_until = '{NOW - timedelta(1)}'")
-    assert len(site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["released"]) == 1
-    assert site.avow("verify").status == 1
+    assert len(site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["released"]) == 1
+    assert site.avowal("verify").status == 1
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
     site = made(tmp_path, DISCLOSED_FORM)
     answers = ("name=Ann Example", "email=ann@example.org", "text=Send two.")
     fields = [word for answer in answers for word in ("--field", answer)]
-    handed = site.avow("submission", "add", "order", "--means", "letter", *fields, "--json")
+    handed = site.avowal("submission", "add", "order", "--means", "letter", *fields, "--json")
     assert handed.status == 0, handed.err
     reference = handed.json()["reference"]
     package = tmp_path / "release.zip"
@@ -295,14 +295,14 @@ def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
         to="X",
     )
     assert (other.status, "nobody handed over" in other.err) == (1, True)
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_a_recall_tells_the_recipient(site: Site) -> None:
     """By a message that is ready to be sent, to the contact that was given."""
     ran = attack(site, "--contact", "cert@example.net", "--package", site.folder / "release.zip")
     reference, message = ran.json()["reference"], site.folder / "recall.eml"
-    told = site.avow("release", "recall", reference, "--reason", "sent by mistake", "--notice", message)
+    told = site.avowal("release", "recall", reference, "--reason", "sent by mistake", "--notice", message)
     assert (told.status, "cert@example.net" in told.out) == (0, True), told.err
     found = message_from_bytes(message.read_bytes(), policy=policy.default)
     assert ("cert@example.net" in found["To"], reference in found["Subject"]) == (True, True)
@@ -334,7 +334,7 @@ def test_what_is_changed_behind_our_back_is_found(site: Site, change: str, said:
     assert attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
     assert attack(site, "--package", site.folder / "release.zip").status == 0
     tamper(site, change)
-    ran = site.avow("verify")
+    ran = site.avowal("verify")
     assert (ran.status, said in ran.out) == (1, True), ran.out
 
 
@@ -346,22 +346,22 @@ def test_everybody_may_know_how_often(site: Site) -> None:
     reader(site, "bea", "--disclose")
     reference = court(site, "--seal-until", f"{(NOW + timedelta(60)).date()}").json()["reference"]
     assert approve(site, reference, "bea").status == 0
-    assert site.avow("release", "make", reference, "--package", site.folder / "sealed.zip").status == 0
+    assert site.avowal("release", "make", reference, "--package", site.folder / "sealed.zip").status == 0
     quarter = f"{NOW.year}-Q{(NOW.month + 2) // 3}"
     told = {"period": quarter, "ground": "checking", "released": 2, "recalled": 0, "refused": 1}
-    found = site.avow("report", "disclosures", "--json", "--as", "bea").json()
+    found = site.avowal("report", "disclosures", "--json", "--as", "bea").json()
     assert found["tables"]["disclosures"] == [told]
-    shared = site.avow("report", "disclosures", "--json", "--shared").json()["tables"]["disclosures"]
+    shared = site.avowal("report", "disclosures", "--json", "--shared").json()["tables"]["disclosures"]
     assert shared == [{**told, "released": "1-4", "recalled": "0", "refused": "1-4"}]
-    assert "nothing was released" in site.avow("report", "disclosures", "--until", "2020-01-01").out
+    assert "nothing was released" in site.avowal("report", "disclosures", "--until", "2020-01-01").out
     reader(site, "cyd")
-    assert site.avow("report", "disclosures", "--as", "cyd").status == 1
-    assert site.avow("policy", "page", "--to", site.folder / "page").status == 0
+    assert site.avowal("report", "disclosures", "--as", "cyd").status == 1
+    assert site.avowal("policy", "page", "--to", site.folder / "page").status == 0
     page = (site.folder / "page" / "disclosures.en.html").read_text()
     assert ("1-4" in page, "checking" in page, "instrument" in page) == (True, True, False)
     assert 'href="disclosures.en.html"' in (site.folder / "page" / "privacy.en.html").read_text()
     tamper(site, f"UPDATE releases SET sealed_until = '{NOW - timedelta(1)}'")
-    grounds = site.avow("report", "disclosures", "--json").json()["tables"]["disclosures"]
+    grounds = site.avowal("report", "disclosures", "--json").json()["tables"]["disclosures"]
     assert [one["ground"] for one in grounds] == ["checking", "instrument"]
 
 
@@ -387,8 +387,8 @@ def test_a_request_that_nobody_approves_is_forgotten(site: Site) -> None:
     tamper(site, f"UPDATE asked SET asked_at = '{NOW - timedelta(31)}'")
     reader(site, "bea", "--disclose")
     assert "waited for more than 30 days" in approve(site, reference, "bea").err
-    assert site.avow("release", "list", "--json").json()["waiting"] == []
-    assert site.avow("retain").status == 0
+    assert site.avowal("release", "list", "--json").json()["waiting"] == []
+    assert site.avowal("retain").status == 0
     assert rows(site, "asking") == []
 
 
@@ -399,7 +399,7 @@ def test_a_file_is_released_with_what_it_came_with(tmp_path: Path) -> None:
     site, content = made(tmp_path, form), b"%PDF-1.4\n%example\n"
     (tmp_path / "cv.pdf").write_bytes(content)
     words = ("--field", "text=Mine.", "--file", "cv=cv.pdf", "--means", "letter", "--json")
-    reference = site.avow("submission", "add", "order", *words).json()["reference"]
+    reference = site.avowal("submission", "add", "order", *words).json()["reference"]
     package = tmp_path / "release.zip"
     asked = ("--reference", reference, "--categories", "submission", "--package", package)
     ran = disclose(site, "requested-function", *asked, to="Carrier")
@@ -408,7 +408,7 @@ def test_a_file_is_released_with_what_it_came_with(tmp_path: Path) -> None:
     assert files[f"files/{reference}-cv"] == content
     assert b"cv.pdf" in files["submissions.jsonl"]
     assert checked(site, package).status == 0
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 class CutShortError(BaseException):
@@ -423,26 +423,28 @@ def test_a_package_that_was_never_written_can_be_made(site: Site, monkeypatch: p
 
     package = site.folder / "release.zip"
     with monkeypatch.context() as patched:
-        patched.setattr("avow.disclose.releasing.packed", cut_short)
+        patched.setattr("avowal.disclose.releasing.packed", cut_short)
         with pytest.raises(CutShortError):
             attack(site, "--package", package)
     assert (kinds(site)[-1], package.exists()) == ("release-made", False)
-    (waiting,) = site.avow("release", "list", "--json").json()["waiting"]
-    made = site.avow("release", "make", waiting["reference"], "--package", package)
+    (waiting,) = site.avowal("release", "list", "--json").json()["waiting"]
+    made = site.avowal("release", "make", waiting["reference"], "--package", package)
     assert made.status == 0, made.err
     assert (kinds(site)[-1], checked(site, package).status) == ("release-made", 0)
-    assert site.avow("release", "make", waiting["reference"], "--package", site.folder / "b.zip").status == 1
+    assert (
+        site.avowal("release", "make", waiting["reference"], "--package", site.folder / "b.zip").status == 1
+    )
     with monkeypatch.context() as patched:
-        patched.setattr("avow.disclose.releasing.packed", cut_short)
+        patched.setattr("avowal.disclose.releasing.packed", cut_short)
         with pytest.raises(CutShortError):
             attack(site, "--package", site.folder / "c.zip")
     site.take_in(site.log("b.log", line(7, "/wp-login.php", start=RECENT, address=BEN, status=404)))
-    (waiting,) = site.avow("release", "list", "--json").json()["waiting"]
-    other = site.avow("release", "make", waiting["reference"], "--package", site.folder / "c.zip")
+    (waiting,) = site.avowal("release", "list", "--json").json()["waiting"]
+    other = site.avowal("release", "make", waiting["reference"], "--package", site.folder / "c.zip")
     assert (other.status, "what is held changed" in other.err) == (1, True)
-    assert site.avow("release", "recall", waiting["reference"], "--reason", "cut short").status == 0
-    assert site.avow("release", "list", "--json").json()["waiting"] == []
-    assert site.avow("verify").status == 0
+    assert site.avowal("release", "recall", waiting["reference"], "--reason", "cut short").status == 0
+    assert site.avowal("release", "list", "--json").json()["waiting"] == []
+    assert site.avowal("verify").status == 0
 
 
 class Taking:
@@ -463,11 +465,11 @@ def test_a_recall_is_sent(site: Site) -> None:
         attack(site, "--contact", contact, "--package", site.folder / f"{number}.zip").json()["reference"]
         for number, contact in enumerate(("cert@example.net", "+1 555 0100", "cert@example.net"))
     ]
-    settings, server = site.folder / "avow.toml", Controller(Taking(), "127.0.0.1", free_port())
+    settings, server = site.folder / "avowal.toml", Controller(Taking(), "127.0.0.1", free_port())
     settings.write_text(f'[mail]\nserver = "127.0.0.1:{server.port}"\n')
     server.start()
     try:
-        said = [site.avow("release", "recall", one, "--reason", "by mistake").out for one in references[:2]]
+        said = [site.avowal("release", "recall", one, "--reason", "by mistake").out for one in references[:2]]
     finally:
         server.stop()
     assert "cert@example.net was told to delete it" in said[0]
@@ -475,11 +477,11 @@ def test_a_recall_is_sent(site: Site) -> None:
     (envelope,) = server.handler.taken
     assert envelope.rcpt_tos == ["cert@example.net"]
     assert b"We recall it: by mistake" in envelope.content
-    gone = site.avow("release", "recall", references[2], "--reason", "by mistake")
+    gone = site.avowal("release", "recall", references[2], "--reason", "by mistake")
     assert (gone.status, "does not take the message" in gone.err) == (1, True)
-    assert all(one["recalled_at"] for one in site.avow("release", "list", "--json").json()["releases"])
+    assert all(one["recalled_at"] for one in site.avowal("release", "list", "--json").json()["releases"])
     settings.write_text('[mail]\nserver = "mail"\n')
-    assert site.avow("release", "list").status == 2
+    assert site.avowal("release", "list").status == 2
 
 
 def test_what_is_owed_is_what_is_owed_when_it_leaves(site: Site) -> None:
@@ -490,17 +492,17 @@ def test_what_is_owed_is_what_is_owed_when_it_leaves(site: Site) -> None:
     terms = site.folder / "policy" / "terms.toml"
     text = re.sub(r"(?m)^updated = .*", f"updated = {datetime.now(UTC).date()}", terms.read_text(), count=1)
     terms.write_text(text.replace("approvals = 1", "approvals = 2"))
-    published = site.avow("policy", "publish")
+    published = site.avowal("policy", "publish")
     assert published.status == 0, published.err
     package = site.folder / "release.zip"
-    early = site.avow("release", "make", reference, "--package", package)
+    early = site.avowal("release", "make", reference, "--package", package)
     assert (early.status, "1 more have to approve" in early.err, package.exists()) == (1, True, False), (
         early.err
     )
     reader(site, "cyd", "--disclose")
     assert approve(site, reference, "cyd").status == 0
-    assert site.avow("release", "make", reference, "--package", package).status == 0
-    assert site.avow("verify").status == 0
+    assert site.avowal("release", "make", reference, "--package", package).status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_a_submission_may_be_what_the_law_asks_for(tmp_path: Path) -> None:
@@ -510,7 +512,7 @@ def test_a_submission_may_be_what_the_law_asks_for(tmp_path: Path) -> None:
     )
     site = made(tmp_path, form)
     fields = ("--field", "name=Ann Example", "--field", "text=Send two.")
-    reference = site.avow("submission", "add", "order", "--means", "letter", *fields, "--json").json()[
+    reference = site.avowal("submission", "add", "order", "--means", "letter", *fields, "--json").json()[
         "reference"
     ]
     reader(site, "bea", "--disclose")
@@ -519,11 +521,11 @@ def test_a_submission_may_be_what_the_law_asks_for(tmp_path: Path) -> None:
     assert asked.status == 0, asked.err
     assert approve(site, asked.json()["reference"], "bea").status == 0
     package = tmp_path / "release.zip"
-    assert site.avow("release", "make", asked.json()["reference"], "--package", package).status == 0
+    assert site.avowal("release", "make", asked.json()["reference"], "--package", package).status == 0
     files = unpacked(package)
     assert {name for name in files if name.endswith(".jsonl")} == {"submissions.jsonl"}
     assert b"Send two." in files["submissions.jsonl"]
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
     other = disclose(site, "required-by-law", "--about", "f" * 24, *words[2:], to="District Court", **ORDER)
     assert (other.status, "nobody handed over" in other.err) == (1, True)
     both = disclose(site, "required-by-law", *words, "--rows", ATTACK, to="District Court", **ORDER)

@@ -13,18 +13,18 @@ from harness import Site
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avow.change.draft import TERMS_FILE
-from avow.disclose.processor import Standing, standing
-from avow.errors import TermsError
-from avow.policy.bounds import OPERATOR, OWN_USE, PROCESSOR, Bounds, Cell
-from avow.policy.compare import compare
-from avow.policy.contract import compile_contract, granted, parse_contract
-from avow.policy.terms import compile_terms, parse_terms
+from avowal.change.draft import TERMS_FILE
+from avowal.disclose.processor import Standing, standing
+from avowal.errors import TermsError
+from avowal.policy.bounds import OPERATOR, OWN_USE, PROCESSOR, Bounds, Cell
+from avowal.policy.compare import compare
+from avowal.policy.contract import compile_contract, granted, parse_contract
+from avowal.policy.terms import compile_terms, parse_terms
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 TERMS = compile_terms(
     parse_terms(
-        (resources.files("avow.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8"), "terms"
+        (resources.files("avowal.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8"), "terms"
     )
 )
 DAY = date(2026, 6, 1)
@@ -182,37 +182,37 @@ def site(tmp_path: Path) -> Site:
     folder.mkdir()
     (folder / "shield.toml").write_text(CONTRACT)
     (folder / "greedy.toml").write_text(CONTRACT.replace("7 days", "90 days"))
-    assert made.avow("policy", "adopt").status == 0
+    assert made.avowal("policy", "adopt").status == 0
     return made
 
 
 def test_a_processor_is_added_or_refused(site: Site) -> None:
     """What falls short changes nothing; the ledger has what was added, and what ended."""
-    ran = site.avow("processor", "check", "--json")
+    ran = site.avowal("processor", "check", "--json")
     assert (ran.status, {name: one["holds"] for name, one in ran.json()["processors"].items()}) == (
         1,
         {"greedy": False, "shield": True},
     )
     assert "ip-address, request-time, full" in "; ".join(ran.json()["processors"]["greedy"]["protects_less"])
-    shown = site.avow("processor", "check", "greedy")
+    shown = site.avowal("processor", "check", "greedy")
     assert (shown.status, "falls short" in shown.out, "90 days" in shown.out) == (1, True, True)
-    assert site.avow("processor", "check", "shield").status == 0
-    refused = site.avow("processor", "add", "greedy")
+    assert site.avowal("processor", "check", "shield").status == 0
+    refused = site.avowal("processor", "add", "greedy")
     assert (refused.status, "falls short" in refused.err) == (1, True)
-    assert site.avow("processor", "add", "shield").status == 0
-    assert [one["name"] for one in site.avow("processor", "list", "--json").json()["processors"]] == [
+    assert site.avowal("processor", "add", "shield").status == 0
+    assert [one["name"] for one in site.avowal("processor", "list", "--json").json()["processors"]] == [
         "shield"
     ]
-    assert site.avow("processor", "remove", "greedy").status == 1
-    assert site.avow("processor", "add", "../../x").status == 2
-    assert site.avow("processor", "remove", "shield").status == 0
-    assert site.avow("processor", "list", "--json").json()["processors"] == []
-    assert site.avow("verify").status == 0
+    assert site.avowal("processor", "remove", "greedy").status == 1
+    assert site.avowal("processor", "add", "../../x").status == 2
+    assert site.avowal("processor", "remove", "shield").status == 0
+    assert site.avowal("processor", "list", "--json").json()["processors"] == []
+    assert site.avowal("verify").status == 0
 
 
 def test_stricter_terms_make_it_fall_short(site: Site) -> None:
     """Whoever publishes is told, and so is whoever looks; a contract that is as strict holds again (P6)."""
-    assert site.avow("processor", "add", "shield").status == 0
+    assert site.avowal("processor", "add", "shield").status == 0
     terms = site.folder / "policy" / "terms.toml"
     text = re.sub(r"updated = .*", f"updated = {datetime.now(UTC).date()}", terms.read_text(), count=1)
     strict = text.replace(
@@ -220,17 +220,17 @@ def test_stricter_terms_make_it_fall_short(site: Site) -> None:
     )
     assert strict != text
     terms.write_text(strict)
-    ran = site.avow("policy", "publish", "--json")
+    ran = site.avowal("policy", "publish", "--json")
     assert (ran.status, ran.json()["processors_short"]) == (0, ["shield"])
-    (told,) = site.avow("processor", "list", "--json").json()["processors"]
+    (told,) = site.avowal("processor", "list", "--json").json()["processors"]
     assert (told["holds"], "was 3 days" in "; ".join(told["protects_less"])) == (False, True)
-    assert site.avow("status", "--json").json()["processors_short"] == ["shield"]
-    assert "falls short" in site.avow("status").out
+    assert site.avowal("status", "--json").json()["processors_short"] == ["shield"]
+    assert "falls short" in site.avowal("status").out
     contract = site.folder / "policy" / "processors" / "shield.toml"
     contract.write_text(CONTRACT.replace("7 days", "3 days"))
-    assert site.avow("processor", "add", "shield").status == 0
-    assert site.avow("status", "--json").json()["processors_short"] == []
-    assert site.avow("verify").status == 0
+    assert site.avowal("processor", "add", "shield").status == 0
+    assert site.avowal("status", "--json").json()["processors_short"] == []
+    assert site.avowal("verify").status == 0
 
 
 def test_a_contract_runs_out(site: Site) -> None:
@@ -238,17 +238,17 @@ def test_a_contract_runs_out(site: Site) -> None:
     contract = site.folder / "policy" / "processors" / "shield.toml"
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
     contract.write_text(f"ends = {yesterday}\n{CONTRACT}")
-    refused = site.avow("processor", "add", "shield")
+    refused = site.avowal("processor", "add", "shield")
     assert refused.status == 1
-    assert f"it ended on {yesterday}" in site.avow("processor", "check", "shield").out
+    assert f"it ended on {yesterday}" in site.avowal("processor", "check", "shield").out
 
 
 def test_a_changed_contract_is_found(site: Site) -> None:
     """Whoever changes what was agreed behind the system's back."""
-    assert site.avow("processor", "add", "shield").status == 0
+    assert site.avowal("processor", "add", "shield").status == 0
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
         register.execute("DROP TRIGGER processors_stay")
         register.execute("UPDATE processors SET contract = replace(contract, '7 days', '9 days')")
-    ran = site.avow("verify", "--json")
+    ran = site.avowal("verify", "--json")
     assert ran.status == 1
     assert "the contract of `shield` is not what the ledger says was recorded" in json.dumps(ran.json())

@@ -15,10 +15,10 @@ import pytest
 from harness import CHROME, Ran, Site, line, tamper
 from test_duckdb import at, records, written
 
-from avow.disclose.release import Asked, Far, extent
-from avow.keep.cut import Form
-from avow.keep.duckdb import DuckDBStore
-from avow.policy.bounds import GROUND_ALONE, Bounds, Cell
+from avowal.disclose.release import Asked, Far, extent
+from avowal.keep.cut import Form
+from avowal.keep.duckdb import DuckDBStore
+from avowal.policy.bounds import GROUND_ALONE, Bounds, Cell
 
 ANN, BEN = "203.0.113.77", "203.0.113.88"
 NOW = datetime.now(UTC).replace(tzinfo=None)
@@ -47,7 +47,7 @@ def site(tmp_path: Path) -> Site:
 
 def authorise(site: Site, categories: str = "page-path,request-time", whom: str = DOCTOR) -> None:
     words = ("--recipient", whom, "--categories", categories, "--means", "letter", "--reference", "letter 12")
-    ran = site.avow("visitor", "authorise", ANN, *PERIOD, *words)
+    ran = site.avowal("visitor", "authorise", ANN, *PERIOD, *words)
     assert ran.status == 0, ran.err
 
 
@@ -55,7 +55,7 @@ def disclose(
     site: Site, *arguments: object, categories: str = "page-path,request-time", to: str = DOCTOR
 ) -> Ran:
     words = ("--about", ANN, *PERIOD, "--ground", "authorised", "--to", to, "--categories", categories)
-    return site.avow("disclose", *words, *arguments, "--json")
+    return site.avowal("disclose", *words, *arguments, "--json")
 
 
 def unpacked(package: Path) -> dict[str, bytes]:
@@ -70,10 +70,10 @@ def packed(package: Path, files: dict[str, bytes]) -> None:
 
 
 def checked(site: Site, package: Path) -> Ran:
-    key = site.avow("ledger", "key").out.strip()
+    key = site.avowal("ledger", "key").out.strip()
     away = site.folder / "away"
     away.mkdir(exist_ok=True)
-    return Site(away).avow("verify", package, "--key", key, "--json")
+    return Site(away).avowal("verify", package, "--key", key, "--json")
 
 
 def test_what_is_authorised_is_released(site: Site) -> None:
@@ -93,13 +93,13 @@ def test_what_is_authorised_is_released(site: Site) -> None:
     assert package.stat().st_mode & 0o777 == 0o600
     found = checked(site, package)
     assert (found.status, found.json()["package"]["recipient"]) == (0, DOCTOR), found.err
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_what_is_not_authorised_is_refused_and_told(site: Site) -> None:
     """With the reason, also in the manifest; a dry run tells the same, and leaves no trace."""
     authorise(site)
-    entries = site.avow("status", "--json").json()["ledger_entries"]
+    entries = site.avowal("status", "--json").json()["ledger_entries"]
     dry = disclose(site, "--dry-run", categories="page-path,ip-address,referrer")
     assert dry.status == 0, dry.err
     assert dry.json()["refused"] == {
@@ -107,8 +107,8 @@ def test_what_is_not_authorised_is_refused_and_told(site: Site) -> None:
         "referrer": "the visitor did not authorise it",
     }
     assert (dry.json()["released"], dry.json()["categories"]) == (False, ["page-path"])
-    assert site.avow("release", "list", "--json").json()["releases"] == []
-    assert site.avow("status", "--json").json()["ledger_entries"] == entries
+    assert site.avowal("release", "list", "--json").json()["releases"] == []
+    assert site.avowal("status", "--json").json()["ledger_entries"] == entries
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package, categories="page-path,ip-address").status == 0
     manifest = json.loads(unpacked(package)["manifest.json"])
@@ -118,7 +118,7 @@ def test_what_is_not_authorised_is_refused_and_told(site: Site) -> None:
 
 def test_what_is_too_old_stays(site: Site) -> None:
     """The default terms let whoever is authorised have seven days; how much older is held makes no difference."""
-    key = site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
+    key = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
     site.take_in(
         site.log("old.log", *(line(n, f"/old-{n}", start=OLD, address=ANN, agent=CHROME) for n in range(3)))
     )
@@ -140,11 +140,11 @@ def test_without_its_evidence_nothing_leaves(site: Site, told: str) -> None:
     elif told == "taken back":
         authorise(site)
         words = ("--recipient", DOCTOR, "--withdraw", "--means", "letter")
-        assert site.avow("visitor", "authorise", ANN, *PERIOD, *words).status == 0
+        assert site.avowal("visitor", "authorise", ANN, *PERIOD, *words).status == 0
     package = site.folder / "release.zip"
     ran = disclose(site, "--package", package)
     assert (ran.status, "authorised nothing of it" in ran.err, package.exists()) == (1, True, False), ran.err
-    assert site.avow("release", "list", "--json").json()["releases"] == []
+    assert site.avowal("release", "list", "--json").json()["releases"] == []
 
 
 def test_without_evidence_in_the_terms_nothing_leaves(site: Site) -> None:
@@ -153,7 +153,7 @@ def test_without_evidence_in_the_terms_nothing_leaves(site: Site) -> None:
     terms = site.folder / "policy" / "terms.toml"
     text = terms.read_text().replace('[[ground]]\nname = "authorised"\nevidence = ["authorisation"]\n', "")
     terms.write_text(re.sub(r"updated = .*", f"updated = {(NOW + timedelta(31)).date()}", text, count=1))
-    assert site.avow("policy", "publish", "--accept-witnesses").status == 0
+    assert site.avowal("policy", "publish", "--accept-witnesses").status == 0
     assert disclose(site, "--dry-run").status == 0  # until it takes effect
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
         for (name,) in register.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
@@ -172,16 +172,16 @@ def test_without_evidence_in_the_terms_nothing_leaves(site: Site) -> None:
         (["--categories", "page-paths", "--dry-run"], 2, "none of the categories"),
         ([], 2, "a release needs a file"),
         (["--package", "x.zip", "--dry-run"], 2, "a dry run writes no file"),
-        (["--package", "avow.toml"], 2, "is there already"),
+        (["--package", "avowal.toml"], 2, "is there already"),
     ],
 )
 def test_what_is_asked_wrongly_is_refused(site: Site, arguments: list[str], status: int, said: str) -> None:
     """And nothing is released."""
     authorise(site)
     words = ("--about", ANN, *PERIOD, "--ground", "authorised", "--to", DOCTOR, "--categories", "page-path")
-    ran = site.avow("disclose", *words, *arguments)
+    ran = site.avowal("disclose", *words, *arguments)
     assert (ran.status, said in ran.err) == (status, True), ran.err
-    assert site.avow("release", "list", "--json").json()["releases"] == []
+    assert site.avowal("release", "list", "--json").json()["releases"] == []
 
 
 def test_a_changed_package_does_not_hold(site: Site) -> None:
@@ -219,21 +219,21 @@ def test_a_release_is_recalled_and_seen(site: Site) -> None:
     """By its visitor, in show, export and page; nothing that was recorded is changed."""
     authorise(site)
     assert disclose(site, "--package", site.folder / "release.zip").status == 0
-    (one,) = site.avow("release", "list", "--json").json()["releases"]
+    (one,) = site.avowal("release", "list", "--json").json()["releases"]
     assert (one["recipient"], one["ground"], one["recalled_at"]) == (DOCTOR, "authorised", None)
-    assert site.avow("release", "recall", one["reference"], "--reason", " ").status == 2
-    assert site.avow("release", "recall", one["reference"], "--reason", "sent by mistake").status == 0
-    assert site.avow("release", "recall", one["reference"], "--reason", "again").status == 1
-    told = site.avow("visitor", "show", ANN, *PERIOD, "--json").json()
+    assert site.avowal("release", "recall", one["reference"], "--reason", " ").status == 2
+    assert site.avowal("release", "recall", one["reference"], "--reason", "sent by mistake").status == 0
+    assert site.avowal("release", "recall", one["reference"], "--reason", "again").status == 1
+    told = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()
     (seen,) = told["released"]
     assert (seen["reference"], bool(seen["recalled_at"])) == (one["reference"], True)
     page, export = site.folder / "me.html", site.folder / "me.jsonl"
-    assert site.avow("visitor", "show", ANN, *PERIOD, "--page", page).status == 0
+    assert site.avowal("visitor", "show", ANN, *PERIOD, "--page", page).status == 0
     assert "What was released to others" in page.read_text()
-    assert site.avow("visitor", "export", ANN, *PERIOD, "--to", export).status == 0
-    schema = jsonschema.Draft202012Validator(site.avow("visitor", "schema").json())
+    assert site.avowal("visitor", "export", ANN, *PERIOD, "--to", export).status == 0
+    schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     assert list(schema.iter_errors(json.loads(export.read_text().splitlines()[0]))) == []
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_nothing_leads_from_a_release_to_who_was_erased(site: Site) -> None:
@@ -241,14 +241,14 @@ def test_nothing_leads_from_a_release_to_who_was_erased(site: Site) -> None:
     authorise(site)
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package).status == 0
-    key = site.avow("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
-    assert site.avow("visitor", "erase", key, "--count", "3").status == 0
+    key = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
+    assert site.avowal("visitor", "erase", key, "--count", "3").status == 0
     for path in site.data.glob("register.sqlite*"):
         assert DOCTOR.encode() not in path.read_bytes()
         assert key.encode() not in path.read_bytes()
-    (one,) = site.avow("release", "list", "--json").json()["releases"]
+    (one,) = site.avowal("release", "list", "--json").json()["releases"]
     assert (one["recipient"], one["records"] > 0) == ("", True)
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
     assert checked(site, package).status == 0
 
 
@@ -261,7 +261,7 @@ def test_a_changed_release_is_found(site: Site) -> None:
         (f"UPDATE releases SET recalled_at = '{NOW}'", "records where the ledger tells of 0"),
     ):
         tamper(site, change)
-        ran = site.avow("verify")
+        ran = site.avowal("verify")
         assert (ran.status, said in ran.out + ran.err) == (1, True), ran.out
 
 
@@ -270,11 +270,11 @@ def test_the_ledger_tells_no_moment_of_what_left(site: Site) -> None:
     authorise(site)
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package, categories="page-path").status == 0
-    (made,) = site.avow("ledger", "list", "--kind", "release-made", "--json").json()["entries"]
+    (made,) = site.avowal("ledger", "list", "--kind", "release-made", "--json").json()["entries"]
     ((*what, since),) = made["reached"]
     told = datetime.fromisoformat(made["at"]) - datetime.fromisoformat(since)
     assert (what, round(told / timedelta(days=1), 3)) == (["page-path", "full", 1], 7)
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_how_far_something_goes_is_told_by_ages_of_the_terms() -> None:
@@ -292,26 +292,26 @@ def test_how_far_something_goes_is_told_by_ages_of_the_terms() -> None:
 def test_nothing_is_recorded_that_cannot_be_written(site: Site) -> None:
     """A file in no folder, one that is there, and one that somebody writes; the next attempt is the first."""
     authorise(site)
-    entries = site.avow("status", "--json").json()["ledger_entries"]
+    entries = site.avowal("status", "--json").json()["ledger_entries"]
     there, writing = site.folder / "there", site.folder / "a.zip.unfinished"
     there.write_text("mine")
     for name in ("nowhere/a.zip", "there"):
         assert disclose(site, "--package", site.folder / name).status == 2
-        erased = site.avow("visitor", "erase", ANN, *PERIOD, "--count", 3, "--receipt", site.folder / name)
+        erased = site.avowal("visitor", "erase", ANN, *PERIOD, "--count", 3, "--receipt", site.folder / name)
         assert (erased.status, name.partition("/")[0] in erased.err) == (2, True), erased.err
-    assert site.avow("status", "--json").json()["ledger_entries"] == entries
+    assert site.avowal("status", "--json").json()["ledger_entries"] == entries
     writing.write_text("theirs")
     ran = disclose(site, "--package", site.folder / "a.zip")
     assert (ran.status, "is there already" in ran.err) == (2, True), ran.err
-    assert site.avow("status", "--json").json()["ledger_entries"] == entries
+    assert site.avowal("status", "--json").json()["ledger_entries"] == entries
     assert (there.read_text(), writing.read_text()) == ("mine", "theirs")
-    assert site.avow("release", "list", "--json").json()["releases"] == []
+    assert site.avowal("release", "list", "--json").json()["releases"] == []
     assert disclose(site, "--package", site.folder / "b.zip").json()["records"]["requests"] == 3
-    (one,) = site.avow("release", "list", "--json").json()["releases"]
+    (one,) = site.avowal("release", "list", "--json").json()["releases"]
     recall = ("release", "recall", one["reference"], "--reason")
-    assert site.avow(*recall, "by mistake", "--notice", site.folder / "nowhere" / "n.eml").status == 2
-    assert site.avow(*recall, "by\nmistake").status == site.avow(*recall, "x" * 2000).status == 2
-    assert site.avow(*recall, "by mistake", "--notice", site.folder / "n.eml").status == 0
+    assert site.avowal(*recall, "by mistake", "--notice", site.folder / "nowhere" / "n.eml").status == 2
+    assert site.avowal(*recall, "by\nmistake").status == site.avowal(*recall, "x" * 2000).status == 2
+    assert site.avowal(*recall, "by mistake", "--notice", site.folder / "n.eml").status == 0
 
 
 def test_nothing_stands_on_a_changed_authorisation(site: Site) -> None:
@@ -322,7 +322,7 @@ def test_nothing_stands_on_a_changed_authorisation(site: Site) -> None:
     ran = disclose(site, "--package", package, to="Mallory")
     assert (ran.status, "is not what the ledger says" in ran.err) == (1, True), ran.err
     assert not package.exists()
-    assert site.avow("release", "list", "--json").json()["releases"] == []
+    assert site.avowal("release", "list", "--json").json()["releases"] == []
 
 
 def test_a_column_shows_what_was_asked_for_only(tmp_path: Path) -> None:

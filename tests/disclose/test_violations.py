@@ -1,4 +1,4 @@
-"""The whole proof: `avow verify` finds each of these violations, planted in a folder where everything was done.
+"""The whole proof: `avowal verify` finds each of these violations, planted in a folder where everything was done.
 
 Those that are forged were written by whoever has the machine and its keys: the ledger holds, and what it tells is still
 held against what was promised.
@@ -20,11 +20,11 @@ from test_feed import CONTRACT, contract
 from test_grounds import DISCLOSED_FORM, approve, attack, court, made, reader
 from test_release import ANN, PERIOD, RECENT
 
-from avow.keep.asked import Request
-from avow.keep.feeds import Page, State
-from avow.keep.register import SqliteRegister, open_register
-from avow.keep.submission import new_reference
-from avow.ledger.entry import Reached, hashed
+from avowal.keep.asked import Request
+from avowal.keep.feeds import Page, State
+from avowal.keep.register import SqliteRegister, open_register
+from avowal.keep.submission import new_reference
+from avowal.ledger.entry import Reached, hashed
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 FULL: list[Reached] = [("page-path", "full", 1, RECENT), ("ip-address", "full", 1, RECENT)]
@@ -38,10 +38,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("bea", "cyd"):
         reader(site, name, "--disclose")
     assert (
-        site.avow("query", "--purpose", "abuse", "--as", "bea", "SELECT visitor_id FROM requests").status == 0
+        site.avowal("query", "--purpose", "abuse", "--as", "bea", "SELECT visitor_id FROM requests").status
+        == 0
     )
     words = ("--recipient", "Dr. Example", "--categories", "page-path", "--means", "letter")
-    assert site.avow("visitor", "authorise", ANN, *PERIOD, *words).status == 0
+    assert site.avowal("visitor", "authorise", ANN, *PERIOD, *words).status == 0
     mine = (
         "--about",
         ANN,
@@ -53,21 +54,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--categories",
         "page-path",
     )
-    assert site.avow("disclose", *mine, "--package", "a.zip").status == 0
+    assert site.avowal("disclose", *mine, "--package", "a.zip").status == 0
     assert attack(site, "--package", "b.zip").status == 0
     assert attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
     reference = court(site, "--seal-until", f"{(NOW + timedelta(60)).date()}").json()["reference"]
     assert approve(site, reference, "bea").status == 0
-    assert site.avow("release", "make", reference, "--package", "c.zip").status == 0
+    assert site.avowal("release", "make", reference, "--package", "c.zip").status == 0
     contract(site, CONTRACT)
     (folder / "out").mkdir()
-    assert site.avow("processor", "feed", "guard", "--to", "out").status == 0
+    assert site.avowal("processor", "feed", "guard", "--to", "out").status == 0
     site.take_in(site.log("c.log", line(0, start=RECENT, address="192.0.2.9", agent=CHROME)))
-    key = site.avow("visitor", "show", "192.0.2.9", *PERIOD, "--json").json()["visitor"]
-    assert site.avow("visitor", "erase", key, "--count", "1").status == 0
+    key = site.avowal("visitor", "show", "192.0.2.9", *PERIOD, "--json").json()["visitor"]
+    assert site.avowal("visitor", "erase", key, "--count", "1").status == 0
     fields = ("--field", "name=Ann Example", "--field", "text=Send two.")
-    assert site.avow("submission", "add", "order", "--means", "letter", *fields).status == 0
-    ran = site.avow("verify", "--json")
+    assert site.avowal("submission", "add", "order", "--means", "letter", *fields).status == 0
+    ran = site.avowal("verify", "--json")
     assert ran.status == 0, ran.out
     checked = ran.json()["checked"]
     assert {
@@ -88,7 +89,7 @@ def site(whole: Path, tmp_path: Path) -> Site:
 
 
 def found(site: Site) -> str:
-    ran = site.avow("verify")
+    ran = site.avowal("verify")
     assert (ran.status, "Traceback" in ran.err) == (1, False), ran.out + ran.err
     return " ".join(ran.out.split())
 
@@ -158,7 +159,7 @@ STORED = {
 def test_what_is_changed_in_the_store_is_found(site: Site, what: str) -> None:
     """Records, what governs them, and what the tables may hold."""
     statement, said = STORED[what]
-    with duckdb.connect(site.data / "avow.duckdb") as store:
+    with duckdb.connect(site.data / "avowal.duckdb") as store:
         store.execute(statement)
     assert said in found(site)
 
@@ -299,7 +300,7 @@ FORGED: dict[str, tuple[Callable[[SqliteRegister], Any], str]] = {
 def test_what_is_forged_with_the_keys_is_found(site: Site, what: str) -> None:
     """The ledger holds and tells of it; but nothing that was in force let it be done."""
     forge, said = FORGED[what]
-    with closing(open_register(site.data, site.folder / "keys", store="avow.duckdb")) as register:
+    with closing(open_register(site.data, site.folder / "keys", store="avowal.duckdb")) as register:
         forge(register)
         register.ledger.sign()
     text = found(site)

@@ -26,12 +26,12 @@ from typing import Any, NoReturn, Self
 import duckdb
 from sqlalchemy.engine.default import DefaultDialect
 
-import avow.cli.importing
-import avow.cli.session
-import avow.use.reports
-from avow.cli.main import run
-from avow.collect import logs
-from avow.keep import database, load, owner
+import avowal.cli.importing
+import avowal.cli.session
+import avowal.use.reports
+from avowal.cli.main import run
+from avowal.collect import logs
+from avowal.keep import database, load, owner
 
 BLOCK_BYTES = 4096
 LOAD_SEGMENTS = 2
@@ -210,7 +210,7 @@ class Owner:
 
         def hold() -> None:
             os.close(self.to_done)
-            with avow.cli.session.session(None) as at_work:
+            with avowal.cli.session.session(None) as at_work:
                 assert at_work.house.owned
                 os.write(to_opened, b"x")
                 os.read(done, 1)
@@ -234,7 +234,7 @@ def play(scene: dict[str, Any]) -> dict[str, Any]:
         owning.start()
 
     def import_logs() -> None:
-        sys.argv = ["avow", *scene.get("command", ("import", "--json")), *scene["arguments"]]
+        sys.argv = ["avowal", *scene.get("command", ("import", "--json")), *scene["arguments"]]
         run()
 
     imports = []

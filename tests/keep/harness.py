@@ -20,9 +20,9 @@ from unittest import mock
 
 import duckdb
 
-from avow.cli.main import run
+from avowal.cli.main import run
 
-AVOW = str(Path(sys.executable).with_name("avow"))
+AVOWAL = str(Path(sys.executable).with_name("avowal"))
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
 """Logs of real sites, which are no part of the project: tests that read them skip where they are not."""
 
@@ -113,7 +113,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Site:
-    """A folder to work in, its data, and the command `avow` called from there."""
+    """A folder to work in, its data, and the command `avowal` called from there."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -124,15 +124,15 @@ class Site:
         return self.folder / "data"
 
     def init(self, *changes: tuple[str, str], settings: str = "") -> "Site":
-        """Make the folder with the terms that come with Avow, some of their text changed, and with settings."""
-        assert self.avow("init", ".").status == 0
+        """Make the folder with the terms that come with Avowal, some of their text changed, and with settings."""
+        assert self.avowal("init", ".").status == 0
         terms = self.folder / "policy" / "terms.toml"
         text = re.sub(r"(?m)^updated = \S+", "updated = 2026-11-22", terms.read_text())
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)
         terms.write_text(text)
-        (self.folder / "avow.toml").write_text(settings)
+        (self.folder / "avowal.toml").write_text(settings)
         return self
 
     def log(self, name: str, *lines: str) -> Path:
@@ -142,7 +142,7 @@ class Site:
         path.write_text("".join(lines), encoding="utf-8")
         return path
 
-    def avow(self, *arguments: object, stdin: bytes = b"", wide: bool = True) -> Ran:
+    def avowal(self, *arguments: object, stdin: bytes = b"", wide: bool = True) -> Ran:
         """Run the command within this process."""
         out, err = io.StringIO(), io.StringIO()
         environment = {"COLUMNS": "250" if wide else "80", **self.environment}
@@ -150,7 +150,7 @@ class Site:
         with (
             contextlib.chdir(self.folder),
             mock.patch.dict(os.environ, environment),
-            mock.patch.object(sys, "argv", ["avow", *map(str, arguments)]),
+            mock.patch.object(sys, "argv", ["avowal", *map(str, arguments)]),
             mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
@@ -163,7 +163,7 @@ class Site:
 
     def take_in(self, *arguments: object, stdin: bytes = b"") -> dict[str, Any]:
         """Import with `--json`; returns the object after a look at its sums."""
-        report = self.avow("import", "--json", *arguments, stdin=stdin).json()
+        report = self.avowal("import", "--json", *arguments, stdin=stdin).json()
         assert isinstance(report, dict)
         assert (
             report["lines"] == report["requests"] + sum(report["dropped"].values()) + report["dead_letters"]
@@ -173,7 +173,7 @@ class Site:
 
     def report(self, name: str, *arguments: object) -> dict[str, Any]:
         """Return a report as an object."""
-        ran = self.avow("report", name, "--json", *arguments)
+        ran = self.avowal("report", name, "--json", *arguments)
         assert ran.status == 0, ran.err
         found = ran.json()
         assert isinstance(found, dict)
@@ -184,7 +184,7 @@ class Site:
         """Start the command as a process of its own; whatever happens, it is gone at the end."""
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(
-                [AVOW, *map(str, arguments)],
+                [AVOWAL, *map(str, arguments)],
                 cwd=self.folder,
                 env={**os.environ, "COLUMNS": "250", **self.environment},
                 stdin=subprocess.DEVNULL,
@@ -199,7 +199,7 @@ class Site:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the store itself, which nobody may have open."""
-        with duckdb.connect(self.data / "avow.duckdb") as store:
+        with duckdb.connect(self.data / "avowal.duckdb") as store:
             return store.execute(sql).fetchall()
 
 
@@ -218,7 +218,7 @@ KEPT: Mapping[str, str] = {
 
 def kept(site: Site, tables: Sequence[str] = tuple(KEPT)) -> dict[str, list[tuple[Any, ...]]]:
     """Return everything that a site's store keeps, in an order that does not depend on how it came in."""
-    with duckdb.connect(site.data / "avow.duckdb") as store:
+    with duckdb.connect(site.data / "avowal.duckdb") as store:
         return {name: store.execute(KEPT[name]).fetchall() for name in tables}
 
 

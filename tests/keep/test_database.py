@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from avow.errors import RefusedError, StoreError
-from avow.keep.database import BURST, BURST_SECONDS, Database
+from avowal.errors import RefusedError, StoreError
+from avowal.keep.database import BURST, BURST_SECONDS, Database
 
 FULL, NORMAL = 2, 1
 

@@ -10,12 +10,12 @@ import msgspec
 import polars as pl
 import pytest
 
-from avow.collect import segment
-from avow.collect.admit import ADMITTED
-from avow.collect.segment import DeadLetter, Draft, Intake, Origin, Written
-from avow.errors import StoreError
-from avow.keep.duckdb import DuckDBStore
-from avow.keep.store import Cutoffs, Raised, Rules
+from avowal.collect import segment
+from avowal.collect.admit import ADMITTED
+from avowal.collect.segment import DeadLetter, Draft, Intake, Origin, Written
+from avowal.errors import StoreError
+from avowal.keep.duckdb import DuckDBStore
+from avowal.keep.store import Cutoffs, Raised, Rules
 
 START = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 FOREVER = Cutoffs(*([[datetime.min] * 3] * 4))
@@ -216,15 +216,15 @@ def test_a_reading_stands_before_the_table(store: DuckDBStore, tmp_path: Path, n
 
 def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     """A damaged file gives an error with a remedy, and is left as it is."""
-    (tmp_path / "avow.duckdb").write_bytes(b"not a database" * 1000)
+    (tmp_path / "avowal.duckdb").write_bytes(b"not a database" * 1000)
     with pytest.raises(StoreError) as caught:
         DuckDBStore(tmp_path, "256MB")
     assert caught.value.hint
-    assert (tmp_path / "avow.duckdb").read_bytes() == b"not a database" * 1000
+    assert (tmp_path / "avowal.duckdb").read_bytes() == b"not a database" * 1000
 
 
 def test_a_newer_store_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
-    """A store that a newer Avow has changed is not touched."""
+    """A store that a newer Avowal has changed is not touched."""
     with store._write() as cursor:
         cursor.execute("INSERT INTO migrations VALUES (9999, NULL)")
     store.close()

@@ -93,11 +93,11 @@ class Stage:
 
 def accounted(site: Site) -> int | None:
     """Open a copy of a store as it was left, and return how many lines were counted; none where segments wait."""
-    if not (site.data / "avow.duckdb").exists():
+    if not (site.data / "avowal.duckdb").exists():
         return 0
     copy = site.folder / "copy"
     shutil.copytree(site.data, copy, ignore=shutil.ignore_patterns("*.sock"))
-    with duckdb.connect(copy / "avow.duckdb") as store:
+    with duckdb.connect(copy / "avowal.duckdb") as store:
         tables = {name for (name,) in store.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         lines = 0
         if "sources" in tables:

@@ -1,4 +1,4 @@
-"""The command `avow follow`: a log as it grows, through every rotation, stopped and started again."""
+"""The command `avowal follow`: a log as it grows, through every rotation, stopped and started again."""
 
 import gzip
 import itertools
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from harness import CHROME, Site, Started, kept, line, wait_until
 
-from avow.cli.session import session
+from avowal.cli.session import session
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_log_is_followed_as_it_grows(site: Site, server: Server) -> None:
         wait_until(lambda: site.report("overview")["tables"]["overview"][0]["views"] == 11, "11 views")
         assert follow.end(signal.SIGTERM) == 0
         assert "stopped: 11 lines, 11 requests" in follow.said()
-    assert not (site.data / "avow.sock").exists()
+    assert not (site.data / "avowal.sock").exists()
     assert_as_imported(site, server)
 
 
@@ -147,7 +147,7 @@ def test_an_unfinished_line_at_the_end_is_left_for_the_next_time(site: Site, ser
     with following(site) as follow:
         assert follow.end(signal.SIGTERM) == 0
     assert site.rows("SELECT sum(lines) FROM sources") == [(3,)]
-    site.avow("import", "access.log")
+    site.avowal("import", "access.log")
     assert site.rows("SELECT sum(lines) FROM sources") == [(4,)]
     server.file.write(rest)
     server.write(2)
@@ -341,11 +341,11 @@ def test_reports_and_imports_work_beside_it(site: Site, server: Server) -> None:
             report = site.take_in(site.log("other.log", *other))
             assert report["requests"] in {20, 0}
             server.written += other if report["requests"] else []
-            ran = site.avow("import", "access.log")
+            ran = site.avowal("import", "access.log")
             assert ran.status in {0, 1}
             assert ran.status == 0 or "being read by another" in ran.out
             wait_for_all(site, server, follow)
-        assert site.avow("report", "pages").status == 0
+        assert site.avowal("report", "pages").status == 0
         with site.started("import", site.log("third.log", line(500, "/third"))) as third:
             assert third.process.wait(60) == 0, third.said()
         server.written.append(line(500, "/third"))

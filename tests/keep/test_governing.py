@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_duckdb import records, views, visits, written
 
-from avow.keep.consents import Consent
-from avow.keep.duckdb import DuckDBStore
-from avow.keep.governing import Steward, in_force
-from avow.keep.register import Page, SqliteRegister, Version
-from avow.keep.store import Raised, Rules, Settled
-from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
+from avowal.keep.consents import Consent
+from avowal.keep.duckdb import DuckDBStore
+from avowal.keep.governing import Steward, in_force
+from avowal.keep.register import Page, SqliteRegister, Version
+from avowal.keep.store import Raised, Rules, Settled
+from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
 EFFECTIVE = (0, 10, 20, 30)

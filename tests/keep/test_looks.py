@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from test_duckdb import FOREVER, NEVER, NOBODY, START, at, records, views, visits, written
 
-from avow.collect.journal import UNDER_WAY, Journal, Row, Writer, waiting
-from avow.keep.duckdb import DuckDBStore
-from avow.keep.retention import cuts
-from avow.keep.store import Cut, Cutoffs, Raised, Rules, Settled
-from avow.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
+from avowal.collect.journal import UNDER_WAY, Journal, Row, Writer, waiting
+from avowal.keep.duckdb import DuckDBStore
+from avowal.keep.retention import cuts
+from avowal.keep.store import Cut, Cutoffs, Raised, Rules, Settled
+from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
 
 VISITOR, COOKIE = 2, 7
 DAY = 86_400

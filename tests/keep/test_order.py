@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from visits import Deed, Visit, view_times, visits
 
-from avow.collect.kind import RequestKind
+from avowal.collect.kind import RequestKind
 
 GAP = timedelta(minutes=30)
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns"]
@@ -232,7 +232,7 @@ def test_the_gap_is_a_setting(tmp_path: Path, minutes: int) -> None:
     site = Site(tmp_path).init(settings=f"[collect]\nvisit_gap_minutes = {minutes}\n")
     site.take_in(site.log("a.log", line(0), line(minutes), line(2 * minutes + 1 / 60)))
     assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(2,), (1,)]
-    (site.folder / "avow.toml").write_text(f"[collect]\nvisit_gap_minutes = {minutes + 1}\n")
+    (site.folder / "avowal.toml").write_text(f"[collect]\nvisit_gap_minutes = {minutes + 1}\n")
     site.report("overview")
     assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(3,)]
 
@@ -244,8 +244,8 @@ def test_visitors_keys_do_not_outlive_their_salt(tmp_path: Path) -> None:
     (site.folder / "data.keys" / "salts.json").write_text(
         (site.folder / "data.keys" / "salts.json").read_text().replace('"first_used":"20', '"first_used":"19')
     )
-    ran = site.avow("import", site.log("b.log", line(2, "/late")))
+    ran = site.avowal("import", site.log("b.log", line(2, "/late")))
     assert "1 requests came after their day's salt was destroyed" in ran.out
     assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(2,), (1,)]
-    with duckdb.connect(site.data / "avow.duckdb") as store:
+    with duckdb.connect(site.data / "avowal.duckdb") as store:
         assert store.execute("SELECT sum(late) FROM sources").fetchall() == [(1,)]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from test_duckdb import at, records, written
 
-from avow.collect.segment import Written
-from avow.config import Folder, Settings
-from avow.errors import SourceError, StoreError
-from avow.keep import house, owner
-from avow.keep.owner import Guest, Owner, open_house
-from avow.keep.wire import connect, receive, send
+from avowal.collect.segment import Written
+from avowal.config import Folder, Settings
+from avowal.errors import SourceError, StoreError
+from avowal.keep import house, owner
+from avowal.keep.owner import Guest, Owner, open_house
+from avowal.keep.wire import connect, receive, send
 
 
 def folder(path: Path) -> Folder:
@@ -84,7 +84,7 @@ def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
         assert loaded.wait(60)
         return []
 
-    monkeypatch.setattr("avow.keep.owner.waiting", slowly)
+    monkeypatch.setattr("avowal.keep.owner.waiting", slowly)
     second.close()
     assert loading.wait(60)
     with ThreadPoolExecutor(1) as pool:
@@ -162,12 +162,12 @@ def test_a_folder_held_by_a_process_that_does_not_answer_is_refused(
 
 
 def test_the_socket_is_for_the_owner_of_the_files_alone(tmp_path: Path) -> None:
-    """Nobody but the user who runs Avow may connect; the folder is closed to others."""
+    """Nobody but the user who runs Avowal may connect; the folder is closed to others."""
     first = owned(tmp_path)
-    assert (tmp_path / "data" / "avow.sock").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data" / "avowal.sock").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     first.close()
-    assert not (tmp_path / "data" / "avow.sock").exists()
+    assert not (tmp_path / "data" / "avowal.sock").exists()
 
 
 def test_a_long_path_has_a_socket_too(tmp_path: Path) -> None:

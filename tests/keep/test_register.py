@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from avow.errors import StoreError
-from avow.keep.consents import commitment
-from avow.keep.recorded import unlike
-from avow.keep.register import FILE, Page, SqliteRegister, Version, open_register
-from avow.keep.schema import unlike_register
-from avow.ledger.entry import (
+from avowal.errors import StoreError
+from avowal.keep.consents import commitment
+from avowal.keep.recorded import unlike
+from avowal.keep.register import FILE, Page, SqliteRegister, Version, open_register
+from avowal.keep.schema import unlike_register
+from avowal.ledger.entry import (
     Entry,
     ErasureDone,
     HandlingSet,
@@ -25,7 +25,7 @@ from avow.ledger.entry import (
     read,
     written,
 )
-from avow.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
+from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
 PROMISED = Compiled({Cell("status", "abuse", OPERATOR, OWN_USE): {"full": None}}, {"may-see": 1}, "a" * 64)
@@ -141,11 +141,11 @@ def test_of_several_processes_one_is_first(tmp_path: Path) -> None:
 
 def test_a_lost_register_is_never_made_anew(tmp_path: Path) -> None:
     """Beside a store, a missing register is refused; alone, it is made."""
-    open_register(tmp_path / "new", tmp_path / "keys", store="avow.duckdb").close()
+    open_register(tmp_path / "new", tmp_path / "keys", store="avowal.duckdb").close()
     assert (tmp_path / "new" / FILE).exists()
-    (tmp_path / "avow.duckdb").touch()
+    (tmp_path / "avowal.duckdb").touch()
     with pytest.raises(StoreError, match="is missing"):
-        open_register(tmp_path, tmp_path / "keys", store="avow.duckdb")
+        open_register(tmp_path, tmp_path / "keys", store="avowal.duckdb")
     assert not (tmp_path / FILE).exists()
 
 
@@ -159,10 +159,10 @@ def test_a_file_that_is_no_register_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("register")
 def test_a_newer_register_is_refused(tmp_path: Path) -> None:
-    """A register of a newer Avow is not touched."""
+    """A register of a newer Avowal is not touched."""
     with sqlite3.connect(tmp_path / FILE) as file:
         file.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match="newer Avow"):
+    with pytest.raises(StoreError, match="newer Avowal"):
         SqliteRegister(tmp_path, tmp_path / "keys")
 
 
@@ -179,7 +179,7 @@ ENTRIES: list[Entry] = [
 
 def test_a_register_that_said_twice_what_is_in_the_ledger_keeps_what_it_has(tmp_path: Path) -> None:
     """Who read, and what leads from entries to what was handed over; and it is what a new one would be."""
-    folder = resources.files("avow.keep") / "sql" / "register"
+    folder = resources.files("avowal.keep") / "sql" / "register"
     files = sorted((file for file in folder.iterdir() if file.name < "0020"), key=lambda file: file.name)
     (tmp_path / "data").mkdir()
     old = sqlite3.connect(tmp_path / "data" / "register.sqlite")

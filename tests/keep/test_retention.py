@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from test_duckdb import records, written
 from test_reading import COARSER, FORMS, KEY, NOW, PRECISIONS, ROW, bounds, permitted
 
-from avow.keep.duckdb import FILE, DuckDBStore
-from avow.keep.governing import Steward
-from avow.keep.register import Page, SqliteRegister, Version
-from avow.keep.retention import cuts
-from avow.keep.rewrite import beside
-from avow.keep.store import Rules
-from avow.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell, Compiled, longer
-from avow.policy.compare import governed
+from avowal.keep.duckdb import FILE, DuckDBStore
+from avowal.keep.governing import Steward
+from avowal.keep.register import Page, SqliteRegister, Version
+from avowal.keep.retention import cuts
+from avowal.keep.rewrite import beside
+from avowal.keep.store import Rules
+from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell, Compiled, longer
+from avowal.policy.compare import governed
 
 DAY = 86_400
 ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]
@@ -139,7 +139,7 @@ def test_questions_wait_for_a_rewrite(store: DuckDBStore, tmp_path: Path) -> Non
     def ask() -> None:
         try:
             while not stop.is_set():
-                with store.reading({"requests": "SELECT * FROM avow.main.requests"}) as through:
+                with store.reading({"requests": "SELECT * FROM avowal.main.requests"}) as through:
                     assert through("SELECT count(*) FROM requests", {}).rows == [[len(ROWS)]]
                 assert store.counts().requests == len(ROWS)
         except BaseException as error:  # noqa: BLE001  # whatever it is, the test tells it

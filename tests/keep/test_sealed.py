@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from cryptography.fernet import Fernet
 
-from avow.errors import StoreError
-from avow.keep.sealed import KEYS, Seal
+from avowal.errors import StoreError
+from avowal.keep.sealed import KEYS, Seal
 
 PLACE = "0" * 24, "message"
 

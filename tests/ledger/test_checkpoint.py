@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avow.errors import ProofError
-from avow.ledger.checkpoint import Checkpoint, Receipt, opened
-from avow.ledger.note import COSIGNATURE, Note, Signer, Verifier
-from avow.ledger.tree import appended, inclusion_proof, leaf_hash, root
+from avowal.errors import ProofError
+from avowal.ledger.checkpoint import Checkpoint, Receipt, opened
+from avowal.ledger.note import COSIGNATURE, Note, Signer, Verifier
+from avowal.ledger.tree import appended, inclusion_proof, leaf_hash, root
 
-LEDGER = Signer("avow/00000000", bytes(32))
+LEDGER = Signer("avowal/00000000", bytes(32))
 WITNESS = Signer("witness.example.org", bytes([7]) * 32, COSIGNATURE)
 ENTRIES = [f"entry {number}".encode() for number in range(11)]
 NODES = {

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avow.errors import ProofError
-from avow.ledger.tree import (
+from avowal.errors import ProofError
+from avowal.ledger.tree import (
     EMPTY_ROOT,
     Node,
     appended,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from test_tiles import grow
 
-from avow.errors import ProofError
-from avow.keep.register import SqliteRegister
-from avow.ledger.note import Note, Verifier
-from avow.ledger.witness import Files, findings
+from avowal.errors import ProofError
+from avowal.keep.register import SqliteRegister
+from avowal.ledger.note import Note, Verifier
+from avowal.ledger.witness import Files, findings
 
 SIZE = 700
 EARLIER = 300

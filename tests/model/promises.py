@@ -10,9 +10,9 @@ from importlib import resources
 from itertools import product
 from typing import NamedTuple
 
-from avow.policy.terms import Collect, Cookie, Disclose, Terms
+from avowal.policy.terms import Collect, Cookie, Disclose, Terms
 
-WORDS = tomllib.loads((resources.files("avow.policy") / "vocabulary.toml").read_text(encoding="utf-8"))
+WORDS = tomllib.loads((resources.files("avowal.policy") / "vocabulary.toml").read_text(encoding="utf-8"))
 DAYS = {"2 days": 2, "5 days": 5, "1 month": 30, "forever": 10**9}
 """The ages that are written; between any two of them is one of AGES."""
 AGES = (1, 3, 10, 10**6)

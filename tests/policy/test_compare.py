@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from promises import DAYS, PRECISIONS, UNIVERSE, Permission, Promise, Setting, Undone, promise
 
-from avow.policy import terms as terms_module
-from avow.policy.bounds import COOKIE, OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell, read_canonical
-from avow.policy.compare import Relation, Witness, compare, governing, meet, permitted, steps
-from avow.policy.terms import UNITS, Collect, Cookie, Disclose, Duties, Terms, compile_terms
-from avow.policy.vocabulary import vocabulary
+from avowal.policy import terms as terms_module
+from avowal.policy.bounds import COOKIE, OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell, read_canonical
+from avowal.policy.compare import Relation, Witness, compare, governing, meet, permitted, steps
+from avowal.policy.terms import UNITS, Collect, Cookie, Disclose, Duties, Terms, compile_terms
+from avowal.policy.vocabulary import vocabulary
 
 DAY = UNITS["day"]
 

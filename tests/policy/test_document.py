@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from avow.errors import TermsError
-from avow.policy.document import Section, load_document
-from avow.policy.terms import load_terms
+from avowal.errors import TermsError
+from avowal.policy.document import Section, load_document
+from avowal.policy.terms import load_terms
 
 SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.md"
-DEFAULTS = Path(str(resources.files("avow.policy") / "defaults"))
+DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
 OURS = DEFAULTS / "privacy-policy.en.md"
 
 needs_seed = pytest.mark.skipif(not SEED.exists(), reason=f"the policy to be adopted is not there: {SEED}")
@@ -25,7 +25,7 @@ def saved(tmp_path: Path, text: str) -> Path:
 
 @needs_seed
 def test_the_seed_loads_as_it_stands() -> None:
-    """A policy written long before Avow loads as it is, with its front matter in order and its date."""
+    """A policy written long before Avowal loads as it is, with its front matter in order and its date."""
     document = load_document(SEED)
     text = SEED.read_text(encoding="utf-8")
     keys = re.findall(r"^(\w+):", text.split("---\n")[1], re.MULTILINE)
@@ -40,7 +40,7 @@ def test_the_seed_loads_as_it_stands() -> None:
 
 @needs_seed
 def test_our_document_is_in_our_own_words() -> None:
-    """No run of eight words of the policy to be adopted stands in the document that comes with Avow."""
+    """No run of eight words of the policy to be adopted stands in the document that comes with Avowal."""
 
     def runs(path: Path) -> set[tuple[str, ...]]:
         words = re.findall(r"\w+", load_document(path).body.lower())
@@ -50,14 +50,14 @@ def test_our_document_is_in_our_own_words() -> None:
 
 
 def test_our_document_is_that_of_our_terms() -> None:
-    """The document that comes with Avow bears the day of its terms, in a language that they name."""
+    """The document that comes with Avowal bears the day of its terms, in a language that they name."""
     document, terms = load_document(OURS), load_terms(DEFAULTS / "terms.toml")
     assert document.updated == terms.updated
     assert [document.language] == terms.languages
 
 
 def test_unknown_front_matter_is_kept(tmp_path: Path) -> None:
-    """Keys that Avow does not know stay, with values and order; a byte order mark and CRLF do no harm."""
+    """Keys that Avowal does not know stay, with values and order; a byte order mark and CRLF do no harm."""
     front = "---\r\nzebra: [1, {a: ü}]\r\ntitle: T\r\nlang: pt-br\r\napple: 2\r\n---\r\n"
     path = tmp_path / "document.md"
     path.write_bytes(("\ufeff" + front + "Text\r\n").encode())
@@ -130,7 +130,7 @@ def test_a_document_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     """A missing document, and one that is no UTF-8, are refused with what to do."""
     with pytest.raises(TermsError, match="there is no file") as missing:
         load_document(tmp_path / "none.md")
-    assert "avow init" in missing.value.hint
+    assert "avowal init" in missing.value.hint
     path = tmp_path / "latin.md"
     path.write_bytes("---\ntitle: Privé\n---\n".encode("latin-1"))
     with pytest.raises(TermsError, match="is no UTF-8") as broken:

@@ -4,12 +4,12 @@ from importlib import resources
 
 import pytest
 
-from avow.change.draft import TERMS_FILE
-from avow.errors import TermsError
-from avow.policy.form import Form
-from avow.policy.terms import Terms, compile_terms, parse_terms
+from avowal.change.draft import TERMS_FILE
+from avowal.errors import TermsError
+from avowal.policy.form import Form
+from avowal.policy.terms import Terms, compile_terms, parse_terms
 
-PLAIN = (resources.files("avow.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8")
+PLAIN = (resources.files("avowal.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8")
 COLLECT = (
     '[[collect]]\ncategories = ["submission"]\nkeep = { full = "30 days" }\nfor = ["requested-service"]\n'
 )

@@ -5,17 +5,17 @@ from importlib import resources
 
 import pytest
 
-from avow.change.draft import TERMS_FILE
-from avow.errors import TermsError
-from avow.policy.bounds import Compiled
-from avow.policy.compare import Relation, compare
-from avow.policy.ground import EVIDENCE, needs
-from avow.policy.language import language
-from avow.policy.tell import differences, owed
-from avow.policy.terms import compile_terms, parse_terms, warnings
-from avow.policy.vocabulary import vocabulary
+from avowal.change.draft import TERMS_FILE
+from avowal.errors import TermsError
+from avowal.policy.bounds import Compiled
+from avowal.policy.compare import Relation, compare
+from avowal.policy.ground import EVIDENCE, needs
+from avowal.policy.language import language
+from avowal.policy.tell import differences, owed
+from avowal.policy.terms import compile_terms, parse_terms, warnings
+from avowal.policy.vocabulary import vocabulary
 
-PLAIN = (resources.files("avow.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8")
+PLAIN = (resources.files("avowal.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8")
 LAW = '[[ground]]\nname = "instrument"'
 EVIDENCE_OF_LAW = 'evidence = ["instrument", "issuer", "reference", "date", "scope"]'
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_page import LOOSER, SHOWN, Read, document
 
-from avow.policy.history import Piece, changes, differing, history
+from avowal.policy.history import Piece, changes, differing, history
 
 FIRST = LOOSER._replace(number=1)
 BLOCKS = st.lists(

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from avow.policy.language import ENGLISH, direction, language
+from avowal.policy.language import ENGLISH, direction, language
 
 ROOT = Path(__file__).parents[2]
-CATALOGUES = sorted((ROOT / "src" / "avow" / "policy" / "languages").glob("*.po"))
+CATALOGUES = sorted((ROOT / "src" / "avowal" / "policy" / "languages").glob("*.po"))
 
 
 def test_every_text_is_translated() -> None:

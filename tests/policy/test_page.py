@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from avow.policy.document import Document, load_document, parse_document
-from avow.policy.page import Shown, facts, html, linked_data
-from avow.policy.terms import Terms, compile_terms, load_terms
-from avow.policy.vocabulary import vocabulary
+from avowal.policy.document import Document, load_document, parse_document
+from avowal.policy.page import Shown, facts, html, linked_data
+from avowal.policy.terms import Terms, compile_terms, load_terms
+from avowal.policy.vocabulary import vocabulary
 
-DEFAULTS = Path(str(resources.files("avow.policy") / "defaults"))
+DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
 TERMS = load_terms(DEFAULTS / "terms.toml")
 DOCUMENT = load_document(DEFAULTS / "privacy-policy.en.md")
 SHOWN = Shown(3, "a" * 64, datetime(2026, 11, 22), compile_terms(TERMS))  # noqa: DTZ001  # UTC without a zone
@@ -85,7 +85,7 @@ def test_the_tables_are_those_of_the_terms() -> None:
     assert [row[0] for row in tables["What is collected"]] == ["ip-address"]
     assert tables["Cookies"] == tables["Who else may receive what"] == []
     read = Read(html(shown, DOCUMENT, WORDS))
-    assert "__Host-avow" not in read.text
+    assert "__Host-avowal" not in read.text
     assert ("smallest-group", "5 visitors") in tables["What you are owed"]
 
 

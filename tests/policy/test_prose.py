@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from avow.policy.bounds import Bounds
-from avow.policy.document import Document, load_document
-from avow.policy.prose import PRACTICES, differing
-from avow.policy.terms import Duties, Terms, compile_terms, load_terms
+from avowal.policy.bounds import Bounds
+from avowal.policy.document import Document, load_document
+from avowal.policy.prose import PRACTICES, differing
+from avowal.policy.terms import Duties, Terms, compile_terms, load_terms
 
-DEFAULTS = Path(str(resources.files("avow.policy") / "defaults"))
+DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
 SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.md"
 TERMS = load_terms(DEFAULTS / "terms.toml")
 NOTHING = compile_terms(msgspec.structs.replace(TERMS, collect=[], disclose=[], cookie=[], duties=Duties()))
@@ -30,7 +30,7 @@ def spoken(body: str, bounds: Bounds = NOTHING) -> list[str]:
     ]
 
 
-def test_the_documents_that_come_with_avow_agree_with_their_terms() -> None:
+def test_the_documents_that_come_with_avowal_agree_with_their_terms() -> None:
     """Of the default document and terms there is nothing to say."""
     assert differing(load_document(DEFAULTS / "privacy-policy.en.md"), compile_terms(TERMS)) == []
 

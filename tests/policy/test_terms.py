@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avow import strict
-from avow.errors import TermsError
-from avow.policy.bounds import (
+from avowal import strict
+from avowal.errors import TermsError
+from avowal.policy.bounds import (
     FOREVER,
     GROUND_ALONE,
     OPERATOR,
@@ -24,9 +24,9 @@ from avow.policy.bounds import (
     Compiled,
     read_canonical,
 )
-from avow.policy.form import Form
-from avow.policy.ground import Ground
-from avow.policy.terms import (
+from avowal.policy.form import Form
+from avowal.policy.ground import Ground
+from avowal.policy.terms import (
     UNITS,
     Collect,
     Cookie,
@@ -39,10 +39,10 @@ from avow.policy.terms import (
     parse_age,
     warnings,
 )
-from avow.policy.vocabulary import NEWEST, Kind, vocabulary
+from avowal.policy.vocabulary import NEWEST, Kind, vocabulary
 
 DAY = UNITS["day"]
-DEFAULT = Path(str(resources.files("avow.policy") / "defaults" / "terms.toml"))
+DEFAULT = Path(str(resources.files("avowal.policy") / "defaults" / "terms.toml"))
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 HEAD = (
     'vocabulary = 2\ncontroller = "A"\ncontact = "a@example.org"\nupdated = 2026-11-22\nlanguages = ["en"]\n'
@@ -440,7 +440,7 @@ def test_what_is_no_language_tag_is_known(tag: str) -> None:
 
 
 def test_the_default_terms_check() -> None:
-    """The terms that come with Avow check, leave nothing undone, and keep what they say."""
+    """The terms that come with Avowal check, leave nothing undone, and keep what they say."""
     terms = load_terms(DEFAULT)
     compiled = compile_terms(terms)
     assert warnings(terms) == []

@@ -5,9 +5,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from avow.errors import TermsError
-from avow.policy.bounds import GROUND_ALONE, OPERATOR, OWN_USE, PROCESSOR
-from avow.policy.vocabulary import FULL, KINDS, NEWEST, Kind, Vocabulary, Word, vocabulary
+from avowal.errors import TermsError
+from avowal.policy.bounds import GROUND_ALONE, OPERATOR, OWN_USE, PROCESSOR
+from avowal.policy.vocabulary import FULL, KINDS, NEWEST, Kind, Vocabulary, Word, vocabulary
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 VERSION_1 = "3097ad08c5ed744f1d05b389779a36245edc88f2593fb6b37eb2573150fd45b8"
@@ -40,7 +40,7 @@ def test_categories_alone_have_precisions() -> None:
 
 
 def test_a_parent_is_no_leaf() -> None:
-    """A parent stands for its leaves, and a leaf for itself alone; what Avow itself writes is neither."""
+    """A parent stands for its leaves, and a leaf for itself alone; what Avowal itself writes is neither."""
     for kind in KINDS:
         words = vocabulary().words(kind)
         for parent in {parent for word in words.values() for parent in word.parents}:
@@ -111,7 +111,7 @@ def test_the_docs_have_every_word() -> None:
 
 
 def test_an_unknown_number_is_refused() -> None:
-    """A vocabulary that this Avow does not have is refused with one that it has."""
+    """A vocabulary that this Avowal does not have is refused with one that it has."""
     with pytest.raises(TermsError, match="`vocabulary` is `99`") as refused:
         vocabulary(99)
     assert f"`{NEWEST}`" in refused.value.hint

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_duckdb import records, written
 
-from avow.errors import QueryError
-from avow.keep.duckdb import DuckDBStore
-from avow.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
-from avow.use.bind import DEPTH_MAX, TEXT_MAX, bind
-from avow.use.query import Query, ask
-from avow.use.reading import RELATIONS, Reading
+from avowal.errors import QueryError
+from avowal.keep.duckdb import DuckDBStore
+from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
+from avowal.use.bind import DEPTH_MAX, TEXT_MAX, bind
+from avowal.use.query import Query, ask
+from avowal.use.reading import RELATIONS, Reading
 
 NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
 ATTEMPTS = [
@@ -241,8 +241,8 @@ def test_a_purpose_that_is_none_sees_nothing_and_says_so(reading: Reading) -> No
 
 WORDS = """
         SELECT FROM WHERE GROUP BY ORDER LIMIT 1 2 * ( ) , . ; = < + - || :: AS JOIN ON UNION ALL WITH x y a b r
-        requests views visits page_path ip_address governing rowid bytes status version count sum max min main avow temp
-        stats read_csv 'avow.duckdb' '/a' 'x' "requests" "x" IN EXISTS CASE WHEN THEN END NOT NULL IS DISTINCT HAVING
+        requests views visits page_path ip_address governing rowid bytes status version count sum max min main avowal temp
+        stats read_csv 'avowal.duckdb' '/a' 'x' "requests" "x" IN EXISTS CASE WHEN THEN END NOT NULL IS DISTINCT HAVING
         INTEGER DATE TRY_CAST CAST OVER PARTITION FILTER USING LATERAL UNNEST VALUES COLUMNS EXCLUDE REPLACE range [ ] { }
         INTERVAL DAY SAMPLE PIVOT DESCRIBE SUMMARIZE ATTACH COPY SET information_schema tables duckdb_tables() [1] x:1 ? $1
         """

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from avow.collect.probe import Probe, State, Why
-from avow.keep.duckdb import DuckDBStore
-from avow.use.question import Question, parse_filters
-from avow.use.reading import Reading
-from avow.use.reports import answer
+from avowal.collect.probe import Probe, State, Why
+from avowal.keep.duckdb import DuckDBStore
+from avowal.use.question import Question, parse_filters
+from avowal.use.reading import Reading
+from avowal.use.reports import answer
 
 START = datetime(2026, 1, 5, 12)  # noqa: DTZ001  # UTC without a zone
 PAGE = "https://site.example/"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from harness import CHROME, FIREFOX, GOOGLEBOT, IPHONE, Site, line
 
-from avow.use.reports import REPORTS
+from avowal.use.reports import REPORTS
 
 DAY = datetime(2026, 1, 5)  # noqa: DTZ001  # UTC without a zone
 TIMED = (
@@ -121,7 +121,7 @@ def test_days_are_those_of_the_time_zone(site: Site, zone: str, second: str) -> 
 
 def test_the_site_s_own_time_zone_is_the_default(empty: Site) -> None:
     """Without `--timezone` days are those of the setting `site.timezone`."""
-    (empty.folder / "avow.toml").write_text('[site]\ntimezone = "Europe/Berlin"\n')
+    (empty.folder / "avowal.toml").write_text('[site]\ntimezone = "Europe/Berlin"\n')
     empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
     assert [row["day"] for row in table(empty, "overview_days")] == ["2026-01-07", "2026-01-05"]
     assert empty.report("overview")["timezone"] == "Europe/Berlin"
@@ -273,7 +273,7 @@ def test_every_report_says_what_is_not_in_it(site: Site, name: str) -> None:
         "dead_letters": 1,
     }
     assert found["notes"] == []
-    shown = site.avow("report", name).out
+    shown = site.avowal("report", name).out
     assert (
         "Duration is known of 43% of 7 views and 50% of 4 visits; of the others it is unknown, not zero."
         in shown
@@ -334,21 +334,21 @@ def test_a_limit_cuts_each_table(site: Site) -> None:
     """`--limit` is the greatest number of rows; it begins at 1."""
     assert len(table(site, "pages", "--limit", "1")) == 1
     assert len(table(site, "availability_days", "--limit", "1")) == 1
-    assert site.avow("report", "pages", "--limit", "0").status == 2
+    assert site.avowal("report", "pages", "--limit", "0").status == 2
 
 
 def test_csv_has_a_header_and_leaves_unknown_empty(site: Site) -> None:
     """`--csv` prints the first table, or the one that is named; what is unknown is empty, not zero."""
-    ran = site.avow("report", "pages", "--csv")
+    ran = site.avowal("report", "pages", "--csv")
     assert ran.out == (
         "page_path,views,day_visitors,median_view_duration_ms,measured_share,entries,exits\r\n"
         "/,3,3,40000.0,0.6666666666666666,3,1\r\n"
         "/a,3,2,120000.0,0.3333333333333333,1,2\r\n"
         "/b,1,1,,0.0,0,1\r\n"
     )
-    rows = list(csv.DictReader(io.StringIO(site.avow("report", "--csv", "--table", "overview_days").out)))
+    rows = list(csv.DictReader(io.StringIO(site.avowal("report", "--csv", "--table", "overview_days").out)))
     assert [row["visits"] for row in rows] == ["1", "3"]
-    wrong = site.avow("report", "--csv", "--table", "pages")
+    wrong = site.avowal("report", "--csv", "--table", "pages")
     assert (wrong.status, wrong.out) == (2, "")
     assert "overview_days" in wrong.err
 
@@ -356,7 +356,7 @@ def test_csv_has_a_header_and_leaves_unknown_empty(site: Site) -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_unknown_is_not_zero(site: Site, name: str) -> None:
     """A duration that nobody measured is shown as unknown, never as 0:00:00."""
-    shown = site.avow("report", name).out
+    shown = site.avowal("report", name).out
     assert "0:00:00" not in shown
     if name in {"pages", "visits", "sources"}:
         assert "unknown" in shown
@@ -367,16 +367,16 @@ def test_an_empty_store_says_so(empty: Site, name: str) -> None:
     """A report on nothing is no error: it says that nothing was collected yet, and how to."""
     found = empty.report(name)
     assert found["notes"] == [
-        "nothing was collected yet: `avow import FILE` reads a log, and `avow serve` measures pages"
+        "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages"
     ]
     assert found["measured"] == {"views": None, "visits": None}
-    ran = empty.avow("report", name)
+    ran = empty.avowal("report", name)
     assert ran.status == 0
     assert "nothing was collected yet" in ran.out
     assert "nan" not in ran.out
     assert (
-        empty.avow("report", name, "--csv").err
-        == "nothing was collected yet: `avow import FILE` reads a log, and `avow serve` measures pages\n"
+        empty.avowal("report", name, "--csv").err
+        == "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages\n"
     )
 
 
@@ -405,7 +405,7 @@ def test_what_is_too_old_for_the_purpose_is_hidden_and_counted(empty: Site) -> N
     assert found["tables"]["overview"][0]["visits"] == 1
     assert found["notes"] == ["1 rows hidden: older than the terms allow for content"]
     assert found["not_included"]["hidden"] == 1
-    assert "1 rows hidden" in empty.avow("report").out
+    assert "1 rows hidden" in empty.avowal("report").out
     assert empty.report("availability")["notes"] == []
     assert empty.report("overview", "--since", "30 days")["notes"] == []
 
@@ -466,7 +466,7 @@ def test_no_report_shows_what_its_purpose_may_not_see(tmp_path: Path, name: str)
             if (one, kept_for) != (category, purpose)
         ]
         terms.write_text("\n".join([head.partition("[[collect]]")[0], *lines]))
-        other = Site(tmp_path, {"AVOW_DATA": str(tmp_path / category)})
+        other = Site(tmp_path, {"AVOWAL_DATA": str(tmp_path / category)})
         other.take_in(plain.folder / "access.log", "--format", TIMED)
         found = other.report(name)
         told += [
@@ -498,7 +498,7 @@ def test_a_report_whose_category_is_not_permitted_is_withheld_and_says_so(empty:
     found = empty.report("sources")
     assert found["tables"] == {"sources": []}
     assert found["notes"] == ["nothing is shown: the terms do not permit `referrer` for content"]
-    ran = empty.avow("report", "sources")
+    ran = empty.avowal("report", "sources")
     assert ran.status == 0
     assert "nothing is shown: the terms do not permit `referrer` for content" in ran.out
     assert "search" not in ran.out
@@ -541,7 +541,7 @@ def test_the_sites_own_names_are_told_from_what_the_purpose_may_see(empty: Site)
                 "\n# Where a visitor", f"{other}\n# Where a"
             )
         )
-        site = Site(empty.folder, {"AVOW_DATA": str(empty.folder / f"data{len(kinds)}")})
+        site = Site(empty.folder, {"AVOWAL_DATA": str(empty.folder / f"data{len(kinds)}")})
         site.take_in(empty.log("access.log", *lines))
         assert [row["source"] for row in table(site, "sources")] == [source]
 
@@ -553,7 +553,7 @@ def test_filters_cannot_ask_for_what_the_purpose_may_not_see(empty: Site) -> Non
     referrers = 'keep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]'
     terms.write_text(text.replace(referrers, referrers.replace('"availability", ', "")))
     empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
-    ran = empty.avow("report", "availability", "--json", "--filter", "referrer=*earch.example.com*")
+    ran = empty.avowal("report", "availability", "--json", "--filter", "referrer=*earch.example.com*")
     assert ran.status != 0 or (
         ran.json()["tables"]["availability"] == [] and "referrer" in " ".join(ran.json()["notes"])
     )
@@ -580,15 +580,15 @@ def test_paths_cannot_disturb_the_terminal(empty: Site) -> None:
     lines += [line(n, path, status=404, agent="\x1b[5mX [/b] \u202e") for n, path in enumerate(EVIL)]
     log = empty.folder / "access.log"
     log.write_bytes("".join(lines).encode())
-    ran = empty.avow("import", log, "--max-bad", "100")
+    ran = empty.avowal("import", log, "--max-bad", "100")
     assert ran.status == 0
     for name in REPORTS:
         for wide in (True, False):
-            ran = empty.avow("report", name, wide=wide)
+            ran = empty.avowal("report", name, wide=wide)
             assert ran.status == 0, ran.err
             disturbing = {letter for letter in ran.out if not letter.isprintable()} - {"\n"}
             assert not disturbing, (name, disturbing)
-    shown = empty.avow("report", "pages").out
+    shown = empty.avowal("report", "pages").out
     assert "[red]x[/red][/nothing]" in shown
     assert "[bold]x[/bold]" in shown
     assert ":smile:" in shown
@@ -609,7 +609,7 @@ def test_nothing_in_a_csv_is_a_formula(empty: Site) -> None:
     assert empty.rows("SELECT count(*) FROM requests") == [(2 * len(FORMULAS),)]
     for name, report in REPORTS.items():
         for one in report.tables:
-            out = empty.avow("report", name, "--csv", "--table", one).out
+            out = empty.avowal("report", name, "--csv", "--table", one).out
             for row in csv.reader(io.StringIO(out)):
                 assert not [cell for cell in row if cell.startswith(("=", "+", "@", "\t", "\r"))], out
                 assert not [cell for cell in row if cell.startswith("-") and not cell[1:].isdecimal()], out
@@ -631,7 +631,7 @@ def test_reports_have_the_exit_status_of_misuse(site: Site) -> None:
         ["sources", "--filter", "method=POST"],
         ["--json", "--csv"],
     ):
-        ran = site.avow("report", *arguments)
+        ran = site.avowal("report", *arguments)
         assert (ran.status, ran.out) == (2, ""), arguments
         assert len(ran.err.splitlines()) == 2, arguments
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = os.environ.get("SITE_FOLDER", "")
-SCRIPT = "/avow.js"
+SCRIPT = "/avowal.js"
 PAGE = "<!doctype html><html><head><title>Page</title></head><body><p>Grüße</p></body></html>"
 PARTS = ["<!doctype html><html><head><title>Parts</title></head>", "<body><p>one", " two</p></body></html>"]
 
@@ -19,7 +19,7 @@ def starlette() -> Any:
     from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
     from starlette.routing import Route
 
-    from avow.asgi import Middleware
+    from avowal.asgi import Middleware
 
     def page(_: Request) -> Response:
         return HTMLResponse(PAGE)
@@ -48,7 +48,7 @@ def fastapi() -> Any:
     from fastapi import FastAPI
     from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
 
-    from avow.asgi import Middleware
+    from avowal.asgi import Middleware
 
     app = FastAPI()
     app.add_middleware(Middleware, folder=FOLDER, script=SCRIPT)
@@ -80,7 +80,7 @@ def flask() -> Any:
     """Return the site in Flask."""
     from flask import Flask, Response, jsonify, send_file
 
-    from avow.wsgi import Middleware
+    from avowal.wsgi import Middleware
 
     app = Flask(__name__)
 
@@ -144,7 +144,7 @@ def django_asgi() -> Any:
     """Return the site in Django, as its `asgi.py` has it."""
     from django.core.asgi import get_asgi_application
 
-    from avow.asgi import Middleware
+    from avowal.asgi import Middleware
 
     _django()
     return Middleware(get_asgi_application(), FOLDER, SCRIPT)
@@ -154,7 +154,7 @@ def django_wsgi() -> Any:
     """Return the site in Django, as its `wsgi.py` has it."""
     from django.core.wsgi import get_wsgi_application
 
-    from avow.wsgi import Middleware
+    from avowal.wsgi import Middleware
 
     _django()
     return Middleware(get_wsgi_application(), FOLDER, SCRIPT)
@@ -162,7 +162,7 @@ def django_wsgi() -> Any:
 
 def bare() -> Any:
     """Return a site of WSGI alone, that writes in the way of old, and begins only when it is asked for its parts."""
-    from avow.wsgi import Middleware
+    from avowal.wsgi import Middleware
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         address = environ["PATH_INFO"]

@@ -37,7 +37,7 @@ def translated(folder: Site, *changes: tuple[str, str], **places: str) -> Site:
         if tag in places:
             text = text.replace("permalink: /privacy/", f"permalink: {places[tag]}\nshare: false")
         english.with_name(f"privacy-policy.{tag}.md").write_text(text)
-    assert site.avow("policy", "adopt").status == 0
+    assert site.avowal("policy", "adopt").status == 0
     return site
 
 
@@ -46,7 +46,7 @@ def changed(site: Site, days: int, age: int = 6) -> None:
     terms = site.folder / "policy" / "terms.toml"
     text = re.sub(r'full = "\d days", prefix', f'full = "{age} days", prefix', terms.read_text())
     terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {(TODAY + timedelta(days)).date()}", text))
-    ran = site.avow("policy", "publish", "--accept-witnesses")
+    ran = site.avowal("policy", "publish", "--accept-witnesses")
     assert ran.status == 0, ran.err
 
 
@@ -60,12 +60,12 @@ def free_port() -> int:
 
 def cookie(who: str, **more: str) -> dict[str, str]:
     """Return the headers of a visitor with the cookie."""
-    return {"Cookie": f"other=1; __Host-avow={who}", **more}
+    return {"Cookie": f"other=1; __Host-avowal={who}", **more}
 
 
 def in_browser(who: str) -> Any:
     """Return a visitor's cookie, as a browser has it."""
-    return {"name": "__Host-avow", "value": who, "domain": "127.0.0.1", "path": "/", "secure": True}
+    return {"name": "__Host-avowal", "value": who, "domain": "127.0.0.1", "path": "/", "secure": True}
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Served:
         found: list[dict[str, Any]] = []
 
         def there() -> bool:
-            ran = self.site.avow("query", "--purpose", "abuse", "--json", sql)
+            ran = self.site.avowal("query", "--purpose", "abuse", "--json", sql)
             assert ran.status == 0, ran.err
             found[:] = ran.json()["rows"]
             return len(found) == rows

@@ -21,11 +21,11 @@ from harness import FIREFOX, Site, wait_until
 from polars import read_parquet
 from served import SETTINGS, SITE, Answer, free_port, served
 
-from avow.asgi import Middleware
-from avow.web.wrapped import Answer as AnswerTold
-from avow.web.wrapped import Collector, Exchange
+from avowal.asgi import Middleware
+from avowal.web.wrapped import Answer as AnswerTold
+from avowal.web.wrapped import Collector, Exchange
 
-TAG = '<script src="/avow.js" defer></script>'
+TAG = '<script src="/avowal.js" defer></script>'
 VISITOR = "203.0.113.7"
 SECRET = "s3cr3t"  # noqa: S105  # of nobody
 APPLICATIONS = ["starlette", "fastapi", "django_asgi", "django_wsgi", "flask", "bare"]
@@ -94,7 +94,7 @@ def site(tmp_path: Path) -> Site:
 
 def requests(site: Site) -> list[tuple[str, int, str]]:
     """Return what is stored of requests, without those that were made to see whether the application listens."""
-    ran = site.avow(
+    ran = site.avowal(
         "query", "--purpose", "abuse", "--json", "SELECT page_path, status, request_kind FROM requests"
     )
     assert ran.status == 0, ran.err
@@ -204,7 +204,7 @@ Message = dict[str, Any]
 
 
 def asked(
-    app: Any, scope: Message, *heard: Message, into: Path | str = "", script: str = "/avow.js"
+    app: Any, scope: Message, *heard: Message, into: Path | str = "", script: str = "/avowal.js"
 ) -> list[Message]:
     """Call a wrapped application as a server does; returns what it sends."""
     sent: list[Message] = []

@@ -30,7 +30,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         root {folder}/pages;
-        location ~ ^/(avow|collect|pixel) {{
+        location ~ ^/(avowal|collect|pixel) {{
             proxy_pass http://127.0.0.1:{behind};
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $remote_addr;
@@ -39,7 +39,7 @@ http {{
     }}
 }}
 """
-SCRIPT = '<script defer src="/avow.js"></script><noscript><img src="/pixel.gif" alt=""></noscript>'
+SCRIPT = '<script defer src="/avowal.js"></script><noscript><img src="/pixel.gif" alt=""></noscript>'
 PAGE = f"<!doctype html><title>page</title>{SCRIPT}<a href='/two'>two</a><p>words"
 
 
@@ -307,7 +307,7 @@ def test_log_and_script_count_once(world: World, context: BrowserContext) -> Non
     clock.close(page)
     assert clock.allows(world.seen("/both", 0.5), 0.5)
     before = world.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"]
-    ran = world.server.site.avow("import", world.folder / "access.log", "--json")
+    ran = world.server.site.avowal("import", world.folder / "access.log", "--json")
     assert ran.status == 0, ran.err
     assert ran.json()["requests"] > 10
     assert world.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"] == before

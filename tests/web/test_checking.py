@@ -1,4 +1,4 @@
-"""`/privacy/check`: a browser checks receipts and proofs by itself, and says the same of them as `avow verify`."""
+"""`/privacy/check`: a browser checks receipts and proofs by itself, and says the same of them as `avowal verify`."""
 
 import json
 import re
@@ -12,11 +12,11 @@ from harness import Site
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from served import ANN, BEN, OWN, SITE, Served, changed, cookie, in_browser, served, translated
 
-from avow.change.receipt import check_receipt as check_consent
-from avow.errors import MisuseError, ProofError
-from avow.keep.erasure import check_receipt as check_erasure
-from avow.keep.releases import check_receipt as check_release
-from avow.ledger.note import Verifier
+from avowal.change.receipt import check_receipt as check_consent
+from avowal.errors import MisuseError, ProofError
+from avowal.keep.erasure import check_receipt as check_erasure
+from avowal.keep.releases import check_receipt as check_release
+from avowal.ledger.note import Verifier
 
 CHROMIUM = shutil.which("chromium") or ""
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             assert it.tell(cookie(who), id=look, url=place).status == 202
         it.kept("SELECT page_path FROM views", 3)
         rows = ("--rows", "looks WHERE page_path = '/case'", "--categories", "ip-address")
-        ran = site.avow(*DISCLOSE, "--contact", "cert@example.net", *rows, "--package", "case.zip")
+        ran = site.avowal(*DISCLOSE, "--contact", "cert@example.net", *rows, "--package", "case.zip")
         assert ran.status == 0, ran.err
         changed(site, 0, 9)
         page = it.ask("GET", "/privacy/me", headers=cookie(ANN)).body.decode()
@@ -60,7 +60,7 @@ def receipts(server: Served) -> dict[str, str]:
             "GET", f"/privacy/me/receipts/{entry}", headers=cookie(ANN, **OWN)
         ).body.decode()
     found["erasure"] = server.ask("POST", "/privacy/me/erasure", headers=cookie(BEN, **OWN)).body.decode()
-    found["proof"] = server.site.avow("ledger", "prove", "0").out
+    found["proof"] = server.site.avowal("ledger", "prove", "0").out
     return found
 
 
@@ -106,7 +106,7 @@ def test_what_was_handed_out_holds(page: Page, receipts: dict[str, str], kind: s
     assert said(page, receipts[kind]).startswith(ENTRY if kind == "proof" else HOLDS)
     entry = page.locator("dl").inner_text()
     assert {"proof": "version-published", "erasure": "erasure-done"}.get(kind, kind) in entry
-    other = "avow/223e6acd+1ce39118+AflIOKDz8CL0yOZZFP1LXXHHISuWFlNHq7UfAAAAAAAA"
+    other = "avowal/223e6acd+1ce39118+AflIOKDz8CL0yOZZFP1LXXHHISuWFlNHq7UfAAAAAAAA"
     assert "This is no public key" in said(page, receipts[kind], other)
     assert asked == []
 
@@ -149,8 +149,8 @@ def _turned(text: str) -> str:
 def test_what_was_changed_does_not_hold(
     page: Page, server: Served, receipts: dict[str, str], kind: str
 ) -> None:
-    """In any place: the page says so wherever `avow verify` does, and of nothing else."""
-    key, found = Verifier.parse(server.site.avow("ledger", "key").out), []
+    """In any place: the page says so wherever `avowal verify` does, and of nothing else."""
+    key, found = Verifier.parse(server.site.avowal("ledger", "key").out), []
     for place, text in changes(receipts[kind]):
         holds = True
         try:
@@ -209,7 +209,7 @@ def test_a_visitor_checks_from_their_own_page(server: Served, context: BrowserCo
         {
             "name": "proof.txt",
             "mimeType": "text/plain",
-            "buffer": server.site.avow("ledger", "prove", "1").out.encode(),
+            "buffer": server.site.avowal("ledger", "prove", "1").out.encode(),
         }
     )
     view.locator("button").press("Enter")
@@ -245,4 +245,4 @@ def test_it_is_for_everybody(
     with browser.new_context(java_script_enabled=False) as context:
         view = context.new_page()
         view.goto(place)
-        assert "avow verify" in view.locator("main").inner_text()
+        assert "avowal verify" in view.locator("main").inner_text()

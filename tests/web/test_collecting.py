@@ -1,4 +1,4 @@
-"""`avow serve`: what pages tell is on the disk before it is acknowledged, and only what the terms let in."""
+"""`avowal serve`: what pages tell is on the disk before it is acknowledged, and only what the terms let in."""
 
 import re
 import signal
@@ -20,7 +20,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_a_fresh_folder_serves(tmp_path: Path) -> None:
     """Without a configuration: it writes its own, says where it is, collects, and ends well."""
     with served(Site(tmp_path)) as it:
-        assert "made `avow.toml`" in it.started.said()
+        assert "made `avowal.toml`" in it.started.said()
         assert (tmp_path / "policy" / "terms.toml").is_file()
         told = it.tell(url=f"http://127.0.0.1:{it.port}/a")
         assert told.status == 202
@@ -46,7 +46,7 @@ def test_it_listens_where_the_settings_say(tmp_path: Path) -> None:
 
 def test_a_second_server_is_refused(server: Served) -> None:
     """With the process that has the folder, and what to do."""
-    ran = server.site.avow("serve")
+    ran = server.site.avowal("serve")
     assert ran.status == 1
     assert f"process {server.started.process.pid} has the folder" in ran.err
     assert "stop it first" in ran.err
@@ -130,7 +130,7 @@ def test_what_is_too_long_is_refused(server: Served) -> None:
 def test_what_is_left_out_is_told_why(server: Served, url: str, headers: dict[str, str], reason: str) -> None:
     """With 204 and the reason in a header; nothing of it is kept."""
     answer = server.tell(headers, url=url)
-    assert (answer.status, answer.headers["avow-dropped"], answer.body) == (204, reason, b"")
+    assert (answer.status, answer.headers["avowal-dropped"], answer.body) == (204, reason, b"")
 
 
 def test_robots_are_kept_apart(server: Served) -> None:
@@ -150,7 +150,7 @@ def test_a_page_without_script_has_a_view(server: Served) -> None:
     assert answer.headers["cache-control"] == "no-store"
     (row,) = server.kept("SELECT view_duration_ms AS d FROM views WHERE page_path = '/pixel'", 1)
     assert row["d"] is None
-    assert server.ask("GET", "/pixel.gif").headers["avow-dropped"] == "no-page"
+    assert server.ask("GET", "/pixel.gif").headers["avowal-dropped"] == "no-page"
 
 
 def test_a_visit_ends_with_its_last_page(server: Served) -> None:
@@ -179,7 +179,7 @@ def test_health_and_metrics(server: Served) -> None:
         "checks": {"journal": "ok", "keeper": "ok", "probes": "ok"},
     }
     own = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"})
-    assert b'avow_events_total{outcome="kept"}' in own.body
+    assert b'avowal_events_total{outcome="kept"}' in own.body
     assert server.ask("GET", "/metrics").status == 404
 
 
@@ -226,7 +226,7 @@ def test_a_new_version_binds_from_its_publication(tmp_path: Path) -> None:
         assert it.tell(id="before-the-change", url=f"https://{SITE}/before").status == 202
         text = terms.read_text().replace('"page-path", ', "")
         terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {datetime.now(UTC).date()}", text))
-        ran = site.avow("policy", "publish")
+        ran = site.avowal("policy", "publish")
         assert ran.status == 0, ran.err
         assert it.tell(id="after-the-change", url=f"https://{SITE}/after").status == 202
         rows = it.kept("SELECT version FROM looks ORDER BY view_time", 2)
@@ -245,7 +245,7 @@ def test_who_is_erased_is_erased_from_the_journal(tmp_path: Path) -> None:
         (row,) = it.kept("SELECT visitor_id FROM looks", 1)
         key = row["visitor_id"]
         it.tell(id="to-be-erased-2", url=f"https://{SITE}/mine-too")
-        ran = site.avow("visitor", "erase", key, "--count", "2", "--json")
+        ran = site.avowal("visitor", "erase", key, "--count", "2", "--json")
         assert ran.status == 0, ran.err
         assert ran.json()["erased"]["looks"] == 2
         it.stop()

@@ -14,7 +14,7 @@ from test_browser import CHROMIUM, PAGE, pytestmark  # noqa: F401  # where there
 
 SECURE = {"Host": SITE, "X-Forwarded-Proto": "https"}
 COOKIE = re.compile(
-    r"__Host-avow=([A-Za-z0-9_-]{22}); Path=/; Max-Age=31104000; Secure; HttpOnly; SameSite=Lax"
+    r"__Host-avowal=([A-Za-z0-9_-]{22}); Path=/; Max-Age=31104000; Secure; HttpOnly; SameSite=Lax"
 )
 
 
@@ -36,7 +36,7 @@ def test_it_is_set_unless_refused(server: Served) -> None:
     """For as long as the terms say; and whoever has it is not given another."""
     first = identifier(server.tell(SECURE))
     assert first != identifier(server.tell(SECURE))
-    again = server.tell({**SECURE, "Cookie": f"other=1; __Host-avow={first}"})
+    again = server.tell({**SECURE, "Cookie": f"other=1; __Host-avowal={first}"})
     assert (again.status, "set-cookie" in again.headers) == (202, False)
 
 
@@ -46,7 +46,7 @@ def test_a_log_tells_of_the_same_visitor(tmp_path: Path) -> None:
     with served(site) as it:
         given = identifier(it.tell(SECURE))
         it.tell(
-            {**SECURE, "Cookie": f"__Host-avow={given}"}, id="abcdefghij-another", url=f"https://{SITE}/b"
+            {**SECURE, "Cookie": f"__Host-avowal={given}"}, id="abcdefghij-another", url=f"https://{SITE}/b"
         )
         now = datetime.now(UTC).replace(tzinfo=None)
         lines = (
@@ -64,7 +64,7 @@ def test_a_log_tells_of_the_same_visitor(tmp_path: Path) -> None:
     [
         {"Sec-GPC": "1"},
         {"DNT": "1"},
-        {"Cookie": "__Host-avow=refused"},
+        {"Cookie": "__Host-avowal=refused"},
         {"X-Forwarded-Proto": "http"},
         {"Host": "stats.example"},
         {"Sec-Fetch-Site": "cross-site"},
@@ -82,9 +82,9 @@ def test_who_objects_loses_the_one_they_have(server: Served, told: dict[str, str
     """It is taken back, and does not count."""
     given = identifier(server.tell(SECURE))
     page = f"/{''.join(told)}"
-    headers = {**SECURE, **told, "Cookie": f"__Host-avow={given}", "X-Forwarded-For": "203.0.113.55"}
+    headers = {**SECURE, **told, "Cookie": f"__Host-avowal={given}", "X-Forwarded-For": "203.0.113.55"}
     answer = server.tell(headers, id=f"objects-{''.join(told)}", url=f"https://{SITE}{page}")
-    assert answer.headers["set-cookie"].startswith("__Host-avow=; Path=/; Max-Age=0;")
+    assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
     (row,) = server.kept(f"SELECT visitor_id FROM looks WHERE page_path = '{page}'", 1)
     assert int(row["visitor_id"], 16) % 2 == 0
 
@@ -93,10 +93,10 @@ def test_a_visitor_is_known_by_it(server: Served) -> None:
     """From another address, with another browser; and by what the cookie holds the operator finds the visitor."""
     given = identifier(server.tell(SECURE))
     for number, address in enumerate(("203.0.113.1", "2001:db8::1")):
-        headers = {**SECURE, "Cookie": f"__Host-avow={given}", "X-Forwarded-For": address}
+        headers = {**SECURE, "Cookie": f"__Host-avowal={given}", "X-Forwarded-For": address}
         server.tell(headers, id=f"the-same-visitor-{number}", url=f"https://{SITE}/known")
     rows = server.kept("SELECT DISTINCT visitor_id FROM looks WHERE page_path = '/known'", 1)
-    ran = server.site.avow("visitor", "show", given, "--json")
+    ran = server.site.avowal("visitor", "show", given, "--json")
     assert ran.status == 0, ran.err
     assert ran.json()["visitor"] == rows[0]["visitor_id"]
     assert ran.json()["held"]["looks"]["records"] == 2
@@ -108,7 +108,7 @@ def test_it_can_be_refused_and_accepted(server: Served) -> None:
     """By a page of this host only; the refusal is remembered, and holds no identifier."""
     own = {**SECURE, "Sec-Fetch-Site": "same-origin"}
     answer = server.ask("POST", "/cookie/refuse", headers=own)
-    assert answer.headers["set-cookie"].startswith("__Host-avow=refused; Path=/; Max-Age=31104000;")
+    assert answer.headers["set-cookie"].startswith("__Host-avowal=refused; Path=/; Max-Age=31104000;")
     assert identifier(server.ask("POST", "/cookie/accept", headers=own))
     for other in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://else.example"}, {}):
         refused = server.ask("POST", "/cookie/refuse", headers={**SECURE, **other})
@@ -123,15 +123,15 @@ def test_it_can_be_refused_and_accepted(server: Served) -> None:
 def test_it_is_set_as_its_basis_says(tmp_path: Path, basis: str, set_at_once: bool) -> None:
     """`never` not even where somebody asks for it."""
     site = Site(tmp_path).init(
-        ('name = "__Host-avow"\nfor = ["content"]\nkeep = "12 months"\nbasis = "unless-refused"',
-         f'name = "__Host-avow"\nfor = ["content"]\nkeep = "12 months"\nbasis = "{basis}"'),
+        ('name = "__Host-avowal"\nfor = ["content"]\nkeep = "12 months"\nbasis = "unless-refused"',
+         f'name = "__Host-avowal"\nfor = ["content"]\nkeep = "12 months"\nbasis = "{basis}"'),
         settings=SETTINGS,
     )  # fmt: skip
     with served(site) as it:
         assert ("set-cookie" in it.tell(SECURE).headers) is set_at_once
-        assert site.avow("status", "--json").json()["cookie"] == basis.replace("never", "")
+        assert site.avowal("status", "--json").json()["cookie"] == basis.replace("never", "")
         answer = it.ask("POST", "/cookie/accept", headers={**SECURE, "Sec-Fetch-Site": "same-origin"})
-        assert ("__Host-avow=;" in answer.headers["set-cookie"]) is (basis == "never")
+        assert ("__Host-avowal=;" in answer.headers["set-cookie"]) is (basis == "never")
 
 
 def test_a_version_without_it_ends_it(tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_a_version_without_it_ends_it(tmp_path: Path) -> None:
             'keep = { day = "forever", full = "12 months" }', 'keep = { day = "forever" }'
         )
         terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {datetime.now(UTC).date()}", text))
-        ran = site.avow("policy", "publish")
+        ran = site.avowal("policy", "publish")
         assert ran.status == 0, ran.err
-        answer = it.tell({**SECURE, "Cookie": f"__Host-avow={given}"}, id="after-the-change")
-        assert answer.headers["set-cookie"].startswith("__Host-avow=; Path=/; Max-Age=0;")
+        answer = it.tell({**SECURE, "Cookie": f"__Host-avowal={given}"}, id="after-the-change")
+        assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
         keys = {int(row["visitor_id"], 16) % 2 for row in it.kept("SELECT visitor_id FROM looks", 2)}
         assert keys == {0}  # what the first left is shown as that of a day, too
 
@@ -187,7 +187,7 @@ def test_a_real_browser_keeps_it(tmp_path: Path) -> None:
             page.close(run_before_unload=True)
         (cookie,) = context.cookies()
         assert (cookie["name"], cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (
-            "__Host-avow", True, True, "Lax",
+            "__Host-avowal", True, True, "Lax",
         )  # fmt: skip
         known = {row["visitor_id"] for row in it.kept("SELECT visitor_id FROM looks", 2)}
         assert len(known) == 1

@@ -24,7 +24,7 @@ def publish(site: Site, was: str, now: str, days: int = 0) -> None:
     assert was in text
     day = TODAY.date().fromordinal(TODAY.toordinal() + days)
     terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {day}", text.replace(was, now)))
-    ran = site.avow("policy", "publish", "--accept-witnesses")
+    ran = site.avowal("policy", "publish", "--accept-witnesses")
     assert ran.status == 0, ran.err
 
 
@@ -90,13 +90,13 @@ def test_they_read_what_changes_and_decide(server: Served, tmp_path: Path) -> No
         receipt = server.ask("GET", f"/privacy/me/receipts/{entry}", headers=cookie(ANN, **OWN))
         assert receipt.headers["cache-control"] == "private, no-store"
         (tmp_path / entry).write_bytes(receipt.body)
-        key = server.site.avow("ledger", "key").out.strip()
-        assert server.site.avow("verify", tmp_path / entry, "--key", key).status == 0
+        key = server.site.avowal("ledger", "key").out.strip()
+        assert server.site.avowal("verify", tmp_path / entry, "--key", key).status == 0
         told = receipt.json()
         states.append(told["event"]["event_state"])
         assert (told["event"]["means"], told["event"]["reference"]) == ("page", "/privacy/me")
     assert states == ["consent given", "consent withdrawn"]
-    assert server.site.avow("verify").status == 0
+    assert server.site.avowal("verify").status == 0
 
 
 def test_a_receipt_is_for_whom_it_is_of(server: Served) -> None:

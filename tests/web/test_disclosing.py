@@ -52,9 +52,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         )
     )
     for name, more in (("ann", ["--disclose"]), ("bea", ["--disclose"]), ("cyd", [])):
-        assert site.avow("user", "add", name, "--purposes", "abuse", *more).status == 0
+        assert site.avowal("user", "add", name, "--purposes", "abuse", *more).status == 0
         assert (
-            site.avow("user", "password", name, "--stdin", stdin=f"{PASSWORD} {name}\n".encode()).status == 0
+            site.avowal("user", "password", name, "--stdin", stdin=f"{PASSWORD} {name}\n".encode()).status
+            == 0
         )
     with served(site) as it:
         yield it
@@ -70,7 +71,7 @@ def call(
 
 
 def refusals(server: Served) -> int:
-    (found,) = server.site.avow("report", "disclosures", "--json").json()["tables"].values()
+    (found,) = server.site.avowal("report", "disclosures", "--json").json()["tables"].values()
     return sum(one["refused"] for one in found)
 
 
@@ -85,8 +86,8 @@ def test_a_reader_who_may_disclose_gets_a_package(server: Served) -> None:
     assert {row["ip_address"] for row in rows} == {"203.0.113.88"}
     path = server.site.folder / "release.zip"
     path.write_bytes(answer.body)
-    key = server.site.avow("ledger", "key").out.strip()
-    assert server.site.avow("verify", path, "--key", key).status == 0
+    key = server.site.avowal("ledger", "key").out.strip()
+    assert server.site.avowal("verify", path, "--key", key).status == 0
 
 
 def test_two_readers_are_needed_where_the_terms_say_so(server: Served) -> None:
@@ -149,7 +150,7 @@ def test_the_command_works_beside_the_server(server: Served) -> None:
     """Which has the folder: the one asks the other, and both release the same."""
     package = server.site.folder / "beside.zip"
     words = ("--rows", ATTACK["rows"], "--reference", "case 12", "--categories", "ip-address,page-path")
-    ran = server.site.avow(
+    ran = server.site.avowal(
         "disclose", "--ground", "checking", "--to", "cert@example", *words, "--package", package
     )
     assert ran.status == 0, ran.err
@@ -158,4 +159,4 @@ def test_the_command_works_beside_the_server(server: Served) -> None:
         zipfile.ZipFile(io.BytesIO(call(server, "POST", "/disclose", ATTACK).body)) as other,
     ):
         assert mine.read("requests.jsonl") == other.read("requests.jsonl")
-    assert server.site.avow("verify").status == 0
+    assert server.site.avowal("verify").status == 0

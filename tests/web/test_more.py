@@ -156,23 +156,23 @@ def test_a_visitor_sees_and_erases_it(server: Served) -> None:
     tell(server, "mine", "/mine", EVERYTHING)
     (done,) = server.kept("SELECT visitor_id FROM interactions WHERE page_path = '/mine'", 1)
     key, site = done["visitor_id"], server.site
-    told = site.avow("visitor", "show", key, "--json").json()
+    told = site.avowal("visitor", "show", key, "--json").json()
     assert told["held"]["interactions"]["records"] >= 1
-    schema = jsonschema.Draft202012Validator(site.avow("visitor", "schema").json())
+    schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     exported = site.folder / "export.jsonl"
-    assert site.avow("visitor", "export", key, "--to", exported).status == 0
+    assert site.avowal("visitor", "export", key, "--to", exported).status == 0
     lines = [json.loads(line) for line in exported.read_text().splitlines()]
     assert [list(schema.iter_errors(line)) for line in lines] == [[] for _ in lines]
     assert "signed-up" in {line.get("event") for line in lines}
     page = site.folder / "person.html"
-    assert site.avow("visitor", "show", key, "--page", page).status == 0
+    assert site.avowal("visitor", "show", key, "--page", page).status == 0
     assert "What you did on pages" in page.read_text()
     records = told["held"]["requests"]["records"] + told["held"]["looks"]["records"]
-    ran = site.avow("visitor", "erase", key, "--count", str(records))
+    ran = site.avowal("visitor", "erase", key, "--count", str(records))
     assert ran.status == 0, ran.err
     assert "interactions" in ran.out
     server.kept(f"SELECT 1 FROM interactions WHERE visitor_id = '{key}'", 0)
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_what_is_not_declared_goes_nowhere(tmp_path: Path) -> None:
@@ -182,10 +182,10 @@ def test_what_is_not_declared_goes_nowhere(tmp_path: Path) -> None:
         (look,) = it.kept("SELECT * FROM looks", 1)
         assert look["not_found"] is look["layout_shift"] is look["script_errors"] is None
         it.kept("SELECT 1 FROM interactions", 0)
-        assert b"more.js" not in it.ask("GET", "/avow.js").body
-        refused = it.ask("GET", "/avow.more.js")
+        assert b"more.js" not in it.ask("GET", "/avowal.js").body
+        refused = it.ask("GET", "/avowal.more.js")
         assert (refused.status, "declare" in refused.json()["hint"]) == (404, True)
-        assert it.ask("GET", "/avow.more.source.js").status == 404
+        assert it.ask("GET", "/avowal.more.source.js").status == 404
         for path in it.site.folder.rglob("*"):
             if path.is_file():
                 assert b"s3cr3t" not in path.read_bytes(), path
@@ -198,10 +198,10 @@ def test_the_script_has_what_is_declared(tmp_path: Path) -> None:
     """Those parts and no others; and a link at the precision that the terms let in."""
     site = declaring(tmp_path, "outbound-link", keep='site = "90 days"')
     with served(site) as it:
-        assert b"avow.more.js" in it.ask("GET", "/avow.js").body
-        script = it.ask("GET", "/avow.more.js", headers={"Accept-Encoding": "gzip"})
+        assert b"avowal.more.js" in it.ask("GET", "/avowal.js").body
+        script = it.ask("GET", "/avowal.more.js", headers={"Accept-Encoding": "gzip"})
         assert script.headers["content-encoding"] == "gzip"
-        source = it.ask("GET", "/avow.more.source.js").body
+        source = it.ask("GET", "/avowal.more.source.js").body
         assert b"outbound:" in source
         assert not [
             part for part in (b"download:", b"lcp", b"upload:", b"unhandledrejection") if part in source
@@ -215,11 +215,11 @@ def test_the_script_has_what_is_declared(tmp_path: Path) -> None:
         )
 
 
-PAGE = """<!doctype html><title>page</title><script defer src="/avow.js"></script>
+PAGE = """<!doctype html><title>page</title><script defer src="/avowal.js"></script>
 <h1 style="font-size: 90px">words</h1><div id="late"></div><p>more words
 <a href="/files/report.pdf">file</a> <a href="/plain" download>saved</a> <a href="/next">next</a>
 <a href="https://other.example/page?q=1#there"><b>other</b></a>
-<button data-avow-event="pressed">press</button>
+<button data-avowal-event="pressed">press</button>
 <form action="/sent"><input type="file" multiple><button id="send">send</button></form>
 <script>
   addEventListener("load", () => setTimeout(() => { throw Error("s3cr3t words") }, 300));
@@ -233,7 +233,7 @@ def test_a_browser_tells_it(server: Served) -> None:
 
     def site(route: Route) -> None:
         path = route.request.url.removeprefix(f"https://{SITE}")
-        if path.startswith(("/avow", "/collect")):
+        if path.startswith(("/avowal", "/collect")):
             route.fulfill(response=route.fetch(url=answering + path, max_redirects=0))
         else:
             route.fulfill(status=404 if path == "/gone" else 200, body=PAGE, content_type="text/html")
@@ -243,10 +243,10 @@ def test_a_browser_tells_it(server: Served) -> None:
         page = browser.new_context(user_agent=CHROME).new_page()
         page.route("**/*", site)
         page.goto(f"https://{SITE}/app")
-        page.wait_for_function("window.avow && avow.more")
+        page.wait_for_function("window.avowal && avowal.more")
         use(page)
         page.goto(f"https://{SITE}/gone")
-        page.wait_for_function("window.avow && avow.more")
+        page.wait_for_function("window.avowal && avowal.more")
         page.close(run_before_unload=True)
         browser.close()
     done = server.kept("SELECT * FROM interactions WHERE page_path = '/app'", 6)
@@ -280,11 +280,11 @@ def use(page: Page) -> None:
     for text in ("file", "saved", "next", "other"):
         page.get_by_text(text, exact=True).click()
     page.evaluate(
-        "document.querySelector('[data-avow-event]').addEventListener('click',"
+        "document.querySelector('[data-avowal-event]').addEventListener('click',"
         " () => { const end = performance.now() + 120; while (performance.now() < end); })"
     )
     page.get_by_text("press", exact=True).click()
-    page.evaluate("avow.event('called')")
+    page.evaluate("avowal.event('called')")
     files = [
         {"name": name, "mimeType": "text/plain", "buffer": b"x" * size} for name, size in (("a", 5), ("b", 6))
     ]

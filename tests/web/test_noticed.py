@@ -8,8 +8,8 @@ from typing import Any
 from harness import Site, wait_until
 from test_noticing import shown, site_of
 
-import avow.asgi
-import avow.wsgi
+import avowal.asgi
+import avowal.wsgi
 
 PARTS = [b"<!doctype html><title>page</title></head>", b"<body><p>words</body></html>"]
 
@@ -37,12 +37,12 @@ async def asgi_page(_: Any, __: Any, send: Any) -> None:
 def test_an_application_shows_it_where_scripts_do_not_run(tmp_path: Path) -> None:
     """Within `noscript`, in the language that is asked for, and where a part of the page ends its body."""
     site = site_of(Site(tmp_path), 45)
-    app = avow.asgi.Middleware(asgi_page, site.folder, "/avow.js")
-    assert "avow-notice" not in by_asgi(app)
-    wait_until(lambda: "avow-notice" in by_asgi(app), "the application to show the notice")
+    app = avowal.asgi.Middleware(asgi_page, site.folder, "/avowal.js")
+    assert "avowal-notice" not in by_asgi(app)
+    wait_until(lambda: "avowal-notice" in by_asgi(app), "the application to show the notice")
     page = by_asgi(app)
-    assert page.count('<script src="/avow.js" defer></script></head>') == 1
-    assert '<p>words<noscript><section id="avow-notice" lang="pt-BR"' in page
+    assert page.count('<script src="/avowal.js" defer></script></head>') == 1
+    assert '<p>words<noscript><section id="avowal-notice" lang="pt-BR"' in page
     assert page.endswith("</section></noscript></body></html>")
     app.collector.close()
     assert shown(site) == []
@@ -57,7 +57,7 @@ def test_an_application_without_the_script_shows_it_to_everybody(tmp_path: Path)
         start("200 OK", [("Content-Type", "text/html"), ("Content-Length", str(len(whole)))])
         return [whole]
 
-    app = avow.wsgi.Middleware(page, site.folder)
+    app = avowal.wsgi.Middleware(page, site.folder)
     told: dict[str, str] = {}
 
     def asked() -> str:
@@ -77,9 +77,9 @@ def test_an_application_without_the_script_shows_it_to_everybody(tmp_path: Path)
         return body.decode()
 
     assert asked() == whole.decode()
-    wait_until(lambda: "avow-notice" in asked(), "the application to show the notice")
-    assert '<p>words<section id="avow-notice" lang="zh-TW"' in asked()
+    wait_until(lambda: "avowal-notice" in asked(), "the application to show the notice")
+    assert '<p>words<section id="avowal-notice" lang="zh-TW"' in asked()
     wait_until(lambda: bool(shown(site)), "the notice to be recorded")
     assert shown(site) == [("every page of the application", False)]
     app.collector.close()
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0

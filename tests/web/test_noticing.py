@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 from served import OWN, Served, changed, free_port, served, translated
 
 CHROMIUM = shutil.which("chromium") or ""
-PAGE = '<!doctype html><html lang="{lang}"><title>page</title><script defer src="/avow.js"></script><body><p>words'
+PAGE = '<!doctype html><html lang="{lang}"><title>page</title><script defer src="/avowal.js"></script><body><p>words'
 STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'"
 
 
@@ -66,7 +66,7 @@ def opened(server: Served, context: BrowserContext, lang: str = "en", csp: str =
 
 def shown(site: Site) -> list[tuple[str, bool]]:
     """Return where the last version's notice was shown, and whether that is the operator's word."""
-    told = site.avow("policy", "notice", "--json").json()[-1]["shown"]
+    told = site.avowal("policy", "notice", "--json").json()[-1]["shown"]
     return [(one["place"], one["attested"]) for one in told]
 
 
@@ -84,12 +84,12 @@ def test_a_notice_is_on_record_once_a_page_showed_it(server: Served, context: Br
     assert server.ask("POST", "/notice/2", headers=OWN).status == 204
     assert shown(server.site) == [("every page with the script", False)]
     assert (
-        json.loads(server.ask("GET", "/avow.notice.js").body.split(b"var told = ")[1].split(b";\n")[0])[
+        json.loads(server.ask("GET", "/avowal.notice.js").body.split(b"var told = ")[1].split(b";\n")[0])[
             "first"
         ]
         is False
     )
-    assert server.site.avow("verify").status == 0
+    assert server.site.avowal("verify").status == 0
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ def test_it_is_in_the_page_s_language(
 ) -> None:
     """As a region of its own, before everything else, with a link to what changes."""
     page = opened(server, context, lang)
-    notice = page.locator("#avow-notice")
+    notice = page.locator("#avowal-notice")
     notice.wait_for()
     assert says in notice.inner_text()
-    assert page.locator("body > *").first.get_attribute("id") == "avow-notice"
+    assert page.locator("body > *").first.get_attribute("id") == "avowal-notice"
     assert notice.get_by_role("button").inner_text() == close
-    assert page.evaluate("getComputedStyle(document.querySelector('#avow-notice')).display") == "flex"
+    assert page.evaluate("getComputedStyle(document.querySelector('#avowal-notice')).display") == "flex"
     link = notice.get_by_role("link").get_attribute("href") or ""
     page.goto(link)
     assert "6 days" in page.content() or "6 dias" in page.content() or "6 天" in page.content()
@@ -120,16 +120,16 @@ def test_it_is_in_the_page_s_language(
 def test_it_is_closed_by_keyboard_and_stays_closed(server: Served, context: BrowserContext) -> None:
     """Without a cookie, and nothing else is kept."""
     page = opened(server, context)
-    page.locator("#avow-notice").wait_for()
+    page.locator("#avowal-notice").wait_for()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.tagName") == "A"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert page.locator("#avow-notice").count() == 0
+    assert page.locator("#avowal-notice").count() == 0
     page.reload()
     page.wait_for_load_state("networkidle")
-    assert page.locator("#avow-notice").count() == 0
-    assert page.evaluate("JSON.stringify(localStorage)") == '{"avow-notice":"2"}'
+    assert page.locator("#avowal-notice").count() == 0
+    assert page.evaluate("JSON.stringify(localStorage)") == '{"avowal-notice":"2"}'
     assert not [one for one in context.cookies() if "notice" in str(one.get("name"))]
 
 
@@ -138,14 +138,14 @@ def test_it_fits(server: Served, browser: Browser, width: int) -> None:
     """Nothing is wider than the page; the variables of a page style it; what is printed has none of it."""
     with browser.new_context(viewport={"width": width, "height": 700}) as context:
         page = opened(server, context)
-        notice = page.locator("#avow-notice")
+        notice = page.locator("#avowal-notice")
         notice.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.evaluate(
-            "document.documentElement.style.setProperty('--avow-notice-background', 'rgb(1, 2, 3)')"
+            "document.documentElement.style.setProperty('--avowal-notice-background', 'rgb(1, 2, 3)')"
         )
         assert (
-            page.evaluate("getComputedStyle(document.querySelector('#avow-notice')).backgroundColor")
+            page.evaluate("getComputedStyle(document.querySelector('#avowal-notice')).backgroundColor")
             == "rgb(1, 2, 3)"
         )
         page.emulate_media(media="print")
@@ -161,15 +161,15 @@ def test_where_a_browser_keeps_nothing_it_is_shown_and_closed_all_the_same(
     )
     page = opened(server, context)
     page.get_by_role("button", name="Close").click()
-    assert page.locator("#avow-notice").count() == 0
+    assert page.locator("#avowal-notice").count() == 0
     page.reload()
-    page.locator("#avow-notice").wait_for()
+    page.locator("#avowal-notice").wait_for()
 
 
 def test_pages_without_scripts_have_it_as_a_part(server: Served) -> None:
     """In the language that is asked for."""
     part = server.ask("GET", "/privacy/notice", headers={"Accept-Language": "pt-BR"}).body.decode()
-    assert part.startswith('<section id="avow-notice" lang="pt-BR" dir="ltr"')
+    assert part.startswith('<section id="avowal-notice" lang="pt-BR" dir="ltr"')
     assert 'href="/privacy/changes/1..2?lang=pt-BR"' in part
     assert "<script" not in part
 
@@ -177,8 +177,8 @@ def test_pages_without_scripts_have_it_as_a_part(server: Served) -> None:
 def test_where_there_is_no_notice_nothing_is_shown(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Neither by the script, which is as small as before, nor as a part."""
     with served(site_of(Site(tmp_path_factory.mktemp("site")))) as server:
-        assert b"notice" not in server.ask("GET", "/avow.js").body
-        assert server.ask("GET", "/avow.notice.js").status == 404
+        assert b"notice" not in server.ask("GET", "/avowal.js").body
+        assert server.ask("GET", "/avowal.notice.js").status == 404
         part = server.ask("GET", "/privacy/notice")
         assert (part.status, part.body) == (200, b"")
         assert server.ask("POST", "/notice/1", headers=OWN).status == 404
@@ -215,7 +215,9 @@ def test_nginx_puts_it_into_pages(server: Served, tmp_path: Path) -> None:
         wait_until(lambda: answers(port), "nginx to listen")
         page = fetched(port)
     assert re.search(
-        r'<noscript><section id="avow-notice" lang="pt-BR".*</section>\s*</noscript></body>', page, re.DOTALL
+        r'<noscript><section id="avowal-notice" lang="pt-BR".*</section>\s*</noscript></body>',
+        page,
+        re.DOTALL,
     )
 
 
@@ -234,7 +236,7 @@ def test_caddy_puts_it_into_templates(server: Served, tmp_path: Path) -> None:
     with running("caddy", "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"):
         wait_until(lambda: answers(port), "caddy to listen")
         page = fetched(port)
-    assert '<noscript><section id="avow-notice" lang="pt-BR"' in page, page
+    assert '<noscript><section id="avowal-notice" lang="pt-BR"' in page, page
 
 
 def answers(port: int) -> bool:

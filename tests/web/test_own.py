@@ -25,8 +25,8 @@ def server(tmp_path: Path) -> Iterator[Served]:
             look = f"{number}bcdefghij0123456789"
             assert it.tell(cookie(who), id=look, url=f"https://{SITE}{path}").status == 202
         it.kept("SELECT page_path FROM views", 3)
-        assert site.avow("user", "add", "zoe", "--purposes", "abuse").status == 0
-        ran = site.avow("query", "--purpose", "abuse", "--as", "zoe", "SELECT visitor_id FROM views")
+        assert site.avowal("user", "add", "zoe", "--purposes", "abuse").status == 0
+        ran = site.avowal("query", "--purpose", "abuse", "--as", "zoe", "SELECT visitor_id FROM views")
         assert ran.status == 0, ran.err
         yield it
 
@@ -41,7 +41,7 @@ def me(server: Served, headers: dict[str, str], path: str = "") -> str:
 
 def readings(server: Served) -> list[dict[str, Any]]:
     """Return how often somebody looked at what is held of a visitor, of the ledger."""
-    assert server.site.avow("ledger", "export", "out").status == 0
+    assert server.site.avowal("ledger", "export", "out").status == 0
     told = b"".join(
         path.read_bytes()
         for path in (server.site.folder / "out" / "tile" / "entries").rglob("*")
@@ -62,7 +62,7 @@ def test_visitors_see_what_is_held_of_them_and_nothing_of_others(server: Served)
     assert "O que se guarda" in me(server, cookie(ANN, **{"Accept-Language": "pt"})) or "en" in me(
         server, cookie(ANN)
     )
-    assert server.site.avow("verify").status == 0
+    assert server.site.avowal("verify").status == 0
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_visitors_see_what_is_held_of_them_and_nothing_of_others(server: Served)
     [
         {},
         {"Cookie": ""},
-        {"Cookie": "__Host-avow="},
-        {"Cookie": f"__Host-avow={ANN[:-1]}"},
-        {"Cookie": f"__Host-avow={ANN}x"},
-        {"Cookie": f"avow={ANN}"},
-        {"Cookie": f"__host-avow={ANN}"},
+        {"Cookie": "__Host-avowal="},
+        {"Cookie": f"__Host-avowal={ANN[:-1]}"},
+        {"Cookie": f"__Host-avowal={ANN}x"},
+        {"Cookie": f"avowal={ANN}"},
+        {"Cookie": f"__host-avowal={ANN}"},
         {"Authorization": f"Bearer {ANN}", "X-Visitor": ANN},
     ],
 )
@@ -93,7 +93,7 @@ def test_whoever_refuses_the_cookie_is_told_that_it_was(server: Served) -> None:
     form = {**OWN, "Sec-Fetch-Mode": "navigate"}
     answer = server.ask("POST", "/cookie/refuse", headers=cookie(ANN, **form))
     assert (answer.status, answer.headers["location"]) == (303, "/privacy/me")
-    assert answer.headers["set-cookie"].startswith("__Host-avow=refused;")
+    assert answer.headers["set-cookie"].startswith("__Host-avowal=refused;")
     assert server.ask("POST", "/cookie/refuse", headers=cookie(ANN, **OWN)).status == 204
     assert "You refused the cookie" in me(server, cookie("refused"))
     assert server.ask("GET", "/privacy/me/export", headers=cookie("refused", **OWN)).status == 403
@@ -118,7 +118,7 @@ def test_an_export_is_theirs_alone(server: Served) -> None:
     answer = server.ask("GET", "/privacy/me/export", headers=cookie(ANN, **OWN))
     assert answer.headers["content-disposition"] == 'attachment; filename="my-data.jsonl"'
     lines = [json.loads(row) for row in answer.body.splitlines()]
-    schema = jsonschema.Draft202012Validator(server.site.avow("visitor", "schema").json())
+    schema = jsonschema.Draft202012Validator(server.site.avowal("visitor", "schema").json())
     assert [error.message for row in lines for error in schema.iter_errors(row)] == []
     assert {row["page_path"] for row in lines[1:] if "page_path" in row} == {"/of-ann", "/too"}
     assert {one["name"] for one in lines[0]["readings_since"]} == {"operator", "reader", "visitor"}
@@ -137,11 +137,11 @@ def test_what_is_erased_is_gone_and_has_a_receipt(server: Served, tmp_path: Path
     receipt = tmp_path / "receipt.json"
     receipt.write_bytes(answer.body)
     assert answer.json()["erased"]["looks"] == 2
-    key = server.site.avow("ledger", "key").out.strip()
-    assert server.site.avow("verify", receipt, "--key", key).status == 0
+    key = server.site.avowal("ledger", "key").out.strip()
+    assert server.site.avowal("verify", receipt, "--key", key).status == 0
     assert "Nothing is held" in me(server, cookie(ANN))
     assert "/of-ben" in me(server, cookie(BEN))
-    wait_until(lambda: server.site.avow("verify").status == 0, "all to hold")
+    wait_until(lambda: server.site.avowal("verify").status == 0, "all to hold")
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")

@@ -20,9 +20,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     pages = ("/", "/a", "/<script>alert(1)</script>", "/b")
     site.take_in(site.log("a.log", *(line(n, page, start=now, status=200) for n, page in enumerate(pages))))
     for name, purposes in (("ann", "content"), ("ben", "availability,performance")):
-        assert site.avow("user", "add", name, "--purposes", purposes).status == 0
+        assert site.avowal("user", "add", name, "--purposes", purposes).status == 0
         assert (
-            site.avow("user", "password", name, "--stdin", stdin=f"{PASSWORD} {name}\n".encode()).status == 0
+            site.avowal("user", "password", name, "--stdin", stdin=f"{PASSWORD} {name}\n".encode()).status
+            == 0
         )
     with served(site) as it:
         yield it
@@ -67,7 +68,7 @@ def test_a_reader_sees_the_reports_of_their_purposes(server: Served) -> None:
     assert "<script" not in pages
     assert server.ask("GET", "/?report=availability", headers=have).status == 400
     assert server.ask("GET", "/?report=overview&since=nonsense", headers=have).status == 400
-    status = server.site.avow("status", "--json").json()
+    status = server.site.avowal("status", "--json").json()
     assert {"ann"} == {row["name"] for row in status["readings_by_day"] if row["purpose"] == "content"}
 
 
@@ -100,11 +101,11 @@ def test_a_cookie_is_not_made_up(server: Served) -> None:
     """One that was changed, or is of nobody, shows the policy."""
     own = cookie(sign_in(server, "ben", f"{PASSWORD} ben"))
     for value in (
-        "avow-reader=ben",
+        "avowal-reader=ben",
         own.replace("ben", "ann"),
         f"{own}x",
-        "avow-reader=",
-        "avow-reader=\xe9",
+        "avowal-reader=",
+        "avowal-reader=\xe9",
     ):
         page = server.ask("GET", "/", headers={"Cookie": value}).body.decode()
         assert "What is collected" in page
@@ -129,11 +130,13 @@ def test_who_reads_no_more_is_signed_out(server: Served) -> None:
         ("password", "carl", "--stdin"),
         ("remove", "carl"),
     ):
-        assert site.avow("user", "add", "carl", "--purposes", "content").status == 0
-        assert site.avow("user", "password", "carl", "--stdin", stdin=f"{PASSWORD} carl".encode()).status == 0
+        assert site.avowal("user", "add", "carl", "--purposes", "content").status == 0
+        assert (
+            site.avowal("user", "password", "carl", "--stdin", stdin=f"{PASSWORD} carl".encode()).status == 0
+        )
         have = {"Cookie": cookie(sign_in(server, "carl", f"{PASSWORD} carl"))}
         assert "Overview" in server.ask("GET", "/", headers=have).body.decode()
-        assert site.avow("user", *change, stdin=f"{PASSWORD} else".encode()).status == 0
+        assert site.avowal("user", *change, stdin=f"{PASSWORD} else".encode()).status == 0
         assert "What is collected" in server.ask("GET", "/", headers=have).body.decode()
     assert "Max-Age=0" in server.ask("POST", "/sign-out", headers=OWN).headers["set-cookie"]
     assert server.ask("POST", "/sign-out", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
@@ -142,8 +145,8 @@ def test_who_reads_no_more_is_signed_out(server: Served) -> None:
 @pytest.mark.parametrize("word", ["short", "", "x" * 300])
 def test_a_password_is_neither_short_nor_endless(server: Served, word: str) -> None:
     """And it is of a reader; nothing of it is in the folder."""
-    ran = server.site.avow("user", "password", "ann", "--stdin", stdin=word.encode())
+    ran = server.site.avowal("user", "password", "ann", "--stdin", stdin=word.encode())
     assert (ran.status, "12 to 256 characters" in ran.err) == (2, True)
-    assert server.site.avow("user", "password", "nobody", "--stdin", stdin=PASSWORD.encode()).status == 1
+    assert server.site.avowal("user", "password", "nobody", "--stdin", stdin=PASSWORD.encode()).status == 1
     for path in server.site.folder.rglob("*"):
         assert not path.is_file() or PASSWORD.encode() not in path.read_bytes(), path

@@ -16,8 +16,8 @@ from harness import Site, line, tamper, wait_until
 from playwright.sync_api import ViewportSize, sync_playwright
 from served import TODAY, Served, changed, served, translated
 
-from avow.keep.verified import Verified, last, record
-from avow.web.living import beside as places
+from avowal.keep.verified import Verified, last, record
+from avowal.web.living import beside as places
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 PLACES = {"pt-BR": "/pt/privacidade/", "zh-TW": "/zh/privacy.html"}
@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         for n in range(3)
     ]
     site.take_in(site.log("a.log", *now))
-    assert site.avow("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
+    assert site.avowal("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
     with served(site) as it:
         yield it
 
@@ -151,9 +151,9 @@ def test_programs_have_the_terms(server: Served) -> None:
 
 def test_the_ledger_is_verified_from_what_is_served(server: Served, tmp_path: Path) -> None:
     """With its public key alone, as an exported one is."""
-    key = server.site.avow("ledger", "key").out.strip()
+    key = server.site.avowal("ledger", "key").out.strip()
     exported = tmp_path / "exported"
-    assert server.site.avow("ledger", "export", exported).status == 0
+    assert server.site.avowal("ledger", "export", exported).status == 0
     served_folder = tmp_path / "served"
     for path in (one for one in exported.rglob("*") if one.is_file()):
         name = path.relative_to(exported).as_posix()
@@ -162,7 +162,7 @@ def test_the_ledger_is_verified_from_what_is_served(server: Served, tmp_path: Pa
         assert ("immutable" in answer.headers["cache-control"]) is (name != "checkpoint")
         (served_folder / name).parent.mkdir(parents=True, exist_ok=True)
         (served_folder / name).write_bytes(answer.body)
-    ran = server.site.avow("verify", served_folder, "--key", key)
+    ran = server.site.avowal("verify", served_folder, "--key", key)
     assert ran.status == 0, ran.out
 
 
@@ -223,7 +223,9 @@ def test_it_is_told_where_something_did_not_hold(server: Served) -> None:
     kept = path.read_bytes()
     record(server.site.data, TODAY + timedelta(hours=1), 0, holds=False)
     try:
-        assert server.site.avow("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
+        assert (
+            server.site.avowal("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
+        )
         first = beside(text(server, "/privacy/"))["Whom this concerns"]
         assert "something did not hold" in first[0]
         assert "was verified on" in first[1]
@@ -235,12 +237,12 @@ def test_the_command_records_whether_all_holds(tmp_path: Path) -> None:
     """And keeps when it last did."""
     site = Site(tmp_path).init()
     assert last(site.data) == Verified()
-    assert site.avow("policy", "adopt").status == 0
-    assert site.avow("verify").status == 0
+    assert site.avowal("policy", "adopt").status == 0
+    assert site.avowal("verify").status == 0
     passed = last(site.data)
     assert (passed.holds, passed.entries) == (True, 1)
     tamper(site, "UPDATE publications SET terms = ''")
-    assert site.avow("verify").status == 1
+    assert site.avowal("verify").status == 1
     failed = last(site.data)
     assert (failed.holds, failed.passed_at) == (False, passed.passed_at)
     (site.data / "verified.json").write_text("{")

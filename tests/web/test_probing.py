@@ -52,9 +52,9 @@ def test_an_outage_is_seen_from_begin_to_end(tmp_path: Path) -> None:
         assert outage["began_at"] < outage["ended_at"]
         assert outage["outage_duration_ms"] >= 900
         said = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).body.decode()
-        assert f'avow_probe_success{{page="{page}"}}' in said
+        assert f'avowal_probe_success{{page="{page}"}}' in said
         assert server.ask("GET", "/readyz").json()["checks"]["probes"] == "ok"
-    assert json.loads(site.avow("report", "availability", "--json").out)["tables"]["availability_outages"]
+    assert json.loads(site.avowal("report", "availability", "--json").out)["tables"]["availability_outages"]
 
 
 def test_without_pages_nothing_is_asked(tmp_path: Path) -> None:

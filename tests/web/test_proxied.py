@@ -22,7 +22,7 @@ from proxyprotocol.v2 import ProxyProtocolV2
 from served import LOOK, SITE, Answer, Served, free_port
 from test_probe import certified
 
-from avow.web.proxied import HEAD_MAX, LINE_MAX, beginning
+from avowal.web.proxied import HEAD_MAX, LINE_MAX, beginning
 
 SETTINGS = f'[site]\nhost = "{SITE}"\n[serve]\nproxy_protocol = true\n'
 HAPROXY = """
@@ -33,9 +33,9 @@ defaults
     timeout server 5s
 frontend here
     bind 127.0.0.1:{port} {tls}
-    default_backend avow
-backend avow
-    server avow 127.0.0.1:{behind} {speaking}
+    default_backend avowal
+backend avowal
+    server avowal 127.0.0.1:{behind} {speaking}
 """
 
 
@@ -161,7 +161,7 @@ def test_only_connections_that_begin_so_are_heard(site: Site) -> None:
 
 def test_others_than_proxies_are_not_heard(site: Site) -> None:
     """Whoever is in no trusted network could say anything."""
-    (site.folder / "avow.toml").write_text(f'{SETTINGS}trusted_proxies = ["192.0.2.0/24"]\n')
+    (site.folder / "avowal.toml").write_text(f'{SETTINGS}trusted_proxies = ["192.0.2.0/24"]\n')
     with proxied(site) as server:
         assert raw(server.port, V1 + ASKING) == b""
 
@@ -169,7 +169,7 @@ def test_others_than_proxies_are_not_heard(site: Site) -> None:
 def test_it_excludes_tls(site: Site, tmp_path: Path) -> None:
     """The one comes before the other: that is said, and nothing is served."""
     certified(tmp_path, 20)
-    ran = site.avow("serve", "--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
+    ran = site.avowal("serve", "--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
     assert ran.status == 2
     assert "exclude each other" in ran.err
 

@@ -82,7 +82,7 @@ def upload(it: Served, *files: tuple[str, str, str, bytes], fields: Mapping[str,
 
 
 def shown(it: Served, reference: str, *arguments: str) -> Any:
-    ran = it.site.avow("submission", "show", reference, *PURPOSE, "--json", *arguments)
+    ran = it.site.avowal("submission", "show", reference, *PURPOSE, "--json", *arguments)
     assert ran.status == 0, ran.err
     return ran.json()
 
@@ -112,10 +112,10 @@ def test_a_form_is_taken_and_can_be_read(server: Served) -> None:
         "form",
         1,
     )
-    for_content = server.site.avow("submission", "show", reference, "--purpose", "content", "--json").json()
+    for_content = server.site.avowal("submission", "show", reference, "--purpose", "content", "--json").json()
     assert for_content["fields"] == []
-    assert server.site.avow("verify").status == 0
-    status = server.site.avow("submission", "list", "--json").json()["submissions"]
+    assert server.site.avowal("verify").status == 0
+    status = server.site.avowal("submission", "list", "--json").json()["submissions"]
     assert reference in {one["reference"] for one in status}
 
 
@@ -162,7 +162,7 @@ def test_a_file_comes_back_as_it_was(server: Served, tmp_path: Path) -> None:
     damaged[1_000] ^= 1
     name.write_bytes(damaged)
     to = tmp_path / "damaged.png"
-    ran = server.site.avow("submission", "show", references[0], *PURPOSE, "--file", "cv", "--to", str(to))
+    ran = server.site.avowal("submission", "show", references[0], *PURPOSE, "--file", "cv", "--to", str(to))
     assert (ran.status, "is not what was handed over" in ran.err) == (1, True)
     assert list(tmp_path.glob("damaged*")) == []
 
@@ -177,10 +177,10 @@ def test_a_file_comes_back_as_it_was(server: Served, tmp_path: Path) -> None:
 )
 def test_what_is_not_whole_is_refused(server: Served, fields: dict[str, str], status: int, said: str) -> None:
     """With what is missing, and nothing is kept of it."""
-    before = len(server.site.avow("submission", "list", "--json").json()["submissions"])
+    before = len(server.site.avowal("submission", "list", "--json").json()["submissions"])
     for answer in (send(server, fields), upload(server, fields=fields)):
         assert (answer.status, said in answer.json()["error"]) == (status, True), answer.body
-    assert len(server.site.avow("submission", "list", "--json").json()["submissions"]) == before
+    assert len(server.site.avowal("submission", "list", "--json").json()["submissions"]) == before
 
 
 @pytest.mark.parametrize(
@@ -245,14 +245,14 @@ def test_it_is_bound_to_its_visitor(server: Served) -> None:
     reference = server.ask("POST", "/submit/contact", body, {**headers, **visitor}).json()["reference"]
     assert shown(server, reference)["submission"]["visitor"] == look["visitor_id"]
     site, key = server.site, look["visitor_id"]
-    (told,) = site.avow("visitor", "show", key, "--json").json()["submissions"]
+    (told,) = site.avowal("visitor", "show", key, "--json").json()["submissions"]
     assert (told["reference"], len(told["fields"])) == (reference, 4)
     page, export = site.folder / "person.html", site.folder / "export.jsonl"
-    assert site.avow("visitor", "show", key, "--page", page).status == 0
+    assert site.avowal("visitor", "show", key, "--page", page).status == 0
     assert "ann@example.org" in page.read_text()
     page.unlink()
-    assert site.avow("visitor", "export", key, "--to", export).status == 0
-    schema = jsonschema.Draft202012Validator(site.avow("visitor", "schema").json())
+    assert site.avowal("visitor", "export", key, "--to", export).status == 0
+    schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     assert [list(schema.iter_errors(json.loads(line))) for line in export.read_text().splitlines()] == [
         [],
         [],
@@ -261,20 +261,20 @@ def test_it_is_bound_to_its_visitor(server: Served) -> None:
     ]
     export.unlink()
     files = len(kept_files(site))
-    ran = site.avow("visitor", "erase", key, "--count", "1", "--json")
+    ran = site.avowal("visitor", "erase", key, "--count", "1", "--json")
     assert ran.json()["erased"]["submissions"] == 1
-    assert site.avow("submission", "show", reference, *PURPOSE).status == 1
+    assert site.avowal("submission", "show", reference, *PURPOSE).status == 1
     assert len(kept_files(site)) == files - 1
     receipt = site.folder / "receipt.json"
     receipt.write_text(ran.out)
-    verifier = site.avow("ledger", "key").out.strip()
-    assert site.avow("verify", receipt, "--key", verifier).status == 0
-    assert site.avow("verify").status == 0
+    verifier = site.avowal("ledger", "key").out.strip()
+    assert site.avowal("verify", receipt, "--key", verifier).status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_whoever_objects_is_known_for_the_day_only(server: Served) -> None:
     """A cookie that came with Sec-GPC is not looked at."""
-    cookie = {**OWN, "Cookie": "__Host-avow=abcdefghijklmnopqrstuv"}
+    cookie = {**OWN, "Cookie": "__Host-avowal=abcdefghijklmnopqrstuv"}
     lasting, daily = (
         shown(server, send(server, ANN, headers).json()["reference"])["submission"]["visitor"]
         for headers in (cookie, {**cookie, "Sec-GPC": "1"})
@@ -286,11 +286,11 @@ def test_whoever_objects_is_known_for_the_day_only(server: Served) -> None:
 def test_a_submission_can_be_erased(server: Served) -> None:
     """By its reference; only that it was is left."""
     reference = send(server, ANN).json()["reference"]
-    assert server.site.avow("submission", "erase", reference).status == 0
-    assert server.site.avow("submission", "show", reference, *PURPOSE).status == 1
+    assert server.site.avowal("submission", "erase", reference).status == 0
+    assert server.site.avowal("submission", "show", reference, *PURPOSE).status == 1
     for path in (server.site.folder / "data").glob("register.sqlite*"):
         assert reference.encode() not in path.read_bytes()
-    assert server.site.avow("verify").status == 0
+    assert server.site.avowal("verify").status == 0
 
 
 def test_another_key_can_be_taken(server: Served, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_another_key_can_be_taken(server: Served, tmp_path: Path) -> None:
     reference = upload(server, ("cv", "a.pdf", "application/pdf", PDF)).json()["reference"]
     path = server.site.folder / "keys" / "submissions.key"
     before = path.read_text()
-    ran = server.site.avow("submission", "rotate-key")
+    ran = server.site.avowal("submission", "rotate-key")
     assert (ran.status, "under a new key" in ran.out) == (0, True)
     assert before not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
@@ -307,12 +307,12 @@ def test_another_key_can_be_taken(server: Served, tmp_path: Path) -> None:
     assert values(server, send(server, ANN).json()["reference"])["name"] == "Ann"
     new = path.read_text()
     path.write_text(before)
-    ran = server.site.avow("submission", "show", reference, *PURPOSE)
+    ran = server.site.avowal("submission", "show", reference, *PURPOSE)
     assert (ran.status, "cannot be opened" in ran.err) == (1, True)
     for there in (None, "no key", ""):
         path.unlink() if there is None else path.write_text(there)
         assert send(server, ANN).status == 503
-        assert server.site.avow("submission", "rotate-key").status == 1
+        assert server.site.avowal("submission", "rotate-key").status == 1
         assert (path.read_text() if path.exists() else None) == there
     path.write_text(new)
     assert values(server, reference)["name"] == "Ann"
@@ -327,7 +327,7 @@ def test_what_belongs_to_one_opens_in_no_other(server: Served) -> None:
             f"UPDATE answers SET sealed = (SELECT sealed FROM answers WHERE submission = {of}) WHERE submission = {of}",
             (other, one),
         )
-    ran = server.site.avow("submission", "show", one, *PURPOSE)
+    ran = server.site.avowal("submission", "show", one, *PURPOSE)
     assert (ran.status, "belongs to another" in ran.err) == (1, True)
 
 
@@ -338,7 +338,7 @@ def test_the_operator_records_what_came_otherwise(tmp_path: Path) -> None:
     cv.write_bytes(PDF)
     fields = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
     means = ("--means", "telephone")
-    ran = site.avow("submission", "add", "contact", *means, *fields, "--file", f"cv={cv}", "--json")
+    ran = site.avowal("submission", "add", "contact", *means, *fields, "--file", f"cv={cv}", "--json")
     assert ran.status == 0, ran.err
     one = ran.json()
     assert (one["means"], one["visitor"], one["version"]) == ("telephone", None, 1)
@@ -347,12 +347,12 @@ def test_the_operator_records_what_came_otherwise(tmp_path: Path) -> None:
         (["--field", "email=x"], "`text` is missing"),
         ([*fields, "--at", "2099-01-01"], "in the future"),
         ([*fields, "--visitor", "Ann"], "no visitor's key"),
-        ([*fields, "--file", f"cv={tmp_path / 'avow.toml'}"], "another type"),
+        ([*fields, "--file", f"cv={tmp_path / 'avowal.toml'}"], "another type"),
     ):
-        ran = site.avow("submission", "add", "contact", *means, *wrong)
+        ran = site.avowal("submission", "add", "contact", *means, *wrong)
         assert (ran.status, said in ran.err) == (2, True), ran.err
-    assert site.avow("submission", "add", "other", *means, *fields).status == 2
-    early = site.avow("submission", "add", "contact", *means, *fields, "--at", "2000-01-01")
+    assert site.avowal("submission", "add", "other", *means, *fields).status == 2
+    early = site.avowal("submission", "add", "contact", *means, *fields, "--at", "2000-01-01")
     assert early.status == 1
 
 
@@ -374,7 +374,7 @@ def test_it_goes_when_its_time_is_over(tmp_path: Path) -> None:
         at = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%d")
         words = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
         cv.write_bytes(PDF + str(days).encode())
-        ran = site.avow(
+        ran = site.avowal(
             "submission",
             "add",
             "contact",
@@ -389,41 +389,41 @@ def test_it_goes_when_its_time_is_over(tmp_path: Path) -> None:
         )
         assert ran.status == 0, ran.err
         references.append(ran.json()["reference"])
-    ran = site.avow("verify")
+    ran = site.avowal("verify")
     assert (
         ran.status,
         "submissions of version 1 hold `email-address` beyond its time" in ran.err + ran.out,
     ) == (1, True)
     assert len(kept_files(site)) == 3
-    ran = site.avow("retain", "--json")
+    ran = site.avowal("retain", "--json")
     assert ran.status == 0, ran.err
     old, middle, new = references
-    assert site.avow("submission", "show", old, *PURPOSE).status == 1
+    assert site.avowal("submission", "show", old, *PURPOSE).status == 1
     fields = [
-        {one["field"] for one in site.avow("submission", "show", one, *PURPOSE, "--json").json()["fields"]}
+        {one["field"] for one in site.avowal("submission", "show", one, *PURPOSE, "--json").json()["fields"]}
         for one in (middle, new)
     ]
     assert fields == [{"text"}, {"name", "email", "text", "cv"}]
     assert len(kept_files(site)) == 1
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_nothing_is_taken_that_the_terms_in_force_do_not_collect(tmp_path: Path) -> None:
     """A form that asks for more than the published version collects waits for the next one."""
     site = Site(tmp_path).init(settings=SETTINGS)
-    assert site.avow("policy", "adopt").status == 0
+    assert site.avowal("policy", "adopt").status == 0
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + FORM)
     with served(site) as it:
         answer = send(it, ANN)
         assert (answer.status, "do not collect" in answer.json()["error"]) == (503, True)
-        assert it.site.avow("submission", "list", "--json").json()["submissions"] == []
+        assert it.site.avowal("submission", "list", "--json").json()["submissions"] == []
 
 
 def test_one_address_sends_so_often(tmp_path: Path) -> None:
     """As the settings say; others go on."""
     site = declaring(tmp_path)
-    settings = site.folder / "avow.toml"
+    settings = site.folder / "avowal.toml"
     settings.write_text(
         settings.read_text().replace("submissions_per_minute = 0", "submissions_per_minute = 3")
     )
@@ -439,7 +439,7 @@ def test_files_that_nothing_leads_to_go(server: Served) -> None:
     for path in (left, lost, coming):
         path.write_bytes(b"x")
     os.utime(lost, (time.time() - 100_000,) * 2)
-    assert server.site.avow("retain").status == 0
+    assert server.site.avowal("retain").status == 0
     assert [path.exists() for path in (left, lost, coming)] == [False, False, True]
     coming.unlink()
 
@@ -497,16 +497,16 @@ def test_a_killed_server_loses_nothing_that_it_took(tmp_path: Path) -> None:
             wait_until(lambda enough=enough: len(taken) >= enough, "some are taken")  # type: ignore[misc]  # bound at once
             it.started.process.kill()
             it.started.process.wait()
-    found = {one["reference"] for one in site.avow("submission", "list", "--json").json()["submissions"]}
+    found = {one["reference"] for one in site.avowal("submission", "list", "--json").json()["submissions"]}
     assert set(taken) <= found
     assert len(found) <= len(taken) + 12  # those that were under way
     for reference in sorted(found)[:20]:
         to = tmp_path / reference
-        ran = site.avow("submission", "show", reference, *PURPOSE, "--file", "cv", "--to", str(to))
+        ran = site.avowal("submission", "show", reference, *PURPOSE, "--file", "cv", "--to", str(to))
         assert (ran.status, to.read_bytes()[: len(PDF)]) == (0, PDF), ran.err
-    assert site.avow("retain").status == 0
+    assert site.avowal("retain").status == 0
     assert len([path for path in kept_files(site) if path.suffix != ".part"]) == len(found)
-    assert site.avow("verify").status == 0
+    assert site.avowal("verify").status == 0
 
 
 def test_where_files_cannot_be_kept_it_says_so(tmp_path: Path) -> None:

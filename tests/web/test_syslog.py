@@ -49,7 +49,7 @@ ring sent
     size 65536
     timeout connect 5s
     timeout server 10s
-    server avow 127.0.0.1:{syslog} log-proto octet-count
+    server avowal 127.0.0.1:{syslog} log-proto octet-count
 defaults
     mode http
     log global

@@ -18,10 +18,10 @@ from served import OWN, SETTINGS, SITE, Answer, Served, served
 CHROMIUM = shutil.which("chromium") or ""
 MINE, OTHERS = ("mine0-mine0-mine0", "mine1-mine1-mine1"), ("others-others-others",)
 PAGE = (
-    '<!doctype html><html lang="en"><title>page</title><script defer src="/avow.js"></script><body><p>words'
+    '<!doctype html><html lang="en"><title>page</title><script defer src="/avowal.js"></script><body><p>words'
 )
 FORM = {**OWN, "Content-Type": "application/x-www-form-urlencoded"}
-UNDECLARED = re.compile(r'\[\[cookie\]\]\nname = "avow-views"\n(.+\n)+')
+UNDECLARED = re.compile(r'\[\[cookie\]\]\nname = "avowal-views"\n(.+\n)+')
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def tab(server: Served, *looks: str, then: str = "", headers: dict[str, str] | N
 
 def own_readings(server: Served) -> list[int]:
     """Return of how many records visitors read what is held of them."""
-    told = server.site.avow("status", "--json").json()["readings_of_single_visitors"]
+    told = server.site.avowal("status", "--json").json()["readings_of_single_visitors"]
     return [one["rows"] for one in told if one["name"] == "visitor"]
 
 
@@ -58,7 +58,7 @@ def test_a_tab_shows_its_own_views_and_no_others(server: Served) -> None:
     assert own_readings(server) == [2]
     answer = tab(server, *MINE, then="/export")
     lines = [json.loads(line) for line in answer.body.splitlines()]
-    schema = jsonschema.Draft202012Validator(server.site.avow("visitor", "schema").json())
+    schema = jsonschema.Draft202012Validator(server.site.avowal("visitor", "schema").json())
     assert [error.message for row in lines for error in schema.iter_errors(row)] == []
     assert [row["page_path"] for row in lines[1:]] == ["/of-mine0", "/of-mine1"]
     (key,) = {row["visitor_id"] for row in server.kept("SELECT visitor_id FROM views", 3)}
@@ -101,15 +101,15 @@ def test_what_a_tab_erases_is_gone_and_replayed_in_vain(server: Served, tmp_path
     assert answer.json()["erased"]["looks"] == 2
     receipt = tmp_path / "receipt.json"
     receipt.write_bytes(answer.body)
-    key = server.site.avow("ledger", "key").out.strip()
-    assert server.site.avow("verify", receipt, "--key", key).status == 0
+    key = server.site.avowal("ledger", "key").out.strip()
+    assert server.site.avowal("verify", receipt, "--key", key).status == 0
     for then, status in (("", 200), ("/export", 404), ("/erasure", 404)):
         replayed = tab(server, *MINE, then=then)
         assert (replayed.status, b"/of-mine" in replayed.body) == (status, False)
     assert [row["page_path"] for row in server.kept("SELECT page_path FROM views", 1)] == ["/of-other"]
     assert server.kept("SELECT views FROM visits", 1) == [{"views": 1}]
     assert b"/of-other" in tab(server, *OTHERS).body
-    wait_until(lambda: server.site.avow("verify").status == 0, "all to hold")
+    wait_until(lambda: server.site.avowal("verify").status == 0, "all to hold")
 
 
 def test_what_was_told_a_moment_ago_is_shown_and_erased(server: Served) -> None:
@@ -128,7 +128,7 @@ def test_nothing_is_remembered_that_is_not_declared(tmp_path: Path) -> None:
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(UNDECLARED.sub("", terms.read_text()))
     with served(site) as it:
-        for path in ("/avow.js", "/avow.source.js"):
+        for path in ("/avowal.js", "/avowal.source.js"):
             assert b"sessionStorage" not in it.ask("GET", path).body
 
 
@@ -197,7 +197,7 @@ def test_a_tab_remembers_as_long_as_its_visitor_lets_it(
             context.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
         view = visited(own_host, context, "one")
         kept = view.evaluate("Object.keys(sessionStorage).concat(Object.keys(localStorage))")
-        assert kept == ([] if objects else ["avow-views"])
+        assert kept == ([] if objects else ["avowal-views"])
         forget = view.get_by_role("button", name="Have this tab forget them")
         assert forget.count() == (0 if objects else 1)
         if not objects:

@@ -1,1 +1,0 @@
-"""Avow makes a website do what its privacy policy says."""

@@ -1,3 +1,0 @@
-  // A page that is not there.
-  var navigation = performance.getEntriesByType("navigation")[0];
-  if (navigation && navigation.responseStatus == 404) avow.tell({ missing: true });

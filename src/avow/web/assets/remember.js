@@ -1,5 +1,0 @@
-// Remember in this tab, until it is closed, which looks were told: by that a visitor without the cookie can see them.
-    if (!navigator.globalPrivacyControl && navigator.doNotTrack != "1")
-      try {
-        sessionStorage["avow-views"] = (sessionStorage["avow-views"] || "") + " " + id;
-      } catch (error) {}

@@ -1,0 +1,1 @@
+"""Avowal makes a website do what its privacy policy says."""

@@ -1,0 +1,111 @@
+"""The command `avowal`."""
+
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from avowal.errors import AvowalError
+
+COMMANDS = {
+    "init": "setting_up.init",
+    "import": "importing.import_logs",
+    "follow": "following.follow",
+    "serve": "serving.serve",
+    "report": "reporting.report",
+    "query": "querying.query",
+    "policy": "policy.app",
+    "policy adopt": "publishing.adopt_terms",
+    "policy publish": "publishing.publish_terms",
+    "policy withdraw": "publishing.withdraw",
+    "policy history": "publishing.history",
+    "policy notice": "publishing.notice",
+    "policy posted": "publishing.posted",
+    "policy page": "pages.page",
+    "ledger": "proving.app",
+    "visitor": "visitor.app",
+    "visitor authorise": "authorising.authorise",
+    "user": "readers.app",
+    "cookies": "auditing.app",
+    "disclose": "releasing.disclose",
+    "release": "releasing.app",
+    "processor": "processors.app",
+    "processor feed": "feeding.feed",
+    "processor key": "feeding.key",
+    "submission": "submitting.app",
+    "submission set": "handling.set_",
+    "status": "readers.status",
+    "retain": "retaining.retain",
+    "verify": "proving.verify",
+}
+"""Each command, or group of commands, and where it stands among the modules beside this one."""
+
+
+def app(called: str = "") -> typer.Typer:
+    """Return the command `avowal`, with only what is called: the others need not be imported for it.
+
+    All are there where nothing is called that is known, as for help.
+    """
+    avowal = typer.Typer(
+        name="avowal",
+        help="Makes a website do what its privacy policy says.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+    )
+    avowal.callback()(lambda: None)  # a command of commands, also where only one is there
+    groups = {"": avowal}
+    for words, place in COMMANDS.items():
+        group, _, name = words.rpartition(" ")
+        if called in COMMANDS and called != (group or name):
+            continue
+        module, _, attribute = place.partition(".")
+        found = getattr(import_module(f"avowal.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            groups[name] = found
+            avowal.add_typer(found, name=name)
+        else:
+            groups[group].command(name)(found)
+    return avowal
+
+
+DATABASES = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
+"""Where errors come from that mean a damaged file: what they say themselves may hold what is in it."""
+
+
+def run() -> None:
+    """Run the command; an error is told in a line with its remedy, and gives its exit status."""
+    try:
+        try:
+            app(*sys.argv[1:2])()
+        finally:
+            sys.stdout.flush()  # what cannot be written is told below, and not left to the end of the process
+    except AvowalError as error:
+        _end(error.message, error.hint, error.exit_status)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:  # a file that cannot be read or written; nothing of what it holds is told
+        name = f"`{error.filename}`" if error.filename else "a file"
+        _end(
+            f"{name} cannot be used: {error.strerror}",
+            "look at its name, its folder, and who may write there",
+        )
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in DATABASES:
+            raise
+        _end(
+            f"the data folder cannot be used ({type(error).__name__})",
+            "`avowal verify` tells what does not hold; put the newest backup back",
+        )
+
+
+def _end(message: str, hint: str, status: int = 1) -> NoReturn:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"avowal: {message}", style="bold red", markup=False)
+    if hint:
+        console.print(f"      {hint}", markup=False)
+    sys.exit(status)

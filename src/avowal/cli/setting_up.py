@@ -1,0 +1,51 @@
+"""`avowal init`: make a folder."""
+
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from avowal.config import SETTINGS_FILE
+from avowal.errors import RefusedError
+
+DEFAULTS = resources.files("avowal.policy") / "defaults"
+WRITTEN = "2026-11-22"
+"""The day that the default policy bears: a folder's begins on the day that it is made."""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")],
+) -> None:
+    """Make a folder: its settings, and a policy that holds from today, as terms and as a document."""
+    made = write_folder(folder)
+    console = Console(highlight=False)
+    for path in made:
+        console.print(f"made {path}", markup=False)
+    console.print(
+        f"\nRead and change them; then: cd {folder} && avowal import /var/log/nginx/access.log*", markup=False
+    )
+
+
+def write_folder(folder: Path) -> list[Path]:
+    """Write the default settings and policy into a folder; returns the files.
+
+    Raises RefusedError where one of them is there.
+    """
+    today = datetime.now(UTC).date().isoformat()
+    policy = {
+        folder / "policy" / file.name: file.read_text(encoding="utf-8").replace(WRITTEN, today)
+        for file in sorted(DEFAULTS.iterdir(), key=lambda file: file.name)
+        if file.name.endswith((".toml", ".md"))
+    }
+    settings = (resources.files("avowal") / SETTINGS_FILE).read_text(encoding="utf-8")
+    files = {folder / SETTINGS_FILE: settings, **policy}
+    if there := [path for path in files if path.exists()]:
+        raise RefusedError(f"`{there[0]}` is there already, and nothing was changed", "choose another folder")
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (folder / "keys").mkdir(mode=0o700, exist_ok=True)
+    return list(files)

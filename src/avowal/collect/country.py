@@ -1,0 +1,46 @@
+"""The country that an address belongs to, by a database that the operator has."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import maxminddb
+import polars as pl
+
+from avowal.collect.distinct import each
+from avowal.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Countries:
+    """A database of countries in MaxMind's format (MMDB), as MaxMind, DB-IP and others hand them out."""
+
+    _reader: maxminddb.Reader
+
+    @classmethod
+    def read(cls, path: Path) -> "Countries":
+        """Open a database. Raises SettingsError where there is none."""
+        try:
+            return cls(maxminddb.open_database(path, maxminddb.MODE_AUTO))
+        except (OSError, maxminddb.InvalidDatabaseError) as error:
+            raise SettingsError(
+                f"`{path}` is no database of countries ({type(error).__name__})",
+                "`collect.country_database` is the path of a file in MaxMind's format, `.mmdb`",
+            ) from None
+
+    def tell(self, addresses: pl.Series) -> pl.Series:
+        """Return the country of each address, as two letters (ISO 3166-1); null where that is not known."""
+        return each(addresses, lambda address: [self.country(address)], ["country"])["country"]
+
+    def country(self, address: str) -> str | None:
+        """Return the country of one address."""
+        try:
+            record: Any = self._reader.get(address)
+        except (ValueError, maxminddb.InvalidDatabaseError):  # an address of six in a database of four
+            return None
+        place = record.get("country") if isinstance(record, dict) else None
+        code = place.get("iso_code") if isinstance(place, dict) else place
+        return code if isinstance(code, str) and len(code) == CODE_LENGTH else None
+
+
+CODE_LENGTH = len("BR")

@@ -1,0 +1,81 @@
+"""The message that tells a recipient to delete what was released to it."""
+
+import re
+import smtplib
+import ssl
+from email import message_from_bytes
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import default
+
+from avowal.errors import MisuseError, RefusedError
+from avowal.keep.releases import Release
+from avowal.policy.terms import Terms
+
+TIMEOUT_SECONDS = 30.0
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+TEXT = """\
+On {released} (UTC) we released to {recipient} the package `{reference}`, on the ground `{ground}`.
+
+We recall it: {reason}
+
+Delete the package, and everything that was made of it, and tell us by answering this message that it is done. Its terms
+of use say so; whoever holds the package finds the reference in its `manifest.json`, beside its hash:
+
+    {manifest}
+
+{controller}
+{contact}
+"""
+
+
+def send(message: bytes, contact: str, server: str) -> None:
+    """Send a message to an address by way of a server, in TLS unless that is on this machine.
+
+    Raises RefusedError where the server does not take it.
+    """
+    host, _, port = server.rpartition(":")
+    host = host.strip("[]")
+    try:
+        with smtplib.SMTP(host, int(port), timeout=TIMEOUT_SECONDS) as way:
+            if way.has_extn("starttls") or host not in LOOPBACK:
+                way.starttls(context=ssl.create_default_context())
+            way.send_message(message_from_bytes(message, policy=default), to_addrs=[contact])
+    except (OSError, smtplib.SMTPException) as error:
+        raise RefusedError(
+            f"`{server}` does not take the message ({type(error).__name__})",
+            "the release is recalled; tell its recipient yourself",
+        ) from None
+
+
+def is_mail(contact: str) -> bool:
+    """Return whether a contact is an address of e-mail."""
+    return bool(re.fullmatch(r"[^\s@<>,;]+@[a-zA-Z0-9.-]+", contact))
+
+
+def notice(release: Release, contact: str, reason: str, terms: Terms) -> bytes:
+    """Return the message (RFC 5322), ready to be sent. Raises MisuseError where a header cannot hold the contact."""
+    message = EmailMessage()
+    try:
+        message["From"] = _address(terms.controller, terms.contact)
+        message["To"] = _address(release.recipient, contact)
+        message["Subject"] = f"Recall of the release {release.reference}"
+        message["Date"] = release.recalled_at
+    except ValueError:
+        raise MisuseError(
+            "the contact cannot stand in a message", "the release is recalled: tell its recipient yourself"
+        ) from None
+    told = {name: getattr(release, name) for name in ("recipient", "reference", "ground", "manifest")}
+    released = f"{release.released_at:%Y-%m-%d %H:%M}"
+    text = TEXT.format(
+        **told, released=released, reason=reason, controller=terms.controller, contact=terms.contact
+    )
+    message.set_content(text)
+    return message.as_bytes()
+
+
+def _address(name: str, contact: str) -> str:
+    """Return somebody as a header names them; an empty address where the contact is none of e-mail."""
+    user, _, host = contact.rpartition("@")
+    return str(Address(name, user, host) if is_mail(contact) else Address(name))

@@ -1,0 +1,282 @@
+"""What every store of requests, views and visits promises, whichever database it stands on."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from avowal.collect.journal import Journal
+from avowal.collect.probe import Probe
+from avowal.collect.segment import DeadLetter, Segment
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A log that was read before: how far, and the keyed digest of its bytes to there."""
+
+    source: str
+    name: str
+    format: str
+    state: str
+    head_bytes: int
+    head_digest: str
+    length: int
+    digest: str
+    loaded_at: datetime
+    """When its last lines were loaded, in UTC."""
+    provisional_digest: str | None
+    """The digest behind an unfinished last line that was read, too, and whose place the log's next lines take."""
+
+
+class Replaced(msgspec.Struct, frozen=True):
+    """What a load took the place of: an unfinished line that the log has gone on writing."""
+
+    requests: int = 0
+    bots: int = 0
+    left: dict[str, int] = {}
+    """Lines by the reason why they had become no record."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines these were."""
+        return self.requests + sum(self.left.values())
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What a load did: its number, or 0 where the segment was loaded before, and what it took the place of."""
+
+    load: int
+    replaced: Replaced = Replaced()
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How much is kept."""
+
+    requests: int
+    looks: int
+    interactions: int
+    views: int
+    visits: int
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """How views and visits are made of what came in."""
+
+    gap_minutes: int = 30
+    """A longer pause begins a new visit."""
+    script_counts: bool = True
+    """Whether the script's views count where a host has both those and a log's on a day; else the log's."""
+
+
+class Cutoffs(msgspec.Struct, frozen=True):
+    """For each governing number, from 1 on, the oldest event that a derived category may be kept of.
+
+    datetime.max where it may not be kept at all.
+    """
+
+    view_time: list[datetime]
+    view_duration: list[datetime]
+    visit_time: list[datetime]
+    visit_duration: list[datetime]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """How far the register was read: its last consent, and the last version that had taken effect; 0 is none."""
+
+    consent: int = 0
+    version: int = 0
+
+
+class Raised(msgspec.Struct, frozen=True):
+    """The governing number that consents raise the records of visitors to, and how far the register was read for it.
+
+    Visitors are those of whom something changed; 0 is for those who have no consent (any more).
+    """
+
+    settled: Settled = Settled()
+    governing: dict[int, int] = {}
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """Something that has to go: rows of a relation, or a category of theirs."""
+
+    relation: str
+    category: str
+    gone: str
+    """The SQL of which rows it goes from."""
+    change: str
+    """The SQL of what is set instead; the rows go as a whole where there is none."""
+
+    @property
+    def counted(self) -> str:
+        """The question from how many records of each version it goes; made of our own names."""
+        return f"SELECT version, count(*) AS records FROM {self.relation} WHERE {self.gone} GROUP BY version"  # noqa: S608
+
+    @property
+    def counting(self) -> str:
+        """The statement that writes that down."""
+        return (
+            f"INSERT INTO removed SELECT ?, ?, ?, version, records, ? FROM ({self.counted}) RETURNING records"  # noqa: S608
+        )
+
+    @property
+    def doing(self) -> str:
+        """The statement that does it."""
+        if self.change:
+            return f"UPDATE {self.relation} SET {self.change} WHERE {self.gone}"  # noqa: S608
+        return f"DELETE FROM {self.relation} WHERE {self.gone}"  # noqa: S608
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """What a run of retention took away: from how many records of a version, and when."""
+
+    run: int
+    relation: str
+    category: str
+    version: int
+    records: int
+    removed_at: datetime
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """How much of a visitor was erased."""
+
+    requests: int
+    looks: int
+    interactions: int
+    views: int
+    visits: int
+
+
+class Table(msgspec.Struct, frozen=True):
+    """What a question gave: the names of its columns, and its rows."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return each row as a dictionary."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Ask(Protocol):
+    """Answers SQL with named parameters."""
+
+    def __call__(self, sql: str, values: Mapping[str, Any]) -> Table:
+        """Return the rows that a statement gives."""
+        ...
+
+
+class Store(Protocol):
+    """Keeps requests, views and visits.
+
+    Durable: what a method that writes has returned from survives a crash and a loss of power. Atomic: each of them
+    is done wholly or not at all. Concurrent: any number of threads may call; writers take turns, and readers see
+    the state before or after a write, never within.
+    """
+
+    def known(self) -> list[Known]:
+        """Return every log that was read before."""
+        ...
+
+    def load(self, segments: Sequence[Segment]) -> list[Loaded]:
+        """Load segments, in their order and exactly once: one that was loaded before changes nothing.
+
+        All of them are loaded, or none. Raises StoreError where one does not go on from what is known of its log.
+        """
+        ...
+
+    def load_journals(self, journals: Sequence[Journal]) -> None:
+        """Take in what journals hold, each exactly once: one that was loaded before changes nothing.
+
+        A journal that is not among them any more is forgotten, so its file has to be gone.
+        """
+        ...
+
+    def settled(self) -> Settled:
+        """Return how far the register was read when governing numbers were last raised or restored."""
+        ...
+
+    def add_probes(self, probes: Sequence[Probe], keep_from: datetime) -> None:
+        """Keep what probes found, and forget those that are older than a moment."""
+        ...
+
+    def made_by(self) -> Rules | None:
+        """Return the rules that views and visits were made by; None where nobody knows."""
+        ...
+
+    def derive(self, rules: Rules, cutoffs: Cutoffs, raised: Raised) -> None:
+        """Raise and restore governing numbers, and make views and visits anew of whomever that or new requests concern.
+
+        Of everybody, where they were made by other rules.
+        The governing number of each request is then the greater of its version and what its visitor consented to (G3
+        in `docs/spec/terms.md`), also of those that come in later.
+        """
+        ...
+
+    def remove(self, cuts: Sequence[Cut], now: datetime) -> None:
+        """Do cuts, all of them or none, and write down what they took away."""
+        ...
+
+    def new_run(self) -> int:
+        """Return the number of a run of retention that no other has."""
+        ...
+
+    def removed(self) -> list[Removed]:
+        """Return what was taken away and is not recorded elsewhere yet, by run."""
+        ...
+
+    def forget_removed(self, run: int) -> None:
+        """Forget what a run took away, as it is recorded elsewhere."""
+        ...
+
+    def erase(self, visitor: int) -> Erased:
+        """Delete everything of a visitor; returns how much that was, since the last `forget_erased`."""
+        ...
+
+    def take_apart(self, looks: Sequence[int], visitor: int) -> int:
+        """Give looks to a visitor of their own; returns how many there are of them."""
+        ...
+
+    def forget_erased(self) -> None:
+        """Forget how much was erased, as it is recorded elsewhere."""
+        ...
+
+    def forget_changed(self, through: int) -> None:
+        """Forget the changes up to one of a number, as all processors know of them."""
+        ...
+
+    def rewrite(self) -> bool:
+        """Write the file anew where it still has bytes of what was taken away; returns whether it had.
+
+        Questions wait for it. A process that is killed within it leaves the old file or the new one, whole.
+        """
+        ...
+
+    def dead_letters(self, source: str) -> list[DeadLetter]:
+        """Return where the lines of a log are that could not be read."""
+        ...
+
+    def counts(self) -> Counts:
+        """Return how much is kept."""
+        ...
+
+    def query(self, sql: str, values: Mapping[str, Any]) -> Table:
+        """Ask a question of our own, with named parameters; a question of somebody else's may never come here."""
+        ...
+
+    def ask_once(self, views: Mapping[str, str], sql: str, seconds: float) -> Table:
+        """Ask somebody else's question, which was looked at before, over secure views, for so long at the most.
+
+        Raises QueryError where it takes longer, or cannot be answered: it says nothing of what is stored.
+        """
+        ...
+
+    def reading(self, views: Mapping[str, str]) -> AbstractContextManager[Ask]:
+        """Give what answers questions over secure views, each of which hides the table of its name."""
+        ...
+
+    def close(self) -> None:
+        """Leave the store as it is."""
+        ...

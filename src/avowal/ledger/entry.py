@@ -1,0 +1,338 @@
+"""What the ledger has entries of, each as canonical JSON (RFC 8785).
+
+An entry about a person holds a salted commitment and never an identifier: once the salt is erased, nothing leads from
+the entry to the person, and its proofs still hold.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import get_args
+
+import msgspec
+
+from avowal.errors import ProofError
+
+Reached = tuple[str, str, int, datetime]
+"""A category at a precision, what governed records of it, and since when these came, by an age of the terms (X7)."""
+
+
+class VersionPublished(msgspec.Struct, frozen=True, tag="version-published", tag_field="kind"):
+    """A version of the terms was adopted or published. Hashes are SHA-256, in hexadecimal; times are UTC."""
+
+    number: int
+    identity: str
+    terms: str
+    """The hash of the file of terms."""
+    documents: dict[str, str]
+    """The hash of each document, by language."""
+    effective_at: datetime
+    at: datetime
+    notices: dict[str, str] = {}
+    """The hash of each notice, by language; the first version has none."""
+
+
+class VersionWithdrawn(msgspec.Struct, frozen=True, tag="version-withdrawn", tag_field="kind"):
+    """A version was taken back before it took effect."""
+
+    number: int
+    identity: str
+    at: datetime
+
+
+class DocumentsCorrected(msgspec.Struct, frozen=True, tag="documents-corrected", tag_field="kind"):
+    """The wording of a version was corrected."""
+
+    number: int
+    identity: str
+    documents: dict[str, str]
+    at: datetime
+
+
+class NoticeShown(msgspec.Struct, frozen=True, tag="notice-shown", tag_field="kind"):
+    """The notice of a version was shown where everybody sees it."""
+
+    number: int
+    identity: str
+    notices: dict[str, str]
+    place: str
+    attested: bool
+    """Whether this is the operator's word; else the system itself showed it."""
+    at: datetime
+
+
+class ReadingMade(msgspec.Struct, frozen=True, tag="reading-made", tag_field="kind"):
+    """Somebody read something about single visitors."""
+
+    reader: str
+    """A salted commitment."""
+    purpose: str
+    version: int
+    """The last version that had taken effect: rows were governed by it and those before."""
+    rows: int
+    question: str
+    """The hash of what was asked; what was answered is nowhere."""
+    at: datetime
+
+
+class RetentionRun(msgspec.Struct, frozen=True, tag="retention-run", tag_field="kind"):
+    """What may not be kept any more was removed, or cut down."""
+
+    run: int
+    removed: list[tuple[str, str, int, int]]
+    """Of each: the relation, the category, the version that it was collected under, and how many records."""
+    at: datetime
+
+
+class ErasureDone(msgspec.Struct, frozen=True, tag="erasure-done", tag_field="kind"):
+    """What was held of a visitor was erased."""
+
+    person: str
+    """A salted commitment, whose salt only the visitor has."""
+    requests: int
+    views: int
+    visits: int
+    consents: int
+    at: datetime
+    looks: int = 0
+    interactions: int = 0
+    submissions: int = 0
+    authorisations: int = 0
+
+
+class ProcessorAdded(msgspec.Struct, frozen=True, tag="processor-added", tag_field="kind"):
+    """A third party works for the operator, under a contract that was compared with a version."""
+
+    name: str
+    """As the operator calls it."""
+    contract: str
+    """The hash of the contract."""
+    identity: str
+    """Of the version."""
+    at: datetime
+
+
+class ProcessorRemoved(msgspec.Struct, frozen=True, tag="processor-removed", tag_field="kind"):
+    """It works for the operator no more."""
+
+    name: str
+    at: datetime
+
+
+class FeedGiven(msgspec.Struct, frozen=True, tag="feed-given", tag_field="kind"):
+    """A processor was given a page of its feed."""
+
+    name: str
+    reference: str
+    contract: str
+    """The hash of the contract that it went by."""
+    version: int
+    """The one in force."""
+    records: dict[str, int]
+    """How many there are of each relation."""
+    gone: int
+    """How many records it was told to delete."""
+    at: datetime
+    reached: list[Reached] = []
+    """As of a release."""
+
+
+class AuthorisationGiven(msgspec.Struct, frozen=True, tag="authorisation-given", tag_field="kind"):
+    """A visitor authorised a disclosure."""
+
+    person: str
+    """A salted commitment, to the visitor and to the recipient."""
+    categories: list[str]
+    means: str
+    at: datetime
+
+
+class AuthorisationWithdrawn(
+    AuthorisationGiven, frozen=True, tag="authorisation-withdrawn", tag_field="kind"
+):
+    """A visitor took back what the recipient may have."""
+
+
+class ObjectionRaised(msgspec.Struct, frozen=True, tag="objection-raised", tag_field="kind"):
+    """Somebody objected to purposes that something is used for which they handed over."""
+
+    person: str
+    """A salted commitment, to the submission."""
+    purposes: list[str]
+    means: str
+    at: datetime
+
+
+class ObjectionWithdrawn(ObjectionRaised, frozen=True, tag="objection-withdrawn", tag_field="kind"):
+    """Somebody took an objection back."""
+
+
+class SubmissionCorrected(msgspec.Struct, frozen=True, tag="submission-corrected", tag_field="kind"):
+    """Something that was handed over was corrected."""
+
+    person: str
+    """A salted commitment, to the submission."""
+    categories: list[str]
+    means: str
+    at: datetime
+
+
+class HandlingSet(msgspec.Struct, frozen=True, tag="handling-set", tag_field="kind"):
+    """Something was set for what was handed over: who reads it, until when it is kept, and the like."""
+
+    person: str
+    """A salted commitment: to the submission, or the visitor or form whose they are, and to what was set."""
+    settings: list[str]
+    """The names of what was set."""
+    records: int
+    """For how many submissions."""
+    means: str
+    at: datetime
+
+
+class ReleaseAsked(msgspec.Struct, frozen=True, tag="release-asked", tag_field="kind"):
+    """Somebody asked for a release, on a ground and with its evidence."""
+
+    reference: str
+    ground: str
+    recipient_kind: str
+    person: str
+    """A salted commitment to all that was told: of whom, for whom, by whom, and the evidence itself."""
+    categories: list[str]
+    evidence: list[str]
+    """Of which kinds there is evidence."""
+    version: int
+    approvals: int
+    """How many others have to approve."""
+    at: datetime
+
+
+class ReleaseApproved(msgspec.Struct, frozen=True, tag="release-approved", tag_field="kind"):
+    """Somebody else approved a release that was asked for."""
+
+    reference: str
+    person: str
+    """A salted commitment, to whoever approved."""
+    at: datetime
+
+
+class ReleaseRefused(msgspec.Struct, frozen=True, tag="release-refused", tag_field="kind"):
+    """Somebody tried to have something released, and it was refused."""
+
+    ground: str
+    recipient_kind: str
+    why: str
+    """A word of a closed list."""
+    person: str
+    """A salted commitment, to whoever tried."""
+    at: datetime
+
+
+class ReleaseMade(msgspec.Struct, frozen=True, tag="release-made", tag_field="kind"):
+    """Something left the house, on a ground."""
+
+    reference: str
+    ground: str
+    recipient_kind: str
+    person: str
+    """A salted commitment, to the visitor and to the recipient; of several visitors, the root of the tree of theirs."""
+    categories: list[str]
+    """Those that left."""
+    records: int
+    version: int
+    """The one in force."""
+    manifest: str
+    """The hash of the package's manifest."""
+    at: datetime
+    persons: int = 1
+    """How many visitors it is of; 0 where none is known."""
+    sealed_until: datetime | None = None
+    """Until when those visitors are not told of it."""
+    reached: list[Reached] = []
+    """Of each category and precision, and of each version that governed records of it: the time of the oldest."""
+
+
+class ReleaseRecalled(msgspec.Struct, frozen=True, tag="release-recalled", tag_field="kind"):
+    """A release was recalled: its recipient has to delete it."""
+
+    reference: str
+    reason: str
+    at: datetime
+
+
+class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):
+    """A visitor consented to a version for what was collected before."""
+
+    number: int
+    identity: str
+    language: str
+    """Of the document that was shown."""
+    document: str
+    """The hash of the document that was shown."""
+    means: str
+    """How the visitor said so: a word of a closed list."""
+    person: str
+    """A salted commitment."""
+    at: datetime
+
+
+class ConsentWithdrawn(ConsentGiven, frozen=True, tag="consent-withdrawn", tag_field="kind"):
+    """A visitor took a consent back; `language` and `document` are those of the consent."""
+
+
+Entry = (
+    VersionPublished
+    | VersionWithdrawn
+    | DocumentsCorrected
+    | NoticeShown
+    | ReadingMade
+    | RetentionRun
+    | ErasureDone
+    | ProcessorAdded
+    | ProcessorRemoved
+    | FeedGiven
+    | AuthorisationGiven
+    | AuthorisationWithdrawn
+    | ObjectionRaised
+    | ObjectionWithdrawn
+    | SubmissionCorrected
+    | HandlingSet
+    | ReleaseAsked
+    | ReleaseApproved
+    | ReleaseRefused
+    | ReleaseMade
+    | ReleaseRecalled
+    | ConsentGiven
+    | ConsentWithdrawn
+)
+
+
+KINDS: tuple[str, ...] = tuple(one.__struct_config__.tag for one in get_args(Entry))
+"""What each kind of entry is called in it."""
+
+
+_DECODER = msgspec.json.Decoder(Entry)
+
+
+def written(entry: Entry) -> bytes:
+    """Return the bytes that the ledger keeps: the JSON of RFC 8785, as names of fields are ASCII and numbers whole."""
+    return msgspec.json.encode(entry, order="sorted")
+
+
+def read(body: bytes) -> Entry:
+    """Read what `written` wrote. Raises ProofError where it is none."""
+    try:
+        entry: Entry = _DECODER.decode(body)
+    except msgspec.DecodeError:
+        raise ProofError("an entry cannot be read", "use the Avowal that wrote it, or a newer one") from None
+    return entry
+
+
+def numbered(entries: Sequence[Entry], number: int) -> Entry | None:
+    """Return the entry of a number; None where there is none."""
+    return entries[number] if isinstance(number, int) and 0 <= number < len(entries) else None
+
+
+def hashed(text: str) -> str:
+    """Return the SHA-256 of a text, in hexadecimal."""
+    return sha256(text.encode()).hexdigest()

@@ -1,0 +1,107 @@
+"""The document: what a version says to its readers, in one language, as Markdown with Jekyll front matter."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from avowal import strict
+from avowal.errors import TermsError
+from avowal.policy.terms import language_tag
+
+_FRONT = re.compile(r"---[ \t]*\n(.*?\n)?---[ \t]*(?:\n|\Z)", re.DOTALL)
+_HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*")
+_UPDATED = re.compile(r"\b(?:last\s+)?updated(?: on)?:?\s+(\d{4}-\d\d-\d\d)\b", re.IGNORECASE)
+
+
+class Section(NamedTuple):
+    """A heading, and the text up to the next one; `level` is 0, and `heading` empty, before the first."""
+
+    level: int
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document as it was written: its front matter, every key of it and in order, and its Markdown.
+
+    `text` has its line ends as they came; in `body` they are line feeds.
+    """
+
+    text: str
+    front_matter: dict[str, Any]
+    body: str
+    title: str
+    language: str
+    updated: date | None
+    """The date that its text says it was last updated on."""
+
+    @property
+    def sections(self) -> list[Section]:
+        """The sections in order. What stands in a fenced block of code is no heading."""
+        sections, fenced = [Section(0, "", "")], False
+        for line in self.body.splitlines(keepends=True):
+            fenced ^= line.startswith(("```", "~~~"))
+            heading = None if fenced else _HEADING.fullmatch(line.rstrip())
+            if heading:
+                sections.append(Section(len(heading[1]), heading[2], ""))
+            else:
+                sections[-1] = sections[-1]._replace(text=sections[-1].text + line)
+        return [section for section in sections if section.level or section.text.strip()]
+
+
+def load_document(path: Path) -> Document:
+    """Read a document as it stands.
+
+    Raises TermsError with a remedy where the file is missing, no UTF-8, or does not check.
+    """
+    return parse_document(strict.read_text(path, TermsError), str(path))
+
+
+def parse_document(text: str, path: str) -> Document:
+    """Read a document's text; `path` is what it is called in errors. Raises TermsError where it does not check."""
+    lines = text.replace("\r\n", "\n")
+    front = _FRONT.match(lines)
+    if front is None:
+        raise TermsError(
+            f"{path}: there is no front matter", "begin with lines `---`, `title: …`, `lang: …`, `---`"
+        )
+    front_matter, body = _front_matter(path, front[1] or ""), lines[front.end() :]
+    title, language = front_matter.get("title"), front_matter.get("lang", "en")
+    if not isinstance(title, str) or not title.strip():
+        raise TermsError(
+            f"{path}: the front matter has no `title`", "add a line such as `title: Privacy Policy`"
+        )
+    tag = language_tag(language) if isinstance(language, str) else ""
+    if not tag:
+        raise TermsError(
+            f"{path}: `lang` is `{language}`, which is no language tag",
+            'use a tag such as `en` or `pt-BR`; what YAML takes for a boolean needs quotes: `lang: "no"`',
+        )
+    return Document(text, front_matter, body, title, tag, _updated(path, body))
+
+
+def _front_matter(path: str, text: str) -> dict[str, Any]:
+    try:
+        front_matter = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 2}" if mark else ""
+        raise TermsError(f"{path}{place}: the front matter is no YAML", "write `key: value` lines") from None
+    if not isinstance(front_matter, dict):
+        raise TermsError(f"{path}: the front matter is no list of keys", "write `key: value` lines")
+    return front_matter
+
+
+def _updated(path: str, body: str) -> date | None:
+    found = _UPDATED.search(body)
+    try:
+        return date.fromisoformat(found[1]) if found else None
+    except ValueError:
+        raise TermsError(
+            f"{path}: `{found and found[1]}` is no date", "write year, month and day: `2026-11-22`"
+        ) from None

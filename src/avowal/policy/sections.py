@@ -1,0 +1,34 @@
+"""A document's sections, as HTML."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from avowal.policy.document import Document
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+
+def sections(document: Document) -> list[tuple[str, str]]:
+    """Return each section of a document, up to the next heading of the first two levels: its text, and its HTML."""
+    markdown, told = _markdown(), dict[str, Any]()
+    groups: list[list[Token]] = [[]]
+    for token in markdown.parse(document.body, told):
+        if token.type == "heading_open" and token.level == 0 and token.tag in {"h1", "h2"} and groups[-1]:
+            groups.append([])
+        groups[-1].append(token)
+    return [
+        (
+            "\n".join(token.content for token in group if token.type == "inline"),
+            str(markdown.renderer.render(group, markdown.options, told)),
+        )
+        for group in groups
+    ]
+
+
+@cache
+def _markdown() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # with the first page: every command's start would pay for it
+
+    return MarkdownIt("commonmark", {"html": False})

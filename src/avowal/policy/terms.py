@@ -1,0 +1,339 @@
+"""The terms: what is promised, as data, and compiled, so that it can be hashed, compared and enforced.
+
+Terms are written in `terms.toml` in a few lines with parents and ages in words. They compile to cells
+(category, purpose, recipient, ground), each with its greatest age at each precision, cookies among them, and
+beside them duties. What two files promise is the same if, and only if, their compiled forms have the same identity.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from avowal import strict
+from avowal.errors import TermsError
+from avowal.policy.bounds import (
+    COOKIE,
+    FOREVER,
+    GROUND_ALONE,
+    OPERATOR,
+    OWN_USE,
+    PROCESSOR,
+    THIRD_PARTY,
+    Age,
+    Ages,
+    Cell,
+    Compiled,
+    longer,
+)
+from avowal.policy.form import TIME, Form, check_forms
+from avowal.policy.ground import Ground, duties, unevidenced
+from avowal.policy.vocabulary import FULL, Kind, Vocabulary, vocabulary
+
+UNITS = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86_400,
+    "week": 7 * 86_400,
+    "month": 30 * 86_400,
+    "year": 365 * 86_400,
+}
+"""Seconds of each unit. An age is an exact number of seconds, so a month is 30 days, and a year 365."""
+
+BASES = {"never": (), "if-accepted": ("if-accepted",), "unless-refused": ("if-accepted", "unless-refused")}
+"""The precisions that the basis of a cookie permits, coarse to fine (B5)."""
+
+DUTY_LIMITS = {"notice_days": (0, 3650), "smallest_group": (1, 1_000_000)}
+"""Days, and visitors: the least and the most."""
+
+
+class Collect(msgspec.Struct, frozen=True):
+    """Categories that are collected, for how long at each precision, and for which purposes."""
+
+    categories: list[str]
+    keep: dict[str, str]
+    purposes: list[str] = msgspec.field(name="for")
+
+
+class Disclose(msgspec.Struct, frozen=True):
+    """Categories that a kind of recipient may receive on a ground, and until which age of theirs.
+
+    A processor acts for the operator: it has purposes, and no ground of its own.
+    """
+
+    categories: list[str]
+    keep: dict[str, str]
+    to: str
+    ground: str = ""
+    purposes: list[str] = msgspec.field(name="for", default_factory=list)
+
+
+class Cookie(msgspec.Struct, frozen=True):
+    """A cookie, and when it may be set."""
+
+    name: str
+    purposes: list[str] = msgspec.field(name="for")
+    keep: str
+    basis: Literal["unless-refused", "if-accepted", "never"]
+    party: Literal["first", "third"]
+
+
+class Duties(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True):
+    """What is owed to visitors beside the cells. A duty at its default is none, and is not hashed."""
+
+    may_refuse_cookies: bool = False
+    may_see: bool = False
+    may_erase: bool = False
+    notice_days: int = 0
+    smallest_group: int = 1
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """The file `terms.toml` as it is written; each key has its heading in `docs/terms.md`."""
+
+    vocabulary: int
+    controller: str
+    contact: str
+    updated: date
+    languages: list[str]
+    collect: list[Collect] = []
+    disclose: list[Disclose] = []
+    cookie: list[Cookie] = []
+    form: list[Form] = []
+    ground: list[Ground] = []
+    duties: Duties = Duties()
+
+
+def load_terms(path: Path) -> Terms:
+    """Read and check a file of terms.
+
+    Raises TermsError with the file, the key and the nearest valid word where it does not check.
+    """
+    return parse_terms(strict.read_text(path, TermsError), str(path))
+
+
+def parse_terms(text: str, where: str) -> Terms:
+    """Read and check the text of a file of terms; `where` is its name in errors. Raises as `load_terms` does."""
+    terms = strict.parse(text, Terms, where=where, error=TermsError)
+    try:
+        compile_terms(terms)
+    except TermsError as error:
+        raise TermsError(f"{where}: {error.message}", error.hint) from None
+    return terms
+
+
+def compile_terms(terms: Terms) -> Compiled:
+    """Compile terms to what they promise.
+
+    Where several lines say something of one cell, the longer age holds at each precision. A precision that a
+    line does not name is kept as long as the next finer one. Raises TermsError with the key that is wrong.
+    """
+    words = vocabulary(terms.vocabulary)
+    _check_plain(terms)
+    cells = cells_of(words, ("collect", OPERATOR, terms.collect), ("disclose", terms.disclose))
+    if len({cookie.name for cookie in terms.cookie}) < len(terms.cookie):
+        raise TermsError("`cookie` names one cookie twice", "write one [[cookie]] for each")
+    for number, cookie in enumerate(terms.cookie):
+        cells.update(_cookie(words, f"cookie[{number}]", cookie))
+    owed = {name: int(owes) for name, owes in msgspec.to_builtins(terms.duties).items()}
+    compiled = Compiled(cells, owed | duties(terms.ground, words), words.identity)
+    check_forms(terms.form, compiled, words)
+    return compiled
+
+
+TOLD_WITH = {
+    "visit-duration": "visit-time",
+    "view-duration": "view-time",
+    "interaction": "view-time",
+    "page-quality": "view-time",
+    "submission": TIME,
+}
+"""What is kept only together with the moment of it, by words or their parents: how old it is has to be known."""
+
+
+def cells_of(
+    words: Vocabulary, own: tuple[str, str, Sequence[Collect]], handed_on: tuple[str, Sequence[Disclose]]
+) -> dict[Cell, Ages]:
+    """Return the cells of lines: what somebody has for purposes of their own, and what they hand on to others.
+
+    Each comes with the name of its table; `own` with who has it. Raises TermsError with the key that is wrong.
+    """
+    name, whose, lines = own
+    said: list[tuple[str, Collect | Disclose, str, list[str]]] = [
+        (f"{name}[{number}]", line, whose, [OWN_USE]) for number, line in enumerate(lines)
+    ]
+    name, others = handed_on
+    said += [
+        (key := f"{name}[{number}]", line, line.to, _grounds(words, key, line))
+        for number, line in enumerate(others)
+    ]
+    cells: dict[Cell, Ages] = {}
+    for one in said:
+        for cell, ages in _cells(words, *one):
+            cells[cell] = longer(cells.get(cell, {}), ages)
+    return cells
+
+
+def warnings(terms: Terms) -> list[str]:
+    """Return what terms leave undone or contradict, though they check."""
+    declared = set(compile_terms(terms).categories)
+    if not declared:
+        return ["nothing is collected"]
+    found = []
+    if "request-time" not in declared:
+        found.append("`request-time` is not collected: no record can be kept to an age, so none is kept")
+    found += [
+        f"`{told}` is collected without `{moment}`: there will be none"
+        for word, moment in TOLD_WITH.items()
+        for told in vocabulary().leaves("categories", word)
+        if told in declared and moment not in declared
+    ]
+    if {"visit-time", "view-duration"} & declared and "visitor-id" not in declared:
+        found.append("`visitor-id` is not collected: visits and durations cannot be told")
+    if "bot" not in declared:
+        found.append("`bot` is not collected: robots' requests are dropped, as they would pass for people's")
+    if "view-time" in declared and "request-kind" not in declared:
+        found.append("`request-kind` is not collected: views cannot be told from other requests")
+    disclosed = [line.ground for line in terms.disclose if line.ground]
+    leaves = [leaf for word in disclosed for leaf in vocabulary(terms.vocabulary).leaves("grounds", word)]
+    found += [
+        f"nothing can be disclosed on the ground `{ground}`: no [[ground]] names its evidence"
+        for ground in unevidenced(leaves, compile_terms(terms).duties)
+    ]
+    if not terms.duties.may_refuse_cookies and any(
+        cookie.basis == "unless-refused" for cookie in terms.cookie
+    ):
+        found.append("`duties.may-refuse-cookies` is false, though a cookie is set `unless-refused`")
+    return found
+
+
+def parse_age(text: str, key: str) -> Age:
+    """Parse an age: `7 days`, `12 months`, `forever`.
+
+    >>> parse_age("2 weeks", "keep.full")
+    1209600
+    """
+    if text == FOREVER:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,5}) ([a-z]+?)s?", text, re.ASCII)
+    if match is None or match[2] not in UNITS:
+        units = ", ".join(f"{unit}s" for unit in UNITS)
+        raise TermsError(
+            f"`{key}` is `{text}`, which is no age", f"write `forever`, or a whole number of {units}"
+        )
+    return int(match[1]) * UNITS[match[2]]
+
+
+def language_tag(text: str) -> str:
+    """Return a language tag as RFC 5646, section 2.1.1, would have it written; empty where it is none.
+
+    >>> language_tag("zh-hant-tw")
+    'zh-Hant-TW'
+    """
+    if not _LANGUAGE.fullmatch(text):
+        return ""
+    first, *rest = text.lower().split("-")
+    cased = (part.title() if part.isalpha() and len(part) == 4 else part for part in rest)  # noqa: PLR2004
+    return "-".join([first, *(part.upper() if len(part) == 2 else part for part in cased)])  # noqa: PLR2004
+
+
+_LANGUAGE = re.compile(
+    r"[a-z]{2,3}(-[a-z]{4})?(-([a-z]{2}|\d{3}))?(-([a-z0-9]{5,8}|\d[a-z0-9]{3}))*", re.IGNORECASE | re.ASCII
+)
+"""Language, script, region, variants."""
+
+
+def _check_plain(terms: Terms) -> None:
+    for key in ("controller", "contact"):
+        if not getattr(terms, key).strip():
+            raise TermsError(f"`{key}` is empty", "name who promises, and how to reach them")
+    if not terms.languages:
+        raise TermsError("`languages` is empty", 'name the languages of the document: `languages = ["en"]`')
+    for number, tag in enumerate(terms.languages):
+        if tag != language_tag(tag):
+            meant = language_tag(tag.replace("_", "-"))
+            hint = f"did you mean `{meant}`?" if meant else "use a tag such as `en`, `pt-BR` or `zh-Hant-TW`"
+            raise TermsError(f"`languages[{number}]` is `{tag}`, which is no language tag", hint)
+    for key, (least, most) in DUTY_LIMITS.items():
+        value = getattr(terms.duties, key)
+        if not least <= value <= most:
+            raise TermsError(f"`duties.{key.replace('_', '-')}` is `{value}`", f"write {least} to {most}")
+
+
+def _leaves(words: Vocabulary, kind: Kind, named: list[str], key: str) -> list[str]:
+    """Return the leaves that words stand for, each once and sorted."""
+    for word in named:
+        if not words.leaves(kind, word):
+            raise TermsError(f"`{key}` is `{word}`, which is none of the {kind}", words.nearest(kind, word))
+    if not named:
+        raise TermsError(f"`{key}` is empty", words.nearest(kind, ""))
+    return sorted({leaf for word in named for leaf in words.leaves(kind, word)})
+
+
+def _grounds(words: Vocabulary, key: str, line: Disclose) -> list[str]:
+    _leaves(words, "recipients", [line.to], f"{key}.to")
+    if line.to == OPERATOR:
+        raise TermsError(f"`{key}.to` is the operator", "what it does itself stands under [[collect]]")
+    if line.to != PROCESSOR:
+        return _leaves(words, "grounds", [line.ground] if line.ground else [], f"{key}.ground")
+    if line.ground:
+        raise TermsError(
+            f"`{key}.ground` is `{line.ground}`, but a processor acts for the operator",
+            "take the ground away, and name the purposes of its service in `for`",
+        )
+    _leaves(words, "purposes", line.purposes, f"{key}.for")
+    return [OWN_USE]
+
+
+def _cells(
+    words: Vocabulary, key: str, line: Collect | Disclose, recipient: str, grounds: list[str]
+) -> Iterator[tuple[Cell, Ages]]:
+    """Yield the cells of one line."""
+    alone = isinstance(line, Disclose) and not line.purposes
+    purposes = [GROUND_ALONE] if alone else _leaves(words, "purposes", line.purposes, f"{key}.for")
+    for category in _leaves(words, "categories", line.categories, f"{key}.categories"):
+        ages = _ages(words.categories[category].precisions, line.keep, category, f"{key}.keep")
+        for purpose, ground in product(purposes, grounds):
+            yield Cell(category, purpose, recipient, ground), ages
+
+
+def _ages(precisions: tuple[str, ...], keep: Mapping[str, str], category: str, key: str) -> Ages:
+    """Return the age at each precision from the coarsest to the finest named."""
+    for named in keep:
+        if named not in precisions:
+            hint = strict.nearest(named, list(precisions), f"precisions of `{category}`")
+            raise TermsError(f"`{key}.{named}` is no precision of `{category}`", hint)
+    if not keep:
+        raise TermsError(f"`{key}` is empty", f'say how long: `keep = {{ {FULL} = "90 days" }}`')
+    ages: dict[str, Age] = {}
+    finer: Age = 0
+    for precision in reversed(precisions):
+        age = parse_age(keep[precision], f"{key}.{precision}") if precision in keep else finer
+        if age is not None and (finer is None or age < finer):
+            raise TermsError(
+                f"`{key}.{precision}` is shorter than a finer precision of `{category}`",
+                "what is known exactly is known coarsely, too: keep the coarser as long or longer",
+            )
+        finer = age
+        if age != 0:
+            ages[precision] = age
+    return dict(reversed(ages.items()))
+
+
+def _cookie(words: Vocabulary, key: str, cookie: Cookie) -> Iterator[tuple[Cell, Ages]]:
+    """Yield the cells of a cookie (B5)."""
+    if not re.fullmatch(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?", cookie.name):
+        raise TermsError(
+            f"`{key}.name` is `{cookie.name}`, which is no cookie's name",
+            "use letters, digits, `-` and `_`; `*` at its end stands for any rest",
+        )
+    setter = OPERATOR if cookie.party == "first" else THIRD_PARTY
+    ages = dict.fromkeys(BASES[cookie.basis], parse_age(cookie.keep, f"{key}.keep"))
+    for purpose in _leaves(words, "purposes", cookie.purposes, f"{key}.for"):
+        if ages:
+            yield Cell(f"{COOKIE}{cookie.name}", purpose, setter, OWN_USE), ages

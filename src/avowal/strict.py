@@ -1,0 +1,132 @@
+"""TOML read strictly: what is not known, or not of its type, is refused with its place and its remedy."""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+from avowal.errors import MisuseError
+
+T = TypeVar("T")
+
+_REMEDIES = {
+    "array": "write a list: `[…]`",
+    "bool": "write `true` or `false`, without quotes",
+    "date": "write a day, without quotes: `2026-11-22`",
+    "int": "write a whole number, without quotes",
+    "object": "write a table",
+    "str": "write it in quotes",
+}
+"""What to write where msgspec expected a type."""
+
+_REFERENCE = "the reference tells what each key takes"
+
+_HEADER = re.compile(r"\s*\[(\[?)\s*([\w.-]+)\s*\]")
+
+
+def load(path: Path, kind: type[T], error: type[MisuseError]) -> T:
+    """Read a TOML file as a msgspec Struct.
+
+    Raises `error` with file, line, key and the nearest valid word where the file does not check.
+    """
+    return parse(read_text(path, error), kind, where=str(path), error=error)
+
+
+def parse(text: str, kind: type[T], *, where: str, error: type[MisuseError]) -> T:
+    """Read the text of a TOML file; `where` is what it is called in errors. Raises as `load` does."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as wrong:
+        raise error(f"{where}: {_lower(str(wrong))}", "https://toml.io tells how TOML is written") from None
+    return convert(data, kind, where=where, error=error, text=text)
+
+
+def read_text(path: Path, error: type[MisuseError]) -> str:
+    """Read a file of UTF-8, with or without a byte order mark, and its line ends as they are.
+
+    Raises `error` where it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise error(f"there is no file `{path}`", "`avowal init DIR` writes one") from None
+    except UnicodeDecodeError as wrong:
+        raise error(f"{path}: byte {wrong.start} is no UTF-8", "save the file as UTF-8") from None
+    except OSError as wrong:
+        reason = _lower(wrong.strerror or "")
+        raise error(f"`{path}` cannot be read: {reason}", "name a file that may be read") from None
+
+
+def convert(data: Any, kind: type[T], *, where: str, error: type[MisuseError], text: str = "") -> T:
+    """Convert parsed TOML to a msgspec Struct; `text` is what it was parsed from, to tell lines."""
+    for key, said, hint in _unknown(data, kind):
+        raise error(f"{where}{_line(text, key)}: `{key}` {said}", hint)
+    try:
+        return msgspec.convert(data, kind, builtin_types=(date,))
+    except msgspec.ValidationError as wrong:
+        said, _, at = str(wrong).partition(" - at `$")
+        key = at.rstrip("`").removesuffix("[...]").lstrip(".")
+    place = f"{where}{_line(text, key)}"
+    if missing := re.search(r"missing required field `(.+)`", said):
+        dotted = f"{key}.{missing[1]}".lstrip(".")
+        raise error(f"{place}: `{dotted}` is missing", _REFERENCE)
+    expected = re.match(r"Expected `(\w+)", said)
+    remedy = _REMEDIES.get(expected[1], _REFERENCE) if expected else _REFERENCE
+    raise error(f"{place}: `{key}`: {_lower(said)}", remedy)
+
+
+def nearest(word: str, known: list[str], name: str) -> str:
+    """Return a hint at the one of the known words that was perhaps meant, or else at all of them."""
+    near = get_close_matches(word, known, 1)
+    return f"did you mean `{near[0]}`?" if near else f"the {name} are: {', '.join(known)}"
+
+
+def _unknown(data: Any, kind: Any, key: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield each key that `kind` does not have, and each word that is none of its words, with what to say."""
+    if isinstance(kind, UnionType):
+        kind = next(one for one in get_args(kind) if one is not NoneType)
+    inner = get_args(kind)
+    if get_origin(kind) is Literal:
+        if isinstance(data, str) and data not in inner:
+            yield key, f"is `{data}`", nearest(data, list(inner), "words here")
+    elif isinstance(data, list):
+        for number, item in enumerate(data):
+            yield from _unknown(item, inner[0] if inner else Any, f"{key}[{number}]")
+    elif isinstance(data, dict):
+        is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+        kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)} if is_struct else {}
+        for name, value in data.items():
+            dotted = f"{key}.{name}".lstrip(".")
+            if is_struct and name not in kinds:
+                yield dotted, "is no known key", nearest(name, list(kinds), "keys here")
+            yield from _unknown(value, kinds.get(name, inner[-1] if inner else Any), dotted)
+
+
+def _line(text: str, key: str) -> str:
+    """Return the line that a key stands in, as far as lines alone tell it."""
+    seen: Counter[str] = Counter()
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            name = header[2]
+            table = f"{name}[{seen[name]}]" if header[1] else name
+            seen[name] += 1
+            stands = key in {name, table}
+        else:
+            name = line.partition("=")[0].strip(" \t\"'")
+            here = f"{table}.{name}".lstrip(".")
+            stands = bool(name) and (key == here or key.startswith((f"{here}.", f"{here}[")))
+        if stands:
+            return f", line {number}"
+    return ""
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

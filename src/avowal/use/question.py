@@ -1,0 +1,90 @@
+"""What somebody wants to know: a report, a period, a time zone, filters; parsed from the words of a command."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from avowal.errors import MisuseError
+from avowal.policy.bounds import OPERATOR
+
+FILTERS = {
+    "page": "path of the page, as logged",
+    "host": "host that was asked",
+    "referrer": "where the request came from",
+    "browser": "browser's name",
+    "system": "operating system's name",
+    "device": "desktop, phone, tablet or tv",
+    "status": "status of the answer",
+    "method": "method of the request",
+}
+"""What `--filter KEY=GLOB` can choose by, and what each means."""
+
+LIMIT = 20
+"""How many rows a table shows unless told otherwise."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A question; times are UTC, `since` within and `until` without, None for no bound."""
+
+    report: str
+    since: datetime | None = None
+    until: datetime | None = None
+    timezone: str = "UTC"
+    filters: dict[str, str | None] = {}
+    own_hosts: list[str] = []
+    limit: int = LIMIT
+    reader: str = OPERATOR
+    shared: bool = False
+    """Whether the answer leaves the circle of readers: then it has no group of fewer visitors than the terms owe."""
+
+
+def parse_filters(words: Iterable[str]) -> dict[str, str | None]:
+    """Parse `KEY=GLOB` words; a filter that is not given is None.
+
+    >>> parse_filters(["page=/blog/*"])["page"]
+    '/blog/*'
+    """
+    filters: dict[str, str | None] = dict.fromkeys(FILTERS)
+    for word in words:
+        key, found, pattern = word.partition("=")
+        if not found or key not in FILTERS:
+            near = get_close_matches(key, FILTERS, 1)
+            hint = f"did you mean `{near[0]}=`? " if near else ""
+            raise MisuseError(
+                f"`{word}` is no filter", f"{hint}use KEY=PATTERN with one of: {', '.join(FILTERS)}"
+            )
+        filters[key] = pattern
+    return filters
+
+
+def parse_moment(word: str, zone: ZoneInfo, now: datetime, *, end: bool = False) -> datetime:
+    """Parse a moment: `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday`, `7 days` ago; returns UTC, without zone.
+
+    A day without an hour begins at its midnight in `zone`; as an `end`, it is taken whole.
+
+    >>> parse_moment("2026-11-01", ZoneInfo("Europe/Berlin"), datetime(2026, 11, 22), end=True)
+    datetime.datetime(2026, 11, 1, 23, 0)
+    """
+    today = now.replace(tzinfo=UTC).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    if word in {"today", "yesterday"}:
+        return _utc(today - timedelta(days=(word == "yesterday") - end))
+    if match := re.fullmatch(r"(\d{1,5})\s*(hours?|days?|weeks?|[hdw])", word):
+        unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2][0]]
+        return now - timedelta(**{unit: int(match[1])})
+    try:
+        moment = datetime.fromisoformat(word)
+        if re.fullmatch(r"\d{4}-?\d\d-?\d\d", word):
+            moment += timedelta(days=int(end))
+        return _utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+    except (ValueError, OverflowError):  # the latter at both ends of the calendar
+        raise MisuseError(
+            f"`{word}` is no time", "use `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday` or `7 days`"
+        ) from None
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)

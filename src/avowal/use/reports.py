@@ -1,0 +1,311 @@
+"""The reports: for each, what it is for, which categories it needs, and the SQL files that answer it.
+
+A report is: parse the question, make it a typed one, bind it to SQL, take the rows, and say what they leave out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from avowal.errors import MisuseError
+from avowal.use.question import Question
+from avowal.use.reading import Ask, Reading, Table, statements
+
+FAR_PAST = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
+FAR_FUTURE = datetime(9999, 12, 31)  # noqa: DTZ001  # the same
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report: its tables are SQL files, the first of them the main one."""
+
+    name: str
+    about: str
+    purpose: str
+    needs: tuple[str, ...]
+    tables: tuple[str, ...]
+    any_of: tuple[str, ...] = ()
+    """Categories of which it needs one at least: it shows those that it may."""
+    beside: tuple[str, ...] = ()
+    """Tables that tell of no visitor."""
+
+    @property
+    def of_visits(self) -> bool:
+        """Whether it tells of visits and views: what a single request was answered with does not choose among these."""
+        return not {"visit-time", "view-time"}.isdisjoint(self.needs)
+
+
+REPORTS = {
+    report.name: report
+    for report in (
+        Report(
+            "overview",
+            "visits, views and their durations, as a whole and by day",
+            "content",
+            (
+                "request-time",
+                "request-kind",
+                "view-time",
+                "view-duration",
+                "visit-time",
+                "visit-duration",
+                "visitor-id",
+                "bytes",
+                "bot",
+            ),
+            ("overview", "overview_days"),
+        ),
+        Report(
+            "pages",
+            "each page: views, visitors, time spent, where visits begin and end",
+            "content",
+            ("view-time", "view-duration", "visit-time", "page-path", "request-kind", "visitor-id"),
+            ("pages",),
+        ),
+        Report(
+            "visits",
+            "how long visits last, what they did, and at which hours they begin",
+            "content",
+            ("visit-time", "visit-duration", "visitor-id", "request-kind"),
+            ("visits", "visits_hours"),
+        ),
+        Report(
+            "interactions",
+            "what is done on pages: downloads, links to other sites, uploads, and what pages name",
+            "content",
+            ("view-time", "visitor-id"),
+            ("interactions",),
+            ("download", "outbound-link", "upload", "named-event"),
+        ),
+        Report(
+            "vitals",
+            "how soon pages show their content and answer, and how much they move",
+            "performance",
+            ("view-time", "page-path", "visitor-id", "bot", "web-vitals"),
+            ("vitals",),
+        ),
+        Report(
+            "problems",
+            "pages that were not there, and pages whose scripts had errors",
+            "availability",
+            ("view-time", "page-path", "visitor-id", "bot"),
+            ("problems",),
+            ("not-found", "script-errors"),
+        ),
+        Report(
+            "measuring",
+            "views that the script told, beside those of logs: which of them both have",
+            "content",
+            ("view-time", "request-time", "request-kind", "host", "page-path", "visitor-id", "bot"),
+            ("measuring",),
+        ),
+        Report(
+            "technology",
+            "browsers, operating systems and devices",
+            "content",
+            ("visit-time", "browser", "operating-system", "device-kind"),
+            ("technology_browsers", "technology_systems", "technology_devices", "technology_versions"),
+        ),
+        Report(
+            "availability",
+            "statuses, errors, pages that were not found, and whether the site is up",
+            "availability",
+            ("request-time", "status", "page-path", "bot"),
+            ("availability", "availability_days", "availability_missing", "availability_failing"),
+            beside=("availability_probed", "availability_outages"),
+        ),
+        Report(
+            "performance",
+            "how long answers take, and how large they are",
+            "performance",
+            ("request-time", "response-time", "bytes", "page-path"),
+            ("performance", "performance_days", "performance_largest"),
+        ),
+        Report(
+            "sources",
+            "where visits come from",
+            "content",
+            ("visit-time", "visit-duration", "referrer"),
+            ("sources",),
+        ),
+        Report(
+            "countries",
+            "which countries visits come from, where a database tells them",
+            "content",
+            ("visit-time", "country", "request-kind", "visitor-id"),
+            ("countries",),
+        ),
+        Report(
+            "downloads",
+            "files that were downloaded",
+            "content",
+            ("request-time", "page-path", "request-kind", "visitor-id", "bytes", "bot"),
+            ("downloads",),
+        ),
+        Report(
+            "bots",
+            "robots, and what they ask for",
+            "availability",
+            ("request-time", "bot", "page-path", "status", "bytes"),
+            ("bots",),
+        ),
+    )
+}
+
+FILTERED = {
+    "page": "page-path",
+    "host": "host",
+    "referrer": "referrer",
+    "browser": "browser",
+    "system": "operating-system",
+    "device": "device-kind",
+    "status": "status",
+    "method": "method",
+}
+"""The category that each filter asks for: whoever chooses by it learns of it."""
+
+OF_REQUESTS = ("status", "method")
+"""Filters that choose among requests, and neither visits nor views."""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What a report leaves out, and how much of what it counts was measured."""
+
+    bot_requests: int | None
+    """None where the terms do not let the report's purpose tell robots."""
+    views: int
+    views_measured: int
+    visits: int
+    visits_measured: int
+    hidden: int
+    kept: int
+    kept_ever: int
+    first_time: datetime | None
+    last_time: datetime | None
+    dead_letters: int
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A report's tables by name, and the account of what is not in them. `notes` say why a table is empty or thin."""
+
+    report: str
+    question: Question
+    tables: dict[str, Table]
+    account: Account
+    dropped: dict[str, int]
+    notes: list[str]
+
+
+def answer(reading: Callable[[str], Reading], question: Question) -> Answer:
+    """Answer a question through the reading for its report's purpose.
+
+    Rows that lack something the report needs, or are older than the youngest of it may be, are left out and counted;
+    where a category is not permitted for the purpose at all, the whole report is withheld, and says so.
+
+    Raises MisuseError where a filter does not choose among what the report tells of.
+    """
+    report = REPORTS[question.report]
+    filters = [key for key, pattern in question.filters.items() if pattern is not None]
+    if report.of_visits and (wrong := next((key for key in filters if key in OF_REQUESTS), None)):
+        fitting = ", ".join(other.name for other in REPORTS.values() if not other.of_visits)
+        raise MisuseError(
+            f"`{report.name}` tells of visits and views, and `{wrong}` chooses among requests",
+            f"use it with {fitting}",
+        )
+    needs = list(dict.fromkeys([*report.needs, *(FILTERED[key] for key in filters)]))
+    through = reading(report.purpose)
+    smallest = through.smallest_group if question.shared else 1
+    values: dict[str, Any] = {
+        **question.filters,
+        "since": question.since or FAR_PAST,
+        "until": question.until or FAR_FUTURE,
+        "timezone": question.timezone,
+        "limit": question.limit,
+        "own_hosts": [*_own_hosts(report, through), *question.own_hosts],
+        "smallest": smallest,
+    }
+    with through.open(*needs) as ask:
+        (counts,) = ask(statements("_scope") + statements("_account"), values).records()
+        tables = {name: ask(statements("_scope") + statements(name), values) for name in report.tables}
+        beside = {name: ask(statements(name), values) for name in report.beside}
+        left_out = _left_out(ask, report, values) if smallest > 1 else 0
+    account = _account(through, needs, counts, values)
+    dropped = {row[0]: row[1] for row in through.dropped().rows}
+    withheld = [name for name in needs if not through.sees(name)]
+    notes = _notes(report, withheld, account)
+    if report.any_of and not any(map(through.sees, report.any_of)):
+        notes.append(
+            f"nothing is shown: the terms permit none of {_listed(report.any_of)} for {report.purpose}"
+        )
+    if left_out:
+        notes.append(f"{left_out:,} groups are left out: they have fewer than {smallest} visitors")
+    if question.shared:
+        account = _blurred(account, tables)
+    return Answer(report.name, question, tables | beside, account, dropped, notes)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _left_out(ask: Ask, report: Report, values: Mapping[str, Any]) -> int:
+    """Return how many groups a report leaves out because they are too small."""
+
+    def groups(smallest: int) -> int:
+        whole, found = {**values, "smallest": smallest, "limit": NO_LIMIT}, 0
+        for name in report.tables:
+            rows = f"SELECT count(*) FROM ({statements('_scope')} {statements(name)})"  # noqa: S608  # our own files
+            found += ask(rows, whole).rows[0][0]
+        return found
+
+    return groups(1) - groups(values["smallest"])
+
+
+NO_LIMIT = 1_000_000_000
+
+
+def _blurred(account: Account, tables: Mapping[str, Table]) -> Account:
+    """Return an account that tells of no group that its tables leave out: nothing where all of them are empty."""
+    if any(table.rows for table in tables.values()):
+        return account
+    unknown = {"views": 0, "views_measured": 0, "visits": 0, "visits_measured": 0, "hidden": 0}
+    return msgspec.structs.replace(account, bot_requests=None, **unknown)
+
+
+def _account(
+    through: Reading, needs: Sequence[str], counts: dict[str, Any], values: Mapping[str, Any]
+) -> Account:
+    """Return what a report leaves out, from what its reading shows and what there is."""
+    (kept,) = through.kept(values["since"], values["until"]).records()
+    told = {**counts, **kept, "hidden": kept["kept"] - counts.pop("visible")}
+    if through.ages(*needs, "bot") != through.ages(*needs):
+        told["bot_requests"] = None
+    return msgspec.convert(told, Account, strict=False)
+
+
+def _own_hosts(report: Report, through: Reading) -> list[str]:
+    """Return the site's own names, as far as the report's purpose may know them."""
+    if not any("$own_hosts" in statements(table) for table in report.tables):
+        return []
+    with through.open() as ask:
+        return [row[0] for row in ask(statements("_own_hosts"), {}).rows]
+
+
+def _notes(report: Report, withheld: list[str], account: Account) -> list[str]:
+    """Say why a report is empty or thin."""
+    notes = [f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld]
+    if account.kept_ever == 0:
+        notes.append(
+            "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages"
+        )
+    elif account.kept == 0:
+        notes.append(
+            f"nothing was collected in this period: what is kept is from {account.first_time:%Y-%m-%d %H:%M} "
+            f"to {account.last_time:%Y-%m-%d %H:%M} UTC"
+        )
+    if account.hidden and not withheld:
+        notes.append(f"{account.hidden:,} rows hidden: older than the terms allow for {report.purpose}")
+    return notes

@@ -1,0 +1,279 @@
+// Checks a receipt, or a proof of an entry, in the browser: the ledger's signature (C2SP signed-note, Ed25519), the
+// proof that the entry is in its tree (RFC 9162), and that the receipt says what the entry says. Nothing is sent.
+(function () {
+  "use strict";
+  var HEADER = "c2sp.org/tlog-proof@v1";
+  var text = new TextEncoder();
+
+  function Failure(said) {
+    this.said = said;
+  }
+
+  function fail(said) {
+    throw new Failure(said);
+  }
+
+  function bytes(base64) {
+    try {
+      return Uint8Array.from(atob(base64), function (character) {
+        return character.charCodeAt(0);
+      });
+    } catch (error) {
+      fail("none");
+    }
+  }
+
+  function unhex(digits) {
+    if (!/^([0-9a-f]{2})*$/.test(digits)) fail("none");
+    return Uint8Array.from(digits.match(/../g) || [], function (pair) {
+      return parseInt(pair, 16);
+    });
+  }
+
+  function hex(data) {
+    return Array.from(data, function (byte) {
+      return byte.toString(16).padStart(2, "0");
+    }).join("");
+  }
+
+  function joined(parts) {
+    return new Uint8Array(
+      parts.reduce(function (all, part) {
+        return all.concat(Array.from(part));
+      }, []),
+    );
+  }
+
+  function same(one, other) {
+    return hex(one) == hex(other);
+  }
+
+  async function sha256() {
+    return new Uint8Array(await crypto.subtle.digest("SHA-256", joined(Array.from(arguments))));
+  }
+
+  // Canonical JSON (RFC 8785): JSON.stringify writes numbers and strings as it says, and keys are sorted as it says.
+  function canonical(value) {
+    if (Array.isArray(value)) return "[" + value.map(canonical).join(",") + "]";
+    if (value === null || typeof value != "object") return JSON.stringify(value);
+    var members = Object.keys(value).sort();
+    return "{" + members.map((name) => JSON.stringify(name) + ":" + canonical(value[name])).join(",") + "}";
+  }
+
+  async function commitment(salt, who) {
+    return hex(await sha256(unhex(salt), text.encode(canonical(who))));
+  }
+
+  // A verifier's key: NAME+ID+KEY, where the ID is what its signatures begin with.
+  async function verifier(line) {
+    var found = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+\/]+=*)$/.exec(line.trim());
+    var data = found ? bytes(found[3]) : [];
+    if (data.length != 33 || data[0] != 1) fail("key");
+    var id = (await sha256(text.encode(found[1] + "\n"), data)).slice(0, 4);
+    if (hex(id) != found[2]) fail("key");
+    return { name: found[1], id: id, key: data.slice(1) };
+  }
+
+  async function signs(key, line, signed) {
+    var found = /^— ([^\s+]+) ([A-Za-z0-9+\/]+={0,2})$/.exec(line);
+    var data = found && found[1] == key.name ? bytes(found[2]) : [];
+    if (data.length != 68 || !same(data.slice(0, 4), key.id)) return false;
+    var imported;
+    try {
+      imported = await crypto.subtle.importKey("raw", key.key, { name: "Ed25519" }, false, ["verify"]);
+    } catch (error) {
+      fail("cannot");
+    }
+    return crypto.subtle.verify({ name: "Ed25519" }, imported, data.slice(4), text.encode(signed));
+  }
+
+  // Returns what a checkpoint says, once it is known that the ledger signed it.
+  async function opened(note, key) {
+    var end = note.lastIndexOf("\n\n");
+    var signed = note.slice(0, end + 1);
+    var lines = note.slice(end + 2).split("\n").filter(Boolean);
+    var found = /^([^\n]+)\n(0|[1-9][0-9]{0,14})\n([A-Za-z0-9+\/]+=*)\n/.exec(signed);
+    if (end < 0 || !found) fail("none");
+    if (found[1] != key.name) fail("signature");
+    for (var line of lines)
+      if (await signs(key, line, signed)) return { origin: found[1], size: Number(found[2]), root: bytes(found[3]) };
+    fail("signature");
+  }
+
+  // RFC 9162, section 2.1.3.2; numbers may be larger than those that bits are shifted of.
+  async function included(index, size, leaf, proof, root) {
+    var place = index;
+    var last = size - 1;
+    var found = leaf;
+    var half = (number) => Math.floor(number / 2);
+    if (place > last) fail("tree");
+    for (var sibling of proof) {
+      if (last == 0) fail("tree");
+      if (place % 2 || place == last) {
+        found = await sha256([1], sibling, found);
+        while (place % 2 == 0 && place) {
+          place = half(place);
+          last = half(last);
+        }
+      } else found = await sha256([1], found, sibling);
+      place = half(place);
+      last = half(last);
+    }
+    if (last || !same(found, root)) fail("tree");
+  }
+
+  // Returns the entry that a proof proves, and its number.
+  async function proved(written, key) {
+    var found = new RegExp(
+      "^" + HEADER.replace(/\./g, "\\.") + "\nextra ([A-Za-z0-9+/=]*)\nindex (0|[1-9][0-9]{0,14})((?:\n[A-Za-z0-9+/=]+)*)\n\n",
+    ).exec(written);
+    if (!found) fail("none");
+    var body = bytes(found[1]);
+    var checkpoint = await opened(written.slice(found[0].length), key);
+    var path = found[3].split("\n").filter(Boolean).map(bytes);
+    await included(Number(found[2]), checkpoint.size, await sha256([0], body), path, checkpoint.root);
+    return { entry: JSON.parse(new TextDecoder().decode(body)), record: checkpoint.origin + "#" + found[2] };
+  }
+
+  // Fails unless an entry has what a receipt says; a number that an older entry lacks is 0.
+  function agree(entry, told) {
+    for (var name in told) {
+      var there = name in entry ? entry[name] : typeof told[name] == "number" ? 0 : undefined;
+      if (canonical(there === undefined ? null : there) != canonical(told[name])) fail("differs");
+    }
+  }
+
+  async function erasure(receipt, found) {
+    var person = await commitment(receipt.proof.salt, { visitor: receipt.visitor });
+    agree(found.entry, Object.assign({}, receipt.erased, { kind: "erasure-done", person: person, at: receipt.erased_at }));
+  }
+
+  async function release(receipt, found) {
+    var proof = receipt.proof;
+    var person = await commitment(proof.salt, { visitor: receipt.visitor, recipient: receipt.recipient });
+    agree(found.entry, { kind: "release-made", reference: receipt.reference });
+    if (found.entry.persons == 1 && person == found.entry.person) return;
+    var leaf = await sha256([0], unhex(person));
+    await included(proof.place, found.entry.persons, leaf, proof.path.map(unhex), unhex(found.entry.person));
+  }
+
+  async function consent(receipt, found) {
+    var notice = receipt.pii_processing.privacy_notice;
+    var event = receipt.event;
+    var who = { visitor: receipt.pii_principal_id, reference: event.reference };
+    agree(found.entry, {
+      kind: event.event_state == "consent withdrawn" ? "consent-withdrawn" : "consent-given",
+      number: notice.version,
+      identity: notice.identity,
+      document: notice.document_sha256,
+      language: receipt.pii_processing.language,
+      means: event.means,
+      at: event.event_time,
+      person: await commitment(receipt.proof.salt, who),
+    });
+    if (receipt.record_id != found.record) fail("differs");
+    if (hex(await sha256(text.encode(receipt.proof.terms))) != notice.identity) fail("differs");
+    var purposes = receipt.pii_processing.purposes.map((one) => ({
+      purpose: one.purpose,
+      others: one.recipient_third_parties,
+      kept: one.pii_information.map((told) => [told.pii_type, told.retention_period]),
+    }));
+    if (canonical(purposes) != canonical(promises(JSON.parse(receipt.proof.terms)))) fail("differs");
+  }
+
+  // What terms permit for each purpose: what the operator keeps for how long, and who else receives it.
+  function promises(terms) {
+    var found = new Map();
+    for (var [category, purpose, recipient, ground, ages] of terms.cells) {
+      if (category.startsWith("cookie ")) continue;
+      if (!found.has(purpose)) found.set(purpose, { purpose: purpose, others: [], kept: [] });
+      var told = found.get(purpose);
+      if (recipient == "operator" && ground == "own-use") told.kept.push([category, lasting(ages)]);
+      else if (!told.others.includes(recipient)) told.others.push(recipient);
+    }
+    return Array.from(found.values());
+  }
+
+  // Ages in words, finest first, without what adds nothing.
+  function lasting(ages) {
+    var told = new Map();
+    for (var [precision, age] of ages.slice().reverse()) if (!told.has(age)) told.set(age, precision);
+    return Array.from(told, ([age, precision]) => precision + " " + words(age)).join(", ");
+  }
+
+  function words(age) {
+    if (age === "forever") return age;
+    if (!age) return "never";
+    for (var [unit, seconds] of [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]])
+      if (age % seconds == 0)
+        return (age / seconds).toLocaleString("en") + " " + unit + (age == seconds ? "" : "s");
+  }
+
+  // Returns what was found, as a word and the entry. A proof alone is text; a receipt is JSON.
+  async function check(written, line) {
+    if (!(window.crypto && crypto.subtle)) fail("cannot");
+    var key = await verifier(line);
+    if (written.startsWith(HEADER)) return { said: "proof", entry: (await proved(written, key)).entry };
+    var receipt;
+    try {
+      receipt = JSON.parse(written);
+    } catch (error) {
+      fail("none");
+    }
+    if (!receipt || !receipt.proof || typeof receipt.proof.tlog_proof != "string") fail("none");
+    var kinds = { "avowal erasure 1": erasure, "avowal release receipt 1": release, "ISO/IEC TS 27560:2023, avowal 1": consent };
+    var kind = kinds[receipt.schema || receipt.schema_version];
+    if (!kind) fail("none");
+    var found = await proved(receipt.proof.tlog_proof, key);
+    await kind(receipt, found);
+    return { said: "holds", entry: found.entry };
+  }
+
+  function show(said, entry) {
+    var section = document.getElementById("found");
+    section.hidden = false;
+    section.querySelectorAll("[data-said]").forEach(function (line) {
+      line.hidden = line.dataset.said != said;
+    });
+    var list = section.querySelector("dl");
+    list.textContent = "";
+    for (var name in entry || {}) {
+      list.appendChild(document.createElement("dt")).textContent = name;
+      var value = entry[name];
+      list.appendChild(document.createElement("dd")).textContent = typeof value == "string" ? value : canonical(value);
+    }
+    section.querySelector("[data-entry]").hidden = !entry;
+    section.focus();
+  }
+
+  async function run(written) {
+    try {
+      var found = await check(written, document.getElementById("key").value);
+      show(found.said, found.entry);
+    } catch (error) {
+      show(error instanceof Failure ? error.said : "none");
+    }
+  }
+
+  var form = document.getElementById("check");
+  form.addEventListener("submit", async function (event) {
+    event.preventDefault();
+    var file = form.elements.file.files[0];
+    run(file ? await file.text() : form.elements.text.value.trimStart());
+  });
+  form.elements.file.addEventListener("change", function () {
+    form.elements.text.value = "";
+  });
+  form.elements.text.addEventListener("input", function () {
+    form.elements.file.value = "";
+  });
+
+  // From the visitor's own page: the receipt of an entry, which only their own browser is given.
+  var entry = new URLSearchParams(location.search).get("entry");
+  if (entry && /^[0-9]+$/.test(entry))
+    fetch("me/receipts/" + entry).then(async function (answer) {
+      if (!answer.ok) return show("missing");
+      form.elements.text.value = await answer.text();
+      run(form.elements.text.value);
+    });
+})();

@@ -1,0 +1,60 @@
+  // Largest Contentful Paint, Interaction to Next Paint and Cumulative Layout Shift, as web.dev/articles/vitals has them.
+  var first = avowal.more, of = {}, shown = [];
+
+  function observe(kind, take, options) {
+    try {
+      var observer = new PerformanceObserver(function (list) {
+        list.getEntries().forEach(take);
+      });
+      observer.observe(Object.assign({ type: kind, buffered: true }, options));
+      shown.push(function () {
+        observer.takeRecords().forEach(take);
+      });
+    } catch (error) {
+      // this browser does not measure it
+    }
+  }
+
+  // What belongs to the present look: another one begins anew.
+  function present() {
+    if (of.more != avowal.more) of = { more: avowal.more, shift: 0, slow: {} };
+    return of;
+  }
+
+  observe("largest-contentful-paint", function (entry) {
+    first.lcp = Math.round(entry.startTime);
+  });
+  observe("layout-shift", function (entry) {
+    var look = present();
+    if (entry.hadRecentInput) return;
+    if (look.shift && entry.startTime - look.last < 1000 && entry.startTime - look.begun < 5000) {
+      look.shift += entry.value;
+    } else {
+      look.shift = entry.value;
+      look.begun = entry.startTime;
+    }
+    look.last = entry.startTime;
+    avowal.more.cls = Math.max(avowal.more.cls || 0, Math.round(look.shift * 1e4) / 1e4);
+  });
+  // Of fifty interactions, one may be left out.
+  function interaction(entry) {
+    if (!entry.interactionId && entry.entryType != "first-input") return;
+    var slow = present().slow, id = entry.interactionId || "first";
+    slow[id] = Math.max(slow[id] || 0, Math.round(entry.duration));
+    var times = Object.values(slow).sort(function (a, b) { return b - a; });
+    avowal.more.inp = times[Math.min(times.length - 1, Math.floor((performance.interactionCount || 0) / 50))];
+  }
+  observe("first-input", interaction);
+  observe("event", interaction, { durationThreshold: 40 });
+  if (!("cls" in avowal.more) && PerformanceObserver.supportedEntryTypes.includes("layout-shift")) avowal.more.cls = 0;
+
+  // Before the core tells that the page goes.
+  ["visibilitychange", "pagehide", "blur"].forEach(function (kind) {
+    addEventListener(
+      kind,
+      function () {
+        shown.forEach(function (take) { take(); });
+      },
+      true
+    );
+  });

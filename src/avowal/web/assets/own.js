@@ -1,0 +1,16 @@
+// Offers visitors without the cookie what this tab remembers of its own page views (`remember.js`): it is sent when they
+// ask for it, and not before.
+(function () {
+  var form = document.getElementById("tab");
+  var told = "";
+  try {
+    told = sessionStorage.getItem("avowal-views") || "";
+  } catch (error) {}
+  if (!form || !told.trim()) return;
+  form.elements.views.value = told.trim();
+  form.hidden = false;
+  document.getElementById("forget").addEventListener("click", function () {
+    sessionStorage.removeItem("avowal-views");
+    form.hidden = true;
+  });
+})();

@@ -1,0 +1,36 @@
+"""The server's log: one JSON object a line, which never holds what somebody sent."""
+
+import json
+import logging
+import traceback
+from datetime import UTC, datetime
+
+
+class Plain(logging.Formatter):
+    """Tells of an error what kind it is and where in the code it came up: its text might hold what somebody sent."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record: our own words as they are, of another library its level and place."""
+        told: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage()
+            if record.name.startswith("avowal")
+            else f"{record.name}:{record.lineno}",
+        }
+        if record.exc_info and record.exc_info[0]:
+            told["error"] = record.exc_info[0].__name__
+            told["where"] = [
+                f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+                for frame in traceback.extract_tb(record.exc_info[2])[-5:]
+            ]
+        return json.dumps(told)
+
+
+def configure() -> None:
+    """Send all logs to standard error in this form."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Plain())
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.WARNING)
