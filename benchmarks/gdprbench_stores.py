@@ -11,16 +11,16 @@ from typing import Any
 import duckdb
 
 from avowal.errors import RefusedError
-from avowal.keep.access import MAY_SEE, Access
-from avowal.keep.governing import governs
-from avowal.keep.handling import Change, Which
-from avowal.keep.readers import Reader
-from avowal.keep.recorded import unlike
-from avowal.keep.register import SqliteRegister, Version
-from avowal.keep.submission import Given, Submission, new_reference
+from avowal.keep.enforcement import governs
 from avowal.ledger.entry import Entry
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.terms import compile_terms, parse_terms
+from avowal.register.readers import Reader
+from avowal.register.register import SqliteRegister, Version
+from avowal.register.restrictions import Change, Which
+from avowal.submissions.access import MAY_SEE, Access
+from avowal.submissions.submission import Given, Submission, new_reference
+from avowal.verify.register_facts import unlike
 from gdprbench_workloads import BEGINS, LISTS, LOG_MAX, PURPOSE, Operation, data, deterministic, told, value
 
 TERMS = """

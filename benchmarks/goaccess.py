@@ -99,8 +99,8 @@ def ensure_goaccess() -> None:
 def query_seconds(folder: Path) -> float:
     """Return how long the queries of the overview take, in the open store."""
     os.chdir(folder)
-    from avowal.cli.session import session  # imported where it is measured
-    from avowal.use.question import Question, parse_filters
+    from avowal.app.session import session  # imported where it is measured
+    from avowal.use.report_request import Question, parse_filters
 
     with session(None) as at_work:
         question = Question("overview", filters=parse_filters([]))

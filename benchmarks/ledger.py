@@ -16,12 +16,12 @@ from importlib import resources
 from pathlib import Path
 from statistics import median
 
-from avowal.keep.ledger import append, grow
-from avowal.keep.register import SqliteRegister
 from avowal.ledger.entry import DocumentsCorrected
 from avowal.ledger.tree import check_inclusion, leaf_hash
 from avowal.policy.compare import compare
 from avowal.policy.terms import compile_terms, load_terms
+from avowal.register.ledger_storage import append, grow
+from avowal.register.register import SqliteRegister
 
 BATCH = 1000
 

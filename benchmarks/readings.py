@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-from avowal.keep.duckdb import DuckDBStore
-from avowal.keep.retention import cuts
 from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
 from avowal.policy.compare import governed
-from avowal.use.bind import bind
-from avowal.use.reading import Reading
+from avowal.register.retentions import cuts
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.use.purpose_view import Reading
+from avowal.use.sql_allow_list import bind
 
 VERSIONS = 20
 TURNS = 7

@@ -15,18 +15,18 @@ import typer.main
 
 from avowal import config, errors
 from avowal.change.draft import TERMS_FILE
-from avowal.cli.importing import ImportReport
+from avowal.cli.import_ import ImportReport
 from avowal.cli.main import app
-from avowal.cli.reporting import as_object
-from avowal.collect.record import Fate, Reason
+from avowal.cli.report import as_object
 from avowal.config import Settings
-from avowal.keep.duckdb import DuckDBStore
-from avowal.keep.load import FileReport
+from avowal.ingest.importer import FileReport
 from avowal.ledger.entry import Entry
+from avowal.logs.drop_reason import Fate, Reason
 from avowal.policy.terms import compile_terms, load_terms
 from avowal.policy.vocabulary import vocabulary
-from avowal.use.question import FILTERS, Question, parse_filters
-from avowal.use.reading import Reading
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.use.purpose_view import Reading
+from avowal.use.report_request import FILTERS, Question, parse_filters
 from avowal.use.reports import FILTERED, REPORTS, Answer, answer
 
 ROOT = Path(__file__).parent.parent
@@ -284,20 +284,10 @@ def test_every_entry_of_the_ledger_is_told(kind: type[msgspec.Struct]) -> None:
     assert missing == [] or row.startswith("the same")
 
 
-def test_the_map_of_the_rooms_has_every_module() -> None:
-    """Whoever looks for the code of a promise finds each module in the row of its room, and none that is not there."""
-    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    table = re.findall(r"^\| [\d½]+ \| ([^|]+) \|[^|]*\| (.*) \|$", guide, re.MULTILINE)
-    told = {room: set(re.findall(r"`(\w+)`", modules)) for room, modules in table}
-    package = ROOT / "src" / "avowal"
-    for folder in (one for one in package.iterdir() if (one / "__init__.py").exists()):
-        modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-        words = told.pop(f"`{folder.name}/`")
-        assert modules <= words, folder.name
-        assert {word for word in words if not (folder / f"{word}.py").exists()} <= EXPLAINED, folder.name
-    (alone,) = told
-    assert {path.stem for path in package.glob("*.py")} - {"__init__"} == set(re.findall(r"`(\w+)`", alone))
-
-
-EXPLAINED = {"init", "verify", "ledger", "disclose"}
-"""Commands that are named beside their modules."""
+def test_the_architecture_page_lists_every_package() -> None:
+    """`docs/explanation/architecture.md` has a row for each package and module of the top level."""
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`(\w+)/?`", "".join(re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE))))
+    source = ROOT / "src" / "avowal"
+    packages = {path.parent.name for path in source.glob("*/__init__.py")}
+    assert listed == packages | {path.stem for path in source.glob("*.py")} - {"__init__"}

@@ -17,9 +17,9 @@ from avowal.policy.compare import Relation
 from avowal.policy.ground import EVIDENCE
 from avowal.policy.terms import Duties
 from avowal.policy.vocabulary import KINDS, vocabulary
-from avowal.web.person import COUNTS
+from avowal.web.visitor_page import COUNTS
 
-POLICY, WEB = (Path(str(resources.files(f"avowal.{room}"))) for room in ("policy", "web"))
+POLICY, *OTHERS = (Path(str(resources.files(f"avowal.{name}"))) for name in ("policy", "endpoints", "web"))
 LANGUAGES = POLICY / "languages"
 SAID = {"say": None, "count": (1, 2), "pgettext": ((1, "c"), 2)}
 SINGULAR = {"categories": "category", "purposes": "purpose", "recipients": "recipient", "grounds": "ground"}
@@ -31,7 +31,7 @@ def template() -> Catalog:
     """Return every text that is said, each with where that is."""
     found = Catalog(project="Avowal", charset="utf-8")
     for path in sorted(
-        path for room in (POLICY, WEB) for path in [*room.glob("*.py"), *room.glob("templates/*.html")]
+        path for package in (POLICY, *OTHERS) for path in [*package.glob("*.py"), *package.glob("templates/*.html")]
     ):
         method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
         for line, text, _, context in extract_from_file(method, str(path), keywords=SAID):

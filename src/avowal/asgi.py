@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from avowal.web.wrapped import Answer, Collector, Exchange, Marks
+from avowal.server.embedded import Answer, Collector, Exchange, Marks
 
 Message = dict[str, Any]
 

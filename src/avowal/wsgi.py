@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from avowal.web.wrapped import Answer, Collector, Exchange, Marks
+from avowal.server.embedded import Answer, Collector, Exchange, Marks
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from harness import CHROME, Site, kept, line, tamper
 
-from avowal.change.receipt import check_receipt
+from avowal.change.consent_receipt import check_receipt
 from avowal.errors import MisuseError, ProofError
 from avowal.ledger.note import Verifier
 

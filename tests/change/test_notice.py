@@ -3,8 +3,8 @@
 from datetime import date, datetime
 
 from avowal.change.notice import notices
-from avowal.keep.register import Version
 from avowal.policy.terms import Collect, Terms, compile_terms
+from avowal.register.register import Version
 
 
 def version(number: int, published: datetime, effective: datetime, **keep: str) -> Version:

@@ -10,10 +10,10 @@ import pytest
 
 from avowal.change.publish import Draft, Outcome, adopt, publish
 from avowal.errors import RefusedError, TermsError
-from avowal.keep.register import SqliteRegister
 from avowal.policy.compare import Relation
 from avowal.policy.document import Document, load_document
 from avowal.policy.terms import Collect, Duties, Terms
+from avowal.register.register import SqliteRegister
 
 NOW = datetime(2026, 11, 22, 15, 30)  # noqa: DTZ001  # UTC without a zone
 TODAY = NOW.date()

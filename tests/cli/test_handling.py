@@ -10,8 +10,8 @@ import pytest
 from harness import Ran, Site, tamper
 from test_objections import FORM, ask, kinds, objects
 
-from avowal.keep.handling import Change, Which
-from avowal.keep.register import SqliteRegister
+from avowal.register.register import SqliteRegister
+from avowal.register.restrictions import Change, Which
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 SOON = f"{(NOW + timedelta(5)).date()}"

@@ -66,7 +66,7 @@ def test_a_command_imports_no_other(called: str, beside: str) -> None:
         check=True,
     )
     assert f"avowal {called}" in found.stdout
-    assert "avowal.cli.session" in found.stderr
+    assert "avowal.app.session" in found.stderr
     assert f"avowal.cli.{beside}" not in found.stderr
 
 

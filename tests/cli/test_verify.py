@@ -13,12 +13,12 @@ import duckdb
 import pytest
 from harness import Site, line, tamper
 
-from avowal.cli.session import of_register
+from avowal.app.session import of_register
 from avowal.errors import RefusedError
-from avowal.keep.register import SqliteRegister
 from avowal.ledger.checkpoint import Receipt
 from avowal.ledger.note import COSIGNATURE, Note, Signer, Verifier
 from avowal.policy.bounds import OPERATOR
+from avowal.register.register import SqliteRegister
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 VERSIONS = ("7 days", "6 days", "5 days")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avowal.collect.address import cut, normalise
+from avowal.logs.ip_address import cut, normalise
 
 CANONICAL = {
     "192.0.2.1": "192.0.2.1",

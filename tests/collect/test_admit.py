@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from avowal.collect.admit import ADMITTED, Ages, Promise, admit
-from avowal.collect.record import Reason
+from avowal.collect.admission import ADMITTED, Ages, Promise, admit
+from avowal.logs.drop_reason import Reason
 
 NOW = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 DAY = 86400

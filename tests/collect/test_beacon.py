@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avowal.collect.admit import Promise, admit
-from avowal.collect.beacon import Caller, Drop, Event, Gate, Keys, Visitors, device, place
+from avowal.collect.admission import Promise, admit
 from avowal.collect.device import Devices
-from avowal.collect.record import PARSED
-from avowal.collect.visitor import Salts, add_keys, event_day, event_day_of
+from avowal.collect.script_event import Caller, Drop, Event, Gate, Keys, Visitors, device, place
+from avowal.collect.visitor_key import Salts, add_keys, event_day, event_day_of
+from avowal.logs.drop_reason import PARSED
 from avowal.policy.vocabulary import vocabulary
 
 NOW = datetime(2026, 11, 22, 12)  # noqa: DTZ001  # UTC without a zone

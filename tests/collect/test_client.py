@@ -2,7 +2,7 @@
 
 import pytest
 
-from avowal.collect.client import Proxies
+from avowal.collect.client_address import Proxies
 
 PROXIES = Proxies.of(["10.0.0.0/8", "2001:db8:ffff::/48"])
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from avowal.collect.admit import Promise
+from avowal.collect.admission import Promise
 from avowal.collect.cookie import IDENTIFIER, given
 
 PROMISE = Promise(1, {}, datetime.min, datetime.max, {"unless-refused": 86_400})

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avowal.collect.formats import FORMATS, SAMPLE_LINES_MAX, Reading, detect, named
-from avowal.collect.record import PARSED, Reason
 from avowal.errors import FormatError, LayoutError
+from avowal.logs.drop_reason import PARSED, Reason
+from avowal.logs.formats import FORMATS, SAMPLE_LINES_MAX, Reading, detect, named
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

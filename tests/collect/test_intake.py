@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avowal.collect.admit import ADMITTED, Promise
+from avowal.collect.admission import ADMITTED, Promise
 from avowal.collect.device import Devices
-from avowal.collect.formats import named
-from avowal.collect.intake import Taken, Way, shape
-from avowal.collect.kind import Kinds
-from avowal.collect.logs import LINE_BYTES_MAX, Block
-from avowal.collect.record import Reason
-from avowal.collect.visitor import SALT_LIFE, Salts
+from avowal.collect.pipeline import Taken, Way, shape
+from avowal.collect.request_kind import Kinds
+from avowal.collect.visitor_key import SALT_LIFE, Salts
 from avowal.config import Collect
+from avowal.logs.drop_reason import Reason
+from avowal.logs.formats import named
+from avowal.logs.log_file import LINE_BYTES_MAX, Block
 
 NOW = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 GOOD = '192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] "GET /a?b=c HTTP/1.1" 200 5 "-" "curl/8.5.0"'

@@ -5,8 +5,8 @@ import msgspec
 import polars as pl
 import pytest
 
-from avowal.collect.formats import named
-from avowal.collect.jsonlog import CADDY, COMMON, NESTED_MAX, TRAEFIK
+from avowal.logs.formats import named
+from avowal.logs.json_lines import CADDY, COMMON, NESTED_MAX, TRAEFIK
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
 ASKED = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "status": 200}

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from avowal.collect.kind import Kinds
+from avowal.collect.request_kind import Kinds
 from avowal.config import Collect
 
 

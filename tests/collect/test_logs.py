@@ -13,9 +13,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avowal.collect import logs
-from avowal.collect.logs import Block, blocks, open_log
 from avowal.errors import MisuseError
+from avowal.logs import log_file
+from avowal.logs.log_file import Block, blocks, open_log
 
 TEXT = b"first line\nsecond line\nthird\n"
 
@@ -106,13 +106,13 @@ def test_other_bytes_are_read_as_latin_1(tmp_path: Path) -> None:
 )
 def test_blocks_cover_every_byte_once(data: bytes, size: int) -> None:
     """Whatever the bytes and the size of a block, blocks follow each other without gap, and digests agree."""
-    before = logs.BLOCK_BYTES
-    logs.BLOCK_BYTES = size
+    before = log_file.BLOCK_BYTES
+    log_file.BLOCK_BYTES = size
     try:
         raw = io.BufferedReader(io.BytesIO(data))
-        found = list(blocks(logs.Log("log", raw, raw), 0, digest()))
+        found = list(blocks(log_file.Log("log", raw, raw), 0, digest()))
     finally:
-        logs.BLOCK_BYTES = before
+        log_file.BLOCK_BYTES = before
     position = 0
     for block in found:
         assert block.start == position

@@ -4,11 +4,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from avowal.collect.fields import FIELDS
-from avowal.collect.formats import named
-from avowal.collect.pattern import MARK, Pattern, apache, nginx
-from avowal.collect.record import PARSED
 from avowal.errors import LayoutError
+from avowal.logs.drop_reason import PARSED
+from avowal.logs.fields import FIELDS
+from avowal.logs.formats import named
+from avowal.logs.pattern import MARK, Pattern, apache, nginx
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
 MILLI = NOON.replace(microsecond=678000)

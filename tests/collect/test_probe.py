@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from served import free_port
 
 from avowal.clock import utc_now
-from avowal.collect.beacon import device
 from avowal.collect.probe import USER_AGENT, Probe, Prober, State, Why
+from avowal.collect.script_event import device
 
 PROBER = Prober(every_seconds=60, slow_ms=300, timeout_seconds=1)
 WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthere"

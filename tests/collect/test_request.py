@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avowal.collect import request
-from avowal.collect.request import PLAIN_LINE, Target
+from avowal.logs import request_line
+from avowal.logs.request_line import PLAIN_LINE, Target
 
 LINES = {
     "GET / HTTP/1.1": Target("GET", None, "/"),
@@ -43,13 +43,13 @@ LINES = {
 @pytest.mark.parametrize(("line", "target"), LINES.items())
 def test_a_request_line_is_read(line: str, target: Target) -> None:
     """Method, host, path and query are found, and rubbish gives nothing."""
-    assert request.line(line) == target
+    assert request_line.line(line) == target
 
 
 @given(st.text(), st.sampled_from(["GET {} HTTP/1.1", "GET /{}", "GET http://example.org/{} HTTP/1.1", "{}"]))
 def test_what_is_handed_on_is_safe(text: str, line: str) -> None:
     """Whatever was logged, no path or query holds white space, quotes, backslashes or control characters."""
-    target = request.line(line.format(text))
+    target = request_line.line(line.format(text))
     assert not re.search(r'[\s"\\\x00-\x1f\x7f]', f"{target.path}{target.query}")
     assert target.path is None or target.path.startswith("/") or target.path == "*"
 
@@ -58,7 +58,7 @@ def test_what_is_handed_on_is_safe(text: str, line: str) -> None:
 def test_the_fast_way_finds_the_same(line: str) -> None:
     """What the regex of plain lines reads is what the reader of all lines reads."""
     groups = pl.Series([line]).str.extract_groups(f"^{PLAIN_LINE}$").struct.unnest().row(0, named=True)
-    assert request.line(line) == Target(groups["method"], None, groups["path"], groups["query"] or None)
+    assert request_line.line(line) == Target(groups["method"], None, groups["path"], groups["query"] or None)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_the_fast_way_finds_the_same(line: str) -> None:
 )
 def test_a_host_is_a_name_without_its_port(text: str, host: str | None, server: str | None) -> None:
     """A host is in lower case and has no port; a server's name that is an address is not believed."""
-    assert request.host_name(text) == host
-    assert request.server_name(text) == server
+    assert request_line.host_name(text) == host
+    assert request_line.server_name(text) == server
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_a_host_is_a_name_without_its_port(text: str, host: str | None, server: 
 )
 def test_a_target_may_begin_with_its_host(text: str, target: Target) -> None:
     """Where a server logs host and path in one, without a scheme, both are found."""
-    assert request.schemeless(text) == target
+    assert request_line.schemeless(text) == target

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from harness import wait_until
 
-from avowal.collect.formats import detect, named
+from avowal.logs.formats import detect, named
 
 WAIT_SECONDS = 20
 ODD_AGENT = 'Odd "quoted" \\agent/1.0 [x]'

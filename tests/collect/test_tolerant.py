@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from avowal.collect.formats import LogReader, named
-from avowal.collect.record import Reason
-from avowal.collect.tolerant import LINE_MAX, Tolerant
+from avowal.logs.damaged_lines import LINE_MAX, Tolerant
+from avowal.logs.drop_reason import Reason
+from avowal.logs.formats import LogReader, named
 
 FIRST = "192.0.2.1"
 SECOND = "198.51.100.2"

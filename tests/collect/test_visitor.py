@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from avowal.collect.visitor import SALT_LIFE, Salts, add_keys, event_day
+from avowal.collect.visitor_key import SALT_LIFE, Salts, add_keys, event_day
 from avowal.errors import StoreError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).replace(tzinfo=None)

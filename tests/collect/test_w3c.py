@@ -4,8 +4,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from avowal.collect.formats import Reading, named
-from avowal.collect.w3c import FIELDS_MAX
+from avowal.logs.formats import Reading, named
+from avowal.logs.w3c import FIELDS_MAX
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
 ASKED = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "status": 200}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from harness import Site
 
-from avowal.disclose.audit import Kind, Met, judge
+from avowal.disclose.cookie_audit import Kind, Met, judge
 from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell
 
 CHROMIUM = shutil.which("chromium") or ""

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from harness import CHROME, Ran, Site, line, tamper, wait_until
 from served import SETTINGS, Served, served
 
-from avowal.keep.feeds import Feeds
+from avowal.register.feeds import Feeds
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)

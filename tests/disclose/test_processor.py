@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avowal.change.draft import TERMS_FILE
-from avowal.disclose.processor import Standing, standing
+from avowal.disclose.contract_check import Standing, standing
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, OWN_USE, PROCESSOR, Bounds, Cell
 from avowal.policy.compare import compare

@@ -15,10 +15,10 @@ import pytest
 from harness import CHROME, Ran, Site, line, tamper
 from test_duckdb import at, records, written
 
-from avowal.disclose.release import Asked, Far, extent
-from avowal.keep.cut import Form
-from avowal.keep.duckdb import DuckDBStore
+from avowal.disclose.extract import Asked, Far, extent
 from avowal.policy.bounds import GROUND_ALONE, Bounds, Cell
+from avowal.store.columns import Form
+from avowal.store.duckdb_store import DuckDBStore
 
 ANN, BEN = "203.0.113.77", "203.0.113.88"
 NOW = datetime.now(UTC).replace(tzinfo=None)

@@ -20,11 +20,11 @@ from test_feed import CONTRACT, contract
 from test_grounds import DISCLOSED_FORM, approve, attack, court, made, reader
 from test_release import ANN, PERIOD, RECENT
 
-from avowal.keep.asked import Request
-from avowal.keep.feeds import Page, State
-from avowal.keep.register import SqliteRegister, open_register
-from avowal.keep.submission import new_reference
 from avowal.ledger.entry import Reached, hashed
+from avowal.register.feeds import Page, State
+from avowal.register.register import SqliteRegister, open_register
+from avowal.register.release_requests import Request
+from avowal.submissions.submission import new_reference
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 FULL: list[Reached] = [("page-path", "full", 1, RECENT), ("ip-address", "full", 1, RECENT)]

@@ -26,12 +26,14 @@ from typing import Any, NoReturn, Self
 import duckdb
 from sqlalchemy.engine.default import DefaultDialect
 
-import avowal.cli.importing
-import avowal.cli.session
+import avowal.app.session
+import avowal.cli.import_
 import avowal.use.reports
 from avowal.cli.main import run
-from avowal.collect import logs
-from avowal.keep import database, load, owner
+from avowal.ingest import importer
+from avowal.logs import log_file
+from avowal.register import database
+from avowal.workspace import server
 
 BLOCK_BYTES = 4096
 LOAD_SEGMENTS = 2
@@ -102,8 +104,8 @@ class Fault:
         self.patch(Path, "unlink", lambda path, *_: f"{_kind(path)} unlink")
         self.patch(os, "link", lambda *_: "key link")
         self.patch(os, "fsync", lambda *_: "sync")
-        self.patch(owner, "_listen", lambda *_: "listen")
-        self.patch(owner, "send", _spoken)
+        self.patch(server, "_listen", lambda *_: "listen")
+        self.patch(server, "send", _spoken)
         self.patch(DefaultDialect, "do_commit", lambda *_: "register commit")
         self.patch(
             database._Driven, "execute", lambda _, sql, *__: "register commit" if sql == "COMMIT" else ""
@@ -111,14 +113,14 @@ class Fault:
         self.patch(duckdb, "connect", lambda *_: "store open")
         connect, fault = duckdb.connect, self
         duckdb.connect = lambda *arguments, **named: Connection(connect(*arguments, **named), fault)  # type: ignore[assignment]
-        read = logs.Log.read
+        read = log_file.Log.read
 
-        def read_and_count(log: logs.Log, size: int) -> bytes:
+        def read_and_count(log: log_file.Log, size: int) -> bytes:
             data = read(log, size)
             self.at("byte", len(data))
             return data
 
-        logs.Log.read = read_and_count  # type: ignore[assignment,method-assign]
+        log_file.Log.read = read_and_count  # type: ignore[assignment,method-assign]
 
 
 def _kind(path: Path) -> str:
@@ -181,7 +183,7 @@ def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
         said = os.open(f"{role}.said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         for stream in (sys.stdout, sys.stderr):
             os.dup2(said, stream.fileno())
-        logs.BLOCK_BYTES, load.LOAD_SEGMENTS = BLOCK_BYTES, LOAD_SEGMENTS
+        log_file.BLOCK_BYTES, importer.LOAD_SEGMENTS = BLOCK_BYTES, LOAD_SEGMENTS
         fault = Fault(*scene.get(role, ()))
         fault.patch_all()
         try:
@@ -210,7 +212,7 @@ class Owner:
 
         def hold() -> None:
             os.close(self.to_done)
-            with avowal.cli.session.session(None) as at_work:
+            with avowal.app.session.session(None) as at_work:
                 assert at_work.house.owned
                 os.write(to_opened, b"x")
                 os.read(done, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from avowal.errors import RefusedError, StoreError
-from avowal.keep.database import BURST, BURST_SECONDS, Database
+from avowal.register.database import BURST, BURST_SECONDS, Database
 
 FULL, NORMAL = 2, 1
 

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from avowal.collect import segment
-from avowal.collect.admit import ADMITTED
+from avowal.collect.admission import ADMITTED
 from avowal.collect.segment import DeadLetter, Draft, Intake, Origin, Written
 from avowal.errors import StoreError
-from avowal.keep.duckdb import DuckDBStore
-from avowal.keep.store import Cutoffs, Raised, Rules
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.store.interface import Cutoffs, Raised, Rules
 
 START = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 FOREVER = Cutoffs(*([[datetime.min] * 3] * 4))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from harness import CHROME, Site, Started, kept, line, wait_until
 
-from avowal.cli.session import session
+from avowal.app.session import session
 
 
 @pytest.fixture

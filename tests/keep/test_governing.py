@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_duckdb import records, views, visits, written
 
-from avowal.keep.consents import Consent
-from avowal.keep.duckdb import DuckDBStore
-from avowal.keep.governing import Steward, in_force
-from avowal.keep.register import Page, SqliteRegister, Version
-from avowal.keep.store import Raised, Rules, Settled
+from avowal.keep.enforcement import Steward, in_force
 from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
+from avowal.register.consents import Consent
+from avowal.register.register import Page, SqliteRegister, Version
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.store.interface import Raised, Rules, Settled
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
 EFFECTIVE = (0, 10, 20, 30)

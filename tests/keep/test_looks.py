@@ -10,10 +10,10 @@ import pytest
 from test_duckdb import FOREVER, NEVER, NOBODY, START, at, records, views, visits, written
 
 from avowal.collect.journal import UNDER_WAY, Journal, Row, Writer, waiting
-from avowal.keep.duckdb import DuckDBStore
-from avowal.keep.retention import cuts
-from avowal.keep.store import Cut, Cutoffs, Raised, Rules, Settled
 from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
+from avowal.register.retentions import cuts
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.store.interface import Cut, Cutoffs, Raised, Rules, Settled
 
 VISITOR, COOKIE = 2, 7
 DAY = 86_400

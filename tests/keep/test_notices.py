@@ -10,8 +10,8 @@ import pytest
 from test_register import START, page, version
 
 from avowal.errors import RefusedError
-from avowal.keep.notices import Notice, Showing, hashes
-from avowal.keep.register import FILE, SqliteRegister
+from avowal.register.notices import Notice, Showing, hashes
+from avowal.register.register import FILE, SqliteRegister
 
 NOTICES = [
     Notice(2, tag, "more protective", [], ["ip-address: less"], date(2026, 11, 1), date(2026, 12, 1))

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from visits import Deed, Visit, view_times, visits
 
-from avowal.collect.kind import RequestKind
+from avowal.collect.request_kind import RequestKind
 
 GAP = timedelta(minutes=30)
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns"]

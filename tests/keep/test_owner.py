@@ -12,9 +12,9 @@ from test_duckdb import at, records, written
 from avowal.collect.segment import Written
 from avowal.config import Folder, Settings
 from avowal.errors import SourceError, StoreError
-from avowal.keep import house, owner
-from avowal.keep.owner import Guest, Owner, open_house
-from avowal.keep.wire import connect, receive, send
+from avowal.workspace import backend, server
+from avowal.workspace.server import Guest, Owner, open_house
+from avowal.workspace.unix_socket import connect, receive, send
 
 
 def folder(path: Path) -> Folder:
@@ -22,9 +22,9 @@ def folder(path: Path) -> Folder:
 
 
 def owned(path: Path) -> Owner:
-    house = open_house(folder(path), {"echo": lambda _, argument: argument})
-    assert isinstance(house, Owner)
-    return house
+    backend = open_house(folder(path), {"echo": lambda _, argument: argument})
+    assert isinstance(backend, Owner)
+    return backend
 
 
 def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
@@ -34,8 +34,8 @@ def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
     assert isinstance(second, Guest)
     assert second.ask("echo", {"a": [1, None]}) == first.ask("echo", {"a": [1, None]}) == {"a": [1, None]}
     second.load([written(tmp_path / "data", records(at(0)))])
-    assert house.counts(first) == house.counts(second)
-    assert house.counts(second).requests == 1
+    assert backend.counts(first) == backend.counts(second)
+    assert backend.counts(second).requests == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
     second.close()
     first.close()
@@ -59,13 +59,13 @@ def test_a_log_is_read_by_one_at_a_time(tmp_path: Path) -> None:
     """A log that one process claimed is refused to others, until that process goes away, however it ends."""
     first = owned(tmp_path)
     second, third = open_house(folder(tmp_path), {}), open_house(folder(tmp_path), {})
-    house.claim(second, "log")
-    house.claim(second, "log")
+    backend.claim(second, "log")
+    backend.claim(second, "log")
     for other in (first, third):
         with pytest.raises(SourceError, match="being read"):
-            house.claim(other, "log")
+            backend.claim(other, "log")
     second.close()
-    house.claim(third, "log")
+    backend.claim(third, "log")
     third.close()
     first.close()
 
@@ -76,7 +76,7 @@ def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
     """Whoever claims it meanwhile waits, and is not told that another reads it."""
     first = owned(tmp_path)
     second, third = open_house(folder(tmp_path), {}), open_house(folder(tmp_path), {})
-    house.claim(second, "log")
+    backend.claim(second, "log")
     loading, loaded = threading.Event(), threading.Event()
 
     def slowly(_: Path) -> list[Written]:
@@ -84,11 +84,11 @@ def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
         assert loaded.wait(60)
         return []
 
-    monkeypatch.setattr("avowal.keep.owner.waiting", slowly)
+    monkeypatch.setattr("avowal.workspace.server.waiting", slowly)
     second.close()
     assert loading.wait(60)
     with ThreadPoolExecutor(1) as pool:
-        claiming = pool.submit(house.claim, third, "log")
+        claiming = pool.submit(backend.claim, third, "log")
         with pytest.raises(TimeoutError):
             claiming.result(0.2)
         loaded.set()
@@ -109,8 +109,8 @@ def test_two_that_were_killed_wait_for_each_other_no_longer(tmp_path: Path) -> N
             send(guest, {"question": "claim", "argument": log})
             guest.close()
     third = open_house(folder(tmp_path), {})
-    house.claim(third, "a")
-    house.claim(third, "b")
+    backend.claim(third, "a")
+    backend.claim(third, "b")
     third.close()
     first.close()
 
@@ -120,7 +120,7 @@ def test_what_an_owner_left_waiting_is_loaded_at_the_next_start(tmp_path: Path) 
     written(tmp_path / "data", records(at(0)))
     written(tmp_path / "data", records(at(0)), 500, 600, source="b")
     first = owned(tmp_path)
-    assert house.counts(first).requests == 1
+    assert backend.counts(first).requests == 1
     assert first.recovered == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
     first.close()
@@ -155,7 +155,7 @@ def test_a_folder_held_by_a_process_that_does_not_answer_is_refused(
     holder = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout
     holder.stdout.readline()
-    monkeypatch.setattr(owner, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(server, "WAIT_SECONDS", 0.2)
     with pytest.raises(StoreError, match=f"in use by process {holder.pid}"):
         open_house(folder(tmp_path), {})
     holder.communicate(b"")

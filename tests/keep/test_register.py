@@ -10,10 +10,6 @@ from pathlib import Path
 import pytest
 
 from avowal.errors import StoreError
-from avowal.keep.consents import commitment
-from avowal.keep.recorded import unlike
-from avowal.keep.register import FILE, Page, SqliteRegister, Version, open_register
-from avowal.keep.schema import unlike_register
 from avowal.ledger.entry import (
     Entry,
     ErasureDone,
@@ -26,6 +22,10 @@ from avowal.ledger.entry import (
     written,
 )
 from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
+from avowal.register.consents import commitment
+from avowal.register.register import FILE, Page, SqliteRegister, Version, open_register
+from avowal.verify.register_facts import unlike
+from avowal.verify.schema import unlike_register
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
 PROMISED = Compiled({Cell("status", "abuse", OPERATOR, OWN_USE): {"full": None}}, {"may-see": 1}, "a" * 64)

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from test_duckdb import records, written
 from test_reading import COARSER, FORMS, KEY, NOW, PRECISIONS, ROW, bounds, permitted
 
-from avowal.keep.duckdb import FILE, DuckDBStore
-from avowal.keep.governing import Steward
-from avowal.keep.register import Page, SqliteRegister, Version
-from avowal.keep.retention import cuts
-from avowal.keep.rewrite import beside
-from avowal.keep.store import Rules
+from avowal.keep.enforcement import Steward
 from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell, Compiled, longer
 from avowal.policy.compare import governed
+from avowal.register.register import Page, SqliteRegister, Version
+from avowal.register.retentions import cuts
+from avowal.store.compaction import beside
+from avowal.store.duckdb_store import FILE, DuckDBStore
+from avowal.store.interface import Rules
 
 DAY = 86_400
 ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]

@@ -7,7 +7,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from avowal.errors import StoreError
-from avowal.keep.sealed import KEYS, Seal
+from avowal.submissions.encryption import KEYS, Seal
 
 PLACE = "0" * 24, "message"
 

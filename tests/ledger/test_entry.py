@@ -9,8 +9,8 @@ import rfc8785
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from avowal.keep.consents import commitment
 from avowal.ledger.entry import Entry, read, written
+from avowal.register.consents import commitment
 
 NAMES = st.from_regex(r"[a-z][A-Za-z-]*", fullmatch=True)
 VALUES: dict[Any, st.SearchStrategy[Any]] = {

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from avowal.keep.ledger import append
-from avowal.keep.register import SqliteRegister
 from avowal.ledger.entry import VersionWithdrawn
 from avowal.ledger.tiles import ENTRY_BYTES_MAX, bundle, path
 from avowal.ledger.tree import leaf_hash, node_hash
+from avowal.register.ledger_storage import append
+from avowal.register.register import SqliteRegister
 
 START = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
 

@@ -8,9 +8,9 @@ import pytest
 from test_tiles import grow
 
 from avowal.errors import ProofError
-from avowal.keep.register import SqliteRegister
 from avowal.ledger.note import Note, Verifier
 from avowal.ledger.witness import Files, findings
+from avowal.register.register import SqliteRegister
 
 SIZE = 700
 EARLIER = 300

@@ -9,9 +9,9 @@ from avowal.change.draft import TERMS_FILE
 from avowal.errors import TermsError
 from avowal.policy.bounds import Compiled
 from avowal.policy.compare import Relation, compare
+from avowal.policy.describe import differences, owed
 from avowal.policy.ground import EVIDENCE, needs
 from avowal.policy.language import language
-from avowal.policy.tell import differences, owed
 from avowal.policy.terms import compile_terms, parse_terms, warnings
 from avowal.policy.vocabulary import vocabulary
 

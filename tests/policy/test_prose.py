@@ -8,7 +8,7 @@ import pytest
 
 from avowal.policy.bounds import Bounds
 from avowal.policy.document import Document, load_document
-from avowal.policy.prose import PRACTICES, differing
+from avowal.policy.prose_check import PRACTICES, differing
 from avowal.policy.terms import Duties, Terms, compile_terms, load_terms
 
 DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from test_duckdb import records, written
 
 from avowal.errors import QueryError
-from avowal.keep.duckdb import DuckDBStore
 from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
-from avowal.use.bind import DEPTH_MAX, TEXT_MAX, bind
-from avowal.use.query import Query, ask
-from avowal.use.reading import RELATIONS, Reading
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.use.own_query import Query, ask
+from avowal.use.purpose_view import RELATIONS, Reading
+from avowal.use.sql_allow_list import DEPTH_MAX, TEXT_MAX, bind
 
 NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
 ATTEMPTS = [

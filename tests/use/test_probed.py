@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from avowal.collect.probe import Probe, State, Why
-from avowal.keep.duckdb import DuckDBStore
-from avowal.use.question import Question, parse_filters
-from avowal.use.reading import Reading
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.use.purpose_view import Reading
+from avowal.use.report_request import Question, parse_filters
 from avowal.use.reports import answer
 
 START = datetime(2026, 1, 5, 12)  # noqa: DTZ001  # UTC without a zone

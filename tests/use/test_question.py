@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avowal.errors import MisuseError
-from avowal.use.question import FILTERS, parse_filters, parse_moment
+from avowal.use.report_request import FILTERS, parse_filters, parse_moment
 
 NOW = datetime(2026, 11, 22, 14, 30, 15)  # noqa: DTZ001  # UTC without a zone
 BERLIN, LIMA, APIA = ZoneInfo("Europe/Berlin"), ZoneInfo("America/Lima"), ZoneInfo("Pacific/Apia")

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_duckdb import records, written
 
-from avowal.collect.address import cut
-from avowal.collect.admit import REFERRER_PAGE, REFERRER_SITE
-from avowal.keep.duckdb import DuckDBStore
+from avowal.collect.admission import REFERRER_PAGE, REFERRER_SITE
+from avowal.logs.ip_address import cut
 from avowal.policy.bounds import OPERATOR, OWN_USE, Age, Ages, Bounds, Cell
 from avowal.policy.compare import governed
-from avowal.use.reading import RELATIONS, Reading
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.use.purpose_view import RELATIONS, Reading
 
 NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
 DAY = 86_400

@@ -22,8 +22,8 @@ from polars import read_parquet
 from served import SETTINGS, SITE, Answer, free_port, served
 
 from avowal.asgi import Middleware
-from avowal.web.wrapped import Answer as AnswerTold
-from avowal.web.wrapped import Collector, Exchange
+from avowal.server.embedded import Answer as AnswerTold
+from avowal.server.embedded import Collector, Exchange
 
 TAG = '<script src="/avowal.js" defer></script>'
 VISITOR = "203.0.113.7"

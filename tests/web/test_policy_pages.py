@@ -16,8 +16,8 @@ from harness import Site, line, tamper, wait_until
 from playwright.sync_api import ViewportSize, sync_playwright
 from served import TODAY, Served, changed, served, translated
 
-from avowal.keep.verified import Verified, last, record
-from avowal.web.living import beside as places
+from avowal.verify.last_result import Verified, last, record
+from avowal.web.policy_status import beside as places
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 PLACES = {"pt-BR": "/pt/privacidade/", "zh-TW": "/zh/privacy.html"}

@@ -22,7 +22,7 @@ from proxyprotocol.v2 import ProxyProtocolV2
 from served import LOOK, SITE, Answer, Served, free_port
 from test_probe import certified
 
-from avowal.web.proxied import HEAD_MAX, LINE_MAX, beginning
+from avowal.server.proxy_protocol import HEAD_MAX, LINE_MAX, beginning
 
 SETTINGS = f'[site]\nhost = "{SITE}"\n[serve]\nproxy_protocol = true\n'
 HAPROXY = """

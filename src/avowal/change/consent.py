@@ -9,14 +9,14 @@ from enum import StrEnum
 import msgspec
 
 from avowal.errors import MisuseError, RefusedError
-from avowal.keep.consents import UNRECORDED, Consent
-from avowal.keep.governing import governs, in_force
-from avowal.keep.register import Register, Version
-from avowal.keep.subject import Held
+from avowal.keep.enforcement import governs, in_force
+from avowal.keep.visitor_lookup import Held
 from avowal.policy.bounds import Bounds
 from avowal.policy.compare import compare
+from avowal.policy.describe import differences
 from avowal.policy.language import ENGLISH, Language
-from avowal.policy.tell import differences
+from avowal.register.consents import UNRECORDED, Consent
+from avowal.register.register import Register, Version
 
 
 class Means(StrEnum):

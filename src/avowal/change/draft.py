@@ -8,10 +8,10 @@ from avowal.change.publish import Draft, adopt
 from avowal.clock import utc_now
 from avowal.config import Folder
 from avowal.errors import RefusedError, TermsError
-from avowal.keep.register import Register
 from avowal.policy.document import Document, load_document
 from avowal.policy.form import Form
 from avowal.policy.terms import load_terms
+from avowal.register.register import Register
 
 TERMS_FILE = "terms.toml"
 

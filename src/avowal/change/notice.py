@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from avowal.keep.notices import Notice
-from avowal.keep.register import Version
 from avowal.policy.compare import compare
+from avowal.policy.describe import differences
 from avowal.policy.language import language
-from avowal.policy.tell import differences
+from avowal.register.notices import Notice
+from avowal.register.register import Version
 
 DISPLAYED = timedelta(days=30)
 """How long a notice stays after its version took effect."""

@@ -7,10 +7,10 @@ from enum import StrEnum
 
 from avowal.change.notice import notices
 from avowal.errors import RefusedError, TermsError
-from avowal.keep.register import Page, Register, Version
 from avowal.policy.compare import Comparison, compare
 from avowal.policy.document import Document
 from avowal.policy.terms import Terms, compile_terms
+from avowal.register.register import Page, Register, Version
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from avowal.app.session import chosen, find_folder, open_versions
 from avowal.change.draft import documents, terms_path
-from avowal.cli.session import chosen, find_folder, open_versions
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
 from avowal.policy.compare import Witness, compare
+from avowal.policy.describe import differences, lasting_by_precision
 from avowal.policy.ground import needs
-from avowal.policy.prose import differing
-from avowal.policy.tell import differences, lasting_by_precision
+from avowal.policy.prose_check import differing
 from avowal.policy.terms import Terms, compile_terms, load_terms, warnings
 from avowal.policy.vocabulary import named_leaves
 

@@ -10,21 +10,21 @@ import msgspec
 import typer
 from rich.console import Console
 
+from avowal.app.session import Session, session
+from avowal.app.visitor_data import exported, leave_trace, page_of, summary
+from avowal.atomic_files import check_creatable, create_file
 from avowal.change.consent import Effect, Means, Word, effects, giving, record, taking_back
-from avowal.change.receipt import receipt
-from avowal.cli.persons import exported, leave_trace, page_of, summary
+from avowal.change.consent_receipt import receipt
 from avowal.cli.policy import AsJson, print_json, say
-from avowal.cli.session import Session, session
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
-from avowal.keep.consents import Consent
-from avowal.keep.erasure import receipt as erasure_receipt
-from avowal.keep.handed_out import check_free, whole
-from avowal.keep.keys import COOKIE_KEY, secret
-from avowal.keep.subject import Subject, parse_subject
-from avowal.use.question import parse_moment
+from avowal.keep.visitor_lookup import Subject, parse_subject
+from avowal.key_files import COOKIE_KEY, secret
+from avowal.register.consents import Consent
+from avowal.register.erasures import receipt as erasure_receipt
+from avowal.use.report_request import parse_moment
 
-SCHEMA = resources.files("avowal.keep") / "visitor-export.schema.json"
+SCHEMA = resources.files("avowal.app") / "visitor-export.schema.json"
 """What the lines of an export hold."""
 
 app = typer.Typer(help="What one visitor may ask for.", no_args_is_help=True)
@@ -125,7 +125,7 @@ def erase(
     data: Data = None,
 ) -> None:
     """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
-    check_free(to)
+    check_creatable(to)
     with session(data) as at_work:
         held = at_work.held(subject_of(subject, since, until, at_work))
         there = held.count
@@ -142,7 +142,7 @@ def erase(
         ]
         if not there and not other:
             raise RefusedError("nothing is held of that visitor", "look at the visitor's key")
-        with whole(to) if to else nullcontext() as file:
+        with create_file(to) if to else nullcontext() as file:
             told = erasure_receipt(at_work.register.ledger, at_work.erase(held.key))
             if file:
                 file.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
@@ -175,7 +175,7 @@ def consent(
     data: Data = None,
 ) -> None:
     """Record that a visitor consents to a version for what was collected before, or takes that back."""
-    check_free(to)
+    check_creatable(to)
     with session(data) as at_work:
         held = at_work.held(subject_of(subject, since, until, at_work))
         word, register = Word(means, reference, language), at_work.register
@@ -190,7 +190,7 @@ def consent(
             at_work.settle()
             told = receipt(register, said)
     if to and told:
-        with whole(to) as file:
+        with create_file(to) as file:
             file.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
     if as_json:
         print_json({"visitor": said.visitor, "version": said.version, "permits": permits, "receipt": told})

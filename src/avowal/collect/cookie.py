@@ -13,7 +13,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from string import ascii_letters
 
-from avowal.collect.admit import Promise
+from avowal.collect.admission import Promise
 
 NAME = "__Host-avowal"
 TAB = "avowal-views"

@@ -7,8 +7,8 @@ from typing import Any
 import maxminddb
 import polars as pl
 
-from avowal.collect.distinct import each
 from avowal.errors import SettingsError
+from avowal.logs.distinct_values import each
 
 
 @dataclass(frozen=True)

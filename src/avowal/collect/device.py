@@ -10,7 +10,7 @@ from ua_parser import Domain
 from ua_parser.loaders import load_lazy_builtins
 from ua_parser.regex import Resolver
 
-from avowal.collect.distinct import places
+from avowal.logs.distinct_values import places
 
 KNOWN_MAX = 100_000
 """How many distinct user agents are remembered; beyond it, what is known is learned anew."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from avowal.collect.visitor import sync_folder
+from avowal.atomic_files import sync_folder
 
 SUFFIX = ".journal"
 HEAD = b"avowal journal 1\n"

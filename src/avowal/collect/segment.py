@@ -15,8 +15,8 @@ from typing import Protocol
 import msgspec
 import polars as pl
 
-from avowal.collect.admit import ADMITTED
-from avowal.collect.visitor import sync_folder
+from avowal.atomic_files import sync_folder
+from avowal.collect.admission import ADMITTED
 
 METADATA_KEY = "avowal"
 SUFFIX = ".parquet"

@@ -8,13 +8,13 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from avowal.errors import DisclosureError, MisuseError
-from avowal.keep.asked import Request, Why
-from avowal.keep.register import SqliteRegister, Version
-from avowal.keep.submission import Submission
 from avowal.policy.form import Form
 from avowal.policy.ground import EVIDENCE, Need, needs
 from avowal.policy.vocabulary import named_leaves
-from avowal.use.words import is_line
+from avowal.register.register import SqliteRegister, Version
+from avowal.register.release_requests import Request, Why
+from avowal.submissions.submission import Submission
+from avowal.use.formatting import is_line
 
 AUTHORISATION, FUNCTION, RECORDS, DATE = "authorisation", "function", "records", "date"
 LOOKED_UP = frozenset({AUTHORISATION, RECORDS})

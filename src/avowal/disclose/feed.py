@@ -13,21 +13,21 @@ from typing import Any, NamedTuple
 import msgspec
 
 from avowal.clock import utc_now
-from avowal.disclose.processor import standing, version_in_force
-from avowal.disclose.release import Far
+from avowal.disclose.contract_check import standing, version_in_force
+from avowal.disclose.extract import Far
 from avowal.errors import DisclosureError
-from avowal.keep.asked import Why
-from avowal.keep.cut import KEYS, NUMBERED, RELATIONS
-from avowal.keep.feeds import Page, State
-from avowal.keep.processors import Processor
-from avowal.keep.register import SqliteRegister, Version
-from avowal.keep.store import Store
-from avowal.keep.submission import new_reference
 from avowal.ledger.entry import Reached, hashed
 from avowal.policy.bounds import OWN_USE, PROCESSOR, Bounds, Cell, longer
 from avowal.policy.compare import meet
 from avowal.policy.contract import Contract, compile_contract, granted, parse_contract
-from avowal.use.reading import Reading
+from avowal.register.feeds import Page, State
+from avowal.register.processors import Processor
+from avowal.register.register import SqliteRegister, Version
+from avowal.register.release_requests import Why
+from avowal.store.columns import KEYS, NUMBERED, RELATIONS
+from avowal.store.interface import Store
+from avowal.submissions.submission import new_reference
+from avowal.use.purpose_view import Reading
 
 ROWS_MAX = 5_000
 """The most records of a page."""

@@ -16,10 +16,10 @@ import msgspec
 import polars as pl
 
 from avowal.errors import MisuseError, ProofError
-from avowal.keep.store import Table
 from avowal.ledger.checkpoint import Receipt
 from avowal.ledger.entry import ReleaseMade, read
 from avowal.ledger.note import Verifier
+from avowal.store.interface import Table
 
 SCHEMA = "avowal release 1"
 MANIFEST, PROOF = "manifest.json", "proof.txt"

@@ -9,8 +9,8 @@ from email.message import EmailMessage
 from email.policy import default
 
 from avowal.errors import MisuseError, RefusedError
-from avowal.keep.releases import Release
 from avowal.policy.terms import Terms
+from avowal.register.releases import Release
 
 TIMEOUT_SECONDS = 30.0
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

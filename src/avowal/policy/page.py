@@ -15,11 +15,11 @@ from markupsafe import Markup
 
 from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Ages, Bounds, Cell
 from avowal.policy.compare import compare
+from avowal.policy.describe import differences, duty, lasting, lasting_by_precision, owed
 from avowal.policy.document import Document
 from avowal.policy.ground import is_need, needs
 from avowal.policy.language import ENGLISH, Language, direction, language
-from avowal.policy.sections import sections
-from avowal.policy.tell import differences, duty, lasting, lasting_by_precision, owed
+from avowal.policy.markdown import sections
 from avowal.policy.vocabulary import FULL, Kind, Vocabulary, Word
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from avowal.errors import MisuseError
-from avowal.use.question import Question
-from avowal.use.reading import Ask, Reading, Table, statements
+from avowal.use.purpose_view import Ask, Reading, Table, statements
+from avowal.use.report_request import Question
 
 FAR_PAST = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
 FAR_FUTURE = datetime(9999, 12, 31)  # noqa: DTZ001  # the same

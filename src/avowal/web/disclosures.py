@@ -1,11 +1,11 @@
 """The page that tells everybody how often something was released, on which grounds."""
 
 from avowal.clock import utc_now
-from avowal.disclose.transparency import as_range, counted
-from avowal.keep.register import Register
+from avowal.disclose.statistics import as_range, counted
 from avowal.policy.bounds import Bounds
 from avowal.policy.language import language
 from avowal.policy.page import Facts, rendered
+from avowal.register.register import Register
 
 
 def page(register: Register, terms: Bounds, controller: str, tag: str) -> str:

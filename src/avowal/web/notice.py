@@ -7,11 +7,11 @@ from importlib import resources
 import msgspec
 
 from avowal.clock import utc_now
-from avowal.keep.notices import Notice, Showing
-from avowal.keep.register import Register
 from avowal.policy.language import direction, language
 from avowal.policy.page import rendered
-from avowal.web.policy import PATH
+from avowal.register.notices import Notice, Showing
+from avowal.register.register import Register
+from avowal.web.policy_pages import PATH
 
 STYLE = (resources.files("avowal.web") / "templates" / "notice.css").read_text(encoding="utf-8")
 

@@ -9,9 +9,9 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import msgspec
 
-from avowal.keep.notices import Notice
-from avowal.keep.register import Version
 from avowal.policy.language import language
+from avowal.register.notices import Notice
+from avowal.register.register import Version
 
 ATOM, RSS, JSON = "application/atom+xml", "application/rss+xml", "application/feed+json"
 NAMES = {ATOM: "feed.atom", RSS: "feed.rss", JSON: "feed.json"}

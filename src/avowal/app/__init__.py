@@ -1,0 +1,1 @@
+"""Use cases that the command line, the web server and the middleware share."""

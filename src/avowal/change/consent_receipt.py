@@ -1,0 +1,196 @@
+"""The receipt of a consent, for the visitor to keep: it can be checked without us.
+
+It has the sections and field names of ISO/IEC TS 27560:2023, and a proof that the ledger has its entry.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from avowal.errors import MisuseError, ProofError
+from avowal.ledger.checkpoint import Receipt
+from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn, read
+from avowal.ledger.note import Verifier
+from avowal.policy.bounds import OPERATOR, OWN_USE, Bounds, read_canonical
+from avowal.policy.describe import lasting_by_precision
+from avowal.policy.terms import parse_terms
+from avowal.policy.vocabulary import Vocabulary, vocabulary
+from avowal.register.consents import Consent, commitment
+from avowal.register.register import Register
+
+SCHEMA = "ISO/IEC TS 27560:2023, avowal 1"
+GIVEN = "consent given"
+WITHDRAWN = "consent withdrawn"
+
+
+def receipt(register: Register, consent: Consent) -> dict[str, Any]:
+    """Return the receipt of a consent or a withdrawal, for the visitor to keep: it can be checked without us."""
+    version = next(one for one in register.versions() if one.identity == consent.identity)
+    terms = parse_terms(version.terms, f"the terms of version {version.number}")
+    return {
+        "schema_version": SCHEMA,
+        "record_id": f"{register.ledger.signer.name}#{consent.entry}",
+        "pii_principal_id": consent.visitor,
+        "pii_processing": {
+            "privacy_notice": {
+                "version": consent.version,
+                "identity": consent.identity,
+                "document_sha256": consent.document,
+            },
+            "language": consent.language,
+            "purposes": _purposes(version.promised, vocabulary(terms.vocabulary)),
+            "withdrawal_method": f"tell {terms.contact}",
+        },
+        "party_identification": [
+            {
+                "party_id": "controller",
+                "party_role": "PII controller",
+                "party_name": terms.controller,
+                "party_contact": terms.contact,
+            }
+        ],
+        "event": {
+            "event_time": consent.recorded_at,
+            "event_type": "explicit consent for what was collected before",
+            "event_state": GIVEN if consent.given else WITHDRAWN,
+            "entity_id": consent.visitor,
+            "means": consent.means,
+            "reference": consent.reference,
+            "validity_duration": "until withdrawn",
+        },
+        "proof": {
+            "salt": consent.salt.hex(),
+            "tlog_proof": str(register.ledger.receipt(consent.entry)),
+            "terms": version.canonical,
+        },
+    }
+
+
+def check_receipt(text: str, verifier: Verifier) -> tuple[Receipt, ConsentGiven]:
+    """Check a receipt with nothing but the ledger's public key; returns its proof, and the entry that it proves.
+
+    Raises MisuseError where it is no receipt, and ProofError where it does not hold.
+    """
+    try:
+        told = msgspec.json.decode(text, type=_Told)
+        salt = bytes.fromhex(told.proof.salt)
+    except (msgspec.DecodeError, ValueError):
+        raise MisuseError("this is no receipt of a consent", "give the file as it was handed out") from None
+    proof = Receipt.parse(told.proof.tlog_proof)
+    origin = proof.check(verifier).origin
+    entry = read(proof.entry)
+    if (
+        not isinstance(entry, ConsentGiven)
+        or told.record_id != f"{origin}#{proof.index}"
+        or told.entry(salt) != entry
+        or sha256(told.proof.terms.encode()).hexdigest() != entry.identity
+        or told.promises != _promises(_purposes(read_canonical(told.proof.terms.encode()), vocabulary()))
+    ):
+        raise ProofError(
+            "the receipt says something else than its entry in the ledger", "it was changed, or mixed up"
+        )
+    return proof, entry
+
+
+def _purposes(bounds: Bounds, words: Vocabulary) -> list[dict[str, Any]]:
+    """Return what each purpose of the operator's may use, for how long, and who else receives it for that."""
+    purposes: dict[str, dict[str, Any]] = {}
+    for cell, ages in sorted(bounds.cells.items()):
+        if cell.cookie:
+            continue
+        known = words.purposes.get(cell.purpose)
+        purpose = purposes.setdefault(
+            cell.purpose,
+            {
+                "purpose": cell.purpose,
+                "purpose_type": list(known.dpv) if known else [],
+                "lawful_basis": "dpv:ExpressedConsent",
+                "pii_information": [],
+                "pii_controllers": ["controller"],
+                "recipient_third_parties": [],
+            },
+        )
+        if (cell.recipient, cell.ground) == (OPERATOR, OWN_USE):
+            category = words.categories.get(cell.category)
+            purpose["pii_information"].append(
+                {
+                    "pii_type": cell.category,
+                    "pii_type_dpv": list(category.dpv) if category else [],
+                    "retention_period": lasting_by_precision(ages),
+                }
+            )
+        elif cell.recipient not in purpose["recipient_third_parties"]:
+            purpose["recipient_third_parties"].append(cell.recipient)
+    return list(purposes.values())
+
+
+def _promises(purposes: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Return what purposes say without their words in W3C DPV, for which better ones may be found."""
+    return [
+        (
+            purpose["purpose"],
+            purpose["recipient_third_parties"],
+            [(told["pii_type"], told["retention_period"]) for told in purpose["pii_information"]],
+        )
+        for purpose in purposes
+    ]
+
+
+class _Notice(msgspec.Struct):
+    version: int
+    identity: str
+    document_sha256: str
+
+
+class _Processing(msgspec.Struct):
+    privacy_notice: _Notice
+    language: str
+    purposes: list[dict[str, Any]]
+
+
+class _Event(msgspec.Struct):
+    event_time: datetime
+    event_state: str
+    means: str
+    reference: str
+
+
+class _Proof(msgspec.Struct):
+    salt: str
+    tlog_proof: str
+    terms: str
+
+
+class _Told(msgspec.Struct):
+    """What of a receipt has to agree with its entry."""
+
+    record_id: str
+    pii_principal_id: str
+    pii_processing: _Processing
+    event: _Event
+    proof: _Proof
+
+    @property
+    def promises(self) -> list[Any]:
+        """What it says is permitted; nothing where that is told in another form."""
+        try:
+            return _promises(self.pii_processing.purposes)
+        except (KeyError, TypeError):
+            return []
+
+    def entry(self, salt: bytes) -> ConsentGiven:
+        """Return the entry that would say the same."""
+        kind = ConsentWithdrawn if self.event.event_state == WITHDRAWN else ConsentGiven
+        notice = self.pii_processing.privacy_notice
+        return kind(
+            notice.version,
+            notice.identity,
+            self.pii_processing.language,
+            notice.document_sha256,
+            self.event.means,
+            commitment(salt, visitor=self.pii_principal_id, reference=self.event.reference),
+            self.event.event_time,
+        )

@@ -1,0 +1,71 @@
+"""`avowal follow`: read a log for ever."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from avowal.app.session import Session, about_terms, session
+from avowal.errors import MisuseError, OwnerGoneError
+from avowal.ingest.follower import Follower
+from avowal.ingest.importer import FileReport, Importer, Ways
+
+
+def follow(
+    file: Annotated[Path, typer.Argument(help="The log that the server writes to.")],
+    log_format: Annotated[
+        str, typer.Option("--format", help="A format's name, or a LogFormat or log_format string.")
+    ] = "",
+    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+) -> None:
+    """Read a log as it grows, through its rotation, until the process is told to stop (SIGTERM, Ctrl-C)."""
+    if file.is_dir():
+        raise MisuseError(f"`{file}` is a folder", "name one log in it")
+    if not file.parent.is_dir():
+        raise MisuseError(f"there is no folder `{file.parent}`", "look at its spelling")
+    console = Console(stderr=True, highlight=False)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    report = FileReport(str(file))
+    while True:
+        try:
+            with session(data, collecting=True) as at_work:
+                _follow(at_work, file, log_format, stop, report, console)
+        except OwnerGoneError as error:
+            console.print(f"{error.message}: going on without it", markup=False)
+        else:
+            break
+    console.print(f"stopped: {report.lines:,} lines, {report.requests:,} requests", markup=False)
+
+
+def _follow(
+    at_work: Session,
+    file: Path,
+    log_format: str,
+    stop: threading.Event,
+    report: FileReport,
+    console: Console,
+) -> None:
+    """Follow a log until told to stop, or until the process that owns the folder has gone."""
+    for sentence in about_terms(at_work):
+        console.print(sentence, markup=False)
+    console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
+    settings = at_work.folder.settings.collect
+    importer = Importer(
+        Ways(at_work.folder, at_work.promises), at_work.house, log_format or settings.format, again=True
+    )
+
+    def daily() -> None:
+        removed = sum(one.records for one in at_work.retain())
+        if removed:
+            say(f"{removed:,} records were cut down or deleted, as their time was over")
+
+    def say(sentence: str) -> None:
+        console.print(sentence, markup=False)
+
+    at_work.derive()  # what an earlier process took in, and did not live to make views of
+    Follower(importer, file, at_work.derive, say, stop, report, daily).run()

@@ -1,0 +1,235 @@
+"""`avowal import`: read logs."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from avowal.app.session import Session, about_terms, session
+from avowal.errors import AvowalError, MisuseError
+from avowal.ingest.importer import BadLine, FileReport, Importer, Ways
+from avowal.logs.drop_reason import Fate, Reason
+from avowal.logs.log_file import STANDARD_INPUT
+from avowal.workspace import backend
+
+MAX_BAD_PERCENT = 1.0
+
+
+class ImportReport(msgspec.Struct):
+    """What became of an import; with `--json`, this is what is printed.
+
+    `views` and `visits` are by how many the store has grown. `lines` is the sum of `requests`, `dropped` and
+    `dead_letters`.
+    """
+
+    files: int
+    format: str
+    lines: int
+    requests: int
+    views: int
+    visits: int
+    bots: int
+    late: int
+    early: int
+    dropped: dict[str, int]
+    dead_letters: int
+    dead_letters_by_reason: dict[str, int]
+    seconds: float
+    by_file: list[FileReport]
+
+
+def import_logs(
+    files: Annotated[list[Path], typer.Argument(help="Logs, also compressed; - for standard input.")],
+    log_format: Annotated[
+        str, typer.Option("--format", help="A format's name, or a LogFormat or log_format string.")
+    ] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Read a log that begins like a known one, but is another.")
+    ] = False,
+    max_bad: Annotated[
+        float, typer.Option(help="Percent of unreadable lines above which the exit status is 1.")
+    ] = MAX_BAD_PERCENT,
+    show_bad: Annotated[
+        bool, typer.Option("--show-bad", help="Then show the unreadable lines, read again from the files.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+) -> None:
+    """Read access logs under the policy: what is new in them becomes requests, views and visits."""
+    if show_bad and as_json:
+        raise MisuseError("`--show-bad` shows lines, and `--json` prints one object", "give one of the two")
+    check(files)
+    with session(data, collecting=True) as at_work:
+        importer = Importer(
+            Ways(at_work.folder, at_work.promises),
+            at_work.house,
+            log_format or at_work.folder.settings.collect.format,
+            again=again,
+            new_key=again,
+        )
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        for sentence in [] if as_json else about_terms(at_work):
+            console.print(sentence, style="dim", markup=False)
+        report = import_files(at_work, importer, files, show_progress=not as_json)
+        bad_lines = [(path, importer.bad_lines(path)) for path in files] if show_bad else []
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+    else:
+        show(report, Console())
+        show_bad_lines(bad_lines)
+    bad = report.dead_letters > report.lines * max_bad / 100
+    if bad or any(file.error or file.damage for file in report.by_file):
+        raise typer.Exit(1)
+
+
+def check(files: list[Path]) -> None:
+    """Raise MisuseError where one of the files is none, before any of them is read."""
+    for path in files:
+        if path.is_dir():
+            raise MisuseError(f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`")
+        if path != STANDARD_INPUT and not path.exists():
+            raise MisuseError(f"there is no file `{path}`", "look at its spelling and folder")
+
+
+def import_files(
+    at_work: Session, importer: Importer, files: list[Path], *, show_progress: bool
+) -> ImportReport:
+    """Read files in the order of their first request, and make views and visits of them."""
+    started = time.monotonic()
+    before = backend.counts(at_work.house)
+    in_order = sorted(files, key=importer.first_time) if len(files) > 1 else files
+    reports = [FileReport(str(path)) for path in in_order]
+    with _progress(in_order, show_progress) as progress:
+        for path, report in zip(in_order, reports, strict=True):
+            try:
+                importer.read(path, report, progress)
+            except AvowalError as error:
+                report.error, report.hint = error.message, error.hint
+    at_work.derive()
+    after = backend.counts(at_work.house)
+    left: Counter[str] = Counter()
+    for report in reports:
+        left.update(
+            report.left
+        )  # not `+`, which forgets what is negative: an unfinished line that was none became one
+    dead = {reason: lines for reason, lines in left.items() if Reason(reason).fate is Fate.DEAD_LETTER}
+    formats = {report.format for report in reports if report.format}
+    return ImportReport(
+        files=len(files),
+        format=formats.pop() if len(formats) == 1 else ("mixed" if formats else "unknown"),
+        lines=sum(report.lines for report in reports),
+        requests=sum(report.requests for report in reports),
+        views=after.views - before.views,
+        visits=after.visits - before.visits,
+        bots=sum(report.bots for report in reports),
+        late=sum(report.late for report in reports),
+        early=sum(report.early for report in reports),
+        dropped={reason: lines for reason, lines in left.items() if reason not in dead},
+        dead_letters=sum(dead.values()),
+        dead_letters_by_reason=dead,
+        seconds=round(time.monotonic() - started, 3),
+        by_file=reports,
+    )
+
+
+@contextmanager
+def _progress(files: list[Path], shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how far the files were read, in bytes of the files, lines each second, and time left."""
+    sizes = [path.stat().st_size if path != STANDARD_INPUT else 0 for path in files]
+    started, lines, done, last = time.monotonic(), 0, 0, (0, 0)
+    columns = (
+        TextColumn("reading"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[lines]:,} lines, {task.fields[speed]:,.0f} lines/s"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not (shown and console.is_terminal)
+    ) as bar:
+        task = bar.add_task("reading", total=sum(sizes) or None, lines=0, speed=0.0)
+
+        def tell(position: int, counted: int) -> None:
+            nonlocal lines, done, last
+            if counted < last[1] or position < last[0]:  # the next file
+                lines, done = lines + last[1], done + last[0]
+            last = position, counted
+            total = lines + counted
+            speed = total / max(time.monotonic() - started, 1e-3)
+            bar.update(task, completed=done + position, lines=total, speed=speed)
+
+        yield tell
+
+
+def show(report: ImportReport, console: Console) -> None:
+    """Show what became of an import."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("file", "format", "lines", "requests", "robots'", "dropped", "unreadable"):
+        table.add_column(
+            heading, justify="left" if heading in {"file", "format"} else "right", overflow="fold"
+        )
+    for file in report.by_file:
+        dead = sum(lines for reason, lines in file.left.items() if Reason(reason).fate is Fate.DEAD_LETTER)
+        sure = f" ({file.confidence:.0%} sure)" if file.confidence is not None else ""
+        numbers = (file.lines, file.requests, file.bots, sum(file.left.values()) - dead, dead)
+        words = (Text(file.name), Text(f"{file.format or '-'}{sure}"))
+        table.add_row(*words, *(f"{number:,}" for number in numbers))
+    console.print(table)
+    speed = report.lines / report.seconds if report.seconds else 0
+    console.print(
+        f"\n{report.lines:,} lines in {report.seconds:.1f} s ({speed:,.0f} a second): "
+        f"{report.requests:,} requests, {report.views:,} views, {report.visits:,} visits",
+        highlight=False,
+    )
+    for reason, lines in {**report.dropped, **report.dead_letters_by_reason}.items():
+        fate = Reason(reason).fate.value
+        console.print(f"  {lines:,} {fate}: {reason}", highlight=False)
+    if report.early:
+        console.print(
+            f"  {report.early:,} requests are older than the first version of the terms, and are bound to it",
+            highlight=False,
+        )
+    if report.late:
+        console.print(
+            f"  {report.late:,} requests came after their day's salt was destroyed: their visitors are others than "
+            "those of that day before",
+            highlight=False,
+        )
+    for file in report.by_file:
+        for sentence in troubles(file):
+            console.print(f"  {sentence}", style="red", markup=False, highlight=False)
+    if report.dead_letters:
+        console.print(
+            "  `avowal import --show-bad FILE` shows the unreadable lines, from your file", highlight=False
+        )
+
+
+def troubles(file: FileReport) -> list[str]:
+    """Say what an operator has to know of a file beside its numbers."""
+    if file.error:
+        return [file.error, f"  {file.hint}"]
+    if file.damage:
+        return [f"`{file.name}` was read up to its damage: {file.damage}"]
+    return [] if file.format else [f"`{file.name}` is empty"]
+
+
+def show_bad_lines(bad_lines: list[tuple[Path, list[BadLine]]]) -> None:
+    """Print unreadable lines as they stand in the files, each with its place and reason."""
+    for path, lines in bad_lines:
+        for line in lines:
+            text = "".join(
+                letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+                for letter in line.text
+            )
+            sys.stdout.write(f"{path}: byte {line.offset}, {line.reason}: {text}\n")

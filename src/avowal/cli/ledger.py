@@ -1,0 +1,298 @@
+"""`avowal ledger` and `avowal verify`: proofs that what was promised stayed as it was."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from avowal.app.session import find_folder, of_register, open_versions, session
+from avowal.change.consent_receipt import check_receipt
+from avowal.cli.policy import AsJson, print_json, say
+from avowal.clock import utc_now
+from avowal.disclose.package import check as check_package
+from avowal.disclose.package import is_package
+from avowal.errors import MisuseError, RefusedError
+from avowal.ledger.checkpoint import Receipt
+from avowal.ledger.entry import (
+    KINDS,
+    AuthorisationGiven,
+    ConsentGiven,
+    Entry,
+    ErasureDone,
+    FeedGiven,
+    ProcessorAdded,
+    ReadingMade,
+    ReleaseApproved,
+    ReleaseAsked,
+    ReleaseMade,
+    ReleaseRefused,
+    RetentionRun,
+    VersionPublished,
+    read,
+)
+from avowal.ledger.note import Note, Verifier
+from avowal.ledger.witness import checkpoint_of
+from avowal.ledger.witness import findings as exported_findings
+from avowal.register.erasures import SCHEMA as ERASURE
+from avowal.register.erasures import check_receipt as check_erasure
+from avowal.register.releases import SCHEMA as RELEASE
+from avowal.register.releases import check_receipt as check_release
+from avowal.store.duckdb_store import FILE as STORE
+from avowal.strict import nearest, read_text
+from avowal.verify.last_result import record
+
+app = typer.Typer(help="The ledger: what was promised, and that it stayed so.", no_args_is_help=True)
+HASH = re.compile(r"\b[0-9a-f]{32,}\b")
+Data = Annotated[Path | None, typer.Option(help="The data folder.")]
+
+
+@app.command()
+def checkpoint(as_json: AsJson = False, data: Data = None) -> None:
+    """Print the signed checkpoint over all entries: to be handed to witnesses, who know the ledger again by it."""
+    with closing(open_versions(data)) as register:
+        note, verifier = register.ledger.sign(), register.ledger.signer.verifier
+    if note is None:
+        raise RefusedError("the ledger has no entry yet", "`avowal policy adopt` makes the first one")
+    if as_json:
+        print_json({"checkpoint": str(note), "verifier": str(verifier)})
+    else:
+        print(note, end="")  # noqa: T201  # the note itself, byte for byte
+
+
+@app.command()
+def cosign(
+    file: Annotated[Path, typer.Argument(help="The cosigned checkpoint, or the witness's lines alone.")],
+    key: Annotated[str, typer.Option("--key", help="The witness's public key, or its file.")],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Add a witness's signature to a checkpoint: what is proved under it was seen by the witness, too."""
+    witness = _verifier(key)
+    with closing(open_versions(data)) as register:
+        note = register.ledger.cosign(read_text(file, MisuseError), witness)
+    if as_json:
+        print_json({"checkpoint": str(note), "witness": witness.name})
+    else:
+        print(note, end="")  # noqa: T201  # the note itself, byte for byte
+
+
+@app.command()
+def key(as_json: AsJson = False, data: Data = None) -> None:
+    """Print the public key that checks the ledger's signatures: publish it where your visitors find it."""
+    with closing(open_versions(data)) as register:
+        verifier = str(register.ledger.signer.verifier)
+    if as_json:
+        print_json({"verifier": verifier})
+    else:
+        print(verifier)  # noqa: T201  # a line to copy
+
+
+@app.command("list")
+def show(
+    last: Annotated[int, typer.Option(min=1, max=2**31, help="How many; the newest.")] = 20,
+    kind: Annotated[str, typer.Option(help="Of one kind alone, such as `reading-made`.")] = "",
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """List the newest entries, the newest last: what was recorded, and when."""
+    if kind and kind not in KINDS:
+        raise MisuseError(f"there is no kind of entry `{kind}`", nearest(kind, list(KINDS), "kinds"))
+    with closing(open_versions(data)) as register:
+        found = zip(*register.ledger.last(last, kind), strict=True)
+        told = [{"entry": number, **msgspec.to_builtins(read(body))} for number, body in found][::-1]
+    if as_json:
+        print_json({"entries": told})
+        return
+    if not told:
+        say("no entries yet" if not kind else f"no entries of the kind {kind}")
+    for one in told:
+        number, at, what = (str(one.pop(name)) for name in ("entry", "at", "kind"))
+        say(f"{number:>6}  {at[:19].replace('T', ' ')}  {what}")
+        say(f"        {', '.join(_words(one))}")
+
+
+def _words(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what an entry tells, in words that a terminal takes for nothing else; of a hash how it begins."""
+    for name, value in told.items():
+        if value not in ("", [], {}, None):
+            text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            safe = "".join(one if one.isprintable() else " " for one in text)
+            yield f"{name.replace('_', ' ')} {HASH.sub(lambda found: found[0][:8] + '…', safe)}"
+
+
+@app.command()
+def prove(
+    entry: Annotated[int, typer.Argument(min=0, help="The entry's number; the first is 0.")],
+    to: Annotated[Path | None, typer.Option(help="The file to write; standard output unless given.")] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Write the proof of an entry, which anybody can check offline: `avowal verify PROOF --key KEY`."""
+    with closing(open_versions(data)) as register:
+        receipt = register.ledger.receipt(entry)
+        verifier = str(register.ledger.signer.verifier)
+    if to:
+        to.write_text(str(receipt), encoding="utf-8")
+    if as_json:
+        told = {"entry": msgspec.json.decode(receipt.entry), "proof": str(receipt), "verifier": verifier}
+        print_json(told)
+    elif not to:
+        print(receipt, end="")  # noqa: T201  # the proof itself, byte for byte
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where; a web server may serve it as it is.")],
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Write the ledger as static files (C2SP tlog-tiles): tiles, entries and the checkpoint; only what is new."""
+    with closing(open_versions(data)) as register:
+        new, entries = register.ledger.export(folder), register.ledger.size()
+    if as_json:
+        print_json({"entries": entries, "new_files": new})
+    else:
+        Console(highlight=False).print(f"{new} new files in {folder}, of {entries:,} entries", markup=False)
+
+
+def verify(
+    what: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A proof, a receipt, a release's package, or an exported ledger; else the folder."
+        ),
+    ] = None,
+    key: Annotated[
+        str, typer.Option("--key", help="With one of these: the ledger's public key, or its file.")
+    ] = "",
+    witness: Annotated[
+        list[Path] | None, typer.Option(help="A checkpoint that somebody else holds, more than once.")
+    ] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Verify the folder: ledger, versions, documents, consents, records; or what was handed out, offline."""
+    notes = [Note.parse(read_text(path, MisuseError)) for path in witness or []]
+    if what and not key:
+        raise MisuseError(
+            "what was handed out is checked with the ledger's public key", "give it with `--key`"
+        )
+    if what and not what.exists():
+        raise MisuseError(f"there is no `{what}`", "name a proof, a receipt, a package or an exported ledger")
+    if what and what.is_file() and is_package(what):
+        _verify_package(what, _verifier(key), as_json=as_json)
+        return
+    if what and not what.is_dir():
+        _verify_proof(what, _verifier(key), as_json=as_json)
+        return
+    if what:
+        found, entries = _exported(what, _verifier(key), notes)
+        _tell(found, entries, "every tile", as_json=as_json)
+        return
+    told: list[Entry] = []
+    with closing(open_versions(data, check=False)) as register:
+        found, entries = of_register(register, notes, told), len(told)
+    checked = Counter(PLURAL[type(one)] for one in told if type(one) in PLURAL)
+    folder = find_folder(data).data
+    if not found and (folder / STORE).exists():
+        with session(data) as at_work:
+            found = at_work.verify_records(checked)
+    record(folder, utc_now(), entries, holds=not found)
+    _tell(found, entries, "every version, document, consent and record", checked, as_json=as_json)
+
+
+def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
+    """Check the package of a release."""
+    manifest, proof = check_package(path, verifier, utc_now())
+    if as_json:
+        print_json({"package": manifest, "entry": proof.index})
+        return
+    records = ", ".join(f"{count:,} {name}" for name, count in manifest.records.items())
+    say(
+        f"holds: {records}, released to {manifest.recipient} on the ground {manifest.ground} "
+        f"(entry {proof.index} of the ledger)"
+    )
+    say(f"  to be deleted by {manifest.expires_at:%Y-%m-%d}, or when it is recalled")
+
+
+PLURAL = {
+    VersionPublished: "publications",
+    ConsentGiven: "consents",
+    ReadingMade: "readings",
+    RetentionRun: "runs of retention",
+    ErasureDone: "erasures",
+    ProcessorAdded: "contracts",
+    FeedGiven: "pages of feeds",
+    AuthorisationGiven: "authorisations",
+    ReleaseAsked: "requests for releases",
+    ReleaseApproved: "approvals",
+    ReleaseMade: "releases",
+    ReleaseRefused: "refusals",
+}
+"""What is told of as checked, by its kind of entry."""
+
+
+def _tell(
+    found: list[str], entries: int, besides: str, checked: Mapping[str, int] | None = None, *, as_json: bool
+) -> None:
+    """Tell what does not hold, and end with status 1 where anything does not."""
+    if as_json:
+        also = {} if checked is None else {"checked": dict(checked)}
+        print_json({"holds": not found, "entries": entries, "findings": found, **also})
+    else:
+        console = Console(highlight=False)
+        for sentence in found:
+            console.print(sentence, style="red", markup=False, soft_wrap=True)
+        if not found:
+            console.print(f"all holds: {entries:,} entries of the ledger, and {besides}", soft_wrap=True)
+            told = ", ".join(f"{count:,} {name}" for name, count in (checked or {}).items())
+            if told:
+                console.print(f"  checked: {told}", markup=False, soft_wrap=True)
+    if found:
+        raise typer.Exit(1)
+
+
+def _exported(folder: Path, verifier: Verifier, notes: list[Note]) -> tuple[list[str], int]:
+    """Return what does not hold of an exported ledger, and how many entries it has."""
+
+    def files(name: str) -> bytes | None:
+        try:
+            return (folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    size = checkpoint_of(files, verifier).size
+    return list(exported_findings(files, verifier, notes)), size
+
+
+def _verifier(key: str) -> Verifier:
+    """Read a public key, or the file that has it."""
+    return Verifier.parse(read_text(Path(key), MisuseError) if Path(key).is_file() else key)
+
+
+def _verify_proof(path: Path, verifier: Verifier, *, as_json: bool) -> None:
+    text = read_text(path, MisuseError)
+    if not text.startswith("{"):
+        receipt = Receipt.parse(text)
+    elif f'"{ERASURE}"' in text:
+        receipt = check_erasure(text, verifier)
+    elif f'"{RELEASE}"' in text:
+        receipt = check_release(text, verifier)
+    else:
+        receipt = check_receipt(text, verifier)[0]
+    found = receipt.check(verifier)
+    if as_json:
+        entry = msgspec.json.decode(receipt.entry)
+        print_json({"holds": True, "index": receipt.index, "size": found.size, "entry": entry})
+        return
+    console = Console(highlight=False)
+    console.print(
+        f"the proof holds: entry {receipt.index} of the {found.size} in {found.origin} is", markup=False
+    )
+    console.print(receipt.entry.decode(), markup=False, soft_wrap=True)

@@ -1,0 +1,85 @@
+"""`avowal policy page`: what readers of the policy see, as files that any web server can serve."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from avowal.app.session import chosen, open_versions
+from avowal.cli.policy import AsJson, print_json, say
+from avowal.cli.policy_versions import Data
+from avowal.clock import utc_now
+from avowal.policy.document import Document
+from avowal.policy.history import changes, history
+from avowal.policy.page import Links, html, linked_data
+from avowal.policy.terms import parse_terms
+from avowal.policy.vocabulary import Vocabulary, vocabulary
+from avowal.register.register import Version
+from avowal.web.disclosures import page as disclosures
+from avowal.web.policy_pages import documents_of, shown_of
+
+
+def page(
+    to: Annotated[Path, typer.Option(help="The folder to write to; made if it is not there.")] = Path("page"),
+    number: Annotated[
+        int, typer.Option("--version", min=0, help="The version; the one in force unless given.")
+    ] = 0,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Write a version's pages: HTML and Jekyll in each language, with the history; its terms as JSON and JSON-LD."""
+    with closing(open_versions(data)) as register:
+        versions = register.versions()
+        last = chosen(versions, number)
+        versions = versions[: last.number]
+        documents = {one.number: documents_of(register, one) for one in versions}
+        terms = parse_terms(last.terms, f"the terms of version {last.number}")
+        told = {
+            f"disclosures.{language}.html": disclosures(register, last.promised, terms.controller, language)
+            for language in documents[last.number]
+        }
+    words = vocabulary(terms.vocabulary)
+    linked = msgspec.json.encode(linked_data(shown_of(last), terms.controller, words))
+    files = {
+        **told,
+        "terms.json": last.canonical,
+        "terms.jsonld": msgspec.json.format(linked, indent=2).decode(),
+    }
+    for language in documents[last.number]:
+        files |= _pages(
+            language,
+            versions,
+            {of: found[language] for of, found in documents.items() if language in found},
+            words,
+        )
+    to.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (to / name).write_bytes(text.encode())
+    if as_json:
+        print_json({"version": last.number, "files": [str(to / name) for name in files]})
+    else:
+        say(f"version {last.number}: wrote {', '.join(files)} to {to}")
+
+
+def _pages(
+    language: str, versions: list[Version], documents: dict[int, Document], words: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each file in one language; `documents` are those of the versions that have it."""
+    shown = [shown_of(one) for one in versions]
+    document, index = documents[shown[-1].number], f"history.{language}.html"
+    yield (
+        f"privacy.{language}.html",
+        html(shown[-1], document, words, shown, Links(index, f"disclosures.{language}.html", "terms.json")),
+    )
+    yield f"privacy.{language}.md", document.text
+    pairs = {}
+    for old, new in combinations(shown, 2):
+        if {old.number, new.number} <= documents.keys():
+            name = f"changes.{old.number}..{new.number}.{language}.html"
+            pairs[old.number, new.number] = name
+            yield name, changes(old, new, (documents[old.number], documents[new.number]), index)
+    yield index, history(shown, document, pairs, utc_now())

@@ -1,0 +1,48 @@
+"""`avowal query`: somebody's own question, in SQL."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from avowal.app.session import session
+from avowal.cli.policy import AsJson, print_json
+from avowal.cli.report import print_csv, show_table
+from avowal.errors import MisuseError
+from avowal.policy.bounds import OPERATOR
+from avowal.use.own_query import Query
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over requests, views and visits.")],
+    purpose: Annotated[str, typer.Option(help="What the answer is for: content, abuse …")],
+    reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avowal user add`.")] = OPERATOR,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print the SQL as it is bound; ask nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
+    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+) -> None:
+    """Ask a question of what is stored, as far as one purpose may see it."""
+    if as_json and as_csv:
+        raise MisuseError("`--json` and `--csv` are two forms of one answer", "give one of the two")
+    with session(data) as at_work:
+        asked = at_work.query(Query(purpose, sql, reader, explain))
+    notes = [
+        *asked.notes,
+        *(["there are more rows than an answer may have (`use.query_rows`)"] if asked.cut else []),
+    ]
+    if as_json:
+        rows = asked.answer.records() if asked.answer else None
+        print_json({"purpose": purpose, "sql": asked.bound, "rows": rows, "cut": asked.cut, "notes": notes})
+        return
+    if asked.answer is None:
+        print(asked.bound)  # noqa: T201  # the SQL itself
+    elif as_csv:
+        print_csv(asked.answer)
+    else:
+        show_table(asked.answer, Console(highlight=False))
+    for note in notes:
+        Console(stderr=True, highlight=False).print(note, markup=False, soft_wrap=True)

@@ -1,0 +1,33 @@
+"""`avowal retain`: forget what may not be kept any more."""
+
+from rich.console import Console
+from rich.table import Table
+
+from avowal.app.session import session
+from avowal.cli.policy import AsJson, print_json, say
+from avowal.cli.policy_versions import Data
+
+
+def retain(as_json: AsJson = False, data: Data = None) -> None:
+    """Delete, or cut down, what no purpose may keep any more; then write the file anew, so that its bytes are gone."""
+    with session(data) as at_work:
+        removed = at_work.retain()
+    if as_json:
+        rows = [
+            {
+                "relation": one.relation,
+                "category": one.category,
+                "version": one.version,
+                "records": one.records,
+            }
+            for one in removed
+        ]
+        print_json({"removed": rows})
+        return
+    if not removed:
+        say("nothing is held beyond its time")
+        return
+    table = Table("what", "category", "version", "records", box=None, pad_edge=False)
+    for one in removed:
+        table.add_row(one.relation, one.category, str(one.version), f"{one.records:,}")
+    Console(highlight=False).print(table)

@@ -1,0 +1,167 @@
+"""Handing a processor its pages: as files in a folder, or to an address over HTTPS, signed as Standard Webhooks are.
+
+A page is the processor's once its file is gone from the folder, or its address answered with 2xx.
+"""
+
+import base64
+from collections.abc import Collection, Iterator
+from functools import partial
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from avowal.atomic_files import create_file, replace_text
+from avowal.clock import utc_now
+from avowal.disclose.feed import Feeding, Given
+from avowal.errors import MisuseError, RefusedError
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+
+TRIES = 5
+BACK_OFF_SECONDS = 1.0
+BACK_OFF_MAX = 60.0
+TIMEOUT_SECONDS = 30.0
+AGAIN = (408, 425, 429, 500, 502, 503, 504)
+"""Answers after which it is tried again."""
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+ENDING, UNGIVEN = ".jsonl", ".new"
+LAST = ".avowal-last"
+"""Where a folder remembers the last page that was put there."""
+
+
+def push(feeding: Feeding, name: str, to: str, key: bytes) -> Iterator[Given]:
+    """Hand a processor what came since, to a folder or an address, and yield what was given; see both."""
+    if not to.strip():
+        raise MisuseError("`--to` is empty", "name a folder, or an address")
+    return to_hook(feeding, name, to, key) if "://" in to else to_folder(feeding, name, Path(to))
+
+
+def to_folder(feeding: Feeding, name: str, folder: Path) -> Iterator[Given]:
+    """Write what came since as files, and yield what was given; those that are gone from the folder are acknowledged.
+
+    The folder remembers the last page that was put there: what never was cannot be gone from it. Raises MisuseError
+    where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise MisuseError(f"`{folder}` is no folder", "make it, for its owner and the processor alone")
+    feeds, pages = feeding.register.feeds, feeding.register.feeds.pages(name)
+    _finish(folder, {page.reference for page in pages})
+    left = {path.stem.rpartition("-")[2] for path in folder.glob(f"*{ENDING}")}
+    places = {page.reference: place for place, page in enumerate(pages, 1)}
+    put_there = max(places.get(one, 0) for one in (*left, _remembered(folder)))
+    for page in pages[:put_there]:
+        if page.reference in left:
+            break
+        if page.acknowledged_at is None:
+            feeds.acknowledge(name, page.reference, utc_now())
+    last = max(put_there, places.get(feeds.last(name), 0))
+    number, after, more = len(pages), pages[last - 1].reference if last else "", True
+    while more:
+        number += 1
+        before = partial(_put_down, folder, number)
+        given = feeding.give(name, after, acknowledges=False, before=before)
+        more, after = given.more, given.page.reference
+        if given.new:
+            replace_text(folder / LAST, after, private=True)
+            _finish(folder, {after})
+            yield given
+
+
+def _remembered(folder: Path) -> str:
+    """Return the reference of the last page that was put in a folder; empty where none is remembered."""
+    try:
+        return (folder / LAST).read_text(encoding="ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+
+
+def _put_down(folder: Path, number: int, given: Given) -> None:
+    """Write a page where the processor does not look yet: whether it was given is known once it is on record."""
+    with create_file(folder / f"{number:08}-{given.page.reference}{ENDING}{UNGIVEN}") as file:
+        file.write(b"".join(line + b"\n" for line in given.lines))
+
+
+def _finish(folder: Path, given: Collection[str]) -> None:
+    """Let the processor have the pages that were given, and take away those that were not."""
+    for path in folder.glob(f"*{ENDING}{UNGIVEN}"):
+        final = path.with_suffix("")
+        if final.stem.rpartition("-")[2] in given:
+            path.replace(final)
+        else:
+            path.unlink()
+
+
+def to_hook(feeding: Feeding, name: str, url: str, key: bytes) -> Iterator[Given]:
+    """Send what came since to an address, and yield what was given; `key` signs it (Ed25519).
+
+    Raises MisuseError where the address is not of HTTPS, and RefusedError where it does not take a page.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        raise MisuseError(f"`{url}` is no address of HTTPS", "what is sent is not for others on its way")
+    pool, more = _pool(), True
+    while more:
+        given = feeding.give(name, feeding.register.feeds.last(name))
+        more = given.more
+        if given.new:
+            _send(pool, url, given, key)
+            feeding.register.feeds.acknowledge(name, given.page.reference, utc_now())
+            yield given
+
+
+def public_key(key: bytes) -> str:
+    """Return the key that checks what is sent, as Standard Webhooks write it."""
+    public = Ed25519PrivateKey.from_private_bytes(key).public_key().public_bytes_raw()
+    return f"whpk_{base64.b64encode(public).decode()}"
+
+
+def signed(key: bytes, reference: str, at: int, body: bytes) -> dict[str, str]:
+    """Return the headers that sign a body (Standard Webhooks, asymmetric)."""
+    signature = Ed25519PrivateKey.from_private_bytes(key).sign(f"{reference}.{at}.".encode() + body)
+    return {
+        "webhook-id": reference,
+        "webhook-timestamp": f"{at}",
+        "webhook-signature": f"v1a,{base64.b64encode(signature).decode()}",
+    }
+
+
+def _pool() -> "PoolManager":
+    from urllib3 import PoolManager, Retry  # as everything of sending: where something is sent
+
+    retry = Retry(
+        total=TRIES,
+        redirect=0,
+        backoff_factor=BACK_OFF_SECONDS,
+        backoff_max=BACK_OFF_MAX,
+        backoff_jitter=BACK_OFF_SECONDS,
+        status_forcelist=AGAIN,
+        allowed_methods=["POST"],
+    )
+    return PoolManager(retries=retry, timeout=TIMEOUT_SECONDS)
+
+
+def _send(pool: "PoolManager", url: str, given: Given, key: bytes) -> None:
+    from urllib3.exceptions import HTTPError
+
+    body = b"".join(line + b"\n" for line in given.lines)
+    headers = {
+        "content-type": "application/x-ndjson",
+        **signed(key, given.page.reference, int(time()), body),
+    }
+    try:
+        answer = pool.request("POST", url, body=body, headers=headers, redirect=False)
+    except HTTPError as error:
+        raise RefusedError(
+            f"the address of `{given.page.processor}` does not take its page ({type(error).__name__})",
+            "nothing is lost: the next run sends it again",
+        ) from None
+    if not 200 <= answer.status < 300:  # noqa: PLR2004  # what HTTP calls a success
+        raise RefusedError(
+            f"the address of `{given.page.processor}` answered {answer.status}",
+            "nothing is lost: the next run sends it again",
+        )

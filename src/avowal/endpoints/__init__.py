@@ -1,0 +1,1 @@
+"""HTTP endpoints for scripts, servers and other programs."""

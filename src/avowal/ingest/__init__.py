@@ -1,0 +1,1 @@
+"""Read logs, syslog and journals into the store, each line once."""

@@ -1,0 +1,122 @@
+"""Knowing a log again: which one it is, whatever it is called now, and where what is new in it begins."""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from avowal.errors import SourceError, StoreError
+from avowal.key_files import secret
+from avowal.logs.log_file import STANDARD_INPUT, Log, open_log
+from avowal.store.interface import Known
+from avowal.workspace import backend
+from avowal.workspace.backend import House
+
+HEAD_BYTES = 4096
+"""How much of a log's beginning tells it from others at a glance."""
+
+READ_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Place:
+    """A log that was recognised, and where what is new in it begins: the log stands there."""
+
+    source: str
+    head_bytes: int
+    head_digest: str
+    offset: int
+    digest: "hmac.HMAC"
+    known: Known | None
+
+
+@dataclass
+class Sources:
+    """The logs that a house knows, by keyed digests of their bytes."""
+
+    backend: House
+    key_file: Path
+    """In `keys/`, made at the first import."""
+    new_key: bool = False
+    """Whether a lost key may be made anew, although no log is known by it then."""
+
+    @cached_property
+    def key(self) -> bytes:
+        """The key of the digests.
+
+        Raises StoreError where it was lost: under a new one every log would silently count again.
+        """
+        if not self.new_key and not self.key_file.exists() and backend.known(self.backend):
+            raise StoreError(
+                f"`{self.key_file}` is missing, by which logs are known that were read before",
+                "put it back; or import with `--again`: all that is then read counts anew, whether or not it was "
+                "read before",
+            )
+        return secret(self.key_file)
+
+    def candidates(self, log: Log) -> list[Known]:
+        """Return those that a log begins like, the shortest first."""
+        head = log.peek(HEAD_BYTES)
+        alike = [
+            known
+            for known in backend.known(self.backend)
+            if known.head_bytes <= len(head)
+            and known.head_digest == self.digest(head[: known.head_bytes]).hexdigest()
+        ]
+        return sorted(alike, key=lambda known: known.length)
+
+    def find(self, path: Path, log: Log, *, again: bool) -> tuple[Log, Place]:
+        """Lead a log to where what is new in it begins, and keep others from reading it.
+
+        Raises SourceError where another process reads it, or where it begins like a known one and does not go on
+        like it; `again` takes the latter for a log of its own.
+        """
+        head = log.peek(HEAD_BYTES)
+        backend.claim(self.backend, self.digest(head).hexdigest())
+        candidates = self.candidates(log)
+        digest, position = self.digest(b""), 0
+        found: tuple[Known, hmac.HMAC] | None = None
+        for known in candidates:
+            position += digest_to(log, digest, known.length - position)
+            if position == known.length and digest.hexdigest() == known.digest:
+                found = known, digest.copy()
+        if found:
+            known, digest = found
+            place = Place(known.source, known.head_bytes, known.head_digest, known.length, digest, known)
+            return self._stand_at(path, log, position, known.length), place
+        if candidates and not again:
+            raise SourceError(
+                f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not go on like it",
+                "if it is another log, or its lines shall count again, use `--again`",
+            )
+        fresh = Place(
+            secrets.token_hex(8), len(head), self.digest(head).hexdigest(), 0, self.digest(b""), None
+        )
+        return self._stand_at(path, log, position, 0), fresh
+
+    def digest(self, data: bytes) -> hmac.HMAC:
+        """Begin a keyed digest with some bytes."""
+        return hmac.new(self.key, data, "sha256")
+
+    def _stand_at(self, path: Path, log: Log, position: int, offset: int) -> Log:
+        """Return the log standing at an offset; opened anew where it was read beyond."""
+        if position > offset:
+            if path == STANDARD_INPUT:
+                raise SourceError(
+                    "standard input differs from the log that it begins like", "import it as a file instead"
+                )
+            log.close()
+            log = open_log(path)
+            position = 0
+        digest_to(log, self.digest(b""), offset - position)
+        return log
+
+
+def digest_to(log: Log, digest: hmac.HMAC, size: int) -> int:
+    """Read on by `size` bytes, or to the end, into a digest; return how many there were."""
+    done = 0
+    while done < size and (part := log.read(min(size - done, READ_BYTES))):
+        digest.update(part)
+        done += len(part)
+    return done

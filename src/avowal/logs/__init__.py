@@ -1,0 +1,1 @@
+"""Access-log files and their formats."""

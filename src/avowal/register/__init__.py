@@ -1,0 +1,1 @@
+"""The register: versions, consents, readers, releases, submissions and the ledger's storage."""

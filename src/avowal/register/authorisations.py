@@ -1,0 +1,110 @@
+"""What visitors authorised to be disclosed, to whom, in the register: each is recorded for good, and can be taken back.
+
+Who it was, and to whom, stands apart, and can be erased (L3 in `docs/spec/ledger.md`).
+"""
+
+import secrets
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from avowal.errors import ProofError
+from avowal.ledger.entry import AuthorisationGiven, AuthorisationWithdrawn, read
+from avowal.register.consents import SALT_BYTES, commitment
+from avowal.register.ledger_storage import ENTRIES, append
+from avowal.register.repository import Part
+from avowal.register.tables import AUTHORISATIONS, AUTHORISING
+
+
+class Authorisation(msgspec.Struct, frozen=True):
+    """A visitor's word that a recipient may have categories of theirs, or that it may have nothing any more."""
+
+    visitor: str
+    """The visitor's key: 16 hexadecimal digits."""
+    recipient: str
+    given: bool
+    """False where it was taken back: then it has no categories."""
+    categories: list[str]
+    means: str
+    """How the visitor said so."""
+    reference: str
+    """Where the operator finds the visitor's word again."""
+    recorded_at: datetime
+    entry: int = -1
+    """The number of its entry in the ledger."""
+
+    def told(self, salt: bytes) -> AuthorisationGiven | AuthorisationWithdrawn:
+        """Return what the ledger says of it."""
+        person = commitment(salt, visitor=self.visitor, recipient=self.recipient, reference=self.reference)
+        kind = AuthorisationGiven if self.given else AuthorisationWithdrawn
+        return kind(person, self.categories, self.means, self.recorded_at)
+
+
+class Authorisations(Part):
+    """The authorisations of a register."""
+
+    def record(self, one: Authorisation) -> Authorisation:
+        """Record a visitor's word, with its entry in the ledger; returns it with that entry's number."""
+        salt = secrets.token_bytes(SALT_BYTES)
+        told = one.told(salt)
+        with self._write() as connection:
+            entry = append(connection, [told])
+            row = {
+                "given": one.given,
+                "categories": msgspec.json.encode(one.categories).decode(),
+                "means": one.means,
+                "person": told.person,
+                "entry": entry,
+                "recorded_at": one.recorded_at,
+            }
+            number = connection.execute(sa.insert(AUTHORISATIONS).values(row)).lastrowid
+            who = {
+                "visitor": one.visitor,
+                "recipient": one.recipient,
+                "reference": one.reference,
+                "salt": salt,
+            }
+            connection.execute(sa.insert(AUTHORISING).values(authorisation=number, **who))
+        return msgspec.structs.replace(one, entry=entry)
+
+    def of(self, visitor: str) -> list[Authorisation]:
+        """Return what a visitor authorised and took back, in its order.
+
+        Raises ProofError where one is not what the ledger says was recorded: nothing may stand on it.
+        """
+        columns = [
+            ENTRIES.c.body,
+            AUTHORISING.c.salt,
+            *(AUTHORISING.c[name] for name in ("visitor", "recipient")),
+            *(AUTHORISATIONS.c[name] for name in ("given", "categories", "means")),
+            AUTHORISING.c.reference,
+            *(AUTHORISATIONS.c[name] for name in ("recorded_at", "entry")),
+        ]
+        statement = (
+            sa.select(*columns)
+            .join(AUTHORISING, AUTHORISING.c.authorisation == AUTHORISATIONS.c.authorisation)
+            .outerjoin(ENTRIES, ENTRIES.c.entry == AUTHORISATIONS.c.entry)
+            .where(AUTHORISING.c.visitor == visitor)
+            .order_by(AUTHORISATIONS.c.authorisation)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement).all()
+        found = []
+        for body, salt, who, whom, given, categories, *rest in rows:
+            one = Authorisation(who, whom, given, msgspec.json.decode(categories, type=list[str]), *rest)
+            if body is None or read(body) != one.told(salt):
+                raise ProofError(
+                    f"an authorisation of entry {one.entry} is not what the ledger says was recorded",
+                    "nothing may stand on it: put the newest backup back; `avowal verify` tells what does not hold",
+                )
+            found.append(one)
+        return found
+
+    def standing(self, visitor: str, recipient: str) -> dict[str, Authorisation]:
+        """Return the categories that a recipient may have of a visitor by now, each with the word that says so."""
+        found: dict[str, Authorisation] = {}
+        for one in self.of(visitor):
+            if one.recipient == recipient:
+                found = {**found, **dict.fromkeys(one.categories, one)} if one.given else {}
+        return found

@@ -1,0 +1,185 @@
+"""What processors were given, in the register: page by page, what they acknowledged, and the keys they come with."""
+
+import secrets
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+import msgspec
+import sqlalchemy as sa
+
+from avowal.errors import RefusedError
+from avowal.ledger.entry import FeedGiven, Reached
+from avowal.register.ledger_storage import append
+from avowal.register.repository import Part
+from avowal.register.tables import FEED_KEYS, FEED_PAGES, PROCESSORS
+
+KEY_BYTES = 32
+OVERLAP = timedelta(hours=24)
+"""How long a key still opens the feed after another was issued, unless it is ended at once."""
+
+
+class State(msgspec.Struct, frozen=True):
+    """How far a processor is with its feed."""
+
+    agreed: str = ""
+    """The hash of the contract and of the version that it went by: others begin anew."""
+    records: dict[str, int] = {}
+    """The number of the last record that was looked at, by relation."""
+    change: int = 0
+    """The number of the last change that was looked at."""
+    day: str = ""
+    """The last day on which it was told what has expired."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page that a processor was given. Times are UTC."""
+
+    processor: str
+    reference: str
+    contract: str
+    version: int
+    state: State
+    records: dict[str, int]
+    """How many records there are, by relation."""
+    gone: int
+    """How many it was told to delete."""
+    given_at: datetime
+    acknowledged_at: datetime | None = None
+
+
+class Feeds(Part):
+    """The feeds of a register."""
+
+    def issue(self, processor: str, now: datetime, *, at_once: bool) -> str:
+        """Return a new key for a processor; the one before ends after a day, or at once."""
+        key = secrets.token_urlsafe(KEY_BYTES)
+        ends = {"ends_at": now if at_once else now + OVERLAP}
+        open_ended = FEED_KEYS.c.ends_at.is_(None) | (FEED_KEYS.c.ends_at > ends["ends_at"])
+        before = sa.update(FEED_KEYS).where(FEED_KEYS.c.processor == processor, open_ended)
+        with self._write() as connection:
+            connection.execute(before.values(ends))
+            row = {"processor": processor, "hash": _hash(key), "issued_at": now}
+            connection.execute(sa.insert(FEED_KEYS).values(row))
+        return key
+
+    def opens(self, processor: str, key: str, now: datetime) -> bool | None:
+        """Return whether a key opens a processor's feed; None where it did once, and ended."""
+        statement = sa.select(FEED_KEYS.c.ends_at).where(
+            FEED_KEYS.c.processor == processor, FEED_KEYS.c.hash == _hash(key)
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(statement).first()
+        if row is None:
+            return False
+        return True if row.ends_at is None or row.ends_at > now else None
+
+    def state(self, processor: str, reference: str) -> State:
+        """Return how far a page went; nowhere where none is named. Raises RefusedError where there is none so named."""
+        if not reference:
+            return State()
+        statement = sa.select(FEED_PAGES.c.state).where(
+            FEED_PAGES.c.processor == processor, FEED_PAGES.c.reference == reference
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(statement).scalar()
+        if found is None:
+            raise RefusedError(
+                f"`{processor}` was given no page `{reference}`",
+                "begin anew, without one: nothing is lost by that",
+            )
+        return msgspec.json.decode(found, type=State)
+
+    def acknowledge(self, processor: str, reference: str, now: datetime) -> None:
+        """Record that a processor has a page, and all before it."""
+        mine = FEED_PAGES.c.processor == processor
+        upto = sa.select(FEED_PAGES.c.page).where(mine, FEED_PAGES.c.reference == reference).scalar_subquery()
+        due = mine & (FEED_PAGES.c.page <= upto) & FEED_PAGES.c.acknowledged_at.is_(None)
+        with self._write() as connection:
+            connection.execute(sa.update(FEED_PAGES).where(due).values(acknowledged_at=now))
+
+    def record(self, page: Page, reached: list[Reached]) -> int:
+        """Record a page with its entry in the ledger, before it is given; returns that entry's number."""
+        told = {name: getattr(page, name) for name in ("reference", "contract", "version", "records", "gone")}
+        with self._write() as connection:
+            entry = append(
+                connection, [FeedGiven(name=page.processor, at=page.given_at, reached=reached, **told)]
+            )
+            row = {
+                **told,
+                "processor": page.processor,
+                "state": msgspec.json.encode(page.state).decode(),
+                "records": msgspec.json.encode(page.records).decode(),
+                "given_at": page.given_at,
+                "entry": entry,
+            }
+            connection.execute(sa.insert(FEED_PAGES).values(row))
+        return entry
+
+    def pages(self, processor: str) -> list[Page]:
+        """Return what a processor was given, in its order."""
+        columns = [FEED_PAGES.c[name] for name in Page.__struct_fields__]
+        statement = sa.select(*columns).where(FEED_PAGES.c.processor == processor).order_by(FEED_PAGES.c.page)
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement).mappings().all()
+        return [
+            Page(
+                **{
+                    **row,
+                    "state": msgspec.json.decode(row["state"], type=State),
+                    "records": msgspec.json.decode(row["records"]),
+                }
+            )
+            for row in rows
+        ]
+
+    def heard(self, processor: str) -> datetime | None:
+        """Return when the last page was given that a processor acknowledged; None where it acknowledged none."""
+        given = sa.select(sa.func.max(FEED_PAGES.c.given_at)).where(
+            FEED_PAGES.c.processor == processor, FEED_PAGES.c.acknowledged_at.is_not(None)
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(given).scalar()
+        return datetime.fromisoformat(found) if isinstance(found, str) else found
+
+    def began(self, processor: str) -> datetime | None:
+        """Return when a processor was given its first page; None where it never was."""
+        given = sa.select(FEED_PAGES.c.given_at).where(FEED_PAGES.c.processor == processor)
+        with self._engine.connect() as connection:
+            return connection.execute(given.order_by(FEED_PAGES.c.page).limit(1)).scalar()
+
+    def is_before(self, processor: str, reference: str) -> bool:
+        """Return whether a page comes before the last one that a processor acknowledged."""
+        mine = FEED_PAGES.c.processor == processor
+        page = sa.select(FEED_PAGES.c.page).where(mine, FEED_PAGES.c.reference == reference).scalar_subquery()
+        later = sa.select(FEED_PAGES.c.page).where(
+            mine, FEED_PAGES.c.acknowledged_at.is_not(None), FEED_PAGES.c.page > page
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(later.limit(1)).first() is not None
+
+    def last(self, processor: str) -> str:
+        """Return the reference of the last page that a processor acknowledged; empty where there is none."""
+        mine = (FEED_PAGES.c.processor == processor) & FEED_PAGES.c.acknowledged_at.is_not(None)
+        statement = sa.select(FEED_PAGES.c.reference).where(mine).order_by(FEED_PAGES.c.page.desc())
+        with self._engine.connect() as connection:
+            return connection.execute(statement.limit(1)).scalar() or ""
+
+    def passed(self) -> int:
+        """Return the number of the change that every processor has acknowledged that is given anything."""
+        last = sa.select(sa.func.max(PROCESSORS.c.processor)).group_by(PROCESSORS.c.name)
+        there = sa.select(PROCESSORS.c.name).where(
+            PROCESSORS.c.processor.in_(last), PROCESSORS.c.contract != ""
+        )
+        statement = sa.select(FEED_PAGES.c.processor).distinct().where(FEED_PAGES.c.processor.in_(there))
+        with self._engine.connect() as connection:
+            processors = list(connection.execute(statement).scalars())
+        return min((self.state(one, self.last(one)).change for one in processors), default=NO_FEED)
+
+
+NO_FEED = (1 << 63) - 1
+"""The change that all processors have acknowledged where there are none."""
+
+
+def _hash(key: str) -> str:
+    """Return what is kept of a key, which is random and long: a fast hash will do."""
+    return sha256(key.encode()).hexdigest()

@@ -1,0 +1,123 @@
+"""The notices of versions, in the register: as they were worded at publication, and where they were shown."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import msgspec
+import rfc8785
+import sqlalchemy as sa
+
+from avowal.errors import RefusedError
+from avowal.ledger.entry import NoticeShown, hashed
+from avowal.register.ledger_storage import append
+from avowal.register.repository import Part
+from avowal.register.tables import NOTICES, PUBLICATIONS, SHOWINGS, STANDING
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What a version changes, in one language, and the first and last day (UTC) on which that is displayed."""
+
+    version: int
+    language: str
+    """A tag (BCP 47) that the terms declare."""
+    relation: str
+    looser: list[str]
+    """Sentences; what is looser holds only for what is collected from the version on."""
+    stricter: list[str]
+    """Sentences; what is stricter holds for what was collected before, too."""
+    first_day: date
+    last_day: date
+
+    def displayed(self, day: date) -> bool:
+        """Return whether it is displayed on a day."""
+        return self.first_day <= day <= self.last_day
+
+    @property
+    def told(self) -> str:
+        """All of it, as canonical JSON (RFC 8785)."""
+        return rfc8785.dumps(msgspec.to_builtins(self)).decode()
+
+
+def hashes(notices: Sequence[Notice]) -> dict[str, str]:
+    """Return the SHA-256 of each notice, in hexadecimal, by language."""
+    return {notice.language: hashed(notice.told) for notice in notices}
+
+
+def insert(connection: sa.Connection, publication: int, notices: Sequence[Notice]) -> None:
+    """Record the notices of a publication, in its transaction."""
+    for notice in notices:
+        row = {"publication": publication, "language": notice.language, "told": notice.told}
+        connection.execute(sa.insert(NOTICES).values(row))
+
+
+class Showing(msgspec.Struct, frozen=True):
+    """That a version's notice was shown: where, since when, and whether that is the operator's word."""
+
+    version: int
+    place: str
+    attested: bool
+    recorded_at: datetime
+
+
+class Notices(Part):
+    """The notices of a register."""
+
+    def all(self) -> list[Notice]:
+        """Return the notices of every version, by number and language."""
+        with self._engine.connect() as connection:
+            return _of(connection)
+
+    def showings(self) -> list[Showing]:
+        """Return where notices were shown, in the order in which that was recorded."""
+        statement = (
+            sa.select(PUBLICATIONS.c.number, SHOWINGS.c.place, SHOWINGS.c.attested, SHOWINGS.c.recorded_at)
+            .join(PUBLICATIONS, PUBLICATIONS.c.publication == SHOWINGS.c.publication)
+            .where(STANDING)
+            .order_by(SHOWINGS.c.showing)
+        )
+        with self._engine.connect() as connection:
+            return [Showing(*row) for row in connection.execute(statement)]
+
+    def shown(self, showing: Showing) -> None:
+        """Record where a version's notice was shown.
+
+        Raises RefusedError where the version has no notice.
+        """
+        with self._write() as connection:
+            notices = [notice for notice in _of(connection) if notice.version == showing.version]
+            if not notices:
+                raise RefusedError(
+                    f"version {showing.version} has no notice",
+                    "`avowal policy notice` tells which have: the first version has none, as nothing changed",
+                )
+            publication, identity = connection.execute(
+                sa.select(PUBLICATIONS.c.publication, PUBLICATIONS.c.identity).where(
+                    STANDING, PUBLICATIONS.c.number == showing.version
+                )
+            ).one()
+            told = NoticeShown(
+                showing.version,
+                identity,
+                hashes(notices),
+                showing.place,
+                showing.attested,
+                showing.recorded_at,
+            )
+            row = {
+                "publication": publication,
+                "attested": showing.attested,
+                "place": showing.place,
+                "recorded_at": showing.recorded_at,
+                "entry": append(connection, [told]),
+            }
+            connection.execute(sa.insert(SHOWINGS).values(row))
+
+
+def _of(connection: sa.Connection) -> list[Notice]:
+    statement = (
+        sa.select(NOTICES.c.told)
+        .join(PUBLICATIONS, PUBLICATIONS.c.publication == NOTICES.c.publication)
+        .where(STANDING)
+        .order_by(PUBLICATIONS.c.number, NOTICES.c.language)
+    )
+    return [msgspec.json.decode(told, type=Notice) for (told,) in connection.execute(statement)]

@@ -1,0 +1,190 @@
+"""Who reads what is stored, in the register: readers with their purposes, and what was read."""
+
+import secrets
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, datetime
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from avowal.errors import DisclosureError
+from avowal.ledger.entry import ReadingMade, hashed
+from avowal.ledger.entry import read as entry_of
+from avowal.policy.bounds import OPERATOR
+from avowal.register.consents import SALT_BYTES, commitment
+from avowal.register.database import Database
+from avowal.register.ledger_storage import append
+from avowal.register.release_requests import Why
+from avowal.register.repository import Part
+from avowal.register.tables import READERS, READING_COUNTS
+from avowal.submissions.access import held
+
+MADE = """
+SELECT entry, reader, CAST(body AS BLOB) FROM entries
+WHERE entry >= ? AND reader IS NOT NULL AND CAST(body AS BLOB) >= ? ORDER BY entry
+"""
+NAMES = """
+SELECT entry, reader, CAST(salt AS BLOB) FROM entries WHERE reader IS NOT NULL OR salt IS NOT NULL ORDER BY entry
+"""
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """Somebody who reads, and what for."""
+
+    name: str
+    purposes: list[str]
+    discloses: bool = False
+    """Whether they may ask for releases, and approve them."""
+    automated: bool = False
+    """Whether it is a program that decides by what it reads."""
+
+
+class SingleReading(msgspec.Struct, frozen=True):
+    """A reading that told of single visitors. Times are UTC."""
+
+    name: str
+    purpose: str
+    version: int
+    """The last version that had taken effect."""
+    rows: int
+    question: str
+    """The SHA-256 of what was asked, in hexadecimal."""
+    recorded_at: datetime
+
+
+class ReadingCount(msgspec.Struct, frozen=True):
+    """How many readings told of many visitors together on a day."""
+
+    day: date
+    name: str
+    purpose: str
+    readings: int
+
+
+class Readers(Part):
+    """The readers of a register."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._counting = threading.Lock()
+        self._counted = 0
+        self._singles = Counter[tuple[date, str]]()
+
+    def all(self) -> list[Reader]:
+        """Return every reader, by name."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(READERS).order_by(READERS.c.reader))
+            held = {
+                row.name: Reader(
+                    row.name,
+                    msgspec.json.decode(row.purposes, type=list[str]),
+                    row.discloses,
+                    row.automated,
+                )
+                for row in rows
+            }
+        return [held[name] for name in sorted(held) if held[name].purposes]
+
+    def history(self) -> list[tuple[str, list[str], datetime]]:
+        """Return who was given which purposes and when, in its order."""
+        columns = READERS.c.name, READERS.c.purposes, READERS.c.recorded_at
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(*columns).order_by(READERS.c.reader)).all()
+        return [
+            (name, msgspec.json.decode(purposes, type=list[str]), since) for name, purposes, since in rows
+        ]
+
+    def put(self, reader: Reader, now: datetime) -> None:
+        """Give a reader purposes, in the place of those before; none takes the reader away."""
+        told = msgspec.json.encode(sorted(reader.purposes)).decode()
+        row = {**msgspec.structs.asdict(reader), "purposes": told, "recorded_at": now}
+        with self._write() as connection:
+            connection.execute(sa.insert(READERS).values(row))
+
+    def check(self, name: str, purpose: str) -> None:
+        """Raise RefusedError where a reader may not read for a purpose; see `held`."""
+        with self._driven() as database:
+            held(database, name, purpose)
+
+    def check_discloses(self, name: str) -> None:
+        """Raise DisclosureError where somebody may not ask for releases, nor approve them; the operator may."""
+        if name != OPERATOR and not any(one.name == name and one.discloses for one in self.all()):
+            raise DisclosureError(
+                f"`{name}` may not disclose", "`avowal user add … --disclose` lets a reader", Why.RIGHT
+            )
+
+    def record(self, name: str, purpose: str, version: int, rows: int, question: str, now: datetime) -> None:
+        """Record a reading that told of single visitors, with its entry in the ledger: before its answer is given."""
+        with self._transact() as database:
+            read(database, name, purpose, version, rows, question, now)
+
+    def count(self, name: str, purpose: str, now: datetime) -> None:
+        """Count a reading that told of many visitors together: before its answer is given."""
+        row = {"day": now.date().isoformat(), "name": name, "purpose": purpose, "readings": 1}
+        more = {"readings": READING_COUNTS.c.readings + 1}
+        with self._write() as connection:
+            connection.execute(upsert(READING_COUNTS).values(row).on_conflict_do_update(set_=more))
+
+    def readings(self, since: datetime) -> list[SingleReading]:
+        """Return the readings of single visitors since a moment, in their order."""
+        with self._driven() as database:
+            return [
+                SingleReading(name, one.purpose, one.version, one.rows, one.question, one.at)
+                for _, name, one in _made(database, 0, since)
+            ]
+
+    def names(self) -> dict[int, tuple[str | None, bytes | None]]:
+        """Return who read of single visitors, and the salt of the commitment to that, by the number of the entry."""
+        with self._driven() as database:
+            rows = database.execute(NAMES)
+            return {entry: (name, salt) for entry, name, salt in rows}
+
+    def singles(self, since: datetime) -> Counter[str]:
+        """Return how often was read of single visitors since a day, by purpose: everybody may ask, and often."""
+        with self._counting, self._driven() as database:
+            for number, _, one in _made(database, self._counted, datetime.min):
+                self._singles[one.at.date(), one.purpose] += 1
+                self._counted = number + 1
+            found = Counter[str]()
+            for (day, purpose), times in self._singles.items():
+                found[purpose] += times if day >= since.date() else 0
+        return +found
+
+    def counts(self, since: datetime) -> list[ReadingCount]:
+        """Return how often was read of many visitors together since a day, the newest day first."""
+        statement = (
+            sa.select(READING_COUNTS)
+            .where(READING_COUNTS.c.day >= since.date().isoformat())
+            .order_by(READING_COUNTS.c.day.desc(), READING_COUNTS.c.name, READING_COUNTS.c.purpose)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement)
+            return [ReadingCount(date.fromisoformat(day), *others) for day, *others in rows]
+
+
+def read(
+    database: sqlite3.Connection,
+    name: str,
+    purpose: str,
+    version: int,
+    rows: int,
+    question: str,
+    now: datetime,
+) -> None:
+    """Record a reading, in the transaction that it reads in."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    who = commitment(salt, reader=name)
+    append(database, [ReadingMade(who, purpose, version, rows, hashed(question), now)], name, salt)
+
+
+def _made(
+    database: sqlite3.Connection, first: int, since: datetime
+) -> Iterator[tuple[int, str, ReadingMade]]:
+    """Yield the readings from an entry on, as its number, who read, and itself, since a moment: it begins with that."""
+    for number, name, body in database.execute(MADE, (first, f'{{"at":"{since.isoformat()}'.encode())):
+        if isinstance(one := entry_of(body), ReadingMade):
+            yield number, name, one

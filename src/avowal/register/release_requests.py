@@ -1,0 +1,235 @@
+"""What was asked to be released, in the register: with its evidence, who approved it, and what was refused.
+
+Of whom, for whom, by whom and the evidence itself stand apart, and can be erased (L3 in `docs/spec/ledger.md`).
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from avowal.errors import RefusedError
+from avowal.ledger.entry import ReleaseApproved, ReleaseAsked, ReleaseRefused
+from avowal.register.consents import SALT_BYTES, commitment
+from avowal.register.ledger_storage import append
+from avowal.register.repository import Part
+from avowal.register.tables import APPROVALS, ASKED, ASKING, REFUSALS, RELEASES
+
+WAITS_DAYS = 30
+"""For how many days a request waits for those who approve it."""
+
+
+class Why(StrEnum):
+    """Why something was not released: what the record of a refusal says."""
+
+    PERSON = "person"
+    """The person is unknown, or may be several."""
+    OTHERS = "others"
+    """Others' records would be in it."""
+    EVIDENCE = "evidence"
+    """The ground lacks its evidence, or the evidence is none."""
+    TERMS = "terms"
+    """The terms let nothing of it be released."""
+    APPROVAL = "approval"
+    """Others have not approved it, or may not."""
+    RIGHT = "right"
+    """Whoever asked may not disclose."""
+    RECIPIENT = "recipient"
+    """The recipient is none that may have it, or did not prove who it is."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked to be released, and why. Times are UTC."""
+
+    reference: str
+    ground: str
+    recipient_kind: str
+    categories: list[str]
+    version: int
+    """The one in force."""
+    approvals: int
+    """How many others have to approve."""
+    recipient: str
+    contact: str
+    """How to reach the recipient; empty where nobody said."""
+    visitor: str
+    """The visitor's key; empty where no visitor is named."""
+    rows: str
+    """What chooses rows; empty where nothing does."""
+    submission: str = ""
+    """The reference of the one submission that it is about; empty where it is about none alone."""
+    evidence: dict[str, str]
+    by: str
+    expires_days: int
+    sealed_until: datetime | None = None
+    asked_at: datetime
+    entry: int = -1
+    """The number of its entry in the ledger."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An attempt to disclose that was refused. Times are UTC."""
+
+    ground: str
+    recipient_kind: str
+    """Empty where it was not looked at."""
+    why: str
+    name: str
+    """Who tried."""
+    refused_at: datetime
+    entry: int
+
+
+APART = (
+    "recipient",
+    "contact",
+    "visitor",
+    "rows",
+    "submission",
+    "evidence",
+    "by",
+    "expires_days",
+    "sealed_until",
+)
+"""What stands apart from the record of a request."""
+
+
+class Asking(Part):
+    """The requests for releases of a register."""
+
+    def record(self, request: Request) -> Request:
+        """Record a request with its entry in the ledger; returns it with that entry's number."""
+        salt, told = secrets.token_bytes(SALT_BYTES), written(request)
+        person = commitment(salt, told=told)
+        entry = ReleaseAsked(
+            request.reference,
+            request.ground,
+            request.recipient_kind,
+            person,
+            request.categories,
+            sorted(request.evidence),
+            request.version,
+            request.approvals,
+            request.asked_at,
+        )
+        row: dict[str, Any] = {
+            **{name: getattr(request, name) for name in ("reference", "ground", "recipient_kind")},
+            **{name: getattr(request, name) for name in ("approvals", "version", "asked_at")},
+            "categories": msgspec.json.encode(request.categories).decode(),
+            "evidence": msgspec.json.encode(sorted(request.evidence)).decode(),
+            "person": person,
+        }
+        with self._write() as connection:
+            number = append(connection, [entry])
+            asked = connection.execute(sa.insert(ASKED).values({**row, "entry": number})).lastrowid
+            apart = {"asked": asked, "visitor": request.visitor, "told": told, "salt": salt}
+            connection.execute(sa.insert(ASKING).values(apart))
+        return msgspec.structs.replace(request, entry=number)
+
+    def one(self, reference: str) -> Request:
+        """Return a request. Raises RefusedError where there is none that is not erased."""
+        found = self._found(ASKED.c.reference == reference)
+        if not found:
+            raise RefusedError(
+                f"nobody asked for a release `{reference}`", "`avowal release list` tells which there are"
+            )
+        return found[0]
+
+    def contact(self, reference: str) -> str:
+        """Return how to reach the recipient of a request; empty where nobody said, or it is erased."""
+        found = self._found(ASKED.c.reference == reference)
+        return found[0].contact if found else ""
+
+    def all(self) -> list[Request]:
+        """Return every request that is not erased, in their order."""
+        return self._found(sa.true())
+
+    def waiting(self, now: datetime) -> list[Request]:
+        """Return the requests that wait for those who approve, or to be made, in their order."""
+        due = RELEASES.c.written_at.is_not(None) | RELEASES.c.recalled_at.is_not(None)
+        made = sa.select(RELEASES.c.reference).where(due)
+        young = ASKED.c.asked_at >= now - timedelta(days=WAITS_DAYS)
+        return self._found(ASKED.c.reference.not_in(made) & young)
+
+    def approved_by(self, reference: str) -> list[str]:
+        """Return who approved a request, in their order."""
+        statement = sa.select(APPROVALS.c.name).where(APPROVALS.c.reference == reference)
+        with self._engine.connect() as connection:
+            return list(connection.execute(statement.order_by(APPROVALS.c.approval)).scalars())
+
+    def approve(self, request: Request, name: str, now: datetime) -> int:
+        """Record that somebody else approves a request; returns the number of its entry in the ledger."""
+        salt = secrets.token_bytes(SALT_BYTES)
+        person = commitment(salt, approver=name)
+        with self._write() as connection:
+            entry = append(connection, [ReleaseApproved(request.reference, person, now)])
+            row: dict[str, Any] = {
+                "reference": request.reference,
+                "name": name,
+                "salt": salt,
+                "person": person,
+            }
+            row |= {"approved_at": now, "entry": entry}
+            connection.execute(sa.insert(APPROVALS).values(row))
+        return entry
+
+    def refuse(self, ground: str, recipient_kind: str, why: Why, name: str, now: datetime) -> None:
+        """Record that somebody tried to have something released, and why it was not."""
+        salt = secrets.token_bytes(SALT_BYTES)
+        person = commitment(salt, reader=name)
+        with self._write() as connection:
+            entry = append(connection, [ReleaseRefused(ground, recipient_kind, why, person, now)])
+            row: dict[str, Any] = {
+                "ground": ground,
+                "recipient_kind": recipient_kind,
+                "why": why,
+                "name": name,
+            }
+            row |= {"salt": salt, "person": person, "refused_at": now, "entry": entry}
+            connection.execute(sa.insert(REFUSALS).values(row))
+
+    def forget_lapsed(self, now: datetime) -> int:
+        """Erase what was told in requests that were never made, and wait no more; returns how many those were."""
+        made, waiting = sa.select(RELEASES.c.reference), ASKED.c.asked_at >= now - timedelta(days=WAITS_DAYS)
+        lapsed = sa.select(ASKED.c.asked).where(ASKED.c.reference.not_in(made), ~waiting)
+        with self._write() as connection:
+            gone = connection.execute(sa.delete(ASKING).where(ASKING.c.asked.in_(lapsed))).rowcount
+        if gone:
+            self.leave_nothing()
+        return gone
+
+    def refusals(self) -> list[Refusal]:
+        """Return every attempt that was refused, in their order."""
+        columns = [REFUSALS.c[name] for name in Refusal.__struct_fields__]
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(*columns).order_by(REFUSALS.c.refusal))
+            return [Refusal(*row) for row in rows]
+
+    def _found(self, which: sa.ColumnElement[bool]) -> list[Request]:
+        statement = sa.select(ASKED, ASKING.c.told).join(ASKING, ASKING.c.asked == ASKED.c.asked).where(which)
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement.order_by(ASKED.c.asked)).mappings().all()
+        return [_read(row) for row in rows]
+
+
+def written(request: Request) -> str:
+    """Return what stands apart of a request, as one text."""
+    return msgspec.json.encode({name: getattr(request, name) for name in APART}).decode()
+
+
+def erase(connection: sa.Connection, visitor: str, releases: Sequence[str]) -> None:
+    """Erase, in a transaction, what was told in requests about a visitor, and for releases that the visitor is in."""
+    of_releases = sa.select(ASKED.c.asked).where(ASKED.c.reference.in_(releases))
+    gone = (ASKING.c.visitor == visitor) | ASKING.c.asked.in_(of_releases)
+    connection.execute(sa.delete(ASKING).where(gone))
+
+
+def _read(row: sa.RowMapping) -> Request:
+    kept: dict[str, Any] = {name: row[name] for name in Request.__struct_fields__ if name in row}
+    kept["categories"] = msgspec.json.decode(row["categories"])
+    told = msgspec.json.decode(row["told"])
+    return msgspec.convert({**kept, **told}, Request)

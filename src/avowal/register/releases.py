@@ -1,0 +1,277 @@
+"""What was released, in the register: each release is recorded for good, and before anybody can read it."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from avowal.errors import ProofError, RefusedError
+from avowal.ledger.checkpoint import Receipt
+from avowal.ledger.entry import ErasureDone, Reached, ReleaseMade, ReleaseRecalled, read
+from avowal.ledger.note import Verifier
+from avowal.ledger.tree import EMPTY_ROOT, Node, appended, check_inclusion, inclusion_proof, leaf_hash, root
+from avowal.register.consents import SALT_BYTES, commitment
+from avowal.register.ledger_storage import Ledger, append, since
+from avowal.register.release_requests import erase as erase_asked
+from avowal.register.repository import Part
+from avowal.register.tables import (
+    AUTHORISATIONS,
+    AUTHORISING,
+    ERASING,
+    RELEASED,
+    RELEASES,
+)
+
+SCHEMA = "avowal release receipt 1"
+
+
+class Release(msgspec.Struct, frozen=True):
+    """A release. Times are UTC."""
+
+    reference: str
+    ground: str
+    recipient_kind: str
+    recipient: str
+    categories: list[str]
+    records: int
+    version: int
+    manifest: str
+    """The hash of its package's manifest."""
+    released_at: datetime
+    expires_at: datetime
+    recalled_at: datetime | None = None
+    entry: int = -1
+    """The number of its entry in the ledger."""
+    sealed_until: datetime | None = None
+    """Until when the visitors are not told of it."""
+
+
+TOLD = ("reference", "ground", "recipient_kind", "records", "version", "manifest")
+"""What a release and its entry have alike, and what is plain of it."""
+
+
+class Releases(Part):
+    """The releases of a register."""
+
+    def record(
+        self,
+        release: Release,
+        visitors: Sequence[str],
+        reached: list[Reached],
+        *,
+        authorised: bool,
+        looked: int,
+    ) -> Release:
+        """Record a release of visitors with its entry in the ledger; returns it with that entry's number.
+
+        `looked` is how many entries there were when it was looked up what would be released. Raises RefusedError where
+        meanwhile the authorisation that it stands on was taken back, it was made already, or somebody was erased.
+        """
+        salts = [secrets.token_bytes(SALT_BYTES) for _ in visitors]
+        persons = [
+            commitment(salt, visitor=visitor, recipient=release.recipient)
+            for salt, visitor in zip(salts, visitors, strict=True)
+        ]
+        told = {name: getattr(release, name) for name in TOLD}
+        with self._write() as connection:
+            _check(connection, release, visitors, authorised=authorised, looked=looked)
+            made = ReleaseMade(
+                person=persons_root(persons),
+                persons=len(persons),
+                categories=release.categories,
+                at=release.released_at,
+                sealed_until=release.sealed_until,
+                reached=reached,
+                **told,
+            )
+            entry = append(connection, [made])
+            number = _insert(connection, release, made, entry)
+            rows = [
+                {"place": place, "person": person, "visitor": visitor, "salt": salt}
+                for place, (person, visitor, salt) in enumerate(zip(persons, visitors, salts, strict=True))
+            ]
+            alike = {"release": number, "recipient": release.recipient}
+            if rows:
+                connection.execute(sa.insert(RELEASED), [{**one, **alike} for one in rows])
+        return msgspec.structs.replace(release, entry=entry)
+
+    def of(self, visitor: str, now: datetime) -> list[Release]:
+        """Return what was released of a visitor, in its order, but for what is sealed."""
+        mine = RELEASES.c.release.in_(sa.select(RELEASED.c.release).where(RELEASED.c.visitor == visitor))
+        return self._found(mine & (RELEASES.c.sealed_until.is_(None) | (RELEASES.c.sealed_until <= now)))
+
+    def all(self) -> list[Release]:
+        """Return all that was released, in its order; of who was erased, without the recipient."""
+        return self._found(sa.true())
+
+    def whose(self) -> Iterator[tuple[str, Release]]:
+        """Yield each visitor with each release that the visitor is in; who is erased is in none."""
+        found = {one.reference: one for one in self.all()}
+        statement = (
+            sa.select(RELEASED.c.visitor, RELEASES.c.reference)
+            .join(RELEASES, RELEASES.c.release == RELEASED.c.release)
+            .where(RELEASED.c.visitor.is_not(None))
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement).all()
+        for visitor, reference in rows:
+            yield visitor, found[reference]
+
+    def recall(self, reference: str, reason: str, now: datetime) -> Release:
+        """Record that a release is recalled. Raises RefusedError where there is none, or it was before."""
+        found = self._found(RELEASES.c.reference == reference)
+        if not found or found[0].recalled_at:
+            raise RefusedError(
+                f"there is no release `{reference}` that is not recalled",
+                "`avowal release list` tells which there are",
+            )
+        with self._write() as connection:
+            append(connection, [ReleaseRecalled(reference, reason, now)])
+            row = {"recalled_at": now}
+            connection.execute(sa.update(RELEASES).where(RELEASES.c.reference == reference).values(row))
+        return msgspec.structs.replace(found[0], recalled_at=now)
+
+    def unwritten(self, reference: str) -> Release | None:
+        """Return a release whose package was never written, as its process ended; None where there is none."""
+        due = RELEASES.c.written_at.is_(None) & RELEASES.c.recalled_at.is_(None)
+        return next(iter(self._found((RELEASES.c.reference == reference) & due)), None)
+
+    def written(self, reference: str, now: datetime) -> None:
+        """Record that the package of a release is written: it is made no more."""
+        mine = (RELEASES.c.reference == reference) & RELEASES.c.written_at.is_(None)
+        with self._write() as connection:
+            connection.execute(sa.update(RELEASES).where(mine).values(written_at=now))
+
+    def receipt(self, ledger: Ledger, visitor: str, release: Release) -> dict[str, Any]:
+        """Return what proves to a visitor that a release of theirs is in the ledger: it can be checked without us."""
+        whose = sa.select(RELEASED).join(RELEASES, RELEASES.c.release == RELEASED.c.release)
+        of_release = whose.where(RELEASES.c.reference == release.reference).order_by(RELEASED.c.place)
+        with self._engine.connect() as connection:
+            rows = connection.execute(of_release).all()
+        mine = next(row for row in rows if row.visitor == visitor)
+        path = inclusion_proof(mine.place, len(rows), _tree([row.person for row in rows]))
+        return {
+            "schema": SCHEMA,
+            "visitor": visitor,
+            "recipient": release.recipient,
+            "reference": release.reference,
+            "proof": {
+                "salt": mine.salt.hex(),
+                "place": mine.place,
+                "path": [one.hex() for one in path],
+                "tlog_proof": str(ledger.receipt(release.entry)),
+            },
+        }
+
+    def _found(self, which: sa.ColumnElement[bool]) -> list[Release]:
+        recipient = (
+            sa.select(sa.func.max(RELEASED.c.recipient))
+            .where(RELEASED.c.release == RELEASES.c.release)
+            .scalar_subquery()
+        )
+        columns = [
+            sa.func.coalesce(recipient, "").label(name) if name == "recipient" else RELEASES.c[name]
+            for name in Release.__struct_fields__
+        ]
+        statement = sa.select(*columns).where(which).order_by(RELEASES.c.release)
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement).mappings().all()
+        return [Release(**{**row, "categories": msgspec.json.decode(row["categories"])}) for row in rows]
+
+
+def erase(connection: sa.Connection, visitor: str) -> None:
+    """Erase, in a transaction, that anything was released or asked to be released of a visitor."""
+    mine = sa.select(RELEASED.c.release).where(RELEASED.c.visitor == visitor)
+    references = sa.select(RELEASES.c.reference).where(RELEASES.c.release.in_(mine))
+    erase_asked(connection, visitor, list(connection.execute(references).scalars()))
+    nobody = {"visitor": None, "recipient": None, "salt": None}
+    connection.execute(sa.update(RELEASED).where(RELEASED.c.visitor == visitor).values(nobody))
+
+
+def persons_root(persons: Sequence[str]) -> str:
+    """Return the one commitment to persons that an entry has: theirs, or of several the root of their tree."""
+    if len(persons) == 1:
+        return persons[0]
+    return root(len(persons), _tree(persons)).hex() if persons else EMPTY_ROOT.hex()
+
+
+def check_receipt(text: str, verifier: Verifier) -> Receipt:
+    """Check what proves a release to a visitor with nothing but the ledger's public key; returns its proof.
+
+    Raises ProofError where it does not hold, or is none.
+    """
+    try:
+        told = msgspec.json.decode(text, type=_Told)
+        salt, path = bytes.fromhex(told.proof.salt), [bytes.fromhex(one) for one in told.proof.path]
+    except (msgspec.DecodeError, ValueError):
+        raise ProofError("this is no receipt of a release", "give the file as it was handed out") from None
+    proof = Receipt.parse(told.proof.tlog_proof)
+    proof.check(verifier)
+    made, person = read(proof.entry), commitment(salt, visitor=told.visitor, recipient=told.recipient)
+    if not isinstance(made, ReleaseMade) or made.reference != told.reference:
+        raise ProofError("the ledger's entry is of another release", "the receipt was changed, or mixed up")
+    if made.persons == 1 and person == made.person:
+        return proof
+    check_inclusion(
+        told.proof.place, made.persons, leaf_hash(bytes.fromhex(person)), path, bytes.fromhex(made.person)
+    )
+    return proof
+
+
+def _tree(persons: Sequence[str]) -> Node:
+    """Return what gives the nodes of the tree of commitments."""
+    leaves = [leaf_hash(bytes.fromhex(person)) for person in persons]
+    nodes: dict[tuple[int, int], bytes] = {}
+    for level, place, value in appended(0, leaves, lambda level, place: nodes[level, place]):
+        nodes[level, place] = value
+    return lambda level, place: nodes[level, place]
+
+
+def _insert(connection: sa.Connection, release: Release, made: ReleaseMade, entry: int) -> int:
+    """Insert a release; returns its number."""
+    row = {
+        **{name: getattr(release, name) for name in (*TOLD, "released_at", "expires_at", "sealed_until")},
+        "categories": msgspec.json.encode(release.categories).decode(),
+        "person": made.person,
+        "entry": entry,
+    }
+    return int(connection.execute(sa.insert(RELEASES).values(row)).lastrowid)
+
+
+def _check(
+    connection: sa.Connection, release: Release, visitors: Sequence[str], *, authorised: bool, looked: int
+) -> None:
+    """Look, in the transaction of a release, whether what it stands on is still so."""
+    if authorised:
+        last = (
+            sa.select(AUTHORISATIONS.c.given)
+            .join(AUTHORISING, AUTHORISING.c.authorisation == AUTHORISATIONS.c.authorisation)
+            .where(AUTHORISING.c.visitor.in_(visitors), AUTHORISING.c.recipient == release.recipient)
+            .order_by(AUTHORISATIONS.c.authorisation.desc())
+        )
+        if not connection.execute(last.limit(1)).scalar():
+            raise RefusedError("the visitor took the authorisation back meanwhile", "nothing was released")
+    begun = set(connection.execute(sa.select(ERASING.c.visitor)).scalars())
+    erased = any(isinstance(one, ErasureDone) for one in since(connection, looked))
+    if erased or begun.intersection(visitors):
+        raise RefusedError("somebody was erased meanwhile", "nothing was released: ask again")
+    made = sa.select(RELEASES.c.release).where(RELEASES.c.reference == release.reference)
+    if connection.execute(made).first():
+        raise RefusedError(f"`{release.reference}` was released already", "ask for another release")
+
+
+class _Proof(msgspec.Struct):
+    salt: str
+    place: int
+    path: list[str]
+    tlog_proof: str
+
+
+class _Told(msgspec.Struct):
+    visitor: str
+    recipient: str
+    reference: str
+    proof: _Proof

@@ -1,0 +1,1 @@
+"""The server process: application, background work and connections."""

@@ -1,0 +1,1 @@
+"""The bulk store of requests, views and visits."""

@@ -1,0 +1,1 @@
+"""Values that visitors submit: forms, uploads and their encryption."""

@@ -1,0 +1,140 @@
+"""What was handed over: what is known of it, and what holds for it."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from avowal.register.repository import moment
+from avowal.submissions.encryption import Incoming
+
+REFERENCE_BYTES = 12
+REFERENCE = re.compile(r"[0-9a-f]{24}")
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A file that came in whole."""
+
+    incoming: Incoming
+    digest: str
+    """The name that its content makes."""
+    name: str
+    type: str
+
+
+class Given(msgspec.Struct, frozen=True):
+    """A field with what was given for it."""
+
+    field: str
+    category: str
+    value: str | Upload
+
+
+class Submission(msgspec.Struct, frozen=True, gc=False):
+    """What was handed over, without what it says. Times are UTC."""
+
+    reference: str
+    """24 hexadecimal digits, told to whoever handed it over."""
+    form: str
+    means: str
+    """How it came: by the form itself, or as the operator recorded it."""
+    visitor: str | None
+    """The key of the visitor who sent it, where one is known."""
+    version: int
+    submitted_at: datetime
+    recorded_at: datetime
+    source: str = ""
+    """Where it came from, where that is not the person."""
+    keep_until: datetime | None = None
+    """When it is forgotten, where its terms do not ask for that before."""
+    objects_to: tuple[str, ...] = ()
+    """The purposes that it may not be used for."""
+    automated: bool = True
+    """Whether a program may decide by it."""
+    readers: tuple[str, ...] = ()
+    """Who alone reads it; none is whoever may."""
+    recipients: tuple[str, ...] = ()
+    """Who alone may be given it, by the person's own will; none is whoever may."""
+
+    def over(self, now: datetime) -> bool:
+        """Return whether it is forgotten by now, whatever its terms say."""
+        return self.keep_until is not None and self.keep_until <= now
+
+    def open_to(self, recipient: str) -> bool:
+        """Return whether a recipient may be given it, by the person's own will."""
+        return not self.recipients or recipient in self.recipients
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A field with what was given for it, opened; of a file its name, type and size."""
+
+    field: str
+    category: str
+    value: Any
+
+
+COLUMNS = Submission.__struct_fields__
+"""The columns of a submission, in the order of a row."""
+
+
+def to_row(one: Submission) -> tuple[Any, ...]:
+    """Return a submission as the register keeps it."""
+    return tuple(kept(getattr(one, name)) for name in COLUMNS)
+
+
+def kept(value: Any) -> Any:
+    """Return a value of a submission as its column has it."""
+    if isinstance(value, tuple):
+        return msgspec.json.encode(value).decode()
+    return moment(value) if isinstance(value, datetime) else value
+
+
+def from_row(row: Sequence[Any]) -> Submission:
+    """Return a submission from how the register keeps it."""
+    (
+        one,
+        form,
+        means,
+        visitor,
+        version,
+        submitted,
+        recorded,
+        source,
+        until,
+        objects_to,
+        automated,
+        readers,
+        to,
+    ) = row
+    return Submission(
+        one,
+        form,
+        means,
+        visitor,
+        version,
+        _moment(submitted),
+        _moment(recorded),
+        source,
+        _moment(until) if until else None,
+        _words(objects_to),
+        automated == 1,
+        _words(readers),
+        _words(to),
+    )
+
+
+_moment = datetime.fromisoformat
+
+
+@lru_cache(maxsize=4096)
+def _words(text: str) -> tuple[str, ...]:
+    return msgspec.json.decode(text, type=tuple[str, ...])
+
+
+def new_reference() -> str:
+    """Return a reference that nobody guesses."""
+    return secrets.token_hex(REFERENCE_BYTES)

@@ -1,0 +1,1 @@
+"""Compare folder, register, store and releases with the ledger."""

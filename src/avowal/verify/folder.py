@@ -1,0 +1,109 @@
+"""Verifying a folder: the ledger, what the register keeps of it, and the versions of what was collected."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from avowal.errors import AvowalError, StoreError
+from avowal.ledger.checkpoint import Checkpoint, opened
+from avowal.ledger.entry import (
+    Entry,
+)
+from avowal.ledger.note import Note
+from avowal.logs.drop_reason import FUTURE_TOLERANCE
+from avowal.register.ledger_storage import Ledger
+from avowal.register.register import SqliteRegister, Version
+from avowal.verify import restriction_facts
+from avowal.verify.register_facts import unlike
+
+STRANGE: tuple[type[Exception], ...] = (
+    *(sqlite3.DatabaseError, sa.exc.DatabaseError, msgspec.MsgspecError),
+    *(AttributeError, LookupError, TypeError, ValueError, StoreError),
+)
+"""What verifying comes to where a column, or a table, is not what we write."""
+
+RECORDS = """
+SELECT version, min(told_at) AS first, max(told_at) AS last, count(*) AS records,
+       min(governing) AS least, max(governing) AS greatest
+FROM (SELECT version, told_at, governing FROM told
+      UNION ALL SELECT version, interaction_time, governing FROM interactions)
+GROUP BY version ORDER BY version
+"""
+
+RAISED = """
+SELECT visitor_id, max(governing) AS governing
+FROM (SELECT visitor_id, version, governing FROM told
+      UNION ALL SELECT visitor_id, version, governing FROM interactions
+      UNION ALL SELECT visitor_id, version, governing FROM views
+      UNION ALL SELECT visitor_id, version, governing FROM visits)
+WHERE governing > version
+GROUP BY visitor_id
+"""
+
+
+def findings(
+    register: SqliteRegister, last: Note | None, witnessed: Sequence[Note], entries: list[Entry]
+) -> Iterator[str]:
+    """Yield, in a sentence each, what does not hold of the ledger and of the register; nothing where all does.
+
+    `last` is the last checkpoint beside the key, `witnessed` are those that somebody else holds; `entries` gets
+    what the ledger has.
+    """
+    yield from register.ledger.broken(entries)
+    yield from _checkpoints(register.ledger, last, witnessed)
+    yield from unlike(register, entries)
+    yield from restriction_facts.unlike(register, entries)
+
+
+def of_records(versions: Sequence[Version], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield what does not hold of stored records; `rows` are the answer to RECORDS.
+
+    The version of a record exists, and was in force at its time; what is older than the first is bound to that, and
+    what a log dates ahead of our clock to the one in force when it came in (G1).
+    """
+    known = {version.number: version for version in versions}
+    for row in rows:
+        version, following = known.get(row["version"]), known.get(row["version"] + 1)
+        first, last = (msgspec.convert(row[name], datetime, strict=False) for name in ("first", "last"))
+        if version is None:
+            yield f"{row['records']:,} records bear version {row['version']}, which there is not"
+            continue
+        if version.number > 1 and first < version.effective_at:
+            yield f"records of {first} bear version {version.number}, which took effect later"
+        if following and last >= following.effective_at + FUTURE_TOLERANCE:
+            yield f"records of {last} bear version {version.number}, though version {following.number} held"
+        if not version.number <= row["least"] <= row["greatest"] <= len(versions):
+            yield f"records of version {version.number} are governed by one that is older, or that there is not"
+
+
+def of_raised(raised: Mapping[int, int], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield what is governed by a later version than its visitor consented to.
+
+    `rows` are the answer to RAISED, and `raised` tells what the consents that stand raise each visitor's records to.
+    """
+    beyond = [row for row in rows if row["governing"] > raised.get(row["visitor_id"], 0)]
+    if beyond:
+        yield f"records of {len(beyond):,} visitors are governed by a version that these have not consented to"
+
+
+def _checkpoints(ledger: Ledger, last: Note | None, witnessed: Sequence[Note]) -> Iterator[str]:
+    """Check every checkpoint that was signed: those of the register, that beside the key, and those of witnesses."""
+    told = [("a checkpoint of the register", note) for note in ledger.checkpoints()]
+    told += [("the last checkpoint, beside the key,", last)] if last else []
+    told += [("a checkpoint that a witness holds", note) for note in witnessed]
+    size = ledger.size()
+    if size and not told:
+        yield "the ledger has entries, and no checkpoint was ever signed"
+    for name, note in told:
+        try:
+            checkpoint: Checkpoint = opened(note, ledger.signer.verifier)
+            if checkpoint.size > size:
+                yield f"{name} is of {checkpoint.size} entries, and the ledger has {size}: the last ones are gone"
+            elif ledger.root(checkpoint.size) != checkpoint.root:
+                yield f"{name} over {checkpoint.size} entries does not hold: one of these was changed"
+        except AvowalError as error:
+            yield f"{name}: {error.message}"

@@ -1,0 +1,234 @@
+"""What the register keeps, beside what the ledger says was recorded: each fact of the one has to be in the other."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from avowal.ledger.entry import (
+    ConsentGiven,
+    ConsentWithdrawn,
+    DocumentsCorrected,
+    Entry,
+    HandlingSet,
+    NoticeShown,
+    ObjectionRaised,
+    ReadingMade,
+    RetentionRun,
+    SubmissionCorrected,
+    VersionPublished,
+    VersionWithdrawn,
+    hashed,
+    numbered,
+)
+from avowal.register.consents import commitment
+from avowal.register.register import SqliteRegister
+from avowal.register.tables import (
+    CONSENTS,
+    DOCUMENTS,
+    NOTICES,
+    PERSONS,
+    PUBLICATIONS,
+    RETENTIONS,
+    SHOWINGS,
+    WITHDRAWALS,
+)
+from avowal.verify.disclosure_facts import ENTRIES, FACTS
+from avowal.verify.fact import Fact
+
+
+def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
+    """Compare what the register keeps with what the ledger says was recorded."""
+    with register.engine.connect() as connection:
+        published = connection.execute(sa.select(PUBLICATIONS).order_by(PUBLICATIONS.c.publication)).all()
+        withdrawn = connection.execute(sa.select(WITHDRAWALS).order_by(WITHDRAWALS.c.publication)).all()
+        documents = connection.execute(sa.select(DOCUMENTS).order_by(DOCUMENTS.c.document)).all()
+        notices = connection.execute(sa.select(NOTICES)).all()
+    names = {row.publication: f"version {row.number}" for row in published}
+    for row in published:
+        if hashed(row.canonical) != row.identity:
+            yield f"the promises of {names[row.publication]} are not those of its identity"
+    versions = [
+        Fact(
+            (
+                *(one.number, one.identity, hashed(one.terms), one.effective_at, one.published_at),
+                {row.language: hashed(row.told) for row in notices if row.publication == one.publication},
+            ),
+            names[one.publication],
+        )
+        for one in published
+    ]
+    withdrawals = [
+        Fact((one.withdrawn_at,), f"the withdrawal of {names.get(one.publication)}") for one in withdrawn
+    ]
+    facts = {
+        "versions": versions,
+        "withdrawals": withdrawals,
+        "documents": _documents(documents, names),
+        "showings": _showings(register),
+        "consents": _consents(register),
+        "readings": _readings(register),
+        "retentions": _retentions(register),
+        **{kind: find(register) for kind, find in FACTS.items()},
+    }
+    told = _told(entries)
+    for kind, found in facts.items():
+        yield from _unlike(found, told[kind])
+    yield from _opened(register, entries)
+
+
+def _documents(documents: Sequence[Any], names: Mapping[int, str]) -> list[Fact]:
+    """Return what the register has of documents, of versions by their names."""
+    return sorted(
+        Fact(
+            (one.recorded_at, one.language, hashed(one.text)),
+            f"the document of {names.get(one.publication)} in `{one.language}`",
+        )
+        for one in documents
+    )
+
+
+def _showings(register: SqliteRegister) -> list[Fact]:
+    """Return where the register has that notices were shown."""
+    statement = (
+        sa.select(SHOWINGS, PUBLICATIONS.c.number, PUBLICATIONS.c.identity)
+        .outerjoin(PUBLICATIONS, PUBLICATIONS.c.publication == SHOWINGS.c.publication)
+        .order_by(SHOWINGS.c.showing)
+    )
+    with register.engine.connect() as connection:
+        return [
+            Fact(
+                (one.entry, one.number, one.identity, one.place, one.attested, one.recorded_at),
+                f"showing {one.showing} of a notice",
+            )
+            for one in connection.execute(statement)
+        ]
+
+
+def _readings(register: SqliteRegister) -> list[Fact]:
+    """Return what opens the commitments of readings of single visitors."""
+    return [
+        Fact((entry, name and salt and commitment(salt, reader=name)), f"reading {number}")
+        for number, (entry, (name, salt)) in enumerate(register.readers.names().items(), 1)
+    ]
+
+
+def _retentions(register: SqliteRegister) -> list[Fact]:
+    """Return what the register has of what retention took away."""
+    with register.engine.connect() as connection:
+        return [
+            Fact(
+                (one.entry, one.run, msgspec.json.decode(one.removed), one.removed_at),
+                f"run {one.run} of retention",
+            )
+            for one in connection.execute(sa.select(RETENTIONS).order_by(RETENTIONS.c.entry))
+        ]
+
+
+OPENING: dict[
+    str, tuple[str, type[ObjectionRaised | SubmissionCorrected | HandlingSet], Callable[..., Any]]
+] = {
+    "objection": (
+        "SELECT entry, CAST(salt AS BLOB), submission FROM objecting ORDER BY entry",
+        ObjectionRaised,
+        lambda submission: {"submission": submission},
+    ),
+    "correction": (
+        "SELECT entry, CAST(salt AS BLOB), submission FROM correcting ORDER BY entry",
+        SubmissionCorrected,
+        lambda submission: {"submission": submission},
+    ),
+    "handling": (
+        "SELECT entry, CAST(salt AS BLOB), which, value, told FROM handled ORDER BY entry",
+        HandlingSet,
+        lambda which, value, told: {which: value, "told": told},
+    ),
+}
+"""What opens commitments to what was handed over, as long as that is there: of each, its entries and what they tell."""
+
+
+def _opened(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield the first of each kind that is to open the commitment of an entry, and does not."""
+    with register.database.driven() as database:
+        for what, (select, kind, told) in OPENING.items():
+            for number, (entry, salt, *values) in enumerate(database.execute(select), 1):
+                one = numbered(entries, entry)
+                if not isinstance(one, kind) or one.person != commitment(salt, **told(*values)):
+                    yield f"{what} {number} is not what the ledger says was recorded"
+                    break
+
+
+def _consents(register: SqliteRegister) -> list[Fact]:
+    """Return what the register has of consents; without a person where it is not the one committed to."""
+    same = PERSONS.c.consent == CONSENTS.c.consent
+    statement = (
+        sa.select(CONSENTS, PUBLICATIONS, PERSONS)
+        .outerjoin_from(CONSENTS, PUBLICATIONS, PUBLICATIONS.c.publication == CONSENTS.c.publication)
+        .outerjoin(PERSONS, same)
+        .order_by(CONSENTS.c.consent)
+    )
+    with register.engine.connect() as connection:
+        rows = connection.execute(statement).mappings().all()
+    facts = []
+    for row in rows:
+        told = [row[CONSENTS.c[name]] for name in ("given", "language", "document", "means", "recorded_at")]
+        person = row[CONSENTS.c.person]
+        if row[PERSONS.c.consent] is not None:
+            who = {name: row[PERSONS.c[name]] for name in ("visitor", "reference")}
+            made = commitment(row[PERSONS.c.salt], **who)
+            person = person if person == made else None
+        version = (row[PUBLICATIONS.c.number], row[PUBLICATIONS.c.identity])
+        name = f"consent {row[CONSENTS.c.consent]}"
+        facts.append(Fact((row[CONSENTS.c.entry], *version, *told, person), name))
+    return facts
+
+
+def _consent(number: int, one: ConsentGiven) -> tuple[Any, ...]:
+    given = not isinstance(one, ConsentWithdrawn)
+    return number, one.number, one.identity, given, one.language, one.document, one.means, one.at, one.person
+
+
+TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
+    VersionPublished: (
+        "versions",
+        lambda _, one: (one.number, one.identity, one.terms, one.effective_at, one.at, one.notices),
+    ),
+    VersionWithdrawn: ("withdrawals", lambda _, one: (one.at,)),
+    NoticeShown: (
+        "showings",
+        lambda number, one: (number, one.number, one.identity, one.place, one.attested, one.at),
+    ),
+    ConsentGiven: ("consents", _consent),
+    ConsentWithdrawn: ("consents", _consent),
+    ReadingMade: ("readings", lambda number, one: (number, one.reader)),
+    RetentionRun: (
+        "retentions",
+        lambda number, one: (number, one.run, [list(row) for row in one.removed], one.at),
+    ),
+    **ENTRIES,
+}
+"""What each kind of entry says was recorded, by what that is; `documents` are told by two kinds."""
+
+
+def _told(entries: Sequence[Entry]) -> dict[str, list[Fact]]:
+    """Return what the ledger says was recorded, by what that is."""
+    found: dict[str, list[Fact]] = {kind: [] for kind, _ in TOLD.values()}
+    pages = []
+    for number, one in enumerate(entries):
+        if type(one) in TOLD:
+            kind, tell = TOLD[type(one)]
+            found[kind].append(Fact(tell(number, one)))
+        if isinstance(one, VersionPublished | DocumentsCorrected):
+            pages += [Fact((one.at, language, sha256)) for language, sha256 in one.documents.items()]
+    return {**found, "documents": sorted(pages)}
+
+
+def _unlike(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:
+    """Yield the first of the facts that is not what was expected, and whether there are too few or many."""
+    if len(found) != len(expected):
+        yield f"the register has {len(found)} records where the ledger tells of {len(expected)}"
+    for fact, other in zip(found, expected, strict=False):
+        if fact.told != other.told:
+            yield f"{fact.name} is not what the ledger says was recorded"
+            return

@@ -1,0 +1,164 @@
+"""What readers see: they sign in, and have the reports of their purposes; everybody else has the policy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import parse_qs, urlencode
+from zoneinfo import ZoneInfo
+
+from itsdangerous import BadSignature, TimestampSigner
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from avowal.clock import utc_now
+from avowal.collect.client_address import Proxies
+from avowal.config import Site
+from avowal.endpoints.attempt_limit import Tries
+from avowal.endpoints.sender import sender
+from avowal.errors import AvowalError
+from avowal.policy.page import Facts, rendered
+from avowal.register.passwords import LENGTH_MAX, Passwords
+from avowal.register.readers import Reader, Readers
+from avowal.use.formatting import heading, sentences, text, titled
+from avowal.use.report_request import Question, parse_filters, parse_moment
+from avowal.use.reports import REPORTS, Answer
+from avowal.web.policy_pages import Policy
+from avowal.web.policy_routes import HEADERS as PUBLIC
+from avowal.web.policy_routes import given
+
+COOKIE = "avowal-reader"
+SIGNED_IN_SECONDS = 12 * 3600
+FORM_MAX = 4_096
+PERIODS = {"today": "Today", "7 days": "7 days", "30 days": "30 days", "": "All time"}
+HEADERS = {**PUBLIC, "Cache-Control": "private, no-store"}
+
+
+@dataclass
+class ReadersDoor:
+    """Gives readers their reports. `ask` answers a question."""
+
+    site: Site
+    policy: Policy
+    readers: Readers
+    passwords: Passwords
+    signer: TimestampSigner
+    ask: Callable[[Question], Answer]
+    proxies: Proxies
+    tries: Tries
+
+    async def home(self, request: Request) -> Response:
+        """Give a reader who signed in a report, and everybody else the policy."""
+        reader = self._signed_in(request)
+        return await self._report(request, reader) if reader else await given(request, self.policy.page)
+
+    async def sign_in(self, request: Request) -> Response:
+        """Show the form, or take it."""
+        if request.method == "GET":
+            return self._form()
+        by = sender(self.proxies, request.scope)
+        if not by.is_own:
+            return self._form("This form was sent from another site.", 403)
+        form = parse_qs((await _body(request)).decode("utf-8", "replace"))
+        name, password = (form.get(key, [""])[0][:LENGTH_MAX] for key in ("name", "password"))
+        check = partial(self.passwords.check, name, password)
+        right = await run_in_threadpool(self.tries.right, by.address, name, check)
+        if right is None:
+            return self._form("Too many tries: wait a minute.", 429)
+        if not right or not any(reader.name == name for reader in self.readers.all()):
+            return self._form("There is no reader of this name with this password.", 401)
+        answer = RedirectResponse("/", 303, HEADERS)
+        token = self.signer.sign(f"{self.passwords.mark(name)} {name}").decode()
+        answer.set_cookie(
+            COOKIE, token, SIGNED_IN_SECONDS, secure=by.is_secure, httponly=True, samesite="strict"
+        )
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        """Forget who signed in."""
+        by = sender(self.proxies, request.scope)
+        if not by.is_own:
+            return self._form("This form was sent from another site.", 403)
+        answer = RedirectResponse("/", 303, HEADERS)
+        answer.delete_cookie(COOKIE, secure=by.is_secure, httponly=True, samesite="strict")
+        return answer
+
+    def _signed_in(self, request: Request) -> Reader | None:
+        """Return who signed in, as long as they are a reader and their password is the same."""
+        try:
+            token = self.signer.unsign(request.cookies.get(COOKIE, ""), SIGNED_IN_SECONDS).decode()
+        except BadSignature:
+            return None
+        mark, _, name = token.partition(" ")
+        if not mark or mark != self.passwords.mark(name):
+            return None
+        return next((reader for reader in self.readers.all() if reader.name == name), None)
+
+    async def _report(self, request: Request, reader: Reader) -> Response:
+        may = [name for name, report in REPORTS.items() if report.purpose in reader.purposes]
+        name = request.query_params.get("report", next(iter(may), ""))
+        since = request.query_params.get("since", "30 days")
+        told, problem, tables = [], "", list[Facts]()
+        if name in may:
+            try:
+                answer = await run_in_threadpool(self.ask, self._question(name, since, reader))
+                tables = [_facts(answer, table) for table in answer.tables]
+                told = [*sentences(answer.account, answer.dropped), *answer.notes]
+            except AvowalError as error:
+                problem = error.message
+        else:
+            problem = "there is no such report among those of your purposes"
+        page = rendered(
+            "reports.html",
+            "en",
+            room="avowal.web",
+            reader=reader.name,
+            chosen=name,
+            reports=[(one, f"/?{urlencode({'report': one, 'since': since})}") for one in may],
+            since=since,
+            periods=[
+                (said, word, f"/?{urlencode({'report': name, 'since': word})}")
+                for word, said in PERIODS.items()
+            ],
+            figures=tables[0] if name == "overview" and tables else None,
+            tables=tables[1:] if name == "overview" else tables,
+            told=told,
+            problem=problem,
+            host=self.site.host,
+        )
+        return HTMLResponse(page, 200 if not problem else 400, HEADERS)
+
+    def _question(self, name: str, since: str, reader: Reader) -> Question:
+        zone = ZoneInfo(self.site.timezone)
+        return Question(
+            report=name,
+            since=parse_moment(since, zone, utc_now()) if since else None,
+            timezone=zone.key,
+            filters=parse_filters([]),
+            own_hosts=[host for host in (self.site.host, *self.site.hosts) if host],
+            reader=reader.name,
+        )
+
+    def _form(self, problem: str = "", status: int = 200) -> Response:
+        page = rendered("sign_in.html", "en", room="avowal.web", problem=problem)
+        return HTMLResponse(page, status, HEADERS)
+
+
+def _facts(answer: Answer, name: str) -> Facts:
+    """Return a table of an answer, in words."""
+    table = answer.tables[name]
+    rows = [
+        tuple(text(column, value) for column, value in zip(table.columns, row, strict=True))
+        for row in table.rows
+    ]
+    return Facts(titled(answer.report, name), tuple(heading(column) for column in table.columns), rows)
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body of a form, as far as one may be long."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > FORM_MAX:
+            return b""
+    return body

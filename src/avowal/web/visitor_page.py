@@ -1,0 +1,259 @@
+"""The page of what is held of one visitor, to read and to print."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from avowal.change.consent import Choice
+from avowal.policy.language import Language, language
+from avowal.policy.page import Facts, Named, named_version, rendered
+from avowal.store.columns import KEYS, RELATIONS
+
+SHOWN_MAX = 1_000
+"""How many records of each kind the page shows; an export has all of them."""
+
+COUNTS = ("views", "downloads", "uploads")
+"""Columns that are numbers of a category: they bear their names beside them."""
+
+Record = Mapping[str, Any]
+
+
+def html(
+    told: Mapping[str, Any],
+    records: Mapping[str, Sequence[Record]],
+    controller: str,
+    tag: str,
+    choices: Sequence[Choice] | None = None,
+    languages: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Return the page, in a language, of what is `told` of a visitor, and of the first records of each relation.
+
+    `choices`, where they are given, are for the visitor's own browser, which gets what can be done there;
+    `languages` is where the page is in others.
+    """
+    spoken = language(tag)
+    return rendered(
+        "person.html",
+        spoken.tag,
+        room="avowal.web",
+        visitor=told["visitor"],
+        controller=controller,
+        tables=[table for table in _tables(told, records, spoken) if table.rows],
+        more=any(told["held"][name]["records"] > len(rows) for name, rows in records.items()),
+        released=told["released"],
+        own=choices is not None,
+        decisions=[_decision(one, spoken) for one in choices or ()],
+        receipts=_receipts(told, spoken) if choices is not None else [],
+        languages=languages,
+    )
+
+
+def tab(told: Mapping[str, Any], looks: Sequence[Record], views: str, tag: str) -> str:
+    """Return the page, in a language, of what one tab told: of `looks`, which it hands on as `views`."""
+    spoken = language(tag)
+    title = spoken.say("Pages you looked at in this tab")
+    tables = [_records("looks", title, looks, spoken), _readings(told, spoken)]
+    return rendered(
+        "tab.html", spoken.tag, room="avowal.web", views=views, tables=[one for one in tables if one.rows]
+    )
+
+
+class Decision(NamedTuple):
+    """A version that the visitor may consent to, or whose consent they may take back, as the page shows it."""
+
+    version: Named
+    identity: str
+    given: bool
+    effects: list[tuple[str, list[str]]]
+    """Of which records, and what is permitted of them with the consent."""
+
+
+def _decision(one: Choice, spoken: Language) -> Decision:
+    effects = [
+        (
+            spoken.say(
+                "{records}, which version {number} governs without it:",
+                records=spoken.count("{n} record", "{n} records", effect.records),
+                number=effect.governed_by,
+            ),
+            effect.looser,
+        )
+        for effect in one.effects
+    ]
+    return Decision(named_version(one.version, one.effective_at, spoken), one.identity, one.given, effects)
+
+
+def _receipts(told: Mapping[str, Any], spoken: Language) -> list[tuple[int, str]]:
+    """Return which entries of the ledger the visitor has receipts of, and what each is of."""
+    say = spoken.say
+    consents = [
+        (
+            one["entry"],
+            say("Consent to version {number}", number=one["version"])
+            if one["given"]
+            else say("Consent to version {number}, taken back", number=one["version"]),
+            one["recorded_at"],
+        )
+        for one in told["consents"]
+    ]
+    released = [
+        (one["entry"], say("Release to {recipient}", recipient=one["recipient"]), one["released_at"])
+        for one in told["released"]
+    ]
+    return [
+        (entry, say("{what}, at {time} (UTC)", what=what, time=_value("recorded_at", at, spoken)))
+        for entry, what, at in sorted(consents + released)
+    ]
+
+
+def _tables(
+    told: Mapping[str, Any], records: Mapping[str, Sequence[Record]], spoken: Language
+) -> list[Facts]:
+    say = spoken.say
+    titles = {
+        "visits": say("Your visits"),
+        "views": say("Pages you looked at"),
+        "requests": say("Requests"),
+        "looks": say("What the script in the pages told"),
+        "interactions": say("What you did on pages"),
+    }
+    return [
+        Facts(
+            say("How much is held"),
+            (say("what"), say("records"), say("from (UTC)"), say("to (UTC)"), say("under version")),
+            [_extent(titles[name], told["held"][name], spoken) for name in titles],
+        ),
+        *(_records(name, titles[name], records[name], spoken) for name in titles),
+        _handed_over(told, spoken),
+        _consents(told, spoken),
+        _authorised(told, spoken),
+        _released(told, spoken),
+        _readings(told, spoken),
+    ]
+
+
+def _handed_over(told: Mapping[str, Any], spoken: Language) -> Facts:
+    say = spoken.say
+    rows = [
+        (
+            one["reference"],
+            _value("submitted_at", one["submitted_at"], spoken),
+            spoken.word("category", field["category"]),
+            field["value"]["name"] if isinstance(field["value"], dict) else field["value"],
+            str(one["version"]),
+        )
+        for one in told["submissions"]
+        for field in one["fields"]
+    ]
+    headings = (say("reference"), say("at (UTC)"), say("what"), say("that is"), say("under version"))
+    return Facts(say("What you handed over"), headings, rows)
+
+
+def _consents(told: Mapping[str, Any], spoken: Language) -> Facts:
+    say = spoken.say
+    rows = [
+        (
+            say("given") if one["given"] else say("taken back"),
+            str(one["version"]),
+            _value("recorded_at", one["recorded_at"], spoken),
+            str(one["entry"]),
+        )
+        for one in told["consents"]
+    ]
+    headings = (say("consent"), say("to version"), say("at (UTC)"), say("entry of the ledger"))
+    return Facts(say("Your consents to newer versions"), headings, rows)
+
+
+def _authorised(told: Mapping[str, Any], spoken: Language) -> Facts:
+    say = spoken.say
+    rows = [
+        (
+            one["recipient"],
+            spoken.words("category", one["categories"]) if one["given"] else say("taken back"),
+            _value("recorded_at", one["recorded_at"], spoken),
+            str(one["entry"]),
+        )
+        for one in told["authorisations"]
+    ]
+    headings = (say("to"), say("what"), say("at (UTC)"), say("entry of the ledger"))
+    return Facts(say("What you authorised others to have"), headings, rows)
+
+
+def _released(told: Mapping[str, Any], spoken: Language) -> Facts:
+    say = spoken.say
+    rows = [
+        (
+            one["recipient"],
+            spoken.words("category", one["categories"]),
+            spoken.word("ground", one["ground"]),
+            _value("released_at", one["released_at"], spoken),
+            say("taken back") if one["recalled_at"] else "",
+            str(one["entry"]),
+        )
+        for one in told["released"]
+    ]
+    headings = (say("to"), say("what"), say("because"), say("at (UTC)"), "", say("entry of the ledger"))
+    return Facts(say("What was released to others"), headings, rows)
+
+
+def _readings(told: Mapping[str, Any], spoken: Language) -> Facts:
+    """Return who read anything of single visitors, by day."""
+    say, readings, records = spoken.say, Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
+    for one in told["readings_since"]:
+        if one["rows"]:
+            about = one["recorded_at"][: len("2026-01-01")], one["name"], one["purpose"]
+            readings[about] += 1
+            records[about] += one["rows"]
+    rows = [
+        (who, spoken.word("purpose", purpose), day, f"{readings[day, who, purpose]:,}", f"{count:,}")
+        for (day, who, purpose), count in sorted(records.items(), reverse=True)
+    ]
+    headings = (say("who"), say("for"), say("on (UTC)"), say("times"), say("records of all visitors"))
+    return Facts(say("Who read records that may be yours"), headings, rows)
+
+
+def _extent(title: str, held: Mapping[str, Any], spoken: Language) -> tuple[str, ...]:
+    ends = (_value("time", held[end], spoken) if held[end] else "" for end in ("first", "last"))
+    return title, f"{held['records']:,}", *ends, spoken.join(map(str, held["versions"]))
+
+
+def _records(name: str, title: str, records: Sequence[Record], spoken: Language) -> Facts:
+    """Return the table of a relation's records: a column for each category of which any has something."""
+    columns: dict[str, list[str]] = {}
+    for column, forms in RELATIONS[name].columns.items():
+        if column not in KEYS and any(record[column] is not None for record in records):
+            columns.setdefault(forms[0].category, []).append(column)
+    headings = [spoken.word("category", category) for category in columns]
+    rows = [
+        (*(_cell(record, names, spoken) for names in columns.values()), _governed(record, spoken))
+        for record in records
+    ]
+    return Facts(title, (*headings, spoken.say("version")), rows)
+
+
+def _cell(record: Record, columns: Sequence[str], spoken: Language) -> str:
+    separator = " → " if "entry_path" in columns else " "
+    values = [_value(column, record[column], spoken) for column in columns if record[column] is not None]
+    return separator.join(dict.fromkeys(value for value in values if value))
+
+
+def _governed(record: Record, spoken: Language) -> str:
+    own, governing = record["version"], record["governing"]
+    return (
+        str(own)
+        if own == governing
+        else spoken.say("{own}, now under {governing}", own=own, governing=governing)
+    )
+
+
+def _value(column: str, value: Any, spoken: Language) -> str:
+    """Return a value as people read it."""
+    if column in COUNTS:
+        return f"{spoken.word('count', column)}: {value:,}" if value else ""
+    if column.endswith(("_time", "_at", "time")) and isinstance(value, str):
+        return value.replace("T", " ").partition(".")[0]
+    if column.endswith("_ms"):
+        return f"{value / 1_000:,.1f} s"
+    if column.endswith("_us"):
+        return f"{value / 1_000:,.1f} ms"
+    return f"{value:,}" if column == "bytes" else str(value)

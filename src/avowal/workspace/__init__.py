@@ -1,0 +1,1 @@
+"""The data folder: one process owns it, others ask that process."""
