@@ -83,7 +83,7 @@ def run(original: Any, folder: Path, workload: str, records: int, count: int, se
     """Run a workload on a copy of a store; returns how long it took, and how many rows were read, all of them right."""
     peer = original.copy(folder, workload)
     os.sync()  # what was copied is on the disk before the clock starts
-    before = peer.register.ledger.size() if isinstance(peer, Avowal) else 0
+    before = peer.register.ledger.count_entries() if isinstance(peer, Avowal) else 0
     took, rows, wrong = measured(peer, workload, records, count, seed)
     lacking = peer.lacking(before) if isinstance(peer, Avowal) else []
     peer.close()

@@ -11,16 +11,16 @@ from typing import Any
 import duckdb
 
 from avowal.errors import RefusedError
-from avowal.keep.enforcement import governs
+from avowal.keep.enforcement import compute_governing_bounds
 from avowal.ledger.entry import Entry
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.terms import compile_terms, parse_terms
 from avowal.register.readers import Reader
 from avowal.register.register import SqliteRegister, Version
-from avowal.register.restrictions import Change, Which
-from avowal.submissions.access import MAY_SEE, Access
-from avowal.submissions.submission import Given, Submission, new_reference
-from avowal.verify.register_facts import unlike
+from avowal.register.restrictions import RestrictionChange, SubmissionSelector
+from avowal.submissions.access import SUBJECT_ACCESS_PURPOSE, SubmissionAccess
+from avowal.submissions.submission import FieldInput, Submission, new_reference
+from avowal.verify.register_facts import find_register_mismatches
 from gdprbench_workloads import BEGINS, LISTS, LOG_MAX, PURPOSE, Operation, data, deterministic, told, value
 
 TERMS = """
@@ -45,11 +45,11 @@ class Avowal:
         self.register = SqliteRegister(folder / "data", folder / "keys")
         if not self.register.versions():
             promised = compile_terms(parse_terms(TERMS, "the terms"))
-            canonical = promised.canonical().decode()
+            canonical = promised.encode_canonical().decode()
             self.register.publish(Version(1, promised.identity, canonical, TERMS, BEGINS, BEGINS), [])
-            self.register.readers.put(Reader("processor", [PURPOSE]), BEGINS)
-        self.governs = governs(self.register.versions())
-        self.access = Access(OPERATOR, MAY_SEE, self.governs)
+            self.register.readers.save(Reader("processor", [PURPOSE]), BEGINS)
+        self.governs = compute_governing_bounds(self.register.versions())
+        self.access = SubmissionAccess(OPERATOR, SUBJECT_ACCESS_PURPOSE, self.governs)
         self.references: dict[int, str] = {}
         self.numbers: dict[str, int] = {}
         self.done = 0
@@ -59,8 +59,8 @@ class Avowal:
         for number in range(records):
             self.insert(number)
         for number in range(LOG_MAX):
-            self.register.handlings.told(
-                Which("visitor", deterministic(number, "visitor")), self.access, BEGINS
+            self.register.restrictions.read_submissions(
+                SubmissionSelector("visitor", deterministic(number, "visitor")), self.access, BEGINS
             )
 
     def insert(self, number: int) -> None:
@@ -69,14 +69,14 @@ class Avowal:
         category, reference = row.pop("category"), new_reference()
         self.references[number], self.numbers[reference] = reference, number
         one = Submission(reference, row.pop("form"), "form", row.pop("visitor"), 1, BEGINS, BEGINS, **row)
-        self.register.submissions.record(one, [Given("data", category, data(number))])
+        self.register.submissions.record(one, [FieldInput("data", category, data(number))])
 
-    def which(self, one: Operation) -> Which:
+    def which(self, one: Operation) -> SubmissionSelector:
         """Return which submissions an operation is about."""
         kind = {"user": "visitor", "purpose": "form"}.get(one.kind.partition("_")[2])
         if kind:
-            return Which(kind, deterministic(one.number, kind))  # type: ignore[arg-type]  # one of the words
-        return Which("submission", self.references[one.number])
+            return SubmissionSelector(kind, deterministic(one.number, kind))  # type: ignore[arg-type]  # one of the words
+        return SubmissionSelector("submission", self.references[one.number])
 
     def do(self, one: Operation) -> Any:
         """Do an operation; one that finds nothing is refused, and returns nothing."""
@@ -84,7 +84,7 @@ class Avowal:
         if one.kind == "insert":
             return self.insert(one.number)
         if one.kind == "log":
-            _, bodies = self.register.ledger.last(one.length)
+            _, bodies = self.register.ledger.last_entries(one.length)
             return len(bodies)
         doing = {"read": self.read, "update": self.update, "delete": self.delete}
         with suppress(RefusedError):
@@ -93,23 +93,23 @@ class Avowal:
             return found
         return None
 
-    def read(self, one: Operation, which: Which) -> Any:
+    def read(self, one: Operation, which: SubmissionSelector) -> Any:
         """Read what one says, or what is known of many."""
         if which.kind == "submission":
             return self.register.submissions.read(which.value, self.access, one.at)
-        return self.register.handlings.told(which, self.access, one.at)
+        return self.register.restrictions.read_submissions(which, self.access, one.at)
 
-    def update(self, one: Operation, which: Which) -> None:
+    def update(self, one: Operation, which: SubmissionSelector) -> None:
         """Put right what one says, or set what holds for many."""
         if which.kind == "submission":
             self.register.submissions.correct(which.value, {"data": data(one.number, 1)}, "letter", one.at)
             return
         said: Any = {"categories": {"data": value(one)}} if one.name == "category" else {one.name: value(one)}
-        self.register.handlings.set(which, Change(**said), "letter", one.at)
+        self.register.restrictions.set(which, RestrictionChange(**said), "letter", one.at)
 
-    def delete(self, one: Operation, which: Which) -> None:
+    def delete(self, one: Operation, which: SubmissionSelector) -> None:
         """Erase one, or many."""
-        self.register.erasures.forget(which, one.at)
+        self.register.erasures.erase_submissions(which, one.at)
 
     def copy(self, folder: Path, workload: str) -> "Avowal":
         """Return another of the same; a processor's reads for its purpose, and any other what is held of a person."""
@@ -117,14 +117,14 @@ class Avowal:
         other = Avowal(folder)
         other.references, other.numbers = dict(self.references), dict(self.numbers)
         if workload == "processor":
-            other.access = Access("processor", PURPOSE, self.governs)
+            other.access = SubmissionAccess("processor", PURPOSE, self.governs)
         return other
 
     def lacking(self, before: int) -> list[str]:
         """Return what does not hold of the ledger, and whether more or less was done than its entries say."""
         entries: list[Entry] = []
-        with self.register.still() as seen:
-            found = [*seen.ledger.broken(entries), *unlike(seen, entries)]
+        with self.register.snapshot() as seen:
+            found = [*seen.ledger.find_errors(entries), *find_register_mismatches(seen, entries)]
         told = len(entries) - before
         return (
             found
@@ -138,9 +138,9 @@ class Avowal:
 
     def finish(self) -> None:
         """Sign the ledger, and leave nothing of what was deleted."""
-        self.register.ledger.sign()
-        self.register.submissions.sweep()
-        self.register.submissions.leave_nothing()
+        self.register.ledger.sign_checkpoint()
+        self.register.submissions.delete_orphans()
+        self.register.submissions.truncate_wal()
 
 
 COLUMNS = ("key", "data", *LISTS)

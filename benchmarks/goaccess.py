@@ -100,13 +100,13 @@ def query_seconds(folder: Path) -> float:
     """Return how long the queries of the overview take, in the open store."""
     os.chdir(folder)
     from avowal.app.session import session  # imported where it is measured
-    from avowal.use.report_request import Question, parse_filters
+    from avowal.use.report_request import ReportRequest, parse_filters
 
     with session(None) as at_work:
-        question = Question("overview", filters=parse_filters([]))
-        at_work.ask(question)
+        question = ReportRequest("overview", filters=parse_filters([]))
+        at_work.run_report(question)
         started = time.monotonic()
-        at_work.ask(question)
+        at_work.run_report(question)
         return time.monotonic() - started
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from statistics import median
 
 from avowal.ledger.entry import DocumentsCorrected
-from avowal.ledger.tree import check_inclusion, leaf_hash
+from avowal.ledger.tree import check_inclusion, hash_leaf
 from avowal.policy.compare import compare
 from avowal.policy.terms import compile_terms, load_terms
-from avowal.register.ledger_storage import append, grow
+from avowal.register.ledger_storage import append_entries, extend_tree
 from avowal.register.register import SqliteRegister
 
 BATCH = 1000
@@ -48,9 +48,9 @@ def seconds(work: Callable[[], object], times: int = 1) -> float:
 def fill(register: SqliteRegister, count: int) -> None:
     """Append entries in durable batches."""
     for start in range(0, count, BATCH):
-        with register.database.writing() as connection:
-            append(connection, entries(start, BATCH))
-            grow(connection)
+        with register.database.write_transaction() as connection:
+            append_entries(connection, entries(start, BATCH))
+            extend_tree(connection)
 
 
 def plain(folder: Path, count: int) -> None:
@@ -78,14 +78,15 @@ def main() -> None:
         folder = Path(name)
         register = SqliteRegister(folder, folder / "keys")
         filled, rows = seconds(lambda: fill(register, count)), seconds(lambda: plain(folder, count))
-        register.ledger.sign()
-        receipt = register.ledger.receipt(count // 3)
-        proved = seconds(lambda: register.ledger.proof(count // 3, count), 200)
-        root = register.ledger.root(count)
+        register.ledger.sign_checkpoint()
+        receipt = register.ledger.prove_entry(count // 3)
+        proved = seconds(lambda: register.ledger.prove_inclusion(count // 3, count), 200)
+        root = register.ledger.compute_root(count)
         checked = seconds(
-            lambda: check_inclusion(count // 3, count, leaf_hash(receipt.entry), receipt.proof, root), 200
+            lambda: check_inclusion(count // 3, count, hash_leaf(receipt.entry), receipt.path_hashes, root),
+            200,
         )
-        tree = seconds(lambda: list(register.ledger.broken()))
+        tree = seconds(lambda: list(register.ledger.find_errors()))
         register.close()
     terms = compile_terms(load_terms(Path(str(resources.files("avowal.policy") / "defaults" / "terms.toml"))))
     compared = seconds(lambda: compare(terms, terms), 200)

@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
-from avowal.policy.compare import governed
-from avowal.register.retentions import cuts
+from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
+from avowal.policy.compare import list_governing_bounds
+from avowal.register.retentions import plan_retention
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.use.purpose_view import Reading
-from avowal.use.sql_allow_list import bind
+from avowal.use.purpose_view import PurposeView
+from avowal.use.sql_allow_list import validate_query
 
 VERSIONS = 20
 TURNS = 7
@@ -49,7 +49,7 @@ FROM range($views)
 
 def bounds(number: int, *, restricted: bool) -> Bounds:
     """Return what a version promises: views for two years; restricted, keys and referrers cut, durations for a year."""
-    whole: dict[str, Ages] = {
+    whole: dict[str, AgeByPrecision] = {
         name: {"full": None} for name in ("view-time", "visit-time", "page-path", "host")
     }
     whole["visitor-id"] = {"day": None, "full": 0 if restricted else None}
@@ -71,7 +71,7 @@ def beside(work: Callable[[], object], peer: Callable[[], object]) -> tuple[floa
     return median(one for one, _ in taken), median(other for _, other in taken)
 
 
-def through(reading: Reading, sql: str) -> None:
+def through(reading: PurposeView, sql: str) -> None:
     """Ask through a reading."""
     with reading.open() as ask:
         ask(sql, {})
@@ -80,8 +80,10 @@ def through(reading: Reading, sql: str) -> None:
 def measure(store: DuckDBStore, views: int) -> None:
     """Print the table."""
     for name, restricted in (("the same columns", False), ("restricted columns", True)):
-        governs = governed([bounds(number, restricted=restricted) for number in range(1, VERSIONS + 1)])
-        reading = Reading(store, governs, "content", NOW)
+        governs = list_governing_bounds(
+            [bounds(number, restricted=restricted) for number in range(1, VERSIONS + 1)]
+        )
+        reading = PurposeView(store, governs, "content", NOW)
         for report, sql in REPORTS.items():
             bound, straight = sql.format(views="views"), sql.format(views="avowal.main.views")
             mine, plain = beside(
@@ -91,19 +93,19 @@ def measure(store: DuckDBStore, views: int) -> None:
             print(f"| {report}, {name} | {mine * 1000:.0f} ms | {plain * 1000:.0f} ms | {mine / plain:.2f} |")
     question = REPORTS["pages"].format(views="views")
     texts = iter(f"{question} -- {number}" for number in range(50))
-    fresh = median(seconds(lambda: bind(next(texts), {}, 10_000)) for _ in range(50))
-    again = median(seconds(lambda: bind(question, {}, 10_000)) for _ in range(50))
+    fresh = median(seconds(lambda: validate_query(next(texts), {}, 10_000)) for _ in range(50))
+    again = median(seconds(lambda: validate_query(question, {}, 10_000)) for _ in range(50))
     print(f"| a question bound, and bound again | {fresh * 1000:.1f} ms | {again * 1000:.3f} ms | |")
-    print(f"| a visitor erased, logically | {seconds(lambda: store.erase(7)) * 1000:.0f} ms | | |")
+    print(f"| a visitor erased, logically | {seconds(lambda: store.erase_visitor(7)) * 1000:.0f} ms | | |")
     year = NOW - timedelta(days=365)
     half = [Bounds({Cell("view-time", "content", OPERATOR, OWN_USE): {"full": 365 * 86_400}}, {})]
     kept = {
         cell: ages for cell, ages in bounds(1, restricted=False).cells.items() if cell.category != "view-time"
     }
     retained = [Bounds({**kept, **half[0].cells}, {})]
-    before = store.counts().views
-    taken = seconds(lambda: store.remove(cuts(retained, NOW), NOW))
-    gone = before - store.counts().views
+    before = store.record_counts().views
+    taken = seconds(lambda: store.apply_retention(plan_retention(retained, NOW), NOW))
+    gone = before - store.record_counts().views
     with store._write() as cursor:
         cursor.execute(FILL, {"now": year, "views": views})
     started = time.perf_counter()
@@ -111,7 +113,7 @@ def measure(store: DuckDBStore, views: int) -> None:
         cursor.execute("DELETE FROM views WHERE view_time < ?", [year])
     plain = time.perf_counter() - started
     print(f"| {gone:,} views past their time | {taken:.2f} s | plain DELETE {plain:.2f} s | |")
-    print(f"| the file written anew | {seconds(store.rewrite):.1f} s | | |")
+    print(f"| the file written anew | {seconds(store.compact):.1f} s | | |")
 
 
 def main() -> None:

@@ -16,18 +16,18 @@ import typer.main
 from avowal import config, errors
 from avowal.change.draft import TERMS_FILE
 from avowal.cli.import_ import ImportReport
-from avowal.cli.main import app
-from avowal.cli.report import as_object
+from avowal.cli.main import create_app
+from avowal.cli.report import answer_to_object
 from avowal.config import Settings
-from avowal.ingest.importer import FileReport
+from avowal.ingest.importer import FileImportReport
 from avowal.ledger.entry import Entry
-from avowal.logs.drop_reason import Fate, Reason
+from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.policy.terms import compile_terms, load_terms
 from avowal.policy.vocabulary import vocabulary
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.use.purpose_view import Reading
-from avowal.use.report_request import FILTERS, Question, parse_filters
-from avowal.use.reports import FILTERED, REPORTS, Answer, answer
+from avowal.use.purpose_view import PurposeView
+from avowal.use.report_request import FILTER_DESCRIPTIONS, ReportRequest, parse_filters
+from avowal.use.reports import FILTER_CATEGORIES, REPORTS, ReportResult, run_report
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def rows(text: str) -> dict[str, list[str]]:
 def commands() -> dict[str, Any]:
     """Return each command by its words."""
     found: dict[str, Any] = {}
-    for name, command in getattr(typer.main.get_command(app()), "commands", {}).items():
+    for name, command in getattr(typer.main.get_command(create_app()), "commands", {}).items():
         below = getattr(command, "commands", None)
         found |= {f"{name} {word}": one for word, one in below.items()} if below else {name: command}
     return found
@@ -93,12 +93,12 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
     opened.close()
 
 
-def asked(store: DuckDBStore, report: str) -> Answer:
+def asked(store: DuckDBStore, report: str) -> ReportResult:
     """Ask a store for a report under the default terms."""
     terms = Path(str(resources.files("avowal.policy") / "defaults" / TERMS_FILE))
-    question = Question(report, filters=parse_filters([]))
+    question = ReportRequest(report, filters=parse_filters([]))
     bounds = [compile_terms(load_terms(terms))]
-    return answer(lambda purpose: Reading(store, bounds, purpose, DAY), question)
+    return run_report(lambda purpose: PurposeView(store, bounds, purpose, DAY), question)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -145,9 +145,9 @@ def test_every_variable_of_the_environment_is_told() -> None:
 def test_every_reason_has_its_heading_under_its_fate() -> None:
     """Each reason why a line became no request stands among those of its fate, in the order of the list."""
     dropped, dead = section("# Reasons").split("Unreadable (*dead letters*)")
-    for fate, text in ((Fate.DROPPED, dropped), (Fate.DEAD_LETTER, dead)):
+    for fate, text in ((LineOutcome.DROPPED, dropped), (LineOutcome.DEAD_LETTER, dead)):
         assert re.findall(r"^### (.+)$", text, re.MULTILINE) == [
-            reason.value for reason in Reason if reason.fate is fate
+            reason.value for reason in DropReason if reason.outcome is fate
         ]
 
 
@@ -158,9 +158,9 @@ def test_every_report_has_its_heading_and_columns(name: str, store: DuckDBStore)
     intro = told.partition("|")[0]
     assert f"For `{REPORTS[name].purpose}`" in intro
     assert re.findall(r"`([^`]+)`", intro.partition("needs")[2].partition(".")[0]) == list(
-        REPORTS[name].needs
+        REPORTS[name].required_categories
     )
-    assert all(f"`{category}`" in intro for category in REPORTS[name].any_of)
+    assert all(f"`{category}`" in intro for category in REPORTS[name].alternative_categories)
     columns = {
         table: re.findall(r"`([^`]+)`", re.sub(r"\(.*?\)", "", cells[0].partition(";")[0]))
         for table, cells in rows(told).items()
@@ -176,16 +176,16 @@ def test_the_reference_has_no_other_reports() -> None:
 def test_every_filter_is_told() -> None:
     """Each key of `--filter` has its row, with the category that it needs."""
     told = {key: cells[-1].strip("`") for key, cells in rows(section("### Filters")).items()}
-    assert list(told) == list(FILTERS)
-    assert told == FILTERED
+    assert list(told) == list(FILTER_DESCRIPTIONS)
+    assert told == FILTER_CATEGORIES
 
 
 def test_every_key_of_json_is_told(store: DuckDBStore) -> None:
     """Each key of the objects that `import` and `report` print has its row, and no other has."""
     whole, by_file = section("### The object of an import").split("Each object of `by_file`")
     assert set(rows(whole)) == set(ImportReport.__struct_fields__)
-    assert set(rows(by_file)) == set(FileReport.__struct_fields__)
-    assert set(rows(section("### The object of a report"))) == set(as_object(asked(store, "overview")))
+    assert set(rows(by_file)) == set(FileImportReport.__struct_fields__)
+    assert set(rows(section("### The object of a report"))) == set(answer_to_object(asked(store, "overview")))
 
 
 @pytest.mark.parametrize("table", STORED)

@@ -34,7 +34,7 @@ def refusal(tmp_path: Path, text: str | bytes) -> SettingsError:
     path = tmp_path / "a.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(SettingsError) as refused:
-        strict.load(path, Outer, SettingsError)
+        strict.load_toml(path, Outer, SettingsError)
     assert str(path) in refused.value.message
     assert refused.value.hint
     return refused.value
@@ -45,7 +45,7 @@ def test_a_valid_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     for mark in ("", "\ufeff"):
         path.write_text(f'{mark}count = 1\n[[line]]\ncolour = "green"\n', encoding="utf-8")
-        assert strict.load(path, Outer, SettingsError) == Outer(1, line=[Inner("green")])
+        assert strict.load_toml(path, Outer, SettingsError) == Outer(1, line=[Inner("green")])
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     """A missing file and a folder are refused, with what to do."""
     for path, said in ((tmp_path / "none.toml", "there is no file"), (tmp_path, "cannot be read")):
         with pytest.raises(SettingsError, match=said) as refused:
-            strict.load(path, Outer, SettingsError)
+            strict.load_toml(path, Outer, SettingsError)
         assert refused.value.hint
 
 
@@ -120,5 +120,5 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_parsed_data_is_converted_as_strictly(data: Any) -> None:
     """Data that was parsed already is held to the same, and the error says where it came from."""
     with pytest.raises(MisuseError, match=re.escape("the body")):
-        strict.convert(data, Outer, where="the body", error=MisuseError)
-    assert strict.convert({"count": 2}, Outer, where="the body", error=MisuseError).count == 2
+        strict.convert_toml(data, Outer, source_name="the body", error_type=MisuseError)
+    assert strict.convert_toml({"count": 2}, Outer, source_name="the body", error_type=MisuseError).count == 2

@@ -13,11 +13,11 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from avowal.policy.compare import Relation
-from avowal.policy.ground import EVIDENCE
+from avowal.policy.compare import ProtectionRelation
+from avowal.policy.ground import EVIDENCE_KINDS
 from avowal.policy.terms import Duties
-from avowal.policy.vocabulary import KINDS, vocabulary
-from avowal.web.visitor_page import COUNTS
+from avowal.policy.vocabulary import WORD_KINDS, vocabulary
+from avowal.web.visitor_page import COUNT_COLUMNS
 
 POLICY, *OTHERS = (Path(str(resources.files(f"avowal.{name}"))) for name in ("policy", "endpoints", "web"))
 LANGUAGES = POLICY / "languages"
@@ -31,13 +31,15 @@ def template() -> Catalog:
     """Return every text that is said, each with where that is."""
     found = Catalog(project="Avowal", charset="utf-8")
     for path in sorted(
-        path for package in (POLICY, *OTHERS) for path in [*package.glob("*.py"), *package.glob("templates/*.html")]
+        path
+        for package in (POLICY, *OTHERS)
+        for path in [*package.glob("*.py"), *package.glob("templates/*.html")]
     ):
         method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
         for line, text, _, context in extract_from_file(method, str(path), keywords=SAID):
             found.add(text, locations=[(path.name, line)], context=context)
     words = vocabulary()
-    for kind in KINDS:
+    for kind in WORD_KINDS:
         for name, word in words.words(kind).items():
             found.add(name, context=SINGULAR[kind])
             found.add(word.about)
@@ -46,10 +48,10 @@ def template() -> Catalog:
     for context, texts in (
         ("precision", PRECISIONS_OF_COOKIES),
         ("duty", Duties.__struct_encode_fields__),
-        ("relation", tuple(Relation)),
+        ("relation", tuple(ProtectionRelation)),
         ("recipient", ("third-party",)),
-        ("evidence", tuple(EVIDENCE)),
-        ("count", COUNTS),
+        ("evidence", tuple(EVIDENCE_KINDS)),
+        ("count", COUNT_COLUMNS),
     ):
         for text in texts:
             found.add(str(text), context=context)

@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from avowal.server.embedded import Answer, Collector, Exchange, Marks
+from avowal.server.embedded import EmbeddedRequest, EmbeddedResponse, PageInsertions, RequestCollector
 
 Message = dict[str, Any]
 
@@ -24,7 +24,7 @@ class Middleware:
 
     def __init__(self, app: Any, folder: str | os.PathLike[str] | None = None, script: str = "") -> None:
         self.app = app
-        self.collector = Collector.of(folder, script)
+        self.collector = RequestCollector.open(folder, script)
 
     async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
         """Answer as the application does."""
@@ -35,11 +35,11 @@ class Middleware:
             await self.app(scope, receive, send)
             return
         accepted = _texts(scope).get("accept-language", "")
-        watched = _Watched(self.collector, scope["method"], accepted, send)
+        watched = _AsgiResponseObserver(self.collector, scope["method"], accepted, send)
         try:
             await self.app(scope, receive, watched.send)
         finally:
-            self.collector.take(lambda: _told(scope), watched.answer)
+            self.collector.collect(lambda: _read_request(scope), watched.response)
 
     async def _live(self, scope: Message, receive: Any, send: Any) -> None:
         """Begin and end with the application; where that does not care, say so to the server in its place."""
@@ -69,10 +69,10 @@ class Middleware:
             await say({"type": f"{asked}.complete"})
 
 
-def _told(scope: Message) -> Exchange:
+def _read_request(scope: Message) -> EmbeddedRequest:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     path, query = scope.get("raw_path") or scope["path"].encode(), scope.get("query_string", b"")
-    return Exchange(
+    return EmbeddedRequest(
         remote_addr=scope["client"][0] if scope.get("client") else "",
         method=scope["method"],
         uri=(path + b"?" * bool(query) + query).decode("latin-1"),
@@ -80,24 +80,24 @@ def _told(scope: Message) -> Exchange:
     )
 
 
-class _Watched:
+class _AsgiResponseObserver:
     """The way of one answer to its visitor."""
 
-    def __init__(self, collector: Collector, method: str, accepted: str, send: Any) -> None:
-        self.answer = Answer(time.time())
+    def __init__(self, collector: RequestCollector, method: str, accepted: str, send: Any) -> None:
+        self.response = EmbeddedResponse(time.time())
         self._collector = collector
         self._method = method
         self._accepted = accepted
         self._send = send
         self._start: Message | None = None
         """The beginning of a page, held back until it is known how long the page is with what belongs into it."""
-        self._marks: Marks | None = None
+        self._marks: PageInsertions | None = None
 
     async def send(self, message: Message) -> None:
         """Send a message of the answer on."""
         if message["type"] == "http.response.start":
-            self.answer.status = message["status"]
-            self._marks = self._collector.marks(
+            self.response.status = message["status"]
+            self._marks = self._collector.find_insertions(
                 self._method, message["status"], _texts(message), self._accepted
             )
             if self._marks:
@@ -105,21 +105,21 @@ class _Watched:
                 return
         elif message["type"] == "http.response.body":
             message = self._marked(message, self._marks) if self._marks else message
-            self.answer.sent += len(message.get("body", b""))
+            self.response.body_bytes += len(message.get("body", b""))
         if self._start:
             start, self._start = self._start, None
             await self._send(start)
         await self._send(message)
 
-    def _marked(self, message: Message, marks: Marks) -> Message:
+    def _marked(self, message: Message, marks: PageInsertions) -> Message:
         """Put into a part of a page what belongs there, unless that was told to be of a length, and is not whole."""
         more = message.get("more_body", False)
         fixed = self._start is not None and "content-length" in _texts(self._start)
         if fixed and more:
             self._marks = None
             return message
-        body = marks.put(bytes(message.get("body", b"")))
-        self._marks = None if marks.done else marks
+        body = marks.insert(bytes(message.get("body", b"")))
+        self._marks = None if marks.is_complete else marks
         if fixed and self._start:
             others = [header for header in self._start["headers"] if header[0].lower() != b"content-length"]
             length = (b"content-length", str(len(body)).encode())

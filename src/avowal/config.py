@@ -15,21 +15,21 @@ from avowal.errors import SettingsError
 
 SETTINGS_FILE = "avowal.toml"
 
-STATIC = (
+STATIC_EXTENSIONS = (
     "avif bmp css cur eot gif ico jpeg jpg js json jxl map mjs otf png rss svg swf tif tiff ttf txt wasm "
     "webmanifest webp woff woff2 xml atom"
 )
-DOWNLOADS = (
+DOWNLOAD_EXTENSIONS = (
     "7z aac apk avi bin bz2 csv deb dmg doc docx epub exe flac gz img ipa iso jar m4a m4v mkv mobi mov mp3 mp4 "
     "mpg msi odp ods odt ogg ogv pdf pkg ppt pptx rar rpm rtf tar tbz tgz tsv wav webm whl wma wmv xls xlsx xz "
     "zip zst"
 )
 
 
-SCRIPT, LOG = "script", "log"
+VIEW_SOURCE_SCRIPT, VIEW_SOURCE_LOG = "script", "log"
 
 
-class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the site is, as its logs do not always tell it."""
 
     host: str = ""
@@ -38,33 +38,33 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     day_turns_at: str = "04:00"
 
 
-class Collect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CollectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How requests are read and told apart."""
 
     format: str = "auto"
     visit_gap_minutes: int = 30
-    static: tuple[str, ...] = tuple(STATIC.split())
+    static: tuple[str, ...] = tuple(STATIC_EXTENSIONS.split())
     static_paths: tuple[str, ...] = ()
-    downloads: tuple[str, ...] = tuple(DOWNLOADS.split())
+    downloads: tuple[str, ...] = tuple(DOWNLOAD_EXTENSIONS.split())
     upload_paths: tuple[str, ...] = ()
     country_database: str = ""
     views_from: str = "script"
 
 
-class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the store may use of the machine."""
 
     memory_limit: str = "512MB"
 
 
-class Use(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class QuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much one question may ask for."""
 
     query_seconds: int = 30
     query_rows: int = 10_000
 
 
-class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How `avowal serve` is reached, and what it takes."""
 
     host: str = "127.0.0.1"
@@ -77,7 +77,7 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     syslog: str = ""
 
 
-class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ProbeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which pages `avowal serve` asks by itself, and when they are slow or down."""
 
     pages: tuple[str, ...] = ()
@@ -87,13 +87,13 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_days: int = 400
 
 
-class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who takes e-mail from us."""
 
     server: str = ""
 
 
-class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """To where `avowal serve` hands a processor what came since."""
 
     processor: str
@@ -107,14 +107,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: str = "data"
     keys: str = "keys"
     policy: str = "policy"
-    site: Site = Site()
-    collect: Collect = Collect()
-    keep: Keep = Keep()
-    use: Use = Use()
-    serve: Serve = Serve()
-    probe: Probe = Probe()
-    mail: Mail = Mail()
-    feed: tuple[Feed, ...] = ()
+    site: SiteSettings = SiteSettings()
+    collect: CollectSettings = CollectSettings()
+    keep: StoreSettings = StoreSettings()
+    use: QuerySettings = QuerySettings()
+    serve: ServerSettings = ServerSettings()
+    probe: ProbeSettings = ProbeSettings()
+    mail: MailSettings = MailSettings()
+    feed: tuple[FeedSettings, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,26 +122,26 @@ class Folder:
     """One folder: its settings, and where its parts are."""
 
     settings: Settings
-    data: Path
-    keys: Path
-    policy: Path | None
+    data_folder: Path
+    keys_folder: Path
+    policy_folder: Path | None
     """None where no folder was made yet: the terms that come with Avowal hold."""
 
     country_database: Path | None = None
     """None where there is none."""
 
     @property
-    def zone(self) -> ZoneInfo:
+    def time_zone(self) -> ZoneInfo:
         """The site's time zone."""
         return ZoneInfo(self.settings.site.timezone)
 
     @property
-    def day_turns_at(self) -> time:
+    def day_start(self) -> time:
         """When an event-day begins, in the site's time zone."""
         return time.fromisoformat(self.settings.site.day_turns_at)
 
 
-def locate(start: Path, data: Path | None, environment: Mapping[str, str]) -> Folder:
+def locate_folder(start: Path, data_folder: Path | None, environment: Mapping[str, str]) -> Folder:
     """Find the folder at or above `start`, and read its settings.
 
     `data` goes before `AVOWAL_DATA`, and that before the `data` of `avowal.toml`. The keys of `avowal.toml` belong to
@@ -151,21 +151,25 @@ def locate(start: Path, data: Path | None, environment: Mapping[str, str]) -> Fo
     Raises SettingsError where a setting does not check.
     """
     home = next((place for place in (start, *start.parents) if (place / SETTINGS_FILE).is_file()), None)
-    chosen = data or (Path(environment["AVOWAL_DATA"]) if environment.get("AVOWAL_DATA") else None)
+    chosen = data_folder or (Path(environment["AVOWAL_DATA"]) if environment.get("AVOWAL_DATA") else None)
     settings = read_settings(home / SETTINGS_FILE) if home else Settings()
     own = (home / settings.data).absolute() if home else None
-    data = (chosen or own or start / "data").absolute()
-    keys = (home / settings.keys).absolute() if home and data == own else data.with_name(f"{data.name}.keys")
+    data_folder = (chosen or own or start / "data").absolute()
+    keys = (
+        (home / settings.keys).absolute()
+        if home and data_folder == own
+        else data_folder.with_name(f"{data_folder.name}.keys")
+    )
     if home is None:
-        return Folder(settings, data, keys, None)
+        return Folder(settings, data_folder, keys, None)
     named = settings.collect.country_database
     countries = (home / named).absolute() if named else None
-    return Folder(settings, data, keys, (home / settings.policy).absolute(), countries)
+    return Folder(settings, data_folder, keys, (home / settings.policy).absolute(), countries)
 
 
 def read_settings(path: Path) -> Settings:
     """Read `avowal.toml`, and check what its types alone cannot say."""
-    settings = strict.load(path, Settings, SettingsError)
+    settings = strict.load_toml(path, Settings, SettingsError)
     _check(path, "site.timezone", settings.site.timezone, _is_zone, "use a name such as `Europe/Berlin`")
     _check(path, "site.day_turns_at", settings.site.day_turns_at, _is_time, "use hours and minutes: `04:00`")
     _check(
@@ -175,13 +179,13 @@ def read_settings(path: Path) -> Settings:
         path,
         "collect.views_from",
         settings.collect.views_from,
-        {SCRIPT, LOG}.__contains__,
-        f"use `{SCRIPT}` or `{LOG}`",
+        {VIEW_SOURCE_SCRIPT, VIEW_SOURCE_LOG}.__contains__,
+        f"use `{VIEW_SOURCE_SCRIPT}` or `{VIEW_SOURCE_LOG}`",
     )
-    if not 1 <= settings.collect.visit_gap_minutes <= MAX_GAP_MINUTES:
+    if not 1 <= settings.collect.visit_gap_minutes <= MAX_VISIT_GAP_MINUTES:
         raise SettingsError(
             f"{path}: `collect.visit_gap_minutes` is `{settings.collect.visit_gap_minutes}`",
-            f"use 1 to {MAX_GAP_MINUTES} minutes; 30 is the custom",
+            f"use 1 to {MAX_VISIT_GAP_MINUTES} minutes; 30 is the custom",
         )
     for origin in settings.serve.sites:
         _check(path, "serve.sites", origin, _is_origin, "use origins such as `https://example.org`")
@@ -212,7 +216,7 @@ def read_settings(path: Path) -> Settings:
     return settings
 
 
-MAX_GAP_MINUTES = 24 * 60
+MAX_VISIT_GAP_MINUTES = 24 * 60
 """A visit ends with its event-day in any case."""
 
 

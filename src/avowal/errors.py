@@ -68,9 +68,9 @@ class QueryError(RefusedError):
 class DisclosureError(RefusedError):
     """Something may not be released: `why` is the word that the record of the refusal has."""
 
-    def __init__(self, message: str, hint: str = "", why: str = "terms") -> None:
+    def __init__(self, message: str, hint: str = "", reason: str = "terms") -> None:
         super().__init__(message, hint)
-        self.why = why
+        self.reason = reason
 
 
 class ProofError(RefusedError):

@@ -9,23 +9,23 @@ from pathlib import Path
 from avowal.atomic_files import sync_folder
 
 SECRET_BYTES = 32
-COOKIE_KEY = "cookie.key"
+COOKIE_KEY_FILE = "cookie.key"
 """Makes visitors' keys of cookies: without it nobody gets from the one to the other."""
 
-FILES_KEY = "files.key"
+FILE_NAME_KEY_FILE = "files.key"
 """Makes the names of files of their content: who has a file cannot tell whether it is here."""
 
-FEED_KEY = "feed.key"
+FEED_KEY_FILE = "feed.key"
 """Makes the identifiers by which processors know records."""
 
-HOOK_KEY = "hook.key"
+WEBHOOK_KEY_FILE = "hook.key"
 """Signs what is sent to processors."""
 
-SIGN_IN_KEY = "sign-in.key"
+SIGN_IN_KEY_FILE = "sign-in.key"
 """Signs what tells that a reader signed in."""
 
 
-def secret(path: Path) -> bytes:
+def read_or_create_secret(path: Path) -> bytes:
     """Return the secret in a file, and make it where there is none: on the disk before it is used."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

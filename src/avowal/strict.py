@@ -31,24 +31,26 @@ _REFERENCE = "the reference tells what each key takes"
 _HEADER = re.compile(r"\s*\[(\[?)\s*([\w.-]+)\s*\]")
 
 
-def load(path: Path, kind: type[T], error: type[MisuseError]) -> T:
+def load_toml(path: Path, struct_type: type[T], error_type: type[MisuseError]) -> T:
     """Read a TOML file as a msgspec Struct.
 
     Raises `error` with file, line, key and the nearest valid word where the file does not check.
     """
-    return parse(read_text(path, error), kind, where=str(path), error=error)
+    return parse_toml(read_text(path, error_type), struct_type, source_name=str(path), error_type=error_type)
 
 
-def parse(text: str, kind: type[T], *, where: str, error: type[MisuseError]) -> T:
+def parse_toml(text: str, struct_type: type[T], *, source_name: str, error_type: type[MisuseError]) -> T:
     """Read the text of a TOML file; `where` is what it is called in errors. Raises as `load` does."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as wrong:
-        raise error(f"{where}: {_lower(str(wrong))}", "https://toml.io tells how TOML is written") from None
-    return convert(data, kind, where=where, error=error, text=text)
+        raise error_type(
+            f"{source_name}: {_lower(str(wrong))}", "https://toml.io tells how TOML is written"
+        ) from None
+    return convert_toml(data, struct_type, source_name=source_name, error_type=error_type, text=text)
 
 
-def read_text(path: Path, error: type[MisuseError]) -> str:
+def read_text(path: Path, error_type: type[MisuseError]) -> str:
     """Read a file of UTF-8, with or without a byte order mark, and its line ends as they are.
 
     Raises `error` where it cannot be read.
@@ -56,36 +58,38 @@ def read_text(path: Path, error: type[MisuseError]) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise error(f"there is no file `{path}`", "`avowal init DIR` writes one") from None
+        raise error_type(f"there is no file `{path}`", "`avowal init DIR` writes one") from None
     except UnicodeDecodeError as wrong:
-        raise error(f"{path}: byte {wrong.start} is no UTF-8", "save the file as UTF-8") from None
+        raise error_type(f"{path}: byte {wrong.start} is no UTF-8", "save the file as UTF-8") from None
     except OSError as wrong:
         reason = _lower(wrong.strerror or "")
-        raise error(f"`{path}` cannot be read: {reason}", "name a file that may be read") from None
+        raise error_type(f"`{path}` cannot be read: {reason}", "name a file that may be read") from None
 
 
-def convert(data: Any, kind: type[T], *, where: str, error: type[MisuseError], text: str = "") -> T:
+def convert_toml(
+    data: Any, struct_type: type[T], *, source_name: str, error_type: type[MisuseError], text: str = ""
+) -> T:
     """Convert parsed TOML to a msgspec Struct; `text` is what it was parsed from, to tell lines."""
-    for key, said, hint in _unknown(data, kind):
-        raise error(f"{where}{_line(text, key)}: `{key}` {said}", hint)
+    for key, said, hint in _unknown(data, struct_type):
+        raise error_type(f"{source_name}{_line(text, key)}: `{key}` {said}", hint)
     try:
-        return msgspec.convert(data, kind, builtin_types=(date,))
+        return msgspec.convert(data, struct_type, builtin_types=(date,))
     except msgspec.ValidationError as wrong:
         said, _, at = str(wrong).partition(" - at `$")
         key = at.rstrip("`").removesuffix("[...]").lstrip(".")
-    place = f"{where}{_line(text, key)}"
+    place = f"{source_name}{_line(text, key)}"
     if missing := re.search(r"missing required field `(.+)`", said):
         dotted = f"{key}.{missing[1]}".lstrip(".")
-        raise error(f"{place}: `{dotted}` is missing", _REFERENCE)
+        raise error_type(f"{place}: `{dotted}` is missing", _REFERENCE)
     expected = re.match(r"Expected `(\w+)", said)
     remedy = _REMEDIES.get(expected[1], _REFERENCE) if expected else _REFERENCE
-    raise error(f"{place}: `{key}`: {_lower(said)}", remedy)
+    raise error_type(f"{place}: `{key}`: {_lower(said)}", remedy)
 
 
-def nearest(word: str, known: list[str], name: str) -> str:
+def suggest_nearest(word: str, known_words: list[str], plural_label: str) -> str:
     """Return a hint at the one of the known words that was perhaps meant, or else at all of them."""
-    near = get_close_matches(word, known, 1)
-    return f"did you mean `{near[0]}`?" if near else f"the {name} are: {', '.join(known)}"
+    near = get_close_matches(word, known_words, 1)
+    return f"did you mean `{near[0]}`?" if near else f"the {plural_label} are: {', '.join(known_words)}"
 
 
 def _unknown(data: Any, kind: Any, key: str = "") -> Iterator[tuple[str, str, str]]:
@@ -95,7 +99,7 @@ def _unknown(data: Any, kind: Any, key: str = "") -> Iterator[tuple[str, str, st
     inner = get_args(kind)
     if get_origin(kind) is Literal:
         if isinstance(data, str) and data not in inner:
-            yield key, f"is `{data}`", nearest(data, list(inner), "words here")
+            yield key, f"is `{data}`", suggest_nearest(data, list(inner), "words here")
     elif isinstance(data, list):
         for number, item in enumerate(data):
             yield from _unknown(item, inner[0] if inner else Any, f"{key}[{number}]")
@@ -105,7 +109,7 @@ def _unknown(data: Any, kind: Any, key: str = "") -> Iterator[tuple[str, str, st
         for name, value in data.items():
             dotted = f"{key}.{name}".lstrip(".")
             if is_struct and name not in kinds:
-                yield dotted, "is no known key", nearest(name, list(kinds), "keys here")
+                yield dotted, "is no known key", suggest_nearest(name, list(kinds), "keys here")
             yield from _unknown(value, kinds.get(name, inner[-1] if inner else Any), dotted)
 
 

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from harness import CHROME, Site, kept, line, tamper
 
-from avowal.change.consent_receipt import check_receipt
+from avowal.change.consent_receipt import check_consent_receipt
 from avowal.errors import MisuseError, ProofError
 from avowal.ledger.note import Verifier
 
@@ -283,13 +283,13 @@ def test_a_receipt_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Pat
     assert told["party_identification"][0]["party_name"] == "Example"
     assert told["event"]["reference"] == "letter 12"
     verifier = Verifier.parse(key)
-    check_receipt(json.dumps(told), verifier)
+    check_consent_receipt(json.dumps(told), verifier)
     for path, value in FORGED.items():
         with pytest.raises(ProofError, match="something else"):
-            check_receipt(json.dumps(changed(told, path, value)), verifier)
+            check_consent_receipt(json.dumps(changed(told, path, value)), verifier)
     for text in ("{}", "{", json.dumps(changed(told, "proof.salt", "no"))):
         with pytest.raises(MisuseError, match="no receipt"):
-            check_receipt(text, verifier)
+            check_consent_receipt(text, verifier)
 
 
 def test_erasing_who_it_was_leaves_proofs_that_hold(site: Site) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from harness import Site, line
 
-from avowal.ledger.entry import ErasureDone, read
+from avowal.ledger.entry import ErasureDone, decode_entry
 
 FAULTS = Path(__file__).parents[1] / "keep" / "faults.py"
 TODAY = datetime.now(UTC).date()
@@ -119,7 +119,7 @@ def told_erased(site: Site) -> list[tuple[int, ...]]:
     """Return how many requests, views and visits each erasure is recorded to have taken away."""
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
         bodies = register.execute("SELECT body FROM entries ORDER BY entry").fetchall()
-    entries = [read(body) for (body,) in bodies]
+    entries = [decode_entry(body) for (body,) in bodies]
     return [(one.requests, one.views, one.visits) for one in entries if isinstance(one, ErasureDone)]
 
 

@@ -2,15 +2,15 @@
 
 from datetime import date, datetime
 
-from avowal.change.notice import notices
-from avowal.policy.terms import Collect, Terms, compile_terms
+from avowal.change.notice import build_notices
+from avowal.policy.terms import CollectRule, Terms, compile_terms
 from avowal.register.register import Version
 
 
 def version(number: int, published: datetime, effective: datetime, **keep: str) -> Version:
-    line = Collect(["ip-address"], keep, ["abuse"])
+    line = CollectRule(["ip-address"], keep, ["abuse"])
     compiled = compile_terms(Terms(1, "A", "a@example.org", date(2026, 1, 1), ["en"], [line]))
-    return Version(number, compiled.identity, compiled.canonical().decode(), "", effective, published)
+    return Version(number, compiled.identity, compiled.encode_canonical().decode(), "", effective, published)
 
 
 def moment(month: int, day: int) -> datetime:
@@ -24,24 +24,24 @@ V3 = version(3, moment(7, 1), moment(7, 1), full="3 days")
 
 def test_a_notice_tells_what_changes_and_when_that_is_displayed() -> None:
     """From the version's publication to the thirtieth day after it takes effect, with what is looser and stricter."""
-    (first,) = notices(V1, V2, ["en"])
+    (first,) = build_notices(V1, V2, ["en"])
     assert (first.version, first.language, first.relation) == (2, "en", "incomparable")
     assert first.looser == ["ip-address, prefix: kept 365 days, was 90 days; for abuse"]
     assert first.stricter == ["ip-address, full: kept 3 days, was 7 days; for abuse"]
     assert (first.first_day, first.last_day) == (date(2026, 5, 1), date(2026, 6, 30))
-    assert [first.displayed(date(2026, *day)) for day in ((4, 30), (5, 1), (6, 30), (7, 1))] == [
+    assert [first.is_displayed(date(2026, *day)) for day in ((4, 30), (5, 1), (6, 30), (7, 1))] == [
         False,
         True,
         True,
         False,
     ]
-    (second,) = notices(V2, V3, ["en"])
+    (second,) = build_notices(V2, V3, ["en"])
     assert (second.relation, second.looser) == ("more protective", [])
 
 
 def test_a_notice_is_worded_in_each_language() -> None:
     """The same facts in English, Brazilian Portuguese and Traditional Chinese; in English where we cannot speak it."""
-    english, portuguese, chinese, other = notices(V1, V2, ["en", "pt-BR", "zh-TW", "tlh"])
+    english, portuguese, chinese, other = build_notices(V1, V2, ["en", "pt-BR", "zh-TW", "tlh"])
     assert (portuguese.relation, chinese.relation) == ("incomparável", "無法比較")
     assert portuguese.looser == [
         "endereço IP, rede: guardado: 365 dias, antes 90 dias; para prevenção de abuso"

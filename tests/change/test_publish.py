@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from avowal.change.publish import Draft, Outcome, adopt, publish
+from avowal.change.publish import PublishOutcome, VersionDraft, adopt_first_version, publish_version
 from avowal.errors import RefusedError, TermsError
-from avowal.policy.compare import Relation
+from avowal.policy.compare import ProtectionRelation
 from avowal.policy.document import Document, load_document
-from avowal.policy.terms import Collect, Duties, Terms
+from avowal.policy.terms import CollectRule, Duties, Terms
 from avowal.register.register import SqliteRegister
 
 NOW = datetime(2026, 11, 22, 15, 30)  # noqa: DTZ001  # UTC without a zone
@@ -22,17 +22,17 @@ SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.
 
 def terms(age: str = "7 days", updated: date = TODAY, **parts: Any) -> Terms:
     """Return terms that keep addresses for an age, and owe 30 days of notice."""
-    line = Collect(["ip-address"], {"full": age}, ["abuse"])
+    line = CollectRule(["ip-address"], {"full": age}, ["abuse"])
     made = Terms(1, "A", "a@example.org", updated, ["en"], [line], duties=Duties(notice_days=30))
     return msgspec.structs.replace(made, **parts)
 
 
-def draft(made: Terms, text: str = "# Privacy\n") -> Draft:
+def draft(made: Terms, text: str = "# Privacy\n") -> VersionDraft:
     documents = {
         language: Document(text, {"title": "Privacy"}, text, "Privacy", language, None)
         for language in ("en", "pt-BR")
     }
-    return Draft(made, repr(made), documents)
+    return VersionDraft(made, repr(made), documents)
 
 
 @pytest.fixture
@@ -44,18 +44,18 @@ def register(tmp_path: Path) -> Iterator[SqliteRegister]:
 
 @pytest.fixture
 def begun(register: SqliteRegister) -> SqliteRegister:
-    adopt(register, draft(terms(updated=date(2026, 10, 1))), NOW)
+    adopt_first_version(register, draft(terms(updated=date(2026, 10, 1))), NOW)
     return register
 
 
 def test_the_first_version_bears_its_past_date(register: SqliteRegister) -> None:
     """It is adopted as of its day, once; a day to come is refused."""
     with pytest.raises(RefusedError, match="still to come"):
-        adopt(register, draft(terms(updated=TODAY + timedelta(days=1))), NOW)
-    version = adopt(register, draft(terms(updated=date(2015, 1, 15))), NOW)
+        adopt_first_version(register, draft(terms(updated=TODAY + timedelta(days=1))), NOW)
+    version = adopt_first_version(register, draft(terms(updated=date(2015, 1, 15))), NOW)
     assert (version.number, version.effective_at) == (1, datetime(2015, 1, 15))  # noqa: DTZ001  # UTC
     with pytest.raises(RefusedError, match="in force already"):
-        adopt(register, draft(terms()), NOW)
+        adopt_first_version(register, draft(terms()), NOW)
     assert register.versions() == [version]
 
 
@@ -63,29 +63,31 @@ def test_the_first_version_bears_its_past_date(register: SqliteRegister) -> None
 def test_the_seeds_document_is_adopted_as_it_stands(register: SqliteRegister) -> None:
     """Byte for byte, with its front matter, as of the day that it bears."""
     document = load_document(SEED)
-    assert document.updated == date(2015, 1, 15)
-    adopt(register, Draft(terms("forever", document.updated), "", {document.language: document}), NOW)
-    (page,) = register.pages(1)
+    assert document.updated_on == date(2015, 1, 15)
+    adopt_first_version(
+        register, VersionDraft(terms("forever", document.updated_on), "", {document.language: document}), NOW
+    )
+    (page,) = register.documents(1)
     assert page.text.encode() == SEED.read_bytes()
 
 
 def test_the_same_terms_again_are_no_version(begun: SqliteRegister) -> None:
     """Publishing what holds changes nothing, whatever its date; other words are a correction of the same version."""
     for updated in (date(2026, 10, 1), TODAY, TODAY + timedelta(days=90)):
-        done = publish(begun, draft(terms(updated=updated)), NOW, accept_witnesses=False)
-        assert (done.outcome, done.version.number) == (Outcome.UNCHANGED, 1)
-    done = publish(begun, draft(terms(), "# Privacy, spelt right\n"), NOW, accept_witnesses=False)
-    assert (done.outcome, done.comparison.relation) == (Outcome.CORRECTED, Relation.SAME)
-    assert [page.text for page in begun.pages(1)] == ["# Privacy, spelt right\n"]
+        done = publish_version(begun, draft(terms(updated=updated)), NOW, accept_witnesses=False)
+        assert (done.outcome, done.version.number) == (PublishOutcome.UNCHANGED, 1)
+    done = publish_version(begun, draft(terms(), "# Privacy, spelt right\n"), NOW, accept_witnesses=False)
+    assert (done.outcome, done.comparison.relation) == (PublishOutcome.CORRECTED, ProtectionRelation.SAME)
+    assert [page.text for page in begun.documents(1)] == ["# Privacy, spelt right\n"]
     assert len(begun.versions()) == 1
 
 
 def test_a_stricter_version_may_hold_at_once(begun: SqliteRegister) -> None:
     """Published with today's date, it takes effect at that moment, and no earlier."""
-    done = publish(begun, draft(terms("3 days")), NOW, accept_witnesses=False)
-    assert done.outcome is Outcome.PUBLISHED
+    done = publish_version(begun, draft(terms("3 days")), NOW, accept_witnesses=False)
+    assert done.outcome is PublishOutcome.PUBLISHED
     assert (done.version.number, done.version.effective_at) == (2, NOW)
-    assert done.comparison.relation is Relation.MORE_PROTECTIVE
+    assert done.comparison.relation is ProtectionRelation.MORE_PROTECTIVE
 
 
 @pytest.mark.parametrize(
@@ -102,10 +104,10 @@ def test_what_protects_less_needs_notice_and_acceptance(
     ):
         looser = draft(terms(updated=TODAY + timedelta(days=days), **change))
         with pytest.raises(RefusedError, match=match):
-            publish(begun, looser, NOW, accept_witnesses=accepted)
+            publish_version(begun, looser, NOW, accept_witnesses=accepted)
     assert len(begun.versions()) == 1
     looser = draft(terms(updated=TODAY + timedelta(days=30), **change))
-    done = publish(begun, looser, NOW, accept_witnesses=True)
+    done = publish_version(begun, looser, NOW, accept_witnesses=True)
     assert done.version.effective_at == datetime(2026, 12, 22)  # noqa: DTZ001  # UTC
     assert done.comparison.looser
 
@@ -113,12 +115,16 @@ def test_what_protects_less_needs_notice_and_acceptance(
 def test_no_version_takes_effect_in_the_past_or_before_another(begun: SqliteRegister) -> None:
     """A past day is refused, and so is one before that of a version that is still to come."""
     with pytest.raises(RefusedError, match="which is past"):
-        publish(begun, draft(terms("3 days", TODAY - timedelta(days=1))), NOW, accept_witnesses=True)
-    publish(begun, draft(terms("3 days", TODAY + timedelta(days=9))), NOW, accept_witnesses=False)
+        publish_version(begun, draft(terms("3 days", TODAY - timedelta(days=1))), NOW, accept_witnesses=True)
+    publish_version(begun, draft(terms("3 days", TODAY + timedelta(days=9))), NOW, accept_witnesses=False)
     for days in (0, 5, 9):
         with pytest.raises(RefusedError, match="this one would before"):
-            publish(begun, draft(terms("2 days", TODAY + timedelta(days=days))), NOW, accept_witnesses=False)
-    done = publish(begun, draft(terms("2 days", TODAY + timedelta(days=10))), NOW, accept_witnesses=False)
+            publish_version(
+                begun, draft(terms("2 days", TODAY + timedelta(days=days))), NOW, accept_witnesses=False
+            )
+    done = publish_version(
+        begun, draft(terms("2 days", TODAY + timedelta(days=10))), NOW, accept_witnesses=False
+    )
     assert done.version.number == 3
 
 
@@ -126,13 +132,13 @@ def test_every_declared_language_has_its_document(begun: SqliteRegister) -> None
     """A language without a document is refused, at the first version as at a later one."""
     spoken = terms("3 days", languages=["en", "fr"])
     with pytest.raises(TermsError, match="no document in `fr`"):
-        publish(begun, draft(spoken), NOW, accept_witnesses=False)
+        publish_version(begun, draft(spoken), NOW, accept_witnesses=False)
     assert len(begun.versions()) == 1
-    publish(begun, draft(terms("3 days", languages=["en", "pt-BR"])), NOW, accept_witnesses=False)
-    assert [page.language for page in begun.pages(2)] == ["en", "pt-BR"]
+    publish_version(begun, draft(terms("3 days", languages=["en", "pt-BR"])), NOW, accept_witnesses=False)
+    assert [page.language for page in begun.documents(2)] == ["en", "pt-BR"]
 
 
 def test_a_first_version_is_not_published(register: SqliteRegister) -> None:
     """Without a version in force there is nothing to compare with."""
     with pytest.raises(RefusedError, match="no version is in force yet"):
-        publish(register, draft(terms()), NOW, accept_witnesses=True)
+        publish_version(register, draft(terms()), NOW, accept_witnesses=True)

@@ -11,7 +11,7 @@ from harness import Ran, Site, tamper
 from test_objections import FORM, ask, kinds, objects
 
 from avowal.register.register import SqliteRegister
-from avowal.register.restrictions import Change, Which
+from avowal.register.restrictions import RestrictionChange, SubmissionSelector
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 SOON = f"{(NOW + timedelta(5)).date()}"
@@ -95,9 +95,9 @@ def test_it_is_forgotten_when_somebody_says_so(site: Site, reference: str) -> No
     assert put(site, reference, "--keep-until", "2026-01-01").status == 2
     assert listed(site, "--form", "order")[0]["keep_until"].startswith(SOON)
     with closing(SqliteRegister(site.data, site.folder / "keys")) as register:
-        gone = Change(keep_until=NOW - timedelta(2))
-        register.handlings.set(Which("submission", reference), gone, "letter", NOW)
-        register.ledger.sign()
+        gone = RestrictionChange(keep_until=NOW - timedelta(2))
+        register.restrictions.set(SubmissionSelector("submission", reference), gone, "letter", NOW)
+        register.ledger.sign_checkpoint()
     assert show(site, reference).status == 1
     assert [one["reference"] for one in listed(site, "--form", "order")] == [kept]
     found = site.avowal("verify")

@@ -13,10 +13,10 @@ import duckdb
 import pytest
 from harness import Site, line, tamper
 
-from avowal.app.session import of_register
+from avowal.app.session import verify_register
 from avowal.errors import RefusedError
-from avowal.ledger.checkpoint import Receipt
-from avowal.ledger.note import COSIGNATURE, Note, Signer, Verifier
+from avowal.ledger.checkpoint import EntryProof
+from avowal.ledger.note import COSIGNATURE_TYPE, SignedNote, Signer, Verifier
 from avowal.policy.bounds import OPERATOR
 from avowal.register.register import SqliteRegister
 
@@ -164,18 +164,18 @@ def test_what_was_changed_is_named(site: Site, what: str) -> None:
 
 def hidden_entry(site: Site) -> None:
     """Put another entry in the ledger, and mend every hash above it."""
-    from avowal.ledger.tree import leaf_hash, node_hash  # as a forger would
+    from avowal.ledger.tree import hash_leaf, hash_node  # as a forger would
 
     with sqlite3.connect(site.data / "register.sqlite") as file:
         bodies = [body for (body,) in file.execute("SELECT body FROM entries ORDER BY entry")]
         bodies[0] = bodies[0].replace(b'"number":1', b'"number":9')
-        leaves = [leaf_hash(body) for body in bodies]
-        pairs = [node_hash(*leaves[:2]), node_hash(*leaves[2:])]
+        leaves = [hash_leaf(body) for body in bodies]
+        pairs = [hash_node(*leaves[:2]), hash_node(*leaves[2:])]
         for name, level in (("entries_stay", None), ("nodes_stay", None)):
             assert level is None
             file.execute(f"DROP TRIGGER {name}")
         file.execute("UPDATE entries SET body = ? WHERE entry = 0", [bodies[0]])
-        for height, values in enumerate([leaves, pairs, [node_hash(*pairs)]]):
+        for height, values in enumerate([leaves, pairs, [hash_node(*pairs)]]):
             for place, value in enumerate(values):
                 file.execute(
                     "UPDATE nodes SET hash = ? WHERE level = ? AND place = ?", [value, height, place]
@@ -345,23 +345,25 @@ def test_files_that_cannot_be_used_are_told(site: Site, arguments: list[str]) ->
 
 def test_a_witness_signs_what_is_proved(site: Site) -> None:
     """A cosigned checkpoint is kept as such: its proofs have the witness's line; what nobody signed is refused."""
-    witness, other = (Signer(f"witness.example/{name}", bytes([name]) * 32, COSIGNATURE) for name in (1, 2))
-    checkpoint = Note.parse(site.avowal("ledger", "checkpoint").out)
+    witness, other = (
+        Signer(f"witness.example/{name}", bytes([name]) * 32, COSIGNATURE_TYPE) for name in (1, 2)
+    )
+    checkpoint = SignedNote.parse(site.avowal("ledger", "checkpoint").out)
     line = witness.sign(checkpoint.text, 1_790_000_000)
-    whole = site.log("whole", str(Note(checkpoint.text, (*checkpoint.signatures, line))))
+    whole = site.log("whole", str(SignedNote(checkpoint.text, (*checkpoint.signature_lines, line))))
     bare = site.log("bare", other.sign(checkpoint.text, 1_790_000_000))
     for file, signer in ((whole, witness), (bare, other), (whole, witness)):
         ran = site.avowal("ledger", "cosign", file, "--key", signer.verifier)
         assert ran.status == 0, ran.err
-    proof = Receipt.parse(site.avowal("ledger", "prove", 1).out)
+    proof = EntryProof.parse(site.avowal("ledger", "prove", 1).out)
     ledger = Verifier.parse(site.avowal("ledger", "key").out)
-    assert proof.check(ledger, [witness.verifier, other.verifier]).size == 4
-    assert len(proof.checkpoint.signatures) == 3
+    assert proof.verify(ledger, [witness.verifier, other.verifier]).size == 4
+    assert len(proof.checkpoint.signature_lines) == 3
     assert site.avowal("verify", "--witness", whole).status == 0
     ran = site.avowal("ledger", "cosign", bare, "--key", witness.verifier)
     assert (ran.status, "did not sign this checkpoint" in ran.err) == (1, True), ran.err
     text = checkpoint.text.replace("\n4\n", "\n5\n")
-    foreign = site.log("foreign", str(Note(text, (witness.sign(text, 1),))))
+    foreign = site.log("foreign", str(SignedNote(text, (witness.sign(text, 1),))))
     ran = site.avowal("ledger", "cosign", foreign, "--key", witness.verifier)
     assert (ran.status, "no checkpoint of this ledger" in ran.err) == (1, True), ran.err
 
@@ -409,14 +411,16 @@ def test_what_holds_while_others_write_holds(site: Site) -> None:
             for number in range(100_000):
                 if ended.is_set():
                     return
-                register.readers.record(OPERATOR, "abuse", 1, 1, f"{number}", TODAY)
-                register.ledger.sign()
+                register.readers.record_access(OPERATOR, "abuse", 1, 1, f"{number}", TODAY)
+                register.ledger.sign_checkpoint()
 
         writing = threading.Thread(target=writes)
         writing.start()
         try:
             with closing(SqliteRegister(site.data, site.folder / "keys")) as other:
-                grown = [other.ledger.size() for _ in range(20) if of_register(other, [], []) == []]
+                grown = [
+                    other.ledger.count_entries() for _ in range(20) if verify_register(other, [], []) == []
+                ]
         finally:
             ended.set()
             writing.join()
@@ -435,10 +439,10 @@ def test_a_file_that_holds_no_key_is_not_shown(site: Site) -> None:
 def test_an_entry_that_nobody_could_be_handed_is_refused(site: Site) -> None:
     """A tile has room for so many bytes: it is not recorded, and neither is what it tells of."""
     with closing(SqliteRegister(site.data, site.folder / "keys")) as register:
-        before = register.ledger.size()
+        before = register.ledger.count_entries()
         with pytest.raises(RefusedError, match="would be longer"):
-            register.readers.record(OPERATOR, "x" * 70_000, 1, 1, "", TODAY)
-        assert register.ledger.size() == before
+            register.readers.record_access(OPERATOR, "x" * 70_000, 1, 1, "", TODAY)
+        assert register.ledger.count_entries() == before
 
 
 @pytest.mark.parametrize("table", ["nodes", "entries", "releases", "publications"])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avowal.logs.ip_address import cut, normalise
+from avowal.logs.ip_address import normalise_addresses, truncate_addresses
 
 CANONICAL = {
     "192.0.2.1": "192.0.2.1",
@@ -38,13 +38,13 @@ CANONICAL = {
 @pytest.mark.parametrize(("logged", "canonical"), CANONICAL.items())
 def test_an_address_is_written_in_one_way(logged: str, canonical: str | None) -> None:
     """Ports, brackets, zones and mapping go; what is no address is null."""
-    assert normalise(pl.Series([logged])).to_list() == [canonical]
+    assert normalise_addresses(pl.Series([logged])).to_list() == [canonical]
 
 
 def test_rows_keep_their_order_and_their_nulls() -> None:
     """Each row gets the answer for its own value, and null stays null."""
     logged = pl.Series("address", ["2001:DB8::2", None, "192.0.2.1", "2001:DB8::1", "-", "2001:DB8::2"])
-    assert normalise(logged).to_list() == [
+    assert normalise_addresses(logged).to_list() == [
         "2001:db8::2",
         None,
         "192.0.2.1",
@@ -52,7 +52,7 @@ def test_rows_keep_their_order_and_their_nulls() -> None:
         None,
         "2001:db8::2",
     ]
-    assert normalise(logged.clear()).to_list() == []
+    assert normalise_addresses(logged.clear()).to_list() == []
 
 
 @given(st.lists(st.ip_addresses() | st.text(), max_size=20))
@@ -61,8 +61,8 @@ def test_canonical_forms_are_those_of_the_standard_library(
 ) -> None:
     """Whatever the address, its canonical form is RFC 5952's, and normalising twice changes nothing."""
     logged = pl.Series([str(address) for address in addresses], dtype=pl.String)
-    once = normalise(logged)
-    assert normalise(once).to_list() == once.to_list()
+    once = normalise_addresses(logged)
+    assert normalise_addresses(once).to_list() == once.to_list()
     for address, canonical in zip(addresses, once, strict=True):
         if isinstance(address, IPv6Address):
             assert canonical == str(address.ipv4_mapped or address)
@@ -85,11 +85,11 @@ def test_canonical_forms_are_those_of_the_standard_library(
 )
 def test_a_prefix_is_the_network_alone(address: str | None, network: str | None) -> None:
     """Cutting leaves /24 of IPv4 and /48 of IPv6, and nothing of what is no address."""
-    assert cut(pl.Series([address], dtype=pl.String), "prefix").to_list() == [network]
+    assert truncate_addresses(pl.Series([address], dtype=pl.String), "prefix").to_list() == [network]
 
 
 def test_a_precision_that_is_not_known_leaves_nothing() -> None:
     """Only `full` leaves an address whole; a word that is not known permits nothing."""
     address = pl.Series(["192.0.2.77"])
-    assert cut(address, "full").to_list() == ["192.0.2.77"]
-    assert cut(address, "ful").to_list() == [None]
+    assert truncate_addresses(address, "full").to_list() == ["192.0.2.77"]
+    assert truncate_addresses(address, "ful").to_list() == [None]

@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from avowal.collect.admission import ADMITTED, Ages, Promise, admit
-from avowal.logs.drop_reason import Reason
+from avowal.collect.admission import ADMITTED_SCHEMA, AdmissionRules, MaximumAges, admit_records
+from avowal.logs.drop_reason import DropReason
 
 NOW = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 DAY = 86400
@@ -33,18 +33,20 @@ RECORD = {
     "request_kind": "view",
     "visitor_id": 2**63 + 1,
 }
-TIME: dict[str, Ages] = {"request-time": {"full": None}}
+TIME: dict[str, MaximumAges] = {"request-time": {"full": None}}
 
 
-def let_in(kept: dict[str, Ages], **changed: Any) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
+def let_in(
+    kept: dict[str, MaximumAges], **changed: Any
+) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
     frame = pl.DataFrame([{**RECORD, **changed}]).with_columns(
         pl.col("line").cast(pl.UInt32),
         pl.col("time").cast(pl.Datetime("us")),
         pl.col("visitor_id").cast(pl.UInt64),
         pl.col("bot").cast(pl.String),
     )
-    records, left = admit(frame, Promise(3, kept), NOW)
-    assert records.drop("line").schema == ADMITTED
+    records, left = admit_records(frame, AdmissionRules(3, kept), NOW)
+    assert records.drop("line").schema == ADMITTED_SCHEMA
     return records.to_dicts(), left.rows()
 
 
@@ -80,7 +82,7 @@ def test_what_is_not_declared_is_not_let_in() -> None:
     ],
 )
 def test_a_category_is_cut_to_what_its_age_permits(
-    category: str, ages: Ages, column: str, expected: Any
+    category: str, ages: MaximumAges, column: str, expected: Any
 ) -> None:
     """A record of ten days holds the finest precision whose greatest age is ten days or more; the limit is within."""
     ((record,), _) = let_in({**TIME, category: ages})
@@ -89,17 +91,17 @@ def test_a_category_is_cut_to_what_its_age_permits(
 
 def test_a_record_whose_time_is_not_declared_is_left() -> None:
     """Without its time a record could not be kept to any age, so nothing of it is kept."""
-    assert let_in({"page-path": {"full": None}}) == ([], [(7, Reason.NOT_DECLARED)])
+    assert let_in({"page-path": {"full": None}}) == ([], [(7, DropReason.NOT_DECLARED)])
 
 
 def test_a_record_that_is_too_old_is_left() -> None:
     """A record that is older than its time may be kept is dropped as too old on arrival."""
-    assert let_in({"request-time": {"full": 9 * DAY}}) == ([], [(7, Reason.TOO_OLD)])
+    assert let_in({"request-time": {"full": 9 * DAY}}) == ([], [(7, DropReason.TOO_OLD)])
 
 
 def test_robots_are_left_where_the_terms_do_not_declare_them() -> None:
     """A robot that may not be told from a person is not kept at all, rather than counted as one."""
-    assert let_in(TIME, bot="Googlebot") == ([], [(7, Reason.NOT_DECLARED)])
+    assert let_in(TIME, bot="Googlebot") == ([], [(7, DropReason.NOT_DECLARED)])
     ((record,), _) = let_in({**TIME, "bot": {"full": None}}, bot="Googlebot")
     assert record["bot"] == "Googlebot"
 

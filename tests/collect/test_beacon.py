@@ -9,11 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avowal.collect.admission import Promise, admit
-from avowal.collect.device import Devices
-from avowal.collect.script_event import Caller, Drop, Event, Gate, Keys, Visitors, device, place
-from avowal.collect.visitor_key import Salts, add_keys, event_day, event_day_of
-from avowal.logs.drop_reason import PARSED
+from avowal.collect.admission import AdmissionRules, admit_records
+from avowal.collect.device import DeviceParser
+from avowal.collect.script_event import (
+    ClientIdentity,
+    EventAdmission,
+    EventDropError,
+    ScriptEvent,
+    VisitorKeyFactory,
+    VisitorKeys,
+    parse_page_url,
+    parse_user_agent,
+)
+from avowal.collect.visitor_key import SaltFile, add_visitor_ids, compute_visitor_day, event_day
+from avowal.logs.drop_reason import REQUEST_SCHEMA
 from avowal.policy.vocabulary import vocabulary
 
 NOW = datetime(2026, 11, 22, 12)  # noqa: DTZ001  # UTC without a zone
@@ -54,27 +63,27 @@ def test_it_is_cut_as_a_line_of_a_log_is(
     told: dict[str, dict[str, int | None]], agent: str, address: str, referrer: str, page: str
 ) -> None:
     """The same columns, the same precision; and what a log's line is left out for, an event is."""
-    promise = Promise(3, told)
-    host, path, query = place(f"https://Site.Example{page}")
+    promise = AdmissionRules(3, told)
+    host, path, query = parse_page_url(f"https://Site.Example{page}")
     line = {
-        **dict.fromkeys(PARSED.names()), "line": 1, "time": NOW, "address": address, "host": host, "path": path,
+        **dict.fromkeys(REQUEST_SCHEMA.names()), "line": 1, "time": NOW, "address": address, "host": host, "path": path,
         "query": query, "referrer": referrer or None, "user_agent": agent,
     }  # fmt: skip
     record = (
-        Devices()
-        .tell(pl.DataFrame([line], schema=PARSED))
+        DeviceParser()
+        .add_device_columns(pl.DataFrame([line], schema=REQUEST_SCHEMA))
         .with_columns(
             visitor_id=pl.lit(7, dtype=pl.UInt64), country=pl.lit("BR"), request_kind=pl.lit("view")
         )
     )
-    admitted, left = admit(record, promise, NOW)
-    event = Event("abcdefghij", f"https://Site.Example{page}", referrer)
-    gate = Gate(promise, lambda _: "BR")
+    admitted, left = admit_records(record, promise, NOW)
+    event = ScriptEvent("abcdefghij", f"https://Site.Example{page}", referrer)
+    gate = EventAdmission(promise, lambda _: "BR")
     if reasons := left["reason"].to_list():
-        with pytest.raises(Drop, match=reasons[0]):
-            gate.let_in(event, Caller(address, agent), Keys(7), MICROSECONDS)
+        with pytest.raises(EventDropError, match=reasons[0]):
+            gate.admit_event(event, ClientIdentity(address, agent), VisitorKeys(7), MICROSECONDS)
         return
-    row = gate.let_in(event, Caller(address, agent), Keys(7), MICROSECONDS)
+    row = gate.admit_event(event, ClientIdentity(address, agent), VisitorKeys(7), MICROSECONDS)
     (expected,) = admitted.to_dicts()
     for name in (
         "host", "visitor_id", "ip_address", "country", "bot", "page_path", "page_query", "browser", "browser_version",
@@ -87,19 +96,19 @@ def test_it_is_cut_as_a_line_of_a_log_is(
 
 def test_a_visitor_has_the_key_that_a_log_gives() -> None:
     """So that what the script and what the log tell of one visitor meets."""
-    salt = Salts(Path("/nowhere"))
-    visitors = Visitors(salt, ZoneInfo("Europe/Berlin"), time(4))
+    salt = SaltFile(Path("/nowhere"))
+    visitors = VisitorKeyFactory(salt, ZoneInfo("Europe/Berlin"), time(4))
     visitors._salt, visitors._minute = b"s" * 32, MICROSECONDS // 60_000_000
     line = {
-        **dict.fromkeys(PARSED.names()), "line": 1, "time": NOW, "address": "192.0.2.1", "host": "site.example",
+        **dict.fromkeys(REQUEST_SCHEMA.names()), "line": 1, "time": NOW, "address": "192.0.2.1", "host": "site.example",
         "user_agent": AGENTS[0],
     }  # fmt: skip
-    frame = pl.DataFrame([line], schema=PARSED).with_columns(event_day=pl.lit(NOW.date()))
-    (expected,) = add_keys(frame, {NOW.date(): b"s" * 32})["visitor_id"]
-    caller = Caller("192.0.2.1", AGENTS[0], "identifier")
-    assert visitors.keys("site.example", caller, MICROSECONDS) == Keys(expected)
-    lasting = visitors.keys("site.example", caller, MICROSECONDS, lasting=True)
-    assert (lasting.visitor & 1, lasting.of_day) == (1, expected)
+    frame = pl.DataFrame([line], schema=REQUEST_SCHEMA).with_columns(event_day=pl.lit(NOW.date()))
+    (expected,) = add_visitor_ids(frame, {NOW.date(): b"s" * 32})["visitor_id"]
+    caller = ClientIdentity("192.0.2.1", AGENTS[0], "identifier")
+    assert visitors.compute_keys("site.example", caller, MICROSECONDS) == VisitorKeys(expected)
+    lasting = visitors.compute_keys("site.example", caller, MICROSECONDS, cookie_key_permitted=True)
+    assert (lasting.visitor_id & 1, lasting.daily_key) == (1, expected)
 
 
 @given(
@@ -111,24 +120,31 @@ def test_a_moment_is_of_the_day_that_a_log_gives(moment: datetime, zone: str, tu
     """Also where clocks change."""
     frame = pl.DataFrame({"time": [moment]}, schema={"time": pl.Datetime("us")})
     (expected,) = frame.select(event_day(pl.col("time"), ZoneInfo(zone), turns_at)).to_series()
-    assert event_day_of(moment, ZoneInfo(zone), turns_at) == expected
+    assert compute_visitor_day(moment, ZoneInfo(zone), turns_at) == expected
 
 
 @pytest.mark.parametrize("url", ["", "/a", "ftp://site.example/", "https://", "https://[::1", "javascript:1"])
 def test_what_is_no_page_is_left_out(url: str) -> None:
     """Whatever it is."""
-    with pytest.raises(Drop, match="no-page"):
-        place(url)
+    with pytest.raises(EventDropError, match="no-page"):
+        parse_page_url(url)
 
 
 def test_nothing_is_let_in_that_is_not_declared() -> None:
     """Without `view-time` nothing; without `view-duration` no time."""
-    event, caller = Event("abcdefghij", "https://site.example/", seen=7), Caller("192.0.2.1", AGENTS[0])
-    with pytest.raises(Drop, match="not-declared"):
-        Gate(Promise(1, {"page-path": {"full": None}})).let_in(event, caller, Keys(7), MICROSECONDS)
-    row = Gate(Promise(1, {"view-time": {"full": 60}})).let_in(event, caller, Keys(7), MICROSECONDS)
+    event, caller = (
+        ScriptEvent("abcdefghij", "https://site.example/", seen=7),
+        ClientIdentity("192.0.2.1", AGENTS[0]),
+    )
+    with pytest.raises(EventDropError, match="not-declared"):
+        EventAdmission(AdmissionRules(1, {"page-path": {"full": None}})).admit_event(
+            event, caller, VisitorKeys(7), MICROSECONDS
+        )
+    row = EventAdmission(AdmissionRules(1, {"view-time": {"full": 60}})).admit_event(
+        event, caller, VisitorKeys(7), MICROSECONDS
+    )
     assert {name for name in row.__struct_fields__ if getattr(row, name) is not None} == {
         "look", "heard_at", "version", "age_ms",
     }  # fmt: skip
-    assert device(AGENTS[0])[1] == "Firefox"
+    assert parse_user_agent(AGENTS[0])[1] == "Firefox"
     assert timedelta(milliseconds=row.age_ms) == timedelta()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from avowal.collect.client_address import Proxies
+from avowal.collect.client_address import TrustedProxies
 
-PROXIES = Proxies.of(["10.0.0.0/8", "2001:db8:ffff::/48"])
+PROXIES = TrustedProxies.parse(["10.0.0.0/8", "2001:db8:ffff::/48"])
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_only_proxies_that_are_trusted_say_whom_they_speak_for(
     peer: str, x_forwarded_for: str, client: str
 ) -> None:
     """Walked from the right; what is malformed means the peer."""
-    assert PROXIES.client(peer, "", x_forwarded_for) == client
+    assert PROXIES.find_client_address(peer, "", x_forwarded_for) == client
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_only_proxies_that_are_trusted_say_whom_they_speak_for(
 )
 def test_the_standard_header_is_read(forwarded: str, client: str) -> None:
     """RFC 7239, which goes before the other."""
-    assert PROXIES.client("10.0.0.1", forwarded, "198.51.100.99") == client
+    assert PROXIES.find_client_address("10.0.0.1", forwarded, "198.51.100.99") == client

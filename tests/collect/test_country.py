@@ -10,7 +10,7 @@ from harness import Site, line
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet  # type: ignore[import-untyped]  # it has no types
 
-from avowal.collect.country import Countries
+from avowal.collect.country import CountryDatabase
 from avowal.errors import SettingsError
 
 PLACES: dict[str, dict[str, Any]] = {
@@ -36,10 +36,17 @@ def database(path: Path, version: int = 6) -> Path:
 
 def test_an_address_has_the_country_of_its_network(tmp_path: Path) -> None:
     """Two letters; null where the database does not know the address, tells no country, or has no such addresses."""
-    known = Countries.read(database(tmp_path / "all.mmdb"))
-    assert known.tell(pl.Series([*ADDRESSES, None])).to_list() == ["BR", "TW", None, "DE", None, None]
-    old = Countries.read(database(tmp_path / "old.mmdb", 4))
-    assert old.tell(pl.Series(ADDRESSES)).to_list() == ["BR", "TW", None, None, None]
+    known = CountryDatabase.open(database(tmp_path / "all.mmdb"))
+    assert known.find_countries(pl.Series([*ADDRESSES, None])).to_list() == [
+        "BR",
+        "TW",
+        None,
+        "DE",
+        None,
+        None,
+    ]
+    old = CountryDatabase.open(database(tmp_path / "old.mmdb", 4))
+    assert old.find_countries(pl.Series(ADDRESSES)).to_list() == ["BR", "TW", None, None, None]
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -47,7 +54,7 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.mmdb").write_text("no database")
     for name in ("text.mmdb", "none.mmdb"):
         with pytest.raises(SettingsError, match="no database of countries"):
-            Countries.read(tmp_path / name)
+            CountryDatabase.open(tmp_path / name)
 
 
 COUNTRY = '\n[[collect]]\ncategories = ["country"]\nkeep = { full = "forever" }\nfor = ["content"]\n'

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from avowal.collect import device
-from avowal.collect.device import Devices
+from avowal.collect.device import DeviceParser
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
 PHONE = (
@@ -16,7 +16,7 @@ TABLET = "Mozilla/5.0 (Linux; Android 12; SM-X200) AppleWebKit/537.36 (KHTML, li
 
 def tell(user_agents: list[str | None]) -> list[tuple[object, ...]]:
     frame = pl.DataFrame({"user_agent": user_agents}, schema={"user_agent": pl.String})
-    return Devices().tell(frame).drop("user_agent").rows()
+    return DeviceParser().add_device_columns(frame).drop("user_agent").rows()
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_no_user_agent_is_unknown_and_no_robot() -> None:
 def test_order_is_kept_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows keep their order, also when more user agents come than are remembered."""
     monkeypatch.setattr(device, "KNOWN_MAX", 2)
-    devices = Devices()
+    devices = DeviceParser()
     for start in range(0, 6, 3):
         agents = [
             f"Mozilla/5.0 (X11; Linux x86_64; rv:{v}.0) Gecko/20100101 Firefox/{v}.0"
             for v in range(100 + start, 103 + start)
         ]
         frame = pl.DataFrame({"user_agent": [*agents, agents[0]]})
-        told = devices.tell(frame)["browser_version"].to_list()
+        told = devices.add_device_columns(frame)["browser_version"].to_list()
         assert told == [str(100 + start), str(101 + start), str(102 + start), str(100 + start)]

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avowal.errors import FormatError, LayoutError
-from avowal.logs.drop_reason import PARSED, Reason
-from avowal.logs.formats import FORMATS, SAMPLE_LINES_MAX, Reading, detect, named
+from avowal.logs.drop_reason import REQUEST_SCHEMA, DropReason
+from avowal.logs.formats import FORMATS, SAMPLE_LINES_MAX, ParseResult, create_parser, detect_format
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -165,23 +165,23 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-def read(format: str, *lines: str) -> Reading:  # noqa: A002
-    return named(format).read(pl.Series(lines, dtype=pl.String))
+def read(format: str, *lines: str) -> ParseResult:  # noqa: A002
+    return create_parser(format).parse(pl.Series(lines, dtype=pl.String))
 
 
-def requests(reading: Reading) -> list[dict[str, Any]]:
+def requests(reading: ParseResult) -> list[dict[str, Any]]:
     return reading.requests.drop("line").to_dicts()
 
 
-def reasons(reading: Reading) -> dict[str, int]:
-    return dict(reading.rest["reason"].value_counts().iter_rows())
+def reasons(reading: ParseResult) -> dict[str, int]:
+    return dict(reading.drops["reason"].value_counts().iter_rows())
 
 
 @pytest.mark.parametrize(("format", "text", "expected"), EXAMPLES)
 def test_a_line_of_a_format_is_read(format: str, text: str, expected: dict[str, Any]) -> None:  # noqa: A002
     """Each column has what the line says, and is null where it says nothing."""
     reading = read(format, *text.split("\n"))
-    assert reading.requests.schema == PARSED
+    assert reading.requests.schema == REQUEST_SCHEMA
     (found,) = requests(reading)
     assert found == dict.fromkeys(found) | expected
 
@@ -190,8 +190,8 @@ def test_a_line_of_a_format_is_read(format: str, text: str, expected: dict[str, 
 def test_a_format_is_detected(format: str, text: str, expected: dict[str, Any]) -> None:  # noqa: A002
     """One line is enough to tell its format by, and the most specific of those that read it is told."""
     assert expected
-    detection = detect(text.split("\n"))
-    assert (detection.reader.name, detection.confidence, detection.matched) == (format, 1.0, 1)
+    detection = detect_format(text.split("\n"))
+    assert (detection.parser.name, detection.confidence, detection.matched_lines) == (format, 1.0, 1)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_syslog_prefix_is_stripped(prefix: str, format: str) -> None:  # noqa:
     """Whatever wrote the line through syslog, the same request is read."""
     line = next(text for name, text, _ in EXAMPLES if name == format)
     assert requests(read(format, prefix + line)) == requests(read(format, line))
-    assert detect([prefix + line]).reader.name == format
+    assert detect_format([prefix + line]).parser.name == format
 
 
 @pytest.mark.parametrize("format", ["elb", "alb", "w3c", "cloudfront", "s3"])
@@ -225,28 +225,28 @@ def test_a_line_that_begins_like_syslog_is_not_cut(format: str) -> None:  # noqa
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("", Reason.BLANK),
-        (" \t", Reason.BLANK),
-        ("#Fields: date time", Reason.DIRECTIVE),
-        ("Jan  3 09:47:02 web1 sudo: frank : TTY=pts/6 ; COMMAND=/usr/bin/tail", Reason.NOT_A_REQUEST),
-        ("Jan  3 09:47:02 --- last message repeated 2 times ---", Reason.NOT_A_REQUEST),
-        ("Jan  3 09:47:02 lb haproxy[1]: Proxy web started.", Reason.NOT_A_REQUEST),
-        ("192.0.2.1:5003 [02/Jan/2026:12:00:05.123] web/a: SSL handshake failure", Reason.NOT_A_REQUEST),
+        ("", DropReason.BLANK),
+        (" \t", DropReason.BLANK),
+        ("#Fields: date time", DropReason.DIRECTIVE),
+        ("Jan  3 09:47:02 web1 sudo: frank : TTY=pts/6 ; COMMAND=/usr/bin/tail", DropReason.NOT_A_REQUEST),
+        ("Jan  3 09:47:02 --- last message repeated 2 times ---", DropReason.NOT_A_REQUEST),
+        ("Jan  3 09:47:02 lb haproxy[1]: Proxy web started.", DropReason.NOT_A_REQUEST),
+        ("192.0.2.1:5003 [02/Jan/2026:12:00:05.123] web/a: SSL handshake failure", DropReason.NOT_A_REQUEST),
         (
             "192.0.2.1:5003 [02/Jan/2026:12:00:05.1] web app/a 0/0/5007 212 -- 0/0/0/0/3 0/0",
-            Reason.NOT_A_REQUEST,
+            DropReason.NOT_A_REQUEST,
         ),
-        ("2026/01/02 12:00:05 [error] 1#1: *17 open() failed, client: 192.0.2.1", Reason.NOT_A_REQUEST),
-        ("[Fri Jan 02 12:00:05.123 2026] [core:error] [pid 1] AH00037", Reason.NOT_A_REQUEST),
-        (CLF.replace("02/Jan", "31/Feb"), Reason.BAD_TIME),
-        (CLF.replace("12:00:05", "25:61:05"), Reason.BAD_TIME),
-        (CLF.replace("2026", "0026"), Reason.BAD_TIME),
-        ("Jan  3 09:47:02 web1 nginx: " + CLF[:60], Reason.UNREADABLE),
-        ('192.0.2.1 - - "GET /a HTTP/1.1" 200 65508', Reason.UNREADABLE),
-        ("rubbish", Reason.UNREADABLE),
+        ("2026/01/02 12:00:05 [error] 1#1: *17 open() failed, client: 192.0.2.1", DropReason.NOT_A_REQUEST),
+        ("[Fri Jan 02 12:00:05.123 2026] [core:error] [pid 1] AH00037", DropReason.NOT_A_REQUEST),
+        (CLF.replace("02/Jan", "31/Feb"), DropReason.BAD_TIME),
+        (CLF.replace("12:00:05", "25:61:05"), DropReason.BAD_TIME),
+        (CLF.replace("2026", "0026"), DropReason.BAD_TIME),
+        ("Jan  3 09:47:02 web1 nginx: " + CLF[:60], DropReason.UNREADABLE),
+        ('192.0.2.1 - - "GET /a HTTP/1.1" 200 65508', DropReason.UNREADABLE),
+        ("rubbish", DropReason.UNREADABLE),
     ],
 )
-def test_what_is_no_request_has_its_reason(line: str, reason: Reason) -> None:
+def test_what_is_no_request_has_its_reason(line: str, reason: DropReason) -> None:
     """Each line that is left says why."""
     assert reasons(read("common", line)) == {reason.value: 1}
 
@@ -254,24 +254,24 @@ def test_what_is_no_request_has_its_reason(line: str, reason: Reason) -> None:
 @pytest.mark.parametrize(
     ("format", "line", "reason"),
     [
-        ("s3", S3.replace("REST.GET.OBJECT", "S3.EXPIRE.OBJECT"), Reason.NOT_A_REQUEST),
-        ("haproxy", f'{HAPROXY} "GET /cut', Reason.UNREADABLE),
-        ("alb", ALB[:400], Reason.UNREADABLE),
-        ("alb", ALB[:200] + ALB, Reason.MERGED),
-        ("elb", ELB[:60] + ELB, Reason.MERGED),
+        ("s3", S3.replace("REST.GET.OBJECT", "S3.EXPIRE.OBJECT"), DropReason.NOT_A_REQUEST),
+        ("haproxy", f'{HAPROXY} "GET /cut', DropReason.UNREADABLE),
+        ("alb", ALB[:400], DropReason.UNREADABLE),
+        ("alb", ALB[:200] + ALB, DropReason.MERGED),
+        ("elb", ELB[:60] + ELB, DropReason.MERGED),
         (
             "caddy-json",
             '{"level":"info","ts":1767355205.6,"logger":"tls","msg":"storage cleaned"}',
-            Reason.NOT_A_REQUEST,
+            DropReason.NOT_A_REQUEST,
         ),
-        ("caddy-json", CADDY[:-1], Reason.UNREADABLE),
-        ("caddy-json", CADDY + CADDY, Reason.MERGED),
-        ("caddy-json", CADDY.replace("1767355205.678", '"now"'), Reason.BAD_TIME),
-        ("traefik-json", "DEBUG: 2026/01/02 12:00:05 updated", Reason.UNREADABLE),
-        ("traefik", COMBINED, Reason.UNREADABLE),
+        ("caddy-json", CADDY[:-1], DropReason.UNREADABLE),
+        ("caddy-json", CADDY + CADDY, DropReason.MERGED),
+        ("caddy-json", CADDY.replace("1767355205.678", '"now"'), DropReason.BAD_TIME),
+        ("traefik-json", "DEBUG: 2026/01/02 12:00:05 updated", DropReason.UNREADABLE),
+        ("traefik", COMBINED, DropReason.UNREADABLE),
     ],
 )
-def test_each_format_knows_what_is_no_request(format: str, line: str, reason: Reason) -> None:  # noqa: A002
+def test_each_format_knows_what_is_no_request(format: str, line: str, reason: DropReason) -> None:  # noqa: A002
     """Whole lines of another kind, cut lines and two records in one are told apart."""
     assert reasons(read(format, line)) == {reason.value: 1}
 
@@ -303,10 +303,10 @@ PASTED = ("%{User-Agent}i|%r|%{%s}t", "$host $request $msec", '{"t":"$msec","r":
 def test_every_line_is_accounted_for(lines: list[str], name: str) -> None:
     """Whatever the lines, each is either a request or left with a reason, and nothing is raised."""
     reading = read(name, *lines)
-    assert sorted([*reading.requests["line"], *reading.rest["line"]]) == list(range(len(lines)))
-    assert set(reading.rest["reason"]) <= {reason.value for reason in Reason}
-    assert reading.requests.schema == PARSED
-    assert reading.rest.schema == {"line": pl.UInt32, "reason": pl.String}
+    assert sorted([*reading.requests["line"], *reading.drops["line"]]) == list(range(len(lines)))
+    assert set(reading.drops["reason"]) <= {reason.value for reason in DropReason}
+    assert reading.requests.schema == REQUEST_SCHEMA
+    assert reading.drops.schema == {"line": pl.UInt32, "reason": pl.String}
     for asked in requests(reading):
         assert isinstance(asked["time"], datetime)
         assert not re.search(r'[\s"\\]', f"{asked['path']}{asked['query']}{asked['host']}{asked['method']}")
@@ -316,11 +316,11 @@ def test_every_line_is_accounted_for(lines: list[str], name: str) -> None:
 def test_reading_goes_on_from_a_state(name: str) -> None:
     """Two readers, the second restored from the first, read what one does; the state holds nothing of a line."""
     lines = (IIS if name == "w3c" else COMBINED).split("\n")
-    first, second = named(name), named(name)
-    first.read(pl.Series(lines))
-    second.restore(first.state())
-    assert requests(second.read(pl.Series(lines[-1:]))) == requests(read(name, *lines))
-    assert not {"192.0.2.1", "/a", "example", "Mozilla"} & set(re.split(r"\W ", first.state()))
+    first, second = create_parser(name), create_parser(name)
+    first.parse(pl.Series(lines))
+    second.restore_state(first.export_state())
+    assert requests(second.parse(pl.Series(lines[-1:]))) == requests(read(name, *lines))
+    assert not {"192.0.2.1", "/a", "example", "Mozilla"} & set(re.split(r"\W ", first.export_state()))
 
 
 OTHERS = {
@@ -366,23 +366,25 @@ def test_no_value_is_made_of_two_lines(format: str, text: str) -> None:  # noqa:
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     """A misspelt name is refused, and the hint has the right one."""
     with pytest.raises(LayoutError, match="`combind`") as refused:
-        named("combind")
+        create_parser("combind")
     assert "`combined`" in refused.value.hint
     with pytest.raises(LayoutError) as refused:
-        named("qqq")
+        create_parser("qqq")
     assert "haproxy" in refused.value.hint
 
 
 def test_a_damaged_log_is_detected() -> None:
     """A log of which a third is damaged is told, with less confidence."""
-    detection = detect([COMBINED, "", COMBINED[:50], COMBINED, COMBINED.rsplit('"', 1)[0], COMBINED] * 3)
-    assert (detection.reader.name, detection.matched, detection.sampled) == ("combined", 9, 15)
+    detection = detect_format(
+        [COMBINED, "", COMBINED[:50], COMBINED, COMBINED.rsplit('"', 1)[0], COMBINED] * 3
+    )
+    assert (detection.parser.name, detection.matched_lines, detection.sampled_lines) == ("combined", 9, 15)
     assert detection.confidence == pytest.approx(0.6)
 
 
 def test_lines_cut_behind_their_size_do_not_make_a_log_common() -> None:
     """A format that reads a little less is preferred where it reads more of each line."""
-    assert detect([COMBINED] * 19 + [CLF]).reader.name == "combined"
+    assert detect_format([COMBINED] * 19 + [CLF]).parser.name == "combined"
 
 
 @pytest.mark.parametrize(
@@ -397,22 +399,22 @@ def test_lines_cut_behind_their_size_do_not_make_a_log_common() -> None:
 def test_a_log_of_no_known_format_is_refused(sample: list[str], message: str) -> None:
     """What cannot be told is refused with counts, a remedy, and nothing of the lines."""
     with pytest.raises(FormatError, match=message) as refused:
-        detect(sample)
+        detect_format(sample)
     assert "LogFormat" in refused.value.hint
     assert "rubbish" not in refused.value.message
 
 
 def test_directives_alone_tell_a_format() -> None:
     """A log that was begun, and has no line yet, is of the format that its directives say."""
-    assert detect(IIS.split("\n")[:2]).reader.name == "w3c"
-    assert detect(CLOUDFRONT.split("\n")[:2]).reader.name == "cloudfront"
+    assert detect_format(IIS.split("\n")[:2]).parser.name == "w3c"
+    assert detect_format(CLOUDFRONT.split("\n")[:2]).parser.name == "cloudfront"
 
 
 def test_detection_looks_at_the_first_lines() -> None:
     """Lines beyond the limit do not count, and the reader that is returned has read none."""
-    detection = detect([COMBINED] * SAMPLE_LINES_MAX + ["rubbish"] * SAMPLE_LINES_MAX)
-    assert detection.sampled == SAMPLE_LINES_MAX
-    assert detect(IIS.split("\n")).reader.state() == named("w3c").state()
+    detection = detect_format([COMBINED] * SAMPLE_LINES_MAX + ["rubbish"] * SAMPLE_LINES_MAX)
+    assert detection.sampled_lines == SAMPLE_LINES_MAX
+    assert detect_format(IIS.split("\n")).parser.export_state() == create_parser("w3c").export_state()
 
 
 def test_every_format_has_its_example_in_the_docs() -> None:
@@ -424,7 +426,7 @@ def test_every_format_has_its_example_in_the_docs() -> None:
         lines = example.split("\n")
         (asked,) = requests(read(name, *lines))
         assert asked | ASKED | {"time": asked["time"]} == asked
-        assert detect(lines).reader.name == name
+        assert detect_format(lines).parser.name == name
 
 
 REAL: dict[str, tuple[str | None, int, dict[str, int]]] = {
@@ -472,10 +474,10 @@ def test_real_logs_are_read(file: str, expected: tuple[str | None, int, dict[str
     name, count, left = expected
     if name is None:
         with pytest.raises(FormatError):
-            detect(lines)
+            detect_format(lines)
         name = "w3c" if lines[0].startswith("#") else "combined"
     else:
-        assert detect(lines).reader.name == name
+        assert detect_format(lines).parser.name == name
     reading = read(name, *lines)
     assert (len(reading.requests), reasons(reading)) == (count, left)
 

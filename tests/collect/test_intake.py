@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avowal.collect.admission import ADMITTED, Promise
-from avowal.collect.device import Devices
-from avowal.collect.pipeline import Taken, Way, shape
-from avowal.collect.request_kind import Kinds
-from avowal.collect.visitor_key import SALT_LIFE, Salts
-from avowal.config import Collect
-from avowal.logs.drop_reason import Reason
-from avowal.logs.formats import named
-from avowal.logs.log_file import LINE_BYTES_MAX, Block
+from avowal.collect.admission import ADMITTED_SCHEMA, AdmissionRules
+from avowal.collect.device import DeviceParser
+from avowal.collect.pipeline import BatchResult, Pipeline, extract_shape
+from avowal.collect.request_kind import RequestKindRules
+from avowal.collect.visitor_key import SALT_LIFETIME, SaltFile
+from avowal.config import CollectSettings
+from avowal.logs.drop_reason import DropReason
+from avowal.logs.formats import create_parser
+from avowal.logs.log_file import LINE_BYTES_MAX, LogBlock
 
 NOW = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 GOOD = '192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] "GET /a?b=c HTTP/1.1" 200 5 "-" "curl/8.5.0"'
@@ -32,47 +32,49 @@ KEPT = {
 
 def way(
     folder: Path, log_format: str = "combined", kept: dict[str, dict[str, int | None]] | None = None
-) -> Way:
-    return Way(
-        reader=named(log_format),
-        promises=lambda _: [Promise(1, KEPT if kept is None else kept, NOW - timedelta(hours=1))],
-        kinds=Kinds(Collect()),
-        salts=Salts(folder / "salts.json"),
+) -> Pipeline:
+    return Pipeline(
+        parser=create_parser(log_format),
+        admission_rules=lambda _: [
+            AdmissionRules(1, KEPT if kept is None else kept, NOW - timedelta(hours=1))
+        ],
+        kind_rules=RequestKindRules(CollectSettings()),
+        salts=SaltFile(folder / "salts.json"),
         zone=ZoneInfo("UTC"),
-        day_turns_at=time(4),
-        host="",
-        devices=Devices(),
+        day_start=time(4),
+        default_host="",
+        device_parser=DeviceParser(),
     )
 
 
-def block(*lines: str) -> Block:
+def block(*lines: str) -> LogBlock:
     data = "".join(f"{line}\n" for line in lines).encode()
-    return Block(1000, "", 1000 + len(data), "", data)
+    return LogBlock(1000, "", 1000 + len(data), "", data)
 
 
-def take(folder: Path, *lines: str) -> Taken:
-    return way(folder).take(block(*lines), NOW)
+def take(folder: Path, *lines: str) -> BatchResult:
+    return way(folder).process(block(*lines), NOW)
 
 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("", Reason.BLANK),
-        (" \t ", Reason.BLANK),
-        ("GET \0\0 here", Reason.NOT_TEXT),
-        (GOOD.replace("/a", "/" + "a" * LINE_BYTES_MAX), Reason.TOO_LONG),
-        ("nothing of the kind", Reason.UNREADABLE),
-        (GOOD[:60], Reason.UNREADABLE),
-        (GOOD.replace("22/Nov/2026:10", "32/Nov/2026:10"), Reason.BAD_TIME),
-        (GOOD.replace("22/Nov/2026", "24/Nov/2026"), Reason.IN_THE_FUTURE),
-        ("#Fields: date", Reason.DIRECTIVE),
-        (GOOD[:60] + GOOD, Reason.MERGED),
+        ("", DropReason.BLANK),
+        (" \t ", DropReason.BLANK),
+        ("GET \0\0 here", DropReason.NOT_TEXT),
+        (GOOD.replace("/a", "/" + "a" * LINE_BYTES_MAX), DropReason.TOO_LONG),
+        ("nothing of the kind", DropReason.UNREADABLE),
+        (GOOD[:60], DropReason.UNREADABLE),
+        (GOOD.replace("22/Nov/2026:10", "32/Nov/2026:10"), DropReason.BAD_TIME),
+        (GOOD.replace("22/Nov/2026", "24/Nov/2026"), DropReason.IN_THE_FUTURE),
+        ("#Fields: date", DropReason.DIRECTIVE),
+        (GOOD[:60] + GOOD, DropReason.MERGED),
     ],
 )
-def test_a_line_that_becomes_no_record_has_its_reason(tmp_path: Path, line: str, reason: Reason) -> None:
+def test_a_line_that_becomes_no_record_has_its_reason(tmp_path: Path, line: str, reason: DropReason) -> None:
     """Each reason is told apart, and the lines beside such a line are untouched."""
     taken = take(tmp_path, GOOD, line, GOOD)
-    assert taken.left == {reason: 1}
+    assert taken.drop_reasons == {reason: 1}
     assert (taken.lines, taken.requests) == (3, 2)
     assert taken.records["page_path"].to_list() == ["/a", "/a"]
 
@@ -85,7 +87,7 @@ def test_null_characters_before_a_line_are_no_part_of_it(tmp_path: Path) -> None
 def test_a_dead_letter_holds_its_place_and_its_shape_alone(tmp_path: Path) -> None:
     """A line that cannot be read is kept as offset, length, reason and shape; nothing of what it says."""
     words = "secret user@example.org 192.0.2.77 na\u00efve"
-    (letter,) = take(tmp_path, GOOD, words, GOOD).dead_letters
+    (letter,) = take(tmp_path, GOOD, words, GOOD).unparsable_lines
     assert (letter.offset, letter.length) == (1000 + len(GOOD) + 1, len(words.encode()))
     assert letter.shape == "a a@a.a 9.9.9.9 a"
 
@@ -93,8 +95,8 @@ def test_a_dead_letter_holds_its_place_and_its_shape_alone(tmp_path: Path) -> No
 @given(st.text(max_size=300))
 def test_a_shape_holds_no_word_of_its_line(line: str) -> None:
     """Whatever a line says, its shape holds no letter but `a`, no digit but `9`, and nothing beyond ASCII."""
-    assert re.fullmatch(r"[a9\x20-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e]*", shape(line))
-    assert len(shape(line)) <= 120
+    assert re.fullmatch(r"[a9\x20-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e]*", extract_shape(line))
+    assert len(extract_shape(line)) <= 120
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -104,20 +106,20 @@ def test_a_shape_holds_no_word_of_its_line(line: str) -> None:
 def test_every_line_is_accounted_for(tmp_path: Path, lines: list[str]) -> None:
     """Whatever the lines are, each is a record or has one reason, and records are of the schema."""
     taken = take(tmp_path, *[re.sub("[\ud800-\udfff]", "", line) for line in lines])
-    assert taken.lines == taken.requests + sum(taken.left.values()) == len(lines)
-    assert taken.records.schema == ADMITTED
+    assert taken.lines == taken.requests + sum(taken.drop_reasons.values()) == len(lines)
+    assert taken.records.schema == ADMITTED_SCHEMA
     assert taken.requests >= lines.count(GOOD)
 
 
 def test_late_and_early_requests_are_counted(tmp_path: Path) -> None:
     """Requests of a day whose salt is gone are counted, and so are those older than the first version."""
     first = way(tmp_path)
-    assert first.take(block(GOOD), NOW).late == 0
-    assert first.take(block(GOOD, GOOD), NOW + SALT_LIFE).late == 2
-    assert first.take(block(GOOD, GOOD.replace(":10:", ":11:")), NOW).early == 1
+    assert first.process(block(GOOD), NOW).late_requests == 0
+    assert first.process(block(GOOD, GOOD), NOW + SALT_LIFETIME).late_requests == 2
+    assert first.process(block(GOOD, GOOD.replace(":10:", ":11:")), NOW).early_requests == 1
 
 
 def test_undeclared_times_leave_nothing(tmp_path: Path) -> None:
     """Terms that do not declare the time of a request let no record in, and say so."""
-    taken = way(tmp_path, kept={"page-path": {"full": None}, "bot": {"full": None}}).take(block(GOOD), NOW)
-    assert (taken.requests, taken.dropped) == (0, {Reason.NOT_DECLARED: 1})
+    taken = way(tmp_path, kept={"page-path": {"full": None}, "bot": {"full": None}}).process(block(GOOD), NOW)
+    assert (taken.requests, taken.dropped) == (0, {DropReason.NOT_DECLARED: 1})

@@ -5,8 +5,8 @@ import msgspec
 import polars as pl
 import pytest
 
-from avowal.logs.formats import named
-from avowal.logs.json_lines import CADDY, COMMON, NESTED_MAX, TRAEFIK
+from avowal.logs.formats import create_parser
+from avowal.logs.json_lines import CADDY_KEYS, COMMON_KEYS, NESTING_DEPTH_MAX, TRAEFIK_KEYS
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
 ASKED = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "status": 200}
@@ -25,9 +25,9 @@ CADDY_LINE = {
 
 def read(format: str, line: dict[str, Any] | str) -> dict[str, Any] | str:  # noqa: A002
     text = line if isinstance(line, str) else msgspec.json.encode(line).decode()
-    reading = named(format).read(pl.Series([text]))
-    if reading.rest["reason"].to_list():
-        return str(reading.rest["reason"][0])
+    reading = create_parser(format).parse(pl.Series([text]))
+    if reading.drops["reason"].to_list():
+        return str(reading.drops["reason"][0])
     found: dict[str, Any] = reading.requests.drop("line").to_dicts()[0]
     return {name: value for name, value in found.items() if value is not None}
 
@@ -142,12 +142,12 @@ def test_what_is_no_request_is_told(line: str, reason: str) -> None:
 def test_objects_are_not_looked_into_for_ever() -> None:
     """A deeply nested object costs no more than a limit."""
     line: dict[str, Any] = {}
-    for _ in range(NESTED_MAX * 4):
+    for _ in range(NESTING_DEPTH_MAX * 4):
         line = {"a": line}
     assert read("nginx-json", NGINX | {"x": line}) == ASKED
 
 
-@pytest.mark.parametrize("names", [COMMON, CADDY, TRAEFIK])
+@pytest.mark.parametrize("names", [COMMON_KEYS, CADDY_KEYS, TRAEFIK_KEYS])
 def test_the_tables_write_keys_as_they_are_looked_up(names: dict[str, tuple[str, ...]]) -> None:
     """No key of a table has what is taken out of keys before they are compared."""
     assert all(key == key.lower() and not set(key) & set("_- ") for keys in names.values() for key in keys)

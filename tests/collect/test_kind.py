@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from avowal.collect.request_kind import Kinds
-from avowal.config import Collect
+from avowal.collect.request_kind import RequestKindRules
+from avowal.config import CollectSettings
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from avowal.config import Collect
 )
 def test_the_kind_of_a_request(method: str | None, path: str | None, status: int, expected: str) -> None:
     """Views, downloads, uploads and parts of pages are told apart by method, path and status."""
-    rules = Kinds(Collect(static_paths=("/image/*",), upload_paths=("/inbox/*",)))
+    rules = RequestKindRules(CollectSettings(static_paths=("/image/*",), upload_paths=("/inbox/*",)))
     schema = {"method": pl.String, "path": pl.String, "status": pl.UInt16}
     frame = pl.DataFrame([(method, path, status)], schema=schema, orient="row")
-    assert rules.tell(frame).to_list() == [expected]
+    assert rules.classify_requests(frame).to_list() == [expected]

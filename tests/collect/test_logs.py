@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from avowal.errors import MisuseError
 from avowal.logs import log_file
-from avowal.logs.log_file import Block, blocks, open_log
+from avowal.logs.log_file import LogBlock, open_log, read_blocks
 
 TEXT = b"first line\nsecond line\nthird\n"
 
@@ -24,9 +24,9 @@ def digest() -> hmac.HMAC:
     return hmac.new(b"key", b"", "sha256")
 
 
-def whole(path: Path) -> list[Block]:
+def whole(path: Path) -> list[LogBlock]:
     with open_log(path) as log:
-        return list(blocks(log, 0, digest()))
+        return list(read_blocks(log, 0, digest()))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_compression_and_encoding_are_undone(tmp_path: Path, compress: Callable[
     path = tmp_path / "log"
     path.write_bytes(compress(TEXT))
     (block,) = whole(path)
-    assert block.lines().to_list() == ["first line", "second line", "third"]
+    assert block.split_lines().to_list() == ["first line", "second line", "third"]
     assert (block.start, block.end, block.data) == (0, len(TEXT), TEXT)
 
 
@@ -67,7 +67,7 @@ def test_truncated_compression_gives_what_is_there(
     path = tmp_path / "log"
     path.write_bytes(data[: len(data) * 2 // 3])
     with open_log(path) as log:
-        found = list(blocks(log, 0, digest()))
+        found = list(read_blocks(log, 0, digest()))
         damage = log.damage
     assert damage
     assert not found or found[0].data.startswith(b"line 0\nline 1\n")
@@ -78,7 +78,7 @@ def test_garbage_behind_gzip_is_damage_and_loses_nothing(tmp_path: Path) -> None
     path = tmp_path / "log"
     path.write_bytes(gzip.compress(TEXT) + b"rubbish")
     with open_log(path) as log:
-        (block,) = blocks(log, 0, digest())
+        (block,) = read_blocks(log, 0, digest())
         assert log.damage
     assert block.data == TEXT
 
@@ -96,8 +96,8 @@ def test_other_bytes_are_read_as_latin_1(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"caf\xe9\ncaf\xc3\xa9\n")
     (block,) = whole(path)
-    assert block.lines().to_list() == ["café", "café"]
-    assert block.places(block.lines()).rows() == [(0, 4), (5, 5)]
+    assert block.split_lines().to_list() == ["café", "café"]
+    assert block.locate_lines(block.split_lines()).rows() == [(0, 4), (5, 5)]
 
 
 @given(
@@ -110,7 +110,7 @@ def test_blocks_cover_every_byte_once(data: bytes, size: int) -> None:
     log_file.BLOCK_BYTES = size
     try:
         raw = io.BufferedReader(io.BytesIO(data))
-        found = list(blocks(log_file.Log("log", raw, raw), 0, digest()))
+        found = list(read_blocks(log_file.LogFile("log", raw, raw), 0, digest()))
     finally:
         log_file.BLOCK_BYTES = before
     position = 0
@@ -120,13 +120,13 @@ def test_blocks_cover_every_byte_once(data: bytes, size: int) -> None:
         assert block.end_digest == hmac.new(b"key", data[: block.end], "sha256").hexdigest()
         places = [(block.start, block.data)] if block.data else []
         assert all(data[start : start + len(part)] == part for start, part in places)
-        assert all(b"\n" not in data[offset : offset + length] for offset, length in block.too_long)
+        assert all(b"\n" not in data[offset : offset + length] for offset, length in block.oversized_lines)
         position = block.end
     assert position == len(data)
-    lines = sum(len(block.lines()) for block in found) + sum(len(b.too_long) for b in found)
+    lines = sum(len(block.split_lines()) for block in found) + sum(len(b.oversized_lines) for b in found)
     assert lines == len(data.removesuffix(b"\n").split(b"\n")) if data else lines == 0
     assert [block.provisional for block in found] == [False] * (len(found) - 1) + (
-        [not data.endswith(b"\n") and not found[-1].too_long] if found else []
+        [not data.endswith(b"\n") and not found[-1].oversized_lines] if found else []
     )
 
 
@@ -135,8 +135,8 @@ def test_a_line_of_ten_megabytes_is_skipped_and_named(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"before\n" + b"x" * (40 * 1024 * 1024) + b"\nafter\n")
     found = whole(path)
-    assert [line for block in found for line in block.lines()] == ["before", "after"]
-    assert [place for block in found for place in block.too_long] == [(7, 40 * 1024 * 1024)]
+    assert [line for block in found for line in block.split_lines()] == ["before", "after"]
+    assert [place for block in found for place in block.oversized_lines] == [(7, 40 * 1024 * 1024)]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,6 @@ def test_a_line_of_ten_megabytes_is_skipped_and_named(tmp_path: Path) -> None:
 )
 def test_a_line_that_looks_compressed_is_a_line(start: bytes) -> None:
     """A block that begins with the magic number of a compressed file is split as it is, and nothing is unpacked."""
-    block = Block(0, "", 0, "", start.replace(b"\n", b"") + b"\nnext\n")
-    assert block.lines().to_list()[-1] == "next"
-    assert len(block.lines()) == 2
+    block = LogBlock(0, "", 0, "", start.replace(b"\n", b"") + b"\nnext\n")
+    assert block.split_lines().to_list()[-1] == "next"
+    assert len(block.split_lines()) == 2

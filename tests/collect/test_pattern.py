@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 
 from avowal.errors import LayoutError
-from avowal.logs.drop_reason import PARSED
-from avowal.logs.fields import FIELDS
-from avowal.logs.formats import named
-from avowal.logs.pattern import MARK, Pattern, apache, nginx
+from avowal.logs.drop_reason import REQUEST_SCHEMA
+from avowal.logs.fields import LOG_FIELDS
+from avowal.logs.formats import create_parser
+from avowal.logs.pattern import FIELD_MARK, LinePattern, parse_apache_format, parse_nginx_format
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
 MILLI = NOON.replace(microsecond=678000)
@@ -18,7 +18,9 @@ STAMP = "[02/Jan/2026:12:00:05 +0000]"
 
 
 def read(format: str, line: str) -> dict[str, Any] | None:  # noqa: A002
-    found: list[dict[str, Any]] = named(format).read(pl.Series([line])).requests.drop("line").to_dicts()
+    found: list[dict[str, Any]] = (
+        create_parser(format).parse(pl.Series([line])).requests.drop("line").to_dicts()
+    )
     return {name: value for name, value in found[0].items() if value is not None} if found else None
 
 
@@ -87,7 +89,7 @@ NGINX: list[tuple[str, str, dict[str, Any]]] = [
 def test_a_pasted_format_reads_its_lines(format: str, line: str, expected: dict[str, Any]) -> None:  # noqa: A002
     """What a directive or variable logs goes to its column, whatever stands around it."""
     assert read(format, line) == expected
-    assert named(format).name == format
+    assert create_parser(format).name == format
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_a_pasted_format_reads_its_lines(format: str, line: str, expected: dict[
 def test_a_bad_format_is_refused(format: str, message: str, hint: str) -> None:  # noqa: A002
     """A directive that is not known, or a format that tells too little, is refused with a remedy."""
     with pytest.raises(LayoutError) as refused:
-        named(format)
+        create_parser(format)
     assert message in refused.value.message
     assert any(part in refused.value.hint for part in hint.split("|"))
 
@@ -123,8 +125,8 @@ def test_a_damaged_line_of_a_pasted_format_is_mended() -> None:
 def test_a_bare_value_does_not_reach_into_another_record() -> None:
     """Where a value has no quotes, a line with two times is two records, and neither is read."""
     line = f"192.0.2.1 {STAMP} {REQUEST} Mozilla"
-    reading = named('%h %t "%r" %{User-Agent}i').read(pl.Series([f"{line} 198.51.100.2 {STAMP} x"]))
-    assert reading.rest["reason"].to_list() == ["merged"]
+    reading = create_parser('%h %t "%r" %{User-Agent}i').parse(pl.Series([f"{line} 198.51.100.2 {STAMP} x"]))
+    assert reading.drops["reason"].to_list() == ["merged"]
 
 
 def test_every_field_of_the_tables_is_known() -> None:
@@ -133,18 +135,20 @@ def test_every_field_of_the_tables_is_known() -> None:
     variables = (
         "$msec $request_uri $uri$is_args$args $time_iso8601 $upstream_addr $http_x $status $request_time"
     )
-    marked = apache(everything) + nginx(variables)
-    names = {part.partition("=")[0] for part in marked.split(MARK)[1::2]}
-    assert names <= set(FIELDS)
-    assert {column for field in FIELDS.values() for column in field.columns} == set(PARSED) - {"line"}
+    marked = parse_apache_format(everything) + parse_nginx_format(variables)
+    names = {part.partition("=")[0] for part in marked.split(FIELD_MARK)[1::2]}
+    assert names <= set(LOG_FIELDS)
+    assert {column for field in LOG_FIELDS.values() for column in field.columns} == set(REQUEST_SCHEMA) - {
+        "line"
+    }
 
 
 def test_a_large_batch_is_read_in_shares() -> None:
     """Lines of a batch that several threads share come out in their order, none twice."""
-    pattern = Pattern.of(apache('%h %l %u %t "%r" %>s %b'))
+    pattern = LinePattern.from_template(parse_apache_format('%h %l %u %t "%r" %>s %b'))
     left = pl.DataFrame({"text": [f"192.0.2.1 - - {STAMP} {REQUEST} 200 12"] * 100_000}).with_row_index(
         "line"
     )
-    raw, left = pattern.take(left.with_columns(wrapped=False, reason=pl.lit(None, pl.String)))
+    raw, left = pattern.parse(left.with_columns(wrapped=False, reason=pl.lit(None, pl.String)))
     assert (raw["line"].to_list(), len(left)) == (list(range(100_000)), 0)
     assert raw["path"].null_count() == 0

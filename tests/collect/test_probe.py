@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from served import free_port
 
 from avowal.clock import utc_now
-from avowal.collect.probe import USER_AGENT, Probe, Prober, State, Why
-from avowal.collect.script_event import device
+from avowal.collect.probe import PROBE_USER_AGENT, FailureReason, Prober, ProbeResult, ProbeState
+from avowal.collect.script_event import parse_user_agent
 
-PROBER = Prober(every_seconds=60, slow_ms=300, timeout_seconds=1)
+PROBER = Prober(interval_seconds=60, slow_threshold_ms=300, timeout_seconds=1)
 WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthere"
 Answering = Callable[[socket.socket], None]
 
@@ -57,25 +57,27 @@ def says(*parts: bytes, pause: float = 0.0) -> Answering:
     return answer
 
 
-def probed(port: int, scheme: str = "http") -> Probe:
+def probed(port: int, scheme: str = "http") -> ProbeResult:
     return PROBER.probe(f"{scheme}://127.0.0.1:{port}/page?x=1", utc_now())
 
 
 @pytest.mark.parametrize(
     ("answering", "state", "why", "status"),
     [
-        (says(WELL), State.UP, None, 200),
-        (says(b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"), State.UP, None, 301),
-        (says(WELL, pause=0.4), State.SLOW, None, 200),
-        (says(WELL.replace(b"200", b"404")), State.DOWN, Why.STATUS, 404),
-        (says(WELL.replace(b"200", b"503")), State.DOWN, Why.STATUS, 503),
-        (says(b"SSH-2.0-x\r\n"), State.DOWN, Why.NO_ANSWER, None),
-        (says(), State.DOWN, Why.NO_CONNECTION, None),
-        (says(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n", *[b"."] * 20, pause=0.3), State.DOWN, Why.TIMEOUT, None),
-        (says(WELL, pause=3), State.DOWN, Why.TIMEOUT, None),
+        (says(WELL), ProbeState.UP, None, 200),
+        (says(b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"), ProbeState.UP, None, 301),
+        (says(WELL, pause=0.4), ProbeState.SLOW, None, 200),
+        (says(WELL.replace(b"200", b"404")), ProbeState.DOWN, FailureReason.STATUS, 404),
+        (says(WELL.replace(b"200", b"503")), ProbeState.DOWN, FailureReason.STATUS, 503),
+        (says(b"SSH-2.0-x\r\n"), ProbeState.DOWN, FailureReason.NO_ANSWER, None),
+        (says(), ProbeState.DOWN, FailureReason.NO_CONNECTION, None),
+        (says(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n", *[b"."] * 20, pause=0.3), ProbeState.DOWN, FailureReason.TIMEOUT, None),
+        (says(WELL, pause=3), ProbeState.DOWN, FailureReason.TIMEOUT, None),
     ],
 )  # fmt: skip
-def test_a_page_is_found(answering: Answering, state: State, why: Why | None, status: int | None) -> None:
+def test_a_page_is_found(
+    answering: Answering, state: ProbeState, why: FailureReason | None, status: int | None
+) -> None:
     """Up, slow or down, and why; a page that comes drop by drop ends with the time too."""
     with serving(answering) as port:
         found = probed(port)
@@ -87,8 +89,8 @@ def test_a_page_is_found(answering: Answering, state: State, why: Why | None, st
 
 def test_nobody_there() -> None:
     """No name, no listener."""
-    assert probed(free_port()).why is Why.NO_CONNECTION
-    assert PROBER.probe("http://nowhere.invalid/", utc_now()).why is Why.NO_ADDRESS
+    assert probed(free_port()).why is FailureReason.NO_CONNECTION
+    assert PROBER.probe("http://nowhere.invalid/", utc_now()).why is FailureReason.NO_ADDRESS
 
 
 def certified(folder: Path, days: int) -> ssl.SSLContext:
@@ -117,19 +119,19 @@ def certified(folder: Path, days: int) -> ssl.SSLContext:
 def test_a_certificate_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How long it is valid yet; one that is not, or that nobody vouches for, is down."""
     with serving(says(WELL), certified(tmp_path, 20)) as port:
-        assert probed(port, "https").why is Why.CERTIFICATE
+        assert probed(port, "https").why is FailureReason.CERTIFICATE
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         found = probed(port, "https")
-        assert (found.state, found.certificate_days) == (State.UP, 20)
+        assert (found.state, found.certificate_days) == (ProbeState.UP, 20)
     with serving(says(WELL), certified(tmp_path, -2)) as port:
-        assert probed(port, "https").why is Why.CERTIFICATE
+        assert probed(port, "https").why is FailureReason.CERTIFICATE
     with serving(says(WELL)) as port:
-        assert probed(port, "https").why is Why.NO_CONNECTION
+        assert probed(port, "https").why is FailureReason.NO_CONNECTION
 
 
 def test_a_probe_is_a_robots_request() -> None:
     """So that in the site's own log it counts as nobody's view."""
-    assert device(USER_AGENT)[-1] == "AvowalBot"
+    assert parse_user_agent(PROBE_USER_AGENT)[-1] == "AvowalBot"
 
 
 def test_what_is_asked() -> None:

@@ -6,59 +6,66 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avowal.logs import request_line
-from avowal.logs.request_line import PLAIN_LINE, Target
+from avowal.logs.request_line import PLAIN_REQUEST_LINE_REGEX, RequestTarget
 
 LINES = {
-    "GET / HTTP/1.1": Target("GET", None, "/"),
-    "GET /a?b=1&c HTTP/2.0": Target("GET", None, "/a", "b=1&c"),
-    "GET /a? HTTP/1.1": Target("GET", None, "/a"),
-    "GET /a#top HTTP/1.1": Target("GET", None, "/a"),
-    "GET /a?b#top HTTP/1.1": Target("GET", None, "/a", "b"),
-    "GET /old": Target("GET", None, "/old"),
-    "GET //a//b HTTP/1.1": Target("GET", None, "//a//b"),
-    "M-SEARCH * HTTP/1.1": Target("M-SEARCH", None, "*"),
-    "GET http://user:word@Example.org:80/a?b HTTP/1.1": Target("GET", "example.org", "/a", "b"),
-    "GET http://example.org HTTP/1.1": Target("GET", "example.org", "/"),
-    "GET http://[2001:db8::1]:80/ HTTP/1.1": Target("GET", "[2001:db8::1]", "/"),
-    "CONNECT example.org:443 HTTP/1.1": Target("CONNECT", "example.org"),
-    "GET /a;jsessionid=0123/b;v=2 HTTP/1.1": Target("GET", None, "/a/b;v=2"),
-    "GET /a;JSESSIONID=0123?b HTTP/1.1": Target("GET", None, "/a", "b"),
-    "GET /a b HTTP/1.1": Target("GET", None, "/a%20b"),
-    r"GET /a\"b\\\xD8\xA7\t HTTP/1.1": Target("GET", None, "/a%22b%5C%D8%A7%09"),
-    "GET /café?ü HTTP/1.1": Target("GET", None, "/café", "ü"),
-    "GET /a\u00a0b HTTP/1.1": Target("GET", None, "/a%C2%A0b"),
-    "GET /a b": Target(),
-    "GET /a HTTP/1.1GET /b HTTP/1.1": Target(),
-    "GET index.html HTTP/1.1": Target(),
-    "CONNECT ../a HTTP/1.1": Target(),
-    "GET": Target(),
-    "-": Target(),
-    "": Target(),
-    r"\x16\x03\x01\x01 \x02": Target(),
-    "<BADREQ>": Target(),
-    "SSH-2.0-Go": Target(),
+    "GET / HTTP/1.1": RequestTarget("GET", None, "/"),
+    "GET /a?b=1&c HTTP/2.0": RequestTarget("GET", None, "/a", "b=1&c"),
+    "GET /a? HTTP/1.1": RequestTarget("GET", None, "/a"),
+    "GET /a#top HTTP/1.1": RequestTarget("GET", None, "/a"),
+    "GET /a?b#top HTTP/1.1": RequestTarget("GET", None, "/a", "b"),
+    "GET /old": RequestTarget("GET", None, "/old"),
+    "GET //a//b HTTP/1.1": RequestTarget("GET", None, "//a//b"),
+    "M-SEARCH * HTTP/1.1": RequestTarget("M-SEARCH", None, "*"),
+    "GET http://user:word@Example.org:80/a?b HTTP/1.1": RequestTarget("GET", "example.org", "/a", "b"),
+    "GET http://example.org HTTP/1.1": RequestTarget("GET", "example.org", "/"),
+    "GET http://[2001:db8::1]:80/ HTTP/1.1": RequestTarget("GET", "[2001:db8::1]", "/"),
+    "CONNECT example.org:443 HTTP/1.1": RequestTarget("CONNECT", "example.org"),
+    "GET /a;jsessionid=0123/b;v=2 HTTP/1.1": RequestTarget("GET", None, "/a/b;v=2"),
+    "GET /a;JSESSIONID=0123?b HTTP/1.1": RequestTarget("GET", None, "/a", "b"),
+    "GET /a b HTTP/1.1": RequestTarget("GET", None, "/a%20b"),
+    r"GET /a\"b\\\xD8\xA7\t HTTP/1.1": RequestTarget("GET", None, "/a%22b%5C%D8%A7%09"),
+    "GET /café?ü HTTP/1.1": RequestTarget("GET", None, "/café", "ü"),
+    "GET /a\u00a0b HTTP/1.1": RequestTarget("GET", None, "/a%C2%A0b"),
+    "GET /a b": RequestTarget(),
+    "GET /a HTTP/1.1GET /b HTTP/1.1": RequestTarget(),
+    "GET index.html HTTP/1.1": RequestTarget(),
+    "CONNECT ../a HTTP/1.1": RequestTarget(),
+    "GET": RequestTarget(),
+    "-": RequestTarget(),
+    "": RequestTarget(),
+    r"\x16\x03\x01\x01 \x02": RequestTarget(),
+    "<BADREQ>": RequestTarget(),
+    "SSH-2.0-Go": RequestTarget(),
 }
 
 
 @pytest.mark.parametrize(("line", "target"), LINES.items())
-def test_a_request_line_is_read(line: str, target: Target) -> None:
+def test_a_request_line_is_read(line: str, target: RequestTarget) -> None:
     """Method, host, path and query are found, and rubbish gives nothing."""
-    assert request_line.line(line) == target
+    assert request_line.parse_request_line(line) == target
 
 
 @given(st.text(), st.sampled_from(["GET {} HTTP/1.1", "GET /{}", "GET http://example.org/{} HTTP/1.1", "{}"]))
 def test_what_is_handed_on_is_safe(text: str, line: str) -> None:
     """Whatever was logged, no path or query holds white space, quotes, backslashes or control characters."""
-    target = request_line.line(line.format(text))
+    target = request_line.parse_request_line(line.format(text))
     assert not re.search(r'[\s"\\\x00-\x1f\x7f]', f"{target.path}{target.query}")
     assert target.path is None or target.path.startswith("/") or target.path == "*"
 
 
-@given(st.from_regex(f"\\A{PLAIN_LINE.replace('?P<', '?P<p_')}\\Z"))
+@given(st.from_regex(f"\\A{PLAIN_REQUEST_LINE_REGEX.replace('?P<', '?P<p_')}\\Z"))
 def test_the_fast_way_finds_the_same(line: str) -> None:
     """What the regex of plain lines reads is what the reader of all lines reads."""
-    groups = pl.Series([line]).str.extract_groups(f"^{PLAIN_LINE}$").struct.unnest().row(0, named=True)
-    assert request_line.line(line) == Target(groups["method"], None, groups["path"], groups["query"] or None)
+    groups = (
+        pl.Series([line])
+        .str.extract_groups(f"^{PLAIN_REQUEST_LINE_REGEX}$")
+        .struct.unnest()
+        .row(0, named=True)
+    )
+    assert request_line.parse_request_line(line) == RequestTarget(
+        groups["method"], None, groups["path"], groups["query"] or None
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,20 +84,20 @@ def test_the_fast_way_finds_the_same(line: str) -> None:
 )
 def test_a_host_is_a_name_without_its_port(text: str, host: str | None, server: str | None) -> None:
     """A host is in lower case and has no port; a server's name that is an address is not believed."""
-    assert request_line.host_name(text) == host
-    assert request_line.server_name(text) == server
+    assert request_line.parse_host_name(text) == host
+    assert request_line.parse_server_name(text) == server
 
 
 @pytest.mark.parametrize(
     ("text", "target"),
     [
-        ("www.example.org/a?b", Target(None, "www.example.org", "/a", "b")),
-        ("http://example.org/a", Target(None, "example.org", "/a")),
-        ("/a.b/c", Target(None, None, "/a.b/c")),
-        ("example.org", Target(None, "example.org", "/")),
-        ("a b", Target()),
+        ("www.example.org/a?b", RequestTarget(None, "www.example.org", "/a", "b")),
+        ("http://example.org/a", RequestTarget(None, "example.org", "/a")),
+        ("/a.b/c", RequestTarget(None, None, "/a.b/c")),
+        ("example.org", RequestTarget(None, "example.org", "/")),
+        ("a b", RequestTarget()),
     ],
 )
-def test_a_target_may_begin_with_its_host(text: str, target: Target) -> None:
+def test_a_target_may_begin_with_its_host(text: str, target: RequestTarget) -> None:
     """Where a server logs host and path in one, without a scheme, both are found."""
-    assert request_line.schemeless(text) == target
+    assert request_line.parse_schemeless_target(text) == target

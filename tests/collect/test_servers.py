@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from harness import wait_until
 
-from avowal.logs.formats import detect, named
+from avowal.logs.formats import create_parser, detect_format
 
 WAIT_SECONDS = 20
 ODD_AGENT = 'Odd "quoted" \\agent/1.0 [x]'
@@ -194,9 +194,9 @@ def test_what_a_real_server_logs_is_read(name: str, tmp_path: Path) -> None:
         )
     lines = log.read_text(encoding="utf-8").splitlines()
     server = SERVERS[name]
-    reader = named(server.pasted) if server.pasted else detect(lines).reader
+    reader = create_parser(server.pasted) if server.pasted else detect_format(lines).parser
     assert reader.name == (server.format or server.pasted)
-    found = reader.read(pl.Series(lines)).requests.filter(pl.col("method").is_not_null()).rows(named=True)
+    found = reader.parse(pl.Series(lines)).requests.filter(pl.col("method").is_not_null()).rows(named=True)
     found.sort(key=lambda row: PATHS.index(row["path"]))  # several threads may write them in any order
     asked = [(row["method"], row["path"], row["query"], row["status"]) for row in found]
     assert asked == [

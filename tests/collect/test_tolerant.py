@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from avowal.logs.damaged_lines import LINE_MAX, Tolerant
-from avowal.logs.drop_reason import Reason
-from avowal.logs.formats import LogReader, named
+from avowal.logs.damaged_lines import LINE_CHARACTERS_MAX, DamagedLineStep
+from avowal.logs.drop_reason import DropReason
+from avowal.logs.formats import StepwiseLogParser, create_parser
 
 FIRST = "192.0.2.1"
 SECOND = "198.51.100.2"
@@ -20,9 +20,9 @@ OTHER_READ = {"address": SECOND, "path": "/other", "status": 404, "bytes": 5, "u
 
 
 def read(line: str, format: str = "combined") -> dict[str, Any] | str:  # noqa: A002
-    reading = named(format).read(pl.Series([line]))
+    reading = create_parser(format).parse(pl.Series([line]))
     found: list[dict[str, Any]] = reading.requests.drop("line").to_dicts()
-    return found[0] if found else str(reading.rest["reason"][0])
+    return found[0] if found else str(reading.drops["reason"][0])
 
 
 READ = {
@@ -63,18 +63,18 @@ def test_a_damaged_line_that_tells_enough_is_read(line: str, changed: dict[str, 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (COMBINED.replace(FIRST, "client.example.org").replace(" - - ", " "), Reason.UNREADABLE),
-        (COMBINED.replace(FIRST + " ", ""), Reason.UNREADABLE),
-        (COMBINED.replace(TIME, "[02/Jan/2026]"), Reason.UNREADABLE),
-        (COMBINED.replace(" - - ", " ").replace('"GET /a?b=1 HTTP/1.1"', '"-"'), Reason.UNREADABLE),
-        (COMBINED.replace(" - - ", " ").replace("GET /a", "GET a"), Reason.UNREADABLE),
-        (COMBINED.replace(" - - ", " ").replace(" 200 ", " 20 "), Reason.UNREADABLE),
-        (COMBINED.replace(" - - ", " ").replace("02/Jan", "31/Feb"), Reason.BAD_TIME),
-        (COMBINED.replace(" - - ", " ") + " " + "x" * LINE_MAX, Reason.UNREADABLE),
-        (COMBINED.replace("(X11)", '" ' * 100) + "]", Reason.UNREADABLE),
+        (COMBINED.replace(FIRST, "client.example.org").replace(" - - ", " "), DropReason.UNREADABLE),
+        (COMBINED.replace(FIRST + " ", ""), DropReason.UNREADABLE),
+        (COMBINED.replace(TIME, "[02/Jan/2026]"), DropReason.UNREADABLE),
+        (COMBINED.replace(" - - ", " ").replace('"GET /a?b=1 HTTP/1.1"', '"-"'), DropReason.UNREADABLE),
+        (COMBINED.replace(" - - ", " ").replace("GET /a", "GET a"), DropReason.UNREADABLE),
+        (COMBINED.replace(" - - ", " ").replace(" 200 ", " 20 "), DropReason.UNREADABLE),
+        (COMBINED.replace(" - - ", " ").replace("02/Jan", "31/Feb"), DropReason.BAD_TIME),
+        (COMBINED.replace(" - - ", " ") + " " + "x" * LINE_CHARACTERS_MAX, DropReason.UNREADABLE),
+        (COMBINED.replace("(X11)", '" ' * 100) + "]", DropReason.UNREADABLE),
     ],
 )
-def test_a_line_that_leaves_a_doubt_is_not_read(line: str, reason: Reason) -> None:
+def test_a_line_that_leaves_a_doubt_is_not_read(line: str, reason: DropReason) -> None:
     """Without a certain address, time, request or status a line is left."""
     assert read(line) == reason.value
 
@@ -82,13 +82,13 @@ def test_a_line_that_leaves_a_doubt_is_not_read(line: str, reason: Reason) -> No
 @pytest.mark.parametrize("end", range(len(COMBINED) - len('Mozilla/5.0 (X11)"')))
 def test_a_line_cut_off_is_unreadable(end: int) -> None:
     """A line that ends before its user agent begins is never read, even where its head parses."""
-    assert read(COMBINED[:end]) in {Reason.UNREADABLE.value, Reason.BLANK.value}
+    assert read(COMBINED[:end]) in {DropReason.UNREADABLE.value, DropReason.BLANK.value}
 
 
 @pytest.mark.parametrize("end", range(1, len(CLF) - 2))
 def test_a_cut_line_of_the_common_format_is_unreadable(end: int) -> None:
     """A line of the common format that ends before its size is never read."""
-    assert read(CLF[:end], "common") == Reason.UNREADABLE.value
+    assert read(CLF[:end], "common") == DropReason.UNREADABLE.value
 
 
 @pytest.mark.parametrize("end", range(1, len(COMBINED) + 1))
@@ -102,7 +102,7 @@ def test_nothing_of_a_cut_line_lands_in_the_next(end: int, second: str) -> None:
         assert {name: found[name] for name in expected} == expected | {"address": found["address"]}
         assert (found["query"], found["host"], found["referrer"]) == (None, None, None)
     else:
-        assert found == Reason.MERGED.value
+        assert found == DropReason.MERGED.value
 
 
 @pytest.mark.parametrize("cut", ["H", "HT", "HTT", "HTTP"])
@@ -130,7 +130,7 @@ def test_a_second_record_that_is_whole_is_read(cut: str, address: str) -> None:
 )
 def test_two_records_without_a_clear_boundary_are_left(line: str) -> None:
     """Where the second begins cannot be told, or it is damaged too: neither is read."""
-    assert read(line) == Reason.MERGED.value
+    assert read(line) == DropReason.MERGED.value
 
 
 def test_a_foreign_address_never_becomes_a_user_agent() -> None:
@@ -147,7 +147,7 @@ def test_traefik_is_mended_with_its_duration() -> None:
     found = read(line, "traefik")
     assert isinstance(found, dict)
     assert found["response_time_us"] == 15_000
-    assert read(line.removesuffix(" 15ms"), "traefik") == Reason.UNREADABLE.value
+    assert read(line.removesuffix(" 15ms"), "traefik") == DropReason.UNREADABLE.value
 
 
 WORD = st.sampled_from(
@@ -200,12 +200,12 @@ def test_the_tolerant_reader_never_contradicts_the_strict(
 ) -> None:
     """A line that the strict reader reads gives the same by the tolerant one, or is refused by it."""
     line = f'{" ".join(head)} {TIME} "{request}"{rest} "{referrer}" "{agent}"{extras}'
-    reader = named(format)
-    assert isinstance(reader, LogReader)
+    reader = create_parser(format)
+    assert isinstance(reader, StepwiseLogParser)
     lines = pl.Series([line])
-    strict = LogReader(format, tuple(step for step in reader.steps if not isinstance(step, Tolerant))).read(
-        lines
-    )
-    tolerant = LogReader(format, (Tolerant(format),)).read(lines)
+    strict = StepwiseLogParser(
+        format, tuple(step for step in reader.steps if not isinstance(step, DamagedLineStep))
+    ).parse(lines)
+    tolerant = StepwiseLogParser(format, (DamagedLineStep(format),)).parse(lines)
     if len(strict.requests) and len(tolerant.requests):
         assert strict.requests.to_dicts() == tolerant.requests.to_dicts()

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from avowal.collect.visitor_key import SALT_LIFE, Salts, add_keys, event_day
+from avowal.collect.visitor_key import SALT_LIFETIME, SaltFile, add_visitor_ids, event_day
 from avowal.errors import StoreError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).replace(tzinfo=None)
@@ -35,13 +35,13 @@ def test_a_day_with_a_change_of_the_clock_is_one_day() -> None:
 def test_a_salt_lives_across_processes_and_is_destroyed(tmp_path: Path) -> None:
     """A day's salt is the same for whoever asks within 48 hours of its first use, and another afterwards."""
     path = tmp_path / "keys" / "salts.json"
-    first, late = Salts(path).of([DAY], NOW)
+    first, late = SaltFile(path).load_or_create([DAY], NOW)
     assert not late
-    again, late = Salts(path).of([DAY], NOW + SALT_LIFE - timedelta(seconds=1))
+    again, late = SaltFile(path).load_or_create([DAY], NOW + SALT_LIFETIME - timedelta(seconds=1))
     assert again == first
     assert not late
     secret = first[DAY]
-    after, late = Salts(path).of([DAY], NOW + SALT_LIFE)
+    after, late = SaltFile(path).load_or_create([DAY], NOW + SALT_LIFETIME)
     assert after != first
     assert late == {DAY}
     kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
@@ -52,12 +52,12 @@ def test_a_salt_lives_across_processes_and_is_destroyed(tmp_path: Path) -> None:
 
 def test_salts_that_lived_their_time_are_destroyed_without_being_asked_for(tmp_path: Path) -> None:
     """A salt is gone after its time although its day is never asked for again."""
-    salts = Salts(tmp_path / "salts.json")
-    salts.of([DAY], NOW)
+    salts = SaltFile(tmp_path / "salts.json")
+    salts.load_or_create([DAY], NOW)
     before = salts.path.read_bytes()
-    salts.destroy_old(NOW + SALT_LIFE)
+    salts.destroy_expired(NOW + SALT_LIFETIME)
     assert salts.path.read_bytes() != before
-    _, late = salts.of([DAY], NOW + SALT_LIFE)
+    _, late = salts.load_or_create([DAY], NOW + SALT_LIFETIME)
     assert late == {DAY}
 
 
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:
     path = tmp_path / "salts.json"
     path.write_bytes(b"{")
     with pytest.raises(StoreError):
-        Salts(path).of([DAY], NOW)
+        SaltFile(path).load_or_create([DAY], NOW)
     assert path.read_bytes() == b"{"
 
 
@@ -85,7 +85,7 @@ def test_keys_tell_visitors_hosts_and_days_apart() -> None:
         (DAY, "a.example.org", None, "one"),
     ]
     frame = pl.DataFrame(rows, schema=["event_day", "host", "address", "user_agent"], orient="row")
-    keys = add_keys(frame, {DAY: b"1" * 32, next_day: b"2" * 32})["visitor_id"].to_list()
+    keys = add_visitor_ids(frame, {DAY: b"1" * 32, next_day: b"2" * 32})["visitor_id"].to_list()
     assert keys[0] == keys[1]
     assert keys[5] == keys[6]
     assert keys[8] is None

@@ -4,7 +4,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from avowal.logs.formats import Reading, named
+from avowal.logs.formats import ParseResult, create_parser
 from avowal.logs.w3c import FIELDS_MAX
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
@@ -13,11 +13,11 @@ NAMES = "date time c-ip cs-method cs-uri-stem sc-status"
 VALUES = "2026-01-02 12:00:05 192.0.2.1 GET /a 200"
 
 
-def read(*lines: str, format: str = "w3c") -> Reading:  # noqa: A002
-    return named(format).read(pl.Series(lines, dtype=pl.String))
+def read(*lines: str, format: str = "w3c") -> ParseResult:  # noqa: A002
+    return create_parser(format).parse(pl.Series(lines, dtype=pl.String))
 
 
-def requests(reading: Reading) -> list[dict[str, Any]]:
+def requests(reading: ParseResult) -> list[dict[str, Any]]:
     return [
         {name: value for name, value in row.items() if value is not None}
         for row in reading.requests.drop("line").to_dicts()
@@ -88,7 +88,7 @@ def test_fields_may_change_in_mid_file() -> None:
     reading = read(*lines, VALUES + " more")
     assert requests(reading) == [ASKED] * 3
     assert sorted(reading.requests["line"]) == [1, 3, 5]
-    assert reading.rest.rows() == [(0, "directive"), (2, "directive"), (4, "directive"), (6, "unreadable")]
+    assert reading.drops.rows() == [(0, "directive"), (2, "directive"), (4, "directive"), (6, "unreadable")]
 
 
 def test_a_date_may_stand_in_a_directive_alone() -> None:
@@ -97,7 +97,7 @@ def test_a_date_may_stand_in_a_directive_alone() -> None:
     assert requests(read("#Date: 2026-01-02 12:00:00", f"#Fields: {names}", values)) == [ASKED]
     reading = read("#Date: 2026-01-01", f"#Fields: {names}", values, "#Date: 2026-01-02", values)
     assert [asked["time"].day for asked in requests(reading)] == [1, 2]
-    assert read(f"#Fields: {names}", values).rest["reason"].to_list() == ["directive", "unreadable"]
+    assert read(f"#Fields: {names}", values).drops["reason"].to_list() == ["directive", "unreadable"]
 
 
 def test_an_offset_counts_for_local_times_alone() -> None:
@@ -126,7 +126,7 @@ def test_an_offset_counts_for_local_times_alone() -> None:
 )  # fmt: skip
 def test_a_line_that_is_not_as_the_directive_says_is_left(lines: list[str], reason: str) -> None:
     """Too many values, too few, or of another kind: the line is not read."""
-    assert read(*lines).rest["reason"].to_list()[-1] == reason
+    assert read(*lines).drops["reason"].to_list()[-1] == reason
 
 
 def test_a_directive_may_name_very_many_fields() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from harness import Site
 
-from avowal.disclose.cookie_audit import Kind, Met, judge
+from avowal.disclose.cookie_audit import Observation, ObservationKind, audit_observations
 from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell
 
 CHROMIUM = shutil.which("chromium") or ""
@@ -48,14 +48,19 @@ TERMS = Bounds(
 )
 def test_what_is_met_is_judged(kind: str, name: str, party: str, seconds: float | None, against: str) -> None:
     """By name, party, basis and life; hosts by processors' contracts."""
-    met = [Met(Kind(kind), name, party, "https://site.example/", seconds)]
-    assert [one.against for one in judge(met, TERMS, ["*.shield.example"], refusing=False)] == [against]
+    met = [Observation(ObservationKind(kind), name, party, "https://site.example/", seconds)]
+    assert [one.against for one in audit_observations(met, TERMS, ["*.shield.example"], refusing=False)] == [
+        against
+    ]
 
 
 def test_a_browser_that_refuses_is_left_alone() -> None:
     """What may be set unless it is refused may not be then; what asks first never was."""
-    met = [Met(Kind.COOKIE, name, "first", "https://site.example/", DAY) for name in ("own", "ask", "other")]
-    assert [one.against for one in judge(met, TERMS, [], refusing=True)] == [
+    met = [
+        Observation(ObservationKind.COOKIE, name, "first", "https://site.example/", DAY)
+        for name in ("own", "ask", "other")
+    ]
+    assert [one.against for one in audit_observations(met, TERMS, [], refusing=True)] == [
         "is set although the browser refuses",
         "is set without being accepted",
         "is not declared",

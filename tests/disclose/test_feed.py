@@ -360,7 +360,7 @@ def test_a_page_that_was_never_put_down_is_given_again(site: Site, monkeypatch: 
         raise CutShort
 
     with monkeypatch.context() as patched:
-        patched.setattr(Feeds, "record", cut_short)
+        patched.setattr(Feeds, "record_page", cut_short)
         with pytest.raises(CutShort):
             feed(site)
     assert [path.suffix for path in (site.folder / "out").iterdir()] == [".new"]

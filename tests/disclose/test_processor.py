@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avowal.change.draft import TERMS_FILE
-from avowal.disclose.contract_check import Standing, standing
+from avowal.disclose.contract_check import ContractComparison, compare_contract
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, OWN_USE, PROCESSOR, Bounds, Cell
 from avowal.policy.compare import compare
-from avowal.policy.contract import compile_contract, granted, parse_contract
+from avowal.policy.contract import compile_contract, parse_contract, select_processor_bounds
 from avowal.policy.terms import compile_terms, parse_terms
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
@@ -41,9 +41,9 @@ duties = { may-see = true, may-erase = true, smallest-group = 5 }
 """
 
 
-def judged(old: str = "", new: str = "", day: date = DAY) -> Standing:
+def judged(old: str = "", new: str = "", day: date = DAY) -> ContractComparison:
     assert old in CONTRACT
-    return standing(parse_contract(CONTRACT.replace(old, new), "contract"), TERMS, day)
+    return compare_contract(parse_contract(CONTRACT.replace(old, new), "contract"), TERMS, day)
 
 
 def test_a_contract_that_protects_as_much_holds() -> None:
@@ -85,8 +85,7 @@ def test_each_place_where_it_protects_less_is_told(
     """By category, precision, recipient and ground, or by the duty that it does not owe (P2)."""
     found = judged(old, new)
     places = {
-        (one.about.category, one.precision) if isinstance(one.about, Cell) else one.about
-        for one in found.looser
+        (one.rule.category, one.precision) if isinstance(one.rule, Cell) else one.rule for one in found.looser
     }
     assert set(what) <= places
     assert not found.holds
@@ -158,8 +157,8 @@ def test_what_is_granted_covers_what_holds(
     terms: dict[Cell, dict[str, int | None]], contract: dict[Cell, dict[str, int | None]]
 ) -> None:
     """Whatever a contract that protects as much permits, the terms let a processor of that service have as long."""
-    ours = granted(Bounds(terms, {}), {"third-party-service"})
-    if compare(ours, Bounds(contract, {})).protects:
+    ours = select_processor_bounds(Bounds(terms, {}), {"third-party-service"})
+    if compare(ours, Bounds(contract, {})).is_at_least_as_protective:
         for cell, ages in contract.items():
             assert (cell.recipient, cell.purpose) == (PROCESSOR, "third-party-service")
             allowed = terms[cell]["full"]
@@ -171,7 +170,7 @@ def test_the_example_of_the_docs_holds() -> None:
     examples = re.findall(r"```toml\n(.+?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     (example,) = [one for one in examples if "receive = [" in one]
     contract = parse_contract(example, "the example")
-    assert standing(contract, TERMS, DAY).holds
+    assert compare_contract(contract, TERMS, DAY).holds
     assert compile_contract(contract).cells
 
 

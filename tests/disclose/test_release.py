@@ -15,9 +15,9 @@ import pytest
 from harness import CHROME, Ran, Site, line, tamper
 from test_duckdb import at, records, written
 
-from avowal.disclose.extract import Asked, Far, extent
-from avowal.policy.bounds import GROUND_ALONE, Bounds, Cell
-from avowal.store.columns import Form
+from avowal.disclose.extract import ExtractRequest, OldestByCell, extract_records
+from avowal.policy.bounds import GROUND_ONLY_PURPOSE, Bounds, Cell
+from avowal.store.columns import ColumnForm
 from avowal.store.duckdb_store import DuckDBStore
 
 ANN, BEN = "203.0.113.77", "203.0.113.88"
@@ -281,12 +281,12 @@ def test_how_far_something_goes_is_told_by_ages_of_the_terms() -> None:
     """The least that it has not reached; what is older than all of them is told as older than anything."""
     day = timedelta(days=1).total_seconds()
     ages = {"full": int(7 * day), "network": int(30 * day)}
-    cells = {Cell("ip-address", GROUND_ALONE, "named-person", "authorised"): ages}
+    cells = {Cell("ip-address", GROUND_ONLY_PURPOSE, "named-person", "authorised"): ages}
     for days, told in ((3, 7), (7, 7), (20, 30), (31, None)):
-        far = Far([Bounds(cells, {})], NOW)
-        far.add(Form("ip-address", "full", ""), 1, NOW - timedelta(days))
+        far = OldestByCell([Bounds(cells, {})], NOW)
+        far.add(ColumnForm("ip-address", "full", ""), 1, NOW - timedelta(days))
         since = datetime.min if told is None else NOW - timedelta(told)
-        assert far.told() == [("ip-address", "full", 1, since)]
+        assert far.to_age_reach() == [("ip-address", "full", 1, since)]
 
 
 def test_nothing_is_recorded_that_cannot_be_written(site: Site) -> None:
@@ -328,16 +328,16 @@ def test_nothing_stands_on_a_changed_authorisation(site: Site) -> None:
 def test_a_column_shows_what_was_asked_for_only(tmp_path: Path) -> None:
     """Where it may be made of several categories: an address does not take along the country that was not asked for."""
     cells = {
-        Cell(category, GROUND_ALONE, "named-person", "authorised"): {"full": None}
+        Cell(category, GROUND_ONLY_PURPOSE, "named-person", "authorised"): {"full": None}
         for category in ("request-time", "ip-address", "country")
     }
     store = DuckDBStore(tmp_path, "64MB")
-    store.load([written(tmp_path, records(at(0, ip_address=ANN, country="DE", visitor_id=2)))])
+    store.load_segments([written(tmp_path, records(at(0, ip_address=ANN, country="DE", visitor_id=2)))])
 
     def found(*categories: str) -> tuple[list[str], list[str]]:
-        asked = Asked("authorised", "named-person", f"{2:016x}", list(categories))
-        of = extent(store, [Bounds(cells, {})], asked, NOW)
-        return of.tables["requests"].columns, list(of.refused)
+        asked = ExtractRequest("authorised", "named-person", f"{2:016x}", list(categories))
+        of = extract_records(store, [Bounds(cells, {})], asked, NOW)
+        return of.tables["requests"].columns, list(of.refused_categories)
 
     assert found("ip-address") == (["ip_address"], [])
     assert found("country", "ip-address") == (["ip_address", "country"], [])

@@ -20,14 +20,14 @@ from test_feed import CONTRACT, contract
 from test_grounds import DISCLOSED_FORM, approve, attack, court, made, reader
 from test_release import ANN, PERIOD, RECENT
 
-from avowal.ledger.entry import Reached, hashed
-from avowal.register.feeds import Page, State
+from avowal.ledger.entry import AgeReach, hash_text
+from avowal.register.feeds import FeedPage, FeedPosition
 from avowal.register.register import SqliteRegister, open_register
-from avowal.register.release_requests import Request
+from avowal.register.release_requests import ReleaseRequest
 from avowal.submissions.submission import new_reference
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
-FULL: list[Reached] = [("page-path", "full", 1, RECENT), ("ip-address", "full", 1, RECENT)]
+FULL: list[AgeReach] = [("page-path", "full", 1, RECENT), ("ip-address", "full", 1, RECENT)]
 
 
 @pytest.fixture(scope="module")
@@ -171,14 +171,16 @@ def test_what_was_handed_over_is_not_kept_for_longer(site: Site) -> None:
     assert "submissions of version 1 hold `person-name` beyond its time" in found(site)
 
 
-def request(register: SqliteRegister, **changes: Any) -> Request:
+def request(register: SqliteRegister, **changes: Any) -> ReleaseRequest:
     """Record a request like that of the case, which was released for good reasons, with changes."""
-    case = next(one for one in register.asking.all() if one.ground == "checking")
-    return register.asking.record(replace(case, **{"reference": new_reference(), "asked_at": NOW, **changes}))
+    case = next(one for one in register.release_requests.all() if one.ground == "checking")
+    return register.release_requests.record(
+        replace(case, **{"reference": new_reference(), "asked_at": NOW, **changes})
+    )
 
 
 def release(
-    register: SqliteRegister, of: Request | None, reached: list[Reached] = FULL, **changes: Any
+    register: SqliteRegister, of: ReleaseRequest | None, reached: list[AgeReach] = FULL, **changes: Any
 ) -> None:
     """Record a release of a request as nobody would let it be recorded."""
     like = next(one for one in register.releases.all() if one.ground == "checking")
@@ -187,37 +189,37 @@ def release(
         "released_at": NOW,
         "categories": ["ip-address", "page-path"],
     }
-    visitors = [visitor for visitor, one in register.releases.whose() if one.reference == like.reference]
+    visitors = [visitor for visitor, one in register.releases.by_visitor() if one.reference == like.reference]
     register.releases.record(
         replace(like, **{**own, **changes}),
         visitors,
         reached,
-        authorised=False,
-        looked=register.ledger.size(),
+        needs_authorisation=False,
+        seen_entries=register.ledger.count_entries(),
     )
 
 
-def page(register: SqliteRegister, reached: list[Reached], **changes: Any) -> None:
+def page(register: SqliteRegister, reached: list[AgeReach], **changes: Any) -> None:
     """Record a page of a feed as nobody would let it be given."""
     text = next(one.contract for one in register.processors.all())
-    like = Page("guard", new_reference(), hashed(text), 1, State(), {"requests": 1}, 0, NOW)
-    register.feeds.record(replace(like, **changes), reached)
+    like = FeedPage("guard", new_reference(), hash_text(text), 1, FeedPosition(), {"requests": 1}, 0, NOW)
+    register.feeds.record_page(replace(like, **changes), reached)
 
 
 def approved(register: SqliteRegister, by: str) -> None:
     """Record an approval, and a release after it."""
     asked = request(register, by="bea")
-    register.asking.approve(asked, by, NOW)
+    register.release_requests.approve(asked, by, NOW)
     release(register, asked)
 
 
 def authorised(register: SqliteRegister, categories: list[str], *, taken_back: bool = False) -> None:
     """Record a release of what somebody authorised, or did not."""
-    (visitor, like) = next(one for one in register.releases.whose() if one[1].ground == "authorised")
+    (visitor, like) = next(one for one in register.releases.by_visitor() if one[1].ground == "authorised")
     if taken_back:
-        (given,) = register.authorisations.of(visitor)
+        (given,) = register.authorisations.for_visitor(visitor)
         register.authorisations.record(replace(given, given=False, categories=[], recorded_at=NOW))
-    case = next(one for one in register.asking.all() if one.ground == "authorised")
+    case = next(one for one in register.release_requests.all() if one.ground == "authorised")
     asked = request(
         register,
         **{
@@ -227,9 +229,11 @@ def authorised(register: SqliteRegister, categories: list[str], *, taken_back: b
         rows="",
         categories=categories,
     )
-    reached: list[Reached] = [(category, "full", 1, RECENT) for category in categories]
+    reached: list[AgeReach] = [(category, "full", 1, RECENT) for category in categories]
     own = replace(like, reference=asked.reference, categories=categories, released_at=NOW)
-    register.releases.record(own, [visitor], reached, authorised=False, looked=register.ledger.size())
+    register.releases.record(
+        own, [visitor], reached, needs_authorisation=False, seen_entries=register.ledger.count_entries()
+    )
 
 
 OTHER = CONTRACT.replace('"3 days"', '"30 days"')
@@ -269,14 +273,14 @@ FORGED: dict[str, tuple[Callable[[SqliteRegister], Any], str]] = {
     "a request under a version that was not in force": (lambda it: request(it, version=2), "names version 2, which was not in force"),
     "an approval by whoever asked": (lambda it: approved(it, "bea"), "was approved by whoever asked"),
     "an approval after the fact": (
-        lambda it: it.asking.approve(next(one for one in it.asking.all() if one.ground == "checking"), "cyd", NOW),
+        lambda it: it.release_requests.approve(next(one for one in it.release_requests.all() if one.ground == "checking"), "cyd", NOW),
         "was approved after it was made",
     ),
     "what a visitor did not authorise": (lambda it: authorised(it, ["ip-address"]), "that the visitor did not authorise: ip-address"),
     "what a visitor took back": (lambda it: authorised(it, ["page-path"], taken_back=True), "that the visitor did not authorise: page-path"),
-    "a feed by a contract that did not hold": (lambda it: page(it, FULL, contract=hashed(OTHER)), "went by a contract that did not hold"),
+    "a feed by a contract that did not hold": (lambda it: page(it, FULL, contract=hash_text(OTHER)), "went by a contract that did not hold"),
     "a feed to whom works for nobody": (
-        lambda it: (page(it, FULL, contract=hashed(CONTRACT), processor="other")),
+        lambda it: (page(it, FULL, contract=hash_text(CONTRACT), processor="other")),
         "went by a contract that did not hold",
     ),
     "a feed with a category that is not its service's": (
@@ -290,9 +294,9 @@ FORGED: dict[str, tuple[Callable[[SqliteRegister], Any], str]] = {
         lambda it: it.processors.add("guard", OTHER, it.versions()[0].identity, NOW),
         "the contract of `guard` fell short when it was added",
     ),
-    "a reading for another purpose": (lambda it: it.readers.record("bea", "content", 1, 3, "SELECT 1", NOW), "was for `content`, which its reader did not read for"),
-    "a reading by nobody who is known": (lambda it: it.readers.record("eve", "abuse", 1, 3, "SELECT 1", NOW), "which its reader did not read for"),
-    "a reading under a version that was not in force": (lambda it: it.readers.record("bea", "abuse", 4, 3, "SELECT 1", NOW), "names version 4, which was not in force"),
+    "a reading for another purpose": (lambda it: it.readers.record_access("bea", "content", 1, 3, "SELECT 1", NOW), "was for `content`, which its reader did not read for"),
+    "a reading by nobody who is known": (lambda it: it.readers.record_access("eve", "abuse", 1, 3, "SELECT 1", NOW), "which its reader did not read for"),
+    "a reading under a version that was not in force": (lambda it: it.readers.record_access("bea", "abuse", 4, 3, "SELECT 1", NOW), "names version 4, which was not in force"),
 }  # fmt: skip
 
 
@@ -300,9 +304,9 @@ FORGED: dict[str, tuple[Callable[[SqliteRegister], Any], str]] = {
 def test_what_is_forged_with_the_keys_is_found(site: Site, what: str) -> None:
     """The ledger holds and tells of it; but nothing that was in force let it be done."""
     forge, said = FORGED[what]
-    with closing(open_register(site.data, site.folder / "keys", store="avowal.duckdb")) as register:
+    with closing(open_register(site.data, site.folder / "keys", store_file="avowal.duckdb")) as register:
         forge(register)
-        register.ledger.sign()
+        register.ledger.sign_checkpoint()
     text = found(site)
     assert said in text
     assert "is not what" not in text

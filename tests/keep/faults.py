@@ -108,19 +108,21 @@ class Fault:
         self.patch(server, "send", _spoken)
         self.patch(DefaultDialect, "do_commit", lambda *_: "register commit")
         self.patch(
-            database._Driven, "execute", lambda _, sql, *__: "register commit" if sql == "COMMIT" else ""
+            database._DriverConnection,
+            "execute",
+            lambda _, sql, *__: "register commit" if sql == "COMMIT" else "",
         )
         self.patch(duckdb, "connect", lambda *_: "store open")
         connect, fault = duckdb.connect, self
         duckdb.connect = lambda *arguments, **named: Connection(connect(*arguments, **named), fault)  # type: ignore[assignment]
-        read = log_file.Log.read
+        read = log_file.LogFile.read
 
-        def read_and_count(log: log_file.Log, size: int) -> bytes:
+        def read_and_count(log: log_file.LogFile, size: int) -> bytes:
             data = read(log, size)
             self.at("byte", len(data))
             return data
 
-        log_file.Log.read = read_and_count  # type: ignore[assignment,method-assign]
+        log_file.LogFile.read = read_and_count  # type: ignore[assignment,method-assign]
 
 
 def _kind(path: Path) -> str:
@@ -183,7 +185,7 @@ def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
         said = os.open(f"{role}.said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         for stream in (sys.stdout, sys.stderr):
             os.dup2(said, stream.fileno())
-        log_file.BLOCK_BYTES, importer.LOAD_SEGMENTS = BLOCK_BYTES, LOAD_SEGMENTS
+        log_file.BLOCK_BYTES, importer.SEGMENTS_PER_LOAD = BLOCK_BYTES, LOAD_SEGMENTS
         fault = Fault(*scene.get(role, ()))
         fault.patch_all()
         try:
@@ -213,7 +215,7 @@ class Owner:
         def hold() -> None:
             os.close(self.to_done)
             with avowal.app.session.session(None) as at_work:
-                assert at_work.house.owned
+                assert at_work.backend.is_owner
                 os.write(to_opened, b"x")
                 os.read(done, 1)
 

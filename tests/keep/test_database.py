@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from avowal.errors import RefusedError, StoreError
-from avowal.register.database import BURST, BURST_SECONDS, Database
+from avowal.register.database import BURST_SECONDS_MAX, BURST_TRANSACTIONS_MAX, Database
 
 FULL, NORMAL = 2, 1
 
@@ -24,14 +24,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     found = Database(tmp_path / "file.sqlite")
-    with found.transaction() as connection:
+    with found.driver_transaction() as connection:
         connection.execute("CREATE TABLE told (number INTEGER PRIMARY KEY)")
     return found
 
 
 def told(database: Database, doing: object = "reading") -> int:
     """Write something; returns how its commit waits."""
-    with database.transaction(doing) as connection:
+    with database.driver_transaction(doing) as connection:
         connection.execute("INSERT INTO told DEFAULT VALUES")
         ((waits,),) = connection.execute("PRAGMA synchronous")
     return int(waits)
@@ -39,13 +39,18 @@ def told(database: Database, doing: object = "reading") -> int:
 
 def test_the_first_of_a_burst_waits_and_the_others_do_not(database: Database) -> None:
     """So many of them, and then one waits again."""
-    assert [told(database) for _ in range(BURST + 2)] == [FULL, *[NORMAL] * (BURST - 1), FULL, NORMAL]
+    assert [told(database) for _ in range(BURST_TRANSACTIONS_MAX + 2)] == [
+        FULL,
+        *[NORMAL] * (BURST_TRANSACTIONS_MAX - 1),
+        FULL,
+        NORMAL,
+    ]
 
 
 def test_a_burst_ends_in_time(database: Database, clock: list[float]) -> None:
     """It is counted from when the first began."""
     assert [told(database), told(database)] == [FULL, NORMAL]
-    clock[0] += BURST_SECONDS
+    clock[0] += BURST_SECONDS_MAX
     assert [told(database), told(database)] == [FULL, NORMAL]
 
 
@@ -64,7 +69,7 @@ def test_what_was_refused_begins_no_burst(database: Database) -> None:
     """Nothing of it is on the disk that a later one could stand on."""
 
     def refused() -> None:
-        with database.transaction("reading"):
+        with database.driver_transaction("reading"):
             raise RefusedError("no", "")
 
     with pytest.raises(RefusedError):
@@ -72,7 +77,7 @@ def test_what_was_refused_begins_no_burst(database: Database) -> None:
     assert told(database) == FULL
     with pytest.raises(RefusedError):
         refused()  # one that would not have waited: it is undone, too
-    with database.driven() as connection:
+    with database.driver_connection() as connection:
         assert not connection.in_transaction
         assert connection.execute("SELECT count(*) FROM told").fetchone() == (1,)
 
@@ -86,7 +91,7 @@ def test_a_kill_takes_nothing_of_a_burst(database: Database) -> None:
             told(other)
         os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
-    with Database(database.path).driven() as connection:
+    with Database(database.path).driver_connection() as connection:
         assert connection.execute("SELECT count(*) FROM told").fetchone() == (10,)
 
 
@@ -95,28 +100,31 @@ def test_threads_share_a_burst(database: Database) -> None:
     waited: list[int] = []
 
     def reads() -> None:
-        waited.extend(told(database) for _ in range(BURST))
+        waited.extend(told(database) for _ in range(BURST_TRANSACTIONS_MAX))
 
     threads = [threading.Thread(target=reads) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(waited) == 4 * BURST
+    assert len(waited) == 4 * BURST_TRANSACTIONS_MAX
     assert waited.count(FULL) >= 4
-    with database.driven() as connection:
-        assert connection.execute("SELECT count(*) FROM told").fetchone() == (4 * BURST,)
+    with database.driver_connection() as connection:
+        assert connection.execute("SELECT count(*) FROM told").fetchone() == (4 * BURST_TRANSACTIONS_MAX,)
 
 
 def test_a_file_that_cannot_be_opened_or_written_is_told(database: Database, tmp_path: Path) -> None:
     """With its name, and no value."""
-    with pytest.raises(StoreError, match="cannot be opened") as told_of, Database(tmp_path).transaction():
+    with (
+        pytest.raises(StoreError, match="cannot be opened") as told_of,
+        Database(tmp_path).driver_transaction(),
+    ):
         pass  # a folder
     assert "look at the disk" in str(told_of.value.hint)
     statement = "INSERT INTO told VALUES ('secret')"
     with (
         pytest.raises(StoreError, match="cannot be written") as told_of,
-        database.transaction() as connection,
+        database.driver_transaction() as connection,
     ):
         connection.execute(statement)
     assert "secret" not in str(told_of.value)

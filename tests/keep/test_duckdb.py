@@ -11,16 +11,16 @@ import polars as pl
 import pytest
 
 from avowal.collect import segment
-from avowal.collect.admission import ADMITTED
-from avowal.collect.segment import DeadLetter, Draft, Intake, Origin, Written
+from avowal.collect.admission import ADMITTED_SCHEMA
+from avowal.collect.segment import MemorySegment, SegmentFile, SegmentMetadata, SegmentOrigin, UnparsableLine
 from avowal.errors import StoreError
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.store.interface import Cutoffs, Raised, Rules
+from avowal.store.interface import Cutoffs, GoverningUpdate, VisitRules
 
 START = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 FOREVER = Cutoffs(*([[datetime.min] * 3] * 4))
 NEVER = Cutoffs(*([[datetime.max] * 3] * 4))
-NOBODY = Raised()
+NOBODY = GoverningUpdate()
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 def records(*rows: dict[str, Any]) -> pl.DataFrame:
     plain = {"request_kind": "view", "visitor_id": 2, "page_path": "/", "version": 1, "governing": 1}
     return pl.DataFrame(
-        [{**dict.fromkeys(ADMITTED.names()), **plain, **row} for row in rows], schema=ADMITTED
+        [{**dict.fromkeys(ADMITTED_SCHEMA.names()), **plain, **row} for row in rows], schema=ADMITTED_SCHEMA
     )
 
 
@@ -43,61 +43,67 @@ def at(minutes: float, **told: Any) -> dict[str, Any]:
 
 def written(
     folder: Path, frame: pl.DataFrame, start: int = 0, end: int = 100, source: str = "a", **told: Any
-) -> Written:
-    origin = Origin(source, "access.log", "combined", "", 50, "head", start, f"d{start}", end, f"d{end}")
-    plain = Intake(origin, len(frame), len(frame), 0, 0, {}, [])
-    return segment.write(folder / "segments", Draft(msgspec.structs.replace(plain, **told), frame))
+) -> SegmentFile:
+    origin = SegmentOrigin(
+        source, "access.log", "combined", "", 50, "head", start, f"d{start}", end, f"d{end}"
+    )
+    plain = SegmentMetadata(origin, len(frame), len(frame), 0, 0, {}, [])
+    return segment.write_segment(
+        folder / "segments", MemorySegment(msgspec.structs.replace(plain, **told), frame)
+    )
 
 
 def visits(store: DuckDBStore) -> list[dict[str, Any]]:
-    return store.query("SELECT * FROM visits ORDER BY visitor_id, visit_time", {}).records()
+    return store.query("SELECT * FROM visits ORDER BY visitor_id, visit_time", {}).to_dicts()
 
 
 def views(store: DuckDBStore) -> list[dict[str, Any]]:
-    return store.query("SELECT * FROM views ORDER BY view_time, page_path", {}).records()
+    return store.query("SELECT * FROM views ORDER BY view_time, page_path", {}).to_dicts()
 
 
 def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
     """A segment that comes again, as after a crash between load and unlink, changes nothing."""
     first = written(tmp_path, records(at(0)), dropped={"blank": 2}, lines=3)
-    assert store.load([first])[0].load > 0
-    assert store.load([first])[0].load == 0
-    assert store.counts().requests == 1
-    (known,) = store.known()
+    assert store.load_segments([first])[0].load_number > 0
+    assert store.load_segments([first])[0].load_number == 0
+    assert store.record_counts().requests == 1
+    (known,) = store.log_positions()
     assert (known.length, known.digest) == (100, "d100")
 
 
 def test_a_segment_that_does_not_go_on_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
     """A gap, an overlap or another content before it is an error, and nothing of the segment is kept."""
-    store.load([written(tmp_path, records(at(0)))])
+    store.load_segments([written(tmp_path, records(at(0)))])
     for start, end in ((150, 200), (50, 150)):
         with pytest.raises(StoreError):
-            store.load([written(tmp_path, records(at(1)), start, end)])
+            store.load_segments([written(tmp_path, records(at(1)), start, end)])
     other = written(tmp_path, records(at(1)), 100, 200)
-    intake = other.intake
+    intake = other.metadata
     changed = msgspec.structs.replace(
         intake, origin=msgspec.structs.replace(intake.origin, start_digest="else")
     )
     with pytest.raises(StoreError):
-        store.load([Draft(changed, records(at(1)))])
-    assert store.counts().requests == 1
+        store.load_segments([MemorySegment(changed, records(at(1)))])
+    assert store.record_counts().requests == 1
 
 
 def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(
     tmp_path: Path, store: DuckDBStore
 ) -> None:
     """A provisional line counts until more of its log comes, and then never again."""
-    store.load([written(tmp_path, records(at(0)))])
-    store.load([written(tmp_path, records(at(5, visitor_id=7)), 100, 110, provisional=True)])
-    store.derive(Rules(30), FOREVER, NOBODY)
+    store.load_segments([written(tmp_path, records(at(0)))])
+    store.load_segments([written(tmp_path, records(at(5, visitor_id=7)), 100, 110, provisional=True)])
+    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
     assert [visit["visitor_id"] for visit in visits(store)] == [2, 7]
-    (known,) = store.known()
+    (known,) = store.log_positions()
     assert (known.length, known.provisional_digest) == (100, "d110")
-    (loaded,) = store.load([written(tmp_path, records(at(5, visitor_id=8), at(6, visitor_id=8)), 100, 200)])
-    assert (loaded.replaced.requests, loaded.replaced.lines) == (1, 1)
-    store.derive(Rules(30), FOREVER, NOBODY)
+    (loaded,) = store.load_segments(
+        [written(tmp_path, records(at(5, visitor_id=8), at(6, visitor_id=8)), 100, 200)]
+    )
+    assert (loaded.replaced_lines.requests, loaded.replaced_lines.line_count) == (1, 1)
+    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
     assert [visit["visitor_id"] for visit in visits(store)] == [2, 8]
-    assert store.counts().views == 3
+    assert store.record_counts().views == 3
 
 
 def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBStore) -> None:
@@ -108,8 +114,8 @@ def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBSto
         at(30, page_path="/b"),
         {"request_time": START + timedelta(minutes=30) + later},
     ]
-    store.load([written(tmp_path, records(*rows))])
-    store.derive(Rules(30), FOREVER, NOBODY)
+    store.load_segments([written(tmp_path, records(*rows))])
+    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
     assert [(visit["views"], visit["visit_duration_ms"]) for visit in visits(store)] == [
         (2, 1_800_000),
         (1, None),
@@ -120,7 +126,7 @@ def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBSto
 
 def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBStore) -> None:
     """A visit knows whether it uploaded, downloaded or merely visited; parts of pages and robots make none."""
-    store.load(
+    store.load_segments(
         [
             written(
                 tmp_path,
@@ -137,7 +143,7 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
             )
         ]
     )
-    store.derive(Rules(30), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
     found = [
         (v["visitor_id"], v["views"], v["downloads"], v["uploads"], v["visit_duration_ms"])
         for v in visits(store)
@@ -147,47 +153,53 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
 
 def test_views_without_a_visitor_are_views_of_unknown_duration(tmp_path: Path, store: DuckDBStore) -> None:
     """Where visitors cannot be told apart, views are counted once and belong to no visit."""
-    store.load([written(tmp_path, records(at(0, visitor_id=None), at(1, visitor_id=None)))])
-    store.derive(Rules(30), FOREVER, NOBODY)
-    store.load([written(tmp_path, records(at(0.5, visitor_id=None)), 100, 200)])
-    store.derive(Rules(30), FOREVER, NOBODY)
-    store.derive(Rules(30), FOREVER, NOBODY)
+    store.load_segments([written(tmp_path, records(at(0, visitor_id=None), at(1, visitor_id=None)))])
+    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
+    store.load_segments([written(tmp_path, records(at(0.5, visitor_id=None)), 100, 200)])
+    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
     assert [(view["view_duration_ms"], view["visit_time"]) for view in views(store)] == [(None, None)] * 3
     assert visits(store) == []
 
 
 def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path, store: DuckDBStore) -> None:
     """Without the categories of views and visits there are none; with their times alone, no durations."""
-    store.load([written(tmp_path, records(at(0), at(1)))])
-    store.derive(Rules(30), NEVER, NOBODY)
+    store.load_segments([written(tmp_path, records(at(0), at(1)))])
+    store.derive_visits(VisitRules(30), NEVER, NOBODY)
     assert (views(store), visits(store)) == ([], [])
-    store.load([written(tmp_path, records(at(2)), 100, 200)])
-    store.derive(Rules(30), Cutoffs([datetime.min], [datetime.max], [datetime.min], [datetime.max]), NOBODY)
+    store.load_segments([written(tmp_path, records(at(2)), 100, 200)])
+    store.derive_visits(
+        VisitRules(30), Cutoffs([datetime.min], [datetime.max], [datetime.min], [datetime.max]), NOBODY
+    )
     assert [view["view_duration_ms"] for view in views(store)] == [None] * 3
     assert [visit["visit_duration_ms"] for visit in visits(store)] == [None]
-    store.load([written(tmp_path, records(at(3)), 200, 300)])
-    store.derive(Rules(30), Cutoffs([datetime.min], [datetime.min], [datetime.max], [datetime.max]), NOBODY)
+    store.load_segments([written(tmp_path, records(at(3)), 200, 300)])
+    store.derive_visits(
+        VisitRules(30), Cutoffs([datetime.min], [datetime.min], [datetime.max], [datetime.max]), NOBODY
+    )
     assert {view["visit_time"] for view in views(store)} == {None}
     assert visits(store) == []
 
 
 def test_a_visit_bears_the_lowest_governing_version(tmp_path: Path, store: DuckDBStore) -> None:
     """What was made from several records is governed by the lowest of their versions."""
-    store.load([written(tmp_path, records(at(0, version=1, governing=2), at(1, version=3, governing=3)))])
-    store.derive(Rules(30), FOREVER, NOBODY)
+    store.load_segments(
+        [written(tmp_path, records(at(0, version=1, governing=2), at(1, version=3, governing=3)))]
+    )
+    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
     assert [(visit["version"], visit["governing"]) for visit in visits(store)] == [(1, 2)]
 
 
 def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
     """A store opened again holds what it held."""
     first = DuckDBStore(tmp_path, "256MB")
-    first.load(
-        [written(tmp_path, records(at(0)), dead_letters=[DeadLetter(3, 4, "unreadable", "a a")], lines=2)]
+    first.load_segments(
+        [written(tmp_path, records(at(0)), dead_letters=[UnparsableLine(3, 4, "unreadable", "a a")], lines=2)]
     )
     first.close()
     again = DuckDBStore(tmp_path, "256MB")
-    assert again.counts().requests == 1
-    assert again.dead_letters("a") == [DeadLetter(3, 4, "unreadable", "a a")]
+    assert again.record_counts().requests == 1
+    assert again.unparsable_lines("a") == [UnparsableLine(3, 4, "unreadable", "a a")]
     again.close()
 
 
@@ -207,9 +219,9 @@ def test_the_store_is_cut_off(store: DuckDBStore, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["requests", "REQUESTS", '"Requests"'])
 def test_a_reading_stands_before_the_table(store: DuckDBStore, tmp_path: Path, name: str) -> None:
     """However its relation is written; and each reading stands before it for itself."""
-    store.load([written(tmp_path, records(at(0)))])
+    store.load_segments([written(tmp_path, records(at(0)))])
     for answer in (1, 2):
-        with store.reading({"requests": f"SELECT {answer} AS one"}) as ask:
+        with store.open_secure_views({"requests": f"SELECT {answer} AS one"}) as ask:
             assert ask(f"SELECT * FROM {name}", {}).rows == [[answer]]
             assert ask(f"SELECT * FROM (SELECT * FROM {name})", {}).rows == [[answer]]
 

@@ -67,7 +67,7 @@ def following(site: Site, *arguments: object) -> Iterator[Started]:
 def requests(site: Site) -> int:
     """Return how many requests are kept, asked through whoever owns the folder."""
     with session(site.data) as at_work:
-        counts = at_work.house.ask("counts")
+        counts = at_work.backend.call("counts")
     return int(counts["requests"])
 
 
@@ -359,10 +359,10 @@ def test_it_outlives_the_process_that_owned_the_folder(site: Site, server: Serve
     """Started while another command owns the folder, it goes on when that command ends."""
     server.write(3)
     with session(site.data) as at_work:
-        assert at_work.house.owned
+        assert at_work.backend.is_owner
         with following(site) as follow:
-            wait_until(lambda: int(at_work.house.ask("counts")["requests"]) == 3, "3 requests")
-            at_work.house.close()
+            wait_until(lambda: int(at_work.backend.call("counts")["requests"]) == 3, "3 requests")
+            at_work.backend.close()
             server.write(3)
             wait_for_all(site, server, follow)
             assert follow.end(signal.SIGTERM) == 0

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_duckdb import records, views, visits, written
 
-from avowal.keep.enforcement import Steward, in_force
-from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
+from avowal.keep.enforcement import PolicyEnforcer, effective_versions
+from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms
 from avowal.register.consents import Consent
-from avowal.register.register import Page, SqliteRegister, Version
+from avowal.register.register import PublishedDocument, SqliteRegister, Version
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.store.interface import Raised, Rules, Settled
+from avowal.store.interface import ConsentCursor, GoverningUpdate, VisitRules
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
 EFFECTIVE = (0, 10, 20, 30)
@@ -51,9 +51,9 @@ def version(number: int) -> Version:
     """Return a version; only from the third on may views be timed."""
     kept = CATEGORIES if number > 2 else CATEGORIES[::2]  # the third
     cells = {Cell(name, "content", OPERATOR, OWN_USE): {"full": None} for name in kept}
-    promised = Compiled(cells, {"may-see": number}, "a" * 64)
+    promised = CompiledTerms(cells, {"may-see": number}, "a" * 64)
     effective = START + timedelta(days=EFFECTIVE[number - 1])
-    return Version(number, promised.identity, promised.canonical().decode(), "", effective, START)
+    return Version(number, promised.identity, promised.encode_canonical().decode(), "", effective, START)
 
 
 @dataclass
@@ -70,19 +70,19 @@ class World:
     def do(self, deed: Deed) -> None:
         """Do something on its day."""
         now = START + timedelta(days=deed.day, hours=1)
-        steward = Steward(self.register, Rules())
+        steward = PolicyEnforcer(self.register, VisitRules())
         of = (deed.visitor, deed.version)
         if deed.what == "load":
-            number = in_force(self.register.versions(), now)[-1].number
+            number = effective_versions(self.register.versions(), now)[-1].number
             self.load(self.store, {len(self.loaded): (deed.visitor, number)}, {})
             self.loaded[len(self.loaded)] = (deed.visitor, number)
         elif deed.what in {"consent", "withdraw"}:
             self.register.consents.record(said(deed, now))
             (self.stands.add if deed.what == "consent" else self.stands.discard)(of)
         elif deed.what == "settle":
-            steward.settle(self.store, now)
+            steward.apply_consents(self.store, now)
         else:
-            steward.derive(self.store, now)
+            steward.derive_visits(self.store, now)
 
     def load(self, store: DuckDBStore, rows: dict[int, tuple[int, int]], governing: dict[int, int]) -> None:
         """Load records, as one segment each."""
@@ -93,11 +93,11 @@ class World:
                 "version": number,
                 "governing": governing.get(minute, number),
             }
-            store.load([written(self.folder, records(row), 0, 100, source=f"{id(store)} {minute}")])
+            store.load_segments([written(self.folder, records(row), 0, 100, source=f"{id(store)} {minute}")])
 
     def reference(self, now: datetime) -> dict[int, int]:
         """Return the governing number of each record: G3 and G7 in their plainest form."""
-        effective = {one.number for one in in_force(self.register.versions(), now)}
+        effective = {one.number for one in effective_versions(self.register.versions(), now)}
         return {
             minute: max([number, *(to for who, to in self.stands if who == visitor and to in effective)])
             for minute, (visitor, number) in self.loaded.items()
@@ -126,7 +126,7 @@ def world() -> Iterator[World]:
         folder = Path(name)
         register = SqliteRegister(folder, folder / "keys")
         for number in range(1, 5):
-            register.publish(version(number), [Page("en", "", START)])
+            register.publish(version(number), [PublishedDocument("en", "", START)])
         store = DuckDBStore(folder, "256MB")
         yield World(folder, register, store)
         store.close()
@@ -147,7 +147,7 @@ def test_records_are_governed_as_the_register_would_have_it(deeds: list[Deed]) -
         assert {round((time - START).total_seconds() / 60): number for time, number in found} == expected
         with world() as other:
             other.load(other.store, real.loaded, expected)
-            Steward(other.register, Rules()).derive(other.store, now)
+            PolicyEnforcer(other.register, VisitRules()).derive_visits(other.store, now)
             assert views(real.store) == views(other.store)
             assert visits(real.store) == visits(other.store)
 
@@ -159,8 +159,14 @@ def test_what_is_settled_is_not_done_again() -> None:
         real.do(Deed(15, "consent", 1, 2))
         real.do(Deed(15, "settle", 0, 0))
         now = START + timedelta(days=16)
-        assert real.store.settled() == Settled(1, 2)
-        assert real.register.consents.raised(real.store.settled(), now) == Raised(Settled(1, 2))
-        assert real.register.consents.raised(Settled(), now) == Raised(Settled(1, 2), {1: 2})
+        assert real.store.consent_cursor() == ConsentCursor(1, 2)
+        assert real.register.consents.compute_governing_update(
+            real.store.consent_cursor(), now
+        ) == GoverningUpdate(ConsentCursor(1, 2))
+        assert real.register.consents.compute_governing_update(ConsentCursor(), now) == GoverningUpdate(
+            ConsentCursor(1, 2), {1: 2}
+        )
         later = START + timedelta(days=21)
-        assert real.register.consents.raised(real.store.settled(), later).settled == Settled(1, 3)
+        assert real.register.consents.compute_governing_update(
+            real.store.consent_cursor(), later
+        ).cursor == ConsentCursor(1, 3)

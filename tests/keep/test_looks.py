@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from test_duckdb import FOREVER, NEVER, NOBODY, START, at, records, views, visits, written
 
-from avowal.collect.journal import UNDER_WAY, Journal, Row, Writer, waiting
-from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
-from avowal.register.retentions import cuts
+from avowal.collect.journal import UNDER_WAY, Journal, JournalRow, JournalWriter, list_journals
+from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
+from avowal.register.retentions import plan_retention
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.store.interface import Cut, Cutoffs, Raised, Rules, Settled
+from avowal.store.interface import ConsentCursor, Cutoffs, GoverningUpdate, RetentionAction, VisitRules
 
 VISITOR, COOKIE = 2, 7
 DAY = 86_400
@@ -28,20 +28,20 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
     opened.close()
 
 
-def look(number: int, minutes: float, seen: float | None = None, **told: Any) -> Row:
+def look(number: int, minutes: float, seen: float | None = None, **told: Any) -> JournalRow:
     """Tell of a look at `minutes`, and once more of it when it was seen for `seen` seconds."""
     age = 0 if seen is None else int(seen * 1_000)
     heard = MICROSECONDS + int(minutes * 60_000_000) + age * 1_000
     plain = {"host": HOST, "visitor_id": VISITOR, "page_path": "/", **told}
-    return Row(number, heard, 1, age, None if seen is None else age, **plain)
+    return JournalRow(number, heard, 1, age, None if seen is None else age, **plain)
 
 
-def journal(folder: Path, *rows: Row) -> Journal:
-    before = waiting(folder / "journals")
-    writer = Writer(folder / "journals")
+def journal(folder: Path, *rows: JournalRow) -> Journal:
+    before = list_journals(folder / "journals")
+    writer = JournalWriter(folder / "journals")
     writer.append(rows)
-    writer.turn()
-    (written,) = (one for one in waiting(folder / "journals") if one not in before)
+    writer.rotate()
+    (written,) = (one for one in list_journals(folder / "journals") if one not in before)
     return written
 
 
@@ -60,7 +60,7 @@ def test_a_journal_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
         store.load_journals([one])
     other = journal(tmp_path, look(2, 1))
     store.load_journals([one, other])
-    assert store.counts().looks == 2
+    assert store.record_counts().looks == 2
     one.path.unlink()
     store.load_journals([other])
     assert store.query("SELECT journal FROM journals", {}).rows == [[other.name]]
@@ -72,21 +72,21 @@ def test_a_look_grows_whatever_comes_first(tmp_path: Path, store: DuckDBStore, o
     told = [look(1, 0), look(1, 0, 30), look(1, 0, 10)]
     for place in order:
         store.load_journals([journal(tmp_path, told[place])])
-        store.derive(Rules(), FOREVER, NOBODY)
+        store.derive_visits(VisitRules(), FOREVER, NOBODY)
     assert durations(store) == [(0, 30_000)]
-    forged = Row(1, MICROSECONDS + 31_000_000, 1, 3_600_000, 3_600_000, HOST, VISITOR)
+    forged = JournalRow(1, MICROSECONDS + 31_000_000, 1, 3_600_000, 3_600_000, HOST, VISITOR)
     store.load_journals([journal(tmp_path, forged)])
-    store.derive(Rules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), FOREVER, NOBODY)
     assert durations(store) == [(0, 31_000 + UNDER_WAY // timedelta(milliseconds=1))]
 
 
 @pytest.mark.parametrize("apart", [True, False])
 def test_a_first_word_may_be_late(tmp_path: Path, store: DuckDBStore, *, apart: bool) -> None:
     """It takes the longest way: what was seen meanwhile is not lost for that."""
-    late, next_one = Row(1, MICROSECONDS + 800_000, 1, 0, 0, HOST, VISITOR), look(1, 0, 3)
+    late, next_one = JournalRow(1, MICROSECONDS + 800_000, 1, 0, 0, HOST, VISITOR), look(1, 0, 3)
     for rows in ([late], [next_one]) if apart else ([late, next_one],):
         store.load_journals([journal(tmp_path, *rows)])
-        store.derive(Rules(), FOREVER, NOBODY)
+        store.derive_visits(VisitRules(), FOREVER, NOBODY)
     assert [milliseconds for _, milliseconds in durations(store)] == [3_000]
 
 
@@ -98,14 +98,14 @@ def test_a_visit_lasts_as_long_as_it_was_seen(tmp_path: Path, store: DuckDBStore
         look(3, 200, None, visitor_id=4),
     ]
     store.load_journals([journal(tmp_path, *rows)])
-    store.derive(Rules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), FOREVER, NOBODY)
     assert [(one["visitor_id"], one["views"], one["visit_duration_ms"]) for one in visits(store)] == [
         (2, 2, 46 * 60_000),
         (4, 1, None),
     ]
 
 
-def both(tmp_path: Path, store: DuckDBStore, order: Sequence[int], rules: Rules) -> None:
+def both(tmp_path: Path, store: DuckDBStore, order: Sequence[int], rules: VisitRules) -> None:
     """Load three views of a log and four looks, of which two pairs are of the same views, in some order."""
 
     def load_log() -> None:
@@ -115,7 +115,7 @@ def both(tmp_path: Path, store: DuckDBStore, order: Sequence[int], rules: Rules)
             at(20, host=HOST, page_path="/no-script"),
             at(0, host="other.example", page_path="/other", visitor_id=8),
         )
-        store.load([written(tmp_path, log)])
+        store.load_segments([written(tmp_path, log)])
 
     def load_looks() -> None:
         rows = [look(1, 4 / 60, 7), look(2, 10 - 3 / 60, 8, page_path="/b"), look(3, 30, 9, page_path="/app")]
@@ -124,13 +124,13 @@ def both(tmp_path: Path, store: DuckDBStore, order: Sequence[int], rules: Rules)
 
     for step in order:
         (load_log, load_looks)[step]()
-        store.derive(rules, FOREVER, NOBODY)
+        store.derive_visits(rules, FOREVER, NOBODY)
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_where_both_tell_the_script_counts(tmp_path: Path, store: DuckDBStore, order: Sequence[int]) -> None:
     """The log's views of that host and day are not added, whichever comes first; it adds where a visitor came from."""
-    both(tmp_path, store, order, Rules())
+    both(tmp_path, store, order, VisitRules())
     found = [
         (one["host"], one["page_path"], one["view_duration_ms"], one["referrer"]) for one in views(store)
     ]
@@ -146,10 +146,10 @@ def test_where_both_tell_the_script_counts(tmp_path: Path, store: DuckDBStore, o
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_where_both_tell_the_log_may_count(tmp_path: Path, store: DuckDBStore, order: Sequence[int]) -> None:
     """By the setting; then the script adds the time that it measured. Who changes it has all made anew."""
-    both(tmp_path, store, order, Rules(script_counts=False))
+    both(tmp_path, store, order, VisitRules(script_counts=False))
     found = [(one["page_path"], one["view_duration_ms"]) for one in views(store) if one["host"] == HOST]
     assert sorted(found) == [("/", 7_000), ("/b", 8_000), ("/no-script", None)]
-    store.derive(Rules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), FOREVER, NOBODY)
     assert sorted(one["page_path"] for one in views(store) if one["host"] == HOST) == [
         "/",
         "/app",
@@ -169,24 +169,26 @@ def test_log_and_cookie_are_matched_by_the_day(
             row = look(1, 2 / 60, 7, visitor_id=COOKIE, day_key=VISITOR)
             store.load_journals([journal(tmp_path, row, look(2, 9, 3, visitor_id=COOKIE, day_key=VISITOR))])
         else:
-            store.load([written(tmp_path, records(at(0, host=HOST, referrer="https://example.org/x")))])
-        store.derive(Rules(script_counts=script), FOREVER, NOBODY)
+            store.load_segments(
+                [written(tmp_path, records(at(0, host=HOST, referrer="https://example.org/x")))]
+            )
+        store.derive_visits(VisitRules(script_counts=script), FOREVER, NOBODY)
     found = [(one["visitor_id"], one["view_duration_ms"], one["referrer"]) for one in views(store)]
     first, second = (COOKIE, 7_000, "https://example.org/x"), (COOKIE, 3_000, None)
     assert sorted(found, key=str) == (
         [second, first] if script else [(VISITOR, 7_000, "https://example.org/x")]
     )
-    store.erase(VISITOR)
+    store.erase_visitor(VISITOR)
     assert store.query("SELECT DISTINCT visitor_id, day_key FROM looks", {}).rows == [[COOKIE, None]]
 
 
 def test_looks_without_a_key_are_views(tmp_path: Path, store: DuckDBStore) -> None:
     """Of nobody's visit; the log's of the same host and day do not count beside them either."""
-    store.load([written(tmp_path, records(at(1, host=HOST, visitor_id=None)))])
-    store.derive(Rules(), FOREVER, NOBODY)
+    store.load_segments([written(tmp_path, records(at(1, host=HOST, visitor_id=None)))])
+    store.derive_visits(VisitRules(), FOREVER, NOBODY)
     assert len(views(store)) == 1
     store.load_journals([journal(tmp_path, look(1, 0, 3, visitor_id=None), look(2, 1, bot="Googlebot"))])
-    store.derive(Rules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), FOREVER, NOBODY)
     assert durations(store) == [(0, 3_000)]
     assert visits(store) == []
 
@@ -195,7 +197,7 @@ def test_a_visit_has_the_country_of_its_first_deed(tmp_path: Path, store: DuckDB
     """So that the script alone tells of countries, too."""
     there = [look(1, 0, country="BR"), look(2, 5, country="DE"), look(3, 0, visitor_id=8)]
     store.load_journals([journal(tmp_path, *there)])
-    store.derive(Rules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), FOREVER, NOBODY)
     assert sorted((one["visitor_id"], one["country"], one["views"]) for one in visits(store)) == [
         (VISITOR, "BR", 2),
         (8, None, 1),
@@ -208,14 +210,14 @@ def test_what_a_lasting_visitor_did_later_stays(tmp_path: Path, store: DuckDBSto
     store.load_journals(
         [journal(tmp_path, *(look(day + 1, day * 1440, 5, visitor_id=COOKIE) for day in days))]
     )
-    store.derive(Rules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), FOREVER, NOBODY)
     expected = [(day * 1440, 5_000) for day in days]
     assert sorted(durations(store)) == expected
     store.load_journals([journal(tmp_path, look(50, 2, 4, visitor_id=COOKIE))])
-    store.derive(Rules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), FOREVER, NOBODY)
     assert sorted(durations(store)) == sorted([*expected, (2, 4_000)])
     assert sorted(one["views"] for one in visits(store)) == [1, 1, 2]
-    store.derive(Rules(gap_minutes=1), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(gap_minutes=1), FOREVER, NOBODY)
     assert sorted(one["views"] for one in visits(store)) == [1, 1, 1, 1]
 
 
@@ -223,7 +225,7 @@ def test_a_duration_is_kept_only_where_it_may_be(tmp_path: Path, store: DuckDBSt
     """And a view only where that may be."""
     store.load_journals([journal(tmp_path, look(1, 0, 5))])
     ages = Cutoffs(FOREVER.view_time, NEVER.view_duration, FOREVER.visit_time, NEVER.visit_duration)
-    store.derive(Rules(), ages, NOBODY)
+    store.derive_visits(VisitRules(), ages, NOBODY)
     assert durations(store) == [(0, None)]
     assert visits(store)[0]["visit_duration_ms"] is None
 
@@ -232,9 +234,11 @@ def test_consent_raises_looks_too(tmp_path: Path, store: DuckDBStore) -> None:
     """Those that are there, those that come later, and what is made of them; a withdrawal restores them."""
     store.load_journals([journal(tmp_path, look(1, 0, 5, visitor_id=COOKIE), look(2, 0, 5))])
     for step, (governing, expected) in enumerate([(3, {2: {1}, 7: {3}}), (0, {2: {1}, 7: {1}})], 1):
-        store.derive(Rules(), FOREVER, Raised(Settled(step, 0), {COOKIE: governing}))
+        store.derive_visits(
+            VisitRules(), FOREVER, GoverningUpdate(ConsentCursor(step, 0), {COOKIE: governing})
+        )
         store.load_journals([journal(tmp_path, look(10 + step, 60 * step, 5, visitor_id=COOKIE))])
-        store.derive(Rules(), FOREVER, Raised(Settled(step, 0), {}))
+        store.derive_visits(VisitRules(), FOREVER, GoverningUpdate(ConsentCursor(step, 0), {}))
         for table in ("looks", "views", "visits"):
             rows = store.query(f"SELECT DISTINCT visitor_id, governing FROM {table}", {}).rows
             assert {visitor: {one for who, one in rows if who == visitor} for visitor, _ in rows} == expected
@@ -242,7 +246,7 @@ def test_consent_raises_looks_too(tmp_path: Path, store: DuckDBStore) -> None:
 
 def test_what_may_not_be_kept_goes(tmp_path: Path, store: DuckDBStore) -> None:
     """Step by step, as with requests: an address, a cookie's key, at last the look itself."""
-    told: dict[str, Ages] = {
+    told: dict[str, AgeByPrecision] = {
         "view-time": {"full": 400 * DAY},
         "ip-address": {"prefix": 90 * DAY, "full": 7 * DAY},
         "visitor-id": {"day": None, "full": 30 * DAY},
@@ -258,18 +262,18 @@ def test_what_may_not_be_kept_goes(tmp_path: Path, store: DuckDBStore) -> None:
         (401, []),
     ):
         moment = START + timedelta(days=days)
-        store.remove(cuts([bounds], moment), moment)
+        store.apply_retention(plan_retention([bounds], moment), moment)
         assert store.query("SELECT ip_address, seen_ms, visitor_id % 2 = 1 FROM looks", {}).rows == expected
 
 
 def test_what_is_erased_is_gone(tmp_path: Path, store: DuckDBStore) -> None:
     """Looks with the rest, and counted."""
     store.load_journals([journal(tmp_path, look(1, 0, 5), look(2, 0, 5, visitor_id=4))])
-    store.derive(Rules(), FOREVER, NOBODY)
-    assert store.erase(VISITOR).looks == 1
+    store.derive_visits(VisitRules(), FOREVER, NOBODY)
+    assert store.erase_visitor(VISITOR).looks == 1
     assert [row["visitor_id"] for row in views(store)] == [4]
     assert store.query("SELECT visitor_id FROM looks", {}).rows == [[4]]
-    assert waiting(tmp_path / "journals")
+    assert list_journals(tmp_path / "journals")
 
 
 def test_what_is_done_is_governed_as_its_visitor_consented(tmp_path: Path, store: DuckDBStore) -> None:
@@ -279,10 +283,10 @@ def test_what_is_done_is_governed_as_its_visitor_consented(tmp_path: Path, store
         return [row[0] for row in store.query("SELECT governing FROM interactions ORDER BY rowid", {}).rows]
 
     store.load_journals([journal(tmp_path, look(1, 0))])
-    store.derive(Rules(), FOREVER, Raised(Settled(1, 0), {VISITOR: 2}))
+    store.derive_visits(VisitRules(), FOREVER, GoverningUpdate(ConsentCursor(1, 0), {VISITOR: 2}))
     store.load_journals([journal(tmp_path, look(1, 0, 3, event="pressed"))])
-    store.derive(Rules(), FOREVER, Raised(Settled(1, 0), {}))
+    store.derive_visits(VisitRules(), FOREVER, GoverningUpdate(ConsentCursor(1, 0), {}))
     assert governing() == [2]
-    store.remove([Cut("looks", "view-time", "true", "")], START)
-    store.derive(Rules(), FOREVER, Raised(Settled(2, 0), {VISITOR: 0}))
+    store.apply_retention([RetentionAction("looks", "view-time", "true", "")], START)
+    store.derive_visits(VisitRules(), FOREVER, GoverningUpdate(ConsentCursor(2, 0), {VISITOR: 0}))
     assert governing() == [1]

@@ -10,14 +10,14 @@ import pytest
 from test_register import START, page, version
 
 from avowal.errors import RefusedError
-from avowal.register.notices import Notice, Showing, hashes
-from avowal.register.register import FILE, SqliteRegister
+from avowal.register.notices import Notice, NoticeDisplay, hash_notices
+from avowal.register.register import REGISTER_FILE, SqliteRegister
 
 NOTICES = [
     Notice(2, tag, "more protective", [], ["ip-address: less"], date(2026, 11, 1), date(2026, 12, 1))
     for tag in ("en", "zh-TW")
 ]
-SHOWING = Showing(2, "https://example.org/", attested=True, recorded_at=START)
+SHOWING = NoticeDisplay(2, "https://example.org/", attested=True, recorded_at=START)
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_a_notice_stays_as_it_was_worded(tmp_path: Path, register: SqliteRegiste
     """It comes back word for word, its hash is in the entry of its version, and no statement changes it."""
     assert register.notices.all() == NOTICES
     entries = [msgspec.json.decode(body) for _, body in register.ledger.entries()]
-    assert [entry["notices"] for entry in entries] == [{}, hashes(NOTICES)]
-    with sqlite3.connect(tmp_path / FILE) as file:
+    assert [entry["notices"] for entry in entries] == [{}, hash_notices(NOTICES)]
+    with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
         for statement in ("UPDATE notices SET told = ''", "DELETE FROM notices"):
             with pytest.raises(sqlite3.IntegrityError, match="stays"):
                 file.execute(statement)
@@ -46,15 +46,15 @@ def test_a_withdrawn_versions_notice_is_gone(register: SqliteRegister) -> None:
     register.withdraw(2, START + timedelta(days=1))
     assert register.notices.all() == []
     with pytest.raises(RefusedError, match="version 2 has no notice"):
-        register.notices.shown(SHOWING)
+        register.notices.record_display(SHOWING)
 
 
 def test_where_a_notice_was_shown_is_recorded(register: SqliteRegister) -> None:
     """With an entry in the ledger, which tells that it is the operator's word; of the first version there is none."""
-    register.notices.shown(SHOWING)
-    assert register.notices.showings() == [SHOWING]
+    register.notices.record_display(SHOWING)
+    assert register.notices.displays() == [SHOWING]
     *_, (_, body) = register.ledger.entries()
     told = msgspec.json.decode(body)
-    assert (told["kind"], told["attested"], told["notices"]) == ("notice-shown", True, hashes(NOTICES))
+    assert (told["kind"], told["attested"], told["notices"]) == ("notice-shown", True, hash_notices(NOTICES))
     with pytest.raises(RefusedError, match="version 1 has no notice"):
-        register.notices.shown(msgspec.structs.replace(SHOWING, version=1))
+        register.notices.record_display(msgspec.structs.replace(SHOWING, version=1))

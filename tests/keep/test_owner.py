@@ -9,33 +9,33 @@ from pathlib import Path
 import pytest
 from test_duckdb import at, records, written
 
-from avowal.collect.segment import Written
+from avowal.collect.segment import SegmentFile
 from avowal.config import Folder, Settings
 from avowal.errors import SourceError, StoreError
 from avowal.workspace import backend, server
-from avowal.workspace.server import Guest, Owner, open_house
-from avowal.workspace.unix_socket import connect, receive, send
+from avowal.workspace.server import FolderClient, FolderServer, open_backend
+from avowal.workspace.unix_socket import connect, receive_message, send
 
 
 def folder(path: Path) -> Folder:
     return Folder(Settings(), path / "data", path / "keys", None)
 
 
-def owned(path: Path) -> Owner:
-    backend = open_house(folder(path), {"echo": lambda _, argument: argument})
-    assert isinstance(backend, Owner)
+def owned(path: Path) -> FolderServer:
+    backend = open_backend(folder(path), {"echo": lambda _, argument: argument})
+    assert isinstance(backend, FolderServer)
     return backend
 
 
 def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
     """Whoever comes second becomes a guest, and is answered the same."""
     first = owned(tmp_path)
-    second = open_house(folder(tmp_path), {})
-    assert isinstance(second, Guest)
-    assert second.ask("echo", {"a": [1, None]}) == first.ask("echo", {"a": [1, None]}) == {"a": [1, None]}
-    second.load([written(tmp_path / "data", records(at(0)))])
-    assert backend.counts(first) == backend.counts(second)
-    assert backend.counts(second).requests == 1
+    second = open_backend(folder(tmp_path), {})
+    assert isinstance(second, FolderClient)
+    assert second.call("echo", {"a": [1, None]}) == first.call("echo", {"a": [1, None]}) == {"a": [1, None]}
+    second.load_segments([written(tmp_path / "data", records(at(0)))])
+    assert backend.fetch_record_counts(first) == backend.fetch_record_counts(second)
+    assert backend.fetch_record_counts(second).requests == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
     second.close()
     first.close()
@@ -44,13 +44,13 @@ def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
 def test_an_error_of_the_owner_reaches_the_guest(tmp_path: Path) -> None:
     """A guest sees the owner's error, with its hint; a fault that nobody foresaw shows no detail and ends nobody."""
     first = owned(tmp_path)
-    second = open_house(folder(tmp_path), {})
+    second = open_backend(folder(tmp_path), {})
     with pytest.raises(StoreError, match="does not know") as caught:
-        second.ask("nothing of the kind")
+        second.call("nothing of the kind")
     assert caught.value.hint
     with pytest.raises(StoreError, match="failed"):
-        second.ask("load", [{"private": "192.0.2.1"}])
-    assert second.ask("echo", 1) == 1
+        second.call("load", [{"private": "192.0.2.1"}])
+    assert second.call("echo", 1) == 1
     second.close()
     first.close()
 
@@ -58,14 +58,14 @@ def test_an_error_of_the_owner_reaches_the_guest(tmp_path: Path) -> None:
 def test_a_log_is_read_by_one_at_a_time(tmp_path: Path) -> None:
     """A log that one process claimed is refused to others, until that process goes away, however it ends."""
     first = owned(tmp_path)
-    second, third = open_house(folder(tmp_path), {}), open_house(folder(tmp_path), {})
-    backend.claim(second, "log")
-    backend.claim(second, "log")
+    second, third = open_backend(folder(tmp_path), {}), open_backend(folder(tmp_path), {})
+    backend.claim_log(second, "log")
+    backend.claim_log(second, "log")
     for other in (first, third):
         with pytest.raises(SourceError, match="being read"):
-            backend.claim(other, "log")
+            backend.claim_log(other, "log")
     second.close()
-    backend.claim(third, "log")
+    backend.claim_log(third, "log")
     third.close()
     first.close()
 
@@ -75,11 +75,11 @@ def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
 ) -> None:
     """Whoever claims it meanwhile waits, and is not told that another reads it."""
     first = owned(tmp_path)
-    second, third = open_house(folder(tmp_path), {}), open_house(folder(tmp_path), {})
-    backend.claim(second, "log")
+    second, third = open_backend(folder(tmp_path), {}), open_backend(folder(tmp_path), {})
+    backend.claim_log(second, "log")
     loading, loaded = threading.Event(), threading.Event()
 
-    def slowly(_: Path) -> list[Written]:
+    def slowly(_: Path) -> list[SegmentFile]:
         loading.set()
         assert loaded.wait(60)
         return []
@@ -88,7 +88,7 @@ def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
     second.close()
     assert loading.wait(60)
     with ThreadPoolExecutor(1) as pool:
-        claiming = pool.submit(backend.claim, third, "log")
+        claiming = pool.submit(backend.claim_log, third, "log")
         with pytest.raises(TimeoutError):
             claiming.result(0.2)
         loaded.set()
@@ -103,14 +103,14 @@ def test_two_that_were_killed_wait_for_each_other_no_longer(tmp_path: Path) -> N
     guests = [connect(tmp_path / "data"), connect(tmp_path / "data")]
     for guest, log in zip(guests, "ab", strict=True):
         send(guest, {"question": "claim", "argument": log})
-        assert receive(guest) == {"result": None}
+        assert receive_message(guest) == {"result": None}
     with first._claims._changed:  # nobody is told anything before both are gone
         for guest, log in zip(guests, "ba", strict=True):
             send(guest, {"question": "claim", "argument": log})
             guest.close()
-    third = open_house(folder(tmp_path), {})
-    backend.claim(third, "a")
-    backend.claim(third, "b")
+    third = open_backend(folder(tmp_path), {})
+    backend.claim_log(third, "a")
+    backend.claim_log(third, "b")
     third.close()
     first.close()
 
@@ -120,8 +120,8 @@ def test_what_an_owner_left_waiting_is_loaded_at_the_next_start(tmp_path: Path) 
     written(tmp_path / "data", records(at(0)))
     written(tmp_path / "data", records(at(0)), 500, 600, source="b")
     first = owned(tmp_path)
-    assert backend.counts(first).requests == 1
-    assert first.recovered == 1
+    assert backend.fetch_record_counts(first).requests == 1
+    assert first.recovered_lines == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
     first.close()
 
@@ -129,13 +129,13 @@ def test_what_an_owner_left_waiting_is_loaded_at_the_next_start(tmp_path: Path) 
 def test_a_guest_of_an_owner_that_went_away_is_told(tmp_path: Path) -> None:
     """When the owner has gone, a guest's question is an error, and whoever opens next becomes the owner."""
     first = owned(tmp_path)
-    second = open_house(folder(tmp_path), {})
+    second = open_backend(folder(tmp_path), {})
     first.close()
     with pytest.raises(StoreError, match="went away"):
-        second.ask("echo")
+        second.call("echo")
     second.close()
-    third = open_house(folder(tmp_path), {})
-    assert third.owned
+    third = open_backend(folder(tmp_path), {})
+    assert third.is_owner
     third.close()
 
 
@@ -157,7 +157,7 @@ def test_a_folder_held_by_a_process_that_does_not_answer_is_refused(
     holder.stdout.readline()
     monkeypatch.setattr(server, "WAIT_SECONDS", 0.2)
     with pytest.raises(StoreError, match=f"in use by process {holder.pid}"):
-        open_house(folder(tmp_path), {})
+        open_backend(folder(tmp_path), {})
     holder.communicate(b"")
 
 
@@ -176,7 +176,7 @@ def test_a_long_path_has_a_socket_too(tmp_path: Path) -> None:
         pytest.skip("needs /proc: elsewhere such a folder is refused with a clear error")
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     first = owned(deep)
-    second = open_house(folder(deep), {})
-    assert second.ask("echo", 5) == 5
+    second = open_backend(folder(deep), {})
+    assert second.call("echo", 5) == 5
     second.close()
     first.close()

@@ -17,27 +17,29 @@ from avowal.ledger.entry import (
     ObjectionRaised,
     ReadingMade,
     SubmissionCorrected,
-    hashed,
-    read,
-    written,
+    decode_entry,
+    encode_entry,
+    hash_text,
 )
-from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
-from avowal.register.consents import commitment
-from avowal.register.register import FILE, Page, SqliteRegister, Version, open_register
-from avowal.verify.register_facts import unlike
-from avowal.verify.schema import unlike_register
+from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms
+from avowal.register.consents import compute_commitment
+from avowal.register.register import REGISTER_FILE, PublishedDocument, SqliteRegister, Version, open_register
+from avowal.verify.register_facts import find_register_mismatches
+from avowal.verify.schema import find_register_schema_mismatches
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
-PROMISED = Compiled({Cell("status", "abuse", OPERATOR, OWN_USE): {"full": None}}, {"may-see": 1}, "a" * 64)
+PROMISED = CompiledTerms(
+    {Cell("status", "abuse", OPERATOR, OWN_USE): {"full": None}}, {"may-see": 1}, "a" * 64
+)
 
 
 def version(number: int, days: int = 0) -> Version:
-    canonical = PROMISED.canonical().decode()
+    canonical = PROMISED.encode_canonical().decode()
     return Version(number, PROMISED.identity, canonical, "# terms", START + timedelta(days=days), START)
 
 
-def page(language: str = "en", text: str = "# Privacy") -> Page:
-    return Page(language, text, START)
+def page(language: str = "en", text: str = "# Privacy") -> PublishedDocument:
+    return PublishedDocument(language, text, START)
 
 
 @pytest.fixture
@@ -54,8 +56,8 @@ def test_what_was_published_is_there_after_opening_again(tmp_path: Path, registe
     register.publish(version(2, 3), [page()])
     again = SqliteRegister(tmp_path, tmp_path / "keys")
     assert again.versions() == [version(1), version(2, 3)]
-    assert again.versions()[0].promised == PROMISED
-    assert [(shown.language, shown.text) for shown in again.pages(1)] == [
+    assert again.versions()[0].compiled_terms == PROMISED
+    assert [(shown.language, shown.text) for shown in again.documents(1)] == [
         ("en", "# Privacy"),
         ("pt-BR", "olá"),
     ]
@@ -74,13 +76,13 @@ def test_a_version_follows_on_the_last(register: SqliteRegister, wrong: Version)
 def test_a_correction_is_shown_and_the_first_wording_stays(tmp_path: Path, register: SqliteRegister) -> None:
     """The last document of a language is shown; every earlier one is still there."""
     register.publish(version(1), [page(), page("zh-TW", "隱私")])
-    register.correct(1, [page(text="# Privacy, spelt right")])
-    assert [shown.text for shown in register.pages(1)] == ["# Privacy, spelt right", "隱私"]
-    with sqlite3.connect(tmp_path / FILE) as file:
+    register.correct_documents(1, [page(text="# Privacy, spelt right")])
+    assert [shown.text for shown in register.documents(1)] == ["# Privacy, spelt right", "隱私"]
+    with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
         assert file.execute("SELECT count(*) FROM documents").fetchone() == (3,)
     with pytest.raises(StoreError, match="no version 2"):
-        register.correct(2, [page()])
-    assert register.pages(2) == []
+        register.correct_documents(2, [page()])
+    assert register.documents(2) == []
 
 
 def test_only_what_has_not_taken_effect_can_be_withdrawn(register: SqliteRegister) -> None:
@@ -92,9 +94,9 @@ def test_only_what_has_not_taken_effect_can_be_withdrawn(register: SqliteRegiste
             register.withdraw(number, START + timedelta(days=days))
     register.withdraw(2, START + timedelta(days=29))
     assert register.versions() == [version(1)]
-    assert register.pages(2) == []
+    assert register.documents(2) == []
     register.publish(version(2, 40), [page("en", "another")])
-    assert [shown.text for shown in register.pages(2)] == ["another"]
+    assert [shown.text for shown in register.documents(2)] == ["another"]
 
 
 @pytest.mark.parametrize("table", ["publications", "withdrawals", "documents"])
@@ -105,7 +107,7 @@ def test_nothing_published_can_be_changed_or_removed(
     register.publish(version(1), [page()])
     register.publish(version(2, 30), [page()])
     register.withdraw(2, START)
-    with sqlite3.connect(tmp_path / FILE) as file:
+    with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
         before = file.execute(f"SELECT * FROM {table}").fetchall()  # a name of ours
         assert before
         for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET publication = 7"):  # the same
@@ -141,39 +143,39 @@ def test_of_several_processes_one_is_first(tmp_path: Path) -> None:
 
 def test_a_lost_register_is_never_made_anew(tmp_path: Path) -> None:
     """Beside a store, a missing register is refused; alone, it is made."""
-    open_register(tmp_path / "new", tmp_path / "keys", store="avowal.duckdb").close()
-    assert (tmp_path / "new" / FILE).exists()
+    open_register(tmp_path / "new", tmp_path / "keys", store_file="avowal.duckdb").close()
+    assert (tmp_path / "new" / REGISTER_FILE).exists()
     (tmp_path / "avowal.duckdb").touch()
     with pytest.raises(StoreError, match="is missing"):
-        open_register(tmp_path, tmp_path / "keys", store="avowal.duckdb")
-    assert not (tmp_path / FILE).exists()
+        open_register(tmp_path, tmp_path / "keys", store_file="avowal.duckdb")
+    assert not (tmp_path / REGISTER_FILE).exists()
 
 
 def test_a_file_that_is_no_register_is_refused(tmp_path: Path) -> None:
     """A damaged file is told, and left as it is."""
-    (tmp_path / FILE).write_bytes(b"no database" * 500)
+    (tmp_path / REGISTER_FILE).write_bytes(b"no database" * 500)
     with pytest.raises(StoreError, match="cannot be opened"):
         SqliteRegister(tmp_path, tmp_path / "keys")
-    assert (tmp_path / FILE).read_bytes().startswith(b"no database")
+    assert (tmp_path / REGISTER_FILE).read_bytes().startswith(b"no database")
 
 
 @pytest.mark.usefixtures("register")
 def test_a_newer_register_is_refused(tmp_path: Path) -> None:
     """A register of a newer Avowal is not touched."""
-    with sqlite3.connect(tmp_path / FILE) as file:
+    with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
         file.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="newer Avowal"):
         SqliteRegister(tmp_path, tmp_path / "keys")
 
 
 SALT, REFERENCE, AT = b"0" * 32, "0" * 24, START + timedelta(hours=12)
-SUBMISSION = commitment(SALT, submission=REFERENCE)
+SUBMISSION = compute_commitment(SALT, submission=REFERENCE)
 ENTRIES: list[Entry] = [
-    ReadingMade(commitment(SALT, reader="anna"), "content", 1, 3, hashed("SELECT 1"), AT),
+    ReadingMade(compute_commitment(SALT, reader="anna"), "content", 1, 3, hash_text("SELECT 1"), AT),
     ErasureDone("0" * 64, 1, 2, 3, 4, AT),
     ObjectionRaised(SUBMISSION, ["content"], "letter", AT),
     SubmissionCorrected(SUBMISSION, ["free-text"], "letter", AT),
-    HandlingSet(commitment(SALT, submission=REFERENCE, told="{}"), ["readers"], 1, "letter", AT),
+    HandlingSet(compute_commitment(SALT, submission=REFERENCE, told="{}"), ["readers"], 1, "letter", AT),
 ]
 
 
@@ -187,10 +189,10 @@ def test_a_register_that_said_twice_what_is_in_the_ledger_keeps_what_it_has(tmp_
     for file in files:
         old.executescript(file.read_text(encoding="utf-8"))
     old.execute(f"PRAGMA user_version = {len(files)}")
-    old.executemany("INSERT INTO entries VALUES (?, ?)", enumerate(map(written, ENTRIES)))
+    old.executemany("INSERT INTO entries VALUES (?, ?)", enumerate(map(encode_entry, ENTRIES)))
     at = "2026-11-01 12:00:00.000000"
     rows = {
-        "readings": (7, "anna", SALT, "content", 1, 3, hashed("SELECT 1"), 0, at),
+        "readings": (7, "anna", SALT, "content", 1, 3, hash_text("SELECT 1"), 0, at),
         "erasures": (5, "0" * 64, 1, 2, 3, 4, 1, at, 6, 7, 8, 9),
         "objections": (2, True, '["content"]', "letter", SUBMISSION, 2, at),
         "objecting": (2, REFERENCE, SALT),
@@ -209,18 +211,20 @@ def test_a_register_that_said_twice_what_is_in_the_ledger_keeps_what_it_has(tmp_
     old.commit()
     old.close()
     register = SqliteRegister(tmp_path / "data", tmp_path / "keys")
-    assert [read(body) for _, body in register.ledger.entries()] == ENTRIES
-    assert [(one.name, one.rows) for one in register.readers.readings(AT)] == [("anna", 3)]
-    assert [(one.means, one.entry) for one in register.objections.of(REFERENCE)] == [("letter", 2)]
-    assert list(unlike(register, ENTRIES)) == []
-    with register.database.driven() as connection:
+    assert [decode_entry(body) for _, body in register.ledger.entries()] == ENTRIES
+    assert [(one.name, one.rows) for one in register.readers.accesses_since(AT)] == [("anna", 3)]
+    assert [(one.means, one.entry) for one in register.objections.for_submission(REFERENCE)] == [
+        ("letter", 2)
+    ]
+    assert list(find_register_mismatches(register, ENTRIES)) == []
+    with register.database.driver_connection() as connection:
         apart = "SELECT entry FROM correcting UNION ALL SELECT entry FROM handled"
         assert connection.execute(apart).fetchall() == [(3,), (4,)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         for changing in ("UPDATE entries SET reader = 'ben'", "DELETE FROM entries"):
             with pytest.raises(sqlite3.IntegrityError):
                 connection.execute(changing)
-    assert list(unlike_register(register)) == []
+    assert list(find_register_schema_mismatches(register)) == []
     register.close()
 
 
@@ -228,22 +232,24 @@ def test_readings_are_told_since_a_moment(register: SqliteRegister) -> None:
     """Also since a part of a second: an entry begins with its time."""
     moments = [AT + timedelta(milliseconds=ago) for ago in (-1500, -1000, -999, -500, -1, 0, 1, 86_400_000)]
     for rows, at in enumerate(moments):
-        register.readers.record("operator", "abuse", 0, rows, "SELECT 1", at)
+        register.readers.record_access("operator", "abuse", 0, rows, "SELECT 1", at)
     for first, since in enumerate(moments):
-        assert [one.rows for one in register.readers.readings(since)] == [*range(first, len(moments))]
-    assert len(register.readers.readings(datetime.min)) == len(moments)
-    with register.database.transaction() as connection:  # a text sorts before all bytes
+        assert [one.rows for one in register.readers.accesses_since(since)] == [*range(first, len(moments))]
+    assert len(register.readers.accesses_since(datetime.min)) == len(moments)
+    with register.database.driver_transaction() as connection:  # a text sorts before all bytes
         connection.execute("DROP TRIGGER entries_stay")
         connection.execute("UPDATE entries SET body = CAST(body AS TEXT)")
-    assert len(register.readers.readings(AT)) == 3
+    assert len(register.readers.accesses_since(AT)) == 3
 
 
 def test_single_readings_are_counted_by_day(register: SqliteRegister) -> None:
     """Those that came since it was last asked, too; what was counted before is not looked at again."""
     days = [START + timedelta(days=number, hours=number) for number in range(4)]
     for at in days:
-        register.readers.record("operator", "abuse", 0, 1, "SELECT 1", at)
-    assert [register.readers.singles(at) for at in days] == [{"abuse": 4 - place} for place in range(4)]
-    register.readers.record("operator", "content", 0, 1, "SELECT 1", days[3])
-    assert register.readers.singles(days[3]) == {"abuse": 1, "content": 1}
-    assert register.readers.singles(days[3] + timedelta(days=1)) == {}
+        register.readers.record_access("operator", "abuse", 0, 1, "SELECT 1", at)
+    assert [register.readers.count_accesses_by_purpose(at) for at in days] == [
+        {"abuse": 4 - place} for place in range(4)
+    ]
+    register.readers.record_access("operator", "content", 0, 1, "SELECT 1", days[3])
+    assert register.readers.count_accesses_by_purpose(days[3]) == {"abuse": 1, "content": 1}
+    assert register.readers.count_accesses_by_purpose(days[3] + timedelta(days=1)) == {}

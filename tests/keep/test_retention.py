@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from test_duckdb import records, written
 from test_reading import COARSER, FORMS, KEY, NOW, PRECISIONS, ROW, bounds, permitted
 
-from avowal.keep.enforcement import Steward
-from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell, Compiled, longer
-from avowal.policy.compare import governed
-from avowal.register.register import Page, SqliteRegister, Version
-from avowal.register.retentions import cuts
-from avowal.store.compaction import beside
-from avowal.store.duckdb_store import FILE, DuckDBStore
-from avowal.store.interface import Rules
+from avowal.keep.enforcement import PolicyEnforcer
+from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell, CompiledTerms, max_ages
+from avowal.policy.compare import list_governing_bounds
+from avowal.register.register import PublishedDocument, SqliteRegister, Version
+from avowal.register.retentions import plan_retention
+from avowal.store.compaction import compacted_path
+from avowal.store.duckdb_store import STORE_FILE, DuckDBStore
+from avowal.store.interface import VisitRules
 
 DAY = 86_400
 ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]
@@ -29,10 +29,10 @@ ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)
 
 def joined(what: Bounds) -> Bounds:
     """Return what any purpose permits, as if it were for content."""
-    cells: dict[Cell, Ages] = {}
+    cells: dict[Cell, AgeByPrecision] = {}
     for cell, ages in what.cells.items():
         one = cell._replace(purpose="content")
-        cells[one] = longer(cells.get(one, {}), ages)
+        cells[one] = max_ages(cells.get(one, {}), ages)
     return Bounds(cells, {})
 
 
@@ -62,7 +62,7 @@ def fill(store: DuckDBStore, folder: Path, source: str) -> None:
         {**ROW, "request_time": NOW - timedelta(days=days), "governing": governing}
         for days, governing in ROWS
     ]
-    store.load([written(folder, records(*rows), source=source)])
+    store.load_segments([written(folder, records(*rows), source=source)])
 
 
 COLUMNS = ", ".join(KEY if name == "visitor_id" else name for name in FORMS)
@@ -75,21 +75,21 @@ def test_what_any_purpose_may_keep_stays_and_nothing_else(
     store: DuckDBStore, tmp_path: Path, versions: list[Bounds]
 ) -> None:
     """Row by row and column by column; doing it again changes nothing, and what was taken away is told."""
-    governs = governed(versions)
-    store.remove(
-        [cut for cut in cuts([Bounds({}, {})], NOW) if not cut.change], NOW
+    governs = list_governing_bounds(versions)
+    store.apply_retention(
+        [cut for cut in plan_retention([Bounds({}, {})], NOW) if not cut.assignment], NOW
     )  # what the last one left
-    for removed in store.removed():
-        store.forget_removed(removed.run)
+    for removed in store.unrecorded_removals():
+        store.clear_removals(removed.run)
     fill(store, tmp_path, f"{next(NUMBERS)}")
-    store.remove(cuts(governs, NOW), NOW)
+    store.apply_retention(plan_retention(governs, NOW), NOW)
     found = store.query(f"SELECT {COLUMNS} FROM requests", {}).rows
     assert sorted(map(repr, found)) == sorted(map(repr, kept(governs)))
-    gone = sum(one.records for one in store.removed() if one.category == "request-time")
+    gone = sum(one.records for one in store.unrecorded_removals() if one.category == "request-time")
     assert gone == len(ROWS) - len(found)
-    before = store.removed()
-    store.remove(cuts(governs, NOW), NOW)
-    assert store.removed() == before
+    before = store.unrecorded_removals()
+    store.apply_retention(plan_retention(governs, NOW), NOW)
+    assert store.unrecorded_removals() == before
 
 
 def schema(path: Path) -> list[Any]:
@@ -110,24 +110,27 @@ def test_a_rewritten_file_is_the_same_without_what_went(tmp_path: Path) -> None:
     """Tables, constraints, macros and sequences stay; bytes of what was cut are gone; loads go on."""
     store = DuckDBStore(tmp_path, "256MB")
     marked = [{"request_time": NOW - timedelta(minutes=n), "page_path": f"/SECRET{n}"} for n in range(3000)]
-    store.load([written(tmp_path, records(*marked))])
+    store.load_segments([written(tmp_path, records(*marked))])
     store.close()
-    before = schema(tmp_path / FILE)
-    assert b"SECRET" in (tmp_path / FILE).read_bytes()
+    before = schema(tmp_path / STORE_FILE)
+    assert b"SECRET" in (tmp_path / STORE_FILE).read_bytes()
     store = DuckDBStore(tmp_path, "256MB")
-    assert not store.rewrite()
-    store.remove(
-        cuts([Bounds({Cell("request-time", "content", OPERATOR, OWN_USE): {"full": None}}, {})], NOW), NOW
+    assert not store.compact()
+    store.apply_retention(
+        plan_retention(
+            [Bounds({Cell("request-time", "content", OPERATOR, OWN_USE): {"full": None}}, {})], NOW
+        ),
+        NOW,
     )
-    assert store.rewrite()
-    assert not store.rewrite()
+    assert store.compact()
+    assert not store.compact()
     assert store.query("SELECT count(*), count(page_path) FROM requests", {}).rows == [[3000, 0]]
-    store.load([written(tmp_path, records({"request_time": NOW}), source="b")])
+    store.load_segments([written(tmp_path, records({"request_time": NOW}), source="b")])
     assert store.query("SELECT count(DISTINCT load) FROM requests", {}).rows == [[2]]
     store.close()
-    assert b"SECRET" not in (tmp_path / FILE).read_bytes()
-    assert schema(tmp_path / FILE) == before
-    assert not beside(tmp_path / FILE).exists()
+    assert b"SECRET" not in (tmp_path / STORE_FILE).read_bytes()
+    assert schema(tmp_path / STORE_FILE) == before
+    assert not compacted_path(tmp_path / STORE_FILE).exists()
 
 
 def test_questions_wait_for_a_rewrite(store: DuckDBStore, tmp_path: Path) -> None:
@@ -139,9 +142,9 @@ def test_questions_wait_for_a_rewrite(store: DuckDBStore, tmp_path: Path) -> Non
     def ask() -> None:
         try:
             while not stop.is_set():
-                with store.reading({"requests": "SELECT * FROM avowal.main.requests"}) as through:
+                with store.open_secure_views({"requests": "SELECT * FROM avowal.main.requests"}) as through:
                     assert through("SELECT count(*) FROM requests", {}).rows == [[len(ROWS)]]
-                assert store.counts().requests == len(ROWS)
+                assert store.record_counts().requests == len(ROWS)
         except BaseException as error:  # noqa: BLE001  # whatever it is, the test tells it
             wrong.append(error)
 
@@ -159,8 +162,8 @@ def test_questions_wait_for_a_rewrite(store: DuckDBStore, tmp_path: Path) -> Non
     for turn in range(3):
         with duckdb_cursor(store) as cursor:
             cursor.execute("UPDATE requests SET browser = ?", [str(turn)])
-        store.remove(cuts([everything], NOW), NOW)
-        assert store.rewrite()
+        store.apply_retention(plan_retention([everything], NOW), NOW)
+        assert store.compact()
     stop.set()
     for thread in threads:
         thread.join(30)
@@ -172,7 +175,7 @@ def duckdb_cursor(store: DuckDBStore) -> Any:
 
 
 def version(number: int, age: int) -> Version:
-    cells: dict[Cell, Ages] = {
+    cells: dict[Cell, AgeByPrecision] = {
         Cell("request-time", "abuse", OPERATOR, OWN_USE): {"full": None},
         Cell("request-kind", "abuse", OPERATOR, OWN_USE): {"full": None},
         Cell("page-path", "abuse", OPERATOR, OWN_USE): {"full": None},
@@ -183,18 +186,18 @@ def version(number: int, age: int) -> Version:
             "full": age * DAY,
         },
     }
-    promised = Compiled(cells, {}, "a" * 64)
+    promised = CompiledTerms(cells, {}, "a" * 64)
     effective = NOW - timedelta(days=300 - number)
-    return Version(number, promised.identity, promised.canonical().decode(), "", effective, effective)
+    return Version(number, promised.identity, promised.encode_canonical().decode(), "", effective, effective)
 
 
 def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
     """Whole for seven days, its network for ninety, then nothing; each step is recorded once, and late ones are found."""
     register = SqliteRegister(tmp_path, tmp_path / "keys")
-    register.publish(version(1, 7), [Page("en", "", NOW)])
-    store, steward = DuckDBStore(tmp_path, "256MB"), Steward(register, Rules())
+    register.publish(version(1, 7), [PublishedDocument("en", "", NOW)])
+    store, steward = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
-    store.load([written(tmp_path, records(row))])
+    store.load_segments([written(tmp_path, records(row))])
     address = "SELECT ip_address FROM requests"
 
     def after(days: float) -> datetime:
@@ -206,15 +209,15 @@ def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
         (89, "192.0.2.0/24", 2),
         (91, None, 3),
     ):
-        removed = steward.retain(store, after(days))
+        removed = steward.enforce_retention(store, after(days))
         assert store.query(address, {}).rows == [[expected]]
-        assert register.ledger.size() == entries
+        assert register.ledger.count_entries() == entries
         assert [(one.category, one.records) for one in removed] in ([], [("ip-address", 1)])
-        assert steward.beyond(store, after(days)) == []
+        assert steward.find_overdue_records(store, after(days)) == []
     with store._write() as cursor:
         cursor.execute("UPDATE requests SET ip_address = '192.0.2.7'")
-    assert steward.beyond(store, after(7.9)) == []
-    (late,) = steward.beyond(store, after(8.1))
+    assert steward.find_overdue_records(store, after(7.9)) == []
+    (late,) = steward.find_overdue_records(store, after(8.1))
     assert (late.relation, late.category, late.records) == ("requests", "ip-address", 1)
     store.close()
     register.close()
@@ -223,16 +226,16 @@ def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
 def test_a_run_that_was_killed_before_it_was_recorded_is_recorded_by_the_next(tmp_path: Path) -> None:
     """What the store took away is told once, however often it is tried."""
     register = SqliteRegister(tmp_path, tmp_path / "keys")
-    register.publish(version(1, 7), [Page("en", "", NOW)])
-    store, steward = DuckDBStore(tmp_path, "256MB"), Steward(register, Rules())
+    register.publish(version(1, 7), [PublishedDocument("en", "", NOW)])
+    store, steward = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
-    store.load([written(tmp_path, records(row))])
+    store.load_segments([written(tmp_path, records(row))])
     later = NOW + timedelta(days=8)
-    store.remove(cuts([version(1, 7).promised], later), later)
-    (removed,) = steward.retain(store, later)
-    assert (removed.category, removed.records, register.ledger.size()) == ("ip-address", 1, 2)
-    register.retentions.record(removed.run, [removed], later)
-    assert register.ledger.size() == 2
-    assert store.removed() == []
+    store.apply_retention(plan_retention([version(1, 7).compiled_terms], later), later)
+    (removed,) = steward.enforce_retention(store, later)
+    assert (removed.category, removed.records, register.ledger.count_entries()) == ("ip-address", 1, 2)
+    register.retention_runs.record(removed.run, [removed], later)
+    assert register.ledger.count_entries() == 2
+    assert store.unrecorded_removals() == []
     store.close()
     register.close()

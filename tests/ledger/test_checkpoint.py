@@ -7,33 +7,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avowal.errors import ProofError
-from avowal.ledger.checkpoint import Checkpoint, Receipt, opened
-from avowal.ledger.note import COSIGNATURE, Note, Signer, Verifier
-from avowal.ledger.tree import appended, inclusion_proof, leaf_hash, root
+from avowal.ledger.checkpoint import Checkpoint, EntryProof, verify_checkpoint
+from avowal.ledger.note import COSIGNATURE_TYPE, SignedNote, Signer, Verifier
+from avowal.ledger.tree import append_leaves, compute_root, hash_leaf, prove_inclusion
 
 LEDGER = Signer("avowal/00000000", bytes(32))
-WITNESS = Signer("witness.example.org", bytes([7]) * 32, COSIGNATURE)
+WITNESS = Signer("witness.example.org", bytes([7]) * 32, COSIGNATURE_TYPE)
 ENTRIES = [f"entry {number}".encode() for number in range(11)]
 NODES = {
     (level, place): value
-    for level, place, value in appended(0, [leaf_hash(entry) for entry in ENTRIES], lambda *_: b"")
+    for level, place, value in append_leaves(0, [hash_leaf(entry) for entry in ENTRIES], lambda *_: b"")
 }
-CHECKPOINT = Checkpoint(LEDGER.name, len(ENTRIES), root(len(ENTRIES), lambda *place: NODES[place]))
+CHECKPOINT = Checkpoint(LEDGER.name, len(ENTRIES), compute_root(len(ENTRIES), lambda *place: NODES[place]))
 
 
-def receipt(index: int) -> Receipt:
-    proof = inclusion_proof(index, len(ENTRIES), lambda *place: NODES[place])
-    return Receipt(index, ENTRIES[index], tuple(proof), CHECKPOINT.signed(LEDGER))
+def receipt(index: int) -> EntryProof:
+    proof = prove_inclusion(index, len(ENTRIES), lambda *place: NODES[place])
+    return EntryProof(index, ENTRIES[index], tuple(proof), CHECKPOINT.sign(LEDGER))
 
 
 def test_a_checkpoint_is_as_the_standard_has_it() -> None:
     """Origin, size and root in a line each; an empty line; a signature that begins with the key's four bytes."""
-    origin, size, told, empty, signature, rest = str(CHECKPOINT.signed(LEDGER)).split("\n")
+    origin, size, told, empty, signature, rest = str(CHECKPOINT.sign(LEDGER)).split("\n")
     assert (origin, size, told) == (LEDGER.name, "11", base64.b64encode(CHECKPOINT.root).decode())
     assert (empty, rest) == ("", "")
     dash, name, data = signature.split(" ")
     assert (dash, name) == ("—", LEDGER.name)
-    assert base64.b64decode(data)[:4] == LEDGER.verifier.id
+    assert base64.b64decode(data)[:4] == LEDGER.verifier.key_id
     assert len(base64.b64decode(data)) == 4 + 64
 
 
@@ -57,31 +57,33 @@ def test_a_verifier_key_can_be_handed_on() -> None:
 
 def test_whoever_signed_stands_for_it_and_nobody_else() -> None:
     """A note is opened with the ledger's key alone, whichever other signatures are there."""
-    note = CHECKPOINT.signed(LEDGER)
-    assert opened(Note.parse(str(note)), LEDGER.verifier) == CHECKPOINT
+    note = CHECKPOINT.sign(LEDGER)
+    assert verify_checkpoint(SignedNote.parse(str(note)), LEDGER.verifier) == CHECKPOINT
     other = Signer(LEDGER.name, bytes([1]) * 32)
-    both = Note(note.text, (other.sign(note.text), WITNESS.sign(note.text, 1_790_000_000), *note.signatures))
-    assert opened(both, LEDGER.verifier) == CHECKPOINT
-    assert both.signed_by(WITNESS.verifier)
+    both = SignedNote(
+        note.text, (other.sign(note.text), WITNESS.sign(note.text, 1_790_000_000), *note.signature_lines)
+    )
+    assert verify_checkpoint(both, LEDGER.verifier) == CHECKPOINT
+    assert both.is_signed_by(WITNESS.verifier)
     for wrong in (
-        Note(note.text, (other.sign(note.text),)),
-        Note(note.text.replace("11", "12"), note.signatures),
+        SignedNote(note.text, (other.sign(note.text),)),
+        SignedNote(note.text.replace("11", "12"), note.signature_lines),
     ):
         with pytest.raises(ProofError, match="not signed by this ledger"):
-            opened(wrong, LEDGER.verifier)
-    assert not Note(note.text, (Signer(WITNESS.name, WITNESS.secret).sign(note.text),)).signed_by(
-        WITNESS.verifier
-    )
+            verify_checkpoint(wrong, LEDGER.verifier)
+    assert not SignedNote(
+        note.text, (Signer(WITNESS.name, WITNESS.secret_key).sign(note.text),)
+    ).is_signed_by(WITNESS.verifier)
 
 
 @pytest.mark.parametrize("index", range(11))
 def test_a_receipt_holds_by_itself(index: int) -> None:
     """Written and read again, it shows its entry with nothing but the ledger's key."""
-    again = Receipt.parse(str(receipt(index)))
+    again = EntryProof.parse(str(receipt(index)))
     assert again == receipt(index)
-    assert again.check(LEDGER.verifier) == CHECKPOINT
+    assert again.verify(LEDGER.verifier) == CHECKPOINT
     with pytest.raises(ProofError, match="not cosigned by `witness"):
-        again.check(LEDGER.verifier, [WITNESS.verifier])
+        again.verify(LEDGER.verifier, [WITNESS.verifier])
 
 
 @settings(max_examples=300)
@@ -92,12 +94,12 @@ def test_no_byte_of_a_receipt_can_be_changed(index: int, data: st.DataObject) ->
     place = data.draw(st.integers(0, len(written) - 1))
     changed = written[:place] + data.draw(st.sampled_from("AZaz09+/=\n —")) + written[place + 1 :]
     try:
-        found = Receipt.parse(changed)
-        found.check(LEDGER.verifier)
+        found = EntryProof.parse(changed)
+        found.verify(LEDGER.verifier)
     except ProofError:
         return
-    told = found.index, found.entry, found.proof, Checkpoint.parse(found.checkpoint.text)
-    assert told == (index, ENTRIES[index], receipt(index).proof, CHECKPOINT)
+    told = found.index, found.entry, found.path_hashes, Checkpoint.parse(found.checkpoint.text)
+    assert told == (index, ENTRIES[index], receipt(index).path_hashes, CHECKPOINT)
 
 
 @pytest.mark.parametrize(
@@ -106,14 +108,14 @@ def test_no_byte_of_a_receipt_can_be_changed(index: int, data: st.DataObject) ->
         "",
         "x",
         "a\n1\n",
-        f"{CHECKPOINT.text}\nunsigned\n",
-        f"{CHECKPOINT.text}\n— a !\n",
+        f"{CHECKPOINT.signed_text}\nunsigned\n",
+        f"{CHECKPOINT.signed_text}\n— a !\n",
         f"a\n01\n{'A' * 43}=\n\n— a AAAA\n",
     ],
 )
 def test_what_is_no_checkpoint_is_told(text: str) -> None:
     """Rubbish is refused with words, and crashes nothing."""
     with pytest.raises(ProofError):
-        opened(Note.parse(text), LEDGER.verifier)
+        verify_checkpoint(SignedNote.parse(text), LEDGER.verifier)
     with pytest.raises(ProofError):
-        Receipt.parse(text)
+        EntryProof.parse(text)

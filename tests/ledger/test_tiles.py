@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from avowal.ledger.entry import VersionWithdrawn
-from avowal.ledger.tiles import ENTRY_BYTES_MAX, bundle, path
-from avowal.ledger.tree import leaf_hash, node_hash
-from avowal.register.ledger_storage import append
+from avowal.ledger.tiles import ENTRY_BYTES_MAX, encode_entry_bundle, format_tile_path
+from avowal.ledger.tree import hash_leaf, hash_node
+from avowal.register.ledger_storage import append_entries
 from avowal.register.register import SqliteRegister
 
 START = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
@@ -20,8 +20,8 @@ def grow(register: SqliteRegister, start: int, end: int) -> None:
     entries = [
         VersionWithdrawn(number, "a" * 64, START + timedelta(seconds=number)) for number in range(start, end)
     ]
-    with register.database.writing() as connection:
-        append(connection, entries)
+    with register.database.write_transaction() as connection:
+        append_entries(connection, entries)
 
 
 def plainly(leaves: list[bytes]) -> bytes:
@@ -29,7 +29,7 @@ def plainly(leaves: list[bytes]) -> bytes:
     if len(leaves) == 1:
         return leaves[0]
     half = 1 << (len(leaves) - 1).bit_length() - 1
-    return node_hash(plainly(leaves[:half]), plainly(leaves[half:]))
+    return hash_node(plainly(leaves[:half]), plainly(leaves[half:]))
 
 
 def read(folder: Path, kind: str, count: int) -> bytes:
@@ -62,7 +62,7 @@ def test_a_reader_of_the_standard_finds_all(tmp_path: Path) -> None:
         assert len(entries) == size
         hashes = read(folder, "0", size)
         leaves = [hashes[at : at + 32] for at in range(0, len(hashes), 32)]
-        assert leaves == [leaf_hash(entry) for entry in entries]
+        assert leaves == [hash_leaf(entry) for entry in entries]
         assert plainly(leaves) == base64.b64decode(root)
         if size >= 256:  # a full tile
             above = read(folder, "1", size // 256)
@@ -76,12 +76,12 @@ def test_a_reader_of_the_standard_finds_all(tmp_path: Path) -> None:
 
 def test_places_are_those_of_the_standard() -> None:
     """Numbers are in groups of three digits, all but the last behind an `x`."""
-    assert path("1", 0, 256) == "tile/1/000"
-    assert path("entries", 1_000_000, 3) == "tile/entries/x001/x000/000.p/3"
+    assert format_tile_path("1", 0, 256) == "tile/1/000"
+    assert format_tile_path("entries", 1_000_000, 3) == "tile/entries/x001/x000/000.p/3"
 
 
 def test_an_entry_that_no_bundle_can_hold_is_refused() -> None:
     """A length has two bytes."""
-    assert bundle([b"a" * ENTRY_BYTES_MAX])[:2] == b"\xff\xff"
+    assert encode_entry_bundle([b"a" * ENTRY_BYTES_MAX])[:2] == b"\xff\xff"
     with pytest.raises(ValueError, match="longer than 65535"):
-        bundle([b"a" * (ENTRY_BYTES_MAX + 1)])
+        encode_entry_bundle([b"a" * (ENTRY_BYTES_MAX + 1)])

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from avowal.errors import ProofError
 from avowal.ledger.tree import (
     EMPTY_ROOT,
-    Node,
-    appended,
+    NodeLookup,
+    append_leaves,
     check_consistency,
     check_inclusion,
-    check_part,
-    consistency_proof,
-    inclusion_proof,
-    leaf_hash,
-    node_hash,
-    root,
+    check_subtree,
+    compute_root,
+    hash_leaf,
+    hash_node,
+    prove_consistency,
+    prove_inclusion,
 )
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "ledger"
@@ -32,11 +32,11 @@ VECTORS = sorted(DATA.glob("testdata/**/*.json"))
 needs_data = pytest.mark.skipif(not VECTORS, reason=f"the vectors are not at {DATA}")
 
 
-def grown(leaves: Sequence[bytes], *cuts: int) -> Node:
+def grown(leaves: Sequence[bytes], *cuts: int) -> NodeLookup:
     """Return the nodes of a tree that grew in batches, which end at the cuts."""
     nodes: dict[tuple[int, int], bytes] = {}
     for start, end in pairwise([0, *cuts, len(leaves)]):
-        batch = list(appended(start, leaves[start:end], lambda level, place: nodes[level, place]))
+        batch = list(append_leaves(start, leaves[start:end], lambda level, place: nodes[level, place]))
         nodes.update({(level, place): value for level, place, value in batch})
     return lambda level, place: nodes[level, place]
 
@@ -50,10 +50,10 @@ def plainly(leaves: Sequence[bytes]) -> bytes:
     half = 1
     while half * 2 < len(leaves):
         half *= 2
-    return node_hash(plainly(leaves[:half]), plainly(leaves[half:]))
+    return hash_node(plainly(leaves[:half]), plainly(leaves[half:]))
 
 
-LEAVES = [leaf_hash(bytes([number])) for number in range(40)]
+LEAVES = [hash_leaf(bytes([number])) for number in range(40)]
 
 
 def decoded(texts: list[str] | None) -> list[bytes]:
@@ -76,7 +76,7 @@ def test_the_vectors_hold(path: Path) -> None:
         else:
             roots = base64.b64decode(vector["root1"] or ""), base64.b64decode(vector["root2"] or "")
             if "start" in vector:
-                check_part(vector["start"], vector["end"], vector["size"], *roots, proof)
+                check_subtree(vector["start"], vector["end"], vector["size"], *roots, proof)
             else:
                 check_consistency(vector["size1"], vector["size2"], *roots, proof)
 
@@ -91,38 +91,38 @@ def test_the_vectors_hold(path: Path) -> None:
 def test_the_reference_tree_is_made() -> None:
     """Roots, inclusion and consistency proofs are those that the reference has."""
     told = json.loads((DATA / "rfc6962_reference.json").read_text())
-    leaves = [leaf_hash(bytes.fromhex(text)) for text in told["leaf_inputs_hex"]]
+    leaves = [hash_leaf(bytes.fromhex(text)) for text in told["leaf_inputs_hex"]]
     node = grown(leaves)
-    assert root(0, node).hex() == told["empty_root"] == EMPTY_ROOT.hex()
+    assert compute_root(0, node).hex() == told["empty_root"] == EMPTY_ROOT.hex()
     for size, expected in told["roots_by_size"].items():
-        assert root(int(size), node).hex() == expected
+        assert compute_root(int(size), node).hex() == expected
     for one in told["inclusion"]:
         if one["tree_size"]:
-            found = inclusion_proof(one["leaf_number_1based"] - 1, one["tree_size"], node)
+            found = prove_inclusion(one["leaf_number_1based"] - 1, one["tree_size"], node)
             assert [value.hex() for value in found] == one["path"]
     for one in told["consistency"]:
-        assert [value.hex() for value in consistency_proof(one["size1"], one["size2"], node)] == one["proof"]
+        assert [value.hex() for value in prove_consistency(one["size1"], one["size2"], node)] == one["proof"]
 
 
 def test_every_proof_of_small_trees_holds_and_no_other() -> None:
     """For each size up to 40: every entry and every earlier size is proved, and no other leaf, size or root by the same."""
     node = grown(LEAVES)
     for size in range(1, len(LEAVES) + 1):
-        whole = root(size, node)
+        whole = compute_root(size, node)
         assert whole == plainly(LEAVES[:size])
         for index in range(size):
-            proof = inclusion_proof(index, size, node)
+            proof = prove_inclusion(index, size, node)
             check_inclusion(index, size, LEAVES[index], proof, whole)
             for wrong in ((index + 1, size), (index, size + 1), (index - 1, size)):
                 if inclusion_proof_holds(wrong, LEAVES[index], proof, whole):
                     assert wrong[1] != size, (index, size, wrong)
         for first in range(1, size + 1):
-            proof = consistency_proof(first, size, node)
-            check_consistency(first, size, root(first, node), whole, proof)
+            proof = prove_consistency(first, size, node)
+            check_consistency(first, size, compute_root(first, node), whole, proof)
             for changed in (proof[:-1], [*proof, LEAVES[0]], [LEAVES[0], *proof[1:]]):
                 if changed != proof:
                     with pytest.raises(ProofError):
-                        check_consistency(first, size, root(first, node), whole, changed)
+                        check_consistency(first, size, compute_root(first, node), whole, changed)
 
 
 def inclusion_proof_holds(place: tuple[int, int], leaf: bytes, proof: list[bytes], whole: bytes) -> bool:
@@ -137,15 +137,15 @@ def inclusion_proof_holds(place: tuple[int, int], leaf: bytes, proof: list[bytes
 @given(st.lists(st.binary(max_size=8), max_size=70), st.data())
 def test_batches_make_the_same_tree(entries: list[bytes], data: st.DataObject) -> None:
     """However a tree grew, its root is that of its entries."""
-    leaves = [leaf_hash(entry) for entry in entries]
+    leaves = [hash_leaf(entry) for entry in entries]
     cuts = sorted(data.draw(st.lists(st.integers(0, len(leaves)), max_size=4)))
-    assert root(len(leaves), grown(leaves, *cuts)) == plainly(leaves)
+    assert compute_root(len(leaves), grown(leaves, *cuts)) == plainly(leaves)
 
 
 @pytest.mark.parametrize(("index", "size"), [(0, 0), (3, 3), (-1, 3)])
 def test_what_is_not_there_has_no_proof(index: int, size: int) -> None:
     """An entry beyond the tree is refused."""
     with pytest.raises(ProofError, match="no entry"):
-        inclusion_proof(index, size, grown(LEAVES))
+        prove_inclusion(index, size, grown(LEAVES))
     with pytest.raises(ProofError, match="begin with"):
-        consistency_proof(size + 1, size, grown(LEAVES))
+        prove_consistency(size + 1, size, grown(LEAVES))

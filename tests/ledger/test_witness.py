@@ -8,8 +8,8 @@ import pytest
 from test_tiles import grow
 
 from avowal.errors import ProofError
-from avowal.ledger.note import Note, Verifier
-from avowal.ledger.witness import Files, findings
+from avowal.ledger.note import SignedNote, Verifier
+from avowal.ledger.witness import ExportFileReader, find_export_errors
 from avowal.register.register import SqliteRegister
 
 SIZE = 700
@@ -17,12 +17,12 @@ EARLIER = 300
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verifier, Note]:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verifier, SignedNote]:
     """Export a ledger of some tiles; returns its folder, its key, and an earlier checkpoint."""
     folder = tmp_path_factory.mktemp("ledger")
     register = SqliteRegister(folder / "data", folder / "keys")
     grow(register, 0, EARLIER)
-    earlier = register.ledger.sign()
+    earlier = register.ledger.sign_checkpoint()
     grow(register, EARLIER, SIZE)
     register.ledger.export(folder / "static")
     verifier = register.ledger.signer.verifier
@@ -31,20 +31,20 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verifier, 
     return folder / "static", verifier, earlier
 
 
-def reading(folder: Path) -> Files:
+def reading(folder: Path) -> ExportFileReader:
     def files(name: str) -> bytes | None:
         return (folder / name).read_bytes() if (folder / name).exists() else None
 
     return files
 
 
-def test_what_was_exported_holds(exported: tuple[Path, Verifier, Note]) -> None:
+def test_what_was_exported_holds(exported: tuple[Path, Verifier, SignedNote]) -> None:
     """Entries, tiles, the checkpoint, and an earlier one that somebody kept."""
     folder, verifier, earlier = exported
-    assert list(findings(reading(folder), verifier, [earlier])) == []
+    assert list(find_export_errors(reading(folder), verifier, [earlier])) == []
 
 
-def test_a_byte_of_any_file_is_found(exported: tuple[Path, Verifier, Note], tmp_path: Path) -> None:
+def test_a_byte_of_any_file_is_found(exported: tuple[Path, Verifier, SignedNote], tmp_path: Path) -> None:
     """Whichever file is changed or gone is named, or the root that does not hold any more."""
     folder, verifier, _ = exported
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
@@ -60,7 +60,7 @@ def test_a_byte_of_any_file_is_found(exported: tuple[Path, Verifier, Note], tmp_
                 data[change] ^= 1
                 (copy / name).write_bytes(data)
             try:
-                found = list(findings(reading(copy), verifier))
+                found = list(find_export_errors(reading(copy), verifier))
             except ProofError as error:
                 found = [error.message]
             assert found, f"{name} {change}"
@@ -84,14 +84,14 @@ def shorter(folder: Path) -> None:
 
 @pytest.mark.parametrize("change", [other_ledger, shorter])
 def test_another_ledger_is_refused(
-    exported: tuple[Path, Verifier, Note], tmp_path: Path, change: Callable[[Path], None]
+    exported: tuple[Path, Verifier, SignedNote], tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
     """One that this key did not sign, and one without a checkpoint."""
     folder, verifier, _ = exported
     shutil.copytree(folder, tmp_path / "copy")
     change(tmp_path / "copy")
     with pytest.raises(ProofError, match=r"not signed by this ledger|no checkpoint"):
-        list(findings(reading(tmp_path / "copy"), verifier))
+        list(find_export_errors(reading(tmp_path / "copy"), verifier))
 
 
 def test_a_ledger_that_did_not_only_grow_is_found(tmp_path: Path) -> None:
@@ -99,13 +99,15 @@ def test_a_ledger_that_did_not_only_grow_is_found(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     first = SqliteRegister(tmp_path / "first", keys)
     grow(first, 0, 9)
-    held = first.ledger.sign()
+    held = first.ledger.sign_checkpoint()
     assert held
     for start, end, said in ((1, 20, "was changed"), (0, 5, "the last ones are gone")):
         second = SqliteRegister(tmp_path / f"second {end}", keys)
         grow(second, start, end)
         second.ledger.export(tmp_path / f"static {end}")
-        (found,) = findings(reading(tmp_path / f"static {end}"), second.ledger.signer.verifier, [held])
+        (found,) = find_export_errors(
+            reading(tmp_path / f"static {end}"), second.ledger.signer.verifier, [held]
+        )
         assert said in found
         second.close()
     first.close()

@@ -10,7 +10,7 @@ from importlib import resources
 from itertools import product
 from typing import NamedTuple
 
-from avowal.policy.terms import Collect, Cookie, Disclose, Terms
+from avowal.policy.terms import CollectRule, CookieRule, DiscloseRule, Terms
 
 WORDS = tomllib.loads((resources.files("avowal.policy") / "vocabulary.toml").read_text(encoding="utf-8"))
 DAYS = {"2 days": 2, "5 days": 5, "1 month": 30, "forever": 10**9}
@@ -82,11 +82,11 @@ def permits(terms: Terms, one: Permission) -> bool:
         return int(getattr(terms.duties, one.duty)) < one.level
     if isinstance(one, Setting):
         return any(_sets(cookie, one) for cookie in terms.cookie)
-    lines: list[Collect | Disclose] = [*terms.collect, *terms.disclose]
+    lines: list[CollectRule | DiscloseRule] = [*terms.collect, *terms.disclose]
     return any(_allows(line, one) for line in lines)
 
 
-def _sets(cookie: Cookie, one: Setting) -> bool:
+def _sets(cookie: CookieRule, one: Setting) -> bool:
     asked = BASES.index(one.basis) <= (BASES.index(cookie.basis) if cookie.basis in BASES else -1)
     same = (cookie.name, cookie.party) == (one.name, one.party)
     return (
@@ -94,7 +94,7 @@ def _sets(cookie: Cookie, one: Setting) -> bool:
     )
 
 
-def _allows(line: Collect | Disclose, one: Use) -> bool:
+def _allows(line: CollectRule | DiscloseRule, one: Use) -> bool:
     precisions = PRECISIONS[one.category]
     finer = precisions[precisions.index(one.precision) :]
     return (
@@ -104,9 +104,9 @@ def _allows(line: Collect | Disclose, one: Use) -> bool:
     )
 
 
-def _serves(line: Collect | Disclose, one: Use) -> bool:
-    recipient = "operator" if isinstance(line, Collect) else line.to
-    ground = "" if isinstance(line, Collect) else line.ground
+def _serves(line: CollectRule | DiscloseRule, one: Use) -> bool:
+    recipient = "operator" if isinstance(line, CollectRule) else line.to
+    ground = "" if isinstance(line, CollectRule) else line.ground
     served = (
         beneath("purposes", one.purpose, line.purposes) if line.purposes else one.purpose == "ground-alone"
     )

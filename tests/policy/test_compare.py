@@ -14,12 +14,28 @@ from hypothesis import strategies as st
 from promises import DAYS, PRECISIONS, UNIVERSE, Permission, Promise, Setting, Undone, promise
 
 from avowal.policy import terms as terms_module
-from avowal.policy.bounds import COOKIE, OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell, read_canonical
-from avowal.policy.compare import Relation, Witness, compare, governing, meet, permitted, steps
-from avowal.policy.terms import UNITS, Collect, Cookie, Disclose, Duties, Terms, compile_terms
+from avowal.policy.bounds import COOKIE_PREFIX, OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell, parse_canonical
+from avowal.policy.compare import (
+    ProtectionRelation,
+    Witness,
+    compare,
+    compute_age_steps,
+    compute_record_bounds,
+    is_age_permitted,
+    meet,
+)
+from avowal.policy.terms import (
+    UNIT_SECONDS,
+    CollectRule,
+    CookieRule,
+    DiscloseRule,
+    Duties,
+    Terms,
+    compile_terms,
+)
 from avowal.policy.vocabulary import vocabulary
 
-DAY = UNITS["day"]
+DAY = UNIT_SECONDS["day"]
 
 
 def written(**parts: Any) -> Terms:
@@ -49,18 +65,20 @@ def kept(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
 
 
 PURPOSE = st.lists(st.sampled_from(["availability", "abuse", "operate"]), min_size=1, max_size=2, unique=True)
-COLLECT = st.builds(lambda what, purposes: Collect(what[0], what[1], purposes), kept(), PURPOSE)
+COLLECT = st.builds(lambda what, purposes: CollectRule(what[0], what[1], purposes), kept(), PURPOSE)
 DISCLOSE = st.one_of(
     st.builds(
-        lambda what, ground, purposes: Disclose(what[0], what[1], "authority", ground, purposes),
+        lambda what, ground, purposes: DiscloseRule(what[0], what[1], "authority", ground, purposes),
         kept(),
         st.sampled_from(["instrument", "legal-rights", "required-by-law"]),
         st.one_of(st.just([]), PURPOSE),
     ),
-    st.builds(lambda what, purposes: Disclose(what[0], what[1], "processor", "", purposes), kept(), PURPOSE),
+    st.builds(
+        lambda what, purposes: DiscloseRule(what[0], what[1], "processor", "", purposes), kept(), PURPOSE
+    ),
 )
 COOKIES = st.builds(
-    Cookie,
+    CookieRule,
     st.sampled_from(promises.COOKIES),
     PURPOSE,
     st.sampled_from(list(DAYS)),
@@ -98,7 +116,7 @@ def where(one: Permission) -> tuple[Cell | str, str]:
         return one.duty.replace("_", "-"), ""
     if isinstance(one, Setting):
         setter = OPERATOR if one.party == "first" else THIRD_PARTY
-        return Cell(f"{COOKIE}{one.name}", one.purpose, setter, OWN_USE), one.basis
+        return Cell(f"{COOKIE_PREFIX}{one.name}", one.purpose, setter, OWN_USE), one.basis
     return Cell(one.category, one.purpose, one.recipient, one.ground), one.precision
 
 
@@ -110,7 +128,7 @@ def allowed(bounds: Bounds) -> Promise:
         if isinstance(one, Undone):
             return bounds.duties.get(str(about), 0) < one.level
         assert isinstance(about, Cell)
-        greatest = bounds.greatest(about, precision)
+        greatest = bounds.max_age(about, precision)
         return greatest is None or one.age * DAY <= greatest
 
     return frozenset(one for one in UNIVERSE if allows(one))
@@ -133,19 +151,21 @@ def test_comparing_is_comparing_what_is_permitted(old: Terms, new: Terms) -> Non
     """The relation is that of the sets, and the witnesses are all the places where these differ, and no others."""
     before, after = promise(old), promise(new)
     found = compare(compile_terms(old), compile_terms(new))
-    assert (found.relation is Relation.SAME) <= (before == after)
+    assert (found.relation is ProtectionRelation.SAME) <= (before == after)
     places = {where(one) for one in UNIVERSE}
     for witnesses, differing in ((found.looser, after - before), (found.stricter, before - after)):
-        told = {(witness.about, witness.precision) for witness in witnesses} & places
+        told = {(witness.rule, witness.precision) for witness in witnesses} & places
         assert told == {where(one) for one in differing}
     if before != after:
         expected = {
-            (True, True): Relation.INCOMPARABLE,
-            (True, False): Relation.LESS_PROTECTIVE,
-            (False, True): Relation.MORE_PROTECTIVE,
+            (True, True): ProtectionRelation.INCOMPARABLE,
+            (True, False): ProtectionRelation.LESS_PROTECTIVE,
+            (False, True): ProtectionRelation.MORE_PROTECTIVE,
         }[bool(after - before), bool(before - after)]
-        assert found.relation in {expected, Relation.INCOMPARABLE}
-    assert found.protects == (found.relation in {Relation.SAME, Relation.MORE_PROTECTIVE})
+        assert found.relation in {expected, ProtectionRelation.INCOMPARABLE}
+    assert found.is_at_least_as_protective == (
+        found.relation in {ProtectionRelation.SAME, ProtectionRelation.MORE_PROTECTIVE}
+    )
 
 
 @many(max_examples=650)
@@ -153,7 +173,7 @@ def test_comparing_is_comparing_what_is_permitted(old: Terms, new: Terms) -> Non
 def test_terms_permit_what_is_written(terms: Terms) -> None:
     """What terms come to is what their lines permit, also when read again from the canonical form."""
     assert allowed(compile_terms(terms)) == promise(terms)
-    assert allowed(read_canonical(compile_terms(terms).canonical())) == promise(terms)
+    assert allowed(parse_canonical(compile_terms(terms).encode_canonical())) == promise(terms)
 
 
 @many(max_examples=650)
@@ -161,14 +181,18 @@ def test_terms_permit_what_is_written(terms: Terms) -> None:
 def test_protecting_at_least_as_much_is_a_partial_order(one: Terms, two: Terms, three: Terms) -> None:
     """Every promise protects as much as itself; two that protect as much as each other are one; and it is transitive."""
     a, b, c = compiled([one, two, three])
-    assert compare(a, a).relation is Relation.SAME
-    assert (compare(a, b).protects and compare(b, a).protects) == (compare(a, b).relation is Relation.SAME)
-    assert compare(a, meet(meet(a, b), c)).protects  # a chain, as three drawn ones are hardly ever
-    if compare(c, b).protects and compare(b, a).protects:
-        assert compare(c, a).protects
+    assert compare(a, a).relation is ProtectionRelation.SAME
+    assert (compare(a, b).is_at_least_as_protective and compare(b, a).is_at_least_as_protective) == (
+        compare(a, b).relation is ProtectionRelation.SAME
+    )
+    assert compare(
+        a, meet(meet(a, b), c)
+    ).is_at_least_as_protective  # a chain, as three drawn ones are hardly ever
+    if compare(c, b).is_at_least_as_protective and compare(b, a).is_at_least_as_protective:
+        assert compare(c, a).is_at_least_as_protective
     mirrored = {
-        Relation.LESS_PROTECTIVE: Relation.MORE_PROTECTIVE,
-        Relation.MORE_PROTECTIVE: Relation.LESS_PROTECTIVE,
+        ProtectionRelation.LESS_PROTECTIVE: ProtectionRelation.MORE_PROTECTIVE,
+        ProtectionRelation.MORE_PROTECTIVE: ProtectionRelation.LESS_PROTECTIVE,
     }
     assert compare(b, a).relation is mirrored.get(compare(a, b).relation, compare(a, b).relation)
 
@@ -180,10 +204,12 @@ def test_the_meet_is_the_greatest_lower_bound(one: Terms, two: Terms, three: Ter
     a, b, c = compiled([one, two, three])
     both = meet(a, b)
     assert allowed(both) == promise(one) & promise(two)
-    assert compare(a, both).protects
-    assert compare(b, both).protects
-    assert compare(both, meet(both, c)).protects
-    assert (compare(a, c).protects and compare(b, c).protects) == compare(both, c).protects
+    assert compare(a, both).is_at_least_as_protective
+    assert compare(b, both).is_at_least_as_protective
+    assert compare(both, meet(both, c)).is_at_least_as_protective
+    assert (compare(a, c).is_at_least_as_protective and compare(b, c).is_at_least_as_protective) == compare(
+        both, c
+    ).is_at_least_as_protective
     assert alike(meet(a, a), a)
     assert alike(both, meet(b, a))
     assert alike(meet(both, c), meet(a, meet(b, c)))
@@ -206,9 +232,9 @@ def test_what_governs_is_what_the_recursion_says(history: tuple[list[Terms], int
     """The closed form is the recursion of G2, and never permits more than what is posted now."""
     versions, collected, consented = history
     later = {number for number in consented if number > collected}
-    governs = governing(compiled(versions), collected, consented)
+    governs = compute_record_bounds(compiled(versions), collected, consented)
     assert allowed(governs) == promises.governing([promise(terms) for terms in versions], collected, later)
-    assert compare(compile_terms(versions[-1]), governs).protects
+    assert compare(compile_terms(versions[-1]), governs).is_at_least_as_protective
 
 
 @many(max_examples=650)
@@ -217,15 +243,19 @@ def test_governing_only_gets_stricter(history: tuple[list[Terms], int, set[int]]
     """A version without consent never loosens; the same again changes nothing; more consent never permits less."""
     versions, collected, consented = history
     known = compiled(versions)
-    before = governing(known, collected, consented)
-    assert compare(before, governing([*known, compile_terms(more)], collected, consented)).protects
-    assert alike(governing([*known, known[-1]], collected, consented), before)
+    before = compute_record_bounds(known, collected, consented)
+    assert compare(
+        before, compute_record_bounds([*known, compile_terms(more)], collected, consented)
+    ).is_at_least_as_protective
+    assert alike(compute_record_bounds([*known, known[-1]], collected, consented), before)
     for number in range(1, len(known) + 1):
-        assert compare(governing(known, collected, {*consented, number}), before).protects
+        assert compare(
+            compute_record_bounds(known, collected, {*consented, number}), before
+        ).is_at_least_as_protective
     for number in range(
         1, collected + 1
     ):  # of what was collected later, consent to what was before says nothing
-        assert governing(known, collected, {number}) == governing(known, collected)
+        assert compute_record_bounds(known, collected, {number}) == compute_record_bounds(known, collected)
 
 
 @many(max_examples=650)
@@ -233,16 +263,16 @@ def test_governing_only_gets_stricter(history: tuple[list[Terms], int, set[int]]
 def test_steps_permit_what_governs(versions: list[Terms]) -> None:
     """The theorem: what governs a record permits an age exactly if the steps do, at the record's governing number."""
     known = compiled(versions)
-    climbed = steps(known)
+    climbed = compute_age_steps(known)
     for number in range(1, len(known) + 1):
-        governs = governing(known, number)
+        governs = compute_record_bounds(known, number)
         for one in UNIVERSE:
             if not isinstance(one, Undone):
                 about, precision = where(one)
                 assert isinstance(about, Cell)
                 of_it = climbed.get(about, {}).get(precision, ())
-                greatest = governs.greatest(about, precision)
-                assert permitted(of_it, number, one.age * DAY) == (
+                greatest = governs.max_age(about, precision)
+                assert is_age_permitted(of_it, number, one.age * DAY) == (
                     greatest is None or one.age * DAY <= greatest
                 )
     for of_cell in climbed.values():
@@ -256,13 +286,13 @@ ADDRESSES = Cell("ip-address", "abuse", OPERATOR, OWN_USE)
 
 
 def addresses(**keep: str) -> Bounds:
-    return compile_terms(written(collect=[Collect(["ip-address"], keep, ["abuse"])]))
+    return compile_terms(written(collect=[CollectRule(["ip-address"], keep, ["abuse"])]))
 
 
 def test_shorter_whole_and_longer_in_part_is_incomparable() -> None:
     """Whole addresses for a shorter, networks for a longer time: neither protects as much as the other."""
     found = compare(addresses(full="7 days", prefix="90 days"), addresses(full="3 days", prefix="365 days"))
-    assert found.relation is Relation.INCOMPARABLE
+    assert found.relation is ProtectionRelation.INCOMPARABLE
     assert found.stricter == (Witness(ADDRESSES, "full", 7 * DAY, 3 * DAY),)
     assert found.looser == (
         Witness(ADDRESSES, "country", 90 * DAY, 365 * DAY),
@@ -273,11 +303,11 @@ def test_shorter_whole_and_longer_in_part_is_incomparable() -> None:
 def test_the_examples_of_the_rules() -> None:
     """What docs/spec/terms.md says of ages in a history holds."""
     history = [addresses(full=age) for age in ("7 days", "90 days", "30 days")]
-    assert governing(history, 1).greatest(ADDRESSES, "full") == 7 * DAY
-    assert governing(history, 1, {2}).greatest(ADDRESSES, "full") == 30 * DAY
-    assert steps(history)[ADDRESSES]["full"] == ((1, 7 * DAY), (2, 30 * DAY))
+    assert compute_record_bounds(history, 1).max_age(ADDRESSES, "full") == 7 * DAY
+    assert compute_record_bounds(history, 1, {2}).max_age(ADDRESSES, "full") == 30 * DAY
+    assert compute_age_steps(history)[ADDRESSES]["full"] == ((1, 7 * DAY), (2, 30 * DAY))
     with pytest.raises(ValueError, match="from 1 to 3"):
-        governing(history, 4)
+        compute_record_bounds(history, 4)
 
 
 def test_a_renamed_word_is_one_removed_and_one_added() -> None:
@@ -286,12 +316,12 @@ def test_a_renamed_word_is_one_removed_and_one_added() -> None:
         Bounds({Cell(word, "abuse", OPERATOR, OWN_USE): {"full": None}}, {})
         for word in ("address", "ip-address")
     )
-    assert compare(one, other).relation is Relation.INCOMPARABLE
+    assert compare(one, other).relation is ProtectionRelation.INCOMPARABLE
 
 
 def test_a_new_leaf_permits_nothing_to_older_terms(monkeypatch: pytest.MonkeyPatch) -> None:
     """A purpose that a later vocabulary puts beneath one that older terms name is none of theirs; it may have two parents."""
-    line = Collect(["ip-address"], {"full": "7 days"}, ["operate"])
+    line = CollectRule(["ip-address"], {"full": "7 days"}, ["operate"])
     old = compile_terms(written(collect=[line]))
     words = vocabulary()
     leaf = msgspec.structs.replace(words.purposes["abuse"], parents=("operate", "advertise"))
@@ -299,25 +329,26 @@ def test_a_new_leaf_permits_nothing_to_older_terms(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(terms_module, "vocabulary", lambda _: newer)
     for parent in ("operate", "advertise"):
         now = compile_terms(written(collect=[msgspec.structs.replace(line, purposes=[parent])]))
-        assert "profiling" in now.purposes("ip-address")
-        assert "profiling" not in read_canonical(old.canonical()).purposes("ip-address")
+        assert "profiling" in now.collection_purposes("ip-address")
+        assert "profiling" not in parse_canonical(old.encode_canonical()).collection_purposes("ip-address")
         assert {
-            witness.about.purpose for witness in compare(old, now).looser if isinstance(witness.about, Cell)
+            witness.rule.purpose for witness in compare(old, now).looser if isinstance(witness.rule, Cell)
         } == {"profiling"}
-        assert "profiling" not in meet(old, now).purposes("ip-address")
+        assert "profiling" not in meet(old, now).collection_purposes("ip-address")
 
 
 def test_every_basis_of_a_cookie_is_between_its_neighbours() -> None:
     """`never` protects most, then `if-accepted`; a cookie of somebody else is another one."""
 
     def cookie(basis: Any, keep: str = "1 month", party: Any = "first") -> Bounds:
-        return compile_terms(written(cookie=[Cookie("a", ["abuse"], keep, basis, party)]))
+        return compile_terms(written(cookie=[CookieRule("a", ["abuse"], keep, basis, party)]))
 
     order = [cookie(basis) for basis in ("never", "if-accepted", "unless-refused")]
     for (i, one), (j, other) in product(enumerate(order), enumerate(order)):
-        assert compare(one, other).protects == (j <= i)
+        assert compare(one, other).is_at_least_as_protective == (j <= i)
     found = compare(cookie("if-accepted", "5 days"), cookie("unless-refused", "2 days"))
-    assert found.relation is Relation.INCOMPARABLE
+    assert found.relation is ProtectionRelation.INCOMPARABLE
     assert (
-        compare(cookie("if-accepted"), cookie("if-accepted", party="third")).relation is Relation.INCOMPARABLE
+        compare(cookie("if-accepted"), cookie("if-accepted", party="third")).relation
+        is ProtectionRelation.INCOMPARABLE
     )

@@ -32,7 +32,7 @@ def test_the_seed_loads_as_it_stands() -> None:
     assert list(document.front_matter) == keys
     assert document.front_matter["share"] is False
     assert document.front_matter["version"] == 1
-    assert (document.language, document.updated) == ("en", date(2015, 1, 15))
+    assert (document.language, document.updated_on) == ("en", date(2015, 1, 15))
     assert text.endswith(document.body)
     assert len(document.sections) == 5
     assert all(section.level == 2 and section.text.strip() for section in document.sections)
@@ -52,7 +52,7 @@ def test_our_document_is_in_our_own_words() -> None:
 def test_our_document_is_that_of_our_terms() -> None:
     """The document that comes with Avowal bears the day of its terms, in a language that they name."""
     document, terms = load_document(OURS), load_terms(DEFAULTS / "terms.toml")
-    assert document.updated == terms.updated
+    assert document.updated_on == terms.updated
     assert [document.language] == terms.languages
 
 
@@ -80,7 +80,7 @@ def test_unknown_front_matter_is_kept(tmp_path: Path) -> None:
 )
 def test_the_date_is_recognised(tmp_path: Path, text: str, updated: date | None) -> None:
     """The date that the text says it was last updated on is found where it stands."""
-    assert load_document(saved(tmp_path, f"---\ntitle: T\n---\n{text}")).updated == updated
+    assert load_document(saved(tmp_path, f"---\ntitle: T\n---\n{text}")).updated_on == updated
 
 
 def test_sections_are_told_apart(tmp_path: Path) -> None:
@@ -146,4 +146,4 @@ def test_line_ends_stay_as_they_came(tmp_path: Path) -> None:
     document = load_document(path)
     assert document.text == text
     assert document.body == "## B\n\nLast updated on 2026-01-02\n"
-    assert (document.sections[0].heading, document.updated) == ("B", date(2026, 1, 2))
+    assert (document.sections[0].heading, document.updated_on) == ("B", date(2026, 1, 2))

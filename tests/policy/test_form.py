@@ -32,8 +32,11 @@ def test_a_form_says_what_it_asks_for() -> None:
     """Its categories, its fields for files, and how large these may be."""
     (form,) = parsed().form
     assert form.categories == ["email-address", "message", "submission-time", "uploaded-file"]
-    assert (form.files, form.bytes_max) == (["cv"], 2_000_000)
-    assert form.uncollected(["message", "submission-time"]) == ["email-address", "uploaded-file"]
+    assert (form.file_fields, form.file_bytes_max) == (["cv"], 2_000_000)
+    assert form.find_uncollected_categories(["message", "submission-time"]) == [
+        "email-address",
+        "uploaded-file",
+    ]
 
 
 def test_a_form_is_no_promise() -> None:

@@ -7,12 +7,12 @@ import pytest
 
 from avowal.change.draft import TERMS_FILE
 from avowal.errors import TermsError
-from avowal.policy.bounds import Compiled
-from avowal.policy.compare import Relation, compare
-from avowal.policy.describe import differences, owed
-from avowal.policy.ground import EVIDENCE, needs
-from avowal.policy.language import language
-from avowal.policy.terms import compile_terms, parse_terms, warnings
+from avowal.policy.bounds import CompiledTerms
+from avowal.policy.compare import ProtectionRelation, compare
+from avowal.policy.describe import format_duty_value, group_witnesses
+from avowal.policy.ground import EVIDENCE_KINDS, parse_ground_requirements
+from avowal.policy.language import find_language
+from avowal.policy.terms import compile_terms, find_warnings, parse_terms
 from avowal.policy.vocabulary import vocabulary
 
 PLAIN = (resources.files("avowal.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8")
@@ -20,19 +20,19 @@ LAW = '[[ground]]\nname = "instrument"'
 EVIDENCE_OF_LAW = 'evidence = ["instrument", "issuer", "reference", "date", "scope"]'
 
 
-def compiled(old: str = "", new: str = "") -> Compiled:
+def compiled(old: str = "", new: str = "") -> CompiledTerms:
     assert old in PLAIN
     return compile_terms(parse_terms(PLAIN.replace(old, new, 1), "terms"))
 
 
 def test_each_ground_has_its_evidence() -> None:
     """A parent stands for its leaves; the default terms name evidence for every ground."""
-    found = needs(compiled().duties)
+    found = parse_ground_requirements(compiled().duties)
     assert set(found) == set(vocabulary().grounds)
     assert found["authorised"] == (("authorisation",), 0)
     assert found["checking"] == found["industry-abuse-control"] == (("case", "records"), 0)
     assert found["instrument"] == (("instrument", "issuer", "reference", "date", "scope"), 1)
-    assert {kind for need in found.values() for kind in need.evidence} == set(EVIDENCE)
+    assert {kind for need in found.values() for kind in need.evidence} == set(EVIDENCE_KINDS)
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_each_ground_has_its_evidence() -> None:
 def test_less_evidence_protects_less(old: str, new: str) -> None:
     """And more of it protects more; the difference is told in words."""
     found = compare(compiled(), compiled(old, new))
-    assert not found.protects
+    assert not found.is_at_least_as_protective
     assert compare(compiled(old, new), compiled()).relation in {
-        Relation.MORE_PROTECTIVE,
-        Relation.INCOMPARABLE,
+        ProtectionRelation.MORE_PROTECTIVE,
+        ProtectionRelation.INCOMPARABLE,
     }
     for tag in ("en", "pt-BR", "zh-TW"):
-        sentences = [line.sentence(language(tag)) for line in differences(found.looser)]
+        sentences = [line.describe(find_language(tag)) for line in group_witnesses(found.looser)]
         assert sentences
         assert not [sentence for sentence in sentences if " needs " in sentence or " approvals: " in sentence]
 
@@ -61,10 +61,10 @@ def test_a_ground_without_evidence_brings_a_warning() -> None:
     """Nothing can be disclosed on it."""
     text = PLAIN.replace('[[ground]]\nname = "authorised"\nevidence = ["authorisation"]\n', "")
     terms = parse_terms(text, "terms")
-    assert warnings(terms) == [
+    assert find_warnings(terms) == [
         "nothing can be disclosed on the ground `authorised`: no [[ground]] names its evidence"
     ]
-    assert "authorised" not in needs(compile_terms(terms).duties)
+    assert "authorised" not in parse_ground_requirements(compile_terms(terms).duties)
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_wrong_grounds_are_refused(old: str, new: str, said: str, hint: str) -> 
 
 def test_approvals_are_counted_in_persons() -> None:
     """In the reader's language."""
-    assert owed("instrument approvals", 1) == "1 person"
-    assert owed("instrument approvals", 2, language("pt-BR")) == "2 pessoas"
+    assert format_duty_value("instrument approvals", 1) == "1 person"
+    assert format_duty_value("instrument approvals", 2, find_language("pt-BR")) == "2 pessoas"
 
 
 def test_terms_of_before_are_what_they_were() -> None:
     """Without a ground they have the identity that they had."""
     without = re.sub(r"\[\[ground\]\]\n(.+\n)+", "", PLAIN)
     assert "[[ground]]" not in without
-    assert not needs(compile_terms(parse_terms(without, "terms")).duties)
+    assert not parse_ground_requirements(compile_terms(parse_terms(without, "terms")).duties)

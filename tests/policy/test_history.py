@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_page import LOOSER, SHOWN, Read, document
 
-from avowal.policy.history import Piece, changes, differing, history
+from avowal.policy.history import DiffFragment, diff_blocks, render_changes, render_history
 
 FIRST = LOOSER._replace(number=1)
 BLOCKS = st.lists(
@@ -18,7 +18,7 @@ BLOCKS = st.lists(
 @given(BLOCKS, BLOCKS)
 def test_a_difference_has_all_that_went_and_came(old: list[str], new: list[str]) -> None:
     """Whatever words one of the two has more of are told as gone or come, and texts that are the same have none."""
-    blocks = list(differing("\n\n".join(old), "\n\n".join(new)))
+    blocks = list(diff_blocks("\n\n".join(old), "\n\n".join(new)))
     for kind, texts, others in (("old", old, new), ("new", new, old)):
         told = [
             "".join(piece.text for piece in block if piece.kind in {"same", kind}).strip() for block in blocks
@@ -30,18 +30,18 @@ def test_a_difference_has_all_that_went_and_came(old: list[str], new: list[str])
 
 def test_words_that_changed_are_told_within_their_paragraph() -> None:
     """Of a paragraph that changed, what stayed is there for context; also where words have no space between them."""
-    assert list(differing("A.\n\nWe keep it long.", "A.\n\nWe keep it.")) == [
-        [Piece("same", "We keep "), Piece("old", "it long."), Piece("new", "it.")]
+    assert list(diff_blocks("A.\n\nWe keep it long.", "A.\n\nWe keep it.")) == [
+        [DiffFragment("same", "We keep "), DiffFragment("old", "it long."), DiffFragment("new", "it.")]
     ]
-    assert list(differing("我們保留它", "我們不保留它")) == [
-        [Piece("same", "我們"), Piece("new", "不"), Piece("same", "保留它")]
+    assert list(diff_blocks("我們保留它", "我們不保留它")) == [
+        [DiffFragment("same", "我們"), DiffFragment("new", "不"), DiffFragment("same", "保留它")]
     ]
 
 
 def test_the_page_of_a_difference_tells_both_what_is_done_and_said() -> None:
     """Terms by their witnesses, prose by its words, both versions by number and day, and a way back."""
     documents = document("We keep it for 9 days.\n\n<b>x</b>"), document("We keep it for 7 days.\n\n<b>y</b>")
-    page = changes(LOOSER, SHOWN, documents, "history.en.html")
+    page = render_changes(LOOSER, SHOWN, documents, "history.en.html")
     read = Read(page)
     assert read.open == []
     assert read.loaded == ["history.en.html"]
@@ -50,7 +50,7 @@ def test_the_page_of_a_difference_tells_both_what_is_done_and_said() -> None:
     assert re.search(r"for <del>9 </del><ins>7 </ins>days", page)
     assert "&lt;b&gt;y&lt;/b&gt;" in page
     assert not {"b", "script"} & set(read.tags)
-    same = Read(changes(SHOWN, SHOWN._replace(number=4), (documents[0], documents[0]), "h"))
+    same = Read(render_changes(SHOWN, SHOWN._replace(number=4), (documents[0], documents[0]), "h"))
     assert same.text.count("Nothing changes.") == 2
 
 
@@ -59,7 +59,7 @@ def test_the_history_leads_to_any_two_versions() -> None:
     pairs = {(1, 2): "12.html", (1, 3): "13.html", (2, 3): "23.html"}
     now = SHOWN.effective_at
     coming = SHOWN._replace(effective_at=now + timedelta(days=1))
-    read = Read(history([FIRST, LOOSER, coming], document("Text.", "pt-BR"), pairs, now))
+    read = Read(render_history([FIRST, LOOSER, coming], document("Text.", "pt-BR"), pairs, now))
     assert read.text.count("está por vir") == 1
     assert read.open == []
     assert read.loaded == ["23.html", "13.html", "12.html"]
@@ -69,6 +69,6 @@ def test_the_history_leads_to_any_two_versions() -> None:
 def test_a_page_is_wholly_in_its_language() -> None:
     """Of the words that are made from the terms none is left in English."""
     documents = document("Um.", "pt-BR"), document("Dois.", "pt-BR")
-    read = Read(changes(LOOSER, SHOWN, documents, "h"))
+    read = Read(render_changes(LOOSER, SHOWN, documents, "h"))
     assert "endereço IP, completo: guardado: 7 dias, antes 9 dias" in read.text
     assert not re.search(r"\b(version|kept|was|days)\b", read.text)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from avowal.policy.language import ENGLISH, direction, language
+from avowal.policy.language import ENGLISH, find_language, text_direction
 
 ROOT = Path(__file__).parents[2]
 CATALOGUES = sorted((ROOT / "src" / "avowal" / "policy" / "languages").glob("*.po"))
@@ -71,21 +71,21 @@ def test_translations_have_the_values_of_their_texts(path: Path) -> None:
 )
 def test_the_nearest_language_is_spoken(asked: str, spoken: str) -> None:
     """A regional variety is near enough, another script is not; else it is English, and says so."""
-    assert language(asked).tag == spoken
+    assert find_language(asked).tag == spoken
 
 
 def test_numbers_days_and_lists_are_written_as_each_language_does() -> None:
     """Plurals, thousands, dates and what stands between words."""
     days = [
-        language(tag).count("{n} day", "{n} days", number)
+        find_language(tag).count("{n} day", "{n} days", number)
         for tag in ("en", "pt-BR", "zh-TW")
         for number in (1, 1234)
     ]
     assert days == ["1 day", "1,234 days", "1 dia", "1.234 dias", "1 天", "1,234 天"]
-    told = [language(tag).day(date(2026, 11, 22)) for tag in ("en", "pt-BR", "zh-TW")]
+    told = [find_language(tag).format_day(date(2026, 11, 22)) for tag in ("en", "pt-BR", "zh-TW")]
     assert told == ["November 22, 2026", "22 de novembro de 2026", "2026年11月22日"]
-    assert language("zh-TW").words("category", ["browser", "status"]) == "瀏覽器、回應狀態"
-    assert ENGLISH.words("category", ["browser", "status"]) == "browser, status"
+    assert find_language("zh-TW").translate_words("category", ["browser", "status"]) == "瀏覽器、回應狀態"
+    assert ENGLISH.translate_words("category", ["browser", "status"]) == "browser, status"
 
 
 def test_values_are_no_part_of_the_text() -> None:
@@ -98,4 +98,4 @@ def test_values_are_no_part_of_the_text() -> None:
 )
 def test_a_language_has_its_direction(tag: str, expected: str) -> None:
     """Languages that are written from the right are known."""
-    assert direction(tag) == expected
+    assert text_direction(tag) == expected

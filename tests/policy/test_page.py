@@ -9,18 +9,18 @@ import msgspec
 import pytest
 
 from avowal.policy.document import Document, load_document, parse_document
-from avowal.policy.page import Shown, facts, html, linked_data
+from avowal.policy.page import PageVersion, build_json_ld, build_terms_tables, render_policy_page
 from avowal.policy.terms import Terms, compile_terms, load_terms
 from avowal.policy.vocabulary import vocabulary
 
 DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
 TERMS = load_terms(DEFAULTS / "terms.toml")
 DOCUMENT = load_document(DEFAULTS / "privacy-policy.en.md")
-SHOWN = Shown(3, "a" * 64, datetime(2026, 11, 22), compile_terms(TERMS))  # noqa: DTZ001  # UTC without a zone
+SHOWN = PageVersion(3, "a" * 64, datetime(2026, 11, 22), compile_terms(TERMS))  # noqa: DTZ001  # UTC without a zone
 _LONGER = TERMS.collect[0].keep | {"full": "9 days"}
 LOOSER = SHOWN._replace(
     number=2,
-    promised=compile_terms(
+    bounds=compile_terms(
         msgspec.structs.replace(
             TERMS, collect=[msgspec.structs.replace(TERMS.collect[0], keep=_LONGER), *TERMS.collect[1:]]
         )
@@ -61,13 +61,13 @@ def document(body: str, language: str = "en") -> Document:
 
 def test_the_page_says_what_the_document_and_the_terms_say() -> None:
     """All headings of the prose, every category and cookie of the terms, and the version are there; nothing is loaded."""
-    read = Read(html(SHOWN, DOCUMENT, WORDS, [LOOSER, SHOWN]))
+    read = Read(render_policy_page(SHOWN, DOCUMENT, WORDS, [LOOSER, SHOWN]))
     assert read.open == []
     assert read.loaded == []
     assert not {"script", "link", "img", "iframe"} & set(read.tags)
     for section in DOCUMENT.sections:
         assert section.heading in read.text
-    for category in SHOWN.promised.categories:
+    for category in SHOWN.bounds.collected_categories:
         assert category in read.text
     for cookie in TERMS.cookie:
         assert cookie.name in read.text
@@ -80,11 +80,11 @@ def test_the_page_says_what_the_document_and_the_terms_say() -> None:
 def test_the_tables_are_those_of_the_terms() -> None:
     """A changed promise changes the page, whatever the prose says."""
     changed: Terms = msgspec.structs.replace(TERMS, collect=TERMS.collect[:1], cookie=[], disclose=[])
-    shown = SHOWN._replace(promised=compile_terms(changed))
-    tables = {table.caption: table.rows for table in facts(shown.promised, WORDS)}
+    shown = SHOWN._replace(bounds=compile_terms(changed))
+    tables = {table.caption: table.rows for table in build_terms_tables(shown.bounds, WORDS)}
     assert [row[0] for row in tables["What is collected"]] == ["ip-address"]
     assert tables["Cookies"] == tables["Who else may receive what"] == []
-    read = Read(html(shown, DOCUMENT, WORDS))
+    read = Read(render_policy_page(shown, DOCUMENT, WORDS))
     assert "__Host-avowal" not in read.text
     assert ("smallest-group", "5 visitors") in tables["What you are owed"]
 
@@ -94,7 +94,7 @@ def test_the_tables_are_those_of_the_terms() -> None:
 )
 def test_nothing_in_the_prose_is_run(evil: str) -> None:
     """HTML in the prose is shown as text, and no link leads to a script."""
-    read = Read(html(SHOWN, document(f"## {evil}\n\n{evil}\n"), WORDS))
+    read = Read(render_policy_page(SHOWN, document(f"## {evil}\n\n{evil}\n"), WORDS))
     assert not {"script", "img"} & set(read.tags)
     assert not any((value or "").startswith("javascript") for value in read.loaded)
 
@@ -104,7 +104,9 @@ def test_nothing_in_the_prose_is_run(evil: str) -> None:
 )
 def test_a_page_has_the_direction_of_its_language(language: str, direction: str) -> None:
     """Languages that are written from the right begin there."""
-    assert f'<html lang="{language}" dir="{direction}">' in html(SHOWN, document("Text.\n", language), WORDS)
+    assert f'<html lang="{language}" dir="{direction}">' in render_policy_page(
+        SHOWN, document("Text.\n", language), WORDS
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,15 +120,15 @@ def test_a_page_has_the_direction_of_its_language(language: str, direction: str)
 )
 def test_the_terms_are_told_in_the_documents_language(tag: str, spoken: str, said: str) -> None:
     """In English where we do not speak it; what is in another language than the page says so, with its direction."""
-    page = html(SHOWN, document("Text.\n", tag), WORDS)
+    page = render_policy_page(SHOWN, document("Text.\n", tag), WORDS)
     assert f'<section class="facts" lang="{spoken}" dir="ltr"' in page
     assert said in page
 
 
 def test_linked_data_has_a_process_for_each_cell() -> None:
     """Every cell is there, with the terms of DPV that its words have, and how long."""
-    told = linked_data(SHOWN, "A", WORDS)
-    cells = sorted(SHOWN.promised.cells)
+    told = build_json_ld(SHOWN, "A", WORDS)
+    cells = sorted(SHOWN.bounds.cells)
     assert [process["dct:title"] for process in told["dpv:hasProcess"]] == [
         " / ".join(cell) for cell in cells
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from avowal.policy.bounds import Bounds
 from avowal.policy.document import Document, load_document
-from avowal.policy.prose_check import PRACTICES, differing
+from avowal.policy.prose_check import PRACTICES, find_prose_mismatches
 from avowal.policy.terms import Duties, Terms, compile_terms, load_terms
 
 DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
@@ -25,20 +25,20 @@ def prose(body: str, language: str = "en") -> Document:
 def spoken(body: str, bounds: Bounds = NOTHING) -> list[str]:
     return [
         sentence
-        for sentence in differing(prose(body), bounds)
+        for sentence in find_prose_mismatches(prose(body), bounds)
         if "speaks of" in sentence and "never" not in sentence
     ]
 
 
 def test_the_documents_that_come_with_avowal_agree_with_their_terms() -> None:
     """Of the default document and terms there is nothing to say."""
-    assert differing(load_document(DEFAULTS / "privacy-policy.en.md"), compile_terms(TERMS)) == []
+    assert find_prose_mismatches(load_document(DEFAULTS / "privacy-policy.en.md"), compile_terms(TERMS)) == []
 
 
 @pytest.mark.skipif(not SEED.exists(), reason=f"the policy to be adopted is not there: {SEED}")
 def test_what_the_seed_does_not_say_is_found_and_nothing_false() -> None:
     """The seed's document says nothing of referrers, nor of how long anything is kept; the default terms do."""
-    assert differing(load_document(SEED), compile_terms(TERMS)) == [
+    assert find_prose_mismatches(load_document(SEED), compile_terms(TERMS)) == [
         "the terms declare where visitors come from; the document in `en` never speaks of it",
         "the terms declare how long information is kept; the document in `en` never speaks of it",
     ]
@@ -95,23 +95,25 @@ def test_what_is_declared_and_never_mentioned_is_told() -> None:
     bounds = compile_terms(TERMS)
     missed = {
         sentence.partition(";")[0].removeprefix("the terms declare ")
-        for sentence in differing(prose(""), bounds)
+        for sentence in find_prose_mismatches(prose(""), bounds)
     }
-    assert missed == {one.name for one in PRACTICES if one.declared(bounds) and not one.silent}
+    assert missed == {one.name for one in PRACTICES if one.is_declared(bounds) and not one.mention_optional}
     assert "cookies" in missed
-    assert differing(prose(""), NOTHING) == []
+    assert find_prose_mismatches(prose(""), NOTHING) == []
 
 
 def test_other_languages_are_not_looked_at_and_this_is_said() -> None:
     """Words of English tell nothing of another language."""
-    told = differing(prose("Usamos cookies.", "pt-BR"), NOTHING)
+    told = find_prose_mismatches(prose("Usamos cookies.", "pt-BR"), NOTHING)
     assert told == ["the document in `pt-BR` is not compared with the terms: only English is"]
 
 
 def test_terms_are_those_of_the_file() -> None:
     """What counts is what the terms come to: a category that is collected is declared."""
     terms: Terms = msgspec.structs.replace(TERMS, collect=TERMS.collect[:1])
-    assert "speaks of browsers" in " ".join(differing(prose("We record your browser."), compile_terms(terms)))
-    assert differing(prose("We record your browser."), compile_terms(TERMS))[0].startswith(
+    assert "speaks of browsers" in " ".join(
+        find_prose_mismatches(prose("We record your browser."), compile_terms(terms))
+    )
+    assert find_prose_mismatches(prose("We record your browser."), compile_terms(TERMS))[0].startswith(
         "the terms declare"
     )

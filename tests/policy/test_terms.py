@@ -16,32 +16,32 @@ from avowal import strict
 from avowal.errors import TermsError
 from avowal.policy.bounds import (
     FOREVER,
-    GROUND_ALONE,
+    GROUND_ONLY_PURPOSE,
     OPERATOR,
     OWN_USE,
     PROCESSOR,
     Cell,
-    Compiled,
-    read_canonical,
+    CompiledTerms,
+    parse_canonical,
 )
 from avowal.policy.form import Form
 from avowal.policy.ground import Ground
 from avowal.policy.terms import (
-    UNITS,
-    Collect,
-    Cookie,
-    Disclose,
+    UNIT_SECONDS,
+    CollectRule,
+    CookieRule,
+    DiscloseRule,
     Duties,
     Terms,
     compile_terms,
-    language_tag,
+    find_warnings,
     load_terms,
+    normalize_language_tag,
     parse_age,
-    warnings,
 )
-from avowal.policy.vocabulary import NEWEST, Kind, vocabulary
+from avowal.policy.vocabulary import NEWEST_VOCABULARY, WordKind, vocabulary
 
-DAY = UNITS["day"]
+DAY = UNIT_SECONDS["day"]
 DEFAULT = Path(str(resources.files("avowal.policy") / "defaults" / "terms.toml"))
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 HEAD = (
@@ -57,15 +57,15 @@ def own(category: str, purpose: str) -> Cell:
 
 def written(**parts: Any) -> Terms:
     """Return terms that promise what is given, and nothing else."""
-    return Terms(NEWEST, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
+    return Terms(NEWEST_VOCABULARY, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
 
 
-def promised(*lines: Collect) -> Compiled:
+def promised(*lines: CollectRule) -> CompiledTerms:
     """Compile lines of what is collected."""
     return compile_terms(written(collect=list(lines)))
 
 
-def named(kind: Kind) -> st.SearchStrategy[list[str]]:
+def named(kind: WordKind) -> st.SearchStrategy[list[str]]:
     """Draw one or more words of a kind, leaves and parents."""
     words = vocabulary().words(kind)
     parents = sorted({parent for word in words.values() for parent in word.parents})
@@ -93,19 +93,19 @@ def kept(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
     return [category], dict(zip(chosen, ages, strict=True))
 
 
-COLLECT = st.builds(lambda what, purposes: Collect(what[0], what[1], purposes), kept(), named("purposes"))
+COLLECT = st.builds(lambda what, purposes: CollectRule(what[0], what[1], purposes), kept(), named("purposes"))
 DISCLOSE = st.builds(
-    lambda what, to, ground, purposes: Disclose(what[0], what[1], to, ground, purposes),
+    lambda what, to, ground, purposes: DiscloseRule(what[0], what[1], to, ground, purposes),
     kept(),
     st.sampled_from(sorted(set(vocabulary().recipients) - {OPERATOR, PROCESSOR})),
     named("grounds").map(lambda grounds: grounds[0]),
     st.one_of(st.just([]), named("purposes")),
 )
 PROCESSED = st.builds(
-    lambda what, purposes: Disclose(what[0], what[1], PROCESSOR, "", purposes), kept(), named("purposes")
+    lambda what, purposes: DiscloseRule(what[0], what[1], PROCESSOR, "", purposes), kept(), named("purposes")
 )
 COOKIE = st.builds(
-    Cookie,
+    CookieRule,
     st.sampled_from(["a", "b", "c_*"]),
     named("purposes"),
     AGES,
@@ -123,9 +123,9 @@ TERMS = st.builds(
 )
 
 
-def leaves(kind: Kind, words: list[str]) -> list[str]:
+def leaves(kind: WordKind, words: list[str]) -> list[str]:
     """Return the leaves of words."""
-    return [leaf for word in words for leaf in vocabulary().leaves(kind, word)]
+    return [leaf for word in words for leaf in vocabulary().expand(kind, word)]
 
 
 def by_leaf(line: Any) -> list[Any]:
@@ -156,7 +156,7 @@ def test_order_is_no_promise(terms: Terms, chance: random.Random) -> None:
         disclose=shuffled([line(one) for one in terms.disclose]),
         cookie=shuffled(terms.cookie),
     )
-    assert compile_terms(other).canonical() == compile_terms(terms).canonical()
+    assert compile_terms(other).encode_canonical() == compile_terms(terms).encode_canonical()
 
 
 @given(TERMS)
@@ -205,7 +205,7 @@ def test_a_changed_promise_is_seen(terms: Terms, data: st.DataObject) -> None:
         ]
     change = data.draw(st.sampled_from(changes))
     parts = {name: getattr(compiled, name) for name in ("vocabulary_identity", "cells", "duties")}
-    assert Compiled(**{**parts, **change}).identity != compiled.identity
+    assert CompiledTerms(**{**parts, **change}).identity != compiled.identity
 
 
 @given(TERMS)
@@ -213,7 +213,9 @@ def test_ages_never_grow_with_fineness(terms: Terms) -> None:
     """What is permitted at a precision is permitted at each coarser one, for as long or longer."""
     for cell, ages in compile_terms(terms).cells.items():
         words = vocabulary().categories
-        precisions = ("if-accepted", "unless-refused") if cell.cookie else words[cell.category].precisions
+        precisions = (
+            ("if-accepted", "unless-refused") if cell.cookie_name else words[cell.category].precisions
+        )
         assert tuple(ages) == precisions[: len(ages)]
         limits = [float("inf") if age is None else age for age in ages.values()]
         assert limits == sorted(limits, reverse=True)
@@ -225,22 +227,25 @@ def test_kept_is_the_longest_use(terms: Terms) -> None:
     """What is kept of a category is the longest that any purpose of the operator may use it, and no less."""
     compiled = compile_terms(terms)
     for category in vocabulary().categories:
-        ages = [compiled.age(own(category, purpose)) for purpose in compiled.purposes(category)]
-        coarsest = next(iter(compiled.kept(category).values()), 0)
+        ages = [
+            compiled.max_age_coarsest(own(category, purpose))
+            for purpose in compiled.collection_purposes(category)
+        ]
+        coarsest = next(iter(compiled.retention_ages(category).values()), 0)
         assert coarsest == (
             None if None in ages else max((age for age in ages if age is not None), default=0)
         )
-        assert (category in compiled.categories) == bool(compiled.kept(category))
+        assert (category in compiled.collected_categories) == bool(compiled.retention_ages(category))
 
 
 def test_the_vocabulary_names_what_is_permitted() -> None:
     """A line compiles to a cell for each category, purpose and ground that its words stand for."""
     compiled = compile_terms(
         written(
-            collect=[Collect(["visit"], {"full": "7 days"}, ["content", "abuse"])],
+            collect=[CollectRule(["visit"], {"full": "7 days"}, ["content", "abuse"])],
             disclose=[
-                Disclose(["status"], {"full": "1 hour"}, "authority", "fraud-or-misuse"),
-                Disclose(["status"], {"full": "1 hour"}, "processor", "", ["third-party-service"]),
+                DiscloseRule(["status"], {"full": "1 hour"}, "authority", "fraud-or-misuse"),
+                DiscloseRule(["status"], {"full": "1 hour"}, "processor", "", ["third-party-service"]),
             ],
         )
     )
@@ -249,8 +254,8 @@ def test_the_vocabulary_names_what_is_permitted() -> None:
         Cell("visit-duration", "content", OPERATOR, OWN_USE): {"full": 7 * DAY},
         Cell("visit-time", "abuse", OPERATOR, OWN_USE): {"full": 7 * DAY},
         Cell("visit-time", "content", OPERATOR, OWN_USE): {"full": 7 * DAY},
-        Cell("status", GROUND_ALONE, "authority", "checking"): {"full": 3600},
-        Cell("status", GROUND_ALONE, "authority", "industry-abuse-control"): {"full": 3600},
+        Cell("status", GROUND_ONLY_PURPOSE, "authority", "checking"): {"full": 3600},
+        Cell("status", GROUND_ONLY_PURPOSE, "authority", "industry-abuse-control"): {"full": 3600},
         Cell("status", "third-party-service", PROCESSOR, OWN_USE): {"full": 3600},
     }
 
@@ -267,34 +272,34 @@ def test_the_vocabulary_names_what_is_permitted() -> None:
 )
 def test_finer_implies_coarser(keep: dict[str, str], ages: dict[str, int | None]) -> None:
     """A precision that is not named is kept as long as the next finer one, and never where there is none."""
-    assert promised(Collect(["ip-address"], keep, ["abuse"])).kept("ip-address") == ages
+    assert promised(CollectRule(["ip-address"], keep, ["abuse"])).retention_ages("ip-address") == ages
 
 
 def test_the_longer_of_two_lines_holds() -> None:
     """Where two lines speak of one cell, the longer age holds at each precision; purposes stay apart."""
     compiled = promised(
-        Collect(["ip-address"], {"full": "7 days"}, ["abuse"]),
-        Collect(["ip-address"], {"prefix": "30 days"}, ["operate"]),
-        Collect(["ip-address"], {"country": FOREVER}, ["content"]),
+        CollectRule(["ip-address"], {"full": "7 days"}, ["abuse"]),
+        CollectRule(["ip-address"], {"prefix": "30 days"}, ["operate"]),
+        CollectRule(["ip-address"], {"country": FOREVER}, ["content"]),
     )
     assert compiled.cells[Cell("ip-address", "abuse", OPERATOR, OWN_USE)] == {
         "country": 30 * DAY,
         "prefix": 30 * DAY,
         "full": 7 * DAY,
     }
-    assert compiled.kept("ip-address") == {"country": None, "prefix": 30 * DAY, "full": 7 * DAY}
-    assert compiled.age(own("ip-address", "content")) is None
-    assert compiled.age(own("ip-address", "performance")) == 30 * DAY
+    assert compiled.retention_ages("ip-address") == {"country": None, "prefix": 30 * DAY, "full": 7 * DAY}
+    assert compiled.max_age_coarsest(own("ip-address", "content")) is None
+    assert compiled.max_age_coarsest(own("ip-address", "performance")) == 30 * DAY
 
 
 def test_what_is_not_declared_is_never_kept() -> None:
     """Of a category that is not collected, or is only disclosed, nothing is kept and nothing may be used."""
     compiled = compile_terms(
-        written(disclose=[Disclose(["status"], {"full": "1 hour"}, "public", "required-by-law")])
+        written(disclose=[DiscloseRule(["status"], {"full": "1 hour"}, "public", "required-by-law")])
     )
-    assert compiled.categories == compiled.purposes("status") == []
-    assert compiled.kept("status") == {}
-    assert compiled.age(own("status", "abuse")) == 0
+    assert compiled.collected_categories == compiled.collection_purposes("status") == []
+    assert compiled.retention_ages("status") == {}
+    assert compiled.max_age_coarsest(own("status", "abuse")) == 0
 
 
 @pytest.mark.parametrize(
@@ -321,7 +326,7 @@ def test_an_age_is_a_number_of_seconds(text: str, age: int | None) -> None:
 def test_a_wrong_age_is_refused(text: str) -> None:
     """What is no age is refused with its key and the forms that are."""
     with pytest.raises(TermsError, match=r"`collect\[0\]\.keep\.full`") as refused:
-        promised(Collect(["status"], {"full": text}, ["abuse"]))
+        promised(CollectRule(["status"], {"full": text}, ["abuse"]))
     assert "`forever`" in refused.value.hint
     assert "days" in refused.value.hint
 
@@ -415,12 +420,12 @@ def assert_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
 def test_a_processor_has_a_service() -> None:
     """What a processor receives is for purposes, as it has no ground of its own."""
     with pytest.raises(TermsError, match=r"`disclose\[0\]\.for` is empty"):
-        compile_terms(written(disclose=[Disclose(["status"], {"full": "1 day"}, PROCESSOR)]))
+        compile_terms(written(disclose=[DiscloseRule(["status"], {"full": "1 day"}, PROCESSOR)]))
 
 
 def test_a_cookie_stands_once() -> None:
     """Two lines for one cookie are refused, as they might say two things."""
-    cookie = Cookie("a", ["content"], "1 day", "never", "first")
+    cookie = CookieRule("a", ["content"], "1 day", "never", "first")
     with pytest.raises(TermsError, match="one cookie twice"):
         compile_terms(written(cookie=[cookie, cookie]))
 
@@ -428,7 +433,7 @@ def test_a_cookie_stands_once() -> None:
 @pytest.mark.parametrize("tag", ["en", "pt-BR", "zh-TW", "zh-Hant-TW", "es-419", "de-1996", "sl-rozaj", "ar"])
 def test_a_language_tag_is_known(tag: str) -> None:
     """A tag of RFC 5646 is taken in whatever case, and written as is the custom."""
-    assert language_tag(tag.lower()) == language_tag(tag.upper()) == tag
+    assert normalize_language_tag(tag.lower()) == normalize_language_tag(tag.upper()) == tag
 
 
 @pytest.mark.parametrize(
@@ -436,19 +441,19 @@ def test_a_language_tag_is_known(tag: str) -> None:
 )
 def test_what_is_no_language_tag_is_known(tag: str) -> None:
     """What is no tag of RFC 5646 gives none."""
-    assert language_tag(tag) == ""
+    assert normalize_language_tag(tag) == ""
 
 
 def test_the_default_terms_check() -> None:
     """The terms that come with Avowal check, leave nothing undone, and keep what they say."""
     terms = load_terms(DEFAULT)
     compiled = compile_terms(terms)
-    assert warnings(terms) == []
-    assert compiled.kept("ip-address") == {"country": 90 * DAY, "prefix": 90 * DAY, "full": 7 * DAY}
-    assert compiled.kept("referrer") == {"site": None, "page": None}
-    assert compiled.kept("visitor-id") == {"day": None, "full": 360 * DAY}
-    assert compiled.kept("page-query") == {}
-    assert compiled.purposes("status") == ["abuse", "availability", "content", "performance"]
+    assert find_warnings(terms) == []
+    assert compiled.retention_ages("ip-address") == {"country": 90 * DAY, "prefix": 90 * DAY, "full": 7 * DAY}
+    assert compiled.retention_ages("referrer") == {"site": None, "page": None}
+    assert compiled.retention_ages("visitor-id") == {"day": None, "full": 360 * DAY}
+    assert compiled.retention_ages("page-query") == {}
+    assert compiled.collection_purposes("status") == ["abuse", "availability", "content", "performance"]
 
 
 @pytest.mark.parametrize(
@@ -469,19 +474,19 @@ def test_the_default_terms_check() -> None:
 )
 def test_what_is_left_undone_is_told(categories: list[str], said: str) -> None:
     """Terms that check, but under which something cannot work, bring a warning."""
-    collect = [Collect([category], {"full": "1 day"}, ["operate"]) for category in categories]
-    cookie = [Cookie("a", ["content"], "1 day", "unless-refused", "first")]
+    collect = [CollectRule([category], {"full": "1 day"}, ["operate"]) for category in categories]
+    cookie = [CookieRule("a", ["content"], "1 day", "unless-refused", "first")]
     terms = written(collect=collect, cookie=cookie)
-    assert any(said in warning for warning in warnings(terms))
+    assert any(said in warning for warning in find_warnings(terms))
 
 
 def test_the_docs_have_every_key() -> None:
     """Each key of the file has its heading in the reference, and the example there of each table checks."""
     text = DOCS.read_text(encoding="utf-8")
     tables = {
-        "collect": Collect,
-        "disclose": Disclose,
-        "cookie": Cookie,
+        "collect": CollectRule,
+        "disclose": DiscloseRule,
+        "cookie": CookieRule,
         "form": Form,
         "ground": Ground,
         "duties": Duties,
@@ -491,14 +496,14 @@ def test_the_docs_have_every_key() -> None:
     assert [key for key in keys if f"\n### `{key}`\n" not in text] == []
     for example in re.findall(r"```toml\n(\[\[.+?)```", text, re.DOTALL):
         data = {**tomllib.loads(HEAD), **tomllib.loads(example)}
-        compile_terms(strict.convert(data, Terms, where="the example", error=TermsError))
+        compile_terms(strict.convert_toml(data, Terms, source_name="the example", error_type=TermsError))
 
 
 @given(TERMS)
 def test_the_canonical_form_says_it_all(terms: Terms) -> None:
     """The canonical form is JSON that holds each cell, cookie and owed duty, and no duty that is not owed."""
     compiled = compile_terms(terms)
-    read = read_canonical(compiled.canonical())
+    read = parse_canonical(compiled.encode_canonical())
     assert read == compiled
     assert [list(ages) for ages in read.cells.values()] == [
         list(ages) for _, ages in sorted(compiled.cells.items())

@@ -6,8 +6,16 @@ import msgspec
 import pytest
 
 from avowal.errors import TermsError
-from avowal.policy.bounds import GROUND_ALONE, OPERATOR, OWN_USE, PROCESSOR
-from avowal.policy.vocabulary import FULL, KINDS, NEWEST, Kind, Vocabulary, Word, vocabulary
+from avowal.policy.bounds import GROUND_ONLY_PURPOSE, OPERATOR, OWN_USE, PROCESSOR
+from avowal.policy.vocabulary import (
+    FULL_PRECISION,
+    NEWEST_VOCABULARY,
+    WORD_KINDS,
+    Vocabulary,
+    VocabularyWord,
+    WordKind,
+    vocabulary,
+)
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 VERSION_1 = "3097ad08c5ed744f1d05b389779a36245edc88f2593fb6b37eb2573150fd45b8"
@@ -15,7 +23,7 @@ VERSION_1 = "3097ad08c5ed744f1d05b389779a36245edc88f2593fb6b37eb2573150fd45b8"
 VERSION_2 = "fd47ed4310bae9d9915d0de2ab8fa2f182d32024c593d3967ecda90bbdad9704"
 
 
-def changed(word: Word) -> Vocabulary:
+def changed(word: VocabularyWord) -> Vocabulary:
     """Return the vocabulary with another word for addresses."""
     now = vocabulary()
     return msgspec.structs.replace(now, categories={**now.categories, "ip-address": word})
@@ -23,7 +31,7 @@ def changed(word: Word) -> Vocabulary:
 
 def test_every_word_says_what_it_means() -> None:
     """Each word is written in kebab case and has a description of one line; its DPV terms are prefixed."""
-    for kind in KINDS:
+    for kind in WORD_KINDS:
         for name, word in vocabulary().words(kind).items():
             assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
             assert word.about.endswith(".")
@@ -33,32 +41,32 @@ def test_every_word_says_what_it_means() -> None:
 
 def test_categories_alone_have_precisions() -> None:
     """Each category has precisions, each once, the finest of them `full`; no other word has any."""
-    for kind in KINDS:
+    for kind in WORD_KINDS:
         for word in vocabulary().words(kind).values():
-            assert (word.precisions[-1:] == (FULL,)) == (kind == "categories")
+            assert (word.precisions[-1:] == (FULL_PRECISION,)) == (kind == "categories")
             assert len(set(word.precisions)) == len(word.precisions)
 
 
 def test_a_parent_is_no_leaf() -> None:
     """A parent stands for its leaves, and a leaf for itself alone; what Avowal itself writes is neither."""
-    for kind in KINDS:
+    for kind in WORD_KINDS:
         words = vocabulary().words(kind)
         for parent in {parent for word in words.values() for parent in word.parents}:
             assert parent not in words
-            assert len(vocabulary().leaves(kind, parent)) > 1
-        assert all(vocabulary().leaves(kind, word) == [word] for word in words)
-    assert not vocabulary().leaves("grounds", OWN_USE)
-    assert not vocabulary().leaves("purposes", GROUND_ALONE)
+            assert len(vocabulary().expand(kind, parent)) > 1
+        assert all(vocabulary().expand(kind, word) == [word] for word in words)
+    assert not vocabulary().expand("grounds", OWN_USE)
+    assert not vocabulary().expand("purposes", GROUND_ONLY_PURPOSE)
     assert {OPERATOR, PROCESSOR} <= set(vocabulary().recipients)
 
 
 def test_the_four_grounds_have_their_leaves() -> None:
     """The grounds are four, two of them with leaves."""
     grounds = vocabulary()
-    assert grounds.leaves("grounds", "authorised") == ["authorised"]
-    assert grounds.leaves("grounds", "requested-function") == ["requested-function"]
-    assert grounds.leaves("grounds", "fraud-or-misuse") == ["checking", "industry-abuse-control"]
-    assert grounds.leaves("grounds", "required-by-law") == ["instrument", "legal-rights", "rights-and-safety"]
+    assert grounds.expand("grounds", "authorised") == ["authorised"]
+    assert grounds.expand("grounds", "requested-function") == ["requested-function"]
+    assert grounds.expand("grounds", "fraud-or-misuse") == ["checking", "industry-abuse-control"]
+    assert grounds.expand("grounds", "required-by-law") == ["instrument", "legal-rights", "rights-and-safety"]
     assert len({word.parents or name for name, word in grounds.grounds.items()}) == 4
 
 
@@ -66,15 +74,15 @@ def test_a_word_may_have_two_parents() -> None:
     """A leaf with two parents is reached by either."""
     address = vocabulary().categories["ip-address"]
     other = changed(msgspec.structs.replace(address, parents=("a", "b")))
-    assert other.leaves("categories", "a") == other.leaves("categories", "b") == ["ip-address"]
+    assert other.expand("categories", "a") == other.expand("categories", "b") == ["ip-address"]
 
 
 def test_an_unknown_word_has_no_leaves() -> None:
     """An unknown word stands for nothing, and the hint is the nearest word, or else all of them."""
-    assert vocabulary().leaves("categories", "ip-adress") == []
-    assert vocabulary().nearest("categories", "ip-adress") == "did you mean `ip-address`?"
-    assert vocabulary().nearest("purposes", "operat") == "did you mean `operate`?"
-    assert "operator, processor, authority" in vocabulary().nearest("recipients", "zzz")
+    assert vocabulary().expand("categories", "ip-adress") == []
+    assert vocabulary().suggest_word("categories", "ip-adress") == "did you mean `ip-address`?"
+    assert vocabulary().suggest_word("purposes", "operat") == "did you mean `operate`?"
+    assert "operator, processor, authority" in vocabulary().suggest_word("recipients", "zzz")
 
 
 def test_the_identity_is_of_meaning() -> None:
@@ -95,14 +103,14 @@ def test_an_older_number_has_no_later_words() -> None:
     """Whoever wrote terms in the words of number 1 can say what there was then, and nothing else."""
     assert "download" in vocabulary().categories
     assert "download" not in vocabulary(1).categories
-    assert vocabulary(1).leaves("categories", "interaction") == []
+    assert vocabulary(1).expand("categories", "interaction") == []
     assert set(vocabulary(1).recipients) <= set(vocabulary().recipients)
 
 
 def test_the_docs_have_every_word() -> None:
     """Each word stands in the reference with precisions, description and DPV terms; so does each parent."""
     text = DOCS.read_text(encoding="utf-8")
-    for kind in KINDS:
+    for kind in WORD_KINDS:
         for name, word in vocabulary().words(kind).items():
             row = next((line for line in text.splitlines() if line.startswith(f"| `{name}` |")), "")
             told = (word.about, *(f"`{term}`" for term in (*word.precisions, *word.dpv)))
@@ -114,9 +122,9 @@ def test_an_unknown_number_is_refused() -> None:
     """A vocabulary that this Avowal does not have is refused with one that it has."""
     with pytest.raises(TermsError, match="`vocabulary` is `99`") as refused:
         vocabulary(99)
-    assert f"`{NEWEST}`" in refused.value.hint
+    assert f"`{NEWEST_VOCABULARY}`" in refused.value.hint
 
 
 def test_kinds_are_all_kinds() -> None:
     """The list of kinds is the type's."""
-    assert get_args(Kind) == KINDS
+    assert get_args(WordKind) == WORD_KINDS

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from test_duckdb import records, written
 
 from avowal.errors import QueryError
-from avowal.policy.bounds import OPERATOR, OWN_USE, Ages, Bounds, Cell
+from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.use.own_query import Query, ask
-from avowal.use.purpose_view import RELATIONS, Reading
-from avowal.use.sql_allow_list import DEPTH_MAX, TEXT_MAX, bind
+from avowal.use.own_query import SqlQuery, run_sql_query
+from avowal.use.purpose_view import RELATIONS, PurposeView
+from avowal.use.sql_allow_list import NESTING_NODES_MAX, QUERY_CHARACTERS_MAX, validate_query
 
 NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
 ATTEMPTS = [
@@ -32,7 +32,7 @@ HIDDEN = "hidden-page"
 def test_an_attempt_to_get_around_a_reading_is_refused(attempt: str) -> None:
     """Before anything is run, with a message and in most cases a remedy."""
     with pytest.raises(QueryError) as caught:
-        bind(attempt, REFUSED, 100)
+        validate_query(attempt, REFUSED, 100)
     assert caught.value.message
 
 
@@ -44,15 +44,15 @@ def test_there_are_many_attempts() -> None:
 def test_a_refusal_tells_the_place_and_the_reason() -> None:
     """In words of the policy, with where in the text."""
     with pytest.raises(QueryError) as caught:
-        bind("SELECT page_path, ip_address FROM requests", REFUSED, 100)
+        validate_query("SELECT page_path, ip_address FROM requests", REFUSED, 100)
     assert caught.value.message == (
         "`ip_address` is not available for content under version 3f9c2a11…: collected for abuse only "
         "(at character 19)"
     )
     with pytest.raises(QueryError, match=r"at line 1, column \d+"):
-        bind("SELECT FROM WHERE", REFUSED, 100)
+        validate_query("SELECT FROM WHERE", REFUSED, 100)
     with pytest.raises(QueryError) as caught:
-        bind("SELECT page_pth FROM views", REFUSED, 100)
+        validate_query("SELECT page_pth FROM views", REFUSED, 100)
     assert "did you mean `page_path`" in caught.value.hint
 
 
@@ -60,8 +60,8 @@ def test_a_refusal_tells_the_place_and_the_reason() -> None:
     "text",
     [
         "SELECT " + "(" * 400 + "1" + ")" * 400,
-        "SELECT 1" + " + 1" * (TEXT_MAX // 4 + 1),
-        "SELECT " + "-" * 1 + "(-" * (DEPTH_MAX + 1) + "1" + ")" * (DEPTH_MAX + 1),
+        "SELECT 1" + " + 1" * (QUERY_CHARACTERS_MAX // 4 + 1),
+        "SELECT " + "-" * 1 + "(-" * (NESTING_NODES_MAX + 1) + "1" + ")" * (NESTING_NODES_MAX + 1),
         "SELECT " + "CASE WHEN true THEN " * 200 + "1" + " END" * 200,
         "SELECT * FROM " + "(SELECT * FROM " * 200 + "requests" + ")" * 200,
     ],
@@ -69,15 +69,15 @@ def test_a_refusal_tells_the_place_and_the_reason() -> None:
 def test_what_is_too_long_or_too_deep_is_refused(text: str) -> None:
     """Before it takes memory or the stack."""
     with pytest.raises(QueryError):
-        bind(text, REFUSED, 100)
+        validate_query(text, REFUSED, 100)
 
 
 def test_an_answer_has_a_limit() -> None:
     """One row more than it may have, so that it is known to be cut; a smaller limit of the question's own stays."""
-    assert bind("SELECT page_path FROM views", {}, 100).sql.endswith("LIMIT 101")
-    assert bind("SELECT page_path FROM views LIMIT 5", {}, 100).sql.endswith("LIMIT 5")
-    assert bind("SELECT page_path FROM views LIMIT 500", {}, 100).sql.endswith("LIMIT 101")
-    assert bind("SELECT 1 AS a UNION ALL SELECT 2", {}, 100).sql.endswith("LIMIT 101")
+    assert validate_query("SELECT page_path FROM views", {}, 100).sql.endswith("LIMIT 101")
+    assert validate_query("SELECT page_path FROM views LIMIT 5", {}, 100).sql.endswith("LIMIT 5")
+    assert validate_query("SELECT page_path FROM views LIMIT 500", {}, 100).sql.endswith("LIMIT 101")
+    assert validate_query("SELECT 1 AS a UNION ALL SELECT 2", {}, 100).sql.endswith("LIMIT 101")
 
 
 @pytest.mark.parametrize(
@@ -108,24 +108,26 @@ def test_an_answer_has_a_limit() -> None:
 )
 def test_questions_about_single_visitors_are_known(text: str, single: bool) -> None:
     """Rows that are not taken together, or taken by who somebody is."""
-    assert bind(text, {}, 100).single is single
+    assert validate_query(text, {}, 100).reveals_individuals is single
 
 
 CATEGORIES = {
     form.category for relation in RELATIONS.values() for forms in relation.columns.values() for form in forms
 }
-CELLS: dict[Cell, Ages] = {
+CELLS: dict[Cell, AgeByPrecision] = {
     Cell(name, "content", OPERATOR, OWN_USE): {"day": None}
     if name == "visitor-id"
     else {"name": None, "site": None, "full": None}
     for name in CATEGORIES - {"ip-address", "request-time"}
 }
-YOUNG: dict[Cell, Ages] = {Cell("request-time", "content", OPERATOR, OWN_USE): {"full": 10 * 86_400}}
+YOUNG: dict[Cell, AgeByPrecision] = {
+    Cell("request-time", "content", OPERATOR, OWN_USE): {"full": 10 * 86_400}
+}
 BOUNDS = Bounds(CELLS | YOUNG, {})
 
 
 @pytest.fixture(scope="module")
-def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PurposeView]:
     """Make a reading of four requests: one is too old for its purpose, and addresses are not for it."""
     folder = tmp_path_factory.mktemp("store")
     opened = DuckDBStore(folder, "256MB")
@@ -139,8 +141,8 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
         {**plain, "request_time": NOW - timedelta(days=days), "page_path": path, "bytes": 10 * days}
         for days, path in ((1, "/a"), (2, "/b"), (3, "/a"), (20, HIDDEN))
     ]
-    opened.load([written(folder, records(*rows))])
-    yield Reading(opened, [BOUNDS], "content", NOW, "3f9c2a11" + "0" * 56)
+    opened.load_segments([written(folder, records(*rows))])
+    yield PurposeView(opened, [BOUNDS], "content", NOW, "3f9c2a11" + "0" * 56)
     opened.close()
 
 
@@ -183,41 +185,43 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
         ("SELECT coalesce(nullif(host, 'a'), upper('b')) AS h FROM requests GROUP BY h", [["B"]]),
     ],
 )
-def test_a_question_is_answered_from_its_reading(reading: Reading, text: str, rows: list[list[Any]]) -> None:
+def test_a_question_is_answered_from_its_reading(
+    reading: PurposeView, text: str, rows: list[list[Any]]
+) -> None:
     """Rows that the purpose may not see are in no count, and in nothing else."""
-    asked = ask(reading, Query("content", text, "ann"), 100, 30)
-    assert asked.answer
-    assert asked.answer.rows == rows
+    asked = run_sql_query(reading, SqlQuery("content", text, "ann"), 100, 30)
+    assert asked.table
+    assert asked.table.rows == rows
 
 
-def test_an_answer_that_is_too_long_is_cut(reading: Reading) -> None:
+def test_an_answer_that_is_too_long_is_cut(reading: PurposeView) -> None:
     """And says so."""
-    asked = ask(reading, Query("content", "SELECT page_path FROM requests", "ann"), 2, 30)
-    assert asked.answer
-    assert (len(asked.answer.rows), asked.cut) == (2, True)
+    asked = run_sql_query(reading, SqlQuery("content", "SELECT page_path FROM requests", "ann"), 2, 30)
+    assert asked.table
+    assert (len(asked.table.rows), asked.cut) == (2, True)
 
 
-def test_a_question_that_takes_too_long_is_ended(reading: Reading) -> None:
+def test_a_question_that_takes_too_long_is_ended(reading: PurposeView) -> None:
     """It is interrupted, and the store goes on."""
     names = ", ".join(f"requests r{number}" for number in range(30))
     with pytest.raises(QueryError, match=r"took longer than 0\.2 s"):
-        ask(
+        run_sql_query(
             reading,
-            Query("content", f"SELECT count(*) FROM {names} WHERE r1.bytes > r2.bytes * -1", "ann"),
+            SqlQuery("content", f"SELECT count(*) FROM {names} WHERE r1.bytes > r2.bytes * -1", "ann"),
             10,
             0.2,
         )
-    assert ask(reading, Query("content", "SELECT 1", "ann"), 10, 30).answer
+    assert run_sql_query(reading, SqlQuery("content", "SELECT 1", "ann"), 10, 30).table
 
 
-def test_an_error_tells_nothing_of_what_is_stored(reading: Reading) -> None:
+def test_an_error_tells_nothing_of_what_is_stored(reading: PurposeView) -> None:
     """A value that does not convert is not told; neither is one of a hidden row looked at."""
     with pytest.raises(QueryError) as caught:
-        ask(reading, Query("content", "SELECT page_path::INTEGER FROM requests", "ann"), 10, 30)
+        run_sql_query(reading, SqlQuery("content", "SELECT page_path::INTEGER FROM requests", "ann"), 10, 30)
     assert "/a" not in caught.value.message + caught.value.hint
-    asked = ask(
+    asked = run_sql_query(
         reading,
-        Query(
+        SqlQuery(
             "content",
             f"SELECT CASE WHEN page_path = '{HIDDEN}' THEN page_path::INTEGER END FROM requests",
             "ann",
@@ -225,17 +229,17 @@ def test_an_error_tells_nothing_of_what_is_stored(reading: Reading) -> None:
         10,
         30,
     )
-    assert asked.answer
+    assert asked.table
 
 
-def test_a_purpose_that_is_none_sees_nothing_and_says_so(reading: Reading) -> None:
+def test_a_purpose_that_is_none_sees_nothing_and_says_so(reading: PurposeView) -> None:
     """With the purposes that there are."""
-    other = Reading(reading.store, reading.governs, "marketing", NOW)
+    other = PurposeView(reading.store, reading.governing_bounds, "marketing", NOW)
     with pytest.raises(QueryError, match="not available for marketing"):
-        ask(other, Query("marketing", "SELECT page_path FROM requests", "ann"), 10, 30)
-    asked = ask(other, Query("marketing", "SELECT count(*) FROM requests", "ann"), 10, 30)
-    assert asked.answer
-    assert asked.answer.rows == [[0]]
+        run_sql_query(other, SqlQuery("marketing", "SELECT page_path FROM requests", "ann"), 10, 30)
+    asked = run_sql_query(other, SqlQuery("marketing", "SELECT count(*) FROM requests", "ann"), 10, 30)
+    assert asked.table
+    assert asked.table.rows == [[0]]
     assert "`marketing` is no purpose" in asked.notes[0]
 
 
@@ -254,14 +258,16 @@ STARTS = st.sampled_from(
 
 @settings(max_examples=32_000, suppress_health_check=[HealthCheck.too_slow])
 @given(STARTS, PIECES)
-def test_whatever_is_asked_nothing_hidden_is_told(reading: Reading, start: str, pieces: list[str]) -> None:
+def test_whatever_is_asked_nothing_hidden_is_told(
+    reading: PurposeView, start: str, pieces: list[str]
+) -> None:
     """Made-up questions are refused, or their answer has neither the hidden address nor the hidden row."""
     try:
-        asked = ask(reading, Query("content", start + " ".join(pieces), "ann"), 50, 5)
+        asked = run_sql_query(reading, SqlQuery("content", start + " ".join(pieces), "ann"), 50, 5)
     except QueryError as error:
         told = error.message + error.hint
     else:
-        told = repr(asked.answer)
+        told = repr(asked.table)
     assert ADDRESS not in told
     assert HIDDEN not in told
 
@@ -272,6 +278,6 @@ def test_any_text_is_bound_or_refused(text: str) -> None:
     """No text brings another error than the one that tells what is wrong with it."""
     for asked in (text, f"SELECT {text} FROM requests"):
         try:
-            bind(asked, REFUSED, 10)
+            validate_query(asked, REFUSED, 10)
         except QueryError:
             continue

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from avowal.collect.probe import Probe, State, Why
+from avowal.collect.probe import FailureReason, ProbeResult, ProbeState
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.use.purpose_view import Reading
-from avowal.use.report_request import Question, parse_filters
-from avowal.use.reports import answer
+from avowal.use.purpose_view import PurposeView
+from avowal.use.report_request import ReportRequest, parse_filters
+from avowal.use.reports import run_report
 
 START = datetime(2026, 1, 5, 12)  # noqa: DTZ001  # UTC without a zone
 PAGE = "https://site.example/"
-WORDS = {"u": State.UP, "s": State.SLOW, "d": State.DOWN}
+WORDS = {"u": ProbeState.UP, "s": ProbeState.SLOW, "d": ProbeState.DOWN}
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 def put(store: DuckDBStore, states: str, page: str = PAGE, begin: float = 0) -> None:
     """Put in a probe a minute; a space is a minute without one."""
     probes = [
-        Probe(
+        ProbeResult(
             START + timedelta(minutes=begin + place),
             page,
             page.split("/")[2],
             WORDS[state],
             60,
-            why=Why.TIMEOUT if state == "d" else None,
+            why=FailureReason.TIMEOUT if state == "d" else None,
             response_ms=None if state == "d" else 100 * (place + 1),
             certificate_days=None if state == "d" else 30 - place,
         )
@@ -46,8 +46,10 @@ def put(store: DuckDBStore, states: str, page: str = PAGE, begin: float = 0) -> 
 
 def told(store: DuckDBStore, table: str, **asked: Any) -> list[dict[str, Any]]:
     """Return a table of the report, where nothing but probes is there."""
-    question = Question("availability", **{"filters": parse_filters([]), **asked})
-    return answer(lambda purpose: Reading(store, [], purpose, START), question).tables[table].records()
+    question = ReportRequest("availability", **{"filters": parse_filters([]), **asked})
+    return (
+        run_report(lambda purpose: PurposeView(store, [], purpose, START), question).tables[table].to_dicts()
+    )
 
 
 def outages(store: DuckDBStore, **asked: Any) -> list[tuple[float, float | None, float, int]]:
@@ -129,7 +131,7 @@ def test_old_probes_are_forgotten(store: DuckDBStore) -> None:
 def test_probes_do_not_tell_of_what_a_shared_report_leaves_out(store: DuckDBStore) -> None:
     """They are in it, and its account is as of an empty one."""
     put(store, "u")
-    question = Question("availability", filters=parse_filters([]), shared=True)
-    found = answer(lambda purpose: Reading(store, [], purpose, START), question)
+    question = ReportRequest("availability", filters=parse_filters([]), is_shared=True)
+    found = run_report(lambda purpose: PurposeView(store, [], purpose, START), question)
     assert len(found.tables["availability_probed"].rows) == 1
-    assert found.account.bot_requests is None
+    assert found.completeness.bot_requests is None

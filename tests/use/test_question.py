@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avowal.errors import MisuseError
-from avowal.use.report_request import FILTERS, parse_filters, parse_moment
+from avowal.use.report_request import FILTER_DESCRIPTIONS, parse_filters, parse_time
 
 NOW = datetime(2026, 11, 22, 14, 30, 15)  # noqa: DTZ001  # UTC without a zone
 BERLIN, LIMA, APIA = ZoneInfo("Europe/Berlin"), ZoneInfo("America/Lima"), ZoneInfo("Pacific/Apia")
@@ -43,8 +43,8 @@ def utc(text: str) -> datetime:
 )
 def test_moments(word: str, zone: ZoneInfo, first: str, last: str) -> None:
     """A word gives its first moment in the zone; as an end, a day is taken whole, also where clocks change."""
-    assert parse_moment(word, zone, NOW) == utc(first)
-    assert parse_moment(word, zone, NOW, end=True) == utc(last)
+    assert parse_time(word, zone, NOW) == utc(first)
+    assert parse_time(word, zone, NOW, is_end=True) == utc(last)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_moments(word: str, zone: ZoneInfo, first: str, last: str) -> None:
 def test_what_is_no_time_is_refused(word: str) -> None:
     """A word that is no time is misuse, and the remedy says what is one."""
     with pytest.raises(MisuseError) as caught:
-        parse_moment(word, BERLIN, NOW)
+        parse_time(word, BERLIN, NOW)
     assert f"`{word}`" in caught.value.message
     assert "yesterday" in caught.value.hint
 
@@ -75,7 +75,7 @@ def test_times_beyond_the_calendar_are_told_or_refused(word: str, zone: ZoneInfo
     """A time at the edge of the calendar is a moment or misuse, and no crash."""
     for end in (False, True):
         try:
-            moment = parse_moment(word, zone, NOW, end=end)
+            moment = parse_time(word, zone, NOW, is_end=end)
         except MisuseError as error:
             assert f"`{word}`" in error.message  # noqa: PT017  # either is right
         else:
@@ -89,26 +89,26 @@ def test_times_beyond_the_calendar_are_told_or_refused(word: str, zone: ZoneInfo
 def test_a_day_begins_where_the_last_one_ends(moment: datetime, name: str) -> None:
     """In every zone the end of a day is the beginning of the next, so that no moment is in two days or none."""
     zone, day = ZoneInfo(name), moment.date()
-    end = parse_moment(day.isoformat(), zone, NOW, end=True)
-    assert end == parse_moment((day + timedelta(days=1)).isoformat(), zone, NOW)
-    assert timedelta(0) <= end - parse_moment(day.isoformat(), zone, NOW) <= timedelta(hours=49)
+    end = parse_time(day.isoformat(), zone, NOW, is_end=True)
+    assert end == parse_time((day + timedelta(days=1)).isoformat(), zone, NOW)
+    assert timedelta(0) <= end - parse_time(day.isoformat(), zone, NOW) <= timedelta(hours=49)
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # made UTC
 def test_a_moment_with_an_offset_is_that_moment(moment: datetime) -> None:
     """A time that bears its offset is the same in every zone."""
-    assert parse_moment(moment.isoformat(), BERLIN, NOW) == moment.replace(tzinfo=None)
+    assert parse_time(moment.isoformat(), BERLIN, NOW) == moment.replace(tzinfo=None)
 
 
 def test_filters_are_keys_and_globs() -> None:
     """Each filter is `KEY=PATTERN`; those that are not given are there as none, and a pattern may hold anything."""
     found = parse_filters(["page=/a=b*", "host=", "page=/last"])
-    assert set(found) == set(FILTERS)
+    assert set(found) == set(FILTER_DESCRIPTIONS)
     assert {key: pattern for key, pattern in found.items() if pattern is not None} == {
         "page": "/last",
         "host": "",
     }
-    assert parse_filters([]) == dict.fromkeys(FILTERS)
+    assert parse_filters([]) == dict.fromkeys(FILTER_DESCRIPTIONS)
 
 
 @pytest.mark.parametrize(

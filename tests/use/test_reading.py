@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_duckdb import records, written
 
-from avowal.collect.admission import REFERRER_PAGE, REFERRER_SITE
-from avowal.logs.ip_address import cut
-from avowal.policy.bounds import OPERATOR, OWN_USE, Age, Ages, Bounds, Cell
-from avowal.policy.compare import governed
+from avowal.collect.admission import REFERRER_PAGE_REGEX, REFERRER_SITE_REGEX
+from avowal.logs.ip_address import truncate_addresses
+from avowal.policy.bounds import OPERATOR, OWN_USE, Age, AgeByPrecision, Bounds, Cell
+from avowal.policy.compare import list_governing_bounds
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.use.purpose_view import RELATIONS, Reading
+from avowal.use.purpose_view import RELATIONS, PurposeView
 
 NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
 DAY = 86_400
@@ -63,7 +63,7 @@ AGES = st.sampled_from([0, 1, 3, 9, None])
 @st.composite
 def bounds(draw: st.DrawFn, purposes: Sequence[str] = ("content",)) -> Bounds:
     """Make bounds for some purposes, whose ages never grow with fineness."""
-    cells: dict[Cell, Ages] = {}
+    cells: dict[Cell, AgeByPrecision] = {}
     for purpose, (category, precisions) in product(purposes, PRECISIONS.items()):
         ages: list[Age] = sorted(
             (draw(AGES) for _ in precisions), key=lambda age: 1e9 if age is None else age, reverse=True
@@ -80,7 +80,7 @@ def bounds(draw: st.DrawFn, purposes: Sequence[str] = ("content",)) -> Bounds:
 
 def permitted(what: Bounds, category: str, precision: str, days: float) -> bool:
     """Say it as plainly as it can be said."""
-    age = what.greatest(Cell(category, "content", OPERATOR, OWN_USE), precision)
+    age = what.max_age(Cell(category, "content", OPERATOR, OWN_USE), precision)
     return age is None or days * DAY <= age
 
 
@@ -106,7 +106,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
         {**ROW, "request_time": NOW - timedelta(days=days), "governing": governing}
         for days, governing in ROWS
     ]
-    opened.load([written(folder, records(*rows))])
+    opened.load_segments([written(folder, records(*rows))])
     yield opened
     opened.close()
 
@@ -120,9 +120,9 @@ def test_a_reading_shows_what_governs_each_row_and_no_more(
     store: DuckDBStore, versions: list[Bounds]
 ) -> None:
     """Row by row and column by column, for every age and governing number."""
-    governs = governed(versions)
-    with Reading(store, governs, "content", NOW).open() as ask:
-        found = ask(f"SELECT * REPLACE ({KEY} AS visitor_id) FROM requests", {}).records()
+    governs = list_governing_bounds(versions)
+    with PurposeView(store, governs, "content", NOW).open() as ask:
+        found = ask(f"SELECT * REPLACE ({KEY} AS visitor_id) FROM requests", {}).to_dicts()
         columns = [*FORMS, "version"]
         assert sorted(map(repr, ([row[name] for name in columns] for row in found))) == sorted(
             map(repr, ([row[name] for name in columns] for row in expected(governs, ROWS)))
@@ -135,8 +135,8 @@ def test_rows_that_lack_what_is_needed_are_left_out(
     store: DuckDBStore, versions: list[Bounds], needs: set[str]
 ) -> None:
     """Where categories are needed, only rows that have all of them are there."""
-    governs = governed(versions)
-    with Reading(store, governs, "content", NOW).open(*needs) as ask:
+    governs = list_governing_bounds(versions)
+    with PurposeView(store, governs, "content", NOW).open(*needs) as ask:
         ((found,),) = ask("SELECT count(*) FROM requests", {}).rows
     assert found == sum(
         all(
@@ -159,14 +159,14 @@ EVERYTHING = Bounds(
 @pytest.mark.parametrize("purpose", ["marketing", "", "abuse"])
 def test_a_purpose_that_nothing_is_declared_for_sees_nothing(store: DuckDBStore, purpose: str) -> None:
     """No row of any relation, whatever others may see."""
-    with Reading(store, [EVERYTHING] * 3, purpose, NOW).open() as ask:
+    with PurposeView(store, [EVERYTHING] * 3, purpose, NOW).open() as ask:
         for name in RELATIONS:
             assert ask(f"SELECT * FROM {name}", {}).rows == []  # names of ours
 
 
 def test_before_any_version_nothing_is_seen(store: DuckDBStore) -> None:
     """Where nothing governs, nothing is permitted."""
-    with Reading(store, [], "content", NOW).open() as ask:
+    with PurposeView(store, [], "content", NOW).open() as ask:
         assert ask("SELECT * FROM requests", {}).rows == []
 
 
@@ -183,7 +183,7 @@ def test_an_error_while_deciding_denies(store: DuckDBStore) -> None:
     broken = Failing(EVERYTHING.cells, {})
     with (
         pytest.raises(RuntimeError, match="undecided"),
-        Reading(store, [broken] * 3, "content", NOW).open() as ask,
+        PurposeView(store, [broken] * 3, "content", NOW).open() as ask,
     ):
         ask("SELECT * FROM requests", {})
 
@@ -191,7 +191,7 @@ def test_an_error_while_deciding_denies(store: DuckDBStore) -> None:
 def test_a_value_that_is_hidden_is_not_told_by_an_error(store: DuckDBStore) -> None:
     """A cast that would fail on a hidden row or column, and does not, as neither is looked at."""
     cells = {Cell("request-time", "content", OPERATOR, OWN_USE): {"full": 3 * DAY}}
-    with Reading(store, [Bounds(cells, {})] * 3, "content", NOW).open() as ask:
+    with PurposeView(store, [Bounds(cells, {})] * 3, "content", NOW).open() as ask:
         ask("SELECT sum(ip_address::INTEGER), sum(page_path::INTEGER) FROM requests", {})
         with pytest.raises(Exception, match="not found"):
             ask("SELECT governing FROM requests", {})
@@ -206,7 +206,7 @@ def test_a_network_is_that_of_admission(masks: DuckDBStore, number: int, zeros: 
         str(ipaddress.IPv6Address(number >> zeros << zeros)),
         str(ipaddress.IPv4Address(number % 2**32)),
     ):
-        (network,) = cut(pl.Series([address]), "prefix")
+        (network,) = truncate_addresses(pl.Series([address]), "prefix")
         found = masks.query("SELECT network_of($a), network_of(network_of($a))", {"a": address}).rows
         assert found == [[network, network]]
 
@@ -214,7 +214,10 @@ def test_a_network_is_that_of_admission(masks: DuckDBStore, number: int, zeros: 
 @given(st.from_regex(r"[a-z]{1,5}:/{0,3}[a-z@?#:. ]{0,9}/?[a-z?#=/ ]{0,9}", fullmatch=True))
 def test_a_referrer_is_cut_as_by_admission(masks: DuckDBStore, referrer: str) -> None:
     """To its page and to its site; what is no plain URL to nothing."""
-    expected = [pl.Series([referrer]).str.extract(pattern)[0] for pattern in (REFERRER_PAGE, REFERRER_SITE)]
+    expected = [
+        pl.Series([referrer]).str.extract(pattern)[0]
+        for pattern in (REFERRER_PAGE_REGEX, REFERRER_SITE_REGEX)
+    ]
     assert masks.query("SELECT page_of($r), site_of($r)", {"r": referrer}).rows == [expected]
 
 

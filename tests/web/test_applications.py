@@ -22,8 +22,8 @@ from polars import read_parquet
 from served import SETTINGS, SITE, Answer, free_port, served
 
 from avowal.asgi import Middleware
-from avowal.server.embedded import Answer as AnswerTold
-from avowal.server.embedded import Collector, Exchange
+from avowal.server.embedded import EmbeddedRequest, RequestCollector
+from avowal.server.embedded import EmbeddedResponse as AnswerTold
 
 TAG = '<script src="/avowal.js" defer></script>'
 VISITOR = "203.0.113.7"
@@ -330,12 +330,12 @@ def test_threads_of_one_process_begin_together(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     site = Site(tmp_path / "site").init(settings=SETTINGS)
     threads, ready = 16, Barrier(16)
-    collector = Collector.of(site.folder, "")
+    collector = RequestCollector.open(site.folder, "")
 
     def ask(number: int) -> None:
-        told = Exchange(VISITOR, "GET", f"/{number}", {"host": SITE, "user-agent": FIREFOX})
+        told = EmbeddedRequest(VISITOR, "GET", f"/{number}", {"host": SITE, "user-agent": FIREFOX})
         ready.wait()
-        collector.take(lambda: told, AnswerTold(time.time(), 200))
+        collector.collect(lambda: told, AnswerTold(time.time(), 200))
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(ask, range(threads)))

@@ -12,11 +12,11 @@ from harness import Site
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from served import ANN, BEN, OWN, SITE, Served, changed, cookie, in_browser, served, translated
 
-from avowal.change.consent_receipt import check_receipt as check_consent
+from avowal.change.consent_receipt import check_consent_receipt as check_consent
 from avowal.errors import MisuseError, ProofError
 from avowal.ledger.note import Verifier
-from avowal.register.erasures import check_receipt as check_erasure
-from avowal.register.releases import check_receipt as check_release
+from avowal.register.erasures import check_erasure_receipt as check_erasure
+from avowal.register.releases import check_release_receipt as check_release
 
 CHROMIUM = shutil.which("chromium") or ""
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")

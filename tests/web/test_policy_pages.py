@@ -16,8 +16,8 @@ from harness import Site, line, tamper, wait_until
 from playwright.sync_api import ViewportSize, sync_playwright
 from served import TODAY, Served, changed, served, translated
 
-from avowal.verify.last_result import Verified, last, record
-from avowal.web.policy_status import beside as places
+from avowal.verify.last_result import VerificationResult, read_last_result, record_result
+from avowal.web.policy_status import assign_topics as places
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 PLACES = {"pt-BR": "/pt/privacidade/", "zh-TW": "/zh/privacy.html"}
@@ -221,7 +221,7 @@ def test_it_is_told_where_something_did_not_hold(server: Served) -> None:
     """Beside when all did."""
     path = server.site.data / "verified.json"
     kept = path.read_bytes()
-    record(server.site.data, TODAY + timedelta(hours=1), 0, holds=False)
+    record_result(server.site.data, TODAY + timedelta(hours=1), 0, passed=False)
     try:
         assert (
             server.site.avowal("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
@@ -236,17 +236,17 @@ def test_it_is_told_where_something_did_not_hold(server: Served) -> None:
 def test_the_command_records_whether_all_holds(tmp_path: Path) -> None:
     """And keeps when it last did."""
     site = Site(tmp_path).init()
-    assert last(site.data) == Verified()
+    assert read_last_result(site.data) == VerificationResult()
     assert site.avowal("policy", "adopt").status == 0
     assert site.avowal("verify").status == 0
-    passed = last(site.data)
-    assert (passed.holds, passed.entries) == (True, 1)
+    passed = read_last_result(site.data)
+    assert (passed.passed, passed.entries) == (True, 1)
     tamper(site, "UPDATE publications SET terms = ''")
     assert site.avowal("verify").status == 1
-    failed = last(site.data)
-    assert (failed.holds, failed.passed_at) == (False, passed.passed_at)
+    failed = read_last_result(site.data)
+    assert (failed.passed, failed.passed_at) == (False, passed.passed_at)
     (site.data / "verified.json").write_text("{")
-    assert last(site.data) == Verified()
+    assert read_last_result(site.data) == VerificationResult()
 
 
 def test_each_fact_stands_where_it_is_spoken_of() -> None:

@@ -22,7 +22,7 @@ from proxyprotocol.v2 import ProxyProtocolV2
 from served import LOOK, SITE, Answer, Served, free_port
 from test_probe import certified
 
-from avowal.server.proxy_protocol import HEAD_MAX, LINE_MAX, beginning
+from avowal.server.proxy_protocol import MAX_HEADER_BYTES, MAX_V1_HEADER_BYTES, parse_proxy_header
 
 SETTINGS = f'[site]\nhost = "{SITE}"\n[serve]\nproxy_protocol = true\n'
 HAPROXY = """
@@ -151,7 +151,7 @@ def test_only_connections_that_begin_so_are_heard(site: Site) -> None:
         for begin in (
             b"",
             b"PROXY TCP4 x y 1 2\r\n",
-            b"PROXY " + b"x" * LINE_MAX,
+            b"PROXY " + b"x" * MAX_V1_HEADER_BYTES,
             V2[:12] + b"\x31" + V2[13:],
         ):
             assert raw(server.port, begin + ASKING) == b""
@@ -178,20 +178,20 @@ def test_it_excludes_tls(site: Site, tmp_path: Path) -> None:
 def test_whatever_comes_is_read_or_refused(data: bytes, begin: bytes) -> None:
     """No bytes give anything else than a beginning, a wish for more, or a ValueError."""
     with suppress(ValueError):
-        if read := beginning(begin + data):
+        if read := parse_proxy_header(begin + data):
             assert read[1] <= len(begin + data)
 
 
 @pytest.mark.parametrize("begin", [V1, V2, LOCAL])
 def test_a_beginning_is_whole_or_not(begin: bytes) -> None:
     """At each place where it may be torn; and what follows is not read."""
-    assert all(beginning(begin[:place]) is None for place in range(len(begin)))
-    assert [beginning(begin + rest)[1] for rest in (b"", b"G", begin)] == [len(begin)] * 3  # type: ignore[index]
+    assert all(parse_proxy_header(begin[:place]) is None for place in range(len(begin)))
+    assert [parse_proxy_header(begin + rest)[1] for rest in (b"", b"G", begin)] == [len(begin)] * 3  # type: ignore[index]
 
 
 def test_no_beginning_is_awaited_for_ever() -> None:
     """A line ends soon, and lengths are bounded."""
     with pytest.raises(ValueError, match="longer"):
-        beginning(b"PROXY TCP4 " + b"1" * LINE_MAX)
+        parse_proxy_header(b"PROXY TCP4 " + b"1" * MAX_V1_HEADER_BYTES)
     with pytest.raises(ValueError, match="longer"):
-        beginning(LOCAL[:14] + b"\xff\xff" + b"x" * HEAD_MAX)
+        parse_proxy_header(LOCAL[:14] + b"\xff\xff" + b"x" * MAX_HEADER_BYTES)

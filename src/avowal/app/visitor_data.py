@@ -9,65 +9,75 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from avowal.app.session import Session, chosen
-from avowal.change.consent import Choice, Means, Word, choices, giving, record, taking_back
-from avowal.change.consent_receipt import receipt as consent_receipt
+from avowal.app.session import Session, find_version
+from avowal.change.consent import (
+    ConsentChoice,
+    ConsentStatement,
+    StatementChannel,
+    find_consent_choices,
+    prepare_consent,
+    prepare_withdrawal,
+    record_consent,
+)
+from avowal.change.consent_receipt import build_consent_receipt as consent_receipt
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
-from avowal.keep.enforcement import governs, in_force
-from avowal.keep.visitor_lookup import Held, Subject
+from avowal.keep.enforcement import compute_governing_bounds, effective_versions
+from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.policy.bounds import OPERATOR, VISITOR
-from avowal.policy.language import language as spoken_in
+from avowal.policy.language import find_language as spoken_in
 from avowal.policy.terms import parse_terms
 from avowal.register.authorisations import Authorisation
-from avowal.register.erasures import receipt as erasure_receipt
-from avowal.register.readers import SingleReading
+from avowal.register.erasures import make_erasure_receipt as erasure_receipt
+from avowal.register.readers import RecordedAccess
 from avowal.register.releases import Release
-from avowal.store.columns import KEYS, RELATIONS
-from avowal.submissions.access import MAY_SEE
+from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS
+from avowal.submissions.access import SUBJECT_ACCESS_PURPOSE
 
-PLACE = "/privacy/me"
+VISITOR_PAGE_PATH = "/privacy/me"
 """Where it is; the ledger has it as what was asked, and as where a consent is found again."""
 
-EXPORT = "avowal visitor export 1"
-READER = "reader"
-ROLES = frozenset({OPERATOR, VISITOR})
+EXPORT_SCHEMA = "avowal visitor export 1"
+UNNAMED_READER = "reader"
+READER_ROLES = frozenset({OPERATOR, VISITOR})
 """Who reads under no name of their own."""
 
 
-def exported(at_work: Session, key: str, *, own: bool = False) -> Iterator[bytes]:
+def export_lines(session: Session, visitor_key: str, *, for_visitor: bool = False) -> Iterator[bytes]:
     """Yield the lines of an export: one that tells what it is, then one for each record."""
-    yield _first_line(summary(at_work, key, own=own))
+    yield _first_line(summarize_visitor(session, visitor_key, for_visitor=for_visitor))
     for relation in RELATIONS:
-        for page in at_work.pages(key, relation):
-            yield from _lines(relation, page.records())
+        for page in session.read_visitor_pages(visitor_key, relation):
+            yield from _lines(relation, page.to_dicts())
 
 
 def _first_line(told: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode({"schema": EXPORT, **told}) + b"\n"
+    return msgspec.json.encode({"schema": EXPORT_SCHEMA, **told}) + b"\n"
 
 
 def _lines(relation: str, records: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     for record_of in records:
-        keys = {name: f"{record_of[name]:016x}" for name in KEYS if record_of.get(name)}
+        keys = {name: f"{record_of[name]:016x}" for name in VISITOR_KEY_COLUMNS if record_of.get(name)}
         yield msgspec.json.encode({"relation": relation, **record_of, **keys}) + b"\n"
 
 
-def leave_trace(at_work: Session, rows: int, asked: str, reader: str = OPERATOR) -> None:
+def record_access(session: Session, record_count: int, question: str, reader: str = OPERATOR) -> None:
     """Record, before anything is told, that somebody looked at what is held of a visitor."""
-    version = len(in_force(at_work.register.versions(), utc_now()))
-    at_work.register.readers.record(reader, MAY_SEE, version, rows, asked, utc_now())
-    at_work.register.ledger.sign()
+    version = len(effective_versions(session.register.versions(), utc_now()))
+    session.register.readers.record_access(
+        reader, SUBJECT_ACCESS_PURPOSE, version, record_count, question, utc_now()
+    )
+    session.register.ledger.sign_checkpoint()
 
 
-def summary(at_work: Session, key: str, *, own: bool = False) -> dict[str, Any]:
+def summarize_visitor(session: Session, visitor_key: str, *, for_visitor: bool = False) -> dict[str, Any]:
     """Return how much is held of a visitor, under which versions, and what they consented to.
 
     `own` is for themselves: then readers have no names.
     """
-    told = {row.pop("relation"): row for row in at_work.summary(key)}
+    told = {row.pop("relation"): row for row in session.summarize_visitor(visitor_key)}
     held = {name: told[name] for name in RELATIONS}
-    register, now = at_work.register, utc_now()
+    register, now = session.register, utc_now()
     consents = [
         {
             "version": one.version,
@@ -77,47 +87,58 @@ def summary(at_work: Session, key: str, *, own: bool = False) -> dict[str, Any]:
             "recorded_at": one.recorded_at,
             "entry": one.entry,
         }
-        for one in register.consents.of(key)
+        for one in register.consents.for_visitor(visitor_key)
     ]
     return {
-        "visitor": key,
+        "visitor": visitor_key,
         "held": held,
-        "submissions": _handed_over(at_work, key),
+        "submissions": _handed_over(session, visitor_key),
         "consents": consents,
-        "authorisations": [_authorised(one) for one in register.authorisations.of(key)],
-        "readings_since": _readings(at_work, held, own=own),
-        "released": [_released(at_work, key, one) for one in register.releases.of(key, now)],
+        "authorisations": [_authorised(one) for one in register.authorisations.for_visitor(visitor_key)],
+        "readings_since": _readings(session, held, own=for_visitor),
+        "released": [
+            _released(session, visitor_key, one) for one in register.releases.for_visitor(visitor_key, now)
+        ],
     }
 
 
-def summary_of(at_work: Session, looks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summarize_script_views(session: Session, script_views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the same of the looks of one tab alone, which lead to no visitor, as the visitor is told of it."""
-    times = [look["view_time"] for look in looks]
+    times = [look["view_time"] for look in script_views]
     nothing: dict[str, Any] = {"records": 0, "first": None, "last": None, "versions": []}
-    versions = sorted({look["version"] for look in looks})
+    versions = sorted({look["version"] for look in script_views})
     held = dict.fromkeys(RELATIONS, nothing)
-    held["looks"] = {"records": len(looks), "first": min(times), "last": max(times), "versions": versions}
+    held["looks"] = {
+        "records": len(script_views),
+        "first": min(times),
+        "last": max(times),
+        "versions": versions,
+    }
     lists = {name: list[Any]() for name in ("submissions", "consents", "authorisations", "released")}
-    return {"visitor": "", "held": held, **lists, "readings_since": _readings(at_work, held, own=True)}
+    return {"visitor": "", "held": held, **lists, "readings_since": _readings(session, held, own=True)}
 
 
-def _readings(at_work: Session, held: Mapping[str, Any], *, own: bool) -> list[SingleReading]:
+def _readings(at_work: Session, held: Mapping[str, Any], *, own: bool) -> list[RecordedAccess]:
     """Return who read of single visitors since the first record that is held."""
     since = min((of["first"] for of in held.values() if of["first"]), default=utc_now().isoformat())
-    readings = at_work.register.readers.readings(datetime.fromisoformat(since))
+    readings = at_work.register.readers.accesses_since(datetime.fromisoformat(since))
     if own:
-        readings = [one if one.name in ROLES else replace(one, name=READER) for one in readings]
+        readings = [
+            one if one.name in READER_ROLES else replace(one, name=UNNAMED_READER) for one in readings
+        ]
     return readings
 
 
 def _released(at_work: Session, key: str, one: Release) -> dict[str, Any]:
     """Return a release, with what proves to the visitor that it is on record."""
     register = at_work.register
-    told = {name: value for name, value in msgspec.structs.asdict(one).items() if name in SHOWN}
-    return {**told, "receipt": register.releases.receipt(register.ledger, key, one)}
+    told = {
+        name: value for name, value in msgspec.structs.asdict(one).items() if name in VISITOR_RELEASE_FIELDS
+    }
+    return {**told, "receipt": register.releases.make_receipt(register.ledger, key, one)}
 
 
-SHOWN = frozenset(Release.__struct_fields__) - {"manifest", "sealed_until"}
+VISITOR_RELEASE_FIELDS = frozenset(Release.__struct_fields__) - {"manifest", "sealed_until"}
 """What a visitor is told of a release."""
 
 
@@ -132,11 +153,11 @@ def _authorised(one: Authorisation) -> dict[str, Any]:
 def _handed_over(at_work: Session, key: str) -> list[dict[str, Any]]:
     """Return what a visitor handed over, opened: all of it that may be kept."""
     submissions = at_work.register.submissions
-    bounds = governs(in_force(at_work.register.versions(), utc_now()))
+    bounds = compute_governing_bounds(effective_versions(at_work.register.versions(), utc_now()))
     told = []
-    for one in submissions.all(datetime.min, datetime.max, key):
-        kept = bounds[one.version - 1].kept
-        fields = submissions.opened(one, lambda category, kept=kept: kept(category).get("full", 0))  # type: ignore[misc]  # bound at once
+    for one in submissions.in_period(datetime.min, datetime.max, key):
+        kept = bounds[one.version - 1].retention_ages
+        fields = submissions.decrypt_values(one, lambda category, kept=kept: kept(category).get("full", 0))  # type: ignore[misc]  # bound at once
         told.append(
             {
                 **msgspec.structs.asdict(one),
@@ -148,105 +169,123 @@ def _handed_over(at_work: Session, key: str) -> list[dict[str, Any]]:
     return told
 
 
-def page_of(
-    at_work: Session, told: dict[str, Any], language: str, decisions: list[Choice] | None = None
+def render_visitor_page(
+    session: Session,
+    summary: dict[str, Any],
+    language: str,
+    consent_choices: list[ConsentChoice] | None = None,
 ) -> str:
     """Return the page of what is held of a visitor; `decisions` are for themselves, who may take them."""
-    from avowal.web.policy_pages import in_languages
-    from avowal.web.visitor_page import SHOWN_MAX, html  # as everything of pages: when one is wanted
+    from avowal.web.policy_pages import link_translations
+    from avowal.web.visitor_page import (  # as everything of pages: when one is wanted
+        SHOWN_RECORDS_MAX,
+        render_visitor_page,
+    )
 
     records = {}
     for name in RELATIONS:
-        found = (record_of for page in at_work.pages(told["visitor"], name) for record_of in page.records())
-        records[name] = list(islice(found, SHOWN_MAX))
-    terms = parse_terms(chosen(at_work.register.versions(), 0).terms, "the terms in force")
-    languages = [] if decisions is None else in_languages(PLACE, terms.languages)
-    return html(msgspec.to_builtins(told), records, terms.controller, language, decisions, languages)
+        found = (
+            record_of
+            for page in session.read_visitor_pages(summary["visitor"], name)
+            for record_of in page.to_dicts()
+        )
+        records[name] = list(islice(found, SHOWN_RECORDS_MAX))
+    terms = parse_terms(find_version(session.register.versions(), 0).terms, "the terms in force")
+    languages = [] if consent_choices is None else link_translations(VISITOR_PAGE_PATH, terms.languages)
+    return render_visitor_page(
+        msgspec.to_builtins(summary), records, terms.controller, language, consent_choices, languages
+    )
 
 
 @dataclass(frozen=True)
-class Persons:
+class VisitorDataAccess:
     """What is told of visitors on their own page, and done for them there; see `avowal.web.visitor_routes.Persons`."""
 
-    at_work: Session
+    session: Session
 
-    def page(self, key: str, language: str) -> str:
+    def render_page(self, key: str, language: str) -> str:
         """Return the page of what is held; empty where that is nothing."""
-        told = summary(self.at_work, key, own=True)
+        told = summarize_visitor(self.session, key, for_visitor=True)
         there = any(of["records"] for of in told["held"].values())
         others = told["submissions"] or told["consents"] or told["authorisations"] or told["released"]
         if not there and not others:
             return ""
-        return page_of(self.at_work, told, language, self._choices(key, language))
+        return render_visitor_page(self.session, told, language, self._choices(key, language))
 
-    def trace(self, key: str) -> None:
+    def record_access(self, key: str) -> None:
         """Record that the visitor looked at what is held."""
-        leave_trace(self.at_work, self._held(key).count, PLACE, VISITOR)
+        record_access(self.session, self._held(key).record_count, VISITOR_PAGE_PATH, VISITOR)
 
-    def lines(self, key: str) -> Iterator[bytes]:
+    def export_lines(self, key: str) -> Iterator[bytes]:
         """Yield an export."""
-        return exported(self.at_work, key, own=True)
+        return export_lines(self.session, key, for_visitor=True)
 
     def erase(self, key: str) -> dict[str, Any]:
         """Erase all of it; returns the receipt."""
-        return erasure_receipt(self.at_work.register.ledger, self.at_work.erase(key))
+        return erasure_receipt(self.session.register.ledger, self.session.erase_visitor(key))
 
-    def decide(self, key: str, identity: str, language: str, *, given: bool) -> None:
+    def decide_consent(self, key: str, identity: str, language: str, *, given: bool) -> None:
         """Record a consent to a version, or that it is taken back.
 
         Raises RefusedError where the visitor has not that to decide.
         """
-        register, now = self.at_work.register, utc_now()
+        register, now = self.session.register, utc_now()
         fitting = [
-            one for one in self._choices(key, language) if (one.identity, one.given) == (identity, not given)
+            one
+            for one in self._choices(key, language)
+            if (one.identity, one.is_given) == (identity, not given)
         ]
         if not fitting:
             raise RefusedError("there is nothing to decide on that version", "look at your page again")
         number = fitting[0].version
-        languages = [page.language for page in register.pages(number)]
-        word = Word(Means.PAGE, PLACE, language if language in languages else languages[0])
+        languages = [page.language for page in register.documents(number)]
+        word = ConsentStatement(
+            StatementChannel.PAGE, VISITOR_PAGE_PATH, language if language in languages else languages[0]
+        )
         if given:
-            said = giving(register, self._held(key), number, word, now)
+            said = prepare_consent(register, self._held(key), number, word, now)
         else:
-            said = taking_back(register, key, number, word, now)
-        record(register, said)
-        self.at_work.settle()
+            said = prepare_withdrawal(register, key, number, word, now)
+        record_consent(register, said)
+        self.session.apply_consents()
 
-    def receipt(self, key: str, entry: int) -> dict[str, Any] | None:
+    def find_receipt(self, key: str, entry: int) -> dict[str, Any] | None:
         """Return the receipt of an entry that is about the visitor; None where there is none."""
-        register = self.at_work.register
-        for consent in register.consents.of(key):
+        register = self.session.register
+        for consent in register.consents.for_visitor(key):
             if consent.entry == entry:
                 return consent_receipt(register, consent)
-        for release in register.releases.of(key, utc_now()):
+        for release in register.releases.for_visitor(key, utc_now()):
             if release.entry == entry:
-                return register.releases.receipt(register.ledger, key, release)
+                return register.releases.make_receipt(register.ledger, key, release)
         return None
 
-    def tab_page(self, looks: Sequence[int], views: str, language: str) -> str:
+    def render_tab_page(self, script_view_ids: Sequence[int], views_field: str, language: str) -> str:
         """Return the page of the looks of one tab, which hands them on as `views`; empty where none is held."""
-        from avowal.web.visitor_page import tab  # as everything of pages: when one is wanted
+        from avowal.web.visitor_page import render_tab_page  # as everything of pages: when one is wanted
 
-        records = self.at_work.looks(looks)
-        told = msgspec.to_builtins(summary_of(self.at_work, records)) if records else None
-        return tab(told, records, views, language) if told else ""
+        records = self.session.find_script_views(script_view_ids)
+        told = msgspec.to_builtins(summarize_script_views(self.session, records)) if records else None
+        return render_tab_page(told, records, views_field, language) if told else ""
 
-    def tab_trace(self, looks: Sequence[int]) -> None:
+    def record_tab_access(self, script_view_ids: Sequence[int]) -> None:
         """Record that the visitor looked at these."""
-        leave_trace(self.at_work, len(self.at_work.looks(looks)), PLACE, VISITOR)
+        record_access(
+            self.session, len(self.session.find_script_views(script_view_ids)), VISITOR_PAGE_PATH, VISITOR
+        )
 
-    def tab_export(self, looks: Sequence[int]) -> bytes:
+    def export_tab(self, script_view_ids: Sequence[int]) -> bytes:
         """Return an export of them; empty where none is held."""
-        records = self.at_work.looks(looks)
-        first = [_first_line(summary_of(self.at_work, records))] if records else []
+        records = self.session.find_script_views(script_view_ids)
+        first = [_first_line(summarize_script_views(self.session, records))] if records else []
         return b"".join([*first, *_lines("looks", records)])
 
-    def tab_erase(self, looks: Sequence[int]) -> dict[str, Any]:
+    def erase_tab(self, script_view_ids: Sequence[int]) -> dict[str, Any]:
         """Erase them; returns the receipt. Raises RefusedError where none is held."""
-        return erasure_receipt(self.at_work.register.ledger, self.at_work.erase_looks(looks))
+        return erasure_receipt(self.session.register.ledger, self.session.erase_script_views(script_view_ids))
 
-    def _choices(self, key: str, language: str) -> list[Choice]:
-        return choices(self.at_work.register, self._held(key), utc_now(), spoken_in(language))
+    def _choices(self, key: str, language: str) -> list[ConsentChoice]:
+        return find_consent_choices(self.session.register, self._held(key), utc_now(), spoken_in(language))
 
-    def _held(self, key: str) -> Held:
-        return self.at_work.held(Subject(key))
+    def _held(self, key: str) -> VisitorRecords:
+        return self.session.find_visitor_records(VisitorSelector(key))

@@ -11,27 +11,27 @@ from typing import Any
 import msgspec
 
 from avowal.errors import MisuseError, ProofError
-from avowal.ledger.checkpoint import Receipt
-from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn, read
+from avowal.ledger.checkpoint import EntryProof
+from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn, decode_entry
 from avowal.ledger.note import Verifier
-from avowal.policy.bounds import OPERATOR, OWN_USE, Bounds, read_canonical
-from avowal.policy.describe import lasting_by_precision
+from avowal.policy.bounds import OPERATOR, OWN_USE, Bounds, parse_canonical
+from avowal.policy.describe import format_ages
 from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import Vocabulary, vocabulary
-from avowal.register.consents import Consent, commitment
+from avowal.register.consents import Consent, compute_commitment
 from avowal.register.register import Register
 
-SCHEMA = "ISO/IEC TS 27560:2023, avowal 1"
-GIVEN = "consent given"
-WITHDRAWN = "consent withdrawn"
+CONSENT_RECEIPT_SCHEMA = "ISO/IEC TS 27560:2023, avowal 1"
+GIVEN_STATE = "consent given"
+WITHDRAWN_STATE = "consent withdrawn"
 
 
-def receipt(register: Register, consent: Consent) -> dict[str, Any]:
+def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any]:
     """Return the receipt of a consent or a withdrawal, for the visitor to keep: it can be checked without us."""
     version = next(one for one in register.versions() if one.identity == consent.identity)
     terms = parse_terms(version.terms, f"the terms of version {version.number}")
     return {
-        "schema_version": SCHEMA,
+        "schema_version": CONSENT_RECEIPT_SCHEMA,
         "record_id": f"{register.ledger.signer.name}#{consent.entry}",
         "pii_principal_id": consent.visitor,
         "pii_processing": {
@@ -41,7 +41,7 @@ def receipt(register: Register, consent: Consent) -> dict[str, Any]:
                 "document_sha256": consent.document,
             },
             "language": consent.language,
-            "purposes": _purposes(version.promised, vocabulary(terms.vocabulary)),
+            "purposes": _describe_purposes(version.compiled_terms, vocabulary(terms.vocabulary)),
             "withdrawal_method": f"tell {terms.contact}",
         },
         "party_identification": [
@@ -55,7 +55,7 @@ def receipt(register: Register, consent: Consent) -> dict[str, Any]:
         "event": {
             "event_time": consent.recorded_at,
             "event_type": "explicit consent for what was collected before",
-            "event_state": GIVEN if consent.given else WITHDRAWN,
+            "event_state": GIVEN_STATE if consent.given else WITHDRAWN_STATE,
             "entity_id": consent.visitor,
             "means": consent.means,
             "reference": consent.reference,
@@ -63,31 +63,32 @@ def receipt(register: Register, consent: Consent) -> dict[str, Any]:
         },
         "proof": {
             "salt": consent.salt.hex(),
-            "tlog_proof": str(register.ledger.receipt(consent.entry)),
+            "tlog_proof": str(register.ledger.prove_entry(consent.entry)),
             "terms": version.canonical,
         },
     }
 
 
-def check_receipt(text: str, verifier: Verifier) -> tuple[Receipt, ConsentGiven]:
+def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, ConsentGiven]:
     """Check a receipt with nothing but the ledger's public key; returns its proof, and the entry that it proves.
 
     Raises MisuseError where it is no receipt, and ProofError where it does not hold.
     """
     try:
-        told = msgspec.json.decode(text, type=_Told)
+        told = msgspec.json.decode(text, type=_ConsentReceipt)
         salt = bytes.fromhex(told.proof.salt)
     except (msgspec.DecodeError, ValueError):
         raise MisuseError("this is no receipt of a consent", "give the file as it was handed out") from None
-    proof = Receipt.parse(told.proof.tlog_proof)
-    origin = proof.check(verifier).origin
-    entry = read(proof.entry)
+    proof = EntryProof.parse(told.proof.tlog_proof)
+    origin = proof.verify(verifier).origin
+    entry = decode_entry(proof.entry)
     if (
         not isinstance(entry, ConsentGiven)
         or told.record_id != f"{origin}#{proof.index}"
-        or told.entry(salt) != entry
+        or told.to_entry(salt) != entry
         or sha256(told.proof.terms.encode()).hexdigest() != entry.identity
-        or told.promises != _promises(_purposes(read_canonical(told.proof.terms.encode()), vocabulary()))
+        or told.permissions
+        != _extract_permissions(_describe_purposes(parse_canonical(told.proof.terms.encode()), vocabulary()))
     ):
         raise ProofError(
             "the receipt says something else than its entry in the ledger", "it was changed, or mixed up"
@@ -95,11 +96,11 @@ def check_receipt(text: str, verifier: Verifier) -> tuple[Receipt, ConsentGiven]
     return proof, entry
 
 
-def _purposes(bounds: Bounds, words: Vocabulary) -> list[dict[str, Any]]:
+def _describe_purposes(bounds: Bounds, words: Vocabulary) -> list[dict[str, Any]]:
     """Return what each purpose of the operator's may use, for how long, and who else receives it for that."""
     purposes: dict[str, dict[str, Any]] = {}
     for cell, ages in sorted(bounds.cells.items()):
-        if cell.cookie:
+        if cell.cookie_name:
             continue
         known = words.purposes.get(cell.purpose)
         purpose = purposes.setdefault(
@@ -119,7 +120,7 @@ def _purposes(bounds: Bounds, words: Vocabulary) -> list[dict[str, Any]]:
                 {
                     "pii_type": cell.category,
                     "pii_type_dpv": list(category.dpv) if category else [],
-                    "retention_period": lasting_by_precision(ages),
+                    "retention_period": format_ages(ages),
                 }
             )
         elif cell.recipient not in purpose["recipient_third_parties"]:
@@ -127,7 +128,7 @@ def _purposes(bounds: Bounds, words: Vocabulary) -> list[dict[str, Any]]:
     return list(purposes.values())
 
 
-def _promises(purposes: Sequence[Mapping[str, Any]]) -> list[Any]:
+def _extract_permissions(purposes: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Return what purposes say without their words in W3C DPV, for which better ones may be found."""
     return [
         (
@@ -139,51 +140,51 @@ def _promises(purposes: Sequence[Mapping[str, Any]]) -> list[Any]:
     ]
 
 
-class _Notice(msgspec.Struct):
+class _ReceiptPrivacyNotice(msgspec.Struct):
     version: int
     identity: str
     document_sha256: str
 
 
-class _Processing(msgspec.Struct):
-    privacy_notice: _Notice
+class _ReceiptProcessing(msgspec.Struct):
+    privacy_notice: _ReceiptPrivacyNotice
     language: str
     purposes: list[dict[str, Any]]
 
 
-class _Event(msgspec.Struct):
+class _ReceiptEvent(msgspec.Struct):
     event_time: datetime
     event_state: str
     means: str
     reference: str
 
 
-class _Proof(msgspec.Struct):
+class _ConsentReceiptProof(msgspec.Struct):
     salt: str
     tlog_proof: str
     terms: str
 
 
-class _Told(msgspec.Struct):
+class _ConsentReceipt(msgspec.Struct):
     """What of a receipt has to agree with its entry."""
 
     record_id: str
     pii_principal_id: str
-    pii_processing: _Processing
-    event: _Event
-    proof: _Proof
+    pii_processing: _ReceiptProcessing
+    event: _ReceiptEvent
+    proof: _ConsentReceiptProof
 
     @property
-    def promises(self) -> list[Any]:
+    def permissions(self) -> list[Any]:
         """What it says is permitted; nothing where that is told in another form."""
         try:
-            return _promises(self.pii_processing.purposes)
+            return _extract_permissions(self.pii_processing.purposes)
         except (KeyError, TypeError):
             return []
 
-    def entry(self, salt: bytes) -> ConsentGiven:
+    def to_entry(self, salt: bytes) -> ConsentGiven:
         """Return the entry that would say the same."""
-        kind = ConsentWithdrawn if self.event.event_state == WITHDRAWN else ConsentGiven
+        kind = ConsentWithdrawn if self.event.event_state == WITHDRAWN_STATE else ConsentGiven
         notice = self.pii_processing.privacy_notice
         return kind(
             notice.version,
@@ -191,6 +192,6 @@ class _Told(msgspec.Struct):
             self.pii_processing.language,
             notice.document_sha256,
             self.event.means,
-            commitment(salt, visitor=self.pii_principal_id, reference=self.event.reference),
+            compute_commitment(salt, visitor=self.pii_principal_id, reference=self.event.reference),
             self.event.event_time,
         )

@@ -4,27 +4,27 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from avowal.policy.compare import compare
-from avowal.policy.describe import differences
-from avowal.policy.language import language
+from avowal.policy.describe import group_witnesses
+from avowal.policy.language import find_language
 from avowal.register.notices import Notice
 from avowal.register.register import Version
 
-DISPLAYED = timedelta(days=30)
+NOTICE_DISPLAY_DURATION = timedelta(days=30)
 """How long a notice stays after its version took effect."""
 
 
-def notices(old: Version, new: Version, languages: Iterable[str]) -> list[Notice]:
+def build_notices(old: Version, new: Version, languages: Iterable[str]) -> list[Notice]:
     """Word the notice of a version that follows on another, in each of its languages."""
-    comparison = compare(old.promised, new.promised)
+    comparison = compare(old.compiled_terms, new.compiled_terms)
     return [
         Notice(
             new.number,
             tag,
-            language(tag).word("relation", comparison.relation),
-            [line.sentence(language(tag)) for line in differences(comparison.looser)],
-            [line.sentence(language(tag)) for line in differences(comparison.stricter)],
+            find_language(tag).translate_word("relation", comparison.relation),
+            [line.describe(find_language(tag)) for line in group_witnesses(comparison.looser)],
+            [line.describe(find_language(tag)) for line in group_witnesses(comparison.stricter)],
             new.published_at.date(),
-            (new.effective_at + DISPLAYED).date(),
+            (new.effective_at + NOTICE_DISPLAY_DURATION).date(),
         )
         for tag in languages
     ]

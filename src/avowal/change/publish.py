@@ -5,39 +5,42 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 
-from avowal.change.notice import notices
+from avowal.change.notice import build_notices
 from avowal.errors import RefusedError, TermsError
 from avowal.policy.compare import Comparison, compare
 from avowal.policy.document import Document
 from avowal.policy.terms import Terms, compile_terms
-from avowal.register.register import Page, Register, Version
+from avowal.register.register import PublishedDocument, Register, Version
 
 
 @dataclass(frozen=True)
-class Draft:
+class VersionDraft:
     """What would be promised: terms, the text that they stand in, and their documents by language."""
 
     terms: Terms
-    text: str
+    terms_text: str
     documents: Mapping[str, Document]
 
-    def version(self, number: int, effective_at: datetime, now: datetime) -> Version:
+    def build_version(self, number: int, effective_at: datetime, now: datetime) -> Version:
         """Return the version that this would be."""
         compiled = compile_terms(self.terms)
-        canonical = compiled.canonical().decode()
-        return Version(number, compiled.identity, canonical, self.text, effective_at, now)
+        canonical = compiled.encode_canonical().decode()
+        return Version(number, compiled.identity, canonical, self.terms_text, effective_at, now)
 
-    def pages(self, now: datetime) -> list[Page]:
+    def build_pages(self, now: datetime) -> list[PublishedDocument]:
         """Return its documents in the languages that the terms declare. Raises TermsError where one is missing."""
         if missing := [language for language in self.terms.languages if language not in self.documents]:
             raise TermsError(
                 f"there is no document in `{missing[0]}`, which the terms declare",
                 f"put one beside the terms, with `lang: {missing[0]}`",
             )
-        return [Page(language, self.documents[language].text, now) for language in self.terms.languages]
+        return [
+            PublishedDocument(language, self.documents[language].text, now)
+            for language in self.terms.languages
+        ]
 
 
-class Outcome(StrEnum):
+class PublishOutcome(StrEnum):
     """What publishing did."""
 
     PUBLISHED = "published"
@@ -46,20 +49,20 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishResult:
     """What publishing did, to which version, and how that stands to the one before it."""
 
-    outcome: Outcome
+    outcome: PublishOutcome
     version: Version
     comparison: Comparison
 
 
-def adopt(register: Register, draft: Draft, now: datetime) -> Version:
+def adopt_first_version(register: Register, draft: VersionDraft, now: datetime) -> Version:
     """Take the first version into force, as of the past date that it bears (V3).
 
     Raises RefusedError where there is a version already, or the date is still to come.
     """
-    effective_at = first_moment(draft.terms)
+    effective_at = compute_effective_at(draft.terms)
     if register.versions():
         raise RefusedError(
             "a version of the terms is in force already, and nothing was changed",
@@ -70,13 +73,15 @@ def adopt(register: Register, draft: Draft, now: datetime) -> Version:
             f"the terms hold from {draft.terms.updated}, which is still to come",
             "the first version bears a past date: write that as `updated`",
         )
-    version = draft.version(1, effective_at, now)
-    register.publish(version, draft.pages(now))
-    register.ledger.sign()
+    version = draft.build_version(1, effective_at, now)
+    register.publish(version, draft.build_pages(now))
+    register.ledger.sign_checkpoint()
     return version
 
 
-def publish(register: Register, draft: Draft, now: datetime, *, accept_witnesses: bool) -> Published:
+def publish_version(
+    register: Register, draft: VersionDraft, now: datetime, *, accept_witnesses: bool
+) -> PublishResult:
     """Publish a later version, from the day that it bears on: from now on where that is today.
 
     The terms of the last version again are no new one (V1): documents that say something else are recorded as its
@@ -90,43 +95,45 @@ def publish(register: Register, draft: Draft, now: datetime, *, accept_witnesses
             "`avowal policy adopt` takes the first one into force, with its past date",
         )
     last = versions[-1]
-    compiled, pages = compile_terms(draft.terms), draft.pages(now)
-    comparison = compare(last.promised, compiled)
+    compiled, pages = compile_terms(draft.terms), draft.build_pages(now)
+    comparison = compare(last.compiled_terms, compiled)
     if compiled.identity == last.identity:
-        shown = {page.language: page.text for page in register.pages(last.number)}
+        shown = {page.language: page.text for page in register.documents(last.number)}
         changed = [page for page in pages if shown.get(page.language) != page.text]
         if changed:
-            register.correct(last.number, changed)
-        register.ledger.sign()
-        return Published(Outcome.CORRECTED if changed else Outcome.UNCHANGED, last, comparison)
-    effective_at = now if draft.terms.updated == now.date() else first_moment(draft.terms)
-    _check_day(draft.terms, effective_at, last, now)
-    if not comparison.protects:
-        _check_notice(effective_at, last, now)
+            register.correct_documents(last.number, changed)
+        register.ledger.sign_checkpoint()
+        return PublishResult(
+            PublishOutcome.CORRECTED if changed else PublishOutcome.UNCHANGED, last, comparison
+        )
+    effective_at = now if draft.terms.updated == now.date() else compute_effective_at(draft.terms)
+    _check_effective_at(draft.terms, effective_at, last, now)
+    if not comparison.is_at_least_as_protective:
+        _check_notice_period(effective_at, last, now)
         if not accept_witnesses:
             raise RefusedError(
                 f"the terms are {comparison.relation} beside version {last.number} in {len(comparison.looser)} places, "
                 "which will not hold for what was collected before",
                 "read them (`avowal policy diff`), and publish with `--accept-witnesses`",
             )
-    version = draft.version(last.number + 1, effective_at, now)
-    register.publish(version, pages, notices(last, version, [page.language for page in pages]))
-    register.ledger.sign()
-    return Published(Outcome.PUBLISHED, version, comparison)
+    version = draft.build_version(last.number + 1, effective_at, now)
+    register.publish(version, pages, build_notices(last, version, [page.language for page in pages]))
+    register.ledger.sign_checkpoint()
+    return PublishResult(PublishOutcome.PUBLISHED, version, comparison)
 
 
-def withdraw(register: Register, number: int, now: datetime) -> None:
+def withdraw_version(register: Register, version_number: int, now: datetime) -> None:
     """Take back the last version before it takes effect. Raises StoreError where it is not the last, or has (V5)."""
-    register.withdraw(number, now)
-    register.ledger.sign()
+    register.withdraw(version_number, now)
+    register.ledger.sign_checkpoint()
 
 
-def first_moment(terms: Terms) -> datetime:
+def compute_effective_at(terms: Terms) -> datetime:
     """Return the first moment of the day from which terms hold (V2): UTC, without a zone."""
     return datetime.combine(terms.updated, time.min)
 
 
-def _check_day(terms: Terms, effective_at: datetime, last: Version, now: datetime) -> None:
+def _check_effective_at(terms: Terms, effective_at: datetime, last: Version, now: datetime) -> None:
     if effective_at < now:
         raise RefusedError(
             f"the terms hold from {terms.updated}, which is past",
@@ -139,9 +146,9 @@ def _check_day(terms: Terms, effective_at: datetime, last: Version, now: datetim
         )
 
 
-def _check_notice(effective_at: datetime, last: Version, now: datetime) -> None:
+def _check_notice_period(effective_at: datetime, last: Version, now: datetime) -> None:
     """Refuse what protects less before the notice that the version before it owes is over (V4)."""
-    days = last.promised.duties.get("notice-days", 0)
+    days = last.compiled_terms.duties.get("notice-days", 0)
     earliest = now.date() + timedelta(days=days)
     if effective_at.date() < earliest:
         raise RefusedError(

@@ -11,19 +11,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from avowal.app.session import open_versions
-from avowal.cli.policy import AsJson, print_json, say
+from avowal.app.session import open_folder_register
+from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.clock import utc_now
-from avowal.disclose.browser_crawl import Visit
-from avowal.disclose.contract_check import falling_short, version_in_force
-from avowal.disclose.cookie_audit import Judged, judge, living
+from avowal.disclose.browser_crawl import SiteCrawl
+from avowal.disclose.contract_check import find_insufficient_contracts, find_version_in_force
+from avowal.disclose.cookie_audit import AuditResult, audit_observations, format_lifetime
 from avowal.errors import MisuseError
 from avowal.policy.contract import parse_contract
-from avowal.use.formatting import printable
+from avowal.use.formatting import replace_unprintable
 
 app = typer.Typer(help="What the site leaves in browsers.", no_args_is_help=True)
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER_COMMANDS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @app.callback()
@@ -33,26 +33,31 @@ def main() -> None:
 
 @app.command()
 def audit(
-    url: Annotated[str, typer.Argument(help="A page of the site; its links to other pages are followed.")],
+    start_url: Annotated[
+        str, typer.Argument(help="A page of the site; its links to other pages are followed.")
+    ],
     pages: Annotated[int, typer.Option(min=1, max=1_000, help="How many pages, at most.")] = 20,
     refusing: Annotated[
         bool, typer.Option("--refusing", help="As a browser that refuses: with Sec-GPC and DNT.")
     ] = False,
     chromium: Annotated[str, typer.Option(help="The browser; else one that is installed.")] = "",
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
     data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
 ) -> None:
     """Go over a site with a real browser; exit status 1 where it does something that the terms do not declare."""
-    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-        raise MisuseError(f"`{url}` is no address of a page", "give one such as `https://example.org/`")
-    with closing(open_versions(data)) as register:
-        version = version_in_force(register)
-        short = {one.name for one, _ in falling_short(register, version.promised, utc_now().date())}
+    if urlsplit(start_url).scheme not in {"http", "https"} or not urlsplit(start_url).hostname:
+        raise MisuseError(f"`{start_url}` is no address of a page", "give one such as `https://example.org/`")
+    with closing(open_folder_register(data)) as register:
+        version = find_version_in_force(register)
+        short = {
+            one.name
+            for one, _ in find_insufficient_contracts(register, version.compiled_terms, utc_now().date())
+        }
         processors = [one for one in register.processors.all() if one.name not in short]
     hosts = [host for one in processors for host in parse_contract(one.contract, one.name).hosts]
-    found = chromium or next(filter(None, map(shutil.which, BROWSERS)), "chromium")
-    visit = Visit(url, pages, refusing)
-    judged = judge(visit.go(found), version.promised, hosts, refusing=refusing)
+    found = chromium or next(filter(None, map(shutil.which, BROWSER_COMMANDS)), "chromium")
+    visit = SiteCrawl(start_url, pages, refusing)
+    judged = audit_observations(visit.run(found), version.compiled_terms, hosts, refusing=refusing)
     if as_json:
         print_json({"version": version.number, "pages": visit.pages, "met": [_told(one) for one in judged]})
     else:
@@ -61,7 +66,7 @@ def audit(
         raise typer.Exit(1)
 
 
-def _told(one: Judged) -> dict[str, object]:
+def _told(one: AuditResult) -> dict[str, object]:
     met = one.met
     return {
         "kind": met.kind,
@@ -73,18 +78,23 @@ def _told(one: Judged) -> dict[str, object]:
     }
 
 
-def _show(judged: list[Judged], visit: Visit, version: int) -> None:
+def _show(judged: list[AuditResult], visit: SiteCrawl, version: int) -> None:
     table = Table(
         "", "what", "name", "party", "lives for", "first on", box=None, pad_edge=False, header_style="dim"
     )
     for one in judged:
         met = one.met
-        lives = "" if met.seconds is None else living(met.seconds)
+        lives = "" if met.seconds is None else format_lifetime(met.seconds)
         table.add_row(
-            one.against or "declared", met.kind, Text(printable(met.name)), met.party, lives, Text(met.page)
+            one.against or "declared",
+            met.kind,
+            Text(replace_unprintable(met.name)),
+            met.party,
+            lives,
+            Text(met.page),
         )
     Console(highlight=False).print(table)
     wrong = sum(bool(one.against) for one in judged)
-    say(
+    print_line(
         f"{len(visit.pages)} pages under version {version}: {wrong} of {len(judged)} are not as the terms declare"
     )

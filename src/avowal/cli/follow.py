@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from avowal.app.session import Session, about_terms, session
+from avowal.app.session import Session, describe_terms_in_use, session
 from avowal.errors import MisuseError, OwnerGoneError
-from avowal.ingest.follower import Follower
-from avowal.ingest.importer import FileReport, Importer, Ways
+from avowal.ingest.follower import LogFollower
+from avowal.ingest.importer import FileImportReport, LogImporter, PipelineFactory
 
 
 def follow(
@@ -30,10 +30,10 @@ def follow(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    report = FileReport(str(file))
+    report = FileImportReport(str(file))
     while True:
         try:
-            with session(data, collecting=True) as at_work:
+            with session(data, adopt_terms=True) as at_work:
                 _follow(at_work, file, log_format, stop, report, console)
         except OwnerGoneError as error:
             console.print(f"{error.message}: going on without it", markup=False)
@@ -47,25 +47,28 @@ def _follow(
     file: Path,
     log_format: str,
     stop: threading.Event,
-    report: FileReport,
+    report: FileImportReport,
     console: Console,
 ) -> None:
     """Follow a log until told to stop, or until the process that owns the folder has gone."""
-    for sentence in about_terms(at_work):
+    for sentence in describe_terms_in_use(at_work):
         console.print(sentence, markup=False)
     console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
     settings = at_work.folder.settings.collect
-    importer = Importer(
-        Ways(at_work.folder, at_work.promises), at_work.house, log_format or settings.format, again=True
+    importer = LogImporter(
+        PipelineFactory(at_work.folder, at_work.admission_rules),
+        at_work.backend,
+        log_format or settings.format,
+        as_new_log=True,
     )
 
     def daily() -> None:
-        removed = sum(one.records for one in at_work.retain())
+        removed = sum(one.records for one in at_work.enforce_retention())
         if removed:
             say(f"{removed:,} records were cut down or deleted, as their time was over")
 
     def say(sentence: str) -> None:
         console.print(sentence, markup=False)
 
-    at_work.derive()  # what an earlier process took in, and did not live to make views of
-    Follower(importer, file, at_work.derive, say, stop, report, daily).run()
+    at_work.derive_views()  # what an earlier process took in, and did not live to make views of
+    LogFollower(importer, file, at_work.derive_views, say, stop, report, daily).run()

@@ -15,14 +15,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from avowal.app.session import Session, about_terms, session
+from avowal.app.session import Session, describe_terms_in_use, session
 from avowal.errors import AvowalError, MisuseError
-from avowal.ingest.importer import BadLine, FileReport, Importer, Ways
-from avowal.logs.drop_reason import Fate, Reason
+from avowal.ingest.importer import FileImportReport, LogImporter, PipelineFactory, UnparsableLineText
+from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.logs.log_file import STANDARD_INPUT
 from avowal.workspace import backend
 
-MAX_BAD_PERCENT = 1.0
+MAX_UNPARSABLE_PERCENT = 1.0
 
 
 class ImportReport(msgspec.Struct):
@@ -45,7 +45,7 @@ class ImportReport(msgspec.Struct):
     dead_letters: int
     dead_letters_by_reason: dict[str, int]
     seconds: float
-    by_file: list[FileReport]
+    by_file: list[FileImportReport]
 
 
 def import_logs(
@@ -58,7 +58,7 @@ def import_logs(
     ] = False,
     max_bad: Annotated[
         float, typer.Option(help="Percent of unreadable lines above which the exit status is 1.")
-    ] = MAX_BAD_PERCENT,
+    ] = MAX_UNPARSABLE_PERCENT,
     show_bad: Annotated[
         bool, typer.Option("--show-bad", help="Then show the unreadable lines, read again from the files.")
     ] = False,
@@ -68,31 +68,31 @@ def import_logs(
     """Read access logs under the policy: what is new in them becomes requests, views and visits."""
     if show_bad and as_json:
         raise MisuseError("`--show-bad` shows lines, and `--json` prints one object", "give one of the two")
-    check(files)
-    with session(data, collecting=True) as at_work:
-        importer = Importer(
-            Ways(at_work.folder, at_work.promises),
-            at_work.house,
+    check_files(files)
+    with session(data, adopt_terms=True) as at_work:
+        importer = LogImporter(
+            PipelineFactory(at_work.folder, at_work.admission_rules),
+            at_work.backend,
             log_format or at_work.folder.settings.collect.format,
-            again=again,
-            new_key=again,
+            as_new_log=again,
+            allow_new_key=again,
         )
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        for sentence in [] if as_json else about_terms(at_work):
+        for sentence in [] if as_json else describe_terms_in_use(at_work):
             console.print(sentence, style="dim", markup=False)
         report = import_files(at_work, importer, files, show_progress=not as_json)
-        bad_lines = [(path, importer.bad_lines(path)) for path in files] if show_bad else []
+        bad_lines = [(path, importer.read_unparsable_lines(path)) for path in files] if show_bad else []
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
     else:
-        show(report, Console())
-        show_bad_lines(bad_lines)
+        print_report(report, Console())
+        print_unparsable_lines(bad_lines)
     bad = report.dead_letters > report.lines * max_bad / 100
     if bad or any(file.error or file.damage for file in report.by_file):
         raise typer.Exit(1)
 
 
-def check(files: list[Path]) -> None:
+def check_files(files: list[Path]) -> None:
     """Raise MisuseError where one of the files is none, before any of them is read."""
     for path in files:
         if path.is_dir():
@@ -102,27 +102,31 @@ def check(files: list[Path]) -> None:
 
 
 def import_files(
-    at_work: Session, importer: Importer, files: list[Path], *, show_progress: bool
+    session: Session, importer: LogImporter, files: list[Path], *, show_progress: bool
 ) -> ImportReport:
     """Read files in the order of their first request, and make views and visits of them."""
     started = time.monotonic()
-    before = backend.counts(at_work.house)
-    in_order = sorted(files, key=importer.first_time) if len(files) > 1 else files
-    reports = [FileReport(str(path)) for path in in_order]
+    before = backend.fetch_record_counts(session.backend)
+    in_order = sorted(files, key=importer.find_first_request_time) if len(files) > 1 else files
+    reports = [FileImportReport(str(path)) for path in in_order]
     with _progress(in_order, show_progress) as progress:
         for path, report in zip(in_order, reports, strict=True):
             try:
-                importer.read(path, report, progress)
+                importer.import_log(path, report, progress)
             except AvowalError as error:
                 report.error, report.hint = error.message, error.hint
-    at_work.derive()
-    after = backend.counts(at_work.house)
+    session.derive_views()
+    after = backend.fetch_record_counts(session.backend)
     left: Counter[str] = Counter()
     for report in reports:
         left.update(
             report.left
         )  # not `+`, which forgets what is negative: an unfinished line that was none became one
-    dead = {reason: lines for reason, lines in left.items() if Reason(reason).fate is Fate.DEAD_LETTER}
+    dead = {
+        reason: lines
+        for reason, lines in left.items()
+        if DropReason(reason).outcome is LineOutcome.DEAD_LETTER
+    }
     formats = {report.format for report in reports if report.format}
     return ImportReport(
         files=len(files),
@@ -172,7 +176,7 @@ def _progress(files: list[Path], shown: bool) -> Iterator[Callable[[int, int], N
         yield tell
 
 
-def show(report: ImportReport, console: Console) -> None:
+def print_report(report: ImportReport, console: Console) -> None:
     """Show what became of an import."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("file", "format", "lines", "requests", "robots'", "dropped", "unreadable"):
@@ -180,7 +184,11 @@ def show(report: ImportReport, console: Console) -> None:
             heading, justify="left" if heading in {"file", "format"} else "right", overflow="fold"
         )
     for file in report.by_file:
-        dead = sum(lines for reason, lines in file.left.items() if Reason(reason).fate is Fate.DEAD_LETTER)
+        dead = sum(
+            lines
+            for reason, lines in file.left.items()
+            if DropReason(reason).outcome is LineOutcome.DEAD_LETTER
+        )
         sure = f" ({file.confidence:.0%} sure)" if file.confidence is not None else ""
         numbers = (file.lines, file.requests, file.bots, sum(file.left.values()) - dead, dead)
         words = (Text(file.name), Text(f"{file.format or '-'}{sure}"))
@@ -193,7 +201,7 @@ def show(report: ImportReport, console: Console) -> None:
         highlight=False,
     )
     for reason, lines in {**report.dropped, **report.dead_letters_by_reason}.items():
-        fate = Reason(reason).fate.value
+        fate = DropReason(reason).outcome.value
         console.print(f"  {lines:,} {fate}: {reason}", highlight=False)
     if report.early:
         console.print(
@@ -207,7 +215,7 @@ def show(report: ImportReport, console: Console) -> None:
             highlight=False,
         )
     for file in report.by_file:
-        for sentence in troubles(file):
+        for sentence in describe_problems(file):
             console.print(f"  {sentence}", style="red", markup=False, highlight=False)
     if report.dead_letters:
         console.print(
@@ -215,7 +223,7 @@ def show(report: ImportReport, console: Console) -> None:
         )
 
 
-def troubles(file: FileReport) -> list[str]:
+def describe_problems(file: FileImportReport) -> list[str]:
     """Say what an operator has to know of a file beside its numbers."""
     if file.error:
         return [file.error, f"  {file.hint}"]
@@ -224,9 +232,9 @@ def troubles(file: FileReport) -> list[str]:
     return [] if file.format else [f"`{file.name}` is empty"]
 
 
-def show_bad_lines(bad_lines: list[tuple[Path, list[BadLine]]]) -> None:
+def print_unparsable_lines(unparsable_lines: list[tuple[Path, list[UnparsableLineText]]]) -> None:
     """Print unreadable lines as they stand in the files, each with its place and reason."""
-    for path, lines in bad_lines:
+    for path, lines in unparsable_lines:
         for line in lines:
             text = "".join(
                 letter if letter.isprintable() else letter.encode("unicode_escape").decode()

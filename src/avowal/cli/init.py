@@ -11,8 +11,8 @@ from rich.console import Console
 from avowal.config import SETTINGS_FILE
 from avowal.errors import RefusedError
 
-DEFAULTS = resources.files("avowal.policy") / "defaults"
-WRITTEN = "2026-11-22"
+DEFAULT_POLICY_FOLDER = resources.files("avowal.policy") / "defaults"
+DEFAULT_POLICY_DATE = "2026-11-22"
 """The day that the default policy bears: a folder's begins on the day that it is made."""
 
 
@@ -20,7 +20,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")],
 ) -> None:
     """Make a folder: its settings, and a policy that holds from today, as terms and as a document."""
-    made = write_folder(folder)
+    made = create_folder(folder)
     console = Console(highlight=False)
     for path in made:
         console.print(f"made {path}", markup=False)
@@ -29,15 +29,15 @@ def init(
     )
 
 
-def write_folder(folder: Path) -> list[Path]:
+def create_folder(folder: Path) -> list[Path]:
     """Write the default settings and policy into a folder; returns the files.
 
     Raises RefusedError where one of them is there.
     """
     today = datetime.now(UTC).date().isoformat()
     policy = {
-        folder / "policy" / file.name: file.read_text(encoding="utf-8").replace(WRITTEN, today)
-        for file in sorted(DEFAULTS.iterdir(), key=lambda file: file.name)
+        folder / "policy" / file.name: file.read_text(encoding="utf-8").replace(DEFAULT_POLICY_DATE, today)
+        for file in sorted(DEFAULT_POLICY_FOLDER.iterdir(), key=lambda file: file.name)
         if file.name.endswith((".toml", ".md"))
     }
     settings = (resources.files("avowal") / SETTINGS_FILE).read_text(encoding="utf-8")

@@ -11,16 +11,15 @@ import msgspec
 import typer
 from rich.console import Console
 
-from avowal.app.session import find_folder, of_register, open_versions, session
-from avowal.change.consent_receipt import check_receipt
-from avowal.cli.policy import AsJson, print_json, say
+from avowal.app.session import find_folder, open_folder_register, session, verify_register
+from avowal.change.consent_receipt import check_consent_receipt
+from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.clock import utc_now
-from avowal.disclose.package import check as check_package
-from avowal.disclose.package import is_package
+from avowal.disclose.package import check_package, is_package
 from avowal.errors import MisuseError, RefusedError
-from avowal.ledger.checkpoint import Receipt
+from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.entry import (
-    KINDS,
+    ENTRY_KINDS,
     AuthorisationGiven,
     ConsentGiven,
     Entry,
@@ -34,29 +33,29 @@ from avowal.ledger.entry import (
     ReleaseRefused,
     RetentionRun,
     VersionPublished,
-    read,
+    decode_entry,
 )
-from avowal.ledger.note import Note, Verifier
-from avowal.ledger.witness import checkpoint_of
-from avowal.ledger.witness import findings as exported_findings
-from avowal.register.erasures import SCHEMA as ERASURE
-from avowal.register.erasures import check_receipt as check_erasure
-from avowal.register.releases import SCHEMA as RELEASE
-from avowal.register.releases import check_receipt as check_release
-from avowal.store.duckdb_store import FILE as STORE
-from avowal.strict import nearest, read_text
-from avowal.verify.last_result import record
+from avowal.ledger.note import SignedNote, Verifier
+from avowal.ledger.witness import find_export_errors as exported_findings
+from avowal.ledger.witness import read_checkpoint
+from avowal.register.erasures import ERASURE_RECEIPT_SCHEMA as ERASURE
+from avowal.register.erasures import check_erasure_receipt as check_erasure
+from avowal.register.releases import RELEASE_RECEIPT_SCHEMA as RELEASE
+from avowal.register.releases import check_release_receipt as check_release
+from avowal.store.duckdb_store import STORE_FILE as STORE
+from avowal.strict import read_text, suggest_nearest
+from avowal.verify.last_result import record_result
 
 app = typer.Typer(help="The ledger: what was promised, and that it stayed so.", no_args_is_help=True)
-HASH = re.compile(r"\b[0-9a-f]{32,}\b")
-Data = Annotated[Path | None, typer.Option(help="The data folder.")]
+HASH_PATTERN = re.compile(r"\b[0-9a-f]{32,}\b")
+DataFolderOption = Annotated[Path | None, typer.Option(help="The data folder.")]
 
 
 @app.command()
-def checkpoint(as_json: AsJson = False, data: Data = None) -> None:
+def checkpoint(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Print the signed checkpoint over all entries: to be handed to witnesses, who know the ledger again by it."""
-    with closing(open_versions(data)) as register:
-        note, verifier = register.ledger.sign(), register.ledger.signer.verifier
+    with closing(open_folder_register(data)) as register:
+        note, verifier = register.ledger.sign_checkpoint(), register.ledger.signer.verifier
     if note is None:
         raise RefusedError("the ledger has no entry yet", "`avowal policy adopt` makes the first one")
     if as_json:
@@ -69,13 +68,13 @@ def checkpoint(as_json: AsJson = False, data: Data = None) -> None:
 def cosign(
     file: Annotated[Path, typer.Argument(help="The cosigned checkpoint, or the witness's lines alone.")],
     key: Annotated[str, typer.Option("--key", help="The witness's public key, or its file.")],
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Add a witness's signature to a checkpoint: what is proved under it was seen by the witness, too."""
     witness = _verifier(key)
-    with closing(open_versions(data)) as register:
-        note = register.ledger.cosign(read_text(file, MisuseError), witness)
+    with closing(open_folder_register(data)) as register:
+        note = register.ledger.add_cosignature(read_text(file, MisuseError), witness)
     if as_json:
         print_json({"checkpoint": str(note), "witness": witness.name})
     else:
@@ -83,9 +82,9 @@ def cosign(
 
 
 @app.command()
-def key(as_json: AsJson = False, data: Data = None) -> None:
+def key(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Print the public key that checks the ledger's signatures: publish it where your visitors find it."""
-    with closing(open_versions(data)) as register:
+    with closing(open_folder_register(data)) as register:
         verifier = str(register.ledger.signer.verifier)
     if as_json:
         print_json({"verifier": verifier})
@@ -94,27 +93,29 @@ def key(as_json: AsJson = False, data: Data = None) -> None:
 
 
 @app.command("list")
-def show(
+def list_entries(
     last: Annotated[int, typer.Option(min=1, max=2**31, help="How many; the newest.")] = 20,
     kind: Annotated[str, typer.Option(help="Of one kind alone, such as `reading-made`.")] = "",
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """List the newest entries, the newest last: what was recorded, and when."""
-    if kind and kind not in KINDS:
-        raise MisuseError(f"there is no kind of entry `{kind}`", nearest(kind, list(KINDS), "kinds"))
-    with closing(open_versions(data)) as register:
-        found = zip(*register.ledger.last(last, kind), strict=True)
-        told = [{"entry": number, **msgspec.to_builtins(read(body))} for number, body in found][::-1]
+    if kind and kind not in ENTRY_KINDS:
+        raise MisuseError(
+            f"there is no kind of entry `{kind}`", suggest_nearest(kind, list(ENTRY_KINDS), "kinds")
+        )
+    with closing(open_folder_register(data)) as register:
+        found = zip(*register.ledger.last_entries(last, kind), strict=True)
+        told = [{"entry": number, **msgspec.to_builtins(decode_entry(body))} for number, body in found][::-1]
     if as_json:
         print_json({"entries": told})
         return
     if not told:
-        say("no entries yet" if not kind else f"no entries of the kind {kind}")
+        print_line("no entries yet" if not kind else f"no entries of the kind {kind}")
     for one in told:
         number, at, what = (str(one.pop(name)) for name in ("entry", "at", "kind"))
-        say(f"{number:>6}  {at[:19].replace('T', ' ')}  {what}")
-        say(f"        {', '.join(_words(one))}")
+        print_line(f"{number:>6}  {at[:19].replace('T', ' ')}  {what}")
+        print_line(f"        {', '.join(_words(one))}")
 
 
 def _words(told: Mapping[str, Any]) -> Iterator[str]:
@@ -123,19 +124,19 @@ def _words(told: Mapping[str, Any]) -> Iterator[str]:
         if value not in ("", [], {}, None):
             text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
             safe = "".join(one if one.isprintable() else " " for one in text)
-            yield f"{name.replace('_', ' ')} {HASH.sub(lambda found: found[0][:8] + '…', safe)}"
+            yield f"{name.replace('_', ' ')} {HASH_PATTERN.sub(lambda found: found[0][:8] + '…', safe)}"
 
 
 @app.command()
 def prove(
     entry: Annotated[int, typer.Argument(min=0, help="The entry's number; the first is 0.")],
     to: Annotated[Path | None, typer.Option(help="The file to write; standard output unless given.")] = None,
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Write the proof of an entry, which anybody can check offline: `avowal verify PROOF --key KEY`."""
-    with closing(open_versions(data)) as register:
-        receipt = register.ledger.receipt(entry)
+    with closing(open_folder_register(data)) as register:
+        receipt = register.ledger.prove_entry(entry)
         verifier = str(register.ledger.signer.verifier)
     if to:
         to.write_text(str(receipt), encoding="utf-8")
@@ -149,12 +150,12 @@ def prove(
 @app.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="Where; a web server may serve it as it is.")],
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Write the ledger as static files (C2SP tlog-tiles): tiles, entries and the checkpoint; only what is new."""
-    with closing(open_versions(data)) as register:
-        new, entries = register.ledger.export(folder), register.ledger.size()
+    with closing(open_folder_register(data)) as register:
+        new, entries = register.ledger.export(folder), register.ledger.count_entries()
     if as_json:
         print_json({"entries": entries, "new_files": new})
     else:
@@ -162,7 +163,7 @@ def export(
 
 
 def verify(
-    what: Annotated[
+    path: Annotated[
         Path | None,
         typer.Argument(
             help="A proof, a receipt, a release's package, or an exported ledger; else the folder."
@@ -174,36 +175,36 @@ def verify(
     witness: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint that somebody else holds, more than once.")
     ] = None,
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Verify the folder: ledger, versions, documents, consents, records; or what was handed out, offline."""
-    notes = [Note.parse(read_text(path, MisuseError)) for path in witness or []]
-    if what and not key:
+    notes = [SignedNote.parse(read_text(path, MisuseError)) for path in witness or []]
+    if path and not key:
         raise MisuseError(
             "what was handed out is checked with the ledger's public key", "give it with `--key`"
         )
-    if what and not what.exists():
-        raise MisuseError(f"there is no `{what}`", "name a proof, a receipt, a package or an exported ledger")
-    if what and what.is_file() and is_package(what):
-        _verify_package(what, _verifier(key), as_json=as_json)
+    if path and not path.exists():
+        raise MisuseError(f"there is no `{path}`", "name a proof, a receipt, a package or an exported ledger")
+    if path and path.is_file() and is_package(path):
+        _verify_package(path, _verifier(key), as_json=as_json)
         return
-    if what and not what.is_dir():
-        _verify_proof(what, _verifier(key), as_json=as_json)
+    if path and not path.is_dir():
+        _verify_proof(path, _verifier(key), as_json=as_json)
         return
-    if what:
-        found, entries = _exported(what, _verifier(key), notes)
+    if path:
+        found, entries = _exported(path, _verifier(key), notes)
         _tell(found, entries, "every tile", as_json=as_json)
         return
     told: list[Entry] = []
-    with closing(open_versions(data, check=False)) as register:
-        found, entries = of_register(register, notes, told), len(told)
-    checked = Counter(PLURAL[type(one)] for one in told if type(one) in PLURAL)
-    folder = find_folder(data).data
+    with closing(open_folder_register(data, check=False)) as register:
+        found, entries = verify_register(register, notes, told), len(told)
+    checked = Counter(ENTRY_PLURAL_LABELS[type(one)] for one in told if type(one) in ENTRY_PLURAL_LABELS)
+    folder = find_folder(data).data_folder
     if not found and (folder / STORE).exists():
         with session(data) as at_work:
             found = at_work.verify_records(checked)
-    record(folder, utc_now(), entries, holds=not found)
+    record_result(folder, utc_now(), entries, passed=not found)
     _tell(found, entries, "every version, document, consent and record", checked, as_json=as_json)
 
 
@@ -214,14 +215,14 @@ def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
         print_json({"package": manifest, "entry": proof.index})
         return
     records = ", ".join(f"{count:,} {name}" for name, count in manifest.records.items())
-    say(
+    print_line(
         f"holds: {records}, released to {manifest.recipient} on the ground {manifest.ground} "
         f"(entry {proof.index} of the ledger)"
     )
-    say(f"  to be deleted by {manifest.expires_at:%Y-%m-%d}, or when it is recalled")
+    print_line(f"  to be deleted by {manifest.expires_at:%Y-%m-%d}, or when it is recalled")
 
 
-PLURAL = {
+ENTRY_PLURAL_LABELS = {
     VersionPublished: "publications",
     ConsentGiven: "consents",
     ReadingMade: "readings",
@@ -258,7 +259,7 @@ def _tell(
         raise typer.Exit(1)
 
 
-def _exported(folder: Path, verifier: Verifier, notes: list[Note]) -> tuple[list[str], int]:
+def _exported(folder: Path, verifier: Verifier, notes: list[SignedNote]) -> tuple[list[str], int]:
     """Return what does not hold of an exported ledger, and how many entries it has."""
 
     def files(name: str) -> bytes | None:
@@ -267,7 +268,7 @@ def _exported(folder: Path, verifier: Verifier, notes: list[Note]) -> tuple[list
         except FileNotFoundError:
             return None
 
-    size = checkpoint_of(files, verifier).size
+    size = read_checkpoint(files, verifier).size
     return list(exported_findings(files, verifier, notes)), size
 
 
@@ -279,14 +280,14 @@ def _verifier(key: str) -> Verifier:
 def _verify_proof(path: Path, verifier: Verifier, *, as_json: bool) -> None:
     text = read_text(path, MisuseError)
     if not text.startswith("{"):
-        receipt = Receipt.parse(text)
+        receipt = EntryProof.parse(text)
     elif f'"{ERASURE}"' in text:
         receipt = check_erasure(text, verifier)
     elif f'"{RELEASE}"' in text:
         receipt = check_release(text, verifier)
     else:
-        receipt = check_receipt(text, verifier)[0]
-    found = receipt.check(verifier)
+        receipt = check_consent_receipt(text, verifier)[0]
+    found = receipt.verify(verifier)
     if as_json:
         entry = msgspec.json.decode(receipt.entry)
         print_json({"holds": True, "index": receipt.index, "size": found.size, "entry": entry})

@@ -43,7 +43,7 @@ COMMANDS = {
 """Each command, or group of commands, and where it stands among the modules beside this one."""
 
 
-def app(called: str = "") -> typer.Typer:
+def create_app(command_name: str = "") -> typer.Typer:
     """Return the command `avowal`, with only what is called: the others need not be imported for it.
 
     All are there where nothing is called that is known, as for help.
@@ -60,7 +60,7 @@ def app(called: str = "") -> typer.Typer:
     groups = {"": avowal}
     for words, place in COMMANDS.items():
         group, _, name = words.rpartition(" ")
-        if called in COMMANDS and called != (group or name):
+        if command_name in COMMANDS and command_name != (group or name):
             continue
         module, _, attribute = place.partition(".")
         found = getattr(import_module(f"avowal.cli.{module}"), attribute)
@@ -72,7 +72,7 @@ def app(called: str = "") -> typer.Typer:
     return avowal
 
 
-DATABASES = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
+DATABASE_MODULES = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
 """Where errors come from that mean a damaged file: what they say themselves may hold what is in it."""
 
 
@@ -80,7 +80,7 @@ def run() -> None:
     """Run the command; an error is told in a line with its remedy, and gives its exit status."""
     try:
         try:
-            app(*sys.argv[1:2])()
+            create_app(*sys.argv[1:2])()
         finally:
             sys.stdout.flush()  # what cannot be written is told below, and not left to the end of the process
     except AvowalError as error:
@@ -95,7 +95,7 @@ def run() -> None:
             "look at its name, its folder, and who may write there",
         )
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in DATABASES:
+        if type(error).__module__.partition(".")[0] not in DATABASE_MODULES:
             raise
         _end(
             f"the data folder cannot be used ({type(error).__name__})",

@@ -11,42 +11,42 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from avowal.app.session import chosen, find_folder, open_versions
-from avowal.change.draft import documents, terms_path
+from avowal.app.session import find_folder, find_version, open_folder_register
+from avowal.change.draft import find_terms_path, load_documents
 from avowal.errors import TermsError
-from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, Compiled
+from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms
 from avowal.policy.compare import Witness, compare
-from avowal.policy.describe import differences, lasting_by_precision
-from avowal.policy.ground import needs
-from avowal.policy.prose_check import differing
-from avowal.policy.terms import Terms, compile_terms, load_terms, warnings
-from avowal.policy.vocabulary import named_leaves
+from avowal.policy.describe import format_ages, group_witnesses
+from avowal.policy.ground import parse_ground_requirements
+from avowal.policy.prose_check import find_prose_mismatches
+from avowal.policy.terms import Terms, compile_terms, find_warnings, load_terms
+from avowal.policy.vocabulary import expand_words
 
 app = typer.Typer(help="What is promised: check it, show it.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Where = Annotated[Path | None, typer.Argument(help="A file of terms; the folder's unless given.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+TermsArgument = Annotated[Path | None, typer.Argument(help="A file of terms; the folder's unless given.")]
 
 
 @app.command()
-def check(where: Where = None, as_json: AsJson = False) -> None:
+def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
     """Check the terms and their documents, and name what they leave undone."""
-    path = where or terms_path(find_folder(None))
+    path = path or find_terms_path(find_folder(None))
     terms = load_terms(path)
     compiled = compile_terms(terms)
-    texts = documents(path)
+    texts = load_documents(path)
     missing = [language for language in terms.languages if language not in texts]
     if missing:
         raise TermsError(
             f"{path}: there is no document in `{missing[0]}`", f"put one beside it, with `lang: {missing[0]}`"
         )
-    found = warnings(terms)
+    found = find_warnings(terms)
     found += [
-        f"the document in `{language}` says it was updated on {text.updated}, the terms on {terms.updated}"
+        f"the document in `{language}` says it was updated on {text.updated_on}, the terms on {terms.updated}"
         for language, text in texts.items()
-        if text.updated not in {None, terms.updated}
+        if text.updated_on not in {None, terms.updated}
     ]
-    found += [sentence for text in texts.values() for sentence in differing(text, compiled)]
+    found += [sentence for text in texts.values() for sentence in find_prose_mismatches(text, compiled)]
     if as_json:
         print_json({"identity": compiled.identity, "cells": len(compiled.cells), "warnings": found})
         return
@@ -61,14 +61,14 @@ def check(where: Where = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(where: Where = None, as_json: AsJson = False) -> None:
+def show(path: TermsArgument = None, as_json: JsonOption = False) -> None:
     """Show what the terms promise."""
-    path = where or terms_path(find_folder(None))
+    path = path or find_terms_path(find_folder(None))
     terms = load_terms(path)
     compiled = compile_terms(terms)
     if as_json:
-        texts = {language: text.front_matter for language, text in documents(path).items()}
-        canonical = msgspec.json.decode(compiled.canonical())
+        texts = {language: text.front_matter for language, text in load_documents(path).items()}
+        canonical = msgspec.json.decode(compiled.encode_canonical())
         print_json(
             {"identity": compiled.identity, "updated": terms.updated, "documents": texts, "terms": canonical}
         )
@@ -85,7 +85,7 @@ def show(where: Where = None, as_json: AsJson = False) -> None:
 def diff(
     old: Annotated[str, typer.Argument(help="A file of terms, or a version's number.")],
     new: Annotated[str, typer.Argument(help="What would take its place; the same.")],
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
     data: Annotated[Path | None, typer.Option(help="The data folder, for versions.")] = None,
 ) -> None:
     """Compare two files of terms, or versions; exit status 1 where the new one protects less in anything."""
@@ -104,47 +104,47 @@ def diff(
     else:
         console = Console(highlight=False)
         console.print(f"{new}, beside {old}: {found.relation}", markup=False, soft_wrap=True)
-        show_differences("protects less", found.looser, console)
-        show_differences("protects more", found.stricter, console)
-    if not found.protects:
+        print_differences("protects less", found.looser, console)
+        print_differences("protects more", found.stricter, console)
+    if not found.is_at_least_as_protective:
         raise typer.Exit(1)
 
 
-def _promised(word: str, data: Path | None) -> Compiled:
+def _promised(word: str, data: Path | None) -> CompiledTerms:
     """Return what a file of terms promises, or a version."""
     if not word.isdecimal() or Path(word).exists():
         return compile_terms(load_terms(Path(word)))
-    with closing(open_versions(data)) as register:
-        return chosen(register.versions(), int(word)).promised
+    with closing(open_folder_register(data)) as register:
+        return find_version(register.versions(), int(word)).compiled_terms
 
 
 def _as_object(witness: Witness) -> dict[str, object]:
-    about = witness.about._asdict() if isinstance(witness.about, Cell) else {"duty": witness.about}
-    ages = {"was": witness.was, "now": witness.now}
+    about = witness.rule._asdict() if isinstance(witness.rule, Cell) else {"duty": witness.rule}
+    ages = {"was": witness.old_value, "now": witness.new_value}
     return {**about, **({"precision": witness.precision} if witness.precision else {}), **ages}
 
 
-def show_differences(title: str, witnesses: Sequence[Witness], console: Console) -> None:
+def print_differences(title: str, witnesses: Sequence[Witness], console: Console) -> None:
     """Show differences as a table that a lawyer can read; nothing where there are none."""
     if not witnesses:
         return
     console.print(f"\n{title}", style="bold")
     table = Table("what", "for", "by or to", "was", "is", box=None, pad_edge=False, header_style="dim")
-    for line in differences(witnesses):
+    for line in group_witnesses(witnesses):
         to = line.recipient if line.ground in {"", OWN_USE} else f"{line.recipient} ({line.ground})"
-        table.add_row(line.about(), ", ".join(line.purposes), to, *line.ages())
+        table.add_row(line.describe_subject(), ", ".join(line.purposes), to, *line.describe_values())
     console.print(table)
 
 
-def named_categories(text: str) -> list[str]:
+def parse_categories(text: str) -> list[str]:
     """Return the categories that an option names, with commas between, by themselves or by a parent.
 
     Raises MisuseError where one is no category.
     """
-    return named_leaves("categories", [word.strip() for word in text.split(",")])
+    return expand_words("categories", [word.strip() for word in text.split(",")])
 
 
-def say(sentence: str) -> None:
+def print_line(sentence: str) -> None:
     """Print a sentence as it is, in one line."""
     Console(highlight=False).print(sentence, markup=False, soft_wrap=True)
 
@@ -154,27 +154,28 @@ def print_json(value: object) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
 
-def _collected(compiled: Compiled) -> Table:
+def _collected(compiled: CompiledTerms) -> Table:
     table = Table("collected", "kept", "for", box=None, pad_edge=False, header_style="bold")
     rows: dict[tuple[str, str], list[str]] = {}
-    for category in compiled.categories:
-        key = lasting_by_precision(compiled.kept(category)), ", ".join(compiled.purposes(category))
+    for category in compiled.collected_categories:
+        key = (
+            format_ages(compiled.retention_ages(category)),
+            ", ".join(compiled.collection_purposes(category)),
+        )
         rows.setdefault(key, []).append(category)
     for (kept, purposes), categories in sorted(rows.items(), key=lambda row: row[1]):
         table.add_row(", ".join(categories), kept, purposes)
     return table
 
 
-def _disclosed(compiled: Compiled) -> Table:
+def _disclosed(compiled: CompiledTerms) -> Table:
     table = Table(
         "\ndisclosed", "\nup to", "\nto", "\non the ground", box=None, pad_edge=False, header_style="bold"
     )
     rows: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
     for cell, ages in sorted(compiled.cells.items()):
-        if cell.recipient != OPERATOR and not cell.cookie:
-            rows.setdefault((cell.recipient, cell.ground), {})[cell.category, lasting_by_precision(ages)] = (
-                None
-            )
+        if cell.recipient != OPERATOR and not cell.cookie_name:
+            rows.setdefault((cell.recipient, cell.ground), {})[cell.category, format_ages(ages)] = None
     for (recipient, ground), told in rows.items():
         table.add_row(
             ", ".join(category for category, _ in told),
@@ -194,7 +195,7 @@ def _beside(terms: Terms) -> str:
         f"form {form.name}: " + ", ".join(f"{name} ({category})" for name, category in form.fields.items())
         for form in terms.form
     ]
-    for ground, need in needs(compile_terms(terms).duties).items():
+    for ground, need in parse_ground_requirements(compile_terms(terms).duties).items():
         approved = f"; approvals: {need.approvals}" if need.approvals else ""
         lines.append(f"disclosed on the ground {ground}: needs {', '.join(need.evidence)}{approved}")
     owed = msgspec.to_builtins(terms.duties)

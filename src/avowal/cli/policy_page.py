@@ -9,18 +9,18 @@ from typing import Annotated
 import msgspec
 import typer
 
-from avowal.app.session import chosen, open_versions
-from avowal.cli.policy import AsJson, print_json, say
-from avowal.cli.policy_versions import Data
+from avowal.app.session import find_version, open_folder_register
+from avowal.cli.policy import JsonOption, print_json, print_line
+from avowal.cli.policy_versions import DataFolderOption
 from avowal.clock import utc_now
 from avowal.policy.document import Document
-from avowal.policy.history import changes, history
-from avowal.policy.page import Links, html, linked_data
+from avowal.policy.history import render_changes, render_history
+from avowal.policy.page import PageLinks, build_json_ld, render_policy_page
 from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import Vocabulary, vocabulary
 from avowal.register.register import Version
-from avowal.web.disclosures import page as disclosures
-from avowal.web.policy_pages import documents_of, shown_of
+from avowal.web.disclosures import render_disclosures_page as disclosures
+from avowal.web.policy_pages import load_documents, to_page_version
 
 
 def page(
@@ -28,22 +28,24 @@ def page(
     number: Annotated[
         int, typer.Option("--version", min=0, help="The version; the one in force unless given.")
     ] = 0,
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Write a version's pages: HTML and Jekyll in each language, with the history; its terms as JSON and JSON-LD."""
-    with closing(open_versions(data)) as register:
+    with closing(open_folder_register(data)) as register:
         versions = register.versions()
-        last = chosen(versions, number)
+        last = find_version(versions, number)
         versions = versions[: last.number]
-        documents = {one.number: documents_of(register, one) for one in versions}
+        documents = {one.number: load_documents(register, one) for one in versions}
         terms = parse_terms(last.terms, f"the terms of version {last.number}")
         told = {
-            f"disclosures.{language}.html": disclosures(register, last.promised, terms.controller, language)
+            f"disclosures.{language}.html": disclosures(
+                register, last.compiled_terms, terms.controller, language
+            )
             for language in documents[last.number]
         }
     words = vocabulary(terms.vocabulary)
-    linked = msgspec.json.encode(linked_data(shown_of(last), terms.controller, words))
+    linked = msgspec.json.encode(build_json_ld(to_page_version(last), terms.controller, words))
     files = {
         **told,
         "terms.json": last.canonical,
@@ -62,18 +64,20 @@ def page(
     if as_json:
         print_json({"version": last.number, "files": [str(to / name) for name in files]})
     else:
-        say(f"version {last.number}: wrote {', '.join(files)} to {to}")
+        print_line(f"version {last.number}: wrote {', '.join(files)} to {to}")
 
 
 def _pages(
     language: str, versions: list[Version], documents: dict[int, Document], words: Vocabulary
 ) -> Iterator[tuple[str, str]]:
     """Yield name and text of each file in one language; `documents` are those of the versions that have it."""
-    shown = [shown_of(one) for one in versions]
+    shown = [to_page_version(one) for one in versions]
     document, index = documents[shown[-1].number], f"history.{language}.html"
     yield (
         f"privacy.{language}.html",
-        html(shown[-1], document, words, shown, Links(index, f"disclosures.{language}.html", "terms.json")),
+        render_policy_page(
+            shown[-1], document, words, shown, PageLinks(index, f"disclosures.{language}.html", "terms.json")
+        ),
     )
     yield f"privacy.{language}.md", document.text
     pairs = {}
@@ -81,5 +85,5 @@ def _pages(
         if {old.number, new.number} <= documents.keys():
             name = f"changes.{old.number}..{new.number}.{language}.html"
             pairs[old.number, new.number] = name
-            yield name, changes(old, new, (documents[old.number], documents[new.number]), index)
-    yield index, history(shown, document, pairs, utc_now())
+            yield name, render_changes(old, new, (documents[old.number], documents[new.number]), index)
+    yield index, render_history(shown, document, pairs, utc_now())

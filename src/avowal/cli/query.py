@@ -7,11 +7,11 @@ import typer
 from rich.console import Console
 
 from avowal.app.session import session
-from avowal.cli.policy import AsJson, print_json
-from avowal.cli.report import print_csv, show_table
+from avowal.cli.policy import JsonOption, print_json
+from avowal.cli.report import print_table, print_table_csv
 from avowal.errors import MisuseError
 from avowal.policy.bounds import OPERATOR
-from avowal.use.own_query import Query
+from avowal.use.own_query import SqlQuery
 
 
 def query(
@@ -21,7 +21,7 @@ def query(
     explain: Annotated[
         bool, typer.Option("--explain", help="Print the SQL as it is bound; ask nothing.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
     data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
 ) -> None:
@@ -29,20 +29,22 @@ def query(
     if as_json and as_csv:
         raise MisuseError("`--json` and `--csv` are two forms of one answer", "give one of the two")
     with session(data) as at_work:
-        asked = at_work.query(Query(purpose, sql, reader, explain))
+        asked = at_work.run_query(SqlQuery(purpose, sql, reader, explain))
     notes = [
         *asked.notes,
         *(["there are more rows than an answer may have (`use.query_rows`)"] if asked.cut else []),
     ]
     if as_json:
-        rows = asked.answer.records() if asked.answer else None
-        print_json({"purpose": purpose, "sql": asked.bound, "rows": rows, "cut": asked.cut, "notes": notes})
+        rows = asked.table.to_dicts() if asked.table else None
+        print_json(
+            {"purpose": purpose, "sql": asked.executed_sql, "rows": rows, "cut": asked.cut, "notes": notes}
+        )
         return
-    if asked.answer is None:
-        print(asked.bound)  # noqa: T201  # the SQL itself
+    if asked.table is None:
+        print(asked.executed_sql)  # noqa: T201  # the SQL itself
     elif as_csv:
-        print_csv(asked.answer)
+        print_table_csv(asked.table)
     else:
-        show_table(asked.answer, Console(highlight=False))
+        print_table(asked.table, Console(highlight=False))
     for note in notes:
         Console(stderr=True, highlight=False).print(note, markup=False, soft_wrap=True)

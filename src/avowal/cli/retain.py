@@ -4,14 +4,14 @@ from rich.console import Console
 from rich.table import Table
 
 from avowal.app.session import session
-from avowal.cli.policy import AsJson, print_json, say
-from avowal.cli.policy_versions import Data
+from avowal.cli.policy import JsonOption, print_json, print_line
+from avowal.cli.policy_versions import DataFolderOption
 
 
-def retain(as_json: AsJson = False, data: Data = None) -> None:
+def retain(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Delete, or cut down, what no purpose may keep any more; then write the file anew, so that its bytes are gone."""
     with session(data) as at_work:
-        removed = at_work.retain()
+        removed = at_work.enforce_retention()
     if as_json:
         rows = [
             {
@@ -25,7 +25,7 @@ def retain(as_json: AsJson = False, data: Data = None) -> None:
         print_json({"removed": rows})
         return
     if not removed:
-        say("nothing is held beyond its time")
+        print_line("nothing is held beyond its time")
         return
     table = Table("what", "category", "version", "records", box=None, pad_edge=False)
     for one in removed:

@@ -15,39 +15,39 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from avowal.app.session import Session, about_terms, find_folder, session
-from avowal.cli.init import write_folder
+from avowal.app.session import Session, describe_terms_in_use, find_folder, session
+from avowal.cli.init import create_folder
 from avowal.clock import utc_now
-from avowal.collect.client_address import Proxies
-from avowal.collect.country import Countries
-from avowal.collect.journal import Writer
-from avowal.collect.probe import Probe as Found
+from avowal.collect.client_address import TrustedProxies
+from avowal.collect.country import CountryDatabase
+from avowal.collect.journal import JournalWriter
 from avowal.collect.probe import Prober
-from avowal.collect.script_event import Visitors, device
-from avowal.collect.visitor_key import SALTS, Salts
-from avowal.config import Feed, Folder, Probe
-from avowal.disclose.delivery import push
+from avowal.collect.probe import ProbeResult as Found
+from avowal.collect.script_event import VisitorKeyFactory, parse_user_agent
+from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
+from avowal.config import FeedSettings, Folder, ProbeSettings
+from avowal.disclose.delivery import deliver_feed
 from avowal.errors import MisuseError, RefusedError, SettingsError
-from avowal.ingest.importer import Ways
-from avowal.ingest.line_stream import Stream
-from avowal.ingest.syslog import Lines
-from avowal.key_files import COOKIE_KEY, HOOK_KEY, secret
-from avowal.server.wiring import doors
-from avowal.workspace.server import JOURNALS, Guest, Owner
+from avowal.ingest.importer import PipelineFactory
+from avowal.ingest.line_stream import LineStream
+from avowal.ingest.syslog import LineBuffer
+from avowal.key_files import COOKIE_KEY_FILE, WEBHOOK_KEY_FILE, read_or_create_secret
+from avowal.server.wiring import build_endpoints
+from avowal.workspace.server import JOURNALS_FOLDER, FolderClient, FolderServer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
     from uvicorn import Server
 
-    from avowal.endpoints.event_writer import Desk
-    from avowal.server.background import Keeper
-    from avowal.server.feed_delivery import Pusher
-    from avowal.server.probe_rounds import Rounds
+    from avowal.endpoints.event_writer import EventWriter
+    from avowal.server.background import BackgroundWorker
+    from avowal.server.feed_delivery import FeedDeliveryWorker
+    from avowal.server.probe_rounds import ProbeWorker
 
-GC_THRESHOLDS = (50_000, 20, 100)
-log = logging.getLogger("avowal")
+GARBAGE_COLLECTION_THRESHOLDS = (50_000, 20, 100)
+logger = logging.getLogger("avowal")
 
-GRACE_SECONDS = 5
+SHUTDOWN_TIMEOUT_SECONDS = 5
 """How long requests that are under way may take when the server is told to stop."""
 
 
@@ -64,21 +64,21 @@ def serve(
     if (tls_cert is None) is not (tls_key is None):
         raise MisuseError("a certificate needs its key", "give both `--tls-cert` and `--tls-key`")
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    if find_folder(data).policy is None and data is None:
-        write_folder(Path.cwd())
+    if find_folder(data).policy_folder is None and data is None:
+        create_folder(Path.cwd())
         console.print(
             f"made `avowal.toml` and `policy/` in {Path.cwd()}: read them, they are yours", markup=False
         )
-    with session(data, collecting=True) as at_work:
-        if isinstance(at_work.house, Guest):
+    with session(data, adopt_terms=True) as at_work:
+        if isinstance(at_work.backend, FolderClient):
             raise RefusedError(
-                f"process {at_work.house.owner_pid} has the folder already",
+                f"process {at_work.backend.owner_pid} has the folder already",
                 "stop it first, or use another folder with `--data`; an import or `avowal follow` may run beside "
                 "a server that was there before",
             )
-        for sentence in about_terms(at_work):
+        for sentence in describe_terms_in_use(at_work):
             console.print(sentence, markup=False)
-        settings, house = at_work.folder.settings.serve, at_work.house
+        settings, house = at_work.folder.settings.serve, at_work.backend
         _run(
             at_work,
             house,
@@ -91,23 +91,23 @@ def serve(
 
 def _run(
     at_work: Session,
-    house: Owner,
+    house: FolderServer,
     place: tuple[str, int],
     tls: tuple[Path | None, Path | None],
     console: Console,
 ) -> None:
-    from avowal.server.application import application  # as all of the web: with the server only
-    from avowal.server.log import configure
+    from avowal.server.application import create_application  # as all of the web: with the server only
+    from avowal.server.log import configure_logging
 
-    settings, lines = at_work.folder.settings, Lines()
+    settings, lines = at_work.folder.settings, LineBuffer()
     visitors = _visitors(at_work.folder)
     desk, keeper = _behind(at_work, house, lines, visitors)
     rounds = _rounds(settings.probe, house)
     workers = keeper, rounds, _pusher(at_work)
-    served = doors(at_work, desk, visitors, lines, lambda: _checks(desk, keeper, rounds))
-    proxies = Proxies.of(settings.serve.trusted_proxies) if settings.serve.proxy_protocol else None
-    configure()
-    server = _server(application(served), place, tls, proxies)
+    served = build_endpoints(at_work, desk, visitors, lines, lambda: _checks(desk, keeper, rounds))
+    proxies = TrustedProxies.parse(settings.serve.trusted_proxies) if settings.serve.proxy_protocol else None
+    configure_logging()
+    server = _server(create_application(served), place, tls, proxies)
     address = f"{'https' if tls[0] else 'http'}://{place[0]}:{place[1]}/"
     console.print(f"the policy, and reports for readers who sign in: {address}", markup=False)
     console.print(f"serving {address} ; stop with Ctrl-C or SIGTERM", markup=False)
@@ -132,12 +132,12 @@ def _server(
     app: "ASGIApp",
     place: tuple[str, int],
     tls: tuple[Path | None, Path | None],
-    speaking: Proxies | None,
+    speaking: TrustedProxies | None,
 ) -> "Server":
     """Return the server, which ends well when it is told to; `speaking` are those that use the PROXY protocol."""
     import uvicorn
 
-    from avowal.server.proxy_protocol import protocol
+    from avowal.server.proxy_protocol import create_protocol_class
 
     if speaking and tls[0]:
         raise SettingsError(
@@ -153,11 +153,11 @@ def _server(
         host=place[0],
         port=place[1],
         loop="uvloop",
-        http=protocol(speaking) if speaking else "httptools",
+        http=create_protocol_class(speaking) if speaking else "httptools",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
         proxy_headers=False,
         ssl_certfile=tls[0],
         ssl_keyfile=tls[1],
@@ -170,81 +170,92 @@ def _garbage_left_alone() -> Iterator[None]:
     """Keep the collector of garbage from what is there by now: to look through it makes visitors wait."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    gc.set_threshold(*GARBAGE_COLLECTION_THRESHOLDS)
     try:
         yield
     finally:
         gc.unfreeze()
 
 
-def _visitors(folder: Folder) -> Visitors:
+def _visitors(folder: Folder) -> VisitorKeyFactory:
     """Return what gives visitors their keys."""
-    salts, zone = Salts(folder.keys / SALTS), folder.zone
-    return Visitors(salts, zone, folder.day_turns_at, secret(folder.keys / COOKIE_KEY))
+    salts, zone = SaltFile(folder.keys_folder / SALTS_FILE_NAME), folder.time_zone
+    return VisitorKeyFactory(
+        salts, zone, folder.day_start, read_or_create_secret(folder.keys_folder / COOKIE_KEY_FILE)
+    )
 
 
-def _behind(at_work: Session, house: Owner, lines: Lines, visitors: Visitors) -> "tuple[Desk, Keeper]":
+def _behind(
+    at_work: Session, house: FolderServer, lines: LineBuffer, visitors: VisitorKeyFactory
+) -> "tuple[EventWriter, BackgroundWorker]":
     """Return what works behind the doors: the desk that takes what is sent, and the keeper that loads it."""
-    from avowal.endpoints.event_writer import Desk
-    from avowal.server.background import Gates, Keeper
+    from avowal.endpoints.event_writer import EventWriter
+    from avowal.server.background import BackgroundWorker, CurrentAdmission
 
     folder = at_work.folder
-    countries = Countries.read(folder.country_database) if folder.country_database else None
-    gates = Gates(at_work.register.stamp, at_work.promises, countries.country if countries else None)
-    desk = Desk(gates, visitors, Writer(folder.data / JOURNALS))
-    stream = Stream(Ways(folder, at_work.promises), house.load, "syslog", folder.settings.collect.format)
+    countries = CountryDatabase.open(folder.country_database) if folder.country_database else None
+    gates = CurrentAdmission(
+        at_work.register.data_version, at_work.admission_rules, countries.find_country if countries else None
+    )
+    desk = EventWriter(gates, visitors, JournalWriter(folder.data_folder / JOURNALS_FOLDER))
+    stream = LineStream(
+        PipelineFactory(folder, at_work.admission_rules),
+        house.load_segments,
+        "syslog",
+        folder.settings.collect.format,
+    )
 
     def load() -> bool:
-        waiting = lines.take()
-        streamed = bool(waiting) and stream.load(waiting)
-        return house.take_in(desk.turn()) or streamed
+        waiting = lines.drain()
+        streamed = bool(waiting) and stream.load_lines(waiting)
+        return house.load_waiting_files(desk.rotate_journal()) or streamed
 
-    keeper = Keeper(
-        load=load,
-        derive=at_work.derive,
-        sweep=lambda: visitors.salts.destroy_old(utc_now()),
-        daily=partial(_daily, at_work),
+    keeper = BackgroundWorker(
+        load_pending=load,
+        derive_views=at_work.derive_views,
+        destroy_old_salts=lambda: visitors.salts.destroy_expired(utc_now()),
+        run_daily_tasks=partial(_daily, at_work),
     )
-    house.refresh = keeper.round
-    device("")  # what reads user agents takes a while to load
-    at_work.derive()  # what an earlier process took in, and did not live to make views of
+    house.load_arrivals = keeper.load_and_derive
+    parse_user_agent("")  # what reads user agents takes a while to load
+    at_work.derive_views()  # what an earlier process took in, and did not live to make views of
     return desk, keeper
 
 
 def _daily(at_work: Session) -> None:
     """Take away what may not be kept any more, and verify the folder: the policy's page says whether all held."""
-    at_work.retain()
-    for sentence in at_work.prove(Counter(), []):
-        log.error("%s", sentence)
+    at_work.enforce_retention()
+    for sentence in at_work.verify_folder(Counter(), []):
+        logger.error("%s", sentence)
 
 
-def _rounds(settings: Probe, house: Owner) -> "Rounds":
+def _rounds(settings: ProbeSettings, house: FolderServer) -> "ProbeWorker":
     """Return what asks the site's own pages."""
-    from avowal.server.probe_rounds import Rounds
+    from avowal.server.probe_rounds import ProbeWorker
 
     def keep(found: list[Found]) -> None:
         house.store.add_probes(found, utc_now() - timedelta(days=settings.keep_days))
 
     prober = Prober(settings.every_seconds, settings.slow_ms, settings.timeout_seconds)
-    return Rounds(prober, settings.pages, keep)
+    return ProbeWorker(prober, settings.pages, keep)
 
 
-def _pusher(at_work: Session) -> "Pusher":
+def _pusher(at_work: Session) -> "FeedDeliveryWorker":
     """Return what hands over the feeds of the settings."""
-    from avowal.server.feed_delivery import Pusher
+    from avowal.server.feed_delivery import FeedDeliveryWorker
 
-    key = secret(at_work.folder.keys / HOOK_KEY)
+    key = read_or_create_secret(at_work.folder.keys_folder / WEBHOOK_KEY_FILE)
 
-    def hand_over(feed: Feed) -> int:
-        return len(list(push(at_work.feeding, feed.processor, feed.to, key)))
+    def hand_over(feed: FeedSettings) -> int:
+        return len(list(deliver_feed(at_work.processor_feed, feed.processor, feed.to, key)))
 
-    return Pusher(at_work.folder.settings.feed, hand_over)
+    return FeedDeliveryWorker(at_work.folder.settings.feed, hand_over)
 
 
-def _checks(desk: "Desk", keeper: "Keeper", rounds: "Rounds") -> dict[str, str]:
+def _checks(desk: "EventWriter", keeper: "BackgroundWorker", rounds: "ProbeWorker") -> dict[str, str]:
     return {
-        "journal": desk.failing and f"cannot be written ({desk.failing})",
-        "keeper": (keeper.failing and f"fails ({keeper.failing})")
-        or ("" if keeper.alive else "is not running"),
-        "probes": rounds.failing and f"cannot be kept ({rounds.failing})",
+        "journal": desk.last_error and f"cannot be written ({desk.last_error})",
+        "keeper": (keeper.last_error and f"fails ({keeper.last_error})")
+        or ("" if keeper.is_alive else "is not running"),
+        "probes": rounds.last_error and f"cannot be kept ({rounds.last_error})",
     }

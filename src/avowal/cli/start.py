@@ -5,7 +5,7 @@ import os
 import sys
 from contextlib import suppress
 
-ALLOCATOR = "background_thread:true,dirty_decay_ms:10000,muzzy_decay_ms:10000"
+ALLOCATOR_OPTIONS = "background_thread:true,dirty_decay_ms:10000,muzzy_decay_ms:10000"
 """How Polars' allocator (jemalloc) gives memory back: after ten seconds, not half of one. Blocks of a log follow on
 each other, and giving back what the next one takes again costs a tenth of an import."""
 
@@ -16,7 +16,7 @@ def start() -> None:
     What is imported stays: the collector of garbage never looks through it. What a command opened it has closed when it
     ends: the interpreter is not taken apart piece by piece, which takes 0.3 s.
     """
-    os.environ.setdefault("_RJEM_MALLOC_CONF", ALLOCATOR)
+    os.environ.setdefault("_RJEM_MALLOC_CONF", ALLOCATOR_OPTIONS)
     gc.disable()
     from avowal.cli.main import run
 

@@ -12,67 +12,70 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from avowal.app.session import Session, chosen, open_versions, session
+from avowal.app.session import Session, find_version, open_folder_register, session
 from avowal.atomic_files import create_file
-from avowal.change.consent import Means
-from avowal.change.draft import forms_of
-from avowal.cli.policy import AsJson, print_json, say
+from avowal.change.consent import StatementChannel
+from avowal.change.draft import load_forms
+from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.clock import utc_now
 from avowal.errors import MisuseError, RefusedError
-from avowal.keep.enforcement import governs, in_force
-from avowal.keep.visitor_lookup import KEY
-from avowal.key_files import FILES_KEY, secret
+from avowal.keep.enforcement import compute_governing_bounds, effective_versions
+from avowal.keep.visitor_lookup import VISITOR_KEY_PATTERN
+from avowal.key_files import FILE_NAME_KEY_FILE, read_or_create_secret
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.form import Form
-from avowal.policy.vocabulary import named_leaves, vocabulary
+from avowal.policy.vocabulary import expand_words, vocabulary
 from avowal.register.objections import Objection
-from avowal.register.restrictions import Which
-from avowal.submissions.access import Access
-from avowal.submissions.encryption import CHUNK_BYTES, Incoming
-from avowal.submissions.form_upload import TEXT_MAX, HandedOver, NotTaken
+from avowal.register.restrictions import SubmissionSelector
+from avowal.submissions.access import SubmissionAccess
+from avowal.submissions.encryption import CHUNK_BYTES, IncomingFile
+from avowal.submissions.form_upload import TEXT_BYTES_MAX, FormUpload, SubmissionRejected
 from avowal.submissions.submission import Submission, new_reference
-from avowal.use.formatting import printable
-from avowal.use.report_request import parse_moment
+from avowal.use.formatting import replace_unprintable
+from avowal.use.report_request import parse_time
 
 app = typer.Typer(help="What people hand over, by a form or in another way.", no_args_is_help=True)
 
-Data = Annotated[Path | None, typer.Option(help="The data folder.")]
-Reference = Annotated[str, typer.Argument(help="As it was told to whoever handed it over.")]
+DataFolderOption = Annotated[Path | None, typer.Option(help="The data folder.")]
+SubmissionReferenceArgument = Annotated[str, typer.Argument(help="As it was told to whoever handed it over.")]
 
 
 @app.command()
 def add(
     form: Annotated[str, typer.Argument(help="The form that it would have come by.")],
-    means: Annotated[Means, typer.Option(help="How it came.")],
+    means: Annotated[StatementChannel, typer.Option(help="How it came.")],
     fields: Annotated[list[str], typer.Option("--field", help="A field with its value: `email=…`.")] = [],  # noqa: B006  # typer copies it
     files: Annotated[
         list[str], typer.Option("--file", help="A field with the file for it: `cv=cv.pdf`.")
     ] = [],  # noqa: B006  # the same
     at: Annotated[str, typer.Option(help="When it came; else now.")] = "",
     visitor: Annotated[str, typer.Option(help="The visitor's key, where it is known.")] = "",
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Record what came by e-mail, by telephone or in another way, under the version that was in force."""
-    if visitor and not KEY.fullmatch(visitor.lower()):
+    if visitor and not VISITOR_KEY_PATTERN.fullmatch(visitor.lower()):
         raise MisuseError(f"`{visitor}` is no visitor's key", "give 16 hexadecimal digits, or leave it out")
-    with session(data, collecting=True) as at_work:
+    with session(data, adopt_terms=True) as at_work:
         declared = _form(at_work, form)
-        moment = parse_moment(at, at_work.folder.zone, utc_now()) if at else utc_now()
+        moment = parse_time(at, at_work.folder.time_zone, utc_now()) if at else utc_now()
         if moment > utc_now():
             raise MisuseError("`--at` is in the future", "say when it came")
-        version = chosen(in_force(at_work.register.versions(), moment), 0)
-        if missing := declared.uncollected(version.promised.categories):
+        version = find_version(effective_versions(at_work.register.versions(), moment), 0)
+        if missing := declared.find_uncollected_categories(version.compiled_terms.collected_categories):
             raise RefusedError(
                 f"version {version.number}, which was in force, does not collect `{missing[0]}`",
                 "publish terms that do, before such things are recorded",
             )
-        folder, named = at_work.register.submissions.folder, secret(at_work.folder.keys / FILES_KEY)
-        with closing(HandedOver(declared, partial(Incoming, folder, named))) as handed:
+        folder, named = (
+            at_work.register.submissions.folder,
+            read_or_create_secret(at_work.folder.keys_folder / FILE_NAME_KEY_FILE),
+        )
+        with FormUpload(declared, partial(IncomingFile, folder, named)) as handed:
             try:
                 _fill(handed, fields, files)
-                given = handed.given()
-            except NotTaken as why:
+                given = handed.collect_inputs()
+            except SubmissionRejected as why:
                 raise MisuseError(why.message, why.hint) from None
             of = visitor.lower() or None
             recorded = Submission(new_reference(), form, means, of, version.number, moment, utc_now())
@@ -84,15 +87,15 @@ def add(
 
 
 @app.command("list")
-def list_them(
+def list_submissions(
     since: Annotated[str, typer.Option(help="Since when.")] = "",
     until: Annotated[str, typer.Option(help="Until when; a last date is taken whole.")] = "",
     form: Annotated[str, typer.Option(help="All that came by a form, for one purpose.")] = "",
     visitor: Annotated[str, typer.Option(help="All that a visitor sent, for one purpose.")] = "",
     purpose: Annotated[str, typer.Option(help="What it is read for: requested-service …")] = "",
     reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avowal user add`.")] = OPERATOR,
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """List what was handed over, and nothing of what it says."""
     if bool(purpose) is not bool(form) ^ bool(visitor):
@@ -101,17 +104,23 @@ def list_them(
             "give `--purpose` with one of `--form` and `--visitor`; or none of them",
         )
     with session(data) as at_work:
-        zone, now = at_work.folder.zone, utc_now()
-        first = parse_moment(since, zone, now) if since else datetime.min
-        last = parse_moment(until, zone, now, end=True) if until else datetime.max
+        zone, now = at_work.folder.time_zone, utc_now()
+        first = parse_time(since, zone, now) if since else datetime.min
+        last = parse_time(until, zone, now, is_end=True) if until else datetime.max
         if purpose:
-            which = Which("form", form) if form else Which("visitor", visitor.lower())
-            access = Access(reader, _purpose(purpose), governs(in_force(at_work.register.versions(), now)))
-            told = at_work.register.handlings.told(which, access, now)
-            at_work.register.ledger.sign()
+            which = (
+                SubmissionSelector("form", form) if form else SubmissionSelector("visitor", visitor.lower())
+            )
+            access = SubmissionAccess(
+                reader,
+                _purpose(purpose),
+                compute_governing_bounds(effective_versions(at_work.register.versions(), now)),
+            )
+            told = at_work.register.restrictions.read_submissions(which, access, now)
+            at_work.register.ledger.sign_checkpoint()
             found = [one for one in told if first <= one.submitted_at < last]
         else:
-            found = at_work.register.submissions.all(first, last)
+            found = at_work.register.submissions.in_period(first, last)
     if as_json:
         print_json({"submissions": found})
         return
@@ -125,13 +134,13 @@ def list_them(
 
 @app.command()
 def show(
-    reference: Reference,
+    reference: SubmissionReferenceArgument,
     purpose: Annotated[str, typer.Option(help="What it is read for: requested-service …")],
     reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avowal user add`.")] = OPERATOR,
     file: Annotated[str, typer.Option(help="The field whose file to write.")] = "",
     to: Annotated[Path | None, typer.Option(help="Where to write it.")] = None,
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Show what was handed over, as far as one purpose may see it; that is recorded in the ledger first."""
     if bool(file) is not bool(to):
@@ -139,13 +148,17 @@ def show(
     _purpose(purpose)
     with session(data) as at_work:
         register, now = at_work.register, utc_now()
-        access = Access(reader, purpose, governs(in_force(register.versions(), now)))
+        access = SubmissionAccess(
+            reader, purpose, compute_governing_bounds(effective_versions(register.versions(), now))
+        )
         one, opened = register.submissions.read(reference, access, now, file)
-        register.ledger.sign()
+        register.ledger.sign_checkpoint()
         if to:
             with create_file(to) as writing:
                 writing.writelines(
-                    register.submissions.file(one, file, lambda category: access.age(category, one.version))
+                    register.submissions.decrypt_file(
+                        one, file, lambda category: access.max_age(category, one.version)
+                    )
                 )
     if as_json:
         print_json({"submission": one, "purpose": purpose, "fields": opened})
@@ -157,108 +170,108 @@ def show(
 
 
 @app.command("object")
-def object_to(
-    reference: Reference,
+def record_objection(
+    reference: SubmissionReferenceArgument,
     purposes: Annotated[str, typer.Option(help="To which, with commas between; or their parents.")],
-    means: Annotated[Means, typer.Option(help="How they said so.")],
+    means: Annotated[StatementChannel, typer.Option(help="How they said so.")],
     withdraw: Annotated[bool, typer.Option("--withdraw", help="They take it back.")] = False,
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Record that whoever handed something over objects to purposes that it is used for, or takes that back."""
-    leaves = named_leaves("purposes", [word.strip() for word in purposes.split(",")])
-    with closing(open_versions(data)) as register:
-        one = register.submissions.one(reference)
+    leaves = expand_words("purposes", [word.strip() for word in purposes.split(",")])
+    with closing(open_folder_register(data)) as register:
+        one = register.submissions.get(reference)
         if withdraw and not set(leaves).intersection(one.objects_to):
             raise RefusedError(
                 f"they object to none of {', '.join(leaves)}", "look at the reference and the purposes"
             )
         word = Objection(one.reference, not withdraw, leaves, means, utc_now())
         recorded = register.objections.record(word)
-        register.ledger.sign()
+        register.ledger.sign_checkpoint()
     if as_json:
         print_json(recorded)
     else:
         did = "objects no more" if withdraw else "objects"
-        say(
+        print_line(
             f"whoever handed over {reference} {did} to {', '.join(leaves)} (entry {recorded.entry} of the ledger)"
         )
 
 
 @app.command()
 def correct(
-    reference: Reference,
+    reference: SubmissionReferenceArgument,
     fields: Annotated[list[str], typer.Option("--field", help="A field with its value: `email=…`.")],
-    means: Annotated[Means, typer.Option(help="How they said so.")],
-    data: Data = None,
+    means: Annotated[StatementChannel, typer.Option(help="How they said so.")],
+    data: DataFolderOption = None,
 ) -> None:
     """Put right what somebody handed over; what stood there before is gone."""
     told = dict(word.partition("=")[::2] for word in fields)
     if wrong := [word for word in fields if "=" not in word]:
         raise MisuseError(f"`--field {wrong[0]}` has no value", "write it as `email=…`")
-    if sum(len(value.encode()) for value in told.values()) > TEXT_MAX:
+    if sum(len(value.encode()) for value in told.values()) > TEXT_BYTES_MAX:
         raise MisuseError(
-            "that is too long", f"a submission has {TEXT_MAX // 1024} KiB at most, beside its files"
+            "that is too long", f"a submission has {TEXT_BYTES_MAX // 1024} KiB at most, beside its files"
         )
     with session(data) as at_work:
         register = at_work.register
         entry = register.submissions.correct(reference, told, means, utc_now())
-        register.ledger.sign()
-        register.submissions.leave_nothing()
-    say(f"corrected: {', '.join(told)} of {reference} (entry {entry} of the ledger)")
+        register.ledger.sign_checkpoint()
+        register.submissions.truncate_wal()
+    print_line(f"corrected: {', '.join(told)} of {reference} (entry {entry} of the ledger)")
 
 
 @app.command()
-def erase(reference: Reference, data: Data = None) -> None:
+def erase(reference: SubmissionReferenceArgument, data: DataFolderOption = None) -> None:
     """Erase what was handed over, with its files; that it was done is in the ledger, and nothing leads to it."""
     with session(data) as at_work:
-        at_work.register.erasures.forget(Which("submission", reference), utc_now())
-        at_work.register.ledger.sign()
-        at_work.register.submissions.sweep()
-        at_work.register.erasures.leave_nothing()
+        at_work.register.erasures.erase_submissions(SubmissionSelector("submission", reference), utc_now())
+        at_work.register.ledger.sign_checkpoint()
+        at_work.register.submissions.delete_orphans()
+        at_work.register.erasures.truncate_wal()
     Console(highlight=False).print(f"erased: {reference}", markup=False)
 
 
 @app.command("rotate-key")
-def rotate_key(data: Data = None) -> None:
+def rotate_key(data: DataFolderOption = None) -> None:
     """Put all that was handed over under a new key, and forget the one before; a server goes on meanwhile."""
     with session(data) as at_work:
-        values = at_work.register.submissions.turn_key()
+        values = at_work.register.submissions.rotate_key()
     Console(highlight=False).print(f"{values:,} values are under a new key; the one before is forgotten")
 
 
 def _purpose(word: str) -> str:
     if word not in vocabulary().purposes:
-        raise MisuseError(f"`{word}` is no purpose", vocabulary().nearest("purposes", word))
+        raise MisuseError(f"`{word}` is no purpose", vocabulary().suggest_word("purposes", word))
     return word
 
 
 def _form(at_work: Session, name: str) -> Form:
-    forms = forms_of(at_work.folder)
+    forms = load_forms(at_work.folder)
     if name not in forms:
         known = ", ".join(forms) or "none"
         raise MisuseError(f"the terms declare no form `{name}`", f"declared are: {known}")
     return forms[name]
 
 
-def _fill(handed: HandedOver, fields: list[str], files: list[str]) -> None:
+def _fill(handed: FormUpload, fields: list[str], files: list[str]) -> None:
     for told in fields:
         name, equals, value = told.partition("=")
-        if not equals or name not in handed.form.fields or name in handed.form.files:
-            fitting = ", ".join(name for name in handed.form.fields if name not in handed.form.files)
+        if not equals or name not in handed.form.fields or name in handed.form.file_fields:
+            fitting = ", ".join(name for name in handed.form.fields if name not in handed.form.file_fields)
             raise MisuseError(
                 f"`--field {name}` is no field of the form with its value", f"fields are: {fitting}"
             )
-        handed.weigh(len(value.encode()))
-        handed.text(name, value)
+        handed.count_text_bytes(len(value.encode()))
+        handed.add_text(name, value)
     for told in files:
         name, _, path = told.partition("=")
         kind = mimetypes.guess_type(path)[0] or ""
         with Path(path).open("rb") as source:
-            file = handed.file(name, Path(path).name, kind)
+            file = handed.begin_file(name, Path(path).name, kind)
             while data := source.read(CHUNK_BYTES):
                 file.write(data)
-            file.end()
+            file.finish()
 
 
 def _plain(value: Any) -> str:
@@ -267,4 +280,4 @@ def _plain(value: Any) -> str:
         if isinstance(value, dict)
         else str(value)
     )
-    return "\n".join(map(printable, told.split("\n")))
+    return "\n".join(map(replace_unprintable, told.split("\n")))

@@ -7,24 +7,24 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from avowal.app.session import Session, session
-from avowal.change.consent import Means
-from avowal.cli.policy import AsJson, print_json, say
-from avowal.cli.submission import Data
+from avowal.change.consent import StatementChannel
+from avowal.cli.policy import JsonOption, print_json, print_line
+from avowal.cli.submission import DataFolderOption
 from avowal.clock import utc_now
 from avowal.errors import MisuseError, RefusedError
-from avowal.keep.enforcement import governs, in_force
-from avowal.keep.visitor_lookup import KEY
-from avowal.policy.form import FILE, PARENT, TIME
-from avowal.policy.vocabulary import named_leaves, vocabulary
-from avowal.register.restrictions import Change, Which
-from avowal.use.formatting import is_line
-from avowal.use.report_request import parse_moment
+from avowal.keep.enforcement import compute_governing_bounds, effective_versions
+from avowal.keep.visitor_lookup import VISITOR_KEY_PATTERN
+from avowal.policy.form import FILE_CATEGORY, SUBMISSION_CATEGORY, SUBMISSION_TIME_CATEGORY
+from avowal.policy.vocabulary import expand_words, vocabulary
+from avowal.register.restrictions import RestrictionChange, SubmissionSelector
+from avowal.use.formatting import is_printable_line
+from avowal.use.report_request import parse_time
 
-SOURCE_MAX = 200
+MAX_SOURCE_CHARACTERS = 200
 
 
 def set_(
-    means: Annotated[Means, typer.Option(help="How it was said.")],
+    means: Annotated[StatementChannel, typer.Option(help="How it was said.")],
     reference: Annotated[str, typer.Argument(help="As it was told to whoever handed it over.")] = "",
     form: Annotated[str, typer.Option(help="All that came by a form.")] = "",
     visitor: Annotated[str, typer.Option(help="All that a visitor sent, by their key.")] = "",
@@ -48,25 +48,27 @@ def set_(
     categories: Annotated[
         list[str], typer.Option("--category", help="A field with its category: `message=answer`.")
     ] = [],  # noqa: B006  # typer copies it
-    as_json: AsJson = False,
-    data: Data = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Set what holds for something that was handed over, or for all of a form or a visitor; that is on record."""
     which = _which(reference, form, visitor)
-    told = _Told(keep_until, objects_to, automated, readers, recipients, source, of_visitor, categories)
+    told = _RestrictionOptions(
+        keep_until, objects_to, automated, readers, recipients, source, of_visitor, categories
+    )
     with session(data) as at_work:
         now, change = utc_now(), _change(at_work, which, told)
         if not change.settings:
             raise MisuseError("nothing is set", "give `--keep-until`, `--readers`, or another of its options")
-        done = at_work.register.handlings.set(which, change, means, now)
-        at_work.register.ledger.sign()
+        done = at_work.register.restrictions.set(which, change, means, now)
+        at_work.register.ledger.sign_checkpoint()
     if as_json:
         print_json(done)
     else:
-        say(f"set for {done.records:,}: {', '.join(done.settings)} (entry {done.entry} of the ledger)")
+        print_line(f"set for {done.records:,}: {', '.join(done.settings)} (entry {done.entry} of the ledger)")
 
 
-class _Told(NamedTuple):
+class _RestrictionOptions(NamedTuple):
     keep_until: str | None
     objects_to: str | None
     automated: bool | None
@@ -77,18 +79,18 @@ class _Told(NamedTuple):
     categories: list[str]
 
 
-def _change(at_work: Session, which: Which, told: _Told) -> Change:
+def _change(at_work: Session, which: SubmissionSelector, told: _RestrictionOptions) -> RestrictionChange:
     """Return what is to hold; whatever was not told is not set."""
 
     def until(word: str) -> datetime | None:
-        at = parse_moment(word, at_work.folder.zone, utc_now()) if word else None
+        at = parse_time(word, at_work.folder.time_zone, utc_now()) if word else None
         if at and at <= utc_now():
             raise MisuseError("`--keep-until` is past", "`avowal submission erase` forgets it now")
         return at
 
     read: dict[str, Callable[[Any], Any]] = {
         "keep_until": until,
-        "objects_to": lambda words: tuple(named_leaves("purposes", _words(words))),
+        "objects_to": lambda words: tuple(expand_words("purposes", _words(words))),
         "automated": bool,
         "readers": lambda words: _readers(at_work, _words(words)),
         "recipients": lambda words: tuple(_words(words)),
@@ -97,18 +99,18 @@ def _change(at_work: Session, which: Which, told: _Told) -> Change:
         "categories": lambda words: _categories(at_work, which, words),
     }
     said = {name: value for name, value in told._asdict().items() if value not in (None, [])}
-    return Change(**{name: read[name](value) for name, value in said.items()})
+    return RestrictionChange(**{name: read[name](value) for name, value in said.items()})
 
 
-def _which(reference: str, form: str, visitor: str) -> Which:
+def _which(reference: str, form: str, visitor: str) -> SubmissionSelector:
     """Return which submissions are meant. Raises MisuseError unless they are named in one way."""
     if sum(map(bool, (reference, form, visitor))) != 1:
         raise MisuseError(
             "which are meant is not clear", "give a reference, or one of `--form` and `--visitor`"
         )
     if visitor:
-        return Which("visitor", _key(visitor))
-    return Which("submission", reference) if reference else Which("form", form)
+        return SubmissionSelector("visitor", _key(visitor))
+    return SubmissionSelector("submission", reference) if reference else SubmissionSelector("form", form)
 
 
 def _words(text: str) -> list[str]:
@@ -116,14 +118,16 @@ def _words(text: str) -> list[str]:
 
 
 def _key(word: str) -> str:
-    if not KEY.fullmatch(word.lower()):
+    if not VISITOR_KEY_PATTERN.fullmatch(word.lower()):
         raise MisuseError(f"`{word}` is no visitor's key", "give 16 hexadecimal digits")
     return word.lower()
 
 
 def _line(text: str) -> str:
-    if not is_line(text, SOURCE_MAX):
-        raise MisuseError(f"`--source` is no line of up to {SOURCE_MAX} characters", "write it shorter")
+    if not is_printable_line(text, MAX_SOURCE_CHARACTERS):
+        raise MisuseError(
+            f"`--source` is no line of up to {MAX_SOURCE_CHARACTERS} characters", "write it shorter"
+        )
     return text
 
 
@@ -134,18 +138,22 @@ def _readers(at_work: Session, names: list[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _categories(at_work: Session, which: Which, told: list[str]) -> dict[str, str]:
+def _categories(at_work: Session, which: SubmissionSelector, told: list[str]) -> dict[str, str]:
     """Return the categories of fields. Raises RefusedError where one would be used for more, or kept longer."""
     fields, found = dict(word.partition("=")[::2] for word in told), {}
-    fitting = [word for word in vocabulary().leaves("categories", PARENT) if word not in {TIME, FILE}]
-    bounds = governs(in_force(at_work.register.versions(), utc_now()))
+    fitting = [
+        word
+        for word in vocabulary().expand("categories", SUBMISSION_CATEGORY)
+        if word not in {SUBMISSION_TIME_CATEGORY, FILE_CATEGORY}
+    ]
+    bounds = compute_governing_bounds(effective_versions(at_work.register.versions(), utc_now()))
     for field, category in fields.items():
         if category not in fitting:
             raise MisuseError(
                 f"`--category {field}={category}` names none", f"there are: {', '.join(fitting)}"
             )
-        for version, before in at_work.register.handlings.categories(which, field):
-            if before == FILE or not bounds[version - 1].no_looser(category, before):
+        for version, before in at_work.register.restrictions.field_categories(which, field):
+            if before == FILE_CATEGORY or not bounds[version - 1].is_at_least_as_strict(category, before):
                 raise RefusedError(
                     f"version {version} lets `{category}` be used for more than `{before}`, or kept longer",
                     "name a category that is not: what was said when it was handed over holds",

@@ -5,30 +5,30 @@ from typing import Annotated
 import msgspec
 import typer
 
-from avowal.app.session import Session, chosen, session
-from avowal.change.consent import Means
-from avowal.cli.policy import AsJson, named_categories, print_json, say
-from avowal.cli.visitor import Data, Moment, Whose, subject_of
+from avowal.app.session import Session, find_version, session
+from avowal.change.consent import StatementChannel
+from avowal.cli.policy import JsonOption, parse_categories, print_json, print_line
+from avowal.cli.visitor import DataFolderOption, MomentOption, SubjectArgument, parse_subject_argument
 from avowal.clock import utc_now
 from avowal.disclose.request import check_line
 from avowal.errors import MisuseError, RefusedError
 from avowal.register.authorisations import Authorisation
 
-AUTHORISED = "authorised"
+AUTHORISED_GROUND = "authorised"
 """The ground of what a person authorised."""
 
 
 def authorise(
-    subject: Whose,
+    subject: SubjectArgument,
     recipient: Annotated[str, typer.Option(help="Who may have it.")],
-    means: Annotated[Means, typer.Option(help="How the visitor said so.")],
+    means: Annotated[StatementChannel, typer.Option(help="How the visitor said so.")],
     categories: Annotated[str, typer.Option(help="What, with commas between; words or their parents.")] = "",
     reference: Annotated[str, typer.Option(help="Where the visitor's word is found again.")] = "",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="The visitor takes back all of it.")] = False,
-    since: Moment = "",
-    until: Moment = "",
-    as_json: AsJson = False,
-    data: Data = None,
+    since: MomentOption = "",
+    until: MomentOption = "",
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Record that a visitor authorises a disclosure to somebody, or takes that back."""
     if not recipient.strip():
@@ -41,28 +41,30 @@ def authorise(
             "give one of `--categories` and `--withdraw`",
         )
     with session(data) as at_work:
-        held = at_work.held(subject_of(subject, since, until, at_work))
+        held = at_work.find_visitor_records(parse_subject_argument(subject, since, until, at_work))
         authorisations = at_work.register.authorisations
-        if withdraw and not authorisations.standing(held.key, recipient):
+        if withdraw and not authorisations.current_by_category(held.key, recipient):
             raise RefusedError(
                 f"that visitor authorised nothing for `{recipient}`", "look at `avowal visitor show`"
             )
         leaves = [] if withdraw else _leaves(categories, at_work)
         word = Authorisation(held.key, recipient, not withdraw, leaves, means, reference, utc_now())
         recorded = authorisations.record(word)
-        at_work.register.ledger.sign()
+        at_work.register.ledger.sign_checkpoint()
     if as_json:
         print_json(msgspec.to_builtins(recorded))
     else:
         did = "took back what it authorised" if withdraw else f"authorised {', '.join(leaves)}"
-        say(f"visitor {recorded.visitor} {did} for `{recipient}` (entry {recorded.entry} of the ledger)")
+        print_line(
+            f"visitor {recorded.visitor} {did} for `{recipient}` (entry {recorded.entry} of the ledger)"
+        )
 
 
 def _leaves(categories: str, at_work: Session) -> list[str]:
     """Return the categories, each of which the terms in force let somebody have whom a person authorised."""
-    leaves = named_categories(categories)
-    version = chosen(at_work.register.versions(), 0)
-    may = {cell.category for cell in version.promised.cells if cell.ground == AUTHORISED}
+    leaves = parse_categories(categories)
+    version = find_version(at_work.register.versions(), 0)
+    may = {cell.category for cell in version.compiled_terms.cells if cell.ground == AUTHORISED_GROUND}
     if missing := [leaf for leaf in leaves if leaf not in may]:
         raise RefusedError(
             f"version {version.number} lets nobody have `{missing[0]}`, whoever authorises it",

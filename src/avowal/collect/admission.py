@@ -11,9 +11,9 @@ from functools import partial
 import polars as pl
 from polars.datatypes import DataType, DataTypeClass
 
-from avowal.logs.distinct_values import once
-from avowal.logs.drop_reason import Reason
-from avowal.logs.ip_address import cut
+from avowal.logs.distinct_values import map_distinct_series
+from avowal.logs.drop_reason import DropReason
+from avowal.logs.ip_address import truncate_addresses
 
 _COLUMNS: dict[str, DataType | DataTypeClass] = {
     "request_time": pl.Datetime("us"),
@@ -38,34 +38,36 @@ _COLUMNS: dict[str, DataType | DataTypeClass] = {
     "version": pl.UInt32,
     "governing": pl.UInt32,
 }
-ADMITTED = pl.Schema(_COLUMNS)
+ADMITTED_SCHEMA = pl.Schema(_COLUMNS)
 """A record as it is kept: the columns of `requests`, named by the categories of the vocabulary.
 
 `request_time` is UTC. Null is what the terms do not let in, or what the log does not say.
 """
 
-Ages = Mapping[str, int | None]
+MaximumAges = Mapping[str, int | None]
 """The greatest age in seconds at each precision, coarse to fine; None is for ever; an absent precision is never."""
 
 
 @dataclass(frozen=True)
-class Promise:
+class AdmissionRules:
     """What admission needs of a version of the terms, and of those that govern its records since."""
 
     version: int
-    kept: Mapping[str, Ages]
+    maximum_ages: Mapping[str, MaximumAges]
     """For each category that is collected, its greatest ages over all purposes."""
-    since: datetime = datetime.min
+    effective_from: datetime = datetime.min
     """When it took effect, in UTC."""
-    until: datetime = datetime.max
+    effective_until: datetime = datetime.max
     """When the next one did."""
-    cookie: Ages = field(default_factory=dict)
+    cookie_lifetimes: MaximumAges = field(default_factory=dict)
     """The basis on which the site's own cookie may be set, and for how long; none where it may not."""
-    tab: Ages = field(default_factory=dict)
+    tab_storage_lifetimes: MaximumAges = field(default_factory=dict)
     """The same of what the script may keep in a tab's own storage."""
 
 
-def admit(records: pl.DataFrame, promise: Promise, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+def admit_records(
+    records: pl.DataFrame, rules: AdmissionRules, now: datetime
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Cut each record to what the terms permit of it at its age.
 
     Returns the records, of the schema ADMITTED and with their `line`, and the lines that are not let in at all, as
@@ -73,32 +75,32 @@ def admit(records: pl.DataFrame, promise: Promise, now: datetime) -> tuple[pl.Da
     age, and a robot's where robots are not declared would pass for a person's.
     """
     age = pl.lit(now, dtype=pl.Datetime("us")) - pl.col("time")
-    network = _network(records, promise.kept.get("ip-address", {}), age)
-    judged = records.with_columns(reason=_reason(promise, age), network=network)
+    network = _network(records, rules.maximum_ages.get("ip-address", {}), age)
+    judged = records.with_columns(reason=_reason(rules, age), network=network)
     left = judged.filter(pl.col("reason").is_not_null()).select("line", "reason")
     kept = judged.filter(pl.col("reason").is_null()) if len(left) else judged
-    columns = _columns(promise, age)
+    columns = _columns(rules, age)
     return kept.select(
-        "line", *(columns[name].cast(kind).alias(name) for name, kind in ADMITTED.items())
+        "line", *(columns[name].cast(kind).alias(name) for name, kind in ADMITTED_SCHEMA.items())
     ), left
 
 
-def _reason(promise: Promise, age: pl.Expr) -> pl.Expr:
+def _reason(promise: AdmissionRules, age: pl.Expr) -> pl.Expr:
     """Return why a record is not let in at all; null where it is."""
-    if "request-time" not in promise.kept:
-        return pl.lit(Reason.NOT_DECLARED.value)
-    dated = _permitted(promise.kept["request-time"], "full", age)
+    if "request-time" not in promise.maximum_ages:
+        return pl.lit(DropReason.NOT_DECLARED.value)
+    dated = _permitted(promise.maximum_ages["request-time"], "full", age)
     reason = pl.lit(None)
     if isinstance(dated, pl.Expr):
-        reason = pl.when(~dated).then(pl.lit(Reason.TOO_OLD.value))
-    if "bot" not in promise.kept:
+        reason = pl.when(~dated).then(pl.lit(DropReason.TOO_OLD.value))
+    if "bot" not in promise.maximum_ages:
         reason = (
-            pl.when(pl.col("bot").is_not_null()).then(pl.lit(Reason.NOT_DECLARED.value)).otherwise(reason)
+            pl.when(pl.col("bot").is_not_null()).then(pl.lit(DropReason.NOT_DECLARED.value)).otherwise(reason)
         )
     return reason.cast(pl.String)
 
 
-def _columns(promise: Promise, age: pl.Expr) -> dict[str, pl.Expr]:
+def _columns(promise: AdmissionRules, age: pl.Expr) -> dict[str, pl.Expr]:
     """Return each column of ADMITTED as what its category permits of it."""
     permitted = partial(_finest, promise, age)
 
@@ -120,8 +122,8 @@ def _columns(promise: Promise, age: pl.Expr) -> dict[str, pl.Expr]:
         "referrer": permitted(
             "referrer",
             full=pl.col("referrer"),
-            page=_extracted(pl.col("referrer"), REFERRER_PAGE),
-            site=_extracted(pl.col("referrer"), REFERRER_SITE),
+            page=_extracted(pl.col("referrer"), REFERRER_PAGE_REGEX),
+            site=_extracted(pl.col("referrer"), REFERRER_SITE_REGEX),
         ),
         "status": whole("status", "status"),
         "bytes": whole("bytes", "bytes"),
@@ -138,11 +140,11 @@ def _columns(promise: Promise, age: pl.Expr) -> dict[str, pl.Expr]:
     }
 
 
-def _finest(promise: Promise, age: pl.Expr, category: str, **precisions: pl.Expr) -> pl.Expr:
+def _finest(promise: AdmissionRules, age: pl.Expr, category: str, **precisions: pl.Expr) -> pl.Expr:
     """Return the finest precision that a record's age permits; precisions are given fine to coarse."""
     chosen = pl.lit(None)
     for precision, value in reversed(precisions.items()):
-        allowed = _permitted(promise.kept.get(category, {}), precision, age)
+        allowed = _permitted(promise.maximum_ages.get(category, {}), precision, age)
         if allowed is True:
             chosen = value
         elif allowed is not False:
@@ -152,11 +154,11 @@ def _finest(promise: Promise, age: pl.Expr, category: str, **precisions: pl.Expr
 
 def _extracted(text: pl.Expr, regex: str) -> pl.Expr:
     """Extract the group of a regex, once for each distinct text."""
-    reading = partial(once, read=lambda texts: texts.str.extract(regex))
+    reading = partial(map_distinct_series, convert=lambda texts: texts.str.extract(regex))
     return text.map_batches(reading, return_dtype=pl.String)
 
 
-def _permitted(ages: Ages, precision: str, age: pl.Expr) -> pl.Expr | bool:
+def _permitted(ages: MaximumAges, precision: str, age: pl.Expr) -> pl.Expr | bool:
     """Return whether an age permits a precision: for every record, for none, or for those that the expression tells."""
     if precision not in ages:
         return False
@@ -164,7 +166,7 @@ def _permitted(ages: Ages, precision: str, age: pl.Expr) -> pl.Expr | bool:
     return True if greatest is None else age <= timedelta(seconds=greatest)
 
 
-def _network(records: pl.DataFrame, ages: Ages, age: pl.Expr) -> pl.Series:
+def _network(records: pl.DataFrame, ages: MaximumAges, age: pl.Expr) -> pl.Series:
     """Return the network of each address that may not be kept whole; null for the others, which do not need it."""
     whole = _permitted(ages, "full", age)
     if whole is True or "prefix" not in ages:
@@ -172,10 +174,10 @@ def _network(records: pl.DataFrame, ages: Ages, age: pl.Expr) -> pl.Series:
     needed = (
         records["address"] if whole is False else records.select(pl.when(~whole).then("address")).to_series()
     )
-    return cut(needed, "prefix")
+    return truncate_addresses(needed, "prefix")
 
 
-SITE = r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@\\\s]+"
-REFERRER_SITE = rf"^({SITE})(?:[/?#]|$)"
-REFERRER_PAGE = rf"^({SITE}(?:/[^?#]*)?)(?:[?#]|$)"
+SITE_REGEX = r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@\\\s]+"
+REFERRER_SITE_REGEX = rf"^({SITE_REGEX})(?:[/?#]|$)"
+REFERRER_PAGE_REGEX = rf"^({SITE_REGEX}(?:/[^?#]*)?)(?:[?#]|$)"
 """What is no plain URL, and one that names a user (which no browser sends), is cut to nothing."""

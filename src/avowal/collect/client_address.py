@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from avowal.logs.ip_address import canonical
+from avowal.logs.ip_address import canonicalise_address
 
 _FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^;"]*)\s*(?=;|$)', re.IGNORECASE)
 HOPS_MAX = 32
@@ -14,29 +14,29 @@ HOPS_MAX = 32
 
 
 @dataclass(frozen=True)
-class Proxies:
+class TrustedProxies:
     """The networks of the proxies that are trusted to say whom they speak for: the first and last address of each."""
 
     networks: tuple[tuple[bytes, bytes], ...]
 
     @classmethod
-    def of(cls, networks: Iterable[str]) -> "Proxies":
+    def parse(cls, networks: Iterable[str]) -> "TrustedProxies":
         """Read networks, as `10.0.0.0/8`. Raises ValueError where one is none."""
         read = [ip_network(network) for network in networks]
         return cls(tuple((one.network_address.packed, one.broadcast_address.packed) for one in read))
 
-    def client(self, peer: str, forwarded: str = "", x_forwarded_for: str = "") -> str:
+    def find_client_address(self, peer: str, forwarded: str = "", x_forwarded_for: str = "") -> str:
         """Return the address of the client behind `peer`, in its canonical form; the others are headers.
 
         They count only where the peer is trusted. They are walked from the right, over proxies that are trusted
         themselves, to the first that is not: whoever that is wrote what stands further left. What is malformed makes
         all of it worthless, and the peer counts.
         """
-        client = own = canonical(peer) or ""
+        client = own = canonicalise_address(peer) or ""
         if not self._has(own):
             return own
         for text in reversed(_told(forwarded, x_forwarded_for)[-HOPS_MAX:]):
-            address = canonical(text)
+            address = canonicalise_address(text)
             if address is None:
                 return own
             client = address
@@ -44,9 +44,9 @@ class Proxies:
                 break
         return client
 
-    def trusts(self, address: str) -> bool:
+    def is_trusted(self, address: str) -> bool:
         """Return whether an address is a trusted proxy's."""
-        return self._has(canonical(address) or "")
+        return self._has(canonicalise_address(address) or "")
 
     def _has(self, address: str) -> bool:
         """Tell of a canonical address, or of an empty one, whether it is in a network."""

@@ -8,17 +8,17 @@ import maxminddb
 import polars as pl
 
 from avowal.errors import SettingsError
-from avowal.logs.distinct_values import each
+from avowal.logs.distinct_values import map_distinct_texts
 
 
 @dataclass(frozen=True)
-class Countries:
+class CountryDatabase:
     """A database of countries in MaxMind's format (MMDB), as MaxMind, DB-IP and others hand them out."""
 
     _reader: maxminddb.Reader
 
     @classmethod
-    def read(cls, path: Path) -> "Countries":
+    def open(cls, path: Path) -> "CountryDatabase":
         """Open a database. Raises SettingsError where there is none."""
         try:
             return cls(maxminddb.open_database(path, maxminddb.MODE_AUTO))
@@ -28,11 +28,13 @@ class Countries:
                 "`collect.country_database` is the path of a file in MaxMind's format, `.mmdb`",
             ) from None
 
-    def tell(self, addresses: pl.Series) -> pl.Series:
+    def find_countries(self, addresses: pl.Series) -> pl.Series:
         """Return the country of each address, as two letters (ISO 3166-1); null where that is not known."""
-        return each(addresses, lambda address: [self.country(address)], ["country"])["country"]
+        return map_distinct_texts(addresses, lambda address: [self.find_country(address)], ["country"])[
+            "country"
+        ]
 
-    def country(self, address: str) -> str | None:
+    def find_country(self, address: str) -> str | None:
         """Return the country of one address."""
         try:
             record: Any = self._reader.get(address)
@@ -40,7 +42,7 @@ class Countries:
             return None
         place = record.get("country") if isinstance(record, dict) else None
         code = place.get("iso_code") if isinstance(place, dict) else place
-        return code if isinstance(code, str) and len(code) == CODE_LENGTH else None
+        return code if isinstance(code, str) and len(code) == COUNTRY_CODE_LENGTH else None
 
 
-CODE_LENGTH = len("BR")
+COUNTRY_CODE_LENGTH = len("BR")

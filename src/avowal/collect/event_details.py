@@ -11,15 +11,15 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from avowal.collect.admission import REFERRER_PAGE, REFERRER_SITE
+from avowal.collect.admission import REFERRER_PAGE_REGEX, REFERRER_SITE_REGEX
 from avowal.logs import request_line
 
-URL_MAX = 4_096
-_Url = Annotated[str, msgspec.Meta(min_length=1, max_length=URL_MAX)]
+URL_CHARACTERS_MAX = 4_096
+_Url = Annotated[str, msgspec.Meta(min_length=1, max_length=URL_CHARACTERS_MAX)]
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
 
 
-class More(msgspec.Struct, frozen=True):
+class EventDetails(msgspec.Struct, frozen=True):
     """What an event tells beside the view: vitals are those of web.dev/articles/vitals."""
 
     missing: bool | None = None
@@ -42,7 +42,7 @@ class More(msgspec.Struct, frozen=True):
     """The name that the page gives to what was done."""
 
 
-OPTIONS = {
+SCRIPT_PARTS = {
     "download": "download",
     "outbound-link": "outbound",
     "upload": "upload",
@@ -54,28 +54,35 @@ OPTIONS = {
 """The part of the script that tells of each category."""
 
 
-def options(kept: Mapping[str, Mapping[str, int | None]]) -> tuple[str, ...]:
+def select_script_parts(maximum_ages: Mapping[str, Mapping[str, int | None]]) -> tuple[str, ...]:
     """Return the parts of the script that terms ask for; `kept` are the greatest ages of what they let in."""
     return tuple(
-        part for category, part in OPTIONS.items() if any(age != 0 for age in kept.get(category, {}).values())
+        part
+        for category, part in SCRIPT_PARTS.items()
+        if any(age != 0 for age in maximum_ages.get(category, {}).values())
     )
 
 
-def admitted(more: More, has: Mapping[str, bool]) -> dict[str, Any]:
+def admit_details(details: EventDetails, permitted: Mapping[str, bool]) -> dict[str, Any]:
     """Return what is let in of it, by the names of `Row`; `has` has each category and precision that may be kept."""
-    file, link = _page(more.download), _page(more.outbound)
+    file, link = _page(details.download), _page(details.outbound)
     told = {
-        "not_found": ("not-found full", more.missing),
-        "largest_paint_ms": ("web-vitals full", more.lcp),
-        "next_paint_ms": ("web-vitals full", more.inp),
-        "layout_shift": ("web-vitals full", more.cls),
-        "script_errors": ("script-errors full", more.errors),
-        "download": ("download full", file and request_line.path(file.path)),
-        "outbound_link": ("outbound-link site", link and linked(link.geturl(), "outbound-link", has)),
-        "upload_bytes": ("upload full", more.upload),
-        "event": ("named-event full", more.event),
+        "not_found": ("not-found full", details.missing),
+        "largest_paint_ms": ("web-vitals full", details.lcp),
+        "next_paint_ms": ("web-vitals full", details.inp),
+        "layout_shift": ("web-vitals full", details.cls),
+        "script_errors": ("script-errors full", details.errors),
+        "download": ("download full", file and request_line.sanitise_path(file.path)),
+        "outbound_link": (
+            "outbound-link site",
+            link and truncate_url(link.geturl(), "outbound-link", permitted),
+        ),
+        "upload_bytes": ("upload full", details.upload),
+        "event": ("named-event full", details.event),
     }
-    return {name: value for name, (needed, value) in told.items() if value is not None and needed in has}
+    return {
+        name: value for name, (needed, value) in told.items() if value is not None and needed in permitted
+    }
 
 
 def _page(url: str | None) -> SplitResult | None:
@@ -87,13 +94,13 @@ def _page(url: str | None) -> SplitResult | None:
     return parts if parts.scheme in {"http", "https"} and "@" not in parts.netloc else None
 
 
-def linked(url: str, category: str, has: Mapping[str, bool]) -> str | None:
+def truncate_url(url: str, category: str, permitted: Mapping[str, bool]) -> str | None:
     """Return the address of a page, as finely as a category may be kept; None where it is none, or may not."""
-    url = request_line.query(url) or ""
-    if f"{category} full" in has:
+    url = request_line.sanitise_query(url) or ""
+    if f"{category} full" in permitted:
         return url or None
-    for precision, pattern in (("page", REFERRER_PAGE), ("site", REFERRER_SITE)):
-        if f"{category} {precision}" in has:
+    for precision, pattern in (("page", REFERRER_PAGE_REGEX), ("site", REFERRER_SITE_REGEX)):
+        if f"{category} {precision}" in permitted:
             found = re.match(pattern, url)
             return found[1] if found else None
     return None

@@ -19,12 +19,12 @@ import polars as pl
 
 from avowal.atomic_files import sync_folder
 
-SUFFIX = ".journal"
-HEAD = b"avowal journal 1\n"
+JOURNAL_SUFFIX = ".journal"
+JOURNAL_HEADER = b"avowal journal 1\n"
 _FRAME = struct.Struct("!II")
 
 
-class Row(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class JournalRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One thing that the script told of a look, as far as the terms let it in; null is what was not let in or told."""
 
     look: int
@@ -75,18 +75,18 @@ _NUMBERS = {
     "script_errors": pl.UInt32,
     "upload_bytes": pl.UInt64,
 }
-SCHEMA = pl.Schema({name: _NUMBERS.get(name, pl.String) for name in Row.__struct_fields__})
+JOURNAL_SCHEMA = pl.Schema({name: _NUMBERS.get(name, pl.String) for name in JournalRow.__struct_fields__})
 """Rows as a frame."""
 
-FARED = ("not_found", "largest_paint_ms", "next_paint_ms", "layout_shift", "script_errors")
+PAGE_METRICS = ("not_found", "largest_paint_ms", "next_paint_ms", "layout_shift", "script_errors")
 """How a page fared: what is told later is never less."""
 
-DONE = ("download", "outbound_link", "upload_bytes", "event")
+EVENT_COLUMNS = ("download", "outbound_link", "upload_bytes", "event")
 """What was done on a page at a moment."""
 
 
 @dataclass
-class Writer:
+class JournalWriter:
     """Writes journals into a folder: one after the other, by one thread at a time."""
 
     folder: Path
@@ -94,7 +94,7 @@ class Writer:
     _end: int = 0
     _encoder: msgspec.json.Encoder = field(default_factory=msgspec.json.Encoder)
 
-    def append(self, rows: Sequence[Row]) -> None:
+    def append(self, rows: Sequence[JournalRow]) -> None:
         """Write rows, and return when no crash and no loss of power can lose them.
 
         Raises OSError where that cannot be done: then none of them is kept, and the journal is whole.
@@ -110,7 +110,7 @@ class Writer:
             raise
         self._end += len(frame)
 
-    def turn(self) -> None:
+    def rotate(self) -> None:
         """Close the file that is written to, so that it can be loaded."""
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -119,17 +119,17 @@ class Writer:
     def _open(self) -> int:
         if self._descriptor is None:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path = self.folder / f"{secrets.token_hex(16)}{SUFFIX}"
+            path = self.folder / f"{secrets.token_hex(16)}{JOURNAL_SUFFIX}"
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
-                _write(descriptor, HEAD)
+                _write(descriptor, JOURNAL_HEADER)
                 os.fsync(descriptor)
                 sync_folder(self.folder)
             except OSError:
                 os.close(descriptor)
                 path.unlink(missing_ok=True)
                 raise
-            self._descriptor, self._end = descriptor, len(HEAD)
+            self._descriptor, self._end = descriptor, len(JOURNAL_HEADER)
         return self._descriptor
 
     def _take_back(self) -> None:
@@ -139,7 +139,7 @@ class Writer:
                 os.ftruncate(self._descriptor, self._end)
                 os.fsync(self._descriptor)
             finally:
-                self.turn()
+                self.rotate()
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -158,10 +158,10 @@ class Journal:
         """Its name, which no other has."""
         return self.path.stem
 
-    def rows(self) -> pl.DataFrame:
+    def read_rows(self) -> pl.DataFrame:
         """Return what it holds, of the schema SCHEMA, up to the first frame that is not whole."""
         data, lines = memoryview(self.path.read_bytes()), []
-        place = len(HEAD)
+        place = len(JOURNAL_HEADER)
         while place + _FRAME.size <= len(data):
             length, checksum = _FRAME.unpack_from(data, place)
             payload = data[place + _FRAME.size : place + _FRAME.size + length]
@@ -170,51 +170,55 @@ class Journal:
             lines.append(payload)
             place += _FRAME.size + length
         if not lines:
-            return SCHEMA.to_frame()
-        return pl.read_ndjson(b"".join(lines), schema=SCHEMA)
+            return JOURNAL_SCHEMA.to_frame()
+        return pl.read_ndjson(b"".join(lines), schema=JOURNAL_SCHEMA)
 
 
-def waiting(folder: Path) -> list[Journal]:
+def list_journals(folder: Path) -> list[Journal]:
     """Return the journals that wait to be loaded, of a folder where none is being written."""
-    return [Journal(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    return [Journal(path) for path in sorted(folder.glob(f"*{JOURNAL_SUFFIX}"))]
 
 
-OPEN_MAX = timedelta(days=1)
+VIEW_DURATION_MAX = timedelta(days=1)
 """How long a look may last: what the script tells later is of no use."""
 
 UNDER_WAY = timedelta(seconds=5)
 """How long a first word may have been under way, beyond the later ones: a connection is made with it."""
 
 
-def merged(told: pl.DataFrame) -> pl.DataFrame:
+def merge_script_views(rows: pl.DataFrame) -> pl.DataFrame:
     """Make one row of all that was told of each look: its first row, and the longest time that the clock allows."""
-    longest = OPEN_MAX // timedelta(milliseconds=1)
-    told = told.with_columns(
+    longest = VIEW_DURATION_MAX // timedelta(milliseconds=1)
+    rows = rows.with_columns(
         pl.col("heard_at").cast(pl.Datetime("us")), pl.col("age_ms").fill_null(0).clip(0, longest)
     ).sort("heard_at", maintain_order=True)
-    told = told.with_columns(view_time=pl.col("heard_at") - pl.duration(milliseconds="age_ms"))
-    own = [name for name in SCHEMA if name not in {"look", "heard_at", "age_ms", "seen_ms", *FARED, *DONE}]
+    rows = rows.with_columns(view_time=pl.col("heard_at") - pl.duration(milliseconds="age_ms"))
+    own = [
+        name
+        for name in JOURNAL_SCHEMA
+        if name not in {"look", "heard_at", "age_ms", "seen_ms", *PAGE_METRICS, *EVENT_COLUMNS}
+    ]
     since = (pl.col("heard_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64)
     possible = pl.min_horizontal("seen_ms", since + UNDER_WAY // timedelta(milliseconds=1)).filter(
         pl.col("seen_ms").is_not_null()
     )
     return (
-        told.group_by("look", maintain_order=True)
+        rows.group_by("look", maintain_order=True)
         .agg(
             *(pl.col(name).first() for name in (*own, "view_time")),
             pl.col("heard_at").max(),
-            pl.col(FARED).max(),
+            pl.col(PAGE_METRICS).max(),
             seen_ms=possible.max(),
         )
         .with_columns(governing=pl.col("version"))
     )
 
 
-def interactions(told: pl.DataFrame) -> pl.DataFrame:
+def extract_events(rows: pl.DataFrame) -> pl.DataFrame:
     """Return what people did on pages, a row each; robots' doings are none."""
-    done = told.filter(pl.any_horizontal(pl.col(DONE).is_not_null()) & pl.col("bot").is_null())
+    done = rows.filter(pl.any_horizontal(pl.col(EVENT_COLUMNS).is_not_null()) & pl.col("bot").is_null())
     return done.select(
         pl.col("heard_at").cast(pl.Datetime("us")).alias("interaction_time"),
-        *("host", "visitor_id", "page_path", *DONE, "version"),
+        *("host", "visitor_id", "page_path", *EVENT_COLUMNS, "version"),
         governing=pl.col("version"),
     )

@@ -14,17 +14,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-USER_AGENT = "AvowalBot/0.1 (availability monitor)"
+PROBE_USER_AGENT = "AvowalBot/0.1 (availability monitor)"
 """A robot's, so that a probe in a log counts as nobody's visit."""
 
-BODY_MAX = 1_000_000
+PROBE_BODY_BYTES_MAX = 1_000_000
 """How much of a page is read: more than that tells nothing more."""
 
 _PART = 65_536
 _DAY_SECONDS = 86_400
 
 
-class State(StrEnum):
+class ProbeState(StrEnum):
     """How a page was found."""
 
     UP = "up"
@@ -32,7 +32,7 @@ class State(StrEnum):
     DOWN = "down"
 
 
-class Why(StrEnum):
+class FailureReason(StrEnum):
     """Why a page was down."""
 
     NO_ADDRESS = "no-address"
@@ -48,27 +48,27 @@ class Why(StrEnum):
     """The answer was 400 or more."""
 
 
-FAILURES: Mapping[type[Exception], Why] = {
-    ssl.SSLCertVerificationError: Why.CERTIFICATE,
-    TimeoutError: Why.TIMEOUT,
-    socket.gaierror: Why.NO_ADDRESS,
-    OSError: Why.NO_CONNECTION,
-    http.client.HTTPException: Why.NO_ANSWER,
-    ValueError: Why.NO_ANSWER,
+FAILURE_REASONS: Mapping[type[Exception], FailureReason] = {
+    ssl.SSLCertVerificationError: FailureReason.CERTIFICATE,
+    TimeoutError: FailureReason.TIMEOUT,
+    socket.gaierror: FailureReason.NO_ADDRESS,
+    OSError: FailureReason.NO_CONNECTION,
+    http.client.HTTPException: FailureReason.NO_ANSWER,
+    ValueError: FailureReason.NO_ANSWER,
 }
 """What each failure tells, the more special ones first."""
 
 
-class Probe(msgspec.Struct, frozen=True):
+class ProbeResult(msgspec.Struct, frozen=True):
     """What came of asking a page once. Times are UTC; what is null is not known."""
 
     probe_time: datetime
     page: str
     host: str
-    state: State
+    state: ProbeState
     stands_seconds: int
     """How long it stands for: until the next one."""
-    why: Why | None = None
+    why: FailureReason | None = None
     status: int | None = None
     response_ms: int | None = None
     """Until the whole page was there, or the first megabyte of it."""
@@ -79,28 +79,28 @@ class Probe(msgspec.Struct, frozen=True):
 class Prober(msgspec.Struct, frozen=True):
     """Asks pages."""
 
-    every_seconds: int
-    slow_ms: int
+    interval_seconds: int
+    slow_threshold_ms: int
     timeout_seconds: float
 
-    def probe(self, page: str, now: datetime) -> Probe:
+    def probe(self, page: str, now: datetime) -> ProbeResult:
         """Ask a page once. Raises nothing: whatever fails is that it is down."""
         told = {"probe_time": now, "page": page, "host": urlsplit(page).hostname or ""}
         found = self._asked(page)
-        return Probe(**told, stands_seconds=self.every_seconds, **found)  # type: ignore[arg-type]  # of Probe's fields
+        return ProbeResult(**told, stands_seconds=self.interval_seconds, **found)  # type: ignore[arg-type]  # of Probe's fields
 
     def _asked(self, page: str) -> Mapping[str, object]:
         began = time.monotonic()
         try:
             status, days = _get(page, began + self.timeout_seconds)
-        except tuple(FAILURES) as error:
-            why = next(why for kind, why in FAILURES.items() if isinstance(error, kind))
-            return {"state": State.DOWN, "why": why}
+        except tuple(FAILURE_REASONS) as error:
+            why = next(why for kind, why in FAILURE_REASONS.items() if isinstance(error, kind))
+            return {"state": ProbeState.DOWN, "why": why}
         took = int((time.monotonic() - began) * 1000)
         told = {"status": status, "response_ms": took, "certificate_days": days}
         if status >= http.HTTPStatus.BAD_REQUEST:
-            return {"state": State.DOWN, "why": Why.STATUS, **told}
-        return {"state": State.SLOW if took > self.slow_ms else State.UP, **told}
+            return {"state": ProbeState.DOWN, "why": FailureReason.STATUS, **told}
+        return {"state": ProbeState.SLOW if took > self.slow_threshold_ms else ProbeState.UP, **told}
 
 
 def _get(page: str, deadline: float) -> tuple[int, int | None]:
@@ -113,11 +113,11 @@ def _get(page: str, deadline: float) -> tuple[int, int | None]:
     connection = made(url.hostname or "", url.port, timeout=deadline - time.monotonic())
     try:
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        connection.request("GET", target, headers={"User-Agent": USER_AGENT, "Connection": "close"})
+        connection.request("GET", target, headers={"User-Agent": PROBE_USER_AGENT, "Connection": "close"})
         left = _days_left(connection.sock)
         answer = connection.getresponse()
         size = 0
-        while size < BODY_MAX and (part := answer.read1(_PART)):
+        while size < PROBE_BODY_BYTES_MAX and (part := answer.read1(_PART)):
             size += len(part)
             if time.monotonic() > deadline:
                 raise TimeoutError

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import polars as pl
 
-from avowal.config import Collect
-from avowal.logs.distinct_values import once
+from avowal.config import CollectSettings
+from avowal.logs.distinct_values import map_distinct_series
 
 
 class RequestKind(StrEnum):
@@ -26,31 +26,35 @@ class RequestKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Kinds:
+class RequestKindRules:
     """The rules of one site, ready for use."""
 
-    collect: Collect
+    settings: CollectSettings
 
-    def tell(self, requests: pl.DataFrame) -> pl.Series:
+    def classify_requests(self, requests: pl.DataFrame) -> pl.Series:
         """Return the kind of each request, from its `method`, `path` and `status`."""
         status, method, ending = pl.col("status"), pl.col("method"), pl.col("ending")
-        got = (method == "GET") & (status.is_between(200, 299) | (status == NOT_MODIFIED))
+        got = (method == "GET") & (status.is_between(200, 299) | (status == STATUS_NOT_MODIFIED))
         sent = method.is_in(["PUT", "POST", "PATCH"]) & status.is_between(200, 399)
         kind = (
-            pl.when(sent & _matches(self.collect.upload_paths))
+            pl.when(sent & _matches(self.settings.upload_paths))
             .then(pl.lit(RequestKind.UPLOAD.value))
-            .when(got & ending.is_in(_lower(self.collect.downloads)))
+            .when(got & ending.is_in(_lower(self.settings.downloads)))
             .then(pl.lit(RequestKind.DOWNLOAD.value))
-            .when(ending.is_in(_lower(self.collect.static)) | _matches(self.collect.static_paths))
+            .when(ending.is_in(_lower(self.settings.static)) | _matches(self.settings.static_paths))
             .then(pl.lit(RequestKind.STATIC.value))
             .when(got & pl.col("path").is_not_null())
             .then(pl.lit(RequestKind.VIEW.value))
             .otherwise(pl.lit(RequestKind.OTHER.value))
         )
-        return requests.with_columns(ending=once(requests["path"], _ending)).select(kind).to_series()
+        return (
+            requests.with_columns(ending=map_distinct_series(requests["path"], _ending))
+            .select(kind)
+            .to_series()
+        )
 
 
-NOT_MODIFIED = 304
+STATUS_NOT_MODIFIED = 304
 
 
 def _ending(paths: pl.Series) -> pl.Series:

@@ -16,55 +16,55 @@ from zoneinfo import ZoneInfo
 import msgspec
 import polars as pl
 
-from avowal.collect.admission import Promise
-from avowal.collect.cookie import visitor_number
-from avowal.collect.device import DEVICE, learn
-from avowal.collect.event_details import URL_MAX, More, admitted, linked
-from avowal.collect.journal import OPEN_MAX, Row
-from avowal.collect.visitor_key import Salts, event_day_of, visitor_key
+from avowal.collect.admission import AdmissionRules
+from avowal.collect.cookie import compute_cookie_visitor_id
+from avowal.collect.device import DEVICE_SCHEMA, parse_user_agents
+from avowal.collect.event_details import URL_CHARACTERS_MAX, EventDetails, admit_details, truncate_url
+from avowal.collect.journal import VIEW_DURATION_MAX, JournalRow
+from avowal.collect.visitor_key import SaltFile, compute_daily_key, compute_visitor_day
 from avowal.logs import request_line
-from avowal.logs.ip_address import network
+from avowal.logs.ip_address import truncate_to_network
 
-BODY_MAX = 16 * 1024
+EVENT_BODY_BYTES_MAX = 16 * 1024
 """Longest body, in bytes."""
 
-_MILLISECONDS = Annotated[int, msgspec.Meta(ge=0, le=OPEN_MAX // timedelta(milliseconds=1))]
+_MILLISECONDS = Annotated[int, msgspec.Meta(ge=0, le=VIEW_DURATION_MAX // timedelta(milliseconds=1))]
 
 
-class Event(msgspec.Struct, frozen=True):
+class ScriptEvent(msgspec.Struct, frozen=True):
     """One thing that the script tells. Durations are milliseconds."""
 
     id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{10,40}$")]
     """Which look it is: drawn at random by the script."""
-    url: Annotated[str, msgspec.Meta(max_length=URL_MAX)]
+    url: Annotated[str, msgspec.Meta(max_length=URL_CHARACTERS_MAX)]
     """The page."""
-    ref: Annotated[str, msgspec.Meta(max_length=URL_MAX)] = ""
+    ref: Annotated[str, msgspec.Meta(max_length=URL_CHARACTERS_MAX)] = ""
     """The page that led here."""
     age: _MILLISECONDS = 0
     """How long the look has lasted."""
     seen: _MILLISECONDS | None = None
     """For how long of that the page was visible and in focus; null where nothing measures it."""
-    more: More | None = None
+    more: EventDetails | None = None
     """What else is told."""
 
 
-class Caller(msgspec.Struct, frozen=True):
+class ClientIdentity(msgspec.Struct, frozen=True):
     """Who tells it, as the connection shows: lives in memory only."""
 
     address: str
     user_agent: str
-    identifier: str = ""
+    cookie_identifier: str = ""
     """That of the cookie, where it counts."""
 
 
-class Keys(NamedTuple):
+class VisitorKeys(NamedTuple):
     """By what a visitor is known; `of_day` is the key of the day where the other one lasts."""
 
-    visitor: int
-    of_day: int | None = None
+    visitor_id: int
+    daily_key: int | None = None
 
 
-class Drop(Exception):  # noqa: N818  # no error: the event is rightly left out
+class EventDropError(Exception):  # no error: the event is rightly left out
     """The event is left out, for a reason of `docs/reference.md`."""
 
     def __init__(self, reason: str) -> None:
@@ -72,29 +72,29 @@ class Drop(Exception):  # noqa: N818  # no error: the event is rightly left out
         self.reason = reason
 
 
-_decode = msgspec.json.Decoder(Event).decode
+_decode = msgspec.json.Decoder(ScriptEvent).decode
 
 
-def parse(body: bytes) -> Event:
+def parse_event(body: bytes) -> ScriptEvent:
     """Read what the script sent. Raises msgspec.ValidationError or DecodeError, which tell no value."""
     return _decode(body)
 
 
 @dataclass
-class Gate:
+class EventAdmission:
     """Lets events in as far as one version of the terms does: cut before anything is written.
 
     An event is of now, so whatever may be kept for any time at all is let in; see `admit` for records that are older.
     """
 
-    promise: Promise
-    country_of: Callable[[str], str | None] | None = None
+    rules: AdmissionRules
+    find_country: Callable[[str], str | None] | None = None
     _has: Mapping[str, bool] = field(init=False)
 
     def __post_init__(self) -> None:
         self._has = {
             f"{category} {precision}": True
-            for category, ages in self.promise.kept.items()
+            for category, ages in self.rules.maximum_ages.items()
             for precision, age in ages.items()
             if age != 0
         }
@@ -110,36 +110,38 @@ class Gate:
             has("device-kind full"),
         )
         self._visitor = has("visitor-id day") or has("visitor-id full")
-        self.lasting = bool(has("visitor-id full") and self.promise.cookie)
-        self._address = lru_cache(CACHED_MAX)(self._address_of)
-        self._referrer = lru_cache(CACHED_MAX)(self._referrer_of)
+        self.permits_cookie_key = bool(has("visitor-id full") and self.rules.cookie_lifetimes)
+        self._address = lru_cache(CACHE_ENTRIES_MAX)(self._address_of)
+        self._referrer = lru_cache(CACHE_ENTRIES_MAX)(self._referrer_of)
 
-    def let_in(self, event: Event, caller: Caller, keys: Keys, now: int) -> Row:
+    def admit_event(
+        self, event: ScriptEvent, client: ClientIdentity, keys: VisitorKeys, now: int
+    ) -> JournalRow:
         """Return the row of an event of `now` (microseconds since 1970).
 
         Raises Drop where the terms let nothing of it in.
         """
         if "view-time full" not in self._has:
-            raise Drop("not-declared")
-        _, browser, browser_version, system, system_version, kind, bot = device(caller.user_agent)
+            raise EventDropError("not-declared")
+        _, browser, browser_version, system, system_version, kind, bot = parse_user_agent(client.user_agent)
         if bot is not None and "bot full" not in self._has:
-            raise Drop("not-declared")
-        host, path, query = place(event.url)
-        address, country = self._address(caller.address)
+            raise EventDropError("not-declared")
+        host, path, query = parse_page_url(event.url)
+        address, country = self._address(client.address)
         told = (host, path, query, browser, browser_version, system, system_version, kind)
         host_in, path_in, query_in, name_in, version_in, system_in, of_system_in, kind_in = [
             value if allowed else None for value, allowed in zip(told, self._plain, strict=True)
         ]
-        more = admitted(event.more, self._has) if event.more else {}
-        return Row(
-            look_number(host, event.id),
+        more = admit_details(event.more, self._has) if event.more else {}
+        return JournalRow(
+            compute_script_view_id(host, event.id),
             now,
-            self.promise.version,
+            self.rules.version,
             event.age,
             event.seen if "view-duration full" in self._has else None,
             host_in,
-            keys.visitor if self._visitor else None,
-            keys.of_day if self._visitor else None,
+            keys.visitor_id if self._visitor else None,
+            keys.daily_key if self._visitor else None,
             address,
             country,
             bot,
@@ -157,71 +159,81 @@ class Gate:
     def _address_of(self, address: str) -> tuple[str | None, str | None]:
         """Return what is let in of an address, and its country."""
         has = self._has.get
-        kept = address if has("ip-address full") else network(address) if has("ip-address prefix") else None
+        kept = (
+            address
+            if has("ip-address full")
+            else truncate_to_network(address)
+            if has("ip-address prefix")
+            else None
+        )
         wanted = has("country full") or has("ip-address country")
-        return kept, self.country_of(address) if wanted and self.country_of else None
+        return kept, self.find_country(address) if wanted and self.find_country else None
 
     def _referrer_of(self, referrer: str) -> str | None:
         """Return what is let in of a referrer."""
-        return linked(referrer, "referrer", self._has)
+        return truncate_url(referrer, "referrer", self._has)
 
 
-CACHED_MAX = 20_000
+CACHE_ENTRIES_MAX = 20_000
 """How many answers of each kind are remembered, in memory only."""
 
 
-@lru_cache(CACHED_MAX)
-def device(user_agent: str) -> tuple[str | None, ...]:
+@lru_cache(CACHE_ENTRIES_MAX)
+def parse_user_agent(user_agent: str) -> tuple[str | None, ...]:
     """Return what a user agent says, in the order of DEVICE."""
-    return learn(pl.Series(DEVICE.names()[0], [user_agent], dtype=pl.String)).row(0)
+    return parse_user_agents(pl.Series(DEVICE_SCHEMA.names()[0], [user_agent], dtype=pl.String)).row(0)
 
 
-@lru_cache(CACHED_MAX)
-def place(url: str) -> tuple[str, str | None, str | None]:
+@lru_cache(CACHE_ENTRIES_MAX)
+def parse_page_url(url: str) -> tuple[str, str | None, str | None]:
     """Return host, path and query of a page's address, safe to hand on. Raises Drop where it is no page of the web."""
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise Drop("no-page") from None
-    host = request_line.host_name(parts.netloc.rpartition("@")[2])
+        raise EventDropError("no-page") from None
+    host = request_line.parse_host_name(parts.netloc.rpartition("@")[2])
     if parts.scheme not in {"http", "https"} or host is None:
-        raise Drop("no-page")
-    return host, request_line.path(parts.path or "/"), request_line.query(parts.query)
+        raise EventDropError("no-page")
+    return host, request_line.sanitise_path(parts.path or "/"), request_line.sanitise_query(parts.query)
 
 
-def look_number(host: str, look: str) -> int:
+def compute_script_view_id(host: str, token: str) -> int:
     """Return the number of a look in the store."""
-    return int.from_bytes(blake2b(f"{host}\0{look}".encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(blake2b(f"{host}\0{token}".encode(), digest_size=8).digest(), "little")
 
 
-SALT_SECONDS = 60
+SALT_CACHE_SECONDS = 60
 """How long a salt is used before it is asked for again: it may have been destroyed meanwhile."""
 
 
 @dataclass
-class Visitors:
+class VisitorKeyFactory:
     """Gives visitors their keys of a day, as the way in of a log does."""
 
-    salts: Salts
+    salts: SaltFile
     zone: ZoneInfo
-    day_turns_at: time
-    secret: bytes = b""
+    day_start: time
+    cookie_secret: bytes = b""
     """The key under which a cookie's identifier becomes a visitor's key."""
     _salt: bytes = b""
     _minute: int = -1
 
-    def keys(self, host: str, caller: Caller, now: int, *, lasting: bool = False) -> Keys:
+    def compute_keys(
+        self, host: str, client: ClientIdentity, now: int, *, cookie_key_permitted: bool = False
+    ) -> VisitorKeys:
         """Return the keys of whoever calls; `now` is in microseconds since 1970.
 
         One lasts only where that is let in, and the cookie has an identifier.
         """
-        minute = now // (SALT_SECONDS * 1_000_000)
+        minute = now // (SALT_CACHE_SECONDS * 1_000_000)
         if minute != self._minute:  # a day turns with a minute, too
             moment = datetime.fromtimestamp(now / 1_000_000, UTC).replace(tzinfo=None)
-            day = event_day_of(moment, self.zone, self.day_turns_at)
-            self._salt = self.salts.of([day], moment)[0][day]
+            day = compute_visitor_day(moment, self.zone, self.day_start)
+            self._salt = self.salts.load_or_create([day], moment)[0][day]
             self._minute = minute
-        of_day = visitor_key(self._salt, host, caller.address, caller.user_agent)
-        if lasting and caller.identifier:
-            return Keys(visitor_number(self.secret, caller.identifier), of_day)
-        return Keys(of_day)
+        of_day = compute_daily_key(self._salt, host, client.address, client.user_agent)
+        if cookie_key_permitted and client.cookie_identifier:
+            return VisitorKeys(
+                compute_cookie_visitor_id(self.cookie_secret, client.cookie_identifier), of_day
+            )
+        return VisitorKeys(of_day)

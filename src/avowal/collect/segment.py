@@ -16,13 +16,13 @@ import msgspec
 import polars as pl
 
 from avowal.atomic_files import sync_folder
-from avowal.collect.admission import ADMITTED
+from avowal.collect.admission import ADMITTED_SCHEMA
 
 METADATA_KEY = "avowal"
-SUFFIX = ".parquet"
+SEGMENT_SUFFIX = ".parquet"
 
 
-class Origin(msgspec.Struct, frozen=True):
+class SegmentOrigin(msgspec.Struct, frozen=True):
     """The bytes of a log that a segment was made from.
 
     The digests are keyed hashes of the log's decompressed bytes from the first on: to `start`, and to `end`. What
@@ -41,7 +41,7 @@ class Origin(msgspec.Struct, frozen=True):
     end_digest: str
 
 
-class DeadLetter(msgspec.Struct, frozen=True):
+class UnparsableLine(msgspec.Struct, frozen=True):
     """A line that could not be read: where it is, why, and its shape; never the line."""
 
     offset: int
@@ -50,20 +50,20 @@ class DeadLetter(msgspec.Struct, frozen=True):
     shape: str
 
 
-class Intake(msgspec.Struct, frozen=True):
+class SegmentMetadata(msgspec.Struct, frozen=True):
     """What became of some lines: `lines` is the sum of the records, the dropped and the dead letters.
 
     `provisional` are the lines that a log may yet go on writing: whatever comes next from the same log takes their
     place.
     """
 
-    origin: Origin
+    origin: SegmentOrigin
     lines: int
     requests: int
     late: int
     early: int
     dropped: dict[str, int]
-    dead_letters: list[DeadLetter]
+    dead_letters: list[UnparsableLine]
     provisional: bool = False
 
 
@@ -71,7 +71,7 @@ class Segment(Protocol):
     """Some records, and where they come from."""
 
     @property
-    def intake(self) -> Intake:
+    def metadata(self) -> SegmentMetadata:
         """What it says of itself."""
         ...
 
@@ -82,44 +82,44 @@ class Segment(Protocol):
 
 
 @dataclass(frozen=True)
-class Draft:
+class MemorySegment:
     """A segment in memory."""
 
-    intake: Intake
+    metadata: SegmentMetadata
     records: pl.DataFrame
 
 
 @dataclass(frozen=True)
-class Written:
+class SegmentFile:
     """A segment on the disk."""
 
     path: Path
 
     @property
-    def intake(self) -> Intake:
+    def metadata(self) -> SegmentMetadata:
         """What it says of itself."""
-        return msgspec.json.decode(pl.read_parquet_metadata(self.path)[METADATA_KEY], type=Intake)
+        return msgspec.json.decode(pl.read_parquet_metadata(self.path)[METADATA_KEY], type=SegmentMetadata)
 
     @property
-    def age(self) -> float:
+    def age_seconds(self) -> float:
         """How long ago it was written, in seconds."""
         return time.time() - self.path.stat().st_mtime
 
     @property
     def records(self) -> pl.DataFrame:
         """Its records, of the schema ADMITTED."""
-        return pl.read_parquet(self.path, schema=ADMITTED)
+        return pl.read_parquet(self.path, schema=ADMITTED_SCHEMA)
 
 
-def write(folder: Path, segment: Segment) -> Written:
+def write_segment(folder: Path, segment: Segment) -> SegmentFile:
     """Write a segment: once this returns, no crash and no loss of power can lose it.
 
     Named by its log and byte range: the same bytes written twice make one segment.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    intake = segment.intake
+    intake = segment.metadata
     last = "open" if intake.provisional else f"{intake.origin.end:016x}"
-    path = folder / f"{intake.origin.source}-{intake.origin.start:016x}-{last}{SUFFIX}"
+    path = folder / f"{intake.origin.source}-{intake.origin.start:016x}-{last}{SEGMENT_SUFFIX}"
     written = path.with_suffix(".new")
     with written.open("wb") as file:
         metadata = {METADATA_KEY: msgspec.json.encode(intake).decode()}
@@ -128,17 +128,17 @@ def write(folder: Path, segment: Segment) -> Written:
         os.fsync(file.fileno())
     written.replace(path)
     sync_folder(folder)
-    return Written(path)
+    return SegmentFile(path)
 
 
-HALF_WRITTEN_SECONDS = 600
+ABANDONED_FILE_SECONDS = 600
 """After which a segment that nobody finished is swept up: whoever wrote it is gone."""
 
 
-def waiting(folder: Path) -> list[Written]:
+def waiting(folder: Path) -> list[SegmentFile]:
     """Return the segments that wait to be loaded, each log's in the order of its bytes."""
     for unfinished in folder.glob("*.new"):
         with suppress(FileNotFoundError):
-            if time.time() - unfinished.stat().st_mtime > HALF_WRITTEN_SECONDS:
+            if time.time() - unfinished.stat().st_mtime > ABANDONED_FILE_SECONDS:
                 unfinished.unlink()
-    return [Written(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    return [SegmentFile(path) for path in sorted(folder.glob(f"*{SEGMENT_SUFFIX}"))]

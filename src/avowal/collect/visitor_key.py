@@ -22,32 +22,32 @@ import polars as pl
 
 from avowal.atomic_files import sync_folder
 from avowal.errors import StoreError
-from avowal.logs.distinct_values import firsts
+from avowal.logs.distinct_values import index_first_occurrences
 
-SALTS = "salts.json"
+SALTS_FILE_NAME = "salts.json"
 """The file of the salts, beside the keys."""
 
 SALT_BYTES = 32
-SALT_LIFE = timedelta(hours=48)
+SALT_LIFETIME = timedelta(hours=48)
 """How long a salt lives after its first use."""
 
-KEY_BYTES = 8
+VISITOR_KEY_BYTES = 8
 """Length of a visitor key. Within one event-day a million visitors share a key with odds of 1 in 18 million.
 
 The keys of a day are even; those of cookies, which last for more than a day, are odd (`cookie.py`).
 """
 
 
-def event_day(moment: pl.Expr, zone: ZoneInfo, turns_at: time) -> pl.Expr:
+def event_day(moment: pl.Expr, zone: ZoneInfo, starts_at: time) -> pl.Expr:
     """Return the event-day of a UTC moment: the site's date, where the day turns at `turns_at` instead of midnight."""
     local = moment.dt.replace_time_zone("UTC").dt.convert_time_zone(zone.key).dt.replace_time_zone(None)
-    return (local - timedelta(hours=turns_at.hour, minutes=turns_at.minute)).dt.date()
+    return (local - timedelta(hours=starts_at.hour, minutes=starts_at.minute)).dt.date()
 
 
-def event_day_of(moment: datetime, zone: ZoneInfo, turns_at: time) -> date:
+def compute_visitor_day(moment: datetime, zone: ZoneInfo, starts_at: time) -> date:
     """Return the same of one moment."""
     local = moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
-    return (local - timedelta(hours=turns_at.hour, minutes=turns_at.minute)).date()
+    return (local - timedelta(hours=starts_at.hour, minutes=starts_at.minute)).date()
 
 
 class Salt(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class Salt(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Salts:
+class SaltFile:
     """The salts of a folder, in one file under `keys/`.
 
     Durable before use: a key is made only with a salt that is on the disk, so that a process killed and started
@@ -67,7 +67,7 @@ class Salts:
 
     path: Path
 
-    def of(self, days: Iterable[date], now: datetime) -> tuple[dict[date, bytes], set[date]]:
+    def load_or_create(self, days: Iterable[date], now: datetime) -> tuple[dict[date, bytes], set[date]]:
         """Return the salt of each day, making those that are missing, and the days whose earlier salt is gone.
 
         Whatever has lived its time is destroyed first, and leaves only its day behind.
@@ -87,7 +87,7 @@ class Salts:
                 self._write(salts)
             return {day: salts[day.isoformat()][-1].secret for day in days}, late
 
-    def destroy_old(self, now: datetime) -> None:
+    def destroy_expired(self, now: datetime) -> None:
         """Destroy the salts that have lived their time: to be called now and then, also when nothing comes in."""
         if not self.path.exists():
             return
@@ -132,25 +132,30 @@ class Salts:
 def _destroy_old(salts: dict[str, list[Salt]], now: datetime) -> bool:
     changed = False
     for history in salts.values():
-        if history and history[-1].secret and now - history[-1].first_used >= SALT_LIFE:
+        if history and history[-1].secret and now - history[-1].first_used >= SALT_LIFETIME:
             history[-1] = Salt(history[-1].first_used, b"")
             changed = True
     return changed
 
 
-SHOWN = pl.lit(""), pl.col("host").fill_null(""), pl.col("address"), pl.col("user_agent").fill_null("")
+VISITOR_TRAITS = (
+    pl.lit(""),
+    pl.col("host").fill_null(""),
+    pl.col("address"),
+    pl.col("user_agent").fill_null(""),
+)
 
 
-def add_keys(requests: pl.DataFrame, salts_by_day: Mapping[date, bytes]) -> pl.DataFrame:
+def add_visitor_ids(requests: pl.DataFrame, salts_by_day: Mapping[date, bytes]) -> pl.DataFrame:
     """Add `visitor_id` to `requests`, from its `event_day`, `host`, `address` and `user_agent`.
 
     Without an address there is nothing to tell visitors apart by: null.
     """
-    begun = {day: blake2b(key=salt, digest_size=KEY_BYTES) for day, salt in salts_by_day.items()}
+    begun = {day: blake2b(key=salt, digest_size=VISITOR_KEY_BYTES) for day, salt in salts_by_day.items()}
     told = requests.select("event_day", "host", "address", "user_agent")
     seed = secrets.randbits(64)  # drawn anew, so that nobody can aim at the hash of another visitor
-    first, place = firsts(told.to_struct().hash(seed).set(told["address"].is_null(), None))
-    visitors = told[first].select("event_day", shown=pl.concat_str(*SHOWN, separator="\0"))
+    first, place = index_first_occurrences(told.to_struct().hash(seed).set(told["address"].is_null(), None))
+    visitors = told[first].select("event_day", shown=pl.concat_str(*VISITOR_TRAITS, separator="\0"))
     keys = []
     for day, shown in zip(*visitors.to_dict(as_series=False).values(), strict=True):
         key = begun[day].copy()
@@ -160,7 +165,7 @@ def add_keys(requests: pl.DataFrame, salts_by_day: Mapping[date, bytes]) -> pl.D
     return requests.with_columns(visitor_id=(numbers - numbers % 2).gather(place))
 
 
-def visitor_key(salt: bytes, host: str, address: str, user_agent: str) -> int:
+def compute_daily_key(salt: bytes, host: str, address: str, user_agent: str) -> int:
     """Return the key that `add_keys` gives a visitor on the day of a salt."""
     told = f"\0{host}\0{address}\0{user_agent}".encode()
-    return int.from_bytes(blake2b(told, key=salt, digest_size=KEY_BYTES).digest(), "little") & ~1
+    return int.from_bytes(blake2b(told, key=salt, digest_size=VISITOR_KEY_BYTES).digest(), "little") & ~1

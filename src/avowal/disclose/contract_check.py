@@ -10,16 +10,16 @@ from ipaddress import ip_network
 
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
-from avowal.keep.enforcement import in_force
+from avowal.keep.enforcement import effective_versions
 from avowal.policy.bounds import Bounds
 from avowal.policy.compare import Witness, compare
-from avowal.policy.contract import Contract, compile_contract, granted, parse_contract
+from avowal.policy.contract import Contract, compile_contract, parse_contract, select_processor_bounds
 from avowal.register.processors import Processor
 from avowal.register.register import Register, Version
 
 
 @dataclass(frozen=True)
-class Standing:
+class ContractComparison:
     """How a contract stands to terms on a day."""
 
     looser: tuple[Witness, ...]
@@ -33,28 +33,31 @@ class Standing:
         return not (self.looser or self.reasons)
 
 
-def standing(contract: Contract, terms: Bounds, day: date) -> Standing:
+def compare_contract(contract: Contract, terms: Bounds, day: date) -> ContractComparison:
     """Compare a contract with terms (P2 to P4)."""
-    ours = granted(terms, contract.purposes)
+    ours = select_processor_bounds(terms, contract.service_purposes)
     reasons = [
-        f"it uses information for {purpose}, which is not its service" for purpose in contract.other_uses
+        f"it uses information for {purpose}, which is not its service"
+        for purpose in contract.purposes_outside_service
     ]
-    if not any(cell.purpose in contract.purposes for cell in ours.cells):
-        reasons.append(f"the terms let no processor have anything for {', '.join(sorted(contract.purposes))}")
+    if not any(cell.purpose in contract.service_purposes for cell in ours.cells):
+        reasons.append(
+            f"the terms let no processor have anything for {', '.join(sorted(contract.service_purposes))}"
+        )
     if day < contract.begins:
         reasons.append(f"it begins on {contract.begins}")
     if contract.ends and day > contract.ends:
         reasons.append(f"it ended on {contract.ends}")
-    return Standing(compare(ours, compile_contract(contract)).looser, tuple(reasons))
+    return ContractComparison(compare(ours, compile_contract(contract)).looser, tuple(reasons))
 
 
-def undeclared(trusted: Sequence[str], contracts: Iterable[Contract]) -> list[str]:
+def find_undeclared_networks(trusted_networks: Sequence[str], contracts: Iterable[Contract]) -> list[str]:
     """Return the networks of trusted proxies that stand before the site, and that no contract declares.
 
     Those of the site itself (private ones, RFC 6890) are nobody else's.
     """
     declared = [ip_network(network) for contract in contracts for network in contract.networks]
-    found = [ip_network(network) for network in trusted]
+    found = [ip_network(network) for network in trusted_networks]
     return [
         str(one)
         for one in found
@@ -63,9 +66,9 @@ def undeclared(trusted: Sequence[str], contracts: Iterable[Contract]) -> list[st
     ]
 
 
-def version_in_force(register: Register) -> Version:
+def find_version_in_force(register: Register) -> Version:
     """Return the version that contracts are compared with. Raises RefusedError where none is in force."""
-    versions = in_force(register.versions(), utc_now())
+    versions = effective_versions(register.versions(), utc_now())
     if not versions:
         raise RefusedError(
             "no version is in force yet", "`avowal policy adopt` takes the first one into force"
@@ -73,31 +76,33 @@ def version_in_force(register: Register) -> Version:
     return versions[-1]
 
 
-def add(register: Register, name: str, text: str) -> Processor:
+def add_processor(register: Register, name: str, contract_text: str) -> Processor:
     """Record a processor with its contract, in the place of the one before.
 
     Raises RefusedError where the contract does not hold beside the version in force.
     """
     contract, version, now = (
-        parse_contract(text, f"processors/{name}.toml"),
-        version_in_force(register),
+        parse_contract(contract_text, f"processors/{name}.toml"),
+        find_version_in_force(register),
         utc_now(),
     )
-    found = standing(contract, version.promised, now.date())
+    found = compare_contract(contract, version.compiled_terms, now.date())
     if not found.holds:
         raise RefusedError(
             f"the contract of `{name}` falls short of version {version.number}: nothing was added",
             f"`avowal processor check {name}` tells in what",
         )
-    added = register.processors.add(name, text, version.identity, now)
-    register.ledger.sign()
+    added = register.processors.add(name, contract_text, version.identity, now)
+    register.ledger.sign_checkpoint()
     return added
 
 
-def falling_short(register: Register, terms: Bounds, day: date) -> list[tuple[Processor, Standing]]:
+def find_insufficient_contracts(
+    register: Register, terms: Bounds, day: date
+) -> list[tuple[Processor, ContractComparison]]:
     """Return the processors whose contracts fall short of terms on a day, each with what stands against it."""
     judged = [
-        (one, standing(parse_contract(one.contract, f"processors/{one.name}.toml"), terms, day))
+        (one, compare_contract(parse_contract(one.contract, f"processors/{one.name}.toml"), terms, day))
         for one in register.processors.all()
     ]
     return [(one, found) for one, found in judged if not found.holds]

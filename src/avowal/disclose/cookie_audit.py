@@ -7,15 +7,15 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from avowal.policy.bounds import OPERATOR, Ages, Bounds, longer
-from avowal.policy.describe import lasting
+from avowal.policy.bounds import OPERATOR, AgeByPrecision, Bounds, max_ages
+from avowal.policy.describe import format_age
 
-HOUR = 3600
-TOLERANCE = timedelta(hours=1)
+HOUR_SECONDS = 3600
+COOKIE_LIFETIME_TOLERANCE = timedelta(hours=1)
 """How much longer a cookie may live than is declared: clocks differ, and browsers round."""
 
 
-class Kind(StrEnum):
+class ObservationKind(StrEnum):
     """What was met."""
 
     COOKIE = "cookie"
@@ -23,10 +23,10 @@ class Kind(StrEnum):
     REQUEST = "request"
 
 
-class Met(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True):
     """Something that a browser met on a site."""
 
-    kind: Kind
+    kind: ObservationKind
     name: str
     """Of the cookie or of the key; of a request, the host that it went to."""
     party: str
@@ -37,32 +37,37 @@ class Met(msgspec.Struct, frozen=True):
     """How long a cookie lives; None where it ends with the browser."""
 
 
-class Judged(msgspec.Struct, frozen=True):
+class AuditResult(msgspec.Struct, frozen=True):
     """What was met, and what stands against it; empty where it is as the terms declare."""
 
-    met: Met
+    met: Observation
     against: str
 
 
-def judge(met: Iterable[Met], terms: Bounds, hosts: Sequence[str], *, refusing: bool) -> list[Judged]:
+def audit_observations(
+    observations: Iterable[Observation], terms: Bounds, processor_hosts: Sequence[str], *, refusing: bool
+) -> list[AuditResult]:
     """Judge what was met by terms; `hosts` are those of processors, and `refusing` whether the browser objected.
 
     A key of a browser's storage is declared as a cookie of that name is: it tells visitors apart as well.
     """
     return [
-        Judged(
-            one, _of_host(one, hosts) if one.kind is Kind.REQUEST else _of_name(one, terms, refusing=refusing)
+        AuditResult(
+            one,
+            _of_host(one, processor_hosts)
+            if one.kind is ObservationKind.REQUEST
+            else _of_name(one, terms, refusing=refusing),
         )
-        for one in met
+        for one in observations
     ]
 
 
-def _of_host(one: Met, hosts: Sequence[str]) -> str:
+def _of_host(one: Observation, hosts: Sequence[str]) -> str:
     known = any(fnmatchcase(one.name, host) for host in hosts)
     return "" if one.party == "first" or known else "no processor's contract names this host"
 
 
-def _of_name(one: Met, terms: Bounds, *, refusing: bool) -> str:
+def _of_name(one: Observation, terms: Bounds, *, refusing: bool) -> str:
     bases = _declared(one, terms)
     if not bases:
         return "is not declared"
@@ -71,21 +76,21 @@ def _of_name(one: Met, terms: Bounds, *, refusing: bool) -> str:
     if refusing:
         return "is set although the browser refuses"
     age = bases["unless-refused"]
-    if age is None or one.seconds is None or one.seconds <= age + TOLERANCE.total_seconds():
+    if age is None or one.seconds is None or one.seconds <= age + COOKIE_LIFETIME_TOLERANCE.total_seconds():
         return ""
-    return f"lives for {living(one.seconds)}, declared are {lasting(age)}"
+    return f"lives for {format_lifetime(one.seconds)}, declared are {format_age(age)}"
 
 
-def living(seconds: float) -> str:
+def format_lifetime(seconds: float) -> str:
     """Tell how long a cookie lives, in whole hours."""
-    return lasting(max(1, round(seconds / HOUR)) * HOUR)
+    return format_age(max(1, round(seconds / HOUR_SECONDS)) * HOUR_SECONDS)
 
 
-def _declared(one: Met, terms: Bounds) -> Ages:
+def _declared(one: Observation, terms: Bounds) -> AgeByPrecision:
     """Return the bases on which the terms let it be set, each with how long it may live."""
-    found: Ages = {}
+    found: AgeByPrecision = {}
     for cell, ages in terms.cells.items():
         own = cell.recipient == OPERATOR
-        if cell.cookie and own is (one.party == "first") and fnmatchcase(one.name, cell.cookie):
-            found = longer(found, ages)
+        if cell.cookie_name and own is (one.party == "first") and fnmatchcase(one.name, cell.cookie_name):
+            found = max_ages(found, ages)
     return found

@@ -15,33 +15,39 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from avowal.atomic_files import create_file, replace_text
 from avowal.clock import utc_now
-from avowal.disclose.feed import Feeding, Given
+from avowal.disclose.feed import FeedProvider, FeedResponse
 from avowal.errors import MisuseError, RefusedError
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
 
-TRIES = 5
+ATTEMPTS_MAX = 5
 BACK_OFF_SECONDS = 1.0
-BACK_OFF_MAX = 60.0
+BACK_OFF_MAX_SECONDS = 60.0
 TIMEOUT_SECONDS = 30.0
-AGAIN = (408, 425, 429, 500, 502, 503, 504)
+RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 """Answers after which it is tried again."""
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-ENDING, UNGIVEN = ".jsonl", ".new"
-LAST = ".avowal-last"
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+PAGE_SUFFIX, PENDING_SUFFIX = ".jsonl", ".new"
+LAST_PAGE_FILE = ".avowal-last"
 """Where a folder remembers the last page that was put there."""
 
 
-def push(feeding: Feeding, name: str, to: str, key: bytes) -> Iterator[Given]:
+def deliver_feed(
+    provider: FeedProvider, processor_name: str, destination: str, signing_key: bytes
+) -> Iterator[FeedResponse]:
     """Hand a processor what came since, to a folder or an address, and yield what was given; see both."""
-    if not to.strip():
+    if not destination.strip():
         raise MisuseError("`--to` is empty", "name a folder, or an address")
-    return to_hook(feeding, name, to, key) if "://" in to else to_folder(feeding, name, Path(to))
+    return (
+        deliver_to_webhook(provider, processor_name, destination, signing_key)
+        if "://" in destination
+        else deliver_to_folder(provider, processor_name, Path(destination))
+    )
 
 
-def to_folder(feeding: Feeding, name: str, folder: Path) -> Iterator[Given]:
+def deliver_to_folder(provider: FeedProvider, processor_name: str, folder: Path) -> Iterator[FeedResponse]:
     """Write what came since as files, and yield what was given; those that are gone from the folder are acknowledged.
 
     The folder remembers the last page that was put there: what never was cannot be gone from it. Raises MisuseError
@@ -49,46 +55,46 @@ def to_folder(feeding: Feeding, name: str, folder: Path) -> Iterator[Given]:
     """
     if not folder.is_dir():
         raise MisuseError(f"`{folder}` is no folder", "make it, for its owner and the processor alone")
-    feeds, pages = feeding.register.feeds, feeding.register.feeds.pages(name)
-    _finish(folder, {page.reference for page in pages})
-    left = {path.stem.rpartition("-")[2] for path in folder.glob(f"*{ENDING}")}
+    feeds, pages = provider.register.feeds, provider.register.feeds.pages(processor_name)
+    _publish_pending_pages(folder, {page.reference for page in pages})
+    left = {path.stem.rpartition("-")[2] for path in folder.glob(f"*{PAGE_SUFFIX}")}
     places = {page.reference: place for place, page in enumerate(pages, 1)}
-    put_there = max(places.get(one, 0) for one in (*left, _remembered(folder)))
+    put_there = max(places.get(one, 0) for one in (*left, _read_last_page(folder)))
     for page in pages[:put_there]:
         if page.reference in left:
             break
         if page.acknowledged_at is None:
-            feeds.acknowledge(name, page.reference, utc_now())
-    last = max(put_there, places.get(feeds.last(name), 0))
+            feeds.acknowledge(processor_name, page.reference, utc_now())
+    last = max(put_there, places.get(feeds.last_acknowledged(processor_name), 0))
     number, after, more = len(pages), pages[last - 1].reference if last else "", True
     while more:
         number += 1
-        before = partial(_put_down, folder, number)
-        given = feeding.give(name, after, acknowledges=False, before=before)
-        more, after = given.more, given.page.reference
-        if given.new:
-            replace_text(folder / LAST, after, private=True)
-            _finish(folder, {after})
+        before = partial(_write_pending_page, folder, number)
+        given = provider.provide_page(processor_name, after, acknowledge=False, before_recording=before)
+        more, after = given.has_more, given.page.reference
+        if given.has_content:
+            replace_text(folder / LAST_PAGE_FILE, after, private=True)
+            _publish_pending_pages(folder, {after})
             yield given
 
 
-def _remembered(folder: Path) -> str:
+def _read_last_page(folder: Path) -> str:
     """Return the reference of the last page that was put in a folder; empty where none is remembered."""
     try:
-        return (folder / LAST).read_text(encoding="ascii")
+        return (folder / LAST_PAGE_FILE).read_text(encoding="ascii")
     except (FileNotFoundError, UnicodeDecodeError):
         return ""
 
 
-def _put_down(folder: Path, number: int, given: Given) -> None:
+def _write_pending_page(folder: Path, number: int, given: FeedResponse) -> None:
     """Write a page where the processor does not look yet: whether it was given is known once it is on record."""
-    with create_file(folder / f"{number:08}-{given.page.reference}{ENDING}{UNGIVEN}") as file:
+    with create_file(folder / f"{number:08}-{given.page.reference}{PAGE_SUFFIX}{PENDING_SUFFIX}") as file:
         file.write(b"".join(line + b"\n" for line in given.lines))
 
 
-def _finish(folder: Path, given: Collection[str]) -> None:
+def _publish_pending_pages(folder: Path, given: Collection[str]) -> None:
     """Let the processor have the pages that were given, and take away those that were not."""
-    for path in folder.glob(f"*{ENDING}{UNGIVEN}"):
+    for path in folder.glob(f"*{PAGE_SUFFIX}{PENDING_SUFFIX}"):
         final = path.with_suffix("")
         if final.stem.rpartition("-")[2] in given:
             path.replace(final)
@@ -96,36 +102,42 @@ def _finish(folder: Path, given: Collection[str]) -> None:
             path.unlink()
 
 
-def to_hook(feeding: Feeding, name: str, url: str, key: bytes) -> Iterator[Given]:
+def deliver_to_webhook(
+    provider: FeedProvider, processor_name: str, url: str, signing_key: bytes
+) -> Iterator[FeedResponse]:
     """Send what came since to an address, and yield what was given; `key` signs it (Ed25519).
 
     Raises MisuseError where the address is not of HTTPS, and RefusedError where it does not take a page.
     """
     parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS):
         raise MisuseError(f"`{url}` is no address of HTTPS", "what is sent is not for others on its way")
     pool, more = _pool(), True
     while more:
-        given = feeding.give(name, feeding.register.feeds.last(name))
-        more = given.more
-        if given.new:
-            _send(pool, url, given, key)
-            feeding.register.feeds.acknowledge(name, given.page.reference, utc_now())
+        given = provider.provide_page(
+            processor_name, provider.register.feeds.last_acknowledged(processor_name)
+        )
+        more = given.has_more
+        if given.has_content:
+            _send(pool, url, given, signing_key)
+            provider.register.feeds.acknowledge(processor_name, given.page.reference, utc_now())
             yield given
 
 
-def public_key(key: bytes) -> str:
+def format_public_key(signing_key: bytes) -> str:
     """Return the key that checks what is sent, as Standard Webhooks write it."""
-    public = Ed25519PrivateKey.from_private_bytes(key).public_key().public_bytes_raw()
+    public = Ed25519PrivateKey.from_private_bytes(signing_key).public_key().public_bytes_raw()
     return f"whpk_{base64.b64encode(public).decode()}"
 
 
-def signed(key: bytes, reference: str, at: int, body: bytes) -> dict[str, str]:
+def sign_webhook(signing_key: bytes, reference: str, timestamp: int, body: bytes) -> dict[str, str]:
     """Return the headers that sign a body (Standard Webhooks, asymmetric)."""
-    signature = Ed25519PrivateKey.from_private_bytes(key).sign(f"{reference}.{at}.".encode() + body)
+    signature = Ed25519PrivateKey.from_private_bytes(signing_key).sign(
+        f"{reference}.{timestamp}.".encode() + body
+    )
     return {
         "webhook-id": reference,
-        "webhook-timestamp": f"{at}",
+        "webhook-timestamp": f"{timestamp}",
         "webhook-signature": f"v1a,{base64.b64encode(signature).decode()}",
     }
 
@@ -134,24 +146,24 @@ def _pool() -> "PoolManager":
     from urllib3 import PoolManager, Retry  # as everything of sending: where something is sent
 
     retry = Retry(
-        total=TRIES,
+        total=ATTEMPTS_MAX,
         redirect=0,
         backoff_factor=BACK_OFF_SECONDS,
-        backoff_max=BACK_OFF_MAX,
+        backoff_max=BACK_OFF_MAX_SECONDS,
         backoff_jitter=BACK_OFF_SECONDS,
-        status_forcelist=AGAIN,
+        status_forcelist=RETRY_STATUSES,
         allowed_methods=["POST"],
     )
     return PoolManager(retries=retry, timeout=TIMEOUT_SECONDS)
 
 
-def _send(pool: "PoolManager", url: str, given: Given, key: bytes) -> None:
+def _send(pool: "PoolManager", url: str, given: FeedResponse, key: bytes) -> None:
     from urllib3.exceptions import HTTPError
 
     body = b"".join(line + b"\n" for line in given.lines)
     headers = {
         "content-type": "application/x-ndjson",
-        **signed(key, given.page.reference, int(time()), body),
+        **sign_webhook(key, given.page.reference, int(time()), body),
     }
     try:
         answer = pool.request("POST", url, body=body, headers=headers, redirect=False)

@@ -9,86 +9,103 @@ from typing import NamedTuple
 
 from avowal.errors import DisclosureError, MisuseError
 from avowal.policy.form import Form
-from avowal.policy.ground import EVIDENCE, Need, needs
-from avowal.policy.vocabulary import named_leaves
+from avowal.policy.ground import EVIDENCE_KINDS, GroundRequirements, parse_ground_requirements
+from avowal.policy.vocabulary import expand_words
 from avowal.register.register import SqliteRegister, Version
-from avowal.register.release_requests import Request, Why
+from avowal.register.release_requests import RefusalReason, ReleaseRequest
 from avowal.submissions.submission import Submission
-from avowal.use.formatting import is_line
+from avowal.use.formatting import is_printable_line
 
-AUTHORISATION, FUNCTION, RECORDS, DATE = "authorisation", "function", "records", "date"
-LOOKED_UP = frozenset({AUTHORISATION, RECORDS})
+AUTHORISATION_EVIDENCE, FUNCTION_EVIDENCE, RECORDS_EVIDENCE, DATE_EVIDENCE = (
+    "authorisation",
+    "function",
+    "records",
+    "date",
+)
+REGISTER_EVIDENCE = frozenset({AUTHORISATION_EVIDENCE, RECORDS_EVIDENCE})
 """Evidence that nobody writes down: it is in the register, or the rows that are chosen are it."""
 
-REFERRED = (FUNCTION, "case", "reference")
+REFERENCE_EVIDENCE = (FUNCTION_EVIDENCE, "case", "reference")
 """Evidence that says where something is found again: `--reference` does."""
 
-TEXT_MAX = 1_000
+LINE_CHARACTERS_MAX = 1_000
 
 
-class Limit(NamedTuple):
+class EvidenceScope(NamedTuple):
     """How far evidence goes."""
 
-    refused: Mapping[str, str]
+    refused_categories: Mapping[str, str]
     """By category, why it does not go there."""
     submission: Submission | None = None
     """The one that it is of; None where it is of no single one."""
 
 
-def needed(version: Version, ground: str) -> Need:
+def find_ground_requirements(version: Version, ground: str) -> GroundRequirements:
     """Return what a version's terms need on a ground. Raises DisclosureError where they name no evidence for it."""
-    need = needs(version.promised.duties).get(ground)
+    need = parse_ground_requirements(version.compiled_terms.duties).get(ground)
     if need is None:
         raise DisclosureError(
             f"version {version.number} names no evidence for the ground `{ground}`, so it permits no release",
             f'say so in the terms under [[ground]]: `name = "{ground}"`',
-            Why.TERMS,
+            RefusalReason.TERMS,
         )
     return need
 
 
-def gathered(
-    need: Need, given: Mapping[str, str], reference: str, rows: str, now: datetime
+def collect_evidence(
+    requirements: GroundRequirements,
+    stated_evidence: Mapping[str, str],
+    reference: str,
+    row_filter: str,
+    now: datetime,
 ) -> dict[str, str]:
     """Return the evidence that somebody gave, by its kind; `reference` is that of the first kind that has one.
 
     Raises MisuseError where something else is given, and DisclosureError where some is missing, empty or impossible.
     """
-    evidence = {kind: text.strip() for kind, text in given.items()}
-    referred = next((kind for kind in need.evidence if kind in REFERRED), None)
+    evidence = {kind: text.strip() for kind, text in stated_evidence.items()}
+    referred = next((kind for kind in requirements.evidence if kind in REFERENCE_EVIDENCE), None)
     if reference and referred:
         evidence.setdefault(referred, reference.strip())
     for kind, text in evidence.items():
-        if kind not in need.evidence or kind in LOOKED_UP:
-            hint = f"it needs: {', '.join(need.evidence)}"
+        if kind not in requirements.evidence or kind in REGISTER_EVIDENCE:
+            hint = f"it needs: {', '.join(requirements.evidence)}"
             raise MisuseError(f"`{kind}` is no evidence that is given for this ground", hint)
-        if not is_line(text, TEXT_MAX):
+        if not is_printable_line(text, LINE_CHARACTERS_MAX):
             raise MisuseError(
-                f"the evidence `{kind}` is no line of up to {TEXT_MAX} characters", "write it shorter"
+                f"the evidence `{kind}` is no line of up to {LINE_CHARACTERS_MAX} characters",
+                "write it shorter",
             )
-    for kind in need.evidence:
-        if kind not in LOOKED_UP and not evidence.get(kind):
+    for kind in requirements.evidence:
+        if kind not in REGISTER_EVIDENCE and not evidence.get(kind):
             how = "--reference TEXT" if kind == referred else f"--evidence {kind}=TEXT"
             raise DisclosureError(
-                f"there is no {kind}: {EVIDENCE[kind]}", f"give it with `{how}`", Why.EVIDENCE
+                f"there is no {kind}: {EVIDENCE_KINDS[kind]}", f"give it with `{how}`", RefusalReason.EVIDENCE
             )
-    if RECORDS in need.evidence:
-        if not rows:
+    if RECORDS_EVIDENCE in requirements.evidence:
+        if not row_filter:
             raise DisclosureError(
-                "no records are named that gave rise to it", "choose them with `--rows`", Why.EVIDENCE
+                "no records are named that gave rise to it",
+                "choose them with `--rows`",
+                RefusalReason.EVIDENCE,
             )
-        evidence[RECORDS] = rows
-    if DATE in evidence:
-        _check_date(evidence[DATE], now)
+        evidence[RECORDS_EVIDENCE] = row_filter
+    if DATE_EVIDENCE in evidence:
+        _check_date(evidence[DATE_EVIDENCE], now)
     return evidence
 
 
-def limit(register: SqliteRegister, forms: Mapping[str, Form], need: Need, request: Request) -> Limit:
+def find_evidence_scope(
+    register: SqliteRegister,
+    forms: Mapping[str, Form],
+    requirements: GroundRequirements,
+    request: ReleaseRequest,
+) -> EvidenceScope:
     """Return how far the evidence of a request goes. Raises DisclosureError where there is none, or for nothing."""
     refused = dict[str, str]()
-    submission = asked_for(register, request.submission) if request.submission else None
-    if AUTHORISATION in need.evidence:
-        standing = register.authorisations.standing(request.visitor, request.recipient)
+    submission = find_submission(register, request.submission) if request.submission else None
+    if AUTHORISATION_EVIDENCE in requirements.evidence:
+        standing = register.authorisations.current_by_category(request.visitor, request.recipient)
         refused |= {
             one: "the visitor did not authorise it" for one in request.categories if one not in standing
         }
@@ -96,45 +113,51 @@ def limit(register: SqliteRegister, forms: Mapping[str, Form], need: Need, reque
             raise DisclosureError(
                 f"that visitor authorised nothing of it for `{request.recipient}`, or took it back",
                 "`avowal visitor authorise` records what a visitor authorises",
-                Why.EVIDENCE,
+                RefusalReason.EVIDENCE,
             )
-    if FUNCTION in need.evidence:
-        if request.submission not in {"", request.evidence[FUNCTION]}:
+    if FUNCTION_EVIDENCE in requirements.evidence:
+        if request.submission not in {"", request.evidence[FUNCTION_EVIDENCE]}:
             raise DisclosureError(
-                "it is about another submission than it was asked for by", "leave out `--about`", Why.EVIDENCE
+                "it is about another submission than it was asked for by",
+                "leave out `--about`",
+                RefusalReason.EVIDENCE,
             )
-        submission = asked_for(register, request.evidence[FUNCTION])
+        submission = find_submission(register, request.evidence[FUNCTION_EVIDENCE])
         if request.visitor not in {"", submission.visitor}:
             raise DisclosureError(
-                "that visitor did not ask for it", "look at `avowal visitor show`", Why.EVIDENCE
+                "that visitor did not ask for it", "look at `avowal visitor show`", RefusalReason.EVIDENCE
             )
         form = forms.get(submission.form)
-        served = {*named_leaves("purposes", form.purposes if form else [])}
+        served = {*expand_words("purposes", form.purposes if form else [])}
         if objected := sorted(served.intersection(submission.objects_to)):
             raise DisclosureError(
-                f"whoever asked for it objects to {', '.join(objected)} by now", "", Why.EVIDENCE
+                f"whoever asked for it objects to {', '.join(objected)} by now", "", RefusalReason.EVIDENCE
             )
-        if not submission.open_to(request.recipient):
+        if not submission.allows_recipient(request.recipient):
             raise DisclosureError(
-                f"what was asked for is for {', '.join(submission.recipients)} only", "", Why.EVIDENCE
+                f"what was asked for is for {', '.join(submission.recipients)} only",
+                "",
+                RefusalReason.EVIDENCE,
             )
-        needs_of = named_leaves("categories", form.needs if form else [])
+        needs_of = expand_words("categories", form.needs if form else [])
         why = f"what was asked for by `{submission.form}` does not need it"
         refused |= {one: why for one in request.categories if one not in needs_of}
         if len(refused) == len(request.categories):
             hint = f"`needs` of its [[form]] in the terms: {', '.join(needs_of) or 'nothing'}"
             raise DisclosureError(
-                f"what was asked for by `{submission.form}` needs nothing of it", hint, Why.EVIDENCE
+                f"what was asked for by `{submission.form}` needs nothing of it", hint, RefusalReason.EVIDENCE
             )
-    return Limit(refused, submission)
+    return EvidenceScope(refused, submission)
 
 
-def asked_for(register: SqliteRegister, reference: str) -> Submission:
+def find_submission(register: SqliteRegister, reference: str) -> Submission:
     """Return the submission that somebody asked for something by. Raises DisclosureError where there is none."""
-    found = register.submissions.known(reference)
+    found = register.submissions.find(reference)
     if found is None:
         raise DisclosureError(
-            f"nobody handed over `{reference}`", "`avowal submission list` tells what was", Why.EVIDENCE
+            f"nobody handed over `{reference}`",
+            "`avowal submission list` tells what was",
+            RefusalReason.EVIDENCE,
         )
     return found
 
@@ -146,5 +169,5 @@ def _check_date(text: str, now: datetime) -> None:
         raise MisuseError(f"`{text}` is no date", "write it as `2026-11-22`") from None
     if day > now.date():
         raise DisclosureError(
-            f"the instrument is of {day}, which is still to come", "look at its date", Why.EVIDENCE
+            f"the instrument is of {day}, which is still to come", "look at its date", RefusalReason.EVIDENCE
         )

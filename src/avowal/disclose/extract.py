@@ -11,26 +11,26 @@ import msgspec
 
 from avowal.clock import utc_now
 from avowal.errors import QueryError
-from avowal.ledger.entry import Reached
-from avowal.policy.bounds import GROUND_ALONE, Age, Bounds, Cell
-from avowal.policy.form import FILE, TIME
+from avowal.ledger.entry import AgeReach
+from avowal.policy.bounds import GROUND_ONLY_PURPOSE, Age, Bounds, Cell
+from avowal.policy.form import FILE_CATEGORY, SUBMISSION_TIME_CATEGORY
 from avowal.register.submissions import Submissions
-from avowal.store.columns import FULL, RELATIONS, Form
-from avowal.store.interface import Store, Table
+from avowal.store.columns import FULL, RELATIONS, ColumnForm
+from avowal.store.interface import ResultTable, Store
 from avowal.submissions.submission import Submission
-from avowal.use.purpose_view import Columns, Reading
+from avowal.use.purpose_view import ColumnForms, PurposeView
 
-ROWS_MAX = 200_000
+RELATION_ROWS_MAX = 200_000
 """The most rows of one relation that a release may have."""
 
-SECONDS_MAX = 120
+QUERY_SECONDS_MAX = 120
 """How long it may take to find the rows of one relation."""
 
-SUBMISSIONS = "submissions"
-ANSWERS = ["reference", "form", "submitted_at", "field", "category", "value"]
+SUBMISSIONS_TABLE = "submissions"
+SUBMISSION_COLUMNS = ["reference", "form", "submitted_at", "field", "category", "value"]
 
 
-class Asked(msgspec.Struct, frozen=True):
+class ExtractRequest(msgspec.Struct, frozen=True):
     """What is asked to be released: of a visitor, of rows that are chosen, or of a visitor's rows that are chosen."""
 
     ground: str
@@ -40,102 +40,126 @@ class Asked(msgspec.Struct, frozen=True):
     rows: str = ""
 
 
-class Extent(NamedTuple):
+class Extract(NamedTuple):
     """What would leave the house, and what would not."""
 
-    tables: dict[str, Table]
-    refused: dict[str, str]
+    tables: dict[str, ResultTable]
+    refused_categories: dict[str, str]
     """By category, why nothing of it is released."""
-    whose: list[str]
+    visitor_keys: list[str]
     """The keys of the visitors that it is of."""
-    apart: bool = True
+    is_selective: bool = True
     """Whether what chooses rows sets them apart from all others."""
     files: dict[str, bytes] = {}  # noqa: RUF012  # never changed
     """What was handed over as files."""
-    reached: list[Reached] = []  # noqa: RUF012  # never changed
+    age_reach: list[AgeReach] = []  # noqa: RUF012  # never changed
     """How far it goes: for the ledger, so that it can be held against what governed it."""
 
     @property
-    def records(self) -> dict[str, int]:
+    def record_counts(self) -> dict[str, int]:
         """How many records leave, of each relation."""
         return {name: len(table.rows) for name, table in self.tables.items()}
 
 
-def extent(store: Store, governed: Sequence[Bounds], asked: Asked, now: datetime) -> Extent:
+def extract_records(
+    store: Store, governing_bounds: Sequence[Bounds], request: ExtractRequest, now: datetime
+) -> Extract:
     """Cut what is asked for to what governs each record lets the recipient have (X2).
 
     Raises QueryError where rows may not be chosen so, and where there are too many of them.
     """
-    reading = Reading(store, governed, GROUND_ALONE, now, "", asked.recipient_kind, asked.ground)
-    only, condition = _chosen(reading, asked.rows)
-    tables, whose, shown, far = dict[str, Table](), set[int](), set[str](), Far(governed, now)
+    reading = PurposeView(
+        store, governing_bounds, GROUND_ONLY_PURPOSE, now, "", request.recipient_kind, request.ground
+    )
+    only, condition = _parse_row_filter(reading, request.rows)
+    tables, whose, shown, far = (
+        dict[str, ResultTable](),
+        set[int](),
+        set[str](),
+        OldestByCell(governing_bounds, now),
+    )
     for name, relation in RELATIONS.items():
         columns = {
             column: asked_for
             for column, forms in relation.columns.items()
-            if (asked_for := [form for form in forms if form.category in asked.categories])
+            if (asked_for := [form for form in forms if form.category in request.categories])
         }
         if not columns or (only and name != only):
             continue
-        visitor = int(asked.visitor, 16) if asked.visitor else None
-        sql = f"{reading.of_some(name, visitor, condition, columns)} LIMIT {ROWS_MAX + 1}"
-        found = store.ask_once({}, sql, SECONDS_MAX)
-        if len(found.rows) > ROWS_MAX:
-            raise QueryError(f"that would be more than {ROWS_MAX:,} {name}", "choose fewer, or a part")
-        table, theirs = _filled(reading, found, columns, far)
+        visitor = int(request.visitor, 16) if request.visitor else None
+        sql = f"{reading.select_rows_sql(name, visitor, condition, columns)} LIMIT {RELATION_ROWS_MAX + 1}"
+        found = store.query_with_timeout({}, sql, QUERY_SECONDS_MAX)
+        if len(found.rows) > RELATION_ROWS_MAX:
+            raise QueryError(
+                f"that would be more than {RELATION_ROWS_MAX:,} {name}", "choose fewer, or a part"
+            )
+        table, theirs = _drop_empty_columns(reading, found, columns, far)
         if table.rows:
             tables[name] = table
             whose |= theirs
             shown |= {form.category for column in table.columns for form in columns[column]}
-    apart = not only or bool(asked.visitor) or reading.sets_apart(only, condition)
-    refused = _refused(governed, asked, shown)
-    return Extent(tables, refused, sorted(f"{visitor:016x}" for visitor in whose), apart, reached=far.told())
-
-
-def handed_over(
-    submissions: Submissions, which: Sequence[Submission], governed: Sequence[Bounds], asked: Asked
-) -> Extent:
-    """Cut what people handed over to what its terms let the recipient have, as `extent` does; with its files."""
-    rows, files, far = list[list[Any]](), dict[str, bytes](), Far(governed, utc_now())
-    for one in which:
-        bounds = governed[one.version - 1]
-
-        def allowed(category: str, bounds: Bounds = bounds) -> Age:
-            cell = Cell(category, GROUND_ALONE, asked.recipient_kind, asked.ground)
-            return bounds.age(cell) if category in asked.categories else 0
-
-        at = one.submitted_at if allowed(TIME) != 0 else None
-        if at:
-            far.add(Form(TIME, FULL, ""), one.version, at)
-        for field in submissions.opened(one, allowed):
-            value = field.value
-            far.add(Form(field.category, FULL, ""), one.version, one.submitted_at)
-            if field.category == FILE:
-                name = f"files/{one.reference}-{field.field}"
-                files[name] = b"".join(submissions.file(one, field.field, allowed))
-                value = f"{name} ({value['type']}): {value['name']}"
-            rows.append([one.reference, one.form, at, field.field, field.category, value])
-    tables = {SUBMISSIONS: Table(ANSWERS, rows)} if rows else {}
-    shown = {row[4] for row in rows} | ({TIME} if any(row[2] for row in rows) else set())
-    refused = _refused(governed, asked, shown)
-    return Extent(
-        tables,
-        refused,
-        sorted({one.visitor for one in which if one.visitor}),
-        files=files,
-        reached=far.told(),
+    apart = not only or bool(request.visitor) or reading.is_selective(only, condition)
+    refused = _explain_refusals(governing_bounds, request, shown)
+    return Extract(
+        tables, refused, sorted(f"{visitor:016x}" for visitor in whose), apart, age_reach=far.to_age_reach()
     )
 
 
-def together(one: Extent, other: Extent) -> Extent:
+def extract_submissions(
+    submissions: Submissions,
+    selected_submissions: Sequence[Submission],
+    governing_bounds: Sequence[Bounds],
+    request: ExtractRequest,
+) -> Extract:
+    """Cut what people handed over to what its terms let the recipient have, as `extent` does; with its files."""
+    rows, files, far = list[list[Any]](), dict[str, bytes](), OldestByCell(governing_bounds, utc_now())
+    for one in selected_submissions:
+        bounds = governing_bounds[one.version - 1]
+
+        def allowed(category: str, bounds: Bounds = bounds) -> Age:
+            cell = Cell(category, GROUND_ONLY_PURPOSE, request.recipient_kind, request.ground)
+            return bounds.max_age_coarsest(cell) if category in request.categories else 0
+
+        at = one.submitted_at if allowed(SUBMISSION_TIME_CATEGORY) != 0 else None
+        if at:
+            far.add(ColumnForm(SUBMISSION_TIME_CATEGORY, FULL, ""), one.version, at)
+        for field in submissions.decrypt_values(one, allowed):
+            value = field.value
+            far.add(ColumnForm(field.category, FULL, ""), one.version, one.submitted_at)
+            if field.category == FILE_CATEGORY:
+                name = f"files/{one.reference}-{field.field}"
+                files[name] = b"".join(submissions.decrypt_file(one, field.field, allowed))
+                value = f"{name} ({value['type']}): {value['name']}"
+            rows.append([one.reference, one.form, at, field.field, field.category, value])
+    tables = {SUBMISSIONS_TABLE: ResultTable(SUBMISSION_COLUMNS, rows)} if rows else {}
+    shown = {row[4] for row in rows} | ({SUBMISSION_TIME_CATEGORY} if any(row[2] for row in rows) else set())
+    refused = _explain_refusals(governing_bounds, request, shown)
+    return Extract(
+        tables,
+        refused,
+        sorted({one.visitor for one in selected_submissions if one.visitor}),
+        files=files,
+        age_reach=far.to_age_reach(),
+    )
+
+
+def merge_extracts(first: Extract, second: Extract) -> Extract:
     """Return two extents of the same as one: refused is what is refused in both."""
-    refused = {category: why for category, why in one.refused.items() if category in other.refused}
-    whose = sorted({*one.whose, *other.whose})
-    tables = {**one.tables, **other.tables}
-    return Extent(tables, refused, whose, one.apart, other.files, [*one.reached, *other.reached])
+    refused = {
+        category: why
+        for category, why in first.refused_categories.items()
+        if category in second.refused_categories
+    }
+    whose = sorted({*first.visitor_keys, *second.visitor_keys})
+    tables = {**first.tables, **second.tables}
+    return Extract(
+        tables, refused, whose, first.is_selective, second.files, [*first.age_reach, *second.age_reach]
+    )
 
 
-def _refused(governed: Sequence[Bounds], asked: Asked, shown: Collection[str]) -> dict[str, str]:
+def _explain_refusals(
+    governed: Sequence[Bounds], asked: ExtractRequest, shown: Collection[str]
+) -> dict[str, str]:
     """Return why nothing is released of categories of which nothing is shown."""
     to = asked.recipient_kind, asked.ground
     newest = {cell.category for cell in governed[-1].cells if (cell.recipient, cell.ground) == to}
@@ -148,18 +172,18 @@ def _refused(governed: Sequence[Bounds], asked: Asked, shown: Collection[str]) -
     }
 
 
-def _chosen(reading: Reading, rows: str) -> tuple[str, str]:
+def _parse_row_filter(reading: PurposeView, rows: str) -> tuple[str, str]:
     """Return of which relation rows are chosen, and the condition; both empty where nothing chooses them."""
     if not rows:
         return "", ""
     from avowal.use.sql_allow_list import (
-        choice,  # a parser, which takes a tenth of every other command's start
+        parse_row_selection,  # a parser, which takes a tenth of every other command's start
     )
 
-    return choice(rows, reading.refused())
+    return parse_row_selection(rows, reading.refused_columns())
 
 
-class Far(dict[tuple[str, str, int], datetime]):
+class OldestByCell(dict[tuple[str, str, int], datetime]):
     """How far something goes: the oldest moment of each category at a precision, by what governs it.
 
     What is told of it is no moment of anybody's, as the ledger is for everybody (X7). `governed` are the bounds that it
@@ -170,12 +194,12 @@ class Far(dict[tuple[str, str, int], datetime]):
         super().__init__()
         self._governed, self._now = governed, now
 
-    def add(self, form: Form, governing: int, moment: datetime) -> None:
+    def add(self, form: ColumnForm, governing: int, moment: datetime) -> None:
         """Add a value in a form."""
         key = form.category, form.precision, governing
         self[key] = min(self.get(key, moment), moment)
 
-    def told(self) -> list[Reached]:
+    def to_age_reach(self) -> list[AgeReach]:
         """Return it as an entry of the ledger has it."""
         return [
             (category, precision, governing, self._limit(category, governing, moment))
@@ -190,7 +214,9 @@ class Far(dict[tuple[str, str, int], datetime]):
         return max((one for one in since if one <= moment), default=datetime.min)
 
 
-def _filled(reading: Reading, found: Table, columns: Columns, far: Far) -> tuple[Table, set[int]]:
+def _drop_empty_columns(
+    reading: PurposeView, found: ResultTable, columns: ColumnForms, far: OldestByCell
+) -> tuple[ResultTable, set[int]]:
     """Return the columns and rows of a table that hold something, and whose they are; `far` gets how far that goes."""
     filled = range(len(found.columns) - 3)
     places = [place for place in filled if any(row[place] is not None for row in found.rows)]
@@ -204,6 +230,6 @@ def _filled(reading: Reading, found: Table, columns: Columns, far: Far) -> tuple
         for place in places:
             if row[place] is not None:
                 forms = columns[found.columns[place]]
-                form = forms[0] if len(forms) == 1 else reading.form_of(forms, governing, moment)[0]
+                form = forms[0] if len(forms) == 1 else reading.find_finest_form(forms, governing, moment)[0]
                 far.add(form, governing, moment)
-    return Table([found.columns[place] for place in places], rows), whose
+    return ResultTable([found.columns[place] for place in places], rows), whose

@@ -16,20 +16,20 @@ import msgspec
 import polars as pl
 
 from avowal.errors import MisuseError, ProofError
-from avowal.ledger.checkpoint import Receipt
-from avowal.ledger.entry import ReleaseMade, read
+from avowal.ledger.checkpoint import EntryProof
+from avowal.ledger.entry import ReleaseMade, decode_entry
 from avowal.ledger.note import Verifier
-from avowal.store.interface import Table
+from avowal.store.interface import ResultTable
 
-SCHEMA = "avowal release 1"
-MANIFEST, PROOF = "manifest.json", "proof.txt"
+PACKAGE_SCHEMA = "avowal release 1"
+MANIFEST_FILE, PROOF_FILE = "manifest.json", "proof.txt"
 TERMS_OF_USE = (
     "It is released on the ground that is named, and may be used for nothing else.",
     "It may be handed on to nobody.",
     "It is to be deleted on the day on which it expires, or when it is recalled.",
 )
-BYTES_MAX = 1 << 32
-UNREADABLE = (
+UNPACKED_BYTES_MAX = 1 << 32
+READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -41,7 +41,7 @@ UNREADABLE = (
 """What reading a package comes to that somebody changed, also to one that looks encrypted, or packed otherwise."""
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class PackageManifest(msgspec.Struct, frozen=True):
     """What a package says of itself. Times are UTC; hashes are SHA-256, in hexadecimal."""
 
     reference: str
@@ -64,40 +64,40 @@ class Manifest(msgspec.Struct, frozen=True):
     times: str = "UTC"
     """The time zone of all times that bear none."""
     terms_of_use: tuple[str, ...] = TERMS_OF_USE
-    schema: str = SCHEMA
+    schema: str = PACKAGE_SCHEMA
 
     @property
-    def text(self) -> bytes:
+    def content(self) -> bytes:
         """What stands in the package."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
     @property
     def sha256(self) -> str:
         """Its hash, which its entry in the ledger has."""
-        return sha256(self.text).hexdigest()
+        return sha256(self.content).hexdigest()
 
 
-def files(tables: Mapping[str, Table]) -> dict[str, bytes]:
+def encode_tables(tables: Mapping[str, ResultTable]) -> dict[str, bytes]:
     """Return the files of tables: each as JSON Lines, and as Parquet."""
     found = {}
     for name, table in tables.items():
-        found[f"{name}.jsonl"] = b"".join(msgspec.json.encode(row) + b"\n" for row in table.records())
-        frame, written = pl.DataFrame(table.records(), infer_schema_length=None), io.BytesIO()
+        found[f"{name}.jsonl"] = b"".join(msgspec.json.encode(row) + b"\n" for row in table.to_dicts())
+        frame, written = pl.DataFrame(table.to_dicts(), infer_schema_length=None), io.BytesIO()
         frame.write_parquet(written)
         found[f"{name}.parquet"] = written.getvalue()
     return found
 
 
-def hashes(of: Mapping[str, bytes]) -> dict[str, str]:
+def hash_files(files: Mapping[str, bytes]) -> dict[str, str]:
     """Return the hash of each file."""
-    return {name: sha256(content).hexdigest() for name, content in of.items()}
+    return {name: sha256(content).hexdigest() for name, content in files.items()}
 
 
-def packed(manifest: Manifest, contents: Mapping[str, bytes], proof: str) -> bytes:
+def build_package(manifest: PackageManifest, files: Mapping[str, bytes], proof: str) -> bytes:
     """Return a package."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as package:
-        for name, content in {MANIFEST: manifest.text, PROOF: proof.encode(), **contents}.items():
+        for name, content in {MANIFEST_FILE: manifest.content, PROOF_FILE: proof.encode(), **files}.items():
             package.writestr(name, content)
     return written.getvalue()
 
@@ -107,25 +107,25 @@ def is_package(path: Path) -> bool:
     return zipfile.is_zipfile(path)
 
 
-def check(path: Path, verifier: Verifier, now: datetime) -> tuple[Manifest, Receipt]:
+def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[PackageManifest, EntryProof]:
     """Check a package with nothing but the ledger's public key; returns its manifest and the proof of its entry.
 
     Raises MisuseError where it is none, and ProofError where it does not hold, or has expired.
     """
     try:
         with zipfile.ZipFile(path) as package:
-            if sum(one.file_size for one in package.infolist()) > BYTES_MAX:
+            if sum(one.file_size for one in package.infolist()) > UNPACKED_BYTES_MAX:
                 raise ProofError("the package unpacks to more than a release has", "do not unpack it")
             found = {name: package.read(name) for name in package.namelist()}
-        text, proof = found.pop(MANIFEST), Receipt.parse(found.pop(PROOF).decode())
-        manifest = msgspec.json.decode(text, type=Manifest)
-    except UNREADABLE:
+        text, proof = found.pop(MANIFEST_FILE), EntryProof.parse(found.pop(PROOF_FILE).decode())
+        manifest = msgspec.json.decode(text, type=PackageManifest)
+    except READ_ERRORS:
         raise MisuseError("this is no package of a release", "give the file as it was handed over") from None
-    proof.check(verifier)
-    entry = read(proof.entry)
+    proof.verify(verifier)
+    entry = decode_entry(proof.entry)
     if not isinstance(entry, ReleaseMade) or entry.manifest != sha256(text).hexdigest():
         raise ProofError("the ledger's entry is of another package", "it was changed, or mixed up")
-    if hashes(found) != manifest.files:
+    if hash_files(found) != manifest.files:
         raise ProofError("the files are not those that were released", "they were changed, or mixed up")
     if now > manifest.expires_at:
         raise ProofError(f"the package expired on {manifest.expires_at:%Y-%m-%d}", "delete it")

@@ -12,10 +12,10 @@ from avowal.errors import MisuseError, RefusedError
 from avowal.policy.terms import Terms
 from avowal.register.releases import Release
 
-TIMEOUT_SECONDS = 30.0
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+SMTP_TIMEOUT_SECONDS = 30.0
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
-TEXT = """\
+MESSAGE_TEMPLATE = """\
 On {released} (UTC) we released to {recipient} the package `{reference}`, on the ground `{ground}`.
 
 We recall it: {reason}
@@ -30,31 +30,31 @@ of use say so; whoever holds the package finds the reference in its `manifest.js
 """
 
 
-def send(message: bytes, contact: str, server: str) -> None:
+def send_message(message: bytes, recipient_address: str, mail_server: str) -> None:
     """Send a message to an address by way of a server, in TLS unless that is on this machine.
 
     Raises RefusedError where the server does not take it.
     """
-    host, _, port = server.rpartition(":")
+    host, _, port = mail_server.rpartition(":")
     host = host.strip("[]")
     try:
-        with smtplib.SMTP(host, int(port), timeout=TIMEOUT_SECONDS) as way:
-            if way.has_extn("starttls") or host not in LOOPBACK:
+        with smtplib.SMTP(host, int(port), timeout=SMTP_TIMEOUT_SECONDS) as way:
+            if way.has_extn("starttls") or host not in LOOPBACK_HOSTS:
                 way.starttls(context=ssl.create_default_context())
-            way.send_message(message_from_bytes(message, policy=default), to_addrs=[contact])
+            way.send_message(message_from_bytes(message, policy=default), to_addrs=[recipient_address])
     except (OSError, smtplib.SMTPException) as error:
         raise RefusedError(
-            f"`{server}` does not take the message ({type(error).__name__})",
+            f"`{mail_server}` does not take the message ({type(error).__name__})",
             "the release is recalled; tell its recipient yourself",
         ) from None
 
 
-def is_mail(contact: str) -> bool:
+def is_email_address(contact: str) -> bool:
     """Return whether a contact is an address of e-mail."""
     return bool(re.fullmatch(r"[^\s@<>,;]+@[a-zA-Z0-9.-]+", contact))
 
 
-def notice(release: Release, contact: str, reason: str, terms: Terms) -> bytes:
+def build_recall_message(release: Release, contact: str, reason: str, terms: Terms) -> bytes:
     """Return the message (RFC 5322), ready to be sent. Raises MisuseError where a header cannot hold the contact."""
     message = EmailMessage()
     try:
@@ -68,7 +68,7 @@ def notice(release: Release, contact: str, reason: str, terms: Terms) -> bytes:
         ) from None
     told = {name: getattr(release, name) for name in ("recipient", "reference", "ground", "manifest")}
     released = f"{release.released_at:%Y-%m-%d %H:%M}"
-    text = TEXT.format(
+    text = MESSAGE_TEMPLATE.format(
         **told, released=released, reason=reason, controller=terms.controller, contact=terms.contact
     )
     message.set_content(text)
@@ -78,4 +78,4 @@ def notice(release: Release, contact: str, reason: str, terms: Terms) -> bytes:
 def _address(name: str, contact: str) -> str:
     """Return somebody as a header names them; an empty address where the contact is none of e-mail."""
     user, _, host = contact.rpartition("@")
-    return str(Address(name, user, host) if is_mail(contact) else Address(name))
+    return str(Address(name, user, host) if is_email_address(contact) else Address(name))

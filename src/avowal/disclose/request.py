@@ -4,23 +4,23 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from avowal.disclose.evidence import AUTHORISATION, FUNCTION, TEXT_MAX
+from avowal.disclose.evidence import AUTHORISATION_EVIDENCE, FUNCTION_EVIDENCE, LINE_CHARACTERS_MAX
 from avowal.errors import DisclosureError, MisuseError
-from avowal.keep.visitor_lookup import Subject
+from avowal.keep.visitor_lookup import VisitorSelector
 from avowal.policy.bounds import OPERATOR, OWN_USE
-from avowal.policy.ground import Need
+from avowal.policy.ground import GroundRequirements
 from avowal.policy.vocabulary import vocabulary
 from avowal.register.register import Version
-from avowal.register.release_requests import Why
-from avowal.use.formatting import is_line
+from avowal.register.release_requests import RefusalReason
+from avowal.use.formatting import is_printable_line
 
-EXPIRES_DAYS = 30
-EXPIRES_MAX = 3650
-INSTRUMENT = "instrument"
+EXPIRY_DAYS_DEFAULT = 30
+EXPIRY_DAYS_MAX = 3650
+INSTRUMENT_EVIDENCE = "instrument"
 """The evidence that a seal stands on."""
 
 
-class Words(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseInput(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody asks for, in their own words."""
 
     ground: str
@@ -29,75 +29,83 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     """Of the recipient; empty where the ground has one kind alone."""
     contact: str = ""
-    about: Subject | None = None
+    about: VisitorSelector | None = None
     submission: str = ""
     rows: str = ""
     reference: str = ""
     evidence: dict[str, str] = {}
-    expires_days: int = EXPIRES_DAYS
+    expires_days: int = EXPIRY_DAYS_DEFAULT
     sealed_until: datetime | None = None
     by: str = OPERATOR
 
 
-def named_ground(word: str) -> str:
+def parse_ground(word: str) -> str:
     """Return the ground that a word stands for: of a parent, the first one beneath it. Raises MisuseError if none."""
     words = vocabulary()
-    leaves = words.leaves("grounds", word)
+    leaves = words.expand("grounds", word)
     if not leaves or word == OWN_USE:
-        raise MisuseError(f"`{word}` is none of the grounds", words.nearest("grounds", word))
+        raise MisuseError(f"`{word}` is none of the grounds", words.suggest_word("grounds", word))
     return leaves[0]
 
 
-def kind_of(version: Version, words: Words) -> str:
+def find_recipient_kind(version: Version, release_input: ReleaseInput) -> str:
     """Return the kind of the recipient. Raises DisclosureError where the terms let none of it have anything."""
-    kinds = sorted({cell.recipient for cell in version.promised.cells if cell.ground == words.ground})
+    kinds = sorted(
+        {cell.recipient for cell in version.compiled_terms.cells if cell.ground == release_input.ground}
+    )
     known = vocabulary()
-    if words.kind and not known.leaves("recipients", words.kind):
+    if release_input.kind and not known.expand("recipients", release_input.kind):
         raise MisuseError(
-            f"`{words.kind}` is none of the recipients", known.nearest("recipients", words.kind)
+            f"`{release_input.kind}` is none of the recipients",
+            known.suggest_word("recipients", release_input.kind),
         )
-    if not kinds or words.kind not in {"", *kinds}:
+    if not kinds or release_input.kind not in {"", *kinds}:
         raise DisclosureError(
-            f"the terms let no {words.kind or 'other'} have anything on the ground `{words.ground}`",
+            f"the terms let no {release_input.kind or 'other'} have anything on the ground `{release_input.ground}`",
             f"they let: {', '.join(kinds) or 'nobody'}",
-            Why.RECIPIENT,
+            RefusalReason.RECIPIENT,
         )
-    if not words.kind and len(kinds) > 1:
+    if not release_input.kind and len(kinds) > 1:
         raise MisuseError(
             "the terms know several kinds of recipients for this ground",
             f"name one with `--kind`: {', '.join(kinds)}",
         )
-    return words.kind or kinds[0]
+    return release_input.kind or kinds[0]
 
 
 def check_line(text: str) -> None:
     """Raise MisuseError where a text is no line that a terminal can show, or too long."""
-    if not is_line(text, TEXT_MAX):
-        raise MisuseError(f"that is no line of up to {TEXT_MAX:,} characters", "write it shorter")
+    if not is_printable_line(text, LINE_CHARACTERS_MAX):
+        raise MisuseError(f"that is no line of up to {LINE_CHARACTERS_MAX:,} characters", "write it shorter")
 
 
-def check(words: Words, need: Need, now: datetime) -> None:
+def check_release_input(release_input: ReleaseInput, requirements: GroundRequirements, now: datetime) -> None:
     """Check what is asked for by itself. Raises MisuseError where it is no request."""
-    if not words.to.strip():
+    if not release_input.to.strip():
         raise MisuseError("`--to` is empty", "name who receives it")
-    for text in (words.to, words.contact, words.rows):
+    for text in (release_input.to, release_input.contact, release_input.rows):
         check_line(text)
-    personal = {AUTHORISATION, FUNCTION} & {*need.evidence}
-    if personal and words.rows:
+    personal = {AUTHORISATION_EVIDENCE, FUNCTION_EVIDENCE} & {*requirements.evidence}
+    if personal and release_input.rows:
         raise MisuseError("on this ground a release is of one person", "name them with `--about`")
-    if not (words.about or words.submission or words.rows or FUNCTION in need.evidence):
+    if not (
+        release_input.about
+        or release_input.submission
+        or release_input.rows
+        or FUNCTION_EVIDENCE in requirements.evidence
+    ):
         raise MisuseError("a release is about a visitor, or of rows", "give `--about` or `--rows`")
-    if words.submission and words.rows:
+    if release_input.submission and release_input.rows:
         raise MisuseError("a submission has no rows", "give one of `--about` and `--rows`")
-    if not 1 <= words.expires_days <= EXPIRES_MAX:
-        raise MisuseError("it expires too late, or at once", f"give 1 to {EXPIRES_MAX} days")
-    if words.sealed_until:
-        _check_seal(words.sealed_until, need, now)
+    if not 1 <= release_input.expires_days <= EXPIRY_DAYS_MAX:
+        raise MisuseError("it expires too late, or at once", f"give 1 to {EXPIRY_DAYS_MAX} days")
+    if release_input.sealed_until:
+        _check_seal(release_input.sealed_until, requirements, now)
 
 
-def _check_seal(until: datetime, need: Need, now: datetime) -> None:
+def _check_seal(until: datetime, need: GroundRequirements, now: datetime) -> None:
     """Check that a seal may be, and ends."""
-    if INSTRUMENT not in need.evidence:
+    if INSTRUMENT_EVIDENCE not in need.evidence:
         raise MisuseError("only what an instrument requires can be under seal", "the visitor is told of it")
-    if not now < until <= now + timedelta(days=EXPIRES_MAX):
-        raise MisuseError("a seal ends on a day to come", f"give a date of the next {EXPIRES_MAX} days")
+    if not now < until <= now + timedelta(days=EXPIRY_DAYS_MAX):
+        raise MisuseError("a seal ends on a day to come", f"give a date of the next {EXPIRY_DAYS_MAX} days")

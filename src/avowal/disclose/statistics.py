@@ -7,11 +7,11 @@ from typing import NamedTuple
 from avowal.policy.vocabulary import vocabulary
 from avowal.register.register import Register
 
-MONTHS = 3
+QUARTER_MONTHS = 3
 """Of a period: a quarter of the calendar."""
 
 
-class Count(NamedTuple):
+class DisclosureCount(NamedTuple):
     """What became of attempts to disclose, in one period on one ground."""
 
     period: str
@@ -21,15 +21,15 @@ class Count(NamedTuple):
     refused: int
 
 
-def counted(
+def count_disclosures(
     register: Register, now: datetime, since: datetime = datetime.min, until: datetime = datetime.max
-) -> list[Count]:
+) -> list[DisclosureCount]:
     """Return the counts of each quarter in which there were any, the newest first, by ground; of a period.
 
     What is under seal is counted from the day on that its seal ends, in the quarter that it belongs to.
     """
     releases = [one for one in register.releases.all() if not (one.sealed_until and one.sealed_until > now)]
-    refusals = register.asking.refusals()
+    refusals = register.release_requests.refusals()
     found = {
         "released": [(one.ground, one.released_at) for one in releases],
         "recalled": [(one.ground, one.recalled_at) for one in releases if one.recalled_at],
@@ -38,20 +38,22 @@ def counted(
     found = {name: [one for one in told if since <= one[1] < until] for name, told in found.items()}
     periods = sorted({_quarter(at) for told in found.values() for _, at in told}, reverse=True)
     return [
-        Count(period, ground, *(_count(found[name], period, ground) for name in Count._fields[2:]))
+        DisclosureCount(
+            period, ground, *(_count(found[name], period, ground) for name in DisclosureCount._fields[2:])
+        )
         for period in periods
         for ground in vocabulary().grounds
         if any(_count(told, period, ground) for told in found.values())
     ]
 
 
-def as_range(count: int, smallest: int) -> str:
+def format_count(count: int, smallest_group: int) -> str:
     """Return a count as everybody may know it: one that is smaller than a group may be is a range.
 
     >>> as_range(3, 5), as_range(0, 5), as_range(1200, 5)
     ('1-4', '0', '1,200')
     """
-    return f"1-{smallest - 1}" if 1 <= count < smallest else f"{count:,}"
+    return f"1-{smallest_group - 1}" if 1 <= count < smallest_group else f"{count:,}"
 
 
 def _count(told: Iterable[tuple[str, datetime]], period: str, ground: str) -> int:
@@ -59,4 +61,4 @@ def _count(told: Iterable[tuple[str, datetime]], period: str, ground: str) -> in
 
 
 def _quarter(at: datetime) -> str:
-    return f"{at.year}-Q{(at.month - 1) // MONTHS + 1}"
+    return f"{at.year}-Q{(at.month - 1) // QUARTER_MONTHS + 1}"

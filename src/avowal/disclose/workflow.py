@@ -10,250 +10,275 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from avowal.clock import utc_now
-from avowal.disclose.contract_check import version_in_force
-from avowal.disclose.evidence import AUTHORISATION, FUNCTION, asked_for, gathered, limit, needed
-from avowal.disclose.extract import Asked, Extent, handed_over, together
-from avowal.disclose.package import Manifest, files, hashes, packed
-from avowal.disclose.request import Words, check, kind_of
+from avowal.disclose.contract_check import find_version_in_force
+from avowal.disclose.evidence import (
+    AUTHORISATION_EVIDENCE,
+    FUNCTION_EVIDENCE,
+    collect_evidence,
+    find_evidence_scope,
+    find_ground_requirements,
+    find_submission,
+)
+from avowal.disclose.extract import Extract, ExtractRequest, extract_submissions, merge_extracts
+from avowal.disclose.package import PackageManifest, build_package, encode_tables, hash_files
+from avowal.disclose.request import ReleaseInput, check_release_input, find_recipient_kind
 from avowal.errors import DisclosureError, QueryError, RefusedError
-from avowal.keep.enforcement import governs, in_force
-from avowal.keep.visitor_lookup import Held, Subject
+from avowal.keep.enforcement import compute_governing_bounds, effective_versions
+from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.form import Form
-from avowal.policy.ground import Need
+from avowal.policy.ground import GroundRequirements
 from avowal.policy.terms import parse_terms
 from avowal.register.register import SqliteRegister
-from avowal.register.release_requests import WAITS_DAYS, Request, Why
+from avowal.register.release_requests import APPROVAL_WAIT_DAYS, RefusalReason, ReleaseRequest
 from avowal.register.releases import Release
 from avowal.submissions.submission import Submission, new_reference
 
 
-class Made(NamedTuple):
+class ReleaseResult(NamedTuple):
     """A release that was made."""
 
-    manifest: Manifest
+    manifest: PackageManifest
     entry: int
     """The number of its entry in the ledger."""
     package: bytes
 
 
 @dataclass(frozen=True)
-class Desk:
+class ReleaseWorkflow:
     """Where releases are asked for, approved and made."""
 
     register: SqliteRegister
-    forms: Callable[[], Mapping[str, Form]]
-    held: Callable[[Subject], Held]
+    load_forms: Callable[[], Mapping[str, Form]]
+    find_visitor_records: Callable[[VisitorSelector], VisitorRecords]
     """Finds whom a subject is; see `keep.subject`."""
-    extent: Callable[[Asked], Extent]
+    extract_records: Callable[[ExtractRequest], Extract]
     """Cuts what is stored; see `disclose.release`."""
 
-    def ask(self, words: Words) -> Request:
+    def prepare_request(self, release_input: ReleaseInput) -> ReleaseRequest:
         """Return what somebody asks for as a request, which is not recorded yet.
 
         Raises MisuseError where it is no request, and DisclosureError where the answer is no already.
         """
-        version, now = version_in_force(self.register), utc_now()
-        need = needed(version, words.ground)
-        visitor = self._visitor(words, need)
-        check(words, need, now)
-        return Request(
+        version, now = find_version_in_force(self.register), utc_now()
+        need = find_ground_requirements(version, release_input.ground)
+        visitor = self._find_visitor(release_input, need)
+        check_release_input(release_input, need, now)
+        return ReleaseRequest(
             reference=new_reference(),
-            ground=words.ground,
-            recipient_kind=kind_of(version, words),
-            categories=words.categories,
+            ground=release_input.ground,
+            recipient_kind=find_recipient_kind(version, release_input),
+            categories=release_input.categories,
             version=version.number,
             approvals=need.approvals,
-            recipient=words.to.strip(),
-            contact=words.contact.strip(),
+            recipient=release_input.to.strip(),
+            contact=release_input.contact.strip(),
             visitor=visitor,
-            rows=words.rows.strip(),
-            submission=words.submission,
-            evidence=gathered(need, words.evidence, words.reference, words.rows.strip(), now),
-            by=words.by,
-            expires_days=words.expires_days,
-            sealed_until=words.sealed_until,
+            rows=release_input.rows.strip(),
+            submission=release_input.submission,
+            evidence=collect_evidence(
+                need, release_input.evidence, release_input.reference, release_input.rows.strip(), now
+            ),
+            by=release_input.by,
+            expires_days=release_input.expires_days,
+            sealed_until=release_input.sealed_until,
             asked_at=now,
         )
 
-    def need(self, ground: str) -> Need:
+    def find_requirements(self, ground: str) -> GroundRequirements:
         """Return what the version in force needs on a ground; see `needed`."""
-        return needed(version_in_force(self.register), ground)
+        return find_ground_requirements(find_version_in_force(self.register), ground)
 
-    def extent_of(self, request: Request) -> Extent:
+    def build_extract(self, request: ReleaseRequest) -> Extract:
         """Return what a request would release, by what holds now. Raises DisclosureError where that is nothing."""
-        need = self.need(request.ground)
-        if lacking := sorted({*need.evidence} - {AUTHORISATION, *request.evidence}):
+        need = self.find_requirements(request.ground)
+        if lacking := sorted({*need.evidence} - {AUTHORISATION_EVIDENCE, *request.evidence}):
             told = ", ".join(lacking)
-            raise DisclosureError(f"the version in force needs more by now: {told}", "ask anew", Why.EVIDENCE)
-        within = limit(self.register, self.forms(), need, request)
-        left = [one for one in request.categories if one not in within.refused]
-        asked = Asked(request.ground, request.recipient_kind, request.visitor, left, request.rows)
+            raise DisclosureError(
+                f"the version in force needs more by now: {told}", "ask anew", RefusalReason.EVIDENCE
+            )
+        within = find_evidence_scope(self.register, self.load_forms(), need, request)
+        left = [one for one in request.categories if one not in within.refused_categories]
+        asked = ExtractRequest(request.ground, request.recipient_kind, request.visitor, left, request.rows)
         try:
-            found = self._cut(request, asked, within.submission)
+            found = self._extract_all(request, asked, within.submission)
         except QueryError as error:
-            raise DisclosureError(error.message, error.hint, Why.TERMS) from None
-        found = found._replace(refused={**within.refused, **found.refused})
-        if not found.apart:
+            raise DisclosureError(error.message, error.hint, RefusalReason.TERMS) from None
+        found = found._replace(refused_categories={**within.refused_categories, **found.refused_categories})
+        if not found.is_selective:
             raise DisclosureError(
                 "that holds everybody's records of its period: nothing sets those of the case apart",
                 "choose by what the case is about, such as a page, a status or an address",
-                Why.OTHERS,
+                RefusalReason.OTHERS,
             )
         if not found.tables:
-            told = "; ".join(f"{what}: {why}" for what, why in found.refused.items())
-            raise DisclosureError(f"nothing may be released: {told}", "", Why.TERMS)
+            told = "; ".join(f"{what}: {why}" for what, why in found.refused_categories.items())
+            raise DisclosureError(f"nothing may be released: {told}", "", RefusalReason.TERMS)
         return found
 
-    def approve(self, reference: str, name: str, password: str) -> Request:
+    def approve(self, reference: str, approver: str, password: str) -> ReleaseRequest:
         """Record that somebody else approves a request; whoever has the machine needs no password.
 
         Raises DisclosureError where they may not.
         """
-        request = self.one(reference)
-        with self.on_record(request.ground, request.recipient_kind, name):
-            self.register.readers.check_discloses(name)
-            if name != OPERATOR and not self.register.passwords.check(name, password):
+        request = self.find_waiting_request(reference)
+        with self.recording_refusals(request.ground, request.recipient_kind, approver):
+            self.register.readers.check_can_disclose(approver)
+            if approver != OPERATOR and not self.register.passwords.check(approver, password):
                 hint = "`avowal user password` gives one"
-                raise DisclosureError(f"this is not the password of `{name}`", hint, Why.RIGHT)
-            if name == request.by:
+                raise DisclosureError(f"this is not the password of `{approver}`", hint, RefusalReason.RIGHT)
+            if approver == request.by:
                 raise DisclosureError(
-                    f"`{name}` asked for it: somebody else has to approve it", "", Why.APPROVAL
+                    f"`{approver}` asked for it: somebody else has to approve it", "", RefusalReason.APPROVAL
                 )
-            if name in self.register.asking.approved_by(reference):
-                raise DisclosureError(f"`{name}` approved it before", "somebody else has to", Why.APPROVAL)
-        self.register.asking.approve(request, name, utc_now())
-        self.register.ledger.sign()
+            if approver in self.register.release_requests.approvers(reference):
+                raise DisclosureError(
+                    f"`{approver}` approved it before", "somebody else has to", RefusalReason.APPROVAL
+                )
+        self.register.release_requests.approve(request, approver, utc_now())
+        self.register.ledger.sign_checkpoint()
         return request
 
-    def record(self, words: Words) -> Request:
+    def record_request(self, release_input: ReleaseInput) -> ReleaseRequest:
         """Return what somebody asks for as a request that is recorded, once it is known that some of it may leave.
 
         Raises as `ask` and `extent_of` do.
         """
-        request = self.ask(words)
-        self.extent_of(request)
-        request = self.register.asking.record(request)
-        self.register.ledger.sign()
+        request = self.prepare_request(release_input)
+        self.build_extract(request)
+        request = self.register.release_requests.record(request)
+        self.register.ledger.sign_checkpoint()
         return request
 
-    def make(self, request: Request) -> Made:
+    def make_release(self, request: ReleaseRequest) -> ReleaseResult:
         """Release what was requested: record it, and then make its package.
 
         Raises DisclosureError where others have not approved it, or the answer is no by now.
         """
-        owed = max(request.approvals, self.need(request.ground).approvals)
-        missing = owed - len(self.register.asking.approved_by(request.reference))
+        owed = max(request.approvals, self.find_requirements(request.ground).approvals)
+        missing = owed - len(self.register.release_requests.approvers(request.reference))
         if missing > 0:
             raise DisclosureError(
                 f"{missing} more have to approve `{request.reference}`",
                 "`avowal release approve`",
-                Why.APPROVAL,
+                RefusalReason.APPROVAL,
             )
-        releases, looked = self.register.releases, self.register.ledger.size()
-        found, before = self.extent_of(request), releases.unwritten(request.reference)
-        contents = {**files(found.tables), **found.files}
-        manifest = self._manifest(
-            request, found, hashes(contents), before.released_at if before else utc_now()
+        releases, looked = self.register.releases, self.register.ledger.count_entries()
+        found, before = self.build_extract(request), releases.find_unwritten(request.reference)
+        contents = {**encode_tables(found.tables), **found.files}
+        manifest = self._build_manifest(
+            request, found, hash_files(contents), before.released_at if before else utc_now()
         )
         if before and before.manifest != manifest.sha256:
             raise RefusedError(
                 f"what is held changed since `{request.reference}` was recorded, and its package was never written",
                 "recall it (`avowal release recall`), and ask anew",
             )
-        entry = before.entry if before else self._record(request, found, manifest, looked)
-        return Made(manifest, entry, packed(manifest, contents, str(self.register.ledger.receipt(entry))))
+        entry = before.entry if before else self._record_release(request, found, manifest, looked)
+        return ReleaseResult(
+            manifest, entry, build_package(manifest, contents, str(self.register.ledger.prove_entry(entry)))
+        )
 
-    def written(self, made: Made) -> None:
+    def mark_written(self, result: ReleaseResult) -> None:
         """Record that the package of a release is where it belongs: until then it can be made once more, the same."""
-        self.register.releases.written(made.manifest.reference, utc_now())
+        self.register.releases.mark_written(result.manifest.reference, utc_now())
 
-    def _record(self, request: Request, found: Extent, manifest: Manifest, looked: int) -> int:
+    def _record_release(
+        self, request: ReleaseRequest, found: Extract, manifest: PackageManifest, looked: int
+    ) -> int:
         release = Release(
-            **{name: getattr(manifest, name) for name in IN_BOTH},
-            records=sum(found.records.values()),
+            **{name: getattr(manifest, name) for name in MANIFEST_FIELDS_OF_RELEASE},
+            records=sum(found.record_counts.values()),
             manifest=manifest.sha256,
             sealed_until=request.sealed_until,
         )
-        authorised = AUTHORISATION in self.need(request.ground).evidence
+        authorised = AUTHORISATION_EVIDENCE in self.find_requirements(request.ground).evidence
         recorded = self.register.releases.record(
-            release, found.whose, found.reached, authorised=authorised, looked=looked
+            release, found.visitor_keys, found.age_reach, needs_authorisation=authorised, seen_entries=looked
         )
         return recorded.entry
 
-    def one(self, reference: str) -> Request:
+    def find_waiting_request(self, reference: str) -> ReleaseRequest:
         """Return a request that waits. Raises RefusedError where there is none, or it waited for too long."""
-        request = self.register.asking.one(reference)
-        if request.reference not in {one.reference for one in self.register.asking.waiting(utc_now())}:
+        request = self.register.release_requests.get(reference)
+        if request.reference not in {
+            one.reference for one in self.register.release_requests.pending(utc_now())
+        }:
             raise RefusedError(
-                f"`{reference}` was released, or waited for more than {WAITS_DAYS} days", "ask anew"
+                f"`{reference}` was released, or waited for more than {APPROVAL_WAIT_DAYS} days", "ask anew"
             )
         return request
 
     @contextmanager
-    def on_record(self, ground: str, kind: str, by: str) -> Iterator[None]:
+    def recording_refusals(self, ground: str, recipient_kind: str, requester: str) -> Iterator[None]:
         """Record whatever is refused of an attempt to disclose."""
         try:
             yield
         except DisclosureError as error:
-            self.refuse(ground, kind, Why(error.why), by)
+            self.record_refusal(ground, recipient_kind, RefusalReason(error.reason), requester)
             raise
 
-    def refuse(self, ground: str, kind: str, why: Why, by: str) -> None:
+    def record_refusal(self, ground: str, recipient_kind: str, reason: RefusalReason, requester: str) -> None:
         """Record that something was refused."""
-        self.register.asking.refuse(ground, kind, why, by, utc_now())
-        self.register.ledger.sign()
+        self.register.release_requests.record_refusal(ground, recipient_kind, reason, requester, utc_now())
+        self.register.ledger.sign_checkpoint()
 
-    def _visitor(self, words: Words, need: Need) -> str:
+    def _find_visitor(self, words: ReleaseInput, need: GroundRequirements) -> str:
         """Return the visitor whom a request is about; empty where rows are chosen, or nobody knows who asked for it."""
         if words.about:
             try:
-                held = self.held(words.about)
+                held = self.find_visitor_records(words.about)
             except RefusedError as error:
-                raise DisclosureError(error.message, error.hint, Why.PERSON) from None
-            known = held.records or self.register.submissions.all(datetime.min, datetime.max, held.key)
+                raise DisclosureError(error.message, error.hint, RefusalReason.PERSON) from None
+            known = held.counts_by_governing or self.register.submissions.in_period(
+                datetime.min, datetime.max, held.key
+            )
             if not known:
                 raise DisclosureError(
-                    "nothing is held of that visitor", "look at the visitor's key", Why.PERSON
+                    "nothing is held of that visitor", "look at the visitor's key", RefusalReason.PERSON
                 )
             return held.key
-        if FUNCTION in need.evidence and words.reference.strip():
-            return asked_for(self.register, words.reference.strip()).visitor or ""
+        if FUNCTION_EVIDENCE in need.evidence and words.reference.strip():
+            return find_submission(self.register, words.reference.strip()).visitor or ""
         return ""
 
-    def _cut(self, request: Request, asked: Asked, only: Submission | None) -> Extent:
+    def _extract_all(
+        self, request: ReleaseRequest, asked: ExtractRequest, only: Submission | None
+    ) -> Extract:
         """Return what is stored, and what was handed over, as far as it may be released."""
         if request.rows:
-            return self.extent(asked)
+            return self.extract_records(asked)
         submissions = self.register.submissions
-        which = [only] if only else submissions.all(datetime.min, datetime.max, asked.visitor)
-        if AUTHORISATION in self.need(request.ground).evidence:
-            which = [one for one in which if one.open_to(request.recipient)]
-        governed = governs(in_force(self.register.versions(), utc_now()))
-        handed = handed_over(submissions, which, governed, asked)
-        return together(self.extent(asked), handed) if asked.visitor else handed
+        which = [only] if only else submissions.in_period(datetime.min, datetime.max, asked.visitor)
+        if AUTHORISATION_EVIDENCE in self.find_requirements(request.ground).evidence:
+            which = [one for one in which if one.allows_recipient(request.recipient)]
+        governed = compute_governing_bounds(effective_versions(self.register.versions(), utc_now()))
+        handed = extract_submissions(submissions, which, governed, asked)
+        return merge_extracts(self.extract_records(asked), handed) if asked.visitor else handed
 
-    def _manifest(self, request: Request, found: Extent, hashed: dict[str, str], at: datetime) -> Manifest:
-        version = version_in_force(self.register)
+    def _build_manifest(
+        self, request: ReleaseRequest, found: Extract, hashed: dict[str, str], at: datetime
+    ) -> PackageManifest:
+        version = find_version_in_force(self.register)
         terms = parse_terms(version.terms, "the terms in force")
-        return Manifest(
+        return PackageManifest(
             reference=request.reference,
             controller=terms.controller,
             contact=terms.contact,
             ground=request.ground,
             recipient=request.recipient,
             recipient_kind=request.recipient_kind,
-            categories=[one for one in request.categories if one not in found.refused],
+            categories=[one for one in request.categories if one not in found.refused_categories],
             version=version.number,
-            records=found.records,
-            refused=found.refused,
+            records=found.record_counts,
+            refused=found.refused_categories,
             released_at=at,
             expires_at=at + timedelta(days=request.expires_days),
             files=hashed,
         )
 
 
-IN_BOTH = (
+MANIFEST_FIELDS_OF_RELEASE = (
     "reference",
     "ground",
     "recipient_kind",

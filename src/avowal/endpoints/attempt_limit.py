@@ -6,23 +6,23 @@ import limits
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-LIMIT = limits.parse("10/minute")
+ATTEMPT_LIMIT = limits.parse("10/minute")
 
 
-class Tries:
+class AttemptLimiter:
     """Counts tries that fail, in memory only."""
 
     def __init__(self) -> None:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
-    def right(self, address: str, name: str, check: Callable[[], bool]) -> bool | None:
+    def check(self, address: str, name: str, verify: Callable[[], bool]) -> bool | None:
         """Return whether a try is right; None where it may not be made, as too many failed."""
         keys = f"from {address}", f"as {name}"
         for key in keys:  # counted before, so that many at once are no way round
-            if not self._limiter.hit(LIMIT, key):
+            if not self._limiter.hit(ATTEMPT_LIMIT, key):
                 return None
-        right = check()
+        right = verify()
         if right:
             for key in keys:
-                self._limiter.clear(LIMIT, key)
+                self._limiter.clear(ATTEMPT_LIMIT, key)
         return right

@@ -8,48 +8,55 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from avowal.clock import utc_now
-from avowal.collect.client_address import Proxies
-from avowal.disclose.feed import ROWS_MAX, Feeding
-from avowal.endpoints.attempt_limit import Tries
-from avowal.endpoints.refusal import error
-from avowal.endpoints.sender import sender
+from avowal.collect.client_address import TrustedProxies
+from avowal.disclose.feed import PAGE_RECORDS_MAX, FeedProvider
+from avowal.endpoints.attempt_limit import AttemptLimiter
+from avowal.endpoints.refusal import error_response
+from avowal.endpoints.sender import read_sender
 from avowal.errors import DisclosureError, RefusedError
-from avowal.register.release_requests import Why
-from avowal.web.reader_pages import HEADERS
+from avowal.register.release_requests import RefusalReason
+from avowal.web.reader_pages import READER_PAGE_HEADERS
 
 
 @dataclass
-class FeedDoor:
+class ProcessorFeedEndpoint:
     """Gives processors their feeds; `refuse` records what was refused, by whom and why."""
 
-    feeding: Feeding
-    refuse: Callable[[str, Why], None]
-    proxies: Proxies
-    tries: Tries
+    processor_feed: FeedProvider
+    record_refusal: Callable[[str, RefusalReason], None]
+    proxies: TrustedProxies
+    attempt_limiter: AttemptLimiter
 
     async def pull(self, request: Request) -> Response:
         """Give the page after one that the processor has."""
         name, key = request.path_params["name"], request.headers.get("authorization", "")
-        after, limit = request.query_params.get("after", ""), request.query_params.get("limit", f"{ROWS_MAX}")
-        if not limit.isdecimal() or not 1 <= int(limit) <= ROWS_MAX:
-            return error(400, f"`limit` is no number from 1 to {ROWS_MAX}", "leave it out", HEADERS)
-        by = sender(self.proxies, request.scope)
+        after, limit = (
+            request.query_params.get("after", ""),
+            request.query_params.get("limit", f"{PAGE_RECORDS_MAX}"),
+        )
+        if not limit.isdecimal() or not 1 <= int(limit) <= PAGE_RECORDS_MAX:
+            return error_response(
+                400, f"`limit` is no number from 1 to {PAGE_RECORDS_MAX}", "leave it out", READER_PAGE_HEADERS
+            )
+        by = read_sender(self.proxies, request.scope)
 
         def opened() -> Response:
             told: list[bool | None] = []
 
             def right() -> bool:
-                told.append(self.feeding.register.feeds.opens(name, key.removeprefix("Bearer "), utc_now()))
+                told.append(
+                    self.processor_feed.register.feeds.check_key(name, key.removeprefix("Bearer "), utc_now())
+                )
                 return bool(told[0])
 
-            known = self.tries.right(by.address, f"processor {name}", right)
+            known = self.attempt_limiter.check(by.address, f"processor {name}", right)
             if known is None:
-                return error(429, "too many tries", "wait a minute", HEADERS)
+                return error_response(429, "too many tries", "wait a minute", READER_PAGE_HEADERS)
             if not known:
                 if told == [None]:
-                    self.refuse(name, Why.RECIPIENT)
-                asks = {**HEADERS, "WWW-Authenticate": 'Bearer realm="avowal"'}
-                return error(
+                    self.record_refusal(name, RefusalReason.RECIPIENT)
+                asks = {**READER_PAGE_HEADERS, "WWW-Authenticate": 'Bearer realm="avowal"'}
+                return error_response(
                     401, "this key opens no feed, or not any more", "`avowal processor key` issues one", asks
                 )
             return self._given(name, after, int(limit))
@@ -58,11 +65,11 @@ class FeedDoor:
 
     def _given(self, name: str, after: str, limit: int) -> Response:
         try:
-            given = self.feeding.give(name, after, limit)
+            given = self.processor_feed.provide_page(name, after, limit)
         except DisclosureError as why:
-            self.refuse(name, Why(why.why))
-            return error(403, why.message, why.hint, HEADERS)
+            self.record_refusal(name, RefusalReason(why.reason))
+            return error_response(403, why.message, why.hint, READER_PAGE_HEADERS)
         except RefusedError as why:
-            return error(409, why.message, why.hint, HEADERS)
+            return error_response(409, why.message, why.hint, READER_PAGE_HEADERS)
         body = b"".join(line + b"\n" for line in given.lines)
-        return Response(body, 200, HEADERS, "application/x-ndjson")
+        return Response(body, 200, READER_PAGE_HEADERS, "application/x-ndjson")

@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 
-def error(
+def error_response(
     status: int, message: str, hint: str, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Response:
     """Return an error with its remedy, as every one of ours is told."""

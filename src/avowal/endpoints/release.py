@@ -13,23 +13,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from avowal.clock import utc_now
-from avowal.collect.client_address import Proxies
-from avowal.disclose.request import EXPIRES_DAYS, Words, named_ground
-from avowal.disclose.workflow import Desk
-from avowal.endpoints.attempt_limit import Tries
-from avowal.endpoints.refusal import error
-from avowal.endpoints.sender import sender
+from avowal.collect.client_address import TrustedProxies
+from avowal.disclose.request import EXPIRY_DAYS_DEFAULT, ReleaseInput, parse_ground
+from avowal.disclose.workflow import ReleaseWorkflow
+from avowal.endpoints.attempt_limit import AttemptLimiter
+from avowal.endpoints.refusal import error_response
+from avowal.endpoints.sender import read_sender
 from avowal.errors import AvowalError, DisclosureError, MisuseError, RefusedError
-from avowal.keep.visitor_lookup import Subject
-from avowal.policy.vocabulary import named_leaves
-from avowal.register.passwords import LENGTH_MAX
-from avowal.register.release_requests import Request as Asked
-from avowal.submissions.submission import REFERENCE
-from avowal.use.report_request import parse_moment
-from avowal.web.reader_pages import HEADERS
+from avowal.keep.visitor_lookup import VisitorSelector
+from avowal.policy.vocabulary import expand_words
+from avowal.register.passwords import PASSWORD_CHARACTERS_MAX
+from avowal.register.release_requests import ReleaseRequest as Asked
+from avowal.submissions.submission import REFERENCE_PATTERN
+from avowal.use.report_request import parse_time
+from avowal.web.reader_pages import READER_PAGE_HEADERS
 
-BODY_MAX = 65_536
-STATUSES = {DisclosureError: 403, MisuseError: 400, RefusedError: 409}
+MAX_REQUEST_BYTES = 65_536
+STATUS_BY_ERROR = {DisclosureError: 403, MisuseError: 400, RefusedError: 409}
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,29 +46,31 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     rows: str = ""
     reference: str = ""
     evidence: dict[str, str] = {}
-    expires_days: int = EXPIRES_DAYS
+    expires_days: int = EXPIRY_DAYS_DEFAULT
     seal_until: str = ""
     dry_run: bool = False
 
 
 @dataclass
-class Disclosing:
+class ReleaseEndpoint:
     """Takes requests for releases."""
 
-    desk: Desk
-    subject: Callable[[str, str, str], Subject]
+    workflow: ReleaseWorkflow
+    parse_subject: Callable[[str, str, str], VisitorSelector]
     """Finds whom words are about; see `keep.subject`."""
-    zone: ZoneInfo
-    proxies: Proxies
-    tries: Tries
+    time_zone: ZoneInfo
+    proxies: TrustedProxies
+    attempt_limiter: AttemptLimiter
 
-    async def ask(self, request: Request) -> Response:
+    async def create(self, request: Request) -> Response:
         """Release what is asked for, or have it wait for those who approve: `POST /disclose`."""
         body = b""
         async for part in request.stream():
             body += part
-            if len(body) > BODY_MAX:
-                return error(413, "that is more than a request has", "send the JSON alone", HEADERS)
+            if len(body) > MAX_REQUEST_BYTES:
+                return error_response(
+                    413, "that is more than a request has", "send the JSON alone", READER_PAGE_HEADERS
+                )
         return await self._answered(request, lambda name, _: self._ask(name, body))
 
     async def show(self, request: Request) -> Response:
@@ -80,46 +82,48 @@ class Disclosing:
         reference = request.path_params["reference"]
 
         def approved(name: str, password: str) -> Response:
-            asked = self.desk.approve(reference, name, password)
-            by = self.desk.register.asking.approved_by(reference)
+            asked = self.workflow.approve(reference, name, password)
+            by = self.workflow.register.release_requests.approvers(reference)
             return _json({"reference": reference, "approved_by": by, "approvals": asked.approvals})
 
         return await self._answered(request, approved)
 
-    async def make(self, request: Request) -> Response:
+    async def release(self, request: Request) -> Response:
         """Release what was approved: `POST /disclose/REFERENCE/package`."""
         reference = request.path_params["reference"]
 
         def made(name: str, _: str) -> Response:
-            asked = self.desk.one(reference)
-            with self.desk.on_record(asked.ground, asked.recipient_kind, name):
-                self.desk.register.readers.check_discloses(name)
+            asked = self.workflow.find_waiting_request(reference)
+            with self.workflow.recording_refusals(asked.ground, asked.recipient_kind, name):
+                self.workflow.register.readers.check_can_disclose(name)
                 return self._made(asked)
 
         return await self._answered(request, made)
 
     async def _answered(self, request: Request, answer: Callable[[str, str], Response]) -> Response:
         """Answer a reader who proves who they are, and may disclose."""
-        by = sender(self.proxies, request.scope)
+        by = read_sender(self.proxies, request.scope)
         if request.method == "POST" and request.headers.get("content-type") != "application/json":
-            return error(415, "this is no JSON", "send it as `application/json`", HEADERS)
+            return error_response(
+                415, "this is no JSON", "send it as `application/json`", READER_PAGE_HEADERS
+            )
         name, password = _credentials(request.headers.get("authorization", ""))
 
         def proved() -> Response:
-            check = partial(self.desk.register.passwords.check, name, password)
-            right = self.tries.right(by.address, name, check)
+            check = partial(self.workflow.register.passwords.check, name, password)
+            right = self.attempt_limiter.check(by.address, name, check)
             if right is None:
-                return error(429, "too many tries", "wait a minute", HEADERS)
+                return error_response(429, "too many tries", "wait a minute", READER_PAGE_HEADERS)
             if not right:
-                asks = {**HEADERS, "WWW-Authenticate": 'Basic realm="avowal", charset="UTF-8"'}
-                return error(
+                asks = {**READER_PAGE_HEADERS, "WWW-Authenticate": 'Basic realm="avowal", charset="UTF-8"'}
+                return error_response(
                     401, "there is no reader of this name with this password", "`avowal user add`", asks
                 )
             try:
                 return answer(name, password)
             except AvowalError as why:
-                status = next(code for kind, code in STATUSES.items() if isinstance(why, kind))
-                return error(status, why.message, why.hint, HEADERS)
+                status = next(code for kind, code in STATUS_BY_ERROR.items() if isinstance(why, kind))
+                return error_response(status, why.message, why.hint, READER_PAGE_HEADERS)
 
         return await run_in_threadpool(proved)
 
@@ -128,34 +132,42 @@ class Disclosing:
             told = msgspec.json.decode(body, type=Body)
         except (msgspec.DecodeError, UnicodeDecodeError) as why:
             raise MisuseError(f"this is no request: {why}", "look at the reference") from None
-        ground = named_ground(told.ground)
+        ground = parse_ground(told.ground)
         if told.dry_run:
-            asked = self.desk.ask(self._words(told, ground, name))
-            found = self.desk.extent_of(asked)
-            return _json({"records": found.records, "visitors": len(found.whose), "refused": found.refused})
-        with self.desk.on_record(ground, told.kind, name):
-            asked = self.desk.record(self._words(told, ground, name))
+            asked = self.workflow.prepare_request(self._words(told, ground, name))
+            found = self.workflow.build_extract(asked)
+            return _json(
+                {
+                    "records": found.record_counts,
+                    "visitors": len(found.visitor_keys),
+                    "refused": found.refused_categories,
+                }
+            )
+        with self.workflow.recording_refusals(ground, told.kind, name):
+            asked = self.workflow.record_request(self._words(told, ground, name))
             if asked.approvals:
                 return _json({"reference": asked.reference, "approvals": asked.approvals}, 202)
             return self._made(asked)
 
     def _made(self, asked: Asked) -> Response:
-        made = self.desk.make(asked)
-        self.desk.written(made)
+        made = self.workflow.make_release(asked)
+        self.workflow.mark_written(made)
         named = {"Content-Disposition": f'attachment; filename="{asked.reference}.zip"'}
-        return Response(made.package, 200, {**HEADERS, **named}, "application/zip")
+        return Response(made.package, 200, {**READER_PAGE_HEADERS, **named}, "application/zip")
 
-    def _words(self, told: Body, ground: str, name: str) -> Words:
-        self.desk.register.readers.check_discloses(name)
-        submitted = REFERENCE.fullmatch(told.about)
-        until = parse_moment(told.seal_until, self.zone, utc_now()) if told.seal_until else None
-        alike = {one: getattr(told, one) for one in Words.__struct_fields__ if one in Body.__struct_fields__}
-        return Words(
+    def _words(self, told: Body, ground: str, name: str) -> ReleaseInput:
+        self.workflow.register.readers.check_can_disclose(name)
+        submitted = REFERENCE_PATTERN.fullmatch(told.about)
+        until = parse_time(told.seal_until, self.time_zone, utc_now()) if told.seal_until else None
+        alike = {
+            one: getattr(told, one) for one in ReleaseInput.__struct_fields__ if one in Body.__struct_fields__
+        }
+        return ReleaseInput(
             **{
                 **alike,
                 "ground": ground,
-                "categories": named_leaves("categories", told.categories),
-                "about": self.subject(told.about, told.since, told.until)
+                "categories": expand_words("categories", told.categories),
+                "about": self.parse_subject(told.about, told.since, told.until)
                 if told.about and not submitted
                 else None,
                 "submission": told.about if submitted else "",
@@ -165,10 +177,15 @@ class Disclosing:
         )
 
     def _show(self, reference: str) -> Response:
-        asked = self.desk.one(reference)
-        found, by = self.desk.extent_of(asked), self.desk.register.asking.approved_by(reference)
+        asked = self.workflow.find_waiting_request(reference)
+        found, by = (
+            self.workflow.build_extract(asked),
+            self.workflow.register.release_requests.approvers(reference),
+        )
         told = msgspec.to_builtins(asked)
-        return _json({**told, "records": found.records, "refused": found.refused, "approved_by": by})
+        return _json(
+            {**told, "records": found.record_counts, "refused": found.refused_categories, "approved_by": by}
+        )
 
 
 def _credentials(header: str) -> tuple[str, str]:
@@ -178,8 +195,12 @@ def _credentials(header: str) -> tuple[str, str]:
         name, _, password = base64.b64decode(told, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
-    return (name[:LENGTH_MAX], password[:LENGTH_MAX]) if scheme.lower() == "basic" else ("", "")
+    return (
+        (name[:PASSWORD_CHARACTERS_MAX], password[:PASSWORD_CHARACTERS_MAX])
+        if scheme.lower() == "basic"
+        else ("", "")
+    )
 
 
 def _json(told: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(told), status, HEADERS, "application/json")
+    return Response(msgspec.json.encode(told), status, READER_PAGE_HEADERS, "application/json")

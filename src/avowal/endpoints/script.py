@@ -14,22 +14,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from avowal.collect.cookie import Basis
-from avowal.collect.event_details import options
-from avowal.collect.script_event import Gate
-from avowal.endpoints.refusal import error
+from avowal.collect.cookie import CookieBasis
+from avowal.collect.event_details import select_script_parts
+from avowal.collect.script_event import EventAdmission
+from avowal.endpoints.refusal import error_response
 
 MAX_AGE_SECONDS = 3600
 
 
 @dataclass(frozen=True)
-class Script:
+class ScriptEndpoint:
     """Gives the script as the terms in force would have it."""
 
-    gate: Callable[[], Gate | None]
-    notice: Callable[[], bytes]
+    current_admission: Callable[[], EventAdmission | None]
+    read_notice: Callable[[], bytes]
     """Gives the notice that is to be shown, as JSON; empty where there is none."""
-    downloads: tuple[str, ...] = ()
+    download_extensions: tuple[str, ...] = ()
     """The endings of files that are downloads."""
 
     def routes(self) -> list[Route]:
@@ -37,7 +37,7 @@ class Script:
         at = {
             "/avowal.js": self.core,
             "/avowal.more.js": self.more,
-            "/avowal.notice.js": self.shown,
+            "/avowal.notice.js": self.notice_script,
             "/avowal.source.js": self.core_source,
             "/avowal.more.source.js": self.more_source,
         }
@@ -51,11 +51,11 @@ class Script:
         """Give what tells more than that: the parts that the terms declare."""
         return self._small(request, "avowal.more", self._parts()) if self._options() else _none()
 
-    async def shown(self, _: Request) -> Response:
+    async def notice_script(self, _: Request) -> Response:
         """Give what shows the notice of a new version, with its words."""
-        told = await run_in_threadpool(self.notice)
+        told = await run_in_threadpool(self.read_notice)
         if not told:
-            return error(404, "no notice is to be displayed", "look at `avowal policy notice`")
+            return error_response(404, "no notice is to be displayed", "look at `avowal policy notice`")
         text = _source(("notice/show",), ()).replace("NOTICE", told.decode(), 1)
         headers = {"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "cross-origin"}
         return Response(text, media_type="text/javascript", headers=headers)
@@ -66,11 +66,11 @@ class Script:
 
     async def more_source(self, _: Request) -> Response:
         """Give the other as it was written."""
-        source = _source(self._parts(), self.downloads)
+        source = _source(self._parts(), self.download_extensions)
         return Response(source, media_type="text/javascript") if self._options() else _none()
 
     def _small(self, request: Request, name: str, parts: tuple[str, ...]) -> Response:
-        plain, packed, tag = _packed(name, parts, self.downloads)
+        plain, packed, tag = _packed(name, parts, self.download_extensions)
         headers = {
             "ETag": tag,
             "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}",
@@ -85,22 +85,26 @@ class Script:
         return Response(plain, media_type="text/javascript", headers=headers)
 
     async def _core(self) -> tuple[str, ...]:
-        gate = self.gate()
-        remember = ("remember",) if gate and Basis.UNLESS_REFUSED in gate.promise.tab else ()
+        gate = self.current_admission()
+        remember = (
+            ("remember",) if gate and CookieBasis.UNLESS_REFUSED in gate.rules.tab_storage_lifetimes else ()
+        )
         more = ("more/load",) if self._options() else ()
-        notice = ("notice/load",) if await run_in_threadpool(self.notice) else ()
+        notice = ("notice/load",) if await run_in_threadpool(self.read_notice) else ()
         return (*remember, "avowal", *more, *notice)
 
     def _options(self) -> tuple[str, ...]:
-        gate = self.gate()
-        return options(gate.promise.kept) if gate else ()
+        gate = self.current_admission()
+        return select_script_parts(gate.rules.maximum_ages) if gate else ()
 
     def _parts(self) -> tuple[str, ...]:
         return tuple(f"more/{name}" for name in ("begin", *self._options(), "end"))
 
 
 def _none() -> Response:
-    return error(404, "the terms declare nothing more than views", "declare what the script is to tell")
+    return error_response(
+        404, "the terms declare nothing more than views", "declare what the script is to tell"
+    )
 
 
 @cache

@@ -23,152 +23,166 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from avowal.clock import utc_now
 from avowal.collect import cookie
-from avowal.collect.client_address import Proxies
-from avowal.collect.script_event import Caller, Visitors
+from avowal.collect.client_address import TrustedProxies
+from avowal.collect.script_event import ClientIdentity, VisitorKeyFactory
 from avowal.config import Settings
-from avowal.endpoints.refusal import error
-from avowal.endpoints.sender import Sender, sender
+from avowal.endpoints.refusal import error_response
+from avowal.endpoints.sender import RequestSender, read_sender
 from avowal.errors import StoreError
-from avowal.keep.enforcement import in_force
-from avowal.logs.request_line import host_name
+from avowal.keep.enforcement import effective_versions
+from avowal.logs.request_line import parse_host_name
 from avowal.policy.form import Form
-from avowal.policy.page import rendered
+from avowal.policy.page import render_template
 from avowal.register.register import Register, Version
-from avowal.submissions.encryption import Incoming
-from avowal.submissions.form_upload import File, HandedOver, NotTaken
+from avowal.submissions.encryption import IncomingFile
+from avowal.submissions.form_upload import FileUpload, FormUpload, SubmissionRejected
 from avowal.submissions.submission import Submission, new_reference
-from avowal.web.policy_pages import chosen
-from avowal.web.reader_pages import HEADERS
+from avowal.web.policy_pages import negotiate_language
+from avowal.web.reader_pages import READER_PAGE_HEADERS
 
-FIELDS_MAX = 1_000
-TAKEN = Counter("avowal_submissions", "What was handed over by forms, by what became of it.", ["outcome"])
+MAX_FORM_FIELDS = 1_000
+SUBMISSION_COUNTER = Counter(
+    "avowal_submissions", "What was handed over by forms, by what became of it.", ["outcome"]
+)
 
 
 @dataclass
-class Submitting:
+class SubmitEndpoint:
     """Takes what visitors hand over by the forms that the terms declare."""
 
     settings: Settings
     forms: Mapping[str, Form]
     register: Register
-    visitors: Visitors
-    secret: bytes
+    visitor_keys: VisitorKeyFactory
+    file_name_key: bytes
     """Under which the content of a file makes its name."""
-    proxies: Proxies
+    proxies: TrustedProxies
     _limiter: FixedWindowRateLimiter = field(default_factory=lambda: FixedWindowRateLimiter(MemoryStorage()))
 
     async def submit(self, request: Request) -> Response:
         """Take a submission: once it is answered, it is on the disk."""
-        by = sender(self.proxies, request.scope)
+        by = read_sender(self.proxies, request.scope)
         try:
             form, version = await run_in_threadpool(self._checked, request, by)
             reference = await self._take(request, by, form, version)
-        except NotTaken as why:
-            TAKEN.labels("refused").inc()
-            return error(why.status, why.message, why.hint, HEADERS)
+        except SubmissionRejected as why:
+            SUBMISSION_COUNTER.labels("refused").inc()
+            return error_response(why.http_status, why.message, why.hint, READER_PAGE_HEADERS)
         except (StoreError, OSError):
-            TAKEN.labels("unavailable").inc()
-            return error(503, "this cannot be kept at the moment", "send it again later", HEADERS)
-        TAKEN.labels("kept").inc()
+            SUBMISSION_COUNTER.labels("unavailable").inc()
+            return error_response(
+                503, "this cannot be kept at the moment", "send it again later", READER_PAGE_HEADERS
+            )
+        SUBMISSION_COUNTER.labels("kept").inc()
         if "application/json" in request.headers.get("accept", ""):
-            return JSONResponse({"reference": reference}, 201, HEADERS)
+            return JSONResponse({"reference": reference}, 201, READER_PAGE_HEADERS)
         return await run_in_threadpool(self._arrived, request, reference, version)
 
     def _arrived(self, request: Request, reference: str, version: Version) -> Response:
         """Say that it arrived, and by which reference it is found again: in no address, which servers would log."""
-        languages = [page.language for page in self.register.pages(version.number)]
-        language = chosen(request.headers.get("accept-language", ""), languages)
-        page = rendered("arrived.html", language, room="avowal.endpoints", reference=reference)
-        return HTMLResponse(page, 201, {**HEADERS, "Content-Language": language, "Vary": "Accept-Language"})
+        languages = [page.language for page in self.register.documents(version.number)]
+        language = negotiate_language(request.headers.get("accept-language", ""), languages)
+        page = render_template("arrived.html", language, package="avowal.endpoints", reference=reference)
+        return HTMLResponse(
+            page, 201, {**READER_PAGE_HEADERS, "Content-Language": language, "Vary": "Accept-Language"}
+        )
 
-    def _checked(self, request: Request, by: Sender) -> tuple[Form, Version]:
+    def _checked(self, request: Request, by: RequestSender) -> tuple[Form, Version]:
         """Return the form, and the version in force. Raises NotTaken where nothing is taken."""
         form = self.forms.get(request.path_params["form"])
         if form is None:
-            raise NotTaken(404, "the terms declare no such form", "look at the form's address")
-        if not (by.is_own or by.header(b"origin") in self.settings.serve.sites):
-            raise NotTaken(403, "the form was sent from another site", "send it from a page of this site")
+            raise SubmissionRejected(404, "the terms declare no such form", "look at the form's address")
+        if not (by.is_same_origin or by.header(b"origin") in self.settings.serve.sites):
+            raise SubmissionRejected(
+                403, "the form was sent from another site", "send it from a page of this site"
+            )
         often = self.settings.serve.submissions_per_minute
         if often and not self._limiter.hit(limits.parse(f"{often}/minute"), by.address):
-            raise NotTaken(429, "more was sent from there than one person sends", "wait a minute")
-        versions = in_force(self.register.versions(), utc_now())
-        if not versions or form.uncollected(versions[-1].promised.categories):
-            raise NotTaken(503, "the terms in force do not collect what the form asks for", "come back later")
+            raise SubmissionRejected(429, "more was sent from there than one person sends", "wait a minute")
+        versions = effective_versions(self.register.versions(), utc_now())
+        if not versions or form.find_uncollected_categories(versions[-1].compiled_terms.collected_categories):
+            raise SubmissionRejected(
+                503, "the terms in force do not collect what the form asks for", "come back later"
+            )
         return form, versions[-1]
 
-    async def _take(self, request: Request, by: Sender, form: Form, version: Version) -> str:
-        begin = partial(Incoming, self.register.submissions.folder, self.secret)
-        handed = HandedOver(form, begin)
+    async def _take(self, request: Request, by: RequestSender, form: Form, version: Version) -> str:
+        begin = partial(IncomingFile, self.register.submissions.folder, self.file_name_key)
+        handed = FormUpload(form, begin)
         try:
             await _read(request, handed)
-            given, now = handed.given(), utc_now()
+            given, now = handed.collect_inputs(), utc_now()
             visitor = self._visitor(by, version)
             submission = Submission(new_reference(), form.name, "form", visitor, version.number, now, now)
             await run_in_threadpool(self.register.submissions.record, submission, given)
         finally:
-            await run_in_threadpool(handed.close)
+            await run_in_threadpool(handed.discard_files)
         return submission.reference
 
-    def _visitor(self, by: Sender, version: Version) -> str | None:
+    def _visitor(self, by: RequestSender, version: Version) -> str | None:
         """Return the key by which the visitor's other records are known, as far as the terms let it in."""
-        kept = version.promised.kept("visitor-id")
+        kept = version.compiled_terms.retention_ages("visitor-id")
         if not any(age != 0 for age in kept.values()):
             return None
-        asked = cookie.asked(by.headers, possible=False)
-        caller = Caller(by.address, by.header(b"user-agent"), "" if asked.objects else asked.identifier)
-        lasting = "full" in kept and bool(version.promised.cookie(cookie.NAME))
-        host = host_name(by.header(b"host")) or ""
-        keys = self.visitors.keys(host, caller, time.time_ns() // 1_000, lasting=lasting)
-        return f"{keys.visitor:016x}"
+        asked = cookie.read_cookie_state(by.headers, can_be_set=False)
+        caller = ClientIdentity(
+            by.address, by.header(b"user-agent"), "" if asked.privacy_signal else asked.identifier
+        )
+        lasting = "full" in kept and bool(version.compiled_terms.cookie_ages(cookie.COOKIE_NAME))
+        host = parse_host_name(by.header(b"host")) or ""
+        keys = self.visitor_keys.compute_keys(
+            host, caller, time.time_ns() // 1_000, cookie_key_permitted=lasting
+        )
+        return f"{keys.visitor_id:016x}"
 
 
-async def _read(request: Request, handed: HandedOver) -> None:
+async def _read(request: Request, handed: FormUpload) -> None:
     """Read a form as it comes in. Raises NotTaken where it is none, or is not taken."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind == b"multipart/form-data" and options.get(b"boundary"):
-        parts = Parts(handed)
+        parts = MultipartFormReader(handed)
         try:
-            parser, length = MultipartParser(options[b"boundary"], parts.callbacks()), 0
+            parser, length = MultipartParser(options[b"boundary"], parts.parser_callbacks()), 0
             async for data in request.stream():
                 length += len(data)
-                if length > handed.bytes_max:
-                    raise NotTaken(413, "the form is too long", "send less")
+                if length > handed.body_bytes_max:
+                    raise SubmissionRejected(413, "the form is too long", "send less")
                 await run_in_threadpool(parser.write, data)
             parser.finalize()
         except MultipartParseError:
-            raise NotTaken(400, "this is no whole form", "send it again") from None
-        if not parts.whole:
-            raise NotTaken(400, "this is no whole form", "send it again")
+            raise SubmissionRejected(400, "this is no whole form", "send it again") from None
+        if not parts.is_complete:
+            raise SubmissionRejected(400, "this is no whole form", "send it again")
     elif kind == b"application/x-www-form-urlencoded":
         body = b""
         async for data in request.stream():
-            handed.weigh(len(data))
+            handed.count_text_bytes(len(data))
             body += data
         try:
-            for name, value in parse_qsl(body.decode("utf-8", "replace"), max_num_fields=FIELDS_MAX):
-                handed.text(name, value)
+            for name, value in parse_qsl(body.decode("utf-8", "replace"), max_num_fields=MAX_FORM_FIELDS):
+                handed.add_text(name, value)
         except ValueError:
-            raise NotTaken(400, "the form has too many fields", "send the form as it is") from None
+            raise SubmissionRejected(400, "the form has too many fields", "send the form as it is") from None
     else:
         hint = "send it as multipart/form-data or application/x-www-form-urlencoded"
-        raise NotTaken(415, "this is no form", hint)
+        raise SubmissionRejected(415, "this is no form", hint)
 
 
 @dataclass
-class Parts:
+class MultipartFormReader:
     """Takes a form of several parts (RFC 7578) as they come in."""
 
-    handed: HandedOver
-    whole: bool = False
+    upload: FormUpload
+    is_complete: bool = False
     _header: bytes = b""
     _value: bytes = b""
     _headers: dict[bytes, bytes] = field(default_factory=dict)
     _text: bytes = b""
     _name: str = ""
-    _file: File | None = None
+    _file: FileUpload | None = None
     _left_out: bool = False
 
-    def callbacks(self) -> Any:
+    def parser_callbacks(self) -> Any:
         """Return what the parser calls."""
         return {
             "on_part_begin": self._begin,
@@ -198,20 +212,20 @@ class Parts:
         self._left_out = b"filename" in options and not called  # a field for a file, left empty
         if called:
             kind, _ = parse_options_header(self._headers.get(b"content-type", b""))
-            self._file = self.handed.file(self._name, called, kind.decode("latin-1"))
+            self._file = self.upload.begin_file(self._name, called, kind.decode("latin-1"))
 
     def _data(self, data: bytes) -> None:
         if self._file:
             self._file.write(data)
         else:
-            self.handed.weigh(len(data))
+            self.upload.count_text_bytes(len(data))
             self._text += data
 
     def _part_ends(self) -> None:
         if self._file:
-            self._file.end()
+            self._file.finish()
         elif not self._left_out:
-            self.handed.text(self._name, self._text.decode("utf-8", "replace"))
+            self.upload.add_text(self._name, self._text.decode("utf-8", "replace"))
 
     def _ends(self) -> None:
-        self.whole = True
+        self.is_complete = True

@@ -13,74 +13,77 @@ from pathlib import Path
 
 from avowal.clock import utc_now
 from avowal.errors import AvowalError, FormatError, MisuseError, OwnerGoneError, SourceError, StoreError
-from avowal.ingest.importer import FileReport, Importer, Reading
+from avowal.ingest.importer import FileImportReport, LogImport, LogImporter
 from avowal.ingest.log_identity import HEAD_BYTES
-from avowal.workspace.backend import known as known_logs
+from avowal.workspace.backend import fetch_log_positions as known_logs
 
 POLL_SECONDS = 0.5
 """How often the log is looked at; what is in it by then becomes one segment."""
 
-SWEEP_SECONDS = 600.0
+SALT_SWEEP_SECONDS = 600.0
 """How often salts that have lived their time are destroyed, whether or not lines come in."""
 
 DAY_SECONDS = 86_400.0
 
-RETIRED_SECONDS = 60.0
+ROTATED_LOG_SECONDS = 60.0
 """How long a log that was renamed is watched on: servers write to it until they are told to open a new one."""
 
 
-ROTATED = re.compile(r"[.-](\d{1,4}|\d{8}([-_.]?\d+)?|\d{4}-\d\d-\d\d(-\d+)?)(\.(gz|bz2|xz|zst))?")
+ROTATION_SUFFIX_PATTERN = re.compile(
+    r"[.-](\d{1,4}|\d{8}([-_.]?\d+)?|\d{4}-\d\d-\d\d(-\d+)?)(\.(gz|bz2|xz|zst))?"
+)
 """What rotation puts behind the name of a log."""
 
 
 @dataclass
-class Tail:
+class LogTail:
     """A log that is followed: which file it is, and how it begins."""
 
-    reading: Reading
-    file: int
-    head: bytes
-    grown: float = field(default_factory=time.monotonic)
+    log_import: LogImport
+    inode: int
+    first_bytes: bytes
+    last_growth_seconds: float = field(default_factory=time.monotonic)
 
-    def descriptor(self) -> int:
+    def file_descriptor(self) -> int:
         """Return the descriptor of the open file."""
-        return self.reading.log.raw.fileno()
+        return self.log_import.log_file.raw_file.fileno()
 
-    def same(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Return whether the file is still what was read of it: not truncated, and not begun anew."""
-        size = os.fstat(self.descriptor()).st_size
+        size = os.fstat(self.file_descriptor()).st_size
         return (
-            size >= self.reading.place.offset and os.pread(self.descriptor(), len(self.head), 0) == self.head
+            size >= self.log_import.cursor.offset
+            and os.pread(self.file_descriptor(), len(self.first_bytes), 0) == self.first_bytes
         )
 
     def advance(self) -> bool:
         """Take in the whole lines that were added; returns whether there were any."""
-        before = self.reading.place.offset
-        if os.fstat(self.descriptor()).st_size > before:
-            self.reading.log.stand_at(before)
-            self.reading.advance(lambda *_: None, whole_lines=True)
-        if grown := self.reading.place.offset > before:
-            self.grown = time.monotonic()
+        before = self.log_import.cursor.offset
+        if os.fstat(self.file_descriptor()).st_size > before:
+            self.log_import.log_file.seek(before)
+            self.log_import.advance(lambda *_: None, whole_lines=True)
+        if grown := self.log_import.cursor.offset > before:
+            self.last_growth_seconds = time.monotonic()
         return grown
 
 
 @dataclass
-class Follower:
+class LogFollower:
     """Follows the log at `path` until `stop` is set; `loaded` is called whenever lines came in.
 
     `say` is told in a sentence what an operator would want to know: a rotation, a log of unknown format.
     """
 
-    importer: Importer
+    importer: LogImporter
     path: Path
-    loaded: Callable[[], None]
-    say: Callable[[str], None]
-    stop: threading.Event
-    report: FileReport = field(default_factory=lambda: FileReport(""))
-    daily: Callable[[], None] = lambda: None
+    on_load: Callable[[], None]
+    notify: Callable[[str], None]
+    stop_event: threading.Event
+    report: FileImportReport = field(default_factory=lambda: FileImportReport(""))
+    on_day: Callable[[], None] = lambda: None
     """Called once a day, and when following begins."""
-    _current: Tail | None = None
-    _retired: list[Tail] = field(default_factory=list)
+    _current: LogTail | None = None
+    _retired: list[LogTail] = field(default_factory=list)
     _said: str = ""
 
     def run(self) -> None:
@@ -88,44 +91,47 @@ class Follower:
         self.report.name = str(self.path.absolute())
         self._catch_up()
         swept = kept = time.monotonic()
-        self.daily()
+        self.on_day()
         try:
             while True:
-                stopping = self.stop.is_set()
+                stopping = self.stop_event.is_set()
                 if self._turn():
-                    self.loaded()
+                    self.on_load()
                 if stopping:
                     return
-                if time.monotonic() - swept > SWEEP_SECONDS:
-                    self.importer.ways.salts.destroy_old(utc_now())
+                if time.monotonic() - swept > SALT_SWEEP_SECONDS:
+                    self.importer.pipeline_factory.salts.destroy_expired(utc_now())
                     swept = time.monotonic()
                 if time.monotonic() - kept > DAY_SECONDS:
-                    self.daily()
+                    self.on_day()
                     kept = time.monotonic()
-                self.stop.wait(POLL_SECONDS)
+                self.stop_event.wait(POLL_SECONDS)
         finally:
             for tail in self._tails():
-                tail.reading.close()
+                tail.log_import.close()
 
     def _catch_up(self) -> None:
         """Read the rest of logs that were followed before and renamed or copied since, but for those still followed.
 
         A log that came and went while nobody followed is known by its name, and by having been written to since.
         """
-        followed = {tail.file for tail in self._tails()}
+        followed = {tail.inode for tail in self._tails()}
         last_read = self._last_read()
         for sibling in sorted(self.path.parent.glob(f"{self.path.name}?*")):
             with suppress(AvowalError, FileNotFoundError):
                 found = sibling.stat()
                 if not sibling.is_file() or found.st_ino in followed:
                     continue
-                missed = ROTATED.fullmatch(sibling.name[len(self.path.name) :]) and found.st_mtime > last_read
-                if missed or self.importer.knows(sibling):
-                    report = FileReport(str(sibling.absolute()))
-                    self.importer.read(sibling, report, lambda *_: None)
+                missed = (
+                    ROTATION_SUFFIX_PATTERN.fullmatch(sibling.name[len(self.path.name) :])
+                    and found.st_mtime > last_read
+                )
+                if missed or self.importer.is_known_log(sibling):
+                    report = FileImportReport(str(sibling.absolute()))
+                    self.importer.import_log(sibling, report, lambda *_: None)
                     if report.lines:
-                        self.say(f"{report.lines:,} lines taken in from `{sibling}`")
-                        self.loaded()
+                        self.notify(f"{report.lines:,} lines taken in from `{sibling}`")
+                        self.on_load()
 
     def _last_read(self) -> float:
         """Return when this log, or one that was it, was last read, in seconds since 1970; never is infinity."""
@@ -139,14 +145,18 @@ class Follower:
         """Look once at every log; returns whether lines came in."""
         self._notice_rotation()
         grown = [self._advance(tail) for tail in self._tails()]
-        for tail in [tail for tail in self._retired if time.monotonic() - tail.grown > RETIRED_SECONDS]:
+        for tail in [
+            tail
+            for tail in self._retired
+            if time.monotonic() - tail.last_growth_seconds > ROTATED_LOG_SECONDS
+        ]:
             self._leave(tail)
         return any(grown)
 
-    def _tails(self) -> list[Tail]:
+    def _tails(self) -> list[LogTail]:
         return [*self._retired, *([self._current] if self._current else [])]
 
-    def _advance(self, tail: Tail) -> bool:
+    def _advance(self, tail: LogTail) -> bool:
         """Take in what was added. Where another process has read the same lines, begin anew behind them."""
         try:
             return tail.advance()
@@ -157,8 +167,8 @@ class Follower:
             self._leave(tail)
             return False
 
-    def _leave(self, tail: Tail) -> None:
-        tail.reading.close()
+    def _leave(self, tail: LogTail) -> None:
+        tail.log_import.close()
         if tail is self._current:
             self._current = None
         else:
@@ -167,37 +177,37 @@ class Follower:
     def _notice_rotation(self) -> None:
         with suppress(FileNotFoundError):
             file = self.path.stat().st_ino
-            if self._current and file != self._current.file:
-                self.say(f"`{self.path}` was rotated")
-                self._current.grown = time.monotonic()
+            if self._current and file != self._current.inode:
+                self.notify(f"`{self.path}` was rotated")
+                self._current.last_growth_seconds = time.monotonic()
                 self._retired.append(self._current)
                 self._current = None
-            elif self._current and not self._current.same():
-                self.say(f"`{self.path}` was truncated")
+            elif self._current and not self._current.is_unchanged():
+                self.notify(f"`{self.path}` was truncated")
                 self._leave(self._current)
                 self._catch_up()  # what was written last may be in its copy alone
             if self._current is None:
                 self._current = self._open()
 
-    def _open(self) -> Tail | None:
+    def _open(self) -> LogTail | None:
         """Open the log, or wait where it is empty or has no line yet that tells its format."""
         try:
-            reading = self.importer.open(self.path, self.report)
+            reading = self.importer.start_import(self.path, self.report)
         except (FormatError, SourceError) as error:
             self._say_once(f"waiting: {error.message}")
             return None
         if reading is None:
             return None
-        if not reading.log.plain:
+        if not reading.log_file.is_plain_file:
             reading.close()
             raise MisuseError(
                 f"`{self.path}` is compressed or in UTF-16, and cannot be followed", "use `avowal import`"
             )
-        self.importer.format = reading.way.reader.name
-        descriptor = reading.log.raw.fileno()
-        return Tail(reading, os.fstat(descriptor).st_ino, os.pread(descriptor, HEAD_BYTES, 0))
+        self.importer.log_format = reading.pipeline.parser.name
+        descriptor = reading.log_file.raw_file.fileno()
+        return LogTail(reading, os.fstat(descriptor).st_ino, os.pread(descriptor, HEAD_BYTES, 0))
 
     def _say_once(self, sentence: str) -> None:
         if sentence != self._said:
-            self.say(sentence)
+            self.notify(sentence)
             self._said = sentence

@@ -13,37 +13,37 @@ import msgspec
 import polars as pl
 
 from avowal.clock import utc_now
-from avowal.collect.admission import Promise
-from avowal.collect.country import Countries
-from avowal.collect.device import Devices
-from avowal.collect.pipeline import Taken, Way
-from avowal.collect.request_kind import Kinds
-from avowal.collect.segment import Draft, Intake, Origin
-from avowal.collect.visitor_key import SALTS, Salts
+from avowal.collect.admission import AdmissionRules
+from avowal.collect.country import CountryDatabase
+from avowal.collect.device import DeviceParser
+from avowal.collect.pipeline import BatchResult, Pipeline
+from avowal.collect.request_kind import RequestKindRules
+from avowal.collect.segment import MemorySegment, SegmentMetadata, SegmentOrigin
+from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
 from avowal.config import Folder
 from avowal.errors import AvowalError
-from avowal.ingest.log_identity import HEAD_BYTES, Place, Sources, digest_to
-from avowal.logs.formats import Reader, detect, named
-from avowal.logs.log_file import STANDARD_INPUT, Block, Log, blocks, open_log
-from avowal.store.interface import Loaded
+from avowal.ingest.log_identity import HEAD_BYTES, LogCatalogue, LogCursor, read_into_digest
+from avowal.logs.formats import LogParser, create_parser, detect_format
+from avowal.logs.log_file import STANDARD_INPUT, LogBlock, LogFile, open_log, read_blocks
+from avowal.store.interface import LoadResult
 from avowal.workspace import backend
-from avowal.workspace.backend import House
+from avowal.workspace.backend import FolderBackend
 
 SAMPLE_BYTES = 256 * 1024
 SAMPLE_LINES = 400
 """How much of a log is looked at to recognise its format."""
 
-TAKEN_AT_ONCE = 2
+CONCURRENT_BLOCKS = 2
 """How many blocks are read at once, where their format bears no state."""
 
-LOAD_SEGMENTS = 8
+SEGMENTS_PER_LOAD = 8
 """How many segments are loaded at once, while as many are read: some four of DuckDB's row groups."""
 
-AUTOMATIC = "auto"
-SOURCE_KEY = "source.key"
+AUTOMATIC_FORMAT = "auto"
+LOG_KEY_FILE_NAME = "source.key"
 
 
-class FileReport(msgspec.Struct):
+class FileImportReport(msgspec.Struct):
     """What became of one file."""
 
     name: str
@@ -63,23 +63,23 @@ class FileReport(msgspec.Struct):
     error: str = ""
     hint: str = ""
 
-    def add(self, taken: Taken, loaded: Loaded) -> None:
+    def add(self, result: BatchResult, loaded: LoadResult) -> None:
         """Count what was taken from a block, less what it took the place of."""
-        if not loaded.load:
+        if not loaded.load_number:
             return
-        self.lines += taken.lines - loaded.replaced.lines
-        self.requests += taken.requests - loaded.replaced.requests
-        self.bots += taken.bots - loaded.replaced.bots
-        self.late += taken.late
-        self.early += taken.early
+        self.lines += result.lines - loaded.replaced_lines.line_count
+        self.requests += result.requests - loaded.replaced_lines.requests
+        self.bots += result.bots - loaded.replaced_lines.bots
+        self.late += result.late_requests
+        self.early += result.early_requests
         left = Counter(self.left)
-        left.update(taken.left)
-        left.subtract(loaded.replaced.left)
+        left.update(result.drop_reasons)
+        left.subtract(loaded.replaced_lines.dropped)
         self.left = {reason: lines for reason, lines in left.items() if lines}
 
 
 @dataclass(frozen=True)
-class BadLine:
+class UnparsableLineText:
     """A line that could not be read, read again from its file: it is nowhere else."""
 
     offset: int
@@ -87,179 +87,185 @@ class BadLine:
     text: str
 
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Told, after each block, how many bytes of the file were read, and how many lines of it were counted."""
 
 
 @dataclass
-class _Queue:
+class _LoadQueue:
     """Segments on their way to the loader, in loads of LOAD_SEGMENTS: a load that fills row groups is cheaper.
 
     The next load begins when the one before is done, so that reading never runs far ahead of loading.
     """
 
-    backend: House
-    loader: ThreadPoolExecutor
-    report: FileReport
-    waiting: list[tuple[Taken, Draft]] = field(default_factory=list)
-    under_way: tuple[list[Taken], Future[list[Loaded]]] | None = None
+    backend: FolderBackend
+    load_executor: ThreadPoolExecutor
+    report: FileImportReport
+    pending: list[tuple[BatchResult, MemorySegment]] = field(default_factory=list)
+    current_load: tuple[list[BatchResult], Future[list[LoadResult]]] | None = None
 
-    def put(self, taken: Taken, draft: Draft) -> None:
+    def put(self, taken: BatchResult, draft: MemorySegment) -> None:
         """Add a segment; waits where too many wait."""
-        self.waiting.append((taken, draft))
-        if len(self.waiting) >= LOAD_SEGMENTS:
+        self.pending.append((taken, draft))
+        if len(self.pending) >= SEGMENTS_PER_LOAD:
             self._next()
 
     def finish(self) -> None:
         """Wait until all are loaded. Raises what the loader raised."""
-        while self.waiting or self.under_way:
+        while self.pending or self.current_load:
             self._next()
 
     def _next(self) -> None:
-        if self.under_way:
-            taken, loaded = self.under_way
-            self.under_way = None
+        if self.current_load:
+            taken, loaded = self.current_load
+            self.current_load = None
             for one, fate in zip(taken, loaded.result(), strict=True):
                 self.report.add(one, fate)
-        if self.waiting:
-            future = self.loader.submit(self.backend.load, [draft for _, draft in self.waiting])
-            self.under_way, self.waiting = ([taken for taken, _ in self.waiting], future), []
+        if self.pending:
+            future = self.load_executor.submit(
+                self.backend.load_segments, [draft for _, draft in self.pending]
+            )
+            self.current_load, self.pending = ([taken for taken, _ in self.pending], future), []
 
 
 @dataclass
-class Reading:
+class LogImport:
     """One log on its way into the store: how far it was read, and what became of it."""
 
-    backend: House
-    way: Way
-    place: Place
-    log: Log
-    report: FileReport
-    loader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "load"))
-    takers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(TAKEN_AT_ONCE, "take"))
+    backend: FolderBackend
+    pipeline: Pipeline
+    cursor: LogCursor
+    log_file: LogFile
+    report: FileImportReport
+    load_executor: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "load"))
+    parse_executor: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(CONCURRENT_BLOCKS, "take")
+    )
 
-    def advance(self, progress: Progress, *, whole_lines: bool = False) -> None:
+    def advance(self, progress: ProgressCallback, *, whole_lines: bool = False) -> None:
         """Read on from the place to the end of the log; returns when all of it is in the store.
 
         `whole_lines` leaves an unfinished last line for the next time.
         """
-        place, known = self.place, self.place.known
+        place, known = self.cursor, self.cursor.stored_position
         digest = place.digest.copy()
-        queue = _Queue(self.backend, self.loader, self.report)
-        ahead: deque[tuple[Block, str, Future[Taken]]] = deque()
-        for block in blocks(self.log, place.offset, digest):
+        queue = _LoadQueue(self.backend, self.load_executor, self.report)
+        ahead: deque[tuple[LogBlock, str, Future[BatchResult]]] = deque()
+        for block in read_blocks(self.log_file, place.offset, digest):
             unchanged = known is not None and block.end_digest == known.provisional_digest
             if block.provisional and (whole_lines or unchanged):
                 break
-            while len(ahead) > (0 if self.way.reader.remembers else TAKEN_AT_ONCE - 1):
+            while len(ahead) > (0 if self.pipeline.parser.is_stateful else CONCURRENT_BLOCKS - 1):
                 self._queue(queue, *ahead.popleft())
-            state = self.way.reader.state()
+            state = self.pipeline.parser.export_state()
             now = utc_now()
-            ahead.append((block, state, self.takers.submit(self.way.take, block, now)))
+            ahead.append((block, state, self.parse_executor.submit(self.pipeline.process, block, now)))
             if not block.provisional:
-                self.place = replace(self.place, offset=block.end, digest=digest.copy())
-            progress(self.log.position(), self.report.lines)
+                self.cursor = replace(self.cursor, offset=block.end, digest=digest.copy())
+            progress(self.log_file.position(), self.report.lines)
         while ahead:
             self._queue(queue, *ahead.popleft())
         queue.finish()
-        self.report.damage = self.log.damage
+        self.report.damage = self.log_file.damage
 
-    def _queue(self, queue: _Queue, block: Block, state: str, future: Future[Taken]) -> None:
+    def _queue(self, queue: _LoadQueue, block: LogBlock, state: str, future: Future[BatchResult]) -> None:
         """Send what was taken from a block to the loader."""
         taken = future.result()
-        draft = self._draft(taken, block, state if block.provisional else self.way.reader.state())
+        draft = self._draft(taken, block, state if block.provisional else self.pipeline.parser.export_state())
         queue.put(replace(taken, records=taken.records.clear()), draft)
 
     def close(self) -> None:
         """Close the log."""
-        self.takers.shutdown()
-        self.loader.shutdown()
-        self.log.close()
+        self.parse_executor.shutdown()
+        self.load_executor.shutdown()
+        self.log_file.close()
 
-    def _draft(self, taken: Taken, block: Block, state: str) -> Draft:
-        origin = Origin(
-            source=self.place.source,
+    def _draft(self, taken: BatchResult, block: LogBlock, state: str) -> MemorySegment:
+        origin = SegmentOrigin(
+            source=self.cursor.log_id,
             name=self.report.name,
-            format=self.way.reader.name,
+            format=self.pipeline.parser.name,
             state=state,
-            head_bytes=self.place.head_bytes,
-            head_digest=self.place.head_digest,
+            head_bytes=self.cursor.head_bytes,
+            head_digest=self.cursor.head_digest,
             start=block.start,
             start_digest=block.start_digest,
             end=block.end,
             end_digest=block.end_digest,
         )
-        intake = Intake(
+        intake = SegmentMetadata(
             origin=origin,
             lines=taken.lines,
             requests=taken.requests,
-            late=taken.late,
-            early=taken.early,
+            late=taken.late_requests,
+            early=taken.early_requests,
             dropped=taken.dropped,
-            dead_letters=taken.dead_letters,
+            dead_letters=taken.unparsable_lines,
             provisional=block.provisional,
         )
-        return Draft(intake, taken.records)
+        return MemorySegment(intake, taken.records)
 
 
 @dataclass
-class Ways:
+class PipelineFactory:
     """Makes ways in for lines of any format, under the settings of a folder and the versions of its terms."""
 
     folder: Folder
-    promises: Callable[[datetime], Sequence[Promise]]
-    devices: Devices = field(default_factory=Devices)
+    admission_rules: Callable[[datetime], Sequence[AdmissionRules]]
+    device_parser: DeviceParser = field(default_factory=DeviceParser)
 
     @cached_property
-    def countries(self) -> Countries | None:
+    def country_database(self) -> CountryDatabase | None:
         """The database of countries; None where there is none. Raises SettingsError where it is none."""
-        return Countries.read(self.folder.country_database) if self.folder.country_database else None
+        return CountryDatabase.open(self.folder.country_database) if self.folder.country_database else None
 
     @property
-    def salts(self) -> Salts:
+    def salts(self) -> SaltFile:
         """The salts of the folder."""
-        return Salts(self.folder.keys / SALTS)
+        return SaltFile(self.folder.keys_folder / SALTS_FILE_NAME)
 
-    def way(self, reader: Reader) -> Way:
+    def create_pipeline(self, parser: LogParser) -> Pipeline:
         """Return the way in for what a reader reads."""
         settings = self.folder.settings
-        return Way(
-            reader=reader,
-            promises=self.promises,
-            kinds=Kinds(settings.collect),
+        return Pipeline(
+            parser=parser,
+            admission_rules=self.admission_rules,
+            kind_rules=RequestKindRules(settings.collect),
             salts=self.salts,
-            zone=self.folder.zone,
-            day_turns_at=self.folder.day_turns_at,
-            host=settings.site.host,
-            devices=self.devices,
-            countries=self.countries,
+            zone=self.folder.time_zone,
+            day_start=self.folder.day_start,
+            default_host=settings.site.host,
+            device_parser=self.device_parser,
+            country_database=self.country_database,
         )
 
 
 @dataclass
-class Importer:
+class LogImporter:
     """Reads logs under the versions of the terms into one house."""
 
-    ways: Ways
-    backend: House
-    format: str = AUTOMATIC
-    again: bool = False
+    pipeline_factory: PipelineFactory
+    backend: FolderBackend
+    log_format: str = AUTOMATIC_FORMAT
+    as_new_log: bool = False
     """Whether a log that begins like a known one, and is not its growth, is read as another log."""
-    new_key: bool = False
+    allow_new_key: bool = False
     """Whether a lost key may be made anew, although no log is known by it then."""
 
     def __post_init__(self) -> None:
         """Raise LayoutError or SettingsError where format or database is none, before any log is opened."""
-        if self.format != AUTOMATIC:
-            named(self.format)
-        _ = self.ways.countries
+        if self.log_format != AUTOMATIC_FORMAT:
+            create_parser(self.log_format)
+        _ = self.pipeline_factory.country_database
 
     @cached_property
-    def sources(self) -> Sources:
+    def log_catalogue(self) -> LogCatalogue:
         """The logs that the house knows."""
-        return Sources(self.backend, self.ways.folder.keys / SOURCE_KEY, self.new_key)
+        return LogCatalogue(
+            self.backend, self.pipeline_factory.folder.keys_folder / LOG_KEY_FILE_NAME, self.allow_new_key
+        )
 
-    def first_time(self, path: Path) -> datetime:
+    def find_first_request_time(self, path: Path) -> datetime:
         """Return the time of a log's first request, so that a rotated set can be read in order of time.
 
         What cannot be read comes last, and is explained when it is read.
@@ -269,21 +275,21 @@ class Importer:
                 with open_log(path) as log:
                     sample = _sample(log)
                     reader, _ = self._recognise(sample)
-                    earliest = reader.read(pl.Series(sample, dtype=pl.String)).requests["time"].min()
+                    earliest = reader.parse(pl.Series(sample, dtype=pl.String)).requests["time"].min()
                     return earliest if isinstance(earliest, datetime) else datetime.max
         return datetime.max
 
-    def read(self, path: Path, report: FileReport, progress: Progress) -> None:
+    def import_log(self, path: Path, report: FileImportReport, progress: ProgressCallback) -> None:
         """Take in what is new in a log; returns when all of it is in the store.
 
         Raises AvowalError where the log cannot be read or recognised, or another process reads it; what was read
         before stays.
         """
-        if reading := self.open(path, report):
+        if reading := self.start_import(path, report):
             with closing(reading):
                 reading.advance(progress)
 
-    def open(self, path: Path, report: FileReport) -> Reading | None:
+    def start_import(self, path: Path, report: FileImportReport) -> LogImport | None:
         """Open a log where what is new in it begins; None where it is empty. Raises as `read` does."""
         log = open_log(path)
         try:
@@ -291,48 +297,52 @@ class Importer:
                 report.damage = log.damage
                 log.close()
                 return None
-            log, place = self.sources.find(path, log, again=self.again)
-            if place.known and self.format in {AUTOMATIC, place.known.format}:
-                reader = named(place.known.format)
-                reader.restore(place.known.state)
+            log, place = self.log_catalogue.locate(path, log, as_new_log=self.as_new_log)
+            if place.stored_position and self.log_format in {AUTOMATIC_FORMAT, place.stored_position.format}:
+                reader = create_parser(place.stored_position.format)
+                reader.restore_state(place.stored_position.state)
             else:
                 reader, report.confidence = self._recognise(_sample(log))
         except BaseException:
             log.close()
             raise
         report.format = reader.name
-        return Reading(self.backend, self.ways.way(reader), place, log, report)
+        return LogImport(self.backend, self.pipeline_factory.create_pipeline(reader), place, log, report)
 
-    def bad_lines(self, path: Path) -> list[BadLine]:
+    def read_unparsable_lines(self, path: Path) -> list[UnparsableLineText]:
         """Read the lines of a log again that could not be read; none where the log was never read."""
         if path == STANDARD_INPUT:
             return []
         with open_log(path) as log:
-            candidates = self.sources.candidates(log)
-            letters = backend.dead_letters(self.backend, candidates[-1].source) if candidates else []
+            candidates = self.log_catalogue.candidates(log)
+            letters = (
+                backend.fetch_unparsable_lines(self.backend, candidates[-1].source) if candidates else []
+            )
             found, position = [], 0
             for letter in sorted(letters, key=lambda letter: letter.offset):
-                position += digest_to(log, self.sources.digest(b""), letter.offset - position)
+                position += read_into_digest(
+                    log, self.log_catalogue.create_digest(b""), letter.offset - position
+                )
                 text = log.read(letter.length).decode("utf-8", "backslashreplace")
                 position += letter.length
-                found.append(BadLine(letter.offset, letter.reason, text))
+                found.append(UnparsableLineText(letter.offset, letter.reason, text))
             return found
 
-    def knows(self, path: Path) -> bool:
+    def is_known_log(self, path: Path) -> bool:
         """Return whether a log begins like one that was read before."""
         with open_log(path) as log:
-            return bool(self.sources.candidates(log))
+            return bool(self.log_catalogue.candidates(log))
 
-    def _recognise(self, sample: list[str]) -> tuple[Reader, float | None]:
-        if self.format != AUTOMATIC:
-            return named(self.format), None
-        detection = detect(sample)
-        return detection.reader, detection.confidence
+    def _recognise(self, sample: list[str]) -> tuple[LogParser, float | None]:
+        if self.log_format != AUTOMATIC_FORMAT:
+            return create_parser(self.log_format), None
+        detection = detect_format(sample)
+        return detection.parser, detection.confidence
 
 
-def _sample(log: Log) -> list[str]:
+def _sample(log: LogFile) -> list[str]:
     """Return the first lines of a log, whole ones, and leave them there."""
     data = log.peek(SAMPLE_BYTES)
     cut = data.rfind(b"\n") + 1 or len(data)
-    block = Block(0, "", cut, "", data[:cut])
-    return block.lines().head(SAMPLE_LINES).to_list()
+    block = LogBlock(0, "", cut, "", data[:cut])
+    return block.split_lines().head(SAMPLE_LINES).to_list()

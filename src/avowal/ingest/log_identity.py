@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 from avowal.errors import SourceError, StoreError
-from avowal.key_files import secret
-from avowal.logs.log_file import STANDARD_INPUT, Log, open_log
-from avowal.store.interface import Known
+from avowal.key_files import read_or_create_secret
+from avowal.logs.log_file import STANDARD_INPUT, LogFile, open_log
+from avowal.store.interface import LogPosition
 from avowal.workspace import backend
-from avowal.workspace.backend import House
+from avowal.workspace.backend import FolderBackend
 
 HEAD_BYTES = 4096
 """How much of a log's beginning tells it from others at a glance."""
@@ -20,86 +20,95 @@ READ_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Place:
+class LogCursor:
     """A log that was recognised, and where what is new in it begins: the log stands there."""
 
-    source: str
+    log_id: str
     head_bytes: int
     head_digest: str
     offset: int
     digest: "hmac.HMAC"
-    known: Known | None
+    stored_position: LogPosition | None
 
 
 @dataclass
-class Sources:
+class LogCatalogue:
     """The logs that a house knows, by keyed digests of their bytes."""
 
-    backend: House
+    backend: FolderBackend
     key_file: Path
     """In `keys/`, made at the first import."""
-    new_key: bool = False
+    allow_new_key: bool = False
     """Whether a lost key may be made anew, although no log is known by it then."""
 
     @cached_property
-    def key(self) -> bytes:
+    def digest_key(self) -> bytes:
         """The key of the digests.
 
         Raises StoreError where it was lost: under a new one every log would silently count again.
         """
-        if not self.new_key and not self.key_file.exists() and backend.known(self.backend):
+        if (
+            not self.allow_new_key
+            and not self.key_file.exists()
+            and backend.fetch_log_positions(self.backend)
+        ):
             raise StoreError(
                 f"`{self.key_file}` is missing, by which logs are known that were read before",
                 "put it back; or import with `--again`: all that is then read counts anew, whether or not it was "
                 "read before",
             )
-        return secret(self.key_file)
+        return read_or_create_secret(self.key_file)
 
-    def candidates(self, log: Log) -> list[Known]:
+    def candidates(self, log: LogFile) -> list[LogPosition]:
         """Return those that a log begins like, the shortest first."""
         head = log.peek(HEAD_BYTES)
         alike = [
             known
-            for known in backend.known(self.backend)
+            for known in backend.fetch_log_positions(self.backend)
             if known.head_bytes <= len(head)
-            and known.head_digest == self.digest(head[: known.head_bytes]).hexdigest()
+            and known.head_digest == self.create_digest(head[: known.head_bytes]).hexdigest()
         ]
         return sorted(alike, key=lambda known: known.length)
 
-    def find(self, path: Path, log: Log, *, again: bool) -> tuple[Log, Place]:
+    def locate(self, path: Path, log: LogFile, *, as_new_log: bool) -> tuple[LogFile, LogCursor]:
         """Lead a log to where what is new in it begins, and keep others from reading it.
 
         Raises SourceError where another process reads it, or where it begins like a known one and does not go on
         like it; `again` takes the latter for a log of its own.
         """
         head = log.peek(HEAD_BYTES)
-        backend.claim(self.backend, self.digest(head).hexdigest())
+        backend.claim_log(self.backend, self.create_digest(head).hexdigest())
         candidates = self.candidates(log)
-        digest, position = self.digest(b""), 0
-        found: tuple[Known, hmac.HMAC] | None = None
+        digest, position = self.create_digest(b""), 0
+        found: tuple[LogPosition, hmac.HMAC] | None = None
         for known in candidates:
-            position += digest_to(log, digest, known.length - position)
+            position += read_into_digest(log, digest, known.length - position)
             if position == known.length and digest.hexdigest() == known.digest:
                 found = known, digest.copy()
         if found:
             known, digest = found
-            place = Place(known.source, known.head_bytes, known.head_digest, known.length, digest, known)
+            place = LogCursor(known.source, known.head_bytes, known.head_digest, known.length, digest, known)
             return self._stand_at(path, log, position, known.length), place
-        if candidates and not again:
+        if candidates and not as_new_log:
             raise SourceError(
                 f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not go on like it",
                 "if it is another log, or its lines shall count again, use `--again`",
             )
-        fresh = Place(
-            secrets.token_hex(8), len(head), self.digest(head).hexdigest(), 0, self.digest(b""), None
+        fresh = LogCursor(
+            secrets.token_hex(8),
+            len(head),
+            self.create_digest(head).hexdigest(),
+            0,
+            self.create_digest(b""),
+            None,
         )
         return self._stand_at(path, log, position, 0), fresh
 
-    def digest(self, data: bytes) -> hmac.HMAC:
+    def create_digest(self, data: bytes) -> hmac.HMAC:
         """Begin a keyed digest with some bytes."""
-        return hmac.new(self.key, data, "sha256")
+        return hmac.new(self.digest_key, data, "sha256")
 
-    def _stand_at(self, path: Path, log: Log, position: int, offset: int) -> Log:
+    def _stand_at(self, path: Path, log: LogFile, position: int, offset: int) -> LogFile:
         """Return the log standing at an offset; opened anew where it was read beyond."""
         if position > offset:
             if path == STANDARD_INPUT:
@@ -109,11 +118,11 @@ class Sources:
             log.close()
             log = open_log(path)
             position = 0
-        digest_to(log, self.digest(b""), offset - position)
+        read_into_digest(log, self.create_digest(b""), offset - position)
         return log
 
 
-def digest_to(log: Log, digest: hmac.HMAC, size: int) -> int:
+def read_into_digest(log: LogFile, digest: hmac.HMAC, size: int) -> int:
     """Read on by `size` bytes, or to the end, into a digest; return how many there were."""
     done = 0
     while done < size and (part := log.read(min(size - done, READ_BYTES))):

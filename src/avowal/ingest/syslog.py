@@ -8,17 +8,17 @@ from threading import Lock
 
 from avowal.logs.log_file import LINE_BYTES_MAX
 
-WAITING_MAX = 200_000
+BUFFERED_LINES_MAX = 200_000
 """How many lines may wait: more than that are lost, and counted."""
 
 _COUNTED = re.compile(rb"[1-9][0-9]{0,6} ")
 
 
 @dataclass
-class Lines:
+class LineBuffer:
     """The lines that wait. Any thread may put and take."""
 
-    lost: int = 0
+    lost_lines: int = 0
     _waiting: list[bytes] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
@@ -26,12 +26,12 @@ class Lines:
         """Add a message: one line, whatever it has of line feeds."""
         line = message.strip(b"\0\r\n").replace(b"\n", b" ")
         with self._lock:
-            if len(self._waiting) >= WAITING_MAX:
-                self.lost += 1
+            if len(self._waiting) >= BUFFERED_LINES_MAX:
+                self.lost_lines += 1
             elif line:
                 self._waiting.append(line)
 
-    def take(self) -> list[bytes]:
+    def drain(self) -> list[bytes]:
         """Return what waits, in the order in which it came."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
@@ -39,11 +39,11 @@ class Lines:
 
 
 @dataclass
-class Listener(asyncio.DatagramProtocol):
+class SyslogListener(asyncio.DatagramProtocol):
     """Listens at one place, for both; only those that are trusted are heard."""
 
-    lines: Lines
-    trusts: Callable[[str], bool]
+    line_buffer: LineBuffer
+    is_trusted: Callable[[str], bool]
     _ends: list[asyncio.BaseTransport | asyncio.Server] = field(default_factory=list)
 
     async def listen(self, host: str, port: int) -> None:
@@ -60,20 +60,20 @@ class Listener(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Take a message that came as a datagram."""
-        if self.trusts(addr[0]):
-            self.lines.put(data)
+        if self.is_trusted(addr[0]):
+            self.line_buffer.put(data)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take messages from a connection: each with its length before it, or on a line of its own (RFC 6587)."""
         try:
-            if not self.trusts(writer.get_extra_info("peername")[0]):
+            if not self.is_trusted(writer.get_extra_info("peername")[0]):
                 return
             while head := await reader.read(1):
                 rest = await reader.readuntil(b" ") if head.isdigit() else b""
                 if _COUNTED.fullmatch(head + rest):
-                    self.lines.put(await reader.readexactly(min(int(head + rest), LINE_BYTES_MAX)))
+                    self.line_buffer.put(await reader.readexactly(min(int(head + rest), LINE_BYTES_MAX)))
                 else:
-                    self.lines.put(head + rest + await reader.readline())
+                    self.line_buffer.put(head + rest + await reader.readline())
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, OSError):
             pass  # what is torn or longer than a line may be is no message
         finally:

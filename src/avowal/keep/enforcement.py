@@ -12,154 +12,163 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from threading import Lock
 
-from avowal.collect.admission import Promise
-from avowal.collect.cookie import NAME as COOKIE_NAME
-from avowal.collect.cookie import TAB as TAB_NAME
+from avowal.collect.admission import AdmissionRules
+from avowal.collect.cookie import COOKIE_NAME
+from avowal.collect.cookie import TAB_STORAGE_KEY as TAB_NAME
 from avowal.errors import RefusedError
-from avowal.policy.bounds import Ages, Bounds
-from avowal.policy.compare import governed
+from avowal.policy.bounds import AgeByPrecision, Bounds
+from avowal.policy.compare import list_governing_bounds
 from avowal.register.erasures import Erasure
 from avowal.register.register import Register, Version
-from avowal.register.retentions import GRACE, cuts
-from avowal.store.interface import Cutoffs, Raised, Removed, Rules, Store
+from avowal.register.retentions import RETENTION_GRACE, plan_retention
+from avowal.store.interface import Cutoffs, GoverningUpdate, RemovedRecords, Store, VisitRules
 
 
 @dataclass
-class Steward:
+class PolicyEnforcer:
     """Keeps the store in line with the register, in the process that owns the folder."""
 
     register: Register
-    rules: Rules
+    visit_rules: VisitRules
     _turn: Lock = field(default_factory=Lock)
 
-    def settle(self, store: Store, now: datetime) -> None:
+    def apply_consents(self, store: Store, now: datetime) -> None:
         """Do what consents, withdrawals and versions ask for that were recorded since: before each reading.
 
         Whoever reads at the same time waits for it.
         """
         with self._turn:
-            if self.register.erasures.begun():
+            if self.register.erasures.pending():
                 self._erase_begun(store, now)
-            settled = store.settled()
-            raised = self.register.consents.raised(settled, now)
-            if raised.settled != settled:
+            settled = store.consent_cursor()
+            raised = self.register.consents.compute_governing_update(settled, now)
+            if raised.cursor != settled:
                 self._derive(store, now, raised)
 
-    def derive(self, store: Store, now: datetime) -> None:
+    def derive_visits(self, store: Store, now: datetime) -> None:
         """Do the same, and make views and visits of what came in."""
         with self._turn:
-            self._derive(store, now, self.register.consents.raised(store.settled(), now))
+            self._derive(
+                store, now, self.register.consents.compute_governing_update(store.consent_cursor(), now)
+            )
 
-    def retain(self, store: Store, now: datetime) -> list[Removed]:
+    def enforce_retention(self, store: Store, now: datetime) -> list[RemovedRecords]:
         """Take away what may not be kept any more, record it, and write the file anew; returns what was taken away."""
         with self._turn:
             self._erase_begun(store, now)
-            self._derive(store, now, self.register.consents.raised(store.settled(), now))
-            bounds = governs(in_force(self.register.versions(), now))
-            store.remove(cuts(bounds, now), now)
-            handed_over = self.register.submissions.retain(bounds, now, store.new_run())
+            self._derive(
+                store, now, self.register.consents.compute_governing_update(store.consent_cursor(), now)
+            )
+            bounds = compute_governing_bounds(effective_versions(self.register.versions(), now))
+            store.apply_retention(plan_retention(bounds, now), now)
+            handed_over = self.register.submissions.apply_retention(bounds, now, store.next_retention_run())
             if handed_over:
-                self.register.ledger.sign()
-            removed = store.removed()
+                self.register.ledger.sign_checkpoint()
+            removed = store.unrecorded_removals()
             for run in dict.fromkeys(one.run for one in removed):
                 of_run = [one for one in removed if one.run == run]
-                self.register.retentions.record(run, of_run, of_run[0].removed_at)
-                self.register.ledger.sign()
-                store.forget_removed(run)
-            self.register.asking.forget_lapsed(now)
-            store.forget_changed(self.register.feeds.passed())
-            store.rewrite()
+                self.register.retention_runs.record(run, of_run, of_run[0].removed_at)
+                self.register.ledger.sign_checkpoint()
+                store.clear_removals(run)
+            self.register.release_requests.erase_expired(now)
+            store.clear_changes(self.register.feeds.acknowledged_change_number())
+            store.compact()
         return removed + handed_over
 
-    def erase(self, store: Store, visitor: str, now: datetime) -> Erasure:
+    def erase_visitor(self, store: Store, visitor_key: str, now: datetime) -> Erasure:
         """Erase a visitor: from its record on nobody reads what is held of them."""
         with self._turn:
             self._erase_begun(store, now)
-            self.register.erasures.begin(visitor)
-            return self._erase_begun(store, now)[visitor]
+            self.register.erasures.begin(visitor_key)
+            return self._erase_begun(store, now)[visitor_key]
 
-    def erase_looks(self, store: Store, looks: Sequence[int], now: datetime) -> Erasure:
+    def erase_script_views(self, store: Store, script_view_ids: Sequence[int], now: datetime) -> Erasure:
         """Erase looks: as what is held of a visitor of their own, whom nothing else is of.
 
         Raises RefusedError where none is held.
         """
         key = secrets.randbits(64) & ~1
-        if not store.take_apart(looks, key):
+        if not store.reassign_visitor(script_view_ids, key):
             raise RefusedError(
                 "none of these views is held", "they may be erased already, or their time is over"
             )
-        self.derive(store, now)
-        return self.erase(store, f"{key:016x}", now)
+        self.derive_visits(store, now)
+        return self.erase_visitor(store, f"{key:016x}", now)
 
     def _erase_begun(self, store: Store, now: datetime) -> dict[str, Erasure]:
         """Do the erasures that are recorded, also those that a kill cut short; returns each by its visitor."""
         done = {
-            visitor: self.register.erasures.finish(visitor, store.erase(int(visitor, 16)), now)
-            for visitor in self.register.erasures.begun()
+            visitor: self.register.erasures.finish(visitor, store.erase_visitor(int(visitor, 16)), now)
+            for visitor in self.register.erasures.pending()
         }
-        store.forget_erased()
+        store.clear_erased_counts()
         if done:
-            self.register.ledger.sign()
-            self.register.submissions.sweep()
-            store.rewrite()
+            self.register.ledger.sign_checkpoint()
+            self.register.submissions.delete_orphans()
+            store.compact()
         return done
 
-    def beyond(self, store: Store, now: datetime) -> list[Removed]:
+    def find_overdue_records(self, store: Store, now: datetime) -> list[RemovedRecords]:
         """Return what is held although its time was over a day ago; nothing is changed."""
-        before = now - GRACE
-        bounds = governs(in_force(self.register.versions(), before))
-        found = self.register.submissions.beyond(bounds, before)
-        for one in cuts(bounds, before):
-            for version, records in store.query(one.counted, {}).rows:
-                found.append(Removed(0, one.relation, one.category, version, records, now))
+        before = now - RETENTION_GRACE
+        bounds = compute_governing_bounds(effective_versions(self.register.versions(), before))
+        found = self.register.submissions.find_overdue(bounds, before)
+        for one in plan_retention(bounds, before):
+            for version, records in store.query(one.count_query, {}).rows:
+                found.append(RemovedRecords(0, one.relation, one.category, version, records, now))
         return found
 
-    def _derive(self, store: Store, now: datetime, raised: Raised) -> None:
-        store.derive(self.rules, cutoffs(in_force(self.register.versions(), now), now), raised)
+    def _derive(self, store: Store, now: datetime, raised: GoverningUpdate) -> None:
+        store.derive_visits(
+            self.visit_rules, compute_cutoffs(effective_versions(self.register.versions(), now), now), raised
+        )
 
 
-def in_force(versions: Sequence[Version], moment: datetime) -> list[Version]:
+def effective_versions(versions: Sequence[Version], moment: datetime) -> list[Version]:
     """Return the versions that have taken effect by a moment."""
     return [version for version in versions if version.effective_at <= moment]
 
 
-def governs(versions: Sequence[Version]) -> list[Bounds]:
+def compute_governing_bounds(versions: Sequence[Version]) -> list[Bounds]:
     """Return what governs each governing number, from 1 on: computed once for each publication."""
     return _governs(tuple(versions))
 
 
 @lru_cache(maxsize=8)
 def _governs(versions: tuple[Version, ...]) -> list[Bounds]:
-    return governed([version.promised for version in versions])
+    return list_governing_bounds([version.compiled_terms for version in versions])
 
 
 @lru_cache(maxsize=8)
-def promises(versions: tuple[Version, ...]) -> list[Promise]:
+def build_admission_rules(versions: tuple[Version, ...]) -> list[AdmissionRules]:
     """Return what admission needs of versions: of each, what governs its records by now."""
     ends = [*(version.effective_at for version in versions[1:]), datetime.max]
     return [
-        Promise(
+        AdmissionRules(
             version.number,
-            {name: bounds.kept(name) for name in bounds.categories},
+            {name: bounds.retention_ages(name) for name in bounds.collected_categories},
             version.effective_at,
             until,
-            bounds.cookie(COOKIE_NAME),
-            bounds.cookie(TAB_NAME),
+            bounds.cookie_ages(COOKIE_NAME),
+            bounds.cookie_ages(TAB_NAME),
         )
-        for version, bounds, until in zip(versions, governs(versions), ends, strict=True)
+        for version, bounds, until in zip(versions, compute_governing_bounds(versions), ends, strict=True)
     ]
 
 
-def cutoffs(versions: Sequence[Version], now: datetime) -> Cutoffs:
+def compute_cutoffs(versions: Sequence[Version], now: datetime) -> Cutoffs:
     """Return, for each governing number, the oldest event of each derived category that may be kept now."""
 
     def since(category: str) -> list[datetime]:
-        return [oldest(bounds.kept(category), now) for bounds in governs(versions)]
+        return [
+            oldest_permitted_time(bounds.retention_ages(category), now)
+            for bounds in compute_governing_bounds(versions)
+        ]
 
     return Cutoffs(since("view-time"), since("view-duration"), since("visit-time"), since("visit-duration"))
 
 
-def oldest(ages: Ages, now: datetime) -> datetime:
+def oldest_permitted_time(ages: AgeByPrecision, now: datetime) -> datetime:
     """Return the oldest event that may be kept whole; datetime.max where none may."""
     if "full" not in ages:
         return datetime.max

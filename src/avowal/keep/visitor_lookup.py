@@ -7,19 +7,19 @@ from datetime import datetime
 
 import msgspec
 
-from avowal.collect.cookie import IDENTIFIER, visitor_number
+from avowal.collect.cookie import IDENTIFIER_PATTERN, compute_cookie_visitor_id
 from avowal.errors import DisclosureError, MisuseError, RefusedError
-from avowal.keep.enforcement import oldest
-from avowal.logs.ip_address import canonical
+from avowal.keep.enforcement import oldest_permitted_time
+from avowal.logs.ip_address import canonicalise_address
 from avowal.policy.bounds import Bounds
-from avowal.register.release_requests import Why
+from avowal.register.release_requests import RefusalReason
 from avowal.store.interface import Store
-from avowal.store.load_state import statements
+from avowal.store.load_state import read_sql
 
-KEY = re.compile(r"[0-9a-f]{16}")
+VISITOR_KEY_PATTERN = re.compile(r"[0-9a-f]{16}")
 
 
-class Subject(msgspec.Struct, frozen=True):
+class VisitorSelector(msgspec.Struct, frozen=True):
     """A visitor as somebody told of it; times are UTC, `since` within and `until` without."""
 
     key: str = ""
@@ -29,40 +29,42 @@ class Subject(msgspec.Struct, frozen=True):
     until: datetime | None = None
 
 
-class Held(msgspec.Struct, frozen=True):
+class VisitorRecords(msgspec.Struct, frozen=True):
     """A visitor's key, and how many requests and looks came in under which version, with what governs them."""
 
     key: str
-    rows: list[tuple[int, int, int]]
+    version_counts: list[tuple[int, int, int]]
     """Each a version, a governing number, and how many that are."""
 
     @property
-    def count(self) -> int:
+    def record_count(self) -> int:
         """How many there are."""
-        return sum(count for _, _, count in self.rows)
+        return sum(count for _, _, count in self.version_counts)
 
     @property
-    def records(self) -> dict[int, int]:
+    def counts_by_governing(self) -> dict[int, int]:
         """How many each governing number governs."""
         found = Counter[int]()
-        for _, governing, count in self.rows:
+        for _, governing, count in self.version_counts:
             found[governing] += count
         return dict(sorted(found.items()))
 
 
-def parse_subject(word: str, since: datetime | None, until: datetime | None, cookie_key: bytes) -> Subject:
+def parse_visitor_selector(
+    text: str, since: datetime | None, until: datetime | None, cookie_key: bytes
+) -> VisitorSelector:
     """Parse a visitor's key, the identifier in a cookie, or an address with the period in which the visitor had it.
 
     Raises MisuseError where it is neither, or an address comes without its period.
     """
-    if KEY.fullmatch(word.lower()):
-        return Subject(word.lower())
-    if IDENTIFIER.fullmatch(word):
-        return Subject(f"{visitor_number(cookie_key, word):016x}")
-    address = canonical(word)
-    if address is None and "/" in word and canonical(word.partition("/")[0]):
+    if VISITOR_KEY_PATTERN.fullmatch(text.lower()):
+        return VisitorSelector(text.lower())
+    if IDENTIFIER_PATTERN.fullmatch(text):
+        return VisitorSelector(f"{compute_cookie_visitor_id(cookie_key, text):016x}")
+    address = canonicalise_address(text)
+    if address is None and "/" in text and canonicalise_address(text.partition("/")[0]):
         hint = "name one visitor: by a key, or by an address with `--since` and `--until`"
-        raise DisclosureError("a range of addresses would hold others' records", hint, Why.OTHERS)
+        raise DisclosureError("a range of addresses would hold others' records", hint, RefusalReason.OTHERS)
     if address is None:
         raise MisuseError(
             "this names no visitor",
@@ -74,26 +76,31 @@ def parse_subject(word: str, since: datetime | None, until: datetime | None, coo
             "an address belongs to many people over time",
             "say when it was the visitor's: `--since`, `--until`",
         )
-    return Subject("", address, since, until)
+    return VisitorSelector("", address, since, until)
 
 
-def held(store: Store, subject: Subject, governed: Sequence[Bounds], now: datetime) -> Held:
+def find_visitor_records(
+    store: Store, selector: VisitorSelector, governing_bounds: Sequence[Bounds], now: datetime
+) -> VisitorRecords:
     """Find a visitor's records. `governed` has what governs each governing number, from 1 on.
 
     Raises RefusedError where an address in its period led to no visitor, or to several: one person's word is not
     another's.
     """
-    key = subject.key or _found(store, subject, governed, now)
-    rows = store.query(statements("subject_records"), {"visitor": int(key, 16)}).rows
-    return Held(key, [(version, governing, count) for version, governing, count in rows])
+    key = selector.key or _found(store, selector, governing_bounds, now)
+    rows = store.query(read_sql("subject_records"), {"visitor": int(key, 16)}).rows
+    return VisitorRecords(key, [(version, governing, count) for version, governing, count in rows])
 
 
-def _found(store: Store, subject: Subject, governed: Sequence[Bounds], now: datetime) -> str:
+def _found(store: Store, subject: VisitorSelector, governed: Sequence[Bounds], now: datetime) -> str:
     values = {
         **msgspec.structs.asdict(subject),
-        "address_since": [oldest(bounds.kept("ip-address"), now) for bounds in governed] or [datetime.max],
+        "address_since": [
+            oldest_permitted_time(bounds.retention_ages("ip-address"), now) for bounds in governed
+        ]
+        or [datetime.max],
     }
-    visitors = [visitor for (visitor,) in store.query(statements("subject_visitors"), values).rows]
+    visitors = [visitor for (visitor,) in store.query(read_sql("subject_visitors"), values).rows]
     if len(visitors) != 1:
         raise RefusedError(
             f"{len(visitors)} visitors are known by that address in that period"

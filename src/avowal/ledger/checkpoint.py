@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from avowal.errors import ProofError
-from avowal.ledger.note import Note, Signer, Verifier
-from avowal.ledger.tree import HASH_BYTES, check_inclusion, leaf_hash
+from avowal.ledger.note import SignedNote, Signer, Verifier
+from avowal.ledger.tree import HASH_BYTES, check_inclusion, hash_leaf
 
-HEADER = "c2sp.org/tlog-proof@v1"
+PROOF_HEADER = "c2sp.org/tlog-proof@v1"
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Checkpoint:
     root: bytes
 
     @property
-    def text(self) -> str:
+    def signed_text(self) -> str:
         """The text that is signed."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
-    def signed(self, signer: Signer) -> Note:
+    def sign(self, signer: Signer) -> SignedNote:
         """Return the checkpoint as a note with its ledger's signature."""
-        return Note(self.text, (signer.sign(self.text),))
+        return SignedNote(self.signed_text, (signer.sign(self.signed_text),))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -44,10 +44,10 @@ class Checkpoint:
         return cls(found[1], int(found[2]), root)
 
 
-def opened(note: Note, verifier: Verifier) -> Checkpoint:
+def verify_checkpoint(note: SignedNote, verifier: Verifier) -> Checkpoint:
     """Return the checkpoint in a note. Raises ProofError where it is none, or not signed by the ledger's key."""
     checkpoint = Checkpoint.parse(note.text)
-    if checkpoint.origin != verifier.name or not note.signed_by(verifier):
+    if checkpoint.origin != verifier.name or not note.is_signed_by(verifier):
         raise ProofError(
             "the checkpoint is not signed by this ledger", "its key is another one: use that of this ledger"
         )
@@ -55,42 +55,47 @@ def opened(note: Note, verifier: Verifier) -> Checkpoint:
 
 
 @dataclass(frozen=True)
-class Receipt:
+class EntryProof:
     """A proof that an entry is in a ledger, with its checkpoint: nothing else is needed but the ledger's public key."""
 
     index: int
     entry: bytes
-    proof: tuple[bytes, ...]
-    checkpoint: Note
+    path_hashes: tuple[bytes, ...]
+    checkpoint: SignedNote
 
     def __str__(self) -> str:
         """Return it as a C2SP tlog-proof, whose `extra` is the entry."""
-        lines = [HEADER, f"extra {_encoded(self.entry)}", f"index {self.index}", *map(_encoded, self.proof)]
+        lines = [
+            PROOF_HEADER,
+            f"extra {_encoded(self.entry)}",
+            f"index {self.index}",
+            *map(_encoded, self.path_hashes),
+        ]
         return "\n".join(lines) + f"\n\n{self.checkpoint}"
 
     @classmethod
-    def parse(cls, written: str) -> Self:
+    def parse(cls, text: str) -> Self:
         """Read what `str` wrote. Raises ProofError where it is none."""
-        head, _, note = written.partition("\n\n")
+        head, _, note = text.partition("\n\n")
         found = re.fullmatch(
-            rf"{re.escape(HEADER)}\nextra ([A-Za-z0-9+/=]*)\nindex (0|[1-9][0-9]*)((?:\n[A-Za-z0-9+/=]+)*)",
+            rf"{re.escape(PROOF_HEADER)}\nextra ([A-Za-z0-9+/=]*)\nindex (0|[1-9][0-9]*)((?:\n[A-Za-z0-9+/=]+)*)",
             head,
         )
         if not found:
-            raise ProofError("this is no proof of an entry", f"it begins with `{HEADER}`")
+            raise ProofError("this is no proof of an entry", f"it begins with `{PROOF_HEADER}`")
         proof = tuple(map(_decoded, found[3].split()))
-        return cls(int(found[2]), _decoded(found[1]), proof, Note.parse(note))
+        return cls(int(found[2]), _decoded(found[1]), proof, SignedNote.parse(note))
 
-    def check(self, verifier: Verifier, witnesses: Sequence[Verifier] = ()) -> Checkpoint:
+    def verify(self, verifier: Verifier, witnesses: Sequence[Verifier] = ()) -> Checkpoint:
         """Check that the ledger has the entry, and that the witnesses saw its checkpoint; return that.
 
         Raises ProofError where it does not show it.
         """
-        checkpoint = opened(self.checkpoint, verifier)
+        checkpoint = verify_checkpoint(self.checkpoint, verifier)
         for witness in witnesses:
-            if not self.checkpoint.signed_by(witness):
+            if not self.checkpoint.is_signed_by(witness):
                 raise ProofError(f"the checkpoint is not cosigned by `{witness.name}`")
-        check_inclusion(self.index, checkpoint.size, leaf_hash(self.entry), self.proof, checkpoint.root)
+        check_inclusion(self.index, checkpoint.size, hash_leaf(self.entry), self.path_hashes, checkpoint.root)
         return checkpoint
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from avowal.errors import ProofError
 
-Reached = tuple[str, str, int, datetime]
+AgeReach = tuple[str, str, int, datetime]
 """A category at a precision, what governed records of it, and since when these came, by an age of the terms (X7)."""
 
 
@@ -133,7 +133,7 @@ class FeedGiven(msgspec.Struct, frozen=True, tag="feed-given", tag_field="kind")
     gone: int
     """How many records it was told to delete."""
     at: datetime
-    reached: list[Reached] = []
+    reached: list[AgeReach] = []
     """As of a release."""
 
 
@@ -248,7 +248,7 @@ class ReleaseMade(msgspec.Struct, frozen=True, tag="release-made", tag_field="ki
     """How many visitors it is of; 0 where none is known."""
     sealed_until: datetime | None = None
     """Until when those visitors are not told of it."""
-    reached: list[Reached] = []
+    reached: list[AgeReach] = []
     """Of each category and precision, and of each version that governed records of it: the time of the oldest."""
 
 
@@ -307,19 +307,19 @@ Entry = (
 )
 
 
-KINDS: tuple[str, ...] = tuple(one.__struct_config__.tag for one in get_args(Entry))
+ENTRY_KINDS: tuple[str, ...] = tuple(one.__struct_config__.tag for one in get_args(Entry))
 """What each kind of entry is called in it."""
 
 
 _DECODER = msgspec.json.Decoder(Entry)
 
 
-def written(entry: Entry) -> bytes:
+def encode_entry(entry: Entry) -> bytes:
     """Return the bytes that the ledger keeps: the JSON of RFC 8785, as names of fields are ASCII and numbers whole."""
     return msgspec.json.encode(entry, order="sorted")
 
 
-def read(body: bytes) -> Entry:
+def decode_entry(body: bytes) -> Entry:
     """Read what `written` wrote. Raises ProofError where it is none."""
     try:
         entry: Entry = _DECODER.decode(body)
@@ -328,11 +328,11 @@ def read(body: bytes) -> Entry:
     return entry
 
 
-def numbered(entries: Sequence[Entry], number: int) -> Entry | None:
+def find_entry(entries: Sequence[Entry], number: int) -> Entry | None:
     """Return the entry of a number; None where there is none."""
     return entries[number] if isinstance(number, int) and 0 <= number < len(entries) else None
 
 
-def hashed(text: str) -> str:
+def hash_text(text: str) -> str:
     """Return the SHA-256 of a text, in hexadecimal."""
     return sha256(text.encode()).hexdigest()

@@ -12,38 +12,40 @@ from avowal.errors import ProofError
 HASH_BYTES = 32
 EMPTY_ROOT = sha256().digest()
 
-Node = Callable[[int, int], bytes]
+NodeLookup = Callable[[int, int], bytes]
 """Gives the hash of a complete subtree, by level and place."""
 
 
-def leaf_hash(entry: bytes) -> bytes:
+def hash_leaf(entry: bytes) -> bytes:
     """Return the hash of an entry (RFC 6962, section 2.1)."""
     return sha256(b"\0" + entry).digest()
 
 
-def node_hash(left: bytes, right: bytes) -> bytes:
+def hash_node(left: bytes, right: bytes) -> bytes:
     """Return the hash of two subtrees beside each other."""
     return sha256(b"\1" + left + right).digest()
 
 
-def appended(size: int, leaves: Iterable[bytes], node: Node) -> Iterator[tuple[int, int, bytes]]:
+def append_leaves(
+    size: int, leaf_hashes: Iterable[bytes], node: NodeLookup
+) -> Iterator[tuple[int, int, bytes]]:
     """Yield each node, as level, place and hash, that a tree of some size gets by more leaf hashes, level by level."""
-    level, place, values = 0, size, list(leaves)
+    level, place, values = 0, size, list(leaf_hashes)
     while values:
         yield from ((level, place + offset, value) for offset, value in enumerate(values))
         if place % 2:
             place -= 1
             values = [node(level, place), *values]
-        values = [node_hash(left, right) for left, right in zip(values[::2], values[1::2], strict=False)]
+        values = [hash_node(left, right) for left, right in zip(values[::2], values[1::2], strict=False)]
         level, place = level + 1, place // 2
 
 
-def root(size: int, node: Node) -> bytes:
+def compute_root(size: int, node: NodeLookup) -> bytes:
     """Return the root of the tree of the first `size` entries."""
     return _covering(0, size, node) if size else EMPTY_ROOT
 
 
-def inclusion_proof(index: int, size: int, node: Node) -> list[bytes]:
+def prove_inclusion(index: int, size: int, node: NodeLookup) -> list[bytes]:
     """Return the proof that the tree of some size has its entry of an index (RFC 9162, section 2.1.3.1).
 
     Raises ProofError where it has no such entry.
@@ -62,7 +64,7 @@ def inclusion_proof(index: int, size: int, node: Node) -> list[bytes]:
     return proof[::-1]
 
 
-def consistency_proof(first: int, second: int, node: Node) -> list[bytes]:
+def prove_consistency(first: int, second: int, node: NodeLookup) -> list[bytes]:
     """Return the proof that the tree of `second` entries begins with that of `first` (RFC 9162, section 2.1.4.1).
 
     Raises ProofError unless the first has an entry, and the second as many or more.
@@ -84,7 +86,7 @@ def consistency_proof(first: int, second: int, node: Node) -> list[bytes]:
 
 
 def check_inclusion(
-    index: int, size: int, leaf: bytes, proof: Sequence[bytes], root_hash: bytes, start: int = 0
+    index: int, size: int, leaf_hash: bytes, proof: Sequence[bytes], root_hash: bytes, start: int = 0
 ) -> None:
     """Check that a tree, or its subtree of the entries from `start` to before `size`, has a leaf at an index.
 
@@ -92,17 +94,17 @@ def check_inclusion(
     """
     if not start <= index < size or not _is_subtree(start, size):
         raise ProofError("the proof is of no entry of this tree")
-    _check_lengths(leaf, *proof, root_hash)
-    place, last, found = index - start, size - start - 1, leaf
+    _check_lengths(leaf_hash, *proof, root_hash)
+    place, last, found = index - start, size - start - 1, leaf_hash
     for sibling in proof:
         if last == 0:
             raise ProofError("the proof is too long")
         if place & 1 or place == last:
-            found = node_hash(sibling, found)
+            found = hash_node(sibling, found)
             while not place & 1 and place:
                 place, last = place >> 1, last >> 1
         else:
-            found = node_hash(found, sibling)
+            found = hash_node(found, sibling)
         place, last = place >> 1, last >> 1
     if last or found != root_hash:
         raise ProofError("the proof does not lead to the root")
@@ -117,17 +119,17 @@ def check_consistency(
     """
     if first == 0:
         raise ProofError("no entries at all are no beginning that could be shown")
-    check_part(0, first, second, first_root, second_root, proof)
+    check_subtree(0, first, second, first_root, second_root, proof)
 
 
-def check_part(
-    start: int, end: int, size: int, part_root: bytes, root_hash: bytes, proof: Sequence[bytes]
+def check_subtree(
+    start: int, end: int, size: int, subtree_root: bytes, root_hash: bytes, proof: Sequence[bytes]
 ) -> None:
     """Check that a tree has a subtree of its entries from `start` to before `end`; with `start` 0, that it begins so.
 
     No entries at all are a part of any tree, and need no proof. Raises ProofError where the proof does not show it.
     """
-    if start == end <= size and part_root == EMPTY_ROOT and not proof:
+    if start == end <= size and subtree_root == EMPTY_ROOT and not proof:
         return
     if not start < end <= size or not _is_subtree(start, end):
         raise ProofError("the proof is of no part of this tree")
@@ -137,18 +139,18 @@ def check_part(
     if low != high and not proof:
         raise ProofError("the proof is too short")
     rest = list(proof)
-    part = whole = part_root if low == high else rest.pop(0)
+    part = whole = subtree_root if low == high else rest.pop(0)
     for sibling in rest:
         if last == 0:
             raise ProofError("the proof is too long")
         if high & 1 or high == last:
-            part = node_hash(sibling, part) if low < high else part
-            whole = node_hash(sibling, whole)
+            part = hash_node(sibling, part) if low < high else part
+            whole = hash_node(sibling, whole)
             low, high, last = _climbed(low, high, last)
         else:
-            whole = node_hash(whole, sibling)
+            whole = hash_node(whole, sibling)
         low, high, last = low >> 1, high >> 1, last >> 1
-    if last or part != part_root or whole != root_hash:
+    if last or part != subtree_root or whole != root_hash:
         raise ProofError("the proof does not lead from the one root to the other")
 
 
@@ -164,14 +166,14 @@ def _split(size: int) -> int:
     return 1 << (size - 1).bit_length() - 1
 
 
-def _covering(start: int, end: int, node: Node) -> bytes:
+def _covering(start: int, end: int, node: NodeLookup) -> bytes:
     """Return the hash over the entries from `start` to before `end`, which begin at a place for that many."""
     size = end - start
     if not size & (size - 1):
         level = size.bit_length() - 1
         return node(level, start >> level)
     middle = start + _split(size)
-    return node_hash(_covering(start, middle, node), _covering(middle, end, node))
+    return hash_node(_covering(start, middle, node), _covering(middle, end, node))
 
 
 def _check_lengths(*hashes: bytes) -> None:

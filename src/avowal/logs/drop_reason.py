@@ -20,7 +20,7 @@ _COLUMNS: dict[str, DataType | DataTypeClass] = {
     "referrer": pl.String,
     "user_agent": pl.String,
 }
-PARSED = pl.Schema(_COLUMNS)
+REQUEST_SCHEMA = pl.Schema(_COLUMNS)
 """A request as its log tells it, before the terms have seen it: it lives in memory only.
 
 `line` is the line's number in its batch, `time` is UTC. `path` is as logged and without its query, made safe (what
@@ -33,7 +33,7 @@ FUTURE_TOLERANCE = timedelta(days=1)
 """How far a log's clock may run before ours; wider than any two time zones that were mixed up by mistake."""
 
 
-class Fate(Enum):
+class LineOutcome(Enum):
     """What becomes of a line that becomes no record."""
 
     DROPPED = "dropped"
@@ -42,7 +42,7 @@ class Fate(Enum):
     """Could not be read: counted, and its place kept, so that the operator can look at it in the file."""
 
 
-class Reason(StrEnum):
+class DropReason(StrEnum):
     """Why a line became no record; the whole list, each explained in `docs/reference.md`."""
 
     BLANK = "blank"
@@ -59,11 +59,17 @@ class Reason(StrEnum):
     NOT_TEXT = "not-text"
 
     @property
-    def fate(self) -> Fate:
+    def outcome(self) -> LineOutcome:
         """What becomes of the line."""
-        return Fate.DROPPED if self in RIGHTLY_DROPPED else Fate.DEAD_LETTER
+        return LineOutcome.DROPPED if self in DROPPED_REASONS else LineOutcome.DEAD_LETTER
 
 
-RIGHTLY_DROPPED = frozenset(
-    {Reason.BLANK, Reason.DIRECTIVE, Reason.NOT_A_REQUEST, Reason.NOT_DECLARED, Reason.TOO_OLD}
+DROPPED_REASONS = frozenset(
+    {
+        DropReason.BLANK,
+        DropReason.DIRECTIVE,
+        DropReason.NOT_A_REQUEST,
+        DropReason.NOT_DECLARED,
+        DropReason.TOO_OLD,
+    }
 )

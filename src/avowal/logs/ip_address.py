@@ -6,13 +6,13 @@ from ipaddress import IPv6Address
 
 import polars as pl
 
-from avowal.logs.distinct_values import each
+from avowal.logs.distinct_values import map_distinct_texts
 
-OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-IPV4 = rf"{OCTET}(?:\.{OCTET}){{3}}"
+OCTET_REGEX = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+IPV4_REGEX = rf"{OCTET_REGEX}(?:\.{OCTET_REGEX}){{3}}"
 _GROUP = "[1-9a-f][0-9a-f]{0,3}"
 _SHORTENED = "|".join(f"(?:{_GROUP}:){{{n}}}(?::|(?::{_GROUP}){{1,{6 - n}}})" for n in range(1, 6))
-PLAIN = rf"^(?:{IPV4}|(?:{_GROUP}:){{7}}{_GROUP}|{_SHORTENED})$"
+CANONICAL_ADDRESS_REGEX = rf"^(?:{IPV4_REGEX}|(?:{_GROUP}:){{7}}{_GROUP}|{_SHORTENED})$"
 """What is canonical for certain: no group of an IPv6 address is zero but those that one `::` stands for."""
 
 _WITH_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?")
@@ -20,7 +20,7 @@ _MAPPED = bytes(10) + b"\xff\xff"
 _PREFIX_BYTES = 6  # /48
 
 
-def normalise(addresses: pl.Series) -> pl.Series:
+def normalise_addresses(addresses: pl.Series) -> pl.Series:
     """Write each address in its canonical form (RFC 5952), without port, brackets and zone.
 
     An IPv4 address mapped into IPv6 becomes itself, a list of addresses its first, and what is no address
@@ -29,14 +29,16 @@ def normalise(addresses: pl.Series) -> pl.Series:
     >>> normalise(pl.Series(["192.0.2.1:80", "[2001:DB8:0::1%eth0]:443", "192.0.2.x"])).to_list()
     ['192.0.2.1', '2001:db8::1', None]
     """
-    plain = addresses.str.contains(PLAIN).fill_null(value=False)
+    plain = addresses.str.contains(CANONICAL_ADDRESS_REGEX).fill_null(value=False)
     if plain.all():
         return addresses
-    others = each(addresses.set(plain, None), lambda text: [canonical(text)], ["address"])["address"]
+    others = map_distinct_texts(
+        addresses.set(plain, None), lambda text: [canonicalise_address(text)], ["address"]
+    )["address"]
     return addresses.zip_with(plain, others)
 
 
-def canonical(text: str) -> str | None:
+def canonicalise_address(text: str) -> str | None:
     """Write one address in its canonical form, or give None where it is none."""
     text = text.partition(",")[0].strip()
     if found := _WITH_PORT.fullmatch(text):
@@ -54,7 +56,7 @@ def canonical(text: str) -> str | None:
     return socket.inet_ntop(socket.AF_INET6, packed) if any(packed[:12]) else str(IPv6Address(packed))
 
 
-def cut(addresses: pl.Series, precision: str) -> pl.Series:
+def truncate_addresses(addresses: pl.Series, precision: str) -> pl.Series:
     """Cut normalised addresses to a precision of the terms: `full` leaves them, `prefix` leaves the network.
 
     The network is /24 of IPv4 and /48 of IPv6. Any other precision, and what is no address, gives null.
@@ -66,8 +68,10 @@ def cut(addresses: pl.Series, precision: str) -> pl.Series:
         return addresses
     if precision != "prefix":
         return pl.Series(addresses.name, [None] * len(addresses), dtype=pl.String)
-    plain = addresses.str.contains(f"^{IPV4}$").fill_null(value=False)
-    others = each(addresses.set(plain, None), lambda text: [_network(text)], ["address"])["address"]
+    plain = addresses.str.contains(f"^{IPV4_REGEX}$").fill_null(value=False)
+    others = map_distinct_texts(addresses.set(plain, None), lambda text: [_network(text)], ["address"])[
+        "address"
+    ]
     return addresses.str.replace(r"[0-9]+$", "0/24").zip_with(plain, others)
 
 
@@ -80,7 +84,7 @@ def _network(text: str) -> str | None:
     return f"{IPv6Address(kept + bytes(len(packed) - len(kept)))}/48"
 
 
-def network(text: str) -> str | None:
+def truncate_to_network(text: str) -> str | None:
     """Return the network of one normalised address."""
-    found: str | None = cut(pl.Series([text], dtype=pl.String), "prefix")[0]
+    found: str | None = truncate_addresses(pl.Series([text], dtype=pl.String), "prefix")[0]
     return found

@@ -10,16 +10,16 @@ import msgspec
 import polars as pl
 
 from avowal.errors import LayoutError
-from avowal.logs.drop_reason import Reason
-from avowal.logs.pattern import MARK
+from avowal.logs.drop_reason import DropReason
+from avowal.logs.pattern import FIELD_MARK
 
-Names = Mapping[str, tuple[str, ...]]
+FieldKeys = Mapping[str, tuple[str, ...]]
 """For each field the keys that may hold it, the best first: lower case, no `_` or `-`, nested behind dots."""
 
-NESTED_MAX = 8
+NESTING_DEPTH_MAX = 8
 """How many dots a key may have and still be looked into."""
 
-CADDY: Names = {
+CADDY_KEYS: FieldKeys = {
     "time_any": ("ts", "time"),
     "address": ("request.clientip", "request.remoteip", "request.remoteaddr"),
     "host": ("request.host",),
@@ -31,7 +31,7 @@ CADDY: Names = {
     "referrer": ("request.headers.referer",),
     "user_agent": ("request.headers.useragent",),
 }
-TRAEFIK: Names = {
+TRAEFIK_KEYS: FieldKeys = {
     "time_any": ("startutc", "startlocal", "time"),
     "address": ("clienthost", "clientaddr"),
     "host": ("requesthost", "requestaddr"),
@@ -43,7 +43,7 @@ TRAEFIK: Names = {
     "referrer": ("requestreferer",),
     "user_agent": ("requestuseragent",),
 }
-COMMON: Names = {
+COMMON_KEYS: FieldKeys = {
     "time_any": (
         "@timestamp",
         "timeiso8601",
@@ -88,25 +88,27 @@ COMMON: Names = {
 """What nginx's variables, Elastic Common Schema and habit call them."""
 
 _TELLING = {"request", "method", "target", "stem"}
-_FIELD = re.compile(f"{MARK}([a-z_]+)(?:=[^{MARK}]*)?{MARK}")
-_REQUEST = re.compile(f"{MARK}method{MARK} {MARK}target{MARK}(?: {MARK}{MARK})?")
+_FIELD = re.compile(f"{FIELD_MARK}([a-z_]+)(?:=[^{FIELD_MARK}]*)?{FIELD_MARK}")
+_REQUEST = re.compile(
+    f"{FIELD_MARK}method{FIELD_MARK} {FIELD_MARK}target{FIELD_MARK}(?: {FIELD_MARK}{FIELD_MARK})?"
+)
 _BARE = re.compile(rf'(":\s*)({_FIELD.pattern})')
 _HEX = re.compile(r"(?<!\\)\\x(?=[0-9A-Fa-f]{2})")
 _LEFT_OUT = re.compile(r'(?<=[^\\]":) *-?(?=[,}])')
 
 
 @dataclass(frozen=True)
-class JsonLines:
+class JsonLinesStep:
     """Objects, one on a line, whose fields have these names."""
 
-    names: Names
+    field_keys: FieldKeys
 
     @classmethod
-    def of(cls, template: str) -> Self:
+    def from_template(cls, template: str) -> Self:
         """Compile a template that is a JSON object; of values of several fields only the request is read."""
         quoted = _BARE.sub(r'\1"\2"', template)
         try:
-            known = msgspec.json.decode(quoted.replace(MARK, r"\u0000"))
+            known = msgspec.json.decode(quoted.replace(FIELD_MARK, r"\u0000"))
         except msgspec.DecodeError as error:
             raise LayoutError("the log format begins like JSON and is none", str(error)) from error
         names: dict[str, tuple[str, ...]] = {}
@@ -117,7 +119,7 @@ class JsonLines:
                 names.setdefault("request", (key,))
         return cls(names)
 
-    def take(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def parse(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Read the objects that are requests, and tell which are none, and which are two in one."""
         rows: list[list[str | None]] = []
         reasons: list[str | None] = []
@@ -125,7 +127,9 @@ class JsonLines:
         for text in left["text"]:
             known = _decoded(text)
             if known is None:
-                reasons.append(Reason.MERGED.value if _begins_again(text) else Reason.UNREADABLE.value)
+                reasons.append(
+                    DropReason.MERGED.value if _begins_again(text) else DropReason.UNREADABLE.value
+                )
                 continue
             there = tuple(known)
             plan = plans.get(there)
@@ -133,18 +137,20 @@ class JsonLines:
                 plan = plans[there] = self._plan(known)
             if plan:
                 rows.append([_said(known, keys) for keys in plan])
-            reasons.append(None if plan else Reason.NOT_A_REQUEST.value)
+            reasons.append(None if plan else DropReason.NOT_A_REQUEST.value)
         judged = left.with_columns(reason=pl.Series(reasons, dtype=pl.String))
-        raw = pl.DataFrame(rows, schema=dict.fromkeys(self.names, pl.String), orient="row")
+        raw = pl.DataFrame(rows, schema=dict.fromkeys(self.field_keys, pl.String), orient="row")
         read = pl.col("reason").is_null()
         return raw.with_columns(judged.filter(read)["line"]), judged.filter(~read)
 
     def _plan(self, known: dict[str, Any]) -> list[tuple[str, ...]]:
         """Tell under which keys of such an object each field is, those around it last; none of no request."""
-        if not any(key in known for field in _TELLING & self.names.keys() for key in self.names[field]):
+        if not any(
+            key in known for field in _TELLING & self.field_keys.keys() for key in self.field_keys[field]
+        ):
             return []
-        around = ([key.rpartition(".")[0] for key in keys] for keys in self.names.values())
-        both = zip(self.names.values(), around, strict=True)
+        around = ([key.rpartition(".")[0] for key in keys] for keys in self.field_keys.values())
+        both = zip(self.field_keys.values(), around, strict=True)
         return [tuple(key for key in (*keys, *outer) if key in known) for keys, outer in both]
 
 
@@ -169,7 +175,7 @@ def _flat(known: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in known.items():
         key = prefix + _key(name)
         yield key, value
-        if isinstance(value, dict) and key.count(".") < NESTED_MAX:
+        if isinstance(value, dict) and key.count(".") < NESTING_DEPTH_MAX:
             yield from _flat(value, f"{key}.")
 
 

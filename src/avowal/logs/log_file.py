@@ -29,7 +29,7 @@ READ_BYTES = 1024 * 1024
 STANDARD_INPUT = Path("-")
 
 
-class Bytes(Protocol):
+class ByteStream(Protocol):
     """What decompressors have in common with files."""
 
     def read1(self, size: int, /) -> bytes:
@@ -38,18 +38,18 @@ class Bytes(Protocol):
 
 
 @dataclass
-class Log:
+class LogFile:
     """A log open for reading: its decompressed bytes, in UTF-8 or nearly so, from the first on.
 
     `damage` says what ended it before its end, and holds nothing of what it contains.
     """
 
     name: str
-    stream: Bytes
-    raw: BinaryIO
-    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    stream: ByteStream
+    raw_file: BinaryIO
+    exit_stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     damage: str = ""
-    again: bytes = b""
+    lookahead: bytes = b""
     """What was read ahead, and is to be read first."""
 
     def read(self, size: int) -> bytes:
@@ -61,14 +61,14 @@ class Log:
         parts = self._parts(size)
         for place in range(len(parts) - 1, -1, -1):
             if cut := parts[place].rfind(b"\n") + 1:
-                self.again = b"".join([parts[place][cut:], *parts[place + 1 :], self.again])
+                self.lookahead = b"".join([parts[place][cut:], *parts[place + 1 :], self.lookahead])
                 parts[place:] = [parts[place][:cut]]
                 break
         return b"".join(parts)
 
     def _parts(self, size: int) -> list[bytes]:
-        parts = [self.again[:size]]
-        self.again = self.again[size:]
+        parts = [self.lookahead[:size]]
+        self.lookahead = self.lookahead[size:]
         missing = size - len(parts[0])
         while missing and not self.damage:
             try:
@@ -84,26 +84,26 @@ class Log:
 
     def peek(self, size: int) -> bytes:
         """Return what `read` will return, and leave it there."""
-        self.again = self.read(size)
-        return self.again
+        self.lookahead = self.read(size)
+        return self.lookahead
 
     def position(self) -> int:
         """Return how many bytes of the file, as it lies on the disk, were read."""
-        return self.raw.tell() if self.raw.seekable() else 0
+        return self.raw_file.tell() if self.raw_file.seekable() else 0
 
     @property
-    def plain(self) -> bool:
+    def is_plain_file(self) -> bool:
         """Whether its bytes are those of the file, neither compressed nor in another encoding."""
         return isinstance(self.stream, io.BufferedReader)
 
-    def stand_at(self, offset: int) -> None:
+    def seek(self, offset: int) -> None:
         """Go to an offset of a log that is neither compressed nor recoded, to see what was added since."""
-        self.raw.seek(offset)
-        self.again = b""
+        self.raw_file.seek(offset)
+        self.lookahead = b""
 
     def close(self) -> None:
         """Close every file beneath."""
-        self.closing.close()
+        self.exit_stack.close()
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +119,7 @@ def _damage(error: Exception) -> str:
     return f"its compressed data is damaged ({type(error).__name__})"
 
 
-def open_log(path: Path) -> Log:
+def open_log(path: Path) -> LogFile:
     """Open a log file, or standard input for `-`, and undo its compression and encoding by its first bytes.
 
     Knows gzip, bzip2, xz, Zstandard (each also as several joined), UTF-16 and a UTF-8 mark.
@@ -141,11 +141,11 @@ def open_log(path: Path) -> Log:
             ) from None
     buffered = io.BufferedReader(raw, READ_BYTES) if isinstance(raw, io.RawIOBase) else raw
     stream = _decompress(buffered, closing)
-    log = Log("standard input" if path == STANDARD_INPUT else str(path), stream, buffered, closing)
+    log = LogFile("standard input" if path == STANDARD_INPUT else str(path), stream, buffered, closing)
     return _decode(log)
 
 
-def _decompress(raw: BinaryIO, closing: contextlib.ExitStack) -> Bytes:
+def _decompress(raw: BinaryIO, closing: contextlib.ExitStack) -> ByteStream:
     magic = raw.peek(6)[:6] if isinstance(raw, io.BufferedReader) else b""
     if magic.startswith(b"\x1f\x8b"):
         return closing.enter_context(gzip.GzipFile(fileobj=raw))
@@ -154,12 +154,12 @@ def _decompress(raw: BinaryIO, closing: contextlib.ExitStack) -> Bytes:
     if magic.startswith(b"\xfd7zXZ\x00"):
         return closing.enter_context(lzma.LZMAFile(raw))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        return _Zstandard(raw)
+        return _ZstandardStream(raw)
     return raw  # type: ignore[return-value]  # a BufferedReader has read1
 
 
 @dataclass
-class _Zstandard:
+class _ZstandardStream:
     """Zstandard frames, one behind the other; unlike the library's own reader, it notices that the last one was cut."""
 
     raw: BinaryIO
@@ -182,10 +182,10 @@ class _Zstandard:
 
 
 @dataclass
-class _Recoded:
+class _TranscodedStream:
     """Bytes of another encoding as UTF-8."""
 
-    stream: Bytes
+    stream: ByteStream
     decoder: codecs.IncrementalDecoder
 
     def read1(self, size: int, /) -> bytes:
@@ -195,18 +195,18 @@ class _Recoded:
         return self.decoder.decode(b"", final=True).encode()
 
 
-def _decode(log: Log) -> Log:
+def _decode(log: LogFile) -> LogFile:
     """Undo UTF-16, and take away a UTF-8 mark."""
     head = log.read(3)
-    log.again = head.removeprefix(codecs.BOM_UTF8)
+    log.lookahead = head.removeprefix(codecs.BOM_UTF8)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
         ahead = decoder.decode(head).encode()
-        return replace(log, stream=_Recoded(log.stream, decoder), again=ahead)
+        return replace(log, stream=_TranscodedStream(log.stream, decoder), lookahead=ahead)
     return log
 
 
-class Digest(Protocol):
+class KeyedDigest(Protocol):
     """A keyed hash of a log's bytes from the first on."""
 
     def update(self, data: bytes, /) -> None:
@@ -219,7 +219,7 @@ class Digest(Protocol):
 
 
 @dataclass(frozen=True)
-class Block:
+class LogBlock:
     """Some lines of a log, one after the other, in the decompressed bytes from `start` to `end`.
 
     `too_long` are lines that were left out of `data`: their offset and length in bytes. `provisional` is the last
@@ -231,10 +231,10 @@ class Block:
     end: int
     end_digest: str
     data: bytes
-    too_long: tuple[tuple[int, int], ...] = ()
+    oversized_lines: tuple[tuple[int, int], ...] = ()
     provisional: bool = False
 
-    def lines(self) -> pl.Series:
+    def split_lines(self) -> pl.Series:
         """Return its lines as text, without line ends; a byte that is no UTF-8 is read as Latin-1."""
         if not self.data:
             return pl.Series([], dtype=pl.String)
@@ -243,7 +243,7 @@ class Block:
         except pl.exceptions.ComputeError:
             return _split(self.data.decode("utf-8", errors="avowal-latin-1").encode())
 
-    def places(self, lines: pl.Series) -> pl.DataFrame:
+    def locate_lines(self, lines: pl.Series) -> pl.DataFrame:
         """Return the `offset` and the `length` of each line in bytes; `lines` are its `lines()`."""
         lengths = lines.str.len_bytes()
         ends = len(lines) - (not self.data.endswith(b"\n"))
@@ -255,12 +255,12 @@ class Block:
 
 def _split(data: bytes) -> pl.Series:
     """Split lines. What could be the magic number of a compressed file, Polars would undo: a line feed hides it."""
-    if data[0] in MAGIC_FIRST_BYTES:
+    if data[0] in COMPRESSION_MAGIC_BYTES:
         return pl.read_lines(io.BytesIO(b"\n" + data)).to_series().slice(1)
     return pl.read_lines(io.BytesIO(data)).to_series()
 
 
-MAGIC_FIRST_BYTES = b"\x1f\x28\x78\x42\xfd\x04"
+COMPRESSION_MAGIC_BYTES = b"\x1f\x28\x78\x42\xfd\x04"
 """First bytes of gzip, Zstandard, zlib, bzip2, xz and LZ4 files; `(`, `x` and `B` among them."""
 
 
@@ -273,29 +273,29 @@ def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("avowal-latin-1", _as_latin_1)
 
 
-NONE_TOO_LONG: tuple[tuple[int, int], ...] = ()
+NO_OVERSIZED_LINES: tuple[tuple[int, int], ...] = ()
 
 
-def blocks(log: Log, start: int, digest: Digest) -> Iterator[Block]:
+def read_blocks(log: LogFile, start: int, digest: KeyedDigest) -> Iterator[LogBlock]:
     """Read a log from where it stands, at offset `start` and with the digest of what comes before, as blocks.
 
     Memory is bounded by BLOCK_BYTES: a line that does not end within one is skipped over, and named in `too_long`.
     """
     start_digest = digest.hexdigest()
     while data := log.read_lines(BLOCK_BYTES):
-        end, too_long = start + len(data), NONE_TOO_LONG
+        end, too_long = start + len(data), NO_OVERSIZED_LINES
         provisional = not data.endswith(b"\n") and len(data) < BLOCK_BYTES
         if provisional or data.endswith(b"\n"):
             digest.update(data)
         else:
-            length, ended, log.again = _skip_line(log, data, digest)
+            length, ended, log.lookahead = _skip_line(log, data, digest)
             data, end, too_long = b"", start + length + ended, ((start, length),)
         end_digest = digest.hexdigest()
-        yield Block(start, start_digest, end, end_digest, data, too_long, provisional)
+        yield LogBlock(start, start_digest, end, end_digest, data, too_long, provisional)
         start, start_digest = end, end_digest
 
 
-def _skip_line(log: Log, data: bytes, digest: Digest) -> tuple[int, bool, bytes]:
+def _skip_line(log: LogFile, data: bytes, digest: KeyedDigest) -> tuple[int, bool, bytes]:
     """Read on to the end of a line; return its length in bytes, whether it ended, and what was read behind it."""
     length = 0
     while data:

@@ -7,15 +7,17 @@ What is no request line is logged rubbish, and gives nothing.
 import re
 from typing import NamedTuple
 
-METHOD = "[A-Za-z][A-Za-z_-]{0,31}"
-PROTOCOL = r"HTTP/[0-9](?:\.[0-9])?"
+METHOD_REGEX = "[A-Za-z][A-Za-z_-]{0,31}"
+PROTOCOL_REGEX = r"HTTP/[0-9](?:\.[0-9])?"
 _PATH = r"[!$-:<->@-\[\]-~]"  # ASCII, less what is encoded, and less `?`, `#` and `;`, which mean something
 _QUERY = r"[!$-\[\]-~]"
-PLAIN_LINE = rf"(?P<method>[A-Z]{{1,32}}) (?P<path>/{_PATH}*)(?:\?(?P<query>{_QUERY}*))?(?: {PROTOCOL})?"
+PLAIN_REQUEST_LINE_REGEX = (
+    rf"(?P<method>[A-Z]{{1,32}}) (?P<path>/{_PATH}*)(?:\?(?P<query>{_QUERY}*))?(?: {PROTOCOL_REGEX})?"
+)
 """What nearly all request lines look like: a Rust regex, whose groups are what `line` would find."""
 
-_METHOD = re.compile(METHOD)
-_PROTOCOL = re.compile(PROTOCOL)
+_METHOD = re.compile(METHOD_REGEX)
+_PROTOCOL = re.compile(PROTOCOL_REGEX)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
 _SCHEMELESS = re.compile(r"([^/?#]*\.[^/?#]+)(/.*)?", re.DOTALL)
 _HOST = re.compile(r"([a-z0-9_-][a-z0-9._-]*?|\[[0-9a-f:.]+\])\.?(?::[0-9]*)?")
@@ -27,7 +29,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNSAFE = re.compile(r'[\s"\x00-\x1f\x7f]')
 
 
-class Target(NamedTuple):
+class RequestTarget(NamedTuple):
     """What a request asks for; None is what its line does not say."""
 
     method: str | None = None
@@ -36,7 +38,7 @@ class Target(NamedTuple):
     query: str | None = None
 
 
-def line(text: str) -> Target:
+def parse_request_line(text: str) -> RequestTarget:
     r"""Read a request line; one that is none (`-`, a TLS handshake) gives an empty target.
 
     >>> line("GET http://user@example.org:80/a;jsessionid=1?b#c HTTP/1.1")
@@ -50,44 +52,44 @@ def line(text: str) -> Target:
         asked = before
     asked = asked.strip(" ")
     if not _METHOD.fullmatch(method) or (" " in asked and (not protocol or " HTTP/" in asked)):
-        return Target()  # no method, or where the target ends is not certain
+        return RequestTarget()  # no method, or where the target ends is not certain
     if method == "CONNECT" and not asked.startswith("/"):
-        host = host_name(asked.rpartition("@")[2])
-        return Target(method, host) if host else Target()
-    read = target(asked)
-    return read._replace(method=method) if read.path else Target()
+        host = parse_host_name(asked.rpartition("@")[2])
+        return RequestTarget(method, host) if host else RequestTarget()
+    read = parse_target(asked)
+    return read._replace(method=method) if read.path else RequestTarget()
 
 
-def target(text: str) -> Target:
+def parse_target(text: str) -> RequestTarget:
     """Read a target in origin form (`/path?query`), in absolute form, of whose user nothing stays, or `*`."""
     host = None
     if absolute := _ABSOLUTE.fullmatch(text):
-        host, text = host_name(absolute[1].rpartition("@")[2]), absolute[2]
+        host, text = parse_host_name(absolute[1].rpartition("@")[2]), absolute[2]
         text = text if text.startswith("/") else f"/{text}"
     elif text != "*" and not text.startswith("/"):
-        return Target()
+        return RequestTarget()
     stem, _, search = text.partition("#")[0].partition("?")
-    return Target(None, host, path(stem), _safe(search) or None)
+    return RequestTarget(None, host, sanitise_path(stem), _safe(search) or None)
 
 
-def schemeless(text: str) -> Target:
+def parse_schemeless_target(text: str) -> RequestTarget:
     """Read a target that may also begin with its host (`example.org/path`), as some servers log it."""
     found = None if "://" in text else _SCHEMELESS.fullmatch(text)
-    return target(f"http://{text}" if found and not text.startswith("/") else text)
+    return parse_target(f"http://{text}" if found and not text.startswith("/") else text)
 
 
-def path(text: str) -> str | None:
+def sanitise_path(text: str) -> str | None:
     """Make a path safe, and cut the session out of it; None where it is no path."""
     safe = _safe(_SESSION.sub("", text))
     return safe if safe.startswith("/") or safe == "*" else None
 
 
-def query(text: str) -> str | None:
+def sanitise_query(text: str) -> str | None:
     """Make a query safe; None where it is empty or `-`."""
     return None if text == "-" else _safe(text) or None
 
 
-def host_name(text: str) -> str | None:
+def parse_host_name(text: str) -> str | None:
     """Return a host without its port, in lower case; None where it is none."""
     found = _HOST.fullmatch(text.lower())
     return found[1] if found and found[1] not in {"-", "_"} else None
@@ -120,7 +122,7 @@ def _percent(found: re.Match[str]) -> str:
     return f"%{code.upper()}" if code else _ESCAPED.get(character, f"%5C{character}")
 
 
-def server_name(text: str) -> str | None:
+def parse_server_name(text: str) -> str | None:
     """Return the name of a virtual host; None where it is an address, which might be another visitor's."""
-    name = host_name(text)
+    name = parse_host_name(text)
     return name if name and re.search(r"[a-z]", name) and "[" not in name else None

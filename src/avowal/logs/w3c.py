@@ -11,11 +11,11 @@ from urllib.parse import unquote
 import msgspec
 import polars as pl
 
-from avowal.logs.distinct_values import each
-from avowal.logs.fields import CLOCK, DATE, FIELDS
-from avowal.logs.pattern import Pattern
+from avowal.logs.distinct_values import map_distinct_texts
+from avowal.logs.fields import DATE_REGEX, LOG_FIELDS, TIME_OF_DAY_REGEX
+from avowal.logs.pattern import LinePattern
 
-NAMES: dict[str, tuple[str, ...]] = {
+FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "date": ("date", "date-utc", "date-local"),
     "clock": ("time", "time-utc", "time-local"),
     "address": ("c-ip",),
@@ -33,10 +33,10 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """For each field the names that `#Fields` may have for it, the best first."""
 
-CLOUDFRONT = "x-edge-location"
+CLOUDFRONT_FIELD = "x-edge-location"
 """A field that only CloudFront has: its values are percent-encoded, some of them twice."""
 
-IIS = "sc-win32-status"
+IIS_FIELD = "sc-win32-status"
 """A field that only IIS has: its `time-taken` is in milliseconds, everyone else's in seconds."""
 
 FIELDS_MAX = 256
@@ -45,15 +45,15 @@ FIELDS_MAX = 256
 _TWICE = re.compile("%25([0-9A-Fa-f]{2})")
 _PLUS = re.compile(r"\+(\+?)")
 
-DATE_AND_CLOCK = rf"{DATE}[ \t]+{CLOCK}"
+DATE_AND_TIME_REGEX = rf"{DATE_REGEX}[ \t]+{TIME_OF_DAY_REGEX}"
 
 _QUOTED = '"[^"]*"(?:"[^"]*")*'  # in one pass, as in `fields`
-_SHAPES = {"date": DATE, "clock": CLOCK} | {
-    name: field.shape for name, field in FIELDS.items() if not field.free
+_SHAPES = {"date": DATE_REGEX, "clock": TIME_OF_DAY_REGEX} | {
+    name: field.regex for name, field in LOG_FIELDS.items() if not field.accepts_any_text
 }
 
 
-class Header(msgspec.Struct, frozen=True):
+class W3cHeader(msgspec.Struct, frozen=True):
     """What the directives said so far; nothing in it is a visitor's."""
 
     fields: tuple[str, ...] = ()
@@ -61,13 +61,13 @@ class Header(msgspec.Struct, frozen=True):
     offset: str = ""
     milliseconds: bool = False
 
-    def after(self, directive: str) -> "Header":
+    def apply_directive(self, directive: str) -> "W3cHeader":
         """Return the header as one more directive leaves it."""
         name, _, value = directive[1:].partition(":")
         match name.strip().lower():
             case "fields":
                 return msgspec.structs.replace(self, fields=tuple(value.lower().split()[:FIELDS_MAX]))
-            case "date" | "start-date" if found := re.search(DATE, value):
+            case "date" | "start-date" if found := re.search(DATE_REGEX, value):
                 return msgspec.structs.replace(self, date=found[0])
             case "gmt-offset" if found := re.search(r"[+-]\d{4}", value):
                 return msgspec.structs.replace(self, offset=found[0])
@@ -77,38 +77,38 @@ class Header(msgspec.Struct, frozen=True):
 
 
 @dataclass
-class W3c:
+class W3cStep:
     """Lines under directives; with a `marker`, only under those that name it as a field."""
 
-    marker: str = ""
-    header: Header = field(default_factory=Header)
+    required_field: str = ""
+    header: W3cHeader = field(default_factory=W3cHeader)
 
-    def take(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def parse(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Read what lines it can, each under the directives before it, and remember the last of those."""
         directive = left["text"].str.starts_with("#")
-        sections: dict[Header, list[pl.DataFrame]] = {}
+        sections: dict[W3cHeader, list[pl.DataFrame]] = {}
         start = 0
         for end in [*directive.arg_true(), len(left)]:
             sections.setdefault(self.header, []).append(left.slice(start, end - start))
             if end < len(left):
-                self.header = self.header.after(left["text"][end])
+                self.header = self.header.apply_directive(left["text"][end])
             start = end + 1
         found, rest = [left.select("line").clear()], [left.filter(directive)]
         for header, parts in sections.items():
             lines = pl.concat(parts)
-            pattern = _pattern(header) if self.marker in {"", *header.fields} else None
+            pattern = _pattern(header) if self.required_field in {"", *header.fields} else None
             if pattern and len(lines):
-                texts, lines = pattern.take(lines)
+                texts, lines = pattern.parse(lines)
                 found.append(_values(texts, header))
             rest.append(lines)
         return pl.concat(found, how="diagonal"), pl.concat(rest).sort("line")
 
 
 @lru_cache(64)
-def _pattern(header: Header) -> Pattern | None:
+def _pattern(header: W3cHeader) -> LinePattern | None:
     """Compile the names of the fields; None where they tell no time or no request."""
     columns: dict[int, str] = {}
-    for name, known in NAMES.items():
+    for name, known in FIELD_NAMES.items():
         if best := next((other for other in known if other in header.fields), None):
             columns[header.fields.index(best)] = name
     told = set(columns.values()) | ({"date"} if header.date else set())
@@ -116,7 +116,7 @@ def _pattern(header: Header) -> Pattern | None:
         return None
     spaced, tabbed = zip(*(_cell(columns.get(column)) for column in range(len(header.fields))), strict=True)
     regexes = r"[ \t]+".join(spaced), r"\t".join(tabbed)
-    return Pattern(tuple(rf"^[ \t]*{regex}[ \t]*$" for regex in regexes), "clock", DATE_AND_CLOCK)
+    return LinePattern(tuple(rf"^[ \t]*{regex}[ \t]*$" for regex in regexes), "clock", DATE_AND_TIME_REGEX)
 
 
 def _cell(name: str | None) -> tuple[str, str]:
@@ -129,12 +129,14 @@ def _cell(name: str | None) -> tuple[str, str]:
     return f"({group}{spaced})", f"({group}{tabbed})"
 
 
-def _values(texts: pl.DataFrame, header: Header) -> pl.DataFrame:
+def _values(texts: pl.DataFrame, header: W3cHeader) -> pl.DataFrame:
     """Put date and time together, name the unit of the duration, and write each value as it was."""
-    cloudfront = CLOUDFRONT in header.fields
+    cloudfront = CLOUDFRONT_FIELD in header.fields
     if "user_agent" in texts.columns:
         plain = _decoded if cloudfront else _spaced
-        texts = texts.with_columns(each(texts["user_agent"], lambda text: [plain(text)], ["user_agent"]))
+        texts = texts.with_columns(
+            map_distinct_texts(texts["user_agent"], lambda text: [plain(text)], ["user_agent"])
+        )
     values: dict[str, pl.Expr] = {"line": pl.col("line")}
     for name in texts.columns:
         value = pl.col(name)
@@ -146,7 +148,7 @@ def _values(texts: pl.DataFrame, header: Header) -> pl.DataFrame:
     local = not {"time", "time-utc"} & set(header.fields)
     date, clock = values.pop("date", pl.lit(header.date)), values.pop("clock")
     values["time_iso"] = pl.concat_str(date, pl.lit("T"), clock, pl.lit(header.offset if local else ""))
-    if "seconds" in values and (header.milliseconds or IIS in header.fields):
+    if "seconds" in values and (header.milliseconds or IIS_FIELD in header.fields):
         values["milliseconds"] = values.pop("seconds")
     return texts.select(value.alias(name) for name, value in values.items())
 

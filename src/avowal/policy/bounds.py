@@ -23,10 +23,10 @@ THIRD_PARTY = "third-party"
 OWN_USE = "own-use"
 """The ground of what the operator does itself, or has a processor do; the other grounds are for others."""
 
-GROUND_ALONE = "ground-alone"
+GROUND_ONLY_PURPOSE = "ground-alone"
 """The purpose of a disclosure that names none: its ground is all that it is for."""
 
-COOKIE = "cookie "
+COOKIE_PREFIX = "cookie "
 """What stands before a cookie's name where it is the category of a cell; no word of the vocabulary has a space."""
 
 FOREVER = "forever"
@@ -34,7 +34,7 @@ FOREVER = "forever"
 Age = int | None
 """Seconds; None is for ever."""
 
-Ages = Mapping[str, Age]
+AgeByPrecision = Mapping[str, Age]
 """The greatest age at each precision, coarse to fine; an absent precision is never permitted."""
 
 
@@ -47,76 +47,78 @@ class Cell(NamedTuple):
     ground: str
 
     @property
-    def cookie(self) -> str:
+    def cookie_name(self) -> str:
         """The name of the cookie that it is about; empty where it is about none."""
-        return self.category.removeprefix(COOKIE) if self.category.startswith(COOKIE) else ""
+        return self.category.removeprefix(COOKIE_PREFIX) if self.category.startswith(COOKIE_PREFIX) else ""
 
 
 @dataclass(frozen=True)
 class Bounds:
     """What a version comes to, or several of them together (B1)."""
 
-    cells: Mapping[Cell, Ages]
+    cells: Mapping[Cell, AgeByPrecision]
     duties: Mapping[str, int]
     """How much each duty owes (B6); one that owes nothing is absent."""
 
-    def greatest(self, cell: Cell, precision: str) -> Age:
+    def max_age(self, cell: Cell, precision: str) -> Age:
         """Return the greatest age permitted; 0 where it never is."""
         return self.cells.get(cell, {}).get(precision, 0)
 
     @cached_property
-    def _own(self) -> dict[Cell, Ages]:
+    def _own(self) -> dict[Cell, AgeByPrecision]:
         return {
-            cell: ages for cell, ages in self.cells.items() if cell.recipient == OPERATOR and not cell.cookie
+            cell: ages
+            for cell, ages in self.cells.items()
+            if cell.recipient == OPERATOR and not cell.cookie_name
         }
 
     @cached_property
-    def categories(self) -> list[str]:
+    def collected_categories(self) -> list[str]:
         """The categories that the operator collects."""
         return sorted({cell.category for cell in self._own})
 
-    def kept(self, category: str) -> Ages:
+    def retention_ages(self, category: str) -> AgeByPrecision:
         """Return the greatest age at each precision over all of the operator's purposes; empty if never."""
-        kept: Ages = {}
+        kept: AgeByPrecision = {}
         for cell, ages in self._own.items():
             if cell.category == category:
-                kept = longer(kept, ages)
+                kept = max_ages(kept, ages)
         return kept
 
-    def cookie(self, name: str) -> Ages:
+    def cookie_ages(self, name: str) -> AgeByPrecision:
         """Return the basis on which the operator may set a cookie, with the greatest age; empty if on none (B5)."""
-        found: Ages = {}
+        found: AgeByPrecision = {}
         for cell, ages in self.cells.items():
-            if cell.cookie == name and cell.recipient == OPERATOR:
-                found = longer(found, ages)
+            if cell.cookie_name == name and cell.recipient == OPERATOR:
+                found = max_ages(found, ages)
         return found
 
-    def no_looser(self, category: str, than: str) -> bool:
+    def is_at_least_as_strict(self, category: str, other_category: str) -> bool:
         """Return whether a category may be used for nothing that another may not, and nowhere for longer."""
         for cell, ages in self.cells.items():
             if cell.category == category:
-                other = self.cells.get(cell._replace(category=than), {})
-                if any(shorter(age, other.get(precision, 0)) != age for precision, age in ages.items()):
+                other = self.cells.get(cell._replace(category=other_category), {})
+                if any(min_age(age, other.get(precision, 0)) != age for precision, age in ages.items()):
                     return False
         return True
 
-    def purposes(self, category: str) -> list[str]:
+    def collection_purposes(self, category: str) -> list[str]:
         """Return the purposes that a category is collected for."""
         return sorted(cell.purpose for cell in self._own if cell.category == category)
 
-    def age(self, cell: Cell) -> Age:
+    def max_age_coarsest(self, cell: Cell) -> Age:
         """Return the greatest age permitted at the coarsest precision; 0 where it never is."""
         ages = self.cells.get(cell)
         return next(iter(ages.values())) if ages else 0
 
 
 @dataclass(frozen=True)
-class Compiled(Bounds):
+class CompiledTerms(Bounds):
     """What the terms of one version promise, under the vocabulary that they were written in."""
 
     vocabulary_identity: str
 
-    def canonical(self) -> bytes:
+    def encode_canonical(self) -> bytes:
         """Return canonical JSON (RFC 8785): the same promise is the same bytes, however it was written (V1)."""
         cells: list[Any] = [
             [*cell, [[precision, FOREVER if age is None else age] for precision, age in ages.items()]]
@@ -129,37 +131,37 @@ class Compiled(Bounds):
     @cached_property
     def identity(self) -> str:
         """The SHA-256 of the canonical form, in hexadecimal: the identity of a version."""
-        return sha256(self.canonical()).hexdigest()
+        return sha256(self.encode_canonical()).hexdigest()
 
 
-def read_canonical(text: bytes) -> Compiled:
+def parse_canonical(text: bytes) -> CompiledTerms:
     """Read what `canonical` wrote: an older version keeps the leaves that it was compiled with (B7).
 
     Raises msgspec.DecodeError where it is none.
     """
-    told = msgspec.json.decode(text, type=_Canonical)
+    told = msgspec.json.decode(text, type=_CanonicalTerms)
     cells = {
         Cell(*cell[:4]): {precision: None if age == FOREVER else age for precision, age in cell[4]}
         for cell in told.cells
     }
-    return Compiled(cells, told.duties, told.vocabulary)  # type: ignore[arg-type]  # an age is a number or FOREVER
+    return CompiledTerms(cells, told.duties, told.vocabulary)  # type: ignore[arg-type]  # an age is a number or FOREVER
 
 
-class _Canonical(msgspec.Struct, forbid_unknown_fields=True):
+class _CanonicalTerms(msgspec.Struct, forbid_unknown_fields=True):
     cells: list[tuple[str, str, str, str, list[tuple[str, int | str]]]]
     duties: dict[str, int]
     vocabulary: str
 
 
-def longer(one: Ages, other: Ages) -> Ages:
+def max_ages(first: AgeByPrecision, second: AgeByPrecision) -> AgeByPrecision:
     """Return the longer age at each precision."""
-    both = dict(one)
-    for precision, age in other.items():
+    both = dict(first)
+    for precision, age in second.items():
         mine = both.get(precision, 0)
         both[precision] = None if mine is None or age is None else max(mine, age)
     return both
 
 
-def shorter(one: Age, other: Age) -> Age:
+def min_age(first: Age, second: Age) -> Age:
     """Return the shorter of two ages."""
-    return other if one is None else one if other is None else min(one, other)
+    return second if first is None else first if second is None else min(first, second)

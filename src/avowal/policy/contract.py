@@ -12,10 +12,10 @@ import msgspec
 from avowal import strict
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, PROCESSOR, THIRD_PARTY, Bounds
-from avowal.policy.terms import Collect, Disclose, Duties, cells_of, parse_age
+from avowal.policy.terms import CollectRule, DiscloseRule, Duties, compile_cells, parse_age
 from avowal.policy.vocabulary import vocabulary
 
-PASSED_ON = ("may-see", "may-erase", "smallest-group")
+ONWARD_DUTIES = ("may-see", "may-erase", "smallest-group")
 """Duties that information takes along: the others are owed on the site itself."""
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -31,9 +31,9 @@ class Contract(msgspec.Struct, frozen=True):
     service: list[str]
     """The purposes that its service is for."""
     begins: date
-    receive: list[Collect]
+    receive: list[CollectRule]
     ends: date | None = None
-    onward: list[Disclose] = []
+    onward: list[DiscloseRule] = []
     safeguards: list[str] = []
     hosts: list[str] = []
     """Where visitors' browsers meet it by themselves: names of hosts; `*.` before one stands for any beneath it."""
@@ -44,58 +44,58 @@ class Contract(msgspec.Struct, frozen=True):
     duties: Duties = Duties()
 
     @property
-    def purposes(self) -> set[str]:
+    def service_purposes(self) -> set[str]:
         """The leaves of its service's purposes."""
         words = vocabulary(self.vocabulary)
-        return {leaf for word in self.service for leaf in words.leaves("purposes", word)}
+        return {leaf for word in self.service for leaf in words.expand("purposes", word)}
 
     @property
-    def deletes_seconds(self) -> int:
+    def deletion_seconds(self) -> int:
         """How many seconds it takes to delete what it is told to."""
         return parse_age(self.deletes_within, "deletes-within") or 0
 
     @property
-    def other_uses(self) -> list[str]:
+    def purposes_outside_service(self) -> list[str]:
         """The purposes that it receives information for, and that are not its service's."""
         words = vocabulary(self.vocabulary)
         used = {
-            leaf for line in self.receive for word in line.purposes for leaf in words.leaves("purposes", word)
+            leaf for line in self.receive for word in line.purposes for leaf in words.expand("purposes", word)
         }
-        return sorted(used - self.purposes)
+        return sorted(used - self.service_purposes)
 
 
-def parse_contract(text: str, where: str) -> Contract:
+def parse_contract(text: str, source_name: str) -> Contract:
     """Read and check the text of a contract; `where` is its name in errors.
 
     Raises TermsError with the key and the nearest valid word where it does not check.
     """
-    contract = strict.parse(text, Contract, where=where, error=TermsError)
+    contract = strict.parse_toml(text, Contract, source_name=source_name, error_type=TermsError)
     try:
         _check(contract)
         compile_contract(contract)
     except TermsError as error:
-        raise TermsError(f"{where}: {error.message}", error.hint) from None
+        raise TermsError(f"{source_name}: {error.message}", error.hint) from None
     return contract
 
 
 def compile_contract(contract: Contract) -> Bounds:
     """Return what a contract lets a processor do, as bounds: those that receive from it are processors, too."""
     words = vocabulary(contract.vocabulary)
-    cells = cells_of(words, ("receive", PROCESSOR, contract.receive), ("onward", contract.onward))
+    cells = compile_cells(words, ("receive", PROCESSOR, contract.receive), ("onward", contract.onward))
     owed = msgspec.to_builtins(contract.duties)
-    return Bounds(cells, {name: int(owes) for name, owes in owed.items() if name in PASSED_ON})
+    return Bounds(cells, {name: int(owes) for name, owes in owed.items() if name in ONWARD_DUTIES})
 
 
-def granted(terms: Bounds, service: set[str]) -> Bounds:
+def select_processor_bounds(terms: Bounds, service_purposes: set[str]) -> Bounds:
     """Return what terms let a processor of a service do, and what they owe of that: a contract may go so far."""
     cells = {
         cell: ages
         for cell, ages in terms.cells.items()
-        if not cell.cookie
+        if not cell.cookie_name
         and cell.recipient not in {OPERATOR, THIRD_PARTY}
-        and (cell.recipient != PROCESSOR or cell.purpose in service)
+        and (cell.recipient != PROCESSOR or cell.purpose in service_purposes)
     }
-    return Bounds(cells, {name: owes for name, owes in terms.duties.items() if name in PASSED_ON})
+    return Bounds(cells, {name: owes for name, owes in terms.duties.items() if name in ONWARD_DUTIES})
 
 
 def _check(contract: Contract) -> None:
@@ -105,9 +105,9 @@ def _check(contract: Contract) -> None:
     _check_places(contract)
     words = vocabulary(contract.vocabulary)
     for word in contract.service or [""]:
-        if not words.leaves("purposes", word):
+        if not words.expand("purposes", word):
             raise TermsError(
-                f"`service` is `{word}`, which is none of the purposes", words.nearest("purposes", word)
+                f"`service` is `{word}`, which is none of the purposes", words.suggest_word("purposes", word)
             )
     if parse_age(contract.deletes_within, "deletes-within") is None:
         raise TermsError("`deletes-within` is `forever`", 'write an age, as in `"3 days"`')

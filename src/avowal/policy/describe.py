@@ -3,64 +3,66 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from avowal.policy.bounds import COOKIE, OPERATOR, OWN_USE, THIRD_PARTY, Age, Ages, Cell
+from avowal.policy.bounds import COOKIE_PREFIX, OPERATOR, OWN_USE, THIRD_PARTY, Age, AgeByPrecision, Cell
 from avowal.policy.compare import Witness
-from avowal.policy.ground import APPROVALS, NEEDS
+from avowal.policy.ground import APPROVALS_DUTY_SUFFIX, EVIDENCE_DUTY_INFIX
 from avowal.policy.language import ENGLISH, Language
 
-SECONDS = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
+DISPLAY_UNIT_SECONDS = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
 
 
-class Difference(NamedTuple):
+class TermsDifference(NamedTuple):
     """Witnesses that differ in their purposes and categories alone, as one line (C3). A duty has no recipient."""
 
-    what: tuple[str, ...]
+    names: tuple[str, ...]
     precision: str
     purposes: tuple[str, ...]
     recipient: str
     ground: str
-    was: Age
-    now: Age
+    old_value: Age
+    new_value: Age
 
-    def about(self, spoken: Language = ENGLISH) -> str:
+    def describe_subject(self, language: Language = ENGLISH) -> str:
         """Tell what it is about, and at which precision."""
         if not self.recipient:
-            return spoken.join(duty(name, spoken) for name in self.what)
-        what = [_category(name, spoken) for name in self.what]
-        return spoken.join([*what, spoken.word("precision", self.precision)])
+            return language.join_list(format_duty_name(name, language) for name in self.names)
+        what = [_category(name, language) for name in self.names]
+        return language.join_list([*what, language.translate_word("precision", self.precision)])
 
-    def ages(self, spoken: Language = ENGLISH) -> tuple[str, str]:
+    def describe_values(self, language: Language = ENGLISH) -> tuple[str, str]:
         """Tell what was, and what is."""
         if not self.recipient:
-            return owed(self.what[0], self.was, spoken), owed(self.what[0], self.now, spoken)
-        return lasting(self.was, spoken), lasting(self.now, spoken)
+            return format_duty_value(self.names[0], self.old_value, language), format_duty_value(
+                self.names[0], self.new_value, language
+            )
+        return format_age(self.old_value, language), format_age(self.new_value, language)
 
-    def sentence(self, spoken: Language = ENGLISH) -> str:
+    def describe(self, language: Language = ENGLISH) -> str:
         """Say it in a line.
 
         >>> Difference(("ip-address",), "full", ("abuse",), "operator", "own-use", 90 * 86_400, None).sentence()
         'ip-address, full: kept forever, was 90 days; for abuse'
         """
-        was, now = self.ages(spoken)
-        told = {"what": self.about(spoken), "now": now, "was": was}
+        was, now = self.describe_values(language)
+        told = {"what": self.describe_subject(language), "now": now, "was": was}
         if not self.recipient:
-            return spoken.say("{what}: {now}, was {was}", **told)
-        told["purposes"] = spoken.words("purpose", self.purposes)
+            return language.say("{what}: {now}, was {was}", **told)
+        told["purposes"] = language.translate_words("purpose", self.purposes)
         if self.recipient in {OPERATOR, THIRD_PARTY}:
-            return spoken.say("{what}: kept {now}, was {was}; for {purposes}", **told)
-        told["recipient"] = spoken.word("recipient", self.recipient)
+            return language.say("{what}: kept {now}, was {was}; for {purposes}", **told)
+        told["recipient"] = language.translate_word("recipient", self.recipient)
         if self.ground == OWN_USE:
-            return spoken.say(
+            return language.say(
                 "{what}: to {recipient} until the age of {now}, was {was}; for {purposes}", **told
             )
-        told["ground"] = spoken.word("ground", self.ground)
-        return spoken.say(
+        told["ground"] = language.translate_word("ground", self.ground)
+        return language.say(
             "{what}: to {recipient} until the age of {now}, was {was}; for {purposes}; on the ground {ground}",
             **told,
         )
 
 
-def differences(witnesses: Iterable[Witness]) -> list[Difference]:
+def group_witnesses(witnesses: Iterable[Witness]) -> list[TermsDifference]:
     """Fold witnesses into as few lines as tell all of them (C3)."""
     purposes: dict[tuple[Cell, str, Age, Age], list[str]] = {}
     duties = []
@@ -68,7 +70,7 @@ def differences(witnesses: Iterable[Witness]) -> list[Difference]:
         if isinstance(about, Cell):
             purposes.setdefault((about._replace(purpose=""), precision, was, now), []).append(about.purpose)
         else:
-            duties.append(Difference((about,), "", (), "", "", was, now))
+            duties.append(TermsDifference((about,), "", (), "", "", was, now))
     finest = {
         (cell, tuple(served), was, now): precision for (cell, precision, was, now), served in purposes.items()
     }
@@ -76,27 +78,27 @@ def differences(witnesses: Iterable[Witness]) -> list[Difference]:
     for (cell, served, was, now), precision in finest.items():
         line = precision, served, cell.recipient, cell.ground, was, now
         categories.setdefault(line, []).append(cell.category)
-    return [Difference(tuple(what), *line) for line, what in categories.items()] + duties
+    return [TermsDifference(tuple(what), *line) for line, what in categories.items()] + duties
 
 
-def lasting(age: Age, spoken: Language = ENGLISH) -> str:
+def format_age(age: Age, language: Language = ENGLISH) -> str:
     """Tell an age in the largest unit that it is a whole number of.
 
     >>> lasting(7 * 86_400), lasting(5400), lasting(0), lasting(None)
     ('7 days', '90 minutes', 'never', 'forever')
     """
     if not age:
-        return spoken.say("forever") if age is None else spoken.say("never")
-    if not age % SECONDS["day"]:
-        return spoken.count("{n} day", "{n} days", age // SECONDS["day"])
-    if not age % SECONDS["hour"]:
-        return spoken.count("{n} hour", "{n} hours", age // SECONDS["hour"])
-    if not age % SECONDS["minute"]:
-        return spoken.count("{n} minute", "{n} minutes", age // SECONDS["minute"])
-    return spoken.count("{n} second", "{n} seconds", age)
+        return language.say("forever") if age is None else language.say("never")
+    if not age % DISPLAY_UNIT_SECONDS["day"]:
+        return language.count("{n} day", "{n} days", age // DISPLAY_UNIT_SECONDS["day"])
+    if not age % DISPLAY_UNIT_SECONDS["hour"]:
+        return language.count("{n} hour", "{n} hours", age // DISPLAY_UNIT_SECONDS["hour"])
+    if not age % DISPLAY_UNIT_SECONDS["minute"]:
+        return language.count("{n} minute", "{n} minutes", age // DISPLAY_UNIT_SECONDS["minute"])
+    return language.count("{n} second", "{n} seconds", age)
 
 
-def lasting_by_precision(ages: Ages, spoken: Language = ENGLISH) -> str:
+def format_ages(ages: AgeByPrecision, language: Language = ENGLISH) -> str:
     """Tell ages in words, finest first, leaving out what adds nothing.
 
     >>> lasting_by_precision({"country": 7776000, "prefix": 7776000, "full": 604800})
@@ -105,43 +107,49 @@ def lasting_by_precision(ages: Ages, spoken: Language = ENGLISH) -> str:
     told: dict[Age, str] = {}
     for precision, age in reversed(list(ages.items())):
         told.setdefault(age, precision)
-    return spoken.join(
-        spoken.say(
-            "{precision} {age}", precision=spoken.word("precision", precision), age=lasting(age, spoken)
+    return language.join_list(
+        language.say(
+            "{precision} {age}",
+            precision=language.translate_word("precision", precision),
+            age=format_age(age, language),
         )
         for age, precision in told.items()
     )
 
 
-def duty(name: str, spoken: Language = ENGLISH) -> str:
+def format_duty_name(name: str, language: Language = ENGLISH) -> str:
     """Tell which duty it is.
 
     >>> duty("instrument needs issuer"), duty("may-see")
     ('evidence for instrument: issuer', 'may-see')
     """
-    ground, needed, kind = name.partition(NEEDS)
+    ground, needed, kind = name.partition(EVIDENCE_DUTY_INFIX)
     if needed:
-        told = {"ground": spoken.word("ground", ground), "kind": spoken.word("evidence", kind)}
-        return spoken.say("evidence for {ground}: {kind}", **told)
-    if name.endswith(APPROVALS):
-        return spoken.say(
-            "approvals for {ground}", ground=spoken.word("ground", name.removesuffix(APPROVALS))
+        told = {
+            "ground": language.translate_word("ground", ground),
+            "kind": language.translate_word("evidence", kind),
+        }
+        return language.say("evidence for {ground}: {kind}", **told)
+    if name.endswith(APPROVALS_DUTY_SUFFIX):
+        return language.say(
+            "approvals for {ground}",
+            ground=language.translate_word("ground", name.removesuffix(APPROVALS_DUTY_SUFFIX)),
         )
-    return spoken.word("duty", name)
+    return language.translate_word("duty", name)
 
 
-def owed(duty: str, owes: Age, spoken: Language = ENGLISH) -> str:
+def format_duty_value(duty: str, value: Age, language: Language = ENGLISH) -> str:
     """Tell how much of a duty is owed."""
     if duty == "notice-days":
-        return spoken.count("{n} day", "{n} days", owes or 0)
+        return language.count("{n} day", "{n} days", value or 0)
     if duty == "smallest-group":
-        return spoken.count("{n} visitor", "{n} visitors", owes or 0)
-    if duty.endswith(APPROVALS):
-        return spoken.count("{n} person", "{n} persons", owes or 0)
-    return spoken.say("owed") if owes else spoken.say("not owed")
+        return language.count("{n} visitor", "{n} visitors", value or 0)
+    if duty.endswith(APPROVALS_DUTY_SUFFIX):
+        return language.count("{n} person", "{n} persons", value or 0)
+    return language.say("owed") if value else language.say("not owed")
 
 
 def _category(name: str, spoken: Language) -> str:
-    if name.startswith(COOKIE):
-        return spoken.say("cookie {name}", name=name.removeprefix(COOKIE))
-    return spoken.word("category", name)
+    if name.startswith(COOKIE_PREFIX):
+        return spoken.say("cookie {name}", name=name.removeprefix(COOKIE_PREFIX))
+    return spoken.translate_word("category", name)

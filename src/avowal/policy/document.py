@@ -10,7 +10,7 @@ import yaml
 
 from avowal import strict
 from avowal.errors import TermsError
-from avowal.policy.terms import language_tag
+from avowal.policy.terms import normalize_language_tag
 
 _FRONT = re.compile(r"---[ \t]*\n(.*?\n)?---[ \t]*(?:\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*")
@@ -37,7 +37,7 @@ class Document:
     body: str
     title: str
     language: str
-    updated: date | None
+    updated_on: date | None
     """The date that its text says it was last updated on."""
 
     @property
@@ -62,27 +62,27 @@ def load_document(path: Path) -> Document:
     return parse_document(strict.read_text(path, TermsError), str(path))
 
 
-def parse_document(text: str, path: str) -> Document:
+def parse_document(text: str, source_name: str) -> Document:
     """Read a document's text; `path` is what it is called in errors. Raises TermsError where it does not check."""
     lines = text.replace("\r\n", "\n")
     front = _FRONT.match(lines)
     if front is None:
         raise TermsError(
-            f"{path}: there is no front matter", "begin with lines `---`, `title: …`, `lang: …`, `---`"
+            f"{source_name}: there is no front matter", "begin with lines `---`, `title: …`, `lang: …`, `---`"
         )
-    front_matter, body = _front_matter(path, front[1] or ""), lines[front.end() :]
+    front_matter, body = _front_matter(source_name, front[1] or ""), lines[front.end() :]
     title, language = front_matter.get("title"), front_matter.get("lang", "en")
     if not isinstance(title, str) or not title.strip():
         raise TermsError(
-            f"{path}: the front matter has no `title`", "add a line such as `title: Privacy Policy`"
+            f"{source_name}: the front matter has no `title`", "add a line such as `title: Privacy Policy`"
         )
-    tag = language_tag(language) if isinstance(language, str) else ""
+    tag = normalize_language_tag(language) if isinstance(language, str) else ""
     if not tag:
         raise TermsError(
-            f"{path}: `lang` is `{language}`, which is no language tag",
+            f"{source_name}: `lang` is `{language}`, which is no language tag",
             'use a tag such as `en` or `pt-BR`; what YAML takes for a boolean needs quotes: `lang: "no"`',
         )
-    return Document(text, front_matter, body, title, tag, _updated(path, body))
+    return Document(text, front_matter, body, title, tag, _updated(source_name, body))
 
 
 def _front_matter(path: str, text: str) -> dict[str, Any]:

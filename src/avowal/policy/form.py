@@ -11,15 +11,15 @@ import msgspec
 
 from avowal import strict
 from avowal.errors import TermsError
-from avowal.policy.bounds import Compiled
+from avowal.policy.bounds import CompiledTerms
 from avowal.policy.vocabulary import Vocabulary
 
-TIME = "submission-time"
-FILE = "uploaded-file"
-PARENT = "submission"
+SUBMISSION_TIME_CATEGORY = "submission-time"
+FILE_CATEGORY = "uploaded-file"
+SUBMISSION_CATEGORY = "submission"
 
-SIZES = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
-LARGEST = "10 MB"
+BYTES_BY_UNIT = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+DEFAULT_FILE_SIZE_LIMIT = "10 MB"
 FIELDS_MAX = 100
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -36,7 +36,7 @@ class Form(msgspec.Struct, frozen=True):
     required: list[str] = []
     types: list[str] = []
     """The media types that files may have; none where there is no field for files."""
-    largest: str = LARGEST
+    largest: str = DEFAULT_FILE_SIZE_LIMIT
     """How large each file may be."""
     needs: list[str] = []
     """What somebody else has to have for what is asked by it: categories, or their parents."""
@@ -44,33 +44,33 @@ class Form(msgspec.Struct, frozen=True):
     @property
     def categories(self) -> list[str]:
         """The categories of its fields, and the time."""
-        return sorted({*self.fields.values(), TIME})
+        return sorted({*self.fields.values(), SUBMISSION_TIME_CATEGORY})
 
     @property
-    def files(self) -> list[str]:
+    def file_fields(self) -> list[str]:
         """Its fields for files."""
-        return [name for name, category in self.fields.items() if category == FILE]
+        return [name for name, category in self.fields.items() if category == FILE_CATEGORY]
 
     @property
-    def bytes_max(self) -> int:
+    def file_bytes_max(self) -> int:
         """How large each file may be, in bytes."""
         number, _, unit = self.largest.partition(" ")
-        return int(number) * SIZES[unit]
+        return int(number) * BYTES_BY_UNIT[unit]
 
-    def uncollected(self, kept: Sequence[str]) -> list[str]:
+    def find_uncollected_categories(self, collected_categories: Sequence[str]) -> list[str]:
         """Return the categories that it asks for, and that are not among those collected."""
-        return [category for category in self.categories if category not in kept]
+        return [category for category in self.categories if category not in collected_categories]
 
 
-def check_forms(forms: Sequence[Form], compiled: Compiled, words: Vocabulary) -> None:
+def check_forms(forms: Sequence[Form], compiled_terms: CompiledTerms, vocabulary: Vocabulary) -> None:
     """Raise TermsError with the key that is wrong: each form asks for what is collected for its purposes."""
     for number, form in enumerate(forms):
-        _check(f"form[{number}]", form, compiled, words)
+        _check(f"form[{number}]", form, compiled_terms, vocabulary)
     if len({form.name for form in forms}) < len(forms):
         raise TermsError("`form` names one form twice", "write one [[form]] for each")
 
 
-def _check(key: str, form: Form, compiled: Compiled, words: Vocabulary) -> None:
+def _check(key: str, form: Form, compiled: CompiledTerms, words: Vocabulary) -> None:
     if not _NAME.fullmatch(form.name):
         hint = "use lower case, digits and `-`, as in the address `/submit/contact`"
         raise TermsError(f"`{key}.name` is `{form.name}`, which is no form's name", hint)
@@ -80,26 +80,26 @@ def _check(key: str, form: Form, compiled: Compiled, words: Vocabulary) -> None:
         _check_field(f"{key}.fields.{name}", name, category, words)
     for name in form.required:
         if name not in form.fields:
-            hint = strict.nearest(name, list(form.fields), "fields of the form")
+            hint = strict.suggest_nearest(name, list(form.fields), "fields of the form")
             raise TermsError(f"`{key}.required` is `{name}`, which is no field of it", hint)
     for word in form.needs:
-        if not words.leaves("categories", word):
-            hint = words.nearest("categories", word)
+        if not words.expand("categories", word):
+            hint = words.suggest_word("categories", word)
             raise TermsError(f"`{key}.needs` is `{word}`, which is none of the categories", hint)
     _check_files(key, form)
     _check_collected(key, form, compiled, words)
 
 
-def _check_collected(key: str, form: Form, compiled: Compiled, words: Vocabulary) -> None:
+def _check_collected(key: str, form: Form, compiled: CompiledTerms, words: Vocabulary) -> None:
     for purpose in form.purposes:
-        if not words.leaves("purposes", purpose):
-            hint = words.nearest("purposes", purpose)
+        if not words.expand("purposes", purpose):
+            hint = words.suggest_word("purposes", purpose)
             raise TermsError(f"`{key}.for` is `{purpose}`, which is none of the purposes", hint)
-    purposes = {leaf for purpose in form.purposes for leaf in words.leaves("purposes", purpose)}
+    purposes = {leaf for purpose in form.purposes for leaf in words.expand("purposes", purpose)}
     if not purposes:
-        raise TermsError(f"`{key}.for` is empty", words.nearest("purposes", ""))
+        raise TermsError(f"`{key}.for` is empty", words.suggest_word("purposes", ""))
     for category in form.categories:
-        if missing := sorted(purposes - {*compiled.purposes(category)}):
+        if missing := sorted(purposes - {*compiled.collection_purposes(category)}):
             raise TermsError(
                 f"`{key}` asks for `{category}`, which is not collected for {missing[0]}",
                 f'declare it: a [[collect]] with `categories = ["{category}"]` and `for = ["{missing[0]}"]`',
@@ -110,14 +110,16 @@ def _check_field(key: str, name: str, category: str, words: Vocabulary) -> None:
     if not _FIELD.fullmatch(name):
         hint = "use a letter, and then letters, digits, `-` and `_`"
         raise TermsError(f"`{key}` is no field's name", hint)
-    fitting = [word for word in words.leaves("categories", PARENT) if word != TIME]
+    fitting = [
+        word for word in words.expand("categories", SUBMISSION_CATEGORY) if word != SUBMISSION_TIME_CATEGORY
+    ]
     if category not in fitting:
-        hint = strict.nearest(category, fitting, "categories of what is handed over")
+        hint = strict.suggest_nearest(category, fitting, "categories of what is handed over")
         raise TermsError(f"`{key}` is `{category}`, which nobody hands over by a form", hint)
 
 
 def _check_files(key: str, form: Form) -> None:
-    if bool(form.files) is not bool(form.types):
+    if bool(form.file_fields) is not bool(form.types):
         hint = 'name the media types that are taken, as in `types = ["application/pdf"]`'
         raise TermsError(f"`{key}` has fields for files without `types`, or the other way round", hint)
     for kind in form.types:
@@ -125,6 +127,6 @@ def _check_files(key: str, form: Form) -> None:
             raise TermsError(
                 f"`{key}.types` is `{kind}`, which is no media type", "write one such as `image/png`"
             )
-    if not re.fullmatch(rf"[1-9]\d{{0,5}} ({'|'.join(SIZES)})", form.largest, re.ASCII):
-        hint = f"write a whole number of {', '.join(SIZES)}, as in `{LARGEST}`"
+    if not re.fullmatch(rf"[1-9]\d{{0,5}} ({'|'.join(BYTES_BY_UNIT)})", form.largest, re.ASCII):
+        hint = f"write a whole number of {', '.join(BYTES_BY_UNIT)}, as in `{DEFAULT_FILE_SIZE_LIMIT}`"
         raise TermsError(f"`{key}.largest` is `{form.largest}`, which is no size", hint)

@@ -12,7 +12,7 @@ from avowal import strict
 from avowal.errors import TermsError
 from avowal.policy.vocabulary import Vocabulary
 
-EVIDENCE = {
+EVIDENCE_KINDS = {
     "authorisation": "what the person authorised, for that recipient and those categories",
     "function": "what the person asked for, such as a submission",
     "case": "the case that is checked",
@@ -27,7 +27,7 @@ EVIDENCE = {
 }
 """Each kind of evidence, with what it is."""
 
-NEEDS, APPROVALS = " needs ", " approvals"
+EVIDENCE_DUTY_INFIX, APPROVALS_DUTY_SUFFIX = " needs ", " approvals"
 APPROVALS_MAX = 9
 
 
@@ -40,55 +40,58 @@ class Ground(msgspec.Struct, frozen=True):
     """How many others have to approve."""
 
 
-class Need(NamedTuple):
+class GroundRequirements(NamedTuple):
     """What a disclosure needs on one ground, as bounds have it."""
 
     evidence: tuple[str, ...]
     approvals: int
 
 
-def duties(grounds: Sequence[Ground], words: Vocabulary) -> dict[str, int]:
+def compile_ground_duties(grounds: Sequence[Ground], vocabulary: Vocabulary) -> dict[str, int]:
     """Return what is owed by grounds. Raises TermsError with the key that is wrong."""
     owed: dict[str, int] = {}
     for number, ground in enumerate(grounds):
         key = f"ground[{number}]"
-        leaves = words.leaves("grounds", ground.name)
+        leaves = vocabulary.expand("grounds", ground.name)
         if not leaves:
-            hint = words.nearest("grounds", ground.name)
+            hint = vocabulary.suggest_word("grounds", ground.name)
             raise TermsError(f"`{key}.name` is `{ground.name}`, which is none of the grounds", hint)
         for kind in ground.evidence or [""]:
-            if kind not in EVIDENCE:
-                hint = strict.nearest(kind, list(EVIDENCE), "kinds of evidence")
+            if kind not in EVIDENCE_KINDS:
+                hint = strict.suggest_nearest(kind, list(EVIDENCE_KINDS), "kinds of evidence")
                 raise TermsError(f"`{key}.evidence` is `{kind}`, which is no evidence", hint)
         if not 0 <= ground.approvals <= APPROVALS_MAX:
             raise TermsError(f"`{key}.approvals` is `{ground.approvals}`", f"write 0 to {APPROVALS_MAX}")
         for leaf in leaves:
-            if any(name.startswith(f"{leaf}{NEEDS}") for name in owed):
+            if any(name.startswith(f"{leaf}{EVIDENCE_DUTY_INFIX}") for name in owed):
                 raise TermsError(f"`{key}.name` names `{leaf}` once more", "write one [[ground]] for each")
-        owed |= {f"{leaf}{NEEDS}{kind}": 1 for leaf in leaves for kind in ground.evidence}
-        owed |= {f"{leaf}{APPROVALS}": ground.approvals for leaf in leaves if ground.approvals}
+        owed |= {f"{leaf}{EVIDENCE_DUTY_INFIX}{kind}": 1 for leaf in leaves for kind in ground.evidence}
+        owed |= {f"{leaf}{APPROVALS_DUTY_SUFFIX}": ground.approvals for leaf in leaves if ground.approvals}
     return owed
 
 
-def is_need(duty: str) -> bool:
+def is_ground_duty(duty: str) -> bool:
     """Return whether a duty is one of those."""
-    return NEEDS in duty or duty.endswith(APPROVALS)
+    return EVIDENCE_DUTY_INFIX in duty or duty.endswith(APPROVALS_DUTY_SUFFIX)
 
 
-def needs(owed: Mapping[str, int]) -> dict[str, Need]:
+def parse_ground_requirements(duties: Mapping[str, int]) -> dict[str, GroundRequirements]:
     """Return what a disclosure needs on each ground, of duties; a ground that is absent permits none."""
     found: dict[str, list[str]] = {}
-    for name in owed:
-        ground, needed, kind = name.partition(NEEDS)
+    for name in duties:
+        ground, needed, kind = name.partition(EVIDENCE_DUTY_INFIX)
         if needed:
             found.setdefault(ground, []).append(kind)
     return {
-        ground: Need(tuple(sorted(kinds, key=list(EVIDENCE).index)), owed.get(f"{ground}{APPROVALS}", 0))
+        ground: GroundRequirements(
+            tuple(sorted(kinds, key=list(EVIDENCE_KINDS).index)),
+            duties.get(f"{ground}{APPROVALS_DUTY_SUFFIX}", 0),
+        )
         for ground, kinds in sorted(found.items())
     }
 
 
-def unevidenced(grounds: Sequence[str], owed: Mapping[str, int]) -> Iterator[str]:
+def find_grounds_without_evidence(grounds: Sequence[str], duties: Mapping[str, int]) -> Iterator[str]:
     """Yield the grounds of disclosures for which no evidence is named."""
-    told = needs(owed)
+    told = parse_ground_requirements(duties)
     yield from sorted({ground for ground in grounds if ground not in told})

@@ -17,7 +17,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
-CATALOGUES = resources.files("avowal.policy") / "languages"
+CATALOGUE_FOLDER = resources.files("avowal.policy") / "languages"
 
 
 class Language:
@@ -36,24 +36,24 @@ class Language:
         """Return a text with its values, each in the place of its name."""
         return self._catalogue.gettext(text).format(**values) if values else self._catalogue.gettext(text)
 
-    def count(self, one: str, many: str, number: int) -> str:
+    def count(self, singular: str, plural: str, number: int) -> str:
         """Return the one text or the other, with a number in the place of `n`."""
-        text = self._catalogue.ngettext(one, many, number)
+        text = self._catalogue.ngettext(singular, plural, number)
         return text.format(n=format_decimal(number, locale=self._locale))
 
-    def word(self, kind: str, word: str) -> str:
+    def translate_word(self, kind: str, word: str) -> str:
         """Return a word of the vocabulary; the word itself in English, as it stands in the terms."""
         return self._catalogue.pgettext(kind, word)
 
-    def words(self, kind: str, words: Iterable[str]) -> str:
+    def translate_words(self, kind: str, words: Iterable[str]) -> str:
         """Return words of the vocabulary as a list."""
-        return self.join(self.word(kind, word) for word in words)
+        return self.join_list(self.translate_word(kind, word) for word in words)
 
-    def join(self, texts: Iterable[str]) -> str:
+    def join_list(self, texts: Iterable[str]) -> str:
         """Return texts as a list."""
         return self._catalogue.pgettext("between", ", ").join(texts)
 
-    def day(self, day: date) -> str:
+    def format_day(self, day: date) -> str:
         """Return a day as it is written out."""
         return format_date(day, "long", locale=self._locale)
 
@@ -62,7 +62,7 @@ ENGLISH = Language(Locale("en"), gettext.NullTranslations())
 
 
 @cache
-def language(tag: str) -> Language:
+def find_language(tag: str) -> Language:
     """Return the language of a tag (BCP 47), or the nearest that there is a catalogue for, or English.
 
     A regional variety is near; another script is not: `zh-HK` is spoken to as `zh-TW` is, `zh-CN` in English.
@@ -72,7 +72,7 @@ def language(tag: str) -> Language:
         return ENGLISH
     found = {
         locale: file
-        for file in CATALOGUES.iterdir()
+        for file in CATALOGUE_FOLDER.iterdir()
         if file.name.endswith(".po")
         and (locale := Locale.parse(file.name.removesuffix(".po"))).language == asked.language
         and locale.script == asked.script
@@ -83,7 +83,7 @@ def language(tag: str) -> Language:
     return Language(chosen, _read(found[chosen].read_bytes())) if chosen else ENGLISH
 
 
-def direction(tag: str) -> str:
+def text_direction(tag: str) -> str:
     """Return from where a language is written, as HTML has it: `ltr` or `rtl`."""
     locale = _locale(tag)
     return locale.text_direction if locale else "ltr"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 
-def sections(document: Document) -> list[tuple[str, str]]:
+def render_sections(document: Document) -> list[tuple[str, str]]:
     """Return each section of a document, up to the next heading of the first two levels: its text, and its HTML."""
     markdown, told = _markdown(), dict[str, Any]()
     groups: list[list[Token]] = [[]]

@@ -13,20 +13,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from babel import Locale
 from markupsafe import Markup
 
-from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Ages, Bounds, Cell
+from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, AgeByPrecision, Bounds, Cell
 from avowal.policy.compare import compare
-from avowal.policy.describe import differences, duty, lasting, lasting_by_precision, owed
+from avowal.policy.describe import (
+    format_age,
+    format_ages,
+    format_duty_name,
+    format_duty_value,
+    group_witnesses,
+)
 from avowal.policy.document import Document
-from avowal.policy.ground import is_need, needs
-from avowal.policy.language import ENGLISH, Language, direction, language
-from avowal.policy.markdown import sections
-from avowal.policy.vocabulary import FULL, Kind, Vocabulary, Word
+from avowal.policy.ground import is_ground_duty, parse_ground_requirements
+from avowal.policy.language import ENGLISH, Language, find_language, text_direction
+from avowal.policy.markdown import render_sections
+from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, VocabularyWord, WordKind
 
 if TYPE_CHECKING:
     import jinja2
 
 
-class Facts(NamedTuple):
+class PageTable(NamedTuple):
     """A table of the page."""
 
     caption: str
@@ -34,16 +40,16 @@ class Facts(NamedTuple):
     rows: Sequence[tuple[str, ...]]
 
 
-class Shown(NamedTuple):
+class PageVersion(NamedTuple):
     """Which version a page is of; times are UTC."""
 
     number: int
     identity: str
     effective_at: datetime
-    promised: Bounds
+    bounds: Bounds
 
 
-class Links(NamedTuple):
+class PageLinks(NamedTuple):
     """Where what belongs to a page is; nothing is linked that is empty."""
 
     history: str = ""
@@ -62,13 +68,15 @@ class Links(NamedTuple):
     """Of versions, by their media types."""
 
 
-def html(
-    shown: Shown,
+def render_policy_page(
+    version: PageVersion,
     document: Document,
-    words: Vocabulary,
-    versions: Sequence[Shown] = (),
-    links: Links = Links(),  # noqa: B008  # which nobody changes
-    facts_of: Callable[[Sequence[str]], Sequence[Sequence[str]]] = lambda texts: [()] * len(texts),
+    vocabulary: Vocabulary,
+    versions: Sequence[PageVersion] = (),
+    links: PageLinks = PageLinks(),  # noqa: B008  # which nobody changes
+    sentences_by_section: Callable[[Sequence[str]], Sequence[Sequence[str]]] = lambda texts: (
+        [()] * len(texts)
+    ),
 ) -> str:
     """Return the page as HTML, in its document's language; HTML in the prose is shown as text.
 
@@ -76,21 +84,21 @@ def html(
     told beside each section, of their texts. What a page is called where it is shared is told unless the front matter
     says `share: false`.
     """
-    parts = sections(document)
-    told = facts_of([text for text, _ in parts])
-    spoken = language(document.language)
-    return rendered(
+    parts = render_sections(document)
+    told = sentences_by_section([text for text, _ in parts])
+    spoken = find_language(document.language)
+    return render_template(
         "page.html",
         document.language,
         title=document.title,
-        version=version(shown, spoken),
-        identity=shown.identity,
+        version=label_version(version, spoken),
+        identity=version.identity,
         number=document.front_matter.get("version"),
         shared=document.front_matter.get("share", True) is not False,
         sections=[(prose, beside) for (_, prose), beside in zip(parts, told, strict=True)],
         living=any(told),
-        tables=[table for table in facts(shown.promised, words, spoken) if table.rows],
-        changes=listed(versions, spoken),
+        tables=[table for table in build_terms_tables(version.bounds, vocabulary, spoken) if table.rows],
+        changes=describe_version_changes(versions, spoken),
         links=links,
         languages=links.languages,
     )
@@ -105,105 +113,113 @@ def named(tag: str) -> str:
     return Locale.parse(tag, sep="-").get_display_name() or tag
 
 
-def rendered(template: str, tag: str, room: str = "avowal.policy", **told: Any) -> str:
+def render_template(template: str, language_tag: str, package: str = "avowal.policy", **context: Any) -> str:
     """Return a page from its template, of a room; `tag` is its language.
 
     Words of the terms are in the nearest language that there is.
     """
-    spoken = language(tag)
+    spoken = find_language(language_tag)
 
     def say(text: str, **values: object) -> Markup:
         return Markup(spoken.say(text)).format(**values)  # noqa: S704  # our own catalogues; values are escaped
 
     return (
-        _templates(room)
+        _templates(package)
         .get_template(template)
         .render(
-            language=tag,
-            direction=direction(tag),
+            language=language_tag,
+            direction=text_direction(language_tag),
             spoken=spoken.tag,
-            spoken_direction=direction(spoken.tag),
+            spoken_direction=text_direction(spoken.tag),
             say=say,
             named=named,
-            **told,
+            **context,
         )
     )
 
 
-class Named(NamedTuple):
+class VersionLabel(NamedTuple):
     """A version as a page names it."""
 
     number: int
     day: Markup
 
 
-class Change(NamedTuple):
+class VersionChange(NamedTuple):
     """A version in the list of versions, and how it differs from the one before."""
 
-    version: Named
+    version: VersionLabel
     relation: str
     looser: list[str]
     stricter: list[str]
 
 
-def version(shown: Shown, spoken: Language) -> Named:
+def label_version(version: PageVersion, language: Language) -> VersionLabel:
     """Return a version as a page names it."""
-    return named_version(shown.number, shown.effective_at, spoken)
+    return build_version_label(version.number, version.effective_at, language)
 
 
-def named_version(number: int, effective_at: datetime, spoken: Language) -> Named:
+def build_version_label(number: int, effective_at: datetime, language: Language) -> VersionLabel:
     """Return a version as a page names it, by its number."""
     day = effective_at.date()
-    element = Markup('<time datetime="{}">{}</time>').format(day.isoformat(), spoken.day(day))
-    return Named(number, element)
+    element = Markup('<time datetime="{}">{}</time>').format(day.isoformat(), language.format_day(day))
+    return VersionLabel(number, element)
 
 
-def listed(versions: Sequence[Shown], spoken: Language) -> list[Change]:
+def describe_version_changes(versions: Sequence[PageVersion], language: Language) -> list[VersionChange]:
     """Return each version beside the one before it, the newest first; `versions` begin with the first."""
-    return [change(old, new, spoken) for old, new in reversed(list(pairwise([None, *versions]))) if new]
-
-
-def change(old: Shown | None, new: Shown, spoken: Language) -> Change:
-    """Return how a version differs from another; not at all where there is none before it."""
-    if old is None:
-        return Change(version(new, spoken), "", [], [])
-    found = compare(old.promised, new.promised)
-    looser, stricter = (
-        [line.sentence(spoken) for line in differences(witnesses)]
-        for witnesses in (found.looser, found.stricter)
-    )
-    return Change(version(new, spoken), spoken.word("relation", found.relation), looser, stricter)
-
-
-def facts(bounds: Bounds, words: Vocabulary, spoken: Language = ENGLISH) -> list[Facts]:
-    """Return what is collected, who may receive what, which cookies there are, and what is owed."""
-    say = spoken.say
     return [
-        Facts(
-            say("What is collected"),
-            (say("what"), say("that is"), say("kept for"), say("used for")),
-            _collected(bounds, words, spoken),
-        ),
-        Facts(
-            say("Who else may receive what"),
-            (say("to"), say("because"), say("what"), say("up to the age of")),
-            _disclosed(bounds, words, spoken),
-        ),
-        Facts(
-            say("What has to be there before anything is disclosed"),
-            (say("because"), say("evidence"), say("approved by others")),
-            _needs(bounds, words, spoken),
-        ),
-        Facts(
-            say("Cookies"),
-            (say("cookie"), say("set by"), say("when"), say("for"), say("kept for")),
-            _cookies(bounds, spoken),
-        ),
-        Facts(say("What you are owed"), (say("duty"), say("how much")), _duties(bounds, spoken)),
+        describe_version_change(old, new, language)
+        for old, new in reversed(list(pairwise([None, *versions])))
+        if new
     ]
 
 
-def linked_data(shown: Shown, controller: str, words: Vocabulary) -> dict[str, Any]:
+def describe_version_change(old: PageVersion | None, new: PageVersion, language: Language) -> VersionChange:
+    """Return how a version differs from another; not at all where there is none before it."""
+    if old is None:
+        return VersionChange(label_version(new, language), "", [], [])
+    found = compare(old.bounds, new.bounds)
+    looser, stricter = (
+        [line.describe(language) for line in group_witnesses(witnesses)]
+        for witnesses in (found.looser, found.stricter)
+    )
+    return VersionChange(
+        label_version(new, language), language.translate_word("relation", found.relation), looser, stricter
+    )
+
+
+def build_terms_tables(
+    bounds: Bounds, vocabulary: Vocabulary, language: Language = ENGLISH
+) -> list[PageTable]:
+    """Return what is collected, who may receive what, which cookies there are, and what is owed."""
+    say = language.say
+    return [
+        PageTable(
+            say("What is collected"),
+            (say("what"), say("that is"), say("kept for"), say("used for")),
+            _collected(bounds, vocabulary, language),
+        ),
+        PageTable(
+            say("Who else may receive what"),
+            (say("to"), say("because"), say("what"), say("up to the age of")),
+            _disclosed(bounds, vocabulary, language),
+        ),
+        PageTable(
+            say("What has to be there before anything is disclosed"),
+            (say("because"), say("evidence"), say("approved by others")),
+            _needs(bounds, vocabulary, language),
+        ),
+        PageTable(
+            say("Cookies"),
+            (say("cookie"), say("set by"), say("when"), say("for"), say("kept for")),
+            _cookies(bounds, language),
+        ),
+        PageTable(say("What you are owed"), (say("duty"), say("how much")), _duties(bounds, language)),
+    ]
+
+
+def build_json_ld(version: PageVersion, controller: str, vocabulary: Vocabulary) -> dict[str, Any]:
     """Return the version in the words of W3C DPV 2, as JSON-LD: one process for each cell."""
     return {
         "@context": {
@@ -213,19 +229,19 @@ def linked_data(shown: Shown, controller: str, words: Vocabulary) -> dict[str, A
             "dct": "http://purl.org/dc/terms/",
         },
         "@type": "dpv:PrivacyNotice",
-        "dct:identifier": shown.identity,
-        "dct:valid": shown.effective_at.date().isoformat(),
+        "dct:identifier": version.identity,
+        "dct:valid": version.effective_at.date().isoformat(),
         "dpv:hasDataController": {"@type": "dpv:DataController", "dct:title": controller},
         "dpv:hasProcess": [
-            _process(cell, ages, words) for cell, ages in sorted(shown.promised.cells.items())
+            _process(cell, ages, vocabulary) for cell, ages in sorted(version.bounds.cells.items())
         ],
     }
 
 
-def _process(cell: Cell, ages: Ages, words: Vocabulary) -> dict[str, Any]:
+def _process(cell: Cell, ages: AgeByPrecision, words: Vocabulary) -> dict[str, Any]:
     process: dict[str, Any] = {"@type": "dpv:Process", "dct:title": " / ".join(cell)}
-    if cell.cookie:
-        process["dpv:hasTechnicalMeasure"] = {"@type": "tech:Cookie", "dct:title": cell.cookie}
+    if cell.cookie_name:
+        process["dpv:hasTechnicalMeasure"] = {"@type": "tech:Cookie", "dct:title": cell.cookie_name}
     elif terms := _dpv(words, "categories", cell.category):
         process["dpv:hasPersonalData"] = terms
     for key, kind, word in (
@@ -236,13 +252,13 @@ def _process(cell: Cell, ages: Ages, words: Vocabulary) -> dict[str, Any]:
         if terms := _dpv(words, kind, word):  # type: ignore[arg-type]  # a kind of the vocabulary
             process[key] = terms
     process["dpv:hasStorageCondition"] = [
-        {"@type": "dpv:StorageDuration", "dct:title": f"{precision}: {lasting(age)}"}
+        {"@type": "dpv:StorageDuration", "dct:title": f"{precision}: {format_age(age)}"}
         for precision, age in ages.items()
     ]
     return process
 
 
-def _dpv(words: Vocabulary, kind: Kind, word: str) -> list[dict[str, str]]:
+def _dpv(words: Vocabulary, kind: WordKind, word: str) -> list[dict[str, str]]:
     found = words.words(kind).get(word)
     return [{"@id": term} for term in found.dpv] if found else []
 
@@ -250,30 +266,30 @@ def _dpv(words: Vocabulary, kind: Kind, word: str) -> list[dict[str, str]]:
 def _collected(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tuple[str, ...]]:
     return [
         (
-            spoken.word("category", category),
+            spoken.translate_word("category", category),
             _about(words.categories.get(category), spoken),
-            _kept(bounds.kept(category), spoken),
-            spoken.words("purpose", bounds.purposes(category)),
+            _kept(bounds.retention_ages(category), spoken),
+            spoken.translate_words("purpose", bounds.collection_purposes(category)),
         )
-        for category in bounds.categories
+        for category in bounds.collected_categories
     ]
 
 
-def _about(word: Word | None, spoken: Language) -> str:
+def _about(word: VocabularyWord | None, spoken: Language) -> str:
     return spoken.say(word.about).replace("`", "'") if word else ""
 
 
-def _kept(ages: Ages, spoken: Language) -> str:
+def _kept(ages: AgeByPrecision, spoken: Language) -> str:
     """Tell how long; by precision only where that differs or is not the finest there is."""
-    same = len(set(ages.values())) == 1 and FULL in ages
-    return lasting(ages[FULL], spoken) if same else lasting_by_precision(ages, spoken)
+    same = len(set(ages.values())) == 1 and FULL_PRECISION in ages
+    return format_age(ages[FULL_PRECISION], spoken) if same else format_ages(ages, spoken)
 
 
 def _disclosed(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tuple[str, ...]]:
     contract = spoken.say("It works for this website, under a contract that protects as much.")
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell, ages in sorted(bounds.cells.items()):
-        if cell.recipient in {OPERATOR, THIRD_PARTY} or cell.cookie:
+        if cell.recipient in {OPERATOR, THIRD_PARTY} or cell.cookie_name:
             continue
         to = _about(words.recipients.get(cell.recipient), spoken).rstrip(".。") or cell.recipient
         own = contract if cell.ground == OWN_USE else cell.ground
@@ -282,43 +298,44 @@ def _disclosed(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tupl
         if cell.category not in categories:
             categories.append(cell.category)
     return [
-        (to, why, spoken.words("category", categories), age) for (to, why, age), categories in rows.items()
+        (to, why, spoken.translate_words("category", categories), age)
+        for (to, why, age), categories in rows.items()
     ]
 
 
 def _duties(bounds: Bounds, spoken: Language) -> list[tuple[str, ...]]:
     return [
-        (duty(name, spoken), owed(name, owes, spoken))
+        (format_duty_name(name, spoken), format_duty_value(name, owes, spoken))
         for name, owes in bounds.duties.items()
-        if not is_need(name)
+        if not is_ground_duty(name)
     ]
 
 
 def _needs(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tuple[str, ...]]:
     return [
         (
-            _about(words.grounds.get(ground), spoken) or spoken.word("ground", ground),
-            spoken.words("evidence", need.evidence),
+            _about(words.grounds.get(ground), spoken) or spoken.translate_word("ground", ground),
+            spoken.translate_words("evidence", need.evidence),
             spoken.count("{n} person", "{n} persons", need.approvals)
             if need.approvals
             else spoken.say("nobody"),
         )
-        for ground, need in needs(bounds.duties).items()
+        for ground, need in parse_ground_requirements(bounds.duties).items()
     ]
 
 
 def _cookies(bounds: Bounds, spoken: Language) -> list[tuple[str, ...]]:
     rows: dict[tuple[str, str, str, str], list[str]] = {}
     for cell, ages in sorted(bounds.cells.items()):
-        if cell.cookie:
+        if cell.cookie_name:
             refusable = "unless-refused" in ages
             basis = spoken.say("unless you refuse it") if refusable else spoken.say("if you accept it")
             own = cell.recipient == OPERATOR
             setter = spoken.say("this website") if own else spoken.say("a third party")
-            age = lasting(next(iter(ages.values())), spoken)
-            rows.setdefault((cell.cookie, setter, basis, age), []).append(cell.purpose)
+            age = format_age(next(iter(ages.values())), spoken)
+            rows.setdefault((cell.cookie_name, setter, basis, age), []).append(cell.purpose)
     return [
-        (name, by, when, spoken.words("purpose", purposes), age)
+        (name, by, when, spoken.translate_words("purpose", purposes), age)
         for (name, by, when, age), purposes in rows.items()
     ]
 

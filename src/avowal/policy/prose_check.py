@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from avowal.policy.bounds import OPERATOR, PROCESSOR, THIRD_PARTY, Bounds
 from avowal.policy.document import Document
 
-LANGUAGE = "en"
+CHECKED_LANGUAGE = "en"
 
-NEGATED = re.compile(
+NEGATION = re.compile(
     r"\b(?:not|never|no|nor|neither|nobody|none|without|cannot|(?:do|does|did|wo|ca|is|are)n[\u2019']t)\b",
     re.IGNORECASE,
 )
@@ -30,17 +30,17 @@ class Practice:
     """
 
     name: str
-    words: str
-    declared: Callable[[Bounds], bool]
-    silent: bool = False
+    pattern: str
+    is_declared: Callable[[Bounds], bool]
+    mention_optional: bool = False
 
-    def found(self, text: str) -> re.Match[str] | None:
+    def find(self, text: str) -> re.Match[str] | None:
         """Return where a sentence speaks of it."""
-        return re.search(self.words, text, re.IGNORECASE | re.DOTALL)
+        return re.search(self.pattern, text, re.IGNORECASE | re.DOTALL)
 
 
 def _collects(*categories: str) -> Callable[[Bounds], bool]:
-    return lambda bounds: not set(categories).isdisjoint(bounds.categories)
+    return lambda bounds: not set(categories).isdisjoint(bounds.collected_categories)
 
 
 def _uses(purpose: str) -> Callable[[Bounds], bool]:
@@ -76,7 +76,7 @@ PRACTICES = (
         "what stands behind a page's question mark",
         r"\bquer(?:y|ies)\b|question mark",
         _collects("page-query"),
-        silent=True,
+        mention_optional=True,
     ),
     Practice(
         "where visitors come from",
@@ -87,11 +87,11 @@ PRACTICES = (
     Practice("operating systems", r"\boperating systems?", _collects("operating-system")),
     Practice("devices", r"\bdevices?\b|computer system|mobile phone", _collects("device-kind")),
     Practice("locations", r"\b(?:geo)?location|\bcountr(?:y|ies)\b|\bcity\b", _collects("country")),
-    Practice("cookies", r"\bcookies?\b", lambda bounds: any(cell.cookie for cell in bounds.cells)),
+    Practice("cookies", r"\bcookies?\b", lambda bounds: any(cell.cookie_name for cell in bounds.cells)),
     Practice(
         "protection against floods",
         r"\bflood|\bDDOS\b|denial[ -]of[ -]service",
-        lambda bounds: any(cell.cookie and cell.recipient == THIRD_PARTY for cell in bounds.cells),
+        lambda bounds: any(cell.cookie_name and cell.recipient == THIRD_PARTY for cell in bounds.cells),
     ),
     Practice(
         "third parties",
@@ -123,7 +123,9 @@ PRACTICES = (
         r"\bretain|\bretention|\bkeeps?\b.{0,60}\b(?:day|month|year)s?\b|\b(?:kept|stored|deleted)\b.{0,60}\b(?:day|month|year)s?\b"
         r"|\bafter \w+ (?:day|month|year)s?\b",
         lambda bounds: any(
-            age is not None for name in bounds.categories for age in bounds.kept(name).values()
+            age is not None
+            for name in bounds.collected_categories
+            for age in bounds.retention_ages(name).values()
         ),
     ),
     Practice("advertising", r"\badvertis|\bads\b|\bmarketing|\bretarget|\bpromotional", _never),
@@ -156,24 +158,24 @@ PRACTICES = (
 """What is looked for. Purposes and categories that the vocabulary lacks are declared by no terms."""
 
 
-def differing(document: Document, bounds: Bounds) -> list[str]:
+def find_prose_mismatches(document: Document, bounds: Bounds) -> list[str]:
     """Return a sentence for each practice that the document speaks of and the terms do not declare, and the reverse."""
-    if document.language.partition("-")[0] != LANGUAGE:
+    if document.language.partition("-")[0] != CHECKED_LANGUAGE:
         return [f"the document in `{document.language}` is not compared with the terms: only English is"]
     undeclared, unmentioned = [], []
     told = list(_sentences(document))
     for practice in PRACTICES:
         places = [
-            (line, text[found.start() :], text) for line, text in told if (found := practice.found(text))
+            (line, text[found.start() :], text) for line, text in told if (found := practice.find(text))
         ]
-        if practice.declared(bounds):
-            if not places and not practice.silent:
+        if practice.is_declared(bounds):
+            if not places and not practice.mention_optional:
                 unmentioned.append(practice.name)
         else:
             undeclared += [
                 (line + text.count("\n", 0, len(text) - len(rest)), practice.name)
                 for line, rest, text in places
-                if not NEGATED.search(text)
+                if not NEGATION.search(text)
             ]
     spoken = [
         f"the document in `{document.language}`, line {line}, speaks of {name}, which the terms do not declare"

@@ -17,24 +17,24 @@ import msgspec
 from avowal import strict
 from avowal.errors import TermsError
 from avowal.policy.bounds import (
-    COOKIE,
+    COOKIE_PREFIX,
     FOREVER,
-    GROUND_ALONE,
+    GROUND_ONLY_PURPOSE,
     OPERATOR,
     OWN_USE,
     PROCESSOR,
     THIRD_PARTY,
     Age,
-    Ages,
+    AgeByPrecision,
     Cell,
-    Compiled,
-    longer,
+    CompiledTerms,
+    max_ages,
 )
-from avowal.policy.form import TIME, Form, check_forms
-from avowal.policy.ground import Ground, duties, unevidenced
-from avowal.policy.vocabulary import FULL, Kind, Vocabulary, vocabulary
+from avowal.policy.form import SUBMISSION_TIME_CATEGORY, Form, check_forms
+from avowal.policy.ground import Ground, compile_ground_duties, find_grounds_without_evidence
+from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, WordKind, vocabulary
 
-UNITS = {
+UNIT_SECONDS = {
     "second": 1,
     "minute": 60,
     "hour": 3600,
@@ -45,14 +45,18 @@ UNITS = {
 }
 """Seconds of each unit. An age is an exact number of seconds, so a month is 30 days, and a year 365."""
 
-BASES = {"never": (), "if-accepted": ("if-accepted",), "unless-refused": ("if-accepted", "unless-refused")}
+COOKIE_BASIS_PRECISIONS = {
+    "never": (),
+    "if-accepted": ("if-accepted",),
+    "unless-refused": ("if-accepted", "unless-refused"),
+}
 """The precisions that the basis of a cookie permits, coarse to fine (B5)."""
 
 DUTY_LIMITS = {"notice_days": (0, 3650), "smallest_group": (1, 1_000_000)}
 """Days, and visitors: the least and the most."""
 
 
-class Collect(msgspec.Struct, frozen=True):
+class CollectRule(msgspec.Struct, frozen=True):
     """Categories that are collected, for how long at each precision, and for which purposes."""
 
     categories: list[str]
@@ -60,7 +64,7 @@ class Collect(msgspec.Struct, frozen=True):
     purposes: list[str] = msgspec.field(name="for")
 
 
-class Disclose(msgspec.Struct, frozen=True):
+class DiscloseRule(msgspec.Struct, frozen=True):
     """Categories that a kind of recipient may receive on a ground, and until which age of theirs.
 
     A processor acts for the operator: it has purposes, and no ground of its own.
@@ -73,7 +77,7 @@ class Disclose(msgspec.Struct, frozen=True):
     purposes: list[str] = msgspec.field(name="for", default_factory=list)
 
 
-class Cookie(msgspec.Struct, frozen=True):
+class CookieRule(msgspec.Struct, frozen=True):
     """A cookie, and when it may be set."""
 
     name: str
@@ -101,9 +105,9 @@ class Terms(msgspec.Struct, frozen=True):
     contact: str
     updated: date
     languages: list[str]
-    collect: list[Collect] = []
-    disclose: list[Disclose] = []
-    cookie: list[Cookie] = []
+    collect: list[CollectRule] = []
+    disclose: list[DiscloseRule] = []
+    cookie: list[CookieRule] = []
     form: list[Form] = []
     ground: list[Ground] = []
     duties: Duties = Duties()
@@ -117,17 +121,17 @@ def load_terms(path: Path) -> Terms:
     return parse_terms(strict.read_text(path, TermsError), str(path))
 
 
-def parse_terms(text: str, where: str) -> Terms:
+def parse_terms(text: str, source_name: str) -> Terms:
     """Read and check the text of a file of terms; `where` is its name in errors. Raises as `load_terms` does."""
-    terms = strict.parse(text, Terms, where=where, error=TermsError)
+    terms = strict.parse_toml(text, Terms, source_name=source_name, error_type=TermsError)
     try:
         compile_terms(terms)
     except TermsError as error:
-        raise TermsError(f"{where}: {error.message}", error.hint) from None
+        raise TermsError(f"{source_name}: {error.message}", error.hint) from None
     return terms
 
 
-def compile_terms(terms: Terms) -> Compiled:
+def compile_terms(terms: Terms) -> CompiledTerms:
     """Compile terms to what they promise.
 
     Where several lines say something of one cell, the longer age holds at each precision. A precision that a
@@ -135,53 +139,55 @@ def compile_terms(terms: Terms) -> Compiled:
     """
     words = vocabulary(terms.vocabulary)
     _check_plain(terms)
-    cells = cells_of(words, ("collect", OPERATOR, terms.collect), ("disclose", terms.disclose))
+    cells = compile_cells(words, ("collect", OPERATOR, terms.collect), ("disclose", terms.disclose))
     if len({cookie.name for cookie in terms.cookie}) < len(terms.cookie):
         raise TermsError("`cookie` names one cookie twice", "write one [[cookie]] for each")
     for number, cookie in enumerate(terms.cookie):
         cells.update(_cookie(words, f"cookie[{number}]", cookie))
     owed = {name: int(owes) for name, owes in msgspec.to_builtins(terms.duties).items()}
-    compiled = Compiled(cells, owed | duties(terms.ground, words), words.identity)
+    compiled = CompiledTerms(cells, owed | compile_ground_duties(terms.ground, words), words.identity)
     check_forms(terms.form, compiled, words)
     return compiled
 
 
-TOLD_WITH = {
+REQUIRED_TIME_CATEGORIES = {
     "visit-duration": "visit-time",
     "view-duration": "view-time",
     "interaction": "view-time",
     "page-quality": "view-time",
-    "submission": TIME,
+    "submission": SUBMISSION_TIME_CATEGORY,
 }
 """What is kept only together with the moment of it, by words or their parents: how old it is has to be known."""
 
 
-def cells_of(
-    words: Vocabulary, own: tuple[str, str, Sequence[Collect]], handed_on: tuple[str, Sequence[Disclose]]
-) -> dict[Cell, Ages]:
+def compile_cells(
+    vocabulary: Vocabulary,
+    collect_table: tuple[str, str, Sequence[CollectRule]],
+    disclose_table: tuple[str, Sequence[DiscloseRule]],
+) -> dict[Cell, AgeByPrecision]:
     """Return the cells of lines: what somebody has for purposes of their own, and what they hand on to others.
 
     Each comes with the name of its table; `own` with who has it. Raises TermsError with the key that is wrong.
     """
-    name, whose, lines = own
-    said: list[tuple[str, Collect | Disclose, str, list[str]]] = [
+    name, whose, lines = collect_table
+    said: list[tuple[str, CollectRule | DiscloseRule, str, list[str]]] = [
         (f"{name}[{number}]", line, whose, [OWN_USE]) for number, line in enumerate(lines)
     ]
-    name, others = handed_on
+    name, others = disclose_table
     said += [
-        (key := f"{name}[{number}]", line, line.to, _grounds(words, key, line))
+        (key := f"{name}[{number}]", line, line.to, _grounds(vocabulary, key, line))
         for number, line in enumerate(others)
     ]
-    cells: dict[Cell, Ages] = {}
+    cells: dict[Cell, AgeByPrecision] = {}
     for one in said:
-        for cell, ages in _cells(words, *one):
-            cells[cell] = longer(cells.get(cell, {}), ages)
+        for cell, ages in _cells(vocabulary, *one):
+            cells[cell] = max_ages(cells.get(cell, {}), ages)
     return cells
 
 
-def warnings(terms: Terms) -> list[str]:
+def find_warnings(terms: Terms) -> list[str]:
     """Return what terms leave undone or contradict, though they check."""
-    declared = set(compile_terms(terms).categories)
+    declared = set(compile_terms(terms).collected_categories)
     if not declared:
         return ["nothing is collected"]
     found = []
@@ -189,8 +195,8 @@ def warnings(terms: Terms) -> list[str]:
         found.append("`request-time` is not collected: no record can be kept to an age, so none is kept")
     found += [
         f"`{told}` is collected without `{moment}`: there will be none"
-        for word, moment in TOLD_WITH.items()
-        for told in vocabulary().leaves("categories", word)
+        for word, moment in REQUIRED_TIME_CATEGORIES.items()
+        for told in vocabulary().expand("categories", word)
         if told in declared and moment not in declared
     ]
     if {"visit-time", "view-duration"} & declared and "visitor-id" not in declared:
@@ -200,10 +206,10 @@ def warnings(terms: Terms) -> list[str]:
     if "view-time" in declared and "request-kind" not in declared:
         found.append("`request-kind` is not collected: views cannot be told from other requests")
     disclosed = [line.ground for line in terms.disclose if line.ground]
-    leaves = [leaf for word in disclosed for leaf in vocabulary(terms.vocabulary).leaves("grounds", word)]
+    leaves = [leaf for word in disclosed for leaf in vocabulary(terms.vocabulary).expand("grounds", word)]
     found += [
         f"nothing can be disclosed on the ground `{ground}`: no [[ground]] names its evidence"
-        for ground in unevidenced(leaves, compile_terms(terms).duties)
+        for ground in find_grounds_without_evidence(leaves, compile_terms(terms).duties)
     ]
     if not terms.duties.may_refuse_cookies and any(
         cookie.basis == "unless-refused" for cookie in terms.cookie
@@ -221,15 +227,15 @@ def parse_age(text: str, key: str) -> Age:
     if text == FOREVER:
         return None
     match = re.fullmatch(r"([1-9]\d{0,5}) ([a-z]+?)s?", text, re.ASCII)
-    if match is None or match[2] not in UNITS:
-        units = ", ".join(f"{unit}s" for unit in UNITS)
+    if match is None or match[2] not in UNIT_SECONDS:
+        units = ", ".join(f"{unit}s" for unit in UNIT_SECONDS)
         raise TermsError(
             f"`{key}` is `{text}`, which is no age", f"write `forever`, or a whole number of {units}"
         )
-    return int(match[1]) * UNITS[match[2]]
+    return int(match[1]) * UNIT_SECONDS[match[2]]
 
 
-def language_tag(text: str) -> str:
+def normalize_language_tag(text: str) -> str:
     """Return a language tag as RFC 5646, section 2.1.1, would have it written; empty where it is none.
 
     >>> language_tag("zh-hant-tw")
@@ -255,8 +261,8 @@ def _check_plain(terms: Terms) -> None:
     if not terms.languages:
         raise TermsError("`languages` is empty", 'name the languages of the document: `languages = ["en"]`')
     for number, tag in enumerate(terms.languages):
-        if tag != language_tag(tag):
-            meant = language_tag(tag.replace("_", "-"))
+        if tag != normalize_language_tag(tag):
+            meant = normalize_language_tag(tag.replace("_", "-"))
             hint = f"did you mean `{meant}`?" if meant else "use a tag such as `en`, `pt-BR` or `zh-Hant-TW`"
             raise TermsError(f"`languages[{number}]` is `{tag}`, which is no language tag", hint)
     for key, (least, most) in DUTY_LIMITS.items():
@@ -265,17 +271,19 @@ def _check_plain(terms: Terms) -> None:
             raise TermsError(f"`duties.{key.replace('_', '-')}` is `{value}`", f"write {least} to {most}")
 
 
-def _leaves(words: Vocabulary, kind: Kind, named: list[str], key: str) -> list[str]:
+def _leaves(words: Vocabulary, kind: WordKind, named: list[str], key: str) -> list[str]:
     """Return the leaves that words stand for, each once and sorted."""
     for word in named:
-        if not words.leaves(kind, word):
-            raise TermsError(f"`{key}` is `{word}`, which is none of the {kind}", words.nearest(kind, word))
+        if not words.expand(kind, word):
+            raise TermsError(
+                f"`{key}` is `{word}`, which is none of the {kind}", words.suggest_word(kind, word)
+            )
     if not named:
-        raise TermsError(f"`{key}` is empty", words.nearest(kind, ""))
-    return sorted({leaf for word in named for leaf in words.leaves(kind, word)})
+        raise TermsError(f"`{key}` is empty", words.suggest_word(kind, ""))
+    return sorted({leaf for word in named for leaf in words.expand(kind, word)})
 
 
-def _grounds(words: Vocabulary, key: str, line: Disclose) -> list[str]:
+def _grounds(words: Vocabulary, key: str, line: DiscloseRule) -> list[str]:
     _leaves(words, "recipients", [line.to], f"{key}.to")
     if line.to == OPERATOR:
         raise TermsError(f"`{key}.to` is the operator", "what it does itself stands under [[collect]]")
@@ -291,25 +299,25 @@ def _grounds(words: Vocabulary, key: str, line: Disclose) -> list[str]:
 
 
 def _cells(
-    words: Vocabulary, key: str, line: Collect | Disclose, recipient: str, grounds: list[str]
-) -> Iterator[tuple[Cell, Ages]]:
+    words: Vocabulary, key: str, line: CollectRule | DiscloseRule, recipient: str, grounds: list[str]
+) -> Iterator[tuple[Cell, AgeByPrecision]]:
     """Yield the cells of one line."""
-    alone = isinstance(line, Disclose) and not line.purposes
-    purposes = [GROUND_ALONE] if alone else _leaves(words, "purposes", line.purposes, f"{key}.for")
+    alone = isinstance(line, DiscloseRule) and not line.purposes
+    purposes = [GROUND_ONLY_PURPOSE] if alone else _leaves(words, "purposes", line.purposes, f"{key}.for")
     for category in _leaves(words, "categories", line.categories, f"{key}.categories"):
         ages = _ages(words.categories[category].precisions, line.keep, category, f"{key}.keep")
         for purpose, ground in product(purposes, grounds):
             yield Cell(category, purpose, recipient, ground), ages
 
 
-def _ages(precisions: tuple[str, ...], keep: Mapping[str, str], category: str, key: str) -> Ages:
+def _ages(precisions: tuple[str, ...], keep: Mapping[str, str], category: str, key: str) -> AgeByPrecision:
     """Return the age at each precision from the coarsest to the finest named."""
     for named in keep:
         if named not in precisions:
-            hint = strict.nearest(named, list(precisions), f"precisions of `{category}`")
+            hint = strict.suggest_nearest(named, list(precisions), f"precisions of `{category}`")
             raise TermsError(f"`{key}.{named}` is no precision of `{category}`", hint)
     if not keep:
-        raise TermsError(f"`{key}` is empty", f'say how long: `keep = {{ {FULL} = "90 days" }}`')
+        raise TermsError(f"`{key}` is empty", f'say how long: `keep = {{ {FULL_PRECISION} = "90 days" }}`')
     ages: dict[str, Age] = {}
     finer: Age = 0
     for precision in reversed(precisions):
@@ -325,7 +333,7 @@ def _ages(precisions: tuple[str, ...], keep: Mapping[str, str], category: str, k
     return dict(reversed(ages.items()))
 
 
-def _cookie(words: Vocabulary, key: str, cookie: Cookie) -> Iterator[tuple[Cell, Ages]]:
+def _cookie(words: Vocabulary, key: str, cookie: CookieRule) -> Iterator[tuple[Cell, AgeByPrecision]]:
     """Yield the cells of a cookie (B5)."""
     if not re.fullmatch(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?", cookie.name):
         raise TermsError(
@@ -333,7 +341,7 @@ def _cookie(words: Vocabulary, key: str, cookie: Cookie) -> Iterator[tuple[Cell,
             "use letters, digits, `-` and `_`; `*` at its end stands for any rest",
         )
     setter = OPERATOR if cookie.party == "first" else THIRD_PARTY
-    ages = dict.fromkeys(BASES[cookie.basis], parse_age(cookie.keep, f"{key}.keep"))
+    ages = dict.fromkeys(COOKIE_BASIS_PRECISIONS[cookie.basis], parse_age(cookie.keep, f"{key}.keep"))
     for purpose in _leaves(words, "purposes", cookie.purposes, f"{key}.for"):
         if ages:
-            yield Cell(f"{COOKIE}{cookie.name}", purpose, setter, OWN_USE), ages
+            yield Cell(f"{COOKIE_PREFIX}{cookie.name}", purpose, setter, OWN_USE), ages

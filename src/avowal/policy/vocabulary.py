@@ -13,13 +13,13 @@ import rfc8785
 from avowal import strict
 from avowal.errors import MisuseError, TermsError
 
-Kind = Literal["categories", "purposes", "recipients", "grounds"]
-KINDS: tuple[Kind, ...] = ("categories", "purposes", "recipients", "grounds")
-NEWEST = 2
-FULL = "full"
+WordKind = Literal["categories", "purposes", "recipients", "grounds"]
+WORD_KINDS: tuple[WordKind, ...] = ("categories", "purposes", "recipients", "grounds")
+NEWEST_VOCABULARY = 2
+FULL_PRECISION = "full"
 
 
-class Word(msgspec.Struct, frozen=True):
+class VocabularyWord(msgspec.Struct, frozen=True):
     """A leaf: what it means, its W3C DPV terms, its precisions from coarse to fine, and its parents."""
 
     about: str
@@ -33,29 +33,29 @@ class Word(msgspec.Struct, frozen=True):
 class Vocabulary(msgspec.Struct, frozen=True):
     """One number of the vocabulary: the leaves by kind."""
 
-    categories: dict[str, Word]
-    purposes: dict[str, Word]
-    recipients: dict[str, Word]
-    grounds: dict[str, Word]
-    number: int = NEWEST
+    categories: dict[str, VocabularyWord]
+    purposes: dict[str, VocabularyWord]
+    recipients: dict[str, VocabularyWord]
+    grounds: dict[str, VocabularyWord]
+    number: int = NEWEST_VOCABULARY
 
-    def words(self, kind: Kind) -> dict[str, Word]:
+    def words(self, kind: WordKind) -> dict[str, VocabularyWord]:
         """Return the leaves of a kind."""
-        found: dict[str, Word] = getattr(self, kind)
+        found: dict[str, VocabularyWord] = getattr(self, kind)
         return found
 
-    def leaves(self, kind: Kind, word: str) -> list[str]:
+    def expand(self, kind: WordKind, word: str) -> list[str]:
         """Return the leaves that a word stands for: itself, or those beneath it; none where it is unknown."""
         words = self.words(kind)
         if word in words:
             return [word]
         return [name for name, leaf in words.items() if word in leaf.parents]
 
-    def nearest(self, kind: Kind, word: str) -> str:
+    def suggest_word(self, kind: WordKind, word: str) -> str:
         """Return a hint at the word that was perhaps meant."""
         words = self.words(kind)
         parents = dict.fromkeys(parent for leaf in words.values() for parent in leaf.parents)
-        return strict.nearest(word, [*words, *parents], kind)
+        return strict.suggest_nearest(word, [*words, *parents], kind)
 
     @property
     def identity(self) -> str:
@@ -69,34 +69,35 @@ class Vocabulary(msgspec.Struct, frozen=True):
                 name: {"parents": sorted(word.parents), "precisions": list(word.precisions)}
                 for name, word in self.words(kind).items()
             }
-            for kind in KINDS
+            for kind in WORD_KINDS
         }
         return sha256(rfc8785.dumps([self.number, canonical])).hexdigest()
 
 
 @cache
-def vocabulary(number: int = NEWEST) -> Vocabulary:
+def vocabulary(number: int = NEWEST_VOCABULARY) -> Vocabulary:
     """Return the vocabulary of a number: the words that there were by then.
 
     Raises TermsError where this Avowal has none of that number.
     """
-    if not 1 <= number <= NEWEST:
+    if not 1 <= number <= NEWEST_VOCABULARY:
         raise TermsError(
-            f"`vocabulary` is `{number}`, which is unknown here", f"write `{NEWEST}`, or use a newer Avowal"
+            f"`vocabulary` is `{number}`, which is unknown here",
+            f"write `{NEWEST_VOCABULARY}`, or use a newer Avowal",
         )
     path = Path(str(resources.files("avowal.policy") / "vocabulary.toml"))
-    newest = strict.load(path, Vocabulary, TermsError)
+    newest = strict.load_toml(path, Vocabulary, TermsError)
     words = {
         kind: {name: word for name, word in newest.words(kind).items() if word.since <= number}
-        for kind in KINDS
+        for kind in WORD_KINDS
     }
     return msgspec.structs.replace(newest, number=number, **words)
 
 
-def named_leaves(kind: Kind, named: Sequence[str]) -> list[str]:
+def expand_words(kind: WordKind, words: Sequence[str]) -> list[str]:
     """Return the leaves that words stand for, by themselves or by a parent. Raises MisuseError where one is none."""
-    words = vocabulary()
-    for word in named:
-        if not words.leaves(kind, word):
-            raise MisuseError(f"`{word}` is none of the {kind}", words.nearest(kind, word))
-    return sorted({leaf for word in named for leaf in words.leaves(kind, word)})
+    known = vocabulary()
+    for word in words:
+        if not known.expand(kind, word):
+            raise MisuseError(f"`{word}` is none of the {kind}", known.suggest_word(kind, word))
+    return sorted({leaf for word in words for leaf in known.expand(kind, word)})

@@ -10,10 +10,10 @@ import msgspec
 import sqlalchemy as sa
 
 from avowal.errors import ProofError
-from avowal.ledger.entry import AuthorisationGiven, AuthorisationWithdrawn, read
-from avowal.register.consents import SALT_BYTES, commitment
-from avowal.register.ledger_storage import ENTRIES, append
-from avowal.register.repository import Part
+from avowal.ledger.entry import AuthorisationGiven, AuthorisationWithdrawn, decode_entry
+from avowal.register.consents import SALT_BYTES, compute_commitment
+from avowal.register.ledger_storage import ENTRIES, append_entries
+from avowal.register.repository import Repository
 from avowal.register.tables import AUTHORISATIONS, AUTHORISING
 
 
@@ -34,41 +34,43 @@ class Authorisation(msgspec.Struct, frozen=True):
     entry: int = -1
     """The number of its entry in the ledger."""
 
-    def told(self, salt: bytes) -> AuthorisationGiven | AuthorisationWithdrawn:
+    def to_ledger_entry(self, salt: bytes) -> AuthorisationGiven | AuthorisationWithdrawn:
         """Return what the ledger says of it."""
-        person = commitment(salt, visitor=self.visitor, recipient=self.recipient, reference=self.reference)
+        person = compute_commitment(
+            salt, visitor=self.visitor, recipient=self.recipient, reference=self.reference
+        )
         kind = AuthorisationGiven if self.given else AuthorisationWithdrawn
         return kind(person, self.categories, self.means, self.recorded_at)
 
 
-class Authorisations(Part):
+class Authorisations(Repository):
     """The authorisations of a register."""
 
-    def record(self, one: Authorisation) -> Authorisation:
+    def record(self, authorisation: Authorisation) -> Authorisation:
         """Record a visitor's word, with its entry in the ledger; returns it with that entry's number."""
         salt = secrets.token_bytes(SALT_BYTES)
-        told = one.told(salt)
-        with self._write() as connection:
-            entry = append(connection, [told])
+        told = authorisation.to_ledger_entry(salt)
+        with self._write_transaction() as connection:
+            entry = append_entries(connection, [told])
             row = {
-                "given": one.given,
-                "categories": msgspec.json.encode(one.categories).decode(),
-                "means": one.means,
+                "given": authorisation.given,
+                "categories": msgspec.json.encode(authorisation.categories).decode(),
+                "means": authorisation.means,
                 "person": told.person,
                 "entry": entry,
-                "recorded_at": one.recorded_at,
+                "recorded_at": authorisation.recorded_at,
             }
             number = connection.execute(sa.insert(AUTHORISATIONS).values(row)).lastrowid
             who = {
-                "visitor": one.visitor,
-                "recipient": one.recipient,
-                "reference": one.reference,
+                "visitor": authorisation.visitor,
+                "recipient": authorisation.recipient,
+                "reference": authorisation.reference,
                 "salt": salt,
             }
             connection.execute(sa.insert(AUTHORISING).values(authorisation=number, **who))
-        return msgspec.structs.replace(one, entry=entry)
+        return msgspec.structs.replace(authorisation, entry=entry)
 
-    def of(self, visitor: str) -> list[Authorisation]:
+    def for_visitor(self, visitor: str) -> list[Authorisation]:
         """Return what a visitor authorised and took back, in its order.
 
         Raises ProofError where one is not what the ledger says was recorded: nothing may stand on it.
@@ -93,7 +95,7 @@ class Authorisations(Part):
         found = []
         for body, salt, who, whom, given, categories, *rest in rows:
             one = Authorisation(who, whom, given, msgspec.json.decode(categories, type=list[str]), *rest)
-            if body is None or read(body) != one.told(salt):
+            if body is None or decode_entry(body) != one.to_ledger_entry(salt):
                 raise ProofError(
                     f"an authorisation of entry {one.entry} is not what the ledger says was recorded",
                     "nothing may stand on it: put the newest backup back; `avowal verify` tells what does not hold",
@@ -101,10 +103,10 @@ class Authorisations(Part):
             found.append(one)
         return found
 
-    def standing(self, visitor: str, recipient: str) -> dict[str, Authorisation]:
+    def current_by_category(self, visitor: str, recipient: str) -> dict[str, Authorisation]:
         """Return the categories that a recipient may have of a visitor by now, each with the word that says so."""
         found: dict[str, Authorisation] = {}
-        for one in self.of(visitor):
+        for one in self.for_visitor(visitor):
             if one.recipient == recipient:
                 found = {**found, **dict.fromkeys(one.categories, one)} if one.given else {}
         return found

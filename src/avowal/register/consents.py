@@ -13,13 +13,13 @@ import sqlalchemy as sa
 
 from avowal.errors import StoreError
 from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn
-from avowal.register.ledger_storage import append
-from avowal.register.repository import Part
+from avowal.register.ledger_storage import append_entries
+from avowal.register.repository import Repository
 from avowal.register.tables import CONSENTS, PERSONS, PUBLICATIONS, STANDING
-from avowal.store.interface import Raised, Settled
+from avowal.store.interface import ConsentCursor, GoverningUpdate
 
 SALT_BYTES = 32
-UNRECORDED = -1
+UNRECORDED_ENTRY = -1
 """The entry of a consent that the ledger has none of yet."""
 
 
@@ -41,16 +41,16 @@ class Consent(msgspec.Struct, frozen=True):
     reference: str
     """Where the operator finds the visitor's word again."""
     recorded_at: datetime
-    entry: int = UNRECORDED
+    entry: int = UNRECORDED_ENTRY
     """The number of its entry in the ledger."""
     salt: bytes = b""
 
     @property
-    def person(self) -> str:
+    def commitment(self) -> str:
         """The commitment that its entry has in the person's place."""
-        return commitment(self.salt, visitor=self.visitor, reference=self.reference)
+        return compute_commitment(self.salt, visitor=self.visitor, reference=self.reference)
 
-    def told(self) -> ConsentGiven | ConsentWithdrawn:
+    def to_ledger_entry(self) -> ConsentGiven | ConsentWithdrawn:
         """Return what the ledger says of it."""
         kind = ConsentGiven if self.given else ConsentWithdrawn
         return kind(
@@ -59,20 +59,20 @@ class Consent(msgspec.Struct, frozen=True):
             self.language,
             self.document,
             self.means,
-            self.person,
+            self.commitment,
             self.recorded_at,
         )
 
 
-def commitment(salt: bytes, /, **who: str) -> str:
+def compute_commitment(salt: bytes, /, **committed_values: str) -> str:
     """Return the SHA-256 of a salt and of what says who it was (canonical JSON, RFC 8785), in hexadecimal."""
-    return sha256(salt + msgspec.json.encode(who, order="sorted")).hexdigest()
+    return sha256(salt + msgspec.json.encode(committed_values, order="sorted")).hexdigest()
 
 
-class Consents(Part):
+class Consents(Repository):
     """The consents of a register."""
 
-    def of(self, visitor: str) -> list[Consent]:
+    def for_visitor(self, visitor: str) -> list[Consent]:
         """Return what a visitor gave and took back, in its order; also of versions that were withdrawn meanwhile."""
         with self._engine.connect() as connection:
             rows = connection.execute(_TOLD.where(PERSONS.c.visitor == visitor).order_by(CONSENTS.c.consent))
@@ -84,7 +84,7 @@ class Consents(Part):
         Raises StoreError where there is no such version any more.
         """
         consent = msgspec.structs.replace(consent, salt=secrets.token_bytes(SALT_BYTES))
-        with self._write() as connection:
+        with self._write_transaction() as connection:
             publication = connection.execute(
                 sa.select(PUBLICATIONS.c.publication).where(
                     STANDING,
@@ -97,15 +97,17 @@ class Consents(Part):
                     f"version {consent.version} is not there any more",
                     "`avowal policy history` tells which are",
                 )
-            consent = msgspec.structs.replace(consent, entry=append(connection, [consent.told()]))
-            row = {"publication": publication, "person": consent.person, **_named(consent, CONSENTS)}
+            consent = msgspec.structs.replace(
+                consent, entry=append_entries(connection, [consent.to_ledger_entry()])
+            )
+            row = {"publication": publication, "person": consent.commitment, **_named(consent, CONSENTS)}
             number = connection.execute(sa.insert(CONSENTS).values(row)).inserted_primary_key
             assert number is not None  # noqa: S101  # SQLite always tells it
             person = {"consent": number[0], **_named(consent, PERSONS)}
             connection.execute(sa.insert(PERSONS).values(person))
         return consent
 
-    def raised(self, settled: Settled, now: datetime) -> Raised:
+    def compute_governing_update(self, cursor: ConsentCursor, now: datetime) -> GoverningUpdate:
         """Return to what governing number the records of visitors are raised who consented or withdrew since.
 
         Whoever consented to a version that has taken effect since is among them; 0 is for those who have no consent.
@@ -116,12 +118,12 @@ class Consents(Part):
             )
             version = connection.execute(effective).scalar() or 0
             last = connection.execute(sa.select(sa.func.max(CONSENTS.c.consent))).scalar() or 0
-            if (last, version) == (settled.consent, settled.version):
-                return Raised(settled)
+            if (last, version) == (cursor.consent, cursor.version):
+                return GoverningUpdate(cursor)
             changed = (
                 sa.select(PERSONS.c.visitor)
                 .select_from(_JOINED)
-                .where((CONSENTS.c.consent > settled.consent) | (PUBLICATIONS.c.number > settled.version))
+                .where((CONSENTS.c.consent > cursor.consent) | (PUBLICATIONS.c.number > cursor.version))
             )
             rows = connection.execute(
                 sa.select(
@@ -139,7 +141,7 @@ class Consents(Part):
             elif standing:
                 stands[visitor].discard(number)
         governing = {int(visitor, 16): max(numbers, default=0) for visitor, numbers in stands.items()}
-        return Raised(Settled(last, version), governing)
+        return GoverningUpdate(ConsentCursor(last, version), governing)
 
 
 _JOINED = PERSONS.join(CONSENTS, CONSENTS.c.consent == PERSONS.c.consent).join(

@@ -16,11 +16,11 @@ from avowal.errors import StoreError
 BUSY_SECONDS = 10
 """How long to wait for another process that writes."""
 
-BURST_SECONDS = 1.0
-BURST = 64
+BURST_SECONDS_MAX = 1.0
+BURST_TRANSACTIONS_MAX = 64
 """How long, and how often, the same is done for one wait for the disk, which is the first's (R12 of the readings)."""
 
-Connection = sa.Connection | sqlite3.Connection
+AnyConnection = sa.Connection | sqlite3.Connection
 
 
 class Database:
@@ -30,7 +30,7 @@ class Database:
         """Open a file when it is first used, and make it where there is none."""
         self.path = path
         self.engine = self._engine()
-        self._idle: deque[_Driven] = deque()
+        self._idle: deque[_DriverConnection] = deque()
         self._lock = threading.Lock()
         self._waited: dict[Hashable, tuple[float, int]] = {}
 
@@ -47,7 +47,7 @@ class Database:
             self._idle.pop().close()
 
     @contextmanager
-    def driven(self) -> Iterator["_Driven"]:
+    def driver_connection(self) -> Iterator["_DriverConnection"]:
         """Give a connection of the driver's own, for what is done thousands of times.
 
         SQLAlchemy takes 50 µs to give one, and a statement costs 5 µs by it and 100 otherwise (`docs/performance.md`).
@@ -59,35 +59,37 @@ class Database:
             self._give(connection)
 
     @contextmanager
-    def still(self) -> Iterator["Database"]:
+    def snapshot(self) -> Iterator["Database"]:
         """Give the file as it is at this moment, to be read: it holds nothing of what anybody writes meanwhile."""
-        found = _Still(self.path)
+        found = _SnapshotDatabase(self.path)
         try:
             yield found
         finally:
             found.close()
 
-    def _take(self) -> "_Driven":
+    def _take(self) -> "_DriverConnection":
         try:
             return self._idle.pop()
         except IndexError:
             return self._opened()
 
-    def _opened(self) -> "_Driven":
+    def _opened(self) -> "_DriverConnection":
         try:
-            connection = sqlite3.connect(self.path, BUSY_SECONDS, check_same_thread=False, factory=_Driven)
+            connection = sqlite3.connect(
+                self.path, BUSY_SECONDS, check_same_thread=False, factory=_DriverConnection
+            )
             _prepare(connection, None)
         except sqlite3.DatabaseError as error:
             raise self._refused(error, "opened") from None
         return connection
 
-    def _give(self, connection: "_Driven") -> None:
+    def _give(self, connection: "_DriverConnection") -> None:
         if connection.in_transaction:
             connection.rollback()
         self._idle.append(connection)
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def write_transaction(self) -> Iterator[sa.Connection]:
         """Give a connection in a transaction that keeps other writers waiting from its beginning.
 
         Raises StoreError where it cannot be done.
@@ -102,18 +104,18 @@ class Database:
             raise self._refused(error) from None
 
     @contextmanager
-    def transaction(self, doing: Hashable = None) -> Iterator[sqlite3.Connection]:
+    def driver_transaction(self, burst_key: Hashable = None) -> Iterator[sqlite3.Connection]:
         """Give the driver's own connection in a transaction, as `writing` does.
 
         It is on the disk once this returns, unless the same was done within the last second, and is there. Then it
         outlives the process only, until the next one that waits takes it to the disk.
         """
-        began, waits = time.monotonic(), not self._in_burst(doing)
+        began, waits = time.monotonic(), not self._in_burst(burst_key)
         connection = self._take()
         try:
-            if connection.waits != waits:
+            if connection.waits_for_disk != waits:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
-                connection.waits = waits
+                connection.waits_for_disk = waits
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -121,17 +123,17 @@ class Database:
             raise self._refused(error) from None
         finally:
             self._give(connection)
-        if waits and doing is not None:
+        if waits and burst_key is not None:
             with self._lock:
-                self._waited[doing] = began, 1
+                self._waited[burst_key] = began, 1
 
     def _in_burst(self, doing: Hashable) -> bool:
         """Return whether something need not wait, and count it."""
         if doing is None:
             return False
         with self._lock:
-            since, times = self._waited.get(doing, (0.0, BURST))
-            if times >= BURST or time.monotonic() - since >= BURST_SECONDS:
+            since, times = self._waited.get(doing, (0.0, BURST_TRANSACTIONS_MAX))
+            if times >= BURST_TRANSACTIONS_MAX or time.monotonic() - since >= BURST_SECONDS_MAX:
                 return False
             self._waited[doing] = since, times + 1
             return True
@@ -147,18 +149,18 @@ class Database:
         )
 
 
-class _Driven(sqlite3.Connection):
+class _DriverConnection(sqlite3.Connection):
     """A connection of the driver's own."""
 
-    waits = True
+    waits_for_disk = True
     """Whether what it commits is on the disk then."""
 
 
-class _Still(Database):
+class _SnapshotDatabase(Database):
     """One transaction on one connection, which reads."""
 
     def __init__(self, path: Path) -> None:
-        self._only = sqlite3.connect(path, BUSY_SECONDS, check_same_thread=False, factory=_Kept)
+        self._only = sqlite3.connect(path, BUSY_SECONDS, check_same_thread=False, factory=_SnapshotConnection)
         self._only.isolation_level = None
         for statement in ("PRAGMA query_only = ON", "BEGIN", "SELECT count(*) FROM sqlite_master"):
             self._only.execute(statement).fetchall()
@@ -171,14 +173,14 @@ class _Still(Database):
         self.engine.dispose()
         self._only.close()
 
-    def _take(self) -> "_Driven":
+    def _take(self) -> "_DriverConnection":
         return self._only
 
-    def _give(self, connection: "_Driven") -> None:
+    def _give(self, connection: "_DriverConnection") -> None:
         """Keep it."""
 
 
-class _Kept(_Driven):
+class _SnapshotConnection(_DriverConnection):
     """A connection whose transaction ends with it."""
 
     def commit(self) -> None:
@@ -188,7 +190,7 @@ class _Kept(_Driven):
         """Do nothing, as above."""
 
 
-def driver(connection: Connection) -> sqlite3.Connection:
+def get_driver_connection(connection: AnyConnection) -> sqlite3.Connection:
     """Return the driver's own connection, within the same transaction."""
     if isinstance(connection, sqlite3.Connection):
         return connection

@@ -8,9 +8,9 @@ import rfc8785
 import sqlalchemy as sa
 
 from avowal.errors import RefusedError
-from avowal.ledger.entry import NoticeShown, hashed
-from avowal.register.ledger_storage import append
-from avowal.register.repository import Part
+from avowal.ledger.entry import NoticeShown, hash_text
+from avowal.register.ledger_storage import append_entries
+from avowal.register.repository import Repository
 from avowal.register.tables import NOTICES, PUBLICATIONS, SHOWINGS, STANDING
 
 
@@ -28,29 +28,29 @@ class Notice(msgspec.Struct, frozen=True):
     first_day: date
     last_day: date
 
-    def displayed(self, day: date) -> bool:
+    def is_displayed(self, day: date) -> bool:
         """Return whether it is displayed on a day."""
         return self.first_day <= day <= self.last_day
 
     @property
-    def told(self) -> str:
+    def canonical_json(self) -> str:
         """All of it, as canonical JSON (RFC 8785)."""
         return rfc8785.dumps(msgspec.to_builtins(self)).decode()
 
 
-def hashes(notices: Sequence[Notice]) -> dict[str, str]:
+def hash_notices(notices: Sequence[Notice]) -> dict[str, str]:
     """Return the SHA-256 of each notice, in hexadecimal, by language."""
-    return {notice.language: hashed(notice.told) for notice in notices}
+    return {notice.language: hash_text(notice.canonical_json) for notice in notices}
 
 
-def insert(connection: sa.Connection, publication: int, notices: Sequence[Notice]) -> None:
+def insert_notices(connection: sa.Connection, publication: int, notices: Sequence[Notice]) -> None:
     """Record the notices of a publication, in its transaction."""
     for notice in notices:
-        row = {"publication": publication, "language": notice.language, "told": notice.told}
+        row = {"publication": publication, "language": notice.language, "told": notice.canonical_json}
         connection.execute(sa.insert(NOTICES).values(row))
 
 
-class Showing(msgspec.Struct, frozen=True):
+class NoticeDisplay(msgspec.Struct, frozen=True):
     """That a version's notice was shown: where, since when, and whether that is the operator's word."""
 
     version: int
@@ -59,7 +59,7 @@ class Showing(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
-class Notices(Part):
+class Notices(Repository):
     """The notices of a register."""
 
     def all(self) -> list[Notice]:
@@ -67,7 +67,7 @@ class Notices(Part):
         with self._engine.connect() as connection:
             return _of(connection)
 
-    def showings(self) -> list[Showing]:
+    def displays(self) -> list[NoticeDisplay]:
         """Return where notices were shown, in the order in which that was recorded."""
         statement = (
             sa.select(PUBLICATIONS.c.number, SHOWINGS.c.place, SHOWINGS.c.attested, SHOWINGS.c.recorded_at)
@@ -76,39 +76,39 @@ class Notices(Part):
             .order_by(SHOWINGS.c.showing)
         )
         with self._engine.connect() as connection:
-            return [Showing(*row) for row in connection.execute(statement)]
+            return [NoticeDisplay(*row) for row in connection.execute(statement)]
 
-    def shown(self, showing: Showing) -> None:
+    def record_display(self, display: NoticeDisplay) -> None:
         """Record where a version's notice was shown.
 
         Raises RefusedError where the version has no notice.
         """
-        with self._write() as connection:
-            notices = [notice for notice in _of(connection) if notice.version == showing.version]
+        with self._write_transaction() as connection:
+            notices = [notice for notice in _of(connection) if notice.version == display.version]
             if not notices:
                 raise RefusedError(
-                    f"version {showing.version} has no notice",
+                    f"version {display.version} has no notice",
                     "`avowal policy notice` tells which have: the first version has none, as nothing changed",
                 )
             publication, identity = connection.execute(
                 sa.select(PUBLICATIONS.c.publication, PUBLICATIONS.c.identity).where(
-                    STANDING, PUBLICATIONS.c.number == showing.version
+                    STANDING, PUBLICATIONS.c.number == display.version
                 )
             ).one()
             told = NoticeShown(
-                showing.version,
+                display.version,
                 identity,
-                hashes(notices),
-                showing.place,
-                showing.attested,
-                showing.recorded_at,
+                hash_notices(notices),
+                display.place,
+                display.attested,
+                display.recorded_at,
             )
             row = {
                 "publication": publication,
-                "attested": showing.attested,
-                "place": showing.place,
-                "recorded_at": showing.recorded_at,
-                "entry": append(connection, [told]),
+                "attested": display.attested,
+                "place": display.place,
+                "recorded_at": display.recorded_at,
+                "entry": append_entries(connection, [told]),
             }
             connection.execute(sa.insert(SHOWINGS).values(row))
 

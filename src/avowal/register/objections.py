@@ -10,13 +10,13 @@ from datetime import datetime
 
 import msgspec
 
-from avowal.ledger.entry import ObjectionRaised, ObjectionWithdrawn, SubmissionCorrected, read
-from avowal.register.consents import SALT_BYTES, commitment
-from avowal.register.ledger_storage import append
-from avowal.register.repository import Part, insert
-from avowal.submissions.submission import kept
+from avowal.ledger.entry import ObjectionRaised, ObjectionWithdrawn, SubmissionCorrected, decode_entry
+from avowal.register.consents import SALT_BYTES, compute_commitment
+from avowal.register.ledger_storage import append_entries
+from avowal.register.repository import Repository, insert_row
+from avowal.submissions.submission import to_column_value
 
-SAID = """
+SELECT_OBJECTIONS = """
 SELECT entry, CAST(body AS BLOB) FROM objecting JOIN entries USING (entry) WHERE submission = ? ORDER BY entry
 """
 
@@ -35,29 +35,36 @@ class Objection(msgspec.Struct, frozen=True):
     """The number of its entry in the ledger."""
 
 
-class Objections(Part):
+class Objections(Repository):
     """The objections of a register."""
 
-    def record(self, one: Objection) -> Objection:
+    def record(self, objection: Objection) -> Objection:
         """Record an objection, or that it was taken back, with its entry; returns it with that entry's number."""
-        kind = ObjectionRaised if one.given else ObjectionWithdrawn
-        salt, person = _committed(one.submission)
-        with self._transact() as database:
-            entry = append(database, [kind(person, one.purposes, one.means, one.recorded_at)])
-            select = "SELECT objects_to FROM submissions WHERE reference = ?"
-            ((told,),) = database.execute(select, (one.submission,))
-            stood, said = set(msgspec.json.decode(told, type=list[str])), set(one.purposes)
-            stands = kept(tuple(sorted(stood | said if one.given else stood - said)))
-            database.execute(
-                "UPDATE submissions SET objects_to = ? WHERE reference = ?", (stands, one.submission)
+        kind = ObjectionRaised if objection.given else ObjectionWithdrawn
+        salt, person = _committed(objection.submission)
+        with self._driver_transaction() as database:
+            entry = append_entries(
+                database, [kind(person, objection.purposes, objection.means, objection.recorded_at)]
             )
-            insert(database, "objecting", {"submission": one.submission, "entry": entry, "salt": salt})
-        return msgspec.structs.replace(one, entry=entry)
+            select = "SELECT objects_to FROM submissions WHERE reference = ?"
+            ((told,),) = database.execute(select, (objection.submission,))
+            stood, said = set(msgspec.json.decode(told, type=list[str])), set(objection.purposes)
+            stands = to_column_value(tuple(sorted(stood | said if objection.given else stood - said)))
+            database.execute(
+                "UPDATE submissions SET objects_to = ? WHERE reference = ?", (stands, objection.submission)
+            )
+            insert_row(
+                database, "objecting", {"submission": objection.submission, "entry": entry, "salt": salt}
+            )
+        return msgspec.structs.replace(objection, entry=entry)
 
-    def of(self, submission: str) -> list[Objection]:
+    def for_submission(self, submission: str) -> list[Objection]:
         """Return what was said of a submission, in its order."""
-        with self._driven() as database:
-            said = [(number, read(body)) for number, body in database.execute(SAID, (submission,))]
+        with self._driver_connection() as database:
+            said = [
+                (number, decode_entry(body))
+                for number, body in database.execute(SELECT_OBJECTIONS, (submission,))
+            ]
         return [
             Objection(
                 submission, not isinstance(one, ObjectionWithdrawn), one.purposes, one.means, one.at, number
@@ -67,17 +74,17 @@ class Objections(Part):
         ]
 
 
-def correct(
-    database: sqlite3.Connection, submission: str, categories: list[str], means: str, now: datetime
+def record_correction(
+    database: sqlite3.Connection, submission: str, categories: list[str], channel: str, now: datetime
 ) -> int:
     """Record, in a transaction, that values of a submission were corrected; returns the number of the entry."""
     salt, person = _committed(submission)
-    entry = append(database, [SubmissionCorrected(person, categories, means, now)])
-    insert(database, "correcting", {"entry": entry, "submission": submission, "salt": salt})
+    entry = append_entries(database, [SubmissionCorrected(person, categories, channel, now)])
+    insert_row(database, "correcting", {"entry": entry, "submission": submission, "salt": salt})
     return entry
 
 
-def forget(database: sqlite3.Connection) -> None:
+def delete_orphaned_objections(database: sqlite3.Connection) -> None:
     """Forget, in a transaction, what was said of submissions that are not there any more."""
     for table in ("objecting", "correcting"):
         database.execute(
@@ -88,4 +95,4 @@ def forget(database: sqlite3.Connection) -> None:
 def _committed(submission: str) -> tuple[bytes, str]:
     """Return a new salt, and the commitment to a submission under it."""
     salt = secrets.token_bytes(SALT_BYTES)
-    return salt, commitment(salt, submission=submission)
+    return salt, compute_commitment(salt, submission=submission)

@@ -6,9 +6,9 @@ import msgspec
 import sqlalchemy as sa
 
 from avowal.errors import RefusedError
-from avowal.ledger.entry import ProcessorAdded, ProcessorRemoved, hashed
-from avowal.register.ledger_storage import append
-from avowal.register.repository import Part
+from avowal.ledger.entry import ProcessorAdded, ProcessorRemoved, hash_text
+from avowal.register.ledger_storage import append_entries
+from avowal.register.repository import Repository
 from avowal.register.tables import PROCESSORS
 
 
@@ -25,7 +25,7 @@ class Processor(msgspec.Struct, frozen=True):
     """The number of its entry in the ledger."""
 
 
-class Processors(Part):
+class Processors(Repository):
     """The processors of a register: whatever is recorded last of a name holds."""
 
     def all(self) -> list[Processor]:
@@ -36,16 +36,18 @@ class Processors(Part):
         last = {row.name: Processor(*row) for row in rows}
         return [last[name] for name in sorted(last) if last[name].contract]
 
-    def contracts(self) -> list[str]:
+    def contract_texts(self) -> list[str]:
         """Return the text of every contract that there ever was."""
         with self._engine.connect() as connection:
             return list(connection.execute(sa.select(PROCESSORS.c.contract).distinct()).scalars())
 
-    def add(self, name: str, contract: str, identity: str, now: datetime) -> Processor:
+    def add(self, name: str, contract_text: str, version_identity: str, now: datetime) -> Processor:
         """Record a contract, with its entry in the ledger."""
-        with self._write() as connection:
-            entry = append(connection, [ProcessorAdded(name, hashed(contract), identity, now)])
-            added = Processor(name, contract, identity, now, entry)
+        with self._write_transaction() as connection:
+            entry = append_entries(
+                connection, [ProcessorAdded(name, hash_text(contract_text), version_identity, now)]
+            )
+            added = Processor(name, contract_text, version_identity, now, entry)
             connection.execute(sa.insert(PROCESSORS).values(msgspec.structs.asdict(added)))
         return added
 
@@ -55,7 +57,7 @@ class Processors(Part):
             raise RefusedError(
                 f"there is no processor `{name}`", "`avowal processor list` tells which there are"
             )
-        with self._write() as connection:
-            entry = append(connection, [ProcessorRemoved(name, now)])
+        with self._write_transaction() as connection:
+            entry = append_entries(connection, [ProcessorRemoved(name, now)])
             row = {"name": name, "contract": "", "identity": "", "recorded_at": now, "entry": entry}
             connection.execute(sa.insert(PROCESSORS).values(row))

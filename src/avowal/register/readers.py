@@ -12,22 +12,22 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from avowal.errors import DisclosureError
-from avowal.ledger.entry import ReadingMade, hashed
-from avowal.ledger.entry import read as entry_of
+from avowal.ledger.entry import ReadingMade, hash_text
+from avowal.ledger.entry import decode_entry as entry_of
 from avowal.policy.bounds import OPERATOR
-from avowal.register.consents import SALT_BYTES, commitment
+from avowal.register.consents import SALT_BYTES, compute_commitment
 from avowal.register.database import Database
-from avowal.register.ledger_storage import append
-from avowal.register.release_requests import Why
-from avowal.register.repository import Part
+from avowal.register.ledger_storage import append_entries
+from avowal.register.release_requests import RefusalReason
+from avowal.register.repository import Repository
 from avowal.register.tables import READERS, READING_COUNTS
-from avowal.submissions.access import held
+from avowal.submissions.access import check_reader_purpose
 
-MADE = """
+SELECT_ACCESSES = """
 SELECT entry, reader, CAST(body AS BLOB) FROM entries
 WHERE entry >= ? AND reader IS NOT NULL AND CAST(body AS BLOB) >= ? ORDER BY entry
 """
-NAMES = """
+SELECT_ACCESS_READERS = """
 SELECT entry, reader, CAST(salt AS BLOB) FROM entries WHERE reader IS NOT NULL OR salt IS NOT NULL ORDER BY entry
 """
 
@@ -43,7 +43,7 @@ class Reader(msgspec.Struct, frozen=True):
     """Whether it is a program that decides by what it reads."""
 
 
-class SingleReading(msgspec.Struct, frozen=True):
+class RecordedAccess(msgspec.Struct, frozen=True):
     """A reading that told of single visitors. Times are UTC."""
 
     name: str
@@ -56,7 +56,7 @@ class SingleReading(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
-class ReadingCount(msgspec.Struct, frozen=True):
+class AccessCount(msgspec.Struct, frozen=True):
     """How many readings told of many visitors together on a day."""
 
     day: date
@@ -65,7 +65,7 @@ class ReadingCount(msgspec.Struct, frozen=True):
     readings: int
 
 
-class Readers(Part):
+class Readers(Repository):
     """The readers of a register."""
 
     def __init__(self, database: Database) -> None:
@@ -89,7 +89,7 @@ class Readers(Part):
             }
         return [held[name] for name in sorted(held) if held[name].purposes]
 
-    def history(self) -> list[tuple[str, list[str], datetime]]:
+    def purpose_history(self) -> list[tuple[str, list[str], datetime]]:
         """Return who was given which purposes and when, in its order."""
         columns = READERS.c.name, READERS.c.purposes, READERS.c.recorded_at
         with self._engine.connect() as connection:
@@ -98,54 +98,58 @@ class Readers(Part):
             (name, msgspec.json.decode(purposes, type=list[str]), since) for name, purposes, since in rows
         ]
 
-    def put(self, reader: Reader, now: datetime) -> None:
+    def save(self, reader: Reader, now: datetime) -> None:
         """Give a reader purposes, in the place of those before; none takes the reader away."""
         told = msgspec.json.encode(sorted(reader.purposes)).decode()
         row = {**msgspec.structs.asdict(reader), "purposes": told, "recorded_at": now}
-        with self._write() as connection:
+        with self._write_transaction() as connection:
             connection.execute(sa.insert(READERS).values(row))
 
-    def check(self, name: str, purpose: str) -> None:
+    def check_purpose(self, name: str, purpose: str) -> None:
         """Raise RefusedError where a reader may not read for a purpose; see `held`."""
-        with self._driven() as database:
-            held(database, name, purpose)
+        with self._driver_connection() as database:
+            check_reader_purpose(database, name, purpose)
 
-    def check_discloses(self, name: str) -> None:
+    def check_can_disclose(self, name: str) -> None:
         """Raise DisclosureError where somebody may not ask for releases, nor approve them; the operator may."""
         if name != OPERATOR and not any(one.name == name and one.discloses for one in self.all()):
             raise DisclosureError(
-                f"`{name}` may not disclose", "`avowal user add … --disclose` lets a reader", Why.RIGHT
+                f"`{name}` may not disclose",
+                "`avowal user add … --disclose` lets a reader",
+                RefusalReason.RIGHT,
             )
 
-    def record(self, name: str, purpose: str, version: int, rows: int, question: str, now: datetime) -> None:
+    def record_access(
+        self, name: str, purpose: str, version: int, rows: int, query: str, now: datetime
+    ) -> None:
         """Record a reading that told of single visitors, with its entry in the ledger: before its answer is given."""
-        with self._transact() as database:
-            read(database, name, purpose, version, rows, question, now)
+        with self._driver_transaction() as database:
+            insert_access(database, name, purpose, version, rows, query, now)
 
-    def count(self, name: str, purpose: str, now: datetime) -> None:
+    def count_access(self, name: str, purpose: str, now: datetime) -> None:
         """Count a reading that told of many visitors together: before its answer is given."""
         row = {"day": now.date().isoformat(), "name": name, "purpose": purpose, "readings": 1}
         more = {"readings": READING_COUNTS.c.readings + 1}
-        with self._write() as connection:
+        with self._write_transaction() as connection:
             connection.execute(upsert(READING_COUNTS).values(row).on_conflict_do_update(set_=more))
 
-    def readings(self, since: datetime) -> list[SingleReading]:
+    def accesses_since(self, since: datetime) -> list[RecordedAccess]:
         """Return the readings of single visitors since a moment, in their order."""
-        with self._driven() as database:
+        with self._driver_connection() as database:
             return [
-                SingleReading(name, one.purpose, one.version, one.rows, one.question, one.at)
+                RecordedAccess(name, one.purpose, one.version, one.rows, one.question, one.at)
                 for _, name, one in _made(database, 0, since)
             ]
 
-    def names(self) -> dict[int, tuple[str | None, bytes | None]]:
+    def access_readers(self) -> dict[int, tuple[str | None, bytes | None]]:
         """Return who read of single visitors, and the salt of the commitment to that, by the number of the entry."""
-        with self._driven() as database:
-            rows = database.execute(NAMES)
+        with self._driver_connection() as database:
+            rows = database.execute(SELECT_ACCESS_READERS)
             return {entry: (name, salt) for entry, name, salt in rows}
 
-    def singles(self, since: datetime) -> Counter[str]:
+    def count_accesses_by_purpose(self, since: datetime) -> Counter[str]:
         """Return how often was read of single visitors since a day, by purpose: everybody may ask, and often."""
-        with self._counting, self._driven() as database:
+        with self._counting, self._driver_connection() as database:
             for number, _, one in _made(database, self._counted, datetime.min):
                 self._singles[one.at.date(), one.purpose] += 1
                 self._counted = number + 1
@@ -154,7 +158,7 @@ class Readers(Part):
                 found[purpose] += times if day >= since.date() else 0
         return +found
 
-    def counts(self, since: datetime) -> list[ReadingCount]:
+    def aggregate_access_counts(self, since: datetime) -> list[AccessCount]:
         """Return how often was read of many visitors together since a day, the newest day first."""
         statement = (
             sa.select(READING_COUNTS)
@@ -163,28 +167,30 @@ class Readers(Part):
         )
         with self._engine.connect() as connection:
             rows = connection.execute(statement)
-            return [ReadingCount(date.fromisoformat(day), *others) for day, *others in rows]
+            return [AccessCount(date.fromisoformat(day), *others) for day, *others in rows]
 
 
-def read(
+def insert_access(
     database: sqlite3.Connection,
     name: str,
     purpose: str,
     version: int,
     rows: int,
-    question: str,
+    query: str,
     now: datetime,
 ) -> None:
     """Record a reading, in the transaction that it reads in."""
     salt = secrets.token_bytes(SALT_BYTES)
-    who = commitment(salt, reader=name)
-    append(database, [ReadingMade(who, purpose, version, rows, hashed(question), now)], name, salt)
+    who = compute_commitment(salt, reader=name)
+    append_entries(database, [ReadingMade(who, purpose, version, rows, hash_text(query), now)], name, salt)
 
 
 def _made(
     database: sqlite3.Connection, first: int, since: datetime
 ) -> Iterator[tuple[int, str, ReadingMade]]:
     """Yield the readings from an entry on, as its number, who read, and itself, since a moment: it begins with that."""
-    for number, name, body in database.execute(MADE, (first, f'{{"at":"{since.isoformat()}'.encode())):
+    for number, name, body in database.execute(
+        SELECT_ACCESSES, (first, f'{{"at":"{since.isoformat()}'.encode())
+    ):
         if isinstance(one := entry_of(body), ReadingMade):
             yield number, name, one

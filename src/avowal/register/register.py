@@ -13,28 +13,35 @@ import msgspec
 import sqlalchemy as sa
 
 from avowal.errors import StoreError
-from avowal.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hashed
-from avowal.policy.bounds import Compiled, read_canonical
+from avowal.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hash_text
+from avowal.policy.bounds import CompiledTerms, parse_canonical
 from avowal.register.authorisations import Authorisations
 from avowal.register.consents import Consents
 from avowal.register.database import Database
 from avowal.register.erasures import Erasures
 from avowal.register.feeds import Feeds
-from avowal.register.ledger_storage import KEY, Ledger, append, grow, grown_over, size
-from avowal.register.notices import Notice, Notices, hashes, insert
+from avowal.register.ledger_storage import (
+    LEDGER_KEY_FILE,
+    Ledger,
+    append_entries,
+    count_entries,
+    count_tree_leaves,
+    extend_tree,
+)
+from avowal.register.notices import Notice, Notices, hash_notices, insert_notices
 from avowal.register.objections import Objections
 from avowal.register.passwords import Passwords
 from avowal.register.processors import Processors
 from avowal.register.readers import Readers
-from avowal.register.release_requests import Asking
+from avowal.register.release_requests import ReleaseRequests
 from avowal.register.releases import Releases
-from avowal.register.restrictions import Handlings
-from avowal.register.retentions import Retentions
+from avowal.register.restrictions import Restrictions
+from avowal.register.retentions import RetentionRuns
 from avowal.register.submissions import Submissions
 from avowal.register.tables import DOCUMENTS, PUBLICATIONS, STANDING, WITHDRAWALS
-from avowal.submissions.encryption import KEYS, Seal
+from avowal.submissions.encryption import SUBMISSION_KEYS_FILE, SubmissionCipher
 
-FILE = "register.sqlite"
+REGISTER_FILE = "register.sqlite"
 
 
 class Version(msgspec.Struct, frozen=True, dict=True):
@@ -49,24 +56,26 @@ class Version(msgspec.Struct, frozen=True, dict=True):
     published_at: datetime
 
     @cached_property
-    def promised(self) -> Compiled:
+    def compiled_terms(self) -> CompiledTerms:
         """What it promises, with the words that it was compiled with."""
-        return read_canonical(self.canonical.encode())
+        return parse_canonical(self.canonical.encode())
 
-    def entry(self, pages: Sequence["Page"], notices: Sequence[Notice]) -> VersionPublished:
+    def to_ledger_entry(
+        self, documents: Sequence["PublishedDocument"], notices: Sequence[Notice]
+    ) -> VersionPublished:
         """Return what the ledger says of its publication."""
         return VersionPublished(
             self.number,
             self.identity,
-            hashed(self.terms),
-            _hashes(pages),
+            hash_text(self.terms),
+            _hashes(documents),
             self.effective_at,
             self.published_at,
-            hashes(notices),
+            hash_notices(notices),
         )
 
 
-class Page(msgspec.Struct, frozen=True):
+class PublishedDocument(msgspec.Struct, frozen=True):
     """The document of a version in one language, as it was recorded."""
 
     language: str
@@ -76,7 +85,7 @@ class Page(msgspec.Struct, frozen=True):
     @property
     def sha256(self) -> str:
         """The hash of its text, in hexadecimal."""
-        return hashed(self.text)
+        return hash_text(self.text)
 
 
 class Register(Protocol):
@@ -92,33 +101,35 @@ class Register(Protocol):
     consents: Consents
     notices: Notices
     readers: Readers
-    retentions: Retentions
+    retention_runs: RetentionRuns
     erasures: Erasures
     submissions: Submissions
     objections: Objections
-    handlings: Handlings
+    restrictions: Restrictions
     processors: Processors
     feeds: Feeds
     authorisations: Authorisations
-    asking: Asking
+    release_requests: ReleaseRequests
     releases: Releases
 
     def versions(self) -> list[Version]:
         """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
         ...
 
-    def pages(self, number: int) -> list[Page]:
+    def documents(self, number: int) -> list[PublishedDocument]:
         """Return the documents that are shown for a version, by language."""
         ...
 
-    def publish(self, version: Version, pages: Sequence[Page], notices: Sequence[Notice] = ()) -> None:
+    def publish(
+        self, version: Version, documents: Sequence[PublishedDocument], notices: Sequence[Notice] = ()
+    ) -> None:
         """Add a version with its documents and its notice in their languages.
 
         Raises StoreError where its number is not the next one, or it would take effect before the one before it.
         """
         ...
 
-    def correct(self, number: int, pages: Sequence[Page]) -> None:
+    def correct_documents(self, number: int, documents: Sequence[PublishedDocument]) -> None:
         """Add documents that take the place of a version's in their languages.
 
         Raises StoreError where there is no such version.
@@ -133,33 +144,33 @@ class Register(Protocol):
 class SqliteRegister:
     """See Register for what it promises. One file in WAL mode, so that readers never wait for a writer."""
 
-    def __init__(self, folder: Path, keys: Path, database: Database | None = None) -> None:
+    def __init__(self, folder: Path, keys_folder: Path, database: Database | None = None) -> None:
         """Open the register of a data folder, and make it where there is none; `keys` has the ledger's key.
 
         `database` is its file, where that is open. Raises StoreError where the file cannot be opened, or was made by a
         newer Avowal.
         """
-        self._path = folder / FILE
+        self._path = folder / REGISTER_FILE
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._keys = keys
+        self._keys = keys_folder
         self.database = database = database or Database(self._path)
         self.engine = database.engine
         self._watching: sqlite3.Connection | None = None
-        self.ledger = Ledger(database, keys)
+        self.ledger = Ledger(database, keys_folder)
         self.consents = Consents(database)
         self.notices = Notices(database)
         self.readers = Readers(database)
-        self.retentions = Retentions(database)
+        self.retention_runs = RetentionRuns(database)
         self.erasures = Erasures(database)
         self.passwords = Passwords(database)
-        self.asking = Asking(database)
+        self.release_requests = ReleaseRequests(database)
         self.releases = Releases(database)
         self.authorisations = Authorisations(database)
         self.processors = Processors(database)
         self.feeds = Feeds(database)
         self.objections = Objections(database)
-        self.handlings = Handlings(database)
-        self.submissions = Submissions(database, Seal(keys / KEYS), folder)
+        self.restrictions = Restrictions(database)
+        self.submissions = Submissions(database, SubmissionCipher(keys_folder / SUBMISSION_KEYS_FILE), folder)
         try:
             self._migrate()
         except sa.exc.DatabaseError as error:
@@ -175,22 +186,22 @@ class SqliteRegister:
         self.database.close()
 
     @contextmanager
-    def still(self) -> Iterator["SqliteRegister"]:
+    def snapshot(self) -> Iterator["SqliteRegister"]:
         """Give the register as it is at one moment, to be read, with the ledger's tree grown over all its entries.
 
         Raises ProofError where one of these is missing.
         """
         while True:
-            with self.database.transaction() as connection:
-                grow(connection)
-            with self.database.still() as database:
-                with database.driven() as connection:
-                    there = size(connection) <= grown_over(connection)
+            with self.database.driver_transaction() as connection:
+                extend_tree(connection)
+            with self.database.snapshot() as database:
+                with database.driver_connection() as connection:
+                    there = count_entries(connection) <= count_tree_leaves(connection)
                 if there:  # else somebody added an entry in between
                     yield SqliteRegister(self._path.parent, self._keys, database)
                     return
 
-    def stamp(self) -> int:
+    def data_version(self) -> int:
         """Return a number that changes with whatever anybody writes to the register. One thread may ask."""
         if self._watching is None:
             self._watching = sqlite3.connect(self._path)  # one that never begins a transaction
@@ -204,7 +215,7 @@ class SqliteRegister:
         with self.engine.connect() as connection:
             return [Version(*row) for row in connection.execute(statement)]
 
-    def pages(self, number: int) -> list[Page]:
+    def documents(self, number: int) -> list[PublishedDocument]:
         """See Register."""
         statement = (
             sa.select(DOCUMENTS.c.language, DOCUMENTS.c.text, DOCUMENTS.c.recorded_at)
@@ -213,12 +224,17 @@ class SqliteRegister:
             .order_by(DOCUMENTS.c.document)
         )
         with self.engine.connect() as connection:
-            shown = {page.language: page for page in (Page(*row) for row in connection.execute(statement))}
+            shown = {
+                page.language: page
+                for page in (PublishedDocument(*row) for row in connection.execute(statement))
+            }
         return [shown[language] for language in sorted(shown)]
 
-    def publish(self, version: Version, pages: Sequence[Page], notices: Sequence[Notice] = ()) -> None:
+    def publish(
+        self, version: Version, documents: Sequence[PublishedDocument], notices: Sequence[Notice] = ()
+    ) -> None:
         """See Register."""
-        with self.database.writing() as connection:
+        with self.database.write_transaction() as connection:
             last = self._last(connection)
             if version.number != (last.number if last else 0) + 1 or (
                 last and version.effective_at <= last.effective_at
@@ -230,23 +246,23 @@ class SqliteRegister:
             row = msgspec.structs.asdict(version)
             connection.execute(sa.insert(PUBLICATIONS).values(row))
             publication = self._publication(connection, version.number)
-            _record(connection, publication, pages)
-            insert(connection, publication, notices)
-            append(connection, [version.entry(pages, notices)])
+            _record(connection, publication, documents)
+            insert_notices(connection, publication, notices)
+            append_entries(connection, [version.to_ledger_entry(documents, notices)])
 
-    def correct(self, number: int, pages: Sequence[Page]) -> None:
+    def correct_documents(self, number: int, documents: Sequence[PublishedDocument]) -> None:
         """See Register."""
-        with self.database.writing() as connection:
-            _record(connection, self._publication(connection, number), pages)
+        with self.database.write_transaction() as connection:
+            _record(connection, self._publication(connection, number), documents)
             identity = connection.execute(
                 sa.select(PUBLICATIONS.c.identity).where(STANDING, PUBLICATIONS.c.number == number)
             ).scalar_one()
-            recorded = max(page.recorded_at for page in pages)
-            append(connection, [DocumentsCorrected(number, identity, _hashes(pages), recorded)])
+            recorded = max(page.recorded_at for page in documents)
+            append_entries(connection, [DocumentsCorrected(number, identity, _hashes(documents), recorded)])
 
     def withdraw(self, number: int, now: datetime) -> None:
         """See Register."""
-        with self.database.writing() as connection:
+        with self.database.write_transaction() as connection:
             last = self._last(connection)
             if last is None or last.number != number or last.effective_at <= now:
                 raise StoreError(
@@ -255,7 +271,7 @@ class SqliteRegister:
                 )
             row = {"publication": self._publication(connection, number), "withdrawn_at": now}
             connection.execute(sa.insert(WITHDRAWALS).values(row))
-            append(connection, [VersionWithdrawn(number, last.identity, now)])
+            append_entries(connection, [VersionWithdrawn(number, last.identity, now)])
 
     def _last(self, connection: sa.Connection) -> sa.Row[Any] | None:
         statement = sa.select(PUBLICATIONS).where(STANDING).order_by(PUBLICATIONS.c.number.desc())
@@ -282,40 +298,44 @@ class SqliteRegister:
                 "use the newer one",
             )
         for number, file in enumerate(files[done:], done + 1):
-            with self.database.writing() as connection:
+            with self.database.write_transaction() as connection:
                 if connection.exec_driver_sql("PRAGMA user_version").scalar() == number - 1:
                     for statement in _statements(file.read_text(encoding="utf-8")):
                         connection.exec_driver_sql(statement)
                     connection.exec_driver_sql(f"PRAGMA user_version = {number}")
 
 
-def open_register(folder: Path, keys: Path, *, store: str, check: bool = True) -> SqliteRegister:
+def open_register(
+    folder: Path, keys_folder: Path, *, store_file: str, check_ledger: bool = True
+) -> SqliteRegister:
     """Open the register of a data folder, and look whether its ledger's last checkpoint holds, unless told not to.
 
     A lost register is never made anew beside the store or the key that belong to it. Raises StoreError where it is
     lost, ProofError where the ledger is not what was signed, and as SqliteRegister does.
     """
-    began = (folder / store).exists() or (keys / KEY).exists()  # looked at first, as these are made last
-    if began and not (folder / FILE).exists():
+    began = (folder / store_file).exists() or (
+        keys_folder / LEDGER_KEY_FILE
+    ).exists()  # looked at first, as these are made last
+    if began and not (folder / REGISTER_FILE).exists():
         raise StoreError(
-            f"`{folder / FILE}` is missing: nobody can tell what was promised of what is kept",
+            f"`{folder / REGISTER_FILE}` is missing: nobody can tell what was promised of what is kept",
             "put it back from the same backup as the data",
         )
-    register = SqliteRegister(folder, keys)
+    register = SqliteRegister(folder, keys_folder)
     try:
-        if check:
-            register.ledger.check_last()
+        if check_ledger:
+            register.ledger.check_last_checkpoint()
     except BaseException:
         register.close()
         raise
     return register
 
 
-def _hashes(pages: Sequence[Page]) -> dict[str, str]:
+def _hashes(pages: Sequence[PublishedDocument]) -> dict[str, str]:
     return {page.language: page.sha256 for page in pages}
 
 
-def _record(connection: sa.Connection, publication: int, pages: Sequence[Page]) -> None:
+def _record(connection: sa.Connection, publication: int, pages: Sequence[PublishedDocument]) -> None:
     for page in pages:
         row = {**msgspec.structs.asdict(page), "sha256": page.sha256, "publication": publication}
         connection.execute(sa.insert(DOCUMENTS).values(row))

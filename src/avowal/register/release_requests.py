@@ -14,16 +14,16 @@ import sqlalchemy as sa
 
 from avowal.errors import RefusedError
 from avowal.ledger.entry import ReleaseApproved, ReleaseAsked, ReleaseRefused
-from avowal.register.consents import SALT_BYTES, commitment
-from avowal.register.ledger_storage import append
-from avowal.register.repository import Part
+from avowal.register.consents import SALT_BYTES, compute_commitment
+from avowal.register.ledger_storage import append_entries
+from avowal.register.repository import Repository
 from avowal.register.tables import APPROVALS, ASKED, ASKING, REFUSALS, RELEASES
 
-WAITS_DAYS = 30
+APPROVAL_WAIT_DAYS = 30
 """For how many days a request waits for those who approve it."""
 
 
-class Why(StrEnum):
+class RefusalReason(StrEnum):
     """Why something was not released: what the record of a refusal says."""
 
     PERSON = "person"
@@ -42,7 +42,7 @@ class Why(StrEnum):
     """The recipient is none that may have it, or did not prove who it is."""
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked to be released, and why. Times are UTC."""
 
     reference: str
@@ -71,7 +71,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The number of its entry in the ledger."""
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class ReleaseRefusal(msgspec.Struct, frozen=True):
     """An attempt to disclose that was refused. Times are UTC."""
 
     ground: str
@@ -84,7 +84,7 @@ class Refusal(msgspec.Struct, frozen=True):
     entry: int
 
 
-APART = (
+ERASABLE_FIELDS = (
     "recipient",
     "contact",
     "visitor",
@@ -98,13 +98,13 @@ APART = (
 """What stands apart from the record of a request."""
 
 
-class Asking(Part):
+class ReleaseRequests(Repository):
     """The requests for releases of a register."""
 
-    def record(self, request: Request) -> Request:
+    def record(self, request: ReleaseRequest) -> ReleaseRequest:
         """Record a request with its entry in the ledger; returns it with that entry's number."""
-        salt, told = secrets.token_bytes(SALT_BYTES), written(request)
-        person = commitment(salt, told=told)
+        salt, told = secrets.token_bytes(SALT_BYTES), encode_erasable_fields(request)
+        person = compute_commitment(salt, told=told)
         entry = ReleaseAsked(
             request.reference,
             request.ground,
@@ -123,14 +123,14 @@ class Asking(Part):
             "evidence": msgspec.json.encode(sorted(request.evidence)).decode(),
             "person": person,
         }
-        with self._write() as connection:
-            number = append(connection, [entry])
+        with self._write_transaction() as connection:
+            number = append_entries(connection, [entry])
             asked = connection.execute(sa.insert(ASKED).values({**row, "entry": number})).lastrowid
             apart = {"asked": asked, "visitor": request.visitor, "told": told, "salt": salt}
             connection.execute(sa.insert(ASKING).values(apart))
         return msgspec.structs.replace(request, entry=number)
 
-    def one(self, reference: str) -> Request:
+    def get(self, reference: str) -> ReleaseRequest:
         """Return a request. Raises RefusedError where there is none that is not erased."""
         found = self._found(ASKED.c.reference == reference)
         if not found:
@@ -139,37 +139,37 @@ class Asking(Part):
             )
         return found[0]
 
-    def contact(self, reference: str) -> str:
+    def recipient_contact(self, reference: str) -> str:
         """Return how to reach the recipient of a request; empty where nobody said, or it is erased."""
         found = self._found(ASKED.c.reference == reference)
         return found[0].contact if found else ""
 
-    def all(self) -> list[Request]:
+    def all(self) -> list[ReleaseRequest]:
         """Return every request that is not erased, in their order."""
         return self._found(sa.true())
 
-    def waiting(self, now: datetime) -> list[Request]:
+    def pending(self, now: datetime) -> list[ReleaseRequest]:
         """Return the requests that wait for those who approve, or to be made, in their order."""
         due = RELEASES.c.written_at.is_not(None) | RELEASES.c.recalled_at.is_not(None)
         made = sa.select(RELEASES.c.reference).where(due)
-        young = ASKED.c.asked_at >= now - timedelta(days=WAITS_DAYS)
+        young = ASKED.c.asked_at >= now - timedelta(days=APPROVAL_WAIT_DAYS)
         return self._found(ASKED.c.reference.not_in(made) & young)
 
-    def approved_by(self, reference: str) -> list[str]:
+    def approvers(self, reference: str) -> list[str]:
         """Return who approved a request, in their order."""
         statement = sa.select(APPROVALS.c.name).where(APPROVALS.c.reference == reference)
         with self._engine.connect() as connection:
             return list(connection.execute(statement.order_by(APPROVALS.c.approval)).scalars())
 
-    def approve(self, request: Request, name: str, now: datetime) -> int:
+    def approve(self, request: ReleaseRequest, approver: str, now: datetime) -> int:
         """Record that somebody else approves a request; returns the number of its entry in the ledger."""
         salt = secrets.token_bytes(SALT_BYTES)
-        person = commitment(salt, approver=name)
-        with self._write() as connection:
-            entry = append(connection, [ReleaseApproved(request.reference, person, now)])
+        person = compute_commitment(salt, approver=approver)
+        with self._write_transaction() as connection:
+            entry = append_entries(connection, [ReleaseApproved(request.reference, person, now)])
             row: dict[str, Any] = {
                 "reference": request.reference,
-                "name": name,
+                "name": approver,
                 "salt": salt,
                 "person": person,
             }
@@ -177,59 +177,64 @@ class Asking(Part):
             connection.execute(sa.insert(APPROVALS).values(row))
         return entry
 
-    def refuse(self, ground: str, recipient_kind: str, why: Why, name: str, now: datetime) -> None:
+    def record_refusal(
+        self, ground: str, recipient_kind: str, reason: RefusalReason, requester: str, now: datetime
+    ) -> None:
         """Record that somebody tried to have something released, and why it was not."""
         salt = secrets.token_bytes(SALT_BYTES)
-        person = commitment(salt, reader=name)
-        with self._write() as connection:
-            entry = append(connection, [ReleaseRefused(ground, recipient_kind, why, person, now)])
+        person = compute_commitment(salt, reader=requester)
+        with self._write_transaction() as connection:
+            entry = append_entries(connection, [ReleaseRefused(ground, recipient_kind, reason, person, now)])
             row: dict[str, Any] = {
                 "ground": ground,
                 "recipient_kind": recipient_kind,
-                "why": why,
-                "name": name,
+                "why": reason,
+                "name": requester,
             }
             row |= {"salt": salt, "person": person, "refused_at": now, "entry": entry}
             connection.execute(sa.insert(REFUSALS).values(row))
 
-    def forget_lapsed(self, now: datetime) -> int:
+    def erase_expired(self, now: datetime) -> int:
         """Erase what was told in requests that were never made, and wait no more; returns how many those were."""
-        made, waiting = sa.select(RELEASES.c.reference), ASKED.c.asked_at >= now - timedelta(days=WAITS_DAYS)
+        made, waiting = (
+            sa.select(RELEASES.c.reference),
+            ASKED.c.asked_at >= now - timedelta(days=APPROVAL_WAIT_DAYS),
+        )
         lapsed = sa.select(ASKED.c.asked).where(ASKED.c.reference.not_in(made), ~waiting)
-        with self._write() as connection:
+        with self._write_transaction() as connection:
             gone = connection.execute(sa.delete(ASKING).where(ASKING.c.asked.in_(lapsed))).rowcount
         if gone:
-            self.leave_nothing()
+            self.truncate_wal()
         return gone
 
-    def refusals(self) -> list[Refusal]:
+    def refusals(self) -> list[ReleaseRefusal]:
         """Return every attempt that was refused, in their order."""
-        columns = [REFUSALS.c[name] for name in Refusal.__struct_fields__]
+        columns = [REFUSALS.c[name] for name in ReleaseRefusal.__struct_fields__]
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(*columns).order_by(REFUSALS.c.refusal))
-            return [Refusal(*row) for row in rows]
+            return [ReleaseRefusal(*row) for row in rows]
 
-    def _found(self, which: sa.ColumnElement[bool]) -> list[Request]:
+    def _found(self, which: sa.ColumnElement[bool]) -> list[ReleaseRequest]:
         statement = sa.select(ASKED, ASKING.c.told).join(ASKING, ASKING.c.asked == ASKED.c.asked).where(which)
         with self._engine.connect() as connection:
             rows = connection.execute(statement.order_by(ASKED.c.asked)).mappings().all()
         return [_read(row) for row in rows]
 
 
-def written(request: Request) -> str:
+def encode_erasable_fields(request: ReleaseRequest) -> str:
     """Return what stands apart of a request, as one text."""
-    return msgspec.json.encode({name: getattr(request, name) for name in APART}).decode()
+    return msgspec.json.encode({name: getattr(request, name) for name in ERASABLE_FIELDS}).decode()
 
 
-def erase(connection: sa.Connection, visitor: str, releases: Sequence[str]) -> None:
+def erase_requests_about(connection: sa.Connection, visitor: str, releases: Sequence[str]) -> None:
     """Erase, in a transaction, what was told in requests about a visitor, and for releases that the visitor is in."""
     of_releases = sa.select(ASKED.c.asked).where(ASKED.c.reference.in_(releases))
     gone = (ASKING.c.visitor == visitor) | ASKING.c.asked.in_(of_releases)
     connection.execute(sa.delete(ASKING).where(gone))
 
 
-def _read(row: sa.RowMapping) -> Request:
-    kept: dict[str, Any] = {name: row[name] for name in Request.__struct_fields__ if name in row}
+def _read(row: sa.RowMapping) -> ReleaseRequest:
+    kept: dict[str, Any] = {name: row[name] for name in ReleaseRequest.__struct_fields__ if name in row}
     kept["categories"] = msgspec.json.decode(row["categories"])
     told = msgspec.json.decode(row["told"])
-    return msgspec.convert({**kept, **told}, Request)
+    return msgspec.convert({**kept, **told}, ReleaseRequest)

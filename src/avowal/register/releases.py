@@ -9,14 +9,22 @@ import msgspec
 import sqlalchemy as sa
 
 from avowal.errors import ProofError, RefusedError
-from avowal.ledger.checkpoint import Receipt
-from avowal.ledger.entry import ErasureDone, Reached, ReleaseMade, ReleaseRecalled, read
+from avowal.ledger.checkpoint import EntryProof
+from avowal.ledger.entry import AgeReach, ErasureDone, ReleaseMade, ReleaseRecalled, decode_entry
 from avowal.ledger.note import Verifier
-from avowal.ledger.tree import EMPTY_ROOT, Node, appended, check_inclusion, inclusion_proof, leaf_hash, root
-from avowal.register.consents import SALT_BYTES, commitment
-from avowal.register.ledger_storage import Ledger, append, since
-from avowal.register.release_requests import erase as erase_asked
-from avowal.register.repository import Part
+from avowal.ledger.tree import (
+    EMPTY_ROOT,
+    NodeLookup,
+    append_leaves,
+    check_inclusion,
+    compute_root,
+    hash_leaf,
+    prove_inclusion,
+)
+from avowal.register.consents import SALT_BYTES, compute_commitment
+from avowal.register.ledger_storage import Ledger, append_entries, read_entries_from
+from avowal.register.release_requests import erase_requests_about as erase_asked
+from avowal.register.repository import Repository
 from avowal.register.tables import (
     AUTHORISATIONS,
     AUTHORISING,
@@ -25,7 +33,7 @@ from avowal.register.tables import (
     RELEASES,
 )
 
-SCHEMA = "avowal release receipt 1"
+RELEASE_RECEIPT_SCHEMA = "avowal release receipt 1"
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -53,17 +61,17 @@ TOLD = ("reference", "ground", "recipient_kind", "records", "version", "manifest
 """What a release and its entry have alike, and what is plain of it."""
 
 
-class Releases(Part):
+class Releases(Repository):
     """The releases of a register."""
 
     def record(
         self,
         release: Release,
         visitors: Sequence[str],
-        reached: list[Reached],
+        age_reach: list[AgeReach],
         *,
-        authorised: bool,
-        looked: int,
+        needs_authorisation: bool,
+        seen_entries: int,
     ) -> Release:
         """Record a release of visitors with its entry in the ledger; returns it with that entry's number.
 
@@ -72,22 +80,22 @@ class Releases(Part):
         """
         salts = [secrets.token_bytes(SALT_BYTES) for _ in visitors]
         persons = [
-            commitment(salt, visitor=visitor, recipient=release.recipient)
+            compute_commitment(salt, visitor=visitor, recipient=release.recipient)
             for salt, visitor in zip(salts, visitors, strict=True)
         ]
         told = {name: getattr(release, name) for name in TOLD}
-        with self._write() as connection:
-            _check(connection, release, visitors, authorised=authorised, looked=looked)
+        with self._write_transaction() as connection:
+            _check(connection, release, visitors, authorised=needs_authorisation, looked=seen_entries)
             made = ReleaseMade(
-                person=persons_root(persons),
+                person=combine_commitments(persons),
                 persons=len(persons),
                 categories=release.categories,
                 at=release.released_at,
                 sealed_until=release.sealed_until,
-                reached=reached,
+                reached=age_reach,
                 **told,
             )
-            entry = append(connection, [made])
+            entry = append_entries(connection, [made])
             number = _insert(connection, release, made, entry)
             rows = [
                 {"place": place, "person": person, "visitor": visitor, "salt": salt}
@@ -98,7 +106,7 @@ class Releases(Part):
                 connection.execute(sa.insert(RELEASED), [{**one, **alike} for one in rows])
         return msgspec.structs.replace(release, entry=entry)
 
-    def of(self, visitor: str, now: datetime) -> list[Release]:
+    def for_visitor(self, visitor: str, now: datetime) -> list[Release]:
         """Return what was released of a visitor, in its order, but for what is sealed."""
         mine = RELEASES.c.release.in_(sa.select(RELEASED.c.release).where(RELEASED.c.visitor == visitor))
         return self._found(mine & (RELEASES.c.sealed_until.is_(None) | (RELEASES.c.sealed_until <= now)))
@@ -107,7 +115,7 @@ class Releases(Part):
         """Return all that was released, in its order; of who was erased, without the recipient."""
         return self._found(sa.true())
 
-    def whose(self) -> Iterator[tuple[str, Release]]:
+    def by_visitor(self) -> Iterator[tuple[str, Release]]:
         """Yield each visitor with each release that the visitor is in; who is erased is in none."""
         found = {one.reference: one for one in self.all()}
         statement = (
@@ -128,33 +136,33 @@ class Releases(Part):
                 f"there is no release `{reference}` that is not recalled",
                 "`avowal release list` tells which there are",
             )
-        with self._write() as connection:
-            append(connection, [ReleaseRecalled(reference, reason, now)])
+        with self._write_transaction() as connection:
+            append_entries(connection, [ReleaseRecalled(reference, reason, now)])
             row = {"recalled_at": now}
             connection.execute(sa.update(RELEASES).where(RELEASES.c.reference == reference).values(row))
         return msgspec.structs.replace(found[0], recalled_at=now)
 
-    def unwritten(self, reference: str) -> Release | None:
+    def find_unwritten(self, reference: str) -> Release | None:
         """Return a release whose package was never written, as its process ended; None where there is none."""
         due = RELEASES.c.written_at.is_(None) & RELEASES.c.recalled_at.is_(None)
         return next(iter(self._found((RELEASES.c.reference == reference) & due)), None)
 
-    def written(self, reference: str, now: datetime) -> None:
+    def mark_written(self, reference: str, now: datetime) -> None:
         """Record that the package of a release is written: it is made no more."""
         mine = (RELEASES.c.reference == reference) & RELEASES.c.written_at.is_(None)
-        with self._write() as connection:
+        with self._write_transaction() as connection:
             connection.execute(sa.update(RELEASES).where(mine).values(written_at=now))
 
-    def receipt(self, ledger: Ledger, visitor: str, release: Release) -> dict[str, Any]:
+    def make_receipt(self, ledger: Ledger, visitor: str, release: Release) -> dict[str, Any]:
         """Return what proves to a visitor that a release of theirs is in the ledger: it can be checked without us."""
         whose = sa.select(RELEASED).join(RELEASES, RELEASES.c.release == RELEASED.c.release)
         of_release = whose.where(RELEASES.c.reference == release.reference).order_by(RELEASED.c.place)
         with self._engine.connect() as connection:
             rows = connection.execute(of_release).all()
         mine = next(row for row in rows if row.visitor == visitor)
-        path = inclusion_proof(mine.place, len(rows), _tree([row.person for row in rows]))
+        path = prove_inclusion(mine.place, len(rows), _tree([row.person for row in rows]))
         return {
-            "schema": SCHEMA,
+            "schema": RELEASE_RECEIPT_SCHEMA,
             "visitor": visitor,
             "recipient": release.recipient,
             "reference": release.reference,
@@ -162,7 +170,7 @@ class Releases(Part):
                 "salt": mine.salt.hex(),
                 "place": mine.place,
                 "path": [one.hex() for one in path],
-                "tlog_proof": str(ledger.receipt(release.entry)),
+                "tlog_proof": str(ledger.prove_entry(release.entry)),
             },
         }
 
@@ -182,7 +190,7 @@ class Releases(Part):
         return [Release(**{**row, "categories": msgspec.json.decode(row["categories"])}) for row in rows]
 
 
-def erase(connection: sa.Connection, visitor: str) -> None:
+def erase_visitor_from_releases(connection: sa.Connection, visitor: str) -> None:
     """Erase, in a transaction, that anything was released or asked to be released of a visitor."""
     mine = sa.select(RELEASED.c.release).where(RELEASED.c.visitor == visitor)
     references = sa.select(RELEASES.c.reference).where(RELEASES.c.release.in_(mine))
@@ -191,41 +199,44 @@ def erase(connection: sa.Connection, visitor: str) -> None:
     connection.execute(sa.update(RELEASED).where(RELEASED.c.visitor == visitor).values(nobody))
 
 
-def persons_root(persons: Sequence[str]) -> str:
+def combine_commitments(commitments: Sequence[str]) -> str:
     """Return the one commitment to persons that an entry has: theirs, or of several the root of their tree."""
-    if len(persons) == 1:
-        return persons[0]
-    return root(len(persons), _tree(persons)).hex() if persons else EMPTY_ROOT.hex()
+    if len(commitments) == 1:
+        return commitments[0]
+    return compute_root(len(commitments), _tree(commitments)).hex() if commitments else EMPTY_ROOT.hex()
 
 
-def check_receipt(text: str, verifier: Verifier) -> Receipt:
+def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
     """Check what proves a release to a visitor with nothing but the ledger's public key; returns its proof.
 
     Raises ProofError where it does not hold, or is none.
     """
     try:
-        told = msgspec.json.decode(text, type=_Told)
+        told = msgspec.json.decode(text, type=_ReleaseReceipt)
         salt, path = bytes.fromhex(told.proof.salt), [bytes.fromhex(one) for one in told.proof.path]
     except (msgspec.DecodeError, ValueError):
         raise ProofError("this is no receipt of a release", "give the file as it was handed out") from None
-    proof = Receipt.parse(told.proof.tlog_proof)
-    proof.check(verifier)
-    made, person = read(proof.entry), commitment(salt, visitor=told.visitor, recipient=told.recipient)
+    proof = EntryProof.parse(told.proof.tlog_proof)
+    proof.verify(verifier)
+    made, person = (
+        decode_entry(proof.entry),
+        compute_commitment(salt, visitor=told.visitor, recipient=told.recipient),
+    )
     if not isinstance(made, ReleaseMade) or made.reference != told.reference:
         raise ProofError("the ledger's entry is of another release", "the receipt was changed, or mixed up")
     if made.persons == 1 and person == made.person:
         return proof
     check_inclusion(
-        told.proof.place, made.persons, leaf_hash(bytes.fromhex(person)), path, bytes.fromhex(made.person)
+        told.proof.place, made.persons, hash_leaf(bytes.fromhex(person)), path, bytes.fromhex(made.person)
     )
     return proof
 
 
-def _tree(persons: Sequence[str]) -> Node:
+def _tree(persons: Sequence[str]) -> NodeLookup:
     """Return what gives the nodes of the tree of commitments."""
-    leaves = [leaf_hash(bytes.fromhex(person)) for person in persons]
+    leaves = [hash_leaf(bytes.fromhex(person)) for person in persons]
     nodes: dict[tuple[int, int], bytes] = {}
-    for level, place, value in appended(0, leaves, lambda level, place: nodes[level, place]):
+    for level, place, value in append_leaves(0, leaves, lambda level, place: nodes[level, place]):
         nodes[level, place] = value
     return lambda level, place: nodes[level, place]
 
@@ -255,7 +266,7 @@ def _check(
         if not connection.execute(last.limit(1)).scalar():
             raise RefusedError("the visitor took the authorisation back meanwhile", "nothing was released")
     begun = set(connection.execute(sa.select(ERASING.c.visitor)).scalars())
-    erased = any(isinstance(one, ErasureDone) for one in since(connection, looked))
+    erased = any(isinstance(one, ErasureDone) for one in read_entries_from(connection, looked))
     if erased or begun.intersection(visitors):
         raise RefusedError("somebody was erased meanwhile", "nothing was released: ask again")
     made = sa.select(RELEASES.c.release).where(RELEASES.c.reference == release.reference)
@@ -263,15 +274,15 @@ def _check(
         raise RefusedError(f"`{release.reference}` was released already", "ask for another release")
 
 
-class _Proof(msgspec.Struct):
+class _ReleaseProof(msgspec.Struct):
     salt: str
     place: int
     path: list[str]
     tlog_proof: str
 
 
-class _Told(msgspec.Struct):
+class _ReleaseReceipt(msgspec.Struct):
     visitor: str
     recipient: str
     reference: str
-    proof: _Proof
+    proof: _ReleaseProof

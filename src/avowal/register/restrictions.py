@@ -14,30 +14,30 @@ from msgspec import UNSET, UnsetType
 
 from avowal.errors import RefusedError
 from avowal.ledger.entry import HandlingSet
-from avowal.register.consents import SALT_BYTES, commitment
-from avowal.register.ledger_storage import append
-from avowal.register.readers import read
-from avowal.register.repository import Part, insert
-from avowal.submissions.access import Access, held
-from avowal.submissions.submission import Submission, from_row, kept
+from avowal.register.consents import SALT_BYTES, compute_commitment
+from avowal.register.ledger_storage import append_entries
+from avowal.register.readers import insert_access
+from avowal.register.repository import Repository, insert_row
+from avowal.submissions.access import SubmissionAccess, check_reader_purpose
+from avowal.submissions.submission import Submission, from_row, to_column_value
 
 
-class Which(msgspec.Struct, frozen=True):
+class SubmissionSelector(msgspec.Struct, frozen=True):
     """Which submissions: one by its reference, those of a visitor, or those of a form."""
 
     kind: Literal["submission", "visitor", "form"]
     value: str
 
     @property
-    def where(self) -> str:
+    def sql_condition(self) -> str:
         """The condition that chooses them, with a place for the value."""
         return f"{'reference' if self.kind == 'submission' else self.kind} = ?"
 
-    def person(self, salt: bytes, **more: str) -> str:
+    def compute_commitment(self, salt: bytes, **committed_values: str) -> str:
         """Return the commitment to them under a salt, and to what else is told."""
-        return commitment(salt, **{self.kind: self.value}, **more)
+        return compute_commitment(salt, **{self.kind: self.value}, **committed_values)
 
-    def none(self) -> RefusedError:
+    def not_found_error(self) -> RefusedError:
         """Return what is said where there are none."""
         named = {"submission": "", "visitor": "of visitor ", "form": "by form "}[self.kind]
         return RefusedError(
@@ -45,7 +45,7 @@ class Which(msgspec.Struct, frozen=True):
         )
 
 
-class Change(msgspec.Struct, frozen=True):
+class RestrictionChange(msgspec.Struct, frozen=True):
     """What is to hold from now on; what is not set stays."""
 
     keep_until: datetime | UnsetType | None = UNSET
@@ -65,7 +65,7 @@ class Change(msgspec.Struct, frozen=True):
         return {name: value for name, value in all_of_them if value is not UNSET}
 
 
-class Handling(msgspec.Struct, frozen=True):
+class RestrictionRecord(msgspec.Struct, frozen=True):
     """That something was set for submissions. Times are UTC."""
 
     settings: list[str]
@@ -78,68 +78,83 @@ class Handling(msgspec.Struct, frozen=True):
     """The number of its entry in the ledger."""
 
 
-class Handlings(Part):
+class Restrictions(Repository):
     """What was set for the submissions of a register."""
 
-    def set(self, which: Which, change: Change, means: str, now: datetime) -> Handling:
+    def set(
+        self, selector: SubmissionSelector, change: RestrictionChange, channel: str, now: datetime
+    ) -> RestrictionRecord:
         """Set what holds for submissions, and record it.
 
         Raises RefusedError where there are none, or nothing was handed over in a field whose category is set.
         """
         settings, salt = change.settings, secrets.token_bytes(SALT_BYTES)
-        told = msgspec.json.encode({name: kept(value) for name, value in settings.items()}).decode()
-        names, person = sorted(settings), which.person(salt, told=told)
+        told = msgspec.json.encode(
+            {name: to_column_value(value) for name, value in settings.items()}
+        ).decode()
+        names, person = sorted(settings), selector.compute_commitment(salt, told=told)
         missing = list[str]()
-        with self._transact() as database:
+        with self._driver_transaction() as database:
             for field, category in settings.pop("categories", {}).items():
-                mine = f"submission IN (SELECT submission FROM submissions WHERE {which.where})"  # noqa: S608  # ours
+                mine = f"submission IN (SELECT submission FROM submissions WHERE {selector.sql_condition})"  # noqa: S608  # ours
                 found = database.execute(
                     f"UPDATE answers SET category = ? WHERE field = ? AND {mine}",  # noqa: S608  # ours
-                    (category, field, which.value),
+                    (category, field, selector.value),
                 )
                 missing += [] if found.rowcount else [field]
             set_ = ", ".join(f"{name} = ?" for name in settings) or "version = version"
             records = database.execute(
-                f"UPDATE submissions SET {set_} WHERE {which.where}",  # noqa: S608  # ours
-                (*map(kept, settings.values()), which.value),
+                f"UPDATE submissions SET {set_} WHERE {selector.sql_condition}",  # noqa: S608  # ours
+                (*map(to_column_value, settings.values()), selector.value),
             ).rowcount
             if not records:
-                raise which.none()
+                raise selector.not_found_error()
             if missing:
                 raise RefusedError(
                     f"nothing was handed over in a field `{missing[0]}`",
                     "`avowal submission show` tells the fields",
                 )
-            entry = append(database, [HandlingSet(person, names, records, means, now)])
-            row = {"which": which.kind, "value": which.value, "entry": entry, "told": told, "salt": salt}
-            insert(database, "handled", row)
-        return Handling(names, records, means, now, entry)
+            entry = append_entries(database, [HandlingSet(person, names, records, channel, now)])
+            row = {
+                "which": selector.kind,
+                "value": selector.value,
+                "entry": entry,
+                "told": told,
+                "salt": salt,
+            }
+            insert_row(database, "handled", row)
+        return RestrictionRecord(names, records, channel, now, entry)
 
-    def categories(self, which: Which, field: str) -> list[tuple[int, str]]:
+    def field_categories(self, selector: SubmissionSelector, field: str) -> list[tuple[int, str]]:
         """Return, of a field of submissions, the versions and categories that it has."""
         select = "SELECT DISTINCT version, category FROM answers JOIN submissions USING (submission)"
-        with self._driven() as database:
+        with self._driver_connection() as database:
             rows = database.execute(
-                f"{select} WHERE {which.where} AND field = ? ORDER BY 1, 2",  # ours
-                (which.value, field),
+                f"{select} WHERE {selector.sql_condition} AND field = ? ORDER BY 1, 2",  # ours
+                (selector.value, field),
             )
             return [(version, category) for version, category in rows]
 
-    def told(self, which: Which, access: Access, now: datetime) -> list[Submission]:
+    def read_submissions(
+        self, selector: SubmissionSelector, access: SubmissionAccess, now: datetime
+    ) -> list[Submission]:
         """Return what is known of submissions, and nothing of what they say; that is recorded before it is told.
 
         Raises RefusedError where the reader may not read for the purpose.
         """
-        with self._transact(access.burst) as database:
-            automated = held(database, access.reader, access.purpose)
-            select = access.select(which.where, now, automated=automated)
-            found = list(map(from_row, database.execute(select, (which.value,))))
-            question, version = f"submissions of {which.kind} {which.value}", len(access.governs)
-            read(database, access.reader, access.purpose, version, len(found), question, now)
+        with self._driver_transaction(access.burst_key) as database:
+            automated = check_reader_purpose(database, access.reader, access.purpose)
+            select = access.build_select(selector.sql_condition, now, reader_is_automated=automated)
+            found = list(map(from_row, database.execute(select, (selector.value,))))
+            question, version = (
+                f"submissions of {selector.kind} {selector.value}",
+                len(access.governing_bounds),
+            )
+            insert_access(database, access.reader, access.purpose, version, len(found), question, now)
         return found
 
 
-def forget(database: sqlite3.Connection) -> None:
+def delete_orphaned_restrictions(database: sqlite3.Connection) -> None:
     """Forget, in a transaction, what was set for submissions that are not there any more."""
     there = {
         "submission": "SELECT reference FROM submissions",

@@ -12,56 +12,68 @@ import sqlalchemy as sa
 
 from avowal.ledger.entry import RetentionRun
 from avowal.policy.bounds import Age, Bounds
-from avowal.register.ledger_storage import append
-from avowal.register.repository import Part
+from avowal.register.ledger_storage import append_entries
+from avowal.register.repository import Repository
 from avowal.register.tables import RETENTIONS
 from avowal.store import columns
-from avowal.store.interface import Cut, Removed
+from avowal.store.interface import RemovedRecords, RetentionAction
 
-GRACE = timedelta(days=1)
+RETENTION_GRACE = timedelta(days=1)
 """How long after its time something may still be there: retention runs once a day."""
 
 
-def cuts(governs: Sequence[Bounds], now: datetime) -> list[Cut]:
+def plan_retention(governing_bounds: Sequence[Bounds], now: datetime) -> list[RetentionAction]:
     """Return what has to go now; `governs` has what governs each governing number, from 1 on."""
-    kept = [{category: bounds.kept(category) for category in bounds.categories} for bounds in governs]
+    kept = [
+        {category: bounds.retention_ages(category) for category in bounds.collected_categories}
+        for bounds in governing_bounds
+    ]
 
     def allowed(category: str, precision: str) -> list[Age]:
         return [ages.get(category, {}).get(precision, 0) for ages in kept]
 
     found = []
     for name, relation in columns.RELATIONS.items():
-        rows = allowed(relation.category, "full")
+        rows = allowed(relation.row_category, "full")
         if any(age is not None for age in rows):
-            gone = f"NOT {columns.condition(rows, relation.time, now)}"
-            found.append(Cut(name, relation.category, gone, ""))
+            gone = f"NOT {columns.age_condition_sql(rows, relation.time_column, now)}"
+            found.append(RetentionAction(name, relation.row_category, gone, ""))
         for column, forms in relation.columns.items():
-            coarser = columns.column(forms, rows, relation.time, allowed, now)
+            coarser = columns.column_sql(forms, rows, relation.time_column, allowed, now)
             if coarser != forms[0].sql:
-                whole = columns.condition(allowed(forms[0].category, forms[0].precision), relation.time, now)
+                whole = columns.age_condition_sql(
+                    allowed(forms[0].category, forms[0].precision), relation.time_column, now
+                )
                 gone = f"{column} IS NOT NULL AND NOT {whole} AND {column} IS DISTINCT FROM ({coarser})"
-                found.append(Cut(name, forms[0].category, gone, f"{column} = {coarser}"))
+                found.append(RetentionAction(name, forms[0].category, gone, f"{column} = {coarser}"))
     return found
 
 
-class Retentions(Part):
+class RetentionRuns(Repository):
     """What retention took away, in the register."""
 
-    def record(self, run: int, removed: Sequence[Removed], removed_at: datetime) -> None:
+    def record(
+        self, run_number: int, removed_records: Sequence[RemovedRecords], removed_at: datetime
+    ) -> None:
         """Record a run with its entry in the ledger, once: one that is recorded changes nothing."""
-        with self._write() as connection:
-            known = sa.select(RETENTIONS.c.run).where(RETENTIONS.c.run == run)
+        with self._write_transaction() as connection:
+            known = sa.select(RETENTIONS.c.run).where(RETENTIONS.c.run == run_number)
             if connection.execute(known).first() is None:
-                record(connection, run, removed, removed_at)
+                record_retention_run(connection, run_number, removed_records, removed_at)
 
 
-def record(connection: sa.Connection, run: int, removed: Sequence[Removed], removed_at: datetime) -> None:
+def record_retention_run(
+    connection: sa.Connection,
+    run_number: int,
+    removed_records: Sequence[RemovedRecords],
+    removed_at: datetime,
+) -> None:
     """Record a run in a transaction of the register."""
-    told = [(one.relation, one.category, one.version, one.records) for one in removed]
+    told = [(one.relation, one.category, one.version, one.records) for one in removed_records]
     row = {
-        "run": run,
+        "run": run_number,
         "removed": msgspec.json.encode(told).decode(),
-        "entry": append(connection, [RetentionRun(run, told, removed_at)]),
+        "entry": append_entries(connection, [RetentionRun(run_number, told, removed_at)]),
         "removed_at": removed_at,
     }
     connection.execute(sa.insert(RETENTIONS).values(row))

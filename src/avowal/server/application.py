@@ -12,48 +12,48 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from avowal.endpoints.collect import Collecting
-from avowal.endpoints.processor_feed import FeedDoor
-from avowal.endpoints.release import Disclosing
-from avowal.endpoints.script import Script
-from avowal.endpoints.sender import sender
-from avowal.endpoints.submit import Submitting
-from avowal.ingest.syslog import Listener
-from avowal.web.notice_routes import Noticing
-from avowal.web.policy_routes import Pages
-from avowal.web.proof_check import Checking
-from avowal.web.reader_pages import ReadersDoor
-from avowal.web.tab_page import Tab
-from avowal.web.visitor_routes import Own
+from avowal.endpoints.collect import CollectEndpoint
+from avowal.endpoints.processor_feed import ProcessorFeedEndpoint
+from avowal.endpoints.release import ReleaseEndpoint
+from avowal.endpoints.script import ScriptEndpoint
+from avowal.endpoints.sender import read_sender
+from avowal.endpoints.submit import SubmitEndpoint
+from avowal.ingest.syslog import SyslogListener
+from avowal.web.notice_routes import NoticeRoutes
+from avowal.web.policy_routes import PolicyRoutes
+from avowal.web.proof_check import ProofCheckRoutes
+from avowal.web.reader_pages import ReaderPages
+from avowal.web.tab_page import TabPage
+from avowal.web.visitor_routes import VisitorPage
 
-Checks = Callable[[], Mapping[str, str]]
+HealthChecks = Callable[[], Mapping[str, str]]
 """Tells, by what is checked, why it fails; empty where it does not."""
 
 
 @dataclass(frozen=True)
-class Doors:
+class Endpoints:
     """What a server answers with."""
 
-    collecting: Collecting
-    script: Script
-    readers: ReadersDoor
-    pages: Pages
-    noticing: Noticing
-    own: Own
-    tab: Tab
-    checking: Checking
-    submitting: Submitting
-    disclosing: Disclosing
-    feeding: FeedDoor
-    checks: Checks
-    listener: Listener
-    syslog: tuple[str, int] | None
+    collect: CollectEndpoint
+    script: ScriptEndpoint
+    reader_pages: ReaderPages
+    policy_pages: PolicyRoutes
+    notice: NoticeRoutes
+    visitor_page: VisitorPage
+    tab_page: TabPage
+    proof_check: ProofCheckRoutes
+    submit: SubmitEndpoint
+    release: ReleaseEndpoint
+    processor_feed: ProcessorFeedEndpoint
+    health_checks: HealthChecks
+    syslog_listener: SyslogListener
+    syslog_address: tuple[str, int] | None
     """Where lines come by syslog; None where none do."""
 
 
-def application(doors: Doors) -> ASGIApp:
+def create_application(endpoints: Endpoints) -> ASGIApp:
     """Return the application. What pages send, which is nearly all that comes, goes no way round."""
-    others, collect = _others(doors), doors.collecting.collect
+    others, collect = _others(endpoints), endpoints.collect.collect
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/collect" and scope["method"] == "POST":
@@ -64,53 +64,57 @@ def application(doors: Doors) -> ASGIApp:
     return answer
 
 
-def _others(doors: Doors) -> Starlette:
-    collecting, script, readers = doors.collecting, doors.script, doors.readers
+def _others(doors: Endpoints) -> Starlette:
+    collecting, script, readers = doors.collect, doors.script, doors.reader_pages
 
     def ready(_: Request) -> Response:
-        found = doors.checks()
+        found = doors.health_checks()
         failing = {name: why for name, why in found.items() if why}
         body = {"ready": not failing, "checks": {name: why or "ok" for name, why in found.items()}}
         return _json(body, 503 if failing else 200)
 
     def metrics(request: Request) -> Response:
         """Give the numbers to whoever asks from this machine, or from a network that is trusted."""
-        if not collecting.proxies.trusts(sender(collecting.proxies, request.scope).address):
+        if not collecting.proxies.is_trusted(read_sender(collecting.proxies, request.scope).address):
             return PlainTextResponse("not found\n", 404)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     routes = [
         Route("/collect", collecting.preflight, methods=["OPTIONS"]),
-        Route("/cookie/{word:str}", collecting.choose, methods=["POST"]),
+        Route("/cookie/{word:str}", collecting.set_cookie_choice, methods=["POST"]),
         Route("/pixel.gif", collecting.pixel, methods=["GET"]),
-        Route("/submit/{form:str}", doors.submitting.submit, methods=["POST"]),
-        Route("/", readers.home, methods=["GET"]),
-        Route("/feed/{name:str}", doors.feeding.pull, methods=["GET"]),
-        Route("/disclose", doors.disclosing.ask, methods=["POST"]),
-        Route("/disclose/{reference:str}", doors.disclosing.show, methods=["GET"]),
-        Route("/disclose/{reference:str}/approval", doors.disclosing.approve, methods=["POST"]),
-        Route("/disclose/{reference:str}/package", doors.disclosing.make, methods=["POST"]),
+        Route("/submit/{form:str}", doors.submit.submit, methods=["POST"]),
+        Route("/", readers.show_home, methods=["GET"]),
+        Route("/feed/{name:str}", doors.processor_feed.pull, methods=["GET"]),
+        Route("/disclose", doors.release.create, methods=["POST"]),
+        Route("/disclose/{reference:str}", doors.release.show, methods=["GET"]),
+        Route("/disclose/{reference:str}/approval", doors.release.approve, methods=["POST"]),
+        Route("/disclose/{reference:str}/package", doors.release.release, methods=["POST"]),
         Route("/sign-in", readers.sign_in, methods=["GET", "POST"]),
         Route("/sign-out", readers.sign_out, methods=["POST"]),
         *script.routes(),
-        *doors.noticing.routes(),
+        *doors.notice.routes(),
         Route("/healthz", _healthy, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
-        *doors.tab.routes(),
-        *doors.own.routes(),
-        *doors.checking.routes(),
-        *doors.pages.routes(),
+        *doors.tab_page.routes(),
+        *doors.visitor_page.routes(),
+        *doors.proof_check.routes(),
+        *doors.policy_pages.routes(),
     ]
 
     @asynccontextmanager
     async def living(_: Starlette) -> AsyncIterator[None]:
-        if doors.syslog:
-            await doors.listener.listen(*doors.syslog)
+        if doors.syslog_address:
+            await doors.syslog_listener.listen(*doors.syslog_address)
         yield
-        doors.listener.close()
+        doors.syslog_listener.close()
 
-    return Starlette(routes=routes, lifespan=living, exception_handlers={404: doors.pages.elsewhere})
+    return Starlette(
+        routes=routes,
+        lifespan=living,
+        exception_handlers={404: doors.policy_pages.show_permalink_or_not_found},
+    )
 
 
 def _healthy(_: Request) -> Response:

@@ -20,43 +20,43 @@ from typing import NamedTuple
 
 import msgspec
 
-from avowal.change.draft import begin
+from avowal.change.draft import adopt_first_version_if_none
 from avowal.clock import utc_now
-from avowal.collect.client_address import Proxies
-from avowal.collect.segment import write
-from avowal.config import Folder, locate
-from avowal.ingest.importer import Ways
-from avowal.ingest.line_stream import Stream
-from avowal.ingest.syslog import Lines
-from avowal.keep.enforcement import in_force, promises
+from avowal.collect.client_address import TrustedProxies
+from avowal.collect.segment import write_segment
+from avowal.config import Folder, locate_folder
+from avowal.ingest.importer import PipelineFactory
+from avowal.ingest.line_stream import LineStream
+from avowal.ingest.syslog import LineBuffer
+from avowal.keep.enforcement import build_admission_rules, effective_versions
 from avowal.register.register import SqliteRegister, open_register
-from avowal.store.duckdb_store import FILE as STORE
-from avowal.web.notice import part, record, recorded, words
-from avowal.web.policy_pages import chosen
-from avowal.workspace.server import JOURNALS
+from avowal.store.duckdb_store import STORE_FILE as STORE
+from avowal.web.notice import find_current_notice, is_display_recorded, record_display, render_notice
+from avowal.web.policy_pages import negotiate_language
+from avowal.workspace.server import JOURNALS_FOLDER
 
-WRITE_SECONDS = 2.0
+WRITE_INTERVAL_SECONDS = 2.0
 """How often what came in is written: as much is lost at most when the process is killed."""
 
-LAST_TRIES = 10
-LAST_WAIT_SECONDS = 0.1
+FINAL_WRITE_ATTEMPTS = 10
+FINAL_WRITE_PAUSE_SECONDS = 0.1
 """How often, when the process ends, what waits is tried to be written, and after which pause."""
 
-NICE = 10
-FORMAT = "nginx-json"
-REFRESH_SECONDS = 60.0
+WRITER_NICENESS = 10
+LINE_FORMAT = "nginx-json"
+NOTICE_REFRESH_SECONDS = 60.0
 """How often it is looked at whether there is a notice to show."""
 
-PLACE = "every page of the application"
+EMBEDDED_NOTICE_PLACE = "every page of the application"
 """Where the ledger says that a notice was shown."""
 
 _END_OF_HEAD = re.compile(rb"</(?:head|body)\s*>", re.IGNORECASE)
 _END_OF_BODY = re.compile(rb"</body\s*>", re.IGNORECASE)
 
-log = logging.getLogger("avowal")
+logger = logging.getLogger("avowal")
 
 
-class Exchange(NamedTuple):
+class EmbeddedRequest(NamedTuple):
     """What a request says: lives in memory only."""
 
     remote_addr: str
@@ -67,51 +67,51 @@ class Exchange(NamedTuple):
 
 
 @dataclass
-class Answer:
+class EmbeddedResponse:
     """What became of a request."""
 
-    began: float
+    started_at: float
     """In seconds since 1970."""
     status: int = 500
     """What a server answers where the application fails."""
-    sent: int = 0
+    body_bytes: int = 0
     """How many bytes of the body."""
 
 
 @dataclass
-class Marks:
+class PageInsertions:
     """What one page is to have: the script where its head ends, or its body; a notice where its body ends."""
 
     script: bytes
     notice: bytes
-    shown: Callable[[], None]
+    on_notice_shown: Callable[[], None]
     """Is called where the notice was put in."""
 
-    def put(self, part: bytes) -> bytes:
+    def insert(self, chunk: bytes) -> bytes:
         """Return a part of the page, with what belongs into it; each comes in once."""
-        if self.script and (found := _END_OF_HEAD.search(part)):
-            part = part[: found.start()] + self.script + part[found.start() :]
+        if self.script and (found := _END_OF_HEAD.search(chunk)):
+            chunk = chunk[: found.start()] + self.script + chunk[found.start() :]
             self.script = b""
-        if self.notice and (found := _END_OF_BODY.search(part)):
-            part = part[: found.start()] + self.notice + part[found.start() :]
+        if self.notice and (found := _END_OF_BODY.search(chunk)):
+            chunk = chunk[: found.start()] + self.notice + chunk[found.start() :]
             self.notice = b""
-            self.shown()
-        return part
+            self.on_notice_shown()
+        return chunk
 
     @property
-    def done(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether it has all of it."""
         return not self.script and not self.notice
 
 
 @dataclass
-class Collector:
+class RequestCollector:
     """Takes the exchanges of one application, in this process and in those that are forked from it."""
 
     folder: Folder
-    script: str
-    lines: Lines = field(default_factory=Lines)
-    failing: str = ""
+    script_url: str
+    line_queue: LineBuffer = field(default_factory=LineBuffer)
+    last_error: str = ""
     """Why the last lines could not be written; empty where they could."""
     _notices: dict[str, bytes] = field(default_factory=dict)
     """The notice that is to be shown, by language."""
@@ -119,55 +119,57 @@ class Collector:
     """Of that notice."""
     _placed: int = 0
     """Of the last notice that a page had, and no script besides."""
-    _looked: float = -REFRESH_SECONDS
+    _looked: float = -NOTICE_REFRESH_SECONDS
     _register: SqliteRegister | None = None
     _held: list[bytes] = field(default_factory=list)
-    _stream: Stream | None = None
+    _stream: LineStream | None = None
     _runs: bool = False
     _starting: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
     @classmethod
-    def of(cls, folder: str | os.PathLike[str] | None, script: str) -> "Collector":
+    def open(cls, folder: str | os.PathLike[str] | None, script: str) -> "RequestCollector":
         """Collect into the folder that `avowal init` made; None finds it as the command line does.
 
         Raises SettingsError where its settings do not check.
         """
-        return cls(locate(Path(folder or Path.cwd()).absolute(), None, os.environ), script)
+        return cls(locate_folder(Path(folder or Path.cwd()).absolute(), None, os.environ), script)
 
     def __post_init__(self) -> None:
-        self.proxies = Proxies.of(self.folder.settings.serve.trusted_proxies)
-        self._tag = self.script and f'<script src="{escape(self.script)}" defer></script>'
+        self.proxies = TrustedProxies.parse(self.folder.settings.serve.trusted_proxies)
+        self._tag = self.script_url and f'<script src="{escape(self.script_url)}" defer></script>'
         os.register_at_fork(after_in_child=self._forked)
 
-    def take(self, told: Callable[[], Exchange], answer: Answer) -> None:
+    def collect(self, read_request: Callable[[], EmbeddedRequest], response: EmbeddedResponse) -> None:
         """Take a request that was answered, as an access log would have it."""
         try:
-            asked = told()
+            asked = read_request()
             headers = asked.headers
             if not self._runs:
                 self._start()
-            address = self.proxies.client(
+            address = self.proxies.find_client_address(
                 asked.remote_addr, headers.get("forwarded", ""), headers.get("x-forwarded-for", "")
             )
             line = {
-                "timestamp": answer.began,
+                "timestamp": response.started_at,
                 "remote_addr": address,
                 "method": asked.method,
                 "uri": asked.uri,
                 "host": headers.get("host", ""),
                 "referer": headers.get("referer", ""),
                 "user_agent": headers.get("user-agent", ""),
-                "status": answer.status,
-                "body_bytes_sent": answer.sent,
-                "request_time": max(0.0, time.time() - answer.began),
+                "status": response.status,
+                "body_bytes_sent": response.body_bytes,
+                "request_time": max(0.0, time.time() - response.started_at),
             }
-            self.lines.put(msgspec.json.encode(line))
+            self.line_queue.put(msgspec.json.encode(line))
         except Exception as error:  # noqa: BLE001  # whatever it is, the application goes on
-            log.error("a request was not collected (%s)", type(error).__name__)  # noqa: TRY400  # its text may tell
+            logger.error("a request was not collected (%s)", type(error).__name__)  # noqa: TRY400  # its text may tell
 
-    def marks(self, method: str, status: int, headers: Mapping[str, str], accepted: str) -> Marks | None:
+    def find_insertions(
+        self, method: str, status: int, headers: Mapping[str, str], accept_language: str
+    ) -> PageInsertions | None:
         """Return what belongs into an answer, by its headers in lower case; None where that is nothing.
 
         `accepted` is the request's header Accept-Language.
@@ -175,8 +177,8 @@ class Collector:
         notices = self._notices
         if not (self._tag or notices) or not self._is_page(method, status, headers):
             return None
-        notice = notices[chosen(accepted, list(notices))] if notices else b""
-        return Marks(self._tag.encode(), notice, self._was_shown)
+        notice = notices[negotiate_language(accept_language, list(notices))] if notices else b""
+        return PageInsertions(self._tag.encode(), notice, self._was_shown)
 
     def _was_shown(self) -> None:
         self._placed = self._placed if self._tag else self._version
@@ -202,8 +204,8 @@ class Collector:
         with self._starting:
             if self._runs:
                 return
-            self.lines, self._held, self._stop, self._stream = Lines(), [], threading.Event(), None
-            self._register, self._looked = None, -REFRESH_SECONDS
+            self.line_queue, self._held, self._stop, self._stream = LineBuffer(), [], threading.Event(), None
+            self._register, self._looked = None, -NOTICE_REFRESH_SECONDS
             self._thread = threading.Thread(target=self._run, name="avowal", daemon=True)
             self._thread.start()
             self._runs = True
@@ -215,33 +217,33 @@ class Collector:
 
     def _run(self) -> None:
         with suppress(OSError, AttributeError):  # behind those that answer, where the system can
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        while not self._stop.wait(WRITE_SECONDS):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WRITER_NICENESS)
+        while not self._stop.wait(WRITE_INTERVAL_SECONDS):
             self._write()
-            if time.monotonic() - self._looked >= REFRESH_SECONDS or self._placed:
+            if time.monotonic() - self._looked >= NOTICE_REFRESH_SECONDS or self._placed:
                 self._look()
-        for _ in range(LAST_TRIES):
+        for _ in range(FINAL_WRITE_ATTEMPTS):
             while self._write():
                 pass
             if not self._held:
                 break
-            time.sleep(LAST_WAIT_SECONDS)
+            time.sleep(FINAL_WRITE_PAUSE_SECONDS)
 
     def _write(self) -> bool:
         """Write what waits; returns whether there was anything, and it is done."""
-        self._held = self._held or self.lines.take()
+        self._held = self._held or self.line_queue.drain()
         if not self._held:
             return False
         try:
             self._stream = self._stream or self._opened()
-            self._stream.load(self._held)
+            self._stream.load_lines(self._held)
         except Exception as error:  # noqa: BLE001  # the same lines are tried again, and the application goes on
             why = type(error).__name__
-            if why != self.failing:
-                log.error("requests are not collected at the moment (%s)", why)  # noqa: TRY400  # its text may tell
-            self.failing = why
+            if why != self.last_error:
+                logger.error("requests are not collected at the moment (%s)", why)  # noqa: TRY400  # its text may tell
+            self.last_error = why
             return False
-        self._held, self.failing = [], ""
+        self._held, self.last_error = [], ""
         return True
 
     def _look(self) -> None:
@@ -250,31 +252,34 @@ class Collector:
             return
         self._looked = time.monotonic()
         try:
-            version, told = words(self._register, utc_now())
-            base = self.script.rpartition("/")[0] + "/"
+            version, told = find_current_notice(self._register, utc_now())
+            base = self.script_url.rpartition("/")[0] + "/"
             within = ("<noscript>", "</noscript>") if self._tag else ("", "")
-            made = {tag: part(told, tag, base) for tag in told}
+            made = {tag: render_notice(told, tag, base) for tag in told}
             self._notices = {tag: f"{within[0]}{text}{within[1]}".encode() for tag, text in made.items()}
             self._version = version
-            if self._placed == version and version and not recorded(self._register, version):
-                record(self._register, version, PLACE)
-                self._register.ledger.sign()
+            if self._placed == version and version and not is_display_recorded(self._register, version):
+                record_display(self._register, version, EMBEDDED_NOTICE_PLACE)
+                self._register.ledger.sign_checkpoint()
             self._placed = 0
         except Exception as error:  # noqa: BLE001  # pages go without it, and the application goes on
-            log.error("no notice is shown at the moment (%s)", type(error).__name__)  # noqa: TRY400  # its text may tell
+            logger.error("no notice is shown at the moment (%s)", type(error).__name__)  # noqa: TRY400  # its text may tell
             self._notices = {}
 
-    def _opened(self) -> Stream:
-        register = open_register(self.folder.data, self.folder.keys, store=STORE)
+    def _opened(self) -> LineStream:
+        register = open_register(self.folder.data_folder, self.folder.keys_folder, store_file=STORE)
         try:
-            begin(register, self.folder)
+            adopt_first_version_if_none(register, self.folder)
         except BaseException:
             register.close()
             raise
-        self._register, journals = register, self.folder.data / JOURNALS
-        return Stream(
-            Ways(self.folder, lambda moment: promises(tuple(in_force(register.versions(), moment)))),
-            lambda segments: [write(journals, segment) for segment in segments],
+        self._register, journals = register, self.folder.data_folder / JOURNALS_FOLDER
+        return LineStream(
+            PipelineFactory(
+                self.folder,
+                lambda moment: build_admission_rules(tuple(effective_versions(register.versions(), moment))),
+            ),
+            lambda segments: [write_segment(journals, segment) for segment in segments],
             "application",
-            FORMAT,
+            LINE_FORMAT,
         )

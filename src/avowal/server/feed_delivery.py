@@ -7,27 +7,27 @@ from dataclasses import dataclass, field
 
 from prometheus_client import Counter, Gauge
 
-from avowal.config import Feed
-from avowal.server.worker import Worker
+from avowal.config import FeedSettings
+from avowal.server.worker import WorkerThread
 
-BACK_OFF_MAX = 3600
+MAX_BACKOFF_SECONDS = 3600
 """How long is waited at most, in seconds, after an attempt that failed: twice as long each time."""
 
-GIVEN = Counter("avowal_feed_pages", "How many pages a processor was given.", ["processor"])
-FAILING = Gauge(
+DELIVERED_PAGES_COUNTER = Counter("avowal_feed_pages", "How many pages a processor was given.", ["processor"])
+FEED_FAILURE_GAUGE = Gauge(
     "avowal_feed_failing", "Whether the last attempt to hand over a feed failed (1).", ["processor"]
 )
 
-log = logging.getLogger("avowal")
+logger = logging.getLogger("avowal")
 
 
 @dataclass
-class Pusher(Worker):
+class FeedDeliveryWorker(WorkerThread):
     """A thread that hands over feeds; `push` hands over one, and returns how many pages that were."""
 
-    feeds: Sequence[Feed]
-    push: Callable[[Feed], int]
-    failing: dict[str, str] = field(default_factory=dict)
+    feeds: Sequence[FeedSettings]
+    deliver_feed: Callable[[FeedSettings], int]
+    last_errors: dict[str, str] = field(default_factory=dict)
     """Why the last attempt of a processor failed."""
     name = "pusher"
 
@@ -38,17 +38,17 @@ class Pusher(Worker):
         """See Worker."""
         due = dict.fromkeys(self.feeds, time.monotonic())
         waits = {feed: feed.every_seconds for feed in self.feeds}
-        while due and not self.stop.wait(max(0.0, min(due.values()) - time.monotonic())):
+        while due and not self.stop_event.wait(max(0.0, min(due.values()) - time.monotonic())):
             feed = min(due, key=lambda one: due[one])
-            waits[feed] = feed.every_seconds if self._try(feed) else min(2 * waits[feed], BACK_OFF_MAX)
+            waits[feed] = feed.every_seconds if self._try(feed) else min(2 * waits[feed], MAX_BACKOFF_SECONDS)
             due[feed] = time.monotonic() + waits[feed]
 
-    def _try(self, feed: Feed) -> bool:
+    def _try(self, feed: FeedSettings) -> bool:
         try:
-            GIVEN.labels(feed.processor).inc(self.push(feed))
-            self.failing.pop(feed.processor, None)
+            DELIVERED_PAGES_COUNTER.labels(feed.processor).inc(self.deliver_feed(feed))
+            self.last_errors.pop(feed.processor, None)
         except Exception as error:  # the next attempt comes, and the numbers say so meanwhile
-            self.failing[feed.processor] = type(error).__name__
-            log.exception("a feed was not handed over")
-        FAILING.labels(feed.processor).set(feed.processor in self.failing)
-        return feed.processor not in self.failing
+            self.last_errors[feed.processor] = type(error).__name__
+            logger.exception("a feed was not handed over")
+        FEED_FAILURE_GAUGE.labels(feed.processor).set(feed.processor in self.last_errors)
+        return feed.processor not in self.last_errors

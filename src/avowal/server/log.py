@@ -6,7 +6,7 @@ import traceback
 from datetime import UTC, datetime
 
 
-class Plain(logging.Formatter):
+class JsonLogFormatter(logging.Formatter):
     """Tells of an error what kind it is and where in the code it came up: its text might hold what somebody sent."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -27,10 +27,10 @@ class Plain(logging.Formatter):
         return json.dumps(told)
 
 
-def configure() -> None:
+def configure_logging() -> None:
     """Send all logs to standard error in this form."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Plain())
+    handler.setFormatter(JsonLogFormatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)

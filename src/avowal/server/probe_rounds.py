@@ -9,29 +9,33 @@ from dataclasses import dataclass
 from prometheus_client import Gauge
 
 from avowal.clock import utc_now
-from avowal.collect.probe import Probe, Prober, State
-from avowal.server.worker import Worker
+from avowal.collect.probe import Prober, ProbeResult, ProbeState
+from avowal.server.worker import WorkerThread
 
-AT_ONCE = 8
+MAX_PARALLEL_PROBES = 8
 """How many pages are asked at a time."""
 
-UP = Gauge("avowal_probe_success", "Whether the last probe found the page up (1) or down (0).", ["page"])
-TOOK = Gauge("avowal_probe_duration_seconds", "How long the last probe took that had an answer.", ["page"])
-DAYS = Gauge(
+PROBE_SUCCESS_GAUGE = Gauge(
+    "avowal_probe_success", "Whether the last probe found the page up (1) or down (0).", ["page"]
+)
+PROBE_DURATION_GAUGE = Gauge(
+    "avowal_probe_duration_seconds", "How long the last probe took that had an answer.", ["page"]
+)
+CERTIFICATE_DAYS_GAUGE = Gauge(
     "avowal_probe_certificate_valid_days", "For how many days the page's certificate is valid.", ["page"]
 )
 
-log = logging.getLogger("avowal")
+logger = logging.getLogger("avowal")
 
 
 @dataclass
-class Rounds(Worker):
+class ProbeWorker(WorkerThread):
     """A thread that asks all pages, again and again."""
 
     prober: Prober
-    pages: Sequence[str]
-    keep: Callable[[list[Probe]], object]
-    failing: str = ""
+    urls: Sequence[str]
+    store_probes: Callable[[list[ProbeResult]], object]
+    last_error: str = ""
     """Why the last round was not kept; empty where it was."""
     name = "prober"
 
@@ -41,23 +45,23 @@ class Rounds(Worker):
     def run(self) -> None:
         """See Worker."""
         turn = time.monotonic()
-        with ThreadPoolExecutor(AT_ONCE, "probe") as pool:
-            while self.pages and not self.stop.wait(max(0.0, turn - time.monotonic())):
-                turn = max(turn + self.prober.every_seconds, time.monotonic())
-                found = list(pool.map(self.prober.probe, self.pages, [utc_now()] * len(self.pages)))
+        with ThreadPoolExecutor(MAX_PARALLEL_PROBES, "probe") as pool:
+            while self.urls and not self.stop_event.wait(max(0.0, turn - time.monotonic())):
+                turn = max(turn + self.prober.interval_seconds, time.monotonic())
+                found = list(pool.map(self.prober.probe, self.urls, [utc_now()] * len(self.urls)))
                 _show(found)
                 try:
-                    self.keep(found)
-                    self.failing = ""
+                    self.store_probes(found)
+                    self.last_error = ""
                 except Exception as error:  # the next round tries again, and `/readyz` says so meanwhile
-                    self.failing = type(error).__name__
-                    log.exception("probes were not kept")
+                    self.last_error = type(error).__name__
+                    logger.exception("probes were not kept")
 
 
-def _show(found: Sequence[Probe]) -> None:
+def _show(found: Sequence[ProbeResult]) -> None:
     for probe in found:
-        UP.labels(probe.page).set(probe.state is not State.DOWN)
+        PROBE_SUCCESS_GAUGE.labels(probe.page).set(probe.state is not ProbeState.DOWN)
         if probe.response_ms is not None:
-            TOOK.labels(probe.page).set(probe.response_ms / 1000)
+            PROBE_DURATION_GAUGE.labels(probe.page).set(probe.response_ms / 1000)
         if probe.certificate_days is not None:
-            DAYS.labels(probe.page).set(probe.certificate_days)
+            CERTIFICATE_DAYS_GAUGE.labels(probe.page).set(probe.certificate_days)

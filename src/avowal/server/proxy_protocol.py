@@ -7,30 +7,30 @@ from proxyprotocol.detect import ProxyProtocolDetect
 from proxyprotocol.result import ProxyResult
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from avowal.collect.client_address import Proxies
+from avowal.collect.client_address import TrustedProxies
 
-HEAD_MAX = 4_096
+MAX_HEADER_BYTES = 4_096
 """How long such a beginning may be: no proxy's is longer."""
 
-HEAD_SECONDS = 5.0
+HEADER_TIMEOUT_SECONDS = 5.0
 """How long it may take to come: a proxy sends it at once."""
 
-LINE_MAX = 107
+MAX_V1_HEADER_BYTES = 107
 """The same of a line, as version 1 has it."""
 
 
 class Proxied(HttpToolsProtocol):
     """HTTP over connections that begin so."""
 
-    proxies: Proxies
+    proxies: TrustedProxies
     _head: bytes | None = b""
     """What came before the request, as long as it is not whole."""
 
     def connection_made(self, transport: Any) -> None:
         """Close the connection of whom is not trusted."""
         super().connection_made(transport)
-        self._late = self.loop.call_later(HEAD_SECONDS, transport.abort)
-        if self.client is None or not self.proxies.trusts(self.client[0]):
+        self._late = self.loop.call_later(HEADER_TIMEOUT_SECONDS, transport.abort)
+        if self.client is None or not self.proxies.is_trusted(self.client[0]):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -45,7 +45,7 @@ class Proxied(HttpToolsProtocol):
             return
         self._head += data
         try:
-            read = beginning(self._head)
+            read = parse_proxy_header(self._head)
         except ValueError:
             self.transport.abort()
             return
@@ -64,12 +64,12 @@ class Proxied(HttpToolsProtocol):
             self.scheme = "https"
 
 
-def protocol(proxies: Proxies) -> type[Proxied]:
+def create_protocol_class(trusted_proxies: TrustedProxies) -> type[Proxied]:
     """Return what speaks so with trusted proxies; connections of others are closed."""
-    return type("Proxied", (Proxied,), {"proxies": proxies})
+    return type("Proxied", (Proxied,), {"proxies": trusted_proxies})
 
 
-def beginning(data: bytes) -> tuple[ProxyResult, int] | None:
+def parse_proxy_header(data: bytes) -> tuple[ProxyResult, int] | None:
     """Read the beginning of a connection, and tell how long it is; None where more of it has to come.
 
     Raises ValueError where it is none.
@@ -80,7 +80,7 @@ def beginning(data: bytes) -> tuple[ProxyResult, int] | None:
             return ProxyProtocolDetect().unpack(data[:length]), length
         except ProxyProtocolIncompleteError as error:
             wanted = error.want_read.want_bytes
-        length = length + wanted if wanted else data.find(b"\n", 0, LINE_MAX) + 1
-        if length > HEAD_MAX or (not length and len(data) >= LINE_MAX):
+        length = length + wanted if wanted else data.find(b"\n", 0, MAX_V1_HEADER_BYTES) + 1
+        if length > MAX_HEADER_BYTES or (not length and len(data) >= MAX_V1_HEADER_BYTES):
             raise ValueError("a beginning is longer than any proxy's")
     return None

@@ -5,127 +5,135 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from avowal.app.session import Session
-from avowal.app.visitor_data import Persons
-from avowal.change.draft import forms_of
-from avowal.cli.visitor import subject_of
-from avowal.collect.client_address import Proxies
-from avowal.collect.cookie import visitor_number
-from avowal.collect.script_event import Visitors
-from avowal.ingest.syslog import Lines, Listener
-from avowal.keep.visitor_lookup import Subject
-from avowal.key_files import COOKIE_KEY, FILES_KEY, SIGN_IN_KEY, secret
+from avowal.app.visitor_data import VisitorDataAccess
+from avowal.change.draft import load_forms
+from avowal.cli.visitor import parse_subject_argument
+from avowal.collect.client_address import TrustedProxies
+from avowal.collect.cookie import compute_cookie_visitor_id
+from avowal.collect.script_event import VisitorKeyFactory
+from avowal.ingest.syslog import LineBuffer, SyslogListener
+from avowal.keep.visitor_lookup import VisitorSelector
+from avowal.key_files import COOKIE_KEY_FILE, FILE_NAME_KEY_FILE, SIGN_IN_KEY_FILE, read_or_create_secret
 from avowal.policy.bounds import OWN_USE, PROCESSOR
-from avowal.register.release_requests import Why
-from avowal.verify.last_result import last
+from avowal.register.release_requests import RefusalReason
+from avowal.verify.last_result import read_last_result
 
 if TYPE_CHECKING:
-    from avowal.endpoints.attempt_limit import Tries
-    from avowal.endpoints.event_writer import Desk
-    from avowal.endpoints.processor_feed import FeedDoor
-    from avowal.endpoints.release import Disclosing
-    from avowal.endpoints.submit import Submitting
-    from avowal.server.application import Doors
-    from avowal.web.policy_pages import Policy
-    from avowal.web.reader_pages import ReadersDoor
-    from avowal.web.visitor_routes import Own
+    from avowal.endpoints.attempt_limit import AttemptLimiter
+    from avowal.endpoints.event_writer import EventWriter
+    from avowal.endpoints.processor_feed import ProcessorFeedEndpoint
+    from avowal.endpoints.release import ReleaseEndpoint
+    from avowal.endpoints.submit import SubmitEndpoint
+    from avowal.server.application import Endpoints
+    from avowal.web.policy_pages import PolicyPages
+    from avowal.web.reader_pages import ReaderPages
+    from avowal.web.visitor_routes import VisitorPage
 
 
-def doors(
-    at_work: Session, desk: "Desk", visitors: Visitors, lines: Lines, checks: Callable[[], Mapping[str, str]]
-) -> "Doors":
+def build_endpoints(
+    session: Session,
+    event_writer: "EventWriter",
+    visitor_keys: VisitorKeyFactory,
+    line_queue: LineBuffer,
+    health_checks: Callable[[], Mapping[str, str]],
+) -> "Endpoints":
     """Return the doors; whoever tries passwords and keys is counted at all of them together."""
-    from avowal.endpoints.attempt_limit import Tries
-    from avowal.endpoints.collect import Collecting
-    from avowal.endpoints.script import Script
-    from avowal.server.application import Doors  # as all of the web: with the server only
-    from avowal.web.notice_routes import Noticing
-    from avowal.web.policy_pages import Policy
-    from avowal.web.policy_routes import LINKS, Pages
-    from avowal.web.policy_status import Living
-    from avowal.web.proof_check import Checking
-    from avowal.web.tab_page import Tab
+    from avowal.endpoints.attempt_limit import AttemptLimiter
+    from avowal.endpoints.collect import CollectEndpoint
+    from avowal.endpoints.script import ScriptEndpoint
+    from avowal.server.application import Endpoints  # as all of the web: with the server only
+    from avowal.web.notice_routes import NoticeRoutes
+    from avowal.web.policy_pages import PolicyPages
+    from avowal.web.policy_routes import PAGE_LINKS, PolicyRoutes
+    from avowal.web.policy_status import PolicyStatus
+    from avowal.web.proof_check import ProofCheckRoutes
+    from avowal.web.tab_page import TabPage
 
-    settings, tries = at_work.folder.settings, Tries()
+    settings, tries = session.folder.settings, AttemptLimiter()
     home = settings.site.host and f"https://{settings.site.host}"
-    living = Living(at_work.register, at_work.kept_since, partial(last, at_work.folder.data))
-    policy = Policy(at_work.register, LINKS._replace(canonical=home), living)
-    proxies = Proxies.of(settings.serve.trusted_proxies)
-    own = _own(at_work, policy, proxies)
-    noticing = Noticing(settings.site, at_work.register, proxies, at_work.register.ledger.sign)
+    living = PolicyStatus(
+        session.register, session.count_records_since, partial(read_last_result, session.folder.data_folder)
+    )
+    policy = PolicyPages(session.register, PAGE_LINKS._replace(canonical=home), living)
+    proxies = TrustedProxies.parse(settings.serve.trusted_proxies)
+    own = _own(session, policy, proxies)
+    noticing = NoticeRoutes(settings.site, session.register, proxies, session.register.ledger.sign_checkpoint)
     syslog, _, port = settings.serve.syslog.rpartition(":")
-    return Doors(
-        Collecting(settings, desk, proxies),
-        Script(desk.gate, noticing.told, settings.collect.downloads),
-        _readers(at_work, policy, proxies, tries),
-        Pages(policy, at_work.register.ledger),
+    return Endpoints(
+        CollectEndpoint(settings, event_writer, proxies),
+        ScriptEndpoint(event_writer.current_admission, noticing.encode_notice, settings.collect.downloads),
+        _readers(session, policy, proxies, tries),
+        PolicyRoutes(policy, session.register.ledger),
         noticing,
         own,
-        Tab(own, frozenset({settings.site.host, *settings.site.hosts} - {""})),
-        Checking(policy, str(at_work.register.ledger.signer.verifier)),
-        _submitting(at_work, visitors, proxies),
-        _disclosing(at_work, proxies, tries),
-        _feeding(at_work, proxies, tries),
-        checks,
-        Listener(lines, proxies.trusts),
+        TabPage(own, frozenset({settings.site.host, *settings.site.hosts} - {""})),
+        ProofCheckRoutes(policy, str(session.register.ledger.signer.verifier)),
+        _submitting(session, visitor_keys, proxies),
+        _disclosing(session, proxies, tries),
+        _feeding(session, proxies, tries),
+        health_checks,
+        SyslogListener(line_queue, proxies.is_trusted),
         (syslog.strip("[]"), int(port)) if port else None,
     )
 
 
-def _disclosing(at_work: Session, proxies: Proxies, tries: "Tries") -> "Disclosing":
+def _disclosing(at_work: Session, proxies: TrustedProxies, tries: "AttemptLimiter") -> "ReleaseEndpoint":
     """Return what takes requests for releases."""
-    from avowal.endpoints.release import Disclosing
+    from avowal.endpoints.release import ReleaseEndpoint
 
-    def subject(word: str, since: str, until: str) -> Subject:
-        return subject_of(word, since, until, at_work)
+    def subject(word: str, since: str, until: str) -> VisitorSelector:
+        return parse_subject_argument(word, since, until, at_work)
 
-    return Disclosing(at_work.desk, subject, at_work.folder.zone, proxies, tries)
+    return ReleaseEndpoint(at_work.release_workflow, subject, at_work.folder.time_zone, proxies, tries)
 
 
-def _own(at_work: Session, policy: "Policy", proxies: Proxies) -> "Own":
+def _own(at_work: Session, policy: "PolicyPages", proxies: TrustedProxies) -> "VisitorPage":
     """Return what gives visitors what is theirs."""
-    from avowal.web.visitor_routes import Own
+    from avowal.web.visitor_routes import VisitorPage
 
-    secret_key = secret(at_work.folder.keys / COOKIE_KEY)
+    secret_key = read_or_create_secret(at_work.folder.keys_folder / COOKIE_KEY_FILE)
 
     def key_of(identifier: str) -> str:
-        return f"{visitor_number(secret_key, identifier):016x}"
+        return f"{compute_cookie_visitor_id(secret_key, identifier):016x}"
 
-    return Own(policy, proxies, key_of, Persons(at_work))
+    return VisitorPage(policy, proxies, key_of, VisitorDataAccess(at_work))
 
 
-def _feeding(at_work: Session, proxies: Proxies, tries: "Tries") -> "FeedDoor":
+def _feeding(at_work: Session, proxies: TrustedProxies, tries: "AttemptLimiter") -> "ProcessorFeedEndpoint":
     """Return what processors pull from."""
-    from avowal.endpoints.processor_feed import FeedDoor
+    from avowal.endpoints.processor_feed import ProcessorFeedEndpoint
 
-    def refuse(name: str, why: Why) -> None:
-        at_work.desk.refuse(OWN_USE, PROCESSOR, why, name)
+    def refuse(name: str, why: RefusalReason) -> None:
+        at_work.release_workflow.record_refusal(OWN_USE, PROCESSOR, why, name)
 
-    return FeedDoor(at_work.feeding, refuse, proxies, tries)
+    return ProcessorFeedEndpoint(at_work.processor_feed, refuse, proxies, tries)
 
 
-def _readers(at_work: Session, policy: "Policy", proxies: Proxies, tries: "Tries") -> "ReadersDoor":
+def _readers(
+    at_work: Session, policy: "PolicyPages", proxies: TrustedProxies, tries: "AttemptLimiter"
+) -> "ReaderPages":
     """Return the door of those who read."""
     from itsdangerous import TimestampSigner
 
-    from avowal.web.reader_pages import ReadersDoor
+    from avowal.web.reader_pages import ReaderPages
 
     register = at_work.register
-    return ReadersDoor(
+    return ReaderPages(
         site=at_work.folder.settings.site,
-        policy=policy,
+        policy_pages=policy,
         readers=register.readers,
         passwords=register.passwords,
-        signer=TimestampSigner(secret(at_work.folder.keys / SIGN_IN_KEY)),
-        ask=at_work.ask,
+        signer=TimestampSigner(read_or_create_secret(at_work.folder.keys_folder / SIGN_IN_KEY_FILE)),
+        run_report=at_work.run_report,
         proxies=proxies,
-        tries=tries,
+        attempt_limit=tries,
     )
 
 
-def _submitting(at_work: Session, visitors: Visitors, proxies: Proxies) -> "Submitting":
+def _submitting(at_work: Session, visitors: VisitorKeyFactory, proxies: TrustedProxies) -> "SubmitEndpoint":
     """Return what takes the forms of the folder's terms."""
-    from avowal.endpoints.submit import Submitting
+    from avowal.endpoints.submit import SubmitEndpoint
 
     folder = at_work.folder
-    named = secret(folder.keys / FILES_KEY)
-    return Submitting(folder.settings, forms_of(folder), at_work.register, visitors, named, proxies)
+    named = read_or_create_secret(folder.keys_folder / FILE_NAME_KEY_FILE)
+    return SubmitEndpoint(folder.settings, load_forms(folder), at_work.register, visitors, named, proxies)

@@ -4,13 +4,13 @@ import threading
 from abc import abstractmethod
 
 
-class Worker:
+class WorkerThread:
     """A thread that does something again and again; `run` is what."""
 
     name = "worker"
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
+        self.stop_event = threading.Event()
         self._thread: threading.Thread | None = None
 
     @abstractmethod
@@ -24,11 +24,11 @@ class Worker:
 
     def close(self) -> None:
         """Finish what is under way."""
-        self.stop.set()
+        self.stop_event.set()
         if self._thread:
             self._thread.join()
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether the thread is there."""
         return self._thread is not None and self._thread.is_alive()

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from avowal.policy.bounds import Age, shorter
-from avowal.policy.compare import Step, climbed
+from avowal.policy.bounds import Age, min_age
+from avowal.policy.compare import AgeStep, collapse_to_age_steps
 
 FULL = "full"
 
 
-class Form(NamedTuple):
+class ColumnForm(NamedTuple):
     """One form that a column may have: the category and precision that permit it, and how it is made."""
 
     category: str
@@ -21,77 +21,79 @@ class Form(NamedTuple):
     sql: str
 
 
-class Relation(NamedTuple):
+class RelationSchema(NamedTuple):
     """A table as a reading shows it: the time that its rows are as old as, and the forms of each column, fine first."""
 
-    time: str
-    category: str
-    columns: dict[str, tuple[Form, ...]]
+    time_column: str
+    row_category: str
+    columns: dict[str, tuple[ColumnForm, ...]]
 
 
-def _whole(category: str, *columns: str) -> dict[str, tuple[Form, ...]]:
-    return {column: (Form(category, FULL, column),) for column in columns}
+def _whole(category: str, *columns: str) -> dict[str, tuple[ColumnForm, ...]]:
+    return {column: (ColumnForm(category, FULL, column),) for column in columns}
 
 
-def _device() -> dict[str, tuple[Form, ...]]:
+def _device() -> dict[str, tuple[ColumnForm, ...]]:
     """Return the columns that a user agent told, which requests and visits have."""
     return {
-        "browser": (Form("browser", "name", "browser"),),
+        "browser": (ColumnForm("browser", "name", "browser"),),
         **_whole("browser", "browser_version"),
-        "operating_system": (Form("operating-system", "name", "operating_system"),),
+        "operating_system": (ColumnForm("operating-system", "name", "operating_system"),),
         **_whole("operating-system", "operating_system_version"),
         **_whole("device-kind", "device_kind"),
     }
 
 
-def _visitor(time: str) -> dict[str, tuple[Form, ...]]:
+def _visitor(time: str) -> dict[str, tuple[ColumnForm, ...]]:
     """Return the column of a visitor's key: a cookie's becomes one of its day."""
-    day = Form("visitor-id", "day", f"day_of(visitor_id, {time})")
-    return {"visitor_id": (Form("visitor-id", FULL, "visitor_id"), day)}
+    day = ColumnForm("visitor-id", "day", f"day_of(visitor_id, {time})")
+    return {"visitor_id": (ColumnForm("visitor-id", FULL, "visitor_id"), day)}
 
 
-COUNTRY = {"country": (Form("country", FULL, "country"), Form("ip-address", "country", "country"))}
-KEYS = ("visitor_id", "day_key")
+COUNTRY_FORMS = {
+    "country": (ColumnForm("country", FULL, "country"), ColumnForm("ip-address", "country", "country"))
+}
+VISITOR_KEY_COLUMNS = ("visitor_id", "day_key")
 """Columns that have visitors' keys, which people write in hexadecimal."""
 
-ADDRESS = {
+ADDRESS_FORMS = {
     "ip_address": (
-        Form("ip-address", FULL, "ip_address"),
-        Form("ip-address", "prefix", "network_of(ip_address)"),
+        ColumnForm("ip-address", FULL, "ip_address"),
+        ColumnForm("ip-address", "prefix", "network_of(ip_address)"),
     ),
-    **COUNTRY,
+    **COUNTRY_FORMS,
 }
 
 
-def _linked(category: str, column: str) -> dict[str, tuple[Form, ...]]:
+def _linked(category: str, column: str) -> dict[str, tuple[ColumnForm, ...]]:
     """Return the column of a page's address."""
-    coarser = (Form(category, precision, f"{precision}_of({column})") for precision in ("page", "site"))
-    return {column: (Form(category, FULL, column), *coarser)}
+    coarser = (ColumnForm(category, precision, f"{precision}_of({column})") for precision in ("page", "site"))
+    return {column: (ColumnForm(category, FULL, column), *coarser)}
 
 
-REFERRER = _linked("referrer", "referrer")
+REFERRER_FORMS = _linked("referrer", "referrer")
 RELATIONS = {
-    "requests": Relation(
+    "requests": RelationSchema(
         "request_time",
         "request-time",
         {
             **_whole("request-time", "request_time"),
             **_whole("host", "host"),
             **_visitor("request_time"),
-            **ADDRESS,
+            **ADDRESS_FORMS,
             **_whole("request-kind", "request_kind"),
             **_whole("bot", "bot"),
             **_whole("method", "method"),
             **_whole("page-path", "page_path"),
             **_whole("page-query", "page_query"),
-            **REFERRER,
+            **REFERRER_FORMS,
             **_whole("status", "status"),
             **_whole("bytes", "bytes"),
             **_whole("response-time", "response_time_us"),
             **_device(),
         },
     ),
-    "looks": Relation(
+    "looks": RelationSchema(
         "view_time",
         "view-time",
         {
@@ -99,19 +101,19 @@ RELATIONS = {
             **_whole("view-duration", "seen_ms"),
             **_whole("host", "host"),
             **_visitor("view_time"),
-            "day_key": (Form("visitor-id", "day", "day_key"),),
-            **ADDRESS,
+            "day_key": (ColumnForm("visitor-id", "day", "day_key"),),
+            **ADDRESS_FORMS,
             **_whole("bot", "bot"),
             **_whole("page-path", "page_path"),
             **_whole("page-query", "page_query"),
-            **REFERRER,
+            **REFERRER_FORMS,
             **_device(),
             **_whole("not-found", "not_found"),
             **_whole("web-vitals", "largest_paint_ms", "next_paint_ms", "layout_shift"),
             **_whole("script-errors", "script_errors"),
         },
     ),
-    "interactions": Relation(
+    "interactions": RelationSchema(
         "interaction_time",
         "view-time",
         {
@@ -125,7 +127,7 @@ RELATIONS = {
             **_whole("named-event", "event"),
         },
     ),
-    "views": Relation(
+    "views": RelationSchema(
         "view_time",
         "view-time",
         {
@@ -135,10 +137,10 @@ RELATIONS = {
             **_whole("visit-time", "visit_time"),
             **_whole("host", "host"),
             **_whole("page-path", "page_path"),
-            **REFERRER,
+            **REFERRER_FORMS,
         },
     ),
-    "visits": Relation(
+    "visits": RelationSchema(
         "visit_time",
         "visit-time",
         {
@@ -146,49 +148,62 @@ RELATIONS = {
             **_whole("visit-time", "visit_time"),
             **_whole("visit-duration", "visit_duration_ms"),
             **_whole("host", "host"),
-            **COUNTRY,
+            **COUNTRY_FORMS,
             **_whole("request-kind", "views", "downloads", "uploads"),
             **_whole("page-path", "entry_path", "exit_path"),
-            **REFERRER,
+            **REFERRER_FORMS,
             **_device(),
         },
     ),
 }
 """What a reading shows of each table: every column that holds something about a visit, and `version`."""
 
-NUMBERED = ("requests", "looks", "interactions")
+NUMBERED_RELATIONS = ("requests", "looks", "interactions")
 """The tables of what came in: each row has a number of its own, which never changes and is never given again."""
 
-Allowed = Callable[[str, str], Sequence[Age]]
+AgeLookup = Callable[[str, str], Sequence[Age]]
 """Tells, of a category at a precision, the greatest age for each governing number, from 1 on."""
 
 
-def column(forms: Sequence[Form], rows: Sequence[Age], time: str, allowed: Allowed, now: datetime) -> str:
+def column_sql(
+    forms: Sequence[ColumnForm],
+    row_ages: Sequence[Age],
+    time_column: str,
+    find_ages: AgeLookup,
+    now: datetime,
+) -> str:
     """Return the SQL of a column's finest form that is allowed, row by row; null where none is.
 
     `rows` are the greatest ages of the rows themselves: a form that is allowed for as long stands as it is.
     """
     cases: list[str] = []
     for form in forms:
-        ages = allowed(form.category, form.precision)
-        if not cases and covers(ages, rows):
+        ages = find_ages(form.category, form.precision)
+        if not cases and cover_row_ages(ages, row_ages):
             return form.sql
         if any(age != 0 for age in ages):
-            cases.append(f"WHEN {condition(ages, time, now)} THEN {form.sql}")
+            cases.append(f"WHEN {age_condition_sql(ages, time_column, now)} THEN {form.sql}")
     return f"CASE {' '.join(cases or [f'WHEN false THEN {forms[0].sql}'])} END"
 
 
-def covers(ages: Sequence[Age], rows: Sequence[Age]) -> bool:
+def cover_row_ages(ages: Sequence[Age], row_ages: Sequence[Age]) -> bool:
     """Return whether ages are at least those of the rows, whatever governs them."""
-    return all(shorter(age, row) == row for age, row in zip(ages, rows, strict=True))
+    return all(min_age(age, row) == row for age, row in zip(ages, row_ages, strict=True))
 
 
-def condition(ages: Sequence[Age], time: str, now: datetime) -> str:
+def age_condition_sql(ages: Sequence[Age], time_column: str, now: datetime) -> str:
     """Return the SQL of whether a row is young enough for what governs it."""
-    return "(" + (" OR ".join(f"({_step(step, time, now)})" for step in climbed(ages)) or "false") + ")"
+    return (
+        "("
+        + (
+            " OR ".join(f"({_step(step, time_column, now)})" for step in collapse_to_age_steps(ages))
+            or "false"
+        )
+        + ")"
+    )
 
 
-def _step(step: Step, time: str, now: datetime) -> str:
+def _step(step: AgeStep, time: str, now: datetime) -> str:
     governing = [f"governing >= {step.governing}"] if step.governing > 1 else []
     young = [] if step.age is None else [f"{time} >= {_literal(now - timedelta(seconds=step.age))}"]
     return " AND ".join([*governing, *young]) or "true"

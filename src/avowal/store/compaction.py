@@ -10,7 +10,7 @@ import duckdb
 
 from avowal.atomic_files import sync_folder
 
-CUT_OFF: dict[str, str | bool | int | float | list[str]] = {
+EXTENSION_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
@@ -18,21 +18,21 @@ CUT_OFF: dict[str, str | bool | int | float | list[str]] = {
 """Settings of every instance."""
 
 
-def beside(path: Path) -> Path:
+def compacted_path(path: Path) -> Path:
     """Return where the new file is written; one that is there was left by a process that was killed."""
     return path.with_suffix(".new.duckdb")
 
 
-def swapped(path: Path, memory_limit: str) -> bool:
+def compact_file(path: Path, memory_limit: str) -> bool:
     """Put a file that has what a store has, and nothing of what it had, in its place; nobody may have it open.
 
     Returns whether that was done: not where a log is left beside the store, which belongs to the old file.
     """
     if path.with_name(f"{path.name}.wal").exists():
         return False
-    new = beside(path)
+    new = compacted_path(path)
     try:
-        with duckdb.connect(new, config={"memory_limit": memory_limit, **CUT_OFF}) as fresh:
+        with duckdb.connect(new, config={"memory_limit": memory_limit, **EXTENSION_SETTINGS}) as fresh:
             ((catalogue,),) = fresh.execute("SELECT current_database()").fetchall()
             quoted = str(path).replace("'", "''")
             fresh.execute(f"ATTACH '{quoted}' AS old (READ_ONLY)")
@@ -49,7 +49,7 @@ def swapped(path: Path, memory_limit: str) -> bool:
     return True
 
 
-class Gate:
+class ReadWriteLock:
     """Lets any number of threads through together, or one alone. Whoever is within may go in again, but not alone."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Gate:
                 self._condition.notify_all()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Be within alone: whoever comes meanwhile waits."""
         with self._condition:
             self._shut = True

@@ -15,54 +15,54 @@ import msgspec
 import polars as pl
 
 from avowal.clock import utc_now
-from avowal.collect.journal import SCHEMA, UNDER_WAY, Journal, interactions, merged
-from avowal.collect.probe import Probe
-from avowal.collect.segment import DeadLetter, Segment
+from avowal.collect.journal import JOURNAL_SCHEMA, UNDER_WAY, Journal, extract_events, merge_script_views
+from avowal.collect.probe import ProbeResult
+from avowal.collect.segment import Segment, UnparsableLine
 from avowal.errors import StoreError
-from avowal.store.compaction import CUT_OFF, Gate, beside, swapped
-from avowal.store.consent_updates import raise_governing
+from avowal.store.compaction import EXTENSION_SETTINGS, ReadWriteLock, compact_file, compacted_path
+from avowal.store.consent_updates import update_governing
 from avowal.store.interface import (
-    Ask,
-    Counts,
-    Cut,
+    ConsentCursor,
     Cutoffs,
-    Erased,
-    Known,
-    Loaded,
-    Raised,
-    Removed,
-    Rules,
-    Settled,
-    Table,
+    ErasedCounts,
+    GoverningUpdate,
+    LoadResult,
+    LogPosition,
+    QueryFunction,
+    RecordCounts,
+    RemovedRecords,
+    ResultTable,
+    RetentionAction,
+    VisitRules,
 )
 from avowal.store.load_state import (
-    Arrow,
-    account,
-    forget_provisional,
-    goes_on,
-    note_changed,
-    numbered,
-    statements,
+    ArrowStream,
+    find_load_position,
+    number_requests,
+    read_sql,
+    record_changes,
+    record_load,
+    remove_provisional_line,
 )
-from avowal.store.run_query import ask, ask_once, ask_over, execute
+from avowal.store.run_query import execute_statements, query_secure_views, query_with_timeout, run_query
 
-FILE = "avowal.duckdb"
-SPILL = "spill"
-LONGEST_DAY = timedelta(hours=25)
+STORE_FILE = "avowal.duckdb"
+SPILL_FOLDER = "spill"
+LONGEST_VISITOR_DAY = timedelta(hours=25)
 """An event-day on which the clock was put back: what belongs to one visitor lies within it."""
 
 INSERT_PROBE = (
-    f"INSERT INTO probes ({', '.join(Probe.__struct_fields__)}) "  # noqa: S608  # our own names
-    f"VALUES ({', '.join(f'${name}' for name in Probe.__struct_fields__)})"
+    f"INSERT INTO probes ({', '.join(ProbeResult.__struct_fields__)}) "  # noqa: S608  # our own names
+    f"VALUES ({', '.join(f'${name}' for name in ProbeResult.__struct_fields__)})"
 )
 
-SLICE_VISITORS = 200_000
+SLICE_VISITORS_MAX = 200_000
 """How many visitors' visits are made at once: bounds the memory that this takes."""
 
 CHECKPOINT_THRESHOLD = "256MB"
 """How long the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
 
-ERASED = """
+ADD_ERASED_COUNTS = """
     INSERT INTO erased (visitor_id, requests, looks, interactions, views, visits) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (visitor_id) DO UPDATE SET
         requests = requests + excluded.requests, looks = looks + excluded.looks,
@@ -84,12 +84,12 @@ class DuckDBStore:
 
         Raises StoreError where the file cannot be opened or was made by a newer Avowal.
         """
-        self._path = folder / FILE
+        self._path = folder / STORE_FILE
         self._memory_limit = memory_limit
-        beside(self._path).unlink(missing_ok=True)
+        compacted_path(self._path).unlink(missing_ok=True)
         self._connection = self._connect()
         self._writing = threading.Lock()
-        self._gate = Gate()
+        self._gate = ReadWriteLock()
         try:
             self._migrate()
         except BaseException:
@@ -103,10 +103,10 @@ class DuckDBStore:
                 self._path,
                 config={
                     "memory_limit": self._memory_limit,
-                    "temp_directory": str(self._path.with_name(SPILL)),
+                    "temp_directory": str(self._path.with_name(SPILL_FOLDER)),
                     "preserve_insertion_order": "false",
                     "checkpoint_threshold": CHECKPOINT_THRESHOLD,
-                    **CUT_OFF,
+                    **EXTENSION_SETTINGS,
                 },
             )
         except duckdb.Error as error:
@@ -124,29 +124,29 @@ class DuckDBStore:
         with self._writing:
             self._connection.close()
 
-    def known(self) -> list[Known]:
+    def log_positions(self) -> list[LogPosition]:
         """See Store."""
-        names = ", ".join(Known.__struct_fields__)
-        return [Known(*row) for row in self._read(f"SELECT {names} FROM sources", {}).rows]  # noqa: S608  # our own names
+        names = ", ".join(LogPosition.__struct_fields__)
+        return [LogPosition(*row) for row in self._read(f"SELECT {names} FROM sources", {}).rows]  # noqa: S608  # our own names
 
-    def load(self, segments: Sequence[Segment]) -> list[Loaded]:
+    def load_segments(self, segments: Sequence[Segment]) -> list[LoadResult]:
         """See Store."""
         loaded, frames = [], []
         with self._write() as cursor:
             for segment in segments:
-                intake = segment.intake
-                known = goes_on(cursor, intake.origin, provisional=intake.provisional)
+                intake = segment.metadata
+                known = find_load_position(cursor, intake.origin, provisional=intake.provisional)
                 if known is None:
-                    loaded.append(Loaded(0))
+                    loaded.append(LoadResult(0))
                     continue
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
-                replaced = forget_provisional(cursor, known.load)
+                replaced = remove_provisional_line(cursor, known.load)
                 frames.append(segment.records.with_columns(load=pl.lit(load, dtype=pl.UInt64)))
-                account(cursor, intake, load, replaced)
-                loaded.append(Loaded(load, replaced))
+                record_load(cursor, intake, load, replaced)
+                loaded.append(LoadResult(load, replaced))
             if frames:
-                cursor.register("records", Arrow(numbered(cursor, pl.concat(frames))))
-                execute(cursor, statements("load_requests"), {})
+                cursor.register("records", ArrowStream(number_requests(cursor, pl.concat(frames))))
+                execute_statements(cursor, read_sql("load_requests"), {})
                 cursor.unregister("records")
         return loaded
 
@@ -155,164 +155,166 @@ class DuckDBStore:
         with self._write() as cursor:
             known = {name for (name,) in cursor.execute("SELECT journal FROM journals").fetchall()}
             there = {journal.name for journal in journals}
-            frames = [journal.rows() for journal in journals if journal.name not in known]
+            frames = [journal.read_rows() for journal in journals if journal.name not in known]
             cursor.executemany(
                 "DELETE FROM journals WHERE journal = ?", [[name] for name in known - there] or [[""]]
             )
             for name in there - known:
                 cursor.execute("INSERT INTO journals VALUES (?)", [name])
-            rows = pl.concat(frames) if frames else SCHEMA.to_frame()
+            rows = pl.concat(frames) if frames else JOURNAL_SCHEMA.to_frame()
             if len(rows):
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
-                told = merged(rows)
-                cursor.register("told_now", Arrow(told))
-                cursor.register("done_now", Arrow(interactions(rows)))
-                oldest = told.select(pl.col("view_time").min()).item() - LONGEST_DAY
+                told = merge_script_views(rows)
+                cursor.register("told_now", ArrowStream(told))
+                cursor.register("done_now", ArrowStream(extract_events(rows)))
+                oldest = told.select(pl.col("view_time").min()).item() - LONGEST_VISITOR_DAY
                 values = {"load": load, "oldest": oldest, "under_way": UNDER_WAY}
-                execute(cursor, statements("load_looks"), values)
+                execute_statements(cursor, read_sql("load_looks"), values)
                 cursor.unregister("told_now")
                 cursor.unregister("done_now")
 
-    def settled(self) -> Settled:
+    def consent_cursor(self) -> ConsentCursor:
         """See Store."""
-        return Settled(*self._read("SELECT consent, version FROM settled", {}).rows[0])
+        return ConsentCursor(*self._read("SELECT consent, version FROM settled", {}).rows[0])
 
-    def add_probes(self, probes: Sequence[Probe], keep_from: datetime) -> None:
+    def add_probes(self, probes: Sequence[ProbeResult], keep_from: datetime) -> None:
         """See Store."""
         with self._write() as cursor:
             for probe in probes:
                 cursor.execute(INSERT_PROBE, msgspec.structs.asdict(probe))
             cursor.execute("DELETE FROM probes WHERE probe_time < ?", [keep_from])
 
-    def made_by(self) -> Rules | None:
+    def applied_visit_rules(self) -> VisitRules | None:
         """See Store."""
         (made,) = self._read("SELECT gap_minutes, script_counts FROM derived", {}).rows
-        return None if None in made else Rules(*made)
+        return None if None in made else VisitRules(*made)
 
-    def derive(self, rules: Rules, cutoffs: Cutoffs, raised: Raised) -> None:
+    def derive_visits(self, rules: VisitRules, cutoffs: Cutoffs, governing_update: GoverningUpdate) -> None:
         """See Store."""
         values = {f"{name}_since": since for name, since in msgspec.structs.asdict(cutoffs).items()}
-        values |= msgspec.structs.asdict(rules) | {"slice_visitors": SLICE_VISITORS}
+        values |= msgspec.structs.asdict(rules) | {"slice_visitors": SLICE_VISITORS_MAX}
         with self._write() as cursor:
-            raise_governing(cursor, raised)
-            if self.made_by() not in {None, rules}:
-                execute(cursor, statements("derive_rules"), {})
-            execute(cursor, statements("derive_stale"), values)
-            execute(cursor, statements("derive_slices"), values)
+            update_governing(cursor, governing_update)
+            if self.applied_visit_rules() not in {None, rules}:
+                execute_statements(cursor, read_sql("derive_rules"), {})
+            execute_statements(cursor, read_sql("derive_stale"), values)
+            execute_statements(cursor, read_sql("derive_slices"), values)
             for begin, end in pairwise([since for (since,) in cursor.fetchall() if since]):
                 slice_of = {
                     **values,
                     "slice_from": begin,
                     "slice_to": end,
-                    "rows_from": begin - LONGEST_DAY,
-                    "rows_to": end + LONGEST_DAY,
+                    "rows_from": begin - LONGEST_VISITOR_DAY,
+                    "rows_to": end + LONGEST_VISITOR_DAY,
                 }
-                execute(cursor, statements("derive_anew"), slice_of)
+                execute_statements(cursor, read_sql("derive_anew"), slice_of)
                 if cursor.execute("SELECT 1 FROM anew WHERE visitor_id & 1 = 1 LIMIT 1").fetchall():
                     slice_of["rows_to"] = datetime.max  # who has the cookie comes again on any day
                 for step in ("activity", "forget", "views", "visits"):
-                    execute(cursor, statements(f"derive_{step}"), slice_of)
-            execute(cursor, statements("derive_close"), values)
+                    execute_statements(cursor, read_sql(f"derive_{step}"), slice_of)
+            execute_statements(cursor, read_sql("derive_close"), values)
 
-    def remove(self, cuts: Sequence[Cut], now: datetime) -> None:
+    def apply_retention(self, actions: Sequence[RetentionAction], now: datetime) -> None:
         """See Store."""
         with self._write() as cursor:
             ((run,),) = cursor.execute("SELECT nextval('retention_runs')").fetchall()
-            for cut in cuts:
-                if cursor.execute(cut.counting, [run, cut.relation, cut.category, now]).fetchall():
-                    cursor.execute(cut.doing)
+            for cut in actions:
+                if cursor.execute(
+                    cut.record_removal_statement, [run, cut.relation, cut.category, now]
+                ).fetchall():
+                    cursor.execute(cut.apply_statement)
                     cursor.execute("UPDATE rewriting SET due = true")
 
-    def new_run(self) -> int:
+    def next_retention_run(self) -> int:
         """See Store."""
         with self._write() as cursor:
             return int(cursor.execute("SELECT nextval('retention_runs')").fetchall()[0][0])
 
-    def removed(self) -> list[Removed]:
+    def unrecorded_removals(self) -> list[RemovedRecords]:
         """See Store."""
         sql = """
             SELECT run, relation, category, version, sum(records)::UBIGINT, max(removed_at)
             FROM removed GROUP BY ALL ORDER BY ALL
         """
-        return [Removed(*row) for row in self._read(sql, {}).rows]
+        return [RemovedRecords(*row) for row in self._read(sql, {}).rows]
 
-    def forget_removed(self, run: int) -> None:
+    def clear_removals(self, run: int) -> None:
         """See Store."""
         with self._write() as cursor:
             cursor.execute("DELETE FROM removed WHERE run = $run", {"run": run})
 
-    def erase(self, visitor: int) -> Erased:
+    def erase_visitor(self, visitor_id: int) -> ErasedCounts:
         """See Store."""
         counts = []
         with self._write() as cursor:
-            note_changed(cursor, "visitor_id", visitor)
+            record_changes(cursor, "visitor_id", visitor_id)
             for name in ("requests", "looks", "interactions", "views", "visits", "consents", "stale"):
                 gone = f"DELETE FROM {name} WHERE visitor_id = ?"  # noqa: S608  # our own names
-                ((count,),) = cursor.execute(gone, [visitor]).fetchall()
+                ((count,),) = cursor.execute(gone, [visitor_id]).fetchall()
                 counts.append(count)
-            cursor.execute("UPDATE looks SET day_key = NULL WHERE day_key = ?", [visitor])
+            cursor.execute("UPDATE looks SET day_key = NULL WHERE day_key = ?", [visitor_id])
             cursor.execute("UPDATE rewriting SET due = true")
-            totals = cursor.execute(ERASED, [visitor, *counts[:5]]).fetchall()
-        return Erased(*totals[0])
+            totals = cursor.execute(ADD_ERASED_COUNTS, [visitor_id, *counts[:5]]).fetchall()
+        return ErasedCounts(*totals[0])
 
-    def take_apart(self, looks: Sequence[int], visitor: int) -> int:
+    def reassign_visitor(self, looks: Sequence[int], visitor: int) -> int:
         """See Store."""
         with self._write() as cursor:
-            execute(cursor, statements("apart_looks"), {"looks": list(looks), "visitor": visitor})
+            execute_statements(cursor, read_sql("apart_looks"), {"looks": list(looks), "visitor": visitor})
             return int(
                 cursor.execute("SELECT count(*) FROM looks WHERE visitor_id = ?", [visitor]).fetchall()[0][0]
             )
 
-    def forget_erased(self) -> None:
+    def clear_erased_counts(self) -> None:
         """See Store."""
         with self._write() as cursor:
             cursor.execute("DELETE FROM erased")
 
-    def forget_changed(self, through: int) -> None:
+    def clear_changes(self, last_change: int) -> None:
         """See Store."""
         with self._write() as cursor:
-            cursor.execute("DELETE FROM changed WHERE change <= ?", [through])
+            cursor.execute("DELETE FROM changed WHERE change <= ?", [last_change])
 
-    def rewrite(self) -> bool:
+    def compact(self) -> bool:
         """See Store."""
         if not self._read("SELECT due FROM rewriting", {}).rows[0][0]:
             return False
-        with self._writing, self._gate.alone():
+        with self._writing, self._gate.exclusive():
             self._connection.execute("CHECKPOINT")
             self._connection.close()
             try:
-                return swapped(self._path, self._memory_limit)
+                return compact_file(self._path, self._memory_limit)
             finally:
                 self._connection = self._connect()
 
-    def dead_letters(self, source: str) -> list[DeadLetter]:
+    def unparsable_lines(self, source: str) -> list[UnparsableLine]:
         """See Store."""
         sql = 'SELECT "offset", length, reason, shape FROM dead_letters WHERE source = $source'
-        return [DeadLetter(*row) for row in self._read(sql, {"source": source}).rows]
+        return [UnparsableLine(*row) for row in self._read(sql, {"source": source}).rows]
 
-    def counts(self) -> Counts:
+    def record_counts(self) -> RecordCounts:
         """See Store."""
-        counts = ", ".join(f"(SELECT count(*) FROM {name})" for name in Counts.__struct_fields__)  # noqa: S608  # our own names
-        return Counts(*self._read(f"SELECT {counts}", {}).rows[0])
+        counts = ", ".join(f"(SELECT count(*) FROM {name})" for name in RecordCounts.__struct_fields__)  # noqa: S608  # our own names
+        return RecordCounts(*self._read(f"SELECT {counts}", {}).rows[0])
 
-    def query(self, sql: str, values: Mapping[str, Any]) -> Table:
+    def query(self, sql: str, parameters: Mapping[str, Any]) -> ResultTable:
         """See Store."""
-        return self._read(sql, values)
+        return self._read(sql, parameters)
 
     @contextmanager
-    def reading(self, views: Mapping[str, str]) -> Iterator[Ask]:
+    def open_secure_views(self, views: Mapping[str, str]) -> Iterator[QueryFunction]:
         """See Store."""
         with self._gate.shared(), self._connection.cursor() as cursor:
-            yield partial(ask_over, cursor, dict(views))
+            yield partial(query_secure_views, cursor, dict(views))
 
-    def ask_once(self, views: Mapping[str, str], sql: str, seconds: float) -> Table:
+    def query_with_timeout(self, views: Mapping[str, str], sql: str, timeout_seconds: float) -> ResultTable:
         """See Store."""
         with self._gate.shared(), self._connection.cursor() as cursor:
-            return ask_once(cursor, views, sql, seconds)
+            return query_with_timeout(cursor, views, sql, timeout_seconds)
 
-    def _read(self, sql: str, values: Mapping[str, Any]) -> Table:
+    def _read(self, sql: str, values: Mapping[str, Any]) -> ResultTable:
         with self._gate.shared(), self._connection.cursor() as cursor:
-            return ask(cursor, sql, values)
+            return run_query(cursor, sql, values)
 
     @contextmanager
     def _write(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import msgspec
 
 from avowal.collect.journal import Journal
-from avowal.collect.probe import Probe
-from avowal.collect.segment import DeadLetter, Segment
+from avowal.collect.probe import ProbeResult
+from avowal.collect.segment import Segment, UnparsableLine
 
 
-class Known(msgspec.Struct, frozen=True):
+class LogPosition(msgspec.Struct, frozen=True):
     """A log that was read before: how far, and the keyed digest of its bytes to there."""
 
     source: str
@@ -29,28 +29,28 @@ class Known(msgspec.Struct, frozen=True):
     """The digest behind an unfinished last line that was read, too, and whose place the log's next lines take."""
 
 
-class Replaced(msgspec.Struct, frozen=True):
+class ReplacedLines(msgspec.Struct, frozen=True):
     """What a load took the place of: an unfinished line that the log has gone on writing."""
 
     requests: int = 0
     bots: int = 0
-    left: dict[str, int] = {}
+    dropped: dict[str, int] = {}
     """Lines by the reason why they had become no record."""
 
     @property
-    def lines(self) -> int:
+    def line_count(self) -> int:
         """How many lines these were."""
-        return self.requests + sum(self.left.values())
+        return self.requests + sum(self.dropped.values())
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class LoadResult(msgspec.Struct, frozen=True):
     """What a load did: its number, or 0 where the segment was loaded before, and what it took the place of."""
 
-    load: int
-    replaced: Replaced = Replaced()
+    load_number: int
+    replaced_lines: ReplacedLines = ReplacedLines()
 
 
-class Counts(msgspec.Struct, frozen=True):
+class RecordCounts(msgspec.Struct, frozen=True):
     """How much is kept."""
 
     requests: int
@@ -60,7 +60,7 @@ class Counts(msgspec.Struct, frozen=True):
     visits: int
 
 
-class Rules(msgspec.Struct, frozen=True):
+class VisitRules(msgspec.Struct, frozen=True):
     """How views and visits are made of what came in."""
 
     gap_minutes: int = 30
@@ -81,54 +81,52 @@ class Cutoffs(msgspec.Struct, frozen=True):
     visit_duration: list[datetime]
 
 
-class Settled(msgspec.Struct, frozen=True):
+class ConsentCursor(msgspec.Struct, frozen=True):
     """How far the register was read: its last consent, and the last version that had taken effect; 0 is none."""
 
     consent: int = 0
     version: int = 0
 
 
-class Raised(msgspec.Struct, frozen=True):
+class GoverningUpdate(msgspec.Struct, frozen=True):
     """The governing number that consents raise the records of visitors to, and how far the register was read for it.
 
     Visitors are those of whom something changed; 0 is for those who have no consent (any more).
     """
 
-    settled: Settled = Settled()
-    governing: dict[int, int] = {}
+    cursor: ConsentCursor = ConsentCursor()
+    governing_by_visitor: dict[int, int] = {}
 
 
-class Cut(msgspec.Struct, frozen=True):
+class RetentionAction(msgspec.Struct, frozen=True):
     """Something that has to go: rows of a relation, or a category of theirs."""
 
     relation: str
     category: str
-    gone: str
+    condition: str
     """The SQL of which rows it goes from."""
-    change: str
+    assignment: str
     """The SQL of what is set instead; the rows go as a whole where there is none."""
 
     @property
-    def counted(self) -> str:
+    def count_query(self) -> str:
         """The question from how many records of each version it goes; made of our own names."""
-        return f"SELECT version, count(*) AS records FROM {self.relation} WHERE {self.gone} GROUP BY version"  # noqa: S608
+        return f"SELECT version, count(*) AS records FROM {self.relation} WHERE {self.condition} GROUP BY version"  # noqa: S608
 
     @property
-    def counting(self) -> str:
+    def record_removal_statement(self) -> str:
         """The statement that writes that down."""
-        return (
-            f"INSERT INTO removed SELECT ?, ?, ?, version, records, ? FROM ({self.counted}) RETURNING records"  # noqa: S608
-        )
+        return f"INSERT INTO removed SELECT ?, ?, ?, version, records, ? FROM ({self.count_query}) RETURNING records"  # noqa: S608
 
     @property
-    def doing(self) -> str:
+    def apply_statement(self) -> str:
         """The statement that does it."""
-        if self.change:
-            return f"UPDATE {self.relation} SET {self.change} WHERE {self.gone}"  # noqa: S608
-        return f"DELETE FROM {self.relation} WHERE {self.gone}"  # noqa: S608
+        if self.assignment:
+            return f"UPDATE {self.relation} SET {self.assignment} WHERE {self.condition}"  # noqa: S608
+        return f"DELETE FROM {self.relation} WHERE {self.condition}"  # noqa: S608
 
 
-class Removed(msgspec.Struct, frozen=True):
+class RemovedRecords(msgspec.Struct, frozen=True):
     """What a run of retention took away: from how many records of a version, and when."""
 
     run: int
@@ -139,7 +137,7 @@ class Removed(msgspec.Struct, frozen=True):
     removed_at: datetime
 
 
-class Erased(msgspec.Struct, frozen=True):
+class ErasedCounts(msgspec.Struct, frozen=True):
     """How much of a visitor was erased."""
 
     requests: int
@@ -149,21 +147,21 @@ class Erased(msgspec.Struct, frozen=True):
     visits: int
 
 
-class Table(msgspec.Struct, frozen=True):
+class ResultTable(msgspec.Struct, frozen=True):
     """What a question gave: the names of its columns, and its rows."""
 
     columns: list[str]
     rows: list[list[Any]]
 
-    def records(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Return each row as a dictionary."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
-class Ask(Protocol):
+class QueryFunction(Protocol):
     """Answers SQL with named parameters."""
 
-    def __call__(self, sql: str, values: Mapping[str, Any]) -> Table:
+    def __call__(self, sql: str, parameters: Mapping[str, Any]) -> ResultTable:
         """Return the rows that a statement gives."""
         ...
 
@@ -176,11 +174,11 @@ class Store(Protocol):
     the state before or after a write, never within.
     """
 
-    def known(self) -> list[Known]:
+    def log_positions(self) -> list[LogPosition]:
         """Return every log that was read before."""
         ...
 
-    def load(self, segments: Sequence[Segment]) -> list[Loaded]:
+    def load_segments(self, segments: Sequence[Segment]) -> list[LoadResult]:
         """Load segments, in their order and exactly once: one that was loaded before changes nothing.
 
         All of them are loaded, or none. Raises StoreError where one does not go on from what is known of its log.
@@ -194,19 +192,19 @@ class Store(Protocol):
         """
         ...
 
-    def settled(self) -> Settled:
+    def consent_cursor(self) -> ConsentCursor:
         """Return how far the register was read when governing numbers were last raised or restored."""
         ...
 
-    def add_probes(self, probes: Sequence[Probe], keep_from: datetime) -> None:
+    def add_probes(self, probes: Sequence[ProbeResult], keep_from: datetime) -> None:
         """Keep what probes found, and forget those that are older than a moment."""
         ...
 
-    def made_by(self) -> Rules | None:
+    def applied_visit_rules(self) -> VisitRules | None:
         """Return the rules that views and visits were made by; None where nobody knows."""
         ...
 
-    def derive(self, rules: Rules, cutoffs: Cutoffs, raised: Raised) -> None:
+    def derive_visits(self, rules: VisitRules, cutoffs: Cutoffs, governing_update: GoverningUpdate) -> None:
         """Raise and restore governing numbers, and make views and visits anew of whomever that or new requests concern.
 
         Of everybody, where they were made by other rules.
@@ -215,65 +213,65 @@ class Store(Protocol):
         """
         ...
 
-    def remove(self, cuts: Sequence[Cut], now: datetime) -> None:
+    def apply_retention(self, actions: Sequence[RetentionAction], now: datetime) -> None:
         """Do cuts, all of them or none, and write down what they took away."""
         ...
 
-    def new_run(self) -> int:
+    def next_retention_run(self) -> int:
         """Return the number of a run of retention that no other has."""
         ...
 
-    def removed(self) -> list[Removed]:
+    def unrecorded_removals(self) -> list[RemovedRecords]:
         """Return what was taken away and is not recorded elsewhere yet, by run."""
         ...
 
-    def forget_removed(self, run: int) -> None:
+    def clear_removals(self, run: int) -> None:
         """Forget what a run took away, as it is recorded elsewhere."""
         ...
 
-    def erase(self, visitor: int) -> Erased:
+    def erase_visitor(self, visitor_id: int) -> ErasedCounts:
         """Delete everything of a visitor; returns how much that was, since the last `forget_erased`."""
         ...
 
-    def take_apart(self, looks: Sequence[int], visitor: int) -> int:
+    def reassign_visitor(self, looks: Sequence[int], visitor: int) -> int:
         """Give looks to a visitor of their own; returns how many there are of them."""
         ...
 
-    def forget_erased(self) -> None:
+    def clear_erased_counts(self) -> None:
         """Forget how much was erased, as it is recorded elsewhere."""
         ...
 
-    def forget_changed(self, through: int) -> None:
+    def clear_changes(self, last_change: int) -> None:
         """Forget the changes up to one of a number, as all processors know of them."""
         ...
 
-    def rewrite(self) -> bool:
+    def compact(self) -> bool:
         """Write the file anew where it still has bytes of what was taken away; returns whether it had.
 
         Questions wait for it. A process that is killed within it leaves the old file or the new one, whole.
         """
         ...
 
-    def dead_letters(self, source: str) -> list[DeadLetter]:
+    def unparsable_lines(self, source: str) -> list[UnparsableLine]:
         """Return where the lines of a log are that could not be read."""
         ...
 
-    def counts(self) -> Counts:
+    def record_counts(self) -> RecordCounts:
         """Return how much is kept."""
         ...
 
-    def query(self, sql: str, values: Mapping[str, Any]) -> Table:
+    def query(self, sql: str, parameters: Mapping[str, Any]) -> ResultTable:
         """Ask a question of our own, with named parameters; a question of somebody else's may never come here."""
         ...
 
-    def ask_once(self, views: Mapping[str, str], sql: str, seconds: float) -> Table:
+    def query_with_timeout(self, views: Mapping[str, str], sql: str, timeout_seconds: float) -> ResultTable:
         """Ask somebody else's question, which was looked at before, over secure views, for so long at the most.
 
         Raises QueryError where it takes longer, or cannot be answered: it says nothing of what is stored.
         """
         ...
 
-    def reading(self, views: Mapping[str, str]) -> AbstractContextManager[Ask]:
+    def open_secure_views(self, views: Mapping[str, str]) -> AbstractContextManager[QueryFunction]:
         """Give what answers questions over secure views, each of which hides the table of its name."""
         ...
 

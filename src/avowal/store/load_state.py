@@ -9,19 +9,19 @@ import msgspec
 import polars as pl
 
 from avowal.clock import utc_now
-from avowal.collect.segment import Intake, Origin
+from avowal.collect.segment import SegmentMetadata, SegmentOrigin
 from avowal.errors import StoreError
-from avowal.store.columns import NUMBERED
-from avowal.store.interface import Replaced
+from avowal.store.columns import NUMBERED_RELATIONS
+from avowal.store.interface import ReplacedLines
 
 
 @cache
-def statements(name: str) -> str:
+def read_sql(name: str) -> str:
     """Return the SQL of one of the files in `sql/`."""
     return (resources.files("avowal.store") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
-class Arrow:
+class ArrowStream:
     """A frame that shows DuckDB its Arrow stream and nothing else, so that no other library is asked for."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
@@ -31,7 +31,7 @@ class Arrow:
         return self._frame.__arrow_c_stream__(requested_schema)
 
 
-class Reached(msgspec.Struct, frozen=True):
+class LoadPosition(msgspec.Struct, frozen=True):
     """How far a log was loaded, and the load of its unfinished last line."""
 
     length: int
@@ -39,14 +39,16 @@ class Reached(msgspec.Struct, frozen=True):
     load: int | None
 
 
-def goes_on(cursor: duckdb.DuckDBPyConnection, origin: Origin, *, provisional: bool) -> Reached | None:
+def find_load_position(
+    cursor: duckdb.DuckDBPyConnection, origin: SegmentOrigin, *, provisional: bool
+) -> LoadPosition | None:
     """Return what is known of a segment's log, or None where the segment was loaded before.
 
     Raises StoreError where the segment does not begin where what is known ends.
     """
     sql = "SELECT length, digest, provisional FROM sources WHERE source = ?"
     rows = cursor.execute(sql, [origin.source]).fetchall()
-    known = Reached(*rows[0]) if rows else Reached(0, origin.start_digest, None)
+    known = LoadPosition(*rows[0]) if rows else LoadPosition(0, origin.start_digest, None)
     if origin.end <= known.length or (provisional and origin.start < known.length):
         return None
     if (origin.start, origin.start_digest) != (known.length, known.digest):
@@ -57,51 +59,56 @@ def goes_on(cursor: duckdb.DuckDBPyConnection, origin: Origin, *, provisional: b
     return known
 
 
-def forget_provisional(cursor: duckdb.DuckDBPyConnection, provisional: int | None) -> Replaced:
+def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load: int | None) -> ReplacedLines:
     """Take away an unfinished last line, as the log has gone on."""
-    if provisional is None:
-        return Replaced()
-    values = {"load": provisional}
+    if provisional_load is None:
+        return ReplacedLines()
+    values = {"load": provisional_load}
     cursor.execute(
         "INSERT INTO stale SELECT visitor_id, request_time FROM requests WHERE load = $load", values
     )
-    note_changed(cursor, "load", provisional)
+    record_changes(cursor, "load", provisional_load)
     requests = cursor.execute("DELETE FROM requests WHERE load = $load RETURNING bot", values).fetchall()
     left = cursor.execute("DELETE FROM dead_letters WHERE load = $load RETURNING reason", values).fetchall()
     left += cursor.execute("DELETE FROM dropped WHERE load = $load RETURNING reason", values).fetchall()
-    return Replaced(
+    return ReplacedLines(
         len(requests),
         sum(bot is not None for (bot,) in requests),
         dict(Counter(reason for (reason,) in left)),
     )
 
 
-def numbered(cursor: duckdb.DuckDBPyConnection, requests: pl.DataFrame) -> pl.DataFrame:
+def number_requests(cursor: duckdb.DuckDBPyConnection, requests: pl.DataFrame) -> pl.DataFrame:
     """Give each request its number."""
     more = "UPDATE numbered SET last = last + ? WHERE relation = 'requests' RETURNING last"
     ((last,),) = cursor.execute(more, [len(requests)]).fetchall()
     return requests.with_columns(record=pl.int_range(last - len(requests) + 1, last + 1, dtype=pl.UInt64))
 
 
-def note_changed(cursor: duckdb.DuckDBPyConnection, column: str, value: int | None) -> None:
+def record_changes(cursor: duckdb.DuckDBPyConnection, column: str, value: int | None) -> None:
     """Note, before they go, the records that have a value in a column: processors that have them are told."""
-    for name in NUMBERED:
+    for name in NUMBERED_RELATIONS:
         which = f"SELECT '{name}' AS relation, record FROM {name} WHERE {column} = ?"  # noqa: S608  # our own names
         cursor.execute(f"INSERT INTO changed BY NAME {which}", [value])
 
 
-def account(cursor: duckdb.DuckDBPyConnection, intake: Intake, load: int, replaced: Replaced) -> None:
+def record_load(
+    cursor: duckdb.DuckDBPyConnection,
+    intake: SegmentMetadata,
+    load_number: int,
+    replaced_lines: ReplacedLines,
+) -> None:
     """Write down what became of each line, and how far the log was read."""
     origin = intake.origin
     if intake.dropped:
-        rows = [[origin.source, load, reason, lines] for reason, lines in intake.dropped.items()]
+        rows = [[origin.source, load_number, reason, lines] for reason, lines in intake.dropped.items()]
         cursor.executemany("INSERT INTO dropped VALUES (?, ?, ?, ?)", rows)
     if intake.dead_letters:
         letters = pl.DataFrame([msgspec.structs.asdict(letter) for letter in intake.dead_letters])
-        cursor.register("letters", Arrow(letters))
+        cursor.register("letters", ArrowStream(letters))
         cursor.execute(
             "INSERT INTO dead_letters BY NAME SELECT *, ? AS source, ? AS load FROM letters",
-            [origin.source, load],
+            [origin.source, load_number],
         )
         cursor.unregister("letters")
     values = {
@@ -111,12 +118,12 @@ def account(cursor: duckdb.DuckDBPyConnection, intake: Intake, load: int, replac
         },
         "length": origin.start if intake.provisional else origin.end,
         "digest": origin.start_digest if intake.provisional else origin.end_digest,
-        "lines": intake.lines - replaced.lines,
-        "requests": intake.requests - replaced.requests,
+        "lines": intake.lines - replaced_lines.line_count,
+        "requests": intake.requests - replaced_lines.requests,
         "late": intake.late,
         "early": intake.early,
-        "provisional": load if intake.provisional else None,
+        "provisional": load_number if intake.provisional else None,
         "provisional_digest": origin.end_digest if intake.provisional else None,
         "loaded_at": utc_now(),
     }
-    cursor.execute(statements("account_source"), values)
+    cursor.execute(read_sql("account_source"), values)

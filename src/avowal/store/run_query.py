@@ -7,42 +7,44 @@ from typing import Any
 import duckdb
 
 from avowal.errors import QueryError
-from avowal.store.interface import Table
+from avowal.store.interface import ResultTable
 
 
-def execute(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> None:
+def execute_statements(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> None:
     """Execute each statement of `sql` with those of the values that it names."""
     for statement in cursor.extract_statements(sql):
-        cursor.execute(statement, {name: values[name] for name in statement.named_parameters})
+        cursor.execute(statement, {name: parameters[name] for name in statement.named_parameters})
 
 
-def ask(cursor: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> Table:
+def run_query(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> ResultTable:
     """Execute statements, and return what the last one gives."""
-    execute(cursor, sql, values)
+    execute_statements(cursor, sql, parameters)
     columns = [column[0] for column in cursor.description or []]
-    return Table(columns, [list(row) for row in cursor.fetchall()])
+    return ResultTable(columns, [list(row) for row in cursor.fetchall()])
 
 
-def ask_over(
-    cursor: duckdb.DuckDBPyConnection, unseen: dict[str, str], sql: str, values: Mapping[str, Any]
-) -> Table:
+def query_secure_views(
+    cursor: duckdb.DuckDBPyConnection, missing_views: dict[str, str], sql: str, parameters: Mapping[str, Any]
+) -> ResultTable:
     """Ask with those of the secure views that the statement may name: to make all takes longer than many an answer."""
-    for name in [name for name in unseen if name in sql.lower()]:
-        _see(cursor, name, unseen.pop(name))
-    return ask(cursor, sql, values)
+    for name in [name for name in missing_views if name in sql.lower()]:
+        _see(cursor, name, missing_views.pop(name))
+    return run_query(cursor, sql, parameters)
 
 
-def ask_once(cursor: duckdb.DuckDBPyConnection, views: Mapping[str, str], sql: str, seconds: float) -> Table:
+def query_with_timeout(
+    cursor: duckdb.DuckDBPyConnection, views: Mapping[str, str], sql: str, timeout_seconds: float
+) -> ResultTable:
     """Ask a person's question with all of the secure views. Raises QueryError where it cannot be answered in time."""
     for name, select in views.items():
         _see(cursor, name, select)
-    timer = threading.Timer(seconds, cursor.interrupt)
+    timer = threading.Timer(timeout_seconds, cursor.interrupt)
     timer.start()
     try:
-        return ask(cursor, sql, {})
+        return run_query(cursor, sql, {})
     except duckdb.InterruptException:
         raise QueryError(
-            f"the question took longer than {seconds:g} s", "ask for less, or a shorter time"
+            f"the question took longer than {timeout_seconds:g} s", "ask for less, or a shorter time"
         ) from None
     except duckdb.BinderException as error:  # told before anything stored is looked at
         raise QueryError(f"the question does not fit: {str(error).splitlines()[0].lower()}", "") from None

@@ -27,117 +27,118 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 from avowal.atomic_files import replace_text, sync_folder
 from avowal.errors import StoreError
 
-KEYS = "submissions.key"
-PART = ".part"
-MARK = b"\x01"
+SUBMISSION_KEYS_FILE = "submissions.key"
+PARTIAL_SUFFIX = ".part"
+FORMAT_MARKER = b"\x01"
 """What a sealed value begins with. Those from before begin with a letter: they are Fernet tokens under the same key."""
 
-PLACED = msgspec.json.Decoder(tuple[list[str], Any])
+BOUND_VALUE_DECODER = msgspec.json.Decoder(tuple[list[str], Any])
 """Reads what was sealed: where, and the value. To read it by its type takes ten times as long."""
 
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
-NAME_BYTES = 20
+FILE_NAME_BYTES = 20
 CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class Seal:
+class SubmissionCipher:
     """Seals values and opens them. The file has a key in each line, the newest first."""
 
-    path: Path
+    keys_file: Path
 
     @property
-    def lost(self) -> bool:
+    def is_key_missing(self) -> bool:
         """Whether there is no key: whoever seals first makes one."""
-        return not self.path.exists()
+        return not self.keys_file.exists()
 
-    def missing(self) -> StoreError:
+    def missing_key_error(self) -> StoreError:
         """Return what is said where it is lost, and something was sealed."""
         return StoreError(
-            f"`{self.path}` is missing: nobody can open what was handed over", "put it back from its backup"
+            f"`{self.keys_file}` is missing: nobody can open what was handed over",
+            "put it back from its backup",
         )
 
-    def seal(self, value: Any, *place: str) -> bytes:
+    def encrypt(self, value: Any, *context: str) -> bytes:
         """Seal a value of JSON; it opens in the same place only."""
-        return self._sealed(msgspec.json.encode([place, value]))
+        return self._sealed(msgspec.json.encode([context, value]))
 
-    def open(self, sealed: bytes, *place: str) -> Any:
+    def decrypt(self, ciphertext: bytes, *context: str) -> Any:
         """Open a value. Raises StoreError where no key opens it, or it was put elsewhere."""
-        found, value = PLACED.decode(self._told(sealed))
-        if found != list(place):
+        found, value = BOUND_VALUE_DECODER.decode(self._told(ciphertext))
+        if found != list(context):
             raise StoreError(
                 "a submission holds what belongs to another", "put the register back from a backup"
             )
         return value
 
-    def turn(self) -> None:
+    def rotate_key(self) -> None:
         """Draw a new key, and put it first."""
         self._made()  # which have to be keys
-        replace_text(self.path, "\n".join([_drawn(), *self._lines()]), private=True)
+        replace_text(self.keys_file, "\n".join([_drawn(), *self._lines()]), private=True)
 
-    def again(self, sealed: bytes) -> bytes:
+    def reencrypt(self, ciphertext: bytes) -> bytes:
         """Return the same value under the newest key."""
-        return self._sealed(self._told(sealed))
+        return self._sealed(self._told(ciphertext))
 
-    def forget(self) -> None:
+    def delete_old_keys(self) -> None:
         """Forget all keys but the newest."""
-        replace_text(self.path, self._lines()[0], private=True)
+        replace_text(self.keys_file, self._lines()[0], private=True)
 
     def _sealed(self, told: bytes) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return MARK + nonce + self._made().ciphers[0].encrypt(nonce, told, None)
+        return FORMAT_MARKER + nonce + self._made().ciphers[0].encrypt(nonce, told, None)
 
     def _told(self, sealed: bytes) -> bytes:
         try:
             keys = self._keys()
         except FileNotFoundError:
-            raise self.missing() from None
+            raise self.missing_key_error() from None
         nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        if sealed[:1] != MARK:
+        if sealed[:1] != FORMAT_MARKER:
             with suppress(InvalidToken):
-                return keys.before.decrypt(sealed)
+                return keys.legacy_fernet.decrypt(sealed)
         else:
             for cipher in keys.ciphers:
                 with suppress(InvalidTag, ValueError):
                     return cipher.decrypt(nonce, rest, None)
         raise StoreError(
-            f"a submission cannot be opened with `{self.path}`", "put the key back from its backup"
+            f"a submission cannot be opened with `{self.keys_file}`", "put the key back from its backup"
         )
 
-    def _made(self) -> "_Keys":
+    def _made(self) -> "_CipherKeys":
         """Return the keys, and make one where there is none."""
         try:
             return self._keys()
         except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            replace_text(self.path, _drawn(), private=True)
+            self.keys_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            replace_text(self.keys_file, _drawn(), private=True)
             return self._keys()
 
-    def _keys(self) -> "_Keys":
-        now = self.path.stat()
-        return _opened(self.path, (now.st_ino, now.st_mtime_ns, now.st_ctime_ns))
+    def _keys(self) -> "_CipherKeys":
+        now = self.keys_file.stat()
+        return _opened(self.keys_file, (now.st_ino, now.st_mtime_ns, now.st_ctime_ns))
 
     def _lines(self) -> list[str]:
-        return self.path.read_text(encoding="ascii").split()
+        return self.keys_file.read_text(encoding="ascii").split()
 
 
-class _Keys(NamedTuple):
+class _CipherKeys(NamedTuple):
     """What seals and opens: the newest first."""
 
     ciphers: list[AESGCM]
-    before: MultiFernet
+    legacy_fernet: MultiFernet
     """Opens what was sealed before."""
 
 
 @lru_cache(maxsize=2)
-def _opened(path: Path, _: tuple[int, ...]) -> _Keys:
+def _opened(path: Path, _: tuple[int, ...]) -> _CipherKeys:
     """Return what seals and opens, of a file in one of its states: to make it takes longer than to open a value."""
     try:
         lines = path.read_text(encoding="ascii").split()
         before = MultiFernet(list(map(Fernet, lines)))  # which they have to be keys of
     except ValueError:  # its words may hold some of it
         raise StoreError(f"`{path}` holds no keys", "put it back from its backup") from None
-    return _Keys([AESGCM(_derived(line)) for line in lines], before)
+    return _CipherKeys([AESGCM(_derived(line)) for line in lines], before)
 
 
 def _derived(line: str) -> bytes:
@@ -151,14 +152,14 @@ def _drawn() -> str:
 
 
 @dataclass
-class Incoming:
+class IncomingFile:
     """A file that comes in: sealed as it is written, and named by its content once it is whole."""
 
     folder: Path
-    secret: bytes
+    name_key: bytes
     """Under which its content makes its name: who has a file cannot tell by its name whether it is here."""
-    size: int = 0
-    key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES))
+    size_bytes: int = 0
+    content_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES))
     _name: Any = None
     _path: Path = field(init=False)
     _file: BinaryIO = field(init=False)
@@ -166,16 +167,16 @@ class Incoming:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path = self.folder / f"{secrets.token_hex(NAME_BYTES)}{PART}"
+        self._path = self.folder / f"{secrets.token_hex(FILE_NAME_BYTES)}{PARTIAL_SUFFIX}"
         self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         nonce = secrets.token_bytes(NONCE_BYTES)
-        self._sealing = Cipher(AES(self.key), GCM(nonce)).encryptor()
-        self._name = blake2b(key=self.secret, digest_size=NAME_BYTES)
+        self._sealing = Cipher(AES(self.content_key), GCM(nonce)).encryptor()
+        self._name = blake2b(key=self.name_key, digest_size=FILE_NAME_BYTES)
         self._file.write(nonce)
 
     def write(self, data: bytes) -> None:
         """Write more of it."""
-        self.size += len(data)
+        self.size_bytes += len(data)
         self._name.update(data)
         self._file.write(self._sealing.update(data))
 
@@ -188,18 +189,18 @@ class Incoming:
         self._file.close()
         return str(self._name.hexdigest())
 
-    def keep(self, name: str) -> None:
+    def save_as(self, name: str) -> None:
         """Let it have its name."""
         self._path.replace(self.folder / name)
         sync_folder(self.folder)
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Take it away."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
 
-def unsealed(path: Path, key: bytes) -> Iterator[bytes]:
+def decrypt_file(path: Path, key: bytes) -> Iterator[bytes]:
     """Yield what a file holds. Whoever takes it must not use it before the end: only there it is known to be whole.
 
     Raises StoreError at the end where it is not what was written.

@@ -3,122 +3,130 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 
 from avowal.policy.form import Form
-from avowal.submissions.encryption import Incoming
-from avowal.submissions.submission import Given, Upload
+from avowal.submissions.encryption import IncomingFile
+from avowal.submissions.submission import FieldInput, UploadedFile
 
-TEXT_MAX = 256 * 1024
+TEXT_BYTES_MAX = 256 * 1024
 """How long all that is no file may be together, in bytes."""
 
 FILES_MAX = 10
-NAME_MAX = 255
-HEAD_BYTES = 4096
+FILE_NAME_CHARACTERS_MAX = 255
+TYPE_DETECTION_BYTES = 4096
 """By how much of a file its type is told."""
 
 
-class NotTaken(Exception):  # noqa: N818  # an answer, not a fault
+class SubmissionRejected(Exception):  # noqa: N818  # an answer, not a fault
     """What was handed over is not taken: why, what to do, and the status that HTTP has for it."""
 
-    def __init__(self, status: int, message: str, hint: str) -> None:
+    def __init__(self, http_status: int, message: str, hint: str) -> None:
         super().__init__(message)
-        self.status, self.message, self.hint = status, message, hint
+        self.http_status, self.message, self.hint = http_status, message, hint
 
 
 @dataclass
-class HandedOver:
+class FormUpload:
     """What is handed over by a form. What the form does not declare is kept nowhere."""
 
     form: Form
-    begin: Callable[[], Incoming]
+    create_incoming_file: Callable[[], IncomingFile]
     """Begins a file."""
     _texts: dict[str, str] = field(default_factory=dict)
-    _uploads: dict[str, Upload] = field(default_factory=dict)
-    _files: list[Incoming] = field(default_factory=list)
+    _uploads: dict[str, UploadedFile] = field(default_factory=dict)
+    _files: list[IncomingFile] = field(default_factory=list)
     _length: int = 0
 
     @property
-    def bytes_max(self) -> int:
+    def body_bytes_max(self) -> int:
         """How long a body may be that has it all, with what stands between its parts."""
-        return 2 * TEXT_MAX + (FILES_MAX * self.form.bytes_max if self.form.files else 0)
+        return 2 * TEXT_BYTES_MAX + (FILES_MAX * self.form.file_bytes_max if self.form.file_fields else 0)
 
-    def weigh(self, length: int) -> None:
+    def count_text_bytes(self, byte_count: int) -> None:
         """Count text before it is taken. Raises NotTaken where all of it together is too long."""
-        self._length += length
-        if self._length > TEXT_MAX:
-            raise NotTaken(
-                413, "the form is too long", f"send at most {TEXT_MAX // 1024} KiB beside its files"
+        self._length += byte_count
+        if self._length > TEXT_BYTES_MAX:
+            raise SubmissionRejected(
+                413, "the form is too long", f"send at most {TEXT_BYTES_MAX // 1024} KiB beside its files"
             )
 
-    def text(self, name: str, value: str) -> None:
+    def add_text(self, name: str, value: str) -> None:
         """Take the value of a field; several of one field stand in lines of their own."""
-        if name in self.form.fields and name not in self.form.files:
+        if name in self.form.fields and name not in self.form.file_fields:
             before = self._texts.get(name)
             self._texts[name] = f"{before}\n{value}" if before else value
 
-    def file(self, name: str, called: str, kind: str) -> "File":
+    def begin_file(self, name: str, file_name: str, media_type: str) -> "FileUpload":
         """Begin a file. Raises NotTaken where the form has no such field, or takes no such type."""
-        if name not in self.form.files:
-            raise NotTaken(422, "the form has no such field for a file", "send the form as it is")
+        if name not in self.form.file_fields:
+            raise SubmissionRejected(422, "the form has no such field for a file", "send the form as it is")
         if len(self._files) >= FILES_MAX:
-            raise NotTaken(422, "these are too many files", f"send at most {FILES_MAX}")
-        if kind not in self.form.types:
+            raise SubmissionRejected(422, "these are too many files", f"send at most {FILES_MAX}")
+        if media_type not in self.form.types:
             raise _wrong_type(self.form, name)
-        incoming = self.begin()
+        incoming = self.create_incoming_file()
         self._files.append(incoming)
-        return File(self, name, called, kind, incoming)
+        return FileUpload(self, name, file_name, media_type, incoming)
 
-    def given(self) -> list[Given]:
+    def collect_inputs(self) -> list[FieldInput]:
         """Return what was given for the form's fields. Raises NotTaken where a field is missing."""
-        found: list[Given] = []
+        found: list[FieldInput] = []
         for name, category in self.form.fields.items():
             value = self._uploads.get(name) or self._texts.get(name, "").strip()
             if value:
-                found.append(Given(name, category, value))
+                found.append(FieldInput(name, category, value))
             elif name in self.form.required:
-                raise NotTaken(422, f"`{name}` is missing", "fill it in, and send the form again")
+                raise SubmissionRejected(422, f"`{name}` is missing", "fill it in, and send the form again")
         if not found:
-            raise NotTaken(422, "the form is empty", "fill it in, and send it again")
+            raise SubmissionRejected(422, "the form is empty", "fill it in, and send it again")
         return found
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard_files()
+
+    def discard_files(self) -> None:
         """Take away the files that have no name by now."""
         for incoming in self._files:
-            incoming.drop()
+            incoming.discard()
 
 
 @dataclass
-class File:
+class FileUpload:
     """A file that comes in for a field."""
 
-    of: HandedOver
+    form_upload: FormUpload
     field: str
-    called: str
-    kind: str
-    incoming: Incoming
+    file_name: str
+    media_type: str
+    incoming_file: IncomingFile
     _head: bytes = b""
 
     def write(self, data: bytes) -> None:
         """Take more of it. Raises NotTaken where it is too large."""
-        form = self.of.form
-        if self.incoming.size + len(data) > form.bytes_max:
-            raise NotTaken(413, f"`{self.field}` is too large", f"send at most {form.largest}")
-        self._head += data[: max(0, HEAD_BYTES - len(self._head))]
-        self.incoming.write(data)
+        form = self.form_upload.form
+        if self.incoming_file.size_bytes + len(data) > form.file_bytes_max:
+            raise SubmissionRejected(413, f"`{self.field}` is too large", f"send at most {form.largest}")
+        self._head += data[: max(0, TYPE_DETECTION_BYTES - len(self._head))]
+        self.incoming_file.write(data)
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Take it as whole. Raises NotTaken where it begins as a file of another type does."""
         import puremagic  # with the first file: it reads its list of types
 
         found = []
         with suppress(puremagic.PureError, ValueError):
             found = puremagic.magic_string(self._head)
-        if found and all(one.mime_type != self.kind for one in found):
-            raise _wrong_type(self.of.form, self.field)
-        plain = "".join(letter for letter in self.called if letter.isprintable())
-        name = plain.replace("\\", "/").rpartition("/")[2][-NAME_MAX:]
-        self.of._uploads[self.field] = Upload(self.incoming, self.incoming.finish(), name, self.kind)  # noqa: SLF001  # its own
+        if found and all(one.mime_type != self.media_type for one in found):
+            raise _wrong_type(self.form_upload.form, self.field)
+        plain = "".join(letter for letter in self.file_name if letter.isprintable())
+        name = plain.replace("\\", "/").rpartition("/")[2][-FILE_NAME_CHARACTERS_MAX:]
+        upload = UploadedFile(self.incoming_file, self.incoming_file.finish(), name, self.media_type)
+        self.form_upload._uploads[self.field] = upload  # noqa: SLF001  # its own
 
 
-def _wrong_type(form: Form, name: str) -> NotTaken:
-    return NotTaken(415, f"`{name}` is of another type", f"send one of {', '.join(form.types)}")
+def _wrong_type(form: Form, name: str) -> SubmissionRejected:
+    return SubmissionRejected(415, f"`{name}` is of another type", f"send one of {', '.join(form.types)}")

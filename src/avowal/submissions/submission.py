@@ -9,29 +9,29 @@ from typing import Any
 
 import msgspec
 
-from avowal.register.repository import moment
-from avowal.submissions.encryption import Incoming
+from avowal.register.repository import format_time
+from avowal.submissions.encryption import IncomingFile
 
 REFERENCE_BYTES = 12
-REFERENCE = re.compile(r"[0-9a-f]{24}")
+REFERENCE_PATTERN = re.compile(r"[0-9a-f]{24}")
 
 
-class Upload(msgspec.Struct, frozen=True):
+class UploadedFile(msgspec.Struct, frozen=True):
     """A file that came in whole."""
 
-    incoming: Incoming
-    digest: str
+    incoming_file: IncomingFile
+    content_name: str
     """The name that its content makes."""
     name: str
     type: str
 
 
-class Given(msgspec.Struct, frozen=True):
+class FieldInput(msgspec.Struct, frozen=True):
     """A field with what was given for it."""
 
     field: str
     category: str
-    value: str | Upload
+    value: str | UploadedFile
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
@@ -60,16 +60,16 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     recipients: tuple[str, ...] = ()
     """Who alone may be given it, by the person's own will; none is whoever may."""
 
-    def over(self, now: datetime) -> bool:
+    def is_expired(self, now: datetime) -> bool:
         """Return whether it is forgotten by now, whatever its terms say."""
         return self.keep_until is not None and self.keep_until <= now
 
-    def open_to(self, recipient: str) -> bool:
+    def allows_recipient(self, recipient: str) -> bool:
         """Return whether a recipient may be given it, by the person's own will."""
         return not self.recipients or recipient in self.recipients
 
 
-class Opened(msgspec.Struct, frozen=True):
+class FieldValue(msgspec.Struct, frozen=True):
     """A field with what was given for it, opened; of a file its name, type and size."""
 
     field: str
@@ -77,20 +77,20 @@ class Opened(msgspec.Struct, frozen=True):
     value: Any
 
 
-COLUMNS = Submission.__struct_fields__
+SUBMISSION_COLUMNS = Submission.__struct_fields__
 """The columns of a submission, in the order of a row."""
 
 
-def to_row(one: Submission) -> tuple[Any, ...]:
+def to_row(submission: Submission) -> tuple[Any, ...]:
     """Return a submission as the register keeps it."""
-    return tuple(kept(getattr(one, name)) for name in COLUMNS)
+    return tuple(to_column_value(getattr(submission, name)) for name in SUBMISSION_COLUMNS)
 
 
-def kept(value: Any) -> Any:
+def to_column_value(value: Any) -> Any:
     """Return a value of a submission as its column has it."""
     if isinstance(value, tuple):
         return msgspec.json.encode(value).decode()
-    return moment(value) if isinstance(value, datetime) else value
+    return format_time(value) if isinstance(value, datetime) else value
 
 
 def from_row(row: Sequence[Any]) -> Submission:

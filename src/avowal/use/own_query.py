@@ -3,42 +3,48 @@
 import msgspec
 
 from avowal.policy.vocabulary import vocabulary
-from avowal.use.purpose_view import Reading, Table
+from avowal.use.purpose_view import PurposeView, ResultTable
 
 
-class Query(msgspec.Struct, frozen=True):
+class SqlQuery(msgspec.Struct, frozen=True):
     """A question in SQL, of a reader and for a purpose; with `explain`, it is bound and not asked."""
 
     purpose: str
     sql: str
     reader: str
-    explain: bool = False
+    explain_only: bool = False
 
 
-class Asked(msgspec.Struct, frozen=True):
+class QueryResult(msgspec.Struct, frozen=True):
     """A question as it was bound, its answer, and what is to be said of it."""
 
     purpose: str
-    bound: str
-    single: bool
+    executed_sql: str
+    reveals_individuals: bool
     """Whether it tells of single visitors, and not only of many together."""
-    answer: Table | None
+    table: ResultTable | None
     cut: bool = False
     """Whether there are more rows than an answer may have."""
     notes: list[str] = []
 
 
-def ask(reading: Reading, query: Query, rows: int, seconds: float) -> Asked:
+def run_sql_query(
+    purpose_view: PurposeView, query: SqlQuery, rows_max: int, timeout_seconds: float
+) -> QueryResult:
     """Bind a question to a reading, and ask it. Raises QueryError where it may not be asked, or cannot be answered."""
-    from avowal.use.sql_allow_list import bind  # a parser, which takes a tenth of every other command's start
+    from avowal.use.sql_allow_list import (
+        validate_query,  # a parser, which takes a tenth of every other command's start
+    )
 
-    bound = bind(query.sql, reading.refused(), rows)
+    bound = validate_query(query.sql, purpose_view.refused_columns(), rows_max)
     notes = []
     if query.purpose not in vocabulary().purposes:
         known = ", ".join(vocabulary().purposes)
         notes = [f"nothing is shown: `{query.purpose}` is no purpose of the terms; these are: {known}"]
-    if query.explain:
-        return Asked(query.purpose, bound.sql, bound.single, None, notes=notes)
-    found = reading.ask_once(bound.sql, seconds)
-    shown = Table(found.columns, found.rows[:rows])
-    return Asked(query.purpose, bound.sql, bound.single, shown, len(found.rows) > rows, notes)
+    if query.explain_only:
+        return QueryResult(query.purpose, bound.sql, bound.reveals_individuals, None, notes=notes)
+    found = purpose_view.query_with_timeout(bound.sql, timeout_seconds)
+    shown = ResultTable(found.columns, found.rows[:rows_max])
+    return QueryResult(
+        query.purpose, bound.sql, bound.reveals_individuals, shown, len(found.rows) > rows_max, notes
+    )

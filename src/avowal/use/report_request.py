@@ -11,7 +11,7 @@ import msgspec
 from avowal.errors import MisuseError
 from avowal.policy.bounds import OPERATOR
 
-FILTERS = {
+FILTER_DESCRIPTIONS = {
     "page": "path of the page, as logged",
     "host": "host that was asked",
     "referrer": "where the request came from",
@@ -23,11 +23,11 @@ FILTERS = {
 }
 """What `--filter KEY=GLOB` can choose by, and what each means."""
 
-LIMIT = 20
+DEFAULT_ROW_LIMIT = 20
 """How many rows a table shows unless told otherwise."""
 
 
-class Question(msgspec.Struct, frozen=True):
+class ReportRequest(msgspec.Struct, frozen=True):
     """A question; times are UTC, `since` within and `until` without, None for no bound."""
 
     report: str
@@ -36,32 +36,33 @@ class Question(msgspec.Struct, frozen=True):
     timezone: str = "UTC"
     filters: dict[str, str | None] = {}
     own_hosts: list[str] = []
-    limit: int = LIMIT
+    limit: int = DEFAULT_ROW_LIMIT
     reader: str = OPERATOR
-    shared: bool = False
+    is_shared: bool = False
     """Whether the answer leaves the circle of readers: then it has no group of fewer visitors than the terms owe."""
 
 
-def parse_filters(words: Iterable[str]) -> dict[str, str | None]:
+def parse_filters(arguments: Iterable[str]) -> dict[str, str | None]:
     """Parse `KEY=GLOB` words; a filter that is not given is None.
 
     >>> parse_filters(["page=/blog/*"])["page"]
     '/blog/*'
     """
-    filters: dict[str, str | None] = dict.fromkeys(FILTERS)
-    for word in words:
+    filters: dict[str, str | None] = dict.fromkeys(FILTER_DESCRIPTIONS)
+    for word in arguments:
         key, found, pattern = word.partition("=")
-        if not found or key not in FILTERS:
-            near = get_close_matches(key, FILTERS, 1)
+        if not found or key not in FILTER_DESCRIPTIONS:
+            near = get_close_matches(key, FILTER_DESCRIPTIONS, 1)
             hint = f"did you mean `{near[0]}=`? " if near else ""
             raise MisuseError(
-                f"`{word}` is no filter", f"{hint}use KEY=PATTERN with one of: {', '.join(FILTERS)}"
+                f"`{word}` is no filter",
+                f"{hint}use KEY=PATTERN with one of: {', '.join(FILTER_DESCRIPTIONS)}",
             )
         filters[key] = pattern
     return filters
 
 
-def parse_moment(word: str, zone: ZoneInfo, now: datetime, *, end: bool = False) -> datetime:
+def parse_time(text: str, zone: ZoneInfo, now: datetime, *, is_end: bool = False) -> datetime:
     """Parse a moment: `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday`, `7 days` ago; returns UTC, without zone.
 
     A day without an hour begins at its midnight in `zone`; as an `end`, it is taken whole.
@@ -70,19 +71,19 @@ def parse_moment(word: str, zone: ZoneInfo, now: datetime, *, end: bool = False)
     datetime.datetime(2026, 11, 1, 23, 0)
     """
     today = now.replace(tzinfo=UTC).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    if word in {"today", "yesterday"}:
-        return _utc(today - timedelta(days=(word == "yesterday") - end))
-    if match := re.fullmatch(r"(\d{1,5})\s*(hours?|days?|weeks?|[hdw])", word):
+    if text in {"today", "yesterday"}:
+        return _utc(today - timedelta(days=(text == "yesterday") - is_end))
+    if match := re.fullmatch(r"(\d{1,5})\s*(hours?|days?|weeks?|[hdw])", text):
         unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2][0]]
         return now - timedelta(**{unit: int(match[1])})
     try:
-        moment = datetime.fromisoformat(word)
-        if re.fullmatch(r"\d{4}-?\d\d-?\d\d", word):
-            moment += timedelta(days=int(end))
+        moment = datetime.fromisoformat(text)
+        if re.fullmatch(r"\d{4}-?\d\d-?\d\d", text):
+            moment += timedelta(days=int(is_end))
         return _utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
     except (ValueError, OverflowError):  # the latter at both ends of the calendar
         raise MisuseError(
-            f"`{word}` is no time", "use `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday` or `7 days`"
+            f"`{text}` is no time", "use `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday` or `7 days`"
         ) from None
 
 

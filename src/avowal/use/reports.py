@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from avowal.errors import MisuseError
-from avowal.use.purpose_view import Ask, Reading, Table, statements
-from avowal.use.report_request import Question
+from avowal.use.purpose_view import PurposeView, QueryFunction, ResultTable, read_sql
+from avowal.use.report_request import ReportRequest
 
-FAR_PAST = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
-FAR_FUTURE = datetime(9999, 12, 31)  # noqa: DTZ001  # the same
+EARLIEST_TIME = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
+LATEST_TIME = datetime(9999, 12, 31)  # noqa: DTZ001  # the same
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,17 @@ class Report:
     name: str
     about: str
     purpose: str
-    needs: tuple[str, ...]
+    required_categories: tuple[str, ...]
     tables: tuple[str, ...]
-    any_of: tuple[str, ...] = ()
+    alternative_categories: tuple[str, ...] = ()
     """Categories of which it needs one at least: it shows those that it may."""
-    beside: tuple[str, ...] = ()
+    site_tables: tuple[str, ...] = ()
     """Tables that tell of no visitor."""
 
     @property
-    def of_visits(self) -> bool:
+    def is_about_visits(self) -> bool:
         """Whether it tells of visits and views: what a single request was answered with does not choose among these."""
-        return not {"visit-time", "view-time"}.isdisjoint(self.needs)
+        return not {"visit-time", "view-time"}.isdisjoint(self.required_categories)
 
 
 REPORTS = {
@@ -115,7 +115,7 @@ REPORTS = {
             "availability",
             ("request-time", "status", "page-path", "bot"),
             ("availability", "availability_days", "availability_missing", "availability_failing"),
-            beside=("availability_probed", "availability_outages"),
+            site_tables=("availability_probed", "availability_outages"),
         ),
         Report(
             "performance",
@@ -155,7 +155,7 @@ REPORTS = {
     )
 }
 
-FILTERED = {
+FILTER_CATEGORIES = {
     "page": "page-path",
     "host": "host",
     "referrer": "referrer",
@@ -167,11 +167,11 @@ FILTERED = {
 }
 """The category that each filter asks for: whoever chooses by it learns of it."""
 
-OF_REQUESTS = ("status", "method")
+REQUEST_FILTERS = ("status", "method")
 """Filters that choose among requests, and neither visits nor views."""
 
 
-class Account(msgspec.Struct, frozen=True):
+class ReportCompleteness(msgspec.Struct, frozen=True):
     """What a report leaves out, and how much of what it counts was measured."""
 
     bot_requests: int | None
@@ -188,18 +188,18 @@ class Account(msgspec.Struct, frozen=True):
     dead_letters: int
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ReportResult(msgspec.Struct, frozen=True):
     """A report's tables by name, and the account of what is not in them. `notes` say why a table is empty or thin."""
 
     report: str
-    question: Question
-    tables: dict[str, Table]
-    account: Account
+    request: ReportRequest
+    tables: dict[str, ResultTable]
+    completeness: ReportCompleteness
     dropped: dict[str, int]
     notes: list[str]
 
 
-def answer(reading: Callable[[str], Reading], question: Question) -> Answer:
+def run_report(view_for_purpose: Callable[[str], PurposeView], request: ReportRequest) -> ReportResult:
     """Answer a question through the reading for its report's purpose.
 
     Rows that lack something the report needs, or are older than the youngest of it may be, are left out and counted;
@@ -207,67 +207,67 @@ def answer(reading: Callable[[str], Reading], question: Question) -> Answer:
 
     Raises MisuseError where a filter does not choose among what the report tells of.
     """
-    report = REPORTS[question.report]
-    filters = [key for key, pattern in question.filters.items() if pattern is not None]
-    if report.of_visits and (wrong := next((key for key in filters if key in OF_REQUESTS), None)):
-        fitting = ", ".join(other.name for other in REPORTS.values() if not other.of_visits)
+    report = REPORTS[request.report]
+    filters = [key for key, pattern in request.filters.items() if pattern is not None]
+    if report.is_about_visits and (wrong := next((key for key in filters if key in REQUEST_FILTERS), None)):
+        fitting = ", ".join(other.name for other in REPORTS.values() if not other.is_about_visits)
         raise MisuseError(
             f"`{report.name}` tells of visits and views, and `{wrong}` chooses among requests",
             f"use it with {fitting}",
         )
-    needs = list(dict.fromkeys([*report.needs, *(FILTERED[key] for key in filters)]))
-    through = reading(report.purpose)
-    smallest = through.smallest_group if question.shared else 1
+    needs = list(dict.fromkeys([*report.required_categories, *(FILTER_CATEGORIES[key] for key in filters)]))
+    through = view_for_purpose(report.purpose)
+    smallest = through.smallest_group if request.is_shared else 1
     values: dict[str, Any] = {
-        **question.filters,
-        "since": question.since or FAR_PAST,
-        "until": question.until or FAR_FUTURE,
-        "timezone": question.timezone,
-        "limit": question.limit,
-        "own_hosts": [*_own_hosts(report, through), *question.own_hosts],
+        **request.filters,
+        "since": request.since or EARLIEST_TIME,
+        "until": request.until or LATEST_TIME,
+        "timezone": request.timezone,
+        "limit": request.limit,
+        "own_hosts": [*_own_hosts(report, through), *request.own_hosts],
         "smallest": smallest,
     }
     with through.open(*needs) as ask:
-        (counts,) = ask(statements("_scope") + statements("_account"), values).records()
-        tables = {name: ask(statements("_scope") + statements(name), values) for name in report.tables}
-        beside = {name: ask(statements(name), values) for name in report.beside}
+        (counts,) = ask(read_sql("_scope") + read_sql("_account"), values).to_dicts()
+        tables = {name: ask(read_sql("_scope") + read_sql(name), values) for name in report.tables}
+        beside = {name: ask(read_sql(name), values) for name in report.site_tables}
         left_out = _left_out(ask, report, values) if smallest > 1 else 0
     account = _account(through, needs, counts, values)
-    dropped = {row[0]: row[1] for row in through.dropped().rows}
-    withheld = [name for name in needs if not through.sees(name)]
+    dropped = {row[0]: row[1] for row in through.dropped_lines().rows}
+    withheld = [name for name in needs if not through.may_use(name)]
     notes = _notes(report, withheld, account)
-    if report.any_of and not any(map(through.sees, report.any_of)):
+    if report.alternative_categories and not any(map(through.may_use, report.alternative_categories)):
         notes.append(
-            f"nothing is shown: the terms permit none of {_listed(report.any_of)} for {report.purpose}"
+            f"nothing is shown: the terms permit none of {_listed(report.alternative_categories)} for {report.purpose}"
         )
     if left_out:
         notes.append(f"{left_out:,} groups are left out: they have fewer than {smallest} visitors")
-    if question.shared:
+    if request.is_shared:
         account = _blurred(account, tables)
-    return Answer(report.name, question, tables | beside, account, dropped, notes)
+    return ReportResult(report.name, request, tables | beside, account, dropped, notes)
 
 
 def _listed(words: Sequence[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 
-def _left_out(ask: Ask, report: Report, values: Mapping[str, Any]) -> int:
+def _left_out(ask: QueryFunction, report: Report, values: Mapping[str, Any]) -> int:
     """Return how many groups a report leaves out because they are too small."""
 
     def groups(smallest: int) -> int:
-        whole, found = {**values, "smallest": smallest, "limit": NO_LIMIT}, 0
+        whole, found = {**values, "smallest": smallest, "limit": UNLIMITED_ROWS}, 0
         for name in report.tables:
-            rows = f"SELECT count(*) FROM ({statements('_scope')} {statements(name)})"  # noqa: S608  # our own files
+            rows = f"SELECT count(*) FROM ({read_sql('_scope')} {read_sql(name)})"  # noqa: S608  # our own files
             found += ask(rows, whole).rows[0][0]
         return found
 
     return groups(1) - groups(values["smallest"])
 
 
-NO_LIMIT = 1_000_000_000
+UNLIMITED_ROWS = 1_000_000_000
 
 
-def _blurred(account: Account, tables: Mapping[str, Table]) -> Account:
+def _blurred(account: ReportCompleteness, tables: Mapping[str, ResultTable]) -> ReportCompleteness:
     """Return an account that tells of no group that its tables leave out: nothing where all of them are empty."""
     if any(table.rows for table in tables.values()):
         return account
@@ -276,25 +276,25 @@ def _blurred(account: Account, tables: Mapping[str, Table]) -> Account:
 
 
 def _account(
-    through: Reading, needs: Sequence[str], counts: dict[str, Any], values: Mapping[str, Any]
-) -> Account:
+    through: PurposeView, needs: Sequence[str], counts: dict[str, Any], values: Mapping[str, Any]
+) -> ReportCompleteness:
     """Return what a report leaves out, from what its reading shows and what there is."""
-    (kept,) = through.kept(values["since"], values["until"]).records()
+    (kept,) = through.stored_counts(values["since"], values["until"]).to_dicts()
     told = {**counts, **kept, "hidden": kept["kept"] - counts.pop("visible")}
-    if through.ages(*needs, "bot") != through.ages(*needs):
+    if through.permitted_ages(*needs, "bot") != through.permitted_ages(*needs):
         told["bot_requests"] = None
-    return msgspec.convert(told, Account, strict=False)
+    return msgspec.convert(told, ReportCompleteness, strict=False)
 
 
-def _own_hosts(report: Report, through: Reading) -> list[str]:
+def _own_hosts(report: Report, through: PurposeView) -> list[str]:
     """Return the site's own names, as far as the report's purpose may know them."""
-    if not any("$own_hosts" in statements(table) for table in report.tables):
+    if not any("$own_hosts" in read_sql(table) for table in report.tables):
         return []
     with through.open() as ask:
-        return [row[0] for row in ask(statements("_own_hosts"), {}).rows]
+        return [row[0] for row in ask(read_sql("_own_hosts"), {}).rows]
 
 
-def _notes(report: Report, withheld: list[str], account: Account) -> list[str]:
+def _notes(report: Report, withheld: list[str], account: ReportCompleteness) -> list[str]:
     """Say why a report is empty or thin."""
     notes = [f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld]
     if account.kept_ever == 0:

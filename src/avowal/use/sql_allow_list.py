@@ -16,19 +16,19 @@ from avowal import strict
 from avowal.errors import QueryError
 from avowal.use.purpose_view import RELATIONS
 
-TEXT_MAX = 10_000
+QUERY_CHARACTERS_MAX = 10_000
 """Longest question, in characters."""
 
-DEPTH_MAX = 100
+NESTING_NODES_MAX = 100
 """How deep a question may be nested, in nodes of its tree."""
 
-STRUCTURE = """
+SYNTAX_NODES = """
     Select Subquery Union Intersect Except From Join Where Group Having Order Ordered Limit Offset Distinct With CTE
     TableAlias Table Alias Column Identifier Star Literal Boolean Null Paren Qualify Window WindowSpec Filter Var Tuple
     Interval DataType Cast TryCast Case If Neg Not And Or EQ NEQ GT GTE LT LTE Is NullSafeEQ NullSafeNEQ Between In Like
     ILike Escape Add Sub Mul Div IntDiv Mod DPipe
 """
-FUNCTIONS = """
+FUNCTION_NODES = """
     Count CountIf Sum Avg Min Max Median PercentileCont PercentileDisc ApproxDistinct Stddev StddevPop StddevSamp
     Variance VariancePop AnyValue RowNumber Rank DenseRank PercentRank CumeDist Ntile Lag Lead FirstValue LastValue
     Coalesce Nullif Greatest Least Lower Upper Length Trim Substring SplitPart Concat Replace RegexpLike RegexpExtract
@@ -37,60 +37,60 @@ FUNCTIONS = """
     CurrentTimestamp Date DateBin AtTimeZone Mode Quantile LogicalOr LogicalAnd Left Right StrPosition RegexpReplace
     ConcatWs Glob SimilarTo Log Pow TimeToUnix
 """
-ALLOWED = frozenset((STRUCTURE + FUNCTIONS).split())
+ALLOWED_NODES = frozenset((SYNTAX_NODES + FUNCTION_NODES).split())
 """Kinds of nodes that a question may have, by their names in sqlglot."""
 
-PLAIN_FUNCTIONS = frozenset({"now", "today", "epoch", "epoch_ms", "dayname", "monthname", "date_part"})
+UNTYPED_FUNCTIONS = frozenset({"now", "today", "epoch", "epoch_ms", "dayname", "monthname", "date_part"})
 """Functions that sqlglot has no kind of their own for."""
 
-PLAIN_TYPES = """
+CAST_TYPE_NAMES = """
     BOOLEAN TINYINT SMALLINT INT BIGINT UTINYINT USMALLINT UINT UBIGINT FLOAT DOUBLE DECIMAL VARCHAR TEXT CHAR DATE TIME
     TIMESTAMP TIMESTAMPTZ TIMESTAMPNTZ INTERVAL
 """
-TYPES = frozenset(getattr(exp.DataType.Type, name) for name in PLAIN_TYPES.split())
+CAST_TYPES = frozenset(getattr(exp.DataType.Type, name) for name in CAST_TYPE_NAMES.split())
 """What a value can be cast to."""
 
 JOIN_SIDES = frozenset({"", "LEFT", "RIGHT", "FULL"})
 JOIN_KINDS = frozenset({"", "INNER", "OUTER", "CROSS", "SEMI", "ANTI"})
 
-PERSONAL = frozenset({"visitor_id", "day_key", "ip_address"})
+IDENTIFYING_COLUMNS = frozenset({"visitor_id", "day_key", "ip_address"})
 """Columns that tell who somebody is: a question that names one is about single visitors."""
 
-MEASURED = frozenset({"bytes", "response_time_us", "view_duration_ms", "visit_duration_ms"}) | {
-    relation.time for relation in RELATIONS.values()
+NEAR_UNIQUE_COLUMNS = frozenset({"bytes", "response_time_us", "view_duration_ms", "visit_duration_ms"}) | {
+    relation.time_column for relation in RELATIONS.values()
 }
 """Columns that hardly two rows have alike: groups by them are single rows, unless they are made coarse."""
 
-COARSE = (exp.Year, exp.Month, exp.Day, exp.Hour, exp.DayOfWeek, exp.DayOfWeekIso, exp.DayOfYear)
-COARSE_UNITS = frozenset({"HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR", "DOW", "ISODOW", "DOY"})
+COARSE_TIME_NODES = (exp.Year, exp.Month, exp.Day, exp.Hour, exp.DayOfWeek, exp.DayOfWeekIso, exp.DayOfYear)
+COARSE_TIME_UNITS = frozenset({"HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR", "DOW", "ISODOW", "DOY"})
 
 
-class Bound(NamedTuple):
+class ValidatedQuery(NamedTuple):
     """A question that may be run: its SQL, and whether it tells of single visitors rather than of many together."""
 
     sql: str
-    single: bool
+    reveals_individuals: bool
 
 
-def bind(text: str, refused: Mapping[str, str], rows: int) -> Bound:
+def validate_query(text: str, refused_columns: Mapping[str, str], rows_max: int) -> ValidatedQuery:
     """Bind a question to a reading. `refused` has the columns that it may not name, each with the reason.
 
     The answer has at most one row more than `rows`. Raises QueryError where the question may not be asked.
     """
-    return _bind(text, tuple(sorted(refused.items())), rows)
+    return _bind(text, tuple(sorted(refused_columns.items())), rows_max)
 
 
 @lru_cache(maxsize=1024)
-def _bind(text: str, refused: tuple[tuple[str, str], ...], rows: int) -> Bound:
+def _bind(text: str, refused: tuple[tuple[str, str], ...], rows: int) -> ValidatedQuery:
     tree = _parsed(text)
     _check(tree, dict(refused))
     _limit(tree, rows)
-    return Bound(tree.sql(dialect="duckdb", comments=False), _is_single(tree))
+    return ValidatedQuery(tree.sql(dialect="duckdb", comments=False), _is_single(tree))
 
 
 def _check(tree: exp.Query, refused: Mapping[str, str]) -> None:
     """Refuse a question of which anything is not known to be harmless, or that names what is refused."""
-    names = _Names.of(tree)
+    names = _QueryNames.from_tree(tree)
     for node in tree.walk():
         _check_kind(node)
         if isinstance(node, exp.Table):
@@ -103,20 +103,20 @@ def _check(tree: exp.Query, refused: Mapping[str, str]) -> None:
             _check_place(node)
 
 
-class Choice(NamedTuple):
+class RowSelection(NamedTuple):
     """Rows of a relation, chosen by a condition on its columns; SQL."""
 
     relation: str
     condition: str
 
 
-def choice(text: str, refused: Mapping[str, str]) -> Choice:
+def parse_row_selection(text: str, refused_columns: Mapping[str, str]) -> RowSelection:
     """Bind what chooses rows, `RELATION WHERE CONDITION`, to a reading; `refused` as for `bind`.
 
     Raises QueryError where rows may not be chosen by it.
     """
     tree = _parsed(f"SELECT * FROM {text}")  # noqa: S608  # it is taken apart, and never run
-    _check(tree, refused)
+    _check(tree, refused_columns)
     given = {part for part, value in tree.args.items() if value}
     source, where = tree.find(exp.Table), tree.args.get("where")
     plain = given == {"expressions", "from_", "where"} and not tree.find(exp.AggFunc, exp.Window)
@@ -125,13 +125,15 @@ def choice(text: str, refused: Mapping[str, str]) -> Choice:
             "rows are chosen of one relation by a condition alone",
             "write it as in `requests WHERE status = 404 AND page_path LIKE '/login%'`",
         )
-    return Choice(source.name.lower(), where.this.sql(dialect="duckdb", comments=False))
+    return RowSelection(source.name.lower(), where.this.sql(dialect="duckdb", comments=False))
 
 
 def _parsed(text: str) -> exp.Query:
     """Return the one query that a text is."""
-    if len(text) > TEXT_MAX:
-        raise QueryError(f"the question has more than {TEXT_MAX:,} characters", "ask a shorter one")
+    if len(text) > QUERY_CHARACTERS_MAX:
+        raise QueryError(
+            f"the question has more than {QUERY_CHARACTERS_MAX:,} characters", "ask a shorter one"
+        )
     try:
         statements = sqlglot.parse(text, read="duckdb")
     except (SqlglotError, RecursionError) as error:
@@ -144,19 +146,19 @@ def _parsed(text: str) -> exp.Query:
     tree = found[0]
     if not all(select.expressions for select in tree.find_all(exp.Select)):
         raise QueryError("this SELECT asks for nothing", "name a column, or `*`")
-    if any(node.depth > DEPTH_MAX for node in tree.walk()):
-        raise QueryError(f"the question is nested deeper than {DEPTH_MAX}", "ask a simpler one")
+    if any(node.depth > NESTING_NODES_MAX for node in tree.walk()):
+        raise QueryError(f"the question is nested deeper than {NESTING_NODES_MAX}", "ask a simpler one")
     return tree
 
 
-class _Names(NamedTuple):
+class _QueryNames(NamedTuple):
     """The names that a question has of its own: of the tables that it makes, and of columns."""
 
     tables: frozenset[str]
     columns: frozenset[str]
 
     @classmethod
-    def of(cls, tree: exp.Query) -> "_Names":
+    def from_tree(cls, tree: exp.Query) -> "_QueryNames":
         made = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
         columns = {alias.alias.lower() for alias in tree.find_all(exp.Alias)}
         for alias in tree.find_all(exp.TableAlias):
@@ -167,9 +169,9 @@ class _Names(NamedTuple):
 def _check_kind(node: exp.Expr) -> None:
     """Refuse a node whose kind, or function, is not listed."""
     kind = type(node).__name__
-    if isinstance(node, exp.Anonymous) and node.name.lower() in PLAIN_FUNCTIONS:
+    if isinstance(node, exp.Anonymous) and node.name.lower() in UNTYPED_FUNCTIONS:
         return
-    if kind not in ALLOWED:
+    if kind not in ALLOWED_NODES:
         what = node.name if isinstance(node, exp.Anonymous) else node.key
         raise _refusal(
             node,
@@ -178,11 +180,11 @@ def _check_kind(node: exp.Expr) -> None:
         )
     if isinstance(node, exp.With) and node.args.get("recursive"):
         raise _refusal(node, "WITH RECURSIVE cannot be used", "a reading has no hierarchies to walk")
-    if isinstance(node, exp.DataType) and (node.this not in TYPES or node.args.get("nested")):
+    if isinstance(node, exp.DataType) and (node.this not in CAST_TYPES or node.args.get("nested")):
         raise _refusal(node, "this type cannot be cast to", "use INTEGER, DOUBLE, VARCHAR, DATE or TIMESTAMP")
 
 
-def _check_table(table: exp.Table, names: _Names) -> None:
+def _check_table(table: exp.Table, names: _QueryNames) -> None:
     """Refuse whatever is none of the reading's relations, nor made by the question itself."""
     name = table.name.lower()
     plain = (
@@ -198,7 +200,7 @@ def _check_table(table: exp.Table, names: _Names) -> None:
         )
 
 
-def _check_column(column: exp.Column, names: _Names, refused: Mapping[str, str]) -> None:
+def _check_column(column: exp.Column, names: _QueryNames, refused: Mapping[str, str]) -> None:
     """Refuse a column that is none of a relation, or that the purpose may not see at all."""
     name = column.name.lower()
     known = {*names.columns, "version"}.union(*(relation.columns for relation in RELATIONS.values()))
@@ -208,7 +210,7 @@ def _check_column(column: exp.Column, names: _Names, refused: Mapping[str, str])
         raise _refusal(
             column,
             f"there is no column `{column.sql(dialect='duckdb')}`",
-            strict.nearest(name, sorted(known), "columns"),
+            strict.suggest_nearest(name, sorted(known), "columns"),
         )
     if name in refused and name not in names.columns:
         raise _refusal(column, f"`{name}` {refused[name]}", "ask for another purpose, or without it")
@@ -253,7 +255,8 @@ def _is_single(tree: exp.Query) -> bool:
         if reads and not _is_together(select):
             return True
     return any(
-        column.name.lower() in PERSONAL and not _is_counted(column) for column in tree.find_all(exp.Column)
+        column.name.lower() in IDENTIFYING_COLUMNS and not _is_counted(column)
+        for column in tree.find_all(exp.Column)
     )
 
 
@@ -267,7 +270,7 @@ def _is_together(select: exp.Select) -> bool:
         _is_coarse(column)
         for key in (*keys, *group.expressions)
         for column in key.find_all(exp.Column)
-        if column.name.lower() in MEASURED
+        if column.name.lower() in NEAR_UNIQUE_COLUMNS
     )
 
 
@@ -275,8 +278,8 @@ def _is_coarse(column: exp.Column) -> bool:
     """Return whether only the hour, the day or more is taken of a moment."""
     above = column.parent
     if isinstance(above, exp.TimestampTrunc | exp.DateTrunc | exp.Extract):
-        return above.text("this" if isinstance(above, exp.Extract) else "unit").upper() in COARSE_UNITS
-    return isinstance(above, COARSE) or (
+        return above.text("this" if isinstance(above, exp.Extract) else "unit").upper() in COARSE_TIME_UNITS
+    return isinstance(above, COARSE_TIME_NODES) or (
         isinstance(above, exp.Cast) and above.to.this == exp.DataType.Type.DATE
     )
 

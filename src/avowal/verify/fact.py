@@ -6,5 +6,5 @@ from typing import Any, NamedTuple
 class Fact(NamedTuple):
     """Something that was recorded: all that is told of it, and what it is called."""
 
-    told: tuple[Any, ...]
-    name: str = ""
+    values: tuple[Any, ...]
+    description: str = ""

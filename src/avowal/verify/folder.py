@@ -9,24 +9,24 @@ import msgspec
 import sqlalchemy as sa
 
 from avowal.errors import AvowalError, StoreError
-from avowal.ledger.checkpoint import Checkpoint, opened
+from avowal.ledger.checkpoint import Checkpoint, verify_checkpoint
 from avowal.ledger.entry import (
     Entry,
 )
-from avowal.ledger.note import Note
+from avowal.ledger.note import SignedNote
 from avowal.logs.drop_reason import FUTURE_TOLERANCE
 from avowal.register.ledger_storage import Ledger
 from avowal.register.register import SqliteRegister, Version
 from avowal.verify import restriction_facts
-from avowal.verify.register_facts import unlike
+from avowal.verify.register_facts import find_register_mismatches
 
-STRANGE: tuple[type[Exception], ...] = (
+MALFORMED_REGISTER_ERRORS: tuple[type[Exception], ...] = (
     *(sqlite3.DatabaseError, sa.exc.DatabaseError, msgspec.MsgspecError),
     *(AttributeError, LookupError, TypeError, ValueError, StoreError),
 )
 """What verifying comes to where a column, or a table, is not what we write."""
 
-RECORDS = """
+RECORD_VERSIONS_QUERY = """
 SELECT version, min(told_at) AS first, max(told_at) AS last, count(*) AS records,
        min(governing) AS least, max(governing) AS greatest
 FROM (SELECT version, told_at, governing FROM told
@@ -34,7 +34,7 @@ FROM (SELECT version, told_at, governing FROM told
 GROUP BY version ORDER BY version
 """
 
-RAISED = """
+CONSENT_GOVERNING_QUERY = """
 SELECT visitor_id, max(governing) AS governing
 FROM (SELECT visitor_id, version, governing FROM told
       UNION ALL SELECT visitor_id, version, governing FROM interactions
@@ -45,21 +45,24 @@ GROUP BY visitor_id
 """
 
 
-def findings(
-    register: SqliteRegister, last: Note | None, witnessed: Sequence[Note], entries: list[Entry]
+def find_register_violations(
+    register: SqliteRegister,
+    last_checkpoint: SignedNote | None,
+    witness_checkpoints: Sequence[SignedNote],
+    entries: list[Entry],
 ) -> Iterator[str]:
     """Yield, in a sentence each, what does not hold of the ledger and of the register; nothing where all does.
 
     `last` is the last checkpoint beside the key, `witnessed` are those that somebody else holds; `entries` gets
     what the ledger has.
     """
-    yield from register.ledger.broken(entries)
-    yield from _checkpoints(register.ledger, last, witnessed)
-    yield from unlike(register, entries)
-    yield from restriction_facts.unlike(register, entries)
+    yield from register.ledger.find_errors(entries)
+    yield from _check_checkpoints(register.ledger, last_checkpoint, witness_checkpoints)
+    yield from find_register_mismatches(register, entries)
+    yield from restriction_facts.find_restriction_mismatches(register, entries)
 
 
-def of_records(versions: Sequence[Version], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+def find_record_violations(versions: Sequence[Version], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yield what does not hold of stored records; `rows` are the answer to RECORDS.
 
     The version of a record exists, and was in force at its time; what is older than the first is bound to that, and
@@ -80,30 +83,34 @@ def of_records(versions: Sequence[Version], rows: Sequence[dict[str, Any]]) -> I
             yield f"records of version {version.number} are governed by one that is older, or that there is not"
 
 
-def of_raised(raised: Mapping[int, int], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+def find_consent_violations(
+    consented_governing: Mapping[int, int], rows: Sequence[dict[str, Any]]
+) -> Iterator[str]:
     """Yield what is governed by a later version than its visitor consented to.
 
     `rows` are the answer to RAISED, and `raised` tells what the consents that stand raise each visitor's records to.
     """
-    beyond = [row for row in rows if row["governing"] > raised.get(row["visitor_id"], 0)]
+    beyond = [row for row in rows if row["governing"] > consented_governing.get(row["visitor_id"], 0)]
     if beyond:
         yield f"records of {len(beyond):,} visitors are governed by a version that these have not consented to"
 
 
-def _checkpoints(ledger: Ledger, last: Note | None, witnessed: Sequence[Note]) -> Iterator[str]:
+def _check_checkpoints(
+    ledger: Ledger, last: SignedNote | None, witnessed: Sequence[SignedNote]
+) -> Iterator[str]:
     """Check every checkpoint that was signed: those of the register, that beside the key, and those of witnesses."""
     told = [("a checkpoint of the register", note) for note in ledger.checkpoints()]
     told += [("the last checkpoint, beside the key,", last)] if last else []
     told += [("a checkpoint that a witness holds", note) for note in witnessed]
-    size = ledger.size()
+    size = ledger.count_entries()
     if size and not told:
         yield "the ledger has entries, and no checkpoint was ever signed"
     for name, note in told:
         try:
-            checkpoint: Checkpoint = opened(note, ledger.signer.verifier)
+            checkpoint: Checkpoint = verify_checkpoint(note, ledger.signer.verifier)
             if checkpoint.size > size:
                 yield f"{name} is of {checkpoint.size} entries, and the ledger has {size}: the last ones are gone"
-            elif ledger.root(checkpoint.size) != checkpoint.root:
+            elif ledger.compute_root(checkpoint.size) != checkpoint.root:
                 yield f"{name} over {checkpoint.size} entries does not hold: one of these was changed"
         except AvowalError as error:
             yield f"{name}: {error.message}"

@@ -7,10 +7,10 @@ import msgspec
 
 from avowal.atomic_files import replace_text
 
-FILE = "verified.json"
+RESULT_FILE = "verified.json"
 
 
-class Verified(msgspec.Struct, frozen=True):
+class VerificationResult(msgspec.Struct, frozen=True):
     """When all held, and when something did not, the last time each. Times are UTC."""
 
     passed_at: datetime | None = None
@@ -19,20 +19,23 @@ class Verified(msgspec.Struct, frozen=True):
     """How many entries the ledger had when all held."""
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Whether all held the last time."""
         return self.passed_at is not None and (self.failed_at is None or self.failed_at < self.passed_at)
 
 
-def last(data: Path) -> Verified:
+def read_last_result(data_folder: Path) -> VerificationResult:
     """Return when a data folder was last verified; one whose file cannot be read never was."""
     try:
-        return msgspec.json.decode((data / FILE).read_bytes(), type=Verified)
+        return msgspec.json.decode((data_folder / RESULT_FILE).read_bytes(), type=VerificationResult)
     except (OSError, msgspec.DecodeError):
-        return Verified()
+        return VerificationResult()
 
 
-def record(data: Path, now: datetime, entries: int, *, holds: bool) -> None:
+def record_result(data_folder: Path, now: datetime, entry_count: int, *, passed: bool) -> None:
     """Record that a data folder was verified."""
-    told = {"passed_at": now, "entries": entries} if holds else {"failed_at": now}
-    replace_text(data / FILE, msgspec.json.encode(msgspec.structs.replace(last(data), **told)).decode())
+    told = {"passed_at": now, "entries": entry_count} if passed else {"failed_at": now}
+    replace_text(
+        data_folder / RESULT_FILE,
+        msgspec.json.encode(msgspec.structs.replace(read_last_result(data_folder), **told)).decode(),
+    )

@@ -19,10 +19,10 @@ from avowal.ledger.entry import (
     SubmissionCorrected,
     VersionPublished,
     VersionWithdrawn,
-    hashed,
-    numbered,
+    find_entry,
+    hash_text,
 )
-from avowal.register.consents import commitment
+from avowal.register.consents import compute_commitment
 from avowal.register.register import SqliteRegister
 from avowal.register.tables import (
     CONSENTS,
@@ -34,11 +34,11 @@ from avowal.register.tables import (
     SHOWINGS,
     WITHDRAWALS,
 )
-from avowal.verify.disclosure_facts import ENTRIES, FACTS
+from avowal.verify.disclosure_facts import DISCLOSURE_ENTRY_FACTS, DISCLOSURE_REGISTER_FACTS
 from avowal.verify.fact import Fact
 
 
-def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
+def find_register_mismatches(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
     """Compare what the register keeps with what the ledger says was recorded."""
     with register.engine.connect() as connection:
         published = connection.execute(sa.select(PUBLICATIONS).order_by(PUBLICATIONS.c.publication)).all()
@@ -47,13 +47,13 @@ def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
         notices = connection.execute(sa.select(NOTICES)).all()
     names = {row.publication: f"version {row.number}" for row in published}
     for row in published:
-        if hashed(row.canonical) != row.identity:
+        if hash_text(row.canonical) != row.identity:
             yield f"the promises of {names[row.publication]} are not those of its identity"
     versions = [
         Fact(
             (
-                *(one.number, one.identity, hashed(one.terms), one.effective_at, one.published_at),
-                {row.language: hashed(row.told) for row in notices if row.publication == one.publication},
+                *(one.number, one.identity, hash_text(one.terms), one.effective_at, one.published_at),
+                {row.language: hash_text(row.told) for row in notices if row.publication == one.publication},
             ),
             names[one.publication],
         )
@@ -65,31 +65,31 @@ def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
     facts = {
         "versions": versions,
         "withdrawals": withdrawals,
-        "documents": _documents(documents, names),
-        "showings": _showings(register),
-        "consents": _consents(register),
-        "readings": _readings(register),
-        "retentions": _retentions(register),
-        **{kind: find(register) for kind, find in FACTS.items()},
+        "documents": _find_documents(documents, names),
+        "showings": _find_notice_displays(register),
+        "consents": _find_consents(register),
+        "readings": _find_accesses(register),
+        "retentions": _find_retention_runs(register),
+        **{kind: find(register) for kind, find in DISCLOSURE_REGISTER_FACTS.items()},
     }
-    told = _told(entries)
+    told = _find_entry_facts(entries)
     for kind, found in facts.items():
-        yield from _unlike(found, told[kind])
-    yield from _opened(register, entries)
+        yield from _compare_facts(found, told[kind])
+    yield from _check_commitments(register, entries)
 
 
-def _documents(documents: Sequence[Any], names: Mapping[int, str]) -> list[Fact]:
+def _find_documents(documents: Sequence[Any], names: Mapping[int, str]) -> list[Fact]:
     """Return what the register has of documents, of versions by their names."""
     return sorted(
         Fact(
-            (one.recorded_at, one.language, hashed(one.text)),
+            (one.recorded_at, one.language, hash_text(one.text)),
             f"the document of {names.get(one.publication)} in `{one.language}`",
         )
         for one in documents
     )
 
 
-def _showings(register: SqliteRegister) -> list[Fact]:
+def _find_notice_displays(register: SqliteRegister) -> list[Fact]:
     """Return where the register has that notices were shown."""
     statement = (
         sa.select(SHOWINGS, PUBLICATIONS.c.number, PUBLICATIONS.c.identity)
@@ -106,15 +106,15 @@ def _showings(register: SqliteRegister) -> list[Fact]:
         ]
 
 
-def _readings(register: SqliteRegister) -> list[Fact]:
+def _find_accesses(register: SqliteRegister) -> list[Fact]:
     """Return what opens the commitments of readings of single visitors."""
     return [
-        Fact((entry, name and salt and commitment(salt, reader=name)), f"reading {number}")
-        for number, (entry, (name, salt)) in enumerate(register.readers.names().items(), 1)
+        Fact((entry, name and salt and compute_commitment(salt, reader=name)), f"reading {number}")
+        for number, (entry, (name, salt)) in enumerate(register.readers.access_readers().items(), 1)
     ]
 
 
-def _retentions(register: SqliteRegister) -> list[Fact]:
+def _find_retention_runs(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of what retention took away."""
     with register.engine.connect() as connection:
         return [
@@ -126,7 +126,7 @@ def _retentions(register: SqliteRegister) -> list[Fact]:
         ]
 
 
-OPENING: dict[
+COMMITMENT_OPENINGS: dict[
     str, tuple[str, type[ObjectionRaised | SubmissionCorrected | HandlingSet], Callable[..., Any]]
 ] = {
     "objection": (
@@ -148,18 +148,18 @@ OPENING: dict[
 """What opens commitments to what was handed over, as long as that is there: of each, its entries and what they tell."""
 
 
-def _opened(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
+def _check_commitments(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
     """Yield the first of each kind that is to open the commitment of an entry, and does not."""
-    with register.database.driven() as database:
-        for what, (select, kind, told) in OPENING.items():
+    with register.database.driver_connection() as database:
+        for what, (select, kind, told) in COMMITMENT_OPENINGS.items():
             for number, (entry, salt, *values) in enumerate(database.execute(select), 1):
-                one = numbered(entries, entry)
-                if not isinstance(one, kind) or one.person != commitment(salt, **told(*values)):
+                one = find_entry(entries, entry)
+                if not isinstance(one, kind) or one.person != compute_commitment(salt, **told(*values)):
                     yield f"{what} {number} is not what the ledger says was recorded"
                     break
 
 
-def _consents(register: SqliteRegister) -> list[Fact]:
+def _find_consents(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of consents; without a person where it is not the one committed to."""
     same = PERSONS.c.consent == CONSENTS.c.consent
     statement = (
@@ -176,7 +176,7 @@ def _consents(register: SqliteRegister) -> list[Fact]:
         person = row[CONSENTS.c.person]
         if row[PERSONS.c.consent] is not None:
             who = {name: row[PERSONS.c[name]] for name in ("visitor", "reference")}
-            made = commitment(row[PERSONS.c.salt], **who)
+            made = compute_commitment(row[PERSONS.c.salt], **who)
             person = person if person == made else None
         version = (row[PUBLICATIONS.c.number], row[PUBLICATIONS.c.identity])
         name = f"consent {row[CONSENTS.c.consent]}"
@@ -184,12 +184,12 @@ def _consents(register: SqliteRegister) -> list[Fact]:
     return facts
 
 
-def _consent(number: int, one: ConsentGiven) -> tuple[Any, ...]:
+def _consent_values(number: int, one: ConsentGiven) -> tuple[Any, ...]:
     given = not isinstance(one, ConsentWithdrawn)
     return number, one.number, one.identity, given, one.language, one.document, one.means, one.at, one.person
 
 
-TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
+ENTRY_FACTS: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     VersionPublished: (
         "versions",
         lambda _, one: (one.number, one.identity, one.terms, one.effective_at, one.at, one.notices),
@@ -199,36 +199,36 @@ TOLD: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
         "showings",
         lambda number, one: (number, one.number, one.identity, one.place, one.attested, one.at),
     ),
-    ConsentGiven: ("consents", _consent),
-    ConsentWithdrawn: ("consents", _consent),
+    ConsentGiven: ("consents", _consent_values),
+    ConsentWithdrawn: ("consents", _consent_values),
     ReadingMade: ("readings", lambda number, one: (number, one.reader)),
     RetentionRun: (
         "retentions",
         lambda number, one: (number, one.run, [list(row) for row in one.removed], one.at),
     ),
-    **ENTRIES,
+    **DISCLOSURE_ENTRY_FACTS,
 }
 """What each kind of entry says was recorded, by what that is; `documents` are told by two kinds."""
 
 
-def _told(entries: Sequence[Entry]) -> dict[str, list[Fact]]:
+def _find_entry_facts(entries: Sequence[Entry]) -> dict[str, list[Fact]]:
     """Return what the ledger says was recorded, by what that is."""
-    found: dict[str, list[Fact]] = {kind: [] for kind, _ in TOLD.values()}
+    found: dict[str, list[Fact]] = {kind: [] for kind, _ in ENTRY_FACTS.values()}
     pages = []
     for number, one in enumerate(entries):
-        if type(one) in TOLD:
-            kind, tell = TOLD[type(one)]
+        if type(one) in ENTRY_FACTS:
+            kind, tell = ENTRY_FACTS[type(one)]
             found[kind].append(Fact(tell(number, one)))
         if isinstance(one, VersionPublished | DocumentsCorrected):
             pages += [Fact((one.at, language, sha256)) for language, sha256 in one.documents.items()]
     return {**found, "documents": sorted(pages)}
 
 
-def _unlike(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:
+def _compare_facts(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:
     """Yield the first of the facts that is not what was expected, and whether there are too few or many."""
     if len(found) != len(expected):
         yield f"the register has {len(found)} records where the ledger tells of {len(expected)}"
     for fact, other in zip(found, expected, strict=False):
-        if fact.told != other.told:
-            yield f"{fact.name} is not what the ledger says was recorded"
+        if fact.values != other.values:
+            yield f"{fact.description} is not what the ledger says was recorded"
             return

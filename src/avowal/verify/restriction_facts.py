@@ -6,52 +6,52 @@ from typing import Any
 
 import msgspec
 
-from avowal.ledger.entry import Entry, HandlingSet, ObjectionRaised, ObjectionWithdrawn, numbered
+from avowal.ledger.entry import Entry, HandlingSet, ObjectionRaised, ObjectionWithdrawn, find_entry
 from avowal.register.register import SqliteRegister
-from avowal.register.repository import moment
-from avowal.submissions.submission import Submission, kept
+from avowal.register.repository import format_time
+from avowal.submissions.submission import Submission, to_column_value
 
 DEFAULTS = {
-    field.name: kept(field.default)
+    field.name: to_column_value(field.default)
     for field in msgspec.structs.fields(Submission)
     if field.default is not msgspec.NODEFAULT
 }
 """What holds for a submission of which nothing was said."""
 
-HANDLED = "SELECT entry, which, value, told FROM handled ORDER BY entry"
-SAID = "SELECT entry, submission FROM objecting ORDER BY entry"
-THERE = f"SELECT reference, form, visitor, recorded_at, {', '.join(DEFAULTS)} FROM submissions"  # noqa: S608  # our own names
+RESTRICTIONS_QUERY = "SELECT entry, which, value, told FROM handled ORDER BY entry"
+OBJECTIONS_QUERY = "SELECT entry, submission FROM objecting ORDER BY entry"
+SUBMISSIONS_QUERY = f"SELECT reference, form, visitor, recorded_at, {', '.join(DEFAULTS)} FROM submissions"  # noqa: S608  # our own names
 
-Last = dict[tuple[str, str], dict[str, tuple[int, str, Any]]]
+LastSettings = dict[tuple[str, str], dict[str, tuple[int, str, Any]]]
 """Of which submissions, and of each setting: the last entry of it, its moment, and what was set."""
 
 
-def unlike(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
+def find_restriction_mismatches(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
     """Yield of how many submissions something holds that nobody is on record to have said."""
-    with register.database.driven() as database:
-        last: Last = defaultdict(dict)
-        for number, which, value, told in database.execute(HANDLED):
-            if isinstance(one := numbered(entries, number), HandlingSet):
+    with register.database.driver_connection() as database:
+        last: LastSettings = defaultdict(dict)
+        for number, which, value, told in database.execute(RESTRICTIONS_QUERY):
+            if isinstance(one := find_entry(entries, number), HandlingSet):
                 settings = msgspec.json.decode(told)
-                at = moment(one.at)
+                at = format_time(one.at)
                 last[which, value] |= {name: (number, at, told) for name, told in settings.items()}
         said = defaultdict(list)
-        for number, reference in database.execute(SAID):
-            if isinstance(one := numbered(entries, number), ObjectionRaised):
+        for number, reference in database.execute(OBJECTIONS_QUERY):
+            if isinstance(one := find_entry(entries, number), ObjectionRaised):
                 said[reference].append((number, not isinstance(one, ObjectionWithdrawn), {*one.purposes}))
         wrong = 0
-        for reference, form, visitor, recorded_at, *values in database.execute(THERE):
+        for reference, form, visitor, recorded_at, *values in database.execute(SUBMISSIONS_QUERY):
             told = [
                 last.get(key, {}) for key in (("submission", reference), ("form", form), ("visitor", visitor))
             ]
             found = dict(zip(DEFAULTS, values, strict=True))
             if not any("visitor" in one for one in told):  # else nobody knows whose it was before
-                wrong += _expected(told, recorded_at, said[reference]) != found
+                wrong += _compute_expected_settings(told, recorded_at, said[reference]) != found
     if wrong:
         yield f"{wrong:,} submissions are read, kept or given otherwise than anybody is on record to have said"
 
 
-def _expected(
+def _compute_expected_settings(
     told: list[dict[str, tuple[int, str, Any]]], recorded_at: str, said: list[tuple[int, bool, set[str]]]
 ) -> dict[str, Any]:
     """Return what should hold for a submission that was there from a moment on."""
@@ -64,6 +64,6 @@ def _expected(
             for number, given, more in said:
                 if number > entry:
                     purposes = purposes | more if given else purposes - more
-            value = kept(tuple(sorted(purposes)))
+            value = to_column_value(tuple(sorted(purposes)))
         expected[name] = value
     return expected

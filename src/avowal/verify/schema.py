@@ -8,10 +8,10 @@ import duckdb
 
 from avowal.register.register import SqliteRegister
 
-Named = tuple[str, str, str]
+SchemaItem = tuple[str, str, str]
 """A table, a column of it or what else there is, and its type or text."""
 
-STORED = """
+STORE_SCHEMA_QUERY = """
 SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal AND schema_name = 'main'
 UNION ALL
 SELECT view_name, 'view', sql FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'
@@ -19,19 +19,19 @@ ORDER BY ALL
 """
 
 
-def unlike_store(found: Sequence[Sequence[str]]) -> Iterator[str]:
+def find_store_schema_mismatches(schema_rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield how the store's tables differ from those that its migrations make; `found` is the answer to STORED."""
     with duckdb.connect(":memory:") as fresh:
         for text in _migrations("store", "migrations"):
             fresh.execute(text)
         fresh.execute("CREATE TABLE migrations (number UINTEGER PRIMARY KEY, done_at TIMESTAMP)")
-        expected: set[Named] = {
-            (table, column, kind) for table, column, kind in fresh.execute(STORED).fetchall()
+        expected: set[SchemaItem] = {
+            (table, column, kind) for table, column, kind in fresh.execute(STORE_SCHEMA_QUERY).fetchall()
         }
-    yield from _differences("the store", {(one[0], one[1], one[2]) for one in found}, expected)
+    yield from _differences("the store", {(one[0], one[1], one[2]) for one in schema_rows}, expected)
 
 
-def unlike_register(register: SqliteRegister) -> Iterator[str]:
+def find_register_schema_mismatches(register: SqliteRegister) -> Iterator[str]:
     """Yield how the register's tables and triggers differ from those that its migrations make."""
     sql = "SELECT type, name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
     fresh = sqlite3.connect(":memory:")
@@ -44,7 +44,7 @@ def unlike_register(register: SqliteRegister) -> Iterator[str]:
     yield from _differences("the register", found, expected)
 
 
-def _differences(where: str, found: set[Named], expected: set[Named]) -> Iterator[str]:
+def _differences(where: str, found: set[SchemaItem], expected: set[SchemaItem]) -> Iterator[str]:
     for one, other, _ in sorted(found - expected):
         yield f"{where} has `{one}` `{other}`, which nothing declares"
     for one, other, _ in sorted(expected - found):

@@ -1,32 +1,32 @@
 """The page that tells everybody how often something was released, on which grounds."""
 
 from avowal.clock import utc_now
-from avowal.disclose.statistics import as_range, counted
+from avowal.disclose.statistics import count_disclosures, format_count
 from avowal.policy.bounds import Bounds
-from avowal.policy.language import language
-from avowal.policy.page import Facts, rendered
+from avowal.policy.language import find_language
+from avowal.policy.page import PageTable, render_template
 from avowal.register.register import Register
 
 
-def page(register: Register, terms: Bounds, controller: str, tag: str) -> str:
+def render_disclosures_page(register: Register, bounds: Bounds, controller: str, language_tag: str) -> str:
     """Return the page, in a language; numbers that are smaller than the terms let a group be are ranges."""
-    spoken, now = language(tag), utc_now()
-    say, smallest = spoken.say, terms.duties.get("smallest-group", 1)
+    spoken, now = find_language(language_tag), utc_now()
+    say, smallest = spoken.say, bounds.duties.get("smallest-group", 1)
     rows = [
         (
             one.period,
-            spoken.word("ground", one.ground),
-            *(as_range(count, smallest) for count in (one.released, one.recalled, one.refused)),
+            spoken.translate_word("ground", one.ground),
+            *(format_count(count, smallest) for count in (one.released, one.recalled, one.refused)),
         )
-        for one in counted(register, now)
+        for one in count_disclosures(register, now)
     ]
     headings = (say("quarter"), say("because"), say("released"), say("recalled"), say("refused"))
-    table = Facts(say("How often something was released"), headings, rows)
-    return rendered(
+    table = PageTable(say("How often something was released"), headings, rows)
+    return render_template(
         "disclosures.html",
         spoken.tag,
-        room="avowal.web",
+        package="avowal.web",
         controller=controller,
         table=table,
-        day=spoken.day(now.date()),
+        day=spoken.format_day(now.date()),
     )

@@ -7,16 +7,16 @@ from importlib import resources
 import msgspec
 
 from avowal.clock import utc_now
-from avowal.policy.language import direction, language
-from avowal.policy.page import rendered
-from avowal.register.notices import Notice, Showing
+from avowal.policy.language import find_language, text_direction
+from avowal.policy.page import render_template
+from avowal.register.notices import Notice, NoticeDisplay
 from avowal.register.register import Register
-from avowal.web.policy_pages import PATH
+from avowal.web.policy_pages import POLICY_PATH
 
-STYLE = (resources.files("avowal.web") / "templates" / "notice.css").read_text(encoding="utf-8")
+NOTICE_STYLE = (resources.files("avowal.web") / "templates" / "notice.css").read_text(encoding="utf-8")
 
 
-class Words(msgspec.Struct, frozen=True):
+class NoticeText(msgspec.Struct, frozen=True):
     """A notice in one language, as it is shown."""
 
     lang: str
@@ -29,40 +29,42 @@ class Words(msgspec.Struct, frozen=True):
     """What differs, from where the script is."""
 
 
-def words(register: Register, now: datetime) -> tuple[int, dict[str, Words]]:
+def find_current_notice(register: Register, now: datetime) -> tuple[int, dict[str, NoticeText]]:
     """Return the newest version whose notice is to be displayed, with its words by language; 0 where there is none."""
-    displayed = [one for one in register.notices.all() if one.displayed(now.date())]
+    displayed = [one for one in register.notices.all() if one.is_displayed(now.date())]
     newest = max((one.version for one in displayed), default=0)
     days = {one.number: one.effective_at for one in register.versions()}
     return newest, {one.language: _words(one, days[newest]) for one in displayed if one.version == newest}
 
 
-def part(told: Mapping[str, Words], tag: str, base: str) -> str:
+def render_notice(texts: Mapping[str, NoticeText], language_tag: str, base_url: str) -> str:
     """Return a notice in a language as a part of a page; `base` is where Avowal's own pages are."""
-    return rendered("notice.html", tag, room="avowal.web", words=told[tag], base=base)
+    return render_template(
+        "notice.html", language_tag, package="avowal.web", words=texts[language_tag], base=base_url
+    )
 
 
-def recorded(register: Register, version: int) -> bool:
+def is_display_recorded(register: Register, version: int) -> bool:
     """Return whether it is on record that pages showed the notice of a version."""
-    return any(one.version == version and not one.attested for one in register.notices.showings())
+    return any(one.version == version and not one.attested for one in register.notices.displays())
 
 
-def record(register: Register, version: int, place: str) -> None:
+def record_display(register: Register, version: int, place: str) -> None:
     """Record that pages showed it."""
-    register.notices.shown(Showing(version, place, attested=False, recorded_at=utc_now()))
+    register.notices.record_display(NoticeDisplay(version, place, attested=False, recorded_at=utc_now()))
 
 
-def _words(notice: Notice, effective_at: datetime) -> Words:
-    spoken = language(notice.language)
-    day = spoken.day(effective_at.date())
+def _words(notice: Notice, effective_at: datetime) -> NoticeText:
+    spoken = find_language(notice.language)
+    day = spoken.format_day(effective_at.date())
     about = spoken.say("Version {number}, in force from {day}.", number=notice.version, day=day)
     beside = spoken.say("Beside the one before: {relation}.", relation=notice.relation)
-    return Words(
+    return NoticeText(
         notice.language,
-        direction(notice.language),
+        text_direction(notice.language),
         spoken.say("The privacy policy changes"),
         f"{spoken.say('The privacy policy changes')}: {about} {beside}",
         spoken.say("What changes"),
         spoken.say("Close"),
-        f"{PATH.removeprefix('/')}changes/{notice.version - 1}..{notice.version}?lang={notice.language}",
+        f"{POLICY_PATH.removeprefix('/')}changes/{notice.version - 1}..{notice.version}?lang={notice.language}",
     )

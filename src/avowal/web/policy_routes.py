@@ -13,152 +13,178 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from avowal.ledger.checkpoint import Checkpoint
-from avowal.ledger.tiles import parsed
-from avowal.policy.page import Links, linked_data
+from avowal.ledger.tiles import parse_tile_path
+from avowal.policy.page import PageLinks, build_json_ld
 from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import vocabulary
 from avowal.register.ledger_storage import Ledger
-from avowal.web.policy_pages import DISCLOSURES, PATH, Page, Policy, asked_for, shown_of
-from avowal.web.syndication import NAMES
+from avowal.web.policy_pages import (
+    DISCLOSURES_PATH,
+    POLICY_PATH,
+    PolicyPages,
+    RenderedPage,
+    find_requested_languages,
+    to_page_version,
+)
+from avowal.web.syndication import FEED_FILE_NAMES
 
-CHECKPOINT = f"{PATH}ledger/checkpoint"
-FEEDS = [(kind, f"{PATH}{name}") for kind, name in NAMES.items()]
-CHECK = f"{PATH}check"
-LINKS = Links(f"{PATH}history", DISCLOSURES, f"{PATH}terms.json", CHECKPOINT, f"{PATH}me", CHECK, feeds=FEEDS)
+CHECKPOINT_PATH = f"{POLICY_PATH}ledger/checkpoint"
+FEED_PATHS = [(kind, f"{POLICY_PATH}{name}") for kind, name in FEED_FILE_NAMES.items()]
+PROOF_CHECK_PATH = f"{POLICY_PATH}check"
+PAGE_LINKS = PageLinks(
+    f"{POLICY_PATH}history",
+    DISCLOSURES_PATH,
+    f"{POLICY_PATH}terms.json",
+    CHECKPOINT_PATH,
+    f"{POLICY_PATH}me",
+    PROOF_CHECK_PATH,
+    feeds=FEED_PATHS,
+)
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-HEADERS = {
+PAGE_HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-SCRIPTED = {**HEADERS, "Content-Security-Policy": f"{_POLICY}; script-src 'self'; connect-src 'self'"}
+SCRIPT_PAGE_HEADERS = {
+    **PAGE_HEADERS,
+    "Content-Security-Policy": f"{_POLICY}; script-src 'self'; connect-src 'self'",
+}
 """Of a page with a script of ours."""
 
-FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-NEGOTIATED = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
-PROGRAMS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache", **HEADERS}
+IMMUTABLE_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
+NEGOTIATED_HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
+API_HEADERS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache", **PAGE_HEADERS}
 
 
 @dataclass
-class Pages:
+class PolicyRoutes:
     """Gives everybody the policy's pages."""
 
-    policy: Policy
+    policy_pages: PolicyPages
     ledger: Ledger
 
     def routes(self) -> list[Route]:
         """Return the addresses."""
         at: dict[str, Callable[..., Any]] = {
-            PATH: self.privacy,
-            PATH.rstrip("/"): self.there,
-            f"{PATH}history": self.history,
-            f"{PATH}changes/{{first:int}}..{{second:int}}": self.changes,
-            f"{PATH}versions/{{number:int}}": self.version,
-            f"{PATH}terms.json": self.terms,
-            f"{PATH}terms.jsonld": self.linked,
-            CHECKPOINT: self.checkpoint,
-            f"{PATH}ledger/{{name:path}}": self.tile,
-            DISCLOSURES: self.disclosures,
-            **{place: partial(self.feed, kind) for kind, place in FEEDS},
+            POLICY_PATH: self.show_current_version,
+            POLICY_PATH.rstrip("/"): self.redirect_to_policy,
+            f"{POLICY_PATH}history": self.show_history,
+            f"{POLICY_PATH}changes/{{first:int}}..{{second:int}}": self.show_changes,
+            f"{POLICY_PATH}versions/{{number:int}}": self.show_version,
+            f"{POLICY_PATH}terms.json": self.send_terms,
+            f"{POLICY_PATH}terms.jsonld": self.send_json_ld,
+            CHECKPOINT_PATH: self.send_checkpoint,
+            f"{POLICY_PATH}ledger/{{name:path}}": self.send_tile,
+            DISCLOSURES_PATH: self.show_disclosures,
+            **{place: partial(self.send_feed, kind) for kind, place in FEED_PATHS},
         }
         return [Route(place, door, methods=["GET"]) for place, door in at.items()]
 
-    async def privacy(self, request: Request) -> Response:
+    async def show_current_version(self, request: Request) -> Response:
         """Give the version in force."""
-        return await given(request, self.policy.page)
+        return await respond_with_page(request, self.policy_pages.render_version)
 
-    async def there(self, _: Request) -> Response:
+    async def redirect_to_policy(self, _: Request) -> Response:
         """Lead to where it stands."""
-        return RedirectResponse(PATH, 308, HEADERS)
+        return RedirectResponse(POLICY_PATH, 308, PAGE_HEADERS)
 
-    async def version(self, request: Request) -> Response:
+    async def show_version(self, request: Request) -> Response:
         """Give a version that has taken effect."""
         number = request.path_params["number"]
-        return await given(request, partial(self.policy.page, number=number)) if number else _missing()
+        return (
+            await respond_with_page(request, partial(self.policy_pages.render_version, number=number))
+            if number
+            else _missing()
+        )
 
-    async def history(self, request: Request) -> Response:
+    async def show_history(self, request: Request) -> Response:
         """Give all versions."""
-        return await given(request, self.policy.history)
+        return await respond_with_page(request, self.policy_pages.render_history)
 
-    async def changes(self, request: Request) -> Response:
+    async def show_changes(self, request: Request) -> Response:
         """Give what differs between two."""
         pair = request.path_params
-        return await given(request, partial(self.policy.changes, first=pair["first"], second=pair["second"]))
+        return await respond_with_page(
+            request, partial(self.policy_pages.render_changes, first=pair["first"], second=pair["second"])
+        )
 
-    async def disclosures(self, request: Request) -> Response:
+    async def show_disclosures(self, request: Request) -> Response:
         """Give the page that tells how often something was released."""
-        return await given(request, self.policy.disclosures)
+        return await respond_with_page(request, self.policy_pages.render_disclosures)
 
-    async def elsewhere(self, request: Request, _: Exception) -> Response:
+    async def show_permalink_or_not_found(self, request: Request, _: Exception) -> Response:
         """Give the version in force where its documents say that they stand, in the language of that place.
 
         Nothing else is there, whatever was asked for.
         """
-        places = await run_in_threadpool(self.policy.permalinks)
+        places = await run_in_threadpool(self.policy_pages.find_permalink_languages)
         language = places.get(f"/{request.url.path.strip('/')}")
         if language and request.method in {"GET", "HEAD"}:
-            return await given(request, self.policy.page, language)
+            return await respond_with_page(request, self.policy_pages.render_version, language)
         return _missing()
 
-    async def feed(self, kind: str, request: Request) -> Response:
+    async def send_feed(self, media_type: str, request: Request) -> Response:
         """Give a feed of versions, those to come among them."""
-        own = self.policy.links.canonical or str(request.base_url).rstrip("/")
+        own = self.policy_pages.links.canonical or str(request.base_url).rstrip("/")
 
-        def page(asked: str) -> Page:
-            return self.policy.feed(asked, kind, f"{own}{PATH}", f"{own}{PATH}{NAMES[kind]}")
+        def page(asked: str) -> RenderedPage:
+            return self.policy_pages.render_feed(
+                asked, media_type, f"{own}{POLICY_PATH}", f"{own}{POLICY_PATH}{FEED_FILE_NAMES[media_type]}"
+            )
 
-        return await given(request, page, kind=kind)
+        return await respond_with_page(request, page, media_type=media_type)
 
-    def terms(self, request: Request) -> Response:
+    def send_terms(self, request: Request) -> Response:
         """Give the terms in force, or of `?version=`, in canonical JSON: their SHA-256 is the version's identity."""
-        version = self.policy.version(_number(request))
+        version = self.policy_pages.find_version(_number(request))
         if version is None:
             return _missing()
-        headers = {**PROGRAMS, "ETag": f'"{version.identity}"'}
+        headers = {**API_HEADERS, "ETag": f'"{version.identity}"'}
         return Response(version.canonical, headers=headers, media_type="application/json")
 
-    def linked(self, request: Request) -> Response:
+    def send_json_ld(self, request: Request) -> Response:
         """Give them in the words of W3C DPV."""
-        version = self.policy.version(_number(request))
+        version = self.policy_pages.find_version(_number(request))
         if version is None:
             return _missing()
         terms = parse_terms(version.terms, "the terms")
-        told = linked_data(shown_of(version), terms.controller, vocabulary(terms.vocabulary))
-        return Response(msgspec.json.encode(told), headers=PROGRAMS, media_type="application/ld+json")
+        told = build_json_ld(to_page_version(version), terms.controller, vocabulary(terms.vocabulary))
+        return Response(msgspec.json.encode(told), headers=API_HEADERS, media_type="application/ld+json")
 
-    def checkpoint(self, _: Request) -> Response:
+    def send_checkpoint(self, _: Request) -> Response:
         """Give the last signed checkpoint (C2SP tlog-checkpoint)."""
-        note = self.ledger.checkpoint()
-        return Response(str(note), headers=PROGRAMS, media_type="text/plain") if note else _missing()
+        note = self.ledger.last_checkpoint()
+        return Response(str(note), headers=API_HEADERS, media_type="text/plain") if note else _missing()
 
-    def tile(self, request: Request) -> Response:
+    def send_tile(self, request: Request) -> Response:
         """Give a tile of what that checkpoint covers (C2SP tlog-tiles): it never changes."""
-        note, name = self.ledger.checkpoint(), request.path_params["name"]
-        found = parsed(name, Checkpoint.parse(note.text).size) if note else None
+        note, name = self.ledger.last_checkpoint(), request.path_params["name"]
+        found = parse_tile_path(name, Checkpoint.parse(note.text).size) if note else None
         if found is None:
             return _missing()
-        headers = {**PROGRAMS, **FOR_EVER}
+        headers = {**API_HEADERS, **IMMUTABLE_HEADERS}
         return Response(
-            self.ledger.tile(*found)[name], headers=headers, media_type="application/octet-stream"
+            self.ledger.tile_files(*found)[name], headers=headers, media_type="application/octet-stream"
         )
 
 
-async def given(
+async def respond_with_page(
     request: Request,
-    page: Callable[[str], Page],
+    render: Callable[[str], RenderedPage],
     language: str = "",
-    kind: str = "text/html",
-    headers: Mapping[str, str] = HEADERS,
+    media_type: str = "text/html",
+    headers: Mapping[str, str] = PAGE_HEADERS,
 ) -> Response:
     """Give a page that is for everybody: in a language, in that of `?lang=`, or as the browser asks."""
-    made = await run_in_threadpool(page, language or asked_for(request))
+    made = await run_in_threadpool(render, language or find_requested_languages(request))
     if not made.text:
         return _missing()
     tag = f'"{sha256(made.text.encode()).hexdigest()[:32]}"'
-    headers = {**headers, **NEGOTIATED, "Content-Language": made.language, "ETag": tag}
+    headers = {**headers, **NEGOTIATED_HEADERS, "Content-Language": made.language, "ETag": tag}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
-    return Response(made.text, headers=headers, media_type=f"{kind}; charset=utf-8")
+    return Response(made.text, headers=headers, media_type=f"{media_type}; charset=utf-8")
 
 
 def _number(request: Request) -> int:
@@ -167,4 +193,4 @@ def _number(request: Request) -> int:
 
 
 def _missing() -> Response:
-    return Response("there is no such page\n", 404, HEADERS, "text/plain")
+    return Response("there is no such page\n", 404, PAGE_HEADERS, "text/plain")

@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from avowal.disclose.statistics import as_range, counted
+from avowal.disclose.statistics import count_disclosures, format_count
 from avowal.errors import AvowalError
 from avowal.policy.bounds import Bounds
-from avowal.policy.language import Language, language
+from avowal.policy.language import Language, find_language
 from avowal.policy.prose_check import PRACTICES
 from avowal.policy.vocabulary import vocabulary
 from avowal.register.register import Register, Version
-from avowal.verify.last_result import Verified
+from avowal.verify.last_result import VerificationResult
 
-YEAR, MONTH = timedelta(days=365), timedelta(days=30)
+RELEASES_PERIOD, ACCESSES_PERIOD = timedelta(days=365), timedelta(days=30)
 
-SPEAKS = {
+PRACTICES_BY_TOPIC = {
     "collected": {
         "IP addresses",
         "the time of visits and views",
@@ -37,21 +37,21 @@ SPEAKS = {
 }
 """The practices that a section on each speaks of."""
 
-CHANGES = re.compile(r"\bversions?\b|\bchang(?:e|es|ed)\b|\bupdated\b", re.IGNORECASE)
+CHANGE_WORDS = re.compile(r"\bversions?\b|\bchang(?:e|es|ed)\b|\bupdated\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Living:
+class PolicyStatus:
     """Tells what is so at this moment."""
 
     register: Register
-    collected: Callable[[datetime], int]
+    count_collected: Callable[[datetime], int]
     """Tells how many requests and looks are kept since a moment."""
-    verified: Callable[[], Verified]
+    read_last_verification: Callable[[], VerificationResult]
 
-    def facts(self, versions: Sequence[Version], tag: str, now: datetime) -> dict[str, list[str]]:
+    def describe(self, versions: Sequence[Version], tag: str, now: datetime) -> dict[str, list[str]]:
         """Return sentences by what they are about; `versions` are those that have taken effect."""
-        spoken, promised = language(tag), versions[-1].promised
+        spoken, promised = find_language(tag), versions[-1].compiled_terms
         return {
             "collected": self._collected(promised, spoken, now),
             "used": self._used(spoken, now),
@@ -63,17 +63,18 @@ class Living:
     def _collected(self, promised: Bounds, spoken: Language, now: datetime) -> list[str]:
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         try:
-            number = self.collected(midnight)
+            number = self.count_collected(midnight)
         except AvowalError:  # who owns the folder is busy, or gone: nothing is told that is not known
             return []
         words = vocabulary().categories
         finest = {
-            category: [*promised.kept(category)][-1]
-            for category in promised.categories
+            category: [*promised.retention_ages(category)][-1]
+            for category in promised.collected_categories
             if category in words and len(words[category].precisions) > 1
         }
         told = (
-            f"{spoken.word('category', name)}: {spoken.word('precision', finest[name])}" for name in finest
+            f"{spoken.translate_word('category', name)}: {spoken.translate_word('precision', finest[name])}"
+            for name in finest
         )
         smallest = promised.duties.get("smallest-group", 1)
         return [
@@ -84,16 +85,16 @@ class Living:
                 "{n} requests and page views came in today (UTC).",
                 number,
             ),
-            spoken.say("At the most precise: {list}.", list=spoken.join(told)),
+            spoken.say("At the most precise: {list}.", list=spoken.join_list(told)),
         ]
 
     def _used(self, spoken: Language, now: datetime) -> list[str]:
         readers, counts = self.register.readers, Counter[str]()
-        for count in readers.counts(now - MONTH):
+        for count in readers.aggregate_access_counts(now - ACCESSES_PERIOD):
             counts[count.purpose] += count.readings
-        single = readers.singles(now - MONTH)
+        single = readers.count_accesses_by_purpose(now - ACCESSES_PERIOD)
         known = vocabulary().purposes
-        looked = [spoken.word("purpose", name) for name in known if counts[name] + single[name]]
+        looked = [spoken.translate_word("purpose", name) for name in known if counts[name] + single[name]]
         if not looked:
             return [spoken.say("In the last 30 days nobody looked at any of it.")]
         often = spoken.count(
@@ -102,7 +103,7 @@ class Living:
             counts.total() + single.total(),
         )
         return [
-            spoken.say("{often}, for {purposes}.", often=often, purposes=spoken.join(looked)),
+            spoken.say("{often}, for {purposes}.", often=often, purposes=spoken.join_list(looked)),
             spoken.count(
                 "{n} of these told of single visitors: it is in the ledger.",
                 "{n} of these told of single visitors: they are in the ledger.",
@@ -112,64 +113,64 @@ class Living:
 
     def _released(self, promised: Bounds, spoken: Language, now: datetime) -> list[str]:
         released = Counter[str]()
-        for one in counted(self.register, now, now - YEAR):
+        for one in count_disclosures(self.register, now, now - RELEASES_PERIOD):
             released[one.ground] += one.released
         smallest = promised.duties.get("smallest-group", 1)
         told = [
-            f"{spoken.word('ground', ground)}: {as_range(number, smallest)}"
+            f"{spoken.translate_word('ground', ground)}: {format_count(number, smallest)}"
             for ground, number in released.items()
             if number
         ]
         if not told:
             return [spoken.say("In the last twelve months nothing was released to anybody.")]
-        return [spoken.say("Released in the last twelve months: {list}.", list=spoken.join(told))]
+        return [spoken.say("Released in the last twelve months: {list}.", list=spoken.join_list(told))]
 
     def _changed(self, versions: Sequence[Version], spoken: Language) -> list[str]:
         told = [
             spoken.say(
                 "Version {number}, in force from {day}.",
                 number=versions[-1].number,
-                day=spoken.day(versions[-1].effective_at.date()),
+                day=spoken.format_day(versions[-1].effective_at.date()),
             )
         ]
         return told + [
             spoken.say(
                 "Version {number} is to come, and holds from {day}.",
                 number=one.number,
-                day=spoken.day(one.effective_at.date()),
+                day=spoken.format_day(one.effective_at.date()),
             )
             for one in self.register.versions()[len(versions) :]
         ]
 
     def _verified(self, spoken: Language) -> list[str]:
-        found = self.verified()
+        found = self.read_last_verification()
         told = []
-        if found.failed_at and not found.holds:
+        if found.failed_at and not found.passed:
             told.append(
                 spoken.say(
                     "When this was last verified, on {day}, something did not hold.",
-                    day=spoken.day(found.failed_at.date()),
+                    day=spoken.format_day(found.failed_at.date()),
                 )
             )
         if found.passed_at is None:
             return [*told, spoken.say("That all of this holds was not verified yet.")]
-        day, time = spoken.day(found.passed_at.date()), f"{found.passed_at:%H:%M}"
+        day, time = spoken.format_day(found.passed_at.date()), f"{found.passed_at:%H:%M}"
         return [
             *told,
             spoken.say("That all of this holds was verified on {day} at {time} UTC.", day=day, time=time),
         ]
 
 
-def beside(sections: Sequence[str]) -> dict[str, int]:
+def assign_topics(sections: Sequence[str]) -> dict[str, int]:
     """Return which section, of texts in English, speaks of what; what none speaks of is told at the last one."""
     scores = {
         about: [
-            sum(practice.name in names and practice.found(text) is not None for practice in PRACTICES)
+            sum(practice.name in names and practice.find(text) is not None for practice in PRACTICES)
             for text in sections
         ]
-        for about, names in SPEAKS.items()
+        for about, names in PRACTICES_BY_TOPIC.items()
     }
-    scores["changed"] = [len(CHANGES.findall(text)) for text in sections]
+    scores["changed"] = [len(CHANGE_WORDS.findall(text)) for text in sections]
     end = len(sections) - 1
     places = {about: of.index(max(of)) if max(of) else end for about, of in scores.items()}
     free = [place for place in range(len(sections)) if place not in places.values()]

@@ -7,47 +7,47 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from avowal.policy.page import rendered
-from avowal.web.policy_pages import Page, Policy, chosen
-from avowal.web.policy_routes import CHECK, SCRIPTED, given
+from avowal.policy.page import render_template
+from avowal.web.policy_pages import PolicyPages, RenderedPage, negotiate_language
+from avowal.web.policy_routes import PROOF_CHECK_PATH, SCRIPT_PAGE_HEADERS, respond_with_page
 
-SCRIPT = f"{CHECK}.js"
+PROOF_CHECK_SCRIPT_PATH = f"{PROOF_CHECK_PATH}.js"
 
 
 @dataclass(frozen=True)
-class Checking:
+class ProofCheckRoutes:
     """Gives the page, with the ledger's public key, and its script."""
 
-    policy: Policy
+    policy_pages: PolicyPages
     verifier: str
 
     def routes(self) -> list[Route]:
         """Return the addresses."""
         return [
-            Route(CHECK, self.page, methods=["GET"]),
-            Route(SCRIPT, self.script, methods=["GET"]),
+            Route(PROOF_CHECK_PATH, self.show_page, methods=["GET"]),
+            Route(PROOF_CHECK_SCRIPT_PATH, self.send_script, methods=["GET"]),
         ]
 
-    async def page(self, request: Request) -> Response:
+    async def show_page(self, request: Request) -> Response:
         """Give the page, in the language that is asked for."""
-        return await given(request, self._made, headers=SCRIPTED)
+        return await respond_with_page(request, self._made, headers=SCRIPT_PAGE_HEADERS)
 
-    async def script(self, _: Request) -> Response:
+    async def send_script(self, _: Request) -> Response:
         """Give what checks."""
         text = resources.files("avowal.web") / "assets" / "check.js"
         headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         return Response(text.read_text(encoding="utf-8"), headers=headers, media_type="text/javascript")
 
-    def _made(self, asked: str) -> Page:
-        language = chosen(asked, self.policy.languages() or ["en"])
-        return Page(
-            rendered(
+    def _made(self, asked: str) -> RenderedPage:
+        language = negotiate_language(asked, self.policy_pages.languages() or ["en"])
+        return RenderedPage(
+            render_template(
                 "check.html",
                 language,
-                room="avowal.web",
+                package="avowal.web",
                 verifier=self.verifier,
-                script=SCRIPT,
-                languages=self.policy.in_languages(CHECK),
+                script=PROOF_CHECK_SCRIPT_PATH,
+                languages=self.policy_pages.list_translations(PROOF_CHECK_PATH),
             ),
             language,
         )

@@ -12,85 +12,94 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from avowal.clock import utc_now
-from avowal.collect.client_address import Proxies
-from avowal.config import Site
-from avowal.endpoints.attempt_limit import Tries
-from avowal.endpoints.sender import sender
+from avowal.collect.client_address import TrustedProxies
+from avowal.config import SiteSettings
+from avowal.endpoints.attempt_limit import AttemptLimiter
+from avowal.endpoints.sender import read_sender
 from avowal.errors import AvowalError
-from avowal.policy.page import Facts, rendered
-from avowal.register.passwords import LENGTH_MAX, Passwords
+from avowal.policy.page import PageTable, render_template
+from avowal.register.passwords import PASSWORD_CHARACTERS_MAX, Passwords
 from avowal.register.readers import Reader, Readers
-from avowal.use.formatting import heading, sentences, text, titled
-from avowal.use.report_request import Question, parse_filters, parse_moment
-from avowal.use.reports import REPORTS, Answer
-from avowal.web.policy_pages import Policy
-from avowal.web.policy_routes import HEADERS as PUBLIC
-from avowal.web.policy_routes import given
+from avowal.use.formatting import (
+    describe_completeness,
+    format_column_heading,
+    format_table_title,
+    format_value,
+)
+from avowal.use.report_request import ReportRequest, parse_filters, parse_time
+from avowal.use.reports import REPORTS, ReportResult
+from avowal.web.policy_pages import PolicyPages
+from avowal.web.policy_routes import PAGE_HEADERS as PUBLIC
+from avowal.web.policy_routes import respond_with_page
 
-COOKIE = "avowal-reader"
-SIGNED_IN_SECONDS = 12 * 3600
-FORM_MAX = 4_096
-PERIODS = {"today": "Today", "7 days": "7 days", "30 days": "30 days", "": "All time"}
-HEADERS = {**PUBLIC, "Cache-Control": "private, no-store"}
+SESSION_COOKIE = "avowal-reader"
+SESSION_SECONDS = 12 * 3600
+FORM_BYTES_MAX = 4_096
+PERIOD_LABELS = {"today": "Today", "7 days": "7 days", "30 days": "30 days", "": "All time"}
+READER_PAGE_HEADERS = {**PUBLIC, "Cache-Control": "private, no-store"}
 
 
 @dataclass
-class ReadersDoor:
+class ReaderPages:
     """Gives readers their reports. `ask` answers a question."""
 
-    site: Site
-    policy: Policy
+    site: SiteSettings
+    policy_pages: PolicyPages
     readers: Readers
     passwords: Passwords
     signer: TimestampSigner
-    ask: Callable[[Question], Answer]
-    proxies: Proxies
-    tries: Tries
+    run_report: Callable[[ReportRequest], ReportResult]
+    proxies: TrustedProxies
+    attempt_limit: AttemptLimiter
 
-    async def home(self, request: Request) -> Response:
+    async def show_home(self, request: Request) -> Response:
         """Give a reader who signed in a report, and everybody else the policy."""
         reader = self._signed_in(request)
-        return await self._report(request, reader) if reader else await given(request, self.policy.page)
+        return (
+            await self._report(request, reader)
+            if reader
+            else await respond_with_page(request, self.policy_pages.render_version)
+        )
 
     async def sign_in(self, request: Request) -> Response:
         """Show the form, or take it."""
         if request.method == "GET":
             return self._form()
-        by = sender(self.proxies, request.scope)
-        if not by.is_own:
+        by = read_sender(self.proxies, request.scope)
+        if not by.is_same_origin:
             return self._form("This form was sent from another site.", 403)
         form = parse_qs((await _body(request)).decode("utf-8", "replace"))
-        name, password = (form.get(key, [""])[0][:LENGTH_MAX] for key in ("name", "password"))
+        name, password = (form.get(key, [""])[0][:PASSWORD_CHARACTERS_MAX] for key in ("name", "password"))
         check = partial(self.passwords.check, name, password)
-        right = await run_in_threadpool(self.tries.right, by.address, name, check)
+        right = await run_in_threadpool(self.attempt_limit.check, by.address, name, check)
         if right is None:
             return self._form("Too many tries: wait a minute.", 429)
         if not right or not any(reader.name == name for reader in self.readers.all()):
             return self._form("There is no reader of this name with this password.", 401)
-        answer = RedirectResponse("/", 303, HEADERS)
-        token = self.signer.sign(f"{self.passwords.mark(name)} {name}").decode()
+        answer = RedirectResponse("/", 303, READER_PAGE_HEADERS)
+        token = self.signer.sign(f"{self.passwords.fingerprint(name)} {name}").decode()
         answer.set_cookie(
-            COOKIE, token, SIGNED_IN_SECONDS, secure=by.is_secure, httponly=True, samesite="strict"
+            SESSION_COOKIE, token, SESSION_SECONDS, secure=by.is_secure, httponly=True, samesite="strict"
         )
         return answer
 
     async def sign_out(self, request: Request) -> Response:
         """Forget who signed in."""
-        by = sender(self.proxies, request.scope)
-        if not by.is_own:
+        by = read_sender(self.proxies, request.scope)
+        if not by.is_same_origin:
             return self._form("This form was sent from another site.", 403)
-        answer = RedirectResponse("/", 303, HEADERS)
-        answer.delete_cookie(COOKIE, secure=by.is_secure, httponly=True, samesite="strict")
+        answer = RedirectResponse("/", 303, READER_PAGE_HEADERS)
+        answer.delete_cookie(SESSION_COOKIE, secure=by.is_secure, httponly=True, samesite="strict")
         return answer
 
     def _signed_in(self, request: Request) -> Reader | None:
         """Return who signed in, as long as they are a reader and their password is the same."""
         try:
-            token = self.signer.unsign(request.cookies.get(COOKIE, ""), SIGNED_IN_SECONDS).decode()
+            token = self.signer.unsign(request.cookies.get(SESSION_COOKIE, ""), SESSION_SECONDS).decode()
         except BadSignature:
             return None
         mark, _, name = token.partition(" ")
-        if not mark or mark != self.passwords.mark(name):
+        if not mark or mark != self.passwords.fingerprint(name):
             return None
         return next((reader for reader in self.readers.all() if reader.name == name), None)
 
@@ -98,41 +107,41 @@ class ReadersDoor:
         may = [name for name, report in REPORTS.items() if report.purpose in reader.purposes]
         name = request.query_params.get("report", next(iter(may), ""))
         since = request.query_params.get("since", "30 days")
-        told, problem, tables = [], "", list[Facts]()
+        told, problem, tables = [], "", list[PageTable]()
         if name in may:
             try:
-                answer = await run_in_threadpool(self.ask, self._question(name, since, reader))
+                answer = await run_in_threadpool(self.run_report, self._question(name, since, reader))
                 tables = [_facts(answer, table) for table in answer.tables]
-                told = [*sentences(answer.account, answer.dropped), *answer.notes]
+                told = [*describe_completeness(answer.completeness, answer.dropped), *answer.notes]
             except AvowalError as error:
                 problem = error.message
         else:
             problem = "there is no such report among those of your purposes"
-        page = rendered(
+        page = render_template(
             "reports.html",
             "en",
-            room="avowal.web",
+            package="avowal.web",
             reader=reader.name,
             chosen=name,
             reports=[(one, f"/?{urlencode({'report': one, 'since': since})}") for one in may],
             since=since,
             periods=[
                 (said, word, f"/?{urlencode({'report': name, 'since': word})}")
-                for word, said in PERIODS.items()
+                for word, said in PERIOD_LABELS.items()
             ],
             figures=tables[0] if name == "overview" and tables else None,
             tables=tables[1:] if name == "overview" else tables,
-            told=told,
+            context=told,
             problem=problem,
             host=self.site.host,
         )
-        return HTMLResponse(page, 200 if not problem else 400, HEADERS)
+        return HTMLResponse(page, 200 if not problem else 400, READER_PAGE_HEADERS)
 
-    def _question(self, name: str, since: str, reader: Reader) -> Question:
+    def _question(self, name: str, since: str, reader: Reader) -> ReportRequest:
         zone = ZoneInfo(self.site.timezone)
-        return Question(
+        return ReportRequest(
             report=name,
-            since=parse_moment(since, zone, utc_now()) if since else None,
+            since=parse_time(since, zone, utc_now()) if since else None,
             timezone=zone.key,
             filters=parse_filters([]),
             own_hosts=[host for host in (self.site.host, *self.site.hosts) if host],
@@ -140,18 +149,22 @@ class ReadersDoor:
         )
 
     def _form(self, problem: str = "", status: int = 200) -> Response:
-        page = rendered("sign_in.html", "en", room="avowal.web", problem=problem)
-        return HTMLResponse(page, status, HEADERS)
+        page = render_template("sign_in.html", "en", package="avowal.web", problem=problem)
+        return HTMLResponse(page, status, READER_PAGE_HEADERS)
 
 
-def _facts(answer: Answer, name: str) -> Facts:
+def _facts(answer: ReportResult, name: str) -> PageTable:
     """Return a table of an answer, in words."""
     table = answer.tables[name]
     rows = [
-        tuple(text(column, value) for column, value in zip(table.columns, row, strict=True))
+        tuple(format_value(column, value) for column, value in zip(table.columns, row, strict=True))
         for row in table.rows
     ]
-    return Facts(titled(answer.report, name), tuple(heading(column) for column in table.columns), rows)
+    return PageTable(
+        format_table_title(answer.report, name),
+        tuple(format_column_heading(column) for column in table.columns),
+        rows,
+    )
 
 
 async def _body(request: Request) -> bytes:
@@ -159,6 +172,6 @@ async def _body(request: Request) -> bytes:
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > FORM_MAX:
+        if len(body) > FORM_BYTES_MAX:
             return b""
     return body

@@ -9,62 +9,64 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import msgspec
 
-from avowal.policy.language import language
+from avowal.policy.language import find_language
 from avowal.register.notices import Notice
 from avowal.register.register import Version
 
 ATOM, RSS, JSON = "application/atom+xml", "application/rss+xml", "application/feed+json"
-NAMES = {ATOM: "feed.atom", RSS: "feed.rss", JSON: "feed.json"}
+FEED_FILE_NAMES = {ATOM: "feed.atom", RSS: "feed.rss", JSON: "feed.json"}
 """What each is called below the policy's pages."""
 
 
-class Item(NamedTuple):
+class FeedItem(NamedTuple):
     """A version, as a feed tells of it. Times are UTC."""
 
-    link: str
+    url: str
     title: str
-    content: str
+    content_html: str
     """HTML."""
     published_at: datetime
 
 
-class Feed(NamedTuple):
+class VersionFeed(NamedTuple):
     """A feed, which is at one place and tells of what is at another."""
 
     title: str
-    home: str
-    place: str
+    home_url: str
+    feed_url: str
     language: str
-    items: Sequence[Item]
+    items: Sequence[FeedItem]
 
 
-def items(versions: Sequence[Version], notices: Sequence[Notice], tag: str, home: str) -> list[Item]:
+def build_items(
+    versions: Sequence[Version], notices: Sequence[Notice], language_tag: str, home_url: str
+) -> list[FeedItem]:
     """Return the versions that were published, the newest first, with the words of their notices in a language."""
-    worded = {notice.version: notice for notice in notices if notice.language == tag}
-    spoken = language(tag)
+    worded = {notice.version: notice for notice in notices if notice.language == language_tag}
+    spoken = find_language(language_tag)
     return [
-        Item(
-            f"{home}versions/{one.number}",
+        FeedItem(
+            f"{home_url}versions/{one.number}",
             spoken.say(
                 "Version {number}, in force from {day}.",
                 number=one.number,
-                day=spoken.day(one.effective_at.date()),
+                day=spoken.format_day(one.effective_at.date()),
             ),
-            _content(worded.get(one.number), tag),
+            _content(worded.get(one.number), language_tag),
             one.published_at,
         )
         for one in reversed(versions)
     ]
 
 
-def written(kind: str, feed: Feed) -> bytes:
+def encode_feed(media_type: str, feed: VersionFeed) -> bytes:
     """Return a feed as one of the three."""
-    writers: dict[str, Callable[[Feed], bytes]] = {ATOM: _atom, RSS: _rss, JSON: _json}
-    return writers[kind](feed)
+    writers: dict[str, Callable[[VersionFeed], bytes]] = {ATOM: _atom, RSS: _rss, JSON: _json}
+    return writers[media_type](feed)
 
 
 def _content(notice: Notice | None, tag: str) -> str:
-    say, told = language(tag).say, list[str]()
+    say, told = find_language(tag).say, list[str]()
     if notice is None:
         return ""
     told.append(f"<p>{escape(say('Beside the one before: {relation}.', relation=notice.relation))}</p>")
@@ -78,46 +80,46 @@ def _content(notice: Notice | None, tag: str) -> str:
     return "".join(told)
 
 
-def _atom(feed: Feed) -> bytes:
+def _atom(feed: VersionFeed) -> bytes:
     root = Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": feed.language})
-    _texts(root, id=feed.home, title=feed.title, updated=_told(feed.items[0].published_at))
+    _texts(root, id=feed.home_url, title=feed.title, updated=_told(feed.items[0].published_at))
     SubElement(SubElement(root, "author"), "name").text = feed.title
-    SubElement(root, "link", {"rel": "self", "href": feed.place, "type": ATOM})
-    SubElement(root, "link", {"rel": "alternate", "href": feed.home, "type": "text/html"})
+    SubElement(root, "link", {"rel": "self", "href": feed.feed_url, "type": ATOM})
+    SubElement(root, "link", {"rel": "alternate", "href": feed.home_url, "type": "text/html"})
     for one in feed.items:
         entry = SubElement(root, "entry")
         at = _told(one.published_at)
-        _texts(entry, id=one.link, title=one.title, published=at, updated=at)
-        SubElement(entry, "link", {"rel": "alternate", "href": one.link})
-        SubElement(entry, "content", {"type": "html"}).text = one.content or escape(one.title)
+        _texts(entry, id=one.url, title=one.title, published=at, updated=at)
+        SubElement(entry, "link", {"rel": "alternate", "href": one.url})
+        SubElement(entry, "content", {"type": "html"}).text = one.content_html or escape(one.title)
     return bytes(tostring(root, "utf-8", xml_declaration=True))
 
 
-def _rss(feed: Feed) -> bytes:
+def _rss(feed: VersionFeed) -> bytes:
     root = Element("rss", {"version": "2.0", "xmlns:atom": "http://www.w3.org/2005/Atom"})
     channel = SubElement(root, "channel")
-    _texts(channel, title=feed.title, link=feed.home, description=feed.title, language=feed.language)
-    SubElement(channel, "atom:link", {"rel": "self", "href": feed.place, "type": RSS})
+    _texts(channel, title=feed.title, link=feed.home_url, description=feed.title, language=feed.language)
+    SubElement(channel, "atom:link", {"rel": "self", "href": feed.feed_url, "type": RSS})
     for one in feed.items:
         item = SubElement(channel, "item")
         at = format_datetime(one.published_at.replace(tzinfo=UTC, microsecond=0), usegmt=True)
-        _texts(item, title=one.title, link=one.link, guid=one.link, pubDate=at, description=one.content)
+        _texts(item, title=one.title, link=one.url, guid=one.url, pubDate=at, description=one.content_html)
     return bytes(tostring(root, "utf-8", xml_declaration=True))
 
 
-def _json(feed: Feed) -> bytes:
+def _json(feed: VersionFeed) -> bytes:
     told: dict[str, Any] = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": feed.title,
-        "home_page_url": feed.home,
-        "feed_url": feed.place,
+        "home_page_url": feed.home_url,
+        "feed_url": feed.feed_url,
         "language": feed.language,
         "items": [
             {
-                "id": one.link,
-                "url": one.link,
+                "id": one.url,
+                "url": one.url,
                 "title": one.title,
-                "content_html": one.content,
+                "content_html": one.content_html,
                 "date_published": _told(one.published_at),
             }
             for one in feed.items

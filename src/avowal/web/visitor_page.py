@@ -4,71 +4,73 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from avowal.change.consent import Choice
-from avowal.policy.language import Language, language
-from avowal.policy.page import Facts, Named, named_version, rendered
-from avowal.store.columns import KEYS, RELATIONS
+from avowal.change.consent import ConsentChoice
+from avowal.policy.language import Language, find_language
+from avowal.policy.page import PageTable, VersionLabel, build_version_label, render_template
+from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS
 
-SHOWN_MAX = 1_000
+SHOWN_RECORDS_MAX = 1_000
 """How many records of each kind the page shows; an export has all of them."""
 
-COUNTS = ("views", "downloads", "uploads")
+COUNT_COLUMNS = ("views", "downloads", "uploads")
 """Columns that are numbers of a category: they bear their names beside them."""
 
-Record = Mapping[str, Any]
+StoredRecord = Mapping[str, Any]
 
 
-def html(
-    told: Mapping[str, Any],
-    records: Mapping[str, Sequence[Record]],
+def render_visitor_page(
+    summary: Mapping[str, Any],
+    records: Mapping[str, Sequence[StoredRecord]],
     controller: str,
-    tag: str,
-    choices: Sequence[Choice] | None = None,
-    languages: Sequence[tuple[str, str]] = (),
+    language_tag: str,
+    choices: Sequence[ConsentChoice] | None = None,
+    translations: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the page, in a language, of what is `told` of a visitor, and of the first records of each relation.
 
     `choices`, where they are given, are for the visitor's own browser, which gets what can be done there;
     `languages` is where the page is in others.
     """
-    spoken = language(tag)
-    return rendered(
+    spoken = find_language(language_tag)
+    return render_template(
         "person.html",
         spoken.tag,
-        room="avowal.web",
-        visitor=told["visitor"],
+        package="avowal.web",
+        visitor=summary["visitor"],
         controller=controller,
-        tables=[table for table in _tables(told, records, spoken) if table.rows],
-        more=any(told["held"][name]["records"] > len(rows) for name, rows in records.items()),
-        released=told["released"],
+        tables=[table for table in _tables(summary, records, spoken) if table.rows],
+        more=any(summary["held"][name]["records"] > len(rows) for name, rows in records.items()),
+        released=summary["released"],
         own=choices is not None,
         decisions=[_decision(one, spoken) for one in choices or ()],
-        receipts=_receipts(told, spoken) if choices is not None else [],
-        languages=languages,
+        receipts=_receipts(summary, spoken) if choices is not None else [],
+        languages=translations,
     )
 
 
-def tab(told: Mapping[str, Any], looks: Sequence[Record], views: str, tag: str) -> str:
+def render_tab_page(
+    summary: Mapping[str, Any], script_views: Sequence[StoredRecord], views: str, language_tag: str
+) -> str:
     """Return the page, in a language, of what one tab told: of `looks`, which it hands on as `views`."""
-    spoken = language(tag)
+    spoken = find_language(language_tag)
     title = spoken.say("Pages you looked at in this tab")
-    tables = [_records("looks", title, looks, spoken), _readings(told, spoken)]
-    return rendered(
-        "tab.html", spoken.tag, room="avowal.web", views=views, tables=[one for one in tables if one.rows]
+    tables = [_records("looks", title, script_views, spoken), _readings(summary, spoken)]
+    return render_template(
+        "tab.html", spoken.tag, package="avowal.web", views=views, tables=[one for one in tables if one.rows]
     )
 
 
-class Decision(NamedTuple):
+class ConsentDecisionText(NamedTuple):
     """A version that the visitor may consent to, or whose consent they may take back, as the page shows it."""
 
-    version: Named
+    version: VersionLabel
     identity: str
     given: bool
     effects: list[tuple[str, list[str]]]
     """Of which records, and what is permitted of them with the consent."""
 
 
-def _decision(one: Choice, spoken: Language) -> Decision:
+def _decision(one: ConsentChoice, spoken: Language) -> ConsentDecisionText:
     effects = [
         (
             spoken.say(
@@ -80,7 +82,9 @@ def _decision(one: Choice, spoken: Language) -> Decision:
         )
         for effect in one.effects
     ]
-    return Decision(named_version(one.version, one.effective_at, spoken), one.identity, one.given, effects)
+    return ConsentDecisionText(
+        build_version_label(one.version, one.effective_at, spoken), one.identity, one.is_given, effects
+    )
 
 
 def _receipts(told: Mapping[str, Any], spoken: Language) -> list[tuple[int, str]]:
@@ -107,8 +111,8 @@ def _receipts(told: Mapping[str, Any], spoken: Language) -> list[tuple[int, str]
 
 
 def _tables(
-    told: Mapping[str, Any], records: Mapping[str, Sequence[Record]], spoken: Language
-) -> list[Facts]:
+    told: Mapping[str, Any], records: Mapping[str, Sequence[StoredRecord]], spoken: Language
+) -> list[PageTable]:
     say = spoken.say
     titles = {
         "visits": say("Your visits"),
@@ -118,7 +122,7 @@ def _tables(
         "interactions": say("What you did on pages"),
     }
     return [
-        Facts(
+        PageTable(
             say("How much is held"),
             (say("what"), say("records"), say("from (UTC)"), say("to (UTC)"), say("under version")),
             [_extent(titles[name], told["held"][name], spoken) for name in titles],
@@ -132,13 +136,13 @@ def _tables(
     ]
 
 
-def _handed_over(told: Mapping[str, Any], spoken: Language) -> Facts:
+def _handed_over(told: Mapping[str, Any], spoken: Language) -> PageTable:
     say = spoken.say
     rows = [
         (
             one["reference"],
             _value("submitted_at", one["submitted_at"], spoken),
-            spoken.word("category", field["category"]),
+            spoken.translate_word("category", field["category"]),
             field["value"]["name"] if isinstance(field["value"], dict) else field["value"],
             str(one["version"]),
         )
@@ -146,10 +150,10 @@ def _handed_over(told: Mapping[str, Any], spoken: Language) -> Facts:
         for field in one["fields"]
     ]
     headings = (say("reference"), say("at (UTC)"), say("what"), say("that is"), say("under version"))
-    return Facts(say("What you handed over"), headings, rows)
+    return PageTable(say("What you handed over"), headings, rows)
 
 
-def _consents(told: Mapping[str, Any], spoken: Language) -> Facts:
+def _consents(told: Mapping[str, Any], spoken: Language) -> PageTable:
     say = spoken.say
     rows = [
         (
@@ -161,31 +165,31 @@ def _consents(told: Mapping[str, Any], spoken: Language) -> Facts:
         for one in told["consents"]
     ]
     headings = (say("consent"), say("to version"), say("at (UTC)"), say("entry of the ledger"))
-    return Facts(say("Your consents to newer versions"), headings, rows)
+    return PageTable(say("Your consents to newer versions"), headings, rows)
 
 
-def _authorised(told: Mapping[str, Any], spoken: Language) -> Facts:
+def _authorised(told: Mapping[str, Any], spoken: Language) -> PageTable:
     say = spoken.say
     rows = [
         (
             one["recipient"],
-            spoken.words("category", one["categories"]) if one["given"] else say("taken back"),
+            spoken.translate_words("category", one["categories"]) if one["given"] else say("taken back"),
             _value("recorded_at", one["recorded_at"], spoken),
             str(one["entry"]),
         )
         for one in told["authorisations"]
     ]
     headings = (say("to"), say("what"), say("at (UTC)"), say("entry of the ledger"))
-    return Facts(say("What you authorised others to have"), headings, rows)
+    return PageTable(say("What you authorised others to have"), headings, rows)
 
 
-def _released(told: Mapping[str, Any], spoken: Language) -> Facts:
+def _released(told: Mapping[str, Any], spoken: Language) -> PageTable:
     say = spoken.say
     rows = [
         (
             one["recipient"],
-            spoken.words("category", one["categories"]),
-            spoken.word("ground", one["ground"]),
+            spoken.translate_words("category", one["categories"]),
+            spoken.translate_word("ground", one["ground"]),
             _value("released_at", one["released_at"], spoken),
             say("taken back") if one["recalled_at"] else "",
             str(one["entry"]),
@@ -193,10 +197,10 @@ def _released(told: Mapping[str, Any], spoken: Language) -> Facts:
         for one in told["released"]
     ]
     headings = (say("to"), say("what"), say("because"), say("at (UTC)"), "", say("entry of the ledger"))
-    return Facts(say("What was released to others"), headings, rows)
+    return PageTable(say("What was released to others"), headings, rows)
 
 
-def _readings(told: Mapping[str, Any], spoken: Language) -> Facts:
+def _readings(told: Mapping[str, Any], spoken: Language) -> PageTable:
     """Return who read anything of single visitors, by day."""
     say, readings, records = spoken.say, Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
     for one in told["readings_since"]:
@@ -205,39 +209,45 @@ def _readings(told: Mapping[str, Any], spoken: Language) -> Facts:
             readings[about] += 1
             records[about] += one["rows"]
     rows = [
-        (who, spoken.word("purpose", purpose), day, f"{readings[day, who, purpose]:,}", f"{count:,}")
+        (
+            who,
+            spoken.translate_word("purpose", purpose),
+            day,
+            f"{readings[day, who, purpose]:,}",
+            f"{count:,}",
+        )
         for (day, who, purpose), count in sorted(records.items(), reverse=True)
     ]
     headings = (say("who"), say("for"), say("on (UTC)"), say("times"), say("records of all visitors"))
-    return Facts(say("Who read records that may be yours"), headings, rows)
+    return PageTable(say("Who read records that may be yours"), headings, rows)
 
 
 def _extent(title: str, held: Mapping[str, Any], spoken: Language) -> tuple[str, ...]:
     ends = (_value("time", held[end], spoken) if held[end] else "" for end in ("first", "last"))
-    return title, f"{held['records']:,}", *ends, spoken.join(map(str, held["versions"]))
+    return title, f"{held['records']:,}", *ends, spoken.join_list(map(str, held["versions"]))
 
 
-def _records(name: str, title: str, records: Sequence[Record], spoken: Language) -> Facts:
+def _records(name: str, title: str, records: Sequence[StoredRecord], spoken: Language) -> PageTable:
     """Return the table of a relation's records: a column for each category of which any has something."""
     columns: dict[str, list[str]] = {}
     for column, forms in RELATIONS[name].columns.items():
-        if column not in KEYS and any(record[column] is not None for record in records):
+        if column not in VISITOR_KEY_COLUMNS and any(record[column] is not None for record in records):
             columns.setdefault(forms[0].category, []).append(column)
-    headings = [spoken.word("category", category) for category in columns]
+    headings = [spoken.translate_word("category", category) for category in columns]
     rows = [
         (*(_cell(record, names, spoken) for names in columns.values()), _governed(record, spoken))
         for record in records
     ]
-    return Facts(title, (*headings, spoken.say("version")), rows)
+    return PageTable(title, (*headings, spoken.say("version")), rows)
 
 
-def _cell(record: Record, columns: Sequence[str], spoken: Language) -> str:
+def _cell(record: StoredRecord, columns: Sequence[str], spoken: Language) -> str:
     separator = " → " if "entry_path" in columns else " "
     values = [_value(column, record[column], spoken) for column in columns if record[column] is not None]
     return separator.join(dict.fromkeys(value for value in values if value))
 
 
-def _governed(record: Record, spoken: Language) -> str:
+def _governed(record: StoredRecord, spoken: Language) -> str:
     own, governing = record["version"], record["governing"]
     return (
         str(own)
@@ -248,8 +258,8 @@ def _governed(record: Record, spoken: Language) -> str:
 
 def _value(column: str, value: Any, spoken: Language) -> str:
     """Return a value as people read it."""
-    if column in COUNTS:
-        return f"{spoken.word('count', column)}: {value:,}" if value else ""
+    if column in COUNT_COLUMNS:
+        return f"{spoken.translate_word('count', column)}: {value:,}" if value else ""
     if column.endswith(("_time", "_at", "time")) and isinstance(value, str):
         return value.replace("T", " ").partition(".")[0]
     if column.endswith("_ms"):

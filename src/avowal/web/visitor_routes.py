@@ -13,22 +13,22 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from avowal.collect import cookie
-from avowal.collect.client_address import Proxies
-from avowal.endpoints.refusal import error
-from avowal.endpoints.sender import sender
+from avowal.collect.client_address import TrustedProxies
+from avowal.endpoints.refusal import error_response
+from avowal.endpoints.sender import read_sender
 from avowal.errors import RefusedError
-from avowal.policy.page import rendered
-from avowal.web.policy_pages import PATH, Policy, asked_for, chosen
-from avowal.web.policy_routes import HEADERS as PUBLIC
-from avowal.web.policy_routes import SCRIPTED as PUBLIC_SCRIPTED
+from avowal.policy.page import render_template
+from avowal.web.policy_pages import POLICY_PATH, PolicyPages, find_requested_languages, negotiate_language
+from avowal.web.policy_routes import PAGE_HEADERS as PUBLIC
+from avowal.web.policy_routes import SCRIPT_PAGE_HEADERS as PUBLIC_SCRIPTED
 
-PLACE = f"{PATH}me"
-PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Cookie"}
-HEADERS = {**PUBLIC, **PRIVATE}
-SCRIPTED = {**PUBLIC_SCRIPTED, **PRIVATE}
-EXPORT = {"Content-Disposition": 'attachment; filename="my-data.jsonl"'}
-ATTACHED = {**HEADERS, "X-Robots-Tag": "noindex"}
-REFUSALS = {
+VISITOR_PAGE_PATH = f"{POLICY_PATH}me"
+PRIVATE_HEADERS = {"Cache-Control": "private, no-store", "Vary": "Cookie"}
+VISITOR_PAGE_HEADERS = {**PUBLIC, **PRIVATE_HEADERS}
+VISITOR_SCRIPT_PAGE_HEADERS = {**PUBLIC_SCRIPTED, **PRIVATE_HEADERS}
+EXPORT_HEADERS = {"Content-Disposition": 'attachment; filename="my-data.jsonl"'}
+ATTACHMENT_HEADERS = {**VISITOR_PAGE_HEADERS, "X-Robots-Tag": "noindex"}
+VISITOR_REFUSALS = {
     "elsewhere": (
         403,
         "nobody can tell whose that would be",
@@ -40,24 +40,24 @@ REFUSALS = {
 }
 """Why a visitor is refused something: the status, and what programs are told; people read it on a page."""
 
-TRACE_SECONDS = 60.0
+ACCESS_RECORD_SECONDS = 60.0
 """How long a look at the page is one and the same reading."""
 
-TRACES_MAX = 10_000
+ACCESS_RECORDS_MAX = 10_000
 
 
-class Persons(Protocol):
+class VisitorDataSource(Protocol):
     """What is told of visitors, and done for them, by their keys."""
 
-    def page(self, key: str, language: str) -> str:
+    def render_page(self, key: str, language: str) -> str:
         """Return the page of what is held; empty where that is nothing."""
         ...
 
-    def trace(self, key: str) -> None:
+    def record_access(self, key: str) -> None:
         """Record that the visitor looked at what is held."""
         ...
 
-    def lines(self, key: str) -> Iterator[bytes]:
+    def export_lines(self, key: str) -> Iterator[bytes]:
         """Yield an export."""
         ...
 
@@ -65,172 +65,189 @@ class Persons(Protocol):
         """Erase all of it; returns the receipt."""
         ...
 
-    def decide(self, key: str, identity: str, language: str, *, given: bool) -> None:
+    def decide_consent(self, key: str, identity: str, language: str, *, given: bool) -> None:
         """Record a consent to a version, or that it is taken back.
 
         Raises RefusedError where the visitor has not that to decide.
         """
         ...
 
-    def receipt(self, key: str, entry: int) -> dict[str, Any] | None:
+    def find_receipt(self, key: str, entry: int) -> dict[str, Any] | None:
         """Return the receipt of an entry that is about the visitor; None where there is none."""
         ...
 
-    def tab_page(self, looks: Sequence[int], views: str, language: str) -> str:
+    def render_tab_page(self, script_view_ids: Sequence[int], views_field: str, language: str) -> str:
         """Return the page of the looks of one tab, which hands them on as `views`; empty where none is held."""
         ...
 
-    def tab_trace(self, looks: Sequence[int]) -> None:
+    def record_tab_access(self, script_view_ids: Sequence[int]) -> None:
         """Record that the visitor looked at these."""
         ...
 
-    def tab_export(self, looks: Sequence[int]) -> bytes:
+    def export_tab(self, script_view_ids: Sequence[int]) -> bytes:
         """Return an export of them; empty where none is held."""
         ...
 
-    def tab_erase(self, looks: Sequence[int]) -> dict[str, Any]:
+    def erase_tab(self, script_view_ids: Sequence[int]) -> dict[str, Any]:
         """Erase them; returns the receipt. Raises RefusedError where none is held."""
         ...
 
 
-class Asking(NamedTuple):
+class VisitorCaller(NamedTuple):
     """Who asks for what is theirs."""
 
-    identifier: str
+    cookie_identifier: str
     """Of the cookie; empty where there is none."""
-    refused: bool
+    refuses_cookie: bool
     """Whether the cookie is refused."""
-    is_own: bool
+    is_same_origin: bool
     """Whether a page of this very host asks."""
     language: str
 
 
 @dataclass
-class Own:
+class VisitorPage:
     """Gives visitors what is theirs."""
 
-    policy: Policy
-    proxies: Proxies
-    key_of: Callable[[str], str]
+    policy_pages: PolicyPages
+    proxies: TrustedProxies
+    derive_visitor_key: Callable[[str], str]
     """Returns the key of a cookie's identifier."""
-    persons: Persons
+    visitor_data: VisitorDataSource
     _traced: dict[str, float] = field(default_factory=dict)
 
     def routes(self) -> list[Route]:
         """Return the addresses."""
         return [
-            Route(PLACE, self.show, methods=["GET"]),
-            Route(f"{PLACE}/export", self.export, methods=["GET"]),
-            Route(f"{PLACE}/receipts/{{entry:int}}", self.receipt, methods=["GET"]),
-            Route(f"{PLACE}/erasure", self.forget, methods=["POST"]),
-            Route(f"{PLACE}/consent/{{identity}}", partial(self.decide, given=True), methods=["POST"]),
-            Route(f"{PLACE}/withdrawal/{{identity}}", partial(self.decide, given=False), methods=["POST"]),
+            Route(VISITOR_PAGE_PATH, self.show_page, methods=["GET"]),
+            Route(f"{VISITOR_PAGE_PATH}/export", self.send_export, methods=["GET"]),
+            Route(f"{VISITOR_PAGE_PATH}/receipts/{{entry:int}}", self.send_receipt, methods=["GET"]),
+            Route(f"{VISITOR_PAGE_PATH}/erasure", self.erase, methods=["POST"]),
+            Route(
+                f"{VISITOR_PAGE_PATH}/consent/{{identity}}",
+                partial(self.decide_consent, given=True),
+                methods=["POST"],
+            ),
+            Route(
+                f"{VISITOR_PAGE_PATH}/withdrawal/{{identity}}",
+                partial(self.decide_consent, given=False),
+                methods=["POST"],
+            ),
         ]
 
-    async def show(self, request: Request) -> Response:
+    async def show_page(self, request: Request) -> Response:
         """Give the page; where nobody can tell whose it would be, say so, and show nothing."""
         asking = self._asking(request)
-        if asking.identifier:
-            key = self.key_of(asking.identifier)
-            page = await run_in_threadpool(self.persons.page, key, asking.language)
+        if asking.cookie_identifier:
+            key = self.derive_visitor_key(asking.cookie_identifier)
+            page = await run_in_threadpool(self.visitor_data.render_page, key, asking.language)
             if page:
-                await run_in_threadpool(self.traced, key, self.persons.trace, key)
-                return HTMLResponse(page, headers=HEADERS)
-        why = "known" if asking.identifier else "refused" if asking.refused else ""
-        return await self.nothing(asking.language, why)
+                await run_in_threadpool(self.record_access_once, key, self.visitor_data.record_access, key)
+                return HTMLResponse(page, headers=VISITOR_PAGE_HEADERS)
+        why = "known" if asking.cookie_identifier else "refused" if asking.refuses_cookie else ""
+        return await self.show_message(asking.language, why)
 
-    async def export(self, request: Request) -> Response:
+    async def send_export(self, request: Request) -> Response:
         """Give all of it as JSON Lines, to a page of this very site."""
         key = self._key(request)
         if not key:
-            return await self.refused(request, "elsewhere")
-        await run_in_threadpool(self.traced, key, self.persons.trace, key)
-        lines = iterate_in_threadpool(self.persons.lines(key))
-        return StreamingResponse(lines, headers={**ATTACHED, **EXPORT}, media_type="application/jsonl")
+            return await self.refuse(request, "elsewhere")
+        await run_in_threadpool(self.record_access_once, key, self.visitor_data.record_access, key)
+        lines = iterate_in_threadpool(self.visitor_data.export_lines(key))
+        return StreamingResponse(
+            lines, headers={**ATTACHMENT_HEADERS, **EXPORT_HEADERS}, media_type="application/jsonl"
+        )
 
-    async def receipt(self, request: Request) -> Response:
+    async def send_receipt(self, request: Request) -> Response:
         """Give the receipt of one entry of the ledger that is about the visitor."""
         key, entry = self._key(request), request.path_params["entry"]
         if not key:
-            return await self.refused(request, "elsewhere")
-        found = await run_in_threadpool(self.persons.receipt, key, entry)
+            return await self.refuse(request, "elsewhere")
+        found = await run_in_threadpool(self.visitor_data.find_receipt, key, entry)
         if found is None:
-            return await self.refused(request, "missing")
-        return attached(found, f"receipt-{entry}.json")
+            return await self.refuse(request, "missing")
+        return send_attachment(found, f"receipt-{entry}.json")
 
-    async def forget(self, request: Request) -> Response:
+    async def erase(self, request: Request) -> Response:
         """Erase all of it, and take the cookie back; the answer is the receipt."""
         key = self._key(request)
         if not key:
-            return await self.refused(request, "elsewhere")
-        receipt = await run_in_threadpool(self.persons.erase, key)
-        answer = attached(receipt, "erasure.json")
-        answer.headers["Set-Cookie"] = cookie.taken_back()
+            return await self.refuse(request, "elsewhere")
+        receipt = await run_in_threadpool(self.visitor_data.erase, key)
+        answer = send_attachment(receipt, "erasure.json")
+        answer.headers["Set-Cookie"] = cookie.build_removal_header()
         return answer
 
-    async def decide(self, request: Request, *, given: bool) -> Response:
+    async def decide_consent(self, request: Request, *, given: bool) -> Response:
         """Record a consent to a version, or that it is taken back, and lead back to the page."""
         key, identity = self._key(request), request.path_params["identity"]
         if not key:
-            return await self.refused(request, "elsewhere")
+            return await self.refuse(request, "elsewhere")
         language = self._asking(request).language
         try:
-            await run_in_threadpool(self.persons.decide, key, identity, language, given=given)
+            await run_in_threadpool(self.visitor_data.decide_consent, key, identity, language, given=given)
         except RefusedError:
-            return await self.refused(request, "decided")
-        return RedirectResponse(f"{PLACE}?lang={language}#decided", 303, HEADERS)
+            return await self.refuse(request, "decided")
+        return RedirectResponse(f"{VISITOR_PAGE_PATH}?lang={language}#decided", 303, VISITOR_PAGE_HEADERS)
 
-    def _asking(self, request: Request) -> Asking:
-        by = sender(self.proxies, request.scope)
-        told = cookie.asked(by.headers, possible=False)
-        language = self.language(asked_for(request))
-        return Asking(told.identifier, told.value == cookie.REFUSED, by.is_own, language)
+    def _asking(self, request: Request) -> VisitorCaller:
+        by = read_sender(self.proxies, request.scope)
+        told = cookie.read_cookie_state(by.headers, can_be_set=False)
+        language = self.negotiate_language(find_requested_languages(request))
+        return VisitorCaller(told.identifier, told.value == cookie.REFUSAL_VALUE, by.is_same_origin, language)
 
     def _key(self, request: Request) -> str:
         """Return the key of who asks from a page of this very site; empty where nobody can tell."""
         asking = self._asking(request)
-        return self.key_of(asking.identifier) if asking.identifier and asking.is_own else ""
+        return (
+            self.derive_visitor_key(asking.cookie_identifier)
+            if asking.cookie_identifier and asking.is_same_origin
+            else ""
+        )
 
-    def language(self, asked: str) -> str:
+    def negotiate_language(self, accept_language: str) -> str:
         """Return the language, of those of the policy, that is asked for."""
-        return chosen(asked, self.policy.languages() or ["en"])
+        return negotiate_language(accept_language, self.policy_pages.languages() or ["en"])
 
-    async def nothing(self, language: str, why: str, status: int = 200) -> Response:
+    async def show_message(self, language: str, reason: str, status: int = 200) -> Response:
         """Give the page that says why nothing is shown: `known`, `refused`, of REFUSALS, or nobody can tell whose."""
 
         def made() -> str:
-            version = self.policy.version()
-            return rendered(
+            version = self.policy_pages.find_version()
+            return render_template(
                 "own.html",
                 language,
-                room="avowal.web",
-                said=why,
-                place=PLACE,
-                offered=bool(version and version.promised.cookie(cookie.NAME)) and why not in REFUSALS,
-                languages=self.policy.in_languages(PLACE),
+                package="avowal.web",
+                said=reason,
+                place=VISITOR_PAGE_PATH,
+                offered=bool(version and version.compiled_terms.cookie_ages(cookie.COOKIE_NAME))
+                and reason not in VISITOR_REFUSALS,
+                languages=self.policy_pages.list_translations(VISITOR_PAGE_PATH),
             )
 
-        return HTMLResponse(await run_in_threadpool(made), status, headers=SCRIPTED)
+        return HTMLResponse(await run_in_threadpool(made), status, headers=VISITOR_SCRIPT_PAGE_HEADERS)
 
-    async def refused(self, request: Request, why: str) -> Response:
+    async def refuse(self, request: Request, reason: str) -> Response:
         """Say why something is refused, as of REFUSALS: to a person by a page, to a program as JSON."""
-        status, message, hint = REFUSALS[why]
+        status, message, hint = VISITOR_REFUSALS[reason]
         if "text/html" in request.headers.get("accept", ""):
-            return await self.nothing(self.language(asked_for(request)), why, status)
-        return error(status, message, hint, HEADERS)
+            return await self.show_message(
+                self.negotiate_language(find_requested_languages(request)), reason, status
+            )
+        return error_response(status, message, hint, VISITOR_PAGE_HEADERS)
 
-    def traced(self, key: str, trace: Callable[[Any], None], about: object) -> None:
+    def record_access_once(self, key: str, record_access: Callable[[Any], None], subject: object) -> None:
         """Record a look, once for those that follow on each other."""
         now = time.monotonic()
-        if now - self._traced.get(key, -TRACE_SECONDS) < TRACE_SECONDS:
+        if now - self._traced.get(key, -ACCESS_RECORD_SECONDS) < ACCESS_RECORD_SECONDS:
             return
-        trace(about)
-        if len(self._traced) >= TRACES_MAX:
-            self._traced = {one: at for one, at in self._traced.items() if now - at < TRACE_SECONDS}
+        record_access(subject)
+        if len(self._traced) >= ACCESS_RECORDS_MAX:
+            self._traced = {one: at for one, at in self._traced.items() if now - at < ACCESS_RECORD_SECONDS}
         self._traced[key] = now
 
 
-def attached(told: dict[str, Any], name: str) -> Response:
+def send_attachment(content: dict[str, Any], file_name: str) -> Response:
     """Return what a visitor keeps, as a file."""
-    headers = {**ATTACHED, "Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(msgspec.json.encode(told), headers=headers, media_type="application/json")
+    headers = {**ATTACHMENT_HEADERS, "Content-Disposition": f'attachment; filename="{file_name}"'}
+    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")

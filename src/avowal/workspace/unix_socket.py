@@ -11,22 +11,22 @@ from typing import Any
 
 import msgspec
 
-SOCKET = "avowal.sock"
+SOCKET_FILE = "avowal.sock"
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 """Longest question or answer on the socket."""
 
 
 @contextmanager
-def short(folder: Path) -> Iterator[str]:
+def short_socket_path(folder: Path) -> Iterator[str]:
     """Give the socket's path, in a form short enough for the system (108 bytes on Linux, 104 elsewhere)."""
-    path = str(folder / SOCKET)
+    path = str(folder / SOCKET_FILE)
     if len(os.fsencode(path)) < 100:  # noqa: PLR2004  # room for either system
         yield path
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
+        yield f"/proc/self/fd/{descriptor}/{SOCKET_FILE}"
     finally:
         os.close(descriptor)
 
@@ -35,7 +35,7 @@ def connect(folder: Path) -> socket.socket:
     """Connect to the owner of a data folder. Raises OSError where there is none."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with short(folder) as path:
+        with short_socket_path(folder) as path:
             connection.connect(path)
     except OSError:
         connection.close()
@@ -49,7 +49,7 @@ def send(connection: socket.socket, message: object) -> None:
     connection.sendall(struct.pack("!I", len(data)) + data)
 
 
-def receive(connection: socket.socket) -> dict[str, Any] | None:
+def receive_message(connection: socket.socket) -> dict[str, Any] | None:
     """Return the next message, or None where the other side has gone."""
     head = _exactly(connection, 4)
     if head is None:
@@ -61,7 +61,7 @@ def receive(connection: socket.socket) -> dict[str, Any] | None:
     return None if data is None else msgspec.msgpack.decode(data, type=dict[str, Any])
 
 
-def hung_up(connection: socket.socket) -> bool:
+def is_closed_by_peer(connection: socket.socket) -> bool:
     """Whether the other side has closed the connection or died, even where something that it sent is not read yet."""
     hang_ups = select.poll()
     hang_ups.register(connection, 0)
