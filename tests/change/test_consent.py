@@ -8,11 +8,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from harness import CHROME, Site, kept, line, tamper
 
 from avowal.change.consent_receipt import check_consent_receipt
 from avowal.errors import MisuseError, ProofError
 from avowal.ledger.note import Verifier
+from support.site import CHROME, Site, kept, line, tamper
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 DAY = TODAY.replace(hour=12, minute=0) - timedelta(days=2)

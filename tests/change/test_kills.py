@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Site, line
 
 from avowal.ledger.entry import ErasureDone, decode_entry
+from support.site import Site, line
 
-FAULTS = Path(__file__).parents[1] / "keep" / "faults.py"
+FAULTS = Path(__file__).parents[1] / "support" / "faults.py"
 TODAY = datetime.now(UTC).date()
 KILLED = -9
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from harness import CHROME, FIREFOX, GOOGLEBOT, NOON, Site, kept, line
+
+from support.site import CHROME, FIREFOX, GOOGLEBOT, NOON, Site, kept, line
 
 LINES = [line(minute, f"/page/{minute}", address=f"192.0.2.{minute % 5}") for minute in range(40)]
 TEXT = "".join(LINES)

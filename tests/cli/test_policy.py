@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Site
+
+from support.site import Site
 
 DEFAULT = (resources.files("avowal.policy") / "defaults" / "terms.toml").read_text(encoding="utf-8")
 WHOLE = 'keep = { full = "7 days", prefix = "90 days" }'

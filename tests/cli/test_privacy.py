@@ -16,9 +16,10 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from harness import AVOWAL, FIREFOX, Site, wait_until
 
-FAULTS = Path(__file__).parent.parent / "keep" / "faults.py"
+from support.site import AVOWAL, FIREFOX, Site, wait_until
+
+FAULTS = Path(__file__).parents[1] / "support" / "faults.py"
 
 V4, V6 = "203.0.113.77", "2001:db8:5ec:7e7:a:b:c:d"
 TEXTS = {

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from harness import Site, line
+
+from support.site import Site, line
 
 DAY = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
 ADDRESSES = 'for = ["availability", "performance", "content", "abuse"]'

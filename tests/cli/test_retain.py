@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from harness import Site, line, tamper
+
+from support.site import Site, line, tamper
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 ADDRESS = "203.0.113.77"

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import AVOWAL, Site
+
+from support.site import AVOWAL, Site
 
 FULL = Path("/dev/full")
 

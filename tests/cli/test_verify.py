@@ -11,7 +11,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from harness import Site, line, tamper
 
 from avowal.app.session import verify_register
 from avowal.errors import RefusedError
@@ -19,6 +18,7 @@ from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.note import COSIGNATURE_TYPE, SignedNote, Signer, Verifier
 from avowal.policy.bounds import OPERATOR
 from avowal.register.register import SqliteRegister
+from support.site import Site, line, tamper
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 VERSIONS = ("7 days", "6 days", "5 days")

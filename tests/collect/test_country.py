@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from harness import Site, line
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet  # type: ignore[import-untyped]  # it has no types
 
 from avowal.collect.country import CountryDatabase
 from avowal.errors import SettingsError
+from support.site import Site, line
 
 PLACES: dict[str, dict[str, Any]] = {
     "192.0.2.0/25": {"country": {"iso_code": "BR"}},

@@ -14,11 +14,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from served import free_port
 
 from avowal.clock import utc_now
 from avowal.collect.probe import PROBE_USER_AGENT, FailureReason, Prober, ProbeResult, ProbeState
 from avowal.collect.script_event import parse_user_agent
+from support.served import free_port
 
 PROBER = Prober(interval_seconds=60, slow_threshold_ms=300, timeout_seconds=1)
 WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthere"

@@ -15,10 +15,10 @@ from typing import Any
 import duckdb
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from harness import CHROME, Ran, Site, line, tamper, wait_until
-from served import SETTINGS, Served, served
 
 from avowal.register.feeds import Feeds
+from support.served import SETTINGS, Served, served
+from support.site import CHROME, Ran, Site, line, tamper, wait_until
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
-from harness import CHROME, GOOGLEBOT, Ran, Site, line, tamper
-from served import free_port
 from test_release import ANN, BEN, NOW, PERIOD, RECENT, checked, unpacked
+
+from support.served import free_port
+from support.site import CHROME, GOOGLEBOT, Ran, Site, line, tamper
 
 CAROL = "203.0.113.99"
 ATTACK = "requests WHERE page_path LIKE '/wp-%' AND status = 404"

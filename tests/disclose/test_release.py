@@ -12,13 +12,13 @@ from pathlib import Path
 import jsonschema
 import polars as pl
 import pytest
-from harness import CHROME, Ran, Site, line, tamper
-from test_duckdb import at, records, written
+from test_duckdb_store import at, records, written
 
 from avowal.disclose.extract import ExtractRequest, OldestByCell, extract_records
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE, Bounds, Cell
 from avowal.store.columns import ColumnForm
 from avowal.store.duckdb_store import DuckDBStore
+from support.site import CHROME, Ran, Site, line, tamper
 
 ANN, BEN = "203.0.113.77", "203.0.113.88"
 NOW = datetime.now(UTC).replace(tzinfo=None)

@@ -11,8 +11,8 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_duckdb import records, written
-from test_reading import COARSER, FORMS, KEY, NOW, PRECISIONS, ROW, bounds, permitted
+from test_duckdb_store import records, written
+from test_purpose_view import COARSER, FORMS, KEY, NOW, PRECISIONS, ROW, bounds, permitted
 
 from avowal.keep.enforcement import PolicyEnforcer
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell, CompiledTerms, max_ages

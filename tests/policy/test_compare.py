@@ -7,11 +7,9 @@ from itertools import product
 from typing import Any
 
 import msgspec
-import promises
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from promises import DAYS, PRECISIONS, UNIVERSE, Permission, Promise, Setting, Undone, promise
 
 from avowal.policy import terms as terms_module
 from avowal.policy.bounds import COOKIE_PREFIX, OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell, parse_canonical
@@ -34,6 +32,8 @@ from avowal.policy.terms import (
     compile_terms,
 )
 from avowal.policy.vocabulary import vocabulary
+from support import model_terms as promises
+from support.model_terms import DAYS, PRECISIONS, UNIVERSE, Permission, Promise, Setting, Undone, promise
 
 DAY = UNIT_SECONDS["day"]
 

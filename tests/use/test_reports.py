@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import CHROME, FIREFOX, GOOGLEBOT, IPHONE, Site, line
 
 from avowal.use.reports import REPORTS
+from support.site import CHROME, FIREFOX, GOOGLEBOT, IPHONE, Site, line
 
 DAY = datetime(2026, 1, 5)  # noqa: DTZ001  # UTC without a zone
 TIMED = (

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import CHROME, Site, wait_until
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, sync_playwright
-from served import Served, free_port, served
+
+from support.served import Served, free_port, served
+from support.site import CHROME, Site, wait_until
 
 CHROMIUM = shutil.which("chromium") or ""
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/opt/homebrew/bin") or ""

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from harness import CHROME, FIREFOX, Site, line
 from playwright.sync_api import sync_playwright
-from served import SETTINGS, SITE, Answer, Served, free_port, served
 from test_browser import CHROMIUM, PAGE, pytestmark  # noqa: F401  # where there is no browser, there is none here
+
+from support.served import SETTINGS, SITE, Answer, Served, free_port, served
+from support.site import CHROME, FIREFOX, Site, line
 
 SECURE = {"Host": SITE, "X-Forwarded-Proto": "https"}
 COOKIE = re.compile(

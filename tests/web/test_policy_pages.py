@@ -12,12 +12,12 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 import pytest
-from harness import Site, line, tamper, wait_until
 from playwright.sync_api import ViewportSize, sync_playwright
-from served import TODAY, Served, changed, served, translated
 
 from avowal.verify.last_result import VerificationResult, read_last_result, record_result
 from avowal.web.policy_status import assign_topics as places
+from support.served import TODAY, Served, changed, served, translated
+from support.site import Site, line, tamper, wait_until
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 PLACES = {"pt-BR": "/pt/privacidade/", "zh-TW": "/zh/privacy.html"}

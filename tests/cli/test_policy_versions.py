@@ -1,0 +1,221 @@
+"""Two versions in one folder: what each record was promised holds for it."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from support.site import Site, line
+
+ADDRESSES = 'keep = { full = "7 days", prefix = "90 days" }\nfor = ["availability", "performance", "content", "abuse"]'
+PATHS = '["request-time", "request-kind", "host", "method", "page-path", "status", "bytes", "response-time"]'
+TODAY = datetime.now(UTC).replace(tzinfo=None)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Make a site whose policy is 60 days old."""
+    made = Site(tmp_path).init()
+    change(made, ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(days=60)).date()}"))
+    assert made.avowal("policy", "adopt").status == 0
+    return made
+
+
+def change(site: Site, *changes: tuple[str, str]) -> None:
+    terms = site.folder / "policy" / "terms.toml"
+    text = terms.read_text()
+    for was, now in changes:
+        assert was in text
+        text = text.replace(was, now, 1)
+    terms.write_text(text)
+
+
+def publish(site: Site, *changes: tuple[str, str]) -> None:
+    """Publish changed terms that hold from now on."""
+    text = (site.folder / "policy" / "terms.toml").read_text()
+    old = next(row for row in text.splitlines() if row.startswith("updated = "))
+    change(site, (old, f"updated = {datetime.now(UTC).date()}"), *changes)
+    ran = site.avowal("policy", "publish", "--accept-witnesses")
+    assert ran.status == 0, ran.err
+
+
+def seen(moment: datetime, path: str, address: str = "192.0.2.1") -> str:
+    return line(0, path, start=moment, address=address)
+
+
+def test_a_stricter_version_protects_old_records_at_once(site: Site) -> None:
+    """Pages kept for ever, then for ten days: older ones are hidden from reports at once, and never let in again."""
+    log = site.log("access.log", *(seen(TODAY - timedelta(days=days), f"/{days}") for days in (40, 20, 5)))
+    site.take_in(log)
+    assert {row["page_path"] for row in site.report("pages")["tables"]["pages"]} == {"/40", "/20", "/5"}
+    kept = f'categories = {PATHS}\nkeep = {{ full = "forever" }}'
+    publish(site, (kept, kept.replace("forever", "10 days")))
+    found = site.report("pages")
+    assert {row["page_path"] for row in found["tables"]["pages"]} == {"/5"}
+    assert found["not_included"]["hidden"] == 2
+    late = site.take_in(
+        site.log("late.log", *(seen(TODAY - timedelta(days=days), f"/late-{days}") for days in (30, 4)))
+    )
+    assert (late["requests"], late["dropped"]) == (1, {"too-old": 1})
+    assert site.rows("SELECT DISTINCT version, governing FROM requests") == [(1, 1)]
+
+
+def test_a_looser_version_does_not_reach_old_records(site: Site) -> None:
+    """What was collected under seven days stays under seven days, and only what comes after is kept for thirty."""
+    change(site, ("notice-days = 30", "notice-days = 0"))
+    site_two = Site(site.folder, {"AVOWAL_DATA": str(site.folder / "two")})
+    assert site_two.avowal("policy", "adopt").status == 0
+    publish(site_two, (ADDRESSES, ADDRESSES.replace("7 days", "30 days")))
+    before, after = TODAY - timedelta(days=8), datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
+    site_two.take_in(site.log("access.log", seen(before, "/before"), seen(after, "/after")))
+    kept = duck(site_two, "SELECT page_path, ip_address, version FROM requests ORDER BY page_path")
+    assert kept == [("/after", "192.0.2.1", 2), ("/before", "192.0.2.0/24", 1)]
+
+
+def duck(site: Site, sql: str) -> list[tuple[object, ...]]:
+    """Ask the store of a site whose data lies elsewhere."""
+    import duckdb  # in this one helper
+
+    with duckdb.connect(Path(site.environment["AVOWAL_DATA"]) / "avowal.duckdb") as store:
+        return store.execute(sql).fetchall()
+
+
+def test_a_category_that_a_later_version_drops_is_gone_for_all(site: Site) -> None:
+    """Where a later version collects no referrers, none is shown of old visits, and none is let in."""
+    site.take_in(site.log("access.log", seen(TODAY - timedelta(days=5), "/")))
+    assert site.report("sources")["notes"] == []
+    referrers = '[[collect]]\ncategories = ["referrer"]\nkeep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]\n'
+    publish(site, (referrers, ""))
+    assert site.report("sources")["notes"] == [
+        "nothing is shown: the terms do not permit `referrer` for content"
+    ]
+    site.take_in(
+        site.log("more.log", line(0, "/x", start=TODAY - timedelta(days=3), referrer="https://example.com/a"))
+    )
+    assert site.rows("SELECT count(*) FROM requests WHERE referrer IS NOT NULL") == [(0,)]
+
+
+def test_a_visit_across_a_publication_is_bound_record_by_record(site: Site) -> None:
+    """Each view has the version in force at its time; the visit has the lowest."""
+    publish(site, (ADDRESSES, ADDRESSES.replace("7 days", "6 days")))
+    (at,) = [
+        one["effective_at"]
+        for one in site.avowal("policy", "history", "--json").json()
+        if one["version"] == 2
+    ]
+    moment = datetime.fromisoformat(at).replace(microsecond=0)
+    views = [seen(moment + timedelta(seconds=seconds), f"/{seconds}") for seconds in (-60, -1, 1, 5)]
+    site.take_in(site.log("access.log", *views))
+    assert site.rows("SELECT page_path, version FROM views ORDER BY view_time") == [
+        ("/-60", 1),
+        ("/-1", 1),
+        ("/1", 2),
+        ("/5", 2),
+    ]
+    assert site.rows("SELECT version, governing, views FROM visits") == [(1, 1, 4)]
+
+
+def test_a_scheduled_version_holds_from_its_day(site: Site) -> None:
+    """Until then nothing of it holds; withdrawn, it never does."""
+    text = (site.folder / "policy" / "terms.toml").read_text()
+    old = next(row for row in text.splitlines() if row.startswith("updated = "))
+    change(
+        site,
+        (old, f"updated = {(TODAY + timedelta(days=40)).date()}"),
+        (ADDRESSES, ADDRESSES.replace("7", "30")),
+    )
+    ran = site.avowal("policy", "publish")
+    assert ran.status == 1
+    assert "--accept-witnesses" in ran.err
+    ran = site.avowal("policy", "publish", "--accept-witnesses", "--json")
+    assert ran.json()["outcome"] == "published"
+    assert ran.json()["looser"] == [
+        "ip-address, full: kept 30 days, was 7 days; for abuse, availability, content, performance"
+    ]
+    site.take_in(site.log("access.log", seen(TODAY - timedelta(days=8), "/")))
+    assert site.rows("SELECT DISTINCT ip_address, version FROM requests") == [("192.0.2.0/24", 1)]
+    assert "(scheduled)" in site.avowal("policy", "history").out
+    assert site.avowal("policy", "withdraw", "1").status == 1
+    assert site.avowal("policy", "withdraw", "2").status == 0
+    assert [one["version"] for one in site.avowal("policy", "history", "--json").json()] == [1]
+
+
+def test_pages_are_those_of_the_version_that_was_published(site: Site) -> None:
+    """Whatever stands in the folder since: the document as it came, terms whose hash is the identity, and the HTML."""
+    document = next((site.folder / "policy").glob("*.md"))
+    published = document.read_bytes()
+    document.write_text("---\ntitle: Draft\n---\nNothing.\n")
+    ran = site.avowal("policy", "page", "--to", "out", "--json")
+    assert ran.json()["version"] == 1
+    assert (site.folder / "out" / "privacy.en.md").read_bytes() == published
+    identity = site.avowal("policy", "history", "--json").json()[0]["identity"]
+    assert sha256((site.folder / "out" / "terms.json").read_bytes()).hexdigest() == identity
+    assert identity in (site.folder / "out" / "privacy.en.html").read_text()
+    assert site.avowal("policy", "page", "--version", "7").status == 1
+
+
+def test_without_its_register_nothing_is_read_or_collected(site: Site) -> None:
+    """A store whose register is lost is refused with a remedy, and no other register is made."""
+    log = site.log("access.log", seen(TODAY, "/"))
+    site.take_in(log)
+    for file in site.data.glob("register.sqlite*"):
+        file.unlink()
+    for arguments in (["report"], ["import", log], ["policy", "history"], ["policy", "adopt"]):
+        ran = site.avowal(*arguments)
+        assert ran.status == 1
+        assert "nobody can tell what was promised" in ran.err
+    assert not (site.data / "register.sqlite").exists()
+
+
+def test_notices_and_pages_are_in_every_language_of_the_terms(site: Site) -> None:
+    """Each document's page, history and differences between any two versions; each notice; and where it was posted."""
+    policy = site.folder / "policy"
+    english = next(policy.glob("*.md"))
+    for tag in ("pt-BR", "zh-TW"):
+        english.with_name(f"privacy-policy.{tag}.md").write_text(
+            english.read_text().replace("lang: en", f"lang: {tag}")
+        )
+    change(site, ('languages = ["en"]', 'languages = ["en", "pt-BR", "zh-TW"]'))
+    for age in ("6 days", "5 days"):
+        old = re.search(r'full = "\d days", prefix', (policy / "terms.toml").read_text())
+        assert old
+        english.write_text(f"{english.read_text()}\n\nWords of {age}.\n")
+        publish(site, (old[0], f'full = "{age}", prefix'))
+    second, third = site.avowal("policy", "notice", "--json").json()
+    assert list(second["languages"]) == ["en", "pt-BR", "zh-TW"]
+    assert third["languages"]["pt-BR"]["relation"] == "mais protetora"
+    assert "保留期間 5 天" in site.avowal("policy", "notice", "--language", "zh-TW").out
+    assert site.avowal("policy", "posted", 3, "--where", "https://example.org/").status == 0
+    assert site.avowal("policy", "posted", 1, "--where", "https://example.org/").status == 1
+    third = site.avowal("policy", "notice", "--json").json()[1]
+    assert [(one["place"], one["attested"]) for one in third["shown"]] == [("https://example.org/", True)]
+    assert site.avowal("verify").status == 0
+    site.avowal("policy", "page", "--to", "out")
+    names = {path.name for path in (site.folder / "out").iterdir()}
+    pairs = {f"changes.{pair}.en.html" for pair in ("1..2", "1..3", "2..3")}
+    assert {name for name in names if ".en.html" in name} == {
+        *("privacy.en.html", "history.en.html", "disclosures.en.html"),
+        *pairs,
+    }
+    assert {
+        "privacy.zh-TW.html",
+        "disclosures.pt-BR.html",
+        "changes.2..3.pt-BR.html",
+        "history.zh-TW.html",
+    } <= names
+    for name in names:
+        page = (site.folder / "out" / name).read_text()
+        assert set(re.findall(r'href="([^"#]+)"', page)) <= names, name
+    assert "<ins>Words of 5 days.</ins>" in (site.folder / "out" / "changes.2..3.en.html").read_text()
+
+
+def test_two_versions_are_compared_by_their_numbers(site: Site) -> None:
+    """As two files are; the exit status tells whether the later one protects less."""
+    publish(site, (ADDRESSES, ADDRESSES.replace("7", "3")))
+    ran = site.avowal("policy", "diff", 1, 2, "--json")
+    assert (ran.status, ran.json()["relation"]) == (0, "more protective")
+    assert site.avowal("policy", "diff", 2, 1).status == 1
+    ran = site.avowal("policy", "diff", 2, 9)
+    assert (ran.status, "there is no such version" in ran.err) == (1, True)

@@ -1,0 +1,249 @@
+"""What holds for what people handed over: who reads it, until when, for whom; each is set on record, and takes effect."""
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_submission import FORM, ask, kinds, objects
+
+from avowal.register.register import SqliteRegister
+from avowal.register.restrictions import RestrictionChange, SubmissionSelector
+from support.site import Ran, Site, tamper
+
+NOW = datetime.now(UTC).replace(tzinfo=None)
+SOON = f"{(NOW + timedelta(5)).date()}"
+VISITOR = "0123456789abcdef"
+OTHER = "fedcba9876543211"
+DISCLOSE = ("--ground", "requested-function", "--categories", "person-name", "--dry-run")
+NOTE = """
+[[form]]
+name = "note"
+fields = { text = "message", again = "answer" }
+for = ["requested-service"]
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    made = Site(tmp_path).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
+    terms = made.folder / "policy" / "terms.toml"
+    terms.write_text(terms.read_text() + FORM + NOTE)
+    for name, more in (("anna", ()), ("ben", ()), ("bot", ("--automated",))):
+        ran = made.avowal("user", "add", name, "--purposes", "requested-service,content", *more, "--json")
+        assert ran.json()["automated"] is bool(more)
+    return made
+
+
+@pytest.fixture
+def reference(site: Site) -> str:
+    return add(site, "order", "--field", "name=Ann Example", "--visitor", VISITOR)
+
+
+def add(site: Site, form: str, *words: str) -> str:
+    ran = site.avowal("submission", "add", form, "--means", "letter", *words, "--json")
+    assert ran.status == 0, ran.err
+    told: str = ran.json()["reference"]
+    return told
+
+
+def put(site: Site, *words: str) -> Ran:
+    return site.avowal("submission", "set", *words, "--means", "letter", "--json")
+
+
+def show(site: Site, reference: str, reader: str = "operator") -> Ran:
+    return site.avowal("submission", "show", reference, "--purpose", "content", "--as", reader, "--json")
+
+
+def listed(site: Site, *words: str, reader: str = "anna", purpose: str = "content") -> list[dict[str, Any]]:
+    ran = site.avowal("submission", "list", *words, "--purpose", purpose, "--as", reader, "--json")
+    assert ran.status == 0, ran.err
+    told: list[dict[str, Any]] = ran.json()["submissions"]
+    return told
+
+
+def test_only_those_read_it_who_were_named(site: Site, reference: str) -> None:
+    """Nobody else, not even whoever has the machine, unless they say as whom; until it is for all again."""
+    done = put(site, reference, "--readers", "anna,ben").json()
+    assert (done["settings"], done["records"]) == (["readers"], 1)
+    assert show(site, reference, "anna").status == 0
+    refused = show(site, reference)
+    assert (refused.status, "only anna, ben may read it" in refused.err) == (1, True)
+    assert [one["reference"] for one in listed(site, "--form", "order")] == [reference]
+    assert listed(site, "--form", "order", reader="operator") == []
+    assert put(site, reference, "--readers", "").status == 0
+    assert show(site, reference).status == 0
+    assert site.avowal("verify").status == 0
+
+
+def test_no_program_decides_by_it_where_somebody_says_so(site: Site, reference: str) -> None:
+    """A person still reads it."""
+    assert show(site, reference, "bot").status == 0
+    assert put(site, "--visitor", VISITOR, "--not-automated").status == 0
+    assert (show(site, reference, "bot").status, show(site, reference, "anna").status) == (1, 0)
+    assert listed(site, "--visitor", VISITOR, reader="bot") == []
+    assert put(site, "--visitor", VISITOR, "--automated").status == 0
+    assert show(site, reference, "bot").status == 0
+
+
+def test_it_is_forgotten_when_somebody_says_so(site: Site, reference: str) -> None:
+    """It cannot be read from that moment on, and retention takes it, with all that it says."""
+    kept = add(site, "order", "--field", "name=B")
+    assert put(site, reference, "--keep-until", SOON).status == 0
+    assert put(site, reference, "--keep-until", "2026-01-01").status == 2
+    assert listed(site, "--form", "order")[0]["keep_until"].startswith(SOON)
+    with closing(SqliteRegister(site.data, site.folder / "keys")) as register:
+        gone = RestrictionChange(keep_until=NOW - timedelta(2))
+        register.restrictions.set(SubmissionSelector("submission", reference), gone, "letter", NOW)
+        register.ledger.sign_checkpoint()
+    assert show(site, reference).status == 1
+    assert [one["reference"] for one in listed(site, "--form", "order")] == [kept]
+    found = site.avowal("verify")
+    assert (found.status, "submissions" in found.out) == (1, True), found.out
+    assert site.avowal("retain").status == 0
+    assert ask(site, "SELECT reference FROM submissions") == [(kept,)]
+    assert len(ask(site, "SELECT * FROM answers")) == 1
+    assert ask(site, "SELECT * FROM handled") == []
+    assert site.avowal("verify").status == 0
+
+
+def test_it_is_given_to_nobody_else(site: Site, reference: str) -> None:
+    """What was asked for is disclosed to whom it was asked of, by the person's own will."""
+    words = ("--reference", reference, *DISCLOSE)
+    assert site.avowal("disclose", "--to", "Carrier", *words).status == 0
+    assert put(site, reference, "--recipients", "Bank, Baker").status == 0
+    refused = site.avowal("disclose", "--to", "Carrier", *words)
+    assert (refused.status, "for Baker, Bank only" in refused.err) == (1, True), refused.err
+    assert site.avowal("disclose", "--to", "Bank", *words).status == 0
+
+
+def test_all_of_a_form_and_all_of_a_visitor(site: Site, reference: str) -> None:
+    """In one go, with one entry, which tells how many and not whose."""
+    others = [add(site, "note", "--field", "text=hello") for _ in range(3)]
+    assert put(site, "--form", "note", "--source", "trade fair").json()["records"] == 3
+    assert put(site, "--form", "note", "--visitor-key", OTHER).status == 2
+    assert put(site, others[0], "--of-visitor", OTHER).status == 0
+    assert put(site, "--visitor", OTHER, "--objects-to", "content").json()["records"] == 1
+    found = {one["reference"]: one for one in listed(site, "--form", "note", purpose="requested-service")}
+    assert [found[one]["objects_to"] for one in others] == [["content"], [], []]
+    assert {one["source"] for one in found.values()} == {"trade fair"}
+    assert [one["reference"] for one in listed(site, "--form", "note")] == others[1:]
+    assert objects(site, others[0], "abuse").json()["purposes"] == ["abuse"]
+    assert objects(site, others[0], "content", "--withdraw").status == 0
+    found = {one["reference"]: one for one in listed(site, "--form", "note", purpose="requested-service")}
+    assert found[others[0]]["objects_to"] == ["abuse"]
+    assert site.avowal("verify").status == 0
+    entries = [json.loads(body) for (body,) in ask(site, "SELECT body FROM entries")]
+    told = json.dumps([one for one in entries if one["kind"] == "handling-set"])
+    assert not any(word in told for word in (OTHER, "note", "trade", *others))
+    assert reference not in found
+
+
+def test_a_category_is_put_right_where_that_loosens_nothing(tmp_path: Path) -> None:
+    """One that would be kept longer, or used for more, is refused."""
+    site = Site(tmp_path).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
+    terms = site.folder / "policy" / "terms.toml"
+    longer = '[[collect]]\ncategories = ["answer"]\nkeep = { full = "60 days" }\nfor = ["content"]\n'
+    terms.write_text(terms.read_text() + FORM + NOTE + longer)
+    one = add(site, "note", "--field", "text=I am ill", "--field", "again=yes")
+    refused = put(site, one, "--category", "text=answer")
+    assert (refused.status, "kept longer" in refused.err) == (1, True)
+    assert put(site, one, "--category", "again=message").status == 0
+    assert ask(site, "SELECT DISTINCT category FROM answers") == [("message",)]
+    for wrong in ("text=ip-address", "text=uploaded-file", "text=fun", "text"):
+        assert put(site, one, "--category", wrong).status == 2
+    nowhere = put(site, one, "--category", "nope=message")
+    assert (nowhere.status, "in a field `nope`" in nowhere.err) == (1, True), nowhere.err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ((), 2, "which are meant is not clear"),
+        (("f" * 24, "--form", "order", "--source", "x"), 2, "which are meant is not clear"),
+        (("f" * 24,), 2, "nothing is set"),
+        (("f" * 24, "--source", "x"), 1, "there is no submission"),
+        (("--form", "fun", "--source", "x"), 1, "there is no submission by form `fun`"),
+        (("--visitor", "Ann", "--source", "x"), 2, "is no visitor's key"),
+        (("--form", "order", "--readers", "zoe"), 1, "there is no reader `zoe`"),
+        (("--form", "order", "--objects-to", "fun"), 2, "fun"),
+        (("--form", "order", "--source", "x" * 201), 2, "is no line"),
+        (("--form", "order", "--keep-until", "never"), 2, "is no time"),
+    ],
+)
+def test_what_cannot_be_set_leaves_no_trace(
+    site: Site, reference: str, words: tuple[str, ...], status: int, said: str
+) -> None:
+    """It is refused with its remedy."""
+    before = ask(site, "SELECT * FROM submissions")
+    ran = put(site, *words)
+    assert (ran.status, said in ran.err) == (status, True), ran.err
+    assert ask(site, "SELECT * FROM submissions") == before
+    assert "handling-set" not in kinds(site)
+    assert reference
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--form", "order"),
+        ("--purpose", "content"),
+        ("--form", "a", "--visitor", "b", "--purpose", "content"),
+    ],
+)
+def test_what_is_listed_of_single_ones_is_for_a_purpose(site: Site, words: tuple[str, ...]) -> None:
+    """And of a form or of a visitor."""
+    assert site.avowal("submission", "list", *words).status == 2
+
+
+def test_each_list_for_a_purpose_is_on_record(site: Site, reference: str) -> None:
+    """With how many it told of, and without the visitor's key where the purpose may not see that."""
+    assert listed(site, "--visitor", VISITOR)[0]["visitor"] == VISITOR
+    (told,) = listed(site, "--visitor", VISITOR, purpose="requested-service")
+    assert told["visitor"] is None
+    assert reference
+    entry = json.loads(ask(site, "SELECT body FROM entries ORDER BY entry DESC")[0][0])
+    assert (entry["kind"], entry["purpose"], entry["rows"]) == ("reading-made", "requested-service", 1)
+    assert (
+        site.avowal("submission", "list", "--form", "order", "--purpose", "abuse", "--as", "anna").status == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE submissions SET readers = '[]'", "otherwise than anybody is on record"),
+        ("UPDATE submissions SET objects_to = '[]'", "otherwise than anybody is on record"),
+        ("UPDATE submissions SET automated = 0", "otherwise than anybody is on record"),
+        ("""UPDATE handled SET told = '{"readers":"[]"}'""", "handling 1 is not what"),
+        ("UPDATE handled SET told = 'nope'", "handling 1 is not what"),
+        ("UPDATE submissions SET recorded_at = x'00'", "what was never written so (TypeError)"),
+        ("UPDATE handled SET entry = entry + 1", "handling 1 is not what"),
+        ("UPDATE handled SET value = 'note'", "handling 1 is not what"),
+        ("DELETE FROM handled", "otherwise than anybody is on record"),
+    ],
+)
+def test_what_is_changed_without_a_record_is_found(
+    site: Site, reference: str, change: str, said: str
+) -> None:
+    """Whoever opens what was closed."""
+    assert put(site, reference, "--readers", "anna").status == 0
+    assert objects(site, reference, "content").status == 0
+    assert site.avowal("verify").status == 0
+    tamper(site, *change.split("; "))
+    ran = site.avowal("verify")
+    assert (ran.status, said in ran.out) == (1, True), ran.out
+
+
+def test_it_is_told_to_whom_it_is_about(site: Site, reference: str) -> None:
+    """All but the names of those who read it; and it goes with what it is about."""
+    assert put(site, reference, "--readers", "anna", "--source", "trade fair").status == 0
+    assert put(site, "--visitor", VISITOR, "--recipients", "Bank").status == 0
+    (told,) = site.avowal("visitor", "show", VISITOR, "--json").json()["submissions"]
+    assert (told["source"], told["recipients"], "readers" in told) == ("trade fair", ["Bank"], False)
+    assert site.avowal("visitor", "erase", VISITOR, "--count", "0").status == 0
+    assert site.avowal("retain").status == 0
+    assert ask(site, "SELECT * FROM handled") == []
+    assert site.avowal("verify").status == 0

@@ -1,0 +1,123 @@
+"""`avowal user` and `avowal status`: who reads for what, and what was read."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from support.site import Site, line, tamper
+
+NOON = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
+SINGLE = "SELECT page_path FROM views"
+TOGETHER = "SELECT count(*) AS n FROM views"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Make a site with a few views, and a reader for content."""
+    made = Site(tmp_path).init()
+    made.take_in(made.log("a.log", *(line(n, f"/{n}", start=NOON) for n in range(3))))
+    assert made.avowal("user", "add", "ann", "--purposes", "content,performance").status == 0
+    return made
+
+
+def test_a_reader_reads_for_what_was_given(site: Site) -> None:
+    """A question or report for another purpose is refused, and so is one of nobody's."""
+    for words in (
+        ("query", TOGETHER, "--purpose", "content"),
+        ("report", "pages"),
+        ("report", "performance"),
+    ):
+        assert site.avowal(*words, "--as", "ann").status == 0, words
+    for refused, said in (
+        (("query", TOGETHER, "--purpose", "abuse", "--as", "ann"), "`ann` does not read for abuse"),
+        (("report", "availability", "--as", "ann"), "`ann` does not read for availability"),
+        (("report", "pages", "--as", "ben"), "there is no reader `ben`"),
+    ):
+        ran = site.avowal(*refused)
+        assert (ran.status, said in ran.err) == (1, True), ran.err
+    assert site.avowal("report", "availability").status == 0
+
+
+def test_readers_are_listed_changed_and_taken_away(site: Site) -> None:
+    """The last purposes hold; a parent stands for all beneath it; who was removed reads nothing."""
+    assert site.avowal("user", "add", "ben", "--purposes", "operate").status == 0
+    assert site.avowal("user", "add", "ann", "--purposes", "abuse").status == 0
+    listed = site.avowal("user", "list", "--json").json()
+    assert [(one["name"], len(one["purposes"])) for one in listed] == [("ann", 1), ("ben", 5)]
+    assert site.avowal("report", "pages", "--as", "ann").status == 1
+    assert site.avowal("user", "remove", "ann", "--json").json()["removed"] is True
+    assert site.avowal("user", "remove", "ann", "--json").json()["removed"] is False
+    assert site.avowal("query", TOGETHER, "--purpose", "abuse", "--as", "ann").status == 1
+    assert "ben: abuse, availability" in site.avowal("user", "list").out
+
+
+@pytest.mark.parametrize(
+    ("name", "purposes", "said"),
+    [
+        ("ann", "contents", "did you mean `content`"),
+        ("ann", "", "reads nothing"),
+        ("operator", "content", "no name of a reader"),
+        ("", "content", "no name of a reader"),
+        ("a" * 65, "content", "no name of a reader"),
+        ("a\nb", "content", "no name of a reader"),
+    ],
+)
+def test_what_is_no_reader_is_refused(site: Site, name: str, purposes: str, said: str) -> None:
+    """With what was wrong."""
+    ran = site.avowal("user", "add", name, "--purposes", purposes)
+    assert (ran.status, said in ran.err) == (2, True), ran.err
+
+
+def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
+    """Who (as a commitment), what for, how many rows, and the hash of the question; of others a count for each day."""
+    for asked in (SINGLE, TOGETHER, TOGETHER):
+        assert site.avowal("query", asked, "--purpose", "content", "--as", "ann").status == 0
+    site.avowal("report", "pages")
+    site.avowal("query", SINGLE, "--purpose", "content", "--explain")
+    told = site.avowal("status", "--json").json()
+    (single,) = told["readings_of_single_visitors"]
+    assert (single["name"], single["purpose"], single["rows"], single["version"]) == ("ann", "content", 3, 1)
+    assert single["question"] == sha256(SINGLE.encode()).hexdigest()
+    assert [(one["name"], one["readings"]) for one in told["readings_by_day"]] == [
+        ("ann", 2),
+        ("operator", 1),
+    ]
+    entry = site.avowal("ledger", "prove", 1, "--json").json()["entry"]
+    assert (entry["kind"], entry["rows"]) == ("reading-made", 3)
+    assert "ann" not in json.dumps(entry)
+    assert SINGLE not in json.dumps(entry)
+    assert site.avowal("verify").status == 0
+    assert "3 views" in site.avowal("status").out
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE entries SET reader = 'ben' WHERE reader = 'ann'",
+        "UPDATE entries SET salt = zeroblob(32) WHERE reader = 'ann'",
+        "UPDATE entries SET salt = NULL WHERE reader = 'ann'",
+        "UPDATE entries SET salt = printf('%032d', 7) WHERE reader = 'ann'",
+        "UPDATE entries SET reader = 'ann' WHERE reader IS NULL",
+        "UPDATE entries SET reader = NULL WHERE reader = 'ann'",
+        "UPDATE entries SET reader = NULL, salt = NULL WHERE reader = 'ann'",
+    ],
+)
+def test_a_reading_that_was_changed_is_found(site: Site, statement: str) -> None:
+    """Whatever of it is changed behind the register's back."""
+    site.avowal("query", SINGLE, "--purpose", "content", "--as", "ann")
+    tamper(site, statement)
+    ran = site.avowal("verify", "--json")
+    assert ran.status == 1
+    named = "reading 1 is not what" if "NULL, salt" not in statement else "the register has 0 records"
+    assert any(named in finding for finding in ran.json()["findings"]), ran.out
+
+
+def test_an_answer_that_cannot_be_recorded_is_not_given(site: Site) -> None:
+    """Where the register refuses the record, nothing is told."""
+    tamper(site, "CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'full'); END")
+    ran = site.avowal("query", SINGLE, "--purpose", "content", "--json")
+    assert (ran.status, ran.out) == (1, "")
+    assert "cannot be written (IntegrityError)" in ran.err

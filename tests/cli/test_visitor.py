@@ -1,0 +1,202 @@
+"""`avowal visitor show`, `export` and `erase`: what one visitor may ask for."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from support.site import CHROME, Site, line
+
+NOON = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
+ANN, BEN = "203.0.113.77", "203.0.113.88"
+PERIOD = ("--since", f"{NOON.date()}", "--until", f"{NOON.date()}")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Make a site with two visitors, and no log left of them."""
+    made = Site(tmp_path).init()
+    terms = made.folder / "policy" / "terms.toml"
+    terms.write_text(
+        terms.read_text().replace("updated = 2026-11-22", f"updated = {(NOON - timedelta(9)).date()}")
+    )
+    log = made.log(
+        "a.log",
+        *(line(n, f"/{n}", start=NOON, address=ANN) for n in range(3)),
+        line(1, "/b", start=NOON, address=BEN),
+    )
+    made.take_in(log)
+    log.unlink()
+    return made
+
+
+def shown(site: Site, address: str = ANN) -> Any:
+    ran = site.avowal("visitor", "show", address, *PERIOD, "--json")
+    assert ran.status == 0, ran.err
+    return ran.json()
+
+
+def consented(site: Site) -> None:
+    terms = site.folder / "policy" / "terms.toml"
+    old = next(row for row in terms.read_text().splitlines() if row.startswith("updated = "))
+    text = terms.read_text().replace(old, f"updated = {datetime.now(UTC).date()}")
+    terms.write_text(text.replace('full = "7 days", prefix', 'full = "6 days", prefix', 1))
+    assert site.avowal("policy", "publish").status == 0
+    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--means", "letter", "--reference", "Ann's letter")
+    assert ran.status == 0, ran.err
+
+
+def test_a_visitor_sees_what_is_held(site: Site) -> None:
+    """How much of each, from when to when, under which version; and to look at it leaves an entry."""
+    consented(site)
+    told = shown(site)
+    assert {name: of["records"] for name, of in told["held"].items()} == {
+        "requests": 3,
+        "looks": 0,
+        "interactions": 0,
+        "views": 3,
+        "visits": 1,
+    }
+    assert told["held"]["requests"]["versions"] == [1]
+    assert told["held"]["requests"]["first"] == NOON.isoformat(timespec="seconds")
+    assert [(one["version"], one["given"]) for one in told["consents"]] == [(2, True)]
+    assert [one["purpose"] for one in shown(site)["readings_since"]] == ["may-see"]
+    assert "3 requests" in site.avowal("visitor", "show", told["visitor"]).out
+    assert site.avowal("verify").status == 0
+
+
+def test_a_visitor_takes_everything_along(site: Site) -> None:
+    """A line for each record, and nothing of anybody else."""
+    file = site.folder / "export.jsonl"
+    ran = site.avowal("visitor", "export", ANN, *PERIOD, "--to", file, "--json")
+    assert ran.json()["records"] == 7
+    head, *records = map(json.loads, file.read_text().splitlines())
+    assert head["schema"] == "avowal visitor export 1"
+    assert {record["visitor_id"] for record in records} == {head["visitor"]}
+    assert [record["page_path"] for record in records if record["relation"] == "requests"] == [
+        "/0",
+        "/1",
+        "/2",
+    ]
+    assert BEN not in file.read_text()
+
+
+def test_an_export_is_as_its_schema_says(site: Site) -> None:
+    """Each line of it, and nothing that the schema does not tell of; another line is not."""
+    consented(site)
+    shown(site)
+    file = site.folder / "export.jsonl"
+    site.avowal("visitor", "export", ANN, *PERIOD, "--to", file)
+    schema = site.avowal("visitor", "schema").json()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    check = jsonschema.Draft202012Validator(schema)
+    lines = [json.loads(told) for told in file.read_text().splitlines()]
+    assert [next(check.iter_errors(told), None) for told in lines] == [None] * 8
+    for told in lines:
+        assert not check.is_valid({**told, "another": 1})
+        assert not check.is_valid({name: told[name] for name in list(told)[:-1]})
+    assert all(lines[0][name] for name in ("consents", "readings_since"))
+
+
+def test_what_is_held_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
+    """With every record, in the language asked for; an unknown one is English."""
+    consented(site)
+    for language, title in (
+        ("en", "What is held of you"),
+        ("pt-BR", "O que guardamos sobre você"),
+        ("xx", "What is"),
+    ):
+        page = tmp_path / f"{language}.html"
+        ran = site.avowal("visitor", "show", ANN, *PERIOD, "--page", page, "--language", language)
+        assert ran.status == 0, ran.err
+        text = page.read_text()
+        assert title in text
+        assert (
+            text.count(f'<td data-heading="{"endereço IP" if language == "pt-BR" else "ip-address"}">{ANN}')
+            == 3
+        )
+        assert "1, now under 2" in text or language == "pt-BR"
+        assert BEN not in text
+
+
+def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
+    """No record, no byte, and nothing that leads from the ledger to them; others stay; the receipt holds."""
+    consented(site)
+    key = shown(site)["visitor"]
+    receipt, others = tmp_path / "receipt.json", shown(site, BEN)["held"]
+    ran = site.avowal("visitor", "erase", key, "--count", 3, "--receipt", receipt, "--json")
+    assert ran.status == 0, ran.err
+    assert ran.json()["erased"] == {
+        "requests": 3,
+        "looks": 0,
+        "interactions": 0,
+        "views": 3,
+        "visits": 1,
+        "consents": 1,
+        "submissions": 0,
+        "authorisations": 0,
+    }
+    assert shown(site, BEN)["held"] == others
+    assert (
+        sum(of["records"] for of in site.avowal("visitor", "show", key, "--json").json()["held"].values())
+        == 0
+    )
+    for path in [*site.data.rglob("*"), *(site.folder / "keys").rglob("*")]:
+        data = path.read_bytes() if path.is_file() else b""
+        assert ANN.encode() not in data, path
+        assert key.encode() not in data, path
+        assert b"Ann's letter" not in data, path
+    assert site.avowal("verify").status == 0
+    verifier = site.avowal("ledger", "key").out.strip()
+    away = tmp_path / "away"
+    away.mkdir()
+    ran = Site(away).avowal("verify", receipt, "--key", verifier, "--json")
+    assert (ran.status, ran.json()["entry"]["kind"]) == (0, "erasure-done"), ran.err
+    told = json.loads(receipt.read_text())
+    for change in (
+        {"visitor": "0" * 16},
+        {"erased": {**told["erased"], "requests": 4}},
+        {"erased_at": "2026-01-01T00:00:00"},
+    ):
+        receipt.write_text(json.dumps({**told, **change}))
+        ran = Site(away).avowal("verify", receipt, "--key", verifier)
+        assert (ran.status, "says something else" in ran.err) == (1, True), ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((ANN, *PERIOD, "--count", "2"), "3 requests and looks are held of that visitor"),
+        (("0123456789abcdef", "--count", "0"), "nothing is held of that visitor"),
+        (("203.0.113.99", *PERIOD, "--count", "0"), "no visitor is known"),
+    ],
+)
+def test_what_was_not_meant_is_not_erased(site: Site, words: tuple[str, ...], said: str) -> None:
+    """Another count, or nobody."""
+    ran = site.avowal("visitor", "erase", *words)
+    assert (ran.status, said in ran.err) == (1, True), ran.err
+    assert len(site.rows("SELECT 1 FROM requests")) == 4
+
+
+def test_several_people_behind_an_address_are_told_nothing(site: Site) -> None:
+    """Neither what is held nor an export; nothing is written."""
+    site.take_in(site.log("b.log", line(5, start=NOON, address=ANN, agent=CHROME)))
+    for words in (("show",), ("export", "--to", site.folder / "out"), ("erase", "--count", 3)):
+        ran = site.avowal("visitor", words[0], ANN, *PERIOD, *words[1:])
+        assert (ran.status, "2 visitors are known" in ran.err) == (1, True), ran.err
+    assert not (site.folder / "out").exists()
+
+
+def test_an_erasure_that_was_begun_is_done_before_anything_is_read(site: Site) -> None:
+    """Where a process died between recording and doing it, the next reading does it first."""
+    import sqlite3  # as that process left it
+
+    key = shown(site)["visitor"]
+    with sqlite3.connect(site.data / "register.sqlite") as file:
+        file.execute("INSERT INTO erasing VALUES (?)", [key])
+    file.close()
+    assert {row["page_path"] for row in site.report("pages")["tables"]["pages"]} == {"/b"}
+    assert site.avowal("verify").status == 0

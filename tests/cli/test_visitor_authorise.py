@@ -1,0 +1,93 @@
+"""`avowal visitor authorise`: a visitor's word that somebody may have something, and that they may not any more."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import jsonschema
+import pytest
+from test_visitor import ANN, BEN, PERIOD, site
+
+from support.site import Site
+
+__all__ = ["site"]
+DOCTOR = "Dr. Example"
+LETTER = ("--means", "letter", "--reference", "letter 12")
+
+
+def authorise(it: Site, *arguments: str, whom: str = DOCTOR) -> dict[str, object]:
+    ran = it.avowal("visitor", "authorise", ANN, *PERIOD, "--recipient", whom, *LETTER, *arguments, "--json")
+    assert ran.status == 0, ran.err
+    told: dict[str, object] = ran.json()
+    return told
+
+
+def test_what_is_authorised_is_seen_and_taken_back(site: Site) -> None:
+    """In the order in which the visitor said so; each has its entry in the ledger, which tells of nobody."""
+    given = authorise(site, "--categories", "ip-address,view")
+    assert given["categories"] == ["ip-address", "view-duration", "view-time"]
+    authorise(site, "--categories", "page-path", whom="Court")
+    authorise(site, "--withdraw")
+    told = site.avowal("visitor", "show", str(given["visitor"]), "--json").json()["authorisations"]
+    assert [(one["recipient"], one["given"], one["categories"]) for one in told] == [
+        (DOCTOR, True, ["ip-address", "view-duration", "view-time"]),
+        ("Court", True, ["page-path"]),
+        (DOCTOR, False, []),
+    ]
+    shown = site.avowal("visitor", "show", str(given["visitor"])).out
+    assert f"took back what it authorised for `{DOCTOR}`" in shown
+    tiles = site.folder / "tiles"
+    assert site.avowal("ledger", "export", tiles).status == 0
+    files = [path.read_bytes() for path in tiles.rglob("*") if path.is_file()]
+    assert any(b"authorisation-given" in file for file in files)
+    assert not any(DOCTOR.encode() in file for file in files)
+    assert site.avowal("verify").status == 0
+    export = site.folder / "export.jsonl"
+    assert site.avowal("visitor", "export", str(given["visitor"]), "--to", export).status == 0
+    check = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
+    assert list(check.iter_errors(json.loads(export.read_text().splitlines()[0]))) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--categories", "ip-adress"], 2, "none of the categories"),
+        (["--categories", "referrer"], 1, "lets nobody have `referrer`"),
+        ([], 2, "names categories"),
+        (["--categories", "page-path", "--withdraw"], 2, "names categories"),
+        (["--withdraw"], 1, "authorised nothing"),
+        (["--categories", "page-path", "--recipient", " "], 2, "`--recipient` is empty"),
+    ],
+)
+def test_what_cannot_be_authorised_is_refused(
+    site: Site, arguments: list[str], status: int, said: str
+) -> None:
+    """And nothing is recorded."""
+    ran = site.avowal("visitor", "authorise", ANN, *PERIOD, "--recipient", DOCTOR, *LETTER, *arguments)
+    assert (ran.status, said in ran.err) == (status, True), ran.err
+    assert site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["authorisations"] == []
+
+
+def test_nobody_is_left_of_who_was_erased(site: Site) -> None:
+    """Neither the visitor nor the recipient; others' stay, and the ledger holds."""
+    key = str(authorise(site, "--categories", "page-path")["visitor"])
+    ran = site.avowal(
+        "visitor", "authorise", BEN, *PERIOD, "--recipient", "Court", *LETTER, "--categories", "page-path"
+    )
+    assert ran.status == 0, ran.err
+    ran = site.avowal("visitor", "erase", key, "--count", "3", "--json")
+    assert ran.json()["erased"]["authorisations"] == 1
+    for path in site.data.glob("register.sqlite*"):
+        assert DOCTOR.encode() not in path.read_bytes()
+        assert key.encode() not in path.read_bytes()
+    assert len(site.avowal("visitor", "show", BEN, *PERIOD, "--json").json()["authorisations"]) == 1
+    assert site.avowal("verify").status == 0
+
+
+def test_a_changed_authorisation_is_found(site: Site) -> None:
+    """Another recipient, put in behind the system's back."""
+    authorise(site, "--categories", "page-path")
+    with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
+        register.execute("UPDATE authorising SET recipient = 'Somebody else'")
+    ran = site.avowal("verify")
+    assert (ran.status, "authorisation 1 is not what the ledger says" in ran.out + ran.err) == (1, True)

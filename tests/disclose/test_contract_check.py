@@ -1,0 +1,253 @@
+"""Processors: a contract protects as much as the terms grant, or the processor gets nothing (`docs/spec/processors.md`)."""
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avowal.change.draft import TERMS_FILE
+from avowal.disclose.contract_check import ContractComparison, compare_contract
+from avowal.errors import TermsError
+from avowal.policy.bounds import OPERATOR, OWN_USE, PROCESSOR, Bounds, Cell
+from avowal.policy.compare import compare
+from avowal.policy.contract import compile_contract, parse_contract, select_processor_bounds
+from avowal.policy.terms import compile_terms, parse_terms
+from support.site import Site
+
+DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
+TERMS = compile_terms(
+    parse_terms(
+        (resources.files("avowal.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8"), "terms"
+    )
+)
+DAY = date(2026, 6, 1)
+CONTRACT = """
+vocabulary = 2
+processor = "Example Flood Protection Ltd"
+contact = "privacy@protection.example"
+service = ["third-party-service"]
+begins = 2026-01-01
+receive = [
+    { categories = ["ip-address", "request-time"], keep = { full = "7 days" }, for = ["third-party-service"] },
+]
+duties = { may-see = true, may-erase = true, smallest-group = 5 }
+"""
+
+
+def judged(old: str = "", new: str = "", day: date = DAY) -> ContractComparison:
+    assert old in CONTRACT
+    return compare_contract(parse_contract(CONTRACT.replace(old, new), "contract"), TERMS, day)
+
+
+def test_a_contract_that_protects_as_much_holds() -> None:
+    """As much as the terms let a processor of that service, or less, and never more."""
+    assert judged().holds
+    assert judged('"7 days"', '"1 day"').holds
+    assert judged('"ip-address", ', "").holds
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        (
+            '"7 days"',
+            '"8 days"',
+            [("ip-address", "country"), ("ip-address", "prefix"), ("ip-address", "full")],
+        ),
+        ('"request-time"]', '"request-time", "referrer"]', [("referrer", "site"), ("referrer", "full")]),
+        ("may-erase = true, ", "", ["may-erase"]),
+        ("smallest-group = 5", "smallest-group = 4", ["smallest-group"]),
+        (
+            "duties",
+            (
+                'onward = [{ categories = ["status"], keep = { full = "9 days" }, to = "processor",'
+                ' for = ["third-party-service"] }]\nduties'
+            ),
+            [("status", "full")],
+        ),
+        (
+            "duties",
+            'onward = [{ categories = ["bytes"], keep = { full = "1 day" }, to = "public", ground = "authorised" }]\nduties',
+            [("bytes", "full")],
+        ),
+    ],
+)
+def test_each_place_where_it_protects_less_is_told(
+    old: str, new: str, what: list[tuple[str, str] | str]
+) -> None:
+    """By category, precision, recipient and ground, or by the duty that it does not owe (P2)."""
+    found = judged(old, new)
+    places = {
+        (one.rule.category, one.precision) if isinstance(one.rule, Cell) else one.rule for one in found.looser
+    }
+    assert set(what) <= places
+    assert not found.holds
+
+
+def test_what_it_hands_on_as_the_terms_do_is_granted() -> None:
+    """An authority may have on a ground what the terms let it have, and no older."""
+    onward = (
+        'onward = [{ categories = ["ip-address"], keep = { full = "7 days" }, to = "authority",'
+        ' ground = "required-by-law" }]\nduties'
+    )
+    assert judged("duties", onward).holds
+    assert not judged("duties", onward.replace("7 days", "8 days")).holds
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "day", "said"),
+    [
+        ('for = ["third-party-service"]', 'for = ["content"]', DAY, "for content, which is not its service"),
+        (
+            'service = ["third-party-service"]',
+            'service = ["content"]',
+            DAY,
+            "let no processor have anything for content",
+        ),
+        ("", "", date(2025, 12, 31), "it begins on 2026-01-01"),
+        ("begins", "ends = 2026-05-31\nbegins", DAY, "it ended on 2026-05-31"),
+    ],
+)
+def test_what_else_stands_against_it(old: str, new: str, day: date, said: str) -> None:
+    """Another use than its service (P3), and a day on which it does not hold (P4)."""
+    found = judged(old, new, day)
+    assert said in "; ".join(found.reasons)
+    assert not found.holds
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"ip-address"', '"ip-adress"', "`receive[0].categories` is `ip-adress`"),
+        ('service = ["third-party-service"]', 'service = ["third-party"]', "`service` is `third-party`"),
+        ('service = ["third-party-service"]', "service = []", "`service` is ``"),
+        ('"7 days"', '"a week"', "which is no age"),
+        ('processor = "Example Flood Protection Ltd"', 'processor = " "', "`processor` is empty"),
+        ("begins", "ends = 2025-05-31\nbegins", "before it begins"),
+        ("vocabulary = 2", "vocabulary = 9", "`vocabulary` is `9`"),
+        ("contact", "contacts", "`contacts`"),
+    ],
+)
+def test_a_contract_that_does_not_check_is_refused(old: str, new: str, said: str) -> None:
+    """With the key that is wrong."""
+    with pytest.raises(TermsError) as refused:
+        parse_contract(CONTRACT.replace(old, new), "contract")
+    assert said in refused.value.message
+
+
+CELLS = st.builds(
+    Cell,
+    st.sampled_from(["ip-address", "status"]),
+    st.sampled_from(["content", "third-party-service"]),
+    st.sampled_from([OPERATOR, PROCESSOR]),
+    st.just(OWN_USE),
+)
+BOUNDS = st.dictionaries(CELLS, st.dictionaries(st.just("full"), st.none() | st.integers(1, 9), min_size=1))
+
+
+@given(BOUNDS, BOUNDS)
+def test_what_is_granted_covers_what_holds(
+    terms: dict[Cell, dict[str, int | None]], contract: dict[Cell, dict[str, int | None]]
+) -> None:
+    """Whatever a contract that protects as much permits, the terms let a processor of that service have as long."""
+    ours = select_processor_bounds(Bounds(terms, {}), {"third-party-service"})
+    if compare(ours, Bounds(contract, {})).is_at_least_as_protective:
+        for cell, ages in contract.items():
+            assert (cell.recipient, cell.purpose) == (PROCESSOR, "third-party-service")
+            allowed = terms[cell]["full"]
+            assert allowed is None or (ages["full"] is not None and ages["full"] <= allowed)
+
+
+def test_the_example_of_the_docs_holds() -> None:
+    """As it stands there, beside the default terms."""
+    examples = re.findall(r"```toml\n(.+?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = [one for one in examples if "receive = [" in one]
+    contract = parse_contract(example, "the example")
+    assert compare_contract(contract, TERMS, DAY).holds
+    assert compile_contract(contract).cells
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    made = Site(tmp_path).init()
+    folder = made.folder / "policy" / "processors"
+    folder.mkdir()
+    (folder / "shield.toml").write_text(CONTRACT)
+    (folder / "greedy.toml").write_text(CONTRACT.replace("7 days", "90 days"))
+    assert made.avowal("policy", "adopt").status == 0
+    return made
+
+
+def test_a_processor_is_added_or_refused(site: Site) -> None:
+    """What falls short changes nothing; the ledger has what was added, and what ended."""
+    ran = site.avowal("processor", "check", "--json")
+    assert (ran.status, {name: one["holds"] for name, one in ran.json()["processors"].items()}) == (
+        1,
+        {"greedy": False, "shield": True},
+    )
+    assert "ip-address, request-time, full" in "; ".join(ran.json()["processors"]["greedy"]["protects_less"])
+    shown = site.avowal("processor", "check", "greedy")
+    assert (shown.status, "falls short" in shown.out, "90 days" in shown.out) == (1, True, True)
+    assert site.avowal("processor", "check", "shield").status == 0
+    refused = site.avowal("processor", "add", "greedy")
+    assert (refused.status, "falls short" in refused.err) == (1, True)
+    assert site.avowal("processor", "add", "shield").status == 0
+    assert [one["name"] for one in site.avowal("processor", "list", "--json").json()["processors"]] == [
+        "shield"
+    ]
+    assert site.avowal("processor", "remove", "greedy").status == 1
+    assert site.avowal("processor", "add", "../../x").status == 2
+    assert site.avowal("processor", "remove", "shield").status == 0
+    assert site.avowal("processor", "list", "--json").json()["processors"] == []
+    assert site.avowal("verify").status == 0
+
+
+def test_stricter_terms_make_it_fall_short(site: Site) -> None:
+    """Whoever publishes is told, and so is whoever looks; a contract that is as strict holds again (P6)."""
+    assert site.avowal("processor", "add", "shield").status == 0
+    terms = site.folder / "policy" / "terms.toml"
+    text = re.sub(r"updated = .*", f"updated = {datetime.now(UTC).date()}", terms.read_text(), count=1)
+    strict = text.replace(
+        'keep = { full = "7 days" }\nto = "processor"', 'keep = { full = "3 days" }\nto = "processor"'
+    )
+    assert strict != text
+    terms.write_text(strict)
+    ran = site.avowal("policy", "publish", "--json")
+    assert (ran.status, ran.json()["processors_short"]) == (0, ["shield"])
+    (told,) = site.avowal("processor", "list", "--json").json()["processors"]
+    assert (told["holds"], "was 3 days" in "; ".join(told["protects_less"])) == (False, True)
+    assert site.avowal("status", "--json").json()["processors_short"] == ["shield"]
+    assert "falls short" in site.avowal("status").out
+    contract = site.folder / "policy" / "processors" / "shield.toml"
+    contract.write_text(CONTRACT.replace("7 days", "3 days"))
+    assert site.avowal("processor", "add", "shield").status == 0
+    assert site.avowal("status", "--json").json()["processors_short"] == []
+    assert site.avowal("verify").status == 0
+
+
+def test_a_contract_runs_out(site: Site) -> None:
+    """From the day after its last one on."""
+    contract = site.folder / "policy" / "processors" / "shield.toml"
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
+    contract.write_text(f"ends = {yesterday}\n{CONTRACT}")
+    refused = site.avowal("processor", "add", "shield")
+    assert refused.status == 1
+    assert f"it ended on {yesterday}" in site.avowal("processor", "check", "shield").out
+
+
+def test_a_changed_contract_is_found(site: Site) -> None:
+    """Whoever changes what was agreed behind the system's back."""
+    assert site.avowal("processor", "add", "shield").status == 0
+    with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
+        register.execute("DROP TRIGGER processors_stay")
+        register.execute("UPDATE processors SET contract = replace(contract, '7 days', '9 days')")
+    ran = site.avowal("verify", "--json")
+    assert ran.status == 1
+    assert "the contract of `shield` is not what the ledger says was recorded" in json.dumps(ran.json())

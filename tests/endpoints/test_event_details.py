@@ -1,0 +1,294 @@
+"""What the script tells beside views: only what the terms declare, of what is done on pages and how they fared."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from playwright.sync_api import Page, Route, sync_playwright
+
+from support.served import SETTINGS, SITE, Served, served
+from support.site import CHROME, GOOGLEBOT, Site
+
+CHROMIUM = shutil.which("chromium") or ""
+EVERYTHING = {
+    "missing": True,
+    "lcp": 1_200,
+    "inp": 80,
+    "cls": 0.05,
+    "errors": 2,
+    "download": f"https://{SITE}/files/report.pdf?to=s3cr3t",
+    "outbound": "https://other.example/page?q=1",
+    "upload": 5_000,
+    "event": "signed-up",
+}
+
+
+def declaring(folder: Path, *categories: str, keep: str = 'full = "forever"') -> Site:
+    """Make a site whose terms declare these, too."""
+    site = Site(folder).init(settings=SETTINGS)
+    terms = site.folder / "policy" / "terms.toml"
+    lines = "".join(
+        f'\n[[collect]]\ncategories = ["{category}"]\nkeep = {{ {keep} }}\n'
+        'for = ["content", "performance", "availability", "abuse"]\n'
+        for category in categories
+    )
+    terms.write_text(terms.read_text() + lines)
+    return site
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    site = declaring(tmp_path_factory.mktemp("site"), "interaction", "page-quality")
+    with served(site) as it:
+        yield it
+
+
+def tell(it: Served, look: str, path: str, more: dict[str, Any], **told: Any) -> None:
+    answer = it.tell(id=f"{look:-<12}", url=f"https://{SITE}{path}", more=more, **told)
+    assert answer.status == 202, answer.body
+
+
+def report(it: Served, name: str) -> list[dict[str, Any]]:
+    rows = it.site.report(name)["tables"][name]
+    assert isinstance(rows, list)
+    return rows
+
+
+def test_what_is_declared_is_kept(server: Served) -> None:
+    """In the look, or as what was done on its page; a file's query is not."""
+    tell(server, "all", "/all", EVERYTHING)
+    (look,) = server.kept("SELECT * FROM looks WHERE page_path = '/all'", 1)
+    fared = [
+        look[name]
+        for name in ("not_found", "largest_paint_ms", "next_paint_ms", "layout_shift", "script_errors")
+    ]
+    assert fared == [True, 1_200, 80, 0.05, 2]
+    (done,) = server.kept("SELECT * FROM interactions WHERE page_path = '/all'", 1)
+    assert (done["download"], done["outbound_link"], done["upload_bytes"], done["event"]) == (
+        "/files/report.pdf",
+        EVERYTHING["outbound"],
+        5_000,
+        "signed-up",
+    )
+    assert (done["host"], done["visitor_id"], done["version"]) == (SITE, look["visitor_id"], 1)
+
+
+def test_how_a_page_fared_grows(server: Served) -> None:
+    """Whatever comes first, and in whichever journal: the largest that was told stands; done is done as often as told."""
+    for cls, errors, event in ((0.3, 1, "step"), (0.1, 4, "step")):
+        tell(server, "grows", "/grows", {"cls": cls, "errors": errors, "event": event})
+        server.kept(
+            f"SELECT 1 FROM looks WHERE page_path = '/grows' AND script_errors = {errors}", 1
+        )  # each is loaded by itself
+    tell(server, "grows", "/grows", {"cls": 0.2, "lcp": 90, "event": "step"})
+    server.kept("SELECT 1 FROM interactions WHERE page_path = '/grows'", 3)
+    (look,) = server.kept("SELECT * FROM looks WHERE page_path = '/grows'", 1)
+    assert (look["layout_shift"], look["script_errors"], look["largest_paint_ms"]) == (0.3, 4, 90)
+    assert look["not_found"] is None
+
+
+def test_reports_tell_of_it(server: Served) -> None:
+    """Of people alone: a robot's doings are none."""
+    for number, cls in enumerate((0.0, 0.05, 0.2, 0.3)):
+        visitor = {"X-Forwarded-For": f"198.51.100.{number}", "User-Agent": CHROME}
+        event = {"id": f"look-of-many-{number}", "url": f"https://{SITE}/many", "age": 0, "seen": 0}
+        more = {"cls": cls, "lcp": 1_000 * number, "errors": number, "event": "many"}
+        body = json.dumps({**event, "more": more}).encode()
+        assert server.ask("POST", "/collect", body, visitor).status == 202
+        robot = json.dumps({**event, "id": f"robot-{number}----", "more": more}).encode()
+        assert server.ask("POST", "/collect", robot, {"User-Agent": GOOGLEBOT}).status == 202
+    server.kept("SELECT 1 FROM looks WHERE page_path = '/many'", 8)
+    assert [row for row in report(server, "interactions") if row["what"] == "many"] == [
+        {"kind": "event", "what": "many", "times": 4, "day_visitors": 4, "bytes": None}
+    ]
+    (vitals,) = [row for row in report(server, "vitals") if row["page_path"] == "/many"]
+    assert (vitals["views_measured"], vitals["layout_shift"], vitals["largest_paint_ms"]) == (4, 0.2, 2_000)
+    assert (vitals["good_shift_share"], vitals["good_paint_share"], vitals["next_paint_ms"]) == (
+        0.5,
+        0.75,
+        None,
+    )
+    (problems,) = [row for row in report(server, "problems") if row["page_path"] == "/many"]
+    assert problems == {
+        "page_path": "/many",
+        "views": 4,
+        "not_found": 0,
+        "views_with_errors": 3,
+        "script_errors": 6,
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"event": "a name with spaces"}, "$.more.event"),
+        ({"event": ""}, "$.more.event"),
+        ({"cls": -1}, "$.more.cls"),
+        ({"lcp": 1.5}, "$.more.lcp"),
+        ({"errors": 1e12}, "$.more.errors"),
+        ({"download": "x" * 5_000}, "$.more.download"),
+        (["event"], "$.more"),
+    ],
+)
+def test_what_is_malformed_is_refused(server: Served, more: Any, said: str) -> None:
+    """As the rest of an event."""
+    answer = server.tell(more=more)
+    assert answer.status == 400
+    assert said in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "https://a:b@other.example/", "https://[", "mailto:a@b"]
+)
+def test_what_is_no_page_is_no_link(server: Served, address: str) -> None:
+    """The event is kept without it."""
+    look = f"{abs(hash(address)):012d}"[:12]
+    tell(server, look, f"/link-{look}", {"outbound": address, "event": look and "linked"})
+    (done,) = server.kept(f"SELECT * FROM interactions WHERE page_path = '/link-{look}'", 1)
+    assert (done["outbound_link"], done["event"]) == (None, "linked")
+
+
+def test_a_visitor_sees_and_erases_it(server: Served) -> None:
+    """With all else that is held: in the summary, the export, the page, and what is gone after."""
+    tell(server, "mine", "/mine", EVERYTHING)
+    (done,) = server.kept("SELECT visitor_id FROM interactions WHERE page_path = '/mine'", 1)
+    key, site = done["visitor_id"], server.site
+    told = site.avowal("visitor", "show", key, "--json").json()
+    assert told["held"]["interactions"]["records"] >= 1
+    schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
+    exported = site.folder / "export.jsonl"
+    assert site.avowal("visitor", "export", key, "--to", exported).status == 0
+    lines = [json.loads(line) for line in exported.read_text().splitlines()]
+    assert [list(schema.iter_errors(line)) for line in lines] == [[] for _ in lines]
+    assert "signed-up" in {line.get("event") for line in lines}
+    page = site.folder / "person.html"
+    assert site.avowal("visitor", "show", key, "--page", page).status == 0
+    assert "What you did on pages" in page.read_text()
+    records = told["held"]["requests"]["records"] + told["held"]["looks"]["records"]
+    ran = site.avowal("visitor", "erase", key, "--count", str(records))
+    assert ran.status == 0, ran.err
+    assert "interactions" in ran.out
+    server.kept(f"SELECT 1 FROM interactions WHERE visitor_id = '{key}'", 0)
+    assert site.avowal("verify").status == 0
+
+
+def test_what_is_not_declared_goes_nowhere(tmp_path: Path) -> None:
+    """Whoever sends it: it is on no disk, and the script has no part that tells it."""
+    with served(Site(tmp_path).init(settings=SETTINGS)) as it:
+        tell(it, "none", "/none", {**EVERYTHING, "event": "s3cr3t-event"})
+        (look,) = it.kept("SELECT * FROM looks", 1)
+        assert look["not_found"] is look["layout_shift"] is look["script_errors"] is None
+        it.kept("SELECT 1 FROM interactions", 0)
+        assert b"more.js" not in it.ask("GET", "/avowal.js").body
+        refused = it.ask("GET", "/avowal.more.js")
+        assert (refused.status, "declare" in refused.json()["hint"]) == (404, True)
+        assert it.ask("GET", "/avowal.more.source.js").status == 404
+        for path in it.site.folder.rglob("*"):
+            if path.is_file():
+                assert b"s3cr3t" not in path.read_bytes(), path
+        for name in ("interactions", "problems", "vitals"):
+            (note,) = it.site.report(name)["notes"]
+            assert "nothing is shown: the terms" in note
+
+
+def test_the_script_has_what_is_declared(tmp_path: Path) -> None:
+    """Those parts and no others; and a link at the precision that the terms let in."""
+    site = declaring(tmp_path, "outbound-link", keep='site = "90 days"')
+    with served(site) as it:
+        assert b"avowal.more.js" in it.ask("GET", "/avowal.js").body
+        script = it.ask("GET", "/avowal.more.js", headers={"Accept-Encoding": "gzip"})
+        assert script.headers["content-encoding"] == "gzip"
+        source = it.ask("GET", "/avowal.more.source.js").body
+        assert b"outbound:" in source
+        assert not [
+            part for part in (b"download:", b"lcp", b"upload:", b"unhandledrejection") if part in source
+        ]
+        tell(it, "linked", "/linked", {**EVERYTHING, "outbound": "https://other.example/a?q=s3cr3t#s3cr3t"})
+        (done,) = it.kept("SELECT * FROM interactions", 1)
+        assert (done["outbound_link"], done["download"], done["event"]) == (
+            "https://other.example",
+            None,
+            None,
+        )
+
+
+PAGE = """<!doctype html><title>page</title><script defer src="/avowal.js"></script>
+<h1 style="font-size: 90px">words</h1><div id="late"></div><p>more words
+<a href="/files/report.pdf">file</a> <a href="/plain" download>saved</a> <a href="/next">next</a>
+<a href="https://other.example/page?q=1#there"><b>other</b></a>
+<button data-avowal-event="pressed">press</button>
+<form action="/sent"><input type="file" multiple><button id="send">send</button></form>
+<script>
+  addEventListener("load", () => setTimeout(() => { throw Error("s3cr3t words") }, 300));
+</script>"""
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+def test_a_browser_tells_it(server: Served) -> None:
+    """What is done on a page, what the page names, and how it fared, in a real browser."""
+    answering = f"http://127.0.0.1:{server.port}"
+
+    def site(route: Route) -> None:
+        path = route.request.url.removeprefix(f"https://{SITE}")
+        if path.startswith(("/avowal", "/collect")):
+            route.fulfill(response=route.fetch(url=answering + path, max_redirects=0))
+        else:
+            route.fulfill(status=404 if path == "/gone" else 200, body=PAGE, content_type="text/html")
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_context(user_agent=CHROME).new_page()
+        page.route("**/*", site)
+        page.goto(f"https://{SITE}/app")
+        page.wait_for_function("window.avowal && avowal.more")
+        use(page)
+        page.goto(f"https://{SITE}/gone")
+        page.wait_for_function("window.avowal && avowal.more")
+        page.close(run_before_unload=True)
+        browser.close()
+    done = server.kept("SELECT * FROM interactions WHERE page_path = '/app'", 6)
+    told = {
+        name: {row[name] for row in done} - {None}
+        for name in ("download", "outbound_link", "upload_bytes", "event")
+    }
+    assert told == {
+        "download": {"/files/report.pdf", "/plain"},
+        "outbound_link": {"https://other.example/page?q=1"},
+        "upload_bytes": {11},
+        "event": {"pressed", "called"},
+    }
+    (look,) = server.kept("SELECT * FROM looks WHERE page_path = '/app' AND layout_shift > 0", 1)
+    assert 0 < look["largest_paint_ms"] < 60_000
+    assert look["next_paint_ms"] >= 50
+    assert look["script_errors"] == 1
+    assert look["not_found"] is None
+    server.kept("SELECT 1 FROM looks WHERE page_path = '/gone' AND not_found", 1)
+
+
+def use(page: Page) -> None:
+    """Do on a page what there is to do."""
+    page.wait_for_timeout(1_000)  # past what is called an answer to an input
+    page.evaluate("document.getElementById('late').style.height = '300px'")
+    page.wait_for_timeout(500)
+    page.evaluate(
+        "for (const link of document.links) link.addEventListener('click', e => e.preventDefault())"
+    )
+    page.evaluate("document.forms[0].addEventListener('submit', e => e.preventDefault())")
+    for text in ("file", "saved", "next", "other"):
+        page.get_by_text(text, exact=True).click()
+    page.evaluate(
+        "document.querySelector('[data-avowal-event]').addEventListener('click',"
+        " () => { const end = performance.now() + 120; while (performance.now() < end); })"
+    )
+    page.get_by_text("press", exact=True).click()
+    page.evaluate("avowal.event('called')")
+    files = [
+        {"name": name, "mimeType": "text/plain", "buffer": b"x" * size} for name, size in (("a", 5), ("b", 6))
+    ]
+    page.set_input_files("input", files)  # type: ignore[arg-type]  # as Playwright takes them
+    page.click("#send")
+    page.wait_for_timeout(300)

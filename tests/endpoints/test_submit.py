@@ -1,0 +1,520 @@
+"""What visitors hand over: taken by declared forms alone, sealed, bound to visitor and version, and forgotten in time."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jsonschema
+import pytest
+from playwright.sync_api import sync_playwright
+
+from support.served import SETTINGS, SITE, Answer, Served, served
+from support.site import CHROME, Site, wait_until
+
+CHROMIUM = shutil.which("chromium") or ""
+FORM = """
+[[collect]]
+categories = ["submission"]
+keep = { full = "30 days" }
+for = ["requested-service"]
+
+[[form]]
+name = "contact"
+fields = { name = "person-name", email = "email-address", text = "message", cv = "uploaded-file" }
+required = ["email", "text"]
+types = ["application/pdf", "image/png"]
+largest = "1 MB"
+for = ["requested-service"]
+"""
+OWN = {"Origin": f"https://{SITE}", "Host": SITE, "X-Forwarded-Proto": "https"}
+SECRET = "s3cr3t-words"  # noqa: S105  # of nobody
+ANN = {"name": "Ann", "email": "ann@example.org", "text": f"{SECRET}, please"}
+PDF = b"%PDF-1.7\n" + SECRET.encode() + b"\n%%EOF"
+PURPOSE = ("--purpose", "requested-service")
+
+
+def declaring(folder: Path, settings: str = SETTINGS, more: str = FORM) -> Site:
+    site = Site(folder).init(settings=f"{settings}[serve]\nsubmissions_per_minute = 0\n")
+    terms = site.folder / "policy" / "terms.toml"
+    terms.write_text(terms.read_text() + more)
+    return site
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(declaring(tmp_path_factory.mktemp("site"))) as it:
+        yield it
+
+
+def send(
+    it: Served, fields: Mapping[str, str], headers: Mapping[str, str] | None = None, form: str = "contact"
+) -> Answer:
+    kind = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    own = OWN if headers is None else headers
+    return it.ask("POST", f"/submit/{form}", urlencode(fields).encode(), {**kind, **own})
+
+
+def parts(fields: Mapping[str, str], *files: tuple[str, str, str, bytes]) -> tuple[bytes, dict[str, str]]:
+    """Return a body of several parts, and its headers."""
+    body = b""
+    for name, value in fields.items():
+        body += f'--limit\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+    for name, called, kind, content in files:
+        head = f'Content-Disposition: form-data; name="{name}"; filename="{called}"\r\nContent-Type: {kind}'
+        body += f"--limit\r\n{head}\r\n\r\n".encode() + content + b"\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=limit", "Accept": "application/json", **OWN}
+    return body + b"--limit--\r\n", headers
+
+
+def upload(it: Served, *files: tuple[str, str, str, bytes], fields: Mapping[str, str] = ANN) -> Answer:
+    body, headers = parts(fields, *files)
+    return it.ask("POST", "/submit/contact", body, headers)
+
+
+def shown(it: Served, reference: str, *arguments: str) -> Any:
+    ran = it.site.avowal("submission", "show", reference, *PURPOSE, "--json", *arguments)
+    assert ran.status == 0, ran.err
+    return ran.json()
+
+
+def values(it: Served, reference: str) -> dict[str, Any]:
+    return {one["field"]: one["value"] for one in shown(it, reference)["fields"]}
+
+
+def kept_files(site: Site) -> list[Path]:
+    return list((site.folder / "data" / "files").glob("*"))
+
+
+def test_a_form_is_taken_and_can_be_read(server: Served) -> None:
+    """For the purpose that it was declared for, and for no other; who read it is in the ledger."""
+    answer = send(server, {**ANN, "unknown": SECRET})
+    assert answer.status == 201, answer.body
+    reference = answer.json()["reference"]
+    assert re.fullmatch(r"[0-9a-f]{24}", reference)
+    told = shown(server, reference)
+    assert {one["field"]: (one["category"], one["value"]) for one in told["fields"]} == {
+        "name": ("person-name", "Ann"),
+        "email": ("email-address", "ann@example.org"),
+        "text": ("message", f"{SECRET}, please"),
+    }
+    assert (told["submission"]["form"], told["submission"]["means"], told["submission"]["version"]) == (
+        "contact",
+        "form",
+        1,
+    )
+    for_content = server.site.avowal("submission", "show", reference, "--purpose", "content", "--json").json()
+    assert for_content["fields"] == []
+    assert server.site.avowal("verify").status == 0
+    status = server.site.avowal("submission", "list", "--json").json()["submissions"]
+    assert reference in {one["reference"] for one in status}
+
+
+def test_a_browser_is_told_that_it_arrived(server: Served) -> None:
+    """On a page in its language, that nobody keeps a copy of; and the reference is in no address."""
+    answer = send(server, ANN, {**OWN, "Accept": "text/html", "Accept-Language": "en"})
+    assert answer.status == 201
+    assert "no-store" in answer.headers["cache-control"]
+    assert "location" not in answer.headers
+    (reference,) = re.findall(r"<code>([0-9a-f]{24})</code>", answer.body.decode())
+    assert values(server, reference)["name"] == "Ann"
+
+
+def test_nothing_of_it_is_on_the_disk_in_the_clear(server: Served) -> None:
+    """Neither text nor files nor their names, in no file of the site, nor in what the server says."""
+    assert upload(server, ("cv", f"{SECRET}.pdf", "application/pdf", PDF)).status == 201
+    assert upload(server, ("cv", "x.pdf", "application/pdf", b"GIF89a" + SECRET.encode())).status == 415
+    for path in server.site.folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert SECRET.encode() not in content, path
+            assert b"ann@example.org" not in content, path
+    assert SECRET not in server.started.said()
+
+
+def test_a_file_comes_back_as_it_was(server: Served, tmp_path: Path) -> None:
+    """Sealed under its own key and named by its content: the same one is kept once."""
+    content = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3_000
+    before = len(kept_files(server.site))
+    first, second = (
+        upload(server, ("cv", name, "image/png", content)) for name in ("a.png", "..\\..\\b.png")
+    )
+    references = [answer.json()["reference"] for answer in (first, second)]
+    assert [values(server, reference)["cv"] for reference in references] == [
+        {"name": name, "type": "image/png", "size": len(content)} for name in ("a.png", "b.png")
+    ]
+    assert len(kept_files(server.site)) == before + 1
+    for reference in references:
+        to = tmp_path / f"{reference}.png"
+        shown(server, reference, "--file", "cv", "--to", str(to))
+        assert to.read_bytes() == content
+    (name,) = {path for path in kept_files(server.site) if path.stat().st_size > len(content)}
+    damaged = bytearray(name.read_bytes())
+    damaged[1_000] ^= 1
+    name.write_bytes(damaged)
+    to = tmp_path / "damaged.png"
+    ran = server.site.avowal("submission", "show", references[0], *PURPOSE, "--file", "cv", "--to", str(to))
+    assert (ran.status, "is not what was handed over" in ran.err) == (1, True)
+    assert list(tmp_path.glob("damaged*")) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "said"),
+    [
+        ({"name": "Ann"}, 422, "`email` is missing"),
+        ({"email": "  ", "text": "x"}, 422, "`email` is missing"),
+        ({**ANN, "text": "x" * 300_000}, 413, "too long"),
+    ],
+)
+def test_what_is_not_whole_is_refused(server: Served, fields: dict[str, str], status: int, said: str) -> None:
+    """With what is missing, and nothing is kept of it."""
+    before = len(server.site.avowal("submission", "list", "--json").json()["submissions"])
+    for answer in (send(server, fields), upload(server, fields=fields)):
+        assert (answer.status, said in answer.json()["error"]) == (status, True), answer.body
+    assert len(server.site.avowal("submission", "list", "--json").json()["submissions"]) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "status", "said"),
+    [
+        (("cv", "a.exe", "application/x-msdownload", b"MZ"), 415, "another type"),
+        (("cv", "a.pdf", "application/pdf", b"\x89PNG\r\n\x1a\n" + b"x" * 100), 415, "another type"),
+        (("cv", "a.pdf", "application/pdf", PDF + b" " * 1_000_000), 413, "too large"),
+        (("other", "a.pdf", "application/pdf", PDF), 422, "no such field"),
+        (("text", "a.pdf", "application/pdf", PDF), 422, "no such field"),
+    ],
+)
+def test_files_have_limits(server: Served, file: tuple[str, str, str, bytes], status: int, said: str) -> None:
+    """Of type, by what they hold as well, and of size; nothing of a refused one stays."""
+    before = sorted(kept_files(server.site))
+    answer = upload(server, file)
+    assert (answer.status, said in answer.json()["error"]) == (status, True), answer.body
+    assert sorted(kept_files(server.site)) == before
+
+
+def test_a_body_has_an_end(server: Served) -> None:
+    """Also one of parts that hold nothing."""
+    body, headers = parts({})
+    nothing = b'--limit\r\nContent-Disposition: form-data; name="other"\r\n\r\n\r\n'
+    answer = server.ask("POST", "/submit/contact", nothing * 200_000 + body, headers)
+    assert (answer.status, "too long" in answer.json()["error"]) == (413, True)
+
+
+@pytest.mark.parametrize("cut", [10, 60, 200, -3])
+def test_a_form_that_breaks_off_is_none(server: Served, cut: int) -> None:
+    """Whatever came of it is taken away."""
+    before = sorted(kept_files(server.site))
+    body, headers = parts(ANN, ("cv", "a.pdf", "application/pdf", PDF))
+    answer = server.ask("POST", "/submit/contact", body[:cut], headers)
+    assert answer.status in {400, 422}
+    assert sorted(kept_files(server.site)) == before
+
+
+def test_only_a_page_of_the_site_may_send(server: Served) -> None:
+    """Not one of another site, and nobody who does not say where it comes from."""
+    for headers in (
+        {**OWN, "Origin": "https://evil.example"},
+        {**OWN, "Sec-Fetch-Site": "cross-site"},
+        {"Host": SITE},
+    ):
+        assert send(server, ANN, headers).status == 403
+    assert send(server, ANN, {"Host": SITE, "Sec-Fetch-Site": "same-origin"}).status == 201
+    assert send(server, ANN, form="other").status == 404
+    assert server.ask("GET", "/submit/contact").status == 405
+    assert (
+        server.ask("POST", "/submit/contact", b"{}", {**OWN, "Content-Type": "application/json"}).status
+        == 415
+    )
+
+
+def test_it_is_bound_to_its_visitor(server: Served) -> None:
+    """To whom the terms let be known, by the key of the visitor's other records; who sees, exports and erases it."""
+    visitor = {"X-Forwarded-For": "198.51.100.77", "User-Agent": CHROME}
+    server.tell(visitor, id="look-of-the-sender", url=f"https://{SITE}/sender")
+    (look,) = server.kept("SELECT visitor_id FROM looks WHERE page_path = '/sender'", 1)
+    body, headers = parts(ANN, ("cv", "a.pdf", "application/pdf", PDF + b"of the sender"))
+    reference = server.ask("POST", "/submit/contact", body, {**headers, **visitor}).json()["reference"]
+    assert shown(server, reference)["submission"]["visitor"] == look["visitor_id"]
+    site, key = server.site, look["visitor_id"]
+    (told,) = site.avowal("visitor", "show", key, "--json").json()["submissions"]
+    assert (told["reference"], len(told["fields"])) == (reference, 4)
+    page, export = site.folder / "person.html", site.folder / "export.jsonl"
+    assert site.avowal("visitor", "show", key, "--page", page).status == 0
+    assert "ann@example.org" in page.read_text()
+    page.unlink()
+    assert site.avowal("visitor", "export", key, "--to", export).status == 0
+    schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
+    assert [list(schema.iter_errors(json.loads(line))) for line in export.read_text().splitlines()] == [
+        [],
+        [],
+        [],
+        [],
+    ]
+    export.unlink()
+    files = len(kept_files(site))
+    ran = site.avowal("visitor", "erase", key, "--count", "1", "--json")
+    assert ran.json()["erased"]["submissions"] == 1
+    assert site.avowal("submission", "show", reference, *PURPOSE).status == 1
+    assert len(kept_files(site)) == files - 1
+    receipt = site.folder / "receipt.json"
+    receipt.write_text(ran.out)
+    verifier = site.avowal("ledger", "key").out.strip()
+    assert site.avowal("verify", receipt, "--key", verifier).status == 0
+    assert site.avowal("verify").status == 0
+
+
+def test_whoever_objects_is_known_for_the_day_only(server: Served) -> None:
+    """A cookie that came with Sec-GPC is not looked at."""
+    cookie = {**OWN, "Cookie": "__Host-avowal=abcdefghijklmnopqrstuv"}
+    lasting, daily = (
+        shown(server, send(server, ANN, headers).json()["reference"])["submission"]["visitor"]
+        for headers in (cookie, {**cookie, "Sec-GPC": "1"})
+    )
+    assert int(lasting, 16) % 2 == 1
+    assert int(daily, 16) % 2 == 0
+
+
+def test_a_submission_can_be_erased(server: Served) -> None:
+    """By its reference; only that it was is left."""
+    reference = send(server, ANN).json()["reference"]
+    assert server.site.avowal("submission", "erase", reference).status == 0
+    assert server.site.avowal("submission", "show", reference, *PURPOSE).status == 1
+    for path in (server.site.folder / "data").glob("register.sqlite*"):
+        assert reference.encode() not in path.read_bytes()
+    assert server.site.avowal("verify").status == 0
+
+
+def test_another_key_can_be_taken(server: Served, tmp_path: Path) -> None:
+    """While the server runs: what was there opens under the new one, and the one before opens nothing."""
+    reference = upload(server, ("cv", "a.pdf", "application/pdf", PDF)).json()["reference"]
+    path = server.site.folder / "keys" / "submissions.key"
+    before = path.read_text()
+    ran = server.site.avowal("submission", "rotate-key")
+    assert (ran.status, "under a new key" in ran.out) == (0, True)
+    assert before not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    shown(server, reference, "--file", "cv", "--to", str(tmp_path / "cv"))
+    assert (tmp_path / "cv").read_bytes() == PDF
+    assert values(server, send(server, ANN).json()["reference"])["name"] == "Ann"
+    new = path.read_text()
+    path.write_text(before)
+    ran = server.site.avowal("submission", "show", reference, *PURPOSE)
+    assert (ran.status, "cannot be opened" in ran.err) == (1, True)
+    for there in (None, "no key", ""):
+        path.unlink() if there is None else path.write_text(there)
+        assert send(server, ANN).status == 503
+        assert server.site.avowal("submission", "rotate-key").status == 1
+        assert (path.read_text() if path.exists() else None) == there
+    path.write_text(new)
+    assert values(server, reference)["name"] == "Ann"
+
+
+def test_what_belongs_to_one_opens_in_no_other(server: Served) -> None:
+    """A value that was moved in the register is refused."""
+    one, other = (send(server, ANN).json()["reference"] for _ in range(2))
+    with closing(sqlite3.connect(server.site.folder / "data" / "register.sqlite")) as register, register:
+        of = "(SELECT submission FROM submissions WHERE reference = ?) AND field = 'email'"
+        register.execute(
+            f"UPDATE answers SET sealed = (SELECT sealed FROM answers WHERE submission = {of}) WHERE submission = {of}",
+            (other, one),
+        )
+    ran = server.site.avowal("submission", "show", one, *PURPOSE)
+    assert (ran.status, "belongs to another" in ran.err) == (1, True)
+
+
+def test_the_operator_records_what_came_otherwise(tmp_path: Path) -> None:
+    """By e-mail or telephone, under the version that was in force; what does not fit is refused."""
+    site = declaring(tmp_path)
+    cv = tmp_path / "cv.pdf"
+    cv.write_bytes(PDF)
+    fields = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
+    means = ("--means", "telephone")
+    ran = site.avowal("submission", "add", "contact", *means, *fields, "--file", f"cv={cv}", "--json")
+    assert ran.status == 0, ran.err
+    one = ran.json()
+    assert (one["means"], one["visitor"], one["version"]) == ("telephone", None, 1)
+    for wrong, said in (
+        (["--field", "mail=x"], "no field of the form"),
+        (["--field", "email=x"], "`text` is missing"),
+        ([*fields, "--at", "2099-01-01"], "in the future"),
+        ([*fields, "--visitor", "Ann"], "no visitor's key"),
+        ([*fields, "--file", f"cv={tmp_path / 'avowal.toml'}"], "another type"),
+    ):
+        ran = site.avowal("submission", "add", "contact", *means, *wrong)
+        assert (ran.status, said in ran.err) == (2, True), ran.err
+    assert site.avowal("submission", "add", "other", *means, *fields).status == 2
+    early = site.avowal("submission", "add", "contact", *means, *fields, "--at", "2000-01-01")
+    assert early.status == 1
+
+
+def test_it_goes_when_its_time_is_over(tmp_path: Path) -> None:
+    """Each value with its category, all of it with its time; files as well; what is left over is found by verify."""
+    keep = FORM.replace(
+        'categories = ["submission"]\nkeep = { full = "30 days" }',
+        'categories = ["submission"]\nkeep = { full = "30 days" }\nfor = ["requested-service"]\n\n'
+        '[[collect]]\ncategories = ["submission-time", "message"]\nkeep = { full = "60 days" }',
+    )
+    site = declaring(tmp_path, more=keep)
+    terms = site.folder / "policy" / "terms.toml"
+    long_ago = (datetime.now(UTC) - timedelta(days=100)).date()
+    terms.write_text(re.sub(r"updated = .*", f"updated = {long_ago}", terms.read_text(), count=1))
+    cv = tmp_path / "cv.pdf"
+    cv.write_bytes(PDF)
+    references = []
+    for days in (70, 40, 1):
+        at = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%d")
+        words = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
+        cv.write_bytes(PDF + str(days).encode())
+        ran = site.avowal(
+            "submission",
+            "add",
+            "contact",
+            "--means",
+            "e-mail",
+            *words,
+            "--file",
+            f"cv={cv}",
+            "--at",
+            at,
+            "--json",
+        )
+        assert ran.status == 0, ran.err
+        references.append(ran.json()["reference"])
+    ran = site.avowal("verify")
+    assert (
+        ran.status,
+        "submissions of version 1 hold `email-address` beyond its time" in ran.err + ran.out,
+    ) == (1, True)
+    assert len(kept_files(site)) == 3
+    ran = site.avowal("retain", "--json")
+    assert ran.status == 0, ran.err
+    old, middle, new = references
+    assert site.avowal("submission", "show", old, *PURPOSE).status == 1
+    fields = [
+        {one["field"] for one in site.avowal("submission", "show", one, *PURPOSE, "--json").json()["fields"]}
+        for one in (middle, new)
+    ]
+    assert fields == [{"text"}, {"name", "email", "text", "cv"}]
+    assert len(kept_files(site)) == 1
+    assert site.avowal("verify").status == 0
+
+
+def test_nothing_is_taken_that_the_terms_in_force_do_not_collect(tmp_path: Path) -> None:
+    """A form that asks for more than the published version collects waits for the next one."""
+    site = Site(tmp_path).init(settings=SETTINGS)
+    assert site.avowal("policy", "adopt").status == 0
+    terms = site.folder / "policy" / "terms.toml"
+    terms.write_text(terms.read_text() + FORM)
+    with served(site) as it:
+        answer = send(it, ANN)
+        assert (answer.status, "do not collect" in answer.json()["error"]) == (503, True)
+        assert it.site.avowal("submission", "list", "--json").json()["submissions"] == []
+
+
+def test_one_address_sends_so_often(tmp_path: Path) -> None:
+    """As the settings say; others go on."""
+    site = declaring(tmp_path)
+    settings = site.folder / "avowal.toml"
+    settings.write_text(
+        settings.read_text().replace("submissions_per_minute = 0", "submissions_per_minute = 3")
+    )
+    with served(site) as it:
+        assert [send(it, ANN).status for _ in range(4)] == [201, 201, 201, 429]
+        assert send(it, ANN, {**OWN, "X-Forwarded-For": "198.51.100.1"}).status == 201
+
+
+def test_files_that_nothing_leads_to_go(server: Served) -> None:
+    """Such as a kill leaves behind: the next retention takes them; those that come in at this moment stay."""
+    folder = server.site.folder / "data" / "files"
+    left, lost, coming = folder / ("0" * 40), folder / "old.part", folder / "new.part"
+    for path in (left, lost, coming):
+        path.write_bytes(b"x")
+    os.utime(lost, (time.time() - 100_000,) * 2)
+    assert server.site.avowal("retain").status == 0
+    assert [path.exists() for path in (left, lost, coming)] == [False, False, True]
+    coming.unlink()
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+def test_a_plain_form_in_a_browser(server: Served, tmp_path: Path) -> None:
+    """Without any script: filled in, sent with a file, and told that it arrived."""
+    (tmp_path / "cv.pdf").write_bytes(PDF)
+    page_of_site = (
+        '<!doctype html><form method="post" action="/submit/contact" enctype="multipart/form-data">'
+        '<input name="email"><textarea name="text"></textarea><input type="file" name="cv"><button>send</button></form>'
+    )
+    url = f"http://127.0.0.1:{server.port}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_context(java_script_enabled=False).new_page()
+        page.route("**/form", lambda route: route.fulfill(body=page_of_site, content_type="text/html"))
+        page.goto(f"{url}/form")
+        page.fill("input[name=email]", "ann@example.org")
+        page.fill("textarea", "two\nlines")
+        page.set_input_files("input[type=file]", tmp_path / "cv.pdf")
+        page.click("button")
+        page.wait_for_selector("code")
+        assert page.url == f"{url}/submit/contact"
+        reference = page.inner_text("code")
+        browser.close()
+    told = values(server, reference)
+    assert told["text"].split() == ["two", "lines"]
+    assert told["cv"]["size"] == len(PDF)
+
+
+def test_a_killed_server_loses_nothing_that_it_took(tmp_path: Path) -> None:
+    """While several send: what was answered is there, opens, and has its file whole; what was not is nowhere in part."""
+    site, taken = declaring(tmp_path), list[str]()
+    for kill in range(3):
+        with served(site) as it, ThreadPoolExecutor(4) as pool:
+
+            def sending(number: int, it: Served = it, kill: int = kill) -> None:
+                with suppress(OSError, http.client.HTTPException):
+                    for one in range(1_000):
+                        answer = upload(
+                            it,
+                            (
+                                "cv",
+                                "a.pdf",
+                                "application/pdf",
+                                PDF + f"{kill} {number} {one} ".encode() * 9_000,
+                            ),
+                        )
+                        taken.append(answer.json()["reference"])
+
+            enough = len(taken) + 20
+            for number in range(4):
+                pool.submit(sending, number)
+            wait_until(lambda enough=enough: len(taken) >= enough, "some are taken")  # type: ignore[misc]  # bound at once
+            it.started.process.kill()
+            it.started.process.wait()
+    found = {one["reference"] for one in site.avowal("submission", "list", "--json").json()["submissions"]}
+    assert set(taken) <= found
+    assert len(found) <= len(taken) + 12  # those that were under way
+    for reference in sorted(found)[:20]:
+        to = tmp_path / reference
+        ran = site.avowal("submission", "show", reference, *PURPOSE, "--file", "cv", "--to", str(to))
+        assert (ran.status, to.read_bytes()[: len(PDF)]) == (0, PDF), ran.err
+    assert site.avowal("retain").status == 0
+    assert len([path for path in kept_files(site) if path.suffix != ".part"]) == len(found)
+    assert site.avowal("verify").status == 0
+
+
+def test_where_files_cannot_be_kept_it_says_so(tmp_path: Path) -> None:
+    """And takes what has none."""
+    site = declaring(tmp_path)
+    with served(site) as it:
+        (site.folder / "data" / "files").write_bytes(b"")  # in the place of the folder
+        refused = upload(it, ("cv", "a.pdf", "application/pdf", PDF))
+        assert (refused.status, refused.json()["hint"]) == (503, "send it again later")
+        assert send(it, ANN).status == 201

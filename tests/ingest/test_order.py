@@ -1,0 +1,251 @@
+"""The result does not depend on the order of lines, files or imports."""
+
+import itertools
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avowal.collect.request_kind import RequestKind
+from support.model_visits import Deed, Visit, view_times, visits
+from support.site import CHROME, FIREFOX, GOOGLEBOT, Site, kept, line
+
+GAP = timedelta(minutes=30)
+ZONES = ["UTC", "Europe/Berlin", "America/St_Johns"]
+NIGHT = datetime(2026, 3, 29, 1)  # noqa: DTZ001  # UTC; Europe's clocks change now, and soon the day turns in each zone
+KINDS = {
+    "/": RequestKind.VIEW,
+    "/a": RequestKind.VIEW,
+    "/b.pdf": RequestKind.DOWNLOAD,
+    "/upload": RequestKind.UPLOAD,
+    "/style.css": RequestKind.STATIC,
+    "/gone": RequestKind.OTHER,
+}
+SETTINGS = '[site]\ntimezone = "{zone}"\n\n[collect]\nformat = "combined"\nupload_paths = ["/upload"]\n'
+
+Line = tuple[int, tuple[str, str, str], str, str]
+"""Seconds after NIGHT, what is shown of the visitor (host, address, user agent), path, referrer."""
+
+VISITORS = [
+    ("a.example.org", "192.0.2.1", FIREFOX),
+    ("b.example.org", "192.0.2.1", FIREFOX),
+    ("a.example.org", "2001:db8::1", CHROME),
+    ("a.example.org", "192.0.2.1", GOOGLEBOT),
+]
+moments = st.tuples(st.integers(0, 24), st.sampled_from([0, 0, 0, -1, 1])).map(
+    lambda drawn: 900 * drawn[0] + drawn[1]
+)
+"""So few that many meet, follow each other by the longest gap or a second more, or stand where a day turns."""
+
+lines = st.tuples(
+    moments,
+    st.sampled_from(VISITORS),
+    st.sampled_from(sorted(KINDS)),
+    st.sampled_from(["-", "https://example.org/x"]),
+)
+
+
+def written(number: int, one: Line) -> str:
+    """Write a line, made different from every other by its size."""
+    seconds, (host, address, agent), path, referrer = one
+    method, status = {"/upload": ("POST", 201), "/gone": ("GET", 404)}.get(path, ("GET", 200))
+    return line(
+        seconds / 60,
+        path,
+        start=NIGHT,
+        address=address,
+        method=method,
+        status=status,
+        size=number,
+        referrer=referrer,
+        agent=agent,
+        host=host,
+    )
+
+
+@contextmanager
+def a_site(zone: str) -> Iterator[Site]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Site(Path(folder)).init(settings=SETTINGS.format(zone=zone))
+
+
+@st.composite
+def shuffled_pieces(draw: st.DrawFn) -> tuple[list[Line], list[list[list[int]]]]:
+    """Give lines, and runs of files of line numbers that have every line once."""
+    found = draw(st.lists(lines, min_size=1, max_size=24))
+    order = draw(st.permutations(range(len(found))))
+    cuts = sorted(draw(st.lists(st.integers(0, len(found)), max_size=4)))
+    files = [list(order[start:end]) for start, end in itertools.pairwise([0, *cuts, len(found)])]
+    ends = sorted(draw(st.lists(st.integers(0, len(files)), max_size=2)))
+    return found, [files[start:end] for start, end in itertools.pairwise([0, *ends, len(files)])]
+
+
+@settings(max_examples=40, deadline=None)
+@given(shuffled_pieces(), st.sampled_from(ZONES), st.booleans())
+def test_any_order_and_any_pieces_give_the_same(
+    drawn: tuple[list[Line], list[list[list[int]]]], zone: str, one_by_one: bool
+) -> None:
+    """Lines in any order, as files cut anywhere, in runs of any number, give what one pass gives, and the model."""
+    found, runs = drawn
+    texts = [written(number, one) for number, one in enumerate(found)]
+    with a_site(zone) as whole, a_site(zone) as pieces:
+        assert whole.take_in(whole.log("access.log", *texts))["requests"] == len(texts)
+        for run, files in enumerate(runs):
+            logs = [
+                pieces.log(f"{run}-{number}.log", *(texts[index] for index in file))
+                for number, file in enumerate(files)
+            ]
+            for some in [[log] for log in logs] if one_by_one else [logs]:
+                if some:
+                    pieces.take_in(*some)
+        assert kept(whole) == kept(pieces)
+        agrees_with_the_model(whole, found, zone)
+
+
+def agrees_with_the_model(site: Site, found: list[Line], zone: str) -> None:
+    expected = visits(
+        (
+            Deed(NIGHT + timedelta(seconds=seconds), who, KINDS[path], path)
+            for seconds, who, path, _ in found
+            if KINDS[path] in {RequestKind.VIEW, RequestKind.DOWNLOAD, RequestKind.UPLOAD}
+            and GOOGLEBOT not in who
+        ),
+        GAP,
+        ZoneInfo(zone),
+        time(4),
+    )
+    rows = site.rows(
+        "SELECT visit_time, visit_duration_ms, host, views, downloads, uploads, browser FROM visits"
+    )
+    assert Counter(rows) == Counter(map(as_row, expected))
+    rows = site.rows("SELECT visit_time, view_time, view_duration_ms FROM views")
+    assert Counter(rows) == Counter(
+        (visit[0].time, began, milliseconds(lasted))
+        for visit in expected
+        for began, lasted in view_times(visit)
+    )
+    rows = site.rows("SELECT visit_time, view_time, host, page_path FROM views")
+    assert Counter(rows) == Counter(
+        (visit[0].time, deed.time, deed.who[0], deed.path)
+        for visit in expected
+        for deed in visit
+        if deed.kind == RequestKind.VIEW
+    )
+    entered = Counter(site.rows("SELECT visit_time, entry_path, exit_path FROM visits"))
+    assert all(
+        any(row[0] == visit[0].time and row[1:] in entries_and_exits(visit) for visit in expected)
+        for row in entered
+    )
+
+
+def as_row(visit: Visit) -> tuple[object, ...]:
+    kinds = Counter(deed.kind for deed in visit)
+    host, _, agent = visit[0].who
+    return (
+        visit[0].time,
+        milliseconds(visit[-1].time - visit[0].time if len(visit) > 1 else None),
+        host,
+        kinds[RequestKind.VIEW],
+        kinds[RequestKind.DOWNLOAD],
+        kinds[RequestKind.UPLOAD],
+        {FIREFOX: "Firefox", CHROME: "Chrome"}[agent],
+    )
+
+
+def entries_and_exits(visit: Visit) -> set[tuple[str | None, str | None]]:
+    """Return where a visit may have begun and ended: any of the views that bear the first and the last time."""
+    looked = [deed for deed in visit if deed.kind == RequestKind.VIEW]
+    if not looked:
+        return {(None, None)}
+    entries = [deed.path for deed in looked if deed.time == looked[0].time]
+    exits = [deed.path for deed in looked if deed.time == looked[-1].time]
+    return set(itertools.product(entries, exits))
+
+
+def milliseconds(duration: timedelta | None) -> int | None:
+    return None if duration is None else duration // timedelta(milliseconds=1)
+
+
+def test_a_late_line_joins_two_visits(tmp_path: Path) -> None:
+    """A line that comes last and lies between two visits makes them one, in a run of its own, too."""
+    site = Site(tmp_path)
+    site.take_in(site.log("a.log", line(0, "/first"), line(50, "/last")))
+    assert site.rows("SELECT views, visit_duration_ms FROM visits") == [(1, None)] * 2
+    site.take_in(site.log("b.log", line(25, "/between")))
+    assert site.rows("SELECT views, visit_duration_ms, entry_path, exit_path FROM visits") == [
+        (3, 3_000_000, "/first", "/last")
+    ]
+    assert site.rows("SELECT view_duration_ms FROM views ORDER BY view_time") == [
+        (1_500_000,),
+        (1_500_000,),
+        (None,),
+    ]
+
+
+def test_a_late_line_changes_no_other_visit(tmp_path: Path) -> None:
+    """What comes in of one visitor leaves the rows of every other as they are."""
+    site = Site(tmp_path)
+    others = [line(n, f"/{n}", address=f"198.51.100.{n}") for n in range(50)]
+    site.take_in(site.log("a.log", *others, line(0)))
+    before = site.rows("SELECT rowid, * FROM visits WHERE entry_path <> '/' ORDER BY ALL")
+    site.take_in(site.log("b.log", line(10, "/more")))
+    after = site.rows("SELECT rowid, * FROM visits WHERE entry_path <> '/' ORDER BY ALL")
+    assert [row[1:] for row in after] == [row[1:] for row in before]
+    assert site.rows("SELECT views FROM visits WHERE entry_path = '/'") == [(2,)]
+
+
+def test_days_far_apart_are_each_made_anew_alone(tmp_path: Path) -> None:
+    """A run that brings lines of days far apart touches what belongs to them, however long the time between."""
+    site, beside = Site(tmp_path / "site"), Site(tmp_path / "beside")
+    for one in (site, beside):
+        one.folder.mkdir()
+    texts = [line(24 * 60 * day + minute, f"/{day}/{minute}") for day in range(60) for minute in (0, 20, 40)]
+    for part in (texts[1::3], texts[0::3], texts[2::3]):
+        site.take_in(site.log(f"{len(list(site.folder.iterdir()))}.log", *part))
+    beside.take_in(beside.log("access.log", *texts))
+    assert kept(site) == kept(beside)
+    assert site.rows("SELECT count(*), min(views), max(views) FROM visits") == [(60, 3, 3)]
+
+
+def test_a_visit_ends_with_its_event_day(tmp_path: Path) -> None:
+    """At the hour at which the site's day turns, a visit ends, however short the pause."""
+    site = Site(tmp_path).init(settings='[site]\ntimezone = "Europe/Berlin"\nday_turns_at = "05:30"\n')
+    start = datetime(2026, 1, 5, 4, 20)  # noqa: DTZ001  # UTC without a zone: ten minutes before
+    site.take_in(site.log("a.log", *(line(minute, start=start) for minute in (0, 5, 9, 10, 15))))
+    assert site.rows("SELECT visit_time, views FROM visits ORDER BY visit_time") == [
+        (start, 3),
+        (start + timedelta(minutes=10), 2),
+    ]
+
+
+@pytest.mark.parametrize("minutes", [1, 7, 240])
+def test_the_gap_is_a_setting(tmp_path: Path, minutes: int) -> None:
+    """A pause of `collect.visit_gap_minutes` goes on with a visit, a second more begins another; also of old visits."""
+    site = Site(tmp_path).init(settings=f"[collect]\nvisit_gap_minutes = {minutes}\n")
+    site.take_in(site.log("a.log", line(0), line(minutes), line(2 * minutes + 1 / 60)))
+    assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(2,), (1,)]
+    (site.folder / "avowal.toml").write_text(f"[collect]\nvisit_gap_minutes = {minutes + 1}\n")
+    site.report("overview")
+    assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(3,)]
+
+
+def test_visitors_keys_do_not_outlive_their_salt(tmp_path: Path) -> None:
+    """Where a day's salt is gone, lines of that day are other visitors than before, and this is said."""
+    site = Site(tmp_path)
+    site.take_in(site.log("a.log", line(0), line(1)))
+    (site.folder / "data.keys" / "salts.json").write_text(
+        (site.folder / "data.keys" / "salts.json").read_text().replace('"first_used":"20', '"first_used":"19')
+    )
+    ran = site.avowal("import", site.log("b.log", line(2, "/late")))
+    assert "1 requests came after their day's salt was destroyed" in ran.out
+    assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(2,), (1,)]
+    with duckdb.connect(site.data / "avowal.duckdb") as store:
+        assert store.execute("SELECT sum(late) FROM sources").fetchall() == [(1,)]

@@ -1,0 +1,174 @@
+"""Access logs that real servers send by syslog become requests, under the terms, while the server runs."""
+
+import http.client
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from support.served import Served, free_port, served
+from support.site import FIREFOX, Site, wait_until
+
+PATHS = "/usr/sbin:/usr/bin:/opt/homebrew/bin"
+SECRET = "s3cr3t"  # noqa: S105  # of nobody
+CONFIGS = {
+    "nginx": """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
+events {{ worker_connections 64; }}
+http {{
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    access_log syslog:server=127.0.0.1:{syslog} combined;
+    server {{ listen 127.0.0.1:{port}; location / {{ return 200 "there"; }} }}
+}}
+""",
+    "haproxy": """
+global
+    log 127.0.0.1:{syslog} format rfc3164 local0
+defaults
+    mode http
+    log global
+    option httplog
+    timeout client 5s
+    timeout connect 5s
+    timeout server 5s
+frontend here
+    bind 127.0.0.1:{port}
+    http-request return status 200 content-type text/plain string there
+""",
+    "haproxy over tcp": """
+global
+    log ring@sent format rfc5424 local0
+ring sent
+    format rfc5424
+    maxlen 4096
+    size 65536
+    timeout connect 5s
+    timeout server 10s
+    server avowal 127.0.0.1:{syslog} log-proto octet-count
+defaults
+    mode http
+    log global
+    option httplog
+    timeout client 5s
+    timeout connect 5s
+    timeout server 5s
+frontend here
+    bind 127.0.0.1:{port}
+    http-request return status 200 content-type text/plain string there
+""",
+}
+WORDS = {"nginx": ["-e", "{folder}/error.log", "-c", "{config}"], "haproxy": ["-f", "{config}"]}
+
+
+@contextmanager
+def running(name: str, folder: Path, syslog: int) -> Iterator[int]:
+    """Run a server that sends its log to a port."""
+    program = shutil.which(name.partition(" ")[0], path=PATHS)
+    if not program:
+        pytest.skip(f"{name} is not installed")
+    port, config = free_port(), folder / "config"
+    config.write_text(CONFIGS[name].format(folder=folder, port=port, syslog=syslog))
+    words = [word.format(folder=folder, config=config) for word in WORDS[name.partition(" ")[0]]]
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen([program, *words], stdout=said, stderr=said)
+
+    def listens() -> bool:
+        assert process.poll() is None, (folder / "said").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_until(listens, f"{name} listens")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def listening(folder: Path) -> tuple[Site, int]:
+    folder.mkdir()
+    syslog = free_port()
+    return Site(folder).init(settings=f'[serve]\nsyslog = "127.0.0.1:{syslog}"\n'), syslog
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_server_sends_its_log(name: str, tmp_path: Path) -> None:
+    """Over UDP and TCP; what the terms do not let in is nowhere, not even meanwhile."""
+    site, syslog = listening(tmp_path / "site")
+    with served(site) as it, running(name, tmp_path, syslog) as port:
+        for number in range(3):
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+                connection.request("GET", f"/page/{number}?q={SECRET}", headers={"User-Agent": FIREFOX})
+                assert connection.getresponse().read() == b"there"
+        rows = it.kept(
+            "SELECT page_path, status FROM requests WHERE page_path LIKE '/page/%'",
+            3,
+        )
+        assert sorted((row["page_path"], row["status"]) for row in rows) == [
+            (f"/page/{number}", 200) for number in range(3)
+        ]
+        it.stop()
+    for path in site.folder.rglob("*"):
+        assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
+
+
+def lines(*numbers: int) -> list[bytes]:
+    now = datetime.now(UTC)
+    return [
+        f'<190>{now:%b %d %H:%M:%S} web nginx: 192.0.2.{number} - - [{now:%d/%b/%Y:%H:%M:%S} +0000] '
+        f'"GET /{number} HTTP/1.1" 200 5 "-" "{FIREFOX}"'.encode()
+        for number in numbers
+    ]  # fmt: skip
+
+
+def requests(it: Served, count: int) -> set[str]:
+    return {row["page_path"] for row in it.kept("SELECT page_path FROM requests", count)}
+
+
+def test_messages_come_in_every_frame(tmp_path: Path) -> None:
+    """With their lengths, on lines of their own, torn and put together anyhow; nonsense takes nothing along."""
+    site, syslog = listening(tmp_path / "site")
+    with served(site) as it:
+        one, two, three, four, five = lines(1, 2, 3, 4, 5)
+        with socket.create_connection(("127.0.0.1", syslog)) as stream:
+            stream.sendall(b"%d %s" % (len(one), one) + b"%d %s" % (len(two), two[:20]))
+            stream.sendall(two[20:] + three + b"\r\n")
+            stream.sendall(b"99999999 nonsense\n" + four + b"\n")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+            for message in (b"", b"\x00\xff nonsense", five + b"\n", b"x" * 60_000):
+                datagrams.sendto(message, ("127.0.0.1", syslog))
+        assert requests(it, 5) == {"/1", "/2", "/3", "/4", "/5"}
+        with socket.create_connection(("127.0.0.1", syslog)) as stream:
+            stream.sendall(lines(6)[0] + b"\n" + b"y" * 200_000)
+        assert "/6" in requests(it, 6)
+        assert it.ask("GET", "/readyz").status == 200
+
+
+def test_lines_wait_for_one_that_tells_their_format(tmp_path: Path) -> None:
+    """What comes before it is not lost; another server's lines are counted and left."""
+    site, syslog = listening(tmp_path / "site")
+    with served(site) as it, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.sendto(b"<13>Nov 22 12:00:00 web cron: nothing of a request", ("127.0.0.1", syslog))
+        wait_until(lambda: it.ask("GET", "/readyz").status == 200, "it goes on")
+        for line in lines(1, 2):
+            datagrams.sendto(line, ("127.0.0.1", syslog))
+        assert requests(it, 2) == {"/1", "/2"}
+        it.stop()
+    assert site.rows("SELECT sum(lines) FROM dropped") == [(1,)]
+
+
+def test_a_place_that_is_taken_is_told(tmp_path: Path) -> None:
+    """And the server does not pretend to listen."""
+    site, syslog = listening(tmp_path / "site")
+    with (
+        socket.create_server(("127.0.0.1", syslog)),
+        site.started("serve", "--port", str(free_port())) as started,
+    ):
+        assert started.process.wait(60) == 1
+        assert "cannot be listened at" in started.said()

@@ -1,0 +1,172 @@
+"""What governs a record, kept in the store as the register would have it: against a reference of a few lines."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_duckdb_store import records, views, visits, written
+
+from avowal.keep.enforcement import PolicyEnforcer, effective_versions
+from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms
+from avowal.register.consents import Consent
+from avowal.register.register import PublishedDocument, SqliteRegister, Version
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.store.interface import ConsentCursor, GoverningUpdate, VisitRules
+
+START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
+EFFECTIVE = (0, 10, 20, 30)
+"""The days on which versions 1 to 4 take effect; all of them are published on the first."""
+
+CATEGORIES = ("view-time", "view-duration", "visit-time", "visit-duration")
+
+
+class Deed(NamedTuple):
+    """On a day, something is done by or with a visitor."""
+
+    day: int
+    what: Literal["load", "consent", "withdraw", "settle", "derive"]
+    visitor: int
+    version: int
+
+
+DEEDS = st.lists(
+    st.builds(
+        Deed,
+        st.integers(0, 40),
+        st.sampled_from(["load", "load", "consent", "consent", "withdraw", "settle", "derive"]),
+        st.integers(1, 3),
+        st.integers(1, 4),
+    ),
+    max_size=25,
+)
+
+
+def version(number: int) -> Version:
+    """Return a version; only from the third on may views be timed."""
+    kept = CATEGORIES if number > 2 else CATEGORIES[::2]  # the third
+    cells = {Cell(name, "content", OPERATOR, OWN_USE): {"full": None} for name in kept}
+    promised = CompiledTerms(cells, {"may-see": number}, "a" * 64)
+    effective = START + timedelta(days=EFFECTIVE[number - 1])
+    return Version(number, promised.identity, promised.encode_canonical().decode(), "", effective, START)
+
+
+@dataclass
+class World:
+    """A register and a store, and beside them what the reference knows of each."""
+
+    folder: Path
+    register: SqliteRegister
+    store: DuckDBStore
+    loaded: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """The visitor and version of each record, by its minute."""
+    stands: set[tuple[int, int]] = field(default_factory=set)
+
+    def do(self, deed: Deed) -> None:
+        """Do something on its day."""
+        now = START + timedelta(days=deed.day, hours=1)
+        steward = PolicyEnforcer(self.register, VisitRules())
+        of = (deed.visitor, deed.version)
+        if deed.what == "load":
+            number = effective_versions(self.register.versions(), now)[-1].number
+            self.load(self.store, {len(self.loaded): (deed.visitor, number)}, {})
+            self.loaded[len(self.loaded)] = (deed.visitor, number)
+        elif deed.what in {"consent", "withdraw"}:
+            self.register.consents.record(said(deed, now))
+            (self.stands.add if deed.what == "consent" else self.stands.discard)(of)
+        elif deed.what == "settle":
+            steward.apply_consents(self.store, now)
+        else:
+            steward.derive_visits(self.store, now)
+
+    def load(self, store: DuckDBStore, rows: dict[int, tuple[int, int]], governing: dict[int, int]) -> None:
+        """Load records, as one segment each."""
+        for minute, (visitor, number) in rows.items():
+            row = {
+                "request_time": START + timedelta(minutes=minute),
+                "visitor_id": visitor,
+                "version": number,
+                "governing": governing.get(minute, number),
+            }
+            store.load_segments([written(self.folder, records(row), 0, 100, source=f"{id(store)} {minute}")])
+
+    def reference(self, now: datetime) -> dict[int, int]:
+        """Return the governing number of each record: G3 and G7 in their plainest form."""
+        effective = {one.number for one in effective_versions(self.register.versions(), now)}
+        return {
+            minute: max([number, *(to for who, to in self.stands if who == visitor and to in effective)])
+            for minute, (visitor, number) in self.loaded.items()
+        }
+
+
+def said(deed: Deed, now: datetime) -> Consent:
+    """Return what a visitor says of a version."""
+    return Consent(
+        visitor=f"{deed.visitor:016x}",
+        version=deed.version,
+        identity=version(deed.version).identity,
+        given=deed.what == "consent",
+        language="en",
+        document="0" * 64,
+        means="letter",
+        reference="",
+        recorded_at=now,
+    )
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """Make a register with four versions, and an empty store."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        register = SqliteRegister(folder, folder / "keys")
+        for number in range(1, 5):
+            register.publish(version(number), [PublishedDocument("en", "", START)])
+        store = DuckDBStore(folder, "256MB")
+        yield World(folder, register, store)
+        store.close()
+        register.close()
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(DEEDS)
+def test_records_are_governed_as_the_register_would_have_it(deeds: list[Deed]) -> None:
+    """However loads, consents, withdrawals and versions come in turn, and views and visits are as if made at once."""
+    with world() as real:
+        for deed in sorted(deeds, key=lambda deed: deed.day):
+            real.do(deed)
+        real.do(Deed(41, "derive", 0, 0))
+        now = START + timedelta(days=41, hours=1)
+        expected = real.reference(now)
+        found = real.store.query("SELECT request_time, governing FROM requests", {}).rows
+        assert {round((time - START).total_seconds() / 60): number for time, number in found} == expected
+        with world() as other:
+            other.load(other.store, real.loaded, expected)
+            PolicyEnforcer(other.register, VisitRules()).derive_visits(other.store, now)
+            assert views(real.store) == views(other.store)
+            assert visits(real.store) == visits(other.store)
+
+
+def test_what_is_settled_is_not_done_again() -> None:
+    """The store remembers how far it read the register, also after it was opened again."""
+    with world() as real:
+        real.do(Deed(5, "load", 1, 0))
+        real.do(Deed(15, "consent", 1, 2))
+        real.do(Deed(15, "settle", 0, 0))
+        now = START + timedelta(days=16)
+        assert real.store.consent_cursor() == ConsentCursor(1, 2)
+        assert real.register.consents.compute_governing_update(
+            real.store.consent_cursor(), now
+        ) == GoverningUpdate(ConsentCursor(1, 2))
+        assert real.register.consents.compute_governing_update(ConsentCursor(), now) == GoverningUpdate(
+            ConsentCursor(1, 2), {1: 2}
+        )
+        later = START + timedelta(days=21)
+        assert real.register.consents.compute_governing_update(
+            real.store.consent_cursor(), later
+        ).cursor == ConsentCursor(1, 3)

@@ -1,0 +1,214 @@
+"""Logs of real servers, as they write them now."""
+
+import http.client
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from avowal.logs.formats import create_parser, detect_format
+from support.site import wait_until
+
+WAIT_SECONDS = 20
+ODD_AGENT = 'Odd "quoted" \\agent/1.0 [x]'
+ASKED = (
+    ("GET", "/", "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0"),
+    ("GET", "/page?q=a%20b&x=1", ODD_AGENT),
+    ("HEAD", "/missing", "-"),
+    ("POST", "/form%C3%A9", ""),
+)
+PATHS = [target.partition("?")[0] for _, target, _ in ASKED]
+
+NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
+events {{ worker_connections 64; }}
+http {{
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    {directive}
+    access_log {log} {name};
+    server {{ listen 127.0.0.1:{port}; location = /missing {{ return 404; }} location / {{ return 200 "there"; }} }}
+}}
+"""
+PASTED = (
+    'log_format timed \'$remote_addr|$time_iso8601|$status|"$request"|"$http_user_agent"|$request_time\';'
+)
+JSON = (
+    'log_format json escape=json \'{"time_iso8601":"$time_iso8601","remote_addr":"$remote_addr",'
+    '"request":"$request","status":$status,"http_user_agent":"$http_user_agent",'
+    '"request_time":$request_time}\';'
+)
+APACHE = """
+ServerRoot {folder}
+PidFile {folder}/pid
+Listen 127.0.0.1:{port}
+ServerName www.example.org
+ErrorLog {folder}/error.log
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule alias_module /usr/lib/apache2/modules/mod_alias.so
+DocumentRoot {folder}
+Redirect 404 /missing
+Redirect 200 /
+LogFormat "%v %h %l %u %t \\"%r\\" %>s %b \\"%{{Referer}}i\\" \\"%{{User-Agent}}i\\"" vhost
+CustomLog {log} vhost
+"""
+HAPROXY = """
+global
+    log stdout format {syslog} local0
+defaults
+    mode http
+    log global
+    option httplog
+    timeout client 5s
+    timeout connect 5s
+    timeout server 5s
+frontend here
+    bind 127.0.0.1:{port}
+    http-request capture req.hdr(User-Agent) len 128
+    http-request return status 404 if {{ path /missing }}
+    http-request return status 200 content-type text/plain string there
+"""
+CADDY = """
+{{
+    admin off
+    auto_https off
+    storage file_system {folder}
+}}
+http://127.0.0.1:{port} {{
+    log {{
+        output file {log}
+        format json
+    }}
+    respond /missing 404
+    respond "there"
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server: its package's program, its configuration, how to start it, and the format that its log should be."""
+
+    program: str
+    config: str
+    words: tuple[str, ...]
+    format: str
+    pasted: str = ""
+    agents: bool = True
+
+
+SERVERS = {
+    "nginx combined": Server("nginx", NGINX, ("-c", "{config}"), "combined"),
+    "nginx json": Server("nginx", NGINX, ("-c", "{config}"), "nginx-json"),
+    "nginx pasted": Server("nginx", NGINX, ("-c", "{config}"), "", PASTED),
+    "apache with virtual host": Server("apache2", APACHE, ("-X", "-f", "{config}"), "combined"),
+    "haproxy": Server("haproxy", HAPROXY, ("-f", "{config}"), "haproxy"),
+    "haproxy through syslog": Server("haproxy", HAPROXY, ("-f", "{config}"), "haproxy"),
+    "caddy": Server("caddy", CADDY, ("run", "--config", "{config}", "--adapter", "caddyfile"), "caddy-json"),
+}
+NGINX_LOGS = {
+    "nginx combined": ("", "combined"),
+    "nginx json": (JSON, "json"),
+    "nginx pasted": (PASTED, "timed"),
+}
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(name: str, folder: Path, log: Path) -> Iterator[int]:
+    """Run a server on a free port of the loopback, until the block ends."""
+    server = SERVERS[name]
+    program = shutil.which(server.program, path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+    if not program:
+        pytest.skip(f"{server.program} is not installed: `apt install {server.program}`")
+    port, config = free_port(), folder / "config"
+    directive, log_name = NGINX_LOGS.get(name, ("", ""))
+    syslog = "rfc3164" if "syslog" in name else "raw"
+    text = server.config.format(
+        folder=folder, log=log, port=port, directive=directive, name=log_name, syslog=syslog
+    )
+    config.write_text(text, encoding="utf-8")
+    words = [word.format(config=config) for word in server.words]
+    environment = {"HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    with (folder / "output").open("wb") as output:
+        child = subprocess.Popen([program, *words], stdout=output, stderr=subprocess.STDOUT, env=environment)
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if child.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(
+                        f"{name} did not start: {(folder / 'output').read_text(errors='replace')[-500:]}"
+                    )
+                time.sleep(0.05)
+        yield port
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(WAIT_SECONDS)
+
+
+def ask(port: int) -> None:
+    for method, target, agent in ASKED:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.putrequest(method, target, skip_accept_encoding=True)
+            connection.putheader("User-Agent", agent)
+            connection.putheader("Content-Length", "0")
+            connection.endheaders()
+            connection.getresponse().read()
+
+
+def whole_lines(log: Path) -> str:
+    return log.read_text(encoding="utf-8").rpartition("\n")[0]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_what_a_real_server_logs_is_read(name: str, tmp_path: Path) -> None:
+    """Each request made of a real server is read from its log: method, path, query, status, user agent, time."""
+    log = tmp_path / "access.log"
+    before = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=2)
+    with running(name, tmp_path, log) as port:
+        log = tmp_path / "output" if name.startswith("haproxy") else log
+        ask(port)
+        wait_until(
+            lambda: all(re.search(rf'[ "]{path}[ "?]', whole_lines(log)) for path in PATHS), "all are logged"
+        )
+    lines = log.read_text(encoding="utf-8").splitlines()
+    server = SERVERS[name]
+    reader = create_parser(server.pasted) if server.pasted else detect_format(lines).parser
+    assert reader.name == (server.format or server.pasted)
+    found = reader.parse(pl.Series(lines)).requests.filter(pl.col("method").is_not_null()).rows(named=True)
+    found.sort(key=lambda row: PATHS.index(row["path"]))  # several threads may write them in any order
+    asked = [(row["method"], row["path"], row["query"], row["status"]) for row in found]
+    assert asked == [
+        ("GET", "/", None, 200),
+        ("GET", "/page", "q=a%20b&x=1", 200),
+        ("HEAD", "/missing", None, 404),
+        ("POST", "/form%C3%A9", None, 200),
+    ]
+    assert {row["address"] for row in found} == {"127.0.0.1"}
+    after = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
+    assert all(before <= row["time"] <= after for row in found)
+    assert found[0]["user_agent"] == ASKED[0][2]
+    if not name.startswith("haproxy"):  # among headers that it captured, only what looks like one is taken
+        assert found[1]["user_agent"] == ODD_AGENT
+        assert found[3]["user_agent"] == ""

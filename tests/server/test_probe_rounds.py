@@ -1,0 +1,64 @@
+"""A server that asks a real page by itself, while that goes away and comes back."""
+
+import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from support.served import SETTINGS, free_port, served
+from support.site import Site, wait_until
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Answer with a page."""
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"there")
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def test_an_outage_is_seen_from_begin_to_end(tmp_path: Path) -> None:
+    """`report availability` tells of it while the server runs; metrics and `/readyz` have it too."""
+    port = free_port()
+    page = f"http://127.0.0.1:{port}/"
+    probing = f'[probe]\npages = ["{page}"]\nevery_seconds = 1\ntimeout_seconds = 1\n'
+    site = Site(tmp_path).init(settings=SETTINGS + probing)
+
+    def up(*, until: str) -> None:
+        page_server = HTTPServer(("127.0.0.1", port), _Page)
+        Thread(target=page_server.serve_forever, args=(0.01,), daemon=True).start()
+        wait_until(lambda: state() == until, until)
+        page_server.shutdown()
+        page_server.server_close()
+
+    def tables() -> dict[str, Any]:
+        return site.report("availability")["tables"]  # type: ignore[no-any-return]
+
+    def state() -> str:
+        found = tables()["availability_probed"]
+        return found[0]["state"] if found else ""
+
+    with served(site) as server:
+        up(until="up")
+        wait_until(lambda: state() == "down", "down")
+        up(until="up")
+        outage = tables()["availability_outages"][-1]
+        assert outage["why"] == "no-connection"
+        assert outage["began_at"] < outage["ended_at"]
+        assert outage["outage_duration_ms"] >= 900
+        said = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).body.decode()
+        assert f'avowal_probe_success{{page="{page}"}}' in said
+        assert server.ask("GET", "/readyz").json()["checks"]["probes"] == "ok"
+    assert json.loads(site.avowal("report", "availability", "--json").out)["tables"]["availability_outages"]
+
+
+def test_without_pages_nothing_is_asked(tmp_path: Path) -> None:
+    """It is off until a page is named."""
+    site = Site(tmp_path).init(settings=SETTINGS)
+    with served(site):
+        assert site.report("availability")["tables"]["availability_probed"] == []

@@ -1,0 +1,73 @@
+"""Visits of real requests, compared with sessions that others computed."""
+
+import csv
+from collections import Counter
+from datetime import datetime
+from math import gcd
+from pathlib import Path
+
+import pytest
+
+from support.site import REAL_DATA, Site, line
+
+FOLDERS = sorted((REAL_DATA / "visits").glob("edgar_*"))
+MIDNIGHT = datetime(2026, 1, 5)  # noqa: DTZ001  # UTC without a zone
+DAY_SECONDS = 24 * 60 * 60
+
+pytestmark = pytest.mark.skipif(not FOLDERS, reason=f"needs the sample requests in {REAL_DATA / 'visits'}")
+
+Session = tuple[str, float, float, int]
+"""Whose, its first and its last second after the log's first, and how many documents."""
+
+
+def moment(date: str, clock: str) -> datetime:
+    return datetime.fromisoformat(f"{date}T{clock}+00:00")
+
+
+def expected_sessions(folder: Path, first: datetime) -> Counter[Session]:
+    """Read the expected sessions; their duration counts the last second, too."""
+    found: Counter[Session] = Counter()
+    for row in csv.reader((folder / "output" / "sessionization.txt").read_text().splitlines()):
+        address, began, ended, duration, documents = row
+        start, end = ((moment(*text.split(" ")) - first).total_seconds() for text in (began, ended))
+        assert int(duration) == end - start + 1
+        found[address, start, end, int(documents)] += 1
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_visits_are_the_sessions_that_others_computed(tmp_path: Path, folder: Path) -> None:
+    """The same addresses, pauses and requests give the same visits, with the same beginning, end and number of views.
+
+    Their longest pause is some seconds, ours a whole number of minutes: so time is stretched until theirs is ours.
+    It stays within one day of visits, which theirs do not know. Each request becomes a view of a page that names its
+    address, as the visits themselves show none.
+    """
+    requests = list(csv.DictReader((folder / "input" / "log.csv").read_text().splitlines()))
+    pause = int((folder / "input" / "inactivity_period.txt").read_text())
+    times = [moment(row["date"], row["time"]) for row in requests]
+    gap_minutes = pause // gcd(60, pause)
+    stretch = gap_minutes * 60 // pause
+    assert stretch * pause == gap_minutes * 60
+    assert stretch * (max(times) - min(times)).total_seconds() < DAY_SECONDS
+    numbers = {address: number for number, address in enumerate(sorted({row["ip"] for row in requests}))}
+    names = {f"/{number}": address for address, number in numbers.items()}
+    site = Site(tmp_path).init(
+        settings=f'[site]\nday_turns_at = "00:00"\n[collect]\nvisit_gap_minutes = {gap_minutes}\nformat = "combined"\n'
+    )
+    lines = []
+    for row, time in zip(requests, times, strict=True):
+        number = numbers[row["ip"]]
+        address = f"192.0.2.{number}" if number % 2 else f"2001:db8::{number:x}"
+        seconds = stretch * (time - min(times)).total_seconds()
+        lines.append(line(seconds / 60, f"/{number}", start=MIDNIGHT, address=address))
+    report = site.take_in(site.log("access.log", *lines))
+    assert (report["requests"], report["views"]) == (len(requests), len(requests))
+    found: Counter[Session] = Counter()
+    for path, began, duration, views in site.rows(
+        "SELECT entry_path, visit_time, coalesce(visit_duration_ms, 0), views FROM visits"
+    ):
+        start = (began - MIDNIGHT).total_seconds() / stretch
+        found[names[path], start, start + duration / 1000 / stretch, views] += 1
+    assert found == expected_sessions(folder, min(times))
+    assert sum(found.values()) > 1

@@ -1,0 +1,1 @@
+"""What tests share: a site in a folder, a running server, faults, models."""

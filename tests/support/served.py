@@ -1,0 +1,147 @@
+"""What tests of the server share: one that runs as a process of its own, and what is asked of it."""
+
+import http.client
+import json
+import re
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from support.site import FIREFOX, Site, Started, wait_until
+
+SITE = "site.example"
+SETTINGS = f'[site]\nhost = "{SITE}"\n'
+LOOK = "abcdefghij0123456789"
+OWN = {"Sec-Fetch-Site": "same-origin"}
+ANN, BEN, NEW = "annannannannannannanna", "benbenbenbenbenbenbenb", "newnewnewnewnewnewnewn"
+"""What the site's own cookie has of visitors."""
+
+TODAY = datetime.now(UTC).replace(tzinfo=None)
+
+
+def translated(folder: Site, *changes: tuple[str, str], **places: str) -> Site:
+    """Make a site of three languages that adopted its policy 60 days ago; `places` are permalinks, by language."""
+    site = folder.init(
+        ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(60)).date()}"),
+        ('languages = ["en"]', 'languages = ["en", "pt-BR", "zh-TW"]'),
+        *changes,
+        settings=SETTINGS,
+    )
+    english = next((site.folder / "policy").glob("*.md"))
+    for tag in ("pt-BR", "zh-TW"):
+        text = english.read_text().replace("lang: en", f"lang: {tag}")
+        if tag in places:
+            text = text.replace("permalink: /privacy/", f"permalink: {places[tag]}\nshare: false")
+        english.with_name(f"privacy-policy.{tag}.md").write_text(text)
+    assert site.avowal("policy", "adopt").status == 0
+    return site
+
+
+def changed(site: Site, days: int, age: int = 6) -> None:
+    """Publish a version that takes effect so many days from now, and keeps addresses whole for `age` days."""
+    terms = site.folder / "policy" / "terms.toml"
+    text = re.sub(r'full = "\d days", prefix', f'full = "{age} days", prefix', terms.read_text())
+    terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {(TODAY + timedelta(days)).date()}", text))
+    ran = site.avowal("policy", "publish", "--accept-witnesses")
+    assert ran.status == 0, ran.err
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def cookie(who: str, **more: str) -> dict[str, str]:
+    """Return the headers of a visitor with the cookie."""
+    return {"Cookie": f"other=1; __Host-avowal={who}", **more}
+
+
+def in_browser(who: str) -> Any:
+    """Return a visitor's cookie, as a browser has it."""
+    return {"name": "__Host-avowal", "value": who, "domain": "127.0.0.1", "path": "/", "secure": True}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return its body as an object."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server on a port of the loopback."""
+
+    site: Site
+    port: int
+    started: Started
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Ask it; the visitor is one behind a proxy, with Firefox."""
+        own = {"User-Agent": FIREFOX, "X-Forwarded-For": "203.0.113.7", **(headers or {})}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request(method, path, body, own)
+            answer = connection.getresponse()
+            told = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, told, answer.read())
+
+    def tell(self, headers: Mapping[str, str] | None = None, **told: Any) -> Answer:
+        """Tell it of a look at a page of the site."""
+        event = {"id": LOOK, "url": f"https://{SITE}/a", "age": 0, "seen": 0, **told}
+        return self.ask("POST", "/collect", json.dumps(event).encode(), headers)
+
+    def kept(self, sql: str, rows: int) -> list[dict[str, Any]]:
+        """Ask through the command line, again until there are as many rows; returns them."""
+        found: list[dict[str, Any]] = []
+
+        def there() -> bool:
+            ran = self.site.avowal("query", "--purpose", "abuse", "--json", sql)
+            assert ran.status == 0, ran.err
+            found[:] = ran.json()["rows"]
+            return len(found) == rows
+
+        try:
+            wait_until(there, f"{rows} rows of {sql}")
+        except AssertionError as error:
+            error.add_note(f"the last were {found}")
+            raise
+        return found
+
+    def stop(self) -> None:
+        """End it as an operator does; it has to end well."""
+        assert self.started.end(signal.SIGTERM) == 0
+
+
+def answers(it: Served) -> bool:
+    """Return whether a server that was started answers by now; it has to live."""
+    assert it.started.process.poll() is None, it.started.said()
+    try:
+        return it.ask("GET", "/healthz").status == 200
+    except OSError:
+        return False
+
+
+@contextmanager
+def served(site: Site, *options: str) -> Iterator[Served]:
+    """Run a server over a site's folder until the block ends."""
+    port = free_port()
+    with site.started("serve", "--port", str(port), *options) as started:
+        started.wait_for("serving")
+        it = Served(site, port, started)
+        wait_until(lambda: answers(it), "the server answers")
+        yield it

@@ -1,0 +1,242 @@
+"""Visitors consent on their own page to a version for what was collected before, and take that back."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from support.served import ANN, BEN, OWN, SITE, TODAY, Served, cookie, in_browser, served, translated
+from support.site import Site
+
+CHROMIUM = shutil.which("chromium") or ""
+LOOSER = "referrer, full: kept forever, was never; for abuse, availability, content, performance"
+
+
+def publish(site: Site, was: str, now: str, days: int = 0) -> None:
+    """Publish a version that changes the terms from something to something."""
+    terms = site.folder / "policy" / "terms.toml"
+    text = terms.read_text()
+    assert was in text
+    day = TODAY.date().fromordinal(TODAY.toordinal() + days)
+    terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {day}", text.replace(was, now)))
+    ran = site.avowal("policy", "publish", "--accept-witnesses")
+    assert ran.status == 0, ran.err
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    """Serve a site of three languages whose second version keeps more; two visitors were there before it."""
+    site = translated(Site(tmp_path), ("notice-days = 30", "notice-days = 0"))
+    with served(site) as it:
+        for number, (who, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
+            look = f"{number}bcdefghij0123456789"
+            assert it.tell(cookie(who), id=look, url=f"https://{SITE}{path}").status == 202
+        it.kept("SELECT page_path FROM views", 3)
+        publish(site, 'keep = { page = "forever" }', 'keep = { full = "forever" }')
+        yield it
+
+
+def page(server: Served, who: str = ANN, language: str = "en") -> str:
+    answer = server.ask("GET", f"/privacy/me?lang={language}", headers=cookie(who))
+    assert answer.status == 200
+    return answer.body.decode()
+
+
+def offered(text: str) -> dict[str, str]:
+    """Return the versions that a page lets its visitor decide on, by the word of it."""
+    return dict(re.findall(r'action="/privacy/me/(consent|withdrawal)/([0-9a-f]{64})', text))
+
+
+def governed(server: Served) -> dict[str, tuple[int, int]]:
+    """Return under which version each page was collected, and which governs it."""
+    lines = [
+        json.loads(line)
+        for who in (ANN, BEN)
+        for line in server.ask("GET", "/privacy/me/export", headers=cookie(who, **OWN)).body.splitlines()
+    ]
+    return {
+        one["page_path"]: (one["version"], one["governing"])
+        for one in lines
+        if one.get("relation") == "looks"
+    }
+
+
+def test_they_read_what_changes_and_decide(server: Served, tmp_path: Path) -> None:
+    """For their own records alone; each decision has a receipt, and everything holds."""
+    text = page(server)
+    assert LOOSER in text
+    assert "2 records, which version 1 governs without it:" in text
+    identity = offered(text)["consent"]
+    answer = server.ask("POST", f"/privacy/me/consent/{identity}?lang=en", headers=cookie(ANN, **OWN))
+    assert (answer.status, answer.headers["location"]) == (303, "/privacy/me?lang=en#decided")
+    assert governed(server) == {"/of-ann": (1, 2), "/too": (1, 2), "/of-ben": (1, 1)}
+    text = page(server)
+    assert offered(text) == {"withdrawal": identity}
+    assert "If you take that back, this is not permitted any more:" in text
+    assert LOOSER in text
+    answer = server.ask("POST", f"/privacy/me/withdrawal/{identity}", headers=cookie(ANN, **OWN))
+    assert answer.status == 303
+    assert set(governed(server).values()) == {(1, 1)}
+    text = page(server)
+    assert offered(text) == {"consent": identity}
+    entries = re.findall(r"/privacy/me/receipts/(\d+)", text)
+    states = []
+    for entry in entries:
+        receipt = server.ask("GET", f"/privacy/me/receipts/{entry}", headers=cookie(ANN, **OWN))
+        assert receipt.headers["cache-control"] == "private, no-store"
+        (tmp_path / entry).write_bytes(receipt.body)
+        key = server.site.avowal("ledger", "key").out.strip()
+        assert server.site.avowal("verify", tmp_path / entry, "--key", key).status == 0
+        told = receipt.json()
+        states.append(told["event"]["event_state"])
+        assert (told["event"]["means"], told["event"]["reference"]) == ("page", "/privacy/me")
+    assert states == ["consent given", "consent withdrawn"]
+    assert server.site.avowal("verify").status == 0
+
+
+def test_a_receipt_is_for_whom_it_is_of(server: Served) -> None:
+    """Others, and whoever asks from elsewhere, are not told that there is one."""
+    identity = offered(page(server))["consent"]
+    server.ask("POST", f"/privacy/me/consent/{identity}", headers=cookie(ANN, **OWN))
+    (entry,) = re.findall(r"/privacy/me/receipts/(\d+)", page(server))
+    place = f"/privacy/me/receipts/{entry}"
+    assert server.ask("GET", place, headers=cookie(ANN, **OWN)).status == 200
+    other, none = (
+        server.ask("GET", at, headers=cookie(BEN, **OWN)) for at in (place, "/privacy/me/receipts/99")
+    )
+    assert (other.status, other.body) == (404, none.body)
+    assert server.ask("GET", place, headers=OWN).status == 403
+    assert server.ask("GET", place, headers=cookie(ANN)).status == 403
+    assert f"receipts/{entry}" not in page(server, BEN)
+
+
+def test_only_what_is_offered_is_decided(server: Served) -> None:
+    """From a page of the site itself; nothing else is recorded."""
+    identity = offered(page(server))["consent"]
+    first = server.ask("GET", "/privacy/terms.json?version=1").headers["etag"].strip('"')
+    place = f"/privacy/me/consent/{identity}"
+    cross = {"Sec-Fetch-Site": "cross-site"}
+    assert server.ask("POST", place, headers=OWN).status == 403
+    assert server.ask("POST", place, headers=cookie(ANN)).status == 403
+    assert server.ask("POST", place, headers=cookie(ANN, **cross)).status == 403
+    assert server.ask("POST", place, headers=cookie("refused", **OWN)).status == 403
+    assert server.ask("GET", place, headers=cookie(ANN, **OWN)).status == 405
+    assert server.ask("POST", f"/privacy/me/thing/{identity}", headers=cookie(ANN, **OWN)).status == 404
+    for refused in (
+        f"/privacy/me/consent/{first}",
+        f"/privacy/me/withdrawal/{identity}",
+        f"/privacy/me/consent/{'0' * 64}",
+    ):
+        assert server.ask("POST", refused, headers=cookie(ANN, **OWN)).status == 409, refused
+    assert server.ask("POST", place, headers=cookie("newnewnewnewnewnewnewn", **OWN)).status == 409
+    assert "receipts" not in page(server)
+    server.ask("POST", place, headers=cookie(ANN, **OWN))
+    assert server.ask("POST", place, headers=cookie(ANN, **OWN)).status == 409
+    assert len(re.findall(r"/privacy/me/receipts/(\d+)", page(server))) == 1
+
+
+def test_a_version_that_is_to_come_waits(server: Served) -> None:
+    """Consent to it governs nothing before its day."""
+    identity = offered(page(server))["consent"]
+    publish(server.site, 'full = "7 days", prefix', 'full = "9 days", prefix', days=40)
+    text = page(server)
+    assert "Version 3, in force from" in text
+    later = next(one for one in re.findall(r"/privacy/me/consent/([0-9a-f]{64})", text) if one != identity)
+    assert server.ask("POST", f"/privacy/me/consent/{later}", headers=cookie(ANN, **OWN)).status == 303
+    assert "nothing is governed by that as yet" in page(server)
+    assert set(governed(server).values()) == {(1, 1)}
+
+
+@pytest.mark.parametrize("language", ["en", "pt-BR", "zh-TW"])
+def test_a_person_reads_on_a_page_why_not(server: Served, language: str) -> None:
+    """With the way back to theirs; a program reads JSON; and neither is kept by a cache."""
+    asked = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": language}
+    identity = offered(page(server))["consent"]
+    own, foreign = cookie(ANN, **OWN), cookie(ANN, Origin="https://evil.example")
+    for method, place, headers, status in (
+        ("POST", f"/privacy/me/withdrawal/{identity}", own, 409),
+        ("POST", f"/privacy/me/consent/{identity}", foreign, 403),
+        ("POST", "/privacy/me/erasure", foreign, 403),
+        ("GET", "/privacy/me/export", foreign, 403),
+        ("GET", "/privacy/me/receipts/999", own, 404),
+        ("POST", "/privacy/me/tab", OWN, 403),
+        ("POST", "/privacy/me/tab/export", OWN, 403),
+    ):
+        by_page = server.ask(method, place, headers={**headers, **asked})
+        by_json = server.ask(method, place, headers=headers)
+        assert (by_page.status, by_json.status) == (status, status), place
+        assert by_page.headers["content-type"].startswith("text/html")
+        assert f'href="/privacy/me?lang={language}"' in by_page.body.decode()
+        assert set(by_json.json()) == {"error", "hint"}
+        assert {one.headers["cache-control"] for one in (by_page, by_json)} == {"private, no-store"}
+
+
+needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+
+
+@needs_chromium
+@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("pt-BR", "dark"), ("zh-TW", "dark")])
+def test_the_page_is_for_everybody(server: Served, language: str, scheme: Any) -> None:
+    """By the rules of axe-core, at each width, and in print, which has what is held and nothing to press."""
+    rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+    identity = offered(page(server))["consent"]
+    assert server.ask("POST", f"/privacy/me/consent/{identity}", headers=cookie(ANN, **OWN)).status == 303
+    publish(server.site, 'full = "7 days", prefix', 'full = "9 days", prefix', days=40)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        with browser.new_context(bypass_csp=True, locale=language, color_scheme=scheme) as context:
+            context.add_cookies([in_browser(ANN)])
+            view = context.new_page()
+            view.goto(f"http://127.0.0.1:{server.port}/privacy/me")
+            assert view.locator("html").get_attribute("lang") == language
+            assert view.locator("form[action*=withdrawal], form[action*=consent]").count() == 2
+            for width in (320, 768, 1920):
+                view.set_viewport_size({"width": width, "height": 900})
+                assert view.evaluate("document.documentElement.scrollWidth") <= width
+            view.evaluate(rules)
+            found = view.evaluate("axe.run()")["violations"]
+            assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+            view.emulate_media(media="print")
+            assert not view.locator("button").first.is_visible()
+            assert view.get_by_text("/of-ann").first.is_visible()
+        browser.close()
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("language", "consent", "back"),
+    [
+        ("en", "Consent to version 2", "Take the consent to version 2 back"),
+        ("pt-BR", "Consentir com a versão 2", "Retirar o consentimento com a versão 2"),
+        ("zh-TW", "同意第 2 版", "撤回對第 2 版的同意"),
+    ],
+)
+def test_it_is_done_by_keyboard_in_each_language(
+    server: Served, language: str, consent: str, back: str
+) -> None:
+    """Without scripts; what changes is told in the language, and the receipt is of that document."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        with browser.new_context(java_script_enabled=False, locale=language) as context:
+            context.add_cookies([in_browser(ANN)])
+            view = context.new_page()
+            view.goto(f"http://127.0.0.1:{server.port}/privacy/me")
+            for name in (consent, back, consent):
+                button = view.get_by_role("button", name=name)
+                while not button.evaluate("node => node == document.activeElement"):
+                    view.keyboard.press("Tab")
+                with view.expect_navigation():
+                    view.keyboard.press("Enter")
+                assert view.url.endswith(f"lang={language}#decided")
+            place = view.get_by_role("link").filter(has_text=re.compile("^(keep it|guardar|保存)$")).last
+            with view.expect_download() as download:
+                place.press("Enter")
+            told: Any = json.loads(download.value.path().read_text())
+            assert told["pii_processing"]["language"] == language
+        browser.close()
