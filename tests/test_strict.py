@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from avowal import strict
-from avowal.errors import MisuseError, SettingsError
+from avowal.errors import InvalidInputError, SettingsError
 
 
 class Inner(msgspec.Struct, frozen=True):
@@ -119,6 +119,9 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [{"inner": []}, {"count": None}, {"line": [[]]}, {"table": {"a": 1}}, [], 1])
 def test_parsed_data_is_converted_as_strictly(data: Any) -> None:
     """Data that was parsed already is held to the same, and the error says where it came from."""
-    with pytest.raises(MisuseError, match=re.escape("the body")):
-        strict.convert_toml(data, Outer, source_name="the body", error_type=MisuseError)
-    assert strict.convert_toml({"count": 2}, Outer, source_name="the body", error_type=MisuseError).count == 2
+    with pytest.raises(InvalidInputError, match=re.escape("the body")):
+        strict.convert_toml(data, Outer, source_name="the body", error_type=InvalidInputError)
+    assert (
+        strict.convert_toml({"count": 2}, Outer, source_name="the body", error_type=InvalidInputError).count
+        == 2
+    )

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from avowal.errors import MisuseError
+from avowal.errors import InvalidInputError
 
 
 def sync_folder(folder: Path) -> None:
@@ -35,17 +35,17 @@ def replace_text(path: Path, text: str, *, private: bool = False) -> None:
 
 
 def check_creatable(path: Path | None) -> None:
-    """Raise MisuseError if a file cannot be created; call this before doing what the file will report."""
+    """Raise InvalidInputError if a file cannot be created; call this before doing what the file will report."""
     if path is None:
         return
     _check_absent(path)
     if (unfinished := _unfinished(path)).exists():
-        raise MisuseError(
+        raise InvalidInputError(
             f"`{unfinished}` is there already",
             "name another file, or move that one away if nothing is writing it",
         )
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise MisuseError(
+        raise InvalidInputError(
             f"nothing can be written to `{path.parent}`", "name a file in a folder that you own"
         )
 
@@ -54,7 +54,7 @@ def check_creatable(path: Path | None) -> None:
 def create_file(path: Path) -> Iterator[BinaryIO]:
     """Open a new file for writing, readable by its owner only; it appears under its name when all is written.
 
-    Raises MisuseError if the file exists, or another process is writing it.
+    Raises InvalidInputError if the file exists, or another process is writing it.
     """
     check_creatable(path)
     unfinished = _unfinished(path)
@@ -74,4 +74,4 @@ def _unfinished(path: Path) -> Path:
 
 def _check_absent(path: Path) -> None:
     if path.exists():
-        raise MisuseError(f"`{path}` is there already", "name another file")
+        raise InvalidInputError(f"`{path}` is there already", "name another file")

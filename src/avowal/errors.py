@@ -3,25 +3,25 @@
 ::
 
     AvowalError
-    ├── MisuseError          the call is wrong: exit status 2
-    │   ├── SettingsError    `avowal.toml` does not check
-    │   ├── LayoutError      the format of a log, as it was named or pasted, is none
-    │   └── TermsError       `policy/terms.toml`, a document or the vocabulary does not check
-    └── RefusedError         the call is right, and the answer is no: exit status 1
-        ├── FormatError      a log is of no known format
-        ├── SourceError      a log cannot be read, or is not the growth of what is known
-        ├── QueryError       somebody's own SQL asks for what it may not, or cannot be answered
-        ├── DisclosureError  something may not be released; that it was tried is recorded
-        ├── ProofError       the ledger, a proof, or what they speak of does not hold
-        └── StoreError       the store cannot be opened, or what it keeps does not agree
-            └── OwnerGoneError   the process that owned the folder ended: asking again helps
+    ├── InvalidInputError             an argument, an option or a file is not valid: exit status 2
+    │   ├── SettingsError             a setting in `avowal.toml` is not valid
+    │   ├── LogFormatError            a log format, given by its name or as a template, is not valid
+    │   └── TermsError                the terms, a document or the vocabulary are not valid
+    └── RefusedError                  the input is valid, but the answer is no: exit status 1
+        ├── FormatDetectionError      the format of a log could not be detected
+        ├── LogSourceError            a log cannot be read, or does not continue what was read before
+        ├── QueryError                an SQL query is not allowed, or cannot be answered
+        ├── DisclosureError           a disclosure is not permitted; the attempt is recorded
+        ├── ProofError                the ledger, a proof or a receipt is not valid
+        └── StoreError                stored data cannot be opened, or contradicts itself
+            └── ServerGoneError       the process that owned the folder ended: trying again helps
 
-A message is in lower case, holds the person's own words in backticks, and never what the terms do not let in.
+A message is in lower case, quotes the person's input in backticks, and never holds data that the terms do not permit.
 """
 
 
 class AvowalError(Exception):
-    """Say what is wrong, and how to mend it."""
+    """What went wrong (`message`), and what helps (`hint`)."""
 
     exit_status = 1
 
@@ -31,42 +31,42 @@ class AvowalError(Exception):
         self.hint = hint
 
 
-class MisuseError(AvowalError):
-    """The call is wrong."""
+class InvalidInputError(AvowalError):
+    """An argument, an option or a file is not valid."""
 
     exit_status = 2
 
 
-class SettingsError(MisuseError):
-    """A setting in `avowal.toml` does not check."""
+class SettingsError(InvalidInputError):
+    """A setting in `avowal.toml` is not valid."""
 
 
-class LayoutError(MisuseError):
-    """The format of a log, as it was named or pasted, is none."""
+class LogFormatError(InvalidInputError):
+    """A log format, given by its name or as a template, is not valid."""
 
 
-class TermsError(MisuseError):
-    """The terms, a document or the vocabulary do not check."""
+class TermsError(InvalidInputError):
+    """The terms, a document or the vocabulary are not valid."""
 
 
 class RefusedError(AvowalError):
-    """The call is right, and the answer is no."""
+    """The input is valid, but the answer is no."""
 
 
-class FormatError(RefusedError):
-    """A log is of no known format."""
+class FormatDetectionError(RefusedError):
+    """The format of a log could not be detected."""
 
 
-class SourceError(RefusedError):
-    """A log cannot be read, or is not the growth of what is known."""
+class LogSourceError(RefusedError):
+    """A log cannot be read, or does not continue what was read before."""
 
 
 class QueryError(RefusedError):
-    """Somebody's own SQL asks for what it may not, or cannot be answered."""
+    """An SQL query is not allowed, or cannot be answered."""
 
 
 class DisclosureError(RefusedError):
-    """Something may not be released: `why` is the word that the record of the refusal has."""
+    """A disclosure is not permitted; `reason` is the word with which the refusal is recorded."""
 
     def __init__(self, message: str, hint: str = "", reason: str = "terms") -> None:
         super().__init__(message, hint)
@@ -74,12 +74,12 @@ class DisclosureError(RefusedError):
 
 
 class ProofError(RefusedError):
-    """The ledger, a proof, or what they speak of does not hold."""
+    """The ledger, a proof or a receipt is not valid."""
 
 
 class StoreError(RefusedError):
-    """The store cannot be opened, or what it keeps does not agree."""
+    """Stored data cannot be opened, or contradicts itself."""
 
 
-class OwnerGoneError(StoreError):
-    """The process that owned the folder ended: asking again helps."""
+class ServerGoneError(StoreError):
+    """The process that owned the folder ended: trying again helps."""

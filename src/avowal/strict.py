@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
-from avowal.errors import MisuseError
+from avowal.errors import InvalidInputError
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ _REFERENCE = "the reference tells what each key takes"
 _HEADER = re.compile(r"\s*\[(\[?)\s*([\w.-]+)\s*\]")
 
 
-def load_toml(path: Path, struct_type: type[T], error_type: type[MisuseError]) -> T:
+def load_toml(path: Path, struct_type: type[T], error_type: type[InvalidInputError]) -> T:
     """Read a TOML file as a msgspec Struct.
 
     Raises `error` with file, line, key and the nearest valid word where the file does not check.
@@ -39,7 +39,9 @@ def load_toml(path: Path, struct_type: type[T], error_type: type[MisuseError]) -
     return parse_toml(read_text(path, error_type), struct_type, source_name=str(path), error_type=error_type)
 
 
-def parse_toml(text: str, struct_type: type[T], *, source_name: str, error_type: type[MisuseError]) -> T:
+def parse_toml(
+    text: str, struct_type: type[T], *, source_name: str, error_type: type[InvalidInputError]
+) -> T:
     """Read the text of a TOML file; `where` is what it is called in errors. Raises as `load` does."""
     try:
         data = tomllib.loads(text)
@@ -50,7 +52,7 @@ def parse_toml(text: str, struct_type: type[T], *, source_name: str, error_type:
     return convert_toml(data, struct_type, source_name=source_name, error_type=error_type, text=text)
 
 
-def read_text(path: Path, error_type: type[MisuseError]) -> str:
+def read_text(path: Path, error_type: type[InvalidInputError]) -> str:
     """Read a file of UTF-8, with or without a byte order mark, and its line ends as they are.
 
     Raises `error` where it cannot be read.
@@ -67,7 +69,7 @@ def read_text(path: Path, error_type: type[MisuseError]) -> str:
 
 
 def convert_toml(
-    data: Any, struct_type: type[T], *, source_name: str, error_type: type[MisuseError], text: str = ""
+    data: Any, struct_type: type[T], *, source_name: str, error_type: type[InvalidInputError], text: str = ""
 ) -> T:
     """Convert parsed TOML to a msgspec Struct; `text` is what it was parsed from, to tell lines."""
     for key, said, hint in _unknown(data, struct_type):

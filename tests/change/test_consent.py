@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from avowal.change.consent_receipt import check_consent_receipt
-from avowal.errors import MisuseError, ProofError
+from avowal.errors import InvalidInputError, ProofError
 from avowal.ledger.note import Verifier
 from support.site import CHROME, Site, kept, line, tamper
 
@@ -288,7 +288,7 @@ def test_a_receipt_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Pat
         with pytest.raises(ProofError, match="something else"):
             check_consent_receipt(json.dumps(changed(told, path, value)), verifier)
     for text in ("{}", "{", json.dumps(changed(told, "proof.salt", "no"))):
-        with pytest.raises(MisuseError, match="no receipt"):
+        with pytest.raises(InvalidInputError, match="no receipt"):
             check_consent_receipt(text, verifier)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avowal.errors import FormatError, LayoutError
+from avowal.errors import FormatDetectionError, LogFormatError
 from avowal.logs.drop_reason import REQUEST_SCHEMA, DropReason
 from avowal.logs.formats import FORMATS, SAMPLE_LINES_MAX, ParseResult, create_parser, detect_format
 
@@ -365,10 +365,10 @@ def test_no_value_is_made_of_two_lines(format: str, text: str) -> None:  # noqa:
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     """A misspelt name is refused, and the hint has the right one."""
-    with pytest.raises(LayoutError, match="`combind`") as refused:
+    with pytest.raises(LogFormatError, match="`combind`") as refused:
         create_parser("combind")
     assert "`combined`" in refused.value.hint
-    with pytest.raises(LayoutError) as refused:
+    with pytest.raises(LogFormatError) as refused:
         create_parser("qqq")
     assert "haproxy" in refused.value.hint
 
@@ -398,7 +398,7 @@ def test_lines_cut_behind_their_size_do_not_make_a_log_common() -> None:
 )
 def test_a_log_of_no_known_format_is_refused(sample: list[str], message: str) -> None:
     """What cannot be told is refused with counts, a remedy, and nothing of the lines."""
-    with pytest.raises(FormatError, match=message) as refused:
+    with pytest.raises(FormatDetectionError, match=message) as refused:
         detect_format(sample)
     assert "LogFormat" in refused.value.hint
     assert "rubbish" not in refused.value.message
@@ -473,7 +473,7 @@ def test_real_logs_are_read(file: str, expected: tuple[str | None, int, dict[str
     lines = (gzip.decompress(raw) if file.endswith(".gz") else raw).decode().removesuffix("\n").split("\n")
     name, count, left = expected
     if name is None:
-        with pytest.raises(FormatError):
+        with pytest.raises(FormatDetectionError):
             detect_format(lines)
         name = "w3c" if lines[0].startswith("#") else "combined"
     else:

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avowal.errors import MisuseError
+from avowal.errors import InvalidInputError
 from avowal.logs import log_file
 from avowal.logs.log_file import LogBlock, open_log, read_blocks
 
@@ -86,7 +86,7 @@ def test_garbage_behind_gzip_is_damage_and_loses_nothing(tmp_path: Path) -> None
 def test_folder_and_missing_file_are_misuse(tmp_path: Path) -> None:
     """A folder and a file that is not there are refused with a remedy."""
     for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(MisuseError) as caught:
+        with pytest.raises(InvalidInputError) as caught:
             open_log(path)
         assert caught.value.hint
 

@@ -4,7 +4,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from avowal.errors import LayoutError
+from avowal.errors import LogFormatError
 from avowal.logs.drop_reason import REQUEST_SCHEMA
 from avowal.logs.fields import LOG_FIELDS
 from avowal.logs.formats import create_parser
@@ -109,7 +109,7 @@ def test_a_pasted_format_reads_its_lines(format: str, line: str, expected: dict[
 )
 def test_a_bad_format_is_refused(format: str, message: str, hint: str) -> None:  # noqa: A002
     """A directive that is not known, or a format that tells too little, is refused with a remedy."""
-    with pytest.raises(LayoutError) as refused:
+    with pytest.raises(LogFormatError) as refused:
         create_parser(format)
     assert message in refused.value.message
     assert any(part in refused.value.hint for part in hint.split("|"))

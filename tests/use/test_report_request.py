@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avowal.errors import MisuseError
+from avowal.errors import InvalidInputError
 from avowal.use.report_request import FILTER_DESCRIPTIONS, parse_filters, parse_time
 
 NOW = datetime(2026, 11, 22, 14, 30, 15)  # noqa: DTZ001  # UTC without a zone
@@ -63,7 +63,7 @@ def test_moments(word: str, zone: ZoneInfo, first: str, last: str) -> None:
 )
 def test_what_is_no_time_is_refused(word: str) -> None:
     """A word that is no time is misuse, and the remedy says what is one."""
-    with pytest.raises(MisuseError) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         parse_time(word, BERLIN, NOW)
     assert f"`{word}`" in caught.value.message
     assert "yesterday" in caught.value.hint
@@ -76,7 +76,7 @@ def test_times_beyond_the_calendar_are_told_or_refused(word: str, zone: ZoneInfo
     for end in (False, True):
         try:
             moment = parse_time(word, zone, NOW, is_end=end)
-        except MisuseError as error:
+        except InvalidInputError as error:
             assert f"`{word}`" in error.message  # noqa: PT017  # either is right
         else:
             assert moment.tzinfo is None
@@ -116,7 +116,7 @@ def test_filters_are_keys_and_globs() -> None:
 )
 def test_what_is_no_filter_is_refused(word: str, hint: str) -> None:
     """A word that is no filter is misuse, with the nearest that is one."""
-    with pytest.raises(MisuseError) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         parse_filters([word])
     assert f"`{word}`" in caught.value.message
     assert hint in caught.value.hint

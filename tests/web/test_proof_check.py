@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from avowal.change.consent_receipt import check_consent_receipt as check_consent
-from avowal.errors import MisuseError, ProofError
+from avowal.errors import InvalidInputError, ProofError
 from avowal.ledger.note import Verifier
 from avowal.register.erasures import check_erasure_receipt as check_erasure
 from avowal.register.releases import check_release_receipt as check_release
@@ -155,7 +155,7 @@ def test_what_was_changed_does_not_hold(
         holds = True
         try:
             CHECKS[kind](text, key)
-        except (ProofError, MisuseError):
+        except (ProofError, InvalidInputError):
             holds = False
         assert said(page, text).startswith(HOLDS) is holds, place
         found.append(holds)

@@ -11,7 +11,7 @@ from test_duckdb_store import at, records, written
 
 from avowal.collect.segment import SegmentFile
 from avowal.config import Folder, Settings
-from avowal.errors import SourceError, StoreError
+from avowal.errors import LogSourceError, StoreError
 from avowal.workspace import backend, server
 from avowal.workspace.server import FolderClient, FolderServer, open_backend
 from avowal.workspace.unix_socket import connect, receive_message, send
@@ -62,7 +62,7 @@ def test_a_log_is_read_by_one_at_a_time(tmp_path: Path) -> None:
     backend.claim_log(second, "log")
     backend.claim_log(second, "log")
     for other in (first, third):
-        with pytest.raises(SourceError, match="being read"):
+        with pytest.raises(LogSourceError, match="being read"):
             backend.claim_log(other, "log")
     second.close()
     backend.claim_log(third, "log")

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from avowal.errors import MisuseError, RefusedError
+from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.keep.visitor_lookup import VisitorRecords
 from avowal.policy.bounds import Bounds
@@ -72,7 +72,7 @@ def prepare_consent(
     pages = {page.language: page for page in register.documents(version.number)}
     language = statement.language or (next(iter(pages)) if len(pages) == 1 else "")
     if language not in pages:
-        raise MisuseError(
+        raise InvalidInputError(
             f"version {version.number} has no document in `{language}`"
             if language
             else "it is not said in which language the document was shown",

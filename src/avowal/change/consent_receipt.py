@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from avowal.errors import MisuseError, ProofError
+from avowal.errors import InvalidInputError, ProofError
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn, decode_entry
 from avowal.ledger.note import Verifier
@@ -72,13 +72,15 @@ def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any
 def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, ConsentGiven]:
     """Check a receipt with nothing but the ledger's public key; returns its proof, and the entry that it proves.
 
-    Raises MisuseError where it is no receipt, and ProofError where it does not hold.
+    Raises InvalidInputError where it is no receipt, and ProofError where it does not hold.
     """
     try:
         told = msgspec.json.decode(text, type=_ConsentReceipt)
         salt = bytes.fromhex(told.proof.salt)
     except (msgspec.DecodeError, ValueError):
-        raise MisuseError("this is no receipt of a consent", "give the file as it was handed out") from None
+        raise InvalidInputError(
+            "this is no receipt of a consent", "give the file as it was handed out"
+        ) from None
     proof = EntryProof.parse(told.proof.tlog_proof)
     origin = proof.verify(verifier).origin
     entry = decode_entry(proof.entry)

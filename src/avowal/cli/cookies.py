@@ -17,7 +17,7 @@ from avowal.clock import utc_now
 from avowal.disclose.browser_crawl import SiteCrawl
 from avowal.disclose.contract_check import find_insufficient_contracts, find_version_in_force
 from avowal.disclose.cookie_audit import AuditResult, audit_observations, format_lifetime
-from avowal.errors import MisuseError
+from avowal.errors import InvalidInputError
 from avowal.policy.contract import parse_contract
 from avowal.use.formatting import replace_unprintable
 
@@ -46,7 +46,9 @@ def audit(
 ) -> None:
     """Go over a site with a real browser; exit status 1 where it does something that the terms do not declare."""
     if urlsplit(start_url).scheme not in {"http", "https"} or not urlsplit(start_url).hostname:
-        raise MisuseError(f"`{start_url}` is no address of a page", "give one such as `https://example.org/`")
+        raise InvalidInputError(
+            f"`{start_url}` is no address of a page", "give one such as `https://example.org/`"
+        )
     with closing(open_folder_register(data)) as register:
         version = find_version_in_force(register)
         short = {

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from avowal.app.session import Session, describe_terms_in_use, session
-from avowal.errors import MisuseError, OwnerGoneError
+from avowal.errors import InvalidInputError, ServerGoneError
 from avowal.ingest.follower import LogFollower
 from avowal.ingest.importer import FileImportReport, LogImporter, PipelineFactory
 
@@ -23,9 +23,9 @@ def follow(
 ) -> None:
     """Read a log as it grows, through its rotation, until the process is told to stop (SIGTERM, Ctrl-C)."""
     if file.is_dir():
-        raise MisuseError(f"`{file}` is a folder", "name one log in it")
+        raise InvalidInputError(f"`{file}` is a folder", "name one log in it")
     if not file.parent.is_dir():
-        raise MisuseError(f"there is no folder `{file.parent}`", "look at its spelling")
+        raise InvalidInputError(f"there is no folder `{file.parent}`", "look at its spelling")
     console = Console(stderr=True, highlight=False)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -35,7 +35,7 @@ def follow(
         try:
             with session(data, adopt_terms=True) as at_work:
                 _follow(at_work, file, log_format, stop, report, console)
-        except OwnerGoneError as error:
+        except ServerGoneError as error:
             console.print(f"{error.message}: going on without it", markup=False)
         else:
             break

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from avowal.app.session import Session, describe_terms_in_use, session
-from avowal.errors import AvowalError, MisuseError
+from avowal.errors import AvowalError, InvalidInputError
 from avowal.ingest.importer import FileImportReport, LogImporter, PipelineFactory, UnparsableLineText
 from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.logs.log_file import STANDARD_INPUT
@@ -67,7 +67,9 @@ def import_logs(
 ) -> None:
     """Read access logs under the policy: what is new in them becomes requests, views and visits."""
     if show_bad and as_json:
-        raise MisuseError("`--show-bad` shows lines, and `--json` prints one object", "give one of the two")
+        raise InvalidInputError(
+            "`--show-bad` shows lines, and `--json` prints one object", "give one of the two"
+        )
     check_files(files)
     with session(data, adopt_terms=True) as at_work:
         importer = LogImporter(
@@ -93,12 +95,12 @@ def import_logs(
 
 
 def check_files(files: list[Path]) -> None:
-    """Raise MisuseError where one of the files is none, before any of them is read."""
+    """Raise InvalidInputError where one of the files is none, before any of them is read."""
     for path in files:
         if path.is_dir():
-            raise MisuseError(f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`")
+            raise InvalidInputError(f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`")
         if path != STANDARD_INPUT and not path.exists():
-            raise MisuseError(f"there is no file `{path}`", "look at its spelling and folder")
+            raise InvalidInputError(f"there is no file `{path}`", "look at its spelling and folder")
 
 
 def import_files(

@@ -16,7 +16,7 @@ from avowal.change.consent_receipt import check_consent_receipt
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.package import check_package, is_package
-from avowal.errors import MisuseError, RefusedError
+from avowal.errors import InvalidInputError, RefusedError
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.entry import (
     ENTRY_KINDS,
@@ -74,7 +74,7 @@ def cosign(
     """Add a witness's signature to a checkpoint: what is proved under it was seen by the witness, too."""
     witness = _verifier(key)
     with closing(open_folder_register(data)) as register:
-        note = register.ledger.add_cosignature(read_text(file, MisuseError), witness)
+        note = register.ledger.add_cosignature(read_text(file, InvalidInputError), witness)
     if as_json:
         print_json({"checkpoint": str(note), "witness": witness.name})
     else:
@@ -101,7 +101,7 @@ def list_entries(
 ) -> None:
     """List the newest entries, the newest last: what was recorded, and when."""
     if kind and kind not in ENTRY_KINDS:
-        raise MisuseError(
+        raise InvalidInputError(
             f"there is no kind of entry `{kind}`", suggest_nearest(kind, list(ENTRY_KINDS), "kinds")
         )
     with closing(open_folder_register(data)) as register:
@@ -179,13 +179,15 @@ def verify(
     data: DataFolderOption = None,
 ) -> None:
     """Verify the folder: ledger, versions, documents, consents, records; or what was handed out, offline."""
-    notes = [SignedNote.parse(read_text(path, MisuseError)) for path in witness or []]
+    notes = [SignedNote.parse(read_text(path, InvalidInputError)) for path in witness or []]
     if path and not key:
-        raise MisuseError(
+        raise InvalidInputError(
             "what was handed out is checked with the ledger's public key", "give it with `--key`"
         )
     if path and not path.exists():
-        raise MisuseError(f"there is no `{path}`", "name a proof, a receipt, a package or an exported ledger")
+        raise InvalidInputError(
+            f"there is no `{path}`", "name a proof, a receipt, a package or an exported ledger"
+        )
     if path and path.is_file() and is_package(path):
         _verify_package(path, _verifier(key), as_json=as_json)
         return
@@ -274,11 +276,11 @@ def _exported(folder: Path, verifier: Verifier, notes: list[SignedNote]) -> tupl
 
 def _verifier(key: str) -> Verifier:
     """Read a public key, or the file that has it."""
-    return Verifier.parse(read_text(Path(key), MisuseError) if Path(key).is_file() else key)
+    return Verifier.parse(read_text(Path(key), InvalidInputError) if Path(key).is_file() else key)
 
 
 def _verify_proof(path: Path, verifier: Verifier, *, as_json: bool) -> None:
-    text = read_text(path, MisuseError)
+    text = read_text(path, InvalidInputError)
     if not text.startswith("{"):
         receipt = EntryProof.parse(text)
     elif f'"{ERASURE}"' in text:

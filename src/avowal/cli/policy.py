@@ -139,7 +139,7 @@ def print_differences(title: str, witnesses: Sequence[Witness], console: Console
 def parse_categories(text: str) -> list[str]:
     """Return the categories that an option names, with commas between, by themselves or by a parent.
 
-    Raises MisuseError where one is no category.
+    Raises InvalidInputError where one is no category.
     """
     return expand_words("categories", [word.strip() for word in text.split(",")])
 

@@ -21,7 +21,7 @@ from avowal.disclose.contract_check import (
     find_version_in_force,
 )
 from avowal.disclose.feed import find_overdue_processors
-from avowal.errors import MisuseError, TermsError
+from avowal.errors import InvalidInputError, TermsError
 from avowal.policy.contract import parse_contract
 from avowal.policy.describe import group_witnesses
 
@@ -137,14 +137,14 @@ SUFFICIENT = ContractComparison((), ())
 def _folder() -> Path:
     policy = find_folder(None).policy_folder
     if policy is None:
-        raise MisuseError("there is no avowal.toml here or above", "`avowal init .` makes a folder")
+        raise InvalidInputError("there is no avowal.toml here or above", "`avowal init .` makes a folder")
     return policy / CONTRACTS_FOLDER
 
 
 def _text(name: str) -> str:
     path = _folder() / f"{name}.toml"
     if not path.is_file() or path.parent != _folder():
-        raise MisuseError(
+        raise InvalidInputError(
             f"there is no contract `{path}`", "write one, in the words of the terms: docs/terms.md"
         )
     return strict.read_text(path, TermsError)

@@ -9,7 +9,7 @@ from rich.console import Console
 from avowal.app.session import session
 from avowal.cli.policy import JsonOption, print_json
 from avowal.cli.report import print_table, print_table_csv
-from avowal.errors import MisuseError
+from avowal.errors import InvalidInputError
 from avowal.policy.bounds import OPERATOR
 from avowal.use.own_query import SqlQuery
 
@@ -27,7 +27,7 @@ def query(
 ) -> None:
     """Ask a question of what is stored, as far as one purpose may see it."""
     if as_json and as_csv:
-        raise MisuseError("`--json` and `--csv` are two forms of one answer", "give one of the two")
+        raise InvalidInputError("`--json` and `--csv` are two forms of one answer", "give one of the two")
     with session(data) as at_work:
         asked = at_work.run_query(SqlQuery(purpose, sql, reader, explain))
     notes = [

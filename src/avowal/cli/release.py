@@ -26,7 +26,7 @@ from avowal.disclose.request import (
     check_line,
     parse_ground,
 )
-from avowal.errors import MisuseError
+from avowal.errors import InvalidInputError
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.ground import EVIDENCE_KINDS
 from avowal.policy.terms import parse_terms
@@ -95,7 +95,7 @@ def disclose(
 ) -> None:
     """Release what is held, on a ground, as far as its evidence and the terms go; or ask others to approve it."""
     if package and dry_run:
-        raise MisuseError("a dry run writes no file", "give one of `--package` and `--dry-run`")
+        raise InvalidInputError("a dry run writes no file", "give one of `--package` and `--dry-run`")
     check_creatable(package)
     words = ReleaseInput(
         ground=parse_ground(ground),
@@ -146,7 +146,7 @@ def _disclose(
         return
     with at_work.release_workflow.recording_refusals(words.ground, words.kind, words.by):
         if package == NO_PACKAGE and not at_work.release_workflow.find_requirements(words.ground).approvals:
-            raise MisuseError("a release needs a file", "give `--package`, or `--dry-run`")
+            raise InvalidInputError("a release needs a file", "give `--package`, or `--dry-run`")
         request = at_work.release_workflow.record_request(asked())
         if request.approvals:
             _tell_waiting(request, as_json=as_json)
@@ -237,7 +237,7 @@ def recall(
 ) -> None:
     """Record that a release is recalled, and tell its recipient to delete it."""
     if not reason.strip():
-        raise MisuseError("`--reason` is empty", "say why")
+        raise InvalidInputError("`--reason` is empty", "say why")
     check_line(reason)
     server = find_folder(data).settings.mail.server
     with (
@@ -264,7 +264,7 @@ def _evidence(word: str) -> tuple[str, str]:
     kind, found, text = word.partition("=")
     if not found or kind not in EVIDENCE_KINDS:
         hint = strict.suggest_nearest(kind, list(EVIDENCE_KINDS), "kinds of evidence")
-        raise MisuseError(f"`{kind}` is no evidence", f"write it as KIND=TEXT; {hint}")
+        raise InvalidInputError(f"`{kind}` is no evidence", f"write it as KIND=TEXT; {hint}")
     return kind, text
 
 

@@ -18,7 +18,7 @@ from avowal.app.session import find_folder, find_version, open_folder_register, 
 from avowal.cli.policy import print_json
 from avowal.clock import utc_now
 from avowal.disclose.statistics import DisclosureCount, count_disclosures, format_count
-from avowal.errors import MisuseError, OwnerGoneError
+from avowal.errors import InvalidInputError, ServerGoneError
 from avowal.policy.bounds import OPERATOR
 from avowal.store.interface import ResultTable
 from avowal.use.formatting import (
@@ -61,11 +61,11 @@ def report(
 ) -> None:
     """Show a report: a table, or JSON, or CSV. It says what it leaves out, and how much was measured."""
     if name not in {*REPORTS, DISCLOSURE_REPORT}:
-        raise MisuseError(
+        raise InvalidInputError(
             f"there is no report `{name}`", f"there are: {', '.join(REPORTS)}, {DISCLOSURE_REPORT}"
         )
     if as_json and as_csv:
-        raise MisuseError("`--json` and `--csv` are two forms of one answer", "give one of the two")
+        raise InvalidInputError("`--json` and `--csv` are two forms of one answer", "give one of the two")
     question = _question(name, since, until, timezone, filters or [], limit, data)
     question = msgspec.structs.replace(question, reader=reader, is_shared=shared)
     if name == DISCLOSURE_REPORT:
@@ -131,7 +131,7 @@ def _question(
 def _asked(question: ReportRequest, data: Path | None) -> ReportResult:
     """Ask; and ask again where whoever owned the folder ended at that moment."""
     for _ in range(MAX_QUERY_ATTEMPTS - 1):
-        with suppress(OwnerGoneError), session(data) as at_work:
+        with suppress(ServerGoneError), session(data) as at_work:
             return at_work.run_report(question)
     with session(data) as at_work:
         return at_work.run_report(question)
@@ -144,7 +144,7 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise MisuseError(f"`{name}` is no time zone", "use a name such as `Europe/Berlin`") from None
+        raise InvalidInputError(f"`{name}` is no time zone", "use a name such as `Europe/Berlin`") from None
 
 
 def answer_to_object(answer: ReportResult) -> dict[str, Any]:
@@ -181,7 +181,9 @@ def print_report_csv(answer: ReportResult, table_name: str) -> None:
     """Write one table of an answer as CSV (RFC 4180), with a header."""
     table = answer.tables.get(table_name)
     if table is None:
-        raise MisuseError(f"the report has no table `{table_name}`", f"it has: {', '.join(answer.tables)}")
+        raise InvalidInputError(
+            f"the report has no table `{table_name}`", f"it has: {', '.join(answer.tables)}"
+        )
     print_table_csv(table)
     for note in answer.notes:
         sys.stderr.write(f"{note}\n")

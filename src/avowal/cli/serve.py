@@ -27,7 +27,7 @@ from avowal.collect.script_event import VisitorKeyFactory, parse_user_agent
 from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
 from avowal.config import FeedSettings, Folder, ProbeSettings
 from avowal.disclose.delivery import deliver_feed
-from avowal.errors import MisuseError, RefusedError, SettingsError
+from avowal.errors import InvalidInputError, RefusedError, SettingsError
 from avowal.ingest.importer import PipelineFactory
 from avowal.ingest.line_stream import LineStream
 from avowal.ingest.syslog import LineBuffer
@@ -62,7 +62,7 @@ def serve(
 ) -> None:
     """Collect from a running site until the process is told to stop (SIGTERM, Ctrl-C)."""
     if (tls_cert is None) is not (tls_key is None):
-        raise MisuseError("a certificate needs its key", "give both `--tls-cert` and `--tls-key`")
+        raise InvalidInputError("a certificate needs its key", "give both `--tls-cert` and `--tls-key`")
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if find_folder(data).policy_folder is None and data is None:
         create_folder(Path.cwd())

@@ -18,7 +18,7 @@ from avowal.change.consent import StatementChannel
 from avowal.change.draft import load_forms
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.clock import utc_now
-from avowal.errors import MisuseError, RefusedError
+from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.keep.visitor_lookup import VISITOR_KEY_PATTERN
 from avowal.key_files import FILE_NAME_KEY_FILE, read_or_create_secret
@@ -55,12 +55,14 @@ def add(
 ) -> None:
     """Record what came by e-mail, by telephone or in another way, under the version that was in force."""
     if visitor and not VISITOR_KEY_PATTERN.fullmatch(visitor.lower()):
-        raise MisuseError(f"`{visitor}` is no visitor's key", "give 16 hexadecimal digits, or leave it out")
+        raise InvalidInputError(
+            f"`{visitor}` is no visitor's key", "give 16 hexadecimal digits, or leave it out"
+        )
     with session(data, adopt_terms=True) as at_work:
         declared = _form(at_work, form)
         moment = parse_time(at, at_work.folder.time_zone, utc_now()) if at else utc_now()
         if moment > utc_now():
-            raise MisuseError("`--at` is in the future", "say when it came")
+            raise InvalidInputError("`--at` is in the future", "say when it came")
         version = find_version(effective_versions(at_work.register.versions(), moment), 0)
         if missing := declared.find_uncollected_categories(version.compiled_terms.collected_categories):
             raise RefusedError(
@@ -76,7 +78,7 @@ def add(
                 _fill(handed, fields, files)
                 given = handed.collect_inputs()
             except SubmissionRejected as why:
-                raise MisuseError(why.message, why.hint) from None
+                raise InvalidInputError(why.message, why.hint) from None
             of = visitor.lower() or None
             recorded = Submission(new_reference(), form, means, of, version.number, moment, utc_now())
             at_work.register.submissions.record(recorded, given)
@@ -99,7 +101,7 @@ def list_submissions(
 ) -> None:
     """List what was handed over, and nothing of what it says."""
     if bool(purpose) is not bool(form) ^ bool(visitor):
-        raise MisuseError(
+        raise InvalidInputError(
             "a purpose is for what came by a form, or from a visitor",
             "give `--purpose` with one of `--form` and `--visitor`; or none of them",
         )
@@ -144,7 +146,7 @@ def show(
 ) -> None:
     """Show what was handed over, as far as one purpose may see it; that is recorded in the ledger first."""
     if bool(file) is not bool(to):
-        raise MisuseError("a file needs a place, and a place its file", "give both `--file` and `--to`")
+        raise InvalidInputError("a file needs a place, and a place its file", "give both `--file` and `--to`")
     _purpose(purpose)
     with session(data) as at_work:
         register, now = at_work.register, utc_now()
@@ -208,9 +210,9 @@ def correct(
     """Put right what somebody handed over; what stood there before is gone."""
     told = dict(word.partition("=")[::2] for word in fields)
     if wrong := [word for word in fields if "=" not in word]:
-        raise MisuseError(f"`--field {wrong[0]}` has no value", "write it as `email=…`")
+        raise InvalidInputError(f"`--field {wrong[0]}` has no value", "write it as `email=…`")
     if sum(len(value.encode()) for value in told.values()) > TEXT_BYTES_MAX:
-        raise MisuseError(
+        raise InvalidInputError(
             "that is too long", f"a submission has {TEXT_BYTES_MAX // 1024} KiB at most, beside its files"
         )
     with session(data) as at_work:
@@ -242,7 +244,7 @@ def rotate_key(data: DataFolderOption = None) -> None:
 
 def _purpose(word: str) -> str:
     if word not in vocabulary().purposes:
-        raise MisuseError(f"`{word}` is no purpose", vocabulary().suggest_word("purposes", word))
+        raise InvalidInputError(f"`{word}` is no purpose", vocabulary().suggest_word("purposes", word))
     return word
 
 
@@ -250,7 +252,7 @@ def _form(at_work: Session, name: str) -> Form:
     forms = load_forms(at_work.folder)
     if name not in forms:
         known = ", ".join(forms) or "none"
-        raise MisuseError(f"the terms declare no form `{name}`", f"declared are: {known}")
+        raise InvalidInputError(f"the terms declare no form `{name}`", f"declared are: {known}")
     return forms[name]
 
 
@@ -259,7 +261,7 @@ def _fill(handed: FormUpload, fields: list[str], files: list[str]) -> None:
         name, equals, value = told.partition("=")
         if not equals or name not in handed.form.fields or name in handed.form.file_fields:
             fitting = ", ".join(name for name in handed.form.fields if name not in handed.form.file_fields)
-            raise MisuseError(
+            raise InvalidInputError(
                 f"`--field {name}` is no field of the form with its value", f"fields are: {fitting}"
             )
         handed.count_text_bytes(len(value.encode()))

@@ -11,7 +11,7 @@ from avowal.change.consent import StatementChannel
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.cli.submission import DataFolderOption
 from avowal.clock import utc_now
-from avowal.errors import MisuseError, RefusedError
+from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.keep.visitor_lookup import VISITOR_KEY_PATTERN
 from avowal.policy.form import FILE_CATEGORY, SUBMISSION_CATEGORY, SUBMISSION_TIME_CATEGORY
@@ -59,7 +59,9 @@ def set_(
     with session(data) as at_work:
         now, change = utc_now(), _change(at_work, which, told)
         if not change.settings:
-            raise MisuseError("nothing is set", "give `--keep-until`, `--readers`, or another of its options")
+            raise InvalidInputError(
+                "nothing is set", "give `--keep-until`, `--readers`, or another of its options"
+            )
         done = at_work.register.restrictions.set(which, change, means, now)
         at_work.register.ledger.sign_checkpoint()
     if as_json:
@@ -85,7 +87,7 @@ def _change(at_work: Session, which: SubmissionSelector, told: _RestrictionOptio
     def until(word: str) -> datetime | None:
         at = parse_time(word, at_work.folder.time_zone, utc_now()) if word else None
         if at and at <= utc_now():
-            raise MisuseError("`--keep-until` is past", "`avowal submission erase` forgets it now")
+            raise InvalidInputError("`--keep-until` is past", "`avowal submission erase` forgets it now")
         return at
 
     read: dict[str, Callable[[Any], Any]] = {
@@ -103,9 +105,9 @@ def _change(at_work: Session, which: SubmissionSelector, told: _RestrictionOptio
 
 
 def _which(reference: str, form: str, visitor: str) -> SubmissionSelector:
-    """Return which submissions are meant. Raises MisuseError unless they are named in one way."""
+    """Return which submissions are meant. Raises InvalidInputError unless they are named in one way."""
     if sum(map(bool, (reference, form, visitor))) != 1:
-        raise MisuseError(
+        raise InvalidInputError(
             "which are meant is not clear", "give a reference, or one of `--form` and `--visitor`"
         )
     if visitor:
@@ -119,13 +121,13 @@ def _words(text: str) -> list[str]:
 
 def _key(word: str) -> str:
     if not VISITOR_KEY_PATTERN.fullmatch(word.lower()):
-        raise MisuseError(f"`{word}` is no visitor's key", "give 16 hexadecimal digits")
+        raise InvalidInputError(f"`{word}` is no visitor's key", "give 16 hexadecimal digits")
     return word.lower()
 
 
 def _line(text: str) -> str:
     if not is_printable_line(text, MAX_SOURCE_CHARACTERS):
-        raise MisuseError(
+        raise InvalidInputError(
             f"`--source` is no line of up to {MAX_SOURCE_CHARACTERS} characters", "write it shorter"
         )
     return text
@@ -149,7 +151,7 @@ def _categories(at_work: Session, which: SubmissionSelector, told: list[str]) ->
     bounds = compute_governing_bounds(effective_versions(at_work.register.versions(), utc_now()))
     for field, category in fields.items():
         if category not in fitting:
-            raise MisuseError(
+            raise InvalidInputError(
                 f"`--category {field}={category}` names none", f"there are: {', '.join(fitting)}"
             )
         for version, before in at_work.register.restrictions.field_categories(which, field):

@@ -19,7 +19,7 @@ from avowal.clock import utc_now
 from avowal.collect.cookie import COOKIE_NAME as COOKIE
 from avowal.disclose.contract_check import find_insufficient_contracts
 from avowal.disclose.feed import find_overdue_processors
-from avowal.errors import MisuseError, RefusedError
+from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import effective_versions
 from avowal.policy.bounds import OPERATOR, VISITOR
 from avowal.policy.vocabulary import vocabulary
@@ -48,17 +48,17 @@ def add(
 ) -> None:
     """Let somebody read for some purposes; given again, in the place of those before."""
     if not name.isprintable() or not 0 < len(name) <= MAX_NAME_CHARACTERS or name in {OPERATOR, VISITOR}:
-        raise MisuseError(
+        raise InvalidInputError(
             f"`{name}` is no name of a reader",
             f"use up to {MAX_NAME_CHARACTERS} characters, and not `{OPERATOR}` or `{VISITOR}`",
         )
     chosen = [word.strip() for word in purposes.split(",") if word.strip()]
     words = vocabulary()
     if wrong := next((word for word in chosen if not words.expand("purposes", word)), None):
-        raise MisuseError(f"`{wrong}` is no purpose", words.suggest_word("purposes", wrong))
+        raise InvalidInputError(f"`{wrong}` is no purpose", words.suggest_word("purposes", wrong))
     leaves = sorted({leaf for word in chosen for leaf in words.expand("purposes", word)})
     if not leaves:
-        raise MisuseError(
+        raise InvalidInputError(
             "a reader without a purpose reads nothing", f"there are: {', '.join(words.purposes)}"
         )
     with closing(open_folder_register(data)) as register:
@@ -80,7 +80,7 @@ def password(
     """Give a reader a password, to sign in to the pages of `avowal serve`; it ends where the reader was signed in."""
     word = read_password(name, stdin=stdin)
     if not stdin and word != getpass("once more: "):
-        raise MisuseError("the two are not the same", "give the command again")
+        raise InvalidInputError("the two are not the same", "give the command again")
     with closing(open_folder_register(data)) as register:
         if not any(reader.name == name for reader in register.readers.all()):
             raise RefusedError(f"there is no reader `{name}`", "`avowal user add` makes one")

@@ -11,7 +11,7 @@ from avowal.cli.policy import JsonOption, parse_categories, print_json, print_li
 from avowal.cli.visitor import DataFolderOption, MomentOption, SubjectArgument, parse_subject_argument
 from avowal.clock import utc_now
 from avowal.disclose.request import check_line
-from avowal.errors import MisuseError, RefusedError
+from avowal.errors import InvalidInputError, RefusedError
 from avowal.register.authorisations import Authorisation
 
 AUTHORISED_GROUND = "authorised"
@@ -32,11 +32,11 @@ def authorise(
 ) -> None:
     """Record that a visitor authorises a disclosure to somebody, or takes that back."""
     if not recipient.strip():
-        raise MisuseError("`--recipient` is empty", "name who may have it")
+        raise InvalidInputError("`--recipient` is empty", "name who may have it")
     for text in (recipient, reference):
         check_line(text)
     if bool(categories) is withdraw:
-        raise MisuseError(
+        raise InvalidInputError(
             "an authorisation names categories, and what takes it back takes all of it back",
             "give one of `--categories` and `--withdraw`",
         )

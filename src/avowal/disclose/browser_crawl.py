@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from avowal.disclose.cookie_audit import Observation, ObservationKind
-from avowal.errors import MisuseError, RefusedError
+from avowal.errors import InvalidInputError, RefusedError
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -43,7 +43,7 @@ class SiteCrawl:
     def run(self, chromium_path: str) -> list[Observation]:
         """Go, and return what was met, each once.
 
-        Raises MisuseError where there is no browser, and RefusedError where the first page cannot be opened.
+        Raises InvalidInputError where there is no browser, and RefusedError where the first page cannot be opened.
         """
         with _open_context(chromium_path, refusing=self.refusing) as context:
             page = context.new_page()
@@ -121,7 +121,7 @@ def _open_context(chromium: str, *, refusing: bool) -> "Iterator[BrowserContext]
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
-        raise MisuseError(
+        raise InvalidInputError(
             "there is no Playwright to drive a browser with", "`pip install avowal[audit]`"
         ) from None
     more: dict[str, Any] = {"extra_http_headers": OPT_OUT_HEADERS} if refusing else {}
@@ -130,7 +130,7 @@ def _open_context(chromium: str, *, refusing: bool) -> "Iterator[BrowserContext]
             browser = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=os.geteuid() != 0)
         except Error:
             hint = "name one with `--chromium`, or install it (`apt install chromium`)"
-            raise MisuseError(f"`{chromium}` is no Chromium that can be started", hint) from None
+            raise InvalidInputError(f"`{chromium}` is no Chromium that can be started", hint) from None
         try:
             context = browser.new_context(**more)
             if refusing:

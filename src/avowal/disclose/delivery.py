@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from avowal.atomic_files import create_file, replace_text
 from avowal.clock import utc_now
 from avowal.disclose.feed import FeedProvider, FeedResponse
-from avowal.errors import MisuseError, RefusedError
+from avowal.errors import InvalidInputError, RefusedError
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -39,7 +39,7 @@ def deliver_feed(
 ) -> Iterator[FeedResponse]:
     """Hand a processor what came since, to a folder or an address, and yield what was given; see both."""
     if not destination.strip():
-        raise MisuseError("`--to` is empty", "name a folder, or an address")
+        raise InvalidInputError("`--to` is empty", "name a folder, or an address")
     return (
         deliver_to_webhook(provider, processor_name, destination, signing_key)
         if "://" in destination
@@ -50,11 +50,11 @@ def deliver_feed(
 def deliver_to_folder(provider: FeedProvider, processor_name: str, folder: Path) -> Iterator[FeedResponse]:
     """Write what came since as files, and yield what was given; those that are gone from the folder are acknowledged.
 
-    The folder remembers the last page that was put there: what never was cannot be gone from it. Raises MisuseError
-    where there is no such folder.
+    The folder remembers the last page that was put there: what never was cannot be gone from it.
+    Raises InvalidInputError if there is no such folder.
     """
     if not folder.is_dir():
-        raise MisuseError(f"`{folder}` is no folder", "make it, for its owner and the processor alone")
+        raise InvalidInputError(f"`{folder}` is no folder", "make it, for its owner and the processor alone")
     feeds, pages = provider.register.feeds, provider.register.feeds.pages(processor_name)
     _publish_pending_pages(folder, {page.reference for page in pages})
     left = {path.stem.rpartition("-")[2] for path in folder.glob(f"*{PAGE_SUFFIX}")}
@@ -107,11 +107,13 @@ def deliver_to_webhook(
 ) -> Iterator[FeedResponse]:
     """Send what came since to an address, and yield what was given; `key` signs it (Ed25519).
 
-    Raises MisuseError where the address is not of HTTPS, and RefusedError where it does not take a page.
+    Raises InvalidInputError where the address is not of HTTPS, and RefusedError where it does not take a page.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS):
-        raise MisuseError(f"`{url}` is no address of HTTPS", "what is sent is not for others on its way")
+        raise InvalidInputError(
+            f"`{url}` is no address of HTTPS", "what is sent is not for others on its way"
+        )
     pool, more = _pool(), True
     while more:
         given = provider.provide_page(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import NamedTuple
 
-from avowal.errors import DisclosureError, MisuseError
+from avowal.errors import DisclosureError, InvalidInputError
 from avowal.policy.form import Form
 from avowal.policy.ground import EVIDENCE_KINDS, GroundRequirements, parse_ground_requirements
 from avowal.policy.vocabulary import expand_words
@@ -61,7 +61,7 @@ def collect_evidence(
 ) -> dict[str, str]:
     """Return the evidence that somebody gave, by its kind; `reference` is that of the first kind that has one.
 
-    Raises MisuseError where something else is given, and DisclosureError where some is missing, empty or impossible.
+    Raises InvalidInputError if something else is given, and DisclosureError if some is missing, empty or impossible.
     """
     evidence = {kind: text.strip() for kind, text in stated_evidence.items()}
     referred = next((kind for kind in requirements.evidence if kind in REFERENCE_EVIDENCE), None)
@@ -70,9 +70,9 @@ def collect_evidence(
     for kind, text in evidence.items():
         if kind not in requirements.evidence or kind in REGISTER_EVIDENCE:
             hint = f"it needs: {', '.join(requirements.evidence)}"
-            raise MisuseError(f"`{kind}` is no evidence that is given for this ground", hint)
+            raise InvalidInputError(f"`{kind}` is no evidence that is given for this ground", hint)
         if not is_printable_line(text, LINE_CHARACTERS_MAX):
-            raise MisuseError(
+            raise InvalidInputError(
                 f"the evidence `{kind}` is no line of up to {LINE_CHARACTERS_MAX} characters",
                 "write it shorter",
             )
@@ -166,7 +166,7 @@ def _check_date(text: str, now: datetime) -> None:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise MisuseError(f"`{text}` is no date", "write it as `2026-11-22`") from None
+        raise InvalidInputError(f"`{text}` is no date", "write it as `2026-11-22`") from None
     if day > now.date():
         raise DisclosureError(
             f"the instrument is of {day}, which is still to come", "look at its date", RefusalReason.EVIDENCE

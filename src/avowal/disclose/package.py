@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from avowal.errors import MisuseError, ProofError
+from avowal.errors import InvalidInputError, ProofError
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.entry import ReleaseMade, decode_entry
 from avowal.ledger.note import Verifier
@@ -110,7 +110,7 @@ def is_package(path: Path) -> bool:
 def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[PackageManifest, EntryProof]:
     """Check a package with nothing but the ledger's public key; returns its manifest and the proof of its entry.
 
-    Raises MisuseError where it is none, and ProofError where it does not hold, or has expired.
+    Raises InvalidInputError where it is none, and ProofError where it does not hold, or has expired.
     """
     try:
         with zipfile.ZipFile(path) as package:
@@ -120,7 +120,9 @@ def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[Packag
         text, proof = found.pop(MANIFEST_FILE), EntryProof.parse(found.pop(PROOF_FILE).decode())
         manifest = msgspec.json.decode(text, type=PackageManifest)
     except READ_ERRORS:
-        raise MisuseError("this is no package of a release", "give the file as it was handed over") from None
+        raise InvalidInputError(
+            "this is no package of a release", "give the file as it was handed over"
+        ) from None
     proof.verify(verifier)
     entry = decode_entry(proof.entry)
     if not isinstance(entry, ReleaseMade) or entry.manifest != sha256(text).hexdigest():

@@ -8,7 +8,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import default
 
-from avowal.errors import MisuseError, RefusedError
+from avowal.errors import InvalidInputError, RefusedError
 from avowal.policy.terms import Terms
 from avowal.register.releases import Release
 
@@ -55,7 +55,7 @@ def is_email_address(contact: str) -> bool:
 
 
 def build_recall_message(release: Release, contact: str, reason: str, terms: Terms) -> bytes:
-    """Return the message (RFC 5322), ready to be sent. Raises MisuseError where a header cannot hold the contact."""
+    """Return the message (RFC 5322). Raises InvalidInputError if a header cannot hold the contact."""
     message = EmailMessage()
     try:
         message["From"] = _address(terms.controller, terms.contact)
@@ -63,7 +63,7 @@ def build_recall_message(release: Release, contact: str, reason: str, terms: Ter
         message["Subject"] = f"Recall of the release {release.reference}"
         message["Date"] = release.recalled_at
     except ValueError:
-        raise MisuseError(
+        raise InvalidInputError(
             "the contact cannot stand in a message", "the release is recalled: tell its recipient yourself"
         ) from None
     told = {name: getattr(release, name) for name in ("recipient", "reference", "ground", "manifest")}

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from avowal.disclose.evidence import AUTHORISATION_EVIDENCE, FUNCTION_EVIDENCE, LINE_CHARACTERS_MAX
-from avowal.errors import DisclosureError, MisuseError
+from avowal.errors import DisclosureError, InvalidInputError
 from avowal.keep.visitor_lookup import VisitorSelector
 from avowal.policy.bounds import OPERATOR, OWN_USE
 from avowal.policy.ground import GroundRequirements
@@ -40,11 +40,11 @@ class ReleaseInput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_ground(word: str) -> str:
-    """Return the ground that a word stands for: of a parent, the first one beneath it. Raises MisuseError if none."""
+    """Return the ground that a word stands for; of a parent, its first child. Raises InvalidInputError if unknown."""
     words = vocabulary()
     leaves = words.expand("grounds", word)
     if not leaves or word == OWN_USE:
-        raise MisuseError(f"`{word}` is none of the grounds", words.suggest_word("grounds", word))
+        raise InvalidInputError(f"`{word}` is none of the grounds", words.suggest_word("grounds", word))
     return leaves[0]
 
 
@@ -55,7 +55,7 @@ def find_recipient_kind(version: Version, release_input: ReleaseInput) -> str:
     )
     known = vocabulary()
     if release_input.kind and not known.expand("recipients", release_input.kind):
-        raise MisuseError(
+        raise InvalidInputError(
             f"`{release_input.kind}` is none of the recipients",
             known.suggest_word("recipients", release_input.kind),
         )
@@ -66,7 +66,7 @@ def find_recipient_kind(version: Version, release_input: ReleaseInput) -> str:
             RefusalReason.RECIPIENT,
         )
     if not release_input.kind and len(kinds) > 1:
-        raise MisuseError(
+        raise InvalidInputError(
             "the terms know several kinds of recipients for this ground",
             f"name one with `--kind`: {', '.join(kinds)}",
         )
@@ -74,31 +74,33 @@ def find_recipient_kind(version: Version, release_input: ReleaseInput) -> str:
 
 
 def check_line(text: str) -> None:
-    """Raise MisuseError where a text is no line that a terminal can show, or too long."""
+    """Raise InvalidInputError where a text is no line that a terminal can show, or too long."""
     if not is_printable_line(text, LINE_CHARACTERS_MAX):
-        raise MisuseError(f"that is no line of up to {LINE_CHARACTERS_MAX:,} characters", "write it shorter")
+        raise InvalidInputError(
+            f"that is no line of up to {LINE_CHARACTERS_MAX:,} characters", "write it shorter"
+        )
 
 
 def check_release_input(release_input: ReleaseInput, requirements: GroundRequirements, now: datetime) -> None:
-    """Check what is asked for by itself. Raises MisuseError where it is no request."""
+    """Check what is asked for by itself. Raises InvalidInputError where it is no request."""
     if not release_input.to.strip():
-        raise MisuseError("`--to` is empty", "name who receives it")
+        raise InvalidInputError("`--to` is empty", "name who receives it")
     for text in (release_input.to, release_input.contact, release_input.rows):
         check_line(text)
     personal = {AUTHORISATION_EVIDENCE, FUNCTION_EVIDENCE} & {*requirements.evidence}
     if personal and release_input.rows:
-        raise MisuseError("on this ground a release is of one person", "name them with `--about`")
+        raise InvalidInputError("on this ground a release is of one person", "name them with `--about`")
     if not (
         release_input.about
         or release_input.submission
         or release_input.rows
         or FUNCTION_EVIDENCE in requirements.evidence
     ):
-        raise MisuseError("a release is about a visitor, or of rows", "give `--about` or `--rows`")
+        raise InvalidInputError("a release is about a visitor, or of rows", "give `--about` or `--rows`")
     if release_input.submission and release_input.rows:
-        raise MisuseError("a submission has no rows", "give one of `--about` and `--rows`")
+        raise InvalidInputError("a submission has no rows", "give one of `--about` and `--rows`")
     if not 1 <= release_input.expires_days <= EXPIRY_DAYS_MAX:
-        raise MisuseError("it expires too late, or at once", f"give 1 to {EXPIRY_DAYS_MAX} days")
+        raise InvalidInputError("it expires too late, or at once", f"give 1 to {EXPIRY_DAYS_MAX} days")
     if release_input.sealed_until:
         _check_seal(release_input.sealed_until, requirements, now)
 
@@ -106,6 +108,10 @@ def check_release_input(release_input: ReleaseInput, requirements: GroundRequire
 def _check_seal(until: datetime, need: GroundRequirements, now: datetime) -> None:
     """Check that a seal may be, and ends."""
     if INSTRUMENT_EVIDENCE not in need.evidence:
-        raise MisuseError("only what an instrument requires can be under seal", "the visitor is told of it")
+        raise InvalidInputError(
+            "only what an instrument requires can be under seal", "the visitor is told of it"
+        )
     if not now < until <= now + timedelta(days=EXPIRY_DAYS_MAX):
-        raise MisuseError("a seal ends on a day to come", f"give a date of the next {EXPIRY_DAYS_MAX} days")
+        raise InvalidInputError(
+            "a seal ends on a day to come", f"give a date of the next {EXPIRY_DAYS_MAX} days"
+        )

@@ -58,7 +58,7 @@ class ReleaseWorkflow:
     def prepare_request(self, release_input: ReleaseInput) -> ReleaseRequest:
         """Return what somebody asks for as a request, which is not recorded yet.
 
-        Raises MisuseError where it is no request, and DisclosureError where the answer is no already.
+        Raises InvalidInputError where it is no request, and DisclosureError where the answer is no already.
         """
         version, now = find_version_in_force(self.register), utc_now()
         need = find_ground_requirements(version, release_input.ground)

@@ -19,7 +19,7 @@ from avowal.disclose.workflow import ReleaseWorkflow
 from avowal.endpoints.attempt_limit import AttemptLimiter
 from avowal.endpoints.refusal import error_response
 from avowal.endpoints.sender import read_sender
-from avowal.errors import AvowalError, DisclosureError, MisuseError, RefusedError
+from avowal.errors import AvowalError, DisclosureError, InvalidInputError, RefusedError
 from avowal.keep.visitor_lookup import VisitorSelector
 from avowal.policy.vocabulary import expand_words
 from avowal.register.passwords import PASSWORD_CHARACTERS_MAX
@@ -29,7 +29,7 @@ from avowal.use.report_request import parse_time
 from avowal.web.reader_pages import READER_PAGE_HEADERS
 
 MAX_REQUEST_BYTES = 65_536
-STATUS_BY_ERROR = {DisclosureError: 403, MisuseError: 400, RefusedError: 409}
+STATUS_BY_ERROR = {DisclosureError: 403, InvalidInputError: 400, RefusedError: 409}
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -131,7 +131,7 @@ class ReleaseEndpoint:
         try:
             told = msgspec.json.decode(body, type=Body)
         except (msgspec.DecodeError, UnicodeDecodeError) as why:
-            raise MisuseError(f"this is no request: {why}", "look at the reference") from None
+            raise InvalidInputError(f"this is no request: {why}", "look at the reference") from None
         ground = parse_ground(told.ground)
         if told.dry_run:
             asked = self.workflow.prepare_request(self._words(told, ground, name))

@@ -12,7 +12,14 @@ from datetime import UTC
 from pathlib import Path
 
 from avowal.clock import utc_now
-from avowal.errors import AvowalError, FormatError, MisuseError, OwnerGoneError, SourceError, StoreError
+from avowal.errors import (
+    AvowalError,
+    FormatDetectionError,
+    InvalidInputError,
+    LogSourceError,
+    ServerGoneError,
+    StoreError,
+)
 from avowal.ingest.importer import FileImportReport, LogImport, LogImporter
 from avowal.ingest.log_identity import HEAD_BYTES
 from avowal.workspace.backend import fetch_log_positions as known_logs
@@ -160,7 +167,7 @@ class LogFollower:
         """Take in what was added. Where another process has read the same lines, begin anew behind them."""
         try:
             return tail.advance()
-        except OwnerGoneError:
+        except ServerGoneError:
             raise
         except StoreError as error:
             self._say_once(error.message)
@@ -193,14 +200,14 @@ class LogFollower:
         """Open the log, or wait where it is empty or has no line yet that tells its format."""
         try:
             reading = self.importer.start_import(self.path, self.report)
-        except (FormatError, SourceError) as error:
+        except (FormatDetectionError, LogSourceError) as error:
             self._say_once(f"waiting: {error.message}")
             return None
         if reading is None:
             return None
         if not reading.log_file.is_plain_file:
             reading.close()
-            raise MisuseError(
+            raise InvalidInputError(
                 f"`{self.path}` is compressed or in UTF-16, and cannot be followed", "use `avowal import`"
             )
         self.importer.log_format = reading.pipeline.parser.name

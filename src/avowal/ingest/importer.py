@@ -253,7 +253,7 @@ class LogImporter:
     """Whether a lost key may be made anew, although no log is known by it then."""
 
     def __post_init__(self) -> None:
-        """Raise LayoutError or SettingsError where format or database is none, before any log is opened."""
+        """Raise LogFormatError or SettingsError where format or database is none, before any log is opened."""
         if self.log_format != AUTOMATIC_FORMAT:
             create_parser(self.log_format)
         _ = self.pipeline_factory.country_database

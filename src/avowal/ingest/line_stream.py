@@ -9,7 +9,7 @@ import polars as pl
 from avowal.clock import utc_now
 from avowal.collect.pipeline import Pipeline
 from avowal.collect.segment import MemorySegment, Segment, SegmentMetadata, SegmentOrigin
-from avowal.errors import FormatError
+from avowal.errors import FormatDetectionError
 from avowal.ingest.importer import AUTOMATIC_FORMAT, PipelineFactory
 from avowal.logs.formats import create_parser, detect_format
 from avowal.logs.log_file import LogBlock
@@ -35,11 +35,11 @@ class LineStream:
     def load_lines(self, lines: Sequence[bytes]) -> bool:
         """Load lines; returns whether that was done: they wait for others where their format cannot be told yet.
 
-        Raises FormatError where so many cannot be recognised that nothing better will come.
+        Raises FormatDetectionError where so many cannot be recognised that nothing better will come.
         """
         try:
             self._load([*self._unread, *lines])
-        except FormatError:
+        except FormatDetectionError:
             self._unread = [*self._unread, *lines]
             if len(self._unread) > UNRECOGNISED_LINES_MAX:
                 self._unread = []

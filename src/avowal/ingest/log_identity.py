@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from avowal.errors import SourceError, StoreError
+from avowal.errors import LogSourceError, StoreError
 from avowal.key_files import read_or_create_secret
 from avowal.logs.log_file import STANDARD_INPUT, LogFile, open_log
 from avowal.store.interface import LogPosition
@@ -73,7 +73,7 @@ class LogCatalogue:
     def locate(self, path: Path, log: LogFile, *, as_new_log: bool) -> tuple[LogFile, LogCursor]:
         """Lead a log to where what is new in it begins, and keep others from reading it.
 
-        Raises SourceError where another process reads it, or where it begins like a known one and does not go on
+        Raises LogSourceError where another process reads it, or where it begins like a known one and does not go on
         like it; `again` takes the latter for a log of its own.
         """
         head = log.peek(HEAD_BYTES)
@@ -90,7 +90,7 @@ class LogCatalogue:
             place = LogCursor(known.source, known.head_bytes, known.head_digest, known.length, digest, known)
             return self._stand_at(path, log, position, known.length), place
         if candidates and not as_new_log:
-            raise SourceError(
+            raise LogSourceError(
                 f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not go on like it",
                 "if it is another log, or its lines shall count again, use `--again`",
             )
@@ -112,7 +112,7 @@ class LogCatalogue:
         """Return the log standing at an offset; opened anew where it was read beyond."""
         if position > offset:
             if path == STANDARD_INPUT:
-                raise SourceError(
+                raise LogSourceError(
                     "standard input differs from the log that it begins like", "import it as a file instead"
                 )
             log.close()

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from avowal.collect.cookie import IDENTIFIER_PATTERN, compute_cookie_visitor_id
-from avowal.errors import DisclosureError, MisuseError, RefusedError
+from avowal.errors import DisclosureError, InvalidInputError, RefusedError
 from avowal.keep.enforcement import oldest_permitted_time
 from avowal.logs.ip_address import canonicalise_address
 from avowal.policy.bounds import Bounds
@@ -55,7 +55,7 @@ def parse_visitor_selector(
 ) -> VisitorSelector:
     """Parse a visitor's key, the identifier in a cookie, or an address with the period in which the visitor had it.
 
-    Raises MisuseError where it is neither, or an address comes without its period.
+    Raises InvalidInputError where it is neither, or an address comes without its period.
     """
     if VISITOR_KEY_PATTERN.fullmatch(text.lower()):
         return VisitorSelector(text.lower())
@@ -66,13 +66,13 @@ def parse_visitor_selector(
         hint = "name one visitor: by a key, or by an address with `--since` and `--until`"
         raise DisclosureError("a range of addresses would hold others' records", hint, RefusalReason.OTHERS)
     if address is None:
-        raise MisuseError(
+        raise InvalidInputError(
             "this names no visitor",
             "give a visitor's key (16 hexadecimal digits), what a cookie holds (22 characters), or an address with "
             "`--since` and `--until`",
         )
     if since is None or until is None:
-        raise MisuseError(
+        raise InvalidInputError(
             "an address belongs to many people over time",
             "say when it was the visitor's: `--since`, `--until`",
         )

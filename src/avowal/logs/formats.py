@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 import polars as pl
 
-from avowal.errors import FormatError, LayoutError
+from avowal.errors import FormatDetectionError, LogFormatError
 from avowal.logs import json_lines
 from avowal.logs.damaged_lines import DamagedLineStep
 from avowal.logs.drop_reason import REQUEST_SCHEMA, DropReason, LineOutcome
@@ -246,7 +246,7 @@ FORMATS: dict[str, LogFormat] = {
 def create_parser(log_format: str) -> LogParser:
     """Return a new reader of a format by name, or of an Apache `LogFormat` or nginx `log_format` as pasted.
 
-    Raises `LayoutError` where it is neither.
+    Raises `LogFormatError` where it is neither.
     """
     if known := FORMATS.get(log_format):
         return StepwiseLogParser(log_format, known.create_steps())
@@ -255,7 +255,7 @@ def create_parser(log_format: str) -> LogParser:
         hint = (
             f"did you mean `{near[0]}`?" if near else f"known are {', '.join(FORMATS)}, and a pasted format"
         )
-        raise LayoutError(f"unknown log format `{log_format}`", hint)
+        raise LogFormatError(f"unknown log format `{log_format}`", hint)
     pasted = (
         parse_nginx_format(log_format)
         if re.search(r"\$[{\w]", log_format)
@@ -287,7 +287,7 @@ class FormatDetection:
 
 
 def detect_format(sample: Sequence[str]) -> FormatDetection:
-    """Tell the format of a log from its first lines. Raises `FormatError` where none reads enough of them."""
+    """Tell the format of a log from its first lines. Raises `FormatDetectionError` where none reads enough of them."""
     lines = pl.Series(sample[:SAMPLE_LINES_MAX], dtype=pl.String)
     found = {name: _counts(known, lines) for name, known in FORMATS.items()}
     most = max(matched for matched, _ in found.values())
@@ -298,11 +298,11 @@ def detect_format(sample: Sequence[str]) -> FormatDetection:
         return FormatDetection(create_parser(name), 1.0, 0, 0)
     remedy = "name its format, or paste its LogFormat or log_format"
     if not sampled:
-        raise FormatError("the log holds no line yet by which its format could be told", remedy)
+        raise FormatDetectionError("the log holds no line yet by which its format could be told", remedy)
     if not matched:
-        raise FormatError(f"no known format reads any of the {sampled} lines looked at", remedy)
+        raise FormatDetectionError(f"no known format reads any of the {sampled} lines looked at", remedy)
     if matched < sampled * CONFIDENCE_MIN:
-        raise FormatError(
+        raise FormatDetectionError(
             f"the best format, `{name}`, reads {matched} of the {sampled} lines looked at", remedy
         )
     return FormatDetection(create_parser(name), matched / sampled, matched, sampled)

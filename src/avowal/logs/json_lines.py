@@ -9,7 +9,7 @@ from typing import Any, Self
 import msgspec
 import polars as pl
 
-from avowal.errors import LayoutError
+from avowal.errors import LogFormatError
 from avowal.logs.drop_reason import DropReason
 from avowal.logs.pattern import FIELD_MARK
 
@@ -110,7 +110,7 @@ class JsonLinesStep:
         try:
             known = msgspec.json.decode(quoted.replace(FIELD_MARK, r"\u0000"))
         except msgspec.DecodeError as error:
-            raise LayoutError("the log format begins like JSON and is none", str(error)) from error
+            raise LogFormatError("the log format begins like JSON and is none", str(error)) from error
         names: dict[str, tuple[str, ...]] = {}
         for key, value in _flat(known):
             if field := _FIELD.fullmatch(str(value)):

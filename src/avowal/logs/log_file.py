@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Protocol, Self
 import polars as pl
 import zstandard
 
-from avowal.errors import MisuseError, SourceError
+from avowal.errors import InvalidInputError, LogSourceError
 
 BLOCK_BYTES = 16 * 1024 * 1024
 """How much of a log is in memory as one piece."""
@@ -123,20 +123,20 @@ def open_log(path: Path) -> LogFile:
     """Open a log file, or standard input for `-`, and undo its compression and encoding by its first bytes.
 
     Knows gzip, bzip2, xz, Zstandard (each also as several joined), UTF-16 and a UTF-8 mark.
-    Raises MisuseError where there is no such file, SourceError where it may not be read.
+    Raises InvalidInputError where there is no such file, LogSourceError where it may not be read.
     """
     closing = contextlib.ExitStack()
     if path == STANDARD_INPUT:
         raw: BinaryIO = sys.stdin.buffer
     else:
         if path.is_dir():
-            raise MisuseError(f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`")
+            raise InvalidInputError(f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`")
         try:
             raw = closing.enter_context(path.open("rb"))
         except FileNotFoundError:
-            raise MisuseError(f"there is no file `{path}`", "look at its spelling and folder") from None
+            raise InvalidInputError(f"there is no file `{path}`", "look at its spelling and folder") from None
         except OSError as error:
-            raise SourceError(
+            raise LogSourceError(
                 f"`{path}` cannot be read: {error.strerror}", "look at its permissions"
             ) from None
     buffered = io.BufferedReader(raw, READ_BYTES) if isinstance(raw, io.RawIOBase) else raw

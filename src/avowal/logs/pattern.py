@@ -12,7 +12,7 @@ from typing import Self
 
 import polars as pl
 
-from avowal.errors import LayoutError
+from avowal.errors import LogFormatError
 from avowal.logs.drop_reason import DropReason
 from avowal.logs.fields import ANY_TEXT, LOG_FIELDS, parse_utc
 from avowal.logs.request_line import PLAIN_REQUEST_LINE_REGEX
@@ -247,7 +247,7 @@ def _apache_field(found: re.Match[str]) -> str:
     elif letter in APACHE_DIRECTIVES:
         name = APACHE_DIRECTIVES[letter]
     else:
-        raise LayoutError(
+        raise LogFormatError(
             f"unknown directive `{found[0]}` in the log format",
             f"known are %t, %T, %{{…}}i and {', '.join(APACHE_DIRECTIVES)}",
         )
@@ -306,7 +306,9 @@ def _nginx_field(found: re.Match[str]) -> str:
     if variable in NGINX_VARIABLES:
         return f"{FIELD_MARK}{NGINX_VARIABLES[variable]}{FIELD_MARK}"
     if near := get_close_matches(variable, NGINX_VARIABLES, 1, MISSPELLING_SIMILARITY_MIN):
-        raise LayoutError(f"unknown variable `${variable}` in the log format", f"did you mean `${near[0]}`?")
+        raise LogFormatError(
+            f"unknown variable `${variable}` in the log format", f"did you mean `${near[0]}`?"
+        )
     if variable.startswith("remote_addr"):  # as operators name what they have masked
         return f"{FIELD_MARK}address{FIELD_MARK}"
     name = "any" if variable.startswith(("http_", "sent_http_", "cookie_", "arg_")) else ""
@@ -321,11 +323,11 @@ def _checked(marked: str) -> str:
     """Return a template, if a request can be read from it."""
     names = marked.split(FIELD_MARK)[1::2]
     if not any(name.startswith("time") for name in names):
-        raise LayoutError(
+        raise LogFormatError(
             "the log format names no time", "add `%t` (Apache) or `$time_iso8601` (nginx) to it"
         )
     if not {"request", "target", "stem"} & set(names):
-        raise LayoutError(
+        raise LogFormatError(
             "the log format names no request", 'add `"%r"` (Apache) or `"$request"` (nginx) to it'
         )
     for name in names:
@@ -339,10 +341,10 @@ def _strftime_shape(form: str) -> str:
     moment = datetime(2001, 2, 3, 4, 5, tzinfo=UTC)
     parts = re.split("%([36]f|.)", form)
     if unknown := [letter for letter in parts[1::2] if letter not in _LETTERS]:
-        raise LayoutError(
+        raise LogFormatError(
             f"unknown directive `%{unknown[0]}` in the time `{form}`", f"known are {', '.join(_LETTERS)}"
         )
     if pl.select(parse_utc(pl.lit(moment).dt.strftime(form), form)).item() != moment.replace(tzinfo=None):
-        raise LayoutError(f"the time `{form}` is no moment", "it needs year, month, day, hour and minute")
+        raise LogFormatError(f"the time `{form}` is no moment", "it needs year, month, day, hour and minute")
     shapes = [_LETTERS[part] if i % 2 else pl.escape_regex(part) for i, part in enumerate(parts)]
     return "".join(shapes)

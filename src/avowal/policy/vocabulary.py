@@ -11,7 +11,7 @@ import msgspec
 import rfc8785
 
 from avowal import strict
-from avowal.errors import MisuseError, TermsError
+from avowal.errors import InvalidInputError, TermsError
 
 WordKind = Literal["categories", "purposes", "recipients", "grounds"]
 WORD_KINDS: tuple[WordKind, ...] = ("categories", "purposes", "recipients", "grounds")
@@ -95,9 +95,9 @@ def vocabulary(number: int = NEWEST_VOCABULARY) -> Vocabulary:
 
 
 def expand_words(kind: WordKind, words: Sequence[str]) -> list[str]:
-    """Return the leaves that words stand for, by themselves or by a parent. Raises MisuseError where one is none."""
+    """Return the leaves that words stand for, themselves or below them. Raises InvalidInputError if one is unknown."""
     known = vocabulary()
     for word in words:
         if not known.expand(kind, word):
-            raise MisuseError(f"`{word}` is none of the {kind}", known.suggest_word(kind, word))
+            raise InvalidInputError(f"`{word}` is none of the {kind}", known.suggest_word(kind, word))
     return sorted({leaf for word in words for leaf in known.expand(kind, word)})

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from avowal.errors import MisuseError, ProofError
+from avowal.errors import InvalidInputError, ProofError
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.entry import ErasureDone, decode_entry
 from avowal.ledger.note import Verifier
@@ -115,13 +115,15 @@ def make_erasure_receipt(ledger: Ledger, erasure: Erasure) -> dict[str, Any]:
 def check_erasure_receipt(text: str, verifier: Verifier) -> EntryProof:
     """Check a receipt with nothing but the ledger's public key; returns its proof.
 
-    Raises MisuseError where it is no receipt, and ProofError where it does not hold.
+    Raises InvalidInputError where it is no receipt, and ProofError where it does not hold.
     """
     try:
         told = msgspec.json.decode(text, type=_ErasureReceipt)
         salt = bytes.fromhex(told.proof.salt)
     except (msgspec.DecodeError, ValueError):
-        raise MisuseError("this is no receipt of an erasure", "give the file as it was handed out") from None
+        raise InvalidInputError(
+            "this is no receipt of an erasure", "give the file as it was handed out"
+        ) from None
     proof = EntryProof.parse(told.proof.tlog_proof)
     proof.verify(verifier)
     entry = ErasureDone(

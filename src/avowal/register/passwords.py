@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from avowal.errors import MisuseError
+from avowal.errors import InvalidInputError
 from avowal.register.repository import Repository
 from avowal.register.tables import PASSWORDS
 
@@ -24,10 +24,10 @@ class Passwords(Repository):
     def save(self, name: str, password: str, now: datetime) -> None:
         """Give a reader a password, in the place of the one before.
 
-        Raises MisuseError where it is too short or too long.
+        Raises InvalidInputError where it is too short or too long.
         """
         if not PASSWORD_CHARACTERS_MIN <= len(password) <= PASSWORD_CHARACTERS_MAX:
-            raise MisuseError(
+            raise InvalidInputError(
                 f"a password has {PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} characters",
                 "four words that do not belong together will do",
             )

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from avowal.errors import MisuseError
+from avowal.errors import InvalidInputError
 from avowal.policy.bounds import OPERATOR
 
 FILTER_DESCRIPTIONS = {
@@ -54,7 +54,7 @@ def parse_filters(arguments: Iterable[str]) -> dict[str, str | None]:
         if not found or key not in FILTER_DESCRIPTIONS:
             near = get_close_matches(key, FILTER_DESCRIPTIONS, 1)
             hint = f"did you mean `{near[0]}=`? " if near else ""
-            raise MisuseError(
+            raise InvalidInputError(
                 f"`{word}` is no filter",
                 f"{hint}use KEY=PATTERN with one of: {', '.join(FILTER_DESCRIPTIONS)}",
             )
@@ -82,7 +82,7 @@ def parse_time(text: str, zone: ZoneInfo, now: datetime, *, is_end: bool = False
             moment += timedelta(days=int(is_end))
         return _utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
     except (ValueError, OverflowError):  # the latter at both ends of the calendar
-        raise MisuseError(
+        raise InvalidInputError(
             f"`{text}` is no time", "use `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday` or `7 days`"
         ) from None
 

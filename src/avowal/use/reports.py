@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from avowal.errors import MisuseError
+from avowal.errors import InvalidInputError
 from avowal.use.purpose_view import PurposeView, QueryFunction, ResultTable, read_sql
 from avowal.use.report_request import ReportRequest
 
@@ -205,13 +205,13 @@ def run_report(view_for_purpose: Callable[[str], PurposeView], request: ReportRe
     Rows that lack something the report needs, or are older than the youngest of it may be, are left out and counted;
     where a category is not permitted for the purpose at all, the whole report is withheld, and says so.
 
-    Raises MisuseError where a filter does not choose among what the report tells of.
+    Raises InvalidInputError where a filter does not choose among what the report tells of.
     """
     report = REPORTS[request.report]
     filters = [key for key, pattern in request.filters.items() if pattern is not None]
     if report.is_about_visits and (wrong := next((key for key in filters if key in REQUEST_FILTERS), None)):
         fitting = ", ".join(other.name for other in REPORTS.values() if not other.is_about_visits)
-        raise MisuseError(
+        raise InvalidInputError(
             f"`{report.name}` tells of visits and views, and `{wrong}` chooses among requests",
             f"use it with {fitting}",
         )

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from avowal.collect.segment import Segment, UnparsableLine
-from avowal.errors import SourceError
+from avowal.errors import LogSourceError
 from avowal.store.interface import LoadResult, LogPosition, RecordCounts
 
 
@@ -39,7 +39,7 @@ def fetch_log_positions(backend: FolderBackend) -> list[LogPosition]:
 
 
 def claim_log(backend: FolderBackend, head_digest: str) -> None:
-    """Keep others from reading the same log until this house is closed. Raises SourceError where one does."""
+    """Keep others from reading the same log until this house is closed. Raises LogSourceError where one does."""
     backend.call("claim", head_digest)
 
 
@@ -69,7 +69,7 @@ class LogClaims:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def acquire(self, head_digest: str, claimant: LogClaimant) -> None:
-        """Give a log to a holder; raises SourceError where another reads it.
+        """Give a log to a holder; raises LogSourceError where another reads it.
 
         Waits where the other has gone and what it left is still being loaded: an import that was killed can be
         given again at once. Who has gone itself waits for nobody: two such could wait for each other.
@@ -77,7 +77,7 @@ class LogClaims:
         with self._changed:
             while (other := self._of.setdefault(head_digest, claimant)) is not claimant:
                 if claimant.is_disconnected() or not other.is_disconnected():
-                    raise SourceError(
+                    raise LogSourceError(
                         "this log is being read by another import or `avowal follow` at this moment",
                         "wait until that is done, or stop it",
                     )

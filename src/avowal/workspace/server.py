@@ -22,7 +22,7 @@ from avowal.collect import journal, segment
 from avowal.collect.journal import Journal
 from avowal.collect.segment import Segment, SegmentFile, waiting
 from avowal.config import Folder
-from avowal.errors import AvowalError, OwnerGoneError, StoreError
+from avowal.errors import AvowalError, ServerGoneError, StoreError
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import LoadResult, Store
 from avowal.workspace.backend import LogClaimant, LogClaims
@@ -207,7 +207,7 @@ class FolderClient:
         except OSError:
             answer = None
         if answer is None:
-            raise OwnerGoneError("the process that owns the folder went away", "give the command again")
+            raise ServerGoneError("the process that owns the folder went away", "give the command again")
         if error := answer.get("error"):
             kind = getattr(errors, error["kind"], StoreError)
             raise kind(error["message"], error["hint"])
