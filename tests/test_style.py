@@ -1,8 +1,9 @@
-"""The style that no linter keeps: how long functions and files may be."""
+"""The style that no linter checks: how long functions and files may be, and what a test may import."""
 
 import ast
 from pathlib import Path
 
+TESTS = Path(__file__).parent
 SOURCES = Path(__file__).parent.parent / "src" / "avowal"
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 500
@@ -39,3 +40,24 @@ def test_functions_and_files_stay_short() -> None:
         assert longest - found[name] <= SLACK_LINES, (
             f"the longest is {name} now, of {found[name]} lines: write that"
         )
+
+
+def test_no_test_imports_another() -> None:
+    """Whatever two test files share is in `tests/support`: no file of tests imports another."""
+    files = {path.stem for path in TESTS.rglob("test_*.py")} | {"conftest"}
+    found = [
+        f"{path.relative_to(TESTS)} imports {name}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in imported_modules(node)
+        if files & set(name.split("."))
+    ]
+    assert found == []
+
+
+def imported_modules(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """Return the modules that a statement imports, also where it imports them from a package."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [f"{node.module or ''}.{alias.name}" for alias in node.names]

@@ -1,45 +1,24 @@
 """What people say of what they handed over: objections to purposes, and corrections, each on record."""
 
 import json
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
 
 from support.site import Ran, Site, tamper
+from support.submissions import ORDER_FORM, entry_kinds, object_to, query_register
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 VISITOR = "0123456789abcdef"
-FORM = """
-[[collect]]
-categories = ["submission"]
-keep = { full = "30 days" }
-for = ["requested-service", "content"]
-
-[[form]]
-name = "order"
-fields = { name = "person-name", email = "email-address", cv = "uploaded-file" }
-types = ["application/pdf"]
-for = ["requested-service"]
-needs = ["person-name"]
-
-[[disclose]]
-categories = ["submission"]
-keep = { full = "30 days" }
-to = "named-person"
-ground = "requested-function"
-"""
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     made = Site(tmp_path).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
     terms = made.folder / "policy" / "terms.toml"
-    terms.write_text(terms.read_text() + FORM)
+    terms.write_text(terms.read_text() + ORDER_FORM)
     return made
 
 
@@ -56,31 +35,17 @@ def show(site: Site, reference: str, purpose: str = "content") -> Ran:
     return site.avowal("submission", "show", reference, "--purpose", purpose, "--json")
 
 
-def objects(site: Site, reference: str, purposes: str, *more: str) -> Ran:
-    words = ("--purposes", purposes, "--means", "letter", "--json")
-    return site.avowal("submission", "object", reference, *words, *more)
-
-
-def ask(site: Site, sql: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
-        return register.execute(sql).fetchall()
-
-
-def kinds(site: Site) -> list[str]:
-    return [json.loads(body)["kind"] for (body,) in ask(site, "SELECT body FROM entries ORDER BY entry")]
-
-
 def test_a_purpose_that_is_objected_to_sees_nothing(site: Site, reference: str) -> None:
     """Others do; and it does again once that is taken back."""
     assert show(site, reference).status == 0
-    assert objects(site, reference, "content").json()["purposes"] == ["content"]
+    assert object_to(site, reference, "content").json()["purposes"] == ["content"]
     refused = show(site, reference)
     assert (refused.status, "objects to content" in refused.err) == (1, True)
     assert show(site, reference, "requested-service").status == 0
-    assert objects(site, reference, "abuse", "--withdraw").status == 1
-    assert objects(site, reference, "content", "--withdraw").status == 0
+    assert object_to(site, reference, "abuse", "--withdraw").status == 1
+    assert object_to(site, reference, "content", "--withdraw").status == 0
     assert show(site, reference).status == 0
-    assert [kind for kind in kinds(site) if "objection" in kind] == [
+    assert [kind for kind in entry_kinds(site) if "objection" in kind] == [
         "objection-raised",
         "objection-withdrawn",
     ]
@@ -89,11 +54,11 @@ def test_a_purpose_that_is_objected_to_sees_nothing(site: Site, reference: str) 
 
 def test_a_parent_stands_for_all_its_purposes(site: Site, reference: str) -> None:
     """Words and references that are none are refused, and leave no trace."""
-    entries = len(kinds(site))
-    assert objects(site, reference, "fun").status == 2
-    assert objects(site, "f" * 24, "content").status == 1
-    assert len(kinds(site)) == entries
-    assert len(objects(site, reference, "operate").json()["purposes"]) > 1
+    entries = len(entry_kinds(site))
+    assert object_to(site, reference, "fun").status == 2
+    assert object_to(site, "f" * 24, "content").status == 1
+    assert len(entry_kinds(site)) == entries
+    assert len(object_to(site, reference, "operate").json()["purposes"]) > 1
 
 
 def test_what_is_objected_to_is_no_function_to_disclose_for(site: Site, reference: str) -> None:
@@ -109,7 +74,7 @@ def test_what_is_objected_to_is_no_function_to_disclose_for(site: Site, referenc
         "person-name",
     )
     assert site.avowal("disclose", *words, "--dry-run").status == 0
-    assert objects(site, reference, "requested-service").status == 0
+    assert object_to(site, reference, "requested-service").status == 0
     ran = site.avowal("disclose", *words, "--dry-run")
     assert (ran.status, "objects to requested-service" in ran.err) == (1, True)
 
@@ -124,7 +89,7 @@ def test_what_was_wrong_is_put_right(site: Site, reference: str) -> None:
     assert values == {"name": "Ann Example", "email": "ann@example.org"}
     (entry,) = [
         json.loads(body)
-        for (body,) in ask(site, "SELECT body FROM entries")
+        for (body,) in query_register(site, "SELECT body FROM entries")
         if b"submission-corrected" in body
     ]
     assert (entry["categories"], entry["means"]) == (["person-name"], "telephone")
@@ -146,12 +111,12 @@ def test_only_what_was_written_is_put_right(
     """Nothing is changed otherwise."""
     ran = site.avowal("submission", "correct", reference, "--field", field, "--means", "letter")
     assert (ran.status, said in ran.err) == (status, True), ran.err
-    assert "submission-corrected" not in kinds(site)
+    assert "submission-corrected" not in entry_kinds(site)
 
 
 def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -> None:
     """Whoever handed it over sees it; of what is erased nothing is left but that something was said."""
-    assert objects(site, reference, "content").status == 0
+    assert object_to(site, reference, "content").status == 0
     assert (
         site.avowal("submission", "correct", reference, "--field", "name=A", "--means", "letter").status == 0
     )
@@ -162,8 +127,11 @@ def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -
     schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     assert list(schema.iter_errors(head)) == []
     assert site.avowal("submission", "erase", reference).status == 0
-    assert (ask(site, "SELECT * FROM objecting"), ask(site, "SELECT * FROM correcting")) == ([], [])
-    assert kinds(site).count("objection-raised") == 1
+    assert (
+        query_register(site, "SELECT * FROM objecting"),
+        query_register(site, "SELECT * FROM correcting"),
+    ) == ([], [])
+    assert entry_kinds(site).count("objection-raised") == 1
     assert site.avowal("verify").status == 0
 
 
@@ -181,7 +149,7 @@ def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -
 )
 def test_what_is_changed_is_found(site: Site, reference: str, change: str, said: str) -> None:
     """An objection that vanished, or another's."""
-    assert objects(site, reference, "content").status == 0
+    assert object_to(site, reference, "content").status == 0
     assert (
         site.avowal("submission", "correct", reference, "--field", "name=A", "--means", "letter").status == 0
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_submission import FORM, ask, kinds, objects
 
 from avowal.register.register import SqliteRegister
 from avowal.register.restrictions import RestrictionChange, SubmissionSelector
 from support.site import Ran, Site, tamper
+from support.submissions import ORDER_FORM, entry_kinds, object_to, query_register
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 SOON = f"{(NOW + timedelta(5)).date()}"
@@ -30,7 +30,7 @@ for = ["requested-service"]
 def site(tmp_path: Path) -> Site:
     made = Site(tmp_path).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
     terms = made.folder / "policy" / "terms.toml"
-    terms.write_text(terms.read_text() + FORM + NOTE)
+    terms.write_text(terms.read_text() + ORDER_FORM + NOTE)
     for name, more in (("anna", ()), ("ben", ()), ("bot", ("--automated",))):
         ran = made.avowal("user", "add", name, "--purposes", "requested-service,content", *more, "--json")
         assert ran.json()["automated"] is bool(more)
@@ -103,9 +103,9 @@ def test_it_is_forgotten_when_somebody_says_so(site: Site, reference: str) -> No
     found = site.avowal("verify")
     assert (found.status, "submissions" in found.out) == (1, True), found.out
     assert site.avowal("retain").status == 0
-    assert ask(site, "SELECT reference FROM submissions") == [(kept,)]
-    assert len(ask(site, "SELECT * FROM answers")) == 1
-    assert ask(site, "SELECT * FROM handled") == []
+    assert query_register(site, "SELECT reference FROM submissions") == [(kept,)]
+    assert len(query_register(site, "SELECT * FROM answers")) == 1
+    assert query_register(site, "SELECT * FROM handled") == []
     assert site.avowal("verify").status == 0
 
 
@@ -130,12 +130,12 @@ def test_all_of_a_form_and_all_of_a_visitor(site: Site, reference: str) -> None:
     assert [found[one]["objects_to"] for one in others] == [["content"], [], []]
     assert {one["source"] for one in found.values()} == {"trade fair"}
     assert [one["reference"] for one in listed(site, "--form", "note")] == others[1:]
-    assert objects(site, others[0], "abuse").json()["purposes"] == ["abuse"]
-    assert objects(site, others[0], "content", "--withdraw").status == 0
+    assert object_to(site, others[0], "abuse").json()["purposes"] == ["abuse"]
+    assert object_to(site, others[0], "content", "--withdraw").status == 0
     found = {one["reference"]: one for one in listed(site, "--form", "note", purpose="requested-service")}
     assert found[others[0]]["objects_to"] == ["abuse"]
     assert site.avowal("verify").status == 0
-    entries = [json.loads(body) for (body,) in ask(site, "SELECT body FROM entries")]
+    entries = [json.loads(body) for (body,) in query_register(site, "SELECT body FROM entries")]
     told = json.dumps([one for one in entries if one["kind"] == "handling-set"])
     assert not any(word in told for word in (OTHER, "note", "trade", *others))
     assert reference not in found
@@ -146,12 +146,12 @@ def test_a_category_is_put_right_where_that_loosens_nothing(tmp_path: Path) -> N
     site = Site(tmp_path).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
     terms = site.folder / "policy" / "terms.toml"
     longer = '[[collect]]\ncategories = ["answer"]\nkeep = { full = "60 days" }\nfor = ["content"]\n'
-    terms.write_text(terms.read_text() + FORM + NOTE + longer)
+    terms.write_text(terms.read_text() + ORDER_FORM + NOTE + longer)
     one = add(site, "note", "--field", "text=I am ill", "--field", "again=yes")
     refused = put(site, one, "--category", "text=answer")
     assert (refused.status, "kept longer" in refused.err) == (1, True)
     assert put(site, one, "--category", "again=message").status == 0
-    assert ask(site, "SELECT DISTINCT category FROM answers") == [("message",)]
+    assert query_register(site, "SELECT DISTINCT category FROM answers") == [("message",)]
     for wrong in ("text=ip-address", "text=uploaded-file", "text=fun", "text"):
         assert put(site, one, "--category", wrong).status == 2
     nowhere = put(site, one, "--category", "nope=message")
@@ -177,11 +177,11 @@ def test_what_cannot_be_set_leaves_no_trace(
     site: Site, reference: str, words: tuple[str, ...], status: int, said: str
 ) -> None:
     """It is refused with its remedy."""
-    before = ask(site, "SELECT * FROM submissions")
+    before = query_register(site, "SELECT * FROM submissions")
     ran = put(site, *words)
     assert (ran.status, said in ran.err) == (status, True), ran.err
-    assert ask(site, "SELECT * FROM submissions") == before
-    assert "handling-set" not in kinds(site)
+    assert query_register(site, "SELECT * FROM submissions") == before
+    assert "handling-set" not in entry_kinds(site)
     assert reference
 
 
@@ -204,7 +204,7 @@ def test_each_list_for_a_purpose_is_on_record(site: Site, reference: str) -> Non
     (told,) = listed(site, "--visitor", VISITOR, purpose="requested-service")
     assert told["visitor"] is None
     assert reference
-    entry = json.loads(ask(site, "SELECT body FROM entries ORDER BY entry DESC")[0][0])
+    entry = json.loads(query_register(site, "SELECT body FROM entries ORDER BY entry DESC")[0][0])
     assert (entry["kind"], entry["purpose"], entry["rows"]) == ("reading-made", "requested-service", 1)
     assert (
         site.avowal("submission", "list", "--form", "order", "--purpose", "abuse", "--as", "anna").status == 1
@@ -230,7 +230,7 @@ def test_what_is_changed_without_a_record_is_found(
 ) -> None:
     """Whoever opens what was closed."""
     assert put(site, reference, "--readers", "anna").status == 0
-    assert objects(site, reference, "content").status == 0
+    assert object_to(site, reference, "content").status == 0
     assert site.avowal("verify").status == 0
     tamper(site, *change.split("; "))
     ran = site.avowal("verify")
@@ -245,5 +245,5 @@ def test_it_is_told_to_whom_it_is_about(site: Site, reference: str) -> None:
     assert (told["source"], told["recipients"], "readers" in told) == ("trade fair", ["Bank"], False)
     assert site.avowal("visitor", "erase", VISITOR, "--count", "0").status == 0
     assert site.avowal("retain").status == 0
-    assert ask(site, "SELECT * FROM handled") == []
+    assert query_register(site, "SELECT * FROM handled") == []
     assert site.avowal("verify").status == 0

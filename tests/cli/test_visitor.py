@@ -1,7 +1,7 @@
 """`avowal visitor show`, `export` and `erase`: what one visitor may ask for."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +9,12 @@ import jsonschema
 import pytest
 
 from support.site import CHROME, Site, line
-
-NOON = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
-ANN, BEN = "203.0.113.77", "203.0.113.88"
-PERIOD = ("--since", f"{NOON.date()}", "--until", f"{NOON.date()}")
+from support.visitors import ANN, BEN, NOON, PERIOD, site_with_two_visitors
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """Make a site with two visitors, and no log left of them."""
-    made = Site(tmp_path).init()
-    terms = made.folder / "policy" / "terms.toml"
-    terms.write_text(
-        terms.read_text().replace("updated = 2026-11-22", f"updated = {(NOON - timedelta(9)).date()}")
-    )
-    log = made.log(
-        "a.log",
-        *(line(n, f"/{n}", start=NOON, address=ANN) for n in range(3)),
-        line(1, "/b", start=NOON, address=BEN),
-    )
-    made.take_in(log)
-    log.unlink()
-    return made
+    return site_with_two_visitors(tmp_path)
 
 
 def shown(site: Site, address: str = ANN) -> Any:

@@ -3,16 +3,21 @@
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import jsonschema
 import pytest
-from test_visitor import ANN, BEN, PERIOD, site
 
 from support.site import Site
+from support.visitors import ANN, BEN, PERIOD, site_with_two_visitors
 
-__all__ = ["site"]
 DOCTOR = "Dr. Example"
 LETTER = ("--means", "letter", "--reference", "letter 12")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_two_visitors(tmp_path)
 
 
 def authorise(it: Site, *arguments: str, whom: str = DOCTOR) -> dict[str, object]:

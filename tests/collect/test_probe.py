@@ -1,23 +1,19 @@
 """Probes of real servers: up, slow, and down in every way."""
 
-import ipaddress
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from avowal.clock import utc_now
 from avowal.collect.probe import PROBE_USER_AGENT, FailureReason, Prober, ProbeResult, ProbeState
 from avowal.collect.script_event import parse_user_agent
+from support.certificates import tls_context
 from support.served import free_port
 
 PROBER = Prober(interval_seconds=60, slow_threshold_ms=300, timeout_seconds=1)
@@ -93,37 +89,14 @@ def test_nobody_there() -> None:
     assert PROBER.probe("http://nowhere.invalid/", utc_now()).why is FailureReason.NO_ADDRESS
 
 
-def certified(folder: Path, days: int) -> ssl.SSLContext:
-    """Return what serves TLS, with a certificate of some days that only `cert.pem` in the folder vouches for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "site.example")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=30))
-        .not_valid_after(now + timedelta(days=days, hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context
-
-
 def test_a_certificate_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How long it is valid yet; one that is not, or that nobody vouches for, is down."""
-    with serving(says(WELL), certified(tmp_path, 20)) as port:
+    with serving(says(WELL), tls_context(tmp_path, 20)) as port:
         assert probed(port, "https").why is FailureReason.CERTIFICATE
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         found = probed(port, "https")
         assert (found.state, found.certificate_days) == (ProbeState.UP, 20)
-    with serving(says(WELL), certified(tmp_path, -2)) as port:
+    with serving(says(WELL), tls_context(tmp_path, -2)) as port:
         assert probed(port, "https").why is FailureReason.CERTIFICATE
     with serving(says(WELL)) as port:
         assert probed(port, "https").why is FailureReason.NO_CONNECTION

@@ -1,7 +1,6 @@
 """`avowal cookies audit`, with a real Chromium on a sample site that does what its terms do not declare."""
 
 import http.server
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +11,9 @@ import pytest
 
 from avowal.disclose.cookie_audit import Observation, ObservationKind, audit_observations
 from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell
+from support.browsers import CHROMIUM, needs_chromium
 from support.site import Site
 
-CHROMIUM = shutil.which("chromium") or ""
 DAY = 86_400
 TERMS = Bounds(
     {
@@ -113,7 +112,7 @@ def site(tmp_path: Path) -> Site:
     return made
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+@needs_chromium
 def test_what_a_site_does_is_found(site: Site) -> None:
     """A cookie that is not declared, one that lives too long, storage, and a picture of somebody else's."""
     with sample(behaves=False) as url:
@@ -136,7 +135,7 @@ def test_what_a_site_does_is_found(site: Site) -> None:
     assert (shown.status, "2 of 3 are not as the terms declare" in shown.out) == (1, True), shown.out
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+@needs_chromium
 def test_a_site_that_does_as_it_says_passes(site: Site) -> None:
     """Also for a browser that refuses, to which it gives nothing."""
     with sample(behaves=True) as url:
@@ -146,7 +145,7 @@ def test_a_site_that_does_as_it_says_passes(site: Site) -> None:
             assert [one["name"] for one in ran.json()["met"] if one["kind"] == "cookie"] == cookies
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+@needs_chromium
 def test_a_processor_may_be_met(site: Site) -> None:
     """Where its contract names the host, and holds."""
     folder = site.folder / "policy" / "processors"
@@ -163,7 +162,7 @@ def test_a_processor_may_be_met(site: Site) -> None:
     assert [one["against"] for one in told["met"] if one["name"] == "localhost"] == [""]
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+@needs_chromium
 def test_a_site_that_does_not_answer_is_told(site: Site) -> None:
     """With what the browser says of it."""
     ran = site.avowal("cookies", "audit", "http://127.0.0.1:9/", "--chromium", CHROMIUM)

@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from avowal.register.feeds import Feeds
+from support.processors import CONTRACT, add_processor
 from support.served import SETTINGS, Served, served
 from support.site import CHROME, Ran, Site, line, tamper, wait_until
 
@@ -25,18 +26,6 @@ RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsec
 OLD = NOW - timedelta(days=9)
 ANN, BEN = "203.0.113.77", "203.0.113.88"
 PERIOD = ("--since", f"{RECENT.date()}", "--until", f"{RECENT.date()}")
-CONTRACT = """
-vocabulary = 2
-processor = "Example Flood Protection Ltd"
-contact = "privacy@protection.example"
-service = ["third-party-service"]
-begins = 2026-01-01
-receive = [
-    { categories = ["ip-address"], keep = { full = "3 days" }, for = ["third-party-service"] },
-    { categories = ["request-time", "page-path"], keep = { full = "7 days" }, for = ["third-party-service"] },
-]
-duties = { may-see = true, may-erase = true, smallest-group = 5 }
-"""
 
 
 def made(folder: Path, settings: str = "") -> Site:
@@ -53,16 +42,8 @@ def made(folder: Path, settings: str = "") -> Site:
             line(1, "/b", start=RECENT, address=BEN),
         )
     )
-    contract(site, CONTRACT)
+    add_processor(site, CONTRACT)
     return site
-
-
-def contract(site: Site, text: str) -> None:
-    path = site.folder / "policy" / "processors" / "guard.toml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    ran = site.avowal("processor", "add", "guard")
-    assert ran.status == 0, ran.err
 
 
 @pytest.fixture
@@ -148,7 +129,7 @@ def test_another_contract_begins_anew(site: Site) -> None:
     """What the processor has goes all, and what it may have now comes."""
     feed(site)
     taken(site)
-    contract(site, CONTRACT.replace('"3 days"', '"1 day"'))
+    add_processor(site, CONTRACT.replace('"3 days"', '"1 day"'))
     feed(site)
     lines = taken(site)
     assert lines[0] == {"kind": "all-gone"}
@@ -172,7 +153,7 @@ def test_a_feed_stops_once_its_contract_falls_short(site: Site) -> None:
     """With the reason, on record; and `avowal processor list` tells it."""
     feed(site)
     taken(site)
-    contract(site, CONTRACT.replace("begins = 2026-01-01", f"begins = 2026-01-01\nends = {NOW.date()}"))
+    add_processor(site, CONTRACT.replace("begins = 2026-01-01", f"begins = 2026-01-01\nends = {NOW.date()}"))
     tamper(
         site,
         f"UPDATE processors SET contract = replace(contract, '{NOW.date()}', '{(NOW - timedelta(2)).date()}')",
@@ -344,7 +325,7 @@ def test_proxies_that_no_contract_names_are_told(site: Site) -> None:
     )
     ran = site.avowal("processor", "check", "--json")
     assert (ran.status, ran.json()["undeclared_proxies"]) == (1, ["192.88.99.0/25"])
-    contract(site, CONTRACT.replace("begins", 'networks = ["192.88.99.0/24"]\nbegins'))
+    add_processor(site, CONTRACT.replace("begins", 'networks = ["192.88.99.0/24"]\nbegins'))
     assert site.avowal("processor", "check").status == 0
     path = site.folder / "policy" / "processors" / "guard.toml"
     path.write_text(CONTRACT.replace("begins", 'networks = ["192.88.99.0/33"]\nbegins'))

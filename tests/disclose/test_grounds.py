@@ -12,64 +12,33 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
-from test_release import ANN, BEN, NOW, PERIOD, RECENT, checked, unpacked
 
+from support.disclosures import (
+    ANN,
+    ATTACK,
+    BEN,
+    CAROL,
+    COURT_ORDER,
+    DISCLOSED_FORM,
+    NOW,
+    PERIOD,
+    RECENT,
+    add_user,
+    approve_release,
+    disclose,
+    disclose_attack,
+    disclose_to_court,
+    read_package,
+    site_with_attack,
+    verify_elsewhere,
+)
 from support.served import free_port
-from support.site import CHROME, GOOGLEBOT, Ran, Site, line, tamper
-
-CAROL = "203.0.113.99"
-ATTACK = "requests WHERE page_path LIKE '/wp-%' AND status = 404"
-ORDER = {
-    "instrument": "order",
-    "issuer": "District Court of Example",
-    "date": f"{RECENT.date()}",
-    "scope": "requests of the address in the two days",
-}
-DISCLOSED_FORM = """
-[[collect]]
-categories = ["submission"]
-keep = { full = "6 months" }
-for = ["requested-service"]
-
-[[form]]
-name = "order"
-fields = { name = "person-name", email = "email-address", text = "message" }
-for = ["requested-service"]
-needs = ["person-name", "message"]
-
-[[disclose]]
-categories = ["submission"]
-keep = { full = "30 days" }
-to = "named-person"
-ground = "requested-function"
-"""
-
-
-def made(folder: Path, more: str = "") -> Site:
-    site = Site(folder).init()
-    terms = site.folder / "policy" / "terms.toml"
-    text = re.sub(r"updated = .*", f"updated = {(NOW - timedelta(40)).date()}", terms.read_text(), count=1)
-    terms.write_text(text + more)
-    site.take_in(
-        site.log(
-            "a.log",
-            *(line(n, f"/{n}", start=RECENT, address=ANN, agent=CHROME) for n in range(3)),
-            *(line(n, "/wp-login.php", start=RECENT, address=BEN, status=404) for n in range(4)),
-            *(line(n, "/wp-admin", start=RECENT, address=CAROL, agent=CHROME, status=404) for n in range(2)),
-            line(5, "/robots.txt", start=RECENT, address="198.51.100.9", agent=GOOGLEBOT),
-        )
-    )
-    return site
+from support.site import CHROME, Site, line, tamper
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    return made(tmp_path)
-
-
-def disclose(site: Site, ground: str, *arguments: object, to: str = "cert@example", **evidence: str) -> Ran:
-    words = [word for kind, text in evidence.items() for word in ("--evidence", f"{kind}={text}")]
-    return site.avowal("disclose", "--ground", ground, "--to", to, *words, *arguments, "--json")
+    return site_with_attack(tmp_path)
 
 
 def rows(site: Site, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
@@ -81,32 +50,12 @@ def kinds(site: Site) -> list[str]:
     return [json.loads(body)["kind"] for (body,) in rows(site, "entries ORDER BY entry", "body")]
 
 
-def attack(site: Site, *arguments: object, chosen: str = ATTACK) -> Ran:
-    words = ("--rows", chosen, "--reference", "case 12", "--categories", "ip-address,page-path,status")
-    return disclose(site, "fraud-or-misuse", *words, *arguments)
-
-
-def court(site: Site, *arguments: object, about: str = ANN, **other: str) -> Ran:
-    words = ("--about", about, *PERIOD, "--reference", "1 A 23/26", "--categories", "ip-address,page-path")
-    return disclose(site, "required-by-law", *words, *arguments, to="District Court", **{**ORDER, **other})
-
-
-def reader(site: Site, name: str, *more: str) -> None:
-    assert site.avowal("user", "add", name, "--purposes", "abuse", *more).status == 0
-    word = b"four words for nobody\n"
-    assert site.avowal("user", "password", name, "--stdin", stdin=word).status == 0
-
-
-def approve(site: Site, reference: str, name: str, word: bytes = b"four words for nobody\n") -> Ran:
-    return site.avowal("release", "approve", reference, "--as", name, "--stdin", "--json", stdin=word)
-
-
 def test_records_of_a_misuse_are_released(site: Site) -> None:
     """Those that the case is about, of whomever; each of these sees it, with a proof, and nobody else does."""
     package = site.folder / "release.zip"
-    ran = attack(site, "--package", package)
+    ran = disclose_attack(site, "--package", package)
     assert ran.status == 0, ran.err
-    found = [json.loads(row) for row in unpacked(package)["requests.jsonl"].splitlines()]
+    found = [json.loads(row) for row in read_package(package)["requests.jsonl"].splitlines()]
     assert {row["ip_address"] for row in found} == {BEN, CAROL}
     assert (len(found), {row["page_path"] for row in found}) == (6, {"/wp-login.php", "/wp-admin"})
     assert kinds(site)[-2:] == ["release-asked", "release-made"]
@@ -117,17 +66,17 @@ def test_records_of_a_misuse_are_released(site: Site) -> None:
             assert (one["ground"], one["recipient"]) == ("checking", "cert@example")
             receipt = site.folder / f"{address}.json"
             receipt.write_text(json.dumps(one["receipt"]))
-            assert checked(site, receipt).status == 0
+            assert verify_elsewhere(site, receipt).status == 0
             other = {**one["receipt"], "visitor": "0" * 16}
             receipt.write_text(json.dumps(other))
-            assert checked(site, receipt).status == 1
-    assert checked(site, package).status == 0
+            assert verify_elsewhere(site, receipt).status == 1
+    assert verify_elsewhere(site, package).status == 0
     assert site.avowal("verify").status == 0
 
 
 def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
     """The others still see it, and all still holds."""
-    assert attack(site, "--package", site.folder / "release.zip").status == 0
+    assert disclose_attack(site, "--package", site.folder / "release.zip").status == 0
     key = site.avowal("visitor", "show", BEN, *PERIOD, "--json").json()["visitor"]
     assert site.avowal("visitor", "erase", key, "--count", "4").status == 0
     assert len(rows(site, "released WHERE visitor IS NOT NULL")) == 1
@@ -137,7 +86,7 @@ def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
     (one,) = site.avowal("visitor", "show", CAROL, *PERIOD, "--json").json()["released"]
     receipt = site.folder / "receipt.json"
     receipt.write_text(json.dumps(one["receipt"]))
-    assert checked(site, receipt).status == 0
+    assert verify_elsewhere(site, receipt).status == 0
     assert site.avowal("verify").status == 0
 
 
@@ -158,7 +107,7 @@ def test_rows_that_would_hold_others_records_stay(site: Site, chosen: str, why: 
     """And what rows are chosen by has to be something that the recipient may have: the choice tells it."""
     package = site.folder / "release.zip"
     arguments = ("--about", BEN, *PERIOD) if not chosen.strip() else ()
-    ran = attack(site, "--package", package, *arguments, chosen=chosen)
+    ran = disclose_attack(site, "--package", package, *arguments, chosen=chosen)
     assert (ran.status, said in ran.err, package.exists()) == (1, True, False), ran.err
     assert rows(site, "refusals", "ground, recipient_kind, why, name") == [("checking", "", why, "operator")]
     assert kinds(site)[-1] == "release-refused"
@@ -168,7 +117,7 @@ def test_rows_that_would_hold_others_records_stay(site: Site, chosen: str, why: 
 def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
     """Nobody approves their own request, nor twice, nor without the right; and nothing leaves before."""
     package = site.folder / "release.zip"
-    ran = court(site, "--package", package)
+    ran = disclose_to_court(site, "--package", package)
     assert (ran.status, ran.json()["released"], package.exists()) == (0, False, False), ran.err
     reference = ran.json()["reference"]
     shown = site.avowal("release", "show", reference, "--json").json()
@@ -180,16 +129,19 @@ def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
     early = site.avowal("release", "make", reference, "--package", package)
     assert (early.status, "1 more have to approve" in early.err, package.exists()) == (1, True, False)
     assert "asked for it" in site.avowal("release", "approve", reference).err
-    reader(site, "bea")
-    assert (approve(site, reference, "bea").status, rows(site, "approvals")) == (1, [])
-    reader(site, "bea", "--disclose")
-    assert (approve(site, reference, "bea", b"something else\n").status, rows(site, "approvals")) == (1, [])
-    assert approve(site, reference, "bea").json()["approved_by"] == ["bea"]
-    assert "approved it before" in approve(site, reference, "bea").err
+    add_user(site, "bea")
+    assert (approve_release(site, reference, "bea").status, rows(site, "approvals")) == (1, [])
+    add_user(site, "bea", "--disclose")
+    assert (approve_release(site, reference, "bea", b"something else\n").status, rows(site, "approvals")) == (
+        1,
+        [],
+    )
+    assert approve_release(site, reference, "bea").json()["approved_by"] == ["bea"]
+    assert "approved it before" in approve_release(site, reference, "bea").err
     assert site.avowal("release", "make", reference, "--package", package).status == 0
     again = site.avowal("release", "make", reference, "--package", site.folder / "again.zip")
     assert (again.status, "was released" in again.err) == (1, True)
-    assert checked(site, package).json()["package"]["ground"] == "instrument"
+    assert verify_elsewhere(site, package).json()["package"]["ground"] == "instrument"
     assert [why for (why,) in rows(site, "refusals", "why")] == [
         *("approval", "approval", "right", "right", "approval")
     ]
@@ -198,10 +150,10 @@ def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
 
 def test_a_seal_delays_what_the_person_is_told(site: Site) -> None:
     """Until its day; then the person sees it like any other."""
-    reader(site, "bea", "--disclose")
+    add_user(site, "bea", "--disclose")
     until = f"{(NOW + timedelta(60)).date()}"
-    reference = court(site, "--seal-until", until).json()["reference"]
-    assert approve(site, reference, "bea").status == 0
+    reference = disclose_to_court(site, "--seal-until", until).json()["reference"]
+    assert approve_release(site, reference, "bea").status == 0
     package = site.folder / "release.zip"
     assert site.avowal("release", "make", reference, "--package", package).status == 0
     assert site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["released"] == []
@@ -230,7 +182,7 @@ def test_evidence_that_is_none_is_refused(
     site: Site, other: dict[str, str], arguments: tuple[str, ...], status: int, said: str
 ) -> None:
     """A refusal is on record; a slip of the pen is none."""
-    ran = court(site, *arguments, **other)
+    ran = disclose_to_court(site, *arguments, **other)
     assert (ran.status, said in ran.err) == (status, True), ran.err
     assert len(rows(site, "refusals")) == (1 if status == 1 else 0)
     assert rows(site, "asked") == []
@@ -252,14 +204,14 @@ def test_whom_nobody_can_tell_from_others_is_refused(site: Site, about: str, why
         for n, agent in enumerate((CHROME, "Lynx"))
     )
     site.take_in(site.log("b.log", *lines))
-    ran = court(site, about=about)
+    ran = disclose_to_court(site, about=about)
     assert (ran.status, said in ran.err) == (1, True), ran.err
     assert rows(site, "refusals", "why") == [(why,)]
 
 
 def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
     """Of the submission that asked for it, and nothing that it does not need."""
-    site = made(tmp_path, DISCLOSED_FORM)
+    site = site_with_attack(tmp_path, DISCLOSED_FORM)
     answers = ("name=Ann Example", "email=ann@example.org", "text=Send two.")
     fields = [word for answer in answers for word in ("--field", answer)]
     handed = site.avowal("submission", "add", "order", "--means", "letter", *fields, "--json")
@@ -269,10 +221,10 @@ def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
     words = ("--reference", reference, "--categories", "submission,page-path", "--package", package)
     ran = disclose(site, "requested-function", *words, to="Carrier")
     assert ran.status == 0, ran.err
-    found = [json.loads(row) for row in unpacked(package)["submissions.jsonl"].splitlines()]
+    found = [json.loads(row) for row in read_package(package)["submissions.jsonl"].splitlines()]
     assert {row["field"]: row["value"] for row in found} == {"name": "Ann Example", "text": "Send two."}
     assert "does not need it" in ran.json()["refused"]["email-address"]
-    assert not [one for one in unpacked(package).values() if b"ann@example.org" in one]
+    assert not [one for one in read_package(package).values() if b"ann@example.org" in one]
     only = disclose(
         site,
         "requested-function",
@@ -301,7 +253,7 @@ def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
 
 def test_a_recall_tells_the_recipient(site: Site) -> None:
     """By a message that is ready to be sent, to the contact that was given."""
-    ran = attack(site, "--contact", "cert@example.net", "--package", site.folder / "release.zip")
+    ran = disclose_attack(site, "--contact", "cert@example.net", "--package", site.folder / "release.zip")
     reference, message = ran.json()["reference"], site.folder / "recall.eml"
     told = site.avowal("release", "recall", reference, "--reason", "sent by mistake", "--notice", message)
     assert (told.status, "cert@example.net" in told.out) == (0, True), told.err
@@ -313,8 +265,8 @@ def test_a_recall_tells_the_recipient(site: Site) -> None:
 def test_a_dry_run_leaves_no_trace(site: Site) -> None:
     """Whether it would be released or refused."""
     entries = len(kinds(site))
-    assert attack(site, "--dry-run").json()["visitors"] == 2
-    assert attack(site, "--dry-run", chosen="requests WHERE status > 0").status == 1
+    assert disclose_attack(site, "--dry-run").json()["visitors"] == 2
+    assert disclose_attack(site, "--dry-run", chosen="requests WHERE status > 0").status == 1
     assert (len(kinds(site)), rows(site, "asked"), rows(site, "refusals")) == (entries, [], [])
 
 
@@ -332,8 +284,8 @@ def test_a_dry_run_leaves_no_trace(site: Site) -> None:
 )
 def test_what_is_changed_behind_our_back_is_found(site: Site, change: str, said: str) -> None:
     """Evidence, approvals, refusals, and of whom a release was."""
-    assert attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
-    assert attack(site, "--package", site.folder / "release.zip").status == 0
+    assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
+    assert disclose_attack(site, "--package", site.folder / "release.zip").status == 0
     tamper(site, change)
     ran = site.avowal("verify")
     assert (ran.status, said in ran.out) == (1, True), ran.out
@@ -342,11 +294,11 @@ def test_what_is_changed_behind_our_back_is_found(site: Site, change: str, said:
 def test_everybody_may_know_how_often(site: Site) -> None:
     """By quarter and ground; small numbers as ranges, and what is under seal only once the seal ends."""
     for number in range(2):
-        assert attack(site, "--package", site.folder / f"{number}.zip").status == 0
-    assert attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
-    reader(site, "bea", "--disclose")
-    reference = court(site, "--seal-until", f"{(NOW + timedelta(60)).date()}").json()["reference"]
-    assert approve(site, reference, "bea").status == 0
+        assert disclose_attack(site, "--package", site.folder / f"{number}.zip").status == 0
+    assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
+    add_user(site, "bea", "--disclose")
+    reference = disclose_to_court(site, "--seal-until", f"{(NOW + timedelta(60)).date()}").json()["reference"]
+    assert approve_release(site, reference, "bea").status == 0
     assert site.avowal("release", "make", reference, "--package", site.folder / "sealed.zip").status == 0
     quarter = f"{NOW.year}-Q{(NOW.month + 2) // 3}"
     told = {"period": quarter, "ground": "checking", "released": 2, "recalled": 0, "refused": 1}
@@ -355,7 +307,7 @@ def test_everybody_may_know_how_often(site: Site) -> None:
     shared = site.avowal("report", "disclosures", "--json", "--shared").json()["tables"]["disclosures"]
     assert shared == [{**told, "released": "1-4", "recalled": "0", "refused": "1-4"}]
     assert "nothing was released" in site.avowal("report", "disclosures", "--until", "2020-01-01").out
-    reader(site, "cyd")
+    add_user(site, "cyd")
     assert site.avowal("report", "disclosures", "--as", "cyd").status == 1
     assert site.avowal("policy", "page", "--to", site.folder / "page").status == 0
     page = (site.folder / "page" / "disclosures.en.html").read_text()
@@ -369,10 +321,10 @@ def test_everybody_may_know_how_often(site: Site) -> None:
 def test_a_visitors_records_may_be_chosen_from(site: Site) -> None:
     """Those that the case is about: the visitor sets them apart from everybody's."""
     words = ("--about", BEN, *PERIOD)
-    assert attack(site, *words, "--dry-run", chosen="requests WHERE status > 0").json()["records"] == {
-        "requests": 4
-    }
-    assert attack(site, *words, "--dry-run").json()["visitors"] == 1
+    assert disclose_attack(site, *words, "--dry-run", chosen="requests WHERE status > 0").json()[
+        "records"
+    ] == {"requests": 4}
+    assert disclose_attack(site, *words, "--dry-run").json()["visitors"] == 1
 
 
 @pytest.mark.parametrize("to", ["two\nlines", "bell\x07", "x" * 2_000])
@@ -384,10 +336,10 @@ def test_a_recipient_is_a_line(site: Site, to: str) -> None:
 
 def test_a_request_that_nobody_approves_is_forgotten(site: Site) -> None:
     """After 30 days; what was told of the person goes with the next retention."""
-    reference = court(site).json()["reference"]
+    reference = disclose_to_court(site).json()["reference"]
     tamper(site, f"UPDATE asked SET asked_at = '{NOW - timedelta(31)}'")
-    reader(site, "bea", "--disclose")
-    assert "waited for more than 30 days" in approve(site, reference, "bea").err
+    add_user(site, "bea", "--disclose")
+    assert "waited for more than 30 days" in approve_release(site, reference, "bea").err
     assert site.avowal("release", "list", "--json").json()["waiting"] == []
     assert site.avowal("retain").status == 0
     assert rows(site, "asking") == []
@@ -397,7 +349,7 @@ def test_a_file_is_released_with_what_it_came_with(tmp_path: Path) -> None:
     """Its content is in the package, beside its name and type."""
     form = DISCLOSED_FORM.replace('text = "message" }', 'text = "message", cv = "uploaded-file" }')
     form = form.replace("needs = [", 'types = ["application/pdf"]\nneeds = ["uploaded-file", ')
-    site, content = made(tmp_path, form), b"%PDF-1.4\n%example\n"
+    site, content = site_with_attack(tmp_path, form), b"%PDF-1.4\n%example\n"
     (tmp_path / "cv.pdf").write_bytes(content)
     words = ("--field", "text=Mine.", "--file", "cv=cv.pdf", "--means", "letter", "--json")
     reference = site.avowal("submission", "add", "order", *words).json()["reference"]
@@ -405,10 +357,10 @@ def test_a_file_is_released_with_what_it_came_with(tmp_path: Path) -> None:
     asked = ("--reference", reference, "--categories", "submission", "--package", package)
     ran = disclose(site, "requested-function", *asked, to="Carrier")
     assert ran.status == 0, ran.err
-    files = unpacked(package)
+    files = read_package(package)
     assert files[f"files/{reference}-cv"] == content
     assert b"cv.pdf" in files["submissions.jsonl"]
-    assert checked(site, package).status == 0
+    assert verify_elsewhere(site, package).status == 0
     assert site.avowal("verify").status == 0
 
 
@@ -426,19 +378,19 @@ def test_a_package_that_was_never_written_can_be_made(site: Site, monkeypatch: p
     with monkeypatch.context() as patched:
         patched.setattr("avowal.disclose.workflow.encode_package", cut_short)
         with pytest.raises(CutShortError):
-            attack(site, "--package", package)
+            disclose_attack(site, "--package", package)
     assert (kinds(site)[-1], package.exists()) == ("release-made", False)
     (waiting,) = site.avowal("release", "list", "--json").json()["waiting"]
     made = site.avowal("release", "make", waiting["reference"], "--package", package)
     assert made.status == 0, made.err
-    assert (kinds(site)[-1], checked(site, package).status) == ("release-made", 0)
+    assert (kinds(site)[-1], verify_elsewhere(site, package).status) == ("release-made", 0)
     assert (
         site.avowal("release", "make", waiting["reference"], "--package", site.folder / "b.zip").status == 1
     )
     with monkeypatch.context() as patched:
         patched.setattr("avowal.disclose.workflow.encode_package", cut_short)
         with pytest.raises(CutShortError):
-            attack(site, "--package", site.folder / "c.zip")
+            disclose_attack(site, "--package", site.folder / "c.zip")
     site.take_in(site.log("b.log", line(7, "/wp-login.php", start=RECENT, address=BEN, status=404)))
     (waiting,) = site.avowal("release", "list", "--json").json()["waiting"]
     other = site.avowal("release", "make", waiting["reference"], "--package", site.folder / "c.zip")
@@ -463,7 +415,9 @@ class Taking:
 def test_a_recall_is_sent(site: Site) -> None:
     """Where somebody takes e-mail from this machine, and the contact is an address of it."""
     references = [
-        attack(site, "--contact", contact, "--package", site.folder / f"{number}.zip").json()["reference"]
+        disclose_attack(site, "--contact", contact, "--package", site.folder / f"{number}.zip").json()[
+            "reference"
+        ]
         for number, contact in enumerate(("cert@example.net", "+1 555 0100", "cert@example.net"))
     ]
     settings, server = site.folder / "avowal.toml", Controller(Taking(), "127.0.0.1", free_port())
@@ -487,9 +441,9 @@ def test_a_recall_is_sent(site: Site) -> None:
 
 def test_what_is_owed_is_what_is_owed_when_it_leaves(site: Site) -> None:
     """Terms that ask for more approvals bind what was asked for before."""
-    reader(site, "bea", "--disclose")
-    reference = court(site).json()["reference"]
-    assert approve(site, reference, "bea").status == 0
+    add_user(site, "bea", "--disclose")
+    reference = disclose_to_court(site).json()["reference"]
+    assert approve_release(site, reference, "bea").status == 0
     terms = site.folder / "policy" / "terms.toml"
     text = re.sub(r"(?m)^updated = .*", f"updated = {datetime.now(UTC).date()}", terms.read_text(), count=1)
     terms.write_text(text.replace("approvals = 1", "approvals = 2"))
@@ -500,8 +454,8 @@ def test_what_is_owed_is_what_is_owed_when_it_leaves(site: Site) -> None:
     assert (early.status, "1 more have to approve" in early.err, package.exists()) == (1, True, False), (
         early.err
     )
-    reader(site, "cyd", "--disclose")
-    assert approve(site, reference, "cyd").status == 0
+    add_user(site, "cyd", "--disclose")
+    assert approve_release(site, reference, "cyd").status == 0
     assert site.avowal("release", "make", reference, "--package", package).status == 0
     assert site.avowal("verify").status == 0
 
@@ -511,23 +465,25 @@ def test_a_submission_may_be_what_the_law_asks_for(tmp_path: Path) -> None:
     form = DISCLOSED_FORM.replace('to = "named-person"', 'to = "authority"').replace(
         '"requested-function"', '"instrument"'
     )
-    site = made(tmp_path, form)
+    site = site_with_attack(tmp_path, form)
     fields = ("--field", "name=Ann Example", "--field", "text=Send two.")
     reference = site.avowal("submission", "add", "order", "--means", "letter", *fields, "--json").json()[
         "reference"
     ]
-    reader(site, "bea", "--disclose")
+    add_user(site, "bea", "--disclose")
     words = ("--about", reference, "--reference", "1 A 23/26", "--categories", "submission,page-path")
-    asked = disclose(site, "required-by-law", *words, to="District Court", **ORDER)
+    asked = disclose(site, "required-by-law", *words, to="District Court", **COURT_ORDER)
     assert asked.status == 0, asked.err
-    assert approve(site, asked.json()["reference"], "bea").status == 0
+    assert approve_release(site, asked.json()["reference"], "bea").status == 0
     package = tmp_path / "release.zip"
     assert site.avowal("release", "make", asked.json()["reference"], "--package", package).status == 0
-    files = unpacked(package)
+    files = read_package(package)
     assert {name for name in files if name.endswith(".jsonl")} == {"submissions.jsonl"}
     assert b"Send two." in files["submissions.jsonl"]
     assert site.avowal("verify").status == 0
-    other = disclose(site, "required-by-law", "--about", "f" * 24, *words[2:], to="District Court", **ORDER)
+    other = disclose(
+        site, "required-by-law", "--about", "f" * 24, *words[2:], to="District Court", **COURT_ORDER
+    )
     assert (other.status, "nobody handed over" in other.err) == (1, True)
-    both = disclose(site, "required-by-law", *words, "--rows", ATTACK, to="District Court", **ORDER)
+    both = disclose(site, "required-by-law", *words, "--rows", ATTACK, to="District Court", **COURT_ORDER)
     assert both.status == 2

@@ -6,25 +6,22 @@ import re
 import sqlite3
 import zipfile
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import jsonschema
 import polars as pl
 import pytest
-from test_duckdb_store import at, records, written
 
 from avowal.disclose.extract import ExtractRequest, OldestByCell, extract_records
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE, Bounds, Cell
 from avowal.store.columns import ColumnForm
 from avowal.store.duckdb_store import DuckDBStore
+from support.disclosures import ANN, BEN, NOW, PERIOD, RECENT, read_package, verify_elsewhere
 from support.site import CHROME, Ran, Site, line, tamper
+from support.store_records import admitted_records, request_at, written_segment
 
-ANN, BEN = "203.0.113.77", "203.0.113.88"
-NOW = datetime.now(UTC).replace(tzinfo=None)
-RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
 OLD = NOW - timedelta(days=20)
-PERIOD = ("--since", f"{RECENT.date()}", "--until", f"{RECENT.date()}")
 DOCTOR = "Dr. Example"
 
 
@@ -58,22 +55,10 @@ def disclose(
     return site.avowal("disclose", *words, *arguments, "--json")
 
 
-def unpacked(package: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(package) as file:
-        return {name: file.read(name) for name in file.namelist()}
-
-
 def packed(package: Path, files: dict[str, bytes]) -> None:
     with zipfile.ZipFile(package, "w") as file:
         for name, content in files.items():
             file.writestr(name, content)
-
-
-def checked(site: Site, package: Path) -> Ran:
-    key = site.avowal("ledger", "key").out.strip()
-    away = site.folder / "away"
-    away.mkdir(exist_ok=True)
-    return Site(away).avowal("verify", package, "--key", key, "--json")
 
 
 def test_what_is_authorised_is_released(site: Site) -> None:
@@ -82,7 +67,7 @@ def test_what_is_authorised_is_released(site: Site) -> None:
     package = site.folder / "release.zip"
     ran = disclose(site, "--package", package)
     assert ran.status == 0, ran.err
-    files = unpacked(package)
+    files = read_package(package)
     rows = [json.loads(row) for row in files["requests.jsonl"].splitlines()]
     assert [row["page_path"] for row in rows] == ["/0", "/1", "/2"]
     assert {name for row in rows for name in row} == {"page_path", "request_time"}
@@ -91,7 +76,7 @@ def test_what_is_authorised_is_released(site: Site) -> None:
     assert not [name for name, content in files.items() if b'"/b"' in content]
     assert ran.json()["records"]["requests"] == 3
     assert package.stat().st_mode & 0o777 == 0o600
-    found = checked(site, package)
+    found = verify_elsewhere(site, package)
     assert (found.status, found.json()["package"]["recipient"]) == (0, DOCTOR), found.err
     assert site.avowal("verify").status == 0
 
@@ -111,7 +96,7 @@ def test_what_is_not_authorised_is_refused_and_told(site: Site) -> None:
     assert site.avowal("status", "--json").json()["ledger_entries"] == entries
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package, categories="page-path,ip-address").status == 0
-    manifest = json.loads(unpacked(package)["manifest.json"])
+    manifest = json.loads(read_package(package)["manifest.json"])
     assert manifest["refused"] == {"ip-address": "the visitor did not authorise it"}
     assert manifest["categories"] == ["page-path"]
 
@@ -127,7 +112,7 @@ def test_what_is_too_old_stays(site: Site) -> None:
         assert register.execute("SELECT visitor FROM authorising").fetchall() == [(key,)]
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package).status == 0
-    assert b"/old-" not in unpacked(package)["requests.jsonl"]
+    assert b"/old-" not in read_package(package)["requests.jsonl"]
 
 
 @pytest.mark.parametrize("told", ["nothing", "another recipient", "another category", "taken back"])
@@ -190,7 +175,7 @@ def test_a_changed_package_does_not_hold(site: Site) -> None:
     package, other = site.folder / "release.zip", site.folder / "other.zip"
     assert disclose(site, "--package", package).status == 0
     assert disclose(site, "--package", other, categories="page-path").status == 0
-    files = unpacked(package)
+    files = read_package(package)
     manifest = json.loads(files["manifest.json"])
     wrong = site.folder / "wrong.zip"
     for change, said in (
@@ -200,18 +185,18 @@ def test_a_changed_package_does_not_hold(site: Site) -> None:
             {"manifest.json": json.dumps({**manifest, "recipient": "Somebody else"}).encode()},
             "of another package",
         ),
-        ({"proof.txt": unpacked(other)["proof.txt"]}, "of another package"),
+        ({"proof.txt": read_package(other)["proof.txt"]}, "of another package"),
     ):
         packed(wrong, {**files, **change})
-        ran = checked(site, wrong)
+        ran = verify_elsewhere(site, wrong)
         assert (ran.status, said in ran.err) == (1, True), ran.err
     packed(wrong, {name: content for name, content in files.items() if name != "proof.txt"})
-    assert checked(site, wrong).status == 2
+    assert verify_elsewhere(site, wrong).status == 2
     content = bytearray(package.read_bytes())
     for flags in [found.start() for found in re.finditer(b"PK\x01\x02", content)]:
         content[flags + 8] |= 1  # as if it were encrypted
     wrong.write_bytes(content)
-    ran = checked(site, wrong)
+    ran = verify_elsewhere(site, wrong)
     assert (ran.status, "no package of a release" in ran.err) == (2, True), ran.err
 
 
@@ -249,7 +234,7 @@ def test_nothing_leads_from_a_release_to_who_was_erased(site: Site) -> None:
     (one,) = site.avowal("release", "list", "--json").json()["releases"]
     assert (one["recipient"], one["records"] > 0) == ("", True)
     assert site.avowal("verify").status == 0
-    assert checked(site, package).status == 0
+    assert verify_elsewhere(site, package).status == 0
 
 
 def test_a_changed_release_is_found(site: Site) -> None:
@@ -332,7 +317,13 @@ def test_a_column_shows_what_was_asked_for_only(tmp_path: Path) -> None:
         for category in ("request-time", "ip-address", "country")
     }
     store = DuckDBStore(tmp_path, "64MB")
-    store.load_segments([written(tmp_path, records(at(0, ip_address=ANN, country="DE", visitor_id=2)))])
+    store.load_segments(
+        [
+            written_segment(
+                tmp_path, admitted_records(request_at(0, ip_address=ANN, country="DE", visitor_id=2))
+            )
+        ]
+    )
 
     def found(*categories: str) -> tuple[list[str], list[str]]:
         asked = ExtractRequest("authorised", "named-person", f"{2:016x}", list(categories))

@@ -1,7 +1,6 @@
 """What the script tells beside views: only what the terms declare, of what is done on pages and how they fared."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ import jsonschema
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
+from support.browsers import CHROMIUM, needs_chromium
 from support.served import SETTINGS, SITE, Served, served
 from support.site import CHROME, GOOGLEBOT, Site
 
-CHROMIUM = shutil.which("chromium") or ""
 EVERYTHING = {
     "missing": True,
     "lcp": 1_200,
@@ -227,7 +226,7 @@ PAGE = """<!doctype html><title>page</title><script defer src="/avowal.js"></scr
 </script>"""
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+@needs_chromium
 def test_a_browser_tells_it(server: Served) -> None:
     """What is done on a page, what the page names, and how it fared, in a real browser."""
     answering = f"http://127.0.0.1:{server.port}"

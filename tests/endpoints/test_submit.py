@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -19,10 +18,10 @@ import jsonschema
 import pytest
 from playwright.sync_api import sync_playwright
 
+from support.browsers import CHROMIUM, needs_chromium
 from support.served import SETTINGS, SITE, Answer, Served, served
 from support.site import CHROME, Site, wait_until
 
-CHROMIUM = shutil.which("chromium") or ""
 FORM = """
 [[collect]]
 categories = ["submission"]
@@ -445,7 +444,7 @@ def test_files_that_nothing_leads_to_go(server: Served) -> None:
     coming.unlink()
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+@needs_chromium
 def test_a_plain_form_in_a_browser(server: Served, tmp_path: Path) -> None:
     """Without any script: filled in, sent with a file, and told that it arrived."""
     (tmp_path / "cv.pdf").write_bytes(PDF)

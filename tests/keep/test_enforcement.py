@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_duckdb_store import records, views, visits, written
 
 from avowal.keep.enforcement import PolicyEnforcer, effective_versions
 from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms
@@ -18,6 +17,7 @@ from avowal.register.consents import Consent
 from avowal.register.register import PublishedDocument, SqliteRegister, Version
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import ConsentCursor, GoverningUpdate, VisitRules
+from support.store_records import admitted_records, stored_views, stored_visits, written_segment
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
 EFFECTIVE = (0, 10, 20, 30)
@@ -93,7 +93,9 @@ class World:
                 "version": number,
                 "governing": governing.get(minute, number),
             }
-            store.load_segments([written(self.folder, records(row), 0, 100, source=f"{id(store)} {minute}")])
+            store.load_segments(
+                [written_segment(self.folder, admitted_records(row), 0, 100, source=f"{id(store)} {minute}")]
+            )
 
     def reference(self, now: datetime) -> dict[int, int]:
         """Return the governing number of each record: G3 and G7 in their plainest form."""
@@ -148,8 +150,8 @@ def test_records_are_governed_as_the_register_would_have_it(deeds: list[Deed]) -
         with world() as other:
             other.load(other.store, real.loaded, expected)
             PolicyEnforcer(other.register, VisitRules()).derive_visits(other.store, now)
-            assert views(real.store) == views(other.store)
-            assert visits(real.store) == visits(other.store)
+            assert stored_views(real.store) == stored_views(other.store)
+            assert stored_visits(real.store) == stored_visits(other.store)
 
 
 def test_what_is_settled_is_not_done_again() -> None:

@@ -11,8 +11,6 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_duckdb_store import records, written
-from test_purpose_view import COARSER, FORMS, KEY, NOW, PRECISIONS, ROW, bounds, permitted
 
 from avowal.keep.enforcement import PolicyEnforcer
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell, CompiledTerms, max_ages
@@ -22,6 +20,8 @@ from avowal.register.retentions import plan_retention
 from avowal.store.compaction import compacted_path
 from avowal.store.duckdb_store import STORE_FILE, DuckDBStore
 from avowal.store.interface import VisitRules
+from support.model_bounds import COARSER, FORMS, KEY, NOW, PRECISIONS, ROW, is_permitted, random_bounds
+from support.store_records import admitted_records, written_segment
 
 DAY = 86_400
 ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]
@@ -41,10 +41,10 @@ def kept(governs: Sequence[Bounds]) -> list[list[Any]]:
     found = []
     for days, governing in ROWS:
         what = joined(governs[governing - 1])
-        if permitted(what, "request-time", "full", days):
+        if is_permitted(what, "request-time", "full", days):
             row = []
             for column, forms in FORMS.items():
-                finest = next((form for form in forms if permitted(what, *form, days)), None)
+                finest = next((form for form in forms if is_permitted(what, *form, days)), None)
                 row.append(COARSER.get((column, finest[1]), ROW[column]) if finest else None)
             found.append(row)
     return found
@@ -62,7 +62,7 @@ def fill(store: DuckDBStore, folder: Path, source: str) -> None:
         {**ROW, "request_time": NOW - timedelta(days=days), "governing": governing}
         for days, governing in ROWS
     ]
-    store.load_segments([written(folder, records(*rows), source=source)])
+    store.load_segments([written_segment(folder, admitted_records(*rows), source=source)])
 
 
 COLUMNS = ", ".join(KEY if name == "visitor_id" else name for name in FORMS)
@@ -70,7 +70,7 @@ NUMBERS = itertools.count()
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(st.lists(bounds(("content", "abuse")), min_size=3, max_size=3))
+@given(st.lists(random_bounds(("content", "abuse")), min_size=3, max_size=3))
 def test_what_any_purpose_may_keep_stays_and_nothing_else(
     store: DuckDBStore, tmp_path: Path, versions: list[Bounds]
 ) -> None:
@@ -110,7 +110,7 @@ def test_a_rewritten_file_is_the_same_without_what_went(tmp_path: Path) -> None:
     """Tables, constraints, macros and sequences stay; bytes of what was cut are gone; loads go on."""
     store = DuckDBStore(tmp_path, "256MB")
     marked = [{"request_time": NOW - timedelta(minutes=n), "page_path": f"/SECRET{n}"} for n in range(3000)]
-    store.load_segments([written(tmp_path, records(*marked))])
+    store.load_segments([written_segment(tmp_path, admitted_records(*marked))])
     store.close()
     before = schema(tmp_path / STORE_FILE)
     assert b"SECRET" in (tmp_path / STORE_FILE).read_bytes()
@@ -125,7 +125,7 @@ def test_a_rewritten_file_is_the_same_without_what_went(tmp_path: Path) -> None:
     assert store.compact()
     assert not store.compact()
     assert store.query("SELECT count(*), count(page_path) FROM requests", {}).rows == [[3000, 0]]
-    store.load_segments([written(tmp_path, records({"request_time": NOW}), source="b")])
+    store.load_segments([written_segment(tmp_path, admitted_records({"request_time": NOW}), source="b")])
     assert store.query("SELECT count(DISTINCT load) FROM requests", {}).rows == [[2]]
     store.close()
     assert b"SECRET" not in (tmp_path / STORE_FILE).read_bytes()
@@ -197,7 +197,7 @@ def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
     register.publish(version(1, 7), [PublishedDocument("en", "", NOW)])
     store, steward = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
-    store.load_segments([written(tmp_path, records(row))])
+    store.load_segments([written_segment(tmp_path, admitted_records(row))])
     address = "SELECT ip_address FROM requests"
 
     def after(days: float) -> datetime:
@@ -229,7 +229,7 @@ def test_a_run_that_was_killed_before_it_was_recorded_is_recorded_by_the_next(tm
     register.publish(version(1, 7), [PublishedDocument("en", "", NOW)])
     store, steward = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
-    store.load_segments([written(tmp_path, records(row))])
+    store.load_segments([written_segment(tmp_path, admitted_records(row))])
     later = NOW + timedelta(days=8)
     store.apply_retention(plan_retention([version(1, 7).compiled_terms], later), later)
     (removed,) = steward.enforce_retention(store, later)

@@ -2,26 +2,14 @@
 
 import base64
 import struct
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from avowal.ledger.entry import VersionWithdrawn
 from avowal.ledger.tiles import ENTRY_BYTES_MAX, encode_entry_bundle, format_tile_path
 from avowal.ledger.tree import hash_leaf, hash_node
-from avowal.register.ledger_storage import append_entries
 from avowal.register.register import SqliteRegister
-
-START = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
-
-
-def grow(register: SqliteRegister, start: int, end: int) -> None:
-    entries = [
-        VersionWithdrawn(number, "a" * 64, START + timedelta(seconds=number)) for number in range(start, end)
-    ]
-    with register.database.write_transaction() as connection:
-        append_entries(connection, entries)
+from support.ledgers import append_withdrawals
 
 
 def plainly(leaves: list[bytes]) -> bytes:
@@ -49,7 +37,7 @@ def test_a_reader_of_the_standard_finds_all(tmp_path: Path) -> None:
     assert register.ledger.export(folder) == 0
     sizes = [1, 3, 255, 256, 257, 700]
     for start, size in zip([0, *sizes], sizes, strict=False):
-        grow(register, start, size)
+        append_withdrawals(register, start, size)
         written = register.ledger.export(folder)
         assert register.ledger.export(folder) == 0 < written
         origin, told, root = (folder / "checkpoint").read_text().split("\n")[:3]

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_tiles import grow
 
 from avowal.errors import ProofError
 from avowal.ledger.note import SignedNote, Verifier
 from avowal.ledger.witness import ExportFileReader, find_export_errors
 from avowal.register.register import SqliteRegister
+from support.ledgers import append_withdrawals
 
 SIZE = 700
 EARLIER = 300
@@ -21,9 +21,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verifier, 
     """Export a ledger of some tiles; returns its folder, its key, and an earlier checkpoint."""
     folder = tmp_path_factory.mktemp("ledger")
     register = SqliteRegister(folder / "data", folder / "keys")
-    grow(register, 0, EARLIER)
+    append_withdrawals(register, 0, EARLIER)
     earlier = register.ledger.sign_checkpoint()
-    grow(register, EARLIER, SIZE)
+    append_withdrawals(register, EARLIER, SIZE)
     register.ledger.export(folder / "static")
     verifier = register.ledger.signer.verifier
     register.close()
@@ -72,7 +72,7 @@ def test_a_byte_of_any_file_is_found(exported: tuple[Path, Verifier, SignedNote]
 def other_ledger(folder: Path) -> None:
     """Put another ledger in its place, whole and well signed."""
     register = SqliteRegister(folder / "other", folder / "other.keys")
-    grow(register, 1, 20)
+    append_withdrawals(register, 1, 20)
     shutil.rmtree(folder / "tile")
     register.ledger.export(folder)
     register.close()
@@ -98,12 +98,12 @@ def test_a_ledger_that_did_not_only_grow_is_found(tmp_path: Path) -> None:
     """One with the same key, and other entries than those of a checkpoint that somebody kept, or fewer."""
     keys = tmp_path / "keys"
     first = SqliteRegister(tmp_path / "first", keys)
-    grow(first, 0, 9)
+    append_withdrawals(first, 0, 9)
     held = first.ledger.sign_checkpoint()
     assert held
     for start, end, said in ((1, 20, "was changed"), (0, 5, "the last ones are gone")):
         second = SqliteRegister(tmp_path / f"second {end}", keys)
-        grow(second, start, end)
+        append_withdrawals(second, start, end)
         second.ledger.export(tmp_path / f"static {end}")
         (found,) = find_export_errors(
             reading(tmp_path / f"static {end}"), second.ledger.signer.verifier, [held]

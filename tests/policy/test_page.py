@@ -1,73 +1,27 @@
 """The page of a version: prose and terms side by side, safe, whole, and in the words of W3C DPV."""
 
-from datetime import datetime
-from html.parser import HTMLParser
-from importlib import resources
-from pathlib import Path
-
 import msgspec
 import pytest
 
-from avowal.policy.document import Document, load_document, parse_document
-from avowal.policy.page import PageVersion, build_json_ld, build_terms_tables, render_policy_page
-from avowal.policy.terms import Terms, compile_terms, load_terms
+from avowal.policy.document import load_document
+from avowal.policy.page import build_json_ld, build_terms_tables, render_policy_page
+from avowal.policy.terms import Terms, compile_terms
 from avowal.policy.vocabulary import vocabulary
+from support.policy_pages import DEFAULTS, LOOSER_VERSION, SHOWN_VERSION, TERMS, PageReader, prose_document
 
-DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
-TERMS = load_terms(DEFAULTS / "terms.toml")
 DOCUMENT = load_document(DEFAULTS / "privacy-policy.en.md")
-SHOWN = PageVersion(3, "a" * 64, datetime(2026, 11, 22), compile_terms(TERMS))  # noqa: DTZ001  # UTC without a zone
-_LONGER = TERMS.collect[0].keep | {"full": "9 days"}
-LOOSER = SHOWN._replace(
-    number=2,
-    bounds=compile_terms(
-        msgspec.structs.replace(
-            TERMS, collect=[msgspec.structs.replace(TERMS.collect[0], keep=_LONGER), *TERMS.collect[1:]]
-        )
-    ),
-)
 WORDS = vocabulary()
-
-
-class Read(HTMLParser):
-    """What a page says, and what it loads."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.text, self.tags, self.open = "", list[str](), list[str]()
-        self.loaded: list[str | None] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag, and what it loads."""
-        self.tags.append(tag)
-        if tag not in {"meta", "br", "hr", "link", "img"}:
-            self.open.append(tag)
-        self.loaded += [value for name, value in attrs if name in {"src", "href", "srcset"}]
-
-    def handle_endtag(self, tag: str) -> None:
-        """Look whether tags end in order."""
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Collect text that is shown."""
-        self.text += "" if "style" in self.open else data
-
-
-def document(body: str, language: str = "en") -> Document:
-    return parse_document(f"---\ntitle: A policy\nlang: {language}\n---\n{body}", "a document")
 
 
 def test_the_page_says_what_the_document_and_the_terms_say() -> None:
     """All headings of the prose, every category and cookie of the terms, and the version are there; nothing is loaded."""
-    read = Read(render_policy_page(SHOWN, DOCUMENT, WORDS, [LOOSER, SHOWN]))
+    read = PageReader(render_policy_page(SHOWN_VERSION, DOCUMENT, WORDS, [LOOSER_VERSION, SHOWN_VERSION]))
     assert read.open == []
     assert read.loaded == []
     assert not {"script", "link", "img", "iframe"} & set(read.tags)
     for section in DOCUMENT.sections:
         assert section.heading in read.text
-    for category in SHOWN.bounds.collected_categories:
+    for category in SHOWN_VERSION.bounds.collected_categories:
         assert category in read.text
     for cookie in TERMS.cookie:
         assert cookie.name in read.text
@@ -80,11 +34,11 @@ def test_the_page_says_what_the_document_and_the_terms_say() -> None:
 def test_the_tables_are_those_of_the_terms() -> None:
     """A changed promise changes the page, whatever the prose says."""
     changed: Terms = msgspec.structs.replace(TERMS, collect=TERMS.collect[:1], cookie=[], disclose=[])
-    shown = SHOWN._replace(bounds=compile_terms(changed))
+    shown = SHOWN_VERSION._replace(bounds=compile_terms(changed))
     tables = {table.caption: table.rows for table in build_terms_tables(shown.bounds, WORDS)}
     assert [row[0] for row in tables["What is collected"]] == ["ip-address"]
     assert tables["Cookies"] == tables["Who else may receive what"] == []
-    read = Read(render_policy_page(shown, DOCUMENT, WORDS))
+    read = PageReader(render_policy_page(shown, DOCUMENT, WORDS))
     assert "__Host-avowal" not in read.text
     assert ("smallest-group", "5 visitors") in tables["What you are owed"]
 
@@ -94,7 +48,7 @@ def test_the_tables_are_those_of_the_terms() -> None:
 )
 def test_nothing_in_the_prose_is_run(evil: str) -> None:
     """HTML in the prose is shown as text, and no link leads to a script."""
-    read = Read(render_policy_page(SHOWN, document(f"## {evil}\n\n{evil}\n"), WORDS))
+    read = PageReader(render_policy_page(SHOWN_VERSION, prose_document(f"## {evil}\n\n{evil}\n"), WORDS))
     assert not {"script", "img"} & set(read.tags)
     assert not any((value or "").startswith("javascript") for value in read.loaded)
 
@@ -105,7 +59,7 @@ def test_nothing_in_the_prose_is_run(evil: str) -> None:
 def test_a_page_has_the_direction_of_its_language(language: str, direction: str) -> None:
     """Languages that are written from the right begin there."""
     assert f'<html lang="{language}" dir="{direction}">' in render_policy_page(
-        SHOWN, document("Text.\n", language), WORDS
+        SHOWN_VERSION, prose_document("Text.\n", language), WORDS
     )
 
 
@@ -120,15 +74,15 @@ def test_a_page_has_the_direction_of_its_language(language: str, direction: str)
 )
 def test_the_terms_are_told_in_the_documents_language(tag: str, spoken: str, said: str) -> None:
     """In English where we do not speak it; what is in another language than the page says so, with its direction."""
-    page = render_policy_page(SHOWN, document("Text.\n", tag), WORDS)
+    page = render_policy_page(SHOWN_VERSION, prose_document("Text.\n", tag), WORDS)
     assert f'<section class="facts" lang="{spoken}" dir="ltr"' in page
     assert said in page
 
 
 def test_linked_data_has_a_process_for_each_cell() -> None:
     """Every cell is there, with the terms of DPV that its words have, and how long."""
-    told = build_json_ld(SHOWN, "A", WORDS)
-    cells = sorted(SHOWN.bounds.cells)
+    told = build_json_ld(SHOWN_VERSION, "A", WORDS)
+    cells = sorted(SHOWN_VERSION.bounds.cells)
     assert [process["dct:title"] for process in told["dpv:hasProcess"]] == [
         " / ".join(cell) for cell in cells
     ]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from test_register import START, page, version
 
 from avowal.errors import RefusedError
 from avowal.register.notices import Notice, NoticeDisplay, hash_notices
 from avowal.register.register import REGISTER_FILE, SqliteRegister
+from support.versions import START, policy_version, published_document
 
 NOTICES = [
     Notice(2, tag, "more protective", [], ["ip-address: less"], date(2026, 11, 1), date(2026, 12, 1))
@@ -23,8 +23,8 @@ SHOWING = NoticeDisplay(2, "https://example.org/", attested=True, recorded_at=ST
 @pytest.fixture
 def register(tmp_path: Path) -> Iterator[SqliteRegister]:
     opened = SqliteRegister(tmp_path, tmp_path / "keys")
-    opened.publish(version(1), [page()])
-    opened.publish(version(2, 3), [page()], NOTICES)
+    opened.publish(policy_version(1), [published_document()])
+    opened.publish(policy_version(2, 3), [published_document()], NOTICES)
     yield opened
     opened.close()
 

@@ -21,25 +21,11 @@ from avowal.ledger.entry import (
     encode_entry,
     hash_text,
 )
-from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms
 from avowal.register.consents import compute_commitment
-from avowal.register.register import REGISTER_FILE, PublishedDocument, SqliteRegister, Version, open_register
+from avowal.register.register import REGISTER_FILE, SqliteRegister, Version, open_register
 from avowal.verify.register_facts import find_register_mismatches
 from avowal.verify.schema import find_register_schema_mismatches
-
-START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
-PROMISED = CompiledTerms(
-    {Cell("status", "abuse", OPERATOR, OWN_USE): {"full": None}}, {"may-see": 1}, "a" * 64
-)
-
-
-def version(number: int, days: int = 0) -> Version:
-    canonical = PROMISED.encode_canonical().decode()
-    return Version(number, PROMISED.identity, canonical, "# terms", START + timedelta(days=days), START)
-
-
-def page(language: str = "en", text: str = "# Privacy") -> PublishedDocument:
-    return PublishedDocument(language, text, START)
+from support.versions import START, TERMS, policy_version, published_document
 
 
 @pytest.fixture
@@ -52,11 +38,11 @@ def register(tmp_path: Path) -> Iterator[SqliteRegister]:
 def test_what_was_published_is_there_after_opening_again(tmp_path: Path, register: SqliteRegister) -> None:
     """Versions come back in order with all that they promised, and documents by language."""
     assert register.versions() == []
-    register.publish(version(1), [page("pt-BR", "olá"), page()])
-    register.publish(version(2, 3), [page()])
+    register.publish(policy_version(1), [published_document("pt-BR", "olá"), published_document()])
+    register.publish(policy_version(2, 3), [published_document()])
     again = SqliteRegister(tmp_path, tmp_path / "keys")
-    assert again.versions() == [version(1), version(2, 3)]
-    assert again.versions()[0].compiled_terms == PROMISED
+    assert again.versions() == [policy_version(1), policy_version(2, 3)]
+    assert again.versions()[0].compiled_terms == TERMS
     assert [(shown.language, shown.text) for shown in again.documents(1)] == [
         ("en", "# Privacy"),
         ("pt-BR", "olá"),
@@ -64,38 +50,40 @@ def test_what_was_published_is_there_after_opening_again(tmp_path: Path, registe
     again.close()
 
 
-@pytest.mark.parametrize("wrong", [version(1, 9), version(3, 9), version(2, 0), version(2, -1)])
+@pytest.mark.parametrize(
+    "wrong", [policy_version(1, 9), policy_version(3, 9), policy_version(2, 0), policy_version(2, -1)]
+)
 def test_a_version_follows_on_the_last(register: SqliteRegister, wrong: Version) -> None:
     """A number that is not the next one, or a moment that is not later, is refused, and nothing is recorded."""
-    register.publish(version(1), [page()])
+    register.publish(policy_version(1), [published_document()])
     with pytest.raises(StoreError, match="does not follow"):
-        register.publish(wrong, [page()])
-    assert register.versions() == [version(1)]
+        register.publish(wrong, [published_document()])
+    assert register.versions() == [policy_version(1)]
 
 
 def test_a_correction_is_shown_and_the_first_wording_stays(tmp_path: Path, register: SqliteRegister) -> None:
     """The last document of a language is shown; every earlier one is still there."""
-    register.publish(version(1), [page(), page("zh-TW", "隱私")])
-    register.correct_documents(1, [page(text="# Privacy, spelt right")])
+    register.publish(policy_version(1), [published_document(), published_document("zh-TW", "隱私")])
+    register.correct_documents(1, [published_document(text="# Privacy, spelt right")])
     assert [shown.text for shown in register.documents(1)] == ["# Privacy, spelt right", "隱私"]
     with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
         assert file.execute("SELECT count(*) FROM documents").fetchone() == (3,)
     with pytest.raises(StoreError, match="no version 2"):
-        register.correct_documents(2, [page()])
+        register.correct_documents(2, [published_document()])
     assert register.documents(2) == []
 
 
 def test_only_what_has_not_taken_effect_can_be_withdrawn(register: SqliteRegister) -> None:
     """The last version, before its moment; its number is then free."""
-    register.publish(version(1), [page()])
-    register.publish(version(2, 30), [page()])
+    register.publish(policy_version(1), [published_document()])
+    register.publish(policy_version(2, 30), [published_document()])
     for number, days in ((1, 1), (2, 30), (3, 1)):
         with pytest.raises(StoreError, match="still to take effect"):
             register.withdraw(number, START + timedelta(days=days))
     register.withdraw(2, START + timedelta(days=29))
-    assert register.versions() == [version(1)]
+    assert register.versions() == [policy_version(1)]
     assert register.documents(2) == []
-    register.publish(version(2, 40), [page("en", "another")])
+    register.publish(policy_version(2, 40), [published_document("en", "another")])
     assert [shown.text for shown in register.documents(2)] == ["another"]
 
 
@@ -104,8 +92,8 @@ def test_nothing_published_can_be_changed_or_removed(
     tmp_path: Path, register: SqliteRegister, table: str
 ) -> None:
     """Not even SQL on the open file edits or removes a row."""
-    register.publish(version(1), [page()])
-    register.publish(version(2, 30), [page()])
+    register.publish(policy_version(1), [published_document()])
+    register.publish(policy_version(2, 30), [published_document()])
     register.withdraw(2, START)
     with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
         before = file.execute(f"SELECT * FROM {table}").fetchall()  # a name of ours
@@ -119,7 +107,7 @@ def test_nothing_published_can_be_changed_or_removed(
 def _publish(folder: Path, results: "multiprocessing.Queue[bool]") -> None:
     opened = SqliteRegister(folder, folder / "keys")
     try:
-        opened.publish(version(1), [page()])
+        opened.publish(policy_version(1), [published_document()])
         results.put(True)  # noqa: FBT003  # what a queue takes has no name
     except StoreError:
         results.put(False)  # noqa: FBT003  # the same
@@ -137,7 +125,7 @@ def test_of_several_processes_one_is_first(tmp_path: Path) -> None:
     for process in processes:
         process.join()
     opened = SqliteRegister(tmp_path, tmp_path / "keys")
-    assert opened.versions() == [version(1)]
+    assert opened.versions() == [policy_version(1)]
     opened.close()
 
 

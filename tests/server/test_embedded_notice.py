@@ -5,10 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from test_notice_routes import shown, site_of
-
 import avowal.asgi
 import avowal.wsgi
+from support.notices import shown_notices, site_with_versions
 from support.site import Site, wait_until
 
 PARTS = [b"<!doctype html><title>page</title></head>", b"<body><p>words</body></html>"]
@@ -36,7 +35,7 @@ async def asgi_page(_: Any, __: Any, send: Any) -> None:
 
 def test_an_application_shows_it_where_scripts_do_not_run(tmp_path: Path) -> None:
     """Within `noscript`, in the language that is asked for, and where a part of the page ends its body."""
-    site = site_of(Site(tmp_path), 45)
+    site = site_with_versions(Site(tmp_path), 45)
     app = avowal.asgi.Middleware(asgi_page, site.folder, "/avowal.js")
     assert "avowal-notice" not in by_asgi(app)
     wait_until(lambda: "avowal-notice" in by_asgi(app), "the application to show the notice")
@@ -45,12 +44,12 @@ def test_an_application_shows_it_where_scripts_do_not_run(tmp_path: Path) -> Non
     assert '<p>words<noscript><section id="avowal-notice" lang="pt-BR"' in page
     assert page.endswith("</section></noscript></body></html>")
     app.collector.close()
-    assert shown(site) == []
+    assert shown_notices(site) == []
 
 
 def test_an_application_without_the_script_shows_it_to_everybody(tmp_path: Path) -> None:
     """And says so in the ledger; the page's length is told anew."""
-    site = site_of(Site(tmp_path), 45)
+    site = site_with_versions(Site(tmp_path), 45)
     whole = b"".join(PARTS)
 
     def page(_: Any, start: Callable[..., Any]) -> list[bytes]:
@@ -79,7 +78,7 @@ def test_an_application_without_the_script_shows_it_to_everybody(tmp_path: Path)
     assert asked() == whole.decode()
     wait_until(lambda: "avowal-notice" in asked(), "the application to show the notice")
     assert '<p>words<section id="avowal-notice" lang="zh-TW"' in asked()
-    wait_until(lambda: bool(shown(site)), "the notice to be recorded")
-    assert shown(site) == [("every page of the application", False)]
+    wait_until(lambda: bool(shown_notices(site)), "the notice to be recorded")
+    assert shown_notices(site) == [("every page of the application", False)]
     app.collector.close()
     assert site.avowal("verify").status == 0

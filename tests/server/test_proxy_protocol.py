@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from proxyprotocol.result import ProxyResultIPv4, ProxyResultIPv6
 from proxyprotocol.v1 import ProxyProtocolV1
 from proxyprotocol.v2 import ProxyProtocolV2
-from test_probe import certified
 
 from avowal.server.proxy_protocol import MAX_HEADER_BYTES, MAX_V1_HEADER_BYTES, parse_proxy_header
+from support.certificates import tls_context
 from support.served import LOOK, SITE, Answer, Served, free_port
 from support.site import FIREFOX, Site, wait_until
 
@@ -123,7 +123,7 @@ def test_haproxy_says_whose_a_connection_is(site: Site, tmp_path: Path, speaking
 
 def test_haproxy_says_that_the_browser_speaks_https(site: Site, tmp_path: Path) -> None:
     """So that the cookie can be set; without that word, it cannot."""
-    certified(tmp_path, 20)
+    tls_context(tmp_path, 20)
     (tmp_path / "both.pem").write_bytes(
         (tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes()
     )
@@ -168,7 +168,7 @@ def test_others_than_proxies_are_not_heard(site: Site) -> None:
 
 def test_it_excludes_tls(site: Site, tmp_path: Path) -> None:
     """The one comes before the other: that is said, and nothing is served."""
-    certified(tmp_path, 20)
+    tls_context(tmp_path, 20)
     ran = site.avowal("serve", "--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
     assert ran.status == 2
     assert "exclude each other" in ran.err

@@ -3,24 +3,26 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import msgspec
-import polars as pl
 import pytest
 
-from avowal.collect import segment
-from avowal.collect.admission import ADMITTED_SCHEMA
-from avowal.collect.segment import MemorySegment, SegmentFile, SegmentMetadata, SegmentOrigin, UnparsableLine
+from avowal.collect.segment import MemorySegment, UnparsableLine
 from avowal.errors import StoreError
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.store.interface import Cutoffs, GoverningUpdate, VisitRules
-
-START = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
-FOREVER = Cutoffs(*([[datetime.min] * 3] * 4))
-NEVER = Cutoffs(*([[datetime.max] * 3] * 4))
-NOBODY = GoverningUpdate()
+from avowal.store.interface import Cutoffs, VisitRules
+from support.store_records import (
+    KEEP_ALL,
+    KEEP_NONE,
+    NO_GOVERNING_UPDATE,
+    START,
+    admitted_records,
+    request_at,
+    stored_views,
+    stored_visits,
+    written_segment,
+)
 
 
 @pytest.fixture
@@ -30,40 +32,9 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
     opened.close()
 
 
-def records(*rows: dict[str, Any]) -> pl.DataFrame:
-    plain = {"request_kind": "view", "visitor_id": 2, "page_path": "/", "version": 1, "governing": 1}
-    return pl.DataFrame(
-        [{**dict.fromkeys(ADMITTED_SCHEMA.names()), **plain, **row} for row in rows], schema=ADMITTED_SCHEMA
-    )
-
-
-def at(minutes: float, **told: Any) -> dict[str, Any]:
-    return {"request_time": START + timedelta(minutes=minutes), **told}
-
-
-def written(
-    folder: Path, frame: pl.DataFrame, start: int = 0, end: int = 100, source: str = "a", **told: Any
-) -> SegmentFile:
-    origin = SegmentOrigin(
-        source, "access.log", "combined", "", 50, "head", start, f"d{start}", end, f"d{end}"
-    )
-    plain = SegmentMetadata(origin, len(frame), len(frame), 0, 0, {}, [])
-    return segment.write_segment(
-        folder / "segments", MemorySegment(msgspec.structs.replace(plain, **told), frame)
-    )
-
-
-def visits(store: DuckDBStore) -> list[dict[str, Any]]:
-    return store.query("SELECT * FROM visits ORDER BY visitor_id, visit_time", {}).to_dicts()
-
-
-def views(store: DuckDBStore) -> list[dict[str, Any]]:
-    return store.query("SELECT * FROM views ORDER BY view_time, page_path", {}).to_dicts()
-
-
 def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
     """A segment that comes again, as after a crash between load and unlink, changes nothing."""
-    first = written(tmp_path, records(at(0)), dropped={"blank": 2}, lines=3)
+    first = written_segment(tmp_path, admitted_records(request_at(0)), dropped={"blank": 2}, lines=3)
     assert store.load_segments([first])[0].load_number > 0
     assert store.load_segments([first])[0].load_number == 0
     assert store.record_counts().requests == 1
@@ -73,17 +44,17 @@ def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
 
 def test_a_segment_that_does_not_go_on_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
     """A gap, an overlap or another content before it is an error, and nothing of the segment is kept."""
-    store.load_segments([written(tmp_path, records(at(0)))])
+    store.load_segments([written_segment(tmp_path, admitted_records(request_at(0)))])
     for start, end in ((150, 200), (50, 150)):
         with pytest.raises(StoreError):
-            store.load_segments([written(tmp_path, records(at(1)), start, end)])
-    other = written(tmp_path, records(at(1)), 100, 200)
+            store.load_segments([written_segment(tmp_path, admitted_records(request_at(1)), start, end)])
+    other = written_segment(tmp_path, admitted_records(request_at(1)), 100, 200)
     intake = other.metadata
     changed = msgspec.structs.replace(
         intake, origin=msgspec.structs.replace(intake.origin, start_digest="else")
     )
     with pytest.raises(StoreError):
-        store.load_segments([MemorySegment(changed, records(at(1)))])
+        store.load_segments([MemorySegment(changed, admitted_records(request_at(1)))])
     assert store.record_counts().requests == 1
 
 
@@ -91,18 +62,24 @@ def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(
     tmp_path: Path, store: DuckDBStore
 ) -> None:
     """A provisional line counts until more of its log comes, and then never again."""
-    store.load_segments([written(tmp_path, records(at(0)))])
-    store.load_segments([written(tmp_path, records(at(5, visitor_id=7)), 100, 110, provisional=True)])
-    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
-    assert [visit["visitor_id"] for visit in visits(store)] == [2, 7]
+    store.load_segments([written_segment(tmp_path, admitted_records(request_at(0)))])
+    store.load_segments(
+        [written_segment(tmp_path, admitted_records(request_at(5, visitor_id=7)), 100, 110, provisional=True)]
+    )
+    store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [visit["visitor_id"] for visit in stored_visits(store)] == [2, 7]
     (known,) = store.log_positions()
     assert (known.length, known.provisional_digest) == (100, "d110")
     (loaded,) = store.load_segments(
-        [written(tmp_path, records(at(5, visitor_id=8), at(6, visitor_id=8)), 100, 200)]
+        [
+            written_segment(
+                tmp_path, admitted_records(request_at(5, visitor_id=8), request_at(6, visitor_id=8)), 100, 200
+            )
+        ]
     )
     assert (loaded.replaced_lines.requests, loaded.replaced_lines.line_count) == (1, 1)
-    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
-    assert [visit["visitor_id"] for visit in visits(store)] == [2, 8]
+    store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [visit["visitor_id"] for visit in stored_visits(store)] == [2, 8]
     assert store.record_counts().views == 3
 
 
@@ -110,91 +87,119 @@ def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBSto
     """A pause of 30 minutes goes on with the visit; a longer one begins another."""
     later = timedelta(minutes=30) + timedelta(seconds=1)
     rows = [
-        at(0, page_path="/a"),
-        at(30, page_path="/b"),
+        request_at(0, page_path="/a"),
+        request_at(30, page_path="/b"),
         {"request_time": START + timedelta(minutes=30) + later},
     ]
-    store.load_segments([written(tmp_path, records(*rows))])
-    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
-    assert [(visit["views"], visit["visit_duration_ms"]) for visit in visits(store)] == [
+    store.load_segments([written_segment(tmp_path, admitted_records(*rows))])
+    store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [(visit["views"], visit["visit_duration_ms"]) for visit in stored_visits(store)] == [
         (2, 1_800_000),
         (1, None),
     ]
-    assert [view["view_duration_ms"] for view in views(store)] == [1_800_000, None, None]
-    assert (visits(store)[0]["entry_path"], visits(store)[0]["exit_path"]) == ("/a", "/b")
+    assert [view["view_duration_ms"] for view in stored_views(store)] == [1_800_000, None, None]
+    assert (stored_visits(store)[0]["entry_path"], stored_visits(store)[0]["exit_path"]) == ("/a", "/b")
 
 
 def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBStore) -> None:
     """A visit knows whether it uploaded, downloaded or merely visited; parts of pages and robots make none."""
     store.load_segments(
         [
-            written(
+            written_segment(
                 tmp_path,
-                records(
-                    at(0),
-                    at(2, request_kind="download", page_path="/a.pdf"),
-                    at(3, request_kind="upload", page_path="/inbox"),
-                    at(4, request_kind="static", page_path="/a.css"),
-                    at(5, request_kind="other", page_path="/form"),
-                    at(0, visitor_id=6, request_kind="download"),
-                    at(0, visitor_id=3, bot="Googlebot"),
-                    at(0, visitor_id=4, request_kind="static"),
+                admitted_records(
+                    request_at(0),
+                    request_at(2, request_kind="download", page_path="/a.pdf"),
+                    request_at(3, request_kind="upload", page_path="/inbox"),
+                    request_at(4, request_kind="static", page_path="/a.css"),
+                    request_at(5, request_kind="other", page_path="/form"),
+                    request_at(0, visitor_id=6, request_kind="download"),
+                    request_at(0, visitor_id=3, bot="Googlebot"),
+                    request_at(0, visitor_id=4, request_kind="static"),
                 ),
             )
         ]
     )
-    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
     found = [
         (v["visitor_id"], v["views"], v["downloads"], v["uploads"], v["visit_duration_ms"])
-        for v in visits(store)
+        for v in stored_visits(store)
     ]
     assert found == [(2, 1, 1, 1, 180_000), (6, 0, 1, 0, None)]
 
 
 def test_views_without_a_visitor_are_views_of_unknown_duration(tmp_path: Path, store: DuckDBStore) -> None:
     """Where visitors cannot be told apart, views are counted once and belong to no visit."""
-    store.load_segments([written(tmp_path, records(at(0, visitor_id=None), at(1, visitor_id=None)))])
-    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
-    store.load_segments([written(tmp_path, records(at(0.5, visitor_id=None)), 100, 200)])
-    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
-    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
-    assert [(view["view_duration_ms"], view["visit_time"]) for view in views(store)] == [(None, None)] * 3
-    assert visits(store) == []
+    store.load_segments(
+        [
+            written_segment(
+                tmp_path, admitted_records(request_at(0, visitor_id=None), request_at(1, visitor_id=None))
+            )
+        ]
+    )
+    store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
+    store.load_segments(
+        [written_segment(tmp_path, admitted_records(request_at(0.5, visitor_id=None)), 100, 200)]
+    )
+    store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
+    store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [(view["view_duration_ms"], view["visit_time"]) for view in stored_views(store)] == [
+        (None, None)
+    ] * 3
+    assert stored_visits(store) == []
 
 
 def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path, store: DuckDBStore) -> None:
     """Without the categories of views and visits there are none; with their times alone, no durations."""
-    store.load_segments([written(tmp_path, records(at(0), at(1)))])
-    store.derive_visits(VisitRules(30), NEVER, NOBODY)
-    assert (views(store), visits(store)) == ([], [])
-    store.load_segments([written(tmp_path, records(at(2)), 100, 200)])
+    store.load_segments([written_segment(tmp_path, admitted_records(request_at(0), request_at(1)))])
+    store.derive_visits(VisitRules(30), KEEP_NONE, NO_GOVERNING_UPDATE)
+    assert (stored_views(store), stored_visits(store)) == ([], [])
+    store.load_segments([written_segment(tmp_path, admitted_records(request_at(2)), 100, 200)])
     store.derive_visits(
-        VisitRules(30), Cutoffs([datetime.min], [datetime.max], [datetime.min], [datetime.max]), NOBODY
+        VisitRules(30),
+        Cutoffs([datetime.min], [datetime.max], [datetime.min], [datetime.max]),
+        NO_GOVERNING_UPDATE,
     )
-    assert [view["view_duration_ms"] for view in views(store)] == [None] * 3
-    assert [visit["visit_duration_ms"] for visit in visits(store)] == [None]
-    store.load_segments([written(tmp_path, records(at(3)), 200, 300)])
+    assert [view["view_duration_ms"] for view in stored_views(store)] == [None] * 3
+    assert [visit["visit_duration_ms"] for visit in stored_visits(store)] == [None]
+    store.load_segments([written_segment(tmp_path, admitted_records(request_at(3)), 200, 300)])
     store.derive_visits(
-        VisitRules(30), Cutoffs([datetime.min], [datetime.min], [datetime.max], [datetime.max]), NOBODY
+        VisitRules(30),
+        Cutoffs([datetime.min], [datetime.min], [datetime.max], [datetime.max]),
+        NO_GOVERNING_UPDATE,
     )
-    assert {view["visit_time"] for view in views(store)} == {None}
-    assert visits(store) == []
+    assert {view["visit_time"] for view in stored_views(store)} == {None}
+    assert stored_visits(store) == []
 
 
 def test_a_visit_bears_the_lowest_governing_version(tmp_path: Path, store: DuckDBStore) -> None:
     """What was made from several records is governed by the lowest of their versions."""
     store.load_segments(
-        [written(tmp_path, records(at(0, version=1, governing=2), at(1, version=3, governing=3)))]
+        [
+            written_segment(
+                tmp_path,
+                admitted_records(
+                    request_at(0, version=1, governing=2), request_at(1, version=3, governing=3)
+                ),
+            )
+        ]
     )
-    store.derive_visits(VisitRules(30), FOREVER, NOBODY)
-    assert [(visit["version"], visit["governing"]) for visit in visits(store)] == [(1, 2)]
+    store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [(visit["version"], visit["governing"]) for visit in stored_visits(store)] == [(1, 2)]
 
 
 def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
     """A store opened again holds what it held."""
     first = DuckDBStore(tmp_path, "256MB")
     first.load_segments(
-        [written(tmp_path, records(at(0)), dead_letters=[UnparsableLine(3, 4, "unreadable", "a a")], lines=2)]
+        [
+            written_segment(
+                tmp_path,
+                admitted_records(request_at(0)),
+                dead_letters=[UnparsableLine(3, 4, "unreadable", "a a")],
+                lines=2,
+            )
+        ]
     )
     first.close()
     again = DuckDBStore(tmp_path, "256MB")
@@ -219,7 +224,7 @@ def test_the_store_is_cut_off(store: DuckDBStore, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["requests", "REQUESTS", '"Requests"'])
 def test_a_reading_stands_before_the_table(store: DuckDBStore, tmp_path: Path, name: str) -> None:
     """However its relation is written; and each reading stands before it for itself."""
-    store.load_segments([written(tmp_path, records(at(0)))])
+    store.load_segments([written_segment(tmp_path, admitted_records(request_at(0)))])
     for answer in (1, 2):
         with store.open_secure_views({"requests": f"SELECT {answer} AS one"}) as ask:
             assert ask(f"SELECT * FROM {name}", {}).rows == [[answer]]

@@ -7,13 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_duckdb_store import FOREVER, NEVER, NOBODY, START, at, records, views, visits, written
 
 from avowal.collect.journal import UNDER_WAY, Journal, JournalRow, JournalWriter, list_journals
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
 from avowal.register.retentions import plan_retention
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import ConsentCursor, Cutoffs, GoverningUpdate, RetentionAction, VisitRules
+from support.store_records import (
+    KEEP_ALL,
+    KEEP_NONE,
+    NO_GOVERNING_UPDATE,
+    START,
+    admitted_records,
+    request_at,
+    stored_views,
+    stored_visits,
+    written_segment,
+)
 
 VISITOR, COOKIE = 2, 7
 DAY = 86_400
@@ -49,7 +59,7 @@ def durations(store: DuckDBStore) -> list[tuple[float, int | None]]:
     """Return when each view was, in minutes, and its duration in milliseconds."""
     return [
         ((view["view_time"] - START) / timedelta(minutes=1), view["view_duration_ms"])
-        for view in views(store)
+        for view in stored_views(store)
     ]
 
 
@@ -72,11 +82,11 @@ def test_a_look_grows_whatever_comes_first(tmp_path: Path, store: DuckDBStore, o
     told = [look(1, 0), look(1, 0, 30), look(1, 0, 10)]
     for place in order:
         store.load_journals([journal(tmp_path, told[place])])
-        store.derive_visits(VisitRules(), FOREVER, NOBODY)
+        store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert durations(store) == [(0, 30_000)]
     forged = JournalRow(1, MICROSECONDS + 31_000_000, 1, 3_600_000, 3_600_000, HOST, VISITOR)
     store.load_journals([journal(tmp_path, forged)])
-    store.derive_visits(VisitRules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert durations(store) == [(0, 31_000 + UNDER_WAY // timedelta(milliseconds=1))]
 
 
@@ -86,7 +96,7 @@ def test_a_first_word_may_be_late(tmp_path: Path, store: DuckDBStore, *, apart: 
     late, next_one = JournalRow(1, MICROSECONDS + 800_000, 1, 0, 0, HOST, VISITOR), look(1, 0, 3)
     for rows in ([late], [next_one]) if apart else ([late, next_one],):
         store.load_journals([journal(tmp_path, *rows)])
-        store.derive_visits(VisitRules(), FOREVER, NOBODY)
+        store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert [milliseconds for _, milliseconds in durations(store)] == [3_000]
 
 
@@ -98,8 +108,8 @@ def test_a_visit_lasts_as_long_as_it_was_seen(tmp_path: Path, store: DuckDBStore
         look(3, 200, None, visitor_id=4),
     ]
     store.load_journals([journal(tmp_path, *rows)])
-    store.derive_visits(VisitRules(), FOREVER, NOBODY)
-    assert [(one["visitor_id"], one["views"], one["visit_duration_ms"]) for one in visits(store)] == [
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [(one["visitor_id"], one["views"], one["visit_duration_ms"]) for one in stored_visits(store)] == [
         (2, 2, 46 * 60_000),
         (4, 1, None),
     ]
@@ -109,13 +119,13 @@ def both(tmp_path: Path, store: DuckDBStore, order: Sequence[int], rules: VisitR
     """Load three views of a log and four looks, of which two pairs are of the same views, in some order."""
 
     def load_log() -> None:
-        log = records(
-            at(0, host=HOST, referrer="https://example.org/x"),
-            at(10, host=HOST, page_path="/b"),
-            at(20, host=HOST, page_path="/no-script"),
-            at(0, host="other.example", page_path="/other", visitor_id=8),
+        log = admitted_records(
+            request_at(0, host=HOST, referrer="https://example.org/x"),
+            request_at(10, host=HOST, page_path="/b"),
+            request_at(20, host=HOST, page_path="/no-script"),
+            request_at(0, host="other.example", page_path="/other", visitor_id=8),
         )
-        store.load_segments([written(tmp_path, log)])
+        store.load_segments([written_segment(tmp_path, log)])
 
     def load_looks() -> None:
         rows = [look(1, 4 / 60, 7), look(2, 10 - 3 / 60, 8, page_path="/b"), look(3, 30, 9, page_path="/app")]
@@ -124,7 +134,7 @@ def both(tmp_path: Path, store: DuckDBStore, order: Sequence[int], rules: VisitR
 
     for step in order:
         (load_log, load_looks)[step]()
-        store.derive_visits(rules, FOREVER, NOBODY)
+        store.derive_visits(rules, KEEP_ALL, NO_GOVERNING_UPDATE)
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -132,7 +142,8 @@ def test_where_both_tell_the_script_counts(tmp_path: Path, store: DuckDBStore, o
     """The log's views of that host and day are not added, whichever comes first; it adds where a visitor came from."""
     both(tmp_path, store, order, VisitRules())
     found = [
-        (one["host"], one["page_path"], one["view_duration_ms"], one["referrer"]) for one in views(store)
+        (one["host"], one["page_path"], one["view_duration_ms"], one["referrer"])
+        for one in stored_views(store)
     ]
     assert sorted(found) == [
         ("other.example", "/other", None, None),
@@ -147,10 +158,12 @@ def test_where_both_tell_the_script_counts(tmp_path: Path, store: DuckDBStore, o
 def test_where_both_tell_the_log_may_count(tmp_path: Path, store: DuckDBStore, order: Sequence[int]) -> None:
     """By the setting; then the script adds the time that it measured. Who changes it has all made anew."""
     both(tmp_path, store, order, VisitRules(script_counts=False))
-    found = [(one["page_path"], one["view_duration_ms"]) for one in views(store) if one["host"] == HOST]
+    found = [
+        (one["page_path"], one["view_duration_ms"]) for one in stored_views(store) if one["host"] == HOST
+    ]
     assert sorted(found) == [("/", 7_000), ("/b", 8_000), ("/no-script", None)]
-    store.derive_visits(VisitRules(), FOREVER, NOBODY)
-    assert sorted(one["page_path"] for one in views(store) if one["host"] == HOST) == [
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert sorted(one["page_path"] for one in stored_views(store) if one["host"] == HOST) == [
         "/",
         "/app",
         "/b",
@@ -170,10 +183,14 @@ def test_log_and_cookie_are_matched_by_the_day(
             store.load_journals([journal(tmp_path, row, look(2, 9, 3, visitor_id=COOKIE, day_key=VISITOR))])
         else:
             store.load_segments(
-                [written(tmp_path, records(at(0, host=HOST, referrer="https://example.org/x")))]
+                [
+                    written_segment(
+                        tmp_path, admitted_records(request_at(0, host=HOST, referrer="https://example.org/x"))
+                    )
+                ]
             )
-        store.derive_visits(VisitRules(script_counts=script), FOREVER, NOBODY)
-    found = [(one["visitor_id"], one["view_duration_ms"], one["referrer"]) for one in views(store)]
+        store.derive_visits(VisitRules(script_counts=script), KEEP_ALL, NO_GOVERNING_UPDATE)
+    found = [(one["visitor_id"], one["view_duration_ms"], one["referrer"]) for one in stored_views(store)]
     first, second = (COOKIE, 7_000, "https://example.org/x"), (COOKIE, 3_000, None)
     assert sorted(found, key=str) == (
         [second, first] if script else [(VISITOR, 7_000, "https://example.org/x")]
@@ -184,21 +201,23 @@ def test_log_and_cookie_are_matched_by_the_day(
 
 def test_looks_without_a_key_are_views(tmp_path: Path, store: DuckDBStore) -> None:
     """Of nobody's visit; the log's of the same host and day do not count beside them either."""
-    store.load_segments([written(tmp_path, records(at(1, host=HOST, visitor_id=None)))])
-    store.derive_visits(VisitRules(), FOREVER, NOBODY)
-    assert len(views(store)) == 1
+    store.load_segments(
+        [written_segment(tmp_path, admitted_records(request_at(1, host=HOST, visitor_id=None)))]
+    )
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert len(stored_views(store)) == 1
     store.load_journals([journal(tmp_path, look(1, 0, 3, visitor_id=None), look(2, 1, bot="Googlebot"))])
-    store.derive_visits(VisitRules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert durations(store) == [(0, 3_000)]
-    assert visits(store) == []
+    assert stored_visits(store) == []
 
 
 def test_a_visit_has_the_country_of_its_first_deed(tmp_path: Path, store: DuckDBStore) -> None:
     """So that the script alone tells of countries, too."""
     there = [look(1, 0, country="BR"), look(2, 5, country="DE"), look(3, 0, visitor_id=8)]
     store.load_journals([journal(tmp_path, *there)])
-    store.derive_visits(VisitRules(), FOREVER, NOBODY)
-    assert sorted((one["visitor_id"], one["country"], one["views"]) for one in visits(store)) == [
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert sorted((one["visitor_id"], one["country"], one["views"]) for one in stored_visits(store)) == [
         (VISITOR, "BR", 2),
         (8, None, 1),
     ]
@@ -210,24 +229,24 @@ def test_what_a_lasting_visitor_did_later_stays(tmp_path: Path, store: DuckDBSto
     store.load_journals(
         [journal(tmp_path, *(look(day + 1, day * 1440, 5, visitor_id=COOKIE) for day in days))]
     )
-    store.derive_visits(VisitRules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     expected = [(day * 1440, 5_000) for day in days]
     assert sorted(durations(store)) == expected
     store.load_journals([journal(tmp_path, look(50, 2, 4, visitor_id=COOKIE))])
-    store.derive_visits(VisitRules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert sorted(durations(store)) == sorted([*expected, (2, 4_000)])
-    assert sorted(one["views"] for one in visits(store)) == [1, 1, 2]
-    store.derive_visits(VisitRules(gap_minutes=1), FOREVER, NOBODY)
-    assert sorted(one["views"] for one in visits(store)) == [1, 1, 1, 1]
+    assert sorted(one["views"] for one in stored_visits(store)) == [1, 1, 2]
+    store.derive_visits(VisitRules(gap_minutes=1), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert sorted(one["views"] for one in stored_visits(store)) == [1, 1, 1, 1]
 
 
 def test_a_duration_is_kept_only_where_it_may_be(tmp_path: Path, store: DuckDBStore) -> None:
     """And a view only where that may be."""
     store.load_journals([journal(tmp_path, look(1, 0, 5))])
-    ages = Cutoffs(FOREVER.view_time, NEVER.view_duration, FOREVER.visit_time, NEVER.visit_duration)
-    store.derive_visits(VisitRules(), ages, NOBODY)
+    ages = Cutoffs(KEEP_ALL.view_time, KEEP_NONE.view_duration, KEEP_ALL.visit_time, KEEP_NONE.visit_duration)
+    store.derive_visits(VisitRules(), ages, NO_GOVERNING_UPDATE)
     assert durations(store) == [(0, None)]
-    assert visits(store)[0]["visit_duration_ms"] is None
+    assert stored_visits(store)[0]["visit_duration_ms"] is None
 
 
 def test_consent_raises_looks_too(tmp_path: Path, store: DuckDBStore) -> None:
@@ -235,10 +254,10 @@ def test_consent_raises_looks_too(tmp_path: Path, store: DuckDBStore) -> None:
     store.load_journals([journal(tmp_path, look(1, 0, 5, visitor_id=COOKIE), look(2, 0, 5))])
     for step, (governing, expected) in enumerate([(3, {2: {1}, 7: {3}}), (0, {2: {1}, 7: {1}})], 1):
         store.derive_visits(
-            VisitRules(), FOREVER, GoverningUpdate(ConsentCursor(step, 0), {COOKIE: governing})
+            VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(step, 0), {COOKIE: governing})
         )
         store.load_journals([journal(tmp_path, look(10 + step, 60 * step, 5, visitor_id=COOKIE))])
-        store.derive_visits(VisitRules(), FOREVER, GoverningUpdate(ConsentCursor(step, 0), {}))
+        store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(step, 0), {}))
         for table in ("looks", "views", "visits"):
             rows = store.query(f"SELECT DISTINCT visitor_id, governing FROM {table}", {}).rows
             assert {visitor: {one for who, one in rows if who == visitor} for visitor, _ in rows} == expected
@@ -269,9 +288,9 @@ def test_what_may_not_be_kept_goes(tmp_path: Path, store: DuckDBStore) -> None:
 def test_what_is_erased_is_gone(tmp_path: Path, store: DuckDBStore) -> None:
     """Looks with the rest, and counted."""
     store.load_journals([journal(tmp_path, look(1, 0, 5), look(2, 0, 5, visitor_id=4))])
-    store.derive_visits(VisitRules(), FOREVER, NOBODY)
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert store.erase_visitor(VISITOR).looks == 1
-    assert [row["visitor_id"] for row in views(store)] == [4]
+    assert [row["visitor_id"] for row in stored_views(store)] == [4]
     assert store.query("SELECT visitor_id FROM looks", {}).rows == [[4]]
     assert list_journals(tmp_path / "journals")
 
@@ -283,10 +302,10 @@ def test_what_is_done_is_governed_as_its_visitor_consented(tmp_path: Path, store
         return [row[0] for row in store.query("SELECT governing FROM interactions ORDER BY rowid", {}).rows]
 
     store.load_journals([journal(tmp_path, look(1, 0))])
-    store.derive_visits(VisitRules(), FOREVER, GoverningUpdate(ConsentCursor(1, 0), {VISITOR: 2}))
+    store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(1, 0), {VISITOR: 2}))
     store.load_journals([journal(tmp_path, look(1, 0, 3, event="pressed"))])
-    store.derive_visits(VisitRules(), FOREVER, GoverningUpdate(ConsentCursor(1, 0), {}))
+    store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(1, 0), {}))
     assert governing() == [2]
     store.apply_retention([RetentionAction("looks", "view-time", "true", "")], START)
-    store.derive_visits(VisitRules(), FOREVER, GoverningUpdate(ConsentCursor(2, 0), {VISITOR: 0}))
+    store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(2, 0), {VISITOR: 0}))
     assert governing() == [1]

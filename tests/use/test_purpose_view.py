@@ -2,8 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
-from itertools import product
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,88 +10,36 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_duckdb_store import records, written
 
 from avowal.collect.admission import REFERRER_PAGE_REGEX, REFERRER_SITE_REGEX
 from avowal.logs.ip_address import truncate_addresses
-from avowal.policy.bounds import OPERATOR, OWN_USE, Age, AgeByPrecision, Bounds, Cell
+from avowal.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell
 from avowal.policy.compare import list_governing_bounds
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.use.purpose_view import RELATIONS, PurposeView
-
-NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
-DAY = 86_400
-PRECISIONS = {
-    "ip-address": ("country", "prefix", "full"),
-    "referrer": ("site", "page", "full"),
-    "browser": ("name", "full"),
-    "visitor-id": ("day", "full"),
-    "request-time": ("full",),
-    "country": ("full",),
-    "page-path": ("full",),
-}
-ADDRESS, REFERRER = "2001:db8:0:7::1", "https://example.org/a/b?q=secret"
-ROW: dict[str, Any] = {
-    "ip_address": ADDRESS,
-    "country": "BR",
-    "referrer": REFERRER,
-    "browser": "Firefox",
-    "browser_version": "130",
-    "visitor_id": 7,  # a cookie's
-    "page_path": "/a",
-}
-COARSER = {
-    ("ip_address", "prefix"): "2001:db8::/48",
-    ("referrer", "page"): "https://example.org/a/b",
-    ("referrer", "site"): "https://example.org",
-    ("visitor_id", "day"): 0,  # any key of a day, which are even
-}
-KEY = "CASE WHEN visitor_id % 2 = 0 THEN 0 ELSE visitor_id END"
-FORMS = {
-    "ip_address": [("ip-address", "full"), ("ip-address", "prefix")],
-    "country": [("country", "full"), ("ip-address", "country")],
-    "referrer": [("referrer", "full"), ("referrer", "page"), ("referrer", "site")],
-    "browser": [("browser", "name")],
-    "browser_version": [("browser", "full")],
-    "visitor_id": [("visitor-id", "full"), ("visitor-id", "day")],
-    "page_path": [("page-path", "full")],
-}
-AGES = st.sampled_from([0, 1, 3, 9, None])
-
-
-@st.composite
-def bounds(draw: st.DrawFn, purposes: Sequence[str] = ("content",)) -> Bounds:
-    """Make bounds for some purposes, whose ages never grow with fineness."""
-    cells: dict[Cell, AgeByPrecision] = {}
-    for purpose, (category, precisions) in product(purposes, PRECISIONS.items()):
-        ages: list[Age] = sorted(
-            (draw(AGES) for _ in precisions), key=lambda age: 1e9 if age is None else age, reverse=True
-        )
-        told = {
-            name: age if age is None else age * DAY
-            for name, age in zip(precisions, ages, strict=True)
-            if age != 0
-        }
-        if told:
-            cells[Cell(category, purpose, OPERATOR, OWN_USE)] = told
-    return Bounds(cells, {})
-
-
-def permitted(what: Bounds, category: str, precision: str, days: float) -> bool:
-    """Say it as plainly as it can be said."""
-    age = what.max_age(Cell(category, "content", OPERATOR, OWN_USE), precision)
-    return age is None or days * DAY <= age
+from support.model_bounds import (
+    COARSER,
+    DAY_SECONDS,
+    FORMS,
+    KEY,
+    NOW,
+    PRECISIONS,
+    ROW,
+    is_permitted,
+    random_bounds,
+)
+from support.store_records import admitted_records, written_segment
 
 
 def expected(governs: Sequence[Bounds], rows: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
     shown = []
     for days, governing in rows:
         what = governs[governing - 1]
-        if not permitted(what, "request-time", "full", days):
+        if not is_permitted(what, "request-time", "full", days):
             continue
         told: dict[str, Any] = {"version": 1}
         for column, forms in FORMS.items():
-            finest = next((form for form in forms if permitted(what, *form, days)), None)
+            finest = next((form for form in forms if is_permitted(what, *form, days)), None)
             told[column] = COARSER.get((column, finest[1]), ROW[column]) if finest else None
         shown.append(told)
     return shown
@@ -106,7 +53,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
         {**ROW, "request_time": NOW - timedelta(days=days), "governing": governing}
         for days, governing in ROWS
     ]
-    opened.load_segments([written(folder, records(*rows))])
+    opened.load_segments([written_segment(folder, admitted_records(*rows))])
     yield opened
     opened.close()
 
@@ -115,7 +62,7 @@ ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(bounds(), min_size=3, max_size=3))
+@given(st.lists(random_bounds(), min_size=3, max_size=3))
 def test_a_reading_shows_what_governs_each_row_and_no_more(
     store: DuckDBStore, versions: list[Bounds]
 ) -> None:
@@ -130,7 +77,9 @@ def test_a_reading_shows_what_governs_each_row_and_no_more(
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(bounds(), min_size=3, max_size=3), st.sets(st.sampled_from(["ip-address", "page-path"])))
+@given(
+    st.lists(random_bounds(), min_size=3, max_size=3), st.sets(st.sampled_from(["ip-address", "page-path"]))
+)
 def test_rows_that_lack_what_is_needed_are_left_out(
     store: DuckDBStore, versions: list[Bounds], needs: set[str]
 ) -> None:
@@ -140,7 +89,7 @@ def test_rows_that_lack_what_is_needed_are_left_out(
         ((found,),) = ask("SELECT count(*) FROM requests", {}).rows
     assert found == sum(
         all(
-            permitted(governs[governing - 1], name, PRECISIONS[name][0], days)
+            is_permitted(governs[governing - 1], name, PRECISIONS[name][0], days)
             for name in {"request-time", *needs}
         )
         for days, governing in ROWS
@@ -190,7 +139,7 @@ def test_an_error_while_deciding_denies(store: DuckDBStore) -> None:
 
 def test_a_value_that_is_hidden_is_not_told_by_an_error(store: DuckDBStore) -> None:
     """A cast that would fail on a hidden row or column, and does not, as neither is looked at."""
-    cells = {Cell("request-time", "content", OPERATOR, OWN_USE): {"full": 3 * DAY}}
+    cells = {Cell("request-time", "content", OPERATOR, OWN_USE): {"full": 3 * DAY_SECONDS}}
     with PurposeView(store, [Bounds(cells, {})] * 3, "content", NOW).open() as ask:
         ask("SELECT sum(ip_address::INTEGER), sum(page_path::INTEGER) FROM requests", {})
         with pytest.raises(Exception, match="not found"):

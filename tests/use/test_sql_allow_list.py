@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_duckdb_store import records, written
 
 from avowal.errors import QueryError
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
@@ -16,6 +15,7 @@ from avowal.store.duckdb_store import DuckDBStore
 from avowal.use.own_query import SqlQuery, run_sql_query
 from avowal.use.purpose_view import RELATIONS, PurposeView
 from avowal.use.sql_allow_list import NESTING_NODES_MAX, QUERY_CHARACTERS_MAX, validate_query
+from support.store_records import admitted_records, written_segment
 
 NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
 ATTEMPTS = [
@@ -141,7 +141,7 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PurposeView]:
         {**plain, "request_time": NOW - timedelta(days=days), "page_path": path, "bytes": 10 * days}
         for days, path in ((1, "/a"), (2, "/b"), (3, "/a"), (20, HIDDEN))
     ]
-    opened.load_segments([written(folder, records(*rows))])
+    opened.load_segments([written_segment(folder, admitted_records(*rows))])
     yield PurposeView(opened, [BOUNDS], "content", NOW, "3f9c2a11" + "0" * 56)
     opened.close()
 

@@ -15,15 +15,24 @@ from typing import Any
 import duckdb
 import pytest
 from msgspec.structs import replace
-from test_feed import CONTRACT, contract
-from test_grounds import DISCLOSED_FORM, approve, attack, court, made, reader
-from test_release import ANN, PERIOD, RECENT
 
 from avowal.ledger.entry import AgeReach, hash_text
 from avowal.register.feeds import FeedPage, FeedPosition
 from avowal.register.register import SqliteRegister, open_register
 from avowal.register.release_requests import ReleaseRequest
 from avowal.submissions.submission import new_reference
+from support.disclosures import (
+    ANN,
+    DISCLOSED_FORM,
+    PERIOD,
+    RECENT,
+    add_user,
+    approve_release,
+    disclose_attack,
+    disclose_to_court,
+    site_with_attack,
+)
+from support.processors import CONTRACT, add_processor
 from support.site import CHROME, Site, line, tamper
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
@@ -34,9 +43,9 @@ FULL: list[AgeReach] = [("page-path", "full", 1, RECENT), ("ip-address", "full",
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder in which everything was done that leaves a trace."""
     folder = tmp_path_factory.mktemp("whole")
-    site = made(folder, DISCLOSED_FORM)
+    site = site_with_attack(folder, DISCLOSED_FORM)
     for name in ("bea", "cyd"):
-        reader(site, name, "--disclose")
+        add_user(site, name, "--disclose")
     assert (
         site.avowal("query", "--purpose", "abuse", "--as", "bea", "SELECT visitor_id FROM requests").status
         == 0
@@ -55,12 +64,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "page-path",
     )
     assert site.avowal("disclose", *mine, "--package", "a.zip").status == 0
-    assert attack(site, "--package", "b.zip").status == 0
-    assert attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
-    reference = court(site, "--seal-until", f"{(NOW + timedelta(60)).date()}").json()["reference"]
-    assert approve(site, reference, "bea").status == 0
+    assert disclose_attack(site, "--package", "b.zip").status == 0
+    assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
+    reference = disclose_to_court(site, "--seal-until", f"{(NOW + timedelta(60)).date()}").json()["reference"]
+    assert approve_release(site, reference, "bea").status == 0
     assert site.avowal("release", "make", reference, "--package", "c.zip").status == 0
-    contract(site, CONTRACT)
+    add_processor(site, CONTRACT)
     (folder / "out").mkdir()
     assert site.avowal("processor", "feed", "guard", "--to", "out").status == 0
     site.take_in(site.log("c.log", line(0, start=RECENT, address="192.0.2.9", agent=CHROME)))

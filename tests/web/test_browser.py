@@ -1,6 +1,5 @@
 """The script in a real Chromium, on a site behind a real nginx: what a visitor does is what is kept."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,14 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, sync_playwright
 
+from support.browsers import CHROMIUM, NGINX, SCRIPTED_PAGE, needs_chromium_and_nginx
 from support.served import Served, free_port, served
 from support.site import CHROME, Site, wait_until
 
-CHROMIUM = shutil.which("chromium") or ""
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/opt/homebrew/bin") or ""
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and NGINX), reason="needs chromium and nginx: `apt install chromium nginx-light`"
-)
+pytestmark = needs_chromium_and_nginx
 
 CONFIG = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
@@ -40,8 +36,6 @@ http {{
     }}
 }}
 """
-SCRIPT = '<script defer src="/avowal.js"></script><noscript><img src="/pixel.gif" alt=""></noscript>'
-PAGE = f"<!doctype html><title>page</title>{SCRIPT}<a href='/two'>two</a><p>words"
 
 
 HIDE = """hidden => {
@@ -89,7 +83,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
     pages = folder / "pages"
     pages.mkdir()
-    (pages / "app.html").write_text(PAGE)
+    (pages / "app.html").write_text(SCRIPTED_PAGE)
     with (
         served(Site(tmp_path_factory.mktemp("site")).init(settings='[site]\nhost = "127.0.0.1"\n')) as server,
         proxied(folder, server.port) as port,

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 
+from support.browsers import CHROMIUM, needs_chromium
 from support.served import ANN, BEN, OWN, SITE, TODAY, Served, cookie, in_browser, served, translated
 from support.site import Site
 
-CHROMIUM = shutil.which("chromium") or ""
 LOOSER = "referrer, full: kept forever, was never; for abuse, availability, content, performance"
 
 
@@ -175,9 +174,6 @@ def test_a_person_reads_on_a_page_why_not(server: Served, language: str) -> None
         assert f'href="/privacy/me?lang={language}"' in by_page.body.decode()
         assert set(by_json.json()) == {"error", "hint"}
         assert {one.headers["cache-control"] for one in (by_page, by_json)} == {"private, no-store"}
-
-
-needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
 
 
 @needs_chromium

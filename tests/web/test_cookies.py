@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
-from test_browser import CHROMIUM, PAGE, pytestmark  # noqa: F401  # where there is no browser, there is none here
 
+from support.browsers import CHROMIUM, SCRIPTED_PAGE, needs_chromium_and_nginx
 from support.served import SETTINGS, SITE, Answer, Served, free_port, served
 from support.site import CHROME, FIREFOX, Site, line
 
+pytestmark = needs_chromium_and_nginx
 SECURE = {"Host": SITE, "X-Forwarded-Proto": "https"}
 COOKIE = re.compile(
     r"__Host-avowal=([A-Za-z0-9_-]{22}); Path=/; Max-Age=31104000; Secure; HttpOnly; SameSite=Lax"
@@ -180,7 +181,7 @@ def test_a_real_browser_keeps_it(tmp_path: Path) -> None:
         it = Served(site, port, started)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = browser.new_context(user_agent=CHROME, ignore_https_errors=True)
-        context.route("**/page*", lambda route: route.fulfill(body=PAGE, content_type="text/html"))
+        context.route("**/page*", lambda route: route.fulfill(body=SCRIPTED_PAGE, content_type="text/html"))
         for number in range(2):
             page = context.new_page()
             page.goto(f"https://localhost:{port}/page{number}", timeout=20_000)

@@ -14,25 +14,18 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
-from support.served import OWN, Served, changed, free_port, served, translated
+from support.browsers import CHROMIUM
+from support.notices import shown_notices, site_with_versions
+from support.served import OWN, Served, free_port, served
 from support.site import Site, wait_until
 
-CHROMIUM = shutil.which("chromium") or ""
 PAGE = '<!doctype html><html lang="{lang}"><title>page</title><script defer src="/avowal.js"></script><body><p>words'
 STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'"
 
 
-def site_of(folder: Site, *later: int) -> Site:
-    """Make a site of three languages, with versions that take effect so many days from now."""
-    site = translated(folder)
-    for days in later:
-        changed(site, days)
-    return site
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(site_of(Site(tmp_path_factory.mktemp("site")), 45)) as it:
+    with served(site_with_versions(Site(tmp_path_factory.mktemp("site")), 45)) as it:
         yield it
 
 
@@ -65,25 +58,19 @@ def opened(server: Served, context: BrowserContext, lang: str = "en", csp: str =
     return page
 
 
-def shown(site: Site) -> list[tuple[str, bool]]:
-    """Return where the last version's notice was shown, and whether that is the operator's word."""
-    told = site.avowal("policy", "notice", "--json").json()[-1]["shown"]
-    return [(one["place"], one["attested"]) for one in told]
-
-
 def test_a_notice_is_on_record_once_a_page_showed_it(server: Served, context: BrowserContext) -> None:
     """The first time; whoever is on another site cannot say that it was."""
-    assert shown(server.site) == []
+    assert shown_notices(server.site) == []
     assert server.ask("POST", "/notice/2").status == 403
     assert server.ask("POST", "/notice/2", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
     for wrong in (1, 3, 99):
         assert server.ask("POST", f"/notice/{wrong}", headers=OWN).status == 404
-    assert shown(server.site) == []
+    assert shown_notices(server.site) == []
     for _ in range(2):
         opened(server, context).get_by_role("region", name="The privacy policy changes").wait_for()
-    wait_until(lambda: len(shown(server.site)) == 1, "the notice to be recorded")
+    wait_until(lambda: len(shown_notices(server.site)) == 1, "the notice to be recorded")
     assert server.ask("POST", "/notice/2", headers=OWN).status == 204
-    assert shown(server.site) == [("every page with the script", False)]
+    assert shown_notices(server.site) == [("every page with the script", False)]
     assert (
         json.loads(server.ask("GET", "/avowal.notice.js").body.split(b"var told = ")[1].split(b";\n")[0])[
             "first"
@@ -177,7 +164,7 @@ def test_pages_without_scripts_have_it_as_a_part(server: Served) -> None:
 
 def test_where_there_is_no_notice_nothing_is_shown(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Neither by the script, which is as small as before, nor as a part."""
-    with served(site_of(Site(tmp_path_factory.mktemp("site")))) as server:
+    with served(site_with_versions(Site(tmp_path_factory.mktemp("site")))) as server:
         assert b"notice" not in server.ask("GET", "/avowal.js").body
         assert server.ask("GET", "/avowal.notice.js").status == 404
         part = server.ask("GET", "/privacy/notice")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from importlib import resources
 from typing import Any
@@ -15,11 +14,11 @@ from avowal.errors import InvalidInputError, ProofError
 from avowal.ledger.note import Verifier
 from avowal.register.erasures import check_erasure_receipt as check_erasure
 from avowal.register.releases import check_release_receipt as check_release
+from support.browsers import CHROMIUM, needs_chromium
 from support.served import ANN, BEN, OWN, SITE, Served, changed, cookie, in_browser, served, translated
 from support.site import Site
 
-CHROMIUM = shutil.which("chromium") or ""
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+pytestmark = needs_chromium
 DISCLOSE = ("disclose", "--ground", "fraud-or-misuse", "--to", "cert@example.net", "--reference", "case 12")
 HOLDS, ENTRY = "It holds: the ledger has this entry, and", "It holds: the ledger has this entry."
 SIGNATURE, TREE = "it is not signed by the ledger", "its proof does not lead to"

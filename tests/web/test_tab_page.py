@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -13,10 +12,10 @@ import jsonschema
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from support.browsers import CHROMIUM, needs_chromium
 from support.served import OWN, SETTINGS, SITE, Answer, Served, served
 from support.site import FIREFOX, Site, wait_until
 
-CHROMIUM = shutil.which("chromium") or ""
 MINE, OTHERS = ("mine0-mine0-mine0", "mine1-mine1-mine1"), ("others-others-others",)
 PAGE = (
     '<!doctype html><html lang="en"><title>page</title><script defer src="/avowal.js"></script><body><p>words'
@@ -131,9 +130,6 @@ def test_nothing_is_remembered_that_is_not_declared(tmp_path: Path) -> None:
     with served(site) as it:
         for path in ("/avowal.js", "/avowal.source.js"):
             assert b"sessionStorage" not in it.ask("GET", path).body
-
-
-needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`/privacy/me`: visitors see what is held of them, take it with them, and have it erased; nobody sees another's."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -11,10 +10,9 @@ import jsonschema
 import pytest
 from playwright.sync_api import ViewportSize, sync_playwright
 
+from support.browsers import CHROMIUM, needs_chromium
 from support.served import ANN, BEN, NEW, OWN, SETTINGS, SITE, Served, cookie, in_browser, served
 from support.site import Site, wait_until
-
-CHROMIUM = shutil.which("chromium") or ""
 
 
 @pytest.fixture
@@ -145,7 +143,7 @@ def test_what_is_erased_is_gone_and_has_a_receipt(server: Served, tmp_path: Path
     wait_until(lambda: server.site.avowal("verify").status == 0, "all to hold")
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs chromium: `apt install chromium`")
+@needs_chromium
 @pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1440, "light")])
 def test_it_works_in_a_browser_without_scripts(server: Served, width: int, scheme: Any) -> None:
     """By keyboard; nothing is erased before it was said twice; and by the rules of axe-core."""

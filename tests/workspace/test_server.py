@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from test_duckdb_store import at, records, written
 
 from avowal.collect.segment import SegmentFile
 from avowal.config import Folder, Settings
@@ -15,6 +14,7 @@ from avowal.errors import LogSourceError, StoreError
 from avowal.workspace import backend, server
 from avowal.workspace.server import FolderClient, FolderServer, open_backend
 from avowal.workspace.unix_socket import connect, receive_message, send
+from support.store_records import admitted_records, request_at, written_segment
 
 
 def folder(path: Path) -> Folder:
@@ -33,7 +33,7 @@ def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
     second = open_backend(folder(tmp_path), {})
     assert isinstance(second, FolderClient)
     assert second.call("echo", {"a": [1, None]}) == first.call("echo", {"a": [1, None]}) == {"a": [1, None]}
-    second.load_segments([written(tmp_path / "data", records(at(0)))])
+    second.load_segments([written_segment(tmp_path / "data", admitted_records(request_at(0)))])
     assert backend.fetch_record_counts(first) == backend.fetch_record_counts(second)
     assert backend.fetch_record_counts(second).requests == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
@@ -117,8 +117,8 @@ def test_two_that_were_killed_wait_for_each_other_no_longer(tmp_path: Path) -> N
 
 def test_what_an_owner_left_waiting_is_loaded_at_the_next_start(tmp_path: Path) -> None:
     """A segment on the disk is loaded by the next owner, whoever wrote it; one that cannot be is put away."""
-    written(tmp_path / "data", records(at(0)))
-    written(tmp_path / "data", records(at(0)), 500, 600, source="b")
+    written_segment(tmp_path / "data", admitted_records(request_at(0)))
+    written_segment(tmp_path / "data", admitted_records(request_at(0)), 500, 600, source="b")
     first = owned(tmp_path)
     assert backend.fetch_record_counts(first).requests == 1
     assert first.recovered_lines == 1

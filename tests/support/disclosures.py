@@ -1,0 +1,110 @@
+"""What tests of disclosures share: a site with an attack in its log, its grounds, and packages."""
+
+import re
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from support.site import CHROME, GOOGLEBOT, Ran, Site, line
+
+ANN, BEN = "203.0.113.77", "203.0.113.88"
+NOW = datetime.now(UTC).replace(tzinfo=None)
+RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
+"""When the recent requests begin."""
+PERIOD = ("--since", f"{RECENT.date()}", "--until", f"{RECENT.date()}")
+"""The options for the day of the recent requests."""
+
+
+def read_package(package: Path) -> dict[str, bytes]:
+    """Return the files of a package, by name."""
+    with zipfile.ZipFile(package) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def verify_elsewhere(site: Site, package: Path) -> Ran:
+    """Verify a package or receipt outside its site, with the key of the site."""
+    key = site.avowal("ledger", "key").out.strip()
+    away = site.folder / "away"
+    away.mkdir(exist_ok=True)
+    return Site(away).avowal("verify", package, "--key", key, "--json")
+
+
+CAROL = "203.0.113.99"
+ATTACK = "requests WHERE page_path LIKE '/wp-%' AND status = 404"
+"""The records of the attack."""
+COURT_ORDER = {
+    "instrument": "order",
+    "issuer": "District Court of Example",
+    "date": f"{RECENT.date()}",
+    "scope": "requests of the address in the two days",
+}
+"""Evidence of a court order."""
+DISCLOSED_FORM = """
+[[collect]]
+categories = ["submission"]
+keep = { full = "6 months" }
+for = ["requested-service"]
+
+[[form]]
+name = "order"
+fields = { name = "person-name", email = "email-address", text = "message" }
+for = ["requested-service"]
+needs = ["person-name", "message"]
+
+[[disclose]]
+categories = ["submission"]
+keep = { full = "30 days" }
+to = "named-person"
+ground = "requested-function"
+"""
+"""Terms with a form whose submissions may be disclosed."""
+
+
+def site_with_attack(folder: Path, more: str = "") -> Site:
+    """Make a site whose log holds an ordinary visitor, two attackers and a crawler."""
+    site = Site(folder).init()
+    terms = site.folder / "policy" / "terms.toml"
+    text = re.sub(r"updated = .*", f"updated = {(NOW - timedelta(40)).date()}", terms.read_text(), count=1)
+    terms.write_text(text + more)
+    site.take_in(
+        site.log(
+            "a.log",
+            *(line(n, f"/{n}", start=RECENT, address=ANN, agent=CHROME) for n in range(3)),
+            *(line(n, "/wp-login.php", start=RECENT, address=BEN, status=404) for n in range(4)),
+            *(line(n, "/wp-admin", start=RECENT, address=CAROL, agent=CHROME, status=404) for n in range(2)),
+            line(5, "/robots.txt", start=RECENT, address="198.51.100.9", agent=GOOGLEBOT),
+        )
+    )
+    return site
+
+
+def disclose(site: Site, ground: str, *arguments: object, to: str = "cert@example", **evidence: str) -> Ran:
+    """Run `avowal disclose` on a ground with its evidence."""
+    words = [word for kind, text in evidence.items() for word in ("--evidence", f"{kind}={text}")]
+    return site.avowal("disclose", "--ground", ground, "--to", to, *words, *arguments, "--json")
+
+
+def disclose_attack(site: Site, *arguments: object, chosen: str = ATTACK) -> Ran:
+    """Disclose the records of the attack."""
+    words = ("--rows", chosen, "--reference", "case 12", "--categories", "ip-address,page-path,status")
+    return disclose(site, "fraud-or-misuse", *words, *arguments)
+
+
+def disclose_to_court(site: Site, *arguments: object, about: str = ANN, **other: str) -> Ran:
+    """Disclose the records of a visitor under a court order."""
+    words = ("--about", about, *PERIOD, "--reference", "1 A 23/26", "--categories", "ip-address,page-path")
+    return disclose(
+        site, "required-by-law", *words, *arguments, to="District Court", **{**COURT_ORDER, **other}
+    )
+
+
+def add_user(site: Site, name: str, *more: str) -> None:
+    """Add a user with a password."""
+    assert site.avowal("user", "add", name, "--purposes", "abuse", *more).status == 0
+    word = b"four words for nobody\n"
+    assert site.avowal("user", "password", name, "--stdin", stdin=word).status == 0
+
+
+def approve_release(site: Site, reference: str, name: str, word: bytes = b"four words for nobody\n") -> Ran:
+    """Approve a release as a user."""
+    return site.avowal("release", "approve", reference, "--as", name, "--stdin", "--json", stdin=word)

@@ -1,0 +1,49 @@
+"""A site with a form, and what its register holds of submissions."""
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from support.site import Ran, Site
+
+ORDER_FORM = """
+[[collect]]
+categories = ["submission"]
+keep = { full = "30 days" }
+for = ["requested-service", "content"]
+
+[[form]]
+name = "order"
+fields = { name = "person-name", email = "email-address", cv = "uploaded-file" }
+types = ["application/pdf"]
+for = ["requested-service"]
+needs = ["person-name"]
+
+[[disclose]]
+categories = ["submission"]
+keep = { full = "30 days" }
+to = "named-person"
+ground = "requested-function"
+"""
+"""Terms with a form `order`."""
+
+
+def object_to(site: Site, reference: str, purposes: str, *more: str) -> Ran:
+    """Object to purposes of a submission, or take that back."""
+    words = ("--purposes", purposes, "--means", "letter", "--json")
+    return site.avowal("submission", "object", reference, *words, *more)
+
+
+def query_register(site: Site, sql: str) -> list[tuple[Any, ...]]:
+    """Query the file of the register."""
+    with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
+        return register.execute(sql).fetchall()
+
+
+def entry_kinds(site: Site) -> list[str]:
+    """Return the kinds of all entries of the ledger, in order."""
+    return [
+        json.loads(body)["kind"]
+        for (body,) in query_register(site, "SELECT body FROM entries ORDER BY entry")
+    ]

@@ -1,0 +1,29 @@
+"""A site with two visitors."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from support.site import Site, line
+
+NOON = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
+"""When the requests begin, two days ago."""
+ANN, BEN = "203.0.113.77", "203.0.113.88"
+PERIOD = ("--since", f"{NOON.date()}", "--until", f"{NOON.date()}")
+"""The options for the day of the requests."""
+
+
+def site_with_two_visitors(folder: Path) -> Site:
+    """Make a site that imported the log of two visitors and deleted it."""
+    made = Site(folder).init()
+    terms = made.folder / "policy" / "terms.toml"
+    terms.write_text(
+        terms.read_text().replace("updated = 2026-11-22", f"updated = {(NOON - timedelta(9)).date()}")
+    )
+    log = made.log(
+        "a.log",
+        *(line(n, f"/{n}", start=NOON, address=ANN) for n in range(3)),
+        line(1, "/b", start=NOON, address=BEN),
+    )
+    made.take_in(log)
+    log.unlink()
+    return made
