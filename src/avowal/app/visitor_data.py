@@ -23,7 +23,8 @@ from avowal.change.consent_receipt import build_consent_receipt as consent_recei
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
-from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
+from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector, parse_visitor_selector
+from avowal.key_files import COOKIE_KEY_FILE, read_or_create_secret
 from avowal.policy.bounds import OPERATOR, VISITOR
 from avowal.policy.language import find_language as spoken_in
 from avowal.policy.terms import parse_terms
@@ -33,6 +34,7 @@ from avowal.register.readers import RecordedAccess
 from avowal.register.releases import Release
 from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS
 from avowal.submissions.access import SUBJECT_ACCESS_PURPOSE
+from avowal.use.report_request import parse_time
 
 VISITOR_PAGE_PATH = "/privacy/me"
 """Where it is; the ledger has it as what was asked, and as where a consent is found again."""
@@ -169,48 +171,68 @@ def _handed_over(at_work: Session, key: str) -> list[dict[str, Any]]:
     return told
 
 
-def render_visitor_page(
-    session: Session,
-    summary: dict[str, Any],
-    language: str,
-    consent_choices: list[ConsentChoice] | None = None,
-) -> str:
-    """Return the page of what is held of a visitor; `decisions` are for themselves, who may take them."""
-    from avowal.web.policy_pages import link_translations
-    from avowal.web.visitor_page import (  # as everything of pages: when one is wanted
-        SHOWN_RECORDS_MAX,
-        render_visitor_page,
-    )
+class VisitorPageData(msgspec.Struct, frozen=True):
+    """What a visitor's page shows: values of JSON only."""
 
+    summary: dict[str, Any]
+    records: dict[str, list[dict[str, Any]]]
+    """The first records of each relation."""
+    controller: str
+    languages: tuple[str, ...]
+    """The languages of the policy in force."""
+
+
+class TabPageData(msgspec.Struct, frozen=True):
+    """What the page of one tab shows: values of JSON only."""
+
+    summary: dict[str, Any]
+    records: list[dict[str, Any]]
+    """The script views."""
+
+
+SHOWN_RECORDS_MAX = 1_000
+"""How many records of each relation a visitor's page shows; an export has all of them."""
+
+
+def read_visitor_page(session: Session, summary: dict[str, Any]) -> VisitorPageData:
+    """Return what the page of a visitor shows, from their summary."""
     records = {}
-    for name in RELATIONS:
-        found = (
-            record_of
-            for page in session.read_visitor_pages(summary["visitor"], name)
-            for record_of in page.to_dicts()
-        )
-        records[name] = list(islice(found, SHOWN_RECORDS_MAX))
+    for relation in RELATIONS:
+        pages = session.read_visitor_pages(summary["visitor"], relation)
+        rows = (record for page in pages for record in page.to_dicts())
+        records[relation] = list(islice(rows, SHOWN_RECORDS_MAX))
     terms = parse_terms(find_version(session.register.versions(), 0).terms, "the terms in force")
-    languages = [] if consent_choices is None else link_translations(VISITOR_PAGE_PATH, terms.languages)
-    return render_visitor_page(
-        msgspec.to_builtins(summary), records, terms.controller, language, consent_choices, languages
+    return VisitorPageData(msgspec.to_builtins(summary), records, terms.controller, tuple(terms.languages))
+
+
+def parse_visitor(argument: str, since: str, until: str, session: Session) -> VisitorSelector:
+    """Return the visitor that an argument names: by a key, by a cookie, or by an address in a period."""
+    zone = session.folder.time_zone
+    first = parse_time(since, zone, utc_now()) if since else None
+    last = parse_time(until, zone, utc_now(), is_end=True) if until else None
+    return parse_visitor_selector(
+        argument, first, last, read_or_create_secret(session.folder.keys_folder / COOKIE_KEY_FILE)
     )
 
 
 @dataclass(frozen=True)
 class VisitorDataAccess:
-    """What is told of visitors on their own page, and done for them there; see `avowal.web.visitor_routes.Persons`."""
+    """Reads and changes a visitor's data for the visitor: records are found by the visitor's key."""
 
     session: Session
 
-    def render_page(self, key: str, language: str) -> str:
-        """Return the page of what is held; empty where that is nothing."""
-        told = summarize_visitor(self.session, key, for_visitor=True)
-        there = any(of["records"] for of in told["held"].values())
-        others = told["submissions"] or told["consents"] or told["authorisations"] or told["released"]
-        if not there and not others:
-            return ""
-        return render_visitor_page(self.session, told, language, self._choices(key, language))
+    def read_page(self, key: str) -> VisitorPageData | None:
+        """Return what the visitor's page shows; None if nothing is stored."""
+        summary = summarize_visitor(self.session, key, for_visitor=True)
+        has_records = any(extent["records"] for extent in summary["held"].values())
+        others = ("submissions", "consents", "authorisations", "released")
+        if not has_records and not any(summary[name] for name in others):
+            return None
+        return read_visitor_page(self.session, summary)
+
+    def find_consent_choices(self, key: str, language: str) -> list[ConsentChoice]:
+        """Return the versions that the visitor may consent to, or whose consent they may withdraw."""
+        return find_consent_choices(self.session.register, self._held(key), utc_now(), spoken_in(language))
 
     def record_access(self, key: str) -> None:
         """Record that the visitor looked at what is held."""
@@ -232,7 +254,7 @@ class VisitorDataAccess:
         register, now = self.session.register, utc_now()
         fitting = [
             one
-            for one in self._choices(key, language)
+            for one in self.find_consent_choices(key, language)
             if (one.identity, one.is_given) == (identity, not given)
         ]
         if not fitting:
@@ -260,13 +282,12 @@ class VisitorDataAccess:
                 return register.releases.make_receipt(register.ledger, key, release)
         return None
 
-    def render_tab_page(self, script_view_ids: Sequence[int], views_field: str, language: str) -> str:
-        """Return the page of the looks of one tab, which hands them on as `views`; empty where none is held."""
-        from avowal.web.visitor_page import render_tab_page  # as everything of pages: when one is wanted
-
+    def read_tab(self, script_view_ids: Sequence[int]) -> TabPageData | None:
+        """Return what the page of one tab shows; None if none of its script views is stored."""
         records = self.session.find_script_views(script_view_ids)
-        told = msgspec.to_builtins(summarize_script_views(self.session, records)) if records else None
-        return render_tab_page(told, records, views_field, language) if told else ""
+        if not records:
+            return None
+        return TabPageData(msgspec.to_builtins(summarize_script_views(self.session, records)), records)
 
     def record_tab_access(self, script_view_ids: Sequence[int]) -> None:
         """Record that the visitor looked at these."""
@@ -283,9 +304,6 @@ class VisitorDataAccess:
     def erase_tab(self, script_view_ids: Sequence[int]) -> dict[str, Any]:
         """Erase them; returns the receipt. Raises RefusedError where none is held."""
         return erasure_receipt(self.session.register.ledger, self.session.erase_script_views(script_view_ids))
-
-    def _choices(self, key: str, language: str) -> list[ConsentChoice]:
-        return find_consent_choices(self.session.register, self._held(key), utc_now(), spoken_in(language))
 
     def _held(self, key: str) -> VisitorRecords:
         return self.session.find_visitor_records(VisitorSelector(key))

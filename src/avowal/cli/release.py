@@ -12,10 +12,11 @@ from rich.table import Table
 
 from avowal import strict
 from avowal.app.session import Session, find_folder, find_version, open_folder_register, session
+from avowal.app.visitor_data import parse_visitor
 from avowal.atomic_files import check_creatable, create_file
 from avowal.cli.policy import JsonOption, parse_categories, print_json, print_line
 from avowal.cli.user import read_password
-from avowal.cli.visitor import DataFolderOption, MomentOption, parse_subject_argument
+from avowal.cli.visitor import DataFolderOption, MomentOption
 from avowal.clock import utc_now
 from avowal.disclose.extract import Extract
 from avowal.disclose.recall import build_recall_message, is_email_address, send_message
@@ -124,7 +125,7 @@ def _about(word: str, since: str, until: str, at_work: Session) -> dict[str, Any
     """Return what a release is about: a visitor, a submission, or neither of them."""
     if not word or REFERENCE_PATTERN.fullmatch(word):
         return {"submission": word}
-    return {"about": parse_subject_argument(word, since, until, at_work)}
+    return {"about": parse_visitor(word, since, until, at_work)}
 
 
 NO_PACKAGE = Path()

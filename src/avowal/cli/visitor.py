@@ -10,8 +10,14 @@ import msgspec
 import typer
 from rich.console import Console
 
-from avowal.app.session import Session, session
-from avowal.app.visitor_data import export_lines, record_access, render_visitor_page, summarize_visitor
+from avowal.app.session import session
+from avowal.app.visitor_data import (
+    export_lines,
+    parse_visitor,
+    read_visitor_page,
+    record_access,
+    summarize_visitor,
+)
 from avowal.atomic_files import check_creatable, create_file
 from avowal.change.consent import (
     ConsentEffect,
@@ -26,11 +32,8 @@ from avowal.change.consent_receipt import build_consent_receipt
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
-from avowal.keep.visitor_lookup import VisitorSelector, parse_visitor_selector
-from avowal.key_files import COOKIE_KEY_FILE, read_or_create_secret
 from avowal.register.consents import Consent
 from avowal.register.erasures import make_erasure_receipt as erasure_receipt
-from avowal.use.report_request import parse_time
 
 EXPORT_SCHEMA_FILE = resources.files("avowal.app") / "visitor-export.schema.json"
 """What the lines of an export hold."""
@@ -58,11 +61,14 @@ def show(
 ) -> None:
     """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
     with session(data) as at_work:
-        held = at_work.find_visitor_records(parse_subject_argument(subject, since, until, at_work))
+        held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
         told = summarize_visitor(at_work, held.key)
         record_access(at_work, held.record_count, "avowal visitor show")
         if page:
-            page.write_text(render_visitor_page(at_work, told, language), encoding="utf-8")
+            from avowal.web.visitor_page import render_visitor_page  # only with --page: loads the templates
+
+            text = render_visitor_page(read_visitor_page(at_work, told), language)
+            page.write_text(text, encoding="utf-8")
     if as_json:
         print_json(told)
         return
@@ -114,7 +120,7 @@ def export(
 ) -> None:
     """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
     with session(data) as at_work:
-        held = at_work.find_visitor_records(parse_subject_argument(subject, since, until, at_work))
+        held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
         record_access(at_work, held.record_count, "avowal visitor export")
         with to.open("wb") as file:
             lines = sum(bool(file.write(line)) for line in export_lines(at_work, held.key)) - 1
@@ -139,7 +145,7 @@ def erase(
     """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
     check_creatable(receipt_path)
     with session(data) as at_work:
-        held = at_work.find_visitor_records(parse_subject_argument(subject, since, until, at_work))
+        held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
         there = held.record_count
         if count != there:
             raise RefusedError(
@@ -191,7 +197,7 @@ def consent(
     """Record that a visitor consents to a version for what was collected before, or takes that back."""
     check_creatable(receipt_path)
     with session(data) as at_work:
-        held = at_work.find_visitor_records(parse_subject_argument(subject, since, until, at_work))
+        held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
         word, register = ConsentStatement(means, reference, language), at_work.register
         if withdraw:
             said, permits = prepare_withdrawal(register, held.key, number, word, utc_now()), []
@@ -210,16 +216,6 @@ def consent(
         print_json({"visitor": said.visitor, "version": said.version, "permits": permits, "receipt": told})
     else:
         _show(said, permits, dry_run=dry_run)
-
-
-def parse_subject_argument(word: str, since: str, until: str, session: Session) -> VisitorSelector:
-    """Return whom a command is about, from how it names them."""
-    zone = session.folder.time_zone
-    first = parse_time(since, zone, utc_now()) if since else None
-    last = parse_time(until, zone, utc_now(), is_end=True) if until else None
-    return parse_visitor_selector(
-        word, first, last, read_or_create_secret(session.folder.keys_folder / COOKIE_KEY_FILE)
-    )
 
 
 def _show(said: Consent, permits: list[ConsentEffect], *, dry_run: bool) -> None:

@@ -6,9 +6,10 @@ import msgspec
 import typer
 
 from avowal.app.session import Session, find_version, session
+from avowal.app.visitor_data import parse_visitor
 from avowal.change.consent import StatementChannel
 from avowal.cli.policy import JsonOption, parse_categories, print_json, print_line
-from avowal.cli.visitor import DataFolderOption, MomentOption, SubjectArgument, parse_subject_argument
+from avowal.cli.visitor import DataFolderOption, MomentOption, SubjectArgument
 from avowal.clock import utc_now
 from avowal.disclose.request import check_line
 from avowal.errors import InvalidInputError, RefusedError
@@ -41,7 +42,7 @@ def authorise(
             "give one of `--categories` and `--withdraw`",
         )
     with session(data) as at_work:
-        held = at_work.find_visitor_records(parse_subject_argument(subject, since, until, at_work))
+        held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
         authorisations = at_work.register.authorisations
         if withdraw and not authorisations.current_by_category(held.key, recipient):
             raise RefusedError(

@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-import limits
 import msgspec
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from avowal.app.visitor_data import VISITOR_PAGE_PATH
 from avowal.collect import cookie
 from avowal.collect.admission import AdmissionRules
 from avowal.collect.client_address import TrustedProxies
@@ -30,10 +28,11 @@ from avowal.collect.script_event import (
 )
 from avowal.config import Settings
 from avowal.endpoints.event_writer import EventWriter, JournalUnavailableError
-from avowal.endpoints.refusal import error_response
-from avowal.endpoints.sender import SAME_ORIGIN, RequestSender, read_body, read_sender
+from avowal.http.body import read_body
+from avowal.http.problem import error_response
+from avowal.http.rate_limit import RateLimit
+from avowal.http.sender import SAME_ORIGIN, RequestSender, read_sender
 from avowal.logs.request_line import parse_host_name
-from avowal.web.visitor_routes import VISITOR_PAGE_PATH
 
 PIXEL_GIF = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
@@ -67,14 +66,13 @@ class CollectEndpoint:
     settings: Settings
     event_writer: EventWriter
     proxies: TrustedProxies
-    _limit: limits.RateLimitItem = field(init=False)
-    _limiter: FixedWindowRateLimiter = field(default_factory=lambda: FixedWindowRateLimiter(MemoryStorage()))
+    _rate_limit: RateLimit = field(init=False)
 
     def __post_init__(self) -> None:
         site = self.settings.site
         self.site_hosts = {host for host in (site.host, *site.hosts) if host}
         self.site_hosts |= {urlsplit(origin).hostname or "" for origin in self.settings.serve.sites}
-        self._limit = limits.parse(f"{max(1, self.settings.serve.beacons_per_minute)}/minute")
+        self._rate_limit = RateLimit(self.settings.serve.beacons_per_minute)
 
     async def collect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take an event (ASGI): 202 once it is on the disk, 204 where it is left out, with the reason."""
@@ -82,7 +80,7 @@ class CollectEndpoint:
         answer = self._too_many(by)
         if answer is None:
             headers = self._allowed(by.header(b"origin"))
-            told = await read_body(receive)
+            told = await read_body(receive, EVENT_BODY_BYTES_MAX)
             if told is None:
                 answer = _refused(
                     413, f"the body is longer than {EVENT_BODY_BYTES_MAX:,} bytes", "send one event", headers
@@ -157,7 +155,7 @@ class CollectEndpoint:
 
     async def set_cookie_choice(self, request: Request) -> Response:
         """Take the visitor's word on the cookie: refuse it, or accept it. Only a page of this very host may ask so."""
-        by, word = read_sender(self.proxies, request.scope), request.path_params["word"]
+        by, word = read_sender(self.proxies, request.scope), request.path_params["choice"]
         if word not in {"refuse", "accept"}:
             return error_response(404, "a cookie can be refused or accepted", "ask for one of the two")
         if not by.is_same_origin:
@@ -193,7 +191,7 @@ class CollectEndpoint:
         }
 
     def _too_many(self, by: RequestSender) -> Response | None:
-        if self.settings.serve.beacons_per_minute == 0 or self._limiter.hit(self._limit, by.address):
+        if self._rate_limit.allows(by.address):
             return None
         EVENT_COUNTER.labels("too-many").inc()
         return error_response(

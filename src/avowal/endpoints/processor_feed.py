@@ -10,12 +10,12 @@ from starlette.responses import Response
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
 from avowal.disclose.feed import PAGE_RECORDS_MAX, FeedProvider
-from avowal.endpoints.attempt_limit import AttemptLimiter
-from avowal.endpoints.refusal import error_response
-from avowal.endpoints.sender import read_sender
 from avowal.errors import DisclosureError, RefusedError
+from avowal.http.headers import PRIVATE_HEADERS
+from avowal.http.problem import error_response
+from avowal.http.rate_limit import AttemptLimiter
+from avowal.http.sender import read_sender
 from avowal.register.release_requests import RefusalReason
-from avowal.web.reader_pages import READER_PAGE_HEADERS
 
 
 @dataclass
@@ -36,7 +36,7 @@ class ProcessorFeedEndpoint:
         )
         if not limit.isdecimal() or not 1 <= int(limit) <= PAGE_RECORDS_MAX:
             return error_response(
-                400, f"`limit` is no number from 1 to {PAGE_RECORDS_MAX}", "leave it out", READER_PAGE_HEADERS
+                400, f"`limit` is no number from 1 to {PAGE_RECORDS_MAX}", "leave it out", PRIVATE_HEADERS
             )
         by = read_sender(self.proxies, request.scope)
 
@@ -51,11 +51,11 @@ class ProcessorFeedEndpoint:
 
             known = self.attempt_limiter.check(by.address, f"processor {name}", right)
             if known is None:
-                return error_response(429, "too many tries", "wait a minute", READER_PAGE_HEADERS)
+                return error_response(429, "too many tries", "wait a minute", PRIVATE_HEADERS)
             if not known:
                 if told == [None]:
                     self.record_refusal(name, RefusalReason.RECIPIENT)
-                asks = {**READER_PAGE_HEADERS, "WWW-Authenticate": 'Bearer realm="avowal"'}
+                asks = {**PRIVATE_HEADERS, "WWW-Authenticate": 'Bearer realm="avowal"'}
                 return error_response(
                     401, "this key opens no feed, or not any more", "`avowal processor key` issues one", asks
                 )
@@ -68,8 +68,8 @@ class ProcessorFeedEndpoint:
             given = self.processor_feed.provide_page(name, after, limit)
         except DisclosureError as why:
             self.record_refusal(name, RefusalReason(why.reason))
-            return error_response(403, why.message, why.hint, READER_PAGE_HEADERS)
+            return error_response(403, why.message, why.hint, PRIVATE_HEADERS)
         except RefusedError as why:
-            return error_response(409, why.message, why.hint, READER_PAGE_HEADERS)
+            return error_response(409, why.message, why.hint, PRIVATE_HEADERS)
         body = b"".join(line + b"\n" for line in given.lines)
-        return Response(body, 200, READER_PAGE_HEADERS, "application/x-ndjson")
+        return Response(body, 200, PRIVATE_HEADERS, "application/x-ndjson")

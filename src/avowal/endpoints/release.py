@@ -16,17 +16,19 @@ from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
 from avowal.disclose.request import EXPIRY_DAYS_DEFAULT, ReleaseInput, parse_ground
 from avowal.disclose.workflow import ReleaseWorkflow
-from avowal.endpoints.attempt_limit import AttemptLimiter
-from avowal.endpoints.refusal import error_response
-from avowal.endpoints.sender import read_sender
 from avowal.errors import AvowalError, DisclosureError, InvalidInputError, RefusedError
+from avowal.http.body import read_body
+from avowal.http.headers import PRIVATE_HEADERS
+from avowal.http.json_response import json_response
+from avowal.http.problem import error_response
+from avowal.http.rate_limit import AttemptLimiter
+from avowal.http.sender import read_sender
 from avowal.keep.visitor_lookup import VisitorSelector
 from avowal.policy.vocabulary import expand_words
 from avowal.register.passwords import PASSWORD_CHARACTERS_MAX
 from avowal.register.release_requests import ReleaseRequest as Asked
 from avowal.submissions.submission import REFERENCE_PATTERN
 from avowal.use.report_request import parse_time
-from avowal.web.reader_pages import READER_PAGE_HEADERS
 
 MAX_REQUEST_BYTES = 65_536
 STATUS_BY_ERROR = {DisclosureError: 403, InvalidInputError: 400, RefusedError: 409}
@@ -64,13 +66,11 @@ class ReleaseEndpoint:
 
     async def create(self, request: Request) -> Response:
         """Release what is asked for, or have it wait for those who approve: `POST /disclose`."""
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_REQUEST_BYTES:
-                return error_response(
-                    413, "that is more than a request has", "send the JSON alone", READER_PAGE_HEADERS
-                )
+        body = await read_body(request.receive, MAX_REQUEST_BYTES)
+        if body is None:
+            return error_response(
+                413, "that is more than a request has", "send the JSON alone", PRIVATE_HEADERS
+            )
         return await self._answered(request, lambda name, _: self._ask(name, body))
 
     async def show(self, request: Request) -> Response:
@@ -84,7 +84,7 @@ class ReleaseEndpoint:
         def approved(name: str, password: str) -> Response:
             asked = self.workflow.approve(reference, name, password)
             by = self.workflow.register.release_requests.approvers(reference)
-            return _json({"reference": reference, "approved_by": by, "approvals": asked.approvals})
+            return _private_json({"reference": reference, "approved_by": by, "approvals": asked.approvals})
 
         return await self._answered(request, approved)
 
@@ -104,18 +104,16 @@ class ReleaseEndpoint:
         """Answer a reader who proves who they are, and may disclose."""
         by = read_sender(self.proxies, request.scope)
         if request.method == "POST" and request.headers.get("content-type") != "application/json":
-            return error_response(
-                415, "this is no JSON", "send it as `application/json`", READER_PAGE_HEADERS
-            )
+            return error_response(415, "this is no JSON", "send it as `application/json`", PRIVATE_HEADERS)
         name, password = _credentials(request.headers.get("authorization", ""))
 
         def proved() -> Response:
             check = partial(self.workflow.register.passwords.check, name, password)
             right = self.attempt_limiter.check(by.address, name, check)
             if right is None:
-                return error_response(429, "too many tries", "wait a minute", READER_PAGE_HEADERS)
+                return error_response(429, "too many tries", "wait a minute", PRIVATE_HEADERS)
             if not right:
-                asks = {**READER_PAGE_HEADERS, "WWW-Authenticate": 'Basic realm="avowal", charset="UTF-8"'}
+                asks = {**PRIVATE_HEADERS, "WWW-Authenticate": 'Basic realm="avowal", charset="UTF-8"'}
                 return error_response(
                     401, "there is no reader of this name with this password", "`avowal user add`", asks
                 )
@@ -123,7 +121,7 @@ class ReleaseEndpoint:
                 return answer(name, password)
             except AvowalError as why:
                 status = next(code for kind, code in STATUS_BY_ERROR.items() if isinstance(why, kind))
-                return error_response(status, why.message, why.hint, READER_PAGE_HEADERS)
+                return error_response(status, why.message, why.hint, PRIVATE_HEADERS)
 
         return await run_in_threadpool(proved)
 
@@ -136,7 +134,7 @@ class ReleaseEndpoint:
         if told.dry_run:
             asked = self.workflow.prepare_request(self._words(told, ground, name))
             found = self.workflow.build_extract(asked)
-            return _json(
+            return _private_json(
                 {
                     "records": found.record_counts,
                     "visitors": len(found.visitor_keys),
@@ -146,14 +144,14 @@ class ReleaseEndpoint:
         with self.workflow.recording_refusals(ground, told.kind, name):
             asked = self.workflow.record_request(self._words(told, ground, name))
             if asked.approvals:
-                return _json({"reference": asked.reference, "approvals": asked.approvals}, 202)
+                return _private_json({"reference": asked.reference, "approvals": asked.approvals}, 202)
             return self._made(asked)
 
     def _made(self, asked: Asked) -> Response:
         made = self.workflow.make_release(asked)
         self.workflow.mark_written(made)
         named = {"Content-Disposition": f'attachment; filename="{asked.reference}.zip"'}
-        return Response(made.package, 200, {**READER_PAGE_HEADERS, **named}, "application/zip")
+        return Response(made.package, 200, {**PRIVATE_HEADERS, **named}, "application/zip")
 
     def _words(self, told: Body, ground: str, name: str) -> ReleaseInput:
         self.workflow.register.readers.check_can_disclose(name)
@@ -183,7 +181,7 @@ class ReleaseEndpoint:
             self.workflow.register.release_requests.approvers(reference),
         )
         told = msgspec.to_builtins(asked)
-        return _json(
+        return _private_json(
             {**told, "records": found.record_counts, "refused": found.refused_categories, "approved_by": by}
         )
 
@@ -202,5 +200,5 @@ def _credentials(header: str) -> tuple[str, str]:
     )
 
 
-def _json(told: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(told), status, READER_PAGE_HEADERS, "application/json")
+def _private_json(content: object, status: int = 200) -> Response:
+    return json_response(content, status, PRIVATE_HEADERS)

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from avowal.collect.cookie import CookieBasis
 from avowal.collect.event_details import select_script_parts
 from avowal.collect.script_event import EventAdmission
-from avowal.endpoints.refusal import error_response
+from avowal.http.problem import error_response
 
 MAX_AGE_SECONDS = 3600
 

@@ -10,9 +10,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-import limits
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from prometheus_client import Counter
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
@@ -26,9 +23,12 @@ from avowal.collect import cookie
 from avowal.collect.client_address import TrustedProxies
 from avowal.collect.script_event import ClientIdentity, VisitorKeyFactory
 from avowal.config import Settings
-from avowal.endpoints.refusal import error_response
-from avowal.endpoints.sender import RequestSender, read_sender
 from avowal.errors import StoreError
+from avowal.http.headers import PRIVATE_HEADERS
+from avowal.http.language_choice import negotiate_language
+from avowal.http.problem import error_response
+from avowal.http.rate_limit import RateLimit
+from avowal.http.sender import RequestSender, read_sender
 from avowal.keep.enforcement import effective_versions
 from avowal.logs.request_line import parse_host_name
 from avowal.policy.form import Form
@@ -37,8 +37,6 @@ from avowal.register.register import Register, Version
 from avowal.submissions.encryption import IncomingFile
 from avowal.submissions.form_upload import FileUpload, FormUpload, SubmissionRejected
 from avowal.submissions.submission import Submission, new_reference
-from avowal.web.policy_pages import negotiate_language
-from avowal.web.reader_pages import READER_PAGE_HEADERS
 
 MAX_FORM_FIELDS = 1_000
 SUBMISSION_COUNTER = Counter(
@@ -57,7 +55,10 @@ class SubmitEndpoint:
     file_name_key: bytes
     """Under which the content of a file makes its name."""
     proxies: TrustedProxies
-    _limiter: FixedWindowRateLimiter = field(default_factory=lambda: FixedWindowRateLimiter(MemoryStorage()))
+    _rate_limit: RateLimit = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rate_limit = RateLimit(self.settings.serve.submissions_per_minute)
 
     async def submit(self, request: Request) -> Response:
         """Take a submission: once it is answered, it is on the disk."""
@@ -67,15 +68,15 @@ class SubmitEndpoint:
             reference = await self._take(request, by, form, version)
         except SubmissionRejected as why:
             SUBMISSION_COUNTER.labels("refused").inc()
-            return error_response(why.http_status, why.message, why.hint, READER_PAGE_HEADERS)
+            return error_response(why.http_status, why.message, why.hint, PRIVATE_HEADERS)
         except (StoreError, OSError):
             SUBMISSION_COUNTER.labels("unavailable").inc()
             return error_response(
-                503, "this cannot be kept at the moment", "send it again later", READER_PAGE_HEADERS
+                503, "this cannot be kept at the moment", "send it again later", PRIVATE_HEADERS
             )
         SUBMISSION_COUNTER.labels("kept").inc()
         if "application/json" in request.headers.get("accept", ""):
-            return JSONResponse({"reference": reference}, 201, READER_PAGE_HEADERS)
+            return JSONResponse({"reference": reference}, 201, PRIVATE_HEADERS)
         return await run_in_threadpool(self._arrived, request, reference, version)
 
     def _arrived(self, request: Request, reference: str, version: Version) -> Response:
@@ -84,7 +85,7 @@ class SubmitEndpoint:
         language = negotiate_language(request.headers.get("accept-language", ""), languages)
         page = render_template("arrived.html", language, package="avowal.endpoints", reference=reference)
         return HTMLResponse(
-            page, 201, {**READER_PAGE_HEADERS, "Content-Language": language, "Vary": "Accept-Language"}
+            page, 201, {**PRIVATE_HEADERS, "Content-Language": language, "Vary": "Accept-Language"}
         )
 
     def _checked(self, request: Request, by: RequestSender) -> tuple[Form, Version]:
@@ -96,8 +97,7 @@ class SubmitEndpoint:
             raise SubmissionRejected(
                 403, "the form was sent from another site", "send it from a page of this site"
             )
-        often = self.settings.serve.submissions_per_minute
-        if often and not self._limiter.hit(limits.parse(f"{often}/minute"), by.address):
+        if not self._rate_limit.allows(by.address):
             raise SubmissionRejected(429, "more was sent from there than one person sends", "wait a minute")
         versions = effective_versions(self.register.versions(), utc_now())
         if not versions or form.find_uncollected_categories(versions[-1].compiled_terms.collected_categories):

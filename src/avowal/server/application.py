@@ -1,10 +1,9 @@
-"""The addresses that a server answers at."""
+"""The server's ASGI application: which path leads to which handler."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,31 +15,32 @@ from avowal.endpoints.collect import CollectEndpoint
 from avowal.endpoints.processor_feed import ProcessorFeedEndpoint
 from avowal.endpoints.release import ReleaseEndpoint
 from avowal.endpoints.script import ScriptEndpoint
-from avowal.endpoints.sender import read_sender
 from avowal.endpoints.submit import SubmitEndpoint
+from avowal.http.json_response import json_response
+from avowal.http.sender import read_sender
 from avowal.ingest.syslog import SyslogListener
 from avowal.web.notice_routes import NoticeRoutes
 from avowal.web.policy_routes import PolicyRoutes
 from avowal.web.proof_check import ProofCheckRoutes
-from avowal.web.reader_pages import ReaderPages
-from avowal.web.tab_page import TabPage
-from avowal.web.visitor_routes import VisitorPage
+from avowal.web.reader_routes import ReaderRoutes
+from avowal.web.tab_routes import TabRoutes
+from avowal.web.visitor_routes import VisitorRoutes
 
 HealthChecks = Callable[[], Mapping[str, str]]
-"""Tells, by what is checked, why it fails; empty where it does not."""
+"""Returns, for each thing that is checked, why it fails; empty if it works."""
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """What a server answers with."""
+    """Everything that a server answers with."""
 
     collect: CollectEndpoint
     script: ScriptEndpoint
-    reader_pages: ReaderPages
-    policy_pages: PolicyRoutes
+    reader: ReaderRoutes
+    policy: PolicyRoutes
     notice: NoticeRoutes
-    visitor_page: VisitorPage
-    tab_page: TabPage
+    visitor: VisitorRoutes
+    tab: TabRoutes
     proof_check: ProofCheckRoutes
     submit: SubmitEndpoint
     release: ReleaseEndpoint
@@ -48,78 +48,74 @@ class Endpoints:
     health_checks: HealthChecks
     syslog_listener: SyslogListener
     syslog_address: tuple[str, int] | None
-    """Where lines come by syslog; None where none do."""
+    """Where to listen for syslog; None to not listen."""
 
 
 def create_application(endpoints: Endpoints) -> ASGIApp:
-    """Return the application. What pages send, which is nearly all that comes, goes no way round."""
-    others, collect = _others(endpoints), endpoints.collect.collect
+    """Return the application. `POST /collect`, which is nearly all of the traffic, bypasses the router."""
+    router, collect = _create_router(endpoints), endpoints.collect.collect
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/collect" and scope["method"] == "POST":
             await collect(scope, receive, send)
         else:
-            await others(scope, receive, send)
+            await router(scope, receive, send)
 
-    return answer
+    return application
 
 
-def _others(doors: Endpoints) -> Starlette:
-    collecting, script, readers = doors.collect, doors.script, doors.reader_pages
+def _create_router(endpoints: Endpoints) -> Starlette:
+    collect, release, reader = endpoints.collect, endpoints.release, endpoints.reader
 
     def ready(_: Request) -> Response:
-        found = doors.health_checks()
-        failing = {name: why for name, why in found.items() if why}
-        body = {"ready": not failing, "checks": {name: why or "ok" for name, why in found.items()}}
-        return _json(body, 503 if failing else 200)
+        reasons = endpoints.health_checks()
+        is_ready = not any(reasons.values())
+        checks = {name: reason or "ok" for name, reason in reasons.items()}
+        return json_response({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
 
     def metrics(request: Request) -> Response:
-        """Give the numbers to whoever asks from this machine, or from a network that is trusted."""
-        if not collecting.proxies.is_trusted(read_sender(collecting.proxies, request.scope).address):
+        """Send the metrics to this machine and trusted networks only."""
+        if not collect.proxies.is_trusted(read_sender(collect.proxies, request.scope).address):
             return PlainTextResponse("not found\n", 404)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     routes = [
-        Route("/collect", collecting.preflight, methods=["OPTIONS"]),
-        Route("/cookie/{word:str}", collecting.set_cookie_choice, methods=["POST"]),
-        Route("/pixel.gif", collecting.pixel, methods=["GET"]),
-        Route("/submit/{form:str}", doors.submit.submit, methods=["POST"]),
-        Route("/", readers.show_home, methods=["GET"]),
-        Route("/feed/{name:str}", doors.processor_feed.pull, methods=["GET"]),
-        Route("/disclose", doors.release.create, methods=["POST"]),
-        Route("/disclose/{reference:str}", doors.release.show, methods=["GET"]),
-        Route("/disclose/{reference:str}/approval", doors.release.approve, methods=["POST"]),
-        Route("/disclose/{reference:str}/package", doors.release.release, methods=["POST"]),
-        Route("/sign-in", readers.sign_in, methods=["GET", "POST"]),
-        Route("/sign-out", readers.sign_out, methods=["POST"]),
-        *script.routes(),
-        *doors.notice.routes(),
+        Route("/collect", collect.preflight, methods=["OPTIONS"]),
+        Route("/cookie/{choice:str}", collect.set_cookie_choice, methods=["POST"]),
+        Route("/pixel.gif", collect.pixel, methods=["GET"]),
+        Route("/submit/{form:str}", endpoints.submit.submit, methods=["POST"]),
+        Route("/", reader.show_home, methods=["GET"]),
+        Route("/feed/{name:str}", endpoints.processor_feed.pull, methods=["GET"]),
+        Route("/disclose", release.create, methods=["POST"]),
+        Route("/disclose/{reference:str}", release.show, methods=["GET"]),
+        Route("/disclose/{reference:str}/approval", release.approve, methods=["POST"]),
+        Route("/disclose/{reference:str}/package", release.release, methods=["POST"]),
+        Route("/sign-in", reader.sign_in, methods=["GET", "POST"]),
+        Route("/sign-out", reader.sign_out, methods=["POST"]),
+        *endpoints.script.routes(),
+        *endpoints.notice.routes(),
         Route("/healthz", _healthy, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
-        *doors.tab_page.routes(),
-        *doors.visitor_page.routes(),
-        *doors.proof_check.routes(),
-        *doors.policy_pages.routes(),
+        *endpoints.tab.routes(),
+        *endpoints.visitor.routes(),
+        *endpoints.proof_check.routes(),
+        *endpoints.policy.routes(),
     ]
 
     @asynccontextmanager
-    async def living(_: Starlette) -> AsyncIterator[None]:
-        if doors.syslog_address:
-            await doors.syslog_listener.listen(*doors.syslog_address)
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        if endpoints.syslog_address:
+            await endpoints.syslog_listener.listen(*endpoints.syslog_address)
         yield
-        doors.syslog_listener.close()
+        endpoints.syslog_listener.close()
 
     return Starlette(
         routes=routes,
-        lifespan=living,
-        exception_handlers={404: doors.policy_pages.show_permalink_or_not_found},
+        lifespan=lifespan,
+        exception_handlers={404: endpoints.policy.show_permalink_or_not_found},
     )
 
 
 def _healthy(_: Request) -> Response:
     return PlainTextResponse("ok\n")
-
-
-def _json(body: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status, media_type="application/json")

@@ -25,6 +25,7 @@ from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
 from avowal.collect.segment import write_segment
 from avowal.config import Folder, locate_folder
+from avowal.http.language_choice import negotiate_language
 from avowal.ingest.importer import PipelineFactory
 from avowal.ingest.line_stream import LineStream
 from avowal.ingest.syslog import LineBuffer
@@ -32,7 +33,6 @@ from avowal.keep.enforcement import build_admission_rules, effective_versions
 from avowal.register.register import SqliteRegister, open_register
 from avowal.store.duckdb_store import STORE_FILE as STORE
 from avowal.web.notice import find_current_notice, is_display_recorded, record_display, render_notice
-from avowal.web.policy_pages import negotiate_language
 from avowal.workspace.server import JOURNALS_FOLDER
 
 WRITE_INTERVAL_SECONDS = 2.0

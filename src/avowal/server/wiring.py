@@ -1,139 +1,131 @@
-"""The doors of a server over a folder: each with what it needs of it."""
+"""Builds the routes of a server over a data folder, each with what it needs."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+
+from itsdangerous import TimestampSigner
 
 from avowal.app.session import Session
-from avowal.app.visitor_data import VisitorDataAccess
+from avowal.app.visitor_data import VisitorDataAccess, parse_visitor
 from avowal.change.draft import load_forms
-from avowal.cli.visitor import parse_subject_argument
 from avowal.collect.client_address import TrustedProxies
 from avowal.collect.cookie import compute_cookie_visitor_id
 from avowal.collect.script_event import VisitorKeyFactory
+from avowal.endpoints.collect import CollectEndpoint
+from avowal.endpoints.event_writer import EventWriter
+from avowal.endpoints.processor_feed import ProcessorFeedEndpoint
+from avowal.endpoints.release import ReleaseEndpoint
+from avowal.endpoints.script import ScriptEndpoint
+from avowal.endpoints.submit import SubmitEndpoint
+from avowal.http.rate_limit import AttemptLimiter
 from avowal.ingest.syslog import LineBuffer, SyslogListener
-from avowal.keep.visitor_lookup import VisitorSelector
 from avowal.key_files import COOKIE_KEY_FILE, FILE_NAME_KEY_FILE, SIGN_IN_KEY_FILE, read_or_create_secret
 from avowal.policy.bounds import OWN_USE, PROCESSOR
 from avowal.register.release_requests import RefusalReason
+from avowal.server.application import Endpoints
 from avowal.verify.last_result import read_last_result
-
-if TYPE_CHECKING:
-    from avowal.endpoints.attempt_limit import AttemptLimiter
-    from avowal.endpoints.event_writer import EventWriter
-    from avowal.endpoints.processor_feed import ProcessorFeedEndpoint
-    from avowal.endpoints.release import ReleaseEndpoint
-    from avowal.endpoints.submit import SubmitEndpoint
-    from avowal.server.application import Endpoints
-    from avowal.web.policy_pages import PolicyPages
-    from avowal.web.reader_pages import ReaderPages
-    from avowal.web.visitor_routes import VisitorPage
+from avowal.web.notice_routes import NoticeRoutes
+from avowal.web.policy_pages import PolicyPages
+from avowal.web.policy_routes import PAGE_LINKS, PolicyRoutes
+from avowal.web.policy_status import PolicyStatus
+from avowal.web.proof_check import ProofCheckRoutes
+from avowal.web.reader_routes import ReaderRoutes
+from avowal.web.tab_routes import TabRoutes
+from avowal.web.visitor_routes import VisitorRoutes
 
 
 def build_endpoints(
     session: Session,
-    event_writer: "EventWriter",
+    event_writer: EventWriter,
     visitor_keys: VisitorKeyFactory,
     line_queue: LineBuffer,
     health_checks: Callable[[], Mapping[str, str]],
-) -> "Endpoints":
-    """Return the doors; whoever tries passwords and keys is counted at all of them together."""
-    from avowal.endpoints.attempt_limit import AttemptLimiter
-    from avowal.endpoints.collect import CollectEndpoint
-    from avowal.endpoints.script import ScriptEndpoint
-    from avowal.server.application import Endpoints  # as all of the web: with the server only
-    from avowal.web.notice_routes import NoticeRoutes
-    from avowal.web.policy_pages import PolicyPages
-    from avowal.web.policy_routes import PAGE_LINKS, PolicyRoutes
-    from avowal.web.policy_status import PolicyStatus
-    from avowal.web.proof_check import ProofCheckRoutes
-    from avowal.web.tab_page import TabPage
-
-    settings, tries = session.folder.settings, AttemptLimiter()
-    home = settings.site.host and f"https://{settings.site.host}"
-    living = PolicyStatus(
-        session.register, session.count_records_since, partial(read_last_result, session.folder.data_folder)
+) -> Endpoints:
+    """Return the routes; all that check passwords and keys share one limit of attempts."""
+    folder, register = session.folder, session.register
+    settings, attempt_limiter = folder.settings, AttemptLimiter()
+    home_url = settings.site.host and f"https://{settings.site.host}"
+    status = PolicyStatus(
+        register, session.count_records_since, partial(read_last_result, folder.data_folder)
     )
-    policy = PolicyPages(session.register, PAGE_LINKS._replace(canonical=home), living)
+    policy_pages = PolicyPages(register, PAGE_LINKS._replace(canonical=home_url), status)
     proxies = TrustedProxies.parse(settings.serve.trusted_proxies)
-    own = _own(session, policy, proxies)
-    noticing = NoticeRoutes(settings.site, session.register, proxies, session.register.ledger.sign_checkpoint)
-    syslog, _, port = settings.serve.syslog.rpartition(":")
+    visitor = VisitorRoutes(policy_pages, proxies, _visitor_key_of(session), VisitorDataAccess(session))
+    notice = NoticeRoutes(settings.site, register, proxies, register.ledger.sign_checkpoint)
+    syslog_host, _, syslog_port = settings.serve.syslog.rpartition(":")
     return Endpoints(
-        CollectEndpoint(settings, event_writer, proxies),
-        ScriptEndpoint(event_writer.current_admission, noticing.encode_notice, settings.collect.downloads),
-        _readers(session, policy, proxies, tries),
-        PolicyRoutes(policy, session.register.ledger),
-        noticing,
-        own,
-        TabPage(own, frozenset({settings.site.host, *settings.site.hosts} - {""})),
-        ProofCheckRoutes(policy, str(session.register.ledger.signer.verifier)),
-        _submitting(session, visitor_keys, proxies),
-        _disclosing(session, proxies, tries),
-        _feeding(session, proxies, tries),
-        health_checks,
-        SyslogListener(line_queue, proxies.is_trusted),
-        (syslog.strip("[]"), int(port)) if port else None,
+        collect=CollectEndpoint(settings, event_writer, proxies),
+        script=ScriptEndpoint(
+            event_writer.current_admission, notice.encode_notice, settings.collect.downloads
+        ),
+        reader=_build_reader_routes(session, policy_pages, proxies, attempt_limiter),
+        policy=PolicyRoutes(policy_pages, register.ledger),
+        notice=notice,
+        visitor=visitor,
+        tab=TabRoutes(visitor, frozenset({settings.site.host, *settings.site.hosts} - {""})),
+        proof_check=ProofCheckRoutes(policy_pages, str(register.ledger.signer.verifier)),
+        submit=_build_submit_endpoint(session, visitor_keys, proxies),
+        release=_build_release_endpoint(session, proxies, attempt_limiter),
+        processor_feed=_build_processor_feed(session, proxies, attempt_limiter),
+        health_checks=health_checks,
+        syslog_listener=SyslogListener(line_queue, proxies.is_trusted),
+        syslog_address=(syslog_host.strip("[]"), int(syslog_port)) if syslog_port else None,
     )
 
 
-def _disclosing(at_work: Session, proxies: TrustedProxies, tries: "AttemptLimiter") -> "ReleaseEndpoint":
-    """Return what takes requests for releases."""
-    from avowal.endpoints.release import ReleaseEndpoint
-
-    def subject(word: str, since: str, until: str) -> VisitorSelector:
-        return parse_subject_argument(word, since, until, at_work)
-
-    return ReleaseEndpoint(at_work.release_workflow, subject, at_work.folder.time_zone, proxies, tries)
+def _visitor_key_of(session: Session) -> Callable[[str], str]:
+    """Return a function from a cookie's identifier to the visitor's key."""
+    secret_key = read_or_create_secret(session.folder.keys_folder / COOKIE_KEY_FILE)
+    return lambda identifier: f"{compute_cookie_visitor_id(secret_key, identifier):016x}"
 
 
-def _own(at_work: Session, policy: "PolicyPages", proxies: TrustedProxies) -> "VisitorPage":
-    """Return what gives visitors what is theirs."""
-    from avowal.web.visitor_routes import VisitorPage
-
-    secret_key = read_or_create_secret(at_work.folder.keys_folder / COOKIE_KEY_FILE)
-
-    def key_of(identifier: str) -> str:
-        return f"{compute_cookie_visitor_id(secret_key, identifier):016x}"
-
-    return VisitorPage(policy, proxies, key_of, VisitorDataAccess(at_work))
-
-
-def _feeding(at_work: Session, proxies: TrustedProxies, tries: "AttemptLimiter") -> "ProcessorFeedEndpoint":
-    """Return what processors pull from."""
-    from avowal.endpoints.processor_feed import ProcessorFeedEndpoint
-
-    def refuse(name: str, why: RefusalReason) -> None:
-        at_work.release_workflow.record_refusal(OWN_USE, PROCESSOR, why, name)
-
-    return ProcessorFeedEndpoint(at_work.processor_feed, refuse, proxies, tries)
-
-
-def _readers(
-    at_work: Session, policy: "PolicyPages", proxies: TrustedProxies, tries: "AttemptLimiter"
-) -> "ReaderPages":
-    """Return the door of those who read."""
-    from itsdangerous import TimestampSigner
-
-    from avowal.web.reader_pages import ReaderPages
-
-    register = at_work.register
-    return ReaderPages(
-        site=at_work.folder.settings.site,
-        policy_pages=policy,
-        readers=register.readers,
-        passwords=register.passwords,
-        signer=TimestampSigner(read_or_create_secret(at_work.folder.keys_folder / SIGN_IN_KEY_FILE)),
-        run_report=at_work.run_report,
+def _build_release_endpoint(
+    session: Session, proxies: TrustedProxies, attempt_limiter: AttemptLimiter
+) -> ReleaseEndpoint:
+    return ReleaseEndpoint(
+        workflow=session.release_workflow,
+        parse_subject=partial(parse_visitor, session=session),
+        time_zone=session.folder.time_zone,
         proxies=proxies,
-        attempt_limit=tries,
+        attempt_limiter=attempt_limiter,
     )
 
 
-def _submitting(at_work: Session, visitors: VisitorKeyFactory, proxies: TrustedProxies) -> "SubmitEndpoint":
-    """Return what takes the forms of the folder's terms."""
-    from avowal.endpoints.submit import SubmitEndpoint
+def _build_processor_feed(
+    session: Session, proxies: TrustedProxies, attempt_limiter: AttemptLimiter
+) -> ProcessorFeedEndpoint:
+    workflow = session.release_workflow
 
-    folder = at_work.folder
-    named = read_or_create_secret(folder.keys_folder / FILE_NAME_KEY_FILE)
-    return SubmitEndpoint(folder.settings, load_forms(folder), at_work.register, visitors, named, proxies)
+    def record_refusal(processor: str, reason: RefusalReason) -> None:
+        workflow.record_refusal(OWN_USE, PROCESSOR, reason, processor)
+
+    return ProcessorFeedEndpoint(session.processor_feed, record_refusal, proxies, attempt_limiter)
+
+
+def _build_reader_routes(
+    session: Session, policy_pages: PolicyPages, proxies: TrustedProxies, attempt_limiter: AttemptLimiter
+) -> ReaderRoutes:
+    return ReaderRoutes(
+        site=session.folder.settings.site,
+        policy_pages=policy_pages,
+        readers=session.register.readers,
+        passwords=session.register.passwords,
+        signer=TimestampSigner(read_or_create_secret(session.folder.keys_folder / SIGN_IN_KEY_FILE)),
+        run_report=session.run_report,
+        proxies=proxies,
+        attempt_limiter=attempt_limiter,
+    )
+
+
+def _build_submit_endpoint(
+    session: Session, visitor_keys: VisitorKeyFactory, proxies: TrustedProxies
+) -> SubmitEndpoint:
+    folder = session.folder
+    return SubmitEndpoint(
+        settings=folder.settings,
+        forms=load_forms(folder),
+        register=session.register,
+        visitor_keys=visitor_keys,
+        file_name_key=read_or_create_secret(folder.keys_folder / FILE_NAME_KEY_FILE),
+        proxies=proxies,
+    )

@@ -13,8 +13,9 @@ from starlette.routing import Route
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
 from avowal.config import SiteSettings
-from avowal.endpoints.refusal import error_response
-from avowal.endpoints.sender import read_sender
+from avowal.http.language_choice import find_requested_languages, negotiate_language
+from avowal.http.problem import error_response
+from avowal.http.sender import read_sender
 from avowal.register.register import Register
 from avowal.web.notice import (
     NOTICE_STYLE,
@@ -23,7 +24,7 @@ from avowal.web.notice import (
     record_display,
     render_notice,
 )
-from avowal.web.policy_pages import POLICY_PATH, find_requested_languages, negotiate_language
+from avowal.web.policy_pages import POLICY_PATH
 
 SCRIPT_PLACE = "every page with the script"
 """Where the ledger says that the script showed it."""

@@ -7,10 +7,8 @@ from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
-from babel import negotiate_locale
-from starlette.requests import Request
-
 from avowal.clock import utc_now
+from avowal.http.language_choice import negotiate_language
 from avowal.keep.enforcement import effective_versions
 from avowal.policy.document import Document, parse_document
 from avowal.policy.history import render_changes, render_history
@@ -207,29 +205,6 @@ def link_translations(path: str, tags: Iterable[str]) -> list[tuple[str, str]]:
 
 def _nothing(texts: Sequence[str]) -> list[list[str]]:
     return [[] for _ in texts]
-
-
-def find_requested_languages(request: Request) -> str:
-    """Return the languages that a request asks for: the one of `?lang=`, or the browser's."""
-    return request.query_params.get("lang") or request.headers.get("accept-language", "")
-
-
-def negotiate_language(accept_language: str, languages: list[str]) -> str:
-    """Return the language, of those that there are, that a header Accept-Language prefers; the first where it has none.
-
-    >>> chosen("de;q=0.9, pt;q=0.8, *;q=0.1", ["en", "pt-BR"])
-    'pt-BR'
-    """
-    weighed = []
-    for part in accept_language.split(","):
-        tag, _, weight = part.strip().partition(";q=")
-        try:
-            weighed.append((-float(weight or 1), tag))
-        except ValueError:
-            continue
-    wanted = [tag for weight, tag in sorted(weighed, key=lambda one: one[0]) if weight < 0 and tag != "*"]
-    near = [language for tag in wanted for language in languages if language.partition("-")[0] == tag]
-    return negotiate_locale([*wanted, *near], languages, sep="-") or languages[0]
 
 
 def to_page_version(version: Version) -> PageVersion:

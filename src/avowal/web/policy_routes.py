@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from avowal.http.headers import IMMUTABLE_HEADERS, NEGOTIATED_HEADERS, PAGE_HEADERS, PUBLIC_DATA_HEADERS
+from avowal.http.language_choice import find_requested_languages
 from avowal.ledger.checkpoint import Checkpoint
 from avowal.ledger.tiles import parse_tile_path
 from avowal.policy.page import PageLinks, build_json_ld
@@ -23,7 +25,6 @@ from avowal.web.policy_pages import (
     POLICY_PATH,
     PolicyPages,
     RenderedPage,
-    find_requested_languages,
     to_page_version,
 )
 from avowal.web.syndication import FEED_FILE_NAMES
@@ -40,21 +41,6 @@ PAGE_LINKS = PageLinks(
     PROOF_CHECK_PATH,
     feeds=FEED_PATHS,
 )
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-PAGE_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-SCRIPT_PAGE_HEADERS = {
-    **PAGE_HEADERS,
-    "Content-Security-Policy": f"{_POLICY}; script-src 'self'; connect-src 'self'",
-}
-"""Of a page with a script of ours."""
-
-IMMUTABLE_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
-NEGOTIATED_HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
-API_HEADERS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache", **PAGE_HEADERS}
 
 
 @dataclass
@@ -140,7 +126,7 @@ class PolicyRoutes:
         version = self.policy_pages.find_version(_number(request))
         if version is None:
             return _missing()
-        headers = {**API_HEADERS, "ETag": f'"{version.identity}"'}
+        headers = {**PUBLIC_DATA_HEADERS, "ETag": f'"{version.identity}"'}
         return Response(version.canonical, headers=headers, media_type="application/json")
 
     def send_json_ld(self, request: Request) -> Response:
@@ -150,12 +136,16 @@ class PolicyRoutes:
             return _missing()
         terms = parse_terms(version.terms, "the terms")
         told = build_json_ld(to_page_version(version), terms.controller, vocabulary(terms.vocabulary))
-        return Response(msgspec.json.encode(told), headers=API_HEADERS, media_type="application/ld+json")
+        return Response(
+            msgspec.json.encode(told), headers=PUBLIC_DATA_HEADERS, media_type="application/ld+json"
+        )
 
     def send_checkpoint(self, _: Request) -> Response:
         """Give the last signed checkpoint (C2SP tlog-checkpoint)."""
         note = self.ledger.last_checkpoint()
-        return Response(str(note), headers=API_HEADERS, media_type="text/plain") if note else _missing()
+        return (
+            Response(str(note), headers=PUBLIC_DATA_HEADERS, media_type="text/plain") if note else _missing()
+        )
 
     def send_tile(self, request: Request) -> Response:
         """Give a tile of what that checkpoint covers (C2SP tlog-tiles): it never changes."""
@@ -163,7 +153,7 @@ class PolicyRoutes:
         found = parse_tile_path(name, Checkpoint.parse(note.text).size) if note else None
         if found is None:
             return _missing()
-        headers = {**API_HEADERS, **IMMUTABLE_HEADERS}
+        headers = {**PUBLIC_DATA_HEADERS, **IMMUTABLE_HEADERS}
         return Response(
             self.ledger.tile_files(*found)[name], headers=headers, media_type="application/octet-stream"
         )

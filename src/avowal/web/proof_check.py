@@ -7,9 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from avowal.http.headers import PAGE_SCRIPT_HEADERS, SCRIPT_PAGE_HEADERS
+from avowal.http.language_choice import negotiate_language
 from avowal.policy.page import render_template
-from avowal.web.policy_pages import PolicyPages, RenderedPage, negotiate_language
-from avowal.web.policy_routes import PROOF_CHECK_PATH, SCRIPT_PAGE_HEADERS, respond_with_page
+from avowal.web.policy_pages import PolicyPages, RenderedPage
+from avowal.web.policy_routes import PROOF_CHECK_PATH, respond_with_page
 
 PROOF_CHECK_SCRIPT_PATH = f"{PROOF_CHECK_PATH}.js"
 
@@ -35,8 +37,9 @@ class ProofCheckRoutes:
     async def send_script(self, _: Request) -> Response:
         """Give what checks."""
         text = resources.files("avowal.web") / "assets" / "check.js"
-        headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-        return Response(text.read_text(encoding="utf-8"), headers=headers, media_type="text/javascript")
+        return Response(
+            text.read_text(encoding="utf-8"), headers=PAGE_SCRIPT_HEADERS, media_type="text/javascript"
+        )
 
     def _made(self, asked: str) -> RenderedPage:
         language = negotiate_language(asked, self.policy_pages.languages() or ["en"])

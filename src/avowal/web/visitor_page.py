@@ -4,13 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from avowal.app.visitor_data import TabPageData, VisitorPageData
 from avowal.change.consent import ConsentChoice
 from avowal.policy.language import Language, find_language
 from avowal.policy.page import PageTable, VersionLabel, build_version_label, render_template
 from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS
-
-SHOWN_RECORDS_MAX = 1_000
-"""How many records of each kind the page shows; an export has all of them."""
 
 COUNT_COLUMNS = ("views", "downloads", "uploads")
 """Columns that are numbers of a category: they bear their names beside them."""
@@ -19,25 +17,23 @@ StoredRecord = Mapping[str, Any]
 
 
 def render_visitor_page(
-    summary: Mapping[str, Any],
-    records: Mapping[str, Sequence[StoredRecord]],
-    controller: str,
+    data: VisitorPageData,
     language_tag: str,
     choices: Sequence[ConsentChoice] | None = None,
     translations: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """Return the page, in a language, of what is `told` of a visitor, and of the first records of each relation.
+    """Return the page of a visitor's data in a language.
 
-    `choices`, where they are given, are for the visitor's own browser, which gets what can be done there;
-    `languages` is where the page is in others.
+    `choices` are given for the visitor's own browser only, where the page offers what the visitor may do;
+    `translations` are the languages and paths of the page's translations.
     """
-    spoken = find_language(language_tag)
+    spoken, summary, records = find_language(language_tag), data.summary, data.records
     return render_template(
         "person.html",
         spoken.tag,
         package="avowal.web",
         visitor=summary["visitor"],
-        controller=controller,
+        controller=data.controller,
         tables=[table for table in _tables(summary, records, spoken) if table.rows],
         more=any(summary["held"][name]["records"] > len(rows) for name, rows in records.items()),
         released=summary["released"],
@@ -48,15 +44,17 @@ def render_visitor_page(
     )
 
 
-def render_tab_page(
-    summary: Mapping[str, Any], script_views: Sequence[StoredRecord], views: str, language_tag: str
-) -> str:
-    """Return the page, in a language, of what one tab told: of `looks`, which it hands on as `views`."""
+def render_tab_page(data: TabPageData, views_field: str, language_tag: str) -> str:
+    """Return the page of what one tab reported, in a language; its forms send `views_field` on."""
     spoken = find_language(language_tag)
     title = spoken.say("Pages you looked at in this tab")
-    tables = [_records("looks", title, script_views, spoken), _readings(summary, spoken)]
+    tables = [_records("looks", title, data.records, spoken), _readings(data.summary, spoken)]
     return render_template(
-        "tab.html", spoken.tag, package="avowal.web", views=views, tables=[one for one in tables if one.rows]
+        "tab.html",
+        spoken.tag,
+        package="avowal.web",
+        views=views_field,
+        tables=[table for table in tables if table.rows],
     )
 
 

@@ -1,31 +1,31 @@
-"""`/privacy/me`: what is held of the visitor who asks, known by the site's own cookie and by nothing else."""
+"""`/privacy/me`: what is stored about the visitor who asks, identified by the site's own cookie and by nothing else."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-import msgspec
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from avowal.app.visitor_data import VISITOR_PAGE_PATH, VisitorDataAccess
 from avowal.collect import cookie
 from avowal.collect.client_address import TrustedProxies
-from avowal.endpoints.refusal import error_response
-from avowal.endpoints.sender import read_sender
 from avowal.errors import RefusedError
+from avowal.http.headers import PRIVATE_HEADERS, SCRIPT_PAGE_HEADERS
+from avowal.http.json_response import json_response
+from avowal.http.language_choice import find_requested_languages, negotiate_language
+from avowal.http.problem import error_response
+from avowal.http.sender import read_sender
 from avowal.policy.page import render_template
-from avowal.web.policy_pages import POLICY_PATH, PolicyPages, find_requested_languages, negotiate_language
-from avowal.web.policy_routes import PAGE_HEADERS as PUBLIC
-from avowal.web.policy_routes import SCRIPT_PAGE_HEADERS as PUBLIC_SCRIPTED
+from avowal.web.policy_pages import PolicyPages, link_translations
+from avowal.web.visitor_page import render_visitor_page
 
-VISITOR_PAGE_PATH = f"{POLICY_PATH}me"
-PRIVATE_HEADERS = {"Cache-Control": "private, no-store", "Vary": "Cookie"}
-VISITOR_PAGE_HEADERS = {**PUBLIC, **PRIVATE_HEADERS}
-VISITOR_SCRIPT_PAGE_HEADERS = {**PUBLIC_SCRIPTED, **PRIVATE_HEADERS}
+VISITOR_PAGE_HEADERS = {**PRIVATE_HEADERS, "Vary": "Cookie"}
+VISITOR_SCRIPT_PAGE_HEADERS = {**VISITOR_PAGE_HEADERS, **SCRIPT_PAGE_HEADERS}
 EXPORT_HEADERS = {"Content-Disposition": 'attachment; filename="my-data.jsonl"'}
 ATTACHMENT_HEADERS = {**VISITOR_PAGE_HEADERS, "X-Robots-Tag": "noindex"}
 VISITOR_REFUSALS = {
@@ -38,86 +38,39 @@ VISITOR_REFUSALS = {
     "missing": (404, "no receipt of yours has that number", "look at your page"),
     "forgotten": (404, "none of these views is held", "they may be erased already, or their time is over"),
 }
-"""Why a visitor is refused something: the status, and what programs are told; people read it on a page."""
+"""Why a visitor is refused something: the status, and what programs are told. People read it on a page."""
 
 ACCESS_RECORD_SECONDS = 60.0
-"""How long a look at the page is one and the same reading."""
+"""How long repeated visits to the page count as one access."""
 
 ACCESS_RECORDS_MAX = 10_000
-
-
-class VisitorDataSource(Protocol):
-    """What is told of visitors, and done for them, by their keys."""
-
-    def render_page(self, key: str, language: str) -> str:
-        """Return the page of what is held; empty where that is nothing."""
-        ...
-
-    def record_access(self, key: str) -> None:
-        """Record that the visitor looked at what is held."""
-        ...
-
-    def export_lines(self, key: str) -> Iterator[bytes]:
-        """Yield an export."""
-        ...
-
-    def erase(self, key: str) -> dict[str, Any]:
-        """Erase all of it; returns the receipt."""
-        ...
-
-    def decide_consent(self, key: str, identity: str, language: str, *, given: bool) -> None:
-        """Record a consent to a version, or that it is taken back.
-
-        Raises RefusedError where the visitor has not that to decide.
-        """
-        ...
-
-    def find_receipt(self, key: str, entry: int) -> dict[str, Any] | None:
-        """Return the receipt of an entry that is about the visitor; None where there is none."""
-        ...
-
-    def render_tab_page(self, script_view_ids: Sequence[int], views_field: str, language: str) -> str:
-        """Return the page of the looks of one tab, which hands them on as `views`; empty where none is held."""
-        ...
-
-    def record_tab_access(self, script_view_ids: Sequence[int]) -> None:
-        """Record that the visitor looked at these."""
-        ...
-
-    def export_tab(self, script_view_ids: Sequence[int]) -> bytes:
-        """Return an export of them; empty where none is held."""
-        ...
-
-    def erase_tab(self, script_view_ids: Sequence[int]) -> dict[str, Any]:
-        """Erase them; returns the receipt. Raises RefusedError where none is held."""
-        ...
+"""How many recent accesses are remembered, in memory only."""
 
 
 class VisitorCaller(NamedTuple):
-    """Who asks for what is theirs."""
+    """Who asks for their data, as the request shows."""
 
     cookie_identifier: str
-    """Of the cookie; empty where there is none."""
+    """The cookie's identifier; empty if there is none."""
     refuses_cookie: bool
-    """Whether the cookie is refused."""
     is_same_origin: bool
-    """Whether a page of this very host asks."""
+    """Whether the request comes from a page of this host."""
     language: str
 
 
 @dataclass
-class VisitorPage:
-    """Gives visitors what is theirs."""
+class VisitorRoutes:
+    """Shows visitors their data, and lets them export it, erase it, and give or withdraw consent."""
 
     policy_pages: PolicyPages
     proxies: TrustedProxies
     derive_visitor_key: Callable[[str], str]
-    """Returns the key of a cookie's identifier."""
-    visitor_data: VisitorDataSource
-    _traced: dict[str, float] = field(default_factory=dict)
+    """Returns the visitor key of a cookie's identifier."""
+    visitor_data: VisitorDataAccess
+    _recent_accesses: dict[str, float] = field(default_factory=dict)
 
     def routes(self) -> list[Route]:
-        """Return the addresses."""
+        """Return the routes."""
         return [
             Route(VISITOR_PAGE_PATH, self.show_page, methods=["GET"]),
             Route(f"{VISITOR_PAGE_PATH}/export", self.send_export, methods=["GET"]),
@@ -136,20 +89,30 @@ class VisitorPage:
         ]
 
     async def show_page(self, request: Request) -> Response:
-        """Give the page; where nobody can tell whose it would be, say so, and show nothing."""
-        asking = self._asking(request)
-        if asking.cookie_identifier:
-            key = self.derive_visitor_key(asking.cookie_identifier)
-            page = await run_in_threadpool(self.visitor_data.render_page, key, asking.language)
+        """Show the visitor's data; without an identified visitor, say why nothing is shown."""
+        caller = self._read_caller(request)
+        if caller.cookie_identifier:
+            key = self.derive_visitor_key(caller.cookie_identifier)
+            page = await run_in_threadpool(self._render_page, key, caller.language)
             if page:
                 await run_in_threadpool(self.record_access_once, key, self.visitor_data.record_access, key)
                 return HTMLResponse(page, headers=VISITOR_PAGE_HEADERS)
-        why = "known" if asking.cookie_identifier else "refused" if asking.refuses_cookie else ""
-        return await self.show_message(asking.language, why)
+        reason = "known" if caller.cookie_identifier else "refused" if caller.refuses_cookie else ""
+        return await self.show_message(caller.language, reason)
+
+    def _render_page(self, key: str, language: str) -> str:
+        """Return the page of a visitor's data; empty if nothing is stored."""
+        data = self.visitor_data.read_page(key)
+        if data is None:
+            return ""
+        choices = self.visitor_data.find_consent_choices(key, language)
+        return render_visitor_page(
+            data, language, choices, link_translations(VISITOR_PAGE_PATH, data.languages)
+        )
 
     async def send_export(self, request: Request) -> Response:
-        """Give all of it as JSON Lines, to a page of this very site."""
-        key = self._key(request)
+        """Send the visitor's data as JSON Lines, to a page of this host only."""
+        key = self._find_key(request)
         if not key:
             return await self.refuse(request, "elsewhere")
         await run_in_threadpool(self.record_access_once, key, self.visitor_data.record_access, key)
@@ -159,60 +122,65 @@ class VisitorPage:
         )
 
     async def send_receipt(self, request: Request) -> Response:
-        """Give the receipt of one entry of the ledger that is about the visitor."""
-        key, entry = self._key(request), request.path_params["entry"]
+        """Send the receipt of a ledger entry about the visitor."""
+        key, entry = self._find_key(request), request.path_params["entry"]
         if not key:
             return await self.refuse(request, "elsewhere")
-        found = await run_in_threadpool(self.visitor_data.find_receipt, key, entry)
-        if found is None:
+        receipt = await run_in_threadpool(self.visitor_data.find_receipt, key, entry)
+        if receipt is None:
             return await self.refuse(request, "missing")
-        return send_attachment(found, f"receipt-{entry}.json")
+        return send_attachment(receipt, f"receipt-{entry}.json")
 
     async def erase(self, request: Request) -> Response:
-        """Erase all of it, and take the cookie back; the answer is the receipt."""
-        key = self._key(request)
+        """Erase the visitor's data and remove the cookie; the response is the receipt."""
+        key = self._find_key(request)
         if not key:
             return await self.refuse(request, "elsewhere")
         receipt = await run_in_threadpool(self.visitor_data.erase, key)
-        answer = send_attachment(receipt, "erasure.json")
-        answer.headers["Set-Cookie"] = cookie.build_removal_header()
-        return answer
+        response = send_attachment(receipt, "erasure.json")
+        response.headers["Set-Cookie"] = cookie.build_removal_header()
+        return response
 
     async def decide_consent(self, request: Request, *, given: bool) -> Response:
-        """Record a consent to a version, or that it is taken back, and lead back to the page."""
-        key, identity = self._key(request), request.path_params["identity"]
+        """Record that the visitor consents to a version, or withdraws that, and redirect to the page."""
+        key, identity = self._find_key(request), request.path_params["identity"]
         if not key:
             return await self.refuse(request, "elsewhere")
-        language = self._asking(request).language
+        language = self._read_caller(request).language
         try:
             await run_in_threadpool(self.visitor_data.decide_consent, key, identity, language, given=given)
         except RefusedError:
             return await self.refuse(request, "decided")
         return RedirectResponse(f"{VISITOR_PAGE_PATH}?lang={language}#decided", 303, VISITOR_PAGE_HEADERS)
 
-    def _asking(self, request: Request) -> VisitorCaller:
-        by = read_sender(self.proxies, request.scope)
-        told = cookie.read_cookie_state(by.headers, can_be_set=False)
+    def _read_caller(self, request: Request) -> VisitorCaller:
+        sender = read_sender(self.proxies, request.scope)
+        state = cookie.read_cookie_state(sender.headers, can_be_set=False)
         language = self.negotiate_language(find_requested_languages(request))
-        return VisitorCaller(told.identifier, told.value == cookie.REFUSAL_VALUE, by.is_same_origin, language)
+        return VisitorCaller(
+            state.identifier, state.value == cookie.REFUSAL_VALUE, sender.is_same_origin, language
+        )
 
-    def _key(self, request: Request) -> str:
-        """Return the key of who asks from a page of this very site; empty where nobody can tell."""
-        asking = self._asking(request)
+    def _find_key(self, request: Request) -> str:
+        """Return the key of a visitor who asks from a page of this host; empty if nobody is identified."""
+        caller = self._read_caller(request)
         return (
-            self.derive_visitor_key(asking.cookie_identifier)
-            if asking.cookie_identifier and asking.is_same_origin
+            self.derive_visitor_key(caller.cookie_identifier)
+            if caller.cookie_identifier and caller.is_same_origin
             else ""
         )
 
     def negotiate_language(self, accept_language: str) -> str:
-        """Return the language, of those of the policy, that is asked for."""
+        """Return the requested language, of those that the policy has."""
         return negotiate_language(accept_language, self.policy_pages.languages() or ["en"])
 
     async def show_message(self, language: str, reason: str, status: int = 200) -> Response:
-        """Give the page that says why nothing is shown: `known`, `refused`, of REFUSALS, or nobody can tell whose."""
+        """Show a page that says why no data is shown.
 
-        def made() -> str:
+        `reason` is `known`, `refused`, a key of `VISITOR_REFUSALS`, or empty if there is no cookie.
+        """
+
+        def render() -> str:
             version = self.policy_pages.find_version()
             return render_template(
                 "own.html",
@@ -225,10 +193,10 @@ class VisitorPage:
                 languages=self.policy_pages.list_translations(VISITOR_PAGE_PATH),
             )
 
-        return HTMLResponse(await run_in_threadpool(made), status, headers=VISITOR_SCRIPT_PAGE_HEADERS)
+        return HTMLResponse(await run_in_threadpool(render), status, headers=VISITOR_SCRIPT_PAGE_HEADERS)
 
     async def refuse(self, request: Request, reason: str) -> Response:
-        """Say why something is refused, as of REFUSALS: to a person by a page, to a program as JSON."""
+        """Refuse a request for a reason of `VISITOR_REFUSALS`: with a page for people, JSON for programs."""
         status, message, hint = VISITOR_REFUSALS[reason]
         if "text/html" in request.headers.get("accept", ""):
             return await self.show_message(
@@ -237,17 +205,19 @@ class VisitorPage:
         return error_response(status, message, hint, VISITOR_PAGE_HEADERS)
 
     def record_access_once(self, key: str, record_access: Callable[[Any], None], subject: object) -> None:
-        """Record a look, once for those that follow on each other."""
+        """Record an access, unless one of the same `key` was recorded within the last minute."""
         now = time.monotonic()
-        if now - self._traced.get(key, -ACCESS_RECORD_SECONDS) < ACCESS_RECORD_SECONDS:
+        if now - self._recent_accesses.get(key, -ACCESS_RECORD_SECONDS) < ACCESS_RECORD_SECONDS:
             return
         record_access(subject)
-        if len(self._traced) >= ACCESS_RECORDS_MAX:
-            self._traced = {one: at for one, at in self._traced.items() if now - at < ACCESS_RECORD_SECONDS}
-        self._traced[key] = now
+        if len(self._recent_accesses) >= ACCESS_RECORDS_MAX:
+            self._recent_accesses = {
+                recent: at for recent, at in self._recent_accesses.items() if now - at < ACCESS_RECORD_SECONDS
+            }
+        self._recent_accesses[key] = now
 
 
 def send_attachment(content: dict[str, Any], file_name: str) -> Response:
-    """Return what a visitor keeps, as a file."""
+    """Return `content` as a file of JSON to save."""
     headers = {**ATTACHMENT_HEADERS, "Content-Disposition": f'attachment; filename="{file_name}"'}
-    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")
+    return json_response(content, headers=headers)

@@ -14,9 +14,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
 from avowal.config import SiteSettings
-from avowal.endpoints.attempt_limit import AttemptLimiter
-from avowal.endpoints.sender import read_sender
 from avowal.errors import AvowalError
+from avowal.http.body import read_body
+from avowal.http.headers import PRIVATE_HEADERS
+from avowal.http.rate_limit import AttemptLimiter
+from avowal.http.sender import read_sender
 from avowal.policy.page import PageTable, render_template
 from avowal.register.passwords import PASSWORD_CHARACTERS_MAX, Passwords
 from avowal.register.readers import Reader, Readers
@@ -29,18 +31,16 @@ from avowal.use.formatting import (
 from avowal.use.report_request import ReportRequest, parse_filters, parse_time
 from avowal.use.reports import REPORTS, ReportResult
 from avowal.web.policy_pages import PolicyPages
-from avowal.web.policy_routes import PAGE_HEADERS as PUBLIC
 from avowal.web.policy_routes import respond_with_page
 
 SESSION_COOKIE = "avowal-reader"
 SESSION_SECONDS = 12 * 3600
 FORM_BYTES_MAX = 4_096
 PERIOD_LABELS = {"today": "Today", "7 days": "7 days", "30 days": "30 days", "": "All time"}
-READER_PAGE_HEADERS = {**PUBLIC, "Cache-Control": "private, no-store"}
 
 
 @dataclass
-class ReaderPages:
+class ReaderRoutes:
     """Gives readers their reports. `ask` answers a question."""
 
     site: SiteSettings
@@ -50,7 +50,7 @@ class ReaderPages:
     signer: TimestampSigner
     run_report: Callable[[ReportRequest], ReportResult]
     proxies: TrustedProxies
-    attempt_limit: AttemptLimiter
+    attempt_limiter: AttemptLimiter
 
     async def show_home(self, request: Request) -> Response:
         """Give a reader who signed in a report, and everybody else the policy."""
@@ -68,15 +68,15 @@ class ReaderPages:
         by = read_sender(self.proxies, request.scope)
         if not by.is_same_origin:
             return self._form("This form was sent from another site.", 403)
-        form = parse_qs((await _body(request)).decode("utf-8", "replace"))
+        form = parse_qs((await read_body(request.receive, FORM_BYTES_MAX) or b"").decode("utf-8", "replace"))
         name, password = (form.get(key, [""])[0][:PASSWORD_CHARACTERS_MAX] for key in ("name", "password"))
         check = partial(self.passwords.check, name, password)
-        right = await run_in_threadpool(self.attempt_limit.check, by.address, name, check)
+        right = await run_in_threadpool(self.attempt_limiter.check, by.address, name, check)
         if right is None:
             return self._form("Too many tries: wait a minute.", 429)
         if not right or not any(reader.name == name for reader in self.readers.all()):
             return self._form("There is no reader of this name with this password.", 401)
-        answer = RedirectResponse("/", 303, READER_PAGE_HEADERS)
+        answer = RedirectResponse("/", 303, PRIVATE_HEADERS)
         token = self.signer.sign(f"{self.passwords.fingerprint(name)} {name}").decode()
         answer.set_cookie(
             SESSION_COOKIE, token, SESSION_SECONDS, secure=by.is_secure, httponly=True, samesite="strict"
@@ -88,7 +88,7 @@ class ReaderPages:
         by = read_sender(self.proxies, request.scope)
         if not by.is_same_origin:
             return self._form("This form was sent from another site.", 403)
-        answer = RedirectResponse("/", 303, READER_PAGE_HEADERS)
+        answer = RedirectResponse("/", 303, PRIVATE_HEADERS)
         answer.delete_cookie(SESSION_COOKIE, secure=by.is_secure, httponly=True, samesite="strict")
         return answer
 
@@ -135,7 +135,7 @@ class ReaderPages:
             problem=problem,
             host=self.site.host,
         )
-        return HTMLResponse(page, 200 if not problem else 400, READER_PAGE_HEADERS)
+        return HTMLResponse(page, 200 if not problem else 400, PRIVATE_HEADERS)
 
     def _question(self, name: str, since: str, reader: Reader) -> ReportRequest:
         zone = ZoneInfo(self.site.timezone)
@@ -150,7 +150,7 @@ class ReaderPages:
 
     def _form(self, problem: str = "", status: int = 200) -> Response:
         page = render_template("sign_in.html", "en", package="avowal.web", problem=problem)
-        return HTMLResponse(page, status, READER_PAGE_HEADERS)
+        return HTMLResponse(page, status, PRIVATE_HEADERS)
 
 
 def _facts(answer: ReportResult, name: str) -> PageTable:
@@ -165,13 +165,3 @@ def _facts(answer: ReportResult, name: str) -> PageTable:
         tuple(format_column_heading(column) for column in table.columns),
         rows,
     )
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body of a form, as far as one may be long."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > FORM_BYTES_MAX:
-            return b""
-    return body
