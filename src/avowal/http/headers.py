@@ -1,15 +1,18 @@
 """Response headers that several routes send."""
 
-_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+_CONTENT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
 
 PAGE_HEADERS = {
-    "Content-Security-Policy": _PAGE_POLICY,
+    "Content-Security-Policy": _CONTENT_POLICY,
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 SCRIPT_PAGE_HEADERS = {
     **PAGE_HEADERS,
-    "Content-Security-Policy": f"{_PAGE_POLICY}; script-src 'self'; connect-src 'self'",
+    "Content-Security-Policy": f"{_CONTENT_POLICY}; script-src 'self'; connect-src 'self'",
 }
 """Headers of a page that loads a script from this server."""
 

@@ -131,7 +131,7 @@ class ReaderRoutes:
             ],
             figures=tables[0] if name == "overview" and tables else None,
             tables=tables[1:] if name == "overview" else tables,
-            context=told,
+            notes=told,
             problem=problem,
             host=self.site.host,
         )
