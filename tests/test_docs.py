@@ -223,6 +223,23 @@ def test_the_tree_of_errors_is_whole() -> None:
     assert parents == {one.__name__: one.__base__.__name__ for one in raised if one.__base__}
 
 
+def error_codes(kind: Any = errors.ErrorCode) -> Iterator[str]:
+    """Give the codes of a union of literals."""
+    for word in get_args(kind):
+        yield from [word] if isinstance(word, str) else error_codes(word)
+
+
+def test_every_error_code_is_explained() -> None:
+    """Each code has its row under `# Errors`, and no other code has."""
+    assert sorted(rows(section("# Errors"))) == sorted(error_codes())
+
+
+def test_every_error_code_is_used() -> None:
+    """Each code stands somewhere beside its declaration: where it is raised, or as the default of a class."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "avowal").rglob("*.py"))
+    assert [code for code in error_codes() if sources.count(f'"{code}"') == 1] == []
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors that the headings of a page make, as GitHub makes them."""
     seen: Counter[str] = Counter()

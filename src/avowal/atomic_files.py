@@ -43,10 +43,13 @@ def check_creatable(path: Path | None) -> None:
         raise InvalidInputError(
             f"`{unfinished}` is there already",
             "name another file, or move that one away if nothing is writing it",
+            code="file-exists",
         )
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InvalidInputError(
-            f"nothing can be written to `{path.parent}`", "name a file in a folder that you own"
+            f"nothing can be written to `{path.parent}`",
+            "name a file in a folder that you own",
+            code="file-unwritable",
         )
 
 
@@ -74,4 +77,4 @@ def _unfinished(path: Path) -> Path:
 
 def _check_absent(path: Path) -> None:
     if path.exists():
-        raise InvalidInputError(f"`{path}` is there already", "name another file")
+        raise InvalidInputError(f"`{path}` is there already", "name another file", code="file-exists")

@@ -47,7 +47,9 @@ def parse_toml(
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as wrong:
         raise error_type(
-            f"{source_name}: {_lower(str(wrong))}", "https://toml.io tells how TOML is written"
+            f"{source_name}: {_lower(str(wrong))}",
+            "https://toml.io tells how TOML is written",
+            code="invalid-toml",
         ) from None
     return convert_toml(data, struct_type, source_name=source_name, error_type=error_type, text=text)
 
@@ -60,12 +62,18 @@ def read_text(path: Path, error_type: type[InvalidInputError]) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise error_type(f"there is no file `{path}`", "`avowal init DIR` writes one") from None
+        raise error_type(
+            f"there is no file `{path}`", "`avowal init DIR` writes one", code="file-missing"
+        ) from None
     except UnicodeDecodeError as wrong:
-        raise error_type(f"{path}: byte {wrong.start} is no UTF-8", "save the file as UTF-8") from None
+        raise error_type(
+            f"{path}: byte {wrong.start} is no UTF-8", "save the file as UTF-8", code="not-utf8"
+        ) from None
     except OSError as wrong:
         reason = _lower(wrong.strerror or "")
-        raise error_type(f"`{path}` cannot be read: {reason}", "name a file that may be read") from None
+        raise error_type(
+            f"`{path}` cannot be read: {reason}", "name a file that may be read", code="file-unreadable"
+        ) from None
 
 
 def convert_toml(
@@ -73,7 +81,7 @@ def convert_toml(
 ) -> T:
     """Convert parsed TOML to a msgspec Struct; `text` is what it was parsed from, to tell lines."""
     for key, said, hint in _unknown(data, struct_type):
-        raise error_type(f"{source_name}{_line(text, key)}: `{key}` {said}", hint)
+        raise error_type(f"{source_name}{_line(text, key)}: `{key}` {said}", hint, code="unknown-key")
     try:
         return msgspec.convert(data, struct_type, builtin_types=(date,))
     except msgspec.ValidationError as wrong:
@@ -82,7 +90,7 @@ def convert_toml(
     place = f"{source_name}{_line(text, key)}"
     if missing := re.search(r"missing required field `(.+)`", said):
         dotted = f"{key}.{missing[1]}".lstrip(".")
-        raise error_type(f"{place}: `{dotted}` is missing", _REFERENCE)
+        raise error_type(f"{place}: `{dotted}` is missing", _REFERENCE, code="missing-key")
     expected = re.match(r"Expected `(\w+)", said)
     remedy = _REMEDIES.get(expected[1], _REFERENCE) if expected else _REFERENCE
     raise error_type(f"{place}: `{key}`: {_lower(said)}", remedy)

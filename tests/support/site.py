@@ -20,7 +20,7 @@ from unittest import mock
 
 import duckdb
 
-from avowal.cli.main import run
+from avowal.cli import main
 
 AVOWAL = str(Path(sys.executable).with_name("avowal"))
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -81,6 +81,8 @@ class Ran:
     status: int
     out: str
     err: str
+    code: str = ""
+    """The code of the error that it ended with, if any."""
 
     def json(self) -> Any:
         """Return the one object that `--json` printed."""
@@ -154,12 +156,14 @@ class Site:
             mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
+            mock.patch.object(main, "print_error", wraps=main.print_error) as printed,
         ):
             try:
-                run()
+                main.run()
             except SystemExit as ended:
                 status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-        return Ran(status, out.getvalue(), err.getvalue())
+        code = printed.call_args.args[0].code if printed.called else ""
+        return Ran(status, out.getvalue(), err.getvalue(), code)
 
     def take_in(self, *arguments: object, stdin: bytes = b"") -> dict[str, Any]:
         """Import with `--json`; returns the object after a look at its sums."""

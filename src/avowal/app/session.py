@@ -229,7 +229,11 @@ def find_version(versions: list[Version], number: int) -> Version:
         one for one in versions if one.number == number or (number == 0 and one.effective_at <= utc_now())
     ]
     if not fitting:
-        raise RefusedError("there is no such version", "`avowal policy history` tells which there are")
+        raise RefusedError(
+            "there is no such version",
+            "`avowal policy history` tells which there are",
+            code="version-not-found",
+        )
     return fitting[-1]
 
 

@@ -258,7 +258,11 @@ class VisitorDataAccess:
             if (one.identity, one.is_given) == (identity, not given)
         ]
         if not fitting:
-            raise RefusedError("there is nothing to decide on that version", "look at your page again")
+            raise RefusedError(
+                "there is nothing to decide on that version",
+                "look at your page again",
+                code="consent-not-needed",
+            )
         number = fitting[0].version
         languages = [page.language for page in register.documents(number)]
         word = ConsentStatement(

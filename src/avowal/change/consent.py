@@ -68,6 +68,7 @@ def prepare_consent(
         raise RefusedError(
             f"nothing is kept of that visitor which version {version.number} does not govern already",
             "look at the visitor's key, and that the logs of the visits were read",
+            code="consent-not-needed",
         )
     pages = {page.language: page for page in register.documents(version.number)}
     language = statement.language or (next(iter(pages)) if len(pages) == 1 else "")
@@ -77,6 +78,7 @@ def prepare_consent(
             if language
             else "it is not said in which language the document was shown",
             f"there are: {', '.join(pages)}",
+            code="document-not-found",
         )
     return Consent(
         visitor=visitor_records.key,
@@ -104,6 +106,7 @@ def prepare_withdrawal(
         raise RefusedError(
             "no consent of that visitor stands" + (f" to version {version_number}" if version_number else ""),
             "look at the visitor's key; nothing was changed",
+            code="consent-not-found",
         )
     latest = max(fitting, key=lambda consent: consent.version)
     return msgspec.structs.replace(
@@ -241,5 +244,6 @@ def _find_offered_version(versions: Sequence[Version], number: int, now: datetim
         raise RefusedError(
             f"version {number} is neither in force nor to come" if number else "no version is in force",
             "`avowal policy history` tells which are: consent is to what is promised now, or will be",
+            code="version-not-in-force",
         )
     return fitting[0]

@@ -79,7 +79,7 @@ def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, Co
         salt = bytes.fromhex(told.proof.salt)
     except (msgspec.DecodeError, ValueError):
         raise InvalidInputError(
-            "this is no receipt of a consent", "give the file as it was handed out"
+            "this is no receipt of a consent", "give the file as it was handed out", code="invalid-receipt"
         ) from None
     proof = EntryProof.parse(told.proof.tlog_proof)
     origin = proof.verify(verifier).origin
@@ -93,7 +93,9 @@ def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, Co
         != _extract_permissions(_describe_purposes(parse_canonical(told.proof.terms.encode()), vocabulary()))
     ):
         raise ProofError(
-            "the receipt says something else than its entry in the ledger", "it was changed, or mixed up"
+            "the receipt says something else than its entry in the ledger",
+            "it was changed, or mixed up",
+            code="receipt-mismatch",
         )
     return proof, entry
 

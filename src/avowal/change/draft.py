@@ -40,7 +40,9 @@ def load_documents(terms_file: Path) -> dict[str, Document]:
         document = load_document(path)
         if document.language in found:
             raise TermsError(
-                f"{path}: there are two documents in `{document.language}`", "keep one for each language"
+                f"{path}: there are two documents in `{document.language}`",
+                "keep one for each language",
+                code="duplicate-document",
             )
         found[document.language] = document
     return found

@@ -33,6 +33,7 @@ class VersionDraft:
             raise TermsError(
                 f"there is no document in `{missing[0]}`, which the terms declare",
                 f"put one beside the terms, with `lang: {missing[0]}`",
+                code="document-missing",
             )
         return [
             PublishedDocument(language, self.documents[language].text, now)
@@ -67,11 +68,13 @@ def adopt_first_version(register: Register, draft: VersionDraft, now: datetime) 
         raise RefusedError(
             "a version of the terms is in force already, and nothing was changed",
             "`avowal policy publish` takes a later one into force",
+            code="version-exists",
         )
     if effective_at > now:
         raise RefusedError(
             f"the terms hold from {draft.terms.updated}, which is still to come",
             "the first version bears a past date: write that as `updated`",
+            code="date-in-future",
         )
     version = draft.build_version(1, effective_at, now)
     register.publish(version, draft.build_pages(now))
@@ -93,6 +96,7 @@ def publish_version(
         raise RefusedError(
             "no version is in force yet",
             "`avowal policy adopt` takes the first one into force, with its past date",
+            code="no-version-in-force",
         )
     last = versions[-1]
     compiled, pages = compile_terms(draft.terms), draft.build_pages(now)
@@ -115,6 +119,7 @@ def publish_version(
                 f"the terms are {comparison.relation} beside version {last.number} in {len(comparison.looser)} places, "
                 "which will not hold for what was collected before",
                 "read them (`avowal policy diff`), and publish with `--accept-witnesses`",
+                code="weaker-terms",
             )
     version = draft.build_version(last.number + 1, effective_at, now)
     register.publish(version, pages, build_notices(last, version, [page.language for page in pages]))
@@ -138,11 +143,13 @@ def _check_effective_at(terms: Terms, effective_at: datetime, last: Version, now
         raise RefusedError(
             f"the terms hold from {terms.updated}, which is past",
             "write the day from which they shall hold as `updated`: today (UTC) or later",
+            code="date-in-past",
         )
     if effective_at <= last.effective_at:
         raise RefusedError(
             f"version {last.number} takes effect at {last.effective_at:%Y-%m-%d %H:%M} UTC, and this one would before",
             "write a later day as `updated`, or take that version back (`avowal policy withdraw`)",
+            code="version-out-of-order",
         )
 
 
@@ -154,4 +161,5 @@ def _check_notice_period(effective_at: datetime, last: Version, now: datetime) -
         raise RefusedError(
             f"version {last.number} promises {days} days of notice before a version that protects less in anything",
             f"write {earliest} or a later day as `updated`",
+            code="notice-too-short",
         )

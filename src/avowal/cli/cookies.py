@@ -47,7 +47,9 @@ def audit(
     """Go over a site with a real browser; exit status 1 where it does something that the terms do not declare."""
     if urlsplit(start_url).scheme not in {"http", "https"} or not urlsplit(start_url).hostname:
         raise InvalidInputError(
-            f"`{start_url}` is no address of a page", "give one such as `https://example.org/`"
+            f"`{start_url}` is no address of a page",
+            "give one such as `https://example.org/`",
+            code="invalid-address",
         )
     with closing(open_folder_register(data)) as register:
         version = find_version_in_force(register)

@@ -23,9 +23,11 @@ def follow(
 ) -> None:
     """Read a log as it grows, through its rotation, until the process is told to stop (SIGTERM, Ctrl-C)."""
     if file.is_dir():
-        raise InvalidInputError(f"`{file}` is a folder", "name one log in it")
+        raise InvalidInputError(f"`{file}` is a folder", "name one log in it", code="not-a-file")
     if not file.parent.is_dir():
-        raise InvalidInputError(f"there is no folder `{file.parent}`", "look at its spelling")
+        raise InvalidInputError(
+            f"there is no folder `{file.parent}`", "look at its spelling", code="file-missing"
+        )
     console = Console(stderr=True, highlight=False)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -68,7 +68,9 @@ def import_logs(
     """Read access logs under the policy: what is new in them becomes requests, views and visits."""
     if show_bad and as_json:
         raise InvalidInputError(
-            "`--show-bad` shows lines, and `--json` prints one object", "give one of the two"
+            "`--show-bad` shows lines, and `--json` prints one object",
+            "give one of the two",
+            code="conflicting-options",
         )
     check_files(files)
     with session(data, adopt_terms=True) as at_work:
@@ -98,9 +100,13 @@ def check_files(files: list[Path]) -> None:
     """Raise InvalidInputError where one of the files is none, before any of them is read."""
     for path in files:
         if path.is_dir():
-            raise InvalidInputError(f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`")
+            raise InvalidInputError(
+                f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`", code="not-a-file"
+            )
         if path != STANDARD_INPUT and not path.exists():
-            raise InvalidInputError(f"there is no file `{path}`", "look at its spelling and folder")
+            raise InvalidInputError(
+                f"there is no file `{path}`", "look at its spelling and folder", code="file-missing"
+            )
 
 
 def import_files(

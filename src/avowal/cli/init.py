@@ -43,7 +43,11 @@ def create_folder(folder: Path) -> list[Path]:
     settings = (resources.files("avowal") / SETTINGS_FILE).read_text(encoding="utf-8")
     files = {folder / SETTINGS_FILE: settings, **policy}
     if there := [path for path in files if path.exists()]:
-        raise RefusedError(f"`{there[0]}` is there already, and nothing was changed", "choose another folder")
+        raise RefusedError(
+            f"`{there[0]}` is there already, and nothing was changed",
+            "choose another folder",
+            code="file-exists",
+        )
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

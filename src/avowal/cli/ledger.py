@@ -57,7 +57,9 @@ def checkpoint(as_json: JsonOption = False, data: DataFolderOption = None) -> No
     with closing(open_folder_register(data)) as register:
         note, verifier = register.ledger.sign_checkpoint(), register.ledger.signer.verifier
     if note is None:
-        raise RefusedError("the ledger has no entry yet", "`avowal policy adopt` makes the first one")
+        raise RefusedError(
+            "the ledger has no entry yet", "`avowal policy adopt` makes the first one", code="ledger-empty"
+        )
     if as_json:
         print_json({"checkpoint": str(note), "verifier": str(verifier)})
     else:
@@ -102,7 +104,9 @@ def list_entries(
     """List the newest entries, the newest last: what was recorded, and when."""
     if kind and kind not in ENTRY_KINDS:
         raise InvalidInputError(
-            f"there is no kind of entry `{kind}`", suggest_nearest(kind, list(ENTRY_KINDS), "kinds")
+            f"there is no kind of entry `{kind}`",
+            suggest_nearest(kind, list(ENTRY_KINDS), "kinds"),
+            code="unknown-name",
         )
     with closing(open_folder_register(data)) as register:
         found = zip(*register.ledger.last_entries(last, kind), strict=True)
@@ -182,11 +186,15 @@ def verify(
     notes = [SignedNote.parse(read_text(path, InvalidInputError)) for path in witness or []]
     if path and not key:
         raise InvalidInputError(
-            "what was handed out is checked with the ledger's public key", "give it with `--key`"
+            "what was handed out is checked with the ledger's public key",
+            "give it with `--key`",
+            code="missing-input",
         )
     if path and not path.exists():
         raise InvalidInputError(
-            f"there is no `{path}`", "name a proof, a receipt, a package or an exported ledger"
+            f"there is no `{path}`",
+            "name a proof, a receipt, a package or an exported ledger",
+            code="file-missing",
         )
     if path and path.is_file() and is_package(path):
         _verify_package(path, _verifier(key), as_json=as_json)

@@ -1,13 +1,13 @@
 """The command `avowal`."""
 
+import json
 import sys
 from importlib import import_module
-from typing import NoReturn
 
 import typer
 from rich.console import Console
 
-from avowal.errors import AvowalError
+from avowal.errors import AvowalError, InvalidInputError, RefusedError, StoreError
 
 COMMANDS = {
     "init": "init.init",
@@ -73,39 +73,72 @@ def create_app(command_name: str = "") -> typer.Typer:
 
 
 DATABASE_MODULES = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
-"""Where errors come from that mean a damaged file: what they say themselves may hold what is in it."""
+"""Modules whose exceptions mean that a file is damaged. Their text may quote stored data, so it is not shown."""
+
+JSON_OPTION = "--json"
 
 
 def run() -> None:
-    """Run the command; an error is told in a line with its remedy, and gives its exit status."""
+    """Run the command that the process was started with, and exit.
+
+    An error is printed with its hint; with `--json`, as one object `{"error": {"code", "message", "hint"}}` on
+    standard error, so that standard output holds the result of a command or nothing.
+    """
+    arguments = sys.argv[1:]
+    try:
+        status = execute(arguments)
+    except AvowalError as error:
+        print_error(error, as_json=JSON_OPTION in arguments)
+        status = error.exit_status
+    sys.exit(status)
+
+
+def execute(arguments: list[str]) -> int:
+    """Run a command; return its exit status.
+
+    Raises AvowalError for every error that is not a fault in the program.
+    """
     try:
         try:
-            create_app(*sys.argv[1:2])()
+            status = create_app(*arguments[:1])(arguments, standalone_mode=False)
         finally:
-            sys.stdout.flush()  # what cannot be written is told below, and not left to the end of the process
-    except AvowalError as error:
-        _end(error.message, error.hint, error.exit_status)
-    except BrokenPipeError:  # whoever read our output has seen enough
+            sys.stdout.flush()  # here, so that output that cannot be written is reported below
+    except typer.TyperException as error:
+        message = error.format_message()
+        if not message:  # no command was given, and the help was printed
+            return error.exit_code
+        raise InvalidInputError(
+            message[:1].lower() + message[1:],
+            "`--help` explains every command and option",
+            code="invalid-command",
+        ) from None
+    except BrokenPipeError:  # the reader of our output has closed it
         sys.stderr.close()
-        sys.exit(0)
-    except OSError as error:  # a file that cannot be read or written; nothing of what it holds is told
+        return 0
+    except OSError as error:  # the text names the file, and quotes nothing from it
         name = f"`{error.filename}`" if error.filename else "a file"
-        _end(
+        raise RefusedError(
             f"{name} cannot be used: {error.strerror}",
-            "look at its name, its folder, and who may write there",
-        )
+            "check its name, its folder and its permissions",
+            code="file-unusable",
+        ) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in DATABASE_MODULES:
             raise
-        _end(
+        raise StoreError(
             f"the data folder cannot be used ({type(error).__name__})",
-            "`avowal verify` tells what does not hold; put the newest backup back",
-        )
+            "`avowal verify` shows what is wrong; restore the newest backup",
+        ) from error
+    return status if isinstance(status, int) else 0
 
 
-def _end(message: str, hint: str, status: int = 1) -> NoReturn:
+def print_error(error: AvowalError, *, as_json: bool) -> None:
+    """Print an error to standard error."""
+    if as_json:
+        fields = {"code": error.code, "message": error.message, "hint": error.hint}
+        sys.stderr.write(json.dumps({"error": fields}, ensure_ascii=False) + "\n")
+        return
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"avowal: {message}", style="bold red", markup=False)
-    if hint:
-        console.print(f"      {hint}", markup=False)
-    sys.exit(status)
+    console.print(f"avowal: {error.message}", style="bold red", markup=False)
+    if error.hint:
+        console.print(f"      {error.hint}", markup=False)

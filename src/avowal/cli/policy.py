@@ -38,7 +38,9 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
     missing = [language for language in terms.languages if language not in texts]
     if missing:
         raise TermsError(
-            f"{path}: there is no document in `{missing[0]}`", f"put one beside it, with `lang: {missing[0]}`"
+            f"{path}: there is no document in `{missing[0]}`",
+            f"put one beside it, with `lang: {missing[0]}`",
+            code="document-missing",
         )
     found = find_warnings(terms)
     found += [

@@ -137,7 +137,9 @@ SUFFICIENT = ContractComparison((), ())
 def _folder() -> Path:
     policy = find_folder(None).policy_folder
     if policy is None:
-        raise InvalidInputError("there is no avowal.toml here or above", "`avowal init .` makes a folder")
+        raise InvalidInputError(
+            "there is no avowal.toml here or above", "`avowal init .` makes a folder", code="settings-missing"
+        )
     return policy / CONTRACTS_FOLDER
 
 
@@ -145,7 +147,9 @@ def _text(name: str) -> str:
     path = _folder() / f"{name}.toml"
     if not path.is_file() or path.parent != _folder():
         raise InvalidInputError(
-            f"there is no contract `{path}`", "write one, in the words of the terms: docs/terms.md"
+            f"there is no contract `{path}`",
+            "write one, in the words of the terms: docs/terms.md",
+            code="contract-not-found",
         )
     return strict.read_text(path, TermsError)
 

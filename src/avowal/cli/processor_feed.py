@@ -56,7 +56,11 @@ def key(
     """Issue a new key with which a processor pulls its feed, and print it: it is kept nowhere."""
     with closing(open_folder_register(data)) as register:
         if name not in {one.name for one in register.processors.all()}:
-            raise RefusedError(f"there is no processor `{name}`", "`avowal processor add` makes one")
+            raise RefusedError(
+                f"there is no processor `{name}`",
+                "`avowal processor add` makes one",
+                code="processor-not-found",
+            )
         issued = register.feeds.issue_key(name, utc_now(), revoke_previous=at_once)
     hook = format_public_key(read_or_create_secret(find_folder(data).keys_folder / WEBHOOK_KEY_FILE))
     if as_json:

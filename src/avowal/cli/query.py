@@ -27,7 +27,11 @@ def query(
 ) -> None:
     """Ask a question of what is stored, as far as one purpose may see it."""
     if as_json and as_csv:
-        raise InvalidInputError("`--json` and `--csv` are two forms of one answer", "give one of the two")
+        raise InvalidInputError(
+            "`--json` and `--csv` are two forms of one answer",
+            "give one of the two",
+            code="conflicting-options",
+        )
     with session(data) as at_work:
         asked = at_work.run_query(SqlQuery(purpose, sql, reader, explain))
     notes = [

@@ -96,7 +96,9 @@ def disclose(
 ) -> None:
     """Release what is held, on a ground, as far as its evidence and the terms go; or ask others to approve it."""
     if package and dry_run:
-        raise InvalidInputError("a dry run writes no file", "give one of `--package` and `--dry-run`")
+        raise InvalidInputError(
+            "a dry run writes no file", "give one of `--package` and `--dry-run`", code="conflicting-options"
+        )
     check_creatable(package)
     words = ReleaseInput(
         ground=parse_ground(ground),
@@ -147,7 +149,9 @@ def _disclose(
         return
     with at_work.release_workflow.recording_refusals(words.ground, words.kind, words.by):
         if package == NO_PACKAGE and not at_work.release_workflow.find_requirements(words.ground).approvals:
-            raise InvalidInputError("a release needs a file", "give `--package`, or `--dry-run`")
+            raise InvalidInputError(
+                "a release needs a file", "give `--package`, or `--dry-run`", code="missing-input"
+            )
         request = at_work.release_workflow.record_request(asked())
         if request.approvals:
             _tell_waiting(request, as_json=as_json)
@@ -238,7 +242,7 @@ def recall(
 ) -> None:
     """Record that a release is recalled, and tell its recipient to delete it."""
     if not reason.strip():
-        raise InvalidInputError("`--reason` is empty", "say why")
+        raise InvalidInputError("`--reason` is empty", "say why", code="missing-input")
     check_line(reason)
     server = find_folder(data).settings.mail.server
     with (
@@ -265,7 +269,9 @@ def _evidence(word: str) -> tuple[str, str]:
     kind, found, text = word.partition("=")
     if not found or kind not in EVIDENCE_KINDS:
         hint = strict.suggest_nearest(kind, list(EVIDENCE_KINDS), "kinds of evidence")
-        raise InvalidInputError(f"`{kind}` is no evidence", f"write it as KIND=TEXT; {hint}")
+        raise InvalidInputError(
+            f"`{kind}` is no evidence", f"write it as KIND=TEXT; {hint}", code="unknown-evidence"
+        )
     return kind, text
 
 

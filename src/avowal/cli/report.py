@@ -62,10 +62,16 @@ def report(
     """Show a report: a table, or JSON, or CSV. It says what it leaves out, and how much was measured."""
     if name not in {*REPORTS, DISCLOSURE_REPORT}:
         raise InvalidInputError(
-            f"there is no report `{name}`", f"there are: {', '.join(REPORTS)}, {DISCLOSURE_REPORT}"
+            f"there is no report `{name}`",
+            f"there are: {', '.join(REPORTS)}, {DISCLOSURE_REPORT}",
+            code="unknown-name",
         )
     if as_json and as_csv:
-        raise InvalidInputError("`--json` and `--csv` are two forms of one answer", "give one of the two")
+        raise InvalidInputError(
+            "`--json` and `--csv` are two forms of one answer",
+            "give one of the two",
+            code="conflicting-options",
+        )
     question = _question(name, since, until, timezone, filters or [], limit, data)
     question = msgspec.structs.replace(question, reader=reader, is_shared=shared)
     if name == DISCLOSURE_REPORT:
@@ -144,7 +150,9 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInputError(f"`{name}` is no time zone", "use a name such as `Europe/Berlin`") from None
+        raise InvalidInputError(
+            f"`{name}` is no time zone", "use a name such as `Europe/Berlin`", code="invalid-time"
+        ) from None
 
 
 def answer_to_object(answer: ReportResult) -> dict[str, Any]:
@@ -182,7 +190,9 @@ def print_report_csv(answer: ReportResult, table_name: str) -> None:
     table = answer.tables.get(table_name)
     if table is None:
         raise InvalidInputError(
-            f"the report has no table `{table_name}`", f"it has: {', '.join(answer.tables)}"
+            f"the report has no table `{table_name}`",
+            f"it has: {', '.join(answer.tables)}",
+            code="unknown-name",
         )
     print_table_csv(table)
     for note in answer.notes:

@@ -62,7 +62,9 @@ def serve(
 ) -> None:
     """Collect from a running site until the process is told to stop (SIGTERM, Ctrl-C)."""
     if (tls_cert is None) is not (tls_key is None):
-        raise InvalidInputError("a certificate needs its key", "give both `--tls-cert` and `--tls-key`")
+        raise InvalidInputError(
+            "a certificate needs its key", "give both `--tls-cert` and `--tls-key`", code="missing-input"
+        )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if find_folder(data).policy_folder is None and data is None:
         create_folder(Path.cwd())
@@ -75,6 +77,7 @@ def serve(
                 f"process {at_work.backend.owner_pid} has the folder already",
                 "stop it first, or use another folder with `--data`; an import or `avowal follow` may run beside "
                 "a server that was there before",
+                code="folder-in-use",
             )
         for sentence in describe_terms_in_use(at_work):
             console.print(sentence, markup=False)
@@ -121,6 +124,7 @@ def _run(
         raise RefusedError(
             f"nothing is served: {address}{besides} cannot be listened at",
             "choose another port with `--port`, or stop who has it",
+            code="address-in-use",
         ) from None
     finally:
         for worker in reversed(workers):
@@ -143,6 +147,7 @@ def _server(
         raise SettingsError(
             "`serve.proxy_protocol` and `--tls-cert` exclude each other: the one comes before any TLS",
             "let the proxy speak TLS with visitors, or take it out of the settings",
+            code="conflicting-options",
         )
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each visitor who is connected is a file

@@ -56,18 +56,21 @@ def add(
     """Record what came by e-mail, by telephone or in another way, under the version that was in force."""
     if visitor and not VISITOR_KEY_PATTERN.fullmatch(visitor.lower()):
         raise InvalidInputError(
-            f"`{visitor}` is no visitor's key", "give 16 hexadecimal digits, or leave it out"
+            f"`{visitor}` is no visitor's key",
+            "give 16 hexadecimal digits, or leave it out",
+            code="invalid-visitor",
         )
     with session(data, adopt_terms=True) as at_work:
         declared = _form(at_work, form)
         moment = parse_time(at, at_work.folder.time_zone, utc_now()) if at else utc_now()
         if moment > utc_now():
-            raise InvalidInputError("`--at` is in the future", "say when it came")
+            raise InvalidInputError("`--at` is in the future", "say when it came", code="date-in-future")
         version = find_version(effective_versions(at_work.register.versions(), moment), 0)
         if missing := declared.find_uncollected_categories(version.compiled_terms.collected_categories):
             raise RefusedError(
                 f"version {version.number}, which was in force, does not collect `{missing[0]}`",
                 "publish terms that do, before such things are recorded",
+                code="not-collected",
             )
         folder, named = (
             at_work.register.submissions.folder,
@@ -78,7 +81,7 @@ def add(
                 _fill(handed, fields, files)
                 given = handed.collect_inputs()
             except SubmissionRejected as why:
-                raise InvalidInputError(why.message, why.hint) from None
+                raise InvalidInputError(why.message, why.hint, code="invalid-field") from None
             of = visitor.lower() or None
             recorded = Submission(new_reference(), form, means, of, version.number, moment, utc_now())
             at_work.register.submissions.record(recorded, given)
@@ -104,6 +107,7 @@ def list_submissions(
         raise InvalidInputError(
             "a purpose is for what came by a form, or from a visitor",
             "give `--purpose` with one of `--form` and `--visitor`; or none of them",
+            code="conflicting-options",
         )
     with session(data) as at_work:
         zone, now = at_work.folder.time_zone, utc_now()
@@ -146,7 +150,11 @@ def show(
 ) -> None:
     """Show what was handed over, as far as one purpose may see it; that is recorded in the ledger first."""
     if bool(file) is not bool(to):
-        raise InvalidInputError("a file needs a place, and a place its file", "give both `--file` and `--to`")
+        raise InvalidInputError(
+            "a file needs a place, and a place its file",
+            "give both `--file` and `--to`",
+            code="missing-input",
+        )
     _purpose(purpose)
     with session(data) as at_work:
         register, now = at_work.register, utc_now()
@@ -186,7 +194,9 @@ def record_objection(
         one = register.submissions.get(reference)
         if withdraw and not set(leaves).intersection(one.objects_to):
             raise RefusedError(
-                f"they object to none of {', '.join(leaves)}", "look at the reference and the purposes"
+                f"they object to none of {', '.join(leaves)}",
+                "look at the reference and the purposes",
+                code="objection-not-found",
             )
         word = Objection(one.reference, not withdraw, leaves, means, utc_now())
         recorded = register.objections.record(word)
@@ -210,10 +220,14 @@ def correct(
     """Put right what somebody handed over; what stood there before is gone."""
     told = dict(word.partition("=")[::2] for word in fields)
     if wrong := [word for word in fields if "=" not in word]:
-        raise InvalidInputError(f"`--field {wrong[0]}` has no value", "write it as `email=…`")
+        raise InvalidInputError(
+            f"`--field {wrong[0]}` has no value", "write it as `email=…`", code="invalid-field"
+        )
     if sum(len(value.encode()) for value in told.values()) > TEXT_BYTES_MAX:
         raise InvalidInputError(
-            "that is too long", f"a submission has {TEXT_BYTES_MAX // 1024} KiB at most, beside its files"
+            "that is too long",
+            f"a submission has {TEXT_BYTES_MAX // 1024} KiB at most, beside its files",
+            code="input-too-long",
         )
     with session(data) as at_work:
         register = at_work.register
@@ -244,7 +258,9 @@ def rotate_key(data: DataFolderOption = None) -> None:
 
 def _purpose(word: str) -> str:
     if word not in vocabulary().purposes:
-        raise InvalidInputError(f"`{word}` is no purpose", vocabulary().suggest_word("purposes", word))
+        raise InvalidInputError(
+            f"`{word}` is no purpose", vocabulary().suggest_word("purposes", word), code="unknown-name"
+        )
     return word
 
 
@@ -252,7 +268,9 @@ def _form(at_work: Session, name: str) -> Form:
     forms = load_forms(at_work.folder)
     if name not in forms:
         known = ", ".join(forms) or "none"
-        raise InvalidInputError(f"the terms declare no form `{name}`", f"declared are: {known}")
+        raise InvalidInputError(
+            f"the terms declare no form `{name}`", f"declared are: {known}", code="unknown-form"
+        )
     return forms[name]
 
 
@@ -262,7 +280,9 @@ def _fill(handed: FormUpload, fields: list[str], files: list[str]) -> None:
         if not equals or name not in handed.form.fields or name in handed.form.file_fields:
             fitting = ", ".join(name for name in handed.form.fields if name not in handed.form.file_fields)
             raise InvalidInputError(
-                f"`--field {name}` is no field of the form with its value", f"fields are: {fitting}"
+                f"`--field {name}` is no field of the form with its value",
+                f"fields are: {fitting}",
+                code="invalid-field",
             )
         handed.count_text_bytes(len(value.encode()))
         handed.add_text(name, value)

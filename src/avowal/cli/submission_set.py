@@ -60,7 +60,9 @@ def set_(
         now, change = utc_now(), _change(at_work, which, told)
         if not change.settings:
             raise InvalidInputError(
-                "nothing is set", "give `--keep-until`, `--readers`, or another of its options"
+                "nothing is set",
+                "give `--keep-until`, `--readers`, or another of its options",
+                code="missing-input",
             )
         done = at_work.register.restrictions.set(which, change, means, now)
         at_work.register.ledger.sign_checkpoint()
@@ -87,7 +89,9 @@ def _change(at_work: Session, which: SubmissionSelector, told: _RestrictionOptio
     def until(word: str) -> datetime | None:
         at = parse_time(word, at_work.folder.time_zone, utc_now()) if word else None
         if at and at <= utc_now():
-            raise InvalidInputError("`--keep-until` is past", "`avowal submission erase` forgets it now")
+            raise InvalidInputError(
+                "`--keep-until` is past", "`avowal submission erase` forgets it now", code="date-in-past"
+            )
         return at
 
     read: dict[str, Callable[[Any], Any]] = {
@@ -108,7 +112,9 @@ def _which(reference: str, form: str, visitor: str) -> SubmissionSelector:
     """Return which submissions are meant. Raises InvalidInputError unless they are named in one way."""
     if sum(map(bool, (reference, form, visitor))) != 1:
         raise InvalidInputError(
-            "which are meant is not clear", "give a reference, or one of `--form` and `--visitor`"
+            "which are meant is not clear",
+            "give a reference, or one of `--form` and `--visitor`",
+            code="missing-input",
         )
     if visitor:
         return SubmissionSelector("visitor", _key(visitor))
@@ -121,14 +127,18 @@ def _words(text: str) -> list[str]:
 
 def _key(word: str) -> str:
     if not VISITOR_KEY_PATTERN.fullmatch(word.lower()):
-        raise InvalidInputError(f"`{word}` is no visitor's key", "give 16 hexadecimal digits")
+        raise InvalidInputError(
+            f"`{word}` is no visitor's key", "give 16 hexadecimal digits", code="invalid-visitor"
+        )
     return word.lower()
 
 
 def _line(text: str) -> str:
     if not is_printable_line(text, MAX_SOURCE_CHARACTERS):
         raise InvalidInputError(
-            f"`--source` is no line of up to {MAX_SOURCE_CHARACTERS} characters", "write it shorter"
+            f"`--source` is no line of up to {MAX_SOURCE_CHARACTERS} characters",
+            "write it shorter",
+            code="input-too-long",
         )
     return text
 
@@ -136,7 +146,11 @@ def _line(text: str) -> str:
 def _readers(at_work: Session, names: list[str]) -> tuple[str, ...]:
     known = [one.name for one in at_work.register.readers.all()]
     if wrong := next((name for name in names if name not in known), None):
-        raise RefusedError(f"there is no reader `{wrong}`", f"there are: {', '.join(known) or 'none'}")
+        raise RefusedError(
+            f"there is no reader `{wrong}`",
+            f"there are: {', '.join(known) or 'none'}",
+            code="reader-not-found",
+        )
     return tuple(names)
 
 
@@ -152,13 +166,16 @@ def _categories(at_work: Session, which: SubmissionSelector, told: list[str]) ->
     for field, category in fields.items():
         if category not in fitting:
             raise InvalidInputError(
-                f"`--category {field}={category}` names none", f"there are: {', '.join(fitting)}"
+                f"`--category {field}={category}` names none",
+                f"there are: {', '.join(fitting)}",
+                code="invalid-field",
             )
         for version, before in at_work.register.restrictions.field_categories(which, field):
             if before == FILE_CATEGORY or not bounds[version - 1].is_at_least_as_strict(category, before):
                 raise RefusedError(
                     f"version {version} lets `{category}` be used for more than `{before}`, or kept longer",
                     "name a category that is not: what was said when it was handed over holds",
+                    code="weaker-category",
                 )
         found[field] = category
     return found

@@ -51,15 +51,20 @@ def add(
         raise InvalidInputError(
             f"`{name}` is no name of a reader",
             f"use up to {MAX_NAME_CHARACTERS} characters, and not `{OPERATOR}` or `{VISITOR}`",
+            code="invalid-name",
         )
     chosen = [word.strip() for word in purposes.split(",") if word.strip()]
     words = vocabulary()
     if wrong := next((word for word in chosen if not words.expand("purposes", word)), None):
-        raise InvalidInputError(f"`{wrong}` is no purpose", words.suggest_word("purposes", wrong))
+        raise InvalidInputError(
+            f"`{wrong}` is no purpose", words.suggest_word("purposes", wrong), code="unknown-name"
+        )
     leaves = sorted({leaf for word in chosen for leaf in words.expand("purposes", word)})
     if not leaves:
         raise InvalidInputError(
-            "a reader without a purpose reads nothing", f"there are: {', '.join(words.purposes)}"
+            "a reader without a purpose reads nothing",
+            f"there are: {', '.join(words.purposes)}",
+            code="missing-input",
         )
     with closing(open_folder_register(data)) as register:
         reader = Reader(name, leaves, disclose, automated)
@@ -80,10 +85,14 @@ def password(
     """Give a reader a password, to sign in to the pages of `avowal serve`; it ends where the reader was signed in."""
     word = read_password(name, stdin=stdin)
     if not stdin and word != getpass("once more: "):
-        raise InvalidInputError("the two are not the same", "give the command again")
+        raise InvalidInputError(
+            "the two are not the same", "give the command again", code="password-mismatch"
+        )
     with closing(open_folder_register(data)) as register:
         if not any(reader.name == name for reader in register.readers.all()):
-            raise RefusedError(f"there is no reader `{name}`", "`avowal user add` makes one")
+            raise RefusedError(
+                f"there is no reader `{name}`", "`avowal user add` makes one", code="reader-not-found"
+            )
         register.passwords.save(name, word, utc_now())
     if as_json:
         print_json({"name": name})

@@ -151,6 +151,7 @@ def erase(
             raise RefusedError(
                 f"{there:,} requests and looks are held of that visitor, and {count:,} were to be erased",
                 "look at `avowal visitor show`, and give the number that you mean",
+                code="record-count-mismatch",
             )
         register = at_work.register
         other = [
@@ -159,7 +160,9 @@ def erase(
             *register.submissions.in_period(datetime.min, datetime.max, held.key),
         ]
         if not there and not other:
-            raise RefusedError("nothing is held of that visitor", "look at the visitor's key")
+            raise RefusedError(
+                "nothing is held of that visitor", "look at the visitor's key", code="records-not-found"
+            )
         with create_file(receipt_path) if receipt_path else nullcontext() as file:
             told = erasure_receipt(at_work.register.ledger, at_work.erase_visitor(held.key))
             if file:

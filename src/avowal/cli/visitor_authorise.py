@@ -33,20 +33,23 @@ def authorise(
 ) -> None:
     """Record that a visitor authorises a disclosure to somebody, or takes that back."""
     if not recipient.strip():
-        raise InvalidInputError("`--recipient` is empty", "name who may have it")
+        raise InvalidInputError("`--recipient` is empty", "name who may have it", code="missing-input")
     for text in (recipient, reference):
         check_line(text)
     if bool(categories) is withdraw:
         raise InvalidInputError(
             "an authorisation names categories, and what takes it back takes all of it back",
             "give one of `--categories` and `--withdraw`",
+            code="conflicting-options",
         )
     with session(data) as at_work:
         held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
         authorisations = at_work.register.authorisations
         if withdraw and not authorisations.current_by_category(held.key, recipient):
             raise RefusedError(
-                f"that visitor authorised nothing for `{recipient}`", "look at `avowal visitor show`"
+                f"that visitor authorised nothing for `{recipient}`",
+                "look at `avowal visitor show`",
+                code="authorisation-not-found",
             )
         leaves = [] if withdraw else _leaves(categories, at_work)
         word = Authorisation(held.key, recipient, not withdraw, leaves, means, reference, utc_now())
@@ -70,5 +73,6 @@ def _leaves(categories: str, at_work: Session) -> list[str]:
         raise RefusedError(
             f"version {version.number} lets nobody have `{missing[0]}`, whoever authorises it",
             f"it lets them have: {', '.join(sorted(may)) or 'nothing'}",
+            code="not-permitted",
         )
     return leaves

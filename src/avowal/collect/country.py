@@ -26,6 +26,7 @@ class CountryDatabase:
             raise SettingsError(
                 f"`{path}` is no database of countries ({type(error).__name__})",
                 "`collect.country_database` is the path of a file in MaxMind's format, `.mmdb`",
+                code="country-database-unreadable",
             ) from None
 
     def find_countries(self, addresses: pl.Series) -> pl.Series:

@@ -109,6 +109,7 @@ class SaltFile:
                 raise StoreError(
                     f"`{self.path}` cannot be read ({type(error).__name__})",
                     "put it back from before; or move it away: visitors of its days are then told apart anew",
+                    code="key-damaged",
                 ) from None
 
     def _write(self, salts: dict[str, list[Salt]]) -> None:

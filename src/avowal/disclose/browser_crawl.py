@@ -66,7 +66,9 @@ class SiteCrawl:
             if len(self.pages) == 1:
                 said = str(error).splitlines()[0]
                 raise RefusedError(
-                    f"`{url}` cannot be opened: {said}", "look at the address, and at the site"
+                    f"`{url}` cannot be opened: {said}",
+                    "look at the address, and at the site",
+                    code="page-unreachable",
                 ) from None
             return False
         page.mouse.wheel(0, 10_000)
@@ -122,7 +124,9 @@ def _open_context(chromium: str, *, refusing: bool) -> "Iterator[BrowserContext]
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
         raise InvalidInputError(
-            "there is no Playwright to drive a browser with", "`pip install avowal[audit]`"
+            "there is no Playwright to drive a browser with",
+            "`pip install avowal[audit]`",
+            code="browser-missing",
         ) from None
     more: dict[str, Any] = {"extra_http_headers": OPT_OUT_HEADERS} if refusing else {}
     with sync_playwright() as playwright:
@@ -130,7 +134,9 @@ def _open_context(chromium: str, *, refusing: bool) -> "Iterator[BrowserContext]
             browser = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=os.geteuid() != 0)
         except Error:
             hint = "name one with `--chromium`, or install it (`apt install chromium`)"
-            raise InvalidInputError(f"`{chromium}` is no Chromium that can be started", hint) from None
+            raise InvalidInputError(
+                f"`{chromium}` is no Chromium that can be started", hint, code="browser-missing"
+            ) from None
         try:
             context = browser.new_context(**more)
             if refusing:

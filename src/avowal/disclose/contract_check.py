@@ -71,7 +71,9 @@ def find_version_in_force(register: Register) -> Version:
     versions = effective_versions(register.versions(), utc_now())
     if not versions:
         raise RefusedError(
-            "no version is in force yet", "`avowal policy adopt` takes the first one into force"
+            "no version is in force yet",
+            "`avowal policy adopt` takes the first one into force",
+            code="no-version-in-force",
         )
     return versions[-1]
 
@@ -91,6 +93,7 @@ def add_processor(register: Register, name: str, contract_text: str) -> Processo
         raise RefusedError(
             f"the contract of `{name}` falls short of version {version.number}: nothing was added",
             f"`avowal processor check {name}` tells in what",
+            code="contract-insufficient",
         )
     added = register.processors.add(name, contract_text, version.identity, now)
     register.ledger.sign_checkpoint()

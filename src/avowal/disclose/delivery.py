@@ -39,7 +39,7 @@ def deliver_feed(
 ) -> Iterator[FeedResponse]:
     """Hand a processor what came since, to a folder or an address, and yield what was given; see both."""
     if not destination.strip():
-        raise InvalidInputError("`--to` is empty", "name a folder, or an address")
+        raise InvalidInputError("`--to` is empty", "name a folder, or an address", code="missing-input")
     return (
         deliver_to_webhook(provider, processor_name, destination, signing_key)
         if "://" in destination
@@ -54,7 +54,9 @@ def deliver_to_folder(provider: FeedProvider, processor_name: str, folder: Path)
     Raises InvalidInputError if there is no such folder.
     """
     if not folder.is_dir():
-        raise InvalidInputError(f"`{folder}` is no folder", "make it, for its owner and the processor alone")
+        raise InvalidInputError(
+            f"`{folder}` is no folder", "make it, for its owner and the processor alone", code="file-missing"
+        )
     feeds, pages = provider.register.feeds, provider.register.feeds.pages(processor_name)
     _publish_pending_pages(folder, {page.reference for page in pages})
     left = {path.stem.rpartition("-")[2] for path in folder.glob(f"*{PAGE_SUFFIX}")}
@@ -112,7 +114,9 @@ def deliver_to_webhook(
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS):
         raise InvalidInputError(
-            f"`{url}` is no address of HTTPS", "what is sent is not for others on its way"
+            f"`{url}` is no address of HTTPS",
+            "what is sent is not for others on its way",
+            code="invalid-address",
         )
     pool, more = _pool(), True
     while more:
@@ -173,9 +177,11 @@ def _send(pool: "PoolManager", url: str, given: FeedResponse, key: bytes) -> Non
         raise RefusedError(
             f"the address of `{given.page.processor}` does not take its page ({type(error).__name__})",
             "nothing is lost: the next run sends it again",
+            code="delivery-failed",
         ) from None
     if not 200 <= answer.status < 300:  # noqa: PLR2004  # what HTTP calls a success
         raise RefusedError(
             f"the address of `{given.page.processor}` answered {answer.status}",
             "nothing is lost: the next run sends it again",
+            code="delivery-failed",
         )

@@ -48,6 +48,7 @@ def find_ground_requirements(version: Version, ground: str) -> GroundRequirement
             f"version {version.number} names no evidence for the ground `{ground}`, so it permits no release",
             f'say so in the terms under [[ground]]: `name = "{ground}"`',
             RefusalReason.TERMS,
+            code="ground-without-evidence",
         )
     return need
 
@@ -70,17 +71,23 @@ def collect_evidence(
     for kind, text in evidence.items():
         if kind not in requirements.evidence or kind in REGISTER_EVIDENCE:
             hint = f"it needs: {', '.join(requirements.evidence)}"
-            raise InvalidInputError(f"`{kind}` is no evidence that is given for this ground", hint)
+            raise InvalidInputError(
+                f"`{kind}` is no evidence that is given for this ground", hint, code="unknown-evidence"
+            )
         if not is_printable_line(text, LINE_CHARACTERS_MAX):
             raise InvalidInputError(
                 f"the evidence `{kind}` is no line of up to {LINE_CHARACTERS_MAX} characters",
                 "write it shorter",
+                code="input-too-long",
             )
     for kind in requirements.evidence:
         if kind not in REGISTER_EVIDENCE and not evidence.get(kind):
             how = "--reference TEXT" if kind == referred else f"--evidence {kind}=TEXT"
             raise DisclosureError(
-                f"there is no {kind}: {EVIDENCE_KINDS[kind]}", f"give it with `{how}`", RefusalReason.EVIDENCE
+                f"there is no {kind}: {EVIDENCE_KINDS[kind]}",
+                f"give it with `{how}`",
+                RefusalReason.EVIDENCE,
+                code="evidence-missing",
             )
     if RECORDS_EVIDENCE in requirements.evidence:
         if not row_filter:
@@ -88,6 +95,7 @@ def collect_evidence(
                 "no records are named that gave rise to it",
                 "choose them with `--rows`",
                 RefusalReason.EVIDENCE,
+                code="evidence-missing",
             )
         evidence[RECORDS_EVIDENCE] = row_filter
     if DATE_EVIDENCE in evidence:
@@ -114,6 +122,7 @@ def find_evidence_scope(
                 f"that visitor authorised nothing of it for `{request.recipient}`, or took it back",
                 "`avowal visitor authorise` records what a visitor authorises",
                 RefusalReason.EVIDENCE,
+                code="authorisation-not-found",
             )
     if FUNCTION_EVIDENCE in requirements.evidence:
         if request.submission not in {"", request.evidence[FUNCTION_EVIDENCE]}:
@@ -121,23 +130,31 @@ def find_evidence_scope(
                 "it is about another submission than it was asked for by",
                 "leave out `--about`",
                 RefusalReason.EVIDENCE,
+                code="evidence-mismatch",
             )
         submission = find_submission(register, request.evidence[FUNCTION_EVIDENCE])
         if request.visitor not in {"", submission.visitor}:
             raise DisclosureError(
-                "that visitor did not ask for it", "look at `avowal visitor show`", RefusalReason.EVIDENCE
+                "that visitor did not ask for it",
+                "look at `avowal visitor show`",
+                RefusalReason.EVIDENCE,
+                code="evidence-mismatch",
             )
         form = forms.get(submission.form)
         served = {*expand_words("purposes", form.purposes if form else [])}
         if objected := sorted(served.intersection(submission.objects_to)):
             raise DisclosureError(
-                f"whoever asked for it objects to {', '.join(objected)} by now", "", RefusalReason.EVIDENCE
+                f"whoever asked for it objects to {', '.join(objected)} by now",
+                "",
+                RefusalReason.EVIDENCE,
+                code="subject-objects",
             )
         if not submission.allows_recipient(request.recipient):
             raise DisclosureError(
                 f"what was asked for is for {', '.join(submission.recipients)} only",
                 "",
                 RefusalReason.EVIDENCE,
+                code="recipient-not-permitted",
             )
         needs_of = expand_words("categories", form.needs if form else [])
         why = f"what was asked for by `{submission.form}` does not need it"
@@ -145,7 +162,10 @@ def find_evidence_scope(
         if len(refused) == len(request.categories):
             hint = f"`needs` of its [[form]] in the terms: {', '.join(needs_of) or 'nothing'}"
             raise DisclosureError(
-                f"what was asked for by `{submission.form}` needs nothing of it", hint, RefusalReason.EVIDENCE
+                f"what was asked for by `{submission.form}` needs nothing of it",
+                hint,
+                RefusalReason.EVIDENCE,
+                code="not-needed",
             )
     return EvidenceScope(refused, submission)
 
@@ -158,6 +178,7 @@ def find_submission(register: SqliteRegister, reference: str) -> Submission:
             f"nobody handed over `{reference}`",
             "`avowal submission list` tells what was",
             RefusalReason.EVIDENCE,
+            code="submission-not-found",
         )
     return found
 
@@ -166,8 +187,13 @@ def _check_date(text: str, now: datetime) -> None:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise InvalidInputError(f"`{text}` is no date", "write it as `2026-11-22`") from None
+        raise InvalidInputError(
+            f"`{text}` is no date", "write it as `2026-11-22`", code="invalid-time"
+        ) from None
     if day > now.date():
         raise DisclosureError(
-            f"the instrument is of {day}, which is still to come", "look at its date", RefusalReason.EVIDENCE
+            f"the instrument is of {day}, which is still to come",
+            "look at its date",
+            RefusalReason.EVIDENCE,
+            code="evidence-invalid",
         )

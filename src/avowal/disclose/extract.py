@@ -91,7 +91,9 @@ def extract_records(
         found = store.query_with_timeout({}, sql, QUERY_SECONDS_MAX)
         if len(found.rows) > RELATION_ROWS_MAX:
             raise QueryError(
-                f"that would be more than {RELATION_ROWS_MAX:,} {name}", "choose fewer, or a part"
+                f"that would be more than {RELATION_ROWS_MAX:,} {name}",
+                "choose fewer, or a part",
+                code="too-many-records",
             )
         table, theirs = _drop_empty_columns(reading, found, columns, far)
         if table.rows:

@@ -238,6 +238,7 @@ class FeedProvider:
                 f"there is no processor `{processor_name}`",
                 "`avowal processor add` makes one",
                 RefusalReason.RECIPIENT,
+                code="processor-not-found",
             )
         contract = parse_contract(processor.contract, f"processors/{processor_name}.toml")
         found = compare_contract(contract, version.compiled_terms, now.date())
@@ -247,6 +248,7 @@ class FeedProvider:
                 f"the feed of `{processor_name}` has stopped: {why}",
                 f"`avowal processor check {processor_name}` tells all",
                 RefusalReason.TERMS,
+                code="contract-insufficient",
             )
         return processor, contract
 

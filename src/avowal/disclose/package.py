@@ -115,20 +115,32 @@ def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[Packag
     try:
         with zipfile.ZipFile(path) as package:
             if sum(one.file_size for one in package.infolist()) > UNPACKED_BYTES_MAX:
-                raise ProofError("the package unpacks to more than a release has", "do not unpack it")
+                raise ProofError(
+                    "the package unpacks to more than a release has",
+                    "do not unpack it",
+                    code="package-too-large",
+                )
             found = {name: package.read(name) for name in package.namelist()}
         text, proof = found.pop(MANIFEST_FILE), EntryProof.parse(found.pop(PROOF_FILE).decode())
         manifest = msgspec.json.decode(text, type=PackageManifest)
     except READ_ERRORS:
         raise InvalidInputError(
-            "this is no package of a release", "give the file as it was handed over"
+            "this is no package of a release", "give the file as it was handed over", code="invalid-package"
         ) from None
     proof.verify(verifier)
     entry = decode_entry(proof.entry)
     if not isinstance(entry, ReleaseMade) or entry.manifest != sha256(text).hexdigest():
-        raise ProofError("the ledger's entry is of another package", "it was changed, or mixed up")
+        raise ProofError(
+            "the ledger's entry is of another package", "it was changed, or mixed up", code="package-mismatch"
+        )
     if hash_files(found) != manifest.files:
-        raise ProofError("the files are not those that were released", "they were changed, or mixed up")
+        raise ProofError(
+            "the files are not those that were released",
+            "they were changed, or mixed up",
+            code="package-mismatch",
+        )
     if now > manifest.expires_at:
-        raise ProofError(f"the package expired on {manifest.expires_at:%Y-%m-%d}", "delete it")
+        raise ProofError(
+            f"the package expired on {manifest.expires_at:%Y-%m-%d}", "delete it", code="package-expired"
+        )
     return manifest, proof

@@ -46,6 +46,7 @@ def send_message(message: bytes, recipient_address: str, mail_server: str) -> No
         raise RefusedError(
             f"`{mail_server}` does not take the message ({type(error).__name__})",
             "the release is recalled; tell its recipient yourself",
+            code="delivery-failed",
         ) from None
 
 
@@ -64,7 +65,9 @@ def build_recall_message(release: Release, contact: str, reason: str, terms: Ter
         message["Date"] = release.recalled_at
     except ValueError:
         raise InvalidInputError(
-            "the contact cannot stand in a message", "the release is recalled: tell its recipient yourself"
+            "the contact cannot stand in a message",
+            "the release is recalled: tell its recipient yourself",
+            code="invalid-address",
         ) from None
     told = {name: getattr(release, name) for name in ("recipient", "reference", "ground", "manifest")}
     released = f"{release.released_at:%Y-%m-%d %H:%M}"

@@ -44,7 +44,9 @@ def parse_ground(word: str) -> str:
     words = vocabulary()
     leaves = words.expand("grounds", word)
     if not leaves or word == OWN_USE:
-        raise InvalidInputError(f"`{word}` is none of the grounds", words.suggest_word("grounds", word))
+        raise InvalidInputError(
+            f"`{word}` is none of the grounds", words.suggest_word("grounds", word), code="unknown-name"
+        )
     return leaves[0]
 
 
@@ -58,17 +60,20 @@ def find_recipient_kind(version: Version, release_input: ReleaseInput) -> str:
         raise InvalidInputError(
             f"`{release_input.kind}` is none of the recipients",
             known.suggest_word("recipients", release_input.kind),
+            code="unknown-name",
         )
     if not kinds or release_input.kind not in {"", *kinds}:
         raise DisclosureError(
             f"the terms let no {release_input.kind or 'other'} have anything on the ground `{release_input.ground}`",
             f"they let: {', '.join(kinds) or 'nobody'}",
             RefusalReason.RECIPIENT,
+            code="recipient-not-permitted",
         )
     if not release_input.kind and len(kinds) > 1:
         raise InvalidInputError(
             "the terms know several kinds of recipients for this ground",
             f"name one with `--kind`: {', '.join(kinds)}",
+            code="recipient-ambiguous",
         )
     return release_input.kind or kinds[0]
 
@@ -77,30 +82,40 @@ def check_line(text: str) -> None:
     """Raise InvalidInputError where a text is no line that a terminal can show, or too long."""
     if not is_printable_line(text, LINE_CHARACTERS_MAX):
         raise InvalidInputError(
-            f"that is no line of up to {LINE_CHARACTERS_MAX:,} characters", "write it shorter"
+            f"that is no line of up to {LINE_CHARACTERS_MAX:,} characters",
+            "write it shorter",
+            code="input-too-long",
         )
 
 
 def check_release_input(release_input: ReleaseInput, requirements: GroundRequirements, now: datetime) -> None:
     """Check what is asked for by itself. Raises InvalidInputError where it is no request."""
     if not release_input.to.strip():
-        raise InvalidInputError("`--to` is empty", "name who receives it")
+        raise InvalidInputError("`--to` is empty", "name who receives it", code="missing-input")
     for text in (release_input.to, release_input.contact, release_input.rows):
         check_line(text)
     personal = {AUTHORISATION_EVIDENCE, FUNCTION_EVIDENCE} & {*requirements.evidence}
     if personal and release_input.rows:
-        raise InvalidInputError("on this ground a release is of one person", "name them with `--about`")
+        raise InvalidInputError(
+            "on this ground a release is of one person", "name them with `--about`", code="missing-input"
+        )
     if not (
         release_input.about
         or release_input.submission
         or release_input.rows
         or FUNCTION_EVIDENCE in requirements.evidence
     ):
-        raise InvalidInputError("a release is about a visitor, or of rows", "give `--about` or `--rows`")
+        raise InvalidInputError(
+            "a release is about a visitor, or of rows", "give `--about` or `--rows`", code="missing-input"
+        )
     if release_input.submission and release_input.rows:
-        raise InvalidInputError("a submission has no rows", "give one of `--about` and `--rows`")
+        raise InvalidInputError(
+            "a submission has no rows", "give one of `--about` and `--rows`", code="conflicting-options"
+        )
     if not 1 <= release_input.expires_days <= EXPIRY_DAYS_MAX:
-        raise InvalidInputError("it expires too late, or at once", f"give 1 to {EXPIRY_DAYS_MAX} days")
+        raise InvalidInputError(
+            "it expires too late, or at once", f"give 1 to {EXPIRY_DAYS_MAX} days", code="invalid-expiry"
+        )
     if release_input.sealed_until:
         _check_seal(release_input.sealed_until, requirements, now)
 
@@ -109,9 +124,13 @@ def _check_seal(until: datetime, need: GroundRequirements, now: datetime) -> Non
     """Check that a seal may be, and ends."""
     if INSTRUMENT_EVIDENCE not in need.evidence:
         raise InvalidInputError(
-            "only what an instrument requires can be under seal", "the visitor is told of it"
+            "only what an instrument requires can be under seal",
+            "the visitor is told of it",
+            code="seal-not-permitted",
         )
     if not now < until <= now + timedelta(days=EXPIRY_DAYS_MAX):
         raise InvalidInputError(
-            "a seal ends on a day to come", f"give a date of the next {EXPIRY_DAYS_MAX} days"
+            "a seal ends on a day to come",
+            f"give a date of the next {EXPIRY_DAYS_MAX} days",
+            code="invalid-time",
         )

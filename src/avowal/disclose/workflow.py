@@ -95,7 +95,10 @@ class ReleaseWorkflow:
         if lacking := sorted({*need.evidence} - {AUTHORISATION_EVIDENCE, *request.evidence}):
             told = ", ".join(lacking)
             raise DisclosureError(
-                f"the version in force needs more by now: {told}", "ask anew", RefusalReason.EVIDENCE
+                f"the version in force needs more by now: {told}",
+                "ask anew",
+                RefusalReason.EVIDENCE,
+                code="evidence-missing",
             )
         within = find_evidence_scope(self.register, self.load_forms(), need, request)
         left = [one for one in request.categories if one not in within.refused_categories]
@@ -103,17 +106,20 @@ class ReleaseWorkflow:
         try:
             found = self._extract_all(request, asked, within.submission)
         except QueryError as error:
-            raise DisclosureError(error.message, error.hint, RefusalReason.TERMS) from None
+            raise DisclosureError(error.message, error.hint, RefusalReason.TERMS, code=error.code) from None
         found = found._replace(refused_categories={**within.refused_categories, **found.refused_categories})
         if not found.is_selective:
             raise DisclosureError(
                 "that holds everybody's records of its period: nothing sets those of the case apart",
                 "choose by what the case is about, such as a page, a status or an address",
                 RefusalReason.OTHERS,
+                code="selection-too-broad",
             )
         if not found.tables:
             told = "; ".join(f"{what}: {why}" for what, why in found.refused_categories.items())
-            raise DisclosureError(f"nothing may be released: {told}", "", RefusalReason.TERMS)
+            raise DisclosureError(
+                f"nothing may be released: {told}", "", RefusalReason.TERMS, code="not-permitted"
+            )
         return found
 
     def approve(self, reference: str, approver: str, password: str) -> ReleaseRequest:
@@ -126,14 +132,25 @@ class ReleaseWorkflow:
             self.register.readers.check_can_disclose(approver)
             if approver != OPERATOR and not self.register.passwords.check(approver, password):
                 hint = "`avowal user password` gives one"
-                raise DisclosureError(f"this is not the password of `{approver}`", hint, RefusalReason.RIGHT)
+                raise DisclosureError(
+                    f"this is not the password of `{approver}`",
+                    hint,
+                    RefusalReason.RIGHT,
+                    code="wrong-password",
+                )
             if approver == request.by:
                 raise DisclosureError(
-                    f"`{approver}` asked for it: somebody else has to approve it", "", RefusalReason.APPROVAL
+                    f"`{approver}` asked for it: somebody else has to approve it",
+                    "",
+                    RefusalReason.APPROVAL,
+                    code="approver-is-requester",
                 )
             if approver in self.register.release_requests.approvers(reference):
                 raise DisclosureError(
-                    f"`{approver}` approved it before", "somebody else has to", RefusalReason.APPROVAL
+                    f"`{approver}` approved it before",
+                    "somebody else has to",
+                    RefusalReason.APPROVAL,
+                    code="already-approved",
                 )
         self.register.release_requests.approve(request, approver, utc_now())
         self.register.ledger.sign_checkpoint()
@@ -162,6 +179,7 @@ class ReleaseWorkflow:
                 f"{missing} more have to approve `{request.reference}`",
                 "`avowal release approve`",
                 RefusalReason.APPROVAL,
+                code="approval-missing",
             )
         releases, looked = self.register.releases, self.register.ledger.count_entries()
         found, before = self.build_extract(request), releases.find_unwritten(request.reference)
@@ -173,6 +191,7 @@ class ReleaseWorkflow:
             raise RefusedError(
                 f"what is held changed since `{request.reference}` was recorded, and its package was never written",
                 "recall it (`avowal release recall`), and ask anew",
+                code="records-changed",
             )
         entry = before.entry if before else self._record_release(request, found, manifest, looked)
         return ReleaseResult(
@@ -205,7 +224,9 @@ class ReleaseWorkflow:
             one.reference for one in self.register.release_requests.pending(utc_now())
         }:
             raise RefusedError(
-                f"`{reference}` was released, or waited for more than {APPROVAL_WAIT_DAYS} days", "ask anew"
+                f"`{reference}` was released, or waited for more than {APPROVAL_WAIT_DAYS} days",
+                "ask anew",
+                code="request-closed",
             )
         return request
 
@@ -229,13 +250,18 @@ class ReleaseWorkflow:
             try:
                 held = self.find_visitor_records(words.about)
             except RefusedError as error:
-                raise DisclosureError(error.message, error.hint, RefusalReason.PERSON) from None
+                raise DisclosureError(
+                    error.message, error.hint, RefusalReason.PERSON, code=error.code
+                ) from None
             known = held.counts_by_governing or self.register.submissions.in_period(
                 datetime.min, datetime.max, held.key
             )
             if not known:
                 raise DisclosureError(
-                    "nothing is held of that visitor", "look at the visitor's key", RefusalReason.PERSON
+                    "nothing is held of that visitor",
+                    "look at the visitor's key",
+                    RefusalReason.PERSON,
+                    code="records-not-found",
                 )
             return held.key
         if FUNCTION_EVIDENCE in need.evidence and words.reference.strip():

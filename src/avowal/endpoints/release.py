@@ -129,7 +129,9 @@ class ReleaseEndpoint:
         try:
             told = msgspec.json.decode(body, type=Body)
         except (msgspec.DecodeError, UnicodeDecodeError) as why:
-            raise InvalidInputError(f"this is no request: {why}", "look at the reference") from None
+            raise InvalidInputError(
+                f"this is no request: {why}", "look at the reference", code="invalid-input"
+            ) from None
         ground = parse_ground(told.ground)
         if told.dry_run:
             asked = self.workflow.prepare_request(self._words(told, ground, name))

@@ -208,7 +208,9 @@ class LogFollower:
         if not reading.log_file.is_plain_file:
             reading.close()
             raise InvalidInputError(
-                f"`{self.path}` is compressed or in UTF-16, and cannot be followed", "use `avowal import`"
+                f"`{self.path}` is compressed or in UTF-16, and cannot be followed",
+                "use `avowal import`",
+                code="log-not-followable",
             )
         self.importer.log_format = reading.pipeline.parser.name
         descriptor = reading.log_file.raw_file.fileno()

@@ -56,6 +56,7 @@ class LogCatalogue:
                 f"`{self.key_file}` is missing, by which logs are known that were read before",
                 "put it back; or import with `--again`: all that is then read counts anew, whether or not it was "
                 "read before",
+                code="key-missing",
             )
         return read_or_create_secret(self.key_file)
 
@@ -93,6 +94,7 @@ class LogCatalogue:
             raise LogSourceError(
                 f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not go on like it",
                 "if it is another log, or its lines shall count again, use `--again`",
+                code="log-mismatch",
             )
         fresh = LogCursor(
             secrets.token_hex(8),
@@ -113,7 +115,9 @@ class LogCatalogue:
         if position > offset:
             if path == STANDARD_INPUT:
                 raise LogSourceError(
-                    "standard input differs from the log that it begins like", "import it as a file instead"
+                    "standard input differs from the log that it begins like",
+                    "import it as a file instead",
+                    code="log-mismatch",
                 )
             log.close()
             log = open_log(path)

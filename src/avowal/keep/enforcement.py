@@ -90,7 +90,9 @@ class PolicyEnforcer:
         key = secrets.randbits(64) & ~1
         if not store.reassign_visitor(script_view_ids, key):
             raise RefusedError(
-                "none of these views is held", "they may be erased already, or their time is over"
+                "none of these views is held",
+                "they may be erased already, or their time is over",
+                code="records-not-found",
             )
         self.derive_visits(store, now)
         return self.erase_visitor(store, f"{key:016x}", now)

@@ -64,17 +64,24 @@ def parse_visitor_selector(
     address = canonicalise_address(text)
     if address is None and "/" in text and canonicalise_address(text.partition("/")[0]):
         hint = "name one visitor: by a key, or by an address with `--since` and `--until`"
-        raise DisclosureError("a range of addresses would hold others' records", hint, RefusalReason.OTHERS)
+        raise DisclosureError(
+            "a range of addresses would hold others' records",
+            hint,
+            RefusalReason.OTHERS,
+            code="selection-too-broad",
+        )
     if address is None:
         raise InvalidInputError(
             "this names no visitor",
             "give a visitor's key (16 hexadecimal digits), what a cookie holds (22 characters), or an address with "
             "`--since` and `--until`",
+            code="invalid-visitor",
         )
     if since is None or until is None:
         raise InvalidInputError(
             "an address belongs to many people over time",
             "say when it was the visitor's: `--since`, `--until`",
+            code="missing-input",
         )
     return VisitorSelector("", address, since, until)
 
@@ -109,5 +116,6 @@ def _found(store: Store, subject: VisitorSelector, governed: Sequence[Bounds], n
             "several people may share an address: give a period in which one visitor alone had it"
             if visitors
             else "addresses are known for as long as the terms keep them whole; look at the period, too",
+            code="visitor-ambiguous" if visitors else "visitor-not-found",
         )
     return f"{visitors[0]:016x}"

@@ -40,7 +40,11 @@ class Checkpoint:
         except binascii.Error:
             root = b""
         if not found or len(root) != HASH_BYTES:
-            raise ProofError("this is no checkpoint", "its lines are an origin, a size and a root")
+            raise ProofError(
+                "this is no checkpoint",
+                "its lines are an origin, a size and a root",
+                code="invalid-checkpoint",
+            )
         return cls(found[1], int(found[2]), root)
 
 
@@ -49,7 +53,9 @@ def verify_checkpoint(note: SignedNote, verifier: Verifier) -> Checkpoint:
     checkpoint = Checkpoint.parse(note.text)
     if checkpoint.origin != verifier.name or not note.is_signed_by(verifier):
         raise ProofError(
-            "the checkpoint is not signed by this ledger", "its key is another one: use that of this ledger"
+            "the checkpoint is not signed by this ledger",
+            "its key is another one: use that of this ledger",
+            code="signature-invalid",
         )
     return checkpoint
 
@@ -94,7 +100,9 @@ class EntryProof:
         checkpoint = verify_checkpoint(self.checkpoint, verifier)
         for witness in witnesses:
             if not self.checkpoint.is_signed_by(witness):
-                raise ProofError(f"the checkpoint is not cosigned by `{witness.name}`")
+                raise ProofError(
+                    f"the checkpoint is not cosigned by `{witness.name}`", code="signature-missing"
+                )
         check_inclusion(self.index, checkpoint.size, hash_leaf(self.entry), self.path_hashes, checkpoint.root)
         return checkpoint
 

@@ -324,7 +324,9 @@ def decode_entry(body: bytes) -> Entry:
     try:
         entry: Entry = _DECODER.decode(body)
     except msgspec.DecodeError:
-        raise ProofError("an entry cannot be read", "use the Avowal that wrote it, or a newer one") from None
+        raise ProofError(
+            "an entry cannot be read", "use the Avowal that wrote it, or a newer one", code="entry-unreadable"
+        ) from None
     return entry
 
 

@@ -62,6 +62,7 @@ class Verifier:
         raise ProofError(
             "this is no verifier key",  # its text may be that of any file
             "it is a line NAME+ID+KEY, as `avowal ledger key` prints it; name it, or the file that has it alone",
+            code="invalid-verifier-key",
         )
 
     def verify(self, text: str, signature: bytes) -> bool:
@@ -123,7 +124,11 @@ class SignedNote:
         text, found, rest = text.rpartition("\n\n")
         lines = rest.splitlines(keepends=True)
         if not found or not lines or not all(_SIGNATURE.fullmatch(line.removesuffix("\n")) for line in lines):
-            raise ProofError("this is no signed note", "it is a text, an empty line, and lines of signatures")
+            raise ProofError(
+                "this is no signed note",
+                "it is a text, an empty line, and lines of signatures",
+                code="invalid-note",
+            )
         return cls(f"{text}\n", tuple(line if line.endswith("\n") else f"{line}\n" for line in lines))
 
     def is_signed_by(self, verifier: Verifier) -> bool:

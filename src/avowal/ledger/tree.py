@@ -51,7 +51,7 @@ def prove_inclusion(index: int, size: int, node: NodeLookup) -> list[bytes]:
     Raises ProofError where it has no such entry.
     """
     if not 0 <= index < size:
-        raise ProofError(f"there is no entry {index} among {size}", "count from 0")
+        raise ProofError(f"there is no entry {index} among {size}", "count from 0", code="entry-not-found")
     proof, start, end = [], 0, size
     while end - start > 1:
         middle = start + _split(end - start)
@@ -70,7 +70,11 @@ def prove_consistency(first: int, second: int, node: NodeLookup) -> list[bytes]:
     Raises ProofError unless the first has an entry, and the second as many or more.
     """
     if not 0 < first <= second:
-        raise ProofError(f"{second} entries do not begin with {first}", "name two sizes, the smaller first")
+        raise ProofError(
+            f"{second} entries do not begin with {first}",
+            "name two sizes, the smaller first",
+            code="invalid-sizes",
+        )
     proof, start, end = [], 0, second
     while first < end:
         middle = start + _split(end - start)
@@ -93,7 +97,7 @@ def check_inclusion(
     By RFC 9162, section 2.1.3.2; raises ProofError where the proof does not show it.
     """
     if not start <= index < size or not _is_subtree(start, size):
-        raise ProofError("the proof is of no entry of this tree")
+        raise ProofError("the proof is of no entry of this tree", code="proof-mismatch")
     _check_lengths(leaf_hash, *proof, root_hash)
     place, last, found = index - start, size - start - 1, leaf_hash
     for sibling in proof:
@@ -107,7 +111,7 @@ def check_inclusion(
             found = hash_node(found, sibling)
         place, last = place >> 1, last >> 1
     if last or found != root_hash:
-        raise ProofError("the proof does not lead to the root")
+        raise ProofError("the proof does not lead to the root", code="proof-mismatch")
 
 
 def check_consistency(
@@ -132,7 +136,7 @@ def check_subtree(
     if start == end <= size and subtree_root == EMPTY_ROOT and not proof:
         return
     if not start < end <= size or not _is_subtree(start, end):
-        raise ProofError("the proof is of no part of this tree")
+        raise ProofError("the proof is of no part of this tree", code="proof-mismatch")
     low, high, last = start, end - 1, size - 1
     while low != high and (high == last or high & 1):
         low, high, last = low >> 1, high >> 1, last >> 1
@@ -151,7 +155,7 @@ def check_subtree(
             whole = hash_node(whole, sibling)
         low, high, last = low >> 1, high >> 1, last >> 1
     if last or part != subtree_root or whole != root_hash:
-        raise ProofError("the proof does not lead from the one root to the other")
+        raise ProofError("the proof does not lead from the one root to the other", code="proof-mismatch")
 
 
 def _climbed(low: int, high: int, last: int) -> tuple[int, int, int]:

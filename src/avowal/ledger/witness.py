@@ -24,11 +24,13 @@ def read_checkpoint(read_export_file: ExportFileReader, verifier: Verifier) -> C
     """Return the checkpoint of an export. Raises ProofError where it is missing, or not signed by the ledger's key."""
     told = read_export_file(CHECKPOINT_FILE)
     if told is None:
-        raise ProofError("there is no checkpoint", "an exported ledger has a file `checkpoint`")
+        raise ProofError(
+            "there is no checkpoint", "an exported ledger has a file `checkpoint`", code="checkpoint-missing"
+        )
     try:
         return verify_checkpoint(SignedNote.parse(told.decode()), verifier)
     except UnicodeDecodeError:
-        raise ProofError("the checkpoint is no text") from None
+        raise ProofError("the checkpoint is no text", code="invalid-checkpoint") from None
 
 
 def find_export_errors(

@@ -255,7 +255,7 @@ def create_parser(log_format: str) -> LogParser:
         hint = (
             f"did you mean `{near[0]}`?" if near else f"known are {', '.join(FORMATS)}, and a pasted format"
         )
-        raise LogFormatError(f"unknown log format `{log_format}`", hint)
+        raise LogFormatError(f"unknown log format `{log_format}`", hint, code="unknown-log-format")
     pasted = (
         parse_nginx_format(log_format)
         if re.search(r"\$[{\w]", log_format)

@@ -130,11 +130,15 @@ def open_log(path: Path) -> LogFile:
         raw: BinaryIO = sys.stdin.buffer
     else:
         if path.is_dir():
-            raise InvalidInputError(f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`")
+            raise InvalidInputError(
+                f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`", code="not-a-file"
+            )
         try:
             raw = closing.enter_context(path.open("rb"))
         except FileNotFoundError:
-            raise InvalidInputError(f"there is no file `{path}`", "look at its spelling and folder") from None
+            raise InvalidInputError(
+                f"there is no file `{path}`", "look at its spelling and folder", code="file-missing"
+            ) from None
         except OSError as error:
             raise LogSourceError(
                 f"`{path}` cannot be read: {error.strerror}", "look at its permissions"

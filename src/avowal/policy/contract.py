@@ -74,7 +74,7 @@ def parse_contract(text: str, source_name: str) -> Contract:
         _check(contract)
         compile_contract(contract)
     except TermsError as error:
-        raise TermsError(f"{source_name}: {error.message}", error.hint) from None
+        raise TermsError(f"{source_name}: {error.message}", error.hint, code=error.code) from None
     return contract
 
 
@@ -107,7 +107,9 @@ def _check(contract: Contract) -> None:
     for word in contract.service or [""]:
         if not words.expand("purposes", word):
             raise TermsError(
-                f"`service` is `{word}`, which is none of the purposes", words.suggest_word("purposes", word)
+                f"`service` is `{word}`, which is none of the purposes",
+                words.suggest_word("purposes", word),
+                code="unknown-name",
             )
     if parse_age(contract.deletes_within, "deletes-within") is None:
         raise TermsError("`deletes-within` is `forever`", 'write an age, as in `"3 days"`')

@@ -68,19 +68,24 @@ def parse_document(text: str, source_name: str) -> Document:
     front = _FRONT.match(lines)
     if front is None:
         raise TermsError(
-            f"{source_name}: there is no front matter", "begin with lines `---`, `title: …`, `lang: …`, `---`"
+            f"{source_name}: there is no front matter",
+            "begin with lines `---`, `title: …`, `lang: …`, `---`",
+            code="invalid-document",
         )
     front_matter, body = _front_matter(source_name, front[1] or ""), lines[front.end() :]
     title, language = front_matter.get("title"), front_matter.get("lang", "en")
     if not isinstance(title, str) or not title.strip():
         raise TermsError(
-            f"{source_name}: the front matter has no `title`", "add a line such as `title: Privacy Policy`"
+            f"{source_name}: the front matter has no `title`",
+            "add a line such as `title: Privacy Policy`",
+            code="invalid-document",
         )
     tag = normalize_language_tag(language) if isinstance(language, str) else ""
     if not tag:
         raise TermsError(
             f"{source_name}: `lang` is `{language}`, which is no language tag",
             'use a tag such as `en` or `pt-BR`; what YAML takes for a boolean needs quotes: `lang: "no"`',
+            code="invalid-document",
         )
     return Document(text, front_matter, body, title, tag, _updated(source_name, body))
 
@@ -91,9 +96,15 @@ def _front_matter(path: str, text: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 2}" if mark else ""
-        raise TermsError(f"{path}{place}: the front matter is no YAML", "write `key: value` lines") from None
+        raise TermsError(
+            f"{path}{place}: the front matter is no YAML", "write `key: value` lines", code="invalid-document"
+        ) from None
     if not isinstance(front_matter, dict):
-        raise TermsError(f"{path}: the front matter is no list of keys", "write `key: value` lines")
+        raise TermsError(
+            f"{path}: the front matter is no list of keys",
+            "write `key: value` lines",
+            code="invalid-document",
+        )
     return front_matter
 
 
@@ -103,5 +114,7 @@ def _updated(path: str, body: str) -> date | None:
         return date.fromisoformat(found[1]) if found else None
     except ValueError:
         raise TermsError(
-            f"{path}: `{found and found[1]}` is no date", "write year, month and day: `2026-11-22`"
+            f"{path}: `{found and found[1]}` is no date",
+            "write year, month and day: `2026-11-22`",
+            code="invalid-document",
         ) from None

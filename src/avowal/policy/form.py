@@ -85,7 +85,9 @@ def _check(key: str, form: Form, compiled: CompiledTerms, words: Vocabulary) -> 
     for word in form.needs:
         if not words.expand("categories", word):
             hint = words.suggest_word("categories", word)
-            raise TermsError(f"`{key}.needs` is `{word}`, which is none of the categories", hint)
+            raise TermsError(
+                f"`{key}.needs` is `{word}`, which is none of the categories", hint, code="unknown-name"
+            )
     _check_files(key, form)
     _check_collected(key, form, compiled, words)
 
@@ -94,7 +96,9 @@ def _check_collected(key: str, form: Form, compiled: CompiledTerms, words: Vocab
     for purpose in form.purposes:
         if not words.expand("purposes", purpose):
             hint = words.suggest_word("purposes", purpose)
-            raise TermsError(f"`{key}.for` is `{purpose}`, which is none of the purposes", hint)
+            raise TermsError(
+                f"`{key}.for` is `{purpose}`, which is none of the purposes", hint, code="unknown-name"
+            )
     purposes = {leaf for purpose in form.purposes for leaf in words.expand("purposes", purpose)}
     if not purposes:
         raise TermsError(f"`{key}.for` is empty", words.suggest_word("purposes", ""))

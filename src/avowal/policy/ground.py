@@ -55,7 +55,9 @@ def compile_ground_duties(grounds: Sequence[Ground], vocabulary: Vocabulary) -> 
         leaves = vocabulary.expand("grounds", ground.name)
         if not leaves:
             hint = vocabulary.suggest_word("grounds", ground.name)
-            raise TermsError(f"`{key}.name` is `{ground.name}`, which is none of the grounds", hint)
+            raise TermsError(
+                f"`{key}.name` is `{ground.name}`, which is none of the grounds", hint, code="unknown-name"
+            )
         for kind in ground.evidence or [""]:
             if kind not in EVIDENCE_KINDS:
                 hint = strict.suggest_nearest(kind, list(EVIDENCE_KINDS), "kinds of evidence")

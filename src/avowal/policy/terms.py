@@ -127,7 +127,7 @@ def parse_terms(text: str, source_name: str) -> Terms:
     try:
         compile_terms(terms)
     except TermsError as error:
-        raise TermsError(f"{source_name}: {error.message}", error.hint) from None
+        raise TermsError(f"{source_name}: {error.message}", error.hint, code=error.code) from None
     return terms
 
 
@@ -276,7 +276,9 @@ def _leaves(words: Vocabulary, kind: WordKind, named: list[str], key: str) -> li
     for word in named:
         if not words.expand(kind, word):
             raise TermsError(
-                f"`{key}` is `{word}`, which is none of the {kind}", words.suggest_word(kind, word)
+                f"`{key}` is `{word}`, which is none of the {kind}",
+                words.suggest_word(kind, word),
+                code="unknown-name",
             )
     if not named:
         raise TermsError(f"`{key}` is empty", words.suggest_word(kind, ""))

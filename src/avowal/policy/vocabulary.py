@@ -84,6 +84,7 @@ def vocabulary(number: int = NEWEST_VOCABULARY) -> Vocabulary:
         raise TermsError(
             f"`vocabulary` is `{number}`, which is unknown here",
             f"write `{NEWEST_VOCABULARY}`, or use a newer Avowal",
+            code="unknown-vocabulary",
         )
     path = Path(str(resources.files("avowal.policy") / "vocabulary.toml"))
     newest = strict.load_toml(path, Vocabulary, TermsError)
@@ -99,5 +100,7 @@ def expand_words(kind: WordKind, words: Sequence[str]) -> list[str]:
     known = vocabulary()
     for word in words:
         if not known.expand(kind, word):
-            raise InvalidInputError(f"`{word}` is none of the {kind}", known.suggest_word(kind, word))
+            raise InvalidInputError(
+                f"`{word}` is none of the {kind}", known.suggest_word(kind, word), code="unknown-name"
+            )
     return sorted({leaf for word in words for leaf in known.expand(kind, word)})

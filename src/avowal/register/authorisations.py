@@ -99,6 +99,7 @@ class Authorisations(Repository):
                 raise ProofError(
                     f"an authorisation of entry {one.entry} is not what the ledger says was recorded",
                     "nothing may stand on it: put the newest backup back; `avowal verify` tells what does not hold",
+                    code="ledger-mismatch",
                 )
             found.append(one)
         return found

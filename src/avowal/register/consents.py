@@ -96,6 +96,7 @@ class Consents(Repository):
                 raise StoreError(
                     f"version {consent.version} is not there any more",
                     "`avowal policy history` tells which are",
+                    code="version-not-found",
                 )
             consent = msgspec.structs.replace(
                 consent, entry=append_entries(connection, [consent.to_ledger_entry()])

@@ -122,7 +122,7 @@ def check_erasure_receipt(text: str, verifier: Verifier) -> EntryProof:
         salt = bytes.fromhex(told.proof.salt)
     except (msgspec.DecodeError, ValueError):
         raise InvalidInputError(
-            "this is no receipt of an erasure", "give the file as it was handed out"
+            "this is no receipt of an erasure", "give the file as it was handed out", code="invalid-receipt"
         ) from None
     proof = EntryProof.parse(told.proof.tlog_proof)
     proof.verify(verifier)
@@ -133,7 +133,9 @@ def check_erasure_receipt(text: str, verifier: Verifier) -> EntryProof:
     )
     if decode_entry(proof.entry) != entry:
         raise ProofError(
-            "the receipt says something else than its entry in the ledger", "it was changed, or mixed up"
+            "the receipt says something else than its entry in the ledger",
+            "it was changed, or mixed up",
+            code="receipt-mismatch",
         )
     return proof
 

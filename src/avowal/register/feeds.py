@@ -86,6 +86,7 @@ class Feeds(Repository):
             raise RefusedError(
                 f"`{processor}` was given no page `{reference}`",
                 "begin anew, without one: nothing is lost by that",
+                code="page-not-found",
             )
         return msgspec.json.decode(found, type=FeedPosition)
 

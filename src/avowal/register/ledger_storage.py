@@ -76,7 +76,9 @@ def append_entries(
     for entry in entries:
         if len(body := encode_entry(entry)) > ENTRY_BYTES_MAX:
             raise RefusedError(
-                f"an entry of the ledger would be longer than {ENTRY_BYTES_MAX:,} bytes", "say it shorter"
+                f"an entry of the ledger would be longer than {ENTRY_BYTES_MAX:,} bytes",
+                "say it shorter",
+                code="input-too-long",
             )
         numbers.append(database.execute(INSERT_ENTRY, (body, access_reader, access_salt)).lastrowid)
     return int(numbers[0] or 0)
@@ -98,7 +100,11 @@ def extend_tree(connection: AnyConnection) -> None:
     def leaves() -> Iterator[bytes]:
         for place, (number, body) in enumerate(database.execute(SELECT_ENTRIES_FROM, (start,)), start):
             if number != place:
-                raise ProofError(f"entry {place} of the ledger is missing", "`avowal verify` tells what is")
+                raise ProofError(
+                    f"entry {place} of the ledger is missing",
+                    "`avowal verify` tells what is",
+                    code="ledger-damaged",
+                )
             yield hash_leaf(body)
 
     nodes = append_leaves(start, leaves(), node_lookup(connection))
@@ -125,7 +131,9 @@ def node_lookup(connection: AnyConnection) -> NodeLookup:
         select = "SELECT hash FROM nodes WHERE level = ? AND place = ?"
         value = database.execute(select, (level, place)).fetchone()
         if value is None:
-            raise ProofError("a node of the ledger is missing", "`avowal verify` tells what is")
+            raise ProofError(
+                "a node of the ledger is missing", "`avowal verify` tells what is", code="ledger-damaged"
+            )
         return _bytes(value[0])
 
     return node
@@ -154,10 +162,13 @@ class Ledger(Repository):
             raise StoreError(
                 f"`{path}` is missing, with which the ledger is signed",
                 "put it back from where keys are kept",
+                code="key-missing",
             )
         key = read_or_create_secret(path)
         if len(key) != KEY_BYTES:
-            raise StoreError(f"`{path}` is damaged", "put it back from where keys are kept")
+            raise StoreError(
+                f"`{path}` is damaged", "put it back from where keys are kept", code="key-damaged"
+            )
         name = f"avowal/{Signer('avowal', key).verifier.key_id.hex()}"
         return Signer(name, key)
 
@@ -188,7 +199,9 @@ class Ledger(Repository):
             numbers = range(max(end - count, 0), end)
             bodies = [body for (body,) in database.execute(SELECT_ENTRY_BODIES, (numbers.start, end))]
         if len(bodies) != len(numbers):
-            raise ProofError("an entry of the ledger is missing", "`avowal verify` tells which")
+            raise ProofError(
+                "an entry of the ledger is missing", "`avowal verify` tells which", code="ledger-damaged"
+            )
         return numbers[::-1], bodies
 
     def nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
@@ -255,6 +268,7 @@ class Ledger(Repository):
             raise ProofError(
                 f"`{path}` is damaged ({type(error).__name__}): nobody can tell whether the ledger is what was signed",
                 "put it back; or move it away, and have `avowal verify --witness` look at a checkpoint held elsewhere",
+                code="checkpoint-damaged",
             ) from None
 
     def sign_checkpoint(self) -> SignedNote | None:
@@ -287,7 +301,9 @@ class Ledger(Repository):
         line = note.signature_lines_by(witness)
         if not line:
             raise ProofError(
-                f"`{witness.name}` did not sign this checkpoint", "look at the witness's key, and at the file"
+                f"`{witness.name}` did not sign this checkpoint",
+                "look at the witness's key, and at the file",
+                code="signature-missing",
             )
         with self._write_transaction() as connection:
             of_size = CHECKPOINTS.c.size == Checkpoint.parse(note.text).size
@@ -295,7 +311,9 @@ class Ledger(Repository):
             kept = SignedNote.parse(told) if told else None
             if kept is None or kept.text != note.text:
                 raise ProofError(
-                    "this is no checkpoint of this ledger", "`avowal ledger checkpoint` prints the last one"
+                    "this is no checkpoint of this ledger",
+                    "`avowal ledger checkpoint` prints the last one",
+                    code="checkpoint-mismatch",
                 )
             others = tuple(one for one in kept.signature_lines if one not in kept.signature_lines_by(witness))
             cosigned = SignedNote(kept.text, (*others, *line))
@@ -372,4 +390,5 @@ class Ledger(Repository):
             raise ProofError(
                 f"the ledger is not the one whose {last.size} entries were signed: entries are gone, or were changed",
                 "put the newest backup of the data back; `avowal verify` names what does not hold",
+                code="ledger-mismatch",
             )

@@ -89,6 +89,7 @@ class Notices(Repository):
                 raise RefusedError(
                     f"version {display.version} has no notice",
                     "`avowal policy notice` tells which have: the first version has none, as nothing changed",
+                    code="notice-not-found",
                 )
             publication, identity = connection.execute(
                 sa.select(PUBLICATIONS.c.publication, PUBLICATIONS.c.identity).where(

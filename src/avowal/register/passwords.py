@@ -30,6 +30,7 @@ class Passwords(Repository):
             raise InvalidInputError(
                 f"a password has {PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} characters",
                 "four words that do not belong together will do",
+                code="password-length",
             )
         salt = secrets.token_bytes(SALT_BYTES)
         row = {"name": name, "salt": salt, "hash": _hash(password, salt), "recorded_at": now}

@@ -55,7 +55,9 @@ class Processors(Repository):
         """Record that a processor works for the operator no more. Raises RefusedError where there is none."""
         if name not in {one.name for one in self.all()}:
             raise RefusedError(
-                f"there is no processor `{name}`", "`avowal processor list` tells which there are"
+                f"there is no processor `{name}`",
+                "`avowal processor list` tells which there are",
+                code="processor-not-found",
             )
         with self._write_transaction() as connection:
             entry = append_entries(connection, [ProcessorRemoved(name, now)])

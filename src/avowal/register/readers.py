@@ -117,6 +117,7 @@ class Readers(Repository):
                 f"`{name}` may not disclose",
                 "`avowal user add … --disclose` lets a reader",
                 RefusalReason.RIGHT,
+                code="reader-may-not-disclose",
             )
 
     def record_access(

@@ -177,6 +177,7 @@ class SqliteRegister:
             raise StoreError(
                 f"`{self._path}` cannot be opened ({type(error.orig).__name__})",
                 "if it is damaged, put it back from a backup, together with the data",
+                code="store-unusable",
             ) from None
 
     def close(self) -> None:
@@ -242,6 +243,7 @@ class SqliteRegister:
                 raise StoreError(
                     f"version {version.number} does not follow on the last one",
                     "another was published meanwhile: look at `avowal policy history`, and publish again",
+                    code="version-out-of-order",
                 )
             row = msgspec.structs.asdict(version)
             connection.execute(sa.insert(PUBLICATIONS).values(row))
@@ -268,6 +270,7 @@ class SqliteRegister:
                 raise StoreError(
                     f"version {number} is not one that is still to take effect, and the last",
                     "what has taken effect stays; publish another version instead",
+                    code="version-in-effect",
                 )
             row = {"publication": self._publication(connection, number), "withdrawn_at": now}
             connection.execute(sa.insert(WITHDRAWALS).values(row))
@@ -281,7 +284,11 @@ class SqliteRegister:
         statement = sa.select(PUBLICATIONS.c.publication).where(STANDING, PUBLICATIONS.c.number == number)
         found = connection.execute(statement).scalar()
         if found is None:
-            raise StoreError(f"there is no version {number}", "`avowal policy history` tells which there are")
+            raise StoreError(
+                f"there is no version {number}",
+                "`avowal policy history` tells which there are",
+                code="version-not-found",
+            )
         return int(found)
 
     def _migrate(self) -> None:
@@ -296,6 +303,7 @@ class SqliteRegister:
             raise StoreError(
                 f"the register is of a newer Avowal (migration {done}; this one knows {len(files)})",
                 "use the newer one",
+                code="newer-store",
             )
         for number, file in enumerate(files[done:], done + 1):
             with self.database.write_transaction() as connection:
@@ -320,6 +328,7 @@ def open_register(
         raise StoreError(
             f"`{folder / REGISTER_FILE}` is missing: nobody can tell what was promised of what is kept",
             "put it back from the same backup as the data",
+            code="store-missing",
         )
     register = SqliteRegister(folder, keys_folder)
     try:

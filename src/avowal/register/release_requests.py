@@ -135,7 +135,9 @@ class ReleaseRequests(Repository):
         found = self._found(ASKED.c.reference == reference)
         if not found:
             raise RefusedError(
-                f"nobody asked for a release `{reference}`", "`avowal release list` tells which there are"
+                f"nobody asked for a release `{reference}`",
+                "`avowal release list` tells which there are",
+                code="release-not-found",
             )
         return found[0]
 

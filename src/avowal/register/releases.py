@@ -135,6 +135,7 @@ class Releases(Repository):
             raise RefusedError(
                 f"there is no release `{reference}` that is not recalled",
                 "`avowal release list` tells which there are",
+                code="release-not-found",
             )
         with self._write_transaction() as connection:
             append_entries(connection, [ReleaseRecalled(reference, reason, now)])
@@ -215,7 +216,9 @@ def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
         told = msgspec.json.decode(text, type=_ReleaseReceipt)
         salt, path = bytes.fromhex(told.proof.salt), [bytes.fromhex(one) for one in told.proof.path]
     except (msgspec.DecodeError, ValueError):
-        raise ProofError("this is no receipt of a release", "give the file as it was handed out") from None
+        raise ProofError(
+            "this is no receipt of a release", "give the file as it was handed out", code="invalid-receipt"
+        ) from None
     proof = EntryProof.parse(told.proof.tlog_proof)
     proof.verify(verifier)
     made, person = (
@@ -223,7 +226,11 @@ def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
         compute_commitment(salt, visitor=told.visitor, recipient=told.recipient),
     )
     if not isinstance(made, ReleaseMade) or made.reference != told.reference:
-        raise ProofError("the ledger's entry is of another release", "the receipt was changed, or mixed up")
+        raise ProofError(
+            "the ledger's entry is of another release",
+            "the receipt was changed, or mixed up",
+            code="receipt-mismatch",
+        )
     if made.persons == 1 and person == made.person:
         return proof
     check_inclusion(
@@ -264,14 +271,22 @@ def _check(
             .order_by(AUTHORISATIONS.c.authorisation.desc())
         )
         if not connection.execute(last.limit(1)).scalar():
-            raise RefusedError("the visitor took the authorisation back meanwhile", "nothing was released")
+            raise RefusedError(
+                "the visitor took the authorisation back meanwhile",
+                "nothing was released",
+                code="authorisation-not-found",
+            )
     begun = set(connection.execute(sa.select(ERASING.c.visitor)).scalars())
     erased = any(isinstance(one, ErasureDone) for one in read_entries_from(connection, looked))
     if erased or begun.intersection(visitors):
-        raise RefusedError("somebody was erased meanwhile", "nothing was released: ask again")
+        raise RefusedError(
+            "somebody was erased meanwhile", "nothing was released: ask again", code="records-changed"
+        )
     made = sa.select(RELEASES.c.release).where(RELEASES.c.reference == release.reference)
     if connection.execute(made).first():
-        raise RefusedError(f"`{release.reference}` was released already", "ask for another release")
+        raise RefusedError(
+            f"`{release.reference}` was released already", "ask for another release", code="request-closed"
+        )
 
 
 class _ReleaseProof(msgspec.Struct):

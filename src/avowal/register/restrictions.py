@@ -41,7 +41,9 @@ class SubmissionSelector(msgspec.Struct, frozen=True):
         """Return what is said where there are none."""
         named = {"submission": "", "visitor": "of visitor ", "form": "by form "}[self.kind]
         return RefusedError(
-            f"there is no submission {named}`{self.value}`", "`avowal submission list` tells which there are"
+            f"there is no submission {named}`{self.value}`",
+            "`avowal submission list` tells which there are",
+            code="submission-not-found",
         )
 
 
@@ -113,6 +115,7 @@ class Restrictions(Repository):
                 raise RefusedError(
                     f"nothing was handed over in a field `{missing[0]}`",
                     "`avowal submission show` tells the fields",
+                    code="field-not-found",
                 )
             entry = append_entries(database, [HandlingSet(person, names, records, channel, now)])
             row = {

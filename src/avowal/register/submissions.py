@@ -158,7 +158,9 @@ class Submissions(Repository):
         rows = [row for row in self._answers(submission) if row.field == field]
         if not rows or not rows[0].file or not is_within_age(submission, max_age(FILE_CATEGORY), utc_now()):
             raise RefusedError(
-                f"there is no file `{field}` that may be seen", "look at `avowal submission show`"
+                f"there is no file `{field}` that may be seen",
+                "look at `avowal submission show`",
+                code="field-not-found",
             )
         yield from decrypt_file(self.folder / rows[0].file, bytes.fromhex(self._told(submission, rows[0])[1]))
 
@@ -188,6 +190,7 @@ class Submissions(Repository):
                 raise RefusedError(
                     f"nothing was written in the field `{missing[0]}`",
                     f"there are: {', '.join(answers) or 'none'}",
+                    code="field-not-found",
                 )
             self._check_key(database)
             for field, value in values.items():

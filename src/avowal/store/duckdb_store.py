@@ -113,6 +113,7 @@ class DuckDBStore:
             raise StoreError(
                 f"`{self._path}` cannot be opened ({type(error).__name__})",
                 "if another program has it open, close that; if it is damaged, put it back from a backup",
+                code="store-unusable",
             ) from None
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_external_access = false")
@@ -343,6 +344,7 @@ class DuckDBStore:
             raise StoreError(
                 f"the store is of a newer Avowal (migration {done}; this one knows {len(files)})",
                 "use the newer one",
+                code="newer-store",
             )
         for number, file in enumerate(files[done:], done + 1):
             with self._write() as cursor:

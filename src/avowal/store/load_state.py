@@ -55,6 +55,7 @@ def find_load_position(
         raise StoreError(
             f"what was read of `{origin.name}` does not go on from what is known of it",
             "import the log again: what is known of it is left out",
+            code="log-mismatch",
         )
     return known
 

@@ -44,14 +44,20 @@ def query_with_timeout(
         return run_query(cursor, sql, {})
     except duckdb.InterruptException:
         raise QueryError(
-            f"the question took longer than {timeout_seconds:g} s", "ask for less, or a shorter time"
+            f"the question took longer than {timeout_seconds:g} s",
+            "ask for less, or a shorter time",
+            code="query-timeout",
         ) from None
     except duckdb.BinderException as error:  # told before anything stored is looked at
-        raise QueryError(f"the question does not fit: {str(error).splitlines()[0].lower()}", "") from None
+        raise QueryError(
+            f"the question does not fit: {str(error).splitlines()[0].lower()}", "", code="query-invalid"
+        ) from None
     except duckdb.Error as error:
         kind = type(error).__name__.removesuffix("Exception").lower()
         raise QueryError(
-            f"the question cannot be answered ({kind})", "use try_cast where a value may not convert"
+            f"the question cannot be answered ({kind})",
+            "use try_cast where a value may not convert",
+            code="query-failed",
         ) from None
     finally:
         timer.cancel()

@@ -47,16 +47,19 @@ class SubmissionAccess(msgspec.Struct, frozen=True):
             raise RefusedError(
                 f"whoever handed it over objects to {self.purpose}",
                 "`avowal submission object --withdraw` takes that back",
+                code="subject-objects",
             )
         if submission.readers and self.reader not in submission.readers:
             raise RefusedError(
                 f"only {', '.join(submission.readers)} may read it",
                 "name who reads with `--as`; or ask one of them",
+                code="reader-not-permitted",
             )
         if reader_is_automated and not submission.automated:
             raise RefusedError(
                 "no program may decide by it",
                 "let a person read it: one whom `avowal user add` made without `--automated`",
+                code="automation-not-permitted",
             )
 
     def build_select(self, sql_condition: str, now: datetime, *, reader_is_automated: bool) -> str:
@@ -109,10 +112,14 @@ def check_reader_purpose(database: sqlite3.Connection, reader: str, purpose: str
     row = database.execute(select, (reader,)).fetchone()
     purposes = msgspec.json.decode(row[0], type=list[str]) if row else []
     if not purposes:
-        raise RefusedError(f"there is no reader `{reader}`", "`avowal user add` makes one")
+        raise RefusedError(
+            f"there is no reader `{reader}`", "`avowal user add` makes one", code="reader-not-found"
+        )
     if purpose not in purposes:
         raise RefusedError(
-            f"`{reader}` does not read for {purpose}", f"what {reader} reads for: {', '.join(purposes)}"
+            f"`{reader}` does not read for {purpose}",
+            f"what {reader} reads for: {', '.join(purposes)}",
+            code="purpose-not-permitted",
         )
     return bool(row[1])
 

@@ -56,6 +56,7 @@ class SubmissionCipher:
         return StoreError(
             f"`{self.keys_file}` is missing: nobody can open what was handed over",
             "put it back from its backup",
+            code="key-missing",
         )
 
     def encrypt(self, value: Any, *context: str) -> bytes:
@@ -67,7 +68,9 @@ class SubmissionCipher:
         found, value = BOUND_VALUE_DECODER.decode(self._told(ciphertext))
         if found != list(context):
             raise StoreError(
-                "a submission holds what belongs to another", "put the register back from a backup"
+                "a submission holds what belongs to another",
+                "put the register back from a backup",
+                code="submission-unreadable",
             )
         return value
 
@@ -102,7 +105,9 @@ class SubmissionCipher:
                 with suppress(InvalidTag, ValueError):
                     return cipher.decrypt(nonce, rest, None)
         raise StoreError(
-            f"a submission cannot be opened with `{self.keys_file}`", "put the key back from its backup"
+            f"a submission cannot be opened with `{self.keys_file}`",
+            "put the key back from its backup",
+            code="submission-unreadable",
         )
 
     def _made(self) -> "_CipherKeys":
@@ -137,7 +142,9 @@ def _opened(path: Path, _: tuple[int, ...]) -> _CipherKeys:
         lines = path.read_text(encoding="ascii").split()
         before = MultiFernet(list(map(Fernet, lines)))  # which they have to be keys of
     except ValueError:  # its words may hold some of it
-        raise StoreError(f"`{path}` holds no keys", "put it back from its backup") from None
+        raise StoreError(
+            f"`{path}` holds no keys", "put it back from its backup", code="key-damaged"
+        ) from None
     return _CipherKeys([AESGCM(_derived(line)) for line in lines], before)
 
 
@@ -218,4 +225,5 @@ def decrypt_file(path: Path, key: bytes) -> Iterator[bytes]:
             raise StoreError(
                 f"`{path}` is not what was handed over",
                 "it was damaged or changed: put it back from a backup",
+                code="submission-unreadable",
             ) from None

@@ -57,6 +57,7 @@ def parse_filters(arguments: Iterable[str]) -> dict[str, str | None]:
             raise InvalidInputError(
                 f"`{word}` is no filter",
                 f"{hint}use KEY=PATTERN with one of: {', '.join(FILTER_DESCRIPTIONS)}",
+                code="unknown-name",
             )
         filters[key] = pattern
     return filters
@@ -83,7 +84,9 @@ def parse_time(text: str, zone: ZoneInfo, now: datetime, *, is_end: bool = False
         return _utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
     except (ValueError, OverflowError):  # the latter at both ends of the calendar
         raise InvalidInputError(
-            f"`{text}` is no time", "use `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday` or `7 days`"
+            f"`{text}` is no time",
+            "use `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday` or `7 days`",
+            code="invalid-time",
         ) from None
 
 

@@ -214,6 +214,7 @@ def run_report(view_for_purpose: Callable[[str], PurposeView], request: ReportRe
         raise InvalidInputError(
             f"`{report.name}` tells of visits and views, and `{wrong}` chooses among requests",
             f"use it with {fitting}",
+            code="filter-not-applicable",
         )
     needs = list(dict.fromkeys([*report.required_categories, *(FILTER_CATEGORIES[key] for key in filters)]))
     through = view_for_purpose(report.purpose)

@@ -132,14 +132,18 @@ def _parsed(text: str) -> exp.Query:
     """Return the one query that a text is."""
     if len(text) > QUERY_CHARACTERS_MAX:
         raise QueryError(
-            f"the question has more than {QUERY_CHARACTERS_MAX:,} characters", "ask a shorter one"
+            f"the question has more than {QUERY_CHARACTERS_MAX:,} characters",
+            "ask a shorter one",
+            code="query-too-long",
         )
     try:
         statements = sqlglot.parse(text, read="duckdb")
     except (SqlglotError, RecursionError) as error:
         told = getattr(error, "errors", None) or [{}]
         place = f" at line {told[0]['line']}, column {told[0]['col']}" if told[0].get("line") else ""
-        raise QueryError(f"this is no SQL that can be understood{place}", "write one SELECT") from None
+        raise QueryError(
+            f"this is no SQL that can be understood{place}", "write one SELECT", code="query-invalid"
+        ) from None
     found = [statement for statement in statements if statement is not None]
     if len(found) != 1 or not isinstance(found[0], exp.Select | exp.SetOperation):
         raise QueryError("only one SELECT can be asked", "write it without anything before or behind it")
@@ -147,7 +151,11 @@ def _parsed(text: str) -> exp.Query:
     if not all(select.expressions for select in tree.find_all(exp.Select)):
         raise QueryError("this SELECT asks for nothing", "name a column, or `*`")
     if any(node.depth > NESTING_NODES_MAX for node in tree.walk()):
-        raise QueryError(f"the question is nested deeper than {NESTING_NODES_MAX}", "ask a simpler one")
+        raise QueryError(
+            f"the question is nested deeper than {NESTING_NODES_MAX}",
+            "ask a simpler one",
+            code="query-too-long",
+        )
     return tree
 
 

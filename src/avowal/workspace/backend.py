@@ -80,6 +80,7 @@ class LogClaims:
                     raise LogSourceError(
                         "this log is being read by another import or `avowal follow` at this moment",
                         "wait until that is done, or stop it",
+                        code="log-in-use",
                     )
                 self._changed.wait()
 

@@ -109,7 +109,9 @@ class FolderServer:
         if operation in self._handlers:
             return self._handlers[operation](self.store, argument)
         raise StoreError(
-            f"the owner of the folder does not know the question `{operation}`", "use one Avowal for all"
+            f"the owner of the folder does not know the question `{operation}`",
+            "use one Avowal for all",
+            code="server-mismatch",
         )
 
     def release_claims(self, claimant: LogClaimant) -> None:
@@ -210,7 +212,7 @@ class FolderClient:
             raise ServerGoneError("the process that owns the folder went away", "give the command again")
         if error := answer.get("error"):
             kind = getattr(errors, error["kind"], StoreError)
-            raise kind(error["message"], error["hint"])
+            raise kind(error["message"], error["hint"], code=error["code"])
         return answer["result"]
 
     def load_segments(self, segments: Sequence[Segment]) -> list[LoadResult]:
@@ -249,6 +251,7 @@ def open_backend(folder: Folder, handlers: Mapping[str, OperationHandler]) -> Fo
             raise StoreError(
                 f"`{folder.data_folder}` is in use by process {owner or 'unknown'}, which does not answer",
                 "wait for it, or stop it",
+                code="folder-in-use",
             )
         time.sleep(0.05)
 
@@ -309,9 +312,19 @@ class _ConnectionHandler(socketserver.BaseRequestHandler):
                 )
             }
         except AvowalError as error:
-            said = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+            said = {
+                "kind": type(error).__name__,
+                "code": error.code,
+                "message": error.message,
+                "hint": error.hint,
+            }
         except Exception as error:  # noqa: BLE001  # a fault in one answer must not end the owner
-            said = {"kind": "StoreError", "message": f"the owner failed ({type(error).__name__})", "hint": ""}
+            said = {
+                "kind": "StoreError",
+                "code": "server-failed",
+                "message": f"the owner failed ({type(error).__name__})",
+                "hint": "",
+            }
         return {"error": said}
 
 
@@ -326,6 +339,7 @@ def _listen(folder: Path, owner: FolderServer) -> _UnixSocketServer:
             raise StoreError(
                 f"no socket can be made in `{folder}`: {error.strerror or error}",
                 "choose a data folder with a shorter path",
+                code="path-too-long",
             ) from None
         finally:
             os.umask(previous)
