@@ -225,15 +225,11 @@ def open_folder_register(data_folder: Path | None, *, check: bool = True) -> Sql
 
 def find_version(versions: list[Version], number: int) -> Version:
     """Return the version of a number; the one in force for 0. Raises RefusedError where there is none."""
-    fitting = [
-        one for one in versions if one.number == number or (number == 0 and one.effective_at <= utc_now())
-    ]
+    now = utc_now()
+    fitting = [one for one in versions if one.number == number or (number == 0 and one.effective_at <= now)]
     if not fitting:
-        raise RefusedError(
-            "there is no such version",
-            "`avowal policy history` tells which there are",
-            code="version-not-found",
-        )
+        hint = "`avowal policy history` lists the versions"
+        raise RefusedError("there is no such version", hint, code="version-not-found")
     return fitting[-1]
 
 
@@ -264,10 +260,8 @@ def describe_terms_in_use(session: Session) -> list[str]:
     """Say what an operator would not expect of the terms that are collected under."""
     if session.folder.policy_folder is None:
         return [DEFAULT_TERMS_MESSAGE]
-    compiled, last = (
-        compile_terms(load_terms(find_terms_path(session.folder))),
-        session.register.versions()[-1],
-    )
+    compiled = compile_terms(load_terms(find_terms_path(session.folder)))
+    last = session.register.versions()[-1]
     if compiled.identity == last.identity:
         return []
     sentence = (

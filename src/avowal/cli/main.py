@@ -100,7 +100,7 @@ def execute(arguments: list[str]) -> int:
     """
     try:
         try:
-            status = create_app(*arguments[:1])(arguments, standalone_mode=False)
+            status = create_app(*arguments[:1])(arguments, prog_name="avowal", standalone_mode=False)
         finally:
             sys.stdout.flush()  # here, so that output that cannot be written is reported below
     except typer.TyperException as error:

@@ -125,49 +125,59 @@ def find_evidence_scope(
                 code="authorisation-not-found",
             )
     if FUNCTION_EVIDENCE in requirements.evidence:
-        if request.submission not in {"", request.evidence[FUNCTION_EVIDENCE]}:
-            raise DisclosureError(
-                "it is about another submission than it was asked for by",
-                "leave out `--about`",
-                RefusalReason.EVIDENCE,
-                code="evidence-mismatch",
-            )
-        submission = find_submission(register, request.evidence[FUNCTION_EVIDENCE])
-        if request.visitor not in {"", submission.visitor}:
-            raise DisclosureError(
-                "that visitor did not ask for it",
-                "look at `avowal visitor show`",
-                RefusalReason.EVIDENCE,
-                code="evidence-mismatch",
-            )
+        submission = _find_served_submission(register, request)
         form = forms.get(submission.form)
-        served = {*expand_words("purposes", form.purposes if form else [])}
-        if objected := sorted(served.intersection(submission.objects_to)):
-            raise DisclosureError(
-                f"whoever asked for it objects to {', '.join(objected)} by now",
-                "",
-                RefusalReason.EVIDENCE,
-                code="subject-objects",
-            )
-        if not submission.allows_recipient(request.recipient):
-            raise DisclosureError(
-                f"what was asked for is for {', '.join(submission.recipients)} only",
-                "",
-                RefusalReason.EVIDENCE,
-                code="recipient-not-permitted",
-            )
-        needs_of = expand_words("categories", form.needs if form else [])
-        why = f"what was asked for by `{submission.form}` does not need it"
-        refused |= {one: why for one in request.categories if one not in needs_of}
+        _check_served_person(form, submission, request)
+        needed = expand_words("categories", form.needs if form else [])
+        reason = f"what was asked for by `{submission.form}` does not need it"
+        refused |= {category: reason for category in request.categories if category not in needed}
         if len(refused) == len(request.categories):
-            hint = f"`needs` of its [[form]] in the terms: {', '.join(needs_of) or 'nothing'}"
             raise DisclosureError(
                 f"what was asked for by `{submission.form}` needs nothing of it",
-                hint,
+                f"`needs` of its [[form]] in the terms: {', '.join(needed) or 'nothing'}",
                 RefusalReason.EVIDENCE,
                 code="not-needed",
             )
     return EvidenceScope(refused, submission)
+
+
+def _find_served_submission(register: SqliteRegister, request: ReleaseRequest) -> Submission:
+    """Return the submission by which somebody asked for the service that a release serves."""
+    if request.submission not in {"", request.evidence[FUNCTION_EVIDENCE]}:
+        raise DisclosureError(
+            "it is about another submission than it was asked for by",
+            "leave out `--about`",
+            RefusalReason.EVIDENCE,
+            code="evidence-mismatch",
+        )
+    submission = find_submission(register, request.evidence[FUNCTION_EVIDENCE])
+    if request.visitor not in {"", submission.visitor}:
+        raise DisclosureError(
+            "that visitor did not ask for it",
+            "look at `avowal visitor show`",
+            RefusalReason.EVIDENCE,
+            code="evidence-mismatch",
+        )
+    return submission
+
+
+def _check_served_person(form: Form | None, submission: Submission, request: ReleaseRequest) -> None:
+    """Raise DisclosureError if the person objects to the service, or permits other recipients only."""
+    served = {*expand_words("purposes", form.purposes if form else [])}
+    if objected := sorted(served.intersection(submission.objects_to)):
+        raise DisclosureError(
+            f"whoever asked for it objects to {', '.join(objected)} by now",
+            "",
+            RefusalReason.EVIDENCE,
+            code="subject-objects",
+        )
+    if not submission.allows_recipient(request.recipient):
+        raise DisclosureError(
+            f"what was asked for is for {', '.join(submission.recipients)} only",
+            "",
+            RefusalReason.EVIDENCE,
+            code="recipient-not-permitted",
+        )
 
 
 def find_submission(register: SqliteRegister, reference: str) -> Submission:

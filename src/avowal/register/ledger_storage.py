@@ -159,16 +159,11 @@ class Ledger(Repository):
         """
         path = self._keys / LEDGER_KEY_FILE
         if not path.exists() and self.last_checkpoint():
-            raise StoreError(
-                f"`{path}` is missing, with which the ledger is signed",
-                "put it back from where keys are kept",
-                code="key-missing",
-            )
+            message = f"the key that signs the ledger, `{path}`, is missing"
+            raise StoreError(message, "restore it from its backup", code="key-missing")
         key = read_or_create_secret(path)
         if len(key) != KEY_BYTES:
-            raise StoreError(
-                f"`{path}` is damaged", "put it back from where keys are kept", code="key-damaged"
-            )
+            raise StoreError(f"`{path}` is damaged", "restore it from its backup", code="key-damaged")
         name = f"avowal/{Signer('avowal', key).verifier.key_id.hex()}"
         return Signer(name, key)
 
