@@ -23,7 +23,7 @@ from avowal.ingest.importer import FileImportReport
 from avowal.ledger.entry import Entry
 from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.policy.terms import compile_terms, load_terms
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.use.purpose_view import PurposeView
 from avowal.use.report_request import FILTER_DESCRIPTIONS, ReportRequest, parse_filters
@@ -195,7 +195,7 @@ def test_every_stored_column_is_told(table: str, store: DuckDBStore) -> None:
     columns = [name for (name,) in store.query(sql, {"table": table}).rows]
     told = rows(section(f"## Columns of {table}"))
     assert sorted(told) == sorted(columns)
-    words = vocabulary().words("categories")
+    words = load_vocabulary().words("categories")
     precisions = {precision for word in words.values() for precision in word.precisions}
     named = {word for cells in told.values() for word in re.findall(r"`([^`]+)`", cells[0])}
     assert named - precisions <= set(words)

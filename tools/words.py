@@ -16,12 +16,12 @@ from babel.messages.pofile import read_po, write_po
 from avowal.policy.compare import ProtectionRelation
 from avowal.policy.ground import EVIDENCE_KINDS
 from avowal.policy.terms import Duties
-from avowal.policy.vocabulary import WORD_KINDS, vocabulary
+from avowal.policy.vocabulary import WORD_KINDS, load_vocabulary
 from avowal.web.visitor_page import COUNT_COLUMNS
 
 POLICY, *OTHERS = (Path(str(resources.files(f"avowal.{name}"))) for name in ("policy", "endpoints", "web"))
 LANGUAGES = POLICY / "languages"
-SAID = {"say": None, "count": (1, 2), "pgettext": ((1, "c"), 2)}
+SAID = {"say": None, "translate": None, "translate_count": (1, 2), "pgettext": ((1, "c"), 2)}
 SINGULAR = {"categories": "category", "purposes": "purpose", "recipients": "recipient", "grounds": "ground"}
 PRECISIONS_OF_COOKIES = ("if-accepted", "unless-refused")
 WIDTH = 0
@@ -38,11 +38,11 @@ def template() -> Catalog:
         method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
         for line, text, _, context in extract_from_file(method, str(path), keywords=SAID):
             found.add(text, locations=[(path.name, line)], context=context)
-    words = vocabulary()
+    words = load_vocabulary()
     for kind in WORD_KINDS:
         for name, word in words.words(kind).items():
             found.add(name, context=SINGULAR[kind])
-            found.add(word.about)
+            found.add(word.description)
             for precision in word.precisions:
                 found.add(precision, context="precision")
     for context, texts in (

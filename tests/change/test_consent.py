@@ -109,12 +109,12 @@ def test_consent_raises_the_records_of_one_visitor_alone(site: Site) -> None:
     told = consent(site)
     assert told["permits"] == [
         {
-            "governed_by": 1,
+            "governing": 1,
             "records": 2,
-            "looser": told["permits"][0]["looser"],
+            "looser_rules": told["permits"][0]["looser_rules"],
         }
     ]
-    assert "ip-address, full: kept 30 days, was 5 days; for abuse" in told["permits"][0]["looser"]
+    assert "ip-address, full: kept 30 days, was 5 days; for abuse" in told["permits"][0]["looser_rules"]
     assert seen(site) == {"/0", "/5"}
     assert governing(site) == {(ANN, 1, 2), (BEN, 1, 1)}
     for told in ("SELECT version, governing FROM views", "SELECT version, governing FROM visits"):

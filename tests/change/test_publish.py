@@ -44,15 +44,15 @@ def register(tmp_path: Path) -> Iterator[SqliteRegister]:
 
 @pytest.fixture
 def begun(register: SqliteRegister) -> SqliteRegister:
-    adopt_first_version(register, draft(terms(updated=date(2026, 10, 1))), NOW)
+    adopt_first_version(register, draft(terms(updated_on=date(2026, 10, 1))), NOW)
     return register
 
 
 def test_the_first_version_bears_its_past_date(register: SqliteRegister) -> None:
     """It is adopted as of its day, once; a day to come is refused."""
     with pytest.raises(RefusedError, match="still to come"):
-        adopt_first_version(register, draft(terms(updated=TODAY + timedelta(days=1))), NOW)
-    version = adopt_first_version(register, draft(terms(updated=date(2015, 1, 15))), NOW)
+        adopt_first_version(register, draft(terms(updated_on=TODAY + timedelta(days=1))), NOW)
+    version = adopt_first_version(register, draft(terms(updated_on=date(2015, 1, 15))), NOW)
     assert (version.number, version.effective_at) == (1, datetime(2015, 1, 15))  # noqa: DTZ001  # UTC
     with pytest.raises(RefusedError, match="in force already"):
         adopt_first_version(register, draft(terms()), NOW)
@@ -74,7 +74,7 @@ def test_the_seeds_document_is_adopted_as_it_stands(register: SqliteRegister) ->
 def test_the_same_terms_again_are_no_version(begun: SqliteRegister) -> None:
     """Publishing what holds changes nothing, whatever its date; other words are a correction of the same version."""
     for updated in (date(2026, 10, 1), TODAY, TODAY + timedelta(days=90)):
-        done = publish_version(begun, draft(terms(updated=updated)), NOW, accept_witnesses=False)
+        done = publish_version(begun, draft(terms(updated_on=updated)), NOW, accept_witnesses=False)
         assert (done.outcome, done.version.number) == (PublishOutcome.UNCHANGED, 1)
     done = publish_version(begun, draft(terms(), "# Privacy, spelt right\n"), NOW, accept_witnesses=False)
     assert (done.outcome, done.comparison.relation) == (PublishOutcome.CORRECTED, ProtectionRelation.SAME)
@@ -102,11 +102,11 @@ def test_what_protects_less_needs_notice_and_acceptance(
         (29, True, "30 days of notice"),
         (30, False, "places"),
     ):
-        looser = draft(terms(updated=TODAY + timedelta(days=days), **change))
+        looser = draft(terms(updated_on=TODAY + timedelta(days=days), **change))
         with pytest.raises(RefusedError, match=match):
             publish_version(begun, looser, NOW, accept_witnesses=accepted)
     assert len(begun.versions()) == 1
-    looser = draft(terms(updated=TODAY + timedelta(days=30), **change))
+    looser = draft(terms(updated_on=TODAY + timedelta(days=30), **change))
     done = publish_version(begun, looser, NOW, accept_witnesses=True)
     assert done.version.effective_at == datetime(2026, 12, 22)  # noqa: DTZ001  # UTC
     assert done.comparison.looser

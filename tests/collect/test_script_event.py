@@ -23,7 +23,7 @@ from avowal.collect.script_event import (
 )
 from avowal.collect.visitor_key import SaltFile, add_visitor_ids, compute_visitor_day, event_day
 from avowal.logs.drop_reason import REQUEST_SCHEMA
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 
 NOW = datetime(2026, 11, 22, 12)  # noqa: DTZ001  # UTC without a zone
 MICROSECONDS = int(NOW.replace(tzinfo=UTC).timestamp()) * 1_000_000
@@ -33,7 +33,7 @@ AGENTS = [
     "",
     "odd/1.0",
 ]
-WORDS = vocabulary().categories
+WORDS = load_vocabulary().categories
 CATEGORIES = [
     "host", "page-path", "page-query", "referrer", "browser", "operating-system", "device-kind", "bot", "ip-address",
     "country",

@@ -48,9 +48,9 @@ def judged(old: str = "", new: str = "", day: date = DAY) -> ContractComparison:
 
 def test_a_contract_that_protects_as_much_holds() -> None:
     """As much as the terms let a processor of that service, or less, and never more."""
-    assert judged().holds
-    assert judged('"7 days"', '"1 day"').holds
-    assert judged('"ip-address", ', "").holds
+    assert judged().is_sufficient
+    assert judged('"7 days"', '"1 day"').is_sufficient
+    assert judged('"ip-address", ', "").is_sufficient
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_each_place_where_it_protects_less_is_told(
         (one.rule.category, one.precision) if isinstance(one.rule, Cell) else one.rule for one in found.looser
     }
     assert set(what) <= places
-    assert not found.holds
+    assert not found.is_sufficient
 
 
 def test_what_it_hands_on_as_the_terms_do_is_granted() -> None:
@@ -97,8 +97,8 @@ def test_what_it_hands_on_as_the_terms_do_is_granted() -> None:
         'onward = [{ categories = ["ip-address"], keep = { full = "7 days" }, to = "authority",'
         ' ground = "required-by-law" }]\nduties'
     )
-    assert judged("duties", onward).holds
-    assert not judged("duties", onward.replace("7 days", "8 days")).holds
+    assert judged("duties", onward).is_sufficient
+    assert not judged("duties", onward.replace("7 days", "8 days")).is_sufficient
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_what_else_stands_against_it(old: str, new: str, day: date, said: str) -
     """Another use than its service (P3), and a day on which it does not hold (P4)."""
     found = judged(old, new, day)
     assert said in "; ".join(found.reasons)
-    assert not found.holds
+    assert not found.is_sufficient
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_the_example_of_the_docs_holds() -> None:
     examples = re.findall(r"```toml\n(.+?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     (example,) = [one for one in examples if "receive = [" in one]
     contract = parse_contract(example, "the example")
-    assert compare_contract(contract, TERMS, DAY).holds
+    assert compare_contract(contract, TERMS, DAY).is_sufficient
     assert compile_contract(contract).cells
 
 

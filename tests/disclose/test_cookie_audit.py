@@ -48,9 +48,9 @@ TERMS = Bounds(
 def test_what_is_met_is_judged(kind: str, name: str, party: str, seconds: float | None, against: str) -> None:
     """By name, party, basis and life; hosts by processors' contracts."""
     met = [Observation(ObservationKind(kind), name, party, "https://site.example/", seconds)]
-    assert [one.against for one in audit_observations(met, TERMS, ["*.shield.example"], refusing=False)] == [
-        against
-    ]
+    assert [
+        one.violation for one in audit_observations(met, TERMS, ["*.shield.example"], sends_opt_out=False)
+    ] == [against]
 
 
 def test_a_browser_that_refuses_is_left_alone() -> None:
@@ -59,7 +59,7 @@ def test_a_browser_that_refuses_is_left_alone() -> None:
         Observation(ObservationKind.COOKIE, name, "first", "https://site.example/", DAY)
         for name in ("own", "ask", "other")
     ]
-    assert [one.against for one in audit_observations(met, TERMS, [], refusing=True)] == [
+    assert [one.violation for one in audit_observations(met, TERMS, [], sends_opt_out=True)] == [
         "is set although the browser refuses",
         "is set without being accepted",
         "is not declared",
@@ -121,7 +121,7 @@ def test_what_a_site_does_is_found(site: Site) -> None:
         shown = site.avowal("cookies", "audit", url, "--pages", "1", "--chromium", CHROMIUM)
     assert ran.status == 1
     assert told["pages"] == [url, f"{url}second"]
-    found = {(one["kind"], one["name"]): one["against"] for one in told["met"] if one["against"]}
+    found = {(one["kind"], one["name"]): one["violation"] for one in told["observations"] if one["violation"]}
     assert found == {
         ("cookie", "tracker"): "is not declared",
         ("cookie", "own"): "lives for 400 days, declared are 30 days",

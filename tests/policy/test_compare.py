@@ -31,7 +31,7 @@ from avowal.policy.terms import (
     Terms,
     compile_terms,
 )
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from support import model_terms as promises
 from support.model_terms import DAYS, PRECISIONS, UNIVERSE, Permission, Promise, Setting, Undone, promise
 
@@ -46,7 +46,9 @@ def written(**parts: Any) -> Terms:
 def joined(one: Terms, other: Terms) -> Terms:
     """Return terms that say all that both say; the cookies are those of the first."""
     return msgspec.structs.replace(
-        one, collect=[*one.collect, *other.collect], disclose=[*one.disclose, *other.disclose]
+        one,
+        collect_rules=[*one.collect_rules, *other.collect_rules],
+        disclose_rules=[*one.disclose_rules, *other.disclose_rules],
     )
 
 
@@ -94,9 +96,9 @@ DUTIES = st.builds(
 )
 TERMS = st.builds(
     written,
-    collect=st.lists(COLLECT, max_size=3),
-    disclose=st.lists(DISCLOSE, max_size=2),
-    cookie=st.lists(COOKIES, max_size=2, unique_by=lambda cookie: cookie.name),
+    collect_rules=st.lists(COLLECT, max_size=3),
+    disclose_rules=st.lists(DISCLOSE, max_size=2),
+    cookies=st.lists(COOKIES, max_size=2, unique_by=lambda cookie: cookie.name),
     duties=DUTIES,
 )
 VERSIONS = st.lists(TERMS, min_size=1, max_size=4)
@@ -219,7 +221,7 @@ def test_the_meet_is_the_greatest_lower_bound(one: Terms, two: Terms, three: Ter
 @given(TERMS, TERMS, TERMS)
 def test_the_meet_is_distributive(one: Terms, two: Terms, three: Terms) -> None:
     """Meeting what two files say together is the same as meeting each, and saying that together."""
-    collected = [msgspec.structs.replace(terms, cookie=[], duties=Duties()) for terms in (one, two, three)]
+    collected = [msgspec.structs.replace(terms, cookies=[], duties=Duties()) for terms in (one, two, three)]
     first, second, third = collected
     together = allowed(meet(compile_terms(joined(first, second)), compile_terms(third)))
     a, b, c = compiled(collected)
@@ -286,7 +288,7 @@ ADDRESSES = Cell("ip-address", "abuse", OPERATOR, OWN_USE)
 
 
 def addresses(**keep: str) -> Bounds:
-    return compile_terms(written(collect=[CollectRule(["ip-address"], keep, ["abuse"])]))
+    return compile_terms(written(collect_rules=[CollectRule(["ip-address"], keep, ["abuse"])]))
 
 
 def test_shorter_whole_and_longer_in_part_is_incomparable() -> None:
@@ -322,13 +324,13 @@ def test_a_renamed_word_is_one_removed_and_one_added() -> None:
 def test_a_new_leaf_permits_nothing_to_older_terms(monkeypatch: pytest.MonkeyPatch) -> None:
     """A purpose that a later vocabulary puts beneath one that older terms name is none of theirs; it may have two parents."""
     line = CollectRule(["ip-address"], {"full": "7 days"}, ["operate"])
-    old = compile_terms(written(collect=[line]))
-    words = vocabulary()
+    old = compile_terms(written(collect_rules=[line]))
+    words = load_vocabulary()
     leaf = msgspec.structs.replace(words.purposes["abuse"], parents=("operate", "advertise"))
     newer = msgspec.structs.replace(words, purposes={**words.purposes, "profiling": leaf})
-    monkeypatch.setattr(terms_module, "vocabulary", lambda _: newer)
+    monkeypatch.setattr(terms_module, "load_vocabulary", lambda _: newer)
     for parent in ("operate", "advertise"):
-        now = compile_terms(written(collect=[msgspec.structs.replace(line, purposes=[parent])]))
+        now = compile_terms(written(collect_rules=[msgspec.structs.replace(line, purposes=[parent])]))
         assert "profiling" in now.collection_purposes("ip-address")
         assert "profiling" not in parse_canonical(old.encode_canonical()).collection_purposes("ip-address")
         assert {
@@ -341,7 +343,7 @@ def test_every_basis_of_a_cookie_is_between_its_neighbours() -> None:
     """`never` protects most, then `if-accepted`; a cookie of somebody else is another one."""
 
     def cookie(basis: Any, keep: str = "1 month", party: Any = "first") -> Bounds:
-        return compile_terms(written(cookie=[CookieRule("a", ["abuse"], keep, basis, party)]))
+        return compile_terms(written(cookies=[CookieRule("a", ["abuse"], keep, basis, party)]))
 
     order = [cookie(basis) for basis in ("never", "if-accepted", "unless-refused")]
     for (i, one), (j, other) in product(enumerate(order), enumerate(order)):

@@ -52,7 +52,7 @@ def test_our_document_is_in_our_own_words() -> None:
 def test_our_document_is_that_of_our_terms() -> None:
     """The document that comes with Avowal bears the day of its terms, in a language that they name."""
     document, terms = load_document(OURS), load_terms(DEFAULTS / "terms.toml")
-    assert document.updated_on == terms.updated
+    assert document.updated_on == terms.updated_on
     assert [document.language] == terms.languages
 
 

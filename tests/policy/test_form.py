@@ -30,7 +30,7 @@ def parsed(form: str = FORM, collect: str = COLLECT) -> Terms:
 
 def test_a_form_says_what_it_asks_for() -> None:
     """Its categories, its fields for files, and how large these may be."""
-    (form,) = parsed().form
+    (form,) = parsed().forms
     assert form.categories == ["email-address", "message", "submission-time", "uploaded-file"]
     assert (form.file_fields, form.file_bytes_max) == (["cv"], 2_000_000)
     assert form.find_uncollected_categories(["message", "submission-time"]) == [
@@ -43,7 +43,7 @@ def test_a_form_is_no_promise() -> None:
     """Terms with it promise what they do without: the same version."""
     with_form, without = parsed(), parsed("")
     assert compile_terms(with_form).identity == compile_terms(without).identity
-    assert isinstance(with_form.form[0], Form)
+    assert isinstance(with_form.forms[0], Form)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from avowal.policy.describe import format_duty_value, group_witnesses
 from avowal.policy.ground import EVIDENCE_KINDS, parse_ground_requirements
 from avowal.policy.language import find_language
 from avowal.policy.terms import compile_terms, find_warnings, parse_terms
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 
 PLAIN = (resources.files("avowal.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8")
 LAW = '[[ground]]\nname = "instrument"'
@@ -28,7 +28,7 @@ def compiled(old: str = "", new: str = "") -> CompiledTerms:
 def test_each_ground_has_its_evidence() -> None:
     """A parent stands for its leaves; the default terms name evidence for every ground."""
     found = parse_ground_requirements(compiled().duties)
-    assert set(found) == set(vocabulary().grounds)
+    assert set(found) == set(load_vocabulary().grounds)
     assert found["authorised"] == (("authorisation",), 0)
     assert found["checking"] == found["industry-abuse-control"] == (("case", "records"), 0)
     assert found["instrument"] == (("instrument", "issuer", "reference", "date", "scope"), 1)

@@ -77,7 +77,7 @@ def test_the_nearest_language_is_spoken(asked: str, spoken: str) -> None:
 def test_numbers_days_and_lists_are_written_as_each_language_does() -> None:
     """Plurals, thousands, dates and what stands between words."""
     days = [
-        find_language(tag).count("{n} day", "{n} days", number)
+        find_language(tag).translate_count("{n} day", "{n} days", number)
         for tag in ("en", "pt-BR", "zh-TW")
         for number in (1, 1234)
     ]
@@ -90,7 +90,7 @@ def test_numbers_days_and_lists_are_written_as_each_language_does() -> None:
 
 def test_values_are_no_part_of_the_text() -> None:
     """What a value says is not read as a place for another."""
-    assert ENGLISH.say("cookie {name}", name="{now}") == "cookie {now}"
+    assert ENGLISH.translate("cookie {name}", name="{now}") == "cookie {now}"
 
 
 @pytest.mark.parametrize(

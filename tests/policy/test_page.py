@@ -6,11 +6,11 @@ import pytest
 from avowal.policy.document import load_document
 from avowal.policy.page import build_json_ld, build_terms_tables, render_policy_page
 from avowal.policy.terms import Terms, compile_terms
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from support.policy_pages import DEFAULTS, LOOSER_VERSION, SHOWN_VERSION, TERMS, PageReader, prose_document
 
 DOCUMENT = load_document(DEFAULTS / "privacy-policy.en.md")
-WORDS = vocabulary()
+WORDS = load_vocabulary()
 
 
 def test_the_page_says_what_the_document_and_the_terms_say() -> None:
@@ -23,7 +23,7 @@ def test_the_page_says_what_the_document_and_the_terms_say() -> None:
         assert section.heading in read.text
     for category in SHOWN_VERSION.bounds.collected_categories:
         assert category in read.text
-    for cookie in TERMS.cookie:
+    for cookie in TERMS.cookies:
         assert cookie.name in read.text
     assert "Version 3, in force from November 22, 2026." in read.text
     assert "a" * 64 in read.text
@@ -33,7 +33,9 @@ def test_the_page_says_what_the_document_and_the_terms_say() -> None:
 
 def test_the_tables_are_those_of_the_terms() -> None:
     """A changed promise changes the page, whatever the prose says."""
-    changed: Terms = msgspec.structs.replace(TERMS, collect=TERMS.collect[:1], cookie=[], disclose=[])
+    changed: Terms = msgspec.structs.replace(
+        TERMS, collect_rules=TERMS.collect_rules[:1], cookies=[], disclose_rules=[]
+    )
     shown = SHOWN_VERSION._replace(bounds=compile_terms(changed))
     tables = {table.caption: table.rows for table in build_terms_tables(shown.bounds, WORDS)}
     assert [row[0] for row in tables["What is collected"]] == ["ip-address"]

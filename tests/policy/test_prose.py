@@ -14,7 +14,9 @@ from avowal.policy.terms import Duties, Terms, compile_terms, load_terms
 DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
 SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.md"
 TERMS = load_terms(DEFAULTS / "terms.toml")
-NOTHING = compile_terms(msgspec.structs.replace(TERMS, collect=[], disclose=[], cookie=[], duties=Duties()))
+NOTHING = compile_terms(
+    msgspec.structs.replace(TERMS, collect_rules=[], disclose_rules=[], cookies=[], duties=Duties())
+)
 FRONT = "---\ntitle: A\n---\n"
 
 
@@ -110,7 +112,7 @@ def test_other_languages_are_not_looked_at_and_this_is_said() -> None:
 
 def test_terms_are_those_of_the_file() -> None:
     """What counts is what the terms come to: a category that is collected is declared."""
-    terms: Terms = msgspec.structs.replace(TERMS, collect=TERMS.collect[:1])
+    terms: Terms = msgspec.structs.replace(TERMS, collect_rules=TERMS.collect_rules[:1])
     assert "speaks of browsers" in " ".join(
         find_prose_mismatches(prose("We record your browser."), compile_terms(terms))
     )

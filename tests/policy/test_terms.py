@@ -39,7 +39,7 @@ from avowal.policy.terms import (
     normalize_language_tag,
     parse_age,
 )
-from avowal.policy.vocabulary import NEWEST_VOCABULARY, WordKind, vocabulary
+from avowal.policy.vocabulary import NEWEST_VOCABULARY, WordKind, load_vocabulary
 
 DAY = UNIT_SECONDS["day"]
 DEFAULT = Path(str(resources.files("avowal.policy") / "defaults" / "terms.toml"))
@@ -62,12 +62,12 @@ def written(**parts: Any) -> Terms:
 
 def promised(*lines: CollectRule) -> CompiledTerms:
     """Compile lines of what is collected."""
-    return compile_terms(written(collect=list(lines)))
+    return compile_terms(written(collect_rules=list(lines)))
 
 
 def named(kind: WordKind) -> st.SearchStrategy[list[str]]:
     """Draw one or more words of a kind, leaves and parents."""
-    words = vocabulary().words(kind)
+    words = load_vocabulary().words(kind)
     parents = sorted({parent for word in words.values() for parent in word.parents})
     return st.lists(st.sampled_from([*words, *parents]), min_size=1, max_size=3, unique=True)
 
@@ -86,8 +86,8 @@ def kept(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
     """Draw categories with how long they are kept: several at `full`, or one at its precisions."""
     if draw(st.booleans()):
         return draw(named("categories")), {"full": draw(AGES)}
-    category = draw(st.sampled_from(sorted(vocabulary().categories)))
-    precisions = vocabulary().categories[category].precisions
+    category = draw(st.sampled_from(sorted(load_vocabulary().categories)))
+    precisions = load_vocabulary().categories[category].precisions
     chosen = [precision for precision in precisions if draw(st.booleans())] or list(precisions)
     ages = sorted((draw(AGES) for _ in chosen), key=seconds, reverse=True)
     return [category], dict(zip(chosen, ages, strict=True))
@@ -97,7 +97,7 @@ COLLECT = st.builds(lambda what, purposes: CollectRule(what[0], what[1], purpose
 DISCLOSE = st.builds(
     lambda what, to, ground, purposes: DiscloseRule(what[0], what[1], to, ground, purposes),
     kept(),
-    st.sampled_from(sorted(set(vocabulary().recipients) - {OPERATOR, PROCESSOR})),
+    st.sampled_from(sorted(set(load_vocabulary().recipients) - {OPERATOR, PROCESSOR})),
     named("grounds").map(lambda grounds: grounds[0]),
     st.one_of(st.just([]), named("purposes")),
 )
@@ -114,9 +114,9 @@ COOKIE = st.builds(
 )
 TERMS = st.builds(
     written,
-    collect=st.lists(COLLECT, max_size=4),
-    disclose=st.lists(st.one_of(DISCLOSE, PROCESSED), max_size=3),
-    cookie=st.lists(COOKIE, max_size=3, unique_by=lambda cookie: cookie.name),
+    collect_rules=st.lists(COLLECT, max_size=4),
+    disclose_rules=st.lists(st.one_of(DISCLOSE, PROCESSED), max_size=3),
+    cookies=st.lists(COOKIE, max_size=3, unique_by=lambda cookie: cookie.name),
     duties=st.builds(
         Duties, st.booleans(), st.booleans(), st.booleans(), st.integers(0, 90), st.integers(1, 9)
     ),
@@ -125,7 +125,7 @@ TERMS = st.builds(
 
 def leaves(kind: WordKind, words: list[str]) -> list[str]:
     """Return the leaves of words."""
-    return [leaf for word in words for leaf in vocabulary().expand(kind, word)]
+    return [leaf for word in words for leaf in load_vocabulary().expand(kind, word)]
 
 
 def by_leaf(line: Any) -> list[Any]:
@@ -145,16 +145,16 @@ def test_order_is_no_promise(terms: Terms, chance: random.Random) -> None:
         return chance.sample(items, len(items))
 
     def line(one: Any) -> Any:
-        ages = dict(shuffled(list(one.keep.items())))
+        ages = dict(shuffled(list(one.max_ages.items())))
         return msgspec.structs.replace(
-            one, categories=shuffled(one.categories), purposes=shuffled(one.purposes), keep=ages
+            one, categories=shuffled(one.categories), purposes=shuffled(one.purposes), max_ages=ages
         )
 
     other = msgspec.structs.replace(
         terms,
-        collect=shuffled([line(one) for one in terms.collect]),
-        disclose=shuffled([line(one) for one in terms.disclose]),
-        cookie=shuffled(terms.cookie),
+        collect_rules=shuffled([line(one) for one in terms.collect_rules]),
+        disclose_rules=shuffled([line(one) for one in terms.disclose_rules]),
+        cookies=shuffled(terms.cookies),
     )
     assert compile_terms(other).encode_canonical() == compile_terms(terms).encode_canonical()
 
@@ -164,8 +164,10 @@ def test_parents_and_long_lines_are_abbreviations(terms: Terms) -> None:
     """One line for each leaf, or parents and many words in a line, are one promise, also where both stand."""
     other = msgspec.structs.replace(
         terms,
-        collect=[leaf for line in terms.collect for leaf in by_leaf(line)] + terms.collect[:1],
-        disclose=[leaf for line in terms.disclose for leaf in by_leaf(line)] + terms.disclose,
+        collect_rules=[leaf for line in terms.collect_rules for leaf in by_leaf(line)]
+        + terms.collect_rules[:1],
+        disclose_rules=[leaf for line in terms.disclose_rules for leaf in by_leaf(line)]
+        + terms.disclose_rules,
     )
     assert compile_terms(other).identity == compile_terms(terms).identity
 
@@ -173,7 +175,9 @@ def test_parents_and_long_lines_are_abbreviations(terms: Terms) -> None:
 @given(TERMS, st.text(min_size=1).filter(str.strip), st.dates())
 def test_prose_is_no_promise(terms: Terms, prose: str, day: date) -> None:
     """Another name, contact, date or language leaves the identity as it is."""
-    other = msgspec.structs.replace(terms, controller=prose, contact=prose, updated=day, languages=["pt-BR"])
+    other = msgspec.structs.replace(
+        terms, controller=prose, contact=prose, updated_on=day, languages=["pt-BR"]
+    )
     assert compile_terms(other).identity == compile_terms(terms).identity
 
 
@@ -212,7 +216,7 @@ def test_a_changed_promise_is_seen(terms: Terms, data: st.DataObject) -> None:
 def test_ages_never_grow_with_fineness(terms: Terms) -> None:
     """What is permitted at a precision is permitted at each coarser one, for as long or longer."""
     for cell, ages in compile_terms(terms).cells.items():
-        words = vocabulary().categories
+        words = load_vocabulary().categories
         precisions = (
             ("if-accepted", "unless-refused") if cell.cookie_name else words[cell.category].precisions
         )
@@ -226,7 +230,7 @@ def test_ages_never_grow_with_fineness(terms: Terms) -> None:
 def test_kept_is_the_longest_use(terms: Terms) -> None:
     """What is kept of a category is the longest that any purpose of the operator may use it, and no less."""
     compiled = compile_terms(terms)
-    for category in vocabulary().categories:
+    for category in load_vocabulary().categories:
         ages = [
             compiled.max_age_coarsest(own(category, purpose))
             for purpose in compiled.collection_purposes(category)
@@ -242,8 +246,8 @@ def test_the_vocabulary_names_what_is_permitted() -> None:
     """A line compiles to a cell for each category, purpose and ground that its words stand for."""
     compiled = compile_terms(
         written(
-            collect=[CollectRule(["visit"], {"full": "7 days"}, ["content", "abuse"])],
-            disclose=[
+            collect_rules=[CollectRule(["visit"], {"full": "7 days"}, ["content", "abuse"])],
+            disclose_rules=[
                 DiscloseRule(["status"], {"full": "1 hour"}, "authority", "fraud-or-misuse"),
                 DiscloseRule(["status"], {"full": "1 hour"}, "processor", "", ["third-party-service"]),
             ],
@@ -295,7 +299,7 @@ def test_the_longer_of_two_lines_holds() -> None:
 def test_what_is_not_declared_is_never_kept() -> None:
     """Of a category that is not collected, or is only disclosed, nothing is kept and nothing may be used."""
     compiled = compile_terms(
-        written(disclose=[DiscloseRule(["status"], {"full": "1 hour"}, "public", "required-by-law")])
+        written(disclose_rules=[DiscloseRule(["status"], {"full": "1 hour"}, "public", "required-by-law")])
     )
     assert compiled.collected_categories == compiled.collection_purposes("status") == []
     assert compiled.retention_ages("status") == {}
@@ -420,14 +424,14 @@ def assert_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
 def test_a_processor_has_a_service() -> None:
     """What a processor receives is for purposes, as it has no ground of its own."""
     with pytest.raises(TermsError, match=r"`disclose\[0\]\.for` is empty"):
-        compile_terms(written(disclose=[DiscloseRule(["status"], {"full": "1 day"}, PROCESSOR)]))
+        compile_terms(written(disclose_rules=[DiscloseRule(["status"], {"full": "1 day"}, PROCESSOR)]))
 
 
 def test_a_cookie_stands_once() -> None:
     """Two lines for one cookie are refused, as they might say two things."""
     cookie = CookieRule("a", ["content"], "1 day", "never", "first")
     with pytest.raises(TermsError, match="one cookie twice"):
-        compile_terms(written(cookie=[cookie, cookie]))
+        compile_terms(written(cookies=[cookie, cookie]))
 
 
 @pytest.mark.parametrize("tag", ["en", "pt-BR", "zh-TW", "zh-Hant-TW", "es-419", "de-1996", "sl-rozaj", "ar"])
@@ -476,7 +480,7 @@ def test_what_is_left_undone_is_told(categories: list[str], said: str) -> None:
     """Terms that check, but under which something cannot work, bring a warning."""
     collect = [CollectRule([category], {"full": "1 day"}, ["operate"]) for category in categories]
     cookie = [CookieRule("a", ["content"], "1 day", "unless-refused", "first")]
-    terms = written(collect=collect, cookie=cookie)
+    terms = written(collect_rules=collect, cookies=cookie)
     assert any(said in warning for warning in find_warnings(terms))
 
 
@@ -491,7 +495,7 @@ def test_the_docs_have_every_key() -> None:
         "ground": Ground,
         "duties": Duties,
     }
-    keys = [name for name in Terms.__struct_fields__ if name not in tables]
+    keys = [name for name in Terms.__struct_encode_fields__ if name not in tables]
     keys += [f"{name}.{field}" for name, table in tables.items() for field in table.__struct_encode_fields__]
     assert [key for key in keys if f"\n### `{key}`\n" not in text] == []
     for example in re.findall(r"```toml\n(\[\[.+?)```", text, re.DOTALL):
@@ -509,4 +513,4 @@ def test_the_canonical_form_says_it_all(terms: Terms) -> None:
         list(ages) for _, ages in sorted(compiled.cells.items())
     ]
     assert {name: value for name, value in msgspec.to_builtins(terms.duties).items() if value} == read.duties
-    assert read.vocabulary_identity == vocabulary().identity
+    assert read.vocabulary_identity == load_vocabulary().identity

@@ -14,7 +14,7 @@ from avowal.policy.vocabulary import (
     Vocabulary,
     VocabularyWord,
     WordKind,
-    vocabulary,
+    load_vocabulary,
 )
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
@@ -25,24 +25,24 @@ VERSION_2 = "fd47ed4310bae9d9915d0de2ab8fa2f182d32024c593d3967ecda90bbdad9704"
 
 def changed(word: VocabularyWord) -> Vocabulary:
     """Return the vocabulary with another word for addresses."""
-    now = vocabulary()
+    now = load_vocabulary()
     return msgspec.structs.replace(now, categories={**now.categories, "ip-address": word})
 
 
 def test_every_word_says_what_it_means() -> None:
     """Each word is written in kebab case and has a description of one line; its DPV terms are prefixed."""
     for kind in WORD_KINDS:
-        for name, word in vocabulary().words(kind).items():
+        for name, word in load_vocabulary().words(kind).items():
             assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
-            assert word.about.endswith(".")
-            assert "\n" not in word.about
+            assert word.description.endswith(".")
+            assert "\n" not in word.description
             assert all(re.fullmatch(r"(dpv|pd|tech):[A-Z][A-Za-z]+", term) for term in word.dpv)
 
 
 def test_categories_alone_have_precisions() -> None:
     """Each category has precisions, each once, the finest of them `full`; no other word has any."""
     for kind in WORD_KINDS:
-        for word in vocabulary().words(kind).values():
+        for word in load_vocabulary().words(kind).values():
             assert (word.precisions[-1:] == (FULL_PRECISION,)) == (kind == "categories")
             assert len(set(word.precisions)) == len(word.precisions)
 
@@ -50,19 +50,19 @@ def test_categories_alone_have_precisions() -> None:
 def test_a_parent_is_no_leaf() -> None:
     """A parent stands for its leaves, and a leaf for itself alone; what Avowal itself writes is neither."""
     for kind in WORD_KINDS:
-        words = vocabulary().words(kind)
+        words = load_vocabulary().words(kind)
         for parent in {parent for word in words.values() for parent in word.parents}:
             assert parent not in words
-            assert len(vocabulary().expand(kind, parent)) > 1
-        assert all(vocabulary().expand(kind, word) == [word] for word in words)
-    assert not vocabulary().expand("grounds", OWN_USE)
-    assert not vocabulary().expand("purposes", GROUND_ONLY_PURPOSE)
-    assert {OPERATOR, PROCESSOR} <= set(vocabulary().recipients)
+            assert len(load_vocabulary().expand(kind, parent)) > 1
+        assert all(load_vocabulary().expand(kind, word) == [word] for word in words)
+    assert not load_vocabulary().expand("grounds", OWN_USE)
+    assert not load_vocabulary().expand("purposes", GROUND_ONLY_PURPOSE)
+    assert {OPERATOR, PROCESSOR} <= set(load_vocabulary().recipients)
 
 
 def test_the_four_grounds_have_their_leaves() -> None:
     """The grounds are four, two of them with leaves."""
-    grounds = vocabulary()
+    grounds = load_vocabulary()
     assert grounds.expand("grounds", "authorised") == ["authorised"]
     assert grounds.expand("grounds", "requested-function") == ["requested-function"]
     assert grounds.expand("grounds", "fraud-or-misuse") == ["checking", "industry-abuse-control"]
@@ -72,48 +72,48 @@ def test_the_four_grounds_have_their_leaves() -> None:
 
 def test_a_word_may_have_two_parents() -> None:
     """A leaf with two parents is reached by either."""
-    address = vocabulary().categories["ip-address"]
+    address = load_vocabulary().categories["ip-address"]
     other = changed(msgspec.structs.replace(address, parents=("a", "b")))
     assert other.expand("categories", "a") == other.expand("categories", "b") == ["ip-address"]
 
 
 def test_an_unknown_word_has_no_leaves() -> None:
     """An unknown word stands for nothing, and the hint is the nearest word, or else all of them."""
-    assert vocabulary().expand("categories", "ip-adress") == []
-    assert vocabulary().suggest_word("categories", "ip-adress") == "did you mean `ip-address`?"
-    assert vocabulary().suggest_word("purposes", "operat") == "did you mean `operate`?"
-    assert "operator, processor, authority" in vocabulary().suggest_word("recipients", "zzz")
+    assert load_vocabulary().expand("categories", "ip-adress") == []
+    assert load_vocabulary().suggest_word("categories", "ip-adress") == "did you mean `ip-address`?"
+    assert load_vocabulary().suggest_word("purposes", "operat") == "did you mean `operate`?"
+    assert "operator, processor, authority" in load_vocabulary().suggest_word("recipients", "zzz")
 
 
 def test_the_identity_is_of_meaning() -> None:
     """Another description or DPV term leaves the identity as it is; another precision or parent does not."""
-    address = vocabulary().categories["ip-address"]
-    reworded = msgspec.structs.replace(address, about="Else.", dpv=())
-    assert changed(reworded).identity == vocabulary().identity
+    address = load_vocabulary().categories["ip-address"]
+    reworded = msgspec.structs.replace(address, description="Else.", dpv=())
+    assert changed(reworded).identity == load_vocabulary().identity
     for change in ({"precisions": ("prefix", "country", "full")}, {"parents": ("visit",)}):
-        assert changed(msgspec.structs.replace(address, **change)).identity != vocabulary().identity
+        assert changed(msgspec.structs.replace(address, **change)).identity != load_vocabulary().identity
 
 
 def test_a_published_vocabulary_stays_as_it_is() -> None:
     """Each number has the identity that terms were published with: a changed meaning needs another number."""
-    assert (vocabulary(1).identity, vocabulary(2).identity) == (VERSION_1, VERSION_2)
+    assert (load_vocabulary(1).identity, load_vocabulary(2).identity) == (VERSION_1, VERSION_2)
 
 
 def test_an_older_number_has_no_later_words() -> None:
     """Whoever wrote terms in the words of number 1 can say what there was then, and nothing else."""
-    assert "download" in vocabulary().categories
-    assert "download" not in vocabulary(1).categories
-    assert vocabulary(1).expand("categories", "interaction") == []
-    assert set(vocabulary(1).recipients) <= set(vocabulary().recipients)
+    assert "download" in load_vocabulary().categories
+    assert "download" not in load_vocabulary(1).categories
+    assert load_vocabulary(1).expand("categories", "interaction") == []
+    assert set(load_vocabulary(1).recipients) <= set(load_vocabulary().recipients)
 
 
 def test_the_docs_have_every_word() -> None:
     """Each word stands in the reference with precisions, description and DPV terms; so does each parent."""
     text = DOCS.read_text(encoding="utf-8")
     for kind in WORD_KINDS:
-        for name, word in vocabulary().words(kind).items():
+        for name, word in load_vocabulary().words(kind).items():
             row = next((line for line in text.splitlines() if line.startswith(f"| `{name}` |")), "")
-            told = (word.about, *(f"`{term}`" for term in (*word.precisions, *word.dpv)))
+            told = (word.description, *(f"`{term}`" for term in (*word.precisions, *word.dpv)))
             assert [part for part in told if part not in row] == [], name
             assert [parent for parent in word.parents if f"- `{parent}` stands for" not in text] == []
 
@@ -121,7 +121,7 @@ def test_the_docs_have_every_word() -> None:
 def test_an_unknown_number_is_refused() -> None:
     """A vocabulary that this Avowal does not have is refused with one that it has."""
     with pytest.raises(TermsError, match="`vocabulary` is `99`") as refused:
-        vocabulary(99)
+        load_vocabulary(99)
     assert f"`{NEWEST_VOCABULARY}`" in refused.value.hint
 
 

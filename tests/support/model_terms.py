@@ -81,8 +81,8 @@ def permits(terms: Terms, one: Permission) -> bool:
     if isinstance(one, Undone):
         return int(getattr(terms.duties, one.duty)) < one.level
     if isinstance(one, Setting):
-        return any(_sets(cookie, one) for cookie in terms.cookie)
-    lines: list[CollectRule | DiscloseRule] = [*terms.collect, *terms.disclose]
+        return any(_sets(cookie, one) for cookie in terms.cookies)
+    lines: list[CollectRule | DiscloseRule] = [*terms.collect_rules, *terms.disclose_rules]
     return any(_allows(line, one) for line in lines)
 
 
@@ -90,7 +90,10 @@ def _sets(cookie: CookieRule, one: Setting) -> bool:
     asked = BASES.index(one.basis) <= (BASES.index(cookie.basis) if cookie.basis in BASES else -1)
     same = (cookie.name, cookie.party) == (one.name, one.party)
     return (
-        same and asked and beneath("purposes", one.purpose, cookie.purposes) and one.age <= DAYS[cookie.keep]
+        same
+        and asked
+        and beneath("purposes", one.purpose, cookie.purposes)
+        and one.age <= DAYS[cookie.max_age]
     )
 
 
@@ -100,12 +103,14 @@ def _allows(line: CollectRule | DiscloseRule, one: Use) -> bool:
     return (
         beneath("categories", one.category, line.categories)
         and _serves(line, one)
-        and any(one.age <= DAYS[line.keep[precision]] for precision in finer if precision in line.keep)
+        and any(
+            one.age <= DAYS[line.max_ages[precision]] for precision in finer if precision in line.max_ages
+        )
     )
 
 
 def _serves(line: CollectRule | DiscloseRule, one: Use) -> bool:
-    recipient = "operator" if isinstance(line, CollectRule) else line.to
+    recipient = "operator" if isinstance(line, CollectRule) else line.recipient
     ground = "" if isinstance(line, CollectRule) else line.ground
     served = (
         beneath("purposes", one.purpose, line.purposes) if line.purposes else one.purpose == "ground-alone"

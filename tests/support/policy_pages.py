@@ -16,12 +16,16 @@ DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
 TERMS = load_terms(DEFAULTS / "terms.toml")
 SHOWN_VERSION = PageVersion(3, "a" * 64, datetime(2026, 11, 22), compile_terms(TERMS))  # noqa: DTZ001  # UTC without a zone
 """The version that pages show."""
-_LONGER = TERMS.collect[0].keep | {"full": "9 days"}
+_LONGER = TERMS.collect_rules[0].max_ages | {"full": "9 days"}
 LOOSER_VERSION = SHOWN_VERSION._replace(
     number=2,
     bounds=compile_terms(
         msgspec.structs.replace(
-            TERMS, collect=[msgspec.structs.replace(TERMS.collect[0], keep=_LONGER), *TERMS.collect[1:]]
+            TERMS,
+            collect_rules=[
+                msgspec.structs.replace(TERMS.collect_rules[0], max_ages=_LONGER),
+                *TERMS.collect_rules[1:],
+            ],
         )
     ),
 )

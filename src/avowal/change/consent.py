@@ -33,10 +33,10 @@ class StatementChannel(StrEnum):
 class ConsentEffect(msgspec.Struct, frozen=True):
     """What a consent permits beyond what governs some of the visitor's records without it."""
 
-    governed_by: int
+    governing: int
     """The records' governing number without it."""
     records: int
-    looser: list[str]
+    looser_rules: list[str]
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def find_consent_choices(
             )
         else:
             continue
-        if stands or any(effect.looser for effect in permits):
+        if stands or any(effect.looser_rules for effect in permits):
             found.append(ConsentChoice(one.number, one.identity, one.effective_at, stands, permits))
     return found
 

@@ -17,7 +17,7 @@ from avowal.ledger.note import Verifier
 from avowal.policy.bounds import OPERATOR, OWN_USE, Bounds, parse_canonical
 from avowal.policy.describe import format_ages
 from avowal.policy.terms import parse_terms
-from avowal.policy.vocabulary import Vocabulary, vocabulary
+from avowal.policy.vocabulary import Vocabulary, load_vocabulary
 from avowal.register.consents import Consent, compute_commitment
 from avowal.register.register import Register
 
@@ -41,7 +41,7 @@ def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any
                 "document_sha256": consent.document,
             },
             "language": consent.language,
-            "purposes": _describe_purposes(version.compiled_terms, vocabulary(terms.vocabulary)),
+            "purposes": _describe_purposes(version.compiled_terms, load_vocabulary(terms.vocabulary)),
             "withdrawal_method": f"tell {terms.contact}",
         },
         "party_identification": [
@@ -90,7 +90,9 @@ def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, Co
         or told.to_entry(salt) != entry
         or sha256(told.proof.terms.encode()).hexdigest() != entry.identity
         or told.permissions
-        != _extract_permissions(_describe_purposes(parse_canonical(told.proof.terms.encode()), vocabulary()))
+        != _extract_permissions(
+            _describe_purposes(parse_canonical(told.proof.terms.encode()), load_vocabulary())
+        )
     ):
         raise ProofError(
             "the receipt says something else than its entry in the ledger",

@@ -25,7 +25,7 @@ def find_terms_path(folder: Folder) -> Path:
 
 def load_forms(folder: Folder) -> dict[str, Form]:
     """Return the forms that the folder's terms declare, by name. Raises TermsError where these do not check."""
-    return {form.name: form for form in load_terms(find_terms_path(folder)).form}
+    return {form.name: form for form in load_terms(find_terms_path(folder)).forms}
 
 
 def load_draft(path: Path) -> VersionDraft:

@@ -72,7 +72,7 @@ def adopt_first_version(register: Register, draft: VersionDraft, now: datetime) 
         )
     if effective_at > now:
         raise RefusedError(
-            f"the terms hold from {draft.terms.updated}, which is still to come",
+            f"the terms hold from {draft.terms.updated_on}, which is still to come",
             "the first version bears a past date: write that as `updated`",
             code="date-in-future",
         )
@@ -110,7 +110,7 @@ def publish_version(
         return PublishResult(
             PublishOutcome.CORRECTED if changed else PublishOutcome.UNCHANGED, last, comparison
         )
-    effective_at = now if draft.terms.updated == now.date() else compute_effective_at(draft.terms)
+    effective_at = now if draft.terms.updated_on == now.date() else compute_effective_at(draft.terms)
     _check_effective_at(draft.terms, effective_at, last, now)
     if not comparison.is_at_least_as_protective:
         _check_notice_period(effective_at, last, now)
@@ -135,13 +135,13 @@ def withdraw_version(register: Register, version_number: int, now: datetime) -> 
 
 def compute_effective_at(terms: Terms) -> datetime:
     """Return the first moment of the day from which terms hold (V2): UTC, without a zone."""
-    return datetime.combine(terms.updated, time.min)
+    return datetime.combine(terms.updated_on, time.min)
 
 
 def _check_effective_at(terms: Terms, effective_at: datetime, last: Version, now: datetime) -> None:
     if effective_at < now:
         raise RefusedError(
-            f"the terms hold from {terms.updated}, which is past",
+            f"the terms hold from {terms.updated_on}, which is past",
             "write the day from which they shall hold as `updated`: today (UTC) or later",
             code="date-in-past",
         )

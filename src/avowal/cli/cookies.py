@@ -61,24 +61,30 @@ def audit(
     hosts = [host for one in processors for host in parse_contract(one.contract, one.name).hosts]
     found = chromium or next(filter(None, map(shutil.which, BROWSER_COMMANDS)), "chromium")
     visit = SiteCrawl(start_url, pages, refusing)
-    judged = audit_observations(visit.run(found), version.compiled_terms, hosts, refusing=refusing)
+    judged = audit_observations(visit.run(found), version.compiled_terms, hosts, sends_opt_out=refusing)
     if as_json:
-        print_json({"version": version.number, "pages": visit.pages, "met": [_told(one) for one in judged]})
+        print_json(
+            {
+                "version": version.number,
+                "pages": visit.page_urls,
+                "observations": [_told(one) for one in judged],
+            }
+        )
     else:
         _show(judged, visit, version.number)
-    if any(one.against for one in judged):
+    if any(one.violation for one in judged):
         raise typer.Exit(1)
 
 
 def _told(one: AuditResult) -> dict[str, object]:
-    met = one.met
+    met = one.observation
     return {
         "kind": met.kind,
         "name": met.name,
         "party": met.party,
         "page": met.page,
-        "seconds": met.seconds,
-        "against": one.against,
+        "lifetime_seconds": met.lifetime_seconds,
+        "violation": one.violation,
     }
 
 
@@ -87,10 +93,10 @@ def _show(judged: list[AuditResult], visit: SiteCrawl, version: int) -> None:
         "", "what", "name", "party", "lives for", "first on", box=None, pad_edge=False, header_style="dim"
     )
     for one in judged:
-        met = one.met
-        lives = "" if met.seconds is None else format_lifetime(met.seconds)
+        met = one.observation
+        lives = "" if met.lifetime_seconds is None else format_lifetime(met.lifetime_seconds)
         table.add_row(
-            one.against or "declared",
+            one.violation or "declared",
             met.kind,
             Text(replace_unprintable(met.name)),
             met.party,
@@ -98,7 +104,7 @@ def _show(judged: list[AuditResult], visit: SiteCrawl, version: int) -> None:
             Text(met.page),
         )
     Console(highlight=False).print(table)
-    wrong = sum(bool(one.against) for one in judged)
+    wrong = sum(bool(one.violation) for one in judged)
     print_line(
-        f"{len(visit.pages)} pages under version {version}: {wrong} of {len(judged)} are not as the terms declare"
+        f"{len(visit.page_urls)} pages under version {version}: {wrong} of {len(judged)} are not as the terms declare"
     )

@@ -44,9 +44,9 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
         )
     found = find_warnings(terms)
     found += [
-        f"the document in `{language}` says it was updated on {text.updated_on}, the terms on {terms.updated}"
+        f"the document in `{language}` says it was updated on {text.updated_on}, the terms on {terms.updated_on}"
         for language, text in texts.items()
-        if text.updated_on not in {None, terms.updated}
+        if text.updated_on not in {None, terms.updated_on}
     ]
     found += [sentence for text in texts.values() for sentence in find_prose_mismatches(text, compiled)]
     if as_json:
@@ -72,11 +72,16 @@ def show(path: TermsArgument = None, as_json: JsonOption = False) -> None:
         texts = {language: text.front_matter for language, text in load_documents(path).items()}
         canonical = msgspec.json.decode(compiled.encode_canonical())
         print_json(
-            {"identity": compiled.identity, "updated": terms.updated, "documents": texts, "terms": canonical}
+            {
+                "identity": compiled.identity,
+                "updated": terms.updated_on,
+                "documents": texts,
+                "terms": canonical,
+            }
         )
         return
     console = Console(highlight=False)
-    console.print(f"{terms.controller}, {terms.contact}; since {terms.updated}", markup=False)
+    console.print(f"{terms.controller}, {terms.contact}; since {terms.updated_on}", markup=False)
     console.print(f"version {compiled.identity}\n", style="dim", soft_wrap=True)
     console.print(_collected(compiled))
     console.print(_disclosed(compiled))
@@ -190,12 +195,12 @@ def _disclosed(compiled: CompiledTerms) -> Table:
 
 def _beside(terms: Terms) -> str:
     lines = [
-        f"cookie {cookie.name}: {cookie.basis}, {cookie.keep}, for {', '.join(cookie.purposes)}"
-        for cookie in terms.cookie
+        f"cookie {cookie.name}: {cookie.basis}, {cookie.max_age}, for {', '.join(cookie.purposes)}"
+        for cookie in terms.cookies
     ]
     lines += [
         f"form {form.name}: " + ", ".join(f"{name} ({category})" for name, category in form.fields.items())
-        for form in terms.form
+        for form in terms.forms
     ]
     for ground, need in parse_ground_requirements(compile_terms(terms).duties).items():
         approved = f"; approvals: {need.approvals}" if need.approvals else ""

@@ -17,7 +17,7 @@ from avowal.policy.document import Document
 from avowal.policy.history import render_changes, render_history
 from avowal.policy.page import PageLinks, build_json_ld, render_policy_page
 from avowal.policy.terms import parse_terms
-from avowal.policy.vocabulary import Vocabulary, vocabulary
+from avowal.policy.vocabulary import Vocabulary, load_vocabulary
 from avowal.register.register import Version
 from avowal.web.disclosures import render_disclosures_page as disclosures
 from avowal.web.policy_pages import load_documents, to_page_version
@@ -44,7 +44,7 @@ def page(
             )
             for language in documents[last.number]
         }
-    words = vocabulary(terms.vocabulary)
+    words = load_vocabulary(terms.vocabulary)
     linked = msgspec.json.encode(build_json_ld(to_page_version(last), terms.controller, words))
     files = {
         **told,

@@ -67,7 +67,7 @@ def check(
             print_contract_result(name, one, f"version {version.number}")
         if not found:
             print_line(f"there is no contract in `{_folder()}`")
-    if proxies or not all(one.holds for one in found.values()):
+    if proxies or not all(one.is_sufficient for one in found.values()):
         raise typer.Exit(1)
 
 
@@ -156,12 +156,12 @@ def _text(name: str) -> str:
 
 def _told(found: ContractComparison) -> dict[str, Any]:
     looser = [line.describe() for line in group_witnesses(found.looser)]
-    return {"holds": found.holds, "protects_less": looser, "reasons": found.reasons}
+    return {"holds": found.is_sufficient, "protects_less": looser, "reasons": found.reasons}
 
 
 def print_contract_result(name: str, result: ContractComparison, compared_with: str) -> None:
     """Say how a contract stands beside something, and in what it falls short."""
-    print_line(f"{name}: {'holds' if result.holds else 'falls short'}, beside {compared_with}")
+    print_line(f"{name}: {'holds' if result.is_sufficient else 'falls short'}, beside {compared_with}")
     for reason in result.reasons:
         print_line(f"  {reason}")
     print_differences("protects less than the terms", result.looser, Console(highlight=False))

@@ -102,15 +102,15 @@ def disclose(
     check_creatable(package)
     words = ReleaseInput(
         ground=parse_ground(ground),
-        to=to,
+        recipient=to,
         categories=parse_categories(categories),
-        kind=kind,
+        recipient_kind=kind,
         contact=contact,
-        rows=rows,
-        reference=reference,
+        row_filter=rows,
+        evidence_reference=reference,
         evidence=dict(_evidence(word) for word in evidence or []),
         expires_days=expires,
-        by=reader,
+        requester=reader,
     )
     with session(data) as at_work:
         zone = at_work.folder.time_zone
@@ -147,7 +147,7 @@ def _disclose(
         request = at_work.release_workflow.prepare_request(asked())
         _show(request, at_work.release_workflow.build_extract(request), as_json=as_json)
         return
-    with at_work.release_workflow.recording_refusals(words.ground, words.kind, words.by):
+    with at_work.release_workflow.recording_refusals(words.ground, words.recipient_kind, words.requester):
         if package == NO_PACKAGE and not at_work.release_workflow.find_requirements(words.ground).approvals:
             raise InvalidInputError(
                 "a release needs a file", "give `--package`, or `--dry-run`", code="missing-input"
@@ -285,16 +285,16 @@ def _make(at_work: Session, request: ReleaseRequest, package: Path, *, as_json: 
         file.write(made.package)
     at_work.release_workflow.mark_written(made)
     manifest, entry = made.manifest, made.entry
-    told = {name: getattr(manifest, name) for name in ("reference", "records", "categories", "refused")}
+    told = {name: getattr(manifest, name) for name in ("reference", "records", "categories")}
     if as_json:
-        print_json({"released": True, "entry": entry, **told})
+        print_json({"released": True, "entry": entry, **told, "refused": manifest.refused_categories})
         return
     records = ", ".join(f"{count:,} {name}" for name, count in manifest.records.items())
     print_line(f"{records}: released to {package}")
     print_line(
         f"  {', '.join(manifest.categories)}; for {manifest.recipient}, until {manifest.expires_at:%Y-%m-%d}"
     )
-    _say_refused(manifest.refused)
+    _say_refused(manifest.refused_categories)
 
 
 def _tell_waiting(request: ReleaseRequest, *, as_json: bool) -> None:

@@ -24,7 +24,7 @@ from avowal.keep.visitor_lookup import VISITOR_KEY_PATTERN
 from avowal.key_files import FILE_NAME_KEY_FILE, read_or_create_secret
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.form import Form
-from avowal.policy.vocabulary import expand_words, vocabulary
+from avowal.policy.vocabulary import expand_words, load_vocabulary
 from avowal.register.objections import Objection
 from avowal.register.restrictions import SubmissionSelector
 from avowal.submissions.access import SubmissionAccess
@@ -257,9 +257,9 @@ def rotate_key(data: DataFolderOption = None) -> None:
 
 
 def _purpose(word: str) -> str:
-    if word not in vocabulary().purposes:
+    if word not in load_vocabulary().purposes:
         raise InvalidInputError(
-            f"`{word}` is no purpose", vocabulary().suggest_word("purposes", word), code="unknown-name"
+            f"`{word}` is no purpose", load_vocabulary().suggest_word("purposes", word), code="unknown-name"
         )
     return word
 

@@ -15,7 +15,7 @@ from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.keep.visitor_lookup import VISITOR_KEY_PATTERN
 from avowal.policy.form import FILE_CATEGORY, SUBMISSION_CATEGORY, SUBMISSION_TIME_CATEGORY
-from avowal.policy.vocabulary import expand_words, vocabulary
+from avowal.policy.vocabulary import expand_words, load_vocabulary
 from avowal.register.restrictions import RestrictionChange, SubmissionSelector
 from avowal.use.formatting import is_printable_line
 from avowal.use.report_request import parse_time
@@ -159,7 +159,7 @@ def _categories(at_work: Session, which: SubmissionSelector, told: list[str]) ->
     fields, found = dict(word.partition("=")[::2] for word in told), {}
     fitting = [
         word
-        for word in vocabulary().expand("categories", SUBMISSION_CATEGORY)
+        for word in load_vocabulary().expand("categories", SUBMISSION_CATEGORY)
         if word not in {SUBMISSION_TIME_CATEGORY, FILE_CATEGORY}
     ]
     bounds = compute_governing_bounds(effective_versions(at_work.register.versions(), utc_now()))

@@ -22,7 +22,7 @@ from avowal.disclose.feed import find_overdue_processors
 from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import effective_versions
 from avowal.policy.bounds import OPERATOR, VISITOR
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.readers import Reader
 from avowal.workspace import backend
 
@@ -54,7 +54,7 @@ def add(
             code="invalid-name",
         )
     chosen = [word.strip() for word in purposes.split(",") if word.strip()]
-    words = vocabulary()
+    words = load_vocabulary()
     if wrong := next((word for word in chosen if not words.expand("purposes", word)), None):
         raise InvalidInputError(
             f"`{wrong}` is no purpose", words.suggest_word("purposes", wrong), code="unknown-name"

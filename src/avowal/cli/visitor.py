@@ -229,8 +229,6 @@ def _show(said: Consent, permits: list[ConsentEffect], *, dry_run: bool) -> None
     if not said.given:
         console.print("the visitor's records are governed as they were without it")
     for effect in permits:
-        console.print(
-            f"\n{effect.records:,} requests that version {effect.governed_by} governs:", style="bold"
-        )
-        for sentence in effect.looser or ["nothing changes"]:
+        console.print(f"\n{effect.records:,} requests that version {effect.governing} governs:", style="bold")
+        for sentence in effect.looser_rules or ["nothing changes"]:
             console.print(f"  {sentence}", markup=False, soft_wrap=True)

@@ -36,34 +36,34 @@ class SiteCrawl:
 
     start_url: str
     pages_max: int
-    refusing: bool
+    sends_opt_out: bool
     observations: dict[tuple[ObservationKind, str, str], Observation] = field(default_factory=dict)
-    pages: list[str] = field(default_factory=list)
+    page_urls: list[str] = field(default_factory=list)
 
     def run(self, chromium_path: str) -> list[Observation]:
         """Go, and return what was met, each once.
 
         Raises InvalidInputError where there is no browser, and RefusedError where the first page cannot be opened.
         """
-        with _open_context(chromium_path, refusing=self.refusing) as context:
+        with _open_context(chromium_path, refusing=self.sends_opt_out) as context:
             page = context.new_page()
             page.on("request", lambda request: self._request(request.url))
             waiting = [self.start_url]
-            while waiting and len(self.pages) < self.pages_max:
+            while waiting and len(self.page_urls) < self.pages_max:
                 url = waiting.pop(0)
-                if url not in self.pages and self._open(page, url):
-                    waiting += [link for link in self._links(page) if link not in self.pages]
+                if url not in self.page_urls and self._open(page, url):
+                    waiting += [link for link in self._links(page) if link not in self.page_urls]
                     self._observe_storage(context, page)
         return sorted(self.observations.values(), key=lambda one: (one.kind, one.party, one.name))
 
     def _open(self, page: "Page", url: str) -> bool:
         from playwright.sync_api import Error
 
-        self.pages.append(url)
+        self.page_urls.append(url)
         try:
             answer = page.goto(url, timeout=PAGE_LOAD_TIMEOUT_MS)
         except Error as error:
-            if len(self.pages) == 1:
+            if len(self.page_urls) == 1:
                 said = str(error).splitlines()[0]
                 raise RefusedError(
                     f"`{url}` cannot be opened: {said}",
@@ -105,8 +105,8 @@ class SiteCrawl:
         self, kind: ObservationKind, name: str, *, own: bool, seconds: float | None = None
     ) -> None:
         key = kind, name, "first" if own else "third"
-        before = self.observations.setdefault(key, Observation(*key, self.pages[-1], seconds))
-        if (seconds or 0) > (before.seconds or 0):
+        before = self.observations.setdefault(key, Observation(*key, self.page_urls[-1], seconds))
+        if (seconds or 0) > (before.lifetime_seconds or 0):
             self.observations[key] = Observation(*key, before.page, seconds)
 
     @property

@@ -28,7 +28,7 @@ class ContractComparison:
     """What else stands against it."""
 
     @property
-    def holds(self) -> bool:
+    def is_sufficient(self) -> bool:
         """Whether the processor may have what the contract says."""
         return not (self.looser or self.reasons)
 
@@ -89,7 +89,7 @@ def add_processor(register: Register, name: str, contract_text: str) -> Processo
         utc_now(),
     )
     found = compare_contract(contract, version.compiled_terms, now.date())
-    if not found.holds:
+    if not found.is_sufficient:
         raise RefusedError(
             f"the contract of `{name}` falls short of version {version.number}: nothing was added",
             f"`avowal processor check {name}` tells in what",
@@ -108,4 +108,4 @@ def find_insufficient_contracts(
         (one, compare_contract(parse_contract(one.contract, f"processors/{one.name}.toml"), terms, day))
         for one in register.processors.all()
     ]
-    return [(one, found) for one, found in judged if not found.holds]
+    return [(one, found) for one, found in judged if not found.is_sufficient]

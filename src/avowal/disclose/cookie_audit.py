@@ -33,19 +33,19 @@ class Observation(msgspec.Struct, frozen=True):
     """Whose it is: `first` or `third`."""
     page: str
     """Where it was met first."""
-    seconds: float | None = None
+    lifetime_seconds: float | None = None
     """How long a cookie lives; None where it ends with the browser."""
 
 
 class AuditResult(msgspec.Struct, frozen=True):
     """What was met, and what stands against it; empty where it is as the terms declare."""
 
-    met: Observation
-    against: str
+    observation: Observation
+    violation: str
 
 
 def audit_observations(
-    observations: Iterable[Observation], terms: Bounds, processor_hosts: Sequence[str], *, refusing: bool
+    observations: Iterable[Observation], terms: Bounds, processor_hosts: Sequence[str], *, sends_opt_out: bool
 ) -> list[AuditResult]:
     """Judge what was met by terms; `hosts` are those of processors, and `refusing` whether the browser objected.
 
@@ -56,7 +56,7 @@ def audit_observations(
             one,
             _of_host(one, processor_hosts)
             if one.kind is ObservationKind.REQUEST
-            else _of_name(one, terms, refusing=refusing),
+            else _of_name(one, terms, refusing=sends_opt_out),
         )
         for one in observations
     ]
@@ -75,10 +75,10 @@ def _of_name(one: Observation, terms: Bounds, *, refusing: bool) -> str:
         return "is set without being accepted"
     if refusing:
         return "is set although the browser refuses"
-    age = bases["unless-refused"]
-    if age is None or one.seconds is None or one.seconds <= age + COOKIE_LIFETIME_TOLERANCE.total_seconds():
+    age, lifetime = bases["unless-refused"], one.lifetime_seconds
+    if age is None or lifetime is None or lifetime <= age + COOKIE_LIFETIME_TOLERANCE.total_seconds():
         return ""
-    return f"lives for {format_lifetime(one.seconds)}, declared are {format_age(age)}"
+    return f"lives for {format_lifetime(lifetime)}, declared are {format_age(age)}"
 
 
 def format_lifetime(seconds: float) -> str:

@@ -128,7 +128,7 @@ def find_evidence_scope(
         submission = _find_served_submission(register, request)
         form = forms.get(submission.form)
         _check_served_person(form, submission, request)
-        needed = expand_words("categories", form.needs if form else [])
+        needed = expand_words("categories", form.needed_categories if form else [])
         reason = f"what was asked for by `{submission.form}` does not need it"
         refused |= {category: reason for category in request.categories if category not in needed}
         if len(refused) == len(request.categories):

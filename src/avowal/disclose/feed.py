@@ -41,14 +41,14 @@ class FeedRequest(msgspec.Struct, frozen=True):
 
     processor: str
     state: FeedPosition
-    limit: int = PAGE_RECORDS_MAX
+    records_max: int = PAGE_RECORDS_MAX
 
 
 class FeedRecord(msgspec.Struct, frozen=True):
     """A record as a processor may have it: its values, and until when it may keep each; None is for ever."""
 
     relation: str
-    record: int
+    record_number: int
     values: dict[str, Any]
     keep_until: dict[str, datetime | None]
 
@@ -56,12 +56,12 @@ class FeedRecord(msgspec.Struct, frozen=True):
 class FeedBatch(msgspec.Struct, frozen=True):
     """What the store has for a page."""
 
-    told: list[FeedRecord]
-    gone: list[tuple[str, int]]
+    records: list[FeedRecord]
+    deletions: list[tuple[str, int]]
     """Records by relation and number that it may not have any more."""
     state: FeedPosition
-    more: bool
-    reached: list[AgeReach]
+    has_more: bool
+    age_reach: list[AgeReach]
 
 
 class FeedResponse(NamedTuple):
@@ -129,16 +129,16 @@ def read_feed_batch(
         state = msgspec.structs.replace(state, change=max(last, state.change))
     changes = store.query(
         "SELECT change, relation, record FROM changed WHERE change > $after ORDER BY change LIMIT $limit",
-        {"after": state.change, "limit": request.limit},
+        {"after": state.change, "limit": request.records_max},
     ).rows
     for name in NUMBERED_RELATIONS:
-        after, left = state.records.get(name, 0), request.limit - len(told)
+        after, left = state.records.get(name, 0), request.records_max - len(told)
         if left:
             found = _read_records(
                 reading, name, f"record > {after} AND record <= {numbered[name]}", left, far
             )
             told += found
-            reached[name] = found[-1].record if len(found) == left else numbered[name]
+            reached[name] = found[-1].record_number if len(found) == left else numbered[name]
     of = {(name, record) for _, name, record in changes if record <= state.records.get(name, 0)}
     again = [
         one
@@ -148,9 +148,9 @@ def read_feed_batch(
             reading, name, f"record IN ({', '.join(map(str, numbers))})", len(numbers), far
         )
     ]
-    gone = sorted(of - {(one.relation, one.record) for one in again})
+    gone = sorted(of - {(one.relation, one.record_number) for one in again})
     change = changes[-1][0] if changes else state.change
-    more = len(changes) == request.limit or len(told) >= request.limit
+    more = len(changes) == request.records_max or len(told) >= request.records_max
     state = msgspec.structs.replace(state, records=reached, change=change)
     return FeedBatch(told + again, gone, state, more, far.to_age_reach())
 
@@ -218,13 +218,13 @@ class FeedProvider:
             lines.append({"kind": "expired", "before": datetime.combine(now.date(), time.min, UTC)})
             state = msgspec.structs.replace(state, day=f"{now.date()}")
         found = self.read_batch(FeedRequest(processor_name, state, min(records_max, PAGE_RECORDS_MAX)))
-        lines += [self._line(processor_name, one) for one in found.told]
-        if found.gone:
-            lines.append({"kind": "gone", "ids": [self._id(processor_name, *one) for one in found.gone]})
+        lines += [self._line(processor_name, one) for one in found.records]
+        if found.deletions:
+            lines.append({"kind": "gone", "ids": [self._id(processor_name, *one) for one in found.deletions]})
         given = _build_page(processor, version, lines, found, after_reference, now)
         if given.has_content:
             before_recording(given)
-            feeds.record_page(given.page, found.reached)
+            feeds.record_page(given.page, found.age_reach)
             self.register.ledger.sign_checkpoint()
         return given
 
@@ -242,7 +242,7 @@ class FeedProvider:
             )
         contract = parse_contract(processor.contract, f"processors/{processor_name}.toml")
         found = compare_contract(contract, version.compiled_terms, now.date())
-        if not found.holds:
+        if not found.is_sufficient:
             why = found.reasons[0] if found.reasons else "it protects less than the version in force"
             raise DisclosureError(
                 f"the feed of `{processor_name}` has stopped: {why}",
@@ -254,7 +254,11 @@ class FeedProvider:
 
     def _line(self, name: str, one: FeedRecord) -> dict[str, Any]:
         until = {column: end and end.replace(tzinfo=UTC) for column, end in one.keep_until.items()}
-        told = {"kind": "record", "id": self._id(name, one.relation, one.record), "relation": one.relation}
+        told = {
+            "kind": "record",
+            "id": self._id(name, one.relation, one.record_number),
+            "relation": one.relation,
+        }
         return {**told, "values": one.values, "keep_until": until}
 
     def _id(self, name: str, relation: str, record: int) -> str:
@@ -272,11 +276,11 @@ def _build_page(
 ) -> FeedResponse:
     """Return a page; where there is nothing in it, it is the one before once more."""
     counts = {
-        relation: sum(one.relation == relation for one in found.told) for relation in NUMBERED_RELATIONS
+        relation: sum(one.relation == relation for one in found.records) for relation in NUMBERED_RELATIONS
     }
     records = {relation: count for relation, count in counts.items() if count}
-    new = bool(lines) or found.more
+    new = bool(lines) or found.has_more
     name, agreed, reference = processor.name, hash_text(processor.contract), new_reference() if new else after
-    page = FeedPage(name, reference, agreed, version.number, found.state, records, len(found.gone), now)
-    lines.append({"kind": "page", "after": reference, "more": found.more})
-    return FeedResponse([msgspec.json.encode(line) for line in lines], page, new, found.more)
+    page = FeedPage(name, reference, agreed, version.number, found.state, records, len(found.deletions), now)
+    lines.append({"kind": "page", "after": reference, "more": found.has_more})
+    return FeedResponse([msgspec.json.encode(line) for line in lines], page, new, found.has_more)

@@ -55,13 +55,13 @@ class PackageManifest(msgspec.Struct, frozen=True):
     """The version in force."""
     records: dict[str, int]
     """How many there are of each relation."""
-    refused: dict[str, str]
+    refused_categories: dict[str, str]
     """What was asked for and is not in it, with the reason."""
     released_at: datetime
     expires_at: datetime
-    files: dict[str, str]
+    file_hashes: dict[str, str]
     """The hash of each file."""
-    times: str = "UTC"
+    time_zone: str = "UTC"
     """The time zone of all times that bear none."""
     terms_of_use: tuple[str, ...] = TERMS_OF_USE
     schema: str = PACKAGE_SCHEMA
@@ -133,7 +133,7 @@ def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[Packag
         raise ProofError(
             "the ledger's entry is of another package", "it was changed, or mixed up", code="package-mismatch"
         )
-    if hash_files(found) != manifest.files:
+    if hash_files(found) != manifest.file_hashes:
         raise ProofError(
             "the files are not those that were released",
             "they were changed, or mixed up",

@@ -9,7 +9,7 @@ from avowal.errors import DisclosureError, InvalidInputError
 from avowal.keep.visitor_lookup import VisitorSelector
 from avowal.policy.bounds import OPERATOR, OWN_USE
 from avowal.policy.ground import GroundRequirements
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Version
 from avowal.register.release_requests import RefusalReason
 from avowal.use.formatting import is_printable_line
@@ -24,24 +24,24 @@ class ReleaseInput(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody asks for, in their own words."""
 
     ground: str
-    to: str
+    recipient: str
     categories: list[str]
-    kind: str = ""
+    recipient_kind: str = ""
     """Of the recipient; empty where the ground has one kind alone."""
     contact: str = ""
-    about: VisitorSelector | None = None
-    submission: str = ""
-    rows: str = ""
-    reference: str = ""
+    visitor_selector: VisitorSelector | None = None
+    submission_reference: str = ""
+    row_filter: str = ""
+    evidence_reference: str = ""
     evidence: dict[str, str] = {}
     expires_days: int = EXPIRY_DAYS_DEFAULT
     sealed_until: datetime | None = None
-    by: str = OPERATOR
+    requester: str = OPERATOR
 
 
 def parse_ground(word: str) -> str:
     """Return the ground that a word stands for; of a parent, its first child. Raises InvalidInputError if unknown."""
-    words = vocabulary()
+    words = load_vocabulary()
     leaves = words.expand("grounds", word)
     if not leaves or word == OWN_USE:
         raise InvalidInputError(
@@ -55,27 +55,28 @@ def find_recipient_kind(version: Version, release_input: ReleaseInput) -> str:
     kinds = sorted(
         {cell.recipient for cell in version.compiled_terms.cells if cell.ground == release_input.ground}
     )
-    known = vocabulary()
-    if release_input.kind and not known.expand("recipients", release_input.kind):
+    known = load_vocabulary()
+    if release_input.recipient_kind and not known.expand("recipients", release_input.recipient_kind):
         raise InvalidInputError(
-            f"`{release_input.kind}` is none of the recipients",
-            known.suggest_word("recipients", release_input.kind),
+            f"`{release_input.recipient_kind}` is none of the recipients",
+            known.suggest_word("recipients", release_input.recipient_kind),
             code="unknown-name",
         )
-    if not kinds or release_input.kind not in {"", *kinds}:
+    if not kinds or release_input.recipient_kind not in {"", *kinds}:
         raise DisclosureError(
-            f"the terms let no {release_input.kind or 'other'} have anything on the ground `{release_input.ground}`",
+            f"the terms let no {release_input.recipient_kind or 'other'} have anything on the ground "
+            f"`{release_input.ground}`",
             f"they let: {', '.join(kinds) or 'nobody'}",
             RefusalReason.RECIPIENT,
             code="recipient-not-permitted",
         )
-    if not release_input.kind and len(kinds) > 1:
+    if not release_input.recipient_kind and len(kinds) > 1:
         raise InvalidInputError(
             "the terms know several kinds of recipients for this ground",
             f"name one with `--kind`: {', '.join(kinds)}",
             code="recipient-ambiguous",
         )
-    return release_input.kind or kinds[0]
+    return release_input.recipient_kind or kinds[0]
 
 
 def check_line(text: str) -> None:
@@ -90,25 +91,25 @@ def check_line(text: str) -> None:
 
 def check_release_input(release_input: ReleaseInput, requirements: GroundRequirements, now: datetime) -> None:
     """Check what is asked for by itself. Raises InvalidInputError where it is no request."""
-    if not release_input.to.strip():
+    if not release_input.recipient.strip():
         raise InvalidInputError("`--to` is empty", "name who receives it", code="missing-input")
-    for text in (release_input.to, release_input.contact, release_input.rows):
+    for text in (release_input.recipient, release_input.contact, release_input.row_filter):
         check_line(text)
     personal = {AUTHORISATION_EVIDENCE, FUNCTION_EVIDENCE} & {*requirements.evidence}
-    if personal and release_input.rows:
+    if personal and release_input.row_filter:
         raise InvalidInputError(
             "on this ground a release is of one person", "name them with `--about`", code="missing-input"
         )
     if not (
-        release_input.about
-        or release_input.submission
-        or release_input.rows
+        release_input.visitor_selector
+        or release_input.submission_reference
+        or release_input.row_filter
         or FUNCTION_EVIDENCE in requirements.evidence
     ):
         raise InvalidInputError(
             "a release is about a visitor, or of rows", "give `--about` or `--rows`", code="missing-input"
         )
-    if release_input.submission and release_input.rows:
+    if release_input.submission_reference and release_input.row_filter:
         raise InvalidInputError(
             "a submission has no rows", "give one of `--about` and `--rows`", code="conflicting-options"
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Register
 
 QUARTER_MONTHS = 3
@@ -42,7 +42,7 @@ def count_disclosures(
             period, ground, *(_count(found[name], period, ground) for name in DisclosureCount._fields[2:])
         )
         for period in periods
-        for ground in vocabulary().grounds
+        for ground in load_vocabulary().grounds
         if any(_count(told, period, ground) for told in found.values())
     ]
 

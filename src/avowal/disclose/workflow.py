@@ -71,15 +71,19 @@ class ReleaseWorkflow:
             categories=release_input.categories,
             version=version.number,
             approvals=need.approvals,
-            recipient=release_input.to.strip(),
+            recipient=release_input.recipient.strip(),
             contact=release_input.contact.strip(),
             visitor=visitor,
-            rows=release_input.rows.strip(),
-            submission=release_input.submission,
+            rows=release_input.row_filter.strip(),
+            submission=release_input.submission_reference,
             evidence=collect_evidence(
-                need, release_input.evidence, release_input.reference, release_input.rows.strip(), now
+                need,
+                release_input.evidence,
+                release_input.evidence_reference,
+                release_input.row_filter.strip(),
+                now,
             ),
-            by=release_input.by,
+            by=release_input.requester,
             expires_days=release_input.expires_days,
             sealed_until=release_input.sealed_until,
             asked_at=now,
@@ -246,9 +250,9 @@ class ReleaseWorkflow:
 
     def _find_visitor(self, words: ReleaseInput, need: GroundRequirements) -> str:
         """Return the visitor whom a request is about; empty where rows are chosen, or nobody knows who asked for it."""
-        if words.about:
+        if words.visitor_selector:
             try:
-                held = self.find_visitor_records(words.about)
+                held = self.find_visitor_records(words.visitor_selector)
             except RefusedError as error:
                 raise DisclosureError(
                     error.message, error.hint, RefusalReason.PERSON, code=error.code
@@ -264,8 +268,8 @@ class ReleaseWorkflow:
                     code="records-not-found",
                 )
             return held.key
-        if FUNCTION_EVIDENCE in need.evidence and words.reference.strip():
-            return find_submission(self.register, words.reference.strip()).visitor or ""
+        if FUNCTION_EVIDENCE in need.evidence and words.evidence_reference.strip():
+            return find_submission(self.register, words.evidence_reference.strip()).visitor or ""
         return ""
 
     def _extract_all(
@@ -297,10 +301,10 @@ class ReleaseWorkflow:
             categories=[one for one in request.categories if one not in found.refused_categories],
             version=version.number,
             records=found.record_counts,
-            refused=found.refused_categories,
+            refused_categories=found.refused_categories,
             released_at=at,
             expires_at=at + timedelta(days=request.expires_days),
-            files=hashed,
+            file_hashes=hashed,
         )
 
 

@@ -13,7 +13,7 @@ from avowal import strict
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, PROCESSOR, THIRD_PARTY, Bounds
 from avowal.policy.terms import CollectRule, DiscloseRule, Duties, compile_cells, parse_age
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 
 ONWARD_DUTIES = ("may-see", "may-erase", "smallest-group")
 """Duties that information takes along: the others are owed on the site itself."""
@@ -28,36 +28,36 @@ class Contract(msgspec.Struct, frozen=True):
     processor: str
     """Who it is."""
     contact: str
-    service: list[str]
+    service_words: list[str] = msgspec.field(name="service")
     """The purposes that its service is for."""
     begins: date
     receive: list[CollectRule]
     ends: date | None = None
-    onward: list[DiscloseRule] = []
+    onward_transfers: list[DiscloseRule] = msgspec.field(name="onward", default_factory=list)
     safeguards: list[str] = []
     hosts: list[str] = []
     """Where visitors' browsers meet it by themselves: names of hosts; `*.` before one stands for any beneath it."""
     networks: list[str] = []
     """From which addresses it stands between visitors and the site, as a proxy does."""
-    deletes_within: str = msgspec.field(name="deletes-within", default="3 days")
+    deletion_period: str = msgspec.field(name="deletes-within", default="3 days")
     """How long it takes to delete what it is told to."""
     duties: Duties = Duties()
 
     @property
     def service_purposes(self) -> set[str]:
         """The leaves of its service's purposes."""
-        words = vocabulary(self.vocabulary)
-        return {leaf for word in self.service for leaf in words.expand("purposes", word)}
+        words = load_vocabulary(self.vocabulary)
+        return {leaf for word in self.service_words for leaf in words.expand("purposes", word)}
 
     @property
     def deletion_seconds(self) -> int:
         """How many seconds it takes to delete what it is told to."""
-        return parse_age(self.deletes_within, "deletes-within") or 0
+        return parse_age(self.deletion_period, "deletes-within") or 0
 
     @property
     def purposes_outside_service(self) -> list[str]:
         """The purposes that it receives information for, and that are not its service's."""
-        words = vocabulary(self.vocabulary)
+        words = load_vocabulary(self.vocabulary)
         used = {
             leaf for line in self.receive for word in line.purposes for leaf in words.expand("purposes", word)
         }
@@ -80,8 +80,10 @@ def parse_contract(text: str, source_name: str) -> Contract:
 
 def compile_contract(contract: Contract) -> Bounds:
     """Return what a contract lets a processor do, as bounds: those that receive from it are processors, too."""
-    words = vocabulary(contract.vocabulary)
-    cells = compile_cells(words, ("receive", PROCESSOR, contract.receive), ("onward", contract.onward))
+    words = load_vocabulary(contract.vocabulary)
+    cells = compile_cells(
+        words, ("receive", PROCESSOR, contract.receive), ("onward", contract.onward_transfers)
+    )
     owed = msgspec.to_builtins(contract.duties)
     return Bounds(cells, {name: int(owes) for name, owes in owed.items() if name in ONWARD_DUTIES})
 
@@ -103,15 +105,15 @@ def _check(contract: Contract) -> None:
         if not getattr(contract, key).strip():
             raise TermsError(f"`{key}` is empty", "name who it is, and how to reach them")
     _check_places(contract)
-    words = vocabulary(contract.vocabulary)
-    for word in contract.service or [""]:
+    words = load_vocabulary(contract.vocabulary)
+    for word in contract.service_words or [""]:
         if not words.expand("purposes", word):
             raise TermsError(
                 f"`service` is `{word}`, which is none of the purposes",
                 words.suggest_word("purposes", word),
                 code="unknown-name",
             )
-    if parse_age(contract.deletes_within, "deletes-within") is None:
+    if parse_age(contract.deletion_period, "deletes-within") is None:
         raise TermsError("`deletes-within` is `forever`", 'write an age, as in `"3 days"`')
     if contract.ends and contract.ends < contract.begins:
         raise TermsError(

@@ -46,17 +46,17 @@ class TermsDifference(NamedTuple):
         was, now = self.describe_values(language)
         told = {"what": self.describe_subject(language), "now": now, "was": was}
         if not self.recipient:
-            return language.say("{what}: {now}, was {was}", **told)
+            return language.translate("{what}: {now}, was {was}", **told)
         told["purposes"] = language.translate_words("purpose", self.purposes)
         if self.recipient in {OPERATOR, THIRD_PARTY}:
-            return language.say("{what}: kept {now}, was {was}; for {purposes}", **told)
+            return language.translate("{what}: kept {now}, was {was}; for {purposes}", **told)
         told["recipient"] = language.translate_word("recipient", self.recipient)
         if self.ground == OWN_USE:
-            return language.say(
+            return language.translate(
                 "{what}: to {recipient} until the age of {now}, was {was}; for {purposes}", **told
             )
         told["ground"] = language.translate_word("ground", self.ground)
-        return language.say(
+        return language.translate(
             "{what}: to {recipient} until the age of {now}, was {was}; for {purposes}; on the ground {ground}",
             **told,
         )
@@ -88,14 +88,14 @@ def format_age(age: Age, language: Language = ENGLISH) -> str:
     ('7 days', '90 minutes', 'never', 'forever')
     """
     if not age:
-        return language.say("forever") if age is None else language.say("never")
+        return language.translate("forever") if age is None else language.translate("never")
     if not age % DISPLAY_UNIT_SECONDS["day"]:
-        return language.count("{n} day", "{n} days", age // DISPLAY_UNIT_SECONDS["day"])
+        return language.translate_count("{n} day", "{n} days", age // DISPLAY_UNIT_SECONDS["day"])
     if not age % DISPLAY_UNIT_SECONDS["hour"]:
-        return language.count("{n} hour", "{n} hours", age // DISPLAY_UNIT_SECONDS["hour"])
+        return language.translate_count("{n} hour", "{n} hours", age // DISPLAY_UNIT_SECONDS["hour"])
     if not age % DISPLAY_UNIT_SECONDS["minute"]:
-        return language.count("{n} minute", "{n} minutes", age // DISPLAY_UNIT_SECONDS["minute"])
-    return language.count("{n} second", "{n} seconds", age)
+        return language.translate_count("{n} minute", "{n} minutes", age // DISPLAY_UNIT_SECONDS["minute"])
+    return language.translate_count("{n} second", "{n} seconds", age)
 
 
 def format_ages(ages: AgeByPrecision, language: Language = ENGLISH) -> str:
@@ -108,7 +108,7 @@ def format_ages(ages: AgeByPrecision, language: Language = ENGLISH) -> str:
     for precision, age in reversed(list(ages.items())):
         told.setdefault(age, precision)
     return language.join_list(
-        language.say(
+        language.translate(
             "{precision} {age}",
             precision=language.translate_word("precision", precision),
             age=format_age(age, language),
@@ -129,9 +129,9 @@ def format_duty_name(name: str, language: Language = ENGLISH) -> str:
             "ground": language.translate_word("ground", ground),
             "kind": language.translate_word("evidence", kind),
         }
-        return language.say("evidence for {ground}: {kind}", **told)
+        return language.translate("evidence for {ground}: {kind}", **told)
     if name.endswith(APPROVALS_DUTY_SUFFIX):
-        return language.say(
+        return language.translate(
             "approvals for {ground}",
             ground=language.translate_word("ground", name.removesuffix(APPROVALS_DUTY_SUFFIX)),
         )
@@ -141,15 +141,15 @@ def format_duty_name(name: str, language: Language = ENGLISH) -> str:
 def format_duty_value(duty: str, value: Age, language: Language = ENGLISH) -> str:
     """Tell how much of a duty is owed."""
     if duty == "notice-days":
-        return language.count("{n} day", "{n} days", value or 0)
+        return language.translate_count("{n} day", "{n} days", value or 0)
     if duty == "smallest-group":
-        return language.count("{n} visitor", "{n} visitors", value or 0)
+        return language.translate_count("{n} visitor", "{n} visitors", value or 0)
     if duty.endswith(APPROVALS_DUTY_SUFFIX):
-        return language.count("{n} person", "{n} persons", value or 0)
-    return language.say("owed") if value else language.say("not owed")
+        return language.translate_count("{n} person", "{n} persons", value or 0)
+    return language.translate("owed") if value else language.translate("not owed")
 
 
 def _category(name: str, spoken: Language) -> str:
     if name.startswith(COOKIE_PREFIX):
-        return spoken.say("cookie {name}", name=name.removeprefix(COOKIE_PREFIX))
+        return spoken.translate("cookie {name}", name=name.removeprefix(COOKIE_PREFIX))
     return spoken.translate_word("category", name)

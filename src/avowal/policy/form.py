@@ -33,12 +33,12 @@ class Form(msgspec.Struct, frozen=True):
     fields: dict[str, str]
     """The category of each field."""
     purposes: list[str] = msgspec.field(name="for")
-    required: list[str] = []
-    types: list[str] = []
+    required_fields: list[str] = msgspec.field(name="required", default_factory=list)
+    media_types: list[str] = msgspec.field(name="types", default_factory=list)
     """The media types that files may have; none where there is no field for files."""
-    largest: str = DEFAULT_FILE_SIZE_LIMIT
+    file_size_limit: str = msgspec.field(name="largest", default=DEFAULT_FILE_SIZE_LIMIT)
     """How large each file may be."""
-    needs: list[str] = []
+    needed_categories: list[str] = msgspec.field(name="needs", default_factory=list)
     """What somebody else has to have for what is asked by it: categories, or their parents."""
 
     @property
@@ -54,7 +54,7 @@ class Form(msgspec.Struct, frozen=True):
     @property
     def file_bytes_max(self) -> int:
         """How large each file may be, in bytes."""
-        number, _, unit = self.largest.partition(" ")
+        number, _, unit = self.file_size_limit.partition(" ")
         return int(number) * BYTES_BY_UNIT[unit]
 
     def find_uncollected_categories(self, collected_categories: Sequence[str]) -> list[str]:
@@ -78,11 +78,11 @@ def _check(key: str, form: Form, compiled: CompiledTerms, words: Vocabulary) -> 
         raise TermsError(f"`{key}.fields` has {len(form.fields)} fields", f"write 1 to {FIELDS_MAX}")
     for name, category in form.fields.items():
         _check_field(f"{key}.fields.{name}", name, category, words)
-    for name in form.required:
+    for name in form.required_fields:
         if name not in form.fields:
             hint = strict.suggest_nearest(name, list(form.fields), "fields of the form")
             raise TermsError(f"`{key}.required` is `{name}`, which is no field of it", hint)
-    for word in form.needs:
+    for word in form.needed_categories:
         if not words.expand("categories", word):
             hint = words.suggest_word("categories", word)
             raise TermsError(
@@ -123,14 +123,14 @@ def _check_field(key: str, name: str, category: str, words: Vocabulary) -> None:
 
 
 def _check_files(key: str, form: Form) -> None:
-    if bool(form.file_fields) is not bool(form.types):
+    if bool(form.file_fields) is not bool(form.media_types):
         hint = 'name the media types that are taken, as in `types = ["application/pdf"]`'
         raise TermsError(f"`{key}` has fields for files without `types`, or the other way round", hint)
-    for kind in form.types:
+    for kind in form.media_types:
         if not _TYPE.fullmatch(kind):
             raise TermsError(
                 f"`{key}.types` is `{kind}`, which is no media type", "write one such as `image/png`"
             )
-    if not re.fullmatch(rf"[1-9]\d{{0,5}} ({'|'.join(BYTES_BY_UNIT)})", form.largest, re.ASCII):
+    if not re.fullmatch(rf"[1-9]\d{{0,5}} ({'|'.join(BYTES_BY_UNIT)})", form.file_size_limit, re.ASCII):
         hint = f"write a whole number of {', '.join(BYTES_BY_UNIT)}, as in `{DEFAULT_FILE_SIZE_LIMIT}`"
-        raise TermsError(f"`{key}.largest` is `{form.largest}`, which is no size", hint)
+        raise TermsError(f"`{key}.largest` is `{form.file_size_limit}`, which is no size", hint)

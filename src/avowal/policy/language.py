@@ -32,11 +32,11 @@ class Language:
         """The tag (BCP 47) of what is spoken; `en` where there is no catalogue for what was asked for."""
         return "-".join(part for part in (self._locale.language, self._locale.territory) if part)
 
-    def say(self, text: str, **values: object) -> str:
+    def translate(self, text: str, **values: object) -> str:
         """Return a text with its values, each in the place of its name."""
         return self._catalogue.gettext(text).format(**values) if values else self._catalogue.gettext(text)
 
-    def count(self, singular: str, plural: str, number: int) -> str:
+    def translate_count(self, singular: str, plural: str, number: int) -> str:
         """Return the one text or the other, with a number in the place of `n`."""
         text = self._catalogue.ngettext(singular, plural, number)
         return text.format(n=format_decimal(number, locale=self._locale))

@@ -52,19 +52,19 @@ class PageVersion(NamedTuple):
 class PageLinks(NamedTuple):
     """Where what belongs to a page is; nothing is linked that is empty."""
 
-    history: str = ""
-    disclosures: str = ""
+    history_url: str = ""
+    disclosures_url: str = ""
     """What was released."""
-    terms: str = ""
-    ledger: str = ""
-    own: str = ""
+    terms_url: str = ""
+    checkpoint_url: str = ""
+    visitor_page_url: str = ""
     """What is held of whoever looks at it."""
-    check: str = ""
+    proof_check_url: str = ""
     """Where a browser checks receipts."""
-    canonical: str = ""
-    languages: Sequence[tuple[str, str]] = ()
+    canonical_url: str = ""
+    translations: Sequence[tuple[str, str]] = ()
     """The same page, by the tags of its languages."""
-    feeds: Sequence[tuple[str, str]] = ()
+    version_feeds: Sequence[tuple[str, str]] = ()
     """Of versions, by their media types."""
 
 
@@ -86,25 +86,25 @@ def render_policy_page(
     """
     parts = render_sections(document)
     told = sentences_by_section([text for text, _ in parts])
-    spoken = find_language(document.language)
+    language = find_language(document.language)
     return render_template(
         "page.html",
         document.language,
         title=document.title,
-        version=label_version(version, spoken),
+        version=label_version(version, language),
         identity=version.identity,
         number=document.front_matter.get("version"),
         shared=document.front_matter.get("share", True) is not False,
         sections=[(prose, beside) for (_, prose), beside in zip(parts, told, strict=True)],
-        living=any(told),
-        tables=[table for table in build_terms_tables(version.bounds, vocabulary, spoken) if table.rows],
-        changes=describe_version_changes(versions, spoken),
+        has_status=any(told),
+        tables=[table for table in build_terms_tables(version.bounds, vocabulary, language) if table.rows],
+        changes=describe_version_changes(versions, language),
         links=links,
-        languages=links.languages,
+        languages=links.translations,
     )
 
 
-def named(tag: str) -> str:
+def language_name(tag: str) -> str:
     """Return what a language is called in itself.
 
     >>> named("pt-BR")
@@ -118,10 +118,10 @@ def render_template(template: str, language_tag: str, package: str = "avowal.pol
 
     Words of the terms are in the nearest language that there is.
     """
-    spoken = find_language(language_tag)
+    language = find_language(language_tag)
 
     def say(text: str, **values: object) -> Markup:
-        return Markup(spoken.say(text)).format(**values)  # noqa: S704  # our own catalogues; values are escaped
+        return Markup(language.translate(text)).format(**values)  # noqa: S704  # our own catalogues; values are escaped
 
     return (
         _templates(package)
@@ -129,10 +129,10 @@ def render_template(template: str, language_tag: str, package: str = "avowal.pol
         .render(
             language=language_tag,
             direction=text_direction(language_tag),
-            spoken=spoken.tag,
-            spoken_direction=text_direction(spoken.tag),
+            text_language=language.tag,
+            text_direction=text_direction(language.tag),
             say=say,
-            named=named,
+            language_name=language_name,
             **context,
         )
     )
@@ -193,7 +193,7 @@ def build_terms_tables(
     bounds: Bounds, vocabulary: Vocabulary, language: Language = ENGLISH
 ) -> list[PageTable]:
     """Return what is collected, who may receive what, which cookies there are, and what is owed."""
-    say = language.say
+    say = language.translate
     return [
         PageTable(
             say("What is collected"),
@@ -263,79 +263,83 @@ def _dpv(words: Vocabulary, kind: WordKind, word: str) -> list[dict[str, str]]:
     return [{"@id": term} for term in found.dpv] if found else []
 
 
-def _collected(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tuple[str, ...]]:
+def _collected(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
     return [
         (
-            spoken.translate_word("category", category),
-            _about(words.categories.get(category), spoken),
-            _kept(bounds.retention_ages(category), spoken),
-            spoken.translate_words("purpose", bounds.collection_purposes(category)),
+            language.translate_word("category", category),
+            _about(words.categories.get(category), language),
+            _kept(bounds.retention_ages(category), language),
+            language.translate_words("purpose", bounds.collection_purposes(category)),
         )
         for category in bounds.collected_categories
     ]
 
 
-def _about(word: VocabularyWord | None, spoken: Language) -> str:
-    return spoken.say(word.about).replace("`", "'") if word else ""
+def _about(word: VocabularyWord | None, language: Language) -> str:
+    return language.translate(word.description).replace("`", "'") if word else ""
 
 
-def _kept(ages: AgeByPrecision, spoken: Language) -> str:
+def _kept(ages: AgeByPrecision, language: Language) -> str:
     """Tell how long; by precision only where that differs or is not the finest there is."""
     same = len(set(ages.values())) == 1 and FULL_PRECISION in ages
-    return format_age(ages[FULL_PRECISION], spoken) if same else format_ages(ages, spoken)
+    return format_age(ages[FULL_PRECISION], language) if same else format_ages(ages, language)
 
 
-def _disclosed(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tuple[str, ...]]:
-    contract = spoken.say("It works for this website, under a contract that protects as much.")
+def _disclosed(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
+    contract = language.translate("It works for this website, under a contract that protects as much.")
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell, ages in sorted(bounds.cells.items()):
         if cell.recipient in {OPERATOR, THIRD_PARTY} or cell.cookie_name:
             continue
-        to = _about(words.recipients.get(cell.recipient), spoken).rstrip(".。") or cell.recipient
+        to = _about(words.recipients.get(cell.recipient), language).rstrip(".。") or cell.recipient
         own = contract if cell.ground == OWN_USE else cell.ground
-        why = _about(words.grounds.get(cell.ground), spoken) or own
-        categories = rows.setdefault((to, why, _kept(ages, spoken)), [])
+        why = _about(words.grounds.get(cell.ground), language) or own
+        categories = rows.setdefault((to, why, _kept(ages, language)), [])
         if cell.category not in categories:
             categories.append(cell.category)
     return [
-        (to, why, spoken.translate_words("category", categories), age)
+        (to, why, language.translate_words("category", categories), age)
         for (to, why, age), categories in rows.items()
     ]
 
 
-def _duties(bounds: Bounds, spoken: Language) -> list[tuple[str, ...]]:
+def _duties(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
     return [
-        (format_duty_name(name, spoken), format_duty_value(name, owes, spoken))
+        (format_duty_name(name, language), format_duty_value(name, owes, language))
         for name, owes in bounds.duties.items()
         if not is_ground_duty(name)
     ]
 
 
-def _needs(bounds: Bounds, words: Vocabulary, spoken: Language) -> list[tuple[str, ...]]:
+def _needs(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
     return [
         (
-            _about(words.grounds.get(ground), spoken) or spoken.translate_word("ground", ground),
-            spoken.translate_words("evidence", need.evidence),
-            spoken.count("{n} person", "{n} persons", need.approvals)
+            _about(words.grounds.get(ground), language) or language.translate_word("ground", ground),
+            language.translate_words("evidence", need.evidence),
+            language.translate_count("{n} person", "{n} persons", need.approvals)
             if need.approvals
-            else spoken.say("nobody"),
+            else language.translate("nobody"),
         )
         for ground, need in parse_ground_requirements(bounds.duties).items()
     ]
 
 
-def _cookies(bounds: Bounds, spoken: Language) -> list[tuple[str, ...]]:
+def _cookies(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
     rows: dict[tuple[str, str, str, str], list[str]] = {}
     for cell, ages in sorted(bounds.cells.items()):
         if cell.cookie_name:
             refusable = "unless-refused" in ages
-            basis = spoken.say("unless you refuse it") if refusable else spoken.say("if you accept it")
+            basis = (
+                language.translate("unless you refuse it")
+                if refusable
+                else language.translate("if you accept it")
+            )
             own = cell.recipient == OPERATOR
-            setter = spoken.say("this website") if own else spoken.say("a third party")
-            age = format_age(next(iter(ages.values())), spoken)
+            setter = language.translate("this website") if own else language.translate("a third party")
+            age = format_age(next(iter(ages.values())), language)
             rows.setdefault((cell.cookie_name, setter, basis, age), []).append(cell.purpose)
     return [
-        (name, by, when, spoken.translate_words("purpose", purposes), age)
+        (name, by, when, language.translate_words("purpose", purposes), age)
         for (name, by, when, age), purposes in rows.items()
     ]
 

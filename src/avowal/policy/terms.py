@@ -32,7 +32,7 @@ from avowal.policy.bounds import (
 )
 from avowal.policy.form import SUBMISSION_TIME_CATEGORY, Form, check_forms
 from avowal.policy.ground import Ground, compile_ground_duties, find_grounds_without_evidence
-from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, WordKind, vocabulary
+from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, WordKind, load_vocabulary
 
 UNIT_SECONDS = {
     "second": 1,
@@ -60,7 +60,7 @@ class CollectRule(msgspec.Struct, frozen=True):
     """Categories that are collected, for how long at each precision, and for which purposes."""
 
     categories: list[str]
-    keep: dict[str, str]
+    max_ages: dict[str, str] = msgspec.field(name="keep")
     purposes: list[str] = msgspec.field(name="for")
 
 
@@ -71,8 +71,8 @@ class DiscloseRule(msgspec.Struct, frozen=True):
     """
 
     categories: list[str]
-    keep: dict[str, str]
-    to: str
+    max_ages: dict[str, str] = msgspec.field(name="keep")
+    recipient: str = msgspec.field(name="to")
     ground: str = ""
     purposes: list[str] = msgspec.field(name="for", default_factory=list)
 
@@ -82,7 +82,7 @@ class CookieRule(msgspec.Struct, frozen=True):
 
     name: str
     purposes: list[str] = msgspec.field(name="for")
-    keep: str
+    max_age: str = msgspec.field(name="keep")
     basis: Literal["unless-refused", "if-accepted", "never"]
     party: Literal["first", "third"]
 
@@ -103,13 +103,13 @@ class Terms(msgspec.Struct, frozen=True):
     vocabulary: int
     controller: str
     contact: str
-    updated: date
+    updated_on: date = msgspec.field(name="updated")
     languages: list[str]
-    collect: list[CollectRule] = []
-    disclose: list[DiscloseRule] = []
-    cookie: list[CookieRule] = []
-    form: list[Form] = []
-    ground: list[Ground] = []
+    collect_rules: list[CollectRule] = msgspec.field(name="collect", default_factory=list)
+    disclose_rules: list[DiscloseRule] = msgspec.field(name="disclose", default_factory=list)
+    cookies: list[CookieRule] = msgspec.field(name="cookie", default_factory=list)
+    forms: list[Form] = msgspec.field(name="form", default_factory=list)
+    grounds: list[Ground] = msgspec.field(name="ground", default_factory=list)
     duties: Duties = Duties()
 
 
@@ -137,16 +137,18 @@ def compile_terms(terms: Terms) -> CompiledTerms:
     Where several lines say something of one cell, the longer age holds at each precision. A precision that a
     line does not name is kept as long as the next finer one. Raises TermsError with the key that is wrong.
     """
-    words = vocabulary(terms.vocabulary)
+    words = load_vocabulary(terms.vocabulary)
     _check_plain(terms)
-    cells = compile_cells(words, ("collect", OPERATOR, terms.collect), ("disclose", terms.disclose))
-    if len({cookie.name for cookie in terms.cookie}) < len(terms.cookie):
+    cells = compile_cells(
+        words, ("collect", OPERATOR, terms.collect_rules), ("disclose", terms.disclose_rules)
+    )
+    if len({cookie.name for cookie in terms.cookies}) < len(terms.cookies):
         raise TermsError("`cookie` names one cookie twice", "write one [[cookie]] for each")
-    for number, cookie in enumerate(terms.cookie):
+    for number, cookie in enumerate(terms.cookies):
         cells.update(_cookie(words, f"cookie[{number}]", cookie))
     owed = {name: int(owes) for name, owes in msgspec.to_builtins(terms.duties).items()}
-    compiled = CompiledTerms(cells, owed | compile_ground_duties(terms.ground, words), words.identity)
-    check_forms(terms.form, compiled, words)
+    compiled = CompiledTerms(cells, owed | compile_ground_duties(terms.grounds, words), words.identity)
+    check_forms(terms.forms, compiled, words)
     return compiled
 
 
@@ -175,7 +177,7 @@ def compile_cells(
     ]
     name, others = disclose_table
     said += [
-        (key := f"{name}[{number}]", line, line.to, _grounds(vocabulary, key, line))
+        (key := f"{name}[{number}]", line, line.recipient, _grounds(vocabulary, key, line))
         for number, line in enumerate(others)
     ]
     cells: dict[Cell, AgeByPrecision] = {}
@@ -196,7 +198,7 @@ def find_warnings(terms: Terms) -> list[str]:
     found += [
         f"`{told}` is collected without `{moment}`: there will be none"
         for word, moment in REQUIRED_TIME_CATEGORIES.items()
-        for told in vocabulary().expand("categories", word)
+        for told in load_vocabulary().expand("categories", word)
         if told in declared and moment not in declared
     ]
     if {"visit-time", "view-duration"} & declared and "visitor-id" not in declared:
@@ -205,14 +207,16 @@ def find_warnings(terms: Terms) -> list[str]:
         found.append("`bot` is not collected: robots' requests are dropped, as they would pass for people's")
     if "view-time" in declared and "request-kind" not in declared:
         found.append("`request-kind` is not collected: views cannot be told from other requests")
-    disclosed = [line.ground for line in terms.disclose if line.ground]
-    leaves = [leaf for word in disclosed for leaf in vocabulary(terms.vocabulary).expand("grounds", word)]
+    disclosed = [line.ground for line in terms.disclose_rules if line.ground]
+    leaves = [
+        leaf for word in disclosed for leaf in load_vocabulary(terms.vocabulary).expand("grounds", word)
+    ]
     found += [
         f"nothing can be disclosed on the ground `{ground}`: no [[ground]] names its evidence"
         for ground in find_grounds_without_evidence(leaves, compile_terms(terms).duties)
     ]
     if not terms.duties.may_refuse_cookies and any(
-        cookie.basis == "unless-refused" for cookie in terms.cookie
+        cookie.basis == "unless-refused" for cookie in terms.cookies
     ):
         found.append("`duties.may-refuse-cookies` is false, though a cookie is set `unless-refused`")
     return found
@@ -286,10 +290,10 @@ def _leaves(words: Vocabulary, kind: WordKind, named: list[str], key: str) -> li
 
 
 def _grounds(words: Vocabulary, key: str, line: DiscloseRule) -> list[str]:
-    _leaves(words, "recipients", [line.to], f"{key}.to")
-    if line.to == OPERATOR:
+    _leaves(words, "recipients", [line.recipient], f"{key}.to")
+    if line.recipient == OPERATOR:
         raise TermsError(f"`{key}.to` is the operator", "what it does itself stands under [[collect]]")
-    if line.to != PROCESSOR:
+    if line.recipient != PROCESSOR:
         return _leaves(words, "grounds", [line.ground] if line.ground else [], f"{key}.ground")
     if line.ground:
         raise TermsError(
@@ -307,7 +311,7 @@ def _cells(
     alone = isinstance(line, DiscloseRule) and not line.purposes
     purposes = [GROUND_ONLY_PURPOSE] if alone else _leaves(words, "purposes", line.purposes, f"{key}.for")
     for category in _leaves(words, "categories", line.categories, f"{key}.categories"):
-        ages = _ages(words.categories[category].precisions, line.keep, category, f"{key}.keep")
+        ages = _ages(words.categories[category].precisions, line.max_ages, category, f"{key}.keep")
         for purpose, ground in product(purposes, grounds):
             yield Cell(category, purpose, recipient, ground), ages
 
@@ -343,7 +347,7 @@ def _cookie(words: Vocabulary, key: str, cookie: CookieRule) -> Iterator[tuple[C
             "use letters, digits, `-` and `_`; `*` at its end stands for any rest",
         )
     setter = OPERATOR if cookie.party == "first" else THIRD_PARTY
-    ages = dict.fromkeys(COOKIE_BASIS_PRECISIONS[cookie.basis], parse_age(cookie.keep, f"{key}.keep"))
+    ages = dict.fromkeys(COOKIE_BASIS_PRECISIONS[cookie.basis], parse_age(cookie.max_age, f"{key}.keep"))
     for purpose in _leaves(words, "purposes", cookie.purposes, f"{key}.for"):
         if ages:
             yield Cell(f"{COOKIE_PREFIX}{cookie.name}", purpose, setter, OWN_USE), ages

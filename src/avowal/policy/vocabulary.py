@@ -22,11 +22,11 @@ FULL_PRECISION = "full"
 class VocabularyWord(msgspec.Struct, frozen=True):
     """A leaf: what it means, its W3C DPV terms, its precisions from coarse to fine, and its parents."""
 
-    about: str
+    description: str
     dpv: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
-    since: int = 1
+    since_vocabulary: int = msgspec.field(name="since", default=1)
     """The number of the vocabulary that it came with."""
 
 
@@ -75,7 +75,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
 
 @cache
-def vocabulary(number: int = NEWEST_VOCABULARY) -> Vocabulary:
+def load_vocabulary(number: int = NEWEST_VOCABULARY) -> Vocabulary:
     """Return the vocabulary of a number: the words that there were by then.
 
     Raises TermsError where this Avowal has none of that number.
@@ -89,7 +89,7 @@ def vocabulary(number: int = NEWEST_VOCABULARY) -> Vocabulary:
     path = Path(str(resources.files("avowal.policy") / "vocabulary.toml"))
     newest = strict.load_toml(path, Vocabulary, TermsError)
     words = {
-        kind: {name: word for name, word in newest.words(kind).items() if word.since <= number}
+        kind: {name: word for name, word in newest.words(kind).items() if word.since_vocabulary <= number}
         for kind in WORD_KINDS
     }
     return msgspec.structs.replace(newest, number=number, **words)
@@ -97,7 +97,7 @@ def vocabulary(number: int = NEWEST_VOCABULARY) -> Vocabulary:
 
 def expand_words(kind: WordKind, words: Sequence[str]) -> list[str]:
     """Return the leaves that words stand for, themselves or below them. Raises InvalidInputError if one is unknown."""
-    known = vocabulary()
+    known = load_vocabulary()
     for word in words:
         if not known.expand(kind, word):
             raise InvalidInputError(

@@ -14,7 +14,7 @@ from avowal.clock import utc_now
 from avowal.errors import RefusedError
 from avowal.policy.bounds import Age, Bounds
 from avowal.policy.form import FILE_CATEGORY, SUBMISSION_CATEGORY, SUBMISSION_TIME_CATEGORY
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.database import AnyConnection, Database, get_driver_connection
 from avowal.register.objections import delete_orphaned_objections, record_correction
 from avowal.register.readers import insert_access
@@ -291,7 +291,7 @@ def _due(
             None if age is None else of_version & (SUBMISSIONS.c.submitted_at < now - timedelta(seconds=age))
         )
 
-    for category in vocabulary().expand("categories", SUBMISSION_CATEGORY):
+    for category in load_vocabulary().expand("categories", SUBMISSION_CATEGORY):
         if category != SUBMISSION_TIME_CATEGORY and (gone := old(category)) is not None:
             numbers = sa.select(SUBMISSIONS.c.submission).where(gone)
             within = (ANSWERS.c.category == category) & ANSWERS.c.submission.in_(numbers)

@@ -48,7 +48,7 @@ def build_endpoints(
     status = PolicyStatus(
         register, session.count_records_since, partial(read_last_result, folder.data_folder)
     )
-    policy_pages = PolicyPages(register, PAGE_LINKS._replace(canonical=home_url), status)
+    policy_pages = PolicyPages(register, PAGE_LINKS._replace(canonical_url=home_url), status)
     proxies = TrustedProxies.parse(settings.serve.trusted_proxies)
     visitor = VisitorRoutes(policy_pages, proxies, _visitor_key_of(session), VisitorDataAccess(session))
     notice = NoticeRoutes(settings.site, register, proxies, register.ledger.sign_checkpoint)

@@ -63,7 +63,7 @@ class FormUpload:
             raise SubmissionRejected(422, "the form has no such field for a file", "send the form as it is")
         if len(self._files) >= FILES_MAX:
             raise SubmissionRejected(422, "these are too many files", f"send at most {FILES_MAX}")
-        if media_type not in self.form.types:
+        if media_type not in self.form.media_types:
             raise _wrong_type(self.form, name)
         incoming = self.create_incoming_file()
         self._files.append(incoming)
@@ -76,7 +76,7 @@ class FormUpload:
             value = self._uploads.get(name) or self._texts.get(name, "").strip()
             if value:
                 found.append(FieldInput(name, category, value))
-            elif name in self.form.required:
+            elif name in self.form.required_fields:
                 raise SubmissionRejected(422, f"`{name}` is missing", "fill it in, and send the form again")
         if not found:
             raise SubmissionRejected(422, "the form is empty", "fill it in, and send it again")
@@ -109,7 +109,9 @@ class FileUpload:
         """Take more of it. Raises NotTaken where it is too large."""
         form = self.form_upload.form
         if self.incoming_file.size_bytes + len(data) > form.file_bytes_max:
-            raise SubmissionRejected(413, f"`{self.field}` is too large", f"send at most {form.largest}")
+            raise SubmissionRejected(
+                413, f"`{self.field}` is too large", f"send at most {form.file_size_limit}"
+            )
         self._head += data[: max(0, TYPE_DETECTION_BYTES - len(self._head))]
         self.incoming_file.write(data)
 
@@ -129,4 +131,6 @@ class FileUpload:
 
 
 def _wrong_type(form: Form, name: str) -> SubmissionRejected:
-    return SubmissionRejected(415, f"`{name}` is of another type", f"send one of {', '.join(form.types)}")
+    return SubmissionRejected(
+        415, f"`{name}` is of another type", f"send one of {', '.join(form.media_types)}"
+    )

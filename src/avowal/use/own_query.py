@@ -2,7 +2,7 @@
 
 import msgspec
 
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from avowal.use.purpose_view import PurposeView, ResultTable
 
 
@@ -38,8 +38,8 @@ def run_sql_query(
 
     bound = validate_query(query.sql, purpose_view.refused_columns(), rows_max)
     notes = []
-    if query.purpose not in vocabulary().purposes:
-        known = ", ".join(vocabulary().purposes)
+    if query.purpose not in load_vocabulary().purposes:
+        known = ", ".join(load_vocabulary().purposes)
         notes = [f"nothing is shown: `{query.purpose}` is no purpose of the terms; these are: {known}"]
     if query.explain_only:
         return QueryResult(query.purpose, bound.sql, bound.reveals_individuals, None, notes=notes)

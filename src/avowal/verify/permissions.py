@@ -197,7 +197,7 @@ class _FeedAudit:
     def _is_sufficient(self, name: str, sha256: str, at: datetime) -> bool:
         contract = self._contract(name, sha256)
         version = (effective_versions(self.timeline.versions, at) or self.timeline.versions)[-1]
-        return contract is None or compare_contract(contract, version.compiled_terms, at.date()).holds
+        return contract is None or compare_contract(contract, version.compiled_terms, at.date()).is_sufficient
 
     def _contract(self, name: str, sha256: str) -> Contract | None:
         text = self.contracts_by_hash.get(sha256)

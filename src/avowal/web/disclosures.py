@@ -11,7 +11,7 @@ from avowal.register.register import Register
 def render_disclosures_page(register: Register, bounds: Bounds, controller: str, language_tag: str) -> str:
     """Return the page, in a language; numbers that are smaller than the terms let a group be are ranges."""
     spoken, now = find_language(language_tag), utc_now()
-    say, smallest = spoken.say, bounds.duties.get("smallest-group", 1)
+    say, smallest = spoken.translate, bounds.duties.get("smallest-group", 1)
     rows = [
         (
             one.period,

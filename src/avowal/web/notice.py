@@ -57,14 +57,14 @@ def record_display(register: Register, version: int, place: str) -> None:
 def _words(notice: Notice, effective_at: datetime) -> NoticeText:
     spoken = find_language(notice.language)
     day = spoken.format_day(effective_at.date())
-    about = spoken.say("Version {number}, in force from {day}.", number=notice.version, day=day)
-    beside = spoken.say("Beside the one before: {relation}.", relation=notice.relation)
+    about = spoken.translate("Version {number}, in force from {day}.", number=notice.version, day=day)
+    beside = spoken.translate("Beside the one before: {relation}.", relation=notice.relation)
     return NoticeText(
         notice.language,
         text_direction(notice.language),
-        spoken.say("The privacy policy changes"),
-        f"{spoken.say('The privacy policy changes')}: {about} {beside}",
-        spoken.say("What changes"),
-        spoken.say("Close"),
+        spoken.translate("The privacy policy changes"),
+        f"{spoken.translate('The privacy policy changes')}: {about} {beside}",
+        spoken.translate("What changes"),
+        spoken.translate("Close"),
         f"{POLICY_PATH.removeprefix('/')}changes/{notice.version - 1}..{notice.version}?lang={notice.language}",
     )

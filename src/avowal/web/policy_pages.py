@@ -15,7 +15,7 @@ from avowal.policy.history import render_changes, render_history
 from avowal.policy.markdown import render_sections
 from avowal.policy.page import PageLinks, PageVersion, render_policy_page
 from avowal.policy.terms import parse_terms
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Register, Version
 from avowal.web.disclosures import render_disclosures_page as disclosures
 from avowal.web.policy_status import PolicyStatus, assign_topics
@@ -61,11 +61,11 @@ class PolicyPages:
         place = f"{POLICY_PATH}versions/{number}" if number else POLICY_PATH
 
         def made() -> str:
-            words = vocabulary(parse_terms(versions[-1].terms, "the terms").vocabulary)
+            words = load_vocabulary(parse_terms(versions[-1].terms, "the terms").vocabulary)
             shown = [to_page_version(version) for version in versions]
             links = self.links._replace(
-                canonical=self.links.canonical and f"{self.links.canonical}{place}",
-                languages=link_translations(place, documents),
+                canonical_url=self.links.canonical_url and f"{self.links.canonical_url}{place}",
+                translations=link_translations(place, documents),
             )
             facts = None if number else self.status.describe(versions, language, utc_now())
             told = partial(self._beside, facts, documents) if facts else _nothing
@@ -108,7 +108,7 @@ class PolicyPages:
 
         def made() -> str:
             shown = [to_page_version(one) for one in pair]
-            index = f"{self.links.history}?lang={language}"
+            index = f"{self.links.history_url}?lang={language}"
             return render_changes(shown[0], shown[1], (old[language], new[language]), index)
 
         return RenderedPage(self._once(made, "changes", first, second, language), language)

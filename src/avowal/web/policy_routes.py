@@ -18,7 +18,7 @@ from avowal.ledger.checkpoint import Checkpoint
 from avowal.ledger.tiles import parse_tile_path
 from avowal.policy.page import PageLinks, build_json_ld
 from avowal.policy.terms import parse_terms
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.ledger_storage import Ledger
 from avowal.web.policy_pages import (
     DISCLOSURES_PATH,
@@ -39,7 +39,7 @@ PAGE_LINKS = PageLinks(
     CHECKPOINT_PATH,
     f"{POLICY_PATH}me",
     PROOF_CHECK_PATH,
-    feeds=FEED_PATHS,
+    version_feeds=FEED_PATHS,
 )
 
 
@@ -112,7 +112,7 @@ class PolicyRoutes:
 
     async def send_feed(self, media_type: str, request: Request) -> Response:
         """Give a feed of versions, those to come among them."""
-        own = self.policy_pages.links.canonical or str(request.base_url).rstrip("/")
+        own = self.policy_pages.links.canonical_url or str(request.base_url).rstrip("/")
 
         def page(asked: str) -> RenderedPage:
             return self.policy_pages.render_feed(
@@ -135,7 +135,7 @@ class PolicyRoutes:
         if version is None:
             return _missing()
         terms = parse_terms(version.terms, "the terms")
-        told = build_json_ld(to_page_version(version), terms.controller, vocabulary(terms.vocabulary))
+        told = build_json_ld(to_page_version(version), terms.controller, load_vocabulary(terms.vocabulary))
         return Response(
             msgspec.json.encode(told), headers=PUBLIC_DATA_HEADERS, media_type="application/ld+json"
         )

@@ -11,7 +11,7 @@ from avowal.errors import AvowalError
 from avowal.policy.bounds import Bounds
 from avowal.policy.language import Language, find_language
 from avowal.policy.prose_check import PRACTICES
-from avowal.policy.vocabulary import vocabulary
+from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Register, Version
 from avowal.verify.last_result import VerificationResult
 
@@ -66,7 +66,7 @@ class PolicyStatus:
             number = self.count_collected(midnight)
         except AvowalError:  # who owns the folder is busy, or gone: nothing is told that is not known
             return []
-        words = vocabulary().categories
+        words = load_vocabulary().categories
         finest = {
             category: [*promised.retention_ages(category)][-1]
             for category in promised.collected_categories
@@ -78,14 +78,14 @@ class PolicyStatus:
         )
         smallest = promised.duties.get("smallest-group", 1)
         return [
-            spoken.say("Fewer than {n} requests and page views came in today (UTC).", n=smallest)
+            spoken.translate("Fewer than {n} requests and page views came in today (UTC).", n=smallest)
             if 0 < number < smallest
-            else spoken.count(
+            else spoken.translate_count(
                 "{n} request or page view came in today (UTC).",
                 "{n} requests and page views came in today (UTC).",
                 number,
             ),
-            spoken.say("At the most precise: {list}.", list=spoken.join_list(told)),
+            spoken.translate("At the most precise: {list}.", list=spoken.join_list(told)),
         ]
 
     def _used(self, spoken: Language, now: datetime) -> list[str]:
@@ -93,18 +93,18 @@ class PolicyStatus:
         for count in readers.aggregate_access_counts(now - ACCESSES_PERIOD):
             counts[count.purpose] += count.readings
         single = readers.count_accesses_by_purpose(now - ACCESSES_PERIOD)
-        known = vocabulary().purposes
+        known = load_vocabulary().purposes
         looked = [spoken.translate_word("purpose", name) for name in known if counts[name] + single[name]]
         if not looked:
-            return [spoken.say("In the last 30 days nobody looked at any of it.")]
-        often = spoken.count(
+            return [spoken.translate("In the last 30 days nobody looked at any of it.")]
+        often = spoken.translate_count(
             "It was looked at {n} time in the last 30 days",
             "It was looked at {n} times in the last 30 days",
             counts.total() + single.total(),
         )
         return [
-            spoken.say("{often}, for {purposes}.", often=often, purposes=spoken.join_list(looked)),
-            spoken.count(
+            spoken.translate("{often}, for {purposes}.", often=often, purposes=spoken.join_list(looked)),
+            spoken.translate_count(
                 "{n} of these told of single visitors: it is in the ledger.",
                 "{n} of these told of single visitors: they are in the ledger.",
                 single.total(),
@@ -122,19 +122,19 @@ class PolicyStatus:
             if number
         ]
         if not told:
-            return [spoken.say("In the last twelve months nothing was released to anybody.")]
-        return [spoken.say("Released in the last twelve months: {list}.", list=spoken.join_list(told))]
+            return [spoken.translate("In the last twelve months nothing was released to anybody.")]
+        return [spoken.translate("Released in the last twelve months: {list}.", list=spoken.join_list(told))]
 
     def _changed(self, versions: Sequence[Version], spoken: Language) -> list[str]:
         told = [
-            spoken.say(
+            spoken.translate(
                 "Version {number}, in force from {day}.",
                 number=versions[-1].number,
                 day=spoken.format_day(versions[-1].effective_at.date()),
             )
         ]
         return told + [
-            spoken.say(
+            spoken.translate(
                 "Version {number} is to come, and holds from {day}.",
                 number=one.number,
                 day=spoken.format_day(one.effective_at.date()),
@@ -147,17 +147,19 @@ class PolicyStatus:
         told = []
         if found.failed_at and not found.passed:
             told.append(
-                spoken.say(
+                spoken.translate(
                     "When this was last verified, on {day}, something did not hold.",
                     day=spoken.format_day(found.failed_at.date()),
                 )
             )
         if found.passed_at is None:
-            return [*told, spoken.say("That all of this holds was not verified yet.")]
+            return [*told, spoken.translate("That all of this holds was not verified yet.")]
         day, time = spoken.format_day(found.passed_at.date()), f"{found.passed_at:%H:%M}"
         return [
             *told,
-            spoken.say("That all of this holds was verified on {day} at {time} UTC.", day=day, time=time),
+            spoken.translate(
+                "That all of this holds was verified on {day} at {time} UTC.", day=day, time=time
+            ),
         ]
 
 

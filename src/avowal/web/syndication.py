@@ -47,7 +47,7 @@ def build_items(
     return [
         FeedItem(
             f"{home_url}versions/{one.number}",
-            spoken.say(
+            spoken.translate(
                 "Version {number}, in force from {day}.",
                 number=one.number,
                 day=spoken.format_day(one.effective_at.date()),
@@ -66,7 +66,7 @@ def encode_feed(media_type: str, feed: VersionFeed) -> bytes:
 
 
 def _content(notice: Notice | None, tag: str) -> str:
-    say, told = find_language(tag).say, list[str]()
+    say, told = find_language(tag).translate, list[str]()
     if notice is None:
         return ""
     told.append(f"<p>{escape(say('Beside the one before: {relation}.', relation=notice.relation))}</p>")

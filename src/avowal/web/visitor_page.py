@@ -47,7 +47,7 @@ def render_visitor_page(
 def render_tab_page(data: TabPageData, views_field: str, language_tag: str) -> str:
     """Return the page of what one tab reported, in a language; its forms send `views_field` on."""
     spoken = find_language(language_tag)
-    title = spoken.say("Pages you looked at in this tab")
+    title = spoken.translate("Pages you looked at in this tab")
     tables = [_records("looks", title, data.records, spoken), _readings(data.summary, spoken)]
     return render_template(
         "tab.html",
@@ -71,12 +71,12 @@ class ConsentDecisionText(NamedTuple):
 def _decision(one: ConsentChoice, spoken: Language) -> ConsentDecisionText:
     effects = [
         (
-            spoken.say(
+            spoken.translate(
                 "{records}, which version {number} governs without it:",
-                records=spoken.count("{n} record", "{n} records", effect.records),
-                number=effect.governed_by,
+                records=spoken.translate_count("{n} record", "{n} records", effect.records),
+                number=effect.governing,
             ),
-            effect.looser,
+            effect.looser_rules,
         )
         for effect in one.effects
     ]
@@ -87,7 +87,7 @@ def _decision(one: ConsentChoice, spoken: Language) -> ConsentDecisionText:
 
 def _receipts(told: Mapping[str, Any], spoken: Language) -> list[tuple[int, str]]:
     """Return which entries of the ledger the visitor has receipts of, and what each is of."""
-    say = spoken.say
+    say = spoken.translate
     consents = [
         (
             one["entry"],
@@ -111,7 +111,7 @@ def _receipts(told: Mapping[str, Any], spoken: Language) -> list[tuple[int, str]
 def _tables(
     told: Mapping[str, Any], records: Mapping[str, Sequence[StoredRecord]], spoken: Language
 ) -> list[PageTable]:
-    say = spoken.say
+    say = spoken.translate
     titles = {
         "visits": say("Your visits"),
         "views": say("Pages you looked at"),
@@ -135,7 +135,7 @@ def _tables(
 
 
 def _handed_over(told: Mapping[str, Any], spoken: Language) -> PageTable:
-    say = spoken.say
+    say = spoken.translate
     rows = [
         (
             one["reference"],
@@ -152,7 +152,7 @@ def _handed_over(told: Mapping[str, Any], spoken: Language) -> PageTable:
 
 
 def _consents(told: Mapping[str, Any], spoken: Language) -> PageTable:
-    say = spoken.say
+    say = spoken.translate
     rows = [
         (
             say("given") if one["given"] else say("taken back"),
@@ -167,7 +167,7 @@ def _consents(told: Mapping[str, Any], spoken: Language) -> PageTable:
 
 
 def _authorised(told: Mapping[str, Any], spoken: Language) -> PageTable:
-    say = spoken.say
+    say = spoken.translate
     rows = [
         (
             one["recipient"],
@@ -182,7 +182,7 @@ def _authorised(told: Mapping[str, Any], spoken: Language) -> PageTable:
 
 
 def _released(told: Mapping[str, Any], spoken: Language) -> PageTable:
-    say = spoken.say
+    say = spoken.translate
     rows = [
         (
             one["recipient"],
@@ -200,7 +200,11 @@ def _released(told: Mapping[str, Any], spoken: Language) -> PageTable:
 
 def _readings(told: Mapping[str, Any], spoken: Language) -> PageTable:
     """Return who read anything of single visitors, by day."""
-    say, readings, records = spoken.say, Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
+    say, readings, records = (
+        spoken.translate,
+        Counter[tuple[str, str, str]](),
+        Counter[tuple[str, str, str]](),
+    )
     for one in told["readings_since"]:
         if one["rows"]:
             about = one["recorded_at"][: len("2026-01-01")], one["name"], one["purpose"]
@@ -236,7 +240,7 @@ def _records(name: str, title: str, records: Sequence[StoredRecord], spoken: Lan
         (*(_cell(record, names, spoken) for names in columns.values()), _governed(record, spoken))
         for record in records
     ]
-    return PageTable(title, (*headings, spoken.say("version")), rows)
+    return PageTable(title, (*headings, spoken.translate("version")), rows)
 
 
 def _cell(record: StoredRecord, columns: Sequence[str], spoken: Language) -> str:
@@ -250,7 +254,7 @@ def _governed(record: StoredRecord, spoken: Language) -> str:
     return (
         str(own)
         if own == governing
-        else spoken.say("{own}, now under {governing}", own=own, governing=governing)
+        else spoken.translate("{own}, now under {governing}", own=own, governing=governing)
     )
 
 
