@@ -223,7 +223,7 @@ def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
     assert ran.status == 0, ran.err
     found = [json.loads(row) for row in read_package(package)["submissions.jsonl"].splitlines()]
     assert {row["field"]: row["value"] for row in found} == {"name": "Ann Example", "text": "Send two."}
-    assert "does not need it" in ran.json()["refused"]["email-address"]
+    assert "does not need it" in ran.json()["refused_categories"]["email-address"]
     assert not [one for one in read_package(package).values() if b"ann@example.org" in one]
     only = disclose(
         site,

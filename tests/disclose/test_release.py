@@ -87,7 +87,7 @@ def test_what_is_not_authorised_is_refused_and_told(site: Site) -> None:
     entries = site.avowal("status", "--json").json()["ledger_entries"]
     dry = disclose(site, "--dry-run", categories="page-path,ip-address,referrer")
     assert dry.status == 0, dry.err
-    assert dry.json()["refused"] == {
+    assert dry.json()["refused_categories"] == {
         "ip-address": "the visitor did not authorise it",
         "referrer": "the visitor did not authorise it",
     }
@@ -97,7 +97,7 @@ def test_what_is_not_authorised_is_refused_and_told(site: Site) -> None:
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package, categories="page-path,ip-address").status == 0
     manifest = json.loads(read_package(package)["manifest.json"])
-    assert manifest["refused"] == {"ip-address": "the visitor did not authorise it"}
+    assert manifest["refused_categories"] == {"ip-address": "the visitor did not authorise it"}
     assert manifest["categories"] == ["page-path"]
 
 

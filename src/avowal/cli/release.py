@@ -287,7 +287,9 @@ def _make(at_work: Session, request: ReleaseRequest, package: Path, *, as_json: 
     manifest, entry = made.manifest, made.entry
     told = {name: getattr(manifest, name) for name in ("reference", "records", "categories")}
     if as_json:
-        print_json({"released": True, "entry": entry, **told, "refused": manifest.refused_categories})
+        print_json(
+            {"released": True, "entry": entry, **told, "refused_categories": manifest.refused_categories}
+        )
         return
     records = ", ".join(f"{count:,} {name}" for name, count in manifest.records.items())
     print_line(f"{records}: released to {package}")
@@ -318,7 +320,7 @@ def _show(
         told = {"released": False, "reference": None if approved is None else request.reference}
         of = {"records": found.record_counts, "visitors": len(found.visitor_keys), "categories": categories}
         beside = {
-            "refused": found.refused_categories,
+            "refused_categories": found.refused_categories,
             "approvals": request.approvals,
             "approved_by": approved or [],
         }

@@ -140,7 +140,7 @@ class ReleaseEndpoint:
                 {
                     "records": found.record_counts,
                     "visitors": len(found.visitor_keys),
-                    "refused": found.refused_categories,
+                    "refused_categories": found.refused_categories,
                 }
             )
         with self.workflow.recording_refusals(ground, told.kind, name):
@@ -184,7 +184,12 @@ class ReleaseEndpoint:
         )
         told = msgspec.to_builtins(asked)
         return _private_json(
-            {**told, "records": found.record_counts, "refused": found.refused_categories, "approved_by": by}
+            {
+                **told,
+                "records": found.record_counts,
+                "refused_categories": found.refused_categories,
+                "approved_by": by,
+            }
         )
 
 
