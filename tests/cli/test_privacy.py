@@ -308,7 +308,7 @@ KILLS = [
     ("import", "before store close", False, {"path", "referrer"}),
     ("import", "before segment rename", True, set()),
     ("import", "after segment rename", True, {"path", "referrer"}),
-    ("import", "before asking to load", True, {"path", "referrer"}),
+    ("import", "before request to load-segments", True, {"path", "referrer"}),
     ("owner", "before records insert", True, {"path", "referrer"}),
     ("owner", "after load commit", True, {"path", "referrer"}),
     ("owner", "before segment unlink", True, {"path", "referrer"}),

@@ -112,7 +112,7 @@ def test_a_reading_that_was_changed_is_found(site: Site, statement: str) -> None
     ran = site.avowal("verify", "--json")
     assert ran.status == 1
     named = "reading 1 is not what" if "NULL, salt" not in statement else "the register has 0 records"
-    assert any(named in finding for finding in ran.json()["findings"]), ran.out
+    assert any(named in finding["sentence"] for finding in ran.json()["findings"]), ran.out
 
 
 def test_an_answer_that_cannot_be_recorded_is_not_given(site: Site) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from avowal.app.session import verify_register
 from avowal.errors import RefusedError
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.note import COSIGNATURE_TYPE, SignedNote, Signer, Verifier
 from avowal.policy.bounds import OPERATOR
 from avowal.register.register import SqliteRegister
+from avowal.verify.folder import verify_register
 from support.site import Site, line, tamper
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
@@ -159,7 +159,7 @@ def test_what_was_changed_is_named(site: Site, what: str) -> None:
     tamper(site, *statements)
     ran = site.avowal("verify", "--json")
     assert ran.status == 1
-    assert any(named in finding for finding in ran.json()["findings"]), ran.out
+    assert any(named in finding["sentence"] for finding in ran.json()["findings"]), ran.out
 
 
 def hidden_entry(site: Site) -> None:
@@ -259,7 +259,7 @@ def test_a_records_version_was_in_force_at_its_time(site: Site, statement: str, 
         store.execute(statement)
     ran = site.avowal("verify", "--json")
     assert ran.status == 1
-    assert any(named in finding for finding in ran.json()["findings"]), ran.out
+    assert any(named in finding["sentence"] for finding in ran.json()["findings"]), ran.out
 
 
 def test_a_proof_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Path) -> None:
@@ -418,9 +418,7 @@ def test_what_holds_while_others_write_holds(site: Site) -> None:
         writing.start()
         try:
             with closing(SqliteRegister(site.data, site.folder / "keys")) as other:
-                grown = [
-                    other.ledger.count_entries() for _ in range(20) if verify_register(other, [], []) == []
-                ]
+                grown = [other.ledger.count_entries() for _ in range(20) if verify_register(other, []).holds]
         finally:
             ended.set()
             writing.join()
@@ -450,7 +448,9 @@ def test_a_register_that_lacks_a_table_is_told(site: Site, table: str) -> None:
     """By its name where it is verified; every other command ends in two lines, and does nothing."""
     tamper(site, f"DROP TABLE {table}")
     ran = site.avowal("verify", "--json")
-    assert f"the register lacks `table` `{table}`" in ran.json()["findings"], ran.out
+    assert f"the register lacks `table` `{table}`" in [one["sentence"] for one in ran.json()["findings"]], (
+        ran.out
+    )
     for words in (["ledger", "list"], ["release", "list"], ["policy", "history"]):
         ran = site.avowal(*words)
         assert "Traceback" not in ran.err, ran.err

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from avowal.app.session import session
+from avowal.workspace.requests import CountRecords
 from support.site import CHROME, Site, Started, kept, line, wait_until
 
 
@@ -67,8 +68,7 @@ def following(site: Site, *arguments: object) -> Iterator[Started]:
 def requests(site: Site) -> int:
     """Return how many requests are kept, asked through whoever owns the folder."""
     with session(site.data) as at_work:
-        counts = at_work.backend.call("counts")
-    return int(counts["requests"])
+        return at_work.call(CountRecords()).requests
 
 
 def wait_for_all(site: Site, server: Server, follow: Started) -> None:
@@ -361,7 +361,7 @@ def test_it_outlives_the_process_that_owned_the_folder(site: Site, server: Serve
     with session(site.data) as at_work:
         assert at_work.backend.is_owner
         with following(site) as follow:
-            wait_until(lambda: int(at_work.backend.call("counts")["requests"]) == 3, "3 requests")
+            wait_until(lambda: at_work.call(CountRecords()).requests == 3, "3 requests")
             at_work.backend.close()
             server.write(3)
             wait_for_all(site, server, follow)

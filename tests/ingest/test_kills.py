@@ -183,7 +183,13 @@ DONE_BY_OWNER = (
     "socket unlink",
     "store close",
 )
-DONE_BY_GUEST = ("sync", "segment rename", "asking to claim", "asking to load", "asking to derive")
+DONE_BY_GUEST = (
+    "sync",
+    "segment rename",
+    "request to claim-log",
+    "request to load-segments",
+    "request to derive-views",
+)
 DONE_FOR_GUEST = ("load commit", "segment unlink", "answer", "derive commit")
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import duckdb
+import msgspec
 from sqlalchemy.engine.default import DefaultDialect
 
 import avowal.app.session
@@ -33,7 +34,7 @@ from avowal.cli.main import run
 from avowal.ingest import importer
 from avowal.logs import log_file
 from avowal.register import database
-from avowal.workspace import server
+from avowal.workspace import client, server
 
 BLOCK_BYTES = 4096
 LOAD_SEGMENTS = 2
@@ -105,7 +106,8 @@ class Fault:
         self.patch(os, "link", lambda *_: "key link")
         self.patch(os, "fsync", lambda *_: "sync")
         self.patch(server, "_listen", lambda *_: "listen")
-        self.patch(server, "send", _spoken)
+        self.patch(server, "send_message", lambda *_: "answer")
+        self.patch(client, "send_message", _request_name)
         self.patch(DefaultDialect, "do_commit", lambda *_: "register commit")
         self.patch(
             database._DriverConnection,
@@ -131,8 +133,8 @@ def _kind(path: Path) -> str:
     )
 
 
-def _spoken(_: object, message: dict[str, Any]) -> str:
-    return f"asking to {message['question']}" if "question" in message else "answer"
+def _request_name(_: object, message: bytes) -> str:
+    return f"request to {msgspec.msgpack.decode(message)['type']}"
 
 
 @dataclass

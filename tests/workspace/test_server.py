@@ -4,16 +4,32 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
+from typing import cast
 
+import msgspec
 import pytest
 
+from avowal.clock import utc_now
 from avowal.collect.segment import SegmentFile
 from avowal.config import Folder, Settings
 from avowal.errors import LogSourceError, StoreError
-from avowal.workspace import backend, server
-from avowal.workspace.server import FolderClient, FolderServer, open_backend
-from avowal.workspace.unix_socket import connect, receive_message, send
+from avowal.store.interface import Store
+from avowal.workspace import ownership
+from avowal.workspace.client import FolderClient
+from avowal.workspace.ownership import open_backend
+from avowal.workspace.requests import (
+    Answer,
+    AnyRequest,
+    ClaimLog,
+    CountRecords,
+    LoadSegments,
+    Request,
+    Success,
+)
+from avowal.workspace.server import FolderServer
+from avowal.workspace.unix_socket import MESSAGE_BYTES_MAX, connect, receive_message, send_message
 from support.store_records import admitted_records, request_at, written_segment
 
 
@@ -21,8 +37,53 @@ def folder(path: Path) -> Folder:
     return Folder(Settings(), path / "data", path / "keys", None)
 
 
+class Measured(msgspec.Struct):
+    """A time and numbers."""
+
+    at: datetime
+    numbers: list[int | None]
+
+
+class Echo(Request[Measured], frozen=True):
+    """Return what was sent."""
+
+    measured: Measured
+
+
+class Fill(Request[bytes], frozen=True):
+    """Return that many bytes."""
+
+    size: int
+
+
+class Undefined(Request[int], frozen=True):
+    """Nothing handles this one."""
+
+
+class EchoHandler:
+    """Answers these requests."""
+
+    request_types: tuple[type[AnyRequest], ...] = (Echo, Fill)
+
+    def handle(self, request: Request[Answer]) -> Answer:
+        """Answer it."""
+        assert isinstance(request, Echo | Fill)
+        return cast("Answer", request.measured if isinstance(request, Echo) else bytes(request.size))
+
+    def derive_views(self) -> None:
+        """Never happens: nothing arrives."""
+        raise NotImplementedError
+
+
+SAMPLE = Measured(utc_now(), [1, None])
+
+
+def create_handler(_: Store) -> EchoHandler:
+    return EchoHandler()
+
+
 def owned(path: Path) -> FolderServer:
-    backend = open_backend(folder(path), {"echo": lambda _, argument: argument})
+    backend = open_backend(folder(path), create_handler)
     assert isinstance(backend, FolderServer)
     return backend
 
@@ -30,12 +91,13 @@ def owned(path: Path) -> FolderServer:
 def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
     """Whoever comes second becomes a guest, and is answered the same."""
     first = owned(tmp_path)
-    second = open_backend(folder(tmp_path), {})
+    second = open_backend(folder(tmp_path), create_handler)
     assert isinstance(second, FolderClient)
-    assert second.call("echo", {"a": [1, None]}) == first.call("echo", {"a": [1, None]}) == {"a": [1, None]}
+    assert second.call(Echo(SAMPLE)) == first.call(Echo(SAMPLE)) == SAMPLE
+    assert first.call(Echo(SAMPLE)) is SAMPLE  # within one process nothing is encoded
     second.load_segments([written_segment(tmp_path / "data", admitted_records(request_at(0)))])
-    assert backend.fetch_record_counts(first) == backend.fetch_record_counts(second)
-    assert backend.fetch_record_counts(second).requests == 1
+    assert first.call(CountRecords()) == second.call(CountRecords())
+    assert second.call(CountRecords()).requests == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
     second.close()
     first.close()
@@ -44,13 +106,26 @@ def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
 def test_an_error_of_the_owner_reaches_the_guest(tmp_path: Path) -> None:
     """A guest sees the owner's error, with its hint; a fault that nobody foresaw shows no detail and ends nobody."""
     first = owned(tmp_path)
-    second = open_backend(folder(tmp_path), {})
-    with pytest.raises(StoreError, match="does not know") as caught:
-        second.call("nothing of the kind")
-    assert caught.value.hint
-    with pytest.raises(StoreError, match="failed"):
-        second.call("load", [{"private": "192.0.2.1"}])
-    assert second.call("echo", 1) == 1
+    second = open_backend(folder(tmp_path), create_handler)
+    for asking in (first, second):
+        with pytest.raises(StoreError, match="the request `undefined`") as caught:
+            asking.call(Undefined())
+        assert (caught.value.code, bool(caught.value.hint)) == ("server-mismatch", True)
+    with pytest.raises(StoreError, match="failed") as failed:
+        second.call(LoadSegments(["192.0.2.1"]))
+    assert (failed.value.code, "192.0.2.1" in failed.value.message) == ("server-failed", False)
+    assert second.call(Echo(SAMPLE)) == SAMPLE
+    second.close()
+    first.close()
+
+
+def test_an_answer_that_is_too_long_is_an_error(tmp_path: Path) -> None:
+    """The client gets an error that names the size, and can go on asking."""
+    first = owned(tmp_path)
+    second = open_backend(folder(tmp_path), create_handler)
+    with pytest.raises(StoreError, match=f"more than {MESSAGE_BYTES_MAX:,}"):
+        second.call(Fill(MESSAGE_BYTES_MAX))
+    assert second.call(Fill(3)) == bytes(3)
     second.close()
     first.close()
 
@@ -58,14 +133,17 @@ def test_an_error_of_the_owner_reaches_the_guest(tmp_path: Path) -> None:
 def test_a_log_is_read_by_one_at_a_time(tmp_path: Path) -> None:
     """A log that one process claimed is refused to others, until that process goes away, however it ends."""
     first = owned(tmp_path)
-    second, third = open_backend(folder(tmp_path), {}), open_backend(folder(tmp_path), {})
-    backend.claim_log(second, "log")
-    backend.claim_log(second, "log")
+    second, third = (
+        open_backend(folder(tmp_path), create_handler),
+        open_backend(folder(tmp_path), create_handler),
+    )
+    second.call(ClaimLog("log"))
+    second.call(ClaimLog("log"))
     for other in (first, third):
         with pytest.raises(LogSourceError, match="being read"):
-            backend.claim_log(other, "log")
+            other.call(ClaimLog("log"))
     second.close()
-    backend.claim_log(third, "log")
+    third.call(ClaimLog("log"))
     third.close()
     first.close()
 
@@ -75,8 +153,11 @@ def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
 ) -> None:
     """Whoever claims it meanwhile waits, and is not told that another reads it."""
     first = owned(tmp_path)
-    second, third = open_backend(folder(tmp_path), {}), open_backend(folder(tmp_path), {})
-    backend.claim_log(second, "log")
+    second, third = (
+        open_backend(folder(tmp_path), create_handler),
+        open_backend(folder(tmp_path), create_handler),
+    )
+    second.call(ClaimLog("log"))
     loading, loaded = threading.Event(), threading.Event()
 
     def slowly(_: Path) -> list[SegmentFile]:
@@ -84,11 +165,11 @@ def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
         assert loaded.wait(60)
         return []
 
-    monkeypatch.setattr("avowal.workspace.server.waiting", slowly)
+    monkeypatch.setattr("avowal.workspace.pending_files.waiting", slowly)
     second.close()
     assert loading.wait(60)
     with ThreadPoolExecutor(1) as pool:
-        claiming = pool.submit(backend.claim_log, third, "log")
+        claiming = pool.submit(third.call, ClaimLog("log"))
         with pytest.raises(TimeoutError):
             claiming.result(0.2)
         loaded.set()
@@ -102,15 +183,15 @@ def test_two_that_were_killed_wait_for_each_other_no_longer(tmp_path: Path) -> N
     first = owned(tmp_path)
     guests = [connect(tmp_path / "data"), connect(tmp_path / "data")]
     for guest, log in zip(guests, "ab", strict=True):
-        send(guest, {"question": "claim", "argument": log})
-        assert receive_message(guest) == {"result": None}
+        send_message(guest, msgspec.msgpack.encode(ClaimLog(log)))
+        assert receive_message(guest) == msgspec.msgpack.encode(Success(None))
     with first._claims._changed:  # nobody is told anything before both are gone
         for guest, log in zip(guests, "ba", strict=True):
-            send(guest, {"question": "claim", "argument": log})
+            send_message(guest, msgspec.msgpack.encode(ClaimLog(log)))
             guest.close()
-    third = open_backend(folder(tmp_path), {})
-    backend.claim_log(third, "a")
-    backend.claim_log(third, "b")
+    third = open_backend(folder(tmp_path), create_handler)
+    third.call(ClaimLog("a"))
+    third.call(ClaimLog("b"))
     third.close()
     first.close()
 
@@ -120,7 +201,7 @@ def test_what_an_owner_left_waiting_is_loaded_at_the_next_start(tmp_path: Path) 
     written_segment(tmp_path / "data", admitted_records(request_at(0)))
     written_segment(tmp_path / "data", admitted_records(request_at(0)), 500, 600, source="b")
     first = owned(tmp_path)
-    assert backend.fetch_record_counts(first).requests == 1
+    assert first.call(CountRecords()).requests == 1
     assert first.recovered_lines == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
     first.close()
@@ -129,12 +210,12 @@ def test_what_an_owner_left_waiting_is_loaded_at_the_next_start(tmp_path: Path) 
 def test_a_guest_of_an_owner_that_went_away_is_told(tmp_path: Path) -> None:
     """When the owner has gone, a guest's question is an error, and whoever opens next becomes the owner."""
     first = owned(tmp_path)
-    second = open_backend(folder(tmp_path), {})
+    second = open_backend(folder(tmp_path), create_handler)
     first.close()
-    with pytest.raises(StoreError, match="went away"):
-        second.call("echo")
+    with pytest.raises(StoreError, match="ended"):
+        second.call(Echo(SAMPLE))
     second.close()
-    third = open_backend(folder(tmp_path), {})
+    third = open_backend(folder(tmp_path), create_handler)
     assert third.is_owner
     third.close()
 
@@ -155,9 +236,9 @@ def test_a_folder_held_by_a_process_that_does_not_answer_is_refused(
     holder = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout
     holder.stdout.readline()
-    monkeypatch.setattr(server, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(ownership, "WAIT_SECONDS", 0.2)
     with pytest.raises(StoreError, match=f"in use by process {holder.pid}"):
-        open_backend(folder(tmp_path), {})
+        open_backend(folder(tmp_path), create_handler)
     holder.communicate(b"")
 
 
@@ -176,7 +257,7 @@ def test_a_long_path_has_a_socket_too(tmp_path: Path) -> None:
         pytest.skip("needs /proc: elsewhere such a folder is refused with a clear error")
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     first = owned(deep)
-    second = open_backend(folder(deep), {})
-    assert second.call("echo", 5) == 5
+    second = open_backend(folder(deep), create_handler)
+    assert second.call(Echo(SAMPLE)) == SAMPLE
     second.close()
     first.close()

@@ -9,6 +9,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from avowal.app.requests import (
+    ApplyConsents,
+    EraseScriptViews,
+    EraseVisitor,
+    FindScriptViews,
+    FindVisitorRecords,
+    SummarizeVisitor,
+)
 from avowal.app.session import Session, find_version
 from avowal.change.consent import (
     ConsentChoice,
@@ -77,8 +85,10 @@ def summarize_visitor(session: Session, visitor_key: str, *, for_visitor: bool =
 
     `own` is for themselves: then readers have no names.
     """
-    told = {row.pop("relation"): row for row in session.summarize_visitor(visitor_key)}
-    held = {name: told[name] for name in RELATIONS}
+    held = {
+        name: msgspec.to_builtins(summary)
+        for name, summary in session.call(SummarizeVisitor(visitor_key)).items()
+    }
     register, now = session.register, utc_now()
     consents = [
         {
@@ -244,7 +254,7 @@ class VisitorDataAccess:
 
     def erase(self, key: str) -> dict[str, Any]:
         """Erase all of it; returns the receipt."""
-        return erasure_receipt(self.session.register.ledger, self.session.erase_visitor(key))
+        return erasure_receipt(self.session.register.ledger, self.session.call(EraseVisitor(key)))
 
     def decide_consent(self, key: str, identity: str, language: str, *, given: bool) -> None:
         """Record a consent to a version, or that it is taken back.
@@ -273,7 +283,7 @@ class VisitorDataAccess:
         else:
             said = prepare_withdrawal(register, key, number, word, now)
         record_consent(register, said)
-        self.session.apply_consents()
+        self.session.call(ApplyConsents())
 
     def find_receipt(self, key: str, entry: int) -> dict[str, Any] | None:
         """Return the receipt of an entry that is about the visitor; None where there is none."""
@@ -288,26 +298,29 @@ class VisitorDataAccess:
 
     def read_tab(self, script_view_ids: Sequence[int]) -> TabPageData | None:
         """Return what the page of one tab shows; None if none of its script views is stored."""
-        records = self.session.find_script_views(script_view_ids)
+        records = self._tab_views(script_view_ids)
         if not records:
             return None
         return TabPageData(msgspec.to_builtins(summarize_script_views(self.session, records)), records)
 
     def record_tab_access(self, script_view_ids: Sequence[int]) -> None:
         """Record that the visitor looked at these."""
-        record_access(
-            self.session, len(self.session.find_script_views(script_view_ids)), VISITOR_PAGE_PATH, VISITOR
-        )
+        record_access(self.session, len(self._tab_views(script_view_ids)), VISITOR_PAGE_PATH, VISITOR)
 
     def export_tab(self, script_view_ids: Sequence[int]) -> bytes:
         """Return an export of them; empty where none is held."""
-        records = self.session.find_script_views(script_view_ids)
+        records = self._tab_views(script_view_ids)
         first = [_first_line(summarize_script_views(self.session, records))] if records else []
         return b"".join([*first, *_lines("looks", records)])
 
     def erase_tab(self, script_view_ids: Sequence[int]) -> dict[str, Any]:
         """Erase them; returns the receipt. Raises RefusedError where none is held."""
-        return erasure_receipt(self.session.register.ledger, self.session.erase_script_views(script_view_ids))
+        return erasure_receipt(
+            self.session.register.ledger, self.session.call(EraseScriptViews(list(script_view_ids)))
+        )
+
+    def _tab_views(self, script_view_ids: Sequence[int]) -> list[dict[str, Any]]:
+        return self.session.call(FindScriptViews(list(script_view_ids))).to_dicts()
 
     def _held(self, key: str) -> VisitorRecords:
-        return self.session.find_visitor_records(VisitorSelector(key))
+        return self.session.call(FindVisitorRecords(VisitorSelector(key)))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from avowal.app.requests import EnforceRetention
 from avowal.app.session import Session, describe_terms_in_use, session
 from avowal.errors import InvalidInputError, ServerGoneError
 from avowal.ingest.follower import LogFollower
@@ -65,7 +66,7 @@ def _follow(
     )
 
     def daily() -> None:
-        removed = sum(one.records for one in at_work.enforce_retention())
+        removed = sum(one.records for one in at_work.call(EnforceRetention()))
         if removed:
             say(f"{removed:,} records were cut down or deleted, as their time was over")
 

@@ -20,7 +20,7 @@ from avowal.errors import AvowalError, InvalidInputError
 from avowal.ingest.importer import FileImportReport, LogImporter, PipelineFactory, UnparsableLineText
 from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.logs.log_file import STANDARD_INPUT
-from avowal.workspace import backend
+from avowal.workspace.requests import CountRecords
 
 MAX_UNPARSABLE_PERCENT = 1.0
 
@@ -114,7 +114,7 @@ def import_files(
 ) -> ImportReport:
     """Read files in the order of their first request, and make views and visits of them."""
     started = time.monotonic()
-    before = backend.fetch_record_counts(session.backend)
+    before = session.call(CountRecords())
     in_order = sorted(files, key=importer.find_first_request_time) if len(files) > 1 else files
     reports = [FileImportReport(str(path)) for path in in_order]
     with _progress(in_order, show_progress) as progress:
@@ -124,7 +124,7 @@ def import_files(
             except AvowalError as error:
                 report.error, report.hint = error.message, error.hint
     session.derive_views()
-    after = backend.fetch_record_counts(session.backend)
+    after = session.call(CountRecords())
     left: Counter[str] = Counter()
     for report in reports:
         left.update(

@@ -1,7 +1,6 @@
 """`avowal ledger` and `avowal verify`: proofs that what was promised stayed as it was."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,8 @@ import msgspec
 import typer
 from rich.console import Console
 
-from avowal.app.session import find_folder, open_folder_register, session, verify_register
+from avowal.app.session import open_folder_register
+from avowal.app.verification import verify_folder
 from avowal.change.consent_receipt import check_consent_receipt
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.clock import utc_now
@@ -20,19 +20,6 @@ from avowal.errors import InvalidInputError, RefusedError
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.entry import (
     ENTRY_KINDS,
-    AuthorisationGiven,
-    ConsentGiven,
-    Entry,
-    ErasureDone,
-    FeedGiven,
-    ProcessorAdded,
-    ReadingMade,
-    ReleaseApproved,
-    ReleaseAsked,
-    ReleaseMade,
-    ReleaseRefused,
-    RetentionRun,
-    VersionPublished,
     decode_entry,
 )
 from avowal.ledger.note import SignedNote, Verifier
@@ -42,9 +29,8 @@ from avowal.register.erasures import ERASURE_RECEIPT_SCHEMA as ERASURE
 from avowal.register.erasures import check_erasure_receipt as check_erasure
 from avowal.register.releases import RELEASE_RECEIPT_SCHEMA as RELEASE
 from avowal.register.releases import check_release_receipt as check_release
-from avowal.store.duckdb_store import STORE_FILE as STORE
 from avowal.strict import read_text, suggest_nearest
-from avowal.verify.last_result import record_result
+from avowal.verify.verification import Finding, Verification
 
 app = typer.Typer(help="The ledger: what was promised, and that it stayed so.", no_args_is_help=True)
 HASH_PATTERN = re.compile(r"\b[0-9a-f]{32,}\b")
@@ -203,19 +189,14 @@ def verify(
         _verify_proof(path, _verifier(key), as_json=as_json)
         return
     if path:
-        found, entries = _exported(path, _verifier(key), notes)
-        _tell(found, entries, "every tile", as_json=as_json)
+        _print_verification(
+            _verify_export(path, _verifier(key), notes), "every tile", with_counts=False, as_json=as_json
+        )
         return
-    told: list[Entry] = []
-    with closing(open_folder_register(data, check=False)) as register:
-        found, entries = verify_register(register, notes, told), len(told)
-    checked = Counter(ENTRY_PLURAL_LABELS[type(one)] for one in told if type(one) in ENTRY_PLURAL_LABELS)
-    folder = find_folder(data).data_folder
-    if not found and (folder / STORE).exists():
-        with session(data) as at_work:
-            found = at_work.verify_records(checked)
-    record_result(folder, utc_now(), entries, passed=not found)
-    _tell(found, entries, "every version, document, consent and record", checked, as_json=as_json)
+    verification = verify_folder(data, notes)
+    _print_verification(
+        verification, "every version, document, consent and record", with_counts=True, as_json=as_json
+    )
 
 
 def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
@@ -232,45 +213,37 @@ def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
     print_line(f"  to be deleted by {manifest.expires_at:%Y-%m-%d}, or when it is recalled")
 
 
-ENTRY_PLURAL_LABELS = {
-    VersionPublished: "publications",
-    ConsentGiven: "consents",
-    ReadingMade: "readings",
-    RetentionRun: "runs of retention",
-    ErasureDone: "erasures",
-    ProcessorAdded: "contracts",
-    FeedGiven: "pages of feeds",
-    AuthorisationGiven: "authorisations",
-    ReleaseAsked: "requests for releases",
-    ReleaseApproved: "approvals",
-    ReleaseMade: "releases",
-    ReleaseRefused: "refusals",
-}
-"""What is told of as checked, by its kind of entry."""
-
-
-def _tell(
-    found: list[str], entries: int, besides: str, checked: Mapping[str, int] | None = None, *, as_json: bool
+def _print_verification(
+    verification: Verification, subject: str, *, with_counts: bool, as_json: bool
 ) -> None:
-    """Tell what does not hold, and end with status 1 where anything does not."""
+    """Print what does not hold, and end with status 1 if anything does not; `subject` is what holds with the ledger."""
     if as_json:
-        also = {} if checked is None else {"checked": dict(checked)}
-        print_json({"holds": not found, "entries": entries, "findings": found, **also})
+        counts = {"checked": verification.checked} if with_counts else {}
+        print_json(
+            {
+                "holds": verification.holds,
+                "entries": verification.entries,
+                "findings": verification.findings,
+                **counts,
+            }
+        )
     else:
         console = Console(highlight=False)
-        for sentence in found:
-            console.print(sentence, style="red", markup=False, soft_wrap=True)
-        if not found:
-            console.print(f"all holds: {entries:,} entries of the ledger, and {besides}", soft_wrap=True)
-            told = ", ".join(f"{count:,} {name}" for name, count in (checked or {}).items())
-            if told:
-                console.print(f"  checked: {told}", markup=False, soft_wrap=True)
-    if found:
+        for finding in verification.findings:
+            console.print(finding.sentence, style="red", markup=False, soft_wrap=True)
+        if verification.holds:
+            console.print(
+                f"all holds: {verification.entries:,} entries of the ledger, and {subject}", soft_wrap=True
+            )
+            counted = ", ".join(f"{count:,} {name}" for name, count in verification.checked.items())
+            if counted:
+                console.print(f"  checked: {counted}", markup=False, soft_wrap=True)
+    if not verification.holds:
         raise typer.Exit(1)
 
 
-def _exported(folder: Path, verifier: Verifier, notes: list[SignedNote]) -> tuple[list[str], int]:
-    """Return what does not hold of an exported ledger, and how many entries it has."""
+def _verify_export(folder: Path, verifier: Verifier, notes: list[SignedNote]) -> Verification:
+    """Verify an exported ledger."""
 
     def files(name: str) -> bytes | None:
         try:
@@ -279,7 +252,8 @@ def _exported(folder: Path, verifier: Verifier, notes: list[SignedNote]) -> tupl
             return None
 
     size = read_checkpoint(files, verifier).size
-    return list(exported_findings(files, verifier, notes)), size
+    findings = [Finding("export", sentence) for sentence in exported_findings(files, verifier, notes)]
+    return Verification(findings, size)
 
 
 def _verifier(key: str) -> Verifier:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from avowal.app.requests import RunQuery
 from avowal.app.session import session
 from avowal.cli.policy import JsonOption, print_json
 from avowal.cli.report import print_table, print_table_csv
@@ -33,7 +34,7 @@ def query(
             code="conflicting-options",
         )
     with session(data) as at_work:
-        asked = at_work.run_query(SqlQuery(purpose, sql, reader, explain))
+        asked = at_work.call(RunQuery(SqlQuery(purpose, sql, reader, explain)))
     notes = [
         *asked.notes,
         *(["there are more rows than an answer may have (`use.query_rows`)"] if asked.cut else []),

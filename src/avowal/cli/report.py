@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from avowal.app.requests import RunReport
 from avowal.app.session import find_folder, find_version, open_folder_register, session
 from avowal.cli.policy import print_json
 from avowal.clock import utc_now
@@ -138,9 +139,9 @@ def _asked(question: ReportRequest, data: Path | None) -> ReportResult:
     """Ask; and ask again where whoever owned the folder ended at that moment."""
     for _ in range(MAX_QUERY_ATTEMPTS - 1):
         with suppress(ServerGoneError), session(data) as at_work:
-            return at_work.run_report(question)
+            return at_work.call(RunReport(question))
     with session(data) as at_work:
-        return at_work.run_report(question)
+        return at_work.call(RunReport(question))
 
 
 MAX_QUERY_ATTEMPTS = 3

@@ -4,7 +4,6 @@ import gc
 import logging
 import resource
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from avowal.app.requests import EnforceRetention
 from avowal.app.session import Session, describe_terms_in_use, find_folder, session
+from avowal.app.verification import verify_open_folder
 from avowal.cli.init import create_folder
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
@@ -33,7 +34,9 @@ from avowal.ingest.line_stream import LineStream
 from avowal.ingest.syslog import LineBuffer
 from avowal.key_files import COOKIE_KEY_FILE, WEBHOOK_KEY_FILE, read_or_create_secret
 from avowal.server.wiring import build_endpoints
-from avowal.workspace.server import JOURNALS_FOLDER, FolderClient, FolderServer
+from avowal.workspace.client import FolderClient
+from avowal.workspace.layout import JOURNALS_FOLDER
+from avowal.workspace.server import FolderServer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -213,7 +216,7 @@ def _behind(
     def load() -> bool:
         waiting = lines.drain()
         streamed = bool(waiting) and stream.load_lines(waiting)
-        return house.load_waiting_files(desk.rotate_journal()) or streamed
+        return house.pending_files.load_arrivals(desk.rotate_journal()) or streamed
 
     keeper = BackgroundWorker(
         load_pending=load,
@@ -229,9 +232,9 @@ def _behind(
 
 def _daily(at_work: Session) -> None:
     """Take away what may not be kept any more, and verify the folder: the policy's page says whether all held."""
-    at_work.enforce_retention()
-    for sentence in at_work.verify_folder(Counter(), []):
-        logger.error("%s", sentence)
+    at_work.call(EnforceRetention())
+    for finding in verify_open_folder(at_work).findings:
+        logger.error("%s", finding.sentence)
 
 
 def _rounds(settings: ProbeSettings, house: FolderServer) -> "ProbeWorker":

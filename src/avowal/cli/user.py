@@ -24,7 +24,7 @@ from avowal.keep.enforcement import effective_versions
 from avowal.policy.bounds import OPERATOR, VISITOR
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.readers import Reader
-from avowal.workspace import backend
+from avowal.workspace.requests import CountRecords
 
 app = typer.Typer(help="Who reads what is stored, and for which purposes.", no_args_is_help=True)
 ReaderNameArgument = Annotated[str, typer.Argument(help="The reader's name.")]
@@ -150,7 +150,7 @@ def status(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
             "cookie": bases[-1]
             if holds and (bases := [*holds[-1].compiled_terms.cookie_ages(COOKIE)])
             else "",
-            "kept": backend.fetch_record_counts(at_work.backend),
+            "kept": at_work.call(CountRecords()),
             "owned_by_another": not at_work.backend.is_owner,
             "processors_short": [
                 one.name

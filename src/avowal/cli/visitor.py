@@ -10,6 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from avowal.app.requests import ApplyConsents, EraseVisitor, FindVisitorRecords
 from avowal.app.session import session
 from avowal.app.visitor_data import (
     export_lines,
@@ -61,7 +62,7 @@ def show(
 ) -> None:
     """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
     with session(data) as at_work:
-        held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
+        held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
         told = summarize_visitor(at_work, held.key)
         record_access(at_work, held.record_count, "avowal visitor show")
         if page:
@@ -120,7 +121,7 @@ def export(
 ) -> None:
     """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
     with session(data) as at_work:
-        held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
+        held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
         record_access(at_work, held.record_count, "avowal visitor export")
         with to.open("wb") as file:
             lines = sum(bool(file.write(line)) for line in export_lines(at_work, held.key)) - 1
@@ -145,7 +146,7 @@ def erase(
     """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
     check_creatable(receipt_path)
     with session(data) as at_work:
-        held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
+        held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
         there = held.record_count
         if count != there:
             raise RefusedError(
@@ -164,7 +165,7 @@ def erase(
                 "nothing is held of that visitor", "look at the visitor's key", code="records-not-found"
             )
         with create_file(receipt_path) if receipt_path else nullcontext() as file:
-            told = erasure_receipt(at_work.register.ledger, at_work.erase_visitor(held.key))
+            told = erasure_receipt(at_work.register.ledger, at_work.call(EraseVisitor(held.key)))
             if file:
                 file.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
     if as_json:
@@ -200,7 +201,7 @@ def consent(
     """Record that a visitor consents to a version for what was collected before, or takes that back."""
     check_creatable(receipt_path)
     with session(data) as at_work:
-        held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
+        held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
         word, register = ConsentStatement(means, reference, language), at_work.register
         if withdraw:
             said, permits = prepare_withdrawal(register, held.key, number, word, utc_now()), []
@@ -210,7 +211,7 @@ def consent(
         told = None
         if not dry_run:
             said = record_consent(register, said)
-            at_work.apply_consents()
+            at_work.call(ApplyConsents())
             told = build_consent_receipt(register, said)
     if receipt_path and told:
         with create_file(receipt_path) as file:

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from avowal.app.requests import FindVisitorRecords
 from avowal.app.session import Session, find_version, session
 from avowal.app.visitor_data import parse_visitor
 from avowal.change.consent import StatementChannel
@@ -43,7 +44,7 @@ def authorise(
             code="conflicting-options",
         )
     with session(data) as at_work:
-        held = at_work.find_visitor_records(parse_visitor(subject, since, until, at_work))
+        held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
         authorisations = at_work.register.authorisations
         if withdraw and not authorisations.current_by_category(held.key, recipient):
             raise RefusedError(

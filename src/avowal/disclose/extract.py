@@ -5,7 +5,7 @@ The rules stand in `docs/spec/releases.md`.
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -40,7 +40,7 @@ class ExtractRequest(msgspec.Struct, frozen=True):
     rows: str = ""
 
 
-class Extract(NamedTuple):
+class Extract(msgspec.Struct, frozen=True):
     """What would leave the house, and what would not."""
 
     tables: dict[str, ResultTable]
@@ -50,9 +50,9 @@ class Extract(NamedTuple):
     """The keys of the visitors that it is of."""
     is_selective: bool = True
     """Whether what chooses rows sets them apart from all others."""
-    files: dict[str, bytes] = {}  # noqa: RUF012  # never changed
+    files: dict[str, bytes] = {}
     """What was handed over as files."""
-    age_reach: list[AgeReach] = []  # noqa: RUF012  # never changed
+    age_reach: list[AgeReach] = []
     """How far it goes: for the ledger, so that it can be held against what governed it."""
 
     @property

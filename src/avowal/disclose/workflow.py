@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import msgspec
+
 from avowal.clock import utc_now
 from avowal.disclose.contract_check import find_version_in_force
 from avowal.disclose.evidence import (
@@ -111,7 +113,8 @@ class ReleaseWorkflow:
             found = self._extract_all(request, asked, within.submission)
         except QueryError as error:
             raise DisclosureError(error.message, error.hint, RefusalReason.TERMS, code=error.code) from None
-        found = found._replace(refused_categories={**within.refused_categories, **found.refused_categories})
+        refused = {**within.refused_categories, **found.refused_categories}
+        found = msgspec.structs.replace(found, refused_categories=refused)
         if not found.is_selective:
             raise DisclosureError(
                 "that holds everybody's records of its period: nothing sets those of the case apart",

@@ -22,7 +22,7 @@ from avowal.errors import (
 )
 from avowal.ingest.importer import FileImportReport, LogImport, LogImporter
 from avowal.ingest.log_identity import HEAD_BYTES
-from avowal.workspace.backend import fetch_log_positions as known_logs
+from avowal.workspace.requests import ListLogPositions
 
 POLL_SECONDS = 0.5
 """How often the log is looked at; what is in it by then becomes one segment."""
@@ -144,7 +144,9 @@ class LogFollower:
         """Return when this log, or one that was it, was last read, in seconds since 1970; never is infinity."""
         name = str(self.path.absolute())
         times = [
-            known.loaded_at for known in known_logs(self.importer.backend) if known.name.startswith(name)
+            known.loaded_at
+            for known in self.importer.backend.call(ListLogPositions())
+            if known.name.startswith(name)
         ]
         return max(times).replace(tzinfo=UTC).timestamp() if times else math.inf
 

@@ -26,8 +26,8 @@ from avowal.ingest.log_identity import HEAD_BYTES, LogCatalogue, LogCursor, read
 from avowal.logs.formats import LogParser, create_parser, detect_format
 from avowal.logs.log_file import STANDARD_INPUT, LogBlock, LogFile, open_log, read_blocks
 from avowal.store.interface import LoadResult
-from avowal.workspace import backend
 from avowal.workspace.backend import FolderBackend
+from avowal.workspace.requests import ListUnparsableLines
 
 SAMPLE_BYTES = 256 * 1024
 SAMPLE_LINES = 400
@@ -315,9 +315,7 @@ class LogImporter:
             return []
         with open_log(path) as log:
             candidates = self.log_catalogue.candidates(log)
-            letters = (
-                backend.fetch_unparsable_lines(self.backend, candidates[-1].source) if candidates else []
-            )
+            letters = self.backend.call(ListUnparsableLines(candidates[-1].source)) if candidates else []
             found, position = [], 0
             for letter in sorted(letters, key=lambda letter: letter.offset):
                 position += read_into_digest(

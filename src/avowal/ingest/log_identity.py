@@ -10,8 +10,8 @@ from avowal.errors import LogSourceError, StoreError
 from avowal.key_files import read_or_create_secret
 from avowal.logs.log_file import STANDARD_INPUT, LogFile, open_log
 from avowal.store.interface import LogPosition
-from avowal.workspace import backend
 from avowal.workspace.backend import FolderBackend
+from avowal.workspace.requests import ClaimLog, ListLogPositions
 
 HEAD_BYTES = 4096
 """How much of a log's beginning tells it from others at a glance."""
@@ -47,11 +47,7 @@ class LogCatalogue:
 
         Raises StoreError where it was lost: under a new one every log would silently count again.
         """
-        if (
-            not self.allow_new_key
-            and not self.key_file.exists()
-            and backend.fetch_log_positions(self.backend)
-        ):
+        if not self.allow_new_key and not self.key_file.exists() and self.backend.call(ListLogPositions()):
             raise StoreError(
                 f"`{self.key_file}` is missing, by which logs are known that were read before",
                 "put it back; or import with `--again`: all that is then read counts anew, whether or not it was "
@@ -65,7 +61,7 @@ class LogCatalogue:
         head = log.peek(HEAD_BYTES)
         alike = [
             known
-            for known in backend.fetch_log_positions(self.backend)
+            for known in self.backend.call(ListLogPositions())
             if known.head_bytes <= len(head)
             and known.head_digest == self.create_digest(head[: known.head_bytes]).hexdigest()
         ]
@@ -78,7 +74,7 @@ class LogCatalogue:
         like it; `again` takes the latter for a log of its own.
         """
         head = log.peek(HEAD_BYTES)
-        backend.claim_log(self.backend, self.create_digest(head).hexdigest())
+        self.backend.call(ClaimLog(self.create_digest(head).hexdigest()))
         candidates = self.candidates(log)
         digest, position = self.create_digest(b""), 0
         found: tuple[LogPosition, hmac.HMAC] | None = None

@@ -33,7 +33,7 @@ from avowal.keep.enforcement import build_admission_rules, effective_versions
 from avowal.register.register import SqliteRegister, open_register
 from avowal.store.duckdb_store import STORE_FILE as STORE
 from avowal.web.notice import find_current_notice, is_display_recorded, record_display, render_notice
-from avowal.workspace.server import JOURNALS_FOLDER
+from avowal.workspace.layout import JOURNALS_FOLDER
 
 WRITE_INTERVAL_SECONDS = 2.0
 """How often what came in is written: as much is lost at most when the process is killed."""

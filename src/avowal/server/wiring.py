@@ -5,6 +5,7 @@ from functools import partial
 
 from itsdangerous import TimestampSigner
 
+from avowal.app.requests import CountRecordsSince, RunReport
 from avowal.app.session import Session
 from avowal.app.visitor_data import VisitorDataAccess, parse_visitor
 from avowal.change.draft import load_forms
@@ -46,7 +47,9 @@ def build_endpoints(
     settings, attempt_limiter = folder.settings, AttemptLimiter()
     home_url = settings.site.host and f"https://{settings.site.host}"
     status = PolicyStatus(
-        register, session.count_records_since, partial(read_last_result, folder.data_folder)
+        register,
+        lambda since: session.call(CountRecordsSince(since)),
+        partial(read_last_result, folder.data_folder),
     )
     policy_pages = PolicyPages(register, PAGE_LINKS._replace(canonical_url=home_url), status)
     proxies = TrustedProxies.parse(settings.serve.trusted_proxies)
@@ -111,7 +114,7 @@ def _build_reader_routes(
         readers=session.register.readers,
         passwords=session.register.passwords,
         signer=TimestampSigner(read_or_create_secret(session.folder.keys_folder / SIGN_IN_KEY_FILE)),
-        run_report=session.run_report,
+        run_report=lambda request: session.call(RunReport(request)),
         proxies=proxies,
         attempt_limiter=attempt_limiter,
     )

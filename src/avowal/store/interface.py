@@ -157,6 +157,10 @@ class ResultTable(msgspec.Struct, frozen=True):
         """Return each row as a dictionary."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
+    def to_plain(self) -> "ResultTable":
+        """Return the table with its values as JSON has them: a time becomes ISO 8601 text, bytes become base64."""
+        return ResultTable(self.columns, msgspec.to_builtins(self.rows))
+
 
 class QueryFunction(Protocol):
     """Answers SQL with named parameters."""

@@ -1,6 +1,7 @@
 """Verifying a folder: the ledger, what the register keeps of it, and the versions of what was collected."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,17 +9,37 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from avowal.errors import AvowalError, StoreError
+from avowal.errors import AvowalError, ProofError, StoreError
 from avowal.ledger.checkpoint import Checkpoint, verify_checkpoint
 from avowal.ledger.entry import (
+    AuthorisationGiven,
+    ConsentGiven,
     Entry,
+    ErasureDone,
+    FeedGiven,
+    ProcessorAdded,
+    ReadingMade,
+    ReleaseApproved,
+    ReleaseAsked,
+    ReleaseMade,
+    ReleaseRefused,
+    RetentionRun,
+    VersionPublished,
 )
 from avowal.ledger.note import SignedNote
 from avowal.logs.drop_reason import FUTURE_TOLERANCE
 from avowal.register.ledger_storage import Ledger
 from avowal.register.register import SqliteRegister, Version
+from avowal.store.interface import ConsentCursor, RemovedRecords, Store
 from avowal.verify import restriction_facts
+from avowal.verify.permissions import find_permission_violations
 from avowal.verify.register_facts import find_register_mismatches
+from avowal.verify.schema import (
+    STORE_SCHEMA_QUERY,
+    find_register_schema_mismatches,
+    find_store_schema_mismatches,
+)
+from avowal.verify.verification import Finding, Verification
 
 MALFORMED_REGISTER_ERRORS: tuple[type[Exception], ...] = (
     *(sqlite3.DatabaseError, sa.exc.DatabaseError, msgspec.MsgspecError),
@@ -114,3 +135,65 @@ def _check_checkpoints(
                 yield f"{name} over {checkpoint.size} entries does not hold: one of these was changed"
         except AvowalError as error:
             yield f"{name}: {error.message}"
+
+
+COUNTED_ENTRIES: dict[type, str] = {
+    VersionPublished: "publications",
+    ConsentGiven: "consents",
+    ReadingMade: "readings",
+    RetentionRun: "runs of retention",
+    ErasureDone: "erasures",
+    ProcessorAdded: "contracts",
+    FeedGiven: "pages of feeds",
+    AuthorisationGiven: "authorisations",
+    ReleaseAsked: "requests for releases",
+    ReleaseApproved: "approvals",
+    ReleaseMade: "releases",
+    ReleaseRefused: "refusals",
+}
+"""The kinds of entry whose number a verification reports, by their plural names."""
+
+
+def verify_register(register: SqliteRegister, witness_checkpoints: Sequence[SignedNote]) -> Verification:
+    """Verify the ledger, and the register against it; `witness_checkpoints` are those that somebody else holds."""
+    sentences, entries = list[str](), list[Entry]()
+    last_checkpoint = (
+        register.ledger.last_checkpoint_beside_key()
+    )  # read first, as the ledger may grow meanwhile
+    try:
+        with register.snapshot() as snapshot:
+            sentences += find_register_violations(snapshot, last_checkpoint, witness_checkpoints, entries)
+            if not sentences:
+                sentences += find_permission_violations(snapshot, entries)
+    except ProofError as error:
+        sentences.append(error.message)
+    except MALFORMED_REGISTER_ERRORS as error:
+        sentences.append(f"the register holds what was never written so ({type(error).__name__})")
+    sentences += find_register_schema_mismatches(register)
+    checked = Counter(COUNTED_ENTRIES[type(entry)] for entry in entries if type(entry) in COUNTED_ENTRIES)
+    return Verification(
+        [Finding("register", sentence) for sentence in sentences], len(entries), dict(checked)
+    )
+
+
+def verify_store(
+    store: Store, register: SqliteRegister, overdue: Sequence[RemovedRecords], now: datetime
+) -> Verification:
+    """Verify what is stored against the register; `overdue` is what is stored for longer than permitted."""
+    versions = store.query(RECORD_VERSIONS_QUERY, {}).to_dicts()
+    columns = store.query(STORE_SCHEMA_QUERY, {}).rows
+    consented = register.consents.compute_governing_update(ConsentCursor(), now).governing_by_visitor
+    sentences = [
+        *find_store_schema_mismatches(columns),
+        *find_record_violations(register.versions(), versions),
+        *find_consent_violations(consented, store.query(CONSENT_GOVERNING_QUERY, {}).to_dicts()),
+        *(
+            f"{removed.records:,} {removed.relation} of version {removed.version} hold `{removed.category}` beyond "
+            "its time (`avowal retain`)"
+            for removed in overdue
+        ),
+    ]
+    return Verification(
+        [Finding("store", sentence) for sentence in sentences],
+        checked={"records": sum(row["records"] for row in versions), "columns": len(columns)},
+    )

@@ -1,1 +1,1 @@
-"""The data folder: one process owns it, others ask that process."""
+"""The data folder: one process owns it, and other processes send that one their requests."""

@@ -1,4 +1,4 @@
-"""The conversation between the owner of a folder and its guests: messages on a Unix socket."""
+"""Messages on the Unix socket of a data folder: four bytes with the length, then that many bytes."""
 
 import os
 import select
@@ -7,21 +7,18 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-SOCKET_FILE = "avowal.sock"
+from avowal.workspace.layout import SOCKET_FILE
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
-"""Longest question or answer on the socket."""
+"""The longest request or answer on the socket, in bytes."""
 
 
 @contextmanager
 def short_socket_path(folder: Path) -> Iterator[str]:
-    """Give the socket's path, in a form short enough for the system (108 bytes on Linux, 104 elsewhere)."""
+    """Give the path of the socket in a form that is short enough for the system (108 bytes on Linux, 104 elsewhere)."""
     path = str(folder / SOCKET_FILE)
-    if len(os.fsencode(path)) < 100:  # noqa: PLR2004  # room for either system
+    if len(os.fsencode(path)) < 100:  # noqa: PLR2004  # fits on every system
         yield path
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -32,7 +29,7 @@ def short_socket_path(folder: Path) -> Iterator[str]:
 
 
 def connect(folder: Path) -> socket.socket:
-    """Connect to the owner of a data folder. Raises OSError where there is none."""
+    """Connect to the owner of a data folder. Raises OSError if there is none."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with short_socket_path(folder) as path:
@@ -43,36 +40,34 @@ def connect(folder: Path) -> socket.socket:
     return connection
 
 
-def send(connection: socket.socket, message: object) -> None:
-    """Send a message."""
-    data = msgspec.msgpack.encode(message)
+def send_message(connection: socket.socket, data: bytes) -> None:
+    """Send a message. Raises OSError if the peer has gone."""
     connection.sendall(struct.pack("!I", len(data)) + data)
 
 
-def receive_message(connection: socket.socket) -> dict[str, Any] | None:
-    """Return the next message, or None where the other side has gone."""
-    head = _exactly(connection, 4)
-    if head is None:
+def receive_message(connection: socket.socket) -> bytes | None:
+    """Return the next message, or None if the peer has gone. Raises OSError if the message is too long."""
+    header = _receive_exactly(connection, 4)
+    if header is None:
         return None
-    (length,) = struct.unpack("!I", head)
+    (length,) = struct.unpack("!I", header)
     if length > MESSAGE_BYTES_MAX:
         raise OSError("message too long")
-    data = _exactly(connection, length)
-    return None if data is None else msgspec.msgpack.decode(data, type=dict[str, Any])
+    return _receive_exactly(connection, length)
 
 
 def is_closed_by_peer(connection: socket.socket) -> bool:
-    """Whether the other side has closed the connection or died, even where something that it sent is not read yet."""
+    """Return whether the peer has closed the connection or died, even if something that it sent is not read yet."""
     hang_ups = select.poll()
     hang_ups.register(connection, 0)
     return bool(hang_ups.poll(0))
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes | None:
-    parts = bytearray()
-    while len(parts) < size:
-        part = connection.recv(min(size - len(parts), 1 << 20))
+def _receive_exactly(connection: socket.socket, size: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < size:
+        part = connection.recv(min(size - len(data), 1 << 20))
         if not part:
             return None
-        parts += part
-    return bytes(parts)
+        data += part
+    return bytes(data)

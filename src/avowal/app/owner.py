@@ -1,0 +1,64 @@
+"""How the process that owns a data folder answers requests about what is stored."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, cast
+
+from avowal.clock import utc_now
+from avowal.config import VIEW_SOURCE_SCRIPT, Folder
+from avowal.keep.enforcement import PolicyEnforcer, compute_governing_bounds, effective_versions
+from avowal.policy.bounds import Bounds
+from avowal.register.register import SqliteRegister
+from avowal.store.interface import Store, VisitRules
+from avowal.use.purpose_view import PurposeView
+from avowal.workspace.requests import Answer, AnyRequest, Request
+
+
+@dataclass(frozen=True)
+class FolderOwner:
+    """An open folder in the process that owns it: what a request is answered from. Any number of threads may use it."""
+
+    folder: Folder
+    register: SqliteRegister
+    enforcer: PolicyEnforcer
+    store: Store
+    request_types: tuple[type[AnyRequest], ...] = field(repr=False)
+
+    def handle(self, request: Request[Answer]) -> Answer:
+        """Return the answer to a request; see RequestHandler."""
+        asked = cast("OwnerRequest[Answer]", request)
+        if asked.needs_consents:
+            self.enforcer.apply_consents(self.store, utc_now())
+        return asked.answer(self)
+
+    def derive_views(self) -> None:
+        """Derive views and visits from what was loaded."""
+        self.enforcer.derive_visits(self.store, utc_now())
+
+    def governing_bounds(self, now: datetime) -> list[Bounds]:
+        """Return the bounds of each governing number, from 1 on, at a moment."""
+        return compute_governing_bounds(effective_versions(self.register.versions(), now))
+
+    def purpose_view(self, purpose: str) -> PurposeView:
+        """Return what a purpose may see now."""
+        now = utc_now()
+        versions = effective_versions(self.register.versions(), now)
+        identity = versions[-1].identity if versions else ""
+        return PurposeView(self.store, compute_governing_bounds(versions), purpose, now, identity)
+
+
+class OwnerRequest(Request[Answer], frozen=True):
+    """A request about what is stored."""
+
+    needs_consents: ClassVar[bool] = True
+    """Whether recorded consents, withdrawals, erasures and new versions are applied to the store first."""
+
+    def answer(self, owner: FolderOwner) -> Answer:
+        """Return the answer; called in the process that owns the folder."""
+        raise NotImplementedError
+
+
+def visit_rules(folder: Folder) -> VisitRules:
+    """Return the rules by which the folder's settings derive views and visits."""
+    collect = folder.settings.collect
+    return VisitRules(collect.visit_gap_minutes, collect.views_from == VIEW_SOURCE_SCRIPT)

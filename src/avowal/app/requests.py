@@ -1,0 +1,253 @@
+"""The requests about what is stored: each with its parameters, the type of its answer, and how the owner answers it."""
+
+from datetime import datetime
+from typing import ClassVar
+
+import msgspec
+
+from avowal.app.owner import FolderOwner, OwnerRequest
+from avowal.clock import utc_now
+from avowal.disclose.extract import Extract, ExtractRequest, extract_records
+from avowal.disclose.feed import FeedBatch, FeedRequest, read_feed_batch
+from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector, find_visitor_records
+from avowal.policy.contract import parse_contract
+from avowal.register.erasures import Erasure
+from avowal.store.columns import RELATIONS
+from avowal.store.interface import RemovedRecords, ResultTable
+from avowal.store.load_state import read_sql
+from avowal.use.own_query import QueryResult, SqlQuery, run_sql_query
+from avowal.use.purpose_view import PurposeView
+from avowal.use.report_request import ReportRequest
+from avowal.use.reports import REPORTS, ReportResult, run_report
+from avowal.verify.folder import verify_store
+from avowal.verify.verification import Verification
+from avowal.workspace.requests import AnyRequest
+
+VISITOR_PAGE_ROWS = 5_000
+"""How many records of a visitor one answer has: bounds the memory that an export takes."""
+
+
+class DeriveViews(OwnerRequest[None], frozen=True):
+    """Apply consents, and derive views and visits from what was loaded."""
+
+    needs_consents: ClassVar[bool] = False
+
+    def answer(self, owner: FolderOwner) -> None:
+        """See OwnerRequest."""
+        owner.derive_views()
+
+
+class ApplyConsents(OwnerRequest[None], frozen=True):
+    """Apply recorded consents and withdrawals to what is stored."""
+
+    def answer(self, owner: FolderOwner) -> None:
+        """See OwnerRequest. Nothing is left to do after the consents are applied."""
+
+
+class RunReport(OwnerRequest[ReportResult], frozen=True):
+    """Run a report, and count that its reader accessed data for its purpose.
+
+    Raises RefusedError if the reader does not have that purpose.
+    """
+
+    request: ReportRequest
+
+    def answer(self, owner: FolderOwner) -> ReportResult:
+        """See OwnerRequest."""
+        reader, purpose = self.request.reader, REPORTS[self.request.report].purpose
+        owner.register.readers.check_purpose(reader, purpose)
+        result = run_report(owner.purpose_view, self.request)
+        owner.register.readers.count_access(reader, purpose, utc_now())
+        tables = {name: table.to_plain() for name, table in result.tables.items()}
+        return msgspec.structs.replace(result, tables=tables)
+
+
+class RunQuery(OwnerRequest[QueryResult], frozen=True):
+    """Run a reader's own SQL. An access to single visitors is recorded in the ledger before it is answered.
+
+    Raises QueryError if the SQL is not allowed or fails, and RefusedError if the reader does not have its purpose.
+    """
+
+    query: SqlQuery
+
+    def answer(self, owner: FolderOwner) -> QueryResult:
+        """See OwnerRequest."""
+        query, limits, readers = self.query, owner.folder.settings.use, owner.register.readers
+        readers.check_purpose(query.reader, query.purpose)
+        view = owner.purpose_view(query.purpose)
+        result = run_sql_query(view, query, limits.query_rows, limits.query_seconds)
+        if result.table is None:
+            return result
+        if result.reveals_individuals:
+            rows, version = len(result.table.rows), len(view.governing_bounds)
+            readers.record_access(query.reader, query.purpose, version, rows, query.sql, utc_now())
+            owner.register.ledger.sign_checkpoint()
+        else:
+            readers.count_access(query.reader, query.purpose, utc_now())
+        return msgspec.structs.replace(result, table=result.table.to_plain())
+
+
+class CountRecordsSince(OwnerRequest[int], frozen=True):
+    """Return how many requests and script views since a moment (UTC) are stored."""
+
+    needs_consents: ClassVar[bool] = False
+    since: datetime
+
+    def answer(self, owner: FolderOwner) -> int:
+        """See OwnerRequest."""
+        now = utc_now()
+        (counts,) = PurposeView(owner.store, (), "", now).stored_counts(self.since, now).to_dicts()
+        return int(counts["kept"])
+
+
+class FindVisitorRecords(OwnerRequest[VisitorRecords], frozen=True):
+    """Find a visitor's records. Raises RefusedError if an address does not lead to exactly one visitor."""
+
+    needs_arrivals: ClassVar[bool] = True
+    selector: VisitorSelector
+
+    def answer(self, owner: FolderOwner) -> VisitorRecords:
+        """See OwnerRequest."""
+        now = utc_now()
+        return find_visitor_records(owner.store, self.selector, owner.governing_bounds(now), now)
+
+
+class RelationSummary(msgspec.Struct, frozen=True):
+    """How many records of a visitor a relation has, the times of the first and the last (UTC), and their versions."""
+
+    records: int
+    first: datetime | None
+    last: datetime | None
+    versions: list[int]
+
+
+class SummarizeVisitor(OwnerRequest[dict[str, RelationSummary]], frozen=True):
+    """Return how much is stored of a visitor, by relation."""
+
+    needs_arrivals: ClassVar[bool] = True
+    visitor_key: str
+
+    def answer(self, owner: FolderOwner) -> dict[str, RelationSummary]:
+        """See OwnerRequest."""
+        table = owner.store.query(read_sql("subject_summary"), {"visitor": int(self.visitor_key, 16)})
+        summaries = {row["relation"]: msgspec.convert(row, RelationSummary) for row in table.to_dicts()}
+        return {relation: summaries[relation] for relation in RELATIONS}
+
+
+class ReadVisitorPage(OwnerRequest[ResultTable], frozen=True):
+    """Return the next records of a visitor in a relation; the first column is the row number that `after` continues."""
+
+    needs_arrivals: ClassVar[bool] = True
+    visitor_key: str
+    relation: str
+    after: int = -1
+
+    def answer(self, owner: FolderOwner) -> ResultTable:
+        """See OwnerRequest."""
+        values = {"visitor": int(self.visitor_key, 16), "after": self.after, "limit": VISITOR_PAGE_ROWS}
+        return owner.store.query(read_sql(f"subject_{self.relation}"), values).to_plain()
+
+
+class FindScriptViews(OwnerRequest[ResultTable], frozen=True):
+    """Return the script views with these ids that are stored."""
+
+    needs_arrivals: ClassVar[bool] = True
+    script_view_ids: list[int]
+
+    def answer(self, owner: FolderOwner) -> ResultTable:
+        """See OwnerRequest."""
+        return owner.store.query(read_sql("subject_tab"), {"looks": self.script_view_ids}).to_plain()
+
+
+class EraseVisitor(OwnerRequest[Erasure], frozen=True):
+    """Erase everything of a visitor."""
+
+    needs_arrivals: ClassVar[bool] = True
+    needs_consents: ClassVar[bool] = False
+    visitor_key: str
+
+    def answer(self, owner: FolderOwner) -> Erasure:
+        """See OwnerRequest."""
+        return owner.enforcer.erase_visitor(owner.store, self.visitor_key, utc_now())
+
+
+class EraseScriptViews(OwnerRequest[Erasure], frozen=True):
+    """Erase the script views with these ids. Raises RefusedError if none of them is stored."""
+
+    needs_arrivals: ClassVar[bool] = True
+    needs_consents: ClassVar[bool] = False
+    script_view_ids: list[int]
+
+    def answer(self, owner: FolderOwner) -> Erasure:
+        """See OwnerRequest."""
+        return owner.enforcer.erase_script_views(owner.store, self.script_view_ids, utc_now())
+
+
+class EnforceRetention(OwnerRequest[list[RemovedRecords]], frozen=True):
+    """Remove what may not be kept any longer; returns what was removed."""
+
+    needs_arrivals: ClassVar[bool] = True
+    needs_consents: ClassVar[bool] = False
+
+    def answer(self, owner: FolderOwner) -> list[RemovedRecords]:
+        """See OwnerRequest."""
+        return owner.enforcer.enforce_retention(owner.store, utc_now())
+
+
+class ExtractRelease(OwnerRequest[Extract], frozen=True):
+    """Extract what a release may hold of what is stored.
+
+    Raises QueryError if rows may not be selected that way, or are too many.
+    """
+
+    needs_arrivals: ClassVar[bool] = True
+    request: ExtractRequest
+
+    def answer(self, owner: FolderOwner) -> Extract:
+        """See OwnerRequest."""
+        now = utc_now()
+        extract = extract_records(owner.store, owner.governing_bounds(now), self.request, now)
+        tables = {name: table.to_plain() for name, table in extract.tables.items()}
+        return msgspec.structs.replace(extract, tables=tables)
+
+
+class ReadFeedBatch(OwnerRequest[FeedBatch], frozen=True):
+    """Return what the store has for the next page of a processor's feed."""
+
+    request: FeedRequest
+
+    def answer(self, owner: FolderOwner) -> FeedBatch:
+        """See OwnerRequest."""
+        now, name = utc_now(), self.request.processor
+        (text,) = (known.contract for known in owner.register.processors.all() if known.name == name)
+        contract = parse_contract(text, f"processors/{name}.toml")
+        return read_feed_batch(owner.store, owner.governing_bounds(now), contract, self.request, now)
+
+
+class VerifyStore(OwnerRequest[Verification], frozen=True):
+    """Verify what is stored: its schema, versions, consents and ages."""
+
+    def answer(self, owner: FolderOwner) -> Verification:
+        """See OwnerRequest."""
+        overdue = owner.enforcer.find_overdue_records(owner.store, utc_now())
+        return verify_store(owner.store, owner.register, overdue, utc_now())
+
+
+REQUEST_TYPES: tuple[type[AnyRequest], ...] = (
+    DeriveViews,
+    ApplyConsents,
+    RunReport,
+    RunQuery,
+    CountRecordsSince,
+    FindVisitorRecords,
+    SummarizeVisitor,
+    ReadVisitorPage,
+    FindScriptViews,
+    EraseVisitor,
+    EraseScriptViews,
+    EnforceRetention,
+    ExtractRelease,
+    ReadFeedBatch,
+    VerifyStore,
+)
+"""Every request about what is stored."""

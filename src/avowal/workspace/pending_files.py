@@ -1,0 +1,87 @@
+"""Segments and journals that wait in a data folder until its owner loads them."""
+
+import threading
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from avowal.collect import segment
+from avowal.collect.journal import Journal, list_journals
+from avowal.collect.segment import SegmentFile, waiting
+from avowal.errors import StoreError
+from avowal.store.interface import LoadResult, Store
+from avowal.workspace.layout import JOURNALS_FOLDER, SEGMENTS_FOLDER
+
+SEGMENTS_PER_LOAD_MAX = 100
+"""How many small segments are loaded at once."""
+
+
+class PendingFiles:
+    """The files of one data folder that are not loaded yet. A file is removed once what it holds is durable."""
+
+    def __init__(self, data_folder: Path, store: Store) -> None:
+        self._segments_folder = data_folder / SEGMENTS_FOLDER
+        self._journals_folder = data_folder / JOURNALS_FOLDER
+        self._store = store
+        self._loading = threading.Lock()
+
+    def recover(self) -> tuple[int, bool]:
+        """Load everything that an earlier owner left.
+
+        Returns how many lines of logs that recovered, and whether anything else was loaded.
+        """
+        lines = sum(self._load_left_segment(left) for left in waiting(self._segments_folder))
+        return lines, self.load_arrivals(list_journals(self._journals_folder))
+
+    def load_arrivals(self, journals: Sequence[Journal]) -> bool:
+        """Load journals, and the segments of applications; returns whether there were any."""
+        if journals:
+            self._store.load_journals(journals)
+            for journal in journals:
+                journal.path.unlink(missing_ok=True)
+        segments = waiting(self._journals_folder)
+        for start in range(0, len(segments), SEGMENTS_PER_LOAD_MAX):
+            self._load_application_segments(segments[start : start + SEGMENTS_PER_LOAD_MAX])
+        return bool(journals or segments)
+
+    def load_named_segments(self, file_names: Sequence[str]) -> list[LoadResult]:
+        """Load segments that another process wrote and named. Raises StoreError if one does not continue its log."""
+        segments = [SegmentFile(self._segments_folder / Path(name).name) for name in file_names]
+        with self._loading:
+            results = self._store.load_segments(segments)
+            for loaded in segments:
+                loaded.path.unlink()
+            return results
+
+    def load_left_by(self, head_digests: Collection[str]) -> None:
+        """Load the segments that a process left behind of the logs that it read."""
+        with self._loading:
+            for left in waiting(self._segments_folder):
+                if left.metadata.origin.head_digest in head_digests:
+                    self._load_left_segment(left)
+
+    def _load_application_segments(self, segments: Sequence[SegmentFile]) -> None:
+        """Load segments of applications; one that does not continue what is loaded stays until what precedes it is."""
+        try:
+            self._store.load_segments(segments)
+        except StoreError:
+            if len(segments) > 1:
+                for alone in segments:
+                    self._load_application_segments([alone])
+                return
+            if segments[0].age_seconds < segment.ABANDONED_FILE_SECONDS:
+                return
+        for loaded in segments:
+            loaded.path.unlink()
+
+    def _load_left_segment(self, left: SegmentFile) -> int:
+        """Load a segment and return how many new lines it had.
+
+        One that does not continue its log is removed unread: its lines can be read from the log again.
+        """
+        lines = 0
+        with suppress(StoreError):
+            (result,) = self._store.load_segments([left])
+            lines = left.metadata.lines if result.load_number else 0
+        left.path.unlink()
+        return lines
