@@ -144,8 +144,8 @@ def test_every_variable_of_the_environment_is_told() -> None:
 
 def test_every_reason_has_its_heading_under_its_fate() -> None:
     """Each reason why a line became no request stands among those of its fate, in the order of the list."""
-    dropped, dead = section("# Reasons").split("Unreadable (*dead letters*)")
-    for fate, text in ((LineOutcome.DROPPED, dropped), (LineOutcome.DEAD_LETTER, dead)):
+    dropped, dead = section("# Reasons").split("(*unparsable*)")
+    for fate, text in ((LineOutcome.DROPPED, dropped), (LineOutcome.UNPARSABLE, dead)):
         assert re.findall(r"^### (.+)$", text, re.MULTILINE) == [
             reason.value for reason in DropReason if reason.outcome is fate
         ]

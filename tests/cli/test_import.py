@@ -94,12 +94,12 @@ def test_the_object_tells_what_became_of_every_line(site: Site) -> None:
         "late": 0,
         "dropped": {"blank": 1},
         "dead_letters": 1,
-        "dead_letters_by_reason": {"unreadable": 1},
+        "dead_letters_by_reason": {"malformed": 1},
     }
     (file,) = report["by_file"]
     assert (file["name"], file["left"], file["damage"], file["error"]) == (
         str(log),
-        {"blank": 1, "unreadable": 1},
+        {"blank": 1, "malformed": 1},
         "",
         "",
     )
@@ -111,7 +111,7 @@ def test_people_are_told_the_same(site: Site) -> None:
     assert ran.status == 1
     assert "41 lines in" in ran.out
     assert "40 requests, 40 views, 5 visits" in ran.out
-    assert "1 dead letter: unreadable" in ran.out
+    assert "1 unparsable: malformed" in ran.out
     assert ran.err.startswith("no avowal.toml here or above: using the default terms")
     site.init()
     assert site.avowal("import", site.log("access.log", TEXT, "rubbish\n")).err == ""
@@ -252,7 +252,7 @@ def test_again_reads_a_log_that_begins_like_a_known_one(site: Site) -> None:
 def test_too_many_unreadable_lines_give_exit_status_1(
     site: Site, bad: int, arguments: list[str], status: int
 ) -> None:
-    """More unreadable lines than `--max-bad` percent (1 unless given) give exit status 1; what is readable is kept."""
+    """More unparsable lines than `--max-bad` percent (1 unless given) give exit status 1; what is readable is kept."""
     lines = [line(minute / 10) for minute in range(100 - bad)] + ["rubbish\n"] * bad
     assert site.avowal("import", site.log("access.log", *lines), *arguments).status == status
     assert site.rows("SELECT count(*) FROM requests") == [(100 - bad,)]
@@ -400,7 +400,7 @@ def test_a_log_of_no_known_format_is_refused(site: Site) -> None:
     log = site.log("access.log", *(f"{MARK} {n} something else entirely\n" for n in range(50)))
     ran = site.avowal("import", log)
     assert ran.status == 1
-    assert "no known format reads any of the 50 lines" in ran.out
+    assert "no known format matches any of the first 50 lines" in ran.out
     assert "LogFormat" in ran.out
     assert MARK not in ran.out + ran.err
     assert site.rows("SELECT count(*) FROM sources") == [(0,)]
@@ -561,8 +561,8 @@ def test_show_bad_reads_the_lines_again_from_the_file(site: Site) -> None:
     """`--show-bad` prints each unreadable line as it stands in the file, with its place and reason; now and later."""
     log = site.log("access.log", *LINES[:3], "first bad one\n", *LINES[3:], "second bad one\n")
     expected = [
-        f"{log}: byte {len(''.join(LINES[:3]))}, unreadable: first bad one",
-        f"{log}: byte {len(TEXT) + 14}, unreadable: second bad one",
+        f"{log}: byte {len(''.join(LINES[:3]))}, malformed: first bad one",
+        f"{log}: byte {len(TEXT) + 14}, malformed: second bad one",
     ]
     for _ in range(2):
         assert site.avowal("import", log, "--show-bad").out.splitlines()[-2:] == expected

@@ -22,7 +22,7 @@ from avowal.collect.script_event import (
     parse_user_agent,
 )
 from avowal.collect.visitor_key import SaltFile, add_visitor_ids, compute_visitor_day, event_day
-from avowal.logs.drop_reason import REQUEST_SCHEMA
+from avowal.logs.fields import REQUEST_SCHEMA
 from avowal.policy.vocabulary import load_vocabulary
 
 NOW = datetime(2026, 11, 22, 12)  # noqa: DTZ001  # UTC without a zone

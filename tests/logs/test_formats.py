@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avowal.errors import FormatDetectionError, LogFormatError
-from avowal.logs.drop_reason import REQUEST_SCHEMA, DropReason
+from avowal.logs.drop_reason import DropReason
+from avowal.logs.fields import REQUEST_SCHEMA
 from avowal.logs.formats import FORMATS, SAMPLE_LINES_MAX, ParseResult, create_parser, detect_format
 
 ROOT = Path(__file__).parents[2]
@@ -238,12 +239,12 @@ def test_a_line_that_begins_like_syslog_is_not_cut(format: str) -> None:  # noqa
         ),
         ("2026/01/02 12:00:05 [error] 1#1: *17 open() failed, client: 192.0.2.1", DropReason.NOT_A_REQUEST),
         ("[Fri Jan 02 12:00:05.123 2026] [core:error] [pid 1] AH00037", DropReason.NOT_A_REQUEST),
-        (CLF.replace("02/Jan", "31/Feb"), DropReason.BAD_TIME),
-        (CLF.replace("12:00:05", "25:61:05"), DropReason.BAD_TIME),
-        (CLF.replace("2026", "0026"), DropReason.BAD_TIME),
-        ("Jan  3 09:47:02 web1 nginx: " + CLF[:60], DropReason.UNREADABLE),
-        ('192.0.2.1 - - "GET /a HTTP/1.1" 200 65508', DropReason.UNREADABLE),
-        ("rubbish", DropReason.UNREADABLE),
+        (CLF.replace("02/Jan", "31/Feb"), DropReason.INVALID_TIME),
+        (CLF.replace("12:00:05", "25:61:05"), DropReason.INVALID_TIME),
+        (CLF.replace("2026", "0026"), DropReason.INVALID_TIME),
+        ("Jan  3 09:47:02 web1 nginx: " + CLF[:60], DropReason.MALFORMED),
+        ('192.0.2.1 - - "GET /a HTTP/1.1" 200 65508', DropReason.MALFORMED),
+        ("rubbish", DropReason.MALFORMED),
     ],
 )
 def test_what_is_no_request_has_its_reason(line: str, reason: DropReason) -> None:
@@ -255,8 +256,8 @@ def test_what_is_no_request_has_its_reason(line: str, reason: DropReason) -> Non
     ("format", "line", "reason"),
     [
         ("s3", S3.replace("REST.GET.OBJECT", "S3.EXPIRE.OBJECT"), DropReason.NOT_A_REQUEST),
-        ("haproxy", f'{HAPROXY} "GET /cut', DropReason.UNREADABLE),
-        ("alb", ALB[:400], DropReason.UNREADABLE),
+        ("haproxy", f'{HAPROXY} "GET /cut', DropReason.MALFORMED),
+        ("alb", ALB[:400], DropReason.MALFORMED),
         ("alb", ALB[:200] + ALB, DropReason.MERGED),
         ("elb", ELB[:60] + ELB, DropReason.MERGED),
         (
@@ -264,11 +265,11 @@ def test_what_is_no_request_has_its_reason(line: str, reason: DropReason) -> Non
             '{"level":"info","ts":1767355205.6,"logger":"tls","msg":"storage cleaned"}',
             DropReason.NOT_A_REQUEST,
         ),
-        ("caddy-json", CADDY[:-1], DropReason.UNREADABLE),
+        ("caddy-json", CADDY[:-1], DropReason.MALFORMED),
         ("caddy-json", CADDY + CADDY, DropReason.MERGED),
-        ("caddy-json", CADDY.replace("1767355205.678", '"now"'), DropReason.BAD_TIME),
-        ("traefik-json", "DEBUG: 2026/01/02 12:00:05 updated", DropReason.UNREADABLE),
-        ("traefik", COMBINED, DropReason.UNREADABLE),
+        ("caddy-json", CADDY.replace("1767355205.678", '"now"'), DropReason.INVALID_TIME),
+        ("traefik-json", "DEBUG: 2026/01/02 12:00:05 updated", DropReason.MALFORMED),
+        ("traefik", COMBINED, DropReason.MALFORMED),
     ],
 )
 def test_each_format_knows_what_is_no_request(format: str, line: str, reason: DropReason) -> None:  # noqa: A002
@@ -390,10 +391,10 @@ def test_lines_cut_behind_their_size_do_not_make_a_log_common() -> None:
 @pytest.mark.parametrize(
     ("sample", "message"),
     [
-        ([], "no line yet"),
-        (["", " ", "2026/01/02 12:00:05 [error] 1#1: *17 failed"], "no line yet"),
-        (["rubbish", "more rubbish"], "none|no known format reads any of the 2 lines"),
-        ([COMBINED] + ["rubbish"] * 4, "`combined`, reads 1 of the 5 lines"),
+        ([], "no request yet"),
+        (["", " ", "2026/01/02 12:00:05 [error] 1#1: *17 failed"], "no request yet"),
+        (["rubbish", "more rubbish"], "no known format matches any of the first 2 lines"),
+        ([COMBINED] + ["rubbish"] * 4, "`combined`, matches only 1 of the first 5 lines"),
     ],
 )
 def test_a_log_of_no_known_format_is_refused(sample: list[str], message: str) -> None:
@@ -436,13 +437,13 @@ REAL: dict[str, tuple[str | None, int, dict[str, int]]] = {
     "formats/logfile_bad_access_log.0": ("combined", 3, {}),
     "formats/logfile_haproxy.0": ("haproxy", 13, {"not-a-request": 4}),
     "formats/logfile_shop_access_log.0": ("combined", 1000, {}),
-    "formats/logfile_syslog_with_access_log.0": (None, 0, {"unreadable": 2, "not-a-request": 3}),
+    "formats/logfile_syslog_with_access_log.0": (None, 0, {"malformed": 2, "not-a-request": 3}),
     "formats/logfile_w3c.0": ("w3c", 1, {"directive": 4}),
     "formats/logfile_w3c.1": ("w3c", 1, {"directive": 6}),
     "formats/logfile_w3c.2": ("w3c", 0, {"directive": 8, "not-a-request": 14}),
     "formats/logfile_w3c.3": ("w3c", 3, {"directive": 4, "blank": 3}),
     "formats/logfile_w3c.4": ("w3c", 2, {"directive": 4}),
-    "formats/logfile_w3c.5": (None, 0, {"directive": 1, "unreadable": 1}),
+    "formats/logfile_w3c.5": (None, 0, {"directive": 1, "malformed": 1}),
     "formats/logfile_w3c.6": ("w3c", 1, {"directive": 4}),
     "formats/logfile_w3c_big.0": ("w3c", 210, {"directive": 44}),
     "attacks/apache2-http-sensitive-files.log": ("common", 13, {}),
@@ -458,7 +459,7 @@ REAL: dict[str, tuple[str | None, int, dict[str, int]]] = {
     "attacks/nginx-http-sensitive-files.log": ("combined", 9, {}),
     "attacks/nginx-http-w00twoot.log": ("combined", 2, {}),
     "attacks/nginx-mail-logs.log": ("combined", 2, {"not-a-request": 15}),
-    "attacks/traefik_json.log": ("traefik-json", 6, {"unreadable": 1}),
+    "attacks/traefik_json.log": ("traefik-json", 6, {"malformed": 1}),
     "logs/blog-2014.log.gz": ("combined", 10_000, {}),
     "logs/joomla-2019.log.gz": ("combined", 7_213, {}),
     "logs/shop-2019.log.gz": ("combined", 100_000, {}),

@@ -61,7 +61,7 @@ def test_a_time_tells_its_form_by_itself(time: str | float) -> None:
 )
 def test_a_time_that_never_was_is_told(time: Any) -> None:
     """A request without a possible time is no request."""
-    assert read("nginx-json", NGINX | {"time_local": time}) == "bad-time"
+    assert read("nginx-json", NGINX | {"time_local": time}) == "invalid-time"
 
 
 @pytest.mark.parametrize(
@@ -127,11 +127,11 @@ def test_traefik_believes_its_client_and_not_the_connection() -> None:
     [
         ('{"level":"info","msg":"started"}', "not-a-request"),
         ("{}", "not-a-request"),
-        ("[1]", "unreadable"),
-        ("null", "unreadable"),
-        ('{"time_local":"02/Jan', "unreadable"),
+        ("[1]", "malformed"),
+        ("null", "malformed"),
+        ('{"time_local":"02/Jan', "malformed"),
         ('{"a":' * 100_000, "merged"),
-        ('{"request":"GET / HTTP/1.1","b":"\\ud800"}', "unreadable"),
+        ('{"request":"GET / HTTP/1.1","b":"\\ud800"}', "malformed"),
     ],
 )
 def test_what_is_no_request_is_told(line: str, reason: str) -> None:

@@ -5,8 +5,7 @@ import polars as pl
 import pytest
 
 from avowal.errors import LogFormatError
-from avowal.logs.drop_reason import REQUEST_SCHEMA
-from avowal.logs.fields import LOG_FIELDS
+from avowal.logs.fields import LOG_FIELDS, REQUEST_SCHEMA
 from avowal.logs.formats import create_parser
 from avowal.logs.pattern import FIELD_MARK, LinePattern, parse_apache_format, parse_nginx_format
 
@@ -96,15 +95,15 @@ def test_a_pasted_format_reads_its_lines(format: str, line: str, expected: dict[
     ("format", "message", "hint"),
     [
         ("%h %t %r %Q", "`%Q`", "%s|, s"),
-        ("%h %t %r %{a}d", "`%{a}d`", "known are"),
-        ("%h %t %r %", "`%`", "known are"),
-        ("%h %r", "names no time", "%t"),
-        ("%h %t", "names no request", "%r"),
-        ("%{%H:%M:%S}t %r", "no moment", "year"),
-        ("%{%Y-%m-%d %Q}t %r", "`%Q`", "known are"),
+        ("%h %t %r %{a}d", "`%{a}d`", "known directives are"),
+        ("%h %t %r %", "`%`", "known directives are"),
+        ("%h %r", "has no time", "%t"),
+        ("%h %t", "has no request", "%r"),
+        ("%{%H:%M:%S}t %r", "incomplete", "year"),
+        ("%{%Y-%m-%d %Q}t %r", "`%Q`", "known directives are"),
         ("$remote_adr $time_local $request", "`$remote_adr`", "`$remote_addr`"),
-        ("$remote_addr $request", "names no time", "time_iso8601"),
-        ('{"a": $request $time_local', "like JSON", ""),
+        ("$remote_addr $request", "has no time", "time_iso8601"),
+        ('{"a": $request $time_local', "not valid JSON", ""),
     ],
 )
 def test_a_bad_format_is_refused(format: str, message: str, hint: str) -> None:  # noqa: A002

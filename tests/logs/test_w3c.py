@@ -88,7 +88,7 @@ def test_fields_may_change_in_mid_file() -> None:
     reading = read(*lines, VALUES + " more")
     assert requests(reading) == [ASKED] * 3
     assert sorted(reading.requests["line"]) == [1, 3, 5]
-    assert reading.drops.rows() == [(0, "directive"), (2, "directive"), (4, "directive"), (6, "unreadable")]
+    assert reading.drops.rows() == [(0, "directive"), (2, "directive"), (4, "directive"), (6, "malformed")]
 
 
 def test_a_date_may_stand_in_a_directive_alone() -> None:
@@ -97,7 +97,7 @@ def test_a_date_may_stand_in_a_directive_alone() -> None:
     assert requests(read("#Date: 2026-01-02 12:00:00", f"#Fields: {names}", values)) == [ASKED]
     reading = read("#Date: 2026-01-01", f"#Fields: {names}", values, "#Date: 2026-01-02", values)
     assert [asked["time"].day for asked in requests(reading)] == [1, 2]
-    assert read(f"#Fields: {names}", values).drops["reason"].to_list() == ["directive", "unreadable"]
+    assert read(f"#Fields: {names}", values).drops["reason"].to_list() == ["directive", "malformed"]
 
 
 def test_an_offset_counts_for_local_times_alone() -> None:
@@ -112,16 +112,16 @@ def test_an_offset_counts_for_local_times_alone() -> None:
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        ([VALUES], "unreadable"),
-        ([f"#Fields: {NAMES}", VALUES + " more"], "unreadable"),
-        ([f"#Fields: {NAMES}", VALUES.replace(" 200", "")], "unreadable"),
-        ([f"#Fields: {NAMES}", VALUES.replace("200", "20")], "unreadable"),
+        ([VALUES], "malformed"),
+        ([f"#Fields: {NAMES}", VALUES + " more"], "malformed"),
+        ([f"#Fields: {NAMES}", VALUES.replace(" 200", "")], "malformed"),
+        ([f"#Fields: {NAMES}", VALUES.replace("200", "20")], "malformed"),
         ([f"#Fields: {NAMES}", VALUES[:40] + VALUES], "merged"),
-        ([f"#Fields: {NAMES}", VALUES.replace("01-02", "02-31")], "bad-time"),
-        ([f"#Fields: {NAMES}", VALUES.replace("12:00", "25:61")], "bad-time"),
-        (["#Fields: date time s-ip", "2026-01-02 12:00:05 10.0.0.1"], "unreadable"),
+        ([f"#Fields: {NAMES}", VALUES.replace("01-02", "02-31")], "invalid-time"),
+        ([f"#Fields: {NAMES}", VALUES.replace("12:00", "25:61")], "invalid-time"),
+        (["#Fields: date time s-ip", "2026-01-02 12:00:05 10.0.0.1"], "malformed"),
         (["#Date: 2026-01-02", "#Fields: time c-ip cs-method cs-uri-stem sc-status", "12:00:05 192.0.2.1 [2]USER frank 331"], "not-a-request"),
-        (["#Fields: " + "x " * (FIELDS_MAX + 5) + NAMES, VALUES], "unreadable"),
+        (["#Fields: " + "x " * (FIELDS_MAX + 5) + NAMES, VALUES], "malformed"),
     ],
 )  # fmt: skip
 def test_a_line_that_is_not_as_the_directive_says_is_left(lines: list[str], reason: str) -> None:

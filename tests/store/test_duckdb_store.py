@@ -196,7 +196,7 @@ def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
             written_segment(
                 tmp_path,
                 admitted_records(request_at(0)),
-                dead_letters=[UnparsableLine(3, 4, "unreadable", "a a")],
+                dead_letters=[UnparsableLine(3, 4, "malformed", "a a")],
                 lines=2,
             )
         ]
@@ -204,7 +204,7 @@ def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
     first.close()
     again = DuckDBStore(tmp_path, "256MB")
     assert again.record_counts().requests == 1
-    assert again.unparsable_lines("a") == [UnparsableLine(3, 4, "unreadable", "a a")]
+    assert again.unparsable_lines("a") == [UnparsableLine(3, 4, "malformed", "a a")]
     again.close()
 
 

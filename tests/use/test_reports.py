@@ -279,7 +279,7 @@ def test_every_report_says_what_is_not_in_it(site: Site, name: str) -> None:
         in shown
     )
     assert (
-        "2 requests of robots; and of all that was ever read, 1 lines dropped (blank), 1 unreadable lines."
+        "2 requests of robots; and of all that was ever read, 1 lines dropped (blank), 1 unparsable lines."
         in shown
     )
 

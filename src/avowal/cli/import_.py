@@ -57,10 +57,10 @@ def import_logs(
         bool, typer.Option("--again", help="Read a log that begins like a known one, but is another.")
     ] = False,
     max_bad: Annotated[
-        float, typer.Option(help="Percent of unreadable lines above which the exit status is 1.")
+        float, typer.Option(help="Percent of unparsable lines above which the exit status is 1.")
     ] = MAX_UNPARSABLE_PERCENT,
     show_bad: Annotated[
-        bool, typer.Option("--show-bad", help="Then show the unreadable lines, read again from the files.")
+        bool, typer.Option("--show-bad", help="Then show the unparsable lines, read again from the files.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
@@ -133,7 +133,7 @@ def import_files(
     dead = {
         reason: lines
         for reason, lines in left.items()
-        if DropReason(reason).outcome is LineOutcome.DEAD_LETTER
+        if DropReason(reason).outcome is LineOutcome.UNPARSABLE
     }
     formats = {report.format for report in reports if report.format}
     return ImportReport(
@@ -187,7 +187,7 @@ def _progress(files: list[Path], shown: bool) -> Iterator[Callable[[int, int], N
 def print_report(report: ImportReport, console: Console) -> None:
     """Show what became of an import."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("file", "format", "lines", "requests", "robots'", "dropped", "unreadable"):
+    for heading in ("file", "format", "lines", "requests", "robots'", "dropped", "unparsable"):
         table.add_column(
             heading, justify="left" if heading in {"file", "format"} else "right", overflow="fold"
         )
@@ -195,7 +195,7 @@ def print_report(report: ImportReport, console: Console) -> None:
         dead = sum(
             lines
             for reason, lines in file.left.items()
-            if DropReason(reason).outcome is LineOutcome.DEAD_LETTER
+            if DropReason(reason).outcome is LineOutcome.UNPARSABLE
         )
         sure = f" ({file.confidence:.0%} sure)" if file.confidence is not None else ""
         numbers = (file.lines, file.requests, file.bots, sum(file.left.values()) - dead, dead)
@@ -227,7 +227,7 @@ def print_report(report: ImportReport, console: Console) -> None:
             console.print(f"  {sentence}", style="red", markup=False, highlight=False)
     if report.dead_letters:
         console.print(
-            "  `avowal import --show-bad FILE` shows the unreadable lines, from your file", highlight=False
+            "  `avowal import --show-bad FILE` shows the unparsable lines, from your file", highlight=False
         )
 
 
@@ -241,7 +241,7 @@ def describe_problems(file: FileImportReport) -> list[str]:
 
 
 def print_unparsable_lines(unparsable_lines: list[tuple[Path, list[UnparsableLineText]]]) -> None:
-    """Print unreadable lines as they stand in the files, each with its place and reason."""
+    """Print unparsable lines as they stand in the files, each with its place and reason."""
     for path, lines in unparsable_lines:
         for line in lines:
             text = "".join(

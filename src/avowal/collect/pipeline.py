@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -15,9 +15,12 @@ from avowal.collect.device import DeviceParser
 from avowal.collect.request_kind import RequestKindRules
 from avowal.collect.segment import UnparsableLine
 from avowal.collect.visitor_key import SaltFile, add_visitor_ids, event_day
-from avowal.logs.drop_reason import FUTURE_TOLERANCE, DropReason, LineOutcome
+from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.logs.formats import LogParser
 from avowal.logs.log_file import LINE_BYTES_MAX, LogBlock
+
+FUTURE_TOLERANCE = timedelta(days=1)
+"""How far the clock of a log may run ahead of ours: more than any two time zones differ."""
 
 SHAPE_CHARACTERS_MAX = 120
 """Longest shape of a dead letter, in characters."""

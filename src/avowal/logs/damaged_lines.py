@@ -1,8 +1,8 @@
-"""The second reader, for lines of the common and combined formats that are damaged and still tell enough.
+"""Parse damaged lines of the common, combined and Traefik formats, after the strict pattern has failed.
 
-It is believed only where address, time, a well-shaped request and its status are certain. Where two records
-were run together nothing of the first is taken, and a value whose end is not certain is not taken either: a
-part of it may be another person's.
+A line is parsed only if its address, time, request line and status are certain. If two records were run together,
+nothing of the first is used. A value whose end is not certain is not used either: it may contain
+data of another person.
 """
 
 import re
@@ -17,10 +17,10 @@ from avowal.logs.ip_address import IPV4_REGEX, canonicalise_address
 from avowal.logs.pattern import EXTRA_FIELD_REGEX, QUOTED_TEXT_REGEX
 
 LINE_CHARACTERS_MAX = 32 * 1024
-"""A longer line, in characters, is not looked at twice."""
+"""The longest line that is parsed here, in characters."""
 
 QUOTES_MAX = 64
-"""Nor is one with more quotes: finding those that end a value takes the square of their number."""
+"""The most quotes in a line that is parsed here: the time to find the ends of values grows with their square."""
 
 FieldTexts = dict[str, str | None]
 
@@ -29,25 +29,25 @@ _REQUEST = re.compile(
     rf' "({request_line.METHOD_REGEX} (?:\\\S|[^\s\\])+(?: {request_line.PROTOCOL_REGEX})?)" ([1-9][0-9]{{2}})(?![^ ])'
 )
 _BYTES = "(?: (?P<bytes>[0-9]+|-))"
-_AGENT = rf'{_BYTES}? "(?P<referrer>{QUOTED_TEXT_REGEX})" "(?P<user_agent>(?:\\.|[^\\])*?)"'
-_WHOLE = {
+_USER_AGENT_FIELDS = rf'{_BYTES}? "(?P<referrer>{QUOTED_TEXT_REGEX})" "(?P<user_agent>(?:\\.|[^\\])*?)"'
+_LINE_ENDS = {
     "common": re.compile(rf"{_BYTES}{EXTRA_FIELD_REGEX}* *\Z"),
-    "combined": re.compile(rf"{_AGENT}{EXTRA_FIELD_REGEX}* *\Z"),
+    "combined": re.compile(rf"{_USER_AGENT_FIELDS}{EXTRA_FIELD_REGEX}* *\Z"),
     "traefik": re.compile(
-        rf'{_AGENT} \S+ "{QUOTED_TEXT_REGEX}" "{QUOTED_TEXT_REGEX}" (?P<milliseconds>[0-9]+)ms *\Z'
+        rf'{_USER_AGENT_FIELDS} \S+ "{QUOTED_TEXT_REGEX}" "{QUOTED_TEXT_REGEX}" (?P<milliseconds>[0-9]+)ms *\Z'
     ),
 }
 _UNTERMINATED = re.compile(rf'{_BYTES}? "(?P<referrer>{QUOTED_TEXT_REGEX})" "[^"]+\Z')
-_FOREIGN = re.compile(rf"HTTP/[0-9]|\[[0-9]|(?<![/0-9.]){IPV4_REGEX}")
-"""What stands in hardly a user agent, and in every other record."""
+_OTHER_RECORD = re.compile(rf"HTTP/[0-9]|\[[0-9]|(?<![/0-9.]){IPV4_REGEX}")
+"""Text that every record contains, and hardly any user agent. A user agent with it may include another record."""
 
 _ADDRESS = re.compile(rf"{IPV4_REGEX}|[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{2,7}}")
 _SERVER = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]+)?")
-_SECOND = re.compile(
+_CUT_RECORD = re.compile(
     rf'{_TIME.pattern} "{request_line.METHOD_REGEX} \S+ HT?T?P?'
     rf'({IPV4_REGEX}|[0-9A-Fa-f:.]+:[0-9A-Fa-f:.]+)(?: [^\s"\[\]]+){{2}} \Z'
 )
-"""A record cut off in its protocol, where no digit can stand, and the beginning of another."""
+"""A record that was cut off inside its protocol, before any digit, followed by the start of another record."""
 
 _SCHEMA = {"line": pl.UInt32} | dict.fromkeys(
     ["server", "address", "time", "request", "status", "bytes", "milliseconds", "referrer", "user_agent"],
@@ -57,65 +57,67 @@ _SCHEMA = {"line": pl.UInt32} | dict.fromkeys(
 
 @dataclass(frozen=True)
 class DamagedLineStep:
-    """The second reader of one of the formats `common`, `combined` and `traefik`."""
+    """Parses damaged lines of one format: `common`, `combined` or `traefik`."""
 
     format_name: str
 
-    def parse(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Read what lines it can, and tell which of the rest are two records in one."""
-        answers = [self.parse_line(text) for text in left["text"]]
+    def parse(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Parse the lines that can be parsed. Give the others the reason `merged` or `malformed`."""
+        results = [self.parse_line(text) for text in lines["text"]]
         rows = [
-            {"line": line} | answer
-            for line, answer in zip(left["line"], answers, strict=True)
-            if not isinstance(answer, DropReason)
+            {"line": line} | result
+            for line, result in zip(lines["line"], results, strict=True)
+            if not isinstance(result, DropReason)
         ]
-        why = pl.Series(
-            [answer.value if isinstance(answer, DropReason) else None for answer in answers], dtype=pl.String
+        reasons = pl.Series(
+            [result.value if isinstance(result, DropReason) else None for result in results], dtype=pl.String
         )
-        judged = left.with_columns(reason=pl.coalesce("reason", why))
-        return pl.DataFrame(rows, schema=_SCHEMA), judged.filter(why.is_not_null())
+        remaining = lines.with_columns(reason=pl.coalesce("reason", reasons)).filter(reasons.is_not_null())
+        return pl.DataFrame(rows, schema=_SCHEMA), remaining
 
     def parse_line(self, line: str) -> FieldTexts | DropReason:
-        """Read the fields of one line, or say why not."""
+        """Return the texts of the fields of a line, or the reason why it cannot be parsed."""
         times = (
             list(_TIME.finditer(line))
             if len(line) <= LINE_CHARACTERS_MAX and line.count('"') <= QUOTES_MAX
             else []
         )
         if not times:
-            return DropReason.UNREADABLE
+            return DropReason.MALFORMED
         head, tail = line[: times[-1].start()], line[times[-1].end() :]
-        found = _REQUEST.match(tail)
-        asked = request_line.parse_request_line(found[1]) if found else request_line.RequestTarget()
-        visitor, second = _visitor(head), _SECOND.search(head)
-        rest = tail[found.end() :] if found else ""
-        values = self._values(rest, whole=not visitor) if asked.method else None
-        if values is not None and found:
-            certain: FieldTexts = {"time": times[-1][1], "request": found[1], "status": found[2]}
-            if visitor:
-                return visitor | certain | values
-            if second and canonicalise_address(second[2]):
-                return {"address": second[2]} | certain | values
-        two = len(times) > 1 or "[" in head or len(_ADDRESS.findall(head)) > 1
-        return DropReason.MERGED if two else DropReason.UNREADABLE
+        request = _REQUEST.match(tail)
+        target = request_line.parse_request_line(request[1]) if request else request_line.RequestTarget()
+        start, cut_record = _parse_line_start(head), _CUT_RECORD.search(head)
+        rest = tail[request.end() :] if request else ""
+        end = self._parse_line_end(rest, must_be_complete=not start) if target.method else None
+        if end is not None and request:
+            middle: FieldTexts = {"time": times[-1][1], "request": request[1], "status": request[2]}
+            if start:
+                return start | middle | end
+            if cut_record and canonicalise_address(cut_record[2]):
+                return {"address": cut_record[2]} | middle | end
+        is_merged = len(times) > 1 or "[" in head or len(_ADDRESS.findall(head)) > 1
+        return DropReason.MERGED if is_merged else DropReason.MALFORMED
 
-    def _values(self, rest: str, *, whole: bool) -> FieldTexts | None:
-        """Read what stands behind the status; None where the line was cut off."""
-        found = _WHOLE[self.format_name].match(rest)
-        if found:
-            values: FieldTexts = dict(found.groupdict())
+    def _parse_line_end(self, rest: str, *, must_be_complete: bool) -> FieldTexts | None:
+        """Return the texts of the fields after the status, or None if they are malformed or cut off."""
+        match = _LINE_ENDS[self.format_name].match(rest)
+        if match:
+            values: FieldTexts = dict(match.groupdict())
             agent = values.get("user_agent") or ""
-            if whole and values["bytes"] is None:
+            if must_be_complete and values["bytes"] is None:
                 return None
-            if '"' in agent.replace('\\"', "") and _FOREIGN.search(agent):
+            if '"' in agent.replace('\\"', "") and _OTHER_RECORD.search(agent):
                 values["user_agent"] = None
             return values
-        found = None if whole or self.format_name != "combined" else _UNTERMINATED.match(rest)
-        return dict(found.groupdict()) if found else None
+        if must_be_complete or self.format_name != "combined":
+            return None
+        match = _UNTERMINATED.match(rest)
+        return dict(match.groupdict()) if match else None
 
 
-def _visitor(head: str) -> FieldTexts | None:
-    """Read what stands before the time: one address, which only the server's name may precede."""
+def _parse_line_start(head: str) -> FieldTexts | None:
+    """Return the address, and the server's name before it if there is one, or None if the text is anything else."""
     words = head.split()
     if not head.endswith(" ") or set('"[]') & set(head) or len(_ADDRESS.findall(head)) != 1:
         return None

@@ -1,4 +1,4 @@
-"""Ask once for each distinct value of a column, and give every row its answer."""
+"""Convert each distinct value of a column once, and give every row the result of its value."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -8,32 +8,41 @@ import polars as pl
 def map_distinct_texts(
     values: pl.Series, convert: Callable[[str], Iterable[str | None]], columns: Sequence[str]
 ) -> pl.DataFrame:
-    """Answer each distinct value: one row of `columns` (String) for each of `values`, null for null."""
-    texts, place = index_distinct_values(values)
-    answers = list(zip(*map(convert, texts), strict=True)) or [()] * len(columns)
-    told = pl.DataFrame(
-        pl.Series(column, found, dtype=pl.String) for column, found in zip(columns, answers, strict=True)
+    """Convert texts to several columns.
+
+    Returns a frame of `columns` (String) with one row for each of `values`. A null value gives nulls.
+    """
+    texts, indexes = index_distinct_values(values)
+    converted = list(zip(*map(convert, texts), strict=True)) or [()] * len(columns)
+    distinct = pl.DataFrame(
+        pl.Series(column, results, dtype=pl.String)
+        for column, results in zip(columns, converted, strict=True)
     )
-    return told.select(pl.all().gather(place))
+    return distinct.select(pl.all().gather(indexes))
 
 
 def map_distinct_series(values: pl.Series, convert: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """Read the distinct values only, and give every row what came of its own."""
-    texts, place = index_distinct_values(values)
-    return convert(texts).gather(place)
+    """Convert the series of distinct values, and return the result of each row's value."""
+    texts, indexes = index_distinct_values(values)
+    return convert(texts).gather(indexes)
 
 
 def index_distinct_values(values: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return the distinct values, and for each row the place of its value among them, null for null.
+    """Return the distinct values, and for each row the index of its value among them. Null has the index null.
 
-    Each row is hashed once, however long its text; what follows works with small numbers.
+    Each text is hashed once; everything after that works with small numbers.
     """
-    first, place = index_first_occurrences(values.cast(pl.Categorical(pl.Categories.random())).to_physical())
-    return values.gather(first), place
+    first, indexes = index_first_occurrences(
+        values.cast(pl.Categorical(pl.Categories.random())).to_physical()
+    )
+    return values.gather(first), indexes
 
 
 def index_first_occurrences(codes: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return where each distinct number is first, and for each row which of these has its number; null for null."""
+    """Return the row where each distinct code occurs first, and for each row the index of its code among these.
+
+    Null has the index null.
+    """
     code = pl.col(codes.name)
     ordered = code.arg_unique().gather(code.gather(code.arg_unique()).arg_sort(nulls_last=True))
     first = codes.to_frame().select(ordered).to_series()

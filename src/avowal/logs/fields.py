@@ -1,4 +1,4 @@
-"""The one table of what a log line can say: what each field looks like, and what of a request it tells."""
+"""Define the fields of log lines: the regex of each, and the columns of a request that it fills."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -7,25 +7,48 @@ from functools import partial
 from urllib.parse import unquote
 
 import polars as pl
+from polars.datatypes import DataType, DataTypeClass
 
 from avowal.logs import request_line
 from avowal.logs.distinct_values import map_distinct_texts
-from avowal.logs.drop_reason import REQUEST_SCHEMA
 from avowal.logs.ip_address import normalise_addresses
 
+_COLUMNS: dict[str, DataType | DataTypeClass] = {
+    "line": pl.UInt32,
+    "time": pl.Datetime("us"),
+    "address": pl.String,
+    "host": pl.String,
+    "method": pl.String,
+    "path": pl.String,
+    "query": pl.String,
+    "status": pl.UInt16,
+    "bytes": pl.Int64,
+    "response_time_us": pl.Int64,
+    "referrer": pl.String,
+    "user_agent": pl.String,
+}
+REQUEST_SCHEMA = pl.Schema(_COLUMNS)
+"""The columns of a parsed request. The terms have not been applied yet: requests exist in memory only.
+
+`line` is the number of the line in its batch, from 0. `time` is UTC. `path` is as logged, without the query and without
+session parameters; unsafe characters are percent-encoded. `query` has no question mark. Null means that the log
+does not say it. `user_agent` is null if the format has no user agents or the line was cut inside it; it is the empty
+string if the log says that there was none (`-`).
+"""
+
 RESPONSE_TIME_MAX_US = 24 * 60 * 60 * 1_000_000
-"""A response that took longer, in microseconds, was measured in another unit or by a bad clock: unknown."""
+"""The longest response time that is believed, in microseconds. A longer one comes from a wrong unit or a bad clock."""
 
 STATUS_DIGITS, STATUS_MIN = 3, 100
 
 EPOCH_UNITS_US = {1e11: 1e6, 1e14: 1e3, 1e17: 1.0, 1e20: 1e-3}
-"""Below each bound, the unit, in microseconds, in which a time since 1970 is counted: seconds, and so on."""
+"""The unit, in microseconds, of a time since 1970 that is below each bound: from seconds to nanoseconds."""
 
 YEAR_RANGE = 1970, 9998
-"""The first and last year of a time that can be handed on."""
+"""The first and last year of a valid time."""
 
 ANY_TEXT = ""
-"""The shape of a field that holds anything: what ends it depends on what stands around it."""
+"""The regex of a field that accepts any text. The characters around the field decide where it ends."""
 
 WORD_REGEX = r'[^ \t"]+'
 WORD_LIST_REGEX = r'[^ \t",]+(?:, ?[^ \t",]+)*'
@@ -35,14 +58,14 @@ DATE_REGEX = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TIME_OF_DAY_REGEX = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
 DECIMAL_REGEX = r"[0-9]+(?:\.[0-9]+)?"
 NUMBER_REGEX = rf"(?:\+?{DECIMAL_REGEX}|-(?:{DECIMAL_REGEX})?)"
-"""No shape has two ways to read one character: Rust then needs one pass over a line, a third of the time."""
+"""No regex here can match a character in two ways: then the regex engine needs one pass over a line, not three."""
 
 
 @dataclass(frozen=True)
 class LogField:
-    """What a value looks like unquoted (a Rust regex), and which columns of `PARSED` it tells, and how.
+    """The regex (Rust syntax) of a field without quotes, and the columns of `REQUEST_SCHEMA` that it fills.
 
-    `read` is an expression over all values; `ask` is asked once for each distinct one.
+    `convert_column` is an expression over all values. `convert_text` is called once for each distinct value.
     """
 
     regex: str
@@ -52,25 +75,25 @@ class LogField:
 
     @property
     def accepts_any_text(self) -> bool:
-        """Whether it may hold anything where it stands in quotes."""
+        """Whether the field accepts any text when it is quoted."""
         return self.convert_text is not None or self.regex in {ANY_TEXT, WORD_REGEX, WORD_LIST_REGEX}
 
 
-def _text(value: pl.Expr) -> pl.Expr:
+def _convert_text(value: pl.Expr) -> pl.Expr:
     return pl.when(~value.is_in(["-", ""])).then(value)
 
 
-def _agent(value: pl.Expr) -> pl.Expr:
+def _convert_user_agent(value: pl.Expr) -> pl.Expr:
     return pl.when(value == "-").then(pl.lit("")).otherwise(value)
 
 
 def parse_utc(value: pl.Expr, time_format: str) -> pl.Expr:
-    """Read a time of one strftime form; without an offset it is UTC, and what never was is null."""
+    """Parse times of one strftime format. A time without an offset is UTC; an invalid time becomes null."""
     return value.str.to_datetime(time_format, strict=False, time_unit="us").dt.replace_time_zone(None)
 
 
-def _iso(value: pl.Expr) -> pl.Expr:
-    """Read ISO 8601, also with slashes or a space for the `T`; without an offset it is UTC."""
+def _parse_iso_time(value: pl.Expr) -> pl.Expr:
+    """Parse ISO 8601, also with slashes, or a space instead of `T`. A time without an offset is UTC."""
     value = value.str.replace_all("/", "-", literal=True).str.replace(r"^(\S+) ", "${1}T")
     value = value.str.replace(" ?[Zz]$", "+00:00")
     return parse_utc(
@@ -79,88 +102,92 @@ def _iso(value: pl.Expr) -> pl.Expr:
     )
 
 
-def _epoch(value: pl.Expr) -> pl.Expr:
+def _parse_epoch_time(value: pl.Expr) -> pl.Expr:
     number = pl.when(value.str.contains(r"^[0-9]{9,19}(?:\.[0-9]+)?$")).then(value).cast(pl.Float64)
     unit_us = pl.coalesce(pl.when(number < bound).then(unit) for bound, unit in EPOCH_UNITS_US.items())
     return (number * unit_us).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
 
 
-_clf = partial(parse_utc, time_format="%d/%b/%Y:%H:%M:%S%.f %z")
-_clf_without_zone = partial(parse_utc, time_format="%d/%b/%Y:%H:%M:%S%.f")
+_parse_clf_time = partial(parse_utc, time_format="%d/%b/%Y:%H:%M:%S%.f %z")
+_parse_clf_time_without_zone = partial(parse_utc, time_format="%d/%b/%Y:%H:%M:%S%.f")
 
 
-def _any_time(value: pl.Expr) -> pl.Expr:
-    return pl.coalesce(_clf(value), _iso(value), _epoch(value))
+def _parse_any_time(value: pl.Expr) -> pl.Expr:
+    return pl.coalesce(_parse_clf_time(value), _parse_iso_time(value), _parse_epoch_time(value))
 
 
-def _count(value: pl.Expr) -> pl.Expr:
+def _parse_count(value: pl.Expr) -> pl.Expr:
     number = value.cast(pl.Int64, strict=False)
     return pl.when(number >= 0).then(number)
 
 
-def _status(value: pl.Expr) -> pl.Expr:
+def _parse_status(value: pl.Expr) -> pl.Expr:
     number = value.cast(pl.UInt16, strict=False)
     return pl.when((value.str.len_bytes() == STATUS_DIGITS) & (number >= STATUS_MIN)).then(number)
 
 
-def _duration(value: pl.Expr, unit_us: float) -> pl.Expr:
+def _parse_duration(value: pl.Expr, unit_us: float) -> pl.Expr:
     duration = value.cast(pl.Float64, strict=False) * unit_us
     return pl.when(duration.is_between(0, RESPONSE_TIME_MAX_US)).then(
         duration.round().cast(pl.Int64, strict=False)
     )
 
 
-def _sum(value: pl.Expr) -> pl.Expr:
+def _parse_duration_sum(value: pl.Expr) -> pl.Expr:
     parts = value.str.split(" ").list.eval(pl.element().cast(pl.Float64, strict=False))
     whole = pl.when(parts.list.min() >= 0).then(parts.list.sum())
-    return _duration(whole, unit_us=1e6)
+    return _parse_duration(whole, unit_us=1e6)
 
 
-_HASH = re.compile("#([0-9A-F]{2})")
-_AGENT = re.compile(r"[A-Za-z][\w.!-]*/v?\d")
-_SITE = re.compile(r"(?=.*[a-z])(?:[a-z0-9-]+\.)+[a-z0-9-]+\.?(?::\d+)?|localhost(?::\d+)?", re.IGNORECASE)
+_HAPROXY_ESCAPE = re.compile("#([0-9A-F]{2})")
+_USER_AGENT = re.compile(r"[A-Za-z][\w.!-]*/v?\d")
+_HOST = re.compile(r"(?=.*[a-z])(?:[a-z0-9-]+\.)+[a-z0-9-]+\.?(?::\d+)?|localhost(?::\d+)?", re.IGNORECASE)
 
 
 def decode_haproxy_text(text: str) -> str:
-    """Undo how HAProxy writes characters that are not plain: `#` and two digits for each byte."""
-    return unquote(_HASH.sub(r"%\1", text.replace("%", "%25"))) if "#" in text else text
+    """Decode the escapes of HAProxy: `#` and two hexadecimal digits for a byte."""
+    return unquote(_HAPROXY_ESCAPE.sub(r"%\1", text.replace("%", "%25"))) if "#" in text else text
 
 
 def parse_haproxy_captures(text: str) -> tuple[str | None, str | None, str | None]:
-    """Tell host, referrer and user agent among the headers that HAProxy captured, by what they look like.
+    """Return host, referrer and user agent from the headers that HAProxy captured, recognised by their form.
 
-    >>> captured("{example.org|Mozilla/5.0 (X11)||https://example.com/} {nginx/1.2}")
+    >>> parse_haproxy_captures("{example.org|Mozilla/5.0 (X11)||https://example.com/} {nginx/1.2}")
     ('example.org', 'https://example.com/', 'Mozilla/5.0 (X11)')
     """
     headers = [decode_haproxy_text(header) for header in text[1:].partition("}")[0].split("|")]
-    agent = next(filter(_AGENT.match, headers), None)
+    agent = next(filter(_USER_AGENT.match, headers), None)
     referrer = next((header for header in headers if header.startswith(("http://", "https://"))), None)
-    host = next(filter(_SITE.fullmatch, headers), None)
+    host = next(filter(_HOST.fullmatch, headers), None)
     return request_line.parse_host_name(host or ""), referrer, agent
 
 
 def _duration_field(unit_us: float) -> LogField:
-    return LogField(NUMBER_REGEX, ("response_time_us",), partial(_duration, unit_us=unit_us))
+    return LogField(NUMBER_REGEX, ("response_time_us",), partial(_parse_duration, unit_us=unit_us))
 
 
 LOG_FIELDS: dict[str, LogField] = {
-    "": LogField(ANY_TEXT),  # what is not read, and neither are the next five
-    "any": LogField(ANY_TEXT),
-    "list": LogField(r'[^ \t",]+(?:(?:,| :) [^ \t",]+)*'),
-    "question": LogField(r"\??"),
+    "": LogField(ANY_TEXT),  # this field and the next five fill no column
+    "any_text": LogField(ANY_TEXT),
+    "value_list": LogField(r'[^ \t",]+(?:(?:,| :) [^ \t",]+)*'),
+    "question_mark": LogField(r"\??"),
     "port": LogField("[0-9]+"),
     "operation": LogField(r"(?:REST|SOAP|WEBSITE)\.[^\s\"]+"),
     "timers": LogField(r"-?[0-9]+/-?[0-9]+/-?[0-9]+/-?[0-9]+/"),
-    "address": LogField(WORD_REGEX, ("address",), _text),
-    "ip": LogField(r"(?:[0-9]{1,3}\.[0-9.]+|\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.%]+\]?)", ("address",), _text),
-    "forwarded": LogField(WORD_LIST_REGEX, ("address",), _text),
-    "time": LogField(CLF_TIME_REGEX + r" [+-][0-9]{4}", ("time",), _clf),
-    "time_without_zone": LogField(CLF_TIME_REGEX, ("time",), _clf_without_zone),
-    "time_iso": LogField(
-        rf"{DATE_REGEX}[T ]{TIME_OF_DAY_REGEX}(?: ?[Zz]|[+-][0-9]{{2}}:?[0-9]{{2}})?", ("time",), _iso
+    "address": LogField(WORD_REGEX, ("address",), _convert_text),
+    "ip": LogField(
+        r"(?:[0-9]{1,3}\.[0-9.]+|\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.%]+\]?)", ("address",), _convert_text
     ),
-    "time_epoch": LogField(r"[0-9]{9,19}(?:\.[0-9]+)?", ("time",), _epoch),
-    "time_any": LogField(ANY_TEXT, ("time",), _any_time),
+    "forwarded": LogField(WORD_LIST_REGEX, ("address",), _convert_text),
+    "time": LogField(CLF_TIME_REGEX + r" [+-][0-9]{4}", ("time",), _parse_clf_time),
+    "time_without_zone": LogField(CLF_TIME_REGEX, ("time",), _parse_clf_time_without_zone),
+    "time_iso": LogField(
+        rf"{DATE_REGEX}[T ]{TIME_OF_DAY_REGEX}(?: ?[Zz]|[+-][0-9]{{2}}:?[0-9]{{2}})?",
+        ("time",),
+        _parse_iso_time,
+    ),
+    "time_epoch": LogField(r"[0-9]{9,19}(?:\.[0-9]+)?", ("time",), _parse_epoch_time),
+    "time_any": LogField(ANY_TEXT, ("time",), _parse_any_time),
     "request": LogField(
         ANY_TEXT, request_line.RequestTarget._fields, convert_text=request_line.parse_request_line
     ),
@@ -173,11 +200,13 @@ LOG_FIELDS: dict[str, LogField] = {
     "request_hashed": LogField(
         ANY_TEXT,
         request_line.RequestTarget._fields,
-        convert_text=lambda text: request_line.parse_request_line(_HASH.sub(r"%\1", text)),
+        convert_text=lambda text: request_line.parse_request_line(_HAPROXY_ESCAPE.sub(r"%\1", text)),
     ),
-    "method": LogField(f"(?:{request_line.METHOD_REGEX}|-)", ("method",), _text),
-    "stem": LogField(r'[^ \t"?]+', ("path",), convert_text=lambda text: [request_line.sanitise_path(text)]),
-    "search": LogField(
+    "method": LogField(f"(?:{request_line.METHOD_REGEX}|-)", ("method",), _convert_text),
+    "raw_path": LogField(
+        r'[^ \t"?]+', ("path",), convert_text=lambda text: [request_line.sanitise_path(text)]
+    ),
+    "raw_query": LogField(
         r'[^ \t"]*',
         ("query",),
         convert_text=lambda text: [request_line.sanitise_query(text.removeprefix("?"))],
@@ -193,55 +222,57 @@ LOG_FIELDS: dict[str, LogField] = {
         r"[A-Za-z0-9.:\[\]_-]+", ("host",), convert_text=lambda text: [request_line.parse_server_name(text)]
     ),
     "host": LogField(r'[^ \t"/]+', ("host",), convert_text=lambda text: [request_line.parse_host_name(text)]),
-    "status": LogField("(?:[0-9]{3}|-1?)", ("status",), _status),
-    "bytes": LogField(r"(?:\+?[0-9]+|-)", ("bytes",), _count),
+    "status": LogField("(?:[0-9]{3}|-1?)", ("status",), _parse_status),
+    "bytes": LogField(r"(?:\+?[0-9]+|-)", ("bytes",), _parse_count),
     "seconds": _duration_field(1e6),
     "milliseconds": _duration_field(1e3),
     "microseconds": _duration_field(1),
     "nanoseconds": _duration_field(1e-3),
-    "sum_of_seconds": LogField(rf"{NUMBER_REGEX} {NUMBER_REGEX} {NUMBER_REGEX}", ("response_time_us",), _sum),
+    "sum_of_seconds": LogField(
+        rf"{NUMBER_REGEX} {NUMBER_REGEX} {NUMBER_REGEX}", ("response_time_us",), _parse_duration_sum
+    ),
     "captures": LogField(
         r"(?:\{[^{}]*\} ){0,2}", ("host", "referrer", "user_agent"), convert_text=parse_haproxy_captures
     ),
-    "referrer": LogField(ANY_TEXT, ("referrer",), _text),
-    "user_agent": LogField(ANY_TEXT, ("user_agent",), _agent),
+    "referrer": LogField(ANY_TEXT, ("referrer",), _convert_text),
+    "user_agent": LogField(ANY_TEXT, ("user_agent",), _convert_user_agent),
 }
-"""Each field by its name. Where two tell the same column, the first that says something is believed."""
+"""The fields by name. If several fields fill the same column, the first that is not null is used."""
 
 
 def parse_fields(raw: pl.DataFrame) -> pl.DataFrame:
-    """Turn the texts of fields, named as in `FIELDS` beside `line`, into requests (`PARSED`).
+    """Convert a frame of `line` and texts, named as in `LOG_FIELDS`, into requests of `REQUEST_SCHEMA`.
 
-    A time that never was is null, and such a row is no request.
+    An invalid time becomes null.
     """
-    said: dict[str, list[pl.Expr]] = {column: [] for column in REQUEST_SCHEMA}
-    said["line"] = [pl.col("line")]
+    expressions: dict[str, list[pl.Expr]] = {column: [] for column in REQUEST_SCHEMA}
+    expressions["line"] = [pl.col("line")]
     for name, field in LOG_FIELDS.items():
         if name not in raw.columns:
             continue
         if field.convert_text:
-            answers = map_distinct_texts(
+            converted = map_distinct_texts(
                 raw[name], field.convert_text, [f"{name}.{column}" for column in field.columns]
             )
-            raw = raw.hstack(answers)
+            raw = raw.hstack(converted)
         for column in field.columns:
-            said[column].append(
+            expressions[column].append(
                 pl.col(f"{name}.{column}")
                 if field.convert_column is None
                 else field.convert_column(pl.col(name))
             )
     requests = raw.select(
-        pl.coalesce(*said[column], pl.lit(None)).cast(dtype).alias(column)
+        pl.coalesce(*expressions[column], pl.lit(None)).cast(dtype).alias(column)
         for column, dtype in REQUEST_SCHEMA.items()
     )
     return requests.with_columns(
         pl.when(pl.col("time").dt.year().is_between(*YEAR_RANGE)).then("time"),
         normalise_addresses(requests["address"]),
-        *(_unescaped(requests[name]) for name in ("referrer", "user_agent")),
+        *(_unescape_texts(requests[name]) for name in ("referrer", "user_agent")),
     )
 
 
-def _unescaped(texts: pl.Series) -> pl.Series:
+def _unescape_texts(texts: pl.Series) -> pl.Series:
     escaped = texts.str.contains("\\", literal=True)
     if not escaped.any():
         return texts

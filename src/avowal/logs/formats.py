@@ -1,4 +1,4 @@
-"""Every format of access log that can be read, told apart by itself or named."""
+"""List the access-log formats, detect the format of a log, and create the parser of a format."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ import polars as pl
 from avowal.errors import FormatDetectionError, LogFormatError
 from avowal.logs import json_lines
 from avowal.logs.damaged_lines import DamagedLineStep
-from avowal.logs.drop_reason import REQUEST_SCHEMA, DropReason, LineOutcome
-from avowal.logs.fields import DATE_REGEX, TIME_OF_DAY_REGEX, parse_fields
+from avowal.logs.drop_reason import DropReason, LineOutcome
+from avowal.logs.fields import DATE_REGEX, REQUEST_SCHEMA, TIME_OF_DAY_REGEX, parse_fields
 from avowal.logs.json_lines import JsonLinesStep
 from avowal.logs.pattern import (
     EXTRA_FIELD_REGEX,
@@ -28,117 +28,97 @@ from avowal.logs.pattern import (
 from avowal.logs.w3c import CLOUDFRONT_FIELD, W3cHeader, W3cStep
 
 SAMPLE_LINES_MAX = 400
-"""How many lines of a sample are looked at."""
+"""How many lines of a log are used to detect its format."""
 
 EXTRA_FIELDS_MAX = 10
-"""How many more fields a line may have than are known; a whole record after a cut one has more than that."""
+"""The most extra fields at the end of a line. If a whole record follows a cut one, there are more."""
 
 CONFIDENCE_MIN = 0.5
-"""The share of a sample that a format must read to be believed."""
+"""The share of the sampled lines that a detected format must parse."""
 
 TIE_MARGIN = 0.1
-"""How much less than the best a format may read, as a share, and be preferred as the more specific one."""
+"""How many fewer lines, as a share, a more specific format may parse than the best one and still be preferred."""
 
 
 @dataclass(frozen=True)
 class ParseResult:
-    """What became of a batch: each of its lines is in exactly one of the two."""
+    """The result of parsing a batch of lines. Each line is in exactly one of the two frames."""
 
     requests: pl.DataFrame
-    """With the columns of `PARSED`, in any order; `line` counts from 0, the first of the batch."""
+    """Requests of `REQUEST_SCHEMA`; `line` counts from 0, the first line of the batch."""
     drops: pl.DataFrame
-    """With `line`, and the `reason` (a `Reason`'s value) why it is no request."""
-
-
-class LogParser(Protocol):
-    """One format. A reader may remember what directives said, so each file has its own."""
-
-    @property
-    def name(self) -> str:
-        """Return the format as `named` takes it."""
-        ...
-
-    def parse(self, lines: pl.Series) -> ParseResult:
-        """Read a batch of lines (String), which follow on those of the batch before. Raises nothing."""
-        ...
-
-    @property
-    def is_stateful(self) -> bool:
-        """Return whether what it reads depends on lines before: then batches must come one at a time."""
-        ...
-
-    def export_state(self) -> str:
-        """Return what it remembers, as JSON; nothing in it is a visitor's."""
-        ...
-
-    def restore_state(self, state: str) -> None:
-        """Go on from a state, later in the same file."""
-        ...
+    """`line`, and the `reason` (the value of a `DropReason`) why it is not a request."""
 
 
 class ParseStep(Protocol):
-    """One way to read lines, tried on those that the ways before it left."""
+    """One way to parse lines. It is tried on the lines that the steps before it could not parse."""
 
-    def parse(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Read what it can of `line`, `text`, `wrapped` and `reason`: the texts of fields, and what is left.
+    def parse(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Parse what can be parsed of a frame of `line`, `text`, `has_syslog_prefix` and `reason`.
 
-        A step may fill in the reason of what it leaves.
+        Returns the texts of fields of the parsed lines, and the remaining lines, some of them with a reason.
         """
         ...
 
 
 @dataclass(frozen=True)
-class StepwiseLogParser:
-    """A reader made of steps, the strictest first."""
+class LogParser:
+    """Parses one format in steps, the strictest first.
+
+    Directives in the log can change the state of a parser, so each file needs its own.
+    """
 
     name: str
+    """The format, as `create_parser` accepts it."""
     steps: tuple[ParseStep, ...]
 
     def parse(self, lines: pl.Series) -> ParseResult:
-        """Read a batch of lines."""
-        left, found = prepare_lines(lines), []
+        """Parse a batch of lines (String) that follow those of the batch before. Raises nothing."""
+        remaining, parsed = prepare_lines(lines), []
         for step in self.steps:
-            if left.is_empty():
+            if remaining.is_empty():
                 break
-            raw, left = step.parse(left)
-            found += [] if raw.is_empty() else [raw]
-        requests = parse_fields(pl.concat(found, how="diagonal")) if found else REQUEST_SCHEMA.to_frame()
-        rest = [left.select("line", _reason())]
+            texts, remaining = step.parse(remaining)
+            parsed += [] if texts.is_empty() else [texts]
+        requests = parse_fields(pl.concat(parsed, how="diagonal")) if parsed else REQUEST_SCHEMA.to_frame()
+        drops = [remaining.select("line", _reason_expression())]
         if requests["time"].null_count():
-            timeless = pl.col("time").is_null()
-            rest.append(requests.filter(timeless).select("line", reason=pl.lit(DropReason.BAD_TIME.value)))
-            requests = requests.filter(~timeless)
-        return ParseResult(requests, pl.concat(rest).sort("line"))
+            has_no_time = pl.col("time").is_null()
+            drops.append(
+                requests.filter(has_no_time).select("line", reason=pl.lit(DropReason.INVALID_TIME.value))
+            )
+            requests = requests.filter(~has_no_time)
+        return ParseResult(requests, pl.concat(drops).sort("line"))
 
     @property
     def is_stateful(self) -> bool:
-        """Return whether directives count."""
+        """Return whether the result depends on the lines before, so that batches must be parsed in order."""
         return any(isinstance(step, W3cStep) for step in self.steps)
 
     def export_state(self) -> str:
-        """Return what the directives said so far."""
+        """Return what the directives have said so far, as JSON. It contains no data of visitors."""
         header = next((step.header for step in self.steps if isinstance(step, W3cStep)), W3cHeader())
         return msgspec.json.encode(header).decode()
 
     def restore_state(self, state: str) -> None:
-        """Go on from what the directives said."""
+        """Continue from an exported state, later in the same file."""
         for step in self.steps:
             if isinstance(step, W3cStep):
                 step.header = msgspec.json.decode(state or "{}", type=W3cHeader)
 
 
-def _reason() -> pl.Expr:
+def _reason_expression() -> pl.Expr:
     text = pl.col("text")
-    other = text.str.contains("|".join(NON_REQUEST_REGEXES)) | (
-        pl.col("wrapped") & ~text.str.contains(REQUEST_REGEX)
+    is_other_record = text.str.contains("|".join(NON_REQUEST_REGEXES)) | (
+        pl.col("has_syslog_prefix") & ~text.str.contains(REQUEST_REGEX)
     )
     cases = {
         DropReason.BLANK: ~text.str.contains(r"\S"),
         DropReason.DIRECTIVE: text.str.starts_with("#"),
-        DropReason.NOT_A_REQUEST: other,
+        DropReason.NOT_A_REQUEST: is_other_record,
     }
-    why = (pl.when(case).then(pl.lit(reason.value)) for reason, case in cases.items())
-    return pl.coalesce(*why, "reason", pl.lit(DropReason.UNREADABLE.value)).alias("reason")
+    reasons = (pl.when(case).then(pl.lit(reason.value)) for reason, case in cases.items())
+    return pl.coalesce(*reasons, "reason", pl.lit(DropReason.MALFORMED.value)).alias("reason")
 
 
 SYSLOG_PREFIX_REGEX = (
@@ -146,47 +126,47 @@ SYSLOG_PREFIX_REGEX = (
     r"|(?:<[0-9]{1,3}>)?(?:[A-Z][a-z]{2} [ 0-9][0-9] (?:[0-9]{4} )?[0-9:]{8} TAG?"  # RFC 3164
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}T\S+ TAG))"  # rsyslog
 ).replace("TAG", r"(?:(?:\S+ )?[^\s:\[\]]+(?:\[[0-9]*\])?:(?: |$))")
-"""What syslog writes before a message."""
+"""The text that syslog writes before a message."""
 
 REQUEST_REGEX = (
     rf'HTTP/[0-9]|"[A-Z]+ |\[[0-9]{{1,2}}/[A-Z][a-z]{{2}}/[0-9]|^\{{|^{DATE_REGEX}[ \t]+{TIME_OF_DAY_REGEX}'
 )
-"""What messages that tell of a request have, and others have not."""
+"""A regex that matches messages about a request, and no others."""
 
 NON_REQUEST_REGEXES = (
     r"^[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8} \[[a-z]+\] ",  # nginx's error log
     r"^\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:.]+ [0-9]{4}\] \[",  # Apache's
     r"^(?:\[(?:NOTICE|WARNING|ALERT)\]|(?:Proxy|Server|[Bb]ackend|Health check|Stopping) )",  # HAProxy's
-    r"^\S+:[0-9]+ \[[^\]]+\] [^\s/]+/[^\s:]+: ",  # a connection of HAProxy's that came to nothing
-    r"^\S+:[0-9]+ \[[^\]]+\] \S+ \S+ (?:-?[0-9]+/){2}\+?[0-9]+ \+?[0-9]+ [A-Za-z-]{2} ",  # its TCP log
-    r"\] \S+ \S+ \S+ (?:S3|BATCH)\.",  # what S3 does by itself
+    r"^\S+:[0-9]+ \[[^\]]+\] [^\s/]+/[^\s:]+: ",  # a failed connection to HAProxy
+    r"^\S+:[0-9]+ \[[^\]]+\] \S+ \S+ (?:-?[0-9]+/){2}\+?[0-9]+ \+?[0-9]+ [A-Za-z-]{2} ",  # HAProxy's TCP log
+    r"\] \S+ \S+ \S+ (?:S3|BATCH)\.",  # what S3 does without a request
     r"^\S+(?: \S+)? \S+ \[[0-9]+\][A-Za-z]+ ",  # FTP, in W3C extended
 )
-"""Lines that are whole, and of a kind that is no request."""
+"""Regexes of complete lines that are not about a request."""
 
 
 def prepare_lines(lines: pl.Series) -> pl.DataFrame:
-    """Give each line its number, and take the syslog prefix off those that have one."""
+    """Add line numbers, and remove the prefixes of syslog."""
     texts = lines.alias("text").fill_null("").str.strip_chars_end("\r\n ")
     if len(texts) and texts[0].startswith("\ufeff"):
         texts[0] = texts[0][1:]
-    wrapped = texts.str.contains(SYSLOG_PREFIX_REGEX).alias("wrapped")
-    if wrapped.any():
+    has_prefix = texts.str.contains(SYSLOG_PREFIX_REGEX).alias("has_syslog_prefix")
+    if has_prefix.any():
         texts = texts.str.replace(SYSLOG_PREFIX_REGEX, "")
-    left = pl.DataFrame([texts, wrapped]).with_row_index("line")
-    return left.with_columns(reason=pl.lit(None, pl.String))
+    numbered = pl.DataFrame([texts, has_prefix]).with_row_index("line")
+    return numbered.with_columns(reason=pl.lit(None, pl.String))
 
 
 @dataclass(frozen=True)
 class LogFormat:
-    """A named format."""
+    """A named format: what it is, and how to create the steps of its parser."""
 
     description: str
     create_steps: Callable[[], tuple[ParseStep, ...]]
 
 
 _CLF = '<address> <> <> [<time>] "<request>" <status> <bytes>'
-_AGENT = ' "<referrer>" "<user_agent>"'
+_USER_AGENT = ' "<referrer>" "<user_agent>"'
 _ELB = '<time_iso> <> <address>:<port> <> <sum_of_seconds> <status> <> <> <bytes> "<request>"'
 _S3 = (
     '<> <> [<time>] <address> <> <> <operation> <> "<request>" <status> <> <bytes> <> <milliseconds> <>'
@@ -198,25 +178,27 @@ _HAPROXY = (
 )
 
 
-def _patterns(*templates: str) -> tuple[ParseStep, ...]:
+def _create_pattern_steps(*templates: str) -> tuple[ParseStep, ...]:
     return tuple(
         LinePattern.from_template(mark_fields(text), f"{EXTRA_FIELD_REGEX}{{0,{EXTRA_FIELDS_MAX}}}")
         for text in templates
     )
 
 
-def _clf(name: str, more: str, extras: str = f"{EXTRA_FIELD_REGEX}*") -> tuple[ParseStep, ...]:
-    """Return the steps of a format that begins as the common one does, also with a virtual host before it."""
+def _create_clf_steps(
+    name: str, after_common: str, extras: str = f"{EXTRA_FIELD_REGEX}*"
+) -> tuple[ParseStep, ...]:
+    """Return the steps of a format that starts like the common format, also with a virtual host before it."""
     lines = _CLF, f"<name>:<port> {_CLF}", f"<server> {_CLF.replace('<address>', '<ip>')}"
     return AlternativePatterns(
-        tuple(LinePattern.from_template(mark_fields(line + more), extras) for line in lines)
+        tuple(LinePattern.from_template(mark_fields(line + after_common), extras) for line in lines)
     ), DamagedLineStep(name)
 
 
 FORMATS: dict[str, LogFormat] = {
     "traefik": LogFormat(
         "Traefik's CLF: the combined format, then a count, router, server and duration",
-        partial(_clf, "traefik", f'{_AGENT} <> "<>" "<>" <milliseconds>ms', extras=""),
+        partial(_create_clf_steps, "traefik", f'{_USER_AGENT} <> "<>" "<>" <milliseconds>ms', extras=""),
     ),
     "traefik-json": LogFormat("Traefik's JSON", lambda: (JsonLinesStep(json_lines.TRAEFIK_KEYS),)),
     "caddy-json": LogFormat("Caddy's JSON", lambda: (JsonLinesStep(json_lines.CADDY_KEYS),)),
@@ -228,89 +210,90 @@ FORMATS: dict[str, LogFormat] = {
     "w3c": LogFormat("W3C extended, of IIS and others, with `#Fields` directives", lambda: (W3cStep(),)),
     "alb": LogFormat(
         "AWS Application Load Balancer",
-        partial(_patterns, f'<> {_ELB} "<user_agent>" <> <> <> "<>" "<>" "<>" <> <time_iso>'),
+        partial(_create_pattern_steps, f'<> {_ELB} "<user_agent>" <> <> <> "<>" "<>" "<>" <> <time_iso>'),
     ),
-    "elb": LogFormat("AWS Classic Load Balancer", partial(_patterns, f'{_ELB} "<user_agent>"', _ELB)),
-    "s3": LogFormat("Amazon S3 server access log", partial(_patterns, f"{_S3} <> <> <> <> <host>", _S3)),
+    "elb": LogFormat(
+        "AWS Classic Load Balancer", partial(_create_pattern_steps, f'{_ELB} "<user_agent>"', _ELB)
+    ),
+    "s3": LogFormat(
+        "Amazon S3 server access log", partial(_create_pattern_steps, f"{_S3} <> <> <> <> <host>", _S3)
+    ),
     "haproxy": LogFormat(
-        "HAProxy's HTTP log, with or without captured headers", partial(_patterns, _HAPROXY)
+        "HAProxy's HTTP log, with or without captured headers", partial(_create_pattern_steps, _HAPROXY)
     ),
-    "combined": LogFormat("Apache's and nginx's combined format", partial(_clf, "combined", _AGENT)),
+    "combined": LogFormat(
+        "Apache's and nginx's combined format", partial(_create_clf_steps, "combined", _USER_AGENT)
+    ),
     "common": LogFormat(
-        "the Common Log Format, without referrer and user agent", partial(_clf, "common", "")
+        "the Common Log Format, without referrer and user agent", partial(_create_clf_steps, "common", "")
     ),
 }
-"""The named formats, the more specific before those that read their lines too."""
+"""The named formats. A more specific format precedes those that also parse its lines."""
 
 
 def create_parser(log_format: str) -> LogParser:
-    """Return a new reader of a format by name, or of an Apache `LogFormat` or nginx `log_format` as pasted.
+    """Create the parser of a format: its name, or a pasted Apache `LogFormat` or nginx `log_format`.
 
-    Raises `LogFormatError` where it is neither.
+    Raises LogFormatError if the format is unknown or cannot be compiled.
     """
-    if known := FORMATS.get(log_format):
-        return StepwiseLogParser(log_format, known.create_steps())
+    if named := FORMATS.get(log_format):
+        return LogParser(log_format, named.create_steps())
     if not re.search(r"[%$]", log_format):
-        near = get_close_matches(log_format, FORMATS, 1)
+        similar = get_close_matches(log_format, FORMATS, 1)
         hint = (
-            f"did you mean `{near[0]}`?" if near else f"known are {', '.join(FORMATS)}, and a pasted format"
+            f"did you mean `{similar[0]}`?"
+            if similar
+            else f"use one of {', '.join(FORMATS)}, or paste a LogFormat or log_format"
         )
         raise LogFormatError(f"unknown log format `{log_format}`", hint, code="unknown-log-format")
-    pasted = (
-        parse_nginx_format(log_format)
-        if re.search(r"\$[{\w]", log_format)
-        else parse_apache_format(log_format)
-    )
-    if pasted.lstrip().startswith("{"):
-        return StepwiseLogParser(log_format, (JsonLinesStep.from_template(pasted),))
-    common, combined = mark_fields(_CLF), mark_fields(_CLF + _AGENT)
-    plain = pasted.replace(" - ", f" {FIELD_MARK}{FIELD_MARK} ", 1)
-    second = "combined" if plain.startswith(combined) else "common" if plain == common else ""
-    return StepwiseLogParser(
-        log_format,
-        (LinePattern.from_template(pasted), DamagedLineStep(second))
-        if second
-        else (LinePattern.from_template(pasted),),
-    )
+    is_nginx = re.search(r"\$[{\w]", log_format)
+    template = parse_nginx_format(log_format) if is_nginx else parse_apache_format(log_format)
+    if template.lstrip().startswith("{"):
+        return LogParser(log_format, (JsonLinesStep.from_template(template),))
+    pattern = LinePattern.from_template(template)
+    common, combined = mark_fields(_CLF), mark_fields(_CLF + _USER_AGENT)
+    plain = template.replace(" - ", f" {FIELD_MARK}{FIELD_MARK} ", 1)
+    similar_format = "combined" if plain.startswith(combined) else "common" if plain == common else ""
+    return LogParser(log_format, (pattern, DamagedLineStep(similar_format)) if similar_format else (pattern,))
 
 
 @dataclass(frozen=True)
 class FormatDetection:
-    """The format that a sample is of, and how sure that is."""
+    """The detected format of a log, and how many lines of the sample match it."""
 
     parser: LogParser
     confidence: float
-    """The share of the sampled lines that the format's strict reader reads."""
+    """The share of the sampled lines that the format's strict pattern parses."""
     matched_lines: int
     sampled_lines: int
-    """Blank lines, directives and lines of another kind (an error log's) do not count."""
+    """Blank lines, directives and lines that are not requests (of an error log) are not counted."""
 
 
 def detect_format(sample: Sequence[str]) -> FormatDetection:
-    """Tell the format of a log from its first lines. Raises `FormatDetectionError` where none reads enough of them."""
+    """Detect the format of a log from its first lines. Raises FormatDetectionError if no format matches enough."""
     lines = pl.Series(sample[:SAMPLE_LINES_MAX], dtype=pl.String)
-    found = {name: _counts(known, lines) for name, known in FORMATS.items()}
-    most = max(matched for matched, _ in found.values())
-    name = next(name for name, (matched, _) in found.items() if matched >= most * (1 - TIE_MARGIN))
-    matched, sampled = found[name]
+    counts = {name: _count_matches(log_format, lines) for name, log_format in FORMATS.items()}
+    most = max(matched for matched, _ in counts.values())
+    name = next(name for name, (matched, _) in counts.items() if matched >= most * (1 - TIE_MARGIN))
+    matched, sampled = counts[name]
     if not sampled and lines.str.contains("(?i)^#Fields:").any():
         name = "cloudfront" if lines.str.contains(CLOUDFRONT_FIELD, literal=True).any() else "w3c"
         return FormatDetection(create_parser(name), 1.0, 0, 0)
-    remedy = "name its format, or paste its LogFormat or log_format"
+    hint = "name the format, or paste its LogFormat or log_format"
     if not sampled:
-        raise FormatDetectionError("the log holds no line yet by which its format could be told", remedy)
+        raise FormatDetectionError("the log has no request yet, so its format cannot be detected", hint)
     if not matched:
-        raise FormatDetectionError(f"no known format reads any of the {sampled} lines looked at", remedy)
+        raise FormatDetectionError(f"no known format matches any of the first {sampled} lines", hint)
     if matched < sampled * CONFIDENCE_MIN:
         raise FormatDetectionError(
-            f"the best format, `{name}`, reads {matched} of the {sampled} lines looked at", remedy
+            f"the best format, `{name}`, matches only {matched} of the first {sampled} lines", hint
         )
     return FormatDetection(create_parser(name), matched / sampled, matched, sampled)
 
 
-def _counts(known: LogFormat, lines: pl.Series) -> tuple[int, int]:
-    """Count the lines that are read strictly, and those that should be."""
-    steps = tuple(step for step in known.create_steps() if not isinstance(step, DamagedLineStep))
-    reading = StepwiseLogParser("", steps).parse(lines)
+def _count_matches(log_format: LogFormat, lines: pl.Series) -> tuple[int, int]:
+    """Return how many lines the strict steps parse, and how many lines they should parse."""
+    steps = tuple(step for step in log_format.create_steps() if not isinstance(step, DamagedLineStep))
+    result = LogParser("", steps).parse(lines)
     dropped = [reason.value for reason in DropReason if reason.outcome is LineOutcome.DROPPED]
-    return len(reading.requests), len(lines) - len(reading.drops.filter(pl.col("reason").is_in(dropped)))
+    return len(result.requests), len(lines) - len(result.drops.filter(pl.col("reason").is_in(dropped)))

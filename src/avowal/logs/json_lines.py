@@ -1,4 +1,4 @@
-"""Logs that have a JSON object on each line: where in it each field is."""
+"""Parse logs with one JSON object on each line, by the keys of their fields."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,10 +14,10 @@ from avowal.logs.drop_reason import DropReason
 from avowal.logs.pattern import FIELD_MARK
 
 FieldKeys = Mapping[str, tuple[str, ...]]
-"""For each field the keys that may hold it, the best first: lower case, no `_` or `-`, nested behind dots."""
+"""The keys that can hold each field, the preferred one first, as `_normalise_key` writes them, joined by dots."""
 
 NESTING_DEPTH_MAX = 8
-"""How many dots a key may have and still be looked into."""
+"""Objects that are nested more deeply are not read."""
 
 CADDY_KEYS: FieldKeys = {
     "time_any": ("ts", "time"),
@@ -69,7 +69,7 @@ COMMON_KEYS: FieldKeys = {
     "request": ("request", "requestline"),
     "method": ("requestmethod", "method", "http.request.method", "httpmethod", "verb"),
     "target": ("requesturi", "url.original", "uri", "requestpath", "url", "path", "url.path"),
-    "search": ("args", "querystring", "query", "url.query"),
+    "raw_query": ("args", "querystring", "query", "url.query"),
     "status": (
         "status",
         "statuscode",
@@ -85,109 +85,116 @@ COMMON_KEYS: FieldKeys = {
     "referrer": ("httpreferer", "httpreferrer", "http.request.referrer", "referer", "referrer"),
     "user_agent": ("httpuseragent", "useragent.original", "useragent", "agent"),
 }
-"""What nginx's variables, Elastic Common Schema and habit call them."""
+"""The names of nginx's variables, of Elastic Common Schema, and other common names."""
 
-_TELLING = {"request", "method", "target", "stem"}
+_REQUEST_FIELDS = {"request", "method", "target", "raw_path"}
 _FIELD = re.compile(f"{FIELD_MARK}([a-z_]+)(?:=[^{FIELD_MARK}]*)?{FIELD_MARK}")
 _REQUEST = re.compile(
     f"{FIELD_MARK}method{FIELD_MARK} {FIELD_MARK}target{FIELD_MARK}(?: {FIELD_MARK}{FIELD_MARK})?"
 )
-_BARE = re.compile(rf'(":\s*)({_FIELD.pattern})')
-_HEX = re.compile(r"(?<!\\)\\x(?=[0-9A-Fa-f]{2})")
-_LEFT_OUT = re.compile(r'(?<=[^\\]":) *-?(?=[,}])')
+_UNQUOTED_FIELD = re.compile(rf'(":\s*)({_FIELD.pattern})')
+_HEX_ESCAPE = re.compile(r"(?<!\\)\\x(?=[0-9A-Fa-f]{2})")
+_MISSING_VALUE = re.compile(r'(?<=[^\\]":) *-?(?=[,}])')
 
 
 @dataclass(frozen=True)
 class JsonLinesStep:
-    """Objects, one on a line, whose fields have these names."""
+    """Parses lines that are JSON objects, by the keys of each field."""
 
     field_keys: FieldKeys
 
     @classmethod
     def from_template(cls, template: str) -> Self:
-        """Compile a template that is a JSON object; of values of several fields only the request is read."""
-        quoted = _BARE.sub(r'\1"\2"', template)
+        """Compile a template that is a JSON object. Of values with several fields only the request line is read."""
+        quoted = _UNQUOTED_FIELD.sub(r'\1"\2"', template)
         try:
-            known = msgspec.json.decode(quoted.replace(FIELD_MARK, r"\u0000"))
+            values = msgspec.json.decode(quoted.replace(FIELD_MARK, r"\u0000"))
         except msgspec.DecodeError as error:
-            raise LogFormatError("the log format begins like JSON and is none", str(error)) from error
-        names: dict[str, tuple[str, ...]] = {}
-        for key, value in _flat(known):
+            raise LogFormatError(
+                "the log format starts with `{` but is not valid JSON", str(error)
+            ) from error
+        field_keys: dict[str, tuple[str, ...]] = {}
+        for key, value in _flatten(values):
             if field := _FIELD.fullmatch(str(value)):
-                names.setdefault("time_any" if field[1].startswith("time") else field[1], (key,))
+                field_keys.setdefault("time_any" if field[1].startswith("time") else field[1], (key,))
             elif _REQUEST.fullmatch(str(value)):
-                names.setdefault("request", (key,))
-        return cls(names)
+                field_keys.setdefault("request", (key,))
+        return cls(field_keys)
 
-    def parse(self, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Read the objects that are requests, and tell which are none, and which are two in one."""
+    def parse(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Parse the objects that are requests. Give the other lines the reason why they are not."""
         rows: list[list[str | None]] = []
         reasons: list[str | None] = []
-        plans: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-        for text in left["text"]:
-            known = _decoded(text)
-            if known is None:
+        keys_by_shape: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        for text in lines["text"]:
+            values = _decode_object(text)
+            if values is None:
                 reasons.append(
-                    DropReason.MERGED.value if _begins_again(text) else DropReason.UNREADABLE.value
+                    DropReason.MERGED.value if _contains_second_object(text) else DropReason.MALFORMED.value
                 )
                 continue
-            there = tuple(known)
-            plan = plans.get(there)
-            if plan is None:
-                plan = plans[there] = self._plan(known)
-            if plan:
-                rows.append([_said(known, keys) for keys in plan])
-            reasons.append(None if plan else DropReason.NOT_A_REQUEST.value)
-        judged = left.with_columns(reason=pl.Series(reasons, dtype=pl.String))
-        raw = pl.DataFrame(rows, schema=dict.fromkeys(self.field_keys, pl.String), orient="row")
-        read = pl.col("reason").is_null()
-        return raw.with_columns(judged.filter(read)["line"]), judged.filter(~read)
+            shape = tuple(values)
+            field_keys = keys_by_shape.get(shape)
+            if field_keys is None:
+                field_keys = keys_by_shape[shape] = self._find_field_keys(values)
+            if field_keys:
+                rows.append([_find_value(values, keys) for keys in field_keys])
+            reasons.append(None if field_keys else DropReason.NOT_A_REQUEST.value)
+        lines = lines.with_columns(reason=pl.Series(reasons, dtype=pl.String))
+        texts = pl.DataFrame(rows, schema=dict.fromkeys(self.field_keys, pl.String), orient="row")
+        is_parsed = pl.col("reason").is_null()
+        return texts.with_columns(lines.filter(is_parsed)["line"]), lines.filter(~is_parsed)
 
-    def _plan(self, known: dict[str, Any]) -> list[tuple[str, ...]]:
-        """Tell under which keys of such an object each field is, those around it last; none of no request."""
+    def _find_field_keys(self, values: dict[str, Any]) -> list[tuple[str, ...]]:
+        """Return, for each field, the keys of the object that can hold it, the enclosing objects' keys last.
+
+        Returns nothing if the object is not a request.
+        """
         if not any(
-            key in known for field in _TELLING & self.field_keys.keys() for key in self.field_keys[field]
+            key in values
+            for field in _REQUEST_FIELDS & self.field_keys.keys()
+            for key in self.field_keys[field]
         ):
             return []
-        around = ([key.rpartition(".")[0] for key in keys] for keys in self.field_keys.values())
-        both = zip(self.field_keys.values(), around, strict=True)
-        return [tuple(key for key in (*keys, *outer) if key in known) for keys, outer in both]
+        enclosing = ([key.rpartition(".")[0] for key in keys] for keys in self.field_keys.values())
+        both = zip(self.field_keys.values(), enclosing, strict=True)
+        return [tuple(key for key in (*keys, *outer) if key in values) for keys, outer in both]
 
 
-def _begins_again(text: str) -> bool:
-    """Tell whether the beginning of an object, to its first key, stands on the line twice."""
+def _contains_second_object(text: str) -> bool:
+    """Return whether the start of the object, up to its first key, occurs again in the line."""
     beginning = text[: text.find('":') + 2]
     return text.startswith("{") and beginning in text[1:]
 
 
-def _decoded(text: str) -> dict[str, Any] | None:
-    r"""Decode an object and those in it, also with the faults of templates: `\xHH`, and `-` for no number."""
+def _decode_object(text: str) -> dict[str, Any] | None:
+    r"""Decode and flatten an object, also with common errors of templates: `\xHH`, and `-` for a number."""
     if not text.lstrip().startswith("{"):
         return None
     try:
-        return dict(_flat(msgspec.json.decode(text)))
+        return dict(_flatten(msgspec.json.decode(text)))
     except (msgspec.DecodeError, RecursionError):
-        mended = _LEFT_OUT.sub("null", _HEX.sub(r"\\\\x", text))
-        return _decoded(mended) if mended != text else None
+        repaired = _MISSING_VALUE.sub("null", _HEX_ESCAPE.sub(r"\\\\x", text))
+        return _decode_object(repaired) if repaired != text else None
 
 
-def _flat(known: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in known.items():
-        key = prefix + _key(name)
+def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        key = prefix + _normalise_key(name)
         yield key, value
         if isinstance(value, dict) and key.count(".") < NESTING_DEPTH_MAX:
-            yield from _flat(value, f"{key}.")
+            yield from _flatten(value, f"{key}.")
 
 
 @lru_cache(1024)
-def _key(name: str) -> str:
+def _normalise_key(name: str) -> str:
     return re.sub(r"[^a-z0-9.@]", "", name.lower())
 
 
-def _said(known: dict[str, Any], keys: tuple[str, ...]) -> str | None:
-    """Return what the first key that says something says: `""` if none does, None if there is no key."""
+def _find_value(values: dict[str, Any], keys: tuple[str, ...]) -> str | None:
+    """Return the first value that is not empty, as text: `""` if all are empty, None if there are no keys."""
     for key in keys:
-        value = known[key]
+        value = values[key]
         if isinstance(value, list) and value:
             value = value[0]
         if isinstance(value, float) and value.is_integer():

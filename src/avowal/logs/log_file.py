@@ -1,4 +1,4 @@
-"""Log files as they lie about: compressed, in another encoding, unfinished, damaged; read as blocks of whole lines."""
+"""Read log files as blocks of whole lines, also if they are compressed, in UTF-16, unfinished or damaged."""
 
 import bz2
 import codecs
@@ -19,10 +19,10 @@ import zstandard
 from avowal.errors import InvalidInputError, LogSourceError
 
 BLOCK_BYTES = 16 * 1024 * 1024
-"""How much of a log is in memory as one piece."""
+"""The largest block of a log in memory, in bytes."""
 
 LINE_BYTES_MAX = 64 * 1024
-"""A longer line is no log line of any server known: it becomes a dead letter."""
+"""The longest line that is parsed, in bytes. No known server writes longer ones."""
 
 READ_BYTES = 1024 * 1024
 
@@ -30,18 +30,18 @@ STANDARD_INPUT = Path("-")
 
 
 class ByteStream(Protocol):
-    """What decompressors have in common with files."""
+    """The method that decompressors and files have in common."""
 
     def read1(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, as many as are at hand; none at the end."""
+        """Return up to `size` bytes that are available now, or no bytes at the end."""
         ...
 
 
 @dataclass
 class LogFile:
-    """A log open for reading: its decompressed bytes, in UTF-8 or nearly so, from the first on.
+    """An open log: its decompressed bytes, in UTF-8 or a similar encoding, from the first byte on.
 
-    `damage` says what ended it before its end, and holds nothing of what it contains.
+    `damage` says why reading stopped before the end. It contains no data of the log.
     """
 
     name: str
@@ -50,19 +50,19 @@ class LogFile:
     exit_stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     damage: str = ""
     lookahead: bytes = b""
-    """What was read ahead, and is to be read first."""
+    """Bytes that were read ahead. They are returned first."""
 
     def read(self, size: int) -> bytes:
-        """Return `size` bytes, or fewer at the end or at the damage."""
+        """Return `size` bytes, or fewer if the log ends or is damaged there."""
         return b"".join(self._parts(size))
 
     def read_lines(self, size: int) -> bytes:
-        """Return the whole lines among the next `size` bytes; all of these where no line ends among them."""
+        """Return the whole lines among the next `size` bytes, or all of these bytes if no line ends among them."""
         parts = self._parts(size)
-        for place in range(len(parts) - 1, -1, -1):
-            if cut := parts[place].rfind(b"\n") + 1:
-                self.lookahead = b"".join([parts[place][cut:], *parts[place + 1 :], self.lookahead])
-                parts[place:] = [parts[place][:cut]]
+        for index in range(len(parts) - 1, -1, -1):
+            if end := parts[index].rfind(b"\n") + 1:
+                self.lookahead = b"".join([parts[index][end:], *parts[index + 1 :], self.lookahead])
+                parts[index:] = [parts[index][:end]]
                 break
         return b"".join(parts)
 
@@ -74,7 +74,7 @@ class LogFile:
             try:
                 part = self.stream.read1(min(missing, READ_BYTES))
             except (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
-                self.damage = _damage(error)
+                self.damage = _describe_damage(error)
                 break
             if not part:
                 break
@@ -83,26 +83,26 @@ class LogFile:
         return parts
 
     def peek(self, size: int) -> bytes:
-        """Return what `read` will return, and leave it there."""
+        """Return the bytes that `read` will return next, without consuming them."""
         self.lookahead = self.read(size)
         return self.lookahead
 
     def position(self) -> int:
-        """Return how many bytes of the file, as it lies on the disk, were read."""
+        """Return how many bytes of the file on disk were read, before decompression."""
         return self.raw_file.tell() if self.raw_file.seekable() else 0
 
     @property
     def is_plain_file(self) -> bool:
-        """Whether its bytes are those of the file, neither compressed nor in another encoding."""
+        """Whether the log is neither compressed nor transcoded."""
         return isinstance(self.stream, io.BufferedReader)
 
     def seek(self, offset: int) -> None:
-        """Go to an offset of a log that is neither compressed nor recoded, to see what was added since."""
+        """Continue at an offset of a plain file, also after more was written to it."""
         self.raw_file.seek(offset)
         self.lookahead = b""
 
     def close(self) -> None:
-        """Close every file beneath."""
+        """Close all underlying files."""
         self.exit_stack.close()
 
     def __enter__(self) -> Self:
@@ -112,20 +112,20 @@ class LogFile:
         self.close()
 
 
-def _damage(error: Exception) -> str:
-    """Tell a decompressor's error in words that hold nothing of the file."""
+def _describe_damage(error: Exception) -> str:
+    """Describe the error of a decompressor without any content of the file."""
     if isinstance(error, EOFError):
         return "it ends in the middle of its compressed data"
     return f"its compressed data is damaged ({type(error).__name__})"
 
 
 def open_log(path: Path) -> LogFile:
-    """Open a log file, or standard input for `-`, and undo its compression and encoding by its first bytes.
+    """Open a log file, or standard input for `-`. Decompress and decode it as its first bytes say.
 
-    Knows gzip, bzip2, xz, Zstandard (each also as several joined), UTF-16 and a UTF-8 mark.
-    Raises InvalidInputError where there is no such file, LogSourceError where it may not be read.
+    Supports gzip, bzip2, xz, Zstandard (each also as several streams in sequence), UTF-16 and a UTF-8 byte order mark.
+    Raises InvalidInputError if there is no such file, LogSourceError if it cannot be read.
     """
-    closing = contextlib.ExitStack()
+    exit_stack = contextlib.ExitStack()
     if path == STANDARD_INPUT:
         raw: BinaryIO = sys.stdin.buffer
     else:
@@ -134,29 +134,27 @@ def open_log(path: Path) -> LogFile:
                 f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`", code="not-a-file"
             )
         try:
-            raw = closing.enter_context(path.open("rb"))
+            raw = exit_stack.enter_context(path.open("rb"))
         except FileNotFoundError:
             raise InvalidInputError(
-                f"there is no file `{path}`", "look at its spelling and folder", code="file-missing"
+                f"there is no file `{path}`", "check the spelling and the folder", code="file-missing"
             ) from None
         except OSError as error:
-            raise LogSourceError(
-                f"`{path}` cannot be read: {error.strerror}", "look at its permissions"
-            ) from None
+            raise LogSourceError(f"cannot read `{path}`: {error.strerror}", "check its permissions") from None
     buffered = io.BufferedReader(raw, READ_BYTES) if isinstance(raw, io.RawIOBase) else raw
-    stream = _decompress(buffered, closing)
-    log = LogFile("standard input" if path == STANDARD_INPUT else str(path), stream, buffered, closing)
+    stream = _decompress(buffered, exit_stack)
+    log = LogFile("standard input" if path == STANDARD_INPUT else str(path), stream, buffered, exit_stack)
     return _decode(log)
 
 
-def _decompress(raw: BinaryIO, closing: contextlib.ExitStack) -> ByteStream:
+def _decompress(raw: BinaryIO, exit_stack: contextlib.ExitStack) -> ByteStream:
     magic = raw.peek(6)[:6] if isinstance(raw, io.BufferedReader) else b""
     if magic.startswith(b"\x1f\x8b"):
-        return closing.enter_context(gzip.GzipFile(fileobj=raw))
+        return exit_stack.enter_context(gzip.GzipFile(fileobj=raw))
     if magic.startswith(b"BZh"):
-        return closing.enter_context(bz2.BZ2File(raw))
+        return exit_stack.enter_context(bz2.BZ2File(raw))
     if magic.startswith(b"\xfd7zXZ\x00"):
-        return closing.enter_context(lzma.LZMAFile(raw))
+        return exit_stack.enter_context(lzma.LZMAFile(raw))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
         return _ZstandardStream(raw)
     return raw  # type: ignore[return-value]  # a BufferedReader has read1
@@ -164,7 +162,7 @@ def _decompress(raw: BinaryIO, closing: contextlib.ExitStack) -> ByteStream:
 
 @dataclass
 class _ZstandardStream:
-    """Zstandard frames, one behind the other; unlike the library's own reader, it notices that the last one was cut."""
+    """Decompresses Zstandard frames. Unlike the library's reader, it raises EOFError if the last frame is cut off."""
 
     raw: BinaryIO
     frame: Any = field(default_factory=lambda: zstandard.ZstdDecompressor().decompressobj())
@@ -187,7 +185,7 @@ class _ZstandardStream:
 
 @dataclass
 class _TranscodedStream:
-    """Bytes of another encoding as UTF-8."""
+    """Converts bytes of another encoding to UTF-8."""
 
     stream: ByteStream
     decoder: codecs.IncrementalDecoder
@@ -200,7 +198,7 @@ class _TranscodedStream:
 
 
 def _decode(log: LogFile) -> LogFile:
-    """Undo UTF-16, and take away a UTF-8 mark."""
+    """Decode UTF-16, and remove a UTF-8 byte order mark."""
     head = log.read(3)
     log.lookahead = head.removeprefix(codecs.BOM_UTF8)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -211,23 +209,23 @@ def _decode(log: LogFile) -> LogFile:
 
 
 class KeyedDigest(Protocol):
-    """A keyed hash of a log's bytes from the first on."""
+    """A keyed hash of the bytes of a log, from the first byte on."""
 
     def update(self, data: bytes, /) -> None:
-        """Take in more bytes."""
+        """Add bytes."""
         ...
 
     def hexdigest(self) -> str:
-        """Return the hash of all that was taken in so far."""
+        """Return the hash of all bytes so far."""
         ...
 
 
 @dataclass(frozen=True)
 class LogBlock:
-    """Some lines of a log, one after the other, in the decompressed bytes from `start` to `end`.
+    """Consecutive lines of a log: the decompressed bytes from `start` to `end`.
 
-    `too_long` are lines that were left out of `data`: their offset and length in bytes. `provisional` is the last
-    line of a log that does not end with a line feed: the log may yet go on writing it.
+    `oversized_lines` are the offset and length, in bytes, of lines that are not in `data`. `provisional` says that the
+    block ends with the last line of the log and has no line feed: the server may still be writing that line.
     """
 
     start: int
@@ -239,7 +237,7 @@ class LogBlock:
     provisional: bool = False
 
     def split_lines(self) -> pl.Series:
-        """Return its lines as text, without line ends; a byte that is no UTF-8 is read as Latin-1."""
+        """Return the lines as text, without line ends. A byte that is not UTF-8 is decoded as Latin-1."""
         if not self.data:
             return pl.Series([], dtype=pl.String)
         try:
@@ -248,24 +246,24 @@ class LogBlock:
             return _split(self.data.decode("utf-8", errors="avowal-latin-1").encode())
 
     def locate_lines(self, lines: pl.Series) -> pl.DataFrame:
-        """Return the `offset` and the `length` of each line in bytes; `lines` are its `lines()`."""
+        """Return the `offset` and `length` of each line in bytes. `lines` is the result of `split_lines`."""
         lengths = lines.str.len_bytes()
         ends = len(lines) - (not self.data.endswith(b"\n"))
-        if lengths.sum() + ends != len(self.data):  # what the lines' text does not tell
+        if lengths.sum() + ends != len(self.data):  # carriage returns or Latin-1 bytes
             lengths = pl.Series([len(line) for line in self.data.removesuffix(b"\n").split(b"\n")])
         offsets = (lengths + 1).cum_sum().shift(1, fill_value=0) + self.start
         return pl.DataFrame([offsets.alias("offset"), lengths.alias("length")])
 
 
 def _split(data: bytes) -> pl.Series:
-    """Split lines. What could be the magic number of a compressed file, Polars would undo: a line feed hides it."""
+    """Split lines. A line feed before the data keeps Polars from decompressing text that starts with a magic number."""
     if data[0] in COMPRESSION_MAGIC_BYTES:
         return pl.read_lines(io.BytesIO(b"\n" + data)).to_series().slice(1)
     return pl.read_lines(io.BytesIO(data)).to_series()
 
 
 COMPRESSION_MAGIC_BYTES = b"\x1f\x28\x78\x42\xfd\x04"
-"""First bytes of gzip, Zstandard, zlib, bzip2, xz and LZ4 files; `(`, `x` and `B` among them."""
+"""The first bytes of gzip, Zstandard, zlib, bzip2, xz and LZ4 files. `(`, `x` and `B` are among them."""
 
 
 def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
@@ -281,32 +279,32 @@ NO_OVERSIZED_LINES: tuple[tuple[int, int], ...] = ()
 
 
 def read_blocks(log: LogFile, start: int, digest: KeyedDigest) -> Iterator[LogBlock]:
-    """Read a log from where it stands, at offset `start` and with the digest of what comes before, as blocks.
+    """Read a log from its current position as blocks. `digest` is the digest of the `start` bytes before it.
 
-    Memory is bounded by BLOCK_BYTES: a line that does not end within one is skipped over, and named in `too_long`.
+    A block has at most BLOCK_BYTES. A line that does not fit is skipped and listed in `oversized_lines`.
     """
     start_digest = digest.hexdigest()
     while data := log.read_lines(BLOCK_BYTES):
-        end, too_long = start + len(data), NO_OVERSIZED_LINES
+        end, oversized_lines = start + len(data), NO_OVERSIZED_LINES
         provisional = not data.endswith(b"\n") and len(data) < BLOCK_BYTES
         if provisional or data.endswith(b"\n"):
             digest.update(data)
         else:
-            length, ended, log.lookahead = _skip_line(log, data, digest)
-            data, end, too_long = b"", start + length + ended, ((start, length),)
+            length, has_line_feed, log.lookahead = _skip_line(log, data, digest)
+            data, end, oversized_lines = b"", start + length + has_line_feed, ((start, length),)
         end_digest = digest.hexdigest()
-        yield LogBlock(start, start_digest, end, end_digest, data, too_long, provisional)
+        yield LogBlock(start, start_digest, end, end_digest, data, oversized_lines, provisional)
         start, start_digest = end, end_digest
 
 
 def _skip_line(log: LogFile, data: bytes, digest: KeyedDigest) -> tuple[int, bool, bytes]:
-    """Read on to the end of a line; return its length in bytes, whether it ended, and what was read behind it."""
+    """Skip the rest of a line. Return its length in bytes, whether it ends with a line feed, and the bytes after it."""
     length = 0
     while data:
-        line, ended, behind = data.partition(b"\n")
-        digest.update(line + ended)
+        line, line_feed, after = data.partition(b"\n")
+        digest.update(line + line_feed)
         length += len(line)
-        if ended:
-            return length, True, behind
+        if line_feed:
+            return length, True, after
         data = log.read(READ_BYTES)
     return length, False, b""

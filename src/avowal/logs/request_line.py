@@ -1,7 +1,7 @@
-"""The request line and its target: method, host, path and query, as text that is safe to hand on.
+"""Parse request lines and their targets into method, host, path and query.
 
-No path and no query holds white space, quotes, backslashes or control characters: those are percent-encoded.
-What is no request line is logged rubbish, and gives nothing.
+Paths and queries contain no white space, quotes, backslashes or control characters: these are percent-encoded. Text
+that is not a request line gives no method and no target.
 """
 
 import re
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 METHOD_REGEX = "[A-Za-z][A-Za-z_-]{0,31}"
 PROTOCOL_REGEX = r"HTTP/[0-9](?:\.[0-9])?"
-_PATH = r"[!$-:<->@-\[\]-~]"  # ASCII, less what is encoded, and less `?`, `#` and `;`, which mean something
+_PATH = r"[!$-:<->@-\[\]-~]"  # ASCII without encoded characters and without `?`, `#` and `;`
 _QUERY = r"[!$-\[\]-~]"
 PLAIN_REQUEST_LINE_REGEX = (
     rf"(?P<method>[A-Z]{{1,32}}) (?P<path>/{_PATH}*)(?:\?(?P<query>{_QUERY}*))?(?: {PROTOCOL_REGEX})?"
 )
-"""What nearly all request lines look like: a Rust regex, whose groups are what `line` would find."""
+"""A Rust regex that nearly all request lines match. Its groups are equal to the result of `parse_request_line`."""
 
 _METHOD = re.compile(METHOD_REGEX)
 _PROTOCOL = re.compile(PROTOCOL_REGEX)
@@ -30,7 +30,7 @@ _UNSAFE = re.compile(r'[\s"\x00-\x1f\x7f]')
 
 
 class RequestTarget(NamedTuple):
-    """What a request asks for; None is what its line does not say."""
+    """The target of a request. A value is None if the request line does not say it."""
 
     method: str | None = None
     host: str | None = None
@@ -39,90 +39,90 @@ class RequestTarget(NamedTuple):
 
 
 def parse_request_line(text: str) -> RequestTarget:
-    r"""Read a request line; one that is none (`-`, a TLS handshake) gives an empty target.
+    r"""Parse a request line. Anything else (`-`, a TLS handshake) gives an empty target.
 
-    >>> line("GET http://user@example.org:80/a;jsessionid=1?b#c HTTP/1.1")
-    Target(method='GET', host='example.org', path='/a', query='b')
-    >>> line(r"\x16\x03\x01")
-    Target(method=None, host=None, path=None, query=None)
+    >>> parse_request_line("GET http://user@example.org:80/a;jsessionid=1?b#c HTTP/1.1")
+    RequestTarget(method='GET', host='example.org', path='/a', query='b')
+    >>> parse_request_line(r"\x16\x03\x01")
+    RequestTarget(method=None, host=None, path=None, query=None)
     """
-    method, _, asked = text.partition(" ")
-    before, _, last = asked.rpartition(" ")
+    method, _, target = text.partition(" ")
+    before, _, last = target.rpartition(" ")
     if protocol := _PROTOCOL.fullmatch(last):
-        asked = before
-    asked = asked.strip(" ")
-    if not _METHOD.fullmatch(method) or (" " in asked and (not protocol or " HTTP/" in asked)):
-        return RequestTarget()  # no method, or where the target ends is not certain
-    if method == "CONNECT" and not asked.startswith("/"):
-        host = parse_host_name(asked.rpartition("@")[2])
+        target = before
+    target = target.strip(" ")
+    if not _METHOD.fullmatch(method) or (" " in target and (not protocol or " HTTP/" in target)):
+        return RequestTarget()  # there is no method, or the end of the target is not certain
+    if method == "CONNECT" and not target.startswith("/"):
+        host = parse_host_name(target.rpartition("@")[2])
         return RequestTarget(method, host) if host else RequestTarget()
-    read = parse_target(asked)
-    return read._replace(method=method) if read.path else RequestTarget()
+    parsed = parse_target(target)
+    return parsed._replace(method=method) if parsed.path else RequestTarget()
 
 
 def parse_target(text: str) -> RequestTarget:
-    """Read a target in origin form (`/path?query`), in absolute form, of whose user nothing stays, or `*`."""
+    """Parse a target in origin form (`/path?query`), in absolute form (a user in it is removed), or `*`."""
     host = None
     if absolute := _ABSOLUTE.fullmatch(text):
         host, text = parse_host_name(absolute[1].rpartition("@")[2]), absolute[2]
         text = text if text.startswith("/") else f"/{text}"
     elif text != "*" and not text.startswith("/"):
         return RequestTarget()
-    stem, _, search = text.partition("#")[0].partition("?")
-    return RequestTarget(None, host, sanitise_path(stem), _safe(search) or None)
+    path, _, query = text.partition("#")[0].partition("?")
+    return RequestTarget(None, host, sanitise_path(path), _percent_encode(query) or None)
 
 
 def parse_schemeless_target(text: str) -> RequestTarget:
-    """Read a target that may also begin with its host (`example.org/path`), as some servers log it."""
-    found = None if "://" in text else _SCHEMELESS.fullmatch(text)
-    return parse_target(f"http://{text}" if found and not text.startswith("/") else text)
+    """Parse a target that may begin with its host (`example.org/path`), as some servers log it."""
+    match = None if "://" in text else _SCHEMELESS.fullmatch(text)
+    return parse_target(f"http://{text}" if match and not text.startswith("/") else text)
 
 
 def sanitise_path(text: str) -> str | None:
-    """Make a path safe, and cut the session out of it; None where it is no path."""
-    safe = _safe(_SESSION.sub("", text))
+    """Percent-encode a path and remove its session parameters. Return None if the text is not a path."""
+    safe = _percent_encode(_SESSION.sub("", text))
     return safe if safe.startswith("/") or safe == "*" else None
 
 
 def sanitise_query(text: str) -> str | None:
-    """Make a query safe; None where it is empty or `-`."""
-    return None if text == "-" else _safe(text) or None
+    """Percent-encode a query. Return None if it is empty or `-`."""
+    return None if text == "-" else _percent_encode(text) or None
 
 
 def parse_host_name(text: str) -> str | None:
-    """Return a host without its port, in lower case; None where it is none."""
-    found = _HOST.fullmatch(text.lower())
-    return found[1] if found and found[1] not in {"-", "_"} else None
+    """Return a host in lower case and without its port. Return None if the text is not a host."""
+    match = _HOST.fullmatch(text.lower())
+    return match[1] if match and match[1] not in {"-", "_"} else None
 
 
 def unescape(text: str) -> str:
-    r"""Undo what servers do to quoted values: `\"`, `\\`, and `\xHH` but for control characters.
+    r"""Undo the escapes of servers in quoted values: `\"`, `\\`, and `\xHH` except for control characters.
 
     >>> unescape(r"\"caf\xC3\xA9\" \x0A")
     '"café" \\x0A'
     """
-    return _QUOTED.sub(_plain, text)
+    return _QUOTED.sub(_unescape_match, text)
 
 
-def _plain(found: re.Match[str]) -> str:
-    if not found[1]:
-        return found[2]
-    text = bytes.fromhex(found[1].replace("\\x", "")).decode("utf-8", "replace")
+def _unescape_match(match: re.Match[str]) -> str:
+    if not match[1]:
+        return match[2]
+    text = bytes.fromhex(match[1].replace("\\x", "")).decode("utf-8", "replace")
     return _CONTROL.sub(lambda control: f"\\x{ord(control[0]):02X}", text)
 
 
-def _safe(text: str) -> str:
+def _percent_encode(text: str) -> str:
     if "\\" in text:
-        text = _ESCAPE.sub(_percent, text)
-    return _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), text)
+        text = _ESCAPE.sub(_percent_encode_escape, text)
+    return _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
 
 
-def _percent(found: re.Match[str]) -> str:
-    code, character = found.groups()
+def _percent_encode_escape(match: re.Match[str]) -> str:
+    code, character = match.groups()
     return f"%{code.upper()}" if code else _ESCAPED.get(character, f"%5C{character}")
 
 
 def parse_server_name(text: str) -> str | None:
-    """Return the name of a virtual host; None where it is an address, which might be another visitor's."""
+    """Return the name of a virtual host. Return None for an address, which could belong to another visitor."""
     name = parse_host_name(text)
     return name if name and re.search(r"[a-z]", name) and "[" not in name else None

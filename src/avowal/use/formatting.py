@@ -89,7 +89,7 @@ def describe_completeness(completeness: ReportCompleteness, dropped_lines: dict[
         f"{completeness.bot_requests:,}" if completeness.bot_requests is not None else "an untold number of"
     )
     left = [f"{lines:,} lines dropped ({reason})" for reason, lines in dropped_lines.items()]
-    left.append(f"{completeness.dead_letters:,} unreadable lines")
+    left.append(f"{completeness.dead_letters:,} unparsable lines")
     sentences = [
         f"Not among visits and views: {robots} requests of robots; and of all that was ever read, {', '.join(left)}."
     ]

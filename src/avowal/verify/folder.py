@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from avowal.collect.pipeline import FUTURE_TOLERANCE
 from avowal.errors import AvowalError, ProofError, StoreError
 from avowal.ledger.checkpoint import Checkpoint, verify_checkpoint
 from avowal.ledger.entry import (
@@ -27,7 +28,6 @@ from avowal.ledger.entry import (
     VersionPublished,
 )
 from avowal.ledger.note import SignedNote
-from avowal.logs.drop_reason import FUTURE_TOLERANCE
 from avowal.register.ledger_storage import Ledger
 from avowal.register.register import SqliteRegister, Version
 from avowal.store.interface import ConsentCursor, RemovedRecords, Store
