@@ -376,7 +376,7 @@ def test_a_package_that_was_never_written_can_be_made(site: Site, monkeypatch: p
 
     package = site.folder / "release.zip"
     with monkeypatch.context() as patched:
-        patched.setattr("avowal.disclose.workflow.encode_package", cut_short)
+        patched.setattr("avowal.disclose.workflow.build_package", cut_short)
         with pytest.raises(CutShortError):
             disclose_attack(site, "--package", package)
     assert (kinds(site)[-1], package.exists()) == ("release-made", False)
@@ -388,7 +388,7 @@ def test_a_package_that_was_never_written_can_be_made(site: Site, monkeypatch: p
         site.avowal("release", "make", waiting["reference"], "--package", site.folder / "b.zip").status == 1
     )
     with monkeypatch.context() as patched:
-        patched.setattr("avowal.disclose.workflow.encode_package", cut_short)
+        patched.setattr("avowal.disclose.workflow.build_package", cut_short)
         with pytest.raises(CutShortError):
             disclose_attack(site, "--package", site.folder / "c.zip")
     site.take_in(site.log("b.log", line(7, "/wp-login.php", start=RECENT, address=BEN, status=404)))

@@ -122,7 +122,7 @@ def test_before_any_version_nothing_is_seen(store: DuckDBStore) -> None:
 class Failing(Bounds):
     """Bounds that cannot tell what they permit."""
 
-    def greatest(self, cell: Cell, precision: str) -> Age:  # noqa: ARG002  # whatever is asked
+    def max_age(self, cell: Cell, precision: str) -> Age:  # noqa: ARG002  # whatever is asked
         """Fail."""
         raise RuntimeError("undecided")
 
