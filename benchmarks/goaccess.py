@@ -100,10 +100,10 @@ def query_seconds(folder: Path) -> float:
     """Return how long the queries of the overview take, in the open store."""
     os.chdir(folder)
     from avowal.app.requests import RunReport
-    from avowal.app.session import session  # imported where it is measured
+    from avowal.app.session import open_session  # imported where it is measured
     from avowal.use.report_request import ReportRequest, parse_filters
 
-    with session(None) as at_work:
+    with open_session(None) as at_work:
         question = ReportRequest("overview", filters=parse_filters([]))
         at_work.call(RunReport(question))
         started = time.monotonic()

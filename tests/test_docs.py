@@ -14,8 +14,8 @@ import pytest
 import typer.main
 
 from avowal import config, errors
+from avowal.app.import_logs import ImportReport
 from avowal.change.draft import TERMS_FILE
-from avowal.cli.import_ import ImportReport
 from avowal.cli.main import create_app
 from avowal.cli.report import answer_to_object
 from avowal.config import Settings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from avowal.app.session import session
+from avowal.app.session import open_session
 from avowal.workspace.requests import CountRecords
 from support.site import CHROME, Site, Started, kept, line, wait_until
 
@@ -67,7 +67,7 @@ def following(site: Site, *arguments: object) -> Iterator[Started]:
 
 def requests(site: Site) -> int:
     """Return how many requests are kept, asked through whoever owns the folder."""
-    with session(site.data) as at_work:
+    with open_session(site.data) as at_work:
         return at_work.call(CountRecords()).requests
 
 
@@ -358,7 +358,7 @@ def test_reports_and_imports_work_beside_it(site: Site, server: Server) -> None:
 def test_it_outlives_the_process_that_owned_the_folder(site: Site, server: Server) -> None:
     """Started while another command owns the folder, it goes on when that command ends."""
     server.write(3)
-    with session(site.data) as at_work:
+    with open_session(site.data) as at_work:
         assert at_work.backend.is_owner
         with following(site) as follow:
             wait_until(lambda: at_work.call(CountRecords()).requests == 3, "3 requests")

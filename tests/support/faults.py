@@ -216,7 +216,7 @@ class Owner:
 
         def hold() -> None:
             os.close(self.to_done)
-            with avowal.app.session.session(None) as at_work:
+            with avowal.app.session.open_session(None) as at_work:
                 assert at_work.backend.is_owner
                 os.write(to_opened, b"x")
                 os.read(done, 1)

@@ -1,6 +1,5 @@
 """A data folder that is open: its settings, its register, and what answers requests about what is stored."""
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -8,6 +7,12 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from avowal.app.folder import (
+    create_pipeline_factory,
+    find_admission_rules,
+    find_folder,
+    open_register_of,
+)
 from avowal.app.owner import FolderOwner, visit_rules
 from avowal.app.requests import (
     REQUEST_TYPES,
@@ -17,19 +22,19 @@ from avowal.app.requests import (
     ReadFeedBatch,
     ReadVisitorPage,
 )
-from avowal.change.draft import adopt_first_version_if_none, find_terms_path, load_forms
+from avowal.change.draft import find_terms_path, load_forms
 from avowal.clock import utc_now
 from avowal.collect.admission import AdmissionRules
 from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
-from avowal.config import Folder, locate_folder
+from avowal.config import Folder
 from avowal.disclose.feed import FeedProvider
 from avowal.disclose.workflow import ReleaseWorkflow
 from avowal.errors import RefusedError
-from avowal.keep.enforcement import PolicyEnforcer, build_admission_rules, effective_versions
+from avowal.ingest.importer import PipelineFactory
+from avowal.keep.enforcement import PolicyEnforcer
 from avowal.key_files import FEED_KEY_FILE, read_or_create_secret
 from avowal.policy.terms import compile_terms, load_terms
-from avowal.register.register import SqliteRegister, Version, open_register
-from avowal.store.duckdb_store import STORE_FILE
+from avowal.register.register import SqliteRegister, Version
 from avowal.store.interface import ResultTable, Store
 from avowal.workspace.client import FolderClient
 from avowal.workspace.ownership import open_backend
@@ -40,11 +45,6 @@ DEFAULT_TERMS_MESSAGE = (
     "no avowal.toml here or above: using the default terms (`avowal init .` makes your own to change)"
 )
 """Printed when data is collected without a folder of one's own."""
-
-
-def find_folder(data_folder: Path | None) -> Folder:
-    """Find the folder that a command works in, from where it was called."""
-    return locate_folder(Path.cwd(), data_folder, os.environ)
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,13 @@ class Session:
         self.call(DeriveViews())
 
     def admission_rules(self, moment: datetime) -> list[AdmissionRules]:
-        """Return what admission needs of each version that has taken effect."""
-        return build_admission_rules(tuple(effective_versions(self.register.versions(), moment)))
+        """Return what admission needs of each version that has taken effect by a moment."""
+        return find_admission_rules(self.register, moment)
+
+    @property
+    def pipeline_factory(self) -> PipelineFactory:
+        """Return what makes pipelines under the folder's settings and versions."""
+        return create_pipeline_factory(self.folder, self.register)
 
     @property
     def release_workflow(self) -> ReleaseWorkflow:
@@ -94,12 +99,6 @@ class Session:
             after = page.rows[-1][0]
 
 
-def open_folder_register(data_folder: Path | None, *, check: bool = True) -> SqliteRegister:
-    """Open the register of the folder that a command works in; raises as `open_register` does."""
-    folder = find_folder(data_folder)
-    return open_register(folder.data_folder, folder.keys_folder, store_file=STORE_FILE, check_ledger=check)
-
-
 def find_version(versions: list[Version], number: int) -> Version:
     """Return the version with a number; the one in force for 0. Raises RefusedError if there is none."""
     now = utc_now()
@@ -115,16 +114,14 @@ def find_version(versions: list[Version], number: int) -> Version:
 
 
 @contextmanager
-def session(data_folder: Path | None, *, adopt_terms: bool = False) -> Iterator[Session]:
+def open_session(data_folder: Path | None, *, adopt_terms: bool = False) -> Iterator[Session]:
     """Open the folder, and close it at the end.
 
     With `adopt_terms`, for commands that collect, the folder's terms become the first version if there is none yet.
     Raises SettingsError and TermsError if a file of the folder is not valid.
     """
     folder = find_folder(data_folder)
-    with closing(open_register(folder.data_folder, folder.keys_folder, store_file=STORE_FILE)) as register:
-        if adopt_terms:
-            adopt_first_version_if_none(register, folder)
+    with closing(open_register_of(folder, adopt_terms=adopt_terms)) as register:
         SaltFile(folder.keys_folder / SALTS_FILE_NAME).destroy_expired(utc_now())
 
         def create_owner(store: Store) -> FolderOwner:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.requests import VerifyStore
-from avowal.app.session import Session, find_folder, open_folder_register, session
+from avowal.app.session import Session, open_session
 from avowal.clock import utc_now
 from avowal.ledger.note import SignedNote
 from avowal.store.duckdb_store import STORE_FILE
@@ -23,7 +24,7 @@ def verify_folder(data_folder: Path | None, witness_checkpoints: Sequence[Signed
         verification = verify_register(register, witness_checkpoints)
     folder = find_folder(data_folder).data_folder
     if verification.holds and (folder / STORE_FILE).exists():
-        with session(data_folder) as opened:
+        with open_session(data_folder) as opened:
             verification = verification.merge(opened.call(VerifyStore()))
     return _record(folder, verification)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from avowal.app.session import open_folder_register
+from avowal.app.folder import open_folder_register
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.browser_crawl import SiteCrawl

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from avowal.app.import_logs import create_importer
 from avowal.app.requests import EnforceRetention
-from avowal.app.session import Session, describe_terms_in_use, session
+from avowal.app.session import Session, describe_terms_in_use, open_session
 from avowal.errors import InvalidInputError, ServerGoneError
 from avowal.ingest.follower import LogFollower
-from avowal.ingest.importer import FileImportReport, LogImporter, PipelineFactory
+from avowal.ingest.importer import FileImportReport
 
 
 def follow(
@@ -36,7 +37,7 @@ def follow(
     report = FileImportReport(str(file))
     while True:
         try:
-            with session(data, adopt_terms=True) as at_work:
+            with open_session(data, adopt_terms=True) as at_work:
                 _follow(at_work, file, log_format, stop, report, console)
         except ServerGoneError as error:
             console.print(f"{error.message}: going on without it", markup=False)
@@ -57,13 +58,7 @@ def _follow(
     for sentence in describe_terms_in_use(at_work):
         console.print(sentence, markup=False)
     console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
-    settings = at_work.folder.settings.collect
-    importer = LogImporter(
-        PipelineFactory(at_work.folder, at_work.admission_rules),
-        at_work.backend,
-        log_format or settings.format,
-        as_new_log=True,
-    )
+    importer = create_importer(at_work, log_format, as_new_log=True)
 
     def daily() -> None:
         removed = sum(one.records for one in at_work.call(EnforceRetention()))

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,37 +14,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from avowal.app.session import Session, describe_terms_in_use, session
-from avowal.errors import AvowalError, InvalidInputError
-from avowal.ingest.importer import FileImportReport, LogImporter, PipelineFactory, UnparsableLineText
+from avowal.app.import_logs import ImportReport, create_importer, import_files
+from avowal.app.session import describe_terms_in_use, open_session
+from avowal.errors import InvalidInputError
+from avowal.ingest.importer import FileImportReport, UnparsableLineText
 from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.logs.log_file import STANDARD_INPUT
-from avowal.workspace.requests import CountRecords
 
 MAX_UNPARSABLE_PERCENT = 1.0
-
-
-class ImportReport(msgspec.Struct):
-    """What became of an import; with `--json`, this is what is printed.
-
-    `views` and `visits` are by how many the store has grown. `lines` is the sum of `requests`, `dropped` and
-    `dead_letters`.
-    """
-
-    files: int
-    format: str
-    lines: int
-    requests: int
-    views: int
-    visits: int
-    bots: int
-    late: int
-    early: int
-    dropped: dict[str, int]
-    dead_letters: int
-    dead_letters_by_reason: dict[str, int]
-    seconds: float
-    by_file: list[FileImportReport]
 
 
 def import_logs(
@@ -73,18 +49,13 @@ def import_logs(
             code="conflicting-options",
         )
     check_files(files)
-    with session(data, adopt_terms=True) as at_work:
-        importer = LogImporter(
-            PipelineFactory(at_work.folder, at_work.admission_rules),
-            at_work.backend,
-            log_format or at_work.folder.settings.collect.format,
-            as_new_log=again,
-            allow_new_key=again,
-        )
+    with open_session(data, adopt_terms=True) as at_work:
+        importer = create_importer(at_work, log_format, as_new_log=again, allow_new_key=again)
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         for sentence in [] if as_json else describe_terms_in_use(at_work):
             console.print(sentence, style="dim", markup=False)
-        report = import_files(at_work, importer, files, show_progress=not as_json)
+        with _progress(files, not as_json) as progress:
+            report = import_files(at_work, importer, files, progress)
         bad_lines = [(path, importer.read_unparsable_lines(path)) for path in files] if show_bad else []
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
@@ -107,51 +78,6 @@ def check_files(files: list[Path]) -> None:
             raise InvalidInputError(
                 f"there is no file `{path}`", "look at its spelling and folder", code="file-missing"
             )
-
-
-def import_files(
-    session: Session, importer: LogImporter, files: list[Path], *, show_progress: bool
-) -> ImportReport:
-    """Read files in the order of their first request, and make views and visits of them."""
-    started = time.monotonic()
-    before = session.call(CountRecords())
-    in_order = sorted(files, key=importer.find_first_request_time) if len(files) > 1 else files
-    reports = [FileImportReport(str(path)) for path in in_order]
-    with _progress(in_order, show_progress) as progress:
-        for path, report in zip(in_order, reports, strict=True):
-            try:
-                importer.import_log(path, report, progress)
-            except AvowalError as error:
-                report.error, report.hint = error.message, error.hint
-    session.derive_views()
-    after = session.call(CountRecords())
-    left: Counter[str] = Counter()
-    for report in reports:
-        left.update(
-            report.left
-        )  # not `+`, which forgets what is negative: an unfinished line that was none became one
-    dead = {
-        reason: lines
-        for reason, lines in left.items()
-        if DropReason(reason).outcome is LineOutcome.UNPARSABLE
-    }
-    formats = {report.format for report in reports if report.format}
-    return ImportReport(
-        files=len(files),
-        format=formats.pop() if len(formats) == 1 else ("mixed" if formats else "unknown"),
-        lines=sum(report.lines for report in reports),
-        requests=sum(report.requests for report in reports),
-        views=after.views - before.views,
-        visits=after.visits - before.visits,
-        bots=sum(report.bots for report in reports),
-        late=sum(report.late for report in reports),
-        early=sum(report.early for report in reports),
-        dropped={reason: lines for reason, lines in left.items() if reason not in dead},
-        dead_letters=sum(dead.values()),
-        dead_letters_by_reason=dead,
-        seconds=round(time.monotonic() - started, 3),
-        by_file=reports,
-    )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from avowal.app.session import open_folder_register
+from avowal.app.folder import open_folder_register
 from avowal.app.verification import verify_folder
 from avowal.change.consent_receipt import check_consent_receipt
 from avowal.cli.policy import JsonOption, print_json, print_line

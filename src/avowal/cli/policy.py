@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from avowal.app.session import find_folder, find_version, open_folder_register
+from avowal.app.folder import find_folder, open_folder_register
+from avowal.app.session import find_version
 from avowal.change.draft import find_terms_path, load_documents
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms

@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from avowal.app.session import find_version, open_folder_register
+from avowal.app.folder import open_folder_register
+from avowal.app.session import find_version
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.cli.policy_versions import DataFolderOption
 from avowal.clock import utc_now

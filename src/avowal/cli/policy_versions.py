@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from avowal.app.session import find_folder, open_folder_register
+from avowal.app.folder import find_folder, open_folder_register
 from avowal.change.draft import find_terms_path, load_draft
 from avowal.change.publish import PublishOutcome, PublishResult, adopt_first_version, publish_version
 from avowal.change.publish import withdraw_version as take_back

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from avowal import strict
-from avowal.app.session import find_folder, open_folder_register
+from avowal.app.folder import find_folder, open_folder_register
 from avowal.cli.policy import JsonOption, print_differences, print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.contract_check import (

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from avowal.app.session import find_folder, open_folder_register, session
+from avowal.app.folder import find_folder, open_folder_register
+from avowal.app.session import open_session
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.cli.processor import DataFolderOption
 from avowal.clock import utc_now
@@ -25,7 +26,7 @@ def feed(
     data: DataFolderOption = None,
 ) -> None:
     """Hand a processor what came since the last time: records, and what it has to delete."""
-    with session(data) as at_work, at_work.release_workflow.recording_refusals(OWN_USE, PROCESSOR, name):
+    with open_session(data) as at_work, at_work.release_workflow.recording_refusals(OWN_USE, PROCESSOR, name):
         given = list(
             deliver_feed(
                 at_work.processor_feed,

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from avowal.app.requests import RunQuery
-from avowal.app.session import session
+from avowal.app.session import open_session
 from avowal.cli.policy import JsonOption, print_json
 from avowal.cli.report import print_table, print_table_csv
 from avowal.errors import InvalidInputError
@@ -33,7 +33,7 @@ def query(
             "give one of the two",
             code="conflicting-options",
         )
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         asked = at_work.call(RunQuery(SqlQuery(purpose, sql, reader, explain)))
     notes = [
         *asked.notes,

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from avowal import strict
-from avowal.app.session import Session, find_folder, find_version, open_folder_register, session
+from avowal.app.folder import find_folder, open_folder_register
+from avowal.app.session import Session, find_version, open_session
 from avowal.app.visitor_data import parse_visitor
 from avowal.atomic_files import check_creatable, create_file
 from avowal.cli.policy import JsonOption, parse_categories, print_json, print_line
@@ -112,7 +113,7 @@ def disclose(
         expires_days=expires,
         requester=reader,
     )
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         zone = at_work.folder.time_zone
 
         def asked() -> ReleaseInput:
@@ -168,7 +169,7 @@ def approve(
     data: DataFolderOption = None,
 ) -> None:
     """Approve what somebody else asked to be released; look at it with `avowal release show` before."""
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         word = "" if reader == OPERATOR else read_password(reader, stdin=stdin)
         request = at_work.release_workflow.approve(reference, reader, word)
         approved = at_work.register.release_requests.approvers(reference)
@@ -188,7 +189,7 @@ def make(
 ) -> None:
     """Release what was asked for, once it is approved."""
     check_creatable(package)
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         request = at_work.release_workflow.find_waiting_request(reference)
         with at_work.release_workflow.recording_refusals(request.ground, request.recipient_kind, reader):
             at_work.register.readers.check_can_disclose(reader)
@@ -200,7 +201,7 @@ def show(
     reference: ReleaseReferenceArgument, as_json: JsonOption = False, data: DataFolderOption = None
 ) -> None:
     """Show what was asked to be released, on which evidence, and what would leave."""
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         request = at_work.release_workflow.find_waiting_request(reference)
         found = at_work.release_workflow.build_extract(request)
         approved = at_work.register.release_requests.approvers(reference)

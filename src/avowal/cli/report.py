@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.requests import RunReport
-from avowal.app.session import find_folder, find_version, open_folder_register, session
+from avowal.app.session import find_version, open_session
 from avowal.cli.policy import print_json
 from avowal.clock import utc_now
 from avowal.disclose.statistics import DisclosureCount, count_disclosures, format_count
@@ -138,9 +139,9 @@ def _question(
 def _asked(question: ReportRequest, data: Path | None) -> ReportResult:
     """Ask; and ask again where whoever owned the folder ended at that moment."""
     for _ in range(MAX_QUERY_ATTEMPTS - 1):
-        with suppress(ServerGoneError), session(data) as at_work:
+        with suppress(ServerGoneError), open_session(data) as at_work:
             return at_work.call(RunReport(question))
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         return at_work.call(RunReport(question))
 
 

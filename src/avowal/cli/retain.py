@@ -4,14 +4,14 @@ from rich.console import Console
 from rich.table import Table
 
 from avowal.app.requests import EnforceRetention
-from avowal.app.session import session
+from avowal.app.session import open_session
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.cli.policy_versions import DataFolderOption
 
 
 def retain(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Delete, or cut down, what no purpose may keep any more; then write the file anew, so that its bytes are gone."""
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         removed = at_work.call(EnforceRetention())
     if as_json:
         rows = [

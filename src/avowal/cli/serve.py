@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from avowal.app.folder import find_folder
 from avowal.app.requests import EnforceRetention
-from avowal.app.session import Session, describe_terms_in_use, find_folder, session
+from avowal.app.session import Session, describe_terms_in_use, open_session
 from avowal.app.verification import verify_open_folder
 from avowal.cli.init import create_folder
 from avowal.clock import utc_now
@@ -29,7 +30,6 @@ from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
 from avowal.config import FeedSettings, Folder, ProbeSettings
 from avowal.disclose.delivery import deliver_feed
 from avowal.errors import InvalidInputError, RefusedError, SettingsError
-from avowal.ingest.importer import PipelineFactory
 from avowal.ingest.line_stream import LineStream
 from avowal.ingest.syslog import LineBuffer
 from avowal.key_files import COOKIE_KEY_FILE, WEBHOOK_KEY_FILE, read_or_create_secret
@@ -74,7 +74,7 @@ def serve(
         console.print(
             f"made `avowal.toml` and `policy/` in {Path.cwd()}: read them, they are yours", markup=False
         )
-    with session(data, adopt_terms=True) as at_work:
+    with open_session(data, adopt_terms=True) as at_work:
         if isinstance(at_work.backend, FolderClient):
             raise RefusedError(
                 f"process {at_work.backend.owner_pid} has the folder already",
@@ -207,7 +207,7 @@ def _behind(
     )
     desk = EventWriter(gates, visitors, JournalWriter(folder.data_folder / JOURNALS_FOLDER))
     stream = LineStream(
-        PipelineFactory(folder, at_work.admission_rules),
+        at_work.pipeline_factory,
         house.load_segments,
         "syslog",
         folder.settings.collect.format,

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from avowal.app.session import Session, find_version, open_folder_register, session
+from avowal.app.folder import open_folder_register
+from avowal.app.session import Session, find_version, open_session
 from avowal.atomic_files import create_file
 from avowal.change.consent import StatementChannel
 from avowal.change.draft import load_forms
@@ -60,7 +61,7 @@ def add(
             "give 16 hexadecimal digits, or leave it out",
             code="invalid-visitor",
         )
-    with session(data, adopt_terms=True) as at_work:
+    with open_session(data, adopt_terms=True) as at_work:
         declared = _form(at_work, form)
         moment = parse_time(at, at_work.folder.time_zone, utc_now()) if at else utc_now()
         if moment > utc_now():
@@ -109,7 +110,7 @@ def list_submissions(
             "give `--purpose` with one of `--form` and `--visitor`; or none of them",
             code="conflicting-options",
         )
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         zone, now = at_work.folder.time_zone, utc_now()
         first = parse_time(since, zone, now) if since else datetime.min
         last = parse_time(until, zone, now, is_end=True) if until else datetime.max
@@ -156,7 +157,7 @@ def show(
             code="missing-input",
         )
     _purpose(purpose)
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         register, now = at_work.register, utc_now()
         access = SubmissionAccess(
             reader, purpose, compute_governing_bounds(effective_versions(register.versions(), now))
@@ -229,7 +230,7 @@ def correct(
             f"a submission has {TEXT_BYTES_MAX // 1024} KiB at most, beside its files",
             code="input-too-long",
         )
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         register = at_work.register
         entry = register.submissions.correct(reference, told, means, utc_now())
         register.ledger.sign_checkpoint()
@@ -240,7 +241,7 @@ def correct(
 @app.command()
 def erase(reference: SubmissionReferenceArgument, data: DataFolderOption = None) -> None:
     """Erase what was handed over, with its files; that it was done is in the ledger, and nothing leads to it."""
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         at_work.register.erasures.erase_submissions(SubmissionSelector("submission", reference), utc_now())
         at_work.register.ledger.sign_checkpoint()
         at_work.register.submissions.delete_orphans()
@@ -251,7 +252,7 @@ def erase(reference: SubmissionReferenceArgument, data: DataFolderOption = None)
 @app.command("rotate-key")
 def rotate_key(data: DataFolderOption = None) -> None:
     """Put all that was handed over under a new key, and forget the one before; a server goes on meanwhile."""
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         values = at_work.register.submissions.rotate_key()
     Console(highlight=False).print(f"{values:,} values are under a new key; the one before is forgotten")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from avowal.app.session import Session, session
+from avowal.app.session import Session, open_session
 from avowal.change.consent import StatementChannel
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.cli.submission import DataFolderOption
@@ -56,7 +56,7 @@ def set_(
     told = _RestrictionOptions(
         keep_until, objects_to, automated, readers, recipients, source, of_visitor, categories
     )
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         now, change = utc_now(), _change(at_work, which, told)
         if not change.settings:
             raise InvalidInputError(

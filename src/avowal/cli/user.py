@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from avowal.app.session import open_folder_register, session
+from avowal.app.folder import open_folder_register
+from avowal.app.session import open_session
 from avowal.cli.policy import JsonOption, print_json, print_line
 from avowal.cli.policy_versions import DataFolderOption
 from avowal.clock import utc_now
@@ -138,7 +139,7 @@ def _also(reader: Reader) -> str:
 
 def status(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Show how the folder stands: version, what is kept, the ledger, and who read what in the last 30 days."""
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         register, moment = at_work.register, utc_now()
         versions = register.versions()
         holds = effective_versions(versions, moment)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from avowal.app.requests import ApplyConsents, EraseVisitor, FindVisitorRecords
-from avowal.app.session import session
+from avowal.app.session import open_session
 from avowal.app.visitor_data import (
     export_lines,
     parse_visitor,
@@ -61,7 +61,7 @@ def show(
     data: DataFolderOption = None,
 ) -> None:
     """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
         told = summarize_visitor(at_work, held.key)
         record_access(at_work, held.record_count, "avowal visitor show")
@@ -120,7 +120,7 @@ def export(
     data: DataFolderOption = None,
 ) -> None:
     """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
         record_access(at_work, held.record_count, "avowal visitor export")
         with to.open("wb") as file:
@@ -145,7 +145,7 @@ def erase(
 ) -> None:
     """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
     check_creatable(receipt_path)
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
         there = held.record_count
         if count != there:
@@ -200,7 +200,7 @@ def consent(
 ) -> None:
     """Record that a visitor consents to a version for what was collected before, or takes that back."""
     check_creatable(receipt_path)
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
         word, register = ConsentStatement(means, reference, language), at_work.register
         if withdraw:

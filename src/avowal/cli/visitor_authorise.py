@@ -6,7 +6,7 @@ import msgspec
 import typer
 
 from avowal.app.requests import FindVisitorRecords
-from avowal.app.session import Session, find_version, session
+from avowal.app.session import Session, find_version, open_session
 from avowal.app.visitor_data import parse_visitor
 from avowal.change.consent import StatementChannel
 from avowal.cli.policy import JsonOption, parse_categories, print_json, print_line
@@ -43,7 +43,7 @@ def authorise(
             "give one of `--categories` and `--withdraw`",
             code="conflicting-options",
         )
-    with session(data) as at_work:
+    with open_session(data) as at_work:
         held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
         authorisations = at_work.register.authorisations
         if withdraw and not authorisations.current_by_category(held.key, recipient):

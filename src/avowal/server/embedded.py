@@ -20,20 +20,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from avowal.change.draft import adopt_first_version_if_none
+from avowal.app.folder import create_journal_stream, find_folder, open_register_of
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
-from avowal.collect.segment import write_segment
-from avowal.config import Folder, locate_folder
+from avowal.config import Folder
 from avowal.http.language_choice import negotiate_language
-from avowal.ingest.importer import PipelineFactory
 from avowal.ingest.line_stream import LineStream
 from avowal.ingest.syslog import LineBuffer
-from avowal.keep.enforcement import build_admission_rules, effective_versions
-from avowal.register.register import SqliteRegister, open_register
-from avowal.store.duckdb_store import STORE_FILE as STORE
+from avowal.register.register import SqliteRegister
 from avowal.web.notice import find_current_notice, is_display_recorded, record_display, render_notice
-from avowal.workspace.layout import JOURNALS_FOLDER
 
 WRITE_INTERVAL_SECONDS = 2.0
 """How often what came in is written: as much is lost at most when the process is killed."""
@@ -134,7 +129,7 @@ class RequestCollector:
 
         Raises SettingsError where its settings do not check.
         """
-        return cls(locate_folder(Path(folder or Path.cwd()).absolute(), None, os.environ), script)
+        return cls(find_folder(start=Path(folder) if folder else None), script)
 
     def __post_init__(self) -> None:
         self.proxies = TrustedProxies.parse(self.folder.settings.serve.trusted_proxies)
@@ -267,19 +262,5 @@ class RequestCollector:
             self._notices = {}
 
     def _opened(self) -> LineStream:
-        register = open_register(self.folder.data_folder, self.folder.keys_folder, store_file=STORE)
-        try:
-            adopt_first_version_if_none(register, self.folder)
-        except BaseException:
-            register.close()
-            raise
-        self._register, journals = register, self.folder.data_folder / JOURNALS_FOLDER
-        return LineStream(
-            PipelineFactory(
-                self.folder,
-                lambda moment: build_admission_rules(tuple(effective_versions(register.versions(), moment))),
-            ),
-            lambda segments: [write_segment(journals, segment) for segment in segments],
-            "application",
-            LINE_FORMAT,
-        )
+        self._register = open_register_of(self.folder, adopt_terms=True)
+        return create_journal_stream(self.folder, self._register, "application", LINE_FORMAT)
