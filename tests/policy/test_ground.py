@@ -9,7 +9,7 @@ from avowal.change.draft import TERMS_FILE
 from avowal.errors import TermsError
 from avowal.policy.bounds import CompiledTerms
 from avowal.policy.compare import ProtectionRelation, compare
-from avowal.policy.describe import format_duty_value, group_witnesses
+from avowal.policy.describe import describe_witnesses, format_duty_value
 from avowal.policy.ground import EVIDENCE_KINDS, parse_ground_requirements
 from avowal.policy.language import find_language
 from avowal.policy.terms import compile_terms, find_warnings, parse_terms
@@ -52,7 +52,7 @@ def test_less_evidence_protects_less(old: str, new: str) -> None:
         ProtectionRelation.INCOMPARABLE,
     }
     for tag in ("en", "pt-BR", "zh-TW"):
-        sentences = [line.describe(find_language(tag)) for line in group_witnesses(found.looser)]
+        sentences = describe_witnesses(found.looser, find_language(tag))
         assert sentences
         assert not [sentence for sentence in sentences if " needs " in sentence or " approvals: " in sentence]
 

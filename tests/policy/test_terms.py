@@ -20,6 +20,7 @@ from avowal.policy.bounds import (
     OPERATOR,
     OWN_USE,
     PROCESSOR,
+    UNIT_SECONDS,
     Cell,
     CompiledTerms,
     parse_canonical,
@@ -27,7 +28,6 @@ from avowal.policy.bounds import (
 from avowal.policy.form import Form
 from avowal.policy.ground import Ground
 from avowal.policy.terms import (
-    UNIT_SECONDS,
     CollectRule,
     CookieRule,
     DiscloseRule,

@@ -1,30 +1,31 @@
-"""The notice of a new version: what changes, and how long it is displayed where everybody sees it (V6)."""
+"""Notices of new versions: what changes, and for how long that is displayed on the site (V6)."""
 
 from collections.abc import Iterable
 from datetime import timedelta
 
-from avowal.policy.compare import compare
-from avowal.policy.describe import group_witnesses
+from avowal.policy.describe import describe_looser_and_stricter
 from avowal.policy.language import find_language
 from avowal.register.notices import Notice
 from avowal.register.register import Version
 
 NOTICE_DISPLAY_DURATION = timedelta(days=30)
-"""How long a notice stays after its version took effect."""
+"""How long a notice is displayed after its version takes effect."""
 
 
 def build_notices(old: Version, new: Version, languages: Iterable[str]) -> list[Notice]:
-    """Word the notice of a version that follows on another, in each of its languages."""
-    comparison = compare(old.compiled_terms, new.compiled_terms)
-    return [
-        Notice(
-            new.number,
-            tag,
-            find_language(tag).translate_word("relation", comparison.relation),
-            [line.describe(find_language(tag)) for line in group_witnesses(comparison.looser)],
-            [line.describe(find_language(tag)) for line in group_witnesses(comparison.stricter)],
-            new.published_at.date(),
-            (new.effective_at + NOTICE_DISPLAY_DURATION).date(),
-        )
-        for tag in languages
-    ]
+    """Return the notice of a version that follows another one, in each of its languages."""
+    return [_build_notice(old, new, tag) for tag in languages]
+
+
+def _build_notice(old: Version, new: Version, language_tag: str) -> Notice:
+    language = find_language(language_tag)
+    difference = describe_looser_and_stricter(old.compiled_terms, new.compiled_terms, language)
+    return Notice(
+        new.number,
+        language_tag,
+        language.translate_word("relation", difference.relation),
+        difference.looser,
+        difference.stricter,
+        new.published_at.date(),
+        (new.effective_at + NOTICE_DISPLAY_DURATION).date(),
+    )

@@ -17,7 +17,7 @@ from avowal.change.draft import find_terms_path, load_documents
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms
 from avowal.policy.compare import Witness, compare
-from avowal.policy.describe import format_ages, group_witnesses
+from avowal.policy.describe import CellDifference, format_ages, group_witnesses
 from avowal.policy.ground import parse_ground_requirements
 from avowal.policy.prose_check import find_prose_mismatches
 from avowal.policy.terms import Terms, compile_terms, find_warnings, load_terms
@@ -139,8 +139,11 @@ def print_differences(title: str, witnesses: Sequence[Witness], console: Console
     console.print(f"\n{title}", style="bold")
     table = Table("what", "for", "by or to", "was", "is", box=None, pad_edge=False, header_style="dim")
     for line in group_witnesses(witnesses):
-        to = line.recipient if line.ground in {"", OWN_USE} else f"{line.recipient} ({line.ground})"
-        table.add_row(line.describe_subject(), ", ".join(line.purposes), to, *line.describe_values())
+        purposes, to = "", ""
+        if isinstance(line, CellDifference):
+            purposes = ", ".join(line.purposes)
+            to = line.recipient if line.ground == OWN_USE else f"{line.recipient} ({line.ground})"
+        table.add_row(line.describe_subject(), purposes, to, *line.describe_values())
     console.print(table)
 
 

@@ -17,7 +17,7 @@ from avowal.cli.policy import JsonOption, print_differences, print_json, print_l
 from avowal.cli.processor import print_contract_result
 from avowal.clock import utc_now
 from avowal.disclose.contract_check import find_insufficient_contracts
-from avowal.policy.describe import group_witnesses
+from avowal.policy.describe import describe_witnesses
 from avowal.register.notices import Notice, NoticeDisplay
 from avowal.register.register import Version
 
@@ -52,8 +52,7 @@ def publish_terms(
             register, done.version.compiled_terms, done.version.effective_at.date()
         )
     if as_json:
-        looser = [line.describe() for line in group_witnesses(done.comparison.looser)]
-        stricter = [line.describe() for line in group_witnesses(done.comparison.stricter)]
+        looser, stricter = map(describe_witnesses, (done.comparison.looser, done.comparison.stricter))
         told = {"relation": done.comparison.relation, "looser": looser, "stricter": stricter}
         names = [one.name for one, _ in short]
         print_json({"outcome": done.outcome, **_as_object(done.version), **told, "processors_short": names})

@@ -23,7 +23,7 @@ from avowal.disclose.contract_check import (
 from avowal.disclose.feed import find_overdue_processors
 from avowal.errors import InvalidInputError, TermsError
 from avowal.policy.contract import parse_contract
-from avowal.policy.describe import group_witnesses
+from avowal.policy.describe import describe_witnesses
 
 CONTRACTS_FOLDER = "processors"
 """The folder of contracts, beside the terms."""
@@ -155,7 +155,7 @@ def _text(name: str) -> str:
 
 
 def _told(found: ContractComparison) -> dict[str, Any]:
-    looser = [line.describe() for line in group_witnesses(found.looser)]
+    looser = describe_witnesses(found.looser)
     return {"holds": found.is_sufficient, "protects_less": looser, "reasons": found.reasons}
 
 

@@ -34,6 +34,17 @@ FOREVER = "forever"
 Age = int | None
 """Seconds; None is for ever."""
 
+UNIT_SECONDS = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86_400,
+    "week": 7 * 86_400,
+    "month": 30 * 86_400,
+    "year": 365 * 86_400,
+}
+"""Seconds of each unit. An age is an exact number of seconds, so a month is 30 days, and a year 365."""
+
 AgeByPrecision = Mapping[str, Age]
 """The greatest age at each precision, coarse to fine; an absent precision is never permitted."""
 

@@ -1,18 +1,17 @@
-"""Comparing promises by what they mean: which protects more, what several come to, and what governs a record.
+"""Compares bounds by meaning: which protect more, what several permit together, and what governs a record.
 
-The rules and their numbers stand in `docs/spec/terms.md`. Nothing here knows of files, times or stores.
+The rules and their numbers (C1 and so on) are in `docs/spec/terms.md`. Nothing here reads files, clocks or stores.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from functools import reduce
 from typing import NamedTuple
 
 from avowal.policy.bounds import Age, Bounds, Cell, min_age
 
 
 class ProtectionRelation(StrEnum):
-    """How a new version stands to an old one (C2)."""
+    """How well a new version protects, compared with an old one (C2)."""
 
     SAME = "same"
     MORE_PROTECTIVE = "more protective"
@@ -21,7 +20,10 @@ class ProtectionRelation(StrEnum):
 
 
 class Witness(NamedTuple):
-    """Where two versions differ (C3): a precision of a cell with its ages, or a duty with what it owes."""
+    """One difference between two versions (C3).
+
+    `rule` is a cell, whose greatest age at `precision` differs, or the name of a duty, whose amount differs.
+    """
 
     rule: Cell | str
     precision: str
@@ -30,7 +32,7 @@ class Witness(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """How a new version stands to an old one, and every place where it permits more or less."""
+    """How well a new version protects, and every difference: where it permits more, and where less."""
 
     relation: ProtectionRelation
     looser: tuple[Witness, ...]
@@ -43,17 +45,17 @@ class Comparison(NamedTuple):
 
 
 class AgeStep(NamedTuple):
-    """From a governing number on, the greatest age permitted, in seconds (G4)."""
+    """The greatest permitted age, in seconds, from a governing number on (G4)."""
 
     governing: int
     age: Age
 
 
 def compare(old: Bounds, new: Bounds) -> Comparison:
-    """Compare a new version with an old one, in time linear in their cells."""
-    differing = list(_differing(old, new))
-    looser = tuple(witness for witness, permits_more in differing if permits_more)
-    stricter = tuple(witness for witness, permits_more in differing if not permits_more)
+    """Compare a new version with an old one, in time linear in the number of their cells."""
+    differences = list(_find_differences(old, new))
+    looser = tuple(witness for witness, permits_more in differences if permits_more)
+    stricter = tuple(witness for witness, permits_more in differences if not permits_more)
     if looser:
         relation = ProtectionRelation.INCOMPARABLE if stricter else ProtectionRelation.LESS_PROTECTIVE
     else:
@@ -77,70 +79,34 @@ def meet(first: Bounds, second: Bounds) -> Bounds:
     return Bounds(cells, duties)
 
 
-def compute_governing_number(collected_version: int, consented_versions: Collection[int] = ()) -> int:
-    """Return the version from which on versions govern a record (G3), all of them numbered from 1."""
-    return max([collected_version, *consented_versions])
-
-
-def compute_record_bounds(
-    versions: Sequence[Bounds], collected_version: int, consented_versions: Collection[int] = ()
-) -> Bounds:
-    """Return what governs a record after all of the versions: in its closed form, the meet of those from its number on.
-
-    `versions` are in the order of their numbers, the first of which is 1. Raises ValueError where there is no version
-    of one of the numbers.
-    """
-    if not all(1 <= number <= len(versions) for number in (collected_version, *consented_versions)):
-        raise ValueError(f"versions are numbered from 1 to {len(versions)}")
-    return reduce(meet, versions[compute_governing_number(collected_version, consented_versions) - 1 :])
-
-
 def list_governing_bounds(versions: Sequence[Bounds]) -> list[Bounds]:
-    """Return what governs the records of each governing number, from 1 on: the meets of the versions from it on."""
-    found: list[Bounds] = []
+    """Return what governs the records with each governing number, from 1 on (G3).
+
+    That is the meet of the version with that number and all later ones. `versions` are in the order of their numbers.
+    """
+    governing: list[Bounds] = []
     for version in reversed(versions):
-        found.append(meet(version, found[-1]) if found else version)
-    return found[::-1]
-
-
-def compute_age_steps(versions: Sequence[Bounds]) -> dict[Cell, dict[str, tuple[AgeStep, ...]]]:
-    """Return, for each precision of each cell that some governing number permits, its steps (G4), both growing."""
-    found: dict[Cell, dict[str, tuple[AgeStep, ...]]] = {}
-    newest = versions[-1].cells if versions else {}
-    for cell, ages in newest.items():
-        for precision, age in ages.items():
-            found.setdefault(cell, {})[precision] = _steps(versions, cell, precision, age)
-    return found
-
-
-def _steps(versions: Sequence[Bounds], cell: Cell, precision: str, newest: Age) -> tuple[AgeStep, ...]:
-    ages = [newest]
-    for version in reversed(versions[:-1]):
-        ages.append(min_age(version.max_age(cell, precision), ages[-1]))
-    return collapse_to_age_steps(ages[::-1])
+        governing.append(meet(version, governing[-1]) if governing else version)
+    return governing[::-1]
 
 
 def collapse_to_age_steps(ages: Sequence[Age]) -> tuple[AgeStep, ...]:
-    """Return the steps (G4) of the greatest age permitted to each governing number, from 1 on, which never shrinks."""
-    below: list[Age] = [0, *ages]
-    return tuple(AgeStep(number, age) for number, age in enumerate(ages, 1) if age != below[number - 1])
+    """Return the steps (G4) of the greatest permitted ages, given for each governing number from 1 on.
+
+    The ages never decrease, so a step is left out where the age is the same as at the number before.
+    """
+    ages_before: list[Age] = [0, *ages]
+    return tuple(AgeStep(number, age) for number, age in enumerate(ages, 1) if age != ages_before[number - 1])
 
 
-def is_age_permitted(steps: Sequence[AgeStep], governing_number: int, age_seconds: float) -> bool:
-    """Return whether steps permit an age to a record of a governing number: what a reading's SQL asks."""
-    return any(
-        step.governing <= governing_number and (step.age is None or age_seconds <= step.age) for step in steps
-    )
-
-
-def _differing(old: Bounds, new: Bounds) -> Iterator[tuple[Witness, bool]]:
-    """Yield each difference, and whether the new version permits more there, or owes less."""
+def _find_differences(old: Bounds, new: Bounds) -> Iterator[tuple[Witness, bool]]:
+    """Yield each difference, and whether the new version permits more there."""
     for cell in sorted(old.cells.keys() | new.cells.keys()):
         for precision in {**old.cells.get(cell, {}), **new.cells.get(cell, {})}:
-            was, now = old.max_age(cell, precision), new.max_age(cell, precision)
-            if was != now:
-                yield Witness(cell, precision, was, now), min_age(was, now) == was
+            old_age, new_age = old.max_age(cell, precision), new.max_age(cell, precision)
+            if old_age != new_age:
+                yield Witness(cell, precision, old_age, new_age), min_age(old_age, new_age) == old_age
     for duty in sorted(old.duties.keys() | new.duties.keys()):
-        owed, owes = old.duties.get(duty, 0), new.duties.get(duty, 0)
-        if owed != owes:
-            yield Witness(duty, "", owed, owes), owes < owed
+        old_amount, new_amount = old.duties.get(duty, 0), new.duties.get(duty, 0)
+        if old_amount != new_amount:
+            yield Witness(duty, "", old_amount, new_amount), new_amount < old_amount

@@ -1,135 +1,187 @@
-"""Telling promises and their differences in the words of the terms, so that a lawyer can read them."""
+"""Describes bounds and their differences in the words of the terms, in any language that there is a catalogue for."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from avowal.policy.bounds import COOKIE_PREFIX, OPERATOR, OWN_USE, THIRD_PARTY, Age, AgeByPrecision, Cell
-from avowal.policy.compare import Witness
+from avowal.policy.bounds import (
+    COOKIE_PREFIX,
+    OPERATOR,
+    OWN_USE,
+    THIRD_PARTY,
+    UNIT_SECONDS,
+    Age,
+    AgeByPrecision,
+    Bounds,
+    Cell,
+)
+from avowal.policy.compare import ProtectionRelation, Witness, compare
 from avowal.policy.ground import APPROVALS_DUTY_SUFFIX, EVIDENCE_DUTY_INFIX
 from avowal.policy.language import ENGLISH, Language
 
-DISPLAY_UNIT_SECONDS = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
 
+class CellDifference(NamedTuple):
+    """Witnesses about cells that differ only in their purposes and categories, as one line (C3)."""
 
-class TermsDifference(NamedTuple):
-    """Witnesses that differ in their purposes and categories alone, as one line (C3). A duty has no recipient."""
-
-    names: tuple[str, ...]
+    categories: tuple[str, ...]
     precision: str
     purposes: tuple[str, ...]
     recipient: str
     ground: str
-    old_value: Age
-    new_value: Age
+    old_age: Age
+    new_age: Age
 
     def describe_subject(self, language: Language = ENGLISH) -> str:
-        """Tell what it is about, and at which precision."""
-        if not self.recipient:
-            return language.join_list(format_duty_name(name, language) for name in self.names)
-        what = [_category(name, language) for name in self.names]
-        return language.join_list([*what, language.translate_word("precision", self.precision)])
+        """Return the categories and the precision."""
+        categories = [_translate_category(category, language) for category in self.categories]
+        return language.join_list([*categories, language.translate_word("precision", self.precision)])
 
     def describe_values(self, language: Language = ENGLISH) -> tuple[str, str]:
-        """Tell what was, and what is."""
-        if not self.recipient:
-            return format_duty_value(self.names[0], self.old_value, language), format_duty_value(
-                self.names[0], self.new_value, language
-            )
-        return format_age(self.old_value, language), format_age(self.new_value, language)
+        """Return the old and the new age."""
+        return format_age(self.old_age, language), format_age(self.new_age, language)
 
     def describe(self, language: Language = ENGLISH) -> str:
-        """Say it in a line.
+        """Return the difference as one line.
 
-        >>> Difference(("ip-address",), "full", ("abuse",), "operator", "own-use", 90 * 86_400, None).sentence()
+        >>> CellDifference(("ip-address",), "full", ("abuse",), "operator", "own-use", 90 * 86_400, None).describe()
         'ip-address, full: kept forever, was 90 days; for abuse'
         """
-        was, now = self.describe_values(language)
-        told = {"what": self.describe_subject(language), "now": now, "was": was}
-        if not self.recipient:
-            return language.translate("{what}: {now}, was {was}", **told)
-        told["purposes"] = language.translate_words("purpose", self.purposes)
+        old_age, new_age = self.describe_values(language)
+        values = {"what": self.describe_subject(language), "now": new_age, "was": old_age}
+        values["purposes"] = language.translate_words("purpose", self.purposes)
         if self.recipient in {OPERATOR, THIRD_PARTY}:
-            return language.translate("{what}: kept {now}, was {was}; for {purposes}", **told)
-        told["recipient"] = language.translate_word("recipient", self.recipient)
+            return language.translate("{what}: kept {now}, was {was}; for {purposes}", **values)
+        values["recipient"] = language.translate_word("recipient", self.recipient)
         if self.ground == OWN_USE:
             return language.translate(
-                "{what}: to {recipient} until the age of {now}, was {was}; for {purposes}", **told
+                "{what}: to {recipient} until the age of {now}, was {was}; for {purposes}", **values
             )
-        told["ground"] = language.translate_word("ground", self.ground)
+        values["ground"] = language.translate_word("ground", self.ground)
         return language.translate(
             "{what}: to {recipient} until the age of {now}, was {was}; for {purposes}; on the ground {ground}",
-            **told,
+            **values,
         )
 
 
-def group_witnesses(witnesses: Iterable[Witness]) -> list[TermsDifference]:
-    """Fold witnesses into as few lines as tell all of them (C3)."""
-    purposes: dict[tuple[Cell, str, Age, Age], list[str]] = {}
+class DutyDifference(NamedTuple):
+    """A witness about a duty, as one line (C3)."""
+
+    duty: str
+    old_amount: Age
+    new_amount: Age
+
+    def describe_subject(self, language: Language = ENGLISH) -> str:
+        """Return the name of the duty."""
+        return format_duty_name(self.duty, language)
+
+    def describe_values(self, language: Language = ENGLISH) -> tuple[str, str]:
+        """Return how much was and is owed."""
+        return (
+            format_duty_value(self.duty, self.old_amount, language),
+            format_duty_value(self.duty, self.new_amount, language),
+        )
+
+    def describe(self, language: Language = ENGLISH) -> str:
+        """Return the difference as one line."""
+        old_amount, new_amount = self.describe_values(language)
+        return language.translate(
+            "{what}: {now}, was {was}", what=self.describe_subject(language), now=new_amount, was=old_amount
+        )
+
+
+class BoundsDifference(NamedTuple):
+    """How new bounds differ from old ones, in sentences of one language."""
+
+    relation: ProtectionRelation
+    looser: list[str]
+    stricter: list[str]
+
+
+def describe_looser_and_stricter(old: Bounds, new: Bounds, language: Language = ENGLISH) -> BoundsDifference:
+    """Compare new bounds with old ones, and describe where they are looser and where they are stricter."""
+    comparison = compare(old, new)
+    return BoundsDifference(
+        comparison.relation,
+        describe_witnesses(comparison.looser, language),
+        describe_witnesses(comparison.stricter, language),
+    )
+
+
+def describe_witnesses(witnesses: Iterable[Witness], language: Language = ENGLISH) -> list[str]:
+    """Return a line for each group of witnesses."""
+    return [difference.describe(language) for difference in group_witnesses(witnesses)]
+
+
+def group_witnesses(witnesses: Iterable[Witness]) -> list[CellDifference | DutyDifference]:
+    """Group witnesses into as few lines as hold all of them (C3)."""
+    purposes_by_change: dict[tuple[Cell, str, Age, Age], list[str]] = {}
     duties = []
-    for about, precision, was, now in witnesses:
-        if isinstance(about, Cell):
-            purposes.setdefault((about._replace(purpose=""), precision, was, now), []).append(about.purpose)
+    for rule, precision, old, new in witnesses:
+        if isinstance(rule, Cell):
+            change = rule._replace(purpose=""), precision, old, new
+            purposes_by_change.setdefault(change, []).append(rule.purpose)
         else:
-            duties.append(TermsDifference((about,), "", (), "", "", was, now))
-    finest = {
-        (cell, tuple(served), was, now): precision for (cell, precision, was, now), served in purposes.items()
+            duties.append(DutyDifference(rule, old, new))
+    finest_precision = {
+        (cell, tuple(purposes), old, new): precision
+        for (cell, precision, old, new), purposes in purposes_by_change.items()
     }
-    categories: dict[tuple[str, tuple[str, ...], str, str, Age, Age], list[str]] = {}
-    for (cell, served, was, now), precision in finest.items():
-        line = precision, served, cell.recipient, cell.ground, was, now
-        categories.setdefault(line, []).append(cell.category)
-    return [TermsDifference(tuple(what), *line) for line, what in categories.items()] + duties
+    categories_by_line: dict[tuple[str, tuple[str, ...], str, str, Age, Age], list[str]] = {}
+    for (cell, purposes, old, new), precision in finest_precision.items():
+        line = precision, purposes, cell.recipient, cell.ground, old, new
+        categories_by_line.setdefault(line, []).append(cell.category)
+    cells = [CellDifference(tuple(categories), *line) for line, categories in categories_by_line.items()]
+    return [*cells, *duties]
 
 
 def format_age(age: Age, language: Language = ENGLISH) -> str:
-    """Tell an age in the largest unit that it is a whole number of.
+    """Return an age in the largest unit, up to days, that it is a whole number of.
 
-    >>> lasting(7 * 86_400), lasting(5400), lasting(0), lasting(None)
+    >>> format_age(7 * 86_400), format_age(5400), format_age(0), format_age(None)
     ('7 days', '90 minutes', 'never', 'forever')
     """
     if not age:
         return language.translate("forever") if age is None else language.translate("never")
-    if not age % DISPLAY_UNIT_SECONDS["day"]:
-        return language.translate_count("{n} day", "{n} days", age // DISPLAY_UNIT_SECONDS["day"])
-    if not age % DISPLAY_UNIT_SECONDS["hour"]:
-        return language.translate_count("{n} hour", "{n} hours", age // DISPLAY_UNIT_SECONDS["hour"])
-    if not age % DISPLAY_UNIT_SECONDS["minute"]:
-        return language.translate_count("{n} minute", "{n} minutes", age // DISPLAY_UNIT_SECONDS["minute"])
+    if not age % UNIT_SECONDS["day"]:
+        return language.translate_count("{n} day", "{n} days", age // UNIT_SECONDS["day"])
+    if not age % UNIT_SECONDS["hour"]:
+        return language.translate_count("{n} hour", "{n} hours", age // UNIT_SECONDS["hour"])
+    if not age % UNIT_SECONDS["minute"]:
+        return language.translate_count("{n} minute", "{n} minutes", age // UNIT_SECONDS["minute"])
     return language.translate_count("{n} second", "{n} seconds", age)
 
 
 def format_ages(ages: AgeByPrecision, language: Language = ENGLISH) -> str:
-    """Tell ages in words, finest first, leaving out what adds nothing.
+    """Return the ages of precisions, finest first; of precisions with the same age, only the finest.
 
-    >>> lasting_by_precision({"country": 7776000, "prefix": 7776000, "full": 604800})
+    >>> format_ages({"country": 7776000, "prefix": 7776000, "full": 604800})
     'full 7 days, prefix 90 days'
     """
-    told: dict[Age, str] = {}
+    precision_by_age: dict[Age, str] = {}
     for precision, age in reversed(list(ages.items())):
-        told.setdefault(age, precision)
+        precision_by_age.setdefault(age, precision)
     return language.join_list(
         language.translate(
             "{precision} {age}",
             precision=language.translate_word("precision", precision),
             age=format_age(age, language),
         )
-        for age, precision in told.items()
+        for age, precision in precision_by_age.items()
     )
 
 
 def format_duty_name(name: str, language: Language = ENGLISH) -> str:
-    """Tell which duty it is.
+    """Return the name of a duty for people.
 
-    >>> duty("instrument needs issuer"), duty("may-see")
+    >>> format_duty_name("instrument needs issuer"), format_duty_name("may-see")
     ('evidence for instrument: issuer', 'may-see')
     """
-    ground, needed, kind = name.partition(EVIDENCE_DUTY_INFIX)
-    if needed:
-        told = {
-            "ground": language.translate_word("ground", ground),
-            "kind": language.translate_word("evidence", kind),
-        }
-        return language.translate("evidence for {ground}: {kind}", **told)
+    ground, infix, kind = name.partition(EVIDENCE_DUTY_INFIX)
+    if infix:
+        return language.translate(
+            "evidence for {ground}: {kind}",
+            ground=language.translate_word("ground", ground),
+            kind=language.translate_word("evidence", kind),
+        )
     if name.endswith(APPROVALS_DUTY_SUFFIX):
         return language.translate(
             "approvals for {ground}",
@@ -139,7 +191,7 @@ def format_duty_name(name: str, language: Language = ENGLISH) -> str:
 
 
 def format_duty_value(duty: str, value: Age, language: Language = ENGLISH) -> str:
-    """Tell how much of a duty is owed."""
+    """Return how much of a duty is owed."""
     if duty == "notice-days":
         return language.translate_count("{n} day", "{n} days", value or 0)
     if duty == "smallest-group":
@@ -149,7 +201,7 @@ def format_duty_value(duty: str, value: Age, language: Language = ENGLISH) -> st
     return language.translate("owed") if value else language.translate("not owed")
 
 
-def _category(name: str, spoken: Language) -> str:
-    if name.startswith(COOKIE_PREFIX):
-        return spoken.translate("cookie {name}", name=name.removeprefix(COOKIE_PREFIX))
-    return spoken.translate_word("category", name)
+def _translate_category(category: str, language: Language) -> str:
+    if category.startswith(COOKIE_PREFIX):
+        return language.translate("cookie {name}", name=category.removeprefix(COOKIE_PREFIX))
+    return language.translate_word("category", category)

@@ -14,13 +14,12 @@ from babel import Locale
 from markupsafe import Markup
 
 from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, AgeByPrecision, Bounds, Cell
-from avowal.policy.compare import compare
 from avowal.policy.describe import (
+    describe_looser_and_stricter,
     format_age,
     format_ages,
     format_duty_name,
     format_duty_value,
-    group_witnesses,
 )
 from avowal.policy.document import Document
 from avowal.policy.ground import is_ground_duty, parse_ground_requirements
@@ -179,13 +178,12 @@ def describe_version_change(old: PageVersion | None, new: PageVersion, language:
     """Return how a version differs from another; not at all where there is none before it."""
     if old is None:
         return VersionChange(label_version(new, language), "", [], [])
-    found = compare(old.bounds, new.bounds)
-    looser, stricter = (
-        [line.describe(language) for line in group_witnesses(witnesses)]
-        for witnesses in (found.looser, found.stricter)
-    )
+    difference = describe_looser_and_stricter(old.bounds, new.bounds, language)
     return VersionChange(
-        label_version(new, language), language.translate_word("relation", found.relation), looser, stricter
+        label_version(new, language),
+        language.translate_word("relation", difference.relation),
+        difference.looser,
+        difference.stricter,
     )
 
 

@@ -24,6 +24,7 @@ from avowal.policy.bounds import (
     OWN_USE,
     PROCESSOR,
     THIRD_PARTY,
+    UNIT_SECONDS,
     Age,
     AgeByPrecision,
     Cell,
@@ -33,17 +34,6 @@ from avowal.policy.bounds import (
 from avowal.policy.form import SUBMISSION_TIME_CATEGORY, Form, check_forms
 from avowal.policy.ground import Ground, compile_ground_duties, find_grounds_without_evidence
 from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, WordKind, load_vocabulary
-
-UNIT_SECONDS = {
-    "second": 1,
-    "minute": 60,
-    "hour": 3600,
-    "day": 86_400,
-    "week": 7 * 86_400,
-    "month": 30 * 86_400,
-    "year": 365 * 86_400,
-}
-"""Seconds of each unit. An age is an exact number of seconds, so a month is 30 days, and a year 365."""
 
 COOKIE_BASIS_PRECISIONS = {
     "never": (),
