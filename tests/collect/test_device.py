@@ -50,7 +50,7 @@ def test_no_user_agent_is_unknown_and_no_robot() -> None:
 
 def test_order_is_kept_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows keep their order, also when more user agents come than are remembered."""
-    monkeypatch.setattr(device, "KNOWN_MAX", 2)
+    monkeypatch.setattr(device, "CACHED_USER_AGENTS_MAX", 2)
     devices = DeviceParser()
     for start in range(0, 6, 3):
         agents = [

@@ -21,7 +21,7 @@ from avowal.collect.script_event import (
     parse_page_url,
     parse_user_agent,
 )
-from avowal.collect.visitor_key import SaltFile, add_visitor_ids, compute_visitor_day, event_day
+from avowal.collect.visitor_key import SaltFile, add_visitor_ids, compute_visitor_day, visitor_day_expression
 from avowal.logs.fields import REQUEST_SCHEMA
 from avowal.policy.vocabulary import load_vocabulary
 
@@ -103,7 +103,7 @@ def test_a_visitor_has_the_key_that_a_log_gives() -> None:
         **dict.fromkeys(REQUEST_SCHEMA.names()), "line": 1, "time": NOW, "address": "192.0.2.1", "host": "site.example",
         "user_agent": AGENTS[0],
     }  # fmt: skip
-    frame = pl.DataFrame([line], schema=REQUEST_SCHEMA).with_columns(event_day=pl.lit(NOW.date()))
+    frame = pl.DataFrame([line], schema=REQUEST_SCHEMA).with_columns(visitor_day=pl.lit(NOW.date()))
     (expected,) = add_visitor_ids(frame, {NOW.date(): b"s" * 32})["visitor_id"]
     caller = ClientIdentity("192.0.2.1", AGENTS[0], "identifier")
     assert visitors.compute_keys("site.example", caller, MICROSECONDS) == VisitorKeys(expected)
@@ -119,7 +119,7 @@ def test_a_visitor_has_the_key_that_a_log_gives() -> None:
 def test_a_moment_is_of_the_day_that_a_log_gives(moment: datetime, zone: str, turns_at: time) -> None:
     """Also where clocks change."""
     frame = pl.DataFrame({"time": [moment]}, schema={"time": pl.Datetime("us")})
-    (expected,) = frame.select(event_day(pl.col("time"), ZoneInfo(zone), turns_at)).to_series()
+    (expected,) = frame.select(visitor_day_expression(pl.col("time"), ZoneInfo(zone), turns_at)).to_series()
     assert compute_visitor_day(moment, ZoneInfo(zone), turns_at) == expected
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from avowal.collect.visitor_key import SALT_LIFETIME, SaltFile, add_visitor_ids, event_day
+from avowal.collect.visitor_key import SALT_LIFETIME, SaltFile, add_visitor_ids, visitor_day_expression
 from avowal.errors import StoreError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).replace(tzinfo=None)
@@ -16,7 +16,7 @@ DAY = date(2026, 11, 22)
 
 def days(moments: list[datetime], zone: str) -> list[date]:
     frame = pl.DataFrame({"time": moments}, schema={"time": pl.Datetime("us")})
-    return frame.select(event_day(pl.col("time"), ZoneInfo(zone), time(4)))["time"].to_list()
+    return frame.select(visitor_day_expression(pl.col("time"), ZoneInfo(zone), time(4)))["time"].to_list()
 
 
 def test_the_day_turns_at_four_in_the_sites_time_zone() -> None:
@@ -84,7 +84,7 @@ def test_keys_tell_visitors_hosts_and_days_apart() -> None:
         (next_day, "a.example.org", "192.0.2.1", "one"),
         (DAY, "a.example.org", None, "one"),
     ]
-    frame = pl.DataFrame(rows, schema=["event_day", "host", "address", "user_agent"], orient="row")
+    frame = pl.DataFrame(rows, schema=["visitor_day", "host", "address", "user_agent"], orient="row")
     keys = add_visitor_ids(frame, {DAY: b"1" * 32, next_day: b"2" * 32})["visitor_id"].to_list()
     assert keys[0] == keys[1]
     assert keys[5] == keys[6]

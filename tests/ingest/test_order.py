@@ -242,7 +242,9 @@ def test_visitors_keys_do_not_outlive_their_salt(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.take_in(site.log("a.log", line(0), line(1)))
     (site.folder / "data.keys" / "salts.json").write_text(
-        (site.folder / "data.keys" / "salts.json").read_text().replace('"first_used":"20', '"first_used":"19')
+        (site.folder / "data.keys" / "salts.json")
+        .read_text()
+        .replace('"first_used_at":"20', '"first_used_at":"19')
     )
     ran = site.avowal("import", site.log("b.log", line(2, "/late")))
     assert "1 requests came after their day's salt was destroyed" in ran.out

@@ -1,1 +1,1 @@
-"""What comes in: logs become records, and only what the terms let in goes on to the disk."""
+"""Turn requests and events into records that contain only what the terms permit."""

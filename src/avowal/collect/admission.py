@@ -1,6 +1,6 @@
-"""The threshold of the house: what the terms do not let in goes no further than here.
+"""Reduce each record to what the terms permit.
 
-Nothing before this step touches a disk; nothing after it has ever seen what this step took away.
+Nothing is written to disk before this step, and later steps never see the values that it removes.
 """
 
 from collections.abc import Mapping
@@ -39,145 +39,147 @@ _COLUMNS: dict[str, DataType | DataTypeClass] = {
     "governing": pl.UInt32,
 }
 ADMITTED_SCHEMA = pl.Schema(_COLUMNS)
-"""A record as it is kept: the columns of `requests`, named by the categories of the vocabulary.
+"""The columns of an admitted record and of the table `requests`, named after the categories of the vocabulary.
 
-`request_time` is UTC. Null is what the terms do not let in, or what the log does not say.
+`request_time` is UTC. Null means that the terms do not permit a value, or that the log does not say it.
 """
 
 MaximumAges = Mapping[str, int | None]
-"""The greatest age in seconds at each precision, coarse to fine; None is for ever; an absent precision is never."""
+"""The maximum age in seconds at each precision. None means no limit; a precision that is absent is not permitted."""
 
 
 @dataclass(frozen=True)
 class AdmissionRules:
-    """What admission needs of a version of the terms, and of those that govern its records since."""
+    """What one version of the terms, and the versions that govern its records since, permit at collection."""
 
     version: int
     maximum_ages: Mapping[str, MaximumAges]
-    """For each category that is collected, its greatest ages over all purposes."""
+    """For each collected category, the maximum ages over all purposes."""
     effective_from: datetime = datetime.min
-    """When it took effect, in UTC."""
+    """When the version took effect, in UTC."""
     effective_until: datetime = datetime.max
-    """When the next one did."""
+    """When the next version took effect, in UTC."""
     cookie_lifetimes: MaximumAges = field(default_factory=dict)
-    """The basis on which the site's own cookie may be set, and for how long; none where it may not."""
+    """The lifetime of the site's own cookie in seconds, by the basis on which it may be set; empty if it may not."""
     tab_storage_lifetimes: MaximumAges = field(default_factory=dict)
-    """The same of what the script may keep in a tab's own storage."""
+    """The same for what the script stores in the session storage of a tab."""
 
 
 def admit_records(
     records: pl.DataFrame, rules: AdmissionRules, now: datetime
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Cut each record to what the terms permit of it at its age.
+    """Reduce each record to what the terms permit at its age.
 
-    Returns the records, of the schema ADMITTED and with their `line`, and the lines that are not let in at all, as
-    `line` and `reason`: a record whose time is not declared or is older than the terms permit cannot be kept to any
-    age, and a robot's where robots are not declared would pass for a person's.
+    Returns the records, with `line` and the columns of `ADMITTED_SCHEMA`, and a frame of `line` and `reason` of those
+    that are dropped. A record is dropped if its time is not declared or too old, because its age could not be checked
+    later, and if it is a bot's and `bot` is not declared, because it would count as a person's.
     """
     age = pl.lit(now, dtype=pl.Datetime("us")) - pl.col("time")
-    network = _network(records, rules.maximum_ages.get("ip-address", {}), age)
-    judged = records.with_columns(reason=_reason(rules, age), network=network)
-    left = judged.filter(pl.col("reason").is_not_null()).select("line", "reason")
-    kept = judged.filter(pl.col("reason").is_null()) if len(left) else judged
-    columns = _columns(rules, age)
-    return kept.select(
-        "line", *(columns[name].cast(kind).alias(name) for name, kind in ADMITTED_SCHEMA.items())
-    ), left
+    network = _truncate_addresses(records, rules.maximum_ages.get("ip-address", {}), age)
+    records = records.with_columns(reason=_reason_expression(rules, age), network=network)
+    drops = records.filter(pl.col("reason").is_not_null()).select("line", "reason")
+    if len(drops):
+        records = records.filter(pl.col("reason").is_null())
+    columns = _column_expressions(rules, age)
+    admitted = records.select(
+        "line", *(columns[name].cast(dtype).alias(name) for name, dtype in ADMITTED_SCHEMA.items())
+    )
+    return admitted, drops
 
 
-def _reason(promise: AdmissionRules, age: pl.Expr) -> pl.Expr:
-    """Return why a record is not let in at all; null where it is."""
-    if "request-time" not in promise.maximum_ages:
+def _reason_expression(rules: AdmissionRules, age: pl.Expr) -> pl.Expr:
+    """Return an expression of the reason why a record is dropped; null if it is admitted."""
+    if "request-time" not in rules.maximum_ages:
         return pl.lit(DropReason.NOT_DECLARED.value)
-    dated = _permitted(promise.maximum_ages["request-time"], "full", age)
+    is_young_enough = _permitted(rules.maximum_ages["request-time"], "full", age)
     reason = pl.lit(None)
-    if isinstance(dated, pl.Expr):
-        reason = pl.when(~dated).then(pl.lit(DropReason.TOO_OLD.value))
-    if "bot" not in promise.maximum_ages:
+    if isinstance(is_young_enough, pl.Expr):
+        reason = pl.when(~is_young_enough).then(pl.lit(DropReason.TOO_OLD.value))
+    if "bot" not in rules.maximum_ages:
         reason = (
             pl.when(pl.col("bot").is_not_null()).then(pl.lit(DropReason.NOT_DECLARED.value)).otherwise(reason)
         )
     return reason.cast(pl.String)
 
 
-def _columns(promise: AdmissionRules, age: pl.Expr) -> dict[str, pl.Expr]:
-    """Return each column of ADMITTED as what its category permits of it."""
-    permitted = partial(_finest, promise, age)
+def _column_expressions(rules: AdmissionRules, age: pl.Expr) -> dict[str, pl.Expr]:
+    """Return, for each column of `ADMITTED_SCHEMA`, an expression of what its category permits."""
+    finest = partial(_finest_permitted, rules, age)
 
-    def whole(category: str, column: str) -> pl.Expr:
-        return permitted(category, full=pl.col(column))
+    def full(category: str, column: str) -> pl.Expr:
+        return finest(category, full=pl.col(column))
 
-    country = permitted("ip-address", country=pl.col("country"))
+    country = finest("ip-address", country=pl.col("country"))
     return {
-        "request_time": whole("request-time", "time"),
-        "host": whole("host", "host"),
-        "visitor_id": permitted("visitor-id", day=pl.col("visitor_id")),
-        "ip_address": permitted("ip-address", full=pl.col("address"), prefix=pl.col("network")),
-        "country": pl.coalesce(country, whole("country", "country")),
-        "request_kind": whole("request-kind", "request_kind"),
-        "bot": whole("bot", "bot"),
-        "method": whole("method", "method"),
-        "page_path": whole("page-path", "path"),
-        "page_query": whole("page-query", "query"),
-        "referrer": permitted(
+        "request_time": full("request-time", "time"),
+        "host": full("host", "host"),
+        "visitor_id": finest("visitor-id", day=pl.col("visitor_id")),
+        "ip_address": finest("ip-address", full=pl.col("address"), prefix=pl.col("network")),
+        "country": pl.coalesce(country, full("country", "country")),
+        "request_kind": full("request-kind", "request_kind"),
+        "bot": full("bot", "bot"),
+        "method": full("method", "method"),
+        "page_path": full("page-path", "path"),
+        "page_query": full("page-query", "query"),
+        "referrer": finest(
             "referrer",
             full=pl.col("referrer"),
-            page=_extracted(pl.col("referrer"), REFERRER_PAGE_REGEX),
-            site=_extracted(pl.col("referrer"), REFERRER_SITE_REGEX),
+            page=_extract_distinct(pl.col("referrer"), REFERRER_PAGE_REGEX),
+            site=_extract_distinct(pl.col("referrer"), REFERRER_SITE_REGEX),
         ),
-        "status": whole("status", "status"),
-        "bytes": whole("bytes", "bytes"),
-        "response_time_us": whole("response-time", "response_time_us"),
-        "browser": permitted("browser", full=pl.col("browser"), name=pl.col("browser")),
-        "browser_version": whole("browser", "browser_version"),
-        "operating_system": permitted(
+        "status": full("status", "status"),
+        "bytes": full("bytes", "bytes"),
+        "response_time_us": full("response-time", "response_time_us"),
+        "browser": finest("browser", full=pl.col("browser"), name=pl.col("browser")),
+        "browser_version": full("browser", "browser_version"),
+        "operating_system": finest(
             "operating-system", full=pl.col("operating_system"), name=pl.col("operating_system")
         ),
-        "operating_system_version": whole("operating-system", "operating_system_version"),
-        "device_kind": whole("device-kind", "device_kind"),
-        "version": pl.lit(promise.version),
-        "governing": pl.lit(promise.version),
+        "operating_system_version": full("operating-system", "operating_system_version"),
+        "device_kind": full("device-kind", "device_kind"),
+        "version": pl.lit(rules.version),
+        "governing": pl.lit(rules.version),
     }
 
 
-def _finest(promise: AdmissionRules, age: pl.Expr, category: str, **precisions: pl.Expr) -> pl.Expr:
-    """Return the finest precision that a record's age permits; precisions are given fine to coarse."""
-    chosen = pl.lit(None)
+def _finest_permitted(rules: AdmissionRules, age: pl.Expr, category: str, **precisions: pl.Expr) -> pl.Expr:
+    """Return the value at the finest precision that a record's age permits. `precisions` are ordered fine to coarse."""
+    finest = pl.lit(None)
     for precision, value in reversed(precisions.items()):
-        allowed = _permitted(promise.maximum_ages.get(category, {}), precision, age)
-        if allowed is True:
-            chosen = value
-        elif allowed is not False:
-            chosen = pl.when(allowed).then(value).otherwise(chosen)
-    return chosen
+        is_permitted = _permitted(rules.maximum_ages.get(category, {}), precision, age)
+        if is_permitted is True:
+            finest = value
+        elif is_permitted is not False:
+            finest = pl.when(is_permitted).then(value).otherwise(finest)
+    return finest
 
 
-def _extracted(text: pl.Expr, regex: str) -> pl.Expr:
+def _extract_distinct(text: pl.Expr, regex: str) -> pl.Expr:
     """Extract the group of a regex, once for each distinct text."""
-    reading = partial(map_distinct_series, convert=lambda texts: texts.str.extract(regex))
-    return text.map_batches(reading, return_dtype=pl.String)
+    extract = partial(map_distinct_series, convert=lambda texts: texts.str.extract(regex))
+    return text.map_batches(extract, return_dtype=pl.String)
 
 
 def _permitted(ages: MaximumAges, precision: str, age: pl.Expr) -> pl.Expr | bool:
-    """Return whether an age permits a precision: for every record, for none, or for those that the expression tells."""
+    """Return whether an age permits a precision: True or False for all records, or an expression."""
     if precision not in ages:
         return False
-    greatest = ages[precision]
-    return True if greatest is None else age <= timedelta(seconds=greatest)
+    maximum_age = ages[precision]
+    return True if maximum_age is None else age <= timedelta(seconds=maximum_age)
 
 
-def _network(records: pl.DataFrame, ages: MaximumAges, age: pl.Expr) -> pl.Series:
-    """Return the network of each address that may not be kept whole; null for the others, which do not need it."""
-    whole = _permitted(ages, "full", age)
-    if whole is True or "prefix" not in ages:
+def _truncate_addresses(records: pl.DataFrame, ages: MaximumAges, age: pl.Expr) -> pl.Series:
+    """Return the network of each address that may not be stored in full; null for the others, which do not need it."""
+    is_full_permitted = _permitted(ages, "full", age)
+    if is_full_permitted is True or "prefix" not in ages:
         return pl.Series([None], dtype=pl.String).new_from_index(0, len(records))
-    needed = (
-        records["address"] if whole is False else records.select(pl.when(~whole).then("address")).to_series()
-    )
-    return truncate_addresses(needed, "prefix")
+    if is_full_permitted is False:
+        return truncate_addresses(records["address"], "prefix")
+    addresses = records.select(pl.when(~is_full_permitted).then("address")).to_series()
+    return truncate_addresses(addresses, "prefix")
 
 
 SITE_REGEX = r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@\\\s]+"
 REFERRER_SITE_REGEX = rf"^({SITE_REGEX})(?:[/?#]|$)"
 REFERRER_PAGE_REGEX = rf"^({SITE_REGEX}(?:/[^?#]*)?)(?:[?#]|$)"
-"""What is no plain URL, and one that names a user (which no browser sends), is cut to nothing."""
+"""Text that is not a plain URL does not match, and neither does a URL with a user, which no browser sends."""

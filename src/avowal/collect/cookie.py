@@ -1,7 +1,6 @@
-"""The one cookie of the site itself: set only as the terms say, and never against the visitor's word.
+"""Decide on the site's own cookie: it is set only as the terms permit, and never against the visitor's choice.
 
-Its value is an identifier drawn at random, or the word `refused`: so a refusal is remembered without another cookie,
-and without anything that tells visitors apart.
+The value is a random identifier, or `refused`. So a refusal is remembered without an identifier.
 """
 
 import re
@@ -17,18 +16,18 @@ from avowal.collect.admission import AdmissionRules
 
 COOKIE_NAME = "__Host-avowal"
 TAB_STORAGE_KEY = "avowal-views"
-"""The key under which the script remembers a tab's own looks, in the tab's storage; terms declare it like a cookie."""
+"""The key of the session storage where the script keeps the script views of a tab. Terms declare it like a cookie."""
 
 REFUSAL_VALUE = "refused"
 COOKIE_LIFETIME_MAX = timedelta(days=400)
-"""How long browsers keep a cookie at most (RFC 6265bis)."""
+"""The longest time that browsers keep a cookie (RFC 6265bis)."""
 
 IDENTIFIER_PATTERN = re.compile(r"[A-Za-z0-9_-]{22}")
 _ID_BYTES = 16
 
 
 class CookieBasis(StrEnum):
-    """When a cookie may be set."""
+    """Say when a cookie may be set."""
 
     UNLESS_REFUSED = "unless-refused"
     IF_ACCEPTED = "if-accepted"
@@ -36,28 +35,28 @@ class CookieBasis(StrEnum):
 
 @dataclass(frozen=True)
 class CookieState:
-    """What a request says about the cookie, and whether one can be set at all."""
+    """What a request says about the cookie, and whether the response can set it."""
 
     value: str
-    """That of the cookie, as the browser sent it; empty where it sent none."""
+    """The value of the cookie that the browser sent; empty if it sent none."""
     privacy_signal: bool
-    """Whether the browser says, for its visitor, that it does not want to be known again (Sec-GPC, DNT)."""
+    """Whether the browser signals that its visitor does not want to be tracked (Sec-GPC, DNT)."""
     can_be_set: bool
-    """Whether the browser would take it: the page came from this very host, over HTTPS."""
+    """Whether the browser would accept the cookie: the page is from the same host, over HTTPS."""
 
     @property
     def identifier(self) -> str:
-        """The identifier that the browser sent; empty where it sent none."""
+        """The identifier in the cookie; empty if there is none."""
         return self.value if IDENTIFIER_PATTERN.fullmatch(self.value) else ""
 
 
 def read_cookie_state(headers: Mapping[bytes, str], *, can_be_set: bool) -> CookieState:
-    """Read what the headers of a request say."""
-    objects = headers.get(b"sec-gpc") == "1" or headers.get(b"dnt") == "1"
-    return CookieState(_value(headers.get(b"cookie", "")), objects, can_be_set)
+    """Read the state of the cookie from the headers of a request."""
+    privacy_signal = headers.get(b"sec-gpc") == "1" or headers.get(b"dnt") == "1"
+    return CookieState(_find_cookie_value(headers.get(b"cookie", "")), privacy_signal, can_be_set)
 
 
-def _value(header: str) -> str:
+def _find_cookie_value(header: str) -> str:
     for part in header.split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE_NAME:
@@ -67,7 +66,7 @@ def _value(header: str) -> str:
 
 @dataclass(frozen=True)
 class CookieDecision:
-    """By which identifier a visitor is known, if by any, and the header that is to be sent, if one is."""
+    """The identifier of the visitor and the `Set-Cookie` header to send; either is empty if there is none."""
 
     identifier: str = ""
     set_cookie_header: str = ""
@@ -75,8 +74,8 @@ class CookieDecision:
 
 def decide_cookie(rules: AdmissionRules, state: CookieState) -> CookieDecision:
     """Decide on the cookie of a request, under the version in force."""
-    permitted = "full" in rules.maximum_ages.get("visitor-id", {}) and bool(rules.cookie_lifetimes)
-    if not permitted or state.privacy_signal or state.value == REFUSAL_VALUE:
+    is_permitted = "full" in rules.maximum_ages.get("visitor-id", {}) and bool(rules.cookie_lifetimes)
+    if not is_permitted or state.privacy_signal or state.value == REFUSAL_VALUE:
         return CookieDecision(
             set_cookie_header=build_removal_header() if state.identifier and state.can_be_set else ""
         )
@@ -88,31 +87,35 @@ def decide_cookie(rules: AdmissionRules, state: CookieState) -> CookieDecision:
 
 
 def issue_cookie(rules: AdmissionRules) -> CookieDecision:
-    """Return a new identifier, with the header that sets it for as long as the terms say."""
-    first = secrets.choice(ascii_letters)  # a command would take one that begins with `-` for an option
+    """Create an identifier, with the header that sets it for the lifetime in the terms."""
+    first = secrets.choice(ascii_letters)  # a command line would read a leading `-` as an option
     identifier = first + secrets.token_urlsafe(_ID_BYTES)[1:]
-    return CookieDecision(identifier, _header(identifier, _age(rules)))
+    return CookieDecision(identifier, _build_header(identifier, _compute_cookie_age(rules)))
 
 
 def build_refusal_header(rules: AdmissionRules) -> str:
-    """Return the header that puts the refusal in the identifier's place."""
-    return _header(REFUSAL_VALUE, _age(rules)) if rules.cookie_lifetimes else build_removal_header()
+    """Return the header that replaces the identifier by the refusal."""
+    return (
+        _build_header(REFUSAL_VALUE, _compute_cookie_age(rules))
+        if rules.cookie_lifetimes
+        else build_removal_header()
+    )
 
 
 def build_removal_header() -> str:
-    """Return the header that takes the cookie away."""
-    return _header("", timedelta())
+    """Return the header that deletes the cookie."""
+    return _build_header("", timedelta())
 
 
-def _age(promise: AdmissionRules) -> timedelta:
-    age = next(iter(promise.cookie_lifetimes.values()), None)
+def _compute_cookie_age(rules: AdmissionRules) -> timedelta:
+    age = next(iter(rules.cookie_lifetimes.values()), None)
     return COOKIE_LIFETIME_MAX if age is None else min(COOKIE_LIFETIME_MAX, timedelta(seconds=age))
 
 
-def _header(value: str, age: timedelta) -> str:
+def _build_header(value: str, age: timedelta) -> str:
     return f"{COOKIE_NAME}={value}; Path=/; Max-Age={age // timedelta(seconds=1)}; Secure; HttpOnly; SameSite=Lax"
 
 
 def compute_cookie_visitor_id(secret: bytes, identifier: str) -> int:
-    """Return the key of whoever has the cookie: odd, as those of a day are even."""
+    """Return the visitor key of a cookie's identifier. It is odd; daily keys are even."""
     return int.from_bytes(blake2b(identifier.encode(), key=secret, digest_size=8).digest(), "little") | 1

@@ -1,8 +1,8 @@
-"""Browser, operating system, kind of device, and whether a robot: what is kept instead of the user agent."""
+"""Parse user agents into browser, operating system, kind of device and bot; the user agent itself is not stored."""
 
 import threading
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 import polars as pl
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
@@ -12,8 +12,8 @@ from ua_parser.regex import Resolver
 
 from avowal.logs.distinct_values import index_distinct_values
 
-KNOWN_MAX = 100_000
-"""How many distinct user agents are remembered; beyond it, what is known is learned anew."""
+CACHED_USER_AGENTS_MAX = 100_000
+"""The most distinct user agents in the cache. If there are more, the cache is emptied."""
 
 DEVICE_SCHEMA = pl.Schema(
     {
@@ -26,74 +26,84 @@ DEVICE_SCHEMA = pl.Schema(
         "bot": pl.String,
     }
 )
-"""What one user agent says: `bot` is the robot's name, or null for a person; null is what it does not say.
+"""The columns of a parsed user agent. `bot` is the name of a bot, or null for a person. Null means not known.
 
-Versions are cut to what a report can use (browser: major; operating system: major and minor): whole ones tell
-people apart.
+Versions are shortened to what reports need (browser: major; operating system: major and minor), because complete ones
+identify people.
 """
 
 BOT_REGEX = "|".join(f"(?:{crawler['pattern']})" for crawler in CRAWLER_USER_AGENTS_DATA)
-"""The community's list of robots, https://github.com/monperrus/crawler-user-agents, as one regular expression."""
+"""The list https://github.com/monperrus/crawler-user-agents of bots as one regular expression."""
 
 UNNAMED_BOT = "unnamed"
-"""A robot that gives no name known; it may send an empty user agent, as no browser does."""
+"""The name of a bot without a known name. It may send an empty user agent, as no browser does."""
 
 
 @dataclass
 class DeviceParser:
-    """What was learned of user agents; each distinct one is looked at once. Lives in memory only."""
+    """Parses each distinct user agent once and caches the result, in memory only. Safe to use from several threads."""
 
-    _known: pl.DataFrame = field(default_factory=DEVICE_SCHEMA.to_frame)
-    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _cache: pl.DataFrame = field(default_factory=DEVICE_SCHEMA.to_frame)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add_device_columns(self, requests: pl.DataFrame) -> pl.DataFrame:
-        """Add the columns of DEVICE to `requests`, by its `user_agent`."""
-        texts, place = index_distinct_values(requests["user_agent"])
+        """Add the columns of `DEVICE_SCHEMA` to `requests`, by its `user_agent`."""
+        texts, indexes = index_distinct_values(requests["user_agent"])
         distinct = texts.to_frame("user_agent")
-        with self._turn:  # of several threads, one learns what is new to all of them
-            new = distinct.join(self._known, on="user_agent", how="anti")
-            if len(self._known) + len(new) > KNOWN_MAX:
-                self._known, new = DEVICE_SCHEMA.to_frame(), distinct
-            self._known = known = pl.concat([self._known, parse_user_agents(new["user_agent"])])
-        told = distinct.join(known, on="user_agent", how="left", maintain_order="left").drop("user_agent")
-        return requests.hstack(told.select(pl.all().gather(place)))
+        with self._lock:  # only one thread parses the user agents that are new to all
+            new = distinct.join(self._cache, on="user_agent", how="anti")
+            if len(self._cache) + len(new) > CACHED_USER_AGENTS_MAX:
+                self._cache, new = DEVICE_SCHEMA.to_frame(), distinct
+            self._cache = cache = pl.concat([self._cache, parse_user_agents(new["user_agent"])])
+        devices = distinct.join(cache, on="user_agent", how="left", maintain_order="left").drop("user_agent")
+        return requests.hstack(devices.select(pl.all().gather(indexes)))
 
 
 def parse_user_agents(user_agents: pl.Series) -> pl.DataFrame:
-    """Read each user agent; returns a row for each, of the schema DEVICE, in the same order."""
-    robots = user_agents.str.contains(BOT_REGEX)
-    rows = [_read(text, robot) for text, robot in zip(user_agents, robots, strict=True)]
+    """Parse user agents. Returns one row of `DEVICE_SCHEMA` for each, in the same order."""
+    is_bot = user_agents.str.contains(BOT_REGEX)
+    rows = [_parse_row(text, bot) for text, bot in zip(user_agents, is_bot, strict=True)]
     return pl.DataFrame(rows, schema=DEVICE_SCHEMA, orient="row")
 
 
 @cache
-def _resolver() -> Resolver:
+def _create_resolver() -> Resolver:
     return Resolver(load_lazy_builtins())
 
 
-def _read(text: str, robot: bool) -> tuple[str | None, ...]:
-    found = _resolver()(text, Domain.ALL)
-    browser, system, device = found.user_agent, found.os, found.device
+CACHED_ROWS_MAX = 20_000
+"""The most user agents that `parse_user_agent` caches, in memory only."""
+
+
+@lru_cache(CACHED_ROWS_MAX)
+def parse_user_agent(user_agent: str) -> tuple[str | None, ...]:
+    """Return the row of `DEVICE_SCHEMA` of one user agent."""
+    return parse_user_agents(pl.Series("user_agent", [user_agent], dtype=pl.String)).row(0)
+
+
+def _parse_row(text: str, is_bot: bool) -> tuple[str | None, ...]:
+    match = _create_resolver()(text, Domain.ALL)
+    browser, system, device = match.user_agent, match.os, match.device
     family = device.family if device else ""
-    if robot or family == "Spider" or not text:
+    if is_bot or family == "Spider" or not text:
         return text, None, None, None, None, None, browser.family if browser else UNNAMED_BOT
     return (
         text,
         browser.family if browser else None,
         browser.major if browser else None,
         system.family if system else None,
-        _joined(system.major, system.minor) if system else None,
+        _join_version(system.major, system.minor) if system else None,
         find_device_kind(text, system.family if system else ""),
         None,
     )
 
 
-def _joined(major: str | None, minor: str | None) -> str | None:
+def _join_version(major: str | None, minor: str | None) -> str | None:
     return f"{major}.{minor}" if major and minor and minor != "0" else major
 
 
 def find_device_kind(user_agent: str, system: str) -> str | None:
-    """Return `desktop`, `phone`, `tablet`, `tv`, or None where the user agent does not say."""
+    """Return `desktop`, `phone`, `tablet`, `tv`, or None if the user agent does not say."""
     if "iPad" in user_agent or "Tablet" in user_agent or (system == "Android" and "Mobile" not in user_agent):
         return "tv" if "TV" in user_agent else "tablet"
     if "TV" in user_agent:

@@ -1,9 +1,9 @@
-"""The way in: the one list of steps that every line of a log goes through, from text to a record on the disk."""
+"""Turn lines of a log into admitted records, in one list of steps."""
 
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ from avowal.collect.country import CountryDatabase
 from avowal.collect.device import DeviceParser
 from avowal.collect.request_kind import RequestKindRules
 from avowal.collect.segment import UnparsableLine
-from avowal.collect.visitor_key import SaltFile, add_visitor_ids, event_day
+from avowal.collect.visitor_key import SaltFile, add_visitor_ids, visitor_day_expression
 from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.logs.formats import LogParser
 from avowal.logs.log_file import LINE_BYTES_MAX, LogBlock
@@ -23,32 +23,12 @@ FUTURE_TOLERANCE = timedelta(days=1)
 """How far the clock of a log may run ahead of ours: more than any two time zones differ."""
 
 SHAPE_CHARACTERS_MAX = 120
-"""Longest shape of a dead letter, in characters."""
-
-
-@dataclass
-class LineBatch:
-    """The lines of one block on their way: what they are by now, and those that were left behind, with their reason.
-
-    Every line is in one of the two, at each moment.
-    """
-
-    now: datetime
-    lines: pl.Series
-    records: pl.DataFrame = field(default_factory=pl.DataFrame)
-    drops: list[pl.DataFrame] = field(default_factory=list)
-    late_requests: int = 0
-    early_requests: int = 0
-
-    def drop(self, lines: pl.DataFrame) -> None:
-        """Leave lines behind: a frame of `line` and `reason`."""
-        if len(lines):
-            self.drops.append(lines.select(pl.col("line").cast(pl.UInt32), pl.col("reason").cast(pl.String)))
+"""The longest shape of an unparsable line, in characters."""
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of a block: the records that the terms let in, and an account of all its lines."""
+    """The admitted records of a block, and what became of all its lines."""
 
     records: pl.DataFrame
     lines: int
@@ -62,16 +42,29 @@ class BatchResult:
     @property
     def drop_reasons(self) -> Counter[str]:
         """How many lines became no record, by reason."""
-        return Counter(self.dropped) + Counter(letter.reason for letter in self.unparsable_lines)
+        return Counter(self.dropped) + Counter(line.reason for line in self.unparsable_lines)
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step of the pipeline returns: each record of its input is in `records` or its line is in `drops`."""
+
+    records: pl.DataFrame
+    drops: pl.DataFrame | None = None
+    """`line` and `reason` of the lines that the step dropped."""
+    late_requests: int = 0
+    """Requests of a day whose salt was destroyed before."""
+    early_requests: int = 0
+    """Requests that are older than the first version of the terms."""
 
 
 @dataclass
 class Pipeline:
-    """The way in for one log: its reader, the terms it is read under, and the rules of its site."""
+    """Turns the lines of one log into admitted records: the log's parser, the terms, and the rules of the site."""
 
     parser: LogParser
     admission_rules: Callable[[datetime], Sequence[AdmissionRules]]
-    """Tells which versions have taken effect by a moment, the first of them first."""
+    """Returns the rules of the versions that have taken effect by a time, the first version first."""
     kind_rules: RequestKindRules
     salts: SaltFile
     zone: ZoneInfo
@@ -79,19 +72,52 @@ class Pipeline:
     default_host: str
     device_parser: DeviceParser
     country_database: CountryDatabase | None = None
-    """None where there is no database of countries: no country is known then."""
+    """If it is None, no country is known."""
 
     def process(self, block: LogBlock, now: datetime) -> BatchResult:
-        """Lead the lines of a block through every step."""
-        batch = LineBatch(now, block.split_lines())
+        """Take the lines of a block through every step."""
+        lines = block.split_lines()
+        records = lines.alias("text").to_frame().with_row_index("line")
+        all_drops, late_requests, early_requests = [NO_DROPS], 0, 0
         for step in PIPELINE_STEPS:
-            step(self, batch)
-        return _account(batch, block)
+            result = step(self, records, now)
+            records = result.records
+            late_requests += result.late_requests
+            early_requests += result.early_requests
+            if result.drops is not None:
+                all_drops.append(result.drops.select(pl.col("line").cast(pl.UInt32), "reason"))
+        drops = pl.concat(all_drops)
+        reasons = Counter(dict(drops["reason"].value_counts().iter_rows()))
+        dropped = {
+            reason: count
+            for reason, count in reasons.items()
+            if DropReason(reason).outcome is LineOutcome.DROPPED
+        }
+        oversized = [
+            UnparsableLine(offset, length, DropReason.TOO_LONG.value, "")
+            for offset, length in block.oversized_lines
+        ]
+        unparsable = drops.filter(~pl.col("reason").is_in(list(dropped)))
+        return BatchResult(
+            records=records.select(ADMITTED_SCHEMA.names()),
+            lines=len(lines) + len(block.oversized_lines),
+            requests=len(records),
+            bots=records["bot"].count(),
+            late_requests=late_requests,
+            early_requests=early_requests,
+            dropped=dropped,
+            unparsable_lines=oversized + _locate_unparsable_lines(unparsable, lines, block),
+        )
 
 
-def drop_non_text(pipeline: Pipeline, batch: LineBatch) -> None:
-    """Leave what is no line of text: blank, too long, binary."""
+NO_DROPS = pl.DataFrame(schema={"line": pl.UInt32, "reason": pl.String})
+
+
+def drop_non_text(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> StepResult:
+    """Drop lines that are not text: blank, too long, or with null characters."""
     text = pl.col("text")
+    if records["text"].str.starts_with("\0").any():
+        records = records.with_columns(text.str.strip_chars_start("\0"))
     reason = (
         pl.when(text.str.len_bytes() > LINE_BYTES_MAX)
         .then(pl.lit(DropReason.TOO_LONG.value))
@@ -100,89 +126,88 @@ def drop_non_text(pipeline: Pipeline, batch: LineBatch) -> None:
         .when(text.str.strip_chars_start().str.len_bytes() == 0)
         .then(pl.lit(DropReason.BLANK.value))
     )
-    lines = (
-        batch.lines.str.strip_chars_start("\0") if batch.lines.str.starts_with("\0").any() else batch.lines
-    )
-    judged = lines.alias("text").to_frame().with_row_index("line")
-    judged = judged.with_columns(reason=reason)
-    batch.records = judged
-    if judged["reason"].null_count() < len(judged):
-        batch.drop(judged.filter(pl.col("reason").is_not_null()))
-        batch.records = judged.filter(pl.col("reason").is_null())
+    records = records.with_columns(reason=reason)
+    if records["reason"].null_count() == len(records):
+        return StepResult(records)
+    has_reason = pl.col("reason").is_not_null()
+    return StepResult(records.filter(~has_reason), records.filter(has_reason))
 
 
-def parse_lines(pipeline: Pipeline, batch: LineBatch) -> None:
-    """Read each line as a request; leave those that cannot be read, even tolerantly."""
-    reading = pipeline.parser.parse(batch.records["text"])
-    numbers = batch.records["line"]
-    batch.drop(reading.drops.with_columns(line=numbers.gather(reading.drops["line"])))
-    batch.records = reading.requests.with_columns(line=numbers.gather(reading.requests["line"]))
-
-
-def drop_future_requests(pipeline: Pipeline, batch: LineBatch) -> None:
-    """Leave what has not happened yet: its age could not be known."""
-    future = pl.col("time") > batch.now + FUTURE_TOLERANCE
-    batch.drop(batch.records.filter(future).with_columns(reason=pl.lit(DropReason.IN_THE_FUTURE.value)))
-    batch.records = batch.records.filter(~future)
-
-
-def add_request_kind(pipeline: Pipeline, batch: LineBatch) -> None:
-    """Tell views, downloads, uploads and parts of pages apart."""
-    batch.records = batch.records.with_columns(
-        request_kind=pipeline.kind_rules.classify_requests(batch.records),
-        host=pl.col("host").fill_null(pipeline.default_host).replace("", None),
+def parse_lines(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> StepResult:
+    """Parse each line as a request, and drop the lines that are not requests or cannot be parsed."""
+    result = pipeline.parser.parse(records["text"])
+    lines = records["line"]
+    return StepResult(
+        result.requests.with_columns(line=lines.gather(result.requests["line"])),
+        result.drops.with_columns(line=lines.gather(result.drops["line"])),
     )
 
 
-def add_device(pipeline: Pipeline, batch: LineBatch) -> None:
-    """Read browser, operating system, device and robot from the user agent."""
-    batch.records = pipeline.device_parser.add_device_columns(batch.records)
+def drop_future_requests(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> StepResult:
+    """Drop requests in the future: their age could not be known."""
+    is_future = pl.col("time") > now + FUTURE_TOLERANCE
+    drops = records.filter(is_future).with_columns(reason=pl.lit(DropReason.IN_THE_FUTURE.value))
+    return StepResult(records.filter(~is_future), drops)
 
 
-def add_visitor(pipeline: Pipeline, batch: LineBatch) -> None:
-    """Give each visitor's requests of one day their key."""
-    dated = batch.records.with_columns(event_day=event_day(pl.col("time"), pipeline.zone, pipeline.day_start))
-    salts, late = pipeline.salts.load_or_create(dated["event_day"].unique().to_list(), batch.now)
-    batch.late_requests = len(dated.filter(pl.col("event_day").is_in(sorted(late))))
-    batch.records = add_visitor_ids(dated, salts)
-
-
-def add_country(pipeline: Pipeline, batch: LineBatch) -> None:
-    """Look up the country of each address, where some version lets it in."""
-    wanted = any(
-        "country" in promise.maximum_ages or "country" in promise.maximum_ages.get("ip-address", {})
-        for promise in pipeline.admission_rules(batch.now)
-    )
-    known = (
-        pipeline.country_database.find_countries(batch.records["address"])
-        if wanted and pipeline.country_database
-        else None
-    )
-    batch.records = batch.records.with_columns(
-        country=pl.lit(None, dtype=pl.String) if known is None else known
+def add_request_kind(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> StepResult:
+    """Add the kind of each request, and the site's host if the log has no host."""
+    return StepResult(
+        records.with_columns(
+            request_kind=pipeline.kind_rules.classify_requests(records),
+            host=pl.col("host").fill_null(pipeline.default_host).replace("", None),
+        )
     )
 
 
-def apply_admission_rules(pipeline: Pipeline, batch: LineBatch) -> None:
-    """Cut each record to what the version in force at its time lets in; leave the rest.
+def add_device(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> StepResult:
+    """Add browser, operating system, device and bot from the user agent."""
+    return StepResult(pipeline.device_parser.add_device_columns(records))
 
-    What is older than the first version binds to that (G1), and is counted.
+
+def add_visitor(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> StepResult:
+    """Add the visitor's key of the day."""
+    day = visitor_day_expression(pl.col("time"), pipeline.zone, pipeline.day_start)
+    records = records.with_columns(visitor_day=day)
+    salts, late_days = pipeline.salts.load_or_create(records["visitor_day"].unique().to_list(), now)
+    late_requests = len(records.filter(pl.col("visitor_day").is_in(sorted(late_days))))
+    return StepResult(add_visitor_ids(records, salts), late_requests=late_requests)
+
+
+def add_country(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> StepResult:
+    """Add the country of each address, if a version of the terms permits it."""
+    is_permitted = any(
+        "country" in rules.maximum_ages or "country" in rules.maximum_ages.get("ip-address", {})
+        for rules in pipeline.admission_rules(now)
+    )
+    if is_permitted and pipeline.country_database:
+        countries = pipeline.country_database.find_countries(records["address"])
+        return StepResult(records.with_columns(country=countries))
+    return StepResult(records.with_columns(country=pl.lit(None, dtype=pl.String)))
+
+
+def apply_admission_rules(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> StepResult:
+    """Reduce each record to what the version in force at its time permits, and drop the others.
+
+    A record that is older than the first version is bound to the first version (rule G1), and is counted as early.
     """
-    promises = pipeline.admission_rules(batch.now)
-    admitted = []
-    for promise in promises:
-        since = promise.effective_from if promise is not promises[0] else datetime.min
-        bound = batch.records
-        if len(promises) > 1:
-            bound = bound.filter(pl.col("time").is_between(since, promise.effective_until, closed="left"))
-        records, left = admit_records(bound, promise, batch.now)
-        admitted.append(records)
-        batch.drop(left)
-    batch.records = pl.concat(admitted)
-    batch.early_requests = len(batch.records.filter(pl.col("request_time") < promises[0].effective_from))
+    versions = pipeline.admission_rules(now)
+    admitted, drops = [], []
+    for rules in versions:
+        effective_from = rules.effective_from if rules is not versions[0] else datetime.min
+        bound = records
+        if len(versions) > 1:
+            is_bound = pl.col("time").is_between(effective_from, rules.effective_until, closed="left")
+            bound = records.filter(is_bound)
+        admitted_records, dropped_lines = admit_records(bound, rules, now)
+        admitted.append(admitted_records)
+        drops.append(dropped_lines)
+    all_admitted = pl.concat(admitted)
+    is_early = pl.col("request_time") < versions[0].effective_from
+    return StepResult(all_admitted, pl.concat(drops), early_requests=len(all_admitted.filter(is_early)))
 
 
-PIPELINE_STEPS: tuple[Callable[[Pipeline, LineBatch], None], ...] = (
+PIPELINE_STEPS: tuple[Callable[[Pipeline, pl.DataFrame, datetime], StepResult], ...] = (
     drop_non_text,
     parse_lines,
     drop_future_requests,
@@ -192,51 +217,25 @@ PIPELINE_STEPS: tuple[Callable[[Pipeline, LineBatch], None], ...] = (
     add_country,
     apply_admission_rules,
 )
-"""In this order. Each works on `batch.records`, and leaves lines behind only with a reason."""
+"""The steps, in order. The first one gets a frame of `line` and `text`."""
 
 
-def _account(batch: LineBatch, block: LogBlock) -> BatchResult:
-    left = (
-        pl.concat(batch.drops)
-        if batch.drops
-        else pl.DataFrame(schema={"line": pl.UInt32, "reason": pl.String})
-    )
-    counts = Counter(dict(left["reason"].value_counts().iter_rows()))
-    dropped = {
-        reason: count for reason, count in counts.items() if DropReason(reason).outcome is LineOutcome.DROPPED
-    }
-    dead = [
-        UnparsableLine(offset, length, DropReason.TOO_LONG.value, "")
-        for offset, length in block.oversized_lines
-    ] + _dead_letters(left.filter(~pl.col("reason").is_in(list(dropped))), batch.lines, block)
-    return BatchResult(
-        records=batch.records.select(ADMITTED_SCHEMA.names()),
-        lines=len(batch.lines) + len(block.oversized_lines),
-        requests=len(batch.records),
-        bots=batch.records["bot"].count(),
-        late_requests=batch.late_requests,
-        early_requests=batch.early_requests,
-        dropped=dropped,
-        unparsable_lines=dead,
-    )
-
-
-def _dead_letters(left: pl.DataFrame, lines: pl.Series, block: LogBlock) -> list[UnparsableLine]:
-    if left.is_empty():
+def _locate_unparsable_lines(drops: pl.DataFrame, lines: pl.Series, block: LogBlock) -> list[UnparsableLine]:
+    if drops.is_empty():
         return []
-    left = left.sort("line")
-    places = block.locate_lines(lines)[left["line"]].rows()
-    texts = lines.gather(left["line"])
+    drops = drops.sort("line")
+    positions = block.locate_lines(lines)[drops["line"]].rows()
+    texts = lines.gather(drops["line"])
     return [
         UnparsableLine(offset, length, reason, extract_shape(text))
-        for (offset, length), reason, text in zip(places, left["reason"], texts, strict=True)
+        for (offset, length), reason, text in zip(positions, drops["reason"], texts, strict=True)
     ]
 
 
 def extract_shape(line: str) -> str:
-    """Tell a line's form and nothing of what it says: runs of letters as `a`, of digits as `9`, others as they are.
+    """Return the shape of a line without its content: runs of letters become `a`, runs of digits become `9`.
 
-    >>> shape('192.0.2.7 - - [02/Jan/2026] "GET /secret?id=7')
+    >>> extract_shape('192.0.2.7 - - [02/Jan/2026] "GET /secret?id=7')
     '9.9.9.9 - - [9/a/9] "a /a?a=9'
     """
     plain = re.sub(r"[^\W\d_]+|[^\x00-\x7f]+", "a", line[: 8 * SHAPE_CHARACTERS_MAX])

@@ -1,4 +1,4 @@
-"""What a request was for: a look at a page, a download, an upload, something that belongs to a page, or else."""
+"""Classify requests: page views, downloads, uploads, static parts of pages, and others."""
 
 import re
 from dataclasses import dataclass
@@ -11,44 +11,47 @@ from avowal.logs.distinct_values import map_distinct_series
 
 
 class RequestKind(StrEnum):
-    """The kinds, and the rule of each."""
+    """List the kinds, with the rule of each. The first rule that matches applies."""
 
     VIEW = "view"
-    """A page was asked for with GET and given (2xx, or 304: the visitor had it)."""
+    """A page that was requested with GET and delivered (2xx, or 304: the visitor has it)."""
     DOWNLOAD = "download"
-    """A file of a declared ending was asked for with GET and given, whole or in part."""
+    """A file with a configured extension that was requested with GET and delivered, in full or in part."""
     UPLOAD = "upload"
-    """Something was sent with PUT, POST or PATCH to a declared path, and taken (2xx or 3xx)."""
+    """Data that was sent with PUT, POST or PATCH to a configured path and accepted (2xx or 3xx)."""
     STATIC = "static"
-    """A part of a page (style, script, picture, font, feed), or a declared path."""
+    """A part of a page (style sheet, script, image, font, feed), or a configured path."""
     OTHER = "other"
-    """All else: errors, redirections, forms, probes, other methods."""
+    """Everything else: errors, redirects, forms, probes, other methods."""
 
 
 @dataclass(frozen=True)
 class RequestKindRules:
-    """The rules of one site, ready for use."""
+    """The rules of one site."""
 
     settings: CollectSettings
 
     def classify_requests(self, requests: pl.DataFrame) -> pl.Series:
         """Return the kind of each request, from its `method`, `path` and `status`."""
-        status, method, ending = pl.col("status"), pl.col("method"), pl.col("ending")
-        got = (method == "GET") & (status.is_between(200, 299) | (status == STATUS_NOT_MODIFIED))
-        sent = method.is_in(["PUT", "POST", "PATCH"]) & status.is_between(200, 399)
+        status, method, extension = pl.col("status"), pl.col("method"), pl.col("extension")
+        is_delivered = (method == "GET") & (status.is_between(200, 299) | (status == STATUS_NOT_MODIFIED))
+        is_accepted = method.is_in(["PUT", "POST", "PATCH"]) & status.is_between(200, 399)
         kind = (
-            pl.when(sent & _matches(self.settings.upload_paths))
+            pl.when(is_accepted & _matches_any_glob(self.settings.upload_paths))
             .then(pl.lit(RequestKind.UPLOAD.value))
-            .when(got & ending.is_in(_lower(self.settings.downloads)))
+            .when(is_delivered & extension.is_in(_normalise_extensions(self.settings.downloads)))
             .then(pl.lit(RequestKind.DOWNLOAD.value))
-            .when(ending.is_in(_lower(self.settings.static)) | _matches(self.settings.static_paths))
+            .when(
+                extension.is_in(_normalise_extensions(self.settings.static))
+                | _matches_any_glob(self.settings.static_paths)
+            )
             .then(pl.lit(RequestKind.STATIC.value))
-            .when(got & pl.col("path").is_not_null())
+            .when(is_delivered & pl.col("path").is_not_null())
             .then(pl.lit(RequestKind.VIEW.value))
             .otherwise(pl.lit(RequestKind.OTHER.value))
         )
         return (
-            requests.with_columns(ending=map_distinct_series(requests["path"], _ending))
+            requests.with_columns(extension=map_distinct_series(requests["path"], _extract_extension))
             .select(kind)
             .to_series()
         )
@@ -57,17 +60,17 @@ class RequestKindRules:
 STATUS_NOT_MODIFIED = 304
 
 
-def _ending(paths: pl.Series) -> pl.Series:
+def _extract_extension(paths: pl.Series) -> pl.Series:
     return paths.str.extract(r"\.([A-Za-z0-9]{1,12})$").str.to_lowercase().fill_null("")
 
 
-def _lower(endings: tuple[str, ...]) -> list[str]:
-    return [ending.lower().lstrip(".") for ending in endings]
+def _normalise_extensions(extensions: tuple[str, ...]) -> list[str]:
+    return [extension.lower().lstrip(".") for extension in extensions]
 
 
-def _matches(globs: tuple[str, ...]) -> pl.Expr:
-    """Return whether the path is of one of the globs: `*` stands for anything, `?` for one character."""
+def _matches_any_glob(globs: tuple[str, ...]) -> pl.Expr:
+    """Return whether the path matches a glob: `*` matches any text, `?` one character."""
     if not globs:
         return pl.lit(value=False)
-    as_regex = (re.escape(glob).replace(r"\*", ".*").replace(r"\?", ".") for glob in globs)
-    return pl.col("path").str.contains(f"^(?:{'|'.join(as_regex)})$").fill_null(value=False)
+    regexes = (re.escape(glob).replace(r"\*", ".*").replace(r"\?", ".") for glob in globs)
+    return pl.col("path").str.contains(f"^(?:{'|'.join(regexes)})$").fill_null(value=False)

@@ -89,17 +89,17 @@ class EventAdmission:
 
     rules: AdmissionRules
     find_country: Callable[[str], str | None] | None = None
-    _has: Mapping[str, bool] = field(init=False)
+    _permitted: Mapping[str, bool] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._has = {
+        self._permitted = {
             f"{category} {precision}": True
             for category, ages in self.rules.maximum_ages.items()
             for precision, age in ages.items()
             if age != 0
         }
-        has = self._has.get
-        self._plain = (
+        has = self._permitted.get
+        self._column_permissions = (
             has("host full"),
             has("page-path full"),
             has("page-query full"),
@@ -109,10 +109,10 @@ class EventAdmission:
             has("operating-system full"),
             has("device-kind full"),
         )
-        self._visitor = has("visitor-id day") or has("visitor-id full")
+        self._permits_visitor_id = has("visitor-id day") or has("visitor-id full")
         self.permits_cookie_key = bool(has("visitor-id full") and self.rules.cookie_lifetimes)
-        self._address = lru_cache(CACHE_ENTRIES_MAX)(self._address_of)
-        self._referrer = lru_cache(CACHE_ENTRIES_MAX)(self._referrer_of)
+        self._cached_address_columns = lru_cache(CACHE_ENTRIES_MAX)(self._address_of)
+        self._cached_referrer_column = lru_cache(CACHE_ENTRIES_MAX)(self._referrer_column)
 
     def admit_event(
         self, event: ScriptEvent, client: ClientIdentity, keys: VisitorKeys, now: int
@@ -121,33 +121,33 @@ class EventAdmission:
 
         Raises Drop where the terms let nothing of it in.
         """
-        if "view-time full" not in self._has:
+        if "view-time full" not in self._permitted:
             raise EventDropError("not-declared")
         _, browser, browser_version, system, system_version, kind, bot = parse_user_agent(client.user_agent)
-        if bot is not None and "bot full" not in self._has:
+        if bot is not None and "bot full" not in self._permitted:
             raise EventDropError("not-declared")
         host, path, query = parse_page_url(event.url)
-        address, country = self._address(client.address)
+        address, country = self._cached_address_columns(client.address)
         told = (host, path, query, browser, browser_version, system, system_version, kind)
         host_in, path_in, query_in, name_in, version_in, system_in, of_system_in, kind_in = [
-            value if allowed else None for value, allowed in zip(told, self._plain, strict=True)
+            value if allowed else None for value, allowed in zip(told, self._column_permissions, strict=True)
         ]
-        more = admit_details(event.more, self._has) if event.more else {}
+        more = admit_details(event.more, self._permitted) if event.more else {}
         return JournalRow(
             compute_script_view_id(host, event.id),
             now,
             self.rules.version,
             event.age,
-            event.seen if "view-duration full" in self._has else None,
+            event.seen if "view-duration full" in self._permitted else None,
             host_in,
-            keys.visitor_id if self._visitor else None,
-            keys.daily_key if self._visitor else None,
+            keys.visitor_id if self._permits_visitor_id else None,
+            keys.daily_key if self._permits_visitor_id else None,
             address,
             country,
             bot,
             path_in,
             query_in,
-            self._referrer(event.ref),
+            self._cached_referrer_column(event.ref),
             name_in,
             version_in,
             system_in,
@@ -158,7 +158,7 @@ class EventAdmission:
 
     def _address_of(self, address: str) -> tuple[str | None, str | None]:
         """Return what is let in of an address, and its country."""
-        has = self._has.get
+        has = self._permitted.get
         kept = (
             address
             if has("ip-address full")
@@ -169,9 +169,9 @@ class EventAdmission:
         wanted = has("country full") or has("ip-address country")
         return kept, self.find_country(address) if wanted and self.find_country else None
 
-    def _referrer_of(self, referrer: str) -> str | None:
+    def _referrer_column(self, referrer: str) -> str | None:
         """Return what is let in of a referrer."""
-        return truncate_url(referrer, "referrer", self._has)
+        return truncate_url(referrer, "referrer", self._permitted)
 
 
 CACHE_ENTRIES_MAX = 20_000

@@ -1,1 +1,1 @@
-"""Read logs, syslog and journals into the store, each line once."""
+"""Import, follow and receive logs, and load each line into the store exactly once."""
