@@ -36,7 +36,7 @@ SELECT $now - to_seconds((range * 500000 // $records)::BIGINT) AS request_time, 
        hash(range // 8) & 18446744073709551614 AS visitor_id, '203.0.113.' || (range % 250) AS ip_address,
        'view' AS request_kind, 'GET' AS method, '/page/' || (range * 7919 % 5000) AS page_path, 200 AS status,
        (range % 90000)::BIGINT AS bytes, 'Firefox' AS browser,
-       1 AS version, 1 AS governing, 1 AS load, range + 1 AS record
+       1 AS version, 1 AS governing, 1 AS load_number, range + 1 AS record_number
 FROM range($records)
 """
 PLAIN = "SELECT version, count(*), min(request_time), max(request_time), max(governing) FROM requests GROUP BY version"
@@ -60,8 +60,8 @@ def site(folder: Path, records: int) -> None:
     avowal(folder, "retain")
     with duckdb.connect(folder / "data" / "avowal.duckdb") as store:
         store.execute(FILL, {"now": now, "records": records})
-        store.execute("UPDATE numbered SET last = ? WHERE relation = 'requests'", [records])
-        store.execute("UPDATE derived SET through = 1")
+        store.execute("UPDATE record_numbers SET last_number = ? WHERE relation = 'requests'", [records])
+        store.execute("UPDATE derivation_state SET last_load = 1")
     (folder / "policy" / "processors").mkdir()
     (folder / "policy" / "processors" / "one.toml").write_text(CONTRACT)
     avowal(folder, "processor", "add", "one")

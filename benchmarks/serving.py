@@ -117,7 +117,7 @@ def kept(folder: Path) -> tuple[int, int]:
     """Return how many looks and views a folder has."""
     out = subprocess.run([AVOWAL, "status", "--json"], cwd=folder, check=True, capture_output=True).stdout
     counts = json.loads(out)["kept"]
-    return counts["looks"], counts["views"]
+    return counts["script_views"], counts["views"]
 
 
 def speed(folder: Path) -> None:
@@ -186,7 +186,7 @@ def killed(folder: Path, times: int) -> None:
     subprocess.run([AVOWAL, "retain"], cwd=folder, check=True, capture_output=True)
     with duckdb.connect(folder / "data" / "avowal.duckdb") as store:
         rows = store.execute(
-            "SELECT page_path, count(*) FROM looks WHERE page_path LIKE '/%-%' GROUP BY ALL"
+            "SELECT page_path, count(*) FROM script_views WHERE page_path LIKE '/%-%' GROUP BY ALL"
         ).fetchall()
     pages = dict(rows)
     lost, twice = [page for page in acknowledged if page not in pages], [page for page, n in rows if n > 1]

@@ -171,6 +171,7 @@ IntegrityErrorCode = Literal[
     "store-unusable",
     "store-missing",
     "newer-store",
+    "earlier-store",
     "key-missing",
     "key-damaged",
     "submission-unreadable",

@@ -97,7 +97,7 @@ def test_the_object_tells_what_became_of_every_line(site: Site) -> None:
         "dead_letters_by_reason": {"malformed": 1},
     }
     (file,) = report["by_file"]
-    assert (file["name"], file["left"], file["damage"], file["error"]) == (
+    assert (file["name"], file["drop_reasons"], file["damage"], file["error"]) == (
         str(log),
         {"blank": 1, "malformed": 1},
         "",
@@ -144,7 +144,7 @@ def test_an_unfinished_last_line_gives_way_to_its_end(
     """A last line that was read before it was written to its end counts once, as what it became."""
     log = site.log("access.log", *LINES[:whole], LINES[whole][:written])
     site.avowal("import", log, "--format", "combined")
-    assert site.rows("SELECT sum(lines) FROM sources") == [(whole + 1,)]
+    assert site.rows("SELECT sum(lines) FROM logs") == [(whole + 1,)]
     site.log("access.log", *LINES[: whole + 1])
     assert site.take_in(log, "--format", "combined")["lines"] == 0
     log.write_text(TEXT)
@@ -332,8 +332,8 @@ def test_rubbish_is_told_and_crashes_nothing(site: Site, rubbish: bytes, argumen
     ran = site.avowal("import", "rubbish", good, "--json", *arguments)
     assert ran.json()["requests"] == 40
     (file,) = (file for file in ran.json()["by_file"] if file["name"] == "rubbish")
-    dead = sum(lines for reason, lines in file["left"].items() if reason != "blank")
-    assert file["error"] or file["damage"] or dead or set(file["left"]) == {"blank"}
+    dead = sum(lines for reason, lines in file["drop_reasons"].items() if reason != "blank")
+    assert file["error"] or file["damage"] or dead or set(file["drop_reasons"]) == {"blank"}
     assert ran.status == int(bool(file["error"] or file["damage"] or dead > 0.01 * ran.json()["lines"]))
 
 
@@ -344,7 +344,7 @@ def test_a_line_of_many_megabytes_hurts_no_other(site: Site, megabytes: int) -> 
     log = site.log("access.log", *LINES[:20], long, *LINES[20:])
     report = site.take_in(log, "--max-bad", "10")
     assert (report["requests"], report["dead_letters_by_reason"]) == (40, {"too-long": 1})
-    assert site.rows('SELECT "offset", length FROM dead_letters') == [
+    assert site.rows("SELECT offset_bytes, length_bytes FROM unparsable_lines") == [
         (len("".join(LINES[:20])), len(long) - 1)
     ]
 
@@ -357,7 +357,7 @@ def test_other_encodings_are_read(site: Site, beside: Site, encoding: str) -> No
     log.write_bytes(mark + TEXT.encode(encoding))
     site.take_in(log)
     beside.take_in(beside.log("access.log", TEXT))
-    tables = [name for name in kept(site) if name != "dead_letters"]
+    tables = [name for name in kept(site) if name != "unparsable_lines"]
     assert kept(site, tables) == kept(beside, tables)
 
 
@@ -403,7 +403,7 @@ def test_a_log_of_no_known_format_is_refused(site: Site) -> None:
     assert "no known format matches any of the first 50 lines" in ran.out
     assert "LogFormat" in ran.out
     assert MARK not in ran.out + ran.err
-    assert site.rows("SELECT count(*) FROM sources") == [(0,)]
+    assert site.rows("SELECT count(*) FROM logs") == [(0,)]
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ def test_an_import_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]
     assert found_in(*world.left_behind()) == allowed
     assert found_in(ran.stdout, ran.stderr) == set()
     ((requests, letters),) = world.site.rows(
-        "SELECT (SELECT count(*) FROM requests), (SELECT count(*) FROM dead_letters)"
+        "SELECT (SELECT count(*) FROM requests), (SELECT count(*) FROM unparsable_lines)"
     )
     assert requests >= 60
     assert letters >= 10

@@ -39,8 +39,8 @@ def test_a_visitor_sees_what_is_held(site: Site) -> None:
     told = shown(site)
     assert {name: of["records"] for name, of in told["held"].items()} == {
         "requests": 3,
-        "looks": 0,
-        "interactions": 0,
+        "script_views": 0,
+        "events": 0,
         "views": 3,
         "visits": 1,
     }
@@ -115,8 +115,8 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
     assert ran.status == 0, ran.err
     assert ran.json()["erased"] == {
         "requests": 3,
-        "looks": 0,
-        "interactions": 0,
+        "script_views": 0,
+        "events": 0,
         "views": 3,
         "visits": 1,
         "consents": 1,

@@ -13,7 +13,7 @@ import pytest
 from avowal.collect.journal import (
     JOURNAL_HEADER,
     JOURNAL_SCHEMA,
-    UNDER_WAY,
+    TRANSMISSION_DELAY_MAX,
     JournalRow,
     JournalWriter,
     list_journals,
@@ -42,12 +42,12 @@ def written(folder: Path, *groups: list[JournalRow]) -> Path:
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     """Each value as it was, also the greatest numbers and words of any kind."""
-    rows = [row(2**64 - 1, host="é \n\t\"'\\", visitor_id=2**64 - 1, seen_ms=0), row(1)]
+    rows = [row(2**64 - 1, host="é \n\t\"'\\", visitor_id=2**64 - 1, visible_ms=0), row(1)]
     written(tmp_path, rows, [row(2)])
     (journal,) = list_journals(tmp_path)
     read = journal.read_rows().to_dicts()
-    assert [one["look"] for one in read] == [2**64 - 1, 1, 2]
-    for name in ("host", "visitor_id", "seen_ms", "page_path"):
+    assert [one["script_view_id"] for one in read] == [2**64 - 1, 1, 2]
+    for name in ("host", "visitor_id", "visible_ms", "page_path"):
         assert read[0][name] == getattr(rows[0], name)
 
 
@@ -59,10 +59,10 @@ def test_a_torn_journal_is_read_up_to_the_tear(tmp_path: Path) -> None:
     (journal,) = list_journals(tmp_path)
     for end in range(len(whole)):
         path.write_bytes(whole[:end])
-        assert journal.read_rows()["look"].to_list() == ([1] if end >= first else [])
+        assert journal.read_rows()["script_view_id"].to_list() == ([1] if end >= first else [])
     for place in range(first, len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert journal.read_rows()["look"].to_list() == [1]
+        assert journal.read_rows()["script_view_id"].to_list() == [1]
 
 
 @pytest.mark.parametrize("failing", ["write", "fdatasync"])
@@ -75,7 +75,10 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, failing: str) 
         writer.append([row(2)])
     writer.append([row(3)])
     writer.rotate()
-    assert sorted(look for one in list_journals(tmp_path) for look in one.read_rows()["look"]) == [1, 3]
+    assert sorted(look for one in list_journals(tmp_path) for look in one.read_rows()["script_view_id"]) == [
+        1,
+        3,
+    ]
 
 
 def test_a_write_that_is_cut_short_goes_on(tmp_path: Path) -> None:
@@ -84,22 +87,24 @@ def test_a_write_that_is_cut_short_goes_on(tmp_path: Path) -> None:
     with mock.patch("os.write", side_effect=lambda place, data: write(place, data[:7])):
         written(tmp_path, [row(1), row(2)])
     (journal,) = list_journals(tmp_path)
-    assert journal.read_rows()["look"].to_list() == [1, 2]
+    assert journal.read_rows()["script_view_id"].to_list() == [1, 2]
 
 
 def test_one_row_is_made_of_all_that_was_told_of_a_look() -> None:
     """The first has its say of the page; the time is the longest that the clock allows, and what may be under way."""
     told = merge_script_views(
         frame(
-            row(7, 10, age_ms=1_000, seen_ms=900, page_path="/a"),
-            row(7, 40, age_ms=31_000, seen_ms=90_000, page_path="/b"),
-            row(7, 20, age_ms=11_000, seen_ms=5_000, page_path="/c"),
+            row(7, 10, elapsed_ms=1_000, visible_ms=900, page_path="/a"),
+            row(7, 40, elapsed_ms=31_000, visible_ms=90_000, page_path="/b"),
+            row(7, 20, elapsed_ms=11_000, visible_ms=5_000, page_path="/c"),
             row(8, 5, page_path="/d"),
         )
     )
-    by_look = {one["look"]: one for one in told.to_dicts()}
+    by_look = {one["script_view_id"]: one for one in told.to_dicts()}
     assert by_look[7]["page_path"] == "/a"
-    assert by_look[7]["seen_ms"] == (timedelta(seconds=31) + UNDER_WAY) / timedelta(milliseconds=1)
-    assert by_look[7]["heard_at"] - by_look[7]["view_time"] == timedelta(seconds=31)
-    assert by_look[8]["seen_ms"] is None
-    assert by_look[8]["heard_at"] == by_look[8]["view_time"]
+    assert by_look[7]["visible_ms"] == (timedelta(seconds=31) + TRANSMISSION_DELAY_MAX) / timedelta(
+        milliseconds=1
+    )
+    assert by_look[7]["received_at"] - by_look[7]["view_time"] == timedelta(seconds=31)
+    assert by_look[8]["visible_ms"] is None
+    assert by_look[8]["received_at"] == by_look[8]["view_time"]

@@ -88,7 +88,7 @@ def test_a_dead_letter_holds_its_place_and_its_shape_alone(tmp_path: Path) -> No
     """A line that cannot be read is kept as offset, length, reason and shape; nothing of what it says."""
     words = "secret user@example.org 192.0.2.77 na\u00efve"
     (letter,) = take(tmp_path, GOOD, words, GOOD).unparsable_lines
-    assert (letter.offset, letter.length) == (1000 + len(GOOD) + 1, len(words.encode()))
+    assert (letter.offset_bytes, letter.length_bytes) == (1000 + len(GOOD) + 1, len(words.encode()))
     assert letter.shape == "a a@a.a 9.9.9.9 a"
 
 

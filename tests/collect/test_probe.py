@@ -77,7 +77,7 @@ def test_a_page_is_found(
     """Up, slow or down, and why; a page that comes drop by drop ends with the time too."""
     with serving(answering) as port:
         found = probed(port)
-    assert (found.state, found.why, found.status) == (state, why, status)
+    assert (found.state, found.failure_reason, found.status) == (state, why, status)
     assert found.host == "127.0.0.1"
     assert (found.response_ms is None) == (status is None)
     assert found.certificate_days is None
@@ -85,21 +85,21 @@ def test_a_page_is_found(
 
 def test_nobody_there() -> None:
     """No name, no listener."""
-    assert probed(free_port()).why is FailureReason.NO_CONNECTION
-    assert PROBER.probe("http://nowhere.invalid/", utc_now()).why is FailureReason.NO_ADDRESS
+    assert probed(free_port()).failure_reason is FailureReason.NO_CONNECTION
+    assert PROBER.probe("http://nowhere.invalid/", utc_now()).failure_reason is FailureReason.NO_ADDRESS
 
 
 def test_a_certificate_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How long it is valid yet; one that is not, or that nobody vouches for, is down."""
     with serving(says(WELL), tls_context(tmp_path, 20)) as port:
-        assert probed(port, "https").why is FailureReason.CERTIFICATE
+        assert probed(port, "https").failure_reason is FailureReason.CERTIFICATE
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         found = probed(port, "https")
         assert (found.state, found.certificate_days) == (ProbeState.UP, 20)
     with serving(says(WELL), tls_context(tmp_path, -2)) as port:
-        assert probed(port, "https").why is FailureReason.CERTIFICATE
+        assert probed(port, "https").failure_reason is FailureReason.CERTIFICATE
     with serving(says(WELL)) as port:
-        assert probed(port, "https").why is FailureReason.NO_CONNECTION
+        assert probed(port, "https").failure_reason is FailureReason.NO_CONNECTION
 
 
 def test_a_probe_is_a_robots_request() -> None:

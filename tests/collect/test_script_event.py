@@ -144,7 +144,7 @@ def test_nothing_is_let_in_that_is_not_declared() -> None:
         event, caller, VisitorKeys(7), MICROSECONDS
     )
     assert {name for name in row.__struct_fields__ if getattr(row, name) is not None} == {
-        "look", "heard_at", "version", "age_ms",
+        "script_view_id", "received_at", "version", "elapsed_ms",
     }  # fmt: skip
     assert parse_user_agent(AGENTS[0])[1] == "Firefox"
-    assert timedelta(milliseconds=row.age_ms) == timedelta()
+    assert timedelta(milliseconds=row.elapsed_ms) == timedelta()

@@ -142,7 +142,8 @@ def test_a_consent_that_is_taken_back_reaches_it(site: Site) -> None:
     known = {one["id"] for one in of(taken(site), "record")}
     with duckdb.connect(site.data / "avowal.duckdb") as store:
         store.execute(
-            "INSERT INTO changed BY NAME SELECT 'requests' AS relation, record FROM requests WHERE page_path = '/b'"
+            "INSERT INTO record_changes BY NAME "
+            "SELECT 'requests' AS relation, record_number FROM requests WHERE page_path = '/b'"
         )
     feed(site)
     (again,) = of(taken(site), "record")
@@ -388,9 +389,9 @@ def test_changes_are_forgotten_once_every_processor_knows(site: Site) -> None:
     visitor = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
     assert site.avowal("visitor", "erase", visitor, "--count", "3").status == 0
     assert site.avowal("retain").status == 0
-    assert len(site.rows("SELECT * FROM changed")) == 3
+    assert len(site.rows("SELECT * FROM record_changes")) == 3
     assert feed(site).json()["gone"] == 3
     taken(site)
     feed(site)
     assert site.avowal("retain").status == 0
-    assert site.rows("SELECT * FROM changed") == []
+    assert site.rows("SELECT * FROM record_changes") == []

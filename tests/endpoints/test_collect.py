@@ -27,7 +27,7 @@ def test_a_fresh_folder_serves(tmp_path: Path) -> None:
         assert told.status == 202
         it.stop()
         assert "stopped" in it.started.said()
-    assert it.site.rows("SELECT host, page_path, ip_address FROM looks") == [
+    assert it.site.rows("SELECT host, page_path, ip_address FROM script_views") == [
         ("127.0.0.1", "/a", "203.0.113.7")
     ]
     assert it.site.rows("SELECT page_path FROM views") == [("/a",)]
@@ -66,8 +66,8 @@ def test_a_look_becomes_a_view_with_its_duration(server: Served) -> None:
         == 202
     )
     server.tell(id="another-look", url=f"https://{SITE}/parts-2")
-    server.kept("SELECT 1 FROM looks WHERE page_path = '/parts-2'", 1)
-    (row,) = server.kept("SELECT seen_ms AS d FROM looks WHERE page_path = '/parts'", 1)
+    server.kept("SELECT 1 FROM script_views WHERE page_path = '/parts-2'", 1)
+    (row,) = server.kept("SELECT visible_ms AS d FROM script_views WHERE page_path = '/parts'", 1)
     assert row["d"] < 60_000
 
 
@@ -84,7 +84,7 @@ def test_only_what_the_terms_let_in_is_kept(server: Served) -> None:
     for path in server.site.folder.rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
-    (row,) = server.kept("SELECT * FROM looks WHERE page_path = '/secrets'", 1)
+    (row,) = server.kept("SELECT * FROM script_views WHERE page_path = '/secrets'", 1)
     assert row["referrer"] == "https://search.example/find"
     assert row["page_query"] is None
     assert (row["browser"], row["operating_system"], row["device_kind"]) == ("Chrome", "Windows", "desktop")
@@ -139,7 +139,7 @@ def test_robots_are_kept_apart(server: Served) -> None:
     assert (
         server.tell({"User-Agent": GOOGLEBOT}, id="a-robot-look", url=f"https://{SITE}/robot").status == 202
     )
-    (row,) = server.kept("SELECT bot FROM looks WHERE page_path = '/robot'", 1)
+    (row,) = server.kept("SELECT bot FROM script_views WHERE page_path = '/robot'", 1)
     assert row["bot"] == "Googlebot"
     assert not server.kept("SELECT 1 FROM views WHERE page_path = '/robot'", 0)
 
@@ -214,7 +214,7 @@ def test_nothing_acknowledged_is_lost_in_a_kill(tmp_path: Path) -> None:
             it.started.process.wait()
     assert len(acknowledged) == 60
     assert site.report("overview")["tables"]["overview"][0]["views"] == 60
-    pages = [page for (page,) in site.rows("SELECT page_path FROM looks")]
+    pages = [page for (page,) in site.rows("SELECT page_path FROM script_views")]
     assert sorted(pages) == sorted(acknowledged)
     assert not list((site.data / "journals").iterdir())
 
@@ -230,10 +230,10 @@ def test_a_new_version_binds_from_its_publication(tmp_path: Path) -> None:
         ran = site.avowal("policy", "publish")
         assert ran.status == 0, ran.err
         assert it.tell(id="after-the-change", url=f"https://{SITE}/after").status == 202
-        rows = it.kept("SELECT version FROM looks ORDER BY view_time", 2)
+        rows = it.kept("SELECT version FROM script_views ORDER BY view_time", 2)
         assert [row["version"] for row in rows] == [1, 2]
         it.stop()
-    assert site.rows("SELECT page_path FROM looks WHERE version = 2") == [(None,)]
+    assert site.rows("SELECT page_path FROM script_views WHERE version = 2") == [(None,)]
     for path in site.folder.rglob("*"):
         assert not path.is_file() or b"/after" not in path.read_bytes()
 
@@ -243,12 +243,12 @@ def test_who_is_erased_is_erased_from_the_journal(tmp_path: Path) -> None:
     site = Site(tmp_path).init(settings=SETTINGS)
     with served(site) as it:
         it.tell(id="to-be-erased", url=f"https://{SITE}/mine")
-        (row,) = it.kept("SELECT visitor_id FROM looks", 1)
+        (row,) = it.kept("SELECT visitor_id FROM script_views", 1)
         key = row["visitor_id"]
         it.tell(id="to-be-erased-2", url=f"https://{SITE}/mine-too")
         ran = site.avowal("visitor", "erase", key, "--count", "2", "--json")
         assert ran.status == 0, ran.err
-        assert ran.json()["erased"]["looks"] == 2
+        assert ran.json()["erased"]["script_views"] == 2
         it.stop()
-    assert site.rows("SELECT count(*) FROM looks") == [(0,)]
+    assert site.rows("SELECT count(*) FROM script_views") == [(0,)]
     assert not any(b"/mine" in path.read_bytes() for path in site.data.rglob("*") if path.is_file())

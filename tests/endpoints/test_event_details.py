@@ -60,13 +60,19 @@ def report(it: Served, name: str) -> list[dict[str, Any]]:
 def test_what_is_declared_is_kept(server: Served) -> None:
     """In the look, or as what was done on its page; a file's query is not."""
     tell(server, "all", "/all", EVERYTHING)
-    (look,) = server.kept("SELECT * FROM looks WHERE page_path = '/all'", 1)
+    (look,) = server.kept("SELECT * FROM script_views WHERE page_path = '/all'", 1)
     fared = [
         look[name]
-        for name in ("not_found", "largest_paint_ms", "next_paint_ms", "layout_shift", "script_errors")
+        for name in (
+            "not_found",
+            "largest_contentful_paint_ms",
+            "interaction_to_next_paint_ms",
+            "cumulative_layout_shift",
+            "script_errors",
+        )
     ]
     assert fared == [True, 1_200, 80, 0.05, 2]
-    (done,) = server.kept("SELECT * FROM interactions WHERE page_path = '/all'", 1)
+    (done,) = server.kept("SELECT * FROM events WHERE page_path = '/all'", 1)
     assert (done["download"], done["outbound_link"], done["upload_bytes"], done["event"]) == (
         "/files/report.pdf",
         EVERYTHING["outbound"],
@@ -81,12 +87,16 @@ def test_how_a_page_fared_grows(server: Served) -> None:
     for cls, errors, event in ((0.3, 1, "step"), (0.1, 4, "step")):
         tell(server, "grows", "/grows", {"cls": cls, "errors": errors, "event": event})
         server.kept(
-            f"SELECT 1 FROM looks WHERE page_path = '/grows' AND script_errors = {errors}", 1
+            f"SELECT 1 FROM script_views WHERE page_path = '/grows' AND script_errors = {errors}", 1
         )  # each is loaded by itself
     tell(server, "grows", "/grows", {"cls": 0.2, "lcp": 90, "event": "step"})
-    server.kept("SELECT 1 FROM interactions WHERE page_path = '/grows'", 3)
-    (look,) = server.kept("SELECT * FROM looks WHERE page_path = '/grows'", 1)
-    assert (look["layout_shift"], look["script_errors"], look["largest_paint_ms"]) == (0.3, 4, 90)
+    server.kept("SELECT 1 FROM events WHERE page_path = '/grows'", 3)
+    (look,) = server.kept("SELECT * FROM script_views WHERE page_path = '/grows'", 1)
+    assert (look["cumulative_layout_shift"], look["script_errors"], look["largest_contentful_paint_ms"]) == (
+        0.3,
+        4,
+        90,
+    )
     assert look["not_found"] is None
 
 
@@ -100,13 +110,21 @@ def test_reports_tell_of_it(server: Served) -> None:
         assert server.ask("POST", "/collect", body, visitor).status == 202
         robot = json.dumps({**event, "id": f"robot-{number}----", "more": more}).encode()
         assert server.ask("POST", "/collect", robot, {"User-Agent": GOOGLEBOT}).status == 202
-    server.kept("SELECT 1 FROM looks WHERE page_path = '/many'", 8)
-    assert [row for row in report(server, "interactions") if row["what"] == "many"] == [
+    server.kept("SELECT 1 FROM script_views WHERE page_path = '/many'", 8)
+    assert [row for row in report(server, "events") if row["what"] == "many"] == [
         {"kind": "event", "what": "many", "times": 4, "day_visitors": 4, "bytes": None}
     ]
     (vitals,) = [row for row in report(server, "vitals") if row["page_path"] == "/many"]
-    assert (vitals["views_measured"], vitals["layout_shift"], vitals["largest_paint_ms"]) == (4, 0.2, 2_000)
-    assert (vitals["good_shift_share"], vitals["good_paint_share"], vitals["next_paint_ms"]) == (
+    assert (
+        vitals["views_measured"],
+        vitals["cumulative_layout_shift"],
+        vitals["largest_contentful_paint_ms"],
+    ) == (4, 0.2, 2_000)
+    assert (
+        vitals["good_shift_share"],
+        vitals["good_paint_share"],
+        vitals["interaction_to_next_paint_ms"],
+    ) == (
         0.5,
         0.75,
         None,
@@ -147,17 +165,17 @@ def test_what_is_no_page_is_no_link(server: Served, address: str) -> None:
     """The event is kept without it."""
     look = f"{abs(hash(address)):012d}"[:12]
     tell(server, look, f"/link-{look}", {"outbound": address, "event": look and "linked"})
-    (done,) = server.kept(f"SELECT * FROM interactions WHERE page_path = '/link-{look}'", 1)
+    (done,) = server.kept(f"SELECT * FROM events WHERE page_path = '/link-{look}'", 1)
     assert (done["outbound_link"], done["event"]) == (None, "linked")
 
 
 def test_a_visitor_sees_and_erases_it(server: Served) -> None:
     """With all else that is held: in the summary, the export, the page, and what is gone after."""
     tell(server, "mine", "/mine", EVERYTHING)
-    (done,) = server.kept("SELECT visitor_id FROM interactions WHERE page_path = '/mine'", 1)
+    (done,) = server.kept("SELECT visitor_id FROM events WHERE page_path = '/mine'", 1)
     key, site = done["visitor_id"], server.site
     told = site.avowal("visitor", "show", key, "--json").json()
-    assert told["held"]["interactions"]["records"] >= 1
+    assert told["held"]["events"]["records"] >= 1
     schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     exported = site.folder / "export.jsonl"
     assert site.avowal("visitor", "export", key, "--to", exported).status == 0
@@ -167,11 +185,11 @@ def test_a_visitor_sees_and_erases_it(server: Served) -> None:
     page = site.folder / "person.html"
     assert site.avowal("visitor", "show", key, "--page", page).status == 0
     assert "What you did on pages" in page.read_text()
-    records = told["held"]["requests"]["records"] + told["held"]["looks"]["records"]
+    records = told["held"]["requests"]["records"] + told["held"]["script_views"]["records"]
     ran = site.avowal("visitor", "erase", key, "--count", str(records))
     assert ran.status == 0, ran.err
-    assert "interactions" in ran.out
-    server.kept(f"SELECT 1 FROM interactions WHERE visitor_id = '{key}'", 0)
+    assert "events" in ran.out
+    server.kept(f"SELECT 1 FROM events WHERE visitor_id = '{key}'", 0)
     assert site.avowal("verify").status == 0
 
 
@@ -179,9 +197,9 @@ def test_what_is_not_declared_goes_nowhere(tmp_path: Path) -> None:
     """Whoever sends it: it is on no disk, and the script has no part that tells it."""
     with served(Site(tmp_path).init(settings=SETTINGS)) as it:
         tell(it, "none", "/none", {**EVERYTHING, "event": "s3cr3t-event"})
-        (look,) = it.kept("SELECT * FROM looks", 1)
-        assert look["not_found"] is look["layout_shift"] is look["script_errors"] is None
-        it.kept("SELECT 1 FROM interactions", 0)
+        (look,) = it.kept("SELECT * FROM script_views", 1)
+        assert look["not_found"] is look["cumulative_layout_shift"] is look["script_errors"] is None
+        it.kept("SELECT 1 FROM events", 0)
         assert b"more.js" not in it.ask("GET", "/avowal.js").body
         refused = it.ask("GET", "/avowal.more.js")
         assert (refused.status, "declare" in refused.json()["hint"]) == (404, True)
@@ -189,7 +207,7 @@ def test_what_is_not_declared_goes_nowhere(tmp_path: Path) -> None:
         for path in it.site.folder.rglob("*"):
             if path.is_file():
                 assert b"s3cr3t" not in path.read_bytes(), path
-        for name in ("interactions", "problems", "vitals"):
+        for name in ("events", "problems", "vitals"):
             (note,) = it.site.report(name)["notes"]
             assert "nothing is shown: the terms" in note
 
@@ -207,7 +225,7 @@ def test_the_script_has_what_is_declared(tmp_path: Path) -> None:
             part for part in (b"download:", b"lcp", b"upload:", b"unhandledrejection") if part in source
         ]
         tell(it, "linked", "/linked", {**EVERYTHING, "outbound": "https://other.example/a?q=s3cr3t#s3cr3t"})
-        (done,) = it.kept("SELECT * FROM interactions", 1)
+        (done,) = it.kept("SELECT * FROM events", 1)
         assert (done["outbound_link"], done["download"], done["event"]) == (
             "https://other.example",
             None,
@@ -219,7 +237,7 @@ PAGE = """<!doctype html><title>page</title><script defer src="/avowal.js"></scr
 <h1 style="font-size: 90px">words</h1><div id="late"></div><p>more words
 <a href="/files/report.pdf">file</a> <a href="/plain" download>saved</a> <a href="/next">next</a>
 <a href="https://other.example/page?q=1#there"><b>other</b></a>
-<button data-avowal-event="pressed">press</button>
+<button data-avowal-event_name="pressed">press</button>
 <form action="/sent"><input type="file" multiple><button id="send">send</button></form>
 <script>
   addEventListener("load", () => setTimeout(() => { throw Error("s3cr3t words") }, 300));
@@ -249,7 +267,7 @@ def test_a_browser_tells_it(server: Served) -> None:
         page.wait_for_function("window.avowal && avowal.more")
         page.close(run_before_unload=True)
         browser.close()
-    done = server.kept("SELECT * FROM interactions WHERE page_path = '/app'", 6)
+    done = server.kept("SELECT * FROM events WHERE page_path = '/app'", 6)
     told = {
         name: {row[name] for row in done} - {None}
         for name in ("download", "outbound_link", "upload_bytes", "event")
@@ -260,12 +278,14 @@ def test_a_browser_tells_it(server: Served) -> None:
         "upload_bytes": {11},
         "event": {"pressed", "called"},
     }
-    (look,) = server.kept("SELECT * FROM looks WHERE page_path = '/app' AND layout_shift > 0", 1)
-    assert 0 < look["largest_paint_ms"] < 60_000
-    assert look["next_paint_ms"] >= 50
+    (look,) = server.kept(
+        "SELECT * FROM script_views WHERE page_path = '/app' AND cumulative_layout_shift > 0", 1
+    )
+    assert 0 < look["largest_contentful_paint_ms"] < 60_000
+    assert look["interaction_to_next_paint_ms"] >= 50
     assert look["script_errors"] == 1
     assert look["not_found"] is None
-    server.kept("SELECT 1 FROM looks WHERE page_path = '/gone' AND not_found", 1)
+    server.kept("SELECT 1 FROM script_views WHERE page_path = '/gone' AND not_found", 1)
 
 
 def use(page: Page) -> None:

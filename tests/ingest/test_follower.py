@@ -133,7 +133,7 @@ def test_a_line_written_in_two_halves_counts_once_and_whole(site: Site, server: 
         for _ in range(3):
             whole, rest = server.write_one_and_a_half()
             wait_until(lambda expected=whole: requests(site) == expected, f"{whole} requests")  # type: ignore[misc]
-            assert site.report("overview")["not_included"]["dead_letters"] == 0
+            assert site.report("overview")["not_included"]["unparsable_lines"] == 0
             server.file.write(rest)
             wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
@@ -146,9 +146,9 @@ def test_an_unfinished_line_at_the_end_is_left_for_the_next_time(site: Site, ser
     _, rest = server.write_one_and_a_half()
     with following(site) as follow:
         assert follow.end(signal.SIGTERM) == 0
-    assert site.rows("SELECT sum(lines) FROM sources") == [(3,)]
+    assert site.rows("SELECT sum(lines) FROM logs") == [(3,)]
     site.avowal("import", "access.log")
-    assert site.rows("SELECT sum(lines) FROM sources") == [(4,)]
+    assert site.rows("SELECT sum(lines) FROM logs") == [(4,)]
     server.file.write(rest)
     server.write(2)
     with following(site) as follow:

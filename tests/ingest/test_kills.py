@@ -101,8 +101,8 @@ def accounted(site: Site) -> int | None:
     with duckdb.connect(copy / "avowal.duckdb") as store:
         tables = {name for (name,) in store.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         lines = 0
-        if "sources" in tables:
-            sql = "SELECT coalesce(sum(lines), 0), coalesce(sum(requests), 0) FROM sources"
+        if "logs" in tables:
+            sql = "SELECT coalesce(sum(lines), 0), coalesce(sum(requests), 0) FROM logs"
             ((lines, requests),) = store.execute(sql).fetchall()
             assert store.execute("SELECT count(*) FROM requests").fetchall() == [(requests,)]
     waiting = list((copy / "segments").glob("*.parquet"))

@@ -80,12 +80,12 @@ def test_what_any_purpose_may_keep_stays_and_nothing_else(
         [cut for cut in plan_retention([Bounds({}, {})], NOW) if not cut.assignment], NOW
     )  # what the last one left
     for removed in store.unrecorded_removals():
-        store.clear_removals(removed.run)
+        store.clear_removals(removed.run_number)
     fill(store, tmp_path, f"{next(NUMBERS)}")
     store.apply_retention(plan_retention(governs, NOW), NOW)
     found = store.query(f"SELECT {COLUMNS} FROM requests", {}).rows
     assert sorted(map(repr, found)) == sorted(map(repr, kept(governs)))
-    gone = sum(one.records for one in store.unrecorded_removals() if one.category == "request-time")
+    gone = sum(one.record_count for one in store.unrecorded_removals() if one.category == "request-time")
     assert gone == len(ROWS) - len(found)
     before = store.unrecorded_removals()
     store.apply_retention(plan_retention(governs, NOW), NOW)
@@ -126,7 +126,7 @@ def test_a_rewritten_file_is_the_same_without_what_went(tmp_path: Path) -> None:
     assert not store.compact()
     assert store.query("SELECT count(*), count(page_path) FROM requests", {}).rows == [[3000, 0]]
     store.load_segments([written_segment(tmp_path, admitted_records({"request_time": NOW}), source="b")])
-    assert store.query("SELECT count(DISTINCT load) FROM requests", {}).rows == [[2]]
+    assert store.query("SELECT count(DISTINCT load_number) FROM requests", {}).rows == [[2]]
     store.close()
     assert b"SECRET" not in (tmp_path / STORE_FILE).read_bytes()
     assert schema(tmp_path / STORE_FILE) == before
@@ -212,13 +212,13 @@ def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
         removed = steward.enforce_retention(store, after(days))
         assert store.query(address, {}).rows == [[expected]]
         assert register.ledger.count_entries() == entries
-        assert [(one.category, one.records) for one in removed] in ([], [("ip-address", 1)])
+        assert [(one.category, one.record_count) for one in removed] in ([], [("ip-address", 1)])
         assert steward.find_overdue_records(store, after(days)) == []
     with store._write() as cursor:
         cursor.execute("UPDATE requests SET ip_address = '192.0.2.7'")
     assert steward.find_overdue_records(store, after(7.9)) == []
     (late,) = steward.find_overdue_records(store, after(8.1))
-    assert (late.relation, late.category, late.records) == ("requests", "ip-address", 1)
+    assert (late.relation, late.category, late.record_count) == ("requests", "ip-address", 1)
     store.close()
     register.close()
 
@@ -233,8 +233,8 @@ def test_a_run_that_was_killed_before_it_was_recorded_is_recorded_by_the_next(tm
     later = NOW + timedelta(days=8)
     store.apply_retention(plan_retention([version(1, 7).compiled_terms], later), later)
     (removed,) = steward.enforce_retention(store, later)
-    assert (removed.category, removed.records, register.ledger.count_entries()) == ("ip-address", 1, 2)
-    register.retention_runs.record(removed.run, [removed], later)
+    assert (removed.category, removed.record_count, register.ledger.count_entries()) == ("ip-address", 1, 2)
+    register.retention_runs.record(removed.run_number, [removed], later)
     assert register.ledger.count_entries() == 2
     assert store.unrecorded_removals() == []
     store.close()

@@ -117,7 +117,9 @@ def test_haproxy_says_whose_a_connection_is(site: Site, tmp_path: Path, speaking
     """The visitor's address is that of whoever connected to it."""
     with proxied(site) as server, haproxy(tmp_path, server.port, speaking) as port:
         assert told(port).status == 202
-        (row,) = server.kept("SELECT ip_address FROM requests UNION ALL SELECT ip_address FROM looks", 1)
+        (row,) = server.kept(
+            "SELECT ip_address FROM requests UNION ALL SELECT ip_address FROM script_views", 1
+        )
         assert row["ip_address"] == "127.0.0.9"
 
 

@@ -15,7 +15,7 @@ def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     journals = site.data / "journals"
     with served(site) as it:
         assert it.tell(id="before-it-broke", url=f"https://{SITE}/before").status == 202
-        it.kept("SELECT 1 FROM looks", 1)  # its journal is closed now
+        it.kept("SELECT 1 FROM script_views", 1)  # its journal is closed now
         journals.rename(journals.with_name("away"))
         journals.write_text("no folder")
         answer = it.tell(id="while-it-is-broken", url=f"https://{SITE}/broken")
@@ -28,7 +28,7 @@ def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         journals.with_name("away").rename(journals)
         assert it.tell(id="after-it-broke", url=f"https://{SITE}/after").status == 202
         assert it.ask("GET", "/readyz").status == 200
-        pages = {row["page_path"] for row in it.kept("SELECT page_path FROM looks", 2)}
+        pages = {row["page_path"] for row in it.kept("SELECT page_path FROM script_views", 2)}
         assert pages == {"/before", "/after"}
         assert "Traceback" not in it.started.said()
 
@@ -62,7 +62,7 @@ def test_rubbish_is_answered_and_changes_nothing(tmp_path: Path) -> None:
             with socket.create_connection(("127.0.0.1", it.port)) as connection:
                 connection.sendall(text)
         assert it.tell().status == 202
-        assert len(it.kept("SELECT 1 FROM looks", 1)) == 1
+        assert len(it.kept("SELECT 1 FROM script_views", 1)) == 1
 
 
 def test_a_clock_that_is_set_back_loses_nothing(tmp_path: Path) -> None:
@@ -70,15 +70,13 @@ def test_a_clock_that_is_set_back_loses_nothing(tmp_path: Path) -> None:
     site = Site(tmp_path).init(settings=SETTINGS)
     with served(site) as it:
         it.tell(id="over-the-step", url=f"https://{SITE}/step", seen=2_000, age=2_500)
-        it.kept("SELECT 1 FROM looks", 1)
+        it.kept("SELECT 1 FROM script_views", 1)
         it.stop()
-    rewound = (
-        "UPDATE looks SET view_time = view_time + INTERVAL 1 HOUR"  # as if our clock had been an hour ahead
-    )
+    rewound = "UPDATE script_views SET view_time = view_time + INTERVAL 1 HOUR"  # as if our clock had been an hour ahead
     site.rows(rewound)
     with served(site) as it:
         assert it.tell(id="over-the-step", url=f"https://{SITE}/step", seen=3_000, age=3_500).status == 202
         it.tell(id="another-one-after", url=f"https://{SITE}/later")
-        wait_until(lambda: len(it.kept("SELECT 1 FROM looks", 2)) == 2, "it is loaded")
-        (row,) = it.kept("SELECT seen_ms FROM looks WHERE page_path = '/step'", 1)
-        assert row["seen_ms"] == 2_000
+        wait_until(lambda: len(it.kept("SELECT 1 FROM script_views", 2)) == 2, "it is loaded")
+        (row,) = it.kept("SELECT visible_ms FROM script_views WHERE page_path = '/step'", 1)
+        assert row["visible_ms"] == 2_000

@@ -39,7 +39,7 @@ def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
     assert store.load_segments([first])[0].load_number == 0
     assert store.record_counts().requests == 1
     (known,) = store.log_positions()
-    assert (known.length, known.digest) == (100, "d100")
+    assert (known.read_bytes, known.read_digest) == (100, "d100")
 
 
 def test_a_segment_that_does_not_go_on_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
@@ -69,7 +69,7 @@ def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert [visit["visitor_id"] for visit in stored_visits(store)] == [2, 7]
     (known,) = store.log_positions()
-    assert (known.length, known.provisional_digest) == (100, "d110")
+    assert (known.read_bytes, known.provisional_digest) == (100, "d110")
     (loaded,) = store.load_segments(
         [
             written_segment(
@@ -196,7 +196,7 @@ def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
             written_segment(
                 tmp_path,
                 admitted_records(request_at(0)),
-                dead_letters=[UnparsableLine(3, 4, "malformed", "a a")],
+                unparsable_lines=[UnparsableLine(3, 4, "malformed", "a a")],
                 lines=2,
             )
         ]
@@ -243,7 +243,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
 def test_a_newer_store_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
     """A store that a newer Avowal has changed is not touched."""
     with store._write() as cursor:
-        cursor.execute("INSERT INTO migrations VALUES (9999, NULL)")
+        cursor.execute("INSERT INTO schema_migrations VALUES (9999, current_timestamp)")
     store.close()
     with pytest.raises(StoreError, match="newer"):
         DuckDBStore(tmp_path, "256MB")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from avowal.collect.journal import UNDER_WAY, Journal, JournalRow, JournalWriter, list_journals
+from avowal.collect.journal import TRANSMISSION_DELAY_MAX, Journal, JournalRow, JournalWriter, list_journals
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
 from avowal.register.retentions import plan_retention
 from avowal.store.duckdb_store import DuckDBStore
@@ -70,10 +70,10 @@ def test_a_journal_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
         store.load_journals([one])
     other = journal(tmp_path, look(2, 1))
     store.load_journals([one, other])
-    assert store.record_counts().looks == 2
+    assert store.record_counts().script_views == 2
     one.path.unlink()
     store.load_journals([other])
-    assert store.query("SELECT journal FROM journals", {}).rows == [[other.name]]
+    assert store.query("SELECT journal_name FROM loaded_journals", {}).rows == [[other.name]]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -87,7 +87,7 @@ def test_a_look_grows_whatever_comes_first(tmp_path: Path, store: DuckDBStore, o
     forged = JournalRow(1, MICROSECONDS + 31_000_000, 1, 3_600_000, 3_600_000, HOST, VISITOR)
     store.load_journals([journal(tmp_path, forged)])
     store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
-    assert durations(store) == [(0, 31_000 + UNDER_WAY // timedelta(milliseconds=1))]
+    assert durations(store) == [(0, 31_000 + TRANSMISSION_DELAY_MAX // timedelta(milliseconds=1))]
 
 
 @pytest.mark.parametrize("apart", [True, False])
@@ -157,7 +157,7 @@ def test_where_both_tell_the_script_counts(tmp_path: Path, store: DuckDBStore, o
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_where_both_tell_the_log_may_count(tmp_path: Path, store: DuckDBStore, order: Sequence[int]) -> None:
     """By the setting; then the script adds the time that it measured. Who changes it has all made anew."""
-    both(tmp_path, store, order, VisitRules(script_counts=False))
+    both(tmp_path, store, order, VisitRules(prefer_script=False))
     found = [
         (one["page_path"], one["view_duration_ms"]) for one in stored_views(store) if one["host"] == HOST
     ]
@@ -179,8 +179,8 @@ def test_log_and_cookie_are_matched_by_the_day(
     """Whoever has the cookie has a key of the day in the log: each tells the other what it knows, whichever is first."""
     for step in order:
         if step:
-            row = look(1, 2 / 60, 7, visitor_id=COOKIE, day_key=VISITOR)
-            store.load_journals([journal(tmp_path, row, look(2, 9, 3, visitor_id=COOKIE, day_key=VISITOR))])
+            row = look(1, 2 / 60, 7, visitor_id=COOKIE, daily_key=VISITOR)
+            store.load_journals([journal(tmp_path, row, look(2, 9, 3, visitor_id=COOKIE, daily_key=VISITOR))])
         else:
             store.load_segments(
                 [
@@ -189,14 +189,14 @@ def test_log_and_cookie_are_matched_by_the_day(
                     )
                 ]
             )
-        store.derive_visits(VisitRules(script_counts=script), KEEP_ALL, NO_GOVERNING_UPDATE)
+        store.derive_visits(VisitRules(prefer_script=script), KEEP_ALL, NO_GOVERNING_UPDATE)
     found = [(one["visitor_id"], one["view_duration_ms"], one["referrer"]) for one in stored_views(store)]
     first, second = (COOKIE, 7_000, "https://example.org/x"), (COOKIE, 3_000, None)
     assert sorted(found, key=str) == (
         [second, first] if script else [(VISITOR, 7_000, "https://example.org/x")]
     )
     store.erase_visitor(VISITOR)
-    assert store.query("SELECT DISTINCT visitor_id, day_key FROM looks", {}).rows == [[COOKIE, None]]
+    assert store.query("SELECT DISTINCT visitor_id, daily_key FROM script_views", {}).rows == [[COOKIE, None]]
 
 
 def test_looks_without_a_key_are_views(tmp_path: Path, store: DuckDBStore) -> None:
@@ -258,7 +258,7 @@ def test_consent_raises_looks_too(tmp_path: Path, store: DuckDBStore) -> None:
         )
         store.load_journals([journal(tmp_path, look(10 + step, 60 * step, 5, visitor_id=COOKIE))])
         store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(step, 0), {}))
-        for table in ("looks", "views", "visits"):
+        for table in ("script_views", "views", "visits"):
             rows = store.query(f"SELECT DISTINCT visitor_id, governing FROM {table}", {}).rows
             assert {visitor: {one for who, one in rows if who == visitor} for visitor, _ in rows} == expected
 
@@ -282,16 +282,19 @@ def test_what_may_not_be_kept_goes(tmp_path: Path, store: DuckDBStore) -> None:
     ):
         moment = START + timedelta(days=days)
         store.apply_retention(plan_retention([bounds], moment), moment)
-        assert store.query("SELECT ip_address, seen_ms, visitor_id % 2 = 1 FROM looks", {}).rows == expected
+        assert (
+            store.query("SELECT ip_address, visible_ms, visitor_id % 2 = 1 FROM script_views", {}).rows
+            == expected
+        )
 
 
 def test_what_is_erased_is_gone(tmp_path: Path, store: DuckDBStore) -> None:
     """Looks with the rest, and counted."""
     store.load_journals([journal(tmp_path, look(1, 0, 5), look(2, 0, 5, visitor_id=4))])
     store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
-    assert store.erase_visitor(VISITOR).looks == 1
+    assert store.erase_visitor(VISITOR).script_views == 1
     assert [row["visitor_id"] for row in stored_views(store)] == [4]
-    assert store.query("SELECT visitor_id FROM looks", {}).rows == [[4]]
+    assert store.query("SELECT visitor_id FROM script_views", {}).rows == [[4]]
     assert list_journals(tmp_path / "journals")
 
 
@@ -299,13 +302,13 @@ def test_what_is_done_is_governed_as_its_visitor_consented(tmp_path: Path, store
     """Also where it comes in after its look, and where the consent is taken back after the look is gone."""
 
     def governing() -> list[int]:
-        return [row[0] for row in store.query("SELECT governing FROM interactions ORDER BY rowid", {}).rows]
+        return [row[0] for row in store.query("SELECT governing FROM events ORDER BY rowid", {}).rows]
 
     store.load_journals([journal(tmp_path, look(1, 0))])
     store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(1, 0), {VISITOR: 2}))
-    store.load_journals([journal(tmp_path, look(1, 0, 3, event="pressed"))])
+    store.load_journals([journal(tmp_path, look(1, 0, 3, event_name="pressed"))])
     store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(1, 0), {}))
     assert governing() == [2]
-    store.apply_retention([RetentionAction("looks", "view-time", "true", "")], START)
+    store.apply_retention([RetentionAction("script_views", "view-time", "true", "")], START)
     store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(2, 0), {VISITOR: 0}))
     assert governing() == [1]

@@ -42,7 +42,7 @@ LOAD_SEGMENTS = 2
 
 STATEMENTS = {
     "INSERT INTO requests": "records insert",
-    "INSERT INTO sources": "account insert",
+    "INSERT INTO logs": "account insert",
     "DELETE FROM views": "views delete",
     "INSERT INTO views": "views insert",
     "INSERT INTO visits": "visits insert",
@@ -52,8 +52,8 @@ STATEMENTS = {
 TRANSACTIONS = {
     "CREATE SEQUENCE": "migrate",
     "migrations": "migrate",
-    "sources": "load",
-    "TABLE due": "derive",
+    "FROM logs": "load",
+    "TABLE visitors_to_derive": "derive",
 }
 """What a transaction is for, by words that stand in its first telling statement."""
 

@@ -208,14 +208,14 @@ class Site:
 
 
 KEPT: Mapping[str, str] = {
-    "requests": "SELECT * EXCLUDE (visitor_id, load, record) FROM requests ORDER BY ALL",
+    "requests": "SELECT * EXCLUDE (visitor_id, load_number, record_number) FROM requests ORDER BY ALL",
     "views": "SELECT * EXCLUDE (visitor_id) FROM views ORDER BY ALL",
     "visits": "SELECT * EXCLUDE (visitor_id) FROM visits ORDER BY ALL",
     "visitors": "SELECT min(request_time), max(request_time), count(*) FROM requests GROUP BY visitor_id ORDER BY ALL",
-    "dropped": "SELECT reason, sum(lines) FROM dropped GROUP BY reason ORDER BY ALL",
-    "dead_letters": 'SELECT "offset", length, reason, shape FROM dead_letters ORDER BY ALL',
-    "lines": "SELECT sum(lines), sum(requests) FROM sources",
-    "waiting": "SELECT count(*) FROM stale",
+    "dropped": "SELECT reason, sum(line_count) FROM dropped_lines GROUP BY reason ORDER BY ALL",
+    "unparsable_lines": "SELECT offset_bytes, length_bytes, reason, shape FROM unparsable_lines ORDER BY ALL",
+    "lines": "SELECT sum(lines), sum(requests) FROM logs",
+    "waiting": "SELECT count(*) FROM stale_visitors",
 }
 """Everything that is kept, but for what differs between folders and runs: visitors' keys, and numbers of loads."""
 

@@ -34,7 +34,7 @@ def put(store: DuckDBStore, states: str, page: str = PAGE, begin: float = 0) -> 
             page.split("/")[2],
             WORDS[state],
             60,
-            why=FailureReason.TIMEOUT if state == "d" else None,
+            failure_reason=FailureReason.TIMEOUT if state == "d" else None,
             response_ms=None if state == "d" else 100 * (place + 1),
             certificate_days=None if state == "d" else 30 - place,
         )
@@ -95,7 +95,7 @@ def test_each_page_has_its_own(store: DuckDBStore) -> None:
     put(store, "uddu")
     put(store, "uuuu", other, begin=0.5)
     put(store, "d", other, begin=4.5)
-    assert [(one["page"], one["why"]) for one in told(store, "availability_outages")] == [
+    assert [(one["page"], one["failure_reason"]) for one in told(store, "availability_outages")] == [
         (other, "timeout"),
         (PAGE, "timeout"),
     ]

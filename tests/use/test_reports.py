@@ -269,8 +269,8 @@ def test_every_report_says_what_is_not_in_it(site: Site, name: str) -> None:
     assert found["not_included"] == {
         "bot_requests": 2,
         "hidden": 0,
-        "dropped": {"blank": 1},
-        "dead_letters": 1,
+        "dropped_lines": {"blank": 1},
+        "unparsable_lines": 1,
     }
     assert found["notes"] == []
     shown = site.avowal("report", name).out

@@ -198,7 +198,7 @@ def test_an_answer_that_is_too_long_is_cut(reading: PurposeView) -> None:
     """And says so."""
     asked = run_sql_query(reading, SqlQuery("content", "SELECT page_path FROM requests", "ann"), 2, 30)
     assert asked.table
-    assert (len(asked.table.rows), asked.cut) == (2, True)
+    assert (len(asked.table.rows), asked.is_truncated) == (2, True)
 
 
 def test_a_question_that_takes_too_long_is_ended(reading: PurposeView) -> None:

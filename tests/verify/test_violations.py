@@ -160,7 +160,7 @@ STORED = {
     "a table of addresses": ("CREATE TABLE blocked AS SELECT DISTINCT ip_address FROM requests", "the store has `blocked` `ip_address`, which nothing declares"),
     "a table gone": ("DROP TABLE changed", "the store lacks `changed` `record`"),
     "a column that is wider": ("ALTER TABLE requests ALTER country TYPE BLOB", "the store has `requests` `country`"),
-    "a view that leaves something out": ("CREATE OR REPLACE VIEW told AS SELECT visitor_id, request_time AS told_at, ip_address, version, governing, load FROM requests", "the store has `told` `view`"),
+    "a view that leaves something out": ("CREATE OR REPLACE VIEW collected_records AS SELECT visitor_id, request_time AS record_time, ip_address, version, governing, load_number FROM requests", "the store has `collected_records` `view`"),
 }  # fmt: skip
 
 

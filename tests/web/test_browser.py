@@ -201,7 +201,7 @@ def test_a_page_opened_in_the_background_is_no_view_until_it_is_seen(
     )
     page.goto(world.url("/background"))
     page.wait_for_timeout(500)
-    sql = "SELECT 1 FROM looks WHERE page_path = '/background'"
+    sql = "SELECT 1 FROM script_views WHERE page_path = '/background'"
     time.sleep(3)  # longer than loading takes
     world.server.kept(sql, 0)
     page.evaluate(
@@ -321,5 +321,5 @@ def test_log_and_script_count_once(world: World, context: BrowserContext) -> Non
 
 def test_the_client_is_the_one_before_the_proxy(world: World) -> None:
     """The address that nginx told, as nginx is on this machine."""
-    rows = world.server.kept("SELECT DISTINCT ip_address FROM looks", 1)
+    rows = world.server.kept("SELECT DISTINCT ip_address FROM script_views", 1)
     assert rows == [{"ip_address": "127.0.0.1"}]

@@ -62,7 +62,7 @@ def governed(server: Served) -> dict[str, tuple[int, int]]:
     return {
         one["page_path"]: (one["version"], one["governing"])
         for one in lines
-        if one.get("relation") == "looks"
+        if one.get("relation") == "script_views"
     }
 
 

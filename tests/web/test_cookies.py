@@ -55,8 +55,10 @@ def test_a_log_tells_of_the_same_visitor(tmp_path: Path) -> None:
             line(0, path, start=now, address="203.0.113.7", agent=FIREFOX) for path in ("/a", "/b", "/c")
         )
         site.take_in(site.log("a.log", *lines))
-        (row,) = it.kept("SELECT DISTINCT visitor_id, day_key FROM looks WHERE page_path IN ('/a', '/b')", 1)
-        assert row["day_key"] not in {None, row["visitor_id"]}
+        (row,) = it.kept(
+            "SELECT DISTINCT visitor_id, daily_key FROM script_views WHERE page_path IN ('/a', '/b')", 1
+        )
+        assert row["daily_key"] not in {None, row["visitor_id"]}
         (row,) = site.report("measuring")["tables"]["measuring"]
         assert (row["views_by_script"], row["in_both"], row["by_log_only"]) == (2, 2, 1)
 
@@ -87,7 +89,7 @@ def test_who_objects_loses_the_one_they_have(server: Served, told: dict[str, str
     headers = {**SECURE, **told, "Cookie": f"__Host-avowal={given}", "X-Forwarded-For": "203.0.113.55"}
     answer = server.tell(headers, id=f"objects-{''.join(told)}", url=f"https://{SITE}{page}")
     assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
-    (row,) = server.kept(f"SELECT visitor_id FROM looks WHERE page_path = '{page}'", 1)
+    (row,) = server.kept(f"SELECT visitor_id FROM script_views WHERE page_path = '{page}'", 1)
     assert int(row["visitor_id"], 16) % 2 == 0
 
 
@@ -97,11 +99,11 @@ def test_a_visitor_is_known_by_it(server: Served) -> None:
     for number, address in enumerate(("203.0.113.1", "2001:db8::1")):
         headers = {**SECURE, "Cookie": f"__Host-avowal={given}", "X-Forwarded-For": address}
         server.tell(headers, id=f"the-same-visitor-{number}", url=f"https://{SITE}/known")
-    rows = server.kept("SELECT DISTINCT visitor_id FROM looks WHERE page_path = '/known'", 1)
+    rows = server.kept("SELECT DISTINCT visitor_id FROM script_views WHERE page_path = '/known'", 1)
     ran = server.site.avowal("visitor", "show", given, "--json")
     assert ran.status == 0, ran.err
     assert ran.json()["visitor"] == rows[0]["visitor_id"]
-    assert ran.json()["held"]["looks"]["records"] == 2
+    assert ran.json()["held"]["script_views"]["records"] == 2
     for path in server.site.folder.rglob("*"):
         assert not path.is_file() or given.encode() not in path.read_bytes(), path
 
@@ -150,7 +152,7 @@ def test_a_version_without_it_ends_it(tmp_path: Path) -> None:
         assert ran.status == 0, ran.err
         answer = it.tell({**SECURE, "Cookie": f"__Host-avowal={given}"}, id="after-the-change")
         assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
-        keys = {int(row["visitor_id"], 16) % 2 for row in it.kept("SELECT visitor_id FROM looks", 2)}
+        keys = {int(row["visitor_id"], 16) % 2 for row in it.kept("SELECT visitor_id FROM script_views", 2)}
         assert keys == {0}  # what the first left is shown as that of a day, too
 
 
@@ -191,7 +193,7 @@ def test_a_real_browser_keeps_it(tmp_path: Path) -> None:
         assert (cookie["name"], cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (
             "__Host-avowal", True, True, "Lax",
         )  # fmt: skip
-        known = {row["visitor_id"] for row in it.kept("SELECT visitor_id FROM looks", 2)}
+        known = {row["visitor_id"] for row in it.kept("SELECT visitor_id FROM script_views", 2)}
         assert len(known) == 1
         page = context.new_page()
         page.goto(f"https://localhost:{port}/page")

@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             place = f"https://{SITE}/{'other' if number == 1 else 'case'}"
             assert it.tell(cookie(who), id=look, url=place).status == 202
         it.kept("SELECT page_path FROM views", 3)
-        rows = ("--rows", "looks WHERE page_path = '/case'", "--categories", "ip-address")
+        rows = ("--rows", "script_views WHERE page_path = '/case'", "--categories", "ip-address")
         ran = site.avowal(*DISCLOSE, "--contact", "cert@example.net", *rows, "--package", "case.zip")
         assert ran.status == 0, ran.err
         changed(site, 0, 9)

@@ -98,7 +98,7 @@ def test_what_a_tab_erases_is_gone_and_replayed_in_vain(server: Served, tmp_path
     """With a receipt that holds; the others' view of the same visit stays, and is the visit's only one."""
     assert tab(server, MINE[0], then="/erasure", headers={"Sec-Fetch-Site": "same-site"}).status == 403
     answer = tab(server, *MINE, then="/erasure")
-    assert answer.json()["erased"]["looks"] == 2
+    assert answer.json()["erased"]["script_views"] == 2
     receipt = tmp_path / "receipt.json"
     receipt.write_bytes(answer.body)
     key = server.site.avowal("ledger", "key").out.strip()
@@ -117,7 +117,7 @@ def test_what_was_told_a_moment_ago_is_shown_and_erased(server: Served) -> None:
     assert server.tell(id="later-later-later", url=f"https://{SITE}/later").status == 202
     assert b"/later" in tab(server, "later-later-later").body
     assert server.tell(id="later-later-last1", url=f"https://{SITE}/later").status == 202
-    assert tab(server, "later-later-last1", then="/erasure").json()["erased"]["looks"] == 1
+    assert tab(server, "later-later-last1", then="/erasure").json()["erased"]["script_views"] == 1
     server.kept("SELECT page_path FROM views", 4)
 
 
@@ -179,7 +179,7 @@ def test_a_visitor_without_the_cookie_sees_and_erases_their_tab(own_host: Served
         with first.expect_download() as download:
             first.get_by_role("button", name="Erase all of it").press("Enter")
         told: Any = json.loads(download.value.path().read_text())
-        assert told["erased"]["looks"] == 2
+        assert told["erased"]["script_views"] == 2
         own_host.kept("SELECT page_path FROM views", 1)
 
 

@@ -135,7 +135,7 @@ def test_what_is_erased_is_gone_and_has_a_receipt(server: Served, tmp_path: Path
     assert (answer.status, "Max-Age=0" in answer.headers["set-cookie"]) == (200, True)
     receipt = tmp_path / "receipt.json"
     receipt.write_bytes(answer.body)
-    assert answer.json()["erased"]["looks"] == 2
+    assert answer.json()["erased"]["script_views"] == 2
     key = server.site.avowal("ledger", "key").out.strip()
     assert server.site.avowal("verify", receipt, "--key", key).status == 0
     assert "Nothing is held" in me(server, cookie(ANN))
@@ -173,5 +173,5 @@ def test_it_works_in_a_browser_without_scripts(server: Served, width: int, schem
             page.get_by_role("checkbox").press("Space")
             with page.expect_download() as download:
                 page.get_by_role("button", name="Erase all of it").press("Enter")
-            assert json.loads(download.value.path().read_text())["erased"]["looks"] == 2
+            assert json.loads(download.value.path().read_text())["erased"]["script_views"] == 2
         browser.close()

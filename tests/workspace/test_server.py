@@ -165,7 +165,7 @@ def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
         assert loaded.wait(60)
         return []
 
-    monkeypatch.setattr("avowal.workspace.pending_files.waiting", slowly)
+    monkeypatch.setattr("avowal.workspace.pending_files.list_segments", slowly)
     second.close()
     assert loading.wait(60)
     with ThreadPoolExecutor(1) as pool:

@@ -74,7 +74,7 @@ def import_files(
     not_stored = Counter[str]()
     for report in reports:
         # not `+`, which drops negative counts: an unfinished line that was dropped may have become a request
-        not_stored.update(report.left)
+        not_stored.update(report.drop_reasons)
     unparsable = {
         reason: lines
         for reason, lines in not_stored.items()
@@ -89,8 +89,8 @@ def import_files(
         views=after.views - before.views,
         visits=after.visits - before.visits,
         bots=sum(report.bots for report in reports),
-        late=sum(report.late for report in reports),
-        early=sum(report.early for report in reports),
+        late=sum(report.late_requests for report in reports),
+        early=sum(report.early_requests for report in reports),
         dropped={reason: lines for reason, lines in not_stored.items() if reason not in unparsable},
         dead_letters=sum(unparsable.values()),
         dead_letters_by_reason=unparsable,

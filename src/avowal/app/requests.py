@@ -12,9 +12,9 @@ from avowal.disclose.feed import FeedBatch, FeedRequest, read_feed_batch
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector, find_visitor_records
 from avowal.policy.contract import parse_contract
 from avowal.register.erasures import Erasure
+from avowal.sql_files import read_sql
 from avowal.store.columns import RELATIONS
 from avowal.store.interface import RemovedRecords, ResultTable
-from avowal.store.load_state import read_sql
 from avowal.use.own_query import QueryResult, SqlQuery, run_sql_query
 from avowal.use.purpose_view import PurposeView
 from avowal.use.report_request import ReportRequest
@@ -97,7 +97,7 @@ class CountRecordsSince(OwnerRequest[int], frozen=True):
         """See OwnerRequest."""
         now = utc_now()
         (counts,) = PurposeView(owner.store, (), "", now).stored_counts(self.since, now).to_dicts()
-        return int(counts["kept"])
+        return int(counts["stored_rows"])
 
 
 class FindVisitorRecords(OwnerRequest[VisitorRecords], frozen=True):
@@ -129,7 +129,9 @@ class SummarizeVisitor(OwnerRequest[dict[str, RelationSummary]], frozen=True):
 
     def answer(self, owner: FolderOwner) -> dict[str, RelationSummary]:
         """See OwnerRequest."""
-        table = owner.store.query(read_sql("subject_summary"), {"visitor": int(self.visitor_key, 16)})
+        table = owner.store.query(
+            read_sql("store", "visitor_summary"), {"visitor_id": int(self.visitor_key, 16)}
+        )
         summaries = {row["relation"]: msgspec.convert(row, RelationSummary) for row in table.to_dicts()}
         return {relation: summaries[relation] for relation in RELATIONS}
 
@@ -144,8 +146,8 @@ class ReadVisitorPage(OwnerRequest[ResultTable], frozen=True):
 
     def answer(self, owner: FolderOwner) -> ResultTable:
         """See OwnerRequest."""
-        values = {"visitor": int(self.visitor_key, 16), "after": self.after, "limit": VISITOR_PAGE_ROWS}
-        return owner.store.query(read_sql(f"subject_{self.relation}"), values).to_plain()
+        values = {"visitor_id": int(self.visitor_key, 16), "after": self.after, "limit": VISITOR_PAGE_ROWS}
+        return owner.store.query(read_sql("store", f"visitor_{self.relation}"), values).to_plain()
 
 
 class FindScriptViews(OwnerRequest[ResultTable], frozen=True):
@@ -156,7 +158,9 @@ class FindScriptViews(OwnerRequest[ResultTable], frozen=True):
 
     def answer(self, owner: FolderOwner) -> ResultTable:
         """See OwnerRequest."""
-        return owner.store.query(read_sql("subject_tab"), {"looks": self.script_view_ids}).to_plain()
+        return owner.store.query(
+            read_sql("store", "visitor_tab_views"), {"script_view_ids": self.script_view_ids}
+        ).to_plain()
 
 
 class EraseVisitor(OwnerRequest[Erasure], frozen=True):

@@ -120,7 +120,7 @@ def summarize_script_views(session: Session, script_views: Sequence[Mapping[str,
     nothing: dict[str, Any] = {"records": 0, "first": None, "last": None, "versions": []}
     versions = sorted({look["version"] for look in script_views})
     held = dict.fromkeys(RELATIONS, nothing)
-    held["looks"] = {
+    held["script_views"] = {
         "records": len(script_views),
         "first": min(times),
         "last": max(times),
@@ -311,7 +311,7 @@ class VisitorDataAccess:
         """Return an export of them; empty where none is held."""
         records = self._tab_views(script_view_ids)
         first = [_first_line(summarize_script_views(self.session, records))] if records else []
-        return b"".join([*first, *_lines("looks", records)])
+        return b"".join([*first, *_lines("script_views", records)])
 
     def erase_tab(self, script_view_ids: Sequence[int]) -> dict[str, Any]:
         """Erase them; returns the receipt. Raises RefusedError where none is held."""

@@ -61,7 +61,7 @@ def _follow(
     importer = create_importer(at_work, log_format, as_new_log=True)
 
     def daily() -> None:
-        removed = sum(one.records for one in at_work.call(EnforceRetention()))
+        removed = sum(one.record_count for one in at_work.call(EnforceRetention()))
         if removed:
             say(f"{removed:,} records were cut down or deleted, as their time was over")
 

@@ -120,11 +120,11 @@ def print_report(report: ImportReport, console: Console) -> None:
     for file in report.by_file:
         dead = sum(
             lines
-            for reason, lines in file.left.items()
+            for reason, lines in file.drop_reasons.items()
             if DropReason(reason).outcome is LineOutcome.UNPARSABLE
         )
         sure = f" ({file.confidence:.0%} sure)" if file.confidence is not None else ""
-        numbers = (file.lines, file.requests, file.bots, sum(file.left.values()) - dead, dead)
+        numbers = (file.lines, file.requests, file.bots, sum(file.drop_reasons.values()) - dead, dead)
         words = (Text(file.name), Text(f"{file.format or '-'}{sure}"))
         table.add_row(*words, *(f"{number:,}" for number in numbers))
     console.print(table)

@@ -37,12 +37,18 @@ def query(
         asked = at_work.call(RunQuery(SqlQuery(purpose, sql, reader, explain)))
     notes = [
         *asked.notes,
-        *(["there are more rows than an answer may have (`use.query_rows`)"] if asked.cut else []),
+        *(["there are more rows than an answer may have (`use.query_rows`)"] if asked.is_truncated else []),
     ]
     if as_json:
         rows = asked.table.to_dicts() if asked.table else None
         print_json(
-            {"purpose": purpose, "sql": asked.executed_sql, "rows": rows, "cut": asked.cut, "notes": notes}
+            {
+                "purpose": purpose,
+                "sql": asked.executed_sql,
+                "rows": rows,
+                "cut": asked.is_truncated,
+                "notes": notes,
+            }
         )
         return
     if asked.table is None:

@@ -131,7 +131,7 @@ def _question(
         until=parse_time(until, zone, utc_now(), is_end=True) if until else None,
         timezone=zone.key,
         filters=parse_filters(filters),
-        own_hosts=[host for host in (site.host, *site.hosts) if host],
+        site_hosts=[host for host in (site.host, *site.hosts) if host],
         limit=limit,
     )
 
@@ -162,7 +162,7 @@ def answer_to_object(answer: ReportResult) -> dict[str, Any]:
     account = answer.completeness
     return {
         "report": answer.report,
-        "about": REPORTS[answer.report].about,
+        "about": REPORTS[answer.report].description,
         "purpose": REPORTS[answer.report].purpose,
         "since": answer.request.since,
         "until": answer.request.until,
@@ -170,14 +170,14 @@ def answer_to_object(answer: ReportResult) -> dict[str, Any]:
         "filters": {key: pattern for key, pattern in answer.request.filters.items() if pattern is not None},
         "tables": {name: table.to_dicts() for name, table in answer.tables.items()},
         "measured": {
-            "views": _share(account.views_measured, account.views),
-            "visits": _share(account.visits_measured, account.visits),
+            "views": _share(account.measured_views, account.views),
+            "visits": _share(account.measured_visits, account.visits),
         },
         "not_included": {
             "bot_requests": account.bot_requests,
-            "hidden": account.hidden,
-            "dropped": answer.dropped,
-            "dead_letters": account.dead_letters,
+            "hidden": account.hidden_rows,
+            "dropped_lines": answer.dropped_lines,
+            "unparsable_lines": account.unparsable_lines,
         },
         "notes": answer.notes,
     }
@@ -228,7 +228,7 @@ def print_answer(answer: ReportResult, console: Console) -> None:
         else:
             console.print("nothing to show", style="dim")
         console.print()
-    for sentence in describe_completeness(answer.completeness, answer.dropped):
+    for sentence in describe_completeness(answer.completeness, answer.dropped_lines):
         console.print(sentence, style="dim", highlight=False)
     for note in answer.notes:
         console.print(note, style="yellow", highlight=False, markup=False)

@@ -19,7 +19,7 @@ def retain(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
                 "relation": one.relation,
                 "category": one.category,
                 "version": one.version,
-                "records": one.records,
+                "records": one.record_count,
             }
             for one in removed
         ]
@@ -30,5 +30,5 @@ def retain(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
         return
     table = Table("what", "category", "version", "records", box=None, pad_edge=False)
     for one in removed:
-        table.add_row(one.relation, one.category, str(one.version), f"{one.records:,}")
+        table.add_row(one.relation, one.category, str(one.version), f"{one.record_count:,}")
     Console(highlight=False).print(table)

@@ -173,8 +173,8 @@ def erase(
     else:
         gone = told["erased"]
         print_line(
-            f"erased: {gone['requests']:,} requests, {gone['looks']:,} looks, "
-            f"{gone['interactions']:,} interactions, {gone['views']:,} views, "
+            f"erased: {gone['requests']:,} requests, {gone['script_views']:,} script views, "
+            f"{gone['events']:,} events, {gone['views']:,} views, "
             f"{gone['visits']:,} visits, {gone['consents']:,} consents, "
             f"{gone['submissions']:,} submissions, {gone['authorisations']:,} authorisations; "
             f"nothing leads to visitor {told['visitor']} any more"

@@ -68,17 +68,17 @@ def admit_details(details: EventDetails, permitted: Mapping[str, bool]) -> dict[
     file, link = _page(details.download), _page(details.outbound)
     told = {
         "not_found": ("not-found full", details.missing),
-        "largest_paint_ms": ("web-vitals full", details.lcp),
-        "next_paint_ms": ("web-vitals full", details.inp),
-        "layout_shift": ("web-vitals full", details.cls),
+        "largest_contentful_paint_ms": ("web-vitals full", details.lcp),
+        "interaction_to_next_paint_ms": ("web-vitals full", details.inp),
+        "cumulative_layout_shift": ("web-vitals full", details.cls),
         "script_errors": ("script-errors full", details.errors),
-        "download": ("download full", file and request_line.sanitise_path(file.path)),
+        "download_path": ("download full", file and request_line.sanitise_path(file.path)),
         "outbound_link": (
             "outbound-link site",
             link and truncate_url(link.geturl(), "outbound-link", permitted),
         ),
         "upload_bytes": ("upload full", details.upload),
-        "event": ("named-event full", details.event),
+        "event_name": ("named-event full", details.event),
     }
     return {
         name: value for name, (needed, value) in told.items() if value is not None and needed in permitted

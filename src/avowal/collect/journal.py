@@ -27,16 +27,16 @@ _FRAME = struct.Struct("!II")
 class JournalRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One thing that the script told of a look, as far as the terms let it in; null is what was not let in or told."""
 
-    look: int
-    heard_at: int
+    script_view_id: int
+    received_at: int
     """By our clock, in microseconds since 1970."""
     version: int
-    age_ms: int = 0
+    elapsed_ms: int = 0
     """How long the look had lasted by then, by the script's clock."""
-    seen_ms: int | None = None
+    visible_ms: int | None = None
     host: str | None = None
     visitor_id: int | None = None
-    day_key: int | None = None
+    daily_key: int | None = None
     """Of a visitor with the cookie: the key of the day, which a log's lines of the same have."""
     ip_address: str | None = None
     country: str | None = None
@@ -50,38 +50,44 @@ class JournalRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     operating_system_version: str | None = None
     device_kind: str | None = None
     not_found: bool | None = None
-    largest_paint_ms: int | None = None
-    next_paint_ms: int | None = None
-    layout_shift: float | None = None
+    largest_contentful_paint_ms: int | None = None
+    interaction_to_next_paint_ms: int | None = None
+    cumulative_layout_shift: float | None = None
     script_errors: int | None = None
-    download: str | None = None
+    download_path: str | None = None
     outbound_link: str | None = None
     upload_bytes: int | None = None
-    event: str | None = None
+    event_name: str | None = None
 
 
 _NUMBERS = {
-    "look": pl.UInt64,
-    "heard_at": pl.Int64,
+    "script_view_id": pl.UInt64,
+    "received_at": pl.Int64,
     "version": pl.UInt32,
-    "age_ms": pl.Int64,
-    "seen_ms": pl.UInt64,
+    "elapsed_ms": pl.Int64,
+    "visible_ms": pl.UInt64,
     "visitor_id": pl.UInt64,
-    "day_key": pl.UInt64,
+    "daily_key": pl.UInt64,
     "not_found": pl.Boolean,
-    "largest_paint_ms": pl.UInt32,
-    "next_paint_ms": pl.UInt32,
-    "layout_shift": pl.Float64,
+    "largest_contentful_paint_ms": pl.UInt32,
+    "interaction_to_next_paint_ms": pl.UInt32,
+    "cumulative_layout_shift": pl.Float64,
     "script_errors": pl.UInt32,
     "upload_bytes": pl.UInt64,
 }
 JOURNAL_SCHEMA = pl.Schema({name: _NUMBERS.get(name, pl.String) for name in JournalRow.__struct_fields__})
 """Rows as a frame."""
 
-PAGE_METRICS = ("not_found", "largest_paint_ms", "next_paint_ms", "layout_shift", "script_errors")
+PAGE_METRICS = (
+    "not_found",
+    "largest_contentful_paint_ms",
+    "interaction_to_next_paint_ms",
+    "cumulative_layout_shift",
+    "script_errors",
+)
 """How a page fared: what is told later is never less."""
 
-EVENT_COLUMNS = ("download", "outbound_link", "upload_bytes", "event")
+EVENT_COLUMNS = ("download_path", "outbound_link", "upload_bytes", "event_name")
 """What was done on a page at a moment."""
 
 
@@ -182,7 +188,7 @@ def list_journals(folder: Path) -> list[Journal]:
 VIEW_DURATION_MAX = timedelta(days=1)
 """How long a look may last: what the script tells later is of no use."""
 
-UNDER_WAY = timedelta(seconds=5)
+TRANSMISSION_DELAY_MAX = timedelta(seconds=5)
 """How long a first word may have been under way, beyond the later ones: a connection is made with it."""
 
 
@@ -190,25 +196,26 @@ def merge_script_views(rows: pl.DataFrame) -> pl.DataFrame:
     """Make one row of all that was told of each look: its first row, and the longest time that the clock allows."""
     longest = VIEW_DURATION_MAX // timedelta(milliseconds=1)
     rows = rows.with_columns(
-        pl.col("heard_at").cast(pl.Datetime("us")), pl.col("age_ms").fill_null(0).clip(0, longest)
-    ).sort("heard_at", maintain_order=True)
-    rows = rows.with_columns(view_time=pl.col("heard_at") - pl.duration(milliseconds="age_ms"))
+        pl.col("received_at").cast(pl.Datetime("us")), pl.col("elapsed_ms").fill_null(0).clip(0, longest)
+    ).sort("received_at", maintain_order=True)
+    rows = rows.with_columns(view_time=pl.col("received_at") - pl.duration(milliseconds="elapsed_ms"))
     own = [
         name
         for name in JOURNAL_SCHEMA
-        if name not in {"look", "heard_at", "age_ms", "seen_ms", *PAGE_METRICS, *EVENT_COLUMNS}
+        if name
+        not in {"script_view_id", "received_at", "elapsed_ms", "visible_ms", *PAGE_METRICS, *EVENT_COLUMNS}
     ]
-    since = (pl.col("heard_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64)
-    possible = pl.min_horizontal("seen_ms", since + UNDER_WAY // timedelta(milliseconds=1)).filter(
-        pl.col("seen_ms").is_not_null()
-    )
+    since = (pl.col("received_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64)
+    possible = pl.min_horizontal(
+        "visible_ms", since + TRANSMISSION_DELAY_MAX // timedelta(milliseconds=1)
+    ).filter(pl.col("visible_ms").is_not_null())
     return (
-        rows.group_by("look", maintain_order=True)
+        rows.group_by("script_view_id", maintain_order=True)
         .agg(
             *(pl.col(name).first() for name in (*own, "view_time")),
-            pl.col("heard_at").max(),
+            pl.col("received_at").max(),
             pl.col(PAGE_METRICS).max(),
-            seen_ms=possible.max(),
+            visible_ms=possible.max(),
         )
         .with_columns(governing=pl.col("version"))
     )
@@ -218,7 +225,7 @@ def extract_events(rows: pl.DataFrame) -> pl.DataFrame:
     """Return what people did on pages, a row each; robots' doings are none."""
     done = rows.filter(pl.any_horizontal(pl.col(EVENT_COLUMNS).is_not_null()) & pl.col("bot").is_null())
     return done.select(
-        pl.col("heard_at").cast(pl.Datetime("us")).alias("interaction_time"),
+        pl.col("received_at").cast(pl.Datetime("us")).alias("event_time"),
         *("host", "visitor_id", "page_path", *EVENT_COLUMNS, "version"),
         governing=pl.col("version"),
     )

@@ -66,9 +66,9 @@ class ProbeResult(msgspec.Struct, frozen=True):
     page: str
     host: str
     state: ProbeState
-    stands_seconds: int
+    interval_seconds: int
     """How long it stands for: until the next one."""
-    why: FailureReason | None = None
+    failure_reason: FailureReason | None = None
     status: int | None = None
     response_ms: int | None = None
     """Until the whole page was there, or the first megabyte of it."""
@@ -87,7 +87,7 @@ class Prober(msgspec.Struct, frozen=True):
         """Ask a page once. Raises nothing: whatever fails is that it is down."""
         told = {"probe_time": now, "page": page, "host": urlsplit(page).hostname or ""}
         found = self._asked(page)
-        return ProbeResult(**told, stands_seconds=self.interval_seconds, **found)  # type: ignore[arg-type]  # of Probe's fields
+        return ProbeResult(**told, interval_seconds=self.interval_seconds, **found)  # type: ignore[arg-type]  # of Probe's fields
 
     def _asked(self, page: str) -> Mapping[str, object]:
         began = time.monotonic()
@@ -95,11 +95,11 @@ class Prober(msgspec.Struct, frozen=True):
             status, days = _get(page, began + self.timeout_seconds)
         except tuple(FAILURE_REASONS) as error:
             why = next(why for kind, why in FAILURE_REASONS.items() if isinstance(error, kind))
-            return {"state": ProbeState.DOWN, "why": why}
+            return {"state": ProbeState.DOWN, "failure_reason": why}
         took = int((time.monotonic() - began) * 1000)
         told = {"status": status, "response_ms": took, "certificate_days": days}
         if status >= http.HTTPStatus.BAD_REQUEST:
-            return {"state": ProbeState.DOWN, "why": FailureReason.STATUS, **told}
+            return {"state": ProbeState.DOWN, "failure_reason": FailureReason.STATUS, **told}
         return {"state": ProbeState.SLOW if took > self.slow_threshold_ms else ProbeState.UP, **told}
 
 

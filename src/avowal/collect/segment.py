@@ -29,10 +29,10 @@ class SegmentOrigin(msgspec.Struct, frozen=True):
     was read is known again by them, and nothing can be told from them without the key.
     """
 
-    source: str
+    log_id: str
     name: str
     format: str
-    state: str
+    parser_state: str
     head_bytes: int
     head_digest: str
     start: int
@@ -44,8 +44,8 @@ class SegmentOrigin(msgspec.Struct, frozen=True):
 class UnparsableLine(msgspec.Struct, frozen=True):
     """A line that could not be read: where it is, why, and its shape; never the line."""
 
-    offset: int
-    length: int
+    offset_bytes: int
+    length_bytes: int
     reason: str
     shape: str
 
@@ -60,10 +60,10 @@ class SegmentMetadata(msgspec.Struct, frozen=True):
     origin: SegmentOrigin
     lines: int
     requests: int
-    late: int
-    early: int
+    late_requests: int
+    early_requests: int
     dropped: dict[str, int]
-    dead_letters: list[UnparsableLine]
+    unparsable_lines: list[UnparsableLine]
     provisional: bool = False
 
 
@@ -119,7 +119,7 @@ def write_segment(folder: Path, segment: Segment) -> SegmentFile:
     folder.mkdir(parents=True, exist_ok=True)
     intake = segment.metadata
     last = "open" if intake.provisional else f"{intake.origin.end:016x}"
-    path = folder / f"{intake.origin.source}-{intake.origin.start:016x}-{last}{SEGMENT_SUFFIX}"
+    path = folder / f"{intake.origin.log_id}-{intake.origin.start:016x}-{last}{SEGMENT_SUFFIX}"
     written = path.with_suffix(".new")
     with written.open("wb") as file:
         metadata = {METADATA_KEY: msgspec.json.encode(intake).decode()}
@@ -135,7 +135,7 @@ ABANDONED_FILE_SECONDS = 600
 """After which a segment that nobody finished is swept up: whoever wrote it is gone."""
 
 
-def waiting(folder: Path) -> list[SegmentFile]:
+def list_segments(folder: Path) -> list[SegmentFile]:
     """Return the segments that wait to be loaded, each log's in the order of its bytes."""
     for unfinished in folder.glob("*.new"):
         with suppress(FileNotFoundError):

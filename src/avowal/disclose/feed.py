@@ -122,20 +122,22 @@ def read_feed_batch(
         OldestByCell(bounds, now),
     )
     numbered = {
-        str(name): int(last) for name, last in store.query("SELECT relation, last FROM numbered", {}).rows
+        str(name): int(last)
+        for name, last in store.query("SELECT relation, last_number FROM record_numbers", {}).rows
     }
     if not state.records:  # whoever begins has everything as it is now
-        ((last,),) = store.query("SELECT coalesce(max(change), 0) FROM changed", {}).rows
+        ((last,),) = store.query("SELECT coalesce(max(change_number), 0) FROM record_changes", {}).rows
         state = msgspec.structs.replace(state, change=max(last, state.change))
     changes = store.query(
-        "SELECT change, relation, record FROM changed WHERE change > $after ORDER BY change LIMIT $limit",
+        "SELECT change_number, relation, record_number FROM record_changes "
+        "WHERE change_number > $after ORDER BY change_number LIMIT $limit",
         {"after": state.change, "limit": request.records_max},
     ).rows
     for name in NUMBERED_RELATIONS:
         after, left = state.records.get(name, 0), request.records_max - len(told)
         if left:
             found = _read_records(
-                reading, name, f"record > {after} AND record <= {numbered[name]}", left, far
+                reading, name, f"record_number > {after} AND record_number <= {numbered[name]}", left, far
             )
             told += found
             reached[name] = found[-1].record_number if len(found) == left else numbered[name]
@@ -145,7 +147,7 @@ def read_feed_batch(
         for name in NUMBERED_RELATIONS
         if (numbers := sorted(record for relation, record in of if relation == name))
         for one in _read_records(
-            reading, name, f"record IN ({', '.join(map(str, numbers))})", len(numbers), far
+            reading, name, f"record_number IN ({', '.join(map(str, numbers))})", len(numbers), far
         )
     ]
     gone = sorted(of - {(one.relation, one.record_number) for one in again})
@@ -165,7 +167,7 @@ def _read_records(
     )
     told = []
     for row in found.to_dicts():
-        record, governing, moment = (row.pop(column) for column in ("record", "governing", "moment"))
+        record, governing, moment = (row.pop(column) for column in ("record_number", "governing", "moment"))
         values = {
             column: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
             for column, value in row.items()

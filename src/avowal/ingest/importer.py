@@ -53,11 +53,11 @@ class FileImportReport(msgspec.Struct):
     lines: int = 0
     requests: int = 0
     bots: int = 0
-    late: int = 0
+    late_requests: int = 0
     """Requests of a day whose salt was gone: their visitors are others than before."""
-    early: int = 0
+    early_requests: int = 0
     """Requests older than the first version of the terms, which they are bound to all the same."""
-    left: dict[str, int] = {}
+    drop_reasons: dict[str, int] = {}
     """Lines that became no record, by reason."""
     damage: str = ""
     error: str = ""
@@ -70,12 +70,12 @@ class FileImportReport(msgspec.Struct):
         self.lines += result.lines - loaded.replaced_lines.line_count
         self.requests += result.requests - loaded.replaced_lines.requests
         self.bots += result.bots - loaded.replaced_lines.bots
-        self.late += result.late_requests
-        self.early += result.early_requests
-        left = Counter(self.left)
+        self.late_requests += result.late_requests
+        self.early_requests += result.early_requests
+        left = Counter(self.drop_reasons)
         left.update(result.drop_reasons)
         left.subtract(loaded.replaced_lines.dropped)
-        self.left = {reason: lines for reason, lines in left.items() if lines}
+        self.drop_reasons = {reason: lines for reason, lines in left.items() if lines}
 
 
 @dataclass(frozen=True)
@@ -182,10 +182,10 @@ class LogImport:
 
     def _draft(self, taken: BatchResult, block: LogBlock, state: str) -> MemorySegment:
         origin = SegmentOrigin(
-            source=self.cursor.log_id,
+            log_id=self.cursor.log_id,
             name=self.report.name,
             format=self.pipeline.parser.name,
-            state=state,
+            parser_state=state,
             head_bytes=self.cursor.head_bytes,
             head_digest=self.cursor.head_digest,
             start=block.start,
@@ -197,10 +197,10 @@ class LogImport:
             origin=origin,
             lines=taken.lines,
             requests=taken.requests,
-            late=taken.late_requests,
-            early=taken.early_requests,
+            late_requests=taken.late_requests,
+            early_requests=taken.early_requests,
             dropped=taken.dropped,
-            dead_letters=taken.unparsable_lines,
+            unparsable_lines=taken.unparsable_lines,
             provisional=block.provisional,
         )
         return MemorySegment(intake, taken.records)
@@ -300,7 +300,7 @@ class LogImporter:
             log, place = self.log_catalogue.locate(path, log, as_new_log=self.as_new_log)
             if place.stored_position and self.log_format in {AUTOMATIC_FORMAT, place.stored_position.format}:
                 reader = create_parser(place.stored_position.format)
-                reader.restore_state(place.stored_position.state)
+                reader.restore_state(place.stored_position.parser_state)
             else:
                 reader, report.confidence = self._recognise(_sample(log))
         except BaseException:
@@ -315,15 +315,15 @@ class LogImporter:
             return []
         with open_log(path) as log:
             candidates = self.log_catalogue.candidates(log)
-            letters = self.backend.call(ListUnparsableLines(candidates[-1].source)) if candidates else []
+            letters = self.backend.call(ListUnparsableLines(candidates[-1].log_id)) if candidates else []
             found, position = [], 0
-            for letter in sorted(letters, key=lambda letter: letter.offset):
+            for letter in sorted(letters, key=lambda letter: letter.offset_bytes):
                 position += read_into_digest(
-                    log, self.log_catalogue.create_digest(b""), letter.offset - position
+                    log, self.log_catalogue.create_digest(b""), letter.offset_bytes - position
                 )
-                text = log.read(letter.length).decode("utf-8", "backslashreplace")
-                position += letter.length
-                found.append(UnparsableLineText(letter.offset, letter.reason, text))
+                text = log.read(letter.length_bytes).decode("utf-8", "backslashreplace")
+                position += letter.length_bytes
+                found.append(UnparsableLineText(letter.offset_bytes, letter.reason, text))
             return found
 
     def is_known_log(self, path: Path) -> bool:

@@ -65,7 +65,7 @@ class LogCatalogue:
             if known.head_bytes <= len(head)
             and known.head_digest == self.create_digest(head[: known.head_bytes]).hexdigest()
         ]
-        return sorted(alike, key=lambda known: known.length)
+        return sorted(alike, key=lambda known: known.read_bytes)
 
     def locate(self, path: Path, log: LogFile, *, as_new_log: bool) -> tuple[LogFile, LogCursor]:
         """Lead a log to where what is new in it begins, and keep others from reading it.
@@ -79,13 +79,15 @@ class LogCatalogue:
         digest, position = self.create_digest(b""), 0
         found: tuple[LogPosition, hmac.HMAC] | None = None
         for known in candidates:
-            position += read_into_digest(log, digest, known.length - position)
-            if position == known.length and digest.hexdigest() == known.digest:
+            position += read_into_digest(log, digest, known.read_bytes - position)
+            if position == known.read_bytes and digest.hexdigest() == known.read_digest:
                 found = known, digest.copy()
         if found:
             known, digest = found
-            place = LogCursor(known.source, known.head_bytes, known.head_digest, known.length, digest, known)
-            return self._stand_at(path, log, position, known.length), place
+            place = LogCursor(
+                known.log_id, known.head_bytes, known.head_digest, known.read_bytes, digest, known
+            )
+            return self._stand_at(path, log, position, known.read_bytes), place
         if candidates and not as_new_log:
             raise LogSourceError(
                 f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not go on like it",

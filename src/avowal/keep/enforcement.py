@@ -65,8 +65,8 @@ class PolicyEnforcer:
             if handed_over:
                 self.register.ledger.sign_checkpoint()
             removed = store.unrecorded_removals()
-            for run in dict.fromkeys(one.run for one in removed):
-                of_run = [one for one in removed if one.run == run]
+            for run in dict.fromkeys(one.run_number for one in removed):
+                of_run = [one for one in removed if one.run_number == run]
                 self.register.retention_runs.record(run, of_run, of_run[0].removed_at)
                 self.register.ledger.sign_checkpoint()
                 store.clear_removals(run)

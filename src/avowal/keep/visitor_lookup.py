@@ -13,8 +13,8 @@ from avowal.keep.enforcement import oldest_permitted_time
 from avowal.logs.ip_address import canonicalise_address
 from avowal.policy.bounds import Bounds
 from avowal.register.release_requests import RefusalReason
+from avowal.sql_files import read_sql
 from avowal.store.interface import Store
-from avowal.store.load_state import read_sql
 
 VISITOR_KEY_PATTERN = re.compile(r"[0-9a-f]{16}")
 
@@ -95,7 +95,7 @@ def find_visitor_records(
     another's.
     """
     key = selector.key or _found(store, selector, governing_bounds, now)
-    rows = store.query(read_sql("subject_records"), {"visitor": int(key, 16)}).rows
+    rows = store.query(read_sql("store", "visitor_version_counts"), {"visitor_id": int(key, 16)}).rows
     return VisitorRecords(key, [(version, governing, count) for version, governing, count in rows])
 
 
@@ -107,7 +107,7 @@ def _found(store: Store, subject: VisitorSelector, governed: Sequence[Bounds], n
         ]
         or [datetime.max],
     }
-    visitors = [visitor for (visitor,) in store.query(read_sql("subject_visitors"), values).rows]
+    visitors = [visitor for (visitor,) in store.query(read_sql("store", "visitor_by_address"), values).rows]
     if len(visitors) != 1:
         raise RefusedError(
             f"{len(visitors)} visitors are known by that address in that period"

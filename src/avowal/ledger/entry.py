@@ -94,8 +94,8 @@ class ErasureDone(msgspec.Struct, frozen=True, tag="erasure-done", tag_field="ki
     visits: int
     consents: int
     at: datetime
-    looks: int = 0
-    interactions: int = 0
+    script_views: int = 0
+    events: int = 0
     submissions: int = 0
     authorisations: int = 0
 

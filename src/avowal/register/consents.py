@@ -119,12 +119,14 @@ class Consents(Repository):
             )
             version = connection.execute(effective).scalar() or 0
             last = connection.execute(sa.select(sa.func.max(CONSENTS.c.consent))).scalar() or 0
-            if (last, version) == (cursor.consent, cursor.version):
+            if (last, version) == (cursor.last_consent, cursor.last_version):
                 return GoverningUpdate(cursor)
             changed = (
                 sa.select(PERSONS.c.visitor)
                 .select_from(_JOINED)
-                .where((CONSENTS.c.consent > cursor.consent) | (PUBLICATIONS.c.number > cursor.version))
+                .where(
+                    (CONSENTS.c.consent > cursor.last_consent) | (PUBLICATIONS.c.number > cursor.last_version)
+                )
             )
             rows = connection.execute(
                 sa.select(

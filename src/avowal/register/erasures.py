@@ -150,8 +150,8 @@ class _ErasureCounts(msgspec.Struct):
     views: int
     visits: int
     consents: int
-    looks: int = 0
-    interactions: int = 0
+    script_views: int = 0
+    events: int = 0
     submissions: int = 0
     authorisations: int = 0
 

@@ -69,7 +69,7 @@ def record_retention_run(
     removed_at: datetime,
 ) -> None:
     """Record a run in a transaction of the register."""
-    told = [(one.relation, one.category, one.version, one.records) for one in removed_records]
+    told = [(one.relation, one.category, one.version, one.record_count) for one in removed_records]
     row = {
         "run": run_number,
         "removed": msgspec.json.encode(told).decode(),

@@ -46,20 +46,20 @@ def _device() -> dict[str, tuple[ColumnForm, ...]]:
 
 def _visitor(time: str) -> dict[str, tuple[ColumnForm, ...]]:
     """Return the column of a visitor's key: a cookie's becomes one of its day."""
-    day = ColumnForm("visitor-id", "day", f"day_of(visitor_id, {time})")
+    day = ColumnForm("visitor-id", "day", f"daily_visitor_id(visitor_id, {time})")
     return {"visitor_id": (ColumnForm("visitor-id", FULL, "visitor_id"), day)}
 
 
 COUNTRY_FORMS = {
     "country": (ColumnForm("country", FULL, "country"), ColumnForm("ip-address", "country", "country"))
 }
-VISITOR_KEY_COLUMNS = ("visitor_id", "day_key")
+VISITOR_KEY_COLUMNS = ("visitor_id", "daily_key")
 """Columns that have visitors' keys, which people write in hexadecimal."""
 
 ADDRESS_FORMS = {
     "ip_address": (
         ColumnForm("ip-address", FULL, "ip_address"),
-        ColumnForm("ip-address", "prefix", "network_of(ip_address)"),
+        ColumnForm("ip-address", "prefix", "ip_network(ip_address)"),
     ),
     **COUNTRY_FORMS,
 }
@@ -67,7 +67,9 @@ ADDRESS_FORMS = {
 
 def _linked(category: str, column: str) -> dict[str, tuple[ColumnForm, ...]]:
     """Return the column of a page's address."""
-    coarser = (ColumnForm(category, precision, f"{precision}_of({column})") for precision in ("page", "site"))
+    coarser = (
+        ColumnForm(category, precision, f"url_{precision}({column})") for precision in ("page", "site")
+    )
     return {column: (ColumnForm(category, FULL, column), *coarser)}
 
 
@@ -93,15 +95,15 @@ RELATIONS = {
             **_device(),
         },
     ),
-    "looks": RelationSchema(
+    "script_views": RelationSchema(
         "view_time",
         "view-time",
         {
             **_whole("view-time", "view_time"),
-            **_whole("view-duration", "seen_ms"),
+            **_whole("view-duration", "visible_ms"),
             **_whole("host", "host"),
             **_visitor("view_time"),
-            "day_key": (ColumnForm("visitor-id", "day", "day_key"),),
+            "daily_key": (ColumnForm("visitor-id", "day", "daily_key"),),
             **ADDRESS_FORMS,
             **_whole("bot", "bot"),
             **_whole("page-path", "page_path"),
@@ -109,22 +111,27 @@ RELATIONS = {
             **REFERRER_FORMS,
             **_device(),
             **_whole("not-found", "not_found"),
-            **_whole("web-vitals", "largest_paint_ms", "next_paint_ms", "layout_shift"),
+            **_whole(
+                "web-vitals",
+                "largest_contentful_paint_ms",
+                "interaction_to_next_paint_ms",
+                "cumulative_layout_shift",
+            ),
             **_whole("script-errors", "script_errors"),
         },
     ),
-    "interactions": RelationSchema(
-        "interaction_time",
+    "events": RelationSchema(
+        "event_time",
         "view-time",
         {
-            **_whole("view-time", "interaction_time"),
+            **_whole("view-time", "event_time"),
             **_whole("host", "host"),
-            **_visitor("interaction_time"),
+            **_visitor("event_time"),
             **_whole("page-path", "page_path"),
-            **_whole("download", "download"),
+            **_whole("download", "download_path"),
             **_linked("outbound-link", "outbound_link"),
             **_whole("upload", "upload_bytes"),
-            **_whole("named-event", "event"),
+            **_whole("named-event", "event_name"),
         },
     ),
     "views": RelationSchema(
@@ -158,7 +165,7 @@ RELATIONS = {
 }
 """What a reading shows of each table: every column that holds something about a visit, and `version`."""
 
-NUMBERED_RELATIONS = ("requests", "looks", "interactions")
+NUMBERED_RELATIONS = ("requests", "script_views", "events")
 """The tables of what came in: each row has a number of its own, which never changes and is never given again."""
 
 AgeLookup = Callable[[str, str], Sequence[Age]]

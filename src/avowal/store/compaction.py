@@ -38,7 +38,7 @@ def compact_file(path: Path, memory_limit: str) -> bool:
             fresh.execute(f"ATTACH '{quoted}' AS old (READ_ONLY)")
             fresh.execute(f'COPY FROM DATABASE old TO "{catalogue}"')
             fresh.execute("DETACH old")
-            fresh.execute("UPDATE rewriting SET due = false")
+            fresh.execute("UPDATE compaction_state SET is_due = false")
             fresh.execute("CHECKPOINT")
         with new.open("rb") as file:
             os.fsync(file.fileno())

@@ -4,18 +4,21 @@ import duckdb
 import msgspec
 import polars as pl
 
+from avowal.sql_files import read_sql
 from avowal.store.interface import GoverningUpdate
-from avowal.store.load_state import ArrowStream, read_sql
+from avowal.store.load_state import ArrowStream
 from avowal.store.run_query import execute_statements
 
 
 def update_governing(cursor: duckdb.DuckDBPyConnection, governing_update: GoverningUpdate) -> None:
     """Bring governing numbers in line with consents; where there never was one, there is nothing to look at."""
     values = msgspec.structs.asdict(governing_update.cursor)
-    cursor.execute("UPDATE settled SET consent = $consent, version = $version", values)
+    cursor.execute(
+        "UPDATE consent_cursor SET last_consent = $last_consent, last_version = $last_version", values
+    )
     if (
         not governing_update.governing_by_visitor
-        and not cursor.execute("SELECT 1 FROM consents LIMIT 1").fetchall()
+        and not cursor.execute("SELECT 1 FROM visitor_governing LIMIT 1").fetchall()
     ):
         return
     frame = pl.DataFrame(
@@ -25,7 +28,7 @@ def update_governing(cursor: duckdb.DuckDBPyConnection, governing_update: Govern
         },
         schema={"visitor_id": pl.UInt64, "governing": pl.UInt32},
     )
-    cursor.register("raised", ArrowStream(frame))
-    cursor.execute("CREATE TEMP TABLE raising AS FROM raised")
-    cursor.unregister("raised")
-    execute_statements(cursor, read_sql("derive_consents"), values)
+    cursor.register("new_governing", ArrowStream(frame))
+    cursor.execute("CREATE TEMP TABLE governing_updates AS FROM new_governing")
+    cursor.unregister("new_governing")
+    execute_statements(cursor, read_sql("store", "update_governing"), values)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,17 @@ import duckdb
 import msgspec
 import polars as pl
 
-from avowal.clock import utc_now
-from avowal.collect.journal import JOURNAL_SCHEMA, UNDER_WAY, Journal, extract_events, merge_script_views
+from avowal.collect.journal import (
+    JOURNAL_SCHEMA,
+    TRANSMISSION_DELAY_MAX,
+    Journal,
+    extract_events,
+    merge_script_views,
+)
 from avowal.collect.probe import ProbeResult
 from avowal.collect.segment import Segment, UnparsableLine
 from avowal.errors import StoreError
+from avowal.sql_files import read_sql
 from avowal.store.compaction import EXTENSION_SETTINGS, ReadWriteLock, compact_file, compacted_path
 from avowal.store.consent_updates import update_governing
 from avowal.store.interface import (
@@ -39,11 +44,11 @@ from avowal.store.load_state import (
     ArrowStream,
     find_load_position,
     number_requests,
-    read_sql,
     record_changes,
     record_load,
     remove_provisional_line,
 )
+from avowal.store.migrations import migrate, read_migrations, read_schema
 from avowal.store.run_query import execute_statements, query_secure_views, query_with_timeout, run_query
 
 STORE_FILE = "avowal.duckdb"
@@ -63,12 +68,12 @@ CHECKPOINT_THRESHOLD = "256MB"
 """How long the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
 
 ADD_ERASED_COUNTS = """
-    INSERT INTO erased (visitor_id, requests, looks, interactions, views, visits) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO erased_counts (visitor_id, requests, script_views, events, views, visits) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (visitor_id) DO UPDATE SET
-        requests = requests + excluded.requests, looks = looks + excluded.looks,
-        interactions = interactions + excluded.interactions,
+        requests = requests + excluded.requests, script_views = script_views + excluded.script_views,
+        events = events + excluded.events,
         views = views + excluded.views, visits = visits + excluded.visits
-    RETURNING requests, looks, interactions, views, visits
+    RETURNING requests, script_views, events, views, visits
 """
 
 
@@ -91,7 +96,7 @@ class DuckDBStore:
         self._writing = threading.Lock()
         self._gate = ReadWriteLock()
         try:
-            self._migrate()
+            migrate(self._write, read_schema(), read_migrations())
         except BaseException:
             self._connection.close()
             raise
@@ -128,7 +133,7 @@ class DuckDBStore:
     def log_positions(self) -> list[LogPosition]:
         """See Store."""
         names = ", ".join(LogPosition.__struct_fields__)
-        return [LogPosition(*row) for row in self._read(f"SELECT {names} FROM sources", {}).rows]  # noqa: S608  # our own names
+        return [LogPosition(*row) for row in self._read(f"SELECT {names} FROM logs", {}).rows]  # noqa: S608  # our own names
 
     def load_segments(self, segments: Sequence[Segment]) -> list[LoadResult]:
         """See Store."""
@@ -141,42 +146,49 @@ class DuckDBStore:
                     loaded.append(LoadResult(0))
                     continue
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
-                replaced = remove_provisional_line(cursor, known.load)
-                frames.append(segment.records.with_columns(load=pl.lit(load, dtype=pl.UInt64)))
+                replaced = remove_provisional_line(cursor, known.provisional_load)
+                frames.append(segment.records.with_columns(load_number=pl.lit(load, dtype=pl.UInt64)))
                 record_load(cursor, intake, load, replaced)
                 loaded.append(LoadResult(load, replaced))
             if frames:
-                cursor.register("records", ArrowStream(number_requests(cursor, pl.concat(frames))))
-                execute_statements(cursor, read_sql("load_requests"), {})
-                cursor.unregister("records")
+                cursor.register("new_requests", ArrowStream(number_requests(cursor, pl.concat(frames))))
+                execute_statements(cursor, read_sql("store", "load_requests"), {})
+                cursor.unregister("new_requests")
         return loaded
 
     def load_journals(self, journals: Sequence[Journal]) -> None:
         """See Store."""
         with self._write() as cursor:
-            known = {name for (name,) in cursor.execute("SELECT journal FROM journals").fetchall()}
+            known = {
+                name for (name,) in cursor.execute("SELECT journal_name FROM loaded_journals").fetchall()
+            }
             there = {journal.name for journal in journals}
             frames = [journal.read_rows() for journal in journals if journal.name not in known]
             cursor.executemany(
-                "DELETE FROM journals WHERE journal = ?", [[name] for name in known - there] or [[""]]
+                "DELETE FROM loaded_journals WHERE journal_name = ?",
+                [[name] for name in known - there] or [[""]],
             )
             for name in there - known:
-                cursor.execute("INSERT INTO journals VALUES (?)", [name])
+                cursor.execute("INSERT INTO loaded_journals VALUES (?)", [name])
             rows = pl.concat(frames) if frames else JOURNAL_SCHEMA.to_frame()
             if len(rows):
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
                 told = merge_script_views(rows)
-                cursor.register("told_now", ArrowStream(told))
-                cursor.register("done_now", ArrowStream(extract_events(rows)))
+                cursor.register("new_script_views", ArrowStream(told))
+                cursor.register("new_events", ArrowStream(extract_events(rows)))
                 oldest = told.select(pl.col("view_time").min()).item() - LONGEST_VISITOR_DAY
-                values = {"load": load, "oldest": oldest, "under_way": UNDER_WAY}
-                execute_statements(cursor, read_sql("load_looks"), values)
-                cursor.unregister("told_now")
-                cursor.unregister("done_now")
+                values = {
+                    "load_number": load,
+                    "oldest_view_time": oldest,
+                    "transmission_delay_max": TRANSMISSION_DELAY_MAX,
+                }
+                execute_statements(cursor, read_sql("store", "load_script_views"), values)
+                cursor.unregister("new_script_views")
+                cursor.unregister("new_events")
 
     def consent_cursor(self) -> ConsentCursor:
         """See Store."""
-        return ConsentCursor(*self._read("SELECT consent, version FROM settled", {}).rows[0])
+        return ConsentCursor(*self._read("SELECT last_consent, last_version FROM consent_cursor", {}).rows[0])
 
     def add_probes(self, probes: Sequence[ProbeResult], keep_from: datetime) -> None:
         """See Store."""
@@ -187,19 +199,19 @@ class DuckDBStore:
 
     def applied_visit_rules(self) -> VisitRules | None:
         """See Store."""
-        (made,) = self._read("SELECT gap_minutes, script_counts FROM derived", {}).rows
+        (made,) = self._read("SELECT gap_minutes, prefer_script FROM derivation_state", {}).rows
         return None if None in made else VisitRules(*made)
 
     def derive_visits(self, rules: VisitRules, cutoffs: Cutoffs, governing_update: GoverningUpdate) -> None:
         """See Store."""
         values = {f"{name}_since": since for name, since in msgspec.structs.asdict(cutoffs).items()}
-        values |= msgspec.structs.asdict(rules) | {"slice_visitors": SLICE_VISITORS_MAX}
+        values |= msgspec.structs.asdict(rules) | {"slice_visitors_max": SLICE_VISITORS_MAX}
         with self._write() as cursor:
             update_governing(cursor, governing_update)
             if self.applied_visit_rules() not in {None, rules}:
-                execute_statements(cursor, read_sql("derive_rules"), {})
-            execute_statements(cursor, read_sql("derive_stale"), values)
-            execute_statements(cursor, read_sql("derive_slices"), values)
+                execute_statements(cursor, read_sql("store", "derive_all"), {})
+            execute_statements(cursor, read_sql("store", "derive_visitors"), values)
+            execute_statements(cursor, read_sql("store", "derive_slices"), values)
             for begin, end in pairwise([since for (since,) in cursor.fetchall() if since]):
                 slice_of = {
                     **values,
@@ -208,77 +220,79 @@ class DuckDBStore:
                     "rows_from": begin - LONGEST_VISITOR_DAY,
                     "rows_to": end + LONGEST_VISITOR_DAY,
                 }
-                execute_statements(cursor, read_sql("derive_anew"), slice_of)
-                if cursor.execute("SELECT 1 FROM anew WHERE visitor_id & 1 = 1 LIMIT 1").fetchall():
+                execute_statements(cursor, read_sql("store", "derive_slice"), slice_of)
+                if cursor.execute(
+                    "SELECT 1 FROM visitors_in_slice WHERE visitor_id & 1 = 1 LIMIT 1"
+                ).fetchall():
                     slice_of["rows_to"] = datetime.max  # who has the cookie comes again on any day
-                for step in ("activity", "forget", "views", "visits"):
-                    execute_statements(cursor, read_sql(f"derive_{step}"), slice_of)
-            execute_statements(cursor, read_sql("derive_close"), values)
+                for step in ("activity", "delete", "views", "visits"):
+                    execute_statements(cursor, read_sql("store", f"derive_{step}"), slice_of)
+            execute_statements(cursor, read_sql("store", "derive_finish"), values)
 
     def apply_retention(self, actions: Sequence[RetentionAction], now: datetime) -> None:
         """See Store."""
         with self._write() as cursor:
-            ((run,),) = cursor.execute("SELECT nextval('retention_runs')").fetchall()
+            ((run,),) = cursor.execute("SELECT nextval('retention_run_numbers')").fetchall()
             for cut in actions:
                 if cursor.execute(
                     cut.record_removal_statement, [run, cut.relation, cut.category, now]
                 ).fetchall():
                     cursor.execute(cut.apply_statement)
-                    cursor.execute("UPDATE rewriting SET due = true")
+                    cursor.execute("UPDATE compaction_state SET is_due = true")
 
     def next_retention_run(self) -> int:
         """See Store."""
         with self._write() as cursor:
-            return int(cursor.execute("SELECT nextval('retention_runs')").fetchall()[0][0])
+            return int(cursor.execute("SELECT nextval('retention_run_numbers')").fetchall()[0][0])
 
     def unrecorded_removals(self) -> list[RemovedRecords]:
         """See Store."""
         sql = """
-            SELECT run, relation, category, version, sum(records)::UBIGINT, max(removed_at)
-            FROM removed GROUP BY ALL ORDER BY ALL
+            SELECT run_number, relation, category, version, sum(record_count)::UBIGINT, max(removed_at)
+            FROM retention_removals GROUP BY ALL ORDER BY ALL
         """
         return [RemovedRecords(*row) for row in self._read(sql, {}).rows]
 
-    def clear_removals(self, run: int) -> None:
+    def clear_removals(self, run_number: int) -> None:
         """See Store."""
         with self._write() as cursor:
-            cursor.execute("DELETE FROM removed WHERE run = $run", {"run": run})
+            cursor.execute("DELETE FROM retention_removals WHERE run_number = ?", [run_number])
 
     def erase_visitor(self, visitor_id: int) -> ErasedCounts:
         """See Store."""
         counts = []
         with self._write() as cursor:
             record_changes(cursor, "visitor_id", visitor_id)
-            for name in ("requests", "looks", "interactions", "views", "visits", "consents", "stale"):
+            for name in (*RecordCounts.__struct_fields__, "visitor_governing", "stale_visitors"):
                 gone = f"DELETE FROM {name} WHERE visitor_id = ?"  # noqa: S608  # our own names
                 ((count,),) = cursor.execute(gone, [visitor_id]).fetchall()
                 counts.append(count)
-            cursor.execute("UPDATE looks SET day_key = NULL WHERE day_key = ?", [visitor_id])
-            cursor.execute("UPDATE rewriting SET due = true")
+            cursor.execute("UPDATE script_views SET daily_key = NULL WHERE daily_key = ?", [visitor_id])
+            cursor.execute("UPDATE compaction_state SET is_due = true")
             totals = cursor.execute(ADD_ERASED_COUNTS, [visitor_id, *counts[:5]]).fetchall()
         return ErasedCounts(*totals[0])
 
-    def reassign_visitor(self, looks: Sequence[int], visitor: int) -> int:
+    def reassign_visitor(self, script_view_ids: Sequence[int], new_visitor_id: int) -> int:
         """See Store."""
         with self._write() as cursor:
-            execute_statements(cursor, read_sql("apart_looks"), {"looks": list(looks), "visitor": visitor})
-            return int(
-                cursor.execute("SELECT count(*) FROM looks WHERE visitor_id = ?", [visitor]).fetchall()[0][0]
-            )
+            values = {"script_view_ids": list(script_view_ids), "new_visitor_id": new_visitor_id}
+            execute_statements(cursor, read_sql("store", "reassign_script_views"), values)
+            count = "SELECT count(*) FROM script_views WHERE visitor_id = ?"
+            return int(cursor.execute(count, [new_visitor_id]).fetchall()[0][0])
 
     def clear_erased_counts(self) -> None:
         """See Store."""
         with self._write() as cursor:
-            cursor.execute("DELETE FROM erased")
+            cursor.execute("DELETE FROM erased_counts")
 
     def clear_changes(self, last_change: int) -> None:
         """See Store."""
         with self._write() as cursor:
-            cursor.execute("DELETE FROM changed WHERE change <= ?", [last_change])
+            cursor.execute("DELETE FROM record_changes WHERE change_number <= ?", [last_change])
 
     def compact(self) -> bool:
         """See Store."""
-        if not self._read("SELECT due FROM rewriting", {}).rows[0][0]:
+        if not self._read("SELECT is_due FROM compaction_state", {}).rows[0][0]:
             return False
         with self._writing, self._gate.exclusive():
             self._connection.execute("CHECKPOINT")
@@ -288,10 +302,10 @@ class DuckDBStore:
             finally:
                 self._connection = self._connect()
 
-    def unparsable_lines(self, source: str) -> list[UnparsableLine]:
+    def unparsable_lines(self, log_id: str) -> list[UnparsableLine]:
         """See Store."""
-        sql = 'SELECT "offset", length, reason, shape FROM dead_letters WHERE source = $source'
-        return [UnparsableLine(*row) for row in self._read(sql, {"source": source}).rows]
+        sql = "SELECT offset_bytes, length_bytes, reason, shape FROM unparsable_lines WHERE log_id = $log_id"
+        return [UnparsableLine(*row) for row in self._read(sql, {"log_id": log_id}).rows]
 
     def record_counts(self) -> RecordCounts:
         """See Store."""
@@ -328,25 +342,3 @@ class DuckDBStore:
                 cursor.execute("ROLLBACK")
                 raise
             cursor.execute("COMMIT")
-
-    def _migrate(self) -> None:
-        """Bring the schema to the newest number; each migration is done wholly or not at all."""
-        folder = resources.files("avowal.store") / "sql" / "migrations"
-        files = sorted(
-            (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
-        )
-        with self._write() as cursor:
-            cursor.execute(
-                "CREATE TABLE IF NOT EXISTS migrations (number UINTEGER PRIMARY KEY, done_at TIMESTAMP)"
-            )
-            ((done,),) = cursor.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchall()
-        if done > len(files):
-            raise StoreError(
-                f"the store is of a newer Avowal (migration {done}; this one knows {len(files)})",
-                "use the newer one",
-                code="newer-store",
-            )
-        for number, file in enumerate(files[done:], done + 1):
-            with self._write() as cursor:
-                cursor.execute(file.read_text(encoding="utf-8"))
-                cursor.execute("INSERT INTO migrations VALUES (?, ?)", [number, utc_now()])

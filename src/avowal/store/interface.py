@@ -15,14 +15,14 @@ from avowal.collect.segment import Segment, UnparsableLine
 class LogPosition(msgspec.Struct, frozen=True):
     """A log that was read before: how far, and the keyed digest of its bytes to there."""
 
-    source: str
+    log_id: str
     name: str
     format: str
-    state: str
+    parser_state: str
     head_bytes: int
     head_digest: str
-    length: int
-    digest: str
+    read_bytes: int
+    read_digest: str
     loaded_at: datetime
     """When its last lines were loaded, in UTC."""
     provisional_digest: str | None
@@ -54,8 +54,8 @@ class RecordCounts(msgspec.Struct, frozen=True):
     """How much is kept."""
 
     requests: int
-    looks: int
-    interactions: int
+    script_views: int
+    events: int
     views: int
     visits: int
 
@@ -65,7 +65,7 @@ class VisitRules(msgspec.Struct, frozen=True):
 
     gap_minutes: int = 30
     """A longer pause begins a new visit."""
-    script_counts: bool = True
+    prefer_script: bool = True
     """Whether the script's views count where a host has both those and a log's on a day; else the log's."""
 
 
@@ -84,8 +84,8 @@ class Cutoffs(msgspec.Struct, frozen=True):
 class ConsentCursor(msgspec.Struct, frozen=True):
     """How far the register was read: its last consent, and the last version that had taken effect; 0 is none."""
 
-    consent: int = 0
-    version: int = 0
+    last_consent: int = 0
+    last_version: int = 0
 
 
 class GoverningUpdate(msgspec.Struct, frozen=True):
@@ -111,12 +111,13 @@ class RetentionAction(msgspec.Struct, frozen=True):
     @property
     def count_query(self) -> str:
         """The question from how many records of each version it goes; made of our own names."""
-        return f"SELECT version, count(*) AS records FROM {self.relation} WHERE {self.condition} GROUP BY version"  # noqa: S608
+        return f"SELECT version, count(*) AS record_count FROM {self.relation} WHERE {self.condition} GROUP BY version"  # noqa: S608
 
     @property
     def record_removal_statement(self) -> str:
         """The statement that writes that down."""
-        return f"INSERT INTO removed SELECT ?, ?, ?, version, records, ? FROM ({self.count_query}) RETURNING records"  # noqa: S608
+        rows = f"SELECT ?, ?, ?, version, record_count, ? FROM ({self.count_query})"  # noqa: S608
+        return f"INSERT INTO retention_removals {rows} RETURNING record_count"
 
     @property
     def apply_statement(self) -> str:
@@ -129,11 +130,11 @@ class RetentionAction(msgspec.Struct, frozen=True):
 class RemovedRecords(msgspec.Struct, frozen=True):
     """What a run of retention took away: from how many records of a version, and when."""
 
-    run: int
+    run_number: int
     relation: str
     category: str
     version: int
-    records: int
+    record_count: int
     removed_at: datetime
 
 
@@ -141,8 +142,8 @@ class ErasedCounts(msgspec.Struct, frozen=True):
     """How much of a visitor was erased."""
 
     requests: int
-    looks: int
-    interactions: int
+    script_views: int
+    events: int
     views: int
     visits: int
 
@@ -229,7 +230,7 @@ class Store(Protocol):
         """Return what was taken away and is not recorded elsewhere yet, by run."""
         ...
 
-    def clear_removals(self, run: int) -> None:
+    def clear_removals(self, run_number: int) -> None:
         """Forget what a run took away, as it is recorded elsewhere."""
         ...
 
@@ -237,7 +238,7 @@ class Store(Protocol):
         """Delete everything of a visitor; returns how much that was, since the last `forget_erased`."""
         ...
 
-    def reassign_visitor(self, looks: Sequence[int], visitor: int) -> int:
+    def reassign_visitor(self, script_view_ids: Sequence[int], new_visitor_id: int) -> int:
         """Give looks to a visitor of their own; returns how many there are of them."""
         ...
 
@@ -256,7 +257,7 @@ class Store(Protocol):
         """
         ...
 
-    def unparsable_lines(self, source: str) -> list[UnparsableLine]:
+    def unparsable_lines(self, log_id: str) -> list[UnparsableLine]:
         """Return where the lines of a log are that could not be read."""
         ...
 

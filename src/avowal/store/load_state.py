@@ -1,8 +1,6 @@
 """What a load writes down beside its records: how far a log was read, and what became of each line."""
 
 from collections import Counter
-from functools import cache
-from importlib import resources
 
 import duckdb
 import msgspec
@@ -11,14 +9,9 @@ import polars as pl
 from avowal.clock import utc_now
 from avowal.collect.segment import SegmentMetadata, SegmentOrigin
 from avowal.errors import StoreError
+from avowal.sql_files import read_sql
 from avowal.store.columns import NUMBERED_RELATIONS
 from avowal.store.interface import ReplacedLines
-
-
-@cache
-def read_sql(name: str) -> str:
-    """Return the SQL of one of the files in `sql/`."""
-    return (resources.files("avowal.store") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 class ArrowStream:
@@ -34,9 +27,9 @@ class ArrowStream:
 class LoadPosition(msgspec.Struct, frozen=True):
     """How far a log was loaded, and the load of its unfinished last line."""
 
-    length: int
-    digest: str
-    load: int | None
+    read_bytes: int
+    read_digest: str
+    provisional_load: int | None
 
 
 def find_load_position(
@@ -46,12 +39,12 @@ def find_load_position(
 
     Raises StoreError where the segment does not begin where what is known ends.
     """
-    sql = "SELECT length, digest, provisional FROM sources WHERE source = ?"
-    rows = cursor.execute(sql, [origin.source]).fetchall()
+    sql = "SELECT read_bytes, read_digest, provisional_load FROM logs WHERE log_id = ?"
+    rows = cursor.execute(sql, [origin.log_id]).fetchall()
     known = LoadPosition(*rows[0]) if rows else LoadPosition(0, origin.start_digest, None)
-    if origin.end <= known.length or (provisional and origin.start < known.length):
+    if origin.end <= known.read_bytes or (provisional and origin.start < known.read_bytes):
         return None
-    if (origin.start, origin.start_digest) != (known.length, known.digest):
+    if (origin.start, origin.start_digest) != (known.read_bytes, known.read_digest):
         raise StoreError(
             f"what was read of `{origin.name}` does not go on from what is known of it",
             "import the log again: what is known of it is left out",
@@ -64,14 +57,21 @@ def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load:
     """Take away an unfinished last line, as the log has gone on."""
     if provisional_load is None:
         return ReplacedLines()
-    values = {"load": provisional_load}
+    values = {"load_number": provisional_load}
     cursor.execute(
-        "INSERT INTO stale SELECT visitor_id, request_time FROM requests WHERE load = $load", values
+        "INSERT INTO stale_visitors SELECT visitor_id, request_time FROM requests WHERE load_number = $load_number",
+        values,
     )
-    record_changes(cursor, "load", provisional_load)
-    requests = cursor.execute("DELETE FROM requests WHERE load = $load RETURNING bot", values).fetchall()
-    left = cursor.execute("DELETE FROM dead_letters WHERE load = $load RETURNING reason", values).fetchall()
-    left += cursor.execute("DELETE FROM dropped WHERE load = $load RETURNING reason", values).fetchall()
+    record_changes(cursor, "load_number", provisional_load)
+    requests = cursor.execute(
+        "DELETE FROM requests WHERE load_number = $load_number RETURNING bot", values
+    ).fetchall()
+    left = cursor.execute(
+        "DELETE FROM unparsable_lines WHERE load_number = $load_number RETURNING reason", values
+    ).fetchall()
+    left += cursor.execute(
+        "DELETE FROM dropped_lines WHERE load_number = $load_number RETURNING reason", values
+    ).fetchall()
     return ReplacedLines(
         len(requests),
         sum(bot is not None for (bot,) in requests),
@@ -81,16 +81,18 @@ def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load:
 
 def number_requests(cursor: duckdb.DuckDBPyConnection, requests: pl.DataFrame) -> pl.DataFrame:
     """Give each request its number."""
-    more = "UPDATE numbered SET last = last + ? WHERE relation = 'requests' RETURNING last"
+    more = "UPDATE record_numbers SET last_number = last_number + ? WHERE relation = 'requests' RETURNING last_number"
     ((last,),) = cursor.execute(more, [len(requests)]).fetchall()
-    return requests.with_columns(record=pl.int_range(last - len(requests) + 1, last + 1, dtype=pl.UInt64))
+    return requests.with_columns(
+        record_number=pl.int_range(last - len(requests) + 1, last + 1, dtype=pl.UInt64)
+    )
 
 
 def record_changes(cursor: duckdb.DuckDBPyConnection, column: str, value: int | None) -> None:
     """Note, before they go, the records that have a value in a column: processors that have them are told."""
     for name in NUMBERED_RELATIONS:
-        which = f"SELECT '{name}' AS relation, record FROM {name} WHERE {column} = ?"  # noqa: S608  # our own names
-        cursor.execute(f"INSERT INTO changed BY NAME {which}", [value])
+        which = f"SELECT '{name}' AS relation, record_number FROM {name} WHERE {column} = ?"  # noqa: S608  # our own names
+        cursor.execute(f"INSERT INTO record_changes BY NAME {which}", [value])
 
 
 def record_load(
@@ -102,29 +104,30 @@ def record_load(
     """Write down what became of each line, and how far the log was read."""
     origin = intake.origin
     if intake.dropped:
-        rows = [[origin.source, load_number, reason, lines] for reason, lines in intake.dropped.items()]
-        cursor.executemany("INSERT INTO dropped VALUES (?, ?, ?, ?)", rows)
-    if intake.dead_letters:
-        letters = pl.DataFrame([msgspec.structs.asdict(letter) for letter in intake.dead_letters])
-        cursor.register("letters", ArrowStream(letters))
+        rows = [[origin.log_id, load_number, reason, lines] for reason, lines in intake.dropped.items()]
+        cursor.executemany("INSERT INTO dropped_lines VALUES (?, ?, ?, ?)", rows)
+    if intake.unparsable_lines:
+        letters = pl.DataFrame([msgspec.structs.asdict(letter) for letter in intake.unparsable_lines])
+        cursor.register("new_unparsable_lines", ArrowStream(letters))
         cursor.execute(
-            "INSERT INTO dead_letters BY NAME SELECT *, ? AS source, ? AS load FROM letters",
-            [origin.source, load_number],
+            "INSERT INTO unparsable_lines BY NAME "
+            "SELECT *, ? AS log_id, ? AS load_number FROM new_unparsable_lines",
+            [origin.log_id, load_number],
         )
-        cursor.unregister("letters")
+        cursor.unregister("new_unparsable_lines")
     values = {
         **{
             name: getattr(origin, name)
-            for name in ("source", "name", "format", "state", "head_bytes", "head_digest")
+            for name in ("log_id", "name", "format", "parser_state", "head_bytes", "head_digest")
         },
-        "length": origin.start if intake.provisional else origin.end,
-        "digest": origin.start_digest if intake.provisional else origin.end_digest,
+        "read_bytes": origin.start if intake.provisional else origin.end,
+        "read_digest": origin.start_digest if intake.provisional else origin.end_digest,
         "lines": intake.lines - replaced_lines.line_count,
         "requests": intake.requests - replaced_lines.requests,
-        "late": intake.late,
-        "early": intake.early,
-        "provisional": load_number if intake.provisional else None,
+        "late_requests": intake.late_requests,
+        "early_requests": intake.early_requests,
+        "provisional_load": load_number if intake.provisional else None,
         "provisional_digest": origin.end_digest if intake.provisional else None,
         "loaded_at": utc_now(),
     }
-    cursor.execute(read_sql("account_source"), values)
+    cursor.execute(read_sql("store", "record_log_position"), values)

@@ -14,7 +14,9 @@ PATH_CHARACTERS_MAX = 60
 def format_table_title(report: str, table: str) -> str:
     """Return the title of a table of a report."""
     rest = table.removeprefix(report).strip("_")
-    return f"{report.capitalize()}: {rest}" if rest else f"{report.capitalize()}: {REPORTS[report].about}"
+    return (
+        f"{report.capitalize()}: {rest}" if rest else f"{report.capitalize()}: {REPORTS[report].description}"
+    )
 
 
 def format_column_heading(column: str) -> str:
@@ -79,17 +81,17 @@ def describe_completeness(completeness: ReportCompleteness, dropped_lines: dict[
     measured = []
     if completeness.views:
         measured.append(
-            f"{completeness.views_measured / completeness.views:.0%} of {completeness.views:,} views"
+            f"{completeness.measured_views / completeness.views:.0%} of {completeness.views:,} views"
         )
     if completeness.visits:
         measured.append(
-            f"{completeness.visits_measured / completeness.visits:.0%} of {completeness.visits:,} visits"
+            f"{completeness.measured_visits / completeness.visits:.0%} of {completeness.visits:,} visits"
         )
     robots = (
         f"{completeness.bot_requests:,}" if completeness.bot_requests is not None else "an untold number of"
     )
     left = [f"{lines:,} lines dropped ({reason})" for reason, lines in dropped_lines.items()]
-    left.append(f"{completeness.dead_letters:,} unparsable lines")
+    left.append(f"{completeness.unparsable_lines:,} unparsable lines")
     sentences = [
         f"Not among visits and views: {robots} requests of robots; and of all that was ever read, {', '.join(left)}."
     ]

@@ -23,7 +23,7 @@ class QueryResult(msgspec.Struct, frozen=True):
     reveals_individuals: bool
     """Whether it tells of single visitors, and not only of many together."""
     table: ResultTable | None
-    cut: bool = False
+    is_truncated: bool = False
     """Whether there are more rows than an answer may have."""
     notes: list[str] = []
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, cached_property, reduce
-from importlib import resources
+from functools import cached_property, reduce
 
 from avowal.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell, min_age
+from avowal.sql_files import read_sql
 from avowal.store.columns import (
     RELATIONS,
     VISITOR_KEY_COLUMNS,
@@ -22,16 +22,10 @@ from avowal.store.columns import (
 )
 from avowal.store.interface import QueryFunction, ResultTable, Store
 
-__all__ = ["RELATIONS", "PurposeView", "QueryFunction", "ResultTable", "read_sql"]
+__all__ = ["RELATIONS", "PurposeView", "QueryFunction", "ResultTable"]
 
 ColumnForms = Mapping[str, Sequence[ColumnForm]]
 """Columns by name, each with the forms that it may have."""
-
-
-@cache
-def read_sql(name: str) -> str:
-    """Return the SQL of one of the files in `sql/`."""
-    return (resources.files("avowal.use") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -94,11 +88,11 @@ class PurposeView:
 
     def stored_counts(self, since: datetime, until: datetime) -> ResultTable:
         """Return how much of a period is kept, whether this purpose may see it or not, and between which times."""
-        return self.store.query(read_sql("_kept"), {"since": since, "until": until})
+        return self.store.query(read_sql("use", "_stored"), {"since": since, "until": until})
 
     def dropped_lines(self) -> ResultTable:
         """Return how many lines were left out as they came in, by reason."""
-        return self.store.query(read_sql("_dropped"), {})
+        return self.store.query(read_sql("use", "_dropped_lines"), {})
 
     def permitted_ages(self, *categories: str) -> list[Age]:
         """Return, for each governing number, the greatest age at which all categories may be used; 0 is never."""
@@ -150,14 +144,14 @@ class PurposeView:
     def select_records_sql(self, relation_name: str, condition: str, limit: int) -> str:
         """Return a SELECT of the rows of a relation whose numbers some SQL chooses, in the order of these.
 
-        Beside what may be seen of them, each has its `record`, what governs it, and its `moment`.
+        Beside what may be seen of them, each has its `record_number`, what governs it, and its `moment`.
         """
         relation = RELATIONS[relation_name]
         rows = self.permitted_ages(relation.row_category)
         shown = self._shown(relation, rows, relation.columns)
         young = age_condition_sql(rows, relation.time_column, self.now)
-        also = f"record, governing, {relation.time_column} AS moment"
-        where = f"{young} AND {condition} ORDER BY record LIMIT {limit}"
+        also = f"record_number, governing, {relation.time_column} AS moment"
+        where = f"{young} AND {condition} ORDER BY record_number LIMIT {limit}"
         return f"SELECT {shown}, {also} FROM avowal.main.{relation_name} WHERE {where}"  # noqa: S608  # our own names
 
     def find_finest_form(

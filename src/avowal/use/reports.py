@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from avowal.errors import InvalidInputError
-from avowal.use.purpose_view import PurposeView, QueryFunction, ResultTable, read_sql
+from avowal.sql_files import read_sql
+from avowal.use.purpose_view import PurposeView, QueryFunction, ResultTable
 from avowal.use.report_request import ReportRequest
 
 EARLIEST_TIME = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
@@ -23,7 +24,7 @@ class Report:
     """One report: its tables are SQL files, the first of them the main one."""
 
     name: str
-    about: str
+    description: str
     purpose: str
     required_categories: tuple[str, ...]
     tables: tuple[str, ...]
@@ -73,11 +74,11 @@ REPORTS = {
             ("visits", "visits_hours"),
         ),
         Report(
-            "interactions",
+            "events",
             "what is done on pages: downloads, links to other sites, uploads, and what pages name",
             "content",
             ("view-time", "visitor-id"),
-            ("interactions",),
+            ("events",),
             ("download", "outbound-link", "upload", "named-event"),
         ),
         Report(
@@ -177,15 +178,15 @@ class ReportCompleteness(msgspec.Struct, frozen=True):
     bot_requests: int | None
     """None where the terms do not let the report's purpose tell robots."""
     views: int
-    views_measured: int
+    measured_views: int
     visits: int
-    visits_measured: int
-    hidden: int
-    kept: int
-    kept_ever: int
+    measured_visits: int
+    hidden_rows: int
+    stored_rows: int
+    stored_rows_ever: int
     first_time: datetime | None
     last_time: datetime | None
-    dead_letters: int
+    unparsable_lines: int
 
 
 class ReportResult(msgspec.Struct, frozen=True):
@@ -195,7 +196,7 @@ class ReportResult(msgspec.Struct, frozen=True):
     request: ReportRequest
     tables: dict[str, ResultTable]
     completeness: ReportCompleteness
-    dropped: dict[str, int]
+    dropped_lines: dict[str, int]
     notes: list[str]
 
 
@@ -225,13 +226,15 @@ def run_report(view_for_purpose: Callable[[str], PurposeView], request: ReportRe
         "until": request.until or LATEST_TIME,
         "timezone": request.timezone,
         "limit": request.limit,
-        "own_hosts": [*_own_hosts(report, through), *request.own_hosts],
-        "smallest": smallest,
+        "site_hosts": [*_own_hosts(report, through), *request.site_hosts],
+        "group_visitors_min": smallest,
     }
     with through.open(*needs) as ask:
-        (counts,) = ask(read_sql("_scope") + read_sql("_account"), values).to_dicts()
-        tables = {name: ask(read_sql("_scope") + read_sql(name), values) for name in report.tables}
-        beside = {name: ask(read_sql(name), values) for name in report.site_tables}
+        (counts,) = ask(read_sql("use", "_scope") + read_sql("use", "_completeness"), values).to_dicts()
+        tables = {
+            name: ask(read_sql("use", "_scope") + read_sql("use", name), values) for name in report.tables
+        }
+        beside = {name: ask(read_sql("use", name), values) for name in report.site_tables}
         left_out = _left_out(ask, report, values) if smallest > 1 else 0
     account = _account(through, needs, counts, values)
     dropped = {row[0]: row[1] for row in through.dropped_lines().rows}
@@ -256,13 +259,13 @@ def _left_out(ask: QueryFunction, report: Report, values: Mapping[str, Any]) -> 
     """Return how many groups a report leaves out because they are too small."""
 
     def groups(smallest: int) -> int:
-        whole, found = {**values, "smallest": smallest, "limit": UNLIMITED_ROWS}, 0
+        whole, found = {**values, "group_visitors_min": smallest, "limit": UNLIMITED_ROWS}, 0
         for name in report.tables:
-            rows = f"SELECT count(*) FROM ({read_sql('_scope')} {read_sql(name)})"  # noqa: S608  # our own files
+            rows = f"SELECT count(*) FROM ({read_sql('use', '_scope')} {read_sql('use', name)})"  # noqa: S608  # our own files
             found += ask(rows, whole).rows[0][0]
         return found
 
-    return groups(1) - groups(values["smallest"])
+    return groups(1) - groups(values["group_visitors_min"])
 
 
 UNLIMITED_ROWS = 1_000_000_000
@@ -272,7 +275,7 @@ def _blurred(account: ReportCompleteness, tables: Mapping[str, ResultTable]) -> 
     """Return an account that tells of no group that its tables leave out: nothing where all of them are empty."""
     if any(table.rows for table in tables.values()):
         return account
-    unknown = {"views": 0, "views_measured": 0, "visits": 0, "visits_measured": 0, "hidden": 0}
+    unknown = {"views": 0, "measured_views": 0, "visits": 0, "measured_visits": 0, "hidden_rows": 0}
     return msgspec.structs.replace(account, bot_requests=None, **unknown)
 
 
@@ -281,7 +284,7 @@ def _account(
 ) -> ReportCompleteness:
     """Return what a report leaves out, from what its reading shows and what there is."""
     (kept,) = through.stored_counts(values["since"], values["until"]).to_dicts()
-    told = {**counts, **kept, "hidden": kept["kept"] - counts.pop("visible")}
+    told = {**counts, **kept, "hidden_rows": kept["stored_rows"] - counts.pop("visible_rows")}
     if through.permitted_ages(*needs, "bot") != through.permitted_ages(*needs):
         told["bot_requests"] = None
     return msgspec.convert(told, ReportCompleteness, strict=False)
@@ -289,24 +292,24 @@ def _account(
 
 def _own_hosts(report: Report, through: PurposeView) -> list[str]:
     """Return the site's own names, as far as the report's purpose may know them."""
-    if not any("$own_hosts" in read_sql(table) for table in report.tables):
+    if not any("$site_hosts" in read_sql("use", table) for table in report.tables):
         return []
     with through.open() as ask:
-        return [row[0] for row in ask(read_sql("_own_hosts"), {}).rows]
+        return [row[0] for row in ask(read_sql("use", "_site_hosts"), {}).rows]
 
 
 def _notes(report: Report, withheld: list[str], account: ReportCompleteness) -> list[str]:
     """Say why a report is empty or thin."""
     notes = [f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld]
-    if account.kept_ever == 0:
+    if account.stored_rows_ever == 0:
         notes.append(
             "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages"
         )
-    elif account.kept == 0:
+    elif account.stored_rows == 0:
         notes.append(
             f"nothing was collected in this period: what is kept is from {account.first_time:%Y-%m-%d %H:%M} "
             f"to {account.last_time:%Y-%m-%d %H:%M} UTC"
         )
-    if account.hidden and not withheld:
-        notes.append(f"{account.hidden:,} rows hidden: older than the terms allow for {report.purpose}")
+    if account.hidden_rows and not withheld:
+        notes.append(f"{account.hidden_rows:,} rows hidden: older than the terms allow for {report.purpose}")
     return notes

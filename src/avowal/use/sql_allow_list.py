@@ -53,7 +53,7 @@ CAST_TYPES = frozenset(getattr(exp.DataType.Type, name) for name in CAST_TYPE_NA
 JOIN_SIDES = frozenset({"", "LEFT", "RIGHT", "FULL"})
 JOIN_KINDS = frozenset({"", "INNER", "OUTER", "CROSS", "SEMI", "ANTI"})
 
-IDENTIFYING_COLUMNS = frozenset({"visitor_id", "day_key", "ip_address"})
+IDENTIFYING_COLUMNS = frozenset({"visitor_id", "daily_key", "ip_address"})
 """Columns that tell who somebody is: a question that names one is about single visitors."""
 
 NEAR_UNIQUE_COLUMNS = frozenset({"bytes", "response_time_us", "view_duration_ms", "visit_duration_ms"}) | {

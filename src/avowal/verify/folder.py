@@ -48,17 +48,17 @@ MALFORMED_REGISTER_ERRORS: tuple[type[Exception], ...] = (
 """What verifying comes to where a column, or a table, is not what we write."""
 
 RECORD_VERSIONS_QUERY = """
-SELECT version, min(told_at) AS first, max(told_at) AS last, count(*) AS records,
+SELECT version, min(record_time) AS first, max(record_time) AS last, count(*) AS records,
        min(governing) AS least, max(governing) AS greatest
-FROM (SELECT version, told_at, governing FROM told
-      UNION ALL SELECT version, interaction_time, governing FROM interactions)
+FROM (SELECT version, record_time, governing FROM collected_records
+      UNION ALL SELECT version, event_time, governing FROM events)
 GROUP BY version ORDER BY version
 """
 
 CONSENT_GOVERNING_QUERY = """
 SELECT visitor_id, max(governing) AS governing
-FROM (SELECT visitor_id, version, governing FROM told
-      UNION ALL SELECT visitor_id, version, governing FROM interactions
+FROM (SELECT visitor_id, version, governing FROM collected_records
+      UNION ALL SELECT visitor_id, version, governing FROM events
       UNION ALL SELECT visitor_id, version, governing FROM views
       UNION ALL SELECT visitor_id, version, governing FROM visits)
 WHERE governing > version
@@ -188,8 +188,8 @@ def verify_store(
         *find_record_violations(register.versions(), versions),
         *find_consent_violations(consented, store.query(CONSENT_GOVERNING_QUERY, {}).to_dicts()),
         *(
-            f"{removed.records:,} {removed.relation} of version {removed.version} hold `{removed.category}` beyond "
-            "its time (`avowal retain`)"
+            f"{removed.record_count:,} {removed.relation} of version {removed.version} hold `{removed.category}` "
+            "beyond its time (`avowal retain`)"
             for removed in overdue
         ),
     ]

@@ -7,6 +7,7 @@ from importlib import resources
 import duckdb
 
 from avowal.register.register import SqliteRegister
+from avowal.store.migrations import read_schema
 
 SchemaItem = tuple[str, str, str]
 """A table, a column of it or what else there is, and its type or text."""
@@ -22,9 +23,7 @@ ORDER BY ALL
 def find_store_schema_mismatches(schema_rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield how the store's tables differ from those that its migrations make; `found` is the answer to STORED."""
     with duckdb.connect(":memory:") as fresh:
-        for text in _migrations("store", "migrations"):
-            fresh.execute(text)
-        fresh.execute("CREATE TABLE migrations (number UINTEGER PRIMARY KEY, done_at TIMESTAMP)")
+        fresh.execute(read_schema())
         expected: set[SchemaItem] = {
             (table, column, kind) for table, column, kind in fresh.execute(STORE_SCHEMA_QUERY).fetchall()
         }

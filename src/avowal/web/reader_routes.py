@@ -112,7 +112,7 @@ class ReaderRoutes:
             try:
                 answer = await run_in_threadpool(self.run_report, self._question(name, since, reader))
                 tables = [_facts(answer, table) for table in answer.tables]
-                told = [*describe_completeness(answer.completeness, answer.dropped), *answer.notes]
+                told = [*describe_completeness(answer.completeness, answer.dropped_lines), *answer.notes]
             except AvowalError as error:
                 problem = error.message
         else:
@@ -144,7 +144,7 @@ class ReaderRoutes:
             since=parse_time(since, zone, utc_now()) if since else None,
             timezone=zone.key,
             filters=parse_filters([]),
-            own_hosts=[host for host in (self.site.host, *self.site.hosts) if host],
+            site_hosts=[host for host in (self.site.host, *self.site.hosts) if host],
             reader=reader.name,
         )
 

@@ -48,7 +48,7 @@ def render_tab_page(data: TabPageData, views_field: str, language_tag: str) -> s
     """Return the page of what one tab reported, in a language; its forms send `views_field` on."""
     spoken = find_language(language_tag)
     title = spoken.translate("Pages you looked at in this tab")
-    tables = [_records("looks", title, data.records, spoken), _readings(data.summary, spoken)]
+    tables = [_records("script_views", title, data.records, spoken), _readings(data.summary, spoken)]
     return render_template(
         "tab.html",
         spoken.tag,
@@ -116,8 +116,8 @@ def _tables(
         "visits": say("Your visits"),
         "views": say("Pages you looked at"),
         "requests": say("Requests"),
-        "looks": say("What the script in the pages told"),
-        "interactions": say("What you did on pages"),
+        "script_views": say("What the script in the pages told"),
+        "events": say("What you did on pages"),
     }
     return [
         PageTable(

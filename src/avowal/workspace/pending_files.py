@@ -7,7 +7,7 @@ from pathlib import Path
 
 from avowal.collect import segment
 from avowal.collect.journal import Journal, list_journals
-from avowal.collect.segment import SegmentFile, waiting
+from avowal.collect.segment import SegmentFile, list_segments
 from avowal.errors import StoreError
 from avowal.store.interface import LoadResult, Store
 from avowal.workspace.layout import JOURNALS_FOLDER, SEGMENTS_FOLDER
@@ -30,7 +30,7 @@ class PendingFiles:
 
         Returns how many lines of logs that recovered, and whether anything else was loaded.
         """
-        lines = sum(self._load_left_segment(left) for left in waiting(self._segments_folder))
+        lines = sum(self._load_left_segment(left) for left in list_segments(self._segments_folder))
         return lines, self.load_arrivals(list_journals(self._journals_folder))
 
     def load_arrivals(self, journals: Sequence[Journal]) -> bool:
@@ -39,7 +39,7 @@ class PendingFiles:
             self._store.load_journals(journals)
             for journal in journals:
                 journal.path.unlink(missing_ok=True)
-        segments = waiting(self._journals_folder)
+        segments = list_segments(self._journals_folder)
         for start in range(0, len(segments), SEGMENTS_PER_LOAD_MAX):
             self._load_application_segments(segments[start : start + SEGMENTS_PER_LOAD_MAX])
         return bool(journals or segments)
@@ -56,7 +56,7 @@ class PendingFiles:
     def load_left_by(self, head_digests: Collection[str]) -> None:
         """Load the segments that a process left behind of the logs that it read."""
         with self._loading:
-            for left in waiting(self._segments_folder):
+            for left in list_segments(self._segments_folder):
                 if left.metadata.origin.head_digest in head_digests:
                     self._load_left_segment(left)
 

@@ -1,15 +1,15 @@
--- Take in requests of logs, in `records`.
+-- Load requests of logs from `new_requests`.
 
--- Where a log tells for the first time of a day that the script told of, one of the two counts from then on.
-INSERT INTO stale
+-- If a log reports the first views of a host on a day that the script reported too, only one of them counts from now on.
+INSERT INTO stale_visitors
 SELECT visitor_id, view_time
-FROM looks
+FROM script_views
 JOIN (
-    SELECT DISTINCT host, request_time::DATE AS day FROM records WHERE request_kind = 'view' AND bot IS NULL
+    SELECT DISTINCT host, request_time::DATE AS day FROM new_requests WHERE request_kind = 'view' AND bot IS NULL
     EXCEPT SELECT host, request_time::DATE FROM requests
-    WHERE request_kind = 'view' AND bot IS NULL AND request_time >= (SELECT min(request_time)::DATE FROM records)
-) AS begun ON (begun.host IS NULL OR begun.host = looks.host)
-    AND looks.view_time >= begun.day AND looks.view_time < begun.day + INTERVAL 1 DAY
+    WHERE request_kind = 'view' AND bot IS NULL AND request_time >= (SELECT min(request_time)::DATE FROM new_requests)
+) AS new_days ON (new_days.host IS NULL OR new_days.host = script_views.host)
+    AND script_views.view_time >= new_days.day AND script_views.view_time < new_days.day + INTERVAL 1 DAY
 WHERE bot IS NULL;
 
-INSERT INTO requests BY NAME FROM records;
+INSERT INTO requests BY NAME FROM new_requests;

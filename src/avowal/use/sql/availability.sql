@@ -1,8 +1,8 @@
 SELECT status, count(*) AS requests, count(*) / sum(count(*)) OVER () AS share,
        count(*) FILTER (bot IS NULL) AS by_people,
        max(request_time) AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS last_seen
-FROM requests_seen
+FROM filtered_requests
 GROUP BY status
-HAVING $smallest = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $smallest
+HAVING $group_visitors_min = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $group_visitors_min
 ORDER BY requests DESC, status
 LIMIT $limit

@@ -1,7 +1,7 @@
 SELECT country, count(*) AS visits, count(*) / sum(count(*)) OVER () AS share, sum(views)::BIGINT AS views,
        count(DISTINCT visitor_id) AS day_visitors
-FROM visits_seen
+FROM filtered_visits
 GROUP BY country
-HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
+HAVING $group_visitors_min = 1 OR count(DISTINCT visitor_id) >= $group_visitors_min
 ORDER BY visits DESC, country
 LIMIT $limit

@@ -1,5 +1,5 @@
 , local AS (
-    SELECT *, (visit_time AT TIME ZONE 'UTC' AT TIME ZONE $timezone)::DATE AS day FROM visits_seen
+    SELECT *, (visit_time AT TIME ZONE 'UTC' AT TIME ZONE $timezone)::DATE AS day FROM filtered_visits
 )
 SELECT day,
        count(*) AS visits,
@@ -10,6 +10,6 @@ SELECT day,
        sum(uploads)::BIGINT AS uploads
 FROM local
 GROUP BY day
-HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
+HAVING $group_visitors_min = 1 OR count(DISTINCT visitor_id) >= $group_visitors_min
 ORDER BY day DESC
 LIMIT $limit

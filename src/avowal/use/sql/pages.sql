@@ -1,14 +1,14 @@
-, entries AS (SELECT entry_path AS page_path, count(*) AS entries FROM visits_seen GROUP BY ALL),
-exits AS (SELECT exit_path AS page_path, count(*) AS exits FROM visits_seen GROUP BY ALL),
+, entries AS (SELECT entry_path AS page_path, count(*) AS entries FROM filtered_visits GROUP BY ALL),
+exits AS (SELECT exit_path AS page_path, count(*) AS exits FROM filtered_visits GROUP BY ALL),
 pages AS (
     SELECT page_path,
            count(*) AS views,
            count(DISTINCT visitor_id) AS day_visitors,
            median(view_duration_ms) AS median_view_duration_ms,
            count(view_duration_ms) / count(*) AS measured_share
-    FROM views_seen
+    FROM filtered_views
     GROUP BY page_path
-    HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
+    HAVING $group_visitors_min = 1 OR count(DISTINCT visitor_id) >= $group_visitors_min
     ORDER BY views DESC, page_path
     LIMIT $limit
 )

@@ -5,9 +5,9 @@ SELECT page_path,
        quantile_cont(response_time_us, 0.99) / 1000 AS p99_ms,
        max(response_time_us) / 1000 AS slowest_ms,
        median(bytes) AS median_bytes
-FROM requests_seen
+FROM filtered_requests
 WHERE response_time_us IS NOT NULL
 GROUP BY page_path
-HAVING $smallest = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $smallest
+HAVING $group_visitors_min = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $group_visitors_min
 ORDER BY sum(response_time_us) DESC, page_path
 LIMIT $limit

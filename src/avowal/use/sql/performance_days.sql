@@ -3,8 +3,8 @@ SELECT (request_time AT TIME ZONE 'UTC' AT TIME ZONE $timezone)::DATE AS day,
        sum(bytes)::BIGINT AS bytes,
        quantile_cont(response_time_us, 0.5) / 1000 AS median_ms,
        quantile_cont(response_time_us, 0.95) / 1000 AS p95_ms
-FROM requests_seen
+FROM filtered_requests
 GROUP BY day
-HAVING $smallest = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $smallest
+HAVING $group_visitors_min = 1 OR count(DISTINCT visitor_id) FILTER (bot IS NULL) >= $group_visitors_min
 ORDER BY day DESC
 LIMIT $limit

@@ -13,7 +13,7 @@ SELECT CASE
        count(*) FILTER (downloads > 0) AS with_download,
        count(*) FILTER (uploads > 0) AS with_upload,
        count(*) FILTER (downloads + uploads = 0) AS merely_visited
-FROM visits_seen
+FROM filtered_visits
 GROUP BY duration
-HAVING $smallest = 1 OR count(DISTINCT visitor_id) >= $smallest
+HAVING $group_visitors_min = 1 OR count(DISTINCT visitor_id) >= $group_visitors_min
 ORDER BY min(visit_duration_ms) NULLS FIRST

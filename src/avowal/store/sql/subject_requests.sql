@@ -1,2 +1,0 @@
--- Everything that is held of a visitor in `requests`, a page of it: those behind the row $after.
-SELECT rowid AS row, * EXCLUDE (load, record) FROM requests WHERE visitor_id = $visitor AND rowid > $after ORDER BY rowid LIMIT $limit

@@ -1,1 +1,0 @@
-SELECT reason, sum(lines)::BIGINT AS lines FROM dropped GROUP BY reason ORDER BY lines DESC, reason

@@ -1,0 +1,95 @@
+"""The numbered migrations of the store's schema."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from avowal.errors import StoreError
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.store.migrations import migrate, read_migrations, read_schema
+from avowal.verify.schema import STORE_SCHEMA_QUERY
+
+OLD_SCHEMA = "CREATE TABLE requests (page_path VARCHAR);"
+NEW_SCHEMA = "CREATE TABLE requests (page_path VARCHAR, country VARCHAR);"
+TABLE = "CREATE TABLE schema_migrations (number UINTEGER PRIMARY KEY, applied_at TIMESTAMP NOT NULL);"
+ADD_COUNTRY = "ALTER TABLE requests ADD COLUMN country VARCHAR;"
+
+
+class Database:
+    """An empty store in memory, with transactions as DuckDBStore has them."""
+
+    def __init__(self) -> None:
+        self.connection = duckdb.connect(":memory:")
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Commit at the end, or roll back on an error."""
+        self.connection.execute("BEGIN")
+        try:
+            yield self.connection
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def columns(self) -> list[tuple[str, str, str]]:
+        """Return every table, column and type."""
+        return self.connection.execute(STORE_SCHEMA_QUERY).fetchall()
+
+    def applied(self) -> list[int]:
+        """Return the numbers of the migrations that were applied."""
+        rows = self.connection.execute("SELECT number FROM schema_migrations ORDER BY number").fetchall()
+        return [number for (number,) in rows]
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    opened = Database()
+    yield opened
+    opened.connection.close()
+
+
+def test_a_migration_makes_of_an_older_store_what_the_new_schema_makes(database: Database) -> None:
+    """A made-up migration is applied once, keeps what is stored, and leads to the schema of a new store."""
+    migrate(database.transaction, OLD_SCHEMA + TABLE, [])
+    database.connection.execute("INSERT INTO requests VALUES ('/a')")
+    for _ in range(2):
+        migrate(database.transaction, NEW_SCHEMA + TABLE, [ADD_COUNTRY])
+    assert database.applied() == [1, 2]
+    assert database.connection.execute("SELECT * FROM requests").fetchall() == [("/a", None)]
+    fresh = Database()
+    migrate(fresh.transaction, NEW_SCHEMA + TABLE, [ADD_COUNTRY])
+    assert fresh.columns() == database.columns()
+    assert fresh.applied() == [2]
+
+
+def test_a_migration_that_fails_changes_nothing(database: Database) -> None:
+    """The migrations before it stay, and it is tried again at the next start."""
+    migrate(database.transaction, OLD_SCHEMA + TABLE, [])
+    broken = [ADD_COUNTRY, "CREATE TABLE half (a INTEGER); SELECT * FROM nowhere;"]
+    with pytest.raises(duckdb.CatalogException):
+        migrate(database.transaction, NEW_SCHEMA + TABLE, broken)
+    assert database.applied() == [1, 2]
+    assert "half" not in {table for table, _, _ in database.columns()}
+
+
+def test_the_migrations_lead_to_the_schema() -> None:
+    """A new store has the number of the last migration, and nothing is left to apply."""
+    database = Database()
+    migrate(database.transaction, read_schema(), read_migrations())
+    assert database.applied() == [1 + len(read_migrations())]
+
+
+def test_a_store_of_an_earlier_build_is_refused(tmp_path: Path) -> None:
+    """It is left as it is, and the error has a remedy."""
+    with duckdb.connect(tmp_path / "avowal.duckdb") as old:
+        old.execute("CREATE TABLE migrations (number UINTEGER PRIMARY KEY, done_at TIMESTAMP)")
+        old.execute("CREATE TABLE looks (look UBIGINT)")
+    with pytest.raises(StoreError, match="earlier build") as caught:
+        DuckDBStore(tmp_path, "256MB")
+    assert caught.value.hint
+    with duckdb.connect(tmp_path / "avowal.duckdb") as old:
+        assert len(old.execute("SELECT * FROM duckdb_tables()").fetchall()) == 2
