@@ -50,7 +50,7 @@ def count_disclosures(
 def format_count(count: int, smallest_group: int) -> str:
     """Return a count as everybody may know it: one that is smaller than a group may be is a range.
 
-    >>> as_range(3, 5), as_range(0, 5), as_range(1200, 5)
+    >>> format_count(3, 5), format_count(0, 5), format_count(1200, 5)
     ('1-4', '0', '1,200')
     """
     return f"1-{smallest_group - 1}" if 1 <= count < smallest_group else f"{count:,}"

@@ -1,6 +1,6 @@
-"""What promises come to: the most that is permitted, and the least that is owed; everything that decides stands on it.
+"""Bounds: the most that terms permit and the least that they owe. Every decision about data compares with them.
 
-The rules and their numbers (B1 and so on) stand in `docs/spec/terms.md`.
+The rules and their numbers (B1 and so on) are in `docs/spec/terms.md`.
 """
 
 from collections.abc import Mapping
@@ -15,24 +15,24 @@ import rfc8785
 OPERATOR = "operator"
 PROCESSOR = "processor"
 VISITOR = "visitor"
-"""Who reads what is held of themselves."""
+"""The visitor whose data it is."""
 
 THIRD_PARTY = "third-party"
-"""Who sets a cookie that is not the site's own."""
+"""The recipient of a cookie that another site sets."""
 
 OWN_USE = "own-use"
-"""The ground of what the operator does itself, or has a processor do; the other grounds are for others."""
+"""The ground of use by the operator and its processors; the other grounds are for other recipients."""
 
 GROUND_ONLY_PURPOSE = "ground-alone"
-"""The purpose of a disclosure that names none: its ground is all that it is for."""
+"""The purpose of a disclosure whose rule names no purpose, only a ground."""
 
 COOKIE_PREFIX = "cookie "
-"""What stands before a cookie's name where it is the category of a cell; no word of the vocabulary has a space."""
+"""The prefix of a category that is a cookie's name. No word of the vocabulary has a space, so there is no clash."""
 
 FOREVER = "forever"
 
 Age = int | None
-"""Seconds; None is for ever."""
+"""A greatest permitted age in seconds. None is unlimited, 0 is never."""
 
 UNIT_SECONDS = {
     "second": 1,
@@ -43,14 +43,14 @@ UNIT_SECONDS = {
     "month": 30 * 86_400,
     "year": 365 * 86_400,
 }
-"""Seconds of each unit. An age is an exact number of seconds, so a month is 30 days, and a year 365."""
+"""Seconds per unit. An age is an exact number of seconds, so a month is 30 days and a year 365."""
 
 AgeByPrecision = Mapping[str, Age]
-"""The greatest age at each precision, coarse to fine; an absent precision is never permitted."""
+"""The greatest age at each precision, from coarse to fine. A precision that is absent is never permitted."""
 
 
 class Cell(NamedTuple):
-    """What a promise is about: a category for a purpose, to a recipient, on a ground; all are leaves (B2)."""
+    """The subject of a rule: a category, for a purpose, to a recipient, on a ground. All four are leaves (B2)."""
 
     category: str
     purpose: str
@@ -59,24 +59,24 @@ class Cell(NamedTuple):
 
     @property
     def cookie_name(self) -> str:
-        """The name of the cookie that it is about; empty where it is about none."""
+        """The name of the cookie that the cell is about; empty if it is about a category of the vocabulary."""
         return self.category.removeprefix(COOKIE_PREFIX) if self.category.startswith(COOKIE_PREFIX) else ""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a version comes to, or several of them together (B1)."""
+    """What a version, or several versions together, permit and owe (B1)."""
 
     cells: Mapping[Cell, AgeByPrecision]
     duties: Mapping[str, int]
-    """How much each duty owes (B6); one that owes nothing is absent."""
+    """The amount of each duty (B6). A duty of amount 0 is absent."""
 
     def max_age(self, cell: Cell, precision: str) -> Age:
-        """Return the greatest age permitted; 0 where it never is."""
+        """Return the greatest permitted age; 0 if the cell is never permitted at that precision."""
         return self.cells.get(cell, {}).get(precision, 0)
 
     @cached_property
-    def _own(self) -> dict[Cell, AgeByPrecision]:
+    def _operator_cells(self) -> dict[Cell, AgeByPrecision]:
         return {
             cell: ages
             for cell, ages in self.cells.items()
@@ -86,26 +86,26 @@ class Bounds:
     @cached_property
     def collected_categories(self) -> list[str]:
         """The categories that the operator collects."""
-        return sorted({cell.category for cell in self._own})
+        return sorted({cell.category for cell in self._operator_cells})
 
     def retention_ages(self, category: str) -> AgeByPrecision:
         """Return the greatest age at each precision over all of the operator's purposes; empty if never."""
-        kept: AgeByPrecision = {}
-        for cell, ages in self._own.items():
+        longest: AgeByPrecision = {}
+        for cell, ages in self._operator_cells.items():
             if cell.category == category:
-                kept = max_ages(kept, ages)
-        return kept
+                longest = max_ages(longest, ages)
+        return longest
 
     def cookie_ages(self, name: str) -> AgeByPrecision:
-        """Return the basis on which the operator may set a cookie, with the greatest age; empty if on none (B5)."""
-        found: AgeByPrecision = {}
+        """Return the greatest age on each basis on which the operator may set a cookie; empty if on none (B5)."""
+        longest: AgeByPrecision = {}
         for cell, ages in self.cells.items():
             if cell.cookie_name == name and cell.recipient == OPERATOR:
-                found = max_ages(found, ages)
-        return found
+                longest = max_ages(longest, ages)
+        return longest
 
     def is_at_least_as_strict(self, category: str, other_category: str) -> bool:
-        """Return whether a category may be used for nothing that another may not, and nowhere for longer."""
+        """Return whether a category may be used only where another may be, and nowhere for longer."""
         for cell, ages in self.cells.items():
             if cell.category == category:
                 other = self.cells.get(cell._replace(category=other_category), {})
@@ -115,22 +115,22 @@ class Bounds:
 
     def collection_purposes(self, category: str) -> list[str]:
         """Return the purposes that a category is collected for."""
-        return sorted(cell.purpose for cell in self._own if cell.category == category)
+        return sorted(cell.purpose for cell in self._operator_cells if cell.category == category)
 
     def max_age_coarsest(self, cell: Cell) -> Age:
-        """Return the greatest age permitted at the coarsest precision; 0 where it never is."""
+        """Return the greatest permitted age at the coarsest precision; 0 if the cell is never permitted."""
         ages = self.cells.get(cell)
         return next(iter(ages.values())) if ages else 0
 
 
 @dataclass(frozen=True)
 class CompiledTerms(Bounds):
-    """What the terms of one version promise, under the vocabulary that they were written in."""
+    """The bounds of one version, with the identity of the vocabulary that its terms are written in."""
 
     vocabulary_identity: str
 
     def encode_canonical(self) -> bytes:
-        """Return canonical JSON (RFC 8785): the same promise is the same bytes, however it was written (V1)."""
+        """Return canonical JSON (RFC 8785). Terms with the same meaning have the same bytes (V1)."""
         cells: list[Any] = [
             [*cell, [[precision, FOREVER if age is None else age] for precision, age in ages.items()]]
             for cell, ages in sorted(self.cells.items())
@@ -146,16 +146,16 @@ class CompiledTerms(Bounds):
 
 
 def parse_canonical(text: bytes) -> CompiledTerms:
-    """Read what `canonical` wrote: an older version keeps the leaves that it was compiled with (B7).
+    """Parse what `encode_canonical` returned. Older versions keep the leaves that they were compiled with (B7).
 
-    Raises msgspec.DecodeError where it is none.
+    Raises msgspec.DecodeError if it is not canonical terms.
     """
-    told = msgspec.json.decode(text, type=_CanonicalTerms)
+    canonical = msgspec.json.decode(text, type=_CanonicalTerms)
     cells = {
         Cell(*cell[:4]): {precision: None if age == FOREVER else age for precision, age in cell[4]}
-        for cell in told.cells
+        for cell in canonical.cells
     }
-    return CompiledTerms(cells, told.duties, told.vocabulary)  # type: ignore[arg-type]  # an age is a number or FOREVER
+    return CompiledTerms(cells, canonical.duties, canonical.vocabulary)  # type: ignore[arg-type]  # an age is a number or FOREVER
 
 
 class _CanonicalTerms(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
-"""A processor's contract, in the words of the terms: what it receives for its service, and what it hands on.
+"""Contracts of processors, written in the words of the terms: what a processor receives, and what it transfers on.
 
-The rules stand in `docs/spec/processors.md`.
+The rules are in `docs/spec/processors.md`.
 """
 
 import re
@@ -16,47 +16,47 @@ from avowal.policy.terms import CollectRule, DiscloseRule, Duties, compile_cells
 from avowal.policy.vocabulary import load_vocabulary
 
 ONWARD_DUTIES = ("may-see", "may-erase", "smallest-group")
-"""Duties that information takes along: the others are owed on the site itself."""
+"""Duties that go with the data to a processor. The other duties concern only the site itself."""
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
 class Contract(msgspec.Struct, frozen=True):
-    """The file `processors/NAME.toml` as it is written; each key has its heading in `docs/terms.md`."""
+    """The file `processors/NAME.toml`. Each key is described in `docs/terms.md`."""
 
     vocabulary: int
     processor: str
-    """Who it is."""
+    """The name of the company or person."""
     contact: str
     service_words: list[str] = msgspec.field(name="service")
-    """The purposes that its service is for."""
+    """The purposes of its service: words of the vocabulary."""
     begins: date
     receive: list[CollectRule]
     ends: date | None = None
     onward_transfers: list[DiscloseRule] = msgspec.field(name="onward", default_factory=list)
     safeguards: list[str] = []
     hosts: list[str] = []
-    """Where visitors' browsers meet it by themselves: names of hosts; `*.` before one stands for any beneath it."""
+    """Host names that visitors' browsers connect to directly. `*.` in front matches any subdomain."""
     networks: list[str] = []
-    """From which addresses it stands between visitors and the site, as a proxy does."""
+    """The networks from which it forwards requests to the site, as a proxy does."""
     deletion_period: str = msgspec.field(name="deletes-within", default="3 days")
-    """How long it takes to delete what it is told to."""
+    """How long it may take to delete what it must delete."""
     duties: Duties = Duties()
 
     @property
     def service_purposes(self) -> set[str]:
-        """The leaves of its service's purposes."""
+        """The purposes of its service, as leaves of the vocabulary."""
         words = load_vocabulary(self.vocabulary)
         return {leaf for word in self.service_words for leaf in words.expand("purposes", word)}
 
     @property
     def deletion_seconds(self) -> int:
-        """How many seconds it takes to delete what it is told to."""
+        """How many seconds it may take to delete what it must delete."""
         return parse_age(self.deletion_period, "deletes-within") or 0
 
     @property
     def purposes_outside_service(self) -> list[str]:
-        """The purposes that it receives information for, and that are not its service's."""
+        """Purposes that it receives data for, although they are not purposes of its service."""
         words = load_vocabulary(self.vocabulary)
         used = {
             leaf for line in self.receive for word in line.purposes for leaf in words.expand("purposes", word)
@@ -65,9 +65,9 @@ class Contract(msgspec.Struct, frozen=True):
 
 
 def parse_contract(text: str, source_name: str) -> Contract:
-    """Read and check the text of a contract; `where` is its name in errors.
+    """Parse and check a contract. Errors name it by `source_name`.
 
-    Raises TermsError with the key and the nearest valid word where it does not check.
+    Raises TermsError with the key and the nearest valid word if it is not valid.
     """
     contract = strict.parse_toml(text, Contract, source_name=source_name, error_type=TermsError)
     try:
@@ -79,7 +79,7 @@ def parse_contract(text: str, source_name: str) -> Contract:
 
 
 def compile_contract(contract: Contract) -> Bounds:
-    """Return what a contract lets a processor do, as bounds: those that receive from it are processors, too."""
+    """Compile a contract to bounds. Whoever the processor transfers data to counts as a processor too."""
     words = load_vocabulary(contract.vocabulary)
     cells = compile_cells(
         words, ("receive", PROCESSOR, contract.receive), ("onward", contract.onward_transfers)
@@ -89,7 +89,7 @@ def compile_contract(contract: Contract) -> Bounds:
 
 
 def select_processor_bounds(terms: Bounds, service_purposes: set[str]) -> Bounds:
-    """Return what terms let a processor of a service do, and what they owe of that: a contract may go so far."""
+    """Select from terms what a processor of a service may do and owes: the most that its contract may permit."""
     cells = {
         cell: ages
         for cell, ages in terms.cells.items()

@@ -1,4 +1,4 @@
-"""The document: what a version says to its readers, in one language, as Markdown with Jekyll front matter."""
+"""Documents: the prose of a version in one language, as Markdown with Jekyll front matter."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from avowal import strict
 from avowal.errors import TermsError
 from avowal.policy.terms import normalize_language_tag
 
-_FRONT = re.compile(r"---[ \t]*\n(.*?\n)?---[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)?---[ \t]*(?:\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*")
 _UPDATED = re.compile(r"\b(?:last\s+)?updated(?: on)?:?\s+(\d{4}-\d\d-\d\d)\b", re.IGNORECASE)
 
@@ -27,9 +27,9 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """A document as it was written: its front matter, every key of it and in order, and its Markdown.
+    """A document: its front matter, with all keys in order, and its Markdown.
 
-    `text` has its line ends as they came; in `body` they are line feeds.
+    `text` is the file with its own line ends; in `body` they are line feeds.
     """
 
     text: str
@@ -38,7 +38,7 @@ class Document:
     title: str
     language: str
     updated_on: date | None
-    """The date that its text says it was last updated on."""
+    """The date of the last update that its text states."""
 
     @property
     def sections(self) -> list[Section]:
@@ -55,24 +55,24 @@ class Document:
 
 
 def load_document(path: Path) -> Document:
-    """Read a document as it stands.
+    """Load a document from a file.
 
-    Raises TermsError with a remedy where the file is missing, no UTF-8, or does not check.
+    Raises TermsError if the file is missing, is not UTF-8, or is not a valid document.
     """
     return parse_document(strict.read_text(path, TermsError), str(path))
 
 
 def parse_document(text: str, source_name: str) -> Document:
-    """Read a document's text; `path` is what it is called in errors. Raises TermsError where it does not check."""
-    lines = text.replace("\r\n", "\n")
-    front = _FRONT.match(lines)
+    """Parse the text of a document, which errors name by `source_name`. Raises TermsError if it is not valid."""
+    normalized = text.replace("\r\n", "\n")
+    front = _FRONT_MATTER.match(normalized)
     if front is None:
         raise TermsError(
             f"{source_name}: there is no front matter",
             "begin with lines `---`, `title: …`, `lang: …`, `---`",
             code="invalid-document",
         )
-    front_matter, body = _front_matter(source_name, front[1] or ""), lines[front.end() :]
+    front_matter, body = _parse_front_matter(source_name, front[1] or ""), normalized[front.end() :]
     title, language = front_matter.get("title"), front_matter.get("lang", "en")
     if not isinstance(title, str) or not title.strip():
         raise TermsError(
@@ -87,34 +87,36 @@ def parse_document(text: str, source_name: str) -> Document:
             'use a tag such as `en` or `pt-BR`; what YAML takes for a boolean needs quotes: `lang: "no"`',
             code="invalid-document",
         )
-    return Document(text, front_matter, body, title, tag, _updated(source_name, body))
+    return Document(text, front_matter, body, title, tag, _find_update_date(source_name, body))
 
 
-def _front_matter(path: str, text: str) -> dict[str, Any]:
+def _parse_front_matter(source_name: str, text: str) -> dict[str, Any]:
     try:
         front_matter = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 2}" if mark else ""
         raise TermsError(
-            f"{path}{place}: the front matter is no YAML", "write `key: value` lines", code="invalid-document"
+            f"{source_name}{place}: the front matter is no YAML",
+            "write `key: value` lines",
+            code="invalid-document",
         ) from None
     if not isinstance(front_matter, dict):
         raise TermsError(
-            f"{path}: the front matter is no list of keys",
+            f"{source_name}: the front matter is no list of keys",
             "write `key: value` lines",
             code="invalid-document",
         )
     return front_matter
 
 
-def _updated(path: str, body: str) -> date | None:
-    found = _UPDATED.search(body)
+def _find_update_date(source_name: str, body: str) -> date | None:
+    match = _UPDATED.search(body)
     try:
-        return date.fromisoformat(found[1]) if found else None
+        return date.fromisoformat(match[1]) if match else None
     except ValueError:
         raise TermsError(
-            f"{path}: `{found and found[1]}` is no date",
+            f"{source_name}: `{match and match[1]}` is no date",
             "write year, month and day: `2026-11-22`",
             code="invalid-document",
         ) from None

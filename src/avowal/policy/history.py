@@ -1,4 +1,4 @@
-"""The history of a policy: every version, and a readable difference between any two of them."""
+"""Pages about the versions of a policy: the list of all versions, and the differences between any two."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _HEADING = re.compile(r"^#{1,6}[ \t]+", re.MULTILINE)
 
 
 class DiffFragment(NamedTuple):
-    """Words of a block that both documents have, or only the old or the new one."""
+    """Text of a block that both documents have, or only the old or the new one."""
 
     kind: Literal["same", "old", "new"]
     text: str
@@ -29,17 +29,20 @@ class DiffFragment(NamedTuple):
 def render_changes(
     old: PageVersion, new: PageVersion, documents: tuple[Document, Document], history_url: str
 ) -> str:
-    """Return a page that tells two versions apart: in what they do, and in what they say; `history` is a link."""
-    was, now = documents
-    spoken = find_language(now.language)
+    """Return a page with the differences between two versions, in their terms and in their documents.
+
+    The page links to `history_url`, and is in the language of the new document.
+    """
+    old_document, new_document = documents
+    language = find_language(new_document.language)
     return render_template(
         "changes.html",
-        now.language,
-        title=now.title,
-        old=label_version(old, spoken),
-        new=label_version(new, spoken),
-        change=describe_version_change(old, new, spoken),
-        prose=list(diff_blocks(was.body, now.body)),
+        new_document.language,
+        title=new_document.title,
+        old=label_version(old, language),
+        new=label_version(new, language),
+        change=describe_version_change(old, new, language),
+        prose=list(diff_blocks(old_document.body, new_document.body)),
         history=history_url,
     )
 
@@ -50,51 +53,56 @@ def render_history(
     comparison_urls: dict[tuple[int, int], str],
     now: datetime,
 ) -> str:
-    """Return a page with every version, the newest first; `pairs` has the links of each two that are told apart.
+    """Return a page with every version, the newest first. Versions that take effect after `now` are marked.
 
-    Of those that take effect after `now`, it says so.
+    `comparison_urls` has the page that compares each pair of versions, by their old and new numbers.
     """
-    spoken = find_language(document.language)
-    compared: dict[int, list[tuple[int, str]]] = {}
-    for (old, new), link in sorted(comparison_urls.items(), reverse=True):
-        compared.setdefault(new, []).append((old, link))
+    language = find_language(document.language)
+    comparisons: dict[int, list[tuple[int, str]]] = {}
+    for (old, new), url in sorted(comparison_urls.items(), reverse=True):
+        comparisons.setdefault(new, []).append((old, url))
     return render_template(
         "history.html",
         document.language,
         title=document.title,
-        changes=describe_version_changes(versions, spoken),
-        compared=compared,
-        to_come={one.number for one in versions if one.effective_at > now},
+        changes=describe_version_changes(versions, language),
+        comparisons=comparisons,
+        future_versions={one.number for one in versions if one.effective_at > now},
     )
 
 
 def diff_blocks(old: str, new: str) -> Iterator[list[DiffFragment]]:
-    r"""Yield the blocks (paragraphs, headings, lists) of Markdown that differ, word by word where both have one.
+    r"""Yield the blocks of Markdown (paragraphs, headings, lists) that differ; word by word if both texts have one.
 
-    >>> list(differing("# A\n\nWe keep it.", "# A\n\nWe never keep it."))
-    [[Piece(kind='same', text='We '), Piece(kind='new', text='never '), Piece(kind='same', text='keep it.')]]
+    >>> for fragments in diff_blocks("# A\n\nWe keep it.", "# A\n\nWe never keep it."):
+    ...     print([(fragment.kind, fragment.text) for fragment in fragments])
+    [('same', 'We '), ('new', 'never '), ('same', 'keep it.')]
     """
-    was, now = (re.split(r"\n\s*\n", _HEADING.sub("", text.strip())) for text in (old, new))
-    for kind, *places in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
-        before, after = was[places[0] : places[1]], now[places[2] : places[3]]
+    old_blocks, new_blocks = (re.split(r"\n\s*\n", _HEADING.sub("", text.strip())) for text in (old, new))
+    matcher = SequenceMatcher(None, old_blocks, new_blocks, autojunk=False)
+    for kind, old_start, old_end, new_start, new_end in matcher.get_opcodes():
         if kind == "equal":
             continue
-        both = min(len(before), len(after))
-        for one, other in zip(before[:both], after[:both], strict=True):
-            yield _pieces(one, other)
-        yield from ([DiffFragment("old", block)] for block in before[both:])
-        yield from ([DiffFragment("new", block)] for block in after[both:])
+        removed, added = old_blocks[old_start:old_end], new_blocks[new_start:new_end]
+        pairs = min(len(removed), len(added))
+        for old_block, new_block in zip(removed[:pairs], added[:pairs], strict=True):
+            yield _diff_words(old_block, new_block)
+        yield from ([DiffFragment("old", block)] for block in removed[pairs:])
+        yield from ([DiffFragment("new", block)] for block in added[pairs:])
 
 
-def _pieces(old: str, new: str) -> list[DiffFragment]:
-    """Take two blocks apart into what both have and what one has; each word goes with the space behind it."""
-    was, now = (re.findall(r"[\u3000-\u9fff]|[^\s\u3000-\u9fff]+\s*|\s+", text) for text in (old, new))
-    pieces: list[DiffFragment] = []
-    for kind, *places in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
-        before, after = "".join(was[places[0] : places[1]]), "".join(now[places[2] : places[3]])
+def _diff_words(old: str, new: str) -> list[DiffFragment]:
+    """Return the fragments of two blocks. A word includes the space after it; Han and kana are split by character."""
+    old_words, new_words = (
+        re.findall(r"[\u3000-\u9fff]|[^\s\u3000-\u9fff]+\s*|\s+", text) for text in (old, new)
+    )
+    fragments: list[DiffFragment] = []
+    matcher = SequenceMatcher(None, old_words, new_words, autojunk=False)
+    for kind, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+        removed, added = "".join(old_words[old_start:old_end]), "".join(new_words[new_start:new_end])
         if kind == "equal":
-            pieces.append(DiffFragment("same", before))
+            fragments.append(DiffFragment("same", removed))
             continue
-        pieces += [DiffFragment("old", before)] if before else []
-        pieces += [DiffFragment("new", after)] if after else []
-    return pieces
+        fragments += [DiffFragment("old", removed)] if removed else []
+        fragments += [DiffFragment("new", added)] if added else []
+    return fragments

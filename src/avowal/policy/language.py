@@ -1,7 +1,7 @@
-"""The words of the terms in their readers' languages: gettext catalogues, read and formatted by Babel.
+"""Translates texts into the languages of readers, with gettext catalogues that Babel reads.
 
-Every text is written in English where it is used, and is its own name in the catalogues (`languages/*.po`). Words of
-the vocabulary have their kind as context. A language without a catalogue is spoken to in English.
+Code has every text in English, and that text is its message id in the catalogues (`languages/*.po`). Words of the
+vocabulary have their kind as the message context. Languages without a catalogue get English.
 """
 
 import gettext
@@ -21,7 +21,7 @@ CATALOGUE_FOLDER = resources.files("avowal.policy") / "languages"
 
 
 class Language:
-    """A language to tell terms in."""
+    """A language with its catalogue of translations."""
 
     def __init__(self, locale: Locale, catalogue: gettext.NullTranslations) -> None:
         self._locale = locale
@@ -29,32 +29,32 @@ class Language:
 
     @property
     def tag(self) -> str:
-        """The tag (BCP 47) of what is spoken; `en` where there is no catalogue for what was asked for."""
+        """The tag (BCP 47) of the language of the catalogue; `en` if there is none."""
         return "-".join(part for part in (self._locale.language, self._locale.territory) if part)
 
     def translate(self, text: str, **values: object) -> str:
-        """Return a text with its values, each in the place of its name."""
+        """Return the translation of a text, with values filled in for the names in braces."""
         return self._catalogue.gettext(text).format(**values) if values else self._catalogue.gettext(text)
 
     def translate_count(self, singular: str, plural: str, number: int) -> str:
-        """Return the one text or the other, with a number in the place of `n`."""
+        """Return the translation of the form that fits a number, with the number filled in for `{n}`."""
         text = self._catalogue.ngettext(singular, plural, number)
         return text.format(n=format_decimal(number, locale=self._locale))
 
     def translate_word(self, kind: str, word: str) -> str:
-        """Return a word of the vocabulary; the word itself in English, as it stands in the terms."""
+        """Return the translation of a word of the vocabulary. In English it is the word itself, as in the terms."""
         return self._catalogue.pgettext(kind, word)
 
     def translate_words(self, kind: str, words: Iterable[str]) -> str:
-        """Return words of the vocabulary as a list."""
+        """Return translated words of the vocabulary as a list in one text."""
         return self.join_list(self.translate_word(kind, word) for word in words)
 
     def join_list(self, texts: Iterable[str]) -> str:
-        """Return texts as a list."""
+        """Join texts to a list in one text."""
         return self._catalogue.pgettext("between", ", ").join(texts)
 
     def format_day(self, day: date) -> str:
-        """Return a day as it is written out."""
+        """Return a date in the long format of the language."""
         return format_date(day, "long", locale=self._locale)
 
 
@@ -63,41 +63,40 @@ ENGLISH = Language(Locale("en"), gettext.NullTranslations())
 
 @cache
 def find_language(tag: str) -> Language:
-    """Return the language of a tag (BCP 47), or the nearest that there is a catalogue for, or English.
+    """Return the language for a tag (BCP 47): the nearest one with a catalogue, or English.
 
-    A regional variety is near; another script is not: `zh-HK` is spoken to as `zh-TW` is, `zh-CN` in English.
+    A regional variety is near, another script is not: `zh-HK` gets the catalogue of `zh-TW`, `zh-CN` gets English.
     """
-    asked = _locale(tag)
-    if asked is None or asked.language == "en":
+    requested = _parse_locale(tag)
+    if requested is None or requested.language == "en":
         return ENGLISH
-    found = {
+    catalogues = {
         locale: file
         for file in CATALOGUE_FOLDER.iterdir()
         if file.name.endswith(".po")
-        and (locale := Locale.parse(file.name.removesuffix(".po"))).language == asked.language
-        and locale.script == asked.script
+        and (locale := Locale.parse(file.name.removesuffix(".po"))).language == requested.language
+        and locale.script == requested.script
     }
-    chosen = next(
-        (locale for locale in found if locale.territory == asked.territory), next(iter(found), None)
-    )
-    return Language(chosen, _read(found[chosen].read_bytes())) if chosen else ENGLISH
+    same_territory = (locale for locale in catalogues if locale.territory == requested.territory)
+    nearest = next(same_territory, next(iter(catalogues), None))
+    return Language(nearest, _read_catalogue(catalogues[nearest].read_bytes())) if nearest else ENGLISH
 
 
 def text_direction(tag: str) -> str:
-    """Return from where a language is written, as HTML has it: `ltr` or `rtl`."""
-    locale = _locale(tag)
+    """Return the direction of a language's script, as in HTML: `ltr` or `rtl`."""
+    locale = _parse_locale(tag)
     return locale.text_direction if locale else "ltr"
 
 
-def _locale(tag: str) -> Locale | None:
-    """Return what is known of a language, with its likely script; None where nothing is."""
+def _parse_locale(tag: str) -> Locale | None:
+    """Return the locale of a tag, with its likely script; None if Babel does not know it."""
     try:
         return Locale.parse(tag, sep="-", resolve_likely_subtags=True)
     except (UnknownLocaleError, ValueError):
         return None
 
 
-def _read(catalogue: bytes) -> gettext.GNUTranslations:
+def _read_catalogue(catalogue: bytes) -> gettext.GNUTranslations:
     compiled = io.BytesIO()
     write_mo(compiled, read_po(io.BytesIO(catalogue)))
     compiled.seek(0)

@@ -1,4 +1,4 @@
-"""A document's sections, as HTML."""
+"""Renders the sections of a document as HTML."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def render_sections(document: Document) -> list[tuple[str, str]]:
-    """Return each section of a document, up to the next heading of the first two levels: its text, and its HTML."""
-    markdown, told = _markdown(), dict[str, Any]()
+    """Return the plain text and the HTML of each section; headings of the first two levels begin sections."""
+    markdown, environment = _markdown(), dict[str, Any]()
     groups: list[list[Token]] = [[]]
-    for token in markdown.parse(document.body, told):
+    for token in markdown.parse(document.body, environment):
         if token.type == "heading_open" and token.level == 0 and token.tag in {"h1", "h2"} and groups[-1]:
             groups.append([])
         groups[-1].append(token)
     return [
         (
             "\n".join(token.content for token in group if token.type == "inline"),
-            str(markdown.renderer.render(group, markdown.options, told)),
+            str(markdown.renderer.render(group, markdown.options, environment)),
         )
         for group in groups
     ]
@@ -29,6 +29,8 @@ def render_sections(document: Document) -> list[tuple[str, str]]:
 
 @cache
 def _markdown() -> "MarkdownIt":
-    from markdown_it import MarkdownIt  # with the first page: every command's start would pay for it
+    from markdown_it import (
+        MarkdownIt,
+    )  # imported with the first page: it would slow down the start of every command
 
     return MarkdownIt("commonmark", {"html": False})

@@ -1,7 +1,6 @@
-"""The page of a version: its prose, and beside it, made from the terms, what is collected, disclosed and owed.
+"""The policy page of a version: its prose, and tables of what is collected and disclosed and of the duties.
 
-The two stand on one page. The tables are made from what is enforced, so they cannot say something else than what is
-done.
+The tables are generated from the terms that are enforced, so they say what is done.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class PageTable(NamedTuple):
-    """A table of the page."""
+    """A table of a page."""
 
     caption: str
     headings: tuple[str, ...]
@@ -40,7 +39,7 @@ class PageTable(NamedTuple):
 
 
 class PageVersion(NamedTuple):
-    """Which version a page is of; times are UTC."""
+    """The version that a page shows. Times are UTC."""
 
     number: int
     identity: str
@@ -49,22 +48,22 @@ class PageVersion(NamedTuple):
 
 
 class PageLinks(NamedTuple):
-    """Where what belongs to a page is; nothing is linked that is empty."""
+    """The URLs that a page links to. An empty URL is not linked."""
 
     history_url: str = ""
     disclosures_url: str = ""
-    """What was released."""
+    """The page of counts of releases."""
     terms_url: str = ""
     checkpoint_url: str = ""
     visitor_page_url: str = ""
-    """What is held of whoever looks at it."""
+    """The page where visitors see the data that is stored about them."""
     proof_check_url: str = ""
-    """Where a browser checks receipts."""
+    """The page where a browser checks receipts."""
     canonical_url: str = ""
     translations: Sequence[tuple[str, str]] = ()
-    """The same page, by the tags of its languages."""
+    """The language tag and URL of each translation of the page."""
     version_feeds: Sequence[tuple[str, str]] = ()
-    """Of versions, by their media types."""
+    """The media type and URL of each feed of versions."""
 
 
 def render_policy_page(
@@ -77,14 +76,14 @@ def render_policy_page(
         [()] * len(texts)
     ),
 ) -> str:
-    """Return the page as HTML, in its document's language; HTML in the prose is shown as text.
+    """Return the page as HTML in the language of its document. HTML in the prose is shown as text.
 
-    It needs no other file. `versions` are those up to this one, whose differences are listed; `facts_of` gives what is
-    told beside each section, of their texts. What a page is called where it is shared is told unless the front matter
-    says `share: false`.
+    The page needs no other file. `versions` are all versions up to this one; the page lists their differences.
+    `sentences_by_section` gets the texts of the sections, and returns the sentences to show beside each of them. Tags
+    for sharing (Open Graph) are left out if the front matter says `share: false`.
     """
     parts = render_sections(document)
-    told = sentences_by_section([text for text, _ in parts])
+    sentences = sentences_by_section([text for text, _ in parts])
     language = find_language(document.language)
     return render_template(
         "page.html",
@@ -94,8 +93,8 @@ def render_policy_page(
         identity=version.identity,
         number=document.front_matter.get("version"),
         shared=document.front_matter.get("share", True) is not False,
-        sections=[(prose, beside) for (_, prose), beside in zip(parts, told, strict=True)],
-        has_status=any(told),
+        sections=[(html, beside) for (_, html), beside in zip(parts, sentences, strict=True)],
+        has_status=any(sentences),
         tables=[table for table in build_terms_tables(version.bounds, vocabulary, language) if table.rows],
         changes=describe_version_changes(versions, language),
         links=links,
@@ -104,18 +103,18 @@ def render_policy_page(
 
 
 def language_name(tag: str) -> str:
-    """Return what a language is called in itself.
+    """Return the name of a language in that language.
 
-    >>> named("pt-BR")
+    >>> language_name("pt-BR")
     'português (Brasil)'
     """
     return Locale.parse(tag, sep="-").get_display_name() or tag
 
 
 def render_template(template: str, language_tag: str, package: str = "avowal.policy", **context: Any) -> str:
-    """Return a page from its template, of a room; `tag` is its language.
+    """Render a template of a package as a page in a language.
 
-    Words of the terms are in the nearest language that there is.
+    Translated texts are in the nearest language with a catalogue, which may be English.
     """
     language = find_language(language_tag)
 
@@ -138,14 +137,14 @@ def render_template(template: str, language_tag: str, package: str = "avowal.pol
 
 
 class VersionLabel(NamedTuple):
-    """A version as a page names it."""
+    """The number and the date of a version, as a page shows them."""
 
     number: int
     day: Markup
 
 
 class VersionChange(NamedTuple):
-    """A version in the list of versions, and how it differs from the one before."""
+    """A version in the list of versions, and its differences from the version before."""
 
     version: VersionLabel
     relation: str
@@ -154,19 +153,19 @@ class VersionChange(NamedTuple):
 
 
 def label_version(version: PageVersion, language: Language) -> VersionLabel:
-    """Return a version as a page names it."""
+    """Return the label of a version."""
     return build_version_label(version.number, version.effective_at, language)
 
 
 def build_version_label(number: int, effective_at: datetime, language: Language) -> VersionLabel:
-    """Return a version as a page names it, by its number."""
+    """Return the label of a version with a number and a time from which it is in force."""
     day = effective_at.date()
     element = Markup('<time datetime="{}">{}</time>').format(day.isoformat(), language.format_day(day))
     return VersionLabel(number, element)
 
 
 def describe_version_changes(versions: Sequence[PageVersion], language: Language) -> list[VersionChange]:
-    """Return each version beside the one before it, the newest first; `versions` begin with the first."""
+    """Return the changes of each version from the one before, the newest first; `versions` begin with version 1."""
     return [
         describe_version_change(old, new, language)
         for old, new in reversed(list(pairwise([None, *versions])))
@@ -175,7 +174,7 @@ def describe_version_changes(versions: Sequence[PageVersion], language: Language
 
 
 def describe_version_change(old: PageVersion | None, new: PageVersion, language: Language) -> VersionChange:
-    """Return how a version differs from another; not at all where there is none before it."""
+    """Return how a version differs from an older one; no differences if there is none."""
     if old is None:
         return VersionChange(label_version(new, language), "", [], [])
     difference = describe_looser_and_stricter(old.bounds, new.bounds, language)
@@ -190,35 +189,37 @@ def describe_version_change(old: PageVersion | None, new: PageVersion, language:
 def build_terms_tables(
     bounds: Bounds, vocabulary: Vocabulary, language: Language = ENGLISH
 ) -> list[PageTable]:
-    """Return what is collected, who may receive what, which cookies there are, and what is owed."""
+    """Return the tables of collection, disclosure, evidence, cookies and duties."""
     say = language.translate
     return [
         PageTable(
             say("What is collected"),
             (say("what"), say("that is"), say("kept for"), say("used for")),
-            _collected(bounds, vocabulary, language),
+            _build_collection_rows(bounds, vocabulary, language),
         ),
         PageTable(
             say("Who else may receive what"),
             (say("to"), say("because"), say("what"), say("up to the age of")),
-            _disclosed(bounds, vocabulary, language),
+            _build_disclosure_rows(bounds, vocabulary, language),
         ),
         PageTable(
             say("What has to be there before anything is disclosed"),
             (say("because"), say("evidence"), say("approved by others")),
-            _needs(bounds, vocabulary, language),
+            _build_evidence_rows(bounds, vocabulary, language),
         ),
         PageTable(
             say("Cookies"),
             (say("cookie"), say("set by"), say("when"), say("for"), say("kept for")),
-            _cookies(bounds, language),
+            _build_cookie_rows(bounds, language),
         ),
-        PageTable(say("What you are owed"), (say("duty"), say("how much")), _duties(bounds, language)),
+        PageTable(
+            say("What you are owed"), (say("duty"), say("how much")), _build_duty_rows(bounds, language)
+        ),
     ]
 
 
 def build_json_ld(version: PageVersion, controller: str, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return the version in the words of W3C DPV 2, as JSON-LD: one process for each cell."""
+    """Return the version in the W3C Data Privacy Vocabulary 2, as JSON-LD, with one process for each cell."""
     return {
         "@context": {
             "dpv": "https://w3id.org/dpv#",
@@ -231,23 +232,23 @@ def build_json_ld(version: PageVersion, controller: str, vocabulary: Vocabulary)
         "dct:valid": version.effective_at.date().isoformat(),
         "dpv:hasDataController": {"@type": "dpv:DataController", "dct:title": controller},
         "dpv:hasProcess": [
-            _process(cell, ages, vocabulary) for cell, ages in sorted(version.bounds.cells.items())
+            _build_process(cell, ages, vocabulary) for cell, ages in sorted(version.bounds.cells.items())
         ],
     }
 
 
-def _process(cell: Cell, ages: AgeByPrecision, words: Vocabulary) -> dict[str, Any]:
+def _build_process(cell: Cell, ages: AgeByPrecision, words: Vocabulary) -> dict[str, Any]:
     process: dict[str, Any] = {"@type": "dpv:Process", "dct:title": " / ".join(cell)}
     if cell.cookie_name:
         process["dpv:hasTechnicalMeasure"] = {"@type": "tech:Cookie", "dct:title": cell.cookie_name}
-    elif terms := _dpv(words, "categories", cell.category):
+    elif terms := _dpv_terms(words, "categories", cell.category):
         process["dpv:hasPersonalData"] = terms
     for key, kind, word in (
         ("dpv:hasPurpose", "purposes", cell.purpose),
         ("dpv:hasRecipient", "recipients", cell.recipient),
         ("dpv:hasLegalBasis", "grounds", cell.ground),
     ):
-        if terms := _dpv(words, kind, word):  # type: ignore[arg-type]  # a kind of the vocabulary
+        if terms := _dpv_terms(words, kind, word):  # type: ignore[arg-type]  # a kind of the vocabulary
             process[key] = terms
     process["dpv:hasStorageCondition"] = [
         {"@type": "dpv:StorageDuration", "dct:title": f"{precision}: {format_age(age)}"}
@@ -256,73 +257,75 @@ def _process(cell: Cell, ages: AgeByPrecision, words: Vocabulary) -> dict[str, A
     return process
 
 
-def _dpv(words: Vocabulary, kind: WordKind, word: str) -> list[dict[str, str]]:
-    found = words.words(kind).get(word)
-    return [{"@id": term} for term in found.dpv] if found else []
+def _dpv_terms(words: Vocabulary, kind: WordKind, word: str) -> list[dict[str, str]]:
+    leaf = words.words(kind).get(word)
+    return [{"@id": term} for term in leaf.dpv] if leaf else []
 
 
-def _collected(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
+def _build_collection_rows(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
     return [
         (
             language.translate_word("category", category),
-            _about(words.categories.get(category), language),
-            _kept(bounds.retention_ages(category), language),
+            _describe_word(words.categories.get(category), language),
+            _format_retention(bounds.retention_ages(category), language),
             language.translate_words("purpose", bounds.collection_purposes(category)),
         )
         for category in bounds.collected_categories
     ]
 
 
-def _about(word: VocabularyWord | None, language: Language) -> str:
+def _describe_word(word: VocabularyWord | None, language: Language) -> str:
     return language.translate(word.description).replace("`", "'") if word else ""
 
 
-def _kept(ages: AgeByPrecision, language: Language) -> str:
-    """Tell how long; by precision only where that differs or is not the finest there is."""
-    same = len(set(ages.values())) == 1 and FULL_PRECISION in ages
-    return format_age(ages[FULL_PRECISION], language) if same else format_ages(ages, language)
+def _format_retention(ages: AgeByPrecision, language: Language) -> str:
+    """Return ages as text: one age if it is the same at every precision up to the finest, else by precision."""
+    is_same = len(set(ages.values())) == 1 and FULL_PRECISION in ages
+    return format_age(ages[FULL_PRECISION], language) if is_same else format_ages(ages, language)
 
 
-def _disclosed(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
+def _build_disclosure_rows(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
     contract = language.translate("It works for this website, under a contract that protects as much.")
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell, ages in sorted(bounds.cells.items()):
         if cell.recipient in {OPERATOR, THIRD_PARTY} or cell.cookie_name:
             continue
-        to = _about(words.recipients.get(cell.recipient), language).rstrip(".。") or cell.recipient
-        own = contract if cell.ground == OWN_USE else cell.ground
-        why = _about(words.grounds.get(cell.ground), language) or own
-        categories = rows.setdefault((to, why, _kept(ages, language)), [])
+        recipient = (
+            _describe_word(words.recipients.get(cell.recipient), language).rstrip(".。") or cell.recipient
+        )
+        ground = _describe_word(words.grounds.get(cell.ground), language)
+        reason = ground or (contract if cell.ground == OWN_USE else cell.ground)
+        categories = rows.setdefault((recipient, reason, _format_retention(ages, language)), [])
         if cell.category not in categories:
             categories.append(cell.category)
     return [
-        (to, why, language.translate_words("category", categories), age)
-        for (to, why, age), categories in rows.items()
+        (recipient, reason, language.translate_words("category", categories), age)
+        for (recipient, reason, age), categories in rows.items()
     ]
 
 
-def _duties(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
+def _build_duty_rows(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
     return [
-        (format_duty_name(name, language), format_duty_value(name, owes, language))
-        for name, owes in bounds.duties.items()
+        (format_duty_name(name, language), format_duty_value(name, amount, language))
+        for name, amount in bounds.duties.items()
         if not is_ground_duty(name)
     ]
 
 
-def _needs(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
+def _build_evidence_rows(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
     return [
         (
-            _about(words.grounds.get(ground), language) or language.translate_word("ground", ground),
-            language.translate_words("evidence", need.evidence),
-            language.translate_count("{n} person", "{n} persons", need.approvals)
-            if need.approvals
+            _describe_word(words.grounds.get(ground), language) or language.translate_word("ground", ground),
+            language.translate_words("evidence", requirements.evidence),
+            language.translate_count("{n} person", "{n} persons", requirements.approvals)
+            if requirements.approvals
             else language.translate("nobody"),
         )
-        for ground, need in parse_ground_requirements(bounds.duties).items()
+        for ground, requirements in parse_ground_requirements(bounds.duties).items()
     ]
 
 
-def _cookies(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
+def _build_cookie_rows(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
     rows: dict[tuple[str, str, str, str], list[str]] = {}
     for cell, ages in sorted(bounds.cells.items()):
         if cell.cookie_name:
@@ -332,23 +335,23 @@ def _cookies(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
                 if refusable
                 else language.translate("if you accept it")
             )
-            own = cell.recipient == OPERATOR
-            setter = language.translate("this website") if own else language.translate("a third party")
+            is_own = cell.recipient == OPERATOR
+            setter = language.translate("this website") if is_own else language.translate("a third party")
             age = format_age(next(iter(ages.values())), language)
             rows.setdefault((cell.cookie_name, setter, basis, age), []).append(cell.purpose)
     return [
-        (name, by, when, language.translate_words("purpose", purposes), age)
-        for (name, by, when, age), purposes in rows.items()
+        (name, setter, basis, language.translate_words("purpose", purposes), age)
+        for (name, setter, basis, age), purposes in rows.items()
     ]
 
 
 @cache
-def _templates(room: str) -> "jinja2.Environment":
-    import jinja2  # with the first page: every command's start would pay for it
+def _templates(package: str) -> "jinja2.Environment":
+    import jinja2  # imported with the first page: it would slow down the start of every command
 
-    rooms = dict.fromkeys([room, "avowal.policy"])
+    packages = dict.fromkeys([package, "avowal.policy"])
     return jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(one) for one in rooms]),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in packages]),
         autoescape=True,
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,

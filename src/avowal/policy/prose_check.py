@@ -1,6 +1,6 @@
-"""Reading the prose beside the terms: practices that one of the two speaks of, and the other does not.
+"""Compares the prose of a document with the terms: practices that only one of the two mentions.
 
-It knows English, and looks for words, not for meaning: what it finds is a warning, with the line to look at.
+The comparison looks for English words and does not understand the text, so each finding is a warning with a line.
 """
 
 import re
@@ -16,7 +16,7 @@ NEGATION = re.compile(
     r"\b(?:not|never|no|nor|neither|nobody|none|without|cannot|(?:do|does|did|wo|ca|is|are)n[\u2019']t)\b",
     re.IGNORECASE,
 )
-"""A sentence that has one of these may well say that something is not done."""
+"""Words with which a sentence probably says that something is not done."""
 
 _PARAGRAPH = re.compile(r"(?:[^\n]|\n(?!\s*\n))+")
 _SENTENCE = re.compile(r"\S.*?(?:[.!?;:](?=\s)|\Z)", re.DOTALL)
@@ -24,9 +24,9 @@ _SENTENCE = re.compile(r"\S.*?(?:[.!?;:](?=\s)|\Z)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Practice:
-    """Something that a policy may speak of: its name, the words for it, and whether terms declare it.
+    """A practice that a policy may mention: its name, a pattern of words for it, and whether terms declare it.
 
-    `silent` is for what no reader has to be told where it is done.
+    With `mention_optional`, the document need not mention it although the terms declare it.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Practice:
     mention_optional: bool = False
 
     def find(self, text: str) -> re.Match[str] | None:
-        """Return where a sentence speaks of it."""
+        """Return the first match of its words in a text."""
         return re.search(self.pattern, text, re.IGNORECASE | re.DOTALL)
 
 
@@ -155,39 +155,37 @@ PRACTICES = (
     ),
     Practice("payments", r"\bpayments?\b|\bcredit card|\bbilling", _never),
 )
-"""What is looked for. Purposes and categories that the vocabulary lacks are declared by no terms."""
+"""The practices that are looked for. Terms never declare those that the vocabulary has no words for."""
 
 
 def find_prose_mismatches(document: Document, bounds: Bounds) -> list[str]:
-    """Return a sentence for each practice that the document speaks of and the terms do not declare, and the reverse."""
+    """Return a sentence for each practice that the document mentions and the terms do not declare, and the reverse."""
     if document.language.partition("-")[0] != CHECKED_LANGUAGE:
         return [f"the document in `{document.language}` is not compared with the terms: only English is"]
     undeclared, unmentioned = [], []
-    told = list(_sentences(document))
+    sentences = list(_find_sentences(document))
     for practice in PRACTICES:
         places = [
-            (line, text[found.start() :], text) for line, text in told if (found := practice.find(text))
+            (line + text.count("\n", 0, match.start()), text)
+            for line, text in sentences
+            if (match := practice.find(text))
         ]
         if practice.is_declared(bounds):
             if not places and not practice.mention_optional:
                 unmentioned.append(practice.name)
         else:
-            undeclared += [
-                (line + text.count("\n", 0, len(text) - len(rest)), practice.name)
-                for line, rest, text in places
-                if not NEGATION.search(text)
-            ]
-    spoken = [
+            undeclared += [(line, practice.name) for line, text in places if not NEGATION.search(text)]
+    findings = [
         f"the document in `{document.language}`, line {line}, speaks of {name}, which the terms do not declare"
         for line, name in sorted(undeclared)
     ]
-    return spoken + [
+    return findings + [
         f"the terms declare {name}; the document in `{document.language}` never speaks of it"
         for name in unmentioned
     ]
 
 
-def _sentences(document: Document) -> Iterator[tuple[int, str]]:
+def _find_sentences(document: Document) -> Iterator[tuple[int, str]]:
     """Yield each sentence of the prose with the number of its first line in the file."""
     before = document.text.count("\n") - document.body.count("\n") + 1
     for paragraph in _PARAGRAPH.finditer(document.body):

@@ -232,7 +232,7 @@ def parse_age(text: str, key: str) -> Age:
 def normalize_language_tag(text: str) -> str:
     """Return a language tag as RFC 5646, section 2.1.1, would have it written; empty where it is none.
 
-    >>> language_tag("zh-hant-tw")
+    >>> normalize_language_tag("zh-hant-tw")
     'zh-Hant-TW'
     """
     if not _LANGUAGE.fullmatch(text):

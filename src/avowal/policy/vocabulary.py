@@ -1,4 +1,4 @@
-"""The words that terms may use: categories, purposes, recipients and grounds."""
+"""The vocabulary of terms: categories, purposes, recipients and grounds."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -20,18 +20,18 @@ FULL_PRECISION = "full"
 
 
 class VocabularyWord(msgspec.Struct, frozen=True):
-    """A leaf: what it means, its W3C DPV terms, its precisions from coarse to fine, and its parents."""
+    """A leaf of the vocabulary: its meaning, its W3C DPV terms, its precisions from coarse to fine, and its parents."""
 
     description: str
     dpv: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     since_vocabulary: int = msgspec.field(name="since", default=1)
-    """The number of the vocabulary that it came with."""
+    """The number of the first vocabulary that has the word."""
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
-    """One number of the vocabulary: the leaves by kind."""
+    """One numbered edition of the vocabulary: its leaves by kind."""
 
     categories: dict[str, VocabularyWord]
     purposes: dict[str, VocabularyWord]
@@ -41,18 +41,18 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
     def words(self, kind: WordKind) -> dict[str, VocabularyWord]:
         """Return the leaves of a kind."""
-        found: dict[str, VocabularyWord] = getattr(self, kind)
-        return found
+        leaves: dict[str, VocabularyWord] = getattr(self, kind)
+        return leaves
 
     def expand(self, kind: WordKind, word: str) -> list[str]:
-        """Return the leaves that a word stands for: itself, or those beneath it; none where it is unknown."""
+        """Return the leaves that a word stands for: itself, or its children. Empty if the word is unknown."""
         words = self.words(kind)
         if word in words:
             return [word]
         return [name for name, leaf in words.items() if word in leaf.parents]
 
     def suggest_word(self, kind: WordKind, word: str) -> str:
-        """Return a hint at the word that was perhaps meant."""
+        """Return a hint that names the most similar word."""
         words = self.words(kind)
         parents = dict.fromkeys(parent for leaf in words.values() for parent in leaf.parents)
         return strict.suggest_nearest(word, [*words, *parents], kind)
@@ -61,8 +61,8 @@ class Vocabulary(msgspec.Struct, frozen=True):
     def identity(self) -> str:
         """The SHA-256 of canonical JSON (RFC 8785) of its leaves, precisions and parents, and nothing else.
 
-        What a promise means hangs on these, so another leaf or precision is another vocabulary. Better words
-        for the same meaning, or a DPV term found later, change no promise and therefore no hash.
+        The meaning of terms depends on these, so a new leaf or precision makes a new vocabulary. A better description
+        or a DPV term that is added later does not change the hash.
         """
         canonical = {
             str(kind): {
@@ -76,9 +76,9 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
 @cache
 def load_vocabulary(number: int = NEWEST_VOCABULARY) -> Vocabulary:
-    """Return the vocabulary of a number: the words that there were by then.
+    """Return the vocabulary with a number.
 
-    Raises TermsError where this Avowal has none of that number.
+    Raises TermsError if this version of Avowal has no vocabulary with that number.
     """
     if not 1 <= number <= NEWEST_VOCABULARY:
         raise TermsError(
