@@ -13,6 +13,7 @@ from avowal.change.consent_receipt import check_consent_receipt
 from avowal.errors import InvalidInputError, ProofError
 from avowal.ledger.note import Verifier
 from support.site import CHROME, Site, kept, line, tamper
+from support.templates import made_once
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 DAY = TODAY.replace(hour=12, minute=0) - timedelta(days=2)
@@ -60,10 +61,10 @@ for = ["content"]
 """
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
+@made_once
+def site_with_two_versions(folder: Path) -> Site:
     """Make a site with two versions, of which the second keeps more, and two visitors of the first one's time."""
-    made = Site(tmp_path).init()
+    made = Site(folder).init()
     terms = made.folder / "policy" / "terms.toml"
     terms.write_text(
         TERMS.replace("ADDRESS", "5 days")
@@ -80,6 +81,11 @@ def site(tmp_path: Path) -> Site:
     )
     publish(made, "30 days", "forever")
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_two_versions(tmp_path)
 
 
 def consent(site: Site, address: str = ANN, *words: Any) -> Any:

@@ -1,11 +1,8 @@
 """Adopting, publishing, correcting and withdrawing, killed at every moment: the ledger holds, and the work can be done again."""
 
-import json
+import random
 import shutil
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,38 +11,11 @@ from typing import Any
 import pytest
 
 from avowal.ledger.entry import ErasureDone, decode_entry
+from support.depth import is_thorough
+from support.kills import KILLED, NOT_KILLED, KillServer, choose_moments, moments_of
 from support.site import Site, line
 
-FAULTS = Path(__file__).parents[1] / "support" / "faults.py"
 TODAY = datetime.now(UTC).date()
-KILLED = -9
-
-
-class Stage:
-    """A process that plays scenes: started once, as it takes longer to start than to play one."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, str(FAULTS)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-
-    def play(self, site: Site, command: Sequence[str], fault: tuple[str, int]) -> int:
-        """Run a command that is killed at a moment; returns how it ended."""
-        scene = {"folder": str(site.folder), "command": command, "arguments": [], "imports": [fault]}
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(json.dumps(scene) + "\n")
-        (ended,) = json.loads(self.process.stdout.readline())["imports"]
-        assert isinstance(ended, int)
-        return ended
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    made = Stage()
-    yield made
-    made.process.communicate()
 
 
 def drafted(site: Site, age: str, updated: Any) -> None:
@@ -123,39 +93,62 @@ def told_erased(site: Site) -> list[tuple[int, ...]]:
     return [(one.requests, one.views, one.visits) for one in entries if isinstance(one, ErasureDone)]
 
 
-@pytest.mark.parametrize("work", AFTER)
-def test_it_may_be_killed_at_any_moment(stage: Stage, tmp_path: Path, work: str) -> None:
-    """Killed before or after anything that it does, it left all or nothing; given again, it is done once."""
-    site, command = prepared(tmp_path / "template", work)
-    undisturbed = tmp_path / "undisturbed"
-    shutil.copytree(site.folder, undisturbed)
-    assert stage.play(Site(undisturbed), command, ("", 0)) == 0
-    moments = json.loads((undisturbed / "import.moments").read_text())
-    assert {"before register commit", "after register commit", "before sync", "after other rename"} <= set(
-        moments
-    )
+def left_and_done(site: Site, work: str, command: list[str]) -> list[str]:
+    """Return what is wrong with what a kill left, and then with what the same command makes of it."""
     wrong = []
-    for number, (moment, times) in enumerate(sorted(moments.items())):
-        for time in range(1, times + 1):
-            again = Site(tmp_path / f"{number} {time}")
-            shutil.copytree(site.folder, again.folder)
-            if stage.play(again, command, (moment, time)) != KILLED:
-                wrong.append(f"{moment} {time}: not killed")
-            told = again.avowal("verify", "--json")
-            if told.status != 0 and "no checkpoint was ever signed" not in told.out:
-                wrong.append(f"{moment} {time}: left {told.out}{told.err}")
-            again.avowal(*command)
-            again.avowal("ledger", "checkpoint")
-            told = again.avowal("verify", "--json")
-            versions = len(again.avowal("policy", "history", "--json").json())
-            if told.status or (versions, told.json()["entries"]) != AFTER[work]:
-                wrong.append(f"{moment} {time}: ended with {versions} versions, {told.out}{told.err}")
-            if work == "erase" and again.rows(GOVERNED):
-                wrong.append(f"{moment} {time}: still has {again.rows(GOVERNED)}")
-            if work == "erase" and told_erased(again) != [(2, 2, 1)]:
-                wrong.append(f"{moment} {time}: told {told_erased(again)}")
-            if work == "retain" and set(again.rows("SELECT ip_address FROM requests")) != {("192.0.2.0/24",)}:
-                wrong.append(f"{moment} {time}: ended with {again.rows('SELECT ip_address FROM requests')}")
-            if work in GOVERNING and set(again.rows(GOVERNED)) != {(1, GOVERNING[work])}:
-                wrong.append(f"{moment} {time}: ended with {again.rows(GOVERNED)}")
+    verified = site.avowal("verify", "--json")
+    if verified.status != 0 and "no checkpoint was ever signed" not in verified.out:
+        wrong.append(f"left {verified.out}{verified.err}")
+    site.avowal(*command)
+    site.avowal("ledger", "checkpoint")
+    verified = site.avowal("verify", "--json")
+    versions = len(site.avowal("policy", "history", "--json").json())
+    if verified.status or (versions, verified.json()["entries"]) != AFTER[work]:
+        wrong.append(f"ended with {versions} versions, {verified.out}{verified.err}")
+    if work == "erase" and site.rows(GOVERNED):
+        wrong.append(f"still has {site.rows(GOVERNED)}")
+    if work == "erase" and told_erased(site) != [(2, 2, 1)]:
+        wrong.append(f"recorded {told_erased(site)}")
+    if work == "retain" and set(site.rows("SELECT ip_address FROM requests")) != {("192.0.2.0/24",)}:
+        wrong.append(f"ended with {site.rows('SELECT ip_address FROM requests')}")
+    if work in GOVERNING and set(site.rows(GOVERNED)) != {(1, GOVERNING[work])}:
+        wrong.append(f"ended with {site.rows(GOVERNED)}")
+    return wrong
+
+
+@pytest.mark.parametrize("work", AFTER)
+def test_it_may_be_killed_at_any_moment(kill_server: KillServer, tmp_path: Path, work: str) -> None:
+    """Whatever state a kill before or after anything that it does leaves, it is all or nothing; given again, it is done once."""
+    site, command = prepared(tmp_path / "site", work)
+    states = kill_server.states(site, command=command)
+    assert {"before register commit", "after register commit", "before sync", "after other rename"} <= set(
+        moments_of(site.folder)
+    )
+    wrong = [
+        f"{moments}: {what}"
+        for moments, folder in states
+        for what in left_and_done(Site(folder), work, command)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("work", AFTER)
+def test_a_process_that_is_killed_leaves_nothing_in_the_way(
+    kill_server: KillServer, tmp_path: Path, work: str
+) -> None:
+    """Killed for real, at some moments or, in a thorough run, at all, its locks and sockets are in nobody's way."""
+    site, command = prepared(tmp_path / "template", work)
+    undisturbed = Site(tmp_path / "undisturbed")
+    shutil.copytree(site.folder, undisturbed.folder)
+    assert kill_server.kill(undisturbed, command, NOT_KILLED) == 0
+    moments = choose_moments(moments_of(undisturbed.folder), None if is_thorough() else 1)
+    if not is_thorough():
+        moments = random.Random(work).sample(moments, 4)
+    wrong = []
+    for number, moment in enumerate(moments):
+        killed = Site(tmp_path / str(number))
+        shutil.copytree(site.folder, killed.folder)
+        if kill_server.kill(killed, command, moment) != KILLED:
+            wrong.append(f"{moment}: not killed")
+        wrong += [f"{moment}: {what}" for what in left_and_done(killed, work, command)]
     assert not wrong, "\n".join(wrong)

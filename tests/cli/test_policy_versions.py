@@ -8,19 +8,25 @@ from pathlib import Path
 import pytest
 
 from support.site import Site, line
+from support.templates import made_once
 
 ADDRESSES = 'keep = { full = "7 days", prefix = "90 days" }\nfor = ["availability", "performance", "content", "abuse"]'
 PATHS = '["request-time", "request-kind", "host", "method", "page-path", "status", "bytes", "response-time"]'
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
+@made_once
+def site_with_old_policy(folder: Path) -> Site:
     """Make a site whose policy is 60 days old."""
-    made = Site(tmp_path).init()
+    made = Site(folder).init()
     change(made, ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(days=60)).date()}"))
     assert made.avowal("policy", "adopt").status == 0
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_old_policy(tmp_path)
 
 
 def change(site: Site, *changes: tuple[str, str]) -> None:

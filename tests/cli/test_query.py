@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from support.site import Site, line
+from support.templates import made_once
 
 DAY = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
 ADDRESSES = 'for = ["availability", "performance", "content", "abuse"]'
 PAGES = "SELECT page_path, count(*) AS n FROM views GROUP BY ALL ORDER BY n DESC, page_path"
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
+@made_once
+def site_with_addresses_for_abuse(folder: Path) -> Site:
     """Make a site whose addresses are for abuse alone."""
-    made = Site(tmp_path).init()
+    made = Site(folder).init()
     terms = made.folder / "policy" / "terms.toml"
     head, keep, rest = terms.read_text().partition('keep = { full = "7 days", prefix = "90 days" }')
     assert keep
@@ -26,6 +27,11 @@ def site(tmp_path: Path) -> Site:
         made.log("a.log", *(line(n, f"/{n % 2}", start=DAY, address=f"192.0.2.{n}") for n in range(5)))
     )
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_addresses_for_abuse(tmp_path)
 
 
 def test_a_question_is_answered_for_its_purpose(site: Site) -> None:

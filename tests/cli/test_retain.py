@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from support.site import Site, line, tamper
+from support.templates import made_once
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 ADDRESS = "203.0.113.77"
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
+@made_once
+def site_with_stricter_version(folder: Path) -> Site:
     """Make a site whose second version keeps addresses whole for two days, and one that came four days ago."""
-    made = Site(tmp_path).init()
+    made = Site(folder).init()
     terms = made.folder / "policy" / "terms.toml"
     old = f"updated = {(TODAY - timedelta(days=40)).date()}"
     terms.write_text(terms.read_text().replace("updated = 2026-11-22", old))
@@ -26,6 +27,11 @@ def site(tmp_path: Path) -> Site:
     terms.write_text(text.replace('full = "7 days", prefix', 'full = "2 days", prefix', 1))
     assert made.avowal("policy", "publish").status == 0
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_stricter_version(tmp_path)
 
 
 def found(site: Site) -> list[str]:

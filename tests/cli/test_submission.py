@@ -9,17 +9,23 @@ import pytest
 
 from support.site import Ran, Site, tamper
 from support.submissions import ORDER_FORM, entry_kinds, object_to, query_register
+from support.templates import made_once
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 VISITOR = "0123456789abcdef"
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    made = Site(tmp_path).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
+@made_once
+def site_with_form(folder: Path) -> Site:
+    made = Site(folder).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
     terms = made.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + ORDER_FORM)
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_form(tmp_path)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from avowal.register.register import SqliteRegister
 from avowal.register.restrictions import RestrictionChange, SubmissionSelector
 from support.site import Ran, Site, tamper
 from support.submissions import ORDER_FORM, entry_kinds, object_to, query_register
+from support.templates import made_once
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 SOON = f"{(NOW + timedelta(5)).date()}"
@@ -26,15 +27,20 @@ for = ["requested-service"]
 """
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    made = Site(tmp_path).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
+@made_once
+def site_with_forms(folder: Path) -> Site:
+    made = Site(folder).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
     terms = made.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + ORDER_FORM + NOTE)
     for name, more in (("anna", ()), ("ben", ()), ("bot", ("--automated",))):
         ran = made.avowal("user", "add", name, "--purposes", "requested-service,content", *more, "--json")
         assert ran.json()["automated"] is bool(more)
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_forms(tmp_path)
 
 
 @pytest.fixture

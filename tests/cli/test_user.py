@@ -8,19 +8,25 @@ from pathlib import Path
 import pytest
 
 from support.site import Site, line, tamper
+from support.templates import made_once
 
 NOON = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
 SINGLE = "SELECT page_path FROM views"
 TOGETHER = "SELECT count(*) AS n FROM views"
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
+@made_once
+def site_with_reader(folder: Path) -> Site:
     """Make a site with a few views, and a reader for content."""
-    made = Site(tmp_path).init()
+    made = Site(folder).init()
     made.take_in(made.log("a.log", *(line(n, f"/{n}", start=NOON) for n in range(3))))
     assert made.avowal("user", "add", "ann", "--purposes", "content,performance").status == 0
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_reader(tmp_path)
 
 
 def test_a_reader_reads_for_what_was_given(site: Site) -> None:

@@ -19,15 +19,16 @@ from avowal.policy.bounds import OPERATOR
 from avowal.register.register import SqliteRegister
 from avowal.verify.folder import verify_register
 from support.site import Site, line, tamper
+from support.templates import made_once
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 VERSIONS = ("7 days", "6 days", "5 days")
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
+@made_once
+def site_with_three_versions(folder: Path) -> Site:
     """Make a site with three versions, the first with a corrected document, and two requests."""
-    made = Site(tmp_path).init()
+    made = Site(folder).init()
     terms = made.folder / "policy" / "terms.toml"
     text = terms.read_text().replace(
         "updated = 2026-11-22", f"updated = {(TODAY - timedelta(days=40)).date()}"
@@ -51,6 +52,11 @@ def site(tmp_path: Path) -> Site:
         )
     )
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_three_versions(tmp_path)
 
 
 def test_what_was_not_touched_holds(site: Site) -> None:

@@ -18,6 +18,7 @@ from avowal.config import CollectSettings
 from avowal.logs.drop_reason import DropReason
 from avowal.logs.formats import create_parser
 from avowal.logs.log_file import LINE_BYTES_MAX, LogBlock
+from support.depth import by_depth
 
 NOW = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 GOOD = '192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] "GET /a?b=c HTTP/1.1" 200 5 "-" "curl/8.5.0"'
@@ -99,7 +100,10 @@ def test_a_shape_holds_no_word_of_its_line(line: str) -> None:
     assert len(extract_shape(line)) <= 120
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=by_depth(standard=30, thorough=240),
+)
 @given(
     st.lists(st.one_of(st.text(alphabet=st.characters(exclude_characters="\n"), max_size=60), st.just(GOOD)))
 )

@@ -24,6 +24,7 @@ from avowal.collect.script_event import (
 from avowal.collect.visitor_key import SaltFile, add_visitor_ids, compute_visitor_day, visitor_day_expression
 from avowal.logs.fields import REQUEST_SCHEMA
 from avowal.policy.vocabulary import load_vocabulary
+from support.depth import by_depth
 
 NOW = datetime(2026, 11, 22, 12)  # noqa: DTZ001  # UTC without a zone
 MICROSECONDS = int(NOW.replace(tzinfo=UTC).timestamp()) * 1_000_000
@@ -51,7 +52,7 @@ def kept(draw: st.DrawFn) -> dict[str, dict[str, int | None]]:
     return {**told, "request-time": {"full": None}, "view-time": {"full": None}, "visitor-id": {"day": None}}
 
 
-@settings(max_examples=300)
+@settings(max_examples=by_depth(standard=150, thorough=1_200))
 @given(
     kept(),
     st.sampled_from(AGENTS),

@@ -13,6 +13,7 @@ from avowal.disclose.cookie_audit import Observation, ObservationKind, audit_obs
 from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell
 from support.browsers import CHROMIUM, needs_chromium
 from support.site import Site
+from support.templates import made_once
 
 DAY = 86_400
 TERMS = Bounds(
@@ -101,15 +102,20 @@ def sample(*, behaves: bool) -> Iterator[str]:
         server.server_close()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    made = Site(tmp_path).init()
+@made_once
+def site_with_cookies(folder: Path) -> Site:
+    made = Site(folder).init()
     terms = made.folder / "policy" / "terms.toml"
     own = '\n[[cookie]]\nname = "own"\nfor = ["content"]\nkeep = "30 days"\nbasis = "unless-refused"\nparty = "first"\n'
     head, duties, rest = terms.read_text().partition("# What else visitors are owed.")
     terms.write_text(f"{head}{own}\n{duties}{rest}")
     assert made.avowal("policy", "adopt").status == 0
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_cookies(tmp_path)
 
 
 @needs_chromium

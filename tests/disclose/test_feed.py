@@ -20,6 +20,7 @@ from avowal.register.feeds import Feeds
 from support.processors import CONTRACT, add_processor
 from support.served import SETTINGS, Served, served
 from support.site import CHROME, Ran, Site, line, tamper, wait_until
+from support.templates import made_once
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -28,6 +29,7 @@ ANN, BEN = "203.0.113.77", "203.0.113.88"
 PERIOD = ("--since", f"{RECENT.date()}", "--until", f"{RECENT.date()}")
 
 
+@made_once
 def made(folder: Path, settings: str = "") -> Site:
     site = Site(folder).init(settings=settings)
     terms = site.folder / "policy" / "terms.toml"

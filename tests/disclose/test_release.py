@@ -20,14 +20,15 @@ from avowal.store.duckdb_store import DuckDBStore
 from support.disclosures import ANN, BEN, NOW, PERIOD, RECENT, read_package, verify_elsewhere
 from support.site import CHROME, Ran, Site, line, tamper
 from support.store_records import admitted_records, request_at, written_segment
+from support.templates import made_once
 
 OLD = NOW - timedelta(days=20)
 DOCTOR = "Dr. Example"
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    made = Site(tmp_path).init()
+@made_once
+def site_with_two_visitors(folder: Path) -> Site:
+    made = Site(folder).init()
     terms = made.folder / "policy" / "terms.toml"
     terms.write_text(
         re.sub(r"updated = .*", f"updated = {(NOW - timedelta(40)).date()}", terms.read_text(), count=1)
@@ -40,6 +41,11 @@ def site(tmp_path: Path) -> Site:
         )
     )
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_two_visitors(tmp_path)
 
 
 def authorise(site: Site, categories: str = "page-path,request-time", whom: str = DOCTOR) -> None:

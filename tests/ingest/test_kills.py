@@ -1,31 +1,22 @@
 """Kill -9 at any moment: nothing that was acknowledged is lost, nothing is counted twice, and the store opens.
 
-There are more than a hundred kills; each test says how many of them are its own.
+Most states are copied while an import runs; some kills are real, and all of them in a thorough run.
 """
 
 import json
 import random
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import duckdb
 import pytest
 
+from support.depth import by_depth, is_thorough
+from support.kills import KILLED, NOT_KILLED, KillServer, Moment, choose_moments, moments_of
 from support.site import CHROME, FIREFOX, GOOGLEBOT, KEPT, Site, kept, line
-
-KILLED = -9
-RUNNERS = 2
-NOT_KILLED = ("", 0)
-
-Moment = tuple[str, int]
-"""The name of a moment, and which time it comes."""
 
 SCATTERED = [
     *(
@@ -45,40 +36,33 @@ random.Random(7).shuffle(SCATTERED)
 
 @dataclass
 class Stage:
-    """Logs, what an undisturbed import makes of them, and runners that play scenes."""
+    """Logs, what an undisturbed import makes of them, and what plays scenes."""
 
     folder: Path
-    runners: "Queue[subprocess.Popen[str]]" = field(default_factory=Queue)
+    server: KillServer
     expected: dict[str, Any] = field(default_factory=dict)
 
     def play(self, name: str, **scene: Any) -> tuple[Site, dict[str, Any]]:
         """Play a scene in the folder of this name."""
         site = Site(self.folder / name)
-        site.folder.mkdir(exist_ok=True)
+        site.folder.mkdir(parents=True, exist_ok=True)
+        return site, self.server.play(site.folder, arguments=self.arguments, **scene)
+
+    @property
+    def arguments(self) -> list[str]:
+        """Return the arguments of the import."""
         logs = [str(self.folder / "first.log"), str(self.folder / "second.log")]
-        arguments = [*logs, "--format", "combined", "--max-bad", "100"]
-        runner = self.runners.get()
-        try:
-            assert runner.stdin
-            assert runner.stdout
-            told = {"folder": str(site.folder), "arguments": arguments, **scene}
-            runner.stdin.write(json.dumps(told) + "\n")
-            runner.stdin.flush()
-            return site, json.loads(runner.stdout.readline())
-        finally:
-            self.runners.put(runner)
+        return [*logs, "--format", "combined", "--max-bad", "100"]
 
     def moments(self, role: str, **scene: Any) -> dict[str, int]:
         """Return how often each moment comes for a role, where nobody is killed."""
         site, _ = self.play(f"moments of {role} {len(scene)}", imports=[NOT_KILLED], **scene)
-        found = json.loads((site.folder / f"{role}.moments").read_text())
-        assert isinstance(found, dict)
-        return found
+        return moments_of(site.folder, role)
 
     def finish(self, site: Site) -> list[str]:
         """Import to the end, and return what is wrong then."""
         before = accounted(site)
-        _, ended = self.play(site.folder.name, imports=[NOT_KILLED])
+        _, ended = self.play(str(site.folder.relative_to(self.folder)), imports=[NOT_KILLED])
         said = (site.folder / "import.said").read_text()
         if ended["imports"] != [0]:
             return [f"the import after it ended with {ended['imports']}: {said}"]
@@ -111,20 +95,14 @@ def accounted(site: Site) -> int | None:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    stage = Stage(tmp_path_factory.mktemp("stage"))
+def stage(tmp_path_factory: pytest.TempPathFactory, kill_server: KillServer) -> Stage:
+    stage = Stage(tmp_path_factory.mktemp("stage"), kill_server)
     (stage.folder / "first.log").write_text("".join(SCATTERED[:80]))
     (stage.folder / "second.log").write_text("".join(SCATTERED[80:])[:-30])
-    command = [sys.executable, str(Path(__file__).parents[1] / "support" / "faults.py")]
-    for _ in range(RUNNERS):
-        stage.runners.put(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
     site, ended = stage.play("undisturbed", imports=[NOT_KILLED])
     assert ended["imports"] == [0]
     stage.expected = kept(site)
-    yield stage
-    for _ in range(RUNNERS):
-        runner = stage.runners.get()
-        runner.communicate()
+    return stage
 
 
 def otherwise(site: Site, ended: dict[str, Any]) -> str:
@@ -132,37 +110,37 @@ def otherwise(site: Site, ended: dict[str, Any]) -> str:
     return f"ended with {ended}: {(site.folder / 'import.said').read_text()}"
 
 
-def some(moments: dict[str, int], most: int) -> list[Moment]:
-    """Choose of each moment its first time, its last, and as many between as there may be."""
-    return [
-        (name, number)
-        for name, times in sorted(moments.items())
-        if name != "byte"
-        for number in sorted({1 + step * (times - 1) // max(most - 1, 1) for step in range(most)})
-    ]
-
-
 def all_of(moments: list[Any], attempt: Callable[[int, Any], tuple[int, list[str]]]) -> int:
-    """Make an attempt for each moment, two at a time; returns the number of kills, and fails with all that is wrong."""
-    with ThreadPoolExecutor(RUNNERS) as pool:
-        attempts = list(pool.map(attempt, range(len(moments)), moments))
+    """Make an attempt for each moment; returns the number of kills, and fails with all that is wrong."""
+    attempts = [attempt(number, moment) for number, moment in enumerate(moments)]
     wrong = {str(moment): told for moment, (_, told) in zip(moments, attempts, strict=True) if told}
     assert not wrong, json.dumps(wrong, indent=1)
     return sum(kills for kills, _ in attempts)
 
 
 def test_an_import_may_be_killed_at_any_moment(stage: Stage) -> None:
-    """An import killed before or after anything that it does, and given again, ends as if nothing had been."""
+    """Whatever state a kill before or after anything that it does leaves, an import given again ends as if nothing had been."""
+    site = Site(stage.folder / "states")
+    site.folder.mkdir()
+    states = stage.server.states(site, arguments=stage.arguments)
+    named = {moment.rpartition(" ")[0] for moments, _ in states for moment in moments.split(", ")}
+    assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_OWNER} <= named
+    assert len(states) >= 25
+    wrong = {moments: told for moments, folder in states if (told := stage.finish(Site(folder)))}
+    assert not wrong, json.dumps(wrong, indent=1)
+
+
+def test_an_import_that_is_killed_leaves_nothing_in_the_way(stage: Stage) -> None:
+    """Killed for real, at some moments or, in a thorough run, at all, its locks and sockets are in nobody's way."""
 
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
         site, ended = stage.play(f"import {number}", imports=[moment])
         return 1, stage.finish(site) if ended["imports"] == [KILLED] else [otherwise(site, ended)]
 
-    moments = some(stage.moments("import"), 2)
-    assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_OWNER} <= {
-        name for name, _ in moments
-    }
-    assert all_of(moments, attempt) >= 40
+    moments = choose_moments(stage.moments("import"), None if is_thorough() else 1)
+    if not is_thorough():
+        moments = random.Random(20260107).sample(moments, 8)
+    assert all_of(moments, attempt) == len(moments)
 
 
 DONE_BY_OWNER = (
@@ -202,12 +180,13 @@ def test_an_import_may_be_killed_anywhere_in_its_logs(stage: Stage) -> None:
         return 1, stage.finish(site) if ended["imports"] == [KILLED] else [otherwise(site, ended)]
 
     chance = random.Random(20260105)
-    assert all_of([chance.randint(1, read) for _ in range(12)], attempt) == 12
+    kills = by_depth(standard=6, thorough=24)
+    assert all_of([chance.randint(1, read) for _ in range(kills)], attempt) == kills
 
 
 def test_an_import_may_be_killed_again_and_again(stage: Stage) -> None:
     """An import killed at one moment, and at another when it is given again, ends as if nothing had been."""
-    moments = some(stage.moments("import"), 4)
+    moments = choose_moments(stage.moments("import"), 4)
 
     def attempt(number: int, chain: list[Moment]) -> tuple[int, list[str]]:
         site, ended = stage.play(f"chain {number}", imports=chain)
@@ -217,7 +196,8 @@ def test_an_import_may_be_killed_again_and_again(stage: Stage) -> None:
         return len(kills), stage.finish(site)
 
     chance = random.Random(20260106)
-    assert all_of([chance.sample(moments, 5) for _ in range(6)], attempt) >= 15
+    chains = by_depth(standard=3, thorough=12)
+    assert all_of([chance.sample(moments, 5) for _ in range(chains)], attempt) >= 2 * chains
 
 
 def test_a_guest_may_be_killed_at_any_moment(stage: Stage) -> None:
@@ -228,7 +208,9 @@ def test_a_guest_may_be_killed_at_any_moment(stage: Stage) -> None:
         right = ended == {"owner": 0, "imports": [KILLED, 0]}
         return 1, stage.finish(site) if right else [otherwise(site, ended)]
 
-    moments = some(stage.moments("import", owner=NOT_KILLED), 1)
+    moments = choose_moments(
+        stage.moments("import", owner=NOT_KILLED), by_depth(standard=1, thorough=3, quick=1)
+    )
     assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_GUEST} <= {
         name for name, _ in moments
     }
@@ -247,7 +229,9 @@ def test_an_owner_may_be_killed_at_any_moment(stage: Stage) -> None:
 
     moments = [
         moment
-        for moment in some(stage.moments("owner", owner=NOT_KILLED), 2)
+        for moment in choose_moments(
+            stage.moments("owner", owner=NOT_KILLED), by_depth(standard=2, thorough=5, quick=1)
+        )
         if moment[0].partition(" ")[2] in DONE_FOR_GUEST
     ]
     assert all_of(moments, attempt) >= 20

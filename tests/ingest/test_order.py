@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avowal.collect.request_kind import RequestKind
+from support.depth import by_depth
 from support.model_visits import Deed, Visit, view_times, visits
 from support.site import CHROME, FIREFOX, GOOGLEBOT, Site, kept, line
 
@@ -88,7 +89,7 @@ def shuffled_pieces(draw: st.DrawFn) -> tuple[list[Line], list[list[list[int]]]]
     return found, [files[start:end] for start, end in itertools.pairwise([0, *ends, len(files)])]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=by_depth(standard=10, thorough=80, quick=3))
 @given(shuffled_pieces(), st.sampled_from(ZONES), st.booleans())
 def test_any_order_and_any_pieces_give_the_same(
     drawn: tuple[list[Line], list[list[list[int]]]], zone: str, one_by_one: bool

@@ -17,6 +17,7 @@ from avowal.register.consents import Consent
 from avowal.register.register import PublishedDocument, SqliteRegister, Version
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import ConsentCursor, GoverningUpdate, VisitRules
+from support.depth import by_depth
 from support.store_records import admitted_records, stored_views, stored_visits, written_segment
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
@@ -135,7 +136,9 @@ def world() -> Iterator[World]:
         register.close()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=by_depth(standard=8, thorough=60, quick=3), suppress_health_check=[HealthCheck.too_slow]
+)
 @given(DEEDS)
 def test_records_are_governed_as_the_register_would_have_it(deeds: list[Deed]) -> None:
     """However loads, consents, withdrawals and versions come in turn, and views and visits are as if made at once."""

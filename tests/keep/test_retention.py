@@ -20,6 +20,7 @@ from avowal.register.retentions import plan_retention
 from avowal.store.compaction import compacted_path
 from avowal.store.duckdb_store import STORE_FILE, DuckDBStore
 from avowal.store.interface import VisitRules
+from support.depth import by_depth
 from support.model_bounds import COARSER, FORMS, KEY, NOW, PRECISIONS, ROW, is_permitted, random_bounds
 from support.store_records import admitted_records, written_segment
 
@@ -69,7 +70,10 @@ COLUMNS = ", ".join(KEY if name == "visitor_id" else name for name in FORMS)
 NUMBERS = itertools.count()
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=by_depth(standard=15, thorough=80),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(random_bounds(("content", "abuse")), min_size=3, max_size=3))
 def test_what_any_purpose_may_keep_stays_and_nothing_else(
     store: DuckDBStore, tmp_path: Path, versions: list[Bounds]

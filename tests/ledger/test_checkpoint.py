@@ -10,6 +10,7 @@ from avowal.errors import ProofError
 from avowal.ledger.checkpoint import Checkpoint, EntryProof, verify_checkpoint
 from avowal.ledger.note import COSIGNATURE_TYPE, SignedNote, Signer, Verifier
 from avowal.ledger.tree import append_leaves, compute_root, hash_leaf, prove_inclusion
+from support.depth import by_depth
 
 LEDGER = Signer("avowal/00000000", bytes(32))
 WITNESS = Signer("witness.example.org", bytes([7]) * 32, COSIGNATURE_TYPE)
@@ -86,7 +87,7 @@ def test_a_receipt_holds_by_itself(index: int) -> None:
         again.verify(LEDGER.verifier, [WITNESS.verifier])
 
 
-@settings(max_examples=300)
+@settings(max_examples=by_depth(standard=150, thorough=1_200))
 @given(st.integers(0, 10), st.data())
 def test_no_byte_of_a_receipt_can_be_changed(index: int, data: st.DataObject) -> None:
     """Whatever character of it is another one, it is refused, or says the very same."""

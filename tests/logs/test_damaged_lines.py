@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from avowal.logs.damaged_lines import LINE_CHARACTERS_MAX, DamagedLineStep
 from avowal.logs.drop_reason import DropReason
 from avowal.logs.formats import LogParser, create_parser
+from support.depth import by_depth
 
 FIRST = "192.0.2.1"
 SECOND = "198.51.100.2"
@@ -175,7 +176,7 @@ PIECE = st.sampled_from(
 VALUE = st.lists(PIECE, max_size=5).map("".join)
 
 
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=by_depth(standard=200, thorough=2_400))
 @given(
     head=st.lists(WORD, min_size=1, max_size=4),
     request=st.sampled_from(["GET /a HTTP/1.1", "-"]) | VALUE,

@@ -13,6 +13,7 @@ from avowal.errors import FormatDetectionError, LogFormatError
 from avowal.logs.drop_reason import DropReason
 from avowal.logs.fields import REQUEST_SCHEMA
 from avowal.logs.formats import FORMATS, SAMPLE_LINES_MAX, ParseResult, create_parser, detect_format
+from support.depth import by_depth
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -299,7 +300,7 @@ TEXTS = st.one_of(
 PASTED = ("%{User-Agent}i|%r|%{%s}t", "$host $request $msec", '{"t":"$msec","r":"$request"}')
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=by_depth(standard=60, thorough=600))
 @given(lines=st.lists(TEXTS, max_size=8), name=st.sampled_from([*FORMATS, *PASTED]))
 def test_every_line_is_accounted_for(lines: list[str], name: str) -> None:
     """Whatever the lines, each is either a request or left with a reason, and nothing is raised."""

@@ -38,6 +38,7 @@ from avowal.policy.terms import (
 )
 from avowal.policy.vocabulary import load_vocabulary
 from support import model_terms as promises
+from support.depth import by_depth
 from support.model_terms import DAYS, PRECISIONS, UNIVERSE, Permission, Promise, Setting, Undone, promise
 from support.record_bounds import compute_age_steps, compute_record_bounds, is_age_permitted
 
@@ -153,7 +154,7 @@ def compiled(versions: Sequence[Terms]) -> list[Bounds]:
 many = partial(settings, deadline=None)
 
 
-@many(max_examples=650)
+@many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS)
 def test_comparing_is_comparing_what_is_permitted(old: Terms, new: Terms) -> None:
     """The relation is that of the sets, and the witnesses are all the places where these differ, and no others."""
@@ -176,7 +177,7 @@ def test_comparing_is_comparing_what_is_permitted(old: Terms, new: Terms) -> Non
     )
 
 
-@many(max_examples=650)
+@many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS)
 def test_terms_permit_what_is_written(terms: Terms) -> None:
     """What terms come to is what their lines permit, also when read again from the canonical form."""
@@ -184,7 +185,7 @@ def test_terms_permit_what_is_written(terms: Terms) -> None:
     assert allowed(parse_canonical(compile_terms(terms).encode_canonical())) == promise(terms)
 
 
-@many(max_examples=650)
+@many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS, TERMS)
 def test_protecting_at_least_as_much_is_a_partial_order(one: Terms, two: Terms, three: Terms) -> None:
     """Every promise protects as much as itself; two that protect as much as each other are one; and it is transitive."""
@@ -205,7 +206,7 @@ def test_protecting_at_least_as_much_is_a_partial_order(one: Terms, two: Terms, 
     assert compare(b, a).relation is mirrored.get(compare(a, b).relation, compare(a, b).relation)
 
 
-@many(max_examples=650)
+@many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS, TERMS)
 def test_the_meet_is_the_greatest_lower_bound(one: Terms, two: Terms, three: Terms) -> None:
     """It permits what both permit and nothing else, and whatever protects as much as both protects as much as it."""
@@ -223,7 +224,7 @@ def test_the_meet_is_the_greatest_lower_bound(one: Terms, two: Terms, three: Ter
     assert alike(meet(both, c), meet(a, meet(b, c)))
 
 
-@many(max_examples=650)
+@many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS, TERMS)
 def test_the_meet_is_distributive(one: Terms, two: Terms, three: Terms) -> None:
     """Meeting what two files say together is the same as meeting each, and saying that together."""
@@ -234,7 +235,7 @@ def test_the_meet_is_distributive(one: Terms, two: Terms, three: Terms) -> None:
     assert together == allowed(meet(a, c)) | allowed(meet(b, c))
 
 
-@many(max_examples=650)
+@many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(histories())
 def test_what_governs_is_what_the_recursion_says(history: tuple[list[Terms], int, set[int]]) -> None:
     """The closed form is the recursion of G2, and never permits more than what is posted now."""
@@ -245,7 +246,7 @@ def test_what_governs_is_what_the_recursion_says(history: tuple[list[Terms], int
     assert compare(compile_terms(versions[-1]), governs).is_at_least_as_protective
 
 
-@many(max_examples=650)
+@many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(histories(), TERMS)
 def test_governing_only_gets_stricter(history: tuple[list[Terms], int, set[int]], more: Terms) -> None:
     """A version without consent never loosens; the same again changes nothing; more consent never permits less."""
@@ -266,7 +267,7 @@ def test_governing_only_gets_stricter(history: tuple[list[Terms], int, set[int]]
         assert compute_record_bounds(known, collected, {number}) == compute_record_bounds(known, collected)
 
 
-@many(max_examples=650)
+@many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(VERSIONS)
 def test_steps_permit_what_governs(versions: list[Terms]) -> None:
     """The theorem: what governs a record permits an age exactly if the steps do, at the record's governing number."""

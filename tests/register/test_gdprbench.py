@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from support.depth import by_depth
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gdprbench.py"
 
 
-@pytest.mark.parametrize("seed", ["1", "2"])
+OPERATIONS = str(by_depth(standard=100, thorough=400))
+SEEDS = [str(seed) for seed in range(by_depth(standard=1, thorough=3, quick=1))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_every_read_is_right_and_every_operation_is_told(seed: str) -> None:
     """The script fails where one is not; plain stores get the same operations."""
-    words = ("--records", "500", "--operations", "200", "--seed", seed)
+    words = ("--records", "250", "--operations", OPERATIONS, "--seed", seed)
     ran = subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert [line.split()[1] for line in ran.stdout.splitlines()[4:]] == [

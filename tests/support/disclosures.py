@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from support.site import CHROME, GOOGLEBOT, Ran, Site, line
+from support.templates import made_once
 
 ANN, BEN = "203.0.113.77", "203.0.113.88"
 NOW = datetime.now(UTC).replace(tzinfo=None)
@@ -60,6 +61,7 @@ ground = "requested-function"
 """Terms with a form whose submissions may be disclosed."""
 
 
+@made_once
 def site_with_attack(folder: Path, more: str = "") -> Site:
     """Make a site whose log holds an ordinary visitor, two attackers and a crawler."""
     site = Site(folder).init()

@@ -1,24 +1,28 @@
-"""Runs commands that kill themselves at a named moment: `test_faults.py` starts this, and sends a scene on each line.
+"""Runs commands that kill themselves at a named moment: `support.kills` starts this, and sends a scene on each line.
 
 A scene is a folder, a command (`import` unless named) and its arguments, and the moment at which each of its processes dies, as the name
 of the moment and which time it comes:
 
 - `imports`: the command, as often as there are moments, one after the other;
-- `owner`, where there is one, holds the folder from before these until after them, so that they are its guests.
+- `owner`, where there is one, holds the folder from before these until after them, so that they are its guests;
+- `snapshots` lets nobody die, but copies the folder at each moment at which it is another than before.
 
 The processes are forked from this one, which has imported everything and started no thread of ours, so that a
 hundred of them are cheap. What is patched is patched in them alone.
 """
 
+import hashlib
 import json
 import os
+import pickle
 import signal
+import stat
 import sys
 import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -59,6 +63,55 @@ TRANSACTIONS = {
 
 
 @dataclass
+class Snapshots:
+    """Copies of the working folder, one for each state that it was in at a moment.
+
+    A kill at that moment leaves the same bytes: what a process has written is there also after its end.
+    """
+
+    folder: Path = Path("snapshots")
+    moments: dict[str, list[str]] = field(default_factory=dict)
+    """The moments that leave a state, by the number of the state."""
+    _numbers: dict[bytes, str] = field(default_factory=dict)
+
+    def add(self, moment: str) -> None:
+        """Copy the folder, unless it was in this state before."""
+        state = self._read()
+        while (
+            again := self._read()
+        ) != state:  # another thread wrote meanwhile: that was no state of one moment
+            state = again
+        digest = hashlib.sha256(pickle.dumps(state)).digest()
+        number = self._numbers.setdefault(digest, str(len(self._numbers)))
+        if number not in self.moments:
+            self._write(self.folder / number, state)
+        self.moments.setdefault(number, []).append(moment)
+
+    def _read(self) -> dict[str, tuple[int, bytes]]:
+        state = {}
+        for path in sorted(Path().rglob("*")):
+            if path.is_relative_to(self.folder) or path.suffix in {".said", ".moments"}:
+                continue
+            with suppress(FileNotFoundError):
+                mode = path.lstat().st_mode
+                state[str(path)] = mode, path.read_bytes() if stat.S_ISREG(mode) else b""
+        return state
+
+    @staticmethod
+    def _write(folder: Path, state: dict[str, tuple[int, bytes]]) -> None:
+        folder.mkdir(parents=True)
+        for name, (mode, content) in state.items():
+            path = folder / name
+            if stat.S_ISDIR(mode):
+                path.mkdir(exist_ok=True)
+            elif stat.S_ISSOCK(mode):
+                os.mknod(path, mode)  # nobody listens there, as after a kill
+            elif stat.S_ISREG(mode):
+                path.write_bytes(content)
+            path.chmod(stat.S_IMODE(mode))
+
+
+@dataclass
 class Fault:
     """Counts the moments of this process, and ends it at one: `after load commit`, the third time.
 
@@ -68,6 +121,7 @@ class Fault:
     name: str = ""
     number: int = 0
     seen: Counter[str] = field(default_factory=Counter)
+    snapshots: "Snapshots | None" = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def at(self, name: str, times: int = 1) -> None:
@@ -75,6 +129,8 @@ class Fault:
         with self._lock:
             before = self.seen[name]
             self.seen[name] += times
+            if self.snapshots and name != "byte":
+                self.snapshots.add(f"{name} {before + 1}")
             if name == self.name and before < self.number <= before + times:
                 os.kill(os.getpid(), signal.SIGKILL)
                 signal.pause()
@@ -189,6 +245,9 @@ def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
             os.dup2(said, stream.fileno())
         log_file.BLOCK_BYTES, importer.SEGMENTS_PER_LOAD = BLOCK_BYTES, LOAD_SEGMENTS
         fault = Fault(*scene.get(role, ()))
+        if role == "import" and scene.get("snapshots"):
+            fault.snapshots = Snapshots()
+            fault.snapshots.add("at the beginning")
         fault.patch_all()
         try:
             work()
@@ -197,6 +256,9 @@ def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
             status = ended.code if isinstance(ended.code, int) else 1
         sys.stdout.flush()
         Path(f"{role}.moments").write_text(json.dumps(fault.seen), encoding="utf-8")
+        if fault.snapshots:
+            named = json.dumps(fault.snapshots.moments)
+            (fault.snapshots.folder / "moments.json").write_text(named, encoding="utf-8")
     except BaseException:  # noqa: BLE001  # whatever it is, it must not go on as the parent
         traceback.print_exc()
     finally:

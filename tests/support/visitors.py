@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from support.site import Site, line
+from support.templates import made_once
 
 NOON = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
 """When the requests begin, two days ago."""
@@ -12,6 +13,7 @@ PERIOD = ("--since", f"{NOON.date()}", "--until", f"{NOON.date()}")
 """The options for the day of the requests."""
 
 
+@made_once
 def site_with_two_visitors(folder: Path) -> Site:
     """Make a site that imported the log of two visitors and deleted it."""
     made = Site(folder).init()

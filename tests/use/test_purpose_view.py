@@ -17,6 +17,7 @@ from avowal.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell
 from avowal.policy.compare import list_governing_bounds
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.use.purpose_view import RELATIONS, PurposeView
+from support.depth import by_depth
 from support.model_bounds import (
     COARSER,
     DAY_SECONDS,
@@ -61,7 +62,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
 ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=by_depth(standard=50, thorough=300),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(random_bounds(), min_size=3, max_size=3))
 def test_a_reading_shows_what_governs_each_row_and_no_more(
     store: DuckDBStore, versions: list[Bounds]
@@ -76,7 +80,10 @@ def test_a_reading_shows_what_governs_each_row_and_no_more(
         )
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=by_depth(standard=25, thorough=100),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     st.lists(random_bounds(), min_size=3, max_size=3), st.sets(st.sampled_from(["ip-address", "page-path"]))
 )

@@ -15,6 +15,7 @@ from avowal.store.duckdb_store import DuckDBStore
 from avowal.use.own_query import SqlQuery, run_sql_query
 from avowal.use.purpose_view import RELATIONS, PurposeView
 from avowal.use.sql_allow_list import NESTING_NODES_MAX, QUERY_CHARACTERS_MAX, validate_query
+from support.depth import by_depth
 from support.store_records import admitted_records, written_segment
 
 NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
@@ -256,7 +257,9 @@ STARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=32_000, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=by_depth(standard=3_000, thorough=64_000), suppress_health_check=[HealthCheck.too_slow]
+)
 @given(STARTS, PIECES)
 def test_whatever_is_asked_nothing_hidden_is_told(
     reading: PurposeView, start: str, pieces: list[str]
@@ -272,7 +275,7 @@ def test_whatever_is_asked_nothing_hidden_is_told(
     assert HIDDEN not in told
 
 
-@settings(max_examples=17_000)
+@settings(max_examples=by_depth(standard=3_000, thorough=34_000))
 @given(st.text(max_size=60))
 def test_any_text_is_bound_or_refused(text: str) -> None:
     """No text brings another error than the one that tells what is wrong with it."""

@@ -1,0 +1,80 @@
+"""Commands that are killed at a moment, and the states of a folder that kills can leave."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from support.site import Site
+
+KILLED = -9
+NOT_KILLED = ("", 0)
+SNAPSHOTS = "snapshots"
+
+Moment = tuple[str, int]
+"""The name of a moment, and which time it comes."""
+
+
+class KillServer:
+    """A process that has imported everything and forks commands: started once, as that takes longer than a command."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("faults.py"))]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def play(self, folder: Path, **scene: Any) -> dict[str, Any]:
+        """Play a scene in a folder; returns how its processes ended."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"folder": str(folder), "arguments": [], **scene}) + "\n")
+        ended = json.loads(self._process.stdout.readline())
+        assert isinstance(ended, dict)
+        return ended
+
+    def kill(self, site: Site, command: Sequence[str], moment: Moment) -> int:
+        """Run a command that is killed at a moment; returns how it ended."""
+        (ended,) = self.play(site.folder, command=command, imports=[moment])["imports"]
+        assert isinstance(ended, int)
+        return ended
+
+    def states(self, site: Site, **scene: Any) -> list[tuple[str, Path]]:
+        """Run a command to its end; returns a copy of each state in which a kill at any moment leaves the folder.
+
+        Each is named by the moments that leave it.
+        """
+        ended = self.play(site.folder, imports=[NOT_KILLED], snapshots=True, **scene)
+        assert ended["imports"] == [0], (site.folder / "import.said").read_text()
+        folder = site.folder / SNAPSHOTS
+        names = json.loads((folder / "moments.json").read_text())
+        return [(", ".join(moments), folder / number) for number, moments in names.items()]
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+def moments_of(folder: Path, role: str = "import") -> dict[str, int]:
+    """Return how often each moment came for a role of the last scene in a folder."""
+    moments = json.loads((folder / f"{role}.moments").read_text())
+    assert isinstance(moments, dict)
+    return moments
+
+
+def choose_moments(moments: dict[str, int], most: int | None) -> list[Moment]:
+    """Choose of each moment its first time, its last, and as many between as there may be; all of them where `most` is None."""
+    return [
+        (name, number)
+        for name, times in sorted(moments.items())
+        if name != "byte"
+        for number in _spread(times, most)
+    ]
+
+
+def _spread(times: int, most: int | None) -> Iterable[int]:
+    if most is None:
+        return range(1, times + 1)
+    return sorted({1 + step * (times - 1) // max(most - 1, 1) for step in range(most)})

@@ -1,0 +1,29 @@
+"""Sites that are made once in a process, and copied for each test that changes one."""
+
+import atexit
+import functools
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from support.site import Site
+
+
+def made_once(make: Callable[..., Site]) -> Callable[..., Site]:
+    """Let a function that makes a site in a folder run once for the same arguments; other calls get a copy of its site."""
+    templates: dict[tuple[object, ...], Path] = {}
+
+    @functools.wraps(make)
+    def copied(folder: Path, *arguments: object) -> Site:
+        if arguments not in templates:
+            template = Path(tempfile.mkdtemp(prefix="template-"))
+            atexit.register(shutil.rmtree, template, ignore_errors=True)
+            make(template, *arguments)
+            templates[arguments] = template
+        shutil.copytree(
+            templates[arguments], folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock")
+        )
+        return Site(folder)
+
+    return copied
