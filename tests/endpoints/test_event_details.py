@@ -46,8 +46,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield it
 
 
-def tell(it: Served, look: str, path: str, more: dict[str, Any], **told: Any) -> None:
-    answer = it.tell(id=f"{look:-<12}", url=f"https://{SITE}{path}", more=more, **told)
+def tell(it: Served, look: str, path: str, details: dict[str, Any], **told: Any) -> None:
+    answer = it.tell(id=f"{look:-<12}", url=f"https://{SITE}{path}", details=details, **told)
     assert answer.status == 202, answer.body
 
 
@@ -105,10 +105,10 @@ def test_reports_tell_of_it(server: Served) -> None:
     for number, cls in enumerate((0.0, 0.05, 0.2, 0.3)):
         visitor = {"X-Forwarded-For": f"198.51.100.{number}", "User-Agent": CHROME}
         event = {"id": f"look-of-many-{number}", "url": f"https://{SITE}/many", "age": 0, "seen": 0}
-        more = {"cls": cls, "lcp": 1_000 * number, "errors": number, "event": "many"}
-        body = json.dumps({**event, "more": more}).encode()
+        details = {"cls": cls, "lcp": 1_000 * number, "errors": number, "event": "many"}
+        body = json.dumps({**event, "details": details}).encode()
         assert server.ask("POST", "/collect", body, visitor).status == 202
-        robot = json.dumps({**event, "id": f"robot-{number}----", "more": more}).encode()
+        robot = json.dumps({**event, "id": f"robot-{number}----", "details": details}).encode()
         assert server.ask("POST", "/collect", robot, {"User-Agent": GOOGLEBOT}).status == 202
     server.kept("SELECT 1 FROM script_views WHERE page_path = '/many'", 8)
     assert [row for row in report(server, "events") if row["what"] == "many"] == [
@@ -140,20 +140,20 @@ def test_reports_tell_of_it(server: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("details", "said"),
     [
-        ({"event": "a name with spaces"}, "$.more.event"),
-        ({"event": ""}, "$.more.event"),
-        ({"cls": -1}, "$.more.cls"),
-        ({"lcp": 1.5}, "$.more.lcp"),
-        ({"errors": 1e12}, "$.more.errors"),
-        ({"download": "x" * 5_000}, "$.more.download"),
-        (["event"], "$.more"),
+        ({"event": "a name with spaces"}, "$.details.event"),
+        ({"event": ""}, "$.details.event"),
+        ({"cls": -1}, "$.details.cls"),
+        ({"lcp": 1.5}, "$.details.lcp"),
+        ({"errors": 1e12}, "$.details.errors"),
+        ({"download": "x" * 5_000}, "$.details.download"),
+        (["event"], "$.details"),
     ],
 )
-def test_what_is_malformed_is_refused(server: Served, more: Any, said: str) -> None:
+def test_what_is_malformed_is_refused(server: Served, details: Any, said: str) -> None:
     """As the rest of an event."""
-    answer = server.tell(more=more)
+    answer = server.tell(details=details)
     assert answer.status == 400
     assert said in answer.json()["error"]
 
@@ -200,10 +200,10 @@ def test_what_is_not_declared_goes_nowhere(tmp_path: Path) -> None:
         (look,) = it.kept("SELECT * FROM script_views", 1)
         assert look["not_found"] is look["cumulative_layout_shift"] is look["script_errors"] is None
         it.kept("SELECT 1 FROM events", 0)
-        assert b"more.js" not in it.ask("GET", "/avowal.js").body
-        refused = it.ask("GET", "/avowal.more.js")
+        assert b"details.js" not in it.ask("GET", "/avowal.js").body
+        refused = it.ask("GET", "/avowal.details.js")
         assert (refused.status, "declare" in refused.json()["hint"]) == (404, True)
-        assert it.ask("GET", "/avowal.more.source.js").status == 404
+        assert it.ask("GET", "/avowal.details.source.js").status == 404
         for path in it.site.folder.rglob("*"):
             if path.is_file():
                 assert b"s3cr3t" not in path.read_bytes(), path
@@ -216,10 +216,10 @@ def test_the_script_has_what_is_declared(tmp_path: Path) -> None:
     """Those parts and no others; and a link at the precision that the terms let in."""
     site = declaring(tmp_path, "outbound-link", keep='site = "90 days"')
     with served(site) as it:
-        assert b"avowal.more.js" in it.ask("GET", "/avowal.js").body
-        script = it.ask("GET", "/avowal.more.js", headers={"Accept-Encoding": "gzip"})
+        assert b"avowal.details.js" in it.ask("GET", "/avowal.js").body
+        script = it.ask("GET", "/avowal.details.js", headers={"Accept-Encoding": "gzip"})
         assert script.headers["content-encoding"] == "gzip"
-        source = it.ask("GET", "/avowal.more.source.js").body
+        source = it.ask("GET", "/avowal.details.source.js").body
         assert b"outbound:" in source
         assert not [
             part for part in (b"download:", b"lcp", b"upload:", b"unhandledrejection") if part in source
@@ -261,10 +261,10 @@ def test_a_browser_tells_it(server: Served) -> None:
         page = browser.new_context(user_agent=CHROME).new_page()
         page.route("**/*", site)
         page.goto(f"https://{SITE}/app")
-        page.wait_for_function("window.avowal && avowal.more")
+        page.wait_for_function("window.avowal && avowal.details")
         use(page)
         page.goto(f"https://{SITE}/gone")
-        page.wait_for_function("window.avowal && avowal.more")
+        page.wait_for_function("window.avowal && avowal.details")
         page.close(run_before_unload=True)
         browser.close()
     done = server.kept("SELECT * FROM events WHERE page_path = '/app'", 6)

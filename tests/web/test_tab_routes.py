@@ -36,7 +36,7 @@ def server(tmp_path: Path) -> Iterator[Served]:
 
 def tab(server: Served, *looks: str, then: str = "", headers: dict[str, str] | None = None) -> Answer:
     """Ask for what is held of looks, as a page of the site does."""
-    body = urlencode({"views": " ".join(looks)}).encode()
+    body = urlencode({"script_views": " ".join(looks)}).encode()
     return server.ask("POST", f"/privacy/me/tab{then}", body, FORM if headers is None else headers)
 
 

@@ -20,6 +20,7 @@ from avowal.collect.admission import AdmissionRules
 from avowal.collect.cookie import compute_cookie_visitor_id
 from avowal.collect.device import DEVICE_SCHEMA, parse_user_agents
 from avowal.collect.event_details import URL_CHARACTERS_MAX, EventDetails, admit_details, truncate_url
+from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.journal import VIEW_DURATION_MAX, JournalRow
 from avowal.collect.visitor_key import SaltFile, compute_daily_key, compute_visitor_day
 from avowal.logs import request_line
@@ -44,7 +45,7 @@ class ScriptEvent(msgspec.Struct, frozen=True):
     """How long the look has lasted."""
     seen: _MILLISECONDS | None = None
     """For how long of that the page was visible and in focus; null where nothing measures it."""
-    more: EventDetails | None = None
+    details: EventDetails | None = None
     """What else is told."""
 
 
@@ -64,10 +65,10 @@ class VisitorKeys(NamedTuple):
     daily_key: int | None = None
 
 
-class EventDropError(Exception):  # no error: the event is rightly left out
-    """The event is left out, for a reason of `docs/reference.md`."""
+class EventDropError(Exception):  # not an AvowalError: dropping the event is right
+    """The event is dropped."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: EventDropReason) -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -122,17 +123,17 @@ class EventAdmission:
         Raises Drop where the terms let nothing of it in.
         """
         if "view-time full" not in self._permitted:
-            raise EventDropError("not-declared")
+            raise EventDropError(EventDropReason.NOT_DECLARED)
         _, browser, browser_version, system, system_version, kind, bot = parse_user_agent(client.user_agent)
         if bot is not None and "bot full" not in self._permitted:
-            raise EventDropError("not-declared")
+            raise EventDropError(EventDropReason.NOT_DECLARED)
         host, path, query = parse_page_url(event.url)
         address, country = self._cached_address_columns(client.address)
         told = (host, path, query, browser, browser_version, system, system_version, kind)
         host_in, path_in, query_in, name_in, version_in, system_in, of_system_in, kind_in = [
             value if allowed else None for value, allowed in zip(told, self._column_permissions, strict=True)
         ]
-        more = admit_details(event.more, self._permitted) if event.more else {}
+        details = admit_details(event.details, self._permitted) if event.details else {}
         return JournalRow(
             compute_script_view_id(host, event.id),
             now,
@@ -153,7 +154,7 @@ class EventAdmission:
             system_in,
             of_system_in,
             kind_in,
-            **more,
+            **details,
         )
 
     def _address_of(self, address: str) -> tuple[str | None, str | None]:
@@ -190,10 +191,10 @@ def parse_page_url(url: str) -> tuple[str, str | None, str | None]:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise EventDropError("no-page") from None
+        raise EventDropError(EventDropReason.NO_PAGE) from None
     host = request_line.parse_host_name(parts.netloc.rpartition("@")[2])
     if parts.scheme not in {"http", "https"} or host is None:
-        raise EventDropError("no-page")
+        raise EventDropError(EventDropReason.NO_PAGE)
     return host, request_line.sanitise_path(parts.path or "/"), request_line.sanitise_query(parts.query)
 
 

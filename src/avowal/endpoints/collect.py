@@ -1,4 +1,4 @@
-"""What pages send: `POST /collect` from the script, and `GET /pixel.gif` where there is none."""
+"""Events from pages: `POST /collect` from the script, and `GET /pixel.gif` without scripts."""
 
 import secrets
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from avowal.collect.admission import AdmissionRules
 from avowal.collect.client_address import TrustedProxies
 from avowal.collect.cookie import CookieDecision
 from avowal.collect.event_details import URL_CHARACTERS_MAX
+from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.script_event import (
     EVENT_BODY_BYTES_MAX,
     ClientIdentity,
@@ -29,7 +30,7 @@ from avowal.collect.script_event import (
 from avowal.config import Settings
 from avowal.endpoints.event_writer import EventWriter, JournalUnavailableError
 from avowal.http.body import read_body
-from avowal.http.problem import error_response
+from avowal.http.problem import ProblemCode, problem_response
 from avowal.http.rate_limit import RateLimit
 from avowal.http.sender import SAME_ORIGIN, RequestSender, read_sender
 from avowal.logs.request_line import parse_host_name
@@ -38,15 +39,18 @@ PIXEL_GIF = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
 )
 DROP_REASON_HEADER = "Avowal-Dropped"
-"""The header that names why something was left out."""
+"""The response header that says why an event was not stored."""
 
 RETRY_AFTER_SECONDS = 60
-EVENT_COUNTER = Counter("avowal_events", "What pages sent, by what became of it.", ["outcome"])
-ACCEPTED_EVENT_COUNTER = EVENT_COUNTER.labels("kept")
+ACCEPTED_OUTCOME = "accepted"
+EVENT_COUNTER = Counter(
+    "avowal_events", "Events that pages sent: accepted, or why they were dropped.", ["outcome"]
+)
+ACCEPTED_EVENT_COUNTER = EVENT_COUNTER.labels(ACCEPTED_OUTCOME)
 
 
 class _AcceptedResponse(Response):
-    """An answer that is always the same, and made once."""
+    """A response that is the same each time, made once for speed."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as of ASGI
         """Send it."""
@@ -61,7 +65,7 @@ ACCEPTED_RESPONSE = _AcceptedResponse(status_code=202)
 
 @dataclass
 class CollectEndpoint:
-    """Takes what pages of our sites send."""
+    """Accepts events from pages of the site."""
 
     settings: Settings
     event_writer: EventWriter
@@ -75,30 +79,40 @@ class CollectEndpoint:
         self._rate_limit = RateLimit(self.settings.serve.beacons_per_minute)
 
     async def collect(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take an event (ASGI): 202 once it is on the disk, 204 where it is left out, with the reason."""
-        by = read_sender(self.proxies, scope)
-        answer = self._too_many(by)
-        if answer is None:
-            headers = self._allowed(by.header(b"origin"))
-            told = await read_body(receive, EVENT_BODY_BYTES_MAX)
-            if told is None:
-                answer = _refused(
-                    413, f"the body is longer than {EVENT_BODY_BYTES_MAX:,} bytes", "send one event", headers
+        """Accept an event (ASGI): 202 once it is on disk, 204 with the reason if it is dropped."""
+        sender = read_sender(self.proxies, scope)
+        response = self._check_rate(sender)
+        if response is None:
+            headers = self._cors_headers(sender.header(b"origin"))
+            body = await read_body(receive, EVENT_BODY_BYTES_MAX)
+            if body is None:
+                response = _reject(
+                    413,
+                    EventDropReason.BODY_TOO_LARGE,
+                    f"the body is longer than {EVENT_BODY_BYTES_MAX:,} bytes",
+                    "send one event",
+                    headers,
                 )
             else:
-                answer = await self._take_body(told, by, headers)
-        await answer(scope, receive, send)
+                response = await self._accept_body(body, sender, headers)
+        await response(scope, receive, send)
 
-    async def _take_body(self, told: bytes, by: RequestSender, headers: Mapping[str, str]) -> Response:
+    async def _accept_body(self, body: bytes, sender: RequestSender, headers: Mapping[str, str]) -> Response:
         try:
-            event = parse_event(told)
+            event = parse_event(body)
         except msgspec.MsgspecError as error:
-            return _refused(400, f"this is no event: {error}", "send what /avowal.js sends", headers)
-        return await self._take(event, by, headers)
+            return _reject(
+                400,
+                EventDropReason.INVALID_EVENT,
+                f"the body is not an event: {error}",
+                "send what /avowal.js sends",
+                headers,
+            )
+        return await self._accept(event, sender, headers)
 
     async def preflight(self, request: Request) -> Response:
-        """Answer the browser's question whether a page of another origin may send."""
-        headers = self._allowed(request.headers.get("origin", ""))
+        """Answer a CORS preflight request: whether a page of another origin may send events."""
+        headers = self._cors_headers(request.headers.get("origin", ""))
         if headers:
             headers |= {
                 "Access-Control-Allow-Methods": "POST",
@@ -107,31 +121,36 @@ class CollectEndpoint:
         return Response(status_code=204, headers=headers)
 
     async def pixel(self, request: Request) -> Response:
-        """Take a view whose duration nobody measures: the page that shows the picture is its referrer."""
-        by = read_sender(self.proxies, request.scope)
-        if refused := self._too_many(by):
-            return refused
-        page = request.headers.get("referer", "")
-        taken = await self._take(
-            ScriptEvent(id=secrets.token_urlsafe(12), url=page[:URL_CHARACTERS_MAX]), by, {}
-        )
-        if taken.status_code >= HTTPStatus.BAD_REQUEST:
-            return taken
-        headers = {DROP_REASON_HEADER: reason} if (reason := taken.headers.get(DROP_REASON_HEADER)) else {}
+        """Accept a page view of unknown duration; the page that shows the image is its referrer."""
+        sender = read_sender(self.proxies, request.scope)
+        if too_many := self._check_rate(sender):
+            return too_many
+        page_url = request.headers.get("referer", "")[:URL_CHARACTERS_MAX]
+        response = await self._accept(ScriptEvent(id=secrets.token_urlsafe(12), url=page_url), sender, {})
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            return response
+        reason = response.headers.get(DROP_REASON_HEADER)
+        headers = {DROP_REASON_HEADER: reason} if reason else {}
         return Response(PIXEL_GIF, media_type="image/gif", headers={"Cache-Control": "no-store", **headers})
 
-    async def _take(self, event: ScriptEvent, by: RequestSender, headers: Mapping[str, str]) -> Response:
+    async def _accept(
+        self, event: ScriptEvent, sender: RequestSender, headers: Mapping[str, str]
+    ) -> Response:
         try:
-            self._check_site(event, by)
-            decision = self._cookie(event, by)
-            reason = await self.event_writer.write(
-                event, ClientIdentity(by.address, by.header(b"user-agent"), decision.identifier)
-            )
+            self._check_site(event, sender)
+            decision = self._decide_cookie(event, sender)
+            client = ClientIdentity(sender.address, sender.header(b"user-agent"), decision.identifier)
+            reason = await self.event_writer.write(event, client)
         except EventDropError as drop:
             reason = drop.reason
         except JournalUnavailableError:
-            EVENT_COUNTER.labels("unavailable").inc()
-            return error_response(503, "this cannot be kept at the moment", "send it again later", headers)
+            return _reject(
+                503,
+                EventDropReason.UNAVAILABLE,
+                "the event cannot be stored at the moment",
+                "send it again later",
+                headers,
+            )
         if reason:
             EVENT_COUNTER.labels(reason).inc()
             return Response(status_code=204, headers={**headers, DROP_REASON_HEADER: reason})
@@ -140,48 +159,55 @@ class CollectEndpoint:
             headers = {**headers, "Set-Cookie": decision.set_cookie_header}
         return Response(status_code=202, headers=dict(headers)) if headers else ACCEPTED_RESPONSE
 
-    def _cookie(self, event: ScriptEvent, by: RequestSender) -> CookieDecision:
-        """Decide on the cookie of an event; where none is there and none can be, nothing is asked."""
-        possible = (
-            by.is_secure
-            and by.header(b"sec-fetch-site", SAME_ORIGIN) == SAME_ORIGIN
-            and parse_page_url(event.url)[0] == parse_host_name(by.header(b"host"))
+    def _decide_cookie(self, event: ScriptEvent, sender: RequestSender) -> CookieDecision:
+        """Decide on the cookie of an event; the terms are not read if there is no cookie and none can be set."""
+        can_be_set = (
+            sender.is_secure
+            and sender.header(b"sec-fetch-site", SAME_ORIGIN) == SAME_ORIGIN
+            and parse_page_url(event.url)[0] == parse_host_name(sender.header(b"host"))
         )
-        request = cookie.read_cookie_state(by.headers, can_be_set=possible)
-        if not (request.can_be_set or request.identifier):
+        state = cookie.read_cookie_state(sender.headers, can_be_set=can_be_set)
+        if not (state.can_be_set or state.identifier):
             return CookieDecision()
-        gate = self.event_writer.current_admission()
-        return cookie.decide_cookie(gate.rules, request) if gate else CookieDecision()
+        admission = self.event_writer.current_admission()
+        return cookie.decide_cookie(admission.rules, state) if admission else CookieDecision()
 
     async def set_cookie_choice(self, request: Request) -> Response:
-        """Take the visitor's word on the cookie: refuse it, or accept it. Only a page of this very host may ask so."""
-        by, word = read_sender(self.proxies, request.scope), request.path_params["choice"]
-        if word not in {"refuse", "accept"}:
-            return error_response(404, "a cookie can be refused or accepted", "ask for one of the two")
-        if not by.is_same_origin:
-            return error_response(403, "only a page of this site may ask for that", "use the site's own page")
-        gate = self.event_writer.current_admission()
-        promise = gate.rules if gate else AdmissionRules(0, {})
-        header = cookie.build_refusal_header(promise)
-        if word == "accept" and promise.cookie_lifetimes and by.is_secure:
-            header = cookie.issue_cookie(promise).set_cookie_header
+        """Record in the browser that the visitor refuses or accepts the cookie; for pages of this host only."""
+        sender, choice = read_sender(self.proxies, request.scope), request.path_params["choice"]
+        if choice not in {"refuse", "accept"}:
+            return problem_response(
+                404, ProblemCode.NOT_FOUND, "there is no such choice", "choose `refuse` or `accept`"
+            )
+        if not sender.is_same_origin:
+            return problem_response(
+                403,
+                ProblemCode.OTHER_ORIGIN,
+                "the request was not sent from a page of this host",
+                "send it from this site's own page",
+            )
+        admission = self.event_writer.current_admission()
+        rules = admission.rules if admission else AdmissionRules(0, {})
+        header = cookie.build_refusal_header(rules)
+        if choice == "accept" and rules.cookie_lifetimes and sender.is_secure:
+            header = cookie.issue_cookie(rules).set_cookie_header
         headers = {"Set-Cookie": header, "Cache-Control": "no-store"}
-        if request.headers.get("sec-fetch-mode") == "navigate":  # a form: the page says what became of it
+        if request.headers.get("sec-fetch-mode") == "navigate":  # sent by a form: show the page again
             return RedirectResponse(VISITOR_PAGE_PATH, 303, headers)
         return Response(status_code=204, headers=headers)
 
-    def _check_site(self, event: ScriptEvent, by: RequestSender) -> None:
-        """Drop what is of no page of ours, or comes from another site's page."""
+    def _check_site(self, event: ScriptEvent, sender: RequestSender) -> None:
+        """Raise EventDropError if the event is not about a page of the site, or was sent from another site."""
         host = parse_page_url(event.url)[0]
-        own = self.site_hosts or {parse_host_name(by.header(b"host")) or ""}
-        if host not in own:
-            raise EventDropError("not-our-site")
-        origin = by.header(b"origin", "null")
-        if origin != "null" and urlsplit(origin).hostname not in own:
-            raise EventDropError("not-our-site")
+        site_hosts = self.site_hosts or {parse_host_name(sender.header(b"host")) or ""}
+        if host not in site_hosts:
+            raise EventDropError(EventDropReason.NOT_OUR_SITE)
+        origin = sender.header(b"origin", "null")
+        if origin != "null" and urlsplit(origin).hostname not in site_hosts:
+            raise EventDropError(EventDropReason.NOT_OUR_SITE)
 
-    def _allowed(self, origin: str) -> dict[str, str]:
-        """Return the headers that let a page of a site that is named in the settings read the answer."""
+    def _cors_headers(self, origin: str) -> dict[str, str]:
+        """Return the headers that let a page of a configured site read the response."""
         if origin not in self.settings.serve.sites:
             return {}
         return {
@@ -190,18 +216,21 @@ class CollectEndpoint:
             "Vary": "Origin",
         }
 
-    def _too_many(self, by: RequestSender) -> Response | None:
-        if self._rate_limit.allows(by.address):
+    def _check_rate(self, sender: RequestSender) -> Response | None:
+        """Count a request; return a problem if its sender sent too many."""
+        if self._rate_limit.allows(sender.address):
             return None
-        EVENT_COUNTER.labels("too-many").inc()
-        return error_response(
+        return _reject(
             429,
-            "more was sent from there than one visitor's pages send",
-            "send less",
+            EventDropReason.TOO_MANY_REQUESTS,
+            "this address sent too many events",
+            "send fewer events",
             {"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
 
 
-def _refused(status: int, message: str, hint: str, headers: Mapping[str, str]) -> Response:
-    EVENT_COUNTER.labels("refused").inc()
-    return error_response(status, message, hint, headers)
+def _reject(
+    status: int, reason: EventDropReason, detail: str, hint: str, headers: Mapping[str, str]
+) -> Response:
+    EVENT_COUNTER.labels(reason).inc()
+    return problem_response(status, reason, detail, hint, headers)

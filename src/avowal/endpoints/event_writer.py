@@ -1,13 +1,15 @@
-"""The desk that takes what the script tells: nobody is told that it is kept before it is on the disk.
+"""Writes events to the journal: an event is acknowledged only once it is on disk.
 
-Events that come at the same time are written together, with one sync for all of them (group commit).
+Events that arrive at the same time are written together, with one sync for all of them (group commit).
 """
 
 import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
+from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.journal import Journal, JournalRow, JournalWriter, list_journals
 from avowal.collect.script_event import (
     ClientIdentity,
@@ -22,101 +24,115 @@ GROUP_COMMIT_SECONDS = 0.002
 """How long the first event of a group waits for others, at most."""
 
 MAX_PENDING_EVENTS = 10_000
-"""How many events may wait to be written: more than that, and whoever sends has to come again."""
+"""How many events may wait to be written; more are refused, and have to be sent again."""
 
 
 class JournalUnavailableError(Exception):
-    """What was told cannot be kept at this moment."""
+    """Events cannot be stored at the moment."""
+
+
+class _PendingEvent(NamedTuple):
+    """An event that waits to be written."""
+
+    event: ScriptEvent
+    client: ClientIdentity
+    outcome: asyncio.Future[EventDropReason | None]
+    """The reason why the event was dropped; None once it is on disk."""
 
 
 class EventWriter:
-    """Takes events in one event loop; `gate` gives what may be let in at this moment."""
+    """Writes the events of one event loop. `current_admission` returns the rules in force."""
 
     def __init__(
-        self, gate: Callable[[], EventAdmission | None], visitors: VisitorKeyFactory, writer: JournalWriter
+        self,
+        current_admission: Callable[[], EventAdmission | None],
+        visitor_keys: VisitorKeyFactory,
+        journal_writer: JournalWriter,
     ) -> None:
-        self.current_admission = gate
-        self._visitors = visitors
-        self._writer = writer
+        self.current_admission = current_admission
+        self._visitor_keys = visitor_keys
+        self._journal_writer = journal_writer
         self._thread = ThreadPoolExecutor(1, "journal")
-        self._waiting: list[tuple[ScriptEvent, ClientIdentity, asyncio.Future[str | None]]] = []
-        self._committing: asyncio.Task[None] | None = None
+        self._pending: list[_PendingEvent] = []
+        self._commit_task: asyncio.Task[None] | None = None
         self.last_error = ""
-        """Why the last write failed; empty where it did not."""
+        """Why the last write failed; empty if it succeeded."""
 
-    async def write(self, event: ScriptEvent, client: ClientIdentity) -> str | None:
-        """Take an event, and return when it is on the disk; a string is the reason why it was left out.
+    async def write(self, event: ScriptEvent, client: ClientIdentity) -> EventDropReason | None:
+        """Write an event and return once it is on disk; returns a reason if the event is dropped.
 
-        Raises UnavailableError where it cannot be kept.
+        Raises JournalUnavailableError if it cannot be stored.
         """
-        if len(self._waiting) >= MAX_PENDING_EVENTS:
+        if len(self._pending) >= MAX_PENDING_EVENTS:
             raise JournalUnavailableError
-        future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((event, client, future))
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit())
-        return await future
+        outcome: asyncio.Future[EventDropReason | None] = asyncio.get_running_loop().create_future()
+        self._pending.append(_PendingEvent(event, client, outcome))
+        if self._commit_task is None:
+            self._commit_task = asyncio.create_task(self._commit())
+        return await outcome
 
     async def _commit(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting:
+        while self._pending:
             await asyncio.sleep(GROUP_COMMIT_SECONDS)
-            group, self._waiting = self._waiting, []
+            group, self._pending = self._pending, []
             try:
-                rows, futures = self._admitted(group)
+                rows, outcomes = self._admit(group)
                 if rows:
-                    await loop.run_in_executor(self._thread, self._writer.append, rows)
+                    await loop.run_in_executor(self._thread, self._journal_writer.append, rows)
             except Exception as error:  # noqa: BLE001  # whatever fails, nobody may wait for ever
                 self.last_error = type(error).__name__
-                for _, _, future in group:
-                    if not future.done():
-                        future.set_exception(JournalUnavailableError())
+                for pending in group:
+                    if not pending.outcome.done():
+                        pending.outcome.set_exception(JournalUnavailableError())
             else:
                 if rows:
                     self.last_error = ""
-                _resolve(futures)
-        self._committing = None
+                for outcome in outcomes:
+                    _resolve(outcome, None)
+        self._commit_task = None
 
-    def _admitted(
-        self, group: list[tuple[ScriptEvent, ClientIdentity, asyncio.Future[str | None]]]
-    ) -> tuple[list[JournalRow], list[asyncio.Future[str | None]]]:
-        """Return the rows of a group that are let in, and who waits for them; the others are told at once."""
-        gate = self.current_admission()
+    def _admit(
+        self, group: list[_PendingEvent]
+    ) -> tuple[list[JournalRow], list[asyncio.Future[EventDropReason | None]]]:
+        """Return the rows of the admitted events and their outcomes; resolves those of the others."""
+        admission = self.current_admission()
         now = time.time_ns() // 1_000
-        rows, futures = [], []
-        for event, caller, future in group:
+        rows, outcomes = [], []
+        for event, client, outcome in group:
             try:
-                if gate is None:
-                    raise EventDropError("not-declared")  # noqa: TRY301  # as where the terms do not declare it
-                keys = self._visitors.compute_keys(
-                    parse_page_url(event.url)[0], caller, now, cookie_key_permitted=gate.permits_cookie_key
+                if admission is None:
+                    raise EventDropError(EventDropReason.NOT_DECLARED)  # noqa: TRY301  # as if the terms lacked it
+                keys = self._visitor_keys.compute_keys(
+                    parse_page_url(event.url)[0],
+                    client,
+                    now,
+                    cookie_key_permitted=admission.permits_cookie_key,
                 )
-                rows.append(gate.admit_event(event, caller, keys, now))
-                futures.append(future)
+                rows.append(admission.admit_event(event, client, keys, now))
+                outcomes.append(outcome)
             except EventDropError as drop:
-                if not future.done():
-                    future.set_result(drop.reason)
+                _resolve(outcome, drop.reason)
             except Exception as error:  # noqa: BLE001  # one event that fails must not take the others along
                 self.last_error = type(error).__name__
-                if not future.done():
-                    future.set_exception(JournalUnavailableError())
-        return rows, futures
+                if not outcome.done():
+                    outcome.set_exception(JournalUnavailableError())
+        return rows, outcomes
 
     def rotate_journal(self) -> list[Journal]:
-        """Close the journal that is written to, and return those that can be loaded. Not for the event loop."""
-        return self._thread.submit(self._turn).result()
+        """Close the current journal and return those that can be loaded. Blocks: not for the event loop."""
+        return self._thread.submit(self._rotate).result()
 
-    def _turn(self) -> list[Journal]:
-        self._writer.rotate()
-        return list_journals(self._writer.folder)
+    def _rotate(self) -> list[Journal]:
+        self._journal_writer.rotate()
+        return list_journals(self._journal_writer.folder)
 
     def close(self) -> None:
-        """Write no more."""
+        """Finish writing and close the journal."""
         self._thread.shutdown()
-        self._writer.rotate()
+        self._journal_writer.rotate()
 
 
-def _resolve(futures: list[asyncio.Future[str | None]]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)
+def _resolve(outcome: asyncio.Future[EventDropReason | None], reason: EventDropReason | None) -> None:
+    if not outcome.done():  # it is done if whoever waited has gone
+        outcome.set_result(reason)

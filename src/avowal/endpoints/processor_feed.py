@@ -1,4 +1,4 @@
-"""`GET /feed/NAME`: what a processor pulls, with a key that is its own."""
+"""`GET /feed/NAME`: a processor fetches the next page of its feed, with a key of its own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from avowal.collect.client_address import TrustedProxies
 from avowal.disclose.feed import PAGE_RECORDS_MAX, FeedProvider
 from avowal.errors import DisclosureError, RefusedError
 from avowal.http.headers import PRIVATE_HEADERS
-from avowal.http.problem import error_response
+from avowal.http.problem import ProblemCode, error_response, problem_response, too_many_attempts
 from avowal.http.rate_limit import AttemptLimiter
 from avowal.http.sender import read_sender
 from avowal.register.release_requests import RefusalReason
@@ -20,56 +20,63 @@ from avowal.register.release_requests import RefusalReason
 
 @dataclass
 class ProcessorFeedEndpoint:
-    """Gives processors their feeds; `refuse` records what was refused, by whom and why."""
+    """Sends processors the pages of their feeds."""
 
     processor_feed: FeedProvider
     record_refusal: Callable[[str, RefusalReason], None]
+    """Records that a processor, by its name, was refused, and why."""
     proxies: TrustedProxies
     attempt_limiter: AttemptLimiter
 
     async def pull(self, request: Request) -> Response:
-        """Give the page after one that the processor has."""
-        name, key = request.path_params["name"], request.headers.get("authorization", "")
-        after, limit = (
-            request.query_params.get("after", ""),
-            request.query_params.get("limit", f"{PAGE_RECORDS_MAX}"),
-        )
+        """Send the page after the one that the processor names as received."""
+        name, authorization = request.path_params["name"], request.headers.get("authorization", "")
+        after = request.query_params.get("after", "")
+        limit = request.query_params.get("limit", f"{PAGE_RECORDS_MAX}")
         if not limit.isdecimal() or not 1 <= int(limit) <= PAGE_RECORDS_MAX:
-            return error_response(
-                400, f"`limit` is no number from 1 to {PAGE_RECORDS_MAX}", "leave it out", PRIVATE_HEADERS
+            return problem_response(
+                400,
+                ProblemCode.INVALID_PARAMETER,
+                f"`limit` is not a number from 1 to {PAGE_RECORDS_MAX}",
+                "leave it out",
+                PRIVATE_HEADERS,
             )
-        by = read_sender(self.proxies, request.scope)
+        address = read_sender(self.proxies, request.scope).address
+        key = authorization.removeprefix("Bearer ")
+        return await run_in_threadpool(
+            lambda: self._authenticate(address, name, key) or self._send_page(name, after, int(limit))
+        )
 
-        def opened() -> Response:
-            told: list[bool | None] = []
+    def _authenticate(self, address: str, name: str, key: str) -> Response | None:
+        """Check a processor's key; return a problem if it is wrong or too many were tried."""
+        feeds, key_states = self.processor_feed.register.feeds, list[bool | None]()
 
-            def right() -> bool:
-                told.append(
-                    self.processor_feed.register.feeds.check_key(name, key.removeprefix("Bearer "), utc_now())
-                )
-                return bool(told[0])
+        def check_key() -> bool:
+            key_states.append(feeds.check_key(name, key, utc_now()))
+            return bool(key_states[-1])
 
-            known = self.attempt_limiter.check(by.address, f"processor {name}", right)
-            if known is None:
-                return error_response(429, "too many tries", "wait a minute", PRIVATE_HEADERS)
-            if not known:
-                if told == [None]:
-                    self.record_refusal(name, RefusalReason.RECIPIENT)
-                asks = {**PRIVATE_HEADERS, "WWW-Authenticate": 'Bearer realm="avowal"'}
-                return error_response(
-                    401, "this key opens no feed, or not any more", "`avowal processor key` issues one", asks
-                )
-            return self._given(name, after, int(limit))
+        is_known = self.attempt_limiter.check(address, f"processor {name}", check_key)
+        if is_known:
+            return None
+        if is_known is None:
+            return too_many_attempts()
+        if key_states == [None]:  # the key was valid once, and has ended
+            self.record_refusal(name, RefusalReason.RECIPIENT)
+        return problem_response(
+            401,
+            ProblemCode.WRONG_CREDENTIALS,
+            "the key is not valid for this feed, or has ended",
+            "`avowal processor key` issues one",
+            {**PRIVATE_HEADERS, "WWW-Authenticate": 'Bearer realm="avowal"'},
+        )
 
-        return await run_in_threadpool(opened)
-
-    def _given(self, name: str, after: str, limit: int) -> Response:
+    def _send_page(self, name: str, after: str, limit: int) -> Response:
         try:
-            given = self.processor_feed.provide_page(name, after, limit)
-        except DisclosureError as why:
-            self.record_refusal(name, RefusalReason(why.reason))
-            return error_response(403, why.message, why.hint, PRIVATE_HEADERS)
-        except RefusedError as why:
-            return error_response(409, why.message, why.hint, PRIVATE_HEADERS)
-        body = b"".join(line + b"\n" for line in given.lines)
+            page = self.processor_feed.provide_page(name, after, limit)
+        except DisclosureError as error:
+            self.record_refusal(name, RefusalReason(error.reason))
+            return error_response(error, PRIVATE_HEADERS)
+        except RefusedError as error:
+            return error_response(error, PRIVATE_HEADERS)
+        body = b"".join(line + b"\n" for line in page.lines)
         return Response(body, 200, PRIVATE_HEADERS, "application/x-ndjson")

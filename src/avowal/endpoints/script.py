@@ -1,4 +1,4 @@
-"""The script that pages load, `/avowal.js`, and what that loads where the terms declare more than views."""
+"""`/avowal.js`, the script that pages load, and the scripts that it loads if there is more to report or to show."""
 
 import gzip
 from collections.abc import Callable
@@ -17,60 +17,66 @@ from starlette.routing import Route
 from avowal.collect.cookie import CookieBasis
 from avowal.collect.event_details import select_script_parts
 from avowal.collect.script_event import EventAdmission
-from avowal.http.problem import error_response
+from avowal.http.problem import ProblemCode, problem_response
 
 MAX_AGE_SECONDS = 3600
 
 
 @dataclass(frozen=True)
 class ScriptEndpoint:
-    """Gives the script as the terms in force would have it."""
+    """Sends the scripts, assembled from the parts that the terms in force declare."""
 
     current_admission: Callable[[], EventAdmission | None]
-    read_notice: Callable[[], bytes]
-    """Gives the notice that is to be shown, as JSON; empty where there is none."""
+    encode_notice: Callable[[], bytes]
+    """Returns the notice to display as JSON; empty if there is none."""
     download_extensions: tuple[str, ...] = ()
-    """The endings of files that are downloads."""
+    """The extensions of files that count as downloads."""
 
     def routes(self) -> list[Route]:
-        """Return its addresses."""
-        at = {
+        """Return the routes."""
+        handlers = {
             "/avowal.js": self.core,
-            "/avowal.more.js": self.more,
+            "/avowal.details.js": self.details,
             "/avowal.notice.js": self.notice_script,
             "/avowal.source.js": self.core_source,
-            "/avowal.more.source.js": self.more_source,
+            "/avowal.details.source.js": self.details_source,
         }
-        return [Route(place, door, methods=["GET"]) for place, door in at.items()]
+        return [Route(path, handler, methods=["GET"]) for path, handler in handlers.items()]
 
     async def core(self, request: Request) -> Response:
-        """Give what tells of views, without its comments and spaces."""
-        return self._small(request, "avowal", await self._core())
+        """Send the script that reports page views, minified."""
+        return self._send_minified(request, "avowal", await self._core_parts())
 
-    async def more(self, request: Request) -> Response:
-        """Give what tells more than that: the parts that the terms declare."""
-        return self._small(request, "avowal.more", self._parts()) if self._options() else _none()
+    async def details(self, request: Request) -> Response:
+        """Send the script that reports details of page views, minified: those that the terms declare."""
+        if not self._declared_parts():
+            return _nothing_declared()
+        return self._send_minified(request, "avowal.details", self._details_parts())
 
     async def notice_script(self, _: Request) -> Response:
-        """Give what shows the notice of a new version, with its words."""
-        told = await run_in_threadpool(self.read_notice)
-        if not told:
-            return error_response(404, "no notice is to be displayed", "look at `avowal policy notice`")
-        text = _source(("notice/show",), ()).replace("NOTICE", told.decode(), 1)
+        """Send the script that shows the notice of a new version, with its texts."""
+        notice = await run_in_threadpool(self.encode_notice)
+        if not notice:
+            return problem_response(
+                404, ProblemCode.NO_NOTICE, "there is no notice to display", "see `avowal policy notice`"
+            )
+        text = _assemble(("notice/show",), ()).replace("NOTICE", notice.decode(), 1)
         headers = {"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "cross-origin"}
         return Response(text, media_type="text/javascript", headers=headers)
 
     async def core_source(self, _: Request) -> Response:
-        """Give the first as it was written."""
-        return Response(_source(await self._core(), ()), media_type="text/javascript")
+        """Send the script that reports page views as it was written."""
+        return Response(_assemble(await self._core_parts(), ()), media_type="text/javascript")
 
-    async def more_source(self, _: Request) -> Response:
-        """Give the other as it was written."""
-        source = _source(self._parts(), self.download_extensions)
-        return Response(source, media_type="text/javascript") if self._options() else _none()
+    async def details_source(self, _: Request) -> Response:
+        """Send the script that reports details as it was written."""
+        if not self._declared_parts():
+            return _nothing_declared()
+        source = _assemble(self._details_parts(), self.download_extensions)
+        return Response(source, media_type="text/javascript")
 
-    def _small(self, request: Request, name: str, parts: tuple[str, ...]) -> Response:
-        plain, packed, tag = _packed(name, parts, self.download_extensions)
+    def _send_minified(self, request: Request, name: str, parts: tuple[str, ...]) -> Response:
+        script, compressed, tag = _minify(name, parts, self.download_extensions)
         headers = {
             "ETag": tag,
             "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}",
@@ -81,44 +87,49 @@ class ScriptEndpoint:
             return Response(status_code=304, headers=headers)
         if "gzip" in request.headers.get("accept-encoding", ""):
             headers["Content-Encoding"] = "gzip"
-            plain = packed
-        return Response(plain, media_type="text/javascript", headers=headers)
+            script = compressed
+        return Response(script, media_type="text/javascript", headers=headers)
 
-    async def _core(self) -> tuple[str, ...]:
-        gate = self.current_admission()
-        remember = (
-            ("remember",) if gate and CookieBasis.UNLESS_REFUSED in gate.rules.tab_storage_lifetimes else ()
-        )
-        more = ("more/load",) if self._options() else ()
-        notice = ("notice/load",) if await run_in_threadpool(self.read_notice) else ()
-        return (*remember, "avowal", *more, *notice)
+    async def _core_parts(self) -> tuple[str, ...]:
+        admission = self.current_admission()
+        can_remember = admission and CookieBasis.UNLESS_REFUSED in admission.rules.tab_storage_lifetimes
+        remember = ("remember",) if can_remember else ()
+        details = ("details/load",) if self._declared_parts() else ()
+        notice = ("notice/load",) if await run_in_threadpool(self.encode_notice) else ()
+        return (*remember, "avowal", *details, *notice)
 
-    def _options(self) -> tuple[str, ...]:
-        gate = self.current_admission()
-        return select_script_parts(gate.rules.maximum_ages) if gate else ()
+    def _declared_parts(self) -> tuple[str, ...]:
+        admission = self.current_admission()
+        return select_script_parts(admission.rules.maximum_ages) if admission else ()
 
-    def _parts(self) -> tuple[str, ...]:
-        return tuple(f"more/{name}" for name in ("begin", *self._options(), "end"))
+    def _details_parts(self) -> tuple[str, ...]:
+        return tuple(f"details/{name}" for name in ("begin", *self._declared_parts(), "end"))
 
 
-def _none() -> Response:
-    return error_response(
-        404, "the terms declare nothing more than views", "declare what the script is to tell"
+def _nothing_declared() -> Response:
+    return problem_response(
+        404,
+        ProblemCode.NO_DETAILS_DECLARED,
+        "the terms declare no details of page views",
+        "declare the categories that the script is to report",
     )
 
 
 @cache
-def _source(parts: tuple[str, ...], downloads: tuple[str, ...]) -> str:
+def _assemble(parts: tuple[str, ...], download_extensions: tuple[str, ...]) -> str:
+    """Return a script from its parts, with the constants in it filled in."""
     assets = resources.files("avowal.endpoints") / "assets"
-    read = {part: (assets / f"{part}.js").read_text(encoding="utf-8") for part in parts}
-    remember = read.pop("remember", "\n")
-    text = "".join(read.values()).replace("// REMEMBER\n", remember, 1)
-    endings = [ending.lower().lstrip(".") for ending in downloads]
-    return text.replace("ENDINGS", msgspec.json.encode(endings).decode())
+    texts = {part: (assets / f"{part}.js").read_text(encoding="utf-8") for part in parts}
+    remember = texts.pop("remember", "\n")
+    script = "".join(texts.values()).replace("// REMEMBER\n", remember, 1)
+    extensions = [extension.lower().lstrip(".") for extension in download_extensions]
+    return script.replace("ENDINGS", msgspec.json.encode(extensions).decode())
 
 
 @cache
-def _packed(name: str, parts: tuple[str, ...], downloads: tuple[str, ...]) -> tuple[bytes, bytes, str]:
-    """Return a script, plain and packed, and its tag."""
-    plain = f"/* /{name}.source.js */{rjsmin.jsmin(_source(parts, downloads))}".encode()
-    return plain, gzip.compress(plain, 9, mtime=0), f'"{sha256(plain).hexdigest()[:16]}"'
+def _minify(
+    name: str, parts: tuple[str, ...], download_extensions: tuple[str, ...]
+) -> tuple[bytes, bytes, str]:
+    """Return a script minified, the same compressed by gzip, and its entity tag."""
+    script = f"/* /{name}.source.js */{rjsmin.jsmin(_assemble(parts, download_extensions))}".encode()
+    return script, gzip.compress(script, 9, mtime=0), f'"{sha256(script).hexdigest()[:16]}"'

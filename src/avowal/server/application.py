@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -17,6 +18,7 @@ from avowal.endpoints.release import ReleaseEndpoint
 from avowal.endpoints.script import ScriptEndpoint
 from avowal.endpoints.submit import SubmitEndpoint
 from avowal.http.json_response import json_response
+from avowal.http.problem import ProblemCode, problem_response
 from avowal.http.sender import read_sender
 from avowal.ingest.syslog import SyslogListener
 from avowal.web.notice_routes import NoticeRoutes
@@ -76,7 +78,7 @@ def _create_router(endpoints: Endpoints) -> Starlette:
     def metrics(request: Request) -> Response:
         """Send the metrics to this machine and trusted networks only."""
         if not collect.proxies.is_trusted(read_sender(collect.proxies, request.scope).address):
-            return PlainTextResponse("not found\n", 404)
+            raise HTTPException(404)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     routes = [
@@ -113,7 +115,21 @@ def _create_router(endpoints: Endpoints) -> Starlette:
     return Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={404: endpoints.policy.show_permalink_or_not_found},
+        exception_handlers={
+            404: endpoints.policy.show_permalink_or_not_found,
+            405: _method_not_allowed,
+        },
+    )
+
+
+def _method_not_allowed(request: Request, error: Exception) -> Response:
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return problem_response(
+        405,
+        ProblemCode.METHOD_NOT_ALLOWED,
+        f"this address does not accept {request.method}",
+        "see the methods in the header `Allow`",
+        headers or {},
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Self
 
 from avowal.policy.form import Form
@@ -18,12 +19,31 @@ TYPE_DETECTION_BYTES = 4096
 """By how much of a file its type is told."""
 
 
-class SubmissionRejected(Exception):  # noqa: N818  # an answer, not a fault
-    """What was handed over is not taken: why, what to do, and the status that HTTP has for it."""
+class RejectionCode(StrEnum):
+    """Why a submission is rejected: stable codes, listed in `docs/reference.md`."""
 
-    def __init__(self, http_status: int, message: str, hint: str) -> None:
+    EMPTY_FORM = "empty-form"
+    FILE_TOO_LARGE = "file-too-large"
+    FORM_NOT_PERMITTED = "form-not-permitted"
+    FORM_TOO_LARGE = "form-too-large"
+    INCOMPLETE_FORM = "incomplete-form"
+    MISSING_FIELD = "missing-field"
+    NOT_A_FORM = "not-a-form"
+    OTHER_ORIGIN = "other-origin"
+    TOO_MANY_FIELDS = "too-many-fields"
+    TOO_MANY_FILES = "too-many-files"
+    TOO_MANY_REQUESTS = "too-many-requests"
+    UNKNOWN_FIELD = "unknown-field"
+    UNKNOWN_FORM = "unknown-form"
+    WRONG_FILE_TYPE = "wrong-file-type"
+
+
+class SubmissionRejected(Exception):  # noqa: N818  # an answer, not a fault
+    """A submission is not accepted: why, what helps, and which field it is about, if any."""
+
+    def __init__(self, code: RejectionCode, message: str, hint: str, field: str = "") -> None:
         super().__init__(message)
-        self.http_status, self.message, self.hint = http_status, message, hint
+        self.code, self.message, self.hint, self.field = code, message, hint, field
 
 
 @dataclass
@@ -48,7 +68,9 @@ class FormUpload:
         self._length += byte_count
         if self._length > TEXT_BYTES_MAX:
             raise SubmissionRejected(
-                413, "the form is too long", f"send at most {TEXT_BYTES_MAX // 1024} KiB beside its files"
+                RejectionCode.FORM_TOO_LARGE,
+                "the form is too long",
+                f"send at most {TEXT_BYTES_MAX // 1024} KiB besides its files",
             )
 
     def add_text(self, name: str, value: str) -> None:
@@ -60,9 +82,16 @@ class FormUpload:
     def begin_file(self, name: str, file_name: str, media_type: str) -> "FileUpload":
         """Begin a file. Raises NotTaken where the form has no such field, or takes no such type."""
         if name not in self.form.file_fields:
-            raise SubmissionRejected(422, "the form has no such field for a file", "send the form as it is")
+            raise SubmissionRejected(
+                RejectionCode.UNKNOWN_FIELD,
+                f"the form has no field `{name}` for a file",
+                "send the form unchanged",
+                name,
+            )
         if len(self._files) >= FILES_MAX:
-            raise SubmissionRejected(422, "these are too many files", f"send at most {FILES_MAX}")
+            raise SubmissionRejected(
+                RejectionCode.TOO_MANY_FILES, "the form has too many files", f"send at most {FILES_MAX}"
+            )
         if media_type not in self.form.media_types:
             raise _wrong_type(self.form, name)
         incoming = self.create_incoming_file()
@@ -77,9 +106,16 @@ class FormUpload:
             if value:
                 found.append(FieldInput(name, category, value))
             elif name in self.form.required_fields:
-                raise SubmissionRejected(422, f"`{name}` is missing", "fill it in, and send the form again")
+                raise SubmissionRejected(
+                    RejectionCode.MISSING_FIELD,
+                    f"`{name}` is missing",
+                    "fill it in, and send the form again",
+                    name,
+                )
         if not found:
-            raise SubmissionRejected(422, "the form is empty", "fill it in, and send it again")
+            raise SubmissionRejected(
+                RejectionCode.EMPTY_FORM, "the form is empty", "fill it in, and send it again"
+            )
         return found
 
     def __enter__(self) -> Self:
@@ -110,7 +146,10 @@ class FileUpload:
         form = self.form_upload.form
         if self.incoming_file.size_bytes + len(data) > form.file_bytes_max:
             raise SubmissionRejected(
-                413, f"`{self.field}` is too large", f"send at most {form.file_size_limit}"
+                RejectionCode.FILE_TOO_LARGE,
+                f"`{self.field}` is too large",
+                f"send at most {form.file_size_limit}",
+                self.field,
             )
         self._head += data[: max(0, TYPE_DETECTION_BYTES - len(self._head))]
         self.incoming_file.write(data)
@@ -132,5 +171,8 @@ class FileUpload:
 
 def _wrong_type(form: Form, name: str) -> SubmissionRejected:
     return SubmissionRejected(
-        415, f"`{name}` is of another type", f"send one of {', '.join(form.media_types)}"
+        RejectionCode.WRONG_FILE_TYPE,
+        f"`{name}` has a file type that is not accepted",
+        f"send one of {', '.join(form.media_types)}",
+        name,
     )

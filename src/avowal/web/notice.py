@@ -1,4 +1,4 @@
-"""The notice of a new version, as pages show it: its words in each language, and the part of a page that has them."""
+"""The notice of a new version as pages show it: its texts by language, and its HTML."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,54 +17,61 @@ NOTICE_STYLE = (resources.files("avowal.web") / "templates" / "notice.css").read
 
 
 class NoticeText(msgspec.Struct, frozen=True):
-    """A notice in one language, as it is shown."""
+    """A notice in one language, as pages show it."""
 
-    lang: str
-    dir: str
+    language: str
+    text_direction: str
+    """`ltr` or `rtl`."""
     label: str
     text: str
-    read: str
-    close: str
-    link: str
-    """What differs, from where the script is."""
+    link_label: str
+    close_label: str
+    changes_path: str
+    """Where the changes are explained, relative to the script's address."""
 
 
 def find_current_notice(register: Register, now: datetime) -> tuple[int, dict[str, NoticeText]]:
-    """Return the newest version whose notice is to be displayed, with its words by language; 0 where there is none."""
-    displayed = [one for one in register.notices.all() if one.is_displayed(now.date())]
-    newest = max((one.version for one in displayed), default=0)
-    days = {one.number: one.effective_at for one in register.versions()}
-    return newest, {one.language: _words(one, days[newest]) for one in displayed if one.version == newest}
+    """Return the newest version whose notice is to be displayed, and its texts by language; 0 if there is none."""
+    displayed = [notice for notice in register.notices.all() if notice.is_displayed(now.date())]
+    newest = max((notice.version for notice in displayed), default=0)
+    effective_times = {version.number: version.effective_at for version in register.versions()}
+    return newest, {
+        notice.language: _build_text(notice, effective_times[newest])
+        for notice in displayed
+        if notice.version == newest
+    }
 
 
 def render_notice(texts: Mapping[str, NoticeText], language_tag: str, base_url: str) -> str:
-    """Return a notice in a language as a part of a page; `base` is where Avowal's own pages are."""
+    """Return a notice as HTML to insert into a page; `base_url` leads to Avowal's own pages."""
     return render_template(
-        "notice.html", language_tag, package="avowal.web", words=texts[language_tag], base=base_url
+        "notice.html", language_tag, package="avowal.web", notice=texts[language_tag], base_url=base_url
     )
 
 
 def is_display_recorded(register: Register, version: int) -> bool:
-    """Return whether it is on record that pages showed the notice of a version."""
-    return any(one.version == version and not one.attested for one in register.notices.displays())
+    """Return whether the ledger says that pages showed the notice of a version."""
+    return any(display.version == version and not display.attested for display in register.notices.displays())
 
 
 def record_display(register: Register, version: int, place: str) -> None:
-    """Record that pages showed it."""
+    """Record that pages showed the notice of a version; `place` says which."""
     register.notices.record_display(NoticeDisplay(version, place, attested=False, recorded_at=utc_now()))
 
 
-def _words(notice: Notice, effective_at: datetime) -> NoticeText:
-    spoken = find_language(notice.language)
-    day = spoken.format_day(effective_at.date())
-    about = spoken.translate("Version {number}, in force from {day}.", number=notice.version, day=day)
-    beside = spoken.translate("Beside the one before: {relation}.", relation=notice.relation)
+def _build_text(notice: Notice, effective_at: datetime) -> NoticeText:
+    language = find_language(notice.language)
+    day = language.format_day(effective_at.date())
+    title = language.translate("The privacy policy changes")
+    version = language.translate("Version {number}, in force from {day}.", number=notice.version, day=day)
+    comparison = language.translate("Beside the one before: {relation}.", relation=notice.relation)
     return NoticeText(
-        notice.language,
-        text_direction(notice.language),
-        spoken.translate("The privacy policy changes"),
-        f"{spoken.translate('The privacy policy changes')}: {about} {beside}",
-        spoken.translate("What changes"),
-        spoken.translate("Close"),
-        f"{POLICY_PATH.removeprefix('/')}changes/{notice.version - 1}..{notice.version}?lang={notice.language}",
+        language=notice.language,
+        text_direction=text_direction(notice.language),
+        label=title,
+        text=f"{title}: {version} {comparison}",
+        link_label=language.translate("What changes"),
+        close_label=language.translate("Close"),
+        changes_path=f"{POLICY_PATH.removeprefix('/')}changes/"
+        f"{notice.version - 1}..{notice.version}?lang={notice.language}",
     )

@@ -1,4 +1,4 @@
-"""The doors of the notice: for the script that shows it, and for servers that put it into pages."""
+"""The notice of a new version: for the script that shows it, and for servers that insert it into pages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,14 @@ from starlette.routing import Route
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
 from avowal.config import SiteSettings
+from avowal.http.headers import NEGOTIATED_HEADERS
 from avowal.http.language_choice import find_requested_languages, negotiate_language
-from avowal.http.problem import error_response
+from avowal.http.problem import ProblemCode, problem_response
 from avowal.http.sender import read_sender
 from avowal.register.register import Register
 from avowal.web.notice import (
     NOTICE_STYLE,
+    NoticeText,
     find_current_notice,
     is_display_recorded,
     record_display,
@@ -27,66 +29,88 @@ from avowal.web.notice import (
 from avowal.web.policy_pages import POLICY_PATH
 
 SCRIPT_PLACE = "every page with the script"
-"""Where the ledger says that the script showed it."""
+"""Where the script showed the notice, as the ledger records it."""
+
+
+class ScriptNotice(msgspec.Struct, frozen=True):
+    """What the script needs to show a notice."""
+
+    version: int
+    report_display: bool
+    """Whether the script is to report that a page showed the notice."""
+    style: str
+    """A style sheet (CSS)."""
+    texts: dict[str, NoticeText]
+    """By language."""
 
 
 @dataclass
 class NoticeRoutes:
-    """Shows the notice of the newest version that has one to display."""
+    """Sends the notice of the newest version that has one to display."""
 
     site: SiteSettings
     register: Register
     proxies: TrustedProxies
     sign_ledger: Callable[[], object]
-    """Signs the ledger."""
-    _told: tuple[int, date, bytes] = (-1, date.min, b"")
-    """What was told last, how many entries the ledger had then, and on which day."""
+    _encoded: bytes = b""
+    """What `encode_notice` returned last."""
+    _encoded_at: tuple[int, date] = (-1, date.min)
+    """How many entries the ledger had then, and the day."""
 
     def routes(self) -> list[Route]:
-        """Return the addresses of what is not of the script."""
+        """Return the routes, without that of the script."""
         return [
             Route(f"{POLICY_PATH}notice", self.send_fragment, methods=["GET"]),
             Route("/notice/{version:int}", self.record_display, methods=["POST"]),
         ]
 
     def encode_notice(self) -> bytes:
-        """Return what the script is to show, as JSON; empty where that is nothing."""
-        size, now = self.register.ledger.count_entries(), utc_now()
-        if self._told[:2] != (size, now.date()):
-            self._told = size, now.date(), self._made(now)
-        return self._told[2]
+        """Return what the script shows as JSON (`ScriptNotice`); empty if there is no notice."""
+        now = utc_now()
+        state = self.register.ledger.count_entries(), now.date()
+        if self._encoded_at != state:
+            self._encoded_at, self._encoded = state, self._encode(now)
+        return self._encoded
 
     async def send_fragment(self, request: Request) -> Response:
-        """Give the notice as a part of a page, for servers that put it in; nothing where there is none."""
-        version, told = await run_in_threadpool(find_current_notice, self.register, utc_now())
-        headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
+        """Send the notice as HTML for servers to insert; nothing if there is no notice."""
+        version, texts = await run_in_threadpool(find_current_notice, self.register, utc_now())
         if not version:
-            return Response(b"", headers=headers, media_type="text/html")
-        shown = render_notice(told, negotiate_language(find_requested_languages(request), list(told)), "/")
-        return Response(shown, headers=headers, media_type="text/html")
+            return Response(b"", headers=NEGOTIATED_HEADERS, media_type="text/html")
+        language = negotiate_language(find_requested_languages(request), list(texts))
+        html = render_notice(texts, language, "/")
+        return Response(html, headers=NEGOTIATED_HEADERS, media_type="text/html")
 
     async def record_display(self, request: Request) -> Response:
         """Record that a page of the site showed the notice, the first time that one did."""
-        by = read_sender(self.proxies, request.scope)
-        origin = by.header(b"origin").partition("://")[2]
-        if not by.is_same_origin and origin not in {self.site.host, *self.site.hosts} - {""}:
-            return error_response(
-                403, "this comes from no page of the site", "set `site.host`, or send it from there"
+        sender = read_sender(self.proxies, request.scope)
+        origin_host = sender.header(b"origin").partition("://")[2]
+        if not sender.is_same_origin and origin_host not in {self.site.host, *self.site.hosts} - {""}:
+            return problem_response(
+                403,
+                ProblemCode.OTHER_ORIGIN,
+                "the request was not sent from a page of the site",
+                "send it from a page of the site, or set `site.host`",
             )
         version, _ = await run_in_threadpool(find_current_notice, self.register, utc_now())
         if request.path_params["version"] != version:
-            return error_response(404, "no notice of this version is to be displayed", "load the script anew")
-        await run_in_threadpool(self._record, version)
+            return problem_response(
+                404,
+                ProblemCode.NO_NOTICE,
+                "there is no notice of this version to display",
+                "load the script again",
+            )
+        await run_in_threadpool(self._record_first_display, version)
         return Response(status_code=204)
 
-    def _made(self, now: datetime) -> bytes:
-        version, told = find_current_notice(self.register, now)
+    def _encode(self, now: datetime) -> bytes:
+        version, texts = find_current_notice(self.register, now)
         if not version:
             return b""
-        first = not is_display_recorded(self.register, version)
-        return msgspec.json.encode({"version": version, "first": first, "style": NOTICE_STYLE, "words": told})
+        report_display = not is_display_recorded(self.register, version)
+        return msgspec.json.encode(ScriptNotice(version, report_display, NOTICE_STYLE, texts))
 
-    def _record(self, version: int) -> None:
+    def _record_first_display(self, version: int) -> None:
         if not is_display_recorded(self.register, version):
             record_display(self.register, version, SCRIPT_PLACE)
             self.sign_ledger()

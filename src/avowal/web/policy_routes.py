@@ -1,4 +1,4 @@
-"""`/privacy/` and what stands below it: the policy for people and for programs, its history, and its proofs."""
+"""`/privacy/` and below: the policy for people and for programs, its history, and the ledger's proofs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,20 +6,23 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-import msgspec
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from avowal.http.headers import IMMUTABLE_HEADERS, NEGOTIATED_HEADERS, PAGE_HEADERS, PUBLIC_DATA_HEADERS
+from avowal.http.json_response import json_response
 from avowal.http.language_choice import find_requested_languages
+from avowal.http.problem import ProblemCode, is_from_person, problem_page, problem_response
 from avowal.ledger.checkpoint import Checkpoint
 from avowal.ledger.tiles import parse_tile_path
 from avowal.policy.page import PageLinks, build_json_ld
 from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.ledger_storage import Ledger
+from avowal.register.register import Version
 from avowal.web.policy_pages import (
     DISCLOSURES_PATH,
     POLICY_PATH,
@@ -30,7 +33,7 @@ from avowal.web.policy_pages import (
 from avowal.web.syndication import FEED_FILE_NAMES
 
 CHECKPOINT_PATH = f"{POLICY_PATH}ledger/checkpoint"
-FEED_PATHS = [(kind, f"{POLICY_PATH}{name}") for kind, name in FEED_FILE_NAMES.items()]
+FEED_PATHS = [(media_type, f"{POLICY_PATH}{name}") for media_type, name in FEED_FILE_NAMES.items()]
 PROOF_CHECK_PATH = f"{POLICY_PATH}check"
 PAGE_LINKS = PageLinks(
     f"{POLICY_PATH}history",
@@ -45,14 +48,14 @@ PAGE_LINKS = PageLinks(
 
 @dataclass
 class PolicyRoutes:
-    """Gives everybody the policy's pages."""
+    """Sends the policy's pages and data to everybody."""
 
     policy_pages: PolicyPages
     ledger: Ledger
 
     def routes(self) -> list[Route]:
-        """Return the addresses."""
-        at: dict[str, Callable[..., Any]] = {
+        """Return the routes."""
+        handlers: dict[str, Callable[..., Any]] = {
             POLICY_PATH: self.show_current_version,
             POLICY_PATH.rstrip("/"): self.redirect_to_policy,
             f"{POLICY_PATH}history": self.show_history,
@@ -63,99 +66,103 @@ class PolicyRoutes:
             CHECKPOINT_PATH: self.send_checkpoint,
             f"{POLICY_PATH}ledger/{{name:path}}": self.send_tile,
             DISCLOSURES_PATH: self.show_disclosures,
-            **{place: partial(self.send_feed, kind) for kind, place in FEED_PATHS},
+            **{path: partial(self.send_feed, media_type) for media_type, path in FEED_PATHS},
         }
-        return [Route(place, door, methods=["GET"]) for place, door in at.items()]
+        return [Route(path, handler, methods=["GET"]) for path, handler in handlers.items()]
 
     async def show_current_version(self, request: Request) -> Response:
-        """Give the version in force."""
+        """Show the version in force."""
         return await respond_with_page(request, self.policy_pages.render_version)
 
     async def redirect_to_policy(self, _: Request) -> Response:
-        """Lead to where it stands."""
+        """Redirect to the policy's path with its slash."""
         return RedirectResponse(POLICY_PATH, 308, PAGE_HEADERS)
 
     async def show_version(self, request: Request) -> Response:
-        """Give a version that has taken effect."""
+        """Show a version that was published."""
         number = request.path_params["number"]
-        return (
-            await respond_with_page(request, partial(self.policy_pages.render_version, number=number))
-            if number
-            else _missing()
-        )
+        if not number:
+            raise HTTPException(404)
+        return await respond_with_page(request, partial(self.policy_pages.render_version, number=number))
 
     async def show_history(self, request: Request) -> Response:
-        """Give all versions."""
+        """Show all versions."""
         return await respond_with_page(request, self.policy_pages.render_history)
 
     async def show_changes(self, request: Request) -> Response:
-        """Give what differs between two."""
+        """Show the differences between two versions."""
         pair = request.path_params
         return await respond_with_page(
             request, partial(self.policy_pages.render_changes, first=pair["first"], second=pair["second"])
         )
 
     async def show_disclosures(self, request: Request) -> Response:
-        """Give the page that tells how often something was released."""
+        """Show how often data was disclosed."""
         return await respond_with_page(request, self.policy_pages.render_disclosures)
 
     async def show_permalink_or_not_found(self, request: Request, _: Exception) -> Response:
-        """Give the version in force where its documents say that they stand, in the language of that place.
-
-        Nothing else is there, whatever was asked for.
-        """
-        places = await run_in_threadpool(self.policy_pages.find_permalink_languages)
-        language = places.get(f"/{request.url.path.strip('/')}")
+        """Show the version in force if the path is the permalink of one of its documents; else 404."""
+        tags = await run_in_threadpool(self.policy_pages.find_permalink_languages)
+        language = tags.get(f"/{request.url.path.strip('/')}")
         if language and request.method in {"GET", "HEAD"}:
             return await respond_with_page(request, self.policy_pages.render_version, language)
-        return _missing()
+        if is_from_person(request):
+            languages = await run_in_threadpool(self.policy_pages.languages)
+            return problem_page(request, 404, ProblemCode.NOT_FOUND, languages)
+        return problem_response(
+            404, ProblemCode.NOT_FOUND, "there is nothing at this address", "check the address", PAGE_HEADERS
+        )
 
     async def send_feed(self, media_type: str, request: Request) -> Response:
-        """Give a feed of versions, those to come among them."""
-        own = self.policy_pages.links.canonical_url or str(request.base_url).rstrip("/")
+        """Send a feed of versions, those of the future included."""
+        base_url = self.policy_pages.links.canonical_url or str(request.base_url).rstrip("/")
+        home_url = f"{base_url}{POLICY_PATH}"
 
-        def page(asked: str) -> RenderedPage:
+        def render(accept_language: str) -> RenderedPage:
             return self.policy_pages.render_feed(
-                asked, media_type, f"{own}{POLICY_PATH}", f"{own}{POLICY_PATH}{FEED_FILE_NAMES[media_type]}"
+                accept_language, media_type, home_url, f"{home_url}{FEED_FILE_NAMES[media_type]}"
             )
 
-        return await respond_with_page(request, page, media_type=media_type)
+        return await respond_with_page(request, render, media_type=media_type)
 
     def send_terms(self, request: Request) -> Response:
-        """Give the terms in force, or of `?version=`, in canonical JSON: their SHA-256 is the version's identity."""
-        version = self.policy_pages.find_version(_number(request))
-        if version is None:
-            return _missing()
+        """Send the terms of a version as canonical JSON: their SHA-256 is the version's identity."""
+        version = self._find_version(request)
         headers = {**PUBLIC_DATA_HEADERS, "ETag": f'"{version.identity}"'}
         return Response(version.canonical, headers=headers, media_type="application/json")
 
     def send_json_ld(self, request: Request) -> Response:
-        """Give them in the words of W3C DPV."""
-        version = self.policy_pages.find_version(_number(request))
-        if version is None:
-            return _missing()
+        """Send the terms of a version in the vocabulary of W3C DPV."""
+        version = self._find_version(request)
         terms = parse_terms(version.terms, "the terms")
-        told = build_json_ld(to_page_version(version), terms.controller, load_vocabulary(terms.vocabulary))
-        return Response(
-            msgspec.json.encode(told), headers=PUBLIC_DATA_HEADERS, media_type="application/ld+json"
-        )
+        content = build_json_ld(to_page_version(version), terms.controller, load_vocabulary(terms.vocabulary))
+        return json_response(content, headers=PUBLIC_DATA_HEADERS, media_type="application/ld+json")
+
+    def _find_version(self, request: Request) -> Version:
+        """Return the version of `?version=`, or the one in force. Raises HTTPException if there is none."""
+        number = request.query_params.get("version", "0")
+        is_number = number.isdecimal() and len(number) < len(str(1 << 31))
+        version = self.policy_pages.find_version(int(number)) if is_number else None
+        if version is None:
+            raise HTTPException(404)
+        return version
 
     def send_checkpoint(self, _: Request) -> Response:
-        """Give the last signed checkpoint (C2SP tlog-checkpoint)."""
+        """Send the last signed checkpoint (C2SP tlog-checkpoint)."""
         note = self.ledger.last_checkpoint()
-        return (
-            Response(str(note), headers=PUBLIC_DATA_HEADERS, media_type="text/plain") if note else _missing()
-        )
+        if not note:
+            raise HTTPException(404)
+        return Response(str(note), headers=PUBLIC_DATA_HEADERS, media_type="text/plain")
 
     def send_tile(self, request: Request) -> Response:
-        """Give a tile of what that checkpoint covers (C2SP tlog-tiles): it never changes."""
+        """Send a tile of what the last checkpoint covers (C2SP tlog-tiles), which never changes."""
         note, name = self.ledger.last_checkpoint(), request.path_params["name"]
-        found = parse_tile_path(name, Checkpoint.parse(note.text).size) if note else None
-        if found is None:
-            return _missing()
+        tile = parse_tile_path(name, Checkpoint.parse(note.text).size) if note else None
+        if tile is None:
+            raise HTTPException(404)
         headers = {**PUBLIC_DATA_HEADERS, **IMMUTABLE_HEADERS}
         return Response(
-            self.ledger.tile_files(*found)[name], headers=headers, media_type="application/octet-stream"
+            self.ledger.tile_files(*tile)[name], headers=headers, media_type="application/octet-stream"
         )
 
 
@@ -166,21 +173,15 @@ async def respond_with_page(
     media_type: str = "text/html",
     headers: Mapping[str, str] = PAGE_HEADERS,
 ) -> Response:
-    """Give a page that is for everybody: in a language, in that of `?lang=`, or as the browser asks."""
-    made = await run_in_threadpool(render, language or find_requested_languages(request))
-    if not made.text:
-        return _missing()
-    tag = f'"{sha256(made.text.encode()).hexdigest()[:32]}"'
-    headers = {**headers, **NEGOTIATED_HEADERS, "Content-Language": made.language, "ETag": tag}
+    """Return a public page in `language`, that of `?lang=`, or the browser's.
+
+    Raises HTTPException if there is no such page.
+    """
+    page = await run_in_threadpool(render, language or find_requested_languages(request))
+    if not page.text:
+        raise HTTPException(404)
+    tag = f'"{sha256(page.text.encode()).hexdigest()[:32]}"'
+    headers = {**headers, **NEGOTIATED_HEADERS, "Content-Language": page.language, "ETag": tag}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
-    return Response(made.text, headers=headers, media_type=f"{media_type}; charset=utf-8")
-
-
-def _number(request: Request) -> int:
-    word = request.query_params.get("version", "0")
-    return int(word) if word.isdecimal() and len(word) < len(str(1 << 31)) else -1
-
-
-def _missing() -> Response:
-    return Response("there is no such page\n", 404, PAGE_HEADERS, "text/plain")
+    return Response(page.text, headers=headers, media_type=f"{media_type}; charset=utf-8")

@@ -36,7 +36,7 @@ class ProofCheckRoutes:
 
     async def send_script(self, _: Request) -> Response:
         """Give what checks."""
-        text = resources.files("avowal.web") / "assets" / "check.js"
+        text = resources.files("avowal.web") / "assets" / "proof_check.js"
         return Response(
             text.read_text(encoding="utf-8"), headers=PAGE_SCRIPT_HEADERS, media_type="text/javascript"
         )
@@ -45,7 +45,7 @@ class ProofCheckRoutes:
         language = negotiate_language(asked, self.policy_pages.languages() or ["en"])
         return RenderedPage(
             render_template(
-                "check.html",
+                "proof_check.html",
                 language,
                 package="avowal.web",
                 verifier=self.verifier,

@@ -22,6 +22,7 @@ from avowal.errors import RefusedError
 from avowal.http.body import read_body
 from avowal.http.headers import PAGE_SCRIPT_HEADERS
 from avowal.http.language_choice import find_requested_languages
+from avowal.http.problem import ProblemCode
 from avowal.http.sender import read_sender
 from avowal.logs.request_line import parse_host_name
 from avowal.web.visitor_page import render_tab_page
@@ -77,18 +78,18 @@ class TabRoutes:
 
     async def send_script(self, _: Request) -> Response:
         """Send the script that reads what the tab remembers."""
-        text = (resources.files("avowal.web") / "assets" / "own.js").read_text(encoding="utf-8")
+        text = (resources.files("avowal.web") / "assets" / "tab_views.js").read_text(encoding="utf-8")
         return Response(text, headers=PAGE_SCRIPT_HEADERS, media_type="text/javascript")
 
     async def show_page(self, request: Request) -> Response:
         """Show the records of the tab's script views, and nothing else."""
         views = await self._read_views(request)
         if views is None:
-            return await self.visitor.refuse(request, "elsewhere")
+            return await self.visitor.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
         language = self.visitor.negotiate_language(find_requested_languages(request))
         page = await run_in_threadpool(self._render_page, views, language)
         if not page:
-            return await self.visitor.show_message(language, "forgotten")
+            return await self.visitor.show_message(language, ProblemCode.VIEWS_NOT_FOUND)
         await run_in_threadpool(self.visitor.record_access_once, views.digest, self._record_access, views)
         return HTMLResponse(page, headers=VISITOR_PAGE_HEADERS)
 
@@ -101,10 +102,10 @@ class TabRoutes:
         """Send the records as JSON Lines."""
         views = await self._read_views(request)
         if views is None:
-            return await self.visitor.refuse(request, "elsewhere")
+            return await self.visitor.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
         lines = await run_in_threadpool(self.visitor.visitor_data.export_tab, views.script_view_ids)
         if not lines:
-            return await self.visitor.refuse(request, "forgotten")
+            return await self.visitor.refuse(request, ProblemCode.VIEWS_NOT_FOUND)
         await run_in_threadpool(self.visitor.record_access_once, views.digest, self._record_access, views)
         return Response(
             lines, headers={**ATTACHMENT_HEADERS, **EXPORT_HEADERS}, media_type="application/jsonl"
@@ -114,11 +115,11 @@ class TabRoutes:
         """Erase the records; the response is the receipt."""
         views = await self._read_views(request)
         if views is None:
-            return await self.visitor.refuse(request, "elsewhere")
+            return await self.visitor.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
         try:
             receipt = await run_in_threadpool(self.visitor.visitor_data.erase_tab, views.script_view_ids)
         except RefusedError:
-            return await self.visitor.refuse(request, "forgotten")
+            return await self.visitor.refuse(request, ProblemCode.VIEWS_NOT_FOUND)
         return send_attachment(receipt, "erasure.json")
 
     def _record_access(self, views: TabScriptViews) -> None:
@@ -130,7 +131,7 @@ class TabRoutes:
         body = await read_body(request.receive, FORM_BYTES_MAX)
         if not sender.is_same_origin or body is None:
             return None
-        text = " ".join(parse_qs(body.decode("latin-1"), max_num_fields=1).get("views", []))
+        text = " ".join(parse_qs(body.decode("latin-1"), max_num_fields=1).get("script_views", []))
         tokens = list(dict.fromkeys(SCRIPT_VIEW_ID.findall(text)))[-SCRIPT_VIEWS_MAX:]
         hosts = {*self.site_hosts, parse_host_name(sender.header(b"host")) or ""} - {""}
         ids = [compute_script_view_id(host, token) for host in sorted(hosts) for token in tokens]

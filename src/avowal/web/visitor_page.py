@@ -29,7 +29,7 @@ def render_visitor_page(
     """
     spoken, summary, records = find_language(language_tag), data.summary, data.records
     return render_template(
-        "person.html",
+        "visitor_page.html",
         spoken.tag,
         package="avowal.web",
         visitor=summary["visitor"],
@@ -37,7 +37,7 @@ def render_visitor_page(
         tables=[table for table in _tables(summary, records, spoken) if table.rows],
         more=any(summary["held"][name]["records"] > len(rows) for name, rows in records.items()),
         released=summary["released"],
-        own=choices is not None,
+        is_own_page=choices is not None,
         decisions=[_decision(one, spoken) for one in choices or ()],
         receipts=_receipts(summary, spoken) if choices is not None else [],
         languages=translations,
@@ -50,10 +50,10 @@ def render_tab_page(data: TabPageData, views_field: str, language_tag: str) -> s
     title = spoken.translate("Pages you looked at in this tab")
     tables = [_records("script_views", title, data.records, spoken), _readings(data.summary, spoken)]
     return render_template(
-        "tab.html",
+        "tab_page.html",
         spoken.tag,
         package="avowal.web",
-        views=views_field,
+        views_field=views_field,
         tables=[table for table in tables if table.rows],
     )
 

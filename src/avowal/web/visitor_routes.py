@@ -18,7 +18,7 @@ from avowal.errors import RefusedError
 from avowal.http.headers import PRIVATE_HEADERS, SCRIPT_PAGE_HEADERS
 from avowal.http.json_response import json_response
 from avowal.http.language_choice import find_requested_languages, negotiate_language
-from avowal.http.problem import error_response
+from avowal.http.problem import ProblemCode, is_from_person, problem_response
 from avowal.http.sender import read_sender
 from avowal.policy.page import render_template
 from avowal.web.policy_pages import PolicyPages, link_translations
@@ -29,16 +29,31 @@ VISITOR_SCRIPT_PAGE_HEADERS = {**VISITOR_PAGE_HEADERS, **SCRIPT_PAGE_HEADERS}
 EXPORT_HEADERS = {"Content-Disposition": 'attachment; filename="my-data.jsonl"'}
 ATTACHMENT_HEADERS = {**VISITOR_PAGE_HEADERS, "X-Robots-Tag": "noindex"}
 VISITOR_REFUSALS = {
-    "elsewhere": (
+    ProblemCode.UNIDENTIFIED_VISITOR: (
         403,
-        "nobody can tell whose that would be",
-        "open it on the site's own page, with its cookie or in the tab",
+        "the request does not identify a visitor",
+        "send it from this site's own page, with its cookie or in the tab",
     ),
-    "decided": (409, "the visitor has not that to decide", "look at your page again"),
-    "missing": (404, "no receipt of yours has that number", "look at your page"),
-    "forgotten": (404, "none of these views is held", "they may be erased already, or their time is over"),
+    ProblemCode.CONSENT_NOT_OFFERED: (
+        409,
+        "the page does not offer this decision to the visitor",
+        "load the page again",
+    ),
+    ProblemCode.RECEIPT_NOT_FOUND: (
+        404,
+        "the visitor has no receipt of this number",
+        "the visitor's page lists the receipts",
+    ),
+    ProblemCode.VIEWS_NOT_FOUND: (
+        404,
+        "none of these page views is stored",
+        "they were erased, or their retention period has ended",
+    ),
 }
-"""Why a visitor is refused something: the status, and what programs are told. People read it on a page."""
+"""Why a visitor's request is refused: the status, and a detail and hint for programs. People read a page."""
+
+NOTHING_STORED, COOKIE_REFUSED, NO_COOKIE = "nothing-stored", "cookie-refused", "no-cookie"
+"""Why the visitor's page shows no data."""
 
 ACCESS_RECORD_SECONDS = 60.0
 """How long repeated visits to the page count as one access."""
@@ -97,7 +112,13 @@ class VisitorRoutes:
             if page:
                 await run_in_threadpool(self.record_access_once, key, self.visitor_data.record_access, key)
                 return HTMLResponse(page, headers=VISITOR_PAGE_HEADERS)
-        reason = "known" if caller.cookie_identifier else "refused" if caller.refuses_cookie else ""
+        reason = (
+            NOTHING_STORED
+            if caller.cookie_identifier
+            else COOKIE_REFUSED
+            if caller.refuses_cookie
+            else NO_COOKIE
+        )
         return await self.show_message(caller.language, reason)
 
     def _render_page(self, key: str, language: str) -> str:
@@ -114,7 +135,7 @@ class VisitorRoutes:
         """Send the visitor's data as JSON Lines, to a page of this host only."""
         key = self._find_key(request)
         if not key:
-            return await self.refuse(request, "elsewhere")
+            return await self.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
         await run_in_threadpool(self.record_access_once, key, self.visitor_data.record_access, key)
         lines = iterate_in_threadpool(self.visitor_data.export_lines(key))
         return StreamingResponse(
@@ -125,17 +146,17 @@ class VisitorRoutes:
         """Send the receipt of a ledger entry about the visitor."""
         key, entry = self._find_key(request), request.path_params["entry"]
         if not key:
-            return await self.refuse(request, "elsewhere")
+            return await self.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
         receipt = await run_in_threadpool(self.visitor_data.find_receipt, key, entry)
         if receipt is None:
-            return await self.refuse(request, "missing")
+            return await self.refuse(request, ProblemCode.RECEIPT_NOT_FOUND)
         return send_attachment(receipt, f"receipt-{entry}.json")
 
     async def erase(self, request: Request) -> Response:
         """Erase the visitor's data and remove the cookie; the response is the receipt."""
         key = self._find_key(request)
         if not key:
-            return await self.refuse(request, "elsewhere")
+            return await self.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
         receipt = await run_in_threadpool(self.visitor_data.erase, key)
         response = send_attachment(receipt, "erasure.json")
         response.headers["Set-Cookie"] = cookie.build_removal_header()
@@ -145,12 +166,12 @@ class VisitorRoutes:
         """Record that the visitor consents to a version, or withdraws that, and redirect to the page."""
         key, identity = self._find_key(request), request.path_params["identity"]
         if not key:
-            return await self.refuse(request, "elsewhere")
+            return await self.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
         language = self._read_caller(request).language
         try:
             await run_in_threadpool(self.visitor_data.decide_consent, key, identity, language, given=given)
         except RefusedError:
-            return await self.refuse(request, "decided")
+            return await self.refuse(request, ProblemCode.CONSENT_NOT_OFFERED)
         return RedirectResponse(f"{VISITOR_PAGE_PATH}?lang={language}#decided", 303, VISITOR_PAGE_HEADERS)
 
     def _read_caller(self, request: Request) -> VisitorCaller:
@@ -177,32 +198,32 @@ class VisitorRoutes:
     async def show_message(self, language: str, reason: str, status: int = 200) -> Response:
         """Show a page that says why no data is shown.
 
-        `reason` is `known`, `refused`, a key of `VISITOR_REFUSALS`, or empty if there is no cookie.
+        `reason` is `NOTHING_STORED`, `COOKIE_REFUSED`, `NO_COOKIE` or a key of `VISITOR_REFUSALS`.
         """
 
         def render() -> str:
             version = self.policy_pages.find_version()
             return render_template(
-                "own.html",
+                "visitor_message.html",
                 language,
                 package="avowal.web",
-                said=reason,
-                place=VISITOR_PAGE_PATH,
-                offered=bool(version and version.compiled_terms.cookie_ages(cookie.COOKIE_NAME))
+                reason=reason,
+                page_path=VISITOR_PAGE_PATH,
+                cookie_offered=bool(version and version.compiled_terms.cookie_ages(cookie.COOKIE_NAME))
                 and reason not in VISITOR_REFUSALS,
                 languages=self.policy_pages.list_translations(VISITOR_PAGE_PATH),
             )
 
         return HTMLResponse(await run_in_threadpool(render), status, headers=VISITOR_SCRIPT_PAGE_HEADERS)
 
-    async def refuse(self, request: Request, reason: str) -> Response:
-        """Refuse a request for a reason of `VISITOR_REFUSALS`: with a page for people, JSON for programs."""
-        status, message, hint = VISITOR_REFUSALS[reason]
-        if "text/html" in request.headers.get("accept", ""):
+    async def refuse(self, request: Request, reason: ProblemCode) -> Response:
+        """Refuse a request for a reason of `VISITOR_REFUSALS`: with a page for people, a problem for programs."""
+        status, detail, hint = VISITOR_REFUSALS[reason]
+        if is_from_person(request):
             return await self.show_message(
                 self.negotiate_language(find_requested_languages(request)), reason, status
             )
-        return error_response(status, message, hint, VISITOR_PAGE_HEADERS)
+        return problem_response(status, reason, detail, hint, VISITOR_PAGE_HEADERS)
 
     def record_access_once(self, key: str, record_access: Callable[[Any], None], subject: object) -> None:
         """Record an access, unless one of the same `key` was recorded within the last minute."""

@@ -4,7 +4,7 @@
   var endpoint = document.currentScript.src.replace(/[^/]*$/, "collect");
   var id, url, referrer, began, seen, since, told, beat, timer;
 
-  // What the optional parts use: `more`, where there is one, goes along with whatever is told of the present look.
+  // What the optional parts use: `details`, where there is one, goes along with whatever is told of the present look.
   var api = (window.avowal = { tell: tell, event: function () {} });
 
   function now() {
@@ -30,7 +30,7 @@
       ref: referrer,
       age: Math.round(now() - began),
       seen: total,
-      more: api.more && Object.assign({}, api.more, done),
+      details: api.details && Object.assign({}, api.details, done),
     });
     if (!navigator.sendBeacon || !navigator.sendBeacon(endpoint, body))
       fetch(endpoint, { method: "POST", body: body, keepalive: true, mode: "no-cors" });
@@ -63,7 +63,7 @@
     seen = since = 0;
     beat = 15;
     told = -1;
-    if (api.more) api.more = {};
+    if (api.details) api.details = {};
     // REMEMBER
     tell();
   }

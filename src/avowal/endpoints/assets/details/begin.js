@@ -1,6 +1,6 @@
 // The optional parts, as far as the terms declare them: what was done on a page, and how the page fared.
 (function (avowal) {
-  avowal.more = {};
+  avowal.details = {};
 
   // Call back with each link that is followed: by its click, or the middle button's.
   function onLink(callback) {

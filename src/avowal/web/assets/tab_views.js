@@ -2,12 +2,12 @@
 // ask for it, and not before.
 (function () {
   var form = document.getElementById("tab");
-  var told = "";
+  var views = "";
   try {
-    told = sessionStorage.getItem("avowal-views") || "";
+    views = sessionStorage.getItem("avowal-views") || "";
   } catch (error) {}
-  if (!form || !told.trim()) return;
-  form.elements.views.value = told.trim();
+  if (!form || !views.trim()) return;
+  form.elements.script_views.value = views.trim();
   form.hidden = false;
   document.getElementById("forget").addEventListener("click", function () {
     sessionStorage.removeItem("avowal-views");

@@ -1,5 +1,5 @@
   // Largest Contentful Paint, Interaction to Next Paint and Cumulative Layout Shift, as web.dev/articles/vitals has them.
-  var first = avowal.more, of = {}, shown = [];
+  var first = avowal.details, of = {}, shown = [];
 
   function observe(kind, take, options) {
     try {
@@ -17,7 +17,7 @@
 
   // What belongs to the present look: another one begins anew.
   function present() {
-    if (of.more != avowal.more) of = { more: avowal.more, shift: 0, slow: {} };
+    if (of.details != avowal.details) of = { details: avowal.details, shift: 0, slow: {} };
     return of;
   }
 
@@ -34,7 +34,7 @@
       look.begun = entry.startTime;
     }
     look.last = entry.startTime;
-    avowal.more.cls = Math.max(avowal.more.cls || 0, Math.round(look.shift * 1e4) / 1e4);
+    avowal.details.cls = Math.max(avowal.details.cls || 0, Math.round(look.shift * 1e4) / 1e4);
   });
   // Of fifty interactions, one may be left out.
   function interaction(entry) {
@@ -42,11 +42,11 @@
     var slow = present().slow, id = entry.interactionId || "first";
     slow[id] = Math.max(slow[id] || 0, Math.round(entry.duration));
     var times = Object.values(slow).sort(function (a, b) { return b - a; });
-    avowal.more.inp = times[Math.min(times.length - 1, Math.floor((performance.interactionCount || 0) / 50))];
+    avowal.details.inp = times[Math.min(times.length - 1, Math.floor((performance.interactionCount || 0) / 50))];
   }
   observe("first-input", interaction);
   observe("event", interaction, { durationThreshold: 40 });
-  if (!("cls" in avowal.more) && PerformanceObserver.supportedEntryTypes.includes("layout-shift")) avowal.more.cls = 0;
+  if (!("cls" in avowal.details) && PerformanceObserver.supportedEntryTypes.includes("layout-shift")) avowal.details.cls = 0;
 
   // Before the core tells that the page goes.
   ["visibilitychange", "pagehide", "blur"].forEach(function (kind) {
