@@ -18,13 +18,16 @@ from avowal.app.import_logs import ImportReport
 from avowal.change.draft import TERMS_FILE
 from avowal.cli.main import create_app
 from avowal.cli.report import answer_to_object
+from avowal.collect.event_drop_reason import EventDropReason
 from avowal.config import Settings
+from avowal.http.problem import ProblemCode
 from avowal.ingest.importer import FileImportReport
 from avowal.ledger.entry import Entry
 from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.policy.terms import compile_terms, load_terms
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.store.duckdb_store import DuckDBStore
+from avowal.submissions.form_upload import RejectionCode
 from avowal.use.purpose_view import PurposeView
 from avowal.use.report_request import FILTER_DESCRIPTIONS, ReportRequest, parse_filters
 from avowal.use.reports import FILTER_CATEGORIES, REPORTS, ReportResult, run_report
@@ -232,6 +235,12 @@ def error_codes(kind: Any = errors.ErrorCode) -> Iterator[str]:
 def test_every_error_code_is_explained() -> None:
     """Each code has its row under `# Errors`, and no other code has."""
     assert sorted(rows(section("# Errors"))) == sorted(error_codes())
+
+
+def test_every_code_of_a_problem_is_explained() -> None:
+    """Each code has its row under `# Problems`, and each reason why an event is dropped has one, too."""
+    assert sorted(rows(section("# Problems"))) == sorted({*ProblemCode, *RejectionCode})
+    assert list(rows(section("## Event drop reasons"))) == list(EventDropReason)
 
 
 def test_every_error_code_is_used() -> None:

@@ -19,7 +19,9 @@ from avowal.policy.terms import Duties
 from avowal.policy.vocabulary import WORD_KINDS, load_vocabulary
 from avowal.web.visitor_page import COUNT_COLUMNS
 
-POLICY, *OTHERS = (Path(str(resources.files(f"avowal.{name}"))) for name in ("policy", "endpoints", "web"))
+POLICY, *OTHERS = (
+    Path(str(resources.files(f"avowal.{name}"))) for name in ("policy", "http", "endpoints", "web")
+)
 LANGUAGES = POLICY / "languages"
 SAID = {"say": None, "translate": None, "translate_count": (1, 2), "pgettext": ((1, "c"), 2)}
 SINGULAR = {"categories": "category", "purposes": "purpose", "recipients": "recipient", "grounds": "ground"}

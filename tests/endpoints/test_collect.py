@@ -109,8 +109,9 @@ def test_only_what_the_terms_let_in_is_kept(server: Served) -> None:
 def test_what_is_malformed_is_refused(server: Served, body: bytes, said: str) -> None:
     """With 400, where it is wrong, and nothing of what was sent."""
     answer = server.ask("POST", "/collect", body)
-    assert answer.status == 400
-    assert said in answer.json()["error"]
+    assert (answer.status, answer.json()["code"]) == (400, "invalid-event")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert said in answer.json()["detail"]
     assert answer.json()["hint"]
 
 
@@ -180,7 +181,7 @@ def test_health_and_metrics(server: Served) -> None:
         "checks": {"journal": "ok", "keeper": "ok", "probes": "ok"},
     }
     own = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"})
-    assert b'avowal_events_total{outcome="kept"}' in own.body
+    assert b'avowal_events_total{outcome="accepted"}' in own.body
     assert server.ask("GET", "/metrics").status == 404
 
 

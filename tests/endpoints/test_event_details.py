@@ -154,8 +154,8 @@ def test_reports_tell_of_it(server: Served) -> None:
 def test_what_is_malformed_is_refused(server: Served, details: Any, said: str) -> None:
     """As the rest of an event."""
     answer = server.tell(details=details)
-    assert answer.status == 400
-    assert said in answer.json()["error"]
+    assert (answer.status, answer.json()["code"]) == (400, "invalid-event")
+    assert said in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_what_is_not_declared_goes_nowhere(tmp_path: Path) -> None:
         it.kept("SELECT 1 FROM events", 0)
         assert b"details.js" not in it.ask("GET", "/avowal.js").body
         refused = it.ask("GET", "/avowal.details.js")
-        assert (refused.status, "declare" in refused.json()["hint"]) == (404, True)
+        assert (refused.status, refused.json()["code"]) == (404, "no-details-declared")
         assert it.ask("GET", "/avowal.details.source.js").status == 404
         for path in it.site.folder.rglob("*"):
             if path.is_file():

@@ -18,18 +18,18 @@ NOW = datetime.now(UTC).replace(tzinfo=None)
 RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0)
 ATTACK = {
     "ground": "fraud-or-misuse",
-    "to": "cert@example",
-    "rows": "requests WHERE status = 404",
-    "reference": "case 12",
+    "recipient": "cert@example",
+    "row_filter": "requests WHERE status = 404",
+    "evidence_reference": "case 12",
     "categories": ["ip-address", "page-path"],
 }
 ORDER = {
     "ground": "required-by-law",
-    "to": "District Court",
-    "about": "203.0.113.77",
+    "recipient": "District Court",
+    "subject": "203.0.113.77",
     "since": f"{RECENT.date()}",
     "until": f"{RECENT.date()}",
-    "reference": "1 A 23/26",
+    "evidence_reference": "1 A 23/26",
     "evidence": {
         "instrument": "order",
         "issuer": "District Court",
@@ -78,8 +78,8 @@ def refusals(server: Served) -> int:
 
 def test_a_reader_who_may_disclose_gets_a_package(server: Served) -> None:
     """The same as by the command; it holds by itself."""
-    assert call(server, "POST", "/disclose", {**ATTACK, "dry_run": True}).json()["records"] == {"requests": 4}
-    answer = call(server, "POST", "/disclose", ATTACK)
+    assert call(server, "POST", "/releases", {**ATTACK, "dry_run": True}).json()["records"] == {"requests": 4}
+    answer = call(server, "POST", "/releases", ATTACK)
     assert (answer.status, answer.headers["content-type"]) == (200, "application/zip"), answer.body
     assert answer.headers["cache-control"] == "private, no-store"
     with zipfile.ZipFile(io.BytesIO(answer.body)) as package:
@@ -93,9 +93,9 @@ def test_a_reader_who_may_disclose_gets_a_package(server: Served) -> None:
 
 def test_two_readers_are_needed_where_the_terms_say_so(server: Served) -> None:
     """Whoever asks cannot approve it; then anybody of them makes it, once."""
-    asked = call(server, "POST", "/disclose", ORDER)
+    asked = call(server, "POST", "/releases", ORDER)
     assert (asked.status, asked.json()["approvals"]) == (202, 1), asked.body
-    path = f"/disclose/{asked.json()['reference']}"
+    path = f"/releases/{asked.json()['reference']}"
     assert call(server, "GET", path, name="bea").json()["evidence"]["issuer"] == "District Court"
     assert call(server, "POST", f"{path}/package").status == 403
     assert call(server, "POST", f"{path}/approval").status == 403
@@ -106,36 +106,44 @@ def test_two_readers_are_needed_where_the_terms_say_so(server: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "name", "headers", "status", "recorded"),
+    ("body", "name", "headers", "status", "code", "recorded"),
     [
-        (ATTACK, "dora", {}, 401, 0),
-        (ATTACK, "ann", {"Authorization": "Basic ???"}, 401, 0),
-        (ATTACK, "ann", {"Authorization": "Bearer x"}, 401, 0),
-        (ATTACK, "cyd", {}, 403, 1),
-        (ATTACK, "ann", {"Content-Type": "text/plain"}, 415, 0),
-        ({**ATTACK, "grounds": 1}, "ann", {}, 400, 0),
-        ({**ATTACK, "ground": "fun"}, "ann", {}, 400, 0),
-        ({**ATTACK, "rows": "requests WHERE status > 0"}, "ann", {}, 403, 1),
-        ({**ATTACK, "reference": " "}, "ann", {}, 403, 1),
-        ({**ORDER, "about": "203.0.113.0/24"}, "bea", {}, 403, 1),
-        ({**ORDER, "about": "203.0.113.0/24", "dry_run": True}, "bea", {}, 403, 0),
-        ({**ATTACK, "to": "x" * 70_000}, "bea", {}, 413, 0),
+        (ATTACK, "dora", {}, 401, "wrong-credentials", 0),
+        (ATTACK, "ann", {"Authorization": "Basic ???"}, 401, "wrong-credentials", 0),
+        (ATTACK, "ann", {"Authorization": "Bearer x"}, 401, "wrong-credentials", 0),
+        (ATTACK, "cyd", {}, 403, "reader-may-not-disclose", 1),
+        (ATTACK, "ann", {"Content-Type": "text/plain"}, 415, "unsupported-media-type", 0),
+        ({**ATTACK, "grounds": 1}, "ann", {}, 400, "invalid-input", 0),
+        ({**ATTACK, "ground": "fun"}, "ann", {}, 400, "unknown-name", 0),
+        ({**ATTACK, "row_filter": "requests WHERE status > 0"}, "ann", {}, 403, "selection-too-broad", 1),
+        ({**ATTACK, "evidence_reference": " "}, "ann", {}, 403, "evidence-missing", 1),
+        ({**ORDER, "subject": "203.0.113.0/24"}, "bea", {}, 403, "selection-too-broad", 1),
+        ({**ORDER, "subject": "203.0.113.0/24", "dry_run": True}, "bea", {}, 403, "selection-too-broad", 0),
+        ({**ATTACK, "recipient": "x" * 70_000}, "bea", {}, 413, "body-too-large", 0),
     ],
 )
 def test_what_may_not_be_is_refused(
-    server: Served, body: dict[str, Any], name: str, headers: dict[str, str], status: int, recorded: int
+    server: Served,
+    body: dict[str, Any],
+    name: str,
+    headers: dict[str, str],
+    status: int,
+    code: str,
+    recorded: int,
 ) -> None:
     """With the reason and its remedy; an attempt to disclose is on record."""
     before = refusals(server)
-    answer = call(server, "POST", "/disclose", body, name, **headers)
-    assert (answer.status, set(answer.json())) == (status, {"error", "hint"}), answer.body
+    answer = call(server, "POST", "/releases", body, name, **headers)
+    assert (answer.status, answer.json()["code"]) == (status, code), answer.body
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(answer.json()) == {"type", "title", "status", "detail", "code", "hint"}
     assert refusals(server) - before == recorded
 
 
 def test_passwords_are_tried_a_few_times_only(server: Served) -> None:
     """From one address and as one reader, together with the page where readers sign in."""
     bad = {"Authorization": "Basic " + base64.b64encode(b"eve:x").decode()}
-    found = [call(server, "POST", "/disclose", ATTACK, "eve", **bad).status for _ in range(12)]
+    found = [call(server, "POST", "/releases", ATTACK, "eve", **bad).status for _ in range(12)]
     assert (found[0], found[-1]) == (401, 429)
 
 
@@ -150,14 +158,14 @@ def test_everybody_sees_how_often(server: Served) -> None:
 def test_the_command_works_beside_the_server(server: Served) -> None:
     """Which has the folder: the one asks the other, and both release the same."""
     package = server.site.folder / "beside.zip"
-    words = ("--rows", ATTACK["rows"], "--reference", "case 12", "--categories", "ip-address,page-path")
+    words = ("--rows", ATTACK["row_filter"], "--reference", "case 12", "--categories", "ip-address,page-path")
     ran = server.site.avowal(
         "disclose", "--ground", "checking", "--to", "cert@example", *words, "--package", package
     )
     assert ran.status == 0, ran.err
     with (
         zipfile.ZipFile(package) as mine,
-        zipfile.ZipFile(io.BytesIO(call(server, "POST", "/disclose", ATTACK).body)) as other,
+        zipfile.ZipFile(io.BytesIO(call(server, "POST", "/releases", ATTACK).body)) as other,
     ):
         assert mine.read("requests.jsonl") == other.read("requests.jsonl")
     assert server.site.avowal("verify").status == 0

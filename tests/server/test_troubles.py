@@ -19,7 +19,7 @@ def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         journals.rename(journals.with_name("away"))
         journals.write_text("no folder")
         answer = it.tell(id="while-it-is-broken", url=f"https://{SITE}/broken")
-        assert (answer.status, answer.json()["hint"]) == (503, "send it again later")
+        assert (answer.status, answer.json()["code"]) == (503, "unavailable")
         ready = it.ask("GET", "/readyz")
         assert (ready.status, ready.json()["ready"]) == (503, False)
         assert "cannot be written" in ready.json()["checks"]["journal"]

@@ -1,4 +1,4 @@
-"""Releases over HTTP, for readers who may disclose: request, review, approve, make them, as `avowal disclose` does."""
+"""Releases over HTTP, for readers who may disclose: request, review, approve and make, as `avowal disclose` does."""
 
 import base64
 import binascii
@@ -16,195 +16,215 @@ from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
 from avowal.disclose.request import EXPIRY_DAYS_DEFAULT, ReleaseInput, parse_ground
 from avowal.disclose.workflow import ReleaseWorkflow
-from avowal.errors import AvowalError, DisclosureError, InvalidInputError, RefusedError
+from avowal.errors import AvowalError, InvalidInputError
 from avowal.http.body import read_body
 from avowal.http.headers import PRIVATE_HEADERS
 from avowal.http.json_response import json_response
-from avowal.http.problem import error_response
+from avowal.http.problem import ProblemCode, error_response, problem_response, too_many_attempts
 from avowal.http.rate_limit import AttemptLimiter
 from avowal.http.sender import read_sender
 from avowal.keep.visitor_lookup import VisitorSelector
 from avowal.policy.vocabulary import expand_words
 from avowal.register.passwords import PASSWORD_CHARACTERS_MAX
-from avowal.register.release_requests import ReleaseRequest as Asked
+from avowal.register.release_requests import ReleaseRequest
 from avowal.submissions.submission import REFERENCE_PATTERN
 from avowal.use.report_request import parse_time
 
 MAX_REQUEST_BYTES = 65_536
-STATUS_BY_ERROR = {DisclosureError: 403, InvalidInputError: 400, RefusedError: 409}
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """What is asked for: as the options of `avowal disclose`."""
+class ReleaseRequestBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The JSON of a request for a release."""
 
     ground: str
-    to: str
+    recipient: str
     categories: list[str]
-    kind: str = ""
+    recipient_kind: str = ""
     contact: str = ""
-    about: str = ""
+    subject: str = ""
+    """A visitor, as `parse_subject` reads it, or the reference of a submission."""
     since: str = ""
     until: str = ""
-    rows: str = ""
-    reference: str = ""
+    row_filter: str = ""
+    evidence_reference: str = ""
     evidence: dict[str, str] = {}
     expires_days: int = EXPIRY_DAYS_DEFAULT
-    seal_until: str = ""
+    sealed_until: str = ""
     dry_run: bool = False
 
 
 @dataclass
 class ReleaseEndpoint:
-    """Takes requests for releases."""
+    """Accepts requests for releases, and makes releases."""
 
     workflow: ReleaseWorkflow
     parse_subject: Callable[[str, str, str], VisitorSelector]
-    """Finds whom words are about; see `keep.subject`."""
+    """Returns the visitor that a subject means, with the times `since` and `until`."""
     time_zone: ZoneInfo
     proxies: TrustedProxies
     attempt_limiter: AttemptLimiter
 
     async def create(self, request: Request) -> Response:
-        """Release what is asked for, or have it wait for those who approve: `POST /disclose`."""
+        """Make a release, or record the request for it if others have to approve: `POST /releases`."""
         body = await read_body(request.receive, MAX_REQUEST_BYTES)
         if body is None:
-            return error_response(
-                413, "that is more than a request has", "send the JSON alone", PRIVATE_HEADERS
+            return problem_response(
+                413,
+                ProblemCode.BODY_TOO_LARGE,
+                f"the body is longer than {MAX_REQUEST_BYTES:,} bytes",
+                "send the request as JSON, without anything else",
+                PRIVATE_HEADERS,
             )
-        return await self._answered(request, lambda name, _: self._ask(name, body))
+        return await self._respond(request, lambda name, _: self._create(name, body))
 
     async def show(self, request: Request) -> Response:
-        """Show what somebody asked for, and what would leave: `GET /disclose/REFERENCE`."""
-        return await self._answered(request, lambda *_: self._show(request.path_params["reference"]))
+        """Show a request and what would be released: `GET /releases/REFERENCE`."""
+        return await self._respond(request, lambda *_: self._show(request.path_params["reference"]))
 
     async def approve(self, request: Request) -> Response:
-        """Approve what somebody else asked for: `POST /disclose/REFERENCE/approval`."""
+        """Approve the request of another reader: `POST /releases/REFERENCE/approval`."""
         reference = request.path_params["reference"]
 
-        def approved(name: str, password: str) -> Response:
-            asked = self.workflow.approve(reference, name, password)
-            by = self.workflow.register.release_requests.approvers(reference)
-            return _private_json({"reference": reference, "approved_by": by, "approvals": asked.approvals})
-
-        return await self._answered(request, approved)
-
-    async def release(self, request: Request) -> Response:
-        """Release what was approved: `POST /disclose/REFERENCE/package`."""
-        reference = request.path_params["reference"]
-
-        def made(name: str, _: str) -> Response:
-            asked = self.workflow.find_waiting_request(reference)
-            with self.workflow.recording_refusals(asked.ground, asked.recipient_kind, name):
-                self.workflow.register.readers.check_can_disclose(name)
-                return self._made(asked)
-
-        return await self._answered(request, made)
-
-    async def _answered(self, request: Request, answer: Callable[[str, str], Response]) -> Response:
-        """Answer a reader who proves who they are, and may disclose."""
-        by = read_sender(self.proxies, request.scope)
-        if request.method == "POST" and request.headers.get("content-type") != "application/json":
-            return error_response(415, "this is no JSON", "send it as `application/json`", PRIVATE_HEADERS)
-        name, password = _credentials(request.headers.get("authorization", ""))
-
-        def proved() -> Response:
-            check = partial(self.workflow.register.passwords.check, name, password)
-            right = self.attempt_limiter.check(by.address, name, check)
-            if right is None:
-                return error_response(429, "too many tries", "wait a minute", PRIVATE_HEADERS)
-            if not right:
-                asks = {**PRIVATE_HEADERS, "WWW-Authenticate": 'Basic realm="avowal", charset="UTF-8"'}
-                return error_response(
-                    401, "there is no reader of this name with this password", "`avowal user add`", asks
-                )
-            try:
-                return answer(name, password)
-            except AvowalError as why:
-                status = next(code for kind, code in STATUS_BY_ERROR.items() if isinstance(why, kind))
-                return error_response(status, why.message, why.hint, PRIVATE_HEADERS)
-
-        return await run_in_threadpool(proved)
-
-    def _ask(self, name: str, body: bytes) -> Response:
-        try:
-            told = msgspec.json.decode(body, type=Body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as why:
-            raise InvalidInputError(
-                f"this is no request: {why}", "look at the reference", code="invalid-input"
-            ) from None
-        ground = parse_ground(told.ground)
-        if told.dry_run:
-            asked = self.workflow.prepare_request(self._words(told, ground, name))
-            found = self.workflow.build_extract(asked)
+        def approve(name: str, password: str) -> Response:
+            release_request = self.workflow.approve(reference, name, password)
+            approvers = self.workflow.register.release_requests.approvers(reference)
             return _private_json(
                 {
-                    "records": found.record_counts,
-                    "visitors": len(found.visitor_keys),
-                    "refused_categories": found.refused_categories,
+                    "reference": reference,
+                    "approved_by": approvers,
+                    "approvals": release_request.approvals,
                 }
             )
-        with self.workflow.recording_refusals(ground, told.kind, name):
-            asked = self.workflow.record_request(self._words(told, ground, name))
-            if asked.approvals:
-                return _private_json({"reference": asked.reference, "approvals": asked.approvals}, 202)
-            return self._made(asked)
 
-    def _made(self, asked: Asked) -> Response:
-        made = self.workflow.make_release(asked)
-        self.workflow.mark_written(made)
-        named = {"Content-Disposition": f'attachment; filename="{asked.reference}.zip"'}
-        return Response(made.package, 200, {**PRIVATE_HEADERS, **named}, "application/zip")
+        return await self._respond(request, approve)
 
-    def _words(self, told: Body, ground: str, name: str) -> ReleaseInput:
-        self.workflow.register.readers.check_can_disclose(name)
-        submitted = REFERENCE_PATTERN.fullmatch(told.about)
-        until = parse_time(told.seal_until, self.time_zone, utc_now()) if told.seal_until else None
-        alike = {
-            one: getattr(told, one) for one in ReleaseInput.__struct_fields__ if one in Body.__struct_fields__
-        }
+    async def release(self, request: Request) -> Response:
+        """Make a release that was approved: `POST /releases/REFERENCE/package`."""
+        reference = request.path_params["reference"]
+
+        def release(name: str, _: str) -> Response:
+            release_request = self.workflow.find_waiting_request(reference)
+            with self.workflow.recording_refusals(
+                release_request.ground, release_request.recipient_kind, name
+            ):
+                self.workflow.register.readers.check_can_disclose(name)
+                return self._make_release(release_request)
+
+        return await self._respond(request, release)
+
+    async def _respond(self, request: Request, handle: Callable[[str, str], Response]) -> Response:
+        """Return what `handle` makes of a request, once its reader proved their name and password."""
+        if request.method == "POST" and request.headers.get("content-type") != "application/json":
+            return problem_response(
+                415,
+                ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+                "the body is not JSON",
+                "send it as `application/json`",
+                PRIVATE_HEADERS,
+            )
+        address = read_sender(self.proxies, request.scope).address
+        name, password = _parse_credentials(request.headers.get("authorization", ""))
+
+        def respond() -> Response:
+            check_password = partial(self.workflow.register.passwords.check, name, password)
+            is_right = self.attempt_limiter.check(address, name, check_password)
+            if is_right is None:
+                return too_many_attempts()
+            if not is_right:
+                return problem_response(
+                    401,
+                    ProblemCode.WRONG_CREDENTIALS,
+                    "no reader has this name and password",
+                    "`avowal user add` adds a reader, `avowal user password` sets a password",
+                    {**PRIVATE_HEADERS, "WWW-Authenticate": 'Basic realm="avowal", charset="UTF-8"'},
+                )
+            try:
+                return handle(name, password)
+            except AvowalError as error:
+                return error_response(error, PRIVATE_HEADERS)
+
+        return await run_in_threadpool(respond)
+
+    def _create(self, reader: str, text: bytes) -> Response:
+        try:
+            body = msgspec.json.decode(text, type=ReleaseRequestBody)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidInputError(
+                f"the body is not a request for a release: {error}",
+                "see `POST /releases` in the reference",
+                code="invalid-input",
+            ) from None
+        ground = parse_ground(body.ground)
+        if body.dry_run:
+            extract = self.workflow.build_extract(
+                self.workflow.prepare_request(self._read_input(body, ground, reader))
+            )
+            return _private_json(
+                {
+                    "records": extract.record_counts,
+                    "visitors": len(extract.visitor_keys),
+                    "refused_categories": extract.refused_categories,
+                }
+            )
+        with self.workflow.recording_refusals(ground, body.recipient_kind, reader):
+            request = self.workflow.record_request(self._read_input(body, ground, reader))
+            if request.approvals:
+                return _private_json({"reference": request.reference, "approvals": request.approvals}, 202)
+            return self._make_release(request)
+
+    def _make_release(self, request: ReleaseRequest) -> Response:
+        release = self.workflow.make_release(request)
+        self.workflow.mark_written(release)
+        attachment = {"Content-Disposition": f'attachment; filename="{request.reference}.zip"'}
+        return Response(release.package, 200, {**PRIVATE_HEADERS, **attachment}, "application/zip")
+
+    def _read_input(self, body: ReleaseRequestBody, ground: str, reader: str) -> ReleaseInput:
+        """Return what a body asks for. Raises DisclosureError if the reader may not disclose."""
+        self.workflow.register.readers.check_can_disclose(reader)
+        is_submission = bool(REFERENCE_PATTERN.fullmatch(body.subject))
         return ReleaseInput(
-            **{
-                **alike,
-                "ground": ground,
-                "categories": expand_words("categories", told.categories),
-                "about": self.parse_subject(told.about, told.since, told.until)
-                if told.about and not submitted
-                else None,
-                "submission": told.about if submitted else "",
-                "sealed_until": until,
-                "by": name,
-            }
+            ground=ground,
+            recipient=body.recipient,
+            recipient_kind=body.recipient_kind,
+            contact=body.contact,
+            categories=expand_words("categories", body.categories),
+            visitor_selector=self.parse_subject(body.subject, body.since, body.until)
+            if body.subject and not is_submission
+            else None,
+            submission_reference=body.subject if is_submission else "",
+            row_filter=body.row_filter,
+            evidence_reference=body.evidence_reference,
+            evidence=body.evidence,
+            expires_days=body.expires_days,
+            sealed_until=parse_time(body.sealed_until, self.time_zone, utc_now())
+            if body.sealed_until
+            else None,
+            requester=reader,
         )
 
     def _show(self, reference: str) -> Response:
-        asked = self.workflow.find_waiting_request(reference)
-        found, by = (
-            self.workflow.build_extract(asked),
-            self.workflow.register.release_requests.approvers(reference),
-        )
-        told = msgspec.to_builtins(asked)
+        request = self.workflow.find_waiting_request(reference)
+        extract = self.workflow.build_extract(request)
         return _private_json(
             {
-                **told,
-                "records": found.record_counts,
-                "refused_categories": found.refused_categories,
-                "approved_by": by,
+                **msgspec.to_builtins(request),
+                "records": extract.record_counts,
+                "refused_categories": extract.refused_categories,
+                "approved_by": self.workflow.register.release_requests.approvers(reference),
             }
         )
 
 
-def _credentials(header: str) -> tuple[str, str]:
-    """Return the name and password of a header Authorization (RFC 7617); empty where it has none."""
-    scheme, _, told = header.partition(" ")
+def _parse_credentials(header: str) -> tuple[str, str]:
+    """Return the name and password of a header Authorization (RFC 7617); empty if it has none."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
     try:
-        name, _, password = base64.b64decode(told, validate=True).decode().partition(":")
+        name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
-    return (
-        (name[:PASSWORD_CHARACTERS_MAX], password[:PASSWORD_CHARACTERS_MAX])
-        if scheme.lower() == "basic"
-        else ("", "")
-    )
+    return name[:PASSWORD_CHARACTERS_MAX], password[:PASSWORD_CHARACTERS_MAX]
 
 
 def _private_json(content: object, status: int = 200) -> Response:
