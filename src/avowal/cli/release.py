@@ -127,8 +127,8 @@ def disclose(
 def _about(word: str, since: str, until: str, at_work: Session) -> dict[str, Any]:
     """Return what a release is about: a visitor, a submission, or neither of them."""
     if not word or REFERENCE_PATTERN.fullmatch(word):
-        return {"submission": word}
-    return {"about": parse_visitor(word, since, until, at_work)}
+        return {"submission_reference": word}
+    return {"visitor_selector": parse_visitor(word, since, until, at_work)}
 
 
 NO_PACKAGE = Path()
