@@ -347,7 +347,7 @@ def test_the_operator_records_what_came_otherwise(tmp_path: Path) -> None:
         (["--field", "email=x"], "`text` is missing"),
         ([*fields, "--at", "2099-01-01"], "in the future"),
         ([*fields, "--visitor", "Ann"], "no visitor's key"),
-        ([*fields, "--file", f"cv={tmp_path / 'avowal.toml'}"], "another type"),
+        ([*fields, "--file", f"cv={tmp_path / 'avowal.toml'}"], "file type that is not accepted"),
     ):
         ran = site.avowal("submission", "add", "contact", *means, *wrong)
         assert (ran.status, said in ran.err) == (2, True), ran.err
