@@ -10,6 +10,7 @@ import msgspec
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from avowal.app.visitor_data import VISITOR_PAGE_PATH
@@ -77,6 +78,14 @@ class CollectEndpoint:
         self.site_hosts = {host for host in (site.host, *site.hosts) if host}
         self.site_hosts |= {urlsplit(origin).hostname or "" for origin in self.settings.serve.sites}
         self._rate_limit = RateLimit(self.settings.serve.beacons_per_minute)
+
+    def routes(self) -> list[Route]:
+        """Return the routes, without `POST /collect`, which bypasses the router."""
+        return [
+            Route("/collect", self.preflight, methods=["OPTIONS"]),
+            Route("/cookie/{choice:str}", self.set_cookie_choice, methods=["POST"]),
+            Route("/pixel.gif", self.pixel, methods=["GET"]),
+        ]
 
     async def collect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Accept an event (ASGI): 202 once it is on disk, 204 with the reason if it is dropped."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
@@ -27,6 +28,10 @@ class ProcessorFeedEndpoint:
     """Records that a processor, by its name, was refused, and why."""
     proxies: TrustedProxies
     attempt_limiter: AttemptLimiter
+
+    def routes(self) -> list[Route]:
+        """Return the route."""
+        return [Route("/feed/{name:str}", self.pull, methods=["GET"])]
 
     async def pull(self, request: Request) -> Response:
         """Send the page after the one that the processor names as received."""

@@ -11,6 +11,7 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
@@ -63,6 +64,15 @@ class ReleaseEndpoint:
     time_zone: ZoneInfo
     proxies: TrustedProxies
     attempt_limiter: AttemptLimiter
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/releases", self.create, methods=["POST"]),
+            Route("/releases/{reference:str}", self.show, methods=["GET"]),
+            Route("/releases/{reference:str}/approval", self.approve, methods=["POST"]),
+            Route("/releases/{reference:str}/package", self.release, methods=["POST"]),
+        ]
 
     async def create(self, request: Request) -> Response:
         """Make a release, or record the request for it if others have to approve: `POST /releases`."""

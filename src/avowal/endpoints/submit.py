@@ -16,6 +16,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 
 from avowal.clock import utc_now
 from avowal.collect import cookie
@@ -76,6 +77,10 @@ class SubmitEndpoint:
 
     def __post_init__(self) -> None:
         self._rate_limit = RateLimit(self.settings.serve.submissions_per_minute)
+
+    def routes(self) -> list[Route]:
+        """Return the route."""
+        return [Route("/submit/{form:str}", self.submit, methods=["POST"])]
 
     async def submit(self, request: Request) -> Response:
         """Accept a submission: it is on disk before the response is sent."""

@@ -67,7 +67,7 @@ def create_application(endpoints: Endpoints) -> ASGIApp:
 
 
 def _create_router(endpoints: Endpoints) -> Starlette:
-    collect, release, reader = endpoints.collect, endpoints.release, endpoints.reader
+    collect = endpoints.collect
 
     def ready(_: Request) -> Response:
         reasons = endpoints.health_checks()
@@ -82,18 +82,11 @@ def _create_router(endpoints: Endpoints) -> Starlette:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     routes = [
-        Route("/collect", collect.preflight, methods=["OPTIONS"]),
-        Route("/cookie/{choice:str}", collect.set_cookie_choice, methods=["POST"]),
-        Route("/pixel.gif", collect.pixel, methods=["GET"]),
-        Route("/submit/{form:str}", endpoints.submit.submit, methods=["POST"]),
-        Route("/", reader.show_home, methods=["GET"]),
-        Route("/feed/{name:str}", endpoints.processor_feed.pull, methods=["GET"]),
-        Route("/releases", release.create, methods=["POST"]),
-        Route("/releases/{reference:str}", release.show, methods=["GET"]),
-        Route("/releases/{reference:str}/approval", release.approve, methods=["POST"]),
-        Route("/releases/{reference:str}/package", release.release, methods=["POST"]),
-        Route("/sign-in", reader.sign_in, methods=["GET", "POST"]),
-        Route("/sign-out", reader.sign_out, methods=["POST"]),
+        *collect.routes(),
+        *endpoints.submit.routes(),
+        *endpoints.processor_feed.routes(),
+        *endpoints.release.routes(),
+        *endpoints.reader.routes(),
         *endpoints.script.routes(),
         *endpoints.notice.routes(),
         Route("/healthz", _healthy, methods=["GET"]),

@@ -10,6 +10,7 @@ from itsdangerous import BadSignature, TimestampSigner
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
@@ -51,6 +52,14 @@ class ReaderRoutes:
     run_report: Callable[[ReportRequest], ReportResult]
     proxies: TrustedProxies
     attempt_limiter: AttemptLimiter
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/", self.show_home, methods=["GET"]),
+            Route("/sign-in", self.sign_in, methods=["GET", "POST"]),
+            Route("/sign-out", self.sign_out, methods=["POST"]),
+        ]
 
     async def show_home(self, request: Request) -> Response:
         """Give a reader who signed in a report, and everybody else the policy."""
