@@ -104,7 +104,9 @@ class Avowal:
         if which.kind == "submission":
             self.register.submissions.correct(which.value, {"data": data(one.number, 1)}, "letter", one.at)
             return
-        said: Any = {"categories": {"data": value(one)}} if one.name == "category" else {one.name: value(one)}
+        said: Any = (
+            {"field_categories": {"data": value(one)}} if one.name == "category" else {one.name: value(one)}
+        )
         self.register.restrictions.set(which, RestrictionChange(**said), "letter", one.at)
 
     def delete(self, one: Operation, which: SubmissionSelector) -> None:

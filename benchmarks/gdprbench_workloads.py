@@ -14,10 +14,10 @@ LISTS: dict[str, list[Any]] = {
     "form": [f"purpose{number}" for number in range(25)],
     "keep_until": [30, *range(10_000, 24_001, 2_000), 1_000_000],
     "visitor": [f"{number:015x}1" for number in range(10_000)],
-    "objects_to": [(*BITS[n % 32], PURPOSE) if n % 10 == 0 else BITS[n % 32] for n in range(100)],
-    "automated": [True, False],
-    "readers": [("processor", f"reader{number}") for number in range(10)],
-    "recipients": [(f"recipient{number}",) for number in range(10)],
+    "objected_purposes": [(*BITS[n % 32], PURPOSE) if n % 10 == 0 else BITS[n % 32] for n in range(100)],
+    "allows_automated_decisions": [True, False],
+    "allowed_readers": [("processor", f"reader{number}") for number in range(10)],
+    "allowed_recipients": [(f"recipient{number}",) for number in range(10)],
     "source": [f"source{number}" for number in range(10)],
     "category": ["answer", "email-address", "message", "person-name", "postal-address", "telephone-number"],
 }
@@ -148,7 +148,7 @@ class Model:
 
     def sees(self, row: dict[str, Any], one: Operation, *, processor: bool) -> bool:
         """Return whether a record should be read."""
-        allowed = PURPOSE not in row["objects_to"] and row["keep_until"] > one.at
+        allowed = PURPOSE not in row["objected_purposes"] and row["keep_until"] > one.at
         return allowed or not processor or not self.enforced
 
     def put(self, number: int, one: Operation) -> None:

@@ -20,7 +20,7 @@ DAY = TODAY.replace(hour=12, minute=0) - timedelta(days=2)
 ANN, BEN = "192.0.2.1", "192.0.2.2"
 GOVERNED = "SELECT ip_address, version, governing FROM requests ORDER BY request_time"
 WITHDRAWAL = """
-INSERT INTO consents SELECT 2, publication, 0, language, document, means, person, 99, recorded_at FROM consents
+INSERT INTO consents SELECT 2, publication, 0, language, document_hash, channel, commitment, 99, recorded_at FROM consents
 """
 PERIOD = ("--since", f"{DAY.date()}", "--until", f"{DAY.date()}")
 
@@ -90,13 +90,13 @@ def site(tmp_path: Path) -> Site:
 
 def consent(site: Site, address: str = ANN, *words: Any) -> Any:
     """Record consent; returns what `--json` printed."""
-    ran = site.avowal("visitor", "consent", address, *PERIOD, "--means", "letter", "--json", *words)
+    ran = site.avowal("visitor", "consent", address, *PERIOD, "--channel", "letter", "--json", *words)
     assert ran.status == 0, ran.err
     return ran.json()
 
 
 def withdrawn(site: Site, key: str, *words: Any) -> Any:
-    ran = site.avowal("visitor", "consent", key, "--means", "e-mail", "--withdraw", "--json", *words)
+    ran = site.avowal("visitor", "consent", key, "--channel", "e-mail", "--withdraw", "--json", *words)
     assert ran.status == 0, ran.err
     return ran.json()
 
@@ -135,7 +135,7 @@ def test_withdrawal_restores_what_governed_before(site: Site) -> None:
     assert withdrawn(site, key)["receipt"]["event"]["event_state"] == "consent withdrawn"
     assert kept(site) == before
     assert seen(site) == set()
-    assert site.avowal("visitor", "consent", key, "--means", "page", "--withdraw").status == 1
+    assert site.avowal("visitor", "consent", key, "--channel", "page", "--withdraw").status == 1
     consent(site)
     assert seen(site) == {"/0", "/5"}
     kinds = [site.avowal("ledger", "prove", entry, "--json").json()["entry"]["kind"] for entry in range(2, 5)]
@@ -148,12 +148,12 @@ def test_a_withdrawal_binds_from_when_it_is_recorded(site: Site) -> None:
     with sqlite3.connect(site.data / "register.sqlite") as file:
         file.execute("PRAGMA foreign_keys = OFF")
         file.execute(WITHDRAWAL)
-        file.execute("INSERT INTO persons SELECT 2, visitor, reference, salt FROM persons")
+        file.execute("INSERT INTO consent_subjects SELECT 2, visitor, reference, salt FROM consent_subjects")
     file.close()
     assert governing(site) == {(ANN, 1, 2), (BEN, 1, 1)}
     assert seen(site) == set()
     assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
-    assert site.avowal("visitor", "consent", key, "--means", "page", "--withdraw").status == 1
+    assert site.avowal("visitor", "consent", key, "--channel", "page", "--withdraw").status == 1
 
 
 def test_records_that_come_in_later_are_raised_too(site: Site) -> None:
@@ -189,7 +189,9 @@ def test_consent_to_what_is_to_come_waits_for_it(site: Site) -> None:
     assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
     assert site.avowal("policy", "withdraw", 3).status == 0
     publish(site, "90 days", "forever", later)
-    assert site.avowal("visitor", "consent", key, "--means", "page", "--withdraw", "--version", 3).status == 1
+    assert (
+        site.avowal("visitor", "consent", key, "--channel", "page", "--withdraw", "--version", 3).status == 1
+    )
     assert site.avowal("verify").status == 0
 
 
@@ -223,7 +225,7 @@ def test_a_dry_run_records_nothing(site: Site) -> None:
 )
 def test_what_is_no_consent_is_refused(site: Site, words: tuple[str, ...], status: int, said: str) -> None:
     """It is told why, and nothing is recorded."""
-    ran = site.avowal("visitor", "consent", *words, "--means", "letter")
+    ran = site.avowal("visitor", "consent", *words, "--channel", "letter")
     assert (ran.status, said in ran.err) == (status, True), ran.err
     assert site.avowal("verify", "--json").json()["entries"] == 2
 
@@ -231,17 +233,17 @@ def test_what_is_no_consent_is_refused(site: Site, words: tuple[str, ...], statu
 def test_one_persons_word_is_not_anothers(site: Site) -> None:
     """An address that two visitors had in the period is refused; a period in which one had it alone is not."""
     site.take_in(site.log("other.log", line(60, "/o", start=DAY, address=ANN, agent=CHROME)))
-    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--means", "letter")
+    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--channel", "letter")
     assert (ran.status, "2 visitors are known" in ran.err) == (1, True), ran.err
     until = f"{DAY + timedelta(minutes=30):%Y-%m-%d %H:%M}"
-    assert site.avowal("visitor", "consent", ANN, *PERIOD[:3], until, "--means", "letter").status == 0
+    assert site.avowal("visitor", "consent", ANN, *PERIOD[:3], until, "--channel", "letter").status == 0
     assert sum(governing == 2 for _, _, governing in site.rows(GOVERNED)) == 2
 
 
 def test_an_address_that_may_not_be_kept_any_more_leads_to_nobody(site: Site) -> None:
     """What its terms let grow too old is not looked at, though it may still lie there."""
     publish(site, "1 day", "forever")
-    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--means", "letter")
+    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--channel", "letter")
     assert (ran.status, "no visitor is known" in ran.err) == (1, True), ran.err
 
 
@@ -269,7 +271,7 @@ FORGED = {
     "pii_processing.purposes.1.recipient_third_parties": ["public"],
     "event.event_time": "2026-01-01T00:00:00",
     "event.event_state": "consent withdrawn",
-    "event.means": "page",
+    "event.channel": "page",
     "event.reference": "another letter",
     "proof.salt": "00" * 32,
     "proof.terms": "{}",
@@ -302,7 +304,7 @@ def test_erasing_who_it_was_leaves_proofs_that_hold(site: Site) -> None:
     """Neither register nor ledger leads to the visitor any more, and `avowal verify` finds all in order."""
     key = consent(site, ANN, "--reference", "Ann's letter")["visitor"]
     with sqlite3.connect(site.data / "register.sqlite") as file:
-        file.execute("DELETE FROM persons")
+        file.execute("DELETE FROM consent_subjects")
     file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     file.close()
     bare = (site.data / "register.sqlite").read_bytes()
@@ -328,15 +330,15 @@ def test_what_consents_do_not_tell_is_found(site: Site) -> None:
 TAMPERING = {
     "the version": "UPDATE consents SET publication = 1",
     "given or taken back": "UPDATE consents SET given = 0",
-    "the document": "UPDATE consents SET document = printf('%064d', 7)",
+    "the document": "UPDATE consents SET document_hash = printf('%064d', 7)",
     "the language": "UPDATE consents SET language = 'fr'",
-    "how": "UPDATE consents SET means = 'page'",
+    "how": "UPDATE consents SET channel = 'page'",
     "when": "UPDATE consents SET recorded_at = '2026-01-01 00:00:00.000000'",
     "the entry": "UPDATE consents SET entry = 0",
-    "the commitment": "UPDATE consents SET person = printf('%064d', 7)",
-    "who it was": "UPDATE persons SET visitor = '0123456789abcdef'",
-    "where it is written": "UPDATE persons SET reference = 'nowhere'",
-    "the salt": "UPDATE persons SET salt = zeroblob(32)",
+    "the commitment": "UPDATE consents SET commitment = printf('%064d', 7)",
+    "who it was": "UPDATE consent_subjects SET visitor = '0123456789abcdef'",
+    "where it is written": "UPDATE consent_subjects SET reference = 'nowhere'",
+    "the salt": "UPDATE consent_subjects SET salt = zeroblob(32)",
     "all of it gone": "DELETE FROM consents",
 }
 

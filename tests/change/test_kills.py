@@ -30,7 +30,7 @@ def drafted(site: Site, age: str, updated: Any) -> None:
     terms.write_text("\n".join(lines))
 
 
-CONSENT = ["visitor", "consent", "192.0.2.1", "--since", "3 days", "--until", "today", "--means", "letter"]
+CONSENT = ["visitor", "consent", "192.0.2.1", "--since", "3 days", "--until", "today", "--channel", "letter"]
 
 
 def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:

@@ -196,7 +196,9 @@ def test_notices_and_pages_are_in_every_language_of_the_terms(site: Site) -> Non
     assert site.avowal("policy", "posted", 3, "--where", "https://example.org/").status == 0
     assert site.avowal("policy", "posted", 1, "--where", "https://example.org/").status == 1
     third = site.avowal("policy", "notice", "--json").json()[1]
-    assert [(one["place"], one["attested"]) for one in third["shown"]] == [("https://example.org/", True)]
+    assert [(one["location"], one["attested_by_operator"]) for one in third["shown"]] == [
+        ("https://example.org/", True)
+    ]
     assert site.avowal("verify").status == 0
     site.avowal("policy", "page", "--to", "out")
     names = {path.name for path in (site.folder / "out").iterdir()}

@@ -53,7 +53,10 @@ def test_no_byte_is_left_of_what_may_not_be_kept(site: Site) -> None:
     assert set(site.rows("SELECT ip_address FROM requests")) == {("203.0.113.0/24",)}
     assert "nothing is held beyond its time" in site.avowal("retain").out
     entry = site.avowal("ledger", "prove", 2, "--json").json()["entry"]
-    assert (entry["kind"], entry["removed"]) == ("retention-run", [["requests", "ip-address", 1, 50]])
+    assert (entry["kind"], entry["removed_records"]) == (
+        "retention-run",
+        [{"relation": "requests", "category": "ip-address", "version": 1, "records": 50}],
+    )
     assert site.avowal("verify").status == 0
 
 
@@ -68,7 +71,11 @@ def test_following_retains_by_itself(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE retentions SET removed = '[]'", "UPDATE retentions SET run = 9", "DELETE FROM retentions"],
+    [
+        "UPDATE retention_runs SET removed_records = '[]'",
+        "UPDATE retention_runs SET run_number = 9",
+        "DELETE FROM retention_runs",
+    ],
 )
 def test_a_run_that_was_changed_is_found(site: Site, statement: str) -> None:
     """What was removed cannot be told otherwise later."""

@@ -31,7 +31,7 @@ def site(tmp_path: Path) -> Site:
 @pytest.fixture
 def reference(site: Site) -> str:
     fields = ("--field", "name=Ann Exmaple", "--field", "email=ann@example.org", "--visitor", VISITOR)
-    ran = site.avowal("submission", "add", "order", "--means", "letter", *fields, "--json")
+    ran = site.avowal("submission", "add", "order", "--channel", "letter", *fields, "--json")
     assert ran.status == 0, ran.err
     told: str = ran.json()["reference"]
     return told
@@ -88,7 +88,7 @@ def test_what_is_objected_to_is_no_function_to_disclose_for(site: Site, referenc
 def test_what_was_wrong_is_put_right(site: Site, reference: str) -> None:
     """And what stood there before is nowhere any more; that it was done is on record."""
     ran = site.avowal(
-        "submission", "correct", reference, "--field", "name=Ann Example", "--means", "telephone"
+        "submission", "correct", reference, "--field", "name=Ann Example", "--channel", "telephone"
     )
     assert ran.status == 0, ran.err
     values = {one["field"]: one["value"] for one in show(site, reference).json()["fields"]}
@@ -98,7 +98,7 @@ def test_what_was_wrong_is_put_right(site: Site, reference: str) -> None:
         for (body,) in query_register(site, "SELECT body FROM entries")
         if b"submission-corrected" in body
     ]
-    assert (entry["categories"], entry["means"]) == (["person-name"], "telephone")
+    assert (entry["categories"], entry["channel"]) == (["person-name"], "telephone")
     assert site.avowal("verify").status == 0
 
 
@@ -115,7 +115,7 @@ def test_only_what_was_written_is_put_right(
     site: Site, reference: str, field: str, status: int, said: str
 ) -> None:
     """Nothing is changed otherwise."""
-    ran = site.avowal("submission", "correct", reference, "--field", field, "--means", "letter")
+    ran = site.avowal("submission", "correct", reference, "--field", field, "--channel", "letter")
     assert (ran.status, said in ran.err) == (status, True), ran.err
     assert "submission-corrected" not in entry_kinds(site)
 
@@ -124,18 +124,19 @@ def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -
     """Whoever handed it over sees it; of what is erased nothing is left but that something was said."""
     assert object_to(site, reference, "content").status == 0
     assert (
-        site.avowal("submission", "correct", reference, "--field", "name=A", "--means", "letter").status == 0
+        site.avowal("submission", "correct", reference, "--field", "name=A", "--channel", "letter").status
+        == 0
     )
     export = site.folder / "me.jsonl"
     assert site.avowal("visitor", "export", VISITOR, "--to", export).status == 0
     head = json.loads(export.read_text().splitlines()[0])
-    assert head["submissions"][0]["objects_to"] == ["content"]
+    assert head["submissions"][0]["objected_purposes"] == ["content"]
     schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     assert list(schema.iter_errors(head)) == []
     assert site.avowal("submission", "erase", reference).status == 0
     assert (
-        query_register(site, "SELECT * FROM objecting"),
-        query_register(site, "SELECT * FROM correcting"),
+        query_register(site, "SELECT * FROM objection_subjects"),
+        query_register(site, "SELECT * FROM correction_subjects"),
     ) == ([], [])
     assert entry_kinds(site).count("objection-raised") == 1
     assert site.avowal("verify").status == 0
@@ -144,20 +145,21 @@ def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("UPDATE objecting SET salt = zeroblob(32)", "objection 1 is not what"),
-        ("UPDATE objecting SET entry = 0", "objection 1 is not what"),
-        ("UPDATE objecting SET entry = 'abc'", "objection 1 is not what"),
-        ("UPDATE objecting SET entry = 99", "objection 1 is not what"),
-        ("UPDATE objecting SET submission = 'ffffffffffffffffffffffff'", "objection 1 is not what"),
-        ("UPDATE correcting SET entry = entry - 1", "correction 1 is not what"),
-        ("DELETE FROM objecting", "otherwise than anybody is on record"),
+        ("UPDATE objection_subjects SET salt = zeroblob(32)", "objection 1 is not what"),
+        ("UPDATE objection_subjects SET entry = 0", "objection 1 is not what"),
+        ("UPDATE objection_subjects SET entry = 'abc'", "objection 1 is not what"),
+        ("UPDATE objection_subjects SET entry = 99", "objection 1 is not what"),
+        ("UPDATE objection_subjects SET submission = 'ffffffffffffffffffffffff'", "objection 1 is not what"),
+        ("UPDATE correction_subjects SET entry = entry - 1", "correction 1 is not what"),
+        ("DELETE FROM objection_subjects", "otherwise than anybody is on record"),
     ],
 )
 def test_what_is_changed_is_found(site: Site, reference: str, change: str, said: str) -> None:
     """An objection that vanished, or another's."""
     assert object_to(site, reference, "content").status == 0
     assert (
-        site.avowal("submission", "correct", reference, "--field", "name=A", "--means", "letter").status == 0
+        site.avowal("submission", "correct", reference, "--field", "name=A", "--channel", "letter").status
+        == 0
     )
     tamper(site, change)
     ran = site.avowal("verify")

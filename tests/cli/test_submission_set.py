@@ -34,7 +34,7 @@ def site_with_forms(folder: Path) -> Site:
     terms.write_text(terms.read_text() + ORDER_FORM + NOTE)
     for name, more in (("anna", ()), ("ben", ()), ("bot", ("--automated",))):
         ran = made.avowal("user", "add", name, "--purposes", "requested-service,content", *more, "--json")
-        assert ran.json()["automated"] is bool(more)
+        assert ran.json()["is_automated"] is bool(more)
     return made
 
 
@@ -49,14 +49,14 @@ def reference(site: Site) -> str:
 
 
 def add(site: Site, form: str, *words: str) -> str:
-    ran = site.avowal("submission", "add", form, "--means", "letter", *words, "--json")
+    ran = site.avowal("submission", "add", form, "--channel", "letter", *words, "--json")
     assert ran.status == 0, ran.err
     told: str = ran.json()["reference"]
     return told
 
 
 def put(site: Site, *words: str) -> Ran:
-    return site.avowal("submission", "set", *words, "--means", "letter", "--json")
+    return site.avowal("submission", "set", *words, "--channel", "letter", "--json")
 
 
 def show(site: Site, reference: str, reader: str = "operator") -> Ran:
@@ -73,7 +73,7 @@ def listed(site: Site, *words: str, reader: str = "anna", purpose: str = "conten
 def test_only_those_read_it_who_were_named(site: Site, reference: str) -> None:
     """Nobody else, not even whoever has the machine, unless they say as whom; until it is for all again."""
     done = put(site, reference, "--readers", "anna,ben").json()
-    assert (done["settings"], done["records"]) == (["readers"], 1)
+    assert (done["settings"], done["submissions"]) == (["allowed_readers"], 1)
     assert show(site, reference, "anna").status == 0
     refused = show(site, reference)
     assert (refused.status, "only anna, ben may read it" in refused.err) == (1, True)
@@ -110,8 +110,8 @@ def test_it_is_forgotten_when_somebody_says_so(site: Site, reference: str) -> No
     assert (found.status, "submissions" in found.out) == (1, True), found.out
     assert site.avowal("retain").status == 0
     assert query_register(site, "SELECT reference FROM submissions") == [(kept,)]
-    assert len(query_register(site, "SELECT * FROM answers")) == 1
-    assert query_register(site, "SELECT * FROM handled") == []
+    assert len(query_register(site, "SELECT * FROM submission_fields")) == 1
+    assert query_register(site, "SELECT * FROM restrictions") == []
     assert site.avowal("verify").status == 0
 
 
@@ -128,21 +128,21 @@ def test_it_is_given_to_nobody_else(site: Site, reference: str) -> None:
 def test_all_of_a_form_and_all_of_a_visitor(site: Site, reference: str) -> None:
     """In one go, with one entry, which tells how many and not whose."""
     others = [add(site, "note", "--field", "text=hello") for _ in range(3)]
-    assert put(site, "--form", "note", "--source", "trade fair").json()["records"] == 3
+    assert put(site, "--form", "note", "--source", "trade fair").json()["submissions"] == 3
     assert put(site, "--form", "note", "--visitor-key", OTHER).status == 2
     assert put(site, others[0], "--of-visitor", OTHER).status == 0
-    assert put(site, "--visitor", OTHER, "--objects-to", "content").json()["records"] == 1
+    assert put(site, "--visitor", OTHER, "--objects-to", "content").json()["submissions"] == 1
     found = {one["reference"]: one for one in listed(site, "--form", "note", purpose="requested-service")}
-    assert [found[one]["objects_to"] for one in others] == [["content"], [], []]
+    assert [found[one]["objected_purposes"] for one in others] == [["content"], [], []]
     assert {one["source"] for one in found.values()} == {"trade fair"}
     assert [one["reference"] for one in listed(site, "--form", "note")] == others[1:]
     assert object_to(site, others[0], "abuse").json()["purposes"] == ["abuse"]
     assert object_to(site, others[0], "content", "--withdraw").status == 0
     found = {one["reference"]: one for one in listed(site, "--form", "note", purpose="requested-service")}
-    assert found[others[0]]["objects_to"] == ["abuse"]
+    assert found[others[0]]["objected_purposes"] == ["abuse"]
     assert site.avowal("verify").status == 0
     entries = [json.loads(body) for (body,) in query_register(site, "SELECT body FROM entries")]
-    told = json.dumps([one for one in entries if one["kind"] == "handling-set"])
+    told = json.dumps([one for one in entries if one["kind"] == "restrictions-changed"])
     assert not any(word in told for word in (OTHER, "note", "trade", *others))
     assert reference not in found
 
@@ -157,7 +157,7 @@ def test_a_category_is_put_right_where_that_loosens_nothing(tmp_path: Path) -> N
     refused = put(site, one, "--category", "text=answer")
     assert (refused.status, "kept longer" in refused.err) == (1, True)
     assert put(site, one, "--category", "again=message").status == 0
-    assert query_register(site, "SELECT DISTINCT category FROM answers") == [("message",)]
+    assert query_register(site, "SELECT DISTINCT category FROM submission_fields") == [("message",)]
     for wrong in ("text=ip-address", "text=uploaded-file", "text=fun", "text"):
         assert put(site, one, "--category", wrong).status == 2
     nowhere = put(site, one, "--category", "nope=message")
@@ -187,7 +187,7 @@ def test_what_cannot_be_set_leaves_no_trace(
     ran = put(site, *words)
     assert (ran.status, said in ran.err) == (status, True), ran.err
     assert query_register(site, "SELECT * FROM submissions") == before
-    assert "handling-set" not in entry_kinds(site)
+    assert "restrictions-changed" not in entry_kinds(site)
     assert reference
 
 
@@ -211,7 +211,7 @@ def test_each_list_for_a_purpose_is_on_record(site: Site, reference: str) -> Non
     assert told["visitor"] is None
     assert reference
     entry = json.loads(query_register(site, "SELECT body FROM entries ORDER BY entry DESC")[0][0])
-    assert (entry["kind"], entry["purpose"], entry["rows"]) == ("reading-made", "requested-service", 1)
+    assert (entry["kind"], entry["purpose"], entry["rows"]) == ("data-accessed", "requested-service", 1)
     assert (
         site.avowal("submission", "list", "--form", "order", "--purpose", "abuse", "--as", "anna").status == 1
     )
@@ -220,15 +220,15 @@ def test_each_list_for_a_purpose_is_on_record(site: Site, reference: str) -> Non
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("UPDATE submissions SET readers = '[]'", "otherwise than anybody is on record"),
-        ("UPDATE submissions SET objects_to = '[]'", "otherwise than anybody is on record"),
-        ("UPDATE submissions SET automated = 0", "otherwise than anybody is on record"),
-        ("""UPDATE handled SET told = '{"readers":"[]"}'""", "handling 1 is not what"),
-        ("UPDATE handled SET told = 'nope'", "handling 1 is not what"),
+        ("UPDATE submissions SET allowed_readers = '[]'", "otherwise than anybody is on record"),
+        ("UPDATE submissions SET objected_purposes = '[]'", "otherwise than anybody is on record"),
+        ("UPDATE submissions SET allows_automated_decisions = 0", "otherwise than anybody is on record"),
+        ("""UPDATE restrictions SET settings = '{"readers":"[]"}'""", "restriction 1 is not what"),
+        ("UPDATE restrictions SET settings = 'nope'", "restriction 1 is not what"),
         ("UPDATE submissions SET recorded_at = x'00'", "what was never written so (TypeError)"),
-        ("UPDATE handled SET entry = entry + 1", "handling 1 is not what"),
-        ("UPDATE handled SET value = 'note'", "handling 1 is not what"),
-        ("DELETE FROM handled", "otherwise than anybody is on record"),
+        ("UPDATE restrictions SET entry = entry + 1", "restriction 1 is not what"),
+        ("UPDATE restrictions SET selector_value = 'note'", "restriction 1 is not what"),
+        ("DELETE FROM restrictions", "otherwise than anybody is on record"),
     ],
 )
 def test_what_is_changed_without_a_record_is_found(
@@ -248,8 +248,12 @@ def test_it_is_told_to_whom_it_is_about(site: Site, reference: str) -> None:
     assert put(site, reference, "--readers", "anna", "--source", "trade fair").status == 0
     assert put(site, "--visitor", VISITOR, "--recipients", "Bank").status == 0
     (told,) = site.avowal("visitor", "show", VISITOR, "--json").json()["submissions"]
-    assert (told["source"], told["recipients"], "readers" in told) == ("trade fair", ["Bank"], False)
+    assert (told["source"], told["allowed_recipients"], "allowed_readers" in told) == (
+        "trade fair",
+        ["Bank"],
+        False,
+    )
     assert site.avowal("visitor", "erase", VISITOR, "--count", "0").status == 0
     assert site.avowal("retain").status == 0
-    assert query_register(site, "SELECT * FROM handled") == []
+    assert query_register(site, "SELECT * FROM restrictions") == []
     assert site.avowal("verify").status == 0

@@ -85,14 +85,19 @@ def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
     site.avowal("query", SINGLE, "--purpose", "content", "--explain")
     told = site.avowal("status", "--json").json()
     (single,) = told["readings_of_single_visitors"]
-    assert (single["name"], single["purpose"], single["rows"], single["version"]) == ("ann", "content", 3, 1)
-    assert single["question"] == sha256(SINGLE.encode()).hexdigest()
-    assert [(one["name"], one["readings"]) for one in told["readings_by_day"]] == [
+    assert (single["reader"], single["purpose"], single["rows"], single["version"]) == (
+        "ann",
+        "content",
+        3,
+        1,
+    )
+    assert single["query_hash"] == sha256(SINGLE.encode()).hexdigest()
+    assert [(one["reader"], one["accesses"]) for one in told["readings_by_day"]] == [
         ("ann", 2),
         ("operator", 1),
     ]
     entry = site.avowal("ledger", "prove", 1, "--json").json()["entry"]
-    assert (entry["kind"], entry["rows"]) == ("reading-made", 3)
+    assert (entry["kind"], entry["rows"]) == ("data-accessed", 3)
     assert "ann" not in json.dumps(entry)
     assert SINGLE not in json.dumps(entry)
     assert site.avowal("verify").status == 0
@@ -102,13 +107,13 @@ def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE entries SET reader = 'ben' WHERE reader = 'ann'",
-        "UPDATE entries SET salt = zeroblob(32) WHERE reader = 'ann'",
-        "UPDATE entries SET salt = NULL WHERE reader = 'ann'",
-        "UPDATE entries SET salt = printf('%032d', 7) WHERE reader = 'ann'",
-        "UPDATE entries SET reader = 'ann' WHERE reader IS NULL",
-        "UPDATE entries SET reader = NULL WHERE reader = 'ann'",
-        "UPDATE entries SET reader = NULL, salt = NULL WHERE reader = 'ann'",
+        "UPDATE entries SET access_reader = 'ben' WHERE access_reader = 'ann'",
+        "UPDATE entries SET access_salt = zeroblob(32) WHERE access_reader = 'ann'",
+        "UPDATE entries SET access_salt = NULL WHERE access_reader = 'ann'",
+        "UPDATE entries SET access_salt = printf('%032d', 7) WHERE access_reader = 'ann'",
+        "UPDATE entries SET access_reader = 'ann' WHERE access_reader IS NULL",
+        "UPDATE entries SET access_reader = NULL WHERE access_reader = 'ann'",
+        "UPDATE entries SET access_reader = NULL, access_salt = NULL WHERE access_reader = 'ann'",
     ],
 )
 def test_a_reading_that_was_changed_is_found(site: Site, statement: str) -> None:

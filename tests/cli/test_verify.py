@@ -85,19 +85,19 @@ TAMPERING = {
     "an entry and its hash": (
         [
             "UPDATE entries SET body = x'7b7d' WHERE entry = 3",
-            "UPDATE nodes SET hash = zeroblob(32) WHERE level = 0 AND place = 3",
+            "UPDATE nodes SET hash = zeroblob(32) WHERE level = 0 AND position = 3",
         ],
         "entry 3",
     ),
     "a node": (
-        ["UPDATE nodes SET hash = zeroblob(32) WHERE level = 1 AND place = 1"],
+        ["UPDATE nodes SET hash = zeroblob(32) WHERE level = 1 AND position = 1"],
         "the node at level 1, place 1",
     ),
     "a node gone": (["DELETE FROM nodes WHERE level = 2"], "the node at level 2, place 0"),
     "the last entry gone": (
         [
             "DELETE FROM entries WHERE entry = 3",
-            "DELETE FROM nodes WHERE (level = 0 AND place = 3) OR (level = 1 AND place = 1) OR level = 2",
+            "DELETE FROM nodes WHERE (level = 0 AND position = 3) OR (level = 1 AND position = 1) OR level = 2",
         ],
         "the last ones are gone",
     ),
@@ -107,7 +107,9 @@ TAMPERING = {
     ),
     "two entries swapped": ([SWAP], "entry 1"),
     "a promise": (
-        ["UPDATE publications SET canonical = replace(canonical, '604800', '804800') WHERE number = 1"],
+        [
+            "UPDATE publications SET canonical_terms = replace(canonical_terms, '604800', '804800') WHERE number = 1"
+        ],
         "the promises of version 1",
     ),
     "a promise and its identity": (
@@ -115,7 +117,7 @@ TAMPERING = {
         "version 2",
     ),
     "the file of terms": (
-        ["UPDATE publications SET terms = terms || ' ' WHERE number = 3"],
+        ["UPDATE publications SET terms_text = terms_text || ' ' WHERE number = 3"],
         "version 3 is not what the ledger says",
     ),
     "a date": (
@@ -143,12 +145,14 @@ TAMPERING = {
         "the register has 3 records where the ledger tells of 4",
     ),
     "a notice": (
-        ["UPDATE notices SET told = replace(told, 'was 7 days', 'was 5 days') WHERE publication = 2"],
+        [
+            "UPDATE notices SET canonical_json = replace(canonical_json, 'was 7 days', 'was 5 days') WHERE publication = 2"
+        ],
         "version 2 is not what the ledger says",
     ),
     "a notice gone": (["DELETE FROM notices WHERE publication = 2"], "version 2 is not what"),
     "where a notice was shown": (
-        ["INSERT INTO showings VALUES (1, 2, 1, 'nowhere', 0, '2026-11-22 00:00:00.000000')"],
+        ["INSERT INTO notice_displays VALUES (1, 2, 1, 'nowhere', 0, '2026-11-22 00:00:00.000000')"],
         "the register has 1 records where the ledger tells of 0",
     ),
     "a checkpoint": (
@@ -174,17 +178,17 @@ def hidden_entry(site: Site) -> None:
 
     with sqlite3.connect(site.data / "register.sqlite") as file:
         bodies = [body for (body,) in file.execute("SELECT body FROM entries ORDER BY entry")]
-        bodies[0] = bodies[0].replace(b'"number":1', b'"number":9')
+        bodies[0] = bodies[0].replace(b'"version":1', b'"version":9')
         leaves = [hash_leaf(body) for body in bodies]
         pairs = [hash_node(*leaves[:2]), hash_node(*leaves[2:])]
-        for name, level in (("entries_stay", None), ("nodes_stay", None)):
+        for name, level in (("entries_forbid_update", None), ("nodes_forbid_update", None)):
             assert level is None
             file.execute(f"DROP TRIGGER {name}")
         file.execute("UPDATE entries SET body = ? WHERE entry = 0", [bodies[0]])
         for height, values in enumerate([leaves, pairs, [hash_node(*pairs)]]):
             for place, value in enumerate(values):
                 file.execute(
-                    "UPDATE nodes SET hash = ? WHERE level = ? AND place = ?", [value, height, place]
+                    "UPDATE nodes SET hash = ? WHERE level = ? AND position = ?", [value, height, place]
                 )
     file.close()
 
@@ -196,7 +200,7 @@ def rolled_back(site: Site) -> None:
     tamper(
         site,
         "DELETE FROM entries WHERE entry = 3",
-        "DELETE FROM nodes WHERE (level = 0 AND place = 3) OR (level = 1 AND place = 1) OR level = 2",
+        "DELETE FROM nodes WHERE (level = 0 AND position = 3) OR (level = 1 AND position = 1) OR level = 2",
         "DELETE FROM publications WHERE number = 3",
         "DELETE FROM documents WHERE publication = 3",
         "DELETE FROM checkpoints WHERE size = 4",
@@ -279,15 +283,15 @@ def test_a_proof_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Path)
     ran = visitor.avowal("verify", proof, "--key", key)
     assert ran.status == 0
     assert "entry 2 of the 4" in ran.out
-    assert '"number":2' in ran.out
+    assert '"version":2' in ran.out
     assert (
-        visitor.avowal("verify", proof, "--key", key.read_text().strip(), "--json").json()["entry"]["number"]
+        visitor.avowal("verify", proof, "--key", key.read_text().strip(), "--json").json()["entry"]["version"]
         == 2
     )
     assert list(away.iterdir()) == []
     written = proof.read_text()
     body = base64.b64decode(written.splitlines()[1].removeprefix("extra "))
-    forged = base64.b64encode(body.replace(b'"number":2', b'"number":3')).decode()
+    forged = base64.b64encode(body.replace(b'"version":2', b'"version":3')).decode()
     proof.write_text(written.replace(base64.b64encode(body).decode(), forged))
     ran = visitor.avowal("verify", proof, "--key", key)
     assert ran.status == 1
@@ -384,7 +388,7 @@ def test_the_newest_entries_are_listed(site: Site) -> None:
     published = "version-published"
     assert [one["kind"] for one in told] == [
         *(published, "documents-corrected", published, published),
-        *("reading-made", "reading-made"),
+        *("data-accessed", "data-accessed"),
     ]
     assert told[-1] == {"entry": 5, **site.avowal("ledger", "prove", 5, "--json").json()["entry"]}
     newest = site.avowal("ledger", "list", "--last", 1, "--json").json()["entries"]
@@ -392,8 +396,8 @@ def test_the_newest_entries_are_listed(site: Site) -> None:
     of_kind = site.avowal("ledger", "list", "--kind", published, "--last", 2, "--json").json()["entries"]
     assert [one["entry"] for one in of_kind] == [2, 3]
     shown = " ".join(site.avowal("ledger", "list").out.split())
-    assert all(word in shown for word in ("reading-made", "purpose abuse", told[-1]["reader"][:8]))
-    assert not any(word in shown for word in (told[-1]["reader"], "192.0.2"))
+    assert all(word in shown for word in ("data-accessed", "purpose abuse", told[-1]["commitment"][:8]))
+    assert not any(word in shown for word in (told[-1]["commitment"], "192.0.2"))
     assert (
         site.avowal("ledger", "list", "--kind", "release-made").out == "no entries of the kind release-made\n"
     )
@@ -428,7 +432,7 @@ def test_what_holds_while_others_write_holds(site: Site) -> None:
         finally:
             ended.set()
             writing.join()
-    assert (len(grown), grown == sorted(set(grown))) == (20, True)
+    assert (len(grown), grown == sorted(grown), grown[0] < grown[-1]) == (20, True, True)
 
 
 def test_a_file_that_holds_no_key_is_not_shown(site: Site) -> None:
@@ -471,6 +475,6 @@ def test_what_is_not_there_is_not_verified(site: Site) -> None:
 
 def test_an_entry_of_no_kind_or_number_is_refused(site: Site) -> None:
     """With the nearest that there is."""
-    ran = site.avowal("ledger", "list", "--kind", "reading-mad")
-    assert (ran.status, "did you mean `reading-made`?" in ran.err) == (2, True), ran.err
+    ran = site.avowal("ledger", "list", "--kind", "data-accesse")
+    assert (ran.status, "did you mean `data-accessed`?" in ran.err) == (2, True), ran.err
     assert site.avowal("ledger", "list", "--last", 0).status == 2

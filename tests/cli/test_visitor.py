@@ -29,7 +29,9 @@ def consented(site: Site) -> None:
     text = terms.read_text().replace(old, f"updated = {datetime.now(UTC).date()}")
     terms.write_text(text.replace('full = "7 days", prefix', 'full = "6 days", prefix', 1))
     assert site.avowal("policy", "publish").status == 0
-    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--means", "letter", "--reference", "Ann's letter")
+    ran = site.avowal(
+        "visitor", "consent", ANN, *PERIOD, "--channel", "letter", "--reference", "Ann's letter"
+    )
     assert ran.status == 0, ran.err
 
 
@@ -180,7 +182,7 @@ def test_an_erasure_that_was_begun_is_done_before_anything_is_read(site: Site) -
 
     key = shown(site)["visitor"]
     with sqlite3.connect(site.data / "register.sqlite") as file:
-        file.execute("INSERT INTO erasing VALUES (?)", [key])
+        file.execute("INSERT INTO pending_erasures VALUES (?)", [key])
     file.close()
     assert {row["page_path"] for row in site.report("pages")["tables"]["pages"]} == {"/b"}
     assert site.avowal("verify").status == 0

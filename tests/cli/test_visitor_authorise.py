@@ -12,7 +12,7 @@ from support.site import Site
 from support.visitors import ANN, BEN, PERIOD, site_with_two_visitors
 
 DOCTOR = "Dr. Example"
-LETTER = ("--means", "letter", "--reference", "letter 12")
+LETTER = ("--channel", "letter", "--reference", "letter 12")
 
 
 @pytest.fixture
@@ -93,6 +93,6 @@ def test_a_changed_authorisation_is_found(site: Site) -> None:
     """Another recipient, put in behind the system's back."""
     authorise(site, "--categories", "page-path")
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
-        register.execute("UPDATE authorising SET recipient = 'Somebody else'")
+        register.execute("UPDATE authorisation_subjects SET recipient = 'Somebody else'")
     ran = site.avowal("verify")
     assert (ran.status, "authorisation 1 is not what the ledger says" in ran.out + ran.err) == (1, True)

@@ -246,8 +246,8 @@ def test_a_changed_contract_is_found(site: Site) -> None:
     """Whoever changes what was agreed behind the system's back."""
     assert site.avowal("processor", "add", "shield").status == 0
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
-        register.execute("DROP TRIGGER processors_stay")
-        register.execute("UPDATE processors SET contract = replace(contract, '7 days', '9 days')")
+        register.execute("DROP TRIGGER processors_forbid_update")
+        register.execute("UPDATE processors SET contract_text = replace(contract_text, '7 days', '9 days')")
     ran = site.avowal("verify", "--json")
     assert ran.status == 1
     assert "the contract of `shield` is not what the ledger says was recorded" in json.dumps(ran.json())

@@ -92,7 +92,7 @@ def test_a_processor_is_given_its_reading(site: Site) -> None:
         days = {name: datetime.fromisoformat(end) - told for name, end in one["keep_until"].items()}
         assert (days["ip_address"], days["page_path"]) == (timedelta(3), timedelta(7))
     assert len({one["id"] for one in records}) == 4
-    assert kinds(site)[-1] == "feed-given"
+    assert kinds(site)[-1] == "feed-page-provided"
     assert (feed(site).json()["pages"], taken(site)) == (0, [])
     site.take_in(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
     assert feed(site).json()["records"] == {"requests": 1}
@@ -119,7 +119,7 @@ def test_what_expires_is_told_each_day(site: Site) -> None:
     feed(site)
     taken(site)
     yesterday = f"{(NOW - timedelta(1)).date()}"
-    tamper(site, f"UPDATE feed_pages SET state = json_set(state, '$.day', '{yesterday}')")
+    tamper(site, f"UPDATE feed_pages SET position = json_set(position, '$.last_expiry_day', '{yesterday}')")
     feed(site)
     (expired,) = of(taken(site), "expired")
     assert expired["before"] == f"{datetime.now(UTC).date()}T00:00:00Z"
@@ -159,11 +159,11 @@ def test_a_feed_stops_once_its_contract_falls_short(site: Site) -> None:
     add_processor(site, CONTRACT.replace("begins = 2026-01-01", f"begins = 2026-01-01\nends = {NOW.date()}"))
     tamper(
         site,
-        f"UPDATE processors SET contract = replace(contract, '{NOW.date()}', '{(NOW - timedelta(2)).date()}')",
+        f"UPDATE processors SET contract_text = replace(contract_text, '{NOW.date()}', '{(NOW - timedelta(2)).date()}')",
     )
     ran = feed(site)
     assert (ran.status, "has stopped: it ended on" in ran.err, taken(site)) == (1, True, [])
-    assert ask(site, "SELECT ground, recipient_kind, why, name FROM refusals") == [
+    assert ask(site, "SELECT ground, recipient_kind, reason, requester FROM release_refusals") == [
         ("own-use", "processor", "terms", "guard")
     ]
 
@@ -172,7 +172,7 @@ def test_who_does_not_delete_is_reported(site: Site) -> None:
     """Three days after the last page that it acknowledged, unless its contract says otherwise."""
     feed(site)
     assert "overdue" not in site.avowal("processor", "list").out
-    tamper(site, f"UPDATE feed_pages SET given_at = '{NOW - timedelta(4)}'")
+    tamper(site, f"UPDATE feed_pages SET provided_at = '{NOW - timedelta(4)}'")
     ran = site.avowal("processor", "list", "--json").json()
     assert ran["processors"][0]["overdue_since"].startswith(f"{(NOW - timedelta(4)).date()}")
     assert "overdue" in site.avowal("processor", "list").out
@@ -297,10 +297,10 @@ def test_a_key_that_ended_opens_nothing(server: Served) -> None:
     assert (pull(server, old)[0], pull(server, overlapping)[0]) == (200, 200)
     new = key(server.site, "--at-once")
     assert (pull(server, old)[0], pull(server, overlapping)[0], pull(server, new)[0]) == (401, 401, 200)
-    assert ask(server.site, "SELECT count(*) FROM refusals WHERE why = 'recipient'") == [(2,)]
+    assert ask(server.site, "SELECT count(*) FROM release_refusals WHERE reason = 'recipient'") == [(2,)]
     assert pull(server, "guess")[0] == 401
     assert pull(server, new, name="other")[0] == 401
-    assert ask(server.site, "SELECT count(*) FROM refusals") == [(2,)]
+    assert ask(server.site, "SELECT count(*) FROM release_refusals") == [(2,)]
 
 
 def test_a_server_hands_over_by_itself(tmp_path: Path) -> None:
@@ -312,7 +312,10 @@ def test_a_server_hands_over_by_itself(tmp_path: Path) -> None:
             wait_until(lambda: len(came) == 1, "the first page")
             site.take_in(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
             wait_until(lambda: len(came) == 2, "what came since")  # one page more
-            tamper(site, "UPDATE processors SET contract = replace(contract, '2026-01-01', '2099-01-01')")
+            tamper(
+                site,
+                "UPDATE processors SET contract_text = replace(contract_text, '2026-01-01', '2099-01-01')",
+            )
             wait_until(lambda: failing in it.ask("GET", "/metrics", headers=near).body, "that it stopped")
             assert it.ask("GET", "/readyz").status == 200
     assert b"/later" in came[1][1]

@@ -58,7 +58,7 @@ def test_records_of_a_misuse_are_released(site: Site) -> None:
     found = [json.loads(row) for row in read_package(package)["requests.jsonl"].splitlines()]
     assert {row["ip_address"] for row in found} == {BEN, CAROL}
     assert (len(found), {row["page_path"] for row in found}) == (6, {"/wp-login.php", "/wp-admin"})
-    assert kinds(site)[-2:] == ["release-asked", "release-made"]
+    assert kinds(site)[-2:] == ["release-requested", "release-made"]
     for address, times in ((BEN, 1), (CAROL, 1), (ANN, 0)):
         told = site.avowal("visitor", "show", address, *PERIOD, "--json").json()["released"]
         assert len(told) == times
@@ -79,8 +79,8 @@ def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
     assert disclose_attack(site, "--package", site.folder / "release.zip").status == 0
     key = site.avowal("visitor", "show", BEN, *PERIOD, "--json").json()["visitor"]
     assert site.avowal("visitor", "erase", key, "--count", "4").status == 0
-    assert len(rows(site, "released WHERE visitor IS NOT NULL")) == 1
-    assert rows(site, "asking") == []
+    assert len(rows(site, "release_subjects WHERE visitor IS NOT NULL")) == 1
+    assert rows(site, "release_request_subjects") == []
     for path in site.data.glob("register.sqlite*"):
         assert key.encode() not in path.read_bytes()
     (one,) = site.avowal("visitor", "show", CAROL, *PERIOD, "--json").json()["released"]
@@ -93,14 +93,14 @@ def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
 @pytest.mark.parametrize(
     ("chosen", "why", "said"),
     [
-        ("requests WHERE status > 0", "others", "everybody's records"),
-        ("requests WHERE request_time > '2000-01-01'", "others", "everybody's records"),
+        ("requests WHERE status > 0", "other-subjects", "everybody's records"),
+        ("requests WHERE request_time > '2000-01-01'", "other-subjects", "everybody's records"),
         ("requests WHERE browser = 'Chrome'", "terms", "is nothing that `abuse-community` may have"),
         ("requests WHERE status IN (SELECT 404)", "terms", "a query within an expression"),
         ("requests", "terms", "by a condition alone"),
         ("secrets WHERE status = 404", "terms", "there is no relation"),
         ("requests WHERE status = 999", "terms", "nothing may be released"),
-        (" ", "evidence", "no records are named"),
+        (" ", "missing-evidence", "no records are named"),
     ],
 )
 def test_rows_that_would_hold_others_records_stay(site: Site, chosen: str, why: str, said: str) -> None:
@@ -109,7 +109,9 @@ def test_rows_that_would_hold_others_records_stay(site: Site, chosen: str, why: 
     arguments = ("--about", BEN, *PERIOD) if not chosen.strip() else ()
     ran = disclose_attack(site, "--package", package, *arguments, chosen=chosen)
     assert (ran.status, said in ran.err, package.exists()) == (1, True, False), ran.err
-    assert rows(site, "refusals", "ground, recipient_kind, why, name") == [("checking", "", why, "operator")]
+    assert rows(site, "release_refusals", "ground, recipient_kind, reason, requester") == [
+        ("checking", "", why, "operator")
+    ]
     assert kinds(site)[-1] == "release-refused"
     assert site.avowal("verify").status == 0
 
@@ -130,9 +132,12 @@ def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
     assert (early.status, "1 more have to approve" in early.err, package.exists()) == (1, True, False)
     assert "asked for it" in site.avowal("release", "approve", reference).err
     add_user(site, "bea")
-    assert (approve_release(site, reference, "bea").status, rows(site, "approvals")) == (1, [])
+    assert (approve_release(site, reference, "bea").status, rows(site, "release_approvals")) == (1, [])
     add_user(site, "bea", "--disclose")
-    assert (approve_release(site, reference, "bea", b"something else\n").status, rows(site, "approvals")) == (
+    assert (
+        approve_release(site, reference, "bea", b"something else\n").status,
+        rows(site, "release_approvals"),
+    ) == (
         1,
         [],
     )
@@ -142,7 +147,7 @@ def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
     again = site.avowal("release", "make", reference, "--package", site.folder / "again.zip")
     assert (again.status, "was released" in again.err) == (1, True)
     assert verify_elsewhere(site, package).json()["package"]["ground"] == "instrument"
-    assert [why for (why,) in rows(site, "refusals", "why")] == [
+    assert [why for (why,) in rows(site, "release_refusals", "reason")] == [
         *("approval", "approval", "right", "right", "approval")
     ]
     assert site.avowal("verify").status == 0
@@ -184,17 +189,17 @@ def test_evidence_that_is_none_is_refused(
     """A refusal is on record; a slip of the pen is none."""
     ran = disclose_to_court(site, *arguments, **other)
     assert (ran.status, said in ran.err) == (status, True), ran.err
-    assert len(rows(site, "refusals")) == (1 if status == 1 else 0)
-    assert rows(site, "asked") == []
+    assert len(rows(site, "release_refusals")) == (1 if status == 1 else 0)
+    assert rows(site, "release_requests") == []
 
 
 @pytest.mark.parametrize(
     ("about", "why", "said"),
     [
-        ("203.0.113.0/24", "others", "a range of addresses"),
-        ("0123456789abcdef", "person", "nothing is held of that visitor"),
-        ("192.0.2.200", "person", "no visitor is known by that address"),
-        ("192.0.2.7", "person", "2 visitors are known by that address"),
+        ("203.0.113.0/24", "other-subjects", "a range of addresses"),
+        ("0123456789abcdef", "unknown-subject", "nothing is held of that visitor"),
+        ("192.0.2.200", "unknown-subject", "no visitor is known by that address"),
+        ("192.0.2.7", "unknown-subject", "2 visitors are known by that address"),
     ],
 )
 def test_whom_nobody_can_tell_from_others_is_refused(site: Site, about: str, why: str, said: str) -> None:
@@ -206,7 +211,7 @@ def test_whom_nobody_can_tell_from_others_is_refused(site: Site, about: str, why
     site.take_in(site.log("b.log", *lines))
     ran = disclose_to_court(site, about=about)
     assert (ran.status, said in ran.err) == (1, True), ran.err
-    assert rows(site, "refusals", "why") == [(why,)]
+    assert rows(site, "release_refusals", "reason") == [(why,)]
 
 
 def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
@@ -214,7 +219,7 @@ def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
     site = site_with_attack(tmp_path, DISCLOSED_FORM)
     answers = ("name=Ann Example", "email=ann@example.org", "text=Send two.")
     fields = [word for answer in answers for word in ("--field", answer)]
-    handed = site.avowal("submission", "add", "order", "--means", "letter", *fields, "--json")
+    handed = site.avowal("submission", "add", "order", "--channel", "letter", *fields, "--json")
     assert handed.status == 0, handed.err
     reference = handed.json()["reference"]
     package = tmp_path / "release.zip"
@@ -267,19 +272,26 @@ def test_a_dry_run_leaves_no_trace(site: Site) -> None:
     entries = len(kinds(site))
     assert disclose_attack(site, "--dry-run").json()["visitors"] == 2
     assert disclose_attack(site, "--dry-run", chosen="requests WHERE status > 0").status == 1
-    assert (len(kinds(site)), rows(site, "asked"), rows(site, "refusals")) == (entries, [], [])
+    assert (len(kinds(site)), rows(site, "release_requests"), rows(site, "release_refusals")) == (
+        entries,
+        [],
+        [],
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("UPDATE asking SET told = replace(told, 'case 12', 'case 13')", "the request for the release"),
-        ("UPDATE asked SET approvals = 1", "the request for the release"),
-        ("UPDATE refusals SET name = 'somebody else'", "refusal 1"),
-        ("UPDATE released SET recipient = 'somebody else' WHERE place = 1", "release "),
-        ("DELETE FROM released WHERE place = 1", "release "),
+        (
+            "UPDATE release_request_subjects SET details = replace(details, 'case 12', 'case 13')",
+            "the request for the release",
+        ),
+        ("UPDATE release_requests SET required_approvals = 1", "the request for the release"),
+        ("UPDATE release_refusals SET requester = 'somebody else'", "refusal 1"),
+        ("UPDATE release_subjects SET recipient = 'somebody else' WHERE position = 1", "release "),
+        ("DELETE FROM release_subjects WHERE position = 1", "release "),
         ("UPDATE releases SET ground = 'authorised'", "release "),
-        ("DELETE FROM refusals", "0 records where the ledger tells of 1"),
+        ("DELETE FROM release_refusals", "0 records where the ledger tells of 1"),
     ],
 )
 def test_what_is_changed_behind_our_back_is_found(site: Site, change: str, said: str) -> None:
@@ -337,12 +349,12 @@ def test_a_recipient_is_a_line(site: Site, to: str) -> None:
 def test_a_request_that_nobody_approves_is_forgotten(site: Site) -> None:
     """After 30 days; what was told of the person goes with the next retention."""
     reference = disclose_to_court(site).json()["reference"]
-    tamper(site, f"UPDATE asked SET asked_at = '{NOW - timedelta(31)}'")
+    tamper(site, f"UPDATE release_requests SET requested_at = '{NOW - timedelta(31)}'")
     add_user(site, "bea", "--disclose")
     assert "waited for more than 30 days" in approve_release(site, reference, "bea").err
     assert site.avowal("release", "list", "--json").json()["waiting"] == []
     assert site.avowal("retain").status == 0
-    assert rows(site, "asking") == []
+    assert rows(site, "release_request_subjects") == []
 
 
 def test_a_file_is_released_with_what_it_came_with(tmp_path: Path) -> None:
@@ -351,7 +363,7 @@ def test_a_file_is_released_with_what_it_came_with(tmp_path: Path) -> None:
     form = form.replace("needs = [", 'types = ["application/pdf"]\nneeds = ["uploaded-file", ')
     site, content = site_with_attack(tmp_path, form), b"%PDF-1.4\n%example\n"
     (tmp_path / "cv.pdf").write_bytes(content)
-    words = ("--field", "text=Mine.", "--file", "cv=cv.pdf", "--means", "letter", "--json")
+    words = ("--field", "text=Mine.", "--file", "cv=cv.pdf", "--channel", "letter", "--json")
     reference = site.avowal("submission", "add", "order", *words).json()["reference"]
     package = tmp_path / "release.zip"
     asked = ("--reference", reference, "--categories", "submission", "--package", package)
@@ -467,7 +479,7 @@ def test_a_submission_may_be_what_the_law_asks_for(tmp_path: Path) -> None:
     )
     site = site_with_attack(tmp_path, form)
     fields = ("--field", "name=Ann Example", "--field", "text=Send two.")
-    reference = site.avowal("submission", "add", "order", "--means", "letter", *fields, "--json").json()[
+    reference = site.avowal("submission", "add", "order", "--channel", "letter", *fields, "--json").json()[
         "reference"
     ]
     add_user(site, "bea", "--disclose")

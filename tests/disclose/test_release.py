@@ -49,7 +49,16 @@ def site(tmp_path: Path) -> Site:
 
 
 def authorise(site: Site, categories: str = "page-path,request-time", whom: str = DOCTOR) -> None:
-    words = ("--recipient", whom, "--categories", categories, "--means", "letter", "--reference", "letter 12")
+    words = (
+        "--recipient",
+        whom,
+        "--categories",
+        categories,
+        "--channel",
+        "letter",
+        "--reference",
+        "letter 12",
+    )
     ran = site.avowal("visitor", "authorise", ANN, *PERIOD, *words)
     assert ran.status == 0, ran.err
 
@@ -115,7 +124,7 @@ def test_what_is_too_old_stays(site: Site) -> None:
     )
     authorise(site)
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
-        assert register.execute("SELECT visitor FROM authorising").fetchall() == [(key,)]
+        assert register.execute("SELECT visitor FROM authorisation_subjects").fetchall() == [(key,)]
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package).status == 0
     assert b"/old-" not in read_package(package)["requests.jsonl"]
@@ -130,7 +139,7 @@ def test_without_its_evidence_nothing_leaves(site: Site, told: str) -> None:
         authorise(site, "ip-address")
     elif told == "taken back":
         authorise(site)
-        words = ("--recipient", DOCTOR, "--withdraw", "--means", "letter")
+        words = ("--recipient", DOCTOR, "--withdraw", "--channel", "letter")
         assert site.avowal("visitor", "authorise", ANN, *PERIOD, *words).status == 0
     package = site.folder / "release.zip"
     ran = disclose(site, "--package", package)
@@ -248,7 +257,7 @@ def test_a_changed_release_is_found(site: Site) -> None:
     authorise(site)
     assert disclose(site, "--package", site.folder / "release.zip").status == 0
     for change, said in (
-        ("UPDATE released SET recipient = 'Somebody else'", "is not what the ledger says"),
+        ("UPDATE release_subjects SET recipient = 'Somebody else'", "is not what the ledger says"),
         (f"UPDATE releases SET recalled_at = '{NOW}'", "records where the ledger tells of 0"),
     ):
         tamper(site, change)
@@ -262,7 +271,7 @@ def test_the_ledger_tells_no_moment_of_what_left(site: Site) -> None:
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package, categories="page-path").status == 0
     (made,) = site.avowal("ledger", "list", "--kind", "release-made", "--json").json()["entries"]
-    ((*what, since),) = made["reached"]
+    ((*what, since),) = made["age_reach"]
     told = datetime.fromisoformat(made["at"]) - datetime.fromisoformat(since)
     assert (what, round(told / timedelta(days=1), 3)) == (["page-path", "full", 1], 7)
     assert site.avowal("verify").status == 0
@@ -308,7 +317,7 @@ def test_nothing_is_recorded_that_cannot_be_written(site: Site) -> None:
 def test_nothing_stands_on_a_changed_authorisation(site: Site) -> None:
     """A row that is not what its commitment says lets nobody have anything."""
     authorise(site)
-    tamper(site, "UPDATE authorising SET recipient = 'Mallory'")
+    tamper(site, "UPDATE authorisation_subjects SET recipient = 'Mallory'")
     package = site.folder / "release.zip"
     ran = disclose(site, "--package", package, to="Mallory")
     assert (ran.status, "is not what the ledger says" in ran.err) == (1, True), ran.err

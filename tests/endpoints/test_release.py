@@ -94,7 +94,7 @@ def test_a_reader_who_may_disclose_gets_a_package(server: Served) -> None:
 def test_two_readers_are_needed_where_the_terms_say_so(server: Served) -> None:
     """Whoever asks cannot approve it; then anybody of them makes it, once."""
     asked = call(server, "POST", "/releases", ORDER)
-    assert (asked.status, asked.json()["approvals"]) == (202, 1), asked.body
+    assert (asked.status, asked.json()["required_approvals"]) == (202, 1), asked.body
     path = f"/releases/{asked.json()['reference']}"
     assert call(server, "GET", path, name="bea").json()["evidence"]["issuer"] == "District Court"
     assert call(server, "POST", f"{path}/package").status == 403

@@ -107,7 +107,7 @@ def test_a_form_is_taken_and_can_be_read(server: Served) -> None:
         "email": ("email-address", "ann@example.org"),
         "text": ("message", f"{SECRET}, please"),
     }
-    assert (told["submission"]["form"], told["submission"]["means"], told["submission"]["version"]) == (
+    assert (told["submission"]["form"], told["submission"]["channel"], told["submission"]["version"]) == (
         "contact",
         "form",
         1,
@@ -324,7 +324,7 @@ def test_what_belongs_to_one_opens_in_no_other(server: Served) -> None:
     with closing(sqlite3.connect(server.site.folder / "data" / "register.sqlite")) as register, register:
         of = "(SELECT submission FROM submissions WHERE reference = ?) AND field = 'email'"
         register.execute(
-            f"UPDATE answers SET sealed = (SELECT sealed FROM answers WHERE submission = {of}) WHERE submission = {of}",
+            f"UPDATE submission_fields SET ciphertext = (SELECT ciphertext FROM submission_fields WHERE submission = {of}) WHERE submission = {of}",
             (other, one),
         )
     ran = server.site.avowal("submission", "show", one, *PURPOSE)
@@ -337,11 +337,11 @@ def test_the_operator_records_what_came_otherwise(tmp_path: Path) -> None:
     cv = tmp_path / "cv.pdf"
     cv.write_bytes(PDF)
     fields = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
-    means = ("--means", "telephone")
+    means = ("--channel", "telephone")
     ran = site.avowal("submission", "add", "contact", *means, *fields, "--file", f"cv={cv}", "--json")
     assert ran.status == 0, ran.err
     one = ran.json()
-    assert (one["means"], one["visitor"], one["version"]) == ("telephone", None, 1)
+    assert (one["channel"], one["visitor"], one["version"]) == ("telephone", None, 1)
     for wrong, said in (
         (["--field", "mail=x"], "no field of the form"),
         (["--field", "email=x"], "`text` is missing"),
@@ -378,7 +378,7 @@ def test_it_goes_when_its_time_is_over(tmp_path: Path) -> None:
             "submission",
             "add",
             "contact",
-            "--means",
+            "--channel",
             "e-mail",
             *words,
             "--file",

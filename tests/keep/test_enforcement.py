@@ -115,8 +115,8 @@ def said(deed: Deed, now: datetime) -> Consent:
         identity=version(deed.version).identity,
         given=deed.what == "consent",
         language="en",
-        document="0" * 64,
-        means="letter",
+        document_hash="0" * 64,
+        channel="letter",
         reference="",
         recorded_at=now,
     )

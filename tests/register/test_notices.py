@@ -17,7 +17,7 @@ NOTICES = [
     Notice(2, tag, "more protective", [], ["ip-address: less"], date(2026, 11, 1), date(2026, 12, 1))
     for tag in ("en", "zh-TW")
 ]
-SHOWING = NoticeDisplay(2, "https://example.org/", attested=True, recorded_at=START)
+SHOWING = NoticeDisplay(2, "https://example.org/", attested_by_operator=True, recorded_at=START)
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def test_a_notice_stays_as_it_was_worded(tmp_path: Path, register: SqliteRegiste
     """It comes back word for word, its hash is in the entry of its version, and no statement changes it."""
     assert register.notices.all() == NOTICES
     entries = [msgspec.json.decode(body) for _, body in register.ledger.entries()]
-    assert [entry["notices"] for entry in entries] == [{}, hash_notices(NOTICES)]
+    assert [entry["notice_hashes"] for entry in entries] == [{}, hash_notices(NOTICES)]
     with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
-        for statement in ("UPDATE notices SET told = ''", "DELETE FROM notices"):
-            with pytest.raises(sqlite3.IntegrityError, match="stays"):
+        for statement in ("UPDATE notices SET canonical_json = ''", "DELETE FROM notices"):
+            with pytest.raises(sqlite3.IntegrityError, match=r"cannot be (changed|deleted)"):
                 file.execute(statement)
     file.close()
 
@@ -55,6 +55,10 @@ def test_where_a_notice_was_shown_is_recorded(register: SqliteRegister) -> None:
     assert register.notices.displays() == [SHOWING]
     *_, (_, body) = register.ledger.entries()
     told = msgspec.json.decode(body)
-    assert (told["kind"], told["attested"], told["notices"]) == ("notice-shown", True, hash_notices(NOTICES))
+    assert (told["kind"], told["attested_by_operator"], told["notice_hashes"]) == (
+        "notice-displayed",
+        True,
+        hash_notices(NOTICES),
+    )
     with pytest.raises(RefusedError, match="version 1 has no notice"):
         register.notices.record_display(msgspec.structs.replace(SHOWING, version=1))

@@ -4,27 +4,12 @@ import multiprocessing
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from avowal.errors import StoreError
-from avowal.ledger.entry import (
-    Entry,
-    ErasureDone,
-    HandlingSet,
-    ObjectionRaised,
-    ReadingMade,
-    SubmissionCorrected,
-    decode_entry,
-    encode_entry,
-    hash_text,
-)
-from avowal.register.consents import compute_commitment
 from avowal.register.register import REGISTER_FILE, SqliteRegister, Version, open_register
-from avowal.verify.register_facts import find_register_mismatches
-from avowal.verify.schema import find_register_schema_mismatches
 from support.versions import START, TERMS, policy_version, published_document
 
 
@@ -99,7 +84,7 @@ def test_nothing_published_can_be_changed_or_removed(
         before = file.execute(f"SELECT * FROM {table}").fetchall()  # a name of ours
         assert before
         for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET publication = 7"):  # the same
-            with pytest.raises(sqlite3.IntegrityError, match="what was published stays"):
+            with pytest.raises(sqlite3.IntegrityError, match=r"cannot be (changed|deleted)"):
                 file.execute(sql)
         assert file.execute(f"SELECT * FROM {table}").fetchall() == before  # the same
 
@@ -156,64 +141,7 @@ def test_a_newer_register_is_refused(tmp_path: Path) -> None:
         SqliteRegister(tmp_path, tmp_path / "keys")
 
 
-SALT, REFERENCE, AT = b"0" * 32, "0" * 24, START + timedelta(hours=12)
-SUBMISSION = compute_commitment(SALT, submission=REFERENCE)
-ENTRIES: list[Entry] = [
-    ReadingMade(compute_commitment(SALT, reader="anna"), "content", 1, 3, hash_text("SELECT 1"), AT),
-    ErasureDone("0" * 64, 1, 2, 3, 4, AT),
-    ObjectionRaised(SUBMISSION, ["content"], "letter", AT),
-    SubmissionCorrected(SUBMISSION, ["free-text"], "letter", AT),
-    HandlingSet(compute_commitment(SALT, submission=REFERENCE, told="{}"), ["readers"], 1, "letter", AT),
-]
-
-
-def test_a_register_that_said_twice_what_is_in_the_ledger_keeps_what_it_has(tmp_path: Path) -> None:
-    """Who read, and what leads from entries to what was handed over; and it is what a new one would be."""
-    folder = resources.files("avowal.keep") / "sql" / "register"
-    files = sorted((file for file in folder.iterdir() if file.name < "0020"), key=lambda file: file.name)
-    (tmp_path / "data").mkdir()
-    old = sqlite3.connect(tmp_path / "data" / "register.sqlite")
-    old.execute("PRAGMA foreign_keys = ON")
-    for file in files:
-        old.executescript(file.read_text(encoding="utf-8"))
-    old.execute(f"PRAGMA user_version = {len(files)}")
-    old.executemany("INSERT INTO entries VALUES (?, ?)", enumerate(map(encode_entry, ENTRIES)))
-    at = "2026-11-01 12:00:00.000000"
-    rows = {
-        "readings": (7, "anna", SALT, "content", 1, 3, hash_text("SELECT 1"), 0, at),
-        "erasures": (5, "0" * 64, 1, 2, 3, 4, 1, at, 6, 7, 8, 9),
-        "objections": (2, True, '["content"]', "letter", SUBMISSION, 2, at),
-        "objecting": (2, REFERENCE, SALT),
-        "corrections": (3, '["free-text"]', "letter", SUBMISSION, 3, at),
-        "correcting": (3, REFERENCE, SALT),
-        "handlings": (4, '["readers"]', 1, "letter", "0" * 64, 4, at),
-        "handled": (4, "submission", REFERENCE, "{}", SALT),
-    }
-    for table, row in rows.items():
-        old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-    old.commit()
-    old.execute("PRAGMA foreign_keys = OFF")
-    odd = (3, True, '["content"]', "letter", SUBMISSION, 99, at)  # somebody tampered with it
-    old.execute("INSERT INTO objections VALUES (?, ?, ?, ?, ?, ?, ?)", odd)
-    old.execute("INSERT INTO objecting VALUES (?, ?, ?)", (3, REFERENCE, SALT))
-    old.commit()
-    old.close()
-    register = SqliteRegister(tmp_path / "data", tmp_path / "keys")
-    assert [decode_entry(body) for _, body in register.ledger.entries()] == ENTRIES
-    assert [(one.name, one.rows) for one in register.readers.accesses_since(AT)] == [("anna", 3)]
-    assert [(one.means, one.entry) for one in register.objections.for_submission(REFERENCE)] == [
-        ("letter", 2)
-    ]
-    assert list(find_register_mismatches(register, ENTRIES)) == []
-    with register.database.driver_connection() as connection:
-        apart = "SELECT entry FROM correcting UNION ALL SELECT entry FROM handled"
-        assert connection.execute(apart).fetchall() == [(3,), (4,)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        for changing in ("UPDATE entries SET reader = 'ben'", "DELETE FROM entries"):
-            with pytest.raises(sqlite3.IntegrityError):
-                connection.execute(changing)
-    assert list(find_register_schema_mismatches(register)) == []
-    register.close()
+AT = START + timedelta(hours=12)
 
 
 def test_readings_are_told_since_a_moment(register: SqliteRegister) -> None:
@@ -225,7 +153,7 @@ def test_readings_are_told_since_a_moment(register: SqliteRegister) -> None:
         assert [one.rows for one in register.readers.accesses_since(since)] == [*range(first, len(moments))]
     assert len(register.readers.accesses_since(datetime.min)) == len(moments)
     with register.database.driver_transaction() as connection:  # a text sorts before all bytes
-        connection.execute("DROP TRIGGER entries_stay")
+        connection.execute("DROP TRIGGER entries_forbid_update")
         connection.execute("UPDATE entries SET body = CAST(body AS TEXT)")
     assert len(register.readers.accesses_since(AT)) == 3
 

@@ -50,7 +50,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         site.avowal("query", "--purpose", "abuse", "--as", "bea", "SELECT visitor_id FROM requests").status
         == 0
     )
-    words = ("--recipient", "Dr. Example", "--categories", "page-path", "--means", "letter")
+    words = ("--recipient", "Dr. Example", "--categories", "page-path", "--channel", "letter")
     assert site.avowal("visitor", "authorise", ANN, *PERIOD, *words).status == 0
     mine = (
         "--about",
@@ -76,7 +76,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     key = site.avowal("visitor", "show", "192.0.2.9", *PERIOD, "--json").json()["visitor"]
     assert site.avowal("visitor", "erase", key, "--count", "1").status == 0
     fields = ("--field", "name=Ann Example", "--field", "text=Send two.")
-    assert site.avowal("submission", "add", "order", "--means", "letter", *fields).status == 0
+    assert site.avowal("submission", "add", "order", "--channel", "letter", *fields).status == 0
     ran = site.avowal("verify", "--json")
     assert ran.status == 0, ran.out
     checked = ran.json()["checked"]
@@ -104,31 +104,31 @@ def found(site: Site) -> str:
 
 
 CHANGED = {
-    "evidence": ("UPDATE asking SET told = replace(told, 'case 12', 'case 13')", "the request for the release"),
-    "how many approvals were owed": ("UPDATE asked SET approvals = 0 WHERE approvals = 1", "the request for the release"),
-    "who approved": ("UPDATE approvals SET name = 'cyd'", "an approval of the release"),
-    "an approval gone": ("DELETE FROM approvals", "0 records where the ledger tells of 1"),
-    "a refusal gone": ("DELETE FROM refusals", "0 records where the ledger tells of 1"),
-    "who was refused": ("UPDATE refusals SET name = 'bea'", "refusal 1 is not what"),
-    "of whom a release was": ("UPDATE released SET visitor = '0123456789abcdef' WHERE place = 1", "release "),
-    "to whom a release went": ("UPDATE released SET recipient = 'somebody' WHERE place = 1", "release "),
-    "one of those that a release was of": ("DELETE FROM released WHERE place = 1", "release "),
+    "evidence": ("UPDATE release_request_subjects SET details = replace(details, 'case 12', 'case 13')", "the request for the release"),
+    "how many approvals were owed": ("UPDATE release_requests SET required_approvals = 0 WHERE required_approvals = 1", "the request for the release"),
+    "who approved": ("UPDATE release_approvals SET approver = 'cyd'", "an approval of the release"),
+    "an approval gone": ("DELETE FROM release_approvals", "0 records where the ledger tells of 1"),
+    "a refusal gone": ("DELETE FROM release_refusals", "0 records where the ledger tells of 1"),
+    "who was refused": ("UPDATE release_refusals SET requester = 'bea'", "refusal 1 is not what"),
+    "of whom a release was": ("UPDATE release_subjects SET visitor = '0123456789abcdef' WHERE position = 1", "release "),
+    "to whom a release went": ("UPDATE release_subjects SET recipient = 'somebody' WHERE position = 1", "release "),
+    "one of those that a release was of": ("DELETE FROM release_subjects WHERE position = 1", "release "),
     "how much was released": ("UPDATE releases SET records = 1 WHERE records = 6", "release "),
     "until when it is sealed": ("UPDATE releases SET sealed_until = NULL WHERE sealed_until IS NOT NULL", "release "),
     "a recall that never was": (f"UPDATE releases SET recalled_at = '{NOW}' WHERE release = 1", "1 records where the ledger tells of 0"),
-    "a contract": ("UPDATE processors SET contract = replace(contract, '3 days', '9 days')", "the contract of `guard` is not"),
+    "a contract": ("UPDATE processors SET contract_text = replace(contract_text, '3 days', '9 days')", "the contract of `guard` is not"),
     "a contract gone": ("DELETE FROM processors", "0 records where the ledger tells of 1"),
     "how much a processor was given": ("UPDATE feed_pages SET records = '{}'", "page 1 of the feed of `guard`"),
     "a page of a feed gone": ("DELETE FROM feed_pages", "0 records where the ledger tells of 1"),
     "what was authorised": ("UPDATE authorisations SET categories = '[\"ip-address\"]'", "authorisation 1 is not"),
-    "who authorised it": ("UPDATE authorising SET recipient = 'somebody'", "authorisation 1 is not"),
-    "who read": ("UPDATE entries SET reader = 'cyd' WHERE reader = 'bea'", "reading 1 is not"),
-    "that somebody read": ("UPDATE entries SET reader = NULL, salt = NULL WHERE reader = 'bea'", "1 records where the ledger tells of 2"),
-    "who read, where nobody did": ("UPDATE entries SET salt = randomblob(32) WHERE entry = 0", "3 records where the ledger tells of 2"),
+    "who authorised it": ("UPDATE authorisation_subjects SET recipient = 'somebody'", "authorisation 1 is not"),
+    "who read": ("UPDATE entries SET access_reader = 'cyd' WHERE access_reader = 'bea'", "access 1 is not"),
+    "that somebody read": ("UPDATE entries SET access_reader = NULL, access_salt = NULL WHERE access_reader = 'bea'", "1 records where the ledger tells of 2"),
+    "who read, where nobody did": ("UPDATE entries SET access_salt = randomblob(32) WHERE entry = 0", "3 records where the ledger tells of 2"),
     "settings that are none": ("UPDATE readers SET purposes = 'nope' WHERE name = 'bea'", "what was never written so (DecodeError)"),
     "what a reader read for": ("UPDATE readers SET purposes = '[\"content\"]' WHERE name = 'bea'", "which its reader did not read for"),
     "a table that nothing declares": ("CREATE TABLE profiles (visitor TEXT)", "the register has `table` `profiles`"),
-    "a column that nothing declares": ("ALTER TABLE released ADD COLUMN email TEXT", "the register has `table` `released`"),
+    "a column that nothing declares": ("ALTER TABLE release_subjects ADD COLUMN email TEXT", "the register has `table` `release_subjects`"),
 }  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def test_what_is_changed_in_the_register_is_found(site: Site, what: str) -> None
 def test_a_trigger_that_is_gone_is_found(site: Site) -> None:
     """Nothing else may have been changed yet."""
     tamper(site)
-    assert "the register lacks `trigger` `releases_stay`" in found(site)
+    assert "the register lacks `trigger` `releases_forbid_update`" in found(site)
 
 
 STORED = {
@@ -184,7 +184,7 @@ def request(register: SqliteRegister, **changes: Any) -> ReleaseRequest:
     """Record a request like that of the case, which was released for good reasons, with changes."""
     case = next(one for one in register.release_requests.all() if one.ground == "checking")
     return register.release_requests.record(
-        replace(case, **{"reference": new_reference(), "asked_at": NOW, **changes})
+        replace(case, **{"reference": new_reference(), "requested_at": NOW, **changes})
     )
 
 
@@ -210,14 +210,14 @@ def release(
 
 def page(register: SqliteRegister, reached: list[AgeReach], **changes: Any) -> None:
     """Record a page of a feed as nobody would let it be given."""
-    text = next(one.contract for one in register.processors.all())
+    text = next(one.contract_text for one in register.processors.all())
     like = FeedPage("guard", new_reference(), hash_text(text), 1, FeedPosition(), {"requests": 1}, 0, NOW)
     register.feeds.record_page(replace(like, **changes), reached)
 
 
 def approved(register: SqliteRegister, by: str) -> None:
     """Record an approval, and a release after it."""
-    asked = request(register, by="bea")
+    asked = request(register, requester="bea")
     register.release_requests.approve(asked, by, NOW)
     release(register, asked)
 
@@ -235,7 +235,7 @@ def authorised(register: SqliteRegister, categories: list[str], *, taken_back: b
             name: getattr(case, name)
             for name in ("ground", "recipient_kind", "recipient", "visitor", "evidence")
         },
-        rows="",
+        row_filter="",
         categories=categories,
     )
     reached: list[AgeReach] = [(category, "full", 1, RECENT) for category in categories]
@@ -267,7 +267,7 @@ FORGED: dict[str, tuple[Callable[[SqliteRegister], Any], str]] = {
         "of version 5, which permits none of it",
     ),
     "a release that does not tell how far it went": (lambda it: release(it, request(it), FULL[:1]), "does not tell how far it reached"),
-    "a release without approvals": (lambda it: release(it, request(it, approvals=2)), "was approved by 0, where 2 are owed"),
+    "a release without approvals": (lambda it: release(it, request(it, required_approvals=2)), "was approved by 0, where 2 are owed"),
     "a release under seal without an instrument": (
         lambda it: release(it, request(it), sealed_until=NOW + timedelta(9)),
         "is under seal without an instrument",
@@ -287,9 +287,9 @@ FORGED: dict[str, tuple[Callable[[SqliteRegister], Any], str]] = {
     ),
     "what a visitor did not authorise": (lambda it: authorised(it, ["ip-address"]), "that the visitor did not authorise: ip-address"),
     "what a visitor took back": (lambda it: authorised(it, ["page-path"], taken_back=True), "that the visitor did not authorise: page-path"),
-    "a feed by a contract that did not hold": (lambda it: page(it, FULL, contract=hash_text(OTHER)), "went by a contract that did not hold"),
+    "a feed by a contract that did not hold": (lambda it: page(it, FULL, contract_hash=hash_text(OTHER)), "went by a contract that did not hold"),
     "a feed to whom works for nobody": (
-        lambda it: (page(it, FULL, contract=hash_text(CONTRACT), processor="other")),
+        lambda it: (page(it, FULL, contract_hash=hash_text(CONTRACT), processor="other")),
         "went by a contract that did not hold",
     ),
     "a feed with a category that is not its service's": (

@@ -94,7 +94,7 @@ def test_they_read_what_changes_and_decide(server: Served, tmp_path: Path) -> No
         assert server.site.avowal("verify", tmp_path / entry, "--key", key).status == 0
         told = receipt.json()
         states.append(told["event"]["event_state"])
-        assert (told["event"]["means"], told["event"]["reference"]) == ("page", "/privacy/me")
+        assert (told["event"]["channel"], told["event"]["reference"]) == ("page", "/privacy/me")
     assert states == ["consent given", "consent withdrawn"]
     assert server.site.avowal("verify").status == 0
 

@@ -241,7 +241,7 @@ def test_the_command_records_whether_all_holds(tmp_path: Path) -> None:
     assert site.avowal("verify").status == 0
     passed = read_last_result(site.data)
     assert (passed.passed, passed.entries) == (True, 1)
-    tamper(site, "UPDATE publications SET terms = ''")
+    tamper(site, "UPDATE publications SET terms_text = ''")
     assert site.avowal("verify").status == 1
     failed = read_last_result(site.data)
     assert (failed.passed, failed.passed_at) == (False, passed.passed_at)

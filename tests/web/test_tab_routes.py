@@ -43,7 +43,7 @@ def tab(server: Served, *looks: str, then: str = "", headers: dict[str, str] | N
 def own_readings(server: Served) -> list[int]:
     """Return of how many records visitors read what is held of them."""
     told = server.site.avowal("status", "--json").json()["readings_of_single_visitors"]
-    return [one["rows"] for one in told if one["name"] == "visitor"]
+    return [one["rows"] for one in told if one["reader"] == "visitor"]
 
 
 def test_a_tab_shows_its_own_views_and_no_others(server: Served) -> None:

@@ -223,7 +223,7 @@ class ReadFeedBatch(OwnerRequest[FeedBatch], frozen=True):
     def answer(self, owner: FolderOwner) -> FeedBatch:
         """See OwnerRequest."""
         now, name = utc_now(), self.request.processor
-        (text,) = (known.contract for known in owner.register.processors.all() if known.name == name)
+        (text,) = (known.contract_text for known in owner.register.processors.all() if known.name == name)
         contract = parse_contract(text, f"processors/{name}.toml")
         return read_feed_batch(owner.store, owner.governing_bounds(now), contract, self.request, now)
 

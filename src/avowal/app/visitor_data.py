@@ -95,7 +95,7 @@ def summarize_visitor(session: Session, visitor_key: str, *, for_visitor: bool =
             "version": one.version,
             "given": one.given,
             "language": one.language,
-            "means": one.means,
+            "channel": one.channel,
             "recorded_at": one.recorded_at,
             "entry": one.entry,
         }
@@ -136,7 +136,7 @@ def _readings(at_work: Session, held: Mapping[str, Any], *, own: bool) -> list[R
     readings = at_work.register.readers.accesses_since(datetime.fromisoformat(since))
     if own:
         readings = [
-            one if one.name in READER_ROLES else replace(one, name=UNNAMED_READER) for one in readings
+            one if one.reader in READER_ROLES else replace(one, reader=UNNAMED_READER) for one in readings
         ]
     return readings
 
@@ -150,7 +150,7 @@ def _released(at_work: Session, key: str, one: Release) -> dict[str, Any]:
     return {**told, "receipt": register.releases.make_receipt(register.ledger, key, one)}
 
 
-VISITOR_RELEASE_FIELDS = frozenset(Release.__struct_fields__) - {"manifest", "sealed_until"}
+VISITOR_RELEASE_FIELDS = frozenset(Release.__struct_fields__) - {"manifest_hash", "sealed_until"}
 """What a visitor is told of a release."""
 
 
@@ -176,7 +176,7 @@ def _handed_over(at_work: Session, key: str) -> list[dict[str, Any]]:
                 "fields": [msgspec.structs.asdict(field) for field in fields],
             }
         )
-        for name in ("visitor", "readers"):
+        for name in ("visitor", "allowed_readers"):
             told[-1].pop(name)
     return told
 
@@ -211,7 +211,7 @@ def read_visitor_page(session: Session, summary: dict[str, Any]) -> VisitorPageD
         pages = session.read_visitor_pages(summary["visitor"], relation)
         rows = (record for page in pages for record in page.to_dicts())
         records[relation] = list(islice(rows, SHOWN_RECORDS_MAX))
-    terms = parse_terms(find_version(session.register.versions(), 0).terms, "the terms in force")
+    terms = parse_terms(find_version(session.register.versions(), 0).terms_text, "the terms in force")
     return VisitorPageData(msgspec.to_builtins(summary), records, terms.controller, tuple(terms.languages))
 
 

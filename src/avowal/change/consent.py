@@ -86,8 +86,8 @@ def prepare_consent(
         identity=version.identity,
         given=True,
         language=language,
-        document=pages[language].sha256,
-        means=statement.channel,
+        document_hash=pages[language].sha256,
+        channel=statement.channel,
         reference=statement.reference,
         recorded_at=now,
     )
@@ -112,7 +112,7 @@ def prepare_withdrawal(
     return msgspec.structs.replace(
         latest,
         given=False,
-        means=statement.channel,
+        channel=statement.channel,
         reference=statement.reference,
         recorded_at=now,
         entry=UNRECORDED_ENTRY,

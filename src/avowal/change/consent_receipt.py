@@ -29,7 +29,7 @@ WITHDRAWN_STATE = "consent withdrawn"
 def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any]:
     """Return the receipt of a consent or a withdrawal, for the visitor to keep: it can be checked without us."""
     version = next(one for one in register.versions() if one.identity == consent.identity)
-    terms = parse_terms(version.terms, f"the terms of version {version.number}")
+    terms = parse_terms(version.terms_text, f"the terms of version {version.number}")
     return {
         "schema_version": CONSENT_RECEIPT_SCHEMA,
         "record_id": f"{register.ledger.signer.name}#{consent.entry}",
@@ -38,7 +38,7 @@ def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any
             "privacy_notice": {
                 "version": consent.version,
                 "identity": consent.identity,
-                "document_sha256": consent.document,
+                "document_sha256": consent.document_hash,
             },
             "language": consent.language,
             "purposes": _describe_purposes(version.compiled_terms, load_vocabulary(terms.vocabulary)),
@@ -57,14 +57,14 @@ def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any
             "event_type": "explicit consent for what was collected before",
             "event_state": GIVEN_STATE if consent.given else WITHDRAWN_STATE,
             "entity_id": consent.visitor,
-            "means": consent.means,
+            "channel": consent.channel,
             "reference": consent.reference,
             "validity_duration": "until withdrawn",
         },
         "proof": {
             "salt": consent.salt.hex(),
             "tlog_proof": str(register.ledger.prove_entry(consent.entry)),
-            "terms": version.canonical,
+            "terms": version.canonical_terms,
         },
     }
 
@@ -161,7 +161,7 @@ class _ReceiptProcessing(msgspec.Struct):
 class _ReceiptEvent(msgspec.Struct):
     event_time: datetime
     event_state: str
-    means: str
+    channel: str
     reference: str
 
 
@@ -197,7 +197,7 @@ class _ConsentReceipt(msgspec.Struct):
             notice.identity,
             self.pii_processing.language,
             notice.document_sha256,
-            self.event.means,
+            self.event.channel,
             compute_commitment(salt, visitor=self.pii_principal_id, reference=self.event.reference),
             self.event.event_time,
         )

@@ -58,7 +58,7 @@ def audit(
             for one, _ in find_insufficient_contracts(register, version.compiled_terms, utc_now().date())
         }
         processors = [one for one in register.processors.all() if one.name not in short]
-    hosts = [host for one in processors for host in parse_contract(one.contract, one.name).hosts]
+    hosts = [host for one in processors for host in parse_contract(one.contract_text, one.name).hosts]
     found = chromium or next(filter(None, map(shutil.which, BROWSER_COMMANDS)), "chromium")
     visit = SiteCrawl(start_url, pages, refusing)
     judged = audit_observations(visit.run(found), version.compiled_terms, hosts, sends_opt_out=refusing)

@@ -83,7 +83,7 @@ def key(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
 @app.command("list")
 def list_entries(
     last: Annotated[int, typer.Option(min=1, max=2**31, help="How many; the newest.")] = 20,
-    kind: Annotated[str, typer.Option(help="Of one kind alone, such as `reading-made`.")] = "",
+    kind: Annotated[str, typer.Option(help="Of one kind alone, such as `data-accessed`.")] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:

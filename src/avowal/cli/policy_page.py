@@ -38,7 +38,7 @@ def page(
         last = find_version(versions, number)
         versions = versions[: last.number]
         documents = {one.number: load_documents(register, one) for one in versions}
-        terms = parse_terms(last.terms, f"the terms of version {last.number}")
+        terms = parse_terms(last.terms_text, f"the terms of version {last.number}")
         told = {
             f"disclosures.{language}.html": disclosures(
                 register, last.compiled_terms, terms.controller, language
@@ -49,7 +49,7 @@ def page(
     linked = msgspec.json.encode(build_json_ld(to_page_version(last), terms.controller, words))
     files = {
         **told,
-        "terms.json": last.canonical,
+        "terms.json": last.canonical_terms,
         "terms.jsonld": msgspec.json.format(linked, indent=2).decode(),
     }
     for language in documents[last.number]:

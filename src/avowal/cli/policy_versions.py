@@ -132,7 +132,7 @@ def notice(
         for showing in showings:
             if showing.version == one.version:
                 print_line(
-                    f"  shown since {showing.recorded_at:%Y-%m-%d %H:%M} UTC, by your word: {showing.place}"
+                    f"  shown since {showing.recorded_at:%Y-%m-%d %H:%M} UTC, by your word: {showing.location}"
                 )
     if not found:
         print_line("there is no notice: no version has followed on the first one")
@@ -145,7 +145,7 @@ def posted(
     data: DataFolderOption = None,
 ) -> None:
     """Record that you posted a version's notice where everybody sees it. The ledger has it as your word."""
-    showing = NoticeDisplay(number, where, attested=True, recorded_at=utc_now())
+    showing = NoticeDisplay(number, where, attested_by_operator=True, recorded_at=utc_now())
     with closing(open_folder_register(data)) as register:
         register.notices.record_display(showing)
         register.ledger.sign_checkpoint()

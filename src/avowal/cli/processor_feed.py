@@ -38,7 +38,7 @@ def feed(
     records: Counter[str] = Counter()
     for one in given:
         records.update(one.page.records)
-    gone = sum(one.page.gone for one in given)
+    gone = sum(one.page.deletions for one in given)
     if as_json:
         print_json({"pages": len(given), "records": dict(records), "gone": gone})
     else:

@@ -154,7 +154,7 @@ def _disclose(
                 "a release needs a file", "give `--package`, or `--dry-run`", code="missing-input"
             )
         request = at_work.release_workflow.record_request(asked())
-        if request.approvals:
+        if request.required_approvals:
             _tell_waiting(request, as_json=as_json)
         else:
             _make(at_work, request, package, as_json=as_json)
@@ -174,9 +174,15 @@ def approve(
         request = at_work.release_workflow.approve(reference, reader, word)
         approved = at_work.register.release_requests.approvers(reference)
     if as_json:
-        print_json({"reference": reference, "approved_by": approved, "approvals": request.approvals})
+        print_json(
+            {
+                "reference": reference,
+                "approved_by": approved,
+                "required_approvals": request.required_approvals,
+            }
+        )
     else:
-        print_line(f"{reader} approves `{reference}`: {len(approved)} of {request.approvals}")
+        print_line(f"{reader} approves `{reference}`: {len(approved)} of {request.required_approvals}")
 
 
 @app.command()
@@ -227,7 +233,7 @@ def list_releases(as_json: JsonOption = False, data: DataFolderOption = None) ->
             *(f"{one.expires_at:%Y-%m-%d}", state),
         )
     for request in waiting:
-        on = f"{request.asked_at:%Y-%m-%d}"
+        on = f"{request.requested_at:%Y-%m-%d}"
         table.add_row(request.reference, request.ground, request.recipient, "", on, "", "waits")
     Console(highlight=False).print(table)
 
@@ -253,7 +259,7 @@ def recall(
         one = register.releases.recall(reference, reason, utc_now())
         register.ledger.sign_checkpoint()
         contact = register.release_requests.recipient_contact(reference)
-        terms = parse_terms(find_version(register.versions(), 0).terms, "the terms in force")
+        terms = parse_terms(find_version(register.versions(), 0).terms_text, "the terms in force")
         message = build_recall_message(one, contact, reason, terms)
         if file:
             file.write(message)
@@ -302,10 +308,16 @@ def _make(at_work: Session, request: ReleaseRequest, package: Path, *, as_json: 
 
 def _tell_waiting(request: ReleaseRequest, *, as_json: bool) -> None:
     if as_json:
-        print_json({"released": False, "reference": request.reference, "approvals": request.approvals})
+        print_json(
+            {
+                "released": False,
+                "reference": request.reference,
+                "required_approvals": request.required_approvals,
+            }
+        )
         return
     print_line(
-        f"`{request.reference}` waits until {request.approvals} more approve it: nothing was released yet"
+        f"`{request.reference}` waits until {request.required_approvals} more approve it: nothing was released yet"
     )
     print_line(
         f"  they look at it with `avowal release show {request.reference}`, and then `avowal release approve`"
@@ -322,7 +334,7 @@ def _show(
         of = {"records": found.record_counts, "visitors": len(found.visitor_keys), "categories": categories}
         beside = {
             "refused_categories": found.refused_categories,
-            "approvals": request.approvals,
+            "required_approvals": request.required_approvals,
             "approved_by": approved or [],
         }
         print_json({**told, **of, **beside, "evidence": request.evidence})
@@ -334,9 +346,10 @@ def _show(
     )
     for kind, text in request.evidence.items():
         print_line(f"  {kind}: {text}")
-    if request.approvals:
+    if request.required_approvals:
         print_line(
-            f"  approved by {len(approved or [])} of {request.approvals}: {', '.join(approved or []) or 'nobody yet'}"
+            f"  approved by {len(approved or [])} of {request.required_approvals}: "
+            f"{', '.join(approved or []) or 'nobody yet'}"
         )
     _say_refused(found.refused_categories)
 

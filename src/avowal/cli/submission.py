@@ -44,7 +44,7 @@ SubmissionReferenceArgument = Annotated[str, typer.Argument(help="As it was told
 @app.command()
 def add(
     form: Annotated[str, typer.Argument(help="The form that it would have come by.")],
-    means: Annotated[StatementChannel, typer.Option(help="How it came.")],
+    channel: Annotated[StatementChannel, typer.Option(help="How it came.")],
     fields: Annotated[list[str], typer.Option("--field", help="A field with its value: `email=…`.")] = [],  # noqa: B006  # typer copies it
     files: Annotated[
         list[str], typer.Option("--file", help="A field with the file for it: `cv=cv.pdf`.")
@@ -84,7 +84,7 @@ def add(
             except SubmissionRejected as why:
                 raise InvalidInputError(why.message, why.hint, code="invalid-field") from None
             of = visitor.lower() or None
-            recorded = Submission(new_reference(), form, means, of, version.number, moment, utc_now())
+            recorded = Submission(new_reference(), form, channel, of, version.number, moment, utc_now())
             at_work.register.submissions.record(recorded, given)
     if as_json:
         print_json(recorded)
@@ -134,7 +134,7 @@ def list_submissions(
     table = Table("reference", "form", "came by", "at (UTC)", "version")
     for one in found:
         table.add_row(
-            one.reference, one.form, one.means, f"{one.submitted_at:%Y-%m-%d %H:%M}", str(one.version)
+            one.reference, one.form, one.channel, f"{one.submitted_at:%Y-%m-%d %H:%M}", str(one.version)
         )
     Console(highlight=False).print(table)
 
@@ -184,7 +184,7 @@ def show(
 def record_objection(
     reference: SubmissionReferenceArgument,
     purposes: Annotated[str, typer.Option(help="To which, with commas between; or their parents.")],
-    means: Annotated[StatementChannel, typer.Option(help="How they said so.")],
+    channel: Annotated[StatementChannel, typer.Option(help="How they said so.")],
     withdraw: Annotated[bool, typer.Option("--withdraw", help="They take it back.")] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -193,13 +193,13 @@ def record_objection(
     leaves = expand_words("purposes", [word.strip() for word in purposes.split(",")])
     with closing(open_folder_register(data)) as register:
         one = register.submissions.get(reference)
-        if withdraw and not set(leaves).intersection(one.objects_to):
+        if withdraw and not set(leaves).intersection(one.objected_purposes):
             raise RefusedError(
                 f"they object to none of {', '.join(leaves)}",
                 "look at the reference and the purposes",
                 code="objection-not-found",
             )
-        word = Objection(one.reference, not withdraw, leaves, means, utc_now())
+        word = Objection(one.reference, not withdraw, leaves, channel, utc_now())
         recorded = register.objections.record(word)
         register.ledger.sign_checkpoint()
     if as_json:
@@ -215,7 +215,7 @@ def record_objection(
 def correct(
     reference: SubmissionReferenceArgument,
     fields: Annotated[list[str], typer.Option("--field", help="A field with its value: `email=…`.")],
-    means: Annotated[StatementChannel, typer.Option(help="How they said so.")],
+    channel: Annotated[StatementChannel, typer.Option(help="How they said so.")],
     data: DataFolderOption = None,
 ) -> None:
     """Put right what somebody handed over; what stood there before is gone."""
@@ -232,7 +232,7 @@ def correct(
         )
     with open_session(data) as at_work:
         register = at_work.register
-        entry = register.submissions.correct(reference, told, means, utc_now())
+        entry = register.submissions.correct(reference, told, channel, utc_now())
         register.ledger.sign_checkpoint()
         register.submissions.truncate_wal()
     print_line(f"corrected: {', '.join(told)} of {reference} (entry {entry} of the ledger)")

@@ -24,7 +24,7 @@ MAX_SOURCE_CHARACTERS = 200
 
 
 def set_(
-    means: Annotated[StatementChannel, typer.Option(help="How it was said.")],
+    channel: Annotated[StatementChannel, typer.Option(help="How it was said.")],
     reference: Annotated[str, typer.Argument(help="As it was told to whoever handed it over.")] = "",
     form: Annotated[str, typer.Option(help="All that came by a form.")] = "",
     visitor: Annotated[str, typer.Option(help="All that a visitor sent, by their key.")] = "",
@@ -64,23 +64,25 @@ def set_(
                 "give `--keep-until`, `--readers`, or another of its options",
                 code="missing-input",
             )
-        done = at_work.register.restrictions.set(which, change, means, now)
+        done = at_work.register.restrictions.set(which, change, channel, now)
         at_work.register.ledger.sign_checkpoint()
     if as_json:
         print_json(done)
     else:
-        print_line(f"set for {done.records:,}: {', '.join(done.settings)} (entry {done.entry} of the ledger)")
+        print_line(
+            f"set for {done.submissions:,}: {', '.join(done.settings)} (entry {done.entry} of the ledger)"
+        )
 
 
 class _RestrictionOptions(NamedTuple):
     keep_until: str | None
-    objects_to: str | None
-    automated: bool | None
-    readers: str | None
-    recipients: str | None
+    objected_purposes: str | None
+    allows_automated_decisions: bool | None
+    allowed_readers: str | None
+    allowed_recipients: str | None
     source: str | None
     visitor: str | None
-    categories: list[str]
+    field_categories: list[str]
 
 
 def _change(at_work: Session, which: SubmissionSelector, told: _RestrictionOptions) -> RestrictionChange:
@@ -96,13 +98,13 @@ def _change(at_work: Session, which: SubmissionSelector, told: _RestrictionOptio
 
     read: dict[str, Callable[[Any], Any]] = {
         "keep_until": until,
-        "objects_to": lambda words: tuple(expand_words("purposes", _words(words))),
-        "automated": bool,
-        "readers": lambda words: _readers(at_work, _words(words)),
-        "recipients": lambda words: tuple(_words(words)),
+        "objected_purposes": lambda words: tuple(expand_words("purposes", _words(words))),
+        "allows_automated_decisions": bool,
+        "allowed_readers": lambda words: _readers(at_work, _words(words)),
+        "allowed_recipients": lambda words: tuple(_words(words)),
         "source": _line,
         "visitor": lambda word: _key(word) if word else None,
-        "categories": lambda words: _categories(at_work, which, words),
+        "field_categories": lambda words: _categories(at_work, which, words),
     }
     said = {name: value for name, value in told._asdict().items() if value not in (None, [])}
     return RestrictionChange(**{name: read[name](value) for name, value in said.items()})

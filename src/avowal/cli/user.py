@@ -134,7 +134,9 @@ def list_readers(as_json: JsonOption = False, data: DataFolderOption = None) -> 
 
 
 def _also(reader: Reader) -> str:
-    return f"{'; may disclose' if reader.discloses else ''}{'; is a program' if reader.automated else ''}"
+    return (
+        f"{'; may disclose' if reader.can_disclose else ''}{'; is a program' if reader.is_automated else ''}"
+    )
 
 
 def status(as_json: JsonOption = False, data: DataFolderOption = None) -> None:

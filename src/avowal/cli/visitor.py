@@ -94,7 +94,7 @@ def show(
         print_line(f"  {what} for `{one['recipient']}` at {one['recorded_at']} UTC")
     for one in told["readings_since"]:
         print_line(
-            f"  maybe among {one.rows:,} rows that {one.name} read for {one.purpose} at {one.recorded_at} UTC"
+            f"  maybe among {one.rows:,} rows that {one.reader} read for {one.purpose} at {one.recorded_at} UTC"
         )
     for one in told["released"]:
         what = ", ".join(one["categories"])
@@ -184,7 +184,7 @@ def erase(
 @app.command()
 def consent(
     subject: SubjectArgument,
-    means: Annotated[StatementChannel, typer.Option(help="How the visitor said so.")],
+    channel: Annotated[StatementChannel, typer.Option(help="How the visitor said so.")],
     number: Annotated[int, typer.Option("--version", help="The version; else the one in force.")] = 0,
     language: Annotated[str, typer.Option(help="Of the document that was shown.")] = "",
     reference: Annotated[str, typer.Option(help="Where the visitor's word is found again.")] = "",
@@ -202,7 +202,7 @@ def consent(
     check_creatable(receipt_path)
     with open_session(data) as at_work:
         held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
-        word, register = ConsentStatement(means, reference, language), at_work.register
+        word, register = ConsentStatement(channel, reference, language), at_work.register
         if withdraw:
             said, permits = prepare_withdrawal(register, held.key, number, word, utc_now()), []
         else:

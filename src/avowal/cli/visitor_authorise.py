@@ -23,7 +23,7 @@ AUTHORISED_GROUND = "authorised"
 def authorise(
     subject: SubjectArgument,
     recipient: Annotated[str, typer.Option(help="Who may have it.")],
-    means: Annotated[StatementChannel, typer.Option(help="How the visitor said so.")],
+    channel: Annotated[StatementChannel, typer.Option(help="How the visitor said so.")],
     categories: Annotated[str, typer.Option(help="What, with commas between; words or their parents.")] = "",
     reference: Annotated[str, typer.Option(help="Where the visitor's word is found again.")] = "",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="The visitor takes back all of it.")] = False,
@@ -53,7 +53,7 @@ def authorise(
                 code="authorisation-not-found",
             )
         leaves = [] if withdraw else _leaves(categories, at_work)
-        word = Authorisation(held.key, recipient, not withdraw, leaves, means, reference, utc_now())
+        word = Authorisation(held.key, recipient, not withdraw, leaves, channel, reference, utc_now())
         recorded = authorisations.record(word)
         at_work.register.ledger.sign_checkpoint()
     if as_json:

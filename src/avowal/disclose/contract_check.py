@@ -105,7 +105,7 @@ def find_insufficient_contracts(
 ) -> list[tuple[Processor, ContractComparison]]:
     """Return the processors whose contracts fall short of terms on a day, each with what stands against it."""
     judged = [
-        (one, compare_contract(parse_contract(one.contract, f"processors/{one.name}.toml"), terms, day))
+        (one, compare_contract(parse_contract(one.contract_text, f"processors/{one.name}.toml"), terms, day))
         for one in register.processors.all()
     ]
     return [(one, found) for one, found in judged if not found.is_sufficient]

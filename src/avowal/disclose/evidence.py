@@ -86,7 +86,7 @@ def collect_evidence(
             raise DisclosureError(
                 f"there is no {kind}: {EVIDENCE_KINDS[kind]}",
                 f"give it with `{how}`",
-                RefusalReason.EVIDENCE,
+                RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
             )
     if RECORDS_EVIDENCE in requirements.evidence:
@@ -94,7 +94,7 @@ def collect_evidence(
             raise DisclosureError(
                 "no records are named that gave rise to it",
                 "choose them with `--rows`",
-                RefusalReason.EVIDENCE,
+                RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
             )
         evidence[RECORDS_EVIDENCE] = row_filter
@@ -121,7 +121,7 @@ def find_evidence_scope(
             raise DisclosureError(
                 f"that visitor authorised nothing of it for `{request.recipient}`, or took it back",
                 "`avowal visitor authorise` records what a visitor authorises",
-                RefusalReason.EVIDENCE,
+                RefusalReason.MISSING_EVIDENCE,
                 code="authorisation-not-found",
             )
     if FUNCTION_EVIDENCE in requirements.evidence:
@@ -135,7 +135,7 @@ def find_evidence_scope(
             raise DisclosureError(
                 f"what was asked for by `{submission.form}` needs nothing of it",
                 f"`needs` of its [[form]] in the terms: {', '.join(needed) or 'nothing'}",
-                RefusalReason.EVIDENCE,
+                RefusalReason.MISSING_EVIDENCE,
                 code="not-needed",
             )
     return EvidenceScope(refused, submission)
@@ -147,7 +147,7 @@ def _find_served_submission(register: SqliteRegister, request: ReleaseRequest) -
         raise DisclosureError(
             "it is about another submission than it was asked for by",
             "leave out `--about`",
-            RefusalReason.EVIDENCE,
+            RefusalReason.MISSING_EVIDENCE,
             code="evidence-mismatch",
         )
     submission = find_submission(register, request.evidence[FUNCTION_EVIDENCE])
@@ -155,7 +155,7 @@ def _find_served_submission(register: SqliteRegister, request: ReleaseRequest) -
         raise DisclosureError(
             "that visitor did not ask for it",
             "look at `avowal visitor show`",
-            RefusalReason.EVIDENCE,
+            RefusalReason.MISSING_EVIDENCE,
             code="evidence-mismatch",
         )
     return submission
@@ -164,18 +164,18 @@ def _find_served_submission(register: SqliteRegister, request: ReleaseRequest) -
 def _check_served_person(form: Form | None, submission: Submission, request: ReleaseRequest) -> None:
     """Raise DisclosureError if the person objects to the service, or permits other recipients only."""
     served = {*expand_words("purposes", form.purposes if form else [])}
-    if objected := sorted(served.intersection(submission.objects_to)):
+    if objected := sorted(served.intersection(submission.objected_purposes)):
         raise DisclosureError(
             f"whoever asked for it objects to {', '.join(objected)} by now",
             "",
-            RefusalReason.EVIDENCE,
+            RefusalReason.MISSING_EVIDENCE,
             code="subject-objects",
         )
     if not submission.allows_recipient(request.recipient):
         raise DisclosureError(
-            f"what was asked for is for {', '.join(submission.recipients)} only",
+            f"what was asked for is for {', '.join(submission.allowed_recipients)} only",
             "",
-            RefusalReason.EVIDENCE,
+            RefusalReason.MISSING_EVIDENCE,
             code="recipient-not-permitted",
         )
 
@@ -187,7 +187,7 @@ def find_submission(register: SqliteRegister, reference: str) -> Submission:
         raise DisclosureError(
             f"nobody handed over `{reference}`",
             "`avowal submission list` tells what was",
-            RefusalReason.EVIDENCE,
+            RefusalReason.MISSING_EVIDENCE,
             code="submission-not-found",
         )
     return found
@@ -204,6 +204,6 @@ def _check_date(text: str, now: datetime) -> None:
         raise DisclosureError(
             f"the instrument is of {day}, which is still to come",
             "look at its date",
-            RefusalReason.EVIDENCE,
+            RefusalReason.MISSING_EVIDENCE,
             code="evidence-invalid",
         )

@@ -82,7 +82,7 @@ def find_overdue_processors(register: SqliteRegister, now: datetime) -> dict[str
     found = {}
     for one in register.processors.all():
         heard = register.feeds.acknowledged_until(one.name) or register.feeds.first_provided_at(one.name)
-        allowed = parse_contract(one.contract, f"processors/{one.name}.toml").deletion_seconds
+        allowed = parse_contract(one.contract_text, f"processors/{one.name}.toml").deletion_seconds
         if heard and (now - heard).total_seconds() > allowed:
             found[one.name] = heard
     return found
@@ -118,30 +118,30 @@ def read_feed_batch(
     state, told, reached, far = (
         request.state,
         list[FeedRecord](),
-        dict(request.state.records),
+        dict(request.state.last_record_numbers),
         OldestByCell(bounds, now),
     )
     numbered = {
         str(name): int(last)
         for name, last in store.query("SELECT relation, last_number FROM record_numbers", {}).rows
     }
-    if not state.records:  # whoever begins has everything as it is now
+    if not state.last_record_numbers:  # whoever begins has everything as it is now
         ((last,),) = store.query("SELECT coalesce(max(change_number), 0) FROM record_changes", {}).rows
-        state = msgspec.structs.replace(state, change=max(last, state.change))
+        state = msgspec.structs.replace(state, last_change_number=max(last, state.last_change_number))
     changes = store.query(
         "SELECT change_number, relation, record_number FROM record_changes "
         "WHERE change_number > $after ORDER BY change_number LIMIT $limit",
-        {"after": state.change, "limit": request.records_max},
+        {"after": state.last_change_number, "limit": request.records_max},
     ).rows
     for name in NUMBERED_RELATIONS:
-        after, left = state.records.get(name, 0), request.records_max - len(told)
+        after, left = state.last_record_numbers.get(name, 0), request.records_max - len(told)
         if left:
             found = _read_records(
                 reading, name, f"record_number > {after} AND record_number <= {numbered[name]}", left, far
             )
             told += found
             reached[name] = found[-1].record_number if len(found) == left else numbered[name]
-    of = {(name, record) for _, name, record in changes if record <= state.records.get(name, 0)}
+    of = {(name, record) for _, name, record in changes if record <= state.last_record_numbers.get(name, 0)}
     again = [
         one
         for name in NUMBERED_RELATIONS
@@ -151,9 +151,9 @@ def read_feed_batch(
         )
     ]
     gone = sorted(of - {(one.relation, one.record_number) for one in again})
-    change = changes[-1][0] if changes else state.change
+    change = changes[-1][0] if changes else state.last_change_number
     more = len(changes) == request.records_max or len(told) >= request.records_max
-    state = msgspec.structs.replace(state, records=reached, change=change)
+    state = msgspec.structs.replace(state, last_record_numbers=reached, last_change_number=change)
     return FeedBatch(told + again, gone, state, more, far.to_age_reach())
 
 
@@ -208,17 +208,17 @@ class FeedProvider:
         """
         now, version = utc_now(), find_version_in_force(self.register)
         processor, _ = self.find_contract(processor_name, version, now)
-        feeds, agreed = self.register.feeds, hash_text(processor.contract + version.identity)
+        feeds, agreed = self.register.feeds, hash_text(processor.contract_text + version.identity)
         state, lines = feeds.position(processor_name, after_reference), list[dict[str, Any]]()
         if after_reference and acknowledge:
             feeds.acknowledge(processor_name, after_reference, now)
-        if state.agreed != agreed or feeds.is_before_acknowledged(processor_name, after_reference):
+        if state.agreement_hash != agreed or feeds.is_before_acknowledged(processor_name, after_reference):
             if after_reference:
                 lines.append({"kind": "all-gone"})
             state = FeedPosition(agreed, {}, 0, f"{now.date()}")
-        elif state.day < f"{now.date()}":
+        elif state.last_expiry_day < f"{now.date()}":
             lines.append({"kind": "expired", "before": datetime.combine(now.date(), time.min, UTC)})
-            state = msgspec.structs.replace(state, day=f"{now.date()}")
+            state = msgspec.structs.replace(state, last_expiry_day=f"{now.date()}")
         found = self.read_batch(FeedRequest(processor_name, state, min(records_max, PAGE_RECORDS_MAX)))
         lines += [self._line(processor_name, one) for one in found.records]
         if found.deletions:
@@ -242,7 +242,7 @@ class FeedProvider:
                 RefusalReason.RECIPIENT,
                 code="processor-not-found",
             )
-        contract = parse_contract(processor.contract, f"processors/{processor_name}.toml")
+        contract = parse_contract(processor.contract_text, f"processors/{processor_name}.toml")
         found = compare_contract(contract, version.compiled_terms, now.date())
         if not found.is_sufficient:
             why = found.reasons[0] if found.reasons else "it protects less than the version in force"
@@ -282,7 +282,11 @@ def _build_page(
     }
     records = {relation: count for relation, count in counts.items() if count}
     new = bool(lines) or found.has_more
-    name, agreed, reference = processor.name, hash_text(processor.contract), new_reference() if new else after
+    name, agreed, reference = (
+        processor.name,
+        hash_text(processor.contract_text),
+        new_reference() if new else after,
+    )
     page = FeedPage(name, reference, agreed, version.number, found.state, records, len(found.deletions), now)
     lines.append({"kind": "page", "after": reference, "more": found.has_more})
     return FeedResponse([msgspec.json.encode(line) for line in lines], page, new, found.has_more)

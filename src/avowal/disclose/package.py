@@ -129,7 +129,7 @@ def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[Packag
         ) from None
     proof.verify(verifier)
     entry = decode_entry(proof.entry)
-    if not isinstance(entry, ReleaseMade) or entry.manifest != sha256(text).hexdigest():
+    if not isinstance(entry, ReleaseMade) or entry.manifest_hash != sha256(text).hexdigest():
         raise ProofError(
             "the ledger's entry is of another package", "it was changed, or mixed up", code="package-mismatch"
         )

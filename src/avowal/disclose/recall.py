@@ -23,7 +23,7 @@ We recall it: {reason}
 Delete the package, and everything that was made of it, and tell us by answering this message that it is done. Its terms
 of use say so; whoever holds the package finds the reference in its `manifest.json`, beside its hash:
 
-    {manifest}
+    {manifest_hash}
 
 {controller}
 {contact}
@@ -69,7 +69,7 @@ def build_recall_message(release: Release, contact: str, reason: str, terms: Ter
             "the release is recalled: tell its recipient yourself",
             code="invalid-address",
         ) from None
-    told = {name: getattr(release, name) for name in ("recipient", "reference", "ground", "manifest")}
+    told = {name: getattr(release, name) for name in ("recipient", "reference", "ground", "manifest_hash")}
     released = f"{release.released_at:%Y-%m-%d %H:%M}"
     text = MESSAGE_TEMPLATE.format(
         **told, released=released, reason=reason, controller=terms.controller, contact=terms.contact

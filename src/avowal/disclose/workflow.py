@@ -72,11 +72,11 @@ class ReleaseWorkflow:
             recipient_kind=find_recipient_kind(version, release_input),
             categories=release_input.categories,
             version=version.number,
-            approvals=need.approvals,
+            required_approvals=need.approvals,
             recipient=release_input.recipient.strip(),
-            contact=release_input.contact.strip(),
+            recipient_contact=release_input.contact.strip(),
             visitor=visitor,
-            rows=release_input.row_filter.strip(),
+            row_filter=release_input.row_filter.strip(),
             submission=release_input.submission_reference,
             evidence=collect_evidence(
                 need,
@@ -85,10 +85,10 @@ class ReleaseWorkflow:
                 release_input.row_filter.strip(),
                 now,
             ),
-            by=release_input.requester,
+            requester=release_input.requester,
             expires_days=release_input.expires_days,
             sealed_until=release_input.sealed_until,
-            asked_at=now,
+            requested_at=now,
         )
 
     def find_requirements(self, ground: str) -> GroundRequirements:
@@ -103,12 +103,14 @@ class ReleaseWorkflow:
             raise DisclosureError(
                 f"the version in force needs more by now: {told}",
                 "ask anew",
-                RefusalReason.EVIDENCE,
+                RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
             )
         within = find_evidence_scope(self.register, self.load_forms(), need, request)
         left = [one for one in request.categories if one not in within.refused_categories]
-        asked = ExtractRequest(request.ground, request.recipient_kind, request.visitor, left, request.rows)
+        asked = ExtractRequest(
+            request.ground, request.recipient_kind, request.visitor, left, request.row_filter
+        )
         try:
             found = self._extract_all(request, asked, within.submission)
         except QueryError as error:
@@ -119,7 +121,7 @@ class ReleaseWorkflow:
             raise DisclosureError(
                 "that holds everybody's records of its period: nothing sets those of the case apart",
                 "choose by what the case is about, such as a page, a status or an address",
-                RefusalReason.OTHERS,
+                RefusalReason.OTHER_SUBJECTS,
                 code="selection-too-broad",
             )
         if not found.tables:
@@ -142,21 +144,21 @@ class ReleaseWorkflow:
                 raise DisclosureError(
                     f"this is not the password of `{approver}`",
                     hint,
-                    RefusalReason.RIGHT,
+                    RefusalReason.NO_PERMISSION,
                     code="wrong-password",
                 )
-            if approver == request.by:
+            if approver == request.requester:
                 raise DisclosureError(
                     f"`{approver}` asked for it: somebody else has to approve it",
                     "",
-                    RefusalReason.APPROVAL,
+                    RefusalReason.MISSING_APPROVAL,
                     code="approver-is-requester",
                 )
             if approver in self.register.release_requests.approvers(reference):
                 raise DisclosureError(
                     f"`{approver}` approved it before",
                     "somebody else has to",
-                    RefusalReason.APPROVAL,
+                    RefusalReason.MISSING_APPROVAL,
                     code="already-approved",
                 )
         self.register.release_requests.approve(request, approver, utc_now())
@@ -179,13 +181,13 @@ class ReleaseWorkflow:
 
         Raises DisclosureError where others have not approved it, or the answer is no by now.
         """
-        owed = max(request.approvals, self.find_requirements(request.ground).approvals)
+        owed = max(request.required_approvals, self.find_requirements(request.ground).approvals)
         missing = owed - len(self.register.release_requests.approvers(request.reference))
         if missing > 0:
             raise DisclosureError(
                 f"{missing} more have to approve `{request.reference}`",
                 "`avowal release approve`",
-                RefusalReason.APPROVAL,
+                RefusalReason.MISSING_APPROVAL,
                 code="approval-missing",
             )
         releases, looked = self.register.releases, self.register.ledger.count_entries()
@@ -194,7 +196,7 @@ class ReleaseWorkflow:
         manifest = self._build_manifest(
             request, found, hash_files(contents), before.released_at if before else utc_now()
         )
-        if before and before.manifest != manifest.sha256:
+        if before and before.manifest_hash != manifest.sha256:
             raise RefusedError(
                 f"what is held changed since `{request.reference}` was recorded, and its package was never written",
                 "recall it (`avowal release recall`), and ask anew",
@@ -215,7 +217,7 @@ class ReleaseWorkflow:
         release = Release(
             **{name: getattr(manifest, name) for name in MANIFEST_FIELDS_OF_RELEASE},
             records=sum(found.record_counts.values()),
-            manifest=manifest.sha256,
+            manifest_hash=manifest.sha256,
             sealed_until=request.sealed_until,
         )
         authorised = AUTHORISATION_EVIDENCE in self.find_requirements(request.ground).evidence
@@ -258,7 +260,7 @@ class ReleaseWorkflow:
                 held = self.find_visitor_records(words.visitor_selector)
             except RefusedError as error:
                 raise DisclosureError(
-                    error.message, error.hint, RefusalReason.PERSON, code=error.code
+                    error.message, error.hint, RefusalReason.UNKNOWN_SUBJECT, code=error.code
                 ) from None
             known = held.counts_by_governing or self.register.submissions.in_period(
                 datetime.min, datetime.max, held.key
@@ -267,7 +269,7 @@ class ReleaseWorkflow:
                 raise DisclosureError(
                     "nothing is held of that visitor",
                     "look at the visitor's key",
-                    RefusalReason.PERSON,
+                    RefusalReason.UNKNOWN_SUBJECT,
                     code="records-not-found",
                 )
             return held.key
@@ -279,7 +281,7 @@ class ReleaseWorkflow:
         self, request: ReleaseRequest, asked: ExtractRequest, only: Submission | None
     ) -> Extract:
         """Return what is stored, and what was handed over, as far as it may be released."""
-        if request.rows:
+        if request.row_filter:
             return self.extract_records(asked)
         submissions = self.register.submissions
         which = [only] if only else submissions.in_period(datetime.min, datetime.max, asked.visitor)
@@ -293,7 +295,7 @@ class ReleaseWorkflow:
         self, request: ReleaseRequest, found: Extract, hashed: dict[str, str], at: datetime
     ) -> PackageManifest:
         version = find_version_in_force(self.register)
-        terms = parse_terms(version.terms, "the terms in force")
+        terms = parse_terms(version.terms_text, "the terms in force")
         return PackageManifest(
             reference=request.reference,
             controller=terms.controller,

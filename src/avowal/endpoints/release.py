@@ -102,7 +102,7 @@ class ReleaseEndpoint:
                 {
                     "reference": reference,
                     "approved_by": approvers,
-                    "approvals": release_request.approvals,
+                    "required_approvals": release_request.required_approvals,
                 }
             )
 

@@ -123,7 +123,7 @@ class SubmitEndpoint:
             versions = effective_versions(self.register.versions(), utc_now())
         except (StoreError, OSError):
             return []
-        return list(parse_terms(versions[-1].terms, "the terms in force").languages) if versions else []
+        return list(parse_terms(versions[-1].terms_text, "the terms in force").languages) if versions else []
 
     def _confirm(self, request: Request, reference: str, version: Version) -> Response:
         """Confirm a submission with its reference, which is in no URL, as servers would log it."""

@@ -67,7 +67,7 @@ def parse_visitor_selector(
         raise DisclosureError(
             "a range of addresses would hold others' records",
             hint,
-            RefusalReason.OTHERS,
+            RefusalReason.OTHER_SUBJECTS,
             code="selection-too-broad",
         )
     if address is None:

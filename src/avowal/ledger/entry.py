@@ -20,22 +20,22 @@ AgeReach = tuple[str, str, int, datetime]
 class VersionPublished(msgspec.Struct, frozen=True, tag="version-published", tag_field="kind"):
     """A version of the terms was adopted or published. Hashes are SHA-256, in hexadecimal; times are UTC."""
 
-    number: int
+    version: int
     identity: str
-    terms: str
+    terms_hash: str
     """The hash of the file of terms."""
-    documents: dict[str, str]
+    document_hashes: dict[str, str]
     """The hash of each document, by language."""
     effective_at: datetime
     at: datetime
-    notices: dict[str, str] = {}
+    notice_hashes: dict[str, str] = {}
     """The hash of each notice, by language; the first version has none."""
 
 
 class VersionWithdrawn(msgspec.Struct, frozen=True, tag="version-withdrawn", tag_field="kind"):
     """A version was taken back before it took effect."""
 
-    number: int
+    version: int
     identity: str
     at: datetime
 
@@ -43,51 +43,59 @@ class VersionWithdrawn(msgspec.Struct, frozen=True, tag="version-withdrawn", tag
 class DocumentsCorrected(msgspec.Struct, frozen=True, tag="documents-corrected", tag_field="kind"):
     """The wording of a version was corrected."""
 
-    number: int
+    version: int
     identity: str
-    documents: dict[str, str]
+    document_hashes: dict[str, str]
     at: datetime
 
 
-class NoticeShown(msgspec.Struct, frozen=True, tag="notice-shown", tag_field="kind"):
+class NoticeDisplayed(msgspec.Struct, frozen=True, tag="notice-displayed", tag_field="kind"):
     """The notice of a version was shown where everybody sees it."""
 
-    number: int
+    version: int
     identity: str
-    notices: dict[str, str]
-    place: str
-    attested: bool
+    notice_hashes: dict[str, str]
+    location: str
+    attested_by_operator: bool
     """Whether this is the operator's word; else the system itself showed it."""
     at: datetime
 
 
-class ReadingMade(msgspec.Struct, frozen=True, tag="reading-made", tag_field="kind"):
+class DataAccessed(msgspec.Struct, frozen=True, tag="data-accessed", tag_field="kind"):
     """Somebody read something about single visitors."""
 
-    reader: str
+    commitment: str
     """A salted commitment."""
     purpose: str
     version: int
     """The last version that had taken effect: rows were governed by it and those before."""
     rows: int
-    question: str
+    query_hash: str
     """The hash of what was asked; what was answered is nowhere."""
     at: datetime
+
+
+class RemovedRecordCount(msgspec.Struct, frozen=True):
+    """How many records of a relation retention removed or made coarser, by category and collecting version."""
+
+    relation: str
+    category: str
+    version: int
+    records: int
 
 
 class RetentionRun(msgspec.Struct, frozen=True, tag="retention-run", tag_field="kind"):
     """What may not be kept any more was removed, or cut down."""
 
-    run: int
-    removed: list[tuple[str, str, int, int]]
-    """Of each: the relation, the category, the version that it was collected under, and how many records."""
+    run_number: int
+    removed_records: list[RemovedRecordCount]
     at: datetime
 
 
 class ErasureDone(msgspec.Struct, frozen=True, tag="erasure-done", tag_field="kind"):
     """What was held of a visitor was erased."""
 
-    person: str
+    commitment: str
     """A salted commitment, whose salt only the visitor has."""
     requests: int
     views: int
@@ -105,9 +113,9 @@ class ProcessorAdded(msgspec.Struct, frozen=True, tag="processor-added", tag_fie
 
     name: str
     """As the operator calls it."""
-    contract: str
+    contract_hash: str
     """The hash of the contract."""
-    identity: str
+    version_identity: str
     """Of the version."""
     at: datetime
 
@@ -119,31 +127,31 @@ class ProcessorRemoved(msgspec.Struct, frozen=True, tag="processor-removed", tag
     at: datetime
 
 
-class FeedGiven(msgspec.Struct, frozen=True, tag="feed-given", tag_field="kind"):
+class FeedPageProvided(msgspec.Struct, frozen=True, tag="feed-page-provided", tag_field="kind"):
     """A processor was given a page of its feed."""
 
-    name: str
+    processor: str
     reference: str
-    contract: str
+    contract_hash: str
     """The hash of the contract that it went by."""
     version: int
     """The one in force."""
     records: dict[str, int]
     """How many there are of each relation."""
-    gone: int
+    deletions: int
     """How many records it was told to delete."""
     at: datetime
-    reached: list[AgeReach] = []
+    age_reach: list[AgeReach] = []
     """As of a release."""
 
 
 class AuthorisationGiven(msgspec.Struct, frozen=True, tag="authorisation-given", tag_field="kind"):
     """A visitor authorised a disclosure."""
 
-    person: str
+    commitment: str
     """A salted commitment, to the visitor and to the recipient."""
     categories: list[str]
-    means: str
+    channel: str
     at: datetime
 
 
@@ -156,10 +164,10 @@ class AuthorisationWithdrawn(
 class ObjectionRaised(msgspec.Struct, frozen=True, tag="objection-raised", tag_field="kind"):
     """Somebody objected to purposes that something is used for which they handed over."""
 
-    person: str
+    commitment: str
     """A salted commitment, to the submission."""
     purposes: list[str]
-    means: str
+    channel: str
     at: datetime
 
 
@@ -170,39 +178,39 @@ class ObjectionWithdrawn(ObjectionRaised, frozen=True, tag="objection-withdrawn"
 class SubmissionCorrected(msgspec.Struct, frozen=True, tag="submission-corrected", tag_field="kind"):
     """Something that was handed over was corrected."""
 
-    person: str
+    commitment: str
     """A salted commitment, to the submission."""
     categories: list[str]
-    means: str
+    channel: str
     at: datetime
 
 
-class HandlingSet(msgspec.Struct, frozen=True, tag="handling-set", tag_field="kind"):
+class RestrictionsChanged(msgspec.Struct, frozen=True, tag="restrictions-changed", tag_field="kind"):
     """Something was set for what was handed over: who reads it, until when it is kept, and the like."""
 
-    person: str
+    commitment: str
     """A salted commitment: to the submission, or the visitor or form whose they are, and to what was set."""
     settings: list[str]
     """The names of what was set."""
-    records: int
+    submissions: int
     """For how many submissions."""
-    means: str
+    channel: str
     at: datetime
 
 
-class ReleaseAsked(msgspec.Struct, frozen=True, tag="release-asked", tag_field="kind"):
+class ReleaseRequested(msgspec.Struct, frozen=True, tag="release-requested", tag_field="kind"):
     """Somebody asked for a release, on a ground and with its evidence."""
 
     reference: str
     ground: str
     recipient_kind: str
-    person: str
+    commitment: str
     """A salted commitment to all that was told: of whom, for whom, by whom, and the evidence itself."""
     categories: list[str]
-    evidence: list[str]
+    evidence_kinds: list[str]
     """Of which kinds there is evidence."""
     version: int
-    approvals: int
+    required_approvals: int
     """How many others have to approve."""
     at: datetime
 
@@ -211,7 +219,7 @@ class ReleaseApproved(msgspec.Struct, frozen=True, tag="release-approved", tag_f
     """Somebody else approved a release that was asked for."""
 
     reference: str
-    person: str
+    commitment: str
     """A salted commitment, to whoever approved."""
     at: datetime
 
@@ -221,9 +229,9 @@ class ReleaseRefused(msgspec.Struct, frozen=True, tag="release-refused", tag_fie
 
     ground: str
     recipient_kind: str
-    why: str
+    reason: str
     """A word of a closed list."""
-    person: str
+    commitment: str
     """A salted commitment, to whoever tried."""
     at: datetime
 
@@ -234,21 +242,21 @@ class ReleaseMade(msgspec.Struct, frozen=True, tag="release-made", tag_field="ki
     reference: str
     ground: str
     recipient_kind: str
-    person: str
+    commitment: str
     """A salted commitment, to the visitor and to the recipient; of several visitors, the root of the tree of theirs."""
     categories: list[str]
     """Those that left."""
     records: int
     version: int
     """The one in force."""
-    manifest: str
+    manifest_hash: str
     """The hash of the package's manifest."""
     at: datetime
-    persons: int = 1
+    visitor_count: int = 1
     """How many visitors it is of; 0 where none is known."""
     sealed_until: datetime | None = None
     """Until when those visitors are not told of it."""
-    reached: list[AgeReach] = []
+    age_reach: list[AgeReach] = []
     """Of each category and precision, and of each version that governed records of it: the time of the oldest."""
 
 
@@ -263,15 +271,15 @@ class ReleaseRecalled(msgspec.Struct, frozen=True, tag="release-recalled", tag_f
 class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):
     """A visitor consented to a version for what was collected before."""
 
-    number: int
+    version: int
     identity: str
     language: str
     """Of the document that was shown."""
-    document: str
+    document_hash: str
     """The hash of the document that was shown."""
-    means: str
+    channel: str
     """How the visitor said so: a word of a closed list."""
-    person: str
+    commitment: str
     """A salted commitment."""
     at: datetime
 
@@ -284,20 +292,20 @@ Entry = (
     VersionPublished
     | VersionWithdrawn
     | DocumentsCorrected
-    | NoticeShown
-    | ReadingMade
+    | NoticeDisplayed
+    | DataAccessed
     | RetentionRun
     | ErasureDone
     | ProcessorAdded
     | ProcessorRemoved
-    | FeedGiven
+    | FeedPageProvided
     | AuthorisationGiven
     | AuthorisationWithdrawn
     | ObjectionRaised
     | ObjectionWithdrawn
     | SubmissionCorrected
-    | HandlingSet
-    | ReleaseAsked
+    | RestrictionsChanged
+    | ReleaseRequested
     | ReleaseApproved
     | ReleaseRefused
     | ReleaseMade

@@ -14,7 +14,7 @@ from avowal.ledger.entry import AuthorisationGiven, AuthorisationWithdrawn, deco
 from avowal.register.consents import SALT_BYTES, compute_commitment
 from avowal.register.ledger_storage import ENTRIES, append_entries
 from avowal.register.repository import Repository
-from avowal.register.tables import AUTHORISATIONS, AUTHORISING
+from avowal.register.tables import AUTHORISATION_SUBJECTS, AUTHORISATIONS
 
 
 class Authorisation(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Authorisation(msgspec.Struct, frozen=True):
     given: bool
     """False where it was taken back: then it has no categories."""
     categories: list[str]
-    means: str
+    channel: str
     """How the visitor said so."""
     reference: str
     """Where the operator finds the visitor's word again."""
@@ -40,7 +40,7 @@ class Authorisation(msgspec.Struct, frozen=True):
             salt, visitor=self.visitor, recipient=self.recipient, reference=self.reference
         )
         kind = AuthorisationGiven if self.given else AuthorisationWithdrawn
-        return kind(person, self.categories, self.means, self.recorded_at)
+        return kind(person, self.categories, self.channel, self.recorded_at)
 
 
 class Authorisations(Repository):
@@ -55,8 +55,8 @@ class Authorisations(Repository):
             row = {
                 "given": authorisation.given,
                 "categories": msgspec.json.encode(authorisation.categories).decode(),
-                "means": authorisation.means,
-                "person": told.person,
+                "channel": authorisation.channel,
+                "commitment": told.commitment,
                 "entry": entry,
                 "recorded_at": authorisation.recorded_at,
             }
@@ -67,7 +67,7 @@ class Authorisations(Repository):
                 "reference": authorisation.reference,
                 "salt": salt,
             }
-            connection.execute(sa.insert(AUTHORISING).values(authorisation=number, **who))
+            connection.execute(sa.insert(AUTHORISATION_SUBJECTS).values(authorisation=number, **who))
         return msgspec.structs.replace(authorisation, entry=entry)
 
     def for_visitor(self, visitor: str) -> list[Authorisation]:
@@ -77,17 +77,20 @@ class Authorisations(Repository):
         """
         columns = [
             ENTRIES.c.body,
-            AUTHORISING.c.salt,
-            *(AUTHORISING.c[name] for name in ("visitor", "recipient")),
-            *(AUTHORISATIONS.c[name] for name in ("given", "categories", "means")),
-            AUTHORISING.c.reference,
+            AUTHORISATION_SUBJECTS.c.salt,
+            *(AUTHORISATION_SUBJECTS.c[name] for name in ("visitor", "recipient")),
+            *(AUTHORISATIONS.c[name] for name in ("given", "categories", "channel")),
+            AUTHORISATION_SUBJECTS.c.reference,
             *(AUTHORISATIONS.c[name] for name in ("recorded_at", "entry")),
         ]
         statement = (
             sa.select(*columns)
-            .join(AUTHORISING, AUTHORISING.c.authorisation == AUTHORISATIONS.c.authorisation)
+            .join(
+                AUTHORISATION_SUBJECTS,
+                AUTHORISATION_SUBJECTS.c.authorisation == AUTHORISATIONS.c.authorisation,
+            )
             .outerjoin(ENTRIES, ENTRIES.c.entry == AUTHORISATIONS.c.entry)
-            .where(AUTHORISING.c.visitor == visitor)
+            .where(AUTHORISATION_SUBJECTS.c.visitor == visitor)
             .order_by(AUTHORISATIONS.c.authorisation)
         )
         with self._engine.connect() as connection:

@@ -15,7 +15,7 @@ from avowal.errors import StoreError
 from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn
 from avowal.register.ledger_storage import append_entries
 from avowal.register.repository import Repository
-from avowal.register.tables import CONSENTS, PERSONS, PUBLICATIONS, STANDING
+from avowal.register.tables import CONSENT_SUBJECTS, CONSENTS, PUBLICATIONS, STANDING
 from avowal.store.interface import ConsentCursor, GoverningUpdate
 
 SALT_BYTES = 32
@@ -34,9 +34,9 @@ class Consent(msgspec.Struct, frozen=True):
     """False where it was taken back."""
     language: str
     """Of the document that was shown."""
-    document: str
+    document_hash: str
     """The SHA-256 of the document that was shown, in hexadecimal."""
-    means: str
+    channel: str
     """How the visitor said so."""
     reference: str
     """Where the operator finds the visitor's word again."""
@@ -57,8 +57,8 @@ class Consent(msgspec.Struct, frozen=True):
             self.version,
             self.identity,
             self.language,
-            self.document,
-            self.means,
+            self.document_hash,
+            self.channel,
             self.commitment,
             self.recorded_at,
         )
@@ -75,7 +75,9 @@ class Consents(Repository):
     def for_visitor(self, visitor: str) -> list[Consent]:
         """Return what a visitor gave and took back, in its order; also of versions that were withdrawn meanwhile."""
         with self._engine.connect() as connection:
-            rows = connection.execute(_TOLD.where(PERSONS.c.visitor == visitor).order_by(CONSENTS.c.consent))
+            rows = connection.execute(
+                _TOLD.where(CONSENT_SUBJECTS.c.visitor == visitor).order_by(CONSENTS.c.consent)
+            )
             return [Consent(**row) for row in rows.mappings()]
 
     def record(self, consent: Consent) -> Consent:
@@ -101,11 +103,11 @@ class Consents(Repository):
             consent = msgspec.structs.replace(
                 consent, entry=append_entries(connection, [consent.to_ledger_entry()])
             )
-            row = {"publication": publication, "person": consent.commitment, **_named(consent, CONSENTS)}
+            row = {"publication": publication, "commitment": consent.commitment, **_named(consent, CONSENTS)}
             number = connection.execute(sa.insert(CONSENTS).values(row)).inserted_primary_key
             assert number is not None  # noqa: S101  # SQLite always tells it
-            person = {"consent": number[0], **_named(consent, PERSONS)}
-            connection.execute(sa.insert(PERSONS).values(person))
+            person = {"consent": number[0], **_named(consent, CONSENT_SUBJECTS)}
+            connection.execute(sa.insert(CONSENT_SUBJECTS).values(person))
         return consent
 
     def compute_governing_update(self, cursor: ConsentCursor, now: datetime) -> GoverningUpdate:
@@ -122,7 +124,7 @@ class Consents(Repository):
             if (last, version) == (cursor.last_consent, cursor.last_version):
                 return GoverningUpdate(cursor)
             changed = (
-                sa.select(PERSONS.c.visitor)
+                sa.select(CONSENT_SUBJECTS.c.visitor)
                 .select_from(_JOINED)
                 .where(
                     (CONSENTS.c.consent > cursor.last_consent) | (PUBLICATIONS.c.number > cursor.last_version)
@@ -130,10 +132,13 @@ class Consents(Repository):
             )
             rows = connection.execute(
                 sa.select(
-                    PERSONS.c.visitor, PUBLICATIONS.c.number, CONSENTS.c.given, STANDING.label("standing")
+                    CONSENT_SUBJECTS.c.visitor,
+                    PUBLICATIONS.c.number,
+                    CONSENTS.c.given,
+                    STANDING.label("standing"),
                 )
                 .select_from(_JOINED)
-                .where(PERSONS.c.visitor.in_(changed), PUBLICATIONS.c.number <= version)
+                .where(CONSENT_SUBJECTS.c.visitor.in_(changed), PUBLICATIONS.c.number <= version)
                 .order_by(CONSENTS.c.consent)
             ).all()
             visitors = dict.fromkeys(connection.execute(changed).scalars(), 0)
@@ -147,21 +152,21 @@ class Consents(Repository):
         return GoverningUpdate(ConsentCursor(last, version), governing)
 
 
-_JOINED = PERSONS.join(CONSENTS, CONSENTS.c.consent == PERSONS.c.consent).join(
+_JOINED = CONSENT_SUBJECTS.join(CONSENTS, CONSENTS.c.consent == CONSENT_SUBJECTS.c.consent).join(
     PUBLICATIONS, PUBLICATIONS.c.publication == CONSENTS.c.publication
 )
 _TOLD = sa.select(
-    PERSONS.c.visitor,
+    CONSENT_SUBJECTS.c.visitor,
     PUBLICATIONS.c.number.label("version"),
     PUBLICATIONS.c.identity,
     CONSENTS.c.given,
     CONSENTS.c.language,
-    CONSENTS.c.document,
-    CONSENTS.c.means,
-    PERSONS.c.reference,
+    CONSENTS.c.document_hash,
+    CONSENTS.c.channel,
+    CONSENT_SUBJECTS.c.reference,
     CONSENTS.c.recorded_at,
     CONSENTS.c.entry,
-    PERSONS.c.salt,
+    CONSENT_SUBJECTS.c.salt,
 ).select_from(_JOINED)
 
 

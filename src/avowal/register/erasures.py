@@ -21,18 +21,34 @@ from avowal.register.releases import erase_visitor_from_releases as erase_releas
 from avowal.register.repository import Repository
 from avowal.register.restrictions import SubmissionSelector
 from avowal.register.submissions import erase_submissions
-from avowal.register.tables import AUTHORISING, ERASING, HANDLED, PERSONS, SUBMISSIONS
+from avowal.register.tables import (
+    AUTHORISATION_SUBJECTS,
+    CONSENT_SUBJECTS,
+    PENDING_ERASURES,
+    RESTRICTIONS,
+    SUBMISSIONS,
+)
 from avowal.store.interface import ErasedCounts
+
+
+class ErasureCounts(msgspec.Struct, frozen=True):
+    """How many records of each relation were erased."""
+
+    requests: int
+    views: int
+    visits: int
+    consents: int
+    script_views: int = 0
+    events: int = 0
+    submissions: int = 0
+    authorisations: int = 0
 
 
 class Erasure(msgspec.Struct, frozen=True):
     """What was erased of a visitor, and when (UTC); `salt` opens the commitment of its entry, and is kept nowhere."""
 
     visitor: str
-    erased: ErasedCounts
-    consents: int
-    submissions: int
-    authorisations: int
+    counts: ErasureCounts
     erased_at: datetime
     entry: int
     salt: str
@@ -44,36 +60,45 @@ class Erasures(Repository):
     def begin(self, visitor: str) -> None:
         """Record that a visitor is to be erased: from now on it will be done, whatever happens."""
         with self._write_transaction() as connection:
-            connection.execute(upsert(ERASING).values(visitor=visitor).on_conflict_do_nothing())
+            connection.execute(upsert(PENDING_ERASURES).values(visitor=visitor).on_conflict_do_nothing())
 
     def pending(self) -> list[str]:
         """Return the visitors whose erasure is not done yet."""
         with self._engine.connect() as connection:
-            return list(connection.execute(sa.select(ERASING.c.visitor)).scalars())
+            return list(connection.execute(sa.select(PENDING_ERASURES.c.visitor)).scalars())
 
     def finish(self, visitor: str, store_counts: ErasedCounts, now: datetime) -> Erasure:
         """Record that a visitor was erased from the store, and forget who it was in the register, too."""
         salt = secrets.token_bytes(SALT_BYTES)
         person = compute_commitment(salt, visitor=visitor)
         with self._write_transaction() as connection:
-            consents = connection.execute(sa.delete(PERSONS).where(PERSONS.c.visitor == visitor)).rowcount
-            connection.execute(sa.delete(ERASING).where(ERASING.c.visitor == visitor))
+            consents = connection.execute(
+                sa.delete(CONSENT_SUBJECTS).where(CONSENT_SUBJECTS.c.visitor == visitor)
+            ).rowcount
+            connection.execute(sa.delete(PENDING_ERASURES).where(PENDING_ERASURES.c.visitor == visitor))
             submissions = erase_submissions(connection, SUBMISSIONS.c.visitor == visitor)
-            gone = sa.delete(AUTHORISING).where(AUTHORISING.c.visitor == visitor)
+            gone = sa.delete(AUTHORISATION_SUBJECTS).where(AUTHORISATION_SUBJECTS.c.visitor == visitor)
             authorisations = connection.execute(gone).rowcount
             connection.execute(
-                sa.delete(HANDLED).where(HANDLED.c.which == "visitor", HANDLED.c.value == visitor)
+                sa.delete(RESTRICTIONS).where(
+                    RESTRICTIONS.c.selector_kind == "visitor", RESTRICTIONS.c.selector_value == visitor
+                )
             )
             erase_released(connection, visitor)
-            counts = {
-                **msgspec.structs.asdict(store_counts),
-                "consents": consents,
-                "submissions": submissions,
-            }
-            counts["authorisations"] = authorisations
-            entry = append_entries(connection, [ErasureDone(person=person, at=now, **counts)])
+            counts = ErasureCounts(
+                requests=store_counts.requests,
+                views=store_counts.views,
+                visits=store_counts.visits,
+                consents=consents,
+                script_views=store_counts.looks,
+                events=store_counts.interactions,
+                submissions=submissions,
+                authorisations=authorisations,
+            )
+            done = ErasureDone(commitment=person, at=now, **msgspec.structs.asdict(counts))
+            entry = append_entries(connection, [done])
         self.truncate_wal()
-        return Erasure(visitor, store_counts, consents, submissions, authorisations, now, entry, salt.hex())
+        return Erasure(visitor, counts, now, entry, salt.hex())
 
     def erase_submissions(self, selector: SubmissionSelector, now: datetime) -> int:
         """Erase submissions; returns how many. Nothing leads from the entry of it to them.
@@ -101,12 +126,7 @@ def make_erasure_receipt(ledger: Ledger, erasure: Erasure) -> dict[str, Any]:
     return {
         "schema": ERASURE_RECEIPT_SCHEMA,
         "visitor": erasure.visitor,
-        "erased": {
-            **msgspec.structs.asdict(erasure.erased),
-            "consents": erasure.consents,
-            "submissions": erasure.submissions,
-            "authorisations": erasure.authorisations,
-        },
+        "erased": msgspec.structs.asdict(erasure.counts),
         "erased_at": erasure.erased_at,
         "proof": {"salt": erasure.salt, "tlog_proof": str(ledger.prove_entry(erasure.entry))},
     }
@@ -145,19 +165,8 @@ class _ErasureProof(msgspec.Struct):
     tlog_proof: str
 
 
-class _ErasureCounts(msgspec.Struct):
-    requests: int
-    views: int
-    visits: int
-    consents: int
-    script_views: int = 0
-    events: int = 0
-    submissions: int = 0
-    authorisations: int = 0
-
-
 class _ErasureReceipt(msgspec.Struct):
     visitor: str
-    erased: _ErasureCounts
+    erased: ErasureCounts
     erased_at: datetime
     proof: _ErasureProof

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from avowal.errors import RefusedError
-from avowal.ledger.entry import AgeReach, FeedGiven
+from avowal.ledger.entry import AgeReach, FeedPageProvided
 from avowal.register.ledger_storage import append_entries
 from avowal.register.repository import Repository
 from avowal.register.tables import FEED_KEYS, FEED_PAGES, PROCESSORS
@@ -21,13 +21,13 @@ KEY_OVERLAP = timedelta(hours=24)
 class FeedPosition(msgspec.Struct, frozen=True):
     """How far a processor is with its feed."""
 
-    agreed: str = ""
+    agreement_hash: str = ""
     """The hash of the contract and of the version that it went by: others begin anew."""
-    records: dict[str, int] = {}
+    last_record_numbers: dict[str, int] = {}
     """The number of the last record that was looked at, by relation."""
-    change: int = 0
+    last_change_number: int = 0
     """The number of the last change that was looked at."""
-    day: str = ""
+    last_expiry_day: str = ""
     """The last day on which it was told what has expired."""
 
 
@@ -36,14 +36,14 @@ class FeedPage(msgspec.Struct, frozen=True):
 
     processor: str
     reference: str
-    contract: str
+    contract_hash: str
     version: int
-    state: FeedPosition
+    position: FeedPosition
     records: dict[str, int]
     """How many records there are, by relation."""
-    gone: int
+    deletions: int
     """How many it was told to delete."""
-    given_at: datetime
+    provided_at: datetime
     acknowledged_at: datetime | None = None
 
 
@@ -77,7 +77,7 @@ class Feeds(Repository):
         """Return how far a page went; nowhere where none is named. Raises RefusedError where there is none so named."""
         if not reference:
             return FeedPosition()
-        statement = sa.select(FEED_PAGES.c.state).where(
+        statement = sa.select(FEED_PAGES.c.position).where(
             FEED_PAGES.c.processor == processor, FEED_PAGES.c.reference == reference
         )
         with self._engine.connect() as connection:
@@ -100,17 +100,25 @@ class Feeds(Repository):
 
     def record_page(self, page: FeedPage, age_reach: list[AgeReach]) -> int:
         """Record a page with its entry in the ledger, before it is given; returns that entry's number."""
-        told = {name: getattr(page, name) for name in ("reference", "contract", "version", "records", "gone")}
+        told = {
+            name: getattr(page, name)
+            for name in ("reference", "contract_hash", "version", "records", "deletions")
+        }
         with self._write_transaction() as connection:
             entry = append_entries(
-                connection, [FeedGiven(name=page.processor, at=page.given_at, reached=age_reach, **told)]
+                connection,
+                [
+                    FeedPageProvided(
+                        processor=page.processor, at=page.provided_at, age_reach=age_reach, **told
+                    )
+                ],
             )
             row = {
                 **told,
                 "processor": page.processor,
-                "state": msgspec.json.encode(page.state).decode(),
+                "position": msgspec.json.encode(page.position).decode(),
                 "records": msgspec.json.encode(page.records).decode(),
-                "given_at": page.given_at,
+                "provided_at": page.provided_at,
                 "entry": entry,
             }
             connection.execute(sa.insert(FEED_PAGES).values(row))
@@ -126,7 +134,7 @@ class Feeds(Repository):
             FeedPage(
                 **{
                     **row,
-                    "state": msgspec.json.decode(row["state"], type=FeedPosition),
+                    "position": msgspec.json.decode(row["position"], type=FeedPosition),
                     "records": msgspec.json.decode(row["records"]),
                 }
             )
@@ -135,7 +143,7 @@ class Feeds(Repository):
 
     def acknowledged_until(self, processor: str) -> datetime | None:
         """Return when the last page was given that a processor acknowledged; None where it acknowledged none."""
-        given = sa.select(sa.func.max(FEED_PAGES.c.given_at)).where(
+        given = sa.select(sa.func.max(FEED_PAGES.c.provided_at)).where(
             FEED_PAGES.c.processor == processor, FEED_PAGES.c.acknowledged_at.is_not(None)
         )
         with self._engine.connect() as connection:
@@ -144,7 +152,7 @@ class Feeds(Repository):
 
     def first_provided_at(self, processor: str) -> datetime | None:
         """Return when a processor was given its first page; None where it never was."""
-        given = sa.select(FEED_PAGES.c.given_at).where(FEED_PAGES.c.processor == processor)
+        given = sa.select(FEED_PAGES.c.provided_at).where(FEED_PAGES.c.processor == processor)
         with self._engine.connect() as connection:
             return connection.execute(given.order_by(FEED_PAGES.c.page).limit(1)).scalar()
 
@@ -169,13 +177,13 @@ class Feeds(Repository):
         """Return the number of the change that every processor has acknowledged that is given anything."""
         last = sa.select(sa.func.max(PROCESSORS.c.processor)).group_by(PROCESSORS.c.name)
         there = sa.select(PROCESSORS.c.name).where(
-            PROCESSORS.c.processor.in_(last), PROCESSORS.c.contract != ""
+            PROCESSORS.c.processor.in_(last), PROCESSORS.c.contract_text != ""
         )
         statement = sa.select(FEED_PAGES.c.processor).distinct().where(FEED_PAGES.c.processor.in_(there))
         with self._engine.connect() as connection:
             processors = list(connection.execute(statement).scalars())
         return min(
-            (self.position(one, self.last_acknowledged(one)).change for one in processors),
+            (self.position(one, self.last_acknowledged(one)).last_change_number for one in processors),
             default=NO_FEED_CHANGE_NUMBER,
         )
 

@@ -35,7 +35,7 @@ NODES = sa.Table(
     "nodes",
     _METADATA,
     sa.Column("level", sa.Integer),
-    sa.Column("place", sa.Integer),
+    sa.Column("position", sa.Integer),
     sa.Column("hash", sa.LargeBinary),
 )
 CHECKPOINTS = sa.Table("checkpoints", _METADATA, sa.Column("size", sa.Integer), sa.Column("note", sa.Text))
@@ -57,7 +57,8 @@ PAGE_ENTRIES = 1_000
 """How many entries are fetched at once: one by one they take a tenth longer."""
 
 INSERT_ENTRY = """
-INSERT INTO entries (entry, body, reader, salt) VALUES ((SELECT coalesce(max(entry), -1) + 1 FROM entries), ?, ?, ?)
+INSERT INTO entries (entry, body, access_reader, access_salt)
+VALUES ((SELECT coalesce(max(entry), -1) + 1 FROM entries), ?, ?, ?)
 """
 
 
@@ -69,8 +70,9 @@ def append_entries(
 ) -> int:
     """Add entries, in the transaction of what they record: both are there, or neither.
 
-    `reader` and `salt` open the commitment of a reading, and stand beside its entry. Returns the number of the first
-    entry. The tree grows over them before it is signed or looked at. Raises RefusedError where one is too long (L2).
+    `access_reader` and `access_salt` open the commitment of a reading, and stand beside its entry. Returns the number
+    of the first entry. The tree grows over them before it is signed or looked at. Raises RefusedError where one is too
+    long (L2).
     """
     database, numbers = get_driver_connection(connection), []
     for entry in entries:
@@ -108,7 +110,7 @@ def extend_tree(connection: AnyConnection) -> None:
             yield hash_leaf(body)
 
     nodes = append_leaves(start, leaves(), node_lookup(connection))
-    database.executemany("INSERT INTO nodes (level, place, hash) VALUES (?, ?, ?)", nodes)
+    database.executemany("INSERT INTO nodes (level, position, hash) VALUES (?, ?, ?)", nodes)
 
 
 def count_entries(connection: AnyConnection) -> int:
@@ -119,7 +121,7 @@ def count_entries(connection: AnyConnection) -> int:
 
 def count_tree_leaves(connection: AnyConnection) -> int:
     """Return how many entries the tree has grown over."""
-    ((last,),) = get_driver_connection(connection).execute("SELECT max(place) FROM nodes WHERE level = 0")
+    ((last,),) = get_driver_connection(connection).execute("SELECT max(position) FROM nodes WHERE level = 0")
     return 0 if last is None else int(last) + 1
 
 
@@ -128,7 +130,7 @@ def node_lookup(connection: AnyConnection) -> NodeLookup:
     database = get_driver_connection(connection)
 
     def node(level: int, place: int) -> bytes:
-        select = "SELECT hash FROM nodes WHERE level = ? AND place = ?"
+        select = "SELECT hash FROM nodes WHERE level = ? AND position = ?"
         value = database.execute(select, (level, place)).fetchone()
         if value is None:
             raise ProofError(
@@ -202,7 +204,7 @@ class Ledger(Repository):
     def nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
         """Yield each node of a level, as place and hash, in their order."""
         statement = (
-            sa.select(NODES.c.place, NODES.c.hash).where(NODES.c.level == level).order_by(NODES.c.place)
+            sa.select(NODES.c.position, NODES.c.hash).where(NODES.c.level == level).order_by(NODES.c.position)
         )
         with self._engine.connect().execution_options(yield_per=10_000) as connection:
             for place, value in connection.execute(statement):
@@ -320,8 +322,8 @@ class Ledger(Repository):
     def tile_files(self, level: int, number: int, width: int) -> dict[str, bytes]:
         """Return the hashes of a tile; of the lowest level its bundle of entries, too. Each by its path."""
         start, end = number * TILE_WIDTH, number * TILE_WIDTH + width
-        of_level = (NODES.c.level == level * TILE_HEIGHT, NODES.c.place >= start, NODES.c.place < end)
-        hashes = sa.select(NODES.c.hash).where(*of_level).order_by(NODES.c.place)
+        of_level = (NODES.c.level == level * TILE_HEIGHT, NODES.c.position >= start, NODES.c.position < end)
+        hashes = sa.select(NODES.c.hash).where(*of_level).order_by(NODES.c.position)
         within = (ENTRIES.c.entry >= start, ENTRIES.c.entry < end)
         bodies = sa.select(ENTRIES.c.body).where(*within).order_by(ENTRIES.c.entry)
         with self._engine.connect() as connection:

@@ -8,10 +8,10 @@ import rfc8785
 import sqlalchemy as sa
 
 from avowal.errors import RefusedError
-from avowal.ledger.entry import NoticeShown, hash_text
+from avowal.ledger.entry import NoticeDisplayed, hash_text
 from avowal.register.ledger_storage import append_entries
 from avowal.register.repository import Repository
-from avowal.register.tables import NOTICES, PUBLICATIONS, SHOWINGS, STANDING
+from avowal.register.tables import NOTICE_DISPLAYS, NOTICES, PUBLICATIONS, STANDING
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -46,7 +46,11 @@ def hash_notices(notices: Sequence[Notice]) -> dict[str, str]:
 def insert_notices(connection: sa.Connection, publication: int, notices: Sequence[Notice]) -> None:
     """Record the notices of a publication, in its transaction."""
     for notice in notices:
-        row = {"publication": publication, "language": notice.language, "told": notice.canonical_json}
+        row = {
+            "publication": publication,
+            "language": notice.language,
+            "canonical_json": notice.canonical_json,
+        }
         connection.execute(sa.insert(NOTICES).values(row))
 
 
@@ -54,8 +58,8 @@ class NoticeDisplay(msgspec.Struct, frozen=True):
     """That a version's notice was shown: where, since when, and whether that is the operator's word."""
 
     version: int
-    place: str
-    attested: bool
+    location: str
+    attested_by_operator: bool
     recorded_at: datetime
 
 
@@ -70,10 +74,15 @@ class Notices(Repository):
     def displays(self) -> list[NoticeDisplay]:
         """Return where notices were shown, in the order in which that was recorded."""
         statement = (
-            sa.select(PUBLICATIONS.c.number, SHOWINGS.c.place, SHOWINGS.c.attested, SHOWINGS.c.recorded_at)
-            .join(PUBLICATIONS, PUBLICATIONS.c.publication == SHOWINGS.c.publication)
+            sa.select(
+                PUBLICATIONS.c.number,
+                NOTICE_DISPLAYS.c.location,
+                NOTICE_DISPLAYS.c.attested_by_operator,
+                NOTICE_DISPLAYS.c.recorded_at,
+            )
+            .join(PUBLICATIONS, PUBLICATIONS.c.publication == NOTICE_DISPLAYS.c.publication)
             .where(STANDING)
-            .order_by(SHOWINGS.c.showing)
+            .order_by(NOTICE_DISPLAYS.c.notice_display)
         )
         with self._engine.connect() as connection:
             return [NoticeDisplay(*row) for row in connection.execute(statement)]
@@ -96,27 +105,27 @@ class Notices(Repository):
                     STANDING, PUBLICATIONS.c.number == display.version
                 )
             ).one()
-            told = NoticeShown(
+            told = NoticeDisplayed(
                 display.version,
                 identity,
                 hash_notices(notices),
-                display.place,
-                display.attested,
+                display.location,
+                display.attested_by_operator,
                 display.recorded_at,
             )
             row = {
                 "publication": publication,
-                "attested": display.attested,
-                "place": display.place,
+                "attested_by_operator": display.attested_by_operator,
+                "location": display.location,
                 "recorded_at": display.recorded_at,
                 "entry": append_entries(connection, [told]),
             }
-            connection.execute(sa.insert(SHOWINGS).values(row))
+            connection.execute(sa.insert(NOTICE_DISPLAYS).values(row))
 
 
 def _of(connection: sa.Connection) -> list[Notice]:
     statement = (
-        sa.select(NOTICES.c.told)
+        sa.select(NOTICES.c.canonical_json)
         .join(PUBLICATIONS, PUBLICATIONS.c.publication == NOTICES.c.publication)
         .where(STANDING)
         .order_by(PUBLICATIONS.c.number, NOTICES.c.language)

@@ -17,7 +17,7 @@ from avowal.register.repository import Repository, insert_row
 from avowal.submissions.submission import to_column_value
 
 SELECT_OBJECTIONS = """
-SELECT entry, CAST(body AS BLOB) FROM objecting JOIN entries USING (entry) WHERE submission = ? ORDER BY entry
+SELECT entry, CAST(body AS BLOB) FROM objection_subjects JOIN entries USING (entry) WHERE submission = ? ORDER BY entry
 """
 
 
@@ -29,7 +29,7 @@ class Objection(msgspec.Struct, frozen=True):
     given: bool
     """False where it was taken back."""
     purposes: list[str]
-    means: str
+    channel: str
     recorded_at: datetime
     entry: int = -1
     """The number of its entry in the ledger."""
@@ -44,17 +44,20 @@ class Objections(Repository):
         salt, person = _committed(objection.submission)
         with self._driver_transaction() as database:
             entry = append_entries(
-                database, [kind(person, objection.purposes, objection.means, objection.recorded_at)]
+                database, [kind(person, objection.purposes, objection.channel, objection.recorded_at)]
             )
-            select = "SELECT objects_to FROM submissions WHERE reference = ?"
+            select = "SELECT objected_purposes FROM submissions WHERE reference = ?"
             ((told,),) = database.execute(select, (objection.submission,))
             stood, said = set(msgspec.json.decode(told, type=list[str])), set(objection.purposes)
             stands = to_column_value(tuple(sorted(stood | said if objection.given else stood - said)))
             database.execute(
-                "UPDATE submissions SET objects_to = ? WHERE reference = ?", (stands, objection.submission)
+                "UPDATE submissions SET objected_purposes = ? WHERE reference = ?",
+                (stands, objection.submission),
             )
             insert_row(
-                database, "objecting", {"submission": objection.submission, "entry": entry, "salt": salt}
+                database,
+                "objection_subjects",
+                {"submission": objection.submission, "entry": entry, "salt": salt},
             )
         return msgspec.structs.replace(objection, entry=entry)
 
@@ -67,7 +70,7 @@ class Objections(Repository):
             ]
         return [
             Objection(
-                submission, not isinstance(one, ObjectionWithdrawn), one.purposes, one.means, one.at, number
+                submission, not isinstance(one, ObjectionWithdrawn), one.purposes, one.channel, one.at, number
             )
             for number, one in said
             if isinstance(one, ObjectionRaised)
@@ -80,13 +83,13 @@ def record_correction(
     """Record, in a transaction, that values of a submission were corrected; returns the number of the entry."""
     salt, person = _committed(submission)
     entry = append_entries(database, [SubmissionCorrected(person, categories, channel, now)])
-    insert_row(database, "correcting", {"entry": entry, "submission": submission, "salt": salt})
+    insert_row(database, "correction_subjects", {"entry": entry, "submission": submission, "salt": salt})
     return entry
 
 
 def delete_orphaned_objections(database: sqlite3.Connection) -> None:
     """Forget, in a transaction, what was said of submissions that are not there any more."""
-    for table in ("objecting", "correcting"):
+    for table in ("objection_subjects", "correction_subjects"):
         database.execute(
             f"DELETE FROM {table} WHERE submission NOT IN (SELECT reference FROM submissions)"  # noqa: S608  # ours
         )

@@ -16,9 +16,9 @@ class Processor(msgspec.Struct, frozen=True):
     """A third party that works for the operator. Times are UTC."""
 
     name: str
-    contract: str
+    contract_text: str
     """The text of its contract."""
-    identity: str
+    version_identity: str
     """The version that it was compared with."""
     recorded_at: datetime
     entry: int = -1
@@ -34,12 +34,12 @@ class Processors(Repository):
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(*columns).order_by(PROCESSORS.c.processor)).all()
         last = {row.name: Processor(*row) for row in rows}
-        return [last[name] for name in sorted(last) if last[name].contract]
+        return [last[name] for name in sorted(last) if last[name].contract_text]
 
     def contract_texts(self) -> list[str]:
         """Return the text of every contract that there ever was."""
         with self._engine.connect() as connection:
-            return list(connection.execute(sa.select(PROCESSORS.c.contract).distinct()).scalars())
+            return list(connection.execute(sa.select(PROCESSORS.c.contract_text).distinct()).scalars())
 
     def add(self, name: str, contract_text: str, version_identity: str, now: datetime) -> Processor:
         """Record a contract, with its entry in the ledger."""
@@ -61,5 +61,11 @@ class Processors(Repository):
             )
         with self._write_transaction() as connection:
             entry = append_entries(connection, [ProcessorRemoved(name, now)])
-            row = {"name": name, "contract": "", "identity": "", "recorded_at": now, "entry": entry}
+            row = {
+                "name": name,
+                "contract_text": "",
+                "version_identity": "",
+                "recorded_at": now,
+                "entry": entry,
+            }
             connection.execute(sa.insert(PROCESSORS).values(row))

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from avowal.errors import DisclosureError
-from avowal.ledger.entry import ReadingMade, hash_text
+from avowal.ledger.entry import DataAccessed, hash_text
 from avowal.ledger.entry import decode_entry as entry_of
 from avowal.policy.bounds import OPERATOR
 from avowal.register.consents import SALT_BYTES, compute_commitment
@@ -20,15 +20,16 @@ from avowal.register.database import Database
 from avowal.register.ledger_storage import append_entries
 from avowal.register.release_requests import RefusalReason
 from avowal.register.repository import Repository
-from avowal.register.tables import READERS, READING_COUNTS
+from avowal.register.tables import ACCESS_COUNTS, READERS
 from avowal.submissions.access import check_reader_purpose
 
 SELECT_ACCESSES = """
-SELECT entry, reader, CAST(body AS BLOB) FROM entries
-WHERE entry >= ? AND reader IS NOT NULL AND CAST(body AS BLOB) >= ? ORDER BY entry
+SELECT entry, access_reader, CAST(body AS BLOB) FROM entries
+WHERE entry >= ? AND access_reader IS NOT NULL AND CAST(body AS BLOB) >= ? ORDER BY entry
 """
 SELECT_ACCESS_READERS = """
-SELECT entry, reader, CAST(salt AS BLOB) FROM entries WHERE reader IS NOT NULL OR salt IS NOT NULL ORDER BY entry
+SELECT entry, access_reader, CAST(access_salt AS BLOB) FROM entries
+WHERE access_reader IS NOT NULL OR access_salt IS NOT NULL ORDER BY entry
 """
 
 
@@ -37,21 +38,21 @@ class Reader(msgspec.Struct, frozen=True):
 
     name: str
     purposes: list[str]
-    discloses: bool = False
+    can_disclose: bool = False
     """Whether they may ask for releases, and approve them."""
-    automated: bool = False
+    is_automated: bool = False
     """Whether it is a program that decides by what it reads."""
 
 
 class RecordedAccess(msgspec.Struct, frozen=True):
     """A reading that told of single visitors. Times are UTC."""
 
-    name: str
+    reader: str
     purpose: str
     version: int
     """The last version that had taken effect."""
     rows: int
-    question: str
+    query_hash: str
     """The SHA-256 of what was asked, in hexadecimal."""
     recorded_at: datetime
 
@@ -60,9 +61,9 @@ class AccessCount(msgspec.Struct, frozen=True):
     """How many readings told of many visitors together on a day."""
 
     day: date
-    name: str
+    reader: str
     purpose: str
-    readings: int
+    accesses: int
 
 
 class Readers(Repository):
@@ -82,8 +83,8 @@ class Readers(Repository):
                 row.name: Reader(
                     row.name,
                     msgspec.json.decode(row.purposes, type=list[str]),
-                    row.discloses,
-                    row.automated,
+                    row.can_disclose,
+                    row.is_automated,
                 )
                 for row in rows
             }
@@ -112,11 +113,11 @@ class Readers(Repository):
 
     def check_can_disclose(self, name: str) -> None:
         """Raise DisclosureError where somebody may not ask for releases, nor approve them; the operator may."""
-        if name != OPERATOR and not any(one.name == name and one.discloses for one in self.all()):
+        if name != OPERATOR and not any(one.name == name and one.can_disclose for one in self.all()):
             raise DisclosureError(
                 f"`{name}` may not disclose",
                 "`avowal user add … --disclose` lets a reader",
-                RefusalReason.RIGHT,
+                RefusalReason.NO_PERMISSION,
                 code="reader-may-not-disclose",
             )
 
@@ -129,16 +130,16 @@ class Readers(Repository):
 
     def count_access(self, name: str, purpose: str, now: datetime) -> None:
         """Count a reading that told of many visitors together: before its answer is given."""
-        row = {"day": now.date().isoformat(), "name": name, "purpose": purpose, "readings": 1}
-        more = {"readings": READING_COUNTS.c.readings + 1}
+        row = {"day": now.date().isoformat(), "reader": name, "purpose": purpose, "accesses": 1}
+        more = {"accesses": ACCESS_COUNTS.c.accesses + 1}
         with self._write_transaction() as connection:
-            connection.execute(upsert(READING_COUNTS).values(row).on_conflict_do_update(set_=more))
+            connection.execute(upsert(ACCESS_COUNTS).values(row).on_conflict_do_update(set_=more))
 
     def accesses_since(self, since: datetime) -> list[RecordedAccess]:
         """Return the readings of single visitors since a moment, in their order."""
         with self._driver_connection() as database:
             return [
-                RecordedAccess(name, one.purpose, one.version, one.rows, one.question, one.at)
+                RecordedAccess(name, one.purpose, one.version, one.rows, one.query_hash, one.at)
                 for _, name, one in _made(database, 0, since)
             ]
 
@@ -162,9 +163,9 @@ class Readers(Repository):
     def aggregate_access_counts(self, since: datetime) -> list[AccessCount]:
         """Return how often was read of many visitors together since a day, the newest day first."""
         statement = (
-            sa.select(READING_COUNTS)
-            .where(READING_COUNTS.c.day >= since.date().isoformat())
-            .order_by(READING_COUNTS.c.day.desc(), READING_COUNTS.c.name, READING_COUNTS.c.purpose)
+            sa.select(ACCESS_COUNTS)
+            .where(ACCESS_COUNTS.c.day >= since.date().isoformat())
+            .order_by(ACCESS_COUNTS.c.day.desc(), ACCESS_COUNTS.c.reader, ACCESS_COUNTS.c.purpose)
         )
         with self._engine.connect() as connection:
             rows = connection.execute(statement)
@@ -183,15 +184,15 @@ def insert_access(
     """Record a reading, in the transaction that it reads in."""
     salt = secrets.token_bytes(SALT_BYTES)
     who = compute_commitment(salt, reader=name)
-    append_entries(database, [ReadingMade(who, purpose, version, rows, hash_text(query), now)], name, salt)
+    append_entries(database, [DataAccessed(who, purpose, version, rows, hash_text(query), now)], name, salt)
 
 
 def _made(
     database: sqlite3.Connection, first: int, since: datetime
-) -> Iterator[tuple[int, str, ReadingMade]]:
+) -> Iterator[tuple[int, str, DataAccessed]]:
     """Yield the readings from an entry on, as its number, who read, and itself, since a moment: it begins with that."""
     for number, name, body in database.execute(
         SELECT_ACCESSES, (first, f'{{"at":"{since.isoformat()}'.encode())
     ):
-        if isinstance(one := entry_of(body), ReadingMade):
+        if isinstance(one := entry_of(body), DataAccessed):
             yield number, name, one

@@ -49,8 +49,8 @@ class Version(msgspec.Struct, frozen=True, dict=True):
 
     number: int
     identity: str
-    canonical: str
-    terms: str
+    canonical_terms: str
+    terms_text: str
     """The file of terms as it was published."""
     effective_at: datetime
     published_at: datetime
@@ -58,7 +58,7 @@ class Version(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def compiled_terms(self) -> CompiledTerms:
         """What it promises, with the words that it was compiled with."""
-        return parse_canonical(self.canonical.encode())
+        return parse_canonical(self.canonical_terms.encode())
 
     def to_ledger_entry(
         self, documents: Sequence["PublishedDocument"], notices: Sequence[Notice]
@@ -67,7 +67,7 @@ class Version(msgspec.Struct, frozen=True, dict=True):
         return VersionPublished(
             self.number,
             self.identity,
-            hash_text(self.terms),
+            hash_text(self.terms_text),
             _hashes(documents),
             self.effective_at,
             self.published_at,
@@ -293,10 +293,7 @@ class SqliteRegister:
 
     def _migrate(self) -> None:
         """Bring the schema to the newest number; each migration is done wholly or not at all."""
-        folder = resources.files("avowal.register") / "sql"
-        files = sorted(
-            (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
-        )
+        files = [resources.files("avowal.register") / "sql" / "schema.sql"]
         with self.engine.connect() as connection:
             done = connection.exec_driver_sql("PRAGMA user_version").scalar() or 0
         if done > len(files):

@@ -26,10 +26,10 @@ from avowal.register.ledger_storage import Ledger, append_entries, read_entries_
 from avowal.register.release_requests import erase_requests_about as erase_asked
 from avowal.register.repository import Repository
 from avowal.register.tables import (
+    AUTHORISATION_SUBJECTS,
     AUTHORISATIONS,
-    AUTHORISING,
-    ERASING,
-    RELEASED,
+    PENDING_ERASURES,
+    RELEASE_SUBJECTS,
     RELEASES,
 )
 
@@ -46,7 +46,7 @@ class Release(msgspec.Struct, frozen=True):
     categories: list[str]
     records: int
     version: int
-    manifest: str
+    manifest_hash: str
     """The hash of its package's manifest."""
     released_at: datetime
     expires_at: datetime
@@ -57,7 +57,7 @@ class Release(msgspec.Struct, frozen=True):
     """Until when the visitors are not told of it."""
 
 
-TOLD = ("reference", "ground", "recipient_kind", "records", "version", "manifest")
+SHARED_ENTRY_FIELDS = ("reference", "ground", "recipient_kind", "records", "version", "manifest_hash")
 """What a release and its entry have alike, and what is plain of it."""
 
 
@@ -83,32 +83,34 @@ class Releases(Repository):
             compute_commitment(salt, visitor=visitor, recipient=release.recipient)
             for salt, visitor in zip(salts, visitors, strict=True)
         ]
-        told = {name: getattr(release, name) for name in TOLD}
+        told = {name: getattr(release, name) for name in SHARED_ENTRY_FIELDS}
         with self._write_transaction() as connection:
             _check(connection, release, visitors, authorised=needs_authorisation, looked=seen_entries)
             made = ReleaseMade(
-                person=combine_commitments(persons),
-                persons=len(persons),
+                commitment=combine_commitments(persons),
+                visitor_count=len(persons),
                 categories=release.categories,
                 at=release.released_at,
                 sealed_until=release.sealed_until,
-                reached=age_reach,
+                age_reach=age_reach,
                 **told,
             )
             entry = append_entries(connection, [made])
             number = _insert(connection, release, made, entry)
             rows = [
-                {"place": place, "person": person, "visitor": visitor, "salt": salt}
+                {"position": place, "commitment": person, "visitor": visitor, "salt": salt}
                 for place, (person, visitor, salt) in enumerate(zip(persons, visitors, salts, strict=True))
             ]
             alike = {"release": number, "recipient": release.recipient}
             if rows:
-                connection.execute(sa.insert(RELEASED), [{**one, **alike} for one in rows])
+                connection.execute(sa.insert(RELEASE_SUBJECTS), [{**one, **alike} for one in rows])
         return msgspec.structs.replace(release, entry=entry)
 
     def for_visitor(self, visitor: str, now: datetime) -> list[Release]:
         """Return what was released of a visitor, in its order, but for what is sealed."""
-        mine = RELEASES.c.release.in_(sa.select(RELEASED.c.release).where(RELEASED.c.visitor == visitor))
+        mine = RELEASES.c.release.in_(
+            sa.select(RELEASE_SUBJECTS.c.release).where(RELEASE_SUBJECTS.c.visitor == visitor)
+        )
         return self._found(mine & (RELEASES.c.sealed_until.is_(None) | (RELEASES.c.sealed_until <= now)))
 
     def all(self) -> list[Release]:
@@ -119,9 +121,9 @@ class Releases(Repository):
         """Yield each visitor with each release that the visitor is in; who is erased is in none."""
         found = {one.reference: one for one in self.all()}
         statement = (
-            sa.select(RELEASED.c.visitor, RELEASES.c.reference)
-            .join(RELEASES, RELEASES.c.release == RELEASED.c.release)
-            .where(RELEASED.c.visitor.is_not(None))
+            sa.select(RELEASE_SUBJECTS.c.visitor, RELEASES.c.reference)
+            .join(RELEASES, RELEASES.c.release == RELEASE_SUBJECTS.c.release)
+            .where(RELEASE_SUBJECTS.c.visitor.is_not(None))
         )
         with self._engine.connect() as connection:
             rows = connection.execute(statement).all()
@@ -156,12 +158,14 @@ class Releases(Repository):
 
     def make_receipt(self, ledger: Ledger, visitor: str, release: Release) -> dict[str, Any]:
         """Return what proves to a visitor that a release of theirs is in the ledger: it can be checked without us."""
-        whose = sa.select(RELEASED).join(RELEASES, RELEASES.c.release == RELEASED.c.release)
-        of_release = whose.where(RELEASES.c.reference == release.reference).order_by(RELEASED.c.place)
+        whose = sa.select(RELEASE_SUBJECTS).join(RELEASES, RELEASES.c.release == RELEASE_SUBJECTS.c.release)
+        of_release = whose.where(RELEASES.c.reference == release.reference).order_by(
+            RELEASE_SUBJECTS.c.position
+        )
         with self._engine.connect() as connection:
             rows = connection.execute(of_release).all()
         mine = next(row for row in rows if row.visitor == visitor)
-        path = prove_inclusion(mine.place, len(rows), _tree([row.person for row in rows]))
+        path = prove_inclusion(mine.position, len(rows), _tree([row.commitment for row in rows]))
         return {
             "schema": RELEASE_RECEIPT_SCHEMA,
             "visitor": visitor,
@@ -169,7 +173,7 @@ class Releases(Repository):
             "reference": release.reference,
             "proof": {
                 "salt": mine.salt.hex(),
-                "place": mine.place,
+                "position": mine.position,
                 "path": [one.hex() for one in path],
                 "tlog_proof": str(ledger.prove_entry(release.entry)),
             },
@@ -177,8 +181,8 @@ class Releases(Repository):
 
     def _found(self, which: sa.ColumnElement[bool]) -> list[Release]:
         recipient = (
-            sa.select(sa.func.max(RELEASED.c.recipient))
-            .where(RELEASED.c.release == RELEASES.c.release)
+            sa.select(sa.func.max(RELEASE_SUBJECTS.c.recipient))
+            .where(RELEASE_SUBJECTS.c.release == RELEASES.c.release)
             .scalar_subquery()
         )
         columns = [
@@ -193,11 +197,13 @@ class Releases(Repository):
 
 def erase_visitor_from_releases(connection: sa.Connection, visitor: str) -> None:
     """Erase, in a transaction, that anything was released or asked to be released of a visitor."""
-    mine = sa.select(RELEASED.c.release).where(RELEASED.c.visitor == visitor)
+    mine = sa.select(RELEASE_SUBJECTS.c.release).where(RELEASE_SUBJECTS.c.visitor == visitor)
     references = sa.select(RELEASES.c.reference).where(RELEASES.c.release.in_(mine))
     erase_asked(connection, visitor, list(connection.execute(references).scalars()))
     nobody = {"visitor": None, "recipient": None, "salt": None}
-    connection.execute(sa.update(RELEASED).where(RELEASED.c.visitor == visitor).values(nobody))
+    connection.execute(
+        sa.update(RELEASE_SUBJECTS).where(RELEASE_SUBJECTS.c.visitor == visitor).values(nobody)
+    )
 
 
 def combine_commitments(commitments: Sequence[str]) -> str:
@@ -231,10 +237,14 @@ def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
             "the receipt was changed, or mixed up",
             code="receipt-mismatch",
         )
-    if made.persons == 1 and person == made.person:
+    if made.visitor_count == 1 and person == made.commitment:
         return proof
     check_inclusion(
-        told.proof.place, made.persons, hash_leaf(bytes.fromhex(person)), path, bytes.fromhex(made.person)
+        told.proof.position,
+        made.visitor_count,
+        hash_leaf(bytes.fromhex(person)),
+        path,
+        bytes.fromhex(made.commitment),
     )
     return proof
 
@@ -251,9 +261,12 @@ def _tree(persons: Sequence[str]) -> NodeLookup:
 def _insert(connection: sa.Connection, release: Release, made: ReleaseMade, entry: int) -> int:
     """Insert a release; returns its number."""
     row = {
-        **{name: getattr(release, name) for name in (*TOLD, "released_at", "expires_at", "sealed_until")},
+        **{
+            name: getattr(release, name)
+            for name in (*SHARED_ENTRY_FIELDS, "released_at", "expires_at", "sealed_until")
+        },
         "categories": msgspec.json.encode(release.categories).decode(),
-        "person": made.person,
+        "commitment": made.commitment,
         "entry": entry,
     }
     return int(connection.execute(sa.insert(RELEASES).values(row)).lastrowid)
@@ -266,8 +279,14 @@ def _check(
     if authorised:
         last = (
             sa.select(AUTHORISATIONS.c.given)
-            .join(AUTHORISING, AUTHORISING.c.authorisation == AUTHORISATIONS.c.authorisation)
-            .where(AUTHORISING.c.visitor.in_(visitors), AUTHORISING.c.recipient == release.recipient)
+            .join(
+                AUTHORISATION_SUBJECTS,
+                AUTHORISATION_SUBJECTS.c.authorisation == AUTHORISATIONS.c.authorisation,
+            )
+            .where(
+                AUTHORISATION_SUBJECTS.c.visitor.in_(visitors),
+                AUTHORISATION_SUBJECTS.c.recipient == release.recipient,
+            )
             .order_by(AUTHORISATIONS.c.authorisation.desc())
         )
         if not connection.execute(last.limit(1)).scalar():
@@ -276,7 +295,7 @@ def _check(
                 "nothing was released",
                 code="authorisation-not-found",
             )
-    begun = set(connection.execute(sa.select(ERASING.c.visitor)).scalars())
+    begun = set(connection.execute(sa.select(PENDING_ERASURES.c.visitor)).scalars())
     erased = any(isinstance(one, ErasureDone) for one in read_entries_from(connection, looked))
     if erased or begun.intersection(visitors):
         raise RefusedError(
@@ -291,7 +310,7 @@ def _check(
 
 class _ReleaseProof(msgspec.Struct):
     salt: str
-    place: int
+    position: int
     path: list[str]
     tlog_proof: str
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from avowal.errors import RefusedError
-from avowal.ledger.entry import HandlingSet
+from avowal.ledger.entry import RestrictionsChanged
 from avowal.register.consents import SALT_BYTES, compute_commitment
 from avowal.register.ledger_storage import append_entries
 from avowal.register.readers import insert_access
@@ -51,13 +51,13 @@ class RestrictionChange(msgspec.Struct, frozen=True):
     """What is to hold from now on; what is not set stays."""
 
     keep_until: datetime | UnsetType | None = UNSET
-    objects_to: tuple[str, ...] | UnsetType = UNSET
-    automated: bool | UnsetType = UNSET
-    readers: tuple[str, ...] | UnsetType = UNSET
-    recipients: tuple[str, ...] | UnsetType = UNSET
+    objected_purposes: tuple[str, ...] | UnsetType = UNSET
+    allows_automated_decisions: bool | UnsetType = UNSET
+    allowed_readers: tuple[str, ...] | UnsetType = UNSET
+    allowed_recipients: tuple[str, ...] | UnsetType = UNSET
     source: str | UnsetType = UNSET
     visitor: str | UnsetType | None = UNSET
-    categories: Mapping[str, str] | UnsetType = UNSET
+    field_categories: Mapping[str, str] | UnsetType = UNSET
     """Of fields."""
 
     @property
@@ -72,9 +72,9 @@ class RestrictionRecord(msgspec.Struct, frozen=True):
 
     settings: list[str]
     """The names of what was set."""
-    records: int
+    submissions: int
     """For how many."""
-    means: str
+    channel: str
     recorded_at: datetime
     entry: int
     """The number of its entry in the ledger."""
@@ -94,13 +94,13 @@ class Restrictions(Repository):
         told = msgspec.json.encode(
             {name: to_column_value(value) for name, value in settings.items()}
         ).decode()
-        names, person = sorted(settings), selector.compute_commitment(salt, told=told)
+        names, person = sorted(settings), selector.compute_commitment(salt, details=told)
         missing = list[str]()
         with self._driver_transaction() as database:
-            for field, category in settings.pop("categories", {}).items():
+            for field, category in settings.pop("field_categories", {}).items():
                 mine = f"submission IN (SELECT submission FROM submissions WHERE {selector.sql_condition})"  # noqa: S608  # ours
                 found = database.execute(
-                    f"UPDATE answers SET category = ? WHERE field = ? AND {mine}",  # noqa: S608  # ours
+                    f"UPDATE submission_fields SET category = ? WHERE field = ? AND {mine}",  # noqa: S608  # ours
                     (category, field, selector.value),
                 )
                 missing += [] if found.rowcount else [field]
@@ -117,20 +117,22 @@ class Restrictions(Repository):
                     "`avowal submission show` tells the fields",
                     code="field-not-found",
                 )
-            entry = append_entries(database, [HandlingSet(person, names, records, channel, now)])
+            entry = append_entries(database, [RestrictionsChanged(person, names, records, channel, now)])
             row = {
-                "which": selector.kind,
-                "value": selector.value,
+                "selector_kind": selector.kind,
+                "selector_value": selector.value,
                 "entry": entry,
-                "told": told,
+                "settings": told,
                 "salt": salt,
             }
-            insert_row(database, "handled", row)
+            insert_row(database, "restrictions", row)
         return RestrictionRecord(names, records, channel, now, entry)
 
     def field_categories(self, selector: SubmissionSelector, field: str) -> list[tuple[int, str]]:
         """Return, of a field of submissions, the versions and categories that it has."""
-        select = "SELECT DISTINCT version, category FROM answers JOIN submissions USING (submission)"
+        select = (
+            "SELECT DISTINCT version, category FROM submission_fields JOIN submissions USING (submission)"
+        )
         with self._driver_connection() as database:
             rows = database.execute(
                 f"{select} WHERE {selector.sql_condition} AND field = ? ORDER BY 1, 2",  # ours
@@ -165,6 +167,6 @@ def delete_orphaned_restrictions(database: sqlite3.Connection) -> None:
     }
     for kind, known in there.items():
         database.execute(
-            f"DELETE FROM handled WHERE which = ? AND value NOT IN ({known})",  # noqa: S608  # ours
+            f"DELETE FROM restrictions WHERE selector_kind = ? AND selector_value NOT IN ({known})",  # noqa: S608  # ours
             (kind,),
         )

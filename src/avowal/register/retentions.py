@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 import msgspec
 import sqlalchemy as sa
 
-from avowal.ledger.entry import RetentionRun
+from avowal.ledger.entry import RemovedRecordCount, RetentionRun
 from avowal.policy.bounds import Age, Bounds
 from avowal.register.ledger_storage import append_entries
 from avowal.register.repository import Repository
-from avowal.register.tables import RETENTIONS
+from avowal.register.tables import RETENTION_RUNS
 from avowal.store import columns
 from avowal.store.interface import RemovedRecords, RetentionAction
 
@@ -57,7 +57,7 @@ class RetentionRuns(Repository):
     ) -> None:
         """Record a run with its entry in the ledger, once: one that is recorded changes nothing."""
         with self._write_transaction() as connection:
-            known = sa.select(RETENTIONS.c.run).where(RETENTIONS.c.run == run_number)
+            known = sa.select(RETENTION_RUNS.c.run_number).where(RETENTION_RUNS.c.run_number == run_number)
             if connection.execute(known).first() is None:
                 record_retention_run(connection, run_number, removed_records, removed_at)
 
@@ -69,11 +69,14 @@ def record_retention_run(
     removed_at: datetime,
 ) -> None:
     """Record a run in a transaction of the register."""
-    told = [(one.relation, one.category, one.version, one.record_count) for one in removed_records]
+    counts = [
+        RemovedRecordCount(one.relation, one.category, one.version, one.record_count)
+        for one in removed_records
+    ]
     row = {
-        "run": run_number,
-        "removed": msgspec.json.encode(told).decode(),
-        "entry": append_entries(connection, [RetentionRun(run_number, told, removed_at)]),
+        "run_number": run_number,
+        "removed_records": msgspec.json.encode(counts).decode(),
+        "entry": append_entries(connection, [RetentionRun(run_number, counts, removed_at)]),
         "removed_at": removed_at,
     }
-    connection.execute(sa.insert(RETENTIONS).values(row))
+    connection.execute(sa.insert(RETENTION_RUNS).values(row))

@@ -22,7 +22,7 @@ from avowal.register.repository import Repository, format_time, insert_row
 from avowal.register.restrictions import SubmissionSelector
 from avowal.register.restrictions import delete_orphaned_restrictions as forget_handled
 from avowal.register.retentions import record_retention_run
-from avowal.register.tables import ANSWERS, SUBMISSIONS
+from avowal.register.tables import SUBMISSION_FIELDS, SUBMISSIONS
 from avowal.store.interface import RemovedRecords
 from avowal.submissions.access import SubmissionAccess, check_reader_purpose, is_within_age
 from avowal.submissions.encryption import PARTIAL_SUFFIX, SubmissionCipher, decrypt_file
@@ -43,8 +43,11 @@ SELECT_SUBMISSIONS = f"SELECT {', '.join(SUBMISSION_COLUMNS)} FROM submissions" 
 _MARKS = ", ".join("?" * len(SUBMISSION_COLUMNS))
 INSERT_SUBMISSION = f"INSERT INTO submissions ({', '.join(SUBMISSION_COLUMNS)}) VALUES ({_MARKS})"  # noqa: S608  # the same
 SELECT_FIELD_VALUES = """
-SELECT answer, field, category, sealed, file FROM answers
-WHERE submission = (SELECT submission FROM submissions WHERE reference = ?) ORDER BY answer
+SELECT submission_field, field, category, ciphertext, file_name FROM submission_fields
+WHERE submission = (SELECT submission FROM submissions WHERE reference = ?) ORDER BY submission_field
+"""
+SELECT_FILE_KEY = """
+SELECT reference, field, ciphertext FROM submission_fields JOIN submissions USING (submission) WHERE file_name = ?
 """
 UPLOAD_SECONDS_MAX = 86_400
 """How long a file may take to come in: one that takes longer was given up."""
@@ -77,27 +80,26 @@ class Submissions(Repository):
                 if isinstance(told, UploadedFile):
                     key = self._kept_key(database, told.content_name) or told.incoming_file.content_key.hex()
                     size, incoming = told.incoming_file.size_bytes, told.incoming_file
-                    told = {"name": told.name, "type": told.type, "size": size, "key": key}
+                    told = {"name": told.name, "type": told.media_type, "size": size, "key": key}
                     if key == incoming.content_key.hex():
                         incoming.save_as(str(digest))
                 sealed = self._seal.encrypt(told, submission.reference, one.field)
                 row = {"submission": number, "field": one.field, "category": one.category}
-                insert_row(database, "answers", {**row, "sealed": sealed, "file": digest})
+                insert_row(database, "submission_fields", {**row, "ciphertext": sealed, "file_name": digest})
 
     def _check_key(self, connection: AnyConnection) -> None:
         """Raise StoreError where the key is lost: a new one in its place would be lost when it is put back."""
         if (
             self._seal.is_key_missing
-            and get_driver_connection(connection).execute("SELECT answer FROM answers LIMIT 1").fetchone()
+            and get_driver_connection(connection)
+            .execute("SELECT 1 FROM submission_fields LIMIT 1")
+            .fetchone()
         ):
             raise self._seal.missing_key_error()
 
     def _kept_key(self, database: sqlite3.Connection, digest: str) -> str | None:
         """Return the key of a file that is here already, where its content came in before."""
-        select = (
-            "SELECT reference, field, sealed FROM answers JOIN submissions USING (submission) WHERE file = ?"
-        )
-        row = database.execute(select, (digest,)).fetchone()
+        row = database.execute(SELECT_FILE_KEY, (digest,)).fetchone()
         return str(self._seal.decrypt(row[2], row[0], row[1])["key"]) if row else None
 
     def in_period(self, since: datetime, until: datetime, visitor: str = "") -> list[Submission]:
@@ -195,7 +197,9 @@ class Submissions(Repository):
             self._check_key(database)
             for field, value in values.items():
                 row = self._seal.encrypt(value, reference, field), answers[field].answer
-                database.execute("UPDATE answers SET sealed = ? WHERE answer = ?", row)
+                database.execute(
+                    "UPDATE submission_fields SET ciphertext = ? WHERE submission_field = ?", row
+                )
             categories = sorted({answers[field].category for field in values})
             return record_correction(database, reference, categories, channel, now)
 
@@ -204,10 +208,16 @@ class Submissions(Repository):
         with self._write_transaction() as connection:
             self._check_key(connection)
             self._seal.rotate_key()
-            rows = connection.execute(sa.select(ANSWERS.c.answer, ANSWERS.c.sealed)).all()
+            rows = connection.execute(
+                sa.select(SUBMISSION_FIELDS.c.submission_field, SUBMISSION_FIELDS.c.ciphertext)
+            ).all()
             for answer, sealed in rows:
-                again = {"sealed": self._seal.reencrypt(sealed)}
-                connection.execute(sa.update(ANSWERS).where(ANSWERS.c.answer == answer).values(again))
+                again = {"ciphertext": self._seal.reencrypt(sealed)}
+                connection.execute(
+                    sa.update(SUBMISSION_FIELDS)
+                    .where(SUBMISSION_FIELDS.c.submission_field == answer)
+                    .values(again)
+                )
         with self._write_transaction():  # nobody has one under way
             self._seal.delete_old_keys()
         self.truncate_wal()
@@ -239,7 +249,12 @@ class Submissions(Repository):
         with self._driver_transaction() as database:  # nobody records one meanwhile
             delete_orphaned_objections(database)
             forget_handled(database)
-            known = {name for (name,) in database.execute("SELECT file FROM answers WHERE file IS NOT NULL")}
+            known = {
+                name
+                for (name,) in database.execute(
+                    "SELECT file_name FROM submission_fields WHERE file_name IS NOT NULL"
+                )
+            }
             for path in self.folder.iterdir() if self.folder.is_dir() else ():
                 if path.suffix == PARTIAL_SUFFIX:
                     given_up = path.stat().st_mtime < time.time() - UPLOAD_SECONDS_MAX
@@ -264,7 +279,7 @@ def _one(database: sqlite3.Connection, reference: str) -> Submission:
 def erase_submissions(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
     """Erase submissions, in a transaction; returns how many. Their files go with the next sweep."""
     numbers = sa.select(SUBMISSIONS.c.submission).where(condition)
-    connection.execute(sa.delete(ANSWERS).where(ANSWERS.c.submission.in_(numbers)))
+    connection.execute(sa.delete(SUBMISSION_FIELDS).where(SUBMISSION_FIELDS.c.submission.in_(numbers)))
     return connection.execute(sa.delete(SUBMISSIONS).where(condition)).rowcount
 
 
@@ -294,8 +309,12 @@ def _due(
     for category in load_vocabulary().expand("categories", SUBMISSION_CATEGORY):
         if category != SUBMISSION_TIME_CATEGORY and (gone := old(category)) is not None:
             numbers = sa.select(SUBMISSIONS.c.submission).where(gone)
-            within = (ANSWERS.c.category == category) & ANSWERS.c.submission.in_(numbers)
-            yield category, sa.select(ANSWERS.c.answer).where(within), sa.delete(ANSWERS).where(within)
+            within = (SUBMISSION_FIELDS.c.category == category) & SUBMISSION_FIELDS.c.submission.in_(numbers)
+            yield (
+                category,
+                sa.select(SUBMISSION_FIELDS.c.submission_field).where(within),
+                sa.delete(SUBMISSION_FIELDS).where(within),
+            )
     for precision, odd in (("day", 0), ("full", 1)):
         if (gone := old("visitor-id", precision)) is not None:
             last = sa.func.instr("0123456789abcdef", sa.func.substr(SUBMISSIONS.c.visitor, 16, 1)) - 1

@@ -9,8 +9,8 @@ PUBLICATIONS = sa.Table(
     sa.Column("publication", sa.Integer, primary_key=True),
     sa.Column("number", sa.Integer),
     sa.Column("identity", sa.Text),
-    sa.Column("canonical", sa.Text),
-    sa.Column("terms", sa.Text),
+    sa.Column("canonical_terms", sa.Text),
+    sa.Column("terms_text", sa.Text),
     sa.Column("effective_at", sa.DateTime),
     sa.Column("published_at", sa.DateTime),
 )
@@ -37,14 +37,14 @@ CONSENTS = sa.Table(
     sa.Column("publication", sa.Integer),
     sa.Column("given", sa.Boolean),
     sa.Column("language", sa.Text),
-    sa.Column("document", sa.Text),
-    sa.Column("means", sa.Text),
-    sa.Column("person", sa.Text),
+    sa.Column("document_hash", sa.Text),
+    sa.Column("channel", sa.Text),
+    sa.Column("commitment", sa.Text),
     sa.Column("entry", sa.Integer),
     sa.Column("recorded_at", sa.DateTime),
 )
-PERSONS = sa.Table(
-    "persons",
+CONSENT_SUBJECTS = sa.Table(
+    "consent_subjects",
     _METADATA,
     sa.Column("consent", sa.Integer, primary_key=True),
     sa.Column("visitor", sa.Text),
@@ -56,15 +56,15 @@ NOTICES = sa.Table(
     _METADATA,
     sa.Column("publication", sa.Integer),
     sa.Column("language", sa.Text),
-    sa.Column("told", sa.Text),
+    sa.Column("canonical_json", sa.Text),
 )
-SHOWINGS = sa.Table(
-    "showings",
+NOTICE_DISPLAYS = sa.Table(
+    "notice_displays",
     _METADATA,
-    sa.Column("showing", sa.Integer, primary_key=True),
+    sa.Column("notice_display", sa.Integer, primary_key=True),
     sa.Column("publication", sa.Integer),
-    sa.Column("attested", sa.Boolean),
-    sa.Column("place", sa.Text),
+    sa.Column("attested_by_operator", sa.Boolean),
+    sa.Column("location", sa.Text),
     sa.Column("entry", sa.Integer),
     sa.Column("recorded_at", sa.DateTime),
 )
@@ -74,27 +74,27 @@ READERS = sa.Table(
     sa.Column("reader", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text),
     sa.Column("purposes", sa.Text),
-    sa.Column("discloses", sa.Boolean),
-    sa.Column("automated", sa.Boolean),
+    sa.Column("can_disclose", sa.Boolean),
+    sa.Column("is_automated", sa.Boolean),
     sa.Column("recorded_at", sa.DateTime),
 )
-READING_COUNTS = sa.Table(
-    "reading_counts",
+ACCESS_COUNTS = sa.Table(
+    "access_counts",
     _METADATA,
     sa.Column("day", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("reader", sa.Text, primary_key=True),
     sa.Column("purpose", sa.Text, primary_key=True),
-    sa.Column("readings", sa.Integer),
+    sa.Column("accesses", sa.Integer),
 )
-RETENTIONS = sa.Table(
-    "retentions",
+RETENTION_RUNS = sa.Table(
+    "retention_runs",
     _METADATA,
-    sa.Column("run", sa.Integer, primary_key=True),
-    sa.Column("removed", sa.Text),
+    sa.Column("run_number", sa.Integer, primary_key=True),
+    sa.Column("removed_records", sa.Text),
     sa.Column("entry", sa.Integer),
     sa.Column("removed_at", sa.DateTime),
 )
-ERASING = sa.Table("erasing", _METADATA, sa.Column("visitor", sa.Text, primary_key=True))
+PENDING_ERASURES = sa.Table("pending_erasures", _METADATA, sa.Column("visitor", sa.Text, primary_key=True))
 
 STANDING = PUBLICATIONS.c.publication.not_in(sa.select(WITHDRAWALS.c.publication))
 """Whether a publication was not withdrawn."""
@@ -104,13 +104,13 @@ AUTHORISATIONS = sa.Table(
     sa.Column("authorisation", sa.Integer, primary_key=True),
     sa.Column("given", sa.Boolean),
     sa.Column("categories", sa.Text),
-    sa.Column("means", sa.Text),
-    sa.Column("person", sa.Text),
+    sa.Column("channel", sa.Text),
+    sa.Column("commitment", sa.Text),
     sa.Column("entry", sa.Integer),
     sa.Column("recorded_at", sa.DateTime),
 )
-AUTHORISING = sa.Table(
-    "authorising",
+AUTHORISATION_SUBJECTS = sa.Table(
+    "authorisation_subjects",
     _METADATA,
     sa.Column("authorisation", sa.Integer, primary_key=True),
     sa.Column("visitor", sa.Text),
@@ -118,50 +118,50 @@ AUTHORISING = sa.Table(
     sa.Column("reference", sa.Text),
     sa.Column("salt", sa.LargeBinary),
 )
-ASKED = sa.Table(
-    "asked",
+RELEASE_REQUESTS = sa.Table(
+    "release_requests",
     _METADATA,
-    sa.Column("asked", sa.Integer, primary_key=True),
+    sa.Column("release_request", sa.Integer, primary_key=True),
     sa.Column("reference", sa.Text),
     sa.Column("ground", sa.Text),
     sa.Column("recipient_kind", sa.Text),
     sa.Column("categories", sa.Text),
-    sa.Column("evidence", sa.Text),
-    sa.Column("approvals", sa.Integer),
+    sa.Column("evidence_kinds", sa.Text),
+    sa.Column("required_approvals", sa.Integer),
     sa.Column("version", sa.Integer),
-    sa.Column("person", sa.Text),
-    sa.Column("asked_at", sa.DateTime),
+    sa.Column("commitment", sa.Text),
+    sa.Column("requested_at", sa.DateTime),
     sa.Column("entry", sa.Integer),
 )
-ASKING = sa.Table(
-    "asking",
+RELEASE_REQUEST_SUBJECTS = sa.Table(
+    "release_request_subjects",
     _METADATA,
-    sa.Column("asked", sa.Integer, primary_key=True),
+    sa.Column("release_request", sa.Integer, primary_key=True),
     sa.Column("visitor", sa.Text),
-    sa.Column("told", sa.Text),
+    sa.Column("details", sa.Text),
     sa.Column("salt", sa.LargeBinary),
 )
-APPROVALS = sa.Table(
-    "approvals",
+RELEASE_APPROVALS = sa.Table(
+    "release_approvals",
     _METADATA,
-    sa.Column("approval", sa.Integer, primary_key=True),
+    sa.Column("release_approval", sa.Integer, primary_key=True),
     sa.Column("reference", sa.Text),
-    sa.Column("name", sa.Text),
+    sa.Column("approver", sa.Text),
     sa.Column("salt", sa.LargeBinary),
-    sa.Column("person", sa.Text),
+    sa.Column("commitment", sa.Text),
     sa.Column("approved_at", sa.DateTime),
     sa.Column("entry", sa.Integer),
 )
-REFUSALS = sa.Table(
-    "refusals",
+RELEASE_REFUSALS = sa.Table(
+    "release_refusals",
     _METADATA,
-    sa.Column("refusal", sa.Integer, primary_key=True),
+    sa.Column("release_refusal", sa.Integer, primary_key=True),
     sa.Column("ground", sa.Text),
     sa.Column("recipient_kind", sa.Text),
-    sa.Column("why", sa.Text),
-    sa.Column("name", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("requester", sa.Text),
     sa.Column("salt", sa.LargeBinary),
-    sa.Column("person", sa.Text),
+    sa.Column("commitment", sa.Text),
     sa.Column("refused_at", sa.DateTime),
     sa.Column("entry", sa.Integer),
 )
@@ -175,8 +175,8 @@ RELEASES = sa.Table(
     sa.Column("categories", sa.Text),
     sa.Column("records", sa.Integer),
     sa.Column("version", sa.Integer),
-    sa.Column("manifest", sa.Text),
-    sa.Column("person", sa.Text),
+    sa.Column("manifest_hash", sa.Text),
+    sa.Column("commitment", sa.Text),
     sa.Column("released_at", sa.DateTime),
     sa.Column("expires_at", sa.DateTime),
     sa.Column("recalled_at", sa.DateTime),
@@ -184,12 +184,12 @@ RELEASES = sa.Table(
     sa.Column("written_at", sa.DateTime),
     sa.Column("entry", sa.Integer),
 )
-RELEASED = sa.Table(
-    "released",
+RELEASE_SUBJECTS = sa.Table(
+    "release_subjects",
     _METADATA,
     sa.Column("release", sa.Integer, primary_key=True),
-    sa.Column("place", sa.Integer, primary_key=True),
-    sa.Column("person", sa.Text),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("commitment", sa.Text),
     sa.Column("visitor", sa.Text),
     sa.Column("recipient", sa.Text),
     sa.Column("salt", sa.LargeBinary),
@@ -199,8 +199,8 @@ PROCESSORS = sa.Table(
     _METADATA,
     sa.Column("processor", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text),
-    sa.Column("contract", sa.Text),
-    sa.Column("identity", sa.Text),
+    sa.Column("contract_text", sa.Text),
+    sa.Column("version_identity", sa.Text),
     sa.Column("entry", sa.Integer),
     sa.Column("recorded_at", sa.DateTime),
 )
@@ -210,22 +210,22 @@ SUBMISSIONS = sa.Table(
     sa.Column("submission", sa.Integer, primary_key=True),
     sa.Column("reference", sa.Text),
     sa.Column("form", sa.Text),
-    sa.Column("means", sa.Text),
+    sa.Column("channel", sa.Text),
     sa.Column("visitor", sa.Text),
     sa.Column("version", sa.Integer),
     sa.Column("submitted_at", sa.DateTime),
     sa.Column("recorded_at", sa.DateTime),
     sa.Column("keep_until", sa.DateTime),
 )
-ANSWERS = sa.Table(
-    "answers",
+SUBMISSION_FIELDS = sa.Table(
+    "submission_fields",
     _METADATA,
-    sa.Column("answer", sa.Integer, primary_key=True),
+    sa.Column("submission_field", sa.Integer, primary_key=True),
     sa.Column("submission", sa.Integer),
     sa.Column("field", sa.Text),
     sa.Column("category", sa.Text),
-    sa.Column("sealed", sa.LargeBinary),
-    sa.Column("file", sa.Text),
+    sa.Column("ciphertext", sa.LargeBinary),
+    sa.Column("file_name", sa.Text),
 )
 PASSWORDS = sa.Table(
     "passwords",
@@ -251,21 +251,21 @@ FEED_PAGES = sa.Table(
     sa.Column("page", sa.Integer, primary_key=True),
     sa.Column("processor", sa.Text),
     sa.Column("reference", sa.Text),
-    sa.Column("contract", sa.Text),
+    sa.Column("contract_hash", sa.Text),
     sa.Column("version", sa.Integer),
-    sa.Column("state", sa.Text),
+    sa.Column("position", sa.Text),
     sa.Column("records", sa.Text),
-    sa.Column("gone", sa.Integer),
-    sa.Column("given_at", sa.DateTime),
+    sa.Column("deletions", sa.Integer),
+    sa.Column("provided_at", sa.DateTime),
     sa.Column("acknowledged_at", sa.DateTime),
     sa.Column("entry", sa.Integer),
 )
-HANDLED = sa.Table(
-    "handled",
+RESTRICTIONS = sa.Table(
+    "restrictions",
     _METADATA,
     sa.Column("entry", sa.Integer, primary_key=True),
-    sa.Column("which", sa.Text),
-    sa.Column("value", sa.Text),
-    sa.Column("told", sa.Text),
+    sa.Column("selector_kind", sa.Text),
+    sa.Column("selector_value", sa.Text),
+    sa.Column("settings", sa.Text),
     sa.Column("salt", sa.LargeBinary),
 )

@@ -43,19 +43,19 @@ class SubmissionAccess(msgspec.Struct, frozen=True):
         """Raise RefusedError where something may not be read so; `automated` is whether a program reads it."""
         if self.purpose == SUBJECT_ACCESS_PURPOSE:
             return
-        if self.purpose in submission.objects_to:
+        if self.purpose in submission.objected_purposes:
             raise RefusedError(
                 f"whoever handed it over objects to {self.purpose}",
                 "`avowal submission object --withdraw` takes that back",
                 code="subject-objects",
             )
-        if submission.readers and self.reader not in submission.readers:
+        if submission.allowed_readers and self.reader not in submission.allowed_readers:
             raise RefusedError(
-                f"only {', '.join(submission.readers)} may read it",
+                f"only {', '.join(submission.allowed_readers)} may read it",
                 "name who reads with `--as`; or ask one of them",
                 code="reader-not-permitted",
             )
-        if reader_is_automated and not submission.automated:
+        if reader_is_automated and not submission.allows_automated_decisions:
             raise RefusedError(
                 "no program may decide by it",
                 "let a person read it: one whom `avowal user add` made without `--automated`",
@@ -71,10 +71,10 @@ class SubmissionAccess(msgspec.Struct, frozen=True):
         if whose != there:
             shown[SUBMISSION_COLUMNS.index("visitor")] = f"CASE WHEN {whose} THEN visitor END"
         terms = [sql_condition, there, f"(keep_until IS NULL OR keep_until > '{format_time(now)}')"]
-        terms.append(f"instr(objects_to, {_quoted(self.purpose)}) = 0")
-        terms.append(f"(readers = '[]' OR instr(readers, {_quoted(self.reader)}))")
+        terms.append(f"instr(objected_purposes, {_quoted(self.purpose)}) = 0")
+        terms.append(f"(allowed_readers = '[]' OR instr(allowed_readers, {_quoted(self.reader)}))")
         if reader_is_automated:
-            terms.append("automated")
+            terms.append("allows_automated_decisions")
         return f"SELECT {', '.join(shown)} FROM submissions WHERE {' AND '.join(terms)} ORDER BY submission"  # noqa: S608  # ours
 
     def _young(self, category: str, now: datetime) -> str:
@@ -108,7 +108,7 @@ def check_reader_purpose(database: sqlite3.Connection, reader: str, purpose: str
     """
     if reader == OPERATOR:
         return False
-    select = "SELECT purposes, automated FROM readers WHERE name = ? ORDER BY reader DESC LIMIT 1"
+    select = "SELECT purposes, is_automated FROM readers WHERE name = ? ORDER BY reader DESC LIMIT 1"
     row = database.execute(select, (reader,)).fetchone()
     purposes = msgspec.json.decode(row[0], type=list[str]) if row else []
     if not purposes:

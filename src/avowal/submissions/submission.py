@@ -23,7 +23,7 @@ class UploadedFile(msgspec.Struct, frozen=True):
     content_name: str
     """The name that its content makes."""
     name: str
-    type: str
+    media_type: str
 
 
 class FieldInput(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     reference: str
     """24 hexadecimal digits, told to whoever handed it over."""
     form: str
-    means: str
+    channel: str
     """How it came: by the form itself, or as the operator recorded it."""
     visitor: str | None
     """The key of the visitor who sent it, where one is known."""
@@ -51,13 +51,13 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     """Where it came from, where that is not the person."""
     keep_until: datetime | None = None
     """When it is forgotten, where its terms do not ask for that before."""
-    objects_to: tuple[str, ...] = ()
+    objected_purposes: tuple[str, ...] = ()
     """The purposes that it may not be used for."""
-    automated: bool = True
+    allows_automated_decisions: bool = True
     """Whether a program may decide by it."""
-    readers: tuple[str, ...] = ()
+    allowed_readers: tuple[str, ...] = ()
     """Who alone reads it; none is whoever may."""
-    recipients: tuple[str, ...] = ()
+    allowed_recipients: tuple[str, ...] = ()
     """Who alone may be given it, by the person's own will; none is whoever may."""
 
     def is_expired(self, now: datetime) -> bool:
@@ -66,7 +66,7 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
 
     def allows_recipient(self, recipient: str) -> bool:
         """Return whether a recipient may be given it, by the person's own will."""
-        return not self.recipients or recipient in self.recipients
+        return not self.allowed_recipients or recipient in self.allowed_recipients
 
 
 class FieldValue(msgspec.Struct, frozen=True):
@@ -98,7 +98,7 @@ def from_row(row: Sequence[Any]) -> Submission:
     (
         one,
         form,
-        means,
+        channel,
         visitor,
         version,
         submitted,
@@ -113,7 +113,7 @@ def from_row(row: Sequence[Any]) -> Submission:
     return Submission(
         one,
         form,
-        means,
+        channel,
         visitor,
         version,
         _moment(submitted),

@@ -9,29 +9,29 @@ import sqlalchemy as sa
 from avowal.ledger.entry import (
     AuthorisationGiven,
     AuthorisationWithdrawn,
-    FeedGiven,
+    FeedPageProvided,
     ProcessorAdded,
     ProcessorRemoved,
     ReleaseApproved,
-    ReleaseAsked,
     ReleaseMade,
     ReleaseRecalled,
     ReleaseRefused,
+    ReleaseRequested,
     hash_text,
 )
 from avowal.register.consents import compute_commitment
 from avowal.register.register import SqliteRegister
-from avowal.register.releases import TOLD, combine_commitments
+from avowal.register.releases import SHARED_ENTRY_FIELDS, combine_commitments
 from avowal.register.tables import (
-    APPROVALS,
-    ASKED,
-    ASKING,
+    AUTHORISATION_SUBJECTS,
     AUTHORISATIONS,
-    AUTHORISING,
     FEED_PAGES,
     PROCESSORS,
-    REFUSALS,
-    RELEASED,
+    RELEASE_APPROVALS,
+    RELEASE_REFUSALS,
+    RELEASE_REQUEST_SUBJECTS,
+    RELEASE_REQUESTS,
+    RELEASE_SUBJECTS,
     RELEASES,
 )
 from avowal.verify.fact import Fact
@@ -39,42 +39,52 @@ from avowal.verify.fact import Fact
 
 def _find_authorisations(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of authorisations; without a person where it is not the one committed to."""
-    same = AUTHORISING.c.authorisation == AUTHORISATIONS.c.authorisation
+    same = AUTHORISATION_SUBJECTS.c.authorisation == AUTHORISATIONS.c.authorisation
     statement = (
-        sa.select(AUTHORISATIONS, AUTHORISING)
-        .outerjoin_from(AUTHORISATIONS, AUTHORISING, same)
+        sa.select(AUTHORISATIONS, AUTHORISATION_SUBJECTS)
+        .outerjoin_from(AUTHORISATIONS, AUTHORISATION_SUBJECTS, same)
         .order_by(AUTHORISATIONS.c.authorisation)
     )
     facts = []
     with register.engine.connect() as connection:
         for row in connection.execute(statement).mappings():
-            person = row[AUTHORISATIONS.c.person]
-            if row[AUTHORISING.c.authorisation] is not None:
-                who = {name: row[AUTHORISING.c[name]] for name in ("visitor", "recipient", "reference")}
-                person = person if person == compute_commitment(row[AUTHORISING.c.salt], **who) else None
-            told = [row[AUTHORISATIONS.c[name]] for name in ("entry", "given", "categories", "means")]
+            person = row[AUTHORISATIONS.c.commitment]
+            if row[AUTHORISATION_SUBJECTS.c.authorisation] is not None:
+                who = {
+                    name: row[AUTHORISATION_SUBJECTS.c[name]]
+                    for name in ("visitor", "recipient", "reference")
+                }
+                person = (
+                    person
+                    if person == compute_commitment(row[AUTHORISATION_SUBJECTS.c.salt], **who)
+                    else None
+                )
+            told = [row[AUTHORISATIONS.c[name]] for name in ("entry", "given", "categories", "channel")]
             told[2] = msgspec.json.decode(told[2])
             name = f"authorisation {row[AUTHORISATIONS.c.authorisation]}"
             facts.append(Fact((*told, row[AUTHORISATIONS.c.recorded_at], person), name))
     return facts
 
 
-ASKED_ALIKE = ("reference", "ground", "recipient_kind", "version", "approvals")
+REQUEST_ENTRY_FIELDS = ("reference", "ground", "recipient_kind", "version", "required_approvals")
 """What a request and its entry have alike."""
 
 
 def _find_requests(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of requests; without a person where what was told is not what it committed to."""
-    statement = sa.select(ASKED, ASKING.c.told, ASKING.c.salt).outerjoin(
-        ASKING, ASKING.c.asked == ASKED.c.asked
+    statement = sa.select(
+        RELEASE_REQUESTS, RELEASE_REQUEST_SUBJECTS.c.details, RELEASE_REQUEST_SUBJECTS.c.salt
+    ).outerjoin(
+        RELEASE_REQUEST_SUBJECTS,
+        RELEASE_REQUEST_SUBJECTS.c.release_request == RELEASE_REQUESTS.c.release_request,
     )
     facts = []
     with register.engine.connect() as connection:
-        for row in connection.execute(statement.order_by(ASKED.c.asked)):
-            kept = row.salt is None or row.person == compute_commitment(row.salt, told=row.told)
-            told = (row.entry, *(getattr(row, name) for name in ASKED_ALIKE), row.asked_at)
-            lists = (msgspec.json.decode(row.categories), msgspec.json.decode(row.evidence))
-            person = row.person if kept else None
+        for row in connection.execute(statement.order_by(RELEASE_REQUESTS.c.release_request)):
+            kept = row.salt is None or row.commitment == compute_commitment(row.salt, details=row.details)
+            told = (row.entry, *(getattr(row, name) for name in REQUEST_ENTRY_FIELDS), row.requested_at)
+            lists = (msgspec.json.decode(row.categories), msgspec.json.decode(row.evidence_kinds))
+            person = row.commitment if kept else None
             facts.append(Fact((*told, *lists, person), f"the request for the release {row.reference}"))
     return facts
 
@@ -82,10 +92,12 @@ def _find_requests(register: SqliteRegister) -> list[Fact]:
 def _find_approvals(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of approvals; without a person where it is not the one committed to."""
     with register.engine.connect() as connection:
-        rows = connection.execute(sa.select(APPROVALS).order_by(APPROVALS.c.approval)).all()
+        rows = connection.execute(
+            sa.select(RELEASE_APPROVALS).order_by(RELEASE_APPROVALS.c.release_approval)
+        ).all()
     return [
         Fact(
-            (one.entry, one.reference, compute_commitment(one.salt, approver=one.name), one.approved_at),
+            (one.entry, one.reference, compute_commitment(one.salt, approver=one.approver), one.approved_at),
             f"an approval of the release {one.reference}",
         )
         for one in rows
@@ -95,14 +107,16 @@ def _find_approvals(register: SqliteRegister) -> list[Fact]:
 def _find_refusals(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of refused attempts; without a person where it is not the one committed to."""
     with register.engine.connect() as connection:
-        rows = connection.execute(sa.select(REFUSALS).order_by(REFUSALS.c.refusal)).all()
+        rows = connection.execute(
+            sa.select(RELEASE_REFUSALS).order_by(RELEASE_REFUSALS.c.release_refusal)
+        ).all()
     return [
         Fact(
             (
-                *(one.entry, one.ground, one.recipient_kind, one.why),
-                *(compute_commitment(one.salt, reader=one.name), one.refused_at),
+                *(one.entry, one.ground, one.recipient_kind, one.reason),
+                *(compute_commitment(one.salt, reader=one.requester), one.refused_at),
             ),
-            f"refusal {one.refusal}",
+            f"refusal {one.release_refusal}",
         )
         for one in rows
     ]
@@ -113,19 +127,23 @@ def _find_releases(register: SqliteRegister) -> list[Fact]:
     with register.engine.connect() as connection:
         releases = connection.execute(sa.select(RELEASES).order_by(RELEASES.c.release)).all()
         released = connection.execute(
-            sa.select(RELEASED).order_by(RELEASED.c.release, RELEASED.c.place)
+            sa.select(RELEASE_SUBJECTS).order_by(RELEASE_SUBJECTS.c.release, RELEASE_SUBJECTS.c.position)
         ).all()
     persons: dict[int, list[str]] = {one.release: [] for one in releases}
     for row in released:
-        kept = row.visitor is None or row.person == compute_commitment(
+        kept = row.visitor is None or row.commitment == compute_commitment(
             row.salt, visitor=row.visitor, recipient=row.recipient
         )
-        persons.setdefault(row.release, []).append(row.person if kept else "")
+        persons.setdefault(row.release, []).append(row.commitment if kept else "")
     facts = []
     for one in releases:
         whose = persons[one.release]
         root = combine_commitments(whose) if all(whose) else None
-        told = (one.entry, *(getattr(one, name) for name in TOLD), msgspec.json.decode(one.categories))
+        told = (
+            one.entry,
+            *(getattr(one, name) for name in SHARED_ENTRY_FIELDS),
+            msgspec.json.decode(one.categories),
+        )
         facts.append(
             Fact((*told, one.released_at, one.sealed_until, len(whose), root), f"release {one.reference}")
         )
@@ -155,8 +173,8 @@ def _find_processors(register: SqliteRegister) -> list[Fact]:
             (
                 one.entry,
                 one.name,
-                hash_text(one.contract) if one.contract else "",
-                one.identity,
+                hash_text(one.contract_text) if one.contract_text else "",
+                one.version_identity,
                 one.recorded_at,
             ),
             f"the contract of `{one.name}`",
@@ -167,17 +185,17 @@ def _find_processors(register: SqliteRegister) -> list[Fact]:
 
 def _authorisation_values(number: int, one: AuthorisationGiven) -> tuple[Any, ...]:
     given = not isinstance(one, AuthorisationWithdrawn)
-    return number, given, one.categories, one.means, one.at, one.person
+    return number, given, one.categories, one.channel, one.at, one.commitment
 
 
-def _request_values(number: int, one: ReleaseAsked) -> tuple[Any, ...]:
-    alike = (getattr(one, name) for name in ASKED_ALIKE)
-    return number, *alike, one.at, one.categories, one.evidence, one.person
+def _request_values(number: int, one: ReleaseRequested) -> tuple[Any, ...]:
+    alike = (getattr(one, name) for name in REQUEST_ENTRY_FIELDS)
+    return number, *alike, one.at, one.categories, one.evidence_kinds, one.commitment
 
 
 def _release_values(number: int, one: ReleaseMade) -> tuple[Any, ...]:
-    alike = (getattr(one, name) for name in TOLD)
-    return number, *alike, one.categories, one.at, one.sealed_until, one.persons, one.person
+    alike = (getattr(one, name) for name in SHARED_ENTRY_FIELDS)
+    return number, *alike, one.categories, one.at, one.sealed_until, one.visitor_count, one.commitment
 
 
 def _find_feed_pages(register: SqliteRegister) -> list[Fact]:
@@ -187,8 +205,8 @@ def _find_feed_pages(register: SqliteRegister) -> list[Fact]:
     return [
         Fact(
             (
-                *(one.entry, one.processor, one.reference, one.contract, one.version),
-                *(msgspec.json.decode(one.records), one.gone, one.given_at),
+                *(one.entry, one.processor, one.reference, one.contract_hash, one.version),
+                *(msgspec.json.decode(one.records), one.deletions, one.provided_at),
             ),
             f"page {one.page} of the feed of `{one.processor}`",
         )
@@ -199,7 +217,7 @@ def _find_feed_pages(register: SqliteRegister) -> list[Fact]:
 DISCLOSURE_REGISTER_FACTS: dict[str, Callable[[SqliteRegister], list[Fact]]] = {
     "processors": _find_processors,
     "authorisations": _find_authorisations,
-    "asked": _find_requests,
+    "release_requests": _find_requests,
     "approvals": _find_approvals,
     "refusals": _find_refusals,
     "releases": _find_releases,
@@ -211,22 +229,23 @@ DISCLOSURE_REGISTER_FACTS: dict[str, Callable[[SqliteRegister], list[Fact]]] = {
 DISCLOSURE_ENTRY_FACTS: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     AuthorisationGiven: ("authorisations", _authorisation_values),
     AuthorisationWithdrawn: ("authorisations", _authorisation_values),
-    ReleaseAsked: ("asked", _request_values),
-    ReleaseApproved: ("approvals", lambda number, one: (number, one.reference, one.person, one.at)),
+    ReleaseRequested: ("release_requests", _request_values),
+    ReleaseApproved: ("approvals", lambda number, one: (number, one.reference, one.commitment, one.at)),
     ReleaseRefused: (
         "refusals",
-        lambda number, one: (number, one.ground, one.recipient_kind, one.why, one.person, one.at),
+        lambda number, one: (number, one.ground, one.recipient_kind, one.reason, one.commitment, one.at),
     ),
     ReleaseMade: ("releases", _release_values),
     ReleaseRecalled: ("recalls", lambda _, one: (one.reference, one.at)),
     ProcessorAdded: (
         "processors",
-        lambda number, one: (number, one.name, one.contract, one.identity, one.at),
+        lambda number, one: (number, one.name, one.contract_hash, one.version_identity, one.at),
     ),
-    FeedGiven: (
+    FeedPageProvided: (
         "feeds",
         lambda number, one: (
-            *(number, one.name, one.reference, one.contract, one.version, one.records, one.gone, one.at),
+            *(number, one.processor, one.reference, one.contract_hash, one.version),
+            *(one.records, one.deletions, one.at),
         ),
     ),
     ProcessorRemoved: ("processors", lambda number, one: (number, one.name, "", "", one.at)),

@@ -16,15 +16,15 @@ from avowal.disclose.request import INSTRUMENT_EVIDENCE
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.ledger.entry import (
     AgeReach,
+    DataAccessed,
     Entry,
-    FeedGiven,
+    FeedPageProvided,
     ProcessorAdded,
     ProcessorRemoved,
-    ReadingMade,
     ReleaseApproved,
-    ReleaseAsked,
     ReleaseMade,
     ReleaseRecalled,
+    ReleaseRequested,
     hash_text,
 )
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE, OPERATOR, OWN_USE, PROCESSOR, VISITOR, Bounds, Cell
@@ -85,14 +85,14 @@ class _ReleaseAudit:
     """What the entries told of releases so far."""
 
     timeline: VersionTimeline
-    requests: dict[str, ReleaseAsked] = field(default_factory=dict)
+    requests: dict[str, ReleaseRequested] = field(default_factory=dict)
     approval_counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     made_references: set[str] = field(default_factory=set)
     recalled_references: set[str] = field(default_factory=set)
 
     def check_entry(self, entry: Entry) -> Iterator[str]:
         """Look at the next entry."""
-        if isinstance(entry, ReleaseAsked):
+        if isinstance(entry, ReleaseRequested):
             self.requests[entry.reference] = entry
             yield from self._check_request(entry)
         elif isinstance(entry, ReleaseApproved):
@@ -109,7 +109,7 @@ class _ReleaseAudit:
                 yield f"release {entry.reference} was recalled though it was not made, or twice"
             self.recalled_references.add(entry.reference)
 
-    def _check_request(self, entry: ReleaseAsked) -> Iterator[str]:
+    def _check_request(self, entry: ReleaseRequested) -> Iterator[str]:
         what = f"the request for the release {entry.reference}"
         if not self.timeline.was_in_force(entry.version, entry.at):
             yield f"{what} names version {entry.version}, which was not in force"
@@ -118,10 +118,10 @@ class _ReleaseAudit:
         if need is None:
             yield f"{what} is on `{entry.ground}`, for which version {entry.version} names no evidence"
             return
-        if missing := sorted({*need.evidence} - {AUTHORISATION_EVIDENCE, *entry.evidence}):
+        if missing := sorted({*need.evidence} - {AUTHORISATION_EVIDENCE, *entry.evidence_kinds}):
             yield f"{what} lacks evidence: {', '.join(missing)}"
-        if entry.approvals < need.approvals:
-            yield f"{what} asks for {entry.approvals} approvals, where {need.approvals} are owed"
+        if entry.required_approvals < need.approvals:
+            yield f"{what} asks for {entry.required_approvals} approvals, where {need.approvals} are owed"
 
     def _check_release(self, entry: ReleaseMade) -> Iterator[str]:
         asked = self.requests.get(entry.reference)
@@ -135,23 +135,23 @@ class _ReleaseAudit:
         if more := sorted({*entry.categories} - {*asked.categories}):
             yield f"has categories that nobody asked for: {', '.join(more)}"
         yield from self._check_requirements(entry, asked)
-        if entry.sealed_until and INSTRUMENT_EVIDENCE not in asked.evidence:
+        if entry.sealed_until and INSTRUMENT_EVIDENCE not in asked.evidence_kinds:
             yield "is under seal without an instrument"
         if not self.timeline.was_in_force(entry.version, entry.at):
             yield f"names version {entry.version}, which was not in force"
-        if {category for category, *_ in entry.reached} != {*entry.categories}:
+        if {category for category, *_ in entry.age_reach} != {*entry.categories}:
             yield "does not tell how far it reached in each of its categories"
         whose = GROUND_ONLY_PURPOSE, entry.recipient_kind, entry.ground
         yield from self.timeline.find_excess(
-            entry.reached, self.timeline.find_governing_bounds(entry.at), whose, entry.at
+            entry.age_reach, self.timeline.find_governing_bounds(entry.at), whose, entry.at
         )
 
-    def _check_requirements(self, entry: ReleaseMade, asked: ReleaseAsked) -> Iterator[str]:
+    def _check_requirements(self, entry: ReleaseMade, asked: ReleaseRequested) -> Iterator[str]:
         """Yield what the version in force asked for, and was not there."""
         need = self.timeline.find_requirements(entry.version, entry.ground) or GroundRequirements((), 0)
-        if missing := sorted({*need.evidence} - {AUTHORISATION_EVIDENCE, *asked.evidence}):
+        if missing := sorted({*need.evidence} - {AUTHORISATION_EVIDENCE, *asked.evidence_kinds}):
             yield f"lacks evidence that version {entry.version} needs: {', '.join(missing)}"
-        owed = max(asked.approvals, need.approvals)
+        owed = max(asked.required_approvals, need.approvals)
         if self.approval_counts[entry.reference] < owed:
             yield f"was approved by {self.approval_counts[entry.reference]}, where {owed} are owed"
 
@@ -167,31 +167,31 @@ class _FeedAudit:
     def check_entry(self, entry: Entry) -> Iterator[str]:
         """Look at the next entry."""
         if isinstance(entry, ProcessorAdded):
-            self.contract_hashes[entry.name] = entry.contract
-            if not self._is_sufficient(entry.name, entry.contract, entry.at):
+            self.contract_hashes[entry.name] = entry.contract_hash
+            if not self._is_sufficient(entry.name, entry.contract_hash, entry.at):
                 yield f"the contract of `{entry.name}` fell short when it was added"
         elif isinstance(entry, ProcessorRemoved):
             self.contract_hashes.pop(entry.name, None)
-        elif isinstance(entry, FeedGiven):
+        elif isinstance(entry, FeedPageProvided):
             yield from (
-                f"the page {entry.reference} that `{entry.name}` was given {what}"
+                f"the page {entry.reference} that `{entry.processor}` was given {what}"
                 for what in self._check_page(entry)
             )
 
-    def _check_page(self, entry: FeedGiven) -> Iterator[str]:
-        if self.contract_hashes.get(entry.name) != entry.contract:
+    def _check_page(self, entry: FeedPageProvided) -> Iterator[str]:
+        if self.contract_hashes.get(entry.processor) != entry.contract_hash:
             yield "went by a contract that did not hold"
             return
-        if not self._is_sufficient(entry.name, entry.contract, entry.at):
+        if not self._is_sufficient(entry.processor, entry.contract_hash, entry.at):
             yield "went by a contract that fell short by then"
         if not self.timeline.was_in_force(entry.version, entry.at):
             yield f"names version {entry.version}, which was not in force"
-        if bool(entry.records) is not bool(entry.reached):
+        if bool(entry.records) is not bool(entry.age_reach):
             yield "does not tell how far it reached"
-        if contract := self._contract(entry.name, entry.contract):
+        if contract := self._contract(entry.processor, entry.contract_hash):
             bounds = compute_feed_bounds(self.timeline.find_governing_bounds(entry.at), contract)
             yield from self.timeline.find_excess(
-                entry.reached, bounds, (SERVICE_PURPOSE, PROCESSOR, OWN_USE), entry.at
+                entry.age_reach, bounds, (SERVICE_PURPOSE, PROCESSOR, OWN_USE), entry.at
             )
 
     def _is_sufficient(self, name: str, sha256: str, at: datetime) -> bool:
@@ -234,7 +234,7 @@ def _check_authorisations(register: SqliteRegister, law: VersionTimeline) -> Ite
 def _check_approvers(register: SqliteRegister) -> Iterator[str]:
     """Yield requests that were approved by whoever asked, as far as that is not erased."""
     for request in register.release_requests.all():
-        if request.by in register.release_requests.approvers(request.reference):
+        if request.requester in register.release_requests.approvers(request.reference):
             yield f"the request for the release {request.reference} was approved by whoever asked"
 
 
@@ -243,7 +243,7 @@ def _check_accesses(
 ) -> Iterator[str]:
     """Yield readings of single visitors for a purpose that the reader did not have at that moment."""
     history, names = register.readers.purpose_history(), register.readers.access_readers()
-    made = ((names[place][0], one) for place, one in enumerate(entries) if isinstance(one, ReadingMade))
+    made = ((names[place][0], one) for place, one in enumerate(entries) if isinstance(one, DataAccessed))
     for number, (name, one) in enumerate(made, 1):
         had = [purposes for other, purposes, since in history if other == name and since <= one.at]
         theirs = (name, one.purpose) == (VISITOR, SUBJECT_ACCESS_PURPOSE)

@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from avowal.ledger.entry import (
     ConsentGiven,
     ConsentWithdrawn,
+    DataAccessed,
     DocumentsCorrected,
     Entry,
-    HandlingSet,
-    NoticeShown,
+    NoticeDisplayed,
     ObjectionRaised,
-    ReadingMade,
+    RestrictionsChanged,
     RetentionRun,
     SubmissionCorrected,
     VersionPublished,
@@ -25,13 +25,13 @@ from avowal.ledger.entry import (
 from avowal.register.consents import compute_commitment
 from avowal.register.register import SqliteRegister
 from avowal.register.tables import (
+    CONSENT_SUBJECTS,
     CONSENTS,
     DOCUMENTS,
+    NOTICE_DISPLAYS,
     NOTICES,
-    PERSONS,
     PUBLICATIONS,
-    RETENTIONS,
-    SHOWINGS,
+    RETENTION_RUNS,
     WITHDRAWALS,
 )
 from avowal.verify.disclosure_facts import DISCLOSURE_ENTRY_FACTS, DISCLOSURE_REGISTER_FACTS
@@ -47,13 +47,17 @@ def find_register_mismatches(register: SqliteRegister, entries: Sequence[Entry])
         notices = connection.execute(sa.select(NOTICES)).all()
     names = {row.publication: f"version {row.number}" for row in published}
     for row in published:
-        if hash_text(row.canonical) != row.identity:
+        if hash_text(row.canonical_terms) != row.identity:
             yield f"the promises of {names[row.publication]} are not those of its identity"
     versions = [
         Fact(
             (
-                *(one.number, one.identity, hash_text(one.terms), one.effective_at, one.published_at),
-                {row.language: hash_text(row.told) for row in notices if row.publication == one.publication},
+                *(one.number, one.identity, hash_text(one.terms_text), one.effective_at, one.published_at),
+                {
+                    row.language: hash_text(row.canonical_json)
+                    for row in notices
+                    if row.publication == one.publication
+                },
             ),
             names[one.publication],
         )
@@ -66,10 +70,10 @@ def find_register_mismatches(register: SqliteRegister, entries: Sequence[Entry])
         "versions": versions,
         "withdrawals": withdrawals,
         "documents": _find_documents(documents, names),
-        "showings": _find_notice_displays(register),
+        "notice_displays": _find_notice_displays(register),
         "consents": _find_consents(register),
-        "readings": _find_accesses(register),
-        "retentions": _find_retention_runs(register),
+        "accesses": _find_accesses(register),
+        "retention_runs": _find_retention_runs(register),
         **{kind: find(register) for kind, find in DISCLOSURE_REGISTER_FACTS.items()},
     }
     told = _find_entry_facts(entries)
@@ -92,15 +96,22 @@ def _find_documents(documents: Sequence[Any], names: Mapping[int, str]) -> list[
 def _find_notice_displays(register: SqliteRegister) -> list[Fact]:
     """Return where the register has that notices were shown."""
     statement = (
-        sa.select(SHOWINGS, PUBLICATIONS.c.number, PUBLICATIONS.c.identity)
-        .outerjoin(PUBLICATIONS, PUBLICATIONS.c.publication == SHOWINGS.c.publication)
-        .order_by(SHOWINGS.c.showing)
+        sa.select(NOTICE_DISPLAYS, PUBLICATIONS.c.number, PUBLICATIONS.c.identity)
+        .outerjoin(PUBLICATIONS, PUBLICATIONS.c.publication == NOTICE_DISPLAYS.c.publication)
+        .order_by(NOTICE_DISPLAYS.c.notice_display)
     )
     with register.engine.connect() as connection:
         return [
             Fact(
-                (one.entry, one.number, one.identity, one.place, one.attested, one.recorded_at),
-                f"showing {one.showing} of a notice",
+                (
+                    one.entry,
+                    one.number,
+                    one.identity,
+                    one.location,
+                    one.attested_by_operator,
+                    one.recorded_at,
+                ),
+                f"display {one.notice_display} of a notice",
             )
             for one in connection.execute(statement)
         ]
@@ -109,7 +120,7 @@ def _find_notice_displays(register: SqliteRegister) -> list[Fact]:
 def _find_accesses(register: SqliteRegister) -> list[Fact]:
     """Return what opens the commitments of readings of single visitors."""
     return [
-        Fact((entry, name and salt and compute_commitment(salt, reader=name)), f"reading {number}")
+        Fact((entry, name and salt and compute_commitment(salt, reader=name)), f"access {number}")
         for number, (entry, (name, salt)) in enumerate(register.readers.access_readers().items(), 1)
     ]
 
@@ -119,30 +130,30 @@ def _find_retention_runs(register: SqliteRegister) -> list[Fact]:
     with register.engine.connect() as connection:
         return [
             Fact(
-                (one.entry, one.run, msgspec.json.decode(one.removed), one.removed_at),
-                f"run {one.run} of retention",
+                (one.entry, one.run_number, msgspec.json.decode(one.removed_records), one.removed_at),
+                f"run {one.run_number} of retention",
             )
-            for one in connection.execute(sa.select(RETENTIONS).order_by(RETENTIONS.c.entry))
+            for one in connection.execute(sa.select(RETENTION_RUNS).order_by(RETENTION_RUNS.c.entry))
         ]
 
 
 COMMITMENT_OPENINGS: dict[
-    str, tuple[str, type[ObjectionRaised | SubmissionCorrected | HandlingSet], Callable[..., Any]]
+    str, tuple[str, type[ObjectionRaised | SubmissionCorrected | RestrictionsChanged], Callable[..., Any]]
 ] = {
     "objection": (
-        "SELECT entry, CAST(salt AS BLOB), submission FROM objecting ORDER BY entry",
+        "SELECT entry, CAST(salt AS BLOB), submission FROM objection_subjects ORDER BY entry",
         ObjectionRaised,
         lambda submission: {"submission": submission},
     ),
     "correction": (
-        "SELECT entry, CAST(salt AS BLOB), submission FROM correcting ORDER BY entry",
+        "SELECT entry, CAST(salt AS BLOB), submission FROM correction_subjects ORDER BY entry",
         SubmissionCorrected,
         lambda submission: {"submission": submission},
     ),
-    "handling": (
-        "SELECT entry, CAST(salt AS BLOB), which, value, told FROM handled ORDER BY entry",
-        HandlingSet,
-        lambda which, value, told: {which: value, "told": told},
+    "restriction": (
+        "SELECT entry, CAST(salt AS BLOB), selector_kind, selector_value, settings FROM restrictions ORDER BY entry",
+        RestrictionsChanged,
+        lambda kind, value, settings: {kind: value, "details": settings},
     ),
 }
 """What opens commitments to what was handed over, as long as that is there: of each, its entries and what they tell."""
@@ -154,29 +165,31 @@ def _check_commitments(register: SqliteRegister, entries: Sequence[Entry]) -> It
         for what, (select, kind, told) in COMMITMENT_OPENINGS.items():
             for number, (entry, salt, *values) in enumerate(database.execute(select), 1):
                 one = find_entry(entries, entry)
-                if not isinstance(one, kind) or one.person != compute_commitment(salt, **told(*values)):
+                if not isinstance(one, kind) or one.commitment != compute_commitment(salt, **told(*values)):
                     yield f"{what} {number} is not what the ledger says was recorded"
                     break
 
 
 def _find_consents(register: SqliteRegister) -> list[Fact]:
     """Return what the register has of consents; without a person where it is not the one committed to."""
-    same = PERSONS.c.consent == CONSENTS.c.consent
+    same = CONSENT_SUBJECTS.c.consent == CONSENTS.c.consent
     statement = (
-        sa.select(CONSENTS, PUBLICATIONS, PERSONS)
+        sa.select(CONSENTS, PUBLICATIONS, CONSENT_SUBJECTS)
         .outerjoin_from(CONSENTS, PUBLICATIONS, PUBLICATIONS.c.publication == CONSENTS.c.publication)
-        .outerjoin(PERSONS, same)
+        .outerjoin(CONSENT_SUBJECTS, same)
         .order_by(CONSENTS.c.consent)
     )
     with register.engine.connect() as connection:
         rows = connection.execute(statement).mappings().all()
     facts = []
     for row in rows:
-        told = [row[CONSENTS.c[name]] for name in ("given", "language", "document", "means", "recorded_at")]
-        person = row[CONSENTS.c.person]
-        if row[PERSONS.c.consent] is not None:
-            who = {name: row[PERSONS.c[name]] for name in ("visitor", "reference")}
-            made = compute_commitment(row[PERSONS.c.salt], **who)
+        told = [
+            row[CONSENTS.c[name]] for name in ("given", "language", "document_hash", "channel", "recorded_at")
+        ]
+        person = row[CONSENTS.c.commitment]
+        if row[CONSENT_SUBJECTS.c.consent] is not None:
+            who = {name: row[CONSENT_SUBJECTS.c[name]] for name in ("visitor", "reference")}
+            made = compute_commitment(row[CONSENT_SUBJECTS.c.salt], **who)
             person = person if person == made else None
         version = (row[PUBLICATIONS.c.number], row[PUBLICATIONS.c.identity])
         name = f"consent {row[CONSENTS.c.consent]}"
@@ -186,25 +199,49 @@ def _find_consents(register: SqliteRegister) -> list[Fact]:
 
 def _consent_values(number: int, one: ConsentGiven) -> tuple[Any, ...]:
     given = not isinstance(one, ConsentWithdrawn)
-    return number, one.number, one.identity, given, one.language, one.document, one.means, one.at, one.person
+    return (
+        number,
+        one.version,
+        one.identity,
+        given,
+        one.language,
+        one.document_hash,
+        one.channel,
+        one.at,
+        one.commitment,
+    )
 
 
 ENTRY_FACTS: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
     VersionPublished: (
         "versions",
-        lambda _, one: (one.number, one.identity, one.terms, one.effective_at, one.at, one.notices),
+        lambda _, one: (
+            one.version,
+            one.identity,
+            one.terms_hash,
+            one.effective_at,
+            one.at,
+            one.notice_hashes,
+        ),
     ),
     VersionWithdrawn: ("withdrawals", lambda _, one: (one.at,)),
-    NoticeShown: (
-        "showings",
-        lambda number, one: (number, one.number, one.identity, one.place, one.attested, one.at),
+    NoticeDisplayed: (
+        "notice_displays",
+        lambda number, one: (
+            number,
+            one.version,
+            one.identity,
+            one.location,
+            one.attested_by_operator,
+            one.at,
+        ),
     ),
     ConsentGiven: ("consents", _consent_values),
     ConsentWithdrawn: ("consents", _consent_values),
-    ReadingMade: ("readings", lambda number, one: (number, one.reader)),
+    DataAccessed: ("accesses", lambda number, one: (number, one.commitment)),
     RetentionRun: (
-        "retentions",
-        lambda number, one: (number, one.run, [list(row) for row in one.removed], one.at),
+        "retention_runs",
+        lambda number, one: (number, one.run_number, msgspec.to_builtins(one.removed_records), one.at),
     ),
     **DISCLOSURE_ENTRY_FACTS,
 }
@@ -220,7 +257,7 @@ def _find_entry_facts(entries: Sequence[Entry]) -> dict[str, list[Fact]]:
             kind, tell = ENTRY_FACTS[type(one)]
             found[kind].append(Fact(tell(number, one)))
         if isinstance(one, VersionPublished | DocumentsCorrected):
-            pages += [Fact((one.at, language, sha256)) for language, sha256 in one.documents.items()]
+            pages += [Fact((one.at, language, sha256)) for language, sha256 in one.document_hashes.items()]
     return {**found, "documents": sorted(pages)}
 
 

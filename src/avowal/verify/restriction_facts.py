@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from avowal.ledger.entry import Entry, HandlingSet, ObjectionRaised, ObjectionWithdrawn, find_entry
+from avowal.ledger.entry import Entry, ObjectionRaised, ObjectionWithdrawn, RestrictionsChanged, find_entry
 from avowal.register.register import SqliteRegister
 from avowal.register.repository import format_time
 from avowal.submissions.submission import Submission, to_column_value
@@ -18,8 +18,8 @@ DEFAULTS = {
 }
 """What holds for a submission of which nothing was said."""
 
-RESTRICTIONS_QUERY = "SELECT entry, which, value, told FROM handled ORDER BY entry"
-OBJECTIONS_QUERY = "SELECT entry, submission FROM objecting ORDER BY entry"
+RESTRICTIONS_QUERY = "SELECT entry, selector_kind, selector_value, settings FROM restrictions ORDER BY entry"
+OBJECTIONS_QUERY = "SELECT entry, submission FROM objection_subjects ORDER BY entry"
 SUBMISSIONS_QUERY = f"SELECT reference, form, visitor, recorded_at, {', '.join(DEFAULTS)} FROM submissions"  # noqa: S608  # our own names
 
 LastSettings = dict[tuple[str, str], dict[str, tuple[int, str, Any]]]
@@ -31,7 +31,7 @@ def find_restriction_mismatches(register: SqliteRegister, entries: Sequence[Entr
     with register.database.driver_connection() as database:
         last: LastSettings = defaultdict(dict)
         for number, which, value, told in database.execute(RESTRICTIONS_QUERY):
-            if isinstance(one := find_entry(entries, number), HandlingSet):
+            if isinstance(one := find_entry(entries, number), RestrictionsChanged):
                 settings = msgspec.json.decode(told)
                 at = format_time(one.at)
                 last[which, value] |= {name: (number, at, told) for name, told in settings.items()}
@@ -59,7 +59,7 @@ def _compute_expected_settings(
     for name, default in DEFAULTS.items():
         set_since = [one[name] for one in told if name in one and one[name][1] >= recorded_at]
         entry, _, value = max(set_since, default=(-1, "", default))
-        if name == "objects_to":
+        if name == "objected_purposes":
             purposes = set(msgspec.json.decode(value))
             for number, given, more in said:
                 if number > entry:

@@ -51,12 +51,17 @@ def render_notice(texts: Mapping[str, NoticeText], language_tag: str, base_url: 
 
 def is_display_recorded(register: Register, version: int) -> bool:
     """Return whether the ledger says that pages showed the notice of a version."""
-    return any(display.version == version and not display.attested for display in register.notices.displays())
+    return any(
+        display.version == version and not display.attested_by_operator
+        for display in register.notices.displays()
+    )
 
 
 def record_display(register: Register, version: int, place: str) -> None:
     """Record that pages showed the notice of a version; `place` says which."""
-    register.notices.record_display(NoticeDisplay(version, place, attested=False, recorded_at=utc_now()))
+    register.notices.record_display(
+        NoticeDisplay(version, place, attested_by_operator=False, recorded_at=utc_now())
+    )
 
 
 def _build_text(notice: Notice, effective_at: datetime) -> NoticeText:

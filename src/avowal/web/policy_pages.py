@@ -61,7 +61,7 @@ class PolicyPages:
         place = f"{POLICY_PATH}versions/{number}" if number else POLICY_PATH
 
         def made() -> str:
-            words = load_vocabulary(parse_terms(versions[-1].terms, "the terms").vocabulary)
+            words = load_vocabulary(parse_terms(versions[-1].terms_text, "the terms").vocabulary)
             shown = [to_page_version(version) for version in versions]
             links = self.links._replace(
                 canonical_url=self.links.canonical_url and f"{self.links.canonical_url}{place}",
@@ -118,7 +118,7 @@ class PolicyPages:
         versions = self._versions()
         if not versions:
             return NO_PAGE
-        terms = parse_terms(versions[-1].terms, "the terms in force")
+        terms = parse_terms(versions[-1].terms_text, "the terms in force")
         language = negotiate_language(accept_language, terms.languages)
 
         def made() -> str:
@@ -145,7 +145,7 @@ class PolicyPages:
     def languages(self) -> list[str]:
         """Return the languages of the version in force; none where there is no version."""
         version = self.find_version()
-        return parse_terms(version.terms, "the terms in force").languages if version else []
+        return parse_terms(version.terms_text, "the terms in force").languages if version else []
 
     def list_translations(self, path: str) -> list[tuple[str, str]]:
         """Return where a page is in each language."""

@@ -129,12 +129,12 @@ class PolicyRoutes:
         """Send the terms of a version as canonical JSON: their SHA-256 is the version's identity."""
         version = self._find_version(request)
         headers = {**PUBLIC_DATA_HEADERS, "ETag": f'"{version.identity}"'}
-        return Response(version.canonical, headers=headers, media_type="application/json")
+        return Response(version.canonical_terms, headers=headers, media_type="application/json")
 
     def send_json_ld(self, request: Request) -> Response:
         """Send the terms of a version in the vocabulary of W3C DPV."""
         version = self._find_version(request)
-        terms = parse_terms(version.terms, "the terms")
+        terms = parse_terms(version.terms_text, "the terms")
         content = build_json_ld(to_page_version(version), terms.controller, load_vocabulary(terms.vocabulary))
         return json_response(content, headers=PUBLIC_DATA_HEADERS, media_type="application/ld+json")
 

@@ -91,7 +91,7 @@ class PolicyStatus:
     def _used(self, spoken: Language, now: datetime) -> list[str]:
         readers, counts = self.register.readers, Counter[str]()
         for count in readers.aggregate_access_counts(now - ACCESSES_PERIOD):
-            counts[count.purpose] += count.readings
+            counts[count.purpose] += count.accesses
         single = readers.count_accesses_by_purpose(now - ACCESSES_PERIOD)
         known = load_vocabulary().purposes
         looked = [spoken.translate_word("purpose", name) for name in known if counts[name] + single[name]]

@@ -207,7 +207,7 @@ def _readings(told: Mapping[str, Any], spoken: Language) -> PageTable:
     )
     for one in told["readings_since"]:
         if one["rows"]:
-            about = one["recorded_at"][: len("2026-01-01")], one["name"], one["purpose"]
+            about = one["recorded_at"][: len("2026-01-01")], one["reader"], one["purpose"]
             readings[about] += 1
             records[about] += one["rows"]
     rows = [

@@ -144,17 +144,17 @@
   }
 
   async function erasure(receipt, found) {
-    var person = await commitment(receipt.proof.salt, { visitor: receipt.visitor });
-    agree(found.entry, Object.assign({}, receipt.erased, { kind: "erasure-done", person: person, at: receipt.erased_at }));
+    var committed = await commitment(receipt.proof.salt, { visitor: receipt.visitor });
+    agree(found.entry, Object.assign({}, receipt.erased, { kind: "erasure-done", commitment: committed, at: receipt.erased_at }));
   }
 
   async function release(receipt, found) {
     var proof = receipt.proof;
-    var person = await commitment(proof.salt, { visitor: receipt.visitor, recipient: receipt.recipient });
+    var committed = await commitment(proof.salt, { visitor: receipt.visitor, recipient: receipt.recipient });
     agree(found.entry, { kind: "release-made", reference: receipt.reference });
-    if (found.entry.persons == 1 && person == found.entry.person) return;
-    var leaf = await sha256([0], unhex(person));
-    await included(proof.place, found.entry.persons, leaf, proof.path.map(unhex), unhex(found.entry.person));
+    if (found.entry.visitor_count == 1 && committed == found.entry.commitment) return;
+    var leaf = await sha256([0], unhex(committed));
+    await included(proof.position, found.entry.visitor_count, leaf, proof.path.map(unhex), unhex(found.entry.commitment));
   }
 
   async function consent(receipt, found) {
@@ -163,13 +163,13 @@
     var who = { visitor: receipt.pii_principal_id, reference: event.reference };
     agree(found.entry, {
       kind: event.event_state == "consent withdrawn" ? "consent-withdrawn" : "consent-given",
-      number: notice.version,
+      version: notice.version,
       identity: notice.identity,
-      document: notice.document_sha256,
+      document_hash: notice.document_sha256,
       language: receipt.pii_processing.language,
-      means: event.means,
+      channel: event.channel,
       at: event.event_time,
-      person: await commitment(receipt.proof.salt, who),
+      commitment: await commitment(receipt.proof.salt, who),
     });
     if (receipt.record_id != found.record) fail("differs");
     if (hex(await sha256(text.encode(receipt.proof.terms))) != notice.identity) fail("differs");
