@@ -122,7 +122,7 @@ def test_a_reading_that_was_changed_is_found(site: Site, statement: str) -> None
     tamper(site, statement)
     ran = site.avowal("verify", "--json")
     assert ran.status == 1
-    named = "reading 1 is not what" if "NULL, salt" not in statement else "the register has 0 records"
+    named = "access 1 is not what" if "NULL, access_salt" not in statement else "the register has 0 records"
     assert any(named in finding["sentence"] for finding in ran.json()["findings"]), ran.out
 
 

@@ -148,7 +148,7 @@ def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
     assert (again.status, "was released" in again.err) == (1, True)
     assert verify_elsewhere(site, package).json()["package"]["ground"] == "instrument"
     assert [why for (why,) in rows(site, "release_refusals", "reason")] == [
-        *("approval", "approval", "right", "right", "approval")
+        *("missing-approval", "missing-approval", "no-permission", "no-permission", "missing-approval")
     ]
     assert site.avowal("verify").status == 0
 

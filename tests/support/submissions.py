@@ -31,7 +31,7 @@ ground = "requested-function"
 
 def object_to(site: Site, reference: str, purposes: str, *more: str) -> Ran:
     """Object to purposes of a submission, or take that back."""
-    words = ("--purposes", purposes, "--means", "letter", "--json")
+    words = ("--purposes", purposes, "--channel", "letter", "--json")
     return site.avowal("submission", "object", reference, *words, *more)
 
 
