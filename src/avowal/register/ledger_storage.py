@@ -70,9 +70,8 @@ def append_entries(
 ) -> int:
     """Add entries, in the transaction of what they record: both are there, or neither.
 
-    `access_reader` and `access_salt` open the commitment of a reading, and stand beside its entry. Returns the number
-    of the first entry. The tree grows over them before it is signed or looked at. Raises RefusedError where one is too
-    long (L2).
+    `access_reader` and `access_salt` open the commitment of a `data-accessed` entry. Returns the number of the first
+    entry. The tree grows over them before it is signed or read. Raises RefusedError if one is too long (L2).
     """
     database, numbers = get_driver_connection(connection), []
     for entry in entries:
