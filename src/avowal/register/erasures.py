@@ -90,8 +90,8 @@ class Erasures(Repository):
                 views=store_counts.views,
                 visits=store_counts.visits,
                 consents=consents,
-                script_views=store_counts.looks,
-                events=store_counts.interactions,
+                script_views=store_counts.script_views,
+                events=store_counts.events,
                 submissions=submissions,
                 authorisations=authorisations,
             )
