@@ -41,8 +41,8 @@ def test_a_visitor_sees_what_is_held(site: Site) -> None:
     told = shown(site)
     assert {name: of["records"] for name, of in told["held"].items()} == {
         "requests": 3,
-        "looks": 0,
-        "interactions": 0,
+        "script_views": 0,
+        "events": 0,
         "views": 3,
         "visits": 1,
     }

@@ -79,7 +79,7 @@ def test_what_was_refused_begins_no_burst(database: Database) -> None:
         refused()  # one that would not have waited: it is undone, too
     with database.driver_connection() as connection:
         assert not connection.in_transaction
-        assert connection.execute("SELECT count(*) FROM collected_records").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM told").fetchone() == (1,)
 
 
 def test_a_kill_takes_nothing_of_a_burst(database: Database) -> None:
@@ -92,7 +92,7 @@ def test_a_kill_takes_nothing_of_a_burst(database: Database) -> None:
         os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     with Database(database.path).driver_connection() as connection:
-        assert connection.execute("SELECT count(*) FROM collected_records").fetchone() == (10,)
+        assert connection.execute("SELECT count(*) FROM told").fetchone() == (10,)
 
 
 def test_threads_share_a_burst(database: Database) -> None:
@@ -110,7 +110,7 @@ def test_threads_share_a_burst(database: Database) -> None:
     assert len(waited) == 4 * BURST_TRANSACTIONS_MAX
     assert waited.count(FULL) >= 4
     with database.driver_connection() as connection:
-        assert connection.execute("SELECT count(*) FROM collected_records").fetchone() == (
+        assert connection.execute("SELECT count(*) FROM told").fetchone() == (
             4 * BURST_TRANSACTIONS_MAX,
         )
 
