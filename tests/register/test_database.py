@@ -110,9 +110,7 @@ def test_threads_share_a_burst(database: Database) -> None:
     assert len(waited) == 4 * BURST_TRANSACTIONS_MAX
     assert waited.count(FULL) >= 4
     with database.driver_connection() as connection:
-        assert connection.execute("SELECT count(*) FROM told").fetchone() == (
-            4 * BURST_TRANSACTIONS_MAX,
-        )
+        assert connection.execute("SELECT count(*) FROM told").fetchone() == (4 * BURST_TRANSACTIONS_MAX,)
 
 
 def test_a_file_that_cannot_be_opened_or_written_is_told(database: Database, tmp_path: Path) -> None:
