@@ -178,8 +178,10 @@ class ReleaseEndpoint:
             )
         with self.workflow.recording_refusals(ground, body.recipient_kind, reader):
             request = self.workflow.record_request(self._read_input(body, ground, reader))
-            if request.approvals:
-                return _private_json({"reference": request.reference, "approvals": request.approvals}, 202)
+            if request.required_approvals:
+                return _private_json(
+                    {"reference": request.reference, "required_approvals": request.required_approvals}, 202
+                )
             return self._make_release(request)
 
     def _make_release(self, request: ReleaseRequest) -> Response:
