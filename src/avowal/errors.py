@@ -67,6 +67,7 @@ ConfigurationErrorCode = Literal[
     "unknown-key",
     "missing-key",
     "invalid-terms",
+    "duplicate-name",
     "unknown-vocabulary",
     "invalid-document",
     "document-missing",

@@ -270,12 +270,12 @@ def test_an_empty_file_is_no_error(site: Site) -> None:
     assert site.take_in(log)["lines"] == 40
 
 
-@pytest.mark.parametrize("wrong", [".", "missing.log"])
-def test_folders_and_missing_files_are_misuse(site: Site, wrong: str) -> None:
+@pytest.mark.parametrize(("wrong", "code"), [(".", "not-a-file"), ("missing.log", "file-missing")])
+def test_folders_and_missing_files_are_misuse(site: Site, wrong: str, code: str) -> None:
     """A folder or a missing file among the files ends the command with status 2 and a remedy before anything is read."""
     log = site.log("access.log", TEXT)
     ran = site.avowal("import", log, wrong)
-    assert ran.status == 2
+    assert (ran.status, ran.code) == (2, code)
     assert f"`{wrong}`" in ran.err
     assert len(ran.err.splitlines()) == 2
     assert not site.data.exists()
@@ -440,7 +440,7 @@ def test_the_format_can_be_a_setting(site: Site) -> None:
 def test_a_misspelt_format_is_told_with_the_nearest(site: Site) -> None:
     """A format that is none is refused, with the one that was likely meant."""
     ran = site.avowal("import", site.log("access.log", TEXT), "--format", "combned")
-    assert ran.status == 2
+    assert (ran.status, ran.code) == (2, "unknown-log-format")
     assert "`combned`" in ran.err
     assert "did you mean `combined`?" in ran.err
 

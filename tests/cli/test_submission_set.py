@@ -76,7 +76,7 @@ def test_only_those_read_it_who_were_named(site: Site, reference: str) -> None:
     assert (done["settings"], done["submissions"]) == (["allowed_readers"], 1)
     assert show(site, reference, "anna").status == 0
     refused = show(site, reference)
-    assert (refused.status, "only anna, ben may read it" in refused.err) == (1, True)
+    assert (refused.status, refused.code) == (1, "reader-not-permitted")
     assert [one["reference"] for one in listed(site, "--form", "order")] == [reference]
     assert listed(site, "--form", "order", reader="operator") == []
     assert put(site, reference, "--readers", "").status == 0
@@ -121,7 +121,7 @@ def test_it_is_given_to_nobody_else(site: Site, reference: str) -> None:
     assert site.avowal("disclose", "--to", "Carrier", *words).status == 0
     assert put(site, reference, "--recipients", "Bank, Baker").status == 0
     refused = site.avowal("disclose", "--to", "Carrier", *words)
-    assert (refused.status, "for Baker, Bank only" in refused.err) == (1, True), refused.err
+    assert (refused.status, refused.code) == (1, "recipient-not-permitted"), refused.err
     assert site.avowal("disclose", "--to", "Bank", *words).status == 0
 
 
@@ -155,37 +155,37 @@ def test_a_category_is_put_right_where_that_loosens_nothing(tmp_path: Path) -> N
     terms.write_text(terms.read_text() + ORDER_FORM + NOTE + longer)
     one = add(site, "note", "--field", "text=I am ill", "--field", "again=yes")
     refused = put(site, one, "--category", "text=answer")
-    assert (refused.status, "kept longer" in refused.err) == (1, True)
+    assert (refused.status, refused.code) == (1, "weaker-category")
     assert put(site, one, "--category", "again=message").status == 0
     assert query_register(site, "SELECT DISTINCT category FROM submission_fields") == [("message",)]
     for wrong in ("text=ip-address", "text=uploaded-file", "text=fun", "text"):
         assert put(site, one, "--category", wrong).status == 2
     nowhere = put(site, one, "--category", "nope=message")
-    assert (nowhere.status, "in a field `nope`" in nowhere.err) == (1, True), nowhere.err
+    assert (nowhere.status, nowhere.code) == (1, "field-not-found"), nowhere.err
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "code"),
     [
-        ((), 2, "which are meant is not clear"),
-        (("f" * 24, "--form", "order", "--source", "x"), 2, "which are meant is not clear"),
-        (("f" * 24,), 2, "nothing is set"),
-        (("f" * 24, "--source", "x"), 1, "there is no submission"),
-        (("--form", "fun", "--source", "x"), 1, "there is no submission by form `fun`"),
-        (("--visitor", "Ann", "--source", "x"), 2, "is no visitor's key"),
-        (("--form", "order", "--readers", "zoe"), 1, "there is no reader `zoe`"),
-        (("--form", "order", "--objects-to", "fun"), 2, "fun"),
-        (("--form", "order", "--source", "x" * 201), 2, "is no line"),
-        (("--form", "order", "--keep-until", "never"), 2, "is no time"),
+        ((), 2, "missing-input"),
+        (("f" * 24, "--form", "order", "--source", "x"), 2, "missing-input"),
+        (("f" * 24,), 2, "missing-input"),
+        (("f" * 24, "--source", "x"), 1, "submission-not-found"),
+        (("--form", "fun", "--source", "x"), 1, "submission-not-found"),
+        (("--visitor", "Ann", "--source", "x"), 2, "invalid-visitor"),
+        (("--form", "order", "--readers", "zoe"), 1, "reader-not-found"),
+        (("--form", "order", "--objects-to", "fun"), 2, "unknown-name"),
+        (("--form", "order", "--source", "x" * 201), 2, "input-too-long"),
+        (("--form", "order", "--keep-until", "never"), 2, "invalid-time"),
     ],
 )
 def test_what_cannot_be_set_leaves_no_trace(
-    site: Site, reference: str, words: tuple[str, ...], status: int, said: str
+    site: Site, reference: str, words: tuple[str, ...], status: int, code: str
 ) -> None:
     """It is refused with its remedy."""
     before = query_register(site, "SELECT * FROM submissions")
     ran = put(site, *words)
-    assert (ran.status, said in ran.err) == (status, True), ran.err
+    assert (ran.status, ran.code) == (status, code), ran.err
     assert query_register(site, "SELECT * FROM submissions") == before
     assert "restrictions-changed" not in entry_kinds(site)
     assert reference

@@ -14,6 +14,7 @@ from avowal.logs.drop_reason import DropReason
 from avowal.logs.fields import REQUEST_SCHEMA
 from avowal.logs.formats import FORMATS, SAMPLE_LINES_MAX, ParseResult, create_parser, detect_format
 from support.depth import by_depth
+from support.errors import raises_code
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -367,8 +368,9 @@ def test_no_value_is_made_of_two_lines(format: str, text: str) -> None:  # noqa:
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     """A misspelt name is refused, and the hint has the right one."""
-    with pytest.raises(LogFormatError, match="`combind`") as refused:
+    with raises_code("unknown-log-format") as refused:
         create_parser("combind")
+    assert "`combind`" in refused.value.message
     assert "`combined`" in refused.value.hint
     with pytest.raises(LogFormatError) as refused:
         create_parser("qqq")

@@ -8,6 +8,7 @@ import pytest
 from avowal.errors import TermsError
 from avowal.policy.document import Section, load_document
 from avowal.policy.terms import load_terms
+from support.errors import raises_code
 
 SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.md"
 DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
@@ -128,12 +129,12 @@ def test_a_wrong_document_is_refused(tmp_path: Path, text: str, said: str, hint:
 
 def test_a_document_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     """A missing document, and one that is no UTF-8, are refused with what to do."""
-    with pytest.raises(TermsError, match="there is no file") as missing:
+    with raises_code("file-missing") as missing:
         load_document(tmp_path / "none.md")
     assert "avowal init" in missing.value.hint
     path = tmp_path / "latin.md"
     path.write_bytes("---\ntitle: Privé\n---\n".encode("latin-1"))
-    with pytest.raises(TermsError, match="is no UTF-8") as broken:
+    with raises_code("not-utf8") as broken:
         load_document(path)
     assert "UTF-8" in broken.value.hint
 

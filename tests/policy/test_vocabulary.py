@@ -3,9 +3,7 @@ from pathlib import Path
 from typing import get_args
 
 import msgspec
-import pytest
 
-from avowal.errors import TermsError
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE, OPERATOR, OWN_USE, PROCESSOR
 from avowal.policy.vocabulary import (
     FULL_PRECISION,
@@ -16,6 +14,7 @@ from avowal.policy.vocabulary import (
     WordKind,
     load_vocabulary,
 )
+from support.errors import raises_code
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 VERSION_1 = "3097ad08c5ed744f1d05b389779a36245edc88f2593fb6b37eb2573150fd45b8"
@@ -120,7 +119,7 @@ def test_the_docs_have_every_word() -> None:
 
 def test_an_unknown_number_is_refused() -> None:
     """A vocabulary that this Avowal does not have is refused with one that it has."""
-    with pytest.raises(TermsError, match="`vocabulary` is `99`") as refused:
+    with raises_code("unknown-vocabulary") as refused:
         load_vocabulary(99)
     assert f"`{NEWEST_VOCABULARY}`" in refused.value.hint
 

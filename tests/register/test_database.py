@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from avowal.errors import RefusedError, StoreError
+from avowal.errors import RefusedError
 from avowal.register.database import BURST_SECONDS_MAX, BURST_TRANSACTIONS_MAX, Database
+from support.errors import raises_code
 
 FULL, NORMAL = 2, 1
 
@@ -116,14 +117,14 @@ def test_threads_share_a_burst(database: Database) -> None:
 def test_a_file_that_cannot_be_opened_or_written_is_told(database: Database, tmp_path: Path) -> None:
     """With its name, and no value."""
     with (
-        pytest.raises(StoreError, match="cannot be opened") as told_of,
+        raises_code("store-unusable") as told_of,
         Database(tmp_path).driver_transaction(),
     ):
         pass  # a folder
     assert "look at the disk" in str(told_of.value.hint)
     statement = "INSERT INTO told VALUES ('secret')"
     with (
-        pytest.raises(StoreError, match="cannot be written") as told_of,
+        raises_code("store-unusable") as told_of,
         database.driver_transaction() as connection,
     ):
         connection.execute(statement)

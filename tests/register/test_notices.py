@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from avowal.errors import RefusedError
 from avowal.register.notices import Notice, NoticeDisplay, hash_notices
 from avowal.register.register import REGISTER_FILE, SqliteRegister
+from support.errors import raises_code
 from support.versions import START, policy_version, published_document
 
 NOTICES = [
@@ -45,7 +45,7 @@ def test_a_withdrawn_versions_notice_is_gone(register: SqliteRegister) -> None:
     """It is shown no more, and is not the notice of another version of that number."""
     register.withdraw(2, START + timedelta(days=1))
     assert register.notices.all() == []
-    with pytest.raises(RefusedError, match="version 2 has no notice"):
+    with raises_code("notice-not-found"):
         register.notices.record_display(SHOWING)
 
 
@@ -60,5 +60,5 @@ def test_where_a_notice_was_shown_is_recorded(register: SqliteRegister) -> None:
         True,
         hash_notices(NOTICES),
     )
-    with pytest.raises(RefusedError, match="version 1 has no notice"):
+    with raises_code("notice-not-found"):
         register.notices.record_display(msgspec.structs.replace(SHOWING, version=1))

@@ -12,6 +12,7 @@ from avowal.collect.segment import MemorySegment, UnparsableLine
 from avowal.errors import StoreError
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import Cutoffs, VisitRules
+from support.errors import raises_code
 from support.store_records import (
     KEEP_ALL,
     KEEP_NONE,
@@ -245,5 +246,5 @@ def test_a_newer_store_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
     with store._write() as cursor:
         cursor.execute("INSERT INTO schema_migrations VALUES (9999, current_timestamp)")
     store.close()
-    with pytest.raises(StoreError, match="newer"):
+    with raises_code("newer-store"):
         DuckDBStore(tmp_path, "256MB")

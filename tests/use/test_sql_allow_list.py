@@ -1,5 +1,6 @@
 """People's own SQL: what gets around a reading is refused, and what is asked of it is answered."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from avowal.use.own_query import SqlQuery, run_sql_query
 from avowal.use.purpose_view import RELATIONS, PurposeView
 from avowal.use.sql_allow_list import NESTING_NODES_MAX, QUERY_CHARACTERS_MAX, validate_query
 from support.depth import by_depth
+from support.errors import raises_code
 from support.store_records import admitted_records, written_segment
 
 NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
@@ -50,8 +52,9 @@ def test_a_refusal_tells_the_place_and_the_reason() -> None:
         "`ip_address` is not available for content under version 3f9c2a11…: collected for abuse only "
         "(at character 19)"
     )
-    with pytest.raises(QueryError, match=r"at line 1, column \d+"):
+    with raises_code("query-invalid") as unparsable:
         validate_query("SELECT FROM WHERE", REFUSED, 100)
+    assert re.search(r"at line 1, column \d+", unparsable.value.message)
     with pytest.raises(QueryError) as caught:
         validate_query("SELECT page_pth FROM views", REFUSED, 100)
     assert "did you mean `page_path`" in caught.value.hint
@@ -205,7 +208,7 @@ def test_an_answer_that_is_too_long_is_cut(reading: PurposeView) -> None:
 def test_a_question_that_takes_too_long_is_ended(reading: PurposeView) -> None:
     """It is interrupted, and the store goes on."""
     names = ", ".join(f"requests r{number}" for number in range(30))
-    with pytest.raises(QueryError, match=r"took longer than 0\.2 s"):
+    with raises_code("query-timeout"):
         run_sql_query(
             reading,
             SqlQuery("content", f"SELECT count(*) FROM {names} WHERE r1.bytes > r2.bytes * -1", "ann"),
@@ -236,7 +239,7 @@ def test_an_error_tells_nothing_of_what_is_stored(reading: PurposeView) -> None:
 def test_a_purpose_that_is_none_sees_nothing_and_says_so(reading: PurposeView) -> None:
     """With the purposes that there are."""
     other = PurposeView(reading.store, reading.governing_bounds, "marketing", NOW)
-    with pytest.raises(QueryError, match="not available for marketing"):
+    with raises_code("query-not-allowed"):
         run_sql_query(other, SqlQuery("marketing", "SELECT page_path FROM requests", "ann"), 10, 30)
     asked = run_sql_query(other, SqlQuery("marketing", "SELECT count(*) FROM requests", "ann"), 10, 30)
     assert asked.table

@@ -67,7 +67,7 @@ def check_forms(forms: Sequence[Form], compiled_terms: CompiledTerms, vocabulary
     for number, form in enumerate(forms):
         _check(f"form[{number}]", form, compiled_terms, vocabulary)
     if len({form.name for form in forms}) < len(forms):
-        raise TermsError("`form` names one form twice", "write one [[form]] for each")
+        raise TermsError("`form` names one form twice", "write one [[form]] for each", code="duplicate-name")
 
 
 def _check(key: str, form: Form, compiled: CompiledTerms, words: Vocabulary) -> None:
@@ -107,6 +107,7 @@ def _check_collected(key: str, form: Form, compiled: CompiledTerms, words: Vocab
             raise TermsError(
                 f"`{key}` asks for `{category}`, which is not collected for {missing[0]}",
                 f'declare it: a [[collect]] with `categories = ["{category}"]` and `for = ["{missing[0]}"]`',
+                code="not-collected",
             )
 
 

@@ -66,7 +66,11 @@ def compile_ground_duties(grounds: Sequence[Ground], vocabulary: Vocabulary) -> 
             raise TermsError(f"`{key}.approvals` is `{ground.approvals}`", f"write 0 to {APPROVALS_MAX}")
         for leaf in leaves:
             if any(name.startswith(f"{leaf}{EVIDENCE_DUTY_INFIX}") for name in owed):
-                raise TermsError(f"`{key}.name` names `{leaf}` once more", "write one [[ground]] for each")
+                raise TermsError(
+                    f"`{key}.name` names `{leaf}` once more",
+                    "write one [[ground]] for each",
+                    code="duplicate-name",
+                )
         owed |= {f"{leaf}{EVIDENCE_DUTY_INFIX}{kind}": 1 for leaf in leaves for kind in ground.evidence}
         owed |= {f"{leaf}{APPROVALS_DUTY_SUFFIX}": ground.approvals for leaf in leaves if ground.approvals}
     return owed

@@ -133,7 +133,9 @@ def compile_terms(terms: Terms) -> CompiledTerms:
         words, ("collect", OPERATOR, terms.collect_rules), ("disclose", terms.disclose_rules)
     )
     if len({cookie.name for cookie in terms.cookies}) < len(terms.cookies):
-        raise TermsError("`cookie` names one cookie twice", "write one [[cookie]] for each")
+        raise TermsError(
+            "`cookie` names one cookie twice", "write one [[cookie]] for each", code="duplicate-name"
+        )
     for number, cookie in enumerate(terms.cookies):
         cells.update(_cookie(words, f"cookie[{number}]", cookie))
     owed = {name: int(owes) for name, owes in msgspec.to_builtins(terms.duties).items()}
