@@ -91,8 +91,8 @@ def main() -> None:
     print(f"| {requests:,} requests, in turns of {TURN:,} | bare | wrapped | more | more, p99 |")
     print("|---|---:|---:|---:|---:|")
     for name, ask, app, middleware in (
-        ("ASGI", asked, page, asgi.Middleware),
-        ("WSGI", asked_of_old, old_page, wsgi.Middleware),
+        ("ASGI", asked, page, asgi.AsgiMiddleware),
+        ("WSGI", asked_of_old, old_page, wsgi.WsgiMiddleware),
     ):
         with tempfile.TemporaryDirectory() as folder:
             wrapped = middleware(app, Path(folder), "/avowal.js")

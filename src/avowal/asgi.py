@@ -1,25 +1,26 @@
-"""Collecting from inside an ASGI application (Starlette, FastAPI, Django, Quart and others).
+"""Collects from inside an ASGI application (Starlette, FastAPI, Django, Quart and others).
 
-app = Middleware(app, "/srv/site", script="/avowal.js")
+app = AsgiMiddleware(app, "/srv/site", script="/avowal.js")
 """
 
 import os
 import time
 from typing import Any
 
-from avowal.server.embedded import EmbeddedRequest, EmbeddedResponse, PageInsertions, RequestCollector
+from avowal.server.embedded import EmbeddedRequest, EmbeddedResponse, RequestCollector
+from avowal.server.page_insertion import PageInsertions
 
 Message = dict[str, Any]
 
 
-class Middleware:
-    """Wraps an application: its requests are collected as the terms of a folder let them in.
+class AsgiMiddleware:
+    """Wraps an application and collects its requests, as far as the terms of a folder permit.
 
     `folder` is where `avowal init` was called, or one below; None is the working directory. `script` is the address of
-    `/avowal.js`, as the site's visitors reach it, and is put into its pages; empty for none.
+    `/avowal.js` as the site's visitors reach it, which is inserted into its pages; empty to insert none.
 
-    Raises SettingsError where the folder's settings do not check. Nothing is raised later: where collecting fails,
-    the logger `avowal` says so, and the application goes on.
+    Raises SettingsError if the folder's settings are not valid. Nothing is raised later: if collecting fails, the
+    logger `avowal` says so, and the application goes on.
     """
 
     def __init__(self, app: Any, folder: str | os.PathLike[str] | None = None, script: str = "") -> None:
@@ -29,44 +30,44 @@ class Middleware:
     async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
         """Answer as the application does."""
         if scope["type"] == "lifespan":
-            await self._live(scope, receive, send)
+            await self._run_lifespan(scope, receive, send)
             return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        accepted = _texts(scope).get("accept-language", "")
-        watched = _AsgiResponseObserver(self.collector, scope["method"], accepted, send)
+        accept_language = _decode_headers(scope).get("accept-language", "")
+        observer = _AsgiResponseObserver(self.collector, scope["method"], accept_language, send)
         try:
-            await self.app(scope, receive, watched.send)
+            await self.app(scope, receive, observer.send)
         finally:
-            self.collector.collect(lambda: _read_request(scope), watched.response)
+            self.collector.collect(lambda: _read_request(scope), observer.response)
 
-    async def _live(self, scope: Message, receive: Any, send: Any) -> None:
-        """Begin and end with the application; where that does not care, say so to the server in its place."""
-        asked = answered = ""
+    async def _run_lifespan(self, scope: Message, receive: Any, send: Any) -> None:
+        """Start and stop with the application; answer the server for an application without lifespan events."""
+        received = sent = ""
 
-        async def hear() -> Message:
-            nonlocal asked
+        async def receive_message() -> Message:
+            nonlocal received
             message: Message = await receive()
-            asked = message["type"]
+            received = message["type"]
             return message
 
-        async def say(message: Message) -> None:
-            nonlocal answered
-            answered = message["type"]
-            if answered.startswith("lifespan.shutdown"):
+        async def send_message(message: Message) -> None:
+            nonlocal sent
+            sent = message["type"]
+            if sent.startswith("lifespan.shutdown"):
                 self.collector.close()
             await send(message)
 
         try:
-            await self.app(scope, hear, say)
+            await self.app(scope, receive_message, send_message)
         except Exception:
-            if answered:
+            if sent:
                 raise
-        while not answered.startswith(("lifespan.shutdown", "lifespan.startup.failed")):
-            if answered == f"{asked}.complete" or not asked:
-                await hear()
-            await say({"type": f"{asked}.complete"})
+        while not sent.startswith(("lifespan.shutdown", "lifespan.startup.failed")):
+            if sent == f"{received}.complete" or not received:
+                await receive_message()
+            await send_message({"type": f"{received}.complete"})
 
 
 def _read_request(scope: Message) -> EmbeddedRequest:
@@ -81,54 +82,54 @@ def _read_request(scope: Message) -> EmbeddedRequest:
 
 
 class _AsgiResponseObserver:
-    """The way of one answer to its visitor."""
+    """Sends a response on, inserts into it, and notes its status and length."""
 
-    def __init__(self, collector: RequestCollector, method: str, accepted: str, send: Any) -> None:
+    def __init__(self, collector: RequestCollector, method: str, accept_language: str, send: Any) -> None:
         self.response = EmbeddedResponse(time.time())
         self._collector = collector
         self._method = method
-        self._accepted = accepted
+        self._accept_language = accept_language
         self._send = send
         self._start: Message | None = None
-        """The beginning of a page, held back until it is known how long the page is with what belongs into it."""
-        self._marks: PageInsertions | None = None
+        """The start of a page, held back until its length with the insertions is known."""
+        self._insertions: PageInsertions | None = None
 
     async def send(self, message: Message) -> None:
-        """Send a message of the answer on."""
+        """Send a message of the response on."""
         if message["type"] == "http.response.start":
             self.response.status = message["status"]
-            self._marks = self._collector.find_insertions(
-                self._method, message["status"], _texts(message), self._accepted
+            self._insertions = self._collector.page_inserter.find(
+                self._method, message["status"], _decode_headers(message), self._accept_language
             )
-            if self._marks:
+            if self._insertions:
                 self._start = message
                 return
         elif message["type"] == "http.response.body":
-            message = self._marked(message, self._marks) if self._marks else message
+            message = self._insert(message, self._insertions) if self._insertions else message
             self.response.body_bytes += len(message.get("body", b""))
         if self._start:
             start, self._start = self._start, None
             await self._send(start)
         await self._send(message)
 
-    def _marked(self, message: Message, marks: PageInsertions) -> Message:
-        """Put into a part of a page what belongs there, unless that was told to be of a length, and is not whole."""
-        more = message.get("more_body", False)
-        fixed = self._start is not None and "content-length" in _texts(self._start)
-        if fixed and more:
-            self._marks = None
+    def _insert(self, message: Message, insertions: PageInsertions) -> Message:
+        """Insert into a part of a page, unless the page has a fixed length and arrives in several parts."""
+        has_more = message.get("more_body", False)
+        has_length = self._start is not None and "content-length" in _decode_headers(self._start)
+        if has_length and has_more:
+            self._insertions = None
             return message
-        body = marks.insert(bytes(message.get("body", b"")))
-        self._marks = None if marks.is_complete else marks
-        if fixed and self._start:
+        body = insertions.insert(bytes(message.get("body", b"")))
+        self._insertions = None if insertions.is_complete else insertions
+        if has_length and self._start:
             others = [header for header in self._start["headers"] if header[0].lower() != b"content-length"]
             length = (b"content-length", str(len(body)).encode())
             self._start = {**self._start, "headers": [*others, length]}
         return {**message, "body": body}
 
 
-def _texts(message: Message) -> dict[str, str]:
-    """Return the headers of an answer, as text."""
+def _decode_headers(message: Message) -> dict[str, str]:
+    """Return the headers of a message, by their names in lower case."""
     return {
         bytes(name).decode("latin-1").lower(): bytes(value).decode("latin-1")
         for name, value in message.get("headers", [])

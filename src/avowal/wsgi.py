@@ -1,6 +1,6 @@
-"""Collecting from inside a WSGI application (Flask, Django and others).
+"""Collects from inside a WSGI application (Flask, Django and others).
 
-app.wsgi_app = Middleware(app.wsgi_app, "/srv/site", script="/avowal.js")
+app.wsgi_app = WsgiMiddleware(app.wsgi_app, "/srv/site", script="/avowal.js")
 """
 
 import os
@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from avowal.server.embedded import EmbeddedRequest, EmbeddedResponse, PageInsertions, RequestCollector
+from avowal.server.embedded import EmbeddedRequest, EmbeddedResponse, RequestCollector
+from avowal.server.page_insertion import PageInsertions
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -17,14 +18,14 @@ CONTENT_LENGTH = "content-length"
 _PATH_SAFE = "/:@!$&'()*+,;=~"
 
 
-class Middleware:
-    """Wraps an application: its requests are collected as the terms of a folder let them in.
+class WsgiMiddleware:
+    """Wraps an application and collects its requests, as far as the terms of a folder permit.
 
     `folder` is where `avowal init` was called, or one below; None is the working directory. `script` is the address of
-    `/avowal.js`, as the site's visitors reach it, and is put into its pages; empty for none.
+    `/avowal.js` as the site's visitors reach it, which is inserted into its pages; empty to insert none.
 
-    Raises SettingsError where the folder's settings do not check. Nothing is raised later: where collecting fails,
-    the logger `avowal` says so, and the application goes on.
+    Raises SettingsError if the folder's settings are not valid. Nothing is raised later: if collecting fails, the
+    logger `avowal` says so, and the application goes on.
     """
 
     def __init__(self, app: Any, folder: str | os.PathLike[str] | None = None, script: str = "") -> None:
@@ -33,16 +34,16 @@ class Middleware:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer as the application does."""
-        watched = _WsgiResponseObserver(self.collector, environ, start_response)
+        observer = _WsgiResponseObserver(self.collector, environ, start_response)
         try:
-            watched.chunks = self.app(environ, watched.start)
+            observer.chunks = self.app(environ, observer.start)
         except BaseException:
-            watched.collect()
+            observer.collect()
             raise
-        if watched.is_file:
-            watched.collect()
-            return watched.chunks
-        return watched
+        if observer.is_file:
+            observer.collect()
+            return observer.chunks
+        return observer
 
 
 def _read_request(environ: Environ) -> EmbeddedRequest:
@@ -61,31 +62,36 @@ def _read_request(environ: Environ) -> EmbeddedRequest:
 
 
 class _WsgiResponseObserver:
-    """The way of one answer to its visitor: what the application gives, part by part."""
+    """Yields the chunks of a response, inserts into them, and notes the response's status and length."""
 
     def __init__(
         self, collector: RequestCollector, environ: Environ, start_response: Callable[..., Any]
     ) -> None:
         self.chunks: Iterable[bytes] = ()
-        self._answer = EmbeddedResponse(time.time())
+        """What the application returned."""
+        self._response = EmbeddedResponse(time.time())
         self._collector = collector
         self._environ = environ
         self._start_response = start_response
-        self._held: tuple[str, Headers] | None = None
-        """The beginning of a page, held back until it is known how long the page is with what belongs into it."""
-        self._marks: PageInsertions | None = None
+        self._pending_start: tuple[str, Headers] | None = None
+        """Status and headers of a page, held back until its length with the insertions is known."""
+        self._insertions: PageInsertions | None = None
+        self._write_body: Callable[[bytes], Any] | None = None
+        """The server's `write`, if the application uses it."""
 
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], Any]:
-        """Begin an answer, as the application does."""
-        self._answer.status = int(status.partition(" ")[0])
-        told = {name.lower(): value for name, value in headers}
-        accepted = self._environ.get("HTTP_ACCEPT_LANGUAGE", "")
-        method = self._environ["REQUEST_METHOD"]
-        self._marks = self._collector.find_insertions(method, self._answer.status, told, accepted)
-        if self._marks:
-            self._held = status, headers
+        """Start the response: the application's `start_response`."""
+        self._response.status = int(status.partition(" ")[0])
+        self._insertions = self._collector.page_inserter.find(
+            self._environ["REQUEST_METHOD"],
+            self._response.status,
+            {name.lower(): value for name, value in headers},
+            self._environ.get("HTTP_ACCEPT_LANGUAGE", ""),
+        )
+        if self._insertions:
+            self._pending_start = status, headers
             return self._write
-        self._held = None
+        self._pending_start = None
         write: Callable[[bytes], Any] = self._start_response(
             status, headers, *([exc_info] if exc_info else [])
         )
@@ -93,17 +99,17 @@ class _WsgiResponseObserver:
 
     @property
     def is_file(self) -> bool:
-        """Whether the server sends a file by itself, in its own way."""
+        """Whether the server sends a file itself."""
         wrapper = self._environ.get("wsgi.file_wrapper")
-        return self._held is None and isinstance(wrapper, type) and isinstance(self.chunks, wrapper)
+        return self._pending_start is None and isinstance(wrapper, type) and isinstance(self.chunks, wrapper)
 
     def __iter__(self) -> Iterator[bytes]:
-        for part in self._marked():
-            self._answer.body_bytes += len(part)
-            yield part
+        for chunk in self._insert():
+            self._response.body_bytes += len(chunk)
+            yield chunk
 
     def close(self) -> None:
-        """End the answer, as the server does."""
+        """End the response, as the server does."""
         try:
             if close := getattr(self.chunks, "close", None):
                 close()
@@ -111,33 +117,33 @@ class _WsgiResponseObserver:
             self.collect()
 
     def collect(self) -> None:
-        """Collect it."""
-        self._collector.collect(lambda: _read_request(self._environ), self._answer)
+        """Collect the request."""
+        self._collector.collect(lambda: _read_request(self._environ), self._response)
 
-    def _marked(self) -> Iterator[bytes]:
-        """Give the parts; of a page that was told to be of a length, all at once."""
-        page, marking = b"", False
-        for part in self.chunks:
-            length = _length(self._held[1]) if self._held else None
+    def _insert(self) -> Iterator[bytes]:
+        """Yield the chunks with the insertions; a page of a fixed length as one chunk."""
+        page, is_streamed = b"", False
+        for chunk in self.chunks:
+            length = _content_length(self._pending_start[1]) if self._pending_start else None
             if length is not None:
-                page += part
+                page += chunk
                 if len(page) >= length:
-                    marked = self._marks.insert(page) if self._marks else page
-                    self._begin(len(marked))
-                    yield marked
+                    whole_page = self._insertions.insert(page) if self._insertions else page
+                    self._send_start(len(whole_page))
+                    yield whole_page
                 continue
-            if self._held:
-                self._begin()
-                marking = True
-            yield self._marks.insert(part) if marking and self._marks else part
-        if self._held:
-            self._begin()
+            if self._pending_start:
+                self._send_start()
+                is_streamed = True
+            yield self._insertions.insert(chunk) if is_streamed and self._insertions else chunk
+        if self._pending_start:
+            self._send_start()
             yield page
 
-    def _begin(self, length: int | None = None) -> Callable[[bytes], Any]:
-        """Send the beginning that was held back, with another length where there is one."""
-        assert self._held  # as whoever calls has looked  # noqa: S101
-        (status, headers), self._held = self._held, None
+    def _send_start(self, length: int | None = None) -> Callable[[bytes], Any]:
+        """Send the start that was held back, with another length if one is given."""
+        assert self._pending_start  # callers have checked  # noqa: S101
+        (status, headers), self._pending_start = self._pending_start, None
         if length is not None:
             headers = [
                 *((name, value) for name, value in headers if name.lower() != CONTENT_LENGTH),
@@ -146,13 +152,13 @@ class _WsgiResponseObserver:
         write: Callable[[bytes], Any] = self._start_response(status, headers)
         return write
 
-    def _write(self, part: bytes) -> None:
-        """Write a part in the way of old, beside those that are given: such a page gets no script."""
-        if self._held:
-            self._old = self._begin()
-        self._answer.body_bytes += len(part)
-        self._old(part)
+    def _write(self, chunk: bytes) -> None:
+        """Write a chunk for an application that uses `write`: nothing is inserted into its page."""
+        if self._write_body is None:
+            self._write_body = self._send_start()
+        self._response.body_bytes += len(chunk)
+        self._write_body(chunk)
 
 
-def _length(headers: Headers) -> int | None:
+def _content_length(headers: Headers) -> int | None:
     return next((int(value) for name, value in headers if name.lower() == CONTENT_LENGTH), None)

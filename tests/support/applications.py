@@ -19,7 +19,7 @@ def starlette() -> Any:
     from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
     from starlette.routing import Route
 
-    from avowal.asgi import Middleware
+    from avowal.asgi import AsgiMiddleware
 
     def page(_: Request) -> Response:
         return HTMLResponse(PAGE)
@@ -39,7 +39,7 @@ def starlette() -> Any:
     routes = {"/page": page, "/parts": parts, "/data": data, "/paper.pdf": file, "/fails": fails}
     return Starlette(
         routes=[Route(path, answer) for path, answer in routes.items()],
-        middleware=[Use(Middleware, folder=FOLDER, script=SCRIPT)],
+        middleware=[Use(AsgiMiddleware, folder=FOLDER, script=SCRIPT)],
     )
 
 
@@ -48,10 +48,10 @@ def fastapi() -> Any:
     from fastapi import FastAPI
     from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
 
-    from avowal.asgi import Middleware
+    from avowal.asgi import AsgiMiddleware
 
     app = FastAPI()
-    app.add_middleware(Middleware, folder=FOLDER, script=SCRIPT)
+    app.add_middleware(AsgiMiddleware, folder=FOLDER, script=SCRIPT)
 
     @app.get("/page", response_class=HTMLResponse)
     def page() -> str:
@@ -80,7 +80,7 @@ def flask() -> Any:
     """Return the site in Flask."""
     from flask import Flask, Response, jsonify, send_file
 
-    from avowal.wsgi import Middleware
+    from avowal.wsgi import WsgiMiddleware
 
     app = Flask(__name__)
 
@@ -104,7 +104,7 @@ def flask() -> Any:
     def fails() -> str:
         raise ArithmeticError
 
-    app.wsgi_app = Middleware(app.wsgi_app, FOLDER, SCRIPT)  # type: ignore[method-assign]
+    app.wsgi_app = WsgiMiddleware(app.wsgi_app, FOLDER, SCRIPT)  # type: ignore[method-assign]
     return app
 
 
@@ -144,25 +144,25 @@ def django_asgi() -> Any:
     """Return the site in Django, as its `asgi.py` has it."""
     from django.core.asgi import get_asgi_application
 
-    from avowal.asgi import Middleware
+    from avowal.asgi import AsgiMiddleware
 
     _django()
-    return Middleware(get_asgi_application(), FOLDER, SCRIPT)
+    return AsgiMiddleware(get_asgi_application(), FOLDER, SCRIPT)
 
 
 def django_wsgi() -> Any:
     """Return the site in Django, as its `wsgi.py` has it."""
     from django.core.wsgi import get_wsgi_application
 
-    from avowal.wsgi import Middleware
+    from avowal.wsgi import WsgiMiddleware
 
     _django()
-    return Middleware(get_wsgi_application(), FOLDER, SCRIPT)
+    return WsgiMiddleware(get_wsgi_application(), FOLDER, SCRIPT)
 
 
 def bare() -> Any:
     """Return a site of WSGI alone, that writes in the way of old, and begins only when it is asked for its parts."""
-    from avowal.wsgi import Middleware
+    from avowal.wsgi import WsgiMiddleware
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         address = environ["PATH_INFO"]
@@ -178,4 +178,4 @@ def bare() -> Any:
             return
         yield from (part.encode() for part in (PARTS if address == "/parts" else [PAGE]))
 
-    return Middleware(app, FOLDER, SCRIPT)
+    return WsgiMiddleware(app, FOLDER, SCRIPT)
