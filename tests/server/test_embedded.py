@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from polars import read_parquet
 
-from avowal.asgi import Middleware
+from avowal.asgi import AsgiMiddleware
 from avowal.server.embedded import EmbeddedRequest, RequestCollector
 from avowal.server.embedded import EmbeddedResponse as AnswerTold
 from support.applications import PAGE, PARTS
@@ -220,7 +220,7 @@ def asked(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Middleware(app, into or None, script)(scope, receive, send))
+    asyncio.run(AsgiMiddleware(app, into or None, script)(scope, receive, send))
     return sent
 
 

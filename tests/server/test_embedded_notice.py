@@ -36,7 +36,7 @@ async def asgi_page(_: Any, __: Any, send: Any) -> None:
 def test_an_application_shows_it_where_scripts_do_not_run(tmp_path: Path) -> None:
     """Within `noscript`, in the language that is asked for, and where a part of the page ends its body."""
     site = site_with_versions(Site(tmp_path), 45)
-    app = avowal.asgi.Middleware(asgi_page, site.folder, "/avowal.js")
+    app = avowal.asgi.AsgiMiddleware(asgi_page, site.folder, "/avowal.js")
     assert "avowal-notice" not in by_asgi(app)
     wait_until(lambda: "avowal-notice" in by_asgi(app), "the application to show the notice")
     page = by_asgi(app)
@@ -56,7 +56,7 @@ def test_an_application_without_the_script_shows_it_to_everybody(tmp_path: Path)
         start("200 OK", [("Content-Type", "text/html"), ("Content-Length", str(len(whole)))])
         return [whole]
 
-    app = avowal.wsgi.Middleware(page, site.folder)
+    app = avowal.wsgi.WsgiMiddleware(page, site.folder)
     told: dict[str, str] = {}
 
     def asked() -> str:
