@@ -60,7 +60,7 @@ def test_a_stricter_version_protects_old_records_at_once(site: Site) -> None:
     publish(site, (kept, kept.replace("forever", "10 days")))
     found = site.report("pages")
     assert {row["page_path"] for row in found["tables"]["pages"]} == {"/5"}
-    assert found["not_included"]["hidden"] == 2
+    assert found["excluded"]["hidden_rows"] == 2
     late = site.take_in(
         site.log("late.log", *(seen(TODAY - timedelta(days=days), f"/late-{days}") for days in (30, 4)))
     )

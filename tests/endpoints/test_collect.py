@@ -167,10 +167,10 @@ def test_reports_tell_of_a_site_without_logs(server: Served) -> None:
     server.tell(id="for-the-reports", url=f"https://{SITE}/reported", seen=5_000, age=6_000)
     server.kept("SELECT 1 FROM views WHERE page_path = '/reported'", 1)
     told = server.site.report("pages", "--filter", "page=/reported")
-    assert told["tables"]["pages"][0]["median_view_duration_ms"] == 5_000
+    assert told["tables"]["pages"][0]["median_time_on_page_ms"] == 5_000
     assert told["notes"] == []
-    (row,) = server.site.report("measuring", "--filter", "page=/reported")["tables"]["measuring"]
-    assert (row["views_by_script"], row["by_script_only"], row["views_by_log"]) == (1, 1, 0)
+    (row,) = server.site.report("coverage", "--filter", "page=/reported")["tables"]["coverage"]
+    assert (row["script_views"], row["script_only_views"], row["log_views"]) == (1, 1, 0)
 
 
 def test_health_and_metrics(server: Served) -> None:

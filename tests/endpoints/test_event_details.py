@@ -73,7 +73,7 @@ def test_what_is_declared_is_kept(server: Served) -> None:
     ]
     assert fared == [True, 1_200, 80, 0.05, 2]
     (done,) = server.kept("SELECT * FROM events WHERE page_path = '/all'", 1)
-    assert (done["download"], done["outbound_link"], done["upload_bytes"], done["event"]) == (
+    assert (done["download_path"], done["outbound_link"], done["upload_bytes"], done["event_name"]) == (
         "/files/report.pdf",
         EVERYTHING["outbound"],
         5_000,
@@ -111,25 +111,25 @@ def test_reports_tell_of_it(server: Served) -> None:
         robot = json.dumps({**event, "id": f"robot-{number}----", "details": details}).encode()
         assert server.ask("POST", "/collect", robot, {"User-Agent": GOOGLEBOT}).status == 202
     server.kept("SELECT 1 FROM script_views WHERE page_path = '/many'", 8)
-    assert [row for row in report(server, "events") if row["what"] == "many"] == [
-        {"kind": "event", "what": "many", "times": 4, "day_visitors": 4, "bytes": None}
+    assert [row for row in report(server, "events") if row["target"] == "many"] == [
+        {"event_kind": "named-event", "target": "many", "count": 4, "unique_visitors": 4, "bytes": None}
     ]
-    (vitals,) = [row for row in report(server, "vitals") if row["page_path"] == "/many"]
+    (vitals,) = [row for row in report(server, "web-vitals") if row["page_path"] == "/many"]
     assert (
-        vitals["views_measured"],
-        vitals["cumulative_layout_shift"],
-        vitals["largest_contentful_paint_ms"],
+        vitals["measured_views"],
+        vitals["cumulative_layout_shift_p75"],
+        vitals["largest_contentful_paint_p75_ms"],
     ) == (4, 0.2, 2_000)
     assert (
-        vitals["good_shift_share"],
-        vitals["good_paint_share"],
-        vitals["interaction_to_next_paint_ms"],
+        vitals["good_cls_share"],
+        vitals["good_lcp_share"],
+        vitals["interaction_to_next_paint_p75_ms"],
     ) == (
         0.5,
         0.75,
         None,
     )
-    (problems,) = [row for row in report(server, "problems") if row["page_path"] == "/many"]
+    (problems,) = [row for row in report(server, "errors") if row["page_path"] == "/many"]
     assert problems == {
         "page_path": "/many",
         "views": 4,
@@ -166,7 +166,7 @@ def test_what_is_no_page_is_no_link(server: Served, address: str) -> None:
     look = f"{abs(hash(address)):012d}"[:12]
     tell(server, look, f"/link-{look}", {"outbound": address, "event": look and "linked"})
     (done,) = server.kept(f"SELECT * FROM events WHERE page_path = '/link-{look}'", 1)
-    assert (done["outbound_link"], done["event"]) == (None, "linked")
+    assert (done["outbound_link"], done["event_name"]) == (None, "linked")
 
 
 def test_a_visitor_sees_and_erases_it(server: Served) -> None:
@@ -207,7 +207,7 @@ def test_what_is_not_declared_goes_nowhere(tmp_path: Path) -> None:
         for path in it.site.folder.rglob("*"):
             if path.is_file():
                 assert b"s3cr3t" not in path.read_bytes(), path
-        for name in ("events", "problems", "vitals"):
+        for name in ("events", "errors", "web-vitals"):
             (note,) = it.site.report(name)["notes"]
             assert "nothing is shown: the terms" in note
 
@@ -226,7 +226,7 @@ def test_the_script_has_what_is_declared(tmp_path: Path) -> None:
         ]
         tell(it, "linked", "/linked", {**EVERYTHING, "outbound": "https://other.example/a?q=s3cr3t#s3cr3t"})
         (done,) = it.kept("SELECT * FROM events", 1)
-        assert (done["outbound_link"], done["download"], done["event"]) == (
+        assert (done["outbound_link"], done["download_path"], done["event_name"]) == (
             "https://other.example",
             None,
             None,

@@ -133,7 +133,7 @@ def test_a_line_written_in_two_halves_counts_once_and_whole(site: Site, server: 
         for _ in range(3):
             whole, rest = server.write_one_and_a_half()
             wait_until(lambda expected=whole: requests(site) == expected, f"{whole} requests")  # type: ignore[misc]
-            assert site.report("overview")["not_included"]["unparsable_lines"] == 0
+            assert site.report("overview")["excluded"]["unparsable_lines"] == 0
             server.file.write(rest)
             wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0

@@ -40,8 +40,8 @@ def test_an_outage_is_seen_from_begin_to_end(tmp_path: Path) -> None:
         return site.report("availability")["tables"]  # type: ignore[no-any-return]
 
     def state() -> str:
-        found = tables()["availability_probed"]
-        return found[0]["state"] if found else ""
+        found = tables()["availability_probes"]
+        return found[0]["last_state"] if found else ""
 
     with served(site) as server:
         up(until="up")
@@ -49,7 +49,7 @@ def test_an_outage_is_seen_from_begin_to_end(tmp_path: Path) -> None:
         up(until="up")
         outage = tables()["availability_outages"][-1]
         assert outage["why"] == "no-connection"
-        assert outage["began_at"] < outage["ended_at"]
+        assert outage["started_at"] < outage["ended_at"]
         assert outage["outage_duration_ms"] >= 900
         said = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).body.decode()
         assert f'avowal_probe_success{{page="{page}"}}' in said
@@ -61,4 +61,4 @@ def test_without_pages_nothing_is_asked(tmp_path: Path) -> None:
     """It is off until a page is named."""
     site = Site(tmp_path).init(settings=SETTINGS)
     with served(site):
-        assert site.report("availability")["tables"]["availability_probed"] == []
+        assert site.report("availability")["tables"]["availability_probes"] == []

@@ -60,7 +60,7 @@ def outages(store: DuckDBStore, **asked: Any) -> list[tuple[float, float | None,
 
     return [
         (
-            minutes(one["began_at"]),
+            minutes(one["started_at"]),
             minutes(one["ended_at"]),
             one["outage_duration_ms"] / 60_000,
             one["probes"],
@@ -106,17 +106,17 @@ def test_each_page_has_its_own(store: DuckDBStore) -> None:
 def test_how_much_it_was_up(store: DuckDBStore) -> None:
     """Slow is up; the last probe tells how it is, and the last with a certificate how long that is valid."""
     put(store, "uusud")
-    (one,) = told(store, "availability_probed")
+    (one,) = told(store, "availability_probes")
     assert one == {
         "page": PAGE,
-        "state": "down",
+        "last_state": "down",
         "probes": 5,
-        "up_share": 0.8,
+        "uptime_share": 0.8,
         "slow_share": 0.2,
-        "median_ms": 250,
-        "p95_ms": 400,
-        "certificate_days": 27,
-        "last_seen": START + timedelta(minutes=4),
+        "median_response_ms": 250,
+        "p95_response_ms": 400,
+        "certificate_days_left": 27,
+        "last_seen_at": START + timedelta(minutes=4),
     }
 
 
@@ -124,7 +124,7 @@ def test_old_probes_are_forgotten(store: DuckDBStore) -> None:
     """Whoever adds some says from when on they are kept."""
     put(store, "uuuu")
     store.add_probes([], START + timedelta(minutes=2))
-    (one,) = told(store, "availability_probed")
+    (one,) = told(store, "availability_probes")
     assert one["probes"] == 2
 
 
@@ -133,5 +133,5 @@ def test_probes_do_not_tell_of_what_a_shared_report_leaves_out(store: DuckDBStor
     put(store, "u")
     question = ReportRequest("availability", filters=parse_filters([]), is_shared=True)
     found = run_report(lambda purpose: PurposeView(store, [], purpose, START), question)
-    assert len(found.tables["availability_probed"].rows) == 1
+    assert len(found.tables["availability_probes"].rows) == 1
     assert found.completeness.bot_requests is None

@@ -317,17 +317,17 @@ def test_log_and_script_count_once(world: World, context: BrowserContext) -> Non
     assert ran.status == 0, ran.err
     assert ran.json()["requests"] > 10
     assert world.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"] == before
-    (told,) = world.server.site.report("measuring", "--filter", "page=/both")["tables"]["measuring"]
+    (told,) = world.server.site.report("coverage", "--filter", "page=/both")["tables"]["coverage"]
     assert told == {
         "host": "127.0.0.1",
-        "views_by_script": 1,
-        "views_by_log": 1,
-        "in_both": 1,
-        "by_script_only": 0,
-        "by_log_only": 0,
+        "script_views": 1,
+        "log_views": 1,
+        "matched_views": 1,
+        "script_only_views": 0,
+        "log_only_views": 0,
     }
-    (within,) = world.server.site.report("measuring", "--filter", "page=/app/two")["tables"]["measuring"]
-    assert (within["by_script_only"], within["views_by_log"]) == (1, 0)
+    (within,) = world.server.site.report("coverage", "--filter", "page=/app/two")["tables"]["coverage"]
+    assert (within["script_only_views"], within["log_views"]) == (1, 0)
 
 
 def test_the_client_is_the_one_before_the_proxy(world: World) -> None:

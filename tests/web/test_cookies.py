@@ -59,8 +59,8 @@ def test_a_log_tells_of_the_same_visitor(tmp_path: Path) -> None:
             "SELECT DISTINCT visitor_id, daily_key FROM script_views WHERE page_path IN ('/a', '/b')", 1
         )
         assert row["daily_key"] not in {None, row["visitor_id"]}
-        (row,) = site.report("measuring")["tables"]["measuring"]
-        assert (row["views_by_script"], row["in_both"], row["by_log_only"]) == (2, 2, 1)
+        (row,) = site.report("coverage")["tables"]["coverage"]
+        assert (row["script_views"], row["matched_views"], row["log_only_views"]) == (2, 2, 1)
 
 
 @pytest.mark.parametrize(

@@ -162,20 +162,20 @@ def answer_to_object(answer: ReportResult) -> dict[str, Any]:
     account = answer.completeness
     return {
         "report": answer.report,
-        "about": REPORTS[answer.report].description,
+        "description": REPORTS[answer.report].description,
         "purpose": REPORTS[answer.report].purpose,
         "since": answer.request.since,
         "until": answer.request.until,
         "timezone": answer.request.timezone,
         "filters": {key: pattern for key, pattern in answer.request.filters.items() if pattern is not None},
         "tables": {name: table.to_dicts() for name, table in answer.tables.items()},
-        "measured": {
+        "duration_coverage": {
             "views": _share(account.measured_views, account.views),
             "visits": _share(account.measured_visits, account.visits),
         },
-        "not_included": {
+        "excluded": {
             "bot_requests": account.bot_requests,
-            "hidden": account.hidden_rows,
+            "hidden_rows": account.hidden_rows,
             "dropped_lines": answer.dropped_lines,
             "unparsable_lines": account.unparsable_lines,
         },
@@ -220,7 +220,7 @@ def _harmless(value: Any) -> Any:
 def print_answer(answer: ReportResult, console: Console) -> None:
     """Show an answer as tables, and then what is not in them."""
     for name, table in answer.tables.items():
-        console.print(format_table_title(answer.report, name), style="bold")
+        console.print(format_table_title(name), style="bold")
         if name == "overview":
             _show_figures(table, console)
         elif table.rows:

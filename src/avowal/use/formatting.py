@@ -1,102 +1,102 @@
-"""How an answer is written for people: headings, values, and what is to be said of it."""
+"""How the tables of reports are written for people: titles, labels, values, and what a report leaves out."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from avowal.use.reports import REPORTS, ReportCompleteness
+from avowal.use.labels import TABLE_TITLES, VALUE_LABELS, ValueFormat, find_column
+from avowal.use.reports import ReportCompleteness
 
 PATH_CHARACTERS_MAX = 60
 """Longest page path shown in a table, in characters; `--json` and `--csv` give it whole."""
 
+_SI_STEP = 1000
 
-def format_table_title(report: str, table: str) -> str:
+
+def format_table_title(table: str) -> str:
     """Return the title of a table of a report."""
-    rest = table.removeprefix(report).strip("_")
-    return (
-        f"{report.capitalize()}: {rest}" if rest else f"{report.capitalize()}: {REPORTS[report].description}"
-    )
+    return TABLE_TITLES[table]
 
 
 def format_column_heading(column: str) -> str:
-    """Return the heading of a column."""
-    return column.replace("_duration_ms", "_duration").replace("_", " ")
+    """Return the label of a column."""
+    return find_column(column).label
 
 
 def format_value(column: str, value: Any) -> str:
-    """Write a value for people; unknown is not zero."""
+    """Write a value of a column for people. A value that is NULL is written as unknown, never as zero."""
     if value is None:
         return "unknown"
-    for ending, write in VALUE_FORMATTERS.items():
-        if column.endswith(ending):
-            return write(value)
-    if isinstance(value, float):
-        return f"{value:,.1f}"
-    plain = f"{value:,}" if isinstance(value, int) else str(value)
-    return replace_unprintable(plain)
+    if label := VALUE_LABELS.get((column, str(value))):
+        return label
+    return VALUE_WRITERS[find_column(column).value_format](value)
 
 
 def replace_unprintable(text: str) -> str:
-    """Return a text that cannot disturb a terminal."""
+    """Replace characters that could disturb a terminal."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def is_printable_line(text: str, characters_max: int) -> bool:
-    """Return whether a text is one line that a terminal can show, of so many characters at most."""
+    """Return whether a text is a single printable line of at most `characters_max` characters."""
     return len(text) <= characters_max and replace_unprintable(text) == text
 
 
-def _path(path: str) -> str:
-    """Decode a path for reading, where it is text and cannot disturb a terminal."""
-    plain = unquote(path, errors="replace")
-    plain = plain if plain.isprintable() and "\ufffd" not in plain else path
-    plain = replace_unprintable(plain)
-    return plain if len(plain) <= PATH_CHARACTERS_MAX else f"{plain[: PATH_CHARACTERS_MAX - 1]}…"
+def _write_plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return replace_unprintable(f"{value:,}" if isinstance(value, int) else str(value))
 
 
-def _size(size: float) -> str:
+def _write_path(path: Any) -> str:
+    """Decode a path for reading, unless the result is not printable text, and shorten it."""
+    decoded = unquote(str(path), errors="replace")
+    decoded = decoded if decoded.isprintable() and "\ufffd" not in decoded else str(path)
+    decoded = replace_unprintable(decoded)
+    return decoded if len(decoded) <= PATH_CHARACTERS_MAX else f"{decoded[: PATH_CHARACTERS_MAX - 1]}…"
+
+
+def _write_bytes(value: Any) -> str:
+    size = float(value)
     for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:  # noqa: PLR2004  # SI prefixes
+        if size < _SI_STEP:
             return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= 1000
+        size /= _SI_STEP
     return f"{size:,.1f} TB"
 
 
-VALUE_FORMATTERS: dict[str, Callable[[Any], str]] = {
-    "_path": lambda value: _path(str(value)),
-    "_duration_ms": lambda value: str(timedelta(seconds=round(float(value) / 1000))),
-    "share": lambda value: f"{float(value):.1%}",
-    "bytes": lambda value: _size(float(value)),
-    "last_seen": lambda value: str(value).replace("T", " ")[:16],
-    "_at": lambda value: str(value).replace("T", " ")[:19],
-    "status": str,
-    "hour": str,
+VALUE_WRITERS: dict[ValueFormat, Callable[[Any], str]] = {
+    ValueFormat.PLAIN: _write_plain,
+    ValueFormat.IDENTIFIER: lambda value: replace_unprintable(str(value)),
+    ValueFormat.PATH: _write_path,
+    ValueFormat.SHARE: lambda value: f"{float(value):.1%}",
+    ValueFormat.BYTES: _write_bytes,
+    ValueFormat.DURATION_MS: lambda value: str(timedelta(seconds=round(float(value) / 1000))),
+    ValueFormat.MINUTE: lambda value: str(value).replace("T", " ")[:16],
+    ValueFormat.SECOND: lambda value: str(value).replace("T", " ")[:19],
 }
-"""How the values of a column are written, by the ending of its name."""
+"""How values are written, by the format of their column."""
 
 
 def describe_completeness(completeness: ReportCompleteness, dropped_lines: dict[str, int]) -> list[str]:
-    """Say what share was measured, and what is not in the tables."""
-    measured = []
-    if completeness.views:
-        measured.append(
-            f"{completeness.measured_views / completeness.views:.0%} of {completeness.views:,} views"
+    """Return sentences about the share of views and visits that was measured, and what the tables leave out."""
+    measured = [
+        f"{part / whole:.0%} of {whole:,} {name}"
+        for name, part, whole in (
+            ("views", completeness.measured_views, completeness.views),
+            ("visits", completeness.measured_visits, completeness.visits),
         )
-    if completeness.visits:
-        measured.append(
-            f"{completeness.measured_visits / completeness.visits:.0%} of {completeness.visits:,} visits"
-        )
-    robots = (
-        f"{completeness.bot_requests:,}" if completeness.bot_requests is not None else "an untold number of"
-    )
-    left = [f"{lines:,} lines dropped ({reason})" for reason, lines in dropped_lines.items()]
-    left.append(f"{completeness.unparsable_lines:,} unparsable lines")
-    sentences = [
-        f"Not among visits and views: {robots} requests of robots; and of all that was ever read, {', '.join(left)}."
+        if whole
     ]
+    bots = "an unknown number of" if completeness.bot_requests is None else f"{completeness.bot_requests:,}"
+    lines = [f"{count:,} dropped lines ({reason})" for reason, count in dropped_lines.items()]
+    lines.append(f"{completeness.unparsable_lines:,} unparsable lines")
+    sentences = [f"Visits and views leave out {bots} bot requests and, of all logs, {', '.join(lines)}."]
     if measured:
         sentences.insert(
-            0, f"Duration is known of {' and '.join(measured)}; of the others it is unknown, not zero."
+            0,
+            f"Durations are based on {' and '.join(measured)}, where they could be measured; the others are unknown, "
+            "not zero.",
         )
     return sentences

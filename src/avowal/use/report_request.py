@@ -16,7 +16,7 @@ FILTER_DESCRIPTIONS = {
     "host": "host that was asked",
     "referrer": "where the request came from",
     "browser": "browser's name",
-    "system": "operating system's name",
+    "operating_system": "operating system's name",
     "device": "desktop, phone, tablet or tv",
     "status": "status of the answer",
     "method": "method of the request",

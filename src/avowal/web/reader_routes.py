@@ -170,7 +170,7 @@ def _facts(answer: ReportResult, name: str) -> PageTable:
         for row in table.rows
     ]
     return PageTable(
-        format_table_title(answer.report, name),
+        format_table_title(name),
         tuple(format_column_heading(column) for column in table.columns),
         rows,
     )

@@ -1,6 +1,6 @@
--- What a question is about: the rows of its reading that are of its period, and that pass its filters.
--- A filter that is not given is null. Patterns are globs. Rows that belong to others which pass are looked for among none
--- where no filter asks for it: DuckDB makes that join in any case, and it took half of a report.
+-- Select the rows of a report: those of its purpose view that are in the period and pass the filters.
+-- A filter that is not given is NULL. Patterns are globs. If no filter asks for rows that belong to others, the subquery
+-- of IN is made empty, because DuckDB would run that join in any case, which took half of a report's time.
 WITH filtered_requests AS (
     SELECT * FROM requests
     WHERE request_time >= $since AND request_time < $until
@@ -8,7 +8,7 @@ WITH filtered_requests AS (
         AND ($page IS NULL OR page_path GLOB $page)
         AND ($referrer IS NULL OR referrer GLOB $referrer)
         AND ($browser IS NULL OR browser GLOB $browser)
-        AND ($system IS NULL OR operating_system GLOB $system)
+        AND ($operating_system IS NULL OR operating_system GLOB $operating_system)
         AND ($device IS NULL OR device_kind GLOB $device)
         AND ($status IS NULL OR status::VARCHAR GLOB $status)
         AND ($method IS NULL OR method GLOB $method)
@@ -20,7 +20,7 @@ visits_in_period AS (
         AND ($host IS NULL OR host GLOB $host)
         AND ($referrer IS NULL OR referrer GLOB $referrer)
         AND ($browser IS NULL OR browser GLOB $browser)
-        AND ($system IS NULL OR operating_system GLOB $system)
+        AND ($operating_system IS NULL OR operating_system GLOB $operating_system)
         AND ($device IS NULL OR device_kind GLOB $device)
 ),
 filtered_views AS (
@@ -29,9 +29,9 @@ filtered_views AS (
         AND ($host IS NULL OR host GLOB $host)
         AND ($page IS NULL OR page_path GLOB $page)
         AND ($referrer IS NULL OR referrer GLOB $referrer)
-        AND (coalesce($browser, $system, $device) IS NULL
+        AND (coalesce($browser, $operating_system, $device) IS NULL
              OR (visitor_id, visit_time) IN (SELECT (visitor_id, visit_time) FROM visits_in_period
-                                             WHERE coalesce($browser, $system, $device) IS NOT NULL))
+                                             WHERE coalesce($browser, $operating_system, $device) IS NOT NULL))
 ),
 filtered_visits AS (
     SELECT * FROM visits_in_period
@@ -45,6 +45,6 @@ filtered_script_views AS (
         AND ($page IS NULL OR page_path GLOB $page)
         AND ($referrer IS NULL OR referrer GLOB $referrer)
         AND ($browser IS NULL OR browser GLOB $browser)
-        AND ($system IS NULL OR operating_system GLOB $system)
+        AND ($operating_system IS NULL OR operating_system GLOB $operating_system)
         AND ($device IS NULL OR device_kind GLOB $device)
 )

@@ -1,5 +1,5 @@
--- The site's own names: those it was asked by, and, as most logs do not tell these, the one that most of its styles,
--- scripts and pictures were asked for from; each as far as the terms let the purpose see what tells it.
+-- List the site's own host names: those that were requested and, because most logs do not have these, the one that
+-- referred to most static files. Each is listed only if the terms let the purpose see the column it comes from.
 SELECT DISTINCT host FROM requests WHERE host IS NOT NULL
 UNION
 SELECT site FROM (

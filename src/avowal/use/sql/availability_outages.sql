@@ -1,32 +1,36 @@
--- Times through which each probe of a page found it down. Where nobody probed for longer than two turns, one time ends
--- and another begins: what was between is not known. A time whose end nobody saw lasted at least to its last probe.
-WITH told AS (
-    SELECT *, lag(state) OVER turns AS before,
-           probe_time > lag(probe_time) OVER turns + to_seconds(2 * lag(interval_seconds) OVER turns) AS unwatched
+-- List the periods in which a page was down. A gap between probes that is longer than two intervals ends a period, and
+-- another may begin after it: what happened in between is unknown. A period whose end was not observed lasts at least to
+-- its last probe.
+WITH probe_changes AS (
+    SELECT *, lag(state) OVER page_probes AS previous_state,
+           probe_time > lag(probe_time) OVER page_probes
+               + to_seconds(2 * lag(interval_seconds) OVER page_probes) AS follows_gap
     FROM probes
     WHERE probe_time >= $since AND probe_time < $until AND ($host IS NULL OR host GLOB $host)
-    WINDOW turns AS (PARTITION BY page ORDER BY probe_time)
+    WINDOW page_probes AS (PARTITION BY page ORDER BY probe_time)
 ),
-numbered AS (
-    SELECT *, count(*) FILTER (before IS NULL OR unwatched OR (state = 'down') <> (before = 'down')) OVER (
-        PARTITION BY page ORDER BY probe_time) AS part
-    FROM told
+numbered_probes AS (
+    SELECT *, count(*) FILTER (
+        previous_state IS NULL OR follows_gap OR (state = 'down') <> (previous_state = 'down')
+    ) OVER (PARTITION BY page ORDER BY probe_time) AS state_run
+    FROM probe_changes
 ),
-parts AS (
-    SELECT page, part, bool_or(state = 'down') AS down, arg_min(failure_reason, probe_time) AS failure_reason, count(*) AS probes,
-           min(probe_time) AS began, max(probe_time) AS last, arg_min(coalesce(unwatched, false), probe_time) AS unwatched
-    FROM numbered
-    GROUP BY page, part
+state_runs AS (
+    SELECT page, state_run, bool_or(state = 'down') AS is_down, arg_min(failure_reason, probe_time) AS failure_reason,
+           count(*) AS probes, min(probe_time) AS started, max(probe_time) AS last_probe,
+           arg_min(coalesce(follows_gap, false), probe_time) AS follows_gap
+    FROM numbered_probes
+    GROUP BY page, state_run
 ),
-followed AS (
-    SELECT *, CASE WHEN NOT lead(unwatched) OVER (PARTITION BY page ORDER BY part)
-                   THEN lead(began) OVER (PARTITION BY page ORDER BY part) END AS ended
-    FROM parts
+ended_runs AS (
+    SELECT *, CASE WHEN NOT lead(follows_gap) OVER (PARTITION BY page ORDER BY state_run)
+                   THEN lead(started) OVER (PARTITION BY page ORDER BY state_run) END AS ended
+    FROM state_runs
 )
-SELECT page, began AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS began_at,
+SELECT page, started AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS started_at,
        ended AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS ended_at,
-       date_diff('millisecond', began, coalesce(ended, last)) AS outage_duration_ms, failure_reason, probes
-FROM followed
-WHERE down
-ORDER BY began DESC, page
+       date_diff('millisecond', started, coalesce(ended, last_probe)) AS outage_duration_ms, failure_reason, probes
+FROM ended_runs
+WHERE is_down
+ORDER BY started DESC, page
 LIMIT $limit

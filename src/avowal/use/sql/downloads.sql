@@ -1,5 +1,5 @@
-SELECT page_path, count(*) AS downloads, count(DISTINCT visitor_id) AS day_visitors, sum(bytes)::BIGINT AS bytes,
-       max(request_time) AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS last_seen
+SELECT page_path, count(*) AS downloads, count(DISTINCT visitor_id) AS unique_visitors, sum(bytes)::BIGINT AS bytes,
+       max(request_time) AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS last_seen_at
 FROM human_requests
 WHERE request_kind = 'download'
 GROUP BY page_path

@@ -3,21 +3,22 @@
     WHERE event_time >= $since AND event_time < $until
         AND ($host IS NULL OR host GLOB $host)
         AND ($page IS NULL OR page_path GLOB $page)
-        AND (coalesce($referrer, $browser, $system, $device) IS NULL
+        AND (coalesce($referrer, $browser, $operating_system, $device) IS NULL
              OR visitor_id IN (SELECT visitor_id FROM visits_in_period))
 ),
 labelled_events AS (
-    SELECT 'download' AS kind, download_path AS what, * FROM filtered_events WHERE download_path IS NOT NULL
+    SELECT 'download' AS event_kind, download_path AS target, * FROM filtered_events WHERE download_path IS NOT NULL
     UNION ALL BY NAME
-    SELECT 'link to another site' AS kind, outbound_link AS what, * FROM filtered_events WHERE outbound_link IS NOT NULL
+    SELECT 'outbound-link' AS event_kind, outbound_link AS target, * FROM filtered_events WHERE outbound_link IS NOT NULL
     UNION ALL BY NAME
-    SELECT 'upload' AS kind, page_path AS what, * FROM filtered_events WHERE upload_bytes IS NOT NULL
+    SELECT 'upload' AS event_kind, page_path AS target, * FROM filtered_events WHERE upload_bytes IS NOT NULL
     UNION ALL BY NAME
-    SELECT 'event' AS kind, event_name AS what, * FROM filtered_events WHERE event_name IS NOT NULL
+    SELECT 'named-event' AS event_kind, event_name AS target, * FROM filtered_events WHERE event_name IS NOT NULL
 )
-SELECT kind, what, count(*) AS times, count(DISTINCT visitor_id) AS day_visitors, sum(upload_bytes)::UBIGINT AS bytes
+SELECT event_kind, target, count(*) AS count, count(DISTINCT visitor_id) AS unique_visitors,
+       sum(upload_bytes)::UBIGINT AS bytes
 FROM labelled_events
-GROUP BY kind, what
+GROUP BY event_kind, target
 HAVING $group_visitors_min = 1 OR count(DISTINCT visitor_id) >= $group_visitors_min
-ORDER BY times DESC, kind, what
+ORDER BY count DESC, event_kind, target
 LIMIT $limit

@@ -3,8 +3,8 @@ exits AS (SELECT exit_path AS page_path, count(*) AS exits FROM filtered_visits 
 pages AS (
     SELECT page_path,
            count(*) AS views,
-           count(DISTINCT visitor_id) AS day_visitors,
-           median(view_duration_ms) AS median_view_duration_ms,
+           count(DISTINCT visitor_id) AS unique_visitors,
+           median(view_duration_ms) AS median_time_on_page_ms,
            count(view_duration_ms) / count(*) AS measured_share
     FROM filtered_views
     GROUP BY page_path
@@ -12,7 +12,7 @@ pages AS (
     ORDER BY views DESC, page_path
     LIMIT $limit
 )
-SELECT page_path, views, day_visitors, median_view_duration_ms, measured_share,
+SELECT page_path, views, unique_visitors, median_time_on_page_ms, measured_share,
        coalesce(entries, 0) AS entries, coalesce(exits, 0) AS exits
 FROM pages LEFT JOIN entries USING (page_path) LEFT JOIN exits USING (page_path)
 ORDER BY views DESC, page_path

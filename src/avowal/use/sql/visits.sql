@@ -6,14 +6,14 @@ SELECT CASE
            WHEN visit_duration_ms < 600000 THEN '3 to 10 min'
            WHEN visit_duration_ms < 1800000 THEN '10 to 30 min'
            ELSE '30 min and more'
-       END AS duration,
+       END AS duration_range,
        count(*) AS visits,
        count(*) / sum(count(*)) OVER () AS share,
        avg(views) AS views_per_visit,
-       count(*) FILTER (downloads > 0) AS with_download,
-       count(*) FILTER (uploads > 0) AS with_upload,
-       count(*) FILTER (downloads + uploads = 0) AS merely_visited
+       count(*) FILTER (downloads > 0) AS visits_with_download,
+       count(*) FILTER (uploads > 0) AS visits_with_upload,
+       count(*) FILTER (downloads + uploads = 0) AS visits_without_transfer
 FROM filtered_visits
-GROUP BY duration
+GROUP BY duration_range
 HAVING $group_visitors_min = 1 OR count(DISTINCT visitor_id) >= $group_visitors_min
 ORDER BY min(visit_duration_ms) NULLS FIRST

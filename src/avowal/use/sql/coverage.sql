@@ -20,13 +20,13 @@ all_views AS (
     SELECT host, visitor_id, false, log_view IN (SELECT log_view FROM matched) FROM log_views
 )
 SELECT host,
-       count(*) FILTER (by_script) AS views_by_script,
-       count(*) FILTER (NOT by_script) AS views_by_log,
-       count(*) FILTER (by_script AND is_matched) AS in_both,
-       count(*) FILTER (by_script AND NOT is_matched) AS by_script_only,
-       count(*) FILTER (NOT by_script AND NOT is_matched) AS by_log_only
+       count(*) FILTER (by_script) AS script_views,
+       count(*) FILTER (NOT by_script) AS log_views,
+       count(*) FILTER (by_script AND is_matched) AS matched_views,
+       count(*) FILTER (by_script AND NOT is_matched) AS script_only_views,
+       count(*) FILTER (NOT by_script AND NOT is_matched) AS log_only_views
 FROM all_views
 GROUP BY host
 HAVING $group_visitors_min = 1 OR count(DISTINCT visitor_id) >= $group_visitors_min
-ORDER BY greatest(views_by_script, views_by_log) DESC, host
+ORDER BY greatest(script_views, log_views) DESC, host
 LIMIT $limit

@@ -1,5 +1,5 @@
 SELECT page_path, status, count(*) AS server_errors,
-       max(request_time) AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS last_seen
+       max(request_time) AT TIME ZONE 'UTC' AT TIME ZONE $timezone AS last_seen_at
 FROM filtered_requests
 WHERE status BETWEEN 500 AND 599
 GROUP BY page_path, status
