@@ -11,12 +11,12 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-import typer.main
 
 from avowal import config, errors
 from avowal.app.import_logs import ImportReport
 from avowal.change.draft import TERMS_FILE
-from avowal.cli.main import create_app
+from avowal.cli.main import COMMANDS as COMMAND_SUMMARIES
+from avowal.cli.main import load_command
 from avowal.cli.report import answer_to_object
 from avowal.collect.event_drop_reason import EventDropReason
 from avowal.config import Settings
@@ -65,7 +65,8 @@ def rows(text: str) -> dict[str, list[str]]:
 def commands() -> dict[str, Any]:
     """Return each command by its words."""
     found: dict[str, Any] = {}
-    for name, command in getattr(typer.main.get_command(create_app()), "commands", {}).items():
+    for name in COMMAND_SUMMARIES:
+        command = load_command(name)
         below = getattr(command, "commands", None)
         found |= {f"{name} {word}": one for word, one in below.items()} if below else {name: command}
     return found

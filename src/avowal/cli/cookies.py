@@ -2,7 +2,6 @@
 
 import shutil
 from contextlib import closing
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -12,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from avowal.app.folder import open_folder_register
-from avowal.cli.policy import JsonOption, print_json, print_line
+from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.browser_crawl import SiteCrawl
 from avowal.disclose.contract_check import find_insufficient_contracts, find_version_in_force
@@ -21,7 +21,7 @@ from avowal.errors import InvalidInputError
 from avowal.policy.contract import parse_contract
 from avowal.use.formatting import replace_unprintable
 
-app = typer.Typer(help="What the site leaves in browsers.", no_args_is_help=True)
+app = create_app(is_group=True)
 
 BROWSER_COMMANDS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -42,7 +42,7 @@ def audit(
     ] = False,
     chromium: Annotated[str, typer.Option(help="The browser; else one that is installed.")] = "",
     as_json: JsonOption = False,
-    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+    data: DataFolderOption = None,
 ) -> None:
     """Go over a site with a real browser; exit status 1 where it does something that the terms do not declare."""
     if urlsplit(start_url).scheme not in {"http", "https"} or not urlsplit(start_url).hostname:

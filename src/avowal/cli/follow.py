@@ -11,17 +11,19 @@ from rich.console import Console
 from avowal.app.import_logs import create_importer
 from avowal.app.requests import EnforceRetention
 from avowal.app.session import Session, describe_terms_in_use, open_session
+from avowal.cli.options import DataFolderOption, LogFormatOption, create_app
 from avowal.errors import InvalidInputError, ServerGoneError
 from avowal.ingest.follower import LogFollower
 from avowal.ingest.importer import FileImportReport
 
+app = create_app()
 
+
+@app.command("follow")
 def follow(
     file: Annotated[Path, typer.Argument(help="The log that the server writes to.")],
-    log_format: Annotated[
-        str, typer.Option("--format", help="A format's name, or a LogFormat or log_format string.")
-    ] = "",
-    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+    log_format: LogFormatOption = "",
+    data: DataFolderOption = None,
 ) -> None:
     """Read a log as it grows, through its rotation, until the process is told to stop (SIGTERM, Ctrl-C)."""
     if file.is_dir():

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from avowal.app.import_logs import ImportReport, create_importer, import_files
 from avowal.app.session import describe_terms_in_use, open_session
+from avowal.cli.options import DataFolderOption, JsonOption, LogFormatOption, create_app
 from avowal.errors import InvalidInputError
 from avowal.ingest.importer import FileImportReport, UnparsableLineText
 from avowal.logs.drop_reason import DropReason, LineOutcome
@@ -23,12 +24,13 @@ from avowal.logs.log_file import STANDARD_INPUT
 
 MAX_UNPARSABLE_PERCENT = 1.0
 
+app = create_app()
 
+
+@app.command("import")
 def import_logs(
     files: Annotated[list[Path], typer.Argument(help="Logs, also compressed; - for standard input.")],
-    log_format: Annotated[
-        str, typer.Option("--format", help="A format's name, or a LogFormat or log_format string.")
-    ] = "",
+    log_format: LogFormatOption = "",
     again: Annotated[
         bool, typer.Option("--again", help="Read a log that begins like a known one, but is another.")
     ] = False,
@@ -38,8 +40,8 @@ def import_logs(
     show_bad: Annotated[
         bool, typer.Option("--show-bad", help="Then show the unparsable lines, read again from the files.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
 ) -> None:
     """Read access logs under the policy: what is new in them becomes requests, views and visits."""
     if show_bad and as_json:

@@ -8,14 +8,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from avowal.cli.options import create_app
 from avowal.config import SETTINGS_FILE
 from avowal.errors import RefusedError
 
 DEFAULT_POLICY_FOLDER = resources.files("avowal.policy") / "defaults"
+
 DEFAULT_POLICY_DATE = "2026-11-22"
 """The day that the default policy bears: a folder's begins on the day that it is made."""
 
+app = create_app()
 
+
+@app.command("init")
 def init(
     folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")],
 ) -> None:

@@ -1,75 +1,77 @@
 """The command `avowal`."""
 
 import json
+import keyword
 import sys
 from importlib import import_module
+from typing import Any
 
 import typer
-from rich.console import Console
+import typer.main
+from typer.core import TyperGroup
 
 from avowal.errors import AvowalError, InvalidInputError, RefusedError, StoreError
+from avowal.strict import suggest_nearest
 
 COMMANDS = {
-    "init": "init.init",
-    "import": "import_.import_logs",
-    "follow": "follow.follow",
-    "serve": "serve.serve",
-    "report": "report.report",
-    "query": "query.query",
-    "policy": "policy.app",
-    "policy adopt": "policy_versions.adopt_terms",
-    "policy publish": "policy_versions.publish_terms",
-    "policy withdraw": "policy_versions.withdraw",
-    "policy history": "policy_versions.history",
-    "policy notice": "policy_versions.notice",
-    "policy posted": "policy_versions.posted",
-    "policy page": "policy_page.page",
-    "ledger": "ledger.app",
-    "visitor": "visitor.app",
-    "visitor authorise": "visitor_authorise.authorise",
-    "user": "user.app",
-    "cookies": "cookies.app",
-    "disclose": "release.disclose",
-    "release": "release.app",
-    "processor": "processor.app",
-    "processor feed": "processor_feed.feed",
-    "processor key": "processor_feed.key",
-    "submission": "submission.app",
-    "submission set": "submission_set.set_",
-    "status": "user.status",
-    "retain": "retain.retain",
-    "verify": "ledger.verify",
+    "init": "Create a folder with settings and a default policy.",
+    "import": "Read access logs.",
+    "follow": "Read a log as it grows.",
+    "serve": "Serve the policy and the reports, and collect from a running site.",
+    "report": "Show a report.",
+    "query": "Answer an SQL query, limited to what one purpose may see.",
+    "policy": "Check, publish and compare versions of the policy.",
+    "ledger": "Read, prove and export the ledger.",
+    "visitor": "Answer the requests of one visitor: access, export, erasure, consent.",
+    "user": "Manage who may read stored data, and for which purposes.",
+    "cookies": "Compare what the site leaves in browsers with the policy.",
+    "disclose": "Release stored data to somebody else, on a legal ground.",
+    "release": "Approve, make, list and recall releases.",
+    "processor": "Manage the third parties that process data for the site.",
+    "submission": "Manage what people sent by a form or in another way.",
+    "status": "Show the state of the folder.",
+    "retain": "Delete what is past its retention period.",
+    "verify": "Verify the folder, or a proof, a receipt, a package or an exported ledger.",
 }
-"""Each command, or group of commands, and where it stands among the modules beside this one."""
+"""Each command or group, with the line that `avowal --help` prints. Its module is named after it."""
 
 
-def create_app(command_name: str = "") -> typer.Typer:
-    """Return the command `avowal`, with only what is called: the others need not be imported for it.
+class CommandGroup(TyperGroup):
+    """The group of all commands. It imports the module of a command only when that command is used."""
 
-    All are there where nothing is called that is known, as for help.
-    """
-    avowal = typer.Typer(
-        name="avowal",
-        help="Makes a website do what its privacy policy says.",
-        no_args_is_help=True,
-        add_completion=False,
-        rich_markup_mode="rich",
-        pretty_exceptions_enable=False,
-    )
-    avowal.callback()(lambda: None)  # a command of commands, also where only one is there
-    groups = {"": avowal}
-    for words, place in COMMANDS.items():
-        group, _, name = words.rpartition(" ")
-        if command_name in COMMANDS and command_name != (group or name):
-            continue
-        module, _, attribute = place.partition(".")
-        found = getattr(import_module(f"avowal.cli.{module}"), attribute)
-        if isinstance(found, typer.Typer):
-            groups[name] = found
-            avowal.add_typer(found, name=name)
-        else:
-            groups[group].command(name)(found)
-    return avowal
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # the signature of Typer
+        """Return the names of all commands, in the order of `--help`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  # the same
+        """Return a command by its name. Raises InvalidInputError if there is none."""
+        if cmd_name not in COMMANDS:
+            hint = suggest_nearest(cmd_name, list(COMMANDS), "commands")
+            raise InvalidInputError(f"there is no command `{cmd_name}`", hint, code="invalid-command")
+        return load_command(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # the same
+        """Write what `--help` says of the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def load_command(name: str) -> Any:
+    """Import the module of a command; return the command, or the group of commands."""
+    module = import_module(f"avowal.cli.{name}{'_' if keyword.iskeyword(name) else ''}")
+    command = typer.main.get_command(module.app)
+    command.name = name
+    if isinstance(command, TyperGroup):
+        command.help = COMMANDS[name]
+    return command
+
+
+AVOWAL = CommandGroup(
+    name="avowal",
+    help="Makes a website do what its privacy policy says.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 DATABASE_MODULES = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
@@ -100,12 +102,13 @@ def execute(arguments: list[str]) -> int:
     """
     try:
         try:
-            status = create_app(*arguments[:1])(arguments, prog_name="avowal", standalone_mode=False)
+            status = AVOWAL.main(arguments, prog_name="avowal", standalone_mode=False)
         finally:
             sys.stdout.flush()  # here, so that output that cannot be written is reported below
     except typer.TyperException as error:
         message = error.format_message()
-        if not message:  # no command was given, and the help was printed
+        if message.startswith("Usage: "):  # no command was given, which Typer answers with the help
+            typer.echo(message)
             return error.exit_code
         raise InvalidInputError(
             message[:1].lower() + message[1:],
@@ -138,7 +141,6 @@ def print_error(error: AvowalError, *, as_json: bool) -> None:
         fields = {"code": error.code, "message": error.message, "hint": error.hint}
         sys.stderr.write(json.dumps({"error": fields}, ensure_ascii=False) + "\n")
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"avowal: {error.message}", style="bold red", markup=False)
+    typer.secho(f"avowal: {error.message}", err=True, fg="red", bold=True)
     if error.hint:
-        console.print(f"      {error.hint}", markup=False)
+        typer.secho(f"      {error.hint}", err=True)

@@ -1,7 +1,5 @@
-"""`avowal policy`: what is promised."""
+"""`avowal policy`: check, show and compare terms, and publish them as versions."""
 
-import sys
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -14,18 +12,37 @@ from rich.table import Table
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.session import find_version
 from avowal.change.draft import find_terms_path, load_documents
+from avowal.cli import (
+    policy_adopt,
+    policy_history,
+    policy_notice,
+    policy_page,
+    policy_posted,
+    policy_publish,
+    policy_withdraw,
+)
+from avowal.cli.options import JsonOption, create_app
+from avowal.cli.output import print_differences, print_json
 from avowal.errors import TermsError
-from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms
+from avowal.policy.bounds import OPERATOR, Cell, CompiledTerms
 from avowal.policy.compare import Witness, compare
-from avowal.policy.describe import CellDifference, format_ages, group_witnesses
+from avowal.policy.describe import format_ages
 from avowal.policy.ground import parse_ground_requirements
 from avowal.policy.prose_check import find_prose_mismatches
 from avowal.policy.terms import Terms, compile_terms, find_warnings, load_terms
-from avowal.policy.vocabulary import expand_words
 
-app = typer.Typer(help="What is promised: check it, show it.", no_args_is_help=True)
+app = create_app(is_group=True)
+for module in (
+    policy_adopt,
+    policy_publish,
+    policy_withdraw,
+    policy_history,
+    policy_notice,
+    policy_posted,
+    policy_page,
+):
+    app.add_typer(module.app)
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 TermsArgument = Annotated[Path | None, typer.Argument(help="A file of terms; the folder's unless given.")]
 
 
@@ -130,39 +147,6 @@ def _as_object(witness: Witness) -> dict[str, object]:
     about = witness.rule._asdict() if isinstance(witness.rule, Cell) else {"duty": witness.rule}
     ages = {"was": witness.old_value, "now": witness.new_value}
     return {**about, **({"precision": witness.precision} if witness.precision else {}), **ages}
-
-
-def print_differences(title: str, witnesses: Sequence[Witness], console: Console) -> None:
-    """Show differences as a table that a lawyer can read; nothing where there are none."""
-    if not witnesses:
-        return
-    console.print(f"\n{title}", style="bold")
-    table = Table("what", "for", "by or to", "was", "is", box=None, pad_edge=False, header_style="dim")
-    for line in group_witnesses(witnesses):
-        purposes, to = "", ""
-        if isinstance(line, CellDifference):
-            purposes = ", ".join(line.purposes)
-            to = line.recipient if line.ground == OWN_USE else f"{line.recipient} ({line.ground})"
-        table.add_row(line.describe_subject(), purposes, to, *line.describe_values())
-    console.print(table)
-
-
-def parse_categories(text: str) -> list[str]:
-    """Return the categories that an option names, with commas between, by themselves or by a parent.
-
-    Raises InvalidInputError where one is no category.
-    """
-    return expand_words("categories", [word.strip() for word in text.split(",")])
-
-
-def print_line(sentence: str) -> None:
-    """Print a sentence as it is, in one line."""
-    Console(highlight=False).print(sentence, markup=False, soft_wrap=True)
-
-
-def print_json(value: object) -> None:
-    """Print a value as JSON for people and machines."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
 
 def _collected(compiled: CompiledTerms) -> Table:

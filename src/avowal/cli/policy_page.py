@@ -11,8 +11,8 @@ import typer
 
 from avowal.app.folder import open_folder_register
 from avowal.app.session import find_version
-from avowal.cli.policy import JsonOption, print_json, print_line
-from avowal.cli.policy_versions import DataFolderOption
+from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.policy.document import Document
 from avowal.policy.history import render_changes, render_history
@@ -23,7 +23,10 @@ from avowal.register.register import Version
 from avowal.web.disclosures import render_disclosures_page as disclosures
 from avowal.web.policy_pages import load_documents, to_page_version
 
+app = create_app()
 
+
+@app.command("page")
 def page(
     to: Annotated[Path, typer.Option(help="The folder to write to; made if it is not there.")] = Path("page"),
     number: Annotated[

@@ -10,7 +10,9 @@ from rich.table import Table
 
 from avowal import strict
 from avowal.app.folder import find_folder, open_folder_register
-from avowal.cli.policy import JsonOption, print_differences, print_json, print_line
+from avowal.cli import processor_feed, processor_key
+from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.output import print_contract_result, print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.contract_check import (
     ContractComparison,
@@ -28,9 +30,10 @@ from avowal.policy.describe import describe_witnesses
 CONTRACTS_FOLDER = "processors"
 """The folder of contracts, beside the terms."""
 
-app = typer.Typer(help="Third parties that work for the operator.", no_args_is_help=True)
+app = create_app(is_group=True)
+app.add_typer(processor_feed.app)
+app.add_typer(processor_key.app)
 
-DataFolderOption = Annotated[Path | None, typer.Option(help="The data folder.")]
 ProcessorNameArgument = Annotated[
     str, typer.Argument(help="The name of its contract: `processors/NAME.toml` beside the terms.")
 ]
@@ -157,11 +160,3 @@ def _text(name: str) -> str:
 def _told(found: ContractComparison) -> dict[str, Any]:
     looser = describe_witnesses(found.looser)
     return {"holds": found.is_sufficient, "protects_less": looser, "reasons": found.reasons}
-
-
-def print_contract_result(name: str, result: ContractComparison, compared_with: str) -> None:
-    """Say how a contract stands beside something, and in what it falls short."""
-    print_line(f"{name}: {'holds' if result.is_sufficient else 'falls short'}, beside {compared_with}")
-    for reason in result.reasons:
-        print_line(f"  {reason}")
-    print_differences("protects less than the terms", result.looser, Console(highlight=False))

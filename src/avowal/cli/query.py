@@ -1,6 +1,5 @@
 """`avowal query`: somebody's own question, in SQL."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,23 +7,26 @@ from rich.console import Console
 
 from avowal.app.requests import RunQuery
 from avowal.app.session import open_session
-from avowal.cli.policy import JsonOption, print_json
-from avowal.cli.report import print_table, print_table_csv
+from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, create_app
+from avowal.cli.output import print_json, print_table, print_table_csv
 from avowal.errors import InvalidInputError
 from avowal.policy.bounds import OPERATOR
 from avowal.use.own_query import SqlQuery
 
+app = create_app()
 
+
+@app.command("query")
 def query(
     sql: Annotated[str, typer.Argument(help="One SELECT over requests, views and visits.")],
     purpose: Annotated[str, typer.Option(help="What the answer is for: content, abuse …")],
-    reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avowal user add`.")] = OPERATOR,
+    reader: ReaderOption = OPERATOR,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print the SQL as it is bound; ask nothing.")
     ] = False,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
-    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+    data: DataFolderOption = None,
 ) -> None:
     """Ask a question of what is stored, as far as one purpose may see it."""
     if as_json and as_csv:

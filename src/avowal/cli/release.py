@@ -1,169 +1,48 @@
-"""`avowal disclose` and `avowal release`: what leaves the house, on a ground and only as far as that goes."""
+"""`avowal release`: what was released, and what waits for approval."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
-from avowal import strict
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.session import Session, find_version, open_session
-from avowal.app.visitor_data import parse_visitor
 from avowal.atomic_files import check_creatable, create_file
-from avowal.cli.policy import JsonOption, parse_categories, print_json, print_line
-from avowal.cli.user import read_password
-from avowal.cli.visitor import DataFolderOption, MomentOption
+from avowal.cli.options import DataFolderOption, JsonOption, StdinOption, create_app, read_password
+from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.extract import Extract
 from avowal.disclose.recall import build_recall_message, is_email_address, send_message
 from avowal.disclose.request import (
-    EXPIRY_DAYS_DEFAULT,
-    EXPIRY_DAYS_MAX,
-    ReleaseInput,
     check_line,
-    parse_ground,
 )
 from avowal.errors import InvalidInputError
 from avowal.policy.bounds import OPERATOR
-from avowal.policy.ground import EVIDENCE_KINDS
 from avowal.policy.terms import parse_terms
 from avowal.register.release_requests import ReleaseRequest
 from avowal.register.releases import Release
-from avowal.submissions.submission import REFERENCE_PATTERN
-from avowal.use.report_request import parse_time
 
-app = typer.Typer(help="What was released.", no_args_is_help=True)
+app = create_app(is_group=True)
 
-SubjectOption = Annotated[
-    str, typer.Option(help="Of which visitor: a key, a cookie's, an address; or a submission.")
-]
-RowsOption = Annotated[str, typer.Option(help="Of which rows: `requests WHERE status = 404 AND …`.")]
-GroundOption = Annotated[str, typer.Option(help="Why: a ground of the terms.")]
-RecipientOption = Annotated[
-    str, typer.Option(help="Who receives it; on `authorised`, as the visitor named them.")
-]
-RecipientKindOption = Annotated[
-    str, typer.Option(help="What kind of recipient it is, where the ground has several.")
-]
-ContactOption = Annotated[str, typer.Option(help="How to reach the recipient, when it is recalled.")]
-CategoriesOption = Annotated[str, typer.Option(help="What, with commas between; words or their parents.")]
-CaseReferenceOption = Annotated[
-    str, typer.Option(help="Where the case, the instrument or the request is found again.")
-]
-EvidenceOption = Annotated[
-    list[str] | None, typer.Option(help="KIND=TEXT, more than once: what the ground needs.")
-]
-SealedUntilOption = Annotated[str, typer.Option(help="Until which day the visitors are not told.")]
 PackageOption = Annotated[Path | None, typer.Option(help="The file to write.")]
-ExpiresDaysOption = Annotated[
-    int, typer.Option(min=1, max=EXPIRY_DAYS_MAX, help="After how many days it is to be deleted.")
-]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Tell what would leave; release nothing.")]
-ReaderOption = Annotated[
+
+DiscloserOption = Annotated[
     str, typer.Option("--as", help="Who does it; a name of `avowal user add --disclose`.")
 ]
+
 ReleaseReferenceArgument = Annotated[
     str, typer.Argument(help="The reference of the request or release.", metavar="REFERENCE")
 ]
-StdinOption = Annotated[
-    bool, typer.Option("--stdin", help="Read the password from standard input, one line.")
-]
-
-
-def disclose(
-    ground: GroundOption,
-    to: RecipientOption,
-    categories: CategoriesOption,
-    about: SubjectOption = "",
-    rows: RowsOption = "",
-    kind: RecipientKindOption = "",
-    contact: ContactOption = "",
-    reference: CaseReferenceOption = "",
-    evidence: EvidenceOption = None,
-    seal_until: SealedUntilOption = "",
-    package: PackageOption = None,
-    expires: ExpiresDaysOption = EXPIRY_DAYS_DEFAULT,
-    dry_run: DryRunOption = False,
-    since: MomentOption = "",
-    until: MomentOption = "",
-    reader: ReaderOption = OPERATOR,
-    as_json: JsonOption = False,
-    data: DataFolderOption = None,
-) -> None:
-    """Release what is held, on a ground, as far as its evidence and the terms go; or ask others to approve it."""
-    if package and dry_run:
-        raise InvalidInputError(
-            "a dry run writes no file", "give one of `--package` and `--dry-run`", code="conflicting-options"
-        )
-    check_creatable(package)
-    words = ReleaseInput(
-        ground=parse_ground(ground),
-        recipient=to,
-        categories=parse_categories(categories),
-        recipient_kind=kind,
-        contact=contact,
-        row_filter=rows,
-        evidence_reference=reference,
-        evidence=dict(_evidence(word) for word in evidence or []),
-        expires_days=expires,
-        requester=reader,
-    )
-    with open_session(data) as at_work:
-        zone = at_work.folder.time_zone
-
-        def asked() -> ReleaseInput:
-            at_work.register.readers.check_can_disclose(reader)
-            sealed = parse_time(seal_until, zone, utc_now()) if seal_until else None
-            return structs.replace(words, sealed_until=sealed, **_about(about, since, until, at_work))
-
-        _disclose(at_work, words, asked, None if dry_run else package or NO_PACKAGE, as_json=as_json)
-
-
-def _about(word: str, since: str, until: str, at_work: Session) -> dict[str, Any]:
-    """Return what a release is about: a visitor, a submission, or neither of them."""
-    if not word or REFERENCE_PATTERN.fullmatch(word):
-        return {"submission_reference": word}
-    return {"visitor_selector": parse_visitor(word, since, until, at_work)}
-
-
-NO_PACKAGE = Path()
-"""The package of somebody who named none."""
-
-
-def _disclose(
-    at_work: Session,
-    words: ReleaseInput,
-    asked: Callable[[], ReleaseInput],
-    package: Path | None,
-    *,
-    as_json: bool,
-) -> None:
-    """Ask for a release, and make it where nobody else has to approve it; without a package, tell what would leave."""
-    if package is None:
-        request = at_work.release_workflow.prepare_request(asked())
-        _show(request, at_work.release_workflow.build_extract(request), as_json=as_json)
-        return
-    with at_work.release_workflow.recording_refusals(words.ground, words.recipient_kind, words.requester):
-        if package == NO_PACKAGE and not at_work.release_workflow.find_requirements(words.ground).approvals:
-            raise InvalidInputError(
-                "a release needs a file", "give `--package`, or `--dry-run`", code="missing-input"
-            )
-        request = at_work.release_workflow.record_request(asked())
-        if request.required_approvals:
-            _tell_waiting(request, as_json=as_json)
-        else:
-            _make(at_work, request, package, as_json=as_json)
 
 
 @app.command()
 def approve(
     reference: ReleaseReferenceArgument,
-    reader: ReaderOption = OPERATOR,
+    reader: DiscloserOption = OPERATOR,
     stdin: StdinOption = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -189,7 +68,7 @@ def approve(
 def make(
     reference: ReleaseReferenceArgument,
     package: Annotated[Path, typer.Option(help="The file to write.")],
-    reader: ReaderOption = OPERATOR,
+    reader: DiscloserOption = OPERATOR,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
@@ -199,7 +78,7 @@ def make(
         request = at_work.release_workflow.find_waiting_request(reference)
         with at_work.release_workflow.recording_refusals(request.ground, request.recipient_kind, reader):
             at_work.register.readers.check_can_disclose(reader)
-            _make(at_work, request, package, as_json=as_json)
+            make_release(at_work, request, package, as_json=as_json)
 
 
 @app.command()
@@ -211,7 +90,7 @@ def show(
         request = at_work.release_workflow.find_waiting_request(reference)
         found = at_work.release_workflow.build_extract(request)
         approved = at_work.register.release_requests.approvers(reference)
-    _show(request, found, approved, as_json=as_json)
+    print_extract(request, found, approved, as_json=as_json)
 
 
 @app.command("list")
@@ -272,21 +151,12 @@ def recall(
         print_line(f"release {reference} is recalled: tell {whom} to delete it{written}")
 
 
-def _evidence(word: str) -> tuple[str, str]:
-    kind, found, text = word.partition("=")
-    if not found or kind not in EVIDENCE_KINDS:
-        hint = strict.suggest_nearest(kind, list(EVIDENCE_KINDS), "kinds of evidence")
-        raise InvalidInputError(
-            f"`{kind}` is no evidence", f"write it as KIND=TEXT; {hint}", code="unknown-evidence"
-        )
-    return kind, text
-
-
 def _is_sealed(one: Release) -> bool:
     return one.sealed_until is not None and one.sealed_until > utc_now()
 
 
-def _make(at_work: Session, request: ReleaseRequest, package: Path, *, as_json: bool) -> None:
+def make_release(at_work: Session, request: ReleaseRequest, package: Path, *, as_json: bool) -> None:
+    """Make a release, write its package, and print what was released."""
     with create_file(package) as file:
         made = at_work.release_workflow.make_release(request)
         file.write(made.package)
@@ -303,31 +173,13 @@ def _make(at_work: Session, request: ReleaseRequest, package: Path, *, as_json: 
     print_line(
         f"  {', '.join(manifest.categories)}; for {manifest.recipient}, until {manifest.expires_at:%Y-%m-%d}"
     )
-    _say_refused(manifest.refused_categories)
+    print_refused_categories(manifest.refused_categories)
 
 
-def _tell_waiting(request: ReleaseRequest, *, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                "released": False,
-                "reference": request.reference,
-                "required_approvals": request.required_approvals,
-            }
-        )
-        return
-    print_line(
-        f"`{request.reference}` waits until {request.required_approvals} more approve it: nothing was released yet"
-    )
-    print_line(
-        f"  they look at it with `avowal release show {request.reference}`, and then `avowal release approve`"
-    )
-
-
-def _show(
+def print_extract(
     request: ReleaseRequest, found: Extract, approved: list[str] | None = None, *, as_json: bool
 ) -> None:
-    """Show what would leave."""
+    """Print what a request would release, and who has approved it; `approved` is None in a dry run."""
     categories = [one for one in request.categories if one not in found.refused_categories]
     if as_json:
         told = {"released": False, "reference": None if approved is None else request.reference}
@@ -351,9 +203,10 @@ def _show(
             f"  approved by {len(approved or [])} of {request.required_approvals}: "
             f"{', '.join(approved or []) or 'nobody yet'}"
         )
-    _say_refused(found.refused_categories)
+    print_refused_categories(found.refused_categories)
 
 
-def _say_refused(refused: Mapping[str, str]) -> None:
+def print_refused_categories(refused: Mapping[str, str]) -> None:
+    """Print which categories are not released, each with the reason."""
     for category, why in refused.items():
         print_line(f"  not released: {category}: {why}")

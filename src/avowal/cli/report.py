@@ -1,6 +1,5 @@
 """`avowal report`: what the site's logs say."""
 
-import csv
 import sys
 from contextlib import closing, suppress
 from datetime import datetime
@@ -12,12 +11,12 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table as RichTable
-from rich.text import Text
 
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.requests import RunReport
 from avowal.app.session import find_version, open_session
-from avowal.cli.policy import print_json
+from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, create_app
+from avowal.cli.output import print_json, print_table, print_table_csv
 from avowal.clock import utc_now
 from avowal.disclose.statistics import DisclosureCount, count_disclosures, format_count
 from avowal.errors import InvalidInputError, ServerGoneError
@@ -38,10 +37,10 @@ from avowal.use.report_request import (
 )
 from avowal.use.reports import REPORTS, ReportResult
 
-FIXED_COLUMN_CHARACTERS = 18
-"""A wider column of words gives way where the terminal is narrow, in characters."""
+app = create_app()
 
 
+@app.command("report")
 def report(
     name: Annotated[str, typer.Argument(help=" | ".join(REPORTS), metavar="REPORT")] = "overview",
     since: Annotated[str, typer.Option(help="First moment: a date, a time, `7 days`, `yesterday`.")] = "",
@@ -52,14 +51,14 @@ def report(
         typer.Option("--filter", help=f"KEY=PATTERN, more than once: {', '.join(FILTER_DESCRIPTIONS)}."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Rows of a table.")] = DEFAULT_ROW_LIMIT,
-    reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avowal user add`.")] = OPERATOR,
+    reader: ReaderOption = OPERATOR,
     shared: Annotated[
         bool, typer.Option("--shared", help="Leave out groups too small to be shared.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the report's first table as CSV.")] = False,
     table: Annotated[str, typer.Option(help="With --csv: another table of the report.")] = "",
-    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+    data: DataFolderOption = None,
 ) -> None:
     """Show a report: a table, or JSON, or CSV. It says what it leaves out, and how much was measured."""
     if name not in {*REPORTS, DISCLOSURE_REPORT}:
@@ -201,22 +200,6 @@ def print_report_csv(answer: ReportResult, table_name: str) -> None:
         sys.stderr.write(f"{note}\n")
 
 
-def print_table_csv(table: ResultTable) -> None:
-    """Print rows as CSV (RFC 4180), with a header."""
-    writer = csv.writer(sys.stdout)
-    writer.writerow(table.columns)
-    writer.writerows([_harmless(value) for value in row] for row in table.rows)
-
-
-def _harmless(value: Any) -> Any:
-    """Keep a spreadsheet from taking what a visitor wrote for a formula (OWASP: CSV injection)."""
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-        else value
-    )
-
-
 def print_answer(answer: ReportResult, console: Console) -> None:
     """Show an answer as tables, and then what is not in them."""
     for name, table in answer.tables.items():
@@ -241,24 +224,3 @@ def _show_figures(table: ResultTable, console: Console) -> None:
     for column, value in zip(table.columns, table.rows[0], strict=True):
         grid.add_row(format_column_heading(column), format_value(column, value))
     console.print(grid)
-
-
-def print_table(table: ResultTable, console: Console) -> None:
-    """Show rows as a table that fits the terminal, and cannot disturb it."""
-    shown = RichTable(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    texts = [
-        [format_value(column, value) for column, value in zip(table.columns, row, strict=True)]
-        for row in table.rows
-    ]
-    for index, column in enumerate(table.columns):
-        words = all(isinstance(row[index], str | None) for row in table.rows)
-        width = max(map(len, [*format_column_heading(column).split(), *(row[index] for row in texts)]))
-        if words and width > FIXED_COLUMN_CHARACTERS:
-            shown.add_column(format_column_heading(column), overflow="ellipsis", no_wrap=True, ratio=1)
-        else:
-            shown.add_column(
-                format_column_heading(column), justify="left" if words else "right", min_width=width
-            )
-    for row in texts:
-        shown.add_row(*map(Text, row))
-    console.print(shown)

@@ -5,10 +5,13 @@ from rich.table import Table
 
 from avowal.app.requests import EnforceRetention
 from avowal.app.session import open_session
-from avowal.cli.policy import JsonOption, print_json, print_line
-from avowal.cli.policy_versions import DataFolderOption
+from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.output import print_json, print_line
+
+app = create_app()
 
 
+@app.command("retain")
 def retain(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Delete, or cut down, what no purpose may keep any more; then write the file anew, so that its bytes are gone."""
     with open_session(data) as at_work:

@@ -19,6 +19,7 @@ from avowal.app.requests import EnforceRetention
 from avowal.app.session import Session, describe_terms_in_use, open_session
 from avowal.app.verification import verify_open_folder
 from avowal.cli.init import create_folder
+from avowal.cli.options import DataFolderOption, create_app
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
 from avowal.collect.country import CountryDatabase
@@ -47,13 +48,18 @@ if TYPE_CHECKING:
     from avowal.server.feed_delivery import FeedDeliveryWorker
     from avowal.server.probe_rounds import ProbeWorker
 
+
 GARBAGE_COLLECTION_THRESHOLDS = (50_000, 20, 100)
+
 logger = logging.getLogger("avowal")
 
 SHUTDOWN_TIMEOUT_SECONDS = 5
 """How long requests that are under way may take when the server is told to stop."""
 
+app = create_app()
 
+
+@app.command("serve")
 def serve(
     host: Annotated[str, typer.Option(help="Where to listen; else the setting.")] = "",
     port: Annotated[
@@ -61,7 +67,7 @@ def serve(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="The certificate, with its chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
-    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+    data: DataFolderOption = None,
 ) -> None:
     """Collect from a running site until the process is told to stop (SIGTERM, Ctrl-C)."""
     if (tls_cert is None) is not (tls_key is None):

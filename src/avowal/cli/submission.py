@@ -17,7 +17,9 @@ from avowal.app.session import Session, find_version, open_session
 from avowal.atomic_files import create_file
 from avowal.change.consent import StatementChannel
 from avowal.change.draft import load_forms
-from avowal.cli.policy import JsonOption, print_json, print_line
+from avowal.cli import submission_set
+from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, create_app
+from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
@@ -35,9 +37,9 @@ from avowal.submissions.submission import Submission, new_reference
 from avowal.use.formatting import replace_unprintable
 from avowal.use.report_request import parse_time
 
-app = typer.Typer(help="What people hand over, by a form or in another way.", no_args_is_help=True)
+app = create_app(is_group=True)
+app.add_typer(submission_set.app)
 
-DataFolderOption = Annotated[Path | None, typer.Option(help="The data folder.")]
 SubmissionReferenceArgument = Annotated[str, typer.Argument(help="As it was told to whoever handed it over.")]
 
 
@@ -99,7 +101,7 @@ def list_submissions(
     form: Annotated[str, typer.Option(help="All that came by a form, for one purpose.")] = "",
     visitor: Annotated[str, typer.Option(help="All that a visitor sent, for one purpose.")] = "",
     purpose: Annotated[str, typer.Option(help="What it is read for: requested-service …")] = "",
-    reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avowal user add`.")] = OPERATOR,
+    reader: ReaderOption = OPERATOR,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
@@ -143,7 +145,7 @@ def list_submissions(
 def show(
     reference: SubmissionReferenceArgument,
     purpose: Annotated[str, typer.Option(help="What it is read for: requested-service …")],
-    reader: Annotated[str, typer.Option("--as", help="Who reads; a name of `avowal user add`.")] = OPERATOR,
+    reader: ReaderOption = OPERATOR,
     file: Annotated[str, typer.Option(help="The field whose file to write.")] = "",
     to: Annotated[Path | None, typer.Option(help="Where to write it.")] = None,
     as_json: JsonOption = False,

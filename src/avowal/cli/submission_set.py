@@ -8,8 +8,8 @@ import typer
 
 from avowal.app.session import Session, open_session
 from avowal.change.consent import StatementChannel
-from avowal.cli.policy import JsonOption, print_json, print_line
-from avowal.cli.submission import DataFolderOption
+from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
@@ -22,7 +22,10 @@ from avowal.use.report_request import parse_time
 
 MAX_SOURCE_CHARACTERS = 200
 
+app = create_app()
 
+
+@app.command("set")
 def set_(
     channel: Annotated[StatementChannel, typer.Option(help="How it was said.")],
     reference: Annotated[str, typer.Argument(help="As it was told to whoever handed it over.")] = "",

@@ -30,7 +30,16 @@ from avowal.change.consent import (
     record_consent,
 )
 from avowal.change.consent_receipt import build_consent_receipt
-from avowal.cli.policy import JsonOption, print_json, print_line
+from avowal.cli import visitor_authorise
+from avowal.cli.options import (
+    DataFolderOption,
+    JsonOption,
+    ReceiptOption,
+    VisitorArgument,
+    VisitorPeriodOption,
+    create_app,
+)
+from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
 from avowal.register.consents import Consent
@@ -39,22 +48,15 @@ from avowal.register.erasures import make_erasure_receipt as erasure_receipt
 EXPORT_SCHEMA_FILE = resources.files("avowal.app") / "visitor-export.schema.json"
 """What the lines of an export hold."""
 
-app = typer.Typer(help="What one visitor may ask for.", no_args_is_help=True)
-
-MomentOption = Annotated[
-    str, typer.Option(help="With an address: when it was the visitor's; a last date is taken whole.")
-]
-SubjectArgument = Annotated[
-    str, typer.Argument(help="The visitor's key, or a cookie's; or an address, --since and --until.")
-]
-DataFolderOption = Annotated[Path | None, typer.Option(help="The data folder.")]
+app = create_app(is_group=True)
+app.add_typer(visitor_authorise.app)
 
 
 @app.command()
 def show(
-    subject: SubjectArgument,
-    since: MomentOption = "",
-    until: MomentOption = "",
+    subject: VisitorArgument,
+    since: VisitorPeriodOption = "",
+    until: VisitorPeriodOption = "",
     page: Annotated[Path | None, typer.Option(help="The file to write a page to, for printing.")] = None,
     language: Annotated[str, typer.Option(help="Of the page.")] = "en",
     as_json: JsonOption = False,
@@ -112,10 +114,10 @@ def schema() -> None:
 
 @app.command()
 def export(
-    subject: SubjectArgument,
+    subject: VisitorArgument,
     to: Annotated[Path, typer.Option(help="The file to write: JSON Lines.")],
-    since: MomentOption = "",
-    until: MomentOption = "",
+    since: VisitorPeriodOption = "",
+    until: VisitorPeriodOption = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
@@ -133,13 +135,11 @@ def export(
 
 @app.command()
 def erase(
-    subject: SubjectArgument,
+    subject: VisitorArgument,
     count: Annotated[int, typer.Option(help="How many requests and looks that are.")],
-    receipt_path: Annotated[
-        Path | None, typer.Option("--receipt", help="The file to write the receipt to.")
-    ] = None,
-    since: MomentOption = "",
-    until: MomentOption = "",
+    receipt_path: ReceiptOption = None,
+    since: VisitorPeriodOption = "",
+    until: VisitorPeriodOption = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
@@ -183,18 +183,16 @@ def erase(
 
 @app.command()
 def consent(
-    subject: SubjectArgument,
+    subject: VisitorArgument,
     channel: Annotated[StatementChannel, typer.Option(help="How the visitor said so.")],
     number: Annotated[int, typer.Option("--version", help="The version; else the one in force.")] = 0,
     language: Annotated[str, typer.Option(help="Of the document that was shown.")] = "",
     reference: Annotated[str, typer.Option(help="Where the visitor's word is found again.")] = "",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="The visitor takes it back.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it permits; record nothing.")] = False,
-    since: MomentOption = "",
-    until: MomentOption = "",
-    receipt_path: Annotated[
-        Path | None, typer.Option("--receipt", help="The file to write the receipt to.")
-    ] = None,
+    since: VisitorPeriodOption = "",
+    until: VisitorPeriodOption = "",
+    receipt_path: ReceiptOption = None,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:

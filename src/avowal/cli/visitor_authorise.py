@@ -9,8 +9,15 @@ from avowal.app.requests import FindVisitorRecords
 from avowal.app.session import Session, find_version, open_session
 from avowal.app.visitor_data import parse_visitor
 from avowal.change.consent import StatementChannel
-from avowal.cli.policy import JsonOption, parse_categories, print_json, print_line
-from avowal.cli.visitor import DataFolderOption, MomentOption, SubjectArgument
+from avowal.cli.options import (
+    DataFolderOption,
+    JsonOption,
+    VisitorArgument,
+    VisitorPeriodOption,
+    create_app,
+    parse_categories,
+)
+from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.request import check_line
 from avowal.errors import InvalidInputError, RefusedError
@@ -19,16 +26,19 @@ from avowal.register.authorisations import Authorisation
 AUTHORISED_GROUND = "authorised"
 """The ground of what a person authorised."""
 
+app = create_app()
 
+
+@app.command("authorise")
 def authorise(
-    subject: SubjectArgument,
+    subject: VisitorArgument,
     recipient: Annotated[str, typer.Option(help="Who may have it.")],
     channel: Annotated[StatementChannel, typer.Option(help="How the visitor said so.")],
     categories: Annotated[str, typer.Option(help="What, with commas between; words or their parents.")] = "",
     reference: Annotated[str, typer.Option(help="Where the visitor's word is found again.")] = "",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="The visitor takes back all of it.")] = False,
-    since: MomentOption = "",
-    until: MomentOption = "",
+    since: VisitorPeriodOption = "",
+    until: VisitorPeriodOption = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:

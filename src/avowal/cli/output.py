@@ -1,0 +1,109 @@
+"""How commands print sentences, tables, JSON and CSV."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from avowal.disclose.contract_check import (
+    ContractComparison,
+)
+from avowal.policy.bounds import OWN_USE
+from avowal.policy.compare import Witness
+from avowal.policy.describe import CellDifference, group_witnesses
+from avowal.register.register import Version
+from avowal.store.interface import ResultTable
+from avowal.use.formatting import (
+    format_column_heading,
+    format_value,
+)
+
+
+def print_line(sentence: str) -> None:
+    """Print a sentence as it is, in one line."""
+    Console(highlight=False).print(sentence, markup=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON for people and machines."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+FIXED_COLUMN_CHARACTERS = 18
+"""A wider column of words gives way where the terminal is narrow, in characters."""
+
+
+def print_table(table: ResultTable, console: Console) -> None:
+    """Show rows as a table that fits the terminal, and cannot disturb it."""
+    shown = RichTable(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    texts = [
+        [format_value(column, value) for column, value in zip(table.columns, row, strict=True)]
+        for row in table.rows
+    ]
+    for index, column in enumerate(table.columns):
+        words = all(isinstance(row[index], str | None) for row in table.rows)
+        width = max(map(len, [*format_column_heading(column).split(), *(row[index] for row in texts)]))
+        if words and width > FIXED_COLUMN_CHARACTERS:
+            shown.add_column(format_column_heading(column), overflow="ellipsis", no_wrap=True, ratio=1)
+        else:
+            shown.add_column(
+                format_column_heading(column), justify="left" if words else "right", min_width=width
+            )
+    for row in texts:
+        shown.add_row(*map(Text, row))
+    console.print(shown)
+
+
+def print_table_csv(table: ResultTable) -> None:
+    """Print rows as CSV (RFC 4180), with a header."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(table.columns)
+    writer.writerows([_harmless(value) for value in row] for row in table.rows)
+
+
+def _harmless(value: Any) -> Any:
+    """Keep a spreadsheet from taking what a visitor wrote for a formula (OWASP: CSV injection)."""
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
+
+
+def print_differences(title: str, witnesses: Sequence[Witness], console: Console) -> None:
+    """Show differences as a table that a lawyer can read; nothing where there are none."""
+    if not witnesses:
+        return
+    console.print(f"\n{title}", style="bold")
+    table = Table("what", "for", "by or to", "was", "is", box=None, pad_edge=False, header_style="dim")
+    for line in group_witnesses(witnesses):
+        purposes, to = "", ""
+        if isinstance(line, CellDifference):
+            purposes = ", ".join(line.purposes)
+            to = line.recipient if line.ground == OWN_USE else f"{line.recipient} ({line.ground})"
+        table.add_row(line.describe_subject(), purposes, to, *line.describe_values())
+    console.print(table)
+
+
+def print_contract_result(name: str, result: ContractComparison, compared_with: str) -> None:
+    """Say how a contract stands beside something, and in what it falls short."""
+    print_line(f"{name}: {'holds' if result.is_sufficient else 'falls short'}, beside {compared_with}")
+    for reason in result.reasons:
+        print_line(f"  {reason}")
+    print_differences("protects less than the terms", result.looser, Console(highlight=False))
+
+
+def version_to_object(version: Version) -> dict[str, Any]:
+    """Return what `--json` prints of a version."""
+    return {
+        "version": version.number,
+        "identity": version.identity,
+        "effective_at": version.effective_at,
+        "published_at": version.published_at,
+    }

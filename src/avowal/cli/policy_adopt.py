@@ -1,0 +1,24 @@
+"""`avowal policy adopt`: put the first version of the terms in force."""
+
+from contextlib import closing
+
+from avowal.app.folder import find_folder, open_folder_register
+from avowal.change.draft import find_terms_path, load_draft
+from avowal.change.publish import adopt_first_version
+from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.output import print_json, print_line, version_to_object
+from avowal.clock import utc_now
+
+app = create_app()
+
+
+@app.command("adopt")
+def adopt_terms(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
+    """Take the folder's terms into force as the first version, as of the past date that they bear."""
+    folder = find_folder(data)
+    with closing(open_folder_register(data)) as register:
+        version = adopt_first_version(register, load_draft(find_terms_path(folder)), utc_now())
+    if as_json:
+        print_json(version_to_object(version))
+    else:
+        print_line(f"version 1 ({version.identity}) is in force since {version.effective_at:%Y-%m-%d}")

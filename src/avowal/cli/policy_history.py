@@ -1,0 +1,38 @@
+"""`avowal policy history`: list the versions of the terms."""
+
+from contextlib import closing
+
+from rich.console import Console
+from rich.table import Table
+
+from avowal.app.folder import open_folder_register
+from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.output import print_json, version_to_object
+from avowal.clock import utc_now
+
+app = create_app()
+
+
+@app.command("history")
+def history(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
+    """Show every version, since when it holds, and in which languages its document is there."""
+    with closing(open_folder_register(data)) as register:
+        versions = register.versions()
+        languages = [[page.language for page in register.documents(one.number)] for one in versions]
+    if as_json:
+        print_json(
+            [
+                {**version_to_object(version), "documents": spoken}
+                for version, spoken in zip(versions, languages, strict=True)
+            ]
+        )
+        return
+    table = Table(
+        "version", "holds from (UTC)", "published (UTC)", "documents", "identity", box=None, pad_edge=False
+    )
+    for version, spoken in zip(versions, languages, strict=True):
+        scheduled = " (scheduled)" if version.effective_at > utc_now() else ""
+        since = f"{version.effective_at:%Y-%m-%d %H:%M}{scheduled}"
+        published = f"{version.published_at:%Y-%m-%d %H:%M}"
+        table.add_row(str(version.number), since, published, ", ".join(spoken), version.identity[:16])
+    Console(highlight=False).print(table if versions else "no version is in force yet: `avowal policy adopt`")

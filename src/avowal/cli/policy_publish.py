@@ -1,0 +1,68 @@
+"""`avowal policy publish`: publish the next version of the terms."""
+
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from avowal.app.folder import find_folder, open_folder_register
+from avowal.change.draft import find_terms_path, load_draft
+from avowal.change.publish import PublishOutcome, PublishResult, publish_version
+from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.output import (
+    print_contract_result,
+    print_differences,
+    print_json,
+    print_line,
+    version_to_object,
+)
+from avowal.clock import utc_now
+from avowal.disclose.contract_check import find_insufficient_contracts
+from avowal.policy.describe import describe_witnesses
+
+app = create_app()
+
+
+@app.command("publish")
+def publish_terms(
+    accept_witnesses: Annotated[
+        bool, typer.Option("--accept-witnesses", help="Publish although it protects less in what is listed.")
+    ] = False,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
+) -> None:
+    """Publish the folder's terms as the next version, from the day that they bear; or better wording of the last."""
+    folder = find_folder(data)
+    with closing(open_folder_register(data)) as register:
+        done = publish_version(
+            register, load_draft(find_terms_path(folder)), utc_now(), accept_witnesses=accept_witnesses
+        )
+        short = find_insufficient_contracts(
+            register, done.version.compiled_terms, done.version.effective_at.date()
+        )
+    if as_json:
+        looser, stricter = map(describe_witnesses, (done.comparison.looser, done.comparison.stricter))
+        told = {"relation": done.comparison.relation, "looser": looser, "stricter": stricter}
+        names = [one.name for one, _ in short]
+        print_json(
+            {"outcome": done.outcome, **version_to_object(done.version), **told, "processors_short": names}
+        )
+        return
+    print_line(_sentence(done))
+    console = Console(highlight=False)
+    print_differences("protects less: not for what was collected before", done.comparison.looser, console)
+    print_differences("protects more: also for what was collected before", done.comparison.stricter, console)
+    for one, found in short:
+        print_contract_result(one.name, found, f"version {done.version.number}")
+
+
+def _sentence(done: PublishResult) -> str:
+    version = done.version
+    if done.outcome is PublishOutcome.UNCHANGED:
+        return f"these are the terms and documents of version {version.number}: nothing is to be published"
+    if done.outcome is PublishOutcome.CORRECTED:
+        return f"the terms are those of version {version.number}: its corrected documents were recorded"
+    since = f"{version.effective_at:%Y-%m-%d %H:%M} UTC"
+    relation = done.comparison.relation
+    return f"version {version.number} ({version.identity}) was published, and holds from {since}: {relation}"

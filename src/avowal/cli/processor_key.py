@@ -1,0 +1,44 @@
+"""`avowal processor key`: issue the key with which a processor reads its feed."""
+
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from avowal.app.folder import find_folder, open_folder_register
+from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.output import print_json, print_line
+from avowal.clock import utc_now
+from avowal.disclose.delivery import format_public_key
+from avowal.errors import RefusedError
+from avowal.key_files import WEBHOOK_KEY_FILE, read_or_create_secret
+
+app = create_app()
+
+ProcessorArgument = Annotated[str, typer.Argument(help="The processor.", metavar="NAME")]
+
+
+@app.command("key")
+def key(
+    name: ProcessorArgument,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="End the key before it now, not in a day.")
+    ] = False,
+    as_json: JsonOption = False,
+    data: DataFolderOption = None,
+) -> None:
+    """Issue a new key with which a processor pulls its feed, and print it: it is kept nowhere."""
+    with closing(open_folder_register(data)) as register:
+        if name not in {one.name for one in register.processors.all()}:
+            raise RefusedError(
+                f"there is no processor `{name}`",
+                "`avowal processor add` makes one",
+                code="processor-not-found",
+            )
+        issued = register.feeds.issue_key(name, utc_now(), revoke_previous=at_once)
+    hook = format_public_key(read_or_create_secret(find_folder(data).keys_folder / WEBHOOK_KEY_FILE))
+    if as_json:
+        print_json({"key": issued, "public_key": hook})
+        return
+    print_line(issued)
+    print_line(f"  what is sent to an address is signed: {hook} checks it")
