@@ -14,7 +14,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 from avowal.policy.compare import ProtectionRelation
-from avowal.policy.ground import EVIDENCE_KINDS
+from avowal.policy.ground import EvidenceKind
 from avowal.policy.terms import Duties
 from avowal.policy.vocabulary import WORD_KINDS, load_vocabulary
 from avowal.web.visitor_page import COUNT_COLUMNS
@@ -52,7 +52,7 @@ def template() -> Catalog:
         ("duty", Duties.__struct_encode_fields__),
         ("relation", tuple(ProtectionRelation)),
         ("recipient", ("third-party",)),
-        ("evidence", tuple(EVIDENCE_KINDS)),
+        ("evidence", tuple(EvidenceKind)),
         ("count", COUNT_COLUMNS),
     ):
         for text in texts:

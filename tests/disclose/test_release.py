@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import polars as pl
 import pytest
 
-from avowal.disclose.extract import ExtractRequest, OldestByCell, extract_records
+from avowal.disclose.extract import OldestByCell, extract_records
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE, Bounds, Cell
+from avowal.register.release_requests import ReleaseRequest
 from avowal.store.columns import ColumnForm
 from avowal.store.duckdb_store import DuckDBStore
 from support.disclosures import ANN, BEN, NOW, PERIOD, RECENT, read_package, verify_elsewhere
@@ -24,6 +26,22 @@ from support.templates import made_once
 
 OLD = NOW - timedelta(days=20)
 DOCTOR = "Dr. Example"
+REQUEST = ReleaseRequest(
+    reference="0" * 16,
+    ground="authorised",
+    recipient_kind="named-person",
+    categories=[],
+    version=1,
+    required_approvals=0,
+    recipient=DOCTOR,
+    recipient_contact="",
+    visitor=f"{2:016x}",
+    row_filter="",
+    evidence={},
+    requester="operator",
+    expires_days=30,
+    requested_at=NOW,
+)
 
 
 @made_once
@@ -338,8 +356,8 @@ def test_a_column_shows_what_was_asked_for_only(tmp_path: Path) -> None:
     )
 
     def found(*categories: str) -> tuple[list[str], list[str]]:
-        asked = ExtractRequest("authorised", "named-person", f"{2:016x}", list(categories))
-        of = extract_records(store, [Bounds(cells, {})], asked, NOW)
+        request = msgspec.structs.replace(REQUEST, categories=list(categories))
+        of = extract_records(store, [Bounds(cells, {})], request, NOW)
         return of.tables["requests"].columns, list(of.refused_categories)
 
     assert found("ip-address") == (["ip_address"], [])

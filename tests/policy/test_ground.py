@@ -10,7 +10,7 @@ from avowal.errors import TermsError
 from avowal.policy.bounds import CompiledTerms
 from avowal.policy.compare import ProtectionRelation, compare
 from avowal.policy.describe import describe_witnesses, format_duty_value
-from avowal.policy.ground import EVIDENCE_KINDS, parse_ground_requirements
+from avowal.policy.ground import EvidenceKind, parse_ground_requirements
 from avowal.policy.language import find_language
 from avowal.policy.terms import compile_terms, find_warnings, parse_terms
 from avowal.policy.vocabulary import load_vocabulary
@@ -32,7 +32,7 @@ def test_each_ground_has_its_evidence() -> None:
     assert found["authorised"] == (("authorisation",), 0)
     assert found["checking"] == found["industry-abuse-control"] == (("case", "records"), 0)
     assert found["instrument"] == (("instrument", "issuer", "reference", "date", "scope"), 1)
-    assert {kind for need in found.values() for kind in need.evidence} == set(EVIDENCE_KINDS)
+    assert {kind for need in found.values() for kind in need.evidence} == set(EvidenceKind)
 
 
 @pytest.mark.parametrize(

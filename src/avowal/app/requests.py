@@ -7,11 +7,12 @@ import msgspec
 
 from avowal.app.owner import FolderOwner, OwnerRequest
 from avowal.clock import utc_now
-from avowal.disclose.extract import Extract, ExtractRequest, extract_records
+from avowal.disclose.extract import Extract, extract_records
 from avowal.disclose.feed import FeedBatch, FeedRequest, read_feed_batch
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector, find_visitor_records
 from avowal.policy.contract import parse_contract
 from avowal.register.erasures import Erasure
+from avowal.register.release_requests import ReleaseRequest
 from avowal.sql_files import read_sql
 from avowal.store.columns import RELATIONS
 from avowal.store.interface import RemovedRecords, ResultTable
@@ -205,7 +206,7 @@ class ExtractRelease(OwnerRequest[Extract], frozen=True):
     """
 
     needs_arrivals: ClassVar[bool] = True
-    request: ExtractRequest
+    request: ReleaseRequest
 
     def answer(self, owner: FolderOwner) -> Extract:
         """See OwnerRequest."""

@@ -31,11 +31,13 @@ from avowal.disclose.feed import FeedProvider
 from avowal.disclose.workflow import ReleaseWorkflow
 from avowal.errors import RefusedError
 from avowal.ingest.importer import PipelineFactory
-from avowal.keep.enforcement import PolicyEnforcer
-from avowal.key_files import FEED_KEY_FILE, read_or_create_secret
+from avowal.keep.enforcement import PolicyEnforcer, find_version_in_force
+from avowal.keep.visitor_lookup import VisitorSelector, parse_visitor_selector
+from avowal.key_files import COOKIE_KEY_FILE, FEED_KEY_FILE, read_or_create_secret
 from avowal.policy.terms import compile_terms, load_terms
 from avowal.register.register import SqliteRegister, Version
 from avowal.store.interface import ResultTable, Store
+from avowal.use.report_request import parse_time
 from avowal.workspace.client import FolderClient
 from avowal.workspace.ownership import open_backend
 from avowal.workspace.requests import Answer, Request
@@ -72,12 +74,27 @@ class Session:
         """Return what makes pipelines under the folder's settings and versions."""
         return create_pipeline_factory(self.folder, self.register)
 
+    def parse_visitor(self, text: str, since: str, until: str) -> VisitorSelector:
+        """Parse a visitor's key, a cookie's identifier, or an address with the period in which the visitor had it.
+
+        Raises InvalidInputError if it is none of them.
+        """
+        zone, now = self.folder.time_zone, utc_now()
+        return parse_visitor_selector(
+            text,
+            parse_time(since, zone, now) if since else None,
+            parse_time(until, zone, now, is_end=True) if until else None,
+            read_or_create_secret(self.folder.keys_folder / COOKIE_KEY_FILE),
+        )
+
     @property
     def release_workflow(self) -> ReleaseWorkflow:
         """Return how releases are requested, approved and made."""
         return ReleaseWorkflow(
             self.register,
+            self.folder.time_zone,
             partial(load_forms, self.folder),
+            self.parse_visitor,
             lambda selector: self.call(FindVisitorRecords(selector)),
             lambda request: self.call(ExtractRelease(request)),
         )
@@ -101,12 +118,9 @@ class Session:
 
 def find_version(versions: list[Version], number: int) -> Version:
     """Return the version with a number; the one in force for 0. Raises RefusedError if there is none."""
-    now = utc_now()
-    fitting = [
-        version
-        for version in versions
-        if version.number == number or (number == 0 and version.effective_at <= now)
-    ]
+    if number == 0:
+        return find_version_in_force(versions, utc_now())
+    fitting = [version for version in versions if version.number == number]
     if not fitting:
         hint = "`avowal policy history` lists the versions"
         raise RefusedError("there is no such version", hint, code="version-not-found")

@@ -17,7 +17,7 @@ from avowal.app.requests import (
     FindVisitorRecords,
     SummarizeVisitor,
 )
-from avowal.app.session import Session, find_version
+from avowal.app.session import Session
 from avowal.change.consent import (
     ConsentChoice,
     ConsentStatement,
@@ -30,9 +30,8 @@ from avowal.change.consent import (
 from avowal.change.consent_receipt import build_consent_receipt as consent_receipt
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
-from avowal.keep.enforcement import compute_governing_bounds, effective_versions
-from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector, parse_visitor_selector
-from avowal.key_files import COOKIE_KEY_FILE, read_or_create_secret
+from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
+from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.policy.bounds import OPERATOR, VISITOR
 from avowal.policy.language import find_language as spoken_in
 from avowal.policy.terms import parse_terms
@@ -42,7 +41,6 @@ from avowal.register.readers import RecordedAccess
 from avowal.register.releases import Release
 from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS
 from avowal.submissions.access import SUBJECT_ACCESS_PURPOSE
-from avowal.use.report_request import parse_time
 
 VISITOR_PAGE_PATH = "/privacy/me"
 """Where it is; the ledger has it as what was asked, and as where a consent is found again."""
@@ -211,18 +209,10 @@ def read_visitor_page(session: Session, summary: dict[str, Any]) -> VisitorPageD
         pages = session.read_visitor_pages(summary["visitor"], relation)
         rows = (record for page in pages for record in page.to_dicts())
         records[relation] = list(islice(rows, SHOWN_RECORDS_MAX))
-    terms = parse_terms(find_version(session.register.versions(), 0).terms_text, "the terms in force")
-    return VisitorPageData(msgspec.to_builtins(summary), records, terms.controller, tuple(terms.languages))
-
-
-def parse_visitor(argument: str, since: str, until: str, session: Session) -> VisitorSelector:
-    """Return the visitor that an argument names: by a key, by a cookie, or by an address in a period."""
-    zone = session.folder.time_zone
-    first = parse_time(since, zone, utc_now()) if since else None
-    last = parse_time(until, zone, utc_now(), is_end=True) if until else None
-    return parse_visitor_selector(
-        argument, first, last, read_or_create_secret(session.folder.keys_folder / COOKIE_KEY_FILE)
+    terms = parse_terms(
+        find_version_in_force(session.register.versions(), utc_now()).terms_text, "the terms in force"
     )
+    return VisitorPageData(msgspec.to_builtins(summary), records, terms.controller, tuple(terms.languages))
 
 
 @dataclass(frozen=True)

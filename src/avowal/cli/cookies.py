@@ -15,9 +15,10 @@ from avowal.cli.options import DataFolderOption, JsonOption, create_app
 from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.browser_crawl import SiteCrawl
-from avowal.disclose.contract_check import find_insufficient_contracts, find_version_in_force
+from avowal.disclose.contract_check import find_insufficient_contracts
 from avowal.disclose.cookie_audit import AuditResult, audit_observations, format_lifetime
 from avowal.errors import InvalidInputError
+from avowal.keep.enforcement import find_version_in_force
 from avowal.policy.contract import parse_contract
 from avowal.use.formatting import replace_unprintable
 
@@ -52,7 +53,7 @@ def audit(
             code="invalid-address",
         )
     with closing(open_folder_register(data)) as register:
-        version = find_version_in_force(register)
+        version = find_version_in_force(register.versions(), utc_now())
         short = {
             one.name
             for one, _ in find_insufficient_contracts(register, version.compiled_terms, utc_now().date())

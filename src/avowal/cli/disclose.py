@@ -1,15 +1,12 @@
 """`avowal disclose`: release stored data to somebody else, on a legal ground."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from msgspec import structs
 
 from avowal import strict
-from avowal.app.session import Session, open_session
-from avowal.app.visitor_data import parse_visitor
+from avowal.app.session import open_session
 from avowal.atomic_files import check_creatable
 from avowal.cli.options import (
     DataFolderOption,
@@ -20,19 +17,17 @@ from avowal.cli.options import (
 )
 from avowal.cli.output import print_json, print_line
 from avowal.cli.release import DiscloserOption, PackageOption, make_release, print_extract
-from avowal.clock import utc_now
 from avowal.disclose.request import (
     EXPIRY_DAYS_DEFAULT,
     EXPIRY_DAYS_MAX,
     ReleaseInput,
     parse_ground,
 )
+from avowal.disclose.workflow import ReleaseWorkflow
 from avowal.errors import InvalidInputError
 from avowal.policy.bounds import OPERATOR
-from avowal.policy.ground import EVIDENCE_KINDS
+from avowal.policy.ground import EvidenceKind
 from avowal.register.release_requests import ReleaseRequest
-from avowal.submissions.submission import REFERENCE_PATTERN
-from avowal.use.report_request import parse_time
 
 app = create_app()
 
@@ -100,76 +95,63 @@ def disclose(
             "a dry run writes no file", "give one of `--package` and `--dry-run`", code="conflicting-options"
         )
     check_creatable(package)
-    words = ReleaseInput(
+    release_input = ReleaseInput(
         ground=parse_ground(ground),
         recipient=to,
         categories=parse_categories(categories),
         recipient_kind=kind,
-        contact=contact,
+        recipient_contact=contact,
+        subject=about,
+        since=since,
+        until=until,
         row_filter=rows,
         evidence_reference=reference,
-        evidence=dict(_evidence(word) for word in evidence or []),
+        evidence=dict(_parse_evidence(text) for text in evidence or []),
         expires_days=expires,
-        requester=reader,
+        sealed_until=seal_until,
+        dry_run=dry_run,
     )
-    with open_session(data) as at_work:
-        zone = at_work.folder.time_zone
-
-        def asked() -> ReleaseInput:
-            at_work.register.readers.check_can_disclose(reader)
-            sealed = parse_time(seal_until, zone, utc_now()) if seal_until else None
-            return structs.replace(words, sealed_until=sealed, **_about(about, since, until, at_work))
-
-        _disclose(at_work, words, asked, None if dry_run else package or NO_PACKAGE, as_json=as_json)
+    with open_session(data) as session:
+        if dry_run:
+            print_extract(session.release_workflow.prepare_request(release_input, reader), as_json=as_json)
+        else:
+            _request_release(session.release_workflow, release_input, reader, package, as_json=as_json)
 
 
-def _about(word: str, since: str, until: str, at_work: Session) -> dict[str, Any]:
-    """Return what a release is about: a visitor, a submission, or neither of them."""
-    if not word or REFERENCE_PATTERN.fullmatch(word):
-        return {"submission_reference": word}
-    return {"visitor_selector": parse_visitor(word, since, until, at_work)}
-
-
-NO_PACKAGE = Path()
-"""The package of somebody who named none."""
-
-
-def _disclose(
-    at_work: Session,
-    words: ReleaseInput,
-    asked: Callable[[], ReleaseInput],
+def _request_release(
+    workflow: ReleaseWorkflow,
+    release_input: ReleaseInput,
+    reader: str,
     package: Path | None,
     *,
     as_json: bool,
 ) -> None:
-    """Ask for a release, and make it where nobody else has to approve it; without a package, tell what would leave."""
-    if package is None:
-        request = at_work.release_workflow.prepare_request(asked())
-        print_extract(request, at_work.release_workflow.build_extract(request), as_json=as_json)
-        return
-    with at_work.release_workflow.recording_refusals(words.ground, words.recipient_kind, words.requester):
-        if package == NO_PACKAGE and not at_work.release_workflow.find_requirements(words.ground).approvals:
+    """Record a request, and release it if nobody else has to approve it."""
+    with workflow.recording_refusals(release_input.ground, release_input.recipient_kind, reader):
+        if package is None and not workflow.find_requirements(release_input.ground).approvals:
             raise InvalidInputError(
                 "a release needs a file", "give `--package`, or `--dry-run`", code="missing-input"
             )
-        request = at_work.release_workflow.record_request(asked())
-        if request.required_approvals:
-            _tell_waiting(request, as_json=as_json)
+        prepared = workflow.record_request(release_input, reader)
+        if package is None or prepared.request.required_approvals:
+            _print_waiting(prepared.request, as_json=as_json)
         else:
-            make_release(at_work, request, package, as_json=as_json)
+            make_release(workflow, prepared, package, as_json=as_json)
 
 
-def _evidence(word: str) -> tuple[str, str]:
-    kind, found, text = word.partition("=")
-    if not found or kind not in EVIDENCE_KINDS:
-        hint = strict.suggest_nearest(kind, list(EVIDENCE_KINDS), "kinds of evidence")
+def _parse_evidence(text: str) -> tuple[str, str]:
+    """Parse KIND=TEXT. Raises InvalidInputError if it has another form, or the kind is unknown."""
+    kind, separator, value = text.partition("=")
+    if not separator or kind not in tuple(EvidenceKind):
+        hint = strict.suggest_nearest(kind, list(EvidenceKind), "kinds of evidence")
         raise InvalidInputError(
-            f"`{kind}` is no evidence", f"write it as KIND=TEXT; {hint}", code="unknown-evidence"
+            f"`{kind}` is not a kind of evidence", f"write it as KIND=TEXT; {hint}", code="unknown-evidence"
         )
-    return kind, text
+    return kind, value
 
 
-def _tell_waiting(request: ReleaseRequest, *, as_json: bool) -> None:
+def _print_waiting(request: ReleaseRequest, *, as_json: bool) -> None:
+    """Print that a request waits for approval."""
     if as_json:
         print_json(
             {

@@ -20,10 +20,10 @@ from avowal.disclose.contract_check import (
     compare_contract,
     find_insufficient_contracts,
     find_undeclared_networks,
-    find_version_in_force,
 )
 from avowal.disclose.feed import find_overdue_processors
 from avowal.errors import InvalidInputError, TermsError
+from avowal.keep.enforcement import find_version_in_force
 from avowal.policy.contract import parse_contract
 from avowal.policy.describe import describe_witnesses
 
@@ -47,7 +47,7 @@ def check(
 ) -> None:
     """Compare contracts with the version in force; exit status 1 where one protects less, or does not hold."""
     with closing(open_folder_register(data)) as register:
-        version = find_version_in_force(register)
+        version = find_version_in_force(register.versions(), utc_now())
     contracts = {
         name: parse_contract(_text(name), f"{CONTRACTS_FOLDER}/{name}.toml")
         for name in names or sorted(path.stem for path in _folder().glob("*.toml"))
@@ -92,7 +92,7 @@ def list_processors(as_json: JsonOption = False, data: DataFolderOption = None) 
         processors = register.processors.all()
         short = dict[str, ContractComparison]()
         if processors:
-            terms = find_version_in_force(register).compiled_terms
+            terms = find_version_in_force(register.versions(), utc_now()).compiled_terms
             short = {
                 one.name: found
                 for one, found in find_insufficient_contracts(register, terms, utc_now().date())

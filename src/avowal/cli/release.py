@@ -10,20 +10,20 @@ from rich.console import Console
 from rich.table import Table
 
 from avowal.app.folder import find_folder, open_folder_register
-from avowal.app.session import Session, find_version, open_session
+from avowal.app.session import open_session
 from avowal.atomic_files import check_creatable, create_file
 from avowal.cli.options import DataFolderOption, JsonOption, StdinOption, create_app, read_password
 from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
-from avowal.disclose.extract import Extract
 from avowal.disclose.recall import build_recall_message, is_email_address, send_message
 from avowal.disclose.request import (
     check_line,
 )
+from avowal.disclose.workflow import PreparedRelease, ReleaseWorkflow
 from avowal.errors import InvalidInputError
+from avowal.keep.enforcement import find_version_in_force
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.terms import parse_terms
-from avowal.register.release_requests import ReleaseRequest
 from avowal.register.releases import Release
 
 app = create_app(is_group=True)
@@ -78,7 +78,8 @@ def make(
         request = at_work.release_workflow.find_waiting_request(reference)
         with at_work.release_workflow.recording_refusals(request.ground, request.recipient_kind, reader):
             at_work.register.readers.check_can_disclose(reader)
-            make_release(at_work, request, package, as_json=as_json)
+            prepared = at_work.release_workflow.prepare_approved_release(request)
+            make_release(at_work.release_workflow, prepared, package, as_json=as_json)
 
 
 @app.command()
@@ -88,9 +89,9 @@ def show(
     """Show what was asked to be released, on which evidence, and what would leave."""
     with open_session(data) as at_work:
         request = at_work.release_workflow.find_waiting_request(reference)
-        found = at_work.release_workflow.build_extract(request)
+        prepared = at_work.release_workflow.prepare_release(request)
         approved = at_work.register.release_requests.approvers(reference)
-    print_extract(request, found, approved, as_json=as_json)
+    print_extract(prepared, approved, as_json=as_json)
 
 
 @app.command("list")
@@ -138,7 +139,9 @@ def recall(
         one = register.releases.recall(reference, reason, utc_now())
         register.ledger.sign_checkpoint()
         contact = register.release_requests.recipient_contact(reference)
-        terms = parse_terms(find_version(register.versions(), 0).terms_text, "the terms in force")
+        terms = parse_terms(
+            find_version_in_force(register.versions(), utc_now()).terms_text, "the terms in force"
+        )
         message = build_recall_message(one, contact, reason, terms)
         if file:
             file.write(message)
@@ -155,17 +158,25 @@ def _is_sealed(one: Release) -> bool:
     return one.sealed_until is not None and one.sealed_until > utc_now()
 
 
-def make_release(at_work: Session, request: ReleaseRequest, package: Path, *, as_json: bool) -> None:
+def make_release(
+    workflow: ReleaseWorkflow, prepared: PreparedRelease, package: Path, *, as_json: bool
+) -> None:
     """Make a release, write its package, and print what was released."""
     with create_file(package) as file:
-        made = at_work.release_workflow.make_release(request)
-        file.write(made.package)
-    at_work.release_workflow.mark_written(made)
-    manifest, entry = made.manifest, made.entry
-    told = {name: getattr(manifest, name) for name in ("reference", "records", "categories")}
+        result = workflow.make_release(prepared)
+        file.write(result.package)
+    workflow.mark_written(result)
+    manifest = result.manifest
     if as_json:
         print_json(
-            {"released": True, "entry": entry, **told, "refused_categories": manifest.refused_categories}
+            {
+                "released": True,
+                "reference": manifest.reference,
+                "entry": result.entry,
+                "records": manifest.records,
+                "categories": manifest.categories,
+                "refused_categories": manifest.refused_categories,
+            }
         )
         return
     records = ", ".join(f"{count:,} {name}" for name, count in manifest.records.items())
@@ -176,23 +187,26 @@ def make_release(at_work: Session, request: ReleaseRequest, package: Path, *, as
     print_refused_categories(manifest.refused_categories)
 
 
-def print_extract(
-    request: ReleaseRequest, found: Extract, approved: list[str] | None = None, *, as_json: bool
-) -> None:
+def print_extract(prepared: PreparedRelease, approved: list[str] | None = None, *, as_json: bool) -> None:
     """Print what a request would release, and who has approved it; `approved` is None in a dry run."""
-    categories = [one for one in request.categories if one not in found.refused_categories]
+    request, extract, categories = prepared.request, prepared.extract, prepared.categories
     if as_json:
-        told = {"released": False, "reference": None if approved is None else request.reference}
-        of = {"records": found.record_counts, "visitors": len(found.visitor_keys), "categories": categories}
-        beside = {
-            "refused_categories": found.refused_categories,
-            "required_approvals": request.required_approvals,
-            "approved_by": approved or [],
-        }
-        print_json({**told, **of, **beside, "evidence": request.evidence})
+        print_json(
+            {
+                "released": False,
+                "reference": None if approved is None else request.reference,
+                "records": extract.record_counts,
+                "visitors": len(extract.visitor_keys),
+                "categories": categories,
+                "refused_categories": extract.refused_categories,
+                "required_approvals": request.required_approvals,
+                "approved_by": approved or [],
+                "evidence": request.evidence,
+            }
+        )
         return
-    records = ", ".join(f"{count:,} {name}" for name, count in found.record_counts.items())
-    print_line(f"{records} of {len(found.visitor_keys):,} visitors: would be released")
+    records = ", ".join(f"{count:,} {name}" for name, count in extract.record_counts.items())
+    print_line(f"{records} of {len(extract.visitor_keys):,} visitors: would be released")
     print_line(
         f"  {', '.join(categories)}; for {request.recipient} ({request.recipient_kind}), on {request.ground}"
     )
@@ -203,7 +217,7 @@ def print_extract(
             f"  approved by {len(approved or [])} of {request.required_approvals}: "
             f"{', '.join(approved or []) or 'nobody yet'}"
         )
-    print_refused_categories(found.refused_categories)
+    print_refused_categories(extract.refused_categories)
 
 
 def print_refused_categories(refused: Mapping[str, str]) -> None:

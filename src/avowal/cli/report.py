@@ -14,12 +14,13 @@ from rich.table import Table as RichTable
 
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.requests import RunReport
-from avowal.app.session import find_version, open_session
+from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, create_app
 from avowal.cli.output import print_json, print_table, print_table_csv
 from avowal.clock import utc_now
 from avowal.disclose.statistics import DisclosureCount, count_disclosures, format_count
 from avowal.errors import InvalidInputError, ServerGoneError
+from avowal.keep.enforcement import find_version_in_force
 from avowal.policy.bounds import OPERATOR
 from avowal.store.interface import ResultTable
 from avowal.use.formatting import (
@@ -101,7 +102,9 @@ def _disclosures(question: ReportRequest, data: Path | None) -> ResultTable:
     """Return how often something was released, recalled and refused, by quarter and ground."""
     with closing(open_folder_register(data)) as register:
         register.readers.check_can_disclose(question.reader)
-        smallest = find_version(register.versions(), 0).compiled_terms.duties.get("smallest-group", 1)
+        smallest = find_version_in_force(register.versions(), utc_now()).compiled_terms.duties.get(
+            "smallest-group", 1
+        )
         period = question.since or datetime.min, question.until or datetime.max
         rows: list[list[Any]] = [[*one] for one in count_disclosures(register, utc_now(), *period)]
     if question.is_shared:

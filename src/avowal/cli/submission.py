@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from avowal.app.folder import open_folder_register
-from avowal.app.session import Session, find_version, open_session
+from avowal.app.session import Session, open_session
 from avowal.atomic_files import create_file
 from avowal.change.consent import StatementChannel
 from avowal.change.draft import load_forms
@@ -22,7 +22,7 @@ from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, creat
 from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.errors import InvalidInputError, RefusedError
-from avowal.keep.enforcement import compute_governing_bounds, effective_versions
+from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
 from avowal.keep.visitor_lookup import VISITOR_KEY_PATTERN
 from avowal.key_files import FILE_NAME_KEY_FILE, read_or_create_secret
 from avowal.policy.bounds import OPERATOR
@@ -68,7 +68,7 @@ def add(
         moment = parse_time(at, at_work.folder.time_zone, utc_now()) if at else utc_now()
         if moment > utc_now():
             raise InvalidInputError("`--at` is in the future", "say when it came", code="date-in-future")
-        version = find_version(effective_versions(at_work.register.versions(), moment), 0)
+        version = find_version_in_force(at_work.register.versions(), moment)
         if missing := declared.find_uncollected_categories(version.compiled_terms.collected_categories):
             raise RefusedError(
                 f"version {version.number}, which was in force, does not collect `{missing[0]}`",

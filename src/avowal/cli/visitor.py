@@ -14,7 +14,6 @@ from avowal.app.requests import ApplyConsents, EraseVisitor, FindVisitorRecords
 from avowal.app.session import open_session
 from avowal.app.visitor_data import (
     export_lines,
-    parse_visitor,
     read_visitor_page,
     record_access,
     summarize_visitor,
@@ -64,7 +63,7 @@ def show(
 ) -> None:
     """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
     with open_session(data) as at_work:
-        held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
+        held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
         told = summarize_visitor(at_work, held.key)
         record_access(at_work, held.record_count, "avowal visitor show")
         if page:
@@ -123,7 +122,7 @@ def export(
 ) -> None:
     """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
     with open_session(data) as at_work:
-        held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
+        held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
         record_access(at_work, held.record_count, "avowal visitor export")
         with to.open("wb") as file:
             lines = sum(bool(file.write(line)) for line in export_lines(at_work, held.key)) - 1
@@ -146,7 +145,7 @@ def erase(
     """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
     check_creatable(receipt_path)
     with open_session(data) as at_work:
-        held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
+        held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
         there = held.record_count
         if count != there:
             raise RefusedError(
@@ -199,7 +198,7 @@ def consent(
     """Record that a visitor consents to a version for what was collected before, or takes that back."""
     check_creatable(receipt_path)
     with open_session(data) as at_work:
-        held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
+        held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
         word, register = ConsentStatement(channel, reference, language), at_work.register
         if withdraw:
             said, permits = prepare_withdrawal(register, held.key, number, word, utc_now()), []

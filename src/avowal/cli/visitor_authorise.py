@@ -6,8 +6,7 @@ import msgspec
 import typer
 
 from avowal.app.requests import FindVisitorRecords
-from avowal.app.session import Session, find_version, open_session
-from avowal.app.visitor_data import parse_visitor
+from avowal.app.session import Session, open_session
 from avowal.change.consent import StatementChannel
 from avowal.cli.options import (
     DataFolderOption,
@@ -21,6 +20,7 @@ from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.request import check_line
 from avowal.errors import InvalidInputError, RefusedError
+from avowal.keep.enforcement import find_version_in_force
 from avowal.register.authorisations import Authorisation
 
 AUTHORISED_GROUND = "authorised"
@@ -54,7 +54,7 @@ def authorise(
             code="conflicting-options",
         )
     with open_session(data) as at_work:
-        held = at_work.call(FindVisitorRecords(parse_visitor(subject, since, until, at_work)))
+        held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
         authorisations = at_work.register.authorisations
         if withdraw and not authorisations.current_by_category(held.key, recipient):
             raise RefusedError(
@@ -78,7 +78,7 @@ def authorise(
 def _leaves(categories: str, at_work: Session) -> list[str]:
     """Return the categories, each of which the terms in force let somebody have whom a person authorised."""
     leaves = parse_categories(categories)
-    version = find_version(at_work.register.versions(), 0)
+    version = find_version_in_force(at_work.register.versions(), utc_now())
     may = {cell.category for cell in version.compiled_terms.cells if cell.ground == AUTHORISED_GROUND}
     if missing := [leaf for leaf in leaves if leaf not in may]:
         raise RefusedError(

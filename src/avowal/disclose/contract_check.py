@@ -10,12 +10,12 @@ from ipaddress import ip_network
 
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
-from avowal.keep.enforcement import effective_versions
+from avowal.keep.enforcement import find_version_in_force
 from avowal.policy.bounds import Bounds
 from avowal.policy.compare import Witness, compare
 from avowal.policy.contract import Contract, compile_contract, parse_contract, select_processor_bounds
 from avowal.register.processors import Processor
-from avowal.register.register import Register, Version
+from avowal.register.register import Register
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,6 @@ def find_undeclared_networks(trusted_networks: Sequence[str], contracts: Iterabl
     ]
 
 
-def find_version_in_force(register: Register) -> Version:
-    """Return the version that contracts are compared with. Raises RefusedError where none is in force."""
-    versions = effective_versions(register.versions(), utc_now())
-    if not versions:
-        raise RefusedError(
-            "no version is in force yet",
-            "`avowal policy adopt` takes the first one into force",
-            code="no-version-in-force",
-        )
-    return versions[-1]
-
-
 def add_processor(register: Register, name: str, contract_text: str) -> Processor:
     """Record a processor with its contract, in the place of the one before.
 
@@ -85,7 +73,7 @@ def add_processor(register: Register, name: str, contract_text: str) -> Processo
     """
     contract, version, now = (
         parse_contract(contract_text, f"processors/{name}.toml"),
-        find_version_in_force(register),
+        find_version_in_force(register.versions(), utc_now()),
         utc_now(),
     )
     found = compare_contract(contract, version.compiled_terms, now.date())

@@ -9,24 +9,23 @@ from typing import NamedTuple
 
 from avowal.errors import DisclosureError, InvalidInputError
 from avowal.policy.form import Form
-from avowal.policy.ground import EVIDENCE_KINDS, GroundRequirements, parse_ground_requirements
+from avowal.policy.ground import (
+    EVIDENCE_DESCRIPTIONS,
+    EvidenceKind,
+    GroundRequirements,
+    parse_ground_requirements,
+)
 from avowal.policy.vocabulary import expand_words
 from avowal.register.register import SqliteRegister, Version
 from avowal.register.release_requests import RefusalReason, ReleaseRequest
 from avowal.submissions.submission import Submission
 from avowal.use.formatting import is_printable_line
 
-AUTHORISATION_EVIDENCE, FUNCTION_EVIDENCE, RECORDS_EVIDENCE, DATE_EVIDENCE = (
-    "authorisation",
-    "function",
-    "records",
-    "date",
-)
-REGISTER_EVIDENCE = frozenset({AUTHORISATION_EVIDENCE, RECORDS_EVIDENCE})
-"""Evidence that nobody writes down: it is in the register, or the rows that are chosen are it."""
+REGISTER_EVIDENCE = frozenset({EvidenceKind.AUTHORISATION, EvidenceKind.RECORDS})
+"""Evidence that nobody enters: it is in the register, or it is the chosen rows."""
 
-REFERENCE_EVIDENCE = (FUNCTION_EVIDENCE, "case", "reference")
-"""Evidence that says where something is found again: `--reference` does."""
+REFERENCE_EVIDENCE = (EvidenceKind.FUNCTION, EvidenceKind.CASE, EvidenceKind.REFERENCE)
+"""Evidence that says where something is found again: `--reference` gives it."""
 
 LINE_CHARACTERS_MAX = 1_000
 
@@ -84,12 +83,12 @@ def collect_evidence(
         if kind not in REGISTER_EVIDENCE and not evidence.get(kind):
             how = "--reference TEXT" if kind == referred else f"--evidence {kind}=TEXT"
             raise DisclosureError(
-                f"there is no {kind}: {EVIDENCE_KINDS[kind]}",
+                f"there is no {kind}: {EVIDENCE_DESCRIPTIONS[kind]}",
                 f"give it with `{how}`",
                 RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
             )
-    if RECORDS_EVIDENCE in requirements.evidence:
+    if EvidenceKind.RECORDS in requirements.evidence:
         if not row_filter:
             raise DisclosureError(
                 "no records are named that gave rise to it",
@@ -97,9 +96,9 @@ def collect_evidence(
                 RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
             )
-        evidence[RECORDS_EVIDENCE] = row_filter
-    if DATE_EVIDENCE in evidence:
-        _check_date(evidence[DATE_EVIDENCE], now)
+        evidence[EvidenceKind.RECORDS] = row_filter
+    if EvidenceKind.DATE in evidence:
+        _check_date(evidence[EvidenceKind.DATE], now)
     return evidence
 
 
@@ -112,7 +111,7 @@ def find_evidence_scope(
     """Return how far the evidence of a request goes. Raises DisclosureError where there is none, or for nothing."""
     refused = dict[str, str]()
     submission = find_submission(register, request.submission) if request.submission else None
-    if AUTHORISATION_EVIDENCE in requirements.evidence:
+    if EvidenceKind.AUTHORISATION in requirements.evidence:
         standing = register.authorisations.current_by_category(request.visitor, request.recipient)
         refused |= {
             one: "the visitor did not authorise it" for one in request.categories if one not in standing
@@ -124,7 +123,7 @@ def find_evidence_scope(
                 RefusalReason.MISSING_EVIDENCE,
                 code="authorisation-not-found",
             )
-    if FUNCTION_EVIDENCE in requirements.evidence:
+    if EvidenceKind.FUNCTION in requirements.evidence:
         submission = _find_served_submission(register, request)
         form = forms.get(submission.form)
         _check_served_person(form, submission, request)
@@ -143,14 +142,14 @@ def find_evidence_scope(
 
 def _find_served_submission(register: SqliteRegister, request: ReleaseRequest) -> Submission:
     """Return the submission by which somebody asked for the service that a release serves."""
-    if request.submission not in {"", request.evidence[FUNCTION_EVIDENCE]}:
+    if request.submission not in {"", request.evidence[EvidenceKind.FUNCTION]}:
         raise DisclosureError(
             "it is about another submission than it was asked for by",
             "leave out `--about`",
             RefusalReason.MISSING_EVIDENCE,
             code="evidence-mismatch",
         )
-    submission = find_submission(register, request.evidence[FUNCTION_EVIDENCE])
+    submission = find_submission(register, request.evidence[EvidenceKind.FUNCTION])
     if request.visitor not in {"", submission.visitor}:
         raise DisclosureError(
             "that visitor did not ask for it",

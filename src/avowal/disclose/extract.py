@@ -14,6 +14,7 @@ from avowal.errors import QueryError
 from avowal.ledger.entry import AgeReach
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE, Age, Bounds, Cell
 from avowal.policy.form import FILE_CATEGORY, SUBMISSION_TIME_CATEGORY
+from avowal.register.release_requests import ReleaseRequest
 from avowal.register.submissions import Submissions
 from avowal.store.columns import FULL, RELATIONS, ColumnForm
 from avowal.store.interface import ResultTable, Store
@@ -28,16 +29,6 @@ QUERY_SECONDS_MAX = 120
 
 SUBMISSIONS_TABLE = "submissions"
 SUBMISSION_COLUMNS = ["reference", "form", "submitted_at", "field", "category", "value"]
-
-
-class ExtractRequest(msgspec.Struct, frozen=True):
-    """What is asked to be released: of a visitor, of rows that are chosen, or of a visitor's rows that are chosen."""
-
-    ground: str
-    recipient_kind: str
-    visitor: str
-    categories: list[str]
-    rows: str = ""
 
 
 class Extract(msgspec.Struct, frozen=True):
@@ -62,7 +53,7 @@ class Extract(msgspec.Struct, frozen=True):
 
 
 def extract_records(
-    store: Store, governing_bounds: Sequence[Bounds], request: ExtractRequest, now: datetime
+    store: Store, governing_bounds: Sequence[Bounds], request: ReleaseRequest, now: datetime
 ) -> Extract:
     """Cut what is asked for to what governs each record lets the recipient have (X2).
 
@@ -71,7 +62,7 @@ def extract_records(
     reading = PurposeView(
         store, governing_bounds, GROUND_ONLY_PURPOSE, now, "", request.recipient_kind, request.ground
     )
-    only, condition = _parse_row_filter(reading, request.rows)
+    only, condition = _parse_row_filter(reading, request.row_filter)
     tables, whose, shown, far = (
         dict[str, ResultTable](),
         set[int](),
@@ -111,7 +102,7 @@ def extract_submissions(
     submissions: Submissions,
     selected_submissions: Sequence[Submission],
     governing_bounds: Sequence[Bounds],
-    request: ExtractRequest,
+    request: ReleaseRequest,
 ) -> Extract:
     """Cut what people handed over to what its terms let the recipient have, as `extent` does; with its files."""
     rows, files, far = list[list[Any]](), dict[str, bytes](), OldestByCell(governing_bounds, utc_now())
@@ -160,7 +151,7 @@ def merge_extracts(first: Extract, second: Extract) -> Extract:
 
 
 def _explain_refusals(
-    governed: Sequence[Bounds], asked: ExtractRequest, shown: Collection[str]
+    governed: Sequence[Bounds], asked: ReleaseRequest, shown: Collection[str]
 ) -> dict[str, str]:
     """Return why nothing is released of categories of which nothing is shown."""
     to = asked.recipient_kind, asked.ground

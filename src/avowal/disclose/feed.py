@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from avowal.clock import utc_now
-from avowal.disclose.contract_check import compare_contract, find_version_in_force
+from avowal.disclose.contract_check import compare_contract
 from avowal.disclose.extract import OldestByCell
 from avowal.errors import DisclosureError
+from avowal.keep.enforcement import find_version_in_force
 from avowal.ledger.entry import AgeReach, hash_text
 from avowal.policy.bounds import OWN_USE, PROCESSOR, Bounds, Cell, max_ages
 from avowal.policy.compare import meet
@@ -206,7 +207,7 @@ class FeedProvider:
         `before` has the page before it is on record: whoever put it down can tell later whether it was given.
         Raises DisclosureError where its contract falls short, and RefusedError where it was given no such page.
         """
-        now, version = utc_now(), find_version_in_force(self.register)
+        now, version = utc_now(), find_version_in_force(self.register.versions(), utc_now())
         processor, _ = self.find_contract(processor_name, version, now)
         feeds, agreed = self.register.feeds, hash_text(processor.contract_text + version.identity)
         state, lines = feeds.position(processor_name, after_reference), list[dict[str, Any]]()

@@ -1,42 +1,53 @@
-"""What somebody asks to be released, in their own words, and whether that is a request at all."""
+"""Requests for releases as people enter them, and the checks that need nothing but the terms."""
 
 from datetime import datetime, timedelta
 
 import msgspec
 
-from avowal.disclose.evidence import AUTHORISATION_EVIDENCE, FUNCTION_EVIDENCE, LINE_CHARACTERS_MAX
+from avowal.disclose.evidence import LINE_CHARACTERS_MAX
 from avowal.errors import DisclosureError, InvalidInputError
-from avowal.keep.visitor_lookup import VisitorSelector
-from avowal.policy.bounds import OPERATOR, OWN_USE
-from avowal.policy.ground import GroundRequirements
+from avowal.policy.bounds import OWN_USE
+from avowal.policy.ground import EvidenceKind, GroundRequirements
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Version
 from avowal.register.release_requests import RefusalReason
+from avowal.submissions.submission import REFERENCE_PATTERN
 from avowal.use.formatting import is_printable_line
 
 EXPIRY_DAYS_DEFAULT = 30
 EXPIRY_DAYS_MAX = 3650
-INSTRUMENT_EVIDENCE = "instrument"
-"""The evidence that a seal stands on."""
 
 
-class ReleaseInput(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody asks for, in their own words."""
+class ReleaseInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request for a release as a person enters it: the options of `avowal disclose`, the JSON of `POST /releases`.
+
+    `ground`, `categories` and `recipient_kind` are words of the vocabulary; the first two may be parents.
+    """
 
     ground: str
     recipient: str
     categories: list[str]
     recipient_kind: str = ""
-    """Of the recipient; empty where the ground has one kind alone."""
-    contact: str = ""
-    visitor_selector: VisitorSelector | None = None
-    submission_reference: str = ""
+    """May be empty if the terms permit only one kind of recipient on the ground."""
+    recipient_contact: str = ""
+    subject: str = ""
+    """A visitor's key, a cookie's identifier, an address, or the reference of a submission; empty for chosen rows."""
+    since: str = ""
+    """With `until`, the period in which the visitor had the address."""
+    until: str = ""
     row_filter: str = ""
     evidence_reference: str = ""
+    """The text for the first kind of evidence that is a reference; see REFERENCE_EVIDENCE."""
     evidence: dict[str, str] = {}
     expires_days: int = EXPIRY_DAYS_DEFAULT
-    sealed_until: datetime | None = None
-    requester: str = OPERATOR
+    sealed_until: str = ""
+    dry_run: bool = False
+    """Whether to return what would be released, and record nothing."""
+
+    @property
+    def submission_reference(self) -> str:
+        """The subject, if it is the reference of a submission; else empty."""
+        return self.subject if REFERENCE_PATTERN.fullmatch(self.subject) else ""
 
 
 def parse_ground(word: str) -> str:
@@ -50,62 +61,63 @@ def parse_ground(word: str) -> str:
     return leaves[0]
 
 
-def find_recipient_kind(version: Version, release_input: ReleaseInput) -> str:
-    """Return the kind of the recipient. Raises DisclosureError where the terms let none of it have anything."""
-    kinds = sorted(
-        {cell.recipient for cell in version.compiled_terms.cells if cell.ground == release_input.ground}
-    )
-    known = load_vocabulary()
-    if release_input.recipient_kind and not known.expand("recipients", release_input.recipient_kind):
+def find_recipient_kind(version: Version, ground: str, recipient_kind: str) -> str:
+    """Return the kind of the recipient: the one that is given, or the only one that the terms permit on a ground.
+
+    Raises DisclosureError if the terms do not permit that kind, and InvalidInputError if the vocabulary does not have
+    it, or if none is given although the terms permit several.
+    """
+    permitted = sorted({cell.recipient for cell in version.compiled_terms.cells if cell.ground == ground})
+    words = load_vocabulary()
+    if recipient_kind and not words.expand("recipients", recipient_kind):
         raise InvalidInputError(
-            f"`{release_input.recipient_kind}` is none of the recipients",
-            known.suggest_word("recipients", release_input.recipient_kind),
+            f"`{recipient_kind}` is none of the recipients",
+            words.suggest_word("recipients", recipient_kind),
             code="unknown-name",
         )
-    if not kinds or release_input.recipient_kind not in {"", *kinds}:
+    if not permitted or recipient_kind not in {"", *permitted}:
         raise DisclosureError(
-            f"the terms let no {release_input.recipient_kind or 'other'} have anything on the ground "
-            f"`{release_input.ground}`",
-            f"they let: {', '.join(kinds) or 'nobody'}",
+            f"the terms permit no release to {recipient_kind or 'anybody'} on the ground `{ground}`",
+            f"they permit: {', '.join(permitted) or 'nobody'}",
             RefusalReason.RECIPIENT,
             code="recipient-not-permitted",
         )
-    if not release_input.recipient_kind and len(kinds) > 1:
+    if not recipient_kind and len(permitted) > 1:
         raise InvalidInputError(
-            "the terms know several kinds of recipients for this ground",
-            f"name one with `--kind`: {', '.join(kinds)}",
+            "the terms permit several kinds of recipients on this ground",
+            f"name one with `--kind`: {', '.join(permitted)}",
             code="recipient-ambiguous",
         )
-    return release_input.recipient_kind or kinds[0]
+    return recipient_kind or permitted[0]
 
 
 def check_line(text: str) -> None:
-    """Raise InvalidInputError where a text is no line that a terminal can show, or too long."""
+    """Raise InvalidInputError if a text is too long, or is not a line that a terminal can show."""
     if not is_printable_line(text, LINE_CHARACTERS_MAX):
         raise InvalidInputError(
-            f"that is no line of up to {LINE_CHARACTERS_MAX:,} characters",
+            f"the text is not a line of up to {LINE_CHARACTERS_MAX:,} characters",
             "write it shorter",
             code="input-too-long",
         )
 
 
-def check_release_input(release_input: ReleaseInput, requirements: GroundRequirements, now: datetime) -> None:
-    """Check what is asked for by itself. Raises InvalidInputError where it is no request."""
+def check_release_input(
+    release_input: ReleaseInput,
+    requirements: GroundRequirements,
+    sealed_until: datetime | None,
+    now: datetime,
+) -> None:
+    """Raise InvalidInputError if the input is incomplete, or does not fit what the ground requires."""
     if not release_input.recipient.strip():
         raise InvalidInputError("`--to` is empty", "name who receives it", code="missing-input")
-    for text in (release_input.recipient, release_input.contact, release_input.row_filter):
+    for text in (release_input.recipient, release_input.recipient_contact, release_input.row_filter):
         check_line(text)
-    personal = {AUTHORISATION_EVIDENCE, FUNCTION_EVIDENCE} & {*requirements.evidence}
-    if personal and release_input.row_filter:
+    evidence = {*requirements.evidence}
+    if release_input.row_filter and evidence & {EvidenceKind.AUTHORISATION, EvidenceKind.FUNCTION}:
         raise InvalidInputError(
             "on this ground a release is of one person", "name them with `--about`", code="missing-input"
         )
-    if not (
-        release_input.visitor_selector
-        or release_input.submission_reference
-        or release_input.row_filter
-        or FUNCTION_EVIDENCE in requirements.evidence
-    ):
+    if not (release_input.subject or release_input.row_filter or EvidenceKind.FUNCTION in evidence):
         raise InvalidInputError(
             "a release is about a visitor, or of rows", "give `--about` or `--rows`", code="missing-input"
         )
@@ -115,21 +127,23 @@ def check_release_input(release_input: ReleaseInput, requirements: GroundRequire
         )
     if not 1 <= release_input.expires_days <= EXPIRY_DAYS_MAX:
         raise InvalidInputError(
-            "it expires too late, or at once", f"give 1 to {EXPIRY_DAYS_MAX} days", code="invalid-expiry"
+            "a release has to expire after a day at the earliest, and not too late",
+            f"give 1 to {EXPIRY_DAYS_MAX} days",
+            code="invalid-expiry",
         )
-    if release_input.sealed_until:
-        _check_seal(release_input.sealed_until, requirements, now)
+    if sealed_until:
+        _check_seal(sealed_until, requirements, now)
 
 
-def _check_seal(until: datetime, need: GroundRequirements, now: datetime) -> None:
-    """Check that a seal may be, and ends."""
-    if INSTRUMENT_EVIDENCE not in need.evidence:
+def _check_seal(sealed_until: datetime, requirements: GroundRequirements, now: datetime) -> None:
+    """Raise InvalidInputError if the ground permits no seal, or the seal does not end in time."""
+    if EvidenceKind.INSTRUMENT not in requirements.evidence:
         raise InvalidInputError(
-            "only what an instrument requires can be under seal",
-            "the visitor is told of it",
+            "only a release that a legal instrument requires can be under seal",
+            "leave out `--seal-until`: the visitor is told of this release",
             code="seal-not-permitted",
         )
-    if not now < until <= now + timedelta(days=EXPIRY_DAYS_MAX):
+    if not now < sealed_until <= now + timedelta(days=EXPIRY_DAYS_MAX):
         raise InvalidInputError(
             "a seal ends on a day to come",
             f"give a date of the next {EXPIRY_DAYS_MAX} days",

@@ -1,6 +1,6 @@
-"""From what somebody asks for to a package that its recipient can check: each step is on record before the next.
+"""The steps of a release: request, approval, and a package that its recipient can check. Each step is recorded first.
 
-The rules stand in `docs/spec/releases.md`.
+The rules are in `docs/spec/releases.md`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -8,37 +8,56 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from avowal.clock import utc_now
-from avowal.disclose.contract_check import find_version_in_force
 from avowal.disclose.evidence import (
-    AUTHORISATION_EVIDENCE,
-    FUNCTION_EVIDENCE,
     collect_evidence,
     find_evidence_scope,
     find_ground_requirements,
     find_submission,
 )
-from avowal.disclose.extract import Extract, ExtractRequest, extract_submissions, merge_extracts
+from avowal.disclose.extract import Extract, extract_submissions, merge_extracts
 from avowal.disclose.package import PackageManifest, build_package, encode_tables, hash_files
-from avowal.disclose.request import ReleaseInput, check_release_input, find_recipient_kind
+from avowal.disclose.request import ReleaseInput, check_release_input, find_recipient_kind, parse_ground
 from avowal.errors import DisclosureError, QueryError, RefusedError
-from avowal.keep.enforcement import compute_governing_bounds, effective_versions
+from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.form import Form
-from avowal.policy.ground import GroundRequirements
+from avowal.policy.ground import EvidenceKind, GroundRequirements
 from avowal.policy.terms import parse_terms
-from avowal.register.register import SqliteRegister
+from avowal.policy.vocabulary import expand_words
+from avowal.register.register import SqliteRegister, Version
 from avowal.register.release_requests import APPROVAL_WAIT_DAYS, RefusalReason, ReleaseRequest
 from avowal.register.releases import Release
 from avowal.submissions.submission import Submission, new_reference
+from avowal.use.report_request import parse_time
+
+
+class PreparedRelease(NamedTuple):
+    """A request, and what it releases by what holds now: the result of one extraction."""
+
+    request: ReleaseRequest
+    version: Version
+    """The version in force."""
+    requirements: GroundRequirements
+    """What that version requires on the ground."""
+    extract: Extract
+    seen_entries: int
+    """How many entries the ledger had before the extraction. An erasure after them makes the extract invalid."""
+
+    @property
+    def categories(self) -> list[str]:
+        """The categories that are released."""
+        refused = self.extract.refused_categories
+        return [category for category in self.request.categories if category not in refused]
 
 
 class ReleaseResult(NamedTuple):
-    """A release that was made."""
+    """A release that is recorded, with its package."""
 
     manifest: PackageManifest
     entry: int
@@ -48,116 +67,108 @@ class ReleaseResult(NamedTuple):
 
 @dataclass(frozen=True)
 class ReleaseWorkflow:
-    """Where releases are asked for, approved and made."""
+    """Requests, approves and makes releases.
+
+    What is released is extracted once in each step. A request that needs no approval is released from the extract that
+    was made for it. One that waited for approval is extracted again when it is made: meanwhile records may have been
+    erased or expired, and authorisations withdrawn (X2, X6).
+    """
 
     register: SqliteRegister
+    time_zone: ZoneInfo
     load_forms: Callable[[], Mapping[str, Form]]
+    parse_visitor: Callable[[str, str, str], VisitorSelector]
+    """Parses a visitor's key, cookie or address, and the period of the address."""
     find_visitor_records: Callable[[VisitorSelector], VisitorRecords]
-    """Finds whom a subject is; see `keep.subject`."""
-    extract_records: Callable[[ExtractRequest], Extract]
-    """Cuts what is stored; see `disclose.release`."""
-
-    def prepare_request(self, release_input: ReleaseInput) -> ReleaseRequest:
-        """Return what somebody asks for as a request, which is not recorded yet.
-
-        Raises InvalidInputError where it is no request, and DisclosureError where the answer is no already.
-        """
-        version, now = find_version_in_force(self.register), utc_now()
-        need = find_ground_requirements(version, release_input.ground)
-        visitor = self._find_visitor(release_input, need)
-        check_release_input(release_input, need, now)
-        return ReleaseRequest(
-            reference=new_reference(),
-            ground=release_input.ground,
-            recipient_kind=find_recipient_kind(version, release_input),
-            categories=release_input.categories,
-            version=version.number,
-            required_approvals=need.approvals,
-            recipient=release_input.recipient.strip(),
-            recipient_contact=release_input.contact.strip(),
-            visitor=visitor,
-            row_filter=release_input.row_filter.strip(),
-            submission=release_input.submission_reference,
-            evidence=collect_evidence(
-                need,
-                release_input.evidence,
-                release_input.evidence_reference,
-                release_input.row_filter.strip(),
-                now,
-            ),
-            requester=release_input.requester,
-            expires_days=release_input.expires_days,
-            sealed_until=release_input.sealed_until,
-            requested_at=now,
-        )
+    """See `keep.visitor_lookup`."""
+    extract_records: Callable[[ReleaseRequest], Extract]
+    """Extracts stored records; see `disclose.extract`."""
 
     def find_requirements(self, ground: str) -> GroundRequirements:
-        """Return what the version in force needs on a ground; see `needed`."""
-        return find_ground_requirements(find_version_in_force(self.register), ground)
+        """Return what the version in force requires on a ground; see `find_ground_requirements`."""
+        return find_ground_requirements(self._find_version(), ground)
 
-    def build_extract(self, request: ReleaseRequest) -> Extract:
-        """Return what a request would release, by what holds now. Raises DisclosureError where that is nothing."""
-        need = self.find_requirements(request.ground)
-        if lacking := sorted({*need.evidence} - {AUTHORISATION_EVIDENCE, *request.evidence}):
-            told = ", ".join(lacking)
-            raise DisclosureError(
-                f"the version in force needs more by now: {told}",
-                "ask anew",
-                RefusalReason.MISSING_EVIDENCE,
-                code="evidence-missing",
-            )
-        within = find_evidence_scope(self.register, self.load_forms(), need, request)
-        left = [one for one in request.categories if one not in within.refused_categories]
-        asked = ExtractRequest(
-            request.ground, request.recipient_kind, request.visitor, left, request.row_filter
+    def prepare_request(self, release_input: ReleaseInput, requester: str) -> PreparedRelease:
+        """Return a request and what it would release. Nothing is recorded.
+
+        Raises InvalidInputError if the input is not valid, and DisclosureError if nothing may be released.
+        """
+        self.register.readers.check_can_disclose(requester)
+        version, seen_entries = self._find_version(), self.register.ledger.count_entries()
+        ground = parse_ground(release_input.ground)
+        sealed_until, selector = self._parse_seal(release_input), self._parse_subject(release_input)
+        requirements, now = find_ground_requirements(version, ground), utc_now()
+        visitor = self._find_visitor(release_input, selector, requirements)
+        check_release_input(release_input, requirements, sealed_until, now)
+        row_filter = release_input.row_filter.strip()
+        request = ReleaseRequest(
+            reference=new_reference(),
+            ground=ground,
+            recipient_kind=find_recipient_kind(version, ground, release_input.recipient_kind),
+            categories=expand_words("categories", release_input.categories),
+            version=version.number,
+            required_approvals=requirements.approvals,
+            recipient=release_input.recipient.strip(),
+            recipient_contact=release_input.recipient_contact.strip(),
+            visitor=visitor,
+            row_filter=row_filter,
+            submission=release_input.submission_reference,
+            evidence=collect_evidence(
+                requirements, release_input.evidence, release_input.evidence_reference, row_filter, now
+            ),
+            requester=requester,
+            expires_days=release_input.expires_days,
+            sealed_until=sealed_until,
+            requested_at=now,
         )
-        try:
-            found = self._extract_all(request, asked, within.submission)
-        except QueryError as error:
-            raise DisclosureError(error.message, error.hint, RefusalReason.TERMS, code=error.code) from None
-        refused = {**within.refused_categories, **found.refused_categories}
-        found = msgspec.structs.replace(found, refused_categories=refused)
-        if not found.is_selective:
-            raise DisclosureError(
-                "that holds everybody's records of its period: nothing sets those of the case apart",
-                "choose by what the case is about, such as a page, a status or an address",
-                RefusalReason.OTHER_SUBJECTS,
-                code="selection-too-broad",
-            )
-        if not found.tables:
-            told = "; ".join(f"{what}: {why}" for what, why in found.refused_categories.items())
-            raise DisclosureError(
-                f"nothing may be released: {told}", "", RefusalReason.TERMS, code="not-permitted"
-            )
-        return found
+        extract = self._extract(request, requirements)
+        return PreparedRelease(request, version, requirements, extract, seen_entries)
+
+    def record_request(self, release_input: ReleaseInput, requester: str) -> PreparedRelease:
+        """Record a request, if something of it may be released. Raises as `prepare_request` does."""
+        prepared = self.prepare_request(release_input, requester)
+        request = self.register.release_requests.record(prepared.request)
+        self.register.ledger.sign_checkpoint()
+        return prepared._replace(request=request)
+
+    def prepare_release(self, request: ReleaseRequest) -> PreparedRelease:
+        """Return what a recorded request releases now. Raises DisclosureError if nothing may be released any more."""
+        version, seen_entries = self._find_version(), self.register.ledger.count_entries()
+        requirements = find_ground_requirements(version, request.ground)
+        extract = self._extract(request, requirements)
+        return PreparedRelease(request, version, requirements, extract, seen_entries)
+
+    def prepare_approved_release(self, request: ReleaseRequest) -> PreparedRelease:
+        """Return what an approved request releases now. Raises DisclosureError if it is not approved or permitted."""
+        self._check_approvals(request, self.find_requirements(request.ground))
+        return self.prepare_release(request)
 
     def approve(self, reference: str, approver: str, password: str) -> ReleaseRequest:
-        """Record that somebody else approves a request; whoever has the machine needs no password.
+        """Record that a reader approves a request. The operator of this machine needs no password.
 
-        Raises DisclosureError where they may not.
+        Raises DisclosureError if the reader may not approve it: the requester may not, and nobody may twice.
         """
         request = self.find_waiting_request(reference)
         with self.recording_refusals(request.ground, request.recipient_kind, approver):
             self.register.readers.check_can_disclose(approver)
             if approver != OPERATOR and not self.register.passwords.check(approver, password):
-                hint = "`avowal user password` gives one"
                 raise DisclosureError(
                     f"this is not the password of `{approver}`",
-                    hint,
+                    "`avowal user password` sets one",
                     RefusalReason.NO_PERMISSION,
                     code="wrong-password",
                 )
             if approver == request.requester:
                 raise DisclosureError(
-                    f"`{approver}` asked for it: somebody else has to approve it",
-                    "",
+                    f"`{approver}` requested it",
+                    "another reader has to approve it",
                     RefusalReason.MISSING_APPROVAL,
                     code="approver-is-requester",
                 )
             if approver in self.register.release_requests.approvers(reference):
                 raise DisclosureError(
-                    f"`{approver}` approved it before",
-                    "somebody else has to",
+                    f"`{approver}` has approved it already",
+                    "another reader has to approve it",
                     RefusalReason.MISSING_APPROVAL,
                     code="already-approved",
                 )
@@ -165,83 +176,47 @@ class ReleaseWorkflow:
         self.register.ledger.sign_checkpoint()
         return request
 
-    def record_request(self, release_input: ReleaseInput) -> ReleaseRequest:
-        """Return what somebody asks for as a request that is recorded, once it is known that some of it may leave.
+    def make_release(self, prepared: PreparedRelease) -> ReleaseResult:
+        """Record a release, and build its package.
 
-        Raises as `ask` and `extent_of` do.
+        If it was recorded before, but its package was never written, the same package is built again. Raises
+        DisclosureError if the request is not approved, and RefusedError if what is stored has changed since then.
         """
-        request = self.prepare_request(release_input)
-        self.build_extract(request)
-        request = self.register.release_requests.record(request)
-        self.register.ledger.sign_checkpoint()
-        return request
-
-    def make_release(self, request: ReleaseRequest) -> ReleaseResult:
-        """Release what was requested: record it, and then make its package.
-
-        Raises DisclosureError where others have not approved it, or the answer is no by now.
-        """
-        owed = max(request.required_approvals, self.find_requirements(request.ground).approvals)
-        missing = owed - len(self.register.release_requests.approvers(request.reference))
-        if missing > 0:
-            raise DisclosureError(
-                f"{missing} more have to approve `{request.reference}`",
-                "`avowal release approve`",
-                RefusalReason.MISSING_APPROVAL,
-                code="approval-missing",
-            )
-        releases, looked = self.register.releases, self.register.ledger.count_entries()
-        found, before = self.build_extract(request), releases.find_unwritten(request.reference)
-        contents = {**encode_tables(found.tables), **found.files}
-        manifest = self._build_manifest(
-            request, found, hash_files(contents), before.released_at if before else utc_now()
-        )
-        if before and before.manifest_hash != manifest.sha256:
+        request, extract = prepared.request, prepared.extract
+        self._check_approvals(request, prepared.requirements)
+        unwritten = self.register.releases.find_unwritten(request.reference)
+        contents = {**encode_tables(extract.tables), **extract.files}
+        released_at = unwritten.released_at if unwritten else utc_now()
+        manifest = _build_manifest(prepared, hash_files(contents), released_at)
+        if unwritten and unwritten.manifest_hash != manifest.sha256:
             raise RefusedError(
-                f"what is held changed since `{request.reference}` was recorded, and its package was never written",
-                "recall it (`avowal release recall`), and ask anew",
+                f"what is stored changed since `{request.reference}` was recorded, and its package was never written",
+                "recall it (`avowal release recall`), and request it again",
                 code="records-changed",
             )
-        entry = before.entry if before else self._record_release(request, found, manifest, looked)
-        return ReleaseResult(
-            manifest, entry, build_package(manifest, contents, str(self.register.ledger.prove_entry(entry)))
-        )
+        entry = unwritten.entry if unwritten else self._record_release(prepared, manifest)
+        proof = str(self.register.ledger.prove_entry(entry))
+        return ReleaseResult(manifest, entry, build_package(manifest, contents, proof))
 
     def mark_written(self, result: ReleaseResult) -> None:
-        """Record that the package of a release is where it belongs: until then it can be made once more, the same."""
+        """Record that the package of a release is written. Until then the same package can be built again."""
         self.register.releases.mark_written(result.manifest.reference, utc_now())
 
-    def _record_release(
-        self, request: ReleaseRequest, found: Extract, manifest: PackageManifest, looked: int
-    ) -> int:
-        release = Release(
-            **{name: getattr(manifest, name) for name in MANIFEST_FIELDS_OF_RELEASE},
-            records=sum(found.record_counts.values()),
-            manifest_hash=manifest.sha256,
-            sealed_until=request.sealed_until,
-        )
-        authorised = AUTHORISATION_EVIDENCE in self.find_requirements(request.ground).evidence
-        recorded = self.register.releases.record(
-            release, found.visitor_keys, found.age_reach, needs_authorisation=authorised, seen_entries=looked
-        )
-        return recorded.entry
-
     def find_waiting_request(self, reference: str) -> ReleaseRequest:
-        """Return a request that waits. Raises RefusedError where there is none, or it waited for too long."""
+        """Return a request that waits for approval or release. Raises RefusedError if there is none, or it expired."""
         request = self.register.release_requests.get(reference)
-        if request.reference not in {
-            one.reference for one in self.register.release_requests.pending(utc_now())
-        }:
+        waiting = self.register.release_requests.pending(utc_now())
+        if request.reference not in {other.reference for other in waiting}:
             raise RefusedError(
                 f"`{reference}` was released, or waited for more than {APPROVAL_WAIT_DAYS} days",
-                "ask anew",
+                "request it again",
                 code="request-closed",
             )
         return request
 
     @contextmanager
     def recording_refusals(self, ground: str, recipient_kind: str, requester: str) -> Iterator[None]:
-        """Record whatever is refused of an attempt to disclose."""
+        """Record each DisclosureError that is raised inside as a refusal."""
         try:
             yield
         except DisclosureError as error:
@@ -249,78 +224,154 @@ class ReleaseWorkflow:
             raise
 
     def record_refusal(self, ground: str, recipient_kind: str, reason: RefusalReason, requester: str) -> None:
-        """Record that something was refused."""
+        """Record that a disclosure was refused."""
         self.register.release_requests.record_refusal(ground, recipient_kind, reason, requester, utc_now())
         self.register.ledger.sign_checkpoint()
 
-    def _find_visitor(self, words: ReleaseInput, need: GroundRequirements) -> str:
-        """Return the visitor whom a request is about; empty where rows are chosen, or nobody knows who asked for it."""
-        if words.visitor_selector:
+    def _find_version(self) -> Version:
+        return find_version_in_force(self.register.versions(), utc_now())
+
+    def _parse_seal(self, release_input: ReleaseInput) -> datetime | None:
+        text = release_input.sealed_until
+        return parse_time(text, self.time_zone, utc_now()) if text else None
+
+    def _parse_subject(self, release_input: ReleaseInput) -> VisitorSelector | None:
+        """Return the visitor that the input names; None if it names none, or a submission."""
+        if not release_input.subject or release_input.submission_reference:
+            return None
+        return self.parse_visitor(release_input.subject, release_input.since, release_input.until)
+
+    def _find_visitor(
+        self, release_input: ReleaseInput, selector: VisitorSelector | None, requirements: GroundRequirements
+    ) -> str:
+        """Return the key of the visitor that a request is about; empty for chosen rows and unknown visitors."""
+        if selector:
             try:
-                held = self.find_visitor_records(words.visitor_selector)
+                records = self.find_visitor_records(selector)
             except RefusedError as error:
                 raise DisclosureError(
                     error.message, error.hint, RefusalReason.UNKNOWN_SUBJECT, code=error.code
                 ) from None
-            known = held.counts_by_governing or self.register.submissions.in_period(
-                datetime.min, datetime.max, held.key
-            )
-            if not known:
+            submissions = self.register.submissions
+            if not records.counts_by_governing and not submissions.in_period(
+                datetime.min, datetime.max, records.key
+            ):
                 raise DisclosureError(
-                    "nothing is held of that visitor",
+                    "nothing is stored of that visitor",
                     "look at the visitor's key",
                     RefusalReason.UNKNOWN_SUBJECT,
                     code="records-not-found",
                 )
-            return held.key
-        if FUNCTION_EVIDENCE in need.evidence and words.evidence_reference.strip():
-            return find_submission(self.register, words.evidence_reference.strip()).visitor or ""
+            return records.key
+        reference = release_input.evidence_reference.strip()
+        if reference and EvidenceKind.FUNCTION in requirements.evidence:
+            return find_submission(self.register, reference).visitor or ""
         return ""
 
-    def _extract_all(
-        self, request: ReleaseRequest, asked: ExtractRequest, only: Submission | None
+    def _check_approvals(self, request: ReleaseRequest, requirements: GroundRequirements) -> None:
+        """Raise DisclosureError if fewer readers approved than the request or the version in force requires."""
+        required = max(request.required_approvals, requirements.approvals)
+        missing = required - len(self.register.release_requests.approvers(request.reference))
+        if missing > 0:
+            raise DisclosureError(
+                f"{missing} more have to approve `{request.reference}`",
+                "`avowal release approve`",
+                RefusalReason.MISSING_APPROVAL,
+                code="approval-missing",
+            )
+
+    def _extract(self, request: ReleaseRequest, requirements: GroundRequirements) -> Extract:
+        """Return what a request releases now. Raises DisclosureError if that is nothing."""
+        given = {EvidenceKind.AUTHORISATION, *request.evidence}
+        if missing := sorted({*requirements.evidence} - given):
+            raise DisclosureError(
+                f"the version in force requires more evidence than the request has: {', '.join(missing)}",
+                "request it again",
+                RefusalReason.MISSING_EVIDENCE,
+                code="evidence-missing",
+            )
+        scope = find_evidence_scope(self.register, self.load_forms(), requirements, request)
+        permitted = [name for name in request.categories if name not in scope.refused_categories]
+        narrowed = msgspec.structs.replace(request, categories=permitted)
+        try:
+            extract = self._extract_stored(narrowed, requirements, scope.submission)
+        except QueryError as error:
+            raise DisclosureError(error.message, error.hint, RefusalReason.TERMS, code=error.code) from None
+        refused = {**scope.refused_categories, **extract.refused_categories}
+        if not extract.is_selective:
+            raise DisclosureError(
+                "the filter selects everybody's records of its period: nothing sets those of the case apart",
+                "choose by what the case is about, such as a page, a status or an address",
+                RefusalReason.OTHER_SUBJECTS,
+                code="selection-too-broad",
+            )
+        if not extract.tables:
+            reasons = "; ".join(f"{category}: {reason}" for category, reason in refused.items())
+            raise DisclosureError(
+                f"nothing may be released: {reasons}", "", RefusalReason.TERMS, code="not-permitted"
+            )
+        return msgspec.structs.replace(extract, refused_categories=refused)
+
+    def _extract_stored(
+        self, request: ReleaseRequest, requirements: GroundRequirements, submission: Submission | None
     ) -> Extract:
-        """Return what is stored, and what was handed over, as far as it may be released."""
+        """Return the stored records and the submissions that a request releases."""
         if request.row_filter:
-            return self.extract_records(asked)
-        submissions = self.register.submissions
-        which = [only] if only else submissions.in_period(datetime.min, datetime.max, asked.visitor)
-        if AUTHORISATION_EVIDENCE in self.find_requirements(request.ground).evidence:
-            which = [one for one in which if one.allows_recipient(request.recipient)]
-        governed = compute_governing_bounds(effective_versions(self.register.versions(), utc_now()))
-        handed = extract_submissions(submissions, which, governed, asked)
-        return merge_extracts(self.extract_records(asked), handed) if asked.visitor else handed
-
-    def _build_manifest(
-        self, request: ReleaseRequest, found: Extract, hashed: dict[str, str], at: datetime
-    ) -> PackageManifest:
-        version = find_version_in_force(self.register)
-        terms = parse_terms(version.terms_text, "the terms in force")
-        return PackageManifest(
-            reference=request.reference,
-            controller=terms.controller,
-            contact=terms.contact,
-            ground=request.ground,
-            recipient=request.recipient,
-            recipient_kind=request.recipient_kind,
-            categories=[one for one in request.categories if one not in found.refused_categories],
-            version=version.number,
-            records=found.record_counts,
-            refused_categories=found.refused_categories,
-            released_at=at,
-            expires_at=at + timedelta(days=request.expires_days),
-            file_hashes=hashed,
+            return self.extract_records(request)
+        all_submissions = self.register.submissions
+        selected = (
+            [submission]
+            if submission
+            else all_submissions.in_period(datetime.min, datetime.max, request.visitor)
         )
+        if EvidenceKind.AUTHORISATION in requirements.evidence:
+            selected = [one for one in selected if one.allows_recipient(request.recipient)]
+        bounds = compute_governing_bounds(effective_versions(self.register.versions(), utc_now()))
+        extract = extract_submissions(all_submissions, selected, bounds, request)
+        return merge_extracts(self.extract_records(request), extract) if request.visitor else extract
+
+    def _record_release(self, prepared: PreparedRelease, manifest: PackageManifest) -> int:
+        """Record a release; returns the number of its entry in the ledger."""
+        release = Release(
+            reference=manifest.reference,
+            ground=manifest.ground,
+            recipient_kind=manifest.recipient_kind,
+            recipient=manifest.recipient,
+            categories=manifest.categories,
+            records=sum(manifest.records.values()),
+            version=manifest.version,
+            manifest_hash=manifest.sha256,
+            released_at=manifest.released_at,
+            expires_at=manifest.expires_at,
+            sealed_until=prepared.request.sealed_until,
+        )
+        recorded = self.register.releases.record(
+            release,
+            prepared.extract.visitor_keys,
+            prepared.extract.age_reach,
+            needs_authorisation=EvidenceKind.AUTHORISATION in prepared.requirements.evidence,
+            seen_entries=prepared.seen_entries,
+        )
+        return recorded.entry
 
 
-MANIFEST_FIELDS_OF_RELEASE = (
-    "reference",
-    "ground",
-    "recipient_kind",
-    "recipient",
-    "categories",
-    "version",
-    "released_at",
-    "expires_at",
-)
-"""What a release and the manifest of its package have alike."""
+def _build_manifest(
+    prepared: PreparedRelease, file_hashes: dict[str, str], released_at: datetime
+) -> PackageManifest:
+    request, extract = prepared.request, prepared.extract
+    terms = parse_terms(prepared.version.terms_text, "the terms in force")
+    return PackageManifest(
+        reference=request.reference,
+        controller=terms.controller,
+        contact=terms.contact,
+        ground=request.ground,
+        recipient=request.recipient,
+        recipient_kind=request.recipient_kind,
+        categories=prepared.categories,
+        version=prepared.version.number,
+        records=extract.record_counts,
+        refused_categories=extract.refused_categories,
+        released_at=released_at,
+        expires_at=released_at + timedelta(days=request.expires_days),
+        file_hashes=file_hashes,
+    )

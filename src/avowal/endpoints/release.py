@@ -5,7 +5,6 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -13,10 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
-from avowal.disclose.request import EXPIRY_DAYS_DEFAULT, ReleaseInput, parse_ground
-from avowal.disclose.workflow import ReleaseWorkflow
+from avowal.disclose.request import ReleaseInput, parse_ground
+from avowal.disclose.workflow import PreparedRelease, ReleaseWorkflow
 from avowal.errors import AvowalError, InvalidInputError
 from avowal.http.body import read_body
 from avowal.http.headers import PRIVATE_HEADERS
@@ -24,34 +22,9 @@ from avowal.http.json_response import json_response
 from avowal.http.problem import ProblemCode, error_response, problem_response, too_many_attempts
 from avowal.http.rate_limit import AttemptLimiter
 from avowal.http.sender import read_sender
-from avowal.keep.visitor_lookup import VisitorSelector
-from avowal.policy.vocabulary import expand_words
 from avowal.register.passwords import PASSWORD_CHARACTERS_MAX
-from avowal.register.release_requests import ReleaseRequest
-from avowal.submissions.submission import REFERENCE_PATTERN
-from avowal.use.report_request import parse_time
 
 MAX_REQUEST_BYTES = 65_536
-
-
-class ReleaseRequestBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The JSON of a request for a release."""
-
-    ground: str
-    recipient: str
-    categories: list[str]
-    recipient_kind: str = ""
-    contact: str = ""
-    subject: str = ""
-    """A visitor, as `parse_subject` reads it, or the reference of a submission."""
-    since: str = ""
-    until: str = ""
-    row_filter: str = ""
-    evidence_reference: str = ""
-    evidence: dict[str, str] = {}
-    expires_days: int = EXPIRY_DAYS_DEFAULT
-    sealed_until: str = ""
-    dry_run: bool = False
 
 
 @dataclass
@@ -59,9 +32,6 @@ class ReleaseEndpoint:
     """Accepts requests for releases, and makes releases."""
 
     workflow: ReleaseWorkflow
-    parse_subject: Callable[[str, str, str], VisitorSelector]
-    """Returns the visitor that a subject means, with the times `since` and `until`."""
-    time_zone: ZoneInfo
     proxies: TrustedProxies
     attempt_limiter: AttemptLimiter
 
@@ -118,7 +88,7 @@ class ReleaseEndpoint:
                 release_request.ground, release_request.recipient_kind, name
             ):
                 self.workflow.register.readers.check_can_disclose(name)
-                return self._make_release(release_request)
+                return self._make_release(self.workflow.prepare_approved_release(release_request))
 
         return await self._respond(request, release)
 
@@ -155,68 +125,39 @@ class ReleaseEndpoint:
 
         return await run_in_threadpool(respond)
 
-    def _create(self, reader: str, text: bytes) -> Response:
-        try:
-            body = msgspec.json.decode(text, type=ReleaseRequestBody)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidInputError(
-                f"the body is not a request for a release: {error}",
-                "see `POST /releases` in the reference",
-                code="invalid-input",
-            ) from None
-        ground = parse_ground(body.ground)
-        if body.dry_run:
-            extract = self.workflow.build_extract(
-                self.workflow.prepare_request(self._read_input(body, ground, reader))
-            )
+    def _create(self, reader: str, body: bytes) -> Response:
+        release_input = _parse_input(body)
+        if release_input.dry_run:
+            prepared = self.workflow.prepare_request(release_input, reader)
             return _private_json(
                 {
-                    "records": extract.record_counts,
-                    "visitors": len(extract.visitor_keys),
-                    "refused_categories": extract.refused_categories,
+                    "records": prepared.extract.record_counts,
+                    "visitors": len(prepared.extract.visitor_keys),
+                    "refused_categories": prepared.extract.refused_categories,
                 }
             )
-        with self.workflow.recording_refusals(ground, body.recipient_kind, reader):
-            request = self.workflow.record_request(self._read_input(body, ground, reader))
+        ground, recipient_kind = parse_ground(release_input.ground), release_input.recipient_kind
+        with self.workflow.recording_refusals(ground, recipient_kind, reader):
+            prepared = self.workflow.record_request(release_input, reader)
+            request = prepared.request
             if request.required_approvals:
                 return _private_json(
                     {"reference": request.reference, "required_approvals": request.required_approvals}, 202
                 )
-            return self._make_release(request)
+            return self._make_release(prepared)
 
-    def _make_release(self, request: ReleaseRequest) -> Response:
-        release = self.workflow.make_release(request)
+    def _make_release(self, prepared: PreparedRelease) -> Response:
+        """Make a release, and return its package."""
+        release = self.workflow.make_release(prepared)
         self.workflow.mark_written(release)
-        attachment = {"Content-Disposition": f'attachment; filename="{request.reference}.zip"'}
+        attachment = {
+            "Content-Disposition": f'attachment; filename="{release.manifest.reference}.zip"',
+        }
         return Response(release.package, 200, {**PRIVATE_HEADERS, **attachment}, "application/zip")
-
-    def _read_input(self, body: ReleaseRequestBody, ground: str, reader: str) -> ReleaseInput:
-        """Return what a body asks for. Raises DisclosureError if the reader may not disclose."""
-        self.workflow.register.readers.check_can_disclose(reader)
-        is_submission = bool(REFERENCE_PATTERN.fullmatch(body.subject))
-        return ReleaseInput(
-            ground=ground,
-            recipient=body.recipient,
-            recipient_kind=body.recipient_kind,
-            contact=body.contact,
-            categories=expand_words("categories", body.categories),
-            visitor_selector=self.parse_subject(body.subject, body.since, body.until)
-            if body.subject and not is_submission
-            else None,
-            submission_reference=body.subject if is_submission else "",
-            row_filter=body.row_filter,
-            evidence_reference=body.evidence_reference,
-            evidence=body.evidence,
-            expires_days=body.expires_days,
-            sealed_until=parse_time(body.sealed_until, self.time_zone, utc_now())
-            if body.sealed_until
-            else None,
-            requester=reader,
-        )
 
     def _show(self, reference: str) -> Response:
         request = self.workflow.find_waiting_request(reference)
-        extract = self.workflow.build_extract(request)
+        extract = self.workflow.prepare_release(request).extract
         return _private_json(
             {
                 **msgspec.to_builtins(request),
@@ -225,6 +166,18 @@ class ReleaseEndpoint:
                 "approved_by": self.workflow.register.release_requests.approvers(reference),
             }
         )
+
+
+def _parse_input(body: bytes) -> ReleaseInput:
+    """Parse the JSON of a request. Raises InvalidInputError if it is not valid."""
+    try:
+        return msgspec.json.decode(body, type=ReleaseInput)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInputError(
+            f"the body is not a request for a release: {error}",
+            "see `POST /releases` in the reference",
+            code="invalid-input",
+        ) from None
 
 
 def _parse_credentials(header: str) -> tuple[str, str]:

@@ -131,6 +131,18 @@ def effective_versions(versions: Sequence[Version], moment: datetime) -> list[Ve
     return [version for version in versions if version.effective_at <= moment]
 
 
+def find_version_in_force(versions: Sequence[Version], moment: datetime) -> Version:
+    """Return the version that is in force at a moment. Raises RefusedError if none is."""
+    effective = effective_versions(versions, moment)
+    if not effective:
+        raise RefusedError(
+            "no version is in force yet",
+            "`avowal policy adopt` takes the first one into force",
+            code="no-version-in-force",
+        )
+    return effective[-1]
+
+
 def compute_governing_bounds(versions: Sequence[Version]) -> list[Bounds]:
     """Return what governs each governing number, from 1 on: computed once for each publication."""
     return _governs(tuple(versions))

@@ -7,7 +7,7 @@ from itsdangerous import TimestampSigner
 
 from avowal.app.requests import CountRecordsSince, RunReport
 from avowal.app.session import Session
-from avowal.app.visitor_data import VisitorDataAccess, parse_visitor
+from avowal.app.visitor_data import VisitorDataAccess
 from avowal.change.draft import load_forms
 from avowal.collect.client_address import TrustedProxies
 from avowal.collect.cookie import compute_cookie_visitor_id
@@ -87,8 +87,6 @@ def _build_release_endpoint(
 ) -> ReleaseEndpoint:
     return ReleaseEndpoint(
         workflow=session.release_workflow,
-        parse_subject=partial(parse_visitor, session=session),
-        time_zone=session.folder.time_zone,
         proxies=proxies,
         attempt_limiter=attempt_limiter,
     )

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from avowal.disclose.contract_check import compare_contract
-from avowal.disclose.evidence import AUTHORISATION_EVIDENCE
 from avowal.disclose.feed import SERVICE_PURPOSE, compute_feed_bounds
-from avowal.disclose.request import INSTRUMENT_EVIDENCE
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.ledger.entry import (
     AgeReach,
@@ -29,7 +27,7 @@ from avowal.ledger.entry import (
 )
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE, OPERATOR, OWN_USE, PROCESSOR, VISITOR, Bounds, Cell
 from avowal.policy.contract import Contract, parse_contract
-from avowal.policy.ground import GroundRequirements, parse_ground_requirements
+from avowal.policy.ground import EvidenceKind, GroundRequirements, parse_ground_requirements
 from avowal.register.register import SqliteRegister, Version
 from avowal.submissions.access import SUBJECT_ACCESS_PURPOSE
 
@@ -118,7 +116,7 @@ class _ReleaseAudit:
         if need is None:
             yield f"{what} is on `{entry.ground}`, for which version {entry.version} names no evidence"
             return
-        if missing := sorted({*need.evidence} - {AUTHORISATION_EVIDENCE, *entry.evidence_kinds}):
+        if missing := sorted({*need.evidence} - {EvidenceKind.AUTHORISATION, *entry.evidence_kinds}):
             yield f"{what} lacks evidence: {', '.join(missing)}"
         if entry.required_approvals < need.approvals:
             yield f"{what} asks for {entry.required_approvals} approvals, where {need.approvals} are owed"
@@ -135,7 +133,7 @@ class _ReleaseAudit:
         if more := sorted({*entry.categories} - {*asked.categories}):
             yield f"has categories that nobody asked for: {', '.join(more)}"
         yield from self._check_requirements(entry, asked)
-        if entry.sealed_until and INSTRUMENT_EVIDENCE not in asked.evidence_kinds:
+        if entry.sealed_until and EvidenceKind.INSTRUMENT not in asked.evidence_kinds:
             yield "is under seal without an instrument"
         if not self.timeline.was_in_force(entry.version, entry.at):
             yield f"names version {entry.version}, which was not in force"
@@ -149,7 +147,7 @@ class _ReleaseAudit:
     def _check_requirements(self, entry: ReleaseMade, asked: ReleaseRequested) -> Iterator[str]:
         """Yield what the version in force asked for, and was not there."""
         need = self.timeline.find_requirements(entry.version, entry.ground) or GroundRequirements((), 0)
-        if missing := sorted({*need.evidence} - {AUTHORISATION_EVIDENCE, *asked.evidence_kinds}):
+        if missing := sorted({*need.evidence} - {EvidenceKind.AUTHORISATION, *asked.evidence_kinds}):
             yield f"lacks evidence that version {entry.version} needs: {', '.join(missing)}"
         owed = max(asked.required_approvals, need.approvals)
         if self.approval_counts[entry.reference] < owed:
@@ -221,7 +219,7 @@ def _check_authorisations(register: SqliteRegister, law: VersionTimeline) -> Ite
     """Yield releases that stand on an authorisation that did not stand, as far as nobody is erased."""
     for visitor, release in register.releases.by_visitor():
         need = law.find_requirements(release.version, release.ground)
-        if need is None or AUTHORISATION_EVIDENCE not in need.evidence:
+        if need is None or EvidenceKind.AUTHORISATION not in need.evidence:
             continue
         given = set[str]()
         for one in register.authorisations.for_visitor(visitor):
