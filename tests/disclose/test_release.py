@@ -5,6 +5,7 @@ import json
 import re
 import sqlite3
 import zipfile
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,11 +15,12 @@ import msgspec
 import polars as pl
 import pytest
 
-from avowal.disclose.extract import OldestByCell, extract_records
+from avowal.disclose.extract import Extract, OldestByCell, extract_records
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE, Bounds, Cell
 from avowal.register.release_requests import ReleaseRequest
 from avowal.store.columns import ColumnForm
 from avowal.store.duckdb_store import DuckDBStore
+from avowal.store.interface import Store
 from support.disclosures import ANN, BEN, NOW, PERIOD, RECENT, read_package, verify_elsewhere
 from support.site import CHROME, Ran, Site, line, tamper
 from support.store_records import admitted_records, request_at, written_segment
@@ -112,6 +114,20 @@ def test_what_is_authorised_is_released(site: Site) -> None:
     found = verify_elsewhere(site, package)
     assert (found.status, found.json()["package"]["recipient"]) == (0, DOCTOR), found.err
     assert site.avowal("verify").status == 0
+
+
+def test_a_release_runs_its_extraction_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extract that shows that something may be released is the one that is released."""
+    authorise(site)
+    extractions = list[ReleaseRequest]()
+
+    def extract(store: Store, bounds: Sequence[Bounds], request: ReleaseRequest, now: datetime) -> Extract:
+        extractions.append(request)
+        return extract_records(store, bounds, request, now)
+
+    monkeypatch.setattr("avowal.app.requests.extract_records", extract)
+    ran = disclose(site, "--package", site.folder / "release.zip")
+    assert (ran.status, len(extractions)) == (0, 1), ran.err
 
 
 def test_what_is_not_authorised_is_refused_and_told(site: Site) -> None:
