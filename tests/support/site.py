@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from unittest import mock
 import duckdb
 
 from avowal.cli import main
+from support.commands import Command, start_command
 
 AVOWAL = str(Path(sys.executable).with_name("avowal"))
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -93,7 +93,7 @@ class Ran:
 class Started:
     """A command that runs as a process of its own."""
 
-    process: "subprocess.Popen[bytes]"
+    process: Command
     output: IO[bytes]
 
     def said(self) -> str:
@@ -187,14 +187,8 @@ class Site:
     def started(self, *arguments: object) -> Iterator[Started]:
         """Start the command as a process of its own; whatever happens, it is gone at the end."""
         with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(
-                [AVOWAL, *map(str, arguments)],
-                cwd=self.folder,
-                env={**os.environ, "COLUMNS": "250", **self.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-            )
+            environment = {**os.environ, "COLUMNS": "250", **self.environment}
+            process = start_command(self.folder, environment, [*map(str, arguments)], said)
             try:
                 yield Started(process, said)
             finally:

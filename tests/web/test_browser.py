@@ -202,7 +202,7 @@ def test_a_page_opened_in_the_background_is_no_view_until_it_is_seen(
     page.goto(world.url("/background"))
     page.wait_for_timeout(500)
     sql = "SELECT 1 FROM script_views WHERE page_path = '/background'"
-    time.sleep(3)  # longer than loading takes
+    time.sleep(1)  # longer than loading takes
     world.server.kept(sql, 0)
     page.evaluate(
         "Object.defineProperty(document, 'visibilityState', {value: 'visible', configurable: true});"

@@ -1,0 +1,89 @@
+"""Forks commands: `support.commands` starts this, and sends each command as a message with the files that it writes to.
+
+What is forked has imported everything already, which takes longer than most commands. It does now and then what it
+would do every two seconds, so that nobody waits for it.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from typing import Any, NoReturn
+
+from avowal.cli.main import run
+from avowal.ingest import follower
+from avowal.server import background
+
+LOAD_INTERVAL_SECONDS = 0.2
+POLL_SECONDS = 0.1
+
+
+def execute(request: dict[str, Any], output: int) -> NoReturn:
+    """Become the command."""
+    status = 1
+    try:
+        os.chdir(request["folder"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        time.tzset()
+        tempfile.tempdir = None
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for descriptor, number in ((nothing, 0), (output, 1), (output, 2)):
+            os.dup2(descriptor, number)
+        background.LOAD_INTERVAL_SECONDS = LOAD_INTERVAL_SECONDS
+        background.lower_thread_priority = lambda: None  # tests wait for what it does behind
+        follower.POLL_SECONDS = POLL_SECONDS
+        sys.argv = ["avowal", *request["arguments"]]
+        try:
+            run()
+            status = 0
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+        sys.stdout.flush()
+    except BaseException:  # noqa: BLE001  # whatever it is, it must not go on as the parent
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def supervise(request: dict[str, Any], output: int, reply: socket.socket) -> NoReturn:
+    """Start the command; tell its number, and how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child = os.fork()
+    if not child:
+        reply.close()
+        execute(request, output)
+    os.close(output)
+    reply.sendall(f"{child}\n".encode())
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    reply.sendall(f"{status}\n".encode())
+    os._exit(0)
+
+
+def main(channel: socket.socket) -> None:
+    """Fork commands until nobody asks for more."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who supervise leave nothing to be waited for
+    gc.freeze()
+    while True:
+        message, descriptors = b"", list[int]()
+        while not message.endswith(b"\n"):
+            part, passed, _, _ = socket.recv_fds(channel, 1 << 16, 2)
+            if not part:
+                return
+            message, descriptors = message + part, descriptors + passed
+        output, replying = descriptors
+        if not os.fork():
+            channel.close()
+            supervise(json.loads(message), output, socket.socket(fileno=replying))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])))
