@@ -305,7 +305,7 @@ def test_a_key_that_ended_opens_nothing(server: Served) -> None:
 
 def test_a_server_hands_over_by_itself(tmp_path: Path) -> None:
     """What came since, without anybody's doing; a page is the processor's once the server there took it."""
-    failing, near = b'avowal_feed_failing{processor="guard"} 1.0', {"X-Forwarded-For": "127.0.0.1"}
+    failing, near = b'avowal_feed_delivery_failed{processor="guard"} 1.0', {"X-Forwarded-For": "127.0.0.1"}
     with hook([200]) as (url, came):
         site = made(tmp_path, f'{SETTINGS}\n[[feed]]\nprocessor = "guard"\nto = "{url}"\nevery_seconds = 1\n')
         with served(site) as it:

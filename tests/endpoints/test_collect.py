@@ -177,7 +177,7 @@ def test_health_and_metrics(server: Served) -> None:
     """They tell that it works; numbers are told to its own machine only."""
     assert server.ask("GET", "/readyz").json() == {
         "ready": True,
-        "checks": {"journal": "ok", "keeper": "ok", "probes": "ok"},
+        "checks": {"journal": "ok", "background": "ok", "probes": "ok"},
     }
     own = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"})
     assert b'avowal_events_total{outcome="accepted"}' in own.body

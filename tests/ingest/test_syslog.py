@@ -171,4 +171,4 @@ def test_a_place_that_is_taken_is_told(tmp_path: Path) -> None:
         site.started("serve", "--port", str(free_port())) as started,
     ):
         assert started.process.wait(60) == 1
-        assert "cannot be listened at" in started.said()
+        assert "cannot listen at" in started.said()

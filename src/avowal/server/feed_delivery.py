@@ -1,6 +1,7 @@
-"""What a server does so that processors have what came since, and delete what has to go, without anybody's doing."""
+"""Delivers feeds to processors: new records, and what they have to delete."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,44 +12,50 @@ from avowal.config import FeedSettings
 from avowal.server.worker import WorkerThread
 
 MAX_BACKOFF_SECONDS = 3600
-"""How long is waited at most, in seconds, after an attempt that failed: twice as long each time."""
+"""The longest wait after a failed attempt: each wait is twice as long as the one before."""
 
-DELIVERED_PAGES_COUNTER = Counter("avowal_feed_pages", "How many pages a processor was given.", ["processor"])
-FEED_FAILURE_GAUGE = Gauge(
-    "avowal_feed_failing", "Whether the last attempt to hand over a feed failed (1).", ["processor"]
+DELIVERED_PAGES_COUNTER = Counter(
+    "avowal_feed_pages_delivered", "How many pages were delivered to a processor.", ["processor"]
+)
+DELIVERY_FAILED_GAUGE = Gauge(
+    "avowal_feed_delivery_failed", "Whether the last delivery to a processor failed (1).", ["processor"]
 )
 
 logger = logging.getLogger("avowal")
 
 
 @dataclass
-class FeedDeliveryWorker(WorkerThread):
-    """A thread that hands over feeds; `push` hands over one, and returns how many pages that were."""
+class FeedDeliveryWorker:
+    """Delivers each feed in its interval, in one thread."""
 
     feeds: Sequence[FeedSettings]
     deliver_feed: Callable[[FeedSettings], int]
+    """Delivers the pages that a processor lacks; returns how many."""
     last_errors: dict[str, str] = field(default_factory=dict)
-    """Why the last attempt of a processor failed."""
-    name = "pusher"
+    """Why the last delivery to a processor failed."""
+    thread: WorkerThread = field(init=False)
 
     def __post_init__(self) -> None:
-        super().__init__()
+        self.thread = WorkerThread("feed-delivery", self._run)
 
-    def run(self) -> None:
-        """See Worker."""
-        due = dict.fromkeys(self.feeds, time.monotonic())
+    def _run(self, stop_event: threading.Event) -> None:
+        due_times = dict.fromkeys(self.feeds, time.monotonic())
         waits = {feed: feed.every_seconds for feed in self.feeds}
-        while due and not self.stop_event.wait(max(0.0, min(due.values()) - time.monotonic())):
-            feed = min(due, key=lambda one: due[one])
-            waits[feed] = feed.every_seconds if self._try(feed) else min(2 * waits[feed], MAX_BACKOFF_SECONDS)
-            due[feed] = time.monotonic() + waits[feed]
+        while due_times and not stop_event.wait(max(0.0, min(due_times.values()) - time.monotonic())):
+            feed = min(due_times, key=due_times.__getitem__)
+            waits[feed] = (
+                feed.every_seconds if self._deliver(feed) else min(2 * waits[feed], MAX_BACKOFF_SECONDS)
+            )
+            due_times[feed] = time.monotonic() + waits[feed]
 
-    def _try(self, feed: FeedSettings) -> bool:
+    def _deliver(self, feed: FeedSettings) -> bool:
+        """Deliver a feed; return whether that succeeded."""
         try:
             DELIVERED_PAGES_COUNTER.labels(feed.processor).inc(self.deliver_feed(feed))
             self.last_errors.pop(feed.processor, None)
-        except Exception as error:  # the next attempt comes, and the numbers say so meanwhile
+        except Exception as error:  # it is tried again later, and the metrics report it meanwhile
             self.last_errors[feed.processor] = type(error).__name__
-            logger.exception("a feed was not handed over")
-        FEED_FAILURE_GAUGE.labels(feed.processor).set(feed.processor in self.last_errors)
-        return feed.processor not in self.last_errors
+            logger.exception("a feed was not delivered")
+        has_failed = feed.processor in self.last_errors
+        DELIVERY_FAILED_GAUGE.labels(feed.processor).set(has_failed)
+        return not has_failed

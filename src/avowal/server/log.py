@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 
 class JsonLogFormatter(logging.Formatter):
-    """Tells of an error what kind it is and where in the code it came up: its text might hold what somebody sent."""
+    """Formats records as JSON, without the texts of errors: these might hold what somebody sent."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record: our own words as they are, of another library its level and place."""
-        told: dict[str, object] = {
+        """Return the line of a record: our own message, or the place in the code of another library's."""
+        fields: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage()
@@ -19,16 +19,16 @@ class JsonLogFormatter(logging.Formatter):
             else f"{record.name}:{record.lineno}",
         }
         if record.exc_info and record.exc_info[0]:
-            told["error"] = record.exc_info[0].__name__
-            told["where"] = [
+            fields["error"] = record.exc_info[0].__name__
+            fields["where"] = [
                 f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
                 for frame in traceback.extract_tb(record.exc_info[2])[-5:]
             ]
-        return json.dumps(told)
+        return json.dumps(fields)
 
 
 def configure_logging() -> None:
-    """Send all logs to standard error in this form."""
+    """Send all logs to standard error as JSON."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLogFormatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)

@@ -1,34 +1,27 @@
-"""A thread of the server that works beside answering, until it is told to stop."""
+"""A background thread of the server, which works until it is stopped."""
 
 import threading
-from abc import abstractmethod
+from collections.abc import Callable
 
 
 class WorkerThread:
-    """A thread that does something again and again; `run` is what."""
+    """A thread that calls `run` once; `run` returns soon after the event that it gets is set."""
 
-    name = "worker"
-
-    def __init__(self) -> None:
-        self.stop_event = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    @abstractmethod
-    def run(self) -> None:
-        """Work until `stop` is set."""
+    def __init__(self, name: str, run: Callable[[threading.Event], None]) -> None:
+        self._stop_event = threading.Event()
+        self._thread = threading.Thread(target=run, args=[self._stop_event], name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread = threading.Thread(target=self.run, name=self.name, daemon=True)
+        """Start the thread."""
         self._thread.start()
 
-    def close(self) -> None:
-        """Finish what is under way."""
-        self.stop_event.set()
-        if self._thread:
+    def stop(self) -> None:
+        """Stop the thread, and wait until it has finished what it is doing."""
+        self._stop_event.set()
+        if self._thread.ident is not None:
             self._thread.join()
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread is there."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether the thread is running."""
+        return self._thread.is_alive()

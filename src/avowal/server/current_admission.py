@@ -1,0 +1,36 @@
+"""The admission rules in force at each moment."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from avowal.clock import utc_now
+from avowal.collect.admission import AdmissionRules
+from avowal.collect.script_event import EventAdmission
+
+
+@dataclass
+class CurrentAdmission:
+    """Returns the admission of the version in force: a version binds from the moment that it is published."""
+
+    read_register_revision: Callable[[], int]
+    """Returns a number that changes when the register does."""
+    read_admission_rules: Callable[[datetime], Sequence[AdmissionRules]]
+    """Returns the rules of the versions that have taken effect by a moment, the one in force last."""
+    find_country: Callable[[str], str | None] | None = None
+    _admission: EventAdmission | None = None
+    _revision: int = -1
+    _valid_until: datetime = datetime.min
+
+    def __call__(self) -> EventAdmission | None:
+        """Return the current admission; None if no version is in force."""
+        now, revision = utc_now(), self.read_register_revision()
+        if revision != self._revision or not now < self._valid_until:
+            versions = [rules for rules in self.read_admission_rules(now) if rules.effective_from <= now]
+            self._admission = EventAdmission(versions[-1], self.find_country) if versions else None
+            self._revision = revision
+            self._valid_until = min(
+                (rules.effective_until for rules in versions if rules.effective_until > now),
+                default=datetime.max,
+            )
+        return self._admission
