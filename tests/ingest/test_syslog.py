@@ -160,7 +160,7 @@ def test_lines_wait_for_one_that_tells_their_format(tmp_path: Path) -> None:
             datagrams.sendto(line, ("127.0.0.1", syslog))
         assert requests(it, 2) == {"/1", "/2"}
         it.stop()
-    assert site.rows("SELECT sum(lines) FROM dropped") == [(1,)]
+    assert site.rows("SELECT sum(lines) FROM dropped_lines") == [(1,)]
 
 
 def test_a_place_that_is_taken_is_told(tmp_path: Path) -> None:

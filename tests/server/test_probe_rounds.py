@@ -48,7 +48,7 @@ def test_an_outage_is_seen_from_begin_to_end(tmp_path: Path) -> None:
         wait_until(lambda: state() == "down", "down")
         up(until="up")
         outage = tables()["availability_outages"][-1]
-        assert outage["why"] == "no-connection"
+        assert outage["failure_reason"] == "no-connection"
         assert outage["started_at"] < outage["ended_at"]
         assert outage["outage_duration_ms"] >= 900
         said = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).body.decode()

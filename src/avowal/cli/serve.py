@@ -16,7 +16,6 @@ from avowal.server.http_server import ListenAddress
 from avowal.server.run import run_server
 from avowal.workspace.client import FolderClient
 
-
 app = create_app()
 
 
