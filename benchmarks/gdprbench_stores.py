@@ -12,7 +12,7 @@ import duckdb
 
 from avowal.errors import RefusedError
 from avowal.keep.enforcement import compute_governing_bounds
-from avowal.ledger.entry import Entry
+from avowal.ledger.entry import decode_entry
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.terms import compile_terms, parse_terms
 from avowal.register.readers import Reader
@@ -20,7 +20,9 @@ from avowal.register.register import SqliteRegister, Version
 from avowal.register.restrictions import RestrictionChange, SubmissionSelector
 from avowal.submissions.access import SUBJECT_ACCESS_PURPOSE, SubmissionAccess
 from avowal.submissions.submission import FieldInput, Submission, new_reference
-from avowal.verify.register_facts import find_register_mismatches
+from avowal.verify.checkpoints import check_tree
+from avowal.verify.register_facts import check_facts
+from avowal.verify.register_state import RegisterState
 from gdprbench_workloads import BEGINS, LISTS, LOG_MAX, PURPOSE, Operation, data, deterministic, told, value
 
 TERMS = """
@@ -124,9 +126,10 @@ class Avowal:
 
     def lacking(self, before: int) -> list[str]:
         """Return what does not hold of the ledger, and whether more or less was done than its entries say."""
-        entries: list[Entry] = []
         with self.register.snapshot() as seen:
-            found = [*seen.ledger.find_errors(entries), *find_register_mismatches(seen, entries)]
+            entries = [decode_entry(body) for _, body in seen.ledger.entries()]
+            state = RegisterState(seen, entries, None, ())
+            found = [finding.sentence for check in (check_tree, check_facts) for finding in check(state)]
         told = len(entries) - before
         return (
             found

@@ -31,6 +31,7 @@ from avowal.submissions.form_upload import RejectionCode
 from avowal.use.purpose_view import PurposeView
 from avowal.use.report_request import FILTER_DESCRIPTIONS, ReportRequest, parse_filters
 from avowal.use.reports import FILTER_CATEGORIES, REPORTS, ReportResult, run_report
+from avowal.verify.verification import FindingCode
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -244,10 +245,16 @@ def test_every_code_of_a_problem_is_explained() -> None:
     assert list(rows(section("## Event drop reasons"))) == list(EventDropReason)
 
 
-def test_every_error_code_is_used() -> None:
+def test_every_finding_code_is_explained() -> None:
+    """Each code of a finding has its row under `# Findings`, and no other code has."""
+    assert sorted(rows(section("# Findings"))) == sorted(error_codes(FindingCode))
+
+
+def test_every_code_is_used() -> None:
     """Each code stands somewhere beside its declaration: where it is raised, or as the default of a class."""
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "avowal").rglob("*.py"))
-    assert [code for code in error_codes() if sources.count(f'"{code}"') == 1] == []
+    codes = [*error_codes(), *error_codes(FindingCode)]
+    assert [code for code in codes if sources.count(f'"{code}"') == 1] == []
 
 
 def anchors(page: Path) -> set[str]:

@@ -1,6 +1,5 @@
 """Processors: a contract protects as much as the terms grant, or the processor gets nothing (`docs/spec/processors.md`)."""
 
-import json
 import re
 import sqlite3
 from contextlib import closing
@@ -20,6 +19,7 @@ from avowal.policy.compare import compare
 from avowal.policy.contract import compile_contract, parse_contract, select_processor_bounds
 from avowal.policy.terms import compile_terms, parse_terms
 from support.site import Site
+from support.verification import assert_found
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 TERMS = compile_terms(
@@ -248,6 +248,4 @@ def test_a_changed_contract_is_found(site: Site) -> None:
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
         register.execute("DROP TRIGGER processors_forbid_update")
         register.execute("UPDATE processors SET contract_text = replace(contract_text, '7 days', '9 days')")
-    ran = site.avowal("verify", "--json")
-    assert ran.status == 1
-    assert "the contract of `shield` is not what the ledger says was recorded" in json.dumps(ran.json())
+    assert_found(site, "processor-mismatch", "`shield`")

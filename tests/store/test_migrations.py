@@ -10,7 +10,7 @@ import pytest
 from avowal.errors import StoreError
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.migrations import migrate, read_migrations, read_schema
-from avowal.verify.schema import STORE_SCHEMA_QUERY
+from avowal.verify.store_state import STORE_SCHEMA_QUERY
 
 OLD_SCHEMA = "CREATE TABLE requests (page_path VARCHAR);"
 NEW_SCHEMA = "CREATE TABLE requests (page_path VARCHAR, country VARCHAR);"

@@ -20,7 +20,7 @@ from avowal.use.own_query import QueryResult, SqlQuery, run_sql_query
 from avowal.use.purpose_view import PurposeView
 from avowal.use.report_request import ReportRequest
 from avowal.use.reports import REPORTS, ReportResult, run_report
-from avowal.verify.folder import verify_store
+from avowal.verify.checks import verify_store
 from avowal.verify.verification import Verification
 from avowal.workspace.requests import AnyRequest
 

@@ -10,7 +10,7 @@ from avowal.app.session import Session, open_session
 from avowal.clock import utc_now
 from avowal.ledger.note import SignedNote
 from avowal.store.duckdb_store import STORE_FILE
-from avowal.verify.folder import verify_register
+from avowal.verify.checks import verify_register
 from avowal.verify.last_result import record_result
 from avowal.verify.verification import Verification
 

@@ -129,7 +129,9 @@ def _verify_export(folder: Path, verifier: Verifier, notes: list[SignedNote]) ->
             return None
 
     size = read_checkpoint(files, verifier).size
-    findings = [Finding("export", sentence) for sentence in exported_findings(files, verifier, notes)]
+    findings = [
+        Finding("export-mismatch", sentence) for sentence in exported_findings(files, verifier, notes)
+    ]
     return Verification(findings, size)
 
 

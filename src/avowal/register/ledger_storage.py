@@ -209,10 +209,10 @@ class Ledger(Repository):
             for place, value in connection.execute(statement):
                 yield place, _bytes(value)
 
-    def find_errors(self, collected_entries: list[Entry] | None = None) -> Iterator[str]:
-        """Compute every node again, and yield what is not as it is stored; `entries` gets what is read.
+    def find_errors(self) -> Iterator[str]:
+        """Yield a sentence for each entry or node that is missing, cannot be decoded, or does not have its hash.
 
-        The tree has to have grown over all entries.
+        Every node is computed again, so the tree has to have grown over all entries.
         """
         level: list[bytes] = []
         for place, (number, body) in enumerate(self.entries()):
@@ -221,8 +221,7 @@ class Ledger(Repository):
                 return
             level.append(hash_leaf(body))
             try:
-                if collected_entries is not None:
-                    collected_entries.append(decode_entry(body))
+                decode_entry(body)
             except ProofError as error:
                 yield f"entry {place} of the ledger: {error.message}"
         height = 0

@@ -35,6 +35,7 @@ from avowal.register.tables import (
     RELEASES,
 )
 from avowal.verify.fact import Fact
+from avowal.verify.verification import FindingCode
 
 
 def _find_authorisations(register: SqliteRegister) -> list[Fact]:
@@ -214,40 +215,43 @@ def _find_feed_pages(register: SqliteRegister) -> list[Fact]:
     ]
 
 
-DISCLOSURE_REGISTER_FACTS: dict[str, Callable[[SqliteRegister], list[Fact]]] = {
-    "processors": _find_processors,
-    "authorisations": _find_authorisations,
-    "release_requests": _find_requests,
-    "approvals": _find_approvals,
-    "refusals": _find_refusals,
-    "releases": _find_releases,
-    "recalls": _find_recalls,
-    "feeds": _find_feed_pages,
+DISCLOSURE_REGISTER_FACTS: dict[FindingCode, Callable[[SqliteRegister], list[Fact]]] = {
+    "processor-mismatch": _find_processors,
+    "authorisation-mismatch": _find_authorisations,
+    "release-request-mismatch": _find_requests,
+    "approval-mismatch": _find_approvals,
+    "refusal-mismatch": _find_refusals,
+    "release-mismatch": _find_releases,
+    "recall-mismatch": _find_recalls,
+    "feed-page-mismatch": _find_feed_pages,
 }
 """What the register keeps, by what it is."""
 
-DISCLOSURE_ENTRY_FACTS: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
-    AuthorisationGiven: ("authorisations", _authorisation_values),
-    AuthorisationWithdrawn: ("authorisations", _authorisation_values),
-    ReleaseRequested: ("release_requests", _request_values),
-    ReleaseApproved: ("approvals", lambda number, one: (number, one.reference, one.commitment, one.at)),
+DISCLOSURE_ENTRY_FACTS: dict[type, tuple[FindingCode, Callable[[int, Any], tuple[Any, ...]]]] = {
+    AuthorisationGiven: ("authorisation-mismatch", _authorisation_values),
+    AuthorisationWithdrawn: ("authorisation-mismatch", _authorisation_values),
+    ReleaseRequested: ("release-request-mismatch", _request_values),
+    ReleaseApproved: (
+        "approval-mismatch",
+        lambda number, one: (number, one.reference, one.commitment, one.at),
+    ),
     ReleaseRefused: (
-        "refusals",
+        "refusal-mismatch",
         lambda number, one: (number, one.ground, one.recipient_kind, one.reason, one.commitment, one.at),
     ),
-    ReleaseMade: ("releases", _release_values),
-    ReleaseRecalled: ("recalls", lambda _, one: (one.reference, one.at)),
+    ReleaseMade: ("release-mismatch", _release_values),
+    ReleaseRecalled: ("recall-mismatch", lambda _, one: (one.reference, one.at)),
     ProcessorAdded: (
-        "processors",
+        "processor-mismatch",
         lambda number, one: (number, one.name, one.contract_hash, one.version_identity, one.at),
     ),
     FeedPageProvided: (
-        "feeds",
+        "feed-page-mismatch",
         lambda number, one: (
             *(number, one.processor, one.reference, one.contract_hash, one.version),
             *(one.records, one.deletions, one.at),
         ),
     ),
-    ProcessorRemoved: ("processors", lambda number, one: (number, one.name, "", "", one.at)),
+    ProcessorRemoved: ("processor-mismatch", lambda number, one: (number, one.name, "", "", one.at)),
 }
 """What each kind of entry says was recorded, by what that is."""

@@ -1,10 +1,10 @@
-"""A fact that the register keeps and the ledger tells of: `avowal verify` holds the one beside the other."""
+"""A fact that the register holds and the ledger records, so that the two can be compared."""
 
 from typing import Any, NamedTuple
 
 
 class Fact(NamedTuple):
-    """Something that was recorded: all that is told of it, and what it is called."""
+    """What was recorded: its values in a fixed order, and a description for messages."""
 
     values: tuple[Any, ...]
     description: str = ""

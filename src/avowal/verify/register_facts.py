@@ -1,7 +1,7 @@
-"""What the register keeps, beside what the ledger says was recorded: each fact of the one has to be in the other."""
+"""Compare what the register holds with what the ledger records: each fact of one has to be in the other."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -36,10 +36,15 @@ from avowal.register.tables import (
 )
 from avowal.verify.disclosure_facts import DISCLOSURE_ENTRY_FACTS, DISCLOSURE_REGISTER_FACTS
 from avowal.verify.fact import Fact
+from avowal.verify.register_state import RegisterState
+from avowal.verify.verification import Finding, FindingCode
+
+NOT_AS_RECORDED = "is not as the ledger records it"
 
 
-def find_register_mismatches(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
-    """Compare what the register keeps with what the ledger says was recorded."""
+def check_facts(state: RegisterState) -> Iterator[Finding]:
+    """Compare each kind of fact in the register with the entries of that kind."""
+    register = state.register
     with register.engine.connect() as connection:
         published = connection.execute(sa.select(PUBLICATIONS).order_by(PUBLICATIONS.c.publication)).all()
         withdrawn = connection.execute(sa.select(WITHDRAWALS).order_by(WITHDRAWALS.c.publication)).all()
@@ -48,7 +53,8 @@ def find_register_mismatches(register: SqliteRegister, entries: Sequence[Entry])
     names = {row.publication: f"version {row.number}" for row in published}
     for row in published:
         if hash_text(row.canonical_terms) != row.identity:
-            yield f"the promises of {names[row.publication]} are not those of its identity"
+            sentence = f"the identity of {names[row.publication]} is not that of its terms"
+            yield Finding("version-identity-mismatch", sentence)
     versions = [
         Fact(
             (
@@ -66,20 +72,19 @@ def find_register_mismatches(register: SqliteRegister, entries: Sequence[Entry])
     withdrawals = [
         Fact((one.withdrawn_at,), f"the withdrawal of {names.get(one.publication)}") for one in withdrawn
     ]
-    facts = {
-        "versions": versions,
-        "withdrawals": withdrawals,
-        "documents": _find_documents(documents, names),
-        "notice_displays": _find_notice_displays(register),
-        "consents": _find_consents(register),
-        "accesses": _find_accesses(register),
-        "retention_runs": _find_retention_runs(register),
-        **{kind: find(register) for kind, find in DISCLOSURE_REGISTER_FACTS.items()},
+    facts: dict[FindingCode, list[Fact]] = {
+        "version-mismatch": versions,
+        "withdrawal-mismatch": withdrawals,
+        "document-mismatch": _find_documents(documents, names),
+        "notice-display-mismatch": _find_notice_displays(register),
+        "consent-mismatch": _find_consents(register),
+        "access-mismatch": _find_accesses(register),
+        "retention-run-mismatch": _find_retention_runs(register),
+        **{code: find(register) for code, find in DISCLOSURE_REGISTER_FACTS.items()},
     }
-    told = _find_entry_facts(entries)
-    for kind, found in facts.items():
-        yield from _compare_facts(found, told[kind])
-    yield from _check_commitments(register, entries)
+    expected = _find_entry_facts(state.entries)
+    for code, found in facts.items():
+        yield from _compare_facts(code, found, expected[code])
 
 
 def _find_documents(documents: Sequence[Any], names: Mapping[int, str]) -> list[Fact]:
@@ -137,36 +142,49 @@ def _find_retention_runs(register: SqliteRegister) -> list[Fact]:
         ]
 
 
-COMMITMENT_OPENINGS: dict[
-    str, tuple[str, type[ObjectionRaised | SubmissionCorrected | RestrictionsChanged], Callable[..., Any]]
-] = {
-    "objection": (
+class CommitmentOpening(NamedTuple):
+    """How the register opens the commitments of a kind of entry."""
+
+    description: str
+    query: str
+    """Returns the entry, the salt, and the values."""
+    entry_type: type[ObjectionRaised | SubmissionCorrected | RestrictionsChanged]
+    name_values: Callable[..., dict[str, str]]
+    """Returns the values by the names under which they were committed to."""
+
+
+COMMITMENT_OPENINGS: dict[FindingCode, CommitmentOpening] = {
+    "objection-mismatch": CommitmentOpening(
+        "objection",
         "SELECT entry, CAST(salt AS BLOB), submission FROM objection_subjects ORDER BY entry",
         ObjectionRaised,
         lambda submission: {"submission": submission},
     ),
-    "correction": (
+    "correction-mismatch": CommitmentOpening(
+        "correction",
         "SELECT entry, CAST(salt AS BLOB), submission FROM correction_subjects ORDER BY entry",
         SubmissionCorrected,
         lambda submission: {"submission": submission},
     ),
-    "restriction": (
+    "restriction-mismatch": CommitmentOpening(
+        "restriction",
         "SELECT entry, CAST(salt AS BLOB), selector_kind, selector_value, settings FROM restrictions ORDER BY entry",
         RestrictionsChanged,
         lambda kind, value, settings: {kind: value, "details": settings},
     ),
 }
-"""What opens commitments to what was handed over, as long as that is there: of each, its entries and what they tell."""
+"""The commitments about submissions, which can be opened until the submission is erased."""
 
 
-def _check_commitments(register: SqliteRegister, entries: Sequence[Entry]) -> Iterator[str]:
-    """Yield the first of each kind that is to open the commitment of an entry, and does not."""
-    with register.database.driver_connection() as database:
-        for what, (select, kind, told) in COMMITMENT_OPENINGS.items():
-            for number, (entry, salt, *values) in enumerate(database.execute(select), 1):
-                one = find_entry(entries, entry)
-                if not isinstance(one, kind) or one.commitment != compute_commitment(salt, **told(*values)):
-                    yield f"{what} {number} is not what the ledger says was recorded"
+def check_commitments(state: RegisterState) -> Iterator[Finding]:
+    """Check that what is known of a person opens the commitment of its entry; yields the first of each kind."""
+    with state.register.database.driver_connection() as database:
+        for code, opening in COMMITMENT_OPENINGS.items():
+            for number, (entry_number, salt, *values) in enumerate(database.execute(opening.query), 1):
+                entry = find_entry(state.entries, entry_number)
+                commitment = compute_commitment(salt, **opening.name_values(*values))
+                if not isinstance(entry, opening.entry_type) or entry.commitment != commitment:
+                    yield Finding(code, f"{opening.description} {number} {NOT_AS_RECORDED}")
                     break
 
 
@@ -212,9 +230,9 @@ def _consent_values(number: int, one: ConsentGiven) -> tuple[Any, ...]:
     )
 
 
-ENTRY_FACTS: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
+ENTRY_FACTS: dict[type, tuple[FindingCode, Callable[[int, Any], tuple[Any, ...]]]] = {
     VersionPublished: (
-        "versions",
+        "version-mismatch",
         lambda _, one: (
             one.version,
             one.identity,
@@ -224,9 +242,9 @@ ENTRY_FACTS: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
             one.notice_hashes,
         ),
     ),
-    VersionWithdrawn: ("withdrawals", lambda _, one: (one.at,)),
+    VersionWithdrawn: ("withdrawal-mismatch", lambda _, one: (one.at,)),
     NoticeDisplayed: (
-        "notice_displays",
+        "notice-display-mismatch",
         lambda number, one: (
             number,
             one.version,
@@ -236,36 +254,40 @@ ENTRY_FACTS: dict[type, tuple[str, Callable[[int, Any], tuple[Any, ...]]]] = {
             one.at,
         ),
     ),
-    ConsentGiven: ("consents", _consent_values),
-    ConsentWithdrawn: ("consents", _consent_values),
-    DataAccessed: ("accesses", lambda number, one: (number, one.commitment)),
+    ConsentGiven: ("consent-mismatch", _consent_values),
+    ConsentWithdrawn: ("consent-mismatch", _consent_values),
+    DataAccessed: ("access-mismatch", lambda number, one: (number, one.commitment)),
     RetentionRun: (
-        "retention_runs",
+        "retention-run-mismatch",
         lambda number, one: (number, one.run_number, msgspec.to_builtins(one.removed_records), one.at),
     ),
     **DISCLOSURE_ENTRY_FACTS,
 }
-"""What each kind of entry says was recorded, by what that is; `documents` are told by two kinds."""
+"""For each kind of entry, the code of its facts and the values of one; documents are in entries of two kinds."""
 
 
-def _find_entry_facts(entries: Sequence[Entry]) -> dict[str, list[Fact]]:
-    """Return what the ledger says was recorded, by what that is."""
-    found: dict[str, list[Fact]] = {kind: [] for kind, _ in ENTRY_FACTS.values()}
-    pages = []
-    for number, one in enumerate(entries):
-        if type(one) in ENTRY_FACTS:
-            kind, tell = ENTRY_FACTS[type(one)]
-            found[kind].append(Fact(tell(number, one)))
-        if isinstance(one, VersionPublished | DocumentsCorrected):
-            pages += [Fact((one.at, language, sha256)) for language, sha256 in one.document_hashes.items()]
-    return {**found, "documents": sorted(pages)}
+def _find_entry_facts(entries: Sequence[Entry]) -> dict[FindingCode, list[Fact]]:
+    """Return the facts that the ledger records, by their code."""
+    found: dict[FindingCode, list[Fact]] = {code: [] for code, _ in ENTRY_FACTS.values()}
+    documents = []
+    for number, entry in enumerate(entries):
+        if type(entry) in ENTRY_FACTS:
+            code, read_values = ENTRY_FACTS[type(entry)]
+            found[code].append(Fact(read_values(number, entry)))
+        if isinstance(entry, VersionPublished | DocumentsCorrected):
+            documents += [
+                Fact((entry.at, language, sha256)) for language, sha256 in entry.document_hashes.items()
+            ]
+    return {**found, "document-mismatch": sorted(documents)}
 
 
-def _compare_facts(found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[str]:
-    """Yield the first of the facts that is not what was expected, and whether there are too few or many."""
+def _compare_facts(code: FindingCode, found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[Finding]:
+    """Yield whether there are too few or too many facts, and the first one that is not as recorded."""
     if len(found) != len(expected):
-        yield f"the register has {len(found)} records where the ledger tells of {len(expected)}"
+        kind = code.removesuffix("-mismatch").replace("-", " ")
+        sentence = f"the register has {len(found)} facts of the kind {kind}, and the ledger {len(expected)}"
+        yield Finding(code, sentence)
     for fact, other in zip(found, expected, strict=False):
         if fact.values != other.values:
-            yield f"{fact.description} is not what the ledger says was recorded"
+            yield Finding(code, f"{fact.description} {NOT_AS_RECORDED}")
             return

@@ -1,37 +1,33 @@
-"""What the files of a folder may hold: tables and columns that are known, and no others."""
+"""Check that the files of a folder have the tables and columns of their schema, and no others."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import resources
 
 import duckdb
 
 from avowal.register.register import SqliteRegister
 from avowal.store.migrations import read_schema
+from avowal.verify.store_state import STORE_SCHEMA_QUERY, StoreState
+from avowal.verify.verification import Finding, FindingCode
 
 SchemaItem = tuple[str, str, str]
-"""A table, a column of it or what else there is, and its type or text."""
-
-STORE_SCHEMA_QUERY = """
-SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal AND schema_name = 'main'
-UNION ALL
-SELECT view_name, 'view', sql FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'
-ORDER BY ALL
-"""
+"""The name of a table or the type of an item; a column or the name of the item; its type or its SQL."""
 
 
-def find_store_schema_mismatches(schema_rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield how the store's tables differ from those that its migrations make; `found` is the answer to STORED."""
+def check_store_schema(state: StoreState) -> Iterator[Finding]:
+    """Compare the tables and views of the store with those of its schema."""
     with duckdb.connect(":memory:") as fresh:
         fresh.execute(read_schema())
         expected: set[SchemaItem] = {
             (table, column, kind) for table, column, kind in fresh.execute(STORE_SCHEMA_QUERY).fetchall()
         }
-    yield from _differences("the store", {(one[0], one[1], one[2]) for one in schema_rows}, expected)
+    found = {(table, column, kind) for table, column, kind in state.schema_rows}
+    yield from _differences("store-schema-mismatch", "the store", found, expected)
 
 
-def find_register_schema_mismatches(register: SqliteRegister) -> Iterator[str]:
-    """Yield how the register's tables and triggers differ from those that its migrations make."""
+def check_register_schema(register: SqliteRegister) -> Iterator[Finding]:
+    """Compare the tables and triggers of the register with those of its schema."""
     sql = "SELECT type, name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
     fresh = sqlite3.connect(":memory:")
     for text in _migrations("register"):
@@ -40,14 +36,16 @@ def find_register_schema_mismatches(register: SqliteRegister) -> Iterator[str]:
     fresh.close()
     with register.engine.connect() as connection:
         found = {(kind, name, " ".join(text.split())) for kind, name, text in connection.exec_driver_sql(sql)}
-    yield from _differences("the register", found, expected)
+    yield from _differences("register-schema-mismatch", "the register", found, expected)
 
 
-def _differences(where: str, found: set[SchemaItem], expected: set[SchemaItem]) -> Iterator[str]:
-    for one, other, _ in sorted(found - expected):
-        yield f"{where} has `{one}` `{other}`, which nothing declares"
-    for one, other, _ in sorted(expected - found):
-        yield f"{where} lacks `{one}` `{other}`"
+def _differences(
+    code: FindingCode, place: str, found: set[SchemaItem], expected: set[SchemaItem]
+) -> Iterator[Finding]:
+    for first, second, _ in sorted(found - expected):
+        yield Finding(code, f"{place} has `{first}` `{second}`, which its schema does not declare")
+    for first, second, _ in sorted(expected - found):
+        yield Finding(code, f"{place} lacks `{first}` `{second}`")
 
 
 def _migrations(package: str, *folders: str) -> Iterator[str]:

@@ -1,0 +1,38 @@
+"""Check the tree of the ledger, and every checkpoint that was signed over it."""
+
+from collections.abc import Iterator
+
+from avowal.errors import AvowalError
+from avowal.ledger.checkpoint import verify_checkpoint
+from avowal.verify.register_state import RegisterState
+from avowal.verify.verification import Finding
+
+
+def check_tree(state: RegisterState) -> Iterator[Finding]:
+    """Compute the hashes of all entries and nodes again."""
+    for sentence in state.register.ledger.find_errors():
+        yield Finding("ledger-damaged", sentence)
+
+
+def check_checkpoints(state: RegisterState) -> Iterator[Finding]:
+    """Check the checkpoints of the register, the one beside the key, and those of witnesses."""
+    ledger = state.register.ledger
+    notes = [("a checkpoint of the register", note) for note in ledger.checkpoints()]
+    notes += (
+        [("the last checkpoint, beside the key,", state.last_checkpoint)] if state.last_checkpoint else []
+    )
+    notes += [("a checkpoint that a witness holds", note) for note in state.witness_checkpoints]
+    size = ledger.count_entries()
+    if size and not notes:
+        yield Finding("checkpoint-missing", "the ledger has entries, but no checkpoint was ever signed")
+    for name, note in notes:
+        try:
+            checkpoint = verify_checkpoint(note, ledger.signer.verifier)
+            if checkpoint.size > size:
+                sentence = f"{name} covers {checkpoint.size} entries, and the ledger has {size}: the last are missing"
+                yield Finding("entries-missing", sentence)
+            elif ledger.compute_root(checkpoint.size) != checkpoint.root:
+                sentence = f"{name} over {checkpoint.size} entries does not match: one of them was changed"
+                yield Finding("checkpoint-mismatch", sentence)
+        except AvowalError as error:
+            yield Finding("checkpoint-invalid", f"{name}: {error.message}")

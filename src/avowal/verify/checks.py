@@ -1,0 +1,138 @@
+"""Every check of a verification, in the order in which they run."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from avowal.errors import ProofError, StoreError
+from avowal.ledger.entry import (
+    AuthorisationGiven,
+    ConsentGiven,
+    DataAccessed,
+    Entry,
+    ErasureDone,
+    FeedPageProvided,
+    ProcessorAdded,
+    ReleaseApproved,
+    ReleaseMade,
+    ReleaseRefused,
+    ReleaseRequested,
+    RetentionRun,
+    VersionPublished,
+    decode_entry,
+)
+from avowal.ledger.note import SignedNote
+from avowal.register.ledger_storage import Ledger
+from avowal.register.register import SqliteRegister
+from avowal.store.interface import ConsentCursor, RemovedRecords, Store
+from avowal.verify.access_permissions import check_accesses
+from avowal.verify.checkpoints import check_checkpoints, check_tree
+from avowal.verify.feed_permissions import check_feeds
+from avowal.verify.register_facts import check_commitments, check_facts
+from avowal.verify.register_state import RegisterState
+from avowal.verify.release_permissions import check_approvers, check_authorisations, check_releases
+from avowal.verify.restriction_facts import check_submission_settings
+from avowal.verify.schema import check_register_schema, check_store_schema
+from avowal.verify.store_state import StoreState, read_store_state
+from avowal.verify.stored_records import check_ages, check_consents, check_governing_numbers, check_versions
+from avowal.verify.verification import Finding, Verification
+
+RegisterCheck = Callable[[RegisterState], Iterator[Finding]]
+StoreCheck = Callable[[StoreState], Iterator[Finding]]
+
+INTEGRITY_CHECKS: tuple[RegisterCheck, ...] = (
+    check_tree,
+    check_checkpoints,
+    check_facts,
+    check_commitments,
+    check_submission_settings,
+)
+"""Whether ledger and register are what was recorded."""
+
+PERMISSION_CHECKS: tuple[RegisterCheck, ...] = (
+    check_releases,
+    check_feeds,
+    check_authorisations,
+    check_approvers,
+    check_accesses,
+)
+"""Whether what was recorded was permitted at that moment; they run only if ledger and register hold."""
+
+STORE_CHECKS: tuple[StoreCheck, ...] = (
+    check_store_schema,
+    check_versions,
+    check_governing_numbers,
+    check_consents,
+    check_ages,
+)
+"""Whether what is stored may be stored; they run only if ledger and register hold."""
+
+MALFORMED_REGISTER_ERRORS: tuple[type[Exception], ...] = (
+    *(sqlite3.DatabaseError, sa.exc.DatabaseError, msgspec.MsgspecError),
+    *(AttributeError, LookupError, TypeError, ValueError, StoreError),
+)
+"""What a check raises when a column or a table of the register is not as Avowal writes it."""
+
+COUNTED_ENTRIES: dict[type, str] = {
+    VersionPublished: "publications",
+    ConsentGiven: "consents",
+    DataAccessed: "accesses",
+    RetentionRun: "runs of retention",
+    ErasureDone: "erasures",
+    ProcessorAdded: "contracts",
+    FeedPageProvided: "pages of feeds",
+    AuthorisationGiven: "authorisations",
+    ReleaseRequested: "requests for releases",
+    ReleaseApproved: "approvals",
+    ReleaseMade: "releases",
+    ReleaseRefused: "refusals",
+}
+"""The kinds of entry whose number a verification reports, by their plural names."""
+
+
+def verify_register(register: SqliteRegister, witness_checkpoints: Sequence[SignedNote]) -> Verification:
+    """Verify the ledger, and the register against it; `witness_checkpoints` are those that somebody else holds."""
+    last_checkpoint = (
+        register.ledger.last_checkpoint_beside_key()
+    )  # before the entries, of which more may come
+    findings, entries = list[Finding](), list[Entry]()
+    try:
+        with register.snapshot() as snapshot:
+            entries = _decode_entries(snapshot.ledger)
+            state = RegisterState(snapshot, entries, last_checkpoint, witness_checkpoints)
+            findings = [finding for check in INTEGRITY_CHECKS for finding in check(state)]
+            if not findings:
+                findings = [finding for check in PERMISSION_CHECKS for finding in check(state)]
+    except ProofError as error:
+        findings.append(Finding("ledger-damaged", error.message))
+    except MALFORMED_REGISTER_ERRORS as error:
+        sentence = f"the register holds values that Avowal does not write ({type(error).__name__})"
+        findings.append(Finding("register-malformed", sentence))
+    findings += check_register_schema(register)
+    checked = Counter(COUNTED_ENTRIES[type(entry)] for entry in entries if type(entry) in COUNTED_ENTRIES)
+    return Verification(findings, len(entries), dict(checked))
+
+
+def verify_store(
+    store: Store, register: SqliteRegister, overdue: Sequence[RemovedRecords], now: datetime
+) -> Verification:
+    """Verify what is stored against the register; `overdue` is what is stored for longer than permitted."""
+    consented = register.consents.compute_governing_update(ConsentCursor(), now).governing_by_visitor
+    state = read_store_state(store, register.versions(), consented, overdue)
+    findings = [finding for check in STORE_CHECKS for finding in check(state)]
+    records = sum(row["records"] for row in state.version_rows)
+    return Verification(findings, checked={"records": records, "columns": len(state.schema_rows)})
+
+
+def _decode_entries(ledger: Ledger) -> list[Entry]:
+    """Return the entries that can be decoded; `check_tree` finds those that cannot."""
+    entries = []
+    for _, body in ledger.entries():
+        with suppress(ProofError):
+            entries.append(decode_entry(body))
+    return entries

@@ -1,0 +1,134 @@
+"""Check that each release was requested, approved and permitted at the moment at which it was made."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from avowal.ledger.entry import Entry, ReleaseApproved, ReleaseMade, ReleaseRecalled, ReleaseRequested
+from avowal.policy.bounds import GROUND_ONLY_PURPOSE
+from avowal.policy.ground import EvidenceKind, GroundRequirements
+from avowal.verify.register_state import RegisterState
+from avowal.verify.verification import Finding
+from avowal.verify.version_timeline import VersionTimeline
+
+
+def check_releases(state: RegisterState) -> Iterator[Finding]:
+    """Check every request, approval, release and recall, in the order of the ledger."""
+    audit = _ReleaseAudit(state.timeline)
+    for entry in state.entries:
+        yield from audit.check_entry(entry)
+
+
+def check_authorisations(state: RegisterState) -> Iterator[Finding]:
+    """Check releases that need the visitor's authorisation; those of erased visitors cannot be checked."""
+    register = state.register
+    for visitor, release in register.releases.by_visitor():
+        required = state.timeline.find_requirements(release.version, release.ground)
+        if required is None or EvidenceKind.AUTHORISATION not in required.evidence:
+            continue
+        authorised = set[str]()
+        for given in register.authorisations.for_visitor(visitor):
+            if given.recipient == release.recipient and given.entry < release.entry:
+                authorised = authorised | {*given.categories} if given.given else set()
+        if more := sorted({*release.categories} - authorised):
+            sentence = f"release {release.reference} has categories without authorisation: {', '.join(more)}"
+            yield Finding("category-not-authorised", sentence)
+
+
+def check_approvers(state: RegisterState) -> Iterator[Finding]:
+    """Check that nobody approved their own request; erased names cannot be checked."""
+    requests = state.register.release_requests
+    for request in requests.all():
+        if request.requester in requests.approvers(request.reference):
+            sentence = f"the request for release {request.reference} was approved by its requester"
+            yield Finding("approver-is-requester", sentence)
+
+
+@dataclass
+class _ReleaseAudit:
+    """The state of releases after the entries so far."""
+
+    timeline: VersionTimeline
+    requests: dict[str, ReleaseRequested] = field(default_factory=dict)
+    approval_counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    made_references: set[str] = field(default_factory=set)
+    recalled_references: set[str] = field(default_factory=set)
+
+    def check_entry(self, entry: Entry) -> Iterator[Finding]:
+        """Check the next entry."""
+        if isinstance(entry, ReleaseRequested):
+            self.requests[entry.reference] = entry
+            for finding in self._check_request(entry):
+                yield finding.of(f"the request for release {entry.reference}")
+        elif isinstance(entry, ReleaseApproved):
+            self.approval_counts[entry.reference] += 1
+            if entry.reference not in self.requests:
+                sentence = f"release {entry.reference} was approved before it was requested"
+                yield Finding("approval-without-request", sentence)
+            if entry.reference in self.made_references:
+                sentence = f"release {entry.reference} was approved after it was made"
+                yield Finding("approval-after-release", sentence)
+        elif isinstance(entry, ReleaseMade):
+            for finding in self._check_release(entry):
+                yield finding.of(f"release {entry.reference}")
+            self.made_references.add(entry.reference)
+        elif isinstance(entry, ReleaseRecalled):
+            if entry.reference not in self.made_references or entry.reference in self.recalled_references:
+                sentence = f"release {entry.reference} was recalled although it was not made, or twice"
+                yield Finding("recall-without-release", sentence)
+            self.recalled_references.add(entry.reference)
+
+    def _check_request(self, entry: ReleaseRequested) -> Iterator[Finding]:
+        if not self.timeline.was_in_force(entry.version, entry.at):
+            yield from self.timeline.check_in_force(entry.version, entry.at)
+            return
+        required = self.timeline.find_requirements(entry.version, entry.ground)
+        if required is None:
+            sentence = f"is on the ground `{entry.ground}`, which version {entry.version} does not permit"
+            yield Finding("ground-not-permitted", sentence)
+            return
+        if missing := sorted({*required.evidence} - {EvidenceKind.AUTHORISATION, *entry.evidence_kinds}):
+            yield Finding("evidence-missing", f"lacks evidence: {', '.join(missing)}")
+        if entry.required_approvals < required.approvals:
+            sentence = f"requires {entry.required_approvals} approvals instead of {required.approvals}"
+            yield Finding("required-approvals-too-few", sentence)
+
+    def _check_release(self, entry: ReleaseMade) -> Iterator[Finding]:
+        request = self.requests.get(entry.reference)
+        if request is None:
+            yield Finding("release-without-request", "was never requested")
+            return
+        if entry.reference in self.made_references:
+            yield Finding("release-made-twice", "was made twice")
+        if (entry.ground, entry.recipient_kind) != (request.ground, request.recipient_kind):
+            sentence = "is on another ground, or for another kind of recipient, than was requested"
+            yield Finding("release-ground-mismatch", sentence)
+        if more := sorted({*entry.categories} - {*request.categories}):
+            yield Finding(
+                "category-not-requested", f"has categories that were not requested: {', '.join(more)}"
+            )
+        yield from self._check_requirements(entry, request)
+        if entry.sealed_until and EvidenceKind.INSTRUMENT not in request.evidence_kinds:
+            yield Finding("seal-without-instrument", "is under seal without an instrument")
+        yield from self.timeline.check_in_force(entry.version, entry.at)
+        if {category for category, *_ in entry.age_reach} != {*entry.categories}:
+            yield Finding(
+                "reach-missing", "does not record how old the records of each of its categories were"
+            )
+        yield from self.timeline.check_reach(
+            entry.age_reach,
+            self.timeline.find_governing_bounds(entry.at),
+            (GROUND_ONLY_PURPOSE, entry.recipient_kind, entry.ground),
+            entry.at,
+        )
+
+    def _check_requirements(self, entry: ReleaseMade, request: ReleaseRequested) -> Iterator[Finding]:
+        """Check evidence and approvals against the version in force when the release was made."""
+        required = self.timeline.find_requirements(entry.version, entry.ground) or GroundRequirements((), 0)
+        if missing := sorted({*required.evidence} - {EvidenceKind.AUTHORISATION, *request.evidence_kinds}):
+            sentence = f"lacks evidence that version {entry.version} requires: {', '.join(missing)}"
+            yield Finding("evidence-missing", sentence)
+        count = self.approval_counts[entry.reference]
+        owed = max(request.required_approvals, required.approvals)
+        if count < owed:
+            yield Finding("approvals-missing", f"was approved by {count} people instead of {owed}")
