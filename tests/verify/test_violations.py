@@ -153,7 +153,7 @@ STORED = {
     "a category that no terms declare": ("UPDATE requests SET page_query = 'q=flu' WHERE page_path = '/1'", "record-overdue"),
     "a user's agent in a column of its own": ("ALTER TABLE requests ADD COLUMN user_agent VARCHAR", "store-schema-mismatch"),
     "a table of addresses": ("CREATE TABLE blocked AS SELECT DISTINCT ip_address FROM requests", "store-schema-mismatch"),
-    "a table gone": ("DROP TABLE changed", "store-schema-mismatch"),
+    "a table gone": ("DROP TABLE record_changes", "store-schema-mismatch"),
     "a column that is wider": ("ALTER TABLE requests ALTER country TYPE BLOB", "store-schema-mismatch"),
     "a view that leaves something out": ("CREATE OR REPLACE VIEW collected_records AS SELECT visitor_id, request_time AS record_time, ip_address, version, governing, load_number FROM requests", "store-schema-mismatch"),
 }  # fmt: skip
