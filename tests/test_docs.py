@@ -19,9 +19,10 @@ from avowal.cli.main import COMMANDS as COMMAND_SUMMARIES
 from avowal.cli.main import load_command
 from avowal.cli.report import answer_to_object
 from avowal.collect.event_drop_reason import EventDropReason
+from avowal.collect.line_counts import LineCounts
 from avowal.config import Settings
 from avowal.http.problem import ProblemCode
-from avowal.ingest.importer import FileImportReport
+from avowal.ingest.log_import import FileImportReport
 from avowal.ledger.entry import Entry
 from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.policy.terms import compile_terms, load_terms
@@ -187,9 +188,10 @@ def test_every_filter_is_told() -> None:
 
 def test_every_key_of_json_is_told(store: DuckDBStore) -> None:
     """Each key of the objects that `import` and `report` print has its row, and no other has."""
-    whole, by_file = section("### The object of an import").split("Each object of `by_file`")
+    whole, files, counts = section("### The object of an import").split("Each object of `")
     assert set(rows(whole)) == set(ImportReport.__struct_fields__)
-    assert set(rows(by_file)) == set(FileImportReport.__struct_fields__)
+    assert set(rows(files)) == set(FileImportReport.__struct_fields__)
+    assert set(rows(counts)) == set(LineCounts.__struct_fields__)
     assert set(rows(section("### The object of a report"))) == set(answer_to_object(asked(store, "overview")))
 
 

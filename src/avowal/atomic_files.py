@@ -1,4 +1,4 @@
-"""Files that are either wholly there or not there at all, and that survive a loss of power."""
+"""Write files so that they are complete or absent, also after a crash or a loss of power."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from avowal.errors import InvalidInputError
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames within a folder survive a loss of power."""
+    """Write the entries of a folder to disk, so that new and renamed files survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -19,15 +19,27 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace_text(path: Path, text: str, *, private: bool = False) -> None:
-    """Replace the content of a file, or create the file; it is on the disk once this returns.
+    """Replace or create a file with a text. It is on disk when this returns.
 
     With `private`, only the file's owner can read it.
     """
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with unfinished.open("w", encoding="utf-8") as file:
+    with replace_file(path, unfinished, private=private) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def replace_file(path: Path, unfinished: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """Open the file `unfinished` for writing. When the block ends, it is on disk and has replaced `path`.
+
+    If the block raises, `path` is unchanged, and `unfinished` remains until it is written again. With `private`, only
+    the file's owner can read it.
+    """
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
+    with os.fdopen(descriptor, "wb") as file:
         if private:
             os.fchmod(file.fileno(), 0o600)
-        file.write(text)
+        yield file
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
@@ -35,36 +47,36 @@ def replace_text(path: Path, text: str, *, private: bool = False) -> None:
 
 
 def check_creatable(path: Path | None) -> None:
-    """Raise InvalidInputError if a file cannot be created; call this before doing what the file will report."""
+    """Raise InvalidInputError if a file cannot be created. Call this before the work that it is for."""
     if path is None:
         return
     _check_absent(path)
     if (unfinished := _unfinished(path)).exists():
         raise InvalidInputError(
-            f"`{unfinished}` is there already",
-            "name another file, or move that one away if nothing is writing it",
+            f"`{unfinished}` already exists",
+            "name another file, or move it away if no process is writing it",
             code="file-exists",
         )
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InvalidInputError(
-            f"nothing can be written to `{path.parent}`",
-            "name a file in a folder that you own",
+            f"cannot write to `{path.parent}`",
+            "name a file in a folder where you may write",
             code="file-unwritable",
         )
 
 
 @contextmanager
 def create_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file for writing, readable by its owner only; it appears under its name when all is written.
+    """Open a new file, readable by its owner only, for writing. It gets its name when the block ends.
 
-    Raises InvalidInputError if the file exists, or another process is writing it.
+    Raises InvalidInputError if the file exists, or if another process is writing it.
     """
     check_creatable(path)
     unfinished = _unfinished(path)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            _check_absent(path)  # nobody else can finish a file of this name from now on
+            _check_absent(path)  # from here on no other process can complete this file
             yield file
         unfinished.replace(path)
     finally:
@@ -77,4 +89,4 @@ def _unfinished(path: Path) -> Path:
 
 def _check_absent(path: Path) -> None:
     if path.exists():
-        raise InvalidInputError(f"`{path}` is there already", "name another file", code="file-exists")
+        raise InvalidInputError(f"`{path}` already exists", "name another file", code="file-exists")

@@ -1,4 +1,4 @@
-"""Secrets in files of `keys/`."""
+"""Create and read the secret keys in the folder `keys/`."""
 
 import os
 import secrets
@@ -10,30 +10,30 @@ from avowal.atomic_files import sync_folder
 
 SECRET_BYTES = 32
 COOKIE_KEY_FILE = "cookie.key"
-"""Makes visitors' keys of cookies: without it nobody gets from the one to the other."""
+"""Turns the identifiers of cookies into visitor keys. Without it nobody can get from one to the other."""
 
 FILE_NAME_KEY_FILE = "files.key"
-"""Makes the names of files of their content: who has a file cannot tell whether it is here."""
+"""Turns the content of uploaded files into their names, so that whoever has a file cannot tell whether it is stored."""
 
 FEED_KEY_FILE = "feed.key"
-"""Makes the identifiers by which processors know records."""
+"""Makes the identifiers of records in feeds to processors."""
 
 WEBHOOK_KEY_FILE = "hook.key"
-"""Signs what is sent to processors."""
+"""Signs what is delivered to processors."""
 
 SIGN_IN_KEY_FILE = "sign-in.key"
-"""Signs what tells that a reader signed in."""
+"""Signs the sessions of readers who signed in."""
 
 
 def read_or_create_secret(path: Path) -> bytes:
-    """Return the secret in a file, and make it where there is none: on the disk before it is used."""
+    """Return the secret in a file. If there is none, create it; it is on disk before it is returned."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=path.parent) as file:
             file.write(secrets.token_bytes(SECRET_BYTES))
             file.flush()
             os.fsync(file.fileno())
-            with suppress(FileExistsError):  # another process was first
+            with suppress(FileExistsError):  # another process created it first
                 os.link(file.name, path)
         sync_folder(path.parent)
     return path.read_bytes()

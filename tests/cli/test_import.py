@@ -70,36 +70,26 @@ def test_the_object_tells_what_became_of_every_line(site: Site) -> None:
     assert list(report) == [
         "files",
         "format",
-        "lines",
-        "requests",
+        "counts",
         "views",
         "visits",
-        "bots",
-        "late",
-        "early",
-        "dropped",
-        "dead_letters",
-        "dead_letters_by_reason",
-        "seconds",
-        "by_file",
+        "duration_seconds",
+        "file_reports",
     ]
-    assert {name: report[name] for name in report if name not in {"seconds", "early", "by_file"}} == {
-        "files": 1,
-        "format": "combined",
+    assert (report["files"], report["format"], report["views"], report["visits"]) == (1, "combined", 4, 3)
+    assert {**report["counts"], "early_requests": 0} == {
         "lines": 10,
         "requests": 8,
-        "views": 4,
-        "visits": 3,
-        "bots": 1,
-        "late": 0,
+        "bot_requests": 1,
+        "late_requests": 0,
+        "early_requests": 0,
         "dropped": {"blank": 1},
-        "dead_letters": 1,
-        "dead_letters_by_reason": {"malformed": 1},
+        "unparsable": {"malformed": 1},
     }
-    (file,) = report["by_file"]
-    assert (file["name"], file["drop_reasons"], file["damage"], file["error"]) == (
+    (file,) = report["file_reports"]
+    assert (file["name"], file["counts"], file["damage"], file["error"]) == (
         str(log),
-        {"blank": 1, "malformed": 1},
+        report["counts"],
         "",
         "",
     )
@@ -120,10 +110,10 @@ def test_people_are_told_the_same(site: Site) -> None:
 def test_the_same_file_again_adds_nothing(site: Site) -> None:
     """A log that was read, under any name, and also twice in one command, is not read again."""
     log = site.log("access.log", TEXT)
-    assert site.take_in(log, log)["requests"] == 40
+    assert site.take_in(log, log)["counts"]["requests"] == 40
     before = kept(site)
-    assert site.take_in(log)["lines"] == 0
-    assert site.take_in(log.rename(site.folder / "access.log.1"))["lines"] == 0
+    assert site.take_in(log)["counts"]["lines"] == 0
+    assert site.take_in(log.rename(site.folder / "access.log.1"))["counts"]["lines"] == 0
     assert kept(site) == before
 
 
@@ -146,9 +136,9 @@ def test_an_unfinished_last_line_gives_way_to_its_end(
     site.avowal("import", log, "--format", "combined")
     assert site.rows("SELECT sum(lines) FROM logs") == [(whole + 1,)]
     site.log("access.log", *LINES[: whole + 1])
-    assert site.take_in(log, "--format", "combined")["lines"] == 0
+    assert site.take_in(log, "--format", "combined")["counts"]["lines"] == 0
     log.write_text(TEXT)
-    assert site.take_in(log, "--format", "combined")["lines"] == 40 - (whole + 1)
+    assert site.take_in(log, "--format", "combined")["counts"]["lines"] == 40 - (whole + 1)
     beside.take_in(log)
     assert kept(site) == kept(beside)
 
@@ -156,10 +146,10 @@ def test_an_unfinished_last_line_gives_way_to_its_end(
 def test_an_unfinished_last_line_is_read_once(site: Site) -> None:
     """A log without a last line feed, imported again as it is, adds nothing; and then more of it does."""
     log = site.log("access.log", TEXT.removesuffix("\n"))
-    assert site.take_in(log)["lines"] == 40
-    assert site.take_in(log)["lines"] == 0
+    assert site.take_in(log)["counts"]["lines"] == 40
+    assert site.take_in(log)["counts"]["lines"] == 0
     log.write_text(TEXT + line(90, "/more").removesuffix("\n"))
-    assert site.take_in(log)["lines"] == 1
+    assert site.take_in(log)["counts"]["lines"] == 1
     assert site.rows("SELECT count(*) FROM requests") == [(41,)]
 
 
@@ -168,7 +158,7 @@ def test_compressed_logs_are_read(site: Site, beside: Site, name: str) -> None:
     """A compressed log gives what the plain one gives."""
     log = site.folder / f"access.log.{name}"
     log.write_bytes(COMPRESSIONS[name](TEXT.encode()))
-    assert site.take_in(log)["lines"] == 40
+    assert site.take_in(log)["counts"]["lines"] == 40
     beside.take_in(beside.log("access.log", TEXT))
     assert kept(site) == kept(beside)
 
@@ -176,9 +166,9 @@ def test_compressed_logs_are_read(site: Site, beside: Site, name: str) -> None:
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gz"])
 def test_standard_input_is_read(site: Site, compress: Callable[[bytes], bytes]) -> None:
     """`-` is standard input, also compressed; as a file later, it is known."""
-    assert site.take_in("-", stdin=compress(TEXT.encode()))["requests"] == 40
-    assert site.take_in("-", stdin=compress(TEXT.encode()))["lines"] == 0
-    assert site.take_in(site.log("access.log", TEXT, line(99)))["lines"] == 1
+    assert site.take_in("-", stdin=compress(TEXT.encode()))["counts"]["requests"] == 40
+    assert site.take_in("-", stdin=compress(TEXT.encode()))["counts"]["lines"] == 0
+    assert site.take_in(site.log("access.log", TEXT, line(99)))["counts"]["lines"] == 1
 
 
 def test_the_compressed_copy_of_a_known_log_adds_nothing(site: Site) -> None:
@@ -187,9 +177,9 @@ def test_the_compressed_copy_of_a_known_log_adds_nothing(site: Site) -> None:
     for name, compress in COMPRESSIONS.items():
         packed = site.folder / f"access.log.{name}"
         packed.write_bytes(compress(TEXT.encode()))
-        assert site.take_in(packed)["lines"] == 0
+        assert site.take_in(packed)["counts"]["lines"] == 0
     packed.write_bytes(zstandard.ZstdCompressor().compress((TEXT + line(50)).encode()))
-    assert site.take_in(packed)["lines"] == 1
+    assert site.take_in(packed)["counts"]["lines"] == 1
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -199,7 +189,7 @@ def test_a_rotated_set_is_read_in_order_of_time(site: Site, beside: Site, order:
     packed.write_bytes(gzip.compress("".join(LINES[:10]).encode()))
     files = [packed, site.log("access.log.1", *LINES[10:25]), site.log("access.log", *LINES[25:])]
     report = site.take_in(*(files[number] for number in order))
-    assert [file["name"] for file in report["by_file"]] == list(map(str, files))
+    assert [file["name"] for file in report["file_reports"]] == list(map(str, files))
     beside.take_in(beside.log("access.log", TEXT))
     assert kept(site) == kept(beside)
 
@@ -211,10 +201,10 @@ def test_a_log_that_begins_like_a_known_one_is_refused(site: Site) -> None:
     third = site.log("third.log", line(80, "/third"))
     ran = site.avowal("import", other, third, "--json")
     assert ran.status == 1
-    refused = next(file for file in ran.json()["by_file"] if file["error"])
+    refused = next(file for file in ran.json()["file_reports"] if file["error"])
     assert refused["name"] == str(other)
     assert "--again" in refused["hint"]
-    assert ran.json()["requests"] == 1
+    assert ran.json()["counts"]["requests"] == 1
     assert site.rows("SELECT count(*) FROM requests") == [(41,)]
 
 
@@ -233,10 +223,10 @@ def test_again_reads_a_log_that_begins_like_a_known_one(site: Site) -> None:
     """With `--again`, a log that begins like a known one is another log; known as such, it is then not read again."""
     site.take_in(site.log("access.log", TEXT))
     other = site.log("other.log", *LINES[:35], line(70, "/else"))
-    assert site.take_in(other, "--again")["lines"] == 36
-    assert site.take_in(other, "--again")["lines"] == 0
-    assert site.take_in(other)["lines"] == 0
-    assert site.take_in(site.log("access.log", TEXT, line(99)))["lines"] == 1
+    assert site.take_in(other, "--again")["counts"]["lines"] == 36
+    assert site.take_in(other, "--again")["counts"]["lines"] == 0
+    assert site.take_in(other)["counts"]["lines"] == 0
+    assert site.take_in(site.log("access.log", TEXT, line(99)))["counts"]["lines"] == 1
 
 
 @pytest.mark.parametrize(
@@ -262,12 +252,12 @@ def test_an_empty_file_is_no_error(site: Site) -> None:
     """An empty log has no lines, and is read when it has some."""
     log = site.log("access.log")
     ran = site.avowal("import", log, "--json")
-    assert (ran.status, ran.json()["lines"]) == (0, 0)
+    assert (ran.status, ran.json()["counts"]["lines"]) == (0, 0)
     packed = site.folder / "empty.gz"
     packed.write_bytes(gzip.compress(b""))
     assert site.avowal("import", packed).status == 0
     log.write_text(TEXT)
-    assert site.take_in(log)["lines"] == 40
+    assert site.take_in(log)["counts"]["lines"] == 40
 
 
 @pytest.mark.parametrize(("wrong", "code"), [(".", "not-a-file"), ("missing.log", "file-missing")])
@@ -309,7 +299,7 @@ def test_damaged_compression_gives_what_is_there(site: Site) -> None:
         log.write_bytes(packed)
         ran = site.avowal("import", log, "--again", "--format", "combined", "--json")
         assert ran.status == 1
-        assert "damaged" in ran.json()["by_file"][0]["damage"], name
+        assert "damaged" in ran.json()["file_reports"][0]["damage"], name
 
 
 @pytest.mark.parametrize(
@@ -330,11 +320,13 @@ def test_rubbish_is_told_and_crashes_nothing(site: Site, rubbish: bytes, argumen
     (site.folder / "rubbish").write_bytes(rubbish)
     good = site.log("access.log", TEXT)
     ran = site.avowal("import", "rubbish", good, "--json", *arguments)
-    assert ran.json()["requests"] == 40
-    (file,) = (file for file in ran.json()["by_file"] if file["name"] == "rubbish")
-    dead = sum(lines for reason, lines in file["drop_reasons"].items() if reason != "blank")
-    assert file["error"] or file["damage"] or dead or set(file["drop_reasons"]) == {"blank"}
-    assert ran.status == int(bool(file["error"] or file["damage"] or dead > 0.01 * ran.json()["lines"]))
+    assert ran.json()["counts"]["requests"] == 40
+    (file,) = (file for file in ran.json()["file_reports"] if file["name"] == "rubbish")
+    counts = file["counts"]
+    unparsable = sum(counts["unparsable"].values())
+    assert file["error"] or file["damage"] or unparsable or set(counts["dropped"]) == {"blank"}
+    has_too_many = unparsable > 0.01 * ran.json()["counts"]["lines"]
+    assert ran.status == int(bool(file["error"] or file["damage"] or has_too_many))
 
 
 @pytest.mark.parametrize("megabytes", [10, 20])
@@ -343,7 +335,7 @@ def test_a_line_of_many_megabytes_hurts_no_other(site: Site, megabytes: int) -> 
     long = line(5, "/" + "x" * megabytes * 1_000_000)
     log = site.log("access.log", *LINES[:20], long, *LINES[20:])
     report = site.take_in(log, "--max-bad", "10")
-    assert (report["requests"], report["dead_letters_by_reason"]) == (40, {"too-long": 1})
+    assert (report["counts"]["requests"], report["counts"]["unparsable"]) == (40, {"too-long": 1})
     assert site.rows("SELECT offset_bytes, length_bytes FROM unparsable_lines") == [
         (len("".join(LINES[:20])), len(long) - 1)
     ]
@@ -366,7 +358,7 @@ def test_latin_1_is_read(site: Site) -> None:
     log = site.folder / "access.log"
     lines = [line(0, "/caf\xe9").encode("latin-1"), line(1, "/caf\xe9").encode(), line(2, "/plain").encode()]
     log.write_bytes(b"".join(lines))
-    assert site.take_in(log)["requests"] == 3
+    assert site.take_in(log)["counts"]["requests"] == 3
     paths = [path for (path,) in site.rows("SELECT page_path FROM requests ORDER BY request_time")]
     assert paths == ["/caf\xe9", "/caf\xe9", "/plain"]
 
@@ -383,7 +375,7 @@ def test_what_has_not_happened_yet_is_left_out(site: Site) -> None:
     )
     ran = site.avowal("import", log, "--json")
     assert ran.status == 1
-    assert (ran.json()["requests"], ran.json()["dead_letters_by_reason"]) == (2, {"in-the-future": 2})
+    assert (ran.json()["counts"]["requests"], ran.json()["counts"]["unparsable"]) == (2, {"in-the-future": 2})
 
 
 def test_dates_that_no_calendar_has_are_left_out(site: Site) -> None:
@@ -392,7 +384,7 @@ def test_dates_that_no_calendar_has_are_left_out(site: Site) -> None:
     for bad in ("31/Feb/2026", "00/Jan/2026", "05/Jan/0000", "05/Xyz/2026", "05/Jan/9999"):
         log = site.log(f"{bad[:2]}{bad[3:6]}{bad[7:]}.log", *LINES, good.replace("05/Jan/2026", bad))
         report = site.take_in(log, "--again", "--max-bad", "100")
-        assert (report["requests"], report["dead_letters"]) == (40, 1)
+        assert (report["counts"]["requests"], sum(report["counts"]["unparsable"].values())) == (40, 1)
 
 
 def test_a_log_of_no_known_format_is_refused(site: Site) -> None:
@@ -420,11 +412,11 @@ def test_a_format_can_be_named_or_pasted(site: Site, beside: Site, given: str) -
     """A format's name, an Apache LogFormat and an nginx log_format read the same log the same way."""
     log = site.log("access.log", TEXT)
     report = site.take_in(log, "--format", given)
-    assert (report["format"], report["by_file"][0]["confidence"]) == (given, None)
+    assert (report["format"], report["file_reports"][0]["confidence"]) == (given, None)
     beside.take_in(log)
     assert kept(site) == kept(beside)
     log.write_text(TEXT + line(99))
-    assert site.take_in(log)["lines"] == 1
+    assert site.take_in(log)["counts"]["lines"] == 1
 
 
 def test_the_format_can_be_a_setting(site: Site) -> None:
@@ -451,7 +443,7 @@ def test_a_known_log_is_read_on_in_the_format_that_is_given(site: Site) -> None:
     site.take_in(log)
     log.write_text(TEXT + f"{line(99).strip()} 0.250\n")
     told = site.take_in(log, "--format", TIMED)
-    assert (told["requests"], told["format"]) == (1, TIMED)
+    assert (told["counts"]["requests"], told["format"]) == (1, TIMED)
     assert site.rows("SELECT response_time_us FROM requests WHERE response_time_us IS NOT NULL") == [
         (250_000,)
     ]
@@ -461,19 +453,19 @@ def test_a_lost_key_is_told_of_before_anything_counts_twice(site: Site) -> None:
     """Without the key that logs are known by nothing is read, unless it is asked for."""
     log = site.log("access.log", TEXT)
     site.take_in(log)
-    key = site.data.with_name("data.keys") / "source.key"
+    key = site.data.with_name("data.keys") / "log.key"
     kept_key = key.read_bytes()
     key.unlink()
     ran = site.avowal("import", log)
     assert ran.status == 1
-    assert "source.key` is missing" in ran.out
+    assert "log.key` is missing" in ran.out
     assert not key.exists()
     assert site.avowal("follow", log).status == 1
     assert site.rows("SELECT count(*) FROM requests") == [(40,)]
     key.write_bytes(kept_key)
-    assert site.take_in(log)["lines"] == 0
+    assert site.take_in(log)["counts"]["lines"] == 0
     key.unlink()
-    assert site.take_in(log, "--again")["lines"] == 40
+    assert site.take_in(log, "--again")["counts"]["lines"] == 40
 
 
 def test_formats_that_say_their_fields_go_on_where_they_were(site: Site) -> None:
@@ -481,9 +473,9 @@ def test_formats_that_say_their_fields_go_on_where_they_were(site: Site) -> None
     head = "#Software: Example\n#Fields: date time c-ip cs-method cs-uri-stem sc-status cs(User-Agent)\n"
     rows = [f"2026-01-05 12:{n:02}:00 192.0.2.1 GET /{n} 200 Mozilla/5.0+(X11;+Linux)\n" for n in range(9)]
     log = site.log("access.log", head, *rows[:4])
-    assert site.take_in(log)["requests"] == 4
+    assert site.take_in(log)["counts"]["requests"] == 4
     log.write_text(head + "".join(rows))
-    assert site.take_in(log)["requests"] == 5
+    assert site.take_in(log)["counts"]["requests"] == 5
     assert site.rows("SELECT count(*), sum(views) FROM visits") == [(1, 9)]
 
 
@@ -492,9 +484,9 @@ def test_the_data_folder_can_be_chosen(site: Site, tmp_path: Path) -> None:
     log = site.log("access.log", TEXT)
     variable, option = tmp_path / "variable", tmp_path / "option"
     through_variable = Site(site.folder, {"AVOWAL_DATA": str(variable)})
-    assert through_variable.take_in(log)["lines"] == 40
-    assert through_variable.take_in(log, "--data", option)["lines"] == 40
-    assert site.take_in(log, "--data", variable)["lines"] == 0
+    assert through_variable.take_in(log)["counts"]["lines"] == 40
+    assert through_variable.take_in(log, "--data", option)["counts"]["lines"] == 40
+    assert site.take_in(log, "--data", variable)["counts"]["lines"] == 0
     site.init(settings='data = "elsewhere"\n')
     site.take_in(log)
     for data in (variable, option, site.folder / "elsewhere"):
@@ -640,7 +632,7 @@ def test_lines_too_old_for_the_terms_are_dropped(site: Site) -> None:
     report = site.take_in(
         site.log("access.log", line(0, start=young), line(0, start=old), line(1, start=old))
     )
-    assert (report["requests"], report["dropped"]) == (1, {"too-old": 2})
+    assert (report["counts"]["requests"], report["counts"]["dropped"]) == (1, {"too-old": 2})
     assert "2 dropped: too-old" in site.avowal("import", site.log("b.log", *[line(1, start=old)] * 2)).out
 
 
@@ -648,7 +640,7 @@ def test_requests_older_than_the_first_version_are_counted(site: Site) -> None:
     """What was asked before the terms were in force is bound to their first version, and this is said."""
     site.init(("updated = 2026-11-22", "updated = 2026-01-06"))
     log = site.log("access.log", line(0), line(11 * 60 + 59), line(12 * 60), line(13 * 60))
-    assert site.take_in(log)["early"] == 2
+    assert site.take_in(log)["counts"]["early_requests"] == 2
     assert (
         "1 requests are older than the first version" in site.avowal("import", site.log("b.log", line(1))).out
     )
@@ -658,4 +650,9 @@ def test_robots_are_counted_and_make_no_visits(site: Site) -> None:
     """A robot's requests are requests, and neither views nor visits."""
     log = site.log("access.log", *(line(n, agent=GOOGLEBOT) for n in range(5)), line(0, agent=FIREFOX))
     report = site.take_in(log)
-    assert (report["requests"], report["bots"], report["views"], report["visits"]) == (6, 5, 1, 1)
+    assert (
+        report["counts"]["requests"],
+        report["counts"]["bot_requests"],
+        report["views"],
+        report["visits"],
+    ) == (6, 5, 1, 1)

@@ -64,7 +64,7 @@ def test_a_stricter_version_protects_old_records_at_once(site: Site) -> None:
     late = site.take_in(
         site.log("late.log", *(seen(TODAY - timedelta(days=days), f"/late-{days}") for days in (30, 4)))
     )
-    assert (late["requests"], late["dropped"]) == (1, {"too-old": 1})
+    assert (late["counts"]["requests"], late["counts"]["dropped"]) == (1, {"too-old": 1})
     assert site.rows("SELECT DISTINCT version, governing FROM requests") == [(1, 1)]
 
 

@@ -355,7 +355,7 @@ def test_settings_of_the_environment_put_nothing_elsewhere(tmp_path: Path) -> No
         "ledger.key",
         "salts.json",
         "salts.lock",
-        "source.key",
+        "log.key",
     }
     with contextlib.suppress(FileNotFoundError):
         assert not list((world.site.data / "spill").iterdir())

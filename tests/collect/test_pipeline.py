@@ -75,14 +75,14 @@ def take(folder: Path, *lines: str) -> BatchResult:
 def test_a_line_that_becomes_no_record_has_its_reason(tmp_path: Path, line: str, reason: DropReason) -> None:
     """Each reason is told apart, and the lines beside such a line are untouched."""
     taken = take(tmp_path, GOOD, line, GOOD)
-    assert taken.drop_reasons == {reason: 1}
-    assert (taken.lines, taken.requests) == (3, 2)
+    assert taken.counts.dropped | taken.counts.unparsable == {reason: 1}
+    assert (taken.counts.lines, taken.counts.requests) == (3, 2)
     assert taken.records["page_path"].to_list() == ["/a", "/a"]
 
 
 def test_null_characters_before_a_line_are_no_part_of_it(tmp_path: Path) -> None:
     """What a file system leaves before a line after a loss of power is passed over."""
-    assert take(tmp_path, "\0\0\0\0" + GOOD).requests == 1
+    assert take(tmp_path, "\0\0\0\0" + GOOD).counts.requests == 1
 
 
 def test_a_dead_letter_holds_its_place_and_its_shape_alone(tmp_path: Path) -> None:
@@ -110,20 +110,22 @@ def test_a_shape_holds_no_word_of_its_line(line: str) -> None:
 def test_every_line_is_accounted_for(tmp_path: Path, lines: list[str]) -> None:
     """Whatever the lines are, each is a record or has one reason, and records are of the schema."""
     taken = take(tmp_path, *[re.sub("[\ud800-\udfff]", "", line) for line in lines])
-    assert taken.lines == taken.requests + sum(taken.drop_reasons.values()) == len(lines)
+    counts = taken.counts
+    drops = [*counts.dropped.values(), *counts.unparsable.values()]
+    assert counts.lines == counts.requests + sum(drops) == len(lines)
     assert taken.records.schema == ADMITTED_SCHEMA
-    assert taken.requests >= lines.count(GOOD)
+    assert counts.requests >= lines.count(GOOD)
 
 
 def test_late_and_early_requests_are_counted(tmp_path: Path) -> None:
     """Requests of a day whose salt is gone are counted, and so are those older than the first version."""
     first = way(tmp_path)
-    assert first.process(block(GOOD), NOW).late_requests == 0
-    assert first.process(block(GOOD, GOOD), NOW + SALT_LIFETIME).late_requests == 2
-    assert first.process(block(GOOD, GOOD.replace(":10:", ":11:")), NOW).early_requests == 1
+    assert first.process(block(GOOD), NOW).counts.late_requests == 0
+    assert first.process(block(GOOD, GOOD), NOW + SALT_LIFETIME).counts.late_requests == 2
+    assert first.process(block(GOOD, GOOD.replace(":10:", ":11:")), NOW).counts.early_requests == 1
 
 
 def test_undeclared_times_leave_nothing(tmp_path: Path) -> None:
     """Terms that do not declare the time of a request let no record in, and say so."""
     taken = way(tmp_path, kept={"page-path": {"full": None}, "bot": {"full": None}}).process(block(GOOD), NOW)
-    assert (taken.requests, taken.dropped) == (0, {DropReason.NOT_DECLARED: 1})
+    assert (taken.counts.requests, taken.counts.dropped) == (0, {DropReason.NOT_DECLARED: 1})

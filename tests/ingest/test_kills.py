@@ -69,8 +69,8 @@ class Stage:
         found = kept(site)
         wrong = [f"other {name}" for name in KEPT if found[name] != self.expected[name]]
         ((lines, _),) = self.expected["lines"]
-        if before is not None and json.loads(said)["lines"] != lines - before:
-            wrong.append(f"{json.loads(said)['lines']} lines told after {before} of {lines}")
+        if before is not None and json.loads(said)["counts"]["lines"] != lines - before:
+            wrong.append(f"{json.loads(said)['counts']['lines']} lines reported after {before} of {lines}")
         if left := list((site.data / "segments").glob("*.parquet")):
             wrong.append(f"{len(left)} segments left")
         return wrong

@@ -98,7 +98,7 @@ def test_any_order_and_any_pieces_give_the_same(
     found, runs = drawn
     texts = [written(number, one) for number, one in enumerate(found)]
     with a_site(zone) as whole, a_site(zone) as pieces:
-        assert whole.take_in(whole.log("access.log", *texts))["requests"] == len(texts)
+        assert whole.take_in(whole.log("access.log", *texts))["counts"]["requests"] == len(texts)
         for run, files in enumerate(runs):
             logs = [
                 pieces.log(f"{run}-{number}.log", *(texts[index] for index in file))
@@ -248,7 +248,7 @@ def test_visitors_keys_do_not_outlive_their_salt(tmp_path: Path) -> None:
         .replace('"first_used_at":"20', '"first_used_at":"19')
     )
     ran = site.avowal("import", site.log("b.log", line(2, "/late")))
-    assert "1 requests came after their day's salt was destroyed" in ran.out
+    assert "1 requests arrived after the salt of their day was destroyed" in ran.out
     assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(2,), (1,)]
     with duckdb.connect(site.data / "avowal.duckdb") as store:
         assert store.execute("SELECT sum(late) FROM logs").fetchall() == [(1,)]

@@ -8,6 +8,7 @@ import duckdb
 import msgspec
 import pytest
 
+from avowal.collect.line_counts import LineCounts
 from avowal.collect.segment import MemorySegment, UnparsableLine
 from avowal.errors import StoreError
 from avowal.store.duckdb_store import DuckDBStore
@@ -35,7 +36,9 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 
 def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
     """A segment that comes again, as after a crash between load and unlink, changes nothing."""
-    first = written_segment(tmp_path, admitted_records(request_at(0)), dropped={"blank": 2}, lines=3)
+    first = written_segment(
+        tmp_path, admitted_records(request_at(0)), counts=LineCounts(3, 1, dropped={"blank": 2})
+    )
     assert store.load_segments([first])[0].load_number > 0
     assert store.load_segments([first])[0].load_number == 0
     assert store.record_counts().requests == 1
@@ -78,7 +81,7 @@ def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(
             )
         ]
     )
-    assert (loaded.replaced_lines.requests, loaded.replaced_lines.line_count) == (1, 1)
+    assert (loaded.replaced_lines.requests, loaded.replaced_lines.lines) == (1, 1)
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert [visit["visitor_id"] for visit in stored_visits(store)] == [2, 8]
     assert store.record_counts().views == 3
@@ -198,7 +201,7 @@ def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
                 tmp_path,
                 admitted_records(request_at(0)),
                 unparsable_lines=[UnparsableLine(3, 4, "malformed", "a a")],
-                lines=2,
+                counts=LineCounts(2, 1, unparsable={"malformed": 1}),
             )
         ]
     )

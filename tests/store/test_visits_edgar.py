@@ -62,7 +62,7 @@ def test_visits_are_the_sessions_that_others_computed(tmp_path: Path, folder: Pa
         seconds = stretch * (time - min(times)).total_seconds()
         lines.append(line(seconds / 60, f"/{number}", start=MIDNIGHT, address=address))
     report = site.take_in(site.log("access.log", *lines))
-    assert (report["requests"], report["views"]) == (len(requests), len(requests))
+    assert (report["counts"]["requests"], report["views"]) == (len(requests), len(requests))
     found: Counter[Session] = Counter()
     for path, began, duration, views in site.rows(
         "SELECT entry_path, visit_time, coalesce(visit_duration_ms, 0), views FROM visits"

@@ -35,7 +35,7 @@ import avowal.app.session
 import avowal.cli.import_
 import avowal.use.reports
 from avowal.cli.main import run
-from avowal.ingest import importer
+from avowal.ingest import log_import
 from avowal.logs import log_file
 from avowal.register import database
 from avowal.workspace import client, server
@@ -243,7 +243,7 @@ def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
         said = os.open(f"{role}.said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         for stream in (sys.stdout, sys.stderr):
             os.dup2(said, stream.fileno())
-        log_file.BLOCK_BYTES, importer.SEGMENTS_PER_LOAD = BLOCK_BYTES, LOAD_SEGMENTS
+        log_file.BLOCK_BYTES, log_import.SEGMENTS_PER_LOAD = BLOCK_BYTES, LOAD_SEGMENTS
         fault = Fault(*scene.get(role, ()))
         if role == "import" and scene.get("snapshots"):
             fault.snapshots = Snapshots()

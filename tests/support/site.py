@@ -18,8 +18,10 @@ from typing import IO, Any
 from unittest import mock
 
 import duckdb
+import msgspec
 
 from avowal.cli import main
+from avowal.collect.line_counts import LineCounts
 from support.commands import Command, start_command
 
 AVOWAL = str(Path(sys.executable).with_name("avowal"))
@@ -169,10 +171,10 @@ class Site:
         """Import with `--json`; returns the object after a look at its sums."""
         report = self.avowal("import", "--json", *arguments, stdin=stdin).json()
         assert isinstance(report, dict)
-        assert (
-            report["lines"] == report["requests"] + sum(report["dropped"].values()) + report["dead_letters"]
-        )
-        assert report["lines"] == sum(file["lines"] for file in report["by_file"])
+        counts = msgspec.convert(report["counts"], LineCounts)
+        files = [msgspec.convert(file["counts"], LineCounts) for file in report["file_reports"]]
+        drops = sum(counts.dropped.values()) + sum(counts.unparsable.values())
+        assert (counts.lines, counts) == (counts.requests + drops, sum(files, LineCounts()))
         return report
 
     def report(self, name: str, *arguments: object) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from avowal.collect import segment
 from avowal.collect.admission import ADMITTED_SCHEMA
+from avowal.collect.line_counts import LineCounts
 from avowal.collect.segment import MemorySegment, SegmentFile, SegmentMetadata, SegmentOrigin
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import Cutoffs, GoverningUpdate
@@ -43,7 +44,7 @@ def written_segment(
     origin = SegmentOrigin(
         source, "access.log", "combined", "", 50, "head", start, f"d{start}", end, f"d{end}"
     )
-    plain = SegmentMetadata(origin, len(frame), len(frame), 0, 0, {}, [])
+    plain = SegmentMetadata(origin, LineCounts(len(frame), len(frame)), [])
     return segment.write_segment(
         folder / "segments", MemorySegment(msgspec.structs.replace(plain, **told), frame)
     )

@@ -315,7 +315,7 @@ def test_log_and_script_count_once(world: World, context: BrowserContext) -> Non
     before = world.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"]
     ran = world.server.site.avowal("import", world.folder / "access.log", "--json")
     assert ran.status == 0, ran.err
-    assert ran.json()["requests"] > 10
+    assert ran.json()["counts"]["requests"] > 10
     assert world.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"] == before
     (told,) = world.server.site.report("coverage", "--filter", "page=/both")["tables"]["coverage"]
     assert told == {

@@ -9,8 +9,8 @@ from avowal.change.draft import adopt_first_version_if_none
 from avowal.collect.admission import AdmissionRules
 from avowal.collect.segment import write_segment
 from avowal.config import Folder, locate_folder
-from avowal.ingest.importer import PipelineFactory
 from avowal.ingest.line_stream import LineStream
+from avowal.ingest.pipeline_factory import PipelineFactory
 from avowal.keep.enforcement import build_admission_rules, effective_versions
 from avowal.register.register import SqliteRegister, open_register
 from avowal.store.duckdb_store import STORE_FILE

@@ -1,40 +1,32 @@
 """Import log files into a folder."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from avowal.app.session import Session
-from avowal.errors import AvowalError
-from avowal.ingest.importer import FileImportReport, LogImporter, ProgressCallback
-from avowal.logs.drop_reason import DropReason, LineOutcome
+from avowal.collect.line_counts import LineCounts
+from avowal.ingest.importer import LogImporter
+from avowal.ingest.log_import import FileImportReport, ProgressCallback
 from avowal.workspace.requests import CountRecords
 
 
-class ImportReport(msgspec.Struct):
+class ImportReport(msgspec.Struct, frozen=True):
     """What an import did; `avowal import --json` prints it.
 
-    `views` and `visits` are how many more the store has. `lines` is the sum of `requests`, `dropped` and
-    `dead_letters`.
+    `views` and `visits` are how many more the store has. They can be negative: new requests can join two visits.
     """
 
     files: int
     format: str
-    lines: int
-    requests: int
+    """The name of the format; `mixed` if there were several, `unknown` if there was none."""
+    counts: LineCounts
     views: int
     visits: int
-    bots: int
-    late: int
-    early: int
-    dropped: dict[str, int]
-    dead_letters: int
-    dead_letters_by_reason: dict[str, int]
-    seconds: float
-    by_file: list[FileImportReport]
+    duration_seconds: float
+    file_reports: list[FileImportReport]
 
 
 def create_importer(
@@ -63,37 +55,16 @@ def import_files(
     started = time.monotonic()
     before = session.call(CountRecords())
     in_order = sorted(files, key=importer.find_first_request_time) if len(files) > 1 else files
-    reports = [FileImportReport(str(path)) for path in in_order]
-    for path, report in zip(in_order, reports, strict=True):
-        try:
-            importer.import_log(path, report, progress)
-        except AvowalError as error:
-            report.error, report.hint = error.message, error.hint
+    reports = [importer.import_log(path, progress) for path in in_order]
     session.derive_views()
     after = session.call(CountRecords())
-    not_stored = Counter[str]()
-    for report in reports:
-        # not `+`, which drops negative counts: an unfinished line that was dropped may have become a request
-        not_stored.update(report.drop_reasons)
-    unparsable = {
-        reason: lines
-        for reason, lines in not_stored.items()
-        if DropReason(reason).outcome is LineOutcome.UNPARSABLE
-    }
     formats = {report.format for report in reports if report.format}
     return ImportReport(
         files=len(files),
         format=formats.pop() if len(formats) == 1 else ("mixed" if formats else "unknown"),
-        lines=sum(report.lines for report in reports),
-        requests=sum(report.requests for report in reports),
+        counts=sum((report.counts for report in reports), LineCounts()),
         views=after.views - before.views,
         visits=after.visits - before.visits,
-        bots=sum(report.bots for report in reports),
-        late=sum(report.late_requests for report in reports),
-        early=sum(report.early_requests for report in reports),
-        dropped={reason: lines for reason, lines in not_stored.items() if reason not in unparsable},
-        dead_letters=sum(unparsable.values()),
-        dead_letters_by_reason=unparsable,
-        seconds=round(time.monotonic() - started, 3),
-        by_file=reports,
+        duration_seconds=round(time.monotonic() - started, 3),
+        file_reports=reports,
     )

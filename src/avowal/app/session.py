@@ -30,7 +30,7 @@ from avowal.config import Folder
 from avowal.disclose.feed import FeedProvider
 from avowal.disclose.workflow import ReleaseWorkflow
 from avowal.errors import RefusedError
-from avowal.ingest.importer import PipelineFactory
+from avowal.ingest.pipeline_factory import PipelineFactory
 from avowal.keep.enforcement import PolicyEnforcer, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorSelector, parse_visitor_selector
 from avowal.key_files import COOKIE_KEY_FILE, FEED_KEY_FILE, read_or_create_secret

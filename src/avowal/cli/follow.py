@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,9 @@ from avowal.app.import_logs import create_importer
 from avowal.app.requests import EnforceRetention
 from avowal.app.session import Session, describe_terms_in_use, open_session
 from avowal.cli.options import DataFolderOption, LogFormatOption, create_app
+from avowal.collect.line_counts import LineCounts
 from avowal.errors import InvalidInputError, ServerGoneError
 from avowal.ingest.follower import LogFollower
-from avowal.ingest.importer import FileImportReport
 
 app = create_app()
 
@@ -36,16 +37,21 @@ def follow(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    report = FileImportReport(str(file))
+    total = LineCounts()
+
+    def add_to_total(counts: LineCounts) -> None:
+        nonlocal total
+        total += counts
+
     while True:
         try:
             with open_session(data, adopt_terms=True) as at_work:
-                _follow(at_work, file, log_format, stop, report, console)
+                _follow(at_work, file, log_format, stop, add_to_total, console)
         except ServerGoneError as error:
             console.print(f"{error.message}: going on without it", markup=False)
         else:
             break
-    console.print(f"stopped: {report.lines:,} lines, {report.requests:,} requests", markup=False)
+    console.print(f"stopped: {total.lines:,} lines, {total.requests:,} requests", markup=False)
 
 
 def _follow(
@@ -53,7 +59,7 @@ def _follow(
     file: Path,
     log_format: str,
     stop: threading.Event,
-    report: FileImportReport,
+    add_to_total: Callable[[LineCounts], None],
     console: Console,
 ) -> None:
     """Follow a log until told to stop, or until the process that owns the folder has gone."""
@@ -70,5 +76,9 @@ def _follow(
     def say(sentence: str) -> None:
         console.print(sentence, markup=False)
 
+    def on_load(counts: LineCounts) -> None:
+        add_to_total(counts)
+        at_work.derive_views()
+
     at_work.derive_views()  # what an earlier process took in, and did not live to make views of
-    LogFollower(importer, file, at_work.derive_views, say, stop, report, daily).run()
+    LogFollower(importer, file, on_load, say, stop, daily).run()

@@ -18,8 +18,9 @@ from avowal.app.import_logs import ImportReport, create_importer, import_files
 from avowal.app.session import describe_terms_in_use, open_session
 from avowal.cli.options import DataFolderOption, JsonOption, LogFormatOption, create_app
 from avowal.errors import InvalidInputError
-from avowal.ingest.importer import FileImportReport, UnparsableLineText
-from avowal.logs.drop_reason import DropReason, LineOutcome
+from avowal.ingest.importer import UnparsableLineText
+from avowal.ingest.log_import import FileImportReport
+from avowal.logs.drop_reason import DropReason
 from avowal.logs.log_file import STANDARD_INPUT
 
 MAX_UNPARSABLE_PERCENT = 1.0
@@ -64,8 +65,9 @@ def import_logs(
     else:
         print_report(report, Console())
         print_unparsable_lines(bad_lines)
-    bad = report.dead_letters > report.lines * max_bad / 100
-    if bad or any(file.error or file.damage for file in report.by_file):
+    unparsable_lines = sum(report.counts.unparsable.values())
+    has_too_many = unparsable_lines > report.counts.lines * max_bad / 100
+    if has_too_many or any(file.error or file.damage for file in report.file_reports):
         raise typer.Exit(1)
 
 
@@ -113,67 +115,65 @@ def _progress(files: list[Path], shown: bool) -> Iterator[Callable[[int, int], N
 
 
 def print_report(report: ImportReport, console: Console) -> None:
-    """Show what became of an import."""
+    """Show the result of an import."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("file", "format", "lines", "requests", "robots'", "dropped", "unparsable"):
+    for heading in ("file", "format", "lines", "requests", "bots", "dropped", "unparsable"):
         table.add_column(
             heading, justify="left" if heading in {"file", "format"} else "right", overflow="fold"
         )
-    for file in report.by_file:
-        dead = sum(
-            lines
-            for reason, lines in file.drop_reasons.items()
-            if DropReason(reason).outcome is LineOutcome.UNPARSABLE
-        )
-        sure = f" ({file.confidence:.0%} sure)" if file.confidence is not None else ""
-        numbers = (file.lines, file.requests, file.bots, sum(file.drop_reasons.values()) - dead, dead)
-        words = (Text(file.name), Text(f"{file.format or '-'}{sure}"))
-        table.add_row(*words, *(f"{number:,}" for number in numbers))
+    for file in report.file_reports:
+        confidence = f" ({file.confidence:.0%} sure)" if file.confidence is not None else ""
+        dropped, unparsable = sum(file.counts.dropped.values()), sum(file.counts.unparsable.values())
+        numbers = (file.counts.lines, file.counts.requests, file.counts.bot_requests, dropped, unparsable)
+        names = (Text(file.name), Text(f"{file.format or '-'}{confidence}"))
+        table.add_row(*names, *(f"{number:,}" for number in numbers))
     console.print(table)
-    speed = report.lines / report.seconds if report.seconds else 0
+    counts, seconds = report.counts, report.duration_seconds
+    speed = counts.lines / seconds if seconds else 0
     console.print(
-        f"\n{report.lines:,} lines in {report.seconds:.1f} s ({speed:,.0f} a second): "
-        f"{report.requests:,} requests, {report.views:,} views, {report.visits:,} visits",
+        f"\n{counts.lines:,} lines in {seconds:.1f} s ({speed:,.0f} a second): "
+        f"{counts.requests:,} requests, {report.views:,} views, {report.visits:,} visits",
         highlight=False,
     )
-    for reason, lines in {**report.dropped, **report.dead_letters_by_reason}.items():
-        fate = DropReason(reason).outcome.value
-        console.print(f"  {lines:,} {fate}: {reason}", highlight=False)
-    if report.early:
+    for reason, lines in {**counts.dropped, **counts.unparsable}.items():
+        outcome = DropReason(reason).outcome.value
+        console.print(f"  {lines:,} {outcome}: {reason}", highlight=False)
+    if counts.early_requests:
         console.print(
-            f"  {report.early:,} requests are older than the first version of the terms, and are bound to it",
+            f"  {counts.early_requests:,} requests are older than the first version of the terms, and are bound "
+            "to it",
             highlight=False,
         )
-    if report.late:
+    if counts.late_requests:
         console.print(
-            f"  {report.late:,} requests came after their day's salt was destroyed: their visitors are others than "
-            "those of that day before",
+            f"  {counts.late_requests:,} requests arrived after the salt of their day was destroyed: their visitors "
+            "cannot be linked to those of earlier requests",
             highlight=False,
         )
-    for file in report.by_file:
+    for file in report.file_reports:
         for sentence in describe_problems(file):
             console.print(f"  {sentence}", style="red", markup=False, highlight=False)
-    if report.dead_letters:
+    if counts.unparsable:
         console.print(
             "  `avowal import --show-bad FILE` shows the unparsable lines, from your file", highlight=False
         )
 
 
 def describe_problems(file: FileImportReport) -> list[str]:
-    """Say what an operator has to know of a file beside its numbers."""
+    """Return sentences about the errors of a file."""
     if file.error:
         return [file.error, f"  {file.hint}"]
     if file.damage:
-        return [f"`{file.name}` was read up to its damage: {file.damage}"]
+        return [f"`{file.name}` was read only up to its damage: {file.damage}"]
     return [] if file.format else [f"`{file.name}` is empty"]
 
 
 def print_unparsable_lines(unparsable_lines: list[tuple[Path, list[UnparsableLineText]]]) -> None:
-    """Print unparsable lines as they stand in the files, each with its place and reason."""
+    """Print unparsable lines as they are in the files, each with its position and reason."""
     for path, lines in unparsable_lines:
         for line in lines:
             text = "".join(
                 letter if letter.isprintable() else letter.encode("unicode_escape").decode()
                 for letter in line.text
             )
-            sys.stdout.write(f"{path}: byte {line.offset}, {line.reason}: {text}\n")
+            sys.stdout.write(f"{path}: byte {line.offset_bytes}, {line.reason}: {text}\n")

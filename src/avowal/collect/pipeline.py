@@ -12,10 +12,11 @@ import polars as pl
 from avowal.collect.admission import ADMITTED_SCHEMA, AdmissionRules, admit_records
 from avowal.collect.country import CountryDatabase
 from avowal.collect.device import DeviceParser
+from avowal.collect.line_counts import LineCounts
 from avowal.collect.request_kind import RequestKindRules
-from avowal.collect.segment import UnparsableLine
+from avowal.collect.segment import MemorySegment, SegmentMetadata, SegmentOrigin, UnparsableLine
 from avowal.collect.visitor_key import SaltFile, add_visitor_ids, visitor_day_expression
-from avowal.logs.drop_reason import DropReason, LineOutcome
+from avowal.logs.drop_reason import DROPPED_REASONS, DropReason
 from avowal.logs.formats import LogParser
 from avowal.logs.log_file import LINE_BYTES_MAX, LogBlock
 
@@ -31,18 +32,13 @@ class BatchResult:
     """The admitted records of a block, and what became of all its lines."""
 
     records: pl.DataFrame
-    lines: int
-    requests: int
-    bots: int
-    late_requests: int
-    early_requests: int
-    dropped: dict[str, int]
+    counts: LineCounts
     unparsable_lines: list[UnparsableLine]
 
-    @property
-    def drop_reasons(self) -> Counter[str]:
-        """How many lines became no record, by reason."""
-        return Counter(self.dropped) + Counter(line.reason for line in self.unparsable_lines)
+    def to_segment(self, origin: SegmentOrigin, *, provisional: bool = False) -> MemorySegment:
+        """Return the segment of the block. `provisional` is that of the block."""
+        metadata = SegmentMetadata(origin, self.counts, self.unparsable_lines, provisional)
+        return MemorySegment(metadata, self.records)
 
 
 @dataclass(frozen=True)
@@ -87,29 +83,24 @@ class Pipeline:
             if result.drops is not None:
                 all_drops.append(result.drops.select(pl.col("line").cast(pl.UInt32), "reason"))
         drops = pl.concat(all_drops)
-        reasons = Counter(dict(drops["reason"].value_counts().iter_rows()))
-        dropped = {
-            reason: count
-            for reason, count in reasons.items()
-            if DropReason(reason).outcome is LineOutcome.DROPPED
-        }
-        oversized = [
+        unparsable_lines = [
             UnparsableLine(offset, length, DropReason.TOO_LONG.value, "")
             for offset, length in block.oversized_lines
-        ]
-        unparsable = drops.filter(~pl.col("reason").is_in(list(dropped)))
-        return BatchResult(
-            records=records.select(ADMITTED_SCHEMA.names()),
+        ] + _locate_unparsable_lines(drops, lines, block)
+        dropped = drops.filter(IS_DROPPED)
+        counts = LineCounts(
             lines=len(lines) + len(block.oversized_lines),
             requests=len(records),
-            bots=records["bot"].count(),
+            bot_requests=records["bot"].count(),
             late_requests=late_requests,
             early_requests=early_requests,
-            dropped=dropped,
-            unparsable_lines=oversized + _locate_unparsable_lines(unparsable, lines, block),
+            dropped=dict(dropped["reason"].value_counts().iter_rows()),
+            unparsable=dict(Counter(line.reason for line in unparsable_lines)),
         )
+        return BatchResult(records.select(ADMITTED_SCHEMA.names()), counts, unparsable_lines)
 
 
+IS_DROPPED = pl.col("reason").is_in(sorted(reason.value for reason in DROPPED_REASONS))
 NO_DROPS = pl.DataFrame(schema={"line": pl.UInt32, "reason": pl.String})
 
 
@@ -221,9 +212,9 @@ PIPELINE_STEPS: tuple[Callable[[Pipeline, pl.DataFrame, datetime], StepResult], 
 
 
 def _locate_unparsable_lines(drops: pl.DataFrame, lines: pl.Series, block: LogBlock) -> list[UnparsableLine]:
+    drops = drops.filter(~IS_DROPPED).sort("line")
     if drops.is_empty():
         return []
-    drops = drops.sort("line")
     positions = block.locate_lines(lines)[drops["line"]].rows()
     texts = lines.gather(drops["line"])
     return [

@@ -1,11 +1,9 @@
-"""A segment: some records on their way into the store, as one file that is either wholly there or not at all.
+"""Write and read segments: files of admitted records that wait to be loaded into the store.
 
-It is a Parquet file of the schema ADMITTED, in the folder `segments/` of the data; its metadata, under the key
-`avowal`, is the JSON of Intake: where the records come from, and what became of the lines that became none. It holds
-only what the terms let in. The format is described in `docs/segments.md`.
+A segment is a Parquet file of `ADMITTED_SCHEMA` in the folder `segments/`. Its metadata, under the key `avowal`, is the
+JSON of `SegmentMetadata`. It contains only what the terms permit. `docs/segments.md` specifies the format.
 """
 
-import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,18 +13,19 @@ from typing import Protocol
 import msgspec
 import polars as pl
 
-from avowal.atomic_files import sync_folder
+from avowal.atomic_files import replace_file
 from avowal.collect.admission import ADMITTED_SCHEMA
+from avowal.collect.line_counts import LineCounts
 
 METADATA_KEY = "avowal"
 SEGMENT_SUFFIX = ".parquet"
 
 
 class SegmentOrigin(msgspec.Struct, frozen=True):
-    """The bytes of a log that a segment was made from.
+    """The part of a log that a segment was made from: the decompressed bytes from `start` to `end`.
 
-    The digests are keyed hashes of the log's decompressed bytes from the first on: to `start`, and to `end`. What
-    was read is known again by them, and nothing can be told from them without the key.
+    The digests are keyed hashes of the bytes from the first to `start`, and to `end`. They identify what was read, and
+    reveal nothing without the key.
     """
 
     log_id: str
@@ -42,7 +41,7 @@ class SegmentOrigin(msgspec.Struct, frozen=True):
 
 
 class UnparsableLine(msgspec.Struct, frozen=True):
-    """A line that could not be read: where it is, why, and its shape; never the line."""
+    """A line that could not be parsed: its position, reason and shape, but not the line itself."""
 
     offset_bytes: int
     length_bytes: int
@@ -51,33 +50,28 @@ class UnparsableLine(msgspec.Struct, frozen=True):
 
 
 class SegmentMetadata(msgspec.Struct, frozen=True):
-    """What became of some lines: `lines` is the sum of the records, the dropped and the dead letters.
+    """Where the records of a segment come from, and what became of all lines there.
 
-    `provisional` are the lines that a log may yet go on writing: whatever comes next from the same log takes their
-    place.
+    A `provisional` segment is made from an unfinished last line: the next segment of the same log replaces it.
     """
 
     origin: SegmentOrigin
-    lines: int
-    requests: int
-    late_requests: int
-    early_requests: int
-    dropped: dict[str, int]
+    counts: LineCounts
     unparsable_lines: list[UnparsableLine]
     provisional: bool = False
 
 
 class Segment(Protocol):
-    """Some records, and where they come from."""
+    """Admitted records and their metadata."""
 
     @property
     def metadata(self) -> SegmentMetadata:
-        """What it says of itself."""
+        """The metadata of the segment."""
         ...
 
     @property
     def records(self) -> pl.DataFrame:
-        """Its records, of the schema ADMITTED."""
+        """The records, of `ADMITTED_SCHEMA`."""
         ...
 
 
@@ -91,53 +85,49 @@ class MemorySegment:
 
 @dataclass(frozen=True)
 class SegmentFile:
-    """A segment on the disk."""
+    """A segment on disk."""
 
     path: Path
 
     @property
     def metadata(self) -> SegmentMetadata:
-        """What it says of itself."""
+        """The metadata of the segment."""
         return msgspec.json.decode(pl.read_parquet_metadata(self.path)[METADATA_KEY], type=SegmentMetadata)
 
     @property
     def age_seconds(self) -> float:
-        """How long ago it was written, in seconds."""
+        """The time since the segment was written, in seconds."""
         return time.time() - self.path.stat().st_mtime
 
     @property
     def records(self) -> pl.DataFrame:
-        """Its records, of the schema ADMITTED."""
+        """The records, of `ADMITTED_SCHEMA`."""
         return pl.read_parquet(self.path, schema=ADMITTED_SCHEMA)
 
 
 def write_segment(folder: Path, segment: Segment) -> SegmentFile:
-    """Write a segment: once this returns, no crash and no loss of power can lose it.
+    """Write a segment. It is on disk when this returns.
 
-    Named by its log and byte range: the same bytes written twice make one segment.
+    Its name is made from its log and byte range, so the same bytes written twice give one segment.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    intake = segment.metadata
-    last = "open" if intake.provisional else f"{intake.origin.end:016x}"
-    path = folder / f"{intake.origin.log_id}-{intake.origin.start:016x}-{last}{SEGMENT_SUFFIX}"
-    written = path.with_suffix(".new")
-    with written.open("wb") as file:
-        metadata = {METADATA_KEY: msgspec.json.encode(intake).decode()}
-        segment.records.write_parquet(file, compression="lz4", metadata=metadata)
-        file.flush()
-        os.fsync(file.fileno())
-    written.replace(path)
-    sync_folder(folder)
+    metadata = segment.metadata
+    end = "open" if metadata.provisional else f"{metadata.origin.end:016x}"
+    path = folder / f"{metadata.origin.log_id}-{metadata.origin.start:016x}-{end}{SEGMENT_SUFFIX}"
+    parquet_metadata = {METADATA_KEY: msgspec.json.encode(metadata).decode()}
+    with replace_file(path, path.with_suffix(UNFINISHED_SUFFIX)) as file:
+        segment.records.write_parquet(file, compression="lz4", metadata=parquet_metadata)
     return SegmentFile(path)
 
 
+UNFINISHED_SUFFIX = ".new"
 ABANDONED_FILE_SECONDS = 600
-"""After which a segment that nobody finished is swept up: whoever wrote it is gone."""
+"""The age from which an unfinished segment is deleted, in seconds: its writer has gone."""
 
 
 def list_segments(folder: Path) -> list[SegmentFile]:
-    """Return the segments that wait to be loaded, each log's in the order of its bytes."""
-    for unfinished in folder.glob("*.new"):
+    """Return the segments of a folder, those of a log in the order of their bytes. Delete abandoned files."""
+    for unfinished in folder.glob(f"*{UNFINISHED_SUFFIX}"):
         with suppress(FileNotFoundError):
             if time.time() - unfinished.stat().st_mtime > ABANDONED_FILE_SECONDS:
                 unfinished.unlink()

@@ -1,4 +1,4 @@
-"""Following a log for ever: through rotation by renaming, and by copying and truncating."""
+"""Follow a log for as long as the process lives, through rotation by renaming and by copying and truncating."""
 
 import math
 import os
@@ -12,6 +12,7 @@ from datetime import UTC
 from pathlib import Path
 
 from avowal.clock import utc_now
+from avowal.collect.line_counts import LineCounts
 from avowal.errors import (
     AvowalError,
     FormatDetectionError,
@@ -20,31 +21,33 @@ from avowal.errors import (
     ServerGoneError,
     StoreError,
 )
-from avowal.ingest.importer import FileImportReport, LogImport, LogImporter
+from avowal.ingest.importer import LogImporter
 from avowal.ingest.log_identity import HEAD_BYTES
+from avowal.ingest.log_import import LogImport
+from avowal.logs.log_file import open_log
 from avowal.workspace.requests import ListLogPositions
 
 POLL_SECONDS = 0.5
-"""How often the log is looked at; what is in it by then becomes one segment."""
+"""How often the log is read. The lines that were added since become one segment."""
 
 SALT_SWEEP_SECONDS = 600.0
-"""How often salts that have lived their time are destroyed, whether or not lines come in."""
+"""How often expired salts are destroyed, also if no lines arrive."""
 
 DAY_SECONDS = 86_400.0
 
 ROTATED_LOG_SECONDS = 60.0
-"""How long a log that was renamed is watched on: servers write to it until they are told to open a new one."""
+"""How long a renamed log is read after its last growth: servers write to it until they open a new one."""
 
 
 ROTATION_SUFFIX_PATTERN = re.compile(
     r"[.-](\d{1,4}|\d{8}([-_.]?\d+)?|\d{4}-\d\d-\d\d(-\d+)?)(\.(gz|bz2|xz|zst))?"
 )
-"""What rotation puts behind the name of a log."""
+"""The suffixes that rotation adds to the name of a log."""
 
 
 @dataclass
 class LogTail:
-    """A log that is followed: which file it is, and how it begins."""
+    """A log that is being followed: its import, which file it is, and how it begins."""
 
     log_import: LogImport
     inode: int
@@ -56,169 +59,172 @@ class LogTail:
         return self.log_import.log_file.raw_file.fileno()
 
     def is_unchanged(self) -> bool:
-        """Return whether the file is still what was read of it: not truncated, and not begun anew."""
+        """Return whether the file still begins with what was read: it was not truncated or written anew."""
         size = os.fstat(self.file_descriptor()).st_size
         return (
             size >= self.log_import.cursor.offset
             and os.pread(self.file_descriptor(), len(self.first_bytes), 0) == self.first_bytes
         )
 
-    def advance(self) -> bool:
-        """Take in the whole lines that were added; returns whether there were any."""
-        before = self.log_import.cursor.offset
-        if os.fstat(self.file_descriptor()).st_size > before:
-            self.log_import.log_file.seek(before)
+    def advance(self) -> LineCounts | None:
+        """Import the whole lines that were added. Return their counts, or None if there were none."""
+        offset, counts = self.log_import.cursor.offset, self.log_import.counts
+        if os.fstat(self.file_descriptor()).st_size > offset:
+            self.log_import.log_file.seek(offset)
             self.log_import.advance(lambda *_: None, whole_lines=True)
-        if grown := self.log_import.cursor.offset > before:
-            self.last_growth_seconds = time.monotonic()
-        return grown
+        if self.log_import.cursor.offset == offset:
+            return None
+        self.last_growth_seconds = time.monotonic()
+        return self.log_import.counts - counts
 
 
 @dataclass
 class LogFollower:
-    """Follows the log at `path` until `stop` is set; `loaded` is called whenever lines came in.
-
-    `say` is told in a sentence what an operator would want to know: a rotation, a log of unknown format.
-    """
+    """Follows the log at `path` until `stop_event` is set."""
 
     importer: LogImporter
     path: Path
-    on_load: Callable[[], None]
+    on_load: Callable[[LineCounts], None]
+    """Called after lines were loaded, with their counts."""
     notify: Callable[[str], None]
+    """Called with a sentence for the operator: a rotation, a log of unknown format."""
     stop_event: threading.Event
-    report: FileImportReport = field(default_factory=lambda: FileImportReport(""))
     on_day: Callable[[], None] = lambda: None
-    """Called once a day, and when following begins."""
+    """Called at the start and then once a day."""
     _current: LogTail | None = None
-    _retired: list[LogTail] = field(default_factory=list)
-    _said: str = ""
+    _rotated: list[LogTail] = field(default_factory=list)
+    _last_notice: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the log in the store."""
+        return str(self.path.absolute())
 
     def run(self) -> None:
-        """Catch up on what was rotated away meanwhile, then follow."""
-        self.report.name = str(self.path.absolute())
-        self._catch_up()
-        swept = kept = time.monotonic()
+        """Import what was rotated away since the last run, then follow the log."""
+        self._import_rotated_logs()
+        salts_swept = day_started = time.monotonic()
         self.on_day()
         try:
             while True:
-                stopping = self.stop_event.is_set()
-                if self._turn():
-                    self.on_load()
-                if stopping:
+                is_last_round = self.stop_event.is_set()
+                self._poll()
+                if is_last_round:
                     return
-                if time.monotonic() - swept > SALT_SWEEP_SECONDS:
+                if time.monotonic() - salts_swept > SALT_SWEEP_SECONDS:
                     self.importer.pipeline_factory.salts.destroy_expired(utc_now())
-                    swept = time.monotonic()
-                if time.monotonic() - kept > DAY_SECONDS:
+                    salts_swept = time.monotonic()
+                if time.monotonic() - day_started > DAY_SECONDS:
                     self.on_day()
-                    kept = time.monotonic()
+                    day_started = time.monotonic()
                 self.stop_event.wait(POLL_SECONDS)
         finally:
             for tail in self._tails():
                 tail.log_import.close()
 
-    def _catch_up(self) -> None:
-        """Read the rest of logs that were followed before and renamed or copied since, but for those still followed.
+    def _import_rotated_logs(self) -> None:
+        """Import the rest of logs that were followed earlier and renamed or copied, except those still open.
 
-        A log that came and went while nobody followed is known by its name, and by having been written to since.
+        A log that was created and rotated while nobody followed is recognised by its name and its modification time.
         """
-        followed = {tail.inode for tail in self._tails()}
-        last_read = self._last_read()
+        open_inodes = {tail.inode for tail in self._tails()}
+        last_read = self._last_read_time()
         for sibling in sorted(self.path.parent.glob(f"{self.path.name}?*")):
             with suppress(AvowalError, FileNotFoundError):
-                found = sibling.stat()
-                if not sibling.is_file() or found.st_ino in followed:
+                status = sibling.stat()
+                if not sibling.is_file() or status.st_ino in open_inodes:
                     continue
-                missed = (
+                is_missed = (
                     ROTATION_SUFFIX_PATTERN.fullmatch(sibling.name[len(self.path.name) :])
-                    and found.st_mtime > last_read
+                    and status.st_mtime > last_read
                 )
-                if missed or self.importer.is_known_log(sibling):
-                    report = FileImportReport(str(sibling.absolute()))
-                    self.importer.import_log(sibling, report, lambda *_: None)
-                    if report.lines:
-                        self.notify(f"{report.lines:,} lines taken in from `{sibling}`")
-                        self.on_load()
+                if is_missed or self.importer.is_known_log(sibling):
+                    self._import_rotated_log(sibling)
 
-    def _last_read(self) -> float:
-        """Return when this log, or one that was it, was last read, in seconds since 1970; never is infinity."""
-        name = str(self.path.absolute())
+    def _import_rotated_log(self, path: Path) -> None:
+        report = self.importer.import_log(path, lambda *_: None, str(path.absolute()))
+        if report.counts.lines:
+            self.notify(f"loaded {report.counts.lines:,} lines of `{path}`")
+            self.on_load(report.counts)
+
+    def _last_read_time(self) -> float:
+        """Return when this log, or a rotated one, was last read, in seconds since 1970; infinity if never."""
         times = [
-            known.loaded_at
-            for known in self.importer.backend.call(ListLogPositions())
-            if known.name.startswith(name)
+            position.loaded_at
+            for position in self.importer.backend.call(ListLogPositions())
+            if position.name.startswith(self.name)
         ]
         return max(times).replace(tzinfo=UTC).timestamp() if times else math.inf
 
-    def _turn(self) -> bool:
-        """Look once at every log; returns whether lines came in."""
-        self._notice_rotation()
-        grown = [self._advance(tail) for tail in self._tails()]
-        for tail in [
-            tail
-            for tail in self._retired
-            if time.monotonic() - tail.last_growth_seconds > ROTATED_LOG_SECONDS
-        ]:
-            self._leave(tail)
-        return any(grown)
+    def _poll(self) -> None:
+        """Load the new lines of each open log, and close rotated logs that have not grown for a while."""
+        self._detect_rotation()
+        loaded = [counts for tail in self._tails() if (counts := self._advance(tail)) is not None]
+        for tail in self._rotated.copy():
+            if time.monotonic() - tail.last_growth_seconds > ROTATED_LOG_SECONDS:
+                self._close(tail)
+        if loaded:
+            self.on_load(sum(loaded, LineCounts()))
 
     def _tails(self) -> list[LogTail]:
-        return [*self._retired, *([self._current] if self._current else [])]
+        return [*self._rotated, *([self._current] if self._current else [])]
 
-    def _advance(self, tail: LogTail) -> bool:
-        """Take in what was added. Where another process has read the same lines, begin anew behind them."""
+    def _advance(self, tail: LogTail) -> LineCounts | None:
+        """Load the new lines of a log. If another process has loaded them, close the log, to open it again."""
         try:
             return tail.advance()
         except ServerGoneError:
             raise
         except StoreError as error:
-            self._say_once(error.message)
-            self._leave(tail)
-            return False
+            self._notify_once(error.message)
+            self._close(tail)
+            return None
 
-    def _leave(self, tail: LogTail) -> None:
+    def _close(self, tail: LogTail) -> None:
         tail.log_import.close()
         if tail is self._current:
             self._current = None
         else:
-            self._retired.remove(tail)
+            self._rotated.remove(tail)
 
-    def _notice_rotation(self) -> None:
+    def _detect_rotation(self) -> None:
         with suppress(FileNotFoundError):
-            file = self.path.stat().st_ino
-            if self._current and file != self._current.inode:
+            inode = self.path.stat().st_ino
+            if self._current and inode != self._current.inode:
                 self.notify(f"`{self.path}` was rotated")
                 self._current.last_growth_seconds = time.monotonic()
-                self._retired.append(self._current)
+                self._rotated.append(self._current)
                 self._current = None
             elif self._current and not self._current.is_unchanged():
                 self.notify(f"`{self.path}` was truncated")
-                self._leave(self._current)
-                self._catch_up()  # what was written last may be in its copy alone
+                self._close(self._current)
+                self._import_rotated_logs()  # the last lines may be only in the copy
             if self._current is None:
                 self._current = self._open()
 
     def _open(self) -> LogTail | None:
-        """Open the log, or wait where it is empty or has no line yet that tells its format."""
+        """Open the log. Return None if it is empty or its format cannot be detected yet."""
         try:
-            reading = self.importer.start_import(self.path, self.report)
+            log = open_log(self.path)
+            if not log.peek(HEAD_BYTES):
+                log.close()
+                return None
+            log_import = self.importer.start_import(self.path, log, self.name)
         except (FormatDetectionError, LogSourceError) as error:
-            self._say_once(f"waiting: {error.message}")
+            self._notify_once(f"waiting: {error.message}")
             return None
-        if reading is None:
-            return None
-        if not reading.log_file.is_plain_file:
-            reading.close()
+        if not log_import.log_file.is_plain_file:
+            log_import.close()
             raise InvalidInputError(
-                f"`{self.path}` is compressed or in UTF-16, and cannot be followed",
+                f"cannot follow `{self.path}`: it is compressed or in UTF-16",
                 "use `avowal import`",
                 code="log-not-followable",
             )
-        self.importer.log_format = reading.pipeline.parser.name
-        descriptor = reading.log_file.raw_file.fileno()
-        return LogTail(reading, os.fstat(descriptor).st_ino, os.pread(descriptor, HEAD_BYTES, 0))
+        self.importer.log_format = log_import.pipeline.parser.name
+        descriptor = log_import.log_file.raw_file.fileno()
+        return LogTail(log_import, os.fstat(descriptor).st_ino, os.pread(descriptor, HEAD_BYTES, 0))
 
-    def _say_once(self, sentence: str) -> None:
-        if sentence != self._said:
-            self.notify(sentence)
-            self._said = sentence
+    def _notify_once(self, notice: str) -> None:
+        if notice != self._last_notice:
+            self.notify(notice)
+            self._last_notice = notice

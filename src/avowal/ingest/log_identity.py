@@ -1,4 +1,4 @@
-"""Knowing a log again: which one it is, whatever it is called now, and where what is new in it begins."""
+"""Recognise a log by its content, whatever its name, and find where its new lines begin."""
 
 import hmac
 import secrets
@@ -14,14 +14,14 @@ from avowal.workspace.backend import FolderBackend
 from avowal.workspace.requests import ClaimLog, ListLogPositions
 
 HEAD_BYTES = 4096
-"""How much of a log's beginning tells it from others at a glance."""
+"""How many first bytes of a log are used to recognise it."""
 
 READ_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class LogCursor:
-    """A log that was recognised, and where what is new in it begins: the log stands there."""
+    """A recognised log, and how far it was read. The digest covers the bytes up to `offset`."""
 
     log_id: str
     head_bytes: int
@@ -29,88 +29,89 @@ class LogCursor:
     offset: int
     digest: "hmac.HMAC"
     stored_position: LogPosition | None
+    """The position in the store, or None if the log is new."""
 
 
 @dataclass
 class LogCatalogue:
-    """The logs that a house knows, by keyed digests of their bytes."""
+    """The logs that a folder knows, by keyed digests of their bytes."""
 
     backend: FolderBackend
     key_file: Path
-    """In `keys/`, made at the first import."""
+    """The key of the digests, in `keys/`. The first import creates it."""
     allow_new_key: bool = False
-    """Whether a lost key may be made anew, although no log is known by it then."""
+    """Whether a missing key may be created again, although it makes all logs unknown."""
 
     @cached_property
     def digest_key(self) -> bytes:
         """The key of the digests.
 
-        Raises StoreError where it was lost: under a new one every log would silently count again.
+        Raises StoreError if it is missing: with a new one every log would silently be counted again.
         """
         if not self.allow_new_key and not self.key_file.exists() and self.backend.call(ListLogPositions()):
             raise StoreError(
-                f"`{self.key_file}` is missing, by which logs are known that were read before",
-                "put it back; or import with `--again`: all that is then read counts anew, whether or not it was "
-                "read before",
+                f"`{self.key_file}` is missing, so logs that were read before cannot be recognised",
+                "restore it from a backup; or import with `--again`, and all logs count as new",
                 code="key-missing",
             )
         return read_or_create_secret(self.key_file)
 
     def candidates(self, log: LogFile) -> list[LogPosition]:
-        """Return those that a log begins like, the shortest first."""
+        """Return the known logs that begin like a log, the shortest first."""
         head = log.peek(HEAD_BYTES)
-        alike = [
-            known
-            for known in self.backend.call(ListLogPositions())
-            if known.head_bytes <= len(head)
-            and known.head_digest == self.create_digest(head[: known.head_bytes]).hexdigest()
+        matching = [
+            position
+            for position in self.backend.call(ListLogPositions())
+            if position.head_bytes <= len(head)
+            and position.head_digest == self.create_digest(head[: position.head_bytes]).hexdigest()
         ]
-        return sorted(alike, key=lambda known: known.read_bytes)
+        return sorted(matching, key=lambda position: position.read_bytes)
 
     def locate(self, path: Path, log: LogFile, *, as_new_log: bool) -> tuple[LogFile, LogCursor]:
-        """Lead a log to where what is new in it begins, and keep others from reading it.
+        """Move a log to where its new lines begin, and claim it, so that no other process reads it.
 
-        Raises LogSourceError where another process reads it, or where it begins like a known one and does not go on
-        like it; `again` takes the latter for a log of its own.
+        Raises LogSourceError if another process reads it, or if it begins like a known log but does not continue it.
+        With `as_new_log`, the latter becomes a log of its own.
         """
         head = log.peek(HEAD_BYTES)
         self.backend.call(ClaimLog(self.create_digest(head).hexdigest()))
         candidates = self.candidates(log)
-        digest, position = self.create_digest(b""), 0
-        found: tuple[LogPosition, hmac.HMAC] | None = None
-        for known in candidates:
-            position += read_into_digest(log, digest, known.read_bytes - position)
-            if position == known.read_bytes and digest.hexdigest() == known.read_digest:
-                found = known, digest.copy()
-        if found:
-            known, digest = found
-            place = LogCursor(
-                known.log_id, known.head_bytes, known.head_digest, known.read_bytes, digest, known
+        digest, offset = self.create_digest(b""), 0
+        match: tuple[LogPosition, hmac.HMAC] | None = None
+        for position in candidates:
+            offset += read_into_digest(log, digest, position.read_bytes - offset)
+            if offset == position.read_bytes and digest.hexdigest() == position.read_digest:
+                match = position, digest.copy()
+        if match:
+            position, digest = match
+            cursor = LogCursor(
+                position.log_id,
+                position.head_bytes,
+                position.head_digest,
+                position.read_bytes,
+                digest,
+                position,
             )
-            return self._stand_at(path, log, position, known.read_bytes), place
+            return self._move(path, log, offset, position.read_bytes), cursor
         if candidates and not as_new_log:
             raise LogSourceError(
-                f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not go on like it",
-                "if it is another log, or its lines shall count again, use `--again`",
+                f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not continue it",
+                "if it is another log, or its lines should count again, use `--again`",
                 code="log-mismatch",
             )
-        fresh = LogCursor(
-            secrets.token_hex(8),
-            len(head),
-            self.create_digest(head).hexdigest(),
-            0,
-            self.create_digest(b""),
-            None,
+        head_digest = self.create_digest(head).hexdigest()
+        cursor = LogCursor(
+            secrets.token_hex(8), len(head), head_digest, 0, self.create_digest(b""), stored_position=None
         )
-        return self._stand_at(path, log, position, 0), fresh
+        return self._move(path, log, offset, 0), cursor
 
     def create_digest(self, data: bytes) -> hmac.HMAC:
-        """Begin a keyed digest with some bytes."""
+        """Create a keyed digest of some bytes."""
         return hmac.new(self.digest_key, data, "sha256")
 
-    def _stand_at(self, path: Path, log: LogFile, position: int, offset: int) -> LogFile:
-        """Return the log standing at an offset; opened anew where it was read beyond."""
-        if position > offset:
+    def _move(self, path: Path, log: LogFile, current: int, offset: int) -> LogFile:
+        """Return the log at an offset. It is opened again if it was read beyond the offset."""
+        if current > offset:
             if path == STANDARD_INPUT:
                 raise LogSourceError(
                     "standard input differs from the log that it begins like",
@@ -119,13 +120,13 @@ class LogCatalogue:
                 )
             log.close()
             log = open_log(path)
-            position = 0
-        read_into_digest(log, self.create_digest(b""), offset - position)
+            current = 0
+        read_into_digest(log, self.create_digest(b""), offset - current)
         return log
 
 
 def read_into_digest(log: LogFile, digest: hmac.HMAC, size: int) -> int:
-    """Read on by `size` bytes, or to the end, into a digest; return how many there were."""
+    """Read up to `size` bytes into a digest, and return how many were read."""
     done = 0
     while done < size and (part := log.read(min(size - done, READ_BYTES))):
         digest.update(part)

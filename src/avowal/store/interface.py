@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from avowal.collect.journal import Journal
+from avowal.collect.line_counts import LineCounts
 from avowal.collect.probe import ProbeResult
 from avowal.collect.segment import Segment, UnparsableLine
 
@@ -29,25 +30,11 @@ class LogPosition(msgspec.Struct, frozen=True):
     """The digest behind an unfinished last line that was read, too, and whose place the log's next lines take."""
 
 
-class ReplacedLines(msgspec.Struct, frozen=True):
-    """What a load took the place of: an unfinished line that the log has gone on writing."""
-
-    requests: int = 0
-    bots: int = 0
-    dropped: dict[str, int] = {}
-    """Lines by the reason why they had become no record."""
-
-    @property
-    def line_count(self) -> int:
-        """How many lines these were."""
-        return self.requests + sum(self.dropped.values())
-
-
 class LoadResult(msgspec.Struct, frozen=True):
     """What a load did: its number, or 0 where the segment was loaded before, and what it took the place of."""
 
     load_number: int
-    replaced_lines: ReplacedLines = ReplacedLines()
+    replaced_lines: LineCounts = LineCounts()
 
 
 class RecordCounts(msgspec.Struct, frozen=True):

@@ -7,11 +7,11 @@ import msgspec
 import polars as pl
 
 from avowal.clock import utc_now
+from avowal.collect.line_counts import LineCounts
 from avowal.collect.segment import SegmentMetadata, SegmentOrigin
 from avowal.errors import StoreError
 from avowal.sql_files import read_sql
 from avowal.store.columns import NUMBERED_RELATIONS
-from avowal.store.interface import ReplacedLines
 
 
 class ArrowStream:
@@ -53,10 +53,10 @@ def find_load_position(
     return known
 
 
-def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load: int | None) -> ReplacedLines:
+def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load: int | None) -> LineCounts:
     """Take away an unfinished last line, as the log has gone on."""
     if provisional_load is None:
-        return ReplacedLines()
+        return LineCounts()
     values = {"load_number": provisional_load}
     cursor.execute(
         "INSERT INTO stale_visitors SELECT visitor_id, request_time FROM requests WHERE load_number = $load_number",
@@ -66,16 +66,18 @@ def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load:
     requests = cursor.execute(
         "DELETE FROM requests WHERE load_number = $load_number RETURNING bot", values
     ).fetchall()
-    left = cursor.execute(
+    unparsable = cursor.execute(
         "DELETE FROM unparsable_lines WHERE load_number = $load_number RETURNING reason", values
     ).fetchall()
-    left += cursor.execute(
+    dropped = cursor.execute(
         "DELETE FROM dropped_lines WHERE load_number = $load_number RETURNING reason", values
     ).fetchall()
-    return ReplacedLines(
-        len(requests),
-        sum(bot is not None for (bot,) in requests),
-        dict(Counter(reason for (reason,) in left)),
+    return LineCounts(
+        lines=len(requests) + len(dropped) + len(unparsable),
+        requests=len(requests),
+        bot_requests=sum(bot is not None for (bot,) in requests),
+        dropped=dict(Counter(reason for (reason,) in dropped)),
+        unparsable=dict(Counter(reason for (reason,) in unparsable)),
     )
 
 
@@ -99,12 +101,14 @@ def record_load(
     cursor: duckdb.DuckDBPyConnection,
     intake: SegmentMetadata,
     load_number: int,
-    replaced_lines: ReplacedLines,
+    replaced_lines: LineCounts,
 ) -> None:
     """Write down what became of each line, and how far the log was read."""
     origin = intake.origin
-    if intake.dropped:
-        rows = [[origin.log_id, load_number, reason, lines] for reason, lines in intake.dropped.items()]
+    if intake.counts.dropped:
+        rows = [
+            [origin.log_id, load_number, reason, lines] for reason, lines in intake.counts.dropped.items()
+        ]
         cursor.executemany("INSERT INTO dropped_lines VALUES (?, ?, ?, ?)", rows)
     if intake.unparsable_lines:
         letters = pl.DataFrame([msgspec.structs.asdict(letter) for letter in intake.unparsable_lines])
@@ -122,10 +126,10 @@ def record_load(
         },
         "read_bytes": origin.start if intake.provisional else origin.end,
         "read_digest": origin.start_digest if intake.provisional else origin.end_digest,
-        "lines": intake.lines - replaced_lines.line_count,
-        "requests": intake.requests - replaced_lines.requests,
-        "late_requests": intake.late_requests,
-        "early_requests": intake.early_requests,
+        "lines": intake.counts.lines - replaced_lines.lines,
+        "requests": intake.counts.requests - replaced_lines.requests,
+        "late_requests": intake.counts.late_requests,
+        "early_requests": intake.counts.early_requests,
         "provisional_load": load_number if intake.provisional else None,
         "provisional_digest": origin.end_digest if intake.provisional else None,
         "loaded_at": utc_now(),

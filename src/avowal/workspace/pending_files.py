@@ -82,6 +82,6 @@ class PendingFiles:
         lines = 0
         with suppress(StoreError):
             (result,) = self._store.load_segments([left])
-            lines = left.metadata.lines if result.load_number else 0
+            lines = left.metadata.counts.lines if result.load_number else 0
         left.path.unlink()
         return lines
