@@ -43,7 +43,7 @@ def main() -> None:
         file.write_text(text.replace(f"{today}", f"{today - POLICY_AGE}"), encoding="utf-8")
     settings = Path("avowal.toml")
     settings.write_text(
-        settings.read_text(encoding="utf-8").replace("[collect]\n", f"[collect]\nformat = '{FORMAT}'\n"),
+        settings.read_text(encoding="utf-8").replace("[collect]\n", f"[collect]\nlog_format = '{FORMAT}'\n"),
         encoding="utf-8",
     )
     script = [sys.executable, str(HERE / "generate.py"), "access.log"]

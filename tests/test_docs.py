@@ -83,9 +83,9 @@ def settings(kind: type[msgspec.Struct] = Settings, before: str = "") -> Iterato
     """Give the dotted name of each setting, and its default."""
     for field in msgspec.structs.fields(kind):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            yield from settings(field.type, f"{before}{field.name}.")
+            yield from settings(field.type, f"{before}{field.encode_name}.")
         else:
-            yield before + field.name, field.default
+            yield before + field.encode_name, field.default
 
 
 COMMANDS = commands()

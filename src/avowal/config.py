@@ -1,11 +1,12 @@
 """The settings of one folder, `avowal.toml`: parsed once, checked, and passed as an argument."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -30,105 +31,105 @@ VIEW_SOURCE_SCRIPT, VIEW_SOURCE_LOG = "script", "log"
 
 
 class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the site is, as its logs do not always tell it."""
+    """The site: its names, and how its days are counted."""
 
     host: str = ""
-    hosts: tuple[str, ...] = ()
+    other_hosts: tuple[str, ...] = ()
     timezone: str = "UTC"
-    day_turns_at: str = "04:00"
+    day_start: str = "04:00"
 
 
 class CollectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How requests are read and told apart."""
+    """How logs are read, and requests classified."""
 
-    format: str = "auto"
+    log_format: str = "auto"
     visit_gap_minutes: int = 30
-    static: tuple[str, ...] = tuple(STATIC_EXTENSIONS.split())
+    static_extensions: tuple[str, ...] = tuple(STATIC_EXTENSIONS.split())
     static_paths: tuple[str, ...] = ()
-    downloads: tuple[str, ...] = tuple(DOWNLOAD_EXTENSIONS.split())
+    download_extensions: tuple[str, ...] = tuple(DOWNLOAD_EXTENSIONS.split())
     upload_paths: tuple[str, ...] = ()
     country_database: str = ""
-    views_from: str = "script"
+    view_source: str = "script"
 
 
 class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the store may use of the machine."""
+    """The resources that the store may use."""
 
     memory_limit: str = "512MB"
 
 
 class QuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much one question may ask for."""
+    """Limits of one query."""
 
-    query_seconds: int = 30
-    query_rows: int = 10_000
+    timeout_seconds: int = 30
+    max_rows: int = 10_000
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How `avowal serve` is reached, and what it takes."""
+    """Where `avowal serve` listens, and whose data it accepts."""
 
     host: str = "127.0.0.1"
     port: int = 8080
-    sites: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     proxy_protocol: bool = False
-    beacons_per_minute: int = 600
+    events_per_minute: int = 600
     submissions_per_minute: int = 10
-    syslog: str = ""
+    syslog_address: str = ""
 
 
 class ProbeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which pages `avowal serve` asks by itself, and when they are slow or down."""
+    """Which pages `avowal serve` requests by itself, and when they count as slow or down."""
 
-    pages: tuple[str, ...] = ()
-    every_seconds: int = 60
+    urls: tuple[str, ...] = ()
+    interval_seconds: int = 60
     slow_ms: int = 2_000
     timeout_seconds: int = 10
-    keep_days: int = 400
+    retention_days: int = 400
 
 
 class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who takes e-mail from us."""
+    """How messages are sent."""
 
-    server: str = ""
+    smtp_server: str = ""
 
 
 class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """To where `avowal serve` hands a processor what came since."""
+    """Where `avowal serve` delivers the feed of a processor, and how often."""
 
     processor: str
-    to: str
-    every_seconds: int = 60
+    destination: str
+    interval_seconds: int = 60
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that `avowal.toml` may say; each key has its heading in `docs/reference.md`."""
+    """All settings of `avowal.toml`; `docs/reference.md` has a heading for each."""
 
-    data: str = "data"
-    keys: str = "keys"
-    policy: str = "policy"
+    data_folder: str = "data"
+    keys_folder: str = "keys"
+    policy_folder: str = "policy"
     site: SiteSettings = SiteSettings()
     collect: CollectSettings = CollectSettings()
-    keep: StoreSettings = StoreSettings()
-    use: QuerySettings = QuerySettings()
-    serve: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    query: QuerySettings = QuerySettings()
+    server: ServerSettings = ServerSettings()
     probe: ProbeSettings = ProbeSettings()
     mail: MailSettings = MailSettings()
-    feed: tuple[FeedSettings, ...] = ()
+    feeds: tuple[FeedSettings, ...] = msgspec.field(default=(), name="feed")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """One folder: its settings, and where its parts are."""
+    """A folder: its settings, and the paths of its parts."""
 
     settings: Settings
     data_folder: Path
     keys_folder: Path
     policy_folder: Path | None
-    """None where no folder was made yet: the terms that come with Avowal hold."""
+    """None without an `avowal.toml`: the default terms apply."""
 
     country_database: Path | None = None
-    """None where there is none."""
+    """None if no database is set."""
 
     @property
     def time_zone(self) -> ZoneInfo:
@@ -137,95 +138,95 @@ class Folder:
 
     @property
     def day_start(self) -> time:
-        """When an event-day begins, in the site's time zone."""
-        return time.fromisoformat(self.settings.site.day_turns_at)
+        """When a visitor day begins, in the site's time zone."""
+        return time.fromisoformat(self.settings.site.day_start)
 
 
 def locate_folder(start: Path, data_folder: Path | None, environment: Mapping[str, str]) -> Folder:
     """Find the folder at or above `start`, and read its settings.
 
-    `data` goes before `AVOWAL_DATA`, and that before the `data` of `avowal.toml`. The keys of `avowal.toml` belong to
-    its data; those of another data folder lie beside it, as `DATA.keys`. Without an `avowal.toml`, the default
-    settings and terms hold.
+    `data_folder` has precedence over the variable `AVOWAL_DATA`, and that over the setting. The setting `keys_folder`
+    belongs to the data folder of the settings; the keys of another data folder are beside it, in `DATA.keys`. Without
+    an `avowal.toml`, the default settings and terms apply.
 
-    Raises SettingsError where a setting does not check.
+    Raises SettingsError if a setting is not valid.
     """
-    home = next((place for place in (start, *start.parents) if (place / SETTINGS_FILE).is_file()), None)
-    chosen = data_folder or (Path(environment["AVOWAL_DATA"]) if environment.get("AVOWAL_DATA") else None)
+    home = next((folder for folder in (start, *start.parents) if (folder / SETTINGS_FILE).is_file()), None)
     settings = read_settings(home / SETTINGS_FILE) if home else Settings()
-    own = (home / settings.data).absolute() if home else None
-    data_folder = (chosen or own or start / "data").absolute()
-    keys = (
-        (home / settings.keys).absolute()
-        if home and data_folder == own
-        else data_folder.with_name(f"{data_folder.name}.keys")
-    )
+    chosen = data_folder or (Path(environment["AVOWAL_DATA"]) if environment.get("AVOWAL_DATA") else None)
+    configured = (home / settings.data_folder).absolute() if home else None
+    data_folder = (chosen or configured or start / "data").absolute()
+    if home is None or data_folder != configured:
+        keys_folder = data_folder.with_name(f"{data_folder.name}.keys")
+    else:
+        keys_folder = (home / settings.keys_folder).absolute()
     if home is None:
-        return Folder(settings, data_folder, keys, None)
-    named = settings.collect.country_database
-    countries = (home / named).absolute() if named else None
-    return Folder(settings, data_folder, keys, (home / settings.policy).absolute(), countries)
+        return Folder(settings, data_folder, keys_folder, None)
+    database = settings.collect.country_database
+    country_database = (home / database).absolute() if database else None
+    policy_folder = (home / settings.policy_folder).absolute()
+    return Folder(settings, data_folder, keys_folder, policy_folder, country_database)
+
+
+MAX_VISIT_GAP_MINUTES = 24 * 60
+"""A visit always ends with its visitor day."""
 
 
 def read_settings(path: Path) -> Settings:
-    """Read `avowal.toml`, and check what its types alone cannot say."""
+    """Read `avowal.toml`, and check what its types alone cannot. Raises SettingsError if a setting is not valid."""
     settings = strict.load_toml(path, Settings, SettingsError)
-    _check(path, "site.timezone", settings.site.timezone, _is_zone, "use a name such as `Europe/Berlin`")
-    _check(path, "site.day_turns_at", settings.site.day_turns_at, _is_time, "use hours and minutes: `04:00`")
-    _check(
-        path, "keep.memory_limit", settings.keep.memory_limit, _is_size, "use a size such as `512MB` or `4GB`"
-    )
-    _check(
-        path,
-        "collect.views_from",
-        settings.collect.views_from,
-        {VIEW_SOURCE_SCRIPT, VIEW_SOURCE_LOG}.__contains__,
-        f"use `{VIEW_SOURCE_SCRIPT}` or `{VIEW_SOURCE_LOG}`",
-    )
-    if not 1 <= settings.collect.visit_gap_minutes <= MAX_VISIT_GAP_MINUTES:
+    for key, value, is_valid, hint in _checks(settings):
+        if not is_valid(value):
+            raise SettingsError(f"{path}: `{key}` is `{value}`", hint)
+    if settings.probe.timeout_seconds > settings.probe.interval_seconds:
         raise SettingsError(
-            f"{path}: `collect.visit_gap_minutes` is `{settings.collect.visit_gap_minutes}`",
-            f"use 1 to {MAX_VISIT_GAP_MINUTES} minutes; 30 is the custom",
-        )
-    for origin in settings.serve.sites:
-        _check(path, "serve.sites", origin, _is_origin, "use origins such as `https://example.org`")
-    _check(
-        path, "serve.syslog", settings.serve.syslog, _is_place, "use an address and a port: `127.0.0.1:5140`"
-    )
-    _check(path, "mail.server", settings.mail.server, _is_server, "use a name and a port: `127.0.0.1:25`")
-    for network in settings.serve.trusted_proxies:
-        _check(path, "serve.trusted_proxies", network, _is_network, "use networks such as `10.0.0.0/8`")
-    for page in settings.probe.pages:
-        _check(path, "probe.pages", page, _is_page, "use pages such as `https://example.org/`")
-    for key, value in (
-        ("use.query_seconds", settings.use.query_seconds),
-        ("use.query_rows", settings.use.query_rows),
-        ("probe.every_seconds", settings.probe.every_seconds),
-        ("probe.slow_ms", settings.probe.slow_ms),
-        ("probe.timeout_seconds", settings.probe.timeout_seconds),
-        ("probe.keep_days", settings.probe.keep_days),
-        *(("feed.every_seconds", feed.every_seconds) for feed in settings.feed),
-    ):
-        if value < 1:
-            raise SettingsError(f"{path}: `{key}` is `{value}`", "use a number from 1 on")
-    if settings.probe.timeout_seconds > settings.probe.every_seconds:
-        raise SettingsError(
-            f"{path}: `probe.timeout_seconds` is longer than `probe.every_seconds`",
-            "wait for an answer for no longer than until the next probe",
+            f"{path}: `probe.timeout_seconds` is longer than `probe.interval_seconds`",
+            "choose a time-out that ends before the next probe",
+            code="conflicting-options",
         )
     return settings
 
 
-MAX_VISIT_GAP_MINUTES = 24 * 60
-"""A visit ends with its event-day in any case."""
+def _checks(settings: Settings) -> Iterator[tuple[str, Any, Callable[[Any], bool], str]]:
+    """Yield key, value, test and hint of each check; a list is checked value by value."""
+    site, collect, server, probe = settings.site, settings.collect, settings.server, settings.probe
+    yield "site.timezone", site.timezone, _is_timezone, "use a name such as `Europe/Berlin`"
+    yield "site.day_start", site.day_start, _is_time, "use hours and minutes: `04:00`"
+    yield "store.memory_limit", settings.store.memory_limit, _is_size, "use a size such as `512MB` or `4GB`"
+    sources = VIEW_SOURCE_SCRIPT, VIEW_SOURCE_LOG
+    yield "collect.view_source", collect.view_source, sources.__contains__, "use `script` or `log`"
+    hint = f"use 1 to {MAX_VISIT_GAP_MINUTES} minutes; 30 is customary"
+    yield "collect.visit_gap_minutes", collect.visit_gap_minutes, _is_visit_gap, hint
+    for origin in server.allowed_origins:
+        yield "server.allowed_origins", origin, _is_origin, "use origins such as `https://example.org`"
+    hint = "use an address and a port: `127.0.0.1:5140`"
+    yield "server.syslog_address", server.syslog_address, _is_socket_address, hint
+    for network in server.trusted_proxies:
+        yield "server.trusted_proxies", network, _is_network, "use networks such as `10.0.0.0/8`"
+    yield "mail.smtp_server", settings.mail.smtp_server, _is_server, "use a name and a port: `127.0.0.1:25`"
+    for url in probe.urls:
+        yield "probe.urls", url, _is_url, "use pages such as `https://example.org/`"
+    for key, number in (
+        ("query.timeout_seconds", settings.query.timeout_seconds),
+        ("query.max_rows", settings.query.max_rows),
+        ("probe.interval_seconds", probe.interval_seconds),
+        ("probe.slow_ms", probe.slow_ms),
+        ("probe.timeout_seconds", probe.timeout_seconds),
+        ("probe.retention_days", probe.retention_days),
+        *(("feed.interval_seconds", feed.interval_seconds) for feed in settings.feeds),
+    ):
+        yield key, number, _is_positive, "use a number of at least 1"
 
 
-def _check(path: Path, key: str, value: str, holds: Callable[[str], bool], hint: str) -> None:
-    if not holds(value):
-        raise SettingsError(f"{path}: `{key}` is `{value}`", hint)
+def _is_positive(value: int) -> bool:
+    return value >= 1
 
 
-def _is_zone(value: str) -> bool:
+def _is_visit_gap(value: int) -> bool:
+    return 1 <= value <= MAX_VISIT_GAP_MINUTES
+
+
+def _is_timezone(value: str) -> bool:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -245,7 +246,7 @@ def _is_origin(value: str) -> bool:
     return bool(re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", value))
 
 
-def _is_page(value: str) -> bool:
+def _is_url(value: str) -> bool:
     return bool(re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?(/[!-~]*)?", value))
 
 
@@ -261,5 +262,5 @@ def _is_server(value: str) -> bool:
     return not value or bool(re.fullmatch(r"([a-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5}", value))
 
 
-def _is_place(value: str) -> bool:
+def _is_socket_address(value: str) -> bool:
     return not value or bool(re.fullmatch(r"(\d+\.){3}\d+:\d{1,5}|\[[0-9a-f:]+\]:\d{1,5}", value))

@@ -420,8 +420,8 @@ def test_a_format_can_be_named_or_pasted(site: Site, beside: Site, given: str) -
 
 
 def test_the_format_can_be_a_setting(site: Site) -> None:
-    """`collect.format` names the format of all logs, and `--format` goes before it."""
-    site.init(settings='[collect]\nformat = "common"\n')
+    """`collect.log_format` names the format of all logs, and `--format` goes before it."""
+    site.init(settings='[collect]\nlog_format = "common"\n')
     log = site.log("access.log", TEXT)
     assert site.take_in(log)["format"] == "common"
     assert (

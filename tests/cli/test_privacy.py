@@ -97,7 +97,7 @@ class World:
         world = cls(root / "world", {key: str(root / "world" / name) for key, name in names.items()})
         for folder in ("site", *names.values()):
             (world.root / folder).mkdir(parents=True)
-        world.site.init(*changes, settings='[collect]\nformat = "combined"\n')
+        world.site.init(*changes, settings='[collect]\nlog_format = "combined"\n')
         world.log.write_text(log_of(age), encoding="utf-8")
         return world
 

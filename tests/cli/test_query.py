@@ -65,7 +65,7 @@ def test_what_is_for_another_purpose_is_refused_with_the_reason(site: Site) -> N
 def test_an_answer_is_no_longer_than_the_setting(site: Site) -> None:
     """It is cut, and says so."""
     with (site.folder / "avowal.toml").open("a") as file:
-        file.write("\n[use]\nquery_rows = 2\n")
+        file.write("\n[query]\nmax_rows = 2\n")
     ran = site.avowal("query", "SELECT page_path FROM views", "--purpose", "content", "--json")
     assert (len(ran.json()["rows"]), ran.json()["cut"]) == (2, True)
     assert "there are more rows" in ran.json()["notes"][0]

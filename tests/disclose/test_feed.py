@@ -307,7 +307,10 @@ def test_a_server_hands_over_by_itself(tmp_path: Path) -> None:
     """What came since, without anybody's doing; a page is the processor's once the server there took it."""
     failing, near = b'avowal_feed_delivery_failed{processor="guard"} 1.0', {"X-Forwarded-For": "127.0.0.1"}
     with hook([200]) as (url, came):
-        site = made(tmp_path, f'{SETTINGS}\n[[feed]]\nprocessor = "guard"\nto = "{url}"\nevery_seconds = 1\n')
+        site = made(
+            tmp_path,
+            f'{SETTINGS}\n[[feed]]\nprocessor = "guard"\ndestination = "{url}"\ninterval_seconds = 1\n',
+        )
         with served(site) as it:
             wait_until(lambda: len(came) == 1, "the first page")
             site.take_in(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
@@ -327,7 +330,7 @@ def test_proxies_that_no_contract_names_are_told(site: Site) -> None:
     Documentation addresses count as the site's own (RFC 6890), so the others' network is one that nobody has (RFC 7526).
     """
     (site.folder / "avowal.toml").write_text(
-        '[serve]\ntrusted_proxies = ["127.0.0.0/8", "198.51.100.0/24", "192.88.99.0/25"]\n'
+        '[server]\ntrusted_proxies = ["127.0.0.0/8", "198.51.100.0/24", "192.88.99.0/25"]\n'
     )
     ran = site.avowal("processor", "check", "--json")
     assert (ran.status, ran.json()["undeclared_proxies"]) == (1, ["192.88.99.0/25"])

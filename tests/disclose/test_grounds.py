@@ -433,7 +433,7 @@ def test_a_recall_is_sent(site: Site) -> None:
         for number, contact in enumerate(("cert@example.net", "+1 555 0100", "cert@example.net"))
     ]
     settings, server = site.folder / "avowal.toml", Controller(Taking(), "127.0.0.1", free_port())
-    settings.write_text(f'[mail]\nserver = "127.0.0.1:{server.port}"\n')
+    settings.write_text(f'[mail]\nsmtp_server = "127.0.0.1:{server.port}"\n')
     server.start()
     try:
         said = [site.avowal("release", "recall", one, "--reason", "by mistake").out for one in references[:2]]
@@ -447,7 +447,7 @@ def test_a_recall_is_sent(site: Site) -> None:
     gone = site.avowal("release", "recall", references[2], "--reason", "by mistake")
     assert (gone.status, gone.code) == (1, "delivery-failed")
     assert all(one["recalled_at"] for one in site.avowal("release", "list", "--json").json()["releases"])
-    settings.write_text('[mail]\nserver = "mail"\n')
+    settings.write_text('[mail]\nsmtp_server = "mail"\n')
     assert site.avowal("release", "list").status == 2
 
 

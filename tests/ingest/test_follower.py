@@ -20,7 +20,7 @@ from support.site import CHROME, Site, Started, kept, line, wait_until
 def site(tmp_path: Path) -> Site:
     folder = tmp_path / "site"
     folder.mkdir()
-    return Site(folder).init(settings='[collect]\nformat = "combined"\n')
+    return Site(folder).init(settings='[collect]\nlog_format = "combined"\n')
 
 
 class Server:
@@ -98,7 +98,7 @@ def assert_as_imported(site: Site, server: Server) -> None:
     """Compare what is kept with an import of all that was written."""
     beside = Site(site.folder.with_name("beside"))
     beside.folder.mkdir()
-    beside.init(settings='[collect]\nformat = "combined"\n')
+    beside.init(settings='[collect]\nlog_format = "combined"\n')
     beside.take_in(beside.log("access.log", *server.written))
     assert kept(site) == kept(beside)
 

@@ -30,7 +30,7 @@ KINDS = {
     "/style.css": RequestKind.STATIC,
     "/gone": RequestKind.OTHER,
 }
-SETTINGS = '[site]\ntimezone = "{zone}"\n\n[collect]\nformat = "combined"\nupload_paths = ["/upload"]\n'
+SETTINGS = '[site]\ntimezone = "{zone}"\n\n[collect]\nlog_format = "combined"\nupload_paths = ["/upload"]\n'
 
 Line = tuple[int, tuple[str, str, str], str, str]
 """Seconds after NIGHT, what is shown of the visitor (host, address, user agent), path, referrer."""
@@ -218,7 +218,7 @@ def test_days_far_apart_are_each_made_anew_alone(tmp_path: Path) -> None:
 
 def test_a_visit_ends_with_its_event_day(tmp_path: Path) -> None:
     """At the hour at which the site's day turns, a visit ends, however short the pause."""
-    site = Site(tmp_path).init(settings='[site]\ntimezone = "Europe/Berlin"\nday_turns_at = "05:30"\n')
+    site = Site(tmp_path).init(settings='[site]\ntimezone = "Europe/Berlin"\nday_start = "05:30"\n')
     start = datetime(2026, 1, 5, 4, 20)  # noqa: DTZ001  # UTC without a zone: ten minutes before
     site.take_in(site.log("a.log", *(line(minute, start=start) for minute in (0, 5, 9, 10, 15))))
     assert site.rows("SELECT visit_time, views FROM visits ORDER BY visit_time") == [

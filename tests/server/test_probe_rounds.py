@@ -26,7 +26,7 @@ def test_an_outage_is_seen_from_begin_to_end(tmp_path: Path) -> None:
     """`report availability` tells of it while the server runs; metrics and `/readyz` have it too."""
     port = free_port()
     page = f"http://127.0.0.1:{port}/"
-    probing = f'[probe]\npages = ["{page}"]\nevery_seconds = 1\ntimeout_seconds = 1\n'
+    probing = f'[probe]\nurls = ["{page}"]\ninterval_seconds = 1\ntimeout_seconds = 1\n'
     site = Site(tmp_path).init(settings=SETTINGS + probing)
 
     def up(*, until: str) -> None:

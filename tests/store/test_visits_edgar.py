@@ -53,7 +53,7 @@ def test_visits_are_the_sessions_that_others_computed(tmp_path: Path, folder: Pa
     numbers = {address: number for number, address in enumerate(sorted({row["ip"] for row in requests}))}
     names = {f"/{number}": address for address, number in numbers.items()}
     site = Site(tmp_path).init(
-        settings=f'[site]\nday_turns_at = "00:00"\n[collect]\nvisit_gap_minutes = {gap_minutes}\nformat = "combined"\n'
+        settings=f'[site]\nday_start = "00:00"\n[collect]\nvisit_gap_minutes = {gap_minutes}\nlog_format = "combined"\n'
     )
     lines = []
     for row, time in zip(requests, times, strict=True):

@@ -86,7 +86,7 @@ def test_whoever_has_no_views_is_shown_none(server: Served) -> None:
 def test_looks_at_another_site_are_not_these(tmp_path: Path) -> None:
     """What a tab remembers counts for the hosts of the site, whatever the request names."""
     with served(
-        Site(tmp_path).init(settings='[site]\nhost = "site.example"\nhosts = ["www.site.example"]\n')
+        Site(tmp_path).init(settings='[site]\nhost = "site.example"\nother_hosts = ["www.site.example"]\n')
     ) as it:
         assert it.tell(id=MINE[0], url="https://www.site.example/of-www").status == 202
         it.kept("SELECT page_path FROM views", 1)

@@ -39,7 +39,7 @@ def create_importer(
     return LogImporter(
         session.pipeline_factory,
         session.backend,
-        log_format or session.folder.settings.collect.format,
+        log_format or session.folder.settings.collect.log_format,
         as_new_log=as_new_log,
         allow_new_key=allow_new_key,
     )

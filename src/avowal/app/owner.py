@@ -61,4 +61,4 @@ class OwnerRequest(Request[Answer], frozen=True):
 def visit_rules(folder: Folder) -> VisitRules:
     """Return the rules by which the folder's settings derive views and visits."""
     collect = folder.settings.collect
-    return VisitRules(collect.visit_gap_minutes, collect.views_from == VIEW_SOURCE_SCRIPT)
+    return VisitRules(collect.visit_gap_minutes, collect.view_source == VIEW_SOURCE_SCRIPT)

@@ -73,10 +73,10 @@ class RunQuery(OwnerRequest[QueryResult], frozen=True):
 
     def answer(self, owner: FolderOwner) -> QueryResult:
         """See OwnerRequest."""
-        query, limits, readers = self.query, owner.folder.settings.use, owner.register.readers
+        query, limits, readers = self.query, owner.folder.settings.query, owner.register.readers
         readers.check_purpose(query.reader, query.purpose)
         view = owner.purpose_view(query.purpose)
-        result = run_sql_query(view, query, limits.query_rows, limits.query_seconds)
+        result = run_sql_query(view, query, limits.max_rows, limits.timeout_seconds)
         if result.table is None:
             return result
         if result.reveals_individuals:

@@ -39,7 +39,7 @@ def query(
         asked = at_work.call(RunQuery(SqlQuery(purpose, sql, reader, explain)))
     notes = [
         *asked.notes,
-        *(["there are more rows than an answer may have (`use.query_rows`)"] if asked.is_truncated else []),
+        *(["there are more rows than an answer may have (`query.max_rows`)"] if asked.is_truncated else []),
     ]
     if as_json:
         rows = asked.table.to_dicts() if asked.table else None

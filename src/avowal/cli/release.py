@@ -131,7 +131,7 @@ def recall(
     if not reason.strip():
         raise InvalidInputError("`--reason` is empty", "say why", code="missing-input")
     check_line(reason)
-    server = find_folder(data).settings.mail.server
+    server = find_folder(data).settings.mail.smtp_server
     with (
         create_file(notice_path) if notice_path else nullcontext() as file,
         closing(open_folder_register(data)) as register,

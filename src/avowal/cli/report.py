@@ -133,7 +133,7 @@ def _question(
         until=parse_time(until, zone, utc_now(), is_end=True) if until else None,
         timezone=zone.key,
         filters=parse_filters(filters),
-        site_hosts=[host for host in (site.host, *site.hosts) if host],
+        site_hosts=[host for host in (site.host, *site.other_hosts) if host],
         limit=limit,
     )
 

@@ -50,7 +50,7 @@ def serve(
             )
         for sentence in describe_terms_in_use(at_work):
             console.print(sentence, markup=False)
-        settings = at_work.folder.settings.serve
+        settings = at_work.folder.settings.server
         address = ListenAddress(
             host or settings.host, settings.port if port is None else port, tls_cert, tls_key
         )

@@ -39,10 +39,10 @@ class RequestKindRules:
         kind = (
             pl.when(is_accepted & _matches_any_glob(self.settings.upload_paths))
             .then(pl.lit(RequestKind.UPLOAD.value))
-            .when(is_delivered & extension.is_in(_normalise_extensions(self.settings.downloads)))
+            .when(is_delivered & extension.is_in(_normalise_extensions(self.settings.download_extensions)))
             .then(pl.lit(RequestKind.DOWNLOAD.value))
             .when(
-                extension.is_in(_normalise_extensions(self.settings.static))
+                extension.is_in(_normalise_extensions(self.settings.static_extensions))
                 | _matches_any_glob(self.settings.static_paths)
             )
             .then(pl.lit(RequestKind.STATIC.value))

@@ -40,11 +40,11 @@ class FeedDeliveryWorker:
 
     def _run(self, stop_event: threading.Event) -> None:
         due_times = dict.fromkeys(self.feeds, time.monotonic())
-        waits = {feed: feed.every_seconds for feed in self.feeds}
+        waits = {feed: feed.interval_seconds for feed in self.feeds}
         while due_times and not stop_event.wait(max(0.0, min(due_times.values()) - time.monotonic())):
             feed = min(due_times, key=due_times.__getitem__)
             waits[feed] = (
-                feed.every_seconds if self._deliver(feed) else min(2 * waits[feed], MAX_BACKOFF_SECONDS)
+                feed.interval_seconds if self._deliver(feed) else min(2 * waits[feed], MAX_BACKOFF_SECONDS)
             )
             due_times[feed] = time.monotonic() + waits[feed]
 

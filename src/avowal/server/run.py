@@ -21,7 +21,7 @@ def run_server(
 
     Raises RefusedError if the server cannot listen, and SettingsError if its settings contradict each other.
     """
-    settings, line_queue = session.folder.settings.serve, LineBuffer()
+    settings, line_queue = session.folder.settings.server, LineBuffer()
     visitor_keys = build_visitor_keys(session.folder)
     workers = build_workers(session, backend, line_queue, visitor_keys)
     endpoints = build_endpoints(session, workers.event_writer, visitor_keys, line_queue, workers.check_health)
@@ -35,7 +35,7 @@ def run_server(
         with reduced_garbage_collection():
             server.run()
     except SystemExit:  # uvicorn exits if it cannot listen
-        syslog = f" or {settings.syslog}" if settings.syslog else ""
+        syslog = f" or {settings.syslog_address}" if settings.syslog_address else ""
         raise RefusedError(
             f"the server cannot listen at {address.url}{syslog}",
             "choose another port with `--port`, or stop the process that uses it",

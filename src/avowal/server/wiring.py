@@ -52,20 +52,20 @@ def build_endpoints(
         partial(read_last_result, folder.data_folder),
     )
     policy_pages = PolicyPages(register, PAGE_LINKS._replace(canonical_url=home_url), status)
-    proxies = TrustedProxies.parse(settings.serve.trusted_proxies)
+    proxies = TrustedProxies.parse(settings.server.trusted_proxies)
     visitor = VisitorRoutes(policy_pages, proxies, _visitor_key_of(session), VisitorDataAccess(session))
     notice = NoticeRoutes(settings.site, register, proxies, register.ledger.sign_checkpoint)
-    syslog_host, _, syslog_port = settings.serve.syslog.rpartition(":")
+    syslog_host, _, syslog_port = settings.server.syslog_address.rpartition(":")
     return Endpoints(
         collect=CollectEndpoint(settings, event_writer, proxies),
         script=ScriptEndpoint(
-            event_writer.current_admission, notice.encode_notice, settings.collect.downloads
+            event_writer.current_admission, notice.encode_notice, settings.collect.download_extensions
         ),
         reader=_build_reader_routes(session, policy_pages, proxies, attempt_limiter),
         policy=PolicyRoutes(policy_pages, register.ledger),
         notice=notice,
         visitor=visitor,
-        tab=TabRoutes(visitor, frozenset({settings.site.host, *settings.site.hosts} - {""})),
+        tab=TabRoutes(visitor, frozenset({settings.site.host, *settings.site.other_hosts} - {""})),
         proof_check=ProofCheckRoutes(policy_pages, str(register.ledger.signer.verifier)),
         submit=_build_submit_endpoint(session, visitor_keys, proxies),
         release=_build_release_endpoint(session, proxies, attempt_limiter),

@@ -110,7 +110,7 @@ def _build_background_worker(
         session.pipeline_factory,
         backend.load_segments,
         "syslog",
-        session.folder.settings.collect.format,
+        session.folder.settings.collect.log_format,
     )
 
     def load_pending() -> bool:
@@ -134,16 +134,16 @@ def _build_background_worker(
 
 def _build_probe_worker(settings: ProbeSettings, backend: FolderServer) -> ProbeWorker:
     def store_probes(results: list[ProbeResult]) -> None:
-        backend.store.add_probes(results, utc_now() - timedelta(days=settings.keep_days))
+        backend.store.add_probes(results, utc_now() - timedelta(days=settings.retention_days))
 
-    prober = Prober(settings.every_seconds, settings.slow_ms, settings.timeout_seconds)
-    return ProbeWorker(prober, settings.pages, store_probes)
+    prober = Prober(settings.interval_seconds, settings.slow_ms, settings.timeout_seconds)
+    return ProbeWorker(prober, settings.urls, store_probes)
 
 
 def _build_feed_delivery(session: Session) -> FeedDeliveryWorker:
     key = read_or_create_secret(session.folder.keys_folder / WEBHOOK_KEY_FILE)
 
     def deliver(feed: FeedSettings) -> int:
-        return len(list(deliver_feed(session.processor_feed, feed.processor, feed.to, key)))
+        return len(list(deliver_feed(session.processor_feed, feed.processor, feed.destination, key)))
 
-    return FeedDeliveryWorker(session.folder.settings.feed, deliver)
+    return FeedDeliveryWorker(session.folder.settings.feeds, deliver)

@@ -85,7 +85,7 @@ class NoticeRoutes:
         """Record that a page of the site showed the notice, the first time that one did."""
         sender = read_sender(self.proxies, request.scope)
         origin_host = sender.header(b"origin").partition("://")[2]
-        if not sender.is_same_origin and origin_host not in {self.site.host, *self.site.hosts} - {""}:
+        if not sender.is_same_origin and origin_host not in {self.site.host, *self.site.other_hosts} - {""}:
             return problem_response(
                 403,
                 ProblemCode.OTHER_ORIGIN,

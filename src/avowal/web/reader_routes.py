@@ -153,7 +153,7 @@ class ReaderRoutes:
             since=parse_time(since, zone, utc_now()) if since else None,
             timezone=zone.key,
             filters=parse_filters([]),
-            site_hosts=[host for host in (self.site.host, *self.site.hosts) if host],
+            site_hosts=[host for host in (self.site.host, *self.site.other_hosts) if host],
             reader=reader.name,
         )
 

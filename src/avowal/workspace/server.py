@@ -53,7 +53,7 @@ class FolderServer:
         """Open the store, load what an earlier owner left, and listen. `lock` is held until the folder is closed."""
         self._lock = lock
         self._claims = LogClaims()
-        self.store = DuckDBStore(folder.data_folder, folder.settings.keep.memory_limit)
+        self.store = DuckDBStore(folder.data_folder, folder.settings.store.memory_limit)
         try:
             self.pending_files = PendingFiles(folder.data_folder, self.store)
             self._handler = create_handler(self.store)

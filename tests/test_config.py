@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from avowal.config import Settings, locate_folder, read_settings
+from support.errors import raises_code
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "avowal.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[site]\ntimezone = "Middle/Earth"',
+        '[site]\nday_start = "4:00"',
+        '[store]\nmemory_limit = "much"',
+        '[collect]\nview_source = "both"',
+        "[collect]\nvisit_gap_minutes = 0",
+        "[collect]\nvisit_gap_minutes = 1441",
+        '[server]\nallowed_origins = ["example.org"]',
+        '[server]\nsyslog_address = "5140"',
+        '[server]\ntrusted_proxies = ["10.0.0.0/33"]',
+        '[mail]\nsmtp_server = "mail"',
+        '[probe]\nurls = ["ftp://example.org/"]',
+        "[query]\nmax_rows = 0",
+        '[[feed]]\nprocessor = "a"\ndestination = "b"\ninterval_seconds = 0',
+    ],
+)
+def test_a_value_that_is_not_valid_is_refused(tmp_path: Path, text: str) -> None:
+    """The error names the file, the setting and the value, and has a hint."""
+    key = text.splitlines()[-1].partition(" = ")[0]
+    with raises_code("invalid-setting") as refused:
+        read_settings(written(tmp_path, text))
+    assert f".{key}`" in refused.value.message
+    assert refused.value.message.startswith(str(tmp_path))
+    assert refused.value.hint
+
+
+def test_a_probe_ends_before_the_next_one(tmp_path: Path) -> None:
+    """A time-out that is longer than the interval is refused."""
+    with raises_code("conflicting-options"):
+        read_settings(written(tmp_path, "[probe]\ninterval_seconds = 5\ntimeout_seconds = 6"))
+
+
+def test_an_empty_file_has_the_defaults(tmp_path: Path) -> None:
+    """So has a folder without a file."""
+    assert read_settings(written(tmp_path, "")) == Settings()
+    (tmp_path / "avowal.toml").unlink()
+    assert locate_folder(tmp_path, None, {}).settings == Settings()
+
+
+def test_the_data_folder_is_chosen(tmp_path: Path) -> None:
+    """The argument has precedence over the environment, and that over the setting; keys belong to their data."""
+    written(tmp_path, 'data_folder = "mine"\nkeys_folder = "secret"')
+    inside = tmp_path / "some" / "folder"
+    for argument, environment, data, keys in (
+        (None, {}, "mine", "secret"),
+        (None, {"AVOWAL_DATA": str(tmp_path / "theirs")}, "theirs", "theirs.keys"),
+        (tmp_path / "other", {"AVOWAL_DATA": "theirs"}, "other", "other.keys"),
+        (tmp_path / "mine", {}, "mine", "secret"),
+    ):
+        folder = locate_folder(inside, argument, environment)
+        assert (folder.data_folder, folder.keys_folder) == (tmp_path / data, tmp_path / keys)
+        assert folder.policy_folder == tmp_path / "policy"
