@@ -82,7 +82,7 @@ def kinds(site: Site) -> list[str]:
 
 def test_a_processor_is_given_its_reading(site: Site) -> None:
     """Its categories, as young as its contract lets it have them, with the day on which each has to go."""
-    assert feed(site).json() == {"pages": 1, "records": {"requests": 4}, "gone": 0}
+    assert feed(site).json() == {"pages": 1, "records": {"requests": 4}, "deletions": 0}
     lines = taken(site)
     records = of(lines, "record")
     assert [one["values"]["page_path"] for one in records] == ["/0", "/1", "/2", "/b"]
@@ -106,9 +106,9 @@ def test_who_is_erased_has_to_be_deleted(site: Site) -> None:
     known = {one["id"]: one["values"]["page_path"] for one in of(taken(site), "record")}
     key = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
     assert site.avowal("visitor", "erase", key, "--count", "3").status == 0
-    assert feed(site).json()["gone"] == 3
+    assert feed(site).json()["deletions"] == 3
     lines = taken(site)
-    (gone,) = of(lines, "gone")
+    (gone,) = of(lines, "delete")
     assert {known[one] for one in gone["ids"]} == {"/0", "/1", "/2"}
     assert of(lines, "record") == []
     assert feed(site).json()["pages"] == 0
@@ -134,7 +134,7 @@ def test_another_contract_begins_anew(site: Site) -> None:
     add_processor(site, CONTRACT.replace('"3 days"', '"1 day"'))
     feed(site)
     lines = taken(site)
-    assert lines[0] == {"kind": "all-gone"}
+    assert lines[0] == {"kind": "delete-all"}
     assert {name for one in of(lines, "record") for name in one["values"]} == {"request_time", "page_path"}
 
 
@@ -279,13 +279,13 @@ def test_a_processor_pulls_page_by_page(server: Served) -> None:
     """What it asks after it has: the page is the same as long as it has not."""
     mine = key(server.site)
     status, first = pull(server, mine, "?limit=3")
-    assert (status, len(of(first, "record")), first[-1]["more"]) == (200, 3, True)
+    assert (status, len(of(first, "record")), first[-1]["has_more"]) == (200, 3, True)
     again = pull(server, mine, "?limit=3")[1]
     assert of(again, "record") == of(first, "record")
     status, second = pull(server, mine, f"?after={first[-1]['after']}")
     assert [one["values"]["page_path"] for one in of(first + second, "record")] == ["/0", "/1", "/2", "/b"]
     status, last = pull(server, mine, f"?after={second[-1]['after']}")
-    assert (status, last) == (200, [{"kind": "page", "after": second[-1]["after"], "more": False}])
+    assert (status, last) == (200, [{"kind": "page", "after": second[-1]["after"], "has_more": False}])
     assert pull(server, mine, "?after=" + "0" * 24)[0] == 409
     assert pull(server, mine, "?limit=0")[0] == 400
 
@@ -386,8 +386,8 @@ def test_whoever_goes_back_begins_anew(server: Served) -> None:
     second = pull(server, mine, f"?limit=2&after={first[-1]['after']}")[1]
     pull(server, mine, f"?after={second[-1]['after']}")
     again = pull(server, mine, f"?after={first[-1]['after']}")[1]
-    assert (again[0], len(of(again, "record"))) == ({"kind": "all-gone"}, 4)
-    assert of(pull(server, mine, f"?after={again[-1]['after']}")[1], "all-gone") == []
+    assert (again[0], len(of(again, "record"))) == ({"kind": "delete-all"}, 4)
+    assert of(pull(server, mine, f"?after={again[-1]['after']}")[1], "delete-all") == []
 
 
 def test_changes_are_forgotten_once_every_processor_knows(site: Site) -> None:
@@ -398,7 +398,7 @@ def test_changes_are_forgotten_once_every_processor_knows(site: Site) -> None:
     assert site.avowal("visitor", "erase", visitor, "--count", "3").status == 0
     assert site.avowal("retain").status == 0
     assert len(site.rows("SELECT * FROM record_changes")) == 3
-    assert feed(site).json()["gone"] == 3
+    assert feed(site).json()["deletions"] == 3
     taken(site)
     feed(site)
     assert site.avowal("retain").status == 0

@@ -37,9 +37,9 @@ def feed(
     records: Counter[str] = Counter()
     for one in given:
         records.update(one.page.records)
-    gone = sum(one.page.deletions for one in given)
+    deletions = sum(one.page.deletions for one in given)
     if as_json:
-        print_json({"pages": len(given), "records": dict(records), "gone": gone})
+        print_json({"pages": len(given), "records": dict(records), "deletions": deletions})
     else:
         told = ", ".join(f"{count:,} {relation}" for relation, count in records.items()) or "no records"
-        print_line(f"`{name}` was given {told} in {len(given)} pages, and told to delete {gone:,}")
+        print_line(f"`{name}` was given {told} in {len(given)} pages, and told to delete {deletions:,}")

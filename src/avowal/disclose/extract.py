@@ -1,9 +1,10 @@
-"""What may leave the house: cut to what was asked for, to its evidence, and to what governs each record.
+"""Extracts what a release may hold: what is requested, as far as the evidence and each record's governing terms permit.
 
-The rules stand in `docs/spec/releases.md`.
+The rules are in `docs/spec/releases.md`.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,79 +23,119 @@ from avowal.submissions.submission import Submission
 from avowal.use.purpose_view import ColumnForms, PurposeView
 
 RELATION_ROWS_MAX = 200_000
-"""The most rows of one relation that a release may have."""
+"""The most rows of one relation in a release."""
 
 QUERY_SECONDS_MAX = 120
-"""How long it may take to find the rows of one relation."""
+"""The time limit of the query for one relation."""
 
 SUBMISSIONS_TABLE = "submissions"
 SUBMISSION_COLUMNS = ["reference", "form", "submitted_at", "field", "category", "value"]
 
 
 class Extract(msgspec.Struct, frozen=True):
-    """What would leave the house, and what would not."""
+    """What would be released, and what would not."""
 
     tables: dict[str, ResultTable]
+    """The records, by relation."""
     refused_categories: dict[str, str]
-    """By category, why nothing of it is released."""
+    """Why nothing of a category is released, by category."""
     visitor_keys: list[str]
-    """The keys of the visitors that it is of."""
+    """The keys of the visitors whose records they are."""
     is_selective: bool = True
-    """Whether what chooses rows sets them apart from all others."""
+    """Whether the row filter leaves out any records of its period."""
     files: dict[str, bytes] = {}
-    """What was handed over as files."""
+    """The uploaded files, by their names in the package."""
     age_reach: list[AgeReach] = []
-    """How far it goes: for the ledger, so that it can be held against what governed it."""
+    """How old the oldest values are, for the ledger, so that an audit can compare them with the governing bounds."""
 
     @property
     def record_counts(self) -> dict[str, int]:
-        """How many records leave, of each relation."""
+        """The number of records of each relation."""
         return {name: len(table.rows) for name, table in self.tables.items()}
+
+
+@dataclass
+class OldestByCell:
+    """How old the values of a release or of a feed page are.
+
+    The ledger is public, so `to_age_reach` returns no time of a record (X7): it rounds to the limits of the bounds.
+    """
+
+    governing_bounds: Sequence[Bounds]
+    now: datetime
+    moments: dict[tuple[str, str, int], datetime] = field(default_factory=dict)
+    """The time of the oldest value, by category, precision and governing number."""
+
+    def add(self, form: ColumnForm, governing: int, moment: datetime) -> None:
+        """Add a value in a form, with its record's governing number and time."""
+        key = form.category, form.precision, governing
+        self.moments[key] = min(self.moments.get(key, moment), moment)
+
+    def merge(self, other: "OldestByCell") -> None:
+        """Add all values of another."""
+        for key, moment in other.moments.items():
+            self.moments[key] = min(self.moments.get(key, moment), moment)
+
+    def to_age_reach(self) -> list[AgeReach]:
+        """Return category, precision, governing number and rounded time of each, as in a ledger entry."""
+        return [
+            (category, precision, governing, self._round(category, governing, moment))
+            for (category, precision, governing), moment in sorted(self.moments.items())
+        ]
+
+    def _round(self, category: str, governing: int, moment: datetime) -> datetime:
+        """Round a time down to the nearest limit of the category's ages; to the first of all days if it is older."""
+        cells = self.governing_bounds[governing - 1].cells.items()
+        ages = {age for cell, ages in cells if cell.category == category for age in ages.values() if age}
+        limits = [self.now - timedelta(seconds=age) for age in ages]
+        return max((limit for limit in limits if limit <= moment), default=datetime.min)
 
 
 def extract_records(
     store: Store, governing_bounds: Sequence[Bounds], request: ReleaseRequest, now: datetime
 ) -> Extract:
-    """Cut what is asked for to what governs each record lets the recipient have (X2).
+    """Extract the stored records that a request selects, as far as each one's governing bounds permit (X2).
 
-    Raises QueryError where rows may not be chosen so, and where there are too many of them.
+    Raises QueryError if the row filter is not allowed, or selects too many rows.
     """
-    reading = PurposeView(
+    view = PurposeView(
         store, governing_bounds, GROUND_ONLY_PURPOSE, now, "", request.recipient_kind, request.ground
     )
-    only, condition = _parse_row_filter(reading, request.row_filter)
-    tables, whose, shown, far = (
-        dict[str, ResultTable](),
-        set[int](),
-        set[str](),
-        OldestByCell(governing_bounds, now),
-    )
+    filtered_relation, condition = _parse_row_filter(view, request.row_filter)
+    visitor = int(request.visitor, 16) if request.visitor else None
+    tables, oldest = dict[str, ResultTable](), OldestByCell(governing_bounds, now)
+    visitors, released = set[int](), set[str]()
     for name, relation in RELATIONS.items():
         columns = {
-            column: asked_for
+            column: permitted
             for column, forms in relation.columns.items()
-            if (asked_for := [form for form in forms if form.category in request.categories])
+            if (permitted := [form for form in forms if form.category in request.categories])
         }
-        if not columns or (only and name != only):
+        if not columns or name != (filtered_relation or name):
             continue
-        visitor = int(request.visitor, 16) if request.visitor else None
-        sql = f"{reading.select_rows_sql(name, visitor, condition, columns)} LIMIT {RELATION_ROWS_MAX + 1}"
-        found = store.query_with_timeout({}, sql, QUERY_SECONDS_MAX)
-        if len(found.rows) > RELATION_ROWS_MAX:
+        sql = f"{view.select_rows_sql(name, visitor, condition, columns)} LIMIT {RELATION_ROWS_MAX + 1}"
+        selected = store.query_with_timeout({}, sql, QUERY_SECONDS_MAX)
+        if len(selected.rows) > RELATION_ROWS_MAX:
             raise QueryError(
-                f"that would be more than {RELATION_ROWS_MAX:,} {name}",
-                "choose fewer, or a part",
+                f"the release would have more than {RELATION_ROWS_MAX:,} {name}",
+                "choose fewer rows, or a shorter period",
                 code="too-many-records",
             )
-        table, theirs = _drop_empty_columns(reading, found, columns, far)
+        table, table_visitors, table_oldest = _drop_empty_columns(view, selected, columns)
         if table.rows:
             tables[name] = table
-            whose |= theirs
-            shown |= {form.category for column in table.columns for form in columns[column]}
-    apart = not only or bool(request.visitor) or reading.is_selective(only, condition)
-    refused = _explain_refusals(governing_bounds, request, shown)
+            visitors |= table_visitors
+            oldest.merge(table_oldest)
+            released |= {form.category for column in table.columns for form in columns[column]}
+    is_selective = (
+        not filtered_relation or visitor is not None or view.is_selective(filtered_relation, condition)
+    )
     return Extract(
-        tables, refused, sorted(f"{visitor:016x}" for visitor in whose), apart, age_reach=far.to_age_reach()
+        tables,
+        _explain_refusals(governing_bounds, request, released),
+        sorted(f"{number:016x}" for number in visitors),
+        is_selective,
+        age_reach=oldest.to_age_reach(),
     )
 
 
@@ -104,125 +145,102 @@ def extract_submissions(
     governing_bounds: Sequence[Bounds],
     request: ReleaseRequest,
 ) -> Extract:
-    """Cut what people handed over to what its terms let the recipient have, as `extent` does; with its files."""
-    rows, files, far = list[list[Any]](), dict[str, bytes](), OldestByCell(governing_bounds, utc_now())
-    for one in selected_submissions:
-        bounds = governing_bounds[one.version - 1]
+    """Extract the fields and files of submissions, as far as each one's governing bounds permit (X2)."""
+    rows, files = list[list[Any]](), dict[str, bytes]()
+    oldest = OldestByCell(governing_bounds, utc_now())
+    for submission in selected_submissions:
+        bounds = governing_bounds[submission.version - 1]
 
-        def allowed(category: str, bounds: Bounds = bounds) -> Age:
+        def max_age(category: str, bounds: Bounds = bounds) -> Age:
             cell = Cell(category, GROUND_ONLY_PURPOSE, request.recipient_kind, request.ground)
             return bounds.max_age_coarsest(cell) if category in request.categories else 0
 
-        at = one.submitted_at if allowed(SUBMISSION_TIME_CATEGORY) != 0 else None
-        if at:
-            far.add(ColumnForm(SUBMISSION_TIME_CATEGORY, FULL, ""), one.version, at)
-        for field in submissions.decrypt_values(one, allowed):
-            value = field.value
-            far.add(ColumnForm(field.category, FULL, ""), one.version, one.submitted_at)
-            if field.category == FILE_CATEGORY:
-                name = f"files/{one.reference}-{field.field}"
-                files[name] = b"".join(submissions.decrypt_file(one, field.field, allowed))
-                value = f"{name} ({value['type']}): {value['name']}"
-            rows.append([one.reference, one.form, at, field.field, field.category, value])
-    tables = {SUBMISSIONS_TABLE: ResultTable(SUBMISSION_COLUMNS, rows)} if rows else {}
-    shown = {row[4] for row in rows} | ({SUBMISSION_TIME_CATEGORY} if any(row[2] for row in rows) else set())
-    refused = _explain_refusals(governing_bounds, request, shown)
+        submitted_at = submission.submitted_at if max_age(SUBMISSION_TIME_CATEGORY) != 0 else None
+        if submitted_at:
+            form = ColumnForm(SUBMISSION_TIME_CATEGORY, FULL, "")
+            oldest.add(form, submission.version, submitted_at)
+        for field_value in submissions.decrypt_values(submission, max_age):
+            name, category, value = field_value.field, field_value.category, field_value.value
+            oldest.add(ColumnForm(category, FULL, ""), submission.version, submission.submitted_at)
+            if category == FILE_CATEGORY:
+                path = f"files/{submission.reference}-{name}"
+                files[path] = b"".join(submissions.decrypt_file(submission, name, max_age))
+                value = f"{path} ({value['type']}): {value['name']}"
+            rows.append([submission.reference, submission.form, submitted_at, name, category, value])
+    released = {row[4] for row in rows}
+    released |= {SUBMISSION_TIME_CATEGORY} if any(row[2] for row in rows) else set()
     return Extract(
-        tables,
-        refused,
-        sorted({one.visitor for one in selected_submissions if one.visitor}),
+        {SUBMISSIONS_TABLE: ResultTable(SUBMISSION_COLUMNS, rows)} if rows else {},
+        _explain_refusals(governing_bounds, request, released),
+        sorted({submission.visitor for submission in selected_submissions if submission.visitor}),
         files=files,
-        age_reach=far.to_age_reach(),
+        age_reach=oldest.to_age_reach(),
     )
 
 
-def merge_extracts(first: Extract, second: Extract) -> Extract:
-    """Return two extents of the same as one: refused is what is refused in both."""
-    refused = {
-        category: why
-        for category, why in first.refused_categories.items()
-        if category in second.refused_categories
-    }
-    whose = sorted({*first.visitor_keys, *second.visitor_keys})
-    tables = {**first.tables, **second.tables}
+def merge_extracts(records: Extract, submissions: Extract) -> Extract:
+    """Merge the extracts of records and of submissions for one request. A category is refused if both refuse it."""
     return Extract(
-        tables, refused, whose, first.is_selective, second.files, [*first.age_reach, *second.age_reach]
+        {**records.tables, **submissions.tables},
+        {
+            category: reason
+            for category, reason in records.refused_categories.items()
+            if category in submissions.refused_categories
+        },
+        sorted({*records.visitor_keys, *submissions.visitor_keys}),
+        records.is_selective,
+        submissions.files,
+        [*records.age_reach, *submissions.age_reach],
     )
 
 
 def _explain_refusals(
-    governed: Sequence[Bounds], asked: ReleaseRequest, shown: Collection[str]
+    governing_bounds: Sequence[Bounds], request: ReleaseRequest, released: Collection[str]
 ) -> dict[str, str]:
-    """Return why nothing is released of categories of which nothing is shown."""
-    to = asked.recipient_kind, asked.ground
-    newest = {cell.category for cell in governed[-1].cells if (cell.recipient, cell.ground) == to}
+    """Return the reason for each requested category of which nothing is released."""
+    recipient = request.recipient_kind, request.ground
+    permitted = {
+        cell.category for cell in governing_bounds[-1].cells if (cell.recipient, cell.ground) == recipient
+    }
     return {
-        category: "nothing of it is held that is young enough, or governed by terms that let it be released"
-        if category in newest
-        else f"the terms let no {asked.recipient_kind} have it on the ground {asked.ground}"
-        for category in asked.categories
-        if category not in shown
+        category: "nothing of it is stored that is young enough, and under terms that let it be released"
+        if category in permitted
+        else f"the terms let no {request.recipient_kind} have it on the ground {request.ground}"
+        for category in request.categories
+        if category not in released
     }
 
 
-def _parse_row_filter(reading: PurposeView, rows: str) -> tuple[str, str]:
-    """Return of which relation rows are chosen, and the condition; both empty where nothing chooses them."""
-    if not rows:
+def _parse_row_filter(view: PurposeView, row_filter: str) -> tuple[str, str]:
+    """Return the relation and the condition of a row filter; both empty if there is none."""
+    if not row_filter:
         return "", ""
-    from avowal.use.sql_allow_list import (
-        parse_row_selection,  # a parser, which takes a tenth of every other command's start
-    )
+    # imported here: the SQL parser would take a tenth of the start of every command
+    from avowal.use.sql_allow_list import parse_row_selection
 
-    return parse_row_selection(rows, reading.refused_columns())
-
-
-class OldestByCell(dict[tuple[str, str, int], datetime]):
-    """How far something goes: the oldest moment of each category at a precision, by what governs it.
-
-    What is told of it is no moment of anybody's, as the ledger is for everybody (X7). `governed` are the bounds that it
-    is cut by: what is older than any of their ages is told as of the first of all days.
-    """
-
-    def __init__(self, governed: Sequence[Bounds], now: datetime) -> None:
-        super().__init__()
-        self._governed, self._now = governed, now
-
-    def add(self, form: ColumnForm, governing: int, moment: datetime) -> None:
-        """Add a value in a form."""
-        key = form.category, form.precision, governing
-        self[key] = min(self.get(key, moment), moment)
-
-    def to_age_reach(self) -> list[AgeReach]:
-        """Return it as an entry of the ledger has it."""
-        return [
-            (category, precision, governing, self._limit(category, governing, moment))
-            for (category, precision, governing), moment in sorted(self.items())
-        ]
-
-    def _limit(self, category: str, governing: int, moment: datetime) -> datetime:
-        """Return since when something came: by the least of the ages that a category may have, which it has not yet."""
-        cells = self._governed[governing - 1].cells.items()
-        ages = {age for cell, ages in cells if cell.category == category for age in ages.values() if age}
-        since = [self._now - timedelta(seconds=age) for age in ages]
-        return max((one for one in since if one <= moment), default=datetime.min)
+    return parse_row_selection(row_filter, view.refused_columns())
 
 
 def _drop_empty_columns(
-    reading: PurposeView, found: ResultTable, columns: ColumnForms, far: OldestByCell
-) -> tuple[ResultTable, set[int]]:
-    """Return the columns and rows of a table that hold something, and whose they are; `far` gets how far that goes."""
-    filled = range(len(found.columns) - 3)
-    places = [place for place in filled if any(row[place] is not None for row in found.rows)]
-    rows, whose = [], set[int]()
-    for row in found.rows:
+    view: PurposeView, selected: ResultTable, columns: ColumnForms
+) -> tuple[ResultTable, set[int], OldestByCell]:
+    """Drop columns and rows without a value; returns the rest, whose records they are, and how old their values are.
+
+    The last three columns of `selected` are the governing number, the time and the visitor of each record.
+    """
+    value_columns = range(len(selected.columns) - 3)
+    kept = [index for index in value_columns if any(row[index] is not None for row in selected.rows)]
+    rows, visitors = list[list[Any]](), set[int]()
+    oldest = OldestByCell(view.governing_bounds, view.now)
+    for row in selected.rows:
         *_, governing, moment, visitor = row
-        kept = [row[place] for place in places]
-        if any(value is not None for value in kept):
-            rows.append(kept)
-            whose |= {visitor} - {None}
-        for place in places:
-            if row[place] is not None:
-                forms = columns[found.columns[place]]
-                form = forms[0] if len(forms) == 1 else reading.find_finest_form(forms, governing, moment)[0]
-                far.add(form, governing, moment)
-    return ResultTable([found.columns[place] for place in places], rows), whose
+        values = [row[index] for index in kept]
+        if any(value is not None for value in values):
+            rows.append(values)
+            visitors |= {visitor} - {None}
+        for index in kept:
+            if row[index] is not None:
+                forms = columns[selected.columns[index]]
+                form = forms[0] if len(forms) == 1 else view.find_finest_form(forms, governing, moment)[0]
+                oldest.add(form, governing, moment)
+    return ResultTable([selected.columns[index] for index in kept], rows), visitors, oldest

@@ -1,9 +1,10 @@
-"""What a processor is given: its reading, page by page, and what it has to delete; nothing where it falls short.
+"""The feeds of processors: pages of the records that a processor may have, and of those that it must delete.
 
-The rules stand in `docs/spec/processors.md` (P7 to P11).
+The rules are in `docs/spec/processors.md` (P7 to P11).
 """
 
 import hmac
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -18,7 +19,7 @@ from avowal.disclose.extract import OldestByCell
 from avowal.errors import DisclosureError
 from avowal.keep.enforcement import find_version_in_force
 from avowal.ledger.entry import AgeReach, hash_text
-from avowal.policy.bounds import OWN_USE, PROCESSOR, Bounds, Cell, max_ages
+from avowal.policy.bounds import OWN_USE, PROCESSOR, AgeByPrecision, Bounds, Cell, max_ages
 from avowal.policy.compare import meet
 from avowal.policy.contract import Contract, compile_contract, parse_contract, select_processor_bounds
 from avowal.register.feeds import FeedPage, FeedPosition
@@ -34,19 +35,19 @@ PAGE_RECORDS_MAX = 5_000
 """The most records of a page."""
 
 SERVICE_PURPOSE = "service"
-"""The one purpose of a processor's reading: any of those that its service is for."""
+"""The one purpose of a processor's view: it stands for all purposes of its service."""
 
 
 class FeedRequest(msgspec.Struct, frozen=True):
-    """What is wanted for a page: of a processor by its name, after what it has."""
+    """A request for the next page of a processor's feed, after a position."""
 
     processor: str
-    state: FeedPosition
+    position: FeedPosition
     records_max: int = PAGE_RECORDS_MAX
 
 
 class FeedRecord(msgspec.Struct, frozen=True):
-    """A record as a processor may have it: its values, and until when it may keep each; None is for ever."""
+    """A record that a processor may have: its values, and until when it may keep each one (None is unlimited)."""
 
     relation: str
     record_number: int
@@ -59,139 +60,184 @@ class FeedBatch(msgspec.Struct, frozen=True):
 
     records: list[FeedRecord]
     deletions: list[tuple[str, int]]
-    """Records by relation and number that it may not have any more."""
-    state: FeedPosition
+    """The relation and number of each record that the processor may not have any longer."""
+    position: FeedPosition
+    """The position after the page."""
     has_more: bool
     age_reach: list[AgeReach]
 
 
+class FeedLine(msgspec.Struct, frozen=True, tag_field="kind"):
+    """A line of a page. `docs/reference.md` describes the kinds."""
+
+
+class RecordLine(FeedLine, frozen=True, tag="record"):
+    """A new or changed record, under the identifier by which the processor knows it."""
+
+    id: str
+    relation: str
+    values: dict[str, Any]
+    keep_until: dict[str, datetime | None]
+
+
+class DeleteLine(FeedLine, frozen=True, tag="delete"):
+    """Records that the processor must delete."""
+
+    ids: list[str]
+
+
+class DeleteAllLine(FeedLine, frozen=True, tag="delete-all"):
+    """The processor must delete everything; the feed begins again."""
+
+
+class ExpiredLine(FeedLine, frozen=True, tag="expired"):
+    """Everything that had to be deleted before a moment (UTC) must be deleted by now."""
+
+    before: datetime
+
+
+class PageLine(FeedLine, frozen=True, tag="page"):
+    """The last line: the reference after which the next page comes, and whether there is one already."""
+
+    after: str
+    has_more: bool
+
+
 class FeedResponse(NamedTuple):
-    """A page as it is handed over: JSON Lines, the last of which says how to go on."""
+    """A page as a processor gets it, in JSON Lines."""
 
     lines: list[bytes]
     page: FeedPage
     has_content: bool
-    """Whether there is anything in it: else it is the page before once more."""
+    """Whether the page is new. If not, it repeats the reference of the page before."""
     has_more: bool
 
 
 def find_overdue_processors(register: SqliteRegister, now: datetime) -> dict[str, datetime]:
-    """Return the processors that have not said in time that they deleted what they were told to.
+    """Return the processors that did not acknowledge in time that they deleted what they must.
 
-    Each comes with the time of the last page that it acknowledged, or of the first that it was given.
+    Each comes with the time of the last page that it acknowledged, or of the first page that it was given.
     """
-    found = {}
-    for one in register.processors.all():
-        heard = register.feeds.acknowledged_until(one.name) or register.feeds.first_provided_at(one.name)
-        allowed = parse_contract(one.contract_text, f"processors/{one.name}.toml").deletion_seconds
-        if heard and (now - heard).total_seconds() > allowed:
-            found[one.name] = heard
-    return found
+    overdue = {}
+    for processor in register.processors.all():
+        name, feeds = processor.name, register.feeds
+        last_sign = feeds.acknowledged_until(name) or feeds.first_provided_at(name)
+        contract = parse_contract(processor.contract_text, f"processors/{name}.toml")
+        if last_sign and (now - last_sign).total_seconds() > contract.deletion_seconds:
+            overdue[name] = last_sign
+    return overdue
 
 
 def compute_feed_bounds(governing_bounds: Sequence[Bounds], contract: Contract) -> list[Bounds]:
-    """Return what a processor may have of what each governing number governs: what terms and contract both permit.
+    """Return the bounds of a processor for each governing number: what both terms and contract permit.
 
-    Its purposes are one: whatever any of them may have (P7).
+    All purposes of its service are one purpose, which may have what any of them may have (P7).
     """
-    own = compile_contract(contract)
+    contract_bounds = compile_contract(contract)
     return [
-        _merge_service_purposes(meet(select_processor_bounds(bounds, contract.service_purposes), own))
+        _merge_service_purposes(
+            meet(select_processor_bounds(bounds, contract.service_purposes), contract_bounds)
+        )
         for bounds in governing_bounds
     ]
 
 
 def _merge_service_purposes(bounds: Bounds) -> Bounds:
-    cells: dict[Cell, Any] = {}
+    cells: dict[Cell, AgeByPrecision] = {}
     for cell, ages in bounds.cells.items():
         if (cell.recipient, cell.ground) == (PROCESSOR, OWN_USE):
-            one = Cell(cell.category, SERVICE_PURPOSE, PROCESSOR, OWN_USE)
-            cells[one] = max_ages(cells.get(one, {}), ages)
+            merged = Cell(cell.category, SERVICE_PURPOSE, PROCESSOR, OWN_USE)
+            cells[merged] = max_ages(cells.get(merged, {}), ages)
     return Bounds(cells, bounds.duties)
 
 
 def read_feed_batch(
     store: Store, governing_bounds: Sequence[Bounds], contract: Contract, request: FeedRequest, now: datetime
 ) -> FeedBatch:
-    """Return what the store has for a page: records that came in since, those that changed, and those that went."""
+    """Return what the store has for a page: records that are new or changed since a position, and deletions."""
     bounds = compute_feed_bounds(governing_bounds, contract)
-    reading = PurposeView(store, bounds, SERVICE_PURPOSE, now, "", PROCESSOR, OWN_USE)
-    state, told, reached, far = (
-        request.state,
-        list[FeedRecord](),
-        dict(request.state.last_record_numbers),
-        OldestByCell(bounds, now),
-    )
-    numbered = {
+    view = PurposeView(store, bounds, SERVICE_PURPOSE, now, "", PROCESSOR, OWN_USE)
+    position, records_max = request.position, request.records_max
+    last_numbers = {
         str(name): int(last)
         for name, last in store.query("SELECT relation, last_number FROM record_numbers", {}).rows
     }
-    if not state.last_record_numbers:  # whoever begins has everything as it is now
+    if not position.last_record_numbers:  # a new feed starts with the records as they are now
         ((last,),) = store.query("SELECT coalesce(max(change_number), 0) FROM record_changes", {}).rows
-        state = msgspec.structs.replace(state, last_change_number=max(last, state.last_change_number))
+        position = msgspec.structs.replace(
+            position, last_change_number=max(last, position.last_change_number)
+        )
     changes = store.query(
         "SELECT change_number, relation, record_number FROM record_changes "
         "WHERE change_number > $after ORDER BY change_number LIMIT $limit",
-        {"after": state.last_change_number, "limit": request.records_max},
+        {"after": position.last_change_number, "limit": records_max},
     ).rows
+    oldest, new_records = OldestByCell(bounds, now), list[FeedRecord]()
+    reached = dict(position.last_record_numbers)
     for name in NUMBERED_RELATIONS:
-        after, left = state.last_record_numbers.get(name, 0), request.records_max - len(told)
-        if left:
-            found = _read_records(
-                reading, name, f"record_number > {after} AND record_number <= {numbered[name]}", left, far
-            )
-            told += found
-            reached[name] = found[-1].record_number if len(found) == left else numbered[name]
-    of = {(name, record) for _, name, record in changes if record <= state.last_record_numbers.get(name, 0)}
-    again = [
-        one
-        for name in NUMBERED_RELATIONS
-        if (numbers := sorted(record for relation, record in of if relation == name))
-        for one in _read_records(
-            reading, name, f"record_number IN ({', '.join(map(str, numbers))})", len(numbers), far
-        )
-    ]
-    gone = sorted(of - {(one.relation, one.record_number) for one in again})
-    change = changes[-1][0] if changes else state.last_change_number
-    more = len(changes) == request.records_max or len(told) >= request.records_max
-    state = msgspec.structs.replace(state, last_record_numbers=reached, last_change_number=change)
-    return FeedBatch(told + again, gone, state, more, far.to_age_reach())
+        after, room = reached.get(name, 0), records_max - len(new_records)
+        if room:
+            condition = f"record_number > {after} AND record_number <= {last_numbers[name]}"
+            records, records_oldest = _read_records(view, name, condition, room)
+            new_records += records
+            oldest.merge(records_oldest)
+            reached[name] = records[-1].record_number if len(records) == room else last_numbers[name]
+    changed = {
+        (name, number) for _, name, number in changes if number <= position.last_record_numbers.get(name, 0)
+    }
+    changed_records = list[FeedRecord]()
+    for name in NUMBERED_RELATIONS:
+        if numbers := sorted(number for relation, number in changed if relation == name):
+            condition = f"record_number IN ({', '.join(map(str, numbers))})"
+            records, records_oldest = _read_records(view, name, condition, len(numbers))
+            changed_records += records
+            oldest.merge(records_oldest)
+    deletions = changed - {(record.relation, record.record_number) for record in changed_records}
+    return FeedBatch(
+        records=new_records + changed_records,
+        deletions=sorted(deletions),
+        position=msgspec.structs.replace(
+            position,
+            last_record_numbers=reached,
+            last_change_number=changes[-1][0] if changes else position.last_change_number,
+        ),
+        has_more=len(changes) == records_max or len(new_records) >= records_max,
+        age_reach=oldest.to_age_reach(),
+    )
 
 
 def _read_records(
-    reading: PurposeView, name: str, which: str, limit: int, far: OldestByCell
-) -> list[FeedRecord]:
-    """Return the records of a relation that a processor may have, of those that some SQL chooses."""
-    found, forms = (
-        reading.store.query(reading.select_records_sql(name, which, limit), {}),
-        RELATIONS[name].columns,
-    )
-    told = []
-    for row in found.to_dicts():
-        record, governing, moment = (row.pop(column) for column in ("record_number", "governing", "moment"))
+    view: PurposeView, relation: str, condition: str, records_max: int
+) -> tuple[list[FeedRecord], OldestByCell]:
+    """Return the records of a relation that fulfil an SQL condition, as the processor may have them, and their ages."""
+    columns = RELATIONS[relation].columns
+    table = view.store.query(view.select_records_sql(relation, condition, records_max), {})
+    records, oldest = list[FeedRecord](), OldestByCell(view.governing_bounds, view.now)
+    for row in table.to_dicts():
+        number, governing, moment = (row.pop(column) for column in ("record_number", "governing", "moment"))
         values = {
             column: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
             for column, value in row.items()
             if value is not None
         }
         values |= {key: f"{values[key]:016x}" for key in VISITOR_KEY_COLUMNS if key in values}
-        limits = {}
+        keep_until = {}
         for column in values:
-            form, limits[column] = reading.find_finest_form(forms[column], governing, moment)
-            far.add(form, governing, moment)
-        told.append(FeedRecord(name, record, values, limits))
-    return told
+            form, keep_until[column] = view.find_finest_form(columns[column], governing, moment)
+            oldest.add(form, governing, moment)
+        records.append(FeedRecord(relation, number, values, keep_until))
+    return records, oldest
 
 
 @dataclass(frozen=True)
 class FeedProvider:
-    """Gives processors their pages."""
+    """Provides processors with the pages of their feeds."""
 
     register: SqliteRegister
     read_batch: Callable[[FeedRequest], FeedBatch]
-    """Asks the store; see `batch`."""
+    """Reads from the store; see `read_feed_batch`."""
     identifier_key: bytes
-    """Makes the identifiers of records: each processor has others."""
+    """The key of the identifiers of records. Each processor gets different identifiers for the same records."""
 
     def provide_page(
         self,
@@ -202,92 +248,94 @@ class FeedProvider:
         acknowledge: bool = True,
         before_recording: Callable[[FeedResponse], object] = lambda _: None,
     ) -> FeedResponse:
-        """Give a processor what came after a page, which is acknowledged by that; it is on record before it is given.
+        """Return the page after another one, which this acknowledges; it is recorded before it is returned.
 
-        `before` has the page before it is on record: whoever put it down can tell later whether it was given.
-        Raises DisclosureError where its contract falls short, and RefusedError where it was given no such page.
+        `before_recording` is called with the page before it is recorded. Raises DisclosureError if the contract is not
+        sufficient, and RefusedError if the processor was never given a page with that reference.
         """
-        now, version = utc_now(), find_version_in_force(self.register.versions(), utc_now())
+        now = utc_now()
+        version = find_version_in_force(self.register.versions(), now)
         processor, _ = self.find_contract(processor_name, version, now)
-        feeds, agreed = self.register.feeds, hash_text(processor.contract_text + version.identity)
-        state, lines = feeds.position(processor_name, after_reference), list[dict[str, Any]]()
+        feeds, agreement_hash = self.register.feeds, hash_text(processor.contract_text + version.identity)
+        position, today = feeds.position(processor_name, after_reference), f"{now.date()}"
         if after_reference and acknowledge:
             feeds.acknowledge(processor_name, after_reference, now)
-        if state.agreement_hash != agreed or feeds.is_before_acknowledged(processor_name, after_reference):
+        lines = list[FeedLine]()
+        is_outdated = position.agreement_hash != agreement_hash
+        if is_outdated or feeds.is_before_acknowledged(processor_name, after_reference):
             if after_reference:
-                lines.append({"kind": "all-gone"})
-            state = FeedPosition(agreed, {}, 0, f"{now.date()}")
-        elif state.last_expiry_day < f"{now.date()}":
-            lines.append({"kind": "expired", "before": datetime.combine(now.date(), time.min, UTC)})
-            state = msgspec.structs.replace(state, last_expiry_day=f"{now.date()}")
-        found = self.read_batch(FeedRequest(processor_name, state, min(records_max, PAGE_RECORDS_MAX)))
-        lines += [self._line(processor_name, one) for one in found.records]
-        if found.deletions:
-            lines.append({"kind": "gone", "ids": [self._id(processor_name, *one) for one in found.deletions]})
-        given = _build_page(processor, version, lines, found, after_reference, now)
-        if given.has_content:
-            before_recording(given)
-            feeds.record_page(given.page, found.age_reach)
+                lines.append(DeleteAllLine())
+            position = FeedPosition(agreement_hash, {}, 0, today)
+        elif position.last_expiry_day < today:
+            lines.append(ExpiredLine(datetime.combine(now.date(), time.min, UTC)))
+            position = msgspec.structs.replace(position, last_expiry_day=today)
+        batch = self.read_batch(FeedRequest(processor_name, position, min(records_max, PAGE_RECORDS_MAX)))
+        lines += [self._build_record_line(processor_name, record) for record in batch.records]
+        if batch.deletions:
+            lines.append(DeleteLine([self._identify(processor_name, *record) for record in batch.deletions]))
+        response = _build_response(processor, version, lines, batch, after_reference, now)
+        if response.has_content:
+            before_recording(response)
+            feeds.record_page(response.page, batch.age_reach)
             self.register.ledger.sign_checkpoint()
-        return given
+        return response
 
     def find_contract(
         self, processor_name: str, version: Version, now: datetime
     ) -> tuple[Processor, Contract]:
-        """Return a processor with its contract. Raises DisclosureError where there is none, or it falls short."""
-        processor = next((one for one in self.register.processors.all() if one.name == processor_name), None)
-        if processor is None:
+        """Return a processor and its contract. Raises DisclosureError if there is none, or it is not sufficient."""
+        processors = {processor.name: processor for processor in self.register.processors.all()}
+        if processor_name not in processors:
             raise DisclosureError(
                 f"there is no processor `{processor_name}`",
-                "`avowal processor add` makes one",
+                "`avowal processor add` adds one",
                 RefusalReason.RECIPIENT,
                 code="processor-not-found",
             )
+        processor = processors[processor_name]
         contract = parse_contract(processor.contract_text, f"processors/{processor_name}.toml")
-        found = compare_contract(contract, version.compiled_terms, now.date())
-        if not found.is_sufficient:
-            why = found.reasons[0] if found.reasons else "it protects less than the version in force"
+        comparison = compare_contract(contract, version.compiled_terms, now.date())
+        if not comparison.is_sufficient:
+            reason = next(iter(comparison.reasons), "it protects less than the version in force")
             raise DisclosureError(
-                f"the feed of `{processor_name}` has stopped: {why}",
-                f"`avowal processor check {processor_name}` tells all",
+                f"the feed of `{processor_name}` has stopped: {reason}",
+                f"`avowal processor check {processor_name}` lists all reasons",
                 RefusalReason.TERMS,
                 code="contract-insufficient",
             )
         return processor, contract
 
-    def _line(self, name: str, one: FeedRecord) -> dict[str, Any]:
-        until = {column: end and end.replace(tzinfo=UTC) for column, end in one.keep_until.items()}
-        told = {
-            "kind": "record",
-            "id": self._id(name, one.relation, one.record_number),
-            "relation": one.relation,
-        }
-        return {**told, "values": one.values, "keep_until": until}
+    def _build_record_line(self, processor_name: str, record: FeedRecord) -> RecordLine:
+        identifier = self._identify(processor_name, record.relation, record.record_number)
+        keep_until = {column: end and end.replace(tzinfo=UTC) for column, end in record.keep_until.items()}
+        return RecordLine(identifier, record.relation, record.values, keep_until)
 
-    def _id(self, name: str, relation: str, record: int) -> str:
-        """Return the identifier by which a processor knows a record."""
-        return hmac.digest(self.identifier_key, f"{name} {relation} {record}".encode(), sha256)[:8].hex()
+    def _identify(self, processor_name: str, relation: str, record_number: int) -> str:
+        """Return the identifier by which a processor knows a record: 16 hexadecimal digits."""
+        text = f"{processor_name} {relation} {record_number}"
+        return hmac.digest(self.identifier_key, text.encode(), sha256)[:8].hex()
 
 
-def _build_page(
+def _build_response(
     processor: Processor,
     version: Version,
-    lines: list[dict[str, Any]],
-    found: FeedBatch,
-    after: str,
+    lines: Sequence[FeedLine],
+    batch: FeedBatch,
+    after_reference: str,
     now: datetime,
 ) -> FeedResponse:
-    """Return a page; where there is nothing in it, it is the one before once more."""
-    counts = {
-        relation: sum(one.relation == relation for one in found.records) for relation in NUMBERED_RELATIONS
-    }
-    records = {relation: count for relation, count in counts.items() if count}
-    new = bool(lines) or found.has_more
-    name, agreed, reference = (
-        processor.name,
-        hash_text(processor.contract_text),
-        new_reference() if new else after,
+    """Return a page of lines. Without content, it repeats the reference of the page before."""
+    has_content = bool(lines) or batch.has_more
+    page = FeedPage(
+        processor=processor.name,
+        reference=new_reference() if has_content else after_reference,
+        contract_hash=hash_text(processor.contract_text),
+        version=version.number,
+        position=batch.position,
+        records=dict(Counter(record.relation for record in batch.records)),
+        deletions=len(batch.deletions),
+        provided_at=now,
     )
-    page = FeedPage(name, reference, agreed, version.number, found.state, records, len(found.deletions), now)
-    lines.append({"kind": "page", "after": reference, "more": found.has_more})
-    return FeedResponse([msgspec.json.encode(line) for line in lines], page, new, found.has_more)
+    last_line = PageLine(page.reference, batch.has_more)
+    encoded = [msgspec.json.encode(line) for line in (*lines, last_line)]
+    return FeedResponse(encoded, page, has_content, batch.has_more)
