@@ -39,17 +39,17 @@ def test_a_visitor_sees_what_is_held(site: Site) -> None:
     """How much of each, from when to when, under which version; and to look at it leaves an entry."""
     consented(site)
     told = shown(site)
-    assert {name: of["records"] for name, of in told["held"].items()} == {
+    assert {name: of["records"] for name, of in told["stored"].items()} == {
         "requests": 3,
         "script_views": 0,
         "events": 0,
         "views": 3,
         "visits": 1,
     }
-    assert told["held"]["requests"]["versions"] == [1]
-    assert told["held"]["requests"]["first"] == NOON.isoformat(timespec="seconds")
+    assert told["stored"]["requests"]["versions"] == [1]
+    assert told["stored"]["requests"]["first"] == NOON.isoformat(timespec="seconds")
     assert [(one["version"], one["given"]) for one in told["consents"]] == [(2, True)]
-    assert [one["purpose"] for one in shown(site)["readings_since"]] == ["may-see"]
+    assert [one["purpose"] for one in shown(site)["accesses"]] == ["may-see"]
     assert "3 requests" in site.avowal("visitor", "show", told["visitor"]).out
     assert site.avowal("verify").status == 0
 
@@ -84,7 +84,7 @@ def test_an_export_is_as_its_schema_says(site: Site) -> None:
     for told in lines:
         assert not check.is_valid({**told, "another": 1})
         assert not check.is_valid({name: told[name] for name in list(told)[:-1]})
-    assert all(lines[0][name] for name in ("consents", "readings_since"))
+    assert all(lines[0][name] for name in ("consents", "accesses"))
 
 
 def test_what_is_held_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
     """No record, no byte, and nothing that leads from the ledger to them; others stay; the receipt holds."""
     consented(site)
     key = shown(site)["visitor"]
-    receipt, others = tmp_path / "receipt.json", shown(site, BEN)["held"]
+    receipt, others = tmp_path / "receipt.json", shown(site, BEN)["stored"]
     ran = site.avowal("visitor", "erase", key, "--count", 3, "--receipt", receipt, "--json")
     assert ran.status == 0, ran.err
     assert ran.json()["erased"] == {
@@ -125,9 +125,9 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
         "submissions": 0,
         "authorisations": 0,
     }
-    assert shown(site, BEN)["held"] == others
+    assert shown(site, BEN)["stored"] == others
     assert (
-        sum(of["records"] for of in site.avowal("visitor", "show", key, "--json").json()["held"].values())
+        sum(of["records"] for of in site.avowal("visitor", "show", key, "--json").json()["stored"].values())
         == 0
     )
     for path in [*site.data.rglob("*"), *(site.folder / "keys").rglob("*")]:

@@ -60,7 +60,7 @@ def test_records_of_a_misuse_are_released(site: Site) -> None:
     assert (len(found), {row["page_path"] for row in found}) == (6, {"/wp-login.php", "/wp-admin"})
     assert kinds(site)[-2:] == ["release-requested", "release-made"]
     for address, times in ((BEN, 1), (CAROL, 1), (ANN, 0)):
-        told = site.avowal("visitor", "show", address, *PERIOD, "--json").json()["released"]
+        told = site.avowal("visitor", "show", address, *PERIOD, "--json").json()["releases"]
         assert len(told) == times
         for one in told:
             assert (one["ground"], one["recipient"]) == ("checking", "cert@example")
@@ -83,7 +83,7 @@ def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
     assert rows(site, "release_request_subjects") == []
     for path in site.data.glob("register.sqlite*"):
         assert key.encode() not in path.read_bytes()
-    (one,) = site.avowal("visitor", "show", CAROL, *PERIOD, "--json").json()["released"]
+    (one,) = site.avowal("visitor", "show", CAROL, *PERIOD, "--json").json()["releases"]
     receipt = site.folder / "receipt.json"
     receipt.write_text(json.dumps(one["receipt"]))
     assert verify_elsewhere(site, receipt).status == 0
@@ -161,11 +161,11 @@ def test_a_seal_delays_what_the_person_is_told(site: Site) -> None:
     assert approve_release(site, reference, "bea").status == 0
     package = site.folder / "release.zip"
     assert site.avowal("release", "make", reference, "--package", package).status == 0
-    assert site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["released"] == []
+    assert site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["releases"] == []
     assert "under seal" in site.avowal("release", "list").out
     assert site.avowal("verify").status == 0
     tamper(site, f"UPDATE releases SET sealed_until = '{NOW - timedelta(1)}'")
-    assert len(site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["released"]) == 1
+    assert len(site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["releases"]) == 1
     assert site.avowal("verify").status == 1
 
 

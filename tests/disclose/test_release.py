@@ -257,7 +257,7 @@ def test_a_release_is_recalled_and_seen(site: Site) -> None:
     assert site.avowal("release", "recall", one["reference"], "--reason", "sent by mistake").status == 0
     assert site.avowal("release", "recall", one["reference"], "--reason", "again").status == 1
     told = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()
-    (seen,) = told["released"]
+    (seen,) = told["releases"]
     assert (seen["reference"], bool(seen["recalled_at"])) == (one["reference"], True)
     page, export = site.folder / "me.html", site.folder / "me.jsonl"
     assert site.avowal("visitor", "show", ANN, *PERIOD, "--page", page).status == 0

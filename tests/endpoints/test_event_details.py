@@ -175,7 +175,7 @@ def test_a_visitor_sees_and_erases_it(server: Served) -> None:
     (done,) = server.kept("SELECT visitor_id FROM events WHERE page_path = '/mine'", 1)
     key, site = done["visitor_id"], server.site
     told = site.avowal("visitor", "show", key, "--json").json()
-    assert told["held"]["events"]["records"] >= 1
+    assert told["stored"]["events"]["records"] >= 1
     schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     exported = site.folder / "export.jsonl"
     assert site.avowal("visitor", "export", key, "--to", exported).status == 0
@@ -185,7 +185,7 @@ def test_a_visitor_sees_and_erases_it(server: Served) -> None:
     page = site.folder / "person.html"
     assert site.avowal("visitor", "show", key, "--page", page).status == 0
     assert "What you did on pages" in page.read_text()
-    records = told["held"]["requests"]["records"] + told["held"]["script_views"]["records"]
+    records = told["stored"]["requests"]["records"] + told["stored"]["script_views"]["records"]
     ran = site.avowal("visitor", "erase", key, "--count", str(records))
     assert ran.status == 0, ran.err
     assert "events" in ran.out

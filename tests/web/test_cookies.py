@@ -103,7 +103,7 @@ def test_a_visitor_is_known_by_it(server: Served) -> None:
     ran = server.site.avowal("visitor", "show", given, "--json")
     assert ran.status == 0, ran.err
     assert ran.json()["visitor"] == rows[0]["visitor_id"]
-    assert ran.json()["held"]["script_views"]["records"] == 2
+    assert ran.json()["stored"]["script_views"]["records"] == 2
     for path in server.site.folder.rglob("*"):
         assert not path.is_file() or given.encode() not in path.read_bytes(), path
 

@@ -120,7 +120,7 @@ def test_an_export_is_theirs_alone(server: Served) -> None:
     schema = jsonschema.Draft202012Validator(server.site.avowal("visitor", "schema").json())
     assert [error.message for row in lines for error in schema.iter_errors(row)] == []
     assert {row["page_path"] for row in lines[1:] if "page_path" in row} == {"/of-ann", "/too"}
-    assert {one["reader"] for one in lines[0]["readings_since"]} == {"operator", "reader", "visitor"}
+    assert {one["reader"] for one in lines[0]["accesses"]} == {"operator", "reader", "visitor"}
 
 
 def test_what_is_erased_is_gone_and_has_a_receipt(server: Served, tmp_path: Path) -> None:

@@ -12,12 +12,8 @@ from rich.console import Console
 
 from avowal.app.requests import ApplyConsents, EraseVisitor, FindVisitorRecords
 from avowal.app.session import open_session
-from avowal.app.visitor_data import (
-    export_lines,
-    read_visitor_page,
-    record_access,
-    summarize_visitor,
-)
+from avowal.app.visitor_data import export_lines, read_visitor_page, record_access
+from avowal.app.visitor_summary import summarize_visitor
 from avowal.atomic_files import check_creatable, create_file
 from avowal.change.consent import (
     ConsentEffect,
@@ -64,44 +60,44 @@ def show(
     """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
     with open_session(data) as at_work:
         held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
-        told = summarize_visitor(at_work, held.key)
+        summary = summarize_visitor(at_work, held.key)
         record_access(at_work, held.record_count, "avowal visitor show")
         if page:
             from avowal.web.visitor_page import render_visitor_page  # only with --page: loads the templates
 
-            text = render_visitor_page(read_visitor_page(at_work, told), language)
+            text = render_visitor_page(read_visitor_page(at_work, summary), language)
             page.write_text(text, encoding="utf-8")
     if as_json:
-        print_json(told)
+        print_json(summary)
         return
-    print_line(f"visitor {told['visitor']}")
-    for name, of in told["held"].items():
-        versions = ", ".join(f"version {version}" for version in of["versions"])
+    print_line(f"visitor {summary.visitor}")
+    for relation, stored in summary.stored.items():
+        versions = ", ".join(f"version {version}" for version in stored.versions)
+        period = f", from {stored.first} to {stored.last} UTC; {versions}" if versions else ""
+        print_line(f"  {stored.records:,} {relation}{period}")
+    for submission in summary.submissions:
         print_line(
-            f"  {of['records']:,} {name}"
-            + (f", from {of['first']} to {of['last']} UTC; {versions}" if versions else "")
+            f"  submitted by `{submission.form}` at {submission.submitted_at} UTC, under version {submission.version}"
         )
-    for one in told["submissions"]:
+    for consent in summary.consents:
+        action = "consented to" if consent.given else "withdrew the consent to"
+        print_line(f"  {action} version {consent.version} at {consent.recorded_at} UTC")
+    for authorisation in summary.authorisations:
+        categories = ", ".join(authorisation.categories)
+        action = f"authorised {categories}" if authorisation.given else "withdrew the authorisation"
+        print_line(f"  {action} for `{authorisation.recipient}` at {authorisation.recorded_at} UTC")
+    for access in summary.accesses:
         print_line(
-            f"  handed over by `{one['form']}` at {one['submitted_at']} UTC, under version {one['version']}"
+            f"  may be among {access.rows:,} rows that {access.reader} accessed for {access.purpose} "
+            f"at {access.recorded_at} UTC"
         )
-    for one in told["consents"]:
-        what = "consented to" if one["given"] else "took back the consent to"
-        print_line(f"  {what} version {one['version']} at {one['recorded_at']} UTC")
-    for one in told["authorisations"]:
-        what = (
-            f"authorised {', '.join(one['categories'])}" if one["given"] else "took back what it authorised"
-        )
-        print_line(f"  {what} for `{one['recipient']}` at {one['recorded_at']} UTC")
-    for one in told["readings_since"]:
+    for release in summary.releases:
+        categories = ", ".join(release.categories)
+        recalled = f"; recalled at {release.recalled_at} UTC" if release.recalled_at else ""
         print_line(
-            f"  maybe among {one.rows:,} rows that {one.reader} read for {one.purpose} at {one.recorded_at} UTC"
+            f"  released to `{release.recipient}` at {release.released_at} UTC: {categories}{recalled}"
         )
-    for one in told["released"]:
-        what = ", ".join(one["categories"])
-        recalled = f"; recalled at {one['recalled_at']} UTC" if one["recalled_at"] else ""
-        print_line(f"  released to `{one['recipient']}` at {one['released_at']} UTC: {what}{recalled}")
-    if not told["released"]:
+    if not summary.releases:
         print_line("nothing was released to anybody")
 
 

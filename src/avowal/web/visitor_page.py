@@ -2,9 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
+from avowal.app.requests import RelationSummary
 from avowal.app.visitor_data import TabPageData, VisitorPageData
+from avowal.app.visitor_summary import VisitorSummary
 from avowal.change.consent import ConsentChoice
 from avowal.policy.language import Language, find_language
 from avowal.policy.page import PageTable, VersionLabel, build_version_label, render_template
@@ -32,11 +35,11 @@ def render_visitor_page(
         "visitor_page.html",
         spoken.tag,
         package="avowal.web",
-        visitor=summary["visitor"],
+        visitor=summary.visitor,
         controller=data.controller,
         tables=[table for table in _tables(summary, records, spoken) if table.rows],
-        more=any(summary["held"][name]["records"] > len(rows) for name, rows in records.items()),
-        released=summary["released"],
+        more=any(summary.stored[name].records > len(rows) for name, rows in records.items()),
+        released=summary.releases,
         is_own_page=choices is not None,
         decisions=[_decision(one, spoken) for one in choices or ()],
         receipts=_receipts(summary, spoken) if choices is not None else [],
@@ -85,22 +88,22 @@ def _decision(one: ConsentChoice, spoken: Language) -> ConsentDecisionText:
     )
 
 
-def _receipts(told: Mapping[str, Any], spoken: Language) -> list[tuple[int, str]]:
+def _receipts(told: VisitorSummary, spoken: Language) -> list[tuple[int, str]]:
     """Return which entries of the ledger the visitor has receipts of, and what each is of."""
     say = spoken.translate
     consents = [
         (
-            one["entry"],
-            say("Consent to version {number}", number=one["version"])
-            if one["given"]
-            else say("Consent to version {number}, taken back", number=one["version"]),
-            one["recorded_at"],
+            one.entry,
+            say("Consent to version {number}", number=one.version)
+            if one.given
+            else say("Consent to version {number}, taken back", number=one.version),
+            one.recorded_at,
         )
-        for one in told["consents"]
+        for one in told.consents
     ]
     released = [
-        (one["entry"], say("Release to {recipient}", recipient=one["recipient"]), one["released_at"])
-        for one in told["released"]
+        (one.entry, say("Release to {recipient}", recipient=one.recipient), one.released_at)
+        for one in told.releases
     ]
     return [
         (entry, say("{what}, at {time} (UTC)", what=what, time=_value("recorded_at", at, spoken)))
@@ -109,7 +112,7 @@ def _receipts(told: Mapping[str, Any], spoken: Language) -> list[tuple[int, str]
 
 
 def _tables(
-    told: Mapping[str, Any], records: Mapping[str, Sequence[StoredRecord]], spoken: Language
+    told: VisitorSummary, records: Mapping[str, Sequence[StoredRecord]], spoken: Language
 ) -> list[PageTable]:
     say = spoken.translate
     titles = {
@@ -123,7 +126,7 @@ def _tables(
         PageTable(
             say("How much is held"),
             (say("what"), say("records"), say("from (UTC)"), say("to (UTC)"), say("under version")),
-            [_extent(titles[name], told["held"][name], spoken) for name in titles],
+            [_extent(titles[name], told.stored[name], spoken) for name in titles],
         ),
         *(_records(name, titles[name], records[name], spoken) for name in titles),
         _handed_over(told, spoken),
@@ -134,82 +137,82 @@ def _tables(
     ]
 
 
-def _handed_over(told: Mapping[str, Any], spoken: Language) -> PageTable:
+def _handed_over(told: VisitorSummary, spoken: Language) -> PageTable:
     say = spoken.translate
     rows = [
         (
-            one["reference"],
-            _value("submitted_at", one["submitted_at"], spoken),
-            spoken.translate_word("category", field["category"]),
-            field["value"]["name"] if isinstance(field["value"], dict) else field["value"],
-            str(one["version"]),
+            one.reference,
+            _value("submitted_at", one.submitted_at, spoken),
+            spoken.translate_word("category", field.category),
+            field.value["name"] if isinstance(field.value, dict) else field.value,
+            str(one.version),
         )
-        for one in told["submissions"]
-        for field in one["fields"]
+        for one in told.submissions
+        for field in one.fields
     ]
     headings = (say("reference"), say("at (UTC)"), say("what"), say("that is"), say("under version"))
     return PageTable(say("What you handed over"), headings, rows)
 
 
-def _consents(told: Mapping[str, Any], spoken: Language) -> PageTable:
+def _consents(told: VisitorSummary, spoken: Language) -> PageTable:
     say = spoken.translate
     rows = [
         (
-            say("given") if one["given"] else say("taken back"),
-            str(one["version"]),
-            _value("recorded_at", one["recorded_at"], spoken),
-            str(one["entry"]),
+            say("given") if one.given else say("taken back"),
+            str(one.version),
+            _value("recorded_at", one.recorded_at, spoken),
+            str(one.entry),
         )
-        for one in told["consents"]
+        for one in told.consents
     ]
     headings = (say("consent"), say("to version"), say("at (UTC)"), say("entry of the ledger"))
     return PageTable(say("Your consents to newer versions"), headings, rows)
 
 
-def _authorised(told: Mapping[str, Any], spoken: Language) -> PageTable:
+def _authorised(told: VisitorSummary, spoken: Language) -> PageTable:
     say = spoken.translate
     rows = [
         (
-            one["recipient"],
-            spoken.translate_words("category", one["categories"]) if one["given"] else say("taken back"),
-            _value("recorded_at", one["recorded_at"], spoken),
-            str(one["entry"]),
+            one.recipient,
+            spoken.translate_words("category", one.categories) if one.given else say("taken back"),
+            _value("recorded_at", one.recorded_at, spoken),
+            str(one.entry),
         )
-        for one in told["authorisations"]
+        for one in told.authorisations
     ]
     headings = (say("to"), say("what"), say("at (UTC)"), say("entry of the ledger"))
     return PageTable(say("What you authorised others to have"), headings, rows)
 
 
-def _released(told: Mapping[str, Any], spoken: Language) -> PageTable:
+def _released(told: VisitorSummary, spoken: Language) -> PageTable:
     say = spoken.translate
     rows = [
         (
-            one["recipient"],
-            spoken.translate_words("category", one["categories"]),
-            spoken.translate_word("ground", one["ground"]),
-            _value("released_at", one["released_at"], spoken),
-            say("taken back") if one["recalled_at"] else "",
-            str(one["entry"]),
+            one.recipient,
+            spoken.translate_words("category", one.categories),
+            spoken.translate_word("ground", one.ground),
+            _value("released_at", one.released_at, spoken),
+            say("taken back") if one.recalled_at else "",
+            str(one.entry),
         )
-        for one in told["released"]
+        for one in told.releases
     ]
     headings = (say("to"), say("what"), say("because"), say("at (UTC)"), "", say("entry of the ledger"))
     return PageTable(say("What was released to others"), headings, rows)
 
 
-def _readings(told: Mapping[str, Any], spoken: Language) -> PageTable:
+def _readings(told: VisitorSummary, spoken: Language) -> PageTable:
     """Return who read anything of single visitors, by day."""
     say, readings, records = (
         spoken.translate,
         Counter[tuple[str, str, str]](),
         Counter[tuple[str, str, str]](),
     )
-    for one in told["readings_since"]:
-        if one["rows"]:
-            about = one["recorded_at"][: len("2026-01-01")], one["reader"], one["purpose"]
+    for one in told.accesses:
+        if one.rows:
+            about = f"{one.recorded_at:%Y-%m-%d}", one.reader, one.purpose
             readings[about] += 1
-            records[about] += one["rows"]
+            records[about] += one.rows
     rows = [
         (
             who,
@@ -224,9 +227,9 @@ def _readings(told: Mapping[str, Any], spoken: Language) -> PageTable:
     return PageTable(say("Who read records that may be yours"), headings, rows)
 
 
-def _extent(title: str, held: Mapping[str, Any], spoken: Language) -> tuple[str, ...]:
-    ends = (_value("time", held[end], spoken) if held[end] else "" for end in ("first", "last"))
-    return title, f"{held['records']:,}", *ends, spoken.join_list(map(str, held["versions"]))
+def _extent(title: str, stored: RelationSummary, spoken: Language) -> tuple[str, ...]:
+    ends = (_value("time", end, spoken) if end else "" for end in (stored.first, stored.last))
+    return title, f"{stored.records:,}", *ends, spoken.join_list(map(str, stored.versions))
 
 
 def _records(name: str, title: str, records: Sequence[StoredRecord], spoken: Language) -> PageTable:
@@ -262,6 +265,8 @@ def _value(column: str, value: Any, spoken: Language) -> str:
     """Return a value as people read it."""
     if column in COUNT_COLUMNS:
         return f"{spoken.translate_word('count', column)}: {value:,}" if value else ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
     if column.endswith(("_time", "_at", "time")) and isinstance(value, str):
         return value.replace("T", " ").partition(".")[0]
     if column.endswith("_ms"):
