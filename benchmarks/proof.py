@@ -91,7 +91,7 @@ def main() -> None:
         folder = Path(name)
         site(folder, chosen.fed)
         (folder / "out").mkdir()
-        mine = avowal(folder, "processor", "feed", "one", "--to", "out")
+        mine = avowal(folder, "processor", "feed", "one", "--destination", "out")
         lines = sum(len(path.read_bytes().splitlines()) for path in (folder / "out").iterdir())
         told = "SELECT request_time, ip_address, page_path, status FROM requests"
         copied = f"COPY ({told}) TO '{folder / 'plain.json'}'"

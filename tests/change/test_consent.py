@@ -34,7 +34,7 @@ def publish(site: Site, address: str, content: str, updated: Any = None) -> None
         for row in TERMS.splitlines()
     )
     terms.write_text(text.replace("ADDRESS", address).replace("CONTENT", content))
-    ran = site.avowal("policy", "publish", "--accept-witnesses")
+    ran = site.avowal("policy", "publish", "--accept-weaker")
     assert ran.status == 0, ran.err
 
 

@@ -61,7 +61,7 @@ def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
 COMMANDS = {
     "retain": ["retain"],
     "take back": [*CONSENT, "--withdraw"],
-    "erase": ["visitor", "erase", *CONSENT[2:7], "--count", "2"],
+    "erase": ["visitor", "erase", *CONSENT[2:7], "--expected-records", "2"],
     "withdraw": ["policy", "withdraw", "2"],
 }
 

@@ -66,7 +66,7 @@ def test_the_object_tells_what_became_of_every_line(site: Site) -> None:
         "\n",
         "no line of a log\n",
     )
-    report = site.take_in(log, "--max-bad", "100")
+    report = site.take_in(log, "--max-unparsable-percent", "100")
     assert list(report) == [
         "files",
         "format",
@@ -203,7 +203,7 @@ def test_a_log_that_begins_like_a_known_one_is_refused(site: Site) -> None:
     assert ran.status == 1
     refused = next(file for file in ran.json()["file_reports"] if file["error"])
     assert refused["name"] == str(other)
-    assert "--again" in refused["hint"]
+    assert "--as-new-log" in refused["hint"]
     assert ran.json()["counts"]["requests"] == 1
     assert site.rows("SELECT count(*) FROM requests") == [(41,)]
 
@@ -220,11 +220,11 @@ def test_a_log_that_was_truncated_is_refused(site: Site) -> None:
 
 
 def test_again_reads_a_log_that_begins_like_a_known_one(site: Site) -> None:
-    """With `--again`, a log that begins like a known one is another log; known as such, it is then not read again."""
+    """With `--as-new-log`, a log that begins like a known one is another log; known as such, it is then not read again."""
     site.take_in(site.log("access.log", TEXT))
     other = site.log("other.log", *LINES[:35], line(70, "/else"))
-    assert site.take_in(other, "--again")["counts"]["lines"] == 36
-    assert site.take_in(other, "--again")["counts"]["lines"] == 0
+    assert site.take_in(other, "--as-new-log")["counts"]["lines"] == 36
+    assert site.take_in(other, "--as-new-log")["counts"]["lines"] == 0
     assert site.take_in(other)["counts"]["lines"] == 0
     assert site.take_in(site.log("access.log", TEXT, line(99)))["counts"]["lines"] == 1
 
@@ -234,15 +234,15 @@ def test_again_reads_a_log_that_begins_like_a_known_one(site: Site) -> None:
     [
         (1, [], 0),
         (2, [], 1),
-        (2, ["--max-bad", "2"], 0),
-        (1, ["--max-bad", "0"], 1),
-        (0, ["--max-bad", "0"], 0),
+        (2, ["--max-unparsable-percent", "2"], 0),
+        (1, ["--max-unparsable-percent", "0"], 1),
+        (0, ["--max-unparsable-percent", "0"], 0),
     ],
 )
 def test_too_many_unreadable_lines_give_exit_status_1(
     site: Site, bad: int, arguments: list[str], status: int
 ) -> None:
-    """More unparsable lines than `--max-bad` percent (1 unless given) give exit status 1; what is readable is kept."""
+    """More unparsable lines than `--max-unparsable-percent` percent (1 unless given) give exit status 1; what is readable is kept."""
     lines = [line(minute / 10) for minute in range(100 - bad)] + ["rubbish\n"] * bad
     assert site.avowal("import", site.log("access.log", *lines), *arguments).status == status
     assert site.rows("SELECT count(*) FROM requests") == [(100 - bad,)]
@@ -297,7 +297,7 @@ def test_damaged_compression_gives_what_is_there(site: Site) -> None:
         packed[middle : middle + 100] = bytes(100)
         log = site.folder / f"{name}.{name}"
         log.write_bytes(packed)
-        ran = site.avowal("import", log, "--again", "--format", "combined", "--json")
+        ran = site.avowal("import", log, "--as-new-log", "--format", "combined", "--json")
         assert ran.status == 1
         assert "damaged" in ran.json()["file_reports"][0]["damage"], name
 
@@ -334,7 +334,7 @@ def test_a_line_of_many_megabytes_hurts_no_other(site: Site, megabytes: int) -> 
     """A line too long to be one becomes a dead letter with its place; those beside it are read."""
     long = line(5, "/" + "x" * megabytes * 1_000_000)
     log = site.log("access.log", *LINES[:20], long, *LINES[20:])
-    report = site.take_in(log, "--max-bad", "10")
+    report = site.take_in(log, "--max-unparsable-percent", "10")
     assert (report["counts"]["requests"], report["counts"]["unparsable"]) == (40, {"too-long": 1})
     assert site.rows("SELECT offset_bytes, length_bytes FROM unparsable_lines") == [
         (len("".join(LINES[:20])), len(long) - 1)
@@ -383,7 +383,7 @@ def test_dates_that_no_calendar_has_are_left_out(site: Site) -> None:
     good = line(0)
     for bad in ("31/Feb/2026", "00/Jan/2026", "05/Jan/0000", "05/Xyz/2026", "05/Jan/9999"):
         log = site.log(f"{bad[:2]}{bad[3:6]}{bad[7:]}.log", *LINES, good.replace("05/Jan/2026", bad))
-        report = site.take_in(log, "--again", "--max-bad", "100")
+        report = site.take_in(log, "--as-new-log", "--max-unparsable-percent", "100")
         assert (report["counts"]["requests"], sum(report["counts"]["unparsable"].values())) == (40, 1)
 
 
@@ -465,7 +465,7 @@ def test_a_lost_key_is_told_of_before_anything_counts_twice(site: Site) -> None:
     key.write_bytes(kept_key)
     assert site.take_in(log)["counts"]["lines"] == 0
     key.unlink()
-    assert site.take_in(log, "--again")["counts"]["lines"] == 40
+    assert site.take_in(log, "--as-new-log")["counts"]["lines"] == 40
 
 
 def test_formats_that_say_their_fields_go_on_where_they_were(site: Site) -> None:
@@ -530,7 +530,7 @@ def test_changed_terms_are_a_draft_until_they_are_published(site: Site) -> None:
 
 
 def test_messages_hold_nothing_of_the_log(site: Site) -> None:
-    """Whatever is wrong with a log, nothing of its lines is printed, unless with `--show-bad`."""
+    """Whatever is wrong with a log, nothing of its lines is printed, unless with `--show-unparsable`."""
     marked = line(1, f"/{MARK}?q={MARK}", referrer=f"https://example.org/{MARK}", agent=MARK, user=MARK)
     bad = [f"{MARK} no line\n", marked[:60] + "\n", marked.replace("05/Jan", "35/Jan"), f'{{"{MARK}": 1}}\n']
     for name, lines, arguments in (
@@ -542,25 +542,25 @@ def test_messages_hold_nothing_of_the_log(site: Site) -> None:
         ("unfinished", [marked, marked[:70]], []),
         ("binary", [*LINES, f"\0{MARK}\0\n", MARK * 10_000, "\n"], []),
     ):
-        ran = site.avowal("import", site.log(name, *lines), "--again", *arguments)
+        ran = site.avowal("import", site.log(name, *lines), "--as-new-log", *arguments)
         assert MARK not in ran.out + ran.err, name
-        shown = site.avowal("import", site.folder / name, "--again", "--show-bad", *arguments)
+        shown = site.avowal("import", site.folder / name, "--as-new-log", "--show-unparsable", *arguments)
         assert MARK not in shown.err, name
         assert (MARK in shown.out) == (name != "no format"), name
 
 
 def test_show_bad_reads_the_lines_again_from_the_file(site: Site) -> None:
-    """`--show-bad` prints each unreadable line as it stands in the file, with its place and reason; now and later."""
+    """`--show-unparsable` prints each unreadable line as it stands in the file, with its place and reason; now and later."""
     log = site.log("access.log", *LINES[:3], "first bad one\n", *LINES[3:], "second bad one\n")
     expected = [
         f"{log}: byte {len(''.join(LINES[:3]))}, malformed: first bad one",
         f"{log}: byte {len(TEXT) + 14}, malformed: second bad one",
     ]
     for _ in range(2):
-        assert site.avowal("import", log, "--show-bad").out.splitlines()[-2:] == expected
+        assert site.avowal("import", log, "--show-unparsable").out.splitlines()[-2:] == expected
     packed = site.folder / "access.log.gz"
     packed.write_bytes(gzip.compress(log.read_bytes()))
-    shown = site.avowal("import", packed, "--show-bad").out.splitlines()[-2:]
+    shown = site.avowal("import", packed, "--show-unparsable").out.splitlines()[-2:]
     assert [text.partition(": ")[2] for text in shown] == [text.partition(": ")[2] for text in expected]
 
 
@@ -568,21 +568,21 @@ def test_show_bad_cannot_disturb_the_terminal(site: Site) -> None:
     """A shown line's control characters are made visible, so that it cannot write what it likes on a terminal."""
     evil = "\x1b]0;title\x07 \x1b[2J \x9b31m \u202e \r [red]x[/red]"
     log = site.log("access.log", *LINES, f"{evil} bad\n")
-    shown = site.avowal("import", log, "--show-bad").out.splitlines()[-1]
+    shown = site.avowal("import", log, "--show-unparsable").out.splitlines()[-1]
     assert shown.isprintable()
     assert "[red]x[/red] bad" in shown
 
 
 def test_show_bad_and_json_exclude_each_other(site: Site) -> None:
     """Two forms of output at once are misuse."""
-    assert site.avowal("import", site.log("access.log", TEXT), "--show-bad", "--json").status == 2
+    assert site.avowal("import", site.log("access.log", TEXT), "--show-unparsable", "--json").status == 2
 
 
 @pytest.mark.parametrize("name", ["a[/b].log", "[red]a.log", "a b;c.log", "caf\xe9.log", "-a.log", "=a.log"])
 def test_file_names_are_shown_as_they_are(site: Site, name: str) -> None:
     """A file's name is text, whatever it looks like."""
     log = site.log(name, TEXT, "bad\n")
-    ran = site.avowal("import", log, "--show-bad")
+    ran = site.avowal("import", log, "--show-unparsable")
     assert ran.status == 1
     assert f"{log} " in ran.out
     assert f"{log}: byte" in ran.out

@@ -43,7 +43,7 @@ def publish(site: Site, *changes: tuple[str, str]) -> None:
     text = (site.folder / "policy" / "terms.toml").read_text()
     old = next(row for row in text.splitlines() if row.startswith("updated = "))
     change(site, (old, f"updated = {datetime.now(UTC).date()}"), *changes)
-    ran = site.avowal("policy", "publish", "--accept-witnesses")
+    ran = site.avowal("policy", "publish", "--accept-weaker")
     assert ran.status == 0, ran.err
 
 
@@ -134,7 +134,7 @@ def test_a_scheduled_version_holds_from_its_day(site: Site) -> None:
     )
     ran = site.avowal("policy", "publish")
     assert (ran.status, ran.code) == (1, "weaker-terms")
-    ran = site.avowal("policy", "publish", "--accept-witnesses", "--json")
+    ran = site.avowal("policy", "publish", "--accept-weaker", "--json")
     assert ran.json()["outcome"] == "published"
     assert ran.json()["looser"] == [
         "ip-address, full: kept 30 days, was 7 days; for abuse, availability, content, performance"
@@ -152,7 +152,7 @@ def test_pages_are_those_of_the_version_that_was_published(site: Site) -> None:
     document = next((site.folder / "policy").glob("*.md"))
     published = document.read_bytes()
     document.write_text("---\ntitle: Draft\n---\nNothing.\n")
-    ran = site.avowal("policy", "page", "--to", "out", "--json")
+    ran = site.avowal("policy", "page", "--output-folder", "out", "--json")
     assert ran.json()["version"] == 1
     assert (site.folder / "out" / "privacy.en.md").read_bytes() == published
     identity = site.avowal("policy", "history", "--json").json()[0]["identity"]
@@ -191,14 +191,14 @@ def test_notices_and_pages_are_in_every_language_of_the_terms(site: Site) -> Non
     assert list(second["languages"]) == ["en", "pt-BR", "zh-TW"]
     assert third["languages"]["pt-BR"]["relation"] == "mais protetora"
     assert "保留期間 5 天" in site.avowal("policy", "notice", "--language", "zh-TW").out
-    assert site.avowal("policy", "posted", 3, "--where", "https://example.org/").status == 0
-    assert site.avowal("policy", "posted", 1, "--where", "https://example.org/").status == 1
+    assert site.avowal("policy", "record-posting", 3, "--place", "https://example.org/").status == 0
+    assert site.avowal("policy", "record-posting", 1, "--place", "https://example.org/").status == 1
     third = site.avowal("policy", "notice", "--json").json()[1]
     assert [(one["location"], one["attested_by_operator"]) for one in third["shown"]] == [
         ("https://example.org/", True)
     ]
     assert site.avowal("verify").status == 0
-    site.avowal("policy", "page", "--to", "out")
+    site.avowal("policy", "page", "--output-folder", "out")
     names = {path.name for path in (site.folder / "out").iterdir()}
     pairs = {f"changes.{pair}.en.html" for pair in ("1..2", "1..3", "2..3")}
     assert {name for name in names if ".en.html" in name} == {

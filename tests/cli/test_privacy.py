@@ -216,7 +216,7 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
 def test_an_import_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]]) -> None:
     """Under any terms, and at any age, nothing but what they let in is in a file or a message; and that is there."""
     world, allowed = case
-    ran = world.avowal("import", world.log, "--max-bad", "100")
+    ran = world.avowal("import", world.log, "--max-unparsable-percent", "100")
     assert ran.returncode == 0, ran.stderr
     assert found_in(*world.left_behind()) == allowed
     assert found_in(ran.stdout, ran.stderr) == set()
@@ -230,22 +230,23 @@ def test_an_import_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]
 def test_what_was_let_in_can_be_found_in_the_bytes(tmp_path: Path) -> None:
     """What the terms let in is found in the files' plain bytes, so that looking at these means something."""
     world = World.made(tmp_path)
-    world.avowal("import", world.log, "--max-bad", "100")
+    world.avowal("import", world.log, "--max-unparsable-percent", "100")
     assert {"path", "referrer"} <= found_in(world.raw()) <= BY_DEFAULT
 
 
 def test_bad_lines_are_shown_on_standard_output_alone(tmp_path: Path) -> None:
-    """`--show-bad` prints marks on standard output; neither standard error nor a file has them."""
+    """`--show-unparsable` prints marks on standard output; neither standard error nor a file has them."""
     world = World.made(tmp_path)
     for _ in range(2):
-        ran = world.avowal("import", world.log, "--show-bad")
+        ran = world.avowal("import", world.log, "--show-unparsable")
         assert found_in(ran.stdout) >= NEVER | {"query", "address"}
         assert found_in(ran.stderr) == set()
         assert found_in(*world.left_behind()) == BY_DEFAULT
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--json"], ["--format", "caddy-json"], ["--format", "%h %t %T %U"], ["--max-bad", "0"]]
+    "arguments",
+    [["--json"], ["--format", "caddy-json"], ["--format", "%h %t %T %U"], ["--max-unparsable-percent", "0"]],
 )
 def test_no_message_bears_what_stands_in_a_log(tmp_path: Path, arguments: list[str]) -> None:
     """Whatever an import says of a log, in whichever form, is not what stands in it."""
@@ -260,7 +261,7 @@ def test_no_message_bears_what_stands_in_a_log(tmp_path: Path, arguments: list[s
 def test_reports_show_paths_and_sites_and_no_more(tmp_path: Path) -> None:
     """No report bears an address, a query, a user or a user agent."""
     world = World.made(tmp_path)
-    world.avowal("import", world.log, "--max-bad", "100")
+    world.avowal("import", world.log, "--max-unparsable-percent", "100")
     for name in ("pages", "sources", "technology", "availability"):
         ran = world.avowal("report", name, "--json")
         assert ran.returncode == 0
@@ -272,7 +273,7 @@ def test_a_guest_and_its_owner_leave_only_what_the_terms_let_in(case: tuple[Worl
     world, allowed = case
     with world.site.started("follow", "other.log") as follow:
         follow.wait_for("following")
-        ran = world.avowal("import", world.log, "--max-bad", "100")
+        ran = world.avowal("import", world.log, "--max-unparsable-percent", "100")
         assert ran.returncode == 0, ran.stderr
         assert found_in(*world.left_behind()) == allowed
         assert follow.end(signal.SIGTERM) == 0
@@ -326,7 +327,7 @@ def test_kill_9_leaves_only_what_the_terms_let_in(
     world = World.made(tmp_path)
     scene = {
         "folder": str(world.site.folder),
-        "arguments": [str(world.log), "--max-bad", "100"],
+        "arguments": [str(world.log), "--max-unparsable-percent", "100"],
         "environment": world.environment,
         "imports": [(moment, 1) if role == "import" else ("", 0)],
         **({"owner": (moment, 1) if role == "owner" else ("", 0)} if guest else {}),
@@ -345,7 +346,7 @@ def test_settings_of_the_environment_put_nothing_elsewhere(tmp_path: Path) -> No
     """Outside its data and its keys, an import leaves no file at all."""
     world = World.made(tmp_path)
     before = {path for path in world.root.rglob("*") if path.is_file()}
-    world.avowal("import", world.log, "--max-bad", "100")
+    world.avowal("import", world.log, "--max-unparsable-percent", "100")
     made = {path.relative_to(world.root) for path in world.root.rglob("*") if path.is_file()} - {
         path.relative_to(world.root) for path in before
     }

@@ -73,7 +73,7 @@ def test_what_is_objected_to_is_no_function_to_disclose_for(site: Site, referenc
     words = (
         "--ground",
         "requested-function",
-        "--to",
+        "--recipient",
         "Carrier",
         "--reference",
         reference,
@@ -129,7 +129,7 @@ def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -
         == 0
     )
     export = site.folder / "me.jsonl"
-    assert site.avowal("visitor", "export", VISITOR, "--to", export).status == 0
+    assert site.avowal("visitor", "export", VISITOR, "--output", export).status == 0
     head = json.loads(export.read_text().splitlines()[0])
     assert head["submissions"][0]["objected_purposes"] == ["content"]
     schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())

@@ -88,10 +88,10 @@ def test_only_those_read_it_who_were_named(site: Site, reference: str) -> None:
 def test_no_program_decides_by_it_where_somebody_says_so(site: Site, reference: str) -> None:
     """A person still reads it."""
     assert show(site, reference, "bot").status == 0
-    assert put(site, "--visitor", VISITOR, "--not-automated").status == 0
+    assert put(site, "--visitor", VISITOR, "--no-automated-decisions").status == 0
     assert (show(site, reference, "bot").status, show(site, reference, "anna").status) == (1, 0)
     assert listed(site, "--visitor", VISITOR, reader="bot") == []
-    assert put(site, "--visitor", VISITOR, "--automated").status == 0
+    assert put(site, "--visitor", VISITOR, "--automated-decisions").status == 0
     assert show(site, reference, "bot").status == 0
 
 
@@ -118,11 +118,11 @@ def test_it_is_forgotten_when_somebody_says_so(site: Site, reference: str) -> No
 def test_it_is_given_to_nobody_else(site: Site, reference: str) -> None:
     """What was asked for is disclosed to whom it was asked of, by the person's own will."""
     words = ("--reference", reference, *DISCLOSE)
-    assert site.avowal("disclose", "--to", "Carrier", *words).status == 0
+    assert site.avowal("disclose", "--recipient", "Carrier", *words).status == 0
     assert put(site, reference, "--recipients", "Bank, Baker").status == 0
-    refused = site.avowal("disclose", "--to", "Carrier", *words)
+    refused = site.avowal("disclose", "--recipient", "Carrier", *words)
     assert (refused.status, refused.code) == (1, "recipient-not-permitted"), refused.err
-    assert site.avowal("disclose", "--to", "Bank", *words).status == 0
+    assert site.avowal("disclose", "--recipient", "Bank", *words).status == 0
 
 
 def test_all_of_a_form_and_all_of_a_visitor(site: Site, reference: str) -> None:
@@ -130,7 +130,7 @@ def test_all_of_a_form_and_all_of_a_visitor(site: Site, reference: str) -> None:
     others = [add(site, "note", "--field", "text=hello") for _ in range(3)]
     assert put(site, "--form", "note", "--source", "trade fair").json()["submissions"] == 3
     assert put(site, "--form", "note", "--visitor-key", OTHER).status == 2
-    assert put(site, others[0], "--of-visitor", OTHER).status == 0
+    assert put(site, others[0], "--assign-visitor", OTHER).status == 0
     assert put(site, "--visitor", OTHER, "--objects-to", "content").json()["submissions"] == 1
     found = {one["reference"]: one for one in listed(site, "--form", "note", purpose="requested-service")}
     assert [found[one]["objected_purposes"] for one in others] == [["content"], [], []]
@@ -252,7 +252,7 @@ def test_it_is_told_to_whom_it_is_about(site: Site, reference: str) -> None:
         ["Bank"],
         False,
     )
-    assert site.avowal("visitor", "erase", VISITOR, "--count", "0").status == 0
+    assert site.avowal("visitor", "erase", VISITOR, "--expected-records", "0").status == 0
     assert site.avowal("retain").status == 0
     assert query_register(site, "SELECT * FROM restrictions") == []
     assert site.avowal("verify").status == 0

@@ -249,12 +249,12 @@ def test_a_witness_finds_a_roll_back_of_everything(site: Site, tmp_path: Path) -
     terms.write_text(terms.read_text().replace('full = "5 days"', 'full = "4 days"', 1))
     assert site.avowal("policy", "publish").status == 0
     held = site.log("held.checkpoint", site.avowal("ledger", "checkpoint").out)
-    assert site.avowal("verify", "--witness", held).status == 0
+    assert site.avowal("verify", "--witness-checkpoint", held).status == 0
     for name, copy in copies:
         shutil.rmtree(site.folder / name)
         shutil.copytree(copy, site.folder / name)
     assert site.avowal("verify").status == 0
-    assert_found(site, "entries-missing", "a witness holds covers 5 entries", "--witness", held)
+    assert_found(site, "entries-missing", "a witness holds covers 5 entries", "--witness-checkpoint", held)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_records_version_was_in_force_at_its_time(site: Site, statement: str, 
 def test_a_proof_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Path) -> None:
     """A visitor with two files and no folder checks that the version was published; a changed file is refused."""
     proof, key = tmp_path / "version.tlog-proof", tmp_path / "key"
-    assert site.avowal("ledger", "prove", 2, "--to", proof).status == 0
+    assert site.avowal("ledger", "prove", 2, "--output", proof).status == 0
     key.write_text(site.avowal("ledger", "key").out)
     away = tmp_path / "away"
     away.mkdir()
@@ -325,7 +325,7 @@ def test_a_lost_ledger_or_key_is_never_made_anew(site: Site) -> None:
 
 DAMAGE = {
     "no checkpoint": ("ledger.checkpoint", b"", "is damaged"),
-    "no text": ("ledger.checkpoint", b"\xff\xfe", "`avowal verify --witness`"),
+    "no text": ("ledger.checkpoint", b"\xff\xfe", "`avowal verify --witness-checkpoint`"),
     "another's": ("ledger.checkpoint", b"a\n1\nb\n\n\xe2\x80\x94 a AAAA\n", "no checkpoint"),
     "no key": ("ledger.key", b"", "ledger.key` is damaged"),
     "another key": ("ledger.key", bytes(32), "not signed by this ledger"),
@@ -347,12 +347,12 @@ def test_damaged_keys_are_told_with_a_remedy(site: Site, what: str) -> None:
     "arguments",
     [
         ["verify", "missing", "--key", "x"],
-        ["verify", "--witness", "missing"],
-        ["verify", "--witness", "policy"],
+        ["verify", "--witness-checkpoint", "missing"],
+        ["verify", "--witness-checkpoint", "policy"],
         ["verify", "policy", "--key", "x"],
-        ["ledger", "prove", "0", "--to", "missing/folder/proof"],
+        ["ledger", "prove", "0", "--output", "missing/folder/proof"],
         ["ledger", "export", "/proc/none"],
-        ["policy", "page", "--to", "/proc/none"],
+        ["policy", "page", "--output-folder", "/proc/none"],
     ],
 )
 def test_files_that_cannot_be_used_are_told(site: Site, arguments: list[str]) -> None:
@@ -378,7 +378,7 @@ def test_a_witness_signs_what_is_proved(site: Site) -> None:
     ledger = Verifier.parse(site.avowal("ledger", "key").out)
     assert proof.verify(ledger, [witness.verifier, other.verifier]).size == 4
     assert len(proof.checkpoint.signature_lines) == 3
-    assert site.avowal("verify", "--witness", whole).status == 0
+    assert site.avowal("verify", "--witness-checkpoint", whole).status == 0
     ran = site.avowal("ledger", "cosign", bare, "--key", witness.verifier)
     assert (ran.status, ran.code) == (1, "signature-missing"), ran.err
     text = checkpoint.text.replace("\n4\n", "\n5\n")
@@ -400,9 +400,9 @@ def test_the_newest_entries_are_listed(site: Site) -> None:
         *("data-accessed", "data-accessed"),
     ]
     assert told[-1] == {"entry": 5, **site.avowal("ledger", "prove", 5, "--json").json()["entry"]}
-    newest = site.avowal("ledger", "list", "--last", 1, "--json").json()["entries"]
+    newest = site.avowal("ledger", "list", "--count", 1, "--json").json()["entries"]
     assert newest == told[-1:]
-    of_kind = site.avowal("ledger", "list", "--kind", published, "--last", 2, "--json").json()["entries"]
+    of_kind = site.avowal("ledger", "list", "--kind", published, "--count", 2, "--json").json()["entries"]
     assert [one["entry"] for one in of_kind] == [2, 3]
     shown = " ".join(site.avowal("ledger", "list").out.split())
     assert all(word in shown for word in ("data-accessed", "purpose abuse", told[-1]["commitment"][:8]))
@@ -415,9 +415,9 @@ def test_the_newest_entries_are_listed(site: Site) -> None:
 def test_entries_are_not_listed_under_numbers_of_others(site: Site) -> None:
     """Where one is missing, that is said: the number of an entry is its place."""
     tamper(site, "DELETE FROM entries WHERE entry = 1")
-    ran = site.avowal("ledger", "list", "--last", 3)
+    ran = site.avowal("ledger", "list", "--count", 3)
     assert (ran.status, ran.code) == (1, "ledger-damaged"), ran.err
-    told = site.avowal("ledger", "list", "--last", 2, "--json").json()["entries"]
+    told = site.avowal("ledger", "list", "--count", 2, "--json").json()["entries"]
     assert [one["entry"] for one in told] == [2, 3]
 
 
@@ -484,4 +484,4 @@ def test_an_entry_of_no_kind_or_number_is_refused(site: Site) -> None:
     ran = site.avowal("ledger", "list", "--kind", "data-accesse")
     assert (ran.status, ran.code) == (2, "unknown-name")
     assert "did you mean `data-accessed`?" in ran.err
-    assert site.avowal("ledger", "list", "--last", 0).status == 2
+    assert site.avowal("ledger", "list", "--count", 0).status == 2

@@ -57,7 +57,7 @@ def test_a_visitor_sees_what_is_held(site: Site) -> None:
 def test_a_visitor_takes_everything_along(site: Site) -> None:
     """A line for each record, and nothing of anybody else."""
     file = site.folder / "export.jsonl"
-    ran = site.avowal("visitor", "export", ANN, *PERIOD, "--to", file, "--json")
+    ran = site.avowal("visitor", "export", ANN, *PERIOD, "--output", file, "--json")
     assert ran.json()["records"] == 7
     head, *records = map(json.loads, file.read_text().splitlines())
     assert head["schema"] == "avowal visitor export 1"
@@ -75,7 +75,7 @@ def test_an_export_is_as_its_schema_says(site: Site) -> None:
     consented(site)
     shown(site)
     file = site.folder / "export.jsonl"
-    site.avowal("visitor", "export", ANN, *PERIOD, "--to", file)
+    site.avowal("visitor", "export", ANN, *PERIOD, "--output", file)
     schema = site.avowal("visitor", "schema").json()
     jsonschema.Draft202012Validator.check_schema(schema)
     check = jsonschema.Draft202012Validator(schema)
@@ -113,7 +113,7 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
     consented(site)
     key = shown(site)["visitor"]
     receipt, others = tmp_path / "receipt.json", shown(site, BEN)["stored"]
-    ran = site.avowal("visitor", "erase", key, "--count", 3, "--receipt", receipt, "--json")
+    ran = site.avowal("visitor", "erase", key, "--expected-records", 3, "--receipt", receipt, "--json")
     assert ran.status == 0, ran.err
     assert ran.json()["erased"] == {
         "requests": 3,
@@ -155,9 +155,9 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((ANN, *PERIOD, "--count", "2"), "3 requests and looks are held of that visitor"),
-        (("0123456789abcdef", "--count", "0"), "nothing is held of that visitor"),
-        (("203.0.113.99", *PERIOD, "--count", "0"), "no visitor is known"),
+        ((ANN, *PERIOD, "--expected-records", "2"), "3 requests and looks are held of that visitor"),
+        (("0123456789abcdef", "--expected-records", "0"), "nothing is held of that visitor"),
+        (("203.0.113.99", *PERIOD, "--expected-records", "0"), "no visitor is known"),
     ],
 )
 def test_what_was_not_meant_is_not_erased(site: Site, words: tuple[str, ...], said: str) -> None:
@@ -170,7 +170,7 @@ def test_what_was_not_meant_is_not_erased(site: Site, words: tuple[str, ...], sa
 def test_several_people_behind_an_address_are_told_nothing(site: Site) -> None:
     """Neither what is held nor an export; nothing is written."""
     site.take_in(site.log("b.log", line(5, start=NOON, address=ANN, agent=CHROME)))
-    for words in (("show",), ("export", "--to", site.folder / "out"), ("erase", "--count", 3)):
+    for words in (("show",), ("export", "--output", site.folder / "out"), ("erase", "--expected-records", 3)):
         ran = site.avowal("visitor", words[0], ANN, *PERIOD, *words[1:])
         assert (ran.status, ran.code) == (1, "visitor-ambiguous"), ran.err
     assert not (site.folder / "out").exists()

@@ -49,7 +49,7 @@ def test_what_is_authorised_is_seen_and_taken_back(site: Site) -> None:
     assert not any(DOCTOR.encode() in file for file in files)
     assert site.avowal("verify").status == 0
     export = site.folder / "export.jsonl"
-    assert site.avowal("visitor", "export", str(given["visitor"]), "--to", export).status == 0
+    assert site.avowal("visitor", "export", str(given["visitor"]), "--output", export).status == 0
     check = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     assert list(check.iter_errors(json.loads(export.read_text().splitlines()[0]))) == []
 
@@ -81,7 +81,7 @@ def test_nobody_is_left_of_who_was_erased(site: Site) -> None:
         "visitor", "authorise", BEN, *PERIOD, "--recipient", "Court", *LETTER, "--categories", "page-path"
     )
     assert ran.status == 0, ran.err
-    ran = site.avowal("visitor", "erase", key, "--count", "3", "--json")
+    ran = site.avowal("visitor", "erase", key, "--expected-records", "3", "--json")
     assert ran.json()["erased"]["authorisations"] == 1
     for path in site.data.glob("register.sqlite*"):
         assert DOCTOR.encode() not in path.read_bytes()

@@ -124,7 +124,7 @@ def test_what_a_site_does_is_found(site: Site) -> None:
     with sample(behaves=False) as url:
         ran = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM)
         told = ran.json()
-        shown = site.avowal("cookies", "audit", url, "--pages", "1", "--chromium", CHROMIUM)
+        shown = site.avowal("cookies", "audit", url, "--max-pages", "1", "--chromium", CHROMIUM)
     assert ran.status == 1
     assert told["pages"] == [url, f"{url}second"]
     found = {(one["kind"], one["name"]): one["violation"] for one in told["observations"] if one["violation"]}
@@ -145,7 +145,7 @@ def test_what_a_site_does_is_found(site: Site) -> None:
 def test_a_site_that_does_as_it_says_passes(site: Site) -> None:
     """Also for a browser that refuses, to which it gives nothing."""
     with sample(behaves=True) as url:
-        for refusing, cookies in (((), ["own"]), (("--refusing",), [])):
+        for refusing, cookies in (((), ["own"]), (("--opt-out",), [])):
             ran = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM, *refusing)
             assert ran.status == 0, ran.out
             assert [one["name"] for one in ran.json()["met"] if one["kind"] == "cookie"] == cookies

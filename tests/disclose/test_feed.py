@@ -55,7 +55,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def feed(site: Site, to: object = "out") -> Ran:
-    return site.avowal("processor", "feed", "guard", "--to", to, "--json")
+    return site.avowal("processor", "feed", "guard", "--destination", to, "--json")
 
 
 def taken(site: Site) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ def test_who_is_erased_has_to_be_deleted(site: Site) -> None:
     feed(site)
     known = {one["id"]: one["values"]["page_path"] for one in of(taken(site), "record")}
     key = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
-    assert site.avowal("visitor", "erase", key, "--count", "3").status == 0
+    assert site.avowal("visitor", "erase", key, "--expected-records", "3").status == 0
     assert feed(site).json()["deletions"] == 3
     lines = taken(site)
     (gone,) = of(lines, "delete")
@@ -255,7 +255,7 @@ def test_what_is_not_taken_is_sent_again_later(site: Site, status: int) -> None:
     assert (ran.status, ran.code, len(came)) == (1, "delivery-failed", 1)
     with hook([200]) as (url, came):
         assert feed(site, url).json()["records"] == {"requests": 4}
-    assert site.avowal("processor", "feed", "guard", "--to", "http://example.org/").status == 2
+    assert site.avowal("processor", "feed", "guard", "--destination", "http://example.org/").status == 2
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +295,7 @@ def test_a_key_that_ended_opens_nothing(server: Served) -> None:
     old = key(server.site)
     overlapping = key(server.site)
     assert (pull(server, old)[0], pull(server, overlapping)[0]) == (200, 200)
-    new = key(server.site, "--at-once")
+    new = key(server.site, "--revoke-previous")
     assert (pull(server, old)[0], pull(server, overlapping)[0], pull(server, new)[0]) == (401, 401, 200)
     assert ask(server.site, "SELECT count(*) FROM release_refusals WHERE reason = 'recipient'") == [(2,)]
     assert pull(server, "guess")[0] == 401
@@ -395,7 +395,7 @@ def test_changes_are_forgotten_once_every_processor_knows(site: Site) -> None:
     feed(site)
     taken(site)
     visitor = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
-    assert site.avowal("visitor", "erase", visitor, "--count", "3").status == 0
+    assert site.avowal("visitor", "erase", visitor, "--expected-records", "3").status == 0
     assert site.avowal("retain").status == 0
     assert len(site.rows("SELECT * FROM record_changes")) == 3
     assert feed(site).json()["deletions"] == 3

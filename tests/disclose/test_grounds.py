@@ -78,7 +78,7 @@ def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
     """The others still see it, and all still holds."""
     assert disclose_attack(site, "--package", site.folder / "release.zip").status == 0
     key = site.avowal("visitor", "show", BEN, *PERIOD, "--json").json()["visitor"]
-    assert site.avowal("visitor", "erase", key, "--count", "4").status == 0
+    assert site.avowal("visitor", "erase", key, "--expected-records", "4").status == 0
     assert len(rows(site, "release_subjects WHERE visitor IS NOT NULL")) == 1
     assert rows(site, "release_request_subjects") == []
     for path in site.data.glob("register.sqlite*"):
@@ -106,7 +106,7 @@ def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
 def test_rows_that_would_hold_others_records_stay(site: Site, chosen: str, why: str, code: str) -> None:
     """And what rows are chosen by has to be something that the recipient may have: the choice tells it."""
     package = site.folder / "release.zip"
-    arguments = ("--about", BEN, *PERIOD) if not chosen.strip() else ()
+    arguments = ("--subject", BEN, *PERIOD) if not chosen.strip() else ()
     ran = disclose_attack(site, "--package", package, *arguments, chosen=chosen)
     assert (ran.status, ran.code, package.exists()) == (1, code, False), ran.err
     assert rows(site, "release_refusals", "ground, recipient_kind, reason, requester") == [
@@ -157,7 +157,7 @@ def test_a_seal_delays_what_the_person_is_told(site: Site) -> None:
     """Until its day; then the person sees it like any other."""
     add_user(site, "bea", "--disclose")
     until = f"{(NOW + timedelta(60)).date()}"
-    reference = disclose_to_court(site, "--seal-until", until).json()["reference"]
+    reference = disclose_to_court(site, "--sealed-until", until).json()["reference"]
     assert approve_release(site, reference, "bea").status == 0
     package = site.folder / "release.zip"
     assert site.avowal("release", "make", reference, "--package", package).status == 0
@@ -177,10 +177,10 @@ def test_a_seal_delays_what_the_person_is_told(site: Site) -> None:
         ({"scope": " "}, (), 1, "evidence-missing"),
         ({"case": "12"}, (), 2, "unknown-evidence"),
         ({}, ("--reference", " "), 1, "evidence-missing"),
-        ({}, ("--seal-until", "2020-01-01"), 2, "invalid-time"),
-        ({}, ("--kind", "abuse-community"), 1, "recipient-not-permitted"),
-        ({}, ("--kind", "authorities"), 2, "unknown-name"),
-        ({}, ("--to", " "), 2, "missing-input"),
+        ({}, ("--sealed-until", "2020-01-01"), 2, "invalid-time"),
+        ({}, ("--recipient-kind", "abuse-community"), 1, "recipient-not-permitted"),
+        ({}, ("--recipient-kind", "authorities"), 2, "unknown-name"),
+        ({}, ("--recipient", " "), 2, "missing-input"),
     ],
 )
 def test_evidence_that_is_none_is_refused(
@@ -309,19 +309,23 @@ def test_everybody_may_know_how_often(site: Site) -> None:
         assert disclose_attack(site, "--package", site.folder / f"{number}.zip").status == 0
     assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
     add_user(site, "bea", "--disclose")
-    reference = disclose_to_court(site, "--seal-until", f"{(NOW + timedelta(60)).date()}").json()["reference"]
+    reference = disclose_to_court(site, "--sealed-until", f"{(NOW + timedelta(60)).date()}").json()[
+        "reference"
+    ]
     assert approve_release(site, reference, "bea").status == 0
     assert site.avowal("release", "make", reference, "--package", site.folder / "sealed.zip").status == 0
     quarter = f"{NOW.year}-Q{(NOW.month + 2) // 3}"
     told = {"period": quarter, "ground": "checking", "released": 2, "recalled": 0, "refused": 1}
     found = site.avowal("report", "disclosures", "--json", "--as", "bea").json()
     assert found["tables"]["disclosures"] == [told]
-    shared = site.avowal("report", "disclosures", "--json", "--shared").json()["tables"]["disclosures"]
+    shared = site.avowal("report", "disclosures", "--json", "--omit-small-groups").json()["tables"][
+        "disclosures"
+    ]
     assert shared == [{**told, "released": "1-4", "recalled": "0", "refused": "1-4"}]
     assert "nothing was released" in site.avowal("report", "disclosures", "--until", "2020-01-01").out
     add_user(site, "cyd")
     assert site.avowal("report", "disclosures", "--as", "cyd").status == 1
-    assert site.avowal("policy", "page", "--to", site.folder / "page").status == 0
+    assert site.avowal("policy", "page", "--output-folder", site.folder / "page").status == 0
     page = (site.folder / "page" / "disclosures.en.html").read_text()
     assert ("1-4" in page, "checking" in page, "instrument" in page) == (True, True, False)
     assert 'href="disclosures.en.html"' in (site.folder / "page" / "privacy.en.html").read_text()
@@ -332,7 +336,7 @@ def test_everybody_may_know_how_often(site: Site) -> None:
 
 def test_a_visitors_records_may_be_chosen_from(site: Site) -> None:
     """Those that the case is about: the visitor sets them apart from everybody's."""
-    words = ("--about", BEN, *PERIOD)
+    words = ("--subject", BEN, *PERIOD)
     assert disclose_attack(site, *words, "--dry-run", chosen="requests WHERE status > 0").json()[
         "records"
     ] == {"requests": 4}
@@ -481,7 +485,7 @@ def test_a_submission_may_be_what_the_law_asks_for(tmp_path: Path) -> None:
         "reference"
     ]
     add_user(site, "bea", "--disclose")
-    words = ("--about", reference, "--reference", "1 A 23/26", "--categories", "submission,page-path")
+    words = ("--subject", reference, "--reference", "1 A 23/26", "--categories", "submission,page-path")
     asked = disclose(site, "required-by-law", *words, to="District Court", **COURT_ORDER)
     assert asked.status == 0, asked.err
     assert approve_release(site, asked.json()["reference"], "bea").status == 0
@@ -492,7 +496,7 @@ def test_a_submission_may_be_what_the_law_asks_for(tmp_path: Path) -> None:
     assert b"Send two." in files["submissions.jsonl"]
     assert site.avowal("verify").status == 0
     other = disclose(
-        site, "required-by-law", "--about", "f" * 24, *words[2:], to="District Court", **COURT_ORDER
+        site, "required-by-law", "--subject", "f" * 24, *words[2:], to="District Court", **COURT_ORDER
     )
     assert (other.status, other.code) == (1, "submission-not-found")
     both = disclose(site, "required-by-law", *words, "--rows", ATTACK, to="District Court", **COURT_ORDER)

@@ -87,7 +87,17 @@ def authorise(site: Site, categories: str = "page-path,request-time", whom: str 
 def disclose(
     site: Site, *arguments: object, categories: str = "page-path,request-time", to: str = DOCTOR
 ) -> Ran:
-    words = ("--about", ANN, *PERIOD, "--ground", "authorised", "--to", to, "--categories", categories)
+    words = (
+        "--subject",
+        ANN,
+        *PERIOD,
+        "--ground",
+        "authorised",
+        "--recipient",
+        to,
+        "--categories",
+        categories,
+    )
     return site.avowal("disclose", *words, *arguments, "--json")
 
 
@@ -188,7 +198,7 @@ def test_without_evidence_in_the_terms_nothing_leaves(site: Site) -> None:
     terms = site.folder / "policy" / "terms.toml"
     text = terms.read_text().replace('[[ground]]\nname = "authorised"\nevidence = ["authorisation"]\n', "")
     terms.write_text(re.sub(r"updated = .*", f"updated = {(NOW + timedelta(31)).date()}", text, count=1))
-    assert site.avowal("policy", "publish", "--accept-witnesses").status == 0
+    assert site.avowal("policy", "publish", "--accept-weaker").status == 0
     assert disclose(site, "--dry-run").status == 0  # until it takes effect
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
         for (name,) in register.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
@@ -213,7 +223,17 @@ def test_without_evidence_in_the_terms_nothing_leaves(site: Site) -> None:
 def test_what_is_asked_wrongly_is_refused(site: Site, arguments: list[str], status: int, code: str) -> None:
     """And nothing is released."""
     authorise(site)
-    words = ("--about", ANN, *PERIOD, "--ground", "authorised", "--to", DOCTOR, "--categories", "page-path")
+    words = (
+        "--subject",
+        ANN,
+        *PERIOD,
+        "--ground",
+        "authorised",
+        "--recipient",
+        DOCTOR,
+        "--categories",
+        "page-path",
+    )
     ran = site.avowal("disclose", *words, *arguments)
     assert (ran.status, ran.code) == (status, code), ran.err
     assert site.avowal("release", "list", "--json").json()["releases"] == []
@@ -262,7 +282,7 @@ def test_a_release_is_recalled_and_seen(site: Site) -> None:
     page, export = site.folder / "me.html", site.folder / "me.jsonl"
     assert site.avowal("visitor", "show", ANN, *PERIOD, "--page", page).status == 0
     assert "What was released to others" in page.read_text()
-    assert site.avowal("visitor", "export", ANN, *PERIOD, "--to", export).status == 0
+    assert site.avowal("visitor", "export", ANN, *PERIOD, "--output", export).status == 0
     schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     assert list(schema.iter_errors(json.loads(export.read_text().splitlines()[0]))) == []
     assert site.avowal("verify").status == 0
@@ -274,7 +294,7 @@ def test_nothing_leads_from_a_release_to_who_was_erased(site: Site) -> None:
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package).status == 0
     key = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
-    assert site.avowal("visitor", "erase", key, "--count", "3").status == 0
+    assert site.avowal("visitor", "erase", key, "--expected-records", "3").status == 0
     for path in site.data.glob("register.sqlite*"):
         assert DOCTOR.encode() not in path.read_bytes()
         assert key.encode() not in path.read_bytes()
@@ -328,7 +348,9 @@ def test_nothing_is_recorded_that_cannot_be_written(site: Site) -> None:
     there.write_text("mine")
     for name in ("nowhere/a.zip", "there"):
         assert disclose(site, "--package", site.folder / name).status == 2
-        erased = site.avowal("visitor", "erase", ANN, *PERIOD, "--count", 3, "--receipt", site.folder / name)
+        erased = site.avowal(
+            "visitor", "erase", ANN, *PERIOD, "--expected-records", 3, "--receipt", site.folder / name
+        )
         assert (erased.status, name.partition("/")[0] in erased.err) == (2, True), erased.err
     assert site.avowal("status", "--json").json()["ledger_entries"] == entries
     writing.write_text("theirs")

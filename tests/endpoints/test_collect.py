@@ -246,7 +246,7 @@ def test_who_is_erased_is_erased_from_the_journal(tmp_path: Path) -> None:
         (row,) = it.kept("SELECT visitor_id FROM script_views", 1)
         key = row["visitor_id"]
         it.tell(id="to-be-erased-2", url=f"https://{SITE}/mine-too")
-        ran = site.avowal("visitor", "erase", key, "--count", "2", "--json")
+        ran = site.avowal("visitor", "erase", key, "--expected-records", "2", "--json")
         assert ran.status == 0, ran.err
         assert ran.json()["erased"]["script_views"] == 2
         it.stop()

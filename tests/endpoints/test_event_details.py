@@ -178,7 +178,7 @@ def test_a_visitor_sees_and_erases_it(server: Served) -> None:
     assert told["stored"]["events"]["records"] >= 1
     schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     exported = site.folder / "export.jsonl"
-    assert site.avowal("visitor", "export", key, "--to", exported).status == 0
+    assert site.avowal("visitor", "export", key, "--output", exported).status == 0
     lines = [json.loads(line) for line in exported.read_text().splitlines()]
     assert [list(schema.iter_errors(line)) for line in lines] == [[] for _ in lines]
     assert "signed-up" in {line.get("event") for line in lines}
@@ -186,7 +186,7 @@ def test_a_visitor_sees_and_erases_it(server: Served) -> None:
     assert site.avowal("visitor", "show", key, "--page", page).status == 0
     assert "What you did on pages" in page.read_text()
     records = told["stored"]["requests"]["records"] + told["stored"]["script_views"]["records"]
-    ran = site.avowal("visitor", "erase", key, "--count", str(records))
+    ran = site.avowal("visitor", "erase", key, "--expected-records", str(records))
     assert ran.status == 0, ran.err
     assert "events" in ran.out
     server.kept(f"SELECT 1 FROM events WHERE visitor_id = '{key}'", 0)

@@ -160,7 +160,7 @@ def test_the_command_works_beside_the_server(server: Served) -> None:
     package = server.site.folder / "beside.zip"
     words = ("--rows", ATTACK["row_filter"], "--reference", "case 12", "--categories", "ip-address,page-path")
     ran = server.site.avowal(
-        "disclose", "--ground", "checking", "--to", "cert@example", *words, "--package", package
+        "disclose", "--ground", "checking", "--recipient", "cert@example", *words, "--package", package
     )
     assert ran.status == 0, ran.err
     with (

@@ -155,14 +155,16 @@ def test_a_file_comes_back_as_it_was(server: Served, tmp_path: Path) -> None:
     assert len(kept_files(server.site)) == before + 1
     for reference in references:
         to = tmp_path / f"{reference}.png"
-        shown(server, reference, "--file", "cv", "--to", str(to))
+        shown(server, reference, "--file", "cv", "--output", str(to))
         assert to.read_bytes() == content
     (name,) = {path for path in kept_files(server.site) if path.stat().st_size > len(content)}
     damaged = bytearray(name.read_bytes())
     damaged[1_000] ^= 1
     name.write_bytes(damaged)
     to = tmp_path / "damaged.png"
-    ran = server.site.avowal("submission", "show", references[0], *PURPOSE, "--file", "cv", "--to", str(to))
+    ran = server.site.avowal(
+        "submission", "show", references[0], *PURPOSE, "--file", "cv", "--output", str(to)
+    )
     assert (ran.status, ran.code) == (1, "submission-unreadable")
     assert list(tmp_path.glob("damaged*")) == []
 
@@ -251,7 +253,7 @@ def test_it_is_bound_to_its_visitor(server: Served) -> None:
     assert site.avowal("visitor", "show", key, "--page", page).status == 0
     assert "ann@example.org" in page.read_text()
     page.unlink()
-    assert site.avowal("visitor", "export", key, "--to", export).status == 0
+    assert site.avowal("visitor", "export", key, "--output", export).status == 0
     schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     assert [list(schema.iter_errors(json.loads(line))) for line in export.read_text().splitlines()] == [
         [],
@@ -261,7 +263,7 @@ def test_it_is_bound_to_its_visitor(server: Served) -> None:
     ]
     export.unlink()
     files = len(kept_files(site))
-    ran = site.avowal("visitor", "erase", key, "--count", "1", "--json")
+    ran = site.avowal("visitor", "erase", key, "--expected-records", "1", "--json")
     assert ran.json()["erased"]["submissions"] == 1
     assert site.avowal("submission", "show", reference, *PURPOSE).status == 1
     assert len(kept_files(site)) == files - 1
@@ -302,7 +304,7 @@ def test_another_key_can_be_taken(server: Served, tmp_path: Path) -> None:
     assert (ran.status, "under a new key" in ran.out) == (0, True)
     assert before not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
-    shown(server, reference, "--file", "cv", "--to", str(tmp_path / "cv"))
+    shown(server, reference, "--file", "cv", "--output", str(tmp_path / "cv"))
     assert (tmp_path / "cv").read_bytes() == PDF
     assert values(server, send(server, ANN).json()["reference"])["name"] == "Ann"
     new = path.read_text()
@@ -345,14 +347,14 @@ def test_the_operator_records_what_came_otherwise(tmp_path: Path) -> None:
     for wrong, code in (
         (["--field", "mail=x"], "invalid-field"),
         (["--field", "email=x"], "invalid-field"),
-        ([*fields, "--at", "2099-01-01"], "date-in-future"),
+        ([*fields, "--received-at", "2099-01-01"], "date-in-future"),
         ([*fields, "--visitor", "Ann"], "invalid-visitor"),
         ([*fields, "--file", f"cv={tmp_path / 'avowal.toml'}"], "invalid-field"),
     ):
         ran = site.avowal("submission", "add", "contact", *means, *wrong)
         assert (ran.status, ran.code) == (2, code), ran.err
     assert site.avowal("submission", "add", "other", *means, *fields).status == 2
-    early = site.avowal("submission", "add", "contact", *means, *fields, "--at", "2000-01-01")
+    early = site.avowal("submission", "add", "contact", *means, *fields, "--received-at", "2000-01-01")
     assert early.status == 1
 
 
@@ -383,7 +385,7 @@ def test_it_goes_when_its_time_is_over(tmp_path: Path) -> None:
             *words,
             "--file",
             f"cv={cv}",
-            "--at",
+            "--received-at",
             at,
             "--json",
         )
@@ -502,7 +504,7 @@ def test_a_killed_server_loses_nothing_that_it_took(tmp_path: Path) -> None:
     assert len(found) <= len(taken) + 12  # those that were under way
     for reference in sorted(found)[:20]:
         to = tmp_path / reference
-        ran = site.avowal("submission", "show", reference, *PURPOSE, "--file", "cv", "--to", str(to))
+        ran = site.avowal("submission", "show", reference, *PURPOSE, "--file", "cv", "--output", str(to))
         assert (ran.status, to.read_bytes()[: len(PDF)]) == (0, PDF), ran.err
     assert site.avowal("retain").status == 0
     assert len([path for path in kept_files(site) if path.suffix != ".part"]) == len(found)

@@ -52,7 +52,7 @@ class Stage:
     def arguments(self) -> list[str]:
         """Return the arguments of the import."""
         logs = [str(self.folder / "first.log"), str(self.folder / "second.log")]
-        return [*logs, "--format", "combined", "--max-bad", "100"]
+        return [*logs, "--format", "combined", "--max-unparsable-percent", "100"]
 
     def moments(self, role: str, **scene: Any) -> dict[str, int]:
         """Return how often each moment comes for a role, where nobody is killed."""

@@ -83,7 +83,7 @@ def site_with_attack(folder: Path, more: str = "") -> Site:
 def disclose(site: Site, ground: str, *arguments: object, to: str = "cert@example", **evidence: str) -> Ran:
     """Run `avowal disclose` on a ground with its evidence."""
     words = [word for kind, text in evidence.items() for word in ("--evidence", f"{kind}={text}")]
-    return site.avowal("disclose", "--ground", ground, "--to", to, *words, *arguments, "--json")
+    return site.avowal("disclose", "--ground", ground, "--recipient", to, *words, *arguments, "--json")
 
 
 def disclose_attack(site: Site, *arguments: object, chosen: str = ATTACK) -> Ran:
@@ -94,7 +94,7 @@ def disclose_attack(site: Site, *arguments: object, chosen: str = ATTACK) -> Ran
 
 def disclose_to_court(site: Site, *arguments: object, about: str = ANN, **other: str) -> Ran:
     """Disclose the records of a visitor under a court order."""
-    words = ("--about", about, *PERIOD, "--reference", "1 A 23/26", "--categories", "ip-address,page-path")
+    words = ("--subject", about, *PERIOD, "--reference", "1 A 23/26", "--categories", "ip-address,page-path")
     return disclose(
         site, "required-by-law", *words, *arguments, to="District Court", **{**COURT_ORDER, **other}
     )

@@ -580,7 +580,7 @@ def test_paths_cannot_disturb_the_terminal(empty: Site) -> None:
     lines += [line(n, path, status=404, agent="\x1b[5mX [/b] \u202e") for n, path in enumerate(EVIL)]
     log = empty.folder / "access.log"
     log.write_bytes("".join(lines).encode())
-    ran = empty.avowal("import", log, "--max-bad", "100")
+    ran = empty.avowal("import", log, "--max-unparsable-percent", "100")
     assert ran.status == 0
     for name in REPORTS:
         for wide in (True, False):
@@ -605,7 +605,9 @@ def test_nothing_in_a_csv_is_a_formula(empty: Site) -> None:
         for n, text in enumerate(FORMULAS)
     ]
     lines += [json_line.format(n=5, uri=f"/{text}", agent=f"{text} bot", referrer=text) for text in FORMULAS]
-    empty.take_in(empty.log("access.log", *lines), "--format", "nginx-json", "--max-bad", "100")
+    empty.take_in(
+        empty.log("access.log", *lines), "--format", "nginx-json", "--max-unparsable-percent", "100"
+    )
     assert empty.rows("SELECT count(*) FROM requests") == [(2 * len(FORMULAS),)]
     for name, report in REPORTS.items():
         for one in report.tables:
@@ -651,18 +653,18 @@ def crowd(tmp_path: Path) -> Site:
 def test_what_is_shared_has_no_small_group(crowd: Site) -> None:
     """Groups of fewer people than the terms owe are left out and counted; readers themselves see all."""
     assert {row["page_path"] for row in table(crowd, "pages")} == {"/many", "/few"}
-    found = crowd.report("pages", "--shared")
+    found = crowd.report("pages", "--omit-small-groups")
     assert [row["page_path"] for row in found["tables"]["pages"]] == ["/many"]
     assert any("1 groups are left out: they have fewer than 5 visitors" in note for note in found["notes"])
     assert table(crowd, "availability_not_found") != []
-    assert table(crowd, "availability_not_found", "--shared") == []
+    assert table(crowd, "availability_not_found", "--omit-small-groups") == []
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_filter_does_not_get_around_the_smallest_group(crowd: Site, name: str) -> None:
     """What is filtered down to a few people is shown in no table of a shared report, nor counted beside it."""
     words = ["--filter", "page=/few"]
-    found = crowd.report(name, *words, "--shared")
+    found = crowd.report(name, *words, "--omit-small-groups")
     rows = [row for one, shown in found["tables"].items() if one != "bots" for row in shown]
     assert rows == [], name
     if name != "bots":
@@ -682,5 +684,5 @@ def test_nobody_known_is_nobody_counted(empty: Site, name: str) -> None:
     assert found
     terms.write_text(head + rest[rest.index("[[") :])
     empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
-    shown = empty.report(name, "--shared")["tables"]
+    shown = empty.report(name, "--omit-small-groups")["tables"]
     assert all(rows == [] for one, rows in shown.items() if one != "bots")

@@ -54,12 +54,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ("--recipient", "Dr. Example", "--categories", "page-path", "--channel", "letter")
     assert site.avowal("visitor", "authorise", ANN, *PERIOD, *words).status == 0
     mine = (
-        "--about",
+        "--subject",
         ANN,
         *PERIOD,
         "--ground",
         "authorised",
-        "--to",
+        "--recipient",
         "Dr. Example",
         "--categories",
         "page-path",
@@ -67,15 +67,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert site.avowal("disclose", *mine, "--package", "a.zip").status == 0
     assert disclose_attack(site, "--package", "b.zip").status == 0
     assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
-    reference = disclose_to_court(site, "--seal-until", f"{(NOW + timedelta(60)).date()}").json()["reference"]
+    reference = disclose_to_court(site, "--sealed-until", f"{(NOW + timedelta(60)).date()}").json()[
+        "reference"
+    ]
     assert approve_release(site, reference, "bea").status == 0
     assert site.avowal("release", "make", reference, "--package", "c.zip").status == 0
     add_processor(site, CONTRACT)
     (folder / "out").mkdir()
-    assert site.avowal("processor", "feed", "guard", "--to", "out").status == 0
+    assert site.avowal("processor", "feed", "guard", "--destination", "out").status == 0
     site.take_in(site.log("c.log", line(0, start=RECENT, address="192.0.2.9", agent=CHROME)))
     key = site.avowal("visitor", "show", "192.0.2.9", *PERIOD, "--json").json()["visitor"]
-    assert site.avowal("visitor", "erase", key, "--count", "1").status == 0
+    assert site.avowal("visitor", "erase", key, "--expected-records", "1").status == 0
     fields = ("--field", "name=Ann Example", "--field", "text=Send two.")
     assert site.avowal("submission", "add", "order", "--channel", "letter", *fields).status == 0
     ran = site.avowal("verify", "--json")

@@ -19,7 +19,15 @@ from support.served import ANN, BEN, OWN, SITE, Served, changed, cookie, in_brow
 from support.site import Site
 
 pytestmark = needs_chromium
-DISCLOSE = ("disclose", "--ground", "fraud-or-misuse", "--to", "cert@example.net", "--reference", "case 12")
+DISCLOSE = (
+    "disclose",
+    "--ground",
+    "fraud-or-misuse",
+    "--recipient",
+    "cert@example.net",
+    "--reference",
+    "case 12",
+)
 HOLDS, ENTRY = "It holds: the ledger has this entry, and", "It holds: the ledger has this entry."
 SIGNATURE, TREE = "it is not signed by the ledger", "its proof does not lead to"
 DIFFERS, NONE = "the receipt says something else", "This is no receipt and no proof."

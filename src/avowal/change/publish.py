@@ -118,7 +118,7 @@ def publish_version(
             raise RefusedError(
                 f"the terms are {comparison.relation} beside version {last.number} in {len(comparison.looser)} places, "
                 "which will not hold for what was collected before",
-                "read them (`avowal policy diff`), and publish with `--accept-witnesses`",
+                "read them (`avowal policy diff`), and publish with `--accept-weaker`",
                 code="weaker-terms",
             )
     version = draft.build_version(last.number + 1, effective_at, now)

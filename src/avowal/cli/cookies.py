@@ -37,9 +37,9 @@ def audit(
     start_url: Annotated[
         str, typer.Argument(help="A page of the site; its links to other pages are followed.")
     ],
-    pages: Annotated[int, typer.Option(min=1, max=1_000, help="How many pages, at most.")] = 20,
-    refusing: Annotated[
-        bool, typer.Option("--refusing", help="As a browser that refuses: with Sec-GPC and DNT.")
+    max_pages: Annotated[int, typer.Option(min=1, max=1_000, help="How many pages, at most.")] = 20,
+    opt_out: Annotated[
+        bool, typer.Option("--opt-out", help="As a browser that refuses: with Sec-GPC and DNT.")
     ] = False,
     chromium: Annotated[str, typer.Option(help="The browser; else one that is installed.")] = "",
     as_json: JsonOption = False,
@@ -61,8 +61,8 @@ def audit(
         processors = [one for one in register.processors.all() if one.name not in short]
     hosts = [host for one in processors for host in parse_contract(one.contract_text, one.name).hosts]
     found = chromium or next(filter(None, map(shutil.which, BROWSER_COMMANDS)), "chromium")
-    visit = SiteCrawl(start_url, pages, refusing)
-    judged = audit_observations(visit.run(found), version.compiled_terms, hosts, sends_opt_out=refusing)
+    visit = SiteCrawl(start_url, max_pages, opt_out)
+    judged = audit_observations(visit.run(found), version.compiled_terms, hosts, sends_opt_out=opt_out)
     if as_json:
         print_json(
             {

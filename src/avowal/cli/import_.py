@@ -32,41 +32,44 @@ app = create_app()
 def import_logs(
     files: Annotated[list[Path], typer.Argument(help="Logs, also compressed; - for standard input.")],
     log_format: LogFormatOption = "",
-    again: Annotated[
-        bool, typer.Option("--again", help="Read a log that begins like a known one, but is another.")
+    as_new_log: Annotated[
+        bool, typer.Option("--as-new-log", help="Read a log that begins like a known one, but is another.")
     ] = False,
-    max_bad: Annotated[
+    max_unparsable_percent: Annotated[
         float, typer.Option(help="Percent of unparsable lines above which the exit status is 1.")
     ] = MAX_UNPARSABLE_PERCENT,
-    show_bad: Annotated[
-        bool, typer.Option("--show-bad", help="Then show the unparsable lines, read again from the files.")
+    show_unparsable: Annotated[
+        bool,
+        typer.Option("--show-unparsable", help="Then show the unparsable lines, read again from the files."),
     ] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
     """Read access logs under the policy: what is new in them becomes requests, views and visits."""
-    if show_bad and as_json:
+    if show_unparsable and as_json:
         raise InvalidInputError(
-            "`--show-bad` shows lines, and `--json` prints one object",
+            "`--show-unparsable` shows lines, and `--json` prints one object",
             "give one of the two",
             code="conflicting-options",
         )
     check_files(files)
     with open_session(data, adopt_terms=True) as at_work:
-        importer = create_importer(at_work, log_format, as_new_log=again, allow_new_key=again)
+        importer = create_importer(at_work, log_format, as_new_log=as_new_log, allow_new_key=as_new_log)
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         for sentence in [] if as_json else describe_terms_in_use(at_work):
             console.print(sentence, style="dim", markup=False)
         with _progress(files, not as_json) as progress:
             report = import_files(at_work, importer, files, progress)
-        bad_lines = [(path, importer.read_unparsable_lines(path)) for path in files] if show_bad else []
+        bad_lines = (
+            [(path, importer.read_unparsable_lines(path)) for path in files] if show_unparsable else []
+        )
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
     else:
         print_report(report, Console())
         print_unparsable_lines(bad_lines)
     unparsable_lines = sum(report.counts.unparsable.values())
-    has_too_many = unparsable_lines > report.counts.lines * max_bad / 100
+    has_too_many = unparsable_lines > report.counts.lines * max_unparsable_percent / 100
     if has_too_many or any(file.error or file.damage for file in report.file_reports):
         raise typer.Exit(1)
 
@@ -155,7 +158,8 @@ def print_report(report: ImportReport, console: Console) -> None:
             console.print(f"  {sentence}", style="red", markup=False, highlight=False)
     if counts.unparsable:
         console.print(
-            "  `avowal import --show-bad FILE` shows the unparsable lines, from your file", highlight=False
+            "  `avowal import --show-unparsable FILE` shows the unparsable lines, from your file",
+            highlight=False,
         )
 
 

@@ -57,8 +57,8 @@ def cosign(
         print(note, end="")  # noqa: T201  # the note itself, byte for byte
 
 
-@app.command()
-def key(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
+@app.command("key")
+def print_key(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Print the public key that checks the ledger's signatures: publish it where your visitors find it."""
     with closing(open_folder_register(data)) as register:
         verifier = str(register.ledger.signer.verifier)
@@ -70,7 +70,7 @@ def key(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
 
 @app.command("list")
 def list_entries(
-    last: Annotated[int, typer.Option(min=1, max=2**31, help="How many; the newest.")] = 20,
+    count: Annotated[int, typer.Option(min=1, max=2**31, help="How many; the newest.")] = 20,
     kind: Annotated[str, typer.Option(help="Of one kind alone, such as `data-accessed`.")] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -83,7 +83,7 @@ def list_entries(
             code="unknown-name",
         )
     with closing(open_folder_register(data)) as register:
-        found = zip(*register.ledger.last_entries(last, kind), strict=True)
+        found = zip(*register.ledger.last_entries(count, kind), strict=True)
         told = [{"entry": number, **msgspec.to_builtins(decode_entry(body))} for number, body in found][::-1]
     if as_json:
         print_json({"entries": told})
@@ -108,7 +108,9 @@ def _words(told: Mapping[str, Any]) -> Iterator[str]:
 @app.command()
 def prove(
     entry: Annotated[int, typer.Argument(min=0, help="The entry's number; the first is 0.")],
-    to: Annotated[Path | None, typer.Option(help="The file to write; standard output unless given.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; standard output unless given.")
+    ] = None,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
@@ -116,12 +118,12 @@ def prove(
     with closing(open_folder_register(data)) as register:
         receipt = register.ledger.prove_entry(entry)
         verifier = str(register.ledger.signer.verifier)
-    if to:
-        to.write_text(str(receipt), encoding="utf-8")
+    if output:
+        output.write_text(str(receipt), encoding="utf-8")
     if as_json:
         told = {"entry": msgspec.json.decode(receipt.entry), "proof": str(receipt), "verifier": verifier}
         print_json(told)
-    elif not to:
+    elif not output:
         print(receipt, end="")  # noqa: T201  # the proof itself, byte for byte
 
 

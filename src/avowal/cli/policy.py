@@ -17,8 +17,8 @@ from avowal.cli import (
     policy_history,
     policy_notice,
     policy_page,
-    policy_posted,
     policy_publish,
+    policy_record_posting,
     policy_withdraw,
 )
 from avowal.cli.options import JsonOption, create_app
@@ -38,7 +38,7 @@ for module in (
     policy_withdraw,
     policy_history,
     policy_notice,
-    policy_posted,
+    policy_record_posting,
     policy_page,
 ):
     app.add_typer(module.app)

@@ -14,7 +14,7 @@ app = create_app()
 
 
 @app.command("history")
-def history(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
+def list_versions(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Show every version, since when it holds, and in which languages its document is there."""
     with closing(open_folder_register(data)) as register:
         versions = register.versions()

@@ -16,7 +16,7 @@ app = create_app()
 
 
 @app.command("notice")
-def notice(
+def show_notices(
     language: Annotated[str, typer.Option(help="Show this language; else the first that each has.")] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,

@@ -27,8 +27,10 @@ app = create_app()
 
 
 @app.command("page")
-def page(
-    to: Annotated[Path, typer.Option(help="The folder to write to; made if it is not there.")] = Path("page"),
+def write_pages(
+    output_folder: Annotated[
+        Path, typer.Option(help="The folder to write to; it is created if needed.")
+    ] = Path("page"),
     number: Annotated[
         int, typer.Option("--version", min=0, help="The version; the one in force unless given.")
     ] = 0,
@@ -62,13 +64,13 @@ def page(
             {of: found[language] for of, found in documents.items() if language in found},
             words,
         )
-    to.mkdir(parents=True, exist_ok=True)
+    output_folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (to / name).write_bytes(text.encode())
+        (output_folder / name).write_bytes(text.encode())
     if as_json:
-        print_json({"version": last.number, "files": [str(to / name) for name in files]})
+        print_json({"version": last.number, "files": [str(output_folder / name) for name in files]})
     else:
-        print_line(f"version {last.number}: wrote {', '.join(files)} to {to}")
+        print_line(f"version {last.number}: wrote {', '.join(files)} to {output_folder}")
 
 
 def _pages(

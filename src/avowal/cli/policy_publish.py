@@ -26,8 +26,8 @@ app = create_app()
 
 @app.command("publish")
 def publish_terms(
-    accept_witnesses: Annotated[
-        bool, typer.Option("--accept-witnesses", help="Publish although it protects less in what is listed.")
+    accept_weaker: Annotated[
+        bool, typer.Option("--accept-weaker", help="Publish although it protects less in what is listed.")
     ] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -36,7 +36,7 @@ def publish_terms(
     folder = find_folder(data)
     with closing(open_folder_register(data)) as register:
         done = publish_version(
-            register, load_draft(find_terms_path(folder)), utc_now(), accept_witnesses=accept_witnesses
+            register, load_draft(find_terms_path(folder)), utc_now(), accept_witnesses=accept_weaker
         )
         short = find_insufficient_contracts(
             register, done.version.compiled_terms, done.version.effective_at.date()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from avowal.app.folder import open_folder_register
-from avowal.change.publish import withdraw_version as take_back
+from avowal.change.publish import withdraw_version as withdraw
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
 from avowal.cli.output import print_json, print_line, version_to_object
 from avowal.clock import utc_now
@@ -15,7 +15,7 @@ app = create_app()
 
 
 @app.command("withdraw")
-def withdraw(
+def withdraw_version(
     number: Annotated[int, typer.Argument(help="The version's number.")],
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -23,7 +23,7 @@ def withdraw(
     """Take back the last version before it takes effect."""
     with closing(open_folder_register(data)) as register:
         version = next((one for one in register.versions() if one.number == number), None)
-        take_back(register, number, utc_now())
+        withdraw(register, number, utc_now())
     if as_json and version:
         print_json({"outcome": "withdrawn", **version_to_object(version)})
     else:

@@ -18,9 +18,9 @@ ProcessorArgument = Annotated[str, typer.Argument(help="The processor.", metavar
 
 
 @app.command("feed")
-def feed(
+def deliver_new_pages(
     name: ProcessorArgument,
-    to: Annotated[str, typer.Option(help="A folder, or an address of HTTPS.")],
+    destination: Annotated[str, typer.Option(help="A folder, or an HTTPS address.")],
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
@@ -30,7 +30,7 @@ def feed(
             deliver_feed(
                 at_work.processor_feed,
                 name,
-                to,
+                destination,
                 read_or_create_secret(at_work.folder.keys_folder / WEBHOOK_KEY_FILE),
             )
         )

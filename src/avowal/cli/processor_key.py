@@ -19,10 +19,10 @@ ProcessorArgument = Annotated[str, typer.Argument(help="The processor.", metavar
 
 
 @app.command("key")
-def key(
+def issue_key(
     name: ProcessorArgument,
-    at_once: Annotated[
-        bool, typer.Option("--at-once", help="End the key before it now, not in a day.")
+    revoke_previous: Annotated[
+        bool, typer.Option("--revoke-previous", help="End the key before it now, not in a day.")
     ] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -35,7 +35,7 @@ def key(
                 "`avowal processor add` makes one",
                 code="processor-not-found",
             )
-        issued = register.feeds.issue_key(name, utc_now(), revoke_previous=at_once)
+        issued = register.feeds.issue_key(name, utc_now(), revoke_previous=revoke_previous)
     hook = format_public_key(read_or_create_secret(find_folder(data).keys_folder / WEBHOOK_KEY_FILE))
     if as_json:
         print_json({"key": issued, "public_key": hook})

@@ -53,8 +53,8 @@ def report(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Rows of a table.")] = DEFAULT_ROW_LIMIT,
     reader: ReaderOption = OPERATOR,
-    shared: Annotated[
-        bool, typer.Option("--shared", help="Leave out groups too small to be shared.")
+    omit_small_groups: Annotated[
+        bool, typer.Option("--omit-small-groups", help="Leave out groups too small to be shared.")
     ] = False,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the report's first table as CSV.")] = False,
@@ -75,7 +75,7 @@ def report(
             code="conflicting-options",
         )
     question = _question(name, since, until, timezone, filters or [], limit, data)
-    question = msgspec.structs.replace(question, reader=reader, is_shared=shared)
+    question = msgspec.structs.replace(question, reader=reader, is_shared=omit_small_groups)
     if name == DISCLOSURE_REPORT:
         told = _disclosures(question, data)
         if as_json:

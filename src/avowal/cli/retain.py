@@ -12,7 +12,7 @@ app = create_app()
 
 
 @app.command("retain")
-def retain(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
+def enforce_retention(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Delete, or cut down, what no purpose may keep any more; then write the file anew, so that its bytes are gone."""
     with open_session(data) as at_work:
         removed = at_work.call(EnforceRetention())

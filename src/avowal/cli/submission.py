@@ -51,7 +51,7 @@ def add(
     files: Annotated[
         list[str], typer.Option("--file", help="A field with the file for it: `cv=cv.pdf`.")
     ] = [],  # noqa: B006  # the same
-    at: Annotated[str, typer.Option(help="When it came; else now.")] = "",
+    received_at: Annotated[str, typer.Option(help="When it came; else now.")] = "",
     visitor: Annotated[str, typer.Option(help="The visitor's key, where it is known.")] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -65,9 +65,11 @@ def add(
         )
     with open_session(data, adopt_terms=True) as at_work:
         declared = _form(at_work, form)
-        moment = parse_time(at, at_work.folder.time_zone, utc_now()) if at else utc_now()
+        moment = parse_time(received_at, at_work.folder.time_zone, utc_now()) if received_at else utc_now()
         if moment > utc_now():
-            raise InvalidInputError("`--at` is in the future", "say when it came", code="date-in-future")
+            raise InvalidInputError(
+                "`--received-at` is in the future", "say when it came", code="date-in-future"
+            )
         version = find_version_in_force(at_work.register.versions(), moment)
         if missing := declared.find_uncollected_categories(version.compiled_terms.collected_categories):
             raise RefusedError(
@@ -147,15 +149,15 @@ def show(
     purpose: Annotated[str, typer.Option(help="What it is read for: requested-service …")],
     reader: ReaderOption = OPERATOR,
     file: Annotated[str, typer.Option(help="The field whose file to write.")] = "",
-    to: Annotated[Path | None, typer.Option(help="Where to write it.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write it.")] = None,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
     """Show what was handed over, as far as one purpose may see it; that is recorded in the ledger first."""
-    if bool(file) is not bool(to):
+    if bool(file) is not bool(output):
         raise InvalidInputError(
             "a file needs a place, and a place its file",
-            "give both `--file` and `--to`",
+            "give both `--file` and `--output`",
             code="missing-input",
         )
     _purpose(purpose)
@@ -166,8 +168,8 @@ def show(
         )
         one, opened = register.submissions.read(reference, access, now, file)
         register.ledger.sign_checkpoint()
-        if to:
-            with create_file(to) as writing:
+        if output:
+            with create_file(output) as writing:
                 writing.writelines(
                     register.submissions.decrypt_file(
                         one, file, lambda category: access.max_age(category, one.version)

@@ -26,7 +26,7 @@ app = create_app()
 
 
 @app.command("set")
-def set_(
+def set_restrictions(
     channel: Annotated[StatementChannel, typer.Option(help="How it was said.")],
     reference: Annotated[str, typer.Argument(help="As it was told to whoever handed it over.")] = "",
     form: Annotated[str, typer.Option(help="All that came by a form.")] = "",
@@ -35,8 +35,11 @@ def set_(
     objects_to: Annotated[
         str | None, typer.Option(help="Purposes that may not use it, in the place of those before; or empty.")
     ] = None,
-    automated: Annotated[
-        bool | None, typer.Option("--automated/--not-automated", help="Whether programs may decide by it.")
+    automated_decisions: Annotated[
+        bool | None,
+        typer.Option(
+            "--automated-decisions/--no-automated-decisions", help="Whether programs may decide by it."
+        ),
     ] = None,
     readers: Annotated[
         str | None, typer.Option(help="Who alone reads it, with commas between; or empty.")
@@ -47,7 +50,7 @@ def set_(
     source: Annotated[
         str | None, typer.Option(help="Where it came from, where not from the person; or empty.")
     ] = None,
-    of_visitor: Annotated[str | None, typer.Option(help="Whose it is, by their key; or empty.")] = None,
+    assign_visitor: Annotated[str | None, typer.Option(help="Whose it is, by their key; or empty.")] = None,
     categories: Annotated[
         list[str], typer.Option("--category", help="A field with its category: `message=answer`.")
     ] = [],  # noqa: B006  # typer copies it
@@ -57,7 +60,7 @@ def set_(
     """Set what holds for something that was handed over, or for all of a form or a visitor; that is on record."""
     which = _which(reference, form, visitor)
     told = _RestrictionOptions(
-        keep_until, objects_to, automated, readers, recipients, source, of_visitor, categories
+        keep_until, objects_to, automated_decisions, readers, recipients, source, assign_visitor, categories
     )
     with open_session(data) as at_work:
         now, change = utc_now(), _change(at_work, which, told)

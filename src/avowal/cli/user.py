@@ -64,8 +64,8 @@ def add(
         print_line(f"{name} reads for {', '.join(leaves)}{_also(reader)}")
 
 
-@app.command()
-def password(
+@app.command("password")
+def set_password(
     name: ReaderNameArgument,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read it from standard input, one line.")] = False,
     as_json: JsonOption = False,

@@ -39,14 +39,15 @@ def verify(
     key: Annotated[
         str, typer.Option("--key", help="With one of these: the ledger's public key, or its file.")
     ] = "",
-    witness: Annotated[
-        list[Path] | None, typer.Option(help="A checkpoint that somebody else holds, more than once.")
+    witness_checkpoints: Annotated[
+        list[Path] | None,
+        typer.Option("--witness-checkpoint", help="A checkpoint that somebody else holds, more than once."),
     ] = None,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
     """Verify the folder: ledger, versions, documents, consents, records; or what was handed out, offline."""
-    notes = [SignedNote.parse(read_text(path, InvalidInputError)) for path in witness or []]
+    notes = [SignedNote.parse(read_text(path, InvalidInputError)) for path in witness_checkpoints or []]
     if path and not key:
         raise InvalidInputError(
             "what was handed out is checked with the ledger's public key",

@@ -110,7 +110,7 @@ def schema() -> None:
 @app.command()
 def export(
     subject: VisitorArgument,
-    to: Annotated[Path, typer.Option(help="The file to write: JSON Lines.")],
+    output: Annotated[Path, typer.Option(help="The file to write: JSON Lines.")],
     since: VisitorPeriodOption = "",
     until: VisitorPeriodOption = "",
     as_json: JsonOption = False,
@@ -120,18 +120,18 @@ def export(
     with open_session(data) as at_work:
         held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
         record_access(at_work, held.record_count, "avowal visitor export")
-        with to.open("wb") as file:
+        with output.open("wb") as file:
             lines = sum(bool(file.write(line)) for line in export_lines(at_work, held.key)) - 1
     if as_json:
-        print_json({"visitor": held.key, "file": str(to), "records": lines})
+        print_json({"visitor": held.key, "file": str(output), "records": lines})
     else:
-        print_line(f"wrote {lines:,} records of visitor {held.key} to {to}")
+        print_line(f"wrote {lines:,} records of visitor {held.key} to {output}")
 
 
 @app.command()
 def erase(
     subject: VisitorArgument,
-    count: Annotated[int, typer.Option(help="How many requests and looks that are.")],
+    expected_records: Annotated[int, typer.Option(help="How many requests and looks that are.")],
     receipt_path: ReceiptOption = None,
     since: VisitorPeriodOption = "",
     until: VisitorPeriodOption = "",
@@ -143,9 +143,9 @@ def erase(
     with open_session(data) as at_work:
         held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
         there = held.record_count
-        if count != there:
+        if expected_records != there:
             raise RefusedError(
-                f"{there:,} requests and looks are held of that visitor, and {count:,} were to be erased",
+                f"{there:,} requests and looks are held of that visitor, and {expected_records:,} were to be erased",
                 "look at `avowal visitor show`, and give the number that you mean",
                 code="record-count-mismatch",
             )

@@ -39,7 +39,9 @@ def deliver_feed(
 ) -> Iterator[FeedResponse]:
     """Hand a processor what came since, to a folder or an address, and yield what was given; see both."""
     if not destination.strip():
-        raise InvalidInputError("`--to` is empty", "name a folder, or an address", code="missing-input")
+        raise InvalidInputError(
+            "`--destination` is empty", "name a folder, or an address", code="missing-input"
+        )
     return (
         deliver_to_webhook(provider, processor_name, destination, signing_key)
         if "://" in destination

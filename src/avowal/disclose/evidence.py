@@ -145,7 +145,7 @@ def _find_served_submission(register: SqliteRegister, request: ReleaseRequest) -
     if request.submission not in {"", request.evidence[EvidenceKind.FUNCTION]}:
         raise DisclosureError(
             "it is about another submission than it was asked for by",
-            "leave out `--about`",
+            "leave out `--subject`",
             RefusalReason.MISSING_EVIDENCE,
             code="evidence-mismatch",
         )

@@ -85,7 +85,7 @@ def find_recipient_kind(version: Version, ground: str, recipient_kind: str) -> s
     if not recipient_kind and len(permitted) > 1:
         raise InvalidInputError(
             "the terms permit several kinds of recipients on this ground",
-            f"name one with `--kind`: {', '.join(permitted)}",
+            f"name one with `--recipient-kind`: {', '.join(permitted)}",
             code="recipient-ambiguous",
         )
     return recipient_kind or permitted[0]
@@ -109,21 +109,21 @@ def check_release_input(
 ) -> None:
     """Raise InvalidInputError if the input is incomplete, or does not fit what the ground requires."""
     if not release_input.recipient.strip():
-        raise InvalidInputError("`--to` is empty", "name who receives it", code="missing-input")
+        raise InvalidInputError("`--recipient` is empty", "name who receives it", code="missing-input")
     for text in (release_input.recipient, release_input.recipient_contact, release_input.row_filter):
         check_line(text)
     evidence = {*requirements.evidence}
     if release_input.row_filter and evidence & {EvidenceKind.AUTHORISATION, EvidenceKind.FUNCTION}:
         raise InvalidInputError(
-            "on this ground a release is of one person", "name them with `--about`", code="missing-input"
+            "on this ground a release is of one person", "name them with `--subject`", code="missing-input"
         )
     if not (release_input.subject or release_input.row_filter or EvidenceKind.FUNCTION in evidence):
         raise InvalidInputError(
-            "a release is about a visitor, or of rows", "give `--about` or `--rows`", code="missing-input"
+            "a release is about a visitor, or of rows", "give `--subject` or `--rows`", code="missing-input"
         )
     if release_input.submission_reference and release_input.row_filter:
         raise InvalidInputError(
-            "a submission has no rows", "give one of `--about` and `--rows`", code="conflicting-options"
+            "a submission has no rows", "give one of `--subject` and `--rows`", code="conflicting-options"
         )
     if not 1 <= release_input.expires_days <= EXPIRY_DAYS_MAX:
         raise InvalidInputError(
@@ -140,7 +140,7 @@ def _check_seal(sealed_until: datetime, requirements: GroundRequirements, now: d
     if EvidenceKind.INSTRUMENT not in requirements.evidence:
         raise InvalidInputError(
             "only a release that a legal instrument requires can be under seal",
-            "leave out `--seal-until`: the visitor is told of this release",
+            "leave out `--sealed-until`: the visitor is told of this release",
             code="seal-not-permitted",
         )
     if not now < sealed_until <= now + timedelta(days=EXPIRY_DAYS_MAX):

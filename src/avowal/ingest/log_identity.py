@@ -51,7 +51,7 @@ class LogCatalogue:
         if not self.allow_new_key and not self.key_file.exists() and self.backend.call(ListLogPositions()):
             raise StoreError(
                 f"`{self.key_file}` is missing, so logs that were read before cannot be recognised",
-                "restore it from a backup; or import with `--again`, and all logs count as new",
+                "restore it from a backup; or import with `--as-new-log`, and all logs count as new",
                 code="key-missing",
             )
         return read_or_create_secret(self.key_file)
@@ -96,7 +96,7 @@ class LogCatalogue:
         if candidates and not as_new_log:
             raise LogSourceError(
                 f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not continue it",
-                "if it is another log, or its lines should count again, use `--again`",
+                "if it is another log, or its lines should count again, use `--as-new-log`",
                 code="log-mismatch",
             )
         head_digest = self.create_digest(head).hexdigest()

@@ -262,7 +262,8 @@ class Ledger(Repository):
         except (OSError, UnicodeDecodeError, ProofError) as error:
             raise ProofError(
                 f"`{path}` is damaged ({type(error).__name__}): nobody can tell whether the ledger is what was signed",
-                "put it back; or move it away, and have `avowal verify --witness` look at a checkpoint held elsewhere",
+                "restore it from its backup; or remove it, and check the ledger against a checkpoint that a witness "
+                "holds, with `avowal verify --witness-checkpoint`",
                 code="checkpoint-damaged",
             ) from None
 

@@ -1,4 +1,4 @@
-"""`avowal policy posted`: record that a notice was posted."""
+"""`avowal policy record-posting`: record that a notice was posted."""
 
 from contextlib import closing
 from typing import Annotated
@@ -14,19 +14,19 @@ from avowal.register.notices import NoticeDisplay
 app = create_app()
 
 
-@app.command("posted")
-def posted(
+@app.command("record-posting")
+def record_posting(
     number: Annotated[int, typer.Argument(help="The version's number.")],
-    where: Annotated[str, typer.Option(help="Where everybody sees it: a page's address, say.")],
+    place: Annotated[str, typer.Option(help="Where everybody sees it: a page's address, say.")],
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
     """Record that you posted a version's notice where everybody sees it. The ledger has it as your word."""
-    showing = NoticeDisplay(number, where, attested_by_operator=True, recorded_at=utc_now())
+    showing = NoticeDisplay(number, place, attested_by_operator=True, recorded_at=utc_now())
     with closing(open_folder_register(data)) as register:
         register.notices.record_display(showing)
         register.ledger.sign_checkpoint()
     if as_json:
         print_json(showing)
     else:
-        print_line(f"it is recorded that you posted the notice of version {number}: {where}")
+        print_line(f"it is recorded that you posted the notice of version {number}: {place}")
