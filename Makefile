@@ -8,7 +8,7 @@ SAMPLE := build/sample
 SERVERS := nginx-light apache2-bin haproxy caddy chromium
 unexport PYTHONDONTWRITEBYTECODE  # where it is set, each command compiles Avowal anew: 0.2 s, which nobody pays who installed it
 
-.PHONY: run test check bench clean
+.PHONY: run test test-quick test-thorough check bench clean
 
 run: $(READY)  ## A sample site's log, collected under its policy, and what it says.
 	@$(BIN)/python examples/sample.py $(SAMPLE)
@@ -16,6 +16,13 @@ run: $(READY)  ## A sample site's log, collected under its policy, and what it s
 test: $(READY)  ## All tests, shared among the cores; those of real servers run where these are, or can be installed.
 	-@tools/need $(SERVERS)
 	$(BIN)/python -m pytest -n auto
+
+test-quick: $(READY)  ## Most tests, with few examples, without kills, real servers and browsers: while one writes.
+	$(BIN)/python -m pytest -n auto --hypothesis-profile quick
+
+test-thorough: $(READY)  ## All tests, with every kill and many examples. Takes an hour.
+	-@tools/need $(SERVERS)
+	$(BIN)/python -m pytest -n auto --hypothesis-profile thorough
 
 check: $(READY)  ## What CI runs beside the tests.
 	$(BIN)/ruff format --check .

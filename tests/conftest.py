@@ -15,6 +15,25 @@ from support.kills import KillServer
 MEMORY = Path("/dev/shm")  # noqa: S108  # folders in it are made with names that nobody can guess
 MEMORY_BYTES_MIN = 2 << 30
 
+SLOW = (
+    "change/test_kills.py",
+    "cli/test_privacy.py",
+    "disclose/test_cookie_audit.py",
+    "disclose/test_feed.py",
+    "disclose/test_grounds.py",
+    "endpoints",
+    "ingest/test_follower.py",
+    "ingest/test_kills.py",
+    "ingest/test_order.py",
+    "ingest/test_syslog.py",
+    "logs/test_servers.py",
+    "register/test_gdprbench.py",
+    "server",
+    "verify",
+    "web",
+)
+"""What a quick run leaves out: kills, real servers, real browsers, and what makes many sites."""
+
 for name, examples in PROFILES.items():
     settings.register_profile(name, max_examples=examples, deadline=None)  # no test is timed
 settings.load_profile("standard")
@@ -37,3 +56,13 @@ def kill_server() -> Iterator[KillServer]:
     server = KillServer()
     yield server
     server.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of a quick run what is slow, unless it is named."""
+    if settings.get_current_profile_name() != "quick" or config.args_source is pytest.Config.ArgsSource.ARGS:
+        return
+    slow = [Path(__file__).parent / name for name in SLOW]
+    left_out = [item for item in items if any(item.path.is_relative_to(path) for path in slow)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]

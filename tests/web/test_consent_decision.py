@@ -13,6 +13,7 @@ from playwright.sync_api import sync_playwright
 from support.browsers import CHROMIUM, needs_chromium
 from support.served import ANN, BEN, OWN, SITE, TODAY, Served, cookie, in_browser, served, translated
 from support.site import Site
+from support.templates import made_once
 
 LOOSER = "referrer, full: kept forever, was never; for abuse, availability, content, performance"
 
@@ -28,16 +29,23 @@ def publish(site: Site, was: str, now: str, days: int = 0) -> None:
     assert ran.status == 0, ran.err
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
-    """Serve a site of three languages whose second version keeps more; two visitors were there before it."""
-    site = translated(Site(tmp_path), ("notice-days = 30", "notice-days = 0"))
+@made_once
+def site_with_looser_version(folder: Path) -> Site:
+    """Make a site of three languages whose second version keeps more; two visitors were there before it."""
+    site = translated(Site(folder), ("notice-days = 30", "notice-days = 0"))
     with served(site) as it:
         for number, (who, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
             look = f"{number}bcdefghij0123456789"
             assert it.tell(cookie(who), id=look, url=f"https://{SITE}{path}").status == 202
         it.kept("SELECT page_path FROM views", 3)
-        publish(site, 'keep = { page = "forever" }', 'keep = { full = "forever" }')
+        it.stop()
+    publish(site, 'keep = { page = "forever" }', 'keep = { full = "forever" }')
+    return site
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    with served(site_with_looser_version(tmp_path)) as it:
         yield it
 
 

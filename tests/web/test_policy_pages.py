@@ -192,7 +192,9 @@ def beside(page: str) -> dict[str, list[str]]:
 
 def test_what_is_so_at_this_moment_stands_beside_what_the_policy_says(server: Served) -> None:
     """What came in, at which precision; who looked at it; what was released; what is to come; and that it was verified."""
-    wait_until(lambda: "was verified on" in text(server, "/privacy/"), "the server to verify the folder")
+    verified = server.site.data / "verified.json"
+    wait_until(verified.exists, "the server to verify the folder")
+    wait_until(lambda: "was verified on" in text(server, "/privacy/"), "the page to say so")
     told = beside(text(server, "/privacy/"))
     assert list(told) == [
         "Whom this concerns",

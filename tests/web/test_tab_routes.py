@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from support.browsers import CHROMIUM, needs_chromium
 from support.served import OWN, SETTINGS, SITE, Answer, Served, served
 from support.site import FIREFOX, Site, wait_until
+from support.templates import made_once
 
 MINE, OTHERS = ("mine0-mine0-mine0", "mine1-mine1-mine1"), ("others-others-others",)
 PAGE = (
@@ -24,13 +25,21 @@ FORM = {**OWN, "Content-Type": "application/x-www-form-urlencoded"}
 UNDECLARED = re.compile(r'\[\[cookie\]\]\nname = "avowal-views"\n(.+\n)+')
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
-    """Serve a site at which two people looked from one address with one browser: they share the key of the day."""
-    with served(Site(tmp_path).init(settings=SETTINGS)) as it:
+@made_once
+def site_with_looks(folder: Path) -> Site:
+    """Make a site at which two people looked from one address with one browser: they share the key of the day."""
+    site = Site(folder).init(settings=SETTINGS)
+    with served(site) as it:
         for look in (*MINE, *OTHERS):
             assert it.tell(id=look, url=f"https://{SITE}/of-{look[:5]}").status == 202
         assert len({row["visitor_id"] for row in it.kept("SELECT visitor_id FROM views", 3)}) == 1
+        it.stop()
+    return site
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    with served(site_with_looks(tmp_path)) as it:
         yield it
 
 

@@ -13,12 +13,13 @@ from playwright.sync_api import ViewportSize, sync_playwright
 from support.browsers import CHROMIUM, needs_chromium
 from support.served import ANN, BEN, NEW, OWN, SETTINGS, SITE, Served, cookie, in_browser, served
 from support.site import Site, wait_until
+from support.templates import made_once
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
-    """Serve a site that two visitors looked at, from one address; one reader read of single visitors."""
-    site = Site(tmp_path).init(settings=SETTINGS)
+@made_once
+def site_with_looks(folder: Path) -> Site:
+    """Make a site that two visitors looked at, from one address; one user read of single visitors."""
+    site = Site(folder).init(settings=SETTINGS)
     with served(site) as it:
         for number, (who, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
             look = f"{number}bcdefghij0123456789"
@@ -27,6 +28,13 @@ def server(tmp_path: Path) -> Iterator[Served]:
         assert site.avowal("user", "add", "zoe", "--purposes", "abuse").status == 0
         ran = site.avowal("query", "--purpose", "abuse", "--as", "zoe", "SELECT visitor_id FROM views")
         assert ran.status == 0, ran.err
+        it.stop()
+    return site
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    with served(site_with_looks(tmp_path)) as it:
         yield it
 
 

@@ -2,6 +2,9 @@
 
 import sqlite3
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import closing
+from functools import cache
 from importlib import resources
 
 import duckdb
@@ -14,33 +17,44 @@ from avowal.verify.verification import Finding, FindingCode
 SchemaItem = tuple[str, str, str]
 """The name of a table or the type of an item; a column or the name of the item; its type or its SQL."""
 
+REGISTER_SCHEMA_QUERY = (
+    "SELECT type, name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+)
+
 
 def check_store_schema(state: StoreState) -> Iterator[Finding]:
     """Compare the tables and views of the store with those of its schema."""
-    with duckdb.connect(":memory:") as fresh:
-        fresh.execute(read_schema())
-        expected: set[SchemaItem] = {
-            (table, column, kind) for table, column, kind in fresh.execute(STORE_SCHEMA_QUERY).fetchall()
-        }
     found = {(table, column, kind) for table, column, kind in state.schema_rows}
-    yield from _differences("store-schema-mismatch", "the store", found, expected)
+    yield from _differences("store-schema-mismatch", "the store", found, _expected_store_schema())
 
 
 def check_register_schema(register: SqliteRegister) -> Iterator[Finding]:
     """Compare the tables and triggers of the register with those of its schema."""
-    sql = "SELECT type, name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
-    fresh = sqlite3.connect(":memory:")
-    for text in _migrations("register"):
-        fresh.executescript(text)
-    expected = {(kind, name, " ".join(text.split())) for kind, name, text in fresh.execute(sql)}
-    fresh.close()
     with register.engine.connect() as connection:
-        found = {(kind, name, " ".join(text.split())) for kind, name, text in connection.exec_driver_sql(sql)}
-    yield from _differences("register-schema-mismatch", "the register", found, expected)
+        rows = connection.exec_driver_sql(REGISTER_SCHEMA_QUERY)
+        found = {(kind, name, " ".join(text.split())) for kind, name, text in rows}
+    yield from _differences("register-schema-mismatch", "the register", found, _expected_register_schema())
+
+
+@cache
+def _expected_store_schema() -> frozenset[SchemaItem]:
+    with duckdb.connect(":memory:") as fresh:
+        fresh.execute(read_schema())
+        rows = fresh.execute(STORE_SCHEMA_QUERY).fetchall()
+    return frozenset((table, column, kind) for table, column, kind in rows)
+
+
+@cache
+def _expected_register_schema() -> frozenset[SchemaItem]:
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        for text in _migrations("register"):
+            fresh.executescript(text)
+        rows = fresh.execute(REGISTER_SCHEMA_QUERY).fetchall()
+    return frozenset((kind, name, " ".join(text.split())) for kind, name, text in rows)
 
 
 def _differences(
-    code: FindingCode, place: str, found: set[SchemaItem], expected: set[SchemaItem]
+    code: FindingCode, place: str, found: AbstractSet[SchemaItem], expected: AbstractSet[SchemaItem]
 ) -> Iterator[Finding]:
     for first, second, _ in sorted(found - expected):
         yield Finding(code, f"{place} has `{first}` `{second}`, which its schema does not declare")
