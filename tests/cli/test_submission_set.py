@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from avowal.clock import utc_now
 from avowal.register.register import SqliteRegister
 from avowal.register.restrictions import RestrictionChange, SubmissionSelector
 from support.site import Ran, Site, tamper
@@ -103,7 +104,7 @@ def test_it_is_forgotten_when_somebody_says_so(site: Site, reference: str) -> No
     assert listed(site, "--form", "order")[0]["keep_until"].startswith(SOON)
     with closing(SqliteRegister(site.data, site.folder / "keys")) as register:
         gone = RestrictionChange(keep_until=NOW - timedelta(2))
-        register.restrictions.set(SubmissionSelector("submission", reference), gone, "letter", NOW)
+        register.restrictions.set(SubmissionSelector("submission", reference), gone, "letter", utc_now())
         register.ledger.sign_checkpoint()
     assert show(site, reference).status == 1
     assert [one["reference"] for one in listed(site, "--form", "order")] == [kept]

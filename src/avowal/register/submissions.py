@@ -230,7 +230,7 @@ class Submissions(Repository):
         removed = []
         with self._write_transaction() as connection:
             for one, doing in _beyond(connection, governing_bounds, now):
-                removed.append(msgspec.structs.replace(one, run=run_number))
+                removed.append(msgspec.structs.replace(one, run_number=run_number))
                 connection.execute(doing)
             if removed:
                 record_retention_run(connection, run_number, removed, now)

@@ -100,14 +100,14 @@ def verify_register(register: SqliteRegister, witness_checkpoints: Sequence[Sign
     last_checkpoint = (
         register.ledger.last_checkpoint_beside_key()
     )  # before the entries, of which more may come
-    findings, entries = list[Finding](), list[Entry]()
+    findings, entries = list[Finding](), list[Entry]()  # a check that fails keeps what was found before it
     try:
         with register.snapshot() as snapshot:
             entries = _decode_entries(snapshot.ledger)
             state = RegisterState(snapshot, entries, last_checkpoint, witness_checkpoints)
-            findings = [finding for check in INTEGRITY_CHECKS for finding in check(state)]
+            findings.extend(finding for check in INTEGRITY_CHECKS for finding in check(state))
             if not findings:
-                findings = [finding for check in PERMISSION_CHECKS for finding in check(state)]
+                findings.extend(finding for check in PERMISSION_CHECKS for finding in check(state))
     except ProofError as error:
         findings.append(Finding("ledger-damaged", error.message))
     except MALFORMED_REGISTER_ERRORS as error:
