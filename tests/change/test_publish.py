@@ -74,9 +74,9 @@ def test_the_seeds_document_is_adopted_as_it_stands(register: SqliteRegister) ->
 def test_the_same_terms_again_are_no_version(begun: SqliteRegister) -> None:
     """Publishing what holds changes nothing, whatever its date; other words are a correction of the same version."""
     for updated in (date(2026, 10, 1), TODAY, TODAY + timedelta(days=90)):
-        done = publish_version(begun, draft(terms(updated_on=updated)), NOW, accept_witnesses=False)
+        done = publish_version(begun, draft(terms(updated_on=updated)), NOW, accept_weaker=False)
         assert (done.outcome, done.version.number) == (PublishOutcome.UNCHANGED, 1)
-    done = publish_version(begun, draft(terms(), "# Privacy, spelt right\n"), NOW, accept_witnesses=False)
+    done = publish_version(begun, draft(terms(), "# Privacy, spelt right\n"), NOW, accept_weaker=False)
     assert (done.outcome, done.comparison.relation) == (PublishOutcome.CORRECTED, ProtectionRelation.SAME)
     assert [page.text for page in begun.documents(1)] == ["# Privacy, spelt right\n"]
     assert len(begun.versions()) == 1
@@ -84,7 +84,7 @@ def test_the_same_terms_again_are_no_version(begun: SqliteRegister) -> None:
 
 def test_a_stricter_version_may_hold_at_once(begun: SqliteRegister) -> None:
     """Published with today's date, it takes effect at that moment, and no earlier."""
-    done = publish_version(begun, draft(terms("3 days")), NOW, accept_witnesses=False)
+    done = publish_version(begun, draft(terms("3 days")), NOW, accept_weaker=False)
     assert done.outcome is PublishOutcome.PUBLISHED
     assert (done.version.number, done.version.effective_at) == (2, NOW)
     assert done.comparison.relation is ProtectionRelation.MORE_PROTECTIVE
@@ -104,10 +104,10 @@ def test_what_protects_less_needs_notice_and_acceptance(
     ):
         looser = draft(terms(updated_on=TODAY + timedelta(days=days), **change))
         with raises_code(code):
-            publish_version(begun, looser, NOW, accept_witnesses=accepted)
+            publish_version(begun, looser, NOW, accept_weaker=accepted)
     assert len(begun.versions()) == 1
     looser = draft(terms(updated_on=TODAY + timedelta(days=30), **change))
-    done = publish_version(begun, looser, NOW, accept_witnesses=True)
+    done = publish_version(begun, looser, NOW, accept_weaker=True)
     assert done.version.effective_at == datetime(2026, 12, 22)  # noqa: DTZ001  # UTC
     assert done.comparison.looser
 
@@ -115,15 +115,15 @@ def test_what_protects_less_needs_notice_and_acceptance(
 def test_no_version_takes_effect_in_the_past_or_before_another(begun: SqliteRegister) -> None:
     """A past day is refused, and so is one before that of a version that is still to come."""
     with raises_code("date-in-past"):
-        publish_version(begun, draft(terms("3 days", TODAY - timedelta(days=1))), NOW, accept_witnesses=True)
-    publish_version(begun, draft(terms("3 days", TODAY + timedelta(days=9))), NOW, accept_witnesses=False)
+        publish_version(begun, draft(terms("3 days", TODAY - timedelta(days=1))), NOW, accept_weaker=True)
+    publish_version(begun, draft(terms("3 days", TODAY + timedelta(days=9))), NOW, accept_weaker=False)
     for days in (0, 5, 9):
         with raises_code("version-out-of-order"):
             publish_version(
-                begun, draft(terms("2 days", TODAY + timedelta(days=days))), NOW, accept_witnesses=False
+                begun, draft(terms("2 days", TODAY + timedelta(days=days))), NOW, accept_weaker=False
             )
     done = publish_version(
-        begun, draft(terms("2 days", TODAY + timedelta(days=10))), NOW, accept_witnesses=False
+        begun, draft(terms("2 days", TODAY + timedelta(days=10))), NOW, accept_weaker=False
     )
     assert done.version.number == 3
 
@@ -132,13 +132,13 @@ def test_every_declared_language_has_its_document(begun: SqliteRegister) -> None
     """A language without a document is refused, at the first version as at a later one."""
     spoken = terms("3 days", languages=["en", "fr"])
     with raises_code("document-missing"):
-        publish_version(begun, draft(spoken), NOW, accept_witnesses=False)
+        publish_version(begun, draft(spoken), NOW, accept_weaker=False)
     assert len(begun.versions()) == 1
-    publish_version(begun, draft(terms("3 days", languages=["en", "pt-BR"])), NOW, accept_witnesses=False)
+    publish_version(begun, draft(terms("3 days", languages=["en", "pt-BR"])), NOW, accept_weaker=False)
     assert [page.language for page in begun.documents(2)] == ["en", "pt-BR"]
 
 
 def test_a_first_version_is_not_published(register: SqliteRegister) -> None:
     """Without a version in force there is nothing to compare with."""
     with raises_code("no-version-in-force"):
-        publish_version(register, draft(terms()), NOW, accept_witnesses=True)
+        publish_version(register, draft(terms()), NOW, accept_weaker=True)

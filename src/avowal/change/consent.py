@@ -1,4 +1,4 @@
-"""Consent to a version for what was collected before: given and taken back (rules G2 to G9)."""
+"""Consent of a visitor to a version for data that was collected before, and its withdrawal (G2 to G9)."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,14 @@ from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.keep.visitor_lookup import VisitorRecords
 from avowal.policy.bounds import Bounds
-from avowal.policy.compare import compare
-from avowal.policy.describe import group_witnesses
+from avowal.policy.describe import describe_looser_and_stricter
 from avowal.policy.language import ENGLISH, Language
 from avowal.register.consents import UNRECORDED_ENTRY, Consent
 from avowal.register.register import Register, Version
 
 
 class StatementChannel(StrEnum):
-    """How a visitor said so."""
+    """How a visitor told the operator."""
 
     EMAIL = "e-mail"
     FORM = "form"
@@ -31,22 +30,24 @@ class StatementChannel(StrEnum):
 
 
 class ConsentEffect(msgspec.Struct, frozen=True):
-    """What a consent permits beyond what governs some of the visitor's records without it."""
+    """What a consent permits for those of a visitor's records that have one governing number without it."""
 
     governing: int
-    """The records' governing number without it."""
+    """The governing number of the records without the consent."""
     records: int
+    """How many records those are."""
     looser_rules: list[str]
+    """A sentence for each rule that permits more with the consent."""
 
 
 @dataclass(frozen=True)
 class ConsentStatement:
-    """What a visitor said: how, where the operator finds it again, and the language of what was shown."""
+    """How a visitor consented: the channel, the operator's reference to it, and the language of the document shown."""
 
     channel: StatementChannel
     reference: str = ""
     language: str = ""
-    """May be empty where the version has one document."""
+    """May be empty if the version has only one document."""
 
 
 def prepare_consent(
@@ -56,18 +57,18 @@ def prepare_consent(
     statement: ConsentStatement,
     now: datetime,
 ) -> Consent:
-    """Return a visitor's consent to a version, 0 for the one in force: one that stands already, or one to record.
+    """Return a visitor's consent to a version (0 is the one in force): the active one, or a new one to be recorded.
 
-    Raises RefusedError where the version is neither in force nor to come, or nothing would be governed by it.
+    Raises RefusedError if the version is neither in force nor in the future, or if it would govern no stored record.
     """
     version = _find_offered_version(register.versions(), version_number, now)
-    stands = find_active_consents(register.consents.for_visitor(visitor_records.key)).get(version.identity)
-    if stands:
-        return stands
+    active = find_active_consents(register.consents.for_visitor(visitor_records.key)).get(version.identity)
+    if active:
+        return active
     if not any(governing < version.number for governing in visitor_records.counts_by_governing):
         raise RefusedError(
-            f"nothing is kept of that visitor which version {version.number} does not govern already",
-            "look at the visitor's key, and that the logs of the visits were read",
+            f"version {version.number} governs everything already that is stored of that visitor",
+            "check the visitor's key, and whether the logs of the visits were imported",
             code="consent-not-needed",
         )
     pages = {page.language: page for page in register.documents(version.number)}
@@ -76,7 +77,7 @@ def prepare_consent(
         raise InvalidInputError(
             f"version {version.number} has no document in `{language}`"
             if language
-            else "it is not said in which language the document was shown",
+            else "the language of the document that was shown is missing",
             f"there are: {', '.join(pages)}",
             code="document-not-found",
         )
@@ -96,16 +97,17 @@ def prepare_consent(
 def prepare_withdrawal(
     register: Register, visitor: str, version_number: int, statement: ConsentStatement, now: datetime
 ) -> Consent:
-    """Return the withdrawal to record of a visitor's consent to a version; 0 for the highest consented to.
+    """Return the withdrawal, to be recorded, of a visitor's consent to a version (0 is the highest consented to).
 
-    Raises RefusedError where none stands.
+    Raises RefusedError if there is no active consent.
     """
-    given = find_active_consents(register.consents.for_visitor(visitor)).values()
-    fitting = [consent for consent in given if version_number in {0, consent.version}]
+    active = find_active_consents(register.consents.for_visitor(visitor)).values()
+    fitting = [consent for consent in active if version_number in {0, consent.version}]
     if not fitting:
         raise RefusedError(
-            "no consent of that visitor stands" + (f" to version {version_number}" if version_number else ""),
-            "look at the visitor's key; nothing was changed",
+            "that visitor has no active consent"
+            + (f" to version {version_number}" if version_number else ""),
+            "check the visitor's key; nothing was changed",
             code="consent-not-found",
         )
     latest = max(fitting, key=lambda consent: consent.version)
@@ -120,7 +122,7 @@ def prepare_withdrawal(
 
 
 def record_consent(register: Register, consent: Consent) -> Consent:
-    """Record a consent or a withdrawal, unless it is recorded; returns it as it was recorded."""
+    """Record a consent or a withdrawal, unless it is recorded already; returns it with its entry number."""
     if consent.entry != UNRECORDED_ENTRY:
         return consent
     recorded = register.consents.record(consent)
@@ -129,13 +131,13 @@ def record_consent(register: Register, consent: Consent) -> Consent:
 
 
 def find_active_consents(consents: Sequence[Consent]) -> dict[str, Consent]:
-    """Return the consents that stand, by the identity of their version; `consents` are one visitor's, in order."""
-    stand: dict[str, Consent] = {}
+    """Return the active consents by the identity of their version. `consents` are one visitor's, in order."""
+    active: dict[str, Consent] = {}
     for consent in consents:
-        stand.pop(consent.identity, None)
+        active.pop(consent.identity, None)
         if consent.given:
-            stand[consent.identity] = consent
-    return stand
+            active[consent.identity] = consent
+    return active
 
 
 def compute_consent_effects(
@@ -144,19 +146,19 @@ def compute_consent_effects(
     version_number: int,
     language: Language = ENGLISH,
 ) -> list[ConsentEffect]:
-    """Return what consent to a version, in force or to come, permits of records from its effect on.
+    """Return what consent to a version permits once both are in effect.
 
-    `records` tells how many of them each governing number governs.
+    `counts_by_governing` is the number of the visitor's records with each governing number.
     """
     governing = compute_governing_bounds(versions[:version_number])
     return [
         ConsentEffect(
-            before,
+            number,
             count,
-            _describe_looser_rules(governing[before - 1], governing[version_number - 1], language),
+            _describe_looser_rules(governing[number - 1], governing[version_number - 1], language),
         )
-        for before, count in sorted(counts_by_governing.items())
-        if before < version_number
+        for number, count in sorted(counts_by_governing.items())
+        if number < version_number
     ]
 
 
@@ -167,83 +169,81 @@ def compute_withdrawal_effects(
     version_number: int,
     language: Language = ENGLISH,
 ) -> list[ConsentEffect]:
-    """Return what would be permitted no more if the consent to a version were taken back.
+    """Return what would not be permitted any longer if the consent to a version were withdrawn.
 
-    `versions` are those that have taken effect; `others` are those of them that other consents which stand are to.
+    `versions` are those in effect, `other_consent_versions` those that the visitor has other active consents to.
     """
-    stays = max(other_consent_versions, default=0)
-    without = Counter[int]()
+    highest_other = max(other_consent_versions, default=0)
+    counts = Counter[int]()
     for version, raised_to, count in visitor_records.version_counts:
-        if raised_to == version_number > stays:
-            without[max(version, stays)] += count
-    without.pop(version_number, None)
+        if raised_to == version_number > highest_other:
+            counts[max(version, highest_other)] += count
+    counts.pop(version_number, None)
     governing = compute_governing_bounds(versions)
     return [
         ConsentEffect(
-            left, count, _describe_looser_rules(governing[left - 1], governing[version_number - 1], language)
+            number,
+            count,
+            _describe_looser_rules(governing[number - 1], governing[version_number - 1], language),
         )
-        for left, count in sorted(without.items())
+        for number, count in sorted(counts.items())
     ]
 
 
 class ConsentChoice(msgspec.Struct, frozen=True):
-    """A version that a visitor may consent to for what was collected before, or whose consent they may take back."""
+    """A version that a visitor may consent to for data collected before, or whose consent they may withdraw."""
 
     version: int
     identity: str
     effective_at: datetime
     is_given: bool
-    """Whether the consent stands, so that it may be taken back."""
+    """Whether there is an active consent, which may be withdrawn."""
     effects: list[ConsentEffect]
-    """What it permits; what would not be permitted any more where it stands."""
+    """What the consent would permit; if it is given, what would not be permitted after its withdrawal."""
 
 
 def find_consent_choices(
     register: Register, visitor_records: VisitorRecords, now: datetime, language: Language = ENGLISH
 ) -> list[ConsentChoice]:
-    """Return what a visitor may decide on, in a language: consents that stand, and versions that would permit more."""
+    """Return the choices of a visitor, in a language: active consents, and versions that would permit more."""
     versions = register.versions()
-    past, given = (
-        effective_versions(versions, now),
-        find_active_consents(register.consents.for_visitor(visitor_records.key)),
-    )
-    found = []
-    for one in versions:
-        stands = one.identity in given and given[one.identity].version == one.number
-        if stands:
-            others = {of.version for of in given.values() if of.version <= len(past)} - {one.number}
-            permits = (
-                compute_withdrawal_effects(past, visitor_records, sorted(others), one.number, language)
-                if one in past
-                else []
-            )
-        elif one in find_offered_versions(versions, now) and one.identity not in given:
-            permits = compute_consent_effects(
-                versions, visitor_records.counts_by_governing, one.number, language
-            )
-        else:
-            continue
-        if stands or any(effect.looser_rules for effect in permits):
-            found.append(ConsentChoice(one.number, one.identity, one.effective_at, stands, permits))
-    return found
+    effective = effective_versions(versions, now)
+    active = find_active_consents(register.consents.for_visitor(visitor_records.key))
+    offered, choices = find_offered_versions(versions, now), list[ConsentChoice]()
+    for version in versions:
+        number, identity = version.number, version.identity
+        is_given = identity in active and active[identity].version == number
+        effects = list[ConsentEffect]()
+        if is_given and version in effective:
+            others = {consent.version for consent in active.values() if consent.version <= len(effective)}
+            others -= {number}
+            effects = compute_withdrawal_effects(effective, visitor_records, sorted(others), number, language)
+        elif version in offered and identity not in active:
+            counts = visitor_records.counts_by_governing
+            effects = compute_consent_effects(versions, counts, number, language)
+        if is_given or any(effect.looser_rules for effect in effects):
+            choices.append(ConsentChoice(number, identity, version.effective_at, is_given, effects))
+    return choices
 
 
-def _describe_looser_rules(old: Bounds, new: Bounds, spoken: Language) -> list[str]:
-    return [line.describe(spoken) for line in group_witnesses(compare(old, new).looser)]
+def _describe_looser_rules(old: Bounds, new: Bounds, language: Language) -> list[str]:
+    return describe_looser_and_stricter(old, new, language).looser
 
 
 def find_offered_versions(versions: Sequence[Version], now: datetime) -> list[Version]:
-    """Return the versions that somebody may consent to now: the one in force, and those that are to come."""
-    past = effective_versions(versions, now)
-    return [*past[-1:], *versions[len(past) :]]
+    """Return the versions that visitors may consent to now: the one in force, and future ones."""
+    effective = effective_versions(versions, now)
+    return [*effective[-1:], *versions[len(effective) :]]
 
 
 def _find_offered_version(versions: Sequence[Version], number: int, now: datetime) -> Version:
     fitting = [version for version in find_offered_versions(versions, now) if number in {0, version.number}]
     if not fitting:
         raise RefusedError(
-            f"version {number} is neither in force nor to come" if number else "no version is in force",
-            "`avowal policy history` tells which are: consent is to what is promised now, or will be",
+            f"version {number} is neither in force nor a future version"
+            if number
+            else "no version is in force",
+            "`avowal policy history` lists the versions; consent is to the one in force or to a future one",
             code="version-not-in-force",
         )
     return fitting[0]

@@ -1,6 +1,6 @@
-"""The receipt of a consent, for the visitor to keep: it can be checked without us.
+"""Receipts of consents, which visitors can verify without the site.
 
-It has the sections and field names of ISO/IEC TS 27560:2023, and a proof that the ledger has its entry.
+A receipt has the sections and field names of ISO/IEC TS 27560:2023, and a proof that the ledger has its entry.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ WITHDRAWN_STATE = "consent withdrawn"
 
 
 def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any]:
-    """Return the receipt of a consent or a withdrawal, for the visitor to keep: it can be checked without us."""
-    version = next(one for one in register.versions() if one.identity == consent.identity)
+    """Build the receipt of a consent or a withdrawal."""
+    version = next(known for known in register.versions() if known.identity == consent.identity)
     terms = parse_terms(version.terms_text, f"the terms of version {version.number}")
     return {
         "schema_version": CONSENT_RECEIPT_SCHEMA,
@@ -70,28 +70,28 @@ def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any
 
 
 def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, ConsentGiven]:
-    """Check a receipt with nothing but the ledger's public key; returns its proof, and the entry that it proves.
+    """Verify a receipt with the ledger's public key alone; returns its proof, and the entry that it proves.
 
     Raises InvalidInputError where it is no receipt, and ProofError where it does not hold.
     """
     try:
-        told = msgspec.json.decode(text, type=_ConsentReceipt)
-        salt = bytes.fromhex(told.proof.salt)
+        receipt = msgspec.json.decode(text, type=_ConsentReceipt)
+        salt = bytes.fromhex(receipt.proof.salt)
     except (msgspec.DecodeError, ValueError):
         raise InvalidInputError(
             "this is no receipt of a consent", "give the file as it was handed out", code="invalid-receipt"
         ) from None
-    proof = EntryProof.parse(told.proof.tlog_proof)
+    proof = EntryProof.parse(receipt.proof.tlog_proof)
     origin = proof.verify(verifier).origin
     entry = decode_entry(proof.entry)
     if (
         not isinstance(entry, ConsentGiven)
-        or told.record_id != f"{origin}#{proof.index}"
-        or told.to_entry(salt) != entry
-        or sha256(told.proof.terms.encode()).hexdigest() != entry.identity
-        or told.permissions
+        or receipt.record_id != f"{origin}#{proof.index}"
+        or receipt.to_entry(salt) != entry
+        or sha256(receipt.proof.terms.encode()).hexdigest() != entry.identity
+        or receipt.permissions
         != _extract_permissions(
-            _describe_purposes(parse_canonical(told.proof.terms.encode()), load_vocabulary())
+            _describe_purposes(parse_canonical(receipt.proof.terms.encode()), load_vocabulary())
         )
     ):
         raise ProofError(
@@ -103,17 +103,17 @@ def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, Co
 
 
 def _describe_purposes(bounds: Bounds, words: Vocabulary) -> list[dict[str, Any]]:
-    """Return what each purpose of the operator's may use, for how long, and who else receives it for that."""
+    """Return, for each purpose, the categories with their retention periods, and the recipients."""
     purposes: dict[str, dict[str, Any]] = {}
     for cell, ages in sorted(bounds.cells.items()):
         if cell.cookie_name:
             continue
-        known = words.purposes.get(cell.purpose)
+        leaf = words.purposes.get(cell.purpose)
         purpose = purposes.setdefault(
             cell.purpose,
             {
                 "purpose": cell.purpose,
-                "purpose_type": list(known.dpv) if known else [],
+                "purpose_type": list(leaf.dpv) if leaf else [],
                 "lawful_basis": "dpv:ExpressedConsent",
                 "pii_information": [],
                 "pii_controllers": ["controller"],
@@ -135,12 +135,12 @@ def _describe_purposes(bounds: Bounds, words: Vocabulary) -> list[dict[str, Any]
 
 
 def _extract_permissions(purposes: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Return what purposes say without their words in W3C DPV, for which better ones may be found."""
+    """Return what purposes permit, without their W3C DPV terms, which a later vocabulary may improve."""
     return [
         (
             purpose["purpose"],
             purpose["recipient_third_parties"],
-            [(told["pii_type"], told["retention_period"]) for told in purpose["pii_information"]],
+            [(data["pii_type"], data["retention_period"]) for data in purpose["pii_information"]],
         )
         for purpose in purposes
     ]
@@ -172,7 +172,7 @@ class _ConsentReceiptProof(msgspec.Struct):
 
 
 class _ConsentReceipt(msgspec.Struct):
-    """What of a receipt has to agree with its entry."""
+    """The part of a receipt that has to agree with its entry."""
 
     record_id: str
     pii_principal_id: str
@@ -182,14 +182,14 @@ class _ConsentReceipt(msgspec.Struct):
 
     @property
     def permissions(self) -> list[Any]:
-        """What it says is permitted; nothing where that is told in another form."""
+        """What the receipt says is permitted; empty if its purposes have another form."""
         try:
             return _extract_permissions(self.pii_processing.purposes)
         except (KeyError, TypeError):
             return []
 
     def to_entry(self, salt: bytes) -> ConsentGiven:
-        """Return the entry that would say the same."""
+        """Return the ledger entry with the same content."""
         kind = ConsentWithdrawn if self.event.event_state == WITHDRAWN_STATE else ConsentGiven
         notice = self.pii_processing.privacy_notice
         return kind(

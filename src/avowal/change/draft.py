@@ -1,4 +1,4 @@
-"""The draft of a version: the terms of a folder and the documents beside them; and how the first one begins."""
+"""Drafts of versions: the terms in a folder and the documents next to them; and the adoption of the first version."""
 
 from importlib import resources
 from pathlib import Path
@@ -17,43 +17,43 @@ TERMS_FILE = "terms.toml"
 
 
 def find_terms_path(folder: Folder) -> Path:
-    """Return where the folder's terms are: those that come with Avowal where no folder was made."""
+    """Return the path of the folder's terms; that of the default terms if the folder has none."""
     if folder.policy_folder is not None:
         return folder.policy_folder / TERMS_FILE
     return Path(str(resources.files("avowal.policy") / "defaults" / TERMS_FILE))
 
 
 def load_forms(folder: Folder) -> dict[str, Form]:
-    """Return the forms that the folder's terms declare, by name. Raises TermsError where these do not check."""
+    """Return the forms that the folder's terms declare, by name. Raises TermsError if the terms are not valid."""
     return {form.name: form for form in load_terms(find_terms_path(folder)).forms}
 
 
 def load_draft(path: Path) -> VersionDraft:
-    """Read terms and the documents beside them, as they would be promised. Raises TermsError where one is wrong."""
+    """Load terms and the documents in their folder. Raises TermsError if one of them is not valid."""
     return VersionDraft(load_terms(path), strict.read_text(path, TermsError), load_documents(path))
 
 
 def load_documents(terms_file: Path) -> dict[str, Document]:
-    """Return the documents beside a file of terms, by language. Raises TermsError where one does not check."""
-    found: dict[str, Document] = {}
+    """Load the documents in the folder of a file of terms, by language. Raises TermsError if one is not valid."""
+    documents: dict[str, Document] = {}
     for path in sorted(terms_file.parent.glob("*.md")):
         document = load_document(path)
-        if document.language in found:
+        if document.language in documents:
             raise TermsError(
                 f"{path}: there are two documents in `{document.language}`",
                 "keep one for each language",
                 code="duplicate-document",
             )
-        found[document.language] = document
-    return found
+        documents[document.language] = document
+    return documents
 
 
 def adopt_first_version_if_none(register: Register, folder: Folder) -> None:
-    """Adopt the folder's terms, where there is no version yet: whoever collects first does so."""
+    """Adopt the folder's terms as the first version, if there is no version yet."""
     if register.versions():
         return
     try:
         adopt_first_version(register, load_draft(find_terms_path(folder)), utc_now())
-    except RefusedError:  # unless another process did so at this moment
+    except RefusedError:  # another process may have adopted them at the same moment
         if not register.versions():
             raise

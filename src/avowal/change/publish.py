@@ -1,4 +1,4 @@
-"""Adopting the first version and publishing later ones, by the law of versions (`docs/spec/terms.md`, V1 to V5)."""
+"""Adopts the first version of the policy and publishes later ones (V1 to V5 in `docs/spec/terms.md`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ from avowal.register.register import PublishedDocument, Register, Version
 
 @dataclass(frozen=True)
 class VersionDraft:
-    """What would be promised: terms, the text that they stand in, and their documents by language."""
+    """What a version would be made of: terms, the text of their file, and their documents by language."""
 
     terms: Terms
     terms_text: str
     documents: Mapping[str, Document]
 
     def build_version(self, number: int, effective_at: datetime, now: datetime) -> Version:
-        """Return the version that this would be."""
+        """Build the version with a number and a time from which it is in force."""
         compiled = compile_terms(self.terms)
         canonical = compiled.encode_canonical().decode()
         return Version(number, compiled.identity, canonical, self.terms_text, effective_at, now)
 
     def build_pages(self, now: datetime) -> list[PublishedDocument]:
-        """Return its documents in the languages that the terms declare. Raises TermsError where one is missing."""
+        """Return the documents in the languages that the terms declare. Raises TermsError if one is missing."""
         if missing := [language for language in self.terms.languages if language not in self.documents]:
             raise TermsError(
                 f"there is no document in `{missing[0]}`, which the terms declare",
-                f"put one beside the terms, with `lang: {missing[0]}`",
+                f"put one in the folder of the terms, with `lang: {missing[0]}`",
                 code="document-missing",
             )
         return [
@@ -51,7 +51,7 @@ class PublishOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class PublishResult:
-    """What publishing did, to which version, and how that stands to the one before it."""
+    """What publishing did, the version, and its comparison with the version before."""
 
     outcome: PublishOutcome
     version: Version
@@ -59,21 +59,21 @@ class PublishResult:
 
 
 def adopt_first_version(register: Register, draft: VersionDraft, now: datetime) -> Version:
-    """Take the first version into force, as of the past date that it bears (V3).
+    """Adopt the first version, in force from its date in the past (V3).
 
-    Raises RefusedError where there is a version already, or the date is still to come.
+    Raises RefusedError if there is a version already, or if the date is in the future.
     """
     effective_at = compute_effective_at(draft.terms)
     if register.versions():
         raise RefusedError(
-            "a version of the terms is in force already, and nothing was changed",
-            "`avowal policy publish` takes a later one into force",
+            "there is a version of the terms already: nothing was changed",
+            "`avowal policy publish` publishes the next one",
             code="version-exists",
         )
     if effective_at > now:
         raise RefusedError(
-            f"the terms hold from {draft.terms.updated_on}, which is still to come",
-            "the first version bears a past date: write that as `updated`",
+            f"the terms are in force from {draft.terms.updated_on}, which is in the future",
+            "write a past date as `updated` for the first version",
             code="date-in-future",
         )
     version = draft.build_version(1, effective_at, now)
@@ -83,41 +83,41 @@ def adopt_first_version(register: Register, draft: VersionDraft, now: datetime) 
 
 
 def publish_version(
-    register: Register, draft: VersionDraft, now: datetime, *, accept_witnesses: bool
+    register: Register, draft: VersionDraft, now: datetime, *, accept_weaker: bool
 ) -> PublishResult:
-    """Publish a later version, from the day that it bears on: from now on where that is today.
+    """Publish a later version, in force from its date; from now on if that is today.
 
-    The terms of the last version again are no new one (V1): documents that say something else are recorded as its
-    correction (V5), and else nothing happens. Raises RefusedError where the law of versions stands against it, or what
-    protects less is not accepted.
+    Terms with the meaning of the last version make no new version (V1): documents that differ are recorded as its
+    correction (V5), else nothing happens. Raises RefusedError if the rules of versions do not permit it, or if the
+    terms protect less and `accept_weaker` is not set.
     """
     versions = register.versions()
     if not versions:
         raise RefusedError(
             "no version is in force yet",
-            "`avowal policy adopt` takes the first one into force, with its past date",
+            "`avowal policy adopt` adopts the first one",
             code="no-version-in-force",
         )
     last = versions[-1]
     compiled, pages = compile_terms(draft.terms), draft.build_pages(now)
     comparison = compare(last.compiled_terms, compiled)
     if compiled.identity == last.identity:
-        shown = {page.language: page.text for page in register.documents(last.number)}
-        changed = [page for page in pages if shown.get(page.language) != page.text]
-        if changed:
-            register.correct_documents(last.number, changed)
+        published = {page.language: page.text for page in register.documents(last.number)}
+        corrections = [page for page in pages if published.get(page.language) != page.text]
+        if corrections:
+            register.correct_documents(last.number, corrections)
         register.ledger.sign_checkpoint()
         return PublishResult(
-            PublishOutcome.CORRECTED if changed else PublishOutcome.UNCHANGED, last, comparison
+            PublishOutcome.CORRECTED if corrections else PublishOutcome.UNCHANGED, last, comparison
         )
     effective_at = now if draft.terms.updated_on == now.date() else compute_effective_at(draft.terms)
     _check_effective_at(draft.terms, effective_at, last, now)
     if not comparison.is_at_least_as_protective:
         _check_notice_period(effective_at, last, now)
-        if not accept_witnesses:
+        if not accept_weaker:
             raise RefusedError(
-                f"the terms are {comparison.relation} beside version {last.number} in {len(comparison.looser)} places, "
-                "which will not hold for what was collected before",
+                f"the terms weaken version {last.number} in {len(comparison.looser)} ways; "
+                "data that was collected before keeps its protection",
                 "read them (`avowal policy diff`), and publish with `--accept-weaker`",
                 code="weaker-terms",
             )
@@ -128,38 +128,38 @@ def publish_version(
 
 
 def withdraw_version(register: Register, version_number: int, now: datetime) -> None:
-    """Take back the last version before it takes effect. Raises StoreError where it is not the last, or has (V5)."""
+    """Withdraw the last version before it takes effect (V5). Raises StoreError for any other version."""
     register.withdraw(version_number, now)
     register.ledger.sign_checkpoint()
 
 
 def compute_effective_at(terms: Terms) -> datetime:
-    """Return the first moment of the day from which terms hold (V2): UTC, without a zone."""
+    """Return the start of the day from which terms are in force (V2), in UTC without a zone."""
     return datetime.combine(terms.updated_on, time.min)
 
 
 def _check_effective_at(terms: Terms, effective_at: datetime, last: Version, now: datetime) -> None:
     if effective_at < now:
         raise RefusedError(
-            f"the terms hold from {terms.updated_on}, which is past",
-            "write the day from which they shall hold as `updated`: today (UTC) or later",
+            f"the terms are in force from {terms.updated_on}, which is in the past",
+            "write the day from which they are in force as `updated`: today (UTC) or later",
             code="date-in-past",
         )
     if effective_at <= last.effective_at:
         raise RefusedError(
-            f"version {last.number} takes effect at {last.effective_at:%Y-%m-%d %H:%M} UTC, and this one would before",
-            "write a later day as `updated`, or take that version back (`avowal policy withdraw`)",
+            f"version {last.number} takes effect at {last.effective_at:%Y-%m-%d %H:%M} UTC, this one earlier",
+            "write a later day as `updated`, or withdraw that version (`avowal policy withdraw`)",
             code="version-out-of-order",
         )
 
 
 def _check_notice_period(effective_at: datetime, last: Version, now: datetime) -> None:
-    """Refuse what protects less before the notice that the version before it owes is over (V4)."""
+    """Raise RefusedError if weaker terms take effect before the notice period of the last version is over (V4)."""
     days = last.compiled_terms.duties.get("notice-days", 0)
     earliest = now.date() + timedelta(days=days)
     if effective_at.date() < earliest:
         raise RefusedError(
-            f"version {last.number} promises {days} days of notice before a version that protects less in anything",
+            f"version {last.number} promises {days} days of notice before weaker terms take effect",
             f"write {earliest} or a later day as `updated`",
             code="notice-too-short",
         )

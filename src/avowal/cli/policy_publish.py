@@ -36,7 +36,7 @@ def publish_terms(
     folder = find_folder(data)
     with closing(open_folder_register(data)) as register:
         done = publish_version(
-            register, load_draft(find_terms_path(folder)), utc_now(), accept_witnesses=accept_weaker
+            register, load_draft(find_terms_path(folder)), utc_now(), accept_weaker=accept_weaker
         )
         short = find_insufficient_contracts(
             register, done.version.compiled_terms, done.version.effective_at.date()
