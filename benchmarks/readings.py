@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
+from avowal.keep.retention import plan_retention
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
 from avowal.policy.compare import list_governing_bounds
-from avowal.register.retentions import plan_retention
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.use.purpose_view import PurposeView
 from avowal.use.sql_allow_list import validate_query

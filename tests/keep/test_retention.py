@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from avowal.keep.enforcement import PolicyEnforcer
+from avowal.keep.retention import plan_retention
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell, CompiledTerms, max_ages
 from avowal.policy.compare import list_governing_bounds
 from avowal.register.register import PublishedDocument, SqliteRegister, Version
-from avowal.register.retentions import plan_retention
 from avowal.store.compaction import compacted_path
 from avowal.store.duckdb_store import STORE_FILE, DuckDBStore
 from avowal.store.interface import VisitRules
@@ -81,7 +81,7 @@ def test_what_any_purpose_may_keep_stays_and_nothing_else(
     """Row by row and column by column; doing it again changes nothing, and what was taken away is told."""
     governs = list_governing_bounds(versions)
     store.apply_retention(
-        [cut for cut in plan_retention([Bounds({}, {})], NOW) if not cut.assignment], NOW
+        [action for action in plan_retention([Bounds({}, {})], NOW) if not action.column], NOW
     )  # what the last one left
     for removed in store.unrecorded_removals():
         store.clear_removals(removed.run_number)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from avowal.collect.journal import TRANSMISSION_DELAY_MAX, Journal, JournalRow, JournalWriter, list_journals
+from avowal.keep.retention import plan_retention
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
-from avowal.register.retentions import plan_retention
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import ConsentCursor, Cutoffs, GoverningUpdate, RetentionAction, VisitRules
 from support.store_records import (
@@ -309,6 +309,6 @@ def test_what_is_done_is_governed_as_its_visitor_consented(tmp_path: Path, store
     store.load_journals([journal(tmp_path, look(1, 0, 3, event_name="pressed"))])
     store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(1, 0), {}))
     assert governing() == [2]
-    store.apply_retention([RetentionAction("script_views", "view-time", "true", "")], START)
+    store.apply_retention([RetentionAction("script_views", "view-time", START, [0])], START)
     store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(2, 0), {VISITOR: 0}))
     assert governing() == [1]

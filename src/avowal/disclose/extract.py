@@ -19,6 +19,7 @@ from avowal.register.release_requests import ReleaseRequest
 from avowal.register.submissions import Submissions
 from avowal.store.columns import FULL, RELATIONS, ColumnForm
 from avowal.store.interface import ResultTable, Store
+from avowal.store.sql_builder import SqlFragment
 from avowal.submissions.submission import Submission
 from avowal.use.purpose_view import ColumnForms, PurposeView
 
@@ -113,8 +114,7 @@ def extract_records(
         }
         if not columns or name != (filtered_relation or name):
             continue
-        sql = f"{view.select_rows_sql(name, visitor, condition, columns)} LIMIT {RELATION_ROWS_MAX + 1}"
-        selected = store.query_with_timeout({}, sql, QUERY_SECONDS_MAX)
+        selected = view.read_rows(name, visitor, condition, columns, RELATION_ROWS_MAX, QUERY_SECONDS_MAX)
         if len(selected.rows) > RELATION_ROWS_MAX:
             raise QueryError(
                 f"the release would have more than {RELATION_ROWS_MAX:,} {name}",
@@ -127,9 +127,7 @@ def extract_records(
             visitors |= table_visitors
             oldest.merge(table_oldest)
             released |= {form.category for column in table.columns for form in columns[column]}
-    is_selective = (
-        not filtered_relation or visitor is not None or view.is_selective(filtered_relation, condition)
-    )
+    is_selective = condition is None or visitor is not None or view.is_selective(filtered_relation, condition)
     return Extract(
         tables,
         _explain_refusals(governing_bounds, request, released),
@@ -211,10 +209,10 @@ def _explain_refusals(
     }
 
 
-def _parse_row_filter(view: PurposeView, row_filter: str) -> tuple[str, str]:
-    """Return the relation and the condition of a row filter; both empty if there is none."""
+def _parse_row_filter(view: PurposeView, row_filter: str) -> tuple[str, SqlFragment | None]:
+    """Return the relation and the condition of a row filter; an empty name and None if there is none."""
     if not row_filter:
-        return "", ""
+        return "", None
     # imported here: the SQL parser would take a tenth of the start of every command
     from avowal.use.sql_allow_list import parse_row_selection
 

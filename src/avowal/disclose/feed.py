@@ -27,7 +27,7 @@ from avowal.register.processors import Processor
 from avowal.register.register import SqliteRegister, Version
 from avowal.register.release_requests import RefusalReason
 from avowal.store.columns import NUMBERED_RELATIONS, RELATIONS, VISITOR_KEY_COLUMNS
-from avowal.store.interface import Store
+from avowal.store.interface import ResultTable, Store
 from avowal.submissions.submission import new_reference
 from avowal.use.purpose_view import PurposeView
 
@@ -177,8 +177,8 @@ def read_feed_batch(
     for name in NUMBERED_RELATIONS:
         after, room = reached.get(name, 0), records_max - len(new_records)
         if room:
-            condition = f"record_number > {after} AND record_number <= {last_numbers[name]}"
-            records, records_oldest = _read_records(view, name, condition, room)
+            table = view.read_records_between(name, after, last_numbers[name], room)
+            records, records_oldest = _build_records(view, name, table)
             new_records += records
             oldest.merge(records_oldest)
             reached[name] = records[-1].record_number if len(records) == room else last_numbers[name]
@@ -188,8 +188,7 @@ def read_feed_batch(
     changed_records = list[FeedRecord]()
     for name in NUMBERED_RELATIONS:
         if numbers := sorted(number for relation, number in changed if relation == name):
-            condition = f"record_number IN ({', '.join(map(str, numbers))})"
-            records, records_oldest = _read_records(view, name, condition, len(numbers))
+            records, records_oldest = _build_records(view, name, view.read_records_numbered(name, numbers))
             changed_records += records
             oldest.merge(records_oldest)
     deletions = changed - {(record.relation, record.record_number) for record in changed_records}
@@ -206,12 +205,11 @@ def read_feed_batch(
     )
 
 
-def _read_records(
-    view: PurposeView, relation: str, condition: str, records_max: int
+def _build_records(
+    view: PurposeView, relation: str, table: ResultTable
 ) -> tuple[list[FeedRecord], OldestByCell]:
-    """Return the records of a relation that fulfil an SQL condition, as the processor may have them, and their ages."""
+    """Return records of a relation as the processor may have them, and their ages."""
     columns = RELATIONS[relation].columns
-    table = view.store.query(view.select_records_sql(relation, condition, records_max), {})
     records, oldest = list[FeedRecord](), OldestByCell(view.governing_bounds, view.now)
     for row in table.to_dicts():
         number, governing, moment = (row.pop(column) for column in ("record_number", "governing", "moment"))

@@ -16,12 +16,13 @@ from avowal.collect.admission import AdmissionRules
 from avowal.collect.cookie import COOKIE_NAME
 from avowal.collect.cookie import TAB_STORAGE_KEY as TAB_NAME
 from avowal.errors import RefusedError
+from avowal.keep.retention import plan_retention
 from avowal.policy.bounds import AgeByPrecision, Bounds
 from avowal.policy.compare import list_governing_bounds
 from avowal.register.erasures import Erasure
 from avowal.register.register import Register, Version
-from avowal.register.retentions import RETENTION_GRACE, plan_retention
-from avowal.store.interface import Cutoffs, GoverningUpdate, RemovedRecords, Store, VisitRules
+from avowal.register.retentions import RETENTION_GRACE
+from avowal.store.interface import Cutoffs, GoverningUpdate, OverdueRecords, RemovedRecords, Store, VisitRules
 
 
 @dataclass
@@ -110,15 +111,14 @@ class PolicyEnforcer:
             store.compact()
         return done
 
-    def find_overdue_records(self, store: Store, now: datetime) -> list[RemovedRecords]:
-        """Return what is held although its time was over a day ago; nothing is changed."""
+    def find_overdue_records(self, store: Store, now: datetime) -> list[OverdueRecords]:
+        """Return what is stored although retention should have removed it a day ago; nothing is changed."""
         before = now - RETENTION_GRACE
         bounds = compute_governing_bounds(effective_versions(self.register.versions(), before))
-        found = self.register.submissions.find_overdue(bounds, before)
-        for one in plan_retention(bounds, before):
-            for version, records in store.query(one.count_query, {}).rows:
-                found.append(RemovedRecords(0, one.relation, one.category, version, records, now))
-        return found
+        return [
+            *self.register.submissions.find_overdue(bounds, before),
+            *store.find_overdue_records(plan_retention(bounds, before)),
+        ]
 
     def _derive(self, store: Store, now: datetime, raised: GoverningUpdate) -> None:
         store.derive_visits(

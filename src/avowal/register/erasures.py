@@ -28,7 +28,7 @@ from avowal.register.tables import (
     RESTRICTIONS,
     SUBMISSIONS,
 )
-from avowal.store.interface import ErasedCounts
+from avowal.store.interface import RecordCounts
 
 
 class ErasureCounts(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ class Erasures(Repository):
         with self._engine.connect() as connection:
             return list(connection.execute(sa.select(PENDING_ERASURES.c.visitor)).scalars())
 
-    def finish(self, visitor: str, store_counts: ErasedCounts, now: datetime) -> Erasure:
+    def finish(self, visitor: str, store_counts: RecordCounts, now: datetime) -> Erasure:
         """Record that a visitor was erased from the store, and forget who it was in the register, too."""
         salt = secrets.token_bytes(SALT_BYTES)
         person = compute_commitment(salt, visitor=visitor)

@@ -11,42 +11,13 @@ import msgspec
 import sqlalchemy as sa
 
 from avowal.ledger.entry import RemovedRecordCount, RetentionRun
-from avowal.policy.bounds import Age, Bounds
 from avowal.register.ledger_storage import append_entries
 from avowal.register.repository import Repository
 from avowal.register.tables import RETENTION_RUNS
-from avowal.store import columns
-from avowal.store.interface import RemovedRecords, RetentionAction
+from avowal.store.interface import RemovedRecords
 
 RETENTION_GRACE = timedelta(days=1)
 """How long after its time something may still be there: retention runs once a day."""
-
-
-def plan_retention(governing_bounds: Sequence[Bounds], now: datetime) -> list[RetentionAction]:
-    """Return what has to go now; `governs` has what governs each governing number, from 1 on."""
-    kept = [
-        {category: bounds.retention_ages(category) for category in bounds.collected_categories}
-        for bounds in governing_bounds
-    ]
-
-    def allowed(category: str, precision: str) -> list[Age]:
-        return [ages.get(category, {}).get(precision, 0) for ages in kept]
-
-    found = []
-    for name, relation in columns.RELATIONS.items():
-        rows = allowed(relation.row_category, "full")
-        if any(age is not None for age in rows):
-            gone = f"NOT {columns.age_condition_sql(rows, relation.time_column, now)}"
-            found.append(RetentionAction(name, relation.row_category, gone, ""))
-        for column, forms in relation.columns.items():
-            coarser = columns.column_sql(forms, rows, relation.time_column, allowed, now)
-            if coarser != forms[0].sql:
-                whole = columns.age_condition_sql(
-                    allowed(forms[0].category, forms[0].precision), relation.time_column, now
-                )
-                gone = f"{column} IS NOT NULL AND NOT {whole} AND {column} IS DISTINCT FROM ({coarser})"
-                found.append(RetentionAction(name, forms[0].category, gone, f"{column} = {coarser}"))
-    return found
 
 
 class RetentionRuns(Repository):

@@ -23,7 +23,7 @@ from avowal.register.restrictions import SubmissionSelector
 from avowal.register.restrictions import delete_orphaned_restrictions as forget_handled
 from avowal.register.retentions import record_retention_run
 from avowal.register.tables import SUBMISSION_FIELDS, SUBMISSIONS
-from avowal.store.interface import RemovedRecords
+from avowal.store.interface import OverdueRecords, RemovedRecords
 from avowal.submissions.access import SubmissionAccess, check_reader_purpose, is_within_age
 from avowal.submissions.encryption import PARTIAL_SUFFIX, SubmissionCipher, decrypt_file
 from avowal.submissions.submission import (
@@ -229,8 +229,8 @@ class Submissions(Repository):
         """Take away what may not be kept any more, and record it as a run of retention; returns what that was."""
         removed = []
         with self._write_transaction() as connection:
-            for one, doing in _beyond(connection, governing_bounds, now):
-                removed.append(msgspec.structs.replace(one, run_number=run_number))
+            for overdue, doing in _beyond(connection, governing_bounds, now):
+                removed.append(RemovedRecords(run_number, **msgspec.structs.asdict(overdue), removed_at=now))
                 connection.execute(doing)
             if removed:
                 record_retention_run(connection, run_number, removed, now)
@@ -239,7 +239,7 @@ class Submissions(Repository):
         self.delete_orphans()
         return removed
 
-    def find_overdue(self, governing_bounds: Sequence[Bounds], before: datetime) -> list[RemovedRecords]:
+    def find_overdue(self, governing_bounds: Sequence[Bounds], before: datetime) -> list[OverdueRecords]:
         """Return what should have been taken away before a moment."""
         with self._engine.connect() as connection:
             return [one for one, _ in _beyond(connection, governing_bounds, before)]
@@ -285,13 +285,13 @@ def erase_submissions(connection: sa.Connection, condition: sa.ColumnElement[boo
 
 def _beyond(
     connection: sa.Connection, governs: Sequence[Bounds], now: datetime
-) -> Iterator[tuple[RemovedRecords, sa.Delete | sa.Update]]:
+) -> Iterator[tuple[OverdueRecords, sa.Delete | sa.Update]]:
     """Yield what may not be kept any more, of each version and category, and how it is taken away."""
     for version, bounds in enumerate(governs, 1):
         for category, gone, doing in _due(version, bounds, now):
             count = sa.select(sa.func.count()).select_from(gone.subquery())
             if records := connection.execute(count).scalar_one():
-                yield RemovedRecords(0, "submissions", category, version, records, now), doing
+                yield OverdueRecords("submissions", category, version, records), doing
 
 
 def _due(

@@ -1,20 +1,31 @@
-"""What a row may keep and show: the forms of each column, and the thresholds that decide between them (G4).
+"""The relations and their columns: the forms that a column may have, and the ages that decide between them (G4).
 
-Readings and retention cut by the same means: readings by what one purpose may see, retention by what any may keep.
+Purpose views and retention use the same masks: purpose views by what one purpose may see, retention by what any purpose
+may keep.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from avowal.policy.bounds import Age, min_age
 from avowal.policy.compare import AgeStep, collapse_to_age_steps
+from avowal.store.sql_builder import (
+    SqlFragment,
+    all_of,
+    any_of,
+    compose,
+    constant,
+    identifier,
+    literal,
+    select_case,
+)
 
 FULL = "full"
 
 
 class ColumnForm(NamedTuple):
-    """One form that a column may have: the category and precision that permit it, and how it is made."""
+    """One form of a column: the category and precision that permit it, and the SQL expression that makes it."""
 
     category: str
     precision: str
@@ -22,7 +33,10 @@ class ColumnForm(NamedTuple):
 
 
 class RelationSchema(NamedTuple):
-    """A table as a reading shows it: the time that its rows are as old as, and the forms of each column, fine first."""
+    """A table as a purpose view shows it: the column that its rows' ages count from, and the forms of each column.
+
+    The forms stand in order from fine to coarse.
+    """
 
     time_column: str
     row_category: str
@@ -34,7 +48,7 @@ def _whole(category: str, *columns: str) -> dict[str, tuple[ColumnForm, ...]]:
 
 
 def _device() -> dict[str, tuple[ColumnForm, ...]]:
-    """Return the columns that a user agent told, which requests and visits have."""
+    """Return the columns that come from a user agent."""
     return {
         "browser": (ColumnForm("browser", "name", "browser"),),
         **_whole("browser", "browser_version"),
@@ -45,7 +59,7 @@ def _device() -> dict[str, tuple[ColumnForm, ...]]:
 
 
 def _visitor(time: str) -> dict[str, tuple[ColumnForm, ...]]:
-    """Return the column of a visitor's key: a cookie's becomes one of its day."""
+    """Return the column of a visitor's key; coarsened, a cookie's key becomes one of its day."""
     day = ColumnForm("visitor-id", "day", f"daily_visitor_id(visitor_id, {time})")
     return {"visitor_id": (ColumnForm("visitor-id", FULL, "visitor_id"), day)}
 
@@ -54,7 +68,7 @@ COUNTRY_FORMS = {
     "country": (ColumnForm("country", FULL, "country"), ColumnForm("ip-address", "country", "country"))
 }
 VISITOR_KEY_COLUMNS = ("visitor_id", "daily_key")
-"""Columns that have visitors' keys, which people write in hexadecimal."""
+"""Columns that hold visitors' keys, which people write in hexadecimal."""
 
 ADDRESS_FORMS = {
     "ip_address": (
@@ -66,7 +80,7 @@ ADDRESS_FORMS = {
 
 
 def _linked(category: str, column: str) -> dict[str, tuple[ColumnForm, ...]]:
-    """Return the column of a page's address."""
+    """Return the column of a URL, which may be cut to its page or its site."""
     coarser = (
         ColumnForm(category, precision, f"url_{precision}({column})") for precision in ("page", "site")
     )
@@ -163,58 +177,48 @@ RELATIONS = {
         },
     ),
 }
-"""What a reading shows of each table: every column that holds something about a visit, and `version`."""
+"""What a purpose view shows of each table, besides `version`."""
 
 NUMBERED_RELATIONS = ("requests", "script_views", "events")
-"""The tables of what came in: each row has a number of its own, which never changes and is never given again."""
-
-AgeLookup = Callable[[str, str], Sequence[Age]]
-"""Tells, of a category at a precision, the greatest age for each governing number, from 1 on."""
+"""The tables of collected records: each row has a number that never changes and is never given again."""
 
 
-def column_sql(
+def mask_column(
     forms: Sequence[ColumnForm],
+    form_ages: Sequence[Sequence[Age]],
     row_ages: Sequence[Age],
     time_column: str,
-    find_ages: AgeLookup,
     now: datetime,
-) -> str:
-    """Return the SQL of a column's finest form that is allowed, row by row; null where none is.
+) -> SqlFragment:
+    """Return the expression of a column's finest permitted form, row by row; NULL if none is permitted.
 
-    `rows` are the greatest ages of the rows themselves: a form that is allowed for as long stands as it is.
+    `form_ages` has the greatest ages of each form, and `row_ages` those of the rows themselves, for each governing
+    number from 1 on. A form that is permitted for as long as the rows needs no condition.
     """
-    cases: list[str] = []
-    for form in forms:
-        ages = find_ages(form.category, form.precision)
+    cases: list[tuple[SqlFragment, SqlFragment]] = []
+    for form, ages in zip(forms, form_ages, strict=True):
         if not cases and cover_row_ages(ages, row_ages):
-            return form.sql
+            return constant(form.sql)
         if any(age != 0 for age in ages):
-            cases.append(f"WHEN {age_condition_sql(ages, time_column, now)} THEN {form.sql}")
-    return f"CASE {' '.join(cases or [f'WHEN false THEN {forms[0].sql}'])} END"
+            cases.append((young_enough(ages, time_column, now), constant(form.sql)))
+    return select_case(cases, constant(forms[0].sql))
 
 
 def cover_row_ages(ages: Sequence[Age], row_ages: Sequence[Age]) -> bool:
-    """Return whether ages are at least those of the rows, whatever governs them."""
+    """Return whether ages are at least those of the rows, for every governing number."""
     return all(min_age(age, row) == row for age, row in zip(ages, row_ages, strict=True))
 
 
-def age_condition_sql(ages: Sequence[Age], time_column: str, now: datetime) -> str:
-    """Return the SQL of whether a row is young enough for what governs it."""
-    return (
-        "("
-        + (
-            " OR ".join(f"({_step(step, time_column, now)})" for step in collapse_to_age_steps(ages))
-            or "false"
-        )
-        + ")"
-    )
+def young_enough(ages: Sequence[Age], time_column: str, now: datetime) -> SqlFragment:
+    """Return the condition that a row is at most as old as its governing number permits; ages as in `mask_column`."""
+    return any_of(_step_condition(step, time_column, now) for step in collapse_to_age_steps(ages))
 
 
-def _step(step: AgeStep, time: str, now: datetime) -> str:
-    governing = [f"governing >= {step.governing}"] if step.governing > 1 else []
-    young = [] if step.age is None else [f"{time} >= {_literal(now - timedelta(seconds=step.age))}"]
-    return " AND ".join([*governing, *young]) or "true"
-
-
-def _literal(moment: datetime) -> str:
-    return f"TIMESTAMP '{moment.isoformat(sep=' ')}'"
+def _step_condition(step: AgeStep, time_column: str, now: datetime) -> SqlFragment:
+    conditions = []
+    if step.governing > 1:
+        conditions.append(compose("governing >= {number}", number=literal(step.governing)))
+    if step.age is not None:
+        oldest = literal(now - timedelta(seconds=step.age))
+        conditions.append(compose("{time} >= {oldest}", time=identifier(time_column), oldest=oldest))
+    return all_of(conditions)

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from avowal.atomic_files import sync_folder
+from avowal.store.sql_builder import compose, identifier, literal
 
 EXTENSION_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -34,9 +35,9 @@ def compact_file(path: Path, memory_limit: str) -> bool:
     try:
         with duckdb.connect(new, config={"memory_limit": memory_limit, **EXTENSION_SETTINGS}) as fresh:
             ((catalogue,),) = fresh.execute("SELECT current_database()").fetchall()
-            quoted = str(path).replace("'", "''")
-            fresh.execute(f"ATTACH '{quoted}' AS old (READ_ONLY)")
-            fresh.execute(f'COPY FROM DATABASE old TO "{catalogue}"')
+            fresh.execute(compose("ATTACH {path} AS old (READ_ONLY)", path=literal(str(path))).text)
+            copy = compose("COPY FROM DATABASE old TO {catalogue}", catalogue=identifier(catalogue))
+            fresh.execute(copy.text)
             fresh.execute("DETACH old")
             fresh.execute("UPDATE compaction_state SET is_due = false")
             fresh.execute("CHECKPOINT")

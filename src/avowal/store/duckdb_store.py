@@ -24,15 +24,16 @@ from avowal.collect.probe import ProbeResult
 from avowal.collect.segment import Segment, UnparsableLine
 from avowal.errors import StoreError
 from avowal.sql_files import read_sql
+from avowal.store import retention_sql
 from avowal.store.compaction import EXTENSION_SETTINGS, ReadWriteLock, compact_file, compacted_path
 from avowal.store.consent_updates import update_governing
 from avowal.store.interface import (
     ConsentCursor,
     Cutoffs,
-    ErasedCounts,
     GoverningUpdate,
     LoadResult,
     LogPosition,
+    OverdueRecords,
     QueryFunction,
     RecordCounts,
     RemovedRecords,
@@ -44,37 +45,23 @@ from avowal.store.load_state import (
     ArrowStream,
     find_load_position,
     number_requests,
-    record_changes,
     record_load,
     remove_provisional_line,
 )
 from avowal.store.migrations import migrate, read_migrations, read_schema
 from avowal.store.run_query import execute_statements, query_secure_views, query_with_timeout, run_query
+from avowal.store.sql_builder import compose, identifier
 
 STORE_FILE = "avowal.duckdb"
 SPILL_FOLDER = "spill"
 LONGEST_VISITOR_DAY = timedelta(hours=25)
 """An event-day on which the clock was put back: what belongs to one visitor lies within it."""
 
-INSERT_PROBE = (
-    f"INSERT INTO probes ({', '.join(ProbeResult.__struct_fields__)}) "  # noqa: S608  # our own names
-    f"VALUES ({', '.join(f'${name}' for name in ProbeResult.__struct_fields__)})"
-)
-
 SLICE_VISITORS_MAX = 200_000
 """How many visitors' visits are made at once: bounds the memory that this takes."""
 
 CHECKPOINT_THRESHOLD = "256MB"
 """How long the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
-
-ADD_ERASED_COUNTS = """
-    INSERT INTO erased_counts (visitor_id, requests, script_views, events, views, visits) VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (visitor_id) DO UPDATE SET
-        requests = requests + excluded.requests, script_views = script_views + excluded.script_views,
-        events = events + excluded.events,
-        views = views + excluded.views, visits = visits + excluded.visits
-    RETURNING requests, script_views, events, views, visits
-"""
 
 
 class DuckDBStore:
@@ -132,8 +119,8 @@ class DuckDBStore:
 
     def log_positions(self) -> list[LogPosition]:
         """See Store."""
-        names = ", ".join(LogPosition.__struct_fields__)
-        return [LogPosition(*row) for row in self._read(f"SELECT {names} FROM logs", {}).rows]  # noqa: S608  # our own names
+        rows = self._read(read_sql("store", "log_positions"), {}).to_dicts()
+        return [LogPosition(**row) for row in rows]
 
     def load_segments(self, segments: Sequence[Segment]) -> list[LoadResult]:
         """See Store."""
@@ -194,7 +181,7 @@ class DuckDBStore:
         """See Store."""
         with self._write() as cursor:
             for probe in probes:
-                cursor.execute(INSERT_PROBE, msgspec.structs.asdict(probe))
+                cursor.execute(read_sql("store", "insert_probe"), msgspec.structs.asdict(probe))
             cursor.execute("DELETE FROM probes WHERE probe_time < ?", [keep_from])
 
     def applied_visit_rules(self) -> VisitRules | None:
@@ -233,12 +220,24 @@ class DuckDBStore:
         """See Store."""
         with self._write() as cursor:
             ((run,),) = cursor.execute("SELECT nextval('retention_run_numbers')").fetchall()
-            for cut in actions:
-                if cursor.execute(
-                    cut.record_removal_statement, [run, cut.relation, cut.category, now]
-                ).fetchall():
-                    cursor.execute(cut.apply_statement)
+            for action in actions:
+                values = {
+                    "run_number": run,
+                    "relation": action.relation,
+                    "category": action.category,
+                    "removed_at": now,
+                }
+                if cursor.execute(retention_sql.record_removal(action), values).fetchall():
+                    cursor.execute(retention_sql.apply_action(action))
                     cursor.execute("UPDATE compaction_state SET is_due = true")
+
+    def find_overdue_records(self, actions: Sequence[RetentionAction]) -> list[OverdueRecords]:
+        """See Store."""
+        return [
+            OverdueRecords(action.relation, action.category, version, record_count)
+            for action in actions
+            for version, record_count in self._read(retention_sql.count_records(action), {}).rows
+        ]
 
     def next_retention_run(self) -> int:
         """See Store."""
@@ -247,30 +246,28 @@ class DuckDBStore:
 
     def unrecorded_removals(self) -> list[RemovedRecords]:
         """See Store."""
-        sql = """
-            SELECT run_number, relation, category, version, sum(record_count)::UBIGINT, max(removed_at)
-            FROM retention_removals GROUP BY ALL ORDER BY ALL
-        """
-        return [RemovedRecords(*row) for row in self._read(sql, {}).rows]
+        rows = self._read(read_sql("store", "unrecorded_removals"), {}).to_dicts()
+        return [RemovedRecords(**row) for row in rows]
 
     def clear_removals(self, run_number: int) -> None:
         """See Store."""
         with self._write() as cursor:
             cursor.execute("DELETE FROM retention_removals WHERE run_number = ?", [run_number])
 
-    def erase_visitor(self, visitor_id: int) -> ErasedCounts:
+    def erase_visitor(self, visitor_id: int) -> RecordCounts:
         """See Store."""
-        counts = []
         with self._write() as cursor:
-            record_changes(cursor, "visitor_id", visitor_id)
-            for name in (*RecordCounts.__struct_fields__, "visitor_governing", "stale_visitors"):
-                gone = f"DELETE FROM {name} WHERE visitor_id = ?"  # noqa: S608  # our own names
-                ((count,),) = cursor.execute(gone, [visitor_id]).fetchall()
-                counts.append(count)
-            cursor.execute("UPDATE script_views SET daily_key = NULL WHERE daily_key = ?", [visitor_id])
+            values = {"visitor_id": visitor_id}
+            cursor.execute(read_sql("store", "record_changes_of_visitor"), values)
+            counts = {
+                name: _delete_visitor(cursor, name, visitor_id) for name in RecordCounts.__struct_fields__
+            }
+            for name in ("visitor_governing", "stale_visitors"):
+                _delete_visitor(cursor, name, visitor_id)
+            cursor.execute("UPDATE script_views SET daily_key = NULL WHERE daily_key = $visitor_id", values)
             cursor.execute("UPDATE compaction_state SET is_due = true")
-            totals = cursor.execute(ADD_ERASED_COUNTS, [visitor_id, *counts[:5]]).fetchall()
-        return ErasedCounts(*totals[0])
+            totals = cursor.execute(read_sql("store", "add_erased_counts"), values | counts).fetchall()
+        return RecordCounts(*totals[0])
 
     def reassign_visitor(self, script_view_ids: Sequence[int], new_visitor_id: int) -> int:
         """See Store."""
@@ -309,8 +306,8 @@ class DuckDBStore:
 
     def record_counts(self) -> RecordCounts:
         """See Store."""
-        counts = ", ".join(f"(SELECT count(*) FROM {name})" for name in RecordCounts.__struct_fields__)  # noqa: S608  # our own names
-        return RecordCounts(*self._read(f"SELECT {counts}", {}).rows[0])
+        (counts,) = self._read(read_sql("store", "record_counts"), {}).to_dicts()
+        return RecordCounts(**counts)
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> ResultTable:
         """See Store."""
@@ -342,3 +339,10 @@ class DuckDBStore:
                 cursor.execute("ROLLBACK")
                 raise
             cursor.execute("COMMIT")
+
+
+def _delete_visitor(cursor: duckdb.DuckDBPyConnection, table: str, visitor_id: int) -> int:
+    """Delete the rows of a visitor in a table; returns how many there were."""
+    statement = compose("DELETE FROM {table} WHERE visitor_id = $visitor_id", table=identifier(table))
+    ((count,),) = cursor.execute(statement.text, {"visitor_id": visitor_id}).fetchall()
+    return int(count)

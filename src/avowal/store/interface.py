@@ -11,6 +11,7 @@ from avowal.collect.journal import Journal
 from avowal.collect.line_counts import LineCounts
 from avowal.collect.probe import ProbeResult
 from avowal.collect.segment import Segment, UnparsableLine
+from avowal.policy.bounds import Age
 
 
 class LogPosition(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ class LoadResult(msgspec.Struct, frozen=True):
 
 
 class RecordCounts(msgspec.Struct, frozen=True):
-    """How much is kept."""
+    """How many records of each relation are stored, or were erased."""
 
     requests: int
     script_views: int
@@ -86,32 +87,28 @@ class GoverningUpdate(msgspec.Struct, frozen=True):
 
 
 class RetentionAction(msgspec.Struct, frozen=True):
-    """Something that has to go: rows of a relation, or a category of theirs."""
+    """What retention does to a relation: it deletes rows, or coarsens a column of them, that are too old.
+
+    The ages are greatest ages for each governing number, from 1 on; they count back from `now`.
+    """
 
     relation: str
     category: str
-    condition: str
-    """The SQL of which rows it goes from."""
-    assignment: str
-    """The SQL of what is set instead; the rows go as a whole where there is none."""
+    now: datetime
+    row_ages: list[Age]
+    column: str = ""
+    """The column to coarsen; if it is empty, rows are deleted."""
+    form_ages: list[list[Age]] = []
+    """The ages of each form of the column."""
 
-    @property
-    def count_query(self) -> str:
-        """The question from how many records of each version it goes; made of our own names."""
-        return f"SELECT version, count(*) AS record_count FROM {self.relation} WHERE {self.condition} GROUP BY version"  # noqa: S608
 
-    @property
-    def record_removal_statement(self) -> str:
-        """The statement that writes that down."""
-        rows = f"SELECT ?, ?, ?, version, record_count, ? FROM ({self.count_query})"  # noqa: S608
-        return f"INSERT INTO retention_removals {rows} RETURNING record_count"
+class OverdueRecords(msgspec.Struct, frozen=True):
+    """How many records of a version hold a category for longer than it may be kept."""
 
-    @property
-    def apply_statement(self) -> str:
-        """The statement that does it."""
-        if self.assignment:
-            return f"UPDATE {self.relation} SET {self.assignment} WHERE {self.condition}"  # noqa: S608
-        return f"DELETE FROM {self.relation} WHERE {self.condition}"  # noqa: S608
+    relation: str
+    category: str
+    version: int
+    record_count: int
 
 
 class RemovedRecords(msgspec.Struct, frozen=True):
@@ -123,16 +120,6 @@ class RemovedRecords(msgspec.Struct, frozen=True):
     version: int
     record_count: int
     removed_at: datetime
-
-
-class ErasedCounts(msgspec.Struct, frozen=True):
-    """How much of a visitor was erased."""
-
-    requests: int
-    script_views: int
-    events: int
-    views: int
-    visits: int
 
 
 class ResultTable(msgspec.Struct, frozen=True):
@@ -209,6 +196,10 @@ class Store(Protocol):
         """Do cuts, all of them or none, and write down what they took away."""
         ...
 
+    def find_overdue_records(self, actions: Sequence[RetentionAction]) -> list[OverdueRecords]:
+        """Return what retention actions would change, and change nothing."""
+        ...
+
     def next_retention_run(self) -> int:
         """Return the number of a run of retention that no other has."""
         ...
@@ -221,7 +212,7 @@ class Store(Protocol):
         """Forget what a run took away, as it is recorded elsewhere."""
         ...
 
-    def erase_visitor(self, visitor_id: int) -> ErasedCounts:
+    def erase_visitor(self, visitor_id: int) -> RecordCounts:
         """Delete everything of a visitor; returns how much that was, since the last `forget_erased`."""
         ...
 

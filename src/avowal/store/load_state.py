@@ -11,7 +11,6 @@ from avowal.collect.line_counts import LineCounts
 from avowal.collect.segment import SegmentMetadata, SegmentOrigin
 from avowal.errors import StoreError
 from avowal.sql_files import read_sql
-from avowal.store.columns import NUMBERED_RELATIONS
 
 
 class ArrowStream:
@@ -62,7 +61,7 @@ def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load:
         "INSERT INTO stale_visitors SELECT visitor_id, request_time FROM requests WHERE load_number = $load_number",
         values,
     )
-    record_changes(cursor, "load_number", provisional_load)
+    cursor.execute(read_sql("store", "record_changes_of_load"), values)
     requests = cursor.execute(
         "DELETE FROM requests WHERE load_number = $load_number RETURNING bot", values
     ).fetchall()
@@ -88,13 +87,6 @@ def number_requests(cursor: duckdb.DuckDBPyConnection, requests: pl.DataFrame) -
     return requests.with_columns(
         record_number=pl.int_range(last - len(requests) + 1, last + 1, dtype=pl.UInt64)
     )
-
-
-def record_changes(cursor: duckdb.DuckDBPyConnection, column: str, value: int | None) -> None:
-    """Note, before they go, the records that have a value in a column: processors that have them are told."""
-    for name in NUMBERED_RELATIONS:
-        which = f"SELECT '{name}' AS relation, record_number FROM {name} WHERE {column} = ?"  # noqa: S608  # our own names
-        cursor.execute(f"INSERT INTO record_changes BY NAME {which}", [value])
 
 
 def record_load(

@@ -8,6 +8,7 @@ import duckdb
 
 from avowal.errors import QueryError
 from avowal.store.interface import ResultTable
+from avowal.store.sql_builder import compose, constant, identifier
 
 
 def execute_statements(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> None:
@@ -65,4 +66,7 @@ def query_with_timeout(
 
 def _see(cursor: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
     """Make a secure view, which is the cursor's own and goes with it."""
-    cursor.execute(f"CREATE TEMP SECURE VIEW {name} AS {select}")
+    view = compose(
+        "CREATE TEMP SECURE VIEW {name} AS {select}", name=identifier(name), select=constant(select)
+    )
+    cursor.execute(view.text)

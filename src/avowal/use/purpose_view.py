@@ -1,10 +1,10 @@
-"""Readings: what is stored, as far as one purpose may see it at this moment (`docs/spec/readings.md`).
+"""Purpose views: what is stored, as far as one purpose may see it at one moment (`docs/spec/readings.md`).
 
-Whatever in this room looks at stored information does so through a reading: `requests`, `views` and `visits` are then
-secure views over the tables, cut row by row and column by column to what governs each row.
+All stored data is used through a purpose view. In it the relations are secure views over the tables of the same names,
+limited row by row and column by column to what the version that governs each row permits.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,20 +12,12 @@ from functools import cached_property, reduce
 
 from avowal.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell, min_age
 from avowal.sql_files import read_sql
-from avowal.store.columns import (
-    RELATIONS,
-    VISITOR_KEY_COLUMNS,
-    ColumnForm,
-    RelationSchema,
-    age_condition_sql,
-    column_sql,
-)
+from avowal.store.columns import RELATIONS, ColumnForm
 from avowal.store.interface import QueryFunction, ResultTable, Store
+from avowal.store.sql_builder import SqlFragment
+from avowal.use.purpose_sql import ColumnForms, PurposeSql
 
-__all__ = ["RELATIONS", "PurposeView", "QueryFunction", "ResultTable"]
-
-ColumnForms = Mapping[str, Sequence[ColumnForm]]
-"""Columns by name, each with the forms that it may have."""
+__all__ = ["RELATIONS", "ColumnForms", "PurposeView", "QueryFunction", "ResultTable"]
 
 
 @dataclass(frozen=True)
@@ -51,15 +43,13 @@ class PurposeView:
 
         The statements are our own, or were bound to these three before (`bind.py`).
         """
-        views = {name: self.select_sql(name, *required_categories) for name in RELATIONS}
+        views = {name: self._sql.select_relation(name, *required_categories) for name in RELATIONS}
         with self.store.open_secure_views(views) as ask:
             yield ask
 
     def query_with_timeout(self, sql: str, timeout_seconds: float) -> ResultTable:
         """Ask a question that was bound to this reading. Raises QueryError where it cannot be answered in time."""
-        views = {}
-        for name, relation in RELATIONS.items():
-            views[name] = f"SELECT {_readable(relation)} FROM ({self.select_sql(name)})"  # noqa: S608  # our own names
+        views = {name: self._sql.select_readable(name) for name in RELATIONS}
         return self.store.query_with_timeout(views, sql, timeout_seconds)
 
     def refused_columns(self) -> dict[str, str]:
@@ -112,47 +102,34 @@ class PurposeView:
             not self.governing_bounds or self.governing_bounds[-1].max_age_coarsest(self._cell(category)) != 0
         )
 
-    def select_sql(self, relation_name: str, *required_categories: str, with_rowid: bool = False) -> str:
-        """Return the SELECT that a relation is in this reading, with each row's place in the table where asked for.
+    def read_rows(
+        self,
+        relation: str,
+        visitor_id: int | None,
+        condition: SqlFragment | None,
+        columns: ColumnForms,
+        rows_max: int,
+        timeout_seconds: float,
+    ) -> ResultTable:
+        """Return permitted rows of a relation, with some of its columns in some of their forms, in the order of time.
 
-        Its thresholds are constants (G4).
+        The rows are those of a visitor, if one is given, that meet a validated condition, if one is given. Their last
+        three columns are `governing`, `moment` (the row's time) and the visitor's number. One row more than `rows_max`
+        is returned if there are more. Raises QueryError if the condition fails or the query takes too long.
         """
-        relation = RELATIONS[relation_name]
-        rows = self.permitted_ages(relation.row_category, *required_categories)
-        columns = self._shown(relation, rows, relation.columns)
-        young = age_condition_sql(rows, relation.time_column, self.now)
-        also = ", rowid AS place" if with_rowid else ""
-        return f"SELECT {columns}, version{also} FROM avowal.main.{relation_name} WHERE {young}"  # noqa: S608  # our own names
+        sql = self._sql.select_rows(relation, visitor_id, condition, columns, rows_max + 1)
+        return self.store.query_with_timeout({}, sql, timeout_seconds)
 
-    def select_rows_sql(
-        self, relation_name: str, visitor_id: int | None, where: str, columns: ColumnForms
-    ) -> str:
-        """Return a SELECT of some rows of a relation, with columns of it in some of their forms.
+    def read_records_between(self, relation: str, after: int, until: int, limit: int) -> ResultTable:
+        """Return permitted records with numbers greater than `after` and at most `until`, in their order.
 
-        Beside these each row has what governs it, its `moment`, and last `whose` it is.
-        They are those of a visitor, and those that a condition chooses, which was bound to this reading before; both
-        where there are both.
+        Their last three columns are `record_number`, `governing` and `moment` (the record's time).
         """
-        relation = RELATIONS[relation_name]
-        shown = self._shown(relation, self.permitted_ages(relation.row_category), columns)
-        which = self._which(relation_name, visitor_id, where)
-        also = f"governing, {relation.time_column} AS moment, visitor_id AS whose"
-        return (
-            f"SELECT {shown}, {also} FROM avowal.main.{relation_name} {which} ORDER BY {relation.time_column}"  # noqa: S608  # our own names
-        )
+        return self.store.query(self._sql.select_records_between(relation, after, until, limit), {})
 
-    def select_records_sql(self, relation_name: str, condition: str, limit: int) -> str:
-        """Return a SELECT of the rows of a relation whose numbers some SQL chooses, in the order of these.
-
-        Beside what may be seen of them, each has its `record_number`, what governs it, and its `moment`.
-        """
-        relation = RELATIONS[relation_name]
-        rows = self.permitted_ages(relation.row_category)
-        shown = self._shown(relation, rows, relation.columns)
-        young = age_condition_sql(rows, relation.time_column, self.now)
-        also = f"record_number, governing, {relation.time_column} AS moment"
-        where = f"{young} AND {condition} ORDER BY record_number LIMIT {limit}"
-        return f"SELECT {shown}, {also} FROM avowal.main.{relation_name} WHERE {where}"  # noqa: S608  # our own names
+    def read_records_numbered(self, relation: str, numbers: Sequence[int]) -> ResultTable:
+        """Return the permitted ones of the records with these numbers, as `read_records_between` does."""
+        return self.store.query(self._sql.select_records_numbered(relation, numbers), {})
 
     def find_finest_form(
         self, forms: Sequence[ColumnForm], governing: int, moment: datetime
@@ -175,46 +152,19 @@ class PurposeView:
         )
         return {form: self._allowed(form.category, form.precision) for form in every}
 
-    def is_selective(self, relation_name: str, where: str) -> bool:
-        """Return whether a condition sets anything apart: of several visitors, it does not choose all that there is."""
-        time, which = RELATIONS[relation_name].time_column, self._which(relation_name, None, where)
-        sql = f"""
-            WITH chosen AS (SELECT {time} AS moment, visitor_id FROM avowal.main.{relation_name} {which}),
-                ends AS (SELECT min(moment) AS earliest, max(moment) AS latest FROM chosen)
-            SELECT count(*), count(DISTINCT visitor_id),
-                (SELECT count(*) FROM avowal.main.{relation_name}, ends WHERE {time} BETWEEN earliest AND latest)
-            FROM chosen
-        """  # noqa: S608  # our own names, and a condition that was bound
-        ((rows, visitors, there),) = self.store.query(sql, {}).rows
-        return bool(visitors <= 1 or rows < there)
+    def is_selective(self, relation: str, condition: SqlFragment) -> bool:
+        """Return whether a validated condition leaves out any row of its period, or concerns one visitor at most."""
+        ((rows, visitors, all_rows),) = self.store.query(
+            self._sql.count_selected(relation, condition), {}
+        ).rows
+        return bool(visitors <= 1 or rows < all_rows)
 
-    def _which(self, name: str, visitor: int | None, where: str) -> str:
-        """Return the WHERE of some rows of a relation."""
-        relation = RELATIONS[name]
-        chosen = [
-            age_condition_sql(self.permitted_ages(relation.row_category), relation.time_column, self.now)
-        ]
-        if visitor is not None:
-            chosen.append(f"visitor_id = {visitor}")
-        if where:
-            seen = f"SELECT {_readable(relation)} FROM ({self.select_sql(name, with_rowid=True)})"  # noqa: S608  # our own names
-            chosen.append(f"rowid IN (SELECT place FROM ({seen}) WHERE {where})")  # noqa: S608  # bound
-        return f"WHERE {' AND '.join(chosen)}"
-
-    def _shown(self, relation: RelationSchema, rows: Sequence[Age], columns: ColumnForms) -> str:
-        return ", ".join(
-            f"{column_sql(forms, rows, relation.time_column, self._allowed, self.now)} AS {name}"
-            for name, forms in columns.items()
-        )
+    @cached_property
+    def _sql(self) -> PurposeSql:
+        return PurposeSql(self.permitted_ages, self._allowed, self.now)
 
     def _allowed(self, category: str, precision: str) -> list[Age]:
         return [bounds.max_age(self._cell(category), precision) for bounds in self.governing_bounds]
 
     def _cell(self, category: str) -> Cell:
         return Cell(category, self.purpose, self.recipient, self.ground)
-
-
-def _readable(relation: RelationSchema) -> str:
-    """Return the columns of a relation as people write them: visitors' keys are in hexadecimal."""
-    keys = (key for key in VISITOR_KEY_COLUMNS if key in relation.columns)
-    return "* REPLACE (" + ", ".join(f"format('{{:016x}}', {key}) AS {key}" for key in keys) + ")"

@@ -12,6 +12,7 @@ import msgspec
 
 from avowal.errors import InvalidInputError
 from avowal.sql_files import read_sql
+from avowal.use.purpose_sql import count_rows
 from avowal.use.purpose_view import PurposeView, QueryFunction, ResultTable
 from avowal.use.report_request import ReportRequest
 
@@ -266,8 +267,7 @@ def _left_out(ask: QueryFunction, report: Report, values: Mapping[str, Any]) -> 
     def groups(smallest: int) -> int:
         whole, found = {**values, "group_visitors_min": smallest, "limit": UNLIMITED_ROWS}, 0
         for name in report.tables:
-            rows = f"SELECT count(*) FROM ({read_sql('use', '_scope')} {read_sql('use', name)})"  # noqa: S608  # our own files
-            found += ask(rows, whole).rows[0][0]
+            found += ask(count_rows(read_sql("use", "_scope"), read_sql("use", name)), whole).rows[0][0]
         return found
 
     return groups(1) - groups(values["group_visitors_min"])

@@ -29,7 +29,7 @@ from avowal.ledger.entry import (
 from avowal.ledger.note import SignedNote
 from avowal.register.ledger_storage import Ledger
 from avowal.register.register import SqliteRegister
-from avowal.store.interface import ConsentCursor, RemovedRecords, Store
+from avowal.store.interface import ConsentCursor, OverdueRecords, Store
 from avowal.verify.access_permissions import check_accesses
 from avowal.verify.checkpoints import check_checkpoints, check_tree
 from avowal.verify.feed_permissions import check_feeds
@@ -119,7 +119,7 @@ def verify_register(register: SqliteRegister, witness_checkpoints: Sequence[Sign
 
 
 def verify_store(
-    store: Store, register: SqliteRegister, overdue: Sequence[RemovedRecords], now: datetime
+    store: Store, register: SqliteRegister, overdue: Sequence[OverdueRecords], now: datetime
 ) -> Verification:
     """Verify what is stored against the register; `overdue` is what is stored for longer than permitted."""
     consented = register.consents.compute_governing_update(ConsentCursor(), now).governing_by_visitor

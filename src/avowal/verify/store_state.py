@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avowal.register.register import Version
-from avowal.store.interface import RemovedRecords, Store
+from avowal.store.interface import OverdueRecords, Store
 
 RECORD_VERSIONS_QUERY = """
 SELECT version, min(record_time) AS first, max(record_time) AS last, count(*) AS records,
@@ -46,7 +46,7 @@ class StoreState:
     """The answer to STORE_SCHEMA_QUERY."""
     consented_governing: Mapping[int, int]
     """The governing number to which each visitor consented."""
-    overdue: Sequence[RemovedRecords]
+    overdue: Sequence[OverdueRecords]
     """What is stored for longer than permitted."""
 
 
@@ -54,7 +54,7 @@ def read_store_state(
     store: Store,
     versions: Sequence[Version],
     consented_governing: Mapping[int, int],
-    overdue: Sequence[RemovedRecords],
+    overdue: Sequence[OverdueRecords],
 ) -> StoreState:
     """Read from a store what its checks need."""
     return StoreState(

@@ -1,0 +1,49 @@
+"""What retention has to do: which rows and columns of the store are kept for longer than any purpose may keep them.
+
+The rules are in `docs/spec/retention.md`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from avowal.policy.bounds import Age, Bounds
+from avowal.store.columns import FULL, RELATIONS, ColumnForm, cover_row_ages
+from avowal.store.interface import RetentionAction
+
+
+def plan_retention(governing_bounds: Sequence[Bounds], now: datetime) -> list[RetentionAction]:
+    """Return the actions that remove and coarsen what may no longer be kept.
+
+    `governing_bounds` has what governs each governing number, from 1 on.
+    """
+    max_ages = [
+        {category: bounds.retention_ages(category) for category in bounds.collected_categories}
+        for bounds in governing_bounds
+    ]
+
+    def find_ages(category: str, precision: str) -> list[Age]:
+        return [ages.get(category, {}).get(precision, 0) for ages in max_ages]
+
+    actions = []
+    for name, relation in RELATIONS.items():
+        row_ages = find_ages(relation.row_category, FULL)
+        if any(age is not None for age in row_ages):
+            actions.append(RetentionAction(name, relation.row_category, now, row_ages))
+        for column, forms in relation.columns.items():
+            form_ages = [find_ages(form.category, form.precision) for form in forms]
+            if not _is_kept_whole(forms, form_ages, row_ages):
+                action = RetentionAction(name, forms[0].category, now, row_ages, column, form_ages)
+                actions.append(action)
+    return actions
+
+
+def _is_kept_whole(
+    forms: Sequence[ColumnForm], form_ages: Sequence[Sequence[Age]], row_ages: Sequence[Age]
+) -> bool:
+    """Return whether a column may stay as it is for as long as its rows."""
+    for form, ages in zip(forms, form_ages, strict=True):
+        if cover_row_ages(ages, row_ages):
+            return form.sql == forms[0].sql
+        if any(age != 0 for age in ages):
+            return False
+    return False

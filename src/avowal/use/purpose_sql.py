@@ -1,0 +1,185 @@
+"""The SELECTs of a purpose view: rows and columns of a relation, as far as their ages permit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import LiteralString
+
+from avowal.policy.bounds import Age
+from avowal.store.columns import (
+    RELATIONS,
+    VISITOR_KEY_COLUMNS,
+    ColumnForm,
+    RelationSchema,
+    mask_column,
+    young_enough,
+)
+from avowal.store.sql_builder import SqlFragment, all_of, compose, constant, identifier, join, literal
+
+CATALOGUE = "avowal"
+"""The catalogue of the store's tables, which secure views of the same names hide."""
+
+ColumnForms = Mapping[str, Sequence[ColumnForm]]
+"""Columns by name, each with the forms that it may have."""
+
+
+@dataclass(frozen=True)
+class PurposeSql:
+    """Builds the SELECTs of a purpose at one moment. All thresholds are constants (G4)."""
+
+    permitted_ages: Callable[..., Sequence[Age]]
+    """Returns, for each governing number, the greatest age at which all of the given categories may be used."""
+    find_ages: Callable[[str, str], Sequence[Age]]
+    """Returns, for each governing number, the greatest age of a category at a precision."""
+    now: datetime
+
+    def select_relation(self, name: str, *required_categories: str) -> str:
+        """Return the SELECT of a relation's permitted rows and columns."""
+        return self._select_relation(name, required_categories).text
+
+    def select_readable(self, name: str) -> str:
+        """Return the same SELECT with visitors' keys in hexadecimal, as people write them."""
+        relation = self._select_relation(name, ())
+        return compose(
+            "SELECT {columns} FROM ({relation})", columns=_readable(RELATIONS[name]), relation=relation
+        ).text
+
+    def select_rows(
+        self,
+        name: str,
+        visitor_id: int | None,
+        condition: SqlFragment | None,
+        columns: ColumnForms,
+        limit: int,
+    ) -> str:
+        """Return a SELECT of columns of a relation in some of their forms, in the order of time.
+
+        The rows are those of a visitor, if one is given, that meet a validated condition, if one is given. Three more
+        columns follow: `governing`, `moment` (the row's time) and `visitor_id`.
+        """
+        return compose(
+            "SELECT {columns}, governing, {time} AS moment, visitor_id AS owner_id FROM {table} WHERE {condition} "
+            "ORDER BY {time} LIMIT {limit}",
+            columns=self._masked(RELATIONS[name], columns, ()),
+            time=identifier(RELATIONS[name].time_column),
+            table=_table(name),
+            condition=self._chosen(name, visitor_id, condition),
+            limit=literal(limit),
+        ).text
+
+    def select_records_between(self, name: str, after: int, until: int, limit: int) -> str:
+        """Return a SELECT of permitted records by number, those greater than `after` and at most `until`.
+
+        Three more columns follow: `record_number`, `governing` and `moment`.
+        """
+        number = identifier("record_number")
+        condition = compose(
+            "{number} > {after} AND {number} <= {until}",
+            number=number,
+            after=literal(after),
+            until=literal(until),
+        )
+        return self._select_records(name, condition, limit)
+
+    def select_records_numbered(self, name: str, numbers: Sequence[int]) -> str:
+        """Return the same SELECT of the records with these numbers."""
+        listed = join(literal(number) for number in numbers)
+        return self._select_records(name, compose("record_number IN ({listed})", listed=listed), len(numbers))
+
+    def count_selected(self, name: str, condition: SqlFragment) -> str:
+        """Return a SELECT that counts the rows that meet a condition, their visitors, and all rows of their period."""
+        return compose(
+            "WITH chosen AS (SELECT {time} AS moment, visitor_id FROM {table} WHERE {condition}), "
+            "ends AS (SELECT min(moment) AS earliest, max(moment) AS latest FROM chosen) "
+            "SELECT count(*), count(DISTINCT visitor_id), "
+            "(SELECT count(*) FROM {table}, ends WHERE {time} BETWEEN earliest AND latest) FROM chosen",
+            time=identifier(RELATIONS[name].time_column),
+            table=_table(name),
+            condition=self._chosen(name, None, condition),
+        ).text
+
+    def _select_records(self, name: str, condition: SqlFragment, limit: int) -> str:
+        relation = RELATIONS[name]
+        return compose(
+            "SELECT {columns}, record_number, governing, {time} AS moment FROM {table} WHERE {condition} "
+            "ORDER BY record_number LIMIT {limit}",
+            columns=self._masked(relation, relation.columns, ()),
+            time=identifier(relation.time_column),
+            table=_table(name),
+            condition=all_of([self._young(name, ()), condition]),
+            limit=literal(limit),
+        ).text
+
+    def _select_relation(
+        self, name: str, required_categories: Sequence[str], *, with_row_id: bool = False
+    ) -> SqlFragment:
+        relation = RELATIONS[name]
+        template = (
+            "SELECT {columns}, version, rowid AS row_id FROM {table} WHERE {young}"
+            if with_row_id
+            else "SELECT {columns}, version FROM {table} WHERE {young}"
+        )
+        return compose(
+            template,
+            columns=self._masked(relation, relation.columns, required_categories),
+            table=_table(name),
+            young=self._young(name, required_categories),
+        )
+
+    def _chosen(self, name: str, visitor_id: int | None, condition: SqlFragment | None) -> SqlFragment:
+        """Return the condition of permitted rows, of a visitor and of a validated condition if they are given.
+
+        The condition sees what a reader's own SQL sees of the relation.
+        """
+        conditions = [self._young(name, ())]
+        if visitor_id is not None:
+            conditions.append(compose("visitor_id = {visitor}", visitor=literal(visitor_id)))
+        if condition is not None:
+            chosen = compose(
+                "rowid IN (SELECT row_id FROM (SELECT {columns} FROM ({relation})) WHERE {condition})",
+                columns=_readable(RELATIONS[name]),
+                relation=self._select_relation(name, (), with_row_id=True),
+                condition=condition,
+            )
+            conditions.append(chosen)
+        return all_of(conditions)
+
+    def _young(self, name: str, required_categories: Sequence[str]) -> SqlFragment:
+        relation = RELATIONS[name]
+        ages = self.permitted_ages(relation.row_category, *required_categories)
+        return young_enough(ages, relation.time_column, self.now)
+
+    def _masked(
+        self, relation: RelationSchema, columns: ColumnForms, required_categories: Sequence[str]
+    ) -> SqlFragment:
+        row_ages = self.permitted_ages(relation.row_category, *required_categories)
+        mask = partial(mask_column, row_ages=row_ages, time_column=relation.time_column, now=self.now)
+        return join(
+            compose(
+                "{mask} AS {name}",
+                mask=mask(forms, [self.find_ages(form.category, form.precision) for form in forms]),
+                name=identifier(name),
+            )
+            for name, forms in columns.items()
+        )
+
+
+def _table(name: str) -> SqlFragment:
+    return identifier(CATALOGUE, "main", name)
+
+
+def _readable(relation: RelationSchema) -> SqlFragment:
+    keys = join(
+        compose("format('{{:016x}}', {key}) AS {key}", key=identifier(key))
+        for key in VISITOR_KEY_COLUMNS
+        if key in relation.columns
+    )
+    return compose("* REPLACE ({keys})", keys=keys)
+
+
+def count_rows(scope: LiteralString, query: LiteralString) -> str:
+    """Return a query that counts the rows of a report's table, which is the text of two named SQL files."""
+    return compose(
+        "SELECT count(*) FROM ({scope} {query})", scope=constant(scope), query=constant(query)
+    ).text

@@ -1,0 +1,130 @@
+"""The builder of SQL: whatever a name or a value holds, it stays a name or a value."""
+
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from avowal.store import sql_builder
+from avowal.store.sql_builder import (
+    FALSE,
+    TRUE,
+    all_of,
+    any_of,
+    compose,
+    constant,
+    identifier,
+    join,
+    literal,
+    select_case,
+)
+
+HOSTILE = [
+    "x' OR '1'='1",
+    "'; DROP TABLE kept; --",
+    '"; DROP TABLE kept; --',
+    "/* comment */",
+    "-- comment",
+    "{braces}",
+    "{0}",
+    "$parameter",
+    "?",
+    "back\\slash\\'",
+    "E'\\x27'",
+    "line\nbreak",
+    "ünïcödé \u2019quotes\u2019",
+    "",
+]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("CREATE TABLE kept (a INTEGER)")
+        connection.execute("INSERT INTO kept VALUES (1)")
+        yield connection
+        assert connection.execute("SELECT * FROM kept").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_text_stays_a_value(database: duckdb.DuckDBPyConnection, text: str) -> None:
+    """It comes back as it was, as the only value of the only row."""
+    statement = compose("SELECT {value}", value=literal(text)).text
+    assert database.execute(statement).fetchall() == [(text,)]
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name])
+def test_a_hostile_name_stays_a_name(database: duckdb.DuckDBPyConnection, name: str) -> None:
+    """A column and a table can bear it."""
+    table, column = identifier("main", name), identifier(name)
+    for template in (
+        "CREATE TABLE {table} ({column} INTEGER)",
+        "INSERT INTO {table} ({column}) VALUES (7)",
+        "SELECT {column} FROM {table} WHERE {column} = 7",
+    ):
+        cursor = database.execute(compose(template, table=table, column=column).text)
+    assert ([found[0] for found in cursor.description or []], cursor.fetchall()) == ([name], [(7,)])
+    database.execute(compose("DROP TABLE {table}", table=table).text)
+
+
+def random_values(count: int) -> Iterator[str | int | datetime | None]:
+    """Yield values of every type, the texts mostly of characters that mean something in SQL."""
+    generator = random.Random(1)
+    for _ in range(count):
+        yield "".join(generator.choices("'\"\\;-/*{}$?%\n \u2019aé", k=generator.randrange(12)))
+        yield generator.randrange(-(2**63), 2**64)
+        yield datetime(1, 1, 1) + timedelta(microseconds=generator.randrange(315_537_897_599_999_999))  # noqa: DTZ001
+    yield from (None, True, False, 0, datetime.min, datetime.max)
+
+
+def test_a_literal_is_the_value(database: duckdb.DuckDBPyConnection) -> None:
+    """Every value comes back as it was, of its type."""
+    for value in random_values(300):
+        ((found,),) = database.execute(compose("SELECT {value}", value=literal(value)).text).fetchall()
+        assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize("make", [literal, identifier])
+def test_nul_is_refused(make: object) -> None:
+    """DuckDB would cut the statement there."""
+    with pytest.raises(ValueError, match="NUL"):
+        make("a\0b")  # type: ignore[operator]  # each of the two is called with a text
+
+
+def test_a_fragment_is_not_read_as_a_template() -> None:
+    """Braces of a value are not replaced by another part."""
+    composed = compose("{a} {b}", a=literal("{b}"), b=literal("x"))
+    assert composed.text == "'{b}' 'x'"
+    with pytest.raises(KeyError):
+        compose("{missing}")
+
+
+def test_conditions_are_combined(database: duckdb.DuckDBPyConnection) -> None:
+    """Each keeps its own precedence, and none is the neutral one."""
+    parts = [constant("true OR false"), constant("false")]
+    assert (all_of([]), any_of([])) == (TRUE, FALSE)
+    for combined, expected in ((all_of(parts), False), (any_of(parts), True), (all_of([TRUE]), True)):
+        assert database.execute(compose("SELECT {value}", value=combined).text).fetchall() == [(expected,)]
+
+
+def test_a_case_without_conditions_is_null_of_a_type(database: duckdb.DuckDBPyConnection) -> None:
+    """A column that may not be shown keeps the type that it has."""
+    masked = select_case([], constant("a"))
+    shown = select_case([(constant("a = 1"), literal("one"))], constant("''"))
+    statement = compose("SELECT {columns} FROM kept", columns=join([masked, shown])).text
+    assert database.execute(f"DESCRIBE {statement}").fetchall()[0][1] == "INTEGER"
+    assert database.execute(statement).fetchall() == [(None, "one")]
+
+
+def test_only_the_builder_and_the_allow_list_make_fragments() -> None:
+    """Nothing else in the source wraps a text."""
+    root = Path(sql_builder.__file__).parents[1]
+    wrapping = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if "SqlFragment(" in path.read_text(encoding="utf-8")
+    }
+    assert wrapping == {"store/sql_builder.py", "use/sql_allow_list.py"}
