@@ -99,7 +99,7 @@ def ensure_goaccess() -> None:
 def query_seconds(folder: Path) -> float:
     """Return how long the queries of the overview take, in the open store."""
     os.chdir(folder)
-    from avowal.app.requests import RunReport
+    from avowal.app.owner_requests import RunReport
     from avowal.app.session import open_session  # imported where it is measured
     from avowal.use.report_request import ReportRequest, parse_filters
 

@@ -136,7 +136,7 @@ def test_a_release_runs_its_extraction_once(site: Site, monkeypatch: pytest.Monk
         extractions.append(request)
         return extract_records(store, bounds, request, now)
 
-    monkeypatch.setattr("avowal.app.requests.extract_records", extract)
+    monkeypatch.setattr("avowal.app.owner_requests.extract_records", extract)
     ran = disclose(site, "--package", site.folder / "release.zip")
     assert (ran.status, len(extractions)) == (0, 1), ran.err
 

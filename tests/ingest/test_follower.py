@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from avowal.app.session import open_session
-from avowal.workspace.requests import CountRecords
+from avowal.workspace.messages import CountRecords
 from support.site import CHROME, Site, Started, kept, line, wait_until
 
 

@@ -18,8 +18,7 @@ from avowal.errors import StoreError
 from avowal.store.interface import Store
 from avowal.workspace import ownership
 from avowal.workspace.client import FolderClient
-from avowal.workspace.ownership import open_backend
-from avowal.workspace.requests import (
+from avowal.workspace.messages import (
     Answer,
     AnyRequest,
     ClaimLog,
@@ -28,6 +27,7 @@ from avowal.workspace.requests import (
     Request,
     Success,
 )
+from avowal.workspace.ownership import open_backend
 from avowal.workspace.server import FolderServer
 from avowal.workspace.unix_socket import MESSAGE_BYTES_MAX, connect, receive_message, send_message
 from support.errors import raises_code

@@ -10,7 +10,7 @@ from avowal.app.session import Session
 from avowal.collect.line_counts import LineCounts
 from avowal.ingest.importer import LogImporter
 from avowal.ingest.log_import import FileImportReport, ProgressCallback
-from avowal.workspace.requests import CountRecords
+from avowal.workspace.messages import CountRecords
 
 
 class ImportReport(msgspec.Struct, frozen=True):

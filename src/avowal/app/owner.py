@@ -11,7 +11,7 @@ from avowal.policy.bounds import Bounds
 from avowal.register.register import SqliteRegister
 from avowal.store.interface import Store, VisitRules
 from avowal.use.purpose_view import PurposeView
-from avowal.workspace.requests import Answer, AnyRequest, Request
+from avowal.workspace.messages import Answer, AnyRequest, Request
 
 
 @dataclass(frozen=True)

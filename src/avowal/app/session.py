@@ -14,7 +14,7 @@ from avowal.app.folder import (
     open_register_of,
 )
 from avowal.app.owner import FolderOwner, visit_rules
-from avowal.app.requests import (
+from avowal.app.owner_requests import (
     REQUEST_TYPES,
     DeriveViews,
     ExtractRelease,
@@ -39,8 +39,8 @@ from avowal.register.register import SqliteRegister, Version
 from avowal.store.interface import ResultTable, Store
 from avowal.use.report_request import parse_time
 from avowal.workspace.client import FolderClient
+from avowal.workspace.messages import Answer, Request
 from avowal.workspace.ownership import open_backend
-from avowal.workspace.requests import Answer, Request
 from avowal.workspace.server import FolderServer
 
 DEFAULT_TERMS_MESSAGE = (

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from avowal.app.folder import find_folder, open_folder_register
-from avowal.app.requests import VerifyStore
+from avowal.app.owner_requests import VerifyStore
 from avowal.app.session import Session, open_session
 from avowal.clock import utc_now
 from avowal.ledger.note import SignedNote

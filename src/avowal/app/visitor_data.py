@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from avowal.app.requests import (
+from avowal.app.owner_requests import (
     ApplyConsents,
     EraseScriptViews,
     EraseVisitor,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import asdict, replace
 
-from avowal.app.requests import RelationSummary, SummarizeVisitor
+from avowal.app.owner_requests import RelationSummary, SummarizeVisitor
 from avowal.app.session import Session
 from avowal.clock import utc_now
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from avowal.app.import_logs import create_importer
-from avowal.app.requests import EnforceRetention
+from avowal.app.owner_requests import EnforceRetention
 from avowal.app.session import Session, describe_terms_in_use, open_session
 from avowal.cli.options import DataFolderOption, LogFormatOption, create_app
 from avowal.collect.line_counts import LineCounts

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from avowal.app.requests import RunQuery
+from avowal.app.owner_requests import RunQuery
 from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, create_app
 from avowal.cli.output import print_json, print_table, print_table_csv

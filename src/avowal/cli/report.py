@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from avowal.app.folder import find_folder, open_folder_register
-from avowal.app.requests import RunReport
+from avowal.app.owner_requests import RunReport
 from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, create_app
 from avowal.cli.output import print_json, print_table, print_table_csv

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from avowal.app.requests import EnforceRetention
+from avowal.app.owner_requests import EnforceRetention
 from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
 from avowal.cli.output import print_json, print_line

@@ -16,7 +16,7 @@ from avowal.collect.cookie import COOKIE_NAME as COOKIE
 from avowal.disclose.contract_check import find_insufficient_contracts
 from avowal.disclose.feed import find_overdue_processors
 from avowal.keep.enforcement import effective_versions
-from avowal.workspace.requests import CountRecords
+from avowal.workspace.messages import CountRecords
 
 app = create_app()
 

@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from avowal.app.requests import ApplyConsents, EraseVisitor, FindVisitorRecords
+from avowal.app.owner_requests import ApplyConsents, EraseVisitor, FindVisitorRecords
 from avowal.app.session import open_session
 from avowal.app.visitor_data import export_lines, read_visitor_page, record_access
 from avowal.app.visitor_summary import summarize_visitor

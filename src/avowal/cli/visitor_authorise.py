@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from avowal.app.requests import FindVisitorRecords
+from avowal.app.owner_requests import FindVisitorRecords
 from avowal.app.session import Session, open_session
 from avowal.change.consent import StatementChannel
 from avowal.cli.options import (

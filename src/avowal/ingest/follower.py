@@ -25,7 +25,7 @@ from avowal.ingest.importer import LogImporter
 from avowal.ingest.log_identity import HEAD_BYTES
 from avowal.ingest.log_import import LogImport
 from avowal.logs.log_file import open_log
-from avowal.workspace.requests import ListLogPositions
+from avowal.workspace.messages import ListLogPositions
 
 POLL_SECONDS = 0.5
 """How often the log is read. The lines that were added since become one segment."""

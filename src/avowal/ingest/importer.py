@@ -16,7 +16,7 @@ from avowal.ingest.pipeline_factory import PipelineFactory
 from avowal.logs.formats import SAMPLE_LINES_MAX, LogParser, create_parser, detect_format
 from avowal.logs.log_file import STANDARD_INPUT, LogBlock, LogFile, open_log
 from avowal.workspace.backend import FolderBackend
-from avowal.workspace.requests import ListUnparsableLines
+from avowal.workspace.messages import ListUnparsableLines
 
 SAMPLE_BYTES = 256 * 1024
 """How much of a log is read to detect its format."""

@@ -5,7 +5,7 @@ from functools import partial
 
 from itsdangerous import TimestampSigner
 
-from avowal.app.requests import CountRecordsSince, RunReport
+from avowal.app.owner_requests import CountRecordsSince, RunReport
 from avowal.app.session import Session
 from avowal.app.visitor_data import VisitorDataAccess
 from avowal.change.draft import load_forms

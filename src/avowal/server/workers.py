@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
-from avowal.app.requests import EnforceRetention
+from avowal.app.owner_requests import EnforceRetention
 from avowal.app.session import Session
 from avowal.app.verification import verify_open_folder
 from avowal.clock import utc_now

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from avowal.app.requests import RelationSummary
+from avowal.app.owner_requests import RelationSummary
 from avowal.app.visitor_data import TabPageData, VisitorPageData
 from avowal.app.visitor_summary import VisitorSummary
 from avowal.change.consent import ConsentChoice

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from avowal.collect.segment import Segment
 from avowal.store.interface import LoadResult
-from avowal.workspace.requests import Answer, Request
+from avowal.workspace.messages import Answer, Request
 
 
 class FolderBackend(Protocol):

@@ -11,7 +11,7 @@ from avowal.collect import segment
 from avowal.collect.segment import Segment
 from avowal.errors import ServerGoneError
 from avowal.store.interface import LoadResult
-from avowal.workspace.requests import Answer, LoadSegments, Request, decode_answer
+from avowal.workspace.messages import Answer, LoadSegments, Request, decode_answer
 from avowal.workspace.unix_socket import receive_message, send_message
 
 

@@ -12,7 +12,7 @@ from avowal.errors import StoreError
 from avowal.store.interface import Store
 from avowal.workspace.client import FolderClient
 from avowal.workspace.layout import LOCK_FILE, SEGMENTS_FOLDER
-from avowal.workspace.requests import RequestHandler
+from avowal.workspace.messages import RequestHandler
 from avowal.workspace.server import FolderServer
 from avowal.workspace.unix_socket import connect
 

@@ -18,8 +18,7 @@ from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import LoadResult, Store
 from avowal.workspace.claims import LogClaimant, LogClaims
 from avowal.workspace.layout import SOCKET_FILE
-from avowal.workspace.pending_files import PendingFiles
-from avowal.workspace.requests import (
+from avowal.workspace.messages import (
     Answer,
     AnyRequest,
     ClaimLog,
@@ -34,6 +33,7 @@ from avowal.workspace.requests import (
     encode_answer,
     unknown_request_error,
 )
+from avowal.workspace.pending_files import PendingFiles
 from avowal.workspace.unix_socket import (
     is_closed_by_peer,
     receive_message,

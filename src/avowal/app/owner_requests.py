@@ -22,7 +22,7 @@ from avowal.use.report_request import ReportRequest
 from avowal.use.reports import REPORTS, ReportResult, run_report
 from avowal.verify.checks import verify_store
 from avowal.verify.verification import Verification
-from avowal.workspace.requests import AnyRequest
+from avowal.workspace.messages import AnyRequest
 
 VISITOR_PAGE_ROWS = 5_000
 """How many records of a visitor one answer has: bounds the memory that an export takes."""
