@@ -1,4 +1,4 @@
-"""The page of what is held of one visitor, to read and to print."""
+"""The page of one visitor's data, to read and to print."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from avowal.policy.page import PageTable, VersionLabel, build_version_label, ren
 from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS
 
 COUNT_COLUMNS = ("views", "downloads", "uploads")
-"""Columns that are numbers of a category: they bear their names beside them."""
+"""Columns whose values are shown with the column's name, as several of them share a cell."""
 
 StoredRecord = Mapping[str, Any]
 
@@ -30,31 +30,36 @@ def render_visitor_page(
     `choices` are given for the visitor's own browser only, where the page offers what the visitor may do;
     `translations` are the languages and paths of the page's translations.
     """
-    spoken, summary, records = find_language(language_tag), data.summary, data.records
+    language, summary, records = find_language(language_tag), data.summary, data.records
     return render_template(
         "visitor_page.html",
-        spoken.tag,
+        language.tag,
         package="avowal.web",
         visitor=summary.visitor,
         controller=data.controller,
-        tables=[table for table in _tables(summary, records, spoken) if table.rows],
-        more=any(summary.stored[name].records > len(rows) for name, rows in records.items()),
-        released=summary.releases,
+        tables=[table for table in _build_tables(summary, records, language) if table.rows],
+        has_more_records=any(
+            summary.stored[relation].records > len(rows) for relation, rows in records.items()
+        ),
+        has_releases=bool(summary.releases),
         is_own_page=choices is not None,
-        decisions=[_decision(one, spoken) for one in choices or ()],
-        receipts=_receipts(summary, spoken) if choices is not None else [],
+        decisions=[_build_decision(choice, language) for choice in choices or ()],
+        receipts=_list_receipts(summary, language) if choices is not None else [],
         languages=translations,
     )
 
 
 def render_tab_page(data: TabPageData, views_field: str, language_tag: str) -> str:
     """Return the page of what one tab reported, in a language; its forms send `views_field` on."""
-    spoken = find_language(language_tag)
-    title = spoken.translate("Pages you looked at in this tab")
-    tables = [_records("script_views", title, data.records, spoken), _readings(data.summary, spoken)]
+    language = find_language(language_tag)
+    title = language.translate("Pages you looked at in this tab")
+    tables = [
+        _build_record_table("script_views", title, data.records, language),
+        _build_access_table(data.summary, language),
+    ]
     return render_template(
         "tab_page.html",
-        spoken.tag,
+        language.tag,
         package="avowal.web",
         views_field=views_field,
         tables=[table for table in tables if table.rows],
@@ -62,59 +67,62 @@ def render_tab_page(data: TabPageData, views_field: str, language_tag: str) -> s
 
 
 class ConsentDecisionText(NamedTuple):
-    """A version that the visitor may consent to, or whose consent they may take back, as the page shows it."""
+    """A version that the visitor may consent to, or whose consent they may withdraw, as the page shows it."""
 
-    version: VersionLabel
+    version_label: VersionLabel
     identity: str
-    given: bool
+    is_given: bool
     effects: list[tuple[str, list[str]]]
-    """Of which records, and what is permitted of them with the consent."""
+    """A sentence about some of the visitor's records, and what the consent permits for them."""
 
 
-def _decision(one: ConsentChoice, spoken: Language) -> ConsentDecisionText:
+def _build_decision(choice: ConsentChoice, language: Language) -> ConsentDecisionText:
     effects = [
         (
-            spoken.translate(
+            language.translate(
                 "{records}, which version {number} governs without it:",
-                records=spoken.translate_count("{n} record", "{n} records", effect.records),
+                records=language.translate_count("{n} record", "{n} records", effect.records),
                 number=effect.governing,
             ),
             effect.looser_rules,
         )
-        for effect in one.effects
+        for effect in choice.effects
     ]
-    return ConsentDecisionText(
-        build_version_label(one.version, one.effective_at, spoken), one.identity, one.is_given, effects
-    )
+    label = build_version_label(choice.version, choice.effective_at, language)
+    return ConsentDecisionText(label, choice.identity, choice.is_given, effects)
 
 
-def _receipts(told: VisitorSummary, spoken: Language) -> list[tuple[int, str]]:
-    """Return which entries of the ledger the visitor has receipts of, and what each is of."""
-    say = spoken.translate
+def _list_receipts(summary: VisitorSummary, language: Language) -> list[tuple[int, str]]:
+    """Return the ledger entries that the visitor has receipts of, each with a label."""
+    say = language.translate
     consents = [
         (
-            one.entry,
-            say("Consent to version {number}", number=one.version)
-            if one.given
-            else say("Consent to version {number}, taken back", number=one.version),
-            one.recorded_at,
+            consent.entry,
+            say("Consent to version {number}", number=consent.version)
+            if consent.given
+            else say("Consent to version {number}, taken back", number=consent.version),
+            consent.recorded_at,
         )
-        for one in told.consents
+        for consent in summary.consents
     ]
-    released = [
-        (one.entry, say("Release to {recipient}", recipient=one.recipient), one.released_at)
-        for one in told.releases
+    releases = [
+        (
+            release.entry,
+            say("Release to {recipient}", recipient=release.recipient),
+            release.released_at,
+        )
+        for release in summary.releases
     ]
     return [
-        (entry, say("{what}, at {time} (UTC)", what=what, time=_value("recorded_at", at, spoken)))
-        for entry, what, at in sorted(consents + released)
+        (entry, say("{what}, at {time} (UTC)", what=label, time=_format("recorded_at", time, language)))
+        for entry, label, time in sorted(consents + releases)
     ]
 
 
-def _tables(
-    told: VisitorSummary, records: Mapping[str, Sequence[StoredRecord]], spoken: Language
+def _build_tables(
+    summary: VisitorSummary, records: Mapping[str, Sequence[StoredRecord]], language: Language
 ) -> list[PageTable]:
-    say = spoken.translate
+    say = language.translate
     titles = {
         "visits": say("Your visits"),
         "views": say("Pages you looked at"),
@@ -126,149 +134,159 @@ def _tables(
         PageTable(
             say("How much is held"),
             (say("what"), say("records"), say("from (UTC)"), say("to (UTC)"), say("under version")),
-            [_extent(titles[name], told.stored[name], spoken) for name in titles],
+            [
+                _build_extent_row(title, summary.stored[relation], language)
+                for relation, title in titles.items()
+            ],
         ),
-        *(_records(name, titles[name], records[name], spoken) for name in titles),
-        _handed_over(told, spoken),
-        _consents(told, spoken),
-        _authorised(told, spoken),
-        _released(told, spoken),
-        _readings(told, spoken),
+        *(
+            _build_record_table(relation, title, records[relation], language)
+            for relation, title in titles.items()
+        ),
+        _build_submission_table(summary, language),
+        _build_consent_table(summary, language),
+        _build_authorisation_table(summary, language),
+        _build_release_table(summary, language),
+        _build_access_table(summary, language),
     ]
 
 
-def _handed_over(told: VisitorSummary, spoken: Language) -> PageTable:
-    say = spoken.translate
+def _build_submission_table(summary: VisitorSummary, language: Language) -> PageTable:
+    say = language.translate
     rows = [
         (
-            one.reference,
-            _value("submitted_at", one.submitted_at, spoken),
-            spoken.translate_word("category", field.category),
+            submission.reference,
+            _format("submitted_at", submission.submitted_at, language),
+            language.translate_word("category", field.category),
             field.value["name"] if isinstance(field.value, dict) else field.value,
-            str(one.version),
+            str(submission.version),
         )
-        for one in told.submissions
-        for field in one.fields
+        for submission in summary.submissions
+        for field in submission.fields
     ]
     headings = (say("reference"), say("at (UTC)"), say("what"), say("that is"), say("under version"))
     return PageTable(say("What you handed over"), headings, rows)
 
 
-def _consents(told: VisitorSummary, spoken: Language) -> PageTable:
-    say = spoken.translate
+def _build_consent_table(summary: VisitorSummary, language: Language) -> PageTable:
+    say = language.translate
     rows = [
         (
-            say("given") if one.given else say("taken back"),
-            str(one.version),
-            _value("recorded_at", one.recorded_at, spoken),
-            str(one.entry),
+            say("given") if consent.given else say("taken back"),
+            str(consent.version),
+            _format("recorded_at", consent.recorded_at, language),
+            str(consent.entry),
         )
-        for one in told.consents
+        for consent in summary.consents
     ]
     headings = (say("consent"), say("to version"), say("at (UTC)"), say("entry of the ledger"))
     return PageTable(say("Your consents to newer versions"), headings, rows)
 
 
-def _authorised(told: VisitorSummary, spoken: Language) -> PageTable:
-    say = spoken.translate
+def _build_authorisation_table(summary: VisitorSummary, language: Language) -> PageTable:
+    say = language.translate
     rows = [
         (
-            one.recipient,
-            spoken.translate_words("category", one.categories) if one.given else say("taken back"),
-            _value("recorded_at", one.recorded_at, spoken),
-            str(one.entry),
+            authorisation.recipient,
+            language.translate_words("category", authorisation.categories)
+            if authorisation.given
+            else say("taken back"),
+            _format("recorded_at", authorisation.recorded_at, language),
+            str(authorisation.entry),
         )
-        for one in told.authorisations
+        for authorisation in summary.authorisations
     ]
     headings = (say("to"), say("what"), say("at (UTC)"), say("entry of the ledger"))
     return PageTable(say("What you authorised others to have"), headings, rows)
 
 
-def _released(told: VisitorSummary, spoken: Language) -> PageTable:
-    say = spoken.translate
+def _build_release_table(summary: VisitorSummary, language: Language) -> PageTable:
+    say = language.translate
     rows = [
         (
-            one.recipient,
-            spoken.translate_words("category", one.categories),
-            spoken.translate_word("ground", one.ground),
-            _value("released_at", one.released_at, spoken),
-            say("taken back") if one.recalled_at else "",
-            str(one.entry),
+            release.recipient,
+            language.translate_words("category", release.categories),
+            language.translate_word("ground", release.ground),
+            _format("released_at", release.released_at, language),
+            say("taken back") if release.recalled_at else "",
+            str(release.entry),
         )
-        for one in told.releases
+        for release in summary.releases
     ]
     headings = (say("to"), say("what"), say("because"), say("at (UTC)"), "", say("entry of the ledger"))
     return PageTable(say("What was released to others"), headings, rows)
 
 
-def _readings(told: VisitorSummary, spoken: Language) -> PageTable:
-    """Return who read anything of single visitors, by day."""
-    say, readings, records = (
-        spoken.translate,
-        Counter[tuple[str, str, str]](),
-        Counter[tuple[str, str, str]](),
-    )
-    for one in told.accesses:
-        if one.rows:
-            about = f"{one.recorded_at:%Y-%m-%d}", one.reader, one.purpose
-            readings[about] += 1
-            records[about] += one.rows
+def _build_access_table(summary: VisitorSummary, language: Language) -> PageTable:
+    """Return who read records of single visitors, by day, reader and purpose."""
+    say = language.translate
+    access_counts, record_counts = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
+    for access in summary.accesses:
+        if access.rows:
+            group = f"{access.recorded_at:%Y-%m-%d}", access.reader, access.purpose
+            access_counts[group] += 1
+            record_counts[group] += access.rows
     rows = [
         (
-            who,
-            spoken.translate_word("purpose", purpose),
+            reader,
+            language.translate_word("purpose", purpose),
             day,
-            f"{readings[day, who, purpose]:,}",
-            f"{count:,}",
+            f"{access_counts[day, reader, purpose]:,}",
+            f"{record_count:,}",
         )
-        for (day, who, purpose), count in sorted(records.items(), reverse=True)
+        for (day, reader, purpose), record_count in sorted(record_counts.items(), reverse=True)
     ]
     headings = (say("who"), say("for"), say("on (UTC)"), say("times"), say("records of all visitors"))
     return PageTable(say("Who read records that may be yours"), headings, rows)
 
 
-def _extent(title: str, stored: RelationSummary, spoken: Language) -> tuple[str, ...]:
-    ends = (_value("time", end, spoken) if end else "" for end in (stored.first, stored.last))
-    return title, f"{stored.records:,}", *ends, spoken.join_list(map(str, stored.versions))
+def _build_extent_row(title: str, extent: RelationSummary, language: Language) -> tuple[str, ...]:
+    times = (_format("time", time, language) if time else "" for time in (extent.first, extent.last))
+    return title, f"{extent.records:,}", *times, language.join_list(map(str, extent.versions))
 
 
-def _records(name: str, title: str, records: Sequence[StoredRecord], spoken: Language) -> PageTable:
-    """Return the table of a relation's records: a column for each category of which any has something."""
-    columns: dict[str, list[str]] = {}
-    for column, forms in RELATIONS[name].columns.items():
+def _build_record_table(
+    relation: str, title: str, records: Sequence[StoredRecord], language: Language
+) -> PageTable:
+    """Return the table of a relation's records: a column for each category of which any record has a value."""
+    columns_by_category: dict[str, list[str]] = {}
+    for column, forms in RELATIONS[relation].columns.items():
         if column not in VISITOR_KEY_COLUMNS and any(record[column] is not None for record in records):
-            columns.setdefault(forms[0].category, []).append(column)
-    headings = [spoken.translate_word("category", category) for category in columns]
+            columns_by_category.setdefault(forms[0].category, []).append(column)
+    headings = [language.translate_word("category", category) for category in columns_by_category]
     rows = [
-        (*(_cell(record, names, spoken) for names in columns.values()), _governed(record, spoken))
+        (
+            *(_format_cell(record, columns, language) for columns in columns_by_category.values()),
+            _format_versions(record, language),
+        )
         for record in records
     ]
-    return PageTable(title, (*headings, spoken.translate("version")), rows)
+    return PageTable(title, (*headings, language.translate("version")), rows)
 
 
-def _cell(record: StoredRecord, columns: Sequence[str], spoken: Language) -> str:
+def _format_cell(record: StoredRecord, columns: Sequence[str], language: Language) -> str:
+    """Return the values of a record's columns of one category, each once."""
     separator = " → " if "entry_path" in columns else " "
-    values = [_value(column, record[column], spoken) for column in columns if record[column] is not None]
+    values = [_format(column, record[column], language) for column in columns if record[column] is not None]
     return separator.join(dict.fromkeys(value for value in values if value))
 
 
-def _governed(record: StoredRecord, spoken: Language) -> str:
+def _format_versions(record: StoredRecord, language: Language) -> str:
+    """Return the version that a record was collected under, and the one that governs it if it is another."""
     own, governing = record["version"], record["governing"]
-    return (
-        str(own)
-        if own == governing
-        else spoken.translate("{own}, now under {governing}", own=own, governing=governing)
-    )
+    if own == governing:
+        return str(own)
+    return language.translate("{own}, now under {governing}", own=own, governing=governing)
 
 
-def _value(column: str, value: Any, spoken: Language) -> str:
-    """Return a value as people read it."""
+def _format(column: str, value: Any, language: Language) -> str:
+    """Return the value of a column as people read it."""
     if column in COUNT_COLUMNS:
-        return f"{spoken.translate_word('count', column)}: {value:,}" if value else ""
+        return f"{language.translate_word('count', column)}: {value:,}" if value else ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    if column.endswith(("_time", "_at", "time")) and isinstance(value, str):
-        return value.replace("T", " ").partition(".")[0]
+    if column.endswith(("time", "_at")):
+        return str(value).replace("T", " ").partition(".")[0]
     if column.endswith("_ms"):
         return f"{value / 1_000:,.1f} s"
     if column.endswith("_us"):
