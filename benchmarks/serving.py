@@ -38,7 +38,7 @@ function request()
   wrk.headers["X-Forwarded-For"] = string.format("198.51.%d.%d", (n / 250) % 250, n % 250)
   wrk.headers["User-Agent"] = "{AGENT}"
   return wrk.format("POST", "/collect", wrk.headers, string.format(
-    '{{"id":"%s-%d-xxxxxxxx","url":"https://site.example/p/%d","ref":"https://www.example.com/","age":1000,"seen":900}}',
+    '{{"script_view_token":"%s-%d-xxxxxxxx","url":"https://site.example/p/%d","referrer":"https://www.example.com/","elapsed_ms":1000,"visible_ms":900}}',
     id, n, n % 1000))
 end
 """
@@ -161,9 +161,9 @@ def killed(folder: Path, times: int) -> None:
                     number += 1
                     page = f"/{sender}-{number}"
                     event = {
-                        "id": f"killed-{sender}-{number}",
+                        "script_view_token": f"killed-{sender}-{number}",
                         "url": f"https://site.example{page}",
-                        "seen": 0,
+                        "visible_ms": 0,
                     }
                     connection.request("POST", "/collect", json.dumps(event), {"User-Agent": AGENT})
                     answer = connection.getresponse()

@@ -28,7 +28,10 @@ def fill(port: int, looks: int) -> None:
     """Look at pages of the site, again and again."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for number in range(looks):
-        event = {"id": f"{number:06d}-look-of-a-visitor", "url": f"https://site.example/p/{number % 100}"}
+        event = {
+            "script_view_token": f"{number:06d}-look-of-a-visitor",
+            "url": f"https://site.example/p/{number % 100}",
+        }
         connection.request("POST", "/collect", json.dumps(event), HEADERS)
         answer = connection.getresponse()
         answer.read()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from avowal.clock import utc_now
+from avowal.collect.device import parse_user_agent
 from avowal.collect.probe import PROBE_USER_AGENT, FailureReason, Prober, ProbeResult, ProbeState
-from avowal.collect.script_event import parse_user_agent
 from support.certificates import tls_context
 from support.served import free_port
 

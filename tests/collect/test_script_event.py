@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avowal.collect.admission import AdmissionRules, admit_records
-from avowal.collect.device import DeviceParser
+from avowal.collect.device import DeviceParser, parse_user_agent
 from avowal.collect.script_event import (
     ClientIdentity,
     EventAdmission,
@@ -19,7 +19,6 @@ from avowal.collect.script_event import (
     VisitorKeyFactory,
     VisitorKeys,
     parse_page_url,
-    parse_user_agent,
 )
 from avowal.collect.visitor_key import SaltFile, add_visitor_ids, compute_visitor_day, visitor_day_expression
 from avowal.logs.fields import REQUEST_SCHEMA
@@ -134,7 +133,7 @@ def test_what_is_no_page_is_left_out(url: str) -> None:
 def test_nothing_is_let_in_that_is_not_declared() -> None:
     """Without `view-time` nothing; without `view-duration` no time."""
     event, caller = (
-        ScriptEvent("abcdefghij", "https://site.example/", seen=7),
+        ScriptEvent("abcdefghij", "https://site.example/", visible_ms=7),
         ClientIdentity("192.0.2.1", AGENTS[0]),
     )
     with pytest.raises(EventDropError, match="not-declared"):

@@ -56,15 +56,26 @@ def test_a_look_becomes_a_view_with_its_duration(server: Served) -> None:
     """Told in parts, out of order and twice: its time never goes back, and never beyond the clock on the wall."""
     for seen, age in ((0, 0), (900, 1000), (400, 500), (900, 1000)):
         assert (
-            server.tell(id="parts-of-one-look", url=f"https://{SITE}/parts", seen=seen, age=age).status == 202
+            server.tell(
+                script_view_token="parts-of-one-look",
+                url=f"https://{SITE}/parts",
+                visible_ms=seen,
+                elapsed_ms=age,
+            ).status
+            == 202
         )
     (row,) = server.kept("SELECT view_duration_ms AS d FROM views WHERE page_path = '/parts'", 1)
     assert row["d"] == 900 or 0 < row["d"] < 900  # no longer than the test itself took
     assert (
-        server.tell(id="parts-of-one-look", url=f"https://{SITE}/parts", seen=80_000, age=90_000).status
+        server.tell(
+            script_view_token="parts-of-one-look",
+            url=f"https://{SITE}/parts",
+            visible_ms=80_000,
+            elapsed_ms=90_000,
+        ).status
         == 202
     )
-    server.tell(id="another-look", url=f"https://{SITE}/parts-2")
+    server.tell(script_view_token="another-look", url=f"https://{SITE}/parts-2")
     server.kept("SELECT 1 FROM script_views WHERE page_path = '/parts-2'", 1)
     (row,) = server.kept("SELECT visible_ms AS d FROM script_views WHERE page_path = '/parts'", 1)
     assert row["d"] < 60_000
@@ -75,9 +86,9 @@ def test_only_what_the_terms_let_in_is_kept(server: Served) -> None:
     secret = "s3cr3t-words"  # noqa: S105  # of nobody
     told = server.tell(
         {"User-Agent": f"{CHROME} {secret}"},
-        id="with-a-secret",
+        script_view_token="with-a-secret",
         url=f"https://user:{secret}@{SITE}/secrets?q={secret}#{secret}",
-        ref=f"https://search.example/find?q={secret}",
+        referrer=f"https://search.example/find?q={secret}",
     )
     assert told.status == 202
     for path in server.site.folder.rglob("*"):
@@ -96,12 +107,21 @@ def test_only_what_the_terms_let_in_is_kept(server: Served) -> None:
         (b"", "truncated"),
         (b"{", "truncated"),
         (b"[]", "Expected `object`"),
-        (b'{"url": "https://site.example/"}', "missing required field `id`"),
-        (b'{"id": "short", "url": "https://site.example/"}', "$.id"),
-        (b'{"id": "abcdefghij0123", "url": 7}', "$.url"),
-        (b'{"id": "abcdefghij0123", "url": "https://site.example/", "age": -1}', "$.age"),
-        (b'{"id": "abcdefghij0123", "url": "https://site.example/", "seen": 1e99}', "$.seen"),
-        (b'{"id": "abcdefghij0123", "url": "https://site.example/' + b"x" * 5_000 + b'"}', "$.url"),
+        (b'{"url": "https://site.example/"}', "missing required field `script_view_token`"),
+        (b'{"script_view_token": "short", "url": "https://site.example/"}', "$.script_view_token"),
+        (b'{"script_view_token": "abcdefghij0123", "url": 7}', "$.url"),
+        (
+            b'{"script_view_token": "abcdefghij0123", "url": "https://site.example/", "elapsed_ms": -1}',
+            "$.elapsed_ms",
+        ),
+        (
+            b'{"script_view_token": "abcdefghij0123", "url": "https://site.example/", "visible_ms": 1e99}',
+            "$.visible_ms",
+        ),
+        (
+            b'{"script_view_token": "abcdefghij0123", "url": "https://site.example/' + b"x" * 5_000 + b'"}',
+            "$.url",
+        ),
         (b"\xff\xfe", "malformed"),
     ],
 )
@@ -137,7 +157,10 @@ def test_what_is_left_out_is_told_why(server: Served, url: str, headers: dict[st
 def test_robots_are_kept_apart(server: Served) -> None:
     """As those of logs: a look that is no view."""
     assert (
-        server.tell({"User-Agent": GOOGLEBOT}, id="a-robot-look", url=f"https://{SITE}/robot").status == 202
+        server.tell(
+            {"User-Agent": GOOGLEBOT}, script_view_token="a-robot-look", url=f"https://{SITE}/robot"
+        ).status
+        == 202
     )
     (row,) = server.kept("SELECT bot FROM script_views WHERE page_path = '/robot'", 1)
     assert row["bot"] == "Googlebot"
@@ -157,14 +180,25 @@ def test_a_page_without_script_has_a_view(server: Served) -> None:
 def test_a_visit_ends_with_its_last_page(server: Served) -> None:
     """Its duration has that of the last page in it, as that was measured."""
     alone = {"X-Forwarded-For": "203.0.113.99"}
-    server.tell(alone, id="the-last-page", url=f"https://{SITE}/last", seen=50_000, age=60_000)
+    server.tell(
+        alone,
+        script_view_token="the-last-page",
+        url=f"https://{SITE}/last",
+        visible_ms=50_000,
+        elapsed_ms=60_000,
+    )
     (row,) = server.kept("SELECT visit_duration_ms AS d, views FROM visits WHERE exit_path = '/last'", 1)
     assert (row["d"], row["views"]) == (50_000, 1)
 
 
 def test_reports_tell_of_a_site_without_logs(server: Served) -> None:
     """What the script told is enough for them; none says that nothing was collected."""
-    server.tell(id="for-the-reports", url=f"https://{SITE}/reported", seen=5_000, age=6_000)
+    server.tell(
+        script_view_token="for-the-reports",
+        url=f"https://{SITE}/reported",
+        visible_ms=5_000,
+        elapsed_ms=6_000,
+    )
     server.kept("SELECT 1 FROM views WHERE page_path = '/reported'", 1)
     told = server.site.report("pages", "--filter", "page=/reported")
     assert told["tables"]["pages"][0]["median_time_on_page_ms"] == 5_000
@@ -208,7 +242,10 @@ def test_nothing_acknowledged_is_lost_in_a_kill(tmp_path: Path) -> None:
         with served(site) as it:
             for number in range(20):
                 page = f"/{round_}-{number}"
-                if it.tell(id=f"{LOOK}-{round_}-{number}", url=f"https://{SITE}{page}").status == 202:
+                if (
+                    it.tell(script_view_token=f"{LOOK}-{round_}-{number}", url=f"https://{SITE}{page}").status
+                    == 202
+                ):
                     acknowledged.add(page)
             it.started.process.send_signal(signal.SIGKILL)
             it.started.process.wait()
@@ -224,12 +261,12 @@ def test_a_new_version_binds_from_its_publication(tmp_path: Path) -> None:
     site = Site(tmp_path).init(settings=SETTINGS)
     terms = site.folder / "policy" / "terms.toml"
     with served(site) as it:
-        assert it.tell(id="before-the-change", url=f"https://{SITE}/before").status == 202
+        assert it.tell(script_view_token="before-the-change", url=f"https://{SITE}/before").status == 202
         text = terms.read_text().replace('"page-path", ', "")
         terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {datetime.now(UTC).date()}", text))
         ran = site.avowal("policy", "publish")
         assert ran.status == 0, ran.err
-        assert it.tell(id="after-the-change", url=f"https://{SITE}/after").status == 202
+        assert it.tell(script_view_token="after-the-change", url=f"https://{SITE}/after").status == 202
         rows = it.kept("SELECT version FROM script_views ORDER BY view_time", 2)
         assert [row["version"] for row in rows] == [1, 2]
         it.stop()
@@ -242,10 +279,10 @@ def test_who_is_erased_is_erased_from_the_journal(tmp_path: Path) -> None:
     """Also what was told a moment before and waits there."""
     site = Site(tmp_path).init(settings=SETTINGS)
     with served(site) as it:
-        it.tell(id="to-be-erased", url=f"https://{SITE}/mine")
+        it.tell(script_view_token="to-be-erased", url=f"https://{SITE}/mine")
         (row,) = it.kept("SELECT visitor_id FROM script_views", 1)
         key = row["visitor_id"]
-        it.tell(id="to-be-erased-2", url=f"https://{SITE}/mine-too")
+        it.tell(script_view_token="to-be-erased-2", url=f"https://{SITE}/mine-too")
         ran = site.avowal("visitor", "erase", key, "--expected-records", "2", "--json")
         assert ran.status == 0, ran.err
         assert ran.json()["erased"]["script_views"] == 2

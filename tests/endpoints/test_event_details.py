@@ -14,15 +14,15 @@ from support.served import SETTINGS, SITE, Served, served
 from support.site import CHROME, GOOGLEBOT, Site
 
 EVERYTHING = {
-    "missing": True,
-    "lcp": 1_200,
-    "inp": 80,
-    "cls": 0.05,
-    "errors": 2,
+    "not_found": True,
+    "largest_contentful_paint_ms": 1_200,
+    "interaction_to_next_paint_ms": 80,
+    "cumulative_layout_shift": 0.05,
+    "script_errors": 2,
     "download": f"https://{SITE}/files/report.pdf?to=s3cr3t",
-    "outbound": "https://other.example/page?q=1",
-    "upload": 5_000,
-    "event": "signed-up",
+    "outbound_link": "https://other.example/page?q=1",
+    "upload_bytes": 5_000,
+    "event_name": "signed-up",
 }
 
 
@@ -47,12 +47,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def tell(it: Served, look: str, path: str, details: dict[str, Any], **told: Any) -> None:
-    answer = it.tell(id=f"{look:-<12}", url=f"https://{SITE}{path}", details=details, **told)
+    answer = it.tell(script_view_token=f"{look:-<12}", url=f"https://{SITE}{path}", details=details, **told)
     assert answer.status == 202, answer.body
 
 
 def report(it: Served, name: str) -> list[dict[str, Any]]:
-    rows = it.site.report(name)["tables"][name]
+    rows = it.site.report(name)["tables"][name.replace("-", "_")]
     assert isinstance(rows, list)
     return rows
 
@@ -75,7 +75,7 @@ def test_what_is_declared_is_kept(server: Served) -> None:
     (done,) = server.kept("SELECT * FROM events WHERE page_path = '/all'", 1)
     assert (done["download_path"], done["outbound_link"], done["upload_bytes"], done["event_name"]) == (
         "/files/report.pdf",
-        EVERYTHING["outbound"],
+        EVERYTHING["outbound_link"],
         5_000,
         "signed-up",
     )
@@ -85,11 +85,21 @@ def test_what_is_declared_is_kept(server: Served) -> None:
 def test_how_a_page_fared_grows(server: Served) -> None:
     """Whatever comes first, and in whichever journal: the largest that was told stands; done is done as often as told."""
     for cls, errors, event in ((0.3, 1, "step"), (0.1, 4, "step")):
-        tell(server, "grows", "/grows", {"cls": cls, "errors": errors, "event": event})
+        tell(
+            server,
+            "grows",
+            "/grows",
+            {"cumulative_layout_shift": cls, "script_errors": errors, "event_name": event},
+        )
         server.kept(
             f"SELECT 1 FROM script_views WHERE page_path = '/grows' AND script_errors = {errors}", 1
         )  # each is loaded by itself
-    tell(server, "grows", "/grows", {"cls": 0.2, "lcp": 90, "event": "step"})
+    tell(
+        server,
+        "grows",
+        "/grows",
+        {"cumulative_layout_shift": 0.2, "largest_contentful_paint_ms": 90, "event_name": "step"},
+    )
     server.kept("SELECT 1 FROM events WHERE page_path = '/grows'", 3)
     (look,) = server.kept("SELECT * FROM script_views WHERE page_path = '/grows'", 1)
     assert (look["cumulative_layout_shift"], look["script_errors"], look["largest_contentful_paint_ms"]) == (
@@ -104,11 +114,21 @@ def test_reports_tell_of_it(server: Served) -> None:
     """Of people alone: a robot's doings are none."""
     for number, cls in enumerate((0.0, 0.05, 0.2, 0.3)):
         visitor = {"X-Forwarded-For": f"198.51.100.{number}", "User-Agent": CHROME}
-        event = {"id": f"look-of-many-{number}", "url": f"https://{SITE}/many", "age": 0, "seen": 0}
-        details = {"cls": cls, "lcp": 1_000 * number, "errors": number, "event": "many"}
+        event = {
+            "script_view_token": f"look-of-many-{number}",
+            "url": f"https://{SITE}/many",
+            "elapsed_ms": 0,
+            "visible_ms": 0,
+        }
+        details = {
+            "cumulative_layout_shift": cls,
+            "largest_contentful_paint_ms": 1_000 * number,
+            "script_errors": number,
+            "event_name": "many",
+        }
         body = json.dumps({**event, "details": details}).encode()
         assert server.ask("POST", "/collect", body, visitor).status == 202
-        robot = json.dumps({**event, "id": f"robot-{number}----", "details": details}).encode()
+        robot = json.dumps({**event, "script_view_token": f"robot-{number}----", "details": details}).encode()
         assert server.ask("POST", "/collect", robot, {"User-Agent": GOOGLEBOT}).status == 202
     server.kept("SELECT 1 FROM script_views WHERE page_path = '/many'", 8)
     assert [row for row in report(server, "events") if row["target"] == "many"] == [
@@ -142,11 +162,11 @@ def test_reports_tell_of_it(server: Served) -> None:
 @pytest.mark.parametrize(
     ("details", "said"),
     [
-        ({"event": "a name with spaces"}, "$.details.event"),
-        ({"event": ""}, "$.details.event"),
-        ({"cls": -1}, "$.details.cls"),
-        ({"lcp": 1.5}, "$.details.lcp"),
-        ({"errors": 1e12}, "$.details.errors"),
+        ({"event_name": "a name with spaces"}, "$.details.event_name"),
+        ({"event_name": ""}, "$.details.event_name"),
+        ({"cumulative_layout_shift": -1}, "$.details.cumulative_layout_shift"),
+        ({"largest_contentful_paint_ms": 1.5}, "$.details.largest_contentful_paint_ms"),
+        ({"script_errors": 1e12}, "$.details.script_errors"),
         ({"download": "x" * 5_000}, "$.details.download"),
         (["event"], "$.details"),
     ],
@@ -164,7 +184,7 @@ def test_what_is_malformed_is_refused(server: Served, details: Any, said: str) -
 def test_what_is_no_page_is_no_link(server: Served, address: str) -> None:
     """The event is kept without it."""
     look = f"{abs(hash(address)):012d}"[:12]
-    tell(server, look, f"/link-{look}", {"outbound": address, "event": look and "linked"})
+    tell(server, look, f"/link-{look}", {"outbound_link": address, "event_name": look and "linked"})
     (done,) = server.kept(f"SELECT * FROM events WHERE page_path = '/link-{look}'", 1)
     assert (done["outbound_link"], done["event_name"]) == (None, "linked")
 
@@ -181,7 +201,7 @@ def test_a_visitor_sees_and_erases_it(server: Served) -> None:
     assert site.avowal("visitor", "export", key, "--output", exported).status == 0
     lines = [json.loads(line) for line in exported.read_text().splitlines()]
     assert [list(schema.iter_errors(line)) for line in lines] == [[] for _ in lines]
-    assert "signed-up" in {line.get("event") for line in lines}
+    assert "signed-up" in {line.get("event_name") for line in lines}
     page = site.folder / "person.html"
     assert site.avowal("visitor", "show", key, "--page", page).status == 0
     assert "What you did on pages" in page.read_text()
@@ -196,7 +216,7 @@ def test_a_visitor_sees_and_erases_it(server: Served) -> None:
 def test_what_is_not_declared_goes_nowhere(tmp_path: Path) -> None:
     """Whoever sends it: it is on no disk, and the script has no part that tells it."""
     with served(Site(tmp_path).init(settings=SETTINGS)) as it:
-        tell(it, "none", "/none", {**EVERYTHING, "event": "s3cr3t-event"})
+        tell(it, "none", "/none", {**EVERYTHING, "event_name": "s3cr3t-event"})
         (look,) = it.kept("SELECT * FROM script_views", 1)
         assert look["not_found"] is look["cumulative_layout_shift"] is look["script_errors"] is None
         it.kept("SELECT 1 FROM events", 0)
@@ -220,11 +240,23 @@ def test_the_script_has_what_is_declared(tmp_path: Path) -> None:
         script = it.ask("GET", "/avowal.details.js", headers={"Accept-Encoding": "gzip"})
         assert script.headers["content-encoding"] == "gzip"
         source = it.ask("GET", "/avowal.details.source.js").body
-        assert b"outbound:" in source
+        assert b"outbound_link:" in source
         assert not [
-            part for part in (b"download:", b"lcp", b"upload:", b"unhandledrejection") if part in source
+            part
+            for part in (
+                b"download:",
+                b"largest_contentful_paint_ms",
+                b"upload_bytes:",
+                b"unhandledrejection",
+            )
+            if part in source
         ]
-        tell(it, "linked", "/linked", {**EVERYTHING, "outbound": "https://other.example/a?q=s3cr3t#s3cr3t"})
+        tell(
+            it,
+            "linked",
+            "/linked",
+            {**EVERYTHING, "outbound_link": "https://other.example/a?q=s3cr3t#s3cr3t"},
+        )
         (done,) = it.kept("SELECT * FROM events", 1)
         assert (done["outbound_link"], done["download_path"], done["event_name"]) == (
             "https://other.example",
@@ -237,7 +269,7 @@ PAGE = """<!doctype html><title>page</title><script defer src="/avowal.js"></scr
 <h1 style="font-size: 90px">words</h1><div id="late"></div><p>more words
 <a href="/files/report.pdf">file</a> <a href="/plain" download>saved</a> <a href="/next">next</a>
 <a href="https://other.example/page?q=1#there"><b>other</b></a>
-<button data-avowal-event_name="pressed">press</button>
+<button data-avowal-event="pressed">press</button>
 <form action="/sent"><input type="file" multiple><button id="send">send</button></form>
 <script>
   addEventListener("load", () => setTimeout(() => { throw Error("s3cr3t words") }, 300));
@@ -270,13 +302,13 @@ def test_a_browser_tells_it(server: Served) -> None:
     done = server.kept("SELECT * FROM events WHERE page_path = '/app'", 6)
     told = {
         name: {row[name] for row in done} - {None}
-        for name in ("download", "outbound_link", "upload_bytes", "event")
+        for name in ("download_path", "outbound_link", "upload_bytes", "event_name")
     }
     assert told == {
-        "download": {"/files/report.pdf", "/plain"},
+        "download_path": {"/files/report.pdf", "/plain"},
         "outbound_link": {"https://other.example/page?q=1"},
         "upload_bytes": {11},
-        "event": {"pressed", "called"},
+        "event_name": {"pressed", "called"},
     }
     (look,) = server.kept(
         "SELECT * FROM script_views WHERE page_path = '/app' AND cumulative_layout_shift > 0", 1

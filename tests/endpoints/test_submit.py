@@ -241,7 +241,7 @@ def test_only_a_page_of_the_site_may_send(server: Served) -> None:
 def test_it_is_bound_to_its_visitor(server: Served) -> None:
     """To whom the terms let be known, by the key of the visitor's other records; who sees, exports and erases it."""
     visitor = {"X-Forwarded-For": "198.51.100.77", "User-Agent": CHROME}
-    server.tell(visitor, id="look-of-the-sender", url=f"https://{SITE}/sender")
+    server.tell(visitor, script_view_token="look-of-the-sender", url=f"https://{SITE}/sender")
     (look,) = server.kept("SELECT visitor_id FROM script_views WHERE page_path = '/sender'", 1)
     body, headers = parts(ANN, ("cv", "a.pdf", "application/pdf", PDF + b"of the sender"))
     reference = server.ask("POST", "/submit/contact", body, {**headers, **visitor}).json()["reference"]

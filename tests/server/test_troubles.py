@@ -14,11 +14,11 @@ def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     site = Site(tmp_path).init(settings=SETTINGS)
     journals = site.data / "journals"
     with served(site) as it:
-        assert it.tell(id="before-it-broke", url=f"https://{SITE}/before").status == 202
+        assert it.tell(script_view_token="before-it-broke", url=f"https://{SITE}/before").status == 202
         it.kept("SELECT 1 FROM script_views", 1)  # its journal is closed now
         journals.rename(journals.with_name("away"))
         journals.write_text("no folder")
-        answer = it.tell(id="while-it-is-broken", url=f"https://{SITE}/broken")
+        answer = it.tell(script_view_token="while-it-is-broken", url=f"https://{SITE}/broken")
         assert (answer.status, answer.json()["code"]) == (503, "unavailable")
         ready = it.ask("GET", "/readyz")
         assert (ready.status, ready.json()["ready"]) == (503, False)
@@ -26,7 +26,7 @@ def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         assert it.ask("GET", "/healthz").status == 200
         journals.unlink()
         journals.with_name("away").rename(journals)
-        assert it.tell(id="after-it-broke", url=f"https://{SITE}/after").status == 202
+        assert it.tell(script_view_token="after-it-broke", url=f"https://{SITE}/after").status == 202
         assert it.ask("GET", "/readyz").status == 200
         pages = {row["page_path"] for row in it.kept("SELECT page_path FROM script_views", 2)}
         assert pages == {"/before", "/after"}
@@ -69,14 +69,24 @@ def test_a_clock_that_is_set_back_loses_nothing(tmp_path: Path) -> None:
     """What is told of a look after that does not shorten it."""
     site = Site(tmp_path).init(settings=SETTINGS)
     with served(site) as it:
-        it.tell(id="over-the-step", url=f"https://{SITE}/step", seen=2_000, age=2_500)
+        it.tell(
+            script_view_token="over-the-step", url=f"https://{SITE}/step", visible_ms=2_000, elapsed_ms=2_500
+        )
         it.kept("SELECT 1 FROM script_views", 1)
         it.stop()
     rewound = "UPDATE script_views SET view_time = view_time + INTERVAL 1 HOUR"  # as if our clock had been an hour ahead
     site.rows(rewound)
     with served(site) as it:
-        assert it.tell(id="over-the-step", url=f"https://{SITE}/step", seen=3_000, age=3_500).status == 202
-        it.tell(id="another-one-after", url=f"https://{SITE}/later")
+        assert (
+            it.tell(
+                script_view_token="over-the-step",
+                url=f"https://{SITE}/step",
+                visible_ms=3_000,
+                elapsed_ms=3_500,
+            ).status
+            == 202
+        )
+        it.tell(script_view_token="another-one-after", url=f"https://{SITE}/later")
         wait_until(lambda: len(it.kept("SELECT 1 FROM script_views", 2)) == 2, "it is loaded")
         (row,) = it.kept("SELECT visible_ms FROM script_views WHERE page_path = '/step'", 1)
         assert row["visible_ms"] == 2_000

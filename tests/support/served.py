@@ -102,7 +102,13 @@ class Served:
 
     def tell(self, headers: Mapping[str, str] | None = None, **told: Any) -> Answer:
         """Tell it of a look at a page of the site."""
-        event = {"id": LOOK, "url": f"https://{SITE}/a", "age": 0, "seen": 0, **told}
+        event = {
+            "script_view_token": LOOK,
+            "url": f"https://{SITE}/a",
+            "elapsed_ms": 0,
+            "visible_ms": 0,
+            **told,
+        }
         return self.ask("POST", "/collect", json.dumps(event).encode(), headers)
 
     def kept(self, sql: str, rows: int) -> list[dict[str, Any]]:

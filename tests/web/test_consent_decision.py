@@ -36,7 +36,7 @@ def site_with_looser_version(folder: Path) -> Site:
     with served(site) as it:
         for number, (who, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
             look = f"{number}bcdefghij0123456789"
-            assert it.tell(cookie(who), id=look, url=f"https://{SITE}{path}").status == 202
+            assert it.tell(cookie(who), script_view_token=look, url=f"https://{SITE}{path}").status == 202
         it.kept("SELECT page_path FROM views", 3)
         it.stop()
     publish(site, 'keep = { page = "forever" }', 'keep = { full = "forever" }')

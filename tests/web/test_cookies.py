@@ -48,7 +48,9 @@ def test_a_log_tells_of_the_same_visitor(tmp_path: Path) -> None:
     with served(site) as it:
         given = identifier(it.tell(SECURE))
         it.tell(
-            {**SECURE, "Cookie": f"__Host-avowal={given}"}, id="abcdefghij-another", url=f"https://{SITE}/b"
+            {**SECURE, "Cookie": f"__Host-avowal={given}"},
+            script_view_token="abcdefghij-another",
+            url=f"https://{SITE}/b",
         )
         now = datetime.now(UTC).replace(tzinfo=None)
         lines = (
@@ -87,7 +89,7 @@ def test_who_objects_loses_the_one_they_have(server: Served, told: dict[str, str
     given = identifier(server.tell(SECURE))
     page = f"/{''.join(told)}"
     headers = {**SECURE, **told, "Cookie": f"__Host-avowal={given}", "X-Forwarded-For": "203.0.113.55"}
-    answer = server.tell(headers, id=f"objects-{''.join(told)}", url=f"https://{SITE}{page}")
+    answer = server.tell(headers, script_view_token=f"objects-{''.join(told)}", url=f"https://{SITE}{page}")
     assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
     (row,) = server.kept(f"SELECT visitor_id FROM script_views WHERE page_path = '{page}'", 1)
     assert int(row["visitor_id"], 16) % 2 == 0
@@ -98,7 +100,7 @@ def test_a_visitor_is_known_by_it(server: Served) -> None:
     given = identifier(server.tell(SECURE))
     for number, address in enumerate(("203.0.113.1", "2001:db8::1")):
         headers = {**SECURE, "Cookie": f"__Host-avowal={given}", "X-Forwarded-For": address}
-        server.tell(headers, id=f"the-same-visitor-{number}", url=f"https://{SITE}/known")
+        server.tell(headers, script_view_token=f"the-same-visitor-{number}", url=f"https://{SITE}/known")
     rows = server.kept("SELECT DISTINCT visitor_id FROM script_views WHERE page_path = '/known'", 1)
     ran = server.site.avowal("visitor", "show", given, "--json")
     assert ran.status == 0, ran.err
@@ -143,14 +145,14 @@ def test_a_version_without_it_ends_it(tmp_path: Path) -> None:
     site = Site(tmp_path).init(settings=SETTINGS)
     terms = site.folder / "policy" / "terms.toml"
     with served(site) as it:
-        given = identifier(it.tell(SECURE, id="before-the-change"))
+        given = identifier(it.tell(SECURE, script_view_token="before-the-change"))
         text = terms.read_text().replace(
             'keep = { day = "forever", full = "12 months" }', 'keep = { day = "forever" }'
         )
         terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {datetime.now(UTC).date()}", text))
         ran = site.avowal("policy", "publish")
         assert ran.status == 0, ran.err
-        answer = it.tell({**SECURE, "Cookie": f"__Host-avowal={given}"}, id="after-the-change")
+        answer = it.tell({**SECURE, "Cookie": f"__Host-avowal={given}"}, script_view_token="after-the-change")
         assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
         keys = {int(row["visitor_id"], 16) % 2 for row in it.kept("SELECT visitor_id FROM script_views", 2)}
         assert keys == {0}  # what the first left is shown as that of a day, too

@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         for number, who in enumerate((ANN, "carcarcarcarcarcarcarc", BEN)):
             look = f"{number}bcdefghij0123456789"
             place = f"https://{SITE}/{'other' if number == 1 else 'case'}"
-            assert it.tell(cookie(who), id=look, url=place).status == 202
+            assert it.tell(cookie(who), script_view_token=look, url=place).status == 202
         it.kept("SELECT page_path FROM views", 3)
         rows = ("--rows", "script_views WHERE page_path = '/case'", "--categories", "ip-address")
         ran = site.avowal(*DISCLOSE, "--contact", "cert@example.net", *rows, "--package", "case.zip")

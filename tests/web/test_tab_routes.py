@@ -31,7 +31,7 @@ def site_with_looks(folder: Path) -> Site:
     site = Site(folder).init(settings=SETTINGS)
     with served(site) as it:
         for look in (*MINE, *OTHERS):
-            assert it.tell(id=look, url=f"https://{SITE}/of-{look[:5]}").status == 202
+            assert it.tell(script_view_token=look, url=f"https://{SITE}/of-{look[:5]}").status == 202
         assert len({row["visitor_id"] for row in it.kept("SELECT visitor_id FROM views", 3)}) == 1
         it.stop()
     return site
@@ -97,7 +97,7 @@ def test_looks_at_another_site_are_not_these(tmp_path: Path) -> None:
     with served(
         Site(tmp_path).init(settings='[site]\nhost = "site.example"\nother_hosts = ["www.site.example"]\n')
     ) as it:
-        assert it.tell(id=MINE[0], url="https://www.site.example/of-www").status == 202
+        assert it.tell(script_view_token=MINE[0], url="https://www.site.example/of-www").status == 202
         it.kept("SELECT page_path FROM views", 1)
         assert b"/of-www" in tab(it, MINE[0]).body
         assert b"/of-www" in tab(it, MINE[0], headers={**FORM, "Host": "evil.example"}).body
@@ -123,9 +123,9 @@ def test_what_a_tab_erases_is_gone_and_replayed_in_vain(server: Served, tmp_path
 
 def test_what_was_told_a_moment_ago_is_shown_and_erased(server: Served) -> None:
     """Also where it still waits in a journal."""
-    assert server.tell(id="later-later-later", url=f"https://{SITE}/later").status == 202
+    assert server.tell(script_view_token="later-later-later", url=f"https://{SITE}/later").status == 202
     assert b"/later" in tab(server, "later-later-later").body
-    assert server.tell(id="later-later-last1", url=f"https://{SITE}/later").status == 202
+    assert server.tell(script_view_token="later-later-last1", url=f"https://{SITE}/later").status == 202
     assert tab(server, "later-later-last1", then="/erasure").json()["erased"]["script_views"] == 1
     server.kept("SELECT page_path FROM views", 4)
 

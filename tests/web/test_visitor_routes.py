@@ -23,7 +23,7 @@ def site_with_looks(folder: Path) -> Site:
     with served(site) as it:
         for number, (who, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
             look = f"{number}bcdefghij0123456789"
-            assert it.tell(cookie(who), id=look, url=f"https://{SITE}{path}").status == 202
+            assert it.tell(cookie(who), script_view_token=look, url=f"https://{SITE}{path}").status == 202
         it.kept("SELECT page_path FROM views", 3)
         assert site.avowal("user", "add", "zoe", "--purposes", "abuse").status == 0
         ran = site.avowal("query", "--purpose", "abuse", "--as", "zoe", "SELECT visitor_id FROM views")

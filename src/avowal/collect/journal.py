@@ -1,8 +1,8 @@
-"""The journal: what the script tells is on the disk, as far as the terms let it in, before it is acknowledged.
+"""Write and read journals: admitted events are on disk before the script gets its response.
 
-A journal is a file of frames: length, checksum, and the rows of one write, a line of JSON each. A process that is
-killed leaves a last frame that may be torn: nothing of it was acknowledged. Files are named at random and written once;
-whoever owns the store loads them and takes them away (`Store.load_journals`).
+A journal is a file of frames: length, checksum, and the rows of one write as lines of JSON. A process that is killed
+can leave an incomplete last frame, of which nothing was acknowledged. Journals have random names and are written once;
+the owner of the store loads and removes them (`Store.load_journals`).
 """
 
 import os
@@ -25,19 +25,19 @@ _FRAME = struct.Struct("!II")
 
 
 class JournalRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One thing that the script told of a look, as far as the terms let it in; null is what was not let in or told."""
+    """One event of a script view, reduced to what the terms permit. None means not permitted or not reported."""
 
     script_view_id: int
     received_at: int
     """By our clock, in microseconds since 1970."""
     version: int
     elapsed_ms: int = 0
-    """How long the look had lasted by then, by the script's clock."""
+    """How long the view had lasted, by the script's clock."""
     visible_ms: int | None = None
     host: str | None = None
     visitor_id: int | None = None
     daily_key: int | None = None
-    """Of a visitor with the cookie: the key of the day, which a log's lines of the same have."""
+    """For a visitor with the cookie: the key that lines of a log have for the same visitor."""
     ip_address: str | None = None
     country: str | None = None
     bot: str | None = None
@@ -76,7 +76,7 @@ _NUMBERS = {
     "upload_bytes": pl.UInt64,
 }
 JOURNAL_SCHEMA = pl.Schema({name: _NUMBERS.get(name, pl.String) for name in JournalRow.__struct_fields__})
-"""Rows as a frame."""
+"""The columns of a frame of rows."""
 
 PAGE_METRICS = (
     "not_found",
@@ -85,15 +85,15 @@ PAGE_METRICS = (
     "cumulative_layout_shift",
     "script_errors",
 )
-"""How a page fared: what is told later is never less."""
+"""Page metrics. They never decrease during a view."""
 
 EVENT_COLUMNS = ("download_path", "outbound_link", "upload_bytes", "event_name")
-"""What was done on a page at a moment."""
+"""The columns of events at a moment."""
 
 
 @dataclass
 class JournalWriter:
-    """Writes journals into a folder: one after the other, by one thread at a time."""
+    """Writes journals into a folder, one after the other. Use it from one thread at a time."""
 
     folder: Path
     _descriptor: int | None = None
@@ -101,9 +101,9 @@ class JournalWriter:
     _encoder: msgspec.json.Encoder = field(default_factory=msgspec.json.Encoder)
 
     def append(self, rows: Sequence[JournalRow]) -> None:
-        """Write rows, and return when no crash and no loss of power can lose them.
+        """Write rows. They are on disk when this returns.
 
-        Raises OSError where that cannot be done: then none of them is kept, and the journal is whole.
+        Raises OSError if they cannot be written: then none of them is stored, and the journal remains valid.
         """
         payload = self._encoder.encode_lines(rows)
         frame = _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
@@ -112,12 +112,12 @@ class JournalWriter:
             _write(descriptor, frame)
             os.fdatasync(descriptor)
         except OSError:
-            self._take_back()
+            self._discard_frame()
             raise
         self._end += len(frame)
 
     def rotate(self) -> None:
-        """Close the file that is written to, so that it can be loaded."""
+        """Close the current file, so that it can be loaded."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -138,8 +138,8 @@ class JournalWriter:
             self._descriptor, self._end = descriptor, len(JOURNAL_HEADER)
         return self._descriptor
 
-    def _take_back(self) -> None:
-        """Cut off what was written in part, and go on in another file: nobody knows what a failed sync kept."""
+    def _discard_frame(self) -> None:
+        """Remove an incomplete frame, and continue in another file: after a failed sync its content is unknown."""
         if self._descriptor is not None:
             try:
                 os.ftruncate(self._descriptor, self._end)
@@ -155,76 +155,78 @@ def _write(descriptor: int, data: bytes) -> None:
 
 @dataclass(frozen=True)
 class Journal:
-    """A journal that is written to no more."""
+    """A journal that is complete."""
 
     path: Path
 
     @property
     def name(self) -> str:
-        """Its name, which no other has."""
+        """The unique name of the journal."""
         return self.path.stem
 
     def read_rows(self) -> pl.DataFrame:
-        """Return what it holds, of the schema SCHEMA, up to the first frame that is not whole."""
-        data, lines = memoryview(self.path.read_bytes()), []
-        place = len(JOURNAL_HEADER)
-        while place + _FRAME.size <= len(data):
-            length, checksum = _FRAME.unpack_from(data, place)
-            payload = data[place + _FRAME.size : place + _FRAME.size + length]
+        """Return the rows, of `JOURNAL_SCHEMA`, up to the first incomplete frame."""
+        data, payloads = memoryview(self.path.read_bytes()), []
+        offset = len(JOURNAL_HEADER)
+        while offset + _FRAME.size <= len(data):
+            length, checksum = _FRAME.unpack_from(data, offset)
+            payload = data[offset + _FRAME.size : offset + _FRAME.size + length]
             if len(payload) < length or zlib.crc32(payload) != checksum:
                 break
-            lines.append(payload)
-            place += _FRAME.size + length
-        if not lines:
+            payloads.append(payload)
+            offset += _FRAME.size + length
+        if not payloads:
             return JOURNAL_SCHEMA.to_frame()
-        return pl.read_ndjson(b"".join(lines), schema=JOURNAL_SCHEMA)
+        return pl.read_ndjson(b"".join(payloads), schema=JOURNAL_SCHEMA)
 
 
 def list_journals(folder: Path) -> list[Journal]:
-    """Return the journals that wait to be loaded, of a folder where none is being written."""
+    """Return the journals in a folder. None of them may still be written."""
     return [Journal(path) for path in sorted(folder.glob(f"*{JOURNAL_SUFFIX}"))]
 
 
 VIEW_DURATION_MAX = timedelta(days=1)
-"""How long a look may last: what the script tells later is of no use."""
+"""The longest duration of a script view. Later events are ignored."""
 
 TRANSMISSION_DELAY_MAX = timedelta(seconds=5)
-"""How long a first word may have been under way, beyond the later ones: a connection is made with it."""
+"""How much longer than later events the first one may have been in transit: it opens the connection."""
 
 
 def merge_script_views(rows: pl.DataFrame) -> pl.DataFrame:
-    """Make one row of all that was told of each look: its first row, and the longest time that the clock allows."""
-    longest = VIEW_DURATION_MAX // timedelta(milliseconds=1)
+    """Merge the rows of each script view: its first row, with the longest visible time that our clock permits."""
+    maximum_ms = VIEW_DURATION_MAX // timedelta(milliseconds=1)
     rows = rows.with_columns(
-        pl.col("received_at").cast(pl.Datetime("us")), pl.col("elapsed_ms").fill_null(0).clip(0, longest)
+        pl.col("received_at").cast(pl.Datetime("us")), pl.col("elapsed_ms").fill_null(0).clip(0, maximum_ms)
     ).sort("received_at", maintain_order=True)
     rows = rows.with_columns(view_time=pl.col("received_at") - pl.duration(milliseconds="elapsed_ms"))
-    own = [
+    first_columns = [
         name
         for name in JOURNAL_SCHEMA
         if name
         not in {"script_view_id", "received_at", "elapsed_ms", "visible_ms", *PAGE_METRICS, *EVENT_COLUMNS}
     ]
-    since = (pl.col("received_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64)
-    possible = pl.min_horizontal(
-        "visible_ms", since + TRANSMISSION_DELAY_MAX // timedelta(milliseconds=1)
+    since_start = (
+        (pl.col("received_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64)
+    )
+    credible_visible_ms = pl.min_horizontal(
+        "visible_ms", since_start + TRANSMISSION_DELAY_MAX // timedelta(milliseconds=1)
     ).filter(pl.col("visible_ms").is_not_null())
     return (
         rows.group_by("script_view_id", maintain_order=True)
         .agg(
-            *(pl.col(name).first() for name in (*own, "view_time")),
+            *(pl.col(name).first() for name in (*first_columns, "view_time")),
             pl.col("received_at").max(),
             pl.col(PAGE_METRICS).max(),
-            visible_ms=possible.max(),
+            visible_ms=credible_visible_ms.max(),
         )
         .with_columns(governing=pl.col("version"))
     )
 
 
 def extract_events(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return what people did on pages, a row each; robots' doings are none."""
-    done = rows.filter(pl.any_horizontal(pl.col(EVENT_COLUMNS).is_not_null()) & pl.col("bot").is_null())
-    return done.select(
+    """Return the events at a moment, one row each, without those of bots."""
+    events = rows.filter(pl.any_horizontal(pl.col(EVENT_COLUMNS).is_not_null()) & pl.col("bot").is_null())
+    return events.select(
         pl.col("received_at").cast(pl.Datetime("us")).alias("event_time"),
         *("host", "visitor_id", "page_path", *EVENT_COLUMNS, "version"),
         governing=pl.col("version"),

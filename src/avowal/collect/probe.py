@@ -1,6 +1,6 @@
-"""Probing: asking a page as a visitor would, as availability is also what nobody requested.
+"""Request pages regularly, to measure availability also while no visitor requests anything.
 
-A probe tells of the site alone and of no visitor, so no terms govern it.
+A probe contains no data of visitors, so the terms do not apply to it.
 """
 
 import http.client
@@ -15,17 +15,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 PROBE_USER_AGENT = "AvowalBot/0.1 (availability monitor)"
-"""A robot's, so that a probe in a log counts as nobody's visit."""
+"""The user agent of a bot, so that probes in a log do not count as visits."""
 
 PROBE_BODY_BYTES_MAX = 1_000_000
-"""How much of a page is read: more than that tells nothing more."""
+"""How much of a page is read, in bytes."""
 
-_PART = 65_536
+_CHUNK_BYTES = 65_536
 _DAY_SECONDS = 86_400
 
 
 class ProbeState(StrEnum):
-    """How a page was found."""
+    """The state of a page."""
 
     UP = "up"
     SLOW = "slow"
@@ -36,16 +36,16 @@ class FailureReason(StrEnum):
     """Why a page was down."""
 
     NO_ADDRESS = "no-address"
-    """Its name leads nowhere."""
+    """The host name could not be resolved."""
     NO_CONNECTION = "no-connection"
-    """Nobody listens there, or the connection was broken off."""
+    """The connection was refused or broken."""
     TIMEOUT = "timeout"
     CERTIFICATE = "certificate"
-    """It is not valid: another's, of nobody who is trusted, or past its time."""
+    """The certificate is for another host, not trusted, or expired."""
     NO_ANSWER = "no-answer"
-    """What came is no answer of HTTP."""
+    """The response was not HTTP."""
     STATUS = "status"
-    """The answer was 400 or more."""
+    """The status was 400 or higher."""
 
 
 FAILURE_REASONS: Mapping[type[Exception], FailureReason] = {
@@ -56,77 +56,82 @@ FAILURE_REASONS: Mapping[type[Exception], FailureReason] = {
     http.client.HTTPException: FailureReason.NO_ANSWER,
     ValueError: FailureReason.NO_ANSWER,
 }
-"""What each failure tells, the more special ones first."""
+"""The reason of each exception, the more specific ones first."""
 
 
 class ProbeResult(msgspec.Struct, frozen=True):
-    """What came of asking a page once. Times are UTC; what is null is not known."""
+    """The result of one probe. Times are UTC; None means not known."""
 
     probe_time: datetime
     page: str
     host: str
     state: ProbeState
     interval_seconds: int
-    """How long it stands for: until the next one."""
+    """The time until the next probe, for which this result counts."""
     failure_reason: FailureReason | None = None
     status: int | None = None
     response_ms: int | None = None
-    """Until the whole page was there, or the first megabyte of it."""
+    """The time until the page, or its first megabyte, was received."""
     certificate_days: int | None = None
-    """How many days the certificate is valid for yet."""
+    """The number of days until the certificate expires."""
 
 
 class Prober(msgspec.Struct, frozen=True):
-    """Asks pages."""
+    """Probes pages."""
 
     interval_seconds: int
     slow_threshold_ms: int
     timeout_seconds: float
 
     def probe(self, page: str, now: datetime) -> ProbeResult:
-        """Ask a page once. Raises nothing: whatever fails is that it is down."""
-        told = {"probe_time": now, "page": page, "host": urlsplit(page).hostname or ""}
-        found = self._asked(page)
-        return ProbeResult(**told, interval_seconds=self.interval_seconds, **found)  # type: ignore[arg-type]  # of Probe's fields
-
-    def _asked(self, page: str) -> Mapping[str, object]:
-        began = time.monotonic()
+        """Request a page once. Raises nothing: the page is down if anything fails."""
+        host = urlsplit(page).hostname or ""
+        started = time.monotonic()
         try:
-            status, days = _get(page, began + self.timeout_seconds)
+            status, certificate_days = _get(page, started + self.timeout_seconds)
         except tuple(FAILURE_REASONS) as error:
-            why = next(why for kind, why in FAILURE_REASONS.items() if isinstance(error, kind))
-            return {"state": ProbeState.DOWN, "failure_reason": why}
-        took = int((time.monotonic() - began) * 1000)
-        told = {"status": status, "response_ms": took, "certificate_days": days}
-        if status >= http.HTTPStatus.BAD_REQUEST:
-            return {"state": ProbeState.DOWN, "failure_reason": FailureReason.STATUS, **told}
-        return {"state": ProbeState.SLOW if took > self.slow_threshold_ms else ProbeState.UP, **told}
+            reason = next(reason for kind, reason in FAILURE_REASONS.items() if isinstance(error, kind))
+            return ProbeResult(now, page, host, ProbeState.DOWN, self.interval_seconds, reason)
+        response_ms = int((time.monotonic() - started) * 1000)
+        state = ProbeState.SLOW if response_ms > self.slow_threshold_ms else ProbeState.UP
+        is_error = status >= http.HTTPStatus.BAD_REQUEST
+        return ProbeResult(
+            probe_time=now,
+            page=page,
+            host=host,
+            state=ProbeState.DOWN if is_error else state,
+            interval_seconds=self.interval_seconds,
+            failure_reason=FailureReason.STATUS if is_error else None,
+            status=status,
+            response_ms=response_ms,
+            certificate_days=certificate_days,
+        )
 
 
 def _get(page: str, deadline: float) -> tuple[int, int | None]:
-    """Ask a page; returns the status, and for how many days its certificate is valid.
+    """Request a page. Returns the status, and the number of days until its certificate expires.
 
-    Raises TimeoutError where it takes longer than the deadline, and as `http.client` and `ssl` do.
+    Raises TimeoutError after the deadline, and the errors of `http.client` and `ssl`.
     """
     url = urlsplit(page)
-    made = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    connection = made(url.hostname or "", url.port, timeout=deadline - time.monotonic())
+    connection_class = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connection = connection_class(url.hostname or "", url.port, timeout=deadline - time.monotonic())
     try:
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
         connection.request("GET", target, headers={"User-Agent": PROBE_USER_AGENT, "Connection": "close"})
-        left = _days_left(connection.sock)
-        answer = connection.getresponse()
+        certificate_days = _days_until_expiry(connection.sock)
+        response = connection.getresponse()
         size = 0
-        while size < PROBE_BODY_BYTES_MAX and (part := answer.read1(_PART)):
-            size += len(part)
+        while size < PROBE_BODY_BYTES_MAX and (chunk := response.read1(_CHUNK_BYTES)):
+            size += len(chunk)
             if time.monotonic() > deadline:
                 raise TimeoutError
-        return answer.status, left
+        return response.status, certificate_days
     finally:
         connection.close()
 
 
-def _days_left(connection: socket.socket) -> int | None:
+def _days_until_expiry(connection: socket.socket) -> int | None:
     certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
-    ends = (certificate or {}).get("notAfter")
-    return int(ssl.cert_time_to_seconds(str(ends)) - time.time()) // _DAY_SECONDS if ends else None
+    expiry = (certificate or {}).get("notAfter")
+    return int(ssl.cert_time_to_seconds(str(expiry)) - time.time()) // _DAY_SECONDS if expiry else None

@@ -137,7 +137,9 @@ class CollectEndpoint:
         if too_many := self._check_rate(sender):
             return too_many
         page_url = request.headers.get("referer", "")[:URL_CHARACTERS_MAX]
-        response = await self._accept(ScriptEvent(id=secrets.token_urlsafe(12), url=page_url), sender, {})
+        response = await self._accept(
+            ScriptEvent(script_view_token=secrets.token_urlsafe(12), url=page_url), sender, {}
+        )
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             return response
         reason = response.headers.get(DROP_REASON_HEADER)

@@ -9,9 +9,10 @@ from avowal.app.session import Session
 from avowal.app.verification import verify_open_folder
 from avowal.clock import utc_now
 from avowal.collect.country import CountryDatabase
+from avowal.collect.device import parse_user_agent
 from avowal.collect.journal import JournalWriter
 from avowal.collect.probe import Prober, ProbeResult
-from avowal.collect.script_event import VisitorKeyFactory, parse_user_agent
+from avowal.collect.script_event import VisitorKeyFactory
 from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
 from avowal.config import FeedSettings, Folder, ProbeSettings
 from avowal.disclose.delivery import deliver_feed

@@ -25,11 +25,11 @@
     if (!id || (total === told && !done)) return;
     told = total;
     var body = JSON.stringify({
-      id: id,
+      script_view_token: id,
       url: url,
-      ref: referrer,
-      age: Math.round(now() - began),
-      seen: total,
+      referrer: referrer,
+      elapsed_ms: Math.round(now() - began),
+      visible_ms: total,
       details: api.details && Object.assign({}, api.details, done),
     });
     if (!navigator.sendBeacon || !navigator.sendBeacon(endpoint, body))

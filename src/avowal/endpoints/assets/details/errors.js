@@ -1,6 +1,6 @@
   // Errors of the page's scripts: how many.
   ["error", "unhandledrejection"].forEach(function (kind) {
     addEventListener(kind, function () {
-      avowal.details.errors = (avowal.details.errors || 0) + 1;
+      avowal.details.script_errors = (avowal.details.script_errors || 0) + 1;
     });
   });

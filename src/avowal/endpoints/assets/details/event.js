@@ -1,6 +1,6 @@
   // What the page names: by a script's `avowal.event("signed-up")`, or by `data-avowal-event` at what is clicked.
   avowal.event = function (name) {
-    avowal.tell({ event: String(name) });
+    avowal.tell({ event_name: String(name) });
   };
   addEventListener(
     "click",

@@ -1,3 +1,3 @@
   // A page that is not there.
   var navigation = performance.getEntriesByType("navigation")[0];
-  if (navigation && navigation.responseStatus == 404) avowal.tell({ missing: true });
+  if (navigation && navigation.responseStatus == 404) avowal.tell({ not_found: true });

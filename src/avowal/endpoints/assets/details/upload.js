@@ -9,7 +9,7 @@
           bytes += file.size;
         });
       });
-      if (some) avowal.tell({ upload: bytes });
+      if (some) avowal.tell({ upload_bytes: bytes });
     },
     true
   );

@@ -22,7 +22,7 @@
   }
 
   observe("largest-contentful-paint", function (entry) {
-    first.lcp = Math.round(entry.startTime);
+    first.largest_contentful_paint_ms = Math.round(entry.startTime);
   });
   observe("layout-shift", function (entry) {
     var look = present();
@@ -34,7 +34,10 @@
       look.begun = entry.startTime;
     }
     look.last = entry.startTime;
-    avowal.details.cls = Math.max(avowal.details.cls || 0, Math.round(look.shift * 1e4) / 1e4);
+    avowal.details.cumulative_layout_shift = Math.max(
+      avowal.details.cumulative_layout_shift || 0,
+      Math.round(look.shift * 1e4) / 1e4
+    );
   });
   // Of fifty interactions, one may be left out.
   function interaction(entry) {
@@ -42,11 +45,16 @@
     var slow = present().slow, id = entry.interactionId || "first";
     slow[id] = Math.max(slow[id] || 0, Math.round(entry.duration));
     var times = Object.values(slow).sort(function (a, b) { return b - a; });
-    avowal.details.inp = times[Math.min(times.length - 1, Math.floor((performance.interactionCount || 0) / 50))];
+    avowal.details.interaction_to_next_paint_ms =
+      times[Math.min(times.length - 1, Math.floor((performance.interactionCount || 0) / 50))];
   }
   observe("first-input", interaction);
   observe("event", interaction, { durationThreshold: 40 });
-  if (!("cls" in avowal.details) && PerformanceObserver.supportedEntryTypes.includes("layout-shift")) avowal.details.cls = 0;
+  if (
+    !("cumulative_layout_shift" in avowal.details) &&
+    PerformanceObserver.supportedEntryTypes.includes("layout-shift")
+  )
+    avowal.details.cumulative_layout_shift = 0;
 
   // Before the core tells that the page goes.
   ["visibilitychange", "pagehide", "blur"].forEach(function (kind) {
