@@ -524,7 +524,7 @@ def test_changed_terms_are_a_draft_until_they_are_published(site: Site) -> None:
     log.write_text(TEXT + line(99))
     ran = site.avowal("import", log)
     assert ran.status == 0
-    assert "are a draft: what holds is version 1" in ran.err
+    assert "are a draft: version 1" in ran.err
     assert "`avowal policy publish`" in ran.err
     assert site.rows("SELECT count(bytes) = count(*) FROM requests") == [(True,)]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from avowal.clock import utc_now
 from avowal.config import VIEW_SOURCE_SCRIPT, Folder
@@ -11,7 +11,7 @@ from avowal.policy.bounds import Bounds
 from avowal.register.register import SqliteRegister
 from avowal.store.interface import Store, VisitRules
 from avowal.use.purpose_view import PurposeView
-from avowal.workspace.messages import Answer, AnyRequest, Request
+from avowal.workspace.messages import Answer, AnyRequest, Request, unknown_request_error
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,12 @@ class FolderOwner:
 
     def handle(self, request: Request[Answer]) -> Answer:
         """Return the answer to a request; see RequestHandler."""
-        asked = cast("OwnerRequest[Answer]", request)
-        if asked.needs_consents:
+        if not isinstance(request, OwnerRequest):
+            raise unknown_request_error(str(request.__struct_config__.tag))
+        if request.needs_consents:
             self.enforcer.apply_consents(self.store, utc_now())
-        return asked.answer(self)
+        answer: Answer = request.answer(self)
+        return answer
 
     def derive_views(self) -> None:
         """Derive views and visits from what was loaded."""

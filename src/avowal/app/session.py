@@ -162,7 +162,7 @@ def describe_terms_in_use(session: Session) -> list[str]:
     if compiled.identity == last.identity:
         return []
     sentence = (
-        f"the terms in the folder ({compiled.identity[:8]}…) are a draft: what holds is version {last.number} "
-        f"({last.identity[:8]}…), until `avowal policy publish`"
+        f"the terms in the folder ({compiled.identity[:8]}…) are a draft: version {last.number} "
+        f"({last.identity[:8]}…) applies until `avowal policy publish`"
     )
     return [sentence]
