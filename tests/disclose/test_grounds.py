@@ -280,27 +280,28 @@ def test_a_dry_run_leaves_no_trace(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "code"),
     [
         (
             "UPDATE release_request_subjects SET details = replace(details, 'case 12', 'case 13')",
-            "the request for the release",
+            "release-request-mismatch",
         ),
-        ("UPDATE release_requests SET required_approvals = 1", "the request for the release"),
-        ("UPDATE release_refusals SET requester = 'somebody else'", "refusal 1"),
-        ("UPDATE release_subjects SET recipient = 'somebody else' WHERE position = 1", "release "),
-        ("DELETE FROM release_subjects WHERE position = 1", "release "),
-        ("UPDATE releases SET ground = 'authorised'", "release "),
-        ("DELETE FROM release_refusals", "0 records where the ledger tells of 1"),
+        ("UPDATE release_requests SET required_approvals = 1", "release-request-mismatch"),
+        ("UPDATE release_refusals SET requester = 'somebody else'", "refusal-mismatch"),
+        ("UPDATE release_subjects SET recipient = 'somebody else' WHERE position = 1", "release-mismatch"),
+        ("DELETE FROM release_subjects WHERE position = 1", "release-mismatch"),
+        ("UPDATE releases SET ground = 'authorised'", "release-mismatch"),
+        ("DELETE FROM release_refusals", "refusal-mismatch"),
     ],
 )
-def test_what_is_changed_behind_our_back_is_found(site: Site, change: str, said: str) -> None:
+def test_what_is_changed_behind_our_back_is_found(site: Site, change: str, code: str) -> None:
     """Evidence, approvals, refusals, and of whom a release was."""
     assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
     assert disclose_attack(site, "--package", site.folder / "release.zip").status == 0
     tamper(site, change)
-    ran = site.avowal("verify")
-    assert (ran.status, said in ran.out) == (1, True), ran.out
+    ran = site.avowal("verify", "--json")
+    codes = {finding["code"] for finding in ran.json()["findings"]}
+    assert (ran.status, code in codes) == (1, True), ran.out
 
 
 def test_everybody_may_know_how_often(site: Site) -> None:

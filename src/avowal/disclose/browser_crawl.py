@@ -1,4 +1,4 @@
-"""A real browser that goes over a site, page by page, and tells what it met."""
+"""Crawls a site in a real browser, and observes its cookies, storage keys and connections."""
 
 import os
 from collections.abc import Iterator
@@ -20,19 +20,19 @@ OPT_OUT_SCRIPT = """
     Object.defineProperty(navigator, "doNotTrack", {value: "1"});
 """
 PAGE_SETTLE_MS = 1_500
-"""How long a page is looked at, beyond its loading: what it does later is not met."""
+"""How long a page is observed after it has loaded. What it does later is not observed."""
 
 PAGE_LOAD_TIMEOUT_MS = 30_000
 STORAGE_KEYS_SCRIPT = """async () => [
     ...Object.keys(localStorage), ...Object.keys(sessionStorage),
-    ...(indexedDB.databases ? (await indexedDB.databases()).map(one => one.name) : []),
+    ...(indexedDB.databases ? (await indexedDB.databases()).map(database => database.name) : []),
 ]"""
 PAGE_LINKS_SCRIPT = "() => [...document.links].map(link => link.href)"
 
 
 @dataclass
 class SiteCrawl:
-    """A browser's way over a site, from a page of it: its own links are followed, each page once."""
+    """A crawl of a site from one of its pages: it follows links within the site, and opens each page once."""
 
     start_url: str
     pages_max: int
@@ -41,11 +41,11 @@ class SiteCrawl:
     page_urls: list[str] = field(default_factory=list)
 
     def run(self, chromium_path: str) -> list[Observation]:
-        """Go, and return what was met, each once.
+        """Crawl the site, and return each observation once.
 
-        Raises InvalidInputError where there is no browser, and RefusedError where the first page cannot be opened.
+        Raises InvalidInputError if the browser cannot be started, and RefusedError if the first page cannot be opened.
         """
-        with _open_context(chromium_path, refusing=self.sends_opt_out) as context:
+        with _open_context(chromium_path, sends_opt_out=self.sends_opt_out) as context:
             page = context.new_page()
             page.on("request", lambda request: self._request(request.url))
             waiting = [self.start_url]
@@ -54,7 +54,7 @@ class SiteCrawl:
                 if url not in self.page_urls and self._open(page, url):
                     waiting += [link for link in self._links(page) if link not in self.page_urls]
                     self._observe_storage(context, page)
-        return sorted(self.observations.values(), key=lambda one: (one.kind, one.party, one.name))
+        return sorted(self.observations.values(), key=lambda found: (found.kind, found.party, found.name))
 
     def _open(self, page: "Page", url: str) -> bool:
         from playwright.sync_api import Error
@@ -86,28 +86,25 @@ class SiteCrawl:
 
     def _observe_storage(self, context: "BrowserContext", page: "Page") -> None:
         for cookie in context.cookies():
-            own = _is_subdomain(self._host, cookie["domain"].lstrip("."))
-            lives = cookie["expires"] - time() if cookie["expires"] > 0 else None
-            self._add_observation(ObservationKind.COOKIE, cookie["name"], own=own, seconds=lives)
+            is_own = _is_subdomain(self._host, cookie["domain"].lstrip("."))
+            lifetime = cookie["expires"] - time() if cookie["expires"] > 0 else None
+            self._add_observation(ObservationKind.COOKIE, cookie["name"], lifetime, is_own=is_own)
         for key in page.evaluate(STORAGE_KEYS_SCRIPT):
-            self._add_observation(ObservationKind.STORAGE, key, own=True)
+            self._add_observation(ObservationKind.STORAGE, key, is_own=True)
 
     def _request(self, url: str) -> None:
         host = urlsplit(url).hostname
         if host and urlsplit(url).scheme in {"http", "https", "ws", "wss"}:
-            self._add_observation(
-                ObservationKind.REQUEST,
-                host,
-                own=_is_subdomain(self._host, host) or _is_subdomain(host, self._host),
-            )
+            is_own = _is_subdomain(self._host, host) or _is_subdomain(host, self._host)
+            self._add_observation(ObservationKind.REQUEST, host, is_own=is_own)
 
     def _add_observation(
-        self, kind: ObservationKind, name: str, *, own: bool, seconds: float | None = None
+        self, kind: ObservationKind, name: str, lifetime_seconds: float | None = None, *, is_own: bool
     ) -> None:
-        key = kind, name, "first" if own else "third"
-        before = self.observations.setdefault(key, Observation(*key, self.page_urls[-1], seconds))
-        if (seconds or 0) > (before.lifetime_seconds or 0):
-            self.observations[key] = Observation(*key, before.page, seconds)
+        key = kind, name, "first" if is_own else "third"
+        before = self.observations.setdefault(key, Observation(*key, self.page_urls[-1], lifetime_seconds))
+        if (lifetime_seconds or 0) > (before.lifetime_seconds or 0):
+            self.observations[key] = Observation(*key, before.page, lifetime_seconds)
 
     @property
     def _host(self) -> str:
@@ -119,7 +116,7 @@ def _is_subdomain(host: str, domain: str) -> bool:
 
 
 @contextmanager
-def _open_context(chromium: str, *, refusing: bool) -> "Iterator[BrowserContext]":
+def _open_context(chromium_path: str, *, sends_opt_out: bool) -> "Iterator[BrowserContext]":
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
@@ -128,18 +125,20 @@ def _open_context(chromium: str, *, refusing: bool) -> "Iterator[BrowserContext]
             "`pip install avowal[audit]`",
             code="browser-missing",
         ) from None
-    more: dict[str, Any] = {"extra_http_headers": OPT_OUT_HEADERS} if refusing else {}
+    options: dict[str, Any] = {"extra_http_headers": OPT_OUT_HEADERS} if sends_opt_out else {}
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=os.geteuid() != 0)
+            browser = playwright.chromium.launch(
+                executable_path=chromium_path, chromium_sandbox=os.geteuid() != 0
+            )
         except Error:
             hint = "name one with `--chromium`, or install it (`apt install chromium`)"
             raise InvalidInputError(
-                f"`{chromium}` is no Chromium that can be started", hint, code="browser-missing"
+                f"`{chromium_path}` is not a Chromium that can be started", hint, code="browser-missing"
             ) from None
         try:
-            context = browser.new_context(**more)
-            if refusing:
+            context = browser.new_context(**options)
+            if sends_opt_out:
                 context.add_init_script(OPT_OUT_SCRIPT)
             yield context
         finally:

@@ -1,6 +1,6 @@
-"""Whether a processor may have anything: its contract is compared with the terms, as one version is with another.
+"""Compares contracts of processors with the terms: a processor whose contract protects less receives nothing.
 
-The rules stand in `docs/spec/processors.md`.
+The rules are in `docs/spec/processors.md`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,16 +20,16 @@ from avowal.register.register import Register
 
 @dataclass(frozen=True)
 class ContractComparison:
-    """How a contract stands to terms on a day."""
+    """How a contract compares with terms on a day."""
 
     looser: tuple[Witness, ...]
-    """Where it protects less: what it keeps longer, more exactly or for more, and what it does not owe."""
+    """Where the contract protects less: what it keeps longer, more exactly or for more purposes, and missing duties."""
     reasons: tuple[str, ...]
-    """What else stands against it."""
+    """Other reasons why it is not sufficient, such as its dates."""
 
     @property
     def is_sufficient(self) -> bool:
-        """Whether the processor may have what the contract says."""
+        """Whether the processor may receive what the contract says."""
         return not (self.looser or self.reasons)
 
 
@@ -37,7 +37,7 @@ def compare_contract(contract: Contract, terms: Bounds, day: date) -> ContractCo
     """Compare a contract with terms (P2 to P4)."""
     ours = select_processor_bounds(terms, contract.service_purposes)
     reasons = [
-        f"it uses information for {purpose}, which is not its service"
+        f"it uses data for {purpose}, which is not a purpose of its service"
         for purpose in contract.purposes_outside_service
     ]
     if not any(cell.purpose in contract.service_purposes for cell in ours.cells):
@@ -52,35 +52,32 @@ def compare_contract(contract: Contract, terms: Bounds, day: date) -> ContractCo
 
 
 def find_undeclared_networks(trusted_networks: Sequence[str], contracts: Iterable[Contract]) -> list[str]:
-    """Return the networks of trusted proxies that stand before the site, and that no contract declares.
+    """Return the networks of trusted proxies that no contract declares.
 
-    Those of the site itself (private ones, RFC 6890) are nobody else's.
+    Private networks (RFC 6890) are left out: they are the site's own.
     """
     declared = [ip_network(network) for contract in contracts for network in contract.networks]
-    found = [ip_network(network) for network in trusted_networks]
+    trusted = [ip_network(network) for network in trusted_networks]
     return [
-        str(one)
-        for one in found
-        if not one.is_private
-        and not any(one.version == other.version and one.subnet_of(other) for other in declared)  # type: ignore[arg-type]  # of one version
+        str(network)
+        for network in trusted
+        if not network.is_private
+        and not any(network.version == other.version and network.subnet_of(other) for other in declared)  # type: ignore[arg-type]  # of one version
     ]
 
 
 def add_processor(register: Register, name: str, contract_text: str) -> Processor:
-    """Record a processor with its contract, in the place of the one before.
+    """Record a processor with its contract, which replaces an earlier one.
 
-    Raises RefusedError where the contract does not hold beside the version in force.
+    Raises RefusedError if the contract is not sufficient under the version in force.
     """
-    contract, version, now = (
-        parse_contract(contract_text, f"processors/{name}.toml"),
-        find_version_in_force(register.versions(), utc_now()),
-        utc_now(),
-    )
-    found = compare_contract(contract, version.compiled_terms, now.date())
-    if not found.is_sufficient:
+    now = utc_now()
+    contract = parse_contract(contract_text, f"processors/{name}.toml")
+    version = find_version_in_force(register.versions(), now)
+    if not compare_contract(contract, version.compiled_terms, now.date()).is_sufficient:
         raise RefusedError(
-            f"the contract of `{name}` falls short of version {version.number}: nothing was added",
-            f"`avowal processor check {name}` tells in what",
+            f"the contract of `{name}` is not sufficient under version {version.number}: nothing was added",
+            f"`avowal processor check {name}` lists the reasons",
             code="contract-insufficient",
         )
     added = register.processors.add(name, contract_text, version.identity, now)
@@ -91,9 +88,11 @@ def add_processor(register: Register, name: str, contract_text: str) -> Processo
 def find_insufficient_contracts(
     register: Register, terms: Bounds, day: date
 ) -> list[tuple[Processor, ContractComparison]]:
-    """Return the processors whose contracts fall short of terms on a day, each with what stands against it."""
-    judged = [
-        (one, compare_contract(parse_contract(one.contract_text, f"processors/{one.name}.toml"), terms, day))
-        for one in register.processors.all()
-    ]
-    return [(one, found) for one, found in judged if not found.is_sufficient]
+    """Return the processors whose contracts are not sufficient under terms on a day, each with its comparison."""
+    insufficient = []
+    for processor in register.processors.all():
+        contract = parse_contract(processor.contract_text, f"processors/{processor.name}.toml")
+        comparison = compare_contract(contract, terms, day)
+        if not comparison.is_sufficient:
+            insufficient.append((processor, comparison))
+    return insufficient

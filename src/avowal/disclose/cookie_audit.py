@@ -1,4 +1,4 @@
-"""What a site leaves in a browser and whom it has the browser meet, beside what the terms declare of both."""
+"""Compares the cookies, storage keys and connections that a browser observed on a site with what the terms declare."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -12,11 +12,11 @@ from avowal.policy.describe import format_age
 
 HOUR_SECONDS = 3600
 COOKIE_LIFETIME_TOLERANCE = timedelta(hours=1)
-"""How much longer a cookie may live than is declared: clocks differ, and browsers round."""
+"""How much longer than declared a cookie may live, as clocks differ and browsers round."""
 
 
 class ObservationKind(StrEnum):
-    """What was met."""
+    """What was observed."""
 
     COOKIE = "cookie"
     STORAGE = "storage"
@@ -24,21 +24,21 @@ class ObservationKind(StrEnum):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """Something that a browser met on a site."""
+    """A cookie, a storage key or a connection that a browser observed on a site."""
 
     kind: ObservationKind
     name: str
-    """Of the cookie or of the key; of a request, the host that it went to."""
+    """The name of the cookie or of the key; for a request, the host that it went to."""
     party: str
-    """Whose it is: `first` or `third`."""
+    """Whose it is: `first` (the site's) or `third`."""
     page: str
-    """Where it was met first."""
+    """The URL of the page where it was observed first."""
     lifetime_seconds: float | None = None
-    """How long a cookie lives; None where it ends with the browser."""
+    """The lifetime of a cookie; None if it ends with the browser."""
 
 
 class AuditResult(msgspec.Struct, frozen=True):
-    """What was met, and what stands against it; empty where it is as the terms declare."""
+    """An observation, and how it violates the terms; empty if it does not."""
 
     observation: Observation
     violation: str
@@ -47,50 +47,51 @@ class AuditResult(msgspec.Struct, frozen=True):
 def audit_observations(
     observations: Iterable[Observation], terms: Bounds, processor_hosts: Sequence[str], *, sends_opt_out: bool
 ) -> list[AuditResult]:
-    """Judge what was met by terms; `hosts` are those of processors, and `refusing` whether the browser objected.
+    """Compare observations with terms.
 
-    A key of a browser's storage is declared as a cookie of that name is: it tells visitors apart as well.
+    `processor_hosts` are the hosts that contracts declare; `sends_opt_out` is whether the browser sent Sec-GPC and DNT.
+    A storage key has to be declared as a cookie of its name is, because it identifies visitors as well.
     """
     return [
         AuditResult(
-            one,
-            _of_host(one, processor_hosts)
-            if one.kind is ObservationKind.REQUEST
-            else _of_name(one, terms, refusing=sends_opt_out),
+            observation,
+            _check_host(observation, processor_hosts)
+            if observation.kind is ObservationKind.REQUEST
+            else _check_name(observation, terms, sends_opt_out=sends_opt_out),
         )
-        for one in observations
+        for observation in observations
     ]
 
 
-def _of_host(one: Observation, hosts: Sequence[str]) -> str:
-    known = any(fnmatchcase(one.name, host) for host in hosts)
-    return "" if one.party == "first" or known else "no processor's contract names this host"
+def _check_host(observation: Observation, hosts: Sequence[str]) -> str:
+    is_declared = any(fnmatchcase(observation.name, host) for host in hosts)
+    return "" if observation.party == "first" or is_declared else "no processor's contract names this host"
 
 
-def _of_name(one: Observation, terms: Bounds, *, refusing: bool) -> str:
-    bases = _declared(one, terms)
+def _check_name(observation: Observation, terms: Bounds, *, sends_opt_out: bool) -> str:
+    bases = _find_declared_ages(observation, terms)
     if not bases:
         return "is not declared"
     if "unless-refused" not in bases:
         return "is set without being accepted"
-    if refusing:
+    if sends_opt_out:
         return "is set although the browser refuses"
-    age, lifetime = bases["unless-refused"], one.lifetime_seconds
+    age, lifetime = bases["unless-refused"], observation.lifetime_seconds
     if age is None or lifetime is None or lifetime <= age + COOKIE_LIFETIME_TOLERANCE.total_seconds():
         return ""
     return f"lives for {format_lifetime(lifetime)}, declared are {format_age(age)}"
 
 
 def format_lifetime(seconds: float) -> str:
-    """Tell how long a cookie lives, in whole hours."""
+    """Return the lifetime of a cookie as text, in whole hours."""
     return format_age(max(1, round(seconds / HOUR_SECONDS)) * HOUR_SECONDS)
 
 
-def _declared(one: Observation, terms: Bounds) -> AgeByPrecision:
-    """Return the bases on which the terms let it be set, each with how long it may live."""
-    found: AgeByPrecision = {}
+def _find_declared_ages(observation: Observation, terms: Bounds) -> AgeByPrecision:
+    """Return the bases on which the terms permit a cookie, each with its longest lifetime."""
+    longest: AgeByPrecision = {}
     for cell, ages in terms.cells.items():
-        own = cell.recipient == OPERATOR
-        if cell.cookie_name and own is (one.party == "first") and fnmatchcase(one.name, cell.cookie_name):
-            found = max_ages(found, ages)
-    return found
+        is_same_party = (cell.recipient == OPERATOR) is (observation.party == "first")
+        if cell.cookie_name and is_same_party and fnmatchcase(observation.name, cell.cookie_name):
+            longest = max_ages(longest, ages)
+    return longest

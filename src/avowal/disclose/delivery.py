@@ -1,6 +1,6 @@
-"""Handing a processor its pages: as files in a folder, or to an address over HTTPS, signed as Standard Webhooks are.
+"""Delivers feed pages to processors: as files in a folder, or over HTTPS as signed Standard Webhooks.
 
-A page is the processor's once its file is gone from the folder, or its address answered with 2xx.
+A page is acknowledged when the processor removes its file from the folder, or answers with 2xx.
 """
 
 import base64
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from avowal.atomic_files import create_file, replace_text
 from avowal.clock import utc_now
 from avowal.disclose.feed import FeedProvider, FeedResponse
+from avowal.disclose.loopback import LOOPBACK_HOSTS
 from avowal.errors import InvalidInputError, RefusedError
 
 if TYPE_CHECKING:
@@ -26,18 +27,20 @@ BACK_OFF_SECONDS = 1.0
 BACK_OFF_MAX_SECONDS = 60.0
 TIMEOUT_SECONDS = 30.0
 RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
-"""Answers after which it is tried again."""
+"""Statuses of answers after which a page is sent again."""
 
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 PAGE_SUFFIX, PENDING_SUFFIX = ".jsonl", ".new"
 LAST_PAGE_FILE = ".avowal-last"
-"""Where a folder remembers the last page that was put there."""
+"""The file in a delivery folder with the reference of the last page that was put there."""
 
 
 def deliver_feed(
     provider: FeedProvider, processor_name: str, destination: str, signing_key: bytes
 ) -> Iterator[FeedResponse]:
-    """Hand a processor what came since, to a folder or an address, and yield what was given; see both."""
+    """Deliver the pages since the last one to a folder or a URL, and yield each.
+
+    See `deliver_to_folder` and `deliver_to_webhook`. Raises InvalidInputError if the destination is empty.
+    """
     if not destination.strip():
         raise InvalidInputError(
             "`--destination` is empty", "name a folder, or an address", code="missing-input"
@@ -50,10 +53,11 @@ def deliver_feed(
 
 
 def deliver_to_folder(provider: FeedProvider, processor_name: str, folder: Path) -> Iterator[FeedResponse]:
-    """Write what came since as files, and yield what was given; those that are gone from the folder are acknowledged.
+    """Write the pages since the last one to files in a folder, and yield each.
 
-    The folder remembers the last page that was put there: what never was cannot be gone from it.
-    Raises InvalidInputError if there is no such folder.
+    Pages whose files the processor has removed are acknowledged first. The folder has the reference of the last page
+    that was put there, so that a page that was never put there does not count as removed. Raises InvalidInputError if
+    the folder does not exist.
     """
     if not folder.is_dir():
         raise InvalidInputError(
@@ -61,46 +65,48 @@ def deliver_to_folder(provider: FeedProvider, processor_name: str, folder: Path)
         )
     feeds, pages = provider.register.feeds, provider.register.feeds.pages(processor_name)
     _publish_pending_pages(folder, {page.reference for page in pages})
-    left = {path.stem.rpartition("-")[2] for path in folder.glob(f"*{PAGE_SUFFIX}")}
-    places = {page.reference: place for place, page in enumerate(pages, 1)}
-    put_there = max(places.get(one, 0) for one in (*left, _read_last_page(folder)))
-    for page in pages[:put_there]:
-        if page.reference in left:
+    remaining = {path.stem.rpartition("-")[2] for path in folder.glob(f"*{PAGE_SUFFIX}")}
+    numbers = {page.reference: number for number, page in enumerate(pages, 1)}
+    last_written = max(numbers.get(reference, 0) for reference in (*remaining, _read_last_page(folder)))
+    for page in pages[:last_written]:
+        if page.reference in remaining:
             break
         if page.acknowledged_at is None:
             feeds.acknowledge(processor_name, page.reference, utc_now())
-    last = max(put_there, places.get(feeds.last_acknowledged(processor_name), 0))
-    number, after, more = len(pages), pages[last - 1].reference if last else "", True
-    while more:
+    last = max(last_written, numbers.get(feeds.last_acknowledged(processor_name), 0))
+    number, after, has_more = len(pages), pages[last - 1].reference if last else "", True
+    while has_more:
         number += 1
-        before = partial(_write_pending_page, folder, number)
-        given = provider.provide_page(processor_name, after, acknowledge=False, before_recording=before)
-        more, after = given.has_more, given.page.reference
-        if given.has_content:
+        write_page = partial(_write_pending_page, folder, number)
+        response = provider.provide_page(
+            processor_name, after, acknowledge=False, before_recording=write_page
+        )
+        has_more, after = response.has_more, response.page.reference
+        if response.has_content:
             replace_text(folder / LAST_PAGE_FILE, after, private=True)
             _publish_pending_pages(folder, {after})
-            yield given
+            yield response
 
 
 def _read_last_page(folder: Path) -> str:
-    """Return the reference of the last page that was put in a folder; empty where none is remembered."""
+    """Return the reference of the last page that was put in a folder; empty if the folder has none."""
     try:
         return (folder / LAST_PAGE_FILE).read_text(encoding="ascii")
     except (FileNotFoundError, UnicodeDecodeError):
         return ""
 
 
-def _write_pending_page(folder: Path, number: int, given: FeedResponse) -> None:
-    """Write a page where the processor does not look yet: whether it was given is known once it is on record."""
-    with create_file(folder / f"{number:08}-{given.page.reference}{PAGE_SUFFIX}{PENDING_SUFFIX}") as file:
-        file.write(b"".join(line + b"\n" for line in given.lines))
+def _write_pending_page(folder: Path, number: int, response: FeedResponse) -> None:
+    """Write a page under a name that the processor does not read yet, because the page is not recorded yet."""
+    with create_file(folder / f"{number:08}-{response.page.reference}{PAGE_SUFFIX}{PENDING_SUFFIX}") as file:
+        file.write(b"".join(line + b"\n" for line in response.lines))
 
 
-def _publish_pending_pages(folder: Path, given: Collection[str]) -> None:
-    """Let the processor have the pages that were given, and take away those that were not."""
+def _publish_pending_pages(folder: Path, recorded: Collection[str]) -> None:
+    """Give the recorded pages their final names, and delete pending pages that were never recorded."""
     for path in folder.glob(f"*{PAGE_SUFFIX}{PENDING_SUFFIX}"):
         final = path.with_suffix("")
-        if final.stem.rpartition("-")[2] in given:
+        if final.stem.rpartition("-")[2] in recorded:
             path.replace(final)
         else:
             path.unlink()
@@ -109,9 +115,9 @@ def _publish_pending_pages(folder: Path, given: Collection[str]) -> None:
 def deliver_to_webhook(
     provider: FeedProvider, processor_name: str, url: str, signing_key: bytes
 ) -> Iterator[FeedResponse]:
-    """Send what came since to an address, and yield what was given; `key` signs it (Ed25519).
+    """Send the pages since the last one to a URL, signed with an Ed25519 key, and yield each.
 
-    Raises InvalidInputError where the address is not of HTTPS, and RefusedError where it does not take a page.
+    Raises InvalidInputError if the URL is not HTTPS, and RefusedError if a page is not accepted.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS):
@@ -120,26 +126,26 @@ def deliver_to_webhook(
             "what is sent is not for others on its way",
             code="invalid-address",
         )
-    pool, more = _pool(), True
-    while more:
-        given = provider.provide_page(
+    pool, has_more = _create_pool(), True
+    while has_more:
+        response = provider.provide_page(
             processor_name, provider.register.feeds.last_acknowledged(processor_name)
         )
-        more = given.has_more
-        if given.has_content:
-            _send(pool, url, given, signing_key)
-            provider.register.feeds.acknowledge(processor_name, given.page.reference, utc_now())
-            yield given
+        has_more = response.has_more
+        if response.has_content:
+            _send(pool, url, response, signing_key)
+            provider.register.feeds.acknowledge(processor_name, response.page.reference, utc_now())
+            yield response
 
 
 def format_public_key(signing_key: bytes) -> str:
-    """Return the key that checks what is sent, as Standard Webhooks write it."""
+    """Return the public key that verifies signatures, in the format of Standard Webhooks."""
     public = Ed25519PrivateKey.from_private_bytes(signing_key).public_key().public_bytes_raw()
     return f"whpk_{base64.b64encode(public).decode()}"
 
 
 def sign_webhook(signing_key: bytes, reference: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the headers that sign a body (Standard Webhooks, asymmetric)."""
+    """Return the headers with the signature of a body (Standard Webhooks, asymmetric)."""
     signature = Ed25519PrivateKey.from_private_bytes(signing_key).sign(
         f"{reference}.{timestamp}.".encode() + body
     )
@@ -150,8 +156,8 @@ def sign_webhook(signing_key: bytes, reference: str, timestamp: int, body: bytes
     }
 
 
-def _pool() -> "PoolManager":
-    from urllib3 import PoolManager, Retry  # as everything of sending: where something is sent
+def _create_pool() -> "PoolManager":
+    from urllib3 import PoolManager, Retry  # imported only where something is sent
 
     retry = Retry(
         total=ATTEMPTS_MAX,
@@ -165,25 +171,25 @@ def _pool() -> "PoolManager":
     return PoolManager(retries=retry, timeout=TIMEOUT_SECONDS)
 
 
-def _send(pool: "PoolManager", url: str, given: FeedResponse, key: bytes) -> None:
+def _send(pool: "PoolManager", url: str, response: FeedResponse, key: bytes) -> None:
     from urllib3.exceptions import HTTPError
 
-    body = b"".join(line + b"\n" for line in given.lines)
+    body = b"".join(line + b"\n" for line in response.lines)
     headers = {
         "content-type": "application/x-ndjson",
-        **sign_webhook(key, given.page.reference, int(time()), body),
+        **sign_webhook(key, response.page.reference, int(time()), body),
     }
     try:
         answer = pool.request("POST", url, body=body, headers=headers, redirect=False)
     except HTTPError as error:
         raise RefusedError(
-            f"the address of `{given.page.processor}` does not take its page ({type(error).__name__})",
+            f"the page for `{response.page.processor}` cannot be sent ({type(error).__name__})",
             "nothing is lost: the next run sends it again",
             code="delivery-failed",
         ) from None
     if not 200 <= answer.status < 300:  # noqa: PLR2004  # what HTTP calls a success
         raise RefusedError(
-            f"the address of `{given.page.processor}` answered {answer.status}",
+            f"the server of `{response.page.processor}` answered {answer.status}",
             "nothing is lost: the next run sends it again",
             code="delivery-failed",
         )

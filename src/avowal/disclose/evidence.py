@@ -1,6 +1,6 @@
-"""What has to be there before anything is released on a ground, as the terms name it; and how far it goes.
+"""The evidence that a release requires on its ground, and what it permits.
 
-The rules stand in `docs/spec/releases.md` (X3).
+The rules are in `docs/spec/releases.md` (X3).
 """
 
 from collections.abc import Mapping
@@ -31,25 +31,25 @@ LINE_CHARACTERS_MAX = 1_000
 
 
 class EvidenceScope(NamedTuple):
-    """How far evidence goes."""
+    """What evidence permits to release."""
 
     refused_categories: Mapping[str, str]
-    """By category, why it does not go there."""
+    """Why evidence does not cover a requested category, by category."""
     submission: Submission | None = None
-    """The one that it is of; None where it is of no single one."""
+    """The only submission that may be released; None if the evidence is not about a single one."""
 
 
 def find_ground_requirements(version: Version, ground: str) -> GroundRequirements:
-    """Return what a version's terms need on a ground. Raises DisclosureError where they name no evidence for it."""
-    need = parse_ground_requirements(version.compiled_terms.duties).get(ground)
-    if need is None:
+    """Return what a version requires on a ground. Raises DisclosureError if its terms declare no evidence for it."""
+    requirements = parse_ground_requirements(version.compiled_terms.duties).get(ground)
+    if requirements is None:
         raise DisclosureError(
-            f"version {version.number} names no evidence for the ground `{ground}`, so it permits no release",
-            f'say so in the terms under [[ground]]: `name = "{ground}"`',
+            f"version {version.number} declares no evidence for the ground `{ground}`, so it permits no release",
+            f'declare it in the terms under [[ground]]: `name = "{ground}"`',
             RefusalReason.TERMS,
             code="ground-without-evidence",
         )
-    return need
+    return requirements
 
 
 def collect_evidence(
@@ -59,39 +59,41 @@ def collect_evidence(
     row_filter: str,
     now: datetime,
 ) -> dict[str, str]:
-    """Return the evidence that somebody gave, by its kind; `reference` is that of the first kind that has one.
+    """Return the evidence for a ground by its kind. `reference` is the text for the first kind in REFERENCE_EVIDENCE.
 
-    Raises InvalidInputError if something else is given, and DisclosureError if some is missing, empty or impossible.
+    Raises InvalidInputError if a kind is given that the ground does not require, or a text is not valid, and
+    DisclosureError if evidence is missing or dated in the future.
     """
     evidence = {kind: text.strip() for kind, text in stated_evidence.items()}
-    referred = next((kind for kind in requirements.evidence if kind in REFERENCE_EVIDENCE), None)
-    if reference and referred:
-        evidence.setdefault(referred, reference.strip())
+    reference_kind = next((kind for kind in requirements.evidence if kind in REFERENCE_EVIDENCE), None)
+    if reference and reference_kind:
+        evidence.setdefault(reference_kind, reference.strip())
     for kind, text in evidence.items():
         if kind not in requirements.evidence or kind in REGISTER_EVIDENCE:
-            hint = f"it needs: {', '.join(requirements.evidence)}"
             raise InvalidInputError(
-                f"`{kind}` is no evidence that is given for this ground", hint, code="unknown-evidence"
+                f"the ground does not take `{kind}` as evidence",
+                f"it requires: {', '.join(requirements.evidence)}",
+                code="unknown-evidence",
             )
         if not is_printable_line(text, LINE_CHARACTERS_MAX):
             raise InvalidInputError(
-                f"the evidence `{kind}` is no line of up to {LINE_CHARACTERS_MAX} characters",
+                f"the evidence `{kind}` is not a line of up to {LINE_CHARACTERS_MAX:,} characters",
                 "write it shorter",
                 code="input-too-long",
             )
     for kind in requirements.evidence:
         if kind not in REGISTER_EVIDENCE and not evidence.get(kind):
-            how = "--reference TEXT" if kind == referred else f"--evidence {kind}=TEXT"
+            option = "--reference TEXT" if kind == reference_kind else f"--evidence {kind}=TEXT"
             raise DisclosureError(
-                f"there is no {kind}: {EVIDENCE_DESCRIPTIONS[kind]}",
-                f"give it with `{how}`",
+                f"evidence is missing: {kind} ({EVIDENCE_DESCRIPTIONS[kind]})",
+                f"give it with `{option}`",
                 RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
             )
     if EvidenceKind.RECORDS in requirements.evidence:
         if not row_filter:
             raise DisclosureError(
-                "no records are named that gave rise to it",
+                "the records that gave rise to the release are not named",
                 "choose them with `--rows`",
                 RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
@@ -108,18 +110,17 @@ def find_evidence_scope(
     requirements: GroundRequirements,
     request: ReleaseRequest,
 ) -> EvidenceScope:
-    """Return how far the evidence of a request goes. Raises DisclosureError where there is none, or for nothing."""
+    """Return what the evidence of a request permits. Raises DisclosureError if it permits nothing."""
     refused = dict[str, str]()
     submission = find_submission(register, request.submission) if request.submission else None
     if EvidenceKind.AUTHORISATION in requirements.evidence:
-        standing = register.authorisations.current_by_category(request.visitor, request.recipient)
-        refused |= {
-            one: "the visitor did not authorise it" for one in request.categories if one not in standing
-        }
+        authorised = register.authorisations.current_by_category(request.visitor, request.recipient)
+        reason = "the visitor did not authorise it"
+        refused |= {category: reason for category in request.categories if category not in authorised}
         if len(refused) == len(request.categories):
             raise DisclosureError(
-                f"that visitor authorised nothing of it for `{request.recipient}`, or took it back",
-                "`avowal visitor authorise` records what a visitor authorises",
+                f"that visitor has authorised none of these categories for `{request.recipient}`",
+                "`avowal visitor authorise` records an authorisation",
                 RefusalReason.MISSING_EVIDENCE,
                 code="authorisation-not-found",
             )
@@ -132,7 +133,7 @@ def find_evidence_scope(
         refused |= {category: reason for category in request.categories if category not in needed}
         if len(refused) == len(request.categories):
             raise DisclosureError(
-                f"what was asked for by `{submission.form}` needs nothing of it",
+                f"what was asked for by `{submission.form}` needs none of these categories",
                 f"`needs` of its [[form]] in the terms: {', '.join(needed) or 'nothing'}",
                 RefusalReason.MISSING_EVIDENCE,
                 code="not-needed",
@@ -144,7 +145,7 @@ def _find_served_submission(register: SqliteRegister, request: ReleaseRequest) -
     """Return the submission by which somebody asked for the service that a release serves."""
     if request.submission not in {"", request.evidence[EvidenceKind.FUNCTION]}:
         raise DisclosureError(
-            "it is about another submission than it was asked for by",
+            "the subject is another submission than the one that is the evidence",
             "leave out `--subject`",
             RefusalReason.MISSING_EVIDENCE,
             code="evidence-mismatch",
@@ -152,8 +153,8 @@ def _find_served_submission(register: SqliteRegister, request: ReleaseRequest) -
     submission = find_submission(register, request.evidence[EvidenceKind.FUNCTION])
     if request.visitor not in {"", submission.visitor}:
         raise DisclosureError(
-            "that visitor did not ask for it",
-            "look at `avowal visitor show`",
+            "the submission that is the evidence is another visitor's",
+            "compare with `avowal visitor show`",
             RefusalReason.MISSING_EVIDENCE,
             code="evidence-mismatch",
         )
@@ -165,14 +166,14 @@ def _check_served_person(form: Form | None, submission: Submission, request: Rel
     served = {*expand_words("purposes", form.purposes if form else [])}
     if objected := sorted(served.intersection(submission.objected_purposes)):
         raise DisclosureError(
-            f"whoever asked for it objects to {', '.join(objected)} by now",
+            f"the person now objects to {', '.join(objected)}",
             "",
             RefusalReason.MISSING_EVIDENCE,
             code="subject-objects",
         )
     if not submission.allows_recipient(request.recipient):
         raise DisclosureError(
-            f"what was asked for is for {', '.join(submission.allowed_recipients)} only",
+            f"the submission may be released to {', '.join(submission.allowed_recipients)} only",
             "",
             RefusalReason.MISSING_EVIDENCE,
             code="recipient-not-permitted",
@@ -180,16 +181,16 @@ def _check_served_person(form: Form | None, submission: Submission, request: Rel
 
 
 def find_submission(register: SqliteRegister, reference: str) -> Submission:
-    """Return the submission that somebody asked for something by. Raises DisclosureError where there is none."""
-    found = register.submissions.find(reference)
-    if found is None:
+    """Return the submission with a reference. Raises DisclosureError if there is none."""
+    submission = register.submissions.find(reference)
+    if submission is None:
         raise DisclosureError(
-            f"nobody handed over `{reference}`",
-            "`avowal submission list` tells what was",
+            f"there is no submission `{reference}`",
+            "`avowal submission list` lists them",
             RefusalReason.MISSING_EVIDENCE,
             code="submission-not-found",
         )
-    return found
+    return submission
 
 
 def _check_date(text: str, now: datetime) -> None:
@@ -197,12 +198,12 @@ def _check_date(text: str, now: datetime) -> None:
         day = date.fromisoformat(text)
     except ValueError:
         raise InvalidInputError(
-            f"`{text}` is no date", "write it as `2026-11-22`", code="invalid-time"
+            f"`{text}` is not a date", "write it as `2026-11-22`", code="invalid-time"
         ) from None
     if day > now.date():
         raise DisclosureError(
-            f"the instrument is of {day}, which is still to come",
-            "look at its date",
+            f"the instrument is dated {day}, which is in the future",
+            "check its date",
             RefusalReason.MISSING_EVIDENCE,
             code="evidence-invalid",
         )

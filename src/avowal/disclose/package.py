@@ -1,4 +1,4 @@
-"""A release as its recipient gets it: a package that says what it is, and can be checked without us.
+"""Packages: releases as recipients get them, which they can verify without the site.
 
 A package is a zip file: `manifest.json`, a file of JSON Lines and one of Parquet for each relation, and `proof.txt`,
 which shows that the ledger has an entry with the hash of the manifest. The manifest has the hashes of the other files.
@@ -29,6 +29,8 @@ TERMS_OF_USE = (
     "It is to be deleted on the day on which it expires, or when it is recalled.",
 )
 UNPACKED_BYTES_MAX = 1 << 32
+"""The most bytes of all files of a package together."""
+
 READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -38,11 +40,11 @@ READ_ERRORS = (
     ValueError,
     msgspec.DecodeError,
 )
-"""What reading a package comes to that somebody changed, also to one that looks encrypted, or packed otherwise."""
+"""Errors of reading a package that was changed, also if it looks encrypted or uses another compression."""
 
 
 class PackageManifest(msgspec.Struct, frozen=True):
-    """What a package says of itself. Times are UTC; hashes are SHA-256, in hexadecimal."""
+    """The manifest of a package. Times are UTC; hashes are SHA-256 in hexadecimal."""
 
     reference: str
     controller: str
@@ -52,76 +54,76 @@ class PackageManifest(msgspec.Struct, frozen=True):
     recipient_kind: str
     categories: list[str]
     version: int
-    """The version in force."""
+    """The number of the version in force at the release."""
     records: dict[str, int]
-    """How many there are of each relation."""
+    """The number of records of each relation."""
     refused_categories: dict[str, str]
-    """What was asked for and is not in it, with the reason."""
+    """The reason for each requested category that is not in the package."""
     released_at: datetime
     expires_at: datetime
     file_hashes: dict[str, str]
-    """The hash of each file."""
+    """The hash of each file of the package, but for the manifest and the proof."""
     time_zone: str = "UTC"
-    """The time zone of all times that bear none."""
+    """The time zone of all times without one."""
     terms_of_use: tuple[str, ...] = TERMS_OF_USE
     schema: str = PACKAGE_SCHEMA
 
     @property
     def content(self) -> bytes:
-        """What stands in the package."""
+        """The manifest as it is in the package: JSON with a line feed at its end."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
     @property
     def sha256(self) -> str:
-        """Its hash, which its entry in the ledger has."""
+        """The hash of the manifest, which the release's ledger entry has."""
         return sha256(self.content).hexdigest()
 
 
 def encode_tables(tables: Mapping[str, ResultTable]) -> dict[str, bytes]:
-    """Return the files of tables: each as JSON Lines, and as Parquet."""
-    found = {}
+    """Encode each table as a file of JSON Lines and one of Parquet."""
+    files = {}
     for name, table in tables.items():
-        found[f"{name}.jsonl"] = b"".join(msgspec.json.encode(row) + b"\n" for row in table.to_dicts())
-        frame, written = pl.DataFrame(table.to_dicts(), infer_schema_length=None), io.BytesIO()
-        frame.write_parquet(written)
-        found[f"{name}.parquet"] = written.getvalue()
-    return found
+        files[f"{name}.jsonl"] = b"".join(msgspec.json.encode(row) + b"\n" for row in table.to_dicts())
+        frame, parquet = pl.DataFrame(table.to_dicts(), infer_schema_length=None), io.BytesIO()
+        frame.write_parquet(parquet)
+        files[f"{name}.parquet"] = parquet.getvalue()
+    return files
 
 
 def hash_files(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Return the hash of each file."""
+    """Return the SHA-256 of each file, in hexadecimal."""
     return {name: sha256(content).hexdigest() for name, content in files.items()}
 
 
 def build_package(manifest: PackageManifest, files: Mapping[str, bytes], proof: str) -> bytes:
-    """Return a package."""
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as package:
+    """Build a package: a zip file of the manifest, the proof and the files."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as package:
         for name, content in {MANIFEST_FILE: manifest.content, PROOF_FILE: proof.encode(), **files}.items():
             package.writestr(name, content)
-    return written.getvalue()
+    return archive.getvalue()
 
 
 def is_package(path: Path) -> bool:
-    """Return whether a file is a package, by its form."""
+    """Return whether a file may be a package: whether it is a zip file."""
     return zipfile.is_zipfile(path)
 
 
 def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[PackageManifest, EntryProof]:
-    """Check a package with nothing but the ledger's public key; returns its manifest and the proof of its entry.
+    """Verify a package with the ledger's public key alone; returns its manifest and the proof of its entry.
 
     Raises InvalidInputError where it is none, and ProofError where it does not hold, or has expired.
     """
     try:
         with zipfile.ZipFile(path) as package:
-            if sum(one.file_size for one in package.infolist()) > UNPACKED_BYTES_MAX:
+            if sum(member.file_size for member in package.infolist()) > UNPACKED_BYTES_MAX:
                 raise ProofError(
                     "the package unpacks to more than a release has",
                     "do not unpack it",
                     code="package-too-large",
                 )
-            found = {name: package.read(name) for name in package.namelist()}
-        text, proof = found.pop(MANIFEST_FILE), EntryProof.parse(found.pop(PROOF_FILE).decode())
+            files = {name: package.read(name) for name in package.namelist()}
+        text, proof = files.pop(MANIFEST_FILE), EntryProof.parse(files.pop(PROOF_FILE).decode())
         manifest = msgspec.json.decode(text, type=PackageManifest)
     except READ_ERRORS:
         raise InvalidInputError(
@@ -133,7 +135,7 @@ def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[Packag
         raise ProofError(
             "the ledger's entry is of another package", "it was changed, or mixed up", code="package-mismatch"
         )
-    if hash_files(found) != manifest.file_hashes:
+    if hash_files(files) != manifest.file_hashes:
         raise ProofError(
             "the files are not those that were released",
             "they were changed, or mixed up",

@@ -1,6 +1,6 @@
-"""How often something was released, refused and recalled: what everybody may know of it."""
+"""Public statistics of disclosures: how often data was released, recalled and refused."""
 
-from collections.abc import Iterable
+from collections import Counter
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Register
 
 QUARTER_MONTHS = 3
-"""Of a period: a quarter of the calendar."""
+"""The length of a period."""
 
 
 class DisclosureCount(NamedTuple):
-    """What became of attempts to disclose, in one period on one ground."""
+    """The outcomes of requests for releases on one ground in one period."""
 
     period: str
     ground: str
@@ -24,31 +24,37 @@ class DisclosureCount(NamedTuple):
 def count_disclosures(
     register: Register, now: datetime, since: datetime = datetime.min, until: datetime = datetime.max
 ) -> list[DisclosureCount]:
-    """Return the counts of each quarter in which there were any, the newest first, by ground; of a period.
+    """Return the counts by quarter and ground, the newest quarter first; quarters without any are left out.
 
-    What is under seal is counted from the day on that its seal ends, in the quarter that it belongs to.
+    Only what happened from `since` and before `until` is counted. A release under seal is counted, in the quarter in
+    which it was made, once its seal has ended.
     """
-    releases = [one for one in register.releases.all() if not (one.sealed_until and one.sealed_until > now)]
+    releases = [
+        release
+        for release in register.releases.all()
+        if release.sealed_until is None or release.sealed_until <= now
+    ]
     refusals = register.release_requests.refusals()
-    found = {
-        "released": [(one.ground, one.released_at) for one in releases],
-        "recalled": [(one.ground, one.recalled_at) for one in releases if one.recalled_at],
-        "refused": [(one.ground, one.refused_at) for one in refusals],
-    }
-    found = {name: [one for one in told if since <= one[1] < until] for name, told in found.items()}
-    periods = sorted({_quarter(at) for told in found.values() for _, at in told}, reverse=True)
+    outcomes = (
+        [(release.ground, release.released_at) for release in releases],
+        [(release.ground, release.recalled_at) for release in releases if release.recalled_at],
+        [(refusal.ground, refusal.refused_at) for refusal in refusals],
+    )
+    released, recalled, refused = (
+        Counter((_format_quarter(moment), ground) for ground, moment in outcome if since <= moment < until)
+        for outcome in outcomes
+    )
+    counted = released.keys() | recalled.keys() | refused.keys()
     return [
-        DisclosureCount(
-            period, ground, *(_count(found[name], period, ground) for name in DisclosureCount._fields[2:])
-        )
-        for period in periods
+        DisclosureCount(period, ground, *(counts[period, ground] for counts in (released, recalled, refused)))
+        for period in sorted({period for period, _ in counted}, reverse=True)
         for ground in load_vocabulary().grounds
-        if any(_count(told, period, ground) for told in found.values())
+        if (period, ground) in counted
     ]
 
 
 def format_count(count: int, smallest_group: int) -> str:
-    """Return a count as everybody may know it: one that is smaller than a group may be is a range.
+    """Return a count for the public: a range if it is smaller than the smallest group.
 
     >>> format_count(3, 5), format_count(0, 5), format_count(1200, 5)
     ('1-4', '0', '1,200')
@@ -56,9 +62,5 @@ def format_count(count: int, smallest_group: int) -> str:
     return f"1-{smallest_group - 1}" if 1 <= count < smallest_group else f"{count:,}"
 
 
-def _count(told: Iterable[tuple[str, datetime]], period: str, ground: str) -> int:
-    return sum(one == ground and _quarter(at) == period for one, at in told)
-
-
-def _quarter(at: datetime) -> str:
-    return f"{at.year}-Q{(at.month - 1) // QUARTER_MONTHS + 1}"
+def _format_quarter(moment: datetime) -> str:
+    return f"{moment.year}-Q{(moment.month - 1) // QUARTER_MONTHS + 1}"
