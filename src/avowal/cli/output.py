@@ -95,7 +95,7 @@ def print_contract_result(name: str, result: ContractComparison, compared_with: 
     """Say how a contract stands beside something, and in what it falls short."""
     print_line(f"{name}: {'holds' if result.is_sufficient else 'falls short'}, beside {compared_with}")
     for reason in result.reasons:
-        print_line(f"  {reason}")
+        print_line(f"  {reason.sentence}")
     print_differences("protects less than the terms", result.looser, Console(highlight=False))
 
 

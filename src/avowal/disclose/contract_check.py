@@ -3,10 +3,13 @@
 The rules are in `docs/spec/processors.md`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from ipaddress import ip_network
+
+import msgspec
 
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
@@ -18,13 +21,29 @@ from avowal.register.processors import Processor
 from avowal.register.register import Register
 
 
+class ContractReasonCode(StrEnum):
+    """Why a contract is not sufficient, besides what it protects less."""
+
+    PURPOSE_OUTSIDE_SERVICE = "purpose-outside-service"
+    SERVICE_NOT_PERMITTED = "service-not-permitted"
+    NOT_BEGUN = "not-begun"
+    ENDED = "ended"
+
+
+class ContractReason(msgspec.Struct, frozen=True):
+    """A reason why a contract is not sufficient: its code for programs, and a sentence for people."""
+
+    code: ContractReasonCode
+    sentence: str
+
+
 @dataclass(frozen=True)
 class ContractComparison:
     """How a contract compares with terms on a day."""
 
     looser: tuple[Witness, ...]
     """Where the contract protects less: what it keeps longer, more exactly or for more purposes, and missing duties."""
-    reasons: tuple[str, ...]
+    reasons: tuple[ContractReason, ...]
     """Other reasons why it is not sufficient, such as its dates."""
 
     @property
@@ -36,19 +55,25 @@ class ContractComparison:
 def compare_contract(contract: Contract, terms: Bounds, day: date) -> ContractComparison:
     """Compare a contract with terms (P2 to P4)."""
     ours = select_processor_bounds(terms, contract.service_purposes)
-    reasons = [
-        f"it uses data for {purpose}, which is not a purpose of its service"
-        for purpose in contract.purposes_outside_service
-    ]
-    if not any(cell.purpose in contract.service_purposes for cell in ours.cells):
-        reasons.append(
-            f"the terms let no processor have anything for {', '.join(sorted(contract.service_purposes))}"
+    looser = compare(ours, compile_contract(contract)).looser
+    return ContractComparison(looser, tuple(_find_reasons(contract, ours, day)))
+
+
+def _find_reasons(contract: Contract, permitted: Bounds, day: date) -> Iterator[ContractReason]:
+    for purpose in contract.purposes_outside_service:
+        yield ContractReason(
+            ContractReasonCode.PURPOSE_OUTSIDE_SERVICE,
+            f"it uses data for {purpose}, which is not a purpose of its service",
+        )
+    if not any(cell.purpose in contract.service_purposes for cell in permitted.cells):
+        yield ContractReason(
+            ContractReasonCode.SERVICE_NOT_PERMITTED,
+            f"the terms let no processor have anything for {', '.join(sorted(contract.service_purposes))}",
         )
     if day < contract.begins:
-        reasons.append(f"it begins on {contract.begins}")
+        yield ContractReason(ContractReasonCode.NOT_BEGUN, f"it begins on {contract.begins}")
     if contract.ends and day > contract.ends:
-        reasons.append(f"it ended on {contract.ends}")
-    return ContractComparison(compare(ours, compile_contract(contract)).looser, tuple(reasons))
+        yield ContractReason(ContractReasonCode.ENDED, f"it ended on {contract.ends}")
 
 
 def find_undeclared_networks(trusted_networks: Sequence[str], contracts: Iterable[Contract]) -> list[str]:

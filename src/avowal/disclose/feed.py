@@ -294,7 +294,8 @@ class FeedProvider:
         contract = parse_contract(processor.contract_text, f"processors/{processor_name}.toml")
         comparison = compare_contract(contract, version.compiled_terms, now.date())
         if not comparison.is_sufficient:
-            reason = next(iter(comparison.reasons), "it protects less than the version in force")
+            sentences = (reason.sentence for reason in comparison.reasons)
+            reason = next(sentences, "it protects less than the version in force")
             raise DisclosureError(
                 f"the feed of `{processor_name}` has stopped: {reason}",
                 f"`avowal processor check {processor_name}` lists all reasons",
