@@ -110,7 +110,7 @@ def test_an_answer_is_the_same_through_the_socket(
         answer: Any = session.call(request)
         assert client.call(request) == answer, name
     assert session.call(requests(session)["report pages"]).tables["pages"].rows
-    assert session.call(requests(session)["page requests"]).rows
+    assert session.call(requests(session)["page requests"]).table.rows
 
 
 def test_an_error_is_the_same_through_the_socket(session: Session, client: FolderClient) -> None:

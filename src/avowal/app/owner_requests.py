@@ -137,18 +137,28 @@ class SummarizeVisitor(OwnerRequest[dict[str, RelationSummary]], frozen=True):
         return {relation: summaries[relation] for relation in RELATIONS}
 
 
-class ReadVisitorPage(OwnerRequest[ResultTable], frozen=True):
-    """Return the next records of a visitor in a relation; the first column is the row number that `after` continues."""
+class VisitorRecordPage(msgspec.Struct, frozen=True):
+    """Some records of a visitor in a relation, and the number of the last row, after which the next page begins."""
+
+    table: ResultTable
+    last_row: int | None
+    """None if there are no more records."""
+
+
+class ReadVisitorPage(OwnerRequest[VisitorRecordPage], frozen=True):
+    """Return the next records of a visitor in a relation: those after a row, at most VISITOR_PAGE_ROWS."""
 
     needs_arrivals: ClassVar[bool] = True
     visitor_key: str
     relation: str
     after: int = -1
 
-    def answer(self, owner: FolderOwner) -> ResultTable:
+    def answer(self, owner: FolderOwner) -> VisitorRecordPage:
         """See OwnerRequest."""
         values = {"visitor_id": int(self.visitor_key, 16), "after": self.after, "limit": VISITOR_PAGE_ROWS}
-        return owner.store.query(read_sql("store", f"visitor_{self.relation}"), values).to_plain()
+        found = owner.store.query(read_sql("store", f"visitor_{self.relation}"), values).to_plain()
+        table = ResultTable(found.columns[1:], [row[1:] for row in found.rows])  # without the row number
+        return VisitorRecordPage(table, found.rows[-1][0] if found.rows else None)
 
 
 class FindScriptViews(OwnerRequest[ResultTable], frozen=True):

@@ -110,10 +110,10 @@ class Session:
 
     def read_visitor_pages(self, visitor_key: str, relation: str) -> Iterator[ResultTable]:
         """Yield everything that is stored of a visitor in a relation, in pages of at most VISITOR_PAGE_ROWS rows."""
-        after = -1
-        while (page := self.call(ReadVisitorPage(visitor_key, relation, after))).rows:
-            yield ResultTable(page.columns[1:], [row[1:] for row in page.rows])
-            after = page.rows[-1][0]
+        page = self.call(ReadVisitorPage(visitor_key, relation))
+        while page.last_row is not None:
+            yield page.table
+            page = self.call(ReadVisitorPage(visitor_key, relation, page.last_row))
 
 
 def find_version(versions: list[Version], number: int) -> Version:
