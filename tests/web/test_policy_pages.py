@@ -260,7 +260,7 @@ def test_each_fact_stands_where_it_is_spoken_of() -> None:
         "We disclose nothing to a third party, unless authorized by you, or required by law.",
         "This may change from time to time.",
     ]
-    assert places(speaking) == {"collected": 1, "used": 2, "released": 3, "changed": 4, "verified": 0}
+    assert places(speaking) == {"collection": 1, "use": 2, "releases": 3, "changes": 4, "verification": 0}
     assert set(places(["", ""]).values()) == {0, 1}
     assert set(places(["words"]).values()) == {0}
 

@@ -101,7 +101,7 @@ def said(page: Page, text: str, key: str = "") -> str:
         page.locator("#key").fill(key)
     page.locator("button").click()
     page.locator("#found").wait_for()
-    (sentence,) = [line.inner_text() for line in page.locator("#found [data-said]:visible").all()]
+    (sentence,) = [line.inner_text() for line in page.locator("#found [data-result]:visible").all()]
     return sentence
 
 
@@ -220,7 +220,7 @@ def test_a_visitor_checks_from_their_own_page(server: Served, context: BrowserCo
         }
     )
     view.locator("button").press("Enter")
-    view.locator("[data-said=proof]:visible").wait_for()
+    view.locator("[data-result=proof]:visible").wait_for()
     context.clear_cookies()
     view.close()
 

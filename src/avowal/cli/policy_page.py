@@ -20,8 +20,8 @@ from avowal.policy.page import PageLinks, build_json_ld, render_policy_page
 from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import Vocabulary, load_vocabulary
 from avowal.register.register import Version
-from avowal.web.disclosures import render_disclosures_page as disclosures
-from avowal.web.policy_pages import load_documents, to_page_version
+from avowal.web.disclosures import render_disclosures_page
+from avowal.web.policy_pages import parse_documents, to_page_version
 
 app = create_app()
 
@@ -42,10 +42,10 @@ def write_pages(
         versions = register.versions()
         last = find_version(versions, number)
         versions = versions[: last.number]
-        documents = {one.number: load_documents(register, one) for one in versions}
+        documents = {one.number: parse_documents(register, one) for one in versions}
         terms = parse_terms(last.terms_text, f"the terms of version {last.number}")
         told = {
-            f"disclosures.{language}.html": disclosures(
+            f"disclosures.{language}.html": render_disclosures_page(
                 register, last.compiled_terms, terms.controller, language
             )
             for language in documents[last.number]

@@ -1,10 +1,11 @@
-"""What is so at this moment, told beside the sections of the policy that speak of it."""
+"""What is true at this moment: sentences to show beside the sections of the policy that they are about."""
 
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from avowal.disclose.statistics import count_disclosures, format_count
 from avowal.errors import AvowalError
@@ -17,8 +18,19 @@ from avowal.verify.last_result import VerificationResult
 
 RELEASES_PERIOD, ACCESSES_PERIOD = timedelta(days=365), timedelta(days=30)
 
+
+class Topic(StrEnum):
+    """What a sentence about the status is about."""
+
+    COLLECTION = "collection"
+    USE = "use"
+    RELEASES = "releases"
+    CHANGES = "changes"
+    VERIFICATION = "verification"
+
+
 PRACTICES_BY_TOPIC = {
-    "collected": {
+    Topic.COLLECTION: {
         "IP addresses",
         "the time of visits and views",
         "the duration of visits and views",
@@ -27,153 +39,167 @@ PRACTICES_BY_TOPIC = {
         "operating systems",
         "devices",
     },
-    "used": {"availability", "performance", "the content of the site", "fraud and abuse"},
-    "released": {
+    Topic.USE: {"availability", "performance", "the content of the site", "fraud and abuse"},
+    Topic.RELEASES: {
         "disclosure that a visitor authorised",
         "what a function needs that was asked for",
         "what the law requires",
         "third parties",
     },
 }
-"""The practices that a section on each speaks of."""
+"""The practices that a section about a topic mentions."""
 
 CHANGE_WORDS = re.compile(r"\bversions?\b|\bchang(?:e|es|ed)\b|\bupdated\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class PolicyStatus:
-    """Tells what is so at this moment."""
+    """Describes the current status of what the policy is about."""
 
     register: Register
-    count_collected: Callable[[datetime], int]
-    """Tells how many requests and looks are kept since a moment."""
+    count_records_since: Callable[[datetime], int]
+    """Returns how many requests and script views are stored since a moment."""
     read_last_verification: Callable[[], VerificationResult]
 
-    def describe(self, versions: Sequence[Version], tag: str, now: datetime) -> dict[str, list[str]]:
-        """Return sentences by what they are about; `versions` are those that have taken effect."""
-        spoken, promised = find_language(tag), versions[-1].compiled_terms
+    def describe(
+        self, versions: Sequence[Version], language_tag: str, now: datetime
+    ) -> dict[Topic, list[str]]:
+        """Return sentences by topic, in a language; `versions` are those that have taken effect."""
+        language, bounds = find_language(language_tag), versions[-1].compiled_terms
         return {
-            "collected": self._collected(promised, spoken, now),
-            "used": self._used(spoken, now),
-            "released": self._released(promised, spoken, now),
-            "changed": self._changed(versions, spoken),
-            "verified": self._verified(spoken),
+            Topic.COLLECTION: self._describe_collection(bounds, language, now),
+            Topic.USE: self._describe_use(language, now),
+            Topic.RELEASES: self._describe_releases(bounds, language, now),
+            Topic.CHANGES: self._describe_changes(versions, language),
+            Topic.VERIFICATION: self._describe_verification(language),
         }
 
-    def _collected(self, promised: Bounds, spoken: Language, now: datetime) -> list[str]:
+    def _describe_collection(self, bounds: Bounds, language: Language, now: datetime) -> list[str]:
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         try:
-            number = self.count_collected(midnight)
-        except AvowalError:  # who owns the folder is busy, or gone: nothing is told that is not known
+            record_count = self.count_records_since(midnight)
+        except AvowalError:  # the process that owns the folder is busy or gone: say nothing that is not known
             return []
-        words = load_vocabulary().categories
-        finest = {
-            category: [*promised.retention_ages(category)][-1]
-            for category in promised.collected_categories
-            if category in words and len(words[category].precisions) > 1
+        categories = load_vocabulary().categories
+        finest_precisions = {
+            category: [*bounds.retention_ages(category)][-1]
+            for category in bounds.collected_categories
+            if category in categories and len(categories[category].precisions) > 1
         }
-        told = (
-            f"{spoken.translate_word('category', name)}: {spoken.translate_word('precision', finest[name])}"
-            for name in finest
+        labels = (
+            f"{language.translate_word('category', category)}: "
+            f"{language.translate_word('precision', precision)}"
+            for category, precision in finest_precisions.items()
         )
-        smallest = promised.duties.get("smallest-group", 1)
+        smallest_group = bounds.duties.get("smallest-group", 1)
         return [
-            spoken.translate("Fewer than {n} requests and page views came in today (UTC).", n=smallest)
-            if 0 < number < smallest
-            else spoken.translate_count(
+            language.translate(
+                "Fewer than {n} requests and page views came in today (UTC).", n=smallest_group
+            )
+            if 0 < record_count < smallest_group
+            else language.translate_count(
                 "{n} request or page view came in today (UTC).",
                 "{n} requests and page views came in today (UTC).",
-                number,
+                record_count,
             ),
-            spoken.translate("At the most precise: {list}.", list=spoken.join_list(told)),
+            language.translate("At the most precise: {list}.", list=language.join_list(labels)),
         ]
 
-    def _used(self, spoken: Language, now: datetime) -> list[str]:
-        readers, counts = self.register.readers, Counter[str]()
-        for count in readers.aggregate_access_counts(now - ACCESSES_PERIOD):
-            counts[count.purpose] += count.accesses
-        single = readers.count_accesses_by_purpose(now - ACCESSES_PERIOD)
-        known = load_vocabulary().purposes
-        looked = [spoken.translate_word("purpose", name) for name in known if counts[name] + single[name]]
-        if not looked:
-            return [spoken.translate("In the last 30 days nobody looked at any of it.")]
-        often = spoken.translate_count(
+    def _describe_use(self, language: Language, now: datetime) -> list[str]:
+        readers, since, group_counts = self.register.readers, now - ACCESSES_PERIOD, Counter[str]()
+        for count in readers.aggregate_access_counts(since):
+            group_counts[count.purpose] += count.accesses
+        visitor_counts = readers.count_accesses_by_purpose(since)
+        labels = [
+            language.translate_word("purpose", purpose)
+            for purpose in load_vocabulary().purposes
+            if group_counts[purpose] + visitor_counts[purpose]
+        ]
+        if not labels:
+            return [language.translate("In the last 30 days nobody looked at any of it.")]
+        often = language.translate_count(
             "It was looked at {n} time in the last 30 days",
             "It was looked at {n} times in the last 30 days",
-            counts.total() + single.total(),
+            group_counts.total() + visitor_counts.total(),
         )
         return [
-            spoken.translate("{often}, for {purposes}.", often=often, purposes=spoken.join_list(looked)),
-            spoken.translate_count(
+            language.translate("{often}, for {purposes}.", often=often, purposes=language.join_list(labels)),
+            language.translate_count(
                 "{n} of these told of single visitors: it is in the ledger.",
                 "{n} of these told of single visitors: they are in the ledger.",
-                single.total(),
+                visitor_counts.total(),
             ),
         ]
 
-    def _released(self, promised: Bounds, spoken: Language, now: datetime) -> list[str]:
-        released = Counter[str]()
-        for one in count_disclosures(self.register, now, now - RELEASES_PERIOD):
-            released[one.ground] += one.released
-        smallest = promised.duties.get("smallest-group", 1)
-        told = [
-            f"{spoken.translate_word('ground', ground)}: {format_count(number, smallest)}"
-            for ground, number in released.items()
-            if number
+    def _describe_releases(self, bounds: Bounds, language: Language, now: datetime) -> list[str]:
+        release_counts = Counter[str]()
+        for disclosures in count_disclosures(self.register, now, now - RELEASES_PERIOD):
+            release_counts[disclosures.ground] += disclosures.released
+        smallest_group = bounds.duties.get("smallest-group", 1)
+        labels = [
+            f"{language.translate_word('ground', ground)}: {format_count(count, smallest_group)}"
+            for ground, count in release_counts.items()
+            if count
         ]
-        if not told:
-            return [spoken.translate("In the last twelve months nothing was released to anybody.")]
-        return [spoken.translate("Released in the last twelve months: {list}.", list=spoken.join_list(told))]
-
-    def _changed(self, versions: Sequence[Version], spoken: Language) -> list[str]:
-        told = [
-            spoken.translate(
-                "Version {number}, in force from {day}.",
-                number=versions[-1].number,
-                day=spoken.format_day(versions[-1].effective_at.date()),
-            )
-        ]
-        return told + [
-            spoken.translate(
-                "Version {number} is to come, and holds from {day}.",
-                number=one.number,
-                day=spoken.format_day(one.effective_at.date()),
-            )
-            for one in self.register.versions()[len(versions) :]
-        ]
-
-    def _verified(self, spoken: Language) -> list[str]:
-        found = self.read_last_verification()
-        told = []
-        if found.failed_at and not found.passed:
-            told.append(
-                spoken.translate(
-                    "When this was last verified, on {day}, something did not hold.",
-                    day=spoken.format_day(found.failed_at.date()),
-                )
-            )
-        if found.passed_at is None:
-            return [*told, spoken.translate("That all of this holds was not verified yet.")]
-        day, time = spoken.format_day(found.passed_at.date()), f"{found.passed_at:%H:%M}"
+        if not labels:
+            return [language.translate("In the last twelve months nothing was released to anybody.")]
         return [
-            *told,
-            spoken.translate(
+            language.translate("Released in the last twelve months: {list}.", list=language.join_list(labels))
+        ]
+
+    def _describe_changes(self, versions: Sequence[Version], language: Language) -> list[str]:
+        current, *future = self.register.versions()[len(versions) - 1 :]
+        return [
+            language.translate(
+                "Version {number}, in force from {day}.",
+                number=current.number,
+                day=language.format_day(current.effective_at.date()),
+            ),
+            *(
+                language.translate(
+                    "Version {number} is to come, and holds from {day}.",
+                    number=version.number,
+                    day=language.format_day(version.effective_at.date()),
+                )
+                for version in future
+            ),
+        ]
+
+    def _describe_verification(self, language: Language) -> list[str]:
+        result, sentences = self.read_last_verification(), list[str]()
+        if result.failed_at and not result.passed:
+            day = language.format_day(result.failed_at.date())
+            sentences.append(
+                language.translate("When this was last verified, on {day}, something did not hold.", day=day)
+            )
+        if result.passed_at is None:
+            return [*sentences, language.translate("That all of this holds was not verified yet.")]
+        day, time = language.format_day(result.passed_at.date()), f"{result.passed_at:%H:%M}"
+        return [
+            *sentences,
+            language.translate(
                 "That all of this holds was verified on {day} at {time} UTC.", day=day, time=time
             ),
         ]
 
 
-def assign_topics(sections: Sequence[str]) -> dict[str, int]:
-    """Return which section, of texts in English, speaks of what; what none speaks of is told at the last one."""
+def assign_topics(sections: Sequence[str]) -> dict[Topic, int]:
+    """Return the index of the section to show each topic beside, from the sections' texts in English.
+
+    A topic that no section mentions belongs to the last one.
+    """
     scores = {
-        about: [
+        topic: [
             sum(practice.name in names and practice.find(text) is not None for practice in PRACTICES)
             for text in sections
         ]
-        for about, names in PRACTICES_BY_TOPIC.items()
+        for topic, names in PRACTICES_BY_TOPIC.items()
     }
-    scores["changed"] = [len(CHANGE_WORDS.findall(text)) for text in sections]
-    end = len(sections) - 1
-    places = {about: of.index(max(of)) if max(of) else end for about, of in scores.items()}
-    free = [place for place in range(len(sections)) if place not in places.values()]
-    return {**places, "verified": free[0] if free else end}
+    scores[Topic.CHANGES] = [len(CHANGE_WORDS.findall(text)) for text in sections]
+    last = len(sections) - 1
+    indexes = {
+        topic: section_scores.index(max(section_scores)) if max(section_scores) else last
+        for topic, section_scores in scores.items()
+    }
+    free = [index for index in range(len(sections)) if index not in indexes.values()]
+    return {**indexes, Topic.VERIFICATION: free[0] if free else last}

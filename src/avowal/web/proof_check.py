@@ -1,4 +1,4 @@
-"""`/privacy/check`: a page that checks receipts and proofs in the browser, and sends nothing of them."""
+"""`/privacy/check`: a page that checks receipts and proofs in the browser, without sending them anywhere."""
 
 from dataclasses import dataclass
 from importlib import resources
@@ -18,39 +18,38 @@ PROOF_CHECK_SCRIPT_PATH = f"{PROOF_CHECK_PATH}.js"
 
 @dataclass(frozen=True)
 class ProofCheckRoutes:
-    """Gives the page, with the ledger's public key, and its script."""
+    """Sends the page and its script."""
 
     policy_pages: PolicyPages
-    verifier: str
+    verifier_key: str
+    """The ledger's public key."""
 
     def routes(self) -> list[Route]:
-        """Return the addresses."""
+        """Return the routes."""
         return [
             Route(PROOF_CHECK_PATH, self.show_page, methods=["GET"]),
             Route(PROOF_CHECK_SCRIPT_PATH, self.send_script, methods=["GET"]),
         ]
 
     async def show_page(self, request: Request) -> Response:
-        """Give the page, in the language that is asked for."""
-        return await respond_with_page(request, self._made, headers=SCRIPT_PAGE_HEADERS)
+        """Show the page."""
+        return await respond_with_page(request, self._render, headers=SCRIPT_PAGE_HEADERS)
 
     async def send_script(self, _: Request) -> Response:
-        """Give what checks."""
+        """Send the script that checks."""
         text = resources.files("avowal.web") / "assets" / "proof_check.js"
         return Response(
             text.read_text(encoding="utf-8"), headers=PAGE_SCRIPT_HEADERS, media_type="text/javascript"
         )
 
-    def _made(self, asked: str) -> RenderedPage:
-        language = negotiate_language(asked, self.policy_pages.languages() or ["en"])
-        return RenderedPage(
-            render_template(
-                "proof_check.html",
-                language,
-                package="avowal.web",
-                verifier=self.verifier,
-                script=PROOF_CHECK_SCRIPT_PATH,
-                languages=self.policy_pages.list_translations(PROOF_CHECK_PATH),
-            ),
+    def _render(self, accept_language: str) -> RenderedPage:
+        language = negotiate_language(accept_language, self.policy_pages.languages() or ["en"])
+        page = render_template(
+            "proof_check.html",
             language,
+            package="avowal.web",
+            verifier_key=self.verifier_key,
+            script_path=PROOF_CHECK_SCRIPT_PATH,
+            languages=self.policy_pages.list_translations(PROOF_CHECK_PATH),
         )
+        return RenderedPage(page, language)

@@ -1,4 +1,4 @@
-"""What readers see: they sign in, and have the reports of their purposes; everybody else has the policy."""
+"""Pages for readers: they sign in and see the reports of their purposes; everybody else sees the policy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ PERIOD_LABELS = {"today": "Today", "7 days": "7 days", "30 days": "30 days", "":
 
 @dataclass
 class ReaderRoutes:
-    """Gives readers their reports. `ask` answers a question."""
+    """Signs readers in and out, and shows them their reports."""
 
     site: SiteSettings
     policy_pages: PolicyPages
@@ -62,66 +62,64 @@ class ReaderRoutes:
         ]
 
     async def show_home(self, request: Request) -> Response:
-        """Give a reader who signed in a report, and everybody else the policy."""
-        reader = self._signed_in(request)
-        return (
-            await self._report(request, reader)
-            if reader
-            else await respond_with_page(request, self.policy_pages.render_version)
-        )
+        """Show a signed-in reader a report, and everybody else the policy."""
+        reader = self._find_reader(request)
+        if reader:
+            return await self._show_report(request, reader)
+        return await respond_with_page(request, self.policy_pages.render_version)
 
     async def sign_in(self, request: Request) -> Response:
-        """Show the form, or take it."""
+        """Show the form, or sign a reader in by it."""
         if request.method == "GET":
-            return self._form()
-        by = read_sender(self.proxies, request.scope)
-        if not by.is_same_origin:
-            return self._form("This form was sent from another site.", 403)
+            return self._show_form()
+        sender = read_sender(self.proxies, request.scope)
+        if not sender.is_same_origin:
+            return self._show_form("This form was sent from another site.", 403)
         form = parse_qs((await read_body(request.receive, FORM_BYTES_MAX) or b"").decode("utf-8", "replace"))
         name, password = (form.get(key, [""])[0][:PASSWORD_CHARACTERS_MAX] for key in ("name", "password"))
-        check = partial(self.passwords.check, name, password)
-        right = await run_in_threadpool(self.attempt_limiter.check, by.address, name, check)
-        if right is None:
-            return self._form("Too many tries: wait a minute.", 429)
-        if not right or not any(reader.name == name for reader in self.readers.all()):
-            return self._form("There is no reader of this name with this password.", 401)
-        answer = RedirectResponse("/", 303, PRIVATE_HEADERS)
+        check_password = partial(self.passwords.check, name, password)
+        is_right = await run_in_threadpool(self.attempt_limiter.check, sender.address, name, check_password)
+        if is_right is None:
+            return self._show_form("Too many tries: wait a minute.", 429)
+        if not is_right or not any(reader.name == name for reader in self.readers.all()):
+            return self._show_form("There is no reader of this name with this password.", 401)
+        response = RedirectResponse("/", 303, PRIVATE_HEADERS)
         token = self.signer.sign(f"{self.passwords.fingerprint(name)} {name}").decode()
-        answer.set_cookie(
-            SESSION_COOKIE, token, SESSION_SECONDS, secure=by.is_secure, httponly=True, samesite="strict"
+        response.set_cookie(
+            SESSION_COOKIE, token, SESSION_SECONDS, secure=sender.is_secure, httponly=True, samesite="strict"
         )
-        return answer
+        return response
 
     async def sign_out(self, request: Request) -> Response:
-        """Forget who signed in."""
-        by = read_sender(self.proxies, request.scope)
-        if not by.is_same_origin:
-            return self._form("This form was sent from another site.", 403)
-        answer = RedirectResponse("/", 303, PRIVATE_HEADERS)
-        answer.delete_cookie(SESSION_COOKIE, secure=by.is_secure, httponly=True, samesite="strict")
-        return answer
+        """Sign a reader out."""
+        sender = read_sender(self.proxies, request.scope)
+        if not sender.is_same_origin:
+            return self._show_form("This form was sent from another site.", 403)
+        response = RedirectResponse("/", 303, PRIVATE_HEADERS)
+        response.delete_cookie(SESSION_COOKIE, secure=sender.is_secure, httponly=True, samesite="strict")
+        return response
 
-    def _signed_in(self, request: Request) -> Reader | None:
-        """Return who signed in, as long as they are a reader and their password is the same."""
+    def _find_reader(self, request: Request) -> Reader | None:
+        """Return the signed-in reader, unless they were removed or their password was changed since."""
         try:
             token = self.signer.unsign(request.cookies.get(SESSION_COOKIE, ""), SESSION_SECONDS).decode()
         except BadSignature:
             return None
-        mark, _, name = token.partition(" ")
-        if not mark or mark != self.passwords.fingerprint(name):
+        fingerprint, _, name = token.partition(" ")
+        if not fingerprint or fingerprint != self.passwords.fingerprint(name):
             return None
         return next((reader for reader in self.readers.all() if reader.name == name), None)
 
-    async def _report(self, request: Request, reader: Reader) -> Response:
-        may = [name for name, report in REPORTS.items() if report.purpose in reader.purposes]
-        name = request.query_params.get("report", next(iter(may), ""))
+    async def _show_report(self, request: Request, reader: Reader) -> Response:
+        permitted = [name for name, report in REPORTS.items() if report.purpose in reader.purposes]
+        name = request.query_params.get("report", next(iter(permitted), ""))
         since = request.query_params.get("since", "30 days")
-        told, problem, tables = [], "", list[PageTable]()
-        if name in may:
+        notes, problem, tables = [], "", list[PageTable]()
+        if name in permitted:
             try:
-                answer = await run_in_threadpool(self.run_report, self._question(name, since, reader))
-                tables = [_facts(answer, table) for table in answer.tables]
-                told = [*describe_completeness(answer.completeness, answer.dropped_lines), *answer.notes]
+                report = await run_in_threadpool(self.run_report, self._build_request(name, since, reader))
+                tables = [_build_table(report, table) for table in report.tables]
+                notes = [*describe_completeness(report.completeness, report.dropped_lines), *report.notes]
             except AvowalError as error:
                 problem = error.message
         else:
@@ -131,22 +129,25 @@ class ReaderRoutes:
             "en",
             package="avowal.web",
             reader=reader.name,
-            chosen=name,
-            reports=[(one, f"/?{urlencode({'report': one, 'since': since})}") for one in may],
+            report=name,
+            reports=[
+                (permitted_name, f"/?{urlencode({'report': permitted_name, 'since': since})}")
+                for permitted_name in permitted
+            ],
             since=since,
             periods=[
-                (said, word, f"/?{urlencode({'report': name, 'since': word})}")
-                for word, said in PERIOD_LABELS.items()
+                (label, period, f"/?{urlencode({'report': name, 'since': period})}")
+                for period, label in PERIOD_LABELS.items()
             ],
             figures=tables[0] if name == "overview" and tables else None,
             tables=tables[1:] if name == "overview" else tables,
-            notes=told,
+            notes=notes,
             problem=problem,
             host=self.site.host,
         )
         return HTMLResponse(page, 200 if not problem else 400, PRIVATE_HEADERS)
 
-    def _question(self, name: str, since: str, reader: Reader) -> ReportRequest:
+    def _build_request(self, name: str, since: str, reader: Reader) -> ReportRequest:
         zone = ZoneInfo(self.site.timezone)
         return ReportRequest(
             report=name,
@@ -157,20 +158,17 @@ class ReaderRoutes:
             reader=reader.name,
         )
 
-    def _form(self, problem: str = "", status: int = 200) -> Response:
+    def _show_form(self, problem: str = "", status: int = 200) -> Response:
         page = render_template("sign_in.html", "en", package="avowal.web", problem=problem)
         return HTMLResponse(page, status, PRIVATE_HEADERS)
 
 
-def _facts(answer: ReportResult, name: str) -> PageTable:
-    """Return a table of an answer, in words."""
-    table = answer.tables[name]
+def _build_table(report: ReportResult, name: str) -> PageTable:
+    """Return a table of a report as people read it."""
+    table = report.tables[name]
     rows = [
         tuple(format_value(column, value) for column, value in zip(table.columns, row, strict=True))
         for row in table.rows
     ]
-    return PageTable(
-        format_table_title(name),
-        tuple(format_column_heading(column) for column in table.columns),
-        rows,
-    )
+    headings = tuple(format_column_heading(column) for column in table.columns)
+    return PageTable(format_table_title(name), headings, rows)

@@ -5,12 +5,12 @@
   var HEADER = "c2sp.org/tlog-proof@v1";
   var text = new TextEncoder();
 
-  function Failure(said) {
-    this.said = said;
+  function Failure(result) {
+    this.result = result;
   }
 
-  function fail(said) {
-    throw new Failure(said);
+  function fail(result) {
+    throw new Failure(result);
   }
 
   function bytes(base64) {
@@ -87,7 +87,7 @@
     return crypto.subtle.verify({ name: "Ed25519" }, imported, data.slice(4), text.encode(signed));
   }
 
-  // Returns what a checkpoint says, once it is known that the ledger signed it.
+  // Returns what a checkpoint says, after checking that the ledger signed it.
   async function opened(note, key) {
     var end = note.lastIndexOf("\n\n");
     var signed = note.slice(0, end + 1);
@@ -100,7 +100,7 @@
     fail("signature");
   }
 
-  // RFC 9162, section 2.1.3.2; numbers may be larger than those that bits are shifted of.
+  // RFC 9162, section 2.1.3.2; without bit shifts, as numbers may be larger than 32 bits.
   async function included(index, size, leaf, proof, root) {
     var place = index;
     var last = size - 1;
@@ -122,7 +122,7 @@
     if (last || !same(found, root)) fail("tree");
   }
 
-  // Returns the entry that a proof proves, and its number.
+  // Returns the entry that a proof is about, and its number.
   async function proved(written, key) {
     var found = new RegExp(
       "^" + HEADER.replace(/\./g, "\\.") + "\nextra ([A-Za-z0-9+/=]*)\nindex (0|[1-9][0-9]{0,14})((?:\n[A-Za-z0-9+/=]+)*)\n\n",
@@ -135,7 +135,7 @@
     return { entry: JSON.parse(new TextDecoder().decode(body)), record: checkpoint.origin + "#" + found[2] };
   }
 
-  // Fails unless an entry has what a receipt says; a number that an older entry lacks is 0.
+  // Fails unless an entry has the values of a receipt; a number that an older entry lacks is 0.
   function agree(entry, told) {
     for (var name in told) {
       var there = name in entry ? entry[name] : typeof told[name] == "number" ? 0 : undefined;
@@ -181,7 +181,7 @@
     if (canonical(purposes) != canonical(promises(JSON.parse(receipt.proof.terms)))) fail("differs");
   }
 
-  // What terms permit for each purpose: what the operator keeps for how long, and who else receives it.
+  // What the terms permit for each purpose: what the operator stores for how long, and who else receives it.
   function promises(terms) {
     var found = new Map();
     for (var [category, purpose, recipient, ground, ages] of terms.cells) {
@@ -209,11 +209,11 @@
         return (age / seconds).toLocaleString("en") + " " + unit + (age == seconds ? "" : "s");
   }
 
-  // Returns what was found, as a word and the entry. A proof alone is text; a receipt is JSON.
+  // Returns the result and the entry. A proof alone is text; a receipt is JSON.
   async function check(written, line) {
     if (!(window.crypto && crypto.subtle)) fail("cannot");
     var key = await verifier(line);
-    if (written.startsWith(HEADER)) return { said: "proof", entry: (await proved(written, key)).entry };
+    if (written.startsWith(HEADER)) return { result: "proof", entry: (await proved(written, key)).entry };
     var receipt;
     try {
       receipt = JSON.parse(written);
@@ -226,14 +226,14 @@
     if (!kind) fail("none");
     var found = await proved(receipt.proof.tlog_proof, key);
     await kind(receipt, found);
-    return { said: "holds", entry: found.entry };
+    return { result: "holds", entry: found.entry };
   }
 
-  function show(said, entry) {
+  function show(result, entry) {
     var section = document.getElementById("found");
     section.hidden = false;
-    section.querySelectorAll("[data-said]").forEach(function (line) {
-      line.hidden = line.dataset.said != said;
+    section.querySelectorAll("[data-result]").forEach(function (line) {
+      line.hidden = line.dataset.result != result;
     });
     var list = section.querySelector("dl");
     list.textContent = "";
@@ -249,9 +249,9 @@
   async function run(written) {
     try {
       var found = await check(written, document.getElementById("key").value);
-      show(found.said, found.entry);
+      show(found.result, found.entry);
     } catch (error) {
-      show(error instanceof Failure ? error.said : "none");
+      show(error instanceof Failure ? error.result : "none");
     }
   }
 
@@ -268,7 +268,7 @@
     form.elements.file.value = "";
   });
 
-  // From the visitor's own page: the receipt of an entry, which only their own browser is given.
+  // Opened from the visitor's own page: load the receipt of an entry, which only their own browser gets.
   var entry = new URLSearchParams(location.search).get("entry");
   if (entry && /^[0-9]+$/.test(entry))
     fetch("me/receipts/" + entry).then(async function (answer) {
