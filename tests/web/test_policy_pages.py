@@ -134,7 +134,19 @@ def test_what_differs_between_any_two_is_shown(server: Served) -> None:
 def test_what_there_is_not_is_not_found(server: Served, path: str) -> None:
     """And nothing of the folder is told."""
     answer = server.ask("GET", path)
-    assert (answer.status, answer.body) == (404, b"there is no such page\n")
+    assert (answer.status, answer.json()["code"]) == (404, "not-found")
+    assert server.ask("GET", "/nothing").body == answer.body
+
+
+def test_a_person_gets_a_page_that_says_so(server: Served) -> None:
+    """In the language that the browser prefers; a method that does not fit is a problem of its own."""
+    browser = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "pt-BR"}
+    answer = server.ask("GET", "/nothing", headers=browser)
+    assert (answer.status, answer.headers["content-language"]) == (404, "pt-BR")
+    assert "Página não encontrada" in answer.body.decode()
+    refused = server.ask("DELETE", "/privacy/")
+    assert (refused.status, refused.json()["code"]) == (405, "method-not-allowed")
+    assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 def test_programs_have_the_terms(server: Served) -> None:

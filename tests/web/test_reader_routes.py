@@ -63,7 +63,7 @@ def test_a_reader_sees_the_reports_of_their_purposes(server: Served) -> None:
     assert home.headers["cache-control"] == "private, no-store"
     page = home.body.decode()
     assert "Overview" in page
-    assert "<dt>views</dt><dd>4</dd>" in page
+    assert "<dt>Views</dt><dd>4</dd>" in page
     pages = server.ask("GET", "/?report=pages&since=7+days", headers=have).body.decode()
     assert "&lt;script&gt;alert(1)" in pages
     assert "<script" not in pages
