@@ -95,7 +95,7 @@ def test_a_pasted_format_reads_its_lines(format: str, line: str, expected: dict[
     ("format", "message", "hint"),
     [
         ("%h %t %r %Q", "`%Q`", "%s|, s"),
-        ("%h %t %r %{a}d", "`%{a}d`", "known directives are"),
+        ("%h %t %r %{a}d", "`%{a}d`", "%T"),
         ("%h %t %r %", "`%`", "known directives are"),
         ("%h %r", "has no time", "%t"),
         ("%h %t", "has no request", "%r"),
@@ -110,7 +110,7 @@ def test_a_bad_format_is_refused(format: str, message: str, hint: str) -> None: 
     """A directive that is not known, or a format that tells too little, is refused with a remedy."""
     with pytest.raises(LogFormatError) as refused:
         create_parser(format)
-    assert message in refused.value.message
+    assert (refused.value.code, message in refused.value.message) == ("invalid-log-format", True)
     assert any(part in refused.value.hint for part in hint.split("|"))
 
 

@@ -87,14 +87,12 @@ class LogImporter:
                 return msgspec.structs.replace(report, damage=log.damage)
             log_import = self.start_import(path, log, report.name)
         except AvowalError as error:
-            return msgspec.structs.replace(report, error=error.message, hint=error.hint)
+            return report.with_error(error)
         with closing(log_import):
             try:
                 log_import.advance(progress)
             except AvowalError as error:
-                return msgspec.structs.replace(
-                    log_import.report(), error=error.message, hint=error.hint, damage=""
-                )
+                return log_import.report().with_error(error)
             return log_import.report()
 
     def start_import(self, path: Path, log: LogFile, name: str) -> LogImport:

@@ -8,15 +8,13 @@ from pathlib import Path
 
 from avowal.errors import LogSourceError, StoreError
 from avowal.key_files import read_or_create_secret
-from avowal.logs.log_file import STANDARD_INPUT, LogFile, open_log
+from avowal.logs.log_file import READ_BYTES, STANDARD_INPUT, LogFile, open_log
 from avowal.store.interface import LogPosition
 from avowal.workspace.backend import FolderBackend
 from avowal.workspace.messages import ClaimLog, ListLogPositions
 
 HEAD_BYTES = 4096
 """How many first bytes of a log are used to recognise it."""
-
-READ_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)

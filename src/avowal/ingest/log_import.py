@@ -11,6 +11,7 @@ from avowal.clock import utc_now
 from avowal.collect.line_counts import LineCounts
 from avowal.collect.pipeline import BatchResult, Pipeline
 from avowal.collect.segment import MemorySegment, SegmentOrigin
+from avowal.errors import AvowalError
 from avowal.ingest.log_identity import LogCursor
 from avowal.logs.log_file import LogBlock, LogFile, read_blocks
 from avowal.store.interface import LoadResult
@@ -36,7 +37,14 @@ class FileImportReport(msgspec.Struct, frozen=True):
     counts: LineCounts = LineCounts()
     damage: str = ""
     error: str = ""
+    error_code: str = ""
     hint: str = ""
+
+    def with_error(self, error: AvowalError) -> "FileImportReport":
+        """Return the report of an import that ended with an error."""
+        return msgspec.structs.replace(
+            self, damage="", error=error.message, error_code=error.code, hint=error.hint
+        )
 
 
 @dataclass
