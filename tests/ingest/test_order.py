@@ -251,4 +251,4 @@ def test_visitors_keys_do_not_outlive_their_salt(tmp_path: Path) -> None:
     assert "1 requests arrived after the salt of their day was destroyed" in ran.out
     assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(2,), (1,)]
     with duckdb.connect(site.data / "avowal.duckdb") as store:
-        assert store.execute("SELECT sum(late) FROM logs").fetchall() == [(1,)]
+        assert store.execute("SELECT sum(late_requests) FROM logs").fetchall() == [(1,)]
