@@ -116,7 +116,7 @@ def resident(process: subprocess.Popen[bytes]) -> int:
 def kept(folder: Path) -> tuple[int, int]:
     """Return how many looks and views a folder has."""
     out = subprocess.run([AVOWAL, "status", "--json"], cwd=folder, check=True, capture_output=True).stdout
-    counts = json.loads(out)["kept"]
+    counts = json.loads(out)["record_counts"]
     return counts["script_views"], counts["views"]
 
 

@@ -17,7 +17,7 @@ from avowal.app.import_logs import ImportReport
 from avowal.change.draft import TERMS_FILE
 from avowal.cli.main import COMMANDS as COMMAND_SUMMARIES
 from avowal.cli.main import load_command
-from avowal.cli.report import answer_to_object
+from avowal.cli.report import report_to_object
 from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.line_counts import LineCounts
 from avowal.config import Settings
@@ -192,7 +192,7 @@ def test_every_key_of_json_is_told(store: DuckDBStore) -> None:
     assert set(rows(whole)) == set(ImportReport.__struct_fields__)
     assert set(rows(files)) == set(FileImportReport.__struct_fields__)
     assert set(rows(counts)) == set(LineCounts.__struct_fields__)
-    assert set(rows(section("### The object of a report"))) == set(answer_to_object(asked(store, "overview")))
+    assert set(rows(section("### The object of a report"))) == set(report_to_object(asked(store, "overview")))
 
 
 @pytest.mark.parametrize("table", STORED)

@@ -38,7 +38,7 @@ def test_a_question_is_answered_for_its_purpose(site: Site) -> None:
     """As a table, as JSON and as CSV; with --explain nothing is asked."""
     told = site.avowal("query", PAGES, "--purpose", "content", "--json").json()
     assert told["rows"] == [{"page_path": "/0", "n": 3}, {"page_path": "/1", "n": 2}]
-    assert (told["purpose"], told["cut"], told["notes"]) == ("content", False, [])
+    assert (told["purpose"], told["is_truncated"], told["notes"]) == ("content", False, [])
     assert "/0" in site.avowal("query", PAGES, "--purpose", "content").out
     rows = list(csv.reader(io.StringIO(site.avowal("query", PAGES, "--purpose", "content", "--csv").out)))
     assert rows == [["page_path", "n"], ["/0", "3"], ["/1", "2"]]
@@ -67,7 +67,7 @@ def test_an_answer_is_no_longer_than_the_setting(site: Site) -> None:
     with (site.folder / "avowal.toml").open("a") as file:
         file.write("\n[query]\nmax_rows = 2\n")
     ran = site.avowal("query", "SELECT page_path FROM views", "--purpose", "content", "--json")
-    assert (len(ran.json()["rows"]), ran.json()["cut"]) == (2, True)
+    assert (len(ran.json()["rows"]), ran.json()["is_truncated"]) == (2, True)
     assert "there are more rows" in ran.json()["notes"][0]
 
 

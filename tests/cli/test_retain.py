@@ -51,7 +51,7 @@ def test_no_byte_is_left_of_what_may_not_be_kept(site: Site) -> None:
     ]
     assert found(site) == []
     assert set(site.rows("SELECT ip_address FROM requests")) == {("203.0.113.0/24",)}
-    assert "nothing is held beyond its time" in site.avowal("retain").out
+    assert "nothing is past its retention period" in site.avowal("retain").out
     entry = site.avowal("ledger", "prove", 2, "--json").json()["entry"]
     assert (entry["kind"], entry["removed_records"]) == (
         "retention-run",
@@ -64,7 +64,7 @@ def test_following_retains_by_itself(site: Site) -> None:
     """When it begins, and once a day."""
     (site.folder / "b.log").write_text(line(0, start=TODAY))
     with site.started("follow", site.folder / "b.log") as following:
-        following.wait_for("50 records were cut down or deleted")
+        following.wait_for("50 records past their retention period were coarsened or deleted")
         assert site.avowal("retain", "--json").json()["removed"] == []
     assert found(site) == []
 

@@ -85,7 +85,7 @@ def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
     site.avowal("report", "pages")
     site.avowal("query", SINGLE, "--purpose", "content", "--explain")
     told = site.avowal("status", "--json").json()
-    (single,) = told["readings_of_single_visitors"]
+    (single,) = told["visitor_accesses"]
     assert (single["reader"], single["purpose"], single["rows"], single["version"]) == (
         "ann",
         "content",
@@ -93,7 +93,7 @@ def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
         1,
     )
     assert single["query_hash"] == sha256(SINGLE.encode()).hexdigest()
-    assert [(one["reader"], one["accesses"]) for one in told["readings_by_day"]] == [
+    assert [(one["reader"], one["accesses"]) for one in told["daily_access_counts"]] == [
         ("ann", 2),
         ("operator", 1),
     ]

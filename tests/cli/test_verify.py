@@ -65,13 +65,13 @@ def test_what_was_not_touched_holds(site: Site) -> None:
     ran = site.avowal("verify", "--json")
     told = ran.json()
     checked = told.pop("checked")
-    assert (ran.status, told) == (0, {"holds": True, "entries": 4, "findings": []})
+    assert (ran.status, told) == (0, {"valid": True, "entries": 4, "findings": []})
     assert (checked["publications"], checked["records"], checked["columns"] > 100) == (
         3,
         2,
         True,
     )  # those of requests and of all other tables
-    assert "all holds: 4 entries" in site.avowal("verify").out
+    assert "valid: 4 entries" in site.avowal("verify").out
     kinds = [site.avowal("ledger", "prove", number, "--json").json()["entry"]["kind"] for number in range(4)]
     assert kinds == ["version-published", "documents-corrected", "version-published", "version-published"]
 

@@ -188,13 +188,13 @@ def site(tmp_path: Path) -> Site:
 def test_a_processor_is_added_or_refused(site: Site) -> None:
     """What falls short changes nothing; the ledger has what was added, and what ended."""
     ran = site.avowal("processor", "check", "--json")
-    assert (ran.status, {name: one["holds"] for name, one in ran.json()["processors"].items()}) == (
+    assert (ran.status, {name: one["is_sufficient"] for name, one in ran.json()["processors"].items()}) == (
         1,
         {"greedy": False, "shield": True},
     )
-    assert "ip-address, request-time, full" in "; ".join(ran.json()["processors"]["greedy"]["protects_less"])
+    assert "ip-address, request-time, full" in "; ".join(ran.json()["processors"]["greedy"]["weaker_rules"])
     shown = site.avowal("processor", "check", "greedy")
-    assert (shown.status, "falls short" in shown.out, "90 days" in shown.out) == (1, True, True)
+    assert (shown.status, "not sufficient" in shown.out, "90 days" in shown.out) == (1, True, True)
     assert site.avowal("processor", "check", "shield").status == 0
     refused = site.avowal("processor", "add", "greedy")
     assert (refused.status, refused.code) == (1, "contract-insufficient")
@@ -220,15 +220,15 @@ def test_stricter_terms_make_it_fall_short(site: Site) -> None:
     assert strict != text
     terms.write_text(strict)
     ran = site.avowal("policy", "publish", "--json")
-    assert (ran.status, ran.json()["processors_short"]) == (0, ["shield"])
+    assert (ran.status, ran.json()["deficient_processors"]) == (0, ["shield"])
     (told,) = site.avowal("processor", "list", "--json").json()["processors"]
-    assert (told["holds"], "was 3 days" in "; ".join(told["protects_less"])) == (False, True)
-    assert site.avowal("status", "--json").json()["processors_short"] == ["shield"]
-    assert "falls short" in site.avowal("status").out
+    assert (told["is_sufficient"], "was 3 days" in "; ".join(told["weaker_rules"])) == (False, True)
+    assert site.avowal("status", "--json").json()["deficient_processors"] == ["shield"]
+    assert "not sufficient" in site.avowal("status").out
     contract = site.folder / "policy" / "processors" / "shield.toml"
     contract.write_text(CONTRACT.replace("7 days", "3 days"))
     assert site.avowal("processor", "add", "shield").status == 0
-    assert site.avowal("status", "--json").json()["processors_short"] == []
+    assert site.avowal("status", "--json").json()["deficient_processors"] == []
     assert site.avowal("verify").status == 0
 
 

@@ -70,7 +70,7 @@ def test_a_reader_sees_the_reports_of_their_purposes(server: Served) -> None:
     assert server.ask("GET", "/?report=availability", headers=have).status == 400
     assert server.ask("GET", "/?report=overview&since=nonsense", headers=have).status == 400
     status = server.site.avowal("status", "--json").json()
-    assert {"ann"} == {row["reader"] for row in status["readings_by_day"] if row["purpose"] == "content"}
+    assert {"ann"} == {row["reader"] for row in status["daily_access_counts"] if row["purpose"] == "content"}
 
 
 def test_it_is_secure_where_the_browser_is(server: Served) -> None:

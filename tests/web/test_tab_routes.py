@@ -51,7 +51,7 @@ def tab(server: Served, *looks: str, then: str = "", headers: dict[str, str] | N
 
 def own_readings(server: Served) -> list[int]:
     """Return of how many records visitors read what is held of them."""
-    told = server.site.avowal("status", "--json").json()["readings_of_single_visitors"]
+    told = server.site.avowal("status", "--json").json()["visitor_accesses"]
     return [one["rows"] for one in told if one["reader"] == "visitor"]
 
 

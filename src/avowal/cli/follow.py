@@ -1,4 +1,4 @@
-"""`avowal follow`: read a log for ever."""
+"""`avowal follow`: read a log as it grows."""
 
 import signal
 import threading
@@ -26,12 +26,12 @@ def follow(
     log_format: LogFormatOption = "",
     data: DataFolderOption = None,
 ) -> None:
-    """Read a log as it grows, through its rotation, until the process is told to stop (SIGTERM, Ctrl-C)."""
+    """Read a log as it grows, and follow it through rotation, until SIGTERM or Ctrl-C."""
     if file.is_dir():
-        raise InvalidInputError(f"`{file}` is a folder", "name one log in it", code="not-a-file")
+        raise InvalidInputError(f"`{file}` is a folder", "give the path of one log in it", code="not-a-file")
     if not file.parent.is_dir():
         raise InvalidInputError(
-            f"there is no folder `{file.parent}`", "look at its spelling", code="file-missing"
+            f"there is no folder `{file.parent}`", "check the spelling", code="file-missing"
         )
     console = Console(stderr=True, highlight=False)
     stop = threading.Event()
@@ -45,40 +45,40 @@ def follow(
 
     while True:
         try:
-            with open_session(data, adopt_terms=True) as at_work:
-                _follow(at_work, file, log_format, stop, add_to_total, console)
+            with open_session(data, adopt_terms=True) as session:
+                _follow(session, file, log_format, stop, add_to_total, console)
         except ServerGoneError as error:
-            console.print(f"{error.message}: going on without it", markup=False)
+            console.print(f"{error.message}: continuing without it", markup=False)
         else:
             break
     console.print(f"stopped: {total.lines:,} lines, {total.requests:,} requests", markup=False)
 
 
 def _follow(
-    at_work: Session,
+    session: Session,
     file: Path,
     log_format: str,
     stop: threading.Event,
     add_to_total: Callable[[LineCounts], None],
     console: Console,
 ) -> None:
-    """Follow a log until told to stop, or until the process that owns the folder has gone."""
-    for sentence in describe_terms_in_use(at_work):
+    """Follow a log until `stop` is set. Raises ServerGoneError if the process that owns the folder ends."""
+    for sentence in describe_terms_in_use(session):
         console.print(sentence, markup=False)
     console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
-    importer = create_importer(at_work, log_format, as_new_log=True)
+    importer = create_importer(session, log_format, as_new_log=True)
 
-    def daily() -> None:
-        removed = sum(one.record_count for one in at_work.call(EnforceRetention()))
+    def run_daily_tasks() -> None:
+        removed = sum(action.record_count for action in session.call(EnforceRetention()))
         if removed:
-            say(f"{removed:,} records were cut down or deleted, as their time was over")
+            say(f"{removed:,} records past their retention period were coarsened or deleted")
 
     def say(sentence: str) -> None:
         console.print(sentence, markup=False)
 
     def on_load(counts: LineCounts) -> None:
         add_to_total(counts)
-        at_work.derive_views()
+        session.derive_views()
 
-    at_work.derive_views()  # what an earlier process took in, and did not live to make views of
-    LogFollower(importer, file, on_load, say, stop, daily).run()
+    session.derive_views()  # from what an earlier process read, if it ended before it derived views
+    LogFollower(importer, file, on_load, say, stop, run_daily_tasks).run()

@@ -1,4 +1,4 @@
-"""`avowal import`: read logs."""
+"""`avowal import`: read access logs."""
 
 import sys
 import time
@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -17,6 +16,7 @@ from rich.text import Text
 from avowal.app.import_logs import ImportReport, create_importer, import_files
 from avowal.app.session import describe_terms_in_use, open_session
 from avowal.cli.options import DataFolderOption, JsonOption, LogFormatOption, create_app
+from avowal.cli.output import print_json
 from avowal.errors import InvalidInputError
 from avowal.ingest.importer import UnparsableLineText
 from avowal.ingest.log_import import FileImportReport
@@ -30,44 +30,44 @@ app = create_app()
 
 @app.command("import")
 def import_logs(
-    files: Annotated[list[Path], typer.Argument(help="Logs, also compressed; - for standard input.")],
+    files: Annotated[list[Path], typer.Argument(help="Logs, which may be compressed; - is standard input.")],
     log_format: LogFormatOption = "",
     as_new_log: Annotated[
-        bool, typer.Option("--as-new-log", help="Read a log that begins like a known one, but is another.")
+        bool, typer.Option("--as-new-log", help="Read a log as new although it begins like a known one.")
     ] = False,
     max_unparsable_percent: Annotated[
-        float, typer.Option(help="Percent of unparsable lines above which the exit status is 1.")
+        float, typer.Option(help="The percentage of unparsable lines above which the exit status is 1.")
     ] = MAX_UNPARSABLE_PERCENT,
     show_unparsable: Annotated[
         bool,
-        typer.Option("--show-unparsable", help="Then show the unparsable lines, read again from the files."),
+        typer.Option("--show-unparsable", help="Then show the unparsable lines, read from the files again."),
     ] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Read access logs under the policy: what is new in them becomes requests, views and visits."""
+    """Read access logs, and store the new requests in them as far as the policy permits."""
     if show_unparsable and as_json:
         raise InvalidInputError(
-            "`--show-unparsable` shows lines, and `--json` prints one object",
-            "give one of the two",
+            "`--show-unparsable` and `--json` exclude each other",
+            "give one of them",
             code="conflicting-options",
         )
     check_files(files)
-    with open_session(data, adopt_terms=True) as at_work:
-        importer = create_importer(at_work, log_format, as_new_log=as_new_log, allow_new_key=as_new_log)
+    with open_session(data, adopt_terms=True) as session:
+        importer = create_importer(session, log_format, as_new_log=as_new_log, allow_new_key=as_new_log)
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        for sentence in [] if as_json else describe_terms_in_use(at_work):
+        for sentence in [] if as_json else describe_terms_in_use(session):
             console.print(sentence, style="dim", markup=False)
         with _progress(files, not as_json) as progress:
-            report = import_files(at_work, importer, files, progress)
-        bad_lines = (
+            report = import_files(session, importer, files, progress)
+        unparsable_texts = (
             [(path, importer.read_unparsable_lines(path)) for path in files] if show_unparsable else []
         )
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+        print_json(report)
     else:
         print_report(report, Console())
-        print_unparsable_lines(bad_lines)
+        print_unparsable_lines(unparsable_texts)
     unparsable_lines = sum(report.counts.unparsable.values())
     has_too_many = unparsable_lines > report.counts.lines * max_unparsable_percent / 100
     if has_too_many or any(file.error or file.damage for file in report.file_reports):
@@ -75,21 +75,21 @@ def import_logs(
 
 
 def check_files(files: list[Path]) -> None:
-    """Raise InvalidInputError where one of the files is none, before any of them is read."""
+    """Raise InvalidInputError if one of the files does not exist or is a folder."""
     for path in files:
         if path.is_dir():
             raise InvalidInputError(
-                f"`{path}` is a folder", f"name the files in it: `{path}/*.log*`", code="not-a-file"
+                f"`{path}` is a folder", f"give the files in it: `{path}/*.log*`", code="not-a-file"
             )
         if path != STANDARD_INPUT and not path.exists():
             raise InvalidInputError(
-                f"there is no file `{path}`", "look at its spelling and folder", code="file-missing"
+                f"there is no file `{path}`", "check the spelling and the folder", code="file-missing"
             )
 
 
 @contextmanager
 def _progress(files: list[Path], shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how far the files were read, in bytes of the files, lines each second, and time left."""
+    """Show the progress: the share of bytes read, lines, lines per second and time left."""
     sizes = [path.stat().st_size if path != STANDARD_INPUT else 0 for path in files]
     started, lines, done, last = time.monotonic(), 0, 0, (0, 0)
     columns = (
@@ -105,7 +105,7 @@ def _progress(files: list[Path], shown: bool) -> Iterator[Callable[[int, int], N
     ) as bar:
         task = bar.add_task("reading", total=sum(sizes) or None, lines=0, speed=0.0)
 
-        def tell(position: int, counted: int) -> None:
+        def update(position: int, counted: int) -> None:
             nonlocal lines, done, last
             if counted < last[1] or position < last[0]:  # the next file
                 lines, done = lines + last[1], done + last[0]
@@ -114,7 +114,7 @@ def _progress(files: list[Path], shown: bool) -> Iterator[Callable[[int, int], N
             speed = total / max(time.monotonic() - started, 1e-3)
             bar.update(task, completed=done + position, lines=total, speed=speed)
 
-        yield tell
+        yield update
 
 
 def print_report(report: ImportReport, console: Console) -> None:

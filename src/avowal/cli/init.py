@@ -1,4 +1,4 @@
-"""`avowal init`: make a folder."""
+"""`avowal init`: create a folder with settings and a default policy."""
 
 from datetime import UTC, datetime
 from importlib import resources
@@ -15,29 +15,30 @@ from avowal.errors import RefusedError
 DEFAULT_POLICY_FOLDER = resources.files("avowal.policy") / "defaults"
 
 DEFAULT_POLICY_DATE = "2026-11-22"
-"""The day that the default policy bears: a folder's begins on the day that it is made."""
+"""The date in the default policy; it is replaced by the day on which a folder is created."""
 
 app = create_app()
 
 
 @app.command("init")
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")],
+    folder: Annotated[Path, typer.Argument(help="The folder; it is created if needed.")],
 ) -> None:
-    """Make a folder: its settings, and a policy that holds from today, as terms and as a document."""
+    """Create a folder with settings and a policy that is in force from today, as terms and as a document."""
     made = create_folder(folder)
     console = Console(highlight=False)
     for path in made:
-        console.print(f"made {path}", markup=False)
+        console.print(f"created {path}", markup=False)
     console.print(
-        f"\nRead and change them; then: cd {folder} && avowal import /var/log/nginx/access.log*", markup=False
+        f"\nRead and edit them, then run: cd {folder} && avowal import /var/log/nginx/access.log*",
+        markup=False,
     )
 
 
 def create_folder(folder: Path) -> list[Path]:
-    """Write the default settings and policy into a folder; returns the files.
+    """Write the default settings and policy into a folder, and return the files.
 
-    Raises RefusedError where one of them is there.
+    Raises RefusedError if one of them exists.
     """
     today = datetime.now(UTC).date().isoformat()
     policy = {
@@ -47,9 +48,9 @@ def create_folder(folder: Path) -> list[Path]:
     }
     settings = (resources.files("avowal") / SETTINGS_FILE).read_text(encoding="utf-8")
     files = {folder / SETTINGS_FILE: settings, **policy}
-    if there := [path for path in files if path.exists()]:
+    if existing := [path for path in files if path.exists()]:
         raise RefusedError(
-            f"`{there[0]}` is there already, and nothing was changed",
+            f"`{existing[0]}` exists, and nothing was changed",
             "choose another folder",
             code="file-exists",
         )

@@ -43,6 +43,14 @@ def create_app(*, is_group: bool = False) -> typer.Typer:
     )
 
 
+def check_output_options(*, as_json: bool, as_csv: bool) -> None:
+    """Raise InvalidInputError if both JSON and CSV are asked for."""
+    if as_json and as_csv:
+        raise InvalidInputError(
+            "`--json` and `--csv` exclude each other", "give one of them", code="conflicting-options"
+        )
+
+
 def parse_categories(text: str) -> list[str]:
     """Return the categories that an option names, separated by commas; a parent stands for all below it.
 

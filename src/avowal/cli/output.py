@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.table import Table
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from avowal.disclose.contract_check import (
@@ -26,22 +25,22 @@ from avowal.use.formatting import (
 
 
 def print_line(sentence: str) -> None:
-    """Print a sentence as it is, in one line."""
+    """Print a sentence in one line, without markup."""
     Console(highlight=False).print(sentence, markup=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON for people and machines."""
+    """Print a value as indented JSON."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
 
 FIXED_COLUMN_CHARACTERS = 18
-"""A wider column of words gives way where the terminal is narrow, in characters."""
+"""A column of text that is wider than this many characters is shortened on a narrow terminal."""
 
 
 def print_table(table: ResultTable, console: Console) -> None:
-    """Show rows as a table that fits the terminal, and cannot disturb it."""
-    shown = RichTable(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    """Print rows as a table that fits the terminal; control characters are replaced."""
+    shown = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     texts = [
         [format_value(column, value) for column, value in zip(table.columns, row, strict=True)]
         for row in table.rows
@@ -64,11 +63,11 @@ def print_table_csv(table: ResultTable) -> None:
     """Print rows as CSV (RFC 4180), with a header."""
     writer = csv.writer(sys.stdout)
     writer.writerow(table.columns)
-    writer.writerows([_harmless(value) for value in row] for row in table.rows)
+    writer.writerows([_escape_formula(value) for value in row] for row in table.rows)
 
 
-def _harmless(value: Any) -> Any:
-    """Keep a spreadsheet from taking what a visitor wrote for a formula (OWASP: CSV injection)."""
+def _escape_formula(value: Any) -> Any:
+    """Mark text from a visitor that a spreadsheet would take for a formula (OWASP: CSV injection)."""
     return (
         f"'{value}"
         if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
@@ -77,11 +76,13 @@ def _harmless(value: Any) -> Any:
 
 
 def print_differences(title: str, witnesses: Sequence[Witness], console: Console) -> None:
-    """Show differences as a table that a lawyer can read; nothing where there are none."""
+    """Print differences between terms as a table; nothing if there are none."""
     if not witnesses:
         return
     console.print(f"\n{title}", style="bold")
-    table = Table("what", "for", "by or to", "was", "is", box=None, pad_edge=False, header_style="dim")
+    table = Table(
+        "data", "purposes", "recipient", "before", "after", box=None, pad_edge=False, header_style="dim"
+    )
     for line in group_witnesses(witnesses):
         purposes, to = "", ""
         if isinstance(line, CellDifference):
@@ -92,8 +93,10 @@ def print_differences(title: str, witnesses: Sequence[Witness], console: Console
 
 
 def print_contract_result(name: str, result: ContractComparison, compared_with: str) -> None:
-    """Say how a contract stands beside something, and in what it falls short."""
-    print_line(f"{name}: {'holds' if result.is_sufficient else 'falls short'}, beside {compared_with}")
+    """Print whether a contract is sufficient, and why not."""
+    print_line(
+        f"{name}: {'sufficient' if result.is_sufficient else 'not sufficient'}, compared with {compared_with}"
+    )
     for reason in result.reasons:
         print_line(f"  {reason.sentence}")
     print_differences("protects less than the terms", result.looser, Console(highlight=False))

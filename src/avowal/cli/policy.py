@@ -43,12 +43,14 @@ for module in (
 ):
     app.add_typer(module.app)
 
-TermsArgument = Annotated[Path | None, typer.Argument(help="A file of terms; the folder's unless given.")]
+TermsArgument = Annotated[
+    Path | None, typer.Argument(help="A file with terms; that of the folder unless given.")
+]
 
 
 @app.command()
 def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
-    """Check the terms and their documents, and name what they leave undone."""
+    """Check the terms and their documents, and warn about what is missing."""
     path = path or find_terms_path(find_folder(None))
     terms = load_terms(path)
     compiled = compile_terms(terms)
@@ -68,11 +70,11 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
     ]
     found += [sentence for text in texts.values() for sentence in find_prose_mismatches(text, compiled)]
     if as_json:
-        print_json({"identity": compiled.identity, "cells": len(compiled.cells), "warnings": found})
+        print_json({"identity": compiled.identity, "rules": len(compiled.cells), "warnings": found})
         return
     console = Console(highlight=False)
     console.print(
-        f"{path} checks: {len(compiled.cells)} cells, version {compiled.identity}",
+        f"{path} is valid: {len(compiled.cells)} rules, version {compiled.identity}",
         markup=False,
         soft_wrap=True,
     )
@@ -82,7 +84,7 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(path: TermsArgument = None, as_json: JsonOption = False) -> None:
-    """Show what the terms promise."""
+    """Show the terms."""
     path = path or find_terms_path(find_folder(None))
     terms = load_terms(path)
     compiled = compile_terms(terms)
@@ -103,18 +105,18 @@ def show(path: TermsArgument = None, as_json: JsonOption = False) -> None:
     console.print(f"version {compiled.identity}\n", style="dim", soft_wrap=True)
     console.print(_collected(compiled))
     console.print(_disclosed(compiled))
-    console.print(_beside(terms), markup=False)
+    console.print(_describe_other_rules(terms), markup=False)
 
 
 @app.command()
 def diff(
-    old: Annotated[str, typer.Argument(help="A file of terms, or a version's number.")],
-    new: Annotated[str, typer.Argument(help="What would take its place; the same.")],
+    old: Annotated[str, typer.Argument(help="A file with terms, or the number of a version.")],
+    new: Annotated[str, typer.Argument(help="What it is compared with: likewise.")],
     as_json: JsonOption = False,
-    data: Annotated[Path | None, typer.Option(help="The data folder, for versions.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The data folder that has the versions.")] = None,
 ) -> None:
-    """Compare two files of terms, or versions; exit status 1 where the new one protects less in anything."""
-    versions = [_promised(word, data) for word in (old, new)]
+    """Compare two files with terms, or two versions; exit status 1 if the new one protects less in anything."""
+    versions = [_load_compiled_terms(word, data) for word in (old, new)]
     found = compare(*versions)
     if as_json:
         print_json(
@@ -128,15 +130,15 @@ def diff(
         )
     else:
         console = Console(highlight=False)
-        console.print(f"{new}, beside {old}: {found.relation}", markup=False, soft_wrap=True)
+        console.print(f"{new}, compared with {old}: {found.relation}", markup=False, soft_wrap=True)
         print_differences("protects less", found.looser, console)
         print_differences("protects more", found.stricter, console)
     if not found.is_at_least_as_protective:
         raise typer.Exit(1)
 
 
-def _promised(word: str, data: Path | None) -> CompiledTerms:
-    """Return what a file of terms promises, or a version."""
+def _load_compiled_terms(word: str, data: Path | None) -> CompiledTerms:
+    """Return the terms of a file or of a version."""
     if not word.isdecimal() or Path(word).exists():
         return compile_terms(load_terms(Path(word)))
     with closing(open_folder_register(data)) as register:
@@ -150,7 +152,7 @@ def _as_object(witness: Witness) -> dict[str, object]:
 
 
 def _collected(compiled: CompiledTerms) -> Table:
-    table = Table("collected", "kept", "for", box=None, pad_edge=False, header_style="bold")
+    table = Table("collected", "retention", "purposes", box=None, pad_edge=False, header_style="bold")
     rows: dict[tuple[str, str], list[str]] = {}
     for category in compiled.collected_categories:
         key = (
@@ -165,7 +167,13 @@ def _collected(compiled: CompiledTerms) -> Table:
 
 def _disclosed(compiled: CompiledTerms) -> Table:
     table = Table(
-        "\ndisclosed", "\nup to", "\nto", "\non the ground", box=None, pad_edge=False, header_style="bold"
+        "\ndisclosed",
+        "\nmaximum age",
+        "\nrecipient",
+        "\nground",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
     )
     rows: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
     for cell, ages in sorted(compiled.cells.items()):
@@ -181,7 +189,7 @@ def _disclosed(compiled: CompiledTerms) -> Table:
     return table
 
 
-def _beside(terms: Terms) -> str:
+def _describe_other_rules(terms: Terms) -> str:
     lines = [
         f"cookie {cookie.name}: {cookie.basis}, {cookie.max_age}, for {', '.join(cookie.purposes)}"
         for cookie in terms.cookies

@@ -15,24 +15,28 @@ app = create_app()
 
 @app.command("history")
 def list_versions(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """Show every version, since when it holds, and in which languages its document is there."""
+    """List the versions, when each took effect, and the languages of its documents."""
     with closing(open_folder_register(data)) as register:
         versions = register.versions()
-        languages = [[page.language for page in register.documents(one.number)] for one in versions]
+        languages = [[page.language for page in register.documents(version.number)] for version in versions]
     if as_json:
         print_json(
             [
-                {**version_to_object(version), "documents": spoken}
-                for version, spoken in zip(versions, languages, strict=True)
+                {**version_to_object(version), "documents": document_languages}
+                for version, document_languages in zip(versions, languages, strict=True)
             ]
         )
         return
     table = Table(
-        "version", "holds from (UTC)", "published (UTC)", "documents", "identity", box=None, pad_edge=False
+        "version", "in force from (UTC)", "published (UTC)", "documents", "identity", box=None, pad_edge=False
     )
-    for version, spoken in zip(versions, languages, strict=True):
+    for version, document_languages in zip(versions, languages, strict=True):
         scheduled = " (scheduled)" if version.effective_at > utc_now() else ""
         since = f"{version.effective_at:%Y-%m-%d %H:%M}{scheduled}"
         published = f"{version.published_at:%Y-%m-%d %H:%M}"
-        table.add_row(str(version.number), since, published, ", ".join(spoken), version.identity[:16])
-    Console(highlight=False).print(table if versions else "no version is in force yet: `avowal policy adopt`")
+        table.add_row(
+            str(version.number), since, published, ", ".join(document_languages), version.identity[:16]
+        )
+    Console(highlight=False).print(
+        table if versions else "no version is in force yet: `avowal policy adopt` adopts the first"
+    )

@@ -1,4 +1,4 @@
-"""`avowal policy page`: what readers of the policy see, as files that any web server can serve."""
+"""`avowal policy page`: write the policy as files that any web server can serve."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -32,12 +32,12 @@ def write_pages(
         Path, typer.Option(help="The folder to write to; it is created if needed.")
     ] = Path("page"),
     number: Annotated[
-        int, typer.Option("--version", min=0, help="The version; the one in force unless given.")
+        int, typer.Option("--version", min=0, help="The number of the version; that in force unless given.")
     ] = 0,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Write a version's pages: HTML and Jekyll in each language, with the history; its terms as JSON and JSON-LD."""
+    """Write the pages of a version in each language, as HTML and Jekyll, and its terms as JSON and JSON-LD."""
     with closing(open_folder_register(data)) as register:
         versions = register.versions()
         last = find_version(versions, number)

@@ -27,12 +27,12 @@ app = create_app()
 @app.command("publish")
 def publish_terms(
     accept_weaker: Annotated[
-        bool, typer.Option("--accept-weaker", help="Publish although it protects less in what is listed.")
+        bool, typer.Option("--accept-weaker", help="Publish although the new terms protect less.")
     ] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Publish the folder's terms as the next version, from the day that they bear; or better wording of the last."""
+    """Publish the folder's terms as the next version, from their `updated` day; or corrected documents of the last."""
     folder = find_folder(data)
     with closing(open_folder_register(data)) as register:
         done = publish_version(
@@ -46,13 +46,18 @@ def publish_terms(
         told = {"relation": done.comparison.relation, "looser": looser, "stricter": stricter}
         names = [one.name for one, _ in short]
         print_json(
-            {"outcome": done.outcome, **version_to_object(done.version), **told, "processors_short": names}
+            {
+                "outcome": done.outcome,
+                **version_to_object(done.version),
+                **told,
+                "deficient_processors": names,
+            }
         )
         return
     print_line(_sentence(done))
     console = Console(highlight=False)
-    print_differences("protects less: not for what was collected before", done.comparison.looser, console)
-    print_differences("protects more: also for what was collected before", done.comparison.stricter, console)
+    print_differences("protects less, for data collected from then on", done.comparison.looser, console)
+    print_differences("protects more, also for data collected before", done.comparison.stricter, console)
     for one, found in short:
         print_contract_result(one.name, found, f"version {done.version.number}")
 
@@ -60,9 +65,9 @@ def publish_terms(
 def _sentence(done: PublishResult) -> str:
     version = done.version
     if done.outcome is PublishOutcome.UNCHANGED:
-        return f"these are the terms and documents of version {version.number}: nothing is to be published"
+        return f"the terms and documents are those of version {version.number}: nothing was published"
     if done.outcome is PublishOutcome.CORRECTED:
-        return f"the terms are those of version {version.number}: its corrected documents were recorded"
+        return f"the terms are those of version {version.number}: the corrected documents were recorded"
     since = f"{version.effective_at:%Y-%m-%d %H:%M} UTC"
     relation = done.comparison.relation
-    return f"version {version.number} ({version.identity}) was published, and holds from {since}: {relation}"
+    return f"version {version.number} ({version.identity}) was published, and is in force from {since}: {relation}"

@@ -16,17 +16,17 @@ app = create_app()
 
 @app.command("record-posting")
 def record_posting(
-    number: Annotated[int, typer.Argument(help="The version's number.")],
-    place: Annotated[str, typer.Option(help="Where everybody sees it: a page's address, say.")],
+    number: Annotated[int, typer.Argument(help="The number of the version.")],
+    place: Annotated[str, typer.Option(help="Where it can be seen, such as the address of a page.")],
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Record that you posted a version's notice where everybody sees it. The ledger has it as your word."""
-    showing = NoticeDisplay(number, place, attested_by_operator=True, recorded_at=utc_now())
+    """Record that you posted the notice of a version. The ledger records it as your statement."""
+    display = NoticeDisplay(number, place, attested_by_operator=True, recorded_at=utc_now())
     with closing(open_folder_register(data)) as register:
-        register.notices.record_display(showing)
+        register.notices.record_display(display)
         register.ledger.sign_checkpoint()
     if as_json:
-        print_json(showing)
+        print_json(display)
     else:
-        print_line(f"it is recorded that you posted the notice of version {number}: {place}")
+        print_line(f"recorded that you posted the notice of version {number}: {place}")

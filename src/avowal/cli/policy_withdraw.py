@@ -16,15 +16,15 @@ app = create_app()
 
 @app.command("withdraw")
 def withdraw_version(
-    number: Annotated[int, typer.Argument(help="The version's number.")],
+    number: Annotated[int, typer.Argument(help="The number of the version.")],
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Take back the last version before it takes effect."""
+    """Withdraw the last version before it takes effect."""
     with closing(open_folder_register(data)) as register:
-        version = next((one for one in register.versions() if one.number == number), None)
+        version = next((version for version in register.versions() if version.number == number), None)
         withdraw(register, number, utc_now())
     if as_json and version:
         print_json({"outcome": "withdrawn", **version_to_object(version)})
     else:
-        print_line(f"version {number} was withdrawn, and does not take effect")
+        print_line(f"version {number} was withdrawn, and will not take effect")

@@ -1,4 +1,4 @@
-"""`avowal processor`: third parties that work for the operator, under contracts that protect as much as the terms."""
+"""`avowal processor`: third parties that process data for the site, and their contracts."""
 
 from contextlib import closing
 from pathlib import Path
@@ -41,16 +41,18 @@ ProcessorNameArgument = Annotated[
 
 @app.command()
 def check(
-    names: Annotated[list[str] | None, typer.Argument(help="Those to check; else all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="The contracts to check; all unless given.")
+    ] = None,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Compare contracts with the version in force; exit status 1 where one protects less, or does not hold."""
+    """Compare contracts with the version in force; exit status 1 if one is not sufficient."""
     with closing(open_folder_register(data)) as register:
         version = find_version_in_force(register.versions(), utc_now())
     contracts = {
-        name: parse_contract(_text(name), f"{CONTRACTS_FOLDER}/{name}.toml")
-        for name in names or sorted(path.stem for path in _folder().glob("*.toml"))
+        name: parse_contract(_read_contract(name), f"{CONTRACTS_FOLDER}/{name}.toml")
+        for name in names or sorted(path.stem for path in _contracts_folder().glob("*.toml"))
     }
     found = {
         name: compare_contract(one, version.compiled_terms, utc_now().date())
@@ -59,35 +61,35 @@ def check(
     trusted = find_folder(data).settings.server.trusted_proxies
     proxies = [] if names else find_undeclared_networks(trusted, contracts.values())
     if as_json:
-        told = {name: _told(one) for name, one in found.items()}
+        told = {name: _to_object(one) for name, one in found.items()}
         print_json({"version": version.number, "processors": told, "undeclared_proxies": proxies})
     else:
         for network in proxies:
             print_line(
-                f"visitors come by way of {network} (`server.trusted_proxies`), which no contract names"
+                f"visitors arrive through {network} (`server.trusted_proxies`), which no contract names"
             )
         for name, one in found.items():
             print_contract_result(name, one, f"version {version.number}")
         if not found:
-            print_line(f"there is no contract in `{_folder()}`")
+            print_line(f"there is no contract in `{_contracts_folder()}`")
     if proxies or not all(one.is_sufficient for one in found.values()):
         raise typer.Exit(1)
 
 
 @app.command("add")
 def add(name: ProcessorNameArgument, as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """Record a processor with its contract, which has to protect as much as the version in force."""
+    """Record a processor and its contract, which must protect as much as the version in force."""
     with closing(open_folder_register(data)) as register:
-        added = add_processor(register, name, _text(name))
+        added = add_processor(register, name, _read_contract(name))
     if as_json:
         print_json(added)
     else:
-        print_line(f"`{name}` works for this site under its contract (entry {added.entry} of the ledger)")
+        print_line(f"`{name}` is a processor now, under its contract (entry {added.entry} of the ledger)")
 
 
 @app.command("list")
 def list_processors(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """List the processors, and which of them fall short of the version in force by now."""
+    """List the processors, and compare their contracts with the version in force."""
     with closing(open_folder_register(data)) as register:
         processors = register.processors.all()
         short = dict[str, ContractComparison]()
@@ -105,21 +107,21 @@ def list_processors(as_json: JsonOption = False, data: DataFolderOption = None) 
                 "since": one.recorded_at,
                 "entry": one.entry,
                 "overdue_since": late.get(one.name),
-                **_told(short.get(one.name, SUFFICIENT)),
+                **_to_object(short.get(one.name, SUFFICIENT)),
             }
             for one in processors
         ]
         print_json({"processors": told})
         return
-    table = Table("processor", "since (UTC)", "its contract", box=None, pad_edge=False)
+    table = Table("processor", "since (UTC)", "contract", box=None, pad_edge=False)
     for one in processors:
         table.add_row(
-            one.name, f"{one.recorded_at:%Y-%m-%d}", "falls short" if one.name in short else "holds"
+            one.name, f"{one.recorded_at:%Y-%m-%d}", "not sufficient" if one.name in short else "sufficient"
         )
     Console(highlight=False).print(table)
     for name, since in late.items():
         print_line(
-            f"{name}: overdue: it has not said since {since:%Y-%m-%d} (UTC) that it deletes what it is told to"
+            f"{name}: overdue since {since:%Y-%m-%d} (UTC): it has not confirmed that it deleted what it must"
         )
     for name, found in short.items():
         print_contract_result(name, found, "the version in force")
@@ -127,36 +129,38 @@ def list_processors(as_json: JsonOption = False, data: DataFolderOption = None) 
 
 @app.command()
 def remove(name: ProcessorNameArgument, data: DataFolderOption = None) -> None:
-    """Record that a processor works for this site no more."""
+    """Record that a processor no longer works for this site."""
     with closing(open_folder_register(data)) as register:
         register.processors.remove(name, utc_now())
         register.ledger.sign_checkpoint()
-    print_line(f"`{name}` works for this site no more")
+    print_line(f"`{name}` is no longer a processor")
 
 
 SUFFICIENT = ContractComparison((), ())
 
 
-def _folder() -> Path:
+def _contracts_folder() -> Path:
     policy = find_folder(None).policy_folder
     if policy is None:
         raise InvalidInputError(
-            "there is no avowal.toml here or above", "`avowal init .` makes a folder", code="settings-missing"
+            "there is no `avowal.toml` here or in a folder above",
+            "`avowal init .` creates one",
+            code="settings-missing",
         )
     return policy / CONTRACTS_FOLDER
 
 
-def _text(name: str) -> str:
-    path = _folder() / f"{name}.toml"
-    if not path.is_file() or path.parent != _folder():
+def _read_contract(name: str) -> str:
+    path = _contracts_folder() / f"{name}.toml"
+    if not path.is_file() or path.parent != _contracts_folder():
         raise InvalidInputError(
             f"there is no contract `{path}`",
-            "write one, in the words of the terms: docs/terms.md",
+            "write it as docs/terms.md describes",
             code="contract-not-found",
         )
     return strict.read_text(path, TermsError)
 
 
-def _told(found: ContractComparison) -> dict[str, Any]:
+def _to_object(found: ContractComparison) -> dict[str, Any]:
     looser = describe_witnesses(found.looser)
-    return {"holds": found.is_sufficient, "protects_less": looser, "reasons": found.reasons}
+    return {"is_sufficient": found.is_sufficient, "weaker_rules": looser, "reasons": found.reasons}

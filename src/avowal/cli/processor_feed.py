@@ -24,22 +24,26 @@ def deliver_new_pages(
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Hand a processor what came since the last time: records, and what it has to delete."""
-    with open_session(data) as at_work, at_work.release_workflow.recording_refusals(OWN_USE, PROCESSOR, name):
-        given = list(
+    """Deliver to a processor what is new since the last delivery: records, and what it must delete."""
+    with open_session(data) as session, session.release_workflow.recording_refusals(OWN_USE, PROCESSOR, name):
+        deliveries = list(
             deliver_feed(
-                at_work.processor_feed,
+                session.processor_feed,
                 name,
                 destination,
-                read_or_create_secret(at_work.folder.keys_folder / WEBHOOK_KEY_FILE),
+                read_or_create_secret(session.folder.keys_folder / WEBHOOK_KEY_FILE),
             )
         )
     records: Counter[str] = Counter()
-    for one in given:
-        records.update(one.page.records)
-    deletions = sum(one.page.deletions for one in given)
+    for delivery in deliveries:
+        records.update(delivery.page.records)
+    deletions = sum(delivery.page.deletions for delivery in deliveries)
     if as_json:
-        print_json({"pages": len(given), "records": dict(records), "deletions": deletions})
+        print_json({"pages": len(deliveries), "records": dict(records), "deletions": deletions})
     else:
-        told = ", ".join(f"{count:,} {relation}" for relation, count in records.items()) or "no records"
-        print_line(f"`{name}` was given {told} in {len(given)} pages, and told to delete {deletions:,}")
+        records_text = (
+            ", ".join(f"{count:,} {relation}" for relation, count in records.items()) or "no records"
+        )
+        print_line(
+            f"`{name}` received {records_text} in {len(deliveries)} pages, and must delete {deletions:,}"
+        )

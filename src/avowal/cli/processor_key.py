@@ -22,17 +22,17 @@ ProcessorArgument = Annotated[str, typer.Argument(help="The processor.", metavar
 def issue_key(
     name: ProcessorArgument,
     revoke_previous: Annotated[
-        bool, typer.Option("--revoke-previous", help="End the key before it now, not in a day.")
+        bool, typer.Option("--revoke-previous", help="Revoke the previous key now, not in a day.")
     ] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Issue a new key with which a processor pulls its feed, and print it: it is kept nowhere."""
+    """Issue and print a new key with which a processor reads its feed. The key itself is not stored."""
     with closing(open_folder_register(data)) as register:
-        if name not in {one.name for one in register.processors.all()}:
+        if name not in {processor.name for processor in register.processors.all()}:
             raise RefusedError(
                 f"there is no processor `{name}`",
-                "`avowal processor add` makes one",
+                "`avowal processor add` adds one",
                 code="processor-not-found",
             )
         issued = register.feeds.issue_key(name, utc_now(), revoke_previous=revoke_previous)
@@ -41,4 +41,4 @@ def issue_key(
         print_json({"key": issued, "public_key": hook})
         return
     print_line(issued)
-    print_line(f"  what is sent to an address is signed: {hook} checks it")
+    print_line(f"  deliveries are signed: check them with {hook}")

@@ -48,10 +48,10 @@ def approve(
     data: DataFolderOption = None,
 ) -> None:
     """Approve what somebody else asked to be released; look at it with `avowal release show` before."""
-    with open_session(data) as at_work:
+    with open_session(data) as session:
         word = "" if reader == OPERATOR else read_password(reader, stdin=stdin)
-        request = at_work.release_workflow.approve(reference, reader, word)
-        approved = at_work.register.release_requests.approvers(reference)
+        request = session.release_workflow.approve(reference, reader, word)
+        approved = session.register.release_requests.approvers(reference)
     if as_json:
         print_json(
             {
@@ -74,12 +74,12 @@ def make(
 ) -> None:
     """Release what was asked for, once it is approved."""
     check_creatable(package)
-    with open_session(data) as at_work:
-        request = at_work.release_workflow.find_waiting_request(reference)
-        with at_work.release_workflow.recording_refusals(request.ground, request.recipient_kind, reader):
-            at_work.register.readers.check_can_disclose(reader)
-            prepared = at_work.release_workflow.prepare_approved_release(request)
-            make_release(at_work.release_workflow, prepared, package, as_json=as_json)
+    with open_session(data) as session:
+        request = session.release_workflow.find_waiting_request(reference)
+        with session.release_workflow.recording_refusals(request.ground, request.recipient_kind, reader):
+            session.register.readers.check_can_disclose(reader)
+            prepared = session.release_workflow.prepare_approved_release(request)
+            make_release(session.release_workflow, prepared, package, as_json=as_json)
 
 
 @app.command()
@@ -87,10 +87,10 @@ def show(
     reference: ReleaseReferenceArgument, as_json: JsonOption = False, data: DataFolderOption = None
 ) -> None:
     """Show what was asked to be released, on which evidence, and what would leave."""
-    with open_session(data) as at_work:
-        request = at_work.release_workflow.find_waiting_request(reference)
-        prepared = at_work.release_workflow.prepare_release(request)
-        approved = at_work.register.release_requests.approvers(reference)
+    with open_session(data) as session:
+        request = session.release_workflow.find_waiting_request(reference)
+        prepared = session.release_workflow.prepare_release(request)
+        approved = session.register.release_requests.approvers(reference)
     print_extract(prepared, approved, as_json=as_json)
 
 

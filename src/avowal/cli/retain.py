@@ -1,4 +1,4 @@
-"""`avowal retain`: forget what may not be kept any more."""
+"""`avowal retain`: delete what is past its retention period."""
 
 from rich.console import Console
 from rich.table import Table
@@ -13,25 +13,25 @@ app = create_app()
 
 @app.command("retain")
 def enforce_retention(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """Delete, or cut down, what no purpose may keep any more; then write the file anew, so that its bytes are gone."""
-    with open_session(data) as at_work:
-        removed = at_work.call(EnforceRetention())
+    """Delete or coarsen what is past its retention period, and rewrite the file so that its bytes are gaction."""
+    with open_session(data) as session:
+        removed = session.call(EnforceRetention())
     if as_json:
         rows = [
             {
-                "relation": one.relation,
-                "category": one.category,
-                "version": one.version,
-                "records": one.record_count,
+                "relation": action.relation,
+                "category": action.category,
+                "version": action.version,
+                "records": action.record_count,
             }
-            for one in removed
+            for action in removed
         ]
         print_json({"removed": rows})
         return
     if not removed:
-        print_line("nothing is held beyond its time")
+        print_line("nothing is past its retention period")
         return
-    table = Table("what", "category", "version", "records", box=None, pad_edge=False)
-    for one in removed:
-        table.add_row(one.relation, one.category, str(one.version), f"{one.record_count:,}")
+    table = Table("table", "category", "version", "records", box=None, pad_edge=False)
+    for action in removed:
+        table.add_row(action.relation, action.category, str(action.version), f"{action.record_count:,}")
     Console(highlight=False).print(table)

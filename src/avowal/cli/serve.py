@@ -40,19 +40,19 @@ def serve(
         console.print(
             f"made `avowal.toml` and `policy/` in {Path.cwd()}: read them, they are yours", markup=False
         )
-    with open_session(data, adopt_terms=True) as at_work:
-        if isinstance(at_work.backend, FolderClient):
+    with open_session(data, adopt_terms=True) as session:
+        if isinstance(session.backend, FolderClient):
             raise RefusedError(
-                f"process {at_work.backend.owner_pid} has the folder already",
+                f"process {session.backend.owner_pid} has the folder already",
                 "stop it first, or use another folder with `--data`; an import or `avowal follow` may run beside "
                 "a server that was there before",
                 code="folder-in-use",
             )
-        for sentence in describe_terms_in_use(at_work):
+        for sentence in describe_terms_in_use(session):
             console.print(sentence, markup=False)
-        settings = at_work.folder.settings.server
+        settings = session.folder.settings.server
         address = ListenAddress(
             host or settings.host, settings.port if port is None else port, tls_cert, tls_key
         )
-        run_server(at_work, at_work.backend, address, partial(console.print, markup=False))
+        run_server(session, session.backend, address, partial(console.print, markup=False))
     console.print("stopped", markup=False)

@@ -63,14 +63,14 @@ def add(
             "give 16 hexadecimal digits, or leave it out",
             code="invalid-visitor",
         )
-    with open_session(data, adopt_terms=True) as at_work:
-        declared = _form(at_work, form)
-        moment = parse_time(received_at, at_work.folder.time_zone, utc_now()) if received_at else utc_now()
+    with open_session(data, adopt_terms=True) as session:
+        declared = _form(session, form)
+        moment = parse_time(received_at, session.folder.time_zone, utc_now()) if received_at else utc_now()
         if moment > utc_now():
             raise InvalidInputError(
                 "`--received-at` is in the future", "say when it came", code="date-in-future"
             )
-        version = find_version_in_force(at_work.register.versions(), moment)
+        version = find_version_in_force(session.register.versions(), moment)
         if missing := declared.find_uncollected_categories(version.compiled_terms.collected_categories):
             raise RefusedError(
                 f"version {version.number}, which was in force, does not collect `{missing[0]}`",
@@ -78,8 +78,8 @@ def add(
                 code="not-collected",
             )
         folder, named = (
-            at_work.register.submissions.folder,
-            read_or_create_secret(at_work.folder.keys_folder / FILE_NAME_KEY_FILE),
+            session.register.submissions.folder,
+            read_or_create_secret(session.folder.keys_folder / FILE_NAME_KEY_FILE),
         )
         with FormUpload(declared, partial(IncomingFile, folder, named)) as handed:
             try:
@@ -89,7 +89,7 @@ def add(
                 raise InvalidInputError(why.message, why.hint, code="invalid-field") from None
             of = visitor.lower() or None
             recorded = Submission(new_reference(), form, channel, of, version.number, moment, utc_now())
-            at_work.register.submissions.record(recorded, given)
+            session.register.submissions.record(recorded, given)
     if as_json:
         print_json(recorded)
     else:
@@ -114,8 +114,8 @@ def list_submissions(
             "give `--purpose` with one of `--form` and `--visitor`; or none of them",
             code="conflicting-options",
         )
-    with open_session(data) as at_work:
-        zone, now = at_work.folder.time_zone, utc_now()
+    with open_session(data) as session:
+        zone, now = session.folder.time_zone, utc_now()
         first = parse_time(since, zone, now) if since else datetime.min
         last = parse_time(until, zone, now, is_end=True) if until else datetime.max
         if purpose:
@@ -125,13 +125,13 @@ def list_submissions(
             access = SubmissionAccess(
                 reader,
                 _purpose(purpose),
-                compute_governing_bounds(effective_versions(at_work.register.versions(), now)),
+                compute_governing_bounds(effective_versions(session.register.versions(), now)),
             )
-            told = at_work.register.restrictions.read_submissions(which, access, now)
-            at_work.register.ledger.sign_checkpoint()
+            told = session.register.restrictions.read_submissions(which, access, now)
+            session.register.ledger.sign_checkpoint()
             found = [one for one in told if first <= one.submitted_at < last]
         else:
-            found = at_work.register.submissions.in_period(first, last)
+            found = session.register.submissions.in_period(first, last)
     if as_json:
         print_json({"submissions": found})
         return
@@ -161,8 +161,8 @@ def show(
             code="missing-input",
         )
     _purpose(purpose)
-    with open_session(data) as at_work:
-        register, now = at_work.register, utc_now()
+    with open_session(data) as session:
+        register, now = session.register, utc_now()
         access = SubmissionAccess(
             reader, purpose, compute_governing_bounds(effective_versions(register.versions(), now))
         )
@@ -234,8 +234,8 @@ def correct(
             f"a submission has {TEXT_BYTES_MAX // 1024} KiB at most, beside its files",
             code="input-too-long",
         )
-    with open_session(data) as at_work:
-        register = at_work.register
+    with open_session(data) as session:
+        register = session.register
         entry = register.submissions.correct(reference, told, channel, utc_now())
         register.ledger.sign_checkpoint()
         register.submissions.truncate_wal()
@@ -245,19 +245,19 @@ def correct(
 @app.command()
 def erase(reference: SubmissionReferenceArgument, data: DataFolderOption = None) -> None:
     """Erase what was handed over, with its files; that it was done is in the ledger, and nothing leads to it."""
-    with open_session(data) as at_work:
-        at_work.register.erasures.erase_submissions(SubmissionSelector("submission", reference), utc_now())
-        at_work.register.ledger.sign_checkpoint()
-        at_work.register.submissions.delete_orphans()
-        at_work.register.erasures.truncate_wal()
+    with open_session(data) as session:
+        session.register.erasures.erase_submissions(SubmissionSelector("submission", reference), utc_now())
+        session.register.ledger.sign_checkpoint()
+        session.register.submissions.delete_orphans()
+        session.register.erasures.truncate_wal()
     Console(highlight=False).print(f"erased: {reference}", markup=False)
 
 
 @app.command("rotate-key")
 def rotate_key(data: DataFolderOption = None) -> None:
     """Put all that was handed over under a new key, and forget the one before; a server goes on meanwhile."""
-    with open_session(data) as at_work:
-        values = at_work.register.submissions.rotate_key()
+    with open_session(data) as session:
+        values = session.register.submissions.rotate_key()
     Console(highlight=False).print(f"{values:,} values are under a new key; the one before is forgotten")
 
 
@@ -269,8 +269,8 @@ def _purpose(word: str) -> str:
     return word
 
 
-def _form(at_work: Session, name: str) -> Form:
-    forms = load_forms(at_work.folder)
+def _form(session: Session, name: str) -> Form:
+    forms = load_forms(session.folder)
     if name not in forms:
         known = ", ".join(forms) or "none"
         raise InvalidInputError(

@@ -62,16 +62,16 @@ def set_restrictions(
     told = _RestrictionOptions(
         keep_until, objects_to, automated_decisions, readers, recipients, source, assign_visitor, categories
     )
-    with open_session(data) as at_work:
-        now, change = utc_now(), _change(at_work, which, told)
+    with open_session(data) as session:
+        now, change = utc_now(), _change(session, which, told)
         if not change.settings:
             raise InvalidInputError(
                 "nothing is set",
                 "give `--keep-until`, `--readers`, or another of its options",
                 code="missing-input",
             )
-        done = at_work.register.restrictions.set(which, change, channel, now)
-        at_work.register.ledger.sign_checkpoint()
+        done = session.register.restrictions.set(which, change, channel, now)
+        session.register.ledger.sign_checkpoint()
     if as_json:
         print_json(done)
     else:
@@ -91,11 +91,11 @@ class _RestrictionOptions(NamedTuple):
     field_categories: list[str]
 
 
-def _change(at_work: Session, which: SubmissionSelector, told: _RestrictionOptions) -> RestrictionChange:
+def _change(session: Session, which: SubmissionSelector, told: _RestrictionOptions) -> RestrictionChange:
     """Return what is to hold; whatever was not told is not set."""
 
     def until(word: str) -> datetime | None:
-        at = parse_time(word, at_work.folder.time_zone, utc_now()) if word else None
+        at = parse_time(word, session.folder.time_zone, utc_now()) if word else None
         if at and at <= utc_now():
             raise InvalidInputError(
                 "`--keep-until` is past", "`avowal submission erase` forgets it now", code="date-in-past"
@@ -106,11 +106,11 @@ def _change(at_work: Session, which: SubmissionSelector, told: _RestrictionOptio
         "keep_until": until,
         "objected_purposes": lambda words: tuple(expand_words("purposes", _words(words))),
         "allows_automated_decisions": bool,
-        "allowed_readers": lambda words: _readers(at_work, _words(words)),
+        "allowed_readers": lambda words: _readers(session, _words(words)),
         "allowed_recipients": lambda words: tuple(_words(words)),
         "source": _line,
         "visitor": lambda word: _key(word) if word else None,
-        "field_categories": lambda words: _categories(at_work, which, words),
+        "field_categories": lambda words: _categories(session, which, words),
     }
     said = {name: value for name, value in told._asdict().items() if value not in (None, [])}
     return RestrictionChange(**{name: read[name](value) for name, value in said.items()})
@@ -151,8 +151,8 @@ def _line(text: str) -> str:
     return text
 
 
-def _readers(at_work: Session, names: list[str]) -> tuple[str, ...]:
-    known = [one.name for one in at_work.register.readers.all()]
+def _readers(session: Session, names: list[str]) -> tuple[str, ...]:
+    known = [one.name for one in session.register.readers.all()]
     if wrong := next((name for name in names if name not in known), None):
         raise RefusedError(
             f"there is no reader `{wrong}`",
@@ -162,7 +162,7 @@ def _readers(at_work: Session, names: list[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _categories(at_work: Session, which: SubmissionSelector, told: list[str]) -> dict[str, str]:
+def _categories(session: Session, which: SubmissionSelector, told: list[str]) -> dict[str, str]:
     """Return the categories of fields. Raises RefusedError where one would be used for more, or kept longer."""
     fields, found = dict(word.partition("=")[::2] for word in told), {}
     fitting = [
@@ -170,7 +170,7 @@ def _categories(at_work: Session, which: SubmissionSelector, told: list[str]) ->
         for word in load_vocabulary().expand("categories", SUBMISSION_CATEGORY)
         if word not in {SUBMISSION_TIME_CATEGORY, FILE_CATEGORY}
     ]
-    bounds = compute_governing_bounds(effective_versions(at_work.register.versions(), utc_now()))
+    bounds = compute_governing_bounds(effective_versions(session.register.versions(), utc_now()))
     for field, category in fields.items():
         if category not in fitting:
             raise InvalidInputError(
@@ -178,7 +178,7 @@ def _categories(at_work: Session, which: SubmissionSelector, told: list[str]) ->
                 f"there are: {', '.join(fitting)}",
                 code="invalid-field",
             )
-        for version, before in at_work.register.restrictions.field_categories(which, field):
+        for version, before in session.register.restrictions.field_categories(which, field):
             if before == FILE_CATEGORY or not bounds[version - 1].is_at_least_as_strict(category, before):
                 raise RefusedError(
                     f"version {version} lets `{category}` be used for more than `{before}`, or kept longer",

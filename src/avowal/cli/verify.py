@@ -32,31 +32,31 @@ app = create_app()
 def verify(
     path: Annotated[
         Path | None,
-        typer.Argument(
-            help="A proof, a receipt, a release's package, or an exported ledger; else the folder."
-        ),
+        typer.Argument(help="A proof, a receipt, a package or an exported ledger; the folder unless given."),
     ] = None,
     key: Annotated[
-        str, typer.Option("--key", help="With one of these: the ledger's public key, or its file.")
+        str, typer.Option("--key", help="The ledger's public key, or its file; needed with a file.")
     ] = "",
     witness_checkpoints: Annotated[
         list[Path] | None,
-        typer.Option("--witness-checkpoint", help="A checkpoint that somebody else holds, more than once."),
+        typer.Option(
+            "--witness-checkpoint", help="A file with a checkpoint from a witness; can be repeated."
+        ),
     ] = None,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Verify the folder: ledger, versions, documents, consents, records; or what was handed out, offline."""
+    """Verify the ledger, versions, documents, consents and records of the folder; or a file, offline."""
     notes = [SignedNote.parse(read_text(path, InvalidInputError)) for path in witness_checkpoints or []]
     if path and not key:
         raise InvalidInputError(
-            "what was handed out is checked with the ledger's public key",
-            "give it with `--key`",
+            "a file is verified with the ledger's public key",
+            "give the key with `--key`",
             code="missing-input",
         )
     if path and not path.exists():
         raise InvalidInputError(
-            f"there is no `{path}`",
+            f"there is no file `{path}`",
             "name a proof, a receipt, a package or an exported ledger",
             code="file-missing",
         )
@@ -85,7 +85,7 @@ def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
         return
     records = ", ".join(f"{count:,} {name}" for name, count in manifest.records.items())
     print_line(
-        f"holds: {records}, released to {manifest.recipient} on the ground {manifest.ground} "
+        f"valid: {records}, released to {manifest.recipient} on the ground {manifest.ground} "
         f"(entry {proof.index} of the ledger)"
     )
     print_line(f"  to be deleted by {manifest.expires_at:%Y-%m-%d}, or when it is recalled")
@@ -94,12 +94,12 @@ def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
 def _print_verification(
     verification: Verification, subject: str, *, with_counts: bool, as_json: bool
 ) -> None:
-    """Print what does not hold, and end with status 1 if anything does not; `subject` is what holds with the ledger."""
+    """Print the findings, and exit with status 1 if there are any; `subject` says what else was verified."""
     if as_json:
         counts = {"checked": verification.checked} if with_counts else {}
         print_json(
             {
-                "holds": verification.holds,
+                "valid": verification.holds,
                 "entries": verification.entries,
                 "findings": verification.findings,
                 **counts,
@@ -111,7 +111,7 @@ def _print_verification(
             console.print(finding.sentence, style="red", markup=False, soft_wrap=True)
         if verification.holds:
             console.print(
-                f"all holds: {verification.entries:,} entries of the ledger, and {subject}", soft_wrap=True
+                f"valid: {verification.entries:,} entries of the ledger, and {subject}", soft_wrap=True
             )
             counted = ", ".join(f"{count:,} {name}" for name, count in verification.checked.items())
             if counted:
@@ -149,10 +149,8 @@ def _verify_proof(path: Path, verifier: Verifier, *, as_json: bool) -> None:
     found = receipt.verify(verifier)
     if as_json:
         entry = msgspec.json.decode(receipt.entry)
-        print_json({"holds": True, "index": receipt.index, "size": found.size, "entry": entry})
+        print_json({"valid": True, "index": receipt.index, "size": found.size, "entry": entry})
         return
     console = Console(highlight=False)
-    console.print(
-        f"the proof holds: entry {receipt.index} of the {found.size} in {found.origin} is", markup=False
-    )
+    console.print(f"valid: entry {receipt.index} of the {found.size} in {found.origin} is", markup=False)
     console.print(receipt.entry.decode(), markup=False, soft_wrap=True)

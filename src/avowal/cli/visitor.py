@@ -58,14 +58,14 @@ def show(
     data: DataFolderOption = None,
 ) -> None:
     """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
-    with open_session(data) as at_work:
-        held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
-        summary = summarize_visitor(at_work, held.key)
-        record_access(at_work, held.record_count, "avowal visitor show")
+    with open_session(data) as session:
+        held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
+        summary = summarize_visitor(session, held.key)
+        record_access(session, held.record_count, "avowal visitor show")
         if page:
             from avowal.web.visitor_page import render_visitor_page  # only with --page: loads the templates
 
-            text = render_visitor_page(read_visitor_page(at_work, summary), language)
+            text = render_visitor_page(read_visitor_page(session, summary), language)
             page.write_text(text, encoding="utf-8")
     if as_json:
         print_json(summary)
@@ -117,11 +117,11 @@ def export(
     data: DataFolderOption = None,
 ) -> None:
     """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
-    with open_session(data) as at_work:
-        held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
-        record_access(at_work, held.record_count, "avowal visitor export")
+    with open_session(data) as session:
+        held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
+        record_access(session, held.record_count, "avowal visitor export")
         with output.open("wb") as file:
-            lines = sum(bool(file.write(line)) for line in export_lines(at_work, held.key)) - 1
+            lines = sum(bool(file.write(line)) for line in export_lines(session, held.key)) - 1
     if as_json:
         print_json({"visitor": held.key, "file": str(output), "records": lines})
     else:
@@ -140,8 +140,8 @@ def erase(
 ) -> None:
     """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
     check_creatable(receipt_path)
-    with open_session(data) as at_work:
-        held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
+    with open_session(data) as session:
+        held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
         there = held.record_count
         if expected_records != there:
             raise RefusedError(
@@ -149,7 +149,7 @@ def erase(
                 "look at `avowal visitor show`, and give the number that you mean",
                 code="record-count-mismatch",
             )
-        register = at_work.register
+        register = session.register
         other = [
             *register.consents.for_visitor(held.key),
             *register.authorisations.for_visitor(held.key),
@@ -160,7 +160,7 @@ def erase(
                 "nothing is held of that visitor", "look at the visitor's key", code="records-not-found"
             )
         with create_file(receipt_path) if receipt_path else nullcontext() as file:
-            told = erasure_receipt(at_work.register.ledger, at_work.call(EraseVisitor(held.key)))
+            told = erasure_receipt(session.register.ledger, session.call(EraseVisitor(held.key)))
             if file:
                 file.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
     if as_json:
@@ -193,9 +193,9 @@ def consent(
 ) -> None:
     """Record that a visitor consents to a version for what was collected before, or takes that back."""
     check_creatable(receipt_path)
-    with open_session(data) as at_work:
-        held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
-        word, register = ConsentStatement(channel, reference, language), at_work.register
+    with open_session(data) as session:
+        held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
+        word, register = ConsentStatement(channel, reference, language), session.register
         if withdraw:
             said, permits = prepare_withdrawal(register, held.key, number, word, utc_now()), []
         else:
@@ -204,7 +204,7 @@ def consent(
         told = None
         if not dry_run:
             said = record_consent(register, said)
-            at_work.call(ApplyConsents())
+            session.call(ApplyConsents())
             told = build_consent_receipt(register, said)
     if receipt_path and told:
         with create_file(receipt_path) as file:

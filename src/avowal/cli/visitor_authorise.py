@@ -53,19 +53,19 @@ def authorise(
             "give one of `--categories` and `--withdraw`",
             code="conflicting-options",
         )
-    with open_session(data) as at_work:
-        held = at_work.call(FindVisitorRecords(at_work.parse_visitor(subject, since, until)))
-        authorisations = at_work.register.authorisations
+    with open_session(data) as session:
+        held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
+        authorisations = session.register.authorisations
         if withdraw and not authorisations.current_by_category(held.key, recipient):
             raise RefusedError(
                 f"that visitor authorised nothing for `{recipient}`",
                 "look at `avowal visitor show`",
                 code="authorisation-not-found",
             )
-        leaves = [] if withdraw else _leaves(categories, at_work)
+        leaves = [] if withdraw else _leaves(categories, session)
         word = Authorisation(held.key, recipient, not withdraw, leaves, channel, reference, utc_now())
         recorded = authorisations.record(word)
-        at_work.register.ledger.sign_checkpoint()
+        session.register.ledger.sign_checkpoint()
     if as_json:
         print_json(msgspec.to_builtins(recorded))
     else:
@@ -75,10 +75,10 @@ def authorise(
         )
 
 
-def _leaves(categories: str, at_work: Session) -> list[str]:
+def _leaves(categories: str, session: Session) -> list[str]:
     """Return the categories, each of which the terms in force let somebody have whom a person authorised."""
     leaves = parse_categories(categories)
-    version = find_version_in_force(at_work.register.versions(), utc_now())
+    version = find_version_in_force(session.register.versions(), utc_now())
     may = {cell.category for cell in version.compiled_terms.cells if cell.ground == AUTHORISED_GROUND}
     if missing := [leaf for leaf in leaves if leaf not in may]:
         raise RefusedError(
