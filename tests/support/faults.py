@@ -4,7 +4,7 @@ A scene is a folder, a command (`import` unless named) and its arguments, and th
 of the moment and which time it comes:
 
 - `imports`: the command, as often as there are moments, one after the other;
-- `owner`, where there is one, holds the folder from before these until after them, so that they are its guests;
+- `owner`, where there is one, holds the folder from before these until after them, so that they are its clients;
 - `snapshots` lets nobody die, but copies the folder at each moment at which it is another than before.
 
 The processes are forked from this one, which has imported everything and started no thread of ours, so that a

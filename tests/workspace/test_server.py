@@ -1,4 +1,4 @@
-"""One owner, and those that ask it."""
+"""One process owns a data folder, and others send it requests."""
 
 import subprocess
 import sys
@@ -83,82 +83,82 @@ def create_handler(_: Store) -> EchoHandler:
     return EchoHandler()
 
 
-def owned(path: Path) -> FolderServer:
+def own(path: Path) -> FolderServer:
     backend = open_backend(folder(path), create_handler)
     assert isinstance(backend, FolderServer)
     return backend
 
 
-def test_the_second_to_open_a_folder_asks_the_first(tmp_path: Path) -> None:
-    """Whoever comes second becomes a guest, and is answered the same."""
-    first = owned(tmp_path)
-    second = open_backend(folder(tmp_path), create_handler)
-    assert isinstance(second, FolderClient)
-    assert second.call(Echo(SAMPLE)) == first.call(Echo(SAMPLE)) == SAMPLE
-    assert first.call(Echo(SAMPLE)) is SAMPLE  # within one process nothing is encoded
-    second.load_segments([written_segment(tmp_path / "data", admitted_records(request_at(0)))])
-    assert first.call(CountRecords()) == second.call(CountRecords())
-    assert second.call(CountRecords()).requests == 1
+def test_a_second_process_sends_its_requests_to_the_first(tmp_path: Path) -> None:
+    """A process that opens an owned folder becomes a client and gets the same answers."""
+    owner = own(tmp_path)
+    client = open_backend(folder(tmp_path), create_handler)
+    assert isinstance(client, FolderClient)
+    assert client.call(Echo(SAMPLE)) == owner.call(Echo(SAMPLE)) == SAMPLE
+    assert owner.call(Echo(SAMPLE)) is SAMPLE  # within one process nothing is encoded
+    client.load_segments([written_segment(tmp_path / "data", admitted_records(request_at(0)))])
+    assert owner.call(CountRecords()) == client.call(CountRecords())
+    assert client.call(CountRecords()).requests == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
-    second.close()
-    first.close()
+    client.close()
+    owner.close()
 
 
-def test_an_error_of_the_owner_reaches_the_guest(tmp_path: Path) -> None:
-    """A guest sees the owner's error, with its hint; a fault that nobody foresaw shows no detail and ends nobody."""
-    first = owned(tmp_path)
-    second = open_backend(folder(tmp_path), create_handler)
-    for asking in (first, second):
+def test_an_error_of_the_owner_reaches_the_client(tmp_path: Path) -> None:
+    """A client gets the owner's error with its code and hint; an unforeseen fault shows no detail and ends no process."""
+    owner = own(tmp_path)
+    client = open_backend(folder(tmp_path), create_handler)
+    for backend in (owner, client):
         with raises_code("server-mismatch") as caught:
-            asking.call(Undefined())
+            backend.call(Undefined())
         assert caught.value.hint
     with raises_code("server-failed") as failed:
-        second.call(LoadSegments(["192.0.2.1"]))
+        client.call(LoadSegments(["192.0.2.1"]))
     assert "192.0.2.1" not in failed.value.message
-    assert second.call(Echo(SAMPLE)) == SAMPLE
-    second.close()
-    first.close()
+    assert client.call(Echo(SAMPLE)) == SAMPLE
+    client.close()
+    owner.close()
 
 
 def test_an_answer_that_is_too_long_is_an_error(tmp_path: Path) -> None:
-    """The client gets an error that names the size, and can go on asking."""
-    first = owned(tmp_path)
-    second = open_backend(folder(tmp_path), create_handler)
+    """The client gets an error that names the size, and the connection stays usable."""
+    owner = own(tmp_path)
+    client = open_backend(folder(tmp_path), create_handler)
     with pytest.raises(StoreError, match=f"more than {MESSAGE_BYTES_MAX:,}"):
-        second.call(Fill(MESSAGE_BYTES_MAX))
-    assert second.call(Fill(3)) == bytes(3)
-    second.close()
-    first.close()
+        client.call(Fill(MESSAGE_BYTES_MAX))
+    assert client.call(Fill(3)) == bytes(3)
+    client.close()
+    owner.close()
 
 
 def test_a_log_is_read_by_one_at_a_time(tmp_path: Path) -> None:
-    """A log that one process claimed is refused to others, until that process goes away, however it ends."""
-    first = owned(tmp_path)
-    second, third = (
+    """A log that one process claimed is refused to others until that process ends, however it ends."""
+    owner = own(tmp_path)
+    client, other_client = (
         open_backend(folder(tmp_path), create_handler),
         open_backend(folder(tmp_path), create_handler),
     )
-    second.call(ClaimLog("log"))
-    second.call(ClaimLog("log"))
-    for other in (first, third):
+    client.call(ClaimLog("log"))
+    client.call(ClaimLog("log"))
+    for other in (owner, other_client):
         with raises_code("log-in-use"):
             other.call(ClaimLog("log"))
-    second.close()
-    third.call(ClaimLog("log"))
-    third.close()
-    first.close()
+    client.close()
+    other_client.call(ClaimLog("log"))
+    other_client.close()
+    owner.close()
 
 
-def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
+def test_a_log_of_a_killed_process_is_free_once_its_segments_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever claims it meanwhile waits, and is not told that another reads it."""
-    first = owned(tmp_path)
-    second, third = (
+    """A claim meanwhile waits, and is not refused because another process reads the log."""
+    owner = own(tmp_path)
+    client, other_client = (
         open_backend(folder(tmp_path), create_handler),
         open_backend(folder(tmp_path), create_handler),
     )
-    second.call(ClaimLog("log"))
+    client.call(ClaimLog("log"))
     loading, loaded = threading.Event(), threading.Event()
 
     def slowly(_: Path) -> list[SegmentFile]:
@@ -167,64 +167,64 @@ def test_a_log_whose_reader_was_killed_is_free_once_what_it_left_is_loaded(
         return []
 
     monkeypatch.setattr("avowal.workspace.pending_files.list_segments", slowly)
-    second.close()
+    client.close()
     assert loading.wait(60)
     with ThreadPoolExecutor(1) as pool:
-        claiming = pool.submit(third.call, ClaimLog("log"))
+        claiming = pool.submit(other_client.call, ClaimLog("log"))
         with pytest.raises(TimeoutError):
             claiming.result(0.2)
         loaded.set()
         claiming.result(60)
-    third.close()
-    first.close()
+    other_client.close()
+    owner.close()
 
 
-def test_two_that_were_killed_wait_for_each_other_no_longer(tmp_path: Path) -> None:
-    """Each has a log and asked for the other's: both are released, and the owner can stop."""
-    first = owned(tmp_path)
-    guests = [connect(tmp_path / "data"), connect(tmp_path / "data")]
-    for guest, log in zip(guests, "ab", strict=True):
-        send_message(guest, msgspec.msgpack.encode(ClaimLog(log)))
-        assert receive_message(guest) == msgspec.msgpack.encode(Success(None))
-    with first._claims._changed:  # nobody is told anything before both are gone
-        for guest, log in zip(guests, "ba", strict=True):
-            send_message(guest, msgspec.msgpack.encode(ClaimLog(log)))
-            guest.close()
-    third = open_backend(folder(tmp_path), create_handler)
-    third.call(ClaimLog("a"))
-    third.call(ClaimLog("b"))
-    third.close()
-    first.close()
+def test_two_killed_processes_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """Each has a log and waits for that of the other: both claims are released, and the owner can stop."""
+    owner = own(tmp_path)
+    connections = [connect(tmp_path / "data"), connect(tmp_path / "data")]
+    for connection, log in zip(connections, "ab", strict=True):
+        send_message(connection, msgspec.msgpack.encode(ClaimLog(log)))
+        assert receive_message(connection) == msgspec.msgpack.encode(Success(None))
+    with owner._claims._changed:  # no claim is answered before both have ended
+        for connection, log in zip(connections, "ba", strict=True):
+            send_message(connection, msgspec.msgpack.encode(ClaimLog(log)))
+            connection.close()
+    other_client = open_backend(folder(tmp_path), create_handler)
+    other_client.call(ClaimLog("a"))
+    other_client.call(ClaimLog("b"))
+    other_client.close()
+    owner.close()
 
 
-def test_what_an_owner_left_waiting_is_loaded_at_the_next_start(tmp_path: Path) -> None:
-    """A segment on the disk is loaded by the next owner, whoever wrote it; one that cannot be is put away."""
+def test_segments_that_an_owner_left_are_loaded_at_the_next_start(tmp_path: Path) -> None:
+    """A segment on the disk is loaded by the next owner, whoever wrote it; one that cannot be loaded is removed."""
     written_segment(tmp_path / "data", admitted_records(request_at(0)))
     written_segment(tmp_path / "data", admitted_records(request_at(0)), 500, 600, source="b")
-    first = owned(tmp_path)
-    assert first.call(CountRecords()).requests == 1
-    assert first.recovered_lines == 1
+    owner = own(tmp_path)
+    assert owner.call(CountRecords()).requests == 1
+    assert owner.recovered_lines == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
-    first.close()
+    owner.close()
 
 
-def test_a_guest_of_an_owner_that_went_away_is_told(tmp_path: Path) -> None:
-    """When the owner has gone, a guest's question is an error, and whoever opens next becomes the owner."""
-    first = owned(tmp_path)
-    second = open_backend(folder(tmp_path), create_handler)
-    first.close()
+def test_a_client_gets_an_error_when_the_owner_has_ended(tmp_path: Path) -> None:
+    """When the owner has ended, a request of a client fails, and the next process that opens the folder owns it."""
+    owner = own(tmp_path)
+    client = open_backend(folder(tmp_path), create_handler)
+    owner.close()
     with raises_code("server-gone"):
-        second.call(Echo(SAMPLE))
-    second.close()
-    third = open_backend(folder(tmp_path), create_handler)
-    assert third.is_owner
-    third.close()
+        client.call(Echo(SAMPLE))
+    client.close()
+    other_client = open_backend(folder(tmp_path), create_handler)
+    assert other_client.is_owner
+    other_client.close()
 
 
-def test_a_folder_held_by_a_process_that_does_not_answer_is_refused(
+def test_a_folder_whose_owner_does_not_answer_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lock without a socket behind it gives the process's number and a remedy, after a while."""
+    """If the folder is locked but nothing listens on its socket, the error names the process and a remedy."""
     (tmp_path / "data").mkdir()
     script = (
         "import fcntl, os, sys\n"
@@ -244,22 +244,22 @@ def test_a_folder_held_by_a_process_that_does_not_answer_is_refused(
     holder.communicate(b"")
 
 
-def test_the_socket_is_for_the_owner_of_the_files_alone(tmp_path: Path) -> None:
-    """Nobody but the user who runs Avowal may connect; the folder is closed to others."""
-    first = owned(tmp_path)
+def test_only_the_user_who_runs_avowal_may_connect(tmp_path: Path) -> None:
+    """Only the user who runs Avowal may connect; the folder is closed to others."""
+    owner = own(tmp_path)
     assert (tmp_path / "data" / "avowal.sock").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
-    first.close()
+    owner.close()
     assert not (tmp_path / "data" / "avowal.sock").exists()
 
 
 def test_a_long_path_has_a_socket_too(tmp_path: Path) -> None:
-    """A data folder whose path is longer than a socket's may be works all the same."""
+    """A data folder works even if its path is longer than that of a socket may be."""
     if not Path("/proc/self/fd").exists():
         pytest.skip("needs /proc: elsewhere such a folder is refused with a clear error")
     deep = tmp_path / ("d" * 60) / ("e" * 60)
-    first = owned(deep)
-    second = open_backend(folder(deep), create_handler)
-    assert second.call(Echo(SAMPLE)) == SAMPLE
-    second.close()
-    first.close()
+    owner = own(deep)
+    client = open_backend(folder(deep), create_handler)
+    assert client.call(Echo(SAMPLE)) == SAMPLE
+    client.close()
+    owner.close()
