@@ -384,7 +384,7 @@ def test_an_empty_store_says_so(empty: Site, name: str) -> None:
 def test_a_period_without_rows_says_what_there_is(site: Site, name: str) -> None:
     """A report on a period of which nothing is kept says of which time something is."""
     assert site.report(name, "--since", "2026-01-08")["notes"] == [
-        "nothing was collected in this period: what is kept is from 2026-01-05 10:00 to 2026-01-06 23:30 UTC"
+        "nothing was collected in this period: what is stored is from 2026-01-05 10:00 to 2026-01-06 23:30 UTC"
     ]
 
 
@@ -403,9 +403,9 @@ def test_what_is_too_old_for_the_purpose_is_hidden_and_counted(empty: Site) -> N
     empty.take_in(empty.log("access.log", old, new))
     found = empty.report("overview")
     assert found["tables"]["overview"][0]["visits"] == 1
-    assert found["notes"] == ["1 rows hidden: older than the terms allow for content"]
+    assert found["notes"] == ["1 rows are older than the terms allow for content and are not counted"]
     assert found["excluded"]["hidden_rows"] == 1
-    assert "1 rows hidden" in empty.avowal("report").out
+    assert "1 rows are older than the terms allow" in empty.avowal("report").out
     assert empty.report("availability")["notes"] == []
     assert empty.report("overview", "--since", "30 days")["notes"] == []
 

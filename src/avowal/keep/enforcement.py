@@ -1,8 +1,8 @@
-"""Which version governs what is stored: kept as consents, and the versions that take effect, would have it.
+"""Enforce the register's decisions on the store: consents, withdrawals, new versions, retention and erasures.
 
-The register is the truth; the store has a copy of its consents, and how far it read them. A consent is recorded first
-and then raises its records, so that it loosens nothing before that is done. A withdrawal is recorded first, too, and
-whoever reads next does not see the records before they are restored (G7 in `docs/spec/terms.md`).
+The register decides; the store has a copy of the consents and of how far it read them. A consent is recorded before
+its records are raised, so it permits nothing earlier. A withdrawal is recorded first, too, and every access applies it
+before it reads anything (G7 in `docs/spec/terms.md`).
 """
 
 import secrets
@@ -27,89 +27,91 @@ from avowal.store.interface import Cutoffs, GoverningUpdate, OverdueRecords, Rem
 
 @dataclass
 class PolicyEnforcer:
-    """Keeps the store in line with the register, in the process that owns the folder."""
+    """Keeps the store in line with the register, in the process that owns the folder. One operation runs at a time."""
 
     register: Register
     visit_rules: VisitRules
-    _turn: Lock = field(default_factory=Lock)
+    _lock: Lock = field(default_factory=Lock)
 
     def apply_consents(self, store: Store, now: datetime) -> None:
-        """Do what consents, withdrawals and versions ask for that were recorded since: before each reading.
+        """Apply the consents, withdrawals, versions and erasures that were recorded since the last time.
 
-        Whoever reads at the same time waits for it.
+        Called before each access to stored data, which waits for it.
         """
-        with self._turn:
+        with self._lock:
             if self.register.erasures.pending():
-                self._erase_begun(store, now)
-            settled = store.consent_cursor()
-            raised = self.register.consents.compute_governing_update(settled, now)
-            if raised.cursor != settled:
-                self._derive(store, now, raised)
+                self._finish_erasures(store, now)
+            cursor = store.consent_cursor()
+            update = self.register.consents.compute_governing_update(cursor, now)
+            if update.cursor != cursor:
+                self._derive(store, now, update)
 
     def derive_visits(self, store: Store, now: datetime) -> None:
-        """Do the same, and make views and visits of what came in."""
-        with self._turn:
+        """Apply consents as well, and derive views and visits from what was loaded."""
+        with self._lock:
             self._derive(
                 store, now, self.register.consents.compute_governing_update(store.consent_cursor(), now)
             )
 
     def enforce_retention(self, store: Store, now: datetime) -> list[RemovedRecords]:
-        """Take away what may not be kept any more, record it, and write the file anew; returns what was taken away."""
-        with self._turn:
-            self._erase_begun(store, now)
+        """Delete or coarsen what may no longer be kept, record that, and compact the file; returns what was removed."""
+        with self._lock:
+            self._finish_erasures(store, now)
             self._derive(
                 store, now, self.register.consents.compute_governing_update(store.consent_cursor(), now)
             )
             bounds = compute_governing_bounds(effective_versions(self.register.versions(), now))
             store.apply_retention(plan_retention(bounds, now), now)
-            handed_over = self.register.submissions.apply_retention(bounds, now, store.next_retention_run())
-            if handed_over:
+            removed_submissions = self.register.submissions.apply_retention(
+                bounds, now, store.next_retention_run()
+            )
+            if removed_submissions:
                 self.register.ledger.sign_checkpoint()
             removed = store.unrecorded_removals()
-            for run in dict.fromkeys(one.run_number for one in removed):
-                of_run = [one for one in removed if one.run_number == run]
-                self.register.retention_runs.record(run, of_run, of_run[0].removed_at)
+            for run in dict.fromkeys(records.run_number for records in removed):
+                removed_by_run = [records for records in removed if records.run_number == run]
+                self.register.retention_runs.record(run, removed_by_run, removed_by_run[0].removed_at)
                 self.register.ledger.sign_checkpoint()
                 store.clear_removals(run)
             self.register.release_requests.erase_expired(now)
             store.clear_changes(self.register.feeds.acknowledged_change_number())
             store.compact()
-        return removed + handed_over
+        return removed + removed_submissions
 
     def erase_visitor(self, store: Store, visitor_key: str, now: datetime) -> Erasure:
-        """Erase a visitor: from its record on nobody reads what is held of them."""
-        with self._turn:
-            self._erase_begun(store, now)
+        """Erase a visitor. Once the erasure is recorded, nobody can read the visitor's records any more."""
+        with self._lock:
+            self._finish_erasures(store, now)
             self.register.erasures.begin(visitor_key)
-            return self._erase_begun(store, now)[visitor_key]
+            return self._finish_erasures(store, now)[visitor_key]
 
     def erase_script_views(self, store: Store, script_view_ids: Sequence[int], now: datetime) -> Erasure:
-        """Erase looks: as what is held of a visitor of their own, whom nothing else is of.
+        """Erase script views by giving them to a new visitor, who is then erased.
 
-        Raises RefusedError where none is held.
+        Raises RefusedError if none of them is stored.
         """
         key = secrets.randbits(64) & ~1
         if not store.reassign_visitor(script_view_ids, key):
             raise RefusedError(
-                "none of these views is held",
-                "they may be erased already, or their time is over",
+                "none of these views is stored",
+                "they may have been erased already, or have expired",
                 code="records-not-found",
             )
         self.derive_visits(store, now)
         return self.erase_visitor(store, f"{key:016x}", now)
 
-    def _erase_begun(self, store: Store, now: datetime) -> dict[str, Erasure]:
-        """Do the erasures that are recorded, also those that a kill cut short; returns each by its visitor."""
-        done = {
+    def _finish_erasures(self, store: Store, now: datetime) -> dict[str, Erasure]:
+        """Carry out recorded erasures, including those that a crash interrupted; returns them by visitor key."""
+        erasures = {
             visitor: self.register.erasures.finish(visitor, store.erase_visitor(int(visitor, 16)), now)
             for visitor in self.register.erasures.pending()
         }
         store.clear_erased_counts()
-        if done:
+        if erasures:
             self.register.ledger.sign_checkpoint()
             self.register.submissions.delete_orphans()
             store.compact()
-        return done
+        return erasures
 
     def find_overdue_records(self, store: Store, now: datetime) -> list[OverdueRecords]:
         """Return what is stored although retention should have removed it a day ago; nothing is changed."""
@@ -120,9 +122,9 @@ class PolicyEnforcer:
             *store.find_overdue_records(plan_retention(bounds, before)),
         ]
 
-    def _derive(self, store: Store, now: datetime, raised: GoverningUpdate) -> None:
+    def _derive(self, store: Store, now: datetime, update: GoverningUpdate) -> None:
         store.derive_visits(
-            self.visit_rules, compute_cutoffs(effective_versions(self.register.versions(), now), now), raised
+            self.visit_rules, compute_cutoffs(effective_versions(self.register.versions(), now), now), update
         )
 
 
@@ -144,18 +146,18 @@ def find_version_in_force(versions: Sequence[Version], moment: datetime) -> Vers
 
 
 def compute_governing_bounds(versions: Sequence[Version]) -> list[Bounds]:
-    """Return what governs each governing number, from 1 on: computed once for each publication."""
-    return _governs(tuple(versions))
+    """Return the bounds of each governing number, from 1 on. They are computed once for each publication."""
+    return _cached_governing_bounds(tuple(versions))
 
 
 @lru_cache(maxsize=8)
-def _governs(versions: tuple[Version, ...]) -> list[Bounds]:
+def _cached_governing_bounds(versions: tuple[Version, ...]) -> list[Bounds]:
     return list_governing_bounds([version.compiled_terms for version in versions])
 
 
 @lru_cache(maxsize=8)
 def build_admission_rules(versions: tuple[Version, ...]) -> list[AdmissionRules]:
-    """Return what admission needs of versions: of each, what governs its records by now."""
+    """Return the admission rules of each version: the bounds that govern its records by now."""
     ends = [*(version.effective_at for version in versions[1:]), datetime.max]
     return [
         AdmissionRules(
@@ -171,7 +173,7 @@ def build_admission_rules(versions: tuple[Version, ...]) -> list[AdmissionRules]
 
 
 def compute_cutoffs(versions: Sequence[Version], now: datetime) -> Cutoffs:
-    """Return, for each governing number, the oldest event of each derived category that may be kept now."""
+    """Return the oldest times of which derived categories may be kept now, for each governing number."""
 
     def since(category: str) -> list[datetime]:
         return [
@@ -183,7 +185,7 @@ def compute_cutoffs(versions: Sequence[Version], now: datetime) -> Cutoffs:
 
 
 def oldest_permitted_time(ages: AgeByPrecision, now: datetime) -> datetime:
-    """Return the oldest event that may be kept whole; datetime.max where none may."""
+    """Return the oldest time at which a value may still be kept in full; datetime.max if it may never be."""
     if "full" not in ages:
         return datetime.max
     age = ages["full"]

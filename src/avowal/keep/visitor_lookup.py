@@ -1,4 +1,4 @@
-"""Whose records: a visitor by its key, or by an address and a time in which nobody else had it."""
+"""Find a visitor's records: by the visitor's key, or by an address and a period in which only that visitor had it."""
 
 import re
 from collections import Counter
@@ -20,34 +20,34 @@ VISITOR_KEY_PATTERN = re.compile(r"[0-9a-f]{16}")
 
 
 class VisitorSelector(msgspec.Struct, frozen=True):
-    """A visitor as somebody told of it; times are UTC, `since` within and `until` without."""
+    """A visitor as an operator names one; times are UTC, `since` is included and `until` is not."""
 
     key: str = ""
-    """16 hexadecimal digits; empty where an address is given."""
+    """16 hexadecimal digits; empty if an address is given."""
     address: str = ""
     since: datetime | None = None
     until: datetime | None = None
 
 
 class VisitorRecords(msgspec.Struct, frozen=True):
-    """A visitor's key, and how many requests and looks came in under which version, with what governs them."""
+    """A visitor's key, and the number of the visitor's requests and script views by version."""
 
     key: str
     version_counts: list[tuple[int, int, int]]
-    """Each a version, a governing number, and how many that are."""
+    """Tuples of a version, a governing number, and the number of records that have both."""
 
     @property
     def record_count(self) -> int:
-        """How many there are."""
+        """The number of records."""
         return sum(count for _, _, count in self.version_counts)
 
     @property
     def counts_by_governing(self) -> dict[int, int]:
-        """How many each governing number governs."""
-        found = Counter[int]()
+        """The number of records by governing number."""
+        counts = Counter[int]()
         for _, governing, count in self.version_counts:
-            found[governing] += count
-        return dict(sorted(found.items()))
+            counts[governing] += count
+        return dict(sorted(counts.items()))
 
 
 def parse_visitor_selector(
@@ -55,7 +55,8 @@ def parse_visitor_selector(
 ) -> VisitorSelector:
     """Parse a visitor's key, the identifier in a cookie, or an address with the period in which the visitor had it.
 
-    Raises InvalidInputError where it is neither, or an address comes without its period.
+    Raises InvalidInputError if it is neither, or an address comes without a period, and DisclosureError if it is a
+    range of addresses.
     """
     if VISITOR_KEY_PATTERN.fullmatch(text.lower()):
         return VisitorSelector(text.lower())
@@ -65,22 +66,22 @@ def parse_visitor_selector(
     if address is None and "/" in text and canonicalise_address(text.partition("/")[0]):
         hint = "name one visitor: by a key, or by an address with `--since` and `--until`"
         raise DisclosureError(
-            "a range of addresses would hold others' records",
+            "a range of addresses would include records of other people",
             hint,
             RefusalReason.OTHER_SUBJECTS,
             code="selection-too-broad",
         )
     if address is None:
         raise InvalidInputError(
-            "this names no visitor",
-            "give a visitor's key (16 hexadecimal digits), what a cookie holds (22 characters), or an address with "
+            "not a visitor key, cookie value or address",
+            "give a visitor's key (16 hexadecimal digits), a cookie's value (22 characters), or an address with "
             "`--since` and `--until`",
             code="invalid-visitor",
         )
     if since is None or until is None:
         raise InvalidInputError(
-            "an address belongs to many people over time",
-            "say when it was the visitor's: `--since`, `--until`",
+            "an address alone does not identify a visitor, because it changes hands",
+            "add the period in which the visitor had it: `--since`, `--until`",
             code="missing-input",
         )
     return VisitorSelector("", address, since, until)
@@ -89,33 +90,34 @@ def parse_visitor_selector(
 def find_visitor_records(
     store: Store, selector: VisitorSelector, governing_bounds: Sequence[Bounds], now: datetime
 ) -> VisitorRecords:
-    """Find a visitor's records. `governed` has what governs each governing number, from 1 on.
+    """Find a visitor's records. `governing_bounds` has the bounds of each governing number, from 1 on.
 
-    Raises RefusedError where an address in its period led to no visitor, or to several: one person's word is not
-    another's.
+    Raises RefusedError if no visitor had the address in the period, or several had it: nobody may act for another.
     """
-    key = selector.key or _found(store, selector, governing_bounds, now)
+    key = selector.key or _find_key_by_address(store, selector, governing_bounds, now)
     rows = store.query(read_sql("store", "visitor_version_counts"), {"visitor_id": int(key, 16)}).rows
     return VisitorRecords(key, [(version, governing, count) for version, governing, count in rows])
 
 
-def _found(store: Store, subject: VisitorSelector, governed: Sequence[Bounds], now: datetime) -> str:
+def _find_key_by_address(
+    store: Store, selector: VisitorSelector, governing_bounds: Sequence[Bounds], now: datetime
+) -> str:
     values = {
-        **msgspec.structs.asdict(subject),
+        **msgspec.structs.asdict(selector),
         "address_since": [
-            oldest_permitted_time(bounds.retention_ages("ip-address"), now) for bounds in governed
+            oldest_permitted_time(bounds.retention_ages("ip-address"), now) for bounds in governing_bounds
         ]
         or [datetime.max],
     }
     visitors = [visitor for (visitor,) in store.query(read_sql("store", "visitor_by_address"), values).rows]
     if len(visitors) != 1:
         raise RefusedError(
-            f"{len(visitors)} visitors are known by that address in that period"
+            f"{len(visitors)} visitors had that address in that period"
             if visitors
-            else "no visitor is known by that address in that period",
-            "several people may share an address: give a period in which one visitor alone had it"
+            else "no visitor is known to have had that address in that period",
+            "give a period in which only one visitor had it"
             if visitors
-            else "addresses are known for as long as the terms keep them whole; look at the period, too",
+            else "check the period; full addresses are known only for as long as the terms keep them",
             code="visitor-ambiguous" if visitors else "visitor-not-found",
         )
     return f"{visitors[0]:016x}"

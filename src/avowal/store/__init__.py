@@ -1,1 +1,1 @@
-"""The bulk store of requests, views and visits."""
+"""The bulk store: requests, script views, events, and the views and visits that are derived from them."""

@@ -1,4 +1,4 @@
-"""Writing a store's file anew, so that no byte is left of what was deleted (K4 in `docs/spec/retention.md`)."""
+"""Rewrite the store's file, so that no byte of deleted data is left (K4 in `docs/spec/retention.md`)."""
 
 import os
 import threading
@@ -16,18 +16,18 @@ EXTENSION_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
 }
-"""Settings of every instance."""
+"""Settings of every DuckDB instance: no extension is installed or loaded."""
 
 
 def compacted_path(path: Path) -> Path:
-    """Return where the new file is written; one that is there was left by a process that was killed."""
+    """Return the path of the new file. If it exists, a process was killed while it wrote it."""
     return path.with_suffix(".new.duckdb")
 
 
 def compact_file(path: Path, memory_limit: str) -> bool:
-    """Put a file that has what a store has, and nothing of what it had, in its place; nobody may have it open.
+    """Replace the file by a copy of its live data. Nobody may have it open.
 
-    Returns whether that was done: not where a log is left beside the store, which belongs to the old file.
+    Returns whether that was done. It is not if a write-ahead log exists, because that belongs to the old file.
     """
     if path.with_name(f"{path.name}.wal").exists():
         return False
@@ -51,41 +51,44 @@ def compact_file(path: Path, memory_limit: str) -> bool:
 
 
 class ReadWriteLock:
-    """Lets any number of threads through together, or one alone. Whoever is within may go in again, but not alone."""
+    """A lock that any number of threads share, or one has exclusively.
+
+    A thread that shares it may acquire it again, but only to share it.
+    """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._within = 0
-        self._shut = False
-        self._mine = threading.local()
+        self._holders = 0
+        self._exclusive_wanted = False
+        self._own = threading.local()
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Be within together with others."""
-        depth = getattr(self._mine, "depth", 0)
+        """Hold the lock together with others."""
+        depth = getattr(self._own, "depth", 0)
         with self._condition:
-            while self._shut and not depth:
+            while self._exclusive_wanted and not depth:
                 self._condition.wait()
-            self._within += 1
-        self._mine.depth = depth + 1
+            self._holders += 1
+        self._own.depth = depth + 1
         try:
             yield
         finally:
-            self._mine.depth = depth
+            self._own.depth = depth
             with self._condition:
-                self._within -= 1
+                self._holders -= 1
                 self._condition.notify_all()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Be within alone: whoever comes meanwhile waits."""
+        """Hold the lock alone. Other threads wait meanwhile."""
         with self._condition:
-            self._shut = True
-            while self._within:
+            self._exclusive_wanted = True
+            while self._holders:
                 self._condition.wait()
         try:
             yield
         finally:
             with self._condition:
-                self._shut = False
+                self._exclusive_wanted = False
                 self._condition.notify_all()

@@ -1,4 +1,4 @@
-"""Bringing the governing numbers of what is stored in line with what visitors consented to."""
+"""Apply consents to the governing numbers of stored records."""
 
 import duckdb
 import msgspec
@@ -11,7 +11,7 @@ from avowal.store.run_query import execute_statements
 
 
 def update_governing(cursor: duckdb.DuckDBPyConnection, governing_update: GoverningUpdate) -> None:
-    """Bring governing numbers in line with consents; where there never was one, there is nothing to look at."""
+    """Bring governing numbers in line with consents. If there never was a consent, no record is read."""
     values = msgspec.structs.asdict(governing_update.cursor)
     cursor.execute(
         "UPDATE consent_cursor SET last_consent = $last_consent, last_version = $last_version", values

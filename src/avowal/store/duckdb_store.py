@@ -1,4 +1,4 @@
-"""The store of one machine: a DuckDB file, owned by one process at a time."""
+"""The store of a single machine: a DuckDB file that one process has open at a time."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,33 +55,33 @@ from avowal.store.sql_builder import compose, identifier
 STORE_FILE = "avowal.duckdb"
 SPILL_FOLDER = "spill"
 LONGEST_VISITOR_DAY = timedelta(hours=25)
-"""An event-day on which the clock was put back: what belongs to one visitor lies within it."""
+"""The length of a visitor day on which the clock is put back. All rows of a daily key lie within it."""
 
 SLICE_VISITORS_MAX = 200_000
-"""How many visitors' visits are made at once: bounds the memory that this takes."""
+"""How many visitors are derived at a time: bounds the memory that it takes."""
 
 CHECKPOINT_THRESHOLD = "256MB"
-"""How long the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
+"""How large the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
 
 
 class DuckDBStore:
-    """See Store for what it promises.
+    """Implements Store with DuckDB.
 
-    The file is locked by the process that has it open. The whole instance is cut off from the file system and the
-    network, and its configuration is locked: rows come in as Arrow, and spill goes into the data folder.
+    The file is locked by the process that has it open. The instance has no access to other files or the network, and
+    its configuration is locked. Rows are loaded as Arrow streams; temporary data goes into the data folder.
     """
 
     def __init__(self, folder: Path, memory_limit: str) -> None:
-        """Open the store of a data folder, and make it where there is none.
+        """Open the store of a data folder, and create it if there is none.
 
-        Raises StoreError where the file cannot be opened or was made by a newer Avowal.
+        Raises StoreError if the file cannot be opened, or was made by a newer version or an earlier build.
         """
         self._path = folder / STORE_FILE
         self._memory_limit = memory_limit
         compacted_path(self._path).unlink(missing_ok=True)
         self._connection = self._connect()
-        self._writing = threading.Lock()
-        self._gate = ReadWriteLock()
+        self._write_lock = threading.Lock()
+        self._lock = ReadWriteLock()
         try:
             migrate(self._write, read_schema(), read_migrations())
         except BaseException:
@@ -89,7 +89,7 @@ class DuckDBStore:
             raise
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        """Open the file, cut off from everything else, and with its configuration locked."""
+        """Open the file without access to anything else, and lock the configuration."""
         try:
             connection = duckdb.connect(
                 self._path,
@@ -104,7 +104,7 @@ class DuckDBStore:
         except duckdb.Error as error:
             raise StoreError(
                 f"`{self._path}` cannot be opened ({type(error).__name__})",
-                "if another program has it open, close that; if it is damaged, put it back from a backup",
+                "close any other program that has it open; if the file is damaged, restore it from a backup",
                 code="store-unusable",
             ) from None
         connection.execute("SET TimeZone = 'UTC'")
@@ -114,7 +114,7 @@ class DuckDBStore:
 
     def close(self) -> None:
         """Leave the store as it is."""
-        with self._writing:
+        with self._write_lock:
             self._connection.close()
 
     def log_positions(self) -> list[LogPosition]:
@@ -127,15 +127,15 @@ class DuckDBStore:
         loaded, frames = [], []
         with self._write() as cursor:
             for segment in segments:
-                intake = segment.metadata
-                known = find_load_position(cursor, intake.origin, provisional=intake.provisional)
-                if known is None:
+                metadata = segment.metadata
+                position = find_load_position(cursor, metadata.origin, provisional=metadata.provisional)
+                if position is None:
                     loaded.append(LoadResult(0))
                     continue
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
-                replaced = remove_provisional_line(cursor, known.provisional_load)
+                replaced = remove_provisional_line(cursor, position.provisional_load)
                 frames.append(segment.records.with_columns(load_number=pl.lit(load, dtype=pl.UInt64)))
-                record_load(cursor, intake, load, replaced)
+                record_load(cursor, metadata, load, replaced)
                 loaded.append(LoadResult(load, replaced))
             if frames:
                 cursor.register("new_requests", ArrowStream(number_requests(cursor, pl.concat(frames))))
@@ -149,21 +149,21 @@ class DuckDBStore:
             known = {
                 name for (name,) in cursor.execute("SELECT journal_name FROM loaded_journals").fetchall()
             }
-            there = {journal.name for journal in journals}
+            existing = {journal.name for journal in journals}
             frames = [journal.read_rows() for journal in journals if journal.name not in known]
             cursor.executemany(
                 "DELETE FROM loaded_journals WHERE journal_name = ?",
-                [[name] for name in known - there] or [[""]],
+                [[name] for name in known - existing] or [[""]],
             )
-            for name in there - known:
+            for name in existing - known:
                 cursor.execute("INSERT INTO loaded_journals VALUES (?)", [name])
             rows = pl.concat(frames) if frames else JOURNAL_SCHEMA.to_frame()
             if len(rows):
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
-                told = merge_script_views(rows)
-                cursor.register("new_script_views", ArrowStream(told))
+                script_views = merge_script_views(rows)
+                cursor.register("new_script_views", ArrowStream(script_views))
                 cursor.register("new_events", ArrowStream(extract_events(rows)))
-                oldest = told.select(pl.col("view_time").min()).item() - LONGEST_VISITOR_DAY
+                oldest = script_views.select(pl.col("view_time").min()).item() - LONGEST_VISITOR_DAY
                 values = {
                     "load_number": load,
                     "oldest_view_time": oldest,
@@ -186,8 +186,8 @@ class DuckDBStore:
 
     def applied_visit_rules(self) -> VisitRules | None:
         """See Store."""
-        (made,) = self._read("SELECT gap_minutes, prefer_script FROM derivation_state", {}).rows
-        return None if None in made else VisitRules(*made)
+        (rules,) = self._read("SELECT gap_minutes, prefer_script FROM derivation_state", {}).rows
+        return None if None in rules else VisitRules(*rules)
 
     def derive_visits(self, rules: VisitRules, cutoffs: Cutoffs, governing_update: GoverningUpdate) -> None:
         """See Store."""
@@ -200,20 +200,20 @@ class DuckDBStore:
             execute_statements(cursor, read_sql("store", "derive_visitors"), values)
             execute_statements(cursor, read_sql("store", "derive_slices"), values)
             for begin, end in pairwise([since for (since,) in cursor.fetchall() if since]):
-                slice_of = {
+                slice_values = {
                     **values,
                     "slice_from": begin,
                     "slice_to": end,
                     "rows_from": begin - LONGEST_VISITOR_DAY,
                     "rows_to": end + LONGEST_VISITOR_DAY,
                 }
-                execute_statements(cursor, read_sql("store", "derive_slice"), slice_of)
+                execute_statements(cursor, read_sql("store", "derive_slice"), slice_values)
                 if cursor.execute(
                     "SELECT 1 FROM visitors_in_slice WHERE visitor_id & 1 = 1 LIMIT 1"
                 ).fetchall():
-                    slice_of["rows_to"] = datetime.max  # who has the cookie comes again on any day
+                    slice_values["rows_to"] = datetime.max  # a visitor with the cookie may return on any day
                 for step in ("activity", "delete", "views", "visits"):
-                    execute_statements(cursor, read_sql("store", f"derive_{step}"), slice_of)
+                    execute_statements(cursor, read_sql("store", f"derive_{step}"), slice_values)
             execute_statements(cursor, read_sql("store", "derive_finish"), values)
 
     def apply_retention(self, actions: Sequence[RetentionAction], now: datetime) -> None:
@@ -291,7 +291,7 @@ class DuckDBStore:
         """See Store."""
         if not self._read("SELECT is_due FROM compaction_state", {}).rows[0][0]:
             return False
-        with self._writing, self._gate.exclusive():
+        with self._write_lock, self._lock.exclusive():
             self._connection.execute("CHECKPOINT")
             self._connection.close()
             try:
@@ -316,22 +316,22 @@ class DuckDBStore:
     @contextmanager
     def open_secure_views(self, views: Mapping[str, str]) -> Iterator[QueryFunction]:
         """See Store."""
-        with self._gate.shared(), self._connection.cursor() as cursor:
+        with self._lock.shared(), self._connection.cursor() as cursor:
             yield partial(query_secure_views, cursor, dict(views))
 
     def query_with_timeout(self, views: Mapping[str, str], sql: str, timeout_seconds: float) -> ResultTable:
         """See Store."""
-        with self._gate.shared(), self._connection.cursor() as cursor:
+        with self._lock.shared(), self._connection.cursor() as cursor:
             return query_with_timeout(cursor, views, sql, timeout_seconds)
 
     def _read(self, sql: str, values: Mapping[str, Any]) -> ResultTable:
-        with self._gate.shared(), self._connection.cursor() as cursor:
+        with self._lock.shared(), self._connection.cursor() as cursor:
             return run_query(cursor, sql, values)
 
     @contextmanager
     def _write(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Give a cursor in a transaction: committed at the end, rolled back on an error."""
-        with self._writing, self._connection.cursor() as cursor:
+        """Open a transaction, and commit it at the end or roll it back on an error."""
+        with self._write_lock, self._connection.cursor() as cursor:
             cursor.execute("BEGIN")
             try:
                 yield cursor

@@ -1,4 +1,4 @@
-"""What every store of requests, views and visits promises, whichever database it stands on."""
+"""The store of requests, script views, events, views and visits: what it promises, and the types it exchanges."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +15,7 @@ from avowal.policy.bounds import Age
 
 
 class LogPosition(msgspec.Struct, frozen=True):
-    """A log that was read before: how far, and the keyed digest of its bytes to there."""
+    """How far a log was read, with the keyed digest of its bytes up to there."""
 
     log_id: str
     name: str
@@ -26,13 +26,16 @@ class LogPosition(msgspec.Struct, frozen=True):
     read_bytes: int
     read_digest: str
     loaded_at: datetime
-    """When its last lines were loaded, in UTC."""
+    """When the last lines were loaded (UTC)."""
     provisional_digest: str | None
-    """The digest behind an unfinished last line that was read, too, and whose place the log's next lines take."""
+    """The digest after an unfinished last line that was loaded provisionally; None if there is none.
+
+    The next lines of the log replace it.
+    """
 
 
 class LoadResult(msgspec.Struct, frozen=True):
-    """What a load did: its number, or 0 where the segment was loaded before, and what it took the place of."""
+    """The number of a load, or 0 if the segment was loaded before, and the provisional lines that it replaced."""
 
     load_number: int
     replaced_lines: LineCounts = LineCounts()
@@ -49,18 +52,18 @@ class RecordCounts(msgspec.Struct, frozen=True):
 
 
 class VisitRules(msgspec.Struct, frozen=True):
-    """How views and visits are made of what came in."""
+    """The rules by which views and visits are derived."""
 
     gap_minutes: int = 30
-    """A longer pause begins a new visit."""
+    """A longer gap starts a new visit."""
     prefer_script: bool = True
-    """Whether the script's views count where a host has both those and a log's on a day; else the log's."""
+    """Whether the script's views count if both script and log report a host on a day; otherwise the log's count."""
 
 
 class Cutoffs(msgspec.Struct, frozen=True):
-    """For each governing number, from 1 on, the oldest event that a derived category may be kept of.
+    """The oldest times of which derived categories may be kept, for each governing number from 1 on (UTC).
 
-    datetime.max where it may not be kept at all.
+    datetime.max means that a category may not be kept at all.
     """
 
     view_time: list[datetime]
@@ -70,16 +73,16 @@ class Cutoffs(msgspec.Struct, frozen=True):
 
 
 class ConsentCursor(msgspec.Struct, frozen=True):
-    """How far the register was read: its last consent, and the last version that had taken effect; 0 is none."""
+    """How far the register was read: the last consent, and the last version that had taken effect; 0 means none."""
 
     last_consent: int = 0
     last_version: int = 0
 
 
 class GoverningUpdate(msgspec.Struct, frozen=True):
-    """The governing number that consents raise the records of visitors to, and how far the register was read for it.
+    """The governing numbers that consents give to the records of visitors, and how far the register was read for them.
 
-    Visitors are those of whom something changed; 0 is for those who have no consent (any more).
+    It has the visitors whose consents changed; 0 stands for a visitor without a consent in force.
     """
 
     cursor: ConsentCursor = ConsentCursor()
@@ -112,7 +115,7 @@ class OverdueRecords(msgspec.Struct, frozen=True):
 
 
 class RemovedRecords(msgspec.Struct, frozen=True):
-    """What a run of retention took away: from how many records of a version, and when."""
+    """From how many records of a version a run of retention removed a category, and when (UTC)."""
 
     run_number: int
     relation: str
@@ -123,7 +126,7 @@ class RemovedRecords(msgspec.Struct, frozen=True):
 
 
 class ResultTable(msgspec.Struct, frozen=True):
-    """What a question gave: the names of its columns, and its rows."""
+    """The result of a query: the names of its columns, and its rows."""
 
     columns: list[str]
     rows: list[list[Any]]
@@ -138,62 +141,62 @@ class ResultTable(msgspec.Struct, frozen=True):
 
 
 class QueryFunction(Protocol):
-    """Answers SQL with named parameters."""
+    """Runs SQL with named parameters."""
 
     def __call__(self, sql: str, parameters: Mapping[str, Any]) -> ResultTable:
-        """Return the rows that a statement gives."""
+        """Return the result of the last statement."""
         ...
 
 
 class Store(Protocol):
-    """Keeps requests, views and visits.
+    """Stores requests, script views, events, views and visits.
 
-    Durable: what a method that writes has returned from survives a crash and a loss of power. Atomic: each of them
-    is done wholly or not at all. Concurrent: any number of threads may call; writers take turns, and readers see
-    the state before or after a write, never within.
+    Durable: when a method that writes has returned, its effect survives a crash and a loss of power. Atomic: such a
+    method takes effect completely or not at all. Concurrent: any number of threads may call; writers run one after the
+    other, and a reader sees the state before or after a write, never in between.
     """
 
     def log_positions(self) -> list[LogPosition]:
-        """Return every log that was read before."""
+        """Return how far each log was read."""
         ...
 
     def load_segments(self, segments: Sequence[Segment]) -> list[LoadResult]:
-        """Load segments, in their order and exactly once: one that was loaded before changes nothing.
+        """Load all of the segments in order, or none; one that was loaded before changes nothing.
 
-        All of them are loaded, or none. Raises StoreError where one does not go on from what is known of its log.
+        Raises StoreError (`log-mismatch`) if a segment does not continue where its log was read to.
         """
         ...
 
     def load_journals(self, journals: Sequence[Journal]) -> None:
-        """Take in what journals hold, each exactly once: one that was loaded before changes nothing.
+        """Load the rows of journals; one that was loaded before changes nothing.
 
-        A journal that is not among them any more is forgotten, so its file has to be gone.
+        The names of journals that are not given any more are deleted, so their files must not exist any more.
         """
         ...
 
     def consent_cursor(self) -> ConsentCursor:
-        """Return how far the register was read when governing numbers were last raised or restored."""
+        """Return how far the register was read when consents were last applied."""
         ...
 
     def add_probes(self, probes: Sequence[ProbeResult], keep_from: datetime) -> None:
-        """Keep what probes found, and forget those that are older than a moment."""
+        """Store the results of probes, and delete results older than `keep_from` (UTC)."""
         ...
 
     def applied_visit_rules(self) -> VisitRules | None:
-        """Return the rules that views and visits were made by; None where nobody knows."""
+        """Return the rules by which views and visits were derived; None if they never were."""
         ...
 
     def derive_visits(self, rules: VisitRules, cutoffs: Cutoffs, governing_update: GoverningUpdate) -> None:
-        """Raise and restore governing numbers, and make views and visits anew of whomever that or new requests concern.
+        """Apply consents, and derive the views and visits again that they or new records concern.
 
-        Of everybody, where they were made by other rules.
-        The governing number of each request is then the greater of its version and what its visitor consented to (G3
-        in `docs/spec/terms.md`), also of those that come in later.
+        All of them are derived again if they were derived by other rules. The governing number of each record is then
+        the greater of its version and the version that its visitor consented to (G3 in `docs/spec/terms.md`); this
+        also holds for records that are loaded later.
         """
         ...
 
     def apply_retention(self, actions: Sequence[RetentionAction], now: datetime) -> None:
-        """Do cuts, all of them or none, and write down what they took away."""
+        """Apply all of the actions or none, and record what they removed as a run of retention."""
         ...
 
     def find_overdue_records(self, actions: Sequence[RetentionAction]) -> list[OverdueRecords]:
@@ -201,63 +204,63 @@ class Store(Protocol):
         ...
 
     def next_retention_run(self) -> int:
-        """Return the number of a run of retention that no other has."""
+        """Return a number for a run of retention that no other run has."""
         ...
 
     def unrecorded_removals(self) -> list[RemovedRecords]:
-        """Return what was taken away and is not recorded elsewhere yet, by run."""
+        """Return what retention removed and the register has not recorded yet, by run."""
         ...
 
     def clear_removals(self, run_number: int) -> None:
-        """Forget what a run took away, as it is recorded elsewhere."""
+        """Delete the record of what a run removed, after the register has recorded it."""
         ...
 
     def erase_visitor(self, visitor_id: int) -> RecordCounts:
-        """Delete everything of a visitor; returns how much that was, since the last `forget_erased`."""
+        """Delete all records of a visitor; returns how many, in total since the last `clear_erased_counts`."""
         ...
 
     def reassign_visitor(self, script_view_ids: Sequence[int], new_visitor_id: int) -> int:
-        """Give looks to a visitor of their own; returns how many there are of them."""
+        """Give script views to a new visitor; returns how many script views that visitor has."""
         ...
 
     def clear_erased_counts(self) -> None:
-        """Forget how much was erased, as it is recorded elsewhere."""
+        """Delete the counts of erased records, after the register has recorded them."""
         ...
 
     def clear_changes(self, last_change: int) -> None:
-        """Forget the changes up to one of a number, as all processors know of them."""
+        """Delete record changes up to a number, after every processor has acknowledged them."""
         ...
 
     def compact(self) -> bool:
-        """Write the file anew where it still has bytes of what was taken away; returns whether it had.
+        """Rewrite the file if it still holds bytes of deleted data; returns whether it was rewritten.
 
-        Questions wait for it. A process that is killed within it leaves the old file or the new one, whole.
+        Queries wait meanwhile. A crash leaves either the old file or the new one complete.
         """
         ...
 
     def unparsable_lines(self, log_id: str) -> list[UnparsableLine]:
-        """Return where the lines of a log are that could not be read."""
+        """Return the places of the lines of a log that could not be parsed."""
         ...
 
     def record_counts(self) -> RecordCounts:
-        """Return how much is kept."""
+        """Return the number of records of each relation."""
         ...
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> ResultTable:
-        """Ask a question of our own, with named parameters; a question of somebody else's may never come here."""
+        """Run a query of our own with named parameters. A reader's SQL must go through `query_with_timeout`."""
         ...
 
     def query_with_timeout(self, views: Mapping[str, str], sql: str, timeout_seconds: float) -> ResultTable:
-        """Ask somebody else's question, which was looked at before, over secure views, for so long at the most.
+        """Run a reader's validated SQL over secure views.
 
-        Raises QueryError where it takes longer, or cannot be answered: it says nothing of what is stored.
+        Raises QueryError if it fails or times out. The error tells nothing about what is stored.
         """
         ...
 
     def open_secure_views(self, views: Mapping[str, str]) -> AbstractContextManager[QueryFunction]:
-        """Give what answers questions over secure views, each of which hides the table of its name."""
+        """Open secure views, each of which hides the table of its name, and return what runs queries over them."""
         ...
 
     def close(self) -> None:
-        """Leave the store as it is."""
+        """Close the store."""
         ...

@@ -1,4 +1,4 @@
-"""What a load writes down beside its records: how far a log was read, and what became of each line."""
+"""What a load records besides its rows: how far the log was read, and what became of each line."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ from avowal.sql_files import read_sql
 
 
 class ArrowStream:
-    """A frame that shows DuckDB its Arrow stream and nothing else, so that no other library is asked for."""
+    """Shows DuckDB the Arrow stream of a frame and nothing else, so that DuckDB does not look for pandas or pyarrow."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self._frame = frame
@@ -24,7 +24,7 @@ class ArrowStream:
 
 
 class LoadPosition(msgspec.Struct, frozen=True):
-    """How far a log was loaded, and the load of its unfinished last line."""
+    """How far a log was loaded, and the number of the load that has its unfinished last line."""
 
     read_bytes: int
     read_digest: str
@@ -34,26 +34,26 @@ class LoadPosition(msgspec.Struct, frozen=True):
 def find_load_position(
     cursor: duckdb.DuckDBPyConnection, origin: SegmentOrigin, *, provisional: bool
 ) -> LoadPosition | None:
-    """Return what is known of a segment's log, or None where the segment was loaded before.
+    """Return how far a segment's log was loaded, or None if the segment was loaded before.
 
-    Raises StoreError where the segment does not begin where what is known ends.
+    Raises StoreError if the segment does not continue from there.
     """
     sql = "SELECT read_bytes, read_digest, provisional_load FROM logs WHERE log_id = ?"
     rows = cursor.execute(sql, [origin.log_id]).fetchall()
-    known = LoadPosition(*rows[0]) if rows else LoadPosition(0, origin.start_digest, None)
-    if origin.end <= known.read_bytes or (provisional and origin.start < known.read_bytes):
+    position = LoadPosition(*rows[0]) if rows else LoadPosition(0, origin.start_digest, None)
+    if origin.end <= position.read_bytes or (provisional and origin.start < position.read_bytes):
         return None
-    if (origin.start, origin.start_digest) != (known.read_bytes, known.read_digest):
+    if (origin.start, origin.start_digest) != (position.read_bytes, position.read_digest):
         raise StoreError(
-            f"what was read of `{origin.name}` does not go on from what is known of it",
-            "import the log again: what is known of it is left out",
+            f"a segment of `{origin.name}` does not continue where the log was read to",
+            "import the log again: lines that were read before are not counted twice",
             code="log-mismatch",
         )
-    return known
+    return position
 
 
 def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load: int | None) -> LineCounts:
-    """Take away an unfinished last line, as the log has gone on."""
+    """Delete the unfinished last line of a log that has grown since; returns what was deleted."""
     if provisional_load is None:
         return LineCounts()
     values = {"load_number": provisional_load}
@@ -81,9 +81,12 @@ def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load:
 
 
 def number_requests(cursor: duckdb.DuckDBPyConnection, requests: pl.DataFrame) -> pl.DataFrame:
-    """Give each request its number."""
-    more = "UPDATE record_numbers SET last_number = last_number + ? WHERE relation = 'requests' RETURNING last_number"
-    ((last,),) = cursor.execute(more, [len(requests)]).fetchall()
+    """Add a record number to each request."""
+    statement = (
+        "UPDATE record_numbers SET last_number = last_number + ? "
+        "WHERE relation = 'requests' RETURNING last_number"
+    )
+    ((last,),) = cursor.execute(statement, [len(requests)]).fetchall()
     return requests.with_columns(
         record_number=pl.int_range(last - len(requests) + 1, last + 1, dtype=pl.UInt64)
     )
@@ -91,20 +94,20 @@ def number_requests(cursor: duckdb.DuckDBPyConnection, requests: pl.DataFrame) -
 
 def record_load(
     cursor: duckdb.DuckDBPyConnection,
-    intake: SegmentMetadata,
+    metadata: SegmentMetadata,
     load_number: int,
     replaced_lines: LineCounts,
 ) -> None:
-    """Write down what became of each line, and how far the log was read."""
-    origin = intake.origin
-    if intake.counts.dropped:
+    """Record what became of each line of a segment, and how far its log was read."""
+    origin = metadata.origin
+    if metadata.counts.dropped:
         rows = [
-            [origin.log_id, load_number, reason, lines] for reason, lines in intake.counts.dropped.items()
+            [origin.log_id, load_number, reason, lines] for reason, lines in metadata.counts.dropped.items()
         ]
         cursor.executemany("INSERT INTO dropped_lines VALUES (?, ?, ?, ?)", rows)
-    if intake.unparsable_lines:
-        letters = pl.DataFrame([msgspec.structs.asdict(letter) for letter in intake.unparsable_lines])
-        cursor.register("new_unparsable_lines", ArrowStream(letters))
+    if metadata.unparsable_lines:
+        lines = pl.DataFrame([msgspec.structs.asdict(line) for line in metadata.unparsable_lines])
+        cursor.register("new_unparsable_lines", ArrowStream(lines))
         cursor.execute(
             "INSERT INTO unparsable_lines BY NAME "
             "SELECT *, ? AS log_id, ? AS load_number FROM new_unparsable_lines",
@@ -116,14 +119,14 @@ def record_load(
             name: getattr(origin, name)
             for name in ("log_id", "name", "format", "parser_state", "head_bytes", "head_digest")
         },
-        "read_bytes": origin.start if intake.provisional else origin.end,
-        "read_digest": origin.start_digest if intake.provisional else origin.end_digest,
-        "lines": intake.counts.lines - replaced_lines.lines,
-        "requests": intake.counts.requests - replaced_lines.requests,
-        "late_requests": intake.counts.late_requests,
-        "early_requests": intake.counts.early_requests,
-        "provisional_load": load_number if intake.provisional else None,
-        "provisional_digest": origin.end_digest if intake.provisional else None,
+        "read_bytes": origin.start if metadata.provisional else origin.end,
+        "read_digest": origin.start_digest if metadata.provisional else origin.end_digest,
+        "lines": metadata.counts.lines - replaced_lines.lines,
+        "requests": metadata.counts.requests - replaced_lines.requests,
+        "late_requests": metadata.counts.late_requests,
+        "early_requests": metadata.counts.early_requests,
+        "provisional_load": load_number if metadata.provisional else None,
+        "provisional_digest": origin.end_digest if metadata.provisional else None,
         "loaded_at": utc_now(),
     }
     cursor.execute(read_sql("store", "record_log_position"), values)

@@ -1,4 +1,4 @@
-"""Asking DuckDB: our own statements, and those of a person, which end in time and tell nothing by their errors."""
+"""Run queries in DuckDB: our own, and a reader's, which have a time limit and errors that reveal nothing."""
 
 import threading
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from avowal.store.sql_builder import compose, constant, identifier
 
 
 def execute_statements(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> None:
-    """Execute each statement of `sql` with those of the values that it names."""
+    """Execute each statement of `sql` with the parameters that it names."""
     for statement in cursor.extract_statements(sql):
         cursor.execute(statement, {name: parameters[name] for name in statement.named_parameters})
 
 
 def run_query(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> ResultTable:
-    """Execute statements, and return what the last one gives."""
+    """Execute statements, and return the result of the last one."""
     execute_statements(cursor, sql, parameters)
     columns = [column[0] for column in cursor.description or []]
     return ResultTable(columns, [list(row) for row in cursor.fetchall()])
@@ -27,45 +27,48 @@ def run_query(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[s
 def query_secure_views(
     cursor: duckdb.DuckDBPyConnection, missing_views: dict[str, str], sql: str, parameters: Mapping[str, Any]
 ) -> ResultTable:
-    """Ask with those of the secure views that the statement may name: to make all takes longer than many an answer."""
+    """Run a query of our own after creating those of the missing secure views that it may name.
+
+    Creating all of them would take longer than many queries. Views that are created are removed from `missing_views`.
+    """
     for name in [name for name in missing_views if name in sql.lower()]:
-        _see(cursor, name, missing_views.pop(name))
+        _create_secure_view(cursor, name, missing_views.pop(name))
     return run_query(cursor, sql, parameters)
 
 
 def query_with_timeout(
     cursor: duckdb.DuckDBPyConnection, views: Mapping[str, str], sql: str, timeout_seconds: float
 ) -> ResultTable:
-    """Ask a person's question with all of the secure views. Raises QueryError where it cannot be answered in time."""
+    """Run a reader's SQL over secure views. Raises QueryError if it fails or times out."""
     for name, select in views.items():
-        _see(cursor, name, select)
+        _create_secure_view(cursor, name, select)
     timer = threading.Timer(timeout_seconds, cursor.interrupt)
     timer.start()
     try:
         return run_query(cursor, sql, {})
     except duckdb.InterruptException:
         raise QueryError(
-            f"the question took longer than {timeout_seconds:g} s",
-            "ask for less, or a shorter time",
+            f"query timed out after {timeout_seconds:g} s",
+            "ask for fewer rows or a shorter period",
             code="query-timeout",
         ) from None
-    except duckdb.BinderException as error:  # told before anything stored is looked at
+    except duckdb.BinderException as error:  # raised before any stored value is read
         raise QueryError(
-            f"the question does not fit: {str(error).splitlines()[0].lower()}", "", code="query-invalid"
+            f"query does not match the schema: {str(error).splitlines()[0].lower()}", "", code="query-invalid"
         ) from None
     except duckdb.Error as error:
         kind = type(error).__name__.removesuffix("Exception").lower()
         raise QueryError(
-            f"the question cannot be answered ({kind})",
-            "use try_cast where a value may not convert",
+            f"query failed ({kind})",
+            "use try_cast if a value may not convert",
             code="query-failed",
         ) from None
     finally:
         timer.cancel()
 
 
-def _see(cursor: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
-    """Make a secure view, which is the cursor's own and goes with it."""
+def _create_secure_view(cursor: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
+    """Create a secure view that only this cursor sees, until it is closed."""
     view = compose(
         "CREATE TEMP SECURE VIEW {name} AS {select}", name=identifier(name), select=constant(select)
     )

@@ -1,1 +1,1 @@
-"""What it is for: availability, performance and content."""
+"""Use stored data for a purpose: purpose views, reports, and readers' own SQL."""

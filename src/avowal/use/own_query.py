@@ -1,4 +1,4 @@
-"""People's own questions: bound to the reading for one purpose, and asked of it."""
+"""Run a reader's own SQL over the purpose view of one purpose."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from avowal.use.purpose_view import PurposeView, ResultTable
 
 
 class SqlQuery(msgspec.Struct, frozen=True):
-    """A question in SQL, of a reader and for a purpose; with `explain`, it is bound and not asked."""
+    """A reader's SQL for a purpose. If `explain_only` is set, it is validated and not run."""
 
     purpose: str
     sql: str
@@ -16,35 +16,34 @@ class SqlQuery(msgspec.Struct, frozen=True):
 
 
 class QueryResult(msgspec.Struct, frozen=True):
-    """A question as it was bound, its answer, and what is to be said of it."""
+    """The SQL as it was run, its result, and notes about it."""
 
     purpose: str
     executed_sql: str
     reveals_individuals: bool
-    """Whether it tells of single visitors, and not only of many together."""
+    """Whether the result is about individual visitors, and not only about groups of them."""
     table: ResultTable | None
     is_truncated: bool = False
-    """Whether there are more rows than an answer may have."""
+    """Whether there are more rows than a result may have."""
     notes: list[str] = []
 
 
 def run_sql_query(
     purpose_view: PurposeView, query: SqlQuery, rows_max: int, timeout_seconds: float
 ) -> QueryResult:
-    """Bind a question to a reading, and ask it. Raises QueryError where it may not be asked, or cannot be answered."""
-    from avowal.use.sql_allow_list import (
-        validate_query,  # a parser, which takes a tenth of every other command's start
-    )
+    """Validate and run a reader's SQL. Raises QueryError if it is not allowed, fails or times out."""
+    # imported here: the SQL parser would take a tenth of the start of every command
+    from avowal.use.sql_allow_list import validate_query
 
-    bound = validate_query(query.sql, purpose_view.refused_columns(), rows_max)
+    validated = validate_query(query.sql, purpose_view.refused_columns(), rows_max)
     notes = []
     if query.purpose not in load_vocabulary().purposes:
         known = ", ".join(load_vocabulary().purposes)
-        notes = [f"nothing is shown: `{query.purpose}` is no purpose of the terms; these are: {known}"]
+        notes = [f"nothing is shown: `{query.purpose}` is not a purpose of the terms; there are: {known}"]
     if query.explain_only:
-        return QueryResult(query.purpose, bound.sql, bound.reveals_individuals, None, notes=notes)
-    found = purpose_view.query_with_timeout(bound.sql, timeout_seconds)
-    shown = ResultTable(found.columns, found.rows[:rows_max])
+        return QueryResult(query.purpose, validated.sql, validated.reveals_individuals, None, notes=notes)
+    result = purpose_view.query_with_timeout(validated.sql, timeout_seconds)
+    shown = ResultTable(result.columns, result.rows[:rows_max])
     return QueryResult(
-        query.purpose, bound.sql, bound.reveals_individuals, shown, len(found.rows) > rows_max, notes
+        query.purpose, validated.sql, validated.reveals_individuals, shown, len(result.rows) > rows_max, notes
     )

@@ -22,9 +22,10 @@ __all__ = ["RELATIONS", "ColumnForms", "PurposeView", "QueryFunction", "ResultTa
 
 @dataclass(frozen=True)
 class PurposeView:
-    """What is stored, for one purpose at one moment. `governs` has what governs each governing number, from 1 on.
+    """What is stored, as one purpose may see it at one moment.
 
-    A purpose that nothing is permitted for sees nothing: no row, and no column.
+    `governing_bounds` has the bounds of each governing number, from 1 on. A purpose that nothing is permitted for sees
+    no row and no column.
     """
 
     store: Store
@@ -32,36 +33,38 @@ class PurposeView:
     purpose: str
     now: datetime
     version_identity: str = ""
-    """The identity of the version in force, to be named in reasons."""
+    """The identity of the version in force, which is named in reasons."""
     recipient: str = OPERATOR
-    """Who sees it: another one where it is to leave the house, on a ground."""
+    """Who receives the data; another than the operator needs a ground."""
     ground: str = OWN_USE
 
     @contextmanager
     def open(self, *required_categories: str) -> Iterator[QueryFunction]:
-        """Give what answers SQL over `requests`, `views` and `visits`; where categories are needed, rows that have all.
+        """Open the relations as secure views for SQL of our own.
 
-        The statements are our own, or were bound to these three before (`bind.py`).
+        If categories are required, only rows that have all of them are visible.
         """
         views = {name: self._sql.select_relation(name, *required_categories) for name in RELATIONS}
-        with self.store.open_secure_views(views) as ask:
-            yield ask
+        with self.store.open_secure_views(views) as run_query:
+            yield run_query
 
     def query_with_timeout(self, sql: str, timeout_seconds: float) -> ResultTable:
-        """Ask a question that was bound to this reading. Raises QueryError where it cannot be answered in time."""
+        """Run a reader's validated SQL over the relations. Raises QueryError if it fails or times out."""
         views = {name: self._sql.select_readable(name) for name in RELATIONS}
         return self.store.query_with_timeout(views, sql, timeout_seconds)
 
     def refused_columns(self) -> dict[str, str]:
-        """Return the columns that this purpose may not see of any row, each with the reason."""
+        """Return the columns that this purpose may not see in any row, each with the reason."""
         if not self.governing_bounds:
             return {}
-        newest, found = self.governing_bounds[-1], {}
+        newest, refused = self.governing_bounds[-1], {}
         for relation in RELATIONS.values():
             for name, forms in relation.columns.items():
                 categories = dict.fromkeys(form.category for form in forms)
                 if not any(self.may_use(category) for category in categories) and self.recipient != OPERATOR:
-                    found[name] = f"is nothing that `{self.recipient}` may have on the ground `{self.ground}`"
+                    refused[name] = (
+                        f"may not be disclosed to a `{self.recipient}` on the ground `{self.ground}`"
+                    )
                 elif not any(self.may_use(category) for category in categories):
                     served = sorted(
                         {
@@ -71,21 +74,21 @@ class PurposeView:
                         }
                     )
                     why = f"collected for {', '.join(served)} only" if served else "not collected"
-                    found[name] = (
+                    refused[name] = (
                         f"is not available for {self.purpose} under version {self.version_identity[:8]}…: {why}"
                     )
-        return found
+        return refused
 
     def stored_counts(self, since: datetime, until: datetime) -> ResultTable:
-        """Return how much of a period is kept, whether this purpose may see it or not, and between which times."""
+        """Count the rows of a period that are stored, whether or not this purpose may see them."""
         return self.store.query(read_sql("use", "_stored"), {"since": since, "until": until})
 
     def dropped_lines(self) -> ResultTable:
-        """Return how many lines were left out as they came in, by reason."""
+        """Count dropped lines by reason."""
         return self.store.query(read_sql("use", "_dropped_lines"), {})
 
     def permitted_ages(self, *categories: str) -> list[Age]:
-        """Return, for each governing number, the greatest age at which all categories may be used; 0 is never."""
+        """Return the greatest age at which all categories may be used, for each governing number; 0 means never."""
         return [
             reduce(min_age, (bounds.max_age_coarsest(self._cell(category)) for category in categories), None)
             for bounds in self.governing_bounds
@@ -93,11 +96,11 @@ class PurposeView:
 
     @property
     def smallest_group(self) -> int:
-        """The fewest visitors that a group may have in what is shared: the most that any version still owes."""
+        """The least number of visitors of a group in a shared report: the most that any version in effect requires."""
         return max((bounds.duties.get("smallest-group", 1) for bounds in self.governing_bounds), default=1)
 
     def may_use(self, category: str) -> bool:
-        """Return whether this purpose may use a category by what holds now; where nothing holds yet, it may."""
+        """Return whether the version in force lets this purpose use a category; if none is in force yet, it may."""
         return (
             not self.governing_bounds or self.governing_bounds[-1].max_age_coarsest(self._cell(category)) != 0
         )
@@ -134,18 +137,18 @@ class PurposeView:
     def find_finest_form(
         self, forms: Sequence[ColumnForm], governing: int, moment: datetime
     ) -> tuple[ColumnForm, datetime | None]:
-        """Return the form that a value of a moment is seen in, the finest that may be, and until when."""
+        """Return the finest form in which a value of a moment may be seen, and until when; None means forever."""
         for form in forms:
-            age = self._known[form][governing - 1]
+            age = self._form_ages[form][governing - 1]
             if age is None:
                 return form, None
             until = moment + timedelta(seconds=age)
             if age and until >= self.now:
                 return form, until
-        raise ValueError("nothing of it may be seen")
+        raise ValueError("no form of the value may be seen")
 
     @cached_property
-    def _known(self) -> dict[ColumnForm, list[Age]]:
+    def _form_ages(self) -> dict[ColumnForm, list[Age]]:
         """The greatest ages of each form, for each governing number."""
         every = (
             form for relation in RELATIONS.values() for forms in relation.columns.values() for form in forms

@@ -1,4 +1,4 @@
-"""What somebody wants to know: a report, a period, a time zone, filters; parsed from the words of a command."""
+"""The request for a report: its period, time zone and filters, parsed from the words of a command."""
 
 import re
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ FILTER_DESCRIPTIONS = {
     "status": "status of the answer",
     "method": "method of the request",
 }
-"""What `--filter KEY=GLOB` can choose by, and what each means."""
+"""The keys of `--filter KEY=GLOB`, and what each selects by."""
 
 DEFAULT_ROW_LIMIT = 20
-"""How many rows a table shows unless told otherwise."""
+"""How many rows a table has unless another limit is given."""
 
 
 class ReportRequest(msgspec.Struct, frozen=True):
-    """A question; times are UTC, `since` within and `until` without, None for no bound."""
+    """A request for a report. Times are UTC; `since` is included, `until` is not, and None means no bound."""
 
     report: str
     since: datetime | None = None
@@ -39,11 +39,11 @@ class ReportRequest(msgspec.Struct, frozen=True):
     limit: int = DEFAULT_ROW_LIMIT
     reader: str = OPERATOR
     is_shared: bool = False
-    """Whether the answer leaves the circle of readers: then it has no group of fewer visitors than the terms owe."""
+    """Whether the result is shared with others than readers: then small groups are left out, as the terms require."""
 
 
 def parse_filters(arguments: Iterable[str]) -> dict[str, str | None]:
-    """Parse `KEY=GLOB` words; a filter that is not given is None.
+    """Parse words such as `page=/blog/*`; a filter that is not given is None. Raises InvalidInputError for another key.
 
     >>> parse_filters(["page=/blog/*"])["page"]
     '/blog/*'
@@ -55,7 +55,7 @@ def parse_filters(arguments: Iterable[str]) -> dict[str, str | None]:
             near = get_close_matches(key, FILTER_DESCRIPTIONS, 1)
             hint = f"did you mean `{near[0]}=`? " if near else ""
             raise InvalidInputError(
-                f"`{word}` is no filter",
+                f"unknown filter `{word}`",
                 f"{hint}use KEY=PATTERN with one of: {', '.join(FILTER_DESCRIPTIONS)}",
                 code="unknown-name",
             )
@@ -64,9 +64,9 @@ def parse_filters(arguments: Iterable[str]) -> dict[str, str | None]:
 
 
 def parse_time(text: str, zone: ZoneInfo, now: datetime, *, is_end: bool = False) -> datetime:
-    """Parse a moment: `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday`, `7 days` ago; returns UTC, without zone.
+    """Parse `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday` or `7 days` (ago); returns UTC without a zone.
 
-    A day without an hour begins at its midnight in `zone`; as an `end`, it is taken whole.
+    A day without an hour starts at midnight in `zone`; as the end of a period, it is included.
 
     >>> parse_moment("2026-11-01", ZoneInfo("Europe/Berlin"), datetime(2026, 11, 22), end=True)
     datetime.datetime(2026, 11, 1, 23, 0)
@@ -84,7 +84,7 @@ def parse_time(text: str, zone: ZoneInfo, now: datetime, *, is_end: bool = False
         return _utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
     except (ValueError, OverflowError):  # the latter at both ends of the calendar
         raise InvalidInputError(
-            f"`{text}` is no time",
+            f"invalid time `{text}`",
             "use `2026-11-01`, `2026-11-01 14:30`, `today`, `yesterday` or `7 days`",
             code="invalid-time",
         ) from None

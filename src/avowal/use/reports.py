@@ -1,6 +1,6 @@
-"""The reports: for each, what it is for, which categories it needs, and the SQL files that answer it.
+"""The reports: the purpose of each, the categories that it needs, and the SQL files of its tables.
 
-A report is: parse the question, make it a typed one, bind it to SQL, take the rows, and say what they leave out.
+A report runs through the purpose view of its purpose, and states what it leaves out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ from avowal.use.purpose_sql import count_rows
 from avowal.use.purpose_view import PurposeView, QueryFunction, ResultTable
 from avowal.use.report_request import ReportRequest
 
-EARLIEST_TIME = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC and bear no zone
+EARLIEST_TIME = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC without a zone
 LATEST_TIME = datetime(9999, 12, 31)  # noqa: DTZ001  # the same
 
 
 @dataclass(frozen=True)
 class Report:
-    """One report: its tables are SQL files, the first of them the main one."""
+    """A report. Its tables are named SQL files; the first one is the main table."""
 
     name: str
     description: str
@@ -30,13 +30,13 @@ class Report:
     required_categories: tuple[str, ...]
     tables: tuple[str, ...]
     alternative_categories: tuple[str, ...] = ()
-    """Categories of which it needs one at least: it shows those that it may."""
+    """Categories of which it needs at least one; it shows those that are permitted."""
     site_tables: tuple[str, ...] = ()
-    """Tables that tell of no visitor."""
+    """Tables that concern no visitor, such as probes."""
 
     @property
     def is_about_visits(self) -> bool:
-        """Whether it tells of visits and views: what a single request was answered with does not choose among these."""
+        """Whether it counts visits and views, to which filters on single requests do not apply."""
         return not {"visit-time", "view-time"}.isdisjoint(self.required_categories)
 
 
@@ -172,17 +172,17 @@ FILTER_CATEGORIES = {
     "status": "status",
     "method": "method",
 }
-"""The category that each filter asks for: whoever chooses by it learns of it."""
+"""The category that each filter needs, because a filtered report reveals it."""
 
 REQUEST_FILTERS = ("status", "method")
-"""Filters that choose among requests, and neither visits nor views."""
+"""Filters on single requests, which do not apply to visits and views."""
 
 
 class ReportCompleteness(msgspec.Struct, frozen=True):
     """What a report leaves out, and how much of what it counts was measured."""
 
     bot_requests: int | None
-    """None where the terms do not let the report's purpose tell robots."""
+    """None if the terms do not let the report's purpose know bots."""
     views: int
     measured_views: int
     visits: int
@@ -196,7 +196,7 @@ class ReportCompleteness(msgspec.Struct, frozen=True):
 
 
 class ReportResult(msgspec.Struct, frozen=True):
-    """A report's tables by name, and the account of what is not in them. `notes` say why a table is empty or thin."""
+    """The tables of a report by name, what they leave out, and notes on why a table is empty or incomplete."""
 
     report: str
     request: ReportRequest
@@ -207,114 +207,115 @@ class ReportResult(msgspec.Struct, frozen=True):
 
 
 def run_report(view_for_purpose: Callable[[str], PurposeView], request: ReportRequest) -> ReportResult:
-    """Answer a question through the reading for its report's purpose.
+    """Run a report through the purpose view of its purpose.
 
-    Rows that lack something the report needs, or are older than the youngest of it may be, are left out and counted;
-    where a category is not permitted for the purpose at all, the whole report is withheld, and says so.
+    Rows are left out and counted if they are older than any of the required categories may be. If a category is not
+    permitted for the purpose at all, all rows are left out, and a note says so.
 
-    Raises InvalidInputError where a filter does not choose among what the report tells of.
+    Raises InvalidInputError if a filter does not apply to the report.
     """
     report = REPORTS[request.report]
     filters = [key for key, pattern in request.filters.items() if pattern is not None]
     if report.is_about_visits and (wrong := next((key for key in filters if key in REQUEST_FILTERS), None)):
         fitting = ", ".join(other.name for other in REPORTS.values() if not other.is_about_visits)
         raise InvalidInputError(
-            f"`{report.name}` tells of visits and views, and `{wrong}` chooses among requests",
-            f"use it with {fitting}",
+            f"the filter `{wrong}` selects requests, but the report `{report.name}` is about visits and views",
+            f"use this filter with {fitting}",
             code="filter-not-applicable",
         )
     needs = list(dict.fromkeys([*report.required_categories, *(FILTER_CATEGORIES[key] for key in filters)]))
-    through = view_for_purpose(report.purpose)
-    smallest = through.smallest_group if request.is_shared else 1
+    view = view_for_purpose(report.purpose)
+    group_visitors_min = view.smallest_group if request.is_shared else 1
     values: dict[str, Any] = {
         **request.filters,
         "since": request.since or EARLIEST_TIME,
         "until": request.until or LATEST_TIME,
         "timezone": request.timezone,
         "limit": request.limit,
-        "site_hosts": [*_own_hosts(report, through), *request.site_hosts],
-        "group_visitors_min": smallest,
+        "site_hosts": [*_find_site_hosts(report, view), *request.site_hosts],
+        "group_visitors_min": group_visitors_min,
     }
-    with through.open(*needs) as ask:
-        (counts,) = ask(read_sql("use", "_scope") + read_sql("use", "_completeness"), values).to_dicts()
+    with view.open(*needs) as run_query:
+        (counts,) = run_query(read_sql("use", "_scope") + read_sql("use", "_completeness"), values).to_dicts()
         tables = {
-            name: ask(read_sql("use", "_scope") + read_sql("use", name), values) for name in report.tables
+            name: run_query(read_sql("use", "_scope") + read_sql("use", name), values)
+            for name in report.tables
         }
-        beside = {name: ask(read_sql("use", name), values) for name in report.site_tables}
-        left_out = _left_out(ask, report, values) if smallest > 1 else 0
-    account = _account(through, needs, counts, values)
-    dropped = {row[0]: row[1] for row in through.dropped_lines().rows}
-    withheld = [name for name in needs if not through.may_use(name)]
-    notes = _notes(report, withheld, account)
-    if report.alternative_categories and not any(map(through.may_use, report.alternative_categories)):
-        notes.append(
-            f"nothing is shown: the terms permit none of {_listed(report.alternative_categories)} for {report.purpose}"
-        )
+        site_tables = {name: run_query(read_sql("use", name), values) for name in report.site_tables}
+        left_out = _count_small_groups(run_query, report, values) if group_visitors_min > 1 else 0
+    completeness = _measure_completeness(view, needs, counts, values)
+    dropped = {row[0]: row[1] for row in view.dropped_lines().rows}
+    withheld = [name for name in needs if not view.may_use(name)]
+    notes = _explain(report, withheld, completeness)
+    if report.alternative_categories and not any(map(view.may_use, report.alternative_categories)):
+        names = _quote_names(report.alternative_categories)
+        notes.append(f"nothing is shown: the terms permit none of {names} for {report.purpose}")
     if left_out:
-        notes.append(f"{left_out:,} groups are left out: they have fewer than {smallest} visitors")
+        notes.append(f"{left_out:,} groups are left out: they have fewer than {group_visitors_min} visitors")
     if request.is_shared:
-        account = _blurred(account, tables)
-    return ReportResult(report.name, request, tables | beside, account, dropped, notes)
+        completeness = _hide_counts(completeness, tables)
+    return ReportResult(report.name, request, tables | site_tables, completeness, dropped, notes)
 
 
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(f"`{word}`" for word in words)
+def _quote_names(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
-def _left_out(ask: QueryFunction, report: Report, values: Mapping[str, Any]) -> int:
-    """Return how many groups a report leaves out because they are too small."""
+def _count_small_groups(run_query: QueryFunction, report: Report, values: Mapping[str, Any]) -> int:
+    """Return how many groups a shared report leaves out because they have too few visitors."""
 
-    def groups(smallest: int) -> int:
-        whole, found = {**values, "group_visitors_min": smallest, "limit": UNLIMITED_ROWS}, 0
-        for name in report.tables:
-            found += ask(count_rows(read_sql("use", "_scope"), read_sql("use", name)), whole).rows[0][0]
-        return found
+    def count_groups(visitors_min: int) -> int:
+        unlimited = {**values, "group_visitors_min": visitors_min, "limit": UNLIMITED_ROWS}
+        queries = [count_rows(read_sql("use", "_scope"), read_sql("use", name)) for name in report.tables]
+        return sum(int(run_query(query, unlimited).rows[0][0]) for query in queries)
 
-    return groups(1) - groups(values["group_visitors_min"])
+    return count_groups(1) - count_groups(values["group_visitors_min"])
 
 
 UNLIMITED_ROWS = 1_000_000_000
 
 
-def _blurred(account: ReportCompleteness, tables: Mapping[str, ResultTable]) -> ReportCompleteness:
-    """Return an account that tells of no group that its tables leave out: nothing where all of them are empty."""
+def _hide_counts(completeness: ReportCompleteness, tables: Mapping[str, ResultTable]) -> ReportCompleteness:
+    """Return completeness without counts if all tables are empty, because the counts would reveal small groups."""
     if any(table.rows for table in tables.values()):
-        return account
+        return completeness
     unknown = {"views": 0, "measured_views": 0, "visits": 0, "measured_visits": 0, "hidden_rows": 0}
-    return msgspec.structs.replace(account, bot_requests=None, **unknown)
+    return msgspec.structs.replace(completeness, bot_requests=None, **unknown)
 
 
-def _account(
-    through: PurposeView, needs: Sequence[str], counts: dict[str, Any], values: Mapping[str, Any]
+def _measure_completeness(
+    view: PurposeView, needs: Sequence[str], counts: dict[str, Any], values: Mapping[str, Any]
 ) -> ReportCompleteness:
-    """Return what a report leaves out, from what its reading shows and what there is."""
-    (kept,) = through.stored_counts(values["since"], values["until"]).to_dicts()
-    told = {**counts, **kept, "hidden_rows": kept["stored_rows"] - counts.pop("visible_rows")}
-    if through.permitted_ages(*needs, "bot") != through.permitted_ages(*needs):
-        told["bot_requests"] = None
-    return msgspec.convert(told, ReportCompleteness, strict=False)
+    """Return what a report leaves out, from what its purpose view shows and what is stored."""
+    (stored,) = view.stored_counts(values["since"], values["until"]).to_dicts()
+    fields = {**counts, **stored, "hidden_rows": stored["stored_rows"] - counts.pop("visible_rows")}
+    if view.permitted_ages(*needs, "bot") != view.permitted_ages(*needs):
+        fields["bot_requests"] = None
+    return msgspec.convert(fields, ReportCompleteness, strict=False)
 
 
-def _own_hosts(report: Report, through: PurposeView) -> list[str]:
-    """Return the site's own names, as far as the report's purpose may know them."""
+def _find_site_hosts(report: Report, view: PurposeView) -> list[str]:
+    """Return the site's own host names, as far as the report's purpose may see them."""
     if not any("$site_hosts" in read_sql("use", table) for table in report.tables):
         return []
-    with through.open() as ask:
-        return [row[0] for row in ask(read_sql("use", "_site_hosts"), {}).rows]
+    with view.open() as run_query:
+        return [row[0] for row in run_query(read_sql("use", "_site_hosts"), {}).rows]
 
 
-def _notes(report: Report, withheld: list[str], account: ReportCompleteness) -> list[str]:
-    """Say why a report is empty or thin."""
+def _explain(report: Report, withheld: list[str], completeness: ReportCompleteness) -> list[str]:
+    """Return notes on why a report is empty or incomplete."""
     notes = [f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld]
-    if account.stored_rows_ever == 0:
+    if completeness.stored_rows_ever == 0:
         notes.append(
             "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages"
         )
-    elif account.stored_rows == 0:
+    elif completeness.stored_rows == 0:
         notes.append(
-            f"nothing was collected in this period: what is kept is from {account.first_time:%Y-%m-%d %H:%M} "
-            f"to {account.last_time:%Y-%m-%d %H:%M} UTC"
+            f"nothing was collected in this period: what is stored is from {completeness.first_time:%Y-%m-%d %H:%M} "
+            f"to {completeness.last_time:%Y-%m-%d %H:%M} UTC"
         )
-    if account.hidden_rows and not withheld:
-        notes.append(f"{account.hidden_rows:,} rows hidden: older than the terms allow for {report.purpose}")
+    if completeness.hidden_rows and not withheld:
+        notes.append(
+            f"{completeness.hidden_rows:,} rows are older than the terms allow for {report.purpose} and are not counted"
+        )
     return notes
