@@ -128,7 +128,7 @@ def test_what_else_stands_against_it(old: str, new: str, day: date, code: str) -
         ('"ip-address"', '"ip-adress"', "`receive[0].categories` is `ip-adress`"),
         ('service = ["third-party-service"]', 'service = ["third-party"]', "`service` is `third-party`"),
         ('service = ["third-party-service"]', "service = []", "`service` is ``"),
-        ('"7 days"', '"a week"', "which is no age"),
+        ('"7 days"', '"a week"', "which is not an age"),
         ('processor = "Example Flood Protection Ltd"', 'processor = " "', "`processor` is empty"),
         ("begins", "ends = 2025-05-31\nbegins", "before it begins"),
         ("vocabulary = 2", "vocabulary = 9", "`vocabulary` is `9`"),

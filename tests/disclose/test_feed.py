@@ -338,7 +338,7 @@ def test_proxies_that_no_contract_names_are_told(site: Site) -> None:
     assert site.avowal("processor", "check").status == 0
     path = site.folder / "policy" / "processors" / "guard.toml"
     path.write_text(CONTRACT.replace("begins", 'networks = ["192.88.99.0/33"]\nbegins'))
-    assert "which is no network" in site.avowal("processor", "check").err
+    assert "which is not a network" in site.avowal("processor", "check").err
     path.write_text(CONTRACT.replace("begins", 'deletes-within = "forever"\nbegins'))
     assert "deletes-within" in site.avowal("processor", "check").err
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from avowal.errors import TermsError
-from avowal.policy.document import Section, load_document
+from avowal.policy.document import load_document
+from avowal.policy.markdown import render_sections
 from avowal.policy.terms import load_terms
 from support.errors import raises_code
 
@@ -35,8 +36,9 @@ def test_the_seed_loads_as_it_stands() -> None:
     assert document.front_matter["version"] == 1
     assert (document.language, document.updated_on) == ("en", date(2015, 1, 15))
     assert text.endswith(document.body)
-    assert len(document.sections) == 5
-    assert all(section.level == 2 and section.text.strip() for section in document.sections)
+    sections = render_sections(document)
+    assert len(sections) == 5
+    assert all(html.startswith("<h2>") and text.partition("\n")[2].strip() for text, html in sections)
 
 
 @needs_seed
@@ -85,13 +87,11 @@ def test_the_date_is_recognised(tmp_path: Path, text: str, updated: date | None)
 
 
 def test_sections_are_told_apart(tmp_path: Path) -> None:
-    """Each heading begins a section; what stands before the first, and in blocks of code, is text."""
-    text = "---\ntitle: T\n---\nBefore\n# One #\na\n\n```\n# no heading\n```\n### Two\nb\n#none\n"
-    assert load_document(saved(tmp_path, text)).sections == [
-        Section(0, "", "Before\n"),
-        Section(1, "One", "a\n\n```\n# no heading\n```\n"),
-        Section(3, "Two", "b\n#none\n"),
-    ]
+    """Each heading of the first two levels begins a section; what stands before the first, and in code, is text."""
+    text = "---\ntitle: T\n---\nBefore\n# One #\na\n\n```\n# no heading\n```\n### Two\nb\n#none\n## Three\n"
+    sections = render_sections(load_document(saved(tmp_path, text)))
+    assert [text for text, _ in sections] == ["Before", "One\na\nTwo\nb\n#none", "Three"]
+    assert "<code># no heading" in sections[1][1]
 
 
 @pytest.mark.parametrize(
@@ -101,20 +101,20 @@ def test_sections_are_told_apart(tmp_path: Path) -> None:
         ("", "there is no front matter", "title"),
         ("---\ntitle: T\n", "there is no front matter", "title"),
         ("Text\n---\ntitle: T\n---\n", "there is no front matter", "title"),
-        ("---\n---\n", "no list of keys", "key: value"),
-        ("---\n- a\n---\n", "no list of keys", "key: value"),
-        ("---\ntitle: T\na: [1\n---\n", "line 4: the front matter is no YAML", "key: value"),
-        ("---\ntitle: T\ndate: 2015-13-45\n---\n", "the front matter is no YAML", "key: value"),
+        ("---\n---\n", "not a mapping", "key: value"),
+        ("---\n- a\n---\n", "not a mapping", "key: value"),
+        ("---\ntitle: T\na: [1\n---\n", "line 4: the front matter is not YAML", "key: value"),
+        ("---\ntitle: T\ndate: 2015-13-45\n---\n", "the front matter is not YAML", "key: value"),
         (
             "---\ntitle: !!python/object/apply:os.getcwd []\n---\n",
-            "the front matter is no YAML",
+            "the front matter is not YAML",
             "key: value",
         ),
         ("---\nlang: en\n---\n", "no `title`", "title:"),
         ("---\ntitle: ' '\n---\n", "no `title`", "title:"),
         ("---\ntitle: T\nlang: english\n---\n", "`lang` is `english`", "`pt-BR`"),
         ("---\ntitle: T\nlang: no\n---\n", "`lang` is `False`", '`lang: "no"`'),
-        ("---\ntitle: T\n---\nLast updated on 2015-13-45.", "`2015-13-45` is no date", "month"),
+        ("---\ntitle: T\n---\nLast updated on 2015-13-45.", "`2015-13-45` is not a date", "month"),
     ],
 )
 def test_a_wrong_document_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
@@ -147,4 +147,7 @@ def test_line_ends_stay_as_they_came(tmp_path: Path) -> None:
     document = load_document(path)
     assert document.text == text
     assert document.body == "## B\n\nLast updated on 2026-01-02\n"
-    assert (document.sections[0].heading, document.updated_on) == ("B", date(2026, 1, 2))
+    assert (render_sections(document)[0][0].partition("\n")[0], document.updated_on) == (
+        "B",
+        date(2026, 1, 2),
+    )

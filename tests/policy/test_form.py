@@ -50,18 +50,23 @@ def test_a_form_is_no_promise() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said", "hint"),
     [
-        ('name = "contact"', 'name = "Contact us"', "which is no form's name", "lower case"),
+        ('name = "contact"', 'name = "Contact us"', "which is not a form's name", "lower case"),
         (
             '{ email = "email-address", text = "message", cv = "uploaded-file" }',
             "{}",
             "has 0 fields",
             "1 to 100",
         ),
-        ("email =", '"e mail" =', "is no field's name", "a letter"),
-        ('"email-address"', '"e-mail-address"', "which nobody hands over", "did you mean `email-address`?"),
-        ('"email-address"', '"ip-address"', "which nobody hands over", ""),
-        ('"email-address"', '"submission-time"', "which nobody hands over", ""),
-        ('["email"]', '["mail"]', "which is no field of it", "did you mean `email`?"),
+        ("email =", '"e mail" =', "is not a field's name", "a letter"),
+        (
+            '"email-address"',
+            '"e-mail-address"',
+            "which visitors do not submit",
+            "did you mean `email-address`?",
+        ),
+        ('"email-address"', '"ip-address"', "which visitors do not submit", ""),
+        ('"email-address"', '"submission-time"', "which visitors do not submit", ""),
+        ('["email"]', '["mail"]', "which is not a field of it", "did you mean `email`?"),
         ('for = ["requested-service"]\ntypes', "for = []\ntypes", "`form[0].for` is empty", ""),
         (
             'for = ["requested-service"]\ntypes',
@@ -72,14 +77,14 @@ def test_a_form_is_no_promise() -> None:
         (
             'for = ["requested-service"]\ntypes',
             'for = ["conten"]\ntypes',
-            "none of the purposes",
+            "not one of the purposes",
             "`content`",
         ),
         ('types = ["application/pdf"]\n', "", "without `types`", "media types"),
         (', cv = "uploaded-file"', "", "without `types`", "media types"),
-        ('["application/pdf"]', '["pdf"]', "which is no media type", "image/png"),
-        ('"2 MB"', '"2 megabytes"', "which is no size", "`10 MB`"),
-        ('"2 MB"', '"0 MB"', "which is no size", "`10 MB`"),
+        ('["application/pdf"]', '["pdf"]', "which is not a media type", "image/png"),
+        ('"2 MB"', '"2 megabytes"', "which is not a size", "`10 MB`"),
+        ('"2 MB"', '"0 MB"', "which is not a size", "`10 MB`"),
         (FORM, FORM + FORM, "names one form twice", "one [[form]]"),
     ],
 )

@@ -70,9 +70,9 @@ def test_a_ground_without_evidence_brings_a_warning() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said", "hint"),
     [
-        ('name = "instrument"', 'name = "required-by-laws"', "none of the grounds", "required-by-law"),
-        (EVIDENCE_OF_LAW, 'evidence = ["issuers"]', "`issuers`, which is no evidence", "`issuer`"),
-        (EVIDENCE_OF_LAW, "evidence = []", "which is no evidence", "authorisation"),
+        ('name = "instrument"', 'name = "required-by-laws"', "not one of the grounds", "required-by-law"),
+        (EVIDENCE_OF_LAW, 'evidence = ["issuers"]', "`issuers`, which is not a kind of evidence", "`issuer`"),
+        (EVIDENCE_OF_LAW, "evidence = []", "which is not a kind of evidence", "authorisation"),
         ("approvals = 1", "approvals = 10", "`ground[3].approvals` is `10`", "0 to 9"),
         ("approvals = 1", "approvals = -1", "`ground[3].approvals` is `-1`", "0 to 9"),
         ('name = "instrument"', 'name = "checking"', "names `checking` once more", "one [[ground]]"),

@@ -346,7 +346,7 @@ def test_a_wrong_age_is_refused(text: str) -> None:
         (ADDRESS.replace('"abuse"', ""), "`collect[0].for` is empty", "availability"),
         (
             ADDRESS.replace("full =", "ful ="),
-            "`collect[0].keep.ful` is no precision of `ip-address`",
+            "`collect[0].keep.ful` is not a precision of `ip-address`",
             "`full`",
         ),
         (ADDRESS.replace('full = "7 days"', ""), "`collect[0].keep` is empty", "how long"),
@@ -358,7 +358,7 @@ def test_a_wrong_age_is_refused(text: str) -> None:
         ),
         (
             ADDRESS.replace('["ip-address"]', '["ip-address", "status"]').replace("full", "prefix"),
-            "`collect[0].keep.prefix` is no precision of `status`",
+            "`collect[0].keep.prefix` is not a precision of `status`",
             "full",
         ),
         (ADDRESS.replace('keep = { full = "7 days" }\n', ""), "`collect[0].keep` is missing", "reference"),

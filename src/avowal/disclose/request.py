@@ -56,7 +56,7 @@ def parse_ground(word: str) -> str:
     leaves = words.expand("grounds", word)
     if not leaves or word == OWN_USE:
         raise InvalidInputError(
-            f"`{word}` is none of the grounds", words.suggest_word("grounds", word), code="unknown-name"
+            f"`{word}` is not one of the grounds", words.suggest_word("grounds", word), code="unknown-name"
         )
     return leaves[0]
 
@@ -71,7 +71,7 @@ def find_recipient_kind(version: Version, ground: str, recipient_kind: str) -> s
     words = load_vocabulary()
     if recipient_kind and not words.expand("recipients", recipient_kind):
         raise InvalidInputError(
-            f"`{recipient_kind}` is none of the recipients",
+            f"`{recipient_kind}` is not one of the recipients",
             words.suggest_word("recipients", recipient_kind),
             code="unknown-name",
         )

@@ -109,7 +109,7 @@ def _check(contract: Contract) -> None:
     for word in contract.service_words or [""]:
         if not words.expand("purposes", word):
             raise TermsError(
-                f"`service` is `{word}`, which is none of the purposes",
+                f"`service` is `{word}`, which is not one of the purposes",
                 words.suggest_word("purposes", word),
                 code="unknown-name",
             )
@@ -125,12 +125,12 @@ def _check_places(contract: Contract) -> None:
     for host in contract.hosts:
         if not _HOST.fullmatch(host):
             raise TermsError(
-                f"`hosts` is `{host}`, which is no host's name", "write one such as `cdn.example`"
+                f"`hosts` is `{host}`, which is not a host's name", "write one such as `cdn.example`"
             )
     for network in contract.networks:
         try:
             ip_network(network)
         except ValueError:
             raise TermsError(
-                f"`networks` is `{network}`, which is no network", "write one such as `192.0.2.0/24`"
+                f"`networks` is `{network}`, which is not a network", "write one such as `192.0.2.0/24`"
             ) from None

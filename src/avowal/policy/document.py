@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -13,16 +13,7 @@ from avowal.errors import TermsError
 from avowal.policy.terms import normalize_language_tag
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)?---[ \t]*(?:\n|\Z)", re.DOTALL)
-_HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*")
 _UPDATED = re.compile(r"\b(?:last\s+)?updated(?: on)?:?\s+(\d{4}-\d\d-\d\d)\b", re.IGNORECASE)
-
-
-class Section(NamedTuple):
-    """A heading, and the text up to the next one; `level` is 0, and `heading` empty, before the first."""
-
-    level: int
-    heading: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -39,19 +30,6 @@ class Document:
     language: str
     updated_on: date | None
     """The date of the last update that its text states."""
-
-    @property
-    def sections(self) -> list[Section]:
-        """The sections in order. What stands in a fenced block of code is no heading."""
-        sections, fenced = [Section(0, "", "")], False
-        for line in self.body.splitlines(keepends=True):
-            fenced ^= line.startswith(("```", "~~~"))
-            heading = None if fenced else _HEADING.fullmatch(line.rstrip())
-            if heading:
-                sections.append(Section(len(heading[1]), heading[2], ""))
-            else:
-                sections[-1] = sections[-1]._replace(text=sections[-1].text + line)
-        return [section for section in sections if section.level or section.text.strip()]
 
 
 def load_document(path: Path) -> Document:
@@ -83,7 +61,7 @@ def parse_document(text: str, source_name: str) -> Document:
     tag = normalize_language_tag(language) if isinstance(language, str) else ""
     if not tag:
         raise TermsError(
-            f"{source_name}: `lang` is `{language}`, which is no language tag",
+            f"{source_name}: `lang` is `{language}`, which is not a language tag",
             'use a tag such as `en` or `pt-BR`; what YAML takes for a boolean needs quotes: `lang: "no"`',
             code="invalid-document",
         )
@@ -97,13 +75,13 @@ def _parse_front_matter(source_name: str, text: str) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 2}" if mark else ""
         raise TermsError(
-            f"{source_name}{place}: the front matter is no YAML",
+            f"{source_name}{place}: the front matter is not YAML",
             "write `key: value` lines",
             code="invalid-document",
         ) from None
     if not isinstance(front_matter, dict):
         raise TermsError(
-            f"{source_name}: the front matter is no list of keys",
+            f"{source_name}: the front matter is not a mapping",
             "write `key: value` lines",
             code="invalid-document",
         )
@@ -116,7 +94,7 @@ def _find_update_date(source_name: str, body: str) -> date | None:
         return date.fromisoformat(match[1]) if match else None
     except ValueError:
         raise TermsError(
-            f"{source_name}: `{match and match[1]}` is no date",
+            f"{source_name}: `{match and match[1]}` is not a date",
             "write year, month and day: `2026-11-22`",
             code="invalid-document",
         ) from None

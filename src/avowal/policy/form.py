@@ -1,7 +1,7 @@
-"""Forms: which of a form's fields has which category; terms declare them under `[[form]]`.
+"""Forms: the categories of the fields that visitors submit. Terms declare them under `[[form]]`.
 
-A form is a way in, and no promise: whatever comes in by it is bounded by what the version in force collects. So a form
-can be changed without a new version, as long as its fields stay within the categories that are collected.
+Forms are not part of the bounds of a version: whatever is submitted is limited to what the version in force collects.
+So a form can change without a new version, as long as its fields are of categories that are collected.
 """
 
 import re
@@ -27,7 +27,7 @@ _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 
 
 class Form(msgspec.Struct, frozen=True):
-    """A form that visitors hand something over by: `POST /submit/NAME`."""
+    """A form that visitors submit: `POST /submit/NAME`."""
 
     name: str
     fields: dict[str, str]
@@ -35,35 +35,35 @@ class Form(msgspec.Struct, frozen=True):
     purposes: list[str] = msgspec.field(name="for")
     required_fields: list[str] = msgspec.field(name="required", default_factory=list)
     media_types: list[str] = msgspec.field(name="types", default_factory=list)
-    """The media types that files may have; none where there is no field for files."""
+    """The media types that files may have; empty if no field is a file."""
     file_size_limit: str = msgspec.field(name="largest", default=DEFAULT_FILE_SIZE_LIMIT)
-    """How large each file may be."""
+    """The largest size of a file, such as `10 MB`."""
     needed_categories: list[str] = msgspec.field(name="needs", default_factory=list)
-    """What somebody else has to have for what is asked by it: categories, or their parents."""
+    """The categories, or their parents, that others need to provide what the form asks for."""
 
     @property
     def categories(self) -> list[str]:
-        """The categories of its fields, and the time."""
+        """The categories of its fields, and that of the submission time."""
         return sorted({*self.fields.values(), SUBMISSION_TIME_CATEGORY})
 
     @property
     def file_fields(self) -> list[str]:
-        """Its fields for files."""
+        """The names of its fields that are files."""
         return [name for name, category in self.fields.items() if category == FILE_CATEGORY]
 
     @property
     def file_bytes_max(self) -> int:
-        """How large each file may be, in bytes."""
+        """The largest size of a file, in bytes."""
         number, _, unit = self.file_size_limit.partition(" ")
         return int(number) * BYTES_BY_UNIT[unit]
 
     def find_uncollected_categories(self, collected_categories: Sequence[str]) -> list[str]:
-        """Return the categories that it asks for, and that are not among those collected."""
+        """Return the categories of its fields that are not collected."""
         return [category for category in self.categories if category not in collected_categories]
 
 
 def check_forms(forms: Sequence[Form], compiled_terms: CompiledTerms, vocabulary: Vocabulary) -> None:
-    """Raise TermsError with the key that is wrong: each form asks for what is collected for its purposes."""
+    """Check that each form asks only for what is collected for its purposes. Raises TermsError with the key."""
     for number, form in enumerate(forms):
         _check(f"form[{number}]", form, compiled_terms, vocabulary)
     if len({form.name for form in forms}) < len(forms):
@@ -73,7 +73,7 @@ def check_forms(forms: Sequence[Form], compiled_terms: CompiledTerms, vocabulary
 def _check(key: str, form: Form, compiled: CompiledTerms, words: Vocabulary) -> None:
     if not _NAME.fullmatch(form.name):
         hint = "use lower case, digits and `-`, as in the address `/submit/contact`"
-        raise TermsError(f"`{key}.name` is `{form.name}`, which is no form's name", hint)
+        raise TermsError(f"`{key}.name` is `{form.name}`, which is not a form's name", hint)
     if not 0 < len(form.fields) <= FIELDS_MAX:
         raise TermsError(f"`{key}.fields` has {len(form.fields)} fields", f"write 1 to {FIELDS_MAX}")
     for name, category in form.fields.items():
@@ -81,12 +81,12 @@ def _check(key: str, form: Form, compiled: CompiledTerms, words: Vocabulary) -> 
     for name in form.required_fields:
         if name not in form.fields:
             hint = strict.suggest_nearest(name, list(form.fields), "fields of the form")
-            raise TermsError(f"`{key}.required` is `{name}`, which is no field of it", hint)
+            raise TermsError(f"`{key}.required` is `{name}`, which is not a field of it", hint)
     for word in form.needed_categories:
         if not words.expand("categories", word):
             hint = words.suggest_word("categories", word)
             raise TermsError(
-                f"`{key}.needs` is `{word}`, which is none of the categories", hint, code="unknown-name"
+                f"`{key}.needs` is `{word}`, which is not one of the categories", hint, code="unknown-name"
             )
     _check_files(key, form)
     _check_collected(key, form, compiled, words)
@@ -97,7 +97,7 @@ def _check_collected(key: str, form: Form, compiled: CompiledTerms, words: Vocab
         if not words.expand("purposes", purpose):
             hint = words.suggest_word("purposes", purpose)
             raise TermsError(
-                f"`{key}.for` is `{purpose}`, which is none of the purposes", hint, code="unknown-name"
+                f"`{key}.for` is `{purpose}`, which is not one of the purposes", hint, code="unknown-name"
             )
     purposes = {leaf for purpose in form.purposes for leaf in words.expand("purposes", purpose)}
     if not purposes:
@@ -114,13 +114,13 @@ def _check_collected(key: str, form: Form, compiled: CompiledTerms, words: Vocab
 def _check_field(key: str, name: str, category: str, words: Vocabulary) -> None:
     if not _FIELD.fullmatch(name):
         hint = "use a letter, and then letters, digits, `-` and `_`"
-        raise TermsError(f"`{key}` is no field's name", hint)
+        raise TermsError(f"`{key}` is not a field's name", hint)
     fitting = [
         word for word in words.expand("categories", SUBMISSION_CATEGORY) if word != SUBMISSION_TIME_CATEGORY
     ]
     if category not in fitting:
         hint = strict.suggest_nearest(category, fitting, "categories of what is handed over")
-        raise TermsError(f"`{key}` is `{category}`, which nobody hands over by a form", hint)
+        raise TermsError(f"`{key}` is `{category}`, which visitors do not submit by a form", hint)
 
 
 def _check_files(key: str, form: Form) -> None:
@@ -130,8 +130,8 @@ def _check_files(key: str, form: Form) -> None:
     for kind in form.media_types:
         if not _TYPE.fullmatch(kind):
             raise TermsError(
-                f"`{key}.types` is `{kind}`, which is no media type", "write one such as `image/png`"
+                f"`{key}.types` is `{kind}`, which is not a media type", "write one such as `image/png`"
             )
     if not re.fullmatch(rf"[1-9]\d{{0,5}} ({'|'.join(BYTES_BY_UNIT)})", form.file_size_limit, re.ASCII):
         hint = f"write a whole number of {', '.join(BYTES_BY_UNIT)}, as in `{DEFAULT_FILE_SIZE_LIMIT}`"
-        raise TermsError(f"`{key}.largest` is `{form.file_size_limit}`, which is no size", hint)
+        raise TermsError(f"`{key}.largest` is `{form.file_size_limit}`, which is not a size", hint)

@@ -74,12 +74,12 @@ def compile_ground_duties(grounds: Sequence[Ground], vocabulary: Vocabulary) -> 
         if not leaves:
             hint = vocabulary.suggest_word("grounds", ground.name)
             raise TermsError(
-                f"`{key}.name` is `{ground.name}`, which is none of the grounds", hint, code="unknown-name"
+                f"`{key}.name` is `{ground.name}`, which is not one of the grounds", hint, code="unknown-name"
             )
         for kind in ground.evidence or [""]:
             if kind not in EVIDENCE_DESCRIPTIONS:
                 hint = strict.suggest_nearest(kind, list(EvidenceKind), "kinds of evidence")
-                raise TermsError(f"`{key}.evidence` is `{kind}`, which is no evidence", hint)
+                raise TermsError(f"`{key}.evidence` is `{kind}`, which is not a kind of evidence", hint)
         if not 0 <= ground.approvals <= APPROVALS_MAX:
             raise TermsError(f"`{key}.approvals` is `{ground.approvals}`", f"write 0 to {APPROVALS_MAX}")
         for leaf in leaves:

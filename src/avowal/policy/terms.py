@@ -1,8 +1,8 @@
-"""The terms: what is promised, as data, and compiled, so that it can be hashed, compared and enforced.
+"""The terms of a policy: the rules in `terms.toml`, and their compilation to bounds.
 
-Terms are written in `terms.toml` in a few lines with parents and ages in words. They compile to cells
-(category, purpose, recipient, ground), each with its greatest age at each precision, cookies among them, and
-beside them duties. What two files promise is the same if, and only if, their compiled forms have the same identity.
+`terms.toml` has short rules with parents of words and ages in words. They compile to cells (category, purpose,
+recipient, ground), each with the greatest age at each precision, and to duties; cookies are cells too. Two files have
+the same meaning if and only if their compiled terms have the same identity.
 """
 
 import re
@@ -40,14 +40,14 @@ COOKIE_BASIS_PRECISIONS = {
     "if-accepted": ("if-accepted",),
     "unless-refused": ("if-accepted", "unless-refused"),
 }
-"""The precisions that the basis of a cookie permits, coarse to fine (B5)."""
+"""The precisions that each basis of a cookie permits, from coarse to fine (B5)."""
 
 DUTY_LIMITS = {"notice_days": (0, 3650), "smallest_group": (1, 1_000_000)}
-"""Days, and visitors: the least and the most."""
+"""The smallest and the largest value of duties with an amount: days and visitors."""
 
 
 class CollectRule(msgspec.Struct, frozen=True):
-    """Categories that are collected, for how long at each precision, and for which purposes."""
+    """A table `[[collect]]`: categories, how long they are kept at each precision, and for which purposes."""
 
     categories: list[str]
     max_ages: dict[str, str] = msgspec.field(name="keep")
@@ -55,9 +55,9 @@ class CollectRule(msgspec.Struct, frozen=True):
 
 
 class DiscloseRule(msgspec.Struct, frozen=True):
-    """Categories that a kind of recipient may receive on a ground, and until which age of theirs.
+    """A table `[[disclose]]`: categories that a kind of recipient may receive on a ground, up to an age.
 
-    A processor acts for the operator: it has purposes, and no ground of its own.
+    A processor acts for the operator, so its rules have purposes and no ground.
     """
 
     categories: list[str]
@@ -68,7 +68,7 @@ class DiscloseRule(msgspec.Struct, frozen=True):
 
 
 class CookieRule(msgspec.Struct, frozen=True):
-    """A cookie, and when it may be set."""
+    """A table `[[cookie]]`: a cookie, and when it may be set."""
 
     name: str
     purposes: list[str] = msgspec.field(name="for")
@@ -78,7 +78,7 @@ class CookieRule(msgspec.Struct, frozen=True):
 
 
 class Duties(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True):
-    """What is owed to visitors beside the cells. A duty at its default is none, and is not hashed."""
+    """The table `[duties]`: what the site owes to visitors. A duty at its default value is not hashed."""
 
     may_refuse_cookies: bool = False
     may_see: bool = False
@@ -88,7 +88,7 @@ class Duties(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True):
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """The file `terms.toml` as it is written; each key has its heading in `docs/terms.md`."""
+    """The file `terms.toml`. Each key is described in `docs/terms.md`."""
 
     vocabulary: int
     controller: str
@@ -104,15 +104,15 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 def load_terms(path: Path) -> Terms:
-    """Read and check a file of terms.
+    """Load and check a file of terms.
 
-    Raises TermsError with the file, the key and the nearest valid word where it does not check.
+    Raises TermsError with the file, the key and the nearest valid word if it is not valid.
     """
     return parse_terms(strict.read_text(path, TermsError), str(path))
 
 
 def parse_terms(text: str, source_name: str) -> Terms:
-    """Read and check the text of a file of terms; `where` is its name in errors. Raises as `load_terms` does."""
+    """Parse and check the text of a file of terms, which errors name by `source_name`. Raises as `load_terms` does."""
     terms = strict.parse_toml(text, Terms, source_name=source_name, error_type=TermsError)
     try:
         compile_terms(terms)
@@ -122,13 +122,13 @@ def parse_terms(text: str, source_name: str) -> Terms:
 
 
 def compile_terms(terms: Terms) -> CompiledTerms:
-    """Compile terms to what they promise.
+    """Compile terms to bounds.
 
-    Where several lines say something of one cell, the longer age holds at each precision. A precision that a
-    line does not name is kept as long as the next finer one. Raises TermsError with the key that is wrong.
+    If several rules are about one cell, the longest age holds at each precision. A precision that a rule does not name
+    has the age of the next finer one. Raises TermsError with the key that is not valid.
     """
     words = load_vocabulary(terms.vocabulary)
-    _check_plain(terms)
+    _check_values(terms)
     cells = compile_cells(
         words, ("collect", OPERATOR, terms.collect_rules), ("disclose", terms.disclose_rules)
     )
@@ -137,7 +137,7 @@ def compile_terms(terms: Terms) -> CompiledTerms:
             "`cookie` names one cookie twice", "write one [[cookie]] for each", code="duplicate-name"
         )
     for number, cookie in enumerate(terms.cookies):
-        cells.update(_cookie(words, f"cookie[{number}]", cookie))
+        cells.update(_compile_cookie(words, f"cookie[{number}]", cookie))
     owed = {name: int(owes) for name, owes in msgspec.to_builtins(terms.duties).items()}
     compiled = CompiledTerms(cells, owed | compile_ground_duties(terms.grounds, words), words.identity)
     check_forms(terms.forms, compiled, words)
@@ -151,7 +151,7 @@ REQUIRED_TIME_CATEGORIES = {
     "page-quality": "view-time",
     "submission": SUBMISSION_TIME_CATEGORY,
 }
-"""What is kept only together with the moment of it, by words or their parents: how old it is has to be known."""
+"""The category of the time that each category, or the children of a parent, needs: without it there is no age."""
 
 
 def compile_cells(
@@ -159,59 +159,68 @@ def compile_cells(
     collect_table: tuple[str, str, Sequence[CollectRule]],
     disclose_table: tuple[str, Sequence[DiscloseRule]],
 ) -> dict[Cell, AgeByPrecision]:
-    """Return the cells of lines: what somebody has for purposes of their own, and what they hand on to others.
+    """Compile rules to cells: what a recipient uses for its own purposes, and what it discloses to others.
 
-    Each comes with the name of its table; `own` with who has it. Raises TermsError with the key that is wrong.
+    `collect_table` has the name of its table, the recipient and the rules; `disclose_table` the name and the rules.
+    Raises TermsError with the key that is not valid.
     """
-    name, whose, lines = collect_table
-    said: list[tuple[str, CollectRule | DiscloseRule, str, list[str]]] = [
-        (f"{name}[{number}]", line, whose, [OWN_USE]) for number, line in enumerate(lines)
-    ]
-    name, others = disclose_table
-    said += [
-        (key := f"{name}[{number}]", line, line.recipient, _grounds(vocabulary, key, line))
-        for number, line in enumerate(others)
-    ]
     cells: dict[Cell, AgeByPrecision] = {}
-    for one in said:
-        for cell, ages in _cells(vocabulary, *one):
-            cells[cell] = max_ages(cells.get(cell, {}), ages)
+    for cell, ages in _compile_rules(vocabulary, collect_table, disclose_table):
+        cells[cell] = max_ages(cells.get(cell, {}), ages)
     return cells
 
 
+def _compile_rules(
+    words: Vocabulary,
+    collect_table: tuple[str, str, Sequence[CollectRule]],
+    disclose_table: tuple[str, Sequence[DiscloseRule]],
+) -> Iterator[tuple[Cell, AgeByPrecision]]:
+    """Yield the cells of all rules, one rule after the other."""
+    table, recipient, collect_rules = collect_table
+    for number, collect_rule in enumerate(collect_rules):
+        yield from _compile_rule(words, f"{table}[{number}]", collect_rule, recipient, [OWN_USE])
+    table, disclose_rules = disclose_table
+    for number, disclose_rule in enumerate(disclose_rules):
+        key = f"{table}[{number}]"
+        grounds = _find_grounds(words, key, disclose_rule)
+        yield from _compile_rule(words, key, disclose_rule, disclose_rule.recipient, grounds)
+
+
 def find_warnings(terms: Terms) -> list[str]:
-    """Return what terms leave undone or contradict, though they check."""
+    """Return warnings about valid terms that leave something out, or contradict themselves."""
     declared = set(compile_terms(terms).collected_categories)
     if not declared:
         return ["nothing is collected"]
-    found = []
+    warnings = []
     if "request-time" not in declared:
-        found.append("`request-time` is not collected: no record can be kept to an age, so none is kept")
-    found += [
-        f"`{told}` is collected without `{moment}`: there will be none"
-        for word, moment in REQUIRED_TIME_CATEGORIES.items()
-        for told in load_vocabulary().expand("categories", word)
-        if told in declared and moment not in declared
+        warnings.append("`request-time` is not collected: no record can be kept to an age, so none is kept")
+    warnings += [
+        f"`{category}` is collected without `{time_category}`: there will be none"
+        for word, time_category in REQUIRED_TIME_CATEGORIES.items()
+        for category in load_vocabulary().expand("categories", word)
+        if category in declared and time_category not in declared
     ]
     if {"visit-time", "view-duration"} & declared and "visitor-id" not in declared:
-        found.append("`visitor-id` is not collected: visits and durations cannot be told")
+        warnings.append("`visitor-id` is not collected: visits and durations cannot be derived")
     if "bot" not in declared:
-        found.append("`bot` is not collected: robots' requests are dropped, as they would pass for people's")
+        warnings.append(
+            "`bot` is not collected: requests of bots are dropped, as they would count as people's"
+        )
     if "view-time" in declared and "request-kind" not in declared:
-        found.append("`request-kind` is not collected: views cannot be told from other requests")
+        warnings.append("`request-kind` is not collected: views cannot be told from other requests")
     disclosed = [line.ground for line in terms.disclose_rules if line.ground]
     leaves = [
         leaf for word in disclosed for leaf in load_vocabulary(terms.vocabulary).expand("grounds", word)
     ]
-    found += [
+    warnings += [
         f"nothing can be disclosed on the ground `{ground}`: no [[ground]] names its evidence"
         for ground in find_grounds_without_evidence(leaves, compile_terms(terms).duties)
     ]
     if not terms.duties.may_refuse_cookies and any(
         cookie.basis == "unless-refused" for cookie in terms.cookies
     ):
-        found.append("`duties.may-refuse-cookies` is false, though a cookie is set `unless-refused`")
-    return found
+        warnings.append("`duties.may-refuse-cookies` is false, though a cookie is set `unless-refused`")
+    return warnings
 
 
 def parse_age(text: str, key: str) -> Age:
@@ -226,13 +235,13 @@ def parse_age(text: str, key: str) -> Age:
     if match is None or match[2] not in UNIT_SECONDS:
         units = ", ".join(f"{unit}s" for unit in UNIT_SECONDS)
         raise TermsError(
-            f"`{key}` is `{text}`, which is no age", f"write `forever`, or a whole number of {units}"
+            f"`{key}` is `{text}`, which is not an age", f"write `forever`, or a whole number of {units}"
         )
     return int(match[1]) * UNIT_SECONDS[match[2]]
 
 
 def normalize_language_tag(text: str) -> str:
-    """Return a language tag as RFC 5646, section 2.1.1, would have it written; empty where it is none.
+    """Return a language tag in the case of RFC 5646, section 2.1.1; empty if it is not a language tag.
 
     >>> normalize_language_tag("zh-hant-tw")
     'zh-Hant-TW'
@@ -250,7 +259,7 @@ _LANGUAGE = re.compile(
 """Language, script, region, variants."""
 
 
-def _check_plain(terms: Terms) -> None:
+def _check_values(terms: Terms) -> None:
     for key in ("controller", "contact"):
         if not getattr(terms, key).strip():
             raise TermsError(f"`{key}` is empty", "name who promises, and how to reach them")
@@ -260,19 +269,19 @@ def _check_plain(terms: Terms) -> None:
         if tag != normalize_language_tag(tag):
             meant = normalize_language_tag(tag.replace("_", "-"))
             hint = f"did you mean `{meant}`?" if meant else "use a tag such as `en`, `pt-BR` or `zh-Hant-TW`"
-            raise TermsError(f"`languages[{number}]` is `{tag}`, which is no language tag", hint)
+            raise TermsError(f"`languages[{number}]` is `{tag}`, which is not a language tag", hint)
     for key, (least, most) in DUTY_LIMITS.items():
         value = getattr(terms.duties, key)
         if not least <= value <= most:
             raise TermsError(f"`duties.{key.replace('_', '-')}` is `{value}`", f"write {least} to {most}")
 
 
-def _leaves(words: Vocabulary, kind: WordKind, named: list[str], key: str) -> list[str]:
-    """Return the leaves that words stand for, each once and sorted."""
+def _expand_words(words: Vocabulary, kind: WordKind, named: list[str], key: str) -> list[str]:
+    """Return the leaves that words stand for, each once and sorted. Raises TermsError if a word is unknown."""
     for word in named:
         if not words.expand(kind, word):
             raise TermsError(
-                f"`{key}` is `{word}`, which is none of the {kind}",
+                f"`{key}` is `{word}`, which is not one of the {kind}",
                 words.suggest_word(kind, word),
                 code="unknown-name",
             )
@@ -281,39 +290,43 @@ def _leaves(words: Vocabulary, kind: WordKind, named: list[str], key: str) -> li
     return sorted({leaf for word in named for leaf in words.expand(kind, word)})
 
 
-def _grounds(words: Vocabulary, key: str, line: DiscloseRule) -> list[str]:
-    _leaves(words, "recipients", [line.recipient], f"{key}.to")
-    if line.recipient == OPERATOR:
+def _find_grounds(words: Vocabulary, key: str, rule: DiscloseRule) -> list[str]:
+    _expand_words(words, "recipients", [rule.recipient], f"{key}.to")
+    if rule.recipient == OPERATOR:
         raise TermsError(f"`{key}.to` is the operator", "what it does itself stands under [[collect]]")
-    if line.recipient != PROCESSOR:
-        return _leaves(words, "grounds", [line.ground] if line.ground else [], f"{key}.ground")
-    if line.ground:
+    if rule.recipient != PROCESSOR:
+        return _expand_words(words, "grounds", [rule.ground] if rule.ground else [], f"{key}.ground")
+    if rule.ground:
         raise TermsError(
-            f"`{key}.ground` is `{line.ground}`, but a processor acts for the operator",
+            f"`{key}.ground` is `{rule.ground}`, but a processor acts for the operator",
             "take the ground away, and name the purposes of its service in `for`",
         )
-    _leaves(words, "purposes", line.purposes, f"{key}.for")
+    _expand_words(words, "purposes", rule.purposes, f"{key}.for")
     return [OWN_USE]
 
 
-def _cells(
-    words: Vocabulary, key: str, line: CollectRule | DiscloseRule, recipient: str, grounds: list[str]
+def _compile_rule(
+    words: Vocabulary, key: str, rule: CollectRule | DiscloseRule, recipient: str, grounds: list[str]
 ) -> Iterator[tuple[Cell, AgeByPrecision]]:
-    """Yield the cells of one line."""
-    alone = isinstance(line, DiscloseRule) and not line.purposes
-    purposes = [GROUND_ONLY_PURPOSE] if alone else _leaves(words, "purposes", line.purposes, f"{key}.for")
-    for category in _leaves(words, "categories", line.categories, f"{key}.categories"):
-        ages = _ages(words.categories[category].precisions, line.max_ages, category, f"{key}.keep")
+    """Yield the cells of one rule."""
+    alone = isinstance(rule, DiscloseRule) and not rule.purposes
+    purposes = (
+        [GROUND_ONLY_PURPOSE] if alone else _expand_words(words, "purposes", rule.purposes, f"{key}.for")
+    )
+    for category in _expand_words(words, "categories", rule.categories, f"{key}.categories"):
+        ages = _compile_ages(words.categories[category].precisions, rule.max_ages, category, f"{key}.keep")
         for purpose, ground in product(purposes, grounds):
             yield Cell(category, purpose, recipient, ground), ages
 
 
-def _ages(precisions: tuple[str, ...], keep: Mapping[str, str], category: str, key: str) -> AgeByPrecision:
-    """Return the age at each precision from the coarsest to the finest named."""
+def _compile_ages(
+    precisions: tuple[str, ...], keep: Mapping[str, str], category: str, key: str
+) -> AgeByPrecision:
+    """Return the age at each precision, from the coarsest to the finest that is named."""
     for named in keep:
         if named not in precisions:
             hint = strict.suggest_nearest(named, list(precisions), f"precisions of `{category}`")
-            raise TermsError(f"`{key}.{named}` is no precision of `{category}`", hint)
+            raise TermsError(f"`{key}.{named}` is not a precision of `{category}`", hint)
     if not keep:
         raise TermsError(f"`{key}` is empty", f'say how long: `keep = {{ {FULL_PRECISION} = "90 days" }}`')
     ages: dict[str, Age] = {}
@@ -331,15 +344,15 @@ def _ages(precisions: tuple[str, ...], keep: Mapping[str, str], category: str, k
     return dict(reversed(ages.items()))
 
 
-def _cookie(words: Vocabulary, key: str, cookie: CookieRule) -> Iterator[tuple[Cell, AgeByPrecision]]:
+def _compile_cookie(words: Vocabulary, key: str, cookie: CookieRule) -> Iterator[tuple[Cell, AgeByPrecision]]:
     """Yield the cells of a cookie (B5)."""
     if not re.fullmatch(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?", cookie.name):
         raise TermsError(
-            f"`{key}.name` is `{cookie.name}`, which is no cookie's name",
+            f"`{key}.name` is `{cookie.name}`, which is not a cookie's name",
             "use letters, digits, `-` and `_`; `*` at its end stands for any rest",
         )
     setter = OPERATOR if cookie.party == "first" else THIRD_PARTY
     ages = dict.fromkeys(COOKIE_BASIS_PRECISIONS[cookie.basis], parse_age(cookie.max_age, f"{key}.keep"))
-    for purpose in _leaves(words, "purposes", cookie.purposes, f"{key}.for"):
+    for purpose in _expand_words(words, "purposes", cookie.purposes, f"{key}.for"):
         if ages:
             yield Cell(f"{COOKIE_PREFIX}{cookie.name}", purpose, setter, OWN_USE), ages

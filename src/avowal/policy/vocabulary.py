@@ -101,6 +101,6 @@ def expand_words(kind: WordKind, words: Sequence[str]) -> list[str]:
     for word in words:
         if not known.expand(kind, word):
             raise InvalidInputError(
-                f"`{word}` is none of the {kind}", known.suggest_word(kind, word), code="unknown-name"
+                f"`{word}` is not one of the {kind}", known.suggest_word(kind, word), code="unknown-name"
             )
     return sorted({leaf for word in words for leaf in known.expand(kind, word)})
