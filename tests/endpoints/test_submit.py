@@ -185,6 +185,18 @@ def test_what_is_not_whole_is_refused(server: Served, fields: dict[str, str], st
     assert len(server.site.avowal("submission", "list", "--json").json()["submissions"]) == before
 
 
+def test_a_person_reads_what_is_wrong_on_a_page(server: Served) -> None:
+    """Also where the form was sent from another site, or there is no such form."""
+    browser = {**OWN, "Accept": "text/html,*/*;q=0.8"}
+    answer = send(server, {"name": "Ann"}, browser)
+    assert (answer.status, answer.headers["cache-control"]) == (422, "private, no-store")
+    assert "A required field is empty: email." in answer.body.decode()
+    foreign = send(server, ANN, {**browser, "Sec-Fetch-Site": "cross-site"})
+    assert (foreign.status, "from another website" in foreign.body.decode()) == (403, True)
+    unknown = send(server, ANN, browser, form="other")
+    assert (unknown.status, "There is no form at this address" in unknown.body.decode()) == (404, True)
+
+
 @pytest.mark.parametrize(
     ("file", "status", "code"),
     [

@@ -136,10 +136,10 @@
   }
 
   // Fails unless an entry has the values of a receipt; a number that an older entry lacks is 0.
-  function agree(entry, told) {
-    for (var name in told) {
-      var there = name in entry ? entry[name] : typeof told[name] == "number" ? 0 : undefined;
-      if (canonical(there === undefined ? null : there) != canonical(told[name])) fail("differs");
+  function agree(entry, expected) {
+    for (var name in expected) {
+      var value = name in entry ? entry[name] : typeof expected[name] == "number" ? 0 : undefined;
+      if (canonical(value === undefined ? null : value) != canonical(expected[name])) fail("differs");
     }
   }
 
@@ -173,32 +173,32 @@
     });
     if (receipt.record_id != found.record) fail("differs");
     if (hex(await sha256(text.encode(receipt.proof.terms))) != notice.identity) fail("differs");
-    var purposes = receipt.pii_processing.purposes.map((one) => ({
-      purpose: one.purpose,
-      others: one.recipient_third_parties,
-      kept: one.pii_information.map((told) => [told.pii_type, told.retention_period]),
+    var purposes = receipt.pii_processing.purposes.map((entry) => ({
+      purpose: entry.purpose,
+      others: entry.recipient_third_parties,
+      kept: entry.pii_information.map((information) => [information.pii_type, information.retention_period]),
     }));
     if (canonical(purposes) != canonical(promises(JSON.parse(receipt.proof.terms)))) fail("differs");
   }
 
   // What the terms permit for each purpose: what the operator stores for how long, and who else receives it.
   function promises(terms) {
-    var found = new Map();
+    var byPurpose = new Map();
     for (var [category, purpose, recipient, ground, ages] of terms.cells) {
       if (category.startsWith("cookie ")) continue;
-      if (!found.has(purpose)) found.set(purpose, { purpose: purpose, others: [], kept: [] });
-      var told = found.get(purpose);
-      if (recipient == "operator" && ground == "own-use") told.kept.push([category, lasting(ages)]);
-      else if (!told.others.includes(recipient)) told.others.push(recipient);
+      if (!byPurpose.has(purpose)) byPurpose.set(purpose, { purpose: purpose, others: [], kept: [] });
+      var promise = byPurpose.get(purpose);
+      if (recipient == "operator" && ground == "own-use") promise.kept.push([category, lasting(ages)]);
+      else if (!promise.others.includes(recipient)) promise.others.push(recipient);
     }
-    return Array.from(found.values());
+    return Array.from(byPurpose.values());
   }
 
-  // Ages in words, finest first, without what adds nothing.
+  // Ages in words, finest precision first, without those that add nothing.
   function lasting(ages) {
-    var told = new Map();
-    for (var [precision, age] of ages.slice().reverse()) if (!told.has(age)) told.set(age, precision);
-    return Array.from(told, ([age, precision]) => precision + " " + words(age)).join(", ");
+    var precisions = new Map();
+    for (var [precision, age] of ages.slice().reverse()) if (!precisions.has(age)) precisions.set(age, precision);
+    return Array.from(precisions, ([age, precision]) => precision + " " + words(age)).join(", ");
   }
 
   function words(age) {
