@@ -89,18 +89,18 @@ def test_a_category_is_cut_to_what_its_age_permits(
     assert record[column] == expected
 
 
-def test_a_record_whose_time_is_not_declared_is_left() -> None:
+def test_a_record_whose_time_is_not_declared_is_dropped() -> None:
     """Without its time a record could not be kept to any age, so nothing of it is kept."""
     assert let_in({"page-path": {"full": None}}) == ([], [(7, DropReason.NOT_DECLARED)])
 
 
-def test_a_record_that_is_too_old_is_left() -> None:
+def test_a_record_that_is_too_old_is_dropped() -> None:
     """A record that is older than its time may be kept is dropped as too old on arrival."""
     assert let_in({"request-time": {"full": 9 * DAY}}) == ([], [(7, DropReason.TOO_OLD)])
 
 
-def test_robots_are_left_where_the_terms_do_not_declare_them() -> None:
-    """A robot that may not be told from a person is not kept at all, rather than counted as one."""
+def test_bots_are_dropped_if_the_terms_do_not_declare_them() -> None:
+    """A request of a bot is dropped if it would otherwise count as a person's."""
     assert let_in(TIME, bot="Googlebot") == ([], [(7, DropReason.NOT_DECLARED)])
     ((record,), _) = let_in({**TIME, "bot": {"full": None}}, bot="Googlebot")
     assert record["bot"] == "Googlebot"

@@ -49,7 +49,7 @@ def test_an_address_has_the_country_of_its_network(tmp_path: Path) -> None:
     assert old.find_countries(pl.Series(ADDRESSES)).to_list() == ["BR", "TW", None, None, None]
 
 
-def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     """A file of something else, and one that is not there."""
     (tmp_path / "text.mmdb").write_text("no database")
     for name in ("text.mmdb", "none.mmdb"):
@@ -120,7 +120,7 @@ def test_countries_are_reported_where_the_terms_let_content_use_them(tmp_path: P
     ]
 
 
-def test_a_setting_that_names_no_database_is_told_before_anything_is_read(tmp_path: Path) -> None:
+def test_a_setting_without_a_database_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     """Nothing is imported without the countries that were asked for."""
     site = Site(tmp_path).init(settings='[collect]\ncountry_database = "none.mmdb"\n')
     ran = site.avowal("import", site.log("a.log", line()))

@@ -38,13 +38,13 @@ def tell(user_agents: list[str | None]) -> list[tuple[object, ...]]:
         ("something-private-nobody-knows", (None, None, None, None, None, None)),
     ],
 )
-def test_what_is_told_of_a_user_agent(user_agent: str, expected: tuple[str | None, ...]) -> None:
-    """Browser, operating system, versions, device and robot are read; nothing of an unknown one is kept."""
+def test_a_user_agent_is_parsed(user_agent: str, expected: tuple[str | None, ...]) -> None:
+    """Browser, operating system, versions, device and bot are recognised; unknown values are null."""
     assert tell([user_agent]) == [expected]
 
 
-def test_no_user_agent_is_unknown_and_no_robot() -> None:
-    """A log that names no user agents makes nobody a robot."""
+def test_a_missing_user_agent_is_not_a_bot() -> None:
+    """A log without user agents has no bots."""
     assert tell([None]) == [(None,) * 6]
 
 

@@ -90,7 +90,7 @@ def test_a_write_that_is_cut_short_goes_on(tmp_path: Path) -> None:
     assert journal.read_rows()["script_view_id"].to_list() == [1, 2]
 
 
-def test_one_row_is_made_of_all_that_was_told_of_a_look() -> None:
+def test_the_events_of_a_script_view_become_one_row() -> None:
     """The first has its say of the page; the time is the longest that the clock allows, and what may be under way."""
     told = merge_script_views(
         frame(

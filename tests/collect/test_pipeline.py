@@ -31,7 +31,7 @@ KEPT = {
 }
 
 
-def way(
+def pipeline(
     folder: Path, log_format: str = "combined", kept: dict[str, dict[str, int | None]] | None = None
 ) -> Pipeline:
     return Pipeline(
@@ -53,8 +53,8 @@ def block(*lines: str) -> LogBlock:
     return LogBlock(1000, "", 1000 + len(data), "", data)
 
 
-def take(folder: Path, *lines: str) -> BatchResult:
-    return way(folder).process(block(*lines), NOW)
+def process(folder: Path, *lines: str) -> BatchResult:
+    return pipeline(folder).process(block(*lines), NOW)
 
 
 @pytest.mark.parametrize(
@@ -73,24 +73,24 @@ def take(folder: Path, *lines: str) -> BatchResult:
     ],
 )
 def test_a_line_that_becomes_no_record_has_its_reason(tmp_path: Path, line: str, reason: DropReason) -> None:
-    """Each reason is told apart, and the lines beside such a line are untouched."""
-    taken = take(tmp_path, GOOD, line, GOOD)
-    assert taken.counts.dropped | taken.counts.unparsable == {reason: 1}
-    assert (taken.counts.lines, taken.counts.requests) == (3, 2)
-    assert taken.records["page_path"].to_list() == ["/a", "/a"]
+    """Each line has its reason, and the lines beside it become requests."""
+    result = process(tmp_path, GOOD, line, GOOD)
+    assert result.counts.dropped | result.counts.unparsable == {reason: 1}
+    assert (result.counts.lines, result.counts.requests) == (3, 2)
+    assert result.records["page_path"].to_list() == ["/a", "/a"]
 
 
 def test_null_characters_before_a_line_are_no_part_of_it(tmp_path: Path) -> None:
     """What a file system leaves before a line after a loss of power is passed over."""
-    assert take(tmp_path, "\0\0\0\0" + GOOD).counts.requests == 1
+    assert process(tmp_path, "\0\0\0\0" + GOOD).counts.requests == 1
 
 
-def test_a_dead_letter_holds_its_place_and_its_shape_alone(tmp_path: Path) -> None:
-    """A line that cannot be read is kept as offset, length, reason and shape; nothing of what it says."""
+def test_an_unparsable_line_has_only_its_position_and_shape(tmp_path: Path) -> None:
+    """Of an unparsable line offset, length, reason and shape are stored, and nothing of its content."""
     words = "secret user@example.org 192.0.2.77 na\u00efve"
-    (letter,) = take(tmp_path, GOOD, words, GOOD).unparsable_lines
-    assert (letter.offset_bytes, letter.length_bytes) == (1000 + len(GOOD) + 1, len(words.encode()))
-    assert letter.shape == "a a@a.a 9.9.9.9 a"
+    (unparsable,) = process(tmp_path, GOOD, words, GOOD).unparsable_lines
+    assert (unparsable.offset_bytes, unparsable.length_bytes) == (1000 + len(GOOD) + 1, len(words.encode()))
+    assert unparsable.shape == "a a@a.a 9.9.9.9 a"
 
 
 @given(st.text(max_size=300))
@@ -109,17 +109,17 @@ def test_a_shape_holds_no_word_of_its_line(line: str) -> None:
 )
 def test_every_line_is_accounted_for(tmp_path: Path, lines: list[str]) -> None:
     """Whatever the lines are, each is a record or has one reason, and records are of the schema."""
-    taken = take(tmp_path, *[re.sub("[\ud800-\udfff]", "", line) for line in lines])
-    counts = taken.counts
+    result = process(tmp_path, *[re.sub("[\ud800-\udfff]", "", line) for line in lines])
+    counts = result.counts
     drops = [*counts.dropped.values(), *counts.unparsable.values()]
     assert counts.lines == counts.requests + sum(drops) == len(lines)
-    assert taken.records.schema == ADMITTED_SCHEMA
+    assert result.records.schema == ADMITTED_SCHEMA
     assert counts.requests >= lines.count(GOOD)
 
 
 def test_late_and_early_requests_are_counted(tmp_path: Path) -> None:
     """Requests of a day whose salt is gone are counted, and so are those older than the first version."""
-    first = way(tmp_path)
+    first = pipeline(tmp_path)
     assert first.process(block(GOOD), NOW).counts.late_requests == 0
     assert first.process(block(GOOD, GOOD), NOW + SALT_LIFETIME).counts.late_requests == 2
     assert first.process(block(GOOD, GOOD.replace(":10:", ":11:")), NOW).counts.early_requests == 1
@@ -127,5 +127,7 @@ def test_late_and_early_requests_are_counted(tmp_path: Path) -> None:
 
 def test_undeclared_times_leave_nothing(tmp_path: Path) -> None:
     """Terms that do not declare the time of a request let no record in, and say so."""
-    taken = way(tmp_path, kept={"page-path": {"full": None}, "bot": {"full": None}}).process(block(GOOD), NOW)
-    assert (taken.counts.requests, taken.counts.dropped) == (0, {DropReason.NOT_DECLARED: 1})
+    result = pipeline(tmp_path, kept={"page-path": {"full": None}, "bot": {"full": None}}).process(
+        block(GOOD), NOW
+    )
+    assert (result.counts.requests, result.counts.dropped) == (0, {DropReason.NOT_DECLARED: 1})

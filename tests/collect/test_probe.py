@@ -102,7 +102,7 @@ def test_a_certificate_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert probed(port, "https").failure_reason is FailureReason.NO_CONNECTION
 
 
-def test_a_probe_is_a_robots_request() -> None:
+def test_a_probe_is_a_request_of_a_bot() -> None:
     """So that in the site's own log it counts as nobody's view."""
     assert parse_user_agent(PROBE_USER_AGENT)[-1] == "AvowalBot"
 

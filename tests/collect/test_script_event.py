@@ -124,7 +124,7 @@ def test_a_moment_is_of_the_day_that_a_log_gives(moment: datetime, zone: str, tu
 
 
 @pytest.mark.parametrize("url", ["", "/a", "ftp://site.example/", "https://", "https://[::1", "javascript:1"])
-def test_what_is_no_page_is_left_out(url: str) -> None:
+def test_an_event_without_a_web_page_is_dropped(url: str) -> None:
     """Whatever it is."""
     with pytest.raises(EventDropError, match="no-page"):
         parse_page_url(url)

@@ -128,7 +128,7 @@ def test_what_is_written_until_it_stops_is_read(site: Site, server: Server) -> N
 
 
 def test_a_line_written_in_two_halves_counts_once_and_whole(site: Site, server: Server) -> None:
-    """An unfinished line waits for its end, and is no dead letter meanwhile."""
+    """An unfinished line waits for its end, and is not counted as unparsable meanwhile."""
     with following(site) as follow:
         for _ in range(3):
             whole, rest = server.write_one_and_a_half()

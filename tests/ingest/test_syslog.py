@@ -150,7 +150,7 @@ def test_messages_come_in_every_frame(tmp_path: Path) -> None:
         assert it.ask("GET", "/readyz").status == 200
 
 
-def test_lines_wait_for_one_that_tells_their_format(tmp_path: Path) -> None:
+def test_lines_wait_until_their_format_is_detected(tmp_path: Path) -> None:
     """What comes before it is not lost; another server's lines are counted and left."""
     site, syslog = listening(tmp_path / "site")
     with served(site) as it, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
@@ -163,7 +163,7 @@ def test_lines_wait_for_one_that_tells_their_format(tmp_path: Path) -> None:
     assert site.rows("SELECT sum(lines) FROM dropped_lines") == [(1,)]
 
 
-def test_a_place_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
     """And the server does not pretend to listen."""
     site, syslog = listening(tmp_path / "site")
     with (

@@ -53,7 +53,7 @@ MENDED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("line", "changed"), MENDED)
-def test_a_damaged_line_that_tells_enough_is_read(line: str, changed: dict[str, Any]) -> None:
+def test_a_damaged_line_with_its_essential_fields_is_parsed(line: str, changed: dict[str, Any]) -> None:
     """Missing fields, a missing size and wrong quotes leave address, time, request and status certain."""
     found = read(line)
     assert isinstance(found, dict)
@@ -76,7 +76,7 @@ def test_a_damaged_line_that_tells_enough_is_read(line: str, changed: dict[str, 
     ],
 )
 def test_a_line_that_leaves_a_doubt_is_not_read(line: str, reason: DropReason) -> None:
-    """Without a certain address, time, request or status a line is left."""
+    """A line without a certain address, time, request or status is unparsable."""
     assert read(line) == reason.value
 
 
@@ -129,8 +129,8 @@ def test_a_second_record_that_is_whole_is_read(cut: str, address: str) -> None:
         f"{COMBINED}{OTHER.replace(' 5 ', ' ')}",
     ],
 )
-def test_two_records_without_a_clear_boundary_are_left(line: str) -> None:
-    """Where the second begins cannot be told, or it is damaged too: neither is read."""
+def test_two_records_without_a_clear_boundary_are_not_parsed(line: str) -> None:
+    """If the start of the second record is not certain, or it is damaged too, neither is parsed."""
     assert read(line) == DropReason.MERGED.value
 
 
@@ -142,8 +142,8 @@ def test_a_foreign_address_never_becomes_a_user_agent() -> None:
     assert (found["path"], found["user_agent"]) == ("/a", None)
 
 
-def test_traefik_is_mended_with_its_duration() -> None:
-    """A damaged line of Traefik's still tells its duration, and a cut one is left."""
+def test_a_damaged_traefik_line_keeps_its_duration() -> None:
+    """A damaged line of Traefik gives its duration, and a cut one is unparsable."""
     line = f'{COMBINED} 7 "web@docker" "http://10.0.0.2:80" 15ms'.replace(" - - ", " ")
     found = read(line, "traefik")
     assert isinstance(found, dict)
@@ -199,7 +199,7 @@ def test_the_tolerant_reader_never_contradicts_the_strict(
     extras: str,
     format: str,  # noqa: A002
 ) -> None:
-    """A line that the strict reader reads gives the same by the tolerant one, or is refused by it."""
+    """A line that the strict parser parses gives the same with the tolerant one, or is refused by it."""
     line = f'{" ".join(head)} {TIME} "{request}"{rest} "{referrer}" "{agent}"{extras}'
     reader = create_parser(format)
     assert isinstance(reader, LogParser)

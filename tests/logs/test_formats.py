@@ -182,7 +182,7 @@ def reasons(reading: ParseResult) -> dict[str, int]:
 
 @pytest.mark.parametrize(("format", "text", "expected"), EXAMPLES)
 def test_a_line_of_a_format_is_read(format: str, text: str, expected: dict[str, Any]) -> None:  # noqa: A002
-    """Each column has what the line says, and is null where it says nothing."""
+    """Each column has the value in the line, and is null if there is none."""
     reading = read(format, *text.split("\n"))
     assert reading.requests.schema == REQUEST_SCHEMA
     (found,) = requests(reading)
@@ -191,7 +191,7 @@ def test_a_line_of_a_format_is_read(format: str, text: str, expected: dict[str, 
 
 @pytest.mark.parametrize(("format", "text", "expected"), EXAMPLES)
 def test_a_format_is_detected(format: str, text: str, expected: dict[str, Any]) -> None:  # noqa: A002
-    """One line is enough to tell its format by, and the most specific of those that read it is told."""
+    """One line is enough to detect its format, and the most specific format that parses it is chosen."""
     assert expected
     detection = detect_format(text.split("\n"))
     assert (detection.parser.name, detection.confidence, detection.matched_lines) == (format, 1.0, 1)
@@ -250,7 +250,7 @@ def test_a_line_that_begins_like_syslog_is_not_cut(format: str) -> None:  # noqa
     ],
 )
 def test_what_is_no_request_has_its_reason(line: str, reason: DropReason) -> None:
-    """Each line that is left says why."""
+    """Each line that is not parsed has a reason."""
     assert reasons(read("common", line)) == {reason.value: 1}
 
 
@@ -275,7 +275,7 @@ def test_what_is_no_request_has_its_reason(line: str, reason: DropReason) -> Non
     ],
 )
 def test_each_format_knows_what_is_no_request(format: str, line: str, reason: DropReason) -> None:  # noqa: A002
-    """Whole lines of another kind, cut lines and two records in one are told apart."""
+    """Complete lines that are not requests, cut lines and merged records have different reasons."""
     assert reasons(read(format, line)) == {reason.value: 1}
 
 
@@ -304,7 +304,7 @@ PASTED = ("%{User-Agent}i|%r|%{%s}t", "$host $request $msec", '{"t":"$msec","r":
 @settings(max_examples=by_depth(standard=60, thorough=600))
 @given(lines=st.lists(TEXTS, max_size=8), name=st.sampled_from([*FORMATS, *PASTED]))
 def test_every_line_is_accounted_for(lines: list[str], name: str) -> None:
-    """Whatever the lines, each is either a request or left with a reason, and nothing is raised."""
+    """Whatever the lines are, each is a request or has a reason, and nothing is raised."""
     reading = read(name, *lines)
     assert sorted([*reading.requests["line"], *reading.drops["line"]]) == list(range(len(lines)))
     assert set(reading.drops["reason"]) <= {reason.value for reason in DropReason}
@@ -317,7 +317,7 @@ def test_every_line_is_accounted_for(lines: list[str], name: str) -> None:
 
 @pytest.mark.parametrize("name", ["combined", "w3c"])
 def test_reading_goes_on_from_a_state(name: str) -> None:
-    """Two readers, the second restored from the first, read what one does; the state holds nothing of a line."""
+    """Two parsers, the second restored from the first, parse what one does; the state contains nothing of a line."""
     lines = (IIS if name == "w3c" else COMBINED).split("\n")
     first, second = create_parser(name), create_parser(name)
     first.parse(pl.Series(lines))
@@ -378,7 +378,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 
 
 def test_a_damaged_log_is_detected() -> None:
-    """A log of which a third is damaged is told, with less confidence."""
+    """The format of a log is detected if a third of it is damaged, with less confidence."""
     detection = detect_format(
         [COMBINED, "", COMBINED[:50], COMBINED, COMBINED.rsplit('"', 1)[0], COMBINED] * 3
     )
@@ -401,7 +401,7 @@ def test_lines_cut_behind_their_size_do_not_make_a_log_common() -> None:
     ],
 )
 def test_a_log_of_no_known_format_is_refused(sample: list[str], message: str) -> None:
-    """What cannot be told is refused with counts, a remedy, and nothing of the lines."""
+    """A log of unknown format is refused with counts and a hint, without any content of its lines."""
     with pytest.raises(FormatDetectionError, match=message) as refused:
         detect_format(sample)
     assert (refused.value.code, "LogFormat" in refused.value.hint) == ("log-format-not-detected", True)
@@ -415,7 +415,7 @@ def test_directives_alone_tell_a_format() -> None:
 
 
 def test_detection_looks_at_the_first_lines() -> None:
-    """Lines beyond the limit do not count, and the reader that is returned has read none."""
+    """Lines beyond the limit do not count, and the returned parser has parsed none."""
     detection = detect_format([COMBINED] * SAMPLE_LINES_MAX + ["rubbish"] * SAMPLE_LINES_MAX)
     assert detection.sampled_lines == SAMPLE_LINES_MAX
     assert detect_format(IIS.split("\n")).parser.export_state() == create_parser("w3c").export_state()
@@ -472,7 +472,7 @@ REAL: dict[str, tuple[str | None, int, dict[str, int]]] = {
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the real inputs are not at {DATA}")
 @pytest.mark.parametrize(("file", "expected"), REAL.items())
 def test_real_logs_are_read(file: str, expected: tuple[str | None, int, dict[str, int]]) -> None:
-    """Real logs are told by themselves, and their lines counted as they were by hand."""
+    """The formats of real logs are detected, and their lines are counted as by hand."""
     raw = (DATA / file).read_bytes()
     lines = (gzip.decompress(raw) if file.endswith(".gz") else raw).decode().removesuffix("\n").split("\n")
     name, count, left = expected

@@ -50,7 +50,7 @@ TIMES = [
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_a_time_tells_its_form_by_itself(time: str | float) -> None:
+def test_the_form_of_a_time_is_detected(time: str | float) -> None:
     """ISO 8601, the common form, and seconds to nanoseconds since 1970 are one moment."""
     found = read("nginx-json", NGINX | {"time_local": time})
     assert found == ASKED
@@ -59,7 +59,7 @@ def test_a_time_tells_its_form_by_itself(time: str | float) -> None:
 @pytest.mark.parametrize(
     "time", ["2026-02-31T12:00:05Z", "now", "", "-", 5, None, True, [], {}, 1e300, "99999999999999999999"]
 )
-def test_a_time_that_never_was_is_told(time: Any) -> None:
+def test_a_time_that_does_not_exist_is_invalid(time: Any) -> None:
     """A request without a possible time is no request."""
     assert read("nginx-json", NGINX | {"time_local": time}) == "invalid-time"
 
@@ -90,11 +90,11 @@ def test_a_time_that_never_was_is_told(time: Any) -> None:
     ],
 )
 def test_keys_are_found_by_what_they_are_called(more: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Case, underscores and nesting do not matter, and a value of another kind says nothing."""
+    """Case, underscores and nesting do not matter, and a value of another type is ignored."""
     assert read("nginx-json", NGINX | more) == ASKED | expected
 
 
-def test_the_faults_of_templates_are_mended() -> None:
+def test_common_errors_of_templates_are_repaired() -> None:
     r"""`\xHH`, which is no JSON, and numbers that are left out do not cost the line."""
     line = r'{"msec":1767355205,"remote_addr":"192.0.2.1","request":"GET /\xC3\xA9 HTTP/1.1","status":200,"up":-,"x":,"http_user_agent":"\x22\xC3\xA9"}'
     assert read("nginx-json", line) == ASKED | {"path": "/%C3%A9", "user_agent": '"é'}
@@ -134,7 +134,7 @@ def test_traefik_believes_its_client_and_not_the_connection() -> None:
         ('{"request":"GET / HTTP/1.1","b":"\\ud800"}', "malformed"),
     ],
 )
-def test_what_is_no_request_is_told(line: str, reason: str) -> None:
+def test_a_line_that_is_not_a_request_has_its_reason(line: str, reason: str) -> None:
     """Objects of another kind, what is no object, and what does not decode have their reasons."""
     assert read("nginx-json", line) == reason
 

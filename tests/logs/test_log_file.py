@@ -62,7 +62,7 @@ def test_compression_and_encoding_are_undone(tmp_path: Path, compress: Callable[
 def test_truncated_compression_gives_what_is_there(
     tmp_path: Path, compress: Callable[[bytes], bytes]
 ) -> None:
-    """A compressed log that was cut gives no error but its beginning, and says that it is damaged."""
+    """A compressed log that was cut off gives its beginning and no error, and says that it is damaged."""
     data = compress(b"".join(b"line %d\n" % number for number in range(200_000)))
     path = tmp_path / "log"
     path.write_bytes(data[: len(data) * 2 // 3])

@@ -107,14 +107,14 @@ def test_a_pasted_format_reads_its_lines(format: str, line: str, expected: dict[
     ],
 )
 def test_a_bad_format_is_refused(format: str, message: str, hint: str) -> None:  # noqa: A002
-    """A directive that is not known, or a format that tells too little, is refused with a remedy."""
+    """An unknown directive, or a format without time or request, is refused with a hint."""
     with pytest.raises(LogFormatError) as refused:
         create_parser(format)
     assert (refused.value.code, message in refused.value.message) == ("invalid-log-format", True)
     assert any(part in refused.value.hint for part in hint.split("|"))
 
 
-def test_a_damaged_line_of_a_pasted_format_is_mended() -> None:
+def test_a_damaged_line_of_a_pasted_format_is_parsed() -> None:
     """A pasted format that is the combined one, and more, is read as tolerantly."""
     pasted = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $pipe'
     line = f'192.0.2.1 - - {STAMP} {REQUEST} 200 "-" "a "quoted" agent"'

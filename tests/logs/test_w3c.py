@@ -124,7 +124,7 @@ def test_an_offset_counts_for_local_times_alone() -> None:
         (["#Fields: " + "x " * (FIELDS_MAX + 5) + NAMES, VALUES], "malformed"),
     ],
 )  # fmt: skip
-def test_a_line_that_is_not_as_the_directive_says_is_left(lines: list[str], reason: str) -> None:
+def test_a_line_that_does_not_match_the_directive_has_its_reason(lines: list[str], reason: str) -> None:
     """Too many values, too few, or of another kind: the line is not read."""
     assert read(*lines).drops["reason"].to_list()[-1] == reason
 
@@ -175,5 +175,5 @@ def test_cloudfront_is_decoded(column: str, logged: str, read_as: str) -> None:
 
 
 def test_the_cloudfront_reader_reads_nothing_else() -> None:
-    """Under a directive without its fields, the reader of CloudFront's logs reads no line."""
+    """Under a directive without its field, the parser of CloudFront logs parses no line."""
     assert requests(read(f"#Fields: {NAMES}", VALUES, format="cloudfront")) == []

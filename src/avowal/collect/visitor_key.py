@@ -10,7 +10,7 @@ import os
 import secrets
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import blake2b
@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import polars as pl
 
-from avowal.atomic_files import sync_folder
+from avowal.atomic_files import replace_file
 from avowal.errors import StoreError
 from avowal.logs.distinct_values import index_first_occurrences
 
@@ -114,17 +114,12 @@ class SaltFile:
 
     def _write(self, salts: dict[str, list[Salt]]) -> None:
         """Replace the file, and overwrite the bytes of the old one with zeros."""
-        written = self.path.with_suffix(".new")
-        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(salts))
-            file.flush()
-            os.fsync(file.fileno())
-        old = self.path.open("r+b") if self.path.exists() else None
-        written.replace(self.path)
-        sync_folder(self.path.parent)
-        if old:
-            with old:
+        unfinished = self.path.with_suffix(".new")  # the lock keeps other writers away from this name
+        with ExitStack() as exit_stack:
+            old = exit_stack.enter_context(self.path.open("r+b")) if self.path.exists() else None
+            with replace_file(self.path, unfinished, private=True) as file:
+                file.write(msgspec.json.encode(salts))
+            if old:
                 old.write(bytes(os.fstat(old.fileno()).st_size))
                 old.flush()
                 os.fsync(old.fileno())
