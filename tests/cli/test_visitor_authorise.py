@@ -41,7 +41,7 @@ def test_what_is_authorised_is_seen_and_taken_back(site: Site) -> None:
         (DOCTOR, False, []),
     ]
     shown = site.avowal("visitor", "show", str(given["visitor"])).out
-    assert f"took back what it authorised for `{DOCTOR}`" in shown
+    assert f"withdrew the authorisation for `{DOCTOR}`" in shown
     tiles = site.folder / "tiles"
     assert site.avowal("ledger", "export", tiles).status == 0
     files = [path.read_bytes() for path in tiles.rglob("*") if path.is_file()]

@@ -313,7 +313,7 @@ def test_another_key_can_be_taken(server: Served, tmp_path: Path) -> None:
     path = server.site.folder / "keys" / "submissions.key"
     before = path.read_text()
     ran = server.site.avowal("submission", "rotate-key")
-    assert (ran.status, "under a new key" in ran.out) == (0, True)
+    assert (ran.status, "encrypted with a new key" in ran.out) == (0, True)
     assert before not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     shown(server, reference, "--file", "cv", "--output", str(tmp_path / "cv"))

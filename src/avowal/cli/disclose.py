@@ -32,40 +32,49 @@ from avowal.register.release_requests import ReleaseRequest
 app = create_app()
 
 SubjectOption = Annotated[
-    str, typer.Option(help="Of which visitor: a key, a cookie's, an address; or a submission.")
+    str, typer.Option(help="A visitor, by key, cookie or address; or a submission, by its reference.")
 ]
 
-RowsOption = Annotated[str, typer.Option(help="Of which rows: `requests WHERE status = 404 AND …`.")]
+RowsOption = Annotated[str, typer.Option(help="The rows: `requests WHERE status = 404 AND …`.")]
 
-GroundOption = Annotated[str, typer.Option(help="Why: a ground of the terms.")]
+GroundOption = Annotated[str, typer.Option(help="The legal ground, as in the terms.")]
 
 RecipientOption = Annotated[
-    str, typer.Option(help="Who receives it; on `authorised`, as the visitor named them.")
+    str, typer.Option(help="The recipient; on `authorised`, as the visitor named them.")
 ]
 
 RecipientKindOption = Annotated[
-    str, typer.Option(help="What kind of recipient it is, where the ground has several.")
+    str, typer.Option(help="The kind of the recipient, if the ground has several.")
 ]
 
-ContactOption = Annotated[str, typer.Option(help="How to reach the recipient, when it is recalled.")]
+ContactOption = Annotated[
+    str, typer.Option(help="How the recipient is reached when the release is recalled.")
+]
 
-CategoriesOption = Annotated[str, typer.Option(help="What, with commas between; words or their parents.")]
+CategoriesOption = Annotated[
+    str, typer.Option(help="The categories, separated by commas; a parent stands for all below it.")
+]
 
 CaseReferenceOption = Annotated[
-    str, typer.Option(help="Where the case, the instrument or the request is found again.")
+    str, typer.Option(help="Where the case, the instrument or the request is filed.")
 ]
 
 EvidenceOption = Annotated[
-    list[str] | None, typer.Option(help="KIND=TEXT, more than once: what the ground needs.")
+    list[str] | None, typer.Option(help="KIND=TEXT, can be repeated: the evidence that the ground needs.")
 ]
 
-SealedUntilOption = Annotated[str, typer.Option(help="Until which day the visitors are not told.")]
+SealedUntilOption = Annotated[str, typer.Option(help="The day until which the visitors are not informed.")]
 
 ExpiresDaysOption = Annotated[
-    int, typer.Option(min=1, max=EXPIRY_DAYS_MAX, help="After how many days it is to be deleted.")
+    int,
+    typer.Option(
+        min=1, max=EXPIRY_DAYS_MAX, help="The number of days after which the recipient must delete the data."
+    ),
 ]
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Tell what would leave; release nothing.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be released, and release nothing.")
+]
 
 
 @app.command("disclose")
@@ -89,7 +98,7 @@ def disclose(
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Release what is held, on a ground, as far as its evidence and the terms go; or ask others to approve it."""
+    """Release data on a legal ground, as far as its evidence and the terms permit, or request approval."""
     if package and dry_run:
         raise InvalidInputError(
             "a dry run writes no file", "give one of `--package` and `--dry-run`", code="conflicting-options"

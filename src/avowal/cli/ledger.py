@@ -27,12 +27,12 @@ HASH_PATTERN = re.compile(r"\b[0-9a-f]{32,}\b")
 
 @app.command()
 def checkpoint(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """Print the signed checkpoint over all entries: to be handed to witnesses, who know the ledger again by it."""
+    """Print the signed checkpoint over all entries, for witnesses, who can verify later ledgers against it."""
     with closing(open_folder_register(data)) as register:
         note, verifier = register.ledger.sign_checkpoint(), register.ledger.signer.verifier
     if note is None:
         raise RefusedError(
-            "the ledger has no entry yet", "`avowal policy adopt` makes the first one", code="ledger-empty"
+            "the ledger has no entry yet", "`avowal policy adopt` adds the first one", code="ledger-empty"
         )
     if as_json:
         print_json({"checkpoint": str(note), "verifier": str(verifier)})
@@ -42,12 +42,12 @@ def checkpoint(as_json: JsonOption = False, data: DataFolderOption = None) -> No
 
 @app.command()
 def cosign(
-    file: Annotated[Path, typer.Argument(help="The cosigned checkpoint, or the witness's lines alone.")],
-    key: Annotated[str, typer.Option("--key", help="The witness's public key, or its file.")],
+    file: Annotated[Path, typer.Argument(help="The cosigned checkpoint, or only the lines of the witness.")],
+    key: Annotated[str, typer.Option("--key", help="The public key of the witness, or its file.")],
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Add a witness's signature to a checkpoint: what is proved under it was seen by the witness, too."""
+    """Add the signature of a witness to a checkpoint. Proofs under it show that the witness saw it."""
     witness = read_verifier(key)
     with closing(open_folder_register(data)) as register:
         note = register.ledger.add_cosignature(read_text(file, InvalidInputError), witness)
@@ -59,7 +59,7 @@ def cosign(
 
 @app.command("key")
 def print_key(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """Print the public key that checks the ledger's signatures: publish it where your visitors find it."""
+    """Print the public key that verifies the signatures of the ledger, for publication on the site."""
     with closing(open_folder_register(data)) as register:
         verifier = str(register.ledger.signer.verifier)
     if as_json:
@@ -70,12 +70,12 @@ def print_key(as_json: JsonOption = False, data: DataFolderOption = None) -> Non
 
 @app.command("list")
 def list_entries(
-    count: Annotated[int, typer.Option(min=1, max=2**31, help="How many; the newest.")] = 20,
-    kind: Annotated[str, typer.Option(help="Of one kind alone, such as `data-accessed`.")] = "",
+    count: Annotated[int, typer.Option(min=1, max=2**31, help="The number of entries.")] = 20,
+    kind: Annotated[str, typer.Option(help="Only entries of this kind, such as `data-accessed`.")] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """List the newest entries, the newest last: what was recorded, and when."""
+    """List the newest entries, the newest last."""
     if kind and kind not in ENTRY_KINDS:
         raise InvalidInputError(
             f"there is no kind of entry `{kind}`",
@@ -93,11 +93,11 @@ def list_entries(
     for one in told:
         number, at, what = (str(one.pop(name)) for name in ("entry", "at", "kind"))
         print_line(f"{number:>6}  {at[:19].replace('T', ' ')}  {what}")
-        print_line(f"        {', '.join(_words(one))}")
+        print_line(f"        {', '.join(_format_fields(one))}")
 
 
-def _words(told: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what an entry tells, in words that a terminal takes for nothing else; of a hash how it begins."""
+def _format_fields(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the fields of an entry as printable text; a hash is shortened."""
     for name, value in told.items():
         if value not in ("", [], {}, None):
             text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
@@ -107,14 +107,14 @@ def _words(told: Mapping[str, Any]) -> Iterator[str]:
 
 @app.command()
 def prove(
-    entry: Annotated[int, typer.Argument(min=0, help="The entry's number; the first is 0.")],
+    entry: Annotated[int, typer.Argument(min=0, help="The number of the entry; the first is 0.")],
     output: Annotated[
         Path | None, typer.Option(help="The file to write; standard output unless given.")
     ] = None,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Write the proof of an entry, which anybody can check offline: `avowal verify PROOF --key KEY`."""
+    """Write the proof of an entry, which `avowal verify PROOF --key KEY` verifies offline."""
     with closing(open_folder_register(data)) as register:
         receipt = register.ledger.prove_entry(entry)
         verifier = str(register.ledger.signer.verifier)
@@ -129,11 +129,11 @@ def prove(
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="Where; a web server may serve it as it is.")],
+    folder: Annotated[Path, typer.Argument(help="The folder to write to; a web server can serve it.")],
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Write the ledger as static files (C2SP tlog-tiles): tiles, entries and the checkpoint; only what is new."""
+    """Export the ledger as static files (C2SP tlog-tiles). Only new files are written."""
     with closing(open_folder_register(data)) as register:
         new, entries = register.ledger.export(folder), register.ledger.count_entries()
     if as_json:

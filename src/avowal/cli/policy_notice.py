@@ -17,18 +17,18 @@ app = create_app()
 
 @app.command("notice")
 def show_notices(
-    language: Annotated[str, typer.Option(help="Show this language; else the first that each has.")] = "",
+    language: Annotated[str, typer.Option(help="The language; the first of each notice unless given.")] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Show the notice of each version: what changes, from which to which day it is displayed, and where it was."""
+    """Show the notice of each version: what changes, when it is displayed, and where it was posted."""
     with closing(open_folder_register(data)) as register:
-        found, showings = register.notices.all(), register.notices.displays()
+        found, displays = register.notices.all(), register.notices.displays()
     today, versions = utc_now().date(), dict[int, list[Notice]]()
     for one in found:
         versions.setdefault(one.version, []).append(one)
     if as_json:
-        print_json([_notice_object(told, showings, today) for told in versions.values()])
+        print_json([_notice_object(told, displays, today) for told in versions.values()])
         return
     for told in versions.values():
         one = next((one for one in told if one.language == language), told[0])
@@ -36,21 +36,21 @@ def show_notices(
         print_line(f"version {one.version}: {one.relation}")
         print_line(f"  displayed from {one.first_day} to {one.last_day} ({state})")
         for title, sentences in (
-            ("only for what is collected from then on", one.looser),
-            ("also for what was collected before", one.stricter),
+            ("only for data collected from then on", one.looser),
+            ("also for data collected before", one.stricter),
         ):
             for sentence in sentences:
                 print_line(f"  {title}: {sentence}")
-        for showing in showings:
-            if showing.version == one.version:
+        for display in displays:
+            if display.version == one.version:
                 print_line(
-                    f"  shown since {showing.recorded_at:%Y-%m-%d %H:%M} UTC, by your word: {showing.location}"
+                    f"  shown since {display.recorded_at:%Y-%m-%d %H:%M} UTC, by your word: {display.location}"
                 )
     if not found:
-        print_line("there is no notice: no version has followed on the first one")
+        print_line("there is no notice: there is only one version")
 
 
-def _notice_object(told: list[Notice], showings: list[NoticeDisplay], today: date) -> dict[str, Any]:
+def _notice_object(told: list[Notice], displays: list[NoticeDisplay], today: date) -> dict[str, Any]:
     one = told[0]
     return {
         "version": one.version,
@@ -61,5 +61,5 @@ def _notice_object(told: list[Notice], showings: list[NoticeDisplay], today: dat
             one.language: {"relation": one.relation, "looser": one.looser, "stricter": one.stricter}
             for one in told
         },
-        "shown": [showing for showing in showings if showing.version == one.version],
+        "shown": [display for display in displays if display.version == one.version],
     }

@@ -31,7 +31,7 @@ app = create_app(is_group=True)
 PackageOption = Annotated[Path | None, typer.Option(help="The file to write.")]
 
 DiscloserOption = Annotated[
-    str, typer.Option("--as", help="Who does it; a name of `avowal user add --disclose`.")
+    str, typer.Option("--as", help="Who acts: a name given to `avowal user add --disclose`.")
 ]
 
 ReleaseReferenceArgument = Annotated[
@@ -47,7 +47,7 @@ def approve(
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Approve what somebody else asked to be released; look at it with `avowal release show` before."""
+    """Approve a request of somebody else. Look at it with `avowal release show` first."""
     with open_session(data) as session:
         word = "" if reader == OPERATOR else read_password(reader, stdin=stdin)
         request = session.release_workflow.approve(reference, reader, word)
@@ -72,7 +72,7 @@ def make(
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Release what was asked for, once it is approved."""
+    """Make a release whose request was approved."""
     check_creatable(package)
     with open_session(data) as session:
         request = session.release_workflow.find_waiting_request(reference)
@@ -86,7 +86,7 @@ def make(
 def show(
     reference: ReleaseReferenceArgument, as_json: JsonOption = False, data: DataFolderOption = None
 ) -> None:
-    """Show what was asked to be released, on which evidence, and what would leave."""
+    """Show a request: its evidence, its approvals and the data that would be released."""
     with open_session(data) as session:
         request = session.release_workflow.find_waiting_request(reference)
         prepared = session.release_workflow.prepare_release(request)
@@ -96,7 +96,7 @@ def show(
 
 @app.command("list")
 def list_releases(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """List what was released, and what was recalled; and what waits to be approved or made."""
+    """List releases and recalls, and the requests that wait."""
     with closing(open_folder_register(data)) as register:
         found, waiting = register.releases.all(), register.release_requests.pending(utc_now())
     if as_json:
@@ -121,15 +121,15 @@ def list_releases(as_json: JsonOption = False, data: DataFolderOption = None) ->
 @app.command()
 def recall(
     reference: ReleaseReferenceArgument,
-    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger: name nobody.")],
+    reason: Annotated[str, typer.Option(help="The reason. The ledger publishes it: name nobody.")],
     notice_path: Annotated[
-        Path | None, typer.Option("--notice", help="The file to write: a message to send.")
+        Path | None, typer.Option("--notice", help="A file to which a message to the recipient is written.")
     ] = None,
     data: DataFolderOption = None,
 ) -> None:
-    """Record that a release is recalled, and tell its recipient to delete it."""
+    """Recall a release, and ask its recipient to delete it."""
     if not reason.strip():
-        raise InvalidInputError("`--reason` is empty", "say why", code="missing-input")
+        raise InvalidInputError("`--reason` is empty", "give the reason", code="missing-input")
     check_line(reason)
     server = find_folder(data).settings.mail.smtp_server
     with (
@@ -147,11 +147,11 @@ def recall(
             file.write(message)
     if server and is_email_address(contact):
         send_message(message, contact, server)
-        print_line(f"release {reference} is recalled, and {contact} was told to delete it")
+        print_line(f"release {reference} is recalled, and {contact} was asked to delete it")
     else:
         whom = f"{one.recipient or 'its recipient'}{f' ({contact})' if contact else ''}"
         written = f"; the message is {notice_path}" if notice_path else ""
-        print_line(f"release {reference} is recalled: tell {whom} to delete it{written}")
+        print_line(f"release {reference} is recalled: ask {whom} to delete it{written}")
 
 
 def _is_sealed(one: Release) -> bool:

@@ -1,4 +1,4 @@
-"""`avowal serve`: collect from a running site."""
+"""`avowal serve`: serve the policy and the reports, and collect from a running site."""
 
 from functools import partial
 from pathlib import Path
@@ -21,15 +21,15 @@ app = create_app()
 
 @app.command("serve")
 def serve(
-    host: Annotated[str, typer.Option(help="Where to listen; else the setting.")] = "",
+    host: Annotated[str, typer.Option(help="The address to listen at; the setting unless given.")] = "",
     port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="On which port; else the setting.")
+        int | None, typer.Option(min=0, max=65_535, help="The port to listen at; the setting unless given.")
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="The certificate, with its chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
     data: DataFolderOption = None,
 ) -> None:
-    """Collect from a running site until the process is told to stop (SIGTERM, Ctrl-C)."""
+    """Serve the policy and the reports, and collect from a running site, until SIGTERM or Ctrl-C."""
     if (tls_cert is None) is not (tls_key is None):
         raise InvalidInputError(
             "a certificate needs its key", "give both `--tls-cert` and `--tls-key`", code="missing-input"
@@ -38,12 +38,12 @@ def serve(
     if find_folder(data).policy_folder is None and data is None:
         create_folder(Path.cwd())
         console.print(
-            f"made `avowal.toml` and `policy/` in {Path.cwd()}: read them, they are yours", markup=False
+            f"made `avowal.toml` and `policy/` in {Path.cwd()}: read them, and edit them", markup=False
         )
     with open_session(data, adopt_terms=True) as session:
         if isinstance(session.backend, FolderClient):
             raise RefusedError(
-                f"process {session.backend.owner_pid} has the folder already",
+                f"process {session.backend.owner_pid} has the folder",
                 "stop it first, or use another folder with `--data`; an import or `avowal follow` may run beside "
                 "a server that was there before",
                 code="folder-in-use",

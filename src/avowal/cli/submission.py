@@ -40,26 +40,24 @@ from avowal.use.report_request import parse_time
 app = create_app(is_group=True)
 app.add_typer(submission_set.app)
 
-SubmissionReferenceArgument = Annotated[str, typer.Argument(help="As it was told to whoever handed it over.")]
+SubmissionReferenceArgument = Annotated[str, typer.Argument(help="The reference that the sender received.")]
 
 
 @app.command()
 def add(
-    form: Annotated[str, typer.Argument(help="The form that it would have come by.")],
-    channel: Annotated[StatementChannel, typer.Option(help="How it came.")],
+    form: Annotated[str, typer.Argument(help="The form that it belongs to.")],
+    channel: Annotated[StatementChannel, typer.Option(help="How it arrived.")],
     fields: Annotated[list[str], typer.Option("--field", help="A field with its value: `email=…`.")] = [],  # noqa: B006  # typer copies it
-    files: Annotated[
-        list[str], typer.Option("--file", help="A field with the file for it: `cv=cv.pdf`.")
-    ] = [],  # noqa: B006  # the same
-    received_at: Annotated[str, typer.Option(help="When it came; else now.")] = "",
-    visitor: Annotated[str, typer.Option(help="The visitor's key, where it is known.")] = "",
+    files: Annotated[list[str], typer.Option("--file", help="A field with its file: `cv=cv.pdf`.")] = [],  # noqa: B006  # the same
+    received_at: Annotated[str, typer.Option(help="When it arrived; now unless given.")] = "",
+    visitor: Annotated[str, typer.Option(help="The key of the visitor, if known.")] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Record what came by e-mail, by telephone or in another way, under the version that was in force."""
+    """Record what arrived by e-mail, by telephone or in another way, under the version then in force."""
     if visitor and not VISITOR_KEY_PATTERN.fullmatch(visitor.lower()):
         raise InvalidInputError(
-            f"`{visitor}` is no visitor's key",
+            f"`{visitor}` is not the key of a visitor",
             "give 16 hexadecimal digits, or leave it out",
             code="invalid-visitor",
         )
@@ -68,13 +66,13 @@ def add(
         moment = parse_time(received_at, session.folder.time_zone, utc_now()) if received_at else utc_now()
         if moment > utc_now():
             raise InvalidInputError(
-                "`--received-at` is in the future", "say when it came", code="date-in-future"
+                "`--received-at` is in the future", "give the time when it arrived", code="date-in-future"
             )
         version = find_version_in_force(session.register.versions(), moment)
         if missing := declared.find_uncollected_categories(version.compiled_terms.collected_categories):
             raise RefusedError(
                 f"version {version.number}, which was in force, does not collect `{missing[0]}`",
-                "publish terms that do, before such things are recorded",
+                "publish terms that collect it first",
                 code="not-collected",
             )
         folder, named = (
@@ -85,8 +83,8 @@ def add(
             try:
                 _fill(handed, fields, files)
                 given = handed.collect_inputs()
-            except SubmissionRejected as why:
-                raise InvalidInputError(why.message, why.hint, code="invalid-field") from None
+            except SubmissionRejected as error:
+                raise InvalidInputError(error.message, error.hint, code="invalid-field") from None
             of = visitor.lower() or None
             recorded = Submission(new_reference(), form, channel, of, version.number, moment, utc_now())
             session.register.submissions.record(recorded, given)
@@ -98,20 +96,22 @@ def add(
 
 @app.command("list")
 def list_submissions(
-    since: Annotated[str, typer.Option(help="Since when.")] = "",
-    until: Annotated[str, typer.Option(help="Until when; a last date is taken whole.")] = "",
-    form: Annotated[str, typer.Option(help="All that came by a form, for one purpose.")] = "",
-    visitor: Annotated[str, typer.Option(help="All that a visitor sent, for one purpose.")] = "",
-    purpose: Annotated[str, typer.Option(help="What it is read for: requested-service …")] = "",
+    since: Annotated[str, typer.Option(help="The beginning of the period.")] = "",
+    until: Annotated[str, typer.Option(help="The end of the period; a date is included whole.")] = "",
+    form: Annotated[str, typer.Option(help="Those of one form; needs --purpose.")] = "",
+    visitor: Annotated[str, typer.Option(help="Those of one visitor; needs --purpose.")] = "",
+    purpose: Annotated[
+        str, typer.Option(help="What the data is used for, such as `requested-service`.")
+    ] = "",
     reader: ReaderOption = OPERATOR,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """List what was handed over, and nothing of what it says."""
+    """List submissions, without their content."""
     if bool(purpose) is not bool(form) ^ bool(visitor):
         raise InvalidInputError(
-            "a purpose is for what came by a form, or from a visitor",
-            "give `--purpose` with one of `--form` and `--visitor`; or none of them",
+            "`--purpose` needs one of `--form` and `--visitor`, and they need it",
+            "give `--purpose` with one of them, or none of the three",
             code="conflicting-options",
         )
     with open_session(data) as session:
@@ -135,7 +135,7 @@ def list_submissions(
     if as_json:
         print_json({"submissions": found})
         return
-    table = Table("reference", "form", "came by", "at (UTC)", "version")
+    table = Table("reference", "form", "channel", "submitted (UTC)", "version")
     for one in found:
         table.add_row(
             one.reference, one.form, one.channel, f"{one.submitted_at:%Y-%m-%d %H:%M}", str(one.version)
@@ -146,18 +146,18 @@ def list_submissions(
 @app.command()
 def show(
     reference: SubmissionReferenceArgument,
-    purpose: Annotated[str, typer.Option(help="What it is read for: requested-service …")],
+    purpose: Annotated[str, typer.Option(help="What the data is used for, such as `requested-service`.")],
     reader: ReaderOption = OPERATOR,
-    file: Annotated[str, typer.Option(help="The field whose file to write.")] = "",
-    output: Annotated[Path | None, typer.Option(help="Where to write it.")] = None,
+    file: Annotated[str, typer.Option(help="The field whose file is written.")] = "",
+    output: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Show what was handed over, as far as one purpose may see it; that is recorded in the ledger first."""
+    """Show a submission as far as one purpose may see it. The access is recorded in the ledger first."""
     if bool(file) is not bool(output):
         raise InvalidInputError(
-            "a file needs a place, and a place its file",
-            "give both `--file` and `--output`",
+            "`--file` and `--output` need each other",
+            "give both",
             code="missing-input",
         )
     _purpose(purpose)
@@ -187,31 +187,33 @@ def show(
 @app.command("object")
 def record_objection(
     reference: SubmissionReferenceArgument,
-    purposes: Annotated[str, typer.Option(help="To which, with commas between; or their parents.")],
-    channel: Annotated[StatementChannel, typer.Option(help="How they said so.")],
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="They take it back.")] = False,
+    purposes: Annotated[
+        str, typer.Option(help="The purposes, separated by commas; a parent stands for all below it.")
+    ],
+    channel: Annotated[StatementChannel, typer.Option(help="How the person said so.")],
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="The person withdraws the objection.")] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Record that whoever handed something over objects to purposes that it is used for, or takes that back."""
+    """Record that the sender objects to purposes, or withdraws the objection."""
     leaves = expand_words("purposes", [word.strip() for word in purposes.split(",")])
     with closing(open_folder_register(data)) as register:
         one = register.submissions.get(reference)
         if withdraw and not set(leaves).intersection(one.objected_purposes):
             raise RefusedError(
-                f"they object to none of {', '.join(leaves)}",
-                "look at the reference and the purposes",
+                f"there is no objection to {', '.join(leaves)}",
+                "check the reference and the purposes",
                 code="objection-not-found",
             )
-        word = Objection(one.reference, not withdraw, leaves, channel, utc_now())
-        recorded = register.objections.record(word)
+        objection = Objection(one.reference, not withdraw, leaves, channel, utc_now())
+        recorded = register.objections.record(objection)
         register.ledger.sign_checkpoint()
     if as_json:
         print_json(recorded)
     else:
-        did = "objects no more" if withdraw else "objects"
+        action = "no longer objects" if withdraw else "objects"
         print_line(
-            f"whoever handed over {reference} {did} to {', '.join(leaves)} (entry {recorded.entry} of the ledger)"
+            f"the sender of {reference} {action} to {', '.join(leaves)} (entry {recorded.entry} of the ledger)"
         )
 
 
@@ -219,32 +221,32 @@ def record_objection(
 def correct(
     reference: SubmissionReferenceArgument,
     fields: Annotated[list[str], typer.Option("--field", help="A field with its value: `email=…`.")],
-    channel: Annotated[StatementChannel, typer.Option(help="How they said so.")],
+    channel: Annotated[StatementChannel, typer.Option(help="How the person said so.")],
     data: DataFolderOption = None,
 ) -> None:
-    """Put right what somebody handed over; what stood there before is gone."""
-    told = dict(word.partition("=")[::2] for word in fields)
+    """Correct fields of a submission. The former values are deleted."""
+    values = dict(word.partition("=")[::2] for word in fields)
     if wrong := [word for word in fields if "=" not in word]:
         raise InvalidInputError(
             f"`--field {wrong[0]}` has no value", "write it as `email=…`", code="invalid-field"
         )
-    if sum(len(value.encode()) for value in told.values()) > TEXT_BYTES_MAX:
+    if sum(len(value.encode()) for value in values.values()) > TEXT_BYTES_MAX:
         raise InvalidInputError(
-            "that is too long",
-            f"a submission has {TEXT_BYTES_MAX // 1024} KiB at most, beside its files",
+            "the submission is too long",
+            f"a submission has at most {TEXT_BYTES_MAX // 1024} KiB besides its files",
             code="input-too-long",
         )
     with open_session(data) as session:
         register = session.register
-        entry = register.submissions.correct(reference, told, channel, utc_now())
+        entry = register.submissions.correct(reference, values, channel, utc_now())
         register.ledger.sign_checkpoint()
         register.submissions.truncate_wal()
-    print_line(f"corrected: {', '.join(told)} of {reference} (entry {entry} of the ledger)")
+    print_line(f"corrected: {', '.join(values)} of {reference} (entry {entry} of the ledger)")
 
 
 @app.command()
 def erase(reference: SubmissionReferenceArgument, data: DataFolderOption = None) -> None:
-    """Erase what was handed over, with its files; that it was done is in the ledger, and nothing leads to it."""
+    """Erase a submission and its files. The ledger records the erasure, and nothing that identifies the submission."""
     with open_session(data) as session:
         session.register.erasures.erase_submissions(SubmissionSelector("submission", reference), utc_now())
         session.register.ledger.sign_checkpoint()
@@ -255,16 +257,18 @@ def erase(reference: SubmissionReferenceArgument, data: DataFolderOption = None)
 
 @app.command("rotate-key")
 def rotate_key(data: DataFolderOption = None) -> None:
-    """Put all that was handed over under a new key, and forget the one before; a server goes on meanwhile."""
+    """Encrypt all submissions with a new key, and delete the old one. A server can keep running."""
     with open_session(data) as session:
         values = session.register.submissions.rotate_key()
-    Console(highlight=False).print(f"{values:,} values are under a new key; the one before is forgotten")
+    Console(highlight=False).print(f"{values:,} values are encrypted with a new key; the old key was deleted")
 
 
 def _purpose(word: str) -> str:
     if word not in load_vocabulary().purposes:
         raise InvalidInputError(
-            f"`{word}` is no purpose", load_vocabulary().suggest_word("purposes", word), code="unknown-name"
+            f"`{word}` is not a purpose",
+            load_vocabulary().suggest_word("purposes", word),
+            code="unknown-name",
         )
     return word
 
@@ -274,7 +278,7 @@ def _form(session: Session, name: str) -> Form:
     if name not in forms:
         known = ", ".join(forms) or "none"
         raise InvalidInputError(
-            f"the terms declare no form `{name}`", f"declared are: {known}", code="unknown-form"
+            f"the terms declare no form `{name}`", f"the forms are: {known}", code="unknown-form"
         )
     return forms[name]
 
@@ -285,8 +289,8 @@ def _fill(handed: FormUpload, fields: list[str], files: list[str]) -> None:
         if not equals or name not in handed.form.fields or name in handed.form.file_fields:
             fitting = ", ".join(name for name in handed.form.fields if name not in handed.form.file_fields)
             raise InvalidInputError(
-                f"`--field {name}` is no field of the form with its value",
-                f"fields are: {fitting}",
+                f"`--field {name}` is not a field of the form with a value",
+                f"the fields are: {fitting}",
                 code="invalid-field",
             )
         handed.count_text_bytes(len(value.encode()))

@@ -24,50 +24,55 @@ MAX_SOURCE_CHARACTERS = 200
 
 app = create_app()
 
+PurposesOption = Annotated[
+    str | None, typer.Option(help="The purposes that may not use it, instead of the former ones; or empty.")
+]
+AutomatedDecisionsOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--automated-decisions/--no-automated-decisions", help="Whether programs may make decisions from it."
+    ),
+]
+
 
 @app.command("set")
 def set_restrictions(
-    channel: Annotated[StatementChannel, typer.Option(help="How it was said.")],
-    reference: Annotated[str, typer.Argument(help="As it was told to whoever handed it over.")] = "",
-    form: Annotated[str, typer.Option(help="All that came by a form.")] = "",
-    visitor: Annotated[str, typer.Option(help="All that a visitor sent, by their key.")] = "",
-    keep_until: Annotated[str | None, typer.Option(help="Forget it then; empty: when its terms say.")] = None,
-    objects_to: Annotated[
-        str | None, typer.Option(help="Purposes that may not use it, in the place of those before; or empty.")
+    channel: Annotated[StatementChannel, typer.Option(help="How the person said so.")],
+    reference: Annotated[str, typer.Argument(help="The reference that the sender received.")] = "",
+    form: Annotated[str, typer.Option(help="All submissions of a form.")] = "",
+    visitor: Annotated[str, typer.Option(help="All submissions of a visitor, by their key.")] = "",
+    keep_until: Annotated[
+        str | None, typer.Option(help="When it is deleted; empty: as its terms say.")
     ] = None,
-    automated_decisions: Annotated[
-        bool | None,
-        typer.Option(
-            "--automated-decisions/--no-automated-decisions", help="Whether programs may decide by it."
-        ),
-    ] = None,
+    objects_to: PurposesOption = None,
+    automated_decisions: AutomatedDecisionsOption = None,
     readers: Annotated[
-        str | None, typer.Option(help="Who alone reads it, with commas between; or empty.")
+        str | None, typer.Option(help="The only readers, separated by commas; or empty.")
     ] = None,
     recipients: Annotated[
-        str | None, typer.Option(help="Who alone may be given it, with commas between; or empty.")
+        str | None, typer.Option(help="The only recipients, separated by commas; or empty.")
     ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Where it came from, where not from the person; or empty.")
+    source: Annotated[str | None, typer.Option(help="Its source, if not the person; or empty.")] = None,
+    assign_visitor: Annotated[
+        str | None, typer.Option(help="The visitor it belongs to, by their key; or empty.")
     ] = None,
-    assign_visitor: Annotated[str | None, typer.Option(help="Whose it is, by their key; or empty.")] = None,
     categories: Annotated[
         list[str], typer.Option("--category", help="A field with its category: `message=answer`.")
     ] = [],  # noqa: B006  # typer copies it
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Set what holds for something that was handed over, or for all of a form or a visitor; that is on record."""
+    """Restrict a submission, or all of a form or a visitor. The ledger records the restriction."""
     which = _which(reference, form, visitor)
-    told = _RestrictionOptions(
+    options = _RestrictionOptions(
         keep_until, objects_to, automated_decisions, readers, recipients, source, assign_visitor, categories
     )
     with open_session(data) as session:
-        now, change = utc_now(), _change(session, which, told)
+        now, change = utc_now(), _change(session, which, options)
         if not change.settings:
             raise InvalidInputError(
-                "nothing is set",
-                "give `--keep-until`, `--readers`, or another of its options",
+                "no restriction was given",
+                "give `--keep-until`, `--readers` or another option",
                 code="missing-input",
             )
         done = session.register.restrictions.set(which, change, channel, now)
@@ -91,14 +96,14 @@ class _RestrictionOptions(NamedTuple):
     field_categories: list[str]
 
 
-def _change(session: Session, which: SubmissionSelector, told: _RestrictionOptions) -> RestrictionChange:
-    """Return what is to hold; whatever was not told is not set."""
+def _change(session: Session, which: SubmissionSelector, options: _RestrictionOptions) -> RestrictionChange:
+    """Return the restrictions; an option that was not given changes nothing."""
 
     def until(word: str) -> datetime | None:
         at = parse_time(word, session.folder.time_zone, utc_now()) if word else None
         if at and at <= utc_now():
             raise InvalidInputError(
-                "`--keep-until` is past", "`avowal submission erase` forgets it now", code="date-in-past"
+                "`--keep-until` is past", "`avowal submission erase` deletes it now", code="date-in-past"
             )
         return at
 
@@ -112,15 +117,15 @@ def _change(session: Session, which: SubmissionSelector, told: _RestrictionOptio
         "visitor": lambda word: _key(word) if word else None,
         "field_categories": lambda words: _categories(session, which, words),
     }
-    said = {name: value for name, value in told._asdict().items() if value not in (None, [])}
+    said = {name: value for name, value in options._asdict().items() if value not in (None, [])}
     return RestrictionChange(**{name: read[name](value) for name, value in said.items()})
 
 
 def _which(reference: str, form: str, visitor: str) -> SubmissionSelector:
-    """Return which submissions are meant. Raises InvalidInputError unless they are named in one way."""
+    """Return the selected submissions. Raises InvalidInputError unless they are selected in one way."""
     if sum(map(bool, (reference, form, visitor))) != 1:
         raise InvalidInputError(
-            "which are meant is not clear",
+            "the submissions are not selected in one way",
             "give a reference, or one of `--form` and `--visitor`",
             code="missing-input",
         )
@@ -136,7 +141,7 @@ def _words(text: str) -> list[str]:
 def _key(word: str) -> str:
     if not VISITOR_KEY_PATTERN.fullmatch(word.lower()):
         raise InvalidInputError(
-            f"`{word}` is no visitor's key", "give 16 hexadecimal digits", code="invalid-visitor"
+            f"`{word}` is not the key of a visitor", "give 16 hexadecimal digits", code="invalid-visitor"
         )
     return word.lower()
 
@@ -144,8 +149,8 @@ def _key(word: str) -> str:
 def _line(text: str) -> str:
     if not is_printable_line(text, MAX_SOURCE_CHARACTERS):
         raise InvalidInputError(
-            f"`--source` is no line of up to {MAX_SOURCE_CHARACTERS} characters",
-            "write it shorter",
+            f"`--source` is not a line of at most {MAX_SOURCE_CHARACTERS} characters",
+            "shorten it",
             code="input-too-long",
         )
     return text
@@ -162,9 +167,9 @@ def _readers(session: Session, names: list[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _categories(session: Session, which: SubmissionSelector, told: list[str]) -> dict[str, str]:
-    """Return the categories of fields. Raises RefusedError where one would be used for more, or kept longer."""
-    fields, found = dict(word.partition("=")[::2] for word in told), {}
+def _categories(session: Session, which: SubmissionSelector, options: list[str]) -> dict[str, str]:
+    """Return the categories of fields. Raises RefusedError if one would be used for more, or kept longer."""
+    fields, found = dict(word.partition("=")[::2] for word in options), {}
     fitting = [
         word
         for word in load_vocabulary().expand("categories", SUBMISSION_CATEGORY)
@@ -174,7 +179,7 @@ def _categories(session: Session, which: SubmissionSelector, told: list[str]) ->
     for field, category in fields.items():
         if category not in fitting:
             raise InvalidInputError(
-                f"`--category {field}={category}` names none",
+                f"`--category {field}={category}` is not a category of a field",
                 f"there are: {', '.join(fitting)}",
                 code="invalid-field",
             )
@@ -182,7 +187,7 @@ def _categories(session: Session, which: SubmissionSelector, told: list[str]) ->
             if before == FILE_CATEGORY or not bounds[version - 1].is_at_least_as_strict(category, before):
                 raise RefusedError(
                     f"version {version} lets `{category}` be used for more than `{before}`, or kept longer",
-                    "name a category that is not: what was said when it was handed over holds",
+                    "choose a category that is not: the terms at the time of submission apply",
                     code="weaker-category",
                 )
         found[field] = category

@@ -17,7 +17,7 @@ from avowal.register.readers import Reader
 
 app = create_app(is_group=True)
 
-ReaderNameArgument = Annotated[str, typer.Argument(help="The reader's name.")]
+ReaderNameArgument = Annotated[str, typer.Argument(help="The name of the reader.")]
 
 MAX_NAME_CHARACTERS = 64
 
@@ -25,34 +25,34 @@ MAX_NAME_CHARACTERS = 64
 @app.command()
 def add(
     name: ReaderNameArgument,
-    purposes: Annotated[str, typer.Option(help="What for, with commas between: content,performance.")],
+    purposes: Annotated[str, typer.Option(help="The purposes, separated by commas: content,performance.")],
     disclose: Annotated[
-        bool, typer.Option("--disclose", help="They may ask for releases, and approve them.")
+        bool, typer.Option("--disclose", help="The reader may request and approve releases.")
     ] = False,
     automated: Annotated[
-        bool, typer.Option("--automated", help="It is a program, which decides by what it reads.")
+        bool, typer.Option("--automated", help="The reader is a program that makes decisions from the data.")
     ] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Let somebody read for some purposes; given again, in the place of those before."""
+    """Add a reader with purposes, or replace the purposes of one."""
     if not name.isprintable() or not 0 < len(name) <= MAX_NAME_CHARACTERS or name in {OPERATOR, VISITOR}:
         raise InvalidInputError(
-            f"`{name}` is no name of a reader",
-            f"use up to {MAX_NAME_CHARACTERS} characters, and not `{OPERATOR}` or `{VISITOR}`",
+            f"`{name}` cannot be the name of a reader",
+            f"use up to {MAX_NAME_CHARACTERS} printable characters, but not `{OPERATOR}` or `{VISITOR}`",
             code="invalid-name",
         )
     chosen = [word.strip() for word in purposes.split(",") if word.strip()]
     words = load_vocabulary()
-    if wrong := next((word for word in chosen if not words.expand("purposes", word)), None):
+    if unknown := next((word for word in chosen if not words.expand("purposes", word)), None):
         raise InvalidInputError(
-            f"`{wrong}` is no purpose", words.suggest_word("purposes", wrong), code="unknown-name"
+            f"`{unknown}` is not a purpose", words.suggest_word("purposes", unknown), code="unknown-name"
         )
     leaves = sorted({leaf for word in chosen for leaf in words.expand("purposes", word)})
     if not leaves:
         raise InvalidInputError(
-            "a reader without a purpose reads nothing",
-            f"there are: {', '.join(words.purposes)}",
+            "a reader needs at least one purpose",
+            f"the purposes are: {', '.join(words.purposes)}",
             code="missing-input",
         )
     with closing(open_folder_register(data)) as register:
@@ -61,28 +61,28 @@ def add(
     if as_json:
         print_json(reader)
     else:
-        print_line(f"{name} reads for {', '.join(leaves)}{_also(reader)}")
+        print_line(f"{name} reads for {', '.join(leaves)}{_describe_rights(reader)}")
 
 
 @app.command("password")
 def set_password(
     name: ReaderNameArgument,
-    stdin: Annotated[bool, typer.Option("--stdin", help="Read it from standard input, one line.")] = False,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="Read the password from standard input, as one line.")
+    ] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Give a reader a password, to sign in to the pages of `avowal serve`; it ends where the reader was signed in."""
-    word = read_password(name, stdin=stdin)
-    if not stdin and word != getpass("once more: "):
-        raise InvalidInputError(
-            "the two are not the same", "give the command again", code="password-mismatch"
-        )
+    """Set the password with which a reader signs in to `avowal serve`. Open sessions of the reader end."""
+    password = read_password(name, stdin=stdin)
+    if not stdin and password != getpass("repeat the password: "):
+        raise InvalidInputError("the passwords differ", "run the command again", code="password-mismatch")
     with closing(open_folder_register(data)) as register:
         if not any(reader.name == name for reader in register.readers.all()):
             raise RefusedError(
-                f"there is no reader `{name}`", "`avowal user add` makes one", code="reader-not-found"
+                f"there is no reader `{name}`", "`avowal user add` adds one", code="reader-not-found"
             )
-        register.passwords.save(name, word, utc_now())
+        register.passwords.save(name, password, utc_now())
     if as_json:
         print_json({"name": name})
     else:
@@ -91,7 +91,7 @@ def set_password(
 
 @app.command()
 def remove(name: ReaderNameArgument, as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """Take a reader's purposes away; what was read stays recorded."""
+    """Remove a reader. The record of their accesses stays."""
     with closing(open_folder_register(data)) as register:
         known = any(reader.name == name for reader in register.readers.all())
         if known:
@@ -99,24 +99,24 @@ def remove(name: ReaderNameArgument, as_json: JsonOption = False, data: DataFold
     if as_json:
         print_json({"name": name, "removed": known})
     else:
-        print_line(f"{name} reads nothing any more" if known else f"there was no reader `{name}`")
+        print_line(f"{name} was removed" if known else f"there is no reader `{name}`")
 
 
 @app.command(name="list")
 def list_readers(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """Show who reads, and what for."""
+    """List the readers and their purposes."""
     with closing(open_folder_register(data)) as register:
         readers = register.readers.all()
     if as_json:
         print_json(readers)
         return
     for reader in readers:
-        print_line(f"{reader.name}: {', '.join(reader.purposes)}{_also(reader)}")
+        print_line(f"{reader.name}: {', '.join(reader.purposes)}{_describe_rights(reader)}")
     if not readers:
-        print_line("there is no reader but whoever has this machine")
+        print_line("there is no reader besides the operator of this machine")
 
 
-def _also(reader: Reader) -> str:
+def _describe_rights(reader: Reader) -> str:
     return (
         f"{'; may disclose' if reader.can_disclose else ''}{'; is a program' if reader.is_automated else ''}"
     )

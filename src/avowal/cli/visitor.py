@@ -1,4 +1,4 @@
-"""`avowal visitor`: what one visitor may ask for."""
+"""`avowal visitor`: show, export and erase the data of one visitor, and record their consent."""
 
 from contextlib import nullcontext
 from datetime import datetime
@@ -41,7 +41,7 @@ from avowal.register.consents import Consent
 from avowal.register.erasures import make_erasure_receipt as erasure_receipt
 
 EXPORT_SCHEMA_FILE = resources.files("avowal.app") / "visitor-export.schema.json"
-"""What the lines of an export hold."""
+"""The JSON Schema of the lines of an export."""
 
 app = create_app(is_group=True)
 app.add_typer(visitor_authorise.app)
@@ -52,12 +52,12 @@ def show(
     subject: VisitorArgument,
     since: VisitorPeriodOption = "",
     until: VisitorPeriodOption = "",
-    page: Annotated[Path | None, typer.Option(help="The file to write a page to, for printing.")] = None,
-    language: Annotated[str, typer.Option(help="Of the page.")] = "en",
+    page: Annotated[Path | None, typer.Option(help="A file to which a page for printing is written.")] = None,
+    language: Annotated[str, typer.Option(help="The language of the page.")] = "en",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Show what is held of a visitor: how much, under which versions, and to what the visitor consented."""
+    """Show which data of a visitor is stored, under which versions, and what the visitor consented to."""
     with open_session(data) as session:
         held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
         summary = summarize_visitor(session, held.key)
@@ -98,25 +98,25 @@ def show(
             f"  released to `{release.recipient}` at {release.released_at} UTC: {categories}{recalled}"
         )
     if not summary.releases:
-        print_line("nothing was released to anybody")
+        print_line("nothing was released")
 
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of an export's lines: what each field means."""
+    """Print the JSON Schema of the lines of an export."""
     print_line(EXPORT_SCHEMA_FILE.read_text(encoding="utf-8").rstrip())
 
 
 @app.command()
 def export(
     subject: VisitorArgument,
-    output: Annotated[Path, typer.Option(help="The file to write: JSON Lines.")],
+    output: Annotated[Path, typer.Option(help="The file to write, as JSON Lines.")],
     since: VisitorPeriodOption = "",
     until: VisitorPeriodOption = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Write everything that is held of a visitor: one line that tells what it is, then one for each record."""
+    """Export all data of a visitor: one line that describes it, then one line for each record."""
     with open_session(data) as session:
         held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
         record_access(session, held.record_count, "avowal visitor export")
@@ -131,22 +131,24 @@ def export(
 @app.command()
 def erase(
     subject: VisitorArgument,
-    expected_records: Annotated[int, typer.Option(help="How many requests and looks that are.")],
+    expected_records: Annotated[
+        int, typer.Option(help="The number of requests and script views that are stored.")
+    ],
     receipt_path: ReceiptOption = None,
     since: VisitorPeriodOption = "",
     until: VisitorPeriodOption = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Erase everything that is held of a visitor, also from the files, and what leads from the ledger to them."""
+    """Erase all data of a visitor, also from the files, and what links the ledger to the visitor."""
     check_creatable(receipt_path)
     with open_session(data) as session:
         held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
         there = held.record_count
         if expected_records != there:
             raise RefusedError(
-                f"{there:,} requests and looks are held of that visitor, and {expected_records:,} were to be erased",
-                "look at `avowal visitor show`, and give the number that you mean",
+                f"{there:,} requests and script views of that visitor are stored, not {expected_records:,}",
+                "compare with `avowal visitor show`",
                 code="record-count-mismatch",
             )
         register = session.register
@@ -157,7 +159,7 @@ def erase(
         ]
         if not there and not other:
             raise RefusedError(
-                "nothing is held of that visitor", "look at the visitor's key", code="records-not-found"
+                "no data of that visitor is stored", "check the key of the visitor", code="records-not-found"
             )
         with create_file(receipt_path) if receipt_path else nullcontext() as file:
             told = erasure_receipt(session.register.ledger, session.call(EraseVisitor(held.key)))
@@ -172,26 +174,28 @@ def erase(
             f"{gone['events']:,} events, {gone['views']:,} views, "
             f"{gone['visits']:,} visits, {gone['consents']:,} consents, "
             f"{gone['submissions']:,} submissions, {gone['authorisations']:,} authorisations; "
-            f"nothing leads to visitor {told['visitor']} any more"
+            f"nothing identifies visitor {told['visitor']} any more"
         )
 
 
 @app.command()
 def consent(
     subject: VisitorArgument,
-    channel: Annotated[StatementChannel, typer.Option(help="How the visitor said so.")],
-    number: Annotated[int, typer.Option("--version", help="The version; else the one in force.")] = 0,
-    language: Annotated[str, typer.Option(help="Of the document that was shown.")] = "",
-    reference: Annotated[str, typer.Option(help="Where the visitor's word is found again.")] = "",
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="The visitor takes it back.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it permits; record nothing.")] = False,
+    channel: Annotated[StatementChannel, typer.Option(help="How the person said so.")],
+    number: Annotated[int, typer.Option("--version", help="The version; that in force unless given.")] = 0,
+    language: Annotated[str, typer.Option(help="The language of the document that was shown.")] = "",
+    reference: Annotated[str, typer.Option(help="Where the statement of the visitor is filed.")] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="The visitor withdraws the consent.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what it would permit, and record nothing.")
+    ] = False,
     since: VisitorPeriodOption = "",
     until: VisitorPeriodOption = "",
     receipt_path: ReceiptOption = None,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Record that a visitor consents to a version for what was collected before, or takes that back."""
+    """Record that a visitor consents to a version for data collected before it, or withdraws the consent."""
     check_creatable(receipt_path)
     with open_session(data) as session:
         held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
@@ -221,7 +225,7 @@ def _show(said: Consent, permits: list[ConsentEffect], *, dry_run: bool) -> None
     what = "consent" if said.given else "withdrawal of the consent"
     console.print(f"the {what} of visitor {said.visitor} to version {said.version} {did}", soft_wrap=True)
     if not said.given:
-        console.print("the visitor's records are governed as they were without it")
+        console.print("the records of the visitor are governed as before the consent")
     for effect in permits:
         console.print(f"\n{effect.records:,} requests that version {effect.governing} governs:", style="bold")
         for sentence in effect.looser_rules or ["nothing changes"]:

@@ -1,4 +1,4 @@
-"""`avowal visitor authorise`: what a visitor lets somebody else have."""
+"""`avowal visitor authorise`: record that a visitor authorises a disclosure."""
 
 from typing import Annotated
 
@@ -32,25 +32,29 @@ app = create_app()
 @app.command("authorise")
 def authorise(
     subject: VisitorArgument,
-    recipient: Annotated[str, typer.Option(help="Who may have it.")],
-    channel: Annotated[StatementChannel, typer.Option(help="How the visitor said so.")],
-    categories: Annotated[str, typer.Option(help="What, with commas between; words or their parents.")] = "",
-    reference: Annotated[str, typer.Option(help="Where the visitor's word is found again.")] = "",
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="The visitor takes back all of it.")] = False,
+    recipient: Annotated[str, typer.Option(help="Who may receive the data.")],
+    channel: Annotated[StatementChannel, typer.Option(help="How the person said so.")],
+    categories: Annotated[
+        str, typer.Option(help="The categories, separated by commas; a parent stands for all below it.")
+    ] = "",
+    reference: Annotated[str, typer.Option(help="Where the statement of the visitor is filed.")] = "",
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="The visitor withdraws the whole authorisation.")
+    ] = False,
     since: VisitorPeriodOption = "",
     until: VisitorPeriodOption = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Record that a visitor authorises a disclosure to somebody, or takes that back."""
+    """Record that a visitor authorises a disclosure to a recipient, or withdraws the authorisation."""
     if not recipient.strip():
-        raise InvalidInputError("`--recipient` is empty", "name who may have it", code="missing-input")
+        raise InvalidInputError("`--recipient` is empty", "give the recipient", code="missing-input")
     for text in (recipient, reference):
         check_line(text)
     if bool(categories) is withdraw:
         raise InvalidInputError(
-            "an authorisation names categories, and what takes it back takes all of it back",
-            "give one of `--categories` and `--withdraw`",
+            "`--categories` and `--withdraw` exclude each other, and one is needed",
+            "give one of them",
             code="conflicting-options",
         )
     with open_session(data) as session:
