@@ -1,6 +1,5 @@
 """Sites that are made once in a process, and copied for each test that changes one."""
 
-import atexit
 import functools
 import shutil
 import tempfile
@@ -8,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support.site import Site
+
+FOLDER: list[Path] = []
+"""Where these sites lie: the last one is that of this run."""
 
 
 def made_once(make: Callable[..., Site]) -> Callable[..., Site]:
@@ -17,8 +19,7 @@ def made_once(make: Callable[..., Site]) -> Callable[..., Site]:
     @functools.wraps(make)
     def copied(folder: Path, *arguments: object) -> Site:
         if arguments not in templates:
-            template = Path(tempfile.mkdtemp(prefix="template-"))
-            atexit.register(shutil.rmtree, template, ignore_errors=True)
+            template = Path(tempfile.mkdtemp(prefix="template-", dir=FOLDER[-1]))
             make(template, *arguments)
             templates[arguments] = template
         shutil.copytree(
