@@ -160,7 +160,7 @@ def test_lines_wait_until_their_format_is_detected(tmp_path: Path) -> None:
             datagrams.sendto(line, ("127.0.0.1", syslog))
         assert requests(it, 2) == {"/1", "/2"}
         it.stop()
-    assert site.rows("SELECT sum(lines) FROM dropped_lines") == [(1,)]
+    assert site.rows("SELECT sum(line_count) FROM dropped_lines") == [(1,)]
 
 
 def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
