@@ -84,7 +84,7 @@ def test_a_question_goes_through_the_owner(site: Site) -> None:
 def test_an_unknown_purpose_is_noted(site: Site) -> None:
     """A purpose that the terms do not have permits nothing; a query that needs nothing is answered, with a note."""
     ran = site.avowal("query", "SELECT 1", "--purpose", "marketing")
-    assert (ran.status, "`marketing` is no purpose of the terms" in ran.err) == (0, True)
+    assert (ran.status, "`marketing` is not a purpose of the terms" in ran.err) == (0, True)
 
 
 @pytest.mark.parametrize(

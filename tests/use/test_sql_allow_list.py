@@ -244,7 +244,7 @@ def test_a_purpose_that_is_none_sees_nothing_and_says_so(reading: PurposeView) -
     asked = run_sql_query(other, SqlQuery("marketing", "SELECT count(*) FROM requests", "ann"), 10, 30)
     assert asked.table
     assert asked.table.rows == [[0]]
-    assert "`marketing` is no purpose" in asked.notes[0]
+    assert "`marketing` is not a purpose" in asked.notes[0]
 
 
 WORDS = """
