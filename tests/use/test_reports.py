@@ -653,18 +653,18 @@ def crowd(tmp_path: Path) -> Site:
 def test_what_is_shared_has_no_small_group(crowd: Site) -> None:
     """Groups of fewer people than the terms owe are left out and counted; readers themselves see all."""
     assert {row["page_path"] for row in table(crowd, "pages")} == {"/many", "/few"}
-    found = crowd.report("pages", "--omit-small-groups")
+    found = crowd.report("pages", "--shared")
     assert [row["page_path"] for row in found["tables"]["pages"]] == ["/many"]
     assert any("1 groups are left out: they have fewer than 5 visitors" in note for note in found["notes"])
     assert table(crowd, "availability_not_found") != []
-    assert table(crowd, "availability_not_found", "--omit-small-groups") == []
+    assert table(crowd, "availability_not_found", "--shared") == []
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_filter_does_not_get_around_the_smallest_group(crowd: Site, name: str) -> None:
     """What is filtered down to a few people is shown in no table of a shared report, nor counted beside it."""
     words = ["--filter", "page=/few"]
-    found = crowd.report(name, *words, "--omit-small-groups")
+    found = crowd.report(name, *words, "--shared")
     rows = [row for one, shown in found["tables"].items() if one != "bots" for row in shown]
     assert rows == [], name
     if name != "bots":
@@ -684,5 +684,5 @@ def test_nobody_known_is_nobody_counted(empty: Site, name: str) -> None:
     assert found
     terms.write_text(head + rest[rest.index("[[") :])
     empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
-    shown = empty.report(name, "--omit-small-groups")["tables"]
+    shown = empty.report(name, "--shared")["tables"]
     assert all(rows == [] for one, rows in shown.items() if one != "bots")

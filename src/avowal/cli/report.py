@@ -60,7 +60,7 @@ def report(
     ] = DEFAULT_ROW_LIMIT,
     reader: ReaderOption = OPERATOR,
     omit_small_groups: Annotated[
-        bool, typer.Option("--omit-small-groups", help="Leave out groups that are too small to publish.")
+        bool, typer.Option("--shared", help="Leave out groups that are too small to publish.")
     ] = False,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the first table as CSV.")] = False,
