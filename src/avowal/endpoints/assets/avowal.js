@@ -1,11 +1,11 @@
-// What a page tells Avowal: that it is looked at, and for how long it was visible and in focus. Nothing else.
-// Every page loads this with <script defer src="/avowal.js"></script>; the server takes comments and spaces out of it.
+// Reports page views to Avowal: which page, and for how long it was visible and in focus. Nothing else.
+// Every page loads this with <script defer src="/avowal.js"></script>; the server removes comments and spaces.
 (function () {
   var endpoint = document.currentScript.src.replace(/[^/]*$/, "collect");
-  var id, url, referrer, began, seen, since, told, beat, timer;
+  var id, url, referrer, began, seen, since, reported, beat, timer;
 
-  // What the optional parts use: `details`, where there is one, goes along with whatever is told of the present look.
-  var api = (window.avowal = { tell: tell, event: function () {} });
+  // For the optional parts: `details`, if there are any, are sent with each report of the current view.
+  var api = (window.avowal = { report: report, event: function () {} });
 
   function now() {
     return performance.now();
@@ -19,42 +19,42 @@
     return location.href.split("#")[0];
   }
 
-  // Tell how long the look has lasted by now, unless that was told and nothing was done.
-  function tell(done) {
+  // Report how long the view has lasted, unless that was reported before and there is no event to report.
+  function report(event) {
     var total = Math.round(seen + (since && now() - since));
-    if (!id || (total === told && !done)) return;
-    told = total;
+    if (!id || (total === reported && !event)) return;
+    reported = total;
     var body = JSON.stringify({
       script_view_token: id,
       url: url,
       referrer: referrer,
       elapsed_ms: Math.round(now() - began),
       visible_ms: total,
-      details: api.details && Object.assign({}, api.details, done),
+      details: api.details && Object.assign({}, api.details, event),
     });
     if (!navigator.sendBeacon || !navigator.sendBeacon(endpoint, body))
       fetch(endpoint, { method: "POST", body: body, keepalive: true, mode: "no-cors" });
   }
 
-  // Begin to count or stop, as the page is in focus or not. A beat now and then lets a crash lose little.
+  // Start or stop counting as the page gains or loses focus. Regular reports limit what a crash can lose.
   function watch() {
     clearTimeout(timer);
     if (isVisible() && !id) begin();
     if (isVisible() && document.hasFocus()) {
       since = since || now();
       timer = setTimeout(function () {
-        tell();
+        report();
         beat = beat < 60 ? beat * 2 : beat + 60;
         watch();
       }, beat * 1000 - seen - (now() - since));
     } else if (since) {
       seen += now() - since;
       since = 0;
-      tell();
+      report();
     }
   }
 
-  // A new look: the first, one after the address changed, one after the page came back.
+  // Begin a new view: the first, after the address changed, or after the page came back.
   function begin() {
     referrer = url || document.referrer;
     url = page();
@@ -62,19 +62,19 @@
     began = now();
     seen = since = 0;
     beat = 15;
-    told = -1;
+    reported = -1;
     if (api.details) api.details = {};
     // REMEMBER
-    tell();
+    report();
   }
 
   function end() {
     if (since) seen += now() - since;
     since = 0;
-    if (id) tell();
+    if (id) report();
   }
 
-  // An application that changes its address without loading a page.
+  // The application changed its address without loading a page.
   function moved() {
     if (!id || page() == url) return;
     end();

@@ -1,8 +1,8 @@
-// The optional parts, as far as the terms declare them: what was done on a page, and how the page fared.
+// The optional parts that the terms declare: events on a page, and how the page performed.
 (function (avowal) {
   avowal.details = {};
 
-  // Call back with each link that is followed: by its click, or the middle button's.
+  // Calls back with each link that is followed by a click or the middle button.
   function onLink(callback) {
     ["click", "auxclick"].forEach(function (kind) {
       addEventListener(

@@ -1,6 +1,6 @@
-  // What the page names: by a script's `avowal.event("signed-up")`, or by `data-avowal-event` at what is clicked.
+  // Named events: by `avowal.event("signed-up")` in a script, or by `data-avowal-event` on a clicked element.
   avowal.event = function (name) {
-    avowal.tell({ event_name: String(name) });
+    avowal.report({ event_name: String(name) });
   };
   addEventListener(
     "click",

@@ -1,4 +1,4 @@
-// Loads the optional parts: the server puts this behind the core where the terms declare any of them.
+// Loads the optional parts: the server appends this to the core script if the terms declare any of them.
 (function () {
   var script = document.createElement("script");
   script.src = document.currentScript.src.replace(/[^/]*$/, "avowal.details.js");

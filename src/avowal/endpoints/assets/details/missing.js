@@ -1,3 +1,3 @@
-  // A page that is not there.
+  // The page was not found (404).
   var navigation = performance.getEntriesByType("navigation")[0];
-  if (navigation && navigation.responseStatus == 404) avowal.tell({ not_found: true });
+  if (navigation && navigation.responseStatus == 404) avowal.report({ not_found: true });

@@ -1,4 +1,4 @@
-  // Files that are handed to a form: how many bytes they have.
+  // Files submitted with a form: how many bytes they have.
   addEventListener(
     "submit",
     function (event) {
@@ -9,7 +9,7 @@
           bytes += file.size;
         });
       });
-      if (some) avowal.tell({ upload_bytes: bytes });
+      if (some) avowal.report({ upload_bytes: bytes });
     },
     true
   );

@@ -15,8 +15,8 @@
     }
   }
 
-  // What belongs to the present look: another one begins anew.
-  function present() {
+  // The values of the current view; another view starts with new ones.
+  function currentView() {
     if (of.details != avowal.details) of = { details: avowal.details, shift: 0, slow: {} };
     return of;
   }
@@ -25,24 +25,24 @@
     first.largest_contentful_paint_ms = Math.round(entry.startTime);
   });
   observe("layout-shift", function (entry) {
-    var look = present();
+    var view = currentView();
     if (entry.hadRecentInput) return;
-    if (look.shift && entry.startTime - look.last < 1000 && entry.startTime - look.begun < 5000) {
-      look.shift += entry.value;
+    if (view.shift && entry.startTime - view.last < 1000 && entry.startTime - view.begun < 5000) {
+      view.shift += entry.value;
     } else {
-      look.shift = entry.value;
-      look.begun = entry.startTime;
+      view.shift = entry.value;
+      view.begun = entry.startTime;
     }
-    look.last = entry.startTime;
+    view.last = entry.startTime;
     avowal.details.cumulative_layout_shift = Math.max(
       avowal.details.cumulative_layout_shift || 0,
-      Math.round(look.shift * 1e4) / 1e4
+      Math.round(view.shift * 1e4) / 1e4
     );
   });
-  // Of fifty interactions, one may be left out.
+  // Of every fifty interactions, the slowest one is ignored.
   function interaction(entry) {
     if (!entry.interactionId && entry.entryType != "first-input") return;
-    var slow = present().slow, id = entry.interactionId || "first";
+    var slow = currentView().slow, id = entry.interactionId || "first";
     slow[id] = Math.max(slow[id] || 0, Math.round(entry.duration));
     var times = Object.values(slow).sort(function (a, b) { return b - a; });
     avowal.details.interaction_to_next_paint_ms =
@@ -56,7 +56,7 @@
   )
     avowal.details.cumulative_layout_shift = 0;
 
-  // Before the core tells that the page goes.
+  // Before the core script reports the end of the view.
   ["visibilitychange", "pagehide", "blur"].forEach(function (kind) {
     addEventListener(
       kind,

@@ -1,4 +1,4 @@
-// Loads the notice of a new version: the server puts this behind the core while one is to be displayed.
+// Loads the notice of a new version: the server appends this to the core script while there is one to display.
 (function () {
   var script = document.createElement("script");
   script.src = document.currentScript.src.replace(/[^/]*$/, "avowal.notice.js");
