@@ -136,7 +136,7 @@ def test_what_a_site_does_is_found(site: Site) -> None:
         ("storage", "hoard"): "is not declared",
         ("request", "localhost"): "no processor's contract names this host",
     }
-    (pixel,) = [one for one in told["met"] if one["name"] == "localhost"]
+    (pixel,) = [one for one in told["observations"] if one["name"] == "localhost"]
     assert pixel["page"] == f"{url}second"
     assert (shown.status, "2 of 3 are not as the terms declare" in shown.out) == (1, True), shown.out
 
@@ -148,7 +148,7 @@ def test_a_site_that_does_as_it_says_passes(site: Site) -> None:
         for refusing, cookies in (((), ["own"]), (("--opt-out",), [])):
             ran = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM, *refusing)
             assert ran.status == 0, ran.out
-            assert [one["name"] for one in ran.json()["met"] if one["kind"] == "cookie"] == cookies
+            assert [one["name"] for one in ran.json()["observations"] if one["kind"] == "cookie"] == cookies
 
 
 @needs_chromium
@@ -165,7 +165,7 @@ def test_a_processor_may_be_met(site: Site) -> None:
     assert site.avowal("processor", "add", "pictures").status == 0
     with sample(behaves=False) as url:
         told = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM).json()
-    assert [one["against"] for one in told["met"] if one["name"] == "localhost"] == [""]
+    assert [one["violation"] for one in told["observations"] if one["name"] == "localhost"] == [""]
 
 
 @needs_chromium

@@ -79,7 +79,9 @@ def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, Co
         salt = bytes.fromhex(receipt.proof.salt)
     except (msgspec.DecodeError, ValueError):
         raise InvalidInputError(
-            "this is no receipt of a consent", "give the file as it was handed out", code="invalid-receipt"
+            "the file is not a receipt of a consent",
+            "give the file as it was received",
+            code="invalid-receipt",
         ) from None
     proof = EntryProof.parse(receipt.proof.tlog_proof)
     origin = proof.verify(verifier).origin
@@ -95,7 +97,7 @@ def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, Co
         )
     ):
         raise ProofError(
-            "the receipt says something else than its entry in the ledger",
+            "the receipt does not match its entry in the ledger",
             "it was changed, or mixed up",
             code="receipt-mismatch",
         )

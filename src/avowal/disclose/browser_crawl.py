@@ -54,7 +54,7 @@ class SiteCrawl:
                 if url not in self.page_urls and self._open(page, url):
                     waiting += [link for link in self._links(page) if link not in self.page_urls]
                     self._observe_storage(context, page)
-        return sorted(self.observations.values(), key=lambda found: (found.kind, found.party, found.name))
+        return sorted(self.observations.values(), key=lambda item: (item.kind, item.party, item.name))
 
     def _open(self, page: "Page", url: str) -> bool:
         from playwright.sync_api import Error
@@ -64,9 +64,9 @@ class SiteCrawl:
             answer = page.goto(url, timeout=PAGE_LOAD_TIMEOUT_MS)
         except Error as error:
             if len(self.page_urls) == 1:
-                said = str(error).splitlines()[0]
+                reason = str(error).splitlines()[0]
                 raise RefusedError(
-                    f"`{url}` cannot be opened: {said}",
+                    f"`{url}` cannot be opened: {reason}",
                     "look at the address, and at the site",
                     code="page-unreachable",
                 ) from None

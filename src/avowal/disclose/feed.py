@@ -67,11 +67,7 @@ class FeedBatch(msgspec.Struct, frozen=True):
     age_reach: list[AgeReach]
 
 
-class FeedLine(msgspec.Struct, frozen=True, tag_field="kind"):
-    """A line of a page. `docs/reference.md` describes the kinds."""
-
-
-class RecordLine(FeedLine, frozen=True, tag="record"):
+class RecordLine(msgspec.Struct, frozen=True, tag_field="kind", tag="record"):
     """A new or changed record, under the identifier by which the processor knows it."""
 
     id: str
@@ -80,27 +76,31 @@ class RecordLine(FeedLine, frozen=True, tag="record"):
     keep_until: dict[str, datetime | None]
 
 
-class DeleteLine(FeedLine, frozen=True, tag="delete"):
+class DeleteLine(msgspec.Struct, frozen=True, tag_field="kind", tag="delete"):
     """Records that the processor must delete."""
 
     ids: list[str]
 
 
-class DeleteAllLine(FeedLine, frozen=True, tag="delete-all"):
+class DeleteAllLine(msgspec.Struct, frozen=True, tag_field="kind", tag="delete-all"):
     """The processor must delete everything; the feed begins again."""
 
 
-class ExpiredLine(FeedLine, frozen=True, tag="expired"):
+class ExpiredLine(msgspec.Struct, frozen=True, tag_field="kind", tag="expired"):
     """Everything that had to be deleted before a moment (UTC) must be deleted by now."""
 
     before: datetime
 
 
-class PageLine(FeedLine, frozen=True, tag="page"):
+class PageLine(msgspec.Struct, frozen=True, tag_field="kind", tag="page"):
     """The last line: the reference after which the next page comes, and whether there is one already."""
 
     after: str
     has_more: bool
+
+
+FeedLine = RecordLine | DeleteLine | DeleteAllLine | ExpiredLine | PageLine
+"""A line of a page. `docs/reference.md` describes the kinds."""
 
 
 class FeedResponse(NamedTuple):
@@ -175,13 +175,13 @@ def read_feed_batch(
     oldest, new_records = OldestByCell(bounds, now), list[FeedRecord]()
     reached = dict(position.last_record_numbers)
     for name in NUMBERED_RELATIONS:
-        after, room = reached.get(name, 0), records_max - len(new_records)
-        if room:
-            table = view.read_records_between(name, after, last_numbers[name], room)
+        after, remaining = reached.get(name, 0), records_max - len(new_records)
+        if remaining:
+            table = view.read_records_between(name, after, last_numbers[name], remaining)
             records, records_oldest = _build_records(view, name, table)
             new_records += records
             oldest.merge(records_oldest)
-            reached[name] = records[-1].record_number if len(records) == room else last_numbers[name]
+            reached[name] = records[-1].record_number if len(records) == remaining else last_numbers[name]
     changed = {
         (name, number) for _, name, number in changes if number <= position.last_record_numbers.get(name, 0)
     }

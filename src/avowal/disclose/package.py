@@ -24,9 +24,9 @@ from avowal.store.interface import ResultTable
 PACKAGE_SCHEMA = "avowal release 1"
 MANIFEST_FILE, PROOF_FILE = "manifest.json", "proof.txt"
 TERMS_OF_USE = (
-    "It is released on the ground that is named, and may be used for nothing else.",
-    "It may be handed on to nobody.",
-    "It is to be deleted on the day on which it expires, or when it is recalled.",
+    "It is released on the ground that is named, and may be used only for that.",
+    "It may not be passed on to anybody.",
+    "It has to be deleted on the day on which it expires, or when it is recalled.",
 )
 UNPACKED_BYTES_MAX = 1 << 32
 """The most bytes of all files of a package together."""
@@ -127,7 +127,9 @@ def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[Packag
         manifest = msgspec.json.decode(text, type=PackageManifest)
     except READ_ERRORS:
         raise InvalidInputError(
-            "this is no package of a release", "give the file as it was handed over", code="invalid-package"
+            "the file is not a package of a release",
+            "give the file as it was received",
+            code="invalid-package",
         ) from None
     proof.verify(verifier)
     entry = decode_entry(proof.entry)
