@@ -51,14 +51,14 @@ def test_a_valid_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said", "hint"),
     [
-        ("count = 1\ncuont = 2", "line 2: `cuont` is no known key", "did you mean `count`?"),
-        ("count = 1\nzzz = 2", "line 2: `zzz` is no known key", "the keys here are: count, on, day"),
-        ("count = 1\n[iner]", "line 2: `iner` is no known key", "`inner`"),
-        ("count = 1\n[inner]\ncolor = 1", "line 3: `inner.color` is no known key", "`colour`"),
-        ("count = 1\ninner = { color = 1 }", "line 2: `inner.color` is no known key", "`colour`"),
-        ("count = 1\n[[line]]\n[[line]]\nname = []", "line 4: `line[1].name` is no known key", "`names`"),
-        ("count = 1\n[table.a]\nname = []", "line 3: `table.a.name` is no known key", "`names`"),
-        ("count = 1\n[perhaps]\nname = []", "line 3: `perhaps.name` is no known key", "`names`"),
+        ("count = 1\ncuont = 2", "line 2: `cuont` is not a known key", "did you mean `count`?"),
+        ("count = 1\nzzz = 2", "line 2: `zzz` is not a known key", "the keys here are: count, on, day"),
+        ("count = 1\n[iner]", "line 2: `iner` is not a known key", "`inner`"),
+        ("count = 1\n[inner]\ncolor = 1", "line 3: `inner.color` is not a known key", "`colour`"),
+        ("count = 1\ninner = { color = 1 }", "line 2: `inner.color` is not a known key", "`colour`"),
+        ("count = 1\n[[line]]\n[[line]]\nname = []", "line 4: `line[1].name` is not a known key", "`names`"),
+        ("count = 1\n[table.a]\nname = []", "line 3: `table.a.name` is not a known key", "`names`"),
+        ("count = 1\n[perhaps]\nname = []", "line 3: `perhaps.name` is not a known key", "`names`"),
         ('count = 1\n[inner]\ncolour = "grean"', "line 3: `inner.colour` is `grean`", "`green`"),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_wrong_type_is_refused(tmp_path: Path, text: str, said: str, hint: str
     [
         (b"count = ", "invalid value"),
         (b"count = 1\ncount = 2", "cannot overwrite"),
-        (b"count = 1 # \xe9", "is no UTF-8"),
+        (b"count = 1 # \xe9", "is not UTF-8"),
     ],
 )
 def test_a_broken_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:

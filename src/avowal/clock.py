@@ -1,8 +1,8 @@
-"""The time."""
+"""The current time."""
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Return the time, in UTC and without a zone, as the store keeps times."""
+    """Return the current time in UTC, without a time zone, as the store has times."""
     return datetime.now(UTC).replace(tzinfo=None)

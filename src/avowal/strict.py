@@ -1,4 +1,4 @@
-"""TOML read strictly: what is not known, or not of its type, is refused with its place and its remedy."""
+"""Strict reading of TOML: an unknown key or a wrong type is an error that names its place and what helps."""
 
 import re
 import tomllib
@@ -26,7 +26,7 @@ _REMEDIES = {
 }
 """What to write where msgspec expected a type."""
 
-_REFERENCE = "the reference tells what each key takes"
+_REFERENCE = "see the reference for what each key takes"
 
 _HEADER = re.compile(r"\s*\[(\[?)\s*([\w.-]+)\s*\]")
 
@@ -34,7 +34,7 @@ _HEADER = re.compile(r"\s*\[(\[?)\s*([\w.-]+)\s*\]")
 def load_toml(path: Path, struct_type: type[T], error_type: type[InvalidInputError]) -> T:
     """Read a TOML file as a msgspec Struct.
 
-    Raises `error` with file, line, key and the nearest valid word where the file does not check.
+    Raises `error_type` with the file, the line, the key and the nearest valid name if the file is not valid.
     """
     return parse_toml(read_text(path, error_type), struct_type, source_name=str(path), error_type=error_type)
 
@@ -42,89 +42,89 @@ def load_toml(path: Path, struct_type: type[T], error_type: type[InvalidInputErr
 def parse_toml(
     text: str, struct_type: type[T], *, source_name: str, error_type: type[InvalidInputError]
 ) -> T:
-    """Read the text of a TOML file; `where` is what it is called in errors. Raises as `load` does."""
+    """Parse the text of a TOML file; errors call it `source_name`. Raises as `load_toml` does."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as wrong:
+    except tomllib.TOMLDecodeError as error:
         raise error_type(
-            f"{source_name}: {_lower(str(wrong))}",
-            "https://toml.io tells how TOML is written",
+            f"{source_name}: {_lower(str(error))}",
+            "https://toml.io describes how TOML is written",
             code="invalid-toml",
         ) from None
     return convert_toml(data, struct_type, source_name=source_name, error_type=error_type, text=text)
 
 
 def read_text(path: Path, error_type: type[InvalidInputError]) -> str:
-    """Read a file of UTF-8, with or without a byte order mark, and its line ends as they are.
+    """Read a file in UTF-8, with or without a byte order mark; line ends are not changed.
 
-    Raises `error` where it cannot be read.
+    Raises `error_type` if it cannot be read.
     """
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise error_type(
-            f"there is no file `{path}`", "`avowal init DIR` writes one", code="file-missing"
+            f"there is no file `{path}`", "`avowal init DIR` creates one", code="file-missing"
         ) from None
-    except UnicodeDecodeError as wrong:
+    except UnicodeDecodeError as error:
         raise error_type(
-            f"{path}: byte {wrong.start} is no UTF-8", "save the file as UTF-8", code="not-utf8"
+            f"{path}: byte {error.start} is not UTF-8", "save the file as UTF-8", code="not-utf8"
         ) from None
-    except OSError as wrong:
-        reason = _lower(wrong.strerror or "")
+    except OSError as error:
+        reason = _lower(error.strerror or "")
         raise error_type(
-            f"`{path}` cannot be read: {reason}", "name a file that may be read", code="file-unreadable"
+            f"`{path}` cannot be read: {reason}", "give a file that you can read", code="file-unreadable"
         ) from None
 
 
 def convert_toml(
     data: Any, struct_type: type[T], *, source_name: str, error_type: type[InvalidInputError], text: str = ""
 ) -> T:
-    """Convert parsed TOML to a msgspec Struct; `text` is what it was parsed from, to tell lines."""
-    for key, said, hint in _unknown(data, struct_type):
-        raise error_type(f"{source_name}{_line(text, key)}: `{key}` {said}", hint, code="unknown-key")
+    """Convert parsed TOML to a msgspec Struct; errors name lines of `text`, from which it was parsed."""
+    for key, problem, hint in _find_unknown_names(data, struct_type):
+        raise error_type(f"{source_name}{_line(text, key)}: `{key}` {problem}", hint, code="unknown-key")
     try:
         return msgspec.convert(data, struct_type, builtin_types=(date,))
-    except msgspec.ValidationError as wrong:
-        said, _, at = str(wrong).partition(" - at `$")
-        key = at.rstrip("`").removesuffix("[...]").lstrip(".")
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        key = path.rstrip("`").removesuffix("[...]").lstrip(".")
     place = f"{source_name}{_line(text, key)}"
-    if missing := re.search(r"missing required field `(.+)`", said):
+    if missing := re.search(r"missing required field `(.+)`", problem):
         dotted = f"{key}.{missing[1]}".lstrip(".")
         raise error_type(f"{place}: `{dotted}` is missing", _REFERENCE, code="missing-key")
-    expected = re.match(r"Expected `(\w+)", said)
+    expected = re.match(r"Expected `(\w+)", problem)
     remedy = _REMEDIES.get(expected[1], _REFERENCE) if expected else _REFERENCE
-    raise error_type(f"{place}: `{key}`: {_lower(said)}", remedy)
+    raise error_type(f"{place}: `{key}`: {_lower(problem)}", remedy)
 
 
 def suggest_nearest(word: str, known_words: list[str], plural_label: str) -> str:
-    """Return a hint at the one of the known words that was perhaps meant, or else at all of them."""
+    """Return a hint that names the nearest known word, or all of them if none is near."""
     near = get_close_matches(word, known_words, 1)
     return f"did you mean `{near[0]}`?" if near else f"the {plural_label} are: {', '.join(known_words)}"
 
 
-def _unknown(data: Any, kind: Any, key: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield each key that `kind` does not have, and each word that is none of its words, with what to say."""
+def _find_unknown_names(data: Any, kind: Any, key: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield key, problem and hint of each key that `kind` does not have, and of each word that it does not permit."""
     if isinstance(kind, UnionType):
-        kind = next(one for one in get_args(kind) if one is not NoneType)
+        kind = next(member for member in get_args(kind) if member is not NoneType)
     inner = get_args(kind)
     if get_origin(kind) is Literal:
         if isinstance(data, str) and data not in inner:
             yield key, f"is `{data}`", suggest_nearest(data, list(inner), "words here")
     elif isinstance(data, list):
         for number, item in enumerate(data):
-            yield from _unknown(item, inner[0] if inner else Any, f"{key}[{number}]")
+            yield from _find_unknown_names(item, inner[0] if inner else Any, f"{key}[{number}]")
     elif isinstance(data, dict):
         is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
         kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)} if is_struct else {}
         for name, value in data.items():
             dotted = f"{key}.{name}".lstrip(".")
             if is_struct and name not in kinds:
-                yield dotted, "is no known key", suggest_nearest(name, list(kinds), "keys here")
-            yield from _unknown(value, kinds.get(name, inner[-1] if inner else Any), dotted)
+                yield dotted, "is not a known key", suggest_nearest(name, list(kinds), "keys here")
+            yield from _find_unknown_names(value, kinds.get(name, inner[-1] if inner else Any), dotted)
 
 
 def _line(text: str, key: str) -> str:
-    """Return the line that a key stands in, as far as lines alone tell it."""
+    """Return the line of a key for a message; empty if it was not found."""
     seen: Counter[str] = Counter()
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
@@ -132,12 +132,12 @@ def _line(text: str, key: str) -> str:
             name = header[2]
             table = f"{name}[{seen[name]}]" if header[1] else name
             seen[name] += 1
-            stands = key in {name, table}
+            is_key = key in {name, table}
         else:
             name = line.partition("=")[0].strip(" \t\"'")
-            here = f"{table}.{name}".lstrip(".")
-            stands = bool(name) and (key == here or key.startswith((f"{here}.", f"{here}[")))
-        if stands:
+            full_name = f"{table}.{name}".lstrip(".")
+            is_key = bool(name) and (key == full_name or key.startswith((f"{full_name}.", f"{full_name}[")))
+        if is_key:
             return f", line {number}"
     return ""
 

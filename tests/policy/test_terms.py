@@ -362,8 +362,8 @@ def test_a_wrong_age_is_refused(text: str) -> None:
             "full",
         ),
         (ADDRESS.replace('keep = { full = "7 days" }\n', ""), "`collect[0].keep` is missing", "reference"),
-        (ADDRESS.replace("for", "fro"), "`collect[0].fro` is no known key", "`for`"),
-        (ADDRESS.replace("collect", "colect"), "`colect` is no known key", "`collect`"),
+        (ADDRESS.replace("for", "fro"), "`collect[0].fro` is not a known key", "`for`"),
+        (ADDRESS.replace("collect", "colect"), "`colect` is not a known key", "`collect`"),
     ],
 )
 def test_a_wrong_line_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
