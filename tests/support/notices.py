@@ -15,4 +15,4 @@ def site_with_versions(folder: Site, *later: int) -> Site:
 def shown_notices(site: Site) -> list[tuple[str, bool]]:
     """Return where the last version's notice was shown, and whether that is the operator's word."""
     told = site.avowal("policy", "notice", "--json").json()[-1]["shown"]
-    return [(one["place"], one["attested"]) for one in told]
+    return [(one["location"], one["attested_by_operator"]) for one in told]
