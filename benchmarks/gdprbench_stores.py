@@ -4,7 +4,7 @@ import csv
 import shutil
 import sqlite3
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from avowal.ledger.entry import decode_entry
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.terms import compile_terms, parse_terms
 from avowal.register.readers import Reader
-from avowal.register.register import SqliteRegister, Version
+from avowal.register.register import Register, Version
 from avowal.register.restrictions import RestrictionChange, SubmissionSelector
 from avowal.submissions.access import SUBJECT_ACCESS_PURPOSE, SubmissionAccess
 from avowal.submissions.submission import FieldInput, Submission, new_reference
@@ -44,7 +44,9 @@ class Avowal:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "data" / "register.sqlite"
-        self.register = SqliteRegister(folder / "data", folder / "keys")
+        self.register = Register(folder / "data", folder / "keys")
+        self.batch = ExitStack()  # the ledger is signed once, when all is done
+        self.batch.enter_context(self.register.database.batch())
         if not self.register.versions():
             promised = compile_terms(parse_terms(TERMS, "the terms"))
             canonical = promised.encode_canonical().decode()
@@ -138,14 +140,14 @@ class Avowal:
         )
 
     def close(self) -> None:
-        """Leave it."""
+        """Close it."""
+        self.batch.close()
         self.register.close()
 
     def finish(self) -> None:
         """Sign the ledger, and leave nothing of what was deleted."""
-        self.register.ledger.sign_checkpoint()
         self.register.submissions.delete_orphans()
-        self.register.submissions.truncate_wal()
+        self.batch.close()
 
 
 COLUMNS = ("key", "data", *LISTS)

@@ -21,7 +21,7 @@ from avowal.ledger.tree import check_inclusion, hash_leaf
 from avowal.policy.compare import compare
 from avowal.policy.terms import compile_terms, load_terms
 from avowal.register.ledger_storage import append_entries, extend_tree
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 
 BATCH = 1000
 
@@ -45,10 +45,10 @@ def seconds(work: Callable[[], object], times: int = 1) -> float:
     return median(taken)
 
 
-def fill(register: SqliteRegister, count: int) -> None:
+def fill(register: Register, count: int) -> None:
     """Append entries in durable batches."""
     for start in range(0, count, BATCH):
-        with register.database.write_transaction() as connection:
+        with register.database.transaction() as connection:
             append_entries(connection, entries(start, BATCH))
             extend_tree(connection)
 
@@ -76,7 +76,7 @@ def main() -> None:
     count = parser.parse_args().entries
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        register = SqliteRegister(folder, folder / "keys")
+        register = Register(folder, folder / "keys")
         filled, rows = seconds(lambda: fill(register, count)), seconds(lambda: plain(folder, count))
         register.ledger.sign_checkpoint()
         receipt = register.ledger.prove_entry(count // 3)

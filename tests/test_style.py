@@ -9,7 +9,7 @@ FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 500
 FUNCTION_LINES_LONGEST = 53
 """The longest function there is. This number may only go down: whoever shortens it writes the new one here."""
-FILE_LINES_LONGEST = 390
+FILE_LINES_LONGEST = 375
 """The longest file there is; likewise."""
 
 SLACK_LINES = 15

@@ -12,7 +12,7 @@ from avowal.change.publish import PublishOutcome, VersionDraft, adopt_first_vers
 from avowal.policy.compare import ProtectionRelation
 from avowal.policy.document import Document, load_document
 from avowal.policy.terms import CollectRule, Duties, Terms
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 from support.errors import raises_code
 
 NOW = datetime(2026, 11, 22, 15, 30)  # noqa: DTZ001  # UTC without a zone
@@ -36,19 +36,19 @@ def draft(made: Terms, text: str = "# Privacy\n") -> VersionDraft:
 
 
 @pytest.fixture
-def register(tmp_path: Path) -> Iterator[SqliteRegister]:
-    opened = SqliteRegister(tmp_path, tmp_path / "keys")
+def register(tmp_path: Path) -> Iterator[Register]:
+    opened = Register(tmp_path, tmp_path / "keys")
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def begun(register: SqliteRegister) -> SqliteRegister:
+def begun(register: Register) -> Register:
     adopt_first_version(register, draft(terms(updated_on=date(2026, 10, 1))), NOW)
     return register
 
 
-def test_the_first_version_bears_its_past_date(register: SqliteRegister) -> None:
+def test_the_first_version_bears_its_past_date(register: Register) -> None:
     """It is adopted as of its day, once; a day to come is refused."""
     with raises_code("date-in-future"):
         adopt_first_version(register, draft(terms(updated_on=TODAY + timedelta(days=1))), NOW)
@@ -60,7 +60,7 @@ def test_the_first_version_bears_its_past_date(register: SqliteRegister) -> None
 
 
 @pytest.mark.skipif(not SEED.exists(), reason=f"the policy to be adopted is not there: {SEED}")
-def test_the_seeds_document_is_adopted_as_it_stands(register: SqliteRegister) -> None:
+def test_the_seeds_document_is_adopted_as_it_stands(register: Register) -> None:
     """Byte for byte, with its front matter, as of the day that it bears."""
     document = load_document(SEED)
     assert document.updated_on == date(2015, 1, 15)
@@ -71,7 +71,7 @@ def test_the_seeds_document_is_adopted_as_it_stands(register: SqliteRegister) ->
     assert page.text.encode() == SEED.read_bytes()
 
 
-def test_the_same_terms_again_are_no_version(begun: SqliteRegister) -> None:
+def test_the_same_terms_again_are_no_version(begun: Register) -> None:
     """Publishing what holds changes nothing, whatever its date; other words are a correction of the same version."""
     for updated in (date(2026, 10, 1), TODAY, TODAY + timedelta(days=90)):
         done = publish_version(begun, draft(terms(updated_on=updated)), NOW, accept_weaker=False)
@@ -82,7 +82,7 @@ def test_the_same_terms_again_are_no_version(begun: SqliteRegister) -> None:
     assert len(begun.versions()) == 1
 
 
-def test_a_stricter_version_may_hold_at_once(begun: SqliteRegister) -> None:
+def test_a_stricter_version_may_hold_at_once(begun: Register) -> None:
     """Published with today's date, it takes effect at that moment, and no earlier."""
     done = publish_version(begun, draft(terms("3 days")), NOW, accept_weaker=False)
     assert done.outcome is PublishOutcome.PUBLISHED
@@ -93,9 +93,7 @@ def test_a_stricter_version_may_hold_at_once(begun: SqliteRegister) -> None:
 @pytest.mark.parametrize(
     "change", [{"age": "90 days"}, {"duties": Duties()}, {"age": "3 days", "duties": Duties(may_see=True)}]
 )
-def test_what_protects_less_needs_notice_and_acceptance(
-    begun: SqliteRegister, change: dict[str, Any]
-) -> None:
+def test_what_protects_less_needs_notice_and_acceptance(begun: Register, change: dict[str, Any]) -> None:
     """Less protective and incomparable versions are announced for the days that are owed, and are accepted by name."""
     for days, accepted, code in (
         (0, True, "notice-too-short"),
@@ -112,7 +110,7 @@ def test_what_protects_less_needs_notice_and_acceptance(
     assert done.comparison.looser
 
 
-def test_no_version_takes_effect_in_the_past_or_before_another(begun: SqliteRegister) -> None:
+def test_no_version_takes_effect_in_the_past_or_before_another(begun: Register) -> None:
     """A past day is refused, and so is one before that of a version that is still to come."""
     with raises_code("date-in-past"):
         publish_version(begun, draft(terms("3 days", TODAY - timedelta(days=1))), NOW, accept_weaker=True)
@@ -128,7 +126,7 @@ def test_no_version_takes_effect_in_the_past_or_before_another(begun: SqliteRegi
     assert done.version.number == 3
 
 
-def test_every_declared_language_has_its_document(begun: SqliteRegister) -> None:
+def test_every_declared_language_has_its_document(begun: Register) -> None:
     """A language without a document is refused, at the first version as at a later one."""
     spoken = terms("3 days", languages=["en", "fr"])
     with raises_code("document-missing"):
@@ -138,7 +136,7 @@ def test_every_declared_language_has_its_document(begun: SqliteRegister) -> None
     assert [page.language for page in begun.documents(2)] == ["en", "pt-BR"]
 
 
-def test_a_first_version_is_not_published(register: SqliteRegister) -> None:
+def test_a_first_version_is_not_published(register: Register) -> None:
     """Without a version in force there is nothing to compare with."""
     with raises_code("no-version-in-force"):
         publish_version(register, draft(terms()), NOW, accept_weaker=True)

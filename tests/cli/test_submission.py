@@ -106,8 +106,8 @@ def test_what_was_wrong_is_put_right(site: Site, reference: str) -> None:
 @pytest.mark.parametrize(
     ("field", "status", "said"),
     [
-        ("cv=other.pdf", 1, "nothing was written in the field `cv`"),
-        ("text=hello", 1, "nothing was written in the field `text`"),
+        ("cv=other.pdf", 1, "the submission has no text in a field `cv`"),
+        ("text=hello", 1, "the submission has no text in a field `text`"),
         ("name", 2, "has no value"),
         (f"name={'x' * 300_000}", 2, "too long"),
     ],

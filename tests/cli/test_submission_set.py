@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from avowal.clock import utc_now
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 from avowal.register.restrictions import RestrictionChange, SubmissionSelector
 from support.site import Ran, Site, tamper
 from support.submissions import ORDER_FORM, entry_kinds, object_to, query_register
@@ -102,7 +102,7 @@ def test_it_is_forgotten_when_somebody_says_so(site: Site, reference: str) -> No
     assert put(site, reference, "--keep-until", SOON).status == 0
     assert put(site, reference, "--keep-until", "2026-01-01").status == 2
     assert listed(site, "--form", "order")[0]["keep_until"].startswith(SOON)
-    with closing(SqliteRegister(site.data, site.folder / "keys")) as register:
+    with closing(Register(site.data, site.folder / "keys")) as register:
         gone = RestrictionChange(keep_until=NOW - timedelta(2))
         register.restrictions.set(SubmissionSelector("submission", reference), gone, "letter", utc_now())
         register.ledger.sign_checkpoint()

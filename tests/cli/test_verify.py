@@ -15,7 +15,7 @@ import pytest
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.note import COSIGNATURE_TYPE, SignedNote, Signer, Verifier
 from avowal.policy.bounds import OPERATOR
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 from avowal.verify.checks import verify_register
 from support.errors import raises_code
 from support.site import Site, line, tamper
@@ -423,7 +423,7 @@ def test_entries_are_not_listed_under_numbers_of_others(site: Site) -> None:
 
 def test_what_holds_while_others_write_holds(site: Site) -> None:
     """All of it is looked at as it was at one moment."""
-    with closing(SqliteRegister(site.data, site.folder / "keys")) as register:
+    with closing(Register(site.data, site.folder / "keys")) as register:
         ended = threading.Event()
 
         def writes() -> None:
@@ -436,7 +436,7 @@ def test_what_holds_while_others_write_holds(site: Site) -> None:
         writing = threading.Thread(target=writes)
         writing.start()
         try:
-            with closing(SqliteRegister(site.data, site.folder / "keys")) as other:
+            with closing(Register(site.data, site.folder / "keys")) as other:
                 grown = [other.ledger.count_entries() for _ in range(20) if verify_register(other, []).holds]
         finally:
             ended.set()
@@ -455,7 +455,7 @@ def test_a_file_that_holds_no_key_is_not_shown(site: Site) -> None:
 
 def test_an_entry_that_nobody_could_be_handed_is_refused(site: Site) -> None:
     """A tile has room for so many bytes: it is not recorded, and neither is what it tells of."""
-    with closing(SqliteRegister(site.data, site.folder / "keys")) as register:
+    with closing(Register(site.data, site.folder / "keys")) as register:
         before = register.ledger.count_entries()
         with raises_code("input-too-long"):
             register.readers.record_access(OPERATOR, "x" * 70_000, 1, 1, "", TODAY)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from avowal.keep.enforcement import PolicyEnforcer, effective_versions
 from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms
 from avowal.register.consents import Consent
-from avowal.register.register import PublishedDocument, SqliteRegister, Version
+from avowal.register.register import PublishedDocument, Register, Version
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import ConsentCursor, GoverningUpdate, VisitRules
 from support.depth import by_depth
@@ -62,7 +62,7 @@ class World:
     """A register and a store, and beside them what the reference knows of each."""
 
     folder: Path
-    register: SqliteRegister
+    register: Register
     store: DuckDBStore
     loaded: dict[int, tuple[int, int]] = field(default_factory=dict)
     """The visitor and version of each record, by its minute."""
@@ -127,7 +127,7 @@ def world() -> Iterator[World]:
     """Make a register with four versions, and an empty store."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        register = SqliteRegister(folder, folder / "keys")
+        register = Register(folder, folder / "keys")
         for number in range(1, 5):
             register.publish(version(number), [PublishedDocument("en", "", START)])
         store = DuckDBStore(folder, "256MB")

@@ -16,7 +16,7 @@ from avowal.keep.enforcement import PolicyEnforcer
 from avowal.keep.retention import plan_retention
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell, CompiledTerms, max_ages
 from avowal.policy.compare import list_governing_bounds
-from avowal.register.register import PublishedDocument, SqliteRegister, Version
+from avowal.register.register import PublishedDocument, Register, Version
 from avowal.store.compaction import compacted_path
 from avowal.store.duckdb_store import STORE_FILE, DuckDBStore
 from avowal.store.interface import VisitRules
@@ -197,7 +197,7 @@ def version(number: int, age: int) -> Version:
 
 def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
     """Whole for seven days, its network for ninety, then nothing; each step is recorded once, and late ones are found."""
-    register = SqliteRegister(tmp_path, tmp_path / "keys")
+    register = Register(tmp_path, tmp_path / "keys")
     register.publish(version(1, 7), [PublishedDocument("en", "", NOW)])
     store, steward = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
@@ -229,7 +229,7 @@ def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
 
 def test_a_run_that_was_killed_before_it_was_recorded_is_recorded_by_the_next(tmp_path: Path) -> None:
     """What the store took away is told once, however often it is tried."""
-    register = SqliteRegister(tmp_path, tmp_path / "keys")
+    register = Register(tmp_path, tmp_path / "keys")
     register.publish(version(1, 7), [PublishedDocument("en", "", NOW)])
     store, steward = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}

@@ -9,8 +9,8 @@ import rfc8785
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from avowal.ledger.commitment import compute_commitment
 from avowal.ledger.entry import Entry, decode_entry, encode_entry
-from avowal.register.consents import compute_commitment
 
 NAMES = st.from_regex(r"[a-z][A-Za-z-]*", fullmatch=True)
 VALUES: dict[Any, st.SearchStrategy[Any]] = {

@@ -8,7 +8,7 @@ import pytest
 
 from avowal.ledger.tiles import ENTRY_BYTES_MAX, encode_entry_bundle, format_tile_path
 from avowal.ledger.tree import hash_leaf, hash_node
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 from support.ledgers import append_withdrawals
 
 
@@ -32,7 +32,7 @@ def read(folder: Path, kind: str, count: int) -> bytes:
 
 def test_a_reader_of_the_standard_finds_all(tmp_path: Path) -> None:
     """As the ledger grows, its files lead to the root that is signed; full tiles are written once."""
-    register = SqliteRegister(tmp_path / "data", tmp_path / "keys")
+    register = Register(tmp_path / "data", tmp_path / "keys")
     folder = tmp_path / "static"
     assert register.ledger.export(folder) == 0
     sizes = [1, 3, 255, 256, 257, 700]

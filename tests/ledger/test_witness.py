@@ -9,7 +9,7 @@ import pytest
 from avowal.errors import ProofError
 from avowal.ledger.note import SignedNote, Verifier
 from avowal.ledger.witness import ExportFileReader, find_export_errors
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 from support.errors import raises_code
 from support.ledgers import append_withdrawals
 
@@ -21,7 +21,7 @@ EARLIER = 300
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verifier, SignedNote]:
     """Export a ledger of some tiles; returns its folder, its key, and an earlier checkpoint."""
     folder = tmp_path_factory.mktemp("ledger")
-    register = SqliteRegister(folder / "data", folder / "keys")
+    register = Register(folder / "data", folder / "keys")
     append_withdrawals(register, 0, EARLIER)
     earlier = register.ledger.sign_checkpoint()
     append_withdrawals(register, EARLIER, SIZE)
@@ -72,7 +72,7 @@ def test_a_byte_of_any_file_is_found(exported: tuple[Path, Verifier, SignedNote]
 
 def other_ledger(folder: Path) -> None:
     """Put another ledger in its place, whole and well signed."""
-    register = SqliteRegister(folder / "other", folder / "other.keys")
+    register = Register(folder / "other", folder / "other.keys")
     append_withdrawals(register, 1, 20)
     shutil.rmtree(folder / "tile")
     register.ledger.export(folder)
@@ -103,12 +103,12 @@ def test_another_ledger_is_refused(
 def test_a_ledger_that_did_not_only_grow_is_found(tmp_path: Path) -> None:
     """One with the same key, and other entries than those of a checkpoint that somebody kept, or fewer."""
     keys = tmp_path / "keys"
-    first = SqliteRegister(tmp_path / "first", keys)
+    first = Register(tmp_path / "first", keys)
     append_withdrawals(first, 0, 9)
     held = first.ledger.sign_checkpoint()
     assert held
     for start, end, said in ((1, 20, "was changed"), (0, 5, "the last ones are gone")):
-        second = SqliteRegister(tmp_path / f"second {end}", keys)
+        second = Register(tmp_path / f"second {end}", keys)
         append_withdrawals(second, start, end)
         second.ledger.export(tmp_path / f"static {end}")
         (found,) = find_export_errors(

@@ -25,14 +25,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     found = Database(tmp_path / "file.sqlite")
-    with found.driver_transaction() as connection:
+    with found.transaction() as connection:
         connection.execute("CREATE TABLE told (number INTEGER PRIMARY KEY)")
     return found
 
 
 def told(database: Database, doing: object = "reading") -> int:
     """Write something; returns how its commit waits."""
-    with database.driver_transaction(doing) as connection:
+    with database.transaction(doing) as connection:
         connection.execute("INSERT INTO told DEFAULT VALUES")
         ((waits,),) = connection.execute("PRAGMA synchronous")
     return int(waits)
@@ -70,7 +70,7 @@ def test_what_was_refused_begins_no_burst(database: Database) -> None:
     """Nothing of it is on the disk that a later one could stand on."""
 
     def refused() -> None:
-        with database.driver_transaction("reading"):
+        with database.transaction("reading"):
             raise RefusedError("no", "")
 
     with pytest.raises(RefusedError):
@@ -78,8 +78,7 @@ def test_what_was_refused_begins_no_burst(database: Database) -> None:
     assert told(database) == FULL
     with pytest.raises(RefusedError):
         refused()  # one that would not have waited: it is undone, too
-    with database.driver_connection() as connection:
-        assert not connection.in_transaction
+    with database.read() as connection:
         assert connection.execute("SELECT count(*) FROM told").fetchone() == (1,)
 
 
@@ -92,7 +91,7 @@ def test_a_kill_takes_nothing_of_a_burst(database: Database) -> None:
             told(other)
         os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
-    with Database(database.path).driver_connection() as connection:
+    with Database(database.path).read() as connection:
         assert connection.execute("SELECT count(*) FROM told").fetchone() == (10,)
 
 
@@ -110,7 +109,7 @@ def test_threads_share_a_burst(database: Database) -> None:
         thread.join()
     assert len(waited) == 4 * BURST_TRANSACTIONS_MAX
     assert waited.count(FULL) >= 4
-    with database.driver_connection() as connection:
+    with database.read() as connection:
         assert connection.execute("SELECT count(*) FROM told").fetchone() == (4 * BURST_TRANSACTIONS_MAX,)
 
 
@@ -118,14 +117,14 @@ def test_a_file_that_cannot_be_opened_or_written_is_told(database: Database, tmp
     """With its name, and no value."""
     with (
         raises_code("store-unusable") as told_of,
-        Database(tmp_path).driver_transaction(),
+        Database(tmp_path).transaction(),
     ):
         pass  # a folder
     assert "look at the disk" in str(told_of.value.hint)
     statement = "INSERT INTO told VALUES ('secret')"
     with (
         raises_code("store-unusable") as told_of,
-        database.driver_transaction() as connection,
+        database.transaction() as connection,
     ):
         connection.execute(statement)
     assert "secret" not in str(told_of.value)

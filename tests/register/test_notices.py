@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from avowal.register.notices import Notice, NoticeDisplay, hash_notices
-from avowal.register.register import REGISTER_FILE, SqliteRegister
+from avowal.register.register import REGISTER_FILE, Register
 from support.errors import raises_code
 from support.versions import START, policy_version, published_document
 
@@ -21,15 +21,15 @@ SHOWING = NoticeDisplay(2, "https://example.org/", attested_by_operator=True, re
 
 
 @pytest.fixture
-def register(tmp_path: Path) -> Iterator[SqliteRegister]:
-    opened = SqliteRegister(tmp_path, tmp_path / "keys")
+def register(tmp_path: Path) -> Iterator[Register]:
+    opened = Register(tmp_path, tmp_path / "keys")
     opened.publish(policy_version(1), [published_document()])
     opened.publish(policy_version(2, 3), [published_document()], NOTICES)
     yield opened
     opened.close()
 
 
-def test_a_notice_stays_as_it_was_worded(tmp_path: Path, register: SqliteRegister) -> None:
+def test_a_notice_stays_as_it_was_worded(tmp_path: Path, register: Register) -> None:
     """It comes back word for word, its hash is in the entry of its version, and no statement changes it."""
     assert register.notices.all() == NOTICES
     entries = [msgspec.json.decode(body) for _, body in register.ledger.entries()]
@@ -41,7 +41,7 @@ def test_a_notice_stays_as_it_was_worded(tmp_path: Path, register: SqliteRegiste
     file.close()
 
 
-def test_a_withdrawn_versions_notice_is_gone(register: SqliteRegister) -> None:
+def test_a_withdrawn_versions_notice_is_gone(register: Register) -> None:
     """It is shown no more, and is not the notice of another version of that number."""
     register.withdraw(2, START + timedelta(days=1))
     assert register.notices.all() == []
@@ -49,7 +49,7 @@ def test_a_withdrawn_versions_notice_is_gone(register: SqliteRegister) -> None:
         register.notices.record_display(SHOWING)
 
 
-def test_where_a_notice_was_shown_is_recorded(register: SqliteRegister) -> None:
+def test_where_a_notice_was_shown_is_recorded(register: Register) -> None:
     """With an entry in the ledger, which tells that it is the operator's word; of the first version there is none."""
     register.notices.record_display(SHOWING)
     assert register.notices.displays() == [SHOWING]

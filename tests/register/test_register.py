@@ -9,24 +9,24 @@ from pathlib import Path
 import pytest
 
 from avowal.errors import StoreError
-from avowal.register.register import REGISTER_FILE, SqliteRegister, Version, open_register
+from avowal.register.register import REGISTER_FILE, Register, Version, open_register
 from support.errors import raises_code
 from support.versions import START, TERMS, policy_version, published_document
 
 
 @pytest.fixture
-def register(tmp_path: Path) -> Iterator[SqliteRegister]:
-    opened = SqliteRegister(tmp_path, tmp_path / "keys")
+def register(tmp_path: Path) -> Iterator[Register]:
+    opened = Register(tmp_path, tmp_path / "keys")
     yield opened
     opened.close()
 
 
-def test_what_was_published_is_there_after_opening_again(tmp_path: Path, register: SqliteRegister) -> None:
+def test_what_was_published_is_there_after_opening_again(tmp_path: Path, register: Register) -> None:
     """Versions come back in order with all that they promised, and documents by language."""
     assert register.versions() == []
     register.publish(policy_version(1), [published_document("pt-BR", "olá"), published_document()])
     register.publish(policy_version(2, 3), [published_document()])
-    again = SqliteRegister(tmp_path, tmp_path / "keys")
+    again = Register(tmp_path, tmp_path / "keys")
     assert again.versions() == [policy_version(1), policy_version(2, 3)]
     assert again.versions()[0].compiled_terms == TERMS
     assert [(shown.language, shown.text) for shown in again.documents(1)] == [
@@ -39,7 +39,7 @@ def test_what_was_published_is_there_after_opening_again(tmp_path: Path, registe
 @pytest.mark.parametrize(
     "wrong", [policy_version(1, 9), policy_version(3, 9), policy_version(2, 0), policy_version(2, -1)]
 )
-def test_a_version_follows_on_the_last(register: SqliteRegister, wrong: Version) -> None:
+def test_a_version_follows_on_the_last(register: Register, wrong: Version) -> None:
     """A number that is not the next one, or a moment that is not later, is refused, and nothing is recorded."""
     register.publish(policy_version(1), [published_document()])
     with raises_code("version-out-of-order"):
@@ -47,7 +47,7 @@ def test_a_version_follows_on_the_last(register: SqliteRegister, wrong: Version)
     assert register.versions() == [policy_version(1)]
 
 
-def test_a_correction_is_shown_and_the_first_wording_stays(tmp_path: Path, register: SqliteRegister) -> None:
+def test_a_correction_is_shown_and_the_first_wording_stays(tmp_path: Path, register: Register) -> None:
     """The last document of a language is shown; every earlier one is still there."""
     register.publish(policy_version(1), [published_document(), published_document("zh-TW", "隱私")])
     register.correct_documents(1, [published_document(text="# Privacy, spelt right")])
@@ -59,7 +59,7 @@ def test_a_correction_is_shown_and_the_first_wording_stays(tmp_path: Path, regis
     assert register.documents(2) == []
 
 
-def test_only_what_has_not_taken_effect_can_be_withdrawn(register: SqliteRegister) -> None:
+def test_only_what_has_not_taken_effect_can_be_withdrawn(register: Register) -> None:
     """The last version, before its moment; its number is then free."""
     register.publish(policy_version(1), [published_document()])
     register.publish(policy_version(2, 30), [published_document()])
@@ -74,9 +74,7 @@ def test_only_what_has_not_taken_effect_can_be_withdrawn(register: SqliteRegiste
 
 
 @pytest.mark.parametrize("table", ["publications", "withdrawals", "documents"])
-def test_nothing_published_can_be_changed_or_removed(
-    tmp_path: Path, register: SqliteRegister, table: str
-) -> None:
+def test_nothing_published_can_be_changed_or_removed(tmp_path: Path, register: Register, table: str) -> None:
     """Not even SQL on the open file edits or removes a row."""
     register.publish(policy_version(1), [published_document()])
     register.publish(policy_version(2, 30), [published_document()])
@@ -91,7 +89,7 @@ def test_nothing_published_can_be_changed_or_removed(
 
 
 def _publish(folder: Path, results: "multiprocessing.Queue[bool]") -> None:
-    opened = SqliteRegister(folder, folder / "keys")
+    opened = Register(folder, folder / "keys")
     try:
         opened.publish(policy_version(1), [published_document()])
         results.put(True)  # noqa: FBT003  # what a queue takes has no name
@@ -110,7 +108,7 @@ def test_of_several_processes_one_is_first(tmp_path: Path) -> None:
     assert sorted(results.get(timeout=60) for _ in processes) == [False, False, False, True]
     for process in processes:
         process.join()
-    opened = SqliteRegister(tmp_path, tmp_path / "keys")
+    opened = Register(tmp_path, tmp_path / "keys")
     assert opened.versions() == [policy_version(1)]
     opened.close()
 
@@ -129,7 +127,7 @@ def test_a_file_that_is_no_register_is_refused(tmp_path: Path) -> None:
     """A damaged file is told, and left as it is."""
     (tmp_path / REGISTER_FILE).write_bytes(b"no database" * 500)
     with raises_code("store-unusable"):
-        SqliteRegister(tmp_path, tmp_path / "keys")
+        Register(tmp_path, tmp_path / "keys")
     assert (tmp_path / REGISTER_FILE).read_bytes().startswith(b"no database")
 
 
@@ -139,13 +137,13 @@ def test_a_newer_register_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
         file.execute("PRAGMA user_version = 99")
     with raises_code("newer-store"):
-        SqliteRegister(tmp_path, tmp_path / "keys")
+        Register(tmp_path, tmp_path / "keys")
 
 
 AT = START + timedelta(hours=12)
 
 
-def test_readings_are_told_since_a_moment(register: SqliteRegister) -> None:
+def test_readings_are_told_since_a_moment(register: Register) -> None:
     """Also since a part of a second: an entry begins with its time."""
     moments = [AT + timedelta(milliseconds=ago) for ago in (-1500, -1000, -999, -500, -1, 0, 1, 86_400_000)]
     for rows, at in enumerate(moments):
@@ -153,13 +151,13 @@ def test_readings_are_told_since_a_moment(register: SqliteRegister) -> None:
     for first, since in enumerate(moments):
         assert [one.rows for one in register.readers.accesses_since(since)] == [*range(first, len(moments))]
     assert len(register.readers.accesses_since(datetime.min)) == len(moments)
-    with register.database.driver_transaction() as connection:  # a text sorts before all bytes
+    with register.database.transaction() as connection:  # a text sorts before all bytes
         connection.execute("DROP TRIGGER entries_forbid_update")
         connection.execute("UPDATE entries SET body = CAST(body AS TEXT)")
     assert len(register.readers.accesses_since(AT)) == 3
 
 
-def test_single_readings_are_counted_by_day(register: SqliteRegister) -> None:
+def test_single_readings_are_counted_by_day(register: Register) -> None:
     """Those that came since it was last asked, too; what was counted before is not looked at again."""
     days = [START + timedelta(days=number, hours=number) for number in range(4)]
     for at in days:

@@ -29,7 +29,6 @@ from typing import Any, NoReturn, Self
 
 import duckdb
 import msgspec
-from sqlalchemy.engine.default import DefaultDialect
 
 import avowal.app.session
 import avowal.cli.import_
@@ -164,9 +163,8 @@ class Fault:
         self.patch(server, "_listen", lambda *_: "listen")
         self.patch(server, "send_message", lambda *_: "answer")
         self.patch(client, "send_message", _request_name)
-        self.patch(DefaultDialect, "do_commit", lambda *_: "register commit")
         self.patch(
-            database._DriverConnection,
+            database.Connection,
             "execute",
             lambda _, sql, *__: "register commit" if sql == "COMMIT" else "",
         )

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from avowal.ledger.entry import AgeReach, hash_text
 from avowal.register.feeds import FeedPage, FeedPosition
-from avowal.register.register import SqliteRegister, open_register
+from avowal.register.register import Register, open_register
 from avowal.register.release_requests import ReleaseRequest
 from avowal.submissions.submission import new_reference
 from support.disclosures import (
@@ -177,7 +177,7 @@ def test_what_was_handed_over_is_not_kept_for_longer(site: Site) -> None:
     assert_found(site, "record-overdue", "`person-name`")
 
 
-def request(register: SqliteRegister, **changes: Any) -> ReleaseRequest:
+def request(register: Register, **changes: Any) -> ReleaseRequest:
     """Record a request like that of the case, which was released for good reasons, with changes."""
     case = next(one for one in register.release_requests.all() if one.ground == "checking")
     return register.release_requests.record(
@@ -186,7 +186,7 @@ def request(register: SqliteRegister, **changes: Any) -> ReleaseRequest:
 
 
 def release(
-    register: SqliteRegister, of: ReleaseRequest | None, reached: list[AgeReach] = FULL, **changes: Any
+    register: Register, of: ReleaseRequest | None, reached: list[AgeReach] = FULL, **changes: Any
 ) -> None:
     """Record a release of a request as nobody would let it be recorded."""
     like = next(one for one in register.releases.all() if one.ground == "checking")
@@ -205,21 +205,21 @@ def release(
     )
 
 
-def page(register: SqliteRegister, reached: list[AgeReach], **changes: Any) -> None:
+def page(register: Register, reached: list[AgeReach], **changes: Any) -> None:
     """Record a page of a feed as nobody would let it be given."""
     text = next(one.contract_text for one in register.processors.all())
     like = FeedPage("guard", new_reference(), hash_text(text), 1, FeedPosition(), {"requests": 1}, 0, NOW)
     register.feeds.record_page(replace(like, **changes), reached)
 
 
-def approved(register: SqliteRegister, by: str) -> None:
+def approved(register: Register, by: str) -> None:
     """Record an approval, and a release after it."""
     asked = request(register, requester="bea")
     register.release_requests.approve(asked, by, NOW)
     release(register, asked)
 
 
-def authorised(register: SqliteRegister, categories: list[str], *, taken_back: bool = False) -> None:
+def authorised(register: Register, categories: list[str], *, taken_back: bool = False) -> None:
     """Record a release of what somebody authorised, or did not."""
     (visitor, like) = next(one for one in register.releases.by_visitor() if one[1].ground == "authorised")
     if taken_back:
@@ -243,7 +243,7 @@ def authorised(register: SqliteRegister, categories: list[str], *, taken_back: b
 
 
 OTHER = CONTRACT.replace('"3 days"', '"30 days"')
-FORGED: dict[str, tuple[Callable[[SqliteRegister], Any], str]] = {
+FORGED: dict[str, tuple[Callable[[Register], Any], str]] = {
     "a release that nobody asked for": (lambda it: release(it, None), "release-without-request"),
     "a release on another ground": (lambda it: release(it, request(it), ground="industry-abuse-control"), "release-ground-mismatch"),
     "a release for others": (lambda it: release(it, request(it), recipient_kind="authority"), "release-ground-mismatch"),

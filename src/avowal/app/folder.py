@@ -12,7 +12,7 @@ from avowal.config import Folder, locate_folder
 from avowal.ingest.line_stream import LineStream
 from avowal.ingest.pipeline_factory import PipelineFactory
 from avowal.keep.enforcement import build_admission_rules, effective_versions
-from avowal.register.register import SqliteRegister, open_register
+from avowal.register.register import Register, open_register
 from avowal.store.duckdb_store import STORE_FILE
 from avowal.workspace.layout import JOURNALS_FOLDER
 
@@ -25,12 +25,12 @@ def find_folder(data_folder: Path | None = None, start: Path | None = None) -> F
     return locate_folder((start or Path.cwd()).absolute(), data_folder, os.environ)
 
 
-def open_folder_register(data_folder: Path | None = None, *, check: bool = True) -> SqliteRegister:
+def open_folder_register(data_folder: Path | None = None, *, check: bool = True) -> Register:
     """Open the register of the folder that a command works in; raises as `open_register` does."""
     return open_register_of(find_folder(data_folder), check=check)
 
 
-def open_register_of(folder: Folder, *, adopt_terms: bool = False, check: bool = True) -> SqliteRegister:
+def open_register_of(folder: Folder, *, adopt_terms: bool = False, check: bool = True) -> Register:
     """Open the register of a folder; raises as `open_register` does.
 
     With `adopt_terms`, the folder's terms become the first version if there is none yet: for whoever collects.
@@ -47,19 +47,17 @@ def open_register_of(folder: Folder, *, adopt_terms: bool = False, check: bool =
     return register
 
 
-def find_admission_rules(register: SqliteRegister, moment: datetime) -> list[AdmissionRules]:
+def find_admission_rules(register: Register, moment: datetime) -> list[AdmissionRules]:
     """Return what admission needs of each version that has taken effect by a moment."""
     return build_admission_rules(tuple(effective_versions(register.versions(), moment)))
 
 
-def create_pipeline_factory(folder: Folder, register: SqliteRegister) -> PipelineFactory:
+def create_pipeline_factory(folder: Folder, register: Register) -> PipelineFactory:
     """Return what makes pipelines under the folder's settings and versions."""
     return PipelineFactory(folder, partial(find_admission_rules, register))
 
 
-def create_journal_stream(
-    folder: Folder, register: SqliteRegister, name: str, line_format: str
-) -> LineStream:
+def create_journal_stream(folder: Folder, register: Register, name: str, line_format: str) -> LineStream:
     """Return a stream of lines whose segments are written to the journals folder, where the owner loads them."""
     journals = folder.data_folder / JOURNALS_FOLDER
     return LineStream(

@@ -8,7 +8,7 @@ from avowal.clock import utc_now
 from avowal.config import VIEW_SOURCE_SCRIPT, Folder
 from avowal.keep.enforcement import PolicyEnforcer, compute_governing_bounds, effective_versions
 from avowal.policy.bounds import Bounds
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 from avowal.store.interface import Store, VisitRules
 from avowal.use.purpose_view import PurposeView
 from avowal.workspace.messages import Answer, AnyRequest, Request, unknown_request_error
@@ -19,7 +19,7 @@ class FolderOwner:
     """An open folder in the process that owns it: what a request is answered from. Any number of threads may use it."""
 
     folder: Folder
-    register: SqliteRegister
+    register: Register
     enforcer: PolicyEnforcer
     store: Store
     request_types: tuple[type[AnyRequest], ...] = field(repr=False)

@@ -82,7 +82,6 @@ class RunQuery(OwnerRequest[QueryResult], frozen=True):
         if result.reveals_individuals:
             rows, version = len(result.table.rows), len(view.governing_bounds)
             readers.record_access(query.reader, query.purpose, version, rows, query.sql, utc_now())
-            owner.register.ledger.sign_checkpoint()
         else:
             readers.count_access(query.reader, query.purpose, utc_now())
         return msgspec.structs.replace(result, table=result.table.to_plain())

@@ -35,7 +35,7 @@ from avowal.keep.enforcement import PolicyEnforcer, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorSelector, parse_visitor_selector
 from avowal.key_files import COOKIE_KEY_FILE, FEED_KEY_FILE, read_or_create_secret
 from avowal.policy.terms import compile_terms, load_terms
-from avowal.register.register import SqliteRegister, Version
+from avowal.register.register import Register, Version
 from avowal.store.interface import ResultTable, Store
 from avowal.use.report_request import parse_time
 from avowal.workspace.client import FolderClient
@@ -54,7 +54,7 @@ class Session:
     """An open data folder. Requests are answered in this process, or by the process that owns the folder."""
 
     folder: Folder
-    register: SqliteRegister
+    register: Register
     backend: FolderServer | FolderClient
 
     def call(self, request: Request[Answer]) -> Answer:

@@ -67,7 +67,6 @@ def record_access(session: Session, record_count: int, question: str, reader: st
     session.register.readers.record_access(
         reader, SUBJECT_ACCESS_PURPOSE, version, record_count, question, utc_now()
     )
-    session.register.ledger.sign_checkpoint()
 
 
 class VisitorPageData(msgspec.Struct, frozen=True):

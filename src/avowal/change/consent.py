@@ -14,7 +14,7 @@ from avowal.keep.visitor_lookup import VisitorRecords
 from avowal.policy.bounds import Bounds
 from avowal.policy.describe import describe_looser_and_stricter
 from avowal.policy.language import ENGLISH, Language
-from avowal.register.consents import UNRECORDED_ENTRY, Consent
+from avowal.register.consents import Consent
 from avowal.register.register import Register, Version
 
 
@@ -117,17 +117,15 @@ def prepare_withdrawal(
         channel=statement.channel,
         reference=statement.reference,
         recorded_at=now,
-        entry=UNRECORDED_ENTRY,
+        entry=None,
     )
 
 
 def record_consent(register: Register, consent: Consent) -> Consent:
     """Record a consent or a withdrawal, unless it is recorded already; returns it with its entry number."""
-    if consent.entry != UNRECORDED_ENTRY:
+    if consent.entry is not None:
         return consent
-    recorded = register.consents.record(consent)
-    register.ledger.sign_checkpoint()
-    return recorded
+    return register.consents.record(consent)
 
 
 def find_active_consents(consents: Sequence[Consent]) -> dict[str, Consent]:

@@ -10,15 +10,16 @@ from typing import Any
 
 import msgspec
 
-from avowal.errors import InvalidInputError, ProofError
 from avowal.ledger.checkpoint import EntryProof
+from avowal.ledger.commitment import compute_commitment
 from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn, decode_entry
 from avowal.ledger.note import Verifier
+from avowal.ledger.receipt import ReceiptProof, mismatch_error, parse_receipt
 from avowal.policy.bounds import OPERATOR, OWN_USE, Bounds, parse_canonical
 from avowal.policy.describe import format_ages
 from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import Vocabulary, load_vocabulary
-from avowal.register.consents import Consent, compute_commitment
+from avowal.register.consents import Consent
 from avowal.register.register import Register
 
 CONSENT_RECEIPT_SCHEMA = "ISO/IEC TS 27560:2023, avowal 1"
@@ -29,6 +30,7 @@ WITHDRAWN_STATE = "consent withdrawn"
 def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any]:
     """Build the receipt of a consent or a withdrawal."""
     version = next(known for known in register.versions() if known.identity == consent.identity)
+    assert consent.entry is not None and consent.salt is not None  # noqa: S101, PT018  # it was recorded
     terms = parse_terms(version.terms_text, f"the terms of version {version.number}")
     return {
         "schema_version": CONSENT_RECEIPT_SCHEMA,
@@ -74,15 +76,8 @@ def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, Co
 
     Raises InvalidInputError where it is no receipt, and ProofError where it does not hold.
     """
-    try:
-        receipt = msgspec.json.decode(text, type=_ConsentReceipt)
-        salt = bytes.fromhex(receipt.proof.salt)
-    except (msgspec.DecodeError, ValueError):
-        raise InvalidInputError(
-            "the file is not a receipt of a consent",
-            "give the file as it was received",
-            code="invalid-receipt",
-        ) from None
+    receipt = parse_receipt(text, _ConsentReceipt, "a consent")
+    salt = receipt.proof.salt_bytes
     proof = EntryProof.parse(receipt.proof.tlog_proof)
     origin = proof.verify(verifier).origin
     entry = decode_entry(proof.entry)
@@ -96,11 +91,7 @@ def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, Co
             _describe_purposes(parse_canonical(receipt.proof.terms.encode()), load_vocabulary())
         )
     ):
-        raise ProofError(
-            "the receipt does not match its entry in the ledger",
-            "it was changed, or mixed up",
-            code="receipt-mismatch",
-        )
+        raise mismatch_error()
     return proof, entry
 
 
@@ -167,9 +158,7 @@ class _ReceiptEvent(msgspec.Struct):
     reference: str
 
 
-class _ConsentReceiptProof(msgspec.Struct):
-    salt: str
-    tlog_proof: str
+class _ConsentReceiptProof(ReceiptProof):
     terms: str
 
 

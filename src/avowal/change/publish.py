@@ -78,7 +78,6 @@ def adopt_first_version(register: Register, draft: VersionDraft, now: datetime) 
         )
     version = draft.build_version(1, effective_at, now)
     register.publish(version, draft.build_pages(now))
-    register.ledger.sign_checkpoint()
     return version
 
 
@@ -106,7 +105,6 @@ def publish_version(
         corrections = [page for page in pages if published.get(page.language) != page.text]
         if corrections:
             register.correct_documents(last.number, corrections)
-        register.ledger.sign_checkpoint()
         return PublishResult(
             PublishOutcome.CORRECTED if corrections else PublishOutcome.UNCHANGED, last, comparison
         )
@@ -123,14 +121,12 @@ def publish_version(
             )
     version = draft.build_version(last.number + 1, effective_at, now)
     register.publish(version, pages, build_notices(last, version, [page.language for page in pages]))
-    register.ledger.sign_checkpoint()
     return PublishResult(PublishOutcome.PUBLISHED, version, comparison)
 
 
 def withdraw_version(register: Register, version_number: int, now: datetime) -> None:
     """Withdraw the last version before it takes effect (V5). Raises StoreError for any other version."""
     register.withdraw(version_number, now)
-    register.ledger.sign_checkpoint()
 
 
 def compute_effective_at(terms: Terms) -> datetime:

@@ -74,7 +74,7 @@ AVOWAL = CommandGroup(
 )
 
 
-DATABASE_MODULES = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
+DATABASE_MODULES = frozenset({"sqlite3", "duckdb", "_duckdb"})
 """Modules whose exceptions mean that a file is damaged. Their text may quote stored data, so it is not shown."""
 
 JSON_OPTION = "--json"

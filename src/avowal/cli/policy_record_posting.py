@@ -25,7 +25,6 @@ def record_posting(
     display = NoticeDisplay(number, place, attested_by_operator=True, recorded_at=utc_now())
     with closing(open_folder_register(data)) as register:
         register.notices.record_display(display)
-        register.ledger.sign_checkpoint()
     if as_json:
         print_json(display)
     else:

@@ -132,7 +132,6 @@ def remove(name: ProcessorNameArgument, data: DataFolderOption = None) -> None:
     """Record that a processor no longer works for this site."""
     with closing(open_folder_register(data)) as register:
         register.processors.remove(name, utc_now())
-        register.ledger.sign_checkpoint()
     print_line(f"`{name}` is no longer a processor")
 
 

@@ -137,7 +137,6 @@ def recall(
         closing(open_folder_register(data)) as register,
     ):
         one = register.releases.recall(reference, reason, utc_now())
-        register.ledger.sign_checkpoint()
         contact = register.release_requests.recipient_contact(reference)
         terms = parse_terms(
             find_version_in_force(register.versions(), utc_now()).terms_text, "the terms in force"

@@ -128,7 +128,6 @@ def list_submissions(
                 compute_governing_bounds(effective_versions(session.register.versions(), now)),
             )
             told = session.register.restrictions.read_submissions(which, access, now)
-            session.register.ledger.sign_checkpoint()
             found = [one for one in told if first <= one.submitted_at < last]
         else:
             found = session.register.submissions.in_period(first, last)
@@ -167,7 +166,6 @@ def show(
             reader, purpose, compute_governing_bounds(effective_versions(register.versions(), now))
         )
         one, opened = register.submissions.read(reference, access, now, file)
-        register.ledger.sign_checkpoint()
         if output:
             with create_file(output) as writing:
                 writing.writelines(
@@ -207,7 +205,6 @@ def record_objection(
             )
         objection = Objection(one.reference, not withdraw, leaves, channel, utc_now())
         recorded = register.objections.record(objection)
-        register.ledger.sign_checkpoint()
     if as_json:
         print_json(recorded)
     else:
@@ -239,8 +236,6 @@ def correct(
     with open_session(data) as session:
         register = session.register
         entry = register.submissions.correct(reference, values, channel, utc_now())
-        register.ledger.sign_checkpoint()
-        register.submissions.truncate_wal()
     print_line(f"corrected: {', '.join(values)} of {reference} (entry {entry} of the ledger)")
 
 
@@ -249,9 +244,7 @@ def erase(reference: SubmissionReferenceArgument, data: DataFolderOption = None)
     """Erase a submission and its files. The ledger records the erasure, and nothing that identifies the submission."""
     with open_session(data) as session:
         session.register.erasures.erase_submissions(SubmissionSelector("submission", reference), utc_now())
-        session.register.ledger.sign_checkpoint()
         session.register.submissions.delete_orphans()
-        session.register.erasures.truncate_wal()
     Console(highlight=False).print(f"erased: {reference}", markup=False)
 
 

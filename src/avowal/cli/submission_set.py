@@ -76,7 +76,6 @@ def set_restrictions(
                 code="missing-input",
             )
         done = session.register.restrictions.set(which, change, channel, now)
-        session.register.ledger.sign_checkpoint()
     if as_json:
         print_json(done)
     else:

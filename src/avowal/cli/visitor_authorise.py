@@ -69,7 +69,6 @@ def authorise(
         leaves = [] if withdraw else _leaves(categories, session)
         word = Authorisation(held.key, recipient, not withdraw, leaves, channel, reference, utc_now())
         recorded = authorisations.record(word)
-        session.register.ledger.sign_checkpoint()
     if as_json:
         print_json(msgspec.to_builtins(recorded))
     else:

@@ -105,9 +105,7 @@ def add_processor(register: Register, name: str, contract_text: str) -> Processo
             f"`avowal processor check {name}` lists the reasons",
             code="contract-insufficient",
         )
-    added = register.processors.add(name, contract_text, version.identity, now)
-    register.ledger.sign_checkpoint()
-    return added
+    return register.processors.add(name, contract_text, version.identity, now)
 
 
 def find_insufficient_contracts(

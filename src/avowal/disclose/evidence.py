@@ -16,7 +16,7 @@ from avowal.policy.ground import (
     parse_ground_requirements,
 )
 from avowal.policy.vocabulary import expand_words
-from avowal.register.register import SqliteRegister, Version
+from avowal.register.register import Register, Version
 from avowal.register.release_requests import RefusalReason, ReleaseRequest
 from avowal.submissions.submission import Submission
 from avowal.use.formatting import is_printable_line
@@ -105,7 +105,7 @@ def collect_evidence(
 
 
 def find_evidence_scope(
-    register: SqliteRegister,
+    register: Register,
     forms: Mapping[str, Form],
     requirements: GroundRequirements,
     request: ReleaseRequest,
@@ -141,7 +141,7 @@ def find_evidence_scope(
     return EvidenceScope(refused, submission)
 
 
-def _find_served_submission(register: SqliteRegister, request: ReleaseRequest) -> Submission:
+def _find_served_submission(register: Register, request: ReleaseRequest) -> Submission:
     """Return the submission by which somebody asked for the service that a release serves."""
     if request.submission not in {"", request.evidence[EvidenceKind.FUNCTION]}:
         raise DisclosureError(
@@ -180,7 +180,7 @@ def _check_served_person(form: Form | None, submission: Submission, request: Rel
         )
 
 
-def find_submission(register: SqliteRegister, reference: str) -> Submission:
+def find_submission(register: Register, reference: str) -> Submission:
     """Return the submission with a reference. Raises DisclosureError if there is none."""
     submission = register.submissions.find(reference)
     if submission is None:

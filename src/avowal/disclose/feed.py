@@ -24,7 +24,7 @@ from avowal.policy.compare import meet
 from avowal.policy.contract import Contract, compile_contract, parse_contract, select_processor_bounds
 from avowal.register.feeds import FeedPage, FeedPosition
 from avowal.register.processors import Processor
-from avowal.register.register import SqliteRegister, Version
+from avowal.register.register import Register, Version
 from avowal.register.release_requests import RefusalReason
 from avowal.store.columns import NUMBERED_RELATIONS, RELATIONS, VISITOR_KEY_COLUMNS
 from avowal.store.interface import ResultTable, Store
@@ -113,7 +113,7 @@ class FeedResponse(NamedTuple):
     has_more: bool
 
 
-def find_overdue_processors(register: SqliteRegister, now: datetime) -> dict[str, datetime]:
+def find_overdue_processors(register: Register, now: datetime) -> dict[str, datetime]:
     """Return the processors that did not acknowledge in time that they deleted what they must.
 
     Each comes with the time of the last page that it acknowledged, or of the first page that it was given.
@@ -231,7 +231,7 @@ def _build_records(
 class FeedProvider:
     """Provides processors with the pages of their feeds."""
 
-    register: SqliteRegister
+    register: Register
     read_batch: Callable[[FeedRequest], FeedBatch]
     """Reads from the store; see `read_feed_batch`."""
     identifier_key: bytes
@@ -275,7 +275,6 @@ class FeedProvider:
         if response.has_content:
             before_recording(response)
             feeds.record_page(response.page, batch.age_reach)
-            self.register.ledger.sign_checkpoint()
         return response
 
     def find_contract(

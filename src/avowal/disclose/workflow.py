@@ -30,7 +30,7 @@ from avowal.policy.form import Form
 from avowal.policy.ground import EvidenceKind, GroundRequirements
 from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import expand_words
-from avowal.register.register import SqliteRegister, Version
+from avowal.register.register import Register, Version
 from avowal.register.release_requests import APPROVAL_WAIT_DAYS, RefusalReason, ReleaseRequest
 from avowal.register.releases import Release
 from avowal.submissions.submission import Submission, new_reference
@@ -74,7 +74,7 @@ class ReleaseWorkflow:
     erased or expired, and authorisations withdrawn (X2, X6).
     """
 
-    register: SqliteRegister
+    register: Register
     time_zone: ZoneInfo
     load_forms: Callable[[], Mapping[str, Form]]
     parse_visitor: Callable[[str, str, str], VisitorSelector]
@@ -128,7 +128,6 @@ class ReleaseWorkflow:
         """Record a request, if something of it may be released. Raises as `prepare_request` does."""
         prepared = self.prepare_request(release_input, requester)
         request = self.register.release_requests.record(prepared.request)
-        self.register.ledger.sign_checkpoint()
         return prepared._replace(request=request)
 
     def prepare_release(self, request: ReleaseRequest) -> PreparedRelease:
@@ -173,7 +172,6 @@ class ReleaseWorkflow:
                     code="already-approved",
                 )
         self.register.release_requests.approve(request, approver, utc_now())
-        self.register.ledger.sign_checkpoint()
         return request
 
     def make_release(self, prepared: PreparedRelease) -> ReleaseResult:
@@ -194,7 +192,9 @@ class ReleaseWorkflow:
                 "recall it (`avowal release recall`), and request it again",
                 code="records-changed",
             )
-        entry = unwritten.entry if unwritten else self._record_release(prepared, manifest)
+        release = unwritten or self._record_release(prepared, manifest)
+        entry = release.entry
+        assert entry is not None  # noqa: S101  # it was recorded
         proof = str(self.register.ledger.prove_entry(entry))
         return ReleaseResult(manifest, entry, build_package(manifest, contents, proof))
 
@@ -226,7 +226,6 @@ class ReleaseWorkflow:
     def record_refusal(self, ground: str, recipient_kind: str, reason: RefusalReason, requester: str) -> None:
         """Record that a disclosure was refused."""
         self.register.release_requests.record_refusal(ground, recipient_kind, reason, requester, utc_now())
-        self.register.ledger.sign_checkpoint()
 
     def _find_version(self) -> Version:
         return find_version_in_force(self.register.versions(), utc_now())
@@ -330,7 +329,7 @@ class ReleaseWorkflow:
         extract = extract_submissions(all_submissions, selected, bounds, request)
         return merge_extracts(self.extract_records(request), extract) if request.visitor else extract
 
-    def _record_release(self, prepared: PreparedRelease, manifest: PackageManifest) -> int:
+    def _record_release(self, prepared: PreparedRelease, manifest: PackageManifest) -> Release:
         """Record a release; returns the number of its entry in the ledger."""
         release = Release(
             reference=manifest.reference,
@@ -345,14 +344,13 @@ class ReleaseWorkflow:
             expires_at=manifest.expires_at,
             sealed_until=prepared.request.sealed_until,
         )
-        recorded = self.register.releases.record(
+        return self.register.releases.record(
             release,
             prepared.extract.visitor_keys,
             prepared.extract.age_reach,
             needs_authorisation=EvidenceKind.AUTHORISATION in prepared.requirements.evidence,
             seen_entries=prepared.seen_entries,
         )
-        return recorded.entry
 
 
 def _build_manifest(

@@ -16,12 +16,11 @@ from avowal.collect.admission import AdmissionRules
 from avowal.collect.cookie import COOKIE_NAME
 from avowal.collect.cookie import TAB_STORAGE_KEY as TAB_NAME
 from avowal.errors import RefusedError
-from avowal.keep.retention import plan_retention
+from avowal.keep.retention import RETENTION_GRACE, plan_retention
 from avowal.policy.bounds import AgeByPrecision, Bounds
 from avowal.policy.compare import list_governing_bounds
 from avowal.register.erasures import Erasure
 from avowal.register.register import Register, Version
-from avowal.register.retentions import RETENTION_GRACE
 from avowal.store.interface import Cutoffs, GoverningUpdate, OverdueRecords, RemovedRecords, Store, VisitRules
 
 
@@ -65,13 +64,10 @@ class PolicyEnforcer:
             removed_submissions = self.register.submissions.apply_retention(
                 bounds, now, store.next_retention_run()
             )
-            if removed_submissions:
-                self.register.ledger.sign_checkpoint()
             removed = store.unrecorded_removals()
             for run in dict.fromkeys(records.run_number for records in removed):
                 removed_by_run = [records for records in removed if records.run_number == run]
                 self.register.retention_runs.record(run, removed_by_run, removed_by_run[0].removed_at)
-                self.register.ledger.sign_checkpoint()
                 store.clear_removals(run)
             self.register.release_requests.erase_expired(now)
             store.clear_changes(self.register.feeds.acknowledged_change_number())
@@ -108,7 +104,6 @@ class PolicyEnforcer:
         }
         store.clear_erased_counts()
         if erasures:
-            self.register.ledger.sign_checkpoint()
             self.register.submissions.delete_orphans()
             store.compact()
         return erasures

@@ -4,11 +4,14 @@ The rules are in `docs/spec/retention.md`.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from avowal.policy.bounds import Age, Bounds
 from avowal.store.columns import FULL, RELATIONS, ColumnForm, cover_row_ages
 from avowal.store.interface import RetentionAction
+
+RETENTION_GRACE = timedelta(days=1)
+"""How long after its time a record may still be stored: retention runs once a day."""
 
 
 def plan_retention(governing_bounds: Sequence[Bounds], now: datetime) -> list[RetentionAction]:

@@ -1,37 +1,34 @@
-"""What visitors consented to for their past, in the register: each consent and each withdrawal is recorded for good.
+"""Visitors' consents to a version for data collected before it: each consent and withdrawal is recorded for good.
 
-Who it was stands apart, and can be erased: what is left then leads to nobody (L3 in `docs/spec/ledger.md`).
+Who consented is stored apart and can be erased: then nothing leads to the visitor any more (L3 in
+`docs/spec/ledger.md`).
 """
 
 import secrets
 from datetime import datetime
-from hashlib import sha256
-from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from avowal.errors import StoreError
+from avowal.ledger.commitment import SALT_BYTES, compute_commitment
 from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn
 from avowal.register.ledger_storage import append_entries
-from avowal.register.repository import Repository
-from avowal.register.tables import CONSENT_SUBJECTS, CONSENTS, PUBLICATIONS, STANDING
+from avowal.register.repository import Repository, format_time, parse_time, to_parameters
+from avowal.register.statements import load_statements
 from avowal.store.interface import ConsentCursor, GoverningUpdate
 
-SALT_BYTES = 32
-UNRECORDED_ENTRY = -1
-"""The entry of a consent that the ledger has none of yet."""
+SQL = load_statements("avowal.register", "consents")
 
 
 class Consent(msgspec.Struct, frozen=True):
-    """A visitor's consent to a version for what was collected before, or its withdrawal. Times are UTC."""
+    """A visitor's consent to a version for data collected before it, or its withdrawal. Times are UTC."""
 
     visitor: str
     """The visitor's key: 16 hexadecimal digits."""
     version: int
     identity: str
     given: bool
-    """False where it was taken back."""
+    """False if it was withdrawn."""
     language: str
     """Of the document that was shown."""
     document_hash: str
@@ -39,19 +36,20 @@ class Consent(msgspec.Struct, frozen=True):
     channel: str
     """How the visitor said so."""
     reference: str
-    """Where the operator finds the visitor's word again."""
+    """Where the operator finds the visitor's statement."""
     recorded_at: datetime
-    entry: int = UNRECORDED_ENTRY
-    """The number of its entry in the ledger."""
-    salt: bytes = b""
+    entry: int | None = None
+    """The number of its entry in the ledger; None if it is not recorded yet."""
+    salt: bytes | None = None
+    """None if it is not recorded yet."""
 
     @property
     def commitment(self) -> str:
-        """The commitment that its entry has in the person's place."""
-        return compute_commitment(self.salt, visitor=self.visitor, reference=self.reference)
+        """The commitment to the visitor that its entry has."""
+        return compute_commitment(self.salt or b"", visitor=self.visitor, reference=self.reference)
 
     def to_ledger_entry(self) -> ConsentGiven | ConsentWithdrawn:
-        """Return what the ledger says of it."""
+        """Return its entry in the ledger."""
         kind = ConsentGiven if self.given else ConsentWithdrawn
         return kind(
             self.version,
@@ -64,113 +62,73 @@ class Consent(msgspec.Struct, frozen=True):
         )
 
 
-def compute_commitment(salt: bytes, /, **committed_values: str) -> str:
-    """Return the SHA-256 of a salt and of what says who it was (canonical JSON, RFC 8785), in hexadecimal."""
-    return sha256(salt + msgspec.json.encode(committed_values, order="sorted")).hexdigest()
-
-
 class Consents(Repository):
     """The consents of a register."""
 
     def for_visitor(self, visitor: str) -> list[Consent]:
-        """Return what a visitor gave and took back, in its order; also of versions that were withdrawn meanwhile."""
-        with self._engine.connect() as connection:
-            rows = connection.execute(
-                _TOLD.where(CONSENT_SUBJECTS.c.visitor == visitor).order_by(CONSENTS.c.consent)
+        """Return a visitor's consents and withdrawals, in their order; also of versions withdrawn meanwhile."""
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_for_visitor"], {"visitor": visitor}).fetchall()
+        return [
+            Consent(
+                *(key, version, identity, given == 1, language, document_hash, channel, reference),
+                recorded_at=parse_time(recorded_at),
+                entry=entry,
+                salt=salt,
             )
-            return [Consent(**row) for row in rows.mappings()]
+            for key, version, identity, given, language, document_hash, channel, reference, *recorded in rows
+            for recorded_at, entry, salt in [recorded]
+        ]
 
     def record(self, consent: Consent) -> Consent:
         """Record a consent or a withdrawal with its entry in the ledger; returns it with its entry and salt.
 
-        Raises StoreError where there is no such version any more.
+        Raises StoreError if the version does not exist any more.
         """
         consent = msgspec.structs.replace(consent, salt=secrets.token_bytes(SALT_BYTES))
-        with self._write_transaction() as connection:
-            publication = connection.execute(
-                sa.select(PUBLICATIONS.c.publication).where(
-                    STANDING,
-                    PUBLICATIONS.c.number == consent.version,
-                    PUBLICATIONS.c.identity == consent.identity,
-                )
-            ).scalar()
-            if publication is None:
+        with self._database.transaction() as connection:
+            row = connection.execute(SQL["select_publication"], to_parameters(consent)).fetchone()
+            if row is None:
                 raise StoreError(
-                    f"version {consent.version} is not there any more",
-                    "`avowal policy history` tells which are",
+                    f"version {consent.version} does not exist any more",
+                    "`avowal policy history` lists the versions",
                     code="version-not-found",
                 )
-            consent = msgspec.structs.replace(
-                consent, entry=append_entries(connection, [consent.to_ledger_entry()])
-            )
-            row = {"publication": publication, "commitment": consent.commitment, **_named(consent, CONSENTS)}
-            number = connection.execute(sa.insert(CONSENTS).values(row)).inserted_primary_key
-            assert number is not None  # noqa: S101  # SQLite always tells it
-            person = {"consent": number[0], **_named(consent, CONSENT_SUBJECTS)}
-            connection.execute(sa.insert(CONSENT_SUBJECTS).values(person))
+            entry = append_entries(connection, [consent.to_ledger_entry()])
+            consent = msgspec.structs.replace(consent, entry=entry)
+            values = to_parameters(consent, publication=row[0], commitment=consent.commitment)
+            number = connection.execute(SQL["insert_consent"], values).lastrowid
+            connection.execute(SQL["insert_subject"], {**values, "consent": number})
         return consent
 
     def compute_governing_update(self, cursor: ConsentCursor, now: datetime) -> GoverningUpdate:
-        """Return to what governing number the records of visitors are raised who consented or withdrew since.
+        """Return the governing number of every visitor whose consents changed, or took effect, since a cursor.
 
-        Whoever consented to a version that has taken effect since is among them; 0 is for those who have no consent.
+        The number is 0 for a visitor who has no consent.
         """
-        with self._engine.connect() as connection:
-            effective = sa.select(sa.func.max(PUBLICATIONS.c.number)).where(
-                STANDING, PUBLICATIONS.c.effective_at <= now
-            )
-            version = connection.execute(effective).scalar() or 0
-            last = connection.execute(sa.select(sa.func.max(CONSENTS.c.consent))).scalar() or 0
-            if (last, version) == (cursor.last_consent, cursor.last_version):
+        with self._database.read() as connection:
+            (version,) = connection.execute(
+                SQL["select_last_version_in_force"], {"now": format_time(now)}
+            ).fetchone()
+            (last_consent,) = connection.execute(SQL["select_last_consent"]).fetchone()
+            if (last_consent, version) == (cursor.last_consent, cursor.last_version):
                 return GoverningUpdate(cursor)
-            changed = (
-                sa.select(CONSENT_SUBJECTS.c.visitor)
-                .select_from(_JOINED)
-                .where(
-                    (CONSENTS.c.consent > cursor.last_consent) | (PUBLICATIONS.c.number > cursor.last_version)
-                )
-            )
             rows = connection.execute(
-                sa.select(
-                    CONSENT_SUBJECTS.c.visitor,
-                    PUBLICATIONS.c.number,
-                    CONSENTS.c.given,
-                    STANDING.label("standing"),
-                )
-                .select_from(_JOINED)
-                .where(CONSENT_SUBJECTS.c.visitor.in_(changed), PUBLICATIONS.c.number <= version)
-                .order_by(CONSENTS.c.consent)
-            ).all()
-            visitors = dict.fromkeys(connection.execute(changed).scalars(), 0)
-        stands: dict[str, set[int]] = {visitor: set() for visitor in visitors}
-        for visitor, number, given, standing in rows:
-            if given and standing:
-                stands[visitor].add(number)
-            elif standing:
-                stands[visitor].discard(number)
-        governing = {int(visitor, 16): max(numbers, default=0) for visitor, numbers in stands.items()}
-        return GoverningUpdate(ConsentCursor(last, version), governing)
-
-
-_JOINED = CONSENT_SUBJECTS.join(CONSENTS, CONSENTS.c.consent == CONSENT_SUBJECTS.c.consent).join(
-    PUBLICATIONS, PUBLICATIONS.c.publication == CONSENTS.c.publication
-)
-_TOLD = sa.select(
-    CONSENT_SUBJECTS.c.visitor,
-    PUBLICATIONS.c.number.label("version"),
-    PUBLICATIONS.c.identity,
-    CONSENTS.c.given,
-    CONSENTS.c.language,
-    CONSENTS.c.document_hash,
-    CONSENTS.c.channel,
-    CONSENT_SUBJECTS.c.reference,
-    CONSENTS.c.recorded_at,
-    CONSENTS.c.entry,
-    CONSENT_SUBJECTS.c.salt,
-).select_from(_JOINED)
-
-
-def _named(consent: Consent, table: sa.Table) -> dict[str, Any]:
-    """Return the values of a consent that a table has columns for."""
-    told = msgspec.structs.asdict(consent)
-    return {column.name: told[column.name] for column in table.c if column.name in told}
+                SQL["select_consents_to_apply"],
+                {
+                    "version": version,
+                    "last_consent": cursor.last_consent,
+                    "last_version": cursor.last_version,
+                },
+            ).fetchall()
+        versions_by_visitor: dict[str, set[int]] = {}
+        for visitor, number, given, is_effective in rows:
+            versions = versions_by_visitor.setdefault(visitor, set())
+            if is_effective and given:
+                versions.add(number)
+            elif is_effective:
+                versions.discard(number)
+        governing = {
+            int(visitor, 16): max(versions, default=0) for visitor, versions in versions_by_visitor.items()
+        }
+        return GoverningUpdate(ConsentCursor(last_consent, version), governing)

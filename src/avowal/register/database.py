@@ -1,15 +1,13 @@
-"""The register's file: SQLAlchemy's way to it and the driver's own, and the transactions that both write in."""
+"""The register's SQLite file: connections, read and write transactions, and what follows a commit."""
 
 import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
-
-import sqlalchemy as sa
+from typing import Any
 
 from avowal.errors import StoreError
 
@@ -18,192 +16,211 @@ BUSY_SECONDS = 10
 
 BURST_SECONDS_MAX = 1.0
 BURST_TRANSACTIONS_MAX = 64
-"""How long, and how often, the same is done for one wait for the disk, which is the first's (R12 of the readings)."""
+"""How long a burst lasts, and how many transactions it has: only its first waits for the disk (R12 in readings.md)."""
 
-AnyConnection = sa.Connection | sqlite3.Connection
+Publish = Callable[[], None]
+"""Publishes a checkpoint after its transaction was committed."""
+
+
+class Connection(sqlite3.Connection):
+    """A connection to the register; its flags say what the end of its transaction has to do."""
+
+    is_durable = True
+    """Whether a commit waits for the disk."""
+    has_new_entries = False
+    """Whether entries were appended to the ledger: it is signed when the transaction ends."""
+    has_erased = False
+    """Whether something was erased: the log of writes (WAL) is truncated when the transaction ends."""
+
+    def erase(self, statement: str, parameters: Mapping[str, Any]) -> int:
+        """Execute a statement that deletes or overwrites personal data; returns how many rows it changed.
+
+        Nothing of it is left in the file or in its log of writes once the transaction has ended, unless another
+        process reads the log at that moment.
+        """
+        changed = self.execute(statement, parameters).rowcount
+        self.has_erased = self.has_erased or changed > 0
+        return changed
 
 
 class Database:
-    """One file in WAL mode, so that readers never wait for a writer."""
+    """One SQLite file in WAL mode: readers never wait for a writer, and writers take turns.
+
+    Durable: what `transaction` returned from survives a loss of power, except within a burst. Atomic: a transaction
+    is done wholly or not at all. Any number of threads and processes may use the file.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open a file when it is first used, and make it where there is none."""
+        """Open a file when it is first used, and create it if there is none."""
         self.path = path
-        self.engine = self._engine()
-        self._idle: deque[_DriverConnection] = deque()
+        self.sign_entries: Callable[[Connection], Publish] | None = None
+        """Signs the ledger within a transaction that appended entries; set by the ledger."""
+        self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
-        self._waited: dict[Hashable, tuple[float, int]] = {}
-
-    def _engine(self) -> sa.Engine:
-        engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": BUSY_SECONDS})
-        sa.event.listen(engine, "connect", _prepare)
-        sa.event.listen(engine, "begin", _begin)
-        return engine
+        self._bursts: dict[Hashable, tuple[float, int]] = {}
+        self._batches = 0
+        self._unsigned = self._untruncated = False
 
     def close(self) -> None:
-        """Leave the file as it is."""
-        self.engine.dispose()
-        while self._idle:
-            self._idle.pop().close()
+        """Sign entries of the last burst that are not signed yet, and close all connections."""
+        try:
+            self._settle()
+        finally:
+            while self._idle:
+                self._idle.pop().close()
 
     @contextmanager
-    def driver_connection(self) -> Iterator["_DriverConnection"]:
-        """Give a connection of the driver's own, for what is done thousands of times.
-
-        SQLAlchemy takes 50 µs to give one, and a statement costs 5 µs by it and 100 otherwise (`docs/performance.md`).
-        """
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that reads the file as it is at its first statement."""
         connection = self._take()
         try:
+            if not connection.in_transaction:
+                connection.execute("BEGIN")
             yield connection
         finally:
             self._give(connection)
 
     @contextmanager
-    def snapshot(self) -> Iterator["Database"]:
-        """Give the file as it is at this moment, to be read: it holds nothing of what anybody writes meanwhile."""
-        found = _SnapshotDatabase(self.path)
-        try:
-            yield found
-        finally:
-            found.close()
+    def transaction(self, burst_key: Hashable = None) -> Iterator[Connection]:
+        """Give a connection in a transaction that keeps other writers waiting from its beginning.
 
-    def _take(self) -> "_DriverConnection":
+        When the block ends, new entries are signed, everything is committed, and the log of writes is truncated if
+        anything was erased; if the block raises, nothing is changed. What was committed is on the disk then, unless a
+        transaction with the same `burst_key` within the last second already is: a burst is signed, and brought to the
+        disk, by the next transaction that waits for it. Raises StoreError if the file cannot be written.
+        """
+        started, is_durable = time.monotonic(), not self._continue_burst(burst_key)
+        connection, publish = self._take(), None
+        try:
+            if connection.is_durable != is_durable:
+                connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+                connection.is_durable = is_durable
+            connection.has_new_entries = connection.has_erased = False
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            is_signing = connection.has_new_entries and is_durable and not self._batches
+            if is_signing and self.sign_entries:
+                publish = self.sign_entries(connection)
+            self._unsigned = not is_signing and (self._unsigned or connection.has_new_entries)
+            self._untruncated = self._untruncated or connection.has_erased
+            connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise self._store_error(error) from None
+        finally:
+            self._give(connection)
+        if is_durable and burst_key is not None:
+            with self._lock:
+                self._bursts[burst_key] = started, 1
+        if publish:
+            publish()
+        if self._untruncated and not self._batches:
+            self._truncate_wal()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Sign entries and truncate the log of writes once, when the block ends, for all transactions within it."""
+        with self._lock:
+            self._batches += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._batches -= 1
+            if not self._batches:
+                self._settle()
+
+    @contextmanager
+    def snapshot(self) -> Iterator["Database"]:
+        """Give the file as it is at this moment, for reading: what others write meanwhile is not in it."""
+        snapshot = _SnapshotDatabase(self.path)
+        try:
+            yield snapshot
+        finally:
+            snapshot.close()
+
+    def _settle(self) -> None:
+        """Sign and truncate what earlier transactions left to be signed and truncated."""
+        if self._unsigned:
+            with self.transaction() as connection:
+                connection.has_new_entries = True
+        if self._untruncated:
+            self._truncate_wal()
+
+    def _truncate_wal(self) -> None:
+        """Truncate the log of writes, if no other process reads it for as long as we wait."""
+        self._untruncated = False
+        connection = self._take()
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._give(connection)
+
+    def _take(self) -> Connection:
         try:
             return self._idle.pop()
         except IndexError:
-            return self._opened()
+            return self._open()
 
-    def _opened(self) -> "_DriverConnection":
+    def _open(self) -> Connection:
         try:
             connection = sqlite3.connect(
-                self.path, BUSY_SECONDS, check_same_thread=False, factory=_DriverConnection
+                self.path, BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
             )
-            _prepare(connection, None)
+            for pragma in (
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "foreign_keys = ON",
+                "secure_delete = ON",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
         except sqlite3.DatabaseError as error:
-            raise self._refused(error, "opened") from None
+            raise self._store_error(error, "opened") from None
         return connection
 
-    def _give(self, connection: "_DriverConnection") -> None:
+    def _give(self, connection: Connection) -> None:
         if connection.in_transaction:
             connection.rollback()
         self._idle.append(connection)
 
-    @contextmanager
-    def write_transaction(self) -> Iterator[sa.Connection]:
-        """Give a connection in a transaction that keeps other writers waiting from its beginning.
-
-        Raises StoreError where it cannot be done.
-        """
-        try:
-            with (
-                self.engine.connect().execution_options(avowal_writes=True) as connection,
-                connection.begin(),
-            ):
-                yield connection
-        except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-            raise self._refused(error) from None
-
-    @contextmanager
-    def driver_transaction(self, burst_key: Hashable = None) -> Iterator[sqlite3.Connection]:
-        """Give the driver's own connection in a transaction, as `writing` does.
-
-        It is on the disk once this returns, unless the same was done within the last second, and is there. Then it
-        outlives the process only, until the next one that waits takes it to the disk.
-        """
-        began, waits = time.monotonic(), not self._in_burst(burst_key)
-        connection = self._take()
-        try:
-            if connection.waits_for_disk != waits:
-                connection.execute(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
-                connection.waits_for_disk = waits
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            raise self._refused(error) from None
-        finally:
-            self._give(connection)
-        if waits and burst_key is not None:
-            with self._lock:
-                self._waited[burst_key] = began, 1
-
-    def _in_burst(self, doing: Hashable) -> bool:
-        """Return whether something need not wait, and count it."""
-        if doing is None:
+    def _continue_burst(self, burst_key: Hashable) -> bool:
+        """Return whether a transaction continues a burst, and count it."""
+        if burst_key is None:
             return False
         with self._lock:
-            since, times = self._waited.get(doing, (0.0, BURST_TRANSACTIONS_MAX))
-            if times >= BURST_TRANSACTIONS_MAX or time.monotonic() - since >= BURST_SECONDS_MAX:
+            started, count = self._bursts.get(burst_key, (0.0, BURST_TRANSACTIONS_MAX))
+            if count >= BURST_TRANSACTIONS_MAX or time.monotonic() - started >= BURST_SECONDS_MAX:
                 return False
-            self._waited[doing] = since, times + 1
+            self._bursts[burst_key] = started, count + 1
             return True
 
-    def _refused(self, error: Exception, what: str = "written") -> StoreError:
-        """Return what is said where the file cannot be written, or opened; it tells no value."""
-        cause = getattr(error, "orig", error)
+    def _store_error(self, error: sqlite3.DatabaseError, action: str = "written") -> StoreError:
+        """Return the error of a file that cannot be opened or written; it holds no value of a statement."""
         return StoreError(
-            f"`{self.path}` cannot be {what} ({type(cause).__name__})",
-            "nothing was changed; look at the disk, and at who else writes to it"
-            if isinstance(cause, sqlite3.OperationalError)
-            else "nothing was changed; it is damaged, or others wrote to it: put it back from a backup with the data",
+            f"`{self.path}` cannot be {action} ({type(error).__name__})",
+            "nothing was changed; look at the disk, and at other programs that write to the file"
+            if isinstance(error, sqlite3.OperationalError)
+            else "nothing was changed; the file is damaged, or another program wrote to it: restore it and the data "
+            "from a backup",
+            code="store-unusable",
         )
 
 
-class _DriverConnection(sqlite3.Connection):
-    """A connection of the driver's own."""
-
-    waits_for_disk = True
-    """Whether what it commits is on the disk then."""
-
-
 class _SnapshotDatabase(Database):
-    """One transaction on one connection, which reads."""
+    """One read transaction on one connection."""
 
     def __init__(self, path: Path) -> None:
-        self._only = sqlite3.connect(path, BUSY_SECONDS, check_same_thread=False, factory=_SnapshotConnection)
-        self._only.isolation_level = None
+        self._connection = sqlite3.connect(
+            path, BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
+        )
         for statement in ("PRAGMA query_only = ON", "BEGIN", "SELECT count(*) FROM sqlite_master"):
-            self._only.execute(statement).fetchall()
+            self._connection.execute(statement).fetchall()
         super().__init__(path)
 
-    def _engine(self) -> sa.Engine:
-        return sa.create_engine("sqlite://", creator=lambda: self._only, poolclass=sa.StaticPool)
-
     def close(self) -> None:
-        self.engine.dispose()
-        self._only.close()
+        self._connection.close()
 
-    def _take(self) -> "_DriverConnection":
-        return self._only
+    def _take(self) -> Connection:
+        return self._connection
 
-    def _give(self, connection: "_DriverConnection") -> None:
-        """Keep it."""
-
-
-class _SnapshotConnection(_DriverConnection):
-    """A connection whose transaction ends with it."""
-
-    def commit(self) -> None:
-        """Do nothing: SQLAlchemy ends its transactions so."""
-
-    def rollback(self) -> None:
-        """Do nothing, as above."""
-
-
-def get_driver_connection(connection: AnyConnection) -> sqlite3.Connection:
-    """Return the driver's own connection, within the same transaction."""
-    if isinstance(connection, sqlite3.Connection):
-        return connection
-    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
-
-
-def _prepare(connection: sqlite3.Connection, _: object) -> None:
-    """Set up a connection: durable at each commit, nothing left of what was deleted, transactions begun by us."""
-    connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("avowal_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    def _give(self, connection: Connection) -> None:
+        """Keep the connection in its transaction."""

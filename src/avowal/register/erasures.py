@@ -1,6 +1,6 @@
-"""Erasing what is held of one visitor: recorded, done, and recorded as done; nothing leads to them after.
+"""Erasure of a visitor: recorded as begun, done in the store and here, and recorded as done.
 
-The rules stand in `docs/spec/retention.md` (K7 and K8).
+The rules are in `docs/spec/retention.md` (K7 and K8).
 """
 
 import secrets
@@ -8,27 +8,23 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert as upsert
 
-from avowal.errors import InvalidInputError, ProofError
 from avowal.ledger.checkpoint import EntryProof
+from avowal.ledger.commitment import SALT_BYTES, compute_commitment
 from avowal.ledger.entry import ErasureDone, decode_entry
 from avowal.ledger.note import Verifier
-from avowal.register.consents import SALT_BYTES, compute_commitment
+from avowal.ledger.receipt import ReceiptProof, mismatch_error, parse_receipt
 from avowal.register.ledger_storage import Ledger, append_entries
-from avowal.register.releases import erase_visitor_from_releases as erase_released
+from avowal.register.releases import erase_visitor_from_releases
 from avowal.register.repository import Repository
 from avowal.register.restrictions import SubmissionSelector
-from avowal.register.submissions import erase_submissions
-from avowal.register.tables import (
-    AUTHORISATION_SUBJECTS,
-    CONSENT_SUBJECTS,
-    PENDING_ERASURES,
-    RESTRICTIONS,
-    SUBMISSIONS,
-)
+from avowal.register.statements import load_statements
 from avowal.store.interface import RecordCounts
+
+SQL, CONSENTS_SQL, AUTHORISATIONS_SQL, SUBMISSIONS_SQL = (
+    load_statements("avowal.register", name)
+    for name in ("erasures", "consents", "authorisations", "submissions")
+)
 
 
 class ErasureCounts(msgspec.Struct, frozen=True):
@@ -45,7 +41,7 @@ class ErasureCounts(msgspec.Struct, frozen=True):
 
 
 class Erasure(msgspec.Struct, frozen=True):
-    """What was erased of a visitor, and when (UTC); `salt` opens the commitment of its entry, and is kept nowhere."""
+    """What was erased of a visitor, and when (UTC); `salt` opens the commitment of its entry, and is stored nowhere."""
 
     visitor: str
     counts: ErasureCounts
@@ -58,71 +54,60 @@ class Erasures(Repository):
     """The erasures of a register."""
 
     def begin(self, visitor: str) -> None:
-        """Record that a visitor is to be erased: from now on it will be done, whatever happens."""
-        with self._write_transaction() as connection:
-            connection.execute(upsert(PENDING_ERASURES).values(visitor=visitor).on_conflict_do_nothing())
+        """Record that a visitor is to be erased: from now on it will be done, even after a crash."""
+        with self._database.transaction() as connection:
+            connection.execute(SQL["begin"], {"visitor": visitor})
 
     def pending(self) -> list[str]:
-        """Return the visitors whose erasure is not done yet."""
-        with self._engine.connect() as connection:
-            return list(connection.execute(sa.select(PENDING_ERASURES.c.visitor)).scalars())
+        """Return the visitors whose erasure is not finished yet."""
+        with self._database.read() as connection:
+            return [visitor for (visitor,) in connection.execute(SQL["select_pending"])]
 
     def finish(self, visitor: str, store_counts: RecordCounts, now: datetime) -> Erasure:
-        """Record that a visitor was erased from the store, and forget who it was in the register, too."""
-        salt = secrets.token_bytes(SALT_BYTES)
-        person = compute_commitment(salt, visitor=visitor)
-        with self._write_transaction() as connection:
-            consents = connection.execute(
-                sa.delete(CONSENT_SUBJECTS).where(CONSENT_SUBJECTS.c.visitor == visitor)
-            ).rowcount
-            connection.execute(sa.delete(PENDING_ERASURES).where(PENDING_ERASURES.c.visitor == visitor))
-            submissions = erase_submissions(connection, SUBMISSIONS.c.visitor == visitor)
-            gone = sa.delete(AUTHORISATION_SUBJECTS).where(AUTHORISATION_SUBJECTS.c.visitor == visitor)
-            authorisations = connection.execute(gone).rowcount
-            connection.execute(
-                sa.delete(RESTRICTIONS).where(
-                    RESTRICTIONS.c.selector_kind == "visitor", RESTRICTIONS.c.selector_value == visitor
-                )
-            )
-            erase_released(connection, visitor)
+        """Erase a visitor from the register, and record that they were erased from the store, too."""
+        salt, values = secrets.token_bytes(SALT_BYTES), {"visitor": visitor}
+        chosen = SubmissionSelector("visitor", visitor).parameters
+        with self._database.transaction() as connection:
+            connection.erase(SQL["finish"], values)
             counts = ErasureCounts(
                 requests=store_counts.requests,
                 views=store_counts.views,
                 visits=store_counts.visits,
-                consents=consents,
+                consents=connection.erase(CONSENTS_SQL["erase_subjects"], values),
                 script_views=store_counts.script_views,
                 events=store_counts.events,
-                submissions=submissions,
-                authorisations=authorisations,
+                submissions=connection.erase(SUBMISSIONS_SQL["delete_chosen"], chosen),
+                authorisations=connection.erase(AUTHORISATIONS_SQL["erase_subjects"], values),
             )
-            done = ErasureDone(commitment=person, at=now, **msgspec.structs.asdict(counts))
+            connection.erase(SUBMISSIONS_SQL["delete_restrictions_of_visitor"], values)
+            erase_visitor_from_releases(connection, visitor)
+            commitment = compute_commitment(salt, visitor=visitor)
+            done = ErasureDone(commitment=commitment, at=now, **msgspec.structs.asdict(counts))
             entry = append_entries(connection, [done])
-        self.truncate_wal()
         return Erasure(visitor, counts, now, entry, salt.hex())
 
     def erase_submissions(self, selector: SubmissionSelector, now: datetime) -> int:
         """Erase submissions; returns how many. Nothing leads from the entry of it to them.
 
-        They go from the log of writes with `leave_nothing`. Raises RefusedError where there are none.
+        Their files are deleted with `Submissions.delete_orphans`. Raises RefusedError if there are none.
         """
-        person = selector.compute_commitment(secrets.token_bytes(SALT_BYTES))
-        with self._driver_transaction() as database:
-            delete = f"DELETE FROM submissions WHERE {selector.sql_condition}"  # noqa: S608  # ours; answers go with them
-            gone = database.execute(delete, (selector.value,)).rowcount
-            if not gone:
+        commitment = selector.compute_commitment(secrets.token_bytes(SALT_BYTES))
+        with self._database.transaction() as connection:
+            count = connection.erase(SUBMISSIONS_SQL["delete_chosen"], selector.parameters)
+            if not count:
                 raise selector.not_found_error()
-            append_entries(
-                database,
-                [ErasureDone(person, requests=0, views=0, visits=0, consents=0, at=now, submissions=gone)],
+            done = ErasureDone(
+                commitment, requests=0, views=0, visits=0, consents=0, at=now, submissions=count
             )
-        return int(gone)
+            append_entries(connection, [done])
+        return count
 
 
 ERASURE_RECEIPT_SCHEMA = "avowal erasure 1"
 
 
 def make_erasure_receipt(ledger: Ledger, erasure: Erasure) -> dict[str, Any]:
-    """Return the receipt of an erasure, for the visitor to keep: it can be checked without us."""
+    """Return the receipt of an erasure, for the visitor to keep: anybody can check it with the public key."""
     return {
         "schema": ERASURE_RECEIPT_SCHEMA,
         "visitor": erasure.visitor,
@@ -132,41 +117,26 @@ def make_erasure_receipt(ledger: Ledger, erasure: Erasure) -> dict[str, Any]:
     }
 
 
-def check_erasure_receipt(text: str, verifier: Verifier) -> EntryProof:
-    """Check a receipt with nothing but the ledger's public key; returns its proof.
-
-    Raises InvalidInputError where it is no receipt, and ProofError where it does not hold.
-    """
-    try:
-        told = msgspec.json.decode(text, type=_ErasureReceipt)
-        salt = bytes.fromhex(told.proof.salt)
-    except (msgspec.DecodeError, ValueError):
-        raise InvalidInputError(
-            "this is no receipt of an erasure", "give the file as it was handed out", code="invalid-receipt"
-        ) from None
-    proof = EntryProof.parse(told.proof.tlog_proof)
-    proof.verify(verifier)
-    entry = ErasureDone(
-        compute_commitment(salt, visitor=told.visitor),
-        **msgspec.structs.asdict(told.erased),
-        at=told.erased_at,
-    )
-    if decode_entry(proof.entry) != entry:
-        raise ProofError(
-            "the receipt says something else than its entry in the ledger",
-            "it was changed, or mixed up",
-            code="receipt-mismatch",
-        )
-    return proof
-
-
-class _ErasureProof(msgspec.Struct):
-    salt: str
-    tlog_proof: str
-
-
 class _ErasureReceipt(msgspec.Struct):
     visitor: str
     erased: ErasureCounts
     erased_at: datetime
-    proof: _ErasureProof
+    proof: ReceiptProof
+
+
+def check_erasure_receipt(text: str, verifier: Verifier) -> EntryProof:
+    """Check the receipt of an erasure with nothing but the ledger's public key; returns its proof.
+
+    Raises InvalidInputError if it is no receipt, and ProofError if it does not hold.
+    """
+    receipt = parse_receipt(text, _ErasureReceipt, "an erasure")
+    proof = EntryProof.parse(receipt.proof.tlog_proof)
+    proof.verify(verifier)
+    entry = ErasureDone(
+        compute_commitment(receipt.proof.salt_bytes, visitor=receipt.visitor),
+        **msgspec.structs.asdict(receipt.erased),
+        at=receipt.erased_at,
+    )
+    if decode_entry(proof.entry) != entry:
+        raise mismatch_error()
+    return proof

@@ -1,34 +1,42 @@
-"""What processors were given, in the register: page by page, what they acknowledged, and the keys they come with."""
+"""Feeds of processors: the pages that they were given and acknowledged, and the keys that open them."""
 
 import secrets
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from avowal.errors import RefusedError
 from avowal.ledger.entry import AgeReach, FeedPageProvided
 from avowal.register.ledger_storage import append_entries
-from avowal.register.repository import Repository
-from avowal.register.tables import FEED_KEYS, FEED_PAGES, PROCESSORS
+from avowal.register.repository import (
+    Repository,
+    format_time,
+    parse_optional_time,
+    parse_time,
+    to_parameters,
+)
+from avowal.register.statements import load_statements
+
+SQL = load_statements("avowal.register", "processors")
 
 KEY_BYTES = 32
 KEY_OVERLAP = timedelta(hours=24)
-"""How long a key still opens the feed after another was issued, unless it is ended at once."""
+"""How long a key still opens the feed after another was issued, unless it is revoked at once."""
 
 
 class FeedPosition(msgspec.Struct, frozen=True):
-    """How far a processor is with its feed."""
+    """How far a processor has read its feed."""
 
     agreement_hash: str = ""
-    """The hash of the contract and of the version that it went by: others begin anew."""
+    """The hash of the contract and of the version that the feed follows: with others it begins again."""
     last_record_numbers: dict[str, int] = {}
-    """The number of the last record that was looked at, by relation."""
+    """The number of the last record that was read, by relation."""
     last_change_number: int = 0
-    """The number of the last change that was looked at."""
+    """The number of the last change that was read."""
     last_expiry_day: str = ""
-    """The last day on which it was told what has expired."""
+    """The last day on which it was told what has expired, as `YYYY-MM-DD`."""
 
 
 class FeedPage(msgspec.Struct, frozen=True):
@@ -42,7 +50,7 @@ class FeedPage(msgspec.Struct, frozen=True):
     records: dict[str, int]
     """How many records there are, by relation."""
     deletions: int
-    """How many it was told to delete."""
+    """How many records it has to delete."""
     provided_at: datetime
     acknowledged_at: datetime | None = None
 
@@ -53,145 +61,120 @@ class Feeds(Repository):
     def issue_key(self, processor: str, now: datetime, *, revoke_previous: bool) -> str:
         """Return a new key for a processor; the one before ends after a day, or at once."""
         key = secrets.token_urlsafe(KEY_BYTES)
-        ends = {"ends_at": now if revoke_previous else now + KEY_OVERLAP}
-        open_ended = FEED_KEYS.c.ends_at.is_(None) | (FEED_KEYS.c.ends_at > ends["ends_at"])
-        before = sa.update(FEED_KEYS).where(FEED_KEYS.c.processor == processor, open_ended)
-        with self._write_transaction() as connection:
-            connection.execute(before.values(ends))
-            row = {"processor": processor, "hash": _hash(key), "issued_at": now}
-            connection.execute(sa.insert(FEED_KEYS).values(row))
+        values = to_parameters(
+            {
+                "processor": processor,
+                "hash": _hash_key(key),
+                "issued_at": now,
+                "ends_at": now if revoke_previous else now + KEY_OVERLAP,
+            }
+        )
+        with self._database.transaction() as connection:
+            connection.execute(SQL["revoke_keys"], values)
+            connection.execute(SQL["insert_key"], values)
         return key
 
     def check_key(self, processor: str, key: str, now: datetime) -> bool | None:
-        """Return whether a key opens a processor's feed; None where it did once, and ended."""
-        statement = sa.select(FEED_KEYS.c.ends_at).where(
-            FEED_KEYS.c.processor == processor, FEED_KEYS.c.hash == _hash(key)
-        )
-        with self._engine.connect() as connection:
-            row = connection.execute(statement).first()
+        """Return whether a key opens a processor's feed; None if it once did, and ended."""
+        row = self._select("select_key_end", processor=processor, hash=_hash_key(key))
         if row is None:
             return False
-        return True if row.ends_at is None or row.ends_at > now else None
+        (ends_at,) = row
+        return True if ends_at is None or parse_time(ends_at) > now else None
 
     def position(self, processor: str, reference: str) -> FeedPosition:
-        """Return how far a page went; nowhere where none is named. Raises RefusedError where there is none so named."""
+        """Return the position after a page; the start if `reference` is empty. Raises RefusedError if it is unknown."""
         if not reference:
             return FeedPosition()
-        statement = sa.select(FEED_PAGES.c.position).where(
-            FEED_PAGES.c.processor == processor, FEED_PAGES.c.reference == reference
-        )
-        with self._engine.connect() as connection:
-            found = connection.execute(statement).scalar()
-        if found is None:
+        row = self._select("select_position", processor=processor, reference=reference)
+        if row is None:
             raise RefusedError(
                 f"`{processor}` was given no page `{reference}`",
-                "begin anew, without one: nothing is lost by that",
+                "begin again without a page: nothing is lost",
                 code="page-not-found",
             )
-        return msgspec.json.decode(found, type=FeedPosition)
+        return msgspec.json.decode(row[0], type=FeedPosition)
 
     def acknowledge(self, processor: str, reference: str, now: datetime) -> None:
         """Record that a processor has a page, and all before it."""
-        mine = FEED_PAGES.c.processor == processor
-        upto = sa.select(FEED_PAGES.c.page).where(mine, FEED_PAGES.c.reference == reference).scalar_subquery()
-        due = mine & (FEED_PAGES.c.page <= upto) & FEED_PAGES.c.acknowledged_at.is_(None)
-        with self._write_transaction() as connection:
-            connection.execute(sa.update(FEED_PAGES).where(due).values(acknowledged_at=now))
+        values = {"processor": processor, "reference": reference, "now": format_time(now)}
+        with self._database.transaction() as connection:
+            connection.execute(SQL["acknowledge_pages"], values)
 
     def record_page(self, page: FeedPage, age_reach: list[AgeReach]) -> int:
-        """Record a page with its entry in the ledger, before it is given; returns that entry's number."""
-        told = {
-            name: getattr(page, name)
-            for name in ("reference", "contract_hash", "version", "records", "deletions")
-        }
-        with self._write_transaction() as connection:
-            entry = append_entries(
-                connection,
-                [
-                    FeedPageProvided(
-                        processor=page.processor, at=page.provided_at, age_reach=age_reach, **told
-                    )
-                ],
-            )
-            row = {
-                **told,
-                "processor": page.processor,
-                "position": msgspec.json.encode(page.position).decode(),
-                "records": msgspec.json.encode(page.records).decode(),
-                "provided_at": page.provided_at,
-                "entry": entry,
-            }
-            connection.execute(sa.insert(FEED_PAGES).values(row))
-        return entry
+        """Record a page with its entry in the ledger, before it is provided; returns that entry's number."""
+        entry = FeedPageProvided(
+            page.processor,
+            page.reference,
+            page.contract_hash,
+            page.version,
+            page.records,
+            page.deletions,
+            page.provided_at,
+            age_reach,
+        )
+        with self._database.transaction() as connection:
+            number = append_entries(connection, [entry])
+            connection.execute(SQL["insert_page"], to_parameters(page, entry=number))
+        return number
 
     def pages(self, processor: str) -> list[FeedPage]:
-        """Return what a processor was given, in its order."""
-        columns = [FEED_PAGES.c[name] for name in FeedPage.__struct_fields__]
-        statement = sa.select(*columns).where(FEED_PAGES.c.processor == processor).order_by(FEED_PAGES.c.page)
-        with self._engine.connect() as connection:
-            rows = connection.execute(statement).mappings().all()
+        """Return the pages that a processor was given, in their order."""
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_pages"], {"processor": processor}).fetchall()
         return [
             FeedPage(
-                **{
-                    **row,
-                    "position": msgspec.json.decode(row["position"], type=FeedPosition),
-                    "records": msgspec.json.decode(row["records"]),
-                }
+                name,
+                reference,
+                contract_hash,
+                version,
+                msgspec.json.decode(position, type=FeedPosition),
+                msgspec.json.decode(records, type=dict[str, int]),
+                deletions,
+                parse_time(times[0]),
+                parse_optional_time(times[1]),
             )
-            for row in rows
+            for name, reference, contract_hash, version, position, records, deletions, *times in rows
         ]
 
     def acknowledged_until(self, processor: str) -> datetime | None:
-        """Return when the last page was given that a processor acknowledged; None where it acknowledged none."""
-        given = sa.select(sa.func.max(FEED_PAGES.c.provided_at)).where(
-            FEED_PAGES.c.processor == processor, FEED_PAGES.c.acknowledged_at.is_not(None)
-        )
-        with self._engine.connect() as connection:
-            found = connection.execute(given).scalar()
-        return datetime.fromisoformat(found) if isinstance(found, str) else found
+        """Return when the last page that a processor acknowledged was provided; None if it acknowledged none."""
+        row = self._select("select_acknowledged_until", processor=processor)
+        return parse_optional_time(row[0]) if row else None
 
     def first_provided_at(self, processor: str) -> datetime | None:
-        """Return when a processor was given its first page; None where it never was."""
-        given = sa.select(FEED_PAGES.c.provided_at).where(FEED_PAGES.c.processor == processor)
-        with self._engine.connect() as connection:
-            return connection.execute(given.order_by(FEED_PAGES.c.page).limit(1)).scalar()
+        """Return when a processor was given its first page; None if it never was."""
+        row = self._select("select_first_provided_at", processor=processor)
+        return parse_time(row[0]) if row else None
 
     def is_before_acknowledged(self, processor: str, reference: str) -> bool:
         """Return whether a page comes before the last one that a processor acknowledged."""
-        mine = FEED_PAGES.c.processor == processor
-        page = sa.select(FEED_PAGES.c.page).where(mine, FEED_PAGES.c.reference == reference).scalar_subquery()
-        later = sa.select(FEED_PAGES.c.page).where(
-            mine, FEED_PAGES.c.acknowledged_at.is_not(None), FEED_PAGES.c.page > page
-        )
-        with self._engine.connect() as connection:
-            return connection.execute(later.limit(1)).first() is not None
+        return bool(self._select("select_later_acknowledged_page", processor=processor, reference=reference))
 
     def last_acknowledged(self, processor: str) -> str:
-        """Return the reference of the last page that a processor acknowledged; empty where there is none."""
-        mine = (FEED_PAGES.c.processor == processor) & FEED_PAGES.c.acknowledged_at.is_not(None)
-        statement = sa.select(FEED_PAGES.c.reference).where(mine).order_by(FEED_PAGES.c.page.desc())
-        with self._engine.connect() as connection:
-            return connection.execute(statement.limit(1)).scalar() or ""
+        """Return the reference of the last page that a processor acknowledged; empty if there is none."""
+        row = self._select("select_last_acknowledged", processor=processor)
+        return row[0] if row else ""
 
     def acknowledged_change_number(self) -> int:
-        """Return the number of the change that every processor has acknowledged that is given anything."""
-        last = sa.select(sa.func.max(PROCESSORS.c.processor)).group_by(PROCESSORS.c.name)
-        there = sa.select(PROCESSORS.c.name).where(
-            PROCESSORS.c.processor.in_(last), PROCESSORS.c.contract_text != ""
-        )
-        statement = sa.select(FEED_PAGES.c.processor).distinct().where(FEED_PAGES.c.processor.in_(there))
-        with self._engine.connect() as connection:
-            processors = list(connection.execute(statement).scalars())
+        """Return the number of the last change that every processor with a feed has acknowledged."""
+        with self._database.read() as connection:
+            processors = [name for (name,) in connection.execute(SQL["select_processors_with_feed"])]
         return min(
-            (self.position(one, self.last_acknowledged(one)).last_change_number for one in processors),
+            (self.position(name, self.last_acknowledged(name)).last_change_number for name in processors),
             default=NO_FEED_CHANGE_NUMBER,
         )
 
+    def _select(self, statement: str, **values: str) -> Any:
+        """Return the first row of a statement; None if there is none."""
+        with self._database.read() as connection:
+            return connection.execute(SQL[statement], values).fetchone()
+
 
 NO_FEED_CHANGE_NUMBER = (1 << 63) - 1
-"""The change that all processors have acknowledged where there are none."""
+"""The change that all processors have acknowledged if there are none."""
 
 
-def _hash(key: str) -> str:
-    """Return what is kept of a key, which is random and long: a fast hash will do."""
+def _hash_key(key: str) -> str:
+    """Return the stored hash of a key, which is random and long: a fast hash will do."""
     return sha256(key.encode()).hexdigest()

@@ -1,11 +1,9 @@
-"""The ledger in the register: entries come in with what they record; checkpoints are signed after."""
+"""The ledger in the register: entries are appended in the transaction of what they record, which also signs them."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
-
-import sqlalchemy as sa
 
 from avowal.atomic_files import replace_text
 from avowal.errors import ProofError, RefusedError, StoreError
@@ -23,126 +21,92 @@ from avowal.ledger.tiles import (
     list_tiles,
 )
 from avowal.ledger.tree import NodeLookup, append_leaves, compute_root, hash_leaf, hash_node, prove_inclusion
-from avowal.register.database import AnyConnection, Database, get_driver_connection
+from avowal.register.database import Connection, Database, Publish
 from avowal.register.repository import Repository
+from avowal.register.statements import load_statements
 
 LEDGER_KEY_FILE = "ledger.key"
 LAST_CHECKPOINT_FILE = "ledger.checkpoint"
 
-_METADATA = sa.MetaData()
-ENTRIES = sa.Table("entries", _METADATA, sa.Column("entry", sa.Integer), sa.Column("body", sa.LargeBinary))
-NODES = sa.Table(
-    "nodes",
-    _METADATA,
-    sa.Column("level", sa.Integer),
-    sa.Column("position", sa.Integer),
-    sa.Column("hash", sa.LargeBinary),
-)
-CHECKPOINTS = sa.Table("checkpoints", _METADATA, sa.Column("size", sa.Integer), sa.Column("note", sa.Text))
-
-
-SELECT_ENTRIES_FROM = "SELECT entry, CAST(body AS BLOB) FROM entries WHERE entry >= ? ORDER BY entry"
-"""As bytes, whatever whoever tampered with them may have left."""
-
-SELECT_ENTRY_BODIES = (
-    "SELECT CAST(body AS BLOB) FROM entries WHERE entry >= ? AND entry < ? ORDER BY entry DESC"
-)
-"""The number of each is its place, and need not be fetched: that would take a sixth longer."""
-
-SELECT_ENTRIES_OF_KIND = (
-    "SELECT entry, CAST(body AS BLOB) FROM entries WHERE instr(body, ?) ORDER BY entry DESC LIMIT ?"
-)
+SQL = load_statements("avowal.register", "ledger")
 
 PAGE_ENTRIES = 1_000
 """How many entries are fetched at once: one by one they take a tenth longer."""
 
-INSERT_ENTRY = """
-INSERT INTO entries (entry, body, access_reader, access_salt)
-VALUES ((SELECT coalesce(max(entry), -1) + 1 FROM entries), ?, ?, ?)
-"""
-
 
 def append_entries(
-    connection: AnyConnection,
+    connection: Connection,
     entries: Sequence[Entry],
     access_reader: str | None = None,
     access_salt: bytes | None = None,
 ) -> int:
-    """Add entries, in the transaction of what they record: both are there, or neither.
+    """Append entries in the transaction of what they record, which signs the ledger when it ends.
 
     `access_reader` and `access_salt` open the commitment of a `data-accessed` entry. Returns the number of the first
-    entry. The tree grows over them before it is signed or read. Raises RefusedError if one is too long (L2).
+    entry. Raises RefusedError if one is too long (L2).
     """
-    database, numbers = get_driver_connection(connection), []
+    numbers = []
     for entry in entries:
         if len(body := encode_entry(entry)) > ENTRY_BYTES_MAX:
             raise RefusedError(
                 f"an entry of the ledger would be longer than {ENTRY_BYTES_MAX:,} bytes",
-                "say it shorter",
+                "shorten the texts that it records",
                 code="input-too-long",
             )
-        numbers.append(database.execute(INSERT_ENTRY, (body, access_reader, access_salt)).lastrowid)
+        values = {"body": body, "access_reader": access_reader, "access_salt": access_salt}
+        numbers.append(connection.execute(SQL["insert_entry"], values).lastrowid)
+    connection.has_new_entries = True
     return int(numbers[0] or 0)
 
 
-def read_entries_from(connection: AnyConnection, first_entry: int) -> Iterator[Entry]:
-    """Yield the entries from a number on. Raises ProofError where one cannot be read."""
-    return (
-        decode_entry(body)
-        for _, body in get_driver_connection(connection).execute(SELECT_ENTRIES_FROM, (first_entry,))
-    )
+def read_entries_from(connection: Connection, first_entry: int) -> Iterator[Entry]:
+    """Yield the entries from a number on. Raises ProofError if one cannot be read."""
+    rows = connection.execute(SQL["select_entries_from"], {"first": first_entry})
+    return (decode_entry(body) for _, body in rows)
 
 
-def extend_tree(connection: AnyConnection) -> None:
-    """Let the tree grow over the entries that came since it last did. Raises ProofError where one is missing."""
-    database = get_driver_connection(connection)
-    start = count_tree_leaves(database)
+def extend_tree(connection: Connection) -> None:
+    """Extend the tree over the entries that were appended since. Raises ProofError if one is missing."""
+    start = count_tree_leaves(connection)
 
     def leaves() -> Iterator[bytes]:
-        for place, (number, body) in enumerate(database.execute(SELECT_ENTRIES_FROM, (start,)), start):
-            if number != place:
+        rows = connection.execute(SQL["select_entries_from"], {"first": start})
+        for position, (number, body) in enumerate(rows, start):
+            if number != position:
                 raise ProofError(
-                    f"entry {place} of the ledger is missing",
-                    "`avowal verify` tells what is",
+                    f"entry {position} of the ledger is missing",
+                    "`avowal verify` lists what is",
                     code="ledger-damaged",
                 )
             yield hash_leaf(body)
 
-    nodes = append_leaves(start, leaves(), node_lookup(connection))
-    database.executemany("INSERT INTO nodes (level, position, hash) VALUES (?, ?, ?)", nodes)
+    connection.executemany(SQL["insert_node"], append_leaves(start, leaves(), node_lookup(connection)))
 
 
-def count_entries(connection: AnyConnection) -> int:
+def count_entries(connection: Connection) -> int:
     """Return how many entries there are."""
-    ((last,),) = get_driver_connection(connection).execute("SELECT max(entry) FROM entries")
+    (last,) = connection.execute(SQL["select_last_entry_number"]).fetchone()
     return 0 if last is None else int(last) + 1
 
 
-def count_tree_leaves(connection: AnyConnection) -> int:
-    """Return how many entries the tree has grown over."""
-    ((last,),) = get_driver_connection(connection).execute("SELECT max(position) FROM nodes WHERE level = 0")
+def count_tree_leaves(connection: Connection) -> int:
+    """Return how many entries the tree covers."""
+    (last,) = connection.execute(SQL["select_last_leaf_position"]).fetchone()
     return 0 if last is None else int(last) + 1
 
 
-def node_lookup(connection: AnyConnection) -> NodeLookup:
-    """Return what gives the nodes of the tree; it raises ProofError where one is missing."""
-    database = get_driver_connection(connection)
+def node_lookup(connection: Connection) -> NodeLookup:
+    """Return a function that reads a node of the tree; it raises ProofError if the node is missing."""
 
-    def node(level: int, place: int) -> bytes:
-        select = "SELECT hash FROM nodes WHERE level = ? AND position = ?"
-        value = database.execute(select, (level, place)).fetchone()
-        if value is None:
+    def read_node(level: int, position: int) -> bytes:
+        row = connection.execute(SQL["select_node"], {"level": level, "position": position}).fetchone()
+        if row is None:
             raise ProofError(
-                "a node of the ledger is missing", "`avowal verify` tells what is", code="ledger-damaged"
+                "a node of the ledger is missing", "`avowal verify` lists what is", code="ledger-damaged"
             )
-        return _bytes(value[0])
+        return bytes(row[0])
 
-    return node
-
-
-def _bytes(value: bytes | str) -> bytes:
-    """Return what a column of bytes holds; whoever tampered with it may have left a text."""
-    return value.encode() if isinstance(value, str) else value
+    return read_node
 
 
 class Ledger(Repository):
@@ -151,16 +115,17 @@ class Ledger(Repository):
     def __init__(self, database: Database, keys_folder: Path) -> None:
         super().__init__(database)
         self._keys = keys_folder
+        database.sign_entries = self._sign_and_publish
 
     @cached_property
     def signer(self) -> Signer:
-        """Whoever signs: made with the first entry.
+        """The signer of checkpoints; its key is created with the first entry.
 
-        Raises StoreError where the key was lost: another one's signature would prove nothing.
+        Raises StoreError if the key was lost: another one's signature would prove nothing.
         """
         path = self._keys / LEDGER_KEY_FILE
         if not path.exists() and self.last_checkpoint():
-            message = f"the key that signs the ledger, `{path}`, is missing"
+            message = f"`{path}` is missing, which signs the ledger"
             raise StoreError(message, "restore it from its backup", code="key-missing")
         key = read_or_create_secret(path)
         if len(key) != KEY_BYTES:
@@ -170,90 +135,87 @@ class Ledger(Repository):
 
     def count_entries(self) -> int:
         """Return how many entries there are."""
-        with self._driver_connection() as database:
-            return count_entries(database)
+        with self._database.read() as connection:
+            return count_entries(connection)
 
     def entries(self) -> Iterator[tuple[int, bytes]]:
         """Yield the number and bytes of each entry, in their order."""
-        with self._driver_connection() as database:
-            found = database.execute(SELECT_ENTRIES_FROM, (0,))
-            while page := found.fetchmany(PAGE_ENTRIES):
+        with self._database.read() as connection:
+            cursor = connection.execute(SQL["select_entries_from"], {"first": 0})
+            while page := cursor.fetchmany(PAGE_ENTRIES):
                 yield from page
 
     def last_entries(self, count: int, kind: str = "") -> tuple[Sequence[int], list[bytes]]:
-        """Return the numbers and the bytes of the last entries, the newest first; of one kind, where it is given.
+        """Return the numbers and the bytes of the last entries, the newest first; of one kind, if it is given.
 
-        Raises ProofError where one of them is missing.
+        Raises ProofError if one of them is missing.
         """
-        with self._driver_connection() as database:
+        with self._database.read() as connection:
             if kind:
-                rows = database.execute(
-                    SELECT_ENTRIES_OF_KIND, (f'"kind":"{kind}"'.encode(), count)
-                ).fetchall()
+                values = {"kind": f'"kind":"{kind}"'.encode(), "count": count}
+                rows = connection.execute(SQL["select_last_entries_of_kind"], values).fetchall()
                 return [number for number, _ in rows], [body for _, body in rows]
-            end = count_entries(database)
+            end = count_entries(connection)
             numbers = range(max(end - count, 0), end)
-            bodies = [body for (body,) in database.execute(SELECT_ENTRY_BODIES, (numbers.start, end))]
+            bodies = _read_bodies(connection, numbers)
         if len(bodies) != len(numbers):
             raise ProofError(
-                "an entry of the ledger is missing", "`avowal verify` tells which", code="ledger-damaged"
+                "an entry of the ledger is missing", "`avowal verify` names it", code="ledger-damaged"
             )
-        return numbers[::-1], bodies
-
-    def nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
-        """Yield each node of a level, as place and hash, in their order."""
-        statement = (
-            sa.select(NODES.c.position, NODES.c.hash).where(NODES.c.level == level).order_by(NODES.c.position)
-        )
-        with self._engine.connect().execution_options(yield_per=10_000) as connection:
-            for place, value in connection.execute(statement):
-                yield place, _bytes(value)
+        return numbers[::-1], bodies[::-1]
 
     def find_errors(self) -> Iterator[str]:
         """Yield a sentence for each entry or node that is missing, cannot be decoded, or does not have its hash.
 
-        Every node is computed again, so the tree has to have grown over all entries.
+        Every node is computed again, so the tree has to cover all entries.
         """
-        level: list[bytes] = []
-        for place, (number, body) in enumerate(self.entries()):
-            if number != place:
-                yield f"entry {place} of the ledger is missing"
+        hashes = list[bytes]()
+        for position, (number, body) in enumerate(self.entries()):
+            if number != position:
+                yield f"entry {position} of the ledger is missing"
                 return
-            level.append(hash_leaf(body))
+            hashes.append(hash_leaf(body))
             try:
                 decode_entry(body)
             except ProofError as error:
-                yield f"entry {place} of the ledger: {error.message}"
-        height = 0
-        while level:
-            for place, (computed, stored) in enumerate(zip_longest(level, self.nodes(height))):
-                if computed is None or stored != (place, computed):
-                    what = f"entry {place}" if height == 0 else f"the node at level {height}, place {place},"
-                    yield f"{what} of the ledger is not what its hash says"
+                yield f"entry {position} of the ledger: {error.message}"
+        level = 0
+        while hashes:
+            for position, (computed, stored) in enumerate(zip_longest(hashes, self._nodes(level))):
+                if computed is None or stored != (position, computed):
+                    name = (
+                        f"entry {position}" if level == 0 else f"the node at level {level}, place {position},"
+                    )
+                    yield f"{name} of the ledger is not what its hash says"
                     return
-            level = [hash_node(*level[at : at + 2]) for at in range(0, len(level) - 1, 2)]
-            height += 1
+            hashes = [hash_node(*hashes[first : first + 2]) for first in range(0, len(hashes) - 1, 2)]
+            level += 1
+
+    def _nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
+        with self._database.read() as connection:
+            cursor = connection.execute(SQL["select_nodes_of_level"], {"level": level})
+            while page := cursor.fetchmany(PAGE_ENTRIES):
+                yield from page
 
     def compute_root(self, size: int) -> bytes:
-        """Return the root over the first entries. Raises ProofError where nodes are missing."""
-        with self._engine.connect() as connection:
+        """Return the root over the first entries. Raises ProofError if nodes are missing."""
+        with self._database.read() as connection:
             return compute_root(size, node_lookup(connection))
 
     def checkpoints(self) -> list[SignedNote]:
         """Return every checkpoint that was signed, the smallest first."""
-        with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(CHECKPOINTS.c.note).order_by(CHECKPOINTS.c.size))
-            return [SignedNote.parse(text) for (text,) in rows]
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_checkpoints"]).fetchall()
+        return [SignedNote.parse(note) for (note,) in rows]
 
     def last_checkpoint(self) -> SignedNote | None:
-        """Return the last checkpoint that was signed; None where none was."""
-        select = sa.select(CHECKPOINTS.c.note).order_by(CHECKPOINTS.c.size.desc()).limit(1)
-        with self._engine.connect() as connection:
-            text = connection.execute(select).scalar()
-        return SignedNote.parse(text) if text else None
+        """Return the last checkpoint that was signed; None if none was."""
+        with self._database.read() as connection:
+            row = connection.execute(SQL["select_last_checkpoint"]).fetchone()
+        return SignedNote.parse(row[0]) if row else None
 
     def last_checkpoint_beside_key(self) -> SignedNote | None:
-        """Return the last checkpoint as it stands beside the key, apart from the data."""
+        """Return the last checkpoint that was published beside the key, apart from the data."""
         path = self._keys / LAST_CHECKPOINT_FILE
         try:
             return SignedNote.parse(path.read_text(encoding="utf-8"))
@@ -261,83 +223,91 @@ class Ledger(Repository):
             return None
         except (OSError, UnicodeDecodeError, ProofError) as error:
             raise ProofError(
-                f"`{path}` is damaged ({type(error).__name__}): nobody can tell whether the ledger is what was signed",
+                f"`{path}` is damaged ({type(error).__name__}), which proves what was signed",
                 "restore it from its backup; or remove it, and check the ledger against a checkpoint that a witness "
                 "holds, with `avowal verify --witness-checkpoint`",
                 code="checkpoint-damaged",
             ) from None
 
     def sign_checkpoint(self) -> SignedNote | None:
-        """Return the checkpoint over all entries there are, signed now or before; None where there are none."""
-        signer = self.signer
-        with self._driver_transaction() as database:
-            entries = count_entries(database)
-            if entries == 0:
-                return None
-            row = database.execute("SELECT note FROM checkpoints WHERE size = ?", (entries,)).fetchone()
-            if row is None:
-                extend_tree(database)
-                whole = compute_root(entries, node_lookup(database))
-                row = (str(Checkpoint(signer.name, entries, whole).sign(signer)),)
-                database.execute("INSERT INTO checkpoints (size, note) VALUES (?, ?)", (entries, *row))
-        told = str(row[0])
-        replace_text(self._keys / LAST_CHECKPOINT_FILE, told)
-        return SignedNote.parse(told)
+        """Return the checkpoint over all entries, signed now or before; None if there are no entries."""
+        with self._database.transaction() as connection:
+            note = self._sign(connection)
+        if note:
+            self._publish(note)
+        return note
+
+    def _sign_and_publish(self, connection: Connection) -> Publish:
+        note = self._sign(connection)
+        return lambda: self._publish(note) if note else None
+
+    def _sign(self, connection: Connection) -> SignedNote | None:
+        """Return the checkpoint over all entries, and store it within the transaction unless it is stored."""
+        size = count_entries(connection)
+        if size == 0:
+            return None
+        row = connection.execute(SQL["select_checkpoint"], {"size": size}).fetchone()
+        if row:
+            return SignedNote.parse(row[0])
+        extend_tree(connection)
+        root = compute_root(size, node_lookup(connection))
+        note = Checkpoint(self.signer.name, size, root).sign(self.signer)
+        connection.execute(SQL["insert_checkpoint"], {"size": size, "note": str(note)})
+        return note
+
+    def _publish(self, note: SignedNote) -> None:
+        """Write a checkpoint beside the key, after it was committed."""
+        replace_text(self._keys / LAST_CHECKPOINT_FILE, str(note))
 
     def add_cosignature(self, cosigned_text: str, witness: Verifier) -> SignedNote:
-        """Add a witness's signature to the checkpoint that it stands for; return that.
+        """Add the signature of a witness to the checkpoint that it signed; returns that checkpoint.
 
-        `written` is the cosigned checkpoint, or the lines of signatures alone, which are of the last one. Raises
-        ProofError where it is no checkpoint of this ledger, or the witness did not sign it.
+        `cosigned_text` is the cosigned checkpoint, or only the lines of signatures, which are of the last one. Raises
+        ProofError if it is no checkpoint of this ledger, or the witness did not sign it.
         """
         last = self.sign_checkpoint()
         note = SignedNote.parse(
             cosigned_text if "\n\n" in cosigned_text else f"{last.text if last else ''}\n{cosigned_text}"
         )
-        line = note.signature_lines_by(witness)
-        if not line:
+        lines = note.signature_lines_by(witness)
+        if not lines:
             raise ProofError(
                 f"`{witness.name}` did not sign this checkpoint",
                 "look at the witness's key, and at the file",
                 code="signature-missing",
             )
-        with self._write_transaction() as connection:
-            of_size = CHECKPOINTS.c.size == Checkpoint.parse(note.text).size
-            told = connection.execute(sa.select(CHECKPOINTS.c.note).where(of_size)).scalar()
-            kept = SignedNote.parse(told) if told else None
-            if kept is None or kept.text != note.text:
+        with self._database.transaction() as connection:
+            size = Checkpoint.parse(note.text).size
+            row = connection.execute(SQL["select_checkpoint"], {"size": size}).fetchone()
+            stored = SignedNote.parse(row[0]) if row else None
+            if stored is None or stored.text != note.text:
                 raise ProofError(
                     "this is no checkpoint of this ledger",
                     "`avowal ledger checkpoint` prints the last one",
                     code="checkpoint-mismatch",
                 )
-            others = tuple(one for one in kept.signature_lines if one not in kept.signature_lines_by(witness))
-            cosigned = SignedNote(kept.text, (*others, *line))
-            connection.execute(sa.update(CHECKPOINTS).where(of_size).values(note=str(cosigned)))
+            before = stored.signature_lines_by(witness)
+            others = tuple(line for line in stored.signature_lines if line not in before)
+            cosigned = SignedNote(stored.text, (*others, *lines))
+            connection.execute(SQL["update_checkpoint"], {"size": size, "note": str(cosigned)})
         if last and cosigned.text == last.text:
-            replace_text(self._keys / LAST_CHECKPOINT_FILE, str(cosigned))
+            self._publish(cosigned)
         return cosigned
 
     def tile_files(self, level: int, number: int, width: int) -> dict[str, bytes]:
-        """Return the hashes of a tile; of the lowest level its bundle of entries, too. Each by its path."""
-        start, end = number * TILE_WIDTH, number * TILE_WIDTH + width
-        of_level = (NODES.c.level == level * TILE_HEIGHT, NODES.c.position >= start, NODES.c.position < end)
-        hashes = sa.select(NODES.c.hash).where(*of_level).order_by(NODES.c.position)
-        within = (ENTRIES.c.entry >= start, ENTRIES.c.entry < end)
-        bodies = sa.select(ENTRIES.c.body).where(*within).order_by(ENTRIES.c.entry)
-        with self._engine.connect() as connection:
-            files = {
-                format_tile_path(str(level), number, width): b"".join(
-                    map(_bytes, connection.execute(hashes).scalars())
-                )
-            }
+        """Return a tile of hashes by its path; of the lowest level its bundle of entries, too."""
+        positions = range(number * TILE_WIDTH, number * TILE_WIDTH + width)
+        values = {"level": level * TILE_HEIGHT, "first": positions.start, "end": positions.stop}
+        with self._database.read() as connection:
+            hashes = connection.execute(SQL["select_hashes_between"], values).fetchall()
+            files = {format_tile_path(str(level), number, width): b"".join(value for (value,) in hashes)}
             if level == 0:
-                told = list(map(_bytes, connection.execute(bodies).scalars()))
-                files[format_tile_path("entries", number, width)] = encode_entry_bundle(told)
+                bundle = encode_entry_bundle(_read_bodies(connection, positions))
+                files[format_tile_path("entries", number, width)] = bundle
         return files
 
     def export(self, folder: Path) -> int:
-        """Write the ledger as tiles and its checkpoint, which comes last; returns how many files were new.
+        """Write the ledger as tiles, and its checkpoint last; returns how many files are new.
 
         Full tiles that are there already stay as they are.
         """
@@ -347,10 +317,10 @@ class Ledger(Repository):
         written = 0
         for level, number, width in list_tiles(Checkpoint.parse(note.text).size):
             for name, data in self.tile_files(level, number, width).items():
-                place = folder / name
-                if not place.exists():
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    place.write_bytes(data)
+                path = folder / name
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
                     written += 1
         replace_text(folder / CHECKPOINT_FILE, str(note))
         return written
@@ -358,25 +328,25 @@ class Ledger(Repository):
     def prove_entry(self, index: int) -> EntryProof:
         """Return the proof of an entry, under a checkpoint over all entries.
 
-        Raises ProofError where there is no such entry.
+        Raises ProofError if there is no such entry.
         """
         note = self.sign_checkpoint()
-        entries = verify_checkpoint(note, self.signer.verifier).size if note else 0
-        proof = self.prove_inclusion(index, entries)
-        with self._engine.connect() as connection:
-            body = connection.execute(sa.select(ENTRIES.c.body).where(ENTRIES.c.entry == index)).scalar_one()
+        size = verify_checkpoint(note, self.signer.verifier).size if note else 0
+        path_hashes = self.prove_inclusion(index, size)
+        with self._database.read() as connection:
+            (body,) = _read_bodies(connection, range(index, index + 1))
         assert note is not None  # noqa: S101  # an empty ledger has no proof
-        return EntryProof(index, body, tuple(proof), note)
+        return EntryProof(index, body, tuple(path_hashes), note)
 
     def prove_inclusion(self, index: int, size: int) -> list[bytes]:
-        """Return the proof that the first entries have that of an index. Raises ProofError where they have not."""
-        with self._engine.connect() as connection:
+        """Return the proof that an entry is among the first `size`. Raises ProofError if it is not."""
+        with self._database.read() as connection:
             return prove_inclusion(index, size, node_lookup(connection))
 
     def check_last_checkpoint(self) -> None:
-        """Check that the last checkpoint still holds: to be called at each start.
+        """Check at each start that the ledger still matches the checkpoint beside the key.
 
-        Raises ProofError where entries are gone or changed since.
+        Raises ProofError if entries are missing or changed since.
         """
         note = self.last_checkpoint_beside_key()
         if note is None:
@@ -384,7 +354,12 @@ class Ledger(Repository):
         last = verify_checkpoint(note, self.signer.verifier)
         if self.count_entries() < last.size or self.compute_root(last.size) != last.root:
             raise ProofError(
-                f"the ledger is not the one whose {last.size} entries were signed: entries are gone, or were changed",
-                "put the newest backup of the data back; `avowal verify` names what does not hold",
+                f"the ledger is not the one whose {last.size} entries were signed: entries are missing or changed",
+                "restore the newest backup of the data; `avowal verify` lists what does not match",
                 code="ledger-mismatch",
             )
+
+
+def _read_bodies(connection: Connection, numbers: range) -> list[bytes]:
+    values = {"first": numbers.start, "end": numbers.stop}
+    return [body for (body,) in connection.execute(SQL["select_bodies_between"], values)]

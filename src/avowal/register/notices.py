@@ -5,13 +5,15 @@ from datetime import date, datetime
 
 import msgspec
 import rfc8785
-import sqlalchemy as sa
 
 from avowal.errors import RefusedError
 from avowal.ledger.entry import NoticeDisplayed, hash_text
+from avowal.register.database import Connection
 from avowal.register.ledger_storage import append_entries
-from avowal.register.repository import Repository
-from avowal.register.tables import NOTICE_DISPLAYS, NOTICES, PUBLICATIONS, STANDING
+from avowal.register.repository import Repository, parse_time, to_parameters
+from avowal.register.statements import load_statements
+
+SQL = load_statements("avowal.register", "notices")
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -43,17 +45,6 @@ def hash_notices(notices: Sequence[Notice]) -> dict[str, str]:
     return {notice.language: hash_text(notice.canonical_json) for notice in notices}
 
 
-def insert_notices(connection: sa.Connection, publication: int, notices: Sequence[Notice]) -> None:
-    """Record the notices of a publication, in its transaction."""
-    for notice in notices:
-        row = {
-            "publication": publication,
-            "language": notice.language,
-            "canonical_json": notice.canonical_json,
-        }
-        connection.execute(sa.insert(NOTICES).values(row))
-
-
 class NoticeDisplay(msgspec.Struct, frozen=True):
     """That a version's notice was shown: where, since when, and whether that is the operator's word."""
 
@@ -68,44 +59,31 @@ class Notices(Repository):
 
     def all(self) -> list[Notice]:
         """Return the notices of every version, by number and language."""
-        with self._engine.connect() as connection:
-            return _of(connection)
+        with self._database.read() as connection:
+            return _read_notices(connection)
 
     def displays(self) -> list[NoticeDisplay]:
-        """Return where notices were shown, in the order in which that was recorded."""
-        statement = (
-            sa.select(
-                PUBLICATIONS.c.number,
-                NOTICE_DISPLAYS.c.location,
-                NOTICE_DISPLAYS.c.attested_by_operator,
-                NOTICE_DISPLAYS.c.recorded_at,
-            )
-            .join(PUBLICATIONS, PUBLICATIONS.c.publication == NOTICE_DISPLAYS.c.publication)
-            .where(STANDING)
-            .order_by(NOTICE_DISPLAYS.c.notice_display)
-        )
-        with self._engine.connect() as connection:
-            return [NoticeDisplay(*row) for row in connection.execute(statement)]
+        """Return where notices were displayed, in the order in which that was recorded."""
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_displays"]).fetchall()
+        return [
+            NoticeDisplay(version, location, attested == 1, parse_time(recorded_at))
+            for version, location, attested, recorded_at in rows
+        ]
 
     def record_display(self, display: NoticeDisplay) -> None:
-        """Record where a version's notice was shown.
-
-        Raises RefusedError where the version has no notice.
-        """
-        with self._write_transaction() as connection:
-            notices = [notice for notice in _of(connection) if notice.version == display.version]
+        """Record where a version's notice was displayed. Raises RefusedError if the version has no notice."""
+        with self._database.transaction() as connection:
+            notices = [notice for notice in _read_notices(connection) if notice.version == display.version]
             if not notices:
                 raise RefusedError(
                     f"version {display.version} has no notice",
-                    "`avowal policy notice` tells which have: the first version has none, as nothing changed",
+                    "`avowal policy notice` lists the notices; the first version has none, as nothing changed",
                     code="notice-not-found",
                 )
-            publication, identity = connection.execute(
-                sa.select(PUBLICATIONS.c.publication, PUBLICATIONS.c.identity).where(
-                    STANDING, PUBLICATIONS.c.number == display.version
-                )
-            ).one()
-            told = NoticeDisplayed(
+            values = to_parameters(display)
+            publication, identity = connection.execute(SQL["select_publication"], values).fetchone()
+            displayed = NoticeDisplayed(
                 display.version,
                 identity,
                 hash_notices(notices),
@@ -113,21 +91,21 @@ class Notices(Repository):
                 display.attested_by_operator,
                 display.recorded_at,
             )
-            row = {
-                "publication": publication,
-                "attested_by_operator": display.attested_by_operator,
-                "location": display.location,
-                "recorded_at": display.recorded_at,
-                "entry": append_entries(connection, [told]),
-            }
-            connection.execute(sa.insert(NOTICE_DISPLAYS).values(row))
+            entry = append_entries(connection, [displayed])
+            connection.execute(SQL["insert_display"], {**values, "publication": publication, "entry": entry})
 
 
-def _of(connection: sa.Connection) -> list[Notice]:
-    statement = (
-        sa.select(NOTICES.c.canonical_json)
-        .join(PUBLICATIONS, PUBLICATIONS.c.publication == NOTICES.c.publication)
-        .where(STANDING)
-        .order_by(PUBLICATIONS.c.number, NOTICES.c.language)
-    )
-    return [msgspec.json.decode(told, type=Notice) for (told,) in connection.execute(statement)]
+def insert_notices(connection: Connection, publication: int, notices: Sequence[Notice]) -> None:
+    """Record the notices of a publication, in its transaction."""
+    for notice in notices:
+        values = {
+            "publication": publication,
+            "language": notice.language,
+            "canonical_json": notice.canonical_json,
+        }
+        connection.execute(SQL["insert_notice"], values)
+
+
+def _read_notices(connection: Connection) -> list[Notice]:
+    rows = connection.execute(SQL["select_notices"]).fetchall()
+    return [msgspec.json.decode(canonical_json, type=Notice) for (canonical_json,) in rows]

@@ -1,101 +1,95 @@
-"""What people said of what they had handed over, in the register: objections to purposes, and corrections.
+"""What people said of their submissions: objections to purposes, and corrections.
 
-Of which submission it was stands apart, and goes with that: what is left then leads to nobody (L3 in
+The submission is stored apart, and deleted with it: then nothing leads to the person any more (L3 in
 `docs/spec/ledger.md`).
 """
 
 import secrets
-import sqlite3
 from datetime import datetime
 
 import msgspec
 
+from avowal.ledger.commitment import SALT_BYTES, compute_commitment
 from avowal.ledger.entry import ObjectionRaised, ObjectionWithdrawn, SubmissionCorrected, decode_entry
-from avowal.register.consents import SALT_BYTES, compute_commitment
+from avowal.register.database import Connection
 from avowal.register.ledger_storage import append_entries
-from avowal.register.repository import Repository, insert_row
-from avowal.submissions.submission import to_column_value
+from avowal.register.repository import Repository, parse_words, to_column_value
+from avowal.register.statements import load_statements
 
-SELECT_OBJECTIONS = """
-SELECT entry, CAST(body AS BLOB) FROM objection_subjects JOIN entries USING (entry) WHERE submission = ? ORDER BY entry
-"""
+SQL = load_statements("avowal.register", "submissions")
 
 
 class Objection(msgspec.Struct, frozen=True):
-    """Somebody's word that what they handed over may not be used for purposes, or may be again. Times are UTC."""
+    """An objection to the use of a submission for purposes, or its withdrawal. Times are UTC."""
 
     submission: str
-    """Its reference."""
+    """The reference of the submission."""
     given: bool
-    """False where it was taken back."""
+    """False if it was withdrawn."""
     purposes: list[str]
     channel: str
     recorded_at: datetime
-    entry: int = -1
-    """The number of its entry in the ledger."""
+    entry: int | None = None
+    """The number of its entry in the ledger; None if it is not recorded yet."""
 
 
 class Objections(Repository):
     """The objections of a register."""
 
     def record(self, objection: Objection) -> Objection:
-        """Record an objection, or that it was taken back, with its entry; returns it with that entry's number."""
+        """Record an objection or its withdrawal, with its entry; returns it with that entry's number."""
         kind = ObjectionRaised if objection.given else ObjectionWithdrawn
-        salt, person = _committed(objection.submission)
-        with self._driver_transaction() as database:
-            entry = append_entries(
-                database, [kind(person, objection.purposes, objection.channel, objection.recorded_at)]
-            )
-            select = "SELECT objected_purposes FROM submissions WHERE reference = ?"
-            ((told,),) = database.execute(select, (objection.submission,))
-            stood, said = set(msgspec.json.decode(told, type=list[str])), set(objection.purposes)
-            stands = to_column_value(tuple(sorted(stood | said if objection.given else stood - said)))
-            database.execute(
-                "UPDATE submissions SET objected_purposes = ? WHERE reference = ?",
-                (stands, objection.submission),
-            )
-            insert_row(
-                database,
-                "objection_subjects",
-                {"submission": objection.submission, "entry": entry, "salt": salt},
-            )
+        salt, commitment = _commit(objection.submission)
+        raised = kind(commitment, objection.purposes, objection.channel, objection.recorded_at)
+        subject = {"reference": objection.submission}
+        with self._database.transaction() as connection:
+            entry = append_entries(connection, [raised])
+            (before,) = connection.execute(SQL["select_objected_purposes"], subject).fetchone()
+            named = set(objection.purposes)
+            after = {*parse_words(before)} | named if objection.given else {*parse_words(before)} - named
+            values = {**subject, "objected_purposes": to_column_value(sorted(after))}
+            connection.execute(SQL["update_objected_purposes"], values)
+            values = {"submission": objection.submission, "entry": entry, "salt": salt}
+            connection.execute(SQL["insert_objection_subject"], values)
         return msgspec.structs.replace(objection, entry=entry)
 
     def for_submission(self, submission: str) -> list[Objection]:
-        """Return what was said of a submission, in its order."""
-        with self._driver_connection() as database:
-            said = [
-                (number, decode_entry(body))
-                for number, body in database.execute(SELECT_OBJECTIONS, (submission,))
-            ]
+        """Return the objections to the use of a submission, in their order."""
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_objections"], {"submission": submission}).fetchall()
+        entries = [(number, decode_entry(body)) for number, body in rows]
         return [
             Objection(
-                submission, not isinstance(one, ObjectionWithdrawn), one.purposes, one.channel, one.at, number
+                submission,
+                not isinstance(entry, ObjectionWithdrawn),
+                entry.purposes,
+                entry.channel,
+                entry.at,
+                number,
             )
-            for number, one in said
-            if isinstance(one, ObjectionRaised)
+            for number, entry in entries
+            if isinstance(entry, ObjectionRaised)
         ]
 
 
 def record_correction(
-    database: sqlite3.Connection, submission: str, categories: list[str], channel: str, now: datetime
+    connection: Connection, submission: str, categories: list[str], channel: str, now: datetime
 ) -> int:
     """Record, in a transaction, that values of a submission were corrected; returns the number of the entry."""
-    salt, person = _committed(submission)
-    entry = append_entries(database, [SubmissionCorrected(person, categories, channel, now)])
-    insert_row(database, "correction_subjects", {"entry": entry, "submission": submission, "salt": salt})
+    salt, commitment = _commit(submission)
+    entry = append_entries(connection, [SubmissionCorrected(commitment, categories, channel, now)])
+    values = {"entry": entry, "submission": submission, "salt": salt}
+    connection.execute(SQL["insert_correction_subject"], values)
     return entry
 
 
-def delete_orphaned_objections(database: sqlite3.Connection) -> None:
-    """Forget, in a transaction, what was said of submissions that are not there any more."""
-    for table in ("objection_subjects", "correction_subjects"):
-        database.execute(
-            f"DELETE FROM {table} WHERE submission NOT IN (SELECT reference FROM submissions)"  # noqa: S608  # ours
-        )
+def delete_orphaned_objections(connection: Connection) -> None:
+    """Delete, in a transaction, what opens the entries about submissions that do not exist any more."""
+    connection.erase(SQL["delete_orphaned_objections"], {})
+    connection.erase(SQL["delete_orphaned_corrections"], {})
 
 
-def _committed(submission: str) -> tuple[bytes, str]:
+def _commit(submission: str) -> tuple[bytes, str]:
     """Return a new salt, and the commitment to a submission under it."""
     salt = secrets.token_bytes(SALT_BYTES)
     return salt, compute_commitment(salt, submission=submission)

@@ -1,15 +1,15 @@
-"""With what readers sign in, in the register: hashes that are slow to try."""
+"""Passwords of readers, stored as hashes that are slow to try."""
 
 import hashlib
 import hmac
 import secrets
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from avowal.errors import InvalidInputError
-from avowal.register.repository import Repository
-from avowal.register.tables import PASSWORDS
+from avowal.register.repository import Repository, to_parameters
+from avowal.register.statements import load_statements
+
+SQL = load_statements("avowal.register", "readers")
 
 PASSWORD_CHARACTERS_MIN = 12
 PASSWORD_CHARACTERS_MAX = 256
@@ -22,10 +22,7 @@ class Passwords(Repository):
     """The passwords of a register."""
 
     def save(self, name: str, password: str, now: datetime) -> None:
-        """Give a reader a password, in the place of the one before.
-
-        Raises InvalidInputError where it is too short or too long.
-        """
+        """Set the password of a reader. Raises InvalidInputError if it is too short or too long."""
         if not PASSWORD_CHARACTERS_MIN <= len(password) <= PASSWORD_CHARACTERS_MAX:
             raise InvalidInputError(
                 f"a password has {PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} characters",
@@ -34,25 +31,27 @@ class Passwords(Repository):
             )
         salt = secrets.token_bytes(SALT_BYTES)
         row = {"name": name, "salt": salt, "hash": _hash(password, salt), "recorded_at": now}
-        with self._write_transaction() as connection:
-            connection.execute(sa.delete(PASSWORDS).where(PASSWORDS.c.name == name))
-            connection.execute(sa.insert(PASSWORDS).values(row))
+        with self._database.transaction() as connection:
+            connection.erase(SQL["delete_password"], {"name": name})
+            connection.execute(SQL["insert_password"], to_parameters(row))
 
     def check(self, name: str, password: str) -> bool:
-        """Return whether a password is a reader's; it takes as long where there is no such reader."""
-        salt, expected = self._of(name) or (bytes(SALT_BYTES), b"")
+        """Return whether a password is a reader's; it takes as long if there is no such reader."""
+        salt, expected = self._read(name) or (bytes(SALT_BYTES), b"")
         return hmac.compare_digest(_hash(password[: PASSWORD_CHARACTERS_MAX + 1], salt), expected)
 
     def fingerprint(self, name: str) -> str:
-        """Return what changes with a reader's password, and tells nothing of it; empty where there is none."""
-        found = self._of(name)
-        return hashlib.sha256(found[1]).hexdigest()[:16] if found else ""
+        """Return a text that changes with a reader's password and reveals nothing of it; empty without a password."""
+        row = self._read(name)
+        return hashlib.sha256(row[1]).hexdigest()[:16] if row else ""
 
-    def _of(self, name: str) -> tuple[bytes, bytes] | None:
-        statement = sa.select(PASSWORDS.c.salt, PASSWORDS.c.hash).where(PASSWORDS.c.name == name)
-        with self._engine.connect() as connection:
-            row = connection.execute(statement).first()
-        return (row.salt, row.hash) if row else None
+    def _read(self, name: str) -> tuple[bytes, bytes] | None:
+        """Return the salt and the hash of a reader's password."""
+        with self._database.read() as connection:
+            row: tuple[bytes, bytes] | None = connection.execute(
+                SQL["select_password"], {"name": name}
+            ).fetchone()
+        return row
 
 
 def _hash(password: str, salt: bytes) -> bytes:

@@ -1,51 +1,39 @@
-"""Who reads what is stored, in the register: readers with their purposes, and what was read."""
+"""Readers of stored data with their purposes, and records of what they read."""
 
 import secrets
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
 
 import msgspec
-import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert as upsert
 
-from avowal.errors import DisclosureError
-from avowal.ledger.entry import DataAccessed, hash_text
-from avowal.ledger.entry import decode_entry as entry_of
+from avowal.errors import DisclosureError, RefusedError
+from avowal.ledger.commitment import SALT_BYTES, compute_commitment
+from avowal.ledger.entry import DataAccessed, decode_entry, hash_text
 from avowal.policy.bounds import OPERATOR
-from avowal.register.consents import SALT_BYTES, compute_commitment
-from avowal.register.database import Database
+from avowal.register.database import Connection, Database
 from avowal.register.ledger_storage import append_entries
 from avowal.register.release_requests import RefusalReason
-from avowal.register.repository import Repository
-from avowal.register.tables import ACCESS_COUNTS, READERS
-from avowal.submissions.access import check_reader_purpose
+from avowal.register.repository import Repository, parse_time, parse_words, to_parameters
+from avowal.register.statements import load_statements
 
-SELECT_ACCESSES = """
-SELECT entry, access_reader, CAST(body AS BLOB) FROM entries
-WHERE entry >= ? AND access_reader IS NOT NULL AND CAST(body AS BLOB) >= ? ORDER BY entry
-"""
-SELECT_ACCESS_READERS = """
-SELECT entry, access_reader, CAST(access_salt AS BLOB) FROM entries
-WHERE access_reader IS NOT NULL OR access_salt IS NOT NULL ORDER BY entry
-"""
+SQL, LEDGER_SQL = (load_statements("avowal.register", name) for name in ("readers", "ledger"))
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """Somebody who reads, and what for."""
+    """Somebody who may read stored data, and for which purposes."""
 
     name: str
     purposes: list[str]
     can_disclose: bool = False
-    """Whether they may ask for releases, and approve them."""
+    """Whether they may request releases, and approve those of others."""
     is_automated: bool = False
     """Whether it is a program that decides by what it reads."""
 
 
 class RecordedAccess(msgspec.Struct, frozen=True):
-    """A reading that told of single visitors. Times are UTC."""
+    """An access to data of single visitors. Times are UTC."""
 
     reader: str
     purpose: str
@@ -53,12 +41,12 @@ class RecordedAccess(msgspec.Struct, frozen=True):
     """The last version that had taken effect."""
     rows: int
     query_hash: str
-    """The SHA-256 of what was asked, in hexadecimal."""
+    """The SHA-256 of the query, in hexadecimal."""
     recorded_at: datetime
 
 
 class AccessCount(msgspec.Struct, frozen=True):
-    """How many readings told of many visitors together on a day."""
+    """How many times a reader read figures about many visitors on a day."""
 
     day: date
     reader: str
@@ -71,52 +59,43 @@ class Readers(Repository):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._counting = threading.Lock()
-        self._counted = 0
-        self._singles = Counter[tuple[date, str]]()
+        self._count_lock = threading.Lock()
+        self._next_entry = 0
+        self._daily_counts = Counter[tuple[date, str]]()
 
     def all(self) -> list[Reader]:
         """Return every reader, by name."""
-        with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(READERS).order_by(READERS.c.reader))
-            held = {
-                row.name: Reader(
-                    row.name,
-                    msgspec.json.decode(row.purposes, type=list[str]),
-                    row.can_disclose,
-                    row.is_automated,
-                )
-                for row in rows
-            }
-        return [held[name] for name in sorted(held) if held[name].purposes]
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_readers"]).fetchall()
+        last = {
+            name: Reader(name, parse_words(purposes), can_disclose == 1, is_automated == 1)
+            for name, purposes, can_disclose, is_automated in rows
+        }
+        return [last[name] for name in sorted(last) if last[name].purposes]
 
     def purpose_history(self) -> list[tuple[str, list[str], datetime]]:
-        """Return who was given which purposes and when, in its order."""
-        columns = READERS.c.name, READERS.c.purposes, READERS.c.recorded_at
-        with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(*columns).order_by(READERS.c.reader)).all()
-        return [
-            (name, msgspec.json.decode(purposes, type=list[str]), since) for name, purposes, since in rows
-        ]
+        """Return who was given which purposes and when, in that order."""
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_purpose_history"]).fetchall()
+        return [(name, parse_words(purposes), parse_time(since)) for name, purposes, since in rows]
 
     def save(self, reader: Reader, now: datetime) -> None:
-        """Give a reader purposes, in the place of those before; none takes the reader away."""
-        told = msgspec.json.encode(sorted(reader.purposes)).decode()
-        row = {**msgspec.structs.asdict(reader), "purposes": told, "recorded_at": now}
-        with self._write_transaction() as connection:
-            connection.execute(sa.insert(READERS).values(row))
+        """Set the purposes and rights of a reader; without a purpose the reader is removed."""
+        values = to_parameters(reader, purposes=sorted(reader.purposes), recorded_at=now)
+        with self._database.transaction() as connection:
+            connection.execute(SQL["insert_reader"], values)
 
     def check_purpose(self, name: str, purpose: str) -> None:
-        """Raise RefusedError where a reader may not read for a purpose; see `held`."""
-        with self._driver_connection() as database:
-            check_reader_purpose(database, name, purpose)
+        """Raise RefusedError if a reader may not read for a purpose; see `check_reader_purpose`."""
+        with self._database.read() as connection:
+            check_reader_purpose(connection, name, purpose)
 
     def check_can_disclose(self, name: str) -> None:
-        """Raise DisclosureError where somebody may not ask for releases, nor approve them; the operator may."""
-        if name != OPERATOR and not any(one.name == name and one.can_disclose for one in self.all()):
+        """Raise DisclosureError if a reader may not request or approve releases; the operator may."""
+        if name != OPERATOR and not any(reader.name == name and reader.can_disclose for reader in self.all()):
             raise DisclosureError(
                 f"`{name}` may not disclose",
-                "`avowal user add … --disclose` lets a reader",
+                "`avowal user add … --disclose` permits it",
                 RefusalReason.NO_PERMISSION,
                 code="reader-may-not-disclose",
             )
@@ -124,75 +103,91 @@ class Readers(Repository):
     def record_access(
         self, name: str, purpose: str, version: int, rows: int, query: str, now: datetime
     ) -> None:
-        """Record a reading that told of single visitors, with its entry in the ledger: before its answer is given."""
-        with self._driver_transaction() as database:
-            insert_access(database, name, purpose, version, rows, query, now)
+        """Record an access to data of single visitors with its entry in the ledger, before the answer is given."""
+        with self._database.transaction() as connection:
+            insert_access(connection, name, purpose, version, rows, query, now)
 
     def count_access(self, name: str, purpose: str, now: datetime) -> None:
-        """Count a reading that told of many visitors together: before its answer is given."""
-        row = {"day": now.date().isoformat(), "reader": name, "purpose": purpose, "accesses": 1}
-        more = {"accesses": ACCESS_COUNTS.c.accesses + 1}
-        with self._write_transaction() as connection:
-            connection.execute(upsert(ACCESS_COUNTS).values(row).on_conflict_do_update(set_=more))
+        """Count an access to figures about many visitors, before the answer is given."""
+        values = {"day": now.date().isoformat(), "reader": name, "purpose": purpose}
+        with self._database.transaction() as connection:
+            connection.execute(SQL["count_access"], values)
 
     def accesses_since(self, since: datetime) -> list[RecordedAccess]:
-        """Return the readings of single visitors since a moment, in their order."""
-        with self._driver_connection() as database:
+        """Return the accesses to data of single visitors since a time, in their order."""
+        with self._database.read() as connection:
             return [
-                RecordedAccess(name, one.purpose, one.version, one.rows, one.query_hash, one.at)
-                for _, name, one in _made(database, 0, since)
+                RecordedAccess(reader, entry.purpose, entry.version, entry.rows, entry.query_hash, entry.at)
+                for _, reader, entry in _read_accesses(connection, 0, since)
             ]
 
     def access_readers(self) -> dict[int, tuple[str | None, bytes | None]]:
-        """Return who read of single visitors, and the salt of the commitment to that, by the number of the entry."""
-        with self._driver_connection() as database:
-            rows = database.execute(SELECT_ACCESS_READERS)
-            return {entry: (name, salt) for entry, name, salt in rows}
+        """Return the reader, and the salt of the commitment to the reader, by the number of the access's entry."""
+        with self._database.read() as connection:
+            rows = connection.execute(LEDGER_SQL["select_access_readers"]).fetchall()
+        return {entry: (reader, salt) for entry, reader, salt in rows}
 
     def count_accesses_by_purpose(self, since: datetime) -> Counter[str]:
-        """Return how often was read of single visitors since a day, by purpose: everybody may ask, and often."""
-        with self._counting, self._driver_connection() as database:
-            for number, _, one in _made(database, self._counted, datetime.min):
-                self._singles[one.at.date(), one.purpose] += 1
-                self._counted = number + 1
-            found = Counter[str]()
-            for (day, purpose), times in self._singles.items():
-                found[purpose] += times if day >= since.date() else 0
-        return +found
+        """Return the number of accesses to data of single visitors since a day, by purpose.
+
+        Only entries that came since the last call are read, as public pages call this often.
+        """
+        with self._count_lock, self._database.read() as connection:
+            for number, _, entry in _read_accesses(connection, self._next_entry, datetime.min):
+                self._daily_counts[entry.at.date(), entry.purpose] += 1
+                self._next_entry = number + 1
+            counts = Counter[str]()
+            for (day, purpose), count in self._daily_counts.items():
+                counts[purpose] += count if day >= since.date() else 0
+        return +counts
 
     def aggregate_access_counts(self, since: datetime) -> list[AccessCount]:
-        """Return how often was read of many visitors together since a day, the newest day first."""
-        statement = (
-            sa.select(ACCESS_COUNTS)
-            .where(ACCESS_COUNTS.c.day >= since.date().isoformat())
-            .order_by(ACCESS_COUNTS.c.day.desc(), ACCESS_COUNTS.c.reader, ACCESS_COUNTS.c.purpose)
-        )
-        with self._engine.connect() as connection:
-            rows = connection.execute(statement)
+        """Return the accesses to figures about many visitors since a day, the newest day first."""
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_access_counts"], {"since": since.date().isoformat()})
             return [AccessCount(date.fromisoformat(day), *others) for day, *others in rows]
 
 
+def check_reader_purpose(connection: Connection, reader: str, purpose: str) -> bool:
+    """Return whether a reader is a program. Raises RefusedError if they may not read for a purpose.
+
+    Whoever uses the machine and names no reader is the operator, who may read for all purposes.
+    """
+    if reader == OPERATOR:
+        return False
+    row = connection.execute(SQL["select_reader"], {"name": reader}).fetchone()
+    purposes = parse_words(row[0]) if row else []
+    if not purposes:
+        raise RefusedError(
+            f"there is no reader `{reader}`", "`avowal user add` makes one", code="reader-not-found"
+        )
+    if purpose not in purposes:
+        raise RefusedError(
+            f"`{reader}` does not read for {purpose}",
+            f"{reader} reads for: {', '.join(purposes)}",
+            code="purpose-not-permitted",
+        )
+    return bool(row[1])
+
+
 def insert_access(
-    database: sqlite3.Connection,
-    name: str,
-    purpose: str,
-    version: int,
-    rows: int,
-    query: str,
-    now: datetime,
+    connection: Connection, name: str, purpose: str, version: int, rows: int, query: str, now: datetime
 ) -> None:
-    """Record a reading, in the transaction that it reads in."""
+    """Record an access, in the transaction that reads the data."""
     salt = secrets.token_bytes(SALT_BYTES)
-    who = compute_commitment(salt, reader=name)
-    append_entries(database, [DataAccessed(who, purpose, version, rows, hash_text(query), now)], name, salt)
+    commitment = compute_commitment(salt, reader=name)
+    entry = DataAccessed(commitment, purpose, version, rows, hash_text(query), now)
+    append_entries(connection, [entry], name, salt)
 
 
-def _made(
-    database: sqlite3.Connection, first: int, since: datetime
+def _read_accesses(
+    connection: Connection, first_entry: int, since: datetime
 ) -> Iterator[tuple[int, str, DataAccessed]]:
-    """Yield the readings from an entry on, as its number, who read, and itself, since a moment: it begins with that."""
-    for number, name, body in database.execute(
-        SELECT_ACCESSES, (first, f'{{"at":"{since.isoformat()}'.encode())
-    ):
-        if isinstance(one := entry_of(body), DataAccessed):
-            yield number, name, one
+    """Yield the accesses since a time, from an entry on: the entry's number, the reader, and the entry.
+
+    The JSON of an entry begins with its time, so that entries can be compared with a time as texts.
+    """
+    values = {"first": first_entry, "since": f'{{"at":"{since.isoformat()}'.encode()}
+    for number, reader, body in connection.execute(LEDGER_SQL["select_accesses_from"], values):
+        if isinstance(entry := decode_entry(body), DataAccessed):
+            yield number, reader, entry

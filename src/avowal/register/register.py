@@ -1,23 +1,20 @@
-"""The register: what is promised, in which words, and since when."""
+"""The register: versions of the terms, and everything that is recorded about them and under them."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
 
 import msgspec
-import sqlalchemy as sa
 
 from avowal.errors import StoreError
 from avowal.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hash_text
 from avowal.policy.bounds import CompiledTerms, parse_canonical
 from avowal.register.authorisations import Authorisations
 from avowal.register.consents import Consents
-from avowal.register.database import Database
+from avowal.register.database import Connection, Database
 from avowal.register.erasures import Erasures
 from avowal.register.feeds import Feeds
 from avowal.register.ledger_storage import (
@@ -35,17 +32,20 @@ from avowal.register.processors import Processors
 from avowal.register.readers import Readers
 from avowal.register.release_requests import ReleaseRequests
 from avowal.register.releases import Releases
+from avowal.register.repository import parse_time, to_parameters
 from avowal.register.restrictions import Restrictions
-from avowal.register.retentions import RetentionRuns
+from avowal.register.retention_runs import RetentionRuns
+from avowal.register.schema import migrate, read_scripts
+from avowal.register.statements import load_statements
 from avowal.register.submissions import Submissions
-from avowal.register.tables import DOCUMENTS, PUBLICATIONS, STANDING, WITHDRAWALS
 from avowal.submissions.encryption import SUBMISSION_KEYS_FILE, SubmissionCipher
 
 REGISTER_FILE = "register.sqlite"
+SQL = load_statements("avowal.register", "versions")
 
 
 class Version(msgspec.Struct, frozen=True, dict=True):
-    """A version: what is promised from a moment on. Times are UTC."""
+    """A version of the terms, in force from a time on. Times are UTC."""
 
     number: int
     identity: str
@@ -57,18 +57,18 @@ class Version(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def compiled_terms(self) -> CompiledTerms:
-        """What it promises, with the words that it was compiled with."""
+        """The terms, compiled with the vocabulary of their time."""
         return parse_canonical(self.canonical_terms.encode())
 
     def to_ledger_entry(
         self, documents: Sequence["PublishedDocument"], notices: Sequence[Notice]
     ) -> VersionPublished:
-        """Return what the ledger says of its publication."""
+        """Return the entry of its publication in the ledger."""
         return VersionPublished(
             self.number,
             self.identity,
             hash_text(self.terms_text),
-            _hashes(documents),
+            _hash_documents(documents),
             self.effective_at,
             self.published_at,
             hash_notices(notices),
@@ -88,74 +88,26 @@ class PublishedDocument(msgspec.Struct, frozen=True):
         return hash_text(self.text)
 
 
-class Register(Protocol):
-    """Keeps versions, their documents and notices, consents, and who reads; and the ledger of all that.
+class Register:
+    """Versions with their documents and notices, consents, readers, submissions and disclosures, and the ledger.
 
     Durable: what a method that writes has returned from survives a crash and a loss of power. Atomic: each is done
     wholly or not at all. Concurrent: any number of threads and processes may call; writers take turns, and readers
     see the state before or after a write, never within. Nothing that was published or consented to can be changed or
-    removed, not even by a statement of SQL that tries to; only who it was that consented can be erased.
+    removed, not even by an SQL statement that tries to; only who consented can be erased.
     """
 
-    ledger: Ledger
-    consents: Consents
-    notices: Notices
-    readers: Readers
-    retention_runs: RetentionRuns
-    erasures: Erasures
-    submissions: Submissions
-    objections: Objections
-    restrictions: Restrictions
-    processors: Processors
-    feeds: Feeds
-    authorisations: Authorisations
-    release_requests: ReleaseRequests
-    releases: Releases
-
-    def versions(self) -> list[Version]:
-        """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
-        ...
-
-    def documents(self, number: int) -> list[PublishedDocument]:
-        """Return the documents that are shown for a version, by language."""
-        ...
-
-    def publish(
-        self, version: Version, documents: Sequence[PublishedDocument], notices: Sequence[Notice] = ()
-    ) -> None:
-        """Add a version with its documents and its notice in their languages.
-
-        Raises StoreError where its number is not the next one, or it would take effect before the one before it.
-        """
-        ...
-
-    def correct_documents(self, number: int, documents: Sequence[PublishedDocument]) -> None:
-        """Add documents that take the place of a version's in their languages.
-
-        Raises StoreError where there is no such version.
-        """
-        ...
-
-    def withdraw(self, number: int, now: datetime) -> None:
-        """Take back the last version. Raises StoreError where it is not the last, or has taken effect."""
-        ...
-
-
-class SqliteRegister:
-    """See Register for what it promises. One file in WAL mode, so that readers never wait for a writer."""
-
     def __init__(self, folder: Path, keys_folder: Path, database: Database | None = None) -> None:
-        """Open the register of a data folder, and make it where there is none; `keys` has the ledger's key.
+        """Open the register of a data folder, and create it if there is none; `keys_folder` has the ledger's key.
 
-        `database` is its file, where that is open. Raises StoreError where the file cannot be opened, or was made by a
-        newer Avowal.
+        `database` is its file if that is open. Raises StoreError if the file cannot be opened, or was written by
+        another build of Avowal.
         """
         self._path = folder / REGISTER_FILE
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._keys = keys_folder
         self.database = database = database or Database(self._path)
-        self.engine = database.engine
-        self._watching: sqlite3.Connection | None = None
+        self._watcher: sqlite3.Connection | None = None
         self.ledger = Ledger(database, keys_folder)
         self.consents = Consents(database)
         self.notices = Notices(database)
@@ -172,151 +124,130 @@ class SqliteRegister:
         self.restrictions = Restrictions(database)
         self.submissions = Submissions(database, SubmissionCipher(keys_folder / SUBMISSION_KEYS_FILE), folder)
         try:
-            self._migrate()
-        except sa.exc.DatabaseError as error:
+            migrate(database, read_scripts())
+        except sqlite3.DatabaseError as error:
             raise StoreError(
-                f"`{self._path}` cannot be opened ({type(error.orig).__name__})",
-                "if it is damaged, put it back from a backup, together with the data",
+                f"`{self._path}` cannot be opened ({type(error).__name__})",
+                "if it is damaged, restore it from a backup, together with the data",
                 code="store-unusable",
             ) from None
 
     def close(self) -> None:
-        """Leave the register as it is."""
-        if self._watching:
-            self._watching.close()
+        """Sign what is not signed yet, and close the file."""
+        if self._watcher:
+            self._watcher.close()
         self.database.close()
 
     @contextmanager
-    def snapshot(self) -> Iterator["SqliteRegister"]:
-        """Give the register as it is at one moment, to be read, with the ledger's tree grown over all its entries.
+    def snapshot(self) -> Iterator["Register"]:
+        """Give the register as it is at this moment, for reading, with a tree that covers all entries.
 
-        Raises ProofError where one of these is missing.
+        Raises ProofError if an entry is missing.
         """
         while True:
-            with self.database.driver_transaction() as connection:
+            with self.database.transaction() as connection:
                 extend_tree(connection)
             with self.database.snapshot() as database:
-                with database.driver_connection() as connection:
-                    there = count_entries(connection) <= count_tree_leaves(connection)
-                if there:  # else somebody added an entry in between
-                    yield SqliteRegister(self._path.parent, self._keys, database)
+                with database.read() as connection:
+                    is_complete = count_entries(connection) <= count_tree_leaves(connection)
+                if is_complete:  # else somebody appended an entry in between
+                    yield Register(self._path.parent, self._keys, database)
                     return
 
     def data_version(self) -> int:
-        """Return a number that changes with whatever anybody writes to the register. One thread may ask."""
-        if self._watching is None:
-            self._watching = sqlite3.connect(self._path)  # one that never begins a transaction
-        ((stamp,),) = self._watching.execute("PRAGMA data_version").fetchall()
-        return int(stamp)
+        """Return a number that changes with every write to the register. Only one thread may call this."""
+        if self._watcher is None:
+            self._watcher = sqlite3.connect(self._path)  # one that never begins a transaction
+        ((number,),) = self._watcher.execute("PRAGMA data_version").fetchall()
+        return int(number)
 
     def versions(self) -> list[Version]:
-        """See Register."""
-        columns = [PUBLICATIONS.c[name] for name in Version.__struct_fields__]
-        statement = sa.select(*columns).where(STANDING).order_by(PUBLICATIONS.c.number)
-        with self.engine.connect() as connection:
-            return [Version(*row) for row in connection.execute(statement)]
+        """Return every version in the order of their numbers, from 1 without a gap; scheduled ones too."""
+        with self.database.read() as connection:
+            rows = connection.execute(SQL["select_versions"]).fetchall()
+        return [
+            Version(number, identity, canonical, text, parse_time(effective_at), parse_time(published_at))
+            for number, identity, canonical, text, effective_at, published_at in rows
+        ]
 
     def documents(self, number: int) -> list[PublishedDocument]:
-        """See Register."""
-        statement = (
-            sa.select(DOCUMENTS.c.language, DOCUMENTS.c.text, DOCUMENTS.c.recorded_at)
-            .join(PUBLICATIONS, PUBLICATIONS.c.publication == DOCUMENTS.c.publication)
-            .where(STANDING, PUBLICATIONS.c.number == number)
-            .order_by(DOCUMENTS.c.document)
-        )
-        with self.engine.connect() as connection:
-            shown = {
-                page.language: page
-                for page in (PublishedDocument(*row) for row in connection.execute(statement))
-            }
-        return [shown[language] for language in sorted(shown)]
+        """Return the documents that are shown for a version, by language."""
+        with self.database.read() as connection:
+            rows = connection.execute(SQL["select_documents"], {"number": number}).fetchall()
+        last = {
+            language: PublishedDocument(language, text, parse_time(recorded_at))
+            for language, text, recorded_at in rows
+        }
+        return [last[language] for language in sorted(last)]
 
     def publish(
         self, version: Version, documents: Sequence[PublishedDocument], notices: Sequence[Notice] = ()
     ) -> None:
-        """See Register."""
-        with self.database.write_transaction() as connection:
-            last = self._last(connection)
-            if version.number != (last.number if last else 0) + 1 or (
-                last and version.effective_at <= last.effective_at
+        """Add a version with its documents and its notice in their languages.
+
+        Raises StoreError if its number is not the next one, or it would take effect before the version before it.
+        """
+        with self.database.transaction() as connection:
+            last = connection.execute(SQL["select_last_version"]).fetchone()
+            _, last_number, _, last_effective_at = last or (None, 0, "", "")
+            if version.number != last_number + 1 or (
+                last and version.effective_at <= parse_time(last_effective_at)
             ):
                 raise StoreError(
-                    f"version {version.number} does not follow on the last one",
+                    f"version {version.number} does not follow the last one",
                     "another was published meanwhile: look at `avowal policy history`, and publish again",
                     code="version-out-of-order",
                 )
-            row = msgspec.structs.asdict(version)
-            connection.execute(sa.insert(PUBLICATIONS).values(row))
-            publication = self._publication(connection, version.number)
-            _record(connection, publication, documents)
-            insert_notices(connection, publication, notices)
+            number = connection.execute(SQL["insert_version"], to_parameters(version)).lastrowid
+            assert number is not None  # noqa: S101  # SQLite always returns it
+            _insert_documents(connection, number, documents)
+            insert_notices(connection, number, notices)
             append_entries(connection, [version.to_ledger_entry(documents, notices)])
 
     def correct_documents(self, number: int, documents: Sequence[PublishedDocument]) -> None:
-        """See Register."""
-        with self.database.write_transaction() as connection:
-            _record(connection, self._publication(connection, number), documents)
-            identity = connection.execute(
-                sa.select(PUBLICATIONS.c.identity).where(STANDING, PUBLICATIONS.c.number == number)
-            ).scalar_one()
-            recorded = max(page.recorded_at for page in documents)
-            append_entries(connection, [DocumentsCorrected(number, identity, _hashes(documents), recorded)])
+        """Add documents that replace those of a version in their languages.
+
+        Raises StoreError if there is no such version.
+        """
+        with self.database.transaction() as connection:
+            row = connection.execute(SQL["select_version"], {"number": number}).fetchone()
+            if row is None:
+                raise StoreError(
+                    f"there is no version {number}",
+                    "`avowal policy history` lists the versions",
+                    code="version-not-found",
+                )
+            publication, identity = row
+            _insert_documents(connection, publication, documents)
+            recorded_at = max(document.recorded_at for document in documents)
+            entry = DocumentsCorrected(number, identity, _hash_documents(documents), recorded_at)
+            append_entries(connection, [entry])
 
     def withdraw(self, number: int, now: datetime) -> None:
-        """See Register."""
-        with self.database.write_transaction() as connection:
-            last = self._last(connection)
-            if last is None or last.number != number or last.effective_at <= now:
+        """Withdraw the last version. Raises StoreError if it is not the last, or has taken effect."""
+        with self.database.transaction() as connection:
+            row = connection.execute(SQL["select_last_version"]).fetchone()
+            publication, last_number, identity, effective_at = row or (None, 0, "", "")
+            if last_number != number or row is None or parse_time(effective_at) <= now:
                 raise StoreError(
-                    f"version {number} is not one that is still to take effect, and the last",
-                    "what has taken effect stays; publish another version instead",
+                    f"version {number} is not the last one, or has taken effect",
+                    "a version in effect stays; publish another one instead",
                     code="version-in-effect",
                 )
-            row = {"publication": self._publication(connection, number), "withdrawn_at": now}
-            connection.execute(sa.insert(WITHDRAWALS).values(row))
-            append_entries(connection, [VersionWithdrawn(number, last.identity, now)])
-
-    def _last(self, connection: sa.Connection) -> sa.Row[Any] | None:
-        statement = sa.select(PUBLICATIONS).where(STANDING).order_by(PUBLICATIONS.c.number.desc())
-        return connection.execute(statement).first()
-
-    def _publication(self, connection: sa.Connection, number: int) -> int:
-        statement = sa.select(PUBLICATIONS.c.publication).where(STANDING, PUBLICATIONS.c.number == number)
-        found = connection.execute(statement).scalar()
-        if found is None:
-            raise StoreError(
-                f"there is no version {number}",
-                "`avowal policy history` tells which there are",
-                code="version-not-found",
-            )
-        return int(found)
-
-    def _migrate(self) -> None:
-        """Bring the schema to the newest number; each migration is done wholly or not at all."""
-        files = [resources.files("avowal.register") / "sql" / "schema.sql"]
-        with self.engine.connect() as connection:
-            done = connection.exec_driver_sql("PRAGMA user_version").scalar() or 0
-        if done > len(files):
-            raise StoreError(
-                f"the register is of a newer Avowal (migration {done}; this one knows {len(files)})",
-                "use the newer one",
-                code="newer-store",
-            )
-        for number, file in enumerate(files[done:], done + 1):
-            with self.database.write_transaction() as connection:
-                if connection.exec_driver_sql("PRAGMA user_version").scalar() == number - 1:
-                    for statement in _statements(file.read_text(encoding="utf-8")):
-                        connection.exec_driver_sql(statement)
-                    connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+            values = to_parameters({"publication": publication, "withdrawn_at": now})
+            connection.execute(SQL["insert_withdrawal"], values)
+            append_entries(connection, [VersionWithdrawn(number, identity, now)])
 
 
-def open_register(
-    folder: Path, keys_folder: Path, *, store_file: str, check_ledger: bool = True
-) -> SqliteRegister:
-    """Open the register of a data folder, and look whether its ledger's last checkpoint holds, unless told not to.
+def open_register(folder: Path, keys_folder: Path, *, store_file: str, check_ledger: bool = True) -> Register:
+    """Open the register of a data folder, and compare its ledger with the last checkpoint unless told not to.
+
+    A lost register is never created anew beside the store or the key that belong to it. Raises StoreError if it is
+    lost, ProofError if the ledger is not what was signed, and as Register does.
+    Open the register of a data folder, and look whether its ledger's last checkpoint holds, unless told not to.
 
     A lost register is never made anew beside the store or the key that belong to it. Raises StoreError where it is
-    lost, ProofError where the ledger is not what was signed, and as SqliteRegister does.
+    lost, ProofError where the ledger is not what was signed, and as Register does.
     """
     began = (folder / store_file).exists() or (
         keys_folder / LEDGER_KEY_FILE
@@ -327,7 +258,7 @@ def open_register(
             "put it back from the same backup as the data",
             code="store-missing",
         )
-    register = SqliteRegister(folder, keys_folder)
+    register = Register(folder, keys_folder)
     try:
         if check_ledger:
             register.ledger.check_last_checkpoint()
@@ -337,21 +268,13 @@ def open_register(
     return register
 
 
-def _hashes(pages: Sequence[PublishedDocument]) -> dict[str, str]:
-    return {page.language: page.sha256 for page in pages}
+def _hash_documents(documents: Sequence[PublishedDocument]) -> dict[str, str]:
+    return {document.language: document.sha256 for document in documents}
 
 
-def _record(connection: sa.Connection, publication: int, pages: Sequence[PublishedDocument]) -> None:
-    for page in pages:
-        row = {**msgspec.structs.asdict(page), "sha256": page.sha256, "publication": publication}
-        connection.execute(sa.insert(DOCUMENTS).values(row))
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Take a script apart into its statements; a trigger's inner ones stay in it."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+def _insert_documents(
+    connection: Connection, publication: int, documents: Sequence[PublishedDocument]
+) -> None:
+    for document in documents:
+        values = to_parameters(document, sha256=document.sha256, publication=publication)
+        connection.execute(SQL["insert_document"], values)

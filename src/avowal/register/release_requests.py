@@ -10,20 +10,16 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from avowal.errors import RefusedError
+from avowal.ledger.commitment import SALT_BYTES, compute_commitment
 from avowal.ledger.entry import ReleaseApproved, ReleaseRefused, ReleaseRequested
-from avowal.register.consents import SALT_BYTES, compute_commitment
+from avowal.register.database import Connection
 from avowal.register.ledger_storage import append_entries
-from avowal.register.repository import Repository
-from avowal.register.tables import (
-    RELEASE_APPROVALS,
-    RELEASE_REFUSALS,
-    RELEASE_REQUEST_SUBJECTS,
-    RELEASE_REQUESTS,
-    RELEASES,
-)
+from avowal.register.repository import Repository, format_time, parse_time, parse_words, to_parameters
+from avowal.register.statements import load_statements
+
+SQL = load_statements("avowal.register", "release_requests")
 
 APPROVAL_WAIT_DAYS = 30
 """For how many days a request waits for those who approve it."""
@@ -73,8 +69,8 @@ class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True):
     expires_days: int
     sealed_until: datetime | None = None
     requested_at: datetime
-    entry: int = -1
-    """The number of its entry in the ledger."""
+    entry: int | None = None
+    """The number of its entry in the ledger; None if it is not recorded yet."""
 
 
 class ReleaseRefusal(msgspec.Struct, frozen=True):
@@ -109,139 +105,106 @@ class ReleaseRequests(Repository):
 
     def record(self, request: ReleaseRequest) -> ReleaseRequest:
         """Record a request with its entry in the ledger; returns it with that entry's number."""
-        salt, told = secrets.token_bytes(SALT_BYTES), encode_erasable_fields(request)
-        person = compute_commitment(salt, details=told)
-        entry = ReleaseRequested(
+        salt, details = secrets.token_bytes(SALT_BYTES), encode_erasable_fields(request)
+        requested = ReleaseRequested(
             request.reference,
             request.ground,
             request.recipient_kind,
-            person,
+            compute_commitment(salt, details=details),
             request.categories,
             sorted(request.evidence),
             request.version,
             request.required_approvals,
             request.requested_at,
         )
-        row: dict[str, Any] = {
-            **{name: getattr(request, name) for name in ("reference", "ground", "recipient_kind")},
-            **{name: getattr(request, name) for name in ("required_approvals", "version", "requested_at")},
-            "categories": msgspec.json.encode(request.categories).decode(),
-            "evidence_kinds": msgspec.json.encode(sorted(request.evidence)).decode(),
-            "commitment": person,
-        }
-        with self._write_transaction() as connection:
-            number = append_entries(connection, [entry])
-            asked = connection.execute(sa.insert(RELEASE_REQUESTS).values({**row, "entry": number})).lastrowid
-            apart = {"release_request": asked, "visitor": request.visitor, "details": told, "salt": salt}
-            connection.execute(sa.insert(RELEASE_REQUEST_SUBJECTS).values(apart))
-        return msgspec.structs.replace(request, entry=number)
+        with self._database.transaction() as connection:
+            request = msgspec.structs.replace(request, entry=append_entries(connection, [requested]))
+            values = to_parameters(
+                request,
+                evidence_kinds=requested.evidence_kinds,
+                commitment=requested.commitment,
+                details=details,
+                salt=salt,
+            )
+            number = connection.execute(SQL["insert_request"], values).lastrowid
+            connection.execute(SQL["insert_subject"], {**values, "release_request": number})
+        return request
 
     def get(self, reference: str) -> ReleaseRequest:
-        """Return a request. Raises RefusedError where there is none that is not erased."""
-        found = self._found(RELEASE_REQUESTS.c.reference == reference)
-        if not found:
+        """Return a request. Raises RefusedError if there is none, or its details were erased."""
+        requests = self._select(reference)
+        if not requests:
             raise RefusedError(
-                f"nobody asked for a release `{reference}`",
-                "`avowal release list` tells which there are",
+                f"there is no request for a release `{reference}`",
+                "`avowal release list` lists the requests",
                 code="release-not-found",
             )
-        return found[0]
+        return requests[0]
 
     def recipient_contact(self, reference: str) -> str:
-        """Return how to reach the recipient of a request; empty where nobody said, or it is erased."""
-        found = self._found(RELEASE_REQUESTS.c.reference == reference)
-        return found[0].recipient_contact if found else ""
+        """Return how to reach the recipient of a request; empty if that is unknown, or was erased."""
+        requests = self._select(reference)
+        return requests[0].recipient_contact if requests else ""
 
     def all(self) -> list[ReleaseRequest]:
-        """Return every request that is not erased, in their order."""
-        return self._found(sa.true())
+        """Return every request whose details are not erased, in their order."""
+        return self._select()
 
     def pending(self, now: datetime) -> list[ReleaseRequest]:
-        """Return the requests that wait for those who approve, or to be made, in their order."""
-        due = RELEASES.c.written_at.is_not(None) | RELEASES.c.recalled_at.is_not(None)
-        made = sa.select(RELEASES.c.reference).where(due)
-        young = RELEASE_REQUESTS.c.requested_at >= now - timedelta(days=APPROVAL_WAIT_DAYS)
-        return self._found(RELEASE_REQUESTS.c.reference.not_in(made) & young)
+        """Return the requests that wait for approvals, or for their package, in their order."""
+        values = {"waiting_since": format_time(now - timedelta(days=APPROVAL_WAIT_DAYS))}
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_pending_references"], values).fetchall()
+        references = {reference for (reference,) in rows}
+        return [request for request in self._select() if request.reference in references]
 
     def approvers(self, reference: str) -> list[str]:
         """Return who approved a request, in their order."""
-        statement = sa.select(RELEASE_APPROVALS.c.approver).where(RELEASE_APPROVALS.c.reference == reference)
-        with self._engine.connect() as connection:
-            return list(
-                connection.execute(statement.order_by(RELEASE_APPROVALS.c.release_approval)).scalars()
-            )
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_approvers"], {"reference": reference}).fetchall()
+        return [approver for (approver,) in rows]
 
     def approve(self, request: ReleaseRequest, approver: str, now: datetime) -> int:
-        """Record that somebody else approves a request; returns the number of its entry in the ledger."""
+        """Record the approval of a request; returns the number of its entry in the ledger."""
         salt = secrets.token_bytes(SALT_BYTES)
-        person = compute_commitment(salt, approver=approver)
-        with self._write_transaction() as connection:
-            entry = append_entries(connection, [ReleaseApproved(request.reference, person, now)])
-            row: dict[str, Any] = {
-                "reference": request.reference,
-                "approver": approver,
-                "salt": salt,
-                "commitment": person,
-            }
-            row |= {"approved_at": now, "entry": entry}
-            connection.execute(sa.insert(RELEASE_APPROVALS).values(row))
+        approved = ReleaseApproved(request.reference, compute_commitment(salt, approver=approver), now)
+        with self._database.transaction() as connection:
+            entry = append_entries(connection, [approved])
+            values = to_parameters(approved, approver=approver, salt=salt, approved_at=now, entry=entry)
+            connection.execute(SQL["insert_approval"], values)
         return entry
 
     def record_refusal(
         self, ground: str, recipient_kind: str, reason: RefusalReason, requester: str, now: datetime
     ) -> None:
-        """Record that somebody tried to have something released, and why it was not."""
+        """Record that somebody tried to have something released, and why that was refused."""
         salt = secrets.token_bytes(SALT_BYTES)
-        person = compute_commitment(salt, reader=requester)
-        with self._write_transaction() as connection:
-            entry = append_entries(connection, [ReleaseRefused(ground, recipient_kind, reason, person, now)])
-            row: dict[str, Any] = {
-                "ground": ground,
-                "recipient_kind": recipient_kind,
-                "reason": reason,
-                "requester": requester,
-            }
-            row |= {"salt": salt, "commitment": person, "refused_at": now, "entry": entry}
-            connection.execute(sa.insert(RELEASE_REFUSALS).values(row))
+        commitment = compute_commitment(salt, reader=requester)
+        refused = ReleaseRefused(ground, recipient_kind, reason.value, commitment, now)
+        with self._database.transaction() as connection:
+            entry = append_entries(connection, [refused])
+            values = to_parameters(refused, requester=requester, salt=salt, refused_at=now, entry=entry)
+            connection.execute(SQL["insert_refusal"], values)
 
     def erase_expired(self, now: datetime) -> int:
-        """Erase what was told in requests that were never made, and wait no more; returns how many those were."""
-        made, waiting = (
-            sa.select(RELEASES.c.reference),
-            RELEASE_REQUESTS.c.requested_at >= now - timedelta(days=APPROVAL_WAIT_DAYS),
-        )
-        lapsed = sa.select(RELEASE_REQUESTS.c.release_request).where(
-            RELEASE_REQUESTS.c.reference.not_in(made), ~waiting
-        )
-        with self._write_transaction() as connection:
-            gone = connection.execute(
-                sa.delete(RELEASE_REQUEST_SUBJECTS).where(
-                    RELEASE_REQUEST_SUBJECTS.c.release_request.in_(lapsed)
-                )
-            ).rowcount
-        if gone:
-            self.truncate_wal()
-        return gone
+        """Erase the details of requests that wait no more and were never released; returns how many those are."""
+        values = {"waiting_since": format_time(now - timedelta(days=APPROVAL_WAIT_DAYS))}
+        with self._database.transaction() as connection:
+            return connection.erase(SQL["erase_expired"], values)
 
     def refusals(self) -> list[ReleaseRefusal]:
         """Return every attempt that was refused, in their order."""
-        columns = [RELEASE_REFUSALS.c[name] for name in ReleaseRefusal.__struct_fields__]
-        with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(*columns).order_by(RELEASE_REFUSALS.c.release_refusal))
-            return [ReleaseRefusal(*row) for row in rows]
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_refusals"]).fetchall()
+        return [
+            ReleaseRefusal(ground, recipient_kind, reason, requester, parse_time(refused_at), entry)
+            for ground, recipient_kind, reason, requester, refused_at, entry in rows
+        ]
 
-    def _found(self, which: sa.ColumnElement[bool]) -> list[ReleaseRequest]:
-        statement = (
-            sa.select(RELEASE_REQUESTS, RELEASE_REQUEST_SUBJECTS.c.details)
-            .join(
-                RELEASE_REQUEST_SUBJECTS,
-                RELEASE_REQUEST_SUBJECTS.c.release_request == RELEASE_REQUESTS.c.release_request,
-            )
-            .where(which)
-        )
-        with self._engine.connect() as connection:
-            rows = connection.execute(statement.order_by(RELEASE_REQUESTS.c.release_request)).mappings().all()
-        return [_read(row) for row in rows]
+    def _select(self, reference: str | None = None) -> list[ReleaseRequest]:
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_requests"], {"reference": reference}).fetchall()
+        return [_parse_row(row) for row in rows]
 
 
 def encode_erasable_fields(request: ReleaseRequest) -> str:
@@ -249,19 +212,22 @@ def encode_erasable_fields(request: ReleaseRequest) -> str:
     return msgspec.json.encode({name: getattr(request, name) for name in ERASABLE_FIELDS}).decode()
 
 
-def erase_requests_about(connection: sa.Connection, visitor: str, releases: Sequence[str]) -> None:
-    """Erase, in a transaction, what was told in requests about a visitor, and for releases that the visitor is in."""
-    of_releases = sa.select(RELEASE_REQUESTS.c.release_request).where(
-        RELEASE_REQUESTS.c.reference.in_(releases)
-    )
-    gone = (RELEASE_REQUEST_SUBJECTS.c.visitor == visitor) | RELEASE_REQUEST_SUBJECTS.c.release_request.in_(
-        of_releases
-    )
-    connection.execute(sa.delete(RELEASE_REQUEST_SUBJECTS).where(gone))
+def erase_requests_about(connection: Connection, visitor: str, references: Sequence[str]) -> None:
+    """Erase, in a transaction, the details of requests about a visitor, and of those with some references."""
+    values = to_parameters({"visitor": visitor, "references": list(references)})
+    connection.erase(SQL["erase_about"], values)
 
 
-def _read(row: sa.RowMapping) -> ReleaseRequest:
-    kept: dict[str, Any] = {name: row[name] for name in ReleaseRequest.__struct_fields__ if name in row}
-    kept["categories"] = msgspec.json.decode(row["categories"])
-    told = msgspec.json.decode(row["details"])
-    return msgspec.convert({**kept, **told}, ReleaseRequest)
+def _parse_row(row: Sequence[Any]) -> ReleaseRequest:
+    reference, ground, recipient_kind, categories, version, approvals, requested_at, entry, details = row
+    recorded = {
+        "reference": reference,
+        "ground": ground,
+        "recipient_kind": recipient_kind,
+        "categories": parse_words(categories),
+        "version": version,
+        "required_approvals": approvals,
+        "requested_at": parse_time(requested_at),
+        "entry": entry,
+    }
+    return msgspec.convert({**recorded, **msgspec.json.decode(details)}, ReleaseRequest)

@@ -1,4 +1,4 @@
-"""What was released, in the register: each release is recorded for good, and before anybody can read it."""
+"""Releases: each is recorded for good, before anybody can read its package."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from avowal.errors import ProofError, RefusedError
 from avowal.ledger.checkpoint import EntryProof
+from avowal.ledger.commitment import SALT_BYTES, compute_commitment
 from avowal.ledger.entry import AgeReach, ErasureDone, ReleaseMade, ReleaseRecalled, decode_entry
 from avowal.ledger.note import Verifier
+from avowal.ledger.receipt import ReceiptProof, parse_receipt
 from avowal.ledger.tree import (
     EMPTY_ROOT,
     NodeLookup,
@@ -21,18 +22,20 @@ from avowal.ledger.tree import (
     hash_leaf,
     prove_inclusion,
 )
-from avowal.register.consents import SALT_BYTES, compute_commitment
+from avowal.register.database import Connection
 from avowal.register.ledger_storage import Ledger, append_entries, read_entries_from
-from avowal.register.release_requests import erase_requests_about as erase_asked
-from avowal.register.repository import Repository
-from avowal.register.tables import (
-    AUTHORISATION_SUBJECTS,
-    AUTHORISATIONS,
-    PENDING_ERASURES,
-    RELEASE_SUBJECTS,
-    RELEASES,
+from avowal.register.release_requests import erase_requests_about
+from avowal.register.repository import (
+    Repository,
+    format_time,
+    parse_optional_time,
+    parse_time,
+    parse_words,
+    to_parameters,
 )
+from avowal.register.statements import load_statements
 
+SQL = load_statements("avowal.register", "releases")
 RELEASE_RECEIPT_SCHEMA = "avowal release receipt 1"
 
 
@@ -51,14 +54,14 @@ class Release(msgspec.Struct, frozen=True):
     released_at: datetime
     expires_at: datetime
     recalled_at: datetime | None = None
-    entry: int = -1
-    """The number of its entry in the ledger."""
+    entry: int | None = None
+    """The number of its entry in the ledger; None if it is not recorded yet."""
     sealed_until: datetime | None = None
-    """Until when the visitors are not told of it."""
+    """Until when the visitors are not told of it; None if they are told at once."""
 
 
 SHARED_ENTRY_FIELDS = ("reference", "ground", "recipient_kind", "records", "version", "manifest_hash")
-"""What a release and its entry have alike, and what is plain of it."""
+"""The fields that a release and its entry have alike."""
 
 
 class Releases(Repository):
@@ -75,244 +78,163 @@ class Releases(Repository):
     ) -> Release:
         """Record a release of visitors with its entry in the ledger; returns it with that entry's number.
 
-        `looked` is how many entries there were when it was looked up what would be released. Raises RefusedError where
-        meanwhile the authorisation that it stands on was taken back, it was made already, or somebody was erased.
+        `seen_entries` is how many entries there were when the data was extracted. Raises RefusedError if since then
+        the authorisation was withdrawn, a visitor was erased, or the release was made already.
         """
         salts = [secrets.token_bytes(SALT_BYTES) for _ in visitors]
-        persons = [
+        commitments = [
             compute_commitment(salt, visitor=visitor, recipient=release.recipient)
             for salt, visitor in zip(salts, visitors, strict=True)
         ]
-        told = {name: getattr(release, name) for name in SHARED_ENTRY_FIELDS}
-        with self._write_transaction() as connection:
-            _check(connection, release, visitors, authorised=needs_authorisation, looked=seen_entries)
-            made = ReleaseMade(
-                commitment=combine_commitments(persons),
-                visitor_count=len(persons),
-                categories=release.categories,
-                at=release.released_at,
-                sealed_until=release.sealed_until,
-                age_reach=age_reach,
-                **told,
-            )
-            entry = append_entries(connection, [made])
-            number = _insert(connection, release, made, entry)
-            rows = [
-                {"position": place, "commitment": person, "visitor": visitor, "salt": salt}
-                for place, (person, visitor, salt) in enumerate(zip(persons, visitors, salts, strict=True))
+        made = ReleaseMade(
+            commitment=combine_commitments(commitments),
+            visitor_count=len(commitments),
+            categories=release.categories,
+            at=release.released_at,
+            sealed_until=release.sealed_until,
+            age_reach=age_reach,
+            **{name: getattr(release, name) for name in SHARED_ENTRY_FIELDS},
+        )
+        with self._database.transaction() as connection:
+            if needs_authorisation:
+                _check_authorisation(connection, release, visitors)
+            _check_unchanged(connection, release, visitors, seen_entries)
+            release = msgspec.structs.replace(release, entry=append_entries(connection, [made]))
+            values = to_parameters(release, commitment=made.commitment)
+            number = connection.execute(SQL["insert_release"], values).lastrowid
+            rows = enumerate(zip(commitments, visitors, salts, strict=True))
+            subjects = [
+                {
+                    "release": number,
+                    "position": position,
+                    "commitment": commitment,
+                    "visitor": visitor,
+                    "recipient": release.recipient,
+                    "salt": salt,
+                }
+                for position, (commitment, visitor, salt) in rows
             ]
-            alike = {"release": number, "recipient": release.recipient}
-            if rows:
-                connection.execute(sa.insert(RELEASE_SUBJECTS), [{**one, **alike} for one in rows])
-        return msgspec.structs.replace(release, entry=entry)
+            connection.executemany(SQL["insert_subject"], subjects)
+        return release
 
     def for_visitor(self, visitor: str, now: datetime) -> list[Release]:
-        """Return what was released of a visitor, in its order, but for what is sealed."""
-        mine = RELEASES.c.release.in_(
-            sa.select(RELEASE_SUBJECTS.c.release).where(RELEASE_SUBJECTS.c.visitor == visitor)
-        )
-        return self._found(mine & (RELEASES.c.sealed_until.is_(None) | (RELEASES.c.sealed_until <= now)))
+        """Return the releases of a visitor's data, in their order, except those under seal."""
+        return self._select(visitor=visitor, now=format_time(now))
 
     def all(self) -> list[Release]:
-        """Return all that was released, in its order; of who was erased, without the recipient."""
-        return self._found(sa.true())
+        """Return all releases, in their order; without the recipient if every visitor in it was erased."""
+        return self._select()
 
     def by_visitor(self) -> Iterator[tuple[str, Release]]:
-        """Yield each visitor with each release that the visitor is in; who is erased is in none."""
-        found = {one.reference: one for one in self.all()}
-        statement = (
-            sa.select(RELEASE_SUBJECTS.c.visitor, RELEASES.c.reference)
-            .join(RELEASES, RELEASES.c.release == RELEASE_SUBJECTS.c.release)
-            .where(RELEASE_SUBJECTS.c.visitor.is_not(None))
-        )
-        with self._engine.connect() as connection:
-            rows = connection.execute(statement).all()
+        """Yield each visitor with each release of their data; erased visitors are in none."""
+        releases = {release.reference: release for release in self.all()}
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_visitors"]).fetchall()
         for visitor, reference in rows:
-            yield visitor, found[reference]
+            yield visitor, releases[reference]
 
     def recall(self, reference: str, reason: str, now: datetime) -> Release:
-        """Record that a release is recalled. Raises RefusedError where there is none, or it was before."""
-        found = self._found(RELEASES.c.reference == reference)
-        if not found or found[0].recalled_at:
+        """Record that a release is recalled. Raises RefusedError if there is none, or it was recalled before."""
+        releases = self._select(reference=reference)
+        if not releases or releases[0].recalled_at:
             raise RefusedError(
                 f"there is no release `{reference}` that is not recalled",
-                "`avowal release list` tells which there are",
+                "`avowal release list` lists the releases",
                 code="release-not-found",
             )
-        with self._write_transaction() as connection:
+        with self._database.transaction() as connection:
             append_entries(connection, [ReleaseRecalled(reference, reason, now)])
-            row = {"recalled_at": now}
-            connection.execute(sa.update(RELEASES).where(RELEASES.c.reference == reference).values(row))
-        return msgspec.structs.replace(found[0], recalled_at=now)
+            connection.execute(SQL["recall"], {"reference": reference, "now": format_time(now)})
+        return msgspec.structs.replace(releases[0], recalled_at=now)
 
     def find_unwritten(self, reference: str) -> Release | None:
-        """Return a release whose package was never written, as its process ended; None where there is none."""
-        due = RELEASES.c.written_at.is_(None) & RELEASES.c.recalled_at.is_(None)
-        return next(iter(self._found((RELEASES.c.reference == reference) & due)), None)
+        """Return a release whose package was never written, as the process ended; None if there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(SQL["select_unwritten"], {"reference": reference}).fetchone()
+        return self._select(reference=reference)[0] if row else None
 
     def mark_written(self, reference: str, now: datetime) -> None:
-        """Record that the package of a release is written: it is made no more."""
-        mine = (RELEASES.c.reference == reference) & RELEASES.c.written_at.is_(None)
-        with self._write_transaction() as connection:
-            connection.execute(sa.update(RELEASES).where(mine).values(written_at=now))
+        """Record that the package of a release is written: it cannot be made again."""
+        with self._database.transaction() as connection:
+            connection.execute(SQL["mark_written"], {"reference": reference, "now": format_time(now)})
 
     def make_receipt(self, ledger: Ledger, visitor: str, release: Release) -> dict[str, Any]:
-        """Return what proves to a visitor that a release of theirs is in the ledger: it can be checked without us."""
-        whose = sa.select(RELEASE_SUBJECTS).join(RELEASES, RELEASES.c.release == RELEASE_SUBJECTS.c.release)
-        of_release = whose.where(RELEASES.c.reference == release.reference).order_by(
-            RELEASE_SUBJECTS.c.position
-        )
-        with self._engine.connect() as connection:
-            rows = connection.execute(of_release).all()
-        mine = next(row for row in rows if row.visitor == visitor)
-        path = prove_inclusion(mine.position, len(rows), _tree([row.commitment for row in rows]))
+        """Return what proves to a visitor that a release of their data is in the ledger."""
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_subjects"], {"reference": release.reference}).fetchall()
+        position, salt = next((position, salt) for position, _, key, salt in rows if key == visitor)
+        lookup = _build_tree([commitment for _, commitment, *_ in rows])
+        assert release.entry is not None  # noqa: S101  # it was recorded
         return {
             "schema": RELEASE_RECEIPT_SCHEMA,
             "visitor": visitor,
             "recipient": release.recipient,
             "reference": release.reference,
             "proof": {
-                "salt": mine.salt.hex(),
-                "position": mine.position,
-                "path": [one.hex() for one in path],
+                "salt": salt.hex(),
+                "position": position,
+                "path": [value.hex() for value in prove_inclusion(position, len(rows), lookup)],
                 "tlog_proof": str(ledger.prove_entry(release.entry)),
             },
         }
 
-    def _found(self, which: sa.ColumnElement[bool]) -> list[Release]:
-        recipient = (
-            sa.select(sa.func.max(RELEASE_SUBJECTS.c.recipient))
-            .where(RELEASE_SUBJECTS.c.release == RELEASES.c.release)
-            .scalar_subquery()
-        )
-        columns = [
-            sa.func.coalesce(recipient, "").label(name) if name == "recipient" else RELEASES.c[name]
-            for name in Release.__struct_fields__
-        ]
-        statement = sa.select(*columns).where(which).order_by(RELEASES.c.release)
-        with self._engine.connect() as connection:
-            rows = connection.execute(statement).mappings().all()
-        return [Release(**{**row, "categories": msgspec.json.decode(row["categories"])}) for row in rows]
+    def _select(
+        self, reference: str | None = None, visitor: str | None = None, now: str | None = None
+    ) -> list[Release]:
+        values = {"reference": reference, "visitor": visitor, "now": now}
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_releases"], values).fetchall()
+        return [_parse_row(row) for row in rows]
 
 
-def erase_visitor_from_releases(connection: sa.Connection, visitor: str) -> None:
-    """Erase, in a transaction, that anything was released or asked to be released of a visitor."""
-    mine = sa.select(RELEASE_SUBJECTS.c.release).where(RELEASE_SUBJECTS.c.visitor == visitor)
-    references = sa.select(RELEASES.c.reference).where(RELEASES.c.release.in_(mine))
-    erase_asked(connection, visitor, list(connection.execute(references).scalars()))
-    nobody = {"visitor": None, "recipient": None, "salt": None}
-    connection.execute(
-        sa.update(RELEASE_SUBJECTS).where(RELEASE_SUBJECTS.c.visitor == visitor).values(nobody)
+def _parse_row(row: Sequence[Any]) -> Release:
+    reference, ground, kind, recipient, categories, records, version, manifest_hash, *times, entry, sealed = (
+        row
     )
+    released_at, expires_at, recalled_at = times
+    return Release(
+        reference,
+        ground,
+        kind,
+        recipient,
+        parse_words(categories),
+        records,
+        version,
+        manifest_hash,
+        parse_time(released_at),
+        parse_time(expires_at),
+        parse_optional_time(recalled_at),
+        entry,
+        parse_optional_time(sealed),
+    )
+
+
+def erase_visitor_from_releases(connection: Connection, visitor: str) -> None:
+    """Erase, in a transaction, that a visitor's data was released or requested."""
+    values = {"visitor": visitor}
+    references = [reference for (reference,) in connection.execute(SQL["select_references_about"], values)]
+    erase_requests_about(connection, visitor, references)
+    connection.erase(SQL["erase_subjects"], values)
 
 
 def combine_commitments(commitments: Sequence[str]) -> str:
-    """Return the one commitment to persons that an entry has: theirs, or of several the root of their tree."""
+    """Return the commitment of an entry to visitors: that of the only one, or the root of the tree of several."""
     if len(commitments) == 1:
         return commitments[0]
-    return compute_root(len(commitments), _tree(commitments)).hex() if commitments else EMPTY_ROOT.hex()
+    if not commitments:
+        return EMPTY_ROOT.hex()
+    return compute_root(len(commitments), _build_tree(commitments)).hex()
 
 
-def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
-    """Check what proves a release to a visitor with nothing but the ledger's public key; returns its proof.
-
-    Raises ProofError where it does not hold, or is none.
-    """
-    try:
-        told = msgspec.json.decode(text, type=_ReleaseReceipt)
-        salt, path = bytes.fromhex(told.proof.salt), [bytes.fromhex(one) for one in told.proof.path]
-    except (msgspec.DecodeError, ValueError):
-        raise ProofError(
-            "this is no receipt of a release", "give the file as it was handed out", code="invalid-receipt"
-        ) from None
-    proof = EntryProof.parse(told.proof.tlog_proof)
-    proof.verify(verifier)
-    made, person = (
-        decode_entry(proof.entry),
-        compute_commitment(salt, visitor=told.visitor, recipient=told.recipient),
-    )
-    if not isinstance(made, ReleaseMade) or made.reference != told.reference:
-        raise ProofError(
-            "the ledger's entry is of another release",
-            "the receipt was changed, or mixed up",
-            code="receipt-mismatch",
-        )
-    if made.visitor_count == 1 and person == made.commitment:
-        return proof
-    check_inclusion(
-        told.proof.position,
-        made.visitor_count,
-        hash_leaf(bytes.fromhex(person)),
-        path,
-        bytes.fromhex(made.commitment),
-    )
-    return proof
-
-
-def _tree(persons: Sequence[str]) -> NodeLookup:
-    """Return what gives the nodes of the tree of commitments."""
-    leaves = [hash_leaf(bytes.fromhex(person)) for person in persons]
-    nodes: dict[tuple[int, int], bytes] = {}
-    for level, place, value in append_leaves(0, leaves, lambda level, place: nodes[level, place]):
-        nodes[level, place] = value
-    return lambda level, place: nodes[level, place]
-
-
-def _insert(connection: sa.Connection, release: Release, made: ReleaseMade, entry: int) -> int:
-    """Insert a release; returns its number."""
-    row = {
-        **{
-            name: getattr(release, name)
-            for name in (*SHARED_ENTRY_FIELDS, "released_at", "expires_at", "sealed_until")
-        },
-        "categories": msgspec.json.encode(release.categories).decode(),
-        "commitment": made.commitment,
-        "entry": entry,
-    }
-    return int(connection.execute(sa.insert(RELEASES).values(row)).lastrowid)
-
-
-def _check(
-    connection: sa.Connection, release: Release, visitors: Sequence[str], *, authorised: bool, looked: int
-) -> None:
-    """Look, in the transaction of a release, whether what it stands on is still so."""
-    if authorised:
-        last = (
-            sa.select(AUTHORISATIONS.c.given)
-            .join(
-                AUTHORISATION_SUBJECTS,
-                AUTHORISATION_SUBJECTS.c.authorisation == AUTHORISATIONS.c.authorisation,
-            )
-            .where(
-                AUTHORISATION_SUBJECTS.c.visitor.in_(visitors),
-                AUTHORISATION_SUBJECTS.c.recipient == release.recipient,
-            )
-            .order_by(AUTHORISATIONS.c.authorisation.desc())
-        )
-        if not connection.execute(last.limit(1)).scalar():
-            raise RefusedError(
-                "the visitor took the authorisation back meanwhile",
-                "nothing was released",
-                code="authorisation-not-found",
-            )
-    begun = set(connection.execute(sa.select(PENDING_ERASURES.c.visitor)).scalars())
-    erased = any(isinstance(one, ErasureDone) for one in read_entries_from(connection, looked))
-    if erased or begun.intersection(visitors):
-        raise RefusedError(
-            "somebody was erased meanwhile", "nothing was released: ask again", code="records-changed"
-        )
-    made = sa.select(RELEASES.c.release).where(RELEASES.c.reference == release.reference)
-    if connection.execute(made).first():
-        raise RefusedError(
-            f"`{release.reference}` was released already", "ask for another release", code="request-closed"
-        )
-
-
-class _ReleaseProof(msgspec.Struct):
-    salt: str
+class _ReleaseProof(ReceiptProof):
     position: int
+    """Of the visitor among those of the release."""
     path: list[str]
-    tlog_proof: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the salt or a hash is not hexadecimal."""
+        super().__post_init__()
+        list(map(bytes.fromhex, self.path))
 
 
 class _ReleaseReceipt(msgspec.Struct):
@@ -320,3 +242,70 @@ class _ReleaseReceipt(msgspec.Struct):
     recipient: str
     reference: str
     proof: _ReleaseProof
+
+
+def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
+    """Check the receipt of a release with nothing but the ledger's public key; returns its proof.
+
+    Raises InvalidInputError if it is no receipt, and ProofError if it does not hold.
+    """
+    receipt = parse_receipt(text, _ReleaseReceipt, "a release")
+    proof = EntryProof.parse(receipt.proof.tlog_proof)
+    proof.verify(verifier)
+    made = decode_entry(proof.entry)
+    commitment = compute_commitment(
+        receipt.proof.salt_bytes, visitor=receipt.visitor, recipient=receipt.recipient
+    )
+    if not isinstance(made, ReleaseMade) or made.reference != receipt.reference:
+        raise ProofError(
+            "the ledger's entry is of another release",
+            "the receipt was changed, or belongs to another release",
+            code="receipt-mismatch",
+        )
+    if made.visitor_count == 1 and commitment == made.commitment:
+        return proof
+    check_inclusion(
+        receipt.proof.position,
+        made.visitor_count,
+        hash_leaf(bytes.fromhex(commitment)),
+        list(map(bytes.fromhex, receipt.proof.path)),
+        bytes.fromhex(made.commitment),
+    )
+    return proof
+
+
+def _build_tree(commitments: Sequence[str]) -> NodeLookup:
+    """Return a function that gives the nodes of the tree of commitments."""
+    leaves = [hash_leaf(bytes.fromhex(commitment)) for commitment in commitments]
+    nodes: dict[tuple[int, int], bytes] = {}
+    for level, position, value in append_leaves(0, leaves, lambda level, position: nodes[level, position]):
+        nodes[level, position] = value
+    return lambda level, position: nodes[level, position]
+
+
+def _check_authorisation(connection: Connection, release: Release, visitors: Sequence[str]) -> None:
+    """Raise RefusedError if the last authorisation of the visitors for the recipient is a withdrawal."""
+    values = to_parameters({"visitors": list(visitors), "recipient": release.recipient})
+    row = connection.execute(SQL["select_last_authorisation"], values).fetchone()
+    if row is None or not row[0]:
+        raise RefusedError(
+            "the visitor withdrew the authorisation meanwhile",
+            "nothing was released",
+            code="authorisation-not-found",
+        )
+
+
+def _check_unchanged(
+    connection: Connection, release: Release, visitors: Sequence[str], seen_entries: int
+) -> None:
+    """Raise RefusedError if a visitor was erased, or the release was made, since the data was extracted."""
+    pending = {visitor for (visitor,) in connection.execute(SQL["select_pending_erasures"])}
+    is_erased = any(isinstance(entry, ErasureDone) for entry in read_entries_from(connection, seen_entries))
+    if is_erased or pending.intersection(visitors):
+        raise RefusedError(
+            "a visitor was erased meanwhile", "nothing was released: request it again", code="records-changed"
+        )
+    if connection.execute(SQL["select_release"], {"reference": release.reference}).fetchone():
+        raise RefusedError(
+            f"`{release.reference}` was released already", "request another release", code="request-closed"
+        )

@@ -1,51 +1,64 @@
-"""A part of the register, which reads and writes tables of its own."""
+"""What the parts of the register share: their database, and how Python values are stored in columns."""
 
-import sqlite3
-from collections.abc import Hashable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
-import sqlalchemy as sa
+import msgspec
 
-from avowal.register.database import AnyConnection, Database, get_driver_connection
+from avowal.register.database import Database
 
 
 class Repository:
-    """Reads by `_engine`, or by the driver; `_write` and `_transact` give a connection in a transaction."""
+    """A part of the register, which reads and writes its own tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._engine = database.engine
-
-    def _driver_connection(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._database.driver_connection()
-
-    def _write_transaction(self) -> AbstractContextManager[sa.Connection]:
-        return self._database.write_transaction()
-
-    def _driver_transaction(self, burst_key: Hashable = None) -> AbstractContextManager[sqlite3.Connection]:
-        return self._database.driver_transaction(burst_key)
-
-    def truncate_wal(self) -> None:
-        """Leave nothing of what was deleted in the log of writes either, where readers let that be done now."""
-        with self._driver_connection() as database:
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def insert_row(connection: AnyConnection, table: str, row: Mapping[str, Any]) -> int:
-    """Insert a row by the driver, times among its values by `moment`; returns its number."""
-    values = [format_time(one) if isinstance(one, datetime) else one for one in row.values()]
-    return int(get_driver_connection(connection).execute(_insert(table, tuple(row)), values).lastrowid or 0)
+def to_column_value(value: Any) -> Any:
+    """Return a value as its column has it: times as text, and lists, mappings and structs as JSON."""
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, list | tuple | dict | msgspec.Struct):
+        return msgspec.json.encode(value).decode()
+    return value
 
 
-@cache
-def _insert(table: str, columns: tuple[str, ...]) -> str:
-    """Return a statement that inserts a row; tables and columns are named by us."""
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+def to_parameters(record: msgspec.Struct | Mapping[str, Any], **others: Any) -> dict[str, Any]:
+    """Return the fields of a record, and other values, as named parameters of a statement."""
+    fields = (
+        {name: getattr(record, name) for name in record.__struct_fields__}
+        if isinstance(record, msgspec.Struct)
+        else record
+    )
+    return {name: to_column_value(value) for name, value in {**fields, **others}.items()}
 
 
 def format_time(time: datetime) -> str:
-    """Return a time as the register's columns have it, for a statement of the driver's own."""
+    """Return a time as the register's columns have it."""
     return time.isoformat(" ", "microseconds")
+
+
+parse_time = datetime.fromisoformat
+"""Returns the time of a column."""
+
+
+def parse_optional_time(text: str | None) -> datetime | None:
+    """Return the time of a column, or None."""
+    return None if text is None else parse_time(text)
+
+
+_WORDS_DECODER = msgspec.json.Decoder(list[str])
+
+
+def parse_words(text: str) -> list[str]:
+    """Return the words of a column that holds a JSON list."""
+    return _WORDS_DECODER.decode(text)
+
+
+@lru_cache(maxsize=4096)
+def parse_word_tuple(text: str) -> tuple[str, ...]:
+    """Return the words of a column that holds a JSON list, which many rows have alike."""
+    return tuple(parse_words(text))

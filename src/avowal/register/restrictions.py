@@ -1,10 +1,9 @@
-"""What holds for submissions beside their form and their version, in the register: whoever sets it is on record.
+"""Restrictions of submissions beyond their form and version: whoever sets one is on record.
 
-The rules stand in `docs/spec/readings.md` (R9 to R11).
+The rules are in `docs/spec/readings.md` (R9 to R11).
 """
 
 import secrets
-import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -13,42 +12,50 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from avowal.errors import RefusedError
+from avowal.ledger.commitment import SALT_BYTES, compute_commitment
 from avowal.ledger.entry import RestrictionsChanged
-from avowal.register.consents import SALT_BYTES, compute_commitment
+from avowal.register.database import Connection
 from avowal.register.ledger_storage import append_entries
-from avowal.register.readers import insert_access
-from avowal.register.repository import Repository, insert_row
-from avowal.submissions.access import SubmissionAccess, check_reader_purpose
-from avowal.submissions.submission import Submission, from_row, to_column_value
+from avowal.register.readers import check_reader_purpose, insert_access
+from avowal.register.repository import Repository, to_column_value, to_parameters
+from avowal.register.statements import load_statements
+from avowal.submissions.access import SubmissionAccess
+from avowal.submissions.submission import SUBMISSION_COLUMNS, Submission, from_row
+
+SQL = load_statements("avowal.register", "submissions")
 
 
 class SubmissionSelector(msgspec.Struct, frozen=True):
-    """Which submissions: one by its reference, those of a visitor, or those of a form."""
+    """Chooses submissions: one by its reference, those of a visitor, or those of a form."""
 
     kind: Literal["submission", "visitor", "form"]
     value: str
 
     @property
-    def sql_condition(self) -> str:
-        """The condition that chooses them, with a place for the value."""
-        return f"{'reference' if self.kind == 'submission' else self.kind} = ?"
+    def parameters(self) -> dict[str, str | None]:
+        """The parameters of the statements that choose submissions: one of them is not null."""
+        return {
+            "reference": self.value if self.kind == "submission" else None,
+            "visitor": self.value if self.kind == "visitor" else None,
+            "form": self.value if self.kind == "form" else None,
+        }
 
     def compute_commitment(self, salt: bytes, **committed_values: str) -> str:
-        """Return the commitment to them under a salt, and to what else is told."""
+        """Return the commitment to the selector, and to other values, under a salt."""
         return compute_commitment(salt, **{self.kind: self.value}, **committed_values)
 
     def not_found_error(self) -> RefusedError:
-        """Return what is said where there are none."""
-        named = {"submission": "", "visitor": "of visitor ", "form": "by form "}[self.kind]
+        """Return the error that it chooses no submission."""
+        name = {"submission": "", "visitor": "of visitor ", "form": "by form "}[self.kind]
         return RefusedError(
-            f"there is no submission {named}`{self.value}`",
-            "`avowal submission list` tells which there are",
+            f"there is no submission {name}`{self.value}`",
+            "`avowal submission list` lists the submissions",
             code="submission-not-found",
         )
 
 
 class RestrictionChange(msgspec.Struct, frozen=True):
-    """What is to hold from now on; what is not set stays."""
+    """Restrictions to set; what is UNSET stays as it is."""
 
     keep_until: datetime | UnsetType | None = UNSET
     objected_purposes: tuple[str, ...] | UnsetType = UNSET
@@ -58,22 +65,22 @@ class RestrictionChange(msgspec.Struct, frozen=True):
     source: str | UnsetType = UNSET
     visitor: str | UnsetType | None = UNSET
     field_categories: Mapping[str, str] | UnsetType = UNSET
-    """Of fields."""
+    """The category of each field that is named."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What is set, by its name."""
-        all_of_them = ((name, getattr(self, name)) for name in self.__struct_fields__)
-        return {name: value for name, value in all_of_them if value is not UNSET}
+        """Everything that is set, by its name."""
+        fields = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        return {name: value for name, value in fields if value is not UNSET}
 
 
 class RestrictionRecord(msgspec.Struct, frozen=True):
-    """That something was set for submissions. Times are UTC."""
+    """A change of restrictions as it was recorded. Times are UTC."""
 
     settings: list[str]
-    """The names of what was set."""
+    """The names of what was set, sorted."""
     submissions: int
-    """For how many."""
+    """How many submissions were changed."""
     channel: str
     recorded_at: datetime
     entry: int
@@ -81,92 +88,90 @@ class RestrictionRecord(msgspec.Struct, frozen=True):
 
 
 class Restrictions(Repository):
-    """What was set for the submissions of a register."""
+    """The restrictions of the submissions of a register."""
 
     def set(
         self, selector: SubmissionSelector, change: RestrictionChange, channel: str, now: datetime
     ) -> RestrictionRecord:
-        """Set what holds for submissions, and record it.
+        """Set restrictions of submissions, and record the change.
 
-        Raises RefusedError where there are none, or nothing was handed over in a field whose category is set.
+        Raises RefusedError if there are no such submissions, or none has a field whose category is set.
         """
         settings, salt = change.settings, secrets.token_bytes(SALT_BYTES)
-        told = msgspec.json.encode(
-            {name: to_column_value(value) for name, value in settings.items()}
-        ).decode()
-        names, person = sorted(settings), selector.compute_commitment(salt, details=told)
-        missing = list[str]()
-        with self._driver_transaction() as database:
-            for field, category in settings.pop("field_categories", {}).items():
-                mine = f"submission IN (SELECT submission FROM submissions WHERE {selector.sql_condition})"  # noqa: S608  # ours
-                found = database.execute(
-                    f"UPDATE submission_fields SET category = ? WHERE field = ? AND {mine}",  # noqa: S608  # ours
-                    (category, field, selector.value),
-                )
-                missing += [] if found.rowcount else [field]
-            set_ = ", ".join(f"{name} = ?" for name in settings) or "version = version"
-            records = database.execute(
-                f"UPDATE submissions SET {set_} WHERE {selector.sql_condition}",  # noqa: S608  # ours
-                (*map(to_column_value, settings.values()), selector.value),
-            ).rowcount
-            if not records:
+        names, details = sorted(settings), to_column_value(to_parameters(settings))
+        changed = RestrictionsChanged(
+            selector.compute_commitment(salt, details=details), names, 0, channel, now
+        )
+        with self._database.transaction() as connection:
+            missing = _set_field_categories(connection, selector, settings.get("field_categories", {}))
+            count = _set_columns(connection, selector, settings)
+            if not count:
                 raise selector.not_found_error()
             if missing:
                 raise RefusedError(
-                    f"nothing was handed over in a field `{missing[0]}`",
-                    "`avowal submission show` tells the fields",
+                    f"no submission has a field `{missing[0]}`",
+                    "`avowal submission show` lists the fields",
                     code="field-not-found",
                 )
-            entry = append_entries(database, [RestrictionsChanged(person, names, records, channel, now)])
-            row = {
+            changed = msgspec.structs.replace(changed, submissions=count)
+            values = {
                 "selector_kind": selector.kind,
                 "selector_value": selector.value,
-                "entry": entry,
-                "settings": told,
+                "entry": append_entries(connection, [changed]),
+                "settings": details,
                 "salt": salt,
             }
-            insert_row(database, "restrictions", row)
-        return RestrictionRecord(names, records, channel, now, entry)
+            connection.execute(SQL["insert_restriction"], values)
+        return RestrictionRecord(names, count, channel, now, values["entry"])
 
     def field_categories(self, selector: SubmissionSelector, field: str) -> list[tuple[int, str]]:
-        """Return, of a field of submissions, the versions and categories that it has."""
-        select = (
-            "SELECT DISTINCT version, category FROM submission_fields JOIN submissions USING (submission)"
-        )
-        with self._driver_connection() as database:
-            rows = database.execute(
-                f"{select} WHERE {selector.sql_condition} AND field = ? ORDER BY 1, 2",  # ours
-                (selector.value, field),
-            )
-            return [(version, category) for version, category in rows]
+        """Return the versions and categories that a field of submissions has."""
+        with self._database.read() as connection:
+            values = {**selector.parameters, "field": field}
+            return connection.execute(SQL["select_field_categories"], values).fetchall()
 
     def read_submissions(
         self, selector: SubmissionSelector, access: SubmissionAccess, now: datetime
     ) -> list[Submission]:
-        """Return what is known of submissions, and nothing of what they say; that is recorded before it is told.
+        """Return submissions without their values; the access is recorded first.
 
-        Raises RefusedError where the reader may not read for the purpose.
+        Raises RefusedError if the reader may not read for the purpose.
         """
-        with self._driver_transaction(access.burst_key) as database:
-            automated = check_reader_purpose(database, access.reader, access.purpose)
-            select = access.build_select(selector.sql_condition, now, reader_is_automated=automated)
-            found = list(map(from_row, database.execute(select, (selector.value,))))
-            question, version = (
-                f"submissions of {selector.kind} {selector.value}",
-                len(access.governing_bounds),
-            )
-            insert_access(database, access.reader, access.purpose, version, len(found), question, now)
-        return found
+        with self._database.transaction(access.burst_key) as connection:
+            is_automated = check_reader_purpose(connection, access.reader, access.purpose)
+            statement, values = SQL["select_chosen"], selector.parameters
+            if not access.is_unrestricted:
+                statement = SQL["select_readable"]
+                values = {**values, **access.parameters(now, reader_is_automated=is_automated)}
+            submissions = list(map(from_row, connection.execute(statement, values)))
+            query, version = f"submissions of {selector.kind} {selector.value}", len(access.governing_bounds)
+            insert_access(connection, access.reader, access.purpose, version, len(submissions), query, now)
+        return submissions
 
 
-def delete_orphaned_restrictions(database: sqlite3.Connection) -> None:
-    """Forget, in a transaction, what was set for submissions that are not there any more."""
-    there = {
-        "submission": "SELECT reference FROM submissions",
-        "visitor": "SELECT visitor FROM submissions WHERE visitor IS NOT NULL",
-    }
-    for kind, known in there.items():
-        database.execute(
-            f"DELETE FROM restrictions WHERE selector_kind = ? AND selector_value NOT IN ({known})",  # noqa: S608  # ours
-            (kind,),
-        )
+def _set_field_categories(
+    connection: Connection, selector: SubmissionSelector, categories: Mapping[str, str]
+) -> list[str]:
+    """Set the category of fields; returns those that no submission has."""
+    missing = []
+    for field, category in categories.items():
+        values = {**selector.parameters, "field": field, "category": category}
+        if not connection.execute(SQL["update_field_category"], values).rowcount:
+            missing.append(field)
+    return missing
+
+
+def _set_columns(connection: Connection, selector: SubmissionSelector, settings: Mapping[str, Any]) -> int:
+    """Set columns of submissions; returns of how many."""
+    columns = dict.fromkeys(SUBMISSION_COLUMNS)
+    values = {**columns, **to_parameters(settings), "names": to_column_value(sorted(settings))}
+    values |= {"new_visitor": settings.get("visitor"), **selector.parameters}
+    count = connection.execute(SQL["update_restrictions"], values).rowcount
+    if "visitor" in settings:
+        connection.execute(SQL["assign_visitor"], values)
+    return count
+
+
+def delete_orphaned_restrictions(connection: Connection) -> None:
+    """Delete, in a transaction, the restrictions of submissions that do not exist any more."""
+    connection.erase(SQL["delete_orphaned_restrictions"], {})

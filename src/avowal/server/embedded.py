@@ -23,7 +23,7 @@ from avowal.collect.client_address import TrustedProxies
 from avowal.config import Folder
 from avowal.ingest.line_stream import LineStream
 from avowal.ingest.syslog import LineBuffer
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 from avowal.server.page_insertion import PageInserter
 
 WRITE_INTERVAL_SECONDS = 2.0
@@ -71,7 +71,7 @@ class RequestCollector:
     line_queue: LineBuffer = field(default_factory=LineBuffer)
     last_error: str = ""
     """Why the last lines could not be written; empty if they were."""
-    _register: SqliteRegister | None = None
+    _register: Register | None = None
     _unwritten_lines: list[bytes] = field(default_factory=list)
     _stream: LineStream | None = None
     _is_running: bool = False

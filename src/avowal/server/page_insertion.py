@@ -107,7 +107,6 @@ class PageInserter:
             self._notice_version = version
             if version and self._shown_version == version and not is_display_recorded(register, version):
                 record_display(register, version, EMBEDDED_NOTICE_PLACE)
-                register.ledger.sign_checkpoint()
             self._shown_version = 0
         except Exception as error:  # noqa: BLE001  # whatever fails, the application goes on
             logger.error("no notice is shown at the moment (%s)", type(error).__name__)  # noqa: TRY400  # its text may hold data

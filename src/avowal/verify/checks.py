@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import datetime
 
 import msgspec
-import sqlalchemy as sa
 
 from avowal.errors import ProofError, StoreError
 from avowal.ledger.entry import (
@@ -28,7 +27,7 @@ from avowal.ledger.entry import (
 )
 from avowal.ledger.note import SignedNote
 from avowal.register.ledger_storage import Ledger
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 from avowal.store.interface import ConsentCursor, OverdueRecords, Store
 from avowal.verify.access_permissions import check_accesses
 from avowal.verify.checkpoints import check_checkpoints, check_tree
@@ -73,7 +72,7 @@ STORE_CHECKS: tuple[StoreCheck, ...] = (
 """Whether what is stored may be stored; they run only if ledger and register hold."""
 
 MALFORMED_REGISTER_ERRORS: tuple[type[Exception], ...] = (
-    *(sqlite3.DatabaseError, sa.exc.DatabaseError, msgspec.MsgspecError),
+    *(sqlite3.DatabaseError, msgspec.MsgspecError),
     *(AttributeError, LookupError, TypeError, ValueError, StoreError),
 )
 """What a check raises when a column or a table of the register is not as Avowal writes it."""
@@ -95,7 +94,7 @@ COUNTED_ENTRIES: dict[type, str] = {
 """The kinds of entry whose number a verification reports, by their plural names."""
 
 
-def verify_register(register: SqliteRegister, witness_checkpoints: Sequence[SignedNote]) -> Verification:
+def verify_register(register: Register, witness_checkpoints: Sequence[SignedNote]) -> Verification:
     """Verify the ledger, and the register against it; `witness_checkpoints` are those that somebody else holds."""
     last_checkpoint = (
         register.ledger.last_checkpoint_beside_key()
@@ -119,7 +118,7 @@ def verify_register(register: SqliteRegister, witness_checkpoints: Sequence[Sign
 
 
 def verify_store(
-    store: Store, register: SqliteRegister, overdue: Sequence[OverdueRecords], now: datetime
+    store: Store, register: Register, overdue: Sequence[OverdueRecords], now: datetime
 ) -> Verification:
     """Verify what is stored against the register; `overdue` is what is stored for longer than permitted."""
     consented = register.consents.compute_governing_update(ConsentCursor(), now).governing_by_visitor

@@ -1,11 +1,14 @@
-"""What the register keeps of disclosure, beside what the ledger says: processors, requests, releases, refusals."""
+"""What the register records of disclosures, compared with the ledger: processors, requests, releases, refusals.
+
+A fact whose commitment is not opened by what is stored beside it has None in the place of the commitment.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
+from avowal.ledger.commitment import compute_commitment
 from avowal.ledger.entry import (
     AuthorisationGiven,
     AuthorisationWithdrawn,
@@ -19,168 +22,103 @@ from avowal.ledger.entry import (
     ReleaseRequested,
     hash_text,
 )
-from avowal.register.consents import compute_commitment
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 from avowal.register.releases import SHARED_ENTRY_FIELDS, combine_commitments
-from avowal.register.tables import (
-    AUTHORISATION_SUBJECTS,
-    AUTHORISATIONS,
-    FEED_PAGES,
-    PROCESSORS,
-    RELEASE_APPROVALS,
-    RELEASE_REFUSALS,
-    RELEASE_REQUEST_SUBJECTS,
-    RELEASE_REQUESTS,
-    RELEASE_SUBJECTS,
-    RELEASES,
-)
-from avowal.verify.fact import Fact
+from avowal.register.repository import parse_optional_time, parse_time, parse_words
+from avowal.verify.fact import Fact, read_rows
 from avowal.verify.verification import FindingCode
 
-
-def _find_authorisations(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of authorisations; without a person where it is not the one committed to."""
-    same = AUTHORISATION_SUBJECTS.c.authorisation == AUTHORISATIONS.c.authorisation
-    statement = (
-        sa.select(AUTHORISATIONS, AUTHORISATION_SUBJECTS)
-        .outerjoin_from(AUTHORISATIONS, AUTHORISATION_SUBJECTS, same)
-        .order_by(AUTHORISATIONS.c.authorisation)
-    )
-    facts = []
-    with register.engine.connect() as connection:
-        for row in connection.execute(statement).mappings():
-            person = row[AUTHORISATIONS.c.commitment]
-            if row[AUTHORISATION_SUBJECTS.c.authorisation] is not None:
-                who = {
-                    name: row[AUTHORISATION_SUBJECTS.c[name]]
-                    for name in ("visitor", "recipient", "reference")
-                }
-                person = (
-                    person
-                    if person == compute_commitment(row[AUTHORISATION_SUBJECTS.c.salt], **who)
-                    else None
-                )
-            told = [row[AUTHORISATIONS.c[name]] for name in ("entry", "given", "categories", "channel")]
-            told[2] = msgspec.json.decode(told[2])
-            name = f"authorisation {row[AUTHORISATIONS.c.authorisation]}"
-            facts.append(Fact((*told, row[AUTHORISATIONS.c.recorded_at], person), name))
-    return facts
-
-
 REQUEST_ENTRY_FIELDS = ("reference", "ground", "recipient_kind", "version", "required_approvals")
-"""What a request and its entry have alike."""
+"""The fields that a request and its entry have alike."""
 
 
-def _find_requests(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of requests; without a person where what was told is not what it committed to."""
-    statement = sa.select(
-        RELEASE_REQUESTS, RELEASE_REQUEST_SUBJECTS.c.details, RELEASE_REQUEST_SUBJECTS.c.salt
-    ).outerjoin(
-        RELEASE_REQUEST_SUBJECTS,
-        RELEASE_REQUEST_SUBJECTS.c.release_request == RELEASE_REQUESTS.c.release_request,
-    )
+def _find_authorisations(register: Register) -> list[Fact]:
     facts = []
-    with register.engine.connect() as connection:
-        for row in connection.execute(statement.order_by(RELEASE_REQUESTS.c.release_request)):
-            kept = row.salt is None or row.commitment == compute_commitment(row.salt, details=row.details)
-            told = (row.entry, *(getattr(row, name) for name in REQUEST_ENTRY_FIELDS), row.requested_at)
-            lists = (msgspec.json.decode(row.categories), msgspec.json.decode(row.evidence_kinds))
-            person = row.commitment if kept else None
-            facts.append(Fact((*told, *lists, person), f"the request for the release {row.reference}"))
+    for row in read_rows(register, "authorisations"):
+        number, entry, given, categories, channel, recorded_at, commitment, subject, salt, *who = row
+        if subject is not None:
+            visitor, recipient, reference = who
+            opened = compute_commitment(salt, visitor=visitor, recipient=recipient, reference=reference)
+            commitment = commitment if commitment == opened else None
+        recorded = entry, given == 1, parse_words(categories), channel, parse_time(recorded_at)
+        facts.append(Fact((*recorded, commitment), f"authorisation {number}"))
     return facts
 
 
-def _find_approvals(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of approvals; without a person where it is not the one committed to."""
-    with register.engine.connect() as connection:
-        rows = connection.execute(
-            sa.select(RELEASE_APPROVALS).order_by(RELEASE_APPROVALS.c.release_approval)
-        ).all()
-    return [
-        Fact(
-            (one.entry, one.reference, compute_commitment(one.salt, approver=one.approver), one.approved_at),
-            f"an approval of the release {one.reference}",
-        )
-        for one in rows
-    ]
-
-
-def _find_refusals(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of refused attempts; without a person where it is not the one committed to."""
-    with register.engine.connect() as connection:
-        rows = connection.execute(
-            sa.select(RELEASE_REFUSALS).order_by(RELEASE_REFUSALS.c.release_refusal)
-        ).all()
-    return [
-        Fact(
-            (
-                *(one.entry, one.ground, one.recipient_kind, one.reason),
-                *(compute_commitment(one.salt, reader=one.requester), one.refused_at),
-            ),
-            f"refusal {one.release_refusal}",
-        )
-        for one in rows
-    ]
-
-
-def _find_releases(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of releases; without a person where they are not those committed to."""
-    with register.engine.connect() as connection:
-        releases = connection.execute(sa.select(RELEASES).order_by(RELEASES.c.release)).all()
-        released = connection.execute(
-            sa.select(RELEASE_SUBJECTS).order_by(RELEASE_SUBJECTS.c.release, RELEASE_SUBJECTS.c.position)
-        ).all()
-    persons: dict[int, list[str]] = {one.release: [] for one in releases}
-    for row in released:
-        kept = row.visitor is None or row.commitment == compute_commitment(
-            row.salt, visitor=row.visitor, recipient=row.recipient
-        )
-        persons.setdefault(row.release, []).append(row.commitment if kept else "")
+def _find_requests(register: Register) -> list[Fact]:
     facts = []
-    for one in releases:
-        whose = persons[one.release]
-        root = combine_commitments(whose) if all(whose) else None
-        told = (
-            one.entry,
-            *(getattr(one, name) for name in SHARED_ENTRY_FIELDS),
-            msgspec.json.decode(one.categories),
-        )
-        facts.append(
-            Fact((*told, one.released_at, one.sealed_until, len(whose), root), f"release {one.reference}")
-        )
+    for row in read_rows(register, "release_requests"):
+        *recorded, requested_at, categories, evidence_kinds, commitment, salt, details = row
+        if salt is not None and commitment != compute_commitment(salt, details=details):
+            commitment = None
+        lists = parse_words(categories), parse_words(evidence_kinds)
+        values = (*recorded, parse_time(requested_at), *lists, commitment)
+        facts.append(Fact(values, f"the request for the release {recorded[1]}"))
     return facts
 
 
-def _find_recalls(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of recalled releases, in their order."""
-    statement = (
-        sa.select(RELEASES)
-        .where(RELEASES.c.recalled_at.is_not(None))
-        .order_by(RELEASES.c.recalled_at, RELEASES.c.release)
-    )
-    with register.engine.connect() as connection:
-        return [
-            Fact((one.reference, one.recalled_at), f"the recall of {one.reference}")
-            for one in connection.execute(statement)
-        ]
-
-
-def _find_processors(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of processors and their contracts."""
-    with register.engine.connect() as connection:
-        rows = connection.execute(sa.select(PROCESSORS).order_by(PROCESSORS.c.processor)).all()
+def _find_approvals(register: Register) -> list[Fact]:
     return [
         Fact(
-            (
-                one.entry,
-                one.name,
-                hash_text(one.contract_text) if one.contract_text else "",
-                one.version_identity,
-                one.recorded_at,
-            ),
-            f"the contract of `{one.name}`",
+            (entry, reference, compute_commitment(salt, approver=approver), parse_time(approved_at)),
+            f"an approval of the release {reference}",
         )
-        for one in rows
+        for entry, reference, approver, salt, approved_at in read_rows(register, "release_approvals")
+    ]
+
+
+def _find_refusals(register: Register) -> list[Fact]:
+    return [
+        Fact(
+            (*recorded, compute_commitment(salt, reader=requester), parse_time(refused_at)),
+            f"refusal {number}",
+        )
+        for number, *recorded, requester, salt, refused_at in read_rows(register, "release_refusals")
+    ]
+
+
+def _find_releases(register: Register) -> list[Fact]:
+    commitments: dict[int, list[str | None]] = {}
+    for release, commitment, visitor, recipient, salt in read_rows(register, "release_subjects"):
+        is_opened = visitor is None or commitment == compute_commitment(
+            salt, visitor=visitor, recipient=recipient
+        )
+        commitments.setdefault(release, []).append(commitment if is_opened else None)
+    facts = []
+    for release, *recorded, categories, released_at, sealed_until in read_rows(register, "releases"):
+        subjects = commitments.get(release, [])
+        opened = [commitment for commitment in subjects if commitment]
+        root = combine_commitments(opened) if len(opened) == len(subjects) else None
+        times = parse_time(released_at), parse_optional_time(sealed_until)
+        values = (*recorded, parse_words(categories), *times, len(subjects), root)
+        facts.append(Fact(values, f"release {recorded[1]}"))
+    return facts
+
+
+def _find_recalls(register: Register) -> list[Fact]:
+    return [
+        Fact((reference, parse_time(recalled_at)), f"the recall of {reference}")
+        for reference, recalled_at in read_rows(register, "recalls")
+    ]
+
+
+def _find_processors(register: Register) -> list[Fact]:
+    return [
+        Fact(
+            (entry, name, hash_text(text) if text else "", identity, parse_time(recorded_at)),
+            f"the contract of `{name}`",
+        )
+        for entry, name, text, identity, recorded_at in read_rows(register, "processors")
+    ]
+
+
+def _find_feed_pages(register: Register) -> list[Fact]:
+    return [
+        Fact(
+            (*recorded, msgspec.json.decode(records), deletions, parse_time(provided_at)),
+            f"page {page} of the feed of `{recorded[1]}`",
+        )
+        for page, *recorded, records, deletions, provided_at in read_rows(register, "feed_pages")
     ]
 
 
@@ -199,23 +137,7 @@ def _release_values(number: int, one: ReleaseMade) -> tuple[Any, ...]:
     return number, *alike, one.categories, one.at, one.sealed_until, one.visitor_count, one.commitment
 
 
-def _find_feed_pages(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of what processors were given."""
-    with register.engine.connect() as connection:
-        rows = connection.execute(sa.select(FEED_PAGES).order_by(FEED_PAGES.c.page)).all()
-    return [
-        Fact(
-            (
-                *(one.entry, one.processor, one.reference, one.contract_hash, one.version),
-                *(msgspec.json.decode(one.records), one.deletions, one.provided_at),
-            ),
-            f"page {one.page} of the feed of `{one.processor}`",
-        )
-        for one in rows
-    ]
-
-
-DISCLOSURE_REGISTER_FACTS: dict[FindingCode, Callable[[SqliteRegister], list[Fact]]] = {
+DISCLOSURE_REGISTER_FACTS: dict[FindingCode, Callable[[Register], list[Fact]]] = {
     "processor-mismatch": _find_processors,
     "authorisation-mismatch": _find_authorisations,
     "release-request-mismatch": _find_requests,

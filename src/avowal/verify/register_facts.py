@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-import sqlalchemy as sa
 
+from avowal.ledger.commitment import compute_commitment
 from avowal.ledger.entry import (
     ConsentGiven,
     ConsentWithdrawn,
@@ -22,20 +22,10 @@ from avowal.ledger.entry import (
     find_entry,
     hash_text,
 )
-from avowal.register.consents import compute_commitment
-from avowal.register.register import SqliteRegister
-from avowal.register.tables import (
-    CONSENT_SUBJECTS,
-    CONSENTS,
-    DOCUMENTS,
-    NOTICE_DISPLAYS,
-    NOTICES,
-    PUBLICATIONS,
-    RETENTION_RUNS,
-    WITHDRAWALS,
-)
+from avowal.register.register import Register
+from avowal.register.repository import parse_time
 from avowal.verify.disclosure_facts import DISCLOSURE_ENTRY_FACTS, DISCLOSURE_REGISTER_FACTS
-from avowal.verify.fact import Fact
+from avowal.verify.fact import SQL, Fact, read_rows
 from avowal.verify.register_state import RegisterState
 from avowal.verify.verification import Finding, FindingCode
 
@@ -45,37 +35,19 @@ NOT_AS_RECORDED = "is not as the ledger records it"
 def check_facts(state: RegisterState) -> Iterator[Finding]:
     """Compare each kind of fact in the register with the entries of that kind."""
     register = state.register
-    with register.engine.connect() as connection:
-        published = connection.execute(sa.select(PUBLICATIONS).order_by(PUBLICATIONS.c.publication)).all()
-        withdrawn = connection.execute(sa.select(WITHDRAWALS).order_by(WITHDRAWALS.c.publication)).all()
-        documents = connection.execute(sa.select(DOCUMENTS).order_by(DOCUMENTS.c.document)).all()
-        notices = connection.execute(sa.select(NOTICES)).all()
-    names = {row.publication: f"version {row.number}" for row in published}
-    for row in published:
-        if hash_text(row.canonical_terms) != row.identity:
-            sentence = f"the identity of {names[row.publication]} is not that of its terms"
+    versions = read_rows(register, "versions")
+    names = {publication: f"version {number}" for publication, number, *_ in versions}
+    for publication, _, identity, canonical_terms, *_ in versions:
+        if hash_text(canonical_terms) != identity:
+            sentence = f"the identity of {names[publication]} is not that of its terms"
             yield Finding("version-identity-mismatch", sentence)
-    versions = [
-        Fact(
-            (
-                *(one.number, one.identity, hash_text(one.terms_text), one.effective_at, one.published_at),
-                {
-                    row.language: hash_text(row.canonical_json)
-                    for row in notices
-                    if row.publication == one.publication
-                },
-            ),
-            names[one.publication],
-        )
-        for one in published
-    ]
-    withdrawals = [
-        Fact((one.withdrawn_at,), f"the withdrawal of {names.get(one.publication)}") for one in withdrawn
-    ]
     facts: dict[FindingCode, list[Fact]] = {
-        "version-mismatch": versions,
-        "withdrawal-mismatch": withdrawals,
-        "document-mismatch": _find_documents(documents, names),
+        "version-mismatch": _find_versions(register, versions, names),
+        "withdrawal-mismatch": [
+            Fact((parse_time(withdrawn_at),), f"the withdrawal of {names.get(publication)}")
+            for publication, withdrawn_at in read_rows(register, "withdrawals")
+        ],
+        "document-mismatch": _find_documents(register, names),
         "notice-display-mismatch": _find_notice_displays(register),
         "consent-mismatch": _find_consents(register),
         "access-mismatch": _find_accesses(register),
@@ -87,67 +59,83 @@ def check_facts(state: RegisterState) -> Iterator[Finding]:
         yield from _compare_facts(code, found, expected[code])
 
 
-def _find_documents(documents: Sequence[Any], names: Mapping[int, str]) -> list[Fact]:
-    """Return what the register has of documents, of versions by their names."""
-    return sorted(
-        Fact(
-            (one.recorded_at, one.language, hash_text(one.text)),
-            f"the document of {names.get(one.publication)} in `{one.language}`",
-        )
-        for one in documents
-    )
-
-
-def _find_notice_displays(register: SqliteRegister) -> list[Fact]:
-    """Return where the register has that notices were shown."""
-    statement = (
-        sa.select(NOTICE_DISPLAYS, PUBLICATIONS.c.number, PUBLICATIONS.c.identity)
-        .outerjoin(PUBLICATIONS, PUBLICATIONS.c.publication == NOTICE_DISPLAYS.c.publication)
-        .order_by(NOTICE_DISPLAYS.c.notice_display)
-    )
-    with register.engine.connect() as connection:
-        return [
-            Fact(
-                (
-                    one.entry,
-                    one.number,
-                    one.identity,
-                    one.location,
-                    one.attested_by_operator,
-                    one.recorded_at,
-                ),
-                f"display {one.notice_display} of a notice",
-            )
-            for one in connection.execute(statement)
-        ]
-
-
-def _find_accesses(register: SqliteRegister) -> list[Fact]:
-    """Return what opens the commitments of readings of single visitors."""
+def _find_versions(register: Register, rows: Sequence[Any], names: Mapping[int, str]) -> list[Fact]:
+    notice_hashes: dict[int, dict[str, str]] = {}
+    for publication, language, canonical_json in read_rows(register, "notices"):
+        notice_hashes.setdefault(publication, {})[language] = hash_text(canonical_json)
     return [
-        Fact((entry, name and salt and compute_commitment(salt, reader=name)), f"access {number}")
-        for number, (entry, (name, salt)) in enumerate(register.readers.access_readers().items(), 1)
+        Fact(
+            (
+                *(
+                    number,
+                    identity,
+                    hash_text(terms_text),
+                    parse_time(effective_at),
+                    parse_time(published_at),
+                ),
+                notice_hashes.get(publication, {}),
+            ),
+            names[publication],
+        )
+        for publication, number, identity, _, terms_text, effective_at, published_at in rows
     ]
 
 
-def _find_retention_runs(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of what retention took away."""
-    with register.engine.connect() as connection:
-        return [
-            Fact(
-                (one.entry, one.run_number, msgspec.json.decode(one.removed_records), one.removed_at),
-                f"run {one.run_number} of retention",
-            )
-            for one in connection.execute(sa.select(RETENTION_RUNS).order_by(RETENTION_RUNS.c.entry))
-        ]
+def _find_documents(register: Register, names: Mapping[int, str]) -> list[Fact]:
+    return sorted(
+        Fact(
+            (parse_time(recorded_at), language, hash_text(text)),
+            f"the document of {names.get(publication)} in `{language}`",
+        )
+        for publication, language, text, recorded_at in read_rows(register, "documents")
+    )
+
+
+def _find_notice_displays(register: Register) -> list[Fact]:
+    return [
+        Fact((*recorded, attested == 1, parse_time(recorded_at)), f"display {number} of a notice")
+        for number, *recorded, attested, recorded_at in read_rows(register, "notice_displays")
+    ]
+
+
+def _find_accesses(register: Register) -> list[Fact]:
+    """Return the commitments that the stored readers and salts open."""
+    return [
+        Fact((entry, reader and salt and compute_commitment(salt, reader=reader)), f"access {number}")
+        for number, (entry, (reader, salt)) in enumerate(register.readers.access_readers().items(), 1)
+    ]
+
+
+def _find_retention_runs(register: Register) -> list[Fact]:
+    return [
+        Fact(
+            (entry, number, msgspec.json.decode(removed_records), parse_time(removed_at)),
+            f"run {number} of retention",
+        )
+        for entry, number, removed_records, removed_at in read_rows(register, "retention_runs")
+    ]
+
+
+def _find_consents(register: Register) -> list[Fact]:
+    """Return the consents; with None as their commitment if the stored visitor and salt do not open it."""
+    facts = []
+    for row in read_rows(register, "consents"):
+        consent, entry, number, identity, given, *recorded, subject, salt, visitor, reference = row
+        *shown, recorded_at, commitment = recorded
+        if subject is not None:
+            opened = compute_commitment(salt, visitor=visitor, reference=reference)
+            commitment = commitment if commitment == opened else None
+        values = (entry, number, identity, given == 1, *shown, parse_time(recorded_at), commitment)
+        facts.append(Fact(values, f"consent {consent}"))
+    return facts
 
 
 class CommitmentOpening(NamedTuple):
     """How the register opens the commitments of a kind of entry."""
 
     description: str
-    query: str
-    """Returns the entry, the salt, and the values."""
+    statement: str
+    """The name of the statement that returns the entry, the salt, and the values."""
     entry_type: type[ObjectionRaised | SubmissionCorrected | RestrictionsChanged]
     name_values: Callable[..., dict[str, str]]
     """Returns the values by the names under which they were committed to."""
@@ -156,19 +144,19 @@ class CommitmentOpening(NamedTuple):
 COMMITMENT_OPENINGS: dict[FindingCode, CommitmentOpening] = {
     "objection-mismatch": CommitmentOpening(
         "objection",
-        "SELECT entry, CAST(salt AS BLOB), submission FROM objection_subjects ORDER BY entry",
+        "objection_subjects",
         ObjectionRaised,
         lambda submission: {"submission": submission},
     ),
     "correction-mismatch": CommitmentOpening(
         "correction",
-        "SELECT entry, CAST(salt AS BLOB), submission FROM correction_subjects ORDER BY entry",
+        "correction_subjects",
         SubmissionCorrected,
         lambda submission: {"submission": submission},
     ),
     "restriction-mismatch": CommitmentOpening(
         "restriction",
-        "SELECT entry, CAST(salt AS BLOB), selector_kind, selector_value, settings FROM restrictions ORDER BY entry",
+        "restrictions",
         RestrictionsChanged,
         lambda kind, value, settings: {kind: value, "details": settings},
     ),
@@ -178,41 +166,16 @@ COMMITMENT_OPENINGS: dict[FindingCode, CommitmentOpening] = {
 
 def check_commitments(state: RegisterState) -> Iterator[Finding]:
     """Check that what is known of a person opens the commitment of its entry; yields the first of each kind."""
-    with state.register.database.driver_connection() as database:
+    with state.register.database.read() as connection:
         for code, opening in COMMITMENT_OPENINGS.items():
-            for number, (entry_number, salt, *values) in enumerate(database.execute(opening.query), 1):
+            for number, (entry_number, salt, *values) in enumerate(
+                connection.execute(SQL[opening.statement]), 1
+            ):
                 entry = find_entry(state.entries, entry_number)
                 commitment = compute_commitment(salt, **opening.name_values(*values))
                 if not isinstance(entry, opening.entry_type) or entry.commitment != commitment:
                     yield Finding(code, f"{opening.description} {number} {NOT_AS_RECORDED}")
                     break
-
-
-def _find_consents(register: SqliteRegister) -> list[Fact]:
-    """Return what the register has of consents; without a person where it is not the one committed to."""
-    same = CONSENT_SUBJECTS.c.consent == CONSENTS.c.consent
-    statement = (
-        sa.select(CONSENTS, PUBLICATIONS, CONSENT_SUBJECTS)
-        .outerjoin_from(CONSENTS, PUBLICATIONS, PUBLICATIONS.c.publication == CONSENTS.c.publication)
-        .outerjoin(CONSENT_SUBJECTS, same)
-        .order_by(CONSENTS.c.consent)
-    )
-    with register.engine.connect() as connection:
-        rows = connection.execute(statement).mappings().all()
-    facts = []
-    for row in rows:
-        told = [
-            row[CONSENTS.c[name]] for name in ("given", "language", "document_hash", "channel", "recorded_at")
-        ]
-        person = row[CONSENTS.c.commitment]
-        if row[CONSENT_SUBJECTS.c.consent] is not None:
-            who = {name: row[CONSENT_SUBJECTS.c[name]] for name in ("visitor", "reference")}
-            made = compute_commitment(row[CONSENT_SUBJECTS.c.salt], **who)
-            person = person if person == made else None
-        version = (row[PUBLICATIONS.c.number], row[PUBLICATIONS.c.identity])
-        name = f"consent {row[CONSENTS.c.consent]}"
-        facts.append(Fact((row[CONSENTS.c.entry], *version, *told, person), name))
-    return facts
 
 
 def _consent_values(number: int, one: ConsentGiven) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from avowal.ledger.entry import Entry
 from avowal.ledger.note import SignedNote
-from avowal.register.register import SqliteRegister
+from avowal.register.register import Register
 from avowal.verify.version_timeline import VersionTimeline
 
 
@@ -14,7 +14,7 @@ from avowal.verify.version_timeline import VersionTimeline
 class RegisterState:
     """A register at one moment, the entries of its ledger, and the checkpoints that it has to agree with."""
 
-    register: SqliteRegister
+    register: Register
     """A snapshot."""
     entries: Sequence[Entry]
     last_checkpoint: SignedNote | None

@@ -28,7 +28,7 @@ def check_authorisations(state: RegisterState) -> Iterator[Finding]:
             continue
         authorised = set[str]()
         for given in register.authorisations.for_visitor(visitor):
-            if given.recipient == release.recipient and given.entry < release.entry:
+            if given.recipient == release.recipient and (given.entry or 0) < (release.entry or 0):
                 authorised = authorised | {*given.categories} if given.given else set()
         if more := sorted({*release.categories} - authorised):
             sentence = f"release {release.reference} has categories without authorisation: {', '.join(more)}"

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from avowal.ledger.entry import ObjectionRaised, ObjectionWithdrawn, RestrictionsChanged, find_entry
-from avowal.register.repository import format_time
-from avowal.submissions.submission import Submission, to_column_value
+from avowal.register.repository import format_time, to_column_value
+from avowal.submissions.submission import Submission
+from avowal.verify.fact import read_rows
 from avowal.verify.register_state import RegisterState
 from avowal.verify.verification import Finding
 
@@ -17,11 +18,7 @@ DEFAULTS = {
     for field in msgspec.structs.fields(Submission)
     if field.default is not msgspec.NODEFAULT
 }
-"""The settings of a submission that nobody changed."""
-
-RESTRICTIONS_QUERY = "SELECT entry, selector_kind, selector_value, settings FROM restrictions ORDER BY entry"
-OBJECTIONS_QUERY = "SELECT entry, submission FROM objection_subjects ORDER BY entry"
-SUBMISSIONS_QUERY = f"SELECT reference, form, visitor, recorded_at, {', '.join(DEFAULTS)} FROM submissions"  # noqa: S608  # our own names
+"""The settings of a submission that nobody changed, in the order of the statement `submissions`."""
 
 LastSettings = dict[tuple[str, str], dict[str, tuple[int, str, Any]]]
 """By the kind and value of a selector, and by setting: the last entry, its time, and the value."""
@@ -30,25 +27,24 @@ LastSettings = dict[tuple[str, str], dict[str, tuple[int, str, Any]]]
 def check_submission_settings(state: RegisterState) -> Iterator[Finding]:
     """Compare the settings of each submission with those that its restrictions and objections give it."""
     entries = state.entries
-    with state.register.database.driver_connection() as database:
-        last: LastSettings = defaultdict(dict)
-        for number, selector_kind, selector_value, encoded in database.execute(RESTRICTIONS_QUERY):
-            if isinstance(entry := find_entry(entries, number), RestrictionsChanged):
-                at = format_time(entry.at)
-                changed = {name: (number, at, value) for name, value in msgspec.json.decode(encoded).items()}
-                last[selector_kind, selector_value] |= changed
-        objections = defaultdict(list)
-        for number, reference in database.execute(OBJECTIONS_QUERY):
-            if isinstance(entry := find_entry(entries, number), ObjectionRaised):
-                is_raised = not isinstance(entry, ObjectionWithdrawn)
-                objections[reference].append((number, is_raised, {*entry.purposes}))
-        wrong = 0
-        for reference, form, visitor, recorded_at, *values in database.execute(SUBMISSIONS_QUERY):
-            selectors = (("submission", reference), ("form", form), ("visitor", visitor))
-            changes = [last.get(selector, {}) for selector in selectors]
-            actual = dict(zip(DEFAULTS, values, strict=True))
-            if not any("visitor" in change for change in changes):  # else its visitor before is unknown
-                wrong += _compute_expected_settings(changes, recorded_at, objections[reference]) != actual
+    last: LastSettings = defaultdict(dict)
+    for number, _, selector_kind, selector_value, encoded in read_rows(state.register, "restrictions"):
+        if isinstance(entry := find_entry(entries, number), RestrictionsChanged):
+            at = format_time(entry.at)
+            changed = {name: (number, at, value) for name, value in msgspec.json.decode(encoded).items()}
+            last[selector_kind, selector_value] |= changed
+    objections = defaultdict(list)
+    for number, _, reference in read_rows(state.register, "objection_subjects"):
+        if isinstance(entry := find_entry(entries, number), ObjectionRaised):
+            is_raised = not isinstance(entry, ObjectionWithdrawn)
+            objections[reference].append((number, is_raised, {*entry.purposes}))
+    wrong = 0
+    for reference, form, visitor, recorded_at, *values in read_rows(state.register, "submissions"):
+        selectors = (("submission", reference), ("form", form), ("visitor", visitor))
+        changes = [last.get(selector, {}) for selector in selectors]
+        actual = dict(zip(DEFAULTS, values, strict=True))
+        if not any("visitor" in change for change in changes):  # else its visitor before is unknown
+            wrong += _compute_expected_settings(changes, recorded_at, objections[reference]) != actual
     if wrong:
         sentence = f"{wrong:,} submissions have settings that the ledger does not record"
         yield Finding("submission-settings-mismatch", sentence)

@@ -5,6 +5,8 @@
 -- The ledger: entries in their order, the nodes of the tree over them, and the checkpoints that were signed.
 -- Leaf hashes are the nodes of level 0. `access_reader` and `access_salt` open the commitment of a `data-accessed` entry.
 
+PRAGMA application_id = 1096175447; -- `AVOW`
+
 CREATE TABLE entries (
     entry         INTEGER PRIMARY KEY CHECK (entry >= 0),
     body          BLOB NOT NULL,

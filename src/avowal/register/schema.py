@@ -1,0 +1,72 @@
+"""The schema of the register: created for a new file, and brought up to date by numbered migrations."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from importlib import resources
+
+from avowal.errors import StoreError
+from avowal.register.database import Database
+
+APPLICATION_ID = 0x41564F57
+"""Marks the file as a register (`PRAGMA application_id`): files of earlier builds have none."""
+
+_PACKAGE = resources.files("avowal.register")
+
+
+def read_scripts() -> list[str]:
+    """Return `sql/schema.sql`, which is number 1, and the migrations after it by their numbers."""
+    folder = _PACKAGE / "sql" / "migrations"
+    files = sorted(folder.iterdir(), key=lambda file: file.name) if folder.is_dir() else []
+    return [file.read_text(encoding="utf-8") for file in (_PACKAGE / "sql" / "schema.sql", *files)]
+
+
+def migrate(database: Database, scripts: Sequence[str]) -> None:
+    """Bring a file to the newest schema; each script is applied wholly or not at all.
+
+    Raises StoreError if the file belongs to another build of Avowal, or is no register.
+    """
+    application_id, done, tables = _read_state(database)
+    if tables and application_id != APPLICATION_ID:
+        raise StoreError(
+            f"`{database.path}` was written by an earlier build of Avowal, or is no register",
+            "start with an empty data folder, or use the build that wrote it",
+            code="earlier-store",
+        )
+    if done > len(scripts):
+        raise StoreError(
+            f"the register is of a newer Avowal (migration {done}; this one knows {len(scripts)})",
+            "use the newer one",
+            code="newer-store",
+        )
+    for number, script in enumerate(scripts[done:], done + 1):
+        with database.transaction() as connection:
+            if connection.execute("PRAGMA user_version").fetchone() == (number - 1,):
+                for statement in split_statements(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {number}")
+
+
+def read_schema_items(connection: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
+    """Return the kind, name and SQL of each table, index and trigger."""
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+    return frozenset((kind, name, " ".join((text or "").split())) for kind, name, text in rows)
+
+
+def split_statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; those within a trigger stay in it."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _read_state(database: Database) -> tuple[int, int, int]:
+    """Return the application's id, the number of the last script, and how many tables there are."""
+    with database.read() as connection:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (number,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return application_id, number, tables
