@@ -485,7 +485,7 @@ def test_the_data_folder_can_be_chosen(site: Site, tmp_path: Path) -> None:
     assert through_variable.take_in(log)["counts"]["lines"] == 40
     assert through_variable.take_in(log, "--data", option)["counts"]["lines"] == 40
     assert site.take_in(log, "--data", variable)["counts"]["lines"] == 0
-    site.init(settings='data = "elsewhere"\n')
+    site.init(settings='data_folder = "elsewhere"\n')
     site.take_in(log)
     for data in (variable, option, site.folder / "elsewhere"):
         assert (data / "avowal.duckdb").exists()
