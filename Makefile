@@ -20,7 +20,7 @@ test: $(READY)  ## All tests, shared among the cores; those of real servers run 
 test-quick: $(READY)  ## Most tests, with few examples, without kills, real servers and browsers: while one writes.
 	$(BIN)/python -m pytest -n auto --hypothesis-profile quick
 
-test-thorough: $(READY)  ## All tests, with every kill and many examples. Takes an hour.
+test-thorough: $(READY)  ## All tests, with every kill and many examples. Takes long.
 	-@tools/need $(SERVERS)
 	$(BIN)/python -m pytest -n auto --hypothesis-profile thorough
 
