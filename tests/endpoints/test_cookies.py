@@ -135,7 +135,7 @@ def test_it_is_set_as_its_basis_says(tmp_path: Path, basis: str, set_at_once: bo
     )  # fmt: skip
     with served(site) as it:
         assert ("set-cookie" in it.tell(SECURE).headers) is set_at_once
-        assert site.avowal("status", "--json").json()["cookie"] == basis.replace("never", "")
+        assert site.avowal("status", "--json").json()["cookie_basis"] == basis.replace("never", "")
         answer = it.ask("POST", "/cookie/accept", headers={**SECURE, "Sec-Fetch-Site": "same-origin"})
         assert ("__Host-avowal=;" in answer.headers["set-cookie"]) is (basis == "never")
 
