@@ -29,7 +29,7 @@ KILLS = 50
 STORED_SECONDS = 10
 """How long after the last event all of them have to be views."""
 
-SETTINGS = '[site]\nhost = "site.example"\n[server]\nevents_per_minute = 0\n[store]\nmemory_limit = "200MB"\n'
+SETTINGS = '[site]\nhost = "site.example"\n[serve]\nevents_per_minute = 0\n[store]\nmemory_limit = "200MB"\n'
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 SCRIPT = f"""
 local n, id = 0, string.match(tostring({{}}), "0x(%x+)")

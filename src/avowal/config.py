@@ -112,7 +112,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     collect: CollectSettings = CollectSettings()
     store: StoreSettings = StoreSettings()
     query: QuerySettings = QuerySettings()
-    server: ServerSettings = ServerSettings()
+    serve: ServerSettings = ServerSettings()
     probe: ProbeSettings = ProbeSettings()
     mail: MailSettings = MailSettings()
     feeds: tuple[FeedSettings, ...] = msgspec.field(default=(), name="feed")
@@ -189,7 +189,7 @@ def read_settings(path: Path) -> Settings:
 
 def _checks(settings: Settings) -> Iterator[tuple[str, Any, Callable[[Any], bool], str]]:
     """Yield key, value, test and hint of each check; a list is checked value by value."""
-    site, collect, server, probe = settings.site, settings.collect, settings.server, settings.probe
+    site, collect, serve, probe = settings.site, settings.collect, settings.serve, settings.probe
     yield "site.timezone", site.timezone, _is_timezone, "use a name such as `Europe/Berlin`"
     yield "site.day_start", site.day_start, _is_time, "use hours and minutes: `04:00`"
     yield "store.memory_limit", settings.store.memory_limit, _is_size, "use a size such as `512MB` or `4GB`"
@@ -197,12 +197,12 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Any, Callable[[Any], bool
     yield "collect.view_source", collect.view_source, sources.__contains__, "use `script` or `log`"
     hint = f"use 1 to {MAX_VISIT_GAP_MINUTES} minutes; 30 is customary"
     yield "collect.visit_gap_minutes", collect.visit_gap_minutes, _is_visit_gap, hint
-    for origin in server.allowed_origins:
-        yield "server.allowed_origins", origin, _is_origin, "use origins such as `https://example.org`"
+    for origin in serve.allowed_origins:
+        yield "serve.allowed_origins", origin, _is_origin, "use origins such as `https://example.org`"
     hint = "use an address and a port: `127.0.0.1:5140`"
-    yield "server.syslog_address", server.syslog_address, _is_socket_address, hint
-    for network in server.trusted_proxies:
-        yield "server.trusted_proxies", network, _is_network, "use networks such as `10.0.0.0/8`"
+    yield "serve.syslog_address", serve.syslog_address, _is_socket_address, hint
+    for network in serve.trusted_proxies:
+        yield "serve.trusted_proxies", network, _is_network, "use networks such as `10.0.0.0/8`"
     yield "mail.smtp_server", settings.mail.smtp_server, _is_server, "use a name and a port: `127.0.0.1:25`"
     for url in probe.urls:
         yield "probe.urls", url, _is_url, "use pages such as `https://example.org/`"

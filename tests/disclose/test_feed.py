@@ -330,7 +330,7 @@ def test_proxies_that_no_contract_names_are_told(site: Site) -> None:
     Documentation addresses count as the site's own (RFC 6890), so the others' network is one that nobody has (RFC 7526).
     """
     (site.folder / "avowal.toml").write_text(
-        '[server]\ntrusted_proxies = ["127.0.0.0/8", "198.51.100.0/24", "192.88.99.0/25"]\n'
+        '[serve]\ntrusted_proxies = ["127.0.0.0/8", "198.51.100.0/24", "192.88.99.0/25"]\n'
     )
     ran = site.avowal("processor", "check", "--json")
     assert (ran.status, ran.json()["undeclared_proxies"]) == (1, ["192.88.99.0/25"])

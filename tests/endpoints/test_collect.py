@@ -37,7 +37,7 @@ def test_a_fresh_folder_serves(tmp_path: Path) -> None:
 def test_it_listens_where_the_settings_say(tmp_path: Path) -> None:
     """Where the command names no other place."""
     port = free_port()
-    site = Site(tmp_path).init(settings=f"[server]\nport = {port}\n")
+    site = Site(tmp_path).init(settings=f"[serve]\nport = {port}\n")
     with site.started("serve") as started:
         started.wait_for(f"serving http://127.0.0.1:{port}/")
         it = Served(site, port, started)
@@ -220,7 +220,7 @@ def test_health_and_metrics(server: Served) -> None:
 
 def test_pages_of_sites_that_are_named_may_send(tmp_path: Path) -> None:
     """Those of no other; a browser that asks before is answered."""
-    settings = '[server]\nallowed_origins = ["https://shop.example"]\nevents_per_minute = 3\n'
+    settings = '[serve]\nallowed_origins = ["https://shop.example"]\nevents_per_minute = 3\n'
     with served(Site(tmp_path).init(settings=settings)) as it:
         for origin, allowed in (("https://shop.example", True), ("https://else.example", False)):
             answer = it.ask("OPTIONS", "/collect", headers={"Origin": origin})

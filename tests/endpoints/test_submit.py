@@ -44,7 +44,7 @@ PURPOSE = ("--purpose", "requested-service")
 
 
 def declaring(folder: Path, settings: str = SETTINGS, more: str = FORM) -> Site:
-    site = Site(folder).init(settings=f"{settings}[server]\nsubmissions_per_minute = 0\n")
+    site = Site(folder).init(settings=f"{settings}[serve]\nsubmissions_per_minute = 0\n")
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + more)
     return site

@@ -94,7 +94,7 @@ def running(name: str, folder: Path, syslog: int) -> Iterator[int]:
 def listening(folder: Path) -> tuple[Site, int]:
     folder.mkdir()
     syslog = free_port()
-    return Site(folder).init(settings=f'[server]\nsyslog_address = "127.0.0.1:{syslog}"\n'), syslog
+    return Site(folder).init(settings=f'[serve]\nsyslog_address = "127.0.0.1:{syslog}"\n'), syslog
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -140,7 +140,8 @@ def test_a_line_of_ten_megabytes_is_skipped_and_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "start", [gzip.compress(b"GET", mtime=0), zstandard.ZstdCompressor().compress(b"a"), b"x\x9c", b"x^", b"BZh9"]
+    "start",
+    [gzip.compress(b"GET", mtime=0), zstandard.ZstdCompressor().compress(b"a"), b"x\x9c", b"x^", b"BZh9"],
 )
 def test_a_line_that_looks_compressed_is_a_line(start: bytes) -> None:
     """A block that begins with the magic number of a compressed file is split as it is, and nothing is unpacked."""

@@ -24,7 +24,7 @@ from support.certificates import tls_context
 from support.served import LOOK, SITE, Answer, Served, free_port
 from support.site import FIREFOX, Site, wait_until
 
-SETTINGS = f'[site]\nhost = "{SITE}"\n[server]\nproxy_protocol = true\n'
+SETTINGS = f'[site]\nhost = "{SITE}"\n[serve]\nproxy_protocol = true\n'
 HAPROXY = """
 defaults
     mode tcp

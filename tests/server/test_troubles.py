@@ -46,7 +46,7 @@ def test_connections_that_say_nothing_are_in_nobodys_way(tmp_path: Path) -> None
 
 def test_rubbish_is_answered_and_changes_nothing(tmp_path: Path) -> None:
     """Bodies, lines and headers that are none, from many at once; each gets its answer."""
-    with served(Site(tmp_path).init(settings=SETTINGS + "[server]\nevents_per_minute = 0\n")) as it:
+    with served(Site(tmp_path).init(settings=SETTINGS + "[serve]\nevents_per_minute = 0\n")) as it:
 
         def send(number: int) -> int:
             bodies = (b"\xff" * 100, b"[" * 5_000, b'{"id":1}', b"", b'{"id":"' + b"x" * 9_000)

@@ -58,7 +58,7 @@ def check(
         name: compare_contract(one, version.compiled_terms, utc_now().date())
         for name, one in contracts.items()
     }
-    trusted = find_folder(data).settings.server.trusted_proxies
+    trusted = find_folder(data).settings.serve.trusted_proxies
     proxies = [] if names else find_undeclared_networks(trusted, contracts.values())
     if as_json:
         told = {name: _to_object(one) for name, one in found.items()}
@@ -66,7 +66,7 @@ def check(
     else:
         for network in proxies:
             print_line(
-                f"visitors arrive through {network} (`server.trusted_proxies`), which no contract names"
+                f"visitors arrive through {network} (`serve.trusted_proxies`), which no contract names"
             )
         for name, one in found.items():
             print_contract_result(name, one, f"version {version.number}")

@@ -50,7 +50,7 @@ def serve(
             )
         for sentence in describe_terms_in_use(session):
             console.print(sentence, markup=False)
-        settings = session.folder.settings.server
+        settings = session.folder.settings.serve
         address = ListenAddress(
             host or settings.host, settings.port if port is None else port, tls_cert, tls_key
         )

@@ -76,10 +76,8 @@ class CollectEndpoint:
     def __post_init__(self) -> None:
         site = self.settings.site
         self.site_hosts = {host for host in (site.host, *site.other_hosts) if host}
-        self.site_hosts |= {
-            urlsplit(origin).hostname or "" for origin in self.settings.server.allowed_origins
-        }
-        self._rate_limit = RateLimit(self.settings.server.events_per_minute)
+        self.site_hosts |= {urlsplit(origin).hostname or "" for origin in self.settings.serve.allowed_origins}
+        self._rate_limit = RateLimit(self.settings.serve.events_per_minute)
 
     def routes(self) -> list[Route]:
         """Return the routes, without `POST /collect`, which bypasses the router."""
@@ -221,7 +219,7 @@ class CollectEndpoint:
 
     def _cors_headers(self, origin: str) -> dict[str, str]:
         """Return the headers that let a page of a configured site read the response."""
-        if origin not in self.settings.server.allowed_origins:
+        if origin not in self.settings.serve.allowed_origins:
             return {}
         return {
             "Access-Control-Allow-Origin": origin,

@@ -76,7 +76,7 @@ class SubmitEndpoint:
     _rate_limit: RateLimit = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rate_limit = RateLimit(self.settings.server.submissions_per_minute)
+        self._rate_limit = RateLimit(self.settings.serve.submissions_per_minute)
 
     def routes(self) -> list[Route]:
         """Return the route."""
@@ -141,7 +141,7 @@ class SubmitEndpoint:
             raise SubmissionRejected(
                 RejectionCode.UNKNOWN_FORM, "the terms declare no such form", "check the form's address"
             )
-        if not (sender.is_same_origin or sender.header(b"origin") in self.settings.server.allowed_origins):
+        if not (sender.is_same_origin or sender.header(b"origin") in self.settings.serve.allowed_origins):
             raise SubmissionRejected(
                 RejectionCode.OTHER_ORIGIN,
                 "the form was sent from another site",

@@ -88,7 +88,7 @@ class RequestCollector:
         return cls(find_folder(start=Path(folder) if folder else None), script_url)
 
     def __post_init__(self) -> None:
-        self.proxies = TrustedProxies.parse(self.folder.settings.server.trusted_proxies)
+        self.proxies = TrustedProxies.parse(self.folder.settings.serve.trusted_proxies)
         self.page_inserter = PageInserter(self.script_url)
         os.register_at_fork(after_in_child=self._after_fork)
 

@@ -46,7 +46,7 @@ def create_http_server(
     """
     if proxy_protocol_from and address.certificate:
         raise SettingsError(
-            "`server.proxy_protocol` cannot be combined with `--tls-cert`: its header comes before TLS",
+            "`serve.proxy_protocol` cannot be combined with `--tls-cert`: its header comes before TLS",
             "let the proxy speak TLS with visitors, or remove the setting",
             code="conflicting-options",
         )

@@ -21,7 +21,7 @@ def run_server(
 
     Raises RefusedError if the server cannot listen, and SettingsError if its settings contradict each other.
     """
-    settings, line_queue = session.folder.settings.server, LineBuffer()
+    settings, line_queue = session.folder.settings.serve, LineBuffer()
     visitor_keys = build_visitor_keys(session.folder)
     workers = build_workers(session, backend, line_queue, visitor_keys)
     endpoints = build_endpoints(session, workers.event_writer, visitor_keys, line_queue, workers.check_health)

@@ -52,10 +52,10 @@ def build_endpoints(
         partial(read_last_result, folder.data_folder),
     )
     policy_pages = PolicyPages(register, PAGE_LINKS._replace(canonical_url=home_url), status)
-    proxies = TrustedProxies.parse(settings.server.trusted_proxies)
+    proxies = TrustedProxies.parse(settings.serve.trusted_proxies)
     visitor = VisitorRoutes(policy_pages, proxies, _visitor_key_of(session), VisitorDataAccess(session))
     notice = NoticeRoutes(settings.site, register, proxies, register.ledger.sign_checkpoint)
-    syslog_host, _, syslog_port = settings.server.syslog_address.rpartition(":")
+    syslog_host, _, syslog_port = settings.serve.syslog_address.rpartition(":")
     return Endpoints(
         collect=CollectEndpoint(settings, event_writer, proxies),
         script=ScriptEndpoint(
