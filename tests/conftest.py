@@ -1,4 +1,4 @@
-"""What holds for all tests: how thorough they are, and where their files lie."""
+"""Settings of all tests: how many examples they try, which are slow, and where their files are."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ SLOW = (
     "verify",
     "web",
 )
-"""What a quick run leaves out: kills, real servers, real browsers, and what makes many sites."""
+"""Tests that a quick run leaves out: kills, real servers, real browsers, and tests that make many sites."""
 
 for name, examples in PROFILES.items():
     settings.register_profile(name, max_examples=examples, deadline=None)  # no test is timed
@@ -58,14 +58,14 @@ def _template_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def kill_server() -> Iterator[KillServer]:
-    """Start what forks commands that are killed."""
+    """Start the server that forks commands which are then killed."""
     server = KillServer()
     yield server
     server.close()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out of a quick run what is slow, unless it is named."""
+    """Deselect slow tests in a quick run, unless they are named in its arguments."""
     if settings.get_current_profile_name() != "quick" or config.args_source is pytest.Config.ArgsSource.ARGS:
         return
     slow = [Path(__file__).parent / name for name in SLOW]

@@ -6,7 +6,7 @@ from avowal.config import Settings, locate_folder, read_settings
 from support.errors import raises_code
 
 
-def written(folder: Path, text: str) -> Path:
+def write_settings(folder: Path, text: str) -> Path:
     path = folder / "avowal.toml"
     path.write_text(text)
     return path
@@ -34,28 +34,28 @@ def test_a_value_that_is_not_valid_is_refused(tmp_path: Path, text: str) -> None
     """The error names the file, the setting and the value, and has a hint."""
     key = text.splitlines()[-1].partition(" = ")[0]
     with raises_code("invalid-setting") as refused:
-        read_settings(written(tmp_path, text))
+        read_settings(write_settings(tmp_path, text))
     assert f".{key}`" in refused.value.message
     assert refused.value.message.startswith(str(tmp_path))
     assert refused.value.hint
 
 
-def test_a_probe_ends_before_the_next_one(tmp_path: Path) -> None:
-    """A time-out that is longer than the interval is refused."""
+def test_a_probe_timeout_must_not_exceed_the_interval(tmp_path: Path) -> None:
+    """A probe time-out that is longer than the interval is refused."""
     with raises_code("conflicting-options"):
-        read_settings(written(tmp_path, "[probe]\ninterval_seconds = 5\ntimeout_seconds = 6"))
+        read_settings(write_settings(tmp_path, "[probe]\ninterval_seconds = 5\ntimeout_seconds = 6"))
 
 
 def test_an_empty_file_has_the_defaults(tmp_path: Path) -> None:
-    """So has a folder without a file."""
-    assert read_settings(written(tmp_path, "")) == Settings()
+    """An empty settings file gives the default settings, and so does a missing one."""
+    assert read_settings(write_settings(tmp_path, "")) == Settings()
     (tmp_path / "avowal.toml").unlink()
     assert locate_folder(tmp_path, None, {}).settings == Settings()
 
 
-def test_the_data_folder_is_chosen(tmp_path: Path) -> None:
-    """The argument has precedence over the environment, and that over the setting; keys belong to their data."""
-    written(tmp_path, 'data_folder = "mine"\nkeys_folder = "secret"')
+def test_the_data_folder_comes_from_argument_environment_or_setting(tmp_path: Path) -> None:
+    """The argument takes precedence over the environment, and that over the setting; the keys folder follows."""
+    write_settings(tmp_path, 'data_folder = "mine"\nkeys_folder = "secret"')
     inside = tmp_path / "some" / "folder"
     for argument, environment, data, keys in (
         (None, {}, "mine", "secret"),

@@ -1,4 +1,4 @@
-"""What `deploy/` has is understood by those whom it is for."""
+"""The files in `deploy/` are valid and explained."""
 
 import re
 import shutil
@@ -15,8 +15,8 @@ SYSTEMD = shutil.which("systemd-analyze") or ""
 
 @pytest.mark.skipif(not SYSTEMD, reason="needs systemd-analyze: `apt install systemd`")
 @pytest.mark.parametrize("name", ["avowal.service", "avowal-retain.service", "avowal-retain.timer"])
-def test_systemd_takes_the_units(name: str, tmp_path: Path) -> None:
-    """Without a word against a key or a value."""
+def test_systemd_accepts_the_units(name: str, tmp_path: Path) -> None:
+    """`systemd-analyze verify` reports nothing about the units."""
     for unit in DEPLOY.glob("avowal*.*"):
         (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/avowal/bin/avowal", AVOWAL))
     ran = subprocess.run(
@@ -27,7 +27,7 @@ def test_systemd_takes_the_units(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["avowal.service", "Containerfile"])
-def test_each_setting_says_what_it_is_for(name: str) -> None:
-    """Every block of settings has its sentence before it."""
+def test_deploy_files_explain_their_settings(name: str) -> None:
+    """Blocks of settings begin with a comment that explains them."""
     blocks = re.split(r"\n(?=#|\n)", (DEPLOY / name).read_text())
     assert sum(block.lstrip().startswith("#") for block in blocks) >= 5

@@ -41,7 +41,7 @@ def refusal(tmp_path: Path, text: str | bytes) -> SettingsError:
 
 
 def test_a_valid_file_is_read(tmp_path: Path) -> None:
-    """A file that checks becomes its Struct, with or without a byte order mark."""
+    """A valid file is converted to its struct, with or without a byte order mark."""
     path = tmp_path / "a.toml"
     for mark in ("", "\ufeff"):
         path.write_text(f'{mark}count = 1\n[[line]]\ncolour = "green"\n', encoding="utf-8")
@@ -62,8 +62,8 @@ def test_a_valid_file_is_read(tmp_path: Path) -> None:
         ('count = 1\n[inner]\ncolour = "grean"', "line 3: `inner.colour` is `grean`", "`green`"),
     ],
 )
-def test_an_unknown_word_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
-    """A key or word that is not known is refused with its line, its dotted key and the nearest valid one."""
+def test_an_unknown_name_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+    """An unknown key or name is refused with its line, its dotted key and the nearest valid one."""
     error = refusal(tmp_path, text)
     assert said in error.message
     assert hint in error.hint
@@ -88,8 +88,8 @@ def test_an_unknown_word_is_refused(tmp_path: Path, text: str, said: str, hint: 
         ("on = true", "`count` is missing", "reference"),
     ],
 )
-def test_a_wrong_type_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
-    """A value of another type is refused with its line, its key and what to write, and never guessed at."""
+def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+    """A value of the wrong type is refused with its line, its key and what to write; it is never converted."""
     error = refusal(tmp_path, text)
     assert said in error.message
     assert hint in error.hint
@@ -103,13 +103,13 @@ def test_a_wrong_type_is_refused(tmp_path: Path, text: str, said: str, hint: str
         (b"count = 1 # \xe9", "is not UTF-8"),
     ],
 )
-def test_a_broken_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
-    """A file that is no TOML or no UTF-8 is refused with the place and the remedy."""
+def test_an_invalid_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    """A file that is not valid TOML or UTF-8 is refused with the place and a remedy."""
     assert said in refusal(tmp_path, content).message
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A missing file and a folder are refused, with what to do."""
+def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
+    """A missing file or a folder is refused with a hint."""
     for path, said in ((tmp_path / "none.toml", "there is no file"), (tmp_path, "cannot be read")):
         with pytest.raises(SettingsError, match=said) as refused:
             strict.load_toml(path, Outer, SettingsError)
@@ -117,8 +117,8 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [{"inner": []}, {"count": None}, {"line": [[]]}, {"table": {"a": 1}}, [], 1])
-def test_parsed_data_is_converted_as_strictly(data: Any) -> None:
-    """Data that was parsed already is held to the same, and the error says where it came from."""
+def test_parsed_data_is_converted_as_strictly_as_a_file(data: Any) -> None:
+    """Data that is already parsed is converted as strictly as a file, and its error names the source."""
     with pytest.raises(InvalidInputError, match=re.escape("the body")):
         strict.convert_toml(data, Outer, source_name="the body", error_type=InvalidInputError)
     assert (

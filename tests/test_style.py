@@ -1,4 +1,4 @@
-"""The style that no linter checks: how long functions and files may be, and what a test may import."""
+"""Style rules that no linter checks: the lengths of functions and files, and the imports of tests."""
 
 import ast
 from pathlib import Path
@@ -16,7 +16,7 @@ SLACK_LINES = 15
 """How far the longest may fall below its number before the number has to follow."""
 
 
-def lengths() -> tuple[dict[str, int], dict[str, int]]:
+def measure_lengths() -> tuple[dict[str, int], dict[str, int]]:
     functions, files = {}, {}
     for path in sorted(SOURCES.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
@@ -28,8 +28,8 @@ def lengths() -> tuple[dict[str, int], dict[str, int]]:
 
 
 def test_functions_and_files_stay_short() -> None:
-    """No function is longer than 70 lines, no file than 500, and the longest of each only gets shorter."""
-    functions, files = lengths()
+    """No function is longer than 70 lines and no file longer than 500; the longest of each only gets shorter."""
+    functions, files = measure_lengths()
     for found, longest, most in (
         (functions, FUNCTION_LINES_LONGEST, FUNCTION_LINES_MAX),
         (files, FILE_LINES_LONGEST, FILE_LINES_MAX),
@@ -42,8 +42,8 @@ def test_functions_and_files_stay_short() -> None:
         )
 
 
-def test_no_test_imports_another() -> None:
-    """Whatever two test files share is in `tests/support`: no file of tests imports another."""
+def test_no_test_file_imports_another() -> None:
+    """No test file imports another: what two of them share is in `tests/support`."""
     files = {path.stem for path in TESTS.rglob("test_*.py")} | {"conftest"}
     found = [
         f"{path.relative_to(TESTS)} imports {name}"
@@ -57,7 +57,7 @@ def test_no_test_imports_another() -> None:
 
 
 def imported_modules(node: ast.Import | ast.ImportFrom) -> list[str]:
-    """Return the modules that a statement imports, also where it imports them from a package."""
+    """Return the modules that an import statement names, including `from package import module`."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     return [f"{node.module or ''}.{alias.name}" for alias in node.names]

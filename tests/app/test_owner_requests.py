@@ -1,4 +1,4 @@
-"""The requests about what is stored have the same answer in every process."""
+"""Requests about stored data have the same answer in every process."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -64,7 +64,7 @@ def client(session: Session) -> Iterator[FolderClient]:
 
 
 def requests(session: Session) -> dict[str, AnyRequest]:
-    """Return requests that change nothing, by what they are for."""
+    """Return one request of each kind that changes nothing, by a name."""
     in_period = VisitorSelector(address=ANN, since=NOON.replace(hour=0), until=NOON.replace(hour=23))
     key = session.call(FindVisitorRecords(in_period)).key
     release = ReleaseRequest(
@@ -103,7 +103,7 @@ def requests(session: Session) -> dict[str, AnyRequest]:
 def test_an_answer_is_the_same_through_the_socket(
     session: Session, client: FolderClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each value has the type that the request declares, whichever process answers."""
+    """An answer has the declared type and the same value, whichever process gives it."""
     now = utc_now()
     monkeypatch.setattr("avowal.app.owner_requests.utc_now", lambda: now)
     for name, request in requests(session).items():
@@ -114,7 +114,7 @@ def test_an_answer_is_the_same_through_the_socket(
 
 
 def test_an_error_is_the_same_through_the_socket(session: Session, client: FolderClient) -> None:
-    """Its class, code, message and hint."""
+    """An error keeps its class, code, message and hint through the socket."""
     errors = []
     for backend in (session, client):
         with pytest.raises(AvowalError) as caught:
@@ -124,16 +124,16 @@ def test_an_error_is_the_same_through_the_socket(session: Session, client: Folde
 
 
 def test_every_request_is_listed() -> None:
-    """A request that is missing from the list would be unknown to the owner."""
+    """Every request type is in the list: the owner would not know one that is missing."""
 
-    def leaves(kind: type[Any]) -> set[type[Any]]:
-        return {leaf for below in kind.__subclasses__() for leaf in leaves(below)} or {kind}
+    def list_leaf_classes(kind: type[Any]) -> set[type[Any]]:
+        return {leaf for below in kind.__subclasses__() for leaf in list_leaf_classes(below)} or {kind}
 
-    declared = {kind for kind in leaves(Request) if kind.__module__.startswith("avowal.")}
+    declared = {kind for kind in list_leaf_classes(Request) if kind.__module__.startswith("avowal.")}
     assert declared == {*REQUEST_TYPES, *WORKSPACE_REQUESTS}
 
 
-def test_each_request_has_a_tag_of_its_own() -> None:
-    """Else the owner could not tell them apart."""
+def test_every_request_has_its_own_tag() -> None:
+    """Each request type has its own tag, so that the owner can tell them apart."""
     tags = [kind.__struct_config__.tag for kind in (*REQUEST_TYPES, *WORKSPACE_REQUESTS)]
     assert len({*tags}) == len(tags)

@@ -1,4 +1,4 @@
-"""Signed notes, checkpoints and receipts: what holds is accepted, and whatever is changed is refused."""
+"""Signed notes, checkpoints and receipts: valid ones are accepted, and changed ones are refused."""
 
 import base64
 
@@ -28,10 +28,10 @@ def receipt(index: int) -> EntryProof:
     return EntryProof(index, ENTRIES[index], tuple(proof), CHECKPOINT.sign(LEDGER))
 
 
-def test_a_checkpoint_is_as_the_standard_has_it() -> None:
-    """Origin, size and root in a line each; an empty line; a signature that begins with the key's four bytes."""
-    origin, size, told, empty, signature, rest = str(CHECKPOINT.sign(LEDGER)).split("\n")
-    assert (origin, size, told) == (LEDGER.name, "11", base64.b64encode(CHECKPOINT.root).decode())
+def test_a_checkpoint_has_the_standard_format() -> None:
+    """A checkpoint has a line each for origin, size and root, an empty line, and a signature with the key's ID."""
+    origin, size, root, empty, signature, rest = str(CHECKPOINT.sign(LEDGER)).split("\n")
+    assert (origin, size, root) == (LEDGER.name, "11", base64.b64encode(CHECKPOINT.root).decode())
     assert (empty, rest) == ("", "")
     dash, name, data = signature.split(" ")
     assert (dash, name) == ("—", LEDGER.name)
@@ -39,8 +39,8 @@ def test_a_checkpoint_is_as_the_standard_has_it() -> None:
     assert len(base64.b64decode(data)) == 4 + 64
 
 
-def test_a_verifier_key_can_be_handed_on() -> None:
-    """As a line of text it is the same key; a changed line is none."""
+def test_a_verifier_key_is_read_from_its_text() -> None:
+    """A verifier key is read back from its line of text; a changed line is refused."""
     for signer in (LEDGER, WITNESS):
         line = str(signer.verifier)
         assert Verifier.parse(f"{line}\n") == signer.verifier
@@ -57,8 +57,8 @@ def test_a_verifier_key_can_be_handed_on() -> None:
                     Verifier.parse(wrong)
 
 
-def test_whoever_signed_stands_for_it_and_nobody_else() -> None:
-    """A note is opened with the ledger's key alone, whichever other signatures are there."""
+def test_a_checkpoint_needs_the_signature_of_the_ledger() -> None:
+    """A checkpoint is accepted only with the signature of the ledger's key, whatever other signatures it has."""
     note = CHECKPOINT.sign(LEDGER)
     assert verify_checkpoint(SignedNote.parse(str(note)), LEDGER.verifier) == CHECKPOINT
     other = Signer(LEDGER.name, bytes([1]) * 32)
@@ -79,8 +79,8 @@ def test_whoever_signed_stands_for_it_and_nobody_else() -> None:
 
 
 @pytest.mark.parametrize("index", range(11))
-def test_a_receipt_holds_by_itself(index: int) -> None:
-    """Written and read again, it shows its entry with nothing but the ledger's key."""
+def test_a_receipt_is_verified_with_the_key_alone(index: int) -> None:
+    """A receipt that was written and read again is verified with nothing but the ledger's key."""
     again = EntryProof.parse(str(receipt(index)))
     assert again == receipt(index)
     assert again.verify(LEDGER.verifier) == CHECKPOINT
@@ -90,18 +90,18 @@ def test_a_receipt_holds_by_itself(index: int) -> None:
 
 @settings(max_examples=by_depth(standard=150, thorough=1_200))
 @given(st.integers(0, 10), st.data())
-def test_no_byte_of_a_receipt_can_be_changed(index: int, data: st.DataObject) -> None:
-    """Whatever character of it is another one, it is refused, or says the very same."""
+def test_a_changed_receipt_is_refused_or_means_the_same(index: int, data: st.DataObject) -> None:
+    """A receipt with one character changed is refused, or still proves the same entry."""
     written = str(receipt(index))
     place = data.draw(st.integers(0, len(written) - 1))
     changed = written[:place] + data.draw(st.sampled_from("AZaz09+/=\n —")) + written[place + 1 :]
     try:
-        found = EntryProof.parse(changed)
-        found.verify(LEDGER.verifier)
+        parsed = EntryProof.parse(changed)
+        parsed.verify(LEDGER.verifier)
     except ProofError:
         return
-    told = found.index, found.entry, found.path_hashes, Checkpoint.parse(found.checkpoint.text)
-    assert told == (index, ENTRIES[index], receipt(index).path_hashes, CHECKPOINT)
+    content = parsed.index, parsed.entry, parsed.path_hashes, Checkpoint.parse(parsed.checkpoint.text)
+    assert content == (index, ENTRIES[index], receipt(index).path_hashes, CHECKPOINT)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_no_byte_of_a_receipt_can_be_changed(index: int, data: st.DataObject) ->
         f"a\n01\n{'A' * 43}=\n\n— a AAAA\n",
     ],
 )
-def test_what_is_no_checkpoint_is_told(text: str) -> None:
-    """Rubbish is refused with words, and crashes nothing."""
+def test_text_that_is_no_checkpoint_is_refused(text: str) -> None:
+    """A text that is no valid checkpoint is refused with a proof error."""
     with pytest.raises(ProofError):
         verify_checkpoint(SignedNote.parse(text), LEDGER.verifier)
     with pytest.raises(ProofError):

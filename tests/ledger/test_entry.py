@@ -1,4 +1,4 @@
-"""Entries of the ledger, as bytes."""
+"""The bytes of ledger entries and of their commitments."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -20,14 +20,16 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def entries(kind: Any) -> st.SearchStrategy[Any]:
-    """Return any entry of a kind."""
+    """Generate entries of a kind."""
     fields = msgspec.structs.fields(kind)
-    return st.builds(kind, **{one.name: VALUES.get(one.type, st.from_type(one.type)) for one in fields})
+    return st.builds(
+        kind, **{field.name: VALUES.get(field.type, st.from_type(field.type)) for field in fields}
+    )
 
 
 @given(st.one_of(*map(entries, get_args(Entry))))
-def test_an_entry_is_canonical_and_read_as_it_was_written(entry: Any) -> None:
-    """Its bytes are those that the package for RFC 8785 makes of it, and nothing is lost on the way back."""
+def test_an_entry_is_canonical_json_and_decoded_without_loss(entry: Any) -> None:
+    """The bytes of an entry are canonical JSON (RFC 8785), and decoding them returns the same entry."""
     try:
         canonical = rfc8785.dumps(msgspec.to_builtins(entry))
     except rfc8785.IntegerDomainError:
@@ -39,6 +41,6 @@ def test_an_entry_is_canonical_and_read_as_it_was_written(entry: Any) -> None:
 @given(
     st.binary(min_size=32, max_size=32), st.dictionaries(NAMES.filter(lambda name: name != "salt"), st.text())
 )
-def test_a_commitment_is_to_canonical_json(salt: bytes, who: dict[str, str]) -> None:
-    """Whoever has the salt computes it with any package for RFC 8785."""
+def test_a_commitment_is_the_hash_of_salt_and_canonical_json(salt: bytes, who: dict[str, str]) -> None:
+    """A commitment is the SHA-256 of its salt and canonical JSON, so any package for RFC 8785 can check it."""
     assert compute_commitment(salt, **who) == sha256(salt + rfc8785.dumps(who)).hexdigest()

@@ -1,4 +1,4 @@
-"""An exported ledger, looked at with nothing but its files and its key: every change of a file is found and named."""
+"""Checks of an exported ledger with only its files and its key: every change of a file is found."""
 
 import shutil
 from collections.abc import Callable
@@ -19,7 +19,7 @@ EARLIER = 300
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verifier, SignedNote]:
-    """Export a ledger of some tiles; returns its folder, its key, and an earlier checkpoint."""
+    """Export a ledger of several tiles; returns its folder, its key, and an earlier checkpoint."""
     folder = tmp_path_factory.mktemp("ledger")
     register = Register(folder / "data", folder / "keys")
     append_withdrawals(register, 0, EARLIER)
@@ -32,21 +32,21 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verifier, 
     return folder / "static", verifier, earlier
 
 
-def reading(folder: Path) -> ExportFileReader:
-    def files(name: str) -> bytes | None:
+def read_from(folder: Path) -> ExportFileReader:
+    def read_file(name: str) -> bytes | None:
         return (folder / name).read_bytes() if (folder / name).exists() else None
 
-    return files
+    return read_file
 
 
-def test_what_was_exported_holds(exported: tuple[Path, Verifier, SignedNote]) -> None:
-    """Entries, tiles, the checkpoint, and an earlier one that somebody kept."""
+def test_an_exported_ledger_has_no_errors(exported: tuple[Path, Verifier, SignedNote]) -> None:
+    """An exported ledger passes, also when compared with a checkpoint that was saved earlier."""
     folder, verifier, earlier = exported
-    assert list(find_export_errors(reading(folder), verifier, [earlier])) == []
+    assert list(find_export_errors(read_from(folder), verifier, [earlier])) == []
 
 
-def test_a_byte_of_any_file_is_found(exported: tuple[Path, Verifier, SignedNote], tmp_path: Path) -> None:
-    """Whichever file is changed or gone is named, or the root that does not hold any more."""
+def test_a_change_of_any_file_is_found(exported: tuple[Path, Verifier, SignedNote], tmp_path: Path) -> None:
+    """A changed or missing file is named, or the root that no longer matches is reported."""
     folder, verifier, _ = exported
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     assert len(names) > 6
@@ -61,17 +61,19 @@ def test_a_byte_of_any_file_is_found(exported: tuple[Path, Verifier, SignedNote]
                 data[change] ^= 1
                 (copy / name).write_bytes(data)
             try:
-                found = list(find_export_errors(reading(copy), verifier))
+                errors = list(find_export_errors(read_from(copy), verifier))
             except ProofError as error:
-                found = [error.message]
-            assert found, f"{name} {change}"
+                errors = [error.message]
+            assert errors, f"{name} {change}"
             if "entries" not in str(name):
-                assert any(str(name) in one or "checkpoint" in one or "signed" in one for one in found), found
+                assert any(
+                    str(name) in text or "checkpoint" in text or "signed" in text for text in errors
+                ), errors
             shutil.rmtree(copy)
 
 
-def other_ledger(folder: Path) -> None:
-    """Put another ledger in its place, whole and well signed."""
+def replace_ledger(folder: Path) -> None:
+    """Replace the ledger with a complete, signed one of another key."""
     register = Register(folder / "other", folder / "other.keys")
     append_withdrawals(register, 1, 20)
     shutil.rmtree(folder / "tile")
@@ -79,12 +81,12 @@ def other_ledger(folder: Path) -> None:
     register.close()
 
 
-def shorter(folder: Path) -> None:
+def delete_checkpoint(folder: Path) -> None:
     (folder / "checkpoint").unlink()
 
 
 @pytest.mark.parametrize(
-    ("change", "code"), [(other_ledger, "signature-invalid"), (shorter, "checkpoint-missing")]
+    ("change", "code"), [(replace_ledger, "signature-invalid"), (delete_checkpoint, "checkpoint-missing")]
 )
 def test_another_ledger_is_refused(
     exported: tuple[Path, Verifier, SignedNote],
@@ -92,28 +94,28 @@ def test_another_ledger_is_refused(
     change: Callable[[Path], None],
     code: str,
 ) -> None:
-    """One that this key did not sign, and one without a checkpoint."""
+    """A ledger that another key signed, or that has no checkpoint, is refused."""
     folder, verifier, _ = exported
     shutil.copytree(folder, tmp_path / "copy")
     change(tmp_path / "copy")
     with raises_code(code):
-        list(find_export_errors(reading(tmp_path / "copy"), verifier))
+        list(find_export_errors(read_from(tmp_path / "copy"), verifier))
 
 
-def test_a_ledger_that_did_not_only_grow_is_found(tmp_path: Path) -> None:
-    """One with the same key, and other entries than those of a checkpoint that somebody kept, or fewer."""
+def test_a_ledger_that_differs_from_a_saved_checkpoint_is_found(tmp_path: Path) -> None:
+    """A ledger of the same key with other entries, or fewer, than a saved checkpoint is found."""
     keys = tmp_path / "keys"
     first = Register(tmp_path / "first", keys)
     append_withdrawals(first, 0, 9)
-    held = first.ledger.sign_checkpoint()
-    assert held
-    for start, end, said in ((1, 20, "was changed"), (0, 5, "the last ones are gone")):
+    checkpoint = first.ledger.sign_checkpoint()
+    assert checkpoint
+    for start, end, message in ((1, 20, "was changed"), (0, 5, "the last ones are gone")):
         second = Register(tmp_path / f"second {end}", keys)
         append_withdrawals(second, start, end)
         second.ledger.export(tmp_path / f"static {end}")
-        (found,) = find_export_errors(
-            reading(tmp_path / f"static {end}"), second.ledger.signer.verifier, [held]
+        (error,) = find_export_errors(
+            read_from(tmp_path / f"static {end}"), second.ledger.signer.verifier, [checkpoint]
         )
-        assert said in found
+        assert message in error
         second.close()
     first.close()

@@ -1,4 +1,4 @@
-"""What waits for the disk, and what need not."""
+"""Which transactions of the register wait for the disk, and which do not."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ FULL, NORMAL = 2, 1
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let time stand still until a test moves it: on a busy machine a burst may take longer than it lasts."""
+    """Stop the clock until a test moves it: on a busy machine a burst may take longer than its limit."""
     now = [time.monotonic()]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
@@ -24,23 +24,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    found = Database(tmp_path / "file.sqlite")
-    with found.transaction() as connection:
-        connection.execute("CREATE TABLE told (number INTEGER PRIMARY KEY)")
-    return found
+    opened = Database(tmp_path / "file.sqlite")
+    with opened.transaction() as connection:
+        connection.execute("CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
+    return opened
 
 
-def told(database: Database, doing: object = "reading") -> int:
-    """Write something; returns how its commit waits."""
-    with database.transaction(doing) as connection:
-        connection.execute("INSERT INTO told DEFAULT VALUES")
+def write_row(database: Database, burst: object = "reading") -> int:
+    """Write a row; returns the value of `PRAGMA synchronous` within its transaction."""
+    with database.transaction(burst) as connection:
+        connection.execute("INSERT INTO numbers DEFAULT VALUES")
         ((waits,),) = connection.execute("PRAGMA synchronous")
     return int(waits)
 
 
-def test_the_first_of_a_burst_waits_and_the_others_do_not(database: Database) -> None:
-    """So many of them, and then one waits again."""
-    assert [told(database) for _ in range(BURST_TRANSACTIONS_MAX + 2)] == [
+def test_only_the_first_transaction_of_a_burst_waits_for_the_disk(database: Database) -> None:
+    """Only the first transaction of a burst waits for the disk; after the limit, another one waits."""
+    assert [write_row(database) for _ in range(BURST_TRANSACTIONS_MAX + 2)] == [
         FULL,
         *[NORMAL] * (BURST_TRANSACTIONS_MAX - 1),
         FULL,
@@ -48,61 +48,66 @@ def test_the_first_of_a_burst_waits_and_the_others_do_not(database: Database) ->
     ]
 
 
-def test_a_burst_ends_in_time(database: Database, clock: list[float]) -> None:
-    """It is counted from when the first began."""
-    assert [told(database), told(database)] == [FULL, NORMAL]
+def test_a_burst_ends_after_its_time_limit(database: Database, clock: list[float]) -> None:
+    """A burst ends a fixed time after its first transaction began."""
+    assert [write_row(database), write_row(database)] == [FULL, NORMAL]
     clock[0] += BURST_SECONDS_MAX
-    assert [told(database), told(database)] == [FULL, NORMAL]
+    assert [write_row(database), write_row(database)] == [FULL, NORMAL]
 
 
-def test_whatever_is_no_reading_waits(database: Database) -> None:
-    """Also within somebody's burst; and another's begins by waiting."""
-    assert [told(database), told(database, None), told(database), told(database, None)] == [
+def test_a_transaction_outside_a_burst_waits_for_the_disk(database: Database) -> None:
+    """A transaction without a burst always waits, and the first one of another burst waits too."""
+    assert [
+        write_row(database),
+        write_row(database, None),
+        write_row(database),
+        write_row(database, None),
+    ] == [
         FULL,
         FULL,
         NORMAL,
         FULL,
     ]
-    assert [told(database, "another"), told(database, "another")] == [FULL, NORMAL]
+    assert [write_row(database, "another"), write_row(database, "another")] == [FULL, NORMAL]
 
 
-def test_what_was_refused_begins_no_burst(database: Database) -> None:
-    """Nothing of it is on the disk that a later one could stand on."""
+def test_a_transaction_that_was_rolled_back_begins_no_burst(database: Database) -> None:
+    """After a rollback the next transaction waits: nothing is on the disk yet that it could follow."""
 
-    def refused() -> None:
+    def fail() -> None:
         with database.transaction("reading"):
             raise RefusedError("no", "")
 
     with pytest.raises(RefusedError):
-        refused()
-    assert told(database) == FULL
+        fail()
+    assert write_row(database) == FULL
     with pytest.raises(RefusedError):
-        refused()  # one that would not have waited: it is undone, too
+        fail()  # one that would not have waited: it is undone, too
     with database.read() as connection:
-        assert connection.execute("SELECT count(*) FROM told").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM numbers").fetchone() == (1,)
 
 
-def test_a_kill_takes_nothing_of_a_burst(database: Database) -> None:
-    """What did not wait for the disk has left the process all the same."""
+def test_a_killed_process_loses_no_transaction_of_a_burst(database: Database) -> None:
+    """Transactions that did not wait for the disk survive when their process is killed."""
     child = os.fork()
     if child == 0:
         other = Database(database.path)
         for _ in range(10):
-            told(other)
+            write_row(other)
         os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     with Database(database.path).read() as connection:
-        assert connection.execute("SELECT count(*) FROM told").fetchone() == (10,)
+        assert connection.execute("SELECT count(*) FROM numbers").fetchone() == (10,)
 
 
-def test_threads_share_a_burst(database: Database) -> None:
-    """However many read at once: no more of them go unwaited for than one by one."""
+def test_threads_share_the_limit_of_a_burst(database: Database) -> None:
+    """Several threads together get no more transactions without waiting than one thread does."""
     waited: list[int] = []
 
-    def reads() -> None:
-        waited.extend(told(database) for _ in range(BURST_TRANSACTIONS_MAX))
+    def write_rows() -> None:
+        waited.extend(write_row(database) for _ in range(BURST_TRANSACTIONS_MAX))
 
-    threads = [threading.Thread(target=reads) for _ in range(4)]
+    threads = [threading.Thread(target=write_rows) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -110,23 +115,23 @@ def test_threads_share_a_burst(database: Database) -> None:
     assert len(waited) == 4 * BURST_TRANSACTIONS_MAX
     assert waited.count(FULL) >= 4
     with database.read() as connection:
-        assert connection.execute("SELECT count(*) FROM told").fetchone() == (4 * BURST_TRANSACTIONS_MAX,)
+        assert connection.execute("SELECT count(*) FROM numbers").fetchone() == (4 * BURST_TRANSACTIONS_MAX,)
 
 
-def test_a_file_that_cannot_be_opened_or_written_is_told(database: Database, tmp_path: Path) -> None:
-    """With its name, and no value."""
+def test_an_unusable_file_is_reported_without_values(database: Database, tmp_path: Path) -> None:
+    """The error of a file that cannot be opened or written has a hint, and shows no stored value."""
     with (
-        raises_code("store-unusable") as told_of,
+        raises_code("store-unusable") as caught,
         Database(tmp_path).transaction(),
     ):
         pass  # a folder
-    assert "look at the disk" in str(told_of.value.hint)
-    statement = "INSERT INTO told VALUES ('secret')"
+    assert "look at the disk" in str(caught.value.hint)
+    statement = "INSERT INTO numbers VALUES ('secret')"
     with (
-        raises_code("store-unusable") as told_of,
+        raises_code("store-unusable") as caught,
         database.transaction() as connection,
     ):
         connection.execute(statement)
-    assert "secret" not in str(told_of.value)
-    assert "from a backup" in str(told_of.value.hint)
-    assert told(database) == FULL
+    assert "secret" not in str(caught.value)
+    assert "from a backup" in str(caught.value.hint)
+    assert write_row(database) == FULL

@@ -1,4 +1,4 @@
-"""GDPRBench, small: each read returns what it should, and each operation leaves its entry."""
+"""GDPRBench on a small scale: each read returns the right records, and each operation adds its ledger entry."""
 
 import subprocess
 import sys
@@ -16,10 +16,10 @@ SEEDS = [str(seed) for seed in range(by_depth(standard=1, thorough=3, quick=1))]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_read_is_right_and_every_operation_is_told(seed: str) -> None:
-    """The script fails where one is not; plain stores get the same operations."""
-    words = ("--records", "250", "--operations", OPERATIONS, "--seed", seed)
-    ran = subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True, check=False)
+def test_every_read_is_right_and_every_operation_has_an_entry(seed: str) -> None:
+    """Every read returns the right records and every operation adds an entry: otherwise the script fails."""
+    arguments = ("--records", "250", "--operations", OPERATIONS, "--seed", seed)
+    ran = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert [line.split()[1] for line in ran.stdout.splitlines()[4:]] == [
         "controller",

@@ -1,4 +1,4 @@
-"""Notices as the register keeps them: as they were worded, and where they were shown."""
+"""The register keeps the text of each notice and records where it was displayed."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ NOTICES = [
     Notice(2, tag, "more protective", [], ["ip-address: less"], date(2026, 11, 1), date(2026, 12, 1))
     for tag in ("en", "zh-TW")
 ]
-SHOWING = NoticeDisplay(2, "https://example.org/", attested_by_operator=True, recorded_at=START)
+DISPLAY = NoticeDisplay(2, "https://example.org/", attested_by_operator=True, recorded_at=START)
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def register(tmp_path: Path) -> Iterator[Register]:
     opened.close()
 
 
-def test_a_notice_stays_as_it_was_worded(tmp_path: Path, register: Register) -> None:
-    """It comes back word for word, its hash is in the entry of its version, and no statement changes it."""
+def test_a_notice_cannot_be_changed(tmp_path: Path, register: Register) -> None:
+    """A stored notice is returned unchanged, the ledger has its hash, and no SQL statement changes it."""
     assert register.notices.all() == NOTICES
     entries = [msgspec.json.decode(body) for _, body in register.ledger.entries()]
     assert [entry["notice_hashes"] for entry in entries] == [{}, hash_notices(NOTICES)]
@@ -41,24 +41,24 @@ def test_a_notice_stays_as_it_was_worded(tmp_path: Path, register: Register) -> 
     file.close()
 
 
-def test_a_withdrawn_versions_notice_is_gone(register: Register) -> None:
-    """It is shown no more, and is not the notice of another version of that number."""
+def test_a_withdrawn_version_has_no_notice(register: Register) -> None:
+    """When a version is withdrawn, its notice is no longer listed, and its display cannot be recorded."""
     register.withdraw(2, START + timedelta(days=1))
     assert register.notices.all() == []
     with raises_code("notice-not-found"):
-        register.notices.record_display(SHOWING)
+        register.notices.record_display(DISPLAY)
 
 
-def test_where_a_notice_was_shown_is_recorded(register: Register) -> None:
-    """With an entry in the ledger, which tells that it is the operator's word; of the first version there is none."""
-    register.notices.record_display(SHOWING)
-    assert register.notices.displays() == [SHOWING]
+def test_a_display_of_a_notice_is_recorded_in_the_ledger(register: Register) -> None:
+    """A display gets an entry that says the operator attests it; the first version has no notice to display."""
+    register.notices.record_display(DISPLAY)
+    assert register.notices.displays() == [DISPLAY]
     *_, (_, body) = register.ledger.entries()
-    told = msgspec.json.decode(body)
-    assert (told["kind"], told["attested_by_operator"], told["notice_hashes"]) == (
+    entry = msgspec.json.decode(body)
+    assert (entry["kind"], entry["attested_by_operator"], entry["notice_hashes"]) == (
         "notice-displayed",
         True,
         hash_notices(NOTICES),
     )
     with raises_code("notice-not-found"):
-        register.notices.record_display(msgspec.structs.replace(SHOWING, version=1))
+        register.notices.record_display(msgspec.structs.replace(DISPLAY, version=1))

@@ -1,4 +1,4 @@
-"""What any register promises, on the one in SQLite."""
+"""The register of policy versions: published versions, their documents, and counted accesses."""
 
 import multiprocessing
 import sqlite3
@@ -21,37 +21,37 @@ def register(tmp_path: Path) -> Iterator[Register]:
     opened.close()
 
 
-def test_what_was_published_is_there_after_opening_again(tmp_path: Path, register: Register) -> None:
-    """Versions come back in order with all that they promised, and documents by language."""
+def test_published_versions_survive_reopening(tmp_path: Path, register: Register) -> None:
+    """A reopened register returns its versions in order with their terms, and their documents by language."""
     assert register.versions() == []
     register.publish(policy_version(1), [published_document("pt-BR", "olá"), published_document()])
     register.publish(policy_version(2, 3), [published_document()])
-    again = Register(tmp_path, tmp_path / "keys")
-    assert again.versions() == [policy_version(1), policy_version(2, 3)]
-    assert again.versions()[0].compiled_terms == TERMS
-    assert [(shown.language, shown.text) for shown in again.documents(1)] == [
+    reopened = Register(tmp_path, tmp_path / "keys")
+    assert reopened.versions() == [policy_version(1), policy_version(2, 3)]
+    assert reopened.versions()[0].compiled_terms == TERMS
+    assert [(document.language, document.text) for document in reopened.documents(1)] == [
         ("en", "# Privacy"),
         ("pt-BR", "olá"),
     ]
-    again.close()
+    reopened.close()
 
 
 @pytest.mark.parametrize(
-    "wrong", [policy_version(1, 9), policy_version(3, 9), policy_version(2, 0), policy_version(2, -1)]
+    "version", [policy_version(1, 9), policy_version(3, 9), policy_version(2, 0), policy_version(2, -1)]
 )
-def test_a_version_follows_on_the_last(register: Register, wrong: Version) -> None:
-    """A number that is not the next one, or a moment that is not later, is refused, and nothing is recorded."""
+def test_a_version_must_follow_the_last_one(register: Register, version: Version) -> None:
+    """A version with the wrong number, or without a later start, is refused and not recorded."""
     register.publish(policy_version(1), [published_document()])
     with raises_code("version-out-of-order"):
-        register.publish(wrong, [published_document()])
+        register.publish(version, [published_document()])
     assert register.versions() == [policy_version(1)]
 
 
-def test_a_correction_is_shown_and_the_first_wording_stays(tmp_path: Path, register: Register) -> None:
-    """The last document of a language is shown; every earlier one is still there."""
+def test_a_correction_is_shown_and_the_original_is_kept(tmp_path: Path, register: Register) -> None:
+    """The last document of each language is shown, and every earlier one stays in the register."""
     register.publish(policy_version(1), [published_document(), published_document("zh-TW", "隱私")])
     register.correct_documents(1, [published_document(text="# Privacy, spelt right")])
-    assert [shown.text for shown in register.documents(1)] == ["# Privacy, spelt right", "隱私"]
+    assert [document.text for document in register.documents(1)] == ["# Privacy, spelt right", "隱私"]
     with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
         assert file.execute("SELECT count(*) FROM documents").fetchone() == (3,)
     with raises_code("version-not-found"):
@@ -59,8 +59,8 @@ def test_a_correction_is_shown_and_the_first_wording_stays(tmp_path: Path, regis
     assert register.documents(2) == []
 
 
-def test_only_what_has_not_taken_effect_can_be_withdrawn(register: Register) -> None:
-    """The last version, before its moment; its number is then free."""
+def test_only_the_last_version_can_be_withdrawn_before_it_takes_effect(register: Register) -> None:
+    """Only the last version can be withdrawn, and only before it takes effect; its number is then free."""
     register.publish(policy_version(1), [published_document()])
     register.publish(policy_version(2, 30), [published_document()])
     for number, days in ((1, 1), (2, 30), (3, 1)):
@@ -70,36 +70,36 @@ def test_only_what_has_not_taken_effect_can_be_withdrawn(register: Register) -> 
     assert register.versions() == [policy_version(1)]
     assert register.documents(2) == []
     register.publish(policy_version(2, 40), [published_document("en", "another")])
-    assert [shown.text for shown in register.documents(2)] == ["another"]
+    assert [document.text for document in register.documents(2)] == ["another"]
 
 
 @pytest.mark.parametrize("table", ["publications", "withdrawals", "documents"])
-def test_nothing_published_can_be_changed_or_removed(tmp_path: Path, register: Register, table: str) -> None:
-    """Not even SQL on the open file edits or removes a row."""
+def test_published_rows_cannot_be_changed_or_deleted(tmp_path: Path, register: Register, table: str) -> None:
+    """Not even SQL on the open file changes or deletes a published row."""
     register.publish(policy_version(1), [published_document()])
     register.publish(policy_version(2, 30), [published_document()])
     register.withdraw(2, START)
     with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
-        before = file.execute(f"SELECT * FROM {table}").fetchall()  # a name of ours
+        before = file.execute(f"SELECT * FROM {table}").fetchall()  # the parameter above, not input
         assert before
-        for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET publication = 7"):  # the same
+        for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET publication = 7"):
             with pytest.raises(sqlite3.IntegrityError, match=r"cannot be (changed|deleted)"):
                 file.execute(sql)
-        assert file.execute(f"SELECT * FROM {table}").fetchall() == before  # the same
+        assert file.execute(f"SELECT * FROM {table}").fetchall() == before
 
 
 def _publish(folder: Path, results: "multiprocessing.Queue[bool]") -> None:
     opened = Register(folder, folder / "keys")
     try:
         opened.publish(policy_version(1), [published_document()])
-        results.put(True)  # noqa: FBT003  # what a queue takes has no name
+        results.put(True)  # noqa: FBT003  # a queue takes its value by position
     except StoreError:
         results.put(False)  # noqa: FBT003  # the same
     opened.close()
 
 
-def test_of_several_processes_one_is_first(tmp_path: Path) -> None:
-    """Where processes publish the same number at once, also into a register that is not made yet, one of them does."""
+def test_only_one_of_several_processes_publishes_a_number(tmp_path: Path) -> None:
+    """When processes publish the same number at once, even into a new register, exactly one of them succeeds."""
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[bool] = context.Queue()
     processes = [context.Process(target=_publish, args=(tmp_path, results)) for _ in range(4)]
@@ -113,8 +113,8 @@ def test_of_several_processes_one_is_first(tmp_path: Path) -> None:
     opened.close()
 
 
-def test_a_lost_register_is_never_made_anew(tmp_path: Path) -> None:
-    """Beside a store, a missing register is refused; alone, it is made."""
+def test_a_missing_register_is_not_created_beside_a_store(tmp_path: Path) -> None:
+    """Beside a store, a missing register is an error; in a new folder, the register is created."""
     open_register(tmp_path / "new", tmp_path / "keys", store_file="avowal.duckdb").close()
     assert (tmp_path / "new" / REGISTER_FILE).exists()
     (tmp_path / "avowal.duckdb").touch()
@@ -123,8 +123,8 @@ def test_a_lost_register_is_never_made_anew(tmp_path: Path) -> None:
     assert not (tmp_path / REGISTER_FILE).exists()
 
 
-def test_a_file_that_is_no_register_is_refused(tmp_path: Path) -> None:
-    """A damaged file is told, and left as it is."""
+def test_a_damaged_register_is_refused(tmp_path: Path) -> None:
+    """A damaged register is refused, and its file is not changed."""
     (tmp_path / REGISTER_FILE).write_bytes(b"no database" * 500)
     with raises_code("store-unusable"):
         Register(tmp_path, tmp_path / "keys")
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_register_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("register")
 def test_a_newer_register_is_refused(tmp_path: Path) -> None:
-    """A register of a newer Avowal is not touched."""
+    """A register that a newer version of Avowal wrote is refused."""
     with sqlite3.connect(tmp_path / REGISTER_FILE) as file:
         file.execute("PRAGMA user_version = 99")
     with raises_code("newer-store"):
@@ -143,13 +143,15 @@ def test_a_newer_register_is_refused(tmp_path: Path) -> None:
 AT = START + timedelta(hours=12)
 
 
-def test_readings_are_told_since_a_moment(register: Register) -> None:
-    """Also since a part of a second: an entry begins with its time."""
+def test_accesses_are_listed_since_a_time(register: Register) -> None:
+    """Accesses are listed from a given time on, to the millisecond."""
     moments = [AT + timedelta(milliseconds=ago) for ago in (-1500, -1000, -999, -500, -1, 0, 1, 86_400_000)]
     for rows, at in enumerate(moments):
         register.readers.record_access("operator", "abuse", 0, rows, "SELECT 1", at)
     for first, since in enumerate(moments):
-        assert [one.rows for one in register.readers.accesses_since(since)] == [*range(first, len(moments))]
+        assert [access.rows for access in register.readers.accesses_since(since)] == [
+            *range(first, len(moments))
+        ]
     assert len(register.readers.accesses_since(datetime.min)) == len(moments)
     with register.database.transaction() as connection:  # a text sorts before all bytes
         connection.execute("DROP TRIGGER entries_forbid_update")
@@ -157,8 +159,8 @@ def test_readings_are_told_since_a_moment(register: Register) -> None:
     assert len(register.readers.accesses_since(AT)) == 3
 
 
-def test_single_readings_are_counted_by_day(register: Register) -> None:
-    """Those that came since it was last asked, too; what was counted before is not looked at again."""
+def test_accesses_are_counted_by_purpose_since_a_time(register: Register) -> None:
+    """Accesses since a given time are counted by purpose, including those that came after the last count."""
     days = [START + timedelta(days=number, hours=number) for number in range(4)]
     for at in days:
         register.readers.record_access("operator", "abuse", 0, 1, "SELECT 1", at)

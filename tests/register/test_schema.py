@@ -1,4 +1,4 @@
-"""Creating the register's file, and bringing it up to date."""
+"""The schema of the register: a new file is created, and an older one is migrated."""
 
 import sqlite3
 from contextlib import closing
@@ -17,7 +17,7 @@ CREATE TRIGGER remarks_forbid_delete BEFORE DELETE ON remarks
 
 
 def test_a_migration_is_applied_once(tmp_path: Path) -> None:
-    """It brings an older file to the schema that a new file has."""
+    """A migration is applied once, and brings an older file to the schema of a new one."""
     old, new = Database(tmp_path / "old.sqlite"), Database(tmp_path / "new.sqlite")
     migrate(old, read_scripts())
     for database in (old, old, new):
@@ -30,7 +30,7 @@ def test_a_migration_is_applied_once(tmp_path: Path) -> None:
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
-    """Not even its first statements, nor the number of the schema."""
+    """A failed migration undoes its first statements too, and leaves the schema number as it was."""
     database = Database(tmp_path / "file.sqlite")
     migrate(database, read_scripts())
     with raises_code("store-unusable"):
@@ -42,7 +42,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_register_of_an_earlier_build_is_refused(tmp_path: Path) -> None:
-    """It has other tables, and is left as it is."""
+    """A register with the tables of an earlier build is refused, and its file is not changed."""
     with closing(sqlite3.connect(tmp_path / REGISTER_FILE)) as file:
         file.execute("CREATE TABLE publications (publication INTEGER PRIMARY KEY)")
         file.execute("PRAGMA user_version = 21")

@@ -1,4 +1,4 @@
-"""What seals what was handed over."""
+"""The encryption of submissions, and the rotation of its keys."""
 
 from pathlib import Path
 
@@ -13,75 +13,79 @@ PLACE = "0" * 24, "message"
 
 
 @pytest.fixture
-def seal(tmp_path: Path) -> SubmissionCipher:
+def cipher(tmp_path: Path) -> SubmissionCipher:
     return SubmissionCipher(tmp_path / "keys" / SUBMISSION_KEYS_FILE)
 
 
 @pytest.mark.parametrize("value", ["", "Olá, 你好", {"name": "a.pdf", "size": 3}])
-def test_what_was_sealed_opens_in_its_place(seal: SubmissionCipher, value: object) -> None:
-    """Nothing of it can be read, and the same is sealed to something else each time."""
-    sealed = seal.encrypt(value, *PLACE)
-    assert seal.decrypt(sealed, *PLACE) == value
-    assert seal.encrypt(value, *PLACE) != sealed
-    assert b"pdf" not in sealed
+def test_a_value_is_decrypted_only_for_its_submission_and_field(
+    cipher: SubmissionCipher, value: object
+) -> None:
+    """A value is decrypted only for its submission and field; it has another ciphertext each time."""
+    ciphertext = cipher.encrypt(value, *PLACE)
+    assert cipher.decrypt(ciphertext, *PLACE) == value
+    assert cipher.encrypt(value, *PLACE) != ciphertext
+    assert b"pdf" not in ciphertext
     with raises_code("submission-unreadable"):
-        seal.decrypt(sealed, PLACE[0], "other")
+        cipher.decrypt(ciphertext, PLACE[0], "other")
 
 
-def test_whatever_was_changed_does_not_open(seal: SubmissionCipher) -> None:
-    """Any of its bytes, or how many there are."""
-    sealed = seal.encrypt("something", *PLACE)
-    changed = [sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :] for at in range(len(sealed))]
-    for one in [*changed, *(sealed[:end] for end in range(len(sealed))), sealed + b"\0"]:
+def test_a_changed_ciphertext_is_refused(cipher: SubmissionCipher) -> None:
+    """A ciphertext with any byte changed, missing or added is refused."""
+    ciphertext = cipher.encrypt("something", *PLACE)
+    changed = [
+        ciphertext[:at] + bytes([ciphertext[at] ^ 1]) + ciphertext[at + 1 :] for at in range(len(ciphertext))
+    ]
+    for wrong in [*changed, *(ciphertext[:end] for end in range(len(ciphertext))), ciphertext + b"\0"]:
         with raises_code("submission-unreadable"):
-            seal.decrypt(one, *PLACE)
+            cipher.decrypt(wrong, *PLACE)
 
 
-def test_another_key_opens_nothing(seal: SubmissionCipher, tmp_path: Path) -> None:
-    """Keys stay in the file until they are forgotten."""
-    sealed = seal.encrypt("something", *PLACE)
+def test_a_value_is_decrypted_only_with_its_key(cipher: SubmissionCipher, tmp_path: Path) -> None:
+    """Another key decrypts nothing; after a rotation an old key works until it is deleted."""
+    ciphertext = cipher.encrypt("something", *PLACE)
     other = SubmissionCipher(tmp_path / "other" / SUBMISSION_KEYS_FILE)
     other.encrypt("", *PLACE)
     with raises_code("submission-unreadable"):
-        other.decrypt(sealed, *PLACE)
-    seal.rotate_key()
-    assert seal.decrypt(sealed, *PLACE) == "something"
-    again = seal.reencrypt(sealed)
-    seal.delete_old_keys()
-    assert seal.decrypt(again, *PLACE) == "something"
+        other.decrypt(ciphertext, *PLACE)
+    cipher.rotate_key()
+    assert cipher.decrypt(ciphertext, *PLACE) == "something"
+    again = cipher.reencrypt(ciphertext)
+    cipher.delete_old_keys()
+    assert cipher.decrypt(again, *PLACE) == "something"
     with raises_code("submission-unreadable"):
-        seal.decrypt(sealed, *PLACE)
+        cipher.decrypt(ciphertext, *PLACE)
 
 
-def test_what_was_sealed_as_fernet_opens_still(seal: SubmissionCipher) -> None:
-    """And is sealed as all else once the key is turned."""
-    seal.encrypt("", *PLACE)
-    token = Fernet(seal.keys_file.read_text()).encrypt(msgspec.json.encode([PLACE, "something"]))
-    assert seal.decrypt(token, *PLACE) == "something"
-    seal.rotate_key()
-    again = seal.reencrypt(token)
+def test_a_fernet_token_is_decrypted_and_reencrypted(cipher: SubmissionCipher) -> None:
+    """A Fernet token is still decrypted; reencryption after a rotation gives it the format of all others."""
+    cipher.encrypt("", *PLACE)
+    token = Fernet(cipher.keys_file.read_text()).encrypt(msgspec.json.encode([PLACE, "something"]))
+    assert cipher.decrypt(token, *PLACE) == "something"
+    cipher.rotate_key()
+    again = cipher.reencrypt(token)
     assert again[0] != token[0]
-    seal.delete_old_keys()
-    assert seal.decrypt(again, *PLACE) == "something"
+    cipher.delete_old_keys()
+    assert cipher.decrypt(again, *PLACE) == "something"
     with raises_code("submission-unreadable"):
-        seal.decrypt(token, *PLACE)
+        cipher.decrypt(token, *PLACE)
 
 
-def test_a_file_that_holds_no_keys_is_told(seal: SubmissionCipher) -> None:
-    """Without its words, which may hold some of one."""
-    seal.encrypt("", *PLACE)
-    seal.keys_file.write_text("something secret")
-    with raises_code("key-damaged") as told:
-        seal.encrypt("", *PLACE)
-    assert "secret" not in str(told.value)
+def test_a_damaged_key_file_is_reported_without_its_content(cipher: SubmissionCipher) -> None:
+    """The error of a damaged key file does not show its content, which may be part of a key."""
+    cipher.encrypt("", *PLACE)
+    cipher.keys_file.write_text("something secret")
+    with raises_code("key-damaged") as caught:
+        cipher.encrypt("", *PLACE)
+    assert "secret" not in str(caught.value)
 
 
-def test_a_key_that_is_lost_is_not_made_anew_by_reading(seal: SubmissionCipher, tmp_path: Path) -> None:
-    """Whoever puts it back has it: another one in its place would be lost then, with what it sealed."""
-    sealed = seal.encrypt("told", *PLACE)
-    seal.keys_file.rename(tmp_path / "backup")
+def test_reading_does_not_replace_a_missing_key(cipher: SubmissionCipher, tmp_path: Path) -> None:
+    """Reading with a missing key is an error and creates no new key, so the old one can be restored."""
+    ciphertext = cipher.encrypt("something", *PLACE)
+    cipher.keys_file.rename(tmp_path / "backup")
     with raises_code("key-missing"):
-        seal.decrypt(sealed, *PLACE)
-    assert seal.is_key_missing
-    (tmp_path / "backup").rename(seal.keys_file)
-    assert seal.decrypt(sealed, *PLACE) == "told"
+        cipher.decrypt(ciphertext, *PLACE)
+    assert cipher.is_key_missing
+    (tmp_path / "backup").rename(cipher.keys_file)
+    assert cipher.decrypt(ciphertext, *PLACE) == "something"

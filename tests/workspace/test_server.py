@@ -1,4 +1,4 @@
-"""One process owns a data folder, and others send it requests."""
+"""Only one process owns a data folder; the others send it requests."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def folder(path: Path) -> Folder:
 
 
 class Measured(msgspec.Struct):
-    """A time and numbers."""
+    """A struct of a time and numbers."""
 
     at: datetime
     numbers: list[int | None]
@@ -52,17 +52,17 @@ class Echo(Request[Measured], frozen=True):
 
 
 class Fill(Request[bytes], frozen=True):
-    """Return that many bytes."""
+    """Return a number of zero bytes."""
 
     size: int
 
 
 class Undefined(Request[int], frozen=True):
-    """Nothing handles this one."""
+    """A request that no handler answers."""
 
 
 class EchoHandler:
-    """Answers these requests."""
+    """Answer the requests of this file."""
 
     request_types: tuple[type[AnyRequest], ...] = (Echo, Fill)
 
@@ -83,7 +83,7 @@ def create_handler(_: Store) -> EchoHandler:
     return EchoHandler()
 
 
-def own(path: Path) -> FolderServer:
+def open_as_owner(path: Path) -> FolderServer:
     backend = open_backend(folder(path), create_handler)
     assert isinstance(backend, FolderServer)
     return backend
@@ -91,7 +91,7 @@ def own(path: Path) -> FolderServer:
 
 def test_a_second_process_sends_its_requests_to_the_first(tmp_path: Path) -> None:
     """A process that opens an owned folder becomes a client and gets the same answers."""
-    owner = own(tmp_path)
+    owner = open_as_owner(tmp_path)
     client = open_backend(folder(tmp_path), create_handler)
     assert isinstance(client, FolderClient)
     assert client.call(Echo(SAMPLE)) == owner.call(Echo(SAMPLE)) == SAMPLE
@@ -106,7 +106,7 @@ def test_a_second_process_sends_its_requests_to_the_first(tmp_path: Path) -> Non
 
 def test_an_error_of_the_owner_reaches_the_client(tmp_path: Path) -> None:
     """A client gets the owner's error with its code and hint; an unforeseen fault shows no detail and ends no process."""
-    owner = own(tmp_path)
+    owner = open_as_owner(tmp_path)
     client = open_backend(folder(tmp_path), create_handler)
     for backend in (owner, client):
         with raises_code("server-mismatch") as caught:
@@ -122,7 +122,7 @@ def test_an_error_of_the_owner_reaches_the_client(tmp_path: Path) -> None:
 
 def test_an_answer_that_is_too_long_is_an_error(tmp_path: Path) -> None:
     """The client gets an error that names the size, and the connection stays usable."""
-    owner = own(tmp_path)
+    owner = open_as_owner(tmp_path)
     client = open_backend(folder(tmp_path), create_handler)
     with pytest.raises(StoreError, match=f"more than {MESSAGE_BYTES_MAX:,}"):
         client.call(Fill(MESSAGE_BYTES_MAX))
@@ -131,9 +131,9 @@ def test_an_answer_that_is_too_long_is_an_error(tmp_path: Path) -> None:
     owner.close()
 
 
-def test_a_log_is_read_by_one_at_a_time(tmp_path: Path) -> None:
+def test_a_log_is_claimed_by_one_process_at_a_time(tmp_path: Path) -> None:
     """A log that one process claimed is refused to others until that process ends, however it ends."""
-    owner = own(tmp_path)
+    owner = open_as_owner(tmp_path)
     client, other_client = (
         open_backend(folder(tmp_path), create_handler),
         open_backend(folder(tmp_path), create_handler),
@@ -149,11 +149,11 @@ def test_a_log_is_read_by_one_at_a_time(tmp_path: Path) -> None:
     owner.close()
 
 
-def test_a_log_of_a_killed_process_is_free_once_its_segments_are_loaded(
+def test_a_claim_waits_until_the_segments_of_a_killed_process_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A claim meanwhile waits, and is not refused because another process reads the log."""
-    owner = own(tmp_path)
+    """A claim waits meanwhile, and is not refused as if another process still read the log."""
+    owner = open_as_owner(tmp_path)
     client, other_client = (
         open_backend(folder(tmp_path), create_handler),
         open_backend(folder(tmp_path), create_handler),
@@ -161,12 +161,12 @@ def test_a_log_of_a_killed_process_is_free_once_its_segments_are_loaded(
     client.call(ClaimLog("log"))
     loading, loaded = threading.Event(), threading.Event()
 
-    def slowly(_: Path) -> list[SegmentFile]:
+    def list_slowly(_: Path) -> list[SegmentFile]:
         loading.set()
         assert loaded.wait(60)
         return []
 
-    monkeypatch.setattr("avowal.workspace.pending_files.list_segments", slowly)
+    monkeypatch.setattr("avowal.workspace.pending_files.list_segments", list_slowly)
     client.close()
     assert loading.wait(60)
     with ThreadPoolExecutor(1) as pool:
@@ -180,8 +180,8 @@ def test_a_log_of_a_killed_process_is_free_once_its_segments_are_loaded(
 
 
 def test_two_killed_processes_do_not_wait_for_each_other(tmp_path: Path) -> None:
-    """Each has a log and waits for that of the other: both claims are released, and the owner can stop."""
-    owner = own(tmp_path)
+    """When two ended processes each waited for the other's log, both claims are released and the owner can stop."""
+    owner = open_as_owner(tmp_path)
     connections = [connect(tmp_path / "data"), connect(tmp_path / "data")]
     for connection, log in zip(connections, "ab", strict=True):
         send_message(connection, msgspec.msgpack.encode(ClaimLog(log)))
@@ -197,11 +197,11 @@ def test_two_killed_processes_do_not_wait_for_each_other(tmp_path: Path) -> None
     owner.close()
 
 
-def test_segments_that_an_owner_left_are_loaded_at_the_next_start(tmp_path: Path) -> None:
-    """A segment on the disk is loaded by the next owner, whoever wrote it; one that cannot be loaded is removed."""
+def test_remaining_segments_are_loaded_at_the_next_start(tmp_path: Path) -> None:
+    """The next owner loads each segment on the disk, and removes one that cannot be loaded."""
     written_segment(tmp_path / "data", admitted_records(request_at(0)))
     written_segment(tmp_path / "data", admitted_records(request_at(0)), 500, 600, source="b")
-    owner = own(tmp_path)
+    owner = open_as_owner(tmp_path)
     assert owner.call(CountRecords()).requests == 1
     assert owner.recovered_lines == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
@@ -210,7 +210,7 @@ def test_segments_that_an_owner_left_are_loaded_at_the_next_start(tmp_path: Path
 
 def test_a_client_gets_an_error_when_the_owner_has_ended(tmp_path: Path) -> None:
     """When the owner has ended, a request of a client fails, and the next process that opens the folder owns it."""
-    owner = own(tmp_path)
+    owner = open_as_owner(tmp_path)
     client = open_backend(folder(tmp_path), create_handler)
     owner.close()
     with raises_code("server-gone"):
@@ -246,7 +246,7 @@ def test_a_folder_whose_owner_does_not_answer_is_refused(
 
 def test_only_the_user_who_runs_avowal_may_connect(tmp_path: Path) -> None:
     """Only the user who runs Avowal may connect; the folder is closed to others."""
-    owner = own(tmp_path)
+    owner = open_as_owner(tmp_path)
     assert (tmp_path / "data" / "avowal.sock").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     owner.close()
@@ -258,7 +258,7 @@ def test_a_long_path_has_a_socket_too(tmp_path: Path) -> None:
     if not Path("/proc/self/fd").exists():
         pytest.skip("needs /proc: elsewhere such a folder is refused with a clear error")
     deep = tmp_path / ("d" * 60) / ("e" * 60)
-    owner = own(deep)
+    owner = open_as_owner(deep)
     client = open_backend(folder(deep), create_handler)
     assert client.call(Echo(SAMPLE)) == SAMPLE
     client.close()
