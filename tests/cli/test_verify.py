@@ -326,7 +326,7 @@ def test_a_lost_ledger_or_key_is_never_made_anew(site: Site) -> None:
 DAMAGE = {
     "no checkpoint": ("ledger.checkpoint", b"", "is damaged"),
     "no text": ("ledger.checkpoint", b"\xff\xfe", "`avowal verify --witness-checkpoint`"),
-    "another's": ("ledger.checkpoint", b"a\n1\nb\n\n\xe2\x80\x94 a AAAA\n", "no checkpoint"),
+    "another's": ("ledger.checkpoint", b"a\n1\nb\n\n\xe2\x80\x94 a AAAA\n", "not a checkpoint"),
     "no key": ("ledger.key", b"", "ledger.key` is damaged"),
     "another key": ("ledger.key", bytes(32), "not signed by this ledger"),
 }

@@ -6,8 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from avowal.collect.admission import ADMITTED_SCHEMA, AdmissionRules, MaximumAges, admit_records
+from avowal.collect.admission import ADMITTED_SCHEMA, AdmissionRules, admit_records
 from avowal.logs.drop_reason import DropReason
+from avowal.policy.bounds import AgeByPrecision
 
 NOW = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 DAY = 86400
@@ -33,11 +34,11 @@ RECORD = {
     "request_kind": "view",
     "visitor_id": 2**63 + 1,
 }
-TIME: dict[str, MaximumAges] = {"request-time": {"full": None}}
+TIME: dict[str, AgeByPrecision] = {"request-time": {"full": None}}
 
 
 def let_in(
-    kept: dict[str, MaximumAges], **changed: Any
+    kept: dict[str, AgeByPrecision], **changed: Any
 ) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
     frame = pl.DataFrame([{**RECORD, **changed}]).with_columns(
         pl.col("line").cast(pl.UInt32),
@@ -82,7 +83,7 @@ def test_what_is_not_declared_is_not_let_in() -> None:
     ],
 )
 def test_a_category_is_cut_to_what_its_age_permits(
-    category: str, ages: MaximumAges, column: str, expected: Any
+    category: str, ages: AgeByPrecision, column: str, expected: Any
 ) -> None:
     """A record of ten days holds the finest precision whose greatest age is ten days or more; the limit is within."""
     ((record,), _) = let_in({**TIME, category: ages})

@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from avowal.disclose.extract import Extract, OldestByCell, extract_records
+from avowal.disclose.extract import Extract, OldestValues, extract_records
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE, Bounds, Cell
 from avowal.register.release_requests import ReleaseRequest
 from avowal.store.columns import ColumnForm
@@ -334,7 +334,7 @@ def test_how_far_something_goes_is_told_by_ages_of_the_terms() -> None:
     ages = {"full": int(7 * day), "network": int(30 * day)}
     cells = {Cell("ip-address", GROUND_ONLY_PURPOSE, "named-person", "authorised"): ages}
     for days, told in ((3, 7), (7, 7), (20, 30), (31, None)):
-        far = OldestByCell([Bounds(cells, {})], NOW)
+        far = OldestValues([Bounds(cells, {})], NOW)
         far.add(ColumnForm("ip-address", "full", ""), 1, NOW - timedelta(days))
         since = datetime.min if told is None else NOW - timedelta(told)
         assert far.to_age_reach() == [("ip-address", "full", 1, since)]

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from avowal.keep.enforcement import PolicyEnforcer
 from avowal.keep.retention import plan_retention
-from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell, CompiledTerms, max_ages
+from avowal.policy.bounds import (
+    OPERATOR,
+    OWN_USE,
+    AgeByPrecision,
+    Bounds,
+    Cell,
+    CompiledTerms,
+    merge_longest_ages,
+)
 from avowal.policy.compare import list_governing_bounds
 from avowal.register.register import PublishedDocument, Register, Version
 from avowal.store.compaction import compacted_path
@@ -33,7 +41,7 @@ def joined(what: Bounds) -> Bounds:
     cells: dict[Cell, AgeByPrecision] = {}
     for cell, ages in what.cells.items():
         one = cell._replace(purpose="content")
-        cells[one] = max_ages(cells.get(one, {}), ages)
+        cells[one] = merge_longest_ages(cells.get(one, {}), ages)
     return Bounds(cells, {})
 
 

@@ -10,7 +10,7 @@ import pytest
 from avowal.errors import StoreError
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.migrations import migrate, read_migrations, read_schema
-from avowal.verify.store_state import STORE_SCHEMA_QUERY
+from avowal.verify.store_state import SQL
 
 OLD_SCHEMA = "CREATE TABLE requests (page_path VARCHAR);"
 NEW_SCHEMA = "CREATE TABLE requests (page_path VARCHAR, country VARCHAR);"
@@ -37,7 +37,7 @@ class Database:
 
     def columns(self) -> list[tuple[str, str, str]]:
         """Return every table, column and type."""
-        return self.connection.execute(STORE_SCHEMA_QUERY).fetchall()
+        return self.connection.execute(SQL["store_schema"]).fetchall()
 
     def applied(self) -> list[int]:
         """Return the numbers of the migrations that were applied."""

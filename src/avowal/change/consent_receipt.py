@@ -71,10 +71,12 @@ def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any
     }
 
 
-def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, ConsentGiven]:
+def check_consent_receipt(
+    text: str, verifier: Verifier
+) -> tuple[EntryProof, ConsentGiven | ConsentWithdrawn]:
     """Verify a receipt with the ledger's public key alone; returns its proof, and the entry that it proves.
 
-    Raises InvalidInputError where it is no receipt, and ProofError where it does not hold.
+    Raises InvalidInputError if it is not a receipt, and ProofError if it is not valid.
     """
     receipt = parse_receipt(text, _ConsentReceipt, "a consent")
     salt = receipt.proof.salt_bytes
@@ -82,7 +84,7 @@ def check_consent_receipt(text: str, verifier: Verifier) -> tuple[EntryProof, Co
     origin = proof.verify(verifier).origin
     entry = decode_entry(proof.entry)
     if (
-        not isinstance(entry, ConsentGiven)
+        not isinstance(entry, ConsentGiven | ConsentWithdrawn)
         or receipt.record_id != f"{origin}#{proof.index}"
         or receipt.to_entry(salt) != entry
         or sha256(receipt.proof.terms.encode()).hexdigest() != entry.identity
@@ -179,7 +181,7 @@ class _ConsentReceipt(msgspec.Struct):
         except (KeyError, TypeError):
             return []
 
-    def to_entry(self, salt: bytes) -> ConsentGiven:
+    def to_entry(self, salt: bytes) -> ConsentGiven | ConsentWithdrawn:
         """Return the ledger entry with the same content."""
         kind = ConsentWithdrawn if self.event.event_state == WITHDRAWN_STATE else ConsentGiven
         notice = self.pii_processing.privacy_notice

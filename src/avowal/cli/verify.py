@@ -15,9 +15,8 @@ from avowal.clock import utc_now
 from avowal.disclose.package import check_package, is_package
 from avowal.errors import InvalidInputError
 from avowal.ledger.checkpoint import EntryProof
+from avowal.ledger.export_check import find_export_errors, read_checkpoint
 from avowal.ledger.note import SignedNote, Verifier
-from avowal.ledger.witness import find_export_errors as exported_findings
-from avowal.ledger.witness import read_checkpoint
 from avowal.register.erasures import ERASURE_RECEIPT_SCHEMA as ERASURE
 from avowal.register.erasures import check_erasure_receipt as check_erasure
 from avowal.register.releases import RELEASE_RECEIPT_SCHEMA as RELEASE
@@ -131,7 +130,7 @@ def _verify_export(folder: Path, verifier: Verifier, notes: list[SignedNote]) ->
 
     size = read_checkpoint(files, verifier).size
     findings = [
-        Finding("export-mismatch", sentence) for sentence in exported_findings(files, verifier, notes)
+        Finding("export-mismatch", sentence) for sentence in find_export_errors(files, verifier, notes)
     ]
     return Verification(findings, size)
 

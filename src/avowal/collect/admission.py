@@ -1,6 +1,9 @@
 """Reduce each record to what the terms permit.
 
-Nothing is written to disk before this step, and later steps never see the values that it removes.
+Nothing is written to disk before this step, and later steps never see the values that it removes. Values that are
+permitted on arrival and have to be coarsened or removed later are the task of retention: `keep/retention.py` plans it,
+and `store/retention_sql.py` has its statements. So a full IP address is truncated here if its age on arrival already
+permits only the network, and by retention otherwise.
 """
 
 from collections.abc import Mapping
@@ -14,6 +17,7 @@ from polars.datatypes import DataType, DataTypeClass
 from avowal.logs.distinct_values import map_distinct_series
 from avowal.logs.drop_reason import DropReason
 from avowal.logs.ip_address import truncate_addresses
+from avowal.policy.bounds import AgeByPrecision
 
 _COLUMNS: dict[str, DataType | DataTypeClass] = {
     "request_time": pl.Datetime("us"),
@@ -44,24 +48,21 @@ ADMITTED_SCHEMA = pl.Schema(_COLUMNS)
 `request_time` is UTC. Null means that the terms do not permit a value, or that the log does not say it.
 """
 
-MaximumAges = Mapping[str, int | None]
-"""The maximum age in seconds at each precision. None means no limit; a precision that is absent is not permitted."""
-
 
 @dataclass(frozen=True)
 class AdmissionRules:
     """What one version of the terms, and the versions that govern its records since, permit at collection."""
 
     version: int
-    maximum_ages: Mapping[str, MaximumAges]
+    maximum_ages: Mapping[str, AgeByPrecision]
     """For each collected category, the maximum ages over all purposes."""
     effective_from: datetime = datetime.min
     """When the version took effect, in UTC."""
     effective_until: datetime = datetime.max
     """When the next version took effect, in UTC."""
-    cookie_lifetimes: MaximumAges = field(default_factory=dict)
+    cookie_lifetimes: AgeByPrecision = field(default_factory=dict)
     """The lifetime of the site's own cookie in seconds, by the basis on which it may be set; empty if it may not."""
-    tab_storage_lifetimes: MaximumAges = field(default_factory=dict)
+    tab_storage_lifetimes: AgeByPrecision = field(default_factory=dict)
     """The same for what the script stores in the session storage of a tab."""
 
 
@@ -160,7 +161,7 @@ def _extract_distinct(text: pl.Expr, regex: str) -> pl.Expr:
     return text.map_batches(extract, return_dtype=pl.String)
 
 
-def _permitted(ages: MaximumAges, precision: str, age: pl.Expr) -> pl.Expr | bool:
+def _permitted(ages: AgeByPrecision, precision: str, age: pl.Expr) -> pl.Expr | bool:
     """Return whether an age permits a precision: True or False for all records, or an expression."""
     if precision not in ages:
         return False
@@ -168,7 +169,7 @@ def _permitted(ages: MaximumAges, precision: str, age: pl.Expr) -> pl.Expr | boo
     return True if maximum_age is None else age <= timedelta(seconds=maximum_age)
 
 
-def _truncate_addresses(records: pl.DataFrame, ages: MaximumAges, age: pl.Expr) -> pl.Series:
+def _truncate_addresses(records: pl.DataFrame, ages: AgeByPrecision, age: pl.Expr) -> pl.Series:
     """Return the network of each address that may not be stored in full; null for the others, which do not need it."""
     is_full_permitted = _permitted(ages, "full", age)
     if is_full_permitted is True or "prefix" not in ages:

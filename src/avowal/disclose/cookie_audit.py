@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from avowal.policy.bounds import OPERATOR, AgeByPrecision, Bounds, max_ages
+from avowal.policy.bounds import OPERATOR, AgeByPrecision, Bounds, merge_longest_ages
 from avowal.policy.describe import format_age
 
 HOUR_SECONDS = 3600
@@ -93,5 +93,5 @@ def _find_declared_ages(observation: Observation, terms: Bounds) -> AgeByPrecisi
     for cell, ages in terms.cells.items():
         is_same_party = (cell.recipient == OPERATOR) is (observation.party == "first")
         if cell.cookie_name and is_same_party and fnmatchcase(observation.name, cell.cookie_name):
-            longest = max_ages(longest, ages)
+            longest = merge_longest_ages(longest, ages)
     return longest

@@ -56,7 +56,7 @@ class Extract(msgspec.Struct, frozen=True):
 
 
 @dataclass
-class OldestByCell:
+class OldestValues:
     """How old the values of a release or of a feed page are.
 
     The ledger is public, so `to_age_reach` returns no time of a record (X7): it rounds to the limits of the bounds.
@@ -72,7 +72,7 @@ class OldestByCell:
         key = form.category, form.precision, governing
         self.moments[key] = min(self.moments.get(key, moment), moment)
 
-    def merge(self, other: "OldestByCell") -> None:
+    def merge(self, other: "OldestValues") -> None:
         """Add all values of another."""
         for key, moment in other.moments.items():
             self.moments[key] = min(self.moments.get(key, moment), moment)
@@ -104,7 +104,7 @@ def extract_records(
     )
     filtered_relation, condition = _parse_row_filter(view, request.row_filter)
     visitor = int(request.visitor, 16) if request.visitor else None
-    tables, oldest = dict[str, ResultTable](), OldestByCell(governing_bounds, now)
+    tables, oldest = dict[str, ResultTable](), OldestValues(governing_bounds, now)
     visitors, released = set[int](), set[str]()
     for name, relation in RELATIONS.items():
         columns = {
@@ -145,7 +145,7 @@ def extract_submissions(
 ) -> Extract:
     """Extract the fields and files of submissions, as far as each one's governing bounds permit (X2)."""
     rows, files = list[list[Any]](), dict[str, bytes]()
-    oldest = OldestByCell(governing_bounds, utc_now())
+    oldest = OldestValues(governing_bounds, utc_now())
     for submission in selected_submissions:
         bounds = governing_bounds[submission.version - 1]
 
@@ -221,7 +221,7 @@ def _parse_row_filter(view: PurposeView, row_filter: str) -> tuple[str, SqlFragm
 
 def _drop_empty_columns(
     view: PurposeView, selected: ResultTable, columns: ColumnForms
-) -> tuple[ResultTable, set[int], OldestByCell]:
+) -> tuple[ResultTable, set[int], OldestValues]:
     """Drop columns and rows without a value; returns the rest, whose records they are, and how old their values are.
 
     The last three columns of `selected` are the governing number, the time and the visitor of each record.
@@ -229,7 +229,7 @@ def _drop_empty_columns(
     value_columns = range(len(selected.columns) - 3)
     kept = [index for index in value_columns if any(row[index] is not None for row in selected.rows)]
     rows, visitors = list[list[Any]](), set[int]()
-    oldest = OldestByCell(view.governing_bounds, view.now)
+    oldest = OldestValues(view.governing_bounds, view.now)
     for row in selected.rows:
         *_, governing, moment, visitor = row
         values = [row[index] for index in kept]

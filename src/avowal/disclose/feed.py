@@ -15,11 +15,11 @@ import msgspec
 
 from avowal.clock import utc_now
 from avowal.disclose.contract_check import compare_contract
-from avowal.disclose.extract import OldestByCell
+from avowal.disclose.extract import OldestValues
 from avowal.errors import DisclosureError
 from avowal.keep.enforcement import find_version_in_force
 from avowal.ledger.entry import AgeReach, hash_text
-from avowal.policy.bounds import OWN_USE, PROCESSOR, AgeByPrecision, Bounds, Cell, max_ages
+from avowal.policy.bounds import OWN_USE, PROCESSOR, AgeByPrecision, Bounds, Cell, merge_longest_ages
 from avowal.policy.compare import meet
 from avowal.policy.contract import Contract, compile_contract, parse_contract, select_processor_bounds
 from avowal.register.feeds import FeedPage, FeedPosition
@@ -147,7 +147,7 @@ def _merge_service_purposes(bounds: Bounds) -> Bounds:
     for cell, ages in bounds.cells.items():
         if (cell.recipient, cell.ground) == (PROCESSOR, OWN_USE):
             merged = Cell(cell.category, SERVICE_PURPOSE, PROCESSOR, OWN_USE)
-            cells[merged] = max_ages(cells.get(merged, {}), ages)
+            cells[merged] = merge_longest_ages(cells.get(merged, {}), ages)
     return Bounds(cells, bounds.duties)
 
 
@@ -172,7 +172,7 @@ def read_feed_batch(
         "WHERE change_number > $after ORDER BY change_number LIMIT $limit",
         {"after": position.last_change_number, "limit": records_max},
     ).rows
-    oldest, new_records = OldestByCell(bounds, now), list[FeedRecord]()
+    oldest, new_records = OldestValues(bounds, now), list[FeedRecord]()
     reached = dict(position.last_record_numbers)
     for name in NUMBERED_RELATIONS:
         after, remaining = reached.get(name, 0), records_max - len(new_records)
@@ -207,10 +207,10 @@ def read_feed_batch(
 
 def _build_records(
     view: PurposeView, relation: str, table: ResultTable
-) -> tuple[list[FeedRecord], OldestByCell]:
+) -> tuple[list[FeedRecord], OldestValues]:
     """Return records of a relation as the processor may have them, and their ages."""
     columns = RELATIONS[relation].columns
-    records, oldest = list[FeedRecord](), OldestByCell(view.governing_bounds, view.now)
+    records, oldest = list[FeedRecord](), OldestValues(view.governing_bounds, view.now)
     for row in table.to_dicts():
         number, governing, moment = (row.pop(column) for column in ("record_number", "governing", "moment"))
         values = {

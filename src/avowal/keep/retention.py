@@ -1,13 +1,15 @@
-"""What retention has to do: which rows and columns of the store are kept for longer than any purpose may keep them.
+"""Plan retention: find the rows and columns of the store that no purpose may keep any longer.
 
-The rules are in `docs/spec/retention.md`.
+The rules are in `docs/spec/retention.md`. `store/retention_sql.py` has the statements that carry out the actions.
+`collect/admission.py` applies the same ages on arrival, so that a full IP address, for example, is truncated there if
+it may not be stored at all, and by retention once it may not be stored any longer.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from avowal.policy.bounds import Age, Bounds
-from avowal.store.columns import FULL, RELATIONS, ColumnForm, cover_row_ages
+from avowal.store.columns import FULL, RELATIONS, ColumnForm, outlast_rows
 from avowal.store.interface import RetentionAction
 
 RETENTION_GRACE = timedelta(days=1)
@@ -19,13 +21,13 @@ def plan_retention(governing_bounds: Sequence[Bounds], now: datetime) -> list[Re
 
     `governing_bounds` has what governs each governing number, from 1 on.
     """
-    max_ages = [
+    ages_by_category = [
         {category: bounds.retention_ages(category) for category in bounds.collected_categories}
         for bounds in governing_bounds
     ]
 
     def find_ages(category: str, precision: str) -> list[Age]:
-        return [ages.get(category, {}).get(precision, 0) for ages in max_ages]
+        return [ages.get(category, {}).get(precision, 0) for ages in ages_by_category]
 
     actions = []
     for name, relation in RELATIONS.items():
@@ -45,7 +47,7 @@ def _is_kept_whole(
 ) -> bool:
     """Return whether a column may stay as it is for as long as its rows."""
     for form, ages in zip(forms, form_ages, strict=True):
-        if cover_row_ages(ages, row_ages):
+        if outlast_rows(ages, row_ages):
             return form.sql == forms[0].sql
         if any(age != 0 for age in ages):
             return False

@@ -1,1 +1,1 @@
-"""The proof: an append-only log whose every entry can be shown to be in it, and to have stayed as it was."""
+"""The ledger: an append-only Merkle tree of entries, with signed checkpoints and proofs about single entries."""

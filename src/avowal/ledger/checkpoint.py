@@ -1,4 +1,4 @@
-"""Checkpoints (C2SP tlog-checkpoint): size and root of the ledger, signed; and proofs that stand on one."""
+"""Checkpoints (C2SP tlog-checkpoint), which sign the size and root of a ledger, and proofs of entries against them."""
 
 import base64
 import binascii
@@ -16,11 +16,14 @@ PROOF_HEADER = "c2sp.org/tlog-proof@v1"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Whose ledger it is, how many entries it has, and the root over them."""
+    """The state of a ledger at a size."""
 
     origin: str
+    """The name of the ledger."""
     size: int
+    """The number of its entries."""
     root: bytes
+    """The root hash of the tree of these entries."""
 
     @property
     def signed_text(self) -> str:
@@ -28,33 +31,33 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
     def sign(self, signer: Signer) -> SignedNote:
-        """Return the checkpoint as a note with its ledger's signature."""
+        """Return the checkpoint as a note signed by its ledger."""
         return SignedNote(self.signed_text, (signer.sign(self.signed_text),))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the text of a note. Raises ProofError where it is no checkpoint."""
-        found = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]*)\n([A-Za-z0-9+/]+=*)\n(?:[^\n]+\n)*", text)
+        """Parse the text of a note. Raises ProofError if it is not a checkpoint."""
+        match = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]*)\n([A-Za-z0-9+/]+=*)\n(?:[^\n]+\n)*", text)
         try:
-            root = base64.b64decode(found[3], validate=True) if found else b""
+            root = base64.b64decode(match[3], validate=True) if match else b""
         except binascii.Error:
             root = b""
-        if not found or len(root) != HASH_BYTES:
+        if not match or len(root) != HASH_BYTES:
             raise ProofError(
-                "this is no checkpoint",
-                "its lines are an origin, a size and a root",
+                "this is not a checkpoint",
+                "a checkpoint has the lines origin, size and root",
                 code="invalid-checkpoint",
             )
-        return cls(found[1], int(found[2]), root)
+        return cls(match[1], int(match[2]), root)
 
 
 def verify_checkpoint(note: SignedNote, verifier: Verifier) -> Checkpoint:
-    """Return the checkpoint in a note. Raises ProofError where it is none, or not signed by the ledger's key."""
+    """Return the checkpoint in a note. Raises ProofError if it has none, or the ledger did not sign it."""
     checkpoint = Checkpoint.parse(note.text)
     if checkpoint.origin != verifier.name or not note.is_signed_by(verifier):
         raise ProofError(
             "the checkpoint is not signed by this ledger",
-            "its key is another one: use that of this ledger",
+            "use the key of the ledger that the checkpoint belongs to",
             code="signature-invalid",
         )
     return checkpoint
@@ -62,40 +65,41 @@ def verify_checkpoint(note: SignedNote, verifier: Verifier) -> Checkpoint:
 
 @dataclass(frozen=True)
 class EntryProof:
-    """A proof that an entry is in a ledger, with its checkpoint: nothing else is needed but the ledger's public key."""
+    """A proof that an entry is in a ledger, with a checkpoint. The ledger's public key suffices to verify it."""
 
     index: int
     entry: bytes
     path_hashes: tuple[bytes, ...]
+    """The hashes of the inclusion proof, from the leaf upwards."""
     checkpoint: SignedNote
 
     def __str__(self) -> str:
-        """Return it as a C2SP tlog-proof, whose `extra` is the entry."""
+        """Return the proof as a C2SP tlog-proof, whose `extra` is the entry."""
         lines = [
             PROOF_HEADER,
-            f"extra {_encoded(self.entry)}",
+            f"extra {_encode_base64(self.entry)}",
             f"index {self.index}",
-            *map(_encoded, self.path_hashes),
+            *map(_encode_base64, self.path_hashes),
         ]
         return "\n".join(lines) + f"\n\n{self.checkpoint}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` wrote. Raises ProofError where it is none."""
+        """Parse a proof as `str` returns it. Raises ProofError if it is not one."""
         head, _, note = text.partition("\n\n")
-        found = re.fullmatch(
+        match = re.fullmatch(
             rf"{re.escape(PROOF_HEADER)}\nextra ([A-Za-z0-9+/=]*)\nindex (0|[1-9][0-9]*)((?:\n[A-Za-z0-9+/=]+)*)",
             head,
         )
-        if not found:
-            raise ProofError("this is no proof of an entry", f"it begins with `{PROOF_HEADER}`")
-        proof = tuple(map(_decoded, found[3].split()))
-        return cls(int(found[2]), _decoded(found[1]), proof, SignedNote.parse(note))
+        if not match:
+            raise ProofError("this is not a proof of an entry", f"a proof begins with `{PROOF_HEADER}`")
+        path_hashes = tuple(map(_decode_base64, match[3].split()))
+        return cls(int(match[2]), _decode_base64(match[1]), path_hashes, SignedNote.parse(note))
 
     def verify(self, verifier: Verifier, witnesses: Sequence[Verifier] = ()) -> Checkpoint:
-        """Check that the ledger has the entry, and that the witnesses saw its checkpoint; return that.
+        """Verify that the ledger has the entry and that the witnesses cosigned its checkpoint; returns the checkpoint.
 
-        Raises ProofError where it does not show it.
+        Raises ProofError if the proof does not show it.
         """
         checkpoint = verify_checkpoint(self.checkpoint, verifier)
         for witness in witnesses:
@@ -107,12 +111,12 @@ class EntryProof:
         return checkpoint
 
 
-def _encoded(data: bytes) -> str:
+def _encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _decoded(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise ProofError("the proof is no base64") from None
+        raise ProofError("the proof is not valid base64") from None

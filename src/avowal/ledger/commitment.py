@@ -1,4 +1,4 @@
-"""Salted commitments, which stand in entries of the ledger in the place of persons (L3 in `docs/spec/ledger.md`)."""
+"""Salted commitments, which entries of the ledger contain instead of personal data (L3 in `docs/spec/ledger.md`)."""
 
 from hashlib import sha256
 
@@ -8,5 +8,5 @@ SALT_BYTES = 32
 
 
 def compute_commitment(salt: bytes, /, **committed_values: str) -> str:
-    """Return the SHA-256 of a salt and of the canonical JSON (RFC 8785) of what it commits to, in hexadecimal."""
+    """Return the SHA-256 of a salt followed by the values as canonical JSON (RFC 8785), in hexadecimal."""
     return sha256(salt + msgspec.json.encode(committed_values, order="sorted")).hexdigest()

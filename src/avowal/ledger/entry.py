@@ -1,7 +1,7 @@
-"""What the ledger has entries of, each as canonical JSON (RFC 8785).
+"""The kinds of entry in the ledger, each encoded as canonical JSON (RFC 8785).
 
-An entry about a person holds a salted commitment and never an identifier: once the salt is erased, nothing leads from
-the entry to the person, and its proofs still hold.
+Times are UTC, and hashes are SHA-256 in hexadecimal. An entry about a person contains a salted commitment and never an
+identifier: once the salt is erased, nothing leads from the entry to the person, and its proofs stay valid.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ import msgspec
 from avowal.errors import ProofError
 
 AgeReach = tuple[str, str, int, datetime]
-"""A category at a precision, what governed records of it, and since when these came, by an age of the terms (X7)."""
+"""A category, a precision, the governing number of records, and the time of the oldest, rounded (X7)."""
 
 
 class VersionPublished(msgspec.Struct, frozen=True, tag="version-published", tag_field="kind"):
-    """A version of the terms was adopted or published. Hashes are SHA-256, in hexadecimal; times are UTC."""
+    """A version of the terms was adopted or published."""
 
     version: int
     identity: str
     terms_hash: str
-    """The hash of the file of terms."""
+    """The hash of the text of the terms."""
     document_hashes: dict[str, str]
     """The hash of each document, by language."""
     effective_at: datetime
@@ -33,7 +33,7 @@ class VersionPublished(msgspec.Struct, frozen=True, tag="version-published", tag
 
 
 class VersionWithdrawn(msgspec.Struct, frozen=True, tag="version-withdrawn", tag_field="kind"):
-    """A version was taken back before it took effect."""
+    """A version was withdrawn before it took effect."""
 
     version: int
     identity: str
@@ -41,7 +41,7 @@ class VersionWithdrawn(msgspec.Struct, frozen=True, tag="version-withdrawn", tag
 
 
 class DocumentsCorrected(msgspec.Struct, frozen=True, tag="documents-corrected", tag_field="kind"):
-    """The wording of a version was corrected."""
+    """The wording of a version's documents was corrected."""
 
     version: int
     identity: str
@@ -50,28 +50,28 @@ class DocumentsCorrected(msgspec.Struct, frozen=True, tag="documents-corrected",
 
 
 class NoticeDisplayed(msgspec.Struct, frozen=True, tag="notice-displayed", tag_field="kind"):
-    """The notice of a version was shown where everybody sees it."""
+    """The notice of a version was displayed to the public."""
 
     version: int
     identity: str
     notice_hashes: dict[str, str]
     location: str
     attested_by_operator: bool
-    """Whether this is the operator's word; else the system itself showed it."""
+    """Whether only the operator says so; otherwise Avowal itself displayed it."""
     at: datetime
 
 
 class DataAccessed(msgspec.Struct, frozen=True, tag="data-accessed", tag_field="kind"):
-    """Somebody read something about single visitors."""
+    """A reader accessed data of single visitors."""
 
     commitment: str
-    """A salted commitment."""
+    """A salted commitment to the reader."""
     purpose: str
     version: int
-    """The last version that had taken effect: rows were governed by it and those before."""
+    """The last version that had taken effect; rows were governed by it and by earlier ones."""
     rows: int
     query_hash: str
-    """The hash of what was asked; what was answered is nowhere."""
+    """The hash of the query; the answer is not recorded."""
     at: datetime
 
 
@@ -85,7 +85,7 @@ class RemovedRecordCount(msgspec.Struct, frozen=True):
 
 
 class RetentionRun(msgspec.Struct, frozen=True, tag="retention-run", tag_field="kind"):
-    """What may not be kept any more was removed, or cut down."""
+    """Retention removed or coarsened records that may no longer be kept."""
 
     run_number: int
     removed_records: list[RemovedRecordCount]
@@ -93,10 +93,10 @@ class RetentionRun(msgspec.Struct, frozen=True, tag="retention-run", tag_field="
 
 
 class ErasureDone(msgspec.Struct, frozen=True, tag="erasure-done", tag_field="kind"):
-    """What was held of a visitor was erased."""
+    """The data of a visitor was erased; the numbers say how much of each."""
 
     commitment: str
-    """A salted commitment, whose salt only the visitor has."""
+    """A salted commitment to the visitor, whose salt only the visitor has."""
     requests: int
     views: int
     visits: int
@@ -109,155 +109,166 @@ class ErasureDone(msgspec.Struct, frozen=True, tag="erasure-done", tag_field="ki
 
 
 class ProcessorAdded(msgspec.Struct, frozen=True, tag="processor-added", tag_field="kind"):
-    """A third party works for the operator, under a contract that was compared with a version."""
+    """A processor was added, with a contract that was compared with a version."""
 
     name: str
-    """As the operator calls it."""
+    """The name that the operator gave it."""
     contract_hash: str
-    """The hash of the contract."""
+    """The hash of the text of the contract."""
     version_identity: str
-    """Of the version."""
+    """The identity of the version."""
     at: datetime
 
 
 class ProcessorRemoved(msgspec.Struct, frozen=True, tag="processor-removed", tag_field="kind"):
-    """It works for the operator no more."""
+    """A processor was removed."""
 
     name: str
     at: datetime
 
 
 class FeedPageProvided(msgspec.Struct, frozen=True, tag="feed-page-provided", tag_field="kind"):
-    """A processor was given a page of its feed."""
+    """A processor fetched a page of its feed."""
 
     processor: str
     reference: str
     contract_hash: str
-    """The hash of the contract that it went by."""
+    """The hash of the text of the contract in force."""
     version: int
-    """The one in force."""
+    """The version in force."""
     records: dict[str, int]
-    """How many there are of each relation."""
+    """The number of records of each relation."""
     deletions: int
-    """How many records it was told to delete."""
+    """The number of records that the page asks the processor to delete."""
     at: datetime
     age_reach: list[AgeReach] = []
-    """As of a release."""
+    """How old the records were, as in `ReleaseMade`."""
 
 
 class AuthorisationGiven(msgspec.Struct, frozen=True, tag="authorisation-given", tag_field="kind"):
     """A visitor authorised a disclosure."""
 
     commitment: str
-    """A salted commitment, to the visitor and to the recipient."""
+    """A salted commitment to the visitor, the recipient and the reference of the statement."""
     categories: list[str]
     channel: str
     at: datetime
 
 
-class AuthorisationWithdrawn(
-    AuthorisationGiven, frozen=True, tag="authorisation-withdrawn", tag_field="kind"
-):
-    """A visitor took back what the recipient may have."""
+class AuthorisationWithdrawn(msgspec.Struct, frozen=True, tag="authorisation-withdrawn", tag_field="kind"):
+    """A visitor withdrew all authorisations for a recipient."""
+
+    commitment: str
+    """A salted commitment to the visitor, the recipient and the reference of the statement."""
+    categories: list[str]
+    """Empty."""
+    channel: str
+    at: datetime
 
 
 class ObjectionRaised(msgspec.Struct, frozen=True, tag="objection-raised", tag_field="kind"):
-    """Somebody objected to purposes that something is used for which they handed over."""
+    """A person objected to the use of their submission for purposes."""
 
     commitment: str
-    """A salted commitment, to the submission."""
+    """A salted commitment to the submission."""
     purposes: list[str]
     channel: str
     at: datetime
 
 
-class ObjectionWithdrawn(ObjectionRaised, frozen=True, tag="objection-withdrawn", tag_field="kind"):
-    """Somebody took an objection back."""
+class ObjectionWithdrawn(msgspec.Struct, frozen=True, tag="objection-withdrawn", tag_field="kind"):
+    """A person withdrew an objection to purposes."""
+
+    commitment: str
+    """A salted commitment to the submission."""
+    purposes: list[str]
+    channel: str
+    at: datetime
 
 
 class SubmissionCorrected(msgspec.Struct, frozen=True, tag="submission-corrected", tag_field="kind"):
-    """Something that was handed over was corrected."""
+    """Values of a submission were corrected."""
 
     commitment: str
-    """A salted commitment, to the submission."""
+    """A salted commitment to the submission."""
     categories: list[str]
     channel: str
     at: datetime
 
 
 class RestrictionsChanged(msgspec.Struct, frozen=True, tag="restrictions-changed", tag_field="kind"):
-    """Something was set for what was handed over: who reads it, until when it is kept, and the like."""
+    """Settings of submissions were changed, such as who may read them and until when they are kept."""
 
     commitment: str
-    """A salted commitment: to the submission, or the visitor or form whose they are, and to what was set."""
+    """A salted commitment to the submission, visitor or form that selects the submissions, and to the new settings."""
     settings: list[str]
-    """The names of what was set."""
+    """The names of the changed settings."""
     submissions: int
-    """For how many submissions."""
+    """The number of submissions that were changed."""
     channel: str
     at: datetime
 
 
 class ReleaseRequested(msgspec.Struct, frozen=True, tag="release-requested", tag_field="kind"):
-    """Somebody asked for a release, on a ground and with its evidence."""
+    """A release was requested, on a ground and with its evidence."""
 
     reference: str
     ground: str
     recipient_kind: str
     commitment: str
-    """A salted commitment to all that was told: of whom, for whom, by whom, and the evidence itself."""
+    """A salted commitment to the details: the subject, the recipient, the requester and the evidence."""
     categories: list[str]
     evidence_kinds: list[str]
-    """Of which kinds there is evidence."""
+    """The kinds of evidence that were given."""
     version: int
     required_approvals: int
-    """How many others have to approve."""
+    """The number of other people who have to approve."""
     at: datetime
 
 
 class ReleaseApproved(msgspec.Struct, frozen=True, tag="release-approved", tag_field="kind"):
-    """Somebody else approved a release that was asked for."""
+    """A person other than the requester approved a release."""
 
     reference: str
     commitment: str
-    """A salted commitment, to whoever approved."""
+    """A salted commitment to the approver."""
     at: datetime
 
 
 class ReleaseRefused(msgspec.Struct, frozen=True, tag="release-refused", tag_field="kind"):
-    """Somebody tried to have something released, and it was refused."""
+    """A request for a release was refused."""
 
     ground: str
     recipient_kind: str
     reason: str
-    """A word of a closed list."""
+    """A value of `RefusalReason`."""
     commitment: str
-    """A salted commitment, to whoever tried."""
+    """A salted commitment to the requester."""
     at: datetime
 
 
 class ReleaseMade(msgspec.Struct, frozen=True, tag="release-made", tag_field="kind"):
-    """Something left the house, on a ground."""
+    """A release was made: data was packaged for a recipient, on a ground."""
 
     reference: str
     ground: str
     recipient_kind: str
     commitment: str
-    """A salted commitment, to the visitor and to the recipient; of several visitors, the root of the tree of theirs."""
+    """A salted commitment to the visitor and the recipient; of several visitors, the root of the tree of theirs."""
     categories: list[str]
-    """Those that left."""
+    """The categories that were released."""
     records: int
     version: int
-    """The one in force."""
+    """The version in force."""
     manifest_hash: str
     """The hash of the package's manifest."""
     at: datetime
     visitor_count: int = 1
-    """How many visitors it is of; 0 where none is known."""
+    """The number of visitors whose data it contains; 0 if none is known."""
     sealed_until: datetime | None = None
-    """Until when those visitors are not told of it."""
+    """Until when those visitors may not be told of it."""
     age_reach: list[AgeReach] = []
-    """Of each category and precision, and of each version that governed records of it: the time of the oldest."""
+    """How old the released values were, by category, precision and governing number."""
 
 
 class ReleaseRecalled(msgspec.Struct, frozen=True, tag="release-recalled", tag_field="kind"):
@@ -269,23 +280,33 @@ class ReleaseRecalled(msgspec.Struct, frozen=True, tag="release-recalled", tag_f
 
 
 class ConsentGiven(msgspec.Struct, frozen=True, tag="consent-given", tag_field="kind"):
-    """A visitor consented to a version for what was collected before."""
+    """A visitor consented to a version for data collected before it."""
 
     version: int
     identity: str
     language: str
-    """Of the document that was shown."""
+    """The language of the document that was shown."""
     document_hash: str
     """The hash of the document that was shown."""
     channel: str
-    """How the visitor said so: a word of a closed list."""
+    """How the visitor consented."""
     commitment: str
-    """A salted commitment."""
+    """A salted commitment to the visitor and the reference of the statement."""
     at: datetime
 
 
-class ConsentWithdrawn(ConsentGiven, frozen=True, tag="consent-withdrawn", tag_field="kind"):
-    """A visitor took a consent back; `language` and `document` are those of the consent."""
+class ConsentWithdrawn(msgspec.Struct, frozen=True, tag="consent-withdrawn", tag_field="kind"):
+    """A visitor withdrew a consent; `language` and `document_hash` are those of the consent."""
+
+    version: int
+    identity: str
+    language: str
+    document_hash: str
+    channel: str
+    """How the visitor withdrew it."""
+    commitment: str
+    """A salted commitment to the visitor and the reference of the statement."""
+    at: datetime
 
 
 Entry = (
@@ -315,31 +336,36 @@ Entry = (
 )
 
 
-ENTRY_KINDS: tuple[str, ...] = tuple(one.__struct_config__.tag for one in get_args(Entry))
-"""What each kind of entry is called in it."""
+ENTRY_KINDS: tuple[str, ...] = tuple(entry_type.__struct_config__.tag for entry_type in get_args(Entry))
+"""The value of `kind` of each kind of entry."""
 
 
 _DECODER = msgspec.json.Decoder(Entry)
 
 
 def encode_entry(entry: Entry) -> bytes:
-    """Return the bytes that the ledger keeps: the JSON of RFC 8785, as names of fields are ASCII and numbers whole."""
+    """Return an entry as canonical JSON.
+
+    Sorted keys are enough for RFC 8785, as names of fields are ASCII and numbers are integers.
+    """
     return msgspec.json.encode(entry, order="sorted")
 
 
 def decode_entry(body: bytes) -> Entry:
-    """Read what `written` wrote. Raises ProofError where it is none."""
+    """Decode an entry that `encode_entry` encoded. Raises ProofError if it is not one."""
     try:
         entry: Entry = _DECODER.decode(body)
     except msgspec.DecodeError:
         raise ProofError(
-            "an entry cannot be read", "use the Avowal that wrote it, or a newer one", code="entry-unreadable"
+            "an entry cannot be decoded",
+            "use the version of Avowal that wrote it, or a newer one",
+            code="entry-unreadable",
         ) from None
     return entry
 
 
 def find_entry(entries: Sequence[Entry], number: int) -> Entry | None:
-    """Return the entry of a number; None where there is none."""
+    """Return the entry at a number; None if there is none."""
     return entries[number] if isinstance(number, int) and 0 <= number < len(entries) else None
 
 

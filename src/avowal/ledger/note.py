@@ -1,4 +1,4 @@
-"""Signed notes (C2SP signed-note): a text, and below it the signatures of those who stand for it, by Ed25519."""
+"""Signed notes (C2SP signed-note): a text with Ed25519 signatures below it."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from avowal.errors import ProofError
 
 ED25519_TYPE = 1
 COSIGNATURE_TYPE = 4
-"""A witness's signature, which bears the time of it (C2SP tlog-cosignature)."""
+"""The signature of a witness, which includes its time (C2SP tlog-cosignature)."""
 
 KEY_BYTES = 32
 TIMESTAMP_BYTES = 8
@@ -24,7 +24,7 @@ _SIGNATURE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 
 @dataclass(frozen=True)
 class Verifier:
-    """Whose signature it is: a name, the kind of signature, and the public key."""
+    """The name, signature type and public key of a ledger or a witness, which verify its signatures."""
 
     name: str
     signature_type: int
@@ -32,21 +32,21 @@ class Verifier:
 
     @property
     def key_id(self) -> bytes:
-        """The four bytes that a signature begins with."""
+        """The four bytes that each of its signatures begins with."""
         return sha256(self.name.encode() + b"\n" + bytes([self.signature_type]) + self.public_key).digest()[
             :4
         ]
 
     def __str__(self) -> str:
-        """Return it as a line of text (`NAME+ID+KEY`), which may be handed on."""
+        """Return the verifier key as text, which is public: `NAME+ID+KEY`."""
         key = base64.b64encode(bytes([self.signature_type]) + self.public_key).decode()
         return f"{self.name}+{self.key_id.hex()}+{key}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` wrote. Raises ProofError where it is none."""
+        """Parse a verifier key as `str` returns it. Raises ProofError if it is not one."""
         name, _, rest = text.strip().partition("+")
-        told, _, encoded = rest.partition("+")
+        key_id, _, encoded = rest.partition("+")
         try:
             data = base64.b64decode(encoded, validate=True)
         except binascii.Error:
@@ -56,17 +56,17 @@ class Verifier:
             and len(data) == KEY_BYTES + 1
             and data[0] in {ED25519_TYPE, COSIGNATURE_TYPE}
         ):
-            found = cls(name, data[0], data[1:])
-            if found.key_id.hex() == told:
-                return found
+            verifier = cls(name, data[0], data[1:])
+            if verifier.key_id.hex() == key_id:
+                return verifier
         raise ProofError(
-            "this is no verifier key",  # its text may be that of any file
-            "it is a line NAME+ID+KEY, as `avowal ledger key` prints it; name it, or the file that has it alone",
+            "this is not a verifier key",  # without the text, which may be that of any file
+            "give a line NAME+ID+KEY as `avowal ledger key` prints it, or a file that contains only that line",
             code="invalid-verifier-key",
         )
 
     def verify(self, text: str, signature: bytes) -> bool:
-        """Return whether a signature is this one's of a text."""
+        """Return whether a signature of a text was made with this key."""
         signed = text.encode()
         if self.signature_type == COSIGNATURE_TYPE:
             if len(signature) <= TIMESTAMP_BYTES:
@@ -85,7 +85,7 @@ class Verifier:
 
 @dataclass(frozen=True)
 class Signer:
-    """A name and a secret key."""
+    """A name and a secret key, which sign notes."""
 
     name: str
     secret_key: bytes
@@ -93,12 +93,12 @@ class Signer:
 
     @property
     def verifier(self) -> Verifier:
-        """The public part."""
+        """The verifier of its signatures."""
         public = Ed25519PrivateKey.from_private_bytes(self.secret_key).public_key().public_bytes_raw()
         return Verifier(self.name, self.signature_type, public)
 
     def sign(self, text: str, timestamp_seconds: int = 0) -> str:
-        """Return the line of a signature of a text; a witness's bears the time, in seconds since 1970."""
+        """Return the signature line for a text; a cosignature includes the timestamp, in seconds since 1970."""
         signed, stamp = text.encode(), b""
         if self.signature_type == COSIGNATURE_TYPE:
             stamp = timestamp_seconds.to_bytes(TIMESTAMP_BYTES, "big")
@@ -109,42 +109,46 @@ class Signer:
 
 @dataclass(frozen=True)
 class SignedNote:
-    """A text that ends with a line feed, and the lines of its signatures."""
+    """A text that ends with a line feed, and its signature lines, each with a line feed."""
 
     text: str
     signature_lines: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Return the note as it is written."""
+        """Return the note in its file format."""
         return f"{self.text}\n{''.join(self.signature_lines)}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a note as it is written. Raises ProofError where it is none."""
-        text, found, rest = text.rpartition("\n\n")
+        """Parse a note in its file format. Raises ProofError if it is not one."""
+        text, separator, rest = text.rpartition("\n\n")
         lines = rest.splitlines(keepends=True)
-        if not found or not lines or not all(_SIGNATURE.fullmatch(line.removesuffix("\n")) for line in lines):
+        if (
+            not separator
+            or not lines
+            or not all(_SIGNATURE.fullmatch(line.removesuffix("\n")) for line in lines)
+        ):
             raise ProofError(
-                "this is no signed note",
-                "it is a text, an empty line, and lines of signatures",
+                "this is not a signed note",
+                "a signed note is a text, an empty line and lines of signatures",
                 code="invalid-note",
             )
         return cls(f"{text}\n", tuple(line if line.endswith("\n") else f"{line}\n" for line in lines))
 
     def is_signed_by(self, verifier: Verifier) -> bool:
-        """Return whether a verifier stands for the text."""
+        """Return whether the note has a valid signature of a verifier."""
         return bool(self.signature_lines_by(verifier))
 
     def signature_lines_by(self, verifier: Verifier) -> tuple[str, ...]:
-        """Return the lines with which a verifier stands for the text."""
-        return tuple(line for line in self.signature_lines if self._holds(line, verifier))
+        """Return the lines that are valid signatures of a verifier."""
+        return tuple(line for line in self.signature_lines if self._is_signature_by(line, verifier))
 
-    def _holds(self, line: str, verifier: Verifier) -> bool:
-        found = _SIGNATURE.fullmatch(line.removesuffix("\n"))
-        if not found or found[1] != verifier.name:
+    def _is_signature_by(self, line: str, verifier: Verifier) -> bool:
+        match = _SIGNATURE.fullmatch(line.removesuffix("\n"))
+        if not match or match[1] != verifier.name:
             return False
         try:
-            data = base64.b64decode(found[2], validate=True)
+            data = base64.b64decode(match[2], validate=True)
         except binascii.Error:
             return False
         return data[:4] == verifier.key_id and verifier.verify(self.text, data[4:])

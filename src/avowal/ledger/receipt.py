@@ -1,4 +1,4 @@
-"""Reading receipts: JSON with an entry's proof, which is checked with nothing but the ledger's public key."""
+"""Receipts: JSON with the proof of a ledger entry, which can be verified with the ledger's public key alone."""
 
 from typing import Protocol, TypeVar
 
@@ -8,7 +8,7 @@ from avowal.errors import InvalidInputError, ProofError
 
 
 class ReceiptProof(msgspec.Struct):
-    """The part of every receipt that proves it."""
+    """The part of a receipt that proves its entry."""
 
     salt: str
     """The salt of the entry's commitment, in hexadecimal."""
@@ -30,7 +30,7 @@ class Receipt(Protocol):
 
     @property
     def proof(self) -> ReceiptProof:
-        """What proves the entry."""
+        """The proof of the entry."""
         ...
 
 
@@ -38,19 +38,21 @@ ReceiptKind = TypeVar("ReceiptKind", bound=Receipt)
 
 
 def parse_receipt(text: str, kind: type[ReceiptKind], name: str) -> ReceiptKind:
-    """Return a receipt from its JSON; `name` says of what it is. Raises InvalidInputError if it is no such receipt."""
+    """Parse the JSON of a receipt; `name` is its kind for the error. Raises InvalidInputError if it is not one."""
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, ValueError):
         raise InvalidInputError(
-            f"this is no receipt of {name}", "give the file as it was handed out", code="invalid-receipt"
+            f"this is not a receipt of {name}",
+            "give the file unchanged, as it was received",
+            code="invalid-receipt",
         ) from None
 
 
 def mismatch_error() -> ProofError:
-    """Return the error that a receipt is not what its entry says."""
+    """Return the error that a receipt does not match its entry."""
     return ProofError(
-        "the receipt says something else than its entry in the ledger",
-        "it was changed, or belongs to another entry",
+        "the receipt does not match its entry in the ledger",
+        "it was changed, or belongs to another entry; ask for a new one",
         code="receipt-mismatch",
     )

@@ -1,7 +1,7 @@
-"""Tiles (C2SP tlog-tiles): the ledger as static files, which existing tools can read and a plain web server can serve.
+"""Tiles (C2SP tlog-tiles): the ledger as static files, which existing tools can read and any web server can serve.
 
-A tile has up to 256 hashes of one level, a bundle up to 256 entries; one that is not full bears its width in its name.
-Full ones never change.
+A tile has up to 256 hashes of one level of the tree, an entry bundle up to 256 entries. The name of a partial tile or
+bundle includes its width. Full ones never change.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 TILE_WIDTH = 256
 TILE_HEIGHT = 8
-"""Levels of the tree between two levels of tiles."""
+"""The number of levels of the tree from one level of tiles to the next."""
 
 CHECKPOINT_FILE = "checkpoint"
 _PATH = re.compile(
@@ -21,9 +21,9 @@ LENGTH_PREFIX_BYTES = 2
 
 
 def format_tile_path(kind: str, number: int, width: int) -> str:
-    """Return where a tile is: of a level, or `entries`.
+    """Return the path of a tile; `kind` is its level, or `entries` for an entry bundle.
 
-    >>> path("0", 1234067, 256), path("entries", 5, 17)
+    >>> format_tile_path("0", 1234067, 256), format_tile_path("entries", 5, 17)
     ('tile/0/x001/x234/067', 'tile/entries/005.p/17')
     """
     groups = [f"{number % 1000:03d}"]
@@ -34,27 +34,29 @@ def format_tile_path(kind: str, number: int, width: int) -> str:
 
 
 def parse_tile_path(path: str, tree_size: int) -> tuple[int, int, int] | None:
-    """Return the level, number and width of the tile at a path, in a tree of some size; None where there is none.
+    """Return the level, number and width of the tile at a path; None if a tree of that size has no such tile.
 
-    >>> parsed("tile/entries/001.p/88", 600), parsed("tile/1/000.p/2", 600), parsed("tile/0/002", 600)
-    ((0, 1, 88), (1, 0, 2), None)
+    The level of an entry bundle is 0.
+
+    >>> parse_tile_path("tile/entries/001.p/88", 600), parse_tile_path("tile/1/000.p/2", 600)
+    ((0, 1, 88), (1, 0, 2))
+    >>> parse_tile_path("tile/0/002", 600)
     """
-    found = _PATH.fullmatch(path)
-    if found is None:
+    match = _PATH.fullmatch(path)
+    if match is None:
         return None
-    level = 0 if found["kind"] == "entries" else int(found["kind"])
-    number, width = int(found["groups"].replace("/", "").replace("x", "")), int(found["width"] or TILE_WIDTH)
+    level = 0 if match["kind"] == "entries" else int(match["kind"])
+    number, width = int(match["groups"].replace("/", "").replace("x", "")), int(match["width"] or TILE_WIDTH)
     hashes = tree_size >> (TILE_HEIGHT * level)
-    there = 0 < width <= TILE_WIDTH and number * TILE_WIDTH + width <= hashes
-    return (
-        (level, number, width) if there and format_tile_path(found["kind"], number, width) == path else None
-    )
+    exists = 0 < width <= TILE_WIDTH and number * TILE_WIDTH + width <= hashes
+    is_canonical = format_tile_path(match["kind"], number, width) == path
+    return (level, number, width) if exists and is_canonical else None
 
 
 def list_tiles(tree_size: int) -> Iterator[tuple[int, int, int]]:
-    """Yield each tile of a tree of some size, as its level, its number and its width.
+    """Yield the level, number and width of each tile of a tree of a size, without its entry bundles.
 
-    >>> list(spans(600))
+    >>> list(list_tiles(600))
     [(0, 0, 256), (0, 1, 256), (0, 2, 88), (1, 0, 2)]
     """
     level = 0
@@ -65,23 +67,24 @@ def list_tiles(tree_size: int) -> Iterator[tuple[int, int, int]]:
 
 
 def encode_entry_bundle(entries: list[bytes]) -> bytes:
-    """Return a bundle of entries, each behind its length in two bytes. Raises ValueError where one is too long."""
+    """Return entries as a bundle, each after its length in two bytes. Raises ValueError if one is too long."""
     if any(len(entry) > ENTRY_BYTES_MAX for entry in entries):
         raise ValueError(f"an entry is longer than {ENTRY_BYTES_MAX} bytes")
     return b"".join(struct.pack("!H", len(entry)) + entry for entry in entries)
 
 
 def decode_entry_bundle(data: bytes) -> list[bytes] | None:
-    r"""Return the entries of a bundle; None where it is none.
+    r"""Return the entries of a bundle; None if the data is not a bundle.
 
-    >>> unbundled(bundle([b"a", b""])), unbundled(b"\0")
+    >>> decode_entry_bundle(encode_entry_bundle([b"a", b""])), decode_entry_bundle(b"\0")
     ([b'a', b''], None)
     """
-    entries, at = [], 0
-    while at < len(data):
-        if at + LENGTH_PREFIX_BYTES > len(data):
+    entries, offset = [], 0
+    while offset < len(data):
+        start = offset + LENGTH_PREFIX_BYTES
+        if start > len(data):
             return None
-        length = int.from_bytes(data[at : at + LENGTH_PREFIX_BYTES], "big")
-        entries.append(data[at + LENGTH_PREFIX_BYTES : at + LENGTH_PREFIX_BYTES + length])
-        at += LENGTH_PREFIX_BYTES + length
-    return entries if at == len(data) else None
+        length = int.from_bytes(data[offset:start], "big")
+        entries.append(data[start : start + length])
+        offset = start + length
+    return entries if offset == len(data) else None

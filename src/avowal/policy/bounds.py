@@ -93,7 +93,7 @@ class Bounds:
         longest: AgeByPrecision = {}
         for cell, ages in self._operator_cells.items():
             if cell.category == category:
-                longest = max_ages(longest, ages)
+                longest = merge_longest_ages(longest, ages)
         return longest
 
     def cookie_ages(self, name: str) -> AgeByPrecision:
@@ -101,7 +101,7 @@ class Bounds:
         longest: AgeByPrecision = {}
         for cell, ages in self.cells.items():
             if cell.cookie_name == name and cell.recipient == OPERATOR:
-                longest = max_ages(longest, ages)
+                longest = merge_longest_ages(longest, ages)
         return longest
 
     def is_at_least_as_strict(self, category: str, other_category: str) -> bool:
@@ -164,13 +164,13 @@ class _CanonicalTerms(msgspec.Struct, forbid_unknown_fields=True):
     vocabulary: str
 
 
-def max_ages(first: AgeByPrecision, second: AgeByPrecision) -> AgeByPrecision:
+def merge_longest_ages(first: AgeByPrecision, second: AgeByPrecision) -> AgeByPrecision:
     """Return the longer age at each precision."""
-    both = dict(first)
+    longest = dict(first)
     for precision, age in second.items():
-        mine = both.get(precision, 0)
-        both[precision] = None if mine is None or age is None else max(mine, age)
-    return both
+        first_age = longest.get(precision, 0)
+        longest[precision] = None if first_age is None or age is None else max(first_age, age)
+    return longest
 
 
 def min_age(first: Age, second: Age) -> Age:

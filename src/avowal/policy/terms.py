@@ -29,7 +29,7 @@ from avowal.policy.bounds import (
     AgeByPrecision,
     Cell,
     CompiledTerms,
-    max_ages,
+    merge_longest_ages,
 )
 from avowal.policy.form import SUBMISSION_TIME_CATEGORY, Form, check_forms
 from avowal.policy.ground import Ground, compile_ground_duties, find_grounds_without_evidence
@@ -166,7 +166,7 @@ def compile_cells(
     """
     cells: dict[Cell, AgeByPrecision] = {}
     for cell, ages in _compile_rules(vocabulary, collect_table, disclose_table):
-        cells[cell] = max_ages(cells.get(cell, {}), ages)
+        cells[cell] = merge_longest_ages(cells.get(cell, {}), ages)
     return cells
 
 

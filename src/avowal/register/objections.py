@@ -1,4 +1,4 @@
-"""What people said of their submissions: objections to purposes, and corrections.
+"""Objections of people to uses of their submissions, and corrections of submissions.
 
 The submission is stored apart, and deleted with it: then nothing leads to the person any more (L3 in
 `docs/spec/ledger.md`).
@@ -61,14 +61,14 @@ class Objections(Repository):
         return [
             Objection(
                 submission,
-                not isinstance(entry, ObjectionWithdrawn),
+                isinstance(entry, ObjectionRaised),
                 entry.purposes,
                 entry.channel,
                 entry.at,
                 number,
             )
             for number, entry in entries
-            if isinstance(entry, ObjectionRaised)
+            if isinstance(entry, ObjectionRaised | ObjectionWithdrawn)
         ]
 
 

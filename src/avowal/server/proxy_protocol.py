@@ -68,11 +68,11 @@ class ProxyProtocolConnection(HttpToolsProtocol):
 def create_protocol_class(trusted_proxies: TrustedProxies) -> type[ProxyProtocolConnection]:
     """Return the protocol for connections of trusted proxies; those of others are closed."""
 
-    class Connection(ProxyProtocolConnection):
+    class TrustedProxyConnection(ProxyProtocolConnection):
         pass
 
-    Connection.trusted_proxies = trusted_proxies
-    return Connection
+    TrustedProxyConnection.trusted_proxies = trusted_proxies
+    return TrustedProxyConnection
 
 
 def parse_proxy_header(data: bytes) -> tuple[ProxyResult, int] | None:

@@ -197,20 +197,20 @@ def mask_column(
     """
     cases: list[tuple[SqlFragment, SqlFragment]] = []
     for form, ages in zip(forms, form_ages, strict=True):
-        if not cases and cover_row_ages(ages, row_ages):
+        if not cases and outlast_rows(ages, row_ages):
             return constant(form.sql)
         if any(age != 0 for age in ages):
-            cases.append((young_enough(ages, time_column, now), constant(form.sql)))
+            cases.append((build_age_condition(ages, time_column, now), constant(form.sql)))
     return select_case(cases, constant(forms[0].sql))
 
 
-def cover_row_ages(ages: Sequence[Age], row_ages: Sequence[Age]) -> bool:
-    """Return whether ages are at least those of the rows, for every governing number."""
+def outlast_rows(ages: Sequence[Age], row_ages: Sequence[Age]) -> bool:
+    """Return whether ages are at least as long as those of the rows, for every governing number."""
     return all(min_age(age, row) == row for age, row in zip(ages, row_ages, strict=True))
 
 
-def young_enough(ages: Sequence[Age], time_column: str, now: datetime) -> SqlFragment:
-    """Return the condition that a row is at most as old as its governing number permits; ages as in `mask_column`."""
+def build_age_condition(ages: Sequence[Age], time_column: str, now: datetime) -> SqlFragment:
+    """Return the SQL condition that rows are at most as old as their governing number permits; see `mask_column`."""
     return any_of(_step_condition(step, time_column, now) for step in collapse_to_age_steps(ages))
 
 

@@ -1,6 +1,10 @@
-"""The statements of retention: which rows an action concerns, and what it does to them."""
+"""The statements that carry out the actions of retention: which rows an action concerns, and what it does to them.
 
-from avowal.store.columns import RELATIONS, mask_column, young_enough
+`keep/retention.py` plans the actions. `collect/admission.py` reduces records on arrival, with expressions of Polars
+instead of SQL.
+"""
+
+from avowal.store.columns import RELATIONS, build_age_condition, mask_column
 from avowal.store.interface import RetentionAction
 from avowal.store.sql_builder import SqlFragment, all_of, compose, identifier
 
@@ -48,10 +52,10 @@ def _overdue(action: RetentionAction) -> SqlFragment:
     """Return the condition of the rows that an action concerns."""
     time_column = RELATIONS[action.relation].time_column
     if not action.column:
-        return compose("NOT ({young})", young=young_enough(action.row_ages, time_column, action.now))
+        return compose("NOT ({young})", young=build_age_condition(action.row_ages, time_column, action.now))
     parts = {
         "column": identifier(action.column),
-        "young": young_enough(action.form_ages[0], time_column, action.now),
+        "young": build_age_condition(action.form_ages[0], time_column, action.now),
         "mask": _mask(action),
     }
     return all_of(

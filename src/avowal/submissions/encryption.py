@@ -1,8 +1,8 @@
-"""What people handed over, sealed: nothing of it is on a disk that its key does not open.
+"""Encryption of submitted values and files: neither is ever on a disk unencrypted.
 
-Values are sealed with AES-256 in Galois/Counter Mode (NIST SP 800-38D), under the newest key in a file of `keys/`, each
-with a nonce drawn for it. A file is sealed so while it comes in, under a key of its own, which is itself sealed as a
-value: so another key of the house needs no file written anew.
+Values are encrypted with AES-256 in Galois/Counter Mode (NIST SP 800-38D), with the newest key of a file in `keys/` and
+a random nonce each. A file is encrypted in the same way while it is received, with a key of its own that is stored as
+an encrypted value, so that files stay as they are when the keys change.
 """
 
 import os
@@ -30,10 +30,10 @@ from avowal.errors import StoreError
 SUBMISSION_KEYS_FILE = "submissions.key"
 PARTIAL_SUFFIX = ".part"
 FORMAT_MARKER = b"\x01"
-"""What a sealed value begins with. Those from before begin with a letter: they are Fernet tokens under the same key."""
+"""The first byte of an encrypted value. Fernet tokens of the same keys, which are still read, begin with a letter."""
 
 BOUND_VALUE_DECODER = msgspec.json.Decoder(tuple[list[str], Any])
-"""Reads what was sealed: where, and the value. To read it by its type takes ten times as long."""
+"""Decodes a decrypted value with its context. Decoding by a declared type would take ten times as long."""
 
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 FILE_NAME_BYTES = 20
@@ -42,188 +42,191 @@ CHUNK_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class SubmissionCipher:
-    """Seals values and opens them. The file has a key in each line, the newest first."""
+    """Encrypts and decrypts values with the keys of a file."""
 
     keys_file: Path
+    """A key in each line, the newest first."""
 
     @property
     def is_key_missing(self) -> bool:
-        """Whether there is no key: whoever seals first makes one."""
+        """Whether there is no key file; the first encryption creates it."""
         return not self.keys_file.exists()
 
     def missing_key_error(self) -> StoreError:
-        """Return what is said where it is lost, and something was sealed."""
+        """Return the error that the key file is missing although there are encrypted values."""
         return StoreError(
-            f"`{self.keys_file}` is missing: nobody can open what was handed over",
-            "put it back from its backup",
+            f"`{self.keys_file}` is missing: submissions cannot be decrypted",
+            "restore it from its backup",
             code="key-missing",
         )
 
     def encrypt(self, value: Any, *context: str) -> bytes:
-        """Seal a value of JSON; it opens in the same place only."""
-        return self._sealed(msgspec.json.encode([context, value]))
+        """Encrypt a value that JSON can express; it can be decrypted only with the same context."""
+        return self._encrypt(msgspec.json.encode([context, value]))
 
     def decrypt(self, ciphertext: bytes, *context: str) -> Any:
-        """Open a value. Raises StoreError where no key opens it, or it was put elsewhere."""
-        found, value = BOUND_VALUE_DECODER.decode(self._told(ciphertext))
-        if found != list(context):
+        """Decrypt a value. Raises StoreError if no key decrypts it, or it was encrypted with another context."""
+        encrypted_context, value = BOUND_VALUE_DECODER.decode(self._decrypt(ciphertext))
+        if encrypted_context != list(context):
             raise StoreError(
-                "a submission holds what belongs to another",
-                "put the register back from a backup",
+                "a submission has a value that belongs to another submission or field",
+                "restore the register from a backup",
                 code="submission-unreadable",
             )
         return value
 
     def rotate_key(self) -> None:
-        """Draw a new key, and put it first."""
-        self._made()  # which have to be keys
-        replace_text(self.keys_file, "\n".join([_drawn(), *self._lines()]), private=True)
+        """Add a new key, which encrypts from now on."""
+        self._load_or_create_keys()  # raises StoreError if the file is damaged
+        replace_text(self.keys_file, "\n".join([_generate_key_line(), *self._read_lines()]), private=True)
 
     def reencrypt(self, ciphertext: bytes) -> bytes:
-        """Return the same value under the newest key."""
-        return self._sealed(self._told(ciphertext))
+        """Return the same value, encrypted with the newest key."""
+        return self._encrypt(self._decrypt(ciphertext))
 
     def delete_old_keys(self) -> None:
-        """Forget all keys but the newest."""
-        replace_text(self.keys_file, self._lines()[0], private=True)
+        """Delete all keys but the newest."""
+        replace_text(self.keys_file, self._read_lines()[0], private=True)
 
-    def _sealed(self, told: bytes) -> bytes:
+    def _encrypt(self, plaintext: bytes) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return FORMAT_MARKER + nonce + self._made().ciphers[0].encrypt(nonce, told, None)
+        cipher = self._load_or_create_keys().ciphers[0]
+        return FORMAT_MARKER + nonce + cipher.encrypt(nonce, plaintext, None)
 
-    def _told(self, sealed: bytes) -> bytes:
+    def _decrypt(self, ciphertext: bytes) -> bytes:
         try:
-            keys = self._keys()
+            keys = self._load_keys()
         except FileNotFoundError:
             raise self.missing_key_error() from None
-        nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        if sealed[:1] != FORMAT_MARKER:
+        if ciphertext[:1] != FORMAT_MARKER:
             with suppress(InvalidToken):
-                return keys.legacy_fernet.decrypt(sealed)
+                return keys.legacy_fernet.decrypt(ciphertext)
         else:
+            nonce, encrypted = ciphertext[1 : 1 + NONCE_BYTES], ciphertext[1 + NONCE_BYTES :]
             for cipher in keys.ciphers:
                 with suppress(InvalidTag, ValueError):
-                    return cipher.decrypt(nonce, rest, None)
+                    return cipher.decrypt(nonce, encrypted, None)
         raise StoreError(
-            f"a submission cannot be opened with `{self.keys_file}`",
-            "put the key back from its backup",
+            f"a submission cannot be decrypted with the keys in `{self.keys_file}`",
+            "restore the key from its backup",
             code="submission-unreadable",
         )
 
-    def _made(self) -> "_CipherKeys":
-        """Return the keys, and make one where there is none."""
+    def _load_or_create_keys(self) -> "_CipherKeys":
+        """Return the keys; create the file with a new key if it does not exist."""
         try:
-            return self._keys()
+            return self._load_keys()
         except FileNotFoundError:
             self.keys_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            replace_text(self.keys_file, _drawn(), private=True)
-            return self._keys()
+            replace_text(self.keys_file, _generate_key_line(), private=True)
+            return self._load_keys()
 
-    def _keys(self) -> "_CipherKeys":
-        now = self.keys_file.stat()
-        return _opened(self.keys_file, (now.st_ino, now.st_mtime_ns, now.st_ctime_ns))
+    def _load_keys(self) -> "_CipherKeys":
+        status = self.keys_file.stat()
+        return _parse_keys(self.keys_file, (status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
 
-    def _lines(self) -> list[str]:
+    def _read_lines(self) -> list[str]:
         return self.keys_file.read_text(encoding="ascii").split()
 
 
 class _CipherKeys(NamedTuple):
-    """What seals and opens: the newest first."""
+    """The keys of a file, ready for use."""
 
     ciphers: list[AESGCM]
+    """The newest key first."""
     legacy_fernet: MultiFernet
-    """Opens what was sealed before."""
+    """Decrypts values that were encrypted as Fernet tokens."""
 
 
 @lru_cache(maxsize=2)
-def _opened(path: Path, _: tuple[int, ...]) -> _CipherKeys:
-    """Return what seals and opens, of a file in one of its states: to make it takes longer than to open a value."""
+def _parse_keys(path: Path, _: tuple[int, ...]) -> _CipherKeys:
+    """Return the keys of a file; they are cached by the file's status, as making them takes longer than decrypting."""
     try:
         lines = path.read_text(encoding="ascii").split()
-        before = MultiFernet(list(map(Fernet, lines)))  # which they have to be keys of
-    except ValueError:  # its words may hold some of it
+        legacy_fernet = MultiFernet(list(map(Fernet, lines)))  # raises ValueError if a line is not a key
+    except ValueError:  # not chained: its message may contain a part of a key
         raise StoreError(
-            f"`{path}` holds no keys", "put it back from its backup", code="key-damaged"
+            f"`{path}` does not contain keys", "restore it from its backup", code="key-damaged"
         ) from None
-    return _CipherKeys([AESGCM(_derived(line)) for line in lines], before)
+    return _CipherKeys([AESGCM(_derive_key(line)) for line in lines], legacy_fernet)
 
 
-def _derived(line: str) -> bytes:
-    """Return the key of a line that seals: another one than those that the line has for Fernet."""
+def _derive_key(line: str) -> bytes:
+    """Return the AES key of a line of the key file; it differs from the keys that Fernet takes from the line."""
     return blake2b(urlsafe_b64decode(line), digest_size=KEY_BYTES, person=b"avowal seal").digest()
 
 
-def _drawn() -> str:
-    """Return a new line for the file of keys."""
+def _generate_key_line() -> str:
+    """Return a new line for the key file."""
     return urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 @dataclass
 class IncomingFile:
-    """A file that comes in: sealed as it is written, and named by its content once it is whole."""
+    """A file that is being received: encrypted as it is written, and named after its content when it is complete."""
 
     folder: Path
     name_key: bytes
-    """Under which its content makes its name: who has a file cannot tell by its name whether it is here."""
+    """The key of the hash that becomes its name; so nobody can tell by the names whether a known file is stored."""
     size_bytes: int = 0
     content_key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES))
-    _name: Any = None
+    _content_hash: Any = None
     _path: Path = field(init=False)
     _file: BinaryIO = field(init=False)
-    _sealing: Any = None
+    _encryptor: Any = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = self.folder / f"{secrets.token_hex(FILE_NAME_BYTES)}{PARTIAL_SUFFIX}"
         self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         nonce = secrets.token_bytes(NONCE_BYTES)
-        self._sealing = Cipher(AES(self.content_key), GCM(nonce)).encryptor()
-        self._name = blake2b(key=self.name_key, digest_size=FILE_NAME_BYTES)
+        self._encryptor = Cipher(AES(self.content_key), GCM(nonce)).encryptor()
+        self._content_hash = blake2b(key=self.name_key, digest_size=FILE_NAME_BYTES)
         self._file.write(nonce)
 
     def write(self, data: bytes) -> None:
-        """Write more of it."""
+        """Encrypt and append data."""
         self.size_bytes += len(data)
-        self._name.update(data)
-        self._file.write(self._sealing.update(data))
+        self._content_hash.update(data)
+        self._file.write(self._encryptor.update(data))
 
     def finish(self) -> str:
-        """Put it on the disk for good; returns its name."""
-        self._file.write(self._sealing.finalize())
-        self._file.write(self._sealing.tag)
+        """Write the rest durably to the disk; returns the name that the content gives the file."""
+        self._file.write(self._encryptor.finalize())
+        self._file.write(self._encryptor.tag)
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        return str(self._name.hexdigest())
+        return str(self._content_hash.hexdigest())
 
     def save_as(self, name: str) -> None:
-        """Let it have its name."""
+        """Give the file its final name, durably."""
         self._path.replace(self.folder / name)
         sync_folder(self.folder)
 
     def discard(self) -> None:
-        """Take it away."""
+        """Delete the file, unless it has its final name."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
 
 def decrypt_file(path: Path, key: bytes) -> Iterator[bytes]:
-    """Yield what a file holds. Whoever takes it must not use it before the end: only there it is known to be whole.
+    """Yield the content of a file in blocks. Callers must not use it before the end: only then it is authenticated.
 
-    Raises StoreError at the end where it is not what was written.
+    Raises StoreError at the end if the file is not as it was written.
     """
     with path.open("rb") as file:
-        left = path.stat().st_size - NONCE_BYTES - TAG_BYTES
-        opening: CipherContext = Cipher(AES(key), GCM(file.read(NONCE_BYTES))).decryptor()
-        while left > 0:
-            data = file.read(min(CHUNK_BYTES, left))
-            left -= len(data)
-            yield opening.update(data)
+        remaining_bytes = path.stat().st_size - NONCE_BYTES - TAG_BYTES
+        decryptor: CipherContext = Cipher(AES(key), GCM(file.read(NONCE_BYTES))).decryptor()
+        while remaining_bytes > 0:
+            data = file.read(min(CHUNK_BYTES, remaining_bytes))
+            remaining_bytes -= len(data)
+            yield decryptor.update(data)
         try:
-            yield opening.finalize_with_tag(file.read(TAG_BYTES))  # type: ignore[attr-defined]  # as of a decryptor
+            yield decryptor.finalize_with_tag(file.read(TAG_BYTES))  # type: ignore[attr-defined]  # a decryptor has it
         except InvalidTag:
             raise StoreError(
-                f"`{path}` is not what was handed over",
-                "it was damaged or changed: put it back from a backup",
+                f"`{path}` is not the file that was submitted",
+                "it was damaged or changed; restore it from a backup",
                 code="submission-unreadable",
             ) from None

@@ -1,4 +1,4 @@
-"""A form as it is handed over, field by field: text stays in memory, and files are sealed as they come in."""
+"""A submitted form, received field by field: text stays in memory, and files are encrypted as they arrive."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,12 +11,12 @@ from avowal.submissions.encryption import IncomingFile
 from avowal.submissions.submission import FieldInput, UploadedFile
 
 TEXT_BYTES_MAX = 256 * 1024
-"""How long all that is no file may be together, in bytes."""
+"""The greatest length of all text of a form together, in bytes."""
 
 FILES_MAX = 10
 FILE_NAME_CHARACTERS_MAX = 255
 TYPE_DETECTION_BYTES = 4096
-"""By how much of a file its type is told."""
+"""How many bytes at the start of a file its type is detected by."""
 
 
 class RejectionCode(StrEnum):
@@ -39,7 +39,7 @@ class RejectionCode(StrEnum):
 
 
 class SubmissionRejected(Exception):  # noqa: N818  # an answer, not a fault
-    """A submission is not accepted: why, what helps, and which field it is about, if any."""
+    """A submission is not accepted: the reason, the remedy, and the field that it is about, if any."""
 
     def __init__(self, code: RejectionCode, message: str, hint: str, field: str = "") -> None:
         super().__init__(message)
@@ -48,25 +48,25 @@ class SubmissionRejected(Exception):  # noqa: N818  # an answer, not a fault
 
 @dataclass
 class FormUpload:
-    """What is handed over by a form. What the form does not declare is kept nowhere."""
+    """The fields of a form received so far. Fields that the form does not declare are discarded."""
 
     form: Form
     create_incoming_file: Callable[[], IncomingFile]
-    """Begins a file."""
+    """Creates the file that an upload is written to."""
     _texts: dict[str, str] = field(default_factory=dict)
     _uploads: dict[str, UploadedFile] = field(default_factory=dict)
     _files: list[IncomingFile] = field(default_factory=list)
-    _length: int = 0
+    _text_bytes: int = 0
 
     @property
     def body_bytes_max(self) -> int:
-        """How long a body may be that has it all, with what stands between its parts."""
+        """The greatest length of the body of a request, with the separators between its parts."""
         return 2 * TEXT_BYTES_MAX + (FILES_MAX * self.form.file_bytes_max if self.form.file_fields else 0)
 
     def count_text_bytes(self, byte_count: int) -> None:
-        """Count text before it is taken. Raises NotTaken where all of it together is too long."""
-        self._length += byte_count
-        if self._length > TEXT_BYTES_MAX:
+        """Count text before it is added. Raises SubmissionRejected if the text of the form is too long."""
+        self._text_bytes += byte_count
+        if self._text_bytes > TEXT_BYTES_MAX:
             raise SubmissionRejected(
                 RejectionCode.FORM_TOO_LARGE,
                 "the form is too long",
@@ -74,13 +74,13 @@ class FormUpload:
             )
 
     def add_text(self, name: str, value: str) -> None:
-        """Take the value of a field; several of one field stand in lines of their own."""
+        """Add a value of a text field; several values of one field become lines."""
         if name in self.form.fields and name not in self.form.file_fields:
-            before = self._texts.get(name)
-            self._texts[name] = f"{before}\n{value}" if before else value
+            text = self._texts.get(name)
+            self._texts[name] = f"{text}\n{value}" if text else value
 
     def begin_file(self, name: str, file_name: str, media_type: str) -> "FileUpload":
-        """Begin a file. Raises NotTaken where the form has no such field, or takes no such type."""
+        """Begin a file. Raises SubmissionRejected if the form does not accept such a field or type."""
         if name not in self.form.file_fields:
             raise SubmissionRejected(
                 RejectionCode.UNKNOWN_FIELD,
@@ -99,12 +99,12 @@ class FormUpload:
         return FileUpload(self, name, file_name, media_type, incoming)
 
     def collect_inputs(self) -> list[FieldInput]:
-        """Return what was given for the form's fields. Raises NotTaken where a field is missing."""
-        found: list[FieldInput] = []
+        """Return the values of the form's fields. Raises SubmissionRejected if one is missing, or all are empty."""
+        inputs: list[FieldInput] = []
         for name, category in self.form.fields.items():
             value = self._uploads.get(name) or self._texts.get(name, "").strip()
             if value:
-                found.append(FieldInput(name, category, value))
+                inputs.append(FieldInput(name, category, value))
             elif name in self.form.required_fields:
                 raise SubmissionRejected(
                     RejectionCode.MISSING_FIELD,
@@ -112,11 +112,11 @@ class FormUpload:
                     "fill it in, and send the form again",
                     name,
                 )
-        if not found:
+        if not inputs:
             raise SubmissionRejected(
                 RejectionCode.EMPTY_FORM, "the form is empty", "fill it in, and send it again"
             )
-        return found
+        return inputs
 
     def __enter__(self) -> Self:
         return self
@@ -125,14 +125,14 @@ class FormUpload:
         self.discard_files()
 
     def discard_files(self) -> None:
-        """Take away the files that have no name by now."""
+        """Delete the files that were not saved."""
         for incoming in self._files:
             incoming.discard()
 
 
 @dataclass
 class FileUpload:
-    """A file that comes in for a field."""
+    """A file that is being received for a field."""
 
     form_upload: FormUpload
     field: str
@@ -142,7 +142,7 @@ class FileUpload:
     _head: bytes = b""
 
     def write(self, data: bytes) -> None:
-        """Take more of it. Raises NotTaken where it is too large."""
+        """Append data. Raises SubmissionRejected if the file is too large."""
         form = self.form_upload.form
         if self.incoming_file.size_bytes + len(data) > form.file_bytes_max:
             raise SubmissionRejected(
@@ -155,18 +155,18 @@ class FileUpload:
         self.incoming_file.write(data)
 
     def finish(self) -> None:
-        """Take it as whole. Raises NotTaken where it begins as a file of another type does."""
-        import puremagic  # with the first file: it reads its list of types
+        """Complete the file. Raises SubmissionRejected if it begins like a file of another type."""
+        import puremagic  # imported with the first file, as it loads a list of types
 
-        found = []
+        detected_types = []
         with suppress(puremagic.PureError, ValueError):
-            found = puremagic.magic_string(self._head)
-        if found and all(one.mime_type != self.media_type for one in found):
+            detected_types = puremagic.magic_string(self._head)
+        if detected_types and all(detected.mime_type != self.media_type for detected in detected_types):
             raise _wrong_type(self.form_upload.form, self.field)
-        plain = "".join(letter for letter in self.file_name if letter.isprintable())
-        name = plain.replace("\\", "/").rpartition("/")[2][-FILE_NAME_CHARACTERS_MAX:]
+        printable = "".join(letter for letter in self.file_name if letter.isprintable())
+        name = printable.replace("\\", "/").rpartition("/")[2][-FILE_NAME_CHARACTERS_MAX:]
         upload = UploadedFile(self.incoming_file, self.incoming_file.finish(), name, self.media_type)
-        self.form_upload._uploads[self.field] = upload  # noqa: SLF001  # its own
+        self.form_upload._uploads[self.field] = upload  # noqa: SLF001  # the two classes belong together
 
 
 def _wrong_type(form: Form, name: str) -> SubmissionRejected:

@@ -1,4 +1,4 @@
-"""Submissions: what is known of each, and its restrictions."""
+"""Submissions: the record of each, with its settings but without its values."""
 
 import re
 import secrets
@@ -37,7 +37,7 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     """A submission without its values. Times are UTC."""
 
     reference: str
-    """24 hexadecimal digits, told to the person who submitted it."""
+    """24 hexadecimal digits, which the person who submitted it is shown."""
     form: str
     channel: str
     """How it came: by the form itself, or as the operator recorded it."""

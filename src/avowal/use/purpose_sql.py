@@ -12,8 +12,8 @@ from avowal.store.columns import (
     VISITOR_KEY_COLUMNS,
     ColumnForm,
     RelationSchema,
+    build_age_condition,
     mask_column,
-    young_enough,
 )
 from avowal.store.sql_builder import SqlFragment, all_of, compose, constant, identifier, join, literal
 
@@ -56,7 +56,7 @@ class PurposeSql:
         """Return a SELECT of columns of a relation in some of their forms, in the order of time.
 
         The rows are those of a visitor, if one is given, that meet a validated condition, if one is given. Three more
-        columns follow: `governing`, `moment` (the row's time) and `visitor_id`.
+        columns follow: `governing`, `moment` (the row's time) and `owner_id` (the visitor's key).
         """
         return compose(
             "SELECT {columns}, governing, {time} AS moment, visitor_id AS owner_id FROM {table} WHERE {condition} "
@@ -107,7 +107,7 @@ class PurposeSql:
             columns=self._masked(relation, relation.columns, ()),
             time=identifier(relation.time_column),
             table=_table(name),
-            condition=all_of([self._young(name, ()), condition]),
+            condition=all_of([self._age_condition(name, ()), condition]),
             limit=literal(limit),
         ).text
 
@@ -124,7 +124,7 @@ class PurposeSql:
             template,
             columns=self._masked(relation, relation.columns, required_categories),
             table=_table(name),
-            young=self._young(name, required_categories),
+            young=self._age_condition(name, required_categories),
         )
 
     def _chosen(self, name: str, visitor_id: int | None, condition: SqlFragment | None) -> SqlFragment:
@@ -132,7 +132,7 @@ class PurposeSql:
 
         The condition sees what a reader's own SQL sees of the relation.
         """
-        conditions = [self._young(name, ())]
+        conditions = [self._age_condition(name, ())]
         if visitor_id is not None:
             conditions.append(compose("visitor_id = {visitor}", visitor=literal(visitor_id)))
         if condition is not None:
@@ -145,10 +145,10 @@ class PurposeSql:
             conditions.append(chosen)
         return all_of(conditions)
 
-    def _young(self, name: str, required_categories: Sequence[str]) -> SqlFragment:
+    def _age_condition(self, name: str, required_categories: Sequence[str]) -> SqlFragment:
         relation = RELATIONS[name]
         ages = self.permitted_ages(relation.row_category, *required_categories)
-        return young_enough(ages, relation.time_column, self.now)
+        return build_age_condition(ages, relation.time_column, self.now)
 
     def _masked(
         self, relation: RelationSchema, columns: ColumnForms, required_categories: Sequence[str]

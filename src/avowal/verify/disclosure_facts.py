@@ -1,6 +1,6 @@
-"""What the register records of disclosures, compared with the ledger: processors, requests, releases, refusals.
+"""The facts about disclosures in the register and the ledger: processors, requests, releases and refusals.
 
-A fact whose commitment is not opened by what is stored beside it has None in the place of the commitment.
+The commitment of a fact is None if the stored salt and values do not open it.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from avowal.verify.fact import Fact, read_rows
 from avowal.verify.verification import FindingCode
 
 REQUEST_ENTRY_FIELDS = ("reference", "ground", "recipient_kind", "version", "required_approvals")
-"""The fields that a request and its entry have alike."""
+"""The fields that a request and its entry share, in the order of the facts."""
 
 
 def _find_authorisations(register: Register) -> list[Fact]:
@@ -122,19 +122,27 @@ def _find_feed_pages(register: Register) -> list[Fact]:
     ]
 
 
-def _authorisation_values(number: int, one: AuthorisationGiven) -> tuple[Any, ...]:
-    given = not isinstance(one, AuthorisationWithdrawn)
-    return number, given, one.categories, one.channel, one.at, one.commitment
+def _authorisation_values(number: int, entry: AuthorisationGiven | AuthorisationWithdrawn) -> tuple[Any, ...]:
+    given = isinstance(entry, AuthorisationGiven)
+    return number, given, entry.categories, entry.channel, entry.at, entry.commitment
 
 
-def _request_values(number: int, one: ReleaseRequested) -> tuple[Any, ...]:
-    alike = (getattr(one, name) for name in REQUEST_ENTRY_FIELDS)
-    return number, *alike, one.at, one.categories, one.evidence_kinds, one.commitment
+def _request_values(number: int, entry: ReleaseRequested) -> tuple[Any, ...]:
+    shared_values = (getattr(entry, name) for name in REQUEST_ENTRY_FIELDS)
+    return number, *shared_values, entry.at, entry.categories, entry.evidence_kinds, entry.commitment
 
 
-def _release_values(number: int, one: ReleaseMade) -> tuple[Any, ...]:
-    alike = (getattr(one, name) for name in SHARED_ENTRY_FIELDS)
-    return number, *alike, one.categories, one.at, one.sealed_until, one.visitor_count, one.commitment
+def _release_values(number: int, entry: ReleaseMade) -> tuple[Any, ...]:
+    shared_values = (getattr(entry, name) for name in SHARED_ENTRY_FIELDS)
+    return (
+        number,
+        *shared_values,
+        entry.categories,
+        entry.at,
+        entry.sealed_until,
+        entry.visitor_count,
+        entry.commitment,
+    )
 
 
 DISCLOSURE_REGISTER_FACTS: dict[FindingCode, Callable[[Register], list[Fact]]] = {
@@ -147,7 +155,7 @@ DISCLOSURE_REGISTER_FACTS: dict[FindingCode, Callable[[Register], list[Fact]]] =
     "recall-mismatch": _find_recalls,
     "feed-page-mismatch": _find_feed_pages,
 }
-"""What the register keeps, by what it is."""
+"""For each code, the function that reads the facts of its kind from the register."""
 
 DISCLOSURE_ENTRY_FACTS: dict[type, tuple[FindingCode, Callable[[int, Any], tuple[Any, ...]]]] = {
     AuthorisationGiven: ("authorisation-mismatch", _authorisation_values),
@@ -155,25 +163,32 @@ DISCLOSURE_ENTRY_FACTS: dict[type, tuple[FindingCode, Callable[[int, Any], tuple
     ReleaseRequested: ("release-request-mismatch", _request_values),
     ReleaseApproved: (
         "approval-mismatch",
-        lambda number, one: (number, one.reference, one.commitment, one.at),
+        lambda number, entry: (number, entry.reference, entry.commitment, entry.at),
     ),
     ReleaseRefused: (
         "refusal-mismatch",
-        lambda number, one: (number, one.ground, one.recipient_kind, one.reason, one.commitment, one.at),
+        lambda number, entry: (
+            number,
+            entry.ground,
+            entry.recipient_kind,
+            entry.reason,
+            entry.commitment,
+            entry.at,
+        ),
     ),
     ReleaseMade: ("release-mismatch", _release_values),
-    ReleaseRecalled: ("recall-mismatch", lambda _, one: (one.reference, one.at)),
+    ReleaseRecalled: ("recall-mismatch", lambda _, entry: (entry.reference, entry.at)),
     ProcessorAdded: (
         "processor-mismatch",
-        lambda number, one: (number, one.name, one.contract_hash, one.version_identity, one.at),
+        lambda number, entry: (number, entry.name, entry.contract_hash, entry.version_identity, entry.at),
     ),
     FeedPageProvided: (
         "feed-page-mismatch",
-        lambda number, one: (
-            *(number, one.processor, one.reference, one.contract_hash, one.version),
-            *(one.records, one.deletions, one.at),
+        lambda number, entry: (
+            *(number, entry.processor, entry.reference, entry.contract_hash, entry.version),
+            *(entry.records, entry.deletions, entry.at),
         ),
     ),
-    ProcessorRemoved: ("processor-mismatch", lambda number, one: (number, one.name, "", "", one.at)),
+    ProcessorRemoved: ("processor-mismatch", lambda number, entry: (number, entry.name, "", "", entry.at)),
 }
-"""What each kind of entry says was recorded, by what that is."""
+"""For each kind of entry, the code of its facts and the function that returns the values of one."""

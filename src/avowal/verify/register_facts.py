@@ -1,4 +1,4 @@
-"""Compare what the register holds with what the ledger records: each fact of one has to be in the other."""
+"""Compare the facts in the register with those in the ledger: both have to have the same ones."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from avowal.ledger.entry import (
     Entry,
     NoticeDisplayed,
     ObjectionRaised,
+    ObjectionWithdrawn,
     RestrictionsChanged,
     RetentionRun,
     SubmissionCorrected,
@@ -130,13 +131,16 @@ def _find_consents(register: Register) -> list[Fact]:
     return facts
 
 
+SubmissionEntry = ObjectionRaised | ObjectionWithdrawn | SubmissionCorrected | RestrictionsChanged
+
+
 class CommitmentOpening(NamedTuple):
     """How the register opens the commitments of a kind of entry."""
 
     description: str
     statement: str
     """The name of the statement that returns the entry, the salt, and the values."""
-    entry_type: type[ObjectionRaised | SubmissionCorrected | RestrictionsChanged]
+    entry_types: tuple[type[SubmissionEntry], ...]
     name_values: Callable[..., dict[str, str]]
     """Returns the values by the names under which they were committed to."""
 
@@ -145,19 +149,19 @@ COMMITMENT_OPENINGS: dict[FindingCode, CommitmentOpening] = {
     "objection-mismatch": CommitmentOpening(
         "objection",
         "objection_subjects",
-        ObjectionRaised,
+        (ObjectionRaised, ObjectionWithdrawn),
         lambda submission: {"submission": submission},
     ),
     "correction-mismatch": CommitmentOpening(
         "correction",
         "correction_subjects",
-        SubmissionCorrected,
+        (SubmissionCorrected,),
         lambda submission: {"submission": submission},
     ),
     "restriction-mismatch": CommitmentOpening(
         "restriction",
         "restrictions",
-        RestrictionsChanged,
+        (RestrictionsChanged,),
         lambda kind, value, settings: {kind: value, "details": settings},
     ),
 }
@@ -173,56 +177,61 @@ def check_commitments(state: RegisterState) -> Iterator[Finding]:
             ):
                 entry = find_entry(state.entries, entry_number)
                 commitment = compute_commitment(salt, **opening.name_values(*values))
-                if not isinstance(entry, opening.entry_type) or entry.commitment != commitment:
+                if not isinstance(entry, opening.entry_types) or entry.commitment != commitment:
                     yield Finding(code, f"{opening.description} {number} {NOT_AS_RECORDED}")
                     break
 
 
-def _consent_values(number: int, one: ConsentGiven) -> tuple[Any, ...]:
-    given = not isinstance(one, ConsentWithdrawn)
+def _consent_values(number: int, entry: ConsentGiven | ConsentWithdrawn) -> tuple[Any, ...]:
+    given = isinstance(entry, ConsentGiven)
     return (
         number,
-        one.version,
-        one.identity,
+        entry.version,
+        entry.identity,
         given,
-        one.language,
-        one.document_hash,
-        one.channel,
-        one.at,
-        one.commitment,
+        entry.language,
+        entry.document_hash,
+        entry.channel,
+        entry.at,
+        entry.commitment,
     )
 
 
 ENTRY_FACTS: dict[type, tuple[FindingCode, Callable[[int, Any], tuple[Any, ...]]]] = {
     VersionPublished: (
         "version-mismatch",
-        lambda _, one: (
-            one.version,
-            one.identity,
-            one.terms_hash,
-            one.effective_at,
-            one.at,
-            one.notice_hashes,
+        lambda _, entry: (
+            entry.version,
+            entry.identity,
+            entry.terms_hash,
+            entry.effective_at,
+            entry.at,
+            entry.notice_hashes,
         ),
     ),
-    VersionWithdrawn: ("withdrawal-mismatch", lambda _, one: (one.at,)),
+    VersionWithdrawn: ("withdrawal-mismatch", lambda _, entry: (entry.at,)),
     NoticeDisplayed: (
         "notice-display-mismatch",
-        lambda number, one: (
+        lambda number, entry: (
             number,
-            one.version,
-            one.identity,
-            one.location,
-            one.attested_by_operator,
-            one.at,
+            entry.version,
+            entry.identity,
+            entry.location,
+            entry.attested_by_operator,
+            entry.at,
         ),
     ),
     ConsentGiven: ("consent-mismatch", _consent_values),
     ConsentWithdrawn: ("consent-mismatch", _consent_values),
-    DataAccessed: ("access-mismatch", lambda number, one: (number, one.commitment)),
+    DataAccessed: ("access-mismatch", lambda number, entry: (number, entry.commitment)),
     RetentionRun: (
         "retention-run-mismatch",
-        lambda number, one: (number, one.run_number, msgspec.to_builtins(one.removed_records), one.at),
+        lambda number, entry: (
+            number,
+            entry.run_number,
+            msgspec.to_builtins(entry.removed_records),
+            entry.at,
+        ),
     ),
     **DISCLOSURE_ENTRY_FACTS,
 }
@@ -231,26 +240,26 @@ ENTRY_FACTS: dict[type, tuple[FindingCode, Callable[[int, Any], tuple[Any, ...]]
 
 def _find_entry_facts(entries: Sequence[Entry]) -> dict[FindingCode, list[Fact]]:
     """Return the facts that the ledger records, by their code."""
-    found: dict[FindingCode, list[Fact]] = {code: [] for code, _ in ENTRY_FACTS.values()}
+    facts: dict[FindingCode, list[Fact]] = {code: [] for code, _ in ENTRY_FACTS.values()}
     documents = []
     for number, entry in enumerate(entries):
         if type(entry) in ENTRY_FACTS:
             code, read_values = ENTRY_FACTS[type(entry)]
-            found[code].append(Fact(read_values(number, entry)))
+            facts[code].append(Fact(read_values(number, entry)))
         if isinstance(entry, VersionPublished | DocumentsCorrected):
             documents += [
                 Fact((entry.at, language, sha256)) for language, sha256 in entry.document_hashes.items()
             ]
-    return {**found, "document-mismatch": sorted(documents)}
+    return {**facts, "document-mismatch": sorted(documents)}
 
 
 def _compare_facts(code: FindingCode, found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[Finding]:
-    """Yield whether there are too few or too many facts, and the first one that is not as recorded."""
+    """Yield a finding if the numbers of facts differ, and one for the first fact that differs."""
     if len(found) != len(expected):
         kind = code.removesuffix("-mismatch").replace("-", " ")
         sentence = f"the register has {len(found)} facts of the kind {kind}, and the ledger {len(expected)}"
         yield Finding(code, sentence)
-    for fact, other in zip(found, expected, strict=False):
-        if fact.values != other.values:
+    for fact, expected_fact in zip(found, expected, strict=False):
+        if fact.values != expected_fact.values:
             yield Finding(code, f"{fact.description} {NOT_AS_RECORDED}")
             return

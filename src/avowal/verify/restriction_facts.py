@@ -35,18 +35,18 @@ def check_submission_settings(state: RegisterState) -> Iterator[Finding]:
             last[selector_kind, selector_value] |= changed
     objections = defaultdict(list)
     for number, _, reference in read_rows(state.register, "objection_subjects"):
-        if isinstance(entry := find_entry(entries, number), ObjectionRaised):
-            is_raised = not isinstance(entry, ObjectionWithdrawn)
+        if isinstance(entry := find_entry(entries, number), ObjectionRaised | ObjectionWithdrawn):
+            is_raised = isinstance(entry, ObjectionRaised)
             objections[reference].append((number, is_raised, {*entry.purposes}))
-    wrong = 0
+    mismatches = 0
     for reference, form, visitor, recorded_at, *values in read_rows(state.register, "submissions"):
         selectors = (("submission", reference), ("form", form), ("visitor", visitor))
         changes = [last.get(selector, {}) for selector in selectors]
         actual = dict(zip(DEFAULTS, values, strict=True))
         if not any("visitor" in change for change in changes):  # else its visitor before is unknown
-            wrong += _compute_expected_settings(changes, recorded_at, objections[reference]) != actual
-    if wrong:
-        sentence = f"{wrong:,} submissions have settings that the ledger does not record"
+            mismatches += _compute_expected_settings(changes, recorded_at, objections[reference]) != actual
+    if mismatches:
+        sentence = f"{mismatches:,} submissions have settings that the ledger does not record"
         yield Finding("submission-settings-mismatch", sentence)
 
 

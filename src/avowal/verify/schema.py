@@ -11,7 +11,7 @@ import duckdb
 from avowal.register.register import Register
 from avowal.register.schema import read_schema_items, read_scripts
 from avowal.store.migrations import read_schema
-from avowal.verify.store_state import STORE_SCHEMA_QUERY, StoreState
+from avowal.verify.store_state import SQL, StoreState
 from avowal.verify.verification import Finding, FindingCode
 
 SchemaItem = tuple[str, str, str]
@@ -35,7 +35,7 @@ def check_register_schema(register: Register) -> Iterator[Finding]:
 def _expected_store_schema() -> frozenset[SchemaItem]:
     with duckdb.connect(":memory:") as fresh:
         fresh.execute(read_schema())
-        rows = fresh.execute(STORE_SCHEMA_QUERY).fetchall()
+        rows = fresh.execute(SQL["store_schema"]).fetchall()
     return frozenset((table, column, kind) for table, column, kind in rows)
 
 

@@ -5,32 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from avowal.register.register import Version
+from avowal.register.statements import load_statements
 from avowal.store.interface import OverdueRecords, Store
 
-RECORD_VERSIONS_QUERY = """
-SELECT version, min(record_time) AS first, max(record_time) AS last, count(*) AS records,
-       min(governing) AS least, max(governing) AS greatest
-FROM (SELECT version, record_time, governing FROM collected_records
-      UNION ALL SELECT version, event_time, governing FROM events)
-GROUP BY version ORDER BY version
-"""
-
-CONSENT_GOVERNING_QUERY = """
-SELECT visitor_id, max(governing) AS governing
-FROM (SELECT visitor_id, version, governing FROM collected_records
-      UNION ALL SELECT visitor_id, version, governing FROM events
-      UNION ALL SELECT visitor_id, version, governing FROM views
-      UNION ALL SELECT visitor_id, version, governing FROM visits)
-WHERE governing > version
-GROUP BY visitor_id
-"""
-
-STORE_SCHEMA_QUERY = """
-SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal AND schema_name = 'main'
-UNION ALL
-SELECT view_name, 'view', sql FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'
-ORDER BY ALL
-"""
+SQL = load_statements("avowal.verify", "store_state")
 
 
 @dataclass(frozen=True)
@@ -39,11 +17,11 @@ class StoreState:
 
     versions: Sequence[Version]
     version_rows: Sequence[Mapping[str, Any]]
-    """The answer to RECORD_VERSIONS_QUERY."""
+    """The answer to the statement `record_versions`."""
     raised_rows: Sequence[Mapping[str, Any]]
-    """The answer to CONSENT_GOVERNING_QUERY."""
+    """The answer to the statement `consent_governing`."""
     schema_rows: Sequence[Sequence[str]]
-    """The answer to STORE_SCHEMA_QUERY."""
+    """The answer to the statement `store_schema`."""
     consented_governing: Mapping[int, int]
     """The governing number to which each visitor consented."""
     overdue: Sequence[OverdueRecords]
@@ -59,9 +37,9 @@ def read_store_state(
     """Read from a store what its checks need."""
     return StoreState(
         versions,
-        store.query(RECORD_VERSIONS_QUERY, {}).to_dicts(),
-        store.query(CONSENT_GOVERNING_QUERY, {}).to_dicts(),
-        store.query(STORE_SCHEMA_QUERY, {}).rows,
+        store.query(SQL["record_versions"], {}).to_dicts(),
+        store.query(SQL["consent_governing"], {}).to_dicts(),
+        store.query(SQL["store_schema"], {}).rows,
         consented_governing,
         overdue,
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from avowal.errors import ProofError
+from avowal.ledger.export_check import ExportFileReader, find_export_errors
 from avowal.ledger.note import SignedNote, Verifier
-from avowal.ledger.witness import ExportFileReader, find_export_errors
 from avowal.register.register import Register
 from support.errors import raises_code
 from support.ledgers import append_withdrawals
@@ -109,7 +109,7 @@ def test_a_ledger_that_differs_from_a_saved_checkpoint_is_found(tmp_path: Path) 
     append_withdrawals(first, 0, 9)
     checkpoint = first.ledger.sign_checkpoint()
     assert checkpoint
-    for start, end, message in ((1, 20, "was changed"), (0, 5, "the last ones are gone")):
+    for start, end, message in ((1, 20, "was changed"), (0, 5, "the last are missing")):
         second = Register(tmp_path / f"second {end}", keys)
         append_withdrawals(second, start, end)
         second.ledger.export(tmp_path / f"static {end}")

@@ -1,0 +1,88 @@
+"""Check an exported ledger with nothing but its files and its public key."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from avowal.errors import ProofError
+from avowal.ledger.checkpoint import Checkpoint, verify_checkpoint
+from avowal.ledger.entry import decode_entry
+from avowal.ledger.note import SignedNote, Verifier
+from avowal.ledger.tiles import (
+    CHECKPOINT_FILE,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    decode_entry_bundle,
+    format_tile_path,
+    list_tiles,
+)
+from avowal.ledger.tree import compute_root, hash_leaf, hash_node
+
+ExportFileReader = Callable[[str], bytes | None]
+"""Returns the bytes of a file by its path within the export; None if it is missing."""
+
+
+def read_checkpoint(read_export_file: ExportFileReader, verifier: Verifier) -> Checkpoint:
+    """Return the checkpoint of an export. Raises ProofError if it is missing, or the ledger did not sign it."""
+    content = read_export_file(CHECKPOINT_FILE)
+    if content is None:
+        raise ProofError(
+            "the checkpoint is missing",
+            "an exported ledger has a file `checkpoint`",
+            code="checkpoint-missing",
+        )
+    try:
+        return verify_checkpoint(SignedNote.parse(content.decode()), verifier)
+    except UnicodeDecodeError:
+        raise ProofError("the checkpoint is not text", code="invalid-checkpoint") from None
+
+
+def find_export_errors(
+    read_export_file: ExportFileReader, verifier: Verifier, known_checkpoints: Sequence[SignedNote] = ()
+) -> Iterator[str]:
+    """Yield a sentence for each error of an exported ledger.
+
+    `known_checkpoints` are earlier checkpoints that somebody else has kept. Raises ProofError if a checkpoint is
+    missing or invalid.
+    """
+    last = read_checkpoint(read_export_file, verifier)
+    entries: list[bytes] = []
+    for level, number, width in list_tiles(last.size):
+        name = format_tile_path("entries", number, width)
+        bundle = _decode_full_bundle(read_export_file(name), width) if level == 0 else []
+        if bundle is None:
+            yield f"`{name}` is missing, or does not have its {width} entries"
+            return
+        entries += bundle
+    for number, entry in enumerate(entries):
+        try:
+            decode_entry(entry)
+        except ProofError as error:
+            yield f"entry {number}: {error.message}"
+    levels = _build_levels(entries)
+    for level, number, width in list_tiles(last.size):
+        name, first = format_tile_path(str(level), number, width), number * TILE_WIDTH
+        if read_export_file(name) != b"".join(levels[level * TILE_HEIGHT][first : first + width]):
+            yield f"`{name}` does not match the entries"
+    for description, note in [
+        ("the checkpoint", None),
+        *(("a checkpoint that a witness holds", note) for note in known_checkpoints),
+    ]:
+        checkpoint = last if note is None else verify_checkpoint(note, verifier)
+        if checkpoint.size > last.size:
+            yield f"{description} covers {checkpoint.size} entries, and there are {last.size}: the last are missing"
+        elif compute_root(checkpoint.size, lambda level, place: levels[level][place]) != checkpoint.root:
+            yield f"{description} over {checkpoint.size} entries does not match: one of them was changed"
+
+
+def _decode_full_bundle(bundle: bytes | None, width: int) -> list[bytes] | None:
+    """Return the entries of a bundle; None if their number is not its width."""
+    entries = None if bundle is None else decode_entry_bundle(bundle)
+    return entries if entries is not None and len(entries) == width else None
+
+
+def _build_levels(entries: Sequence[bytes]) -> list[list[bytes]]:
+    """Return the nodes of the tree of entries, by level and place."""
+    levels = [[hash_leaf(entry) for entry in entries]]
+    while len(levels[-1]) > 1:
+        level = levels[-1]
+        levels.append([hash_node(*level[place : place + 2]) for place in range(0, len(level) - 1, 2)])
+    return levels
