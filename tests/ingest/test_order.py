@@ -216,7 +216,7 @@ def test_days_far_apart_are_each_made_anew_alone(tmp_path: Path) -> None:
     assert site.rows("SELECT count(*), min(views), max(views) FROM visits") == [(60, 3, 3)]
 
 
-def test_a_visit_ends_with_its_event_day(tmp_path: Path) -> None:
+def test_a_visit_ends_with_its_visitor_day(tmp_path: Path) -> None:
     """At the hour at which the site's day turns, a visit ends, however short the pause."""
     site = Site(tmp_path).init(settings='[site]\ntimezone = "Europe/Berlin"\nday_start = "05:30"\n')
     start = datetime(2026, 1, 5, 4, 20)  # noqa: DTZ001  # UTC without a zone: ten minutes before

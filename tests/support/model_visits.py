@@ -1,6 +1,6 @@
 """The rule of visits in plain Python, to compare the real one with: slow, small, and easy to believe.
 
-A deed is a view, a download or an upload of a person. A visitor's deeds of one event-day that follow each other
+A deed is a view, a download or an upload of a person. A visitor's deeds of one visitor day that follow each other
 with no gap over the longest one make a visit; a view lasts until the visit's next view.
 """
 
@@ -26,7 +26,7 @@ Visit = list[Deed]
 """Deeds in the order of their times; those of the same time are in no order."""
 
 
-def event_day(moment: datetime, zone: ZoneInfo, turns_at: time) -> object:
+def visitor_day(moment: datetime, zone: ZoneInfo, turns_at: time) -> object:
     """Return the site's date, which turns at `turns_at`."""
     local = moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
     return (local - timedelta(hours=turns_at.hour, minutes=turns_at.minute)).date()
@@ -36,7 +36,7 @@ def visits(deeds: Iterable[Deed], gap: timedelta, zone: ZoneInfo, turns_at: time
     """Divide deeds into visits."""
     by_day = defaultdict(list)
     for deed in sorted(deeds):
-        by_day[deed.who, event_day(deed.time, zone, turns_at)].append(deed)
+        by_day[deed.who, visitor_day(deed.time, zone, turns_at)].append(deed)
     found = []
     for day in by_day.values():
         found.append(day[:1])
