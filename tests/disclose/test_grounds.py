@@ -442,8 +442,8 @@ def test_a_recall_is_sent(site: Site) -> None:
         said = [site.avowal("release", "recall", one, "--reason", "by mistake").out for one in references[:2]]
     finally:
         server.stop()
-    assert "cert@example.net was told to delete it" in said[0]
-    assert "tell cert@example (+1 555 0100)" in said[1]
+    assert "cert@example.net was asked to delete it" in said[0]
+    assert "ask cert@example (+1 555 0100)" in said[1]
     (envelope,) = server.handler.taken
     assert envelope.rcpt_tos == ["cert@example.net"]
     assert b"We recall it: by mistake" in envelope.content

@@ -104,7 +104,12 @@ def told(port: int, tls: ssl.SSLContext | None = None) -> Answer:
         else http.client.HTTPConnection("127.0.0.1", port, **made)
     )
     with closing(connection):
-        event = {"id": LOOK, "url": f"https://{SITE}/a", "age": 0, "seen": 0}
+        event = {
+            "script_view_token": LOOK,
+            "url": f"https://{SITE}/a",
+            "elapsed_ms": 0,
+            "visible_ms": 0,
+        }
         connection.request("POST", "/collect", json.dumps(event), {"User-Agent": FIREFOX, "Host": SITE})
         answer = connection.getresponse()
         return Answer(

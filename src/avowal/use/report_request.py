@@ -68,7 +68,7 @@ def parse_time(text: str, zone: ZoneInfo, now: datetime, *, is_end: bool = False
 
     A day without an hour starts at midnight in `zone`; as the end of a period, it is included.
 
-    >>> parse_moment("2026-11-01", ZoneInfo("Europe/Berlin"), datetime(2026, 11, 22), end=True)
+    >>> parse_time("2026-11-01", ZoneInfo("Europe/Berlin"), datetime(2026, 11, 22), is_end=True)
     datetime.datetime(2026, 11, 1, 23, 0)
     """
     today = now.replace(tzinfo=UTC).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
