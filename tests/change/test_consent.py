@@ -1,4 +1,4 @@
-"""Consent for the past: it raises the records of one visitor, and its withdrawal restores what governed before."""
+"""Consent for the past: it raises the governing number of one visitor's records, and its withdrawal restores it."""
 
 import json
 import sqlite3
@@ -26,8 +26,8 @@ INSERT INTO consents SELECT 2, publication, 0, language, document_hash, channel,
 PERIOD = ("--since", f"{DAY.date()}", "--until", f"{DAY.date()}")
 
 
-def publish(site: Site, address: str, content: str, updated: Any = None) -> None:
-    """Publish terms that keep addresses and pages for as long as is said."""
+def publish_terms(site: Site, address: str, content: str, updated: Any = None) -> None:
+    """Publish terms that keep addresses, and pages for content, for these ages."""
     terms = site.folder / "policy" / "terms.toml"
     text = "\n".join(
         f"updated = {updated or datetime.now(UTC).date()}" if row.startswith("updated = ") else row
@@ -64,7 +64,7 @@ for = ["content"]
 
 @made_once
 def site_with_two_versions(folder: Path) -> Site:
-    """Make a site with two versions, of which the second keeps more, and two visitors of the first one's time."""
+    """Make a site with two versions, the second of which keeps more, and two visitors from the time of the first."""
     made = Site(folder).init()
     terms = made.folder / "policy" / "terms.toml"
     terms.write_text(
@@ -80,7 +80,7 @@ def site_with_two_versions(folder: Path) -> Site:
             line(1, "/1", start=DAY, address=BEN),
         )
     )
-    publish(made, "30 days", "forever")
+    publish_terms(made, "30 days", "forever")
     return made
 
 
@@ -89,31 +89,31 @@ def site(tmp_path: Path) -> Site:
     return site_with_two_versions(tmp_path)
 
 
-def consent(site: Site, address: str = ANN, *words: Any) -> Any:
-    """Record consent; returns what `--json` printed."""
+def record_consent(site: Site, address: str = ANN, *words: Any) -> Any:
+    """Record a consent; returns the object that `--json` printed."""
     ran = site.avowal("visitor", "consent", address, *PERIOD, "--channel", "letter", "--json", *words)
     assert ran.status == 0, ran.err
     return ran.json()
 
 
-def withdrawn(site: Site, key: str, *words: Any) -> Any:
+def withdraw_consent(site: Site, key: str, *words: Any) -> Any:
     ran = site.avowal("visitor", "consent", key, "--channel", "e-mail", "--withdraw", "--json", *words)
     assert ran.status == 0, ran.err
     return ran.json()
 
 
-def seen(site: Site) -> set[str]:
+def reported_pages(site: Site) -> set[str]:
     return {row["page_path"] for row in site.report("pages")["tables"]["pages"]}
 
 
-def governing(site: Site) -> set[tuple[str, int, int]]:
+def read_governing_numbers(site: Site) -> set[tuple[str, int, int]]:
     return {tuple(row) for row in site.rows(GOVERNED)}
 
 
-def test_consent_raises_the_records_of_one_visitor_alone(site: Site) -> None:
-    """Under the first version pages may be read for a day; of who consents to the second they can be read again."""
-    assert seen(site) == set()
-    told = consent(site)
+def test_consent_raises_the_records_of_one_visitor_only(site: Site) -> None:
+    """After consent to the second version, the pages of that visitor can be read again."""
+    assert reported_pages(site) == set()
+    told = record_consent(site)
     assert told["permits"] == [
         {
             "governing": 1,
@@ -122,48 +122,48 @@ def test_consent_raises_the_records_of_one_visitor_alone(site: Site) -> None:
         }
     ]
     assert "ip-address, full: kept 30 days, was 5 days; for abuse" in told["permits"][0]["looser_rules"]
-    assert seen(site) == {"/0", "/5"}
-    assert governing(site) == {(ANN, 1, 2), (BEN, 1, 1)}
+    assert reported_pages(site) == {"/0", "/5"}
+    assert read_governing_numbers(site) == {(ANN, 1, 2), (BEN, 1, 1)}
     for told in ("SELECT version, governing FROM views", "SELECT version, governing FROM visits"):
         assert set(site.rows(told)) == {(1, 1), (1, 2)}
     assert site.avowal("verify").status == 0
 
 
-def test_withdrawal_restores_what_governed_before(site: Site) -> None:
-    """After it the records are as they were; they can be consented to again."""
+def test_a_withdrawal_restores_the_governing_numbers(site: Site) -> None:
+    """After a withdrawal the records are as before, and the visitor may consent again."""
     before = kept(site)
-    key = consent(site)["visitor"]
-    assert withdrawn(site, key)["receipt"]["event"]["event_state"] == "consent withdrawn"
+    key = record_consent(site)["visitor"]
+    assert withdraw_consent(site, key)["receipt"]["event"]["event_state"] == "consent withdrawn"
     assert kept(site) == before
-    assert seen(site) == set()
+    assert reported_pages(site) == set()
     assert site.avowal("visitor", "consent", key, "--channel", "page", "--withdraw").status == 1
-    consent(site)
-    assert seen(site) == {"/0", "/5"}
+    record_consent(site)
+    assert reported_pages(site) == {"/0", "/5"}
     kinds = [site.avowal("ledger", "prove", entry, "--json").json()["entry"]["kind"] for entry in range(2, 5)]
     assert kinds == ["consent-given", "consent-withdrawn", "consent-given"]
 
 
-def test_a_withdrawal_binds_from_when_it_is_recorded(site: Site) -> None:
-    """A process that died before it restored the records left a withdrawal that the next reading carries out first."""
-    key = consent(site)["visitor"]
+def test_a_recorded_withdrawal_is_applied_before_the_next_query(site: Site) -> None:
+    """A withdrawal that a killed process recorded without applying it is applied before the next query."""
+    key = record_consent(site)["visitor"]
     with sqlite3.connect(site.data / "register.sqlite") as file:
         file.execute("PRAGMA foreign_keys = OFF")
         file.execute(WITHDRAWAL)
         file.execute("INSERT INTO consent_subjects SELECT 2, visitor, reference, salt FROM consent_subjects")
     file.close()
-    assert governing(site) == {(ANN, 1, 2), (BEN, 1, 1)}
-    assert seen(site) == set()
-    assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
+    assert read_governing_numbers(site) == {(ANN, 1, 2), (BEN, 1, 1)}
+    assert reported_pages(site) == set()
+    assert read_governing_numbers(site) == {(ANN, 1, 1), (BEN, 1, 1)}
     assert site.avowal("visitor", "consent", key, "--channel", "page", "--withdraw").status == 1
 
 
-def test_records_that_come_in_later_are_raised_too(site: Site) -> None:
-    """A log read after the consent: what its visitor did before is raised as if it had been read before."""
-    consent(site)
+def test_consent_applies_to_records_that_are_imported_later(site: Site) -> None:
+    """Records of a log imported after the consent are raised as if they had been imported before."""
+    record_consent(site)
     site.take_in(
         site.log("late.log", line(9, "/9", start=DAY, address=ANN), line(9, "/b", start=DAY, address=BEN))
     )
-    assert governing(site) == {(ANN, 1, 2), (BEN, 1, 1)}
+    assert read_governing_numbers(site) == {(ANN, 1, 2), (BEN, 1, 1)}
     assert site.rows("SELECT page_path, governing FROM views ORDER BY ALL") == [
         ("/0", 2),
         ("/1", 1),
@@ -171,43 +171,43 @@ def test_records_that_come_in_later_are_raised_too(site: Site) -> None:
         ("/9", 2),
         ("/b", 1),
     ]
-    assert seen(site) == {"/0", "/5", "/9"}
+    assert reported_pages(site) == {"/0", "/5", "/9"}
 
 
-def test_returning_raises_nothing(site: Site) -> None:
-    """Who visits under the second version keeps for the past what the first one promised."""
+def test_a_later_visit_does_not_raise_earlier_records(site: Site) -> None:
+    """A visit under the second version leaves the earlier records governed by the first."""
     now = datetime.now(UTC).replace(tzinfo=None)
     site.take_in(site.log("now.log", line(0, "/now", start=now + timedelta(seconds=2), address=ANN)))
-    assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1), (ANN, 2, 2)}
-    assert seen(site) == {"/now"}
+    assert read_governing_numbers(site) == {(ANN, 1, 1), (BEN, 1, 1), (ANN, 2, 2)}
+    assert reported_pages(site) == {"/now"}
 
 
-def test_consent_to_what_is_to_come_waits_for_it(site: Site) -> None:
-    """It is recorded now, and raises nothing before the version takes effect; with the version it is void."""
+def test_consent_to_a_future_version_waits_for_it(site: Site) -> None:
+    """It raises nothing before the version takes effect, and is void if the version is withdrawn."""
     later = (TODAY + timedelta(days=20)).date()
-    publish(site, "60 days", "forever", later)
-    key = consent(site, ANN, "--version", 3)["visitor"]
-    assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
+    publish_terms(site, "60 days", "forever", later)
+    key = record_consent(site, ANN, "--version", 3)["visitor"]
+    assert read_governing_numbers(site) == {(ANN, 1, 1), (BEN, 1, 1)}
     assert site.avowal("policy", "withdraw", 3).status == 0
-    publish(site, "90 days", "forever", later)
+    publish_terms(site, "90 days", "forever", later)
     assert (
         site.avowal("visitor", "consent", key, "--channel", "page", "--withdraw", "--version", 3).status == 1
     )
     assert site.avowal("verify").status == 0
 
 
-def test_the_same_consent_again_is_the_one_that_stands(site: Site) -> None:
-    """Nothing is recorded twice, and the receipt is the same."""
-    first, again = consent(site), consent(site)
+def test_a_repeated_consent_is_recorded_once(site: Site) -> None:
+    """The second call records nothing and returns the same receipt."""
+    first, again = record_consent(site), record_consent(site)
     assert again["receipt"]["record_id"] == first["receipt"]["record_id"]
     assert site.avowal("verify", "--json").json()["entries"] == 3
 
 
 def test_a_dry_run_records_nothing(site: Site) -> None:
-    """It tells what the consent would permit."""
-    told = consent(site, ANN, "--dry-run")
+    """It prints what the consent would permit."""
+    told = record_consent(site, ANN, "--dry-run")
     assert (told["receipt"], len(told["permits"])) == (None, 1)
-    assert governing(site) == {(ANN, 1, 1), (BEN, 1, 1)}
+    assert read_governing_numbers(site) == {(ANN, 1, 1), (BEN, 1, 1)}
     assert site.avowal("verify", "--json").json()["entries"] == 2
 
 
@@ -224,32 +224,32 @@ def test_a_dry_run_records_nothing(site: Site) -> None:
         (("192.0.2.1", *PERIOD, "--withdraw"), 1, "consent-not-found"),
     ],
 )
-def test_what_is_no_consent_is_refused(site: Site, words: tuple[str, ...], status: int, code: str) -> None:
-    """It is told why, and nothing is recorded."""
+def test_an_invalid_consent_is_refused(site: Site, words: tuple[str, ...], status: int, code: str) -> None:
+    """The error has a code, and nothing is recorded."""
     ran = site.avowal("visitor", "consent", *words, "--channel", "letter")
     assert (ran.status, ran.code) == (status, code), ran.err
     assert site.avowal("verify", "--json").json()["entries"] == 2
 
 
-def test_one_persons_word_is_not_anothers(site: Site) -> None:
-    """An address that two visitors had in the period is refused; a period in which one had it alone is not."""
+def test_an_address_of_two_visitors_is_refused(site: Site) -> None:
+    """The address is accepted for a period in which only one visitor had it."""
     site.take_in(site.log("other.log", line(60, "/o", start=DAY, address=ANN, agent=CHROME)))
     ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--channel", "letter")
     assert (ran.status, ran.code) == (1, "visitor-ambiguous"), ran.err
     until = f"{DAY + timedelta(minutes=30):%Y-%m-%d %H:%M}"
     assert site.avowal("visitor", "consent", ANN, *PERIOD[:3], until, "--channel", "letter").status == 0
-    assert sum(governing == 2 for _, _, governing in site.rows(GOVERNED)) == 2
+    assert sum(read_governing_numbers == 2 for _, _, read_governing_numbers in site.rows(GOVERNED)) == 2
 
 
-def test_an_address_that_may_not_be_kept_any_more_leads_to_nobody(site: Site) -> None:
-    """What its terms let grow too old is not looked at, though it may still lie there."""
-    publish(site, "1 day", "forever")
+def test_an_expired_address_finds_no_visitor(site: Site) -> None:
+    """An address older than its terms allow is not searched, even if it is still stored."""
+    publish_terms(site, "1 day", "forever")
     ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--channel", "letter")
     assert (ran.status, ran.code) == (1, "visitor-not-found"), ran.err
 
 
-def changed(told: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Return a copy of a receipt that says something else at one place."""
+def change_receipt(told: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return a copy of a receipt with another value at one place."""
     copy: Any = json.loads(json.dumps(told))
     *way, last = path.split(".")
     place = copy
@@ -279,10 +279,10 @@ FORGED = {
 }
 
 
-def test_a_receipt_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Path) -> None:
-    """In an empty folder its proof holds, with the visitor, version, words and purposes that it names; and no others."""
+def test_a_receipt_is_verified_with_the_key_alone(site: Site, tmp_path: Path) -> None:
+    """A receipt is valid in an empty folder, and each change of its content is found."""
     place, away = tmp_path / "receipt.json", tmp_path / "away"
-    told = consent(site, ANN, "--receipt", place, "--reference", "letter 12")["receipt"]
+    told = record_consent(site, ANN, "--receipt", place, "--reference", "letter 12")["receipt"]
     key = site.avowal("ledger", "key").out.strip()
     away.mkdir()
     ran = Site(away).avowal("verify", place, "--key", key, "--json")
@@ -295,15 +295,15 @@ def test_a_receipt_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Pat
     check_consent_receipt(json.dumps(told), verifier)
     for path, value in FORGED.items():
         with raises_code("receipt-mismatch"):
-            check_consent_receipt(json.dumps(changed(told, path, value)), verifier)
-    for text in ("{}", "{", json.dumps(changed(told, "proof.salt", "no"))):
+            check_consent_receipt(json.dumps(change_receipt(told, path, value)), verifier)
+    for text in ("{}", "{", json.dumps(change_receipt(told, "proof.salt", "no"))):
         with raises_code("invalid-receipt"):
             check_consent_receipt(text, verifier)
 
 
-def test_erasing_who_it_was_leaves_proofs_that_hold(site: Site) -> None:
-    """Neither register nor ledger leads to the visitor any more, and `avowal verify` finds all in order."""
-    key = consent(site, ANN, "--reference", "Ann's letter")["visitor"]
+def test_erasing_the_subject_of_a_consent_leaves_the_ledger_valid(site: Site) -> None:
+    """The register's file no longer contains the visitor key, and the only finding is the raised record."""
+    key = record_consent(site, ANN, "--reference", "Ann's letter")["visitor"]
     with sqlite3.connect(site.data / "register.sqlite") as file:
         file.execute("DELETE FROM consent_subjects")
     file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -314,9 +314,9 @@ def test_erasing_who_it_was_leaves_proofs_that_hold(site: Site) -> None:
     assert [finding["code"] for finding in verify_findings(site)] == ["governing-without-consent"]
 
 
-def test_what_consents_do_not_tell_is_found(site: Site) -> None:
-    """A record that was raised behind the system's back is named by `avowal verify`."""
-    consent(site)
+def test_a_record_raised_without_consent_is_found(site: Site) -> None:
+    """`avowal verify` reports a governing number that no consent explains."""
+    record_consent(site)
     with duckdb.connect(site.data / "avowal.duckdb") as store:
         store.execute("UPDATE requests SET governing = 2")
     assert [finding["code"] for finding in verify_findings(site)] == ["governing-without-consent"]
@@ -324,23 +324,23 @@ def test_what_consents_do_not_tell_is_found(site: Site) -> None:
 
 TAMPERING = {
     "the version": "UPDATE consents SET publication = 1",
-    "given or taken back": "UPDATE consents SET given = 0",
+    "given or withdrawn": "UPDATE consents SET given = 0",
     "the document": "UPDATE consents SET document_hash = printf('%064d', 7)",
     "the language": "UPDATE consents SET language = 'fr'",
-    "how": "UPDATE consents SET channel = 'page'",
-    "when": "UPDATE consents SET recorded_at = '2026-01-01 00:00:00.000000'",
+    "the channel": "UPDATE consents SET channel = 'page'",
+    "the time": "UPDATE consents SET recorded_at = '2026-01-01 00:00:00.000000'",
     "the entry": "UPDATE consents SET entry = 0",
     "the commitment": "UPDATE consents SET commitment = printf('%064d', 7)",
-    "who it was": "UPDATE consent_subjects SET visitor = '0123456789abcdef'",
-    "where it is written": "UPDATE consent_subjects SET reference = 'nowhere'",
+    "the visitor": "UPDATE consent_subjects SET visitor = '0123456789abcdef'",
+    "the reference": "UPDATE consent_subjects SET reference = 'nowhere'",
     "the salt": "UPDATE consent_subjects SET salt = zeroblob(32)",
-    "all of it gone": "DELETE FROM consents",
+    "all rows removed": "DELETE FROM consents",
 }
 
 
 @pytest.mark.parametrize("what", TAMPERING)
-def test_a_consent_that_was_changed_is_named(site: Site, what: str) -> None:
-    """Every change of a consent behind the register's back is found."""
-    consent(site)
+def test_a_changed_consent_is_found(site: Site, what: str) -> None:
+    """`avowal verify` reports each change of a consent in the register's file."""
+    record_consent(site)
     tamper(site, TAMPERING[what])
-    assert_found(site, "consent-mismatch", "" if "gone" in what else "consent 1")
+    assert_found(site, "consent-mismatch", "" if "removed" in what else "consent 1")

@@ -1,4 +1,4 @@
-"""Adopting, publishing, correcting and withdrawing, killed at every moment: the ledger holds, and the work can be done again."""
+"""Policy and visitor commands, killed at every moment: each is done or not done, and may be repeated."""
 
 import random
 import shutil
@@ -18,7 +18,7 @@ from support.site import Site, line
 TODAY = datetime.now(UTC).date()
 
 
-def drafted(site: Site, age: str, updated: Any) -> None:
+def write_terms(site: Site, age: str, updated: Any) -> None:
     """Write terms that keep addresses for an age, from a day on."""
     terms = site.folder / "policy" / "terms.toml"
     lines = [
@@ -33,11 +33,11 @@ def drafted(site: Site, age: str, updated: Any) -> None:
 CONSENT = ["visitor", "consent", "192.0.2.1", "--since", "3 days", "--until", "today", "--channel", "letter"]
 
 
-def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
-    """Return a site that stands before some work, and the command for it."""
+def prepare(folder: Path, work: str) -> tuple[Site, list[str]]:
+    """Return a site in the state before an operation, and the command of the operation."""
     folder.mkdir()
     site = Site(folder).init()
-    drafted(site, "7 days", TODAY - timedelta(days=9))
+    write_terms(site, "7 days", TODAY - timedelta(days=9))
     if work == "adopt":
         return site, ["policy", "adopt"]
     assert site.avowal("policy", "adopt").status == 0
@@ -45,56 +45,56 @@ def prepared(folder: Path, work: str) -> tuple[Site, list[str]]:
         page = next((folder / "policy").glob("*.md"))
         page.write_text(f"{page.read_text()}\nBetter words.\n")
         return site, ["policy", "publish"]
-    if work in {"consent", "take back", "retain", "erase"}:
+    if work in {"consent", "withdraw consent", "retain", "erase"}:
         yesterday = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1 if work != "retain" else 6.5)
         site.take_in(site.log("a.log", *(line(minute, start=yesterday) for minute in (0, 1))))
-    later = TODAY + timedelta(days=9) if work == "withdraw" else datetime.now(UTC).date()
-    drafted(site, "6 days", later)
+    later = TODAY + timedelta(days=9) if work == "withdraw version" else datetime.now(UTC).date()
+    write_terms(site, "6 days", later)
     if work == "publish":
         return site, ["policy", "publish"]
     assert site.avowal("policy", "publish").status == 0
-    if work in {"take back", "erase"}:
+    if work in {"withdraw consent", "erase"}:
         assert site.avowal(*CONSENT).status == 0
     return site, COMMANDS.get(work, CONSENT)
 
 
 COMMANDS = {
     "retain": ["retain"],
-    "take back": [*CONSENT, "--withdraw"],
+    "withdraw consent": [*CONSENT, "--withdraw"],
     "erase": ["visitor", "erase", *CONSENT[2:7], "--expected-records", "2"],
-    "withdraw": ["policy", "withdraw", "2"],
+    "withdraw version": ["policy", "withdraw", "2"],
 }
 
 AFTER = {
     "adopt": (1, 1),
     "correct": (1, 2),
     "publish": (2, 2),
-    "withdraw": (1, 3),
+    "withdraw version": (1, 3),
     "consent": (2, 3),
-    "take back": (2, 4),
+    "withdraw consent": (2, 4),
     "retain": (2, 3),
     "erase": (2, 4),
 }
-"""How many versions and entries there are when the work was done."""
+"""The numbers of versions and ledger entries after each operation."""
 
 
-GOVERNING = {"consent": 2, "take back": 1}
+GOVERNING = {"consent": 2, "withdraw consent": 1}
 GOVERNED = """
 SELECT version, governing FROM requests
 UNION ALL SELECT version, governing FROM views UNION ALL SELECT version, governing FROM visits
 """
 
 
-def told_erased(site: Site) -> list[tuple[int, ...]]:
-    """Return how many requests, views and visits each erasure is recorded to have taken away."""
+def recorded_erasures(site: Site) -> list[tuple[int, ...]]:
+    """Return how many requests, views and visits each erasure in the ledger says it deleted."""
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
         bodies = register.execute("SELECT body FROM entries ORDER BY entry").fetchall()
     entries = [decode_entry(body) for (body,) in bodies]
     return [(one.requests, one.views, one.visits) for one in entries if isinstance(one, ErasureDone)]
 
 
-def left_and_done(site: Site, work: str, command: list[str]) -> list[str]:
-    """Return what is wrong with what a kill left, and then with what the same command makes of it."""
+def check_and_repeat(site: Site, work: str, command: list[str]) -> list[str]:
+    """Return what is wrong after a kill, and then what is wrong after the same command ran again."""
     wrong = []
     verified = site.avowal("verify", "--json")
     if verified.status != 0 and "no checkpoint was ever signed" not in verified.out:
@@ -107,8 +107,8 @@ def left_and_done(site: Site, work: str, command: list[str]) -> list[str]:
         wrong.append(f"ended with {versions} versions, {verified.out}{verified.err}")
     if work == "erase" and site.rows(GOVERNED):
         wrong.append(f"still has {site.rows(GOVERNED)}")
-    if work == "erase" and told_erased(site) != [(2, 2, 1)]:
-        wrong.append(f"recorded {told_erased(site)}")
+    if work == "erase" and recorded_erasures(site) != [(2, 2, 1)]:
+        wrong.append(f"recorded {recorded_erasures(site)}")
     if work == "retain" and set(site.rows("SELECT ip_address FROM requests")) != {("192.0.2.0/24",)}:
         wrong.append(f"ended with {site.rows('SELECT ip_address FROM requests')}")
     if work in GOVERNING and set(site.rows(GOVERNED)) != {(1, GOVERNING[work])}:
@@ -117,9 +117,11 @@ def left_and_done(site: Site, work: str, command: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("work", AFTER)
-def test_it_may_be_killed_at_any_moment(kill_server: KillServer, tmp_path: Path, work: str) -> None:
-    """Whatever state a kill before or after anything that it does leaves, it is all or nothing; given again, it is done once."""
-    site, command = prepared(tmp_path / "site", work)
+def test_a_command_killed_at_any_moment_is_done_or_not_done(
+    kill_server: KillServer, tmp_path: Path, work: str
+) -> None:
+    """A command killed before or after any write leaves a valid ledger; repeated, it is done once."""
+    site, command = prepare(tmp_path / "site", work)
     states = kill_server.states(site, command=command)
     assert {"before register commit", "after register commit", "before sync", "after other rename"} <= set(
         moments_of(site.folder)
@@ -127,17 +129,15 @@ def test_it_may_be_killed_at_any_moment(kill_server: KillServer, tmp_path: Path,
     wrong = [
         f"{moments}: {what}"
         for moments, folder in states
-        for what in left_and_done(Site(folder), work, command)
+        for what in check_and_repeat(Site(folder), work, command)
     ]
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("work", AFTER)
-def test_a_process_that_is_killed_leaves_nothing_in_the_way(
-    kill_server: KillServer, tmp_path: Path, work: str
-) -> None:
-    """Killed for real, at some moments or, in a thorough run, at all, its locks and sockets are in nobody's way."""
-    site, command = prepared(tmp_path / "template", work)
+def test_a_killed_process_leaves_no_lock_behind(kill_server: KillServer, tmp_path: Path, work: str) -> None:
+    """After a real kill at some moments (at all in a thorough run) the command can be repeated."""
+    site, command = prepare(tmp_path / "template", work)
     undisturbed = Site(tmp_path / "undisturbed")
     shutil.copytree(site.folder, undisturbed.folder)
     assert kill_server.kill(undisturbed, command, NOT_KILLED) == 0
@@ -150,5 +150,5 @@ def test_a_process_that_is_killed_leaves_nothing_in_the_way(
         shutil.copytree(site.folder, killed.folder)
         if kill_server.kill(killed, command, moment) != KILLED:
             wrong.append(f"{moment}: not killed")
-        wrong += [f"{moment}: {what}" for what in left_and_done(killed, work, command)]
+        wrong += [f"{moment}: {what}" for what in check_and_repeat(killed, work, command)]
     assert not wrong, "\n".join(wrong)

@@ -1,4 +1,4 @@
-"""Notices: what changes, told from the witnesses, and the days on which it is displayed."""
+"""Notices: what changes, and the days on which the notice is displayed."""
 
 from datetime import date, datetime
 
@@ -22,8 +22,8 @@ V2 = version(2, moment(5, 1), moment(5, 31), full="3 days", prefix="365 days")
 V3 = version(3, moment(7, 1), moment(7, 1), full="3 days")
 
 
-def test_a_notice_tells_what_changes_and_when_that_is_displayed() -> None:
-    """From the version's publication to the thirtieth day after it takes effect, with what is looser and stricter."""
+def test_a_notice_says_what_changes_and_when_it_is_displayed() -> None:
+    """A notice is displayed from publication to the thirtieth day after the version takes effect."""
     (first,) = build_notices(V1, V2, ["en"])
     assert (first.version, first.language, first.relation) == (2, "en", "incomparable")
     assert first.looser == ["ip-address, prefix: kept 365 days, was 90 days; for abuse"]
@@ -39,8 +39,8 @@ def test_a_notice_tells_what_changes_and_when_that_is_displayed() -> None:
     assert (second.relation, second.looser) == ("more protective", [])
 
 
-def test_a_notice_is_worded_in_each_language() -> None:
-    """The same facts in English, Brazilian Portuguese and Traditional Chinese; in English where we cannot speak it."""
+def test_a_notice_is_written_in_each_language() -> None:
+    """The same facts are written in each available language, and in English for any other."""
     english, portuguese, chinese, other = build_notices(V1, V2, ["en", "pt-BR", "zh-TW", "tlh"])
     assert (portuguese.relation, chinese.relation) == ("incomparável", "無法比較")
     assert portuguese.looser == [

@@ -1,4 +1,4 @@
-"""What the terms let in."""
+"""Admission: which values of a record the terms permit to be stored."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,7 +37,7 @@ RECORD = {
 TIME: dict[str, AgeByPrecision] = {"request-time": {"full": None}}
 
 
-def let_in(
+def admit(
     kept: dict[str, AgeByPrecision], **changed: Any
 ) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
     frame = pl.DataFrame([{**RECORD, **changed}]).with_columns(
@@ -46,18 +46,18 @@ def let_in(
         pl.col("visitor_id").cast(pl.UInt64),
         pl.col("bot").cast(pl.String),
     )
-    records, left = admit_records(frame, AdmissionRules(3, kept), NOW)
+    records, drops = admit_records(frame, AdmissionRules(3, kept), NOW)
     assert records.drop("line").schema == ADMITTED_SCHEMA
-    return records.to_dicts(), left.rows()
+    return records.to_dicts(), drops.rows()
 
 
-def test_what_is_not_declared_is_not_let_in() -> None:
-    """Where the terms declare the time of a request alone, everything else of it is null."""
-    ((record,), left) = let_in(TIME)
-    told = {name for name, value in record.items() if value is not None}
-    assert told == {"line", "request_time", "version", "governing"}
+def test_undeclared_categories_are_not_admitted() -> None:
+    """If the terms declare the request time alone, all other columns of a request are null."""
+    ((record,), drops) = admit(TIME)
+    columns = {name for name, value in record.items() if value is not None}
+    assert columns == {"line", "request_time", "version", "governing"}
     assert (record["version"], record["governing"]) == (3, 3)
-    assert left == []
+    assert drops == []
 
 
 @pytest.mark.parametrize(
@@ -82,33 +82,33 @@ def test_what_is_not_declared_is_not_let_in() -> None:
         ("response-time", {"full": 10 * DAY - 1}, "response_time_us", None),
     ],
 )
-def test_a_category_is_cut_to_what_its_age_permits(
+def test_a_value_is_reduced_to_the_precision_that_its_age_permits(
     category: str, ages: AgeByPrecision, column: str, expected: Any
 ) -> None:
-    """A record of ten days holds the finest precision whose greatest age is ten days or more; the limit is within."""
-    ((record,), _) = let_in({**TIME, category: ages})
+    """A record keeps the finest precision whose maximum age is at least the age of the record."""
+    ((record,), _) = admit({**TIME, category: ages})
     assert record[column] == expected
 
 
 def test_a_record_whose_time_is_not_declared_is_dropped() -> None:
-    """Without its time a record could not be kept to any age, so nothing of it is kept."""
-    assert let_in({"page-path": {"full": None}}) == ([], [(7, DropReason.NOT_DECLARED)])
+    """A record without a time has no age, so nothing of it may be kept."""
+    assert admit({"page-path": {"full": None}}) == ([], [(7, DropReason.NOT_DECLARED)])
 
 
 def test_a_record_that_is_too_old_is_dropped() -> None:
-    """A record that is older than its time may be kept is dropped as too old on arrival."""
-    assert let_in({"request-time": {"full": 9 * DAY}}) == ([], [(7, DropReason.TOO_OLD)])
+    """A record is dropped if it is older than its request time may be kept."""
+    assert admit({"request-time": {"full": 9 * DAY}}) == ([], [(7, DropReason.TOO_OLD)])
 
 
 def test_bots_are_dropped_if_the_terms_do_not_declare_them() -> None:
     """A request of a bot is dropped if it would otherwise count as a person's."""
-    assert let_in(TIME, bot="Googlebot") == ([], [(7, DropReason.NOT_DECLARED)])
-    ((record,), _) = let_in({**TIME, "bot": {"full": None}}, bot="Googlebot")
+    assert admit(TIME, bot="Googlebot") == ([], [(7, DropReason.NOT_DECLARED)])
+    ((record,), _) = admit({**TIME, "bot": {"full": None}}, bot="Googlebot")
     assert record["bot"] == "Googlebot"
 
 
-def test_a_referrer_that_is_no_address_of_a_page_is_cut_to_nothing() -> None:
-    """What is no URL has no site and no page; it is let in only where referrers are let in whole."""
+def test_a_referrer_that_is_not_a_web_address_is_dropped() -> None:
+    """Such a referrer has no site and no page, so it is only kept where full referrers are permitted."""
     for referrer in ("my secret", "javascript:alert(1)", "//x", "", "https://user:secret@example.net/"):
-        ((record,), _) = let_in({**TIME, "referrer": {"site": None, "page": None}}, referrer=referrer)
+        ((record,), _) = admit({**TIME, "referrer": {"site": None, "page": None}}, referrer=referrer)
         assert record["referrer"] is None

@@ -1,4 +1,4 @@
-"""Whose address a request bears."""
+"""The address of the client, behind trusted proxies."""
 
 import pytest
 
@@ -28,10 +28,8 @@ PROXIES = TrustedProxies.parse(["10.0.0.0/8", "2001:db8:ffff::/48"])
         ("unix:", "203.0.113.7", ""),
     ],
 )
-def test_only_proxies_that_are_trusted_say_whom_they_speak_for(
-    peer: str, x_forwarded_for: str, client: str
-) -> None:
-    """Walked from the right; what is malformed means the peer."""
+def test_only_trusted_proxies_set_the_client_address(peer: str, x_forwarded_for: str, client: str) -> None:
+    """X-Forwarded-For is read from the right; if it is malformed, the address of the peer counts."""
     assert PROXIES.find_client_address(peer, "", x_forwarded_for) == client
 
 
@@ -46,6 +44,6 @@ def test_only_proxies_that_are_trusted_say_whom_they_speak_for(
         ("for=unknown, for=203.0.113.7", "203.0.113.7"),
     ],
 )
-def test_the_standard_header_is_read(forwarded: str, client: str) -> None:
-    """RFC 7239, which goes before the other."""
+def test_the_forwarded_header_takes_precedence(forwarded: str, client: str) -> None:
+    """The header Forwarded of RFC 7239 is preferred to X-Forwarded-For."""
     assert PROXIES.find_client_address("10.0.0.1", forwarded, "198.51.100.99") == client

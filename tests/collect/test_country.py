@@ -1,4 +1,4 @@
-"""The country of an address, by a database that the tests make themselves."""
+"""The country of an address, from a database that the tests create."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ ADDRESSES = ["192.0.2.1", "198.51.100.7", "203.0.113.1", "2001:db8::1", "192.0.2
 RECENT = datetime.now(UTC).replace(tzinfo=None, hour=0) - timedelta(days=2)
 
 
-def database(path: Path, version: int = 6) -> Path:
+def write_database(path: Path, version: int = 6) -> Path:
     writer = MMDBWriter(version, "Test", ipv4_compatible=version == 6)
     for network, place in PLACES.items():
         if version == 6 or ":" not in network:
@@ -35,8 +35,8 @@ def database(path: Path, version: int = 6) -> Path:
 
 
 def test_an_address_has_the_country_of_its_network(tmp_path: Path) -> None:
-    """Two letters; null where the database does not know the address, tells no country, or has no such addresses."""
-    known = CountryDatabase.open(database(tmp_path / "all.mmdb"))
+    """The country is a code of two letters, and null if the database has none for the address."""
+    known = CountryDatabase.open(write_database(tmp_path / "all.mmdb"))
     assert known.find_countries(pl.Series([*ADDRESSES, None])).to_list() == [
         "BR",
         "TW",
@@ -45,12 +45,12 @@ def test_an_address_has_the_country_of_its_network(tmp_path: Path) -> None:
         None,
         None,
     ]
-    old = CountryDatabase.open(database(tmp_path / "old.mmdb", 4))
+    old = CountryDatabase.open(write_database(tmp_path / "old.mmdb", 4))
     assert old.find_countries(pl.Series(ADDRESSES)).to_list() == ["BR", "TW", None, None, None]
 
 
 def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
-    """A file of something else, and one that is not there."""
+    """A file of another format and a missing file are refused."""
     (tmp_path / "text.mmdb").write_text("no database")
     for name in ("text.mmdb", "none.mmdb"):
         with raises_code("country-database-unreadable"):
@@ -69,11 +69,11 @@ COUNTRY = '\n[[collect]]\ncategories = ["country"]\nkeep = { full = "forever" }\
         ("none", {None}),
     ],
 )
-def test_the_country_is_kept_as_the_terms_let_it_in(
+def test_the_country_is_stored_if_the_terms_permit_it(
     tmp_path: Path, terms: str, kept: set[str | None]
 ) -> None:
-    """As a category of its own, or as the coarsest precision of an address; where neither is declared, not at all."""
-    database(tmp_path / "country.mmdb")
+    """It is permitted as a category, or as the coarsest precision of an address, and null otherwise."""
+    write_database(tmp_path / "country.mmdb")
     site = Site(tmp_path).init(settings='[collect]\ncountry_database = "country.mmdb"\n')
     path = tmp_path / "policy" / "terms.toml"
     text = path.read_text()
@@ -94,9 +94,9 @@ def test_the_country_is_kept_as_the_terms_let_it_in(
     assert {country for (country,) in site.rows("SELECT country FROM requests")} == kept
 
 
-def test_countries_are_reported_where_the_terms_let_content_use_them(tmp_path: Path) -> None:
-    """Visits by country; and withheld, with the reason, where the country is not declared."""
-    database(tmp_path / "country.mmdb")
+def test_countries_are_reported_if_content_may_use_them(tmp_path: Path) -> None:
+    """The report counts visits by country; without the category it is empty and says why."""
+    write_database(tmp_path / "country.mmdb")
     site = Site(tmp_path).init(settings='[collect]\ncountry_database = "country.mmdb"\n')
     log = site.log(
         "a.log", *(line(n, start=RECENT, address=at) for n, at in enumerate([*ADDRESSES, ADDRESSES[0]]))
@@ -107,7 +107,7 @@ def test_countries_are_reported_where_the_terms_let_content_use_them(tmp_path: P
     assert any("`country`" in note for note in found["notes"])
     other = Site(tmp_path / "other")
     other.folder.mkdir()
-    database(other.folder / "country.mmdb")
+    write_database(other.folder / "country.mmdb")
     other.init(settings='[collect]\ncountry_database = "country.mmdb"\n')
     with (other.folder / "policy" / "terms.toml").open("a") as file:
         file.write(COUNTRY)
@@ -121,7 +121,7 @@ def test_countries_are_reported_where_the_terms_let_content_use_them(tmp_path: P
 
 
 def test_a_setting_without_a_database_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    """Nothing is imported without the countries that were asked for."""
+    """Nothing is imported if the configured database does not exist."""
     site = Site(tmp_path).init(settings='[collect]\ncountry_database = "none.mmdb"\n')
     ran = site.avowal("import", site.log("a.log", line()))
     assert (ran.status, ran.code) == (2, "country-database-unreadable"), ran.err

@@ -1,4 +1,4 @@
-"""What user agents say."""
+"""Parsing of user agents."""
 
 import polars as pl
 import pytest
@@ -14,7 +14,7 @@ PHONE = (
 TABLET = "Mozilla/5.0 (Linux; Android 12; SM-X200) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/118.0.0.0 Safari/537.36"
 
 
-def tell(user_agents: list[str | None]) -> list[tuple[object, ...]]:
+def parse_devices(user_agents: list[str | None]) -> list[tuple[object, ...]]:
     frame = pl.DataFrame({"user_agent": user_agents}, schema={"user_agent": pl.String})
     return DeviceParser().add_device_columns(frame).drop("user_agent").rows()
 
@@ -40,16 +40,16 @@ def tell(user_agents: list[str | None]) -> list[tuple[object, ...]]:
 )
 def test_a_user_agent_is_parsed(user_agent: str, expected: tuple[str | None, ...]) -> None:
     """Browser, operating system, versions, device and bot are recognised; unknown values are null."""
-    assert tell([user_agent]) == [expected]
+    assert parse_devices([user_agent]) == [expected]
 
 
 def test_a_missing_user_agent_is_not_a_bot() -> None:
     """A log without user agents has no bots."""
-    assert tell([None]) == [(None,) * 6]
+    assert parse_devices([None]) == [(None,) * 6]
 
 
-def test_order_is_kept_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows keep their order, also when more user agents come than are remembered."""
+def test_rows_keep_their_order_when_the_cache_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows keep their order if there are more user agents than the cache holds."""
     monkeypatch.setattr(device, "CACHED_USER_AGENTS_MAX", 2)
     devices = DeviceParser()
     for start in range(0, 6, 3):
@@ -58,5 +58,5 @@ def test_order_is_kept_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
             for v in range(100 + start, 103 + start)
         ]
         frame = pl.DataFrame({"user_agent": [*agents, agents[0]]})
-        told = devices.add_device_columns(frame)["browser_version"].to_list()
-        assert told == [str(100 + start), str(101 + start), str(102 + start), str(100 + start)]
+        versions = devices.add_device_columns(frame)["browser_version"].to_list()
+        assert versions == [str(100 + start), str(101 + start), str(102 + start), str(100 + start)]

@@ -1,4 +1,4 @@
-"""The way in, step by step."""
+"""The pipeline from lines to records, step by step."""
 
 import re
 from datetime import datetime, time, timedelta
@@ -72,21 +72,21 @@ def process(folder: Path, *lines: str) -> BatchResult:
         (GOOD[:60] + GOOD, DropReason.MERGED),
     ],
 )
-def test_a_line_that_becomes_no_record_has_its_reason(tmp_path: Path, line: str, reason: DropReason) -> None:
-    """Each line has its reason, and the lines beside it become requests."""
+def test_a_dropped_line_has_a_reason(tmp_path: Path, line: str, reason: DropReason) -> None:
+    """Each dropped line has its reason, and the lines around it become requests."""
     result = process(tmp_path, GOOD, line, GOOD)
     assert result.counts.dropped | result.counts.unparsable == {reason: 1}
     assert (result.counts.lines, result.counts.requests) == (3, 2)
     assert result.records["page_path"].to_list() == ["/a", "/a"]
 
 
-def test_null_characters_before_a_line_are_no_part_of_it(tmp_path: Path) -> None:
-    """What a file system leaves before a line after a loss of power is passed over."""
+def test_null_characters_before_a_line_are_ignored(tmp_path: Path) -> None:
+    """A file system may leave null characters before a line after a loss of power."""
     assert process(tmp_path, "\0\0\0\0" + GOOD).counts.requests == 1
 
 
 def test_an_unparsable_line_has_only_its_position_and_shape(tmp_path: Path) -> None:
-    """Of an unparsable line offset, length, reason and shape are stored, and nothing of its content."""
+    """Offset, length, reason and shape of an unparsable line are stored, and nothing of its content."""
     words = "secret user@example.org 192.0.2.77 na\u00efve"
     (unparsable,) = process(tmp_path, GOOD, words, GOOD).unparsable_lines
     assert (unparsable.offset_bytes, unparsable.length_bytes) == (1000 + len(GOOD) + 1, len(words.encode()))
@@ -94,8 +94,8 @@ def test_an_unparsable_line_has_only_its_position_and_shape(tmp_path: Path) -> N
 
 
 @given(st.text(max_size=300))
-def test_a_shape_holds_no_word_of_its_line(line: str) -> None:
-    """Whatever a line says, its shape holds no letter but `a`, no digit but `9`, and nothing beyond ASCII."""
+def test_a_shape_contains_no_content_of_its_line(line: str) -> None:
+    """A shape has no letter but `a`, no digit but `9`, and nothing beyond ASCII."""
     assert re.fullmatch(r"[a9\x20-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e]*", extract_shape(line))
     assert len(extract_shape(line)) <= 120
 
@@ -107,8 +107,8 @@ def test_a_shape_holds_no_word_of_its_line(line: str) -> None:
 @given(
     st.lists(st.one_of(st.text(alphabet=st.characters(exclude_characters="\n"), max_size=60), st.just(GOOD)))
 )
-def test_every_line_is_accounted_for(tmp_path: Path, lines: list[str]) -> None:
-    """Whatever the lines are, each is a record or has one reason, and records are of the schema."""
+def test_every_line_is_a_request_or_has_a_reason(tmp_path: Path, lines: list[str]) -> None:
+    """Any line becomes a record or has one reason, and the records have the schema of admission."""
     result = process(tmp_path, *[re.sub("[\ud800-\udfff]", "", line) for line in lines])
     counts = result.counts
     drops = [*counts.dropped.values(), *counts.unparsable.values()]
@@ -118,15 +118,15 @@ def test_every_line_is_accounted_for(tmp_path: Path, lines: list[str]) -> None:
 
 
 def test_late_and_early_requests_are_counted(tmp_path: Path) -> None:
-    """Requests of a day whose salt is gone are counted, and so are those older than the first version."""
+    """Requests whose daily salt was destroyed, and requests from before the first version, are counted."""
     first = pipeline(tmp_path)
     assert first.process(block(GOOD), NOW).counts.late_requests == 0
     assert first.process(block(GOOD, GOOD), NOW + SALT_LIFETIME).counts.late_requests == 2
     assert first.process(block(GOOD, GOOD.replace(":10:", ":11:")), NOW).counts.early_requests == 1
 
 
-def test_undeclared_times_leave_nothing(tmp_path: Path) -> None:
-    """Terms that do not declare the time of a request let no record in, and say so."""
+def test_undeclared_request_times_drop_every_request(tmp_path: Path) -> None:
+    """If the terms do not declare the request time, each request is dropped with a reason."""
     result = pipeline(tmp_path, kept={"page-path": {"full": None}, "bot": {"full": None}}).process(
         block(GOOD), NOW
     )

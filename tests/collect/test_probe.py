@@ -1,4 +1,4 @@
-"""Probes of real servers: up, slow, and down in every way."""
+"""Probes of real servers that are up, slow or down."""
 
 import socket
 import ssl
@@ -17,13 +17,13 @@ from support.certificates import tls_context
 from support.served import free_port
 
 PROBER = Prober(interval_seconds=60, slow_threshold_ms=300, timeout_seconds=1)
-WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthere"
-Answering = Callable[[socket.socket], None]
+OK_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthere"
+Responder = Callable[[socket.socket], None]
 
 
 @contextmanager
-def serving(answering: Answering, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Answer each connection of a port of the loopback."""
+def run_server(responder: Responder, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Answer each connection at a port of the loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -32,7 +32,7 @@ def serving(answering: Answering, tls: ssl.SSLContext | None = None) -> Iterator
                     plain, _ = listening.accept()
                     with tls.wrap_socket(plain, server_side=True) if tls else plain as connection:
                         connection.recv(65_536)
-                        answering(connection)
+                        responder(connection)
                 except ssl.SSLError:
                     continue
                 except OSError:
@@ -42,8 +42,8 @@ def serving(answering: Answering, tls: ssl.SSLContext | None = None) -> Iterator
         yield listening.getsockname()[1]
 
 
-def says(*parts: bytes, pause: float = 0.0) -> Answering:
-    """Return what answers with some bytes, and waits before each."""
+def respond_with(*parts: bytes, pause: float = 0.0) -> Responder:
+    """Return a responder that sends some bytes, each after a pause."""
 
     def answer(connection: socket.socket) -> None:
         for part in parts:
@@ -53,74 +53,74 @@ def says(*parts: bytes, pause: float = 0.0) -> Answering:
     return answer
 
 
-def probed(port: int, scheme: str = "http") -> ProbeResult:
+def probe_page(port: int, scheme: str = "http") -> ProbeResult:
     return PROBER.probe(f"{scheme}://127.0.0.1:{port}/page?x=1", utc_now())
 
 
 @pytest.mark.parametrize(
-    ("answering", "state", "why", "status"),
+    ("responder", "state", "reason", "status"),
     [
-        (says(WELL), ProbeState.UP, None, 200),
-        (says(b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"), ProbeState.UP, None, 301),
-        (says(WELL, pause=0.4), ProbeState.SLOW, None, 200),
-        (says(WELL.replace(b"200", b"404")), ProbeState.DOWN, FailureReason.STATUS, 404),
-        (says(WELL.replace(b"200", b"503")), ProbeState.DOWN, FailureReason.STATUS, 503),
-        (says(b"SSH-2.0-x\r\n"), ProbeState.DOWN, FailureReason.NO_ANSWER, None),
-        (says(), ProbeState.DOWN, FailureReason.NO_CONNECTION, None),
-        (says(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n", *[b"."] * 20, pause=0.3), ProbeState.DOWN, FailureReason.TIMEOUT, None),
-        (says(WELL, pause=3), ProbeState.DOWN, FailureReason.TIMEOUT, None),
+        (respond_with(OK_RESPONSE), ProbeState.UP, None, 200),
+        (respond_with(b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"), ProbeState.UP, None, 301),
+        (respond_with(OK_RESPONSE, pause=0.4), ProbeState.SLOW, None, 200),
+        (respond_with(OK_RESPONSE.replace(b"200", b"404")), ProbeState.DOWN, FailureReason.STATUS, 404),
+        (respond_with(OK_RESPONSE.replace(b"200", b"503")), ProbeState.DOWN, FailureReason.STATUS, 503),
+        (respond_with(b"SSH-2.0-x\r\n"), ProbeState.DOWN, FailureReason.NO_ANSWER, None),
+        (respond_with(), ProbeState.DOWN, FailureReason.NO_CONNECTION, None),
+        (respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n", *[b"."] * 20, pause=0.3), ProbeState.DOWN, FailureReason.TIMEOUT, None),
+        (respond_with(OK_RESPONSE, pause=3), ProbeState.DOWN, FailureReason.TIMEOUT, None),
     ],
 )  # fmt: skip
-def test_a_page_is_found(
-    answering: Answering, state: ProbeState, why: FailureReason | None, status: int | None
+def test_the_state_of_a_page_is_probed(
+    responder: Responder, state: ProbeState, reason: FailureReason | None, status: int | None
 ) -> None:
-    """Up, slow or down, and why; a page that comes drop by drop ends with the time too."""
-    with serving(answering) as port:
-        found = probed(port)
-    assert (found.state, found.failure_reason, found.status) == (state, why, status)
+    """A page is up, slow or down for a reason; a page that is sent too slowly times out."""
+    with run_server(responder) as port:
+        found = probe_page(port)
+    assert (found.state, found.failure_reason, found.status) == (state, reason, status)
     assert found.host == "127.0.0.1"
     assert (found.response_ms is None) == (status is None)
     assert found.certificate_days is None
 
 
-def test_nobody_there() -> None:
-    """No name, no listener."""
-    assert probed(free_port()).failure_reason is FailureReason.NO_CONNECTION
+def test_a_server_that_does_not_answer_is_down() -> None:
+    """A closed port and a name without an address have different reasons."""
+    assert probe_page(free_port()).failure_reason is FailureReason.NO_CONNECTION
     assert PROBER.probe("http://nowhere.invalid/", utc_now()).failure_reason is FailureReason.NO_ADDRESS
 
 
-def test_a_certificate_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How long it is valid yet; one that is not, or that nobody vouches for, is down."""
-    with serving(says(WELL), tls_context(tmp_path, 20)) as port:
-        assert probed(port, "https").failure_reason is FailureReason.CERTIFICATE
+def test_the_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The days until it expires are reported; a site with an expired or untrusted certificate is down."""
+    with run_server(respond_with(OK_RESPONSE), tls_context(tmp_path, 20)) as port:
+        assert probe_page(port, "https").failure_reason is FailureReason.CERTIFICATE
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
-        found = probed(port, "https")
+        found = probe_page(port, "https")
         assert (found.state, found.certificate_days) == (ProbeState.UP, 20)
-    with serving(says(WELL), tls_context(tmp_path, -2)) as port:
-        assert probed(port, "https").failure_reason is FailureReason.CERTIFICATE
-    with serving(says(WELL)) as port:
-        assert probed(port, "https").failure_reason is FailureReason.NO_CONNECTION
+    with run_server(respond_with(OK_RESPONSE), tls_context(tmp_path, -2)) as port:
+        assert probe_page(port, "https").failure_reason is FailureReason.CERTIFICATE
+    with run_server(respond_with(OK_RESPONSE)) as port:
+        assert probe_page(port, "https").failure_reason is FailureReason.NO_CONNECTION
 
 
 def test_a_probe_is_a_request_of_a_bot() -> None:
-    """So that in the site's own log it counts as nobody's view."""
+    """The site's own log counts a probe as a request of a bot, and not as a view."""
     assert parse_user_agent(PROBE_USER_AGENT)[-1] == "AvowalBot"
 
 
-def test_what_is_asked() -> None:
-    """The page with its query, by a name that says who asks."""
-    heard: list[bytes] = []
+def test_a_probe_requests_the_page_with_its_query() -> None:
+    """The user agent of the request names Avowal."""
+    requests: list[bytes] = []
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
 
         def serve() -> None:
             connection, _ = listening.accept()
             with connection:
-                heard.append(connection.recv(65_536))
-                connection.sendall(WELL)
+                requests.append(connection.recv(65_536))
+                connection.sendall(OK_RESPONSE)
 
         thread = threading.Thread(target=serve)
         thread.start()
-        probed(listening.getsockname()[1])
+        probe_page(listening.getsockname()[1])
         thread.join()
-    assert heard[0].startswith(b"GET /page?x=1 HTTP/1.1\r\n")
-    assert b"AvowalBot" in heard[0]
+    assert requests[0].startswith(b"GET /page?x=1 HTTP/1.1\r\n")
+    assert b"AvowalBot" in requests[0]

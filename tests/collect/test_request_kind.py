@@ -1,4 +1,4 @@
-"""What requests were for."""
+"""The kinds of requests."""
 
 import polars as pl
 import pytest
@@ -33,8 +33,8 @@ from avowal.config import CollectSettings
         ("CONNECT", None, 200, "other"),
     ],
 )
-def test_the_kind_of_a_request(method: str | None, path: str | None, status: int, expected: str) -> None:
-    """Views, downloads, uploads and parts of pages are told apart by method, path and status."""
+def test_requests_are_classified(method: str | None, path: str | None, status: int, expected: str) -> None:
+    """Views, downloads, uploads and static files are classified by method, path and status."""
     rules = RequestKindRules(CollectSettings(static_paths=("/image/*",), upload_paths=("/inbox/*",)))
     schema = {"method": pl.String, "path": pl.String, "status": pl.UInt16}
     frame = pl.DataFrame([(method, path, status)], schema=schema, orient="row")

@@ -1,4 +1,4 @@
-"""What the script tells is let in as far as a log's line of the same moment would be."""
+"""Script events are admitted as a log line of the same moment would be."""
 
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -41,29 +41,29 @@ CATEGORIES = [
 
 
 @st.composite
-def kept(draw: st.DrawFn) -> dict[str, dict[str, int | None]]:
-    """Draw what terms let in of each category: ages at some of its precisions."""
-    told = {}
+def admission_ages(draw: st.DrawFn) -> dict[str, dict[str, int | None]]:
+    """Draw what the terms permit of each category: ages at some of its precisions."""
+    ages = {}
     for category in draw(st.sets(st.sampled_from(CATEGORIES))):
         precisions = WORDS[category].precisions or ["full"]
         chosen = draw(st.sets(st.sampled_from([*precisions, "full"]), min_size=1))
-        told[category] = {precision: draw(st.sampled_from([None, 60])) for precision in chosen}
-    return {**told, "request-time": {"full": None}, "view-time": {"full": None}, "visitor-id": {"day": None}}
+        ages[category] = {precision: draw(st.sampled_from([None, 60])) for precision in chosen}
+    return {**ages, "request-time": {"full": None}, "view-time": {"full": None}, "visitor-id": {"day": None}}
 
 
 @settings(max_examples=by_depth(standard=150, thorough=1_200))
 @given(
-    kept(),
+    admission_ages(),
     st.sampled_from(AGENTS),
     st.sampled_from(["192.0.2.77", "2001:db8:1:2::3"]),
     st.sampled_from(["", "https://example.org/a?q=1", "https://example.org", "android-app://x/", "no page"]),
     st.sampled_from(["/", "/a;jsessionid=1?b=c&d", "/é?x y", "?q"]),
 )
-def test_it_is_cut_as_a_line_of_a_log_is(
-    told: dict[str, dict[str, int | None]], agent: str, address: str, referrer: str, page: str
+def test_an_event_is_admitted_like_a_log_line(
+    ages: dict[str, dict[str, int | None]], agent: str, address: str, referrer: str, page: str
 ) -> None:
-    """The same columns, the same precision; and what a log's line is left out for, an event is."""
-    promise = AdmissionRules(3, told)
+    """An event gets the same columns and precisions as a log line, and is dropped for the same reasons."""
+    rules = AdmissionRules(3, ages)
     host, path, query = parse_page_url(f"https://Site.Example{page}")
     line = {
         **dict.fromkeys(REQUEST_SCHEMA.names()), "line": 1, "time": NOW, "address": address, "host": host, "path": path,
@@ -76,14 +76,14 @@ def test_it_is_cut_as_a_line_of_a_log_is(
             visitor_id=pl.lit(7, dtype=pl.UInt64), country=pl.lit("BR"), request_kind=pl.lit("view")
         )
     )
-    admitted, left = admit_records(record, promise, NOW)
+    admitted, drops = admit_records(record, rules, NOW)
     event = ScriptEvent("abcdefghij", f"https://Site.Example{page}", referrer)
-    gate = EventAdmission(promise, lambda _: "BR")
-    if reasons := left["reason"].to_list():
+    admission = EventAdmission(rules, lambda _: "BR")
+    if reasons := drops["reason"].to_list():
         with pytest.raises(EventDropError, match=reasons[0]):
-            gate.admit_event(event, ClientIdentity(address, agent), VisitorKeys(7), MICROSECONDS)
+            admission.admit_event(event, ClientIdentity(address, agent), VisitorKeys(7), MICROSECONDS)
         return
-    row = gate.admit_event(event, ClientIdentity(address, agent), VisitorKeys(7), MICROSECONDS)
+    row = admission.admit_event(event, ClientIdentity(address, agent), VisitorKeys(7), MICROSECONDS)
     (expected,) = admitted.to_dicts()
     for name in (
         "host", "visitor_id", "ip_address", "country", "bot", "page_path", "page_query", "browser", "browser_version",
@@ -94,8 +94,8 @@ def test_it_is_cut_as_a_line_of_a_log_is(
         assert row.referrer == expected["referrer"]
 
 
-def test_a_visitor_has_the_key_that_a_log_gives() -> None:
-    """So that what the script and what the log tell of one visitor meets."""
+def test_events_and_log_lines_share_the_visitor_key() -> None:
+    """The daily key of an event equals that of a log line, so that views of both can be matched."""
     salt = SaltFile(Path("/nowhere"))
     visitors = VisitorKeyFactory(salt, ZoneInfo("Europe/Berlin"), time(4))
     visitors._salt, visitors._minute = b"s" * 32, MICROSECONDS // 60_000_000
@@ -107,8 +107,8 @@ def test_a_visitor_has_the_key_that_a_log_gives() -> None:
     (expected,) = add_visitor_ids(frame, {NOW.date(): b"s" * 32})["visitor_id"]
     caller = ClientIdentity("192.0.2.1", AGENTS[0], "identifier")
     assert visitors.compute_keys("site.example", caller, MICROSECONDS) == VisitorKeys(expected)
-    lasting = visitors.compute_keys("site.example", caller, MICROSECONDS, cookie_key_permitted=True)
-    assert (lasting.visitor_id & 1, lasting.daily_key) == (1, expected)
+    cookie_keys = visitors.compute_keys("site.example", caller, MICROSECONDS, cookie_key_permitted=True)
+    assert (cookie_keys.visitor_id & 1, cookie_keys.daily_key) == (1, expected)
 
 
 @given(
@@ -116,8 +116,8 @@ def test_a_visitor_has_the_key_that_a_log_gives() -> None:
     st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"]),
     st.sampled_from([time(0), time(4), time(23, 30)]),
 )
-def test_a_moment_is_of_the_day_that_a_log_gives(moment: datetime, zone: str, turns_at: time) -> None:
-    """Also where clocks change."""
+def test_events_and_log_lines_share_the_visitor_day(moment: datetime, zone: str, turns_at: time) -> None:
+    """The visitor day is the same, also when clocks change."""
     frame = pl.DataFrame({"time": [moment]}, schema={"time": pl.Datetime("us")})
     (expected,) = frame.select(visitor_day_expression(pl.col("time"), ZoneInfo(zone), turns_at)).to_series()
     assert compute_visitor_day(moment, ZoneInfo(zone), turns_at) == expected
@@ -125,13 +125,13 @@ def test_a_moment_is_of_the_day_that_a_log_gives(moment: datetime, zone: str, tu
 
 @pytest.mark.parametrize("url", ["", "/a", "ftp://site.example/", "https://", "https://[::1", "javascript:1"])
 def test_an_event_without_a_web_page_is_dropped(url: str) -> None:
-    """Whatever it is."""
+    """Any other address than that of a web page drops the event."""
     with pytest.raises(EventDropError, match="no-page"):
         parse_page_url(url)
 
 
-def test_nothing_is_let_in_that_is_not_declared() -> None:
-    """Without `view-time` nothing; without `view-duration` no time."""
+def test_undeclared_categories_of_an_event_are_not_admitted() -> None:
+    """Without `view-time` the event is dropped, and without `view-duration` it has no visible time."""
     event, caller = (
         ScriptEvent("abcdefghij", "https://site.example/", visible_ms=7),
         ClientIdentity("192.0.2.1", AGENTS[0]),

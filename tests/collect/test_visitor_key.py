@@ -1,4 +1,4 @@
-"""Telling visitors apart for a day."""
+"""Daily visitor keys and their salts."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -14,26 +14,26 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).replace(tzinfo=None)
 DAY = date(2026, 11, 22)
 
 
-def days(moments: list[datetime], zone: str) -> list[date]:
+def compute_days(moments: list[datetime], zone: str) -> list[date]:
     frame = pl.DataFrame({"time": moments}, schema={"time": pl.Datetime("us")})
     return frame.select(visitor_day_expression(pl.col("time"), ZoneInfo(zone), time(4)))["time"].to_list()
 
 
-def test_the_day_turns_at_four_in_the_sites_time_zone() -> None:
-    """A moment belongs to the site's date, and before four in the morning to the day before."""
+def test_the_visitor_day_begins_at_four_in_the_sites_time_zone() -> None:
+    """A moment before four in the morning belongs to the day before."""
     utc = [datetime(2026, 7, 2, 1, 59), datetime(2026, 7, 2, 2, 0)]  # noqa: DTZ001  # UTC without a zone
-    assert days(utc, "Europe/Berlin") == [date(2026, 7, 1), date(2026, 7, 2)]
-    assert days(utc, "UTC") == [date(2026, 7, 1), date(2026, 7, 1)]
+    assert compute_days(utc, "Europe/Berlin") == [date(2026, 7, 1), date(2026, 7, 2)]
+    assert compute_days(utc, "UTC") == [date(2026, 7, 1), date(2026, 7, 1)]
 
 
-def test_a_day_with_a_change_of_the_clock_is_one_day() -> None:
-    """Where the clock is put back or forward, the day still turns at four by the clock."""
+def test_the_visitor_day_begins_at_four_when_clocks_change() -> None:
+    """The day begins at four by the clock, also when clocks are changed."""
     utc = [datetime(2026, 10, 25, 2, 59), datetime(2026, 10, 25, 3, 0)]  # noqa: DTZ001  # UTC without a zone
-    assert days(utc, "Europe/Berlin") == [date(2026, 10, 24), date(2026, 10, 25)]
+    assert compute_days(utc, "Europe/Berlin") == [date(2026, 10, 24), date(2026, 10, 25)]
 
 
-def test_a_salt_lives_across_processes_and_is_destroyed(tmp_path: Path) -> None:
-    """A day's salt is the same for whoever asks within 48 hours of its first use, and another afterwards."""
+def test_a_salt_is_shared_by_processes_and_then_destroyed(tmp_path: Path) -> None:
+    """A day has one salt for 48 hours after its first use, and a new one afterwards."""
     path = tmp_path / "keys" / "salts.json"
     first, late = SaltFile(path).load_or_create([DAY], NOW)
     assert not late
@@ -44,14 +44,14 @@ def test_a_salt_lives_across_processes_and_is_destroyed(tmp_path: Path) -> None:
     after, late = SaltFile(path).load_or_create([DAY], NOW + SALT_LIFETIME)
     assert after != first
     assert late == {DAY}
-    kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
-    assert secret not in kept
+    files = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert secret not in files
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_salts_that_lived_their_time_are_destroyed_without_being_asked_for(tmp_path: Path) -> None:
-    """A salt is gone after its time although its day is never asked for again."""
+def test_expired_salts_are_destroyed_without_being_used(tmp_path: Path) -> None:
+    """A salt is removed after its lifetime, even if its day is never requested again."""
     salts = SaltFile(tmp_path / "salts.json")
     salts.load_or_create([DAY], NOW)
     before = salts.path.read_bytes()
@@ -61,8 +61,8 @@ def test_salts_that_lived_their_time_are_destroyed_without_being_asked_for(tmp_p
     assert late == {DAY}
 
 
-def test_a_file_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:
-    """A broken file of salts is an error, and is not replaced: visitors would be split in two."""
+def test_an_unreadable_salt_file_is_an_error(tmp_path: Path) -> None:
+    """A broken salt file is not replaced, as that would split each visitor in two."""
     path = tmp_path / "salts.json"
     path.write_bytes(b"{")
     with pytest.raises(StoreError):
@@ -70,8 +70,8 @@ def test_a_file_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:
     assert path.read_bytes() == b"{"
 
 
-def test_keys_tell_visitors_hosts_and_days_apart() -> None:
-    """A key is the same for the same host, address, user agent and day; null without an address."""
+def test_visitor_keys_depend_on_host_address_agent_and_day() -> None:
+    """The key is the same for the same host, address, user agent and day, and null without an address."""
     next_day = DAY + timedelta(days=1)
     rows = [
         (DAY, "a.example.org", "192.0.2.1", "one"),

@@ -17,16 +17,16 @@ TIME = "[02/Jan/2026:12:00:05 +0000]"
 CLF = f'{FIRST} - - {TIME} "GET /a?b=1 HTTP/1.1" 200 12'
 COMBINED = f'{CLF} "https://example.com/" "Mozilla/5.0 (X11)"'
 OTHER = f'{SECOND} - - [02/Jan/2026:12:00:06 +0000] "GET /other HTTP/1.1" 404 5 "-" "Other/1.0"'
-OTHER_READ = {"address": SECOND, "path": "/other", "status": 404, "bytes": 5, "user_agent": "Other/1.0"}
+OTHER_EXPECTED = {"address": SECOND, "path": "/other", "status": 404, "bytes": 5, "user_agent": "Other/1.0"}
 
 
-def read(line: str, format: str = "combined") -> dict[str, Any] | str:  # noqa: A002
+def parse_line(line: str, format: str = "combined") -> dict[str, Any] | str:  # noqa: A002
     reading = create_parser(format).parse(pl.Series([line]))
     found: list[dict[str, Any]] = reading.requests.drop("line").to_dicts()
     return found[0] if found else str(reading.drops["reason"][0])
 
 
-READ = {
+EXPECTED = {
     "address": FIRST,
     "path": "/a",
     "query": "b=1",
@@ -35,7 +35,7 @@ READ = {
     "referrer": "https://example.com/",
     "user_agent": "Mozilla/5.0 (X11)",
 }
-MENDED: list[tuple[str, dict[str, Any]]] = [
+REPAIRED: list[tuple[str, dict[str, Any]]] = [
     (COMBINED.replace(" - - ", " "), {}),
     (COMBINED.replace(" - - ", " - "), {}),
     (COMBINED.replace(" - - ", " - frank smith "), {}),
@@ -52,13 +52,13 @@ MENDED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("line", "changed"), MENDED)
+@pytest.mark.parametrize(("line", "changed"), REPAIRED)
 def test_a_damaged_line_with_its_essential_fields_is_parsed(line: str, changed: dict[str, Any]) -> None:
-    """Missing fields, a missing size and wrong quotes leave address, time, request and status certain."""
-    found = read(line)
+    """Lines with missing fields, a missing size or wrong quotes are parsed if the essential fields are certain."""
+    found = parse_line(line)
     assert isinstance(found, dict)
     assert found["time"] == datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
-    assert {name: found[name] for name in (READ | changed)} == READ | changed
+    assert {name: found[name] for name in (EXPECTED | changed)} == EXPECTED | changed
 
 
 @pytest.mark.parametrize(
@@ -75,30 +75,30 @@ def test_a_damaged_line_with_its_essential_fields_is_parsed(line: str, changed: 
         (COMBINED.replace("(X11)", '" ' * 100) + "]", DropReason.MALFORMED),
     ],
 )
-def test_a_line_that_leaves_a_doubt_is_not_read(line: str, reason: DropReason) -> None:
+def test_an_ambiguous_line_is_unparsable(line: str, reason: DropReason) -> None:
     """A line without a certain address, time, request or status is unparsable."""
-    assert read(line) == reason.value
+    assert parse_line(line) == reason.value
 
 
 @pytest.mark.parametrize("end", range(len(COMBINED) - len('Mozilla/5.0 (X11)"')))
-def test_a_line_cut_off_is_unreadable(end: int) -> None:
-    """A line that ends before its user agent begins is never read, even where its head parses."""
-    assert read(COMBINED[:end]) in {DropReason.MALFORMED.value, DropReason.BLANK.value}
+def test_a_line_cut_off_before_its_user_agent_is_unparsable(end: int) -> None:
+    """A cut line is unparsable, even if its first fields could be parsed."""
+    assert parse_line(COMBINED[:end]) in {DropReason.MALFORMED.value, DropReason.BLANK.value}
 
 
 @pytest.mark.parametrize("end", range(1, len(CLF) - 2))
-def test_a_cut_line_of_the_common_format_is_unreadable(end: int) -> None:
-    """A line of the common format that ends before its size is never read."""
-    assert read(CLF[:end], "common") == DropReason.MALFORMED.value
+def test_a_common_line_cut_off_before_its_size_is_unparsable(end: int) -> None:
+    """A line of the common format that ends before its size is unparsable."""
+    assert parse_line(CLF[:end], "common") == DropReason.MALFORMED.value
 
 
 @pytest.mark.parametrize("end", range(1, len(COMBINED) + 1))
 @pytest.mark.parametrize("second", [OTHER, f"{OTHER} 0.5", OTHER.replace(SECOND, "2001:db8::2")])
-def test_nothing_of_a_cut_line_lands_in_the_next(end: int, second: str) -> None:
-    """Wherever the first of two lines was cut, the second is read whole and alone, or neither is."""
-    found = read(COMBINED[:end] + second)
+def test_no_field_of_a_cut_line_enters_the_next_one(end: int, second: str) -> None:
+    """Wherever the first of two lines was cut, the second is parsed on its own, or neither is."""
+    found = parse_line(COMBINED[:end] + second)
     if isinstance(found, dict):
-        expected = OTHER_READ | ({"address": "2001:db8::2"} if "2001" in second else {})
+        expected = OTHER_EXPECTED | ({"address": "2001:db8::2"} if "2001" in second else {})
         assert found["address"] in {expected["address"], None}
         assert {name: found[name] for name in expected} == expected | {"address": found["address"]}
         assert (found["query"], found["host"], found["referrer"]) == (None, None, None)
@@ -108,11 +108,11 @@ def test_nothing_of_a_cut_line_lands_in_the_next(end: int, second: str) -> None:
 
 @pytest.mark.parametrize("cut", ["H", "HT", "HTT", "HTTP"])
 @pytest.mark.parametrize("address", [SECOND, "2001:db8::2"])
-def test_a_second_record_that_is_whole_is_read(cut: str, address: str) -> None:
-    """Where a line was cut in its protocol, the next one begins with the address, and is read."""
-    found = read(f'{FIRST} - - {TIME} "GET /a?token {cut}{OTHER.replace(SECOND, address)}')
+def test_a_complete_second_record_is_parsed(cut: str, address: str) -> None:
+    """If a line was cut in its protocol, the record after it is parsed."""
+    found = parse_line(f'{FIRST} - - {TIME} "GET /a?token {cut}{OTHER.replace(SECOND, address)}')
     assert isinstance(found, dict)
-    assert {name: found[name] for name in OTHER_READ} == OTHER_READ | {"address": address}
+    assert {name: found[name] for name in OTHER_EXPECTED} == OTHER_EXPECTED | {"address": address}
     assert (found["query"], found["host"], found["referrer"]) == (None, None, None)
 
 
@@ -131,13 +131,13 @@ def test_a_second_record_that_is_whole_is_read(cut: str, address: str) -> None:
 )
 def test_two_records_without_a_clear_boundary_are_not_parsed(line: str) -> None:
     """If the start of the second record is not certain, or it is damaged too, neither is parsed."""
-    assert read(line) == DropReason.MERGED.value
+    assert parse_line(line) == DropReason.MERGED.value
 
 
-def test_a_foreign_address_never_becomes_a_user_agent() -> None:
-    """Where something else was written into a line, what stands in its last quotes is not believed."""
+def test_text_written_into_a_line_does_not_become_a_user_agent() -> None:
+    """If other text was written into a line, its last quoted text is not used as the user agent."""
     noise = f'2026/01/02 12:00:05 [error] client: {SECOND}, request: "GET / HTTP/1.1", host: "example.org"'
-    found = read(COMBINED.removesuffix('(X11)"') + noise)
+    found = parse_line(COMBINED.removesuffix('(X11)"') + noise)
     assert isinstance(found, dict)
     assert (found["path"], found["user_agent"]) == ("/a", None)
 
@@ -145,10 +145,10 @@ def test_a_foreign_address_never_becomes_a_user_agent() -> None:
 def test_a_damaged_traefik_line_keeps_its_duration() -> None:
     """A damaged line of Traefik gives its duration, and a cut one is unparsable."""
     line = f'{COMBINED} 7 "web@docker" "http://10.0.0.2:80" 15ms'.replace(" - - ", " ")
-    found = read(line, "traefik")
+    found = parse_line(line, "traefik")
     assert isinstance(found, dict)
     assert found["response_time_us"] == 15_000
-    assert read(line.removesuffix(" 15ms"), "traefik") == DropReason.MALFORMED.value
+    assert parse_line(line.removesuffix(" 15ms"), "traefik") == DropReason.MALFORMED.value
 
 
 WORD = st.sampled_from(
@@ -190,7 +190,7 @@ VALUE = st.lists(PIECE, max_size=5).map("".join)
 @example(["2001:db8::1", "-", "-", "-"], "GET /a HTTP/1.1", " 200 5", "-", "a", "", "combined")
 @example([f"{FIRST}:80", "-", "frank", "b"], "GET /a HTTP/1.1", " 200 5", "-", "a", "", "combined")
 @example(["a.example.org", FIRST, "-"], "GET /a HTTP/1.1", " 200 5", "-", "a", "", "combined")
-def test_the_tolerant_reader_never_contradicts_the_strict(
+def test_the_tolerant_parser_never_contradicts_the_strict_one(
     head: list[str],
     request: str,
     rest: str,
@@ -199,7 +199,7 @@ def test_the_tolerant_reader_never_contradicts_the_strict(
     extras: str,
     format: str,  # noqa: A002
 ) -> None:
-    """A line that the strict parser parses gives the same with the tolerant one, or is refused by it."""
+    """A line that the strict parser accepts gives the same with the tolerant one, or is refused by it."""
     line = f'{" ".join(head)} {TIME} "{request}"{rest} "{referrer}" "{agent}"{extras}'
     reader = create_parser(format)
     assert isinstance(reader, LogParser)

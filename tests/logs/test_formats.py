@@ -72,7 +72,7 @@ CLOUDFRONT = (
     "Mozilla/5.0%2520(X11)\tb=1\texample.org\t0.002"
 )
 
-ASKED = {
+REQUEST = {
     "time": NOON,
     "address": "192.0.2.1",
     "method": "GET",
@@ -82,20 +82,20 @@ ASKED = {
     "bytes": 12,
 }
 AGENT = {"user_agent": "Mozilla/5.0 (X11)"}
-REFERRED = ASKED | AGENT | {"referrer": "https://example.com/"}
+REFERRED = REQUEST | AGENT | {"referrer": "https://example.com/"}
 HOST = {"host": "example.org"}
 PRECISE = {"time": NOON.replace(microsecond=678901)}
 MILLI = {"time": NOON.replace(microsecond=678000)}
 
 EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
-    ("common", CLF, ASKED),
-    ("common", CLF.replace("- -", "- frank"), ASKED),
-    ("common", CLF.replace("- -", '- ""'), ASKED),
-    ("common", CLF.replace("12:00:05 +0000", "12:00:05.678 +0000"), ASKED | MILLI),
-    ("common", CLF.replace("12:00:05 +0000", "15:30:05 +0330"), ASKED),
-    ("common", f"example.org:443 {CLF}", ASKED | HOST),
-    ("common", f'{CLF} 4.386 "x y"', ASKED),
-    ("common", CLF.replace(" 12", " -"), ASKED | {"bytes": None}),
+    ("common", CLF, REQUEST),
+    ("common", CLF.replace("- -", "- frank"), REQUEST),
+    ("common", CLF.replace("- -", '- ""'), REQUEST),
+    ("common", CLF.replace("12:00:05 +0000", "12:00:05.678 +0000"), REQUEST | MILLI),
+    ("common", CLF.replace("12:00:05 +0000", "15:30:05 +0330"), REQUEST),
+    ("common", f"example.org:443 {CLF}", REQUEST | HOST),
+    ("common", f'{CLF} 4.386 "x y"', REQUEST),
+    ("common", CLF.replace(" 12", " -"), REQUEST | {"bytes": None}),
     ("combined", COMBINED, REFERRED),
     ("combined", f'{COMBINED} "203.0.113.9, 10.0.0.1" 0.5', REFERRED),
     ("combined", f"www.example.org {COMBINED}", REFERRED | {"host": "www.example.org"}),
@@ -105,8 +105,8 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
         f"example.org:443 {COMBINED}".replace("192.0.2.1", "192.0.2.xxx"),
         REFERRED | HOST | {"address": None},
     ),
-    ("combined", f'{CLF} "-" "-"', ASKED | {"user_agent": ""}),
-    ("combined", f'{CLF} "-" ""', ASKED | {"user_agent": ""}),
+    ("combined", f'{CLF} "-" "-"', REQUEST | {"user_agent": ""}),
+    ("combined", f'{CLF} "-" ""', REQUEST | {"user_agent": ""}),
     (
         "combined",
         COMBINED.replace("(X11)", r"\"\xC3\xA9\" \x0A"),
@@ -128,17 +128,17 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ("nginx-json", ECS, REFERRED | HOST | MILLI | {"response_time_us": 1500}),
     ("w3c", IIS, REFERRED | HOST | {"response_time_us": 2000}),
     ("cloudfront", CLOUDFRONT, REFERRED | HOST | {"response_time_us": 2000}),
-    ("alb", ALB, ASKED | AGENT | HOST | PRECISE | {"response_time_us": 24_000}),
-    ("alb", ALB.replace("0.001 0.020 0.003", "-1 -1 -1"), ASKED | AGENT | HOST | PRECISE),
+    ("alb", ALB, REQUEST | AGENT | HOST | PRECISE | {"response_time_us": 24_000}),
+    ("alb", ALB.replace("0.001 0.020 0.003", "-1 -1 -1"), REQUEST | AGENT | HOST | PRECISE),
     (
         "elb",
         f'{ELB} "GET http://example.org:80/a?b=1 HTTP/1.1" "Mozilla/5.0 (X11)" - -',
-        ASKED | AGENT | HOST | PRECISE | {"response_time_us": 1178},
+        REQUEST | AGENT | HOST | PRECISE | {"response_time_us": 1178},
     ),
     (
         "elb",
         f'{ELB} "GET http://example.org:80/a?b=1 HTTP/1.1"',
-        ASKED | HOST | PRECISE | {"response_time_us": 1178},
+        REQUEST | HOST | PRECISE | {"response_time_us": 1178},
     ),
     ("s3", S3, REFERRED | {"response_time_us": 7000}),
     (
@@ -146,7 +146,7 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
         f"{S3} id= SigV4 ECDHE AuthHeader example.org TLSV1.2 - -",
         REFERRED | HOST | {"response_time_us": 7000},
     ),
-    ("haproxy", f'{HAPROXY} "GET /a?b=1 HTTP/1.1"', ASKED | MILLI | {"response_time_us": 21_000}),
+    ("haproxy", f'{HAPROXY} "GET /a?b=1 HTTP/1.1"', REQUEST | MILLI | {"response_time_us": 21_000}),
     (
         "haproxy",
         f'{HAPROXY} {{Example.org|Mozilla/5.0 (X11)|https://example.com/|198.51.100.7}} {{nginx/1.2}} "GET /a?b=1 HTTP/1.1"',
@@ -156,36 +156,36 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
         "haproxy",
         HAPROXY.replace("192.0.2.1", "2001:db8::1").replace("200 12", "-1 +12")
         + ' "GET /caf#C3#A9?b=1 HTTP/1.1"',
-        ASKED
+        REQUEST
         | MILLI
         | {"address": "2001:db8::1", "status": None, "path": "/caf%C3%A9", "response_time_us": 21_000},
     ),
     (
         "haproxy",
         f'{HAPROXY} "<BADREQ>"',
-        ASKED | MILLI | {"method": None, "path": None, "query": None, "response_time_us": 21_000},
+        REQUEST | MILLI | {"method": None, "path": None, "query": None, "response_time_us": 21_000},
     ),
 ]
 
 
-def read(format: str, *lines: str) -> ParseResult:  # noqa: A002
+def parse_lines(format: str, *lines: str) -> ParseResult:  # noqa: A002
     return create_parser(format).parse(pl.Series(lines, dtype=pl.String))
 
 
-def requests(reading: ParseResult) -> list[dict[str, Any]]:
-    return reading.requests.drop("line").to_dicts()
+def requests(result: ParseResult) -> list[dict[str, Any]]:
+    return result.requests.drop("line").to_dicts()
 
 
-def reasons(reading: ParseResult) -> dict[str, int]:
-    return dict(reading.drops["reason"].value_counts().iter_rows())
+def reasons(result: ParseResult) -> dict[str, int]:
+    return dict(result.drops["reason"].value_counts().iter_rows())
 
 
 @pytest.mark.parametrize(("format", "text", "expected"), EXAMPLES)
-def test_a_line_of_a_format_is_read(format: str, text: str, expected: dict[str, Any]) -> None:  # noqa: A002
+def test_a_line_of_each_format_is_parsed(format: str, text: str, expected: dict[str, Any]) -> None:  # noqa: A002
     """Each column has the value in the line, and is null if there is none."""
-    reading = read(format, *text.split("\n"))
-    assert reading.requests.schema == REQUEST_SCHEMA
-    (found,) = requests(reading)
+    result = parse_lines(format, *text.split("\n"))
+    assert result.requests.schema == REQUEST_SCHEMA
+    (found,) = requests(result)
     assert found == dict.fromkeys(found) | expected
 
 
@@ -212,17 +212,17 @@ def test_a_format_is_detected(format: str, text: str, expected: dict[str, Any]) 
 )
 @pytest.mark.parametrize("format", ["common", "combined", "nginx-json", "caddy-json", "haproxy", "traefik"])
 def test_a_syslog_prefix_is_stripped(prefix: str, format: str) -> None:  # noqa: A002
-    """Whatever wrote the line through syslog, the same request is read."""
+    """A line that was sent by syslog gives the same request as without its prefix."""
     line = next(text for name, text, _ in EXAMPLES if name == format)
-    assert requests(read(format, prefix + line)) == requests(read(format, line))
+    assert requests(parse_lines(format, prefix + line)) == requests(parse_lines(format, line))
     assert detect_format([prefix + line]).parser.name == format
 
 
 @pytest.mark.parametrize("format", ["elb", "alb", "w3c", "cloudfront", "s3"])
-def test_a_line_that_begins_like_syslog_is_not_cut(format: str) -> None:  # noqa: A002
-    """Lines of formats that begin with a time are read whole."""
+def test_a_line_that_begins_with_a_time_is_not_stripped(format: str) -> None:  # noqa: A002
+    """Lines of formats that begin with a time are not taken for syslog."""
     text = next(text for name, text, _ in EXAMPLES if name == format)
-    assert len(read(format, *text.split("\n")).requests) == 1
+    assert len(parse_lines(format, *text.split("\n")).requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -249,9 +249,9 @@ def test_a_line_that_begins_like_syslog_is_not_cut(format: str) -> None:  # noqa
         ("rubbish", DropReason.MALFORMED),
     ],
 )
-def test_what_is_no_request_has_its_reason(line: str, reason: DropReason) -> None:
+def test_a_line_that_is_not_a_request_has_a_reason(line: str, reason: DropReason) -> None:
     """Each line that is not parsed has a reason."""
-    assert reasons(read("common", line)) == {reason.value: 1}
+    assert reasons(parse_lines("common", line)) == {reason.value: 1}
 
 
 @pytest.mark.parametrize(
@@ -274,16 +274,18 @@ def test_what_is_no_request_has_its_reason(line: str, reason: DropReason) -> Non
         ("traefik", COMBINED, DropReason.MALFORMED),
     ],
 )
-def test_each_format_knows_what_is_no_request(format: str, line: str, reason: DropReason) -> None:  # noqa: A002
+def test_lines_that_are_not_requests_have_a_reason(format: str, line: str, reason: DropReason) -> None:  # noqa: A002
     """Complete lines that are not requests, cut lines and merged records have different reasons."""
-    assert reasons(read(format, line)) == {reason.value: 1}
+    assert reasons(parse_lines(format, line)) == {reason.value: 1}
 
 
-def test_carriage_returns_and_byte_order_marks_are_not_read() -> None:
-    """A file written on Windows reads as any other."""
-    assert requests(read("combined", f"\ufeff{COMBINED}\r")) == requests(read("combined", COMBINED))
-    assert requests(read("w3c", *("\ufeff" + IIS.replace("\n", "\r\n")).split("\n"))) == requests(
-        read("w3c", *IIS.split("\n"))
+def test_carriage_returns_and_byte_order_marks_are_ignored() -> None:
+    """A file written on Windows is parsed like any other."""
+    assert requests(parse_lines("combined", f"\ufeff{COMBINED}\r")) == requests(
+        parse_lines("combined", COMBINED)
+    )
+    assert requests(parse_lines("w3c", *("\ufeff" + IIS.replace("\n", "\r\n")).split("\n"))) == requests(
+        parse_lines("w3c", *IIS.split("\n"))
     )
 
 
@@ -303,26 +305,28 @@ PASTED = ("%{User-Agent}i|%r|%{%s}t", "$host $request $msec", '{"t":"$msec","r":
 
 @settings(max_examples=by_depth(standard=60, thorough=600))
 @given(lines=st.lists(TEXTS, max_size=8), name=st.sampled_from([*FORMATS, *PASTED]))
-def test_every_line_is_accounted_for(lines: list[str], name: str) -> None:
+def test_every_line_is_a_request_or_has_a_reason(lines: list[str], name: str) -> None:
     """Whatever the lines are, each is a request or has a reason, and nothing is raised."""
-    reading = read(name, *lines)
-    assert sorted([*reading.requests["line"], *reading.drops["line"]]) == list(range(len(lines)))
-    assert set(reading.drops["reason"]) <= {reason.value for reason in DropReason}
-    assert reading.requests.schema == REQUEST_SCHEMA
-    assert reading.drops.schema == {"line": pl.UInt32, "reason": pl.String}
-    for asked in requests(reading):
-        assert isinstance(asked["time"], datetime)
-        assert not re.search(r'[\s"\\]', f"{asked['path']}{asked['query']}{asked['host']}{asked['method']}")
+    result = parse_lines(name, *lines)
+    assert sorted([*result.requests["line"], *result.drops["line"]]) == list(range(len(lines)))
+    assert set(result.drops["reason"]) <= {reason.value for reason in DropReason}
+    assert result.requests.schema == REQUEST_SCHEMA
+    assert result.drops.schema == {"line": pl.UInt32, "reason": pl.String}
+    for request in requests(result):
+        assert isinstance(request["time"], datetime)
+        assert not re.search(
+            r'[\s"\\]', f"{request['path']}{request['query']}{request['host']}{request['method']}"
+        )
 
 
 @pytest.mark.parametrize("name", ["combined", "w3c"])
-def test_reading_goes_on_from_a_state(name: str) -> None:
-    """Two parsers, the second restored from the first, parse what one does; the state contains nothing of a line."""
+def test_parsing_continues_from_an_exported_state(name: str) -> None:
+    """A parser restored from another one parses what that one would; the state contains nothing of a line."""
     lines = (IIS if name == "w3c" else COMBINED).split("\n")
     first, second = create_parser(name), create_parser(name)
     first.parse(pl.Series(lines))
     second.restore_state(first.export_state())
-    assert requests(second.parse(pl.Series(lines[-1:]))) == requests(read(name, *lines))
+    assert requests(second.parse(pl.Series(lines[-1:]))) == requests(parse_lines(name, *lines))
     assert not {"192.0.2.1", "/a", "example", "Mozilla"} & set(re.split(r"\W ", first.export_state()))
 
 
@@ -354,20 +358,22 @@ TWO += [
 
 
 @pytest.mark.parametrize(("format", "text"), TWO)
-def test_no_value_is_made_of_two_lines(format: str, text: str) -> None:  # noqa: A002
-    """Wherever a line is cut and the next one follows on it, each value is the next one's own, or is null."""
+def test_no_value_combines_two_lines(format: str, text: str) -> None:  # noqa: A002
+    """Wherever a line is cut and followed by the next one, each value is that of the next one, or null."""
     *head, first = text.split("\n")
     second = first
     for mine, other in OTHERS.items():
         second = second.replace(mine, other)
-    (expected,) = requests(read(format, *head, second))
-    for asked in requests(read(format, *head, *(first[:end] + second for end in range(1, len(first) + 1)))):
+    (expected,) = requests(parse_lines(format, *head, second))
+    for request in requests(
+        parse_lines(format, *head, *(first[:end] + second for end in range(1, len(first) + 1)))
+    ):
         for column in ("address", "method", "path", "query", "referrer", "user_agent"):
-            assert asked[column] in {expected[column], None}
+            assert request[column] in {expected[column], None}
 
 
-def test_an_unknown_name_is_refused_with_the_nearest() -> None:
-    """A misspelt name is refused, and the hint has the right one."""
+def test_an_unknown_format_name_is_refused() -> None:
+    """The hint of a misspelt name has the nearest valid one."""
     with raises_code("unknown-log-format") as refused:
         create_parser("combind")
     assert "`combind`" in refused.value.message
@@ -386,8 +392,8 @@ def test_a_damaged_log_is_detected() -> None:
     assert detection.confidence == pytest.approx(0.6)
 
 
-def test_lines_cut_behind_their_size_do_not_make_a_log_common() -> None:
-    """A format that reads a little less is preferred where it reads more of each line."""
+def test_the_format_that_parses_more_fields_is_preferred() -> None:
+    """A few lines that end after their size do not make a combined log a common one."""
     assert detect_format([COMBINED] * 19 + [CLF]).parser.name == "combined"
 
 
@@ -408,28 +414,28 @@ def test_a_log_of_no_known_format_is_refused(sample: list[str], message: str) ->
     assert "rubbish" not in refused.value.message
 
 
-def test_directives_alone_tell_a_format() -> None:
-    """A log that was begun, and has no line yet, is of the format that its directives say."""
+def test_directives_are_enough_to_detect_a_format() -> None:
+    """A log without requests has the format of its directives."""
     assert detect_format(IIS.split("\n")[:2]).parser.name == "w3c"
     assert detect_format(CLOUDFRONT.split("\n")[:2]).parser.name == "cloudfront"
 
 
-def test_detection_looks_at_the_first_lines() -> None:
+def test_only_the_first_lines_are_sampled() -> None:
     """Lines beyond the limit do not count, and the returned parser has parsed none."""
     detection = detect_format([COMBINED] * SAMPLE_LINES_MAX + ["rubbish"] * SAMPLE_LINES_MAX)
     assert detection.sampled_lines == SAMPLE_LINES_MAX
     assert detect_format(IIS.split("\n")).parser.export_state() == create_parser("w3c").export_state()
 
 
-def test_every_format_has_its_example_in_the_docs() -> None:
-    """Each format has a heading in the docs, and the example under it is read, and detected."""
+def test_the_docs_have_an_example_of_every_format() -> None:
+    """The example of each format in the docs is detected and parsed."""
     text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
     examples = dict(re.findall(r"^### `([^`]+)`\n\n```\n([^`]+)\n```$", text, re.MULTILINE))
     assert sorted(examples) == sorted(FORMATS)
     for name, example in examples.items():
         lines = example.split("\n")
-        (asked,) = requests(read(name, *lines))
-        assert asked | ASKED | {"time": asked["time"]} == asked
+        (request,) = requests(parse_lines(name, *lines))
+        assert request | REQUEST | {"time": request["time"]} == request
         assert detect_format(lines).parser.name == name
 
 
@@ -471,31 +477,31 @@ REAL: dict[str, tuple[str | None, int, dict[str, int]]] = {
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the real inputs are not at {DATA}")
 @pytest.mark.parametrize(("file", "expected"), REAL.items())
-def test_real_logs_are_read(file: str, expected: tuple[str | None, int, dict[str, int]]) -> None:
+def test_real_logs_are_parsed(file: str, expected: tuple[str | None, int, dict[str, int]]) -> None:
     """The formats of real logs are detected, and their lines are counted as by hand."""
     raw = (DATA / file).read_bytes()
     lines = (gzip.decompress(raw) if file.endswith(".gz") else raw).decode().removesuffix("\n").split("\n")
-    name, count, left = expected
+    name, count, drop_counts = expected
     if name is None:
         with pytest.raises(FormatDetectionError):
             detect_format(lines)
         name = "w3c" if lines[0].startswith("#") else "combined"
     else:
         assert detect_format(lines).parser.name == name
-    reading = read(name, *lines)
-    assert (len(reading.requests), reasons(reading)) == (count, left)
+    result = parse_lines(name, *lines)
+    assert (len(result.requests), reasons(result)) == (count, drop_counts)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the real inputs are not at {DATA}")
-def test_real_values_are_right() -> None:
-    """A few lines of real logs give, column for column, what they say."""
-    attack = read("combined", *(DATA / "attacks/nginx-http-open-proxy.log").read_text().splitlines())
+def test_values_of_real_logs_are_correct() -> None:
+    """The parsed values of some real logs are those that were found by hand."""
+    attack = parse_lines("combined", *(DATA / "attacks/nginx-http-open-proxy.log").read_text().splitlines())
     assert attack.requests.select("method", "host", "path").rows() == [
         ("CONNECT", "foo.com", None),
         ("GET", "www.sbjudge4.com", "/ip4.php"),
     ]
     shop = gzip.decompress((DATA / "logs/shop-2019.log.gz").read_bytes()).decode().splitlines()
-    found = read("combined", *shop).requests
+    found = parse_lines("combined", *shop).requests
     assert found["status"].eq(404).sum() == 830
     assert found["bytes"].sum() == 1_180_926_903
     assert found["address"].n_unique() == 3672

@@ -36,13 +36,13 @@ CANONICAL = {
 
 
 @pytest.mark.parametrize(("logged", "canonical"), CANONICAL.items())
-def test_an_address_is_written_in_one_way(logged: str, canonical: str | None) -> None:
-    """Ports, brackets, zones and mapping go; what is no address is null."""
+def test_an_address_has_one_canonical_form(logged: str, canonical: str | None) -> None:
+    """Ports, brackets, zones and IPv4 mapping are removed; a text that is not an address gives null."""
     assert normalise_addresses(pl.Series([logged])).to_list() == [canonical]
 
 
-def test_rows_keep_their_order_and_their_nulls() -> None:
-    """Each row gets the answer for its own value, and null stays null."""
+def test_rows_keep_their_order_and_nulls() -> None:
+    """Each row has the form of its own value, and null stays null."""
     logged = pl.Series("address", ["2001:DB8::2", None, "192.0.2.1", "2001:DB8::1", "-", "2001:DB8::2"])
     assert normalise_addresses(logged).to_list() == [
         "2001:db8::2",
@@ -56,10 +56,10 @@ def test_rows_keep_their_order_and_their_nulls() -> None:
 
 
 @given(st.lists(st.ip_addresses() | st.text(), max_size=20))
-def test_canonical_forms_are_those_of_the_standard_library(
+def test_canonical_forms_match_the_standard_library(
     addresses: list[IPv4Address | IPv6Address | str],
 ) -> None:
-    """Whatever the address, its canonical form is RFC 5952's, and normalising twice changes nothing."""
+    """The canonical form is that of RFC 5952, and normalising twice changes nothing."""
     logged = pl.Series([str(address) for address in addresses], dtype=pl.String)
     once = normalise_addresses(logged)
     assert normalise_addresses(once).to_list() == once.to_list()
@@ -83,13 +83,13 @@ def test_canonical_forms_are_those_of_the_standard_library(
         ("client.example.org", None),
     ],
 )
-def test_a_prefix_is_the_network_alone(address: str | None, network: str | None) -> None:
-    """Cutting leaves /24 of IPv4 and /48 of IPv6, and nothing of what is no address."""
+def test_a_prefix_is_the_network_of_an_address(address: str | None, network: str | None) -> None:
+    """The prefix is /24 for IPv4 and /48 for IPv6, and null for anything else."""
     assert truncate_addresses(pl.Series([address], dtype=pl.String), "prefix").to_list() == [network]
 
 
-def test_a_precision_that_is_not_known_leaves_nothing() -> None:
-    """Only `full` leaves an address whole; a word that is not known permits nothing."""
+def test_an_unknown_precision_gives_null() -> None:
+    """Only `full` keeps the whole address."""
     address = pl.Series(["192.0.2.77"])
     assert truncate_addresses(address, "full").to_list() == ["192.0.2.77"]
     assert truncate_addresses(address, "ful").to_list() == [None]

@@ -9,7 +9,7 @@ from avowal.logs.formats import create_parser
 from avowal.logs.json_lines import CADDY_KEYS, COMMON_KEYS, NESTING_DEPTH_MAX, TRAEFIK_KEYS
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
-ASKED = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "status": 200}
+REQUEST = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "status": 200}
 NGINX = {
     "time_local": "02/Jan/2026:12:00:05 +0000",
     "remote_addr": "192.0.2.1",
@@ -23,7 +23,7 @@ CADDY_LINE = {
 }
 
 
-def read(format: str, line: dict[str, Any] | str) -> dict[str, Any] | str:  # noqa: A002
+def parse_line(format: str, line: dict[str, Any] | str) -> dict[str, Any] | str:  # noqa: A002
     text = line if isinstance(line, str) else msgspec.json.encode(line).decode()
     reading = create_parser(format).parse(pl.Series([text]))
     if reading.drops["reason"].to_list():
@@ -51,17 +51,17 @@ TIMES = [
 
 @pytest.mark.parametrize("time", TIMES)
 def test_the_form_of_a_time_is_detected(time: str | float) -> None:
-    """ISO 8601, the common form, and seconds to nanoseconds since 1970 are one moment."""
-    found = read("nginx-json", NGINX | {"time_local": time})
-    assert found == ASKED
+    """ISO 8601, the form of the common format, and seconds to nanoseconds since 1970 give one moment."""
+    found = parse_line("nginx-json", NGINX | {"time_local": time})
+    assert found == REQUEST
 
 
 @pytest.mark.parametrize(
     "time", ["2026-02-31T12:00:05Z", "now", "", "-", 5, None, True, [], {}, 1e300, "99999999999999999999"]
 )
 def test_a_time_that_does_not_exist_is_invalid(time: Any) -> None:
-    """A request without a possible time is no request."""
-    assert read("nginx-json", NGINX | {"time_local": time}) == "invalid-time"
+    """A line without a valid time is dropped."""
+    assert parse_line("nginx-json", NGINX | {"time_local": time}) == "invalid-time"
 
 
 @pytest.mark.parametrize(
@@ -89,26 +89,26 @@ def test_a_time_that_does_not_exist_is_invalid(time: Any) -> None:
         ({"referer": "-"}, {}),
     ],
 )
-def test_keys_are_found_by_what_they_are_called(more: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Case, underscores and nesting do not matter, and a value of another type is ignored."""
-    assert read("nginx-json", NGINX | more) == ASKED | expected
+def test_keys_are_recognised_in_each_spelling(more: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Case, underscores and nesting do not matter, and values of another type are ignored."""
+    assert parse_line("nginx-json", NGINX | more) == REQUEST | expected
 
 
 def test_common_errors_of_templates_are_repaired() -> None:
-    r"""`\xHH`, which is no JSON, and numbers that are left out do not cost the line."""
+    r"""A line is parsed although it has `\xHH`, which JSON does not allow, or lacks a number."""
     line = r'{"msec":1767355205,"remote_addr":"192.0.2.1","request":"GET /\xC3\xA9 HTTP/1.1","status":200,"up":-,"x":,"http_user_agent":"\x22\xC3\xA9"}'
-    assert read("nginx-json", line) == ASKED | {"path": "/%C3%A9", "user_agent": '"é'}
+    assert parse_line("nginx-json", line) == REQUEST | {"path": "/%C3%A9", "user_agent": '"é'}
 
 
-def test_caddy_names_a_user_agent_where_it_names_headers() -> None:
-    """With headers and none in them that is named so the user agent is empty; without headers it is not known."""
-    assert read("caddy-json", CADDY_LINE) == ASKED
+def test_caddy_headers_without_a_user_agent_give_an_empty_one() -> None:
+    """If a line has headers, a missing user agent is empty; without headers it is null."""
+    assert parse_line("caddy-json", CADDY_LINE) == REQUEST
     headers = CADDY_LINE | {"request": CADDY_LINE["request"] | {"headers": {"Accept": ["*/*"]}}}  # type: ignore[operator]
-    assert read("caddy-json", headers) == ASKED | {"user_agent": ""}
+    assert parse_line("caddy-json", headers) == REQUEST | {"user_agent": ""}
 
 
-def test_traefik_believes_its_client_and_not_the_connection() -> None:
-    """`ClientHost` is the client, of a list the first, and a status of 0 is none."""
+def test_traefik_takes_the_address_of_the_client() -> None:
+    """`ClientHost` is preferred to `ClientAddr`, its first address counts, and a status of 0 is null."""
     line = {
         "StartUTC": "2026-01-02T12:00:05Z",
         "ClientAddr": "10.0.0.1:39496",
@@ -118,8 +118,8 @@ def test_traefik_believes_its_client_and_not_the_connection() -> None:
         "DownstreamStatus": 0,
         "Duration": 1500,
     }
-    expected = {name: value for name, value in ASKED.items() if name != "status"}
-    assert read("traefik-json", line) == expected | {"response_time_us": 2}
+    expected = {name: value for name, value in REQUEST.items() if name != "status"}
+    assert parse_line("traefik-json", line) == expected | {"response_time_us": 2}
 
 
 @pytest.mark.parametrize(
@@ -134,20 +134,20 @@ def test_traefik_believes_its_client_and_not_the_connection() -> None:
         ('{"request":"GET / HTTP/1.1","b":"\\ud800"}', "malformed"),
     ],
 )
-def test_a_line_that_is_not_a_request_has_its_reason(line: str, reason: str) -> None:
-    """Objects of another kind, what is no object, and what does not decode have their reasons."""
-    assert read("nginx-json", line) == reason
+def test_a_line_that_is_not_a_request_has_a_reason(line: str, reason: str) -> None:
+    """Other objects, values that are not objects, and invalid JSON have different reasons."""
+    assert parse_line("nginx-json", line) == reason
 
 
-def test_objects_are_not_looked_into_for_ever() -> None:
-    """A deeply nested object costs no more than a limit."""
+def test_nested_objects_are_searched_to_a_limit() -> None:
+    """A deeply nested object does not stop its line from being parsed."""
     line: dict[str, Any] = {}
     for _ in range(NESTING_DEPTH_MAX * 4):
         line = {"a": line}
-    assert read("nginx-json", NGINX | {"x": line}) == ASKED
+    assert parse_line("nginx-json", NGINX | {"x": line}) == REQUEST
 
 
 @pytest.mark.parametrize("names", [COMMON_KEYS, CADDY_KEYS, TRAEFIK_KEYS])
-def test_the_tables_write_keys_as_they_are_looked_up(names: dict[str, tuple[str, ...]]) -> None:
-    """No key of a table has what is taken out of keys before they are compared."""
+def test_key_tables_contain_normalised_keys(names: dict[str, tuple[str, ...]]) -> None:
+    """Keys are in lower case, without the characters that are removed before a lookup."""
     assert all(key == key.lower() and not set(key) & set("_- ") for keys in names.values() for key in keys)

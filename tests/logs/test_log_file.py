@@ -1,4 +1,4 @@
-"""Logs as they lie about."""
+"""Log files: compression, encodings and blocks."""
 
 import bz2
 import gzip
@@ -24,7 +24,7 @@ def digest() -> hmac.HMAC:
     return hmac.new(b"key", b"", "sha256")
 
 
-def whole(path: Path) -> list[LogBlock]:
+def read_all_blocks(path: Path) -> list[LogBlock]:
     with open_log(path) as log:
         return list(read_blocks(log, 0, digest()))
 
@@ -47,11 +47,11 @@ def whole(path: Path) -> list[LogBlock]:
     ],
     ids=["plain", "gz", "bz2", "xz", "zst", "gz joined", "zst joined", "UTF-8 mark", "UTF-16", "UTF-16 big"],
 )
-def test_compression_and_encoding_are_undone(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
-    """A log reads the same however it was compressed or encoded."""
+def test_compressed_and_encoded_logs_are_read(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    """A log gives the same lines however it was compressed or encoded."""
     path = tmp_path / "log"
     path.write_bytes(compress(TEXT))
-    (block,) = whole(path)
+    (block,) = read_all_blocks(path)
     assert block.split_lines().to_list() == ["first line", "second line", "third"]
     assert (block.start, block.end, block.data) == (0, len(TEXT), TEXT)
 
@@ -59,10 +59,10 @@ def test_compression_and_encoding_are_undone(tmp_path: Path, compress: Callable[
 @pytest.mark.parametrize(
     "compress", [gzip.compress, bz2.compress, lzma.compress, zstandard.ZstdCompressor().compress]
 )
-def test_truncated_compression_gives_what_is_there(
+def test_a_truncated_compressed_log_gives_its_beginning(
     tmp_path: Path, compress: Callable[[bytes], bytes]
 ) -> None:
-    """A compressed log that was cut off gives its beginning and no error, and says that it is damaged."""
+    """A compressed log that was cut off gives its beginning and no error, and is marked as damaged."""
     data = compress(b"".join(b"line %d\n" % number for number in range(200_000)))
     path = tmp_path / "log"
     path.write_bytes(data[: len(data) * 2 // 3])
@@ -73,8 +73,8 @@ def test_truncated_compression_gives_what_is_there(
     assert not found or found[0].data.startswith(b"line 0\nline 1\n")
 
 
-def test_garbage_behind_gzip_is_damage_and_loses_nothing(tmp_path: Path) -> None:
-    """What follows a whole gzip member and is none is named as damage; the member is read."""
+def test_garbage_after_a_gzip_member_is_damage(tmp_path: Path) -> None:
+    """The gzip member is read, and the log is marked as damaged."""
     path = tmp_path / "log"
     path.write_bytes(gzip.compress(TEXT) + b"rubbish")
     with open_log(path) as log:
@@ -83,19 +83,19 @@ def test_garbage_behind_gzip_is_damage_and_loses_nothing(tmp_path: Path) -> None
     assert block.data == TEXT
 
 
-def test_folder_and_missing_file_are_misuse(tmp_path: Path) -> None:
-    """A folder and a file that is not there are refused with a remedy."""
+def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+    """The error has a hint."""
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(InvalidInputError) as caught:
             open_log(path)
         assert caught.value.hint
 
 
-def test_other_bytes_are_read_as_latin_1(tmp_path: Path) -> None:
-    """A byte that is no UTF-8 is read as Latin-1, and the lines beside it are untouched."""
+def test_bytes_that_are_not_utf8_are_read_as_latin_1(tmp_path: Path) -> None:
+    """Only the line with such a byte is read as Latin-1."""
     path = tmp_path / "log"
     path.write_bytes(b"caf\xe9\ncaf\xc3\xa9\n")
-    (block,) = whole(path)
+    (block,) = read_all_blocks(path)
     assert block.split_lines().to_list() == ["café", "café"]
     assert block.locate_lines(block.split_lines()).rows() == [(0, 4), (5, 5)]
 
@@ -105,7 +105,7 @@ def test_other_bytes_are_read_as_latin_1(tmp_path: Path) -> None:
     st.integers(min_value=3, max_value=40),
 )
 def test_blocks_cover_every_byte_once(data: bytes, size: int) -> None:
-    """Whatever the bytes and the size of a block, blocks follow each other without gap, and digests agree."""
+    """Blocks of any size follow each other without gaps, and their digests match."""
     before = log_file.BLOCK_BYTES
     log_file.BLOCK_BYTES = size
     try:
@@ -130,11 +130,11 @@ def test_blocks_cover_every_byte_once(data: bytes, size: int) -> None:
     )
 
 
-def test_a_line_of_ten_megabytes_is_skipped_and_named(tmp_path: Path) -> None:
-    """A line longer than a block is left out, named with its place, and its neighbours are read."""
+def test_an_oversized_line_is_skipped_and_located(tmp_path: Path) -> None:
+    """A line longer than a block is skipped with its position, and the lines around it are read."""
     path = tmp_path / "log"
     path.write_bytes(b"before\n" + b"x" * (40 * 1024 * 1024) + b"\nafter\n")
-    found = whole(path)
+    found = read_all_blocks(path)
     assert [line for block in found for line in block.split_lines()] == ["before", "after"]
     assert [place for block in found for place in block.oversized_lines] == [(7, 40 * 1024 * 1024)]
 
@@ -143,8 +143,8 @@ def test_a_line_of_ten_megabytes_is_skipped_and_named(tmp_path: Path) -> None:
     "start",
     [gzip.compress(b"GET", mtime=0), zstandard.ZstdCompressor().compress(b"a"), b"x\x9c", b"x^", b"BZh9"],
 )
-def test_a_line_that_looks_compressed_is_a_line(start: bytes) -> None:
-    """A block that begins with the magic number of a compressed file is split as it is, and nothing is unpacked."""
+def test_a_line_that_looks_compressed_is_not_decompressed(start: bytes) -> None:
+    """A block that begins with the magic number of a compressed file is split into lines unchanged."""
     block = LogBlock(0, "", 0, "", start.replace(b"\n", b"") + b"\nnext\n")
     assert block.split_lines().to_list()[-1] == "next"
     assert len(block.split_lines()) == 2

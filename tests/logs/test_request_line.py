@@ -41,22 +41,22 @@ LINES = {
 
 
 @pytest.mark.parametrize(("line", "target"), LINES.items())
-def test_a_request_line_is_read(line: str, target: RequestTarget) -> None:
-    """Method, host, path and query are found, and rubbish gives nothing."""
+def test_a_request_line_is_parsed(line: str, target: RequestTarget) -> None:
+    """Method, host, path and query are found; an invalid request line gives none."""
     assert request_line.parse_request_line(line) == target
 
 
 @given(st.text(), st.sampled_from(["GET {} HTTP/1.1", "GET /{}", "GET http://example.org/{} HTTP/1.1", "{}"]))
-def test_what_is_handed_on_is_safe(text: str, line: str) -> None:
-    """Whatever was logged, no path or query holds white space, quotes, backslashes or control characters."""
+def test_paths_and_queries_contain_no_unsafe_characters(text: str, line: str) -> None:
+    """No path or query contains white space, quotes, backslashes or control characters."""
     target = request_line.parse_request_line(line.format(text))
     assert not re.search(r'[\s"\\\x00-\x1f\x7f]', f"{target.path}{target.query}")
     assert target.path is None or target.path.startswith("/") or target.path == "*"
 
 
 @given(st.from_regex(f"\\A{PLAIN_REQUEST_LINE_REGEX.replace('?P<', '?P<p_')}\\Z"))
-def test_the_fast_way_finds_the_same(line: str) -> None:
-    """What the regex of plain lines reads is what the reader of all lines reads."""
+def test_the_regex_for_plain_lines_matches_the_parser(line: str) -> None:
+    """The regex for plain request lines gives the same as the parser of all request lines."""
     groups = (
         pl.Series([line])
         .str.extract_groups(f"^{PLAIN_REQUEST_LINE_REGEX}$")
@@ -82,8 +82,8 @@ def test_the_fast_way_finds_the_same(line: str) -> None:
         ("", None, None),
     ],
 )
-def test_a_host_is_a_name_without_its_port(text: str, host: str | None, server: str | None) -> None:
-    """A host is in lower case and has no port; a server's name that is an address is not believed."""
+def test_a_host_has_no_port(text: str, host: str | None, server: str | None) -> None:
+    """A host is in lower case and without port; a server name that is an address is ignored."""
     assert request_line.parse_host_name(text) == host
     assert request_line.parse_server_name(text) == server
 
@@ -99,5 +99,5 @@ def test_a_host_is_a_name_without_its_port(text: str, host: str | None, server: 
     ],
 )
 def test_a_target_may_begin_with_its_host(text: str, target: RequestTarget) -> None:
-    """Where a server logs host and path in one, without a scheme, both are found."""
+    """Host and path are found in a target without a scheme."""
     assert request_line.parse_schemeless_target(text) == target

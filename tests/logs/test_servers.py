@@ -1,4 +1,4 @@
-"""Logs of real servers, as they write them now."""
+"""Logs written by real servers."""
 
 import http.client
 import re
@@ -21,13 +21,13 @@ from support.site import wait_until
 
 WAIT_SECONDS = 20
 ODD_AGENT = 'Odd "quoted" \\agent/1.0 [x]'
-ASKED = (
+REQUESTS = (
     ("GET", "/", "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0"),
     ("GET", "/page?q=a%20b&x=1", ODD_AGENT),
     ("HEAD", "/missing", "-"),
     ("POST", "/form%C3%A9", ""),
 )
-PATHS = [target.partition("?")[0] for _, target, _ in ASKED]
+PATHS = [target.partition("?")[0] for _, target, _ in REQUESTS]
 
 NGINX = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
@@ -98,7 +98,7 @@ http://127.0.0.1:{port} {{
 
 @dataclass(frozen=True)
 class Server:
-    """A server: its package's program, its configuration, how to start it, and the format that its log should be."""
+    """A server: its program, its configuration, how to start it, and the expected format of its log."""
 
     program: str
     config: str
@@ -132,8 +132,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(name: str, folder: Path, log: Path) -> Iterator[int]:
-    """Run a server on a free port of the loopback, until the block ends."""
+def run_server(name: str, folder: Path, log: Path) -> Iterator[int]:
+    """Run a server at a free port of the loopback until the block ends."""
     server = SERVERS[name]
     program = shutil.which(server.program, path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
     if not program:
@@ -167,8 +167,8 @@ def running(name: str, folder: Path, log: Path) -> Iterator[int]:
         child.wait(WAIT_SECONDS)
 
 
-def ask(port: int) -> None:
-    for method, target, agent in ASKED:
+def send_requests(port: int) -> None:
+    for method, target, agent in REQUESTS:
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
             connection.putrequest(method, target, skip_accept_encoding=True)
             connection.putheader("User-Agent", agent)
@@ -177,20 +177,21 @@ def ask(port: int) -> None:
             connection.getresponse().read()
 
 
-def whole_lines(log: Path) -> str:
+def complete_lines(log: Path) -> str:
     return log.read_text(encoding="utf-8").rpartition("\n")[0]
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_what_a_real_server_logs_is_read(name: str, tmp_path: Path) -> None:
-    """Each request made of a real server is read from its log: method, path, query, status, user agent, time."""
+def test_the_log_of_a_real_server_is_parsed(name: str, tmp_path: Path) -> None:
+    """Each request is parsed with its method, path, query, status, user agent and time."""
     log = tmp_path / "access.log"
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=2)
-    with running(name, tmp_path, log) as port:
+    with run_server(name, tmp_path, log) as port:
         log = tmp_path / "output" if name.startswith("haproxy") else log
-        ask(port)
+        send_requests(port)
         wait_until(
-            lambda: all(re.search(rf'[ "]{path}[ "?]', whole_lines(log)) for path in PATHS), "all are logged"
+            lambda: all(re.search(rf'[ "]{path}[ "?]', complete_lines(log)) for path in PATHS),
+            "all are logged",
         )
     lines = log.read_text(encoding="utf-8").splitlines()
     server = SERVERS[name]
@@ -198,8 +199,8 @@ def test_what_a_real_server_logs_is_read(name: str, tmp_path: Path) -> None:
     assert reader.name == (server.format or server.pasted)
     found = reader.parse(pl.Series(lines)).requests.filter(pl.col("method").is_not_null()).rows(named=True)
     found.sort(key=lambda row: PATHS.index(row["path"]))  # several threads may write them in any order
-    asked = [(row["method"], row["path"], row["query"], row["status"]) for row in found]
-    assert asked == [
+    requests = [(row["method"], row["path"], row["query"], row["status"]) for row in found]
+    assert requests == [
         ("GET", "/", None, 200),
         ("GET", "/page", "q=a%20b&x=1", 200),
         ("HEAD", "/missing", None, 404),
@@ -208,7 +209,7 @@ def test_what_a_real_server_logs_is_read(name: str, tmp_path: Path) -> None:
     assert {row["address"] for row in found} == {"127.0.0.1"}
     after = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
     assert all(before <= row["time"] <= after for row in found)
-    assert found[0]["user_agent"] == ASKED[0][2]
+    assert found[0]["user_agent"] == REQUESTS[0][2]
     if not name.startswith("haproxy"):  # among headers that it captured, only what looks like one is taken
         assert found[1]["user_agent"] == ODD_AGENT
         assert found[3]["user_agent"] == ""

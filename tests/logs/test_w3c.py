@@ -8,19 +8,19 @@ from avowal.logs.formats import ParseResult, create_parser
 from avowal.logs.w3c import FIELDS_MAX
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
-ASKED = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "status": 200}
+REQUEST = {"time": NOON, "address": "192.0.2.1", "method": "GET", "path": "/a", "status": 200}
 NAMES = "date time c-ip cs-method cs-uri-stem sc-status"
 VALUES = "2026-01-02 12:00:05 192.0.2.1 GET /a 200"
 
 
-def read(*lines: str, format: str = "w3c") -> ParseResult:  # noqa: A002
+def parse_lines(*lines: str, format: str = "w3c") -> ParseResult:  # noqa: A002
     return create_parser(format).parse(pl.Series(lines, dtype=pl.String))
 
 
-def requests(reading: ParseResult) -> list[dict[str, Any]]:
+def requests(result: ParseResult) -> list[dict[str, Any]]:
     return [
         {name: value for name, value in row.items() if value is not None}
-        for row in reading.requests.drop("line").to_dicts()
+        for row in result.requests.drop("line").to_dicts()
     ]
 
 
@@ -53,29 +53,29 @@ def requests(reading: ParseResult) -> list[dict[str, Any]]:
         (f"{NAMES} time-taken", f"{VALUES} 370879", {}),
     ],
 )  # fmt: skip
-def test_fields_stand_where_the_directive_says(names: str, values: str, expected: dict[str, Any]) -> None:
-    """Each value goes to its column, between spaces, runs of them or tabs, in quotes or not."""
-    merged = {name: value for name, value in (ASKED | expected).items() if value is not None}
-    assert requests(read(f"#Fields: {names}", values)) == [merged]
+def test_fields_follow_the_directive(names: str, values: str, expected: dict[str, Any]) -> None:
+    """Each value goes to its column, separated by spaces or tabs, with or without quotes."""
+    merged = {name: value for name, value in (REQUEST | expected).items() if value is not None}
+    assert requests(parse_lines(f"#Fields: {names}", values)) == [merged]
 
 
-def test_microsoft_takes_milliseconds() -> None:
-    """`#Software` says in which unit `time-taken` is, until another one is named."""
+def test_the_unit_of_time_taken_depends_on_the_software() -> None:
+    """The last `#Software` sets the unit of `time-taken`."""
     lines = [f"#Fields: {NAMES} time-taken", f"{VALUES} 2"]
     assert (
-        requests(read("#Software: Microsoft Internet Information Services 10.0", *lines))[0][
+        requests(parse_lines("#Software: Microsoft Internet Information Services 10.0", *lines))[0][
             "response_time_us"
         ]
         == 2000
     )
-    again = read(
+    again = parse_lines(
         "#Software: Microsoft Internet Information Services 10.0", *lines, "#Software: Other", lines[1]
     )
-    assert [asked["response_time_us"] for asked in requests(again)] == [2000, 2_000_000]
+    assert [request["response_time_us"] for request in requests(again)] == [2000, 2_000_000]
 
 
-def test_fields_may_change_in_mid_file() -> None:
-    """Each line is read under the directives before it, and keeps its number."""
+def test_fields_may_change_within_a_file() -> None:
+    """Each line is parsed under the directives before it, and keeps its line number."""
     other = "#Fields: cs-method cs-uri-stem sc-status c-ip time date"
     lines = [
         f"#Fields: {NAMES}",
@@ -85,28 +85,28 @@ def test_fields_may_change_in_mid_file() -> None:
         f"#Fields: {NAMES}",
         VALUES,
     ]
-    reading = read(*lines, VALUES + " more")
-    assert requests(reading) == [ASKED] * 3
-    assert sorted(reading.requests["line"]) == [1, 3, 5]
-    assert reading.drops.rows() == [(0, "directive"), (2, "directive"), (4, "directive"), (6, "malformed")]
+    result = parse_lines(*lines, VALUES + " more")
+    assert requests(result) == [REQUEST] * 3
+    assert sorted(result.requests["line"]) == [1, 3, 5]
+    assert result.drops.rows() == [(0, "directive"), (2, "directive"), (4, "directive"), (6, "malformed")]
 
 
-def test_a_date_may_stand_in_a_directive_alone() -> None:
-    """Where only the time is a field its date is that of the last `#Date`."""
+def test_the_date_may_come_from_a_directive() -> None:
+    """If only the time is a field, its date is that of the last `#Date`."""
     names, values = NAMES.replace("date ", ""), VALUES.removeprefix("2026-01-02 ")
-    assert requests(read("#Date: 2026-01-02 12:00:00", f"#Fields: {names}", values)) == [ASKED]
-    reading = read("#Date: 2026-01-01", f"#Fields: {names}", values, "#Date: 2026-01-02", values)
-    assert [asked["time"].day for asked in requests(reading)] == [1, 2]
-    assert read(f"#Fields: {names}", values).drops["reason"].to_list() == ["directive", "malformed"]
+    assert requests(parse_lines("#Date: 2026-01-02 12:00:00", f"#Fields: {names}", values)) == [REQUEST]
+    result = parse_lines("#Date: 2026-01-01", f"#Fields: {names}", values, "#Date: 2026-01-02", values)
+    assert [request["time"].day for request in requests(result)] == [1, 2]
+    assert parse_lines(f"#Fields: {names}", values).drops["reason"].to_list() == ["directive", "malformed"]
 
 
-def test_an_offset_counts_for_local_times_alone() -> None:
-    """`date` and `time` are UTC whatever `#GMT-Offset` says; `date-local` and `time-local` are not."""
+def test_an_offset_applies_to_local_times_only() -> None:
+    """`#GMT-Offset` applies to `date-local` and `time-local`; `date` and `time` are UTC."""
     local = NAMES.replace("date time", "date-local time-local")
-    assert requests(read("#GMT-Offset: -0800", f"#Fields: {NAMES}", VALUES)) == [ASKED]
-    assert requests(read(f"#Fields: {local}", VALUES)) == [ASKED]
-    offset = requests(read("#GMT-Offset: -0800", f"#Fields: {local}", VALUES))
-    assert offset == [ASKED | {"time": NOON.replace(hour=20)}]
+    assert requests(parse_lines("#GMT-Offset: -0800", f"#Fields: {NAMES}", VALUES)) == [REQUEST]
+    assert requests(parse_lines(f"#Fields: {local}", VALUES)) == [REQUEST]
+    offset = requests(parse_lines("#GMT-Offset: -0800", f"#Fields: {local}", VALUES))
+    assert offset == [REQUEST | {"time": NOON.replace(hour=20)}]
 
 
 @pytest.mark.parametrize(
@@ -124,15 +124,15 @@ def test_an_offset_counts_for_local_times_alone() -> None:
         (["#Fields: " + "x " * (FIELDS_MAX + 5) + NAMES, VALUES], "malformed"),
     ],
 )  # fmt: skip
-def test_a_line_that_does_not_match_the_directive_has_its_reason(lines: list[str], reason: str) -> None:
-    """Too many values, too few, or of another kind: the line is not read."""
-    assert read(*lines).drops["reason"].to_list()[-1] == reason
+def test_a_line_that_does_not_match_the_directive_has_a_reason(lines: list[str], reason: str) -> None:
+    """A line with too many, too few or invalid values is dropped."""
+    assert parse_lines(*lines).drops["reason"].to_list()[-1] == reason
 
 
-def test_a_directive_may_name_very_many_fields() -> None:
-    """Up to the limit all fields that are named are read."""
+def test_a_directive_may_name_many_fields() -> None:
+    """A directive with as many fields as the limit is accepted."""
     more = FIELDS_MAX - len(NAMES.split())
-    assert requests(read(f"#Fields: {NAMES}{' x' * more}", f"{VALUES}{' y' * more}")) == [ASKED]
+    assert requests(parse_lines(f"#Fields: {NAMES}{' x' * more}", f"{VALUES}{' y' * more}")) == [REQUEST]
 
 
 CLOUDFRONT = "date time x-edge-location c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query x-host-header time-taken"
@@ -149,8 +149,8 @@ CLOUDFRONT = "date time x-edge-location c-ip cs-method cs(Host) cs-uri-stem sc-s
         ("referrer", "https://example.com/?q=%2520", "https://example.com/?q=%20"),
     ],
 )
-def test_cloudfront_is_decoded(column: str, logged: str, read_as: str) -> None:
-    """What CloudFront encoded once more is undone, and no more than that; the user agent becomes plain text."""
+def test_cloudfront_encoding_is_undone_once(column: str, logged: str, read_as: str) -> None:
+    """The additional encoding of CloudFront is undone once; the user agent becomes plain text."""
     values = {"user_agent": "-", "path": "/a", "query": "-", "referrer": "-"} | {column: logged}
     line = "\t".join(
         [
@@ -169,11 +169,11 @@ def test_cloudfront_is_decoded(column: str, logged: str, read_as: str) -> None:
             "0.002",
         ]
     )
-    (asked,) = requests(read("#Version: 1.0", f"#Fields: {CLOUDFRONT}", line, format="cloudfront"))
-    assert asked[column] == read_as
-    assert (asked["host"], asked["response_time_us"]) == ("example.org", 2000)
+    (request,) = requests(parse_lines("#Version: 1.0", f"#Fields: {CLOUDFRONT}", line, format="cloudfront"))
+    assert request[column] == read_as
+    assert (request["host"], request["response_time_us"]) == ("example.org", 2000)
 
 
-def test_the_cloudfront_reader_reads_nothing_else() -> None:
+def test_the_cloudfront_parser_parses_no_other_w3c_log() -> None:
     """Under a directive without its field, the parser of CloudFront logs parses no line."""
-    assert requests(read(f"#Fields: {NAMES}", VALUES, format="cloudfront")) == []
+    assert requests(parse_lines(f"#Fields: {NAMES}", VALUES, format="cloudfront")) == []

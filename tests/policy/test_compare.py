@@ -1,4 +1,4 @@
-"""Comparing promises, and what governs a record: against the model, which enumerates what is permitted."""
+"""Comparison of terms and the bounds of a record, checked against a model that enumerates what is permitted."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -45,13 +45,13 @@ from support.record_bounds import compute_age_steps, compute_record_bounds, is_a
 DAY = UNIT_SECONDS["day"]
 
 
-def written(**parts: Any) -> Terms:
-    """Return terms that promise what is given, and nothing else."""
+def terms_with(**parts: Any) -> Terms:
+    """Return terms that consist of these rules and duties alone."""
     return Terms(1, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
 
 
-def joined(one: Terms, other: Terms) -> Terms:
-    """Return terms that say all that both say; the cookies are those of the first."""
+def combine_terms(one: Terms, other: Terms) -> Terms:
+    """Return terms with the rules of both; the cookies are those of the first."""
     return msgspec.structs.replace(
         one,
         collect_rules=[*one.collect_rules, *other.collect_rules],
@@ -60,8 +60,8 @@ def joined(one: Terms, other: Terms) -> Terms:
 
 
 @st.composite
-def kept(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
-    """Draw categories and ages, the coarser precision no shorter than the finer."""
+def collected_ages(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
+    """Draw a category and its ages; a coarser precision is kept at least as long as a finer one."""
     category = draw(st.sampled_from(["ip-address", "visit", "visit-time"]))
     precisions = PRECISIONS.get(category, ("full",))
     chosen = draw(st.sets(st.sampled_from(precisions), min_size=1))
@@ -74,16 +74,18 @@ def kept(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
 
 
 PURPOSE = st.lists(st.sampled_from(["availability", "abuse", "operate"]), min_size=1, max_size=2, unique=True)
-COLLECT = st.builds(lambda what, purposes: CollectRule(what[0], what[1], purposes), kept(), PURPOSE)
+COLLECT = st.builds(lambda what, purposes: CollectRule(what[0], what[1], purposes), collected_ages(), PURPOSE)
 DISCLOSE = st.one_of(
     st.builds(
         lambda what, ground, purposes: DiscloseRule(what[0], what[1], "authority", ground, purposes),
-        kept(),
+        collected_ages(),
         st.sampled_from(["instrument", "legal-rights", "required-by-law"]),
         st.one_of(st.just([]), PURPOSE),
     ),
     st.builds(
-        lambda what, purposes: DiscloseRule(what[0], what[1], "processor", "", purposes), kept(), PURPOSE
+        lambda what, purposes: DiscloseRule(what[0], what[1], "processor", "", purposes),
+        collected_ages(),
+        PURPOSE,
     ),
 )
 COOKIES = st.builds(
@@ -102,7 +104,7 @@ DUTIES = st.builds(
     smallest_group=st.sampled_from([1, 3, 5]),
 )
 TERMS = st.builds(
-    written,
+    terms_with,
     collect_rules=st.lists(COLLECT, max_size=3),
     disclose_rules=st.lists(DISCLOSE, max_size=2),
     cookies=st.lists(COOKIES, max_size=2, unique_by=lambda cookie: cookie.name),
@@ -112,14 +114,14 @@ VERSIONS = st.lists(TERMS, min_size=1, max_size=4)
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[list[Terms], int, set[int]]:
-    """Draw versions, the number that a record was collected under, and those that its person consented to."""
+def policy_histories(draw: st.DrawFn) -> tuple[list[Terms], int, set[int]]:
+    """Draw versions, the version that a record was collected under, and the versions that were consented to."""
     versions = draw(VERSIONS)
     numbers = st.integers(1, len(versions))
     return versions, draw(numbers), draw(st.sets(numbers))
 
 
-def where(one: Permission) -> tuple[Cell | str, str]:
+def locate_permission(one: Permission) -> tuple[Cell | str, str]:
     """Return the cell and precision, or the duty, that a permission of the model is about."""
     if isinstance(one, Undone):
         return one.duty.replace("_", "-"), ""
@@ -129,11 +131,11 @@ def where(one: Permission) -> tuple[Cell | str, str]:
     return Cell(one.category, one.purpose, one.recipient, one.ground), one.precision
 
 
-def allowed(bounds: Bounds) -> Promise:
-    """Return all of the model's universe that bounds permit."""
+def enumerate_permissions(bounds: Bounds) -> Promise:
+    """Return all permissions of the model's universe that bounds grant."""
 
     def allows(one: Permission) -> bool:
-        about, precision = where(one)
+        about, precision = locate_permission(one)
         if isinstance(one, Undone):
             return bounds.duties.get(str(about), 0) < one.level
         assert isinstance(about, Cell)
@@ -143,11 +145,11 @@ def allowed(bounds: Bounds) -> Promise:
     return frozenset(one for one in UNIVERSE if allows(one))
 
 
-def alike(one: Bounds, other: Bounds) -> bool:
+def are_equal(one: Bounds, other: Bounds) -> bool:
     return (one.cells, one.duties) == (other.cells, other.duties)
 
 
-def compiled(versions: Sequence[Terms]) -> list[Bounds]:
+def compile_all(versions: Sequence[Terms]) -> list[Bounds]:
     return [compile_terms(terms) for terms in versions]
 
 
@@ -156,15 +158,15 @@ many = partial(settings, deadline=None)
 
 @many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS)
-def test_comparing_is_comparing_what_is_permitted(old: Terms, new: Terms) -> None:
-    """The relation is that of the sets, and the witnesses are all the places where these differ, and no others."""
+def test_comparing_terms_compares_the_sets_of_what_they_permit(old: Terms, new: Terms) -> None:
+    """The relation is that of the sets, and the witnesses are exactly the places where the sets differ."""
     before, after = promise(old), promise(new)
     found = compare(compile_terms(old), compile_terms(new))
     assert (found.relation is ProtectionRelation.SAME) <= (before == after)
-    places = {where(one) for one in UNIVERSE}
+    places = {locate_permission(one) for one in UNIVERSE}
     for witnesses, differing in ((found.looser, after - before), (found.stricter, before - after)):
-        told = {(witness.rule, witness.precision) for witness in witnesses} & places
-        assert told == {where(one) for one in differing}
+        reported = {(witness.rule, witness.precision) for witness in witnesses} & places
+        assert reported == {locate_permission(one) for one in differing}
     if before != after:
         expected = {
             (True, True): ProtectionRelation.INCOMPARABLE,
@@ -179,17 +181,17 @@ def test_comparing_is_comparing_what_is_permitted(old: Terms, new: Terms) -> Non
 
 @many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS)
-def test_terms_permit_what_is_written(terms: Terms) -> None:
-    """What terms come to is what their lines permit, also when read again from the canonical form."""
-    assert allowed(compile_terms(terms)) == promise(terms)
-    assert allowed(parse_canonical(compile_terms(terms).encode_canonical())) == promise(terms)
+def test_compiled_terms_permit_what_their_rules_permit(terms: Terms) -> None:
+    """Compiled terms permit what their rules permit, before and after they are encoded and parsed again."""
+    assert enumerate_permissions(compile_terms(terms)) == promise(terms)
+    assert enumerate_permissions(parse_canonical(compile_terms(terms).encode_canonical())) == promise(terms)
 
 
 @many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS, TERMS)
 def test_protecting_at_least_as_much_is_a_partial_order(one: Terms, two: Terms, three: Terms) -> None:
-    """Every promise protects as much as itself; two that protect as much as each other are one; and it is transitive."""
-    a, b, c = compiled([one, two, three])
+    """The relation is reflexive, antisymmetric and transitive."""
+    a, b, c = compile_all([one, two, three])
     assert compare(a, a).relation is ProtectionRelation.SAME
     assert (compare(a, b).is_at_least_as_protective and compare(b, a).is_at_least_as_protective) == (
         compare(a, b).relation is ProtectionRelation.SAME
@@ -209,54 +211,60 @@ def test_protecting_at_least_as_much_is_a_partial_order(one: Terms, two: Terms, 
 @many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS, TERMS)
 def test_the_meet_is_the_greatest_lower_bound(one: Terms, two: Terms, three: Terms) -> None:
-    """It permits what both permit and nothing else, and whatever protects as much as both protects as much as it."""
-    a, b, c = compiled([one, two, three])
+    """The meet permits what both terms permit, and terms as protective as both are as protective as their meet."""
+    a, b, c = compile_all([one, two, three])
     both = meet(a, b)
-    assert allowed(both) == promise(one) & promise(two)
+    assert enumerate_permissions(both) == promise(one) & promise(two)
     assert compare(a, both).is_at_least_as_protective
     assert compare(b, both).is_at_least_as_protective
     assert compare(both, meet(both, c)).is_at_least_as_protective
     assert (compare(a, c).is_at_least_as_protective and compare(b, c).is_at_least_as_protective) == compare(
         both, c
     ).is_at_least_as_protective
-    assert alike(meet(a, a), a)
-    assert alike(both, meet(b, a))
-    assert alike(meet(both, c), meet(a, meet(b, c)))
+    assert are_equal(meet(a, a), a)
+    assert are_equal(both, meet(b, a))
+    assert are_equal(meet(both, c), meet(a, meet(b, c)))
 
 
 @many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS, TERMS)
-def test_the_meet_is_distributive(one: Terms, two: Terms, three: Terms) -> None:
-    """Meeting what two files say together is the same as meeting each, and saying that together."""
+def test_the_meet_distributes_over_combined_rules(one: Terms, two: Terms, three: Terms) -> None:
+    """The meet of combined rules permits the same as the combination of their meets."""
     collected = [msgspec.structs.replace(terms, cookies=[], duties=Duties()) for terms in (one, two, three)]
     first, second, third = collected
-    together = allowed(meet(compile_terms(joined(first, second)), compile_terms(third)))
-    a, b, c = compiled(collected)
-    assert together == allowed(meet(a, c)) | allowed(meet(b, c))
+    together = enumerate_permissions(meet(compile_terms(combine_terms(first, second)), compile_terms(third)))
+    a, b, c = compile_all(collected)
+    assert together == enumerate_permissions(meet(a, c)) | enumerate_permissions(meet(b, c))
 
 
 @many(max_examples=by_depth(standard=130, thorough=2_000))
-@given(histories())
-def test_what_governs_is_what_the_recursion_says(history: tuple[list[Terms], int, set[int]]) -> None:
-    """The closed form is the recursion of G2, and never permits more than what is posted now."""
+@given(policy_histories())
+def test_the_bounds_of_a_record_match_the_recursive_definition(
+    history: tuple[list[Terms], int, set[int]],
+) -> None:
+    """The closed form equals the recursion of rule G2, and never permits more than the newest version."""
     versions, collected, consented = history
     later = {number for number in consented if number > collected}
-    governs = compute_record_bounds(compiled(versions), collected, consented)
-    assert allowed(governs) == promises.governing([promise(terms) for terms in versions], collected, later)
+    governs = compute_record_bounds(compile_all(versions), collected, consented)
+    assert enumerate_permissions(governs) == promises.governing(
+        [promise(terms) for terms in versions], collected, later
+    )
     assert compare(compile_terms(versions[-1]), governs).is_at_least_as_protective
 
 
 @many(max_examples=by_depth(standard=130, thorough=2_000))
-@given(histories(), TERMS)
-def test_governing_only_gets_stricter(history: tuple[list[Terms], int, set[int]], more: Terms) -> None:
-    """A version without consent never loosens; the same again changes nothing; more consent never permits less."""
+@given(policy_histories(), TERMS)
+def test_the_bounds_of_a_record_only_loosen_by_consent(
+    history: tuple[list[Terms], int, set[int]], more: Terms
+) -> None:
+    """A new version without consent never loosens a record's bounds, and consent never tightens them."""
     versions, collected, consented = history
-    known = compiled(versions)
+    known = compile_all(versions)
     before = compute_record_bounds(known, collected, consented)
     assert compare(
         before, compute_record_bounds([*known, compile_terms(more)], collected, consented)
     ).is_at_least_as_protective
-    assert alike(compute_record_bounds([*known, known[-1]], collected, consented), before)
+    assert are_equal(compute_record_bounds([*known, known[-1]], collected, consented), before)
     for number in range(1, len(known) + 1):
         assert compare(
             compute_record_bounds(known, collected, {*consented, number}), before
@@ -269,15 +277,15 @@ def test_governing_only_gets_stricter(history: tuple[list[Terms], int, set[int]]
 
 @many(max_examples=by_depth(standard=130, thorough=2_000))
 @given(VERSIONS)
-def test_steps_permit_what_governs(versions: list[Terms]) -> None:
-    """The theorem: what governs a record permits an age exactly if the steps do, at the record's governing number."""
-    known = compiled(versions)
+def test_age_steps_permit_what_the_bounds_of_a_record_permit(versions: list[Terms]) -> None:
+    """The age steps permit an age at a governing number exactly if the bounds of such a record do."""
+    known = compile_all(versions)
     climbed = compute_age_steps(known)
     for number in range(1, len(known) + 1):
         governs = compute_record_bounds(known, number)
         for one in UNIVERSE:
             if not isinstance(one, Undone):
-                about, precision = where(one)
+                about, precision = locate_permission(one)
                 assert isinstance(about, Cell)
                 of_it = climbed.get(about, {}).get(precision, ())
                 greatest = governs.max_age(about, precision)
@@ -295,11 +303,11 @@ ADDRESSES = Cell("ip-address", "abuse", OPERATOR, OWN_USE)
 
 
 def addresses(**keep: str) -> Bounds:
-    return compile_terms(written(collect_rules=[CollectRule(["ip-address"], keep, ["abuse"])]))
+    return compile_terms(terms_with(collect_rules=[CollectRule(["ip-address"], keep, ["abuse"])]))
 
 
-def test_shorter_whole_and_longer_in_part_is_incomparable() -> None:
-    """Whole addresses for a shorter, networks for a longer time: neither protects as much as the other."""
+def test_a_shorter_full_age_and_a_longer_prefix_age_are_incomparable() -> None:
+    """If addresses are kept for less and their networks for longer, neither version is more protective."""
     found = compare(addresses(full="7 days", prefix="90 days"), addresses(full="3 days", prefix="365 days"))
     assert found.relation is ProtectionRelation.INCOMPARABLE
     assert found.stricter == (Witness(ADDRESSES, "full", 7 * DAY, 3 * DAY),)
@@ -309,16 +317,16 @@ def test_shorter_whole_and_longer_in_part_is_incomparable() -> None:
     )
 
 
-def test_the_examples_of_the_rules() -> None:
-    """What docs/spec/terms.md says of ages in a history holds."""
+def test_the_examples_of_the_specification_hold() -> None:
+    """The ages that docs/spec/terms.md computes for a history of versions are computed."""
     history = [addresses(full=age) for age in ("7 days", "90 days", "30 days")]
     assert compute_record_bounds(history, 1).max_age(ADDRESSES, "full") == 7 * DAY
     assert compute_record_bounds(history, 1, {2}).max_age(ADDRESSES, "full") == 30 * DAY
     assert compute_age_steps(history)[ADDRESSES]["full"] == ((1, 7 * DAY), (2, 30 * DAY))
 
 
-def test_a_renamed_word_is_one_removed_and_one_added() -> None:
-    """The new name permits what nobody promised: the version is incomparable."""
+def test_a_renamed_category_makes_versions_incomparable() -> None:
+    """A renamed category is one removed category and one added category."""
     one, other = (
         Bounds({Cell(word, "abuse", OPERATOR, OWN_USE): {"full": None}}, {})
         for word in ("address", "ip-address")
@@ -326,16 +334,16 @@ def test_a_renamed_word_is_one_removed_and_one_added() -> None:
     assert compare(one, other).relation is ProtectionRelation.INCOMPARABLE
 
 
-def test_a_new_leaf_permits_nothing_to_older_terms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A purpose that a later vocabulary puts beneath one that older terms name is none of theirs; it may have two parents."""
+def test_older_terms_do_not_permit_a_newer_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terms that name a parent purpose do not permit a purpose that a later vocabulary adds to that parent."""
     line = CollectRule(["ip-address"], {"full": "7 days"}, ["operate"])
-    old = compile_terms(written(collect_rules=[line]))
+    old = compile_terms(terms_with(collect_rules=[line]))
     words = load_vocabulary()
     leaf = msgspec.structs.replace(words.purposes["abuse"], parents=("operate", "advertise"))
     newer = msgspec.structs.replace(words, purposes={**words.purposes, "profiling": leaf})
     monkeypatch.setattr(terms_module, "load_vocabulary", lambda _: newer)
     for parent in ("operate", "advertise"):
-        now = compile_terms(written(collect_rules=[msgspec.structs.replace(line, purposes=[parent])]))
+        now = compile_terms(terms_with(collect_rules=[msgspec.structs.replace(line, purposes=[parent])]))
         assert "profiling" in now.collection_purposes("ip-address")
         assert "profiling" not in parse_canonical(old.encode_canonical()).collection_purposes("ip-address")
         assert {
@@ -344,11 +352,11 @@ def test_a_new_leaf_permits_nothing_to_older_terms(monkeypatch: pytest.MonkeyPat
         assert "profiling" not in meet(old, now).collection_purposes("ip-address")
 
 
-def test_every_basis_of_a_cookie_is_between_its_neighbours() -> None:
-    """`never` protects most, then `if-accepted`; a cookie of somebody else is another one."""
+def test_cookie_bases_are_ordered_by_protection() -> None:
+    """`never` protects most, then `if-accepted`, then `unless-refused`; a third party's cookie is another cookie."""
 
     def cookie(basis: Any, keep: str = "1 month", party: Any = "first") -> Bounds:
-        return compile_terms(written(cookies=[CookieRule("a", ["abuse"], keep, basis, party)]))
+        return compile_terms(terms_with(cookies=[CookieRule("a", ["abuse"], keep, basis, party)]))
 
     order = [cookie(basis) for basis in ("never", "if-accepted", "unless-refused")]
     for (i, one), (j, other) in product(enumerate(order), enumerate(order)):

@@ -18,7 +18,7 @@ OURS = DEFAULTS / "privacy-policy.en.md"
 needs_seed = pytest.mark.skipif(not SEED.exists(), reason=f"the policy to be adopted is not there: {SEED}")
 
 
-def saved(tmp_path: Path, text: str) -> Path:
+def save_document(tmp_path: Path, text: str) -> Path:
     """Save a document."""
     path = tmp_path / "document.md"
     path.write_text(text, encoding="utf-8")
@@ -26,8 +26,8 @@ def saved(tmp_path: Path, text: str) -> Path:
 
 
 @needs_seed
-def test_the_seed_loads_as_it_stands() -> None:
-    """A policy written long before Avowal loads as it is, with its front matter in order and its date."""
+def test_an_existing_policy_loads_unchanged() -> None:
+    """A policy that was not written for Avowal loads with its front matter in order and its date."""
     document = load_document(SEED)
     text = SEED.read_text(encoding="utf-8")
     keys = re.findall(r"^(\w+):", text.split("---\n")[1], re.MULTILINE)
@@ -42,8 +42,8 @@ def test_the_seed_loads_as_it_stands() -> None:
 
 
 @needs_seed
-def test_our_document_is_in_our_own_words() -> None:
-    """No run of eight words of the policy to be adopted stands in the document that comes with Avowal."""
+def test_the_default_document_does_not_copy_the_existing_policy() -> None:
+    """The default document shares no run of eight words with the existing policy."""
 
     def runs(path: Path) -> set[tuple[str, ...]]:
         words = re.findall(r"\w+", load_document(path).body.lower())
@@ -52,15 +52,15 @@ def test_our_document_is_in_our_own_words() -> None:
     assert not runs(SEED) & runs(OURS)
 
 
-def test_our_document_is_that_of_our_terms() -> None:
-    """The document that comes with Avowal bears the day of its terms, in a language that they name."""
+def test_the_default_document_matches_the_default_terms() -> None:
+    """The default document has the date of the default terms, and a language that they declare."""
     document, terms = load_document(OURS), load_terms(DEFAULTS / "terms.toml")
     assert document.updated_on == terms.updated_on
     assert [document.language] == terms.languages
 
 
-def test_unknown_front_matter_is_kept(tmp_path: Path) -> None:
-    """Keys that Avowal does not know stay, with values and order; a byte order mark and CRLF do no harm."""
+def test_unknown_front_matter_is_preserved(tmp_path: Path) -> None:
+    """Unknown keys keep their values and order; a byte order mark and CRLF are accepted."""
     front = "---\r\nzebra: [1, {a: ü}]\r\ntitle: T\r\nlang: pt-br\r\napple: 2\r\n---\r\n"
     path = tmp_path / "document.md"
     path.write_bytes(("\ufeff" + front + "Text\r\n").encode())
@@ -81,15 +81,15 @@ def test_unknown_front_matter_is_kept(tmp_path: Path) -> None:
         ("", None),
     ],
 )
-def test_the_date_is_recognised(tmp_path: Path, text: str, updated: date | None) -> None:
-    """The date that the text says it was last updated on is found where it stands."""
-    assert load_document(saved(tmp_path, f"---\ntitle: T\n---\n{text}")).updated_on == updated
+def test_the_date_of_the_last_update_is_found(tmp_path: Path, text: str, updated: date | None) -> None:
+    """The date of the last update is found in the text."""
+    assert load_document(save_document(tmp_path, f"---\ntitle: T\n---\n{text}")).updated_on == updated
 
 
-def test_sections_are_told_apart(tmp_path: Path) -> None:
-    """Each heading of the first two levels begins a section; what stands before the first, and in code, is text."""
+def test_headings_divide_a_document_into_sections(tmp_path: Path) -> None:
+    """Each heading of the first two levels begins a section; a `#` in a code block does not."""
     text = "---\ntitle: T\n---\nBefore\n# One #\na\n\n```\n# no heading\n```\n### Two\nb\n#none\n## Three\n"
-    sections = render_sections(load_document(saved(tmp_path, text)))
+    sections = render_sections(load_document(save_document(tmp_path, text)))
     assert [text for text, _ in sections] == ["Before", "One\na\nTwo\nb\n#none", "Three"]
     assert "<code># no heading" in sections[1][1]
 
@@ -117,9 +117,9 @@ def test_sections_are_told_apart(tmp_path: Path) -> None:
         ("---\ntitle: T\n---\nLast updated on 2015-13-45.", "`2015-13-45` is not a date", "month"),
     ],
 )
-def test_a_wrong_document_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
-    """A document that does not check is refused with its file, what is wrong and what to write."""
-    path = saved(tmp_path, text)
+def test_an_invalid_document_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+    """The error names the file and the problem, and its hint says what to write."""
+    path = save_document(tmp_path, text)
     with pytest.raises(TermsError) as refused:
         load_document(path)
     assert refused.value.message.startswith(str(path))
@@ -127,8 +127,8 @@ def test_a_wrong_document_is_refused(tmp_path: Path, text: str, said: str, hint:
     assert hint in refused.value.hint
 
 
-def test_a_document_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A missing document, and one that is no UTF-8, are refused with what to do."""
+def test_an_unreadable_document_is_refused(tmp_path: Path) -> None:
+    """A missing document and one that is not UTF-8 are refused with a hint."""
     with raises_code("file-missing") as missing:
         load_document(tmp_path / "none.md")
     assert "avowal init" in missing.value.hint
@@ -139,8 +139,8 @@ def test_a_document_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     assert "UTF-8" in broken.value.hint
 
 
-def test_line_ends_stay_as_they_came(tmp_path: Path) -> None:
-    """A document of Windows keeps its bytes; its parts are read as any other's."""
+def test_windows_line_ends_are_preserved(tmp_path: Path) -> None:
+    """A document with CRLF keeps its text, and its parts are parsed as with LF."""
     text = "---\r\ntitle: A\r\nlang: en\r\n---\r\n## B\r\n\r\nLast updated on 2026-01-02\r\n"
     path = tmp_path / "document.md"
     path.write_bytes(text.encode())

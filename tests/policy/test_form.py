@@ -1,4 +1,4 @@
-"""Forms in the terms: each asks for what is collected for its purposes, and for nothing else."""
+"""Forms in the terms: a form may only ask for categories that are collected for its purposes."""
 
 from importlib import resources
 
@@ -25,13 +25,13 @@ largest = "2 MB"
 """
 
 
-def parsed(form: str = FORM, collect: str = COLLECT) -> Terms:
+def parse_with_form(form: str = FORM, collect: str = COLLECT) -> Terms:
     return parse_terms(f"{PLAIN}\n{collect}{form}", "terms.toml")
 
 
-def test_a_form_says_what_it_asks_for() -> None:
-    """Its categories, its fields for files, and how large these may be."""
-    (form,) = parsed().forms
+def test_a_form_lists_its_categories_and_files() -> None:
+    """A form lists its categories, its file fields and the size limit of a file."""
+    (form,) = parse_with_form().forms
     assert form.categories == ["email-address", "message", "submission-time", "uploaded-file"]
     assert (form.file_fields, form.file_bytes_max) == (["cv"], 2_000_000)
     assert form.find_uncollected_categories(["message", "submission-time"]) == [
@@ -40,9 +40,9 @@ def test_a_form_says_what_it_asks_for() -> None:
     ]
 
 
-def test_a_form_is_no_promise() -> None:
-    """Terms with it promise what they do without: the same version."""
-    with_form, without = parsed(), parsed("")
+def test_a_form_does_not_change_the_identity_of_terms() -> None:
+    """Terms with and without a form are the same version."""
+    with_form, without = parse_with_form(), parse_with_form("")
     assert compile_terms(with_form).identity == compile_terms(without).identity
     assert isinstance(with_form.forms[0], Form)
 
@@ -88,20 +88,20 @@ def test_a_form_is_no_promise() -> None:
         (FORM, FORM + FORM, "names one form twice", "one [[form]]"),
     ],
 )
-def test_wrong_forms_are_refused(old: str, new: str, said: str, hint: str) -> None:
-    """With the key that is wrong, and the remedy."""
+def test_an_invalid_form_is_refused(old: str, new: str, said: str, hint: str) -> None:
+    """The error names the key, and its hint says what to write."""
     assert old in FORM
     with pytest.raises(TermsError) as refused:
-        parsed(FORM.replace(old, new))
+        parse_with_form(FORM.replace(old, new))
     assert said in refused.value.message
     assert hint in refused.value.hint
 
 
-def test_what_is_asked_for_has_to_be_collected() -> None:
-    """And its time, by which it goes."""
-    for words in (
+def test_the_categories_of_a_form_have_to_be_collected() -> None:
+    """A form is refused if one of its categories, or the time of submission, is not collected."""
+    for categories in (
         '"message", "submission-time", "uploaded-file"',
         '"message", "email-address", "uploaded-file"',
     ):
         with raises_code("not-collected"):
-            parsed(collect=COLLECT.replace('"submission"', words))
+            parse_with_form(collect=COLLECT.replace('"submission"', categories))

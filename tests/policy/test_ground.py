@@ -1,4 +1,4 @@
-"""What a disclosure needs on each ground: as duties, which the law of versions guards."""
+"""The evidence and approvals that each ground requires: duties, which versions are compared by."""
 
 import re
 from importlib import resources
@@ -20,14 +20,14 @@ LAW = '[[ground]]\nname = "instrument"'
 EVIDENCE_OF_LAW = 'evidence = ["instrument", "issuer", "reference", "date", "scope"]'
 
 
-def compiled(old: str = "", new: str = "") -> CompiledTerms:
+def compile_with(old: str = "", new: str = "") -> CompiledTerms:
     assert old in PLAIN
     return compile_terms(parse_terms(PLAIN.replace(old, new, 1), "terms"))
 
 
-def test_each_ground_has_its_evidence() -> None:
-    """A parent stands for its leaves; the default terms name evidence for every ground."""
-    found = parse_ground_requirements(compiled().duties)
+def test_each_ground_requires_its_evidence() -> None:
+    """The default terms require evidence on every ground; a parent ground stands for its leaves."""
+    found = parse_ground_requirements(compile_with().duties)
     assert set(found) == set(load_vocabulary().grounds)
     assert found["authorised"] == (("authorisation",), 0)
     assert found["checking"] == found["industry-abuse-control"] == (("case", "records"), 0)
@@ -43,11 +43,11 @@ def test_each_ground_has_its_evidence() -> None:
         ('["authorisation"]', '["case"]'),
     ],
 )
-def test_less_evidence_protects_less(old: str, new: str) -> None:
-    """And more of it protects more; the difference is told in words."""
-    found = compare(compiled(), compiled(old, new))
+def test_requiring_less_evidence_is_less_protective(old: str, new: str) -> None:
+    """Terms that require less evidence are less protective, and the difference is described in each language."""
+    found = compare(compile_with(), compile_with(old, new))
     assert not found.is_at_least_as_protective
-    assert compare(compiled(old, new), compiled()).relation in {
+    assert compare(compile_with(old, new), compile_with()).relation in {
         ProtectionRelation.MORE_PROTECTIVE,
         ProtectionRelation.INCOMPARABLE,
     }
@@ -57,8 +57,8 @@ def test_less_evidence_protects_less(old: str, new: str) -> None:
         assert not [sentence for sentence in sentences if " needs " in sentence or " approvals: " in sentence]
 
 
-def test_a_ground_without_evidence_brings_a_warning() -> None:
-    """Nothing can be disclosed on it."""
+def test_a_ground_without_evidence_gives_a_warning() -> None:
+    """Nothing can be disclosed on a ground without evidence, and a warning says so."""
     text = PLAIN.replace('[[ground]]\nname = "authorised"\nevidence = ["authorisation"]\n', "")
     terms = parse_terms(text, "terms")
     assert find_warnings(terms) == [
@@ -78,22 +78,22 @@ def test_a_ground_without_evidence_brings_a_warning() -> None:
         ('name = "instrument"', 'name = "checking"', "names `checking` once more", "one [[ground]]"),
     ],
 )
-def test_wrong_grounds_are_refused(old: str, new: str, said: str, hint: str) -> None:
-    """With the key that is wrong, and the remedy."""
+def test_an_invalid_ground_is_refused(old: str, new: str, said: str, hint: str) -> None:
+    """The error names the key, and its hint says what to write."""
     with pytest.raises(TermsError) as refused:
-        compiled(old, new)
+        compile_with(old, new)
     assert said in refused.value.message
     assert hint in refused.value.hint
 
 
 def test_approvals_are_counted_in_persons() -> None:
-    """In the reader's language."""
+    """The number of approvals is written in the language of the reader."""
     assert format_duty_value("instrument approvals", 1) == "1 person"
     assert format_duty_value("instrument approvals", 2, find_language("pt-BR")) == "2 pessoas"
 
 
-def test_terms_of_before_are_what_they_were() -> None:
-    """Without a ground they have the identity that they had."""
+def test_terms_without_grounds_have_no_ground_duties() -> None:
+    """Terms without a [[ground]] table compile to no requirements of evidence."""
     without = re.sub(r"\[\[ground\]\]\n(.+\n)+", "", PLAIN)
     assert "[[ground]]" not in without
     assert not parse_ground_requirements(compile_terms(parse_terms(without, "terms")).duties)

@@ -1,4 +1,4 @@
-"""The history of a policy, and what is told of the difference between two versions."""
+"""The history of a policy, and the differences between two versions."""
 
 import re
 from datetime import timedelta
@@ -16,20 +16,20 @@ BLOCKS = st.lists(
 
 
 @given(BLOCKS, BLOCKS)
-def test_a_difference_has_all_that_went_and_came(old: list[str], new: list[str]) -> None:
-    """Whatever words one of the two has more of are told as gone or come, and texts that are the same have none."""
+def test_a_difference_contains_all_removed_and_added_text(old: list[str], new: list[str]) -> None:
+    """Removed and added blocks are marked, and equal texts have no difference."""
     blocks = list(diff_blocks("\n\n".join(old), "\n\n".join(new)))
     for kind, texts, others in (("old", old, new), ("new", new, old)):
-        told = [
+        fragments = [
             "".join(piece.text for piece in block if piece.kind in {"same", kind}).strip() for block in blocks
         ]
         for text in set(texts):
-            assert told.count(text) >= texts.count(text) - others.count(text)
+            assert fragments.count(text) >= texts.count(text) - others.count(text)
     assert (not blocks) == (old == new)
 
 
-def test_words_that_changed_are_told_within_their_paragraph() -> None:
-    """Of a paragraph that changed, what stayed is there for context; also where words have no space between them."""
+def test_changed_words_are_marked_within_their_paragraph() -> None:
+    """Unchanged words of the paragraph stay as context, in Chinese as in English."""
     assert list(diff_blocks("A.\n\nWe keep it long.", "A.\n\nWe keep it.")) == [
         [DiffFragment("same", "We keep "), DiffFragment("old", "it long."), DiffFragment("new", "it.")]
     ]
@@ -38,8 +38,8 @@ def test_words_that_changed_are_told_within_their_paragraph() -> None:
     ]
 
 
-def test_the_page_of_a_difference_tells_both_what_is_done_and_said() -> None:
-    """Terms by their witnesses, prose by its words, both versions by number and day, and a way back."""
+def test_the_page_of_changes_shows_changed_terms_and_prose() -> None:
+    """The page shows both versions by number and date, changed rules, changed words and a link back."""
     documents = (
         prose_document("We keep it for 9 days.\n\n<b>x</b>"),
         prose_document("We keep it for 7 days.\n\n<b>y</b>"),
@@ -59,8 +59,8 @@ def test_the_page_of_a_difference_tells_both_what_is_done_and_said() -> None:
     assert same.text.count("Nothing changes.") == 2
 
 
-def test_the_history_leads_to_any_two_versions() -> None:
-    """The newest version comes first, with a link to its difference beside each earlier one; one to come says so."""
+def test_the_history_links_to_the_changes_between_any_two_versions() -> None:
+    """The newest version comes first, and a future version is marked as such."""
     pairs = {(1, 2): "12.html", (1, 3): "13.html", (2, 3): "23.html"}
     now = SHOWN_VERSION.effective_at
     coming = SHOWN_VERSION._replace(effective_at=now + timedelta(days=1))
@@ -73,8 +73,8 @@ def test_the_history_leads_to_any_two_versions() -> None:
     assert re.findall(r"(?:Versão|A versão) (\d)", read.text) == ["3", "2", "1"]
 
 
-def test_a_page_is_wholly_in_its_language() -> None:
-    """Of the words that are made from the terms none is left in English."""
+def test_the_page_of_changes_is_in_one_language() -> None:
+    """In Portuguese, no word that is made from the terms is left in English."""
     documents = prose_document("Um.", "pt-BR"), prose_document("Dois.", "pt-BR")
     read = PageReader(render_changes(LOOSER_VERSION, SHOWN_VERSION, documents, "h"))
     assert "endereço IP, completo: guardado: 7 dias, antes 9 dias" in read.text

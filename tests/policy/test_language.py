@@ -1,4 +1,4 @@
-"""The words of the terms in their readers' languages."""
+"""The texts of the terms in the languages of their readers."""
 
 import io
 import re
@@ -17,15 +17,15 @@ CATALOGUES = sorted((ROOT / "src" / "avowal" / "policy" / "languages").glob("*.p
 
 
 def test_every_text_is_translated() -> None:
-    """No catalogue misses a text or has one that nobody says."""
+    """No catalogue lacks a text or has a text that is not used."""
     tool = [sys.executable, str(ROOT / "tools" / "words.py"), "--check"]
     ran = subprocess.run(tool, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout + ran.stderr
     assert [path.stem for path in CATALOGUES] == ["pt_BR", "zh_TW"]
 
 
-def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    """The tool finds a text without translation, and one that is not said."""
+def test_missing_and_unused_translations_are_reported(tmp_path: Path) -> None:
+    """The tool reports a text without translation, and a translation without text."""
     catalogue = CATALOGUES[0].read_text(encoding="utf-8")
     changed = catalogue.replace('msgid "forever"', 'msgid "for good"')
     (tmp_path / CATALOGUES[0].name).write_text(changed, encoding="utf-8")
@@ -43,17 +43,17 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
-def test_translations_have_the_values_of_their_texts(path: Path) -> None:
-    """Each `{name}` of a text is in its translation, and no other."""
+def test_translations_have_the_placeholders_of_their_texts(path: Path) -> None:
+    """Each `{name}` of a text is in its translation, and no other is."""
     for message in read_po(io.BytesIO(path.read_bytes())):
-        texts, told = (one if isinstance(one, tuple) else (one,) for one in (message.id, message.string))
-        for translated in told if message.id else ():
+        texts, written = (one if isinstance(one, tuple) else (one,) for one in (message.id, message.string))
+        for translated in written if message.id else ():
             values = {value for text in texts for value in re.findall(r"\{\w+\}", str(text))}
             assert set(re.findall(r"\{\w*\}", str(translated))) == values, message.id
 
 
 @pytest.mark.parametrize(
-    ("asked", "spoken"),
+    ("requested", "chosen"),
     [
         ("en", "en"),
         ("en-GB", "en"),
@@ -69,33 +69,33 @@ def test_translations_have_the_values_of_their_texts(path: Path) -> None:
         ("x", "en"),
     ],
 )
-def test_the_nearest_language_is_spoken(asked: str, spoken: str) -> None:
-    """A regional variety is near enough, another script is not; else it is English, and says so."""
-    assert find_language(asked).tag == spoken
+def test_the_nearest_available_language_is_chosen(requested: str, chosen: str) -> None:
+    """A regional variety is near enough, and another script is not; the fallback is English."""
+    assert find_language(requested).tag == chosen
 
 
-def test_numbers_days_and_lists_are_written_as_each_language_does() -> None:
-    """Plurals, thousands, dates and what stands between words."""
+def test_numbers_dates_and_lists_follow_the_language() -> None:
+    """Plurals, thousands, dates and the separators of lists follow the language."""
     days = [
         find_language(tag).translate_count("{n} day", "{n} days", number)
         for tag in ("en", "pt-BR", "zh-TW")
         for number in (1, 1234)
     ]
     assert days == ["1 day", "1,234 days", "1 dia", "1.234 dias", "1 天", "1,234 天"]
-    told = [find_language(tag).format_day(date(2026, 11, 22)) for tag in ("en", "pt-BR", "zh-TW")]
-    assert told == ["November 22, 2026", "22 de novembro de 2026", "2026年11月22日"]
+    written = [find_language(tag).format_day(date(2026, 11, 22)) for tag in ("en", "pt-BR", "zh-TW")]
+    assert written == ["November 22, 2026", "22 de novembro de 2026", "2026年11月22日"]
     assert find_language("zh-TW").translate_words("category", ["browser", "status"]) == "瀏覽器、回應狀態"
     assert ENGLISH.translate_words("category", ["browser", "status"]) == "browser, status"
 
 
-def test_values_are_no_part_of_the_text() -> None:
-    """What a value says is not read as a place for another."""
+def test_placeholders_in_values_are_not_replaced() -> None:
+    """A value that contains braces is inserted unchanged."""
     assert ENGLISH.translate("cookie {name}", name="{now}") == "cookie {now}"
 
 
 @pytest.mark.parametrize(
     ("tag", "expected"), [("ar", "rtl"), ("he-IL", "rtl"), ("ur", "rtl"), ("en", "ltr"), ("tlh", "ltr")]
 )
-def test_a_language_has_its_direction(tag: str, expected: str) -> None:
-    """Languages that are written from the right are known."""
+def test_languages_have_a_text_direction(tag: str, expected: str) -> None:
+    """Languages that are written from right to left are known."""
     assert text_direction(tag) == expected

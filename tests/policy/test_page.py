@@ -1,4 +1,4 @@
-"""The page of a version: prose and terms side by side, safe, whole, and in the words of W3C DPV."""
+"""The page of a version: prose and terms side by side, safe and complete, with the W3C DPV vocabulary."""
 
 import msgspec
 import pytest
@@ -14,8 +14,8 @@ DOCUMENT = load_document(DEFAULTS / "privacy-policy.en.md")
 WORDS = load_vocabulary()
 
 
-def test_the_page_says_what_the_document_and_the_terms_say() -> None:
-    """All headings of the prose, every category and cookie of the terms, and the version are there; nothing is loaded."""
+def test_the_page_shows_the_document_and_the_terms() -> None:
+    """The page shows all headings, categories, cookies and the version, and loads nothing."""
     read = PageReader(render_policy_page(SHOWN_VERSION, DOCUMENT, WORDS, [LOOSER_VERSION, SHOWN_VERSION]))
     assert read.open == []
     assert read.loaded == []
@@ -32,8 +32,8 @@ def test_the_page_says_what_the_document_and_the_terms_say() -> None:
     assert "full 7 days, prefix 90 days" in read.text
 
 
-def test_the_tables_are_those_of_the_terms() -> None:
-    """A changed promise changes the page, whatever the prose says."""
+def test_the_tables_follow_the_terms() -> None:
+    """Changed terms change the tables, whatever the prose says."""
     changed: Terms = msgspec.structs.replace(
         TERMS, collect_rules=TERMS.collect_rules[:1], cookies=[], disclose_rules=[]
     )
@@ -47,11 +47,13 @@ def test_the_tables_are_those_of_the_terms() -> None:
 
 
 @pytest.mark.parametrize(
-    "evil", ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))"]
+    "hostile", ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))"]
 )
-def test_nothing_in_the_prose_is_run(evil: str) -> None:
+def test_html_and_scripts_in_the_prose_are_not_executed(hostile: str) -> None:
     """HTML in the prose is shown as text, and no link leads to a script."""
-    read = PageReader(render_policy_page(SHOWN_VERSION, prose_document(f"## {evil}\n\n{evil}\n"), WORDS))
+    read = PageReader(
+        render_policy_page(SHOWN_VERSION, prose_document(f"## {hostile}\n\n{hostile}\n"), WORDS)
+    )
     assert not {"script", "img"} & set(read.tags)
     assert not any((value or "").startswith("javascript") for value in read.loaded)
 
@@ -60,14 +62,14 @@ def test_nothing_in_the_prose_is_run(evil: str) -> None:
     ("language", "direction"), [("en", "ltr"), ("pt-BR", "ltr"), ("ar", "rtl"), ("he-IL", "rtl")]
 )
 def test_a_page_has_the_direction_of_its_language(language: str, direction: str) -> None:
-    """Languages that are written from the right begin there."""
+    """A page in a language that is written from right to left has this direction."""
     assert f'<html lang="{language}" dir="{direction}">' in render_policy_page(
         SHOWN_VERSION, prose_document("Text.\n", language), WORDS
     )
 
 
 @pytest.mark.parametrize(
-    ("tag", "spoken", "said"),
+    ("tag", "table_language", "category_name"),
     [
         ("pt-BR", "pt-BR", "endereço IP"),
         ("zh-TW", "zh-TW", "IP 位址"),
@@ -75,26 +77,32 @@ def test_a_page_has_the_direction_of_its_language(language: str, direction: str)
         ("de", "en", "ip-address"),
     ],
 )
-def test_the_terms_are_told_in_the_documents_language(tag: str, spoken: str, said: str) -> None:
-    """In English where we do not speak it; what is in another language than the page says so, with its direction."""
+def test_the_tables_are_in_the_language_of_the_document(
+    tag: str, table_language: str, category_name: str
+) -> None:
+    """The tables fall back to English, and are marked with their own language and direction."""
     page = render_policy_page(SHOWN_VERSION, prose_document("Text.\n", tag), WORDS)
-    assert f'<section class="facts" lang="{spoken}" dir="ltr"' in page
-    assert said in page
+    assert f'<section class="facts" lang="{table_language}" dir="ltr"' in page
+    assert category_name in page
 
 
 def test_linked_data_has_a_process_for_each_cell() -> None:
-    """Every cell is there, with the terms of DPV that its words have, and how long."""
-    told = build_json_ld(SHOWN_VERSION, "A", WORDS)
+    """Each cell is a DPV process with its categories, purposes and storage durations."""
+    json_ld = build_json_ld(SHOWN_VERSION, "A", WORDS)
     cells = sorted(SHOWN_VERSION.bounds.cells)
-    assert [process["dct:title"] for process in told["dpv:hasProcess"]] == [
+    assert [process["dct:title"] for process in json_ld["dpv:hasProcess"]] == [
         " / ".join(cell) for cell in cells
     ]
-    assert told["dct:identifier"] == "a" * 64
+    assert json_ld["dct:identifier"] == "a" * 64
     address = next(
-        one for one in told["dpv:hasProcess"] if one["dct:title"] == "ip-address / abuse / operator / own-use"
+        process
+        for process in json_ld["dpv:hasProcess"]
+        if process["dct:title"] == "ip-address / abuse / operator / own-use"
     )
     assert address["dpv:hasPersonalData"] == [{"@id": "pd:IPAddress"}]
     assert {"@id": "dpv:FraudPreventionAndDetection"} in address["dpv:hasPurpose"]
     assert {"@type": "dpv:StorageDuration", "dct:title": "full: 7 days"} in address["dpv:hasStorageCondition"]
-    cookie = next(one for one in told["dpv:hasProcess"] if one["dct:title"].startswith("cookie "))
+    cookie = next(
+        process for process in json_ld["dpv:hasProcess"] if process["dct:title"].startswith("cookie ")
+    )
     assert cookie["dpv:hasTechnicalMeasure"]["@type"] == "tech:Cookie"

@@ -1,4 +1,4 @@
-"""Prose and terms side by side: what only one of them speaks of is found, with its line, and nothing else is."""
+"""Prose compared with the terms: practices that only one of them mentions are found, with their line."""
 
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,7 @@ from avowal.policy.terms import Duties, Terms, compile_terms, load_terms
 DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
 SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.md"
 TERMS = load_terms(DEFAULTS / "terms.toml")
-NOTHING = compile_terms(
+NO_PRACTICES = compile_terms(
     msgspec.structs.replace(TERMS, collect_rules=[], disclose_rules=[], cookies=[], duties=Duties())
 )
 FRONT = "---\ntitle: A\n---\n"
@@ -24,7 +24,7 @@ def prose(body: str, language: str = "en") -> Document:
     return Document(FRONT + body, {"title": "A"}, body, "A", language, None)
 
 
-def spoken(body: str, bounds: Bounds = NOTHING) -> list[str]:
+def find_undeclared(body: str, bounds: Bounds = NO_PRACTICES) -> list[str]:
     return [
         sentence
         for sentence in find_prose_mismatches(prose(body), bounds)
@@ -32,14 +32,14 @@ def spoken(body: str, bounds: Bounds = NOTHING) -> list[str]:
     ]
 
 
-def test_the_documents_that_come_with_avowal_agree_with_their_terms() -> None:
-    """Of the default document and terms there is nothing to say."""
+def test_the_default_document_matches_the_default_terms() -> None:
+    """The default document and the default terms have no mismatch."""
     assert find_prose_mismatches(load_document(DEFAULTS / "privacy-policy.en.md"), compile_terms(TERMS)) == []
 
 
 @pytest.mark.skipif(not SEED.exists(), reason=f"the policy to be adopted is not there: {SEED}")
-def test_what_the_seed_does_not_say_is_found_and_nothing_false() -> None:
-    """The seed's document says nothing of referrers, nor of how long anything is kept; the default terms do."""
+def test_practices_missing_from_an_existing_policy_are_found() -> None:
+    """The existing policy lacks referrers and retention, and no other mismatch is reported."""
     assert find_prose_mismatches(load_document(SEED), compile_terms(TERMS)) == [
         "the terms declare where visitors come from; the document in `en` never speaks of it",
         "the terms declare how long information is kept; the document in `en` never speaks of it",
@@ -67,11 +67,12 @@ def test_what_the_seed_does_not_say_is_found_and_nothing_false() -> None:
         ("A service protects us from denial-of-service attacks.", "protection against floods"),
     ],
 )
-def test_a_practice_that_is_not_declared_is_told_with_its_line(sentence: str, practice: str) -> None:
-    """The line is that of the file, front matter and all, also where a sentence goes over several lines."""
+def test_an_undeclared_practice_is_reported_with_its_line(sentence: str, practice: str) -> None:
+    """Lines are counted from the start of the file; a sentence may span several lines."""
     body = f"## Heading\n\nSomething else\nin two lines. And\n{sentence} And on.\n"
-    assert f"the document in `en`, line 8, speaks of {practice}, which the terms do not declare" in spoken(
-        body
+    assert (
+        f"the document in `en`, line 8, speaks of {practice}, which the terms do not declare"
+        in find_undeclared(body)
     )
     assert practice in {one.name for one in PRACTICES}
 
@@ -87,13 +88,13 @@ def test_a_practice_that_is_not_declared_is_told_with_its_line(sentence: str, pr
         "The weather is nice.",
     ],
 )
-def test_what_is_said_not_to_be_done_is_no_practice(sentence: str) -> None:
-    """A sentence with a negation is left alone; so is one that speaks of nothing."""
-    assert spoken(f"{sentence}\n") == []
+def test_a_negated_sentence_mentions_no_practice(sentence: str) -> None:
+    """A sentence with a negation is ignored, and so is one that mentions no practice."""
+    assert find_undeclared(f"{sentence}\n") == []
 
 
-def test_what_is_declared_and_never_mentioned_is_told() -> None:
-    """Each practice of the terms is missed in an empty document, but for what no reader has to be told."""
+def test_a_declared_practice_that_is_never_mentioned_is_reported() -> None:
+    """An empty document lacks each practice of the terms whose mention is not optional."""
     bounds = compile_terms(TERMS)
     missed = {
         sentence.partition(";")[0].removeprefix("the terms declare ")
@@ -101,17 +102,17 @@ def test_what_is_declared_and_never_mentioned_is_told() -> None:
     }
     assert missed == {one.name for one in PRACTICES if one.is_declared(bounds) and not one.mention_optional}
     assert "cookies" in missed
-    assert find_prose_mismatches(prose(""), NOTHING) == []
+    assert find_prose_mismatches(prose(""), NO_PRACTICES) == []
 
 
-def test_other_languages_are_not_looked_at_and_this_is_said() -> None:
-    """Words of English tell nothing of another language."""
-    told = find_prose_mismatches(prose("Usamos cookies.", "pt-BR"), NOTHING)
-    assert told == ["the document in `pt-BR` is not compared with the terms: only English is"]
+def test_documents_in_other_languages_are_not_compared() -> None:
+    """Only English documents are compared; for others a message says so."""
+    mismatches = find_prose_mismatches(prose("Usamos cookies.", "pt-BR"), NO_PRACTICES)
+    assert mismatches == ["the document in `pt-BR` is not compared with the terms: only English is"]
 
 
-def test_terms_are_those_of_the_file() -> None:
-    """What counts is what the terms come to: a category that is collected is declared."""
+def test_a_collected_category_is_a_declared_practice() -> None:
+    """A practice is declared if the compiled terms collect its category."""
     terms: Terms = msgspec.structs.replace(TERMS, collect_rules=TERMS.collect_rules[:1])
     assert "speaks of browsers" in " ".join(
         find_prose_mismatches(prose("We record your browser."), compile_terms(terms))

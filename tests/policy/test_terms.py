@@ -51,22 +51,22 @@ HEAD = (
 ADDRESS = '[[collect]]\ncategories = ["ip-address"]\nkeep = { full = "7 days" }\nfor = ["abuse"]\n'
 
 
-def own(category: str, purpose: str) -> Cell:
-    """Return the cell of what the operator does itself."""
+def own_use_cell(category: str, purpose: str) -> Cell:
+    """Return the cell of the operator's own use."""
     return Cell(category, purpose, OPERATOR, OWN_USE)
 
 
-def written(**parts: Any) -> Terms:
-    """Return terms that promise what is given, and nothing else."""
+def terms_with(**parts: Any) -> Terms:
+    """Return terms that consist of these rules and duties alone."""
     return Terms(NEWEST_VOCABULARY, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
 
 
-def promised(*lines: CollectRule) -> CompiledTerms:
-    """Compile lines of what is collected."""
-    return compile_terms(written(collect_rules=list(lines)))
+def compile_rules(*lines: CollectRule) -> CompiledTerms:
+    """Compile terms with these collection rules."""
+    return compile_terms(terms_with(collect_rules=list(lines)))
 
 
-def named(kind: WordKind) -> st.SearchStrategy[list[str]]:
+def vocabulary_words(kind: WordKind) -> st.SearchStrategy[list[str]]:
     """Draw one or more words of a kind, leaves and parents."""
     words = load_vocabulary().words(kind)
     parents = sorted({parent for word in words.values() for parent in word.parents})
@@ -76,45 +76,51 @@ def named(kind: WordKind) -> st.SearchStrategy[list[str]]:
 AGES = st.one_of(st.just(FOREVER), st.integers(1, 400).map(lambda days: f"{days} days"))
 
 
-def seconds(age: str) -> float:
-    """Return an age as a number that can be compared."""
+def age_seconds(age: str) -> float:
+    """Return an age in seconds; infinity for an age without end."""
     parsed = parse_age(age, "")
     return float("inf") if parsed is None else parsed
 
 
 @st.composite
-def kept(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
-    """Draw categories with how long they are kept: several at `full`, or one at its precisions."""
+def collected_ages(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
+    """Draw categories and ages: several categories at `full`, or one at its precisions."""
     if draw(st.booleans()):
-        return draw(named("categories")), {"full": draw(AGES)}
+        return draw(vocabulary_words("categories")), {"full": draw(AGES)}
     category = draw(st.sampled_from(sorted(load_vocabulary().categories)))
     precisions = load_vocabulary().categories[category].precisions
     chosen = [precision for precision in precisions if draw(st.booleans())] or list(precisions)
-    ages = sorted((draw(AGES) for _ in chosen), key=seconds, reverse=True)
+    ages = sorted((draw(AGES) for _ in chosen), key=age_seconds, reverse=True)
     return [category], dict(zip(chosen, ages, strict=True))
 
 
-COLLECT = st.builds(lambda what, purposes: CollectRule(what[0], what[1], purposes), kept(), named("purposes"))
+COLLECT = st.builds(
+    lambda what, purposes: CollectRule(what[0], what[1], purposes),
+    collected_ages(),
+    vocabulary_words("purposes"),
+)
 DISCLOSE = st.builds(
     lambda what, to, ground, purposes: DiscloseRule(what[0], what[1], to, ground, purposes),
-    kept(),
+    collected_ages(),
     st.sampled_from(sorted(set(load_vocabulary().recipients) - {OPERATOR, PROCESSOR})),
-    named("grounds").map(lambda grounds: grounds[0]),
-    st.one_of(st.just([]), named("purposes")),
+    vocabulary_words("grounds").map(lambda grounds: grounds[0]),
+    st.one_of(st.just([]), vocabulary_words("purposes")),
 )
 PROCESSED = st.builds(
-    lambda what, purposes: DiscloseRule(what[0], what[1], PROCESSOR, "", purposes), kept(), named("purposes")
+    lambda what, purposes: DiscloseRule(what[0], what[1], PROCESSOR, "", purposes),
+    collected_ages(),
+    vocabulary_words("purposes"),
 )
 COOKIE = st.builds(
     CookieRule,
     st.sampled_from(["a", "b", "c_*"]),
-    named("purposes"),
+    vocabulary_words("purposes"),
     AGES,
     st.sampled_from(["unless-refused", "if-accepted", "never"]),
     st.sampled_from(["first", "third"]),
 )
 TERMS = st.builds(
-    written,
+    terms_with,
     collect_rules=st.lists(COLLECT, max_size=4),
     disclose_rules=st.lists(st.one_of(DISCLOSE, PROCESSED), max_size=3),
     cookies=st.lists(COOKIE, max_size=3, unique_by=lambda cookie: cookie.name),
@@ -129,8 +135,8 @@ def leaves(kind: WordKind, words: list[str]) -> list[str]:
     return [leaf for word in words for leaf in load_vocabulary().expand(kind, word)]
 
 
-def by_leaf(line: Any) -> list[Any]:
-    """Split a line into one for each category and purpose, parents written as their leaves."""
+def split_by_leaf(line: Any) -> list[Any]:
+    """Split a rule into one rule for each leaf category and leaf purpose."""
     purposes = [[purpose] for purpose in leaves("purposes", line.purposes)] or [[]]
     return [
         msgspec.structs.replace(line, categories=[category], purposes=purpose)
@@ -139,8 +145,8 @@ def by_leaf(line: Any) -> list[Any]:
 
 
 @given(TERMS, st.randoms(use_true_random=False))
-def test_order_is_no_promise(terms: Terms, chance: random.Random) -> None:
-    """The order of lines, and of words in a line, leaves the identity as it is."""
+def test_the_order_of_rules_does_not_change_the_identity(terms: Terms, chance: random.Random) -> None:
+    """The order of rules, and of words in a rule, does not change the identity."""
 
     def shuffled(items: list[Any]) -> list[Any]:
         return chance.sample(items, len(items))
@@ -161,21 +167,21 @@ def test_order_is_no_promise(terms: Terms, chance: random.Random) -> None:
 
 
 @given(TERMS)
-def test_parents_and_long_lines_are_abbreviations(terms: Terms) -> None:
-    """One line for each leaf, or parents and many words in a line, are one promise, also where both stand."""
+def test_parents_and_long_rules_are_abbreviations(terms: Terms) -> None:
+    """One rule for each leaf, and one rule with parents or several words, have the same identity."""
     other = msgspec.structs.replace(
         terms,
-        collect_rules=[leaf for line in terms.collect_rules for leaf in by_leaf(line)]
+        collect_rules=[leaf for line in terms.collect_rules for leaf in split_by_leaf(line)]
         + terms.collect_rules[:1],
-        disclose_rules=[leaf for line in terms.disclose_rules for leaf in by_leaf(line)]
+        disclose_rules=[leaf for line in terms.disclose_rules for leaf in split_by_leaf(line)]
         + terms.disclose_rules,
     )
     assert compile_terms(other).identity == compile_terms(terms).identity
 
 
 @given(TERMS, st.text(min_size=1).filter(str.strip), st.dates())
-def test_prose_is_no_promise(terms: Terms, prose: str, day: date) -> None:
-    """Another name, contact, date or language leaves the identity as it is."""
+def test_names_dates_and_languages_do_not_change_the_identity(terms: Terms, prose: str, day: date) -> None:
+    """Another controller, contact, date or language does not change the identity."""
     other = msgspec.structs.replace(
         terms, controller=prose, contact=prose, updated_on=day, languages=["pt-BR"]
     )
@@ -183,16 +189,16 @@ def test_prose_is_no_promise(terms: Terms, prose: str, day: date) -> None:
 
 
 @given(TERMS, TERMS)
-def test_the_identity_is_the_promise(one: Terms, other: Terms) -> None:
-    """Two terms have the same identity if, and only if, they promise the same."""
+def test_the_identity_depends_on_cells_and_duties_alone(one: Terms, other: Terms) -> None:
+    """Two terms have the same identity exactly if their cells and duties are equal."""
     first, second = compile_terms(one), compile_terms(other)
     same = (first.cells, first.duties) == (second.cells, second.duties)
     assert (first.identity == second.identity) == same
 
 
 @given(TERMS, st.data())
-def test_a_changed_promise_is_seen(terms: Terms, data: st.DataObject) -> None:
-    """A shorter age, a lost or other cell, an other duty or cookie: each is another identity."""
+def test_each_change_of_cells_or_duties_changes_the_identity(terms: Terms, data: st.DataObject) -> None:
+    """A changed age, cell, duty or vocabulary gives another identity."""
     compiled = compile_terms(terms)
     changes: list[dict[str, Any]] = [
         {"duties": {**compiled.duties, "may-see": 1 - compiled.duties.get("may-see", 0)}},
@@ -214,8 +220,8 @@ def test_a_changed_promise_is_seen(terms: Terms, data: st.DataObject) -> None:
 
 
 @given(TERMS)
-def test_ages_never_grow_with_fineness(terms: Terms) -> None:
-    """What is permitted at a precision is permitted at each coarser one, for as long or longer."""
+def test_a_finer_precision_is_never_kept_longer(terms: Terms) -> None:
+    """What is permitted at a precision is permitted at each coarser one for at least as long."""
     for cell, ages in compile_terms(terms).cells.items():
         words = load_vocabulary().categories
         precisions = (
@@ -228,12 +234,12 @@ def test_ages_never_grow_with_fineness(terms: Terms) -> None:
 
 
 @given(TERMS)
-def test_kept_is_the_longest_use(terms: Terms) -> None:
-    """What is kept of a category is the longest that any purpose of the operator may use it, and no less."""
+def test_the_retention_age_is_the_longest_age_of_any_purpose(terms: Terms) -> None:
+    """A category is kept exactly as long as some purpose of the operator may use it."""
     compiled = compile_terms(terms)
     for category in load_vocabulary().categories:
         ages = [
-            compiled.max_age_coarsest(own(category, purpose))
+            compiled.max_age_coarsest(own_use_cell(category, purpose))
             for purpose in compiled.collection_purposes(category)
         ]
         coarsest = next(iter(compiled.retention_ages(category).values()), 0)
@@ -243,10 +249,10 @@ def test_kept_is_the_longest_use(terms: Terms) -> None:
         assert (category in compiled.collected_categories) == bool(compiled.retention_ages(category))
 
 
-def test_the_vocabulary_names_what_is_permitted() -> None:
-    """A line compiles to a cell for each category, purpose and ground that its words stand for."""
+def test_a_rule_compiles_to_one_cell_for_each_leaf() -> None:
+    """A rule compiles to a cell for each leaf category, purpose and ground."""
     compiled = compile_terms(
-        written(
+        terms_with(
             collect_rules=[CollectRule(["visit"], {"full": "7 days"}, ["content", "abuse"])],
             disclose_rules=[
                 DiscloseRule(["status"], {"full": "1 hour"}, "authority", "fraud-or-misuse"),
@@ -275,14 +281,16 @@ def test_the_vocabulary_names_what_is_permitted() -> None:
         ({"full": FOREVER}, {"country": None, "prefix": None, "full": None}),
     ],
 )
-def test_finer_implies_coarser(keep: dict[str, str], ages: dict[str, int | None]) -> None:
-    """A precision that is not named is kept as long as the next finer one, and never where there is none."""
-    assert promised(CollectRule(["ip-address"], keep, ["abuse"])).retention_ages("ip-address") == ages
+def test_an_unnamed_precision_has_the_age_of_the_next_finer_one(
+    keep: dict[str, str], ages: dict[str, int | None]
+) -> None:
+    """A precision that is not named is kept as long as the next finer one, and not at all if there is none."""
+    assert compile_rules(CollectRule(["ip-address"], keep, ["abuse"])).retention_ages("ip-address") == ages
 
 
-def test_the_longer_of_two_lines_holds() -> None:
-    """Where two lines speak of one cell, the longer age holds at each precision; purposes stay apart."""
-    compiled = promised(
+def test_the_longer_of_two_ages_applies() -> None:
+    """If two rules cover one cell, the longer age applies at each precision; other purposes are not affected."""
+    compiled = compile_rules(
         CollectRule(["ip-address"], {"full": "7 days"}, ["abuse"]),
         CollectRule(["ip-address"], {"prefix": "30 days"}, ["operate"]),
         CollectRule(["ip-address"], {"country": FOREVER}, ["content"]),
@@ -293,18 +301,18 @@ def test_the_longer_of_two_lines_holds() -> None:
         "full": 7 * DAY,
     }
     assert compiled.retention_ages("ip-address") == {"country": None, "prefix": 30 * DAY, "full": 7 * DAY}
-    assert compiled.max_age_coarsest(own("ip-address", "content")) is None
-    assert compiled.max_age_coarsest(own("ip-address", "performance")) == 30 * DAY
+    assert compiled.max_age_coarsest(own_use_cell("ip-address", "content")) is None
+    assert compiled.max_age_coarsest(own_use_cell("ip-address", "performance")) == 30 * DAY
 
 
-def test_what_is_not_declared_is_never_kept() -> None:
-    """Of a category that is not collected, or is only disclosed, nothing is kept and nothing may be used."""
+def test_an_undeclared_category_is_never_kept() -> None:
+    """A category that is only disclosed, and not collected, may not be kept or used."""
     compiled = compile_terms(
-        written(disclose_rules=[DiscloseRule(["status"], {"full": "1 hour"}, "public", "required-by-law")])
+        terms_with(disclose_rules=[DiscloseRule(["status"], {"full": "1 hour"}, "public", "required-by-law")])
     )
     assert compiled.collected_categories == compiled.collection_purposes("status") == []
     assert compiled.retention_ages("status") == {}
-    assert compiled.max_age_coarsest(own("status", "abuse")) == 0
+    assert compiled.max_age_coarsest(own_use_cell("status", "abuse")) == 0
 
 
 @pytest.mark.parametrize(
@@ -321,17 +329,17 @@ def test_what_is_not_declared_is_never_kept() -> None:
     ],
 )
 def test_an_age_is_a_number_of_seconds(text: str, age: int | None) -> None:
-    """An age is an exact number of seconds: a month is 30 days, a year 365; or it has no end."""
+    """A month has 30 days and a year 365; `forever` has no end."""
     assert parse_age(text, "") == age
 
 
 @pytest.mark.parametrize(
     "text", ["", "7", "0 days", "-1 days", "1.5 days", "7days", "7 Days", "7 dayss", "1 moon", "\u0667 days"]
 )
-def test_a_wrong_age_is_refused(text: str) -> None:
-    """What is no age is refused with its key and the forms that are."""
+def test_an_invalid_age_is_refused(text: str) -> None:
+    """The error names the key, and its hint lists the valid forms."""
     with raises_code("invalid-terms") as refused:
-        promised(CollectRule(["status"], {"full": text}, ["abuse"]))
+        compile_rules(CollectRule(["status"], {"full": text}, ["abuse"]))
     assert "`collect[0].keep.full`" in refused.value.message
     assert "`forever`" in refused.value.hint
     assert "days" in refused.value.hint
@@ -366,8 +374,8 @@ def test_a_wrong_age_is_refused(text: str) -> None:
         (ADDRESS.replace("collect", "colect"), "`colect` is not a known key", "`collect`"),
     ],
 )
-def test_a_wrong_line_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
-    """A line that does not check is refused with the file, the key and the nearest valid word."""
+def test_an_invalid_collection_rule_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+    """The error names the file and the key, and its hint the nearest valid word."""
     assert_refused(tmp_path, HEAD + text, said, hint)
 
 
@@ -400,8 +408,8 @@ def test_a_wrong_line_is_refused(tmp_path: Path, text: str, said: str, hint: str
         ("vocabulary = 2", "vocabulary = 3", "`vocabulary` is `3`", "`2`"),
     ],
 )
-def test_wrong_terms_are_refused(tmp_path: Path, old: str, new: str, said: str, hint: str) -> None:
-    """Whatever else does not check is refused with the file, the key and the nearest valid word."""
+def test_invalid_terms_are_refused(tmp_path: Path, old: str, new: str, said: str, hint: str) -> None:
+    """The error names the file and the key, and its hint the nearest valid word."""
     text = (
         HEAD
         + '[[disclose]]\ncategories = ["visit"]\nkeep = { full = "7 days" }\nto = "authority"\n'
@@ -413,7 +421,7 @@ def test_wrong_terms_are_refused(tmp_path: Path, old: str, new: str, said: str, 
 
 
 def assert_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
-    """Check how a file of terms is refused."""
+    """Assert how a file of terms is refused."""
     path = tmp_path / "terms.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(TermsError) as refused:
@@ -423,36 +431,36 @@ def assert_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
     assert hint in refused.value.hint
 
 
-def test_a_processor_has_a_service() -> None:
-    """What a processor receives is for purposes, as it has no ground of its own."""
+def test_a_disclosure_to_a_processor_has_to_name_purposes() -> None:
+    """A processor receives data for purposes, as it has no ground of its own."""
     with raises_code("invalid-terms") as refused:
-        compile_terms(written(disclose_rules=[DiscloseRule(["status"], {"full": "1 day"}, PROCESSOR)]))
+        compile_terms(terms_with(disclose_rules=[DiscloseRule(["status"], {"full": "1 day"}, PROCESSOR)]))
     assert "`disclose[0].for`" in refused.value.message
 
 
-def test_a_cookie_stands_once() -> None:
-    """Two lines for one cookie are refused, as they might say two things."""
+def test_a_cookie_declared_twice_is_refused() -> None:
+    """Two rules for one cookie are refused, as they could contradict each other."""
     cookie = CookieRule("a", ["content"], "1 day", "never", "first")
     with raises_code("duplicate-name"):
-        compile_terms(written(cookies=[cookie, cookie]))
+        compile_terms(terms_with(cookies=[cookie, cookie]))
 
 
 @pytest.mark.parametrize("tag", ["en", "pt-BR", "zh-TW", "zh-Hant-TW", "es-419", "de-1996", "sl-rozaj", "ar"])
-def test_a_language_tag_is_known(tag: str) -> None:
-    """A tag of RFC 5646 is taken in whatever case, and written as is the custom."""
+def test_a_language_tag_is_normalised(tag: str) -> None:
+    """A tag of RFC 5646 is accepted in any case, and written in the usual one."""
     assert normalize_language_tag(tag.lower()) == normalize_language_tag(tag.upper()) == tag
 
 
 @pytest.mark.parametrize(
     "tag", ["", "e", "english", "pt_BR", "en-", "-en", "en US", "en-U", "no!", "\u0440\u0443"]
 )
-def test_what_is_no_language_tag_is_known(tag: str) -> None:
-    """What is no tag of RFC 5646 gives none."""
+def test_an_invalid_language_tag_is_recognised(tag: str) -> None:
+    """A text that is not a tag of RFC 5646 gives an empty one."""
     assert normalize_language_tag(tag) == ""
 
 
-def test_the_default_terms_check() -> None:
-    """The terms that come with Avowal check, leave nothing undone, and keep what they say."""
+def test_the_default_terms_are_valid() -> None:
+    """The default terms are valid without warnings, and keep data as long as they say."""
     terms = load_terms(DEFAULT)
     compiled = compile_terms(terms)
     assert find_warnings(terms) == []
@@ -479,16 +487,16 @@ def test_the_default_terms_check() -> None:
         (["view"], "`request-kind`"),
     ],
 )
-def test_what_is_left_undone_is_told(categories: list[str], said: str) -> None:
-    """Terms that check, but under which something cannot work, bring a warning."""
+def test_terms_under_which_something_cannot_work_give_a_warning(categories: list[str], said: str) -> None:
+    """Terms may be valid while something cannot work under them; a warning says what."""
     collect = [CollectRule([category], {"full": "1 day"}, ["operate"]) for category in categories]
     cookie = [CookieRule("a", ["content"], "1 day", "unless-refused", "first")]
-    terms = written(collect_rules=collect, cookies=cookie)
+    terms = terms_with(collect_rules=collect, cookies=cookie)
     assert any(said in warning for warning in find_warnings(terms))
 
 
-def test_the_docs_have_every_key() -> None:
-    """Each key of the file has its heading in the reference, and the example there of each table checks."""
+def test_the_docs_describe_every_key() -> None:
+    """Each key has a heading in the reference, and each example there is valid."""
     text = DOCS.read_text(encoding="utf-8")
     tables = {
         "collect": CollectRule,
@@ -507,8 +515,8 @@ def test_the_docs_have_every_key() -> None:
 
 
 @given(TERMS)
-def test_the_canonical_form_says_it_all(terms: Terms) -> None:
-    """The canonical form is JSON that holds each cell, cookie and owed duty, and no duty that is not owed."""
+def test_the_canonical_form_is_complete(terms: Terms) -> None:
+    """The canonical form contains each cell, cookie and owed duty, and no duty that is not owed."""
     compiled = compile_terms(terms)
     read = parse_canonical(compiled.encode_canonical())
     assert read == compiled
