@@ -1,4 +1,4 @@
-"""The command `avowal follow`: a log as it grows, through every rotation, stopped and started again."""
+"""The command `avowal follow`: a growing log is read through every rotation, stop and restart."""
 
 import gzip
 import itertools
@@ -24,7 +24,7 @@ def site(tmp_path: Path) -> Site:
 
 
 class Server:
-    """Writes a log as a server does, each line different from every other."""
+    """Writes a log as a server does; each line is unique."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,14 +39,14 @@ class Server:
         self.file.write("".join(more).encode())
 
     def write_one_and_a_half(self) -> tuple[int, bytes]:
-        """Write a line and half of the next at once; returns how many are whole, and what is to be written yet."""
+        """Write a line and half of the next; returns how many lines there will be and the missing bytes."""
         whole, half = (line(next(self.numbers) / 4, "/halves") for _ in range(2))
         self.file.write(f"{whole}{half[:70]}".encode())
         self.written += [whole, half]
         return len(self.written) - 1, half[70:].encode()
 
-    def open_anew(self) -> None:
-        """Go on in a new file of the same name."""
+    def reopen(self) -> None:
+        """Continue in a new file of the same name."""
         self.file.close()
         self.file = self.path.open("ab", buffering=0)
 
@@ -59,32 +59,32 @@ def server(site: Site) -> Iterator[Server]:
 
 
 @contextmanager
-def following(site: Site, *arguments: object) -> Iterator[Started]:
+def run_follower(site: Site, *arguments: object) -> Iterator[Started]:
     with site.started("follow", "access.log", *arguments) as follow:
         follow.wait_for("following `access.log`")
         yield follow
 
 
-def requests(site: Site) -> int:
-    """Return how many requests are kept, asked through whoever owns the folder."""
-    with open_session(site.data) as at_work:
-        return at_work.call(CountRecords()).requests
+def count_requests(site: Site) -> int:
+    """Return how many requests are stored, through the process that owns the folder."""
+    with open_session(site.data) as session:
+        return session.call(CountRecords()).requests
 
 
 def wait_for_all(site: Site, server: Server, follow: Started) -> None:
-    """Wait until as many requests are kept as were written; they must be the same, and no more."""
+    """Wait until as many requests are stored as were written, and never more."""
 
     def all_in() -> bool:
         assert follow.process.poll() is None, follow.said()
-        found = requests(site)
-        assert found <= len(server.written), f"{found} of {len(server.written)}"
-        return found == len(server.written)
+        count = count_requests(site)
+        assert count <= len(server.written), f"{count} of {len(server.written)}"
+        return count == len(server.written)
 
     wait_until(all_in, f"{len(server.written)} requests")
 
 
-def wait_for_the_last(site: Site, server: Server, follow: Started) -> None:
-    """Wait until the line written last is in: what was rotated away before it must be in by then."""
+def wait_for_last_line(site: Site, server: Server, follow: Started) -> None:
+    """Wait until the line written last is stored, as lines rotated away before it then are too."""
     last = server.written[-1].split(" ")[6]
 
     def is_in() -> bool:
@@ -94,8 +94,8 @@ def wait_for_the_last(site: Site, server: Server, follow: Started) -> None:
     wait_until(is_in, f"a view of {last}")
 
 
-def assert_as_imported(site: Site, server: Server) -> None:
-    """Compare what is kept with an import of all that was written."""
+def assert_equals_import(site: Site, server: Server) -> None:
+    """Assert that the store equals that of an import of all written lines."""
     beside = Site(site.folder.with_name("beside"))
     beside.folder.mkdir()
     beside.init(settings='[collect]\nlog_format = "combined"\n')
@@ -103,10 +103,10 @@ def assert_as_imported(site: Site, server: Server) -> None:
     assert kept(site) == kept(beside)
 
 
-def test_a_log_is_followed_as_it_grows(site: Site, server: Server) -> None:
-    """What is there is read, then what is added; visits grow with it, and SIGTERM ends it cleanly with status 0."""
+def test_a_growing_log_is_followed(site: Site, server: Server) -> None:
+    """Existing lines and added lines are read, visits are extended, and SIGTERM ends the command with status 0."""
     server.write(5)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         for _ in range(3):
             server.write(2)
@@ -115,63 +115,63 @@ def test_a_log_is_followed_as_it_grows(site: Site, server: Server) -> None:
         assert follow.end(signal.SIGTERM) == 0
         assert "stopped: 11 lines, 11 requests" in follow.said()
     assert not (site.data / "avowal.sock").exists()
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
-def test_what_is_written_until_it_stops_is_read(site: Site, server: Server) -> None:
-    """Lines that are in the log when SIGTERM comes are taken in before the end; Ctrl-C does the same."""
+def test_lines_written_before_the_stop_are_read(site: Site, server: Server) -> None:
+    """Lines that are in the log at SIGTERM or SIGINT are read before the command ends."""
     for number, stop in enumerate((signal.SIGTERM, signal.SIGINT)):
-        with following(site) as follow:
+        with run_follower(site) as follow:
             server.write(10)
             assert follow.end(stop) == 0
         assert site.rows("SELECT count(*) FROM requests") == [(10 * (number + 1),)]
 
 
-def test_a_line_written_in_two_halves_counts_once_and_whole(site: Site, server: Server) -> None:
-    """An unfinished line waits for its end, and is not counted as unparsable meanwhile."""
-    with following(site) as follow:
+def test_a_line_written_in_two_halves_is_counted_once(site: Site, server: Server) -> None:
+    """The first half is not counted as unparsable."""
+    with run_follower(site) as follow:
         for _ in range(3):
             whole, rest = server.write_one_and_a_half()
-            wait_until(lambda expected=whole: requests(site) == expected, f"{whole} requests")  # type: ignore[misc]
+            wait_until(lambda expected=whole: count_requests(site) == expected, f"{whole} requests")  # type: ignore[misc]
             assert site.report("overview")["excluded"]["unparsable_lines"] == 0
             server.file.write(rest)
             wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
-def test_an_unfinished_line_at_the_end_is_left_for_the_next_time(site: Site, server: Server) -> None:
-    """A line whose end comes after the stop counts once, also where an import read its beginning in between."""
+def test_an_unfinished_last_line_is_read_after_a_restart(site: Site, server: Server) -> None:
+    """Such a line is counted once, even if an import reads its first half in between."""
     server.write(2)
     _, rest = server.write_one_and_a_half()
-    with following(site) as follow:
+    with run_follower(site) as follow:
         assert follow.end(signal.SIGTERM) == 0
     assert site.rows("SELECT sum(lines) FROM logs") == [(3,)]
     site.avowal("import", "access.log")
     assert site.rows("SELECT sum(lines) FROM logs") == [(4,)]
     server.file.write(rest)
     server.write(2)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
-def test_a_log_that_is_not_there_yet_is_waited_for(site: Site, server: Server) -> None:
-    """A log that begins after its follower did is read from its first line, and one of no format is waited for."""
+def test_a_missing_log_is_waited_for(site: Site, server: Server) -> None:
+    """A log that is created after the command started is read from its first line."""
     server.path.unlink()
-    with following(site) as follow:
-        server.open_anew()
+    with run_follower(site) as follow:
+        server.reopen()
         server.write(4)
         wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
 def test_a_renamed_log_is_read_to_its_end(site: Site, server: Server) -> None:
-    """After a rotation by renaming, what the server goes on writing to the old file counts, as does the new one."""
+    """After a rotation by renaming, lines written to the old file and to the new one are read."""
     server.write(5)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         server.path.rename(server.path.with_suffix(".log.1"))
         server.write(3)
@@ -188,30 +188,30 @@ def test_a_renamed_log_is_read_to_its_end(site: Site, server: Server) -> None:
         old.close()
         assert "was rotated" in follow.said()
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
-def test_rotations_between_two_looks_lose_nothing(site: Site, server: Server) -> None:
-    """Lines written before, between and after a rotation that was not seen as it happened are all read, once."""
+def test_a_rotation_between_two_polls_loses_no_line(site: Site, server: Server) -> None:
+    """Lines written before, during and after a rotation that was not observed are read once."""
     server.write(5)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         follow.process.send_signal(signal.SIGSTOP)
         server.write(3)
         server.path.rename(server.path.with_suffix(".log.1"))
         server.write(3)
-        server.open_anew()
+        server.reopen()
         server.write(3)
         follow.process.send_signal(signal.SIGCONT)
         wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
 def test_a_truncated_log_is_read_from_its_beginning(site: Site, server: Server) -> None:
     """After a rotation by copying and truncating, the log is read anew, and its copy is not read twice."""
     server.write(5)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         for number in (1, 2):
             wait_for_all(site, server, follow)
             shutil.copy(server.path, server.path.with_suffix(f".log.{number}"))
@@ -220,13 +220,13 @@ def test_a_truncated_log_is_read_from_its_beginning(site: Site, server: Server) 
         wait_for_all(site, server, follow)
         assert "was truncated" in follow.said()
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
-def test_a_truncated_log_that_outgrew_the_old_one_is_noticed(site: Site, server: Server) -> None:
-    """A log that was truncated and is longer again by the next look is read from its beginning all the same."""
+def test_a_truncated_log_that_has_grown_longer_is_noticed(site: Site, server: Server) -> None:
+    """A log that was truncated and is longer than before at the next poll is read from its beginning."""
     server.write(5)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         follow.process.send_signal(signal.SIGSTOP)
         os.truncate(server.path, 0)
@@ -234,13 +234,13 @@ def test_a_truncated_log_that_outgrew_the_old_one_is_noticed(site: Site, server:
         follow.process.send_signal(signal.SIGCONT)
         wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
-def test_lines_copied_away_before_they_were_seen_are_read_from_the_copy(site: Site, server: Server) -> None:
-    """What was written just before a log was copied and truncated is in its copy, and counts."""
+def test_lines_not_read_before_a_truncation_are_read_from_the_copy(site: Site, server: Server) -> None:
+    """Lines written just before a log was copied and truncated are read from its copy."""
     server.write(5)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         follow.process.send_signal(signal.SIGSTOP)
         server.write(3)
@@ -248,19 +248,19 @@ def test_lines_copied_away_before_they_were_seen_are_read_from_the_copy(site: Si
         os.truncate(server.path, 0)
         server.write(2)
         follow.process.send_signal(signal.SIGCONT)
-        wait_for_the_last(site, server, follow)
+        wait_for_last_line(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("rotation", ["none", "rename", "rename and compress", "copy and truncate"])
-def test_what_happens_while_it_is_stopped_is_caught_up_with(
+def test_lines_written_while_stopped_are_read_after_a_restart(
     site: Site, server: Server, stop: signal.Signals, rotation: str
 ) -> None:
-    """Started again after any end, it reads what was written meanwhile, also to a log that was rotated away."""
+    """After any end, a restart reads the lines written meanwhile, also from a log that was rotated."""
     server.write(30)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         assert follow.end(stop) == (0 if stop == signal.SIGTERM else -9)
     server.write(4)
@@ -271,70 +271,70 @@ def test_what_happens_while_it_is_stopped_is_caught_up_with(
     elif rotation != "none":
         server.path.rename(old)
         server.write(3)
-        server.open_anew()
+        server.reopen()
     if rotation == "rename and compress":
         old.with_suffix(".1.gz").write_bytes(gzip.compress(old.read_bytes()))
         old.unlink()
     server.write(2)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         server.write(1)
         wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
-def test_a_log_rotated_away_unseen_is_caught_up_with(site: Site, server: Server) -> None:
-    """Where two rotations happened while it was stopped, the log that came and went in between is read, too."""
+def test_a_log_rotated_twice_while_stopped_is_read(site: Site, server: Server) -> None:
+    """After two rotations while the command was stopped, the log in between is read too."""
     server.write(5)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
     for number in (2, 1):
         server.write(3)
         server.path.rename(server.path.with_suffix(f".log.{number}"))
-        server.open_anew()
+        server.reopen()
     server.write(3)
-    with following(site) as follow:
-        wait_for_the_last(site, server, follow)
+    with run_follower(site) as follow:
+        wait_for_last_line(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
-def test_old_logs_beside_it_are_left_alone(site: Site, server: Server) -> None:
-    """Logs that were rotated away before the first follow are not read: whoever wants them imports them."""
+def test_logs_rotated_before_the_first_start_are_not_read(site: Site, server: Server) -> None:
+    """Older logs have to be imported with `avowal import`."""
     old = Server(site.folder / "access.log.1")
     old.write(4)
     server.numbers = itertools.count(100)
     server.write(3)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
     old.file.close()
     assert site.rows("SELECT count(*) FROM requests") == [(3,)]
 
 
-def test_killed_again_and_again_it_loses_and_doubles_nothing(site: Site, server: Server) -> None:
-    """SIGKILL at any moment while a log grows, and a new start, keep every line once."""
+def test_repeated_kills_lose_and_repeat_no_line(site: Site, server: Server) -> None:
+    """After SIGKILL at any moment of a growing log, a restart stores every line once."""
     for number in range(5):
         server.write(40)
-        with following(site) as follow:
+        with run_follower(site) as follow:
             server.write(40)
-            wait_until(lambda seen=number: requests(site) > 80 * seen, "some requests")  # type: ignore[misc]
+            wait_until(lambda seen=number: count_requests(site) > 80 * seen, "some requests")  # type: ignore[misc]
             server.write(5 - number)
             follow.end(signal.SIGKILL)
         server.numbers = itertools.count(next(server.numbers) + 1)
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
-def test_reports_and_imports_work_beside_it(site: Site, server: Server) -> None:
-    """While it owns the folder, reports answer and another log is imported; its own log is read by nobody else."""
+def test_reports_and_imports_work_while_a_log_is_followed(site: Site, server: Server) -> None:
+    """Reports and imports of other logs work; an import of the followed log is refused."""
     server.write(5)
     other = [line(n, f"/other/{n}", address="198.51.100.1", agent=CHROME) for n in range(20)]
-    with following(site) as follow:
+    with run_follower(site) as follow:
         wait_for_all(site, server, follow)
         for _ in range(2):
             server.write(2)
@@ -352,26 +352,26 @@ def test_reports_and_imports_work_beside_it(site: Site, server: Server) -> None:
         server.write(1)
         wait_for_all(site, server, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
-def test_it_outlives_the_process_that_owned_the_folder(site: Site, server: Server) -> None:
-    """Started while another command owns the folder, it goes on when that command ends."""
+def test_following_continues_when_the_owner_of_the_folder_ends(site: Site, server: Server) -> None:
+    """A follower that was a client of another command takes over when that command ends."""
     server.write(3)
-    with open_session(site.data) as at_work:
-        assert at_work.backend.is_owner
-        with following(site) as follow:
-            wait_until(lambda: at_work.call(CountRecords()).requests == 3, "3 requests")
-            at_work.backend.close()
+    with open_session(site.data) as session:
+        assert session.backend.is_owner
+        with run_follower(site) as follow:
+            wait_until(lambda: session.call(CountRecords()).requests == 3, "3 requests")
+            session.backend.close()
             server.write(3)
             wait_for_all(site, server, follow)
             assert follow.end(signal.SIGTERM) == 0
-    assert_as_imported(site, server)
+    assert_equals_import(site, server)
 
 
 @pytest.mark.parametrize("what", ["folder", "compressed", "no folder"])
-def test_what_cannot_be_followed_is_misuse(site: Site, what: str) -> None:
-    """A folder, a compressed log and a log in a folder that is not there are misuse, with a remedy."""
+def test_a_log_that_cannot_be_followed_is_refused(site: Site, what: str) -> None:
+    """A folder, a compressed log and a log in a missing folder are refused with status 2."""
     path = site.folder / "logs"
     if what == "folder":
         path.mkdir()

@@ -1,6 +1,6 @@
-"""Kill -9 at any moment: nothing that was acknowledged is lost, nothing is counted twice, and the store opens.
+"""Imports killed at any moment: no line is lost or counted twice.
 
-Most states are copied while an import runs; some kills are real, and all of them in a thorough run.
+Most states are copied during an import. A few kills are real, and all of them in a thorough run.
 """
 
 import json
@@ -36,7 +36,7 @@ random.Random(7).shuffle(SCATTERED)
 
 @dataclass
 class Stage:
-    """Logs, what an undisturbed import makes of them, and what plays scenes."""
+    """Logs, the result of an undisturbed import of them, and a server that plays scenes."""
 
     folder: Path
     server: KillServer
@@ -55,13 +55,13 @@ class Stage:
         return [*logs, "--format", "combined", "--max-unparsable-percent", "100"]
 
     def moments(self, role: str, **scene: Any) -> dict[str, int]:
-        """Return how often each moment comes for a role, where nobody is killed."""
+        """Return how often each moment comes for a role if nothing is killed."""
         site, _ = self.play(f"moments of {role} {len(scene)}", imports=[NOT_KILLED], **scene)
         return moments_of(site.folder, role)
 
     def finish(self, site: Site) -> list[str]:
-        """Import to the end, and return what is wrong then."""
-        before = accounted(site)
+        """Import to the end, and return what is wrong afterwards."""
+        before = count_stored_lines(site)
         _, ended = self.play(str(site.folder.relative_to(self.folder)), imports=[NOT_KILLED])
         said = (site.folder / "import.said").read_text()
         if ended["imports"] != [0]:
@@ -76,8 +76,8 @@ class Stage:
         return wrong
 
 
-def accounted(site: Site) -> int | None:
-    """Open a copy of a store as it was left, and return how many lines were counted; none where segments wait."""
+def count_stored_lines(site: Site) -> int | None:
+    """Return how many lines a copy of the store has counted, or None if segments are waiting."""
     if not (site.data / "avowal.duckdb").exists():
         return 0
     copy = site.folder / "copy"
@@ -105,42 +105,44 @@ def stage(tmp_path_factory: pytest.TempPathFactory, kill_server: KillServer) -> 
     return stage
 
 
-def otherwise(site: Site, ended: dict[str, Any]) -> str:
-    """Tell how a scene ended that should have ended in another way."""
+def describe_end(site: Site, ended: dict[str, Any]) -> str:
+    """Describe a scene that did not end as expected."""
     return f"ended with {ended}: {(site.folder / 'import.said').read_text()}"
 
 
-def all_of(moments: list[Any], attempt: Callable[[int, Any], tuple[int, list[str]]]) -> int:
-    """Make an attempt for each moment; returns the number of kills, and fails with all that is wrong."""
+def run_attempts(moments: list[Any], attempt: Callable[[int, Any], tuple[int, list[str]]]) -> int:
+    """Run an attempt for each moment; returns the number of kills. Fails with everything that is wrong."""
     attempts = [attempt(number, moment) for number, moment in enumerate(moments)]
-    wrong = {str(moment): told for moment, (_, told) in zip(moments, attempts, strict=True) if told}
+    wrong = {
+        str(moment): problems for moment, (_, problems) in zip(moments, attempts, strict=True) if problems
+    }
     assert not wrong, json.dumps(wrong, indent=1)
     return sum(kills for kills, _ in attempts)
 
 
-def test_an_import_may_be_killed_at_any_moment(stage: Stage) -> None:
-    """Whatever state a kill before or after anything that it does leaves, an import given again ends as if nothing had been."""
+def test_an_import_killed_at_any_moment_can_be_repeated(stage: Stage) -> None:
+    """After a kill before or after any write, a repeated import ends like an undisturbed one."""
     site = Site(stage.folder / "states")
     site.folder.mkdir()
     states = stage.server.states(site, arguments=stage.arguments)
     named = {moment.rpartition(" ")[0] for moments, _ in states for moment in moments.split(", ")}
     assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_OWNER} <= named
     assert len(states) >= 25
-    wrong = {moments: told for moments, folder in states if (told := stage.finish(Site(folder)))}
+    wrong = {moments: problems for moments, folder in states if (problems := stage.finish(Site(folder)))}
     assert not wrong, json.dumps(wrong, indent=1)
 
 
-def test_an_import_that_is_killed_leaves_nothing_in_the_way(stage: Stage) -> None:
-    """Killed for real, at some moments or, in a thorough run, at all, its locks and sockets are in nobody's way."""
+def test_a_killed_import_leaves_no_lock_behind(stage: Stage) -> None:
+    """After a real kill at some moments (at all in a thorough run) the import can be repeated."""
 
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
         site, ended = stage.play(f"import {number}", imports=[moment])
-        return 1, stage.finish(site) if ended["imports"] == [KILLED] else [otherwise(site, ended)]
+        return 1, stage.finish(site) if ended["imports"] == [KILLED] else [describe_end(site, ended)]
 
     moments = choose_moments(stage.moments("import"), None if is_thorough() else 1)
     if not is_thorough():
         moments = random.Random(20260107).sample(moments, 8)
-    assert all_of(moments, attempt) == len(moments)
+    assert run_attempts(moments, attempt) == len(moments)
 
 
 DONE_BY_OWNER = (
@@ -161,69 +163,69 @@ DONE_BY_OWNER = (
     "socket unlink",
     "store close",
 )
-DONE_BY_GUEST = (
+DONE_BY_CLIENT = (
     "sync",
     "segment rename",
     "request to claim-log",
     "request to load-segments",
     "request to derive-views",
 )
-DONE_FOR_GUEST = ("load commit", "segment unlink", "answer", "derive commit")
+DONE_FOR_CLIENT = ("load commit", "segment unlink", "answer", "derive commit")
 
 
-def test_an_import_may_be_killed_anywhere_in_its_logs(stage: Stage) -> None:
-    """An import killed when it has read any number of bytes, and given again, ends as if nothing had been."""
+def test_an_import_killed_at_any_byte_can_be_repeated(stage: Stage) -> None:
+    """After a kill at any number of read bytes, a repeated import ends like an undisturbed one."""
     read = stage.moments("import")["byte"]
 
     def attempt(number: int, byte: int) -> tuple[int, list[str]]:
         site, ended = stage.play(f"byte {number}", imports=[("byte", byte)])
-        return 1, stage.finish(site) if ended["imports"] == [KILLED] else [otherwise(site, ended)]
+        return 1, stage.finish(site) if ended["imports"] == [KILLED] else [describe_end(site, ended)]
 
     chance = random.Random(20260105)
     kills = by_depth(standard=6, thorough=24)
-    assert all_of([chance.randint(1, read) for _ in range(kills)], attempt) == kills
+    assert run_attempts([chance.randint(1, read) for _ in range(kills)], attempt) == kills
 
 
-def test_an_import_may_be_killed_again_and_again(stage: Stage) -> None:
-    """An import killed at one moment, and at another when it is given again, ends as if nothing had been."""
+def test_an_import_killed_several_times_can_be_repeated(stage: Stage) -> None:
+    """After several kills at different moments, a repeated import ends like an undisturbed one."""
     moments = choose_moments(stage.moments("import"), 4)
 
     def attempt(number: int, chain: list[Moment]) -> tuple[int, list[str]]:
         site, ended = stage.play(f"chain {number}", imports=chain)
         kills = [status for status in ended["imports"] if status == KILLED]
         if set(ended["imports"]) - {KILLED, 0}:
-            return 0, [otherwise(site, ended)]
+            return 0, [describe_end(site, ended)]
         return len(kills), stage.finish(site)
 
     chance = random.Random(20260106)
     chains = by_depth(standard=3, thorough=12)
-    assert all_of([chance.sample(moments, 5) for _ in range(chains)], attempt) >= 2 * chains
+    assert run_attempts([chance.sample(moments, 5) for _ in range(chains)], attempt) >= 2 * chains
 
 
-def test_a_guest_may_be_killed_at_any_moment(stage: Stage) -> None:
-    """An import killed while another process owns the folder, and given again beside it, ends as if nothing had been."""
+def test_a_client_killed_at_any_moment_can_be_repeated(stage: Stage) -> None:
+    """An import that was killed while another process owns the folder can be repeated beside it."""
 
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
-        site, ended = stage.play(f"guest {number}", owner=NOT_KILLED, imports=[moment, NOT_KILLED])
+        site, ended = stage.play(f"client {number}", owner=NOT_KILLED, imports=[moment, NOT_KILLED])
         right = ended == {"owner": 0, "imports": [KILLED, 0]}
-        return 1, stage.finish(site) if right else [otherwise(site, ended)]
+        return 1, stage.finish(site) if right else [describe_end(site, ended)]
 
     moments = choose_moments(
         stage.moments("import", owner=NOT_KILLED), by_depth(standard=1, thorough=3, quick=1)
     )
-    assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_GUEST} <= {
+    assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_CLIENT} <= {
         name for name, _ in moments
     }
-    assert all_of(moments, attempt) >= 18
+    assert run_attempts(moments, attempt) >= 18
 
 
-def test_an_owner_may_be_killed_at_any_moment(stage: Stage) -> None:
-    """An owner killed at its guest's import, and the next one where it takes up what waits, lose and double nothing."""
+def test_an_owner_killed_at_any_moment_loses_no_line(stage: Stage) -> None:
+    """If the owner is killed during a client's import, and then the next owner, no line is lost or repeated."""
 
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
         site, ended = stage.play(f"owner {number}", owner=moment, imports=[NOT_KILLED])
         if ended["owner"] != KILLED:
-            return 0, [otherwise(site, ended)]
+            return 0, [describe_end(site, ended)]
         _, then = stage.play(site.folder.name, imports=[("after load commit", 1)])
         return 1 + then["imports"].count(KILLED), stage.finish(site)
 
@@ -232,6 +234,6 @@ def test_an_owner_may_be_killed_at_any_moment(stage: Stage) -> None:
         for moment in choose_moments(
             stage.moments("owner", owner=NOT_KILLED), by_depth(standard=2, thorough=5, quick=1)
         )
-        if moment[0].partition(" ")[2] in DONE_FOR_GUEST
+        if moment[0].partition(" ")[2] in DONE_FOR_CLIENT
     ]
-    assert all_of(moments, attempt) >= 20
+    assert run_attempts(moments, attempt) >= 20

@@ -1,4 +1,4 @@
-"""The result does not depend on the order of lines, files or imports."""
+"""The result of an import does not depend on the order of lines, files or imports."""
 
 import itertools
 import tempfile
@@ -54,8 +54,8 @@ lines = st.tuples(
 )
 
 
-def written(number: int, one: Line) -> str:
-    """Write a line, made different from every other by its size."""
+def write_line(number: int, one: Line) -> str:
+    """Write a line that its size makes different from every other."""
     seconds, (host, address, agent), path, referrer = one
     method, status = {"/upload": ("POST", 201), "/gone": ("GET", 404)}.get(path, ("GET", 200))
     return line(
@@ -73,14 +73,14 @@ def written(number: int, one: Line) -> str:
 
 
 @contextmanager
-def a_site(zone: str) -> Iterator[Site]:
+def temporary_site(zone: str) -> Iterator[Site]:
     with tempfile.TemporaryDirectory() as folder:
         yield Site(Path(folder)).init(settings=SETTINGS.format(zone=zone))
 
 
 @st.composite
-def shuffled_pieces(draw: st.DrawFn) -> tuple[list[Line], list[list[list[int]]]]:
-    """Give lines, and runs of files of line numbers that have every line once."""
+def shuffled_imports(draw: st.DrawFn) -> tuple[list[Line], list[list[list[int]]]]:
+    """Draw lines, and imports of files of line numbers that contain each line once."""
     found = draw(st.lists(lines, min_size=1, max_size=24))
     order = draw(st.permutations(range(len(found))))
     cuts = sorted(draw(st.lists(st.integers(0, len(found)), max_size=4)))
@@ -90,14 +90,14 @@ def shuffled_pieces(draw: st.DrawFn) -> tuple[list[Line], list[list[list[int]]]]
 
 
 @settings(max_examples=by_depth(standard=10, thorough=80, quick=3))
-@given(shuffled_pieces(), st.sampled_from(ZONES), st.booleans())
-def test_any_order_and_any_pieces_give_the_same(
+@given(shuffled_imports(), st.sampled_from(ZONES), st.booleans())
+def test_any_order_and_division_of_lines_gives_the_same_result(
     drawn: tuple[list[Line], list[list[list[int]]]], zone: str, one_by_one: bool
 ) -> None:
-    """Lines in any order, as files cut anywhere, in runs of any number, give what one pass gives, and the model."""
+    """Lines in any order, divided into any files and imports, give the result of one import and of the model."""
     found, runs = drawn
-    texts = [written(number, one) for number, one in enumerate(found)]
-    with a_site(zone) as whole, a_site(zone) as pieces:
+    texts = [write_line(number, one) for number, one in enumerate(found)]
+    with temporary_site(zone) as whole, temporary_site(zone) as pieces:
         assert whole.take_in(whole.log("access.log", *texts))["counts"]["requests"] == len(texts)
         for run, files in enumerate(runs):
             logs = [
@@ -108,10 +108,10 @@ def test_any_order_and_any_pieces_give_the_same(
                 if some:
                     pieces.take_in(*some)
         assert kept(whole) == kept(pieces)
-        agrees_with_the_model(whole, found, zone)
+        assert_equals_model(whole, found, zone)
 
 
-def agrees_with_the_model(site: Site, found: list[Line], zone: str) -> None:
+def assert_equals_model(site: Site, found: list[Line], zone: str) -> None:
     expected = visits(
         (
             Deed(NIGHT + timedelta(seconds=seconds), who, KINDS[path], path)
@@ -126,7 +126,7 @@ def agrees_with_the_model(site: Site, found: list[Line], zone: str) -> None:
     rows = site.rows(
         "SELECT visit_time, visit_duration_ms, host, views, downloads, uploads, browser FROM visits"
     )
-    assert Counter(rows) == Counter(map(as_row, expected))
+    assert Counter(rows) == Counter(map(visit_row, expected))
     rows = site.rows("SELECT visit_time, view_time, view_duration_ms FROM views")
     assert Counter(rows) == Counter(
         (visit[0].time, began, milliseconds(lasted))
@@ -142,12 +142,12 @@ def agrees_with_the_model(site: Site, found: list[Line], zone: str) -> None:
     )
     entered = Counter(site.rows("SELECT visit_time, entry_path, exit_path FROM visits"))
     assert all(
-        any(row[0] == visit[0].time and row[1:] in entries_and_exits(visit) for visit in expected)
+        any(row[0] == visit[0].time and row[1:] in possible_entries_and_exits(visit) for visit in expected)
         for row in entered
     )
 
 
-def as_row(visit: Visit) -> tuple[object, ...]:
+def visit_row(visit: Visit) -> tuple[object, ...]:
     kinds = Counter(deed.kind for deed in visit)
     host, _, agent = visit[0].who
     return (
@@ -161,8 +161,8 @@ def as_row(visit: Visit) -> tuple[object, ...]:
     )
 
 
-def entries_and_exits(visit: Visit) -> set[tuple[str | None, str | None]]:
-    """Return where a visit may have begun and ended: any of the views that bear the first and the last time."""
+def possible_entries_and_exits(visit: Visit) -> set[tuple[str | None, str | None]]:
+    """Return the possible entry and exit pages: any views at the first and the last time of a visit."""
     looked = [deed for deed in visit if deed.kind == RequestKind.VIEW]
     if not looked:
         return {(None, None)}
@@ -176,7 +176,7 @@ def milliseconds(duration: timedelta | None) -> int | None:
 
 
 def test_a_late_line_joins_two_visits(tmp_path: Path) -> None:
-    """A line that comes last and lies between two visits makes them one, in a run of its own, too."""
+    """A line between two visits that is imported last makes them one visit."""
     site = Site(tmp_path)
     site.take_in(site.log("a.log", line(0, "/first"), line(50, "/last")))
     assert site.rows("SELECT views, visit_duration_ms FROM visits") == [(1, None)] * 2
@@ -192,7 +192,7 @@ def test_a_late_line_joins_two_visits(tmp_path: Path) -> None:
 
 
 def test_a_late_line_changes_no_other_visit(tmp_path: Path) -> None:
-    """What comes in of one visitor leaves the rows of every other as they are."""
+    """A line of one visitor leaves the visits of all others unchanged."""
     site = Site(tmp_path)
     others = [line(n, f"/{n}", address=f"198.51.100.{n}") for n in range(50)]
     site.take_in(site.log("a.log", *others, line(0)))
@@ -203,8 +203,8 @@ def test_a_late_line_changes_no_other_visit(tmp_path: Path) -> None:
     assert site.rows("SELECT views FROM visits WHERE entry_path = '/'") == [(2,)]
 
 
-def test_days_far_apart_are_each_made_anew_alone(tmp_path: Path) -> None:
-    """A run that brings lines of days far apart touches what belongs to them, however long the time between."""
+def test_an_import_of_distant_days_derives_only_those_days(tmp_path: Path) -> None:
+    """An import of days that are far apart changes only the visits of these days."""
     site, beside = Site(tmp_path / "site"), Site(tmp_path / "beside")
     for one in (site, beside):
         one.folder.mkdir()
@@ -217,7 +217,7 @@ def test_days_far_apart_are_each_made_anew_alone(tmp_path: Path) -> None:
 
 
 def test_a_visit_ends_with_its_visitor_day(tmp_path: Path) -> None:
-    """At the hour at which the site's day turns, a visit ends, however short the pause."""
+    """A visit ends at the hour at which the visitor day begins, however short the pause."""
     site = Site(tmp_path).init(settings='[site]\ntimezone = "Europe/Berlin"\nday_start = "05:30"\n')
     start = datetime(2026, 1, 5, 4, 20)  # noqa: DTZ001  # UTC without a zone: ten minutes before
     site.take_in(site.log("a.log", *(line(minute, start=start) for minute in (0, 5, 9, 10, 15))))
@@ -228,8 +228,8 @@ def test_a_visit_ends_with_its_visitor_day(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("minutes", [1, 7, 240])
-def test_the_gap_is_a_setting(tmp_path: Path, minutes: int) -> None:
-    """A pause of `collect.visit_gap_minutes` goes on with a visit, a second more begins another; also of old visits."""
+def test_the_visit_gap_is_a_setting(tmp_path: Path, minutes: int) -> None:
+    """A pause of `collect.visit_gap_minutes` continues a visit, a longer one ends it; old visits follow a change."""
     site = Site(tmp_path).init(settings=f"[collect]\nvisit_gap_minutes = {minutes}\n")
     site.take_in(site.log("a.log", line(0), line(minutes), line(2 * minutes + 1 / 60)))
     assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(2,), (1,)]
@@ -238,8 +238,8 @@ def test_the_gap_is_a_setting(tmp_path: Path, minutes: int) -> None:
     assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(3,)]
 
 
-def test_visitors_keys_do_not_outlive_their_salt(tmp_path: Path) -> None:
-    """Where a day's salt is gone, lines of that day are other visitors than before, and this is said."""
+def test_visitor_keys_change_when_their_salt_was_destroyed(tmp_path: Path) -> None:
+    """Without the salt of their day, late lines belong to new visitors, and the import says so."""
     site = Site(tmp_path)
     site.take_in(site.log("a.log", line(0), line(1)))
     (site.folder / "data.keys" / "salts.json").write_text(

@@ -1,4 +1,4 @@
-"""Access logs that real servers send by syslog become requests, under the terms, while the server runs."""
+"""Access logs that real servers send by syslog become requests, as the terms permit, while the server runs."""
 
 import http.client
 import shutil
@@ -67,7 +67,7 @@ WORDS = {"nginx": ["-e", "{folder}/error.log", "-c", "{config}"], "haproxy": ["-
 
 
 @contextmanager
-def running(name: str, folder: Path, syslog: int) -> Iterator[int]:
+def run_server(name: str, folder: Path, syslog: int) -> Iterator[int]:
     """Run a server that sends its log to a port."""
     program = shutil.which(name.partition(" ")[0], path=PATHS)
     if not program:
@@ -91,17 +91,17 @@ def running(name: str, folder: Path, syslog: int) -> Iterator[int]:
         process.wait()
 
 
-def listening(folder: Path) -> tuple[Site, int]:
+def site_with_syslog(folder: Path) -> tuple[Site, int]:
     folder.mkdir()
     syslog = free_port()
     return Site(folder).init(settings=f'[serve]\nsyslog_address = "127.0.0.1:{syslog}"\n'), syslog
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_server_sends_its_log(name: str, tmp_path: Path) -> None:
-    """Over UDP and TCP; what the terms do not let in is nowhere, not even meanwhile."""
-    site, syslog = listening(tmp_path / "site")
-    with served(site) as it, running(name, tmp_path, syslog) as port:
+def test_a_real_server_sends_its_log(name: str, tmp_path: Path) -> None:
+    """Requests arrive over UDP and TCP, and what the terms do not permit is in no file."""
+    site, syslog = site_with_syslog(tmp_path / "site")
+    with served(site) as it, run_server(name, tmp_path, syslog) as port:
         for number in range(3):
             with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
                 connection.request("GET", f"/page/{number}?q={SECRET}", headers={"User-Agent": FIREFOX})
@@ -118,7 +118,7 @@ def test_a_server_sends_its_log(name: str, tmp_path: Path) -> None:
         assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
 
 
-def lines(*numbers: int) -> list[bytes]:
+def syslog_lines(*numbers: int) -> list[bytes]:
     now = datetime.now(UTC)
     return [
         f'<190>{now:%b %d %H:%M:%S} web nginx: 192.0.2.{number} - - [{now:%d/%b/%Y:%H:%M:%S} +0000] '
@@ -127,15 +127,15 @@ def lines(*numbers: int) -> list[bytes]:
     ]  # fmt: skip
 
 
-def requests(it: Served, count: int) -> set[str]:
+def read_paths(it: Served, count: int) -> set[str]:
     return {row["page_path"] for row in it.kept("SELECT page_path FROM requests", count)}
 
 
-def test_messages_come_in_every_frame(tmp_path: Path) -> None:
-    """With their lengths, on lines of their own, torn and put together anyhow; nonsense takes nothing along."""
-    site, syslog = listening(tmp_path / "site")
+def test_messages_arrive_in_each_framing(tmp_path: Path) -> None:
+    """Messages with lengths, on lines or in pieces are all read, and invalid ones harm no other."""
+    site, syslog = site_with_syslog(tmp_path / "site")
     with served(site) as it:
-        one, two, three, four, five = lines(1, 2, 3, 4, 5)
+        one, two, three, four, five = syslog_lines(1, 2, 3, 4, 5)
         with socket.create_connection(("127.0.0.1", syslog)) as stream:
             stream.sendall(b"%d %s" % (len(one), one) + b"%d %s" % (len(two), two[:20]))
             stream.sendall(two[20:] + three + b"\r\n")
@@ -143,29 +143,29 @@ def test_messages_come_in_every_frame(tmp_path: Path) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
             for message in (b"", b"\x00\xff nonsense", five + b"\n", b"x" * 60_000):
                 datagrams.sendto(message, ("127.0.0.1", syslog))
-        assert requests(it, 5) == {"/1", "/2", "/3", "/4", "/5"}
+        assert read_paths(it, 5) == {"/1", "/2", "/3", "/4", "/5"}
         with socket.create_connection(("127.0.0.1", syslog)) as stream:
-            stream.sendall(lines(6)[0] + b"\n" + b"y" * 200_000)
-        assert "/6" in requests(it, 6)
+            stream.sendall(syslog_lines(6)[0] + b"\n" + b"y" * 200_000)
+        assert "/6" in read_paths(it, 6)
         assert it.ask("GET", "/readyz").status == 200
 
 
 def test_lines_wait_until_their_format_is_detected(tmp_path: Path) -> None:
-    """What comes before it is not lost; another server's lines are counted and left."""
-    site, syslog = listening(tmp_path / "site")
+    """Lines before the first request are kept until then; a line of another program is counted as dropped."""
+    site, syslog = site_with_syslog(tmp_path / "site")
     with served(site) as it, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
         datagrams.sendto(b"<13>Nov 22 12:00:00 web cron: nothing of a request", ("127.0.0.1", syslog))
         wait_until(lambda: it.ask("GET", "/readyz").status == 200, "it goes on")
-        for line in lines(1, 2):
+        for line in syslog_lines(1, 2):
             datagrams.sendto(line, ("127.0.0.1", syslog))
-        assert requests(it, 2) == {"/1", "/2"}
+        assert read_paths(it, 2) == {"/1", "/2"}
         it.stop()
     assert site.rows("SELECT sum(line_count) FROM dropped_lines") == [(1,)]
 
 
 def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
-    """And the server does not pretend to listen."""
-    site, syslog = listening(tmp_path / "site")
+    """The server does not start if it cannot listen for syslog."""
+    site, syslog = site_with_syslog(tmp_path / "site")
     with (
         socket.create_server(("127.0.0.1", syslog)),
         site.started("serve", "--port", str(free_port())) as started,

@@ -1,4 +1,4 @@
-"""What governs a record, kept in the store as the register would have it: against a reference of a few lines."""
+"""Governing numbers in the store, compared with a reference model of a few lines."""
 
 import tempfile
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ EFFECTIVE = (0, 10, 20, 30)
 CATEGORIES = ("view-time", "view-duration", "visit-time", "visit-duration")
 
 
-class Deed(NamedTuple):
-    """On a day, something is done by or with a visitor."""
+class Action(NamedTuple):
+    """An action on a day, by or on behalf of a visitor."""
 
     day: int
     what: Literal["load", "consent", "withdraw", "settle", "derive"]
@@ -36,9 +36,9 @@ class Deed(NamedTuple):
     version: int
 
 
-DEEDS = st.lists(
+ACTIONS = st.lists(
     st.builds(
-        Deed,
+        Action,
         st.integers(0, 40),
         st.sampled_from(["load", "load", "consent", "consent", "withdraw", "settle", "derive"]),
         st.integers(1, 3),
@@ -48,8 +48,8 @@ DEEDS = st.lists(
 )
 
 
-def version(number: int) -> Version:
-    """Return a version; only from the third on may views be timed."""
+def sample_version(number: int) -> Version:
+    """Return a version; from the third on it permits durations."""
     kept = CATEGORIES if number > 2 else CATEGORIES[::2]  # the third
     cells = {Cell(name, "content", OPERATOR, OWN_USE): {"full": None} for name in kept}
     promised = CompiledTerms(cells, {"may-see": number}, "a" * 64)
@@ -59,34 +59,34 @@ def version(number: int) -> Version:
 
 @dataclass
 class World:
-    """A register and a store, and beside them what the reference knows of each."""
+    """A register and a store, and the expected state of both."""
 
     folder: Path
     register: Register
     store: DuckDBStore
     loaded: dict[int, tuple[int, int]] = field(default_factory=dict)
     """The visitor and version of each record, by its minute."""
-    stands: set[tuple[int, int]] = field(default_factory=set)
+    active_consents: set[tuple[int, int]] = field(default_factory=set)
 
-    def do(self, deed: Deed) -> None:
-        """Do something on its day."""
-        now = START + timedelta(days=deed.day, hours=1)
-        steward = PolicyEnforcer(self.register, VisitRules())
-        of = (deed.visitor, deed.version)
-        if deed.what == "load":
+    def perform(self, action: Action) -> None:
+        """Perform an action on its day."""
+        now = START + timedelta(days=action.day, hours=1)
+        enforcer = PolicyEnforcer(self.register, VisitRules())
+        of = (action.visitor, action.version)
+        if action.what == "load":
             number = effective_versions(self.register.versions(), now)[-1].number
-            self.load(self.store, {len(self.loaded): (deed.visitor, number)}, {})
-            self.loaded[len(self.loaded)] = (deed.visitor, number)
-        elif deed.what in {"consent", "withdraw"}:
-            self.register.consents.record(said(deed, now))
-            (self.stands.add if deed.what == "consent" else self.stands.discard)(of)
-        elif deed.what == "settle":
-            steward.apply_consents(self.store, now)
+            self.load(self.store, {len(self.loaded): (action.visitor, number)}, {})
+            self.loaded[len(self.loaded)] = (action.visitor, number)
+        elif action.what in {"consent", "withdraw"}:
+            self.register.consents.record(consent_record(action, now))
+            (self.active_consents.add if action.what == "consent" else self.active_consents.discard)(of)
+        elif action.what == "settle":
+            enforcer.apply_consents(self.store, now)
         else:
-            steward.derive_visits(self.store, now)
+            enforcer.derive_visits(self.store, now)
 
     def load(self, store: DuckDBStore, rows: dict[int, tuple[int, int]], governing: dict[int, int]) -> None:
-        """Load records, as one segment each."""
+        """Load each record as a segment of its own."""
         for minute, (visitor, number) in rows.items():
             row = {
                 "request_time": START + timedelta(minutes=minute),
@@ -99,21 +99,23 @@ class World:
             )
 
     def reference(self, now: datetime) -> dict[int, int]:
-        """Return the governing number of each record: G3 and G7 in their plainest form."""
+        """Return the governing number of each record by rules G3 and G7."""
         effective = {one.number for one in effective_versions(self.register.versions(), now)}
         return {
-            minute: max([number, *(to for who, to in self.stands if who == visitor and to in effective)])
+            minute: max(
+                [number, *(to for who, to in self.active_consents if who == visitor and to in effective)]
+            )
             for minute, (visitor, number) in self.loaded.items()
         }
 
 
-def said(deed: Deed, now: datetime) -> Consent:
-    """Return what a visitor says of a version."""
+def consent_record(action: Action, now: datetime) -> Consent:
+    """Return the consent or withdrawal of an action."""
     return Consent(
-        visitor=f"{deed.visitor:016x}",
-        version=deed.version,
-        identity=version(deed.version).identity,
-        given=deed.what == "consent",
+        visitor=f"{action.visitor:016x}",
+        version=action.version,
+        identity=sample_version(action.version).identity,
+        given=action.what == "consent",
         language="en",
         document_hash="0" * 64,
         channel="letter",
@@ -123,13 +125,13 @@ def said(deed: Deed, now: datetime) -> Consent:
 
 
 @contextmanager
-def world() -> Iterator[World]:
-    """Make a register with four versions, and an empty store."""
+def create_world() -> Iterator[World]:
+    """Create a register with four versions, and an empty store."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         register = Register(folder, folder / "keys")
         for number in range(1, 5):
-            register.publish(version(number), [PublishedDocument("en", "", START)])
+            register.publish(sample_version(number), [PublishedDocument("en", "", START)])
         store = DuckDBStore(folder, "256MB")
         yield World(folder, register, store)
         store.close()
@@ -139,30 +141,30 @@ def world() -> Iterator[World]:
 @settings(
     max_examples=by_depth(standard=8, thorough=60, quick=3), suppress_health_check=[HealthCheck.too_slow]
 )
-@given(DEEDS)
-def test_records_are_governed_as_the_register_would_have_it(deeds: list[Deed]) -> None:
-    """However loads, consents, withdrawals and versions come in turn, and views and visits are as if made at once."""
-    with world() as real:
-        for deed in sorted(deeds, key=lambda deed: deed.day):
-            real.do(deed)
-        real.do(Deed(41, "derive", 0, 0))
+@given(ACTIONS)
+def test_governing_numbers_match_the_register(actions: list[Action]) -> None:
+    """In any order of loads, consents, withdrawals and versions, the store equals one that was loaded at once."""
+    with create_world() as real:
+        for action in sorted(actions, key=lambda action: action.day):
+            real.perform(action)
+        real.perform(Action(41, "derive", 0, 0))
         now = START + timedelta(days=41, hours=1)
         expected = real.reference(now)
         found = real.store.query("SELECT request_time, governing FROM requests", {}).rows
         assert {round((time - START).total_seconds() / 60): number for time, number in found} == expected
-        with world() as other:
+        with create_world() as other:
             other.load(other.store, real.loaded, expected)
             PolicyEnforcer(other.register, VisitRules()).derive_visits(other.store, now)
             assert stored_views(real.store) == stored_views(other.store)
             assert stored_visits(real.store) == stored_visits(other.store)
 
 
-def test_what_is_settled_is_not_done_again() -> None:
-    """The store remembers how far it read the register, also after it was opened again."""
-    with world() as real:
-        real.do(Deed(5, "load", 1, 0))
-        real.do(Deed(15, "consent", 1, 2))
-        real.do(Deed(15, "settle", 0, 0))
+def test_applied_consents_are_not_applied_again() -> None:
+    """The store remembers how far it has applied the consents of the register."""
+    with create_world() as real:
+        real.perform(Action(5, "load", 1, 0))
+        real.perform(Action(15, "consent", 1, 2))
+        real.perform(Action(15, "settle", 0, 0))
         now = START + timedelta(days=16)
         assert real.store.consent_cursor() == ConsentCursor(1, 2)
         assert real.register.consents.compute_governing_update(

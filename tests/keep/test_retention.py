@@ -1,4 +1,4 @@
-"""Retention: what may not be kept any more goes, as far as it has to, and its bytes with it."""
+"""Retention: values that may not be kept are reduced or deleted, and their bytes are removed from the file."""
 
 import itertools
 import threading
@@ -36,8 +36,8 @@ DAY = 86_400
 ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]
 
 
-def joined(what: Bounds) -> Bounds:
-    """Return what any purpose permits, as if it were for content."""
+def permitted_to_any(what: Bounds) -> Bounds:
+    """Return what any purpose permits, as bounds of `content`."""
     cells: dict[Cell, AgeByPrecision] = {}
     for cell, ages in what.cells.items():
         one = cell._replace(purpose="content")
@@ -45,11 +45,11 @@ def joined(what: Bounds) -> Bounds:
     return Bounds(cells, {})
 
 
-def kept(governs: Sequence[Bounds]) -> list[list[Any]]:
-    """Say what may be kept as plainly as it can be said."""
+def expected_rows(governs: Sequence[Bounds]) -> list[list[Any]]:
+    """Return the rows that may be kept, from a plain model of retention."""
     found = []
     for days, governing in ROWS:
-        what = joined(governs[governing - 1])
+        what = permitted_to_any(governs[governing - 1])
         if is_permitted(what, "request-time", "full", days):
             row = []
             for column, forms in FORMS.items():
@@ -66,7 +66,7 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
     opened.close()
 
 
-def fill(store: DuckDBStore, folder: Path, source: str) -> None:
+def load_rows(store: DuckDBStore, folder: Path, source: str) -> None:
     rows = [
         {**ROW, "request_time": NOW - timedelta(days=days), "governing": governing}
         for days, governing in ROWS
@@ -83,20 +83,20 @@ NUMBERS = itertools.count()
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(random_bounds(("content", "abuse")), min_size=3, max_size=3))
-def test_what_any_purpose_may_keep_stays_and_nothing_else(
+def test_retention_keeps_what_any_purpose_may_keep(
     store: DuckDBStore, tmp_path: Path, versions: list[Bounds]
 ) -> None:
-    """Row by row and column by column; doing it again changes nothing, and what was taken away is told."""
+    """Each row and column is checked; a second run changes nothing, and removals are counted."""
     governs = list_governing_bounds(versions)
     store.apply_retention(
         [action for action in plan_retention([Bounds({}, {})], NOW) if not action.column], NOW
     )  # what the last one left
     for removed in store.unrecorded_removals():
         store.clear_removals(removed.run_number)
-    fill(store, tmp_path, f"{next(NUMBERS)}")
+    load_rows(store, tmp_path, f"{next(NUMBERS)}")
     store.apply_retention(plan_retention(governs, NOW), NOW)
     found = store.query(f"SELECT {COLUMNS} FROM requests", {}).rows
-    assert sorted(map(repr, found)) == sorted(map(repr, kept(governs)))
+    assert sorted(map(repr, found)) == sorted(map(repr, expected_rows(governs)))
     gone = sum(one.record_count for one in store.unrecorded_removals() if one.category == "request-time")
     assert gone == len(ROWS) - len(found)
     before = store.unrecorded_removals()
@@ -104,7 +104,7 @@ def test_what_any_purpose_may_keep_stays_and_nothing_else(
     assert store.unrecorded_removals() == before
 
 
-def schema(path: Path) -> list[Any]:
+def read_schema(path: Path) -> list[Any]:
     with duckdb.connect(path, read_only=True) as plain:
         return [
             plain.execute("SELECT sql FROM duckdb_tables() ORDER BY table_name").fetchall(),
@@ -118,13 +118,13 @@ def schema(path: Path) -> list[Any]:
         ]
 
 
-def test_a_rewritten_file_is_the_same_without_what_went(tmp_path: Path) -> None:
-    """Tables, constraints, macros and sequences stay; bytes of what was cut are gone; loads go on."""
+def test_compaction_removes_deleted_bytes_from_the_file(tmp_path: Path) -> None:
+    """The schema stays the same, the bytes of deleted values are gone, and loading continues."""
     store = DuckDBStore(tmp_path, "256MB")
     marked = [{"request_time": NOW - timedelta(minutes=n), "page_path": f"/SECRET{n}"} for n in range(3000)]
     store.load_segments([written_segment(tmp_path, admitted_records(*marked))])
     store.close()
-    before = schema(tmp_path / STORE_FILE)
+    before = read_schema(tmp_path / STORE_FILE)
     assert b"SECRET" in (tmp_path / STORE_FILE).read_bytes()
     store = DuckDBStore(tmp_path, "256MB")
     assert not store.compact()
@@ -141,26 +141,26 @@ def test_a_rewritten_file_is_the_same_without_what_went(tmp_path: Path) -> None:
     assert store.query("SELECT count(DISTINCT load_number) FROM requests", {}).rows == [[2]]
     store.close()
     assert b"SECRET" not in (tmp_path / STORE_FILE).read_bytes()
-    assert schema(tmp_path / STORE_FILE) == before
+    assert read_schema(tmp_path / STORE_FILE) == before
     assert not compacted_path(tmp_path / STORE_FILE).exists()
 
 
-def test_questions_wait_for_a_rewrite(store: DuckDBStore, tmp_path: Path) -> None:
-    """Whoever asks meanwhile gets an answer from the old file or the new one."""
-    fill(store, tmp_path, "a")
+def test_queries_during_a_compaction_are_answered(store: DuckDBStore, tmp_path: Path) -> None:
+    """A query reads the old file or the new one, and never fails."""
+    load_rows(store, tmp_path, "a")
     wrong: list[BaseException] = []
     stop = threading.Event()
 
-    def ask() -> None:
+    def run_queries() -> None:
         try:
             while not stop.is_set():
-                with store.open_secure_views({"requests": "SELECT * FROM avowal.main.requests"}) as through:
-                    assert through("SELECT count(*) FROM requests", {}).rows == [[len(ROWS)]]
+                with store.open_secure_views({"requests": "SELECT * FROM avowal.main.requests"}) as run_query:
+                    assert run_query("SELECT count(*) FROM requests", {}).rows == [[len(ROWS)]]
                 assert store.record_counts().requests == len(ROWS)
         except BaseException as error:  # noqa: BLE001  # whatever it is, the test tells it
             wrong.append(error)
 
-    threads = [threading.Thread(target=ask) for _ in range(3)]
+    threads = [threading.Thread(target=run_queries) for _ in range(3)]
     for thread in threads:
         thread.start()
     everything = Bounds(
@@ -186,7 +186,7 @@ def duckdb_cursor(store: DuckDBStore) -> Any:
     return store._write()
 
 
-def version(number: int, age: int) -> Version:
+def sample_version(number: int, age: int) -> Version:
     cells: dict[Cell, AgeByPrecision] = {
         Cell("request-time", "abuse", OPERATOR, OWN_USE): {"full": None},
         Cell("request-kind", "abuse", OPERATOR, OWN_USE): {"full": None},
@@ -203,11 +203,11 @@ def version(number: int, age: int) -> Version:
     return Version(number, promised.identity, promised.encode_canonical().decode(), "", effective, effective)
 
 
-def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
-    """Whole for seven days, its network for ninety, then nothing; each step is recorded once, and late ones are found."""
+def test_an_address_is_reduced_step_by_step(tmp_path: Path) -> None:
+    """It is whole for seven days and a network for ninety; each step is recorded once, and overdue ones are found."""
     register = Register(tmp_path, tmp_path / "keys")
-    register.publish(version(1, 7), [PublishedDocument("en", "", NOW)])
-    store, steward = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
+    register.publish(sample_version(1, 7), [PublishedDocument("en", "", NOW)])
+    store, enforcer = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
     store.load_segments([written_segment(tmp_path, admitted_records(row))])
     address = "SELECT ip_address FROM requests"
@@ -221,30 +221,30 @@ def test_an_address_goes_step_by_step(tmp_path: Path) -> None:
         (89, "192.0.2.0/24", 2),
         (91, None, 3),
     ):
-        removed = steward.enforce_retention(store, after(days))
+        removed = enforcer.enforce_retention(store, after(days))
         assert store.query(address, {}).rows == [[expected]]
         assert register.ledger.count_entries() == entries
         assert [(one.category, one.record_count) for one in removed] in ([], [("ip-address", 1)])
-        assert steward.find_overdue_records(store, after(days)) == []
+        assert enforcer.find_overdue_records(store, after(days)) == []
     with store._write() as cursor:
         cursor.execute("UPDATE requests SET ip_address = '192.0.2.7'")
-    assert steward.find_overdue_records(store, after(7.9)) == []
-    (late,) = steward.find_overdue_records(store, after(8.1))
+    assert enforcer.find_overdue_records(store, after(7.9)) == []
+    (late,) = enforcer.find_overdue_records(store, after(8.1))
     assert (late.relation, late.category, late.record_count) == ("requests", "ip-address", 1)
     store.close()
     register.close()
 
 
-def test_a_run_that_was_killed_before_it_was_recorded_is_recorded_by_the_next(tmp_path: Path) -> None:
-    """What the store took away is told once, however often it is tried."""
+def test_an_unrecorded_retention_run_is_recorded_by_the_next(tmp_path: Path) -> None:
+    """The removals of a killed run are recorded once, however often this is tried."""
     register = Register(tmp_path, tmp_path / "keys")
-    register.publish(version(1, 7), [PublishedDocument("en", "", NOW)])
-    store, steward = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
+    register.publish(sample_version(1, 7), [PublishedDocument("en", "", NOW)])
+    store, enforcer = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
     store.load_segments([written_segment(tmp_path, admitted_records(row))])
     later = NOW + timedelta(days=8)
-    store.apply_retention(plan_retention([version(1, 7).compiled_terms], later), later)
-    (removed,) = steward.enforce_retention(store, later)
+    store.apply_retention(plan_retention([sample_version(1, 7).compiled_terms], later), later)
+    (removed,) = enforcer.enforce_retention(store, later)
     assert (removed.category, removed.record_count, register.ledger.count_entries()) == ("ip-address", 1, 2)
     register.retention_runs.record(removed.run_number, [removed], later)
     assert register.ledger.count_entries() == 2

@@ -1,4 +1,4 @@
-"""The store of one machine."""
+"""The DuckDB store."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 
 
 def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
-    """A segment that comes again, as after a crash between load and unlink, changes nothing."""
+    """A segment that is loaded again, as after a crash before its removal, changes nothing."""
     first = written_segment(
         tmp_path, admitted_records(request_at(0)), counts=LineCounts(3, 1, dropped={"blank": 2})
     )
@@ -46,8 +46,8 @@ def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
     assert (known.read_bytes, known.read_digest) == (100, "d100")
 
 
-def test_a_segment_that_does_not_go_on_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
-    """A gap, an overlap or another content before it is an error, and nothing of the segment is kept."""
+def test_a_segment_that_does_not_continue_its_log_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
+    """A gap, an overlap or other content before a segment is an error, and nothing of it is stored."""
     store.load_segments([written_segment(tmp_path, admitted_records(request_at(0)))])
     for start, end in ((150, 200), (50, 150)):
         with pytest.raises(StoreError):
@@ -62,10 +62,8 @@ def test_a_segment_that_does_not_go_on_is_refused(tmp_path: Path, store: DuckDBS
     assert store.record_counts().requests == 1
 
 
-def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(
-    tmp_path: Path, store: DuckDBStore
-) -> None:
-    """A provisional line counts until more of its log comes, and then never again."""
+def test_a_provisional_line_is_replaced_by_the_continued_log(tmp_path: Path, store: DuckDBStore) -> None:
+    """A provisional line counts until the next segment of its log is loaded."""
     store.load_segments([written_segment(tmp_path, admitted_records(request_at(0)))])
     store.load_segments(
         [written_segment(tmp_path, admitted_records(request_at(5, visitor_id=7)), 100, 110, provisional=True)]
@@ -87,8 +85,8 @@ def test_an_unfinished_line_gives_way_to_what_the_log_goes_on_with(
     assert store.record_counts().views == 3
 
 
-def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBStore) -> None:
-    """A pause of 30 minutes goes on with the visit; a longer one begins another."""
+def test_a_visit_ends_after_a_pause_longer_than_the_gap(tmp_path: Path, store: DuckDBStore) -> None:
+    """A pause of exactly the gap continues a visit, and a longer one ends it."""
     later = timedelta(minutes=30) + timedelta(seconds=1)
     rows = [
         request_at(0, page_path="/a"),
@@ -106,7 +104,7 @@ def test_a_visit_ends_after_a_longer_pause_only(tmp_path: Path, store: DuckDBSto
 
 
 def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBStore) -> None:
-    """A visit knows whether it uploaded, downloaded or merely visited; parts of pages and robots make none."""
+    """A visit counts its views, downloads and uploads; static files and bots make no visit."""
     store.load_segments(
         [
             written_segment(
@@ -132,8 +130,8 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
     assert found == [(2, 1, 1, 1, 180_000), (6, 0, 1, 0, None)]
 
 
-def test_views_without_a_visitor_are_views_of_unknown_duration(tmp_path: Path, store: DuckDBStore) -> None:
-    """Where visitors cannot be told apart, views are counted once and belong to no visit."""
+def test_views_without_a_visitor_key_have_no_duration(tmp_path: Path, store: DuckDBStore) -> None:
+    """Views without a visitor key are counted once and belong to no visit."""
     store.load_segments(
         [
             written_segment(
@@ -153,8 +151,8 @@ def test_views_without_a_visitor_are_views_of_unknown_duration(tmp_path: Path, s
     assert stored_visits(store) == []
 
 
-def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path, store: DuckDBStore) -> None:
-    """Without the categories of views and visits there are none; with their times alone, no durations."""
+def test_undeclared_derived_categories_are_not_derived(tmp_path: Path, store: DuckDBStore) -> None:
+    """Undeclared views and visits are not derived; with their times alone, they have no duration."""
     store.load_segments([written_segment(tmp_path, admitted_records(request_at(0), request_at(1)))])
     store.derive_visits(VisitRules(30), KEEP_NONE, NO_GOVERNING_UPDATE)
     assert (stored_views(store), stored_visits(store)) == ([], [])
@@ -176,8 +174,8 @@ def test_derived_categories_that_are_not_declared_are_not_derived(tmp_path: Path
     assert stored_visits(store) == []
 
 
-def test_a_visit_bears_the_lowest_governing_version(tmp_path: Path, store: DuckDBStore) -> None:
-    """What was made from several records is governed by the lowest of their versions."""
+def test_a_visit_has_the_lowest_governing_number(tmp_path: Path, store: DuckDBStore) -> None:
+    """A visit has the lowest version and governing number of its records."""
     store.load_segments(
         [
             written_segment(
@@ -192,8 +190,8 @@ def test_a_visit_bears_the_lowest_governing_version(tmp_path: Path, store: DuckD
     assert [(visit["version"], visit["governing"]) for visit in stored_visits(store)] == [(1, 2)]
 
 
-def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
-    """A store opened again holds what it held."""
+def test_a_reopened_store_has_the_same_content(tmp_path: Path) -> None:
+    """Records and unparsable lines are there after the store was closed and opened again."""
     first = DuckDBStore(tmp_path, "256MB")
     first.load_segments(
         [
@@ -212,8 +210,8 @@ def test_what_is_kept_survives_closing(tmp_path: Path) -> None:
     again.close()
 
 
-def test_the_store_is_cut_off(store: DuckDBStore, tmp_path: Path) -> None:
-    """Nothing in the store reads or writes a file, or changes its configuration."""
+def test_the_store_has_no_external_access(store: DuckDBStore, tmp_path: Path) -> None:
+    """SQL cannot read or write a file, attach a database or change the configuration."""
     for sql in (
         f"COPY requests TO '{tmp_path}/x.csv'",
         "SELECT * FROM read_csv('/etc/passwd')",
@@ -226,17 +224,17 @@ def test_the_store_is_cut_off(store: DuckDBStore, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["requests", "REQUESTS", '"Requests"'])
-def test_a_reading_stands_before_the_table(store: DuckDBStore, tmp_path: Path, name: str) -> None:
-    """However its relation is written; and each reading stands before it for itself."""
+def test_a_secure_view_hides_its_table(store: DuckDBStore, tmp_path: Path, name: str) -> None:
+    """A query of a relation reads the secure view, however the name is written, in each session anew."""
     store.load_segments([written_segment(tmp_path, admitted_records(request_at(0)))])
     for answer in (1, 2):
-        with store.open_secure_views({"requests": f"SELECT {answer} AS one"}) as ask:
-            assert ask(f"SELECT * FROM {name}", {}).rows == [[answer]]
-            assert ask(f"SELECT * FROM (SELECT * FROM {name})", {}).rows == [[answer]]
+        with store.open_secure_views({"requests": f"SELECT {answer} AS one"}) as query:
+            assert query(f"SELECT * FROM {name}", {}).rows == [[answer]]
+            assert query(f"SELECT * FROM (SELECT * FROM {name})", {}).rows == [[answer]]
 
 
-def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
-    """A damaged file gives an error with a remedy, and is left as it is."""
+def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
+    """The error has a hint, and the file is not changed."""
     (tmp_path / "avowal.duckdb").write_bytes(b"not a database" * 1000)
     with pytest.raises(StoreError) as caught:
         DuckDBStore(tmp_path, "256MB")
@@ -245,7 +243,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_newer_store_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
-    """A store that a newer Avowal has changed is not touched."""
+    """A store that was migrated by a newer Avowal is not opened."""
     with store._write() as cursor:
         cursor.execute("INSERT INTO schema_migrations VALUES (9999, current_timestamp)")
     store.close()

@@ -19,7 +19,7 @@ ADD_COUNTRY = "ALTER TABLE requests ADD COLUMN country VARCHAR;"
 
 
 class Database:
-    """An empty store in memory, with transactions as DuckDBStore has them."""
+    """An empty store in memory, with the transactions of DuckDBStore."""
 
     def __init__(self) -> None:
         self.connection = duckdb.connect(":memory:")
@@ -52,8 +52,8 @@ def database() -> Iterator[Database]:
     opened.connection.close()
 
 
-def test_a_migration_makes_of_an_older_store_what_the_new_schema_makes(database: Database) -> None:
-    """A made-up migration is applied once, keeps what is stored, and leads to the schema of a new store."""
+def test_a_migrated_store_has_the_schema_of_a_new_one(database: Database) -> None:
+    """A migration is applied once, keeps the stored rows and leads to the schema of a new store."""
     migrate(database.transaction, OLD_SCHEMA + TABLE, [])
     database.connection.execute("INSERT INTO requests VALUES ('/a')")
     for _ in range(2):
@@ -66,8 +66,8 @@ def test_a_migration_makes_of_an_older_store_what_the_new_schema_makes(database:
     assert fresh.applied() == [2]
 
 
-def test_a_migration_that_fails_changes_nothing(database: Database) -> None:
-    """The migrations before it stay, and it is tried again at the next start."""
+def test_a_failed_migration_changes_nothing(database: Database) -> None:
+    """The migrations before it stay applied."""
     migrate(database.transaction, OLD_SCHEMA + TABLE, [])
     broken = [ADD_COUNTRY, "CREATE TABLE half (a INTEGER); SELECT * FROM nowhere;"]
     with pytest.raises(duckdb.CatalogException):
@@ -76,15 +76,15 @@ def test_a_migration_that_fails_changes_nothing(database: Database) -> None:
     assert "half" not in {table for table, _, _ in database.columns()}
 
 
-def test_the_migrations_lead_to_the_schema() -> None:
-    """A new store has the number of the last migration, and nothing is left to apply."""
+def test_a_new_store_needs_no_migration() -> None:
+    """A new store has the number of the last migration."""
     database = Database()
     migrate(database.transaction, read_schema(), read_migrations())
     assert database.applied() == [1 + len(read_migrations())]
 
 
 def test_a_store_of_an_earlier_build_is_refused(tmp_path: Path) -> None:
-    """It is left as it is, and the error has a remedy."""
+    """The error has a hint, and the file is not changed."""
     with duckdb.connect(tmp_path / "avowal.duckdb") as old:
         old.execute("CREATE TABLE migrations (number UINTEGER PRIMARY KEY, done_at TIMESTAMP)")
         old.execute("CREATE TABLE looks (look UBIGINT)")

@@ -1,4 +1,4 @@
-"""The builder of SQL: whatever a name or a value holds, it stays a name or a value."""
+"""The SQL builder: any text stays a name or a value."""
 
 import random
 from collections.abc import Iterator
@@ -51,14 +51,14 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_text_stays_a_value(database: duckdb.DuckDBPyConnection, text: str) -> None:
-    """It comes back as it was, as the only value of the only row."""
+    """The text is returned unchanged."""
     statement = compose("SELECT {value}", value=literal(text)).text
     assert database.execute(statement).fetchall() == [(text,)]
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name])
 def test_a_hostile_name_stays_a_name(database: duckdb.DuckDBPyConnection, name: str) -> None:
-    """A column and a table can bear it."""
+    """A column and a table can have this name."""
     table, column = identifier("main", name), identifier(name)
     for template in (
         "CREATE TABLE {table} ({column} INTEGER)",
@@ -71,7 +71,7 @@ def test_a_hostile_name_stays_a_name(database: duckdb.DuckDBPyConnection, name: 
 
 
 def random_values(count: int) -> Iterator[str | int | datetime | None]:
-    """Yield values of every type, the texts mostly of characters that mean something in SQL."""
+    """Yield values of each type; the texts consist mostly of characters with a meaning in SQL."""
     generator = random.Random(1)
     for _ in range(count):
         yield "".join(generator.choices("'\"\\;-/*{}$?%\n \u2019aé", k=generator.randrange(12)))
@@ -80,8 +80,8 @@ def random_values(count: int) -> Iterator[str | int | datetime | None]:
     yield from (None, True, False, 0, datetime.min, datetime.max)
 
 
-def test_a_literal_is_the_value(database: duckdb.DuckDBPyConnection) -> None:
-    """Every value comes back as it was, of its type."""
+def test_a_literal_keeps_value_and_type(database: duckdb.DuckDBPyConnection) -> None:
+    """Each value is returned unchanged and with its type."""
     for value in random_values(300):
         ((found,),) = database.execute(compose("SELECT {value}", value=literal(value)).text).fetchall()
         assert (found, type(found)) == (value, type(value))
@@ -89,13 +89,13 @@ def test_a_literal_is_the_value(database: duckdb.DuckDBPyConnection) -> None:
 
 @pytest.mark.parametrize("make", [literal, identifier])
 def test_nul_is_refused(make: object) -> None:
-    """DuckDB would cut the statement there."""
+    """DuckDB would cut off the statement at a NUL character."""
     with pytest.raises(ValueError, match="NUL"):
         make("a\0b")  # type: ignore[operator]  # each of the two is called with a text
 
 
-def test_a_fragment_is_not_read_as_a_template() -> None:
-    """Braces of a value are not replaced by another part."""
+def test_a_fragment_is_not_used_as_a_template() -> None:
+    """Braces in a value are not replaced."""
     composed = compose("{a} {b}", a=literal("{b}"), b=literal("x"))
     assert composed.text == "'{b}' 'x'"
     with pytest.raises(KeyError):
@@ -103,15 +103,15 @@ def test_a_fragment_is_not_read_as_a_template() -> None:
 
 
 def test_conditions_are_combined(database: duckdb.DuckDBPyConnection) -> None:
-    """Each keeps its own precedence, and none is the neutral one."""
+    """Each condition keeps its precedence, and an empty list gives the neutral value."""
     parts = [constant("true OR false"), constant("false")]
     assert (all_of([]), any_of([])) == (TRUE, FALSE)
     for combined, expected in ((all_of(parts), False), (any_of(parts), True), (all_of([TRUE]), True)):
         assert database.execute(compose("SELECT {value}", value=combined).text).fetchall() == [(expected,)]
 
 
-def test_a_case_without_conditions_is_null_of_a_type(database: duckdb.DuckDBPyConnection) -> None:
-    """A column that may not be shown keeps the type that it has."""
+def test_a_case_without_conditions_is_a_typed_null(database: duckdb.DuckDBPyConnection) -> None:
+    """A hidden column keeps its type."""
     masked = select_case([], constant("a"))
     shown = select_case([(constant("a = 1"), literal("one"))], constant("''"))
     statement = compose("SELECT {columns} FROM kept", columns=join([masked, shown])).text
@@ -119,8 +119,8 @@ def test_a_case_without_conditions_is_null_of_a_type(database: duckdb.DuckDBPyCo
     assert database.execute(statement).fetchall() == [(None, "one")]
 
 
-def test_only_the_builder_and_the_allow_list_make_fragments() -> None:
-    """Nothing else in the source wraps a text."""
+def test_only_the_builder_and_the_allow_list_create_fragments() -> None:
+    """No other module wraps a text as an SQL fragment."""
     root = Path(sql_builder.__file__).parents[1]
     wrapping = {
         path.relative_to(root).as_posix()

@@ -1,4 +1,4 @@
-"""Visits of real requests, compared with sessions that others computed."""
+"""Visits of real requests, compared with published sessions."""
 
 import csv
 from collections import Counter
@@ -17,7 +17,7 @@ DAY_SECONDS = 24 * 60 * 60
 pytestmark = pytest.mark.skipif(not FOLDERS, reason=f"needs the sample requests in {REAL_DATA / 'visits'}")
 
 Session = tuple[str, float, float, int]
-"""Whose, its first and its last second after the log's first, and how many documents."""
+"""Address, first and last second after the start of the log, number of documents."""
 
 
 def moment(date: str, clock: str) -> datetime:
@@ -25,7 +25,7 @@ def moment(date: str, clock: str) -> datetime:
 
 
 def expected_sessions(folder: Path, first: datetime) -> Counter[Session]:
-    """Read the expected sessions; their duration counts the last second, too."""
+    """Read the published sessions, whose duration includes their last second."""
     found: Counter[Session] = Counter()
     for row in csv.reader((folder / "output" / "sessionization.txt").read_text().splitlines()):
         address, began, ended, duration, documents = row
@@ -36,12 +36,12 @@ def expected_sessions(folder: Path, first: datetime) -> Counter[Session]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_visits_are_the_sessions_that_others_computed(tmp_path: Path, folder: Path) -> None:
-    """The same addresses, pauses and requests give the same visits, with the same beginning, end and number of views.
+def test_visits_match_the_published_sessions(tmp_path: Path, folder: Path) -> None:
+    """The same requests give visits with the same address, beginning, end and number of views.
 
-    Their longest pause is some seconds, ours a whole number of minutes: so time is stretched until theirs is ours.
-    It stays within one day of visits, which theirs do not know. Each request becomes a view of a page that names its
-    address, as the visits themselves show none.
+    Their longest pause is in seconds and ours in whole minutes, so the times are stretched by a factor.
+    All requests stay within one visitor day, which their sessions do not have. The path of each request names its
+    address, as visits have none.
     """
     requests = list(csv.DictReader((folder / "input" / "log.csv").read_text().splitlines()))
     pause = int((folder / "input" / "inactivity_period.txt").read_text())

@@ -1,4 +1,4 @@
-"""Outages and availability from probes, computed by hand."""
+"""Outages and availability from probes, compared with values computed by hand."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -25,8 +25,8 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
     opened.close()
 
 
-def put(store: DuckDBStore, states: str, page: str = PAGE, begin: float = 0) -> None:
-    """Put in a probe a minute; a space is a minute without one."""
+def add_probes(store: DuckDBStore, states: str, page: str = PAGE, begin: float = 0) -> None:
+    """Add one probe per minute; a space is a minute without a probe."""
     probes = [
         ProbeResult(
             START + timedelta(minutes=begin + place),
@@ -44,16 +44,16 @@ def put(store: DuckDBStore, states: str, page: str = PAGE, begin: float = 0) -> 
     store.add_probes(probes, datetime.min)
 
 
-def told(store: DuckDBStore, table: str, **asked: Any) -> list[dict[str, Any]]:
-    """Return a table of the report, where nothing but probes is there."""
-    question = ReportRequest("availability", **{"filters": parse_filters([]), **asked})
+def read_table(store: DuckDBStore, table: str, **options: Any) -> list[dict[str, Any]]:
+    """Return a table of the report of a store that has only probes."""
+    request = ReportRequest("availability", **{"filters": parse_filters([]), **options})
     return (
-        run_report(lambda purpose: PurposeView(store, [], purpose, START), question).tables[table].to_dicts()
+        run_report(lambda purpose: PurposeView(store, [], purpose, START), request).tables[table].to_dicts()
     )
 
 
-def outages(store: DuckDBStore, **asked: Any) -> list[tuple[float, float | None, float, int]]:
-    """Return each outage's begin, end and length in minutes, the last first, and its probes."""
+def read_outages(store: DuckDBStore, **options: Any) -> list[tuple[float, float | None, float, int]]:
+    """Return start, end and length in minutes and the number of probes of each outage, the last first."""
 
     def minutes(moment: datetime | None) -> float | None:
         return None if moment is None else (moment - START) / timedelta(minutes=1)
@@ -65,7 +65,7 @@ def outages(store: DuckDBStore, **asked: Any) -> list[tuple[float, float | None,
             one["outage_duration_ms"] / 60_000,
             one["probes"],
         )  # type: ignore[misc]
-        for one in told(store, "availability_outages", **asked)
+        for one in read_table(store, "availability_outages", **options)
     ]
 
 
@@ -83,30 +83,30 @@ def outages(store: DuckDBStore, **asked: Any) -> list[tuple[float, float | None,
         ("uu    ddu", [(6, 8, 2, 2)]),
     ],
 )
-def test_outages(store: DuckDBStore, states: str, expected: list[Any]) -> None:
-    """From the first probe that found it down to the first that did not; of what nobody watched nothing is said."""
-    put(store, states)
-    assert outages(store) == expected
+def test_outages_are_derived_from_probes(store: DuckDBStore, states: str, expected: list[Any]) -> None:
+    """An outage lasts from the first failed probe to the next successful one, as far as it was probed."""
+    add_probes(store, states)
+    assert read_outages(store) == expected
 
 
-def test_each_page_has_its_own(store: DuckDBStore) -> None:
-    """Other pages' probes between do not end an outage."""
+def test_each_page_has_its_own_outages(store: DuckDBStore) -> None:
+    """Probes of another page do not end an outage."""
     other = "https://other.example/a"
-    put(store, "uddu")
-    put(store, "uuuu", other, begin=0.5)
-    put(store, "d", other, begin=4.5)
-    assert [(one["page"], one["failure_reason"]) for one in told(store, "availability_outages")] == [
+    add_probes(store, "uddu")
+    add_probes(store, "uuuu", other, begin=0.5)
+    add_probes(store, "d", other, begin=4.5)
+    assert [(one["page"], one["failure_reason"]) for one in read_table(store, "availability_outages")] == [
         (other, "timeout"),
         (PAGE, "timeout"),
     ]
-    assert outages(store, filters=parse_filters(["host=site.*"])) == [(1, 3, 2, 2)]
-    assert outages(store, since=START + timedelta(minutes=2)) == [(4.5, None, 0, 1), (2, 3, 1, 1)]
+    assert read_outages(store, filters=parse_filters(["host=site.*"])) == [(1, 3, 2, 2)]
+    assert read_outages(store, since=START + timedelta(minutes=2)) == [(4.5, None, 0, 1), (2, 3, 1, 1)]
 
 
-def test_how_much_it_was_up(store: DuckDBStore) -> None:
-    """Slow is up; the last probe tells how it is, and the last with a certificate how long that is valid."""
-    put(store, "uusud")
-    (one,) = told(store, "availability_probes")
+def test_the_uptime_share_is_reported(store: DuckDBStore) -> None:
+    """A slow page is up; the last probe gives the state, and the last with a certificate the days left."""
+    add_probes(store, "uusud")
+    (one,) = read_table(store, "availability_probes")
     assert one == {
         "page": PAGE,
         "last_state": "down",
@@ -120,18 +120,18 @@ def test_how_much_it_was_up(store: DuckDBStore) -> None:
     }
 
 
-def test_old_probes_are_forgotten(store: DuckDBStore) -> None:
-    """Whoever adds some says from when on they are kept."""
-    put(store, "uuuu")
+def test_old_probes_are_deleted(store: DuckDBStore) -> None:
+    """Adding probes deletes those from before a given time."""
+    add_probes(store, "uuuu")
     store.add_probes([], START + timedelta(minutes=2))
-    (one,) = told(store, "availability_probes")
+    (one,) = read_table(store, "availability_probes")
     assert one["probes"] == 2
 
 
-def test_probes_do_not_tell_of_what_a_shared_report_leaves_out(store: DuckDBStore) -> None:
-    """They are in it, and its account is as of an empty one."""
-    put(store, "u")
-    question = ReportRequest("availability", filters=parse_filters([]), is_shared=True)
-    found = run_report(lambda purpose: PurposeView(store, [], purpose, START), question)
+def test_a_shared_report_contains_probes(store: DuckDBStore) -> None:
+    """A shared report contains probes, and does not count the requests of bots."""
+    add_probes(store, "u")
+    request = ReportRequest("availability", filters=parse_filters([]), is_shared=True)
+    found = run_report(lambda purpose: PurposeView(store, [], purpose, START), request)
     assert len(found.tables["availability_probes"].rows) == 1
     assert found.completeness.bot_requests is None

@@ -1,4 +1,4 @@
-"""The labels of reports: people see no identifier where a label exists."""
+"""Labels of reports: people see no identifier where a label exists."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 
 
 def test_every_table_and_column_of_a_report_has_a_label(store: DuckDBStore) -> None:
-    """And there are no labels of others."""
+    """There are no other labels."""
     tables = {"disclosures": list(DisclosureCount._fields)}
     for name in REPORTS:
         request = ReportRequest(name, filters=parse_filters([]))
@@ -59,13 +59,13 @@ def test_every_table_and_column_of_a_report_has_a_label(store: DuckDBStore) -> N
         ("anything", "x", "x"),
     ],
 )
-def test_values_are_written_by_their_column(column: str, value: object, written: str) -> None:
-    """Columns of reports have formats of their own; those of a reader's SQL have one by the ending of their name."""
+def test_values_are_formatted_by_their_column(column: str, value: object, written: str) -> None:
+    """Columns of reports have their own formats; columns of a reader's SQL get one from the ending of their name."""
     assert format_value(column, value) == written
 
 
-def test_titles_and_headings() -> None:
-    """A column that no report has is headed by its own name."""
+def test_tables_and_columns_have_titles() -> None:
+    """The heading of an unknown column is its own name."""
     assert format_table_title("web_vitals") == "Web Vitals"
     assert format_column_heading("unique_visitors") == "Unique visitors (per day)"
     assert format_column_heading("my_count") == "my_count"

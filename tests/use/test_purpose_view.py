@@ -1,4 +1,4 @@
-"""Readings: each row and column as what governs the row permits it to the purpose, and nothing beside."""
+"""Purpose views: each row and column is shown as far as the bounds of the row permit it for the purpose."""
 
 import ipaddress
 from collections.abc import Iterator, Sequence
@@ -32,17 +32,17 @@ from support.model_bounds import (
 from support.store_records import admitted_records, written_segment
 
 
-def expected(governs: Sequence[Bounds], rows: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
+def expected_rows(governs: Sequence[Bounds], rows: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
     shown = []
     for days, governing in rows:
         what = governs[governing - 1]
         if not is_permitted(what, "request-time", "full", days):
             continue
-        told: dict[str, Any] = {"version": 1}
+        values: dict[str, Any] = {"version": 1}
         for column, forms in FORMS.items():
             finest = next((form for form in forms if is_permitted(what, *form, days)), None)
-            told[column] = COARSER.get((column, finest[1]), ROW[column]) if finest else None
-        shown.append(told)
+            values[column] = COARSER.get((column, finest[1]), ROW[column]) if finest else None
+        shown.append(values)
     return shown
 
 
@@ -67,16 +67,16 @@ ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(random_bounds(), min_size=3, max_size=3))
-def test_a_reading_shows_what_governs_each_row_and_no_more(
+def test_a_purpose_view_shows_what_the_governing_number_permits(
     store: DuckDBStore, versions: list[Bounds]
 ) -> None:
-    """Row by row and column by column, for every age and governing number."""
+    """Each row and column is checked for every age and governing number."""
     governs = list_governing_bounds(versions)
-    with PurposeView(store, governs, "content", NOW).open() as ask:
-        found = ask(f"SELECT * REPLACE ({KEY} AS visitor_id) FROM requests", {}).to_dicts()
+    with PurposeView(store, governs, "content", NOW).open() as query:
+        found = query(f"SELECT * REPLACE ({KEY} AS visitor_id) FROM requests", {}).to_dicts()
         columns = [*FORMS, "version"]
         assert sorted(map(repr, ([row[name] for name in columns] for row in found))) == sorted(
-            map(repr, ([row[name] for name in columns] for row in expected(governs, ROWS)))
+            map(repr, ([row[name] for name in columns] for row in expected_rows(governs, ROWS)))
         )
 
 
@@ -87,13 +87,13 @@ def test_a_reading_shows_what_governs_each_row_and_no_more(
 @given(
     st.lists(random_bounds(), min_size=3, max_size=3), st.sets(st.sampled_from(["ip-address", "page-path"]))
 )
-def test_rows_that_lack_what_is_needed_are_left_out(
+def test_rows_without_a_needed_category_are_hidden(
     store: DuckDBStore, versions: list[Bounds], needs: set[str]
 ) -> None:
-    """Where categories are needed, only rows that have all of them are there."""
+    """If a query needs categories, only rows in which all of them are permitted are shown."""
     governs = list_governing_bounds(versions)
-    with PurposeView(store, governs, "content", NOW).open(*needs) as ask:
-        ((found,),) = ask("SELECT count(*) FROM requests", {}).rows
+    with PurposeView(store, governs, "content", NOW).open(*needs) as query:
+        ((found,),) = query("SELECT count(*) FROM requests", {}).rows
     assert found == sum(
         all(
             is_permitted(governs[governing - 1], name, PRECISIONS[name][0], days)
@@ -113,51 +113,51 @@ EVERYTHING = Bounds(
 
 
 @pytest.mark.parametrize("purpose", ["marketing", "", "abuse"])
-def test_a_purpose_that_nothing_is_declared_for_sees_nothing(store: DuckDBStore, purpose: str) -> None:
-    """No row of any relation, whatever others may see."""
-    with PurposeView(store, [EVERYTHING] * 3, purpose, NOW).open() as ask:
+def test_an_undeclared_purpose_sees_no_row(store: DuckDBStore, purpose: str) -> None:
+    """No relation shows a row to a purpose for which the terms declare nothing."""
+    with PurposeView(store, [EVERYTHING] * 3, purpose, NOW).open() as query:
         for name in RELATIONS:
-            assert ask(f"SELECT * FROM {name}", {}).rows == []  # names of ours
+            assert query(f"SELECT * FROM {name}", {}).rows == []  # names of ours
 
 
-def test_before_any_version_nothing_is_seen(store: DuckDBStore) -> None:
-    """Where nothing governs, nothing is permitted."""
-    with PurposeView(store, [], "content", NOW).open() as ask:
-        assert ask("SELECT * FROM requests", {}).rows == []
+def test_without_a_version_no_row_is_shown(store: DuckDBStore) -> None:
+    """If no version is in force, nothing is permitted."""
+    with PurposeView(store, [], "content", NOW).open() as query:
+        assert query("SELECT * FROM requests", {}).rows == []
 
 
-class Failing(Bounds):
-    """Bounds that cannot tell what they permit."""
+class FailingBounds(Bounds):
+    """Bounds that raise an error when they are read."""
 
     def max_age(self, cell: Cell, precision: str) -> Age:  # noqa: ARG002  # whatever is asked
         """Fail."""
         raise RuntimeError("undecided")
 
 
-def test_an_error_while_deciding_denies(store: DuckDBStore) -> None:
-    """The whole reading fails; nothing of it is shown."""
-    broken = Failing(EVERYTHING.cells, {})
+def test_an_error_in_a_decision_denies_access(store: DuckDBStore) -> None:
+    """If the bounds cannot be read, the whole view fails and shows nothing."""
+    broken = FailingBounds(EVERYTHING.cells, {})
     with (
         pytest.raises(RuntimeError, match="undecided"),
-        PurposeView(store, [broken] * 3, "content", NOW).open() as ask,
+        PurposeView(store, [broken] * 3, "content", NOW).open() as query,
     ):
-        ask("SELECT * FROM requests", {})
+        query("SELECT * FROM requests", {})
 
 
-def test_a_value_that_is_hidden_is_not_told_by_an_error(store: DuckDBStore) -> None:
-    """A cast that would fail on a hidden row or column, and does not, as neither is looked at."""
+def test_an_error_does_not_reveal_a_hidden_value(store: DuckDBStore) -> None:
+    """A cast is not applied to hidden rows and columns, so it cannot fail because of them."""
     cells = {Cell("request-time", "content", OPERATOR, OWN_USE): {"full": 3 * DAY_SECONDS}}
-    with PurposeView(store, [Bounds(cells, {})] * 3, "content", NOW).open() as ask:
-        ask("SELECT sum(ip_address::INTEGER), sum(page_path::INTEGER) FROM requests", {})
+    with PurposeView(store, [Bounds(cells, {})] * 3, "content", NOW).open() as query:
+        query("SELECT sum(ip_address::INTEGER), sum(page_path::INTEGER) FROM requests", {})
         with pytest.raises(Exception, match="not found"):
-            ask("SELECT governing FROM requests", {})
+            query("SELECT governing FROM requests", {})
         with pytest.raises(Exception, match="not found"):
-            ask("SELECT rowid FROM requests", {})
+            query("SELECT rowid FROM requests", {})
 
 
 @given(st.integers(0, 2**128 - 1), st.integers(0, 127))
-def test_a_network_is_that_of_admission(masks: DuckDBStore, number: int, zeros: int) -> None:
-    """Cutting an address in the store gives what cutting it before the disk does; what is cut stays."""
+def test_the_store_shortens_addresses_like_admission(masks: DuckDBStore, number: int, zeros: int) -> None:
+    """The macro of the store gives the same network as admission, and shortening twice changes nothing."""
     for address in (
         str(ipaddress.IPv6Address(number >> zeros << zeros)),
         str(ipaddress.IPv4Address(number % 2**32)),
@@ -168,8 +168,8 @@ def test_a_network_is_that_of_admission(masks: DuckDBStore, number: int, zeros: 
 
 
 @given(st.from_regex(r"[a-z]{1,5}:/{0,3}[a-z@?#:. ]{0,9}/?[a-z?#=/ ]{0,9}", fullmatch=True))
-def test_a_referrer_is_cut_as_by_admission(masks: DuckDBStore, referrer: str) -> None:
-    """To its page and to its site; what is no plain URL to nothing."""
+def test_the_store_shortens_referrers_like_admission(masks: DuckDBStore, referrer: str) -> None:
+    """The macros of the store give the same page and site; an invalid URL gives null."""
     expected = [
         pl.Series([referrer]).str.extract(pattern)[0]
         for pattern in (REFERRER_PAGE_REGEX, REFERRER_SITE_REGEX)
@@ -184,8 +184,8 @@ def masks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
     opened.close()
 
 
-def test_every_column_of_the_store_is_shown_or_kept_back(store: DuckDBStore) -> None:
-    """A new column is no part of a reading until somebody says what permits it."""
+def test_every_column_of_the_store_is_shown_or_hidden(store: DuckDBStore) -> None:
+    """A new column fails this test until it is declared as shown or hidden."""
     hidden = {
         "requests": {"governing", "load_number", "record_number"},
         "script_views": {"governing", "load_number", "record_number", "script_view_id"},
@@ -194,5 +194,5 @@ def test_every_column_of_the_store_is_shown_or_kept_back(store: DuckDBStore) -> 
         "visits": {"governing"},
     }
     for name, relation in RELATIONS.items():
-        told = {row[0] for row in store.query(f"DESCRIBE {name}", {}).rows}
-        assert told - hidden[name] == {*relation.columns, "version"}
+        columns = {row[0] for row in store.query(f"DESCRIBE {name}", {}).rows}
+        assert columns - hidden[name] == {*relation.columns, "version"}

@@ -1,4 +1,4 @@
-"""Questions: times, time zones and filters, parsed from the words of a command."""
+"""Report requests: times, time zones and filters from the command line."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
@@ -41,8 +41,8 @@ def utc(text: str) -> datetime:
         ("2 weeks", BERLIN, "2026-11-08 14:30:15", "2026-11-08 14:30:15"),
     ],
 )
-def test_moments(word: str, zone: ZoneInfo, first: str, last: str) -> None:
-    """A word gives its first moment in the zone; as an end, a day is taken whole, also where clocks change."""
+def test_times_are_parsed_in_the_time_zone(word: str, zone: ZoneInfo, first: str, last: str) -> None:
+    """A day starts in the time zone; as an end it includes the whole day, also when clocks change."""
     assert parse_time(word, zone, NOW) == utc(first)
     assert parse_time(word, zone, NOW, is_end=True) == utc(last)
 
@@ -61,8 +61,8 @@ def test_moments(word: str, zone: ZoneInfo, first: str, last: str) -> None:
         "2026-11-01 25:00",
     ],
 )
-def test_what_is_no_time_is_refused(word: str) -> None:
-    """A word that is no time is misuse, and the remedy says what is one."""
+def test_an_invalid_time_is_refused(word: str) -> None:
+    """The error names the text, and its hint lists valid forms."""
     with pytest.raises(InvalidInputError) as caught:
         parse_time(word, BERLIN, NOW)
     assert f"`{word}`" in caught.value.message
@@ -71,8 +71,8 @@ def test_what_is_no_time_is_refused(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["0001-01-01", "9999-12-31", "9999-12-31T23:59:59-12:00"])
 @pytest.mark.parametrize("zone", [BERLIN, LIMA, ZoneInfo("Asia/Tokyo")], ids=lambda zone: zone.key)
-def test_times_beyond_the_calendar_are_told_or_refused(word: str, zone: ZoneInfo) -> None:
-    """A time at the edge of the calendar is a moment or misuse, and no crash."""
+def test_times_at_the_edge_of_the_calendar_are_parsed_or_refused(word: str, zone: ZoneInfo) -> None:
+    """A time at the edge of the calendar gives a time or an error with a message."""
     for end in (False, True):
         try:
             moment = parse_time(word, zone, NOW, is_end=end)
@@ -86,8 +86,8 @@ def test_times_beyond_the_calendar_are_told_or_refused(word: str, zone: ZoneInfo
     st.datetimes(datetime(1971, 1, 1), datetime(2037, 1, 1)),  # noqa: DTZ001  # the time in the zone
     st.sampled_from(sorted(available_timezones() - {"localtime"})),
 )
-def test_a_day_begins_where_the_last_one_ends(moment: datetime, name: str) -> None:
-    """In every zone the end of a day is the beginning of the next, so that no moment is in two days or none."""
+def test_a_day_begins_where_the_previous_one_ends(moment: datetime, name: str) -> None:
+    """In each time zone every moment belongs to exactly one day."""
     zone, day = ZoneInfo(name), moment.date()
     end = parse_time(day.isoformat(), zone, NOW, is_end=True)
     assert end == parse_time((day + timedelta(days=1)).isoformat(), zone, NOW)
@@ -95,13 +95,13 @@ def test_a_day_begins_where_the_last_one_ends(moment: datetime, name: str) -> No
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # made UTC
-def test_a_moment_with_an_offset_is_that_moment(moment: datetime) -> None:
-    """A time that bears its offset is the same in every zone."""
+def test_a_time_with_an_offset_does_not_depend_on_the_time_zone(moment: datetime) -> None:
+    """The offset of a time takes precedence over the time zone."""
     assert parse_time(moment.isoformat(), BERLIN, NOW) == moment.replace(tzinfo=None)
 
 
-def test_filters_are_keys_and_globs() -> None:
-    """Each filter is `KEY=PATTERN`; those that are not given are there as none, and a pattern may hold anything."""
+def test_filters_consist_of_a_key_and_a_pattern() -> None:
+    """The last pattern of a key counts, and keys without a filter have None."""
     found = parse_filters(["page=/a=b*", "host=", "page=/last"])
     assert set(found) == set(FILTER_DESCRIPTIONS)
     assert {key: pattern for key, pattern in found.items() if pattern is not None} == {
@@ -114,8 +114,8 @@ def test_filters_are_keys_and_globs() -> None:
 @pytest.mark.parametrize(
     ("word", "hint"), [("pages=/a", "`page=`"), ("page", "KEY=PATTERN"), ("=x", "page, host")]
 )
-def test_what_is_no_filter_is_refused(word: str, hint: str) -> None:
-    """A word that is no filter is misuse, with the nearest that is one."""
+def test_an_invalid_filter_is_refused(word: str, hint: str) -> None:
+    """The error names the text, and its hint the nearest valid key."""
     with pytest.raises(InvalidInputError) as caught:
         parse_filters([word])
     assert f"`{word}`" in caught.value.message

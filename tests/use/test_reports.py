@@ -1,4 +1,4 @@
-"""The reports, on a small log whose answers are computed by hand."""
+"""Reports of a small log, compared with values computed by hand."""
 
 import csv
 import io
@@ -19,39 +19,39 @@ TIMED = (
 OWN = "https://www.example.org/"
 
 
-def at(hour: int, minute: float, path: str, took: float = 0.01, **told: Any) -> str:
-    """Write a line of TIMED, on DAY or as many days later as hours are beyond it."""
-    plain = line(60 * hour + minute, path, start=DAY, **told).removesuffix("\n")
-    return f"{plain} {took:.3f}\n"
+def timed_line(hour: int, minute: float, path: str, took: float = 0.01, **values: Any) -> str:
+    """Write a line of format TIMED on DAY; hours from 24 on are on later days."""
+    base_line = line(60 * hour + minute, path, start=DAY, **values).removesuffix("\n")
+    return f"{base_line} {took:.3f}\n"
 
 
-def linux(hour: int, minute: float, path: str, took: float = 0.01, **told: Any) -> str:
-    return at(hour, minute, path, took, address="192.0.2.1", agent=FIREFOX, **told)
+def linux_line(hour: int, minute: float, path: str, took: float = 0.01, **values: Any) -> str:
+    return timed_line(hour, minute, path, took, address="192.0.2.1", agent=FIREFOX, **values)
 
 
-def phone(hour: int, minute: float, path: str, took: float = 0.01, **told: Any) -> str:
-    return at(hour, minute, path, took, address="192.0.2.2", agent=IPHONE, **told)
+def phone_line(hour: int, minute: float, path: str, took: float = 0.01, **values: Any) -> str:
+    return timed_line(hour, minute, path, took, address="192.0.2.2", agent=IPHONE, **values)
 
 
 LOG = [
-    linux(10, 0, "/", 0.1, size=1000, referrer="https://Search.example.com/find?q=private"),
-    linux(10, 0, "/style.css", size=100, referrer=OWN),
-    linux(10, 1, "/a", size=2000, referrer=OWN),
-    linux(10, 2, "/missing", status=404, size=50, referrer=OWN),
-    linux(10, 2.5, "/boom", status=500, size=60, referrer=OWN),
-    linux(10, 3, "/b", size=3000, referrer=OWN),
-    linux(10, 4, "/paper.pdf", size=50_000, referrer=OWN),
-    linux(11, 0, "/a", size=2000),
-    phone(10, 30, "/", 0.2, size=1000),
-    phone(10, 30 + 20 / 60, "/a", size=2000),
-    phone(10, 30 + 80 / 60, "/upload", method="POST", status=201, size=10),
-    at(47, 30, "/", 0.3, size=1000, address="2001:db8::7", agent=CHROME, referrer=f"{OWN}other"),
-    at(12, 0, "/", 0.4, size=1000, address="198.51.100.9", agent=GOOGLEBOT),
-    at(12, 1, "/missing", status=404, size=50, address="198.51.100.9", agent=GOOGLEBOT),
+    linux_line(10, 0, "/", 0.1, size=1000, referrer="https://Search.example.com/find?q=private"),
+    linux_line(10, 0, "/style.css", size=100, referrer=OWN),
+    linux_line(10, 1, "/a", size=2000, referrer=OWN),
+    linux_line(10, 2, "/missing", status=404, size=50, referrer=OWN),
+    linux_line(10, 2.5, "/boom", status=500, size=60, referrer=OWN),
+    linux_line(10, 3, "/b", size=3000, referrer=OWN),
+    linux_line(10, 4, "/paper.pdf", size=50_000, referrer=OWN),
+    linux_line(11, 0, "/a", size=2000),
+    phone_line(10, 30, "/", 0.2, size=1000),
+    phone_line(10, 30 + 20 / 60, "/a", size=2000),
+    phone_line(10, 30 + 80 / 60, "/upload", method="POST", status=201, size=10),
+    timed_line(47, 30, "/", 0.3, size=1000, address="2001:db8::7", agent=CHROME, referrer=f"{OWN}other"),
+    timed_line(12, 0, "/", 0.4, size=1000, address="198.51.100.9", agent=GOOGLEBOT),
+    timed_line(12, 1, "/missing", status=404, size=50, address="198.51.100.9", agent=GOOGLEBOT),
     "no line of a log\n",
     "\n",
 ]
-"""Four visits of three visitors on two days, a robot, and what is no request."""
+"""Four visits of three visitors on two days, a bot, and lines that are not requests."""
 
 SETTINGS = '[collect]\nupload_paths = ["/upload"]\n'
 
@@ -74,17 +74,17 @@ def empty(tmp_path: Path) -> Site:
     return Site(tmp_path).init(settings=SETTINGS)
 
 
-def table(site: Site, name: str, *arguments: object) -> list[dict[str, Any]]:
-    """Return one table of the report that has it."""
+def read_table(site: Site, name: str, *arguments: object) -> list[dict[str, Any]]:
+    """Return a table of the report that contains it."""
     report = next(report.name for report in REPORTS.values() if name in report.tables)
     rows = site.report(report, *arguments)["tables"][name]
     assert isinstance(rows, list)
     return rows
 
 
-def test_overview(site: Site) -> None:
-    """The overview counts people's requests, views and visits, and takes durations of those that have one."""
-    assert table(site, "overview") == [
+def test_the_overview_counts_people(site: Site) -> None:
+    """Requests, views and visits of people are counted, and medians include only known durations."""
+    assert read_table(site, "overview") == [
         {
             "requests": 12,
             "views": 7,
@@ -102,7 +102,7 @@ def test_overview(site: Site) -> None:
     ]
 
 
-def day(day: str, *counted: float | None) -> dict[str, Any]:
+def daily_row(day: str, *counted: float | None) -> dict[str, Any]:
     names = ("visits", "unique_visitors", "views", "median_visit_duration_ms", "downloads", "uploads")
     return {"day": day, **dict(zip(names, counted, strict=True))}
 
@@ -111,24 +111,24 @@ def day(day: str, *counted: float | None) -> dict[str, Any]:
     ("zone", "second"),
     [("UTC", "2026-01-06"), ("Europe/Berlin", "2026-01-07"), ("America/Lima", "2026-01-06")],
 )
-def test_days_are_those_of_the_time_zone(site: Site, zone: str, second: str) -> None:
-    """A visit belongs to the day on which it began in the time zone asked for, the newest day first."""
-    assert table(site, "overview_daily", "--timezone", zone) == [
-        day(second, 1, 1, 1, None, 0, 0),
-        day("2026-01-05", 3, 2, 6, 160_000, 1, 1),
+def test_daily_counts_follow_the_time_zone(site: Site, zone: str, second: str) -> None:
+    """A visit belongs to the day on which it began in the chosen time zone; the newest day comes first."""
+    assert read_table(site, "overview_daily", "--timezone", zone) == [
+        daily_row(second, 1, 1, 1, None, 0, 0),
+        daily_row("2026-01-05", 3, 2, 6, 160_000, 1, 1),
     ]
 
 
-def test_the_site_s_own_time_zone_is_the_default(empty: Site) -> None:
-    """Without `--timezone` days are those of the setting `site.timezone`."""
+def test_the_time_zone_of_the_site_is_the_default(empty: Site) -> None:
+    """Without `--timezone` the setting `site.timezone` applies."""
     (empty.folder / "avowal.toml").write_text('[site]\ntimezone = "Europe/Berlin"\n')
     empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
-    assert [row["day"] for row in table(empty, "overview_daily")] == ["2026-01-07", "2026-01-05"]
+    assert [row["day"] for row in read_table(empty, "overview_daily")] == ["2026-01-07", "2026-01-05"]
     assert empty.report("overview")["timezone"] == "Europe/Berlin"
 
 
-def test_pages(site: Site) -> None:
-    """Each page has its views, visitors, measured time, and how many visits began and ended with it."""
+def test_pages_are_counted(site: Site) -> None:
+    """Each page has its views, visitors, time on page, entries and exits."""
     names = (
         "page_path",
         "views",
@@ -138,16 +138,16 @@ def test_pages(site: Site) -> None:
         "entries",
         "exits",
     )
-    assert [tuple(row[name] for name in names) for row in table(site, "pages")] == [
+    assert [tuple(row[name] for name in names) for row in read_table(site, "pages")] == [
         ("/", 3, 3, 40_000, 2 / 3, 3, 1),
         ("/a", 3, 2, 120_000, 1 / 3, 1, 2),
         ("/b", 1, 1, None, 0, 0, 1),
     ]
 
 
-def test_visits(site: Site) -> None:
-    """Visits are grouped by how long they lasted, unknown for itself, with what was done in them."""
-    rows = [tuple(row.values()) for row in table(site, "visits")]
+def test_visits_are_grouped_by_duration(site: Site) -> None:
+    """Visits of unknown duration are a group of their own."""
+    rows = [tuple(row.values()) for row in read_table(site, "visits")]
     assert rows == [
         ("unknown", 2, 0.5, 1.0, 0, 0, 2),
         ("1 to 3 min", 1, 0.25, 2.0, 0, 1, 0),
@@ -155,33 +155,37 @@ def test_visits(site: Site) -> None:
     ]
 
 
-def test_hours(site: Site) -> None:
-    """Visits are counted by the hour at which they began, in the time zone asked for."""
-    assert [tuple(row.values()) for row in table(site, "visits_hourly")] == [
+def test_visits_are_counted_by_hour(site: Site) -> None:
+    """The hour is that of the beginning of a visit in the chosen time zone."""
+    assert [tuple(row.values()) for row in read_table(site, "visits_hourly")] == [
         (10, 2, 5, 160_000),
         (11, 1, 1, None),
         (23, 1, 1, None),
     ]
-    assert [row["hour"] for row in table(site, "visits_hourly", "--timezone", "Asia/Kolkata")] == [5, 15, 16]
+    assert [row["hour"] for row in read_table(site, "visits_hourly", "--timezone", "Asia/Kolkata")] == [
+        5,
+        15,
+        16,
+    ]
 
 
-def test_technology(site: Site) -> None:
-    """Browsers, systems and devices are counted in visits; robots are not among them."""
-    assert [tuple(row.values()) for row in table(site, "technology_browsers")] == [
+def test_browsers_systems_and_devices_are_counted(site: Site) -> None:
+    """They are counted in visits, without bots."""
+    assert [tuple(row.values()) for row in read_table(site, "technology_browsers")] == [
         ("Firefox", 2, 0.5, 4),
         ("Chrome", 1, 0.25, 1),
         ("Mobile Safari", 1, 0.25, 2),
     ]
-    assert [tuple(row.values()) for row in table(site, "technology_operating_systems")] == [
+    assert [tuple(row.values()) for row in read_table(site, "technology_operating_systems")] == [
         ("Linux", 2, 0.5, 4),
         ("Windows", 1, 0.25, 1),
         ("iOS", 1, 0.25, 2),
     ]
-    assert [tuple(row.values()) for row in table(site, "technology_devices")] == [
+    assert [tuple(row.values()) for row in read_table(site, "technology_devices")] == [
         ("desktop", 3, 0.75, 5),
         ("phone", 1, 0.25, 2),
     ]
-    versions = [tuple(row.values()) for row in table(site, "technology_browser_versions")]
+    versions = [tuple(row.values()) for row in read_table(site, "technology_browser_versions")]
     assert versions == [
         ("Firefox", "128", "Linux", None, 2, 0.5),
         ("Chrome", "131", "Windows", "10", 1, 0.25),
@@ -189,30 +193,30 @@ def test_technology(site: Site) -> None:
     ]
 
 
-def test_availability(site: Site) -> None:
-    """Statuses count every request, robots' too, and say how many were people's."""
-    rows = [tuple(row.values()) for row in table(site, "availability")]
+def test_status_codes_are_counted(site: Site) -> None:
+    """Status codes count all requests, and those of people separately."""
+    rows = [tuple(row.values()) for row in read_table(site, "availability")]
     assert rows == [
         (200, 10, 10 / 14, 9, "2026-01-06T23:30:00"),
         (404, 2, 2 / 14, 1, "2026-01-05T12:01:00"),
         (201, 1, 1 / 14, 1, "2026-01-05T10:31:20"),
         (500, 1, 1 / 14, 1, "2026-01-05T10:02:30"),
     ]
-    assert [tuple(row.values()) for row in table(site, "availability_daily")] == [
+    assert [tuple(row.values()) for row in read_table(site, "availability_daily")] == [
         ("2026-01-06", 1, 0, 0, 0),
         ("2026-01-05", 13, 2, 1, 1 / 13),
     ]
-    assert [tuple(row.values()) for row in table(site, "availability_not_found")] == [
+    assert [tuple(row.values()) for row in read_table(site, "availability_not_found")] == [
         ("/missing", 2, 1, "2026-01-05T12:01:00")
     ]
-    assert [tuple(row.values()) for row in table(site, "availability_server_errors")] == [
+    assert [tuple(row.values()) for row in read_table(site, "availability_server_errors")] == [
         ("/boom", 500, 1, "2026-01-05T10:02:30")
     ]
 
 
-def test_performance(site: Site) -> None:
-    """Response times are those of all requests of a page, the page that took most in all first."""
-    first, *others = table(site, "performance")
+def test_response_times_are_reported_by_page(site: Site) -> None:
+    """All requests of a page count; the page with the greatest total time comes first."""
+    first, *others = read_table(site, "performance")
     assert first.pop("page_path") == "/"
     assert first == pytest.approx(
         {
@@ -233,36 +237,36 @@ def test_performance(site: Site) -> None:
         "/style.css",
         "/upload",
     ]
-    largest = table(site, "performance_largest_pages")[0]
+    largest = read_table(site, "performance_largest_pages")[0]
     assert largest == {"page_path": "/paper.pdf", "requests": 1, "median_bytes": 50_000, "bytes": 50_000}
-    assert [(row["day"], row["requests"]) for row in table(site, "performance_daily")] == [
+    assert [(row["day"], row["requests"]) for row in read_table(site, "performance_daily")] == [
         ("2026-01-06", 1),
         ("2026-01-05", 13),
     ]
 
 
-def test_sources(site: Site) -> None:
-    """Visits are counted by the site that they came from; the site itself is told by what its pages load."""
-    assert [tuple(row.values()) for row in table(site, "sources")] == [
+def test_sources_are_counted(site: Site) -> None:
+    """Visits are counted by the site of their referrer; the site itself is recognised by its static files."""
+    assert [tuple(row.values()) for row in read_table(site, "sources")] == [
         ("(none)", 2, 0.5, 3, 80_000),
         ("(this site)", 1, 0.25, 1, None),
         ("search.example.com", 1, 0.25, 3, 240_000),
     ]
 
 
-def test_downloads_and_bots(site: Site) -> None:
-    """Downloads are people's; robots have a report of their own."""
-    assert [tuple(row.values()) for row in table(site, "downloads")] == [
+def test_downloads_and_bots_are_counted(site: Site) -> None:
+    """Only downloads of people are counted; bots have their own report."""
+    assert [tuple(row.values()) for row in read_table(site, "downloads")] == [
         ("/paper.pdf", 1, 1, 50_000, "2026-01-05T10:04:00")
     ]
-    assert [tuple(row.values()) for row in table(site, "bots")] == [
+    assert [tuple(row.values()) for row in read_table(site, "bots")] == [
         ("Googlebot", 2, 1, 2, 1, 1050, "2026-01-05T12:01:00")
     ]
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_every_report_says_what_is_not_in_it(site: Site, name: str) -> None:
-    """Each report tells its purpose, the share of durations that was measured, and what it leaves out."""
+def test_every_report_says_what_it_excludes(site: Site, name: str) -> None:
+    """Each report states its purpose, the coverage of durations and what it excludes."""
     found = site.report(name)
     assert found["purpose"] == REPORTS[name].purpose
     assert found["duration_coverage"] == {"views": 3 / 7, "visits": 2 / 4}
@@ -307,38 +311,36 @@ def test_every_report_says_what_is_not_in_it(site: Site, name: str) -> None:
         (["--filter", "referrer=https://[sS]earch.example.com/*"], 1),
     ],
 )
-def test_a_question_is_of_a_period_and_of_what_its_filters_choose(
-    site: Site, arguments: list[str], visits: int
-) -> None:
-    """Periods take in their first moment and not their last; filters are globs, and all of them hold."""
-    assert table(site, "overview", *arguments)[0]["visits"] == visits
+def test_periods_and_filters_select_visits(site: Site, arguments: list[str], visits: int) -> None:
+    """A period includes its start and excludes its end; a visit has to match all filters."""
+    assert read_table(site, "overview", *arguments)[0]["visits"] == visits
 
 
-def test_filters_choose_requests(site: Site) -> None:
-    """Statuses and methods choose requests."""
-    assert [row["requests"] for row in table(site, "availability", "--filter", "status=4*")] == [2]
-    assert [row["status"] for row in table(site, "availability", "--filter", "method=POST")] == [201]
-    assert [row["page_path"] for row in table(site, "availability_not_found", "--filter", "browser=*")] == [
-        "/missing"
-    ]
+def test_filters_select_requests(site: Site) -> None:
+    """Requests can be filtered by status, method and browser."""
+    assert [row["requests"] for row in read_table(site, "availability", "--filter", "status=4*")] == [2]
+    assert [row["status"] for row in read_table(site, "availability", "--filter", "method=POST")] == [201]
+    assert [
+        row["page_path"] for row in read_table(site, "availability_not_found", "--filter", "browser=*")
+    ] == ["/missing"]
 
 
-def test_moments_are_told_in_the_time_zone_asked_for(site: Site) -> None:
-    """`last_seen_at` is a moment of the time zone of the question."""
+def test_times_are_shown_in_the_chosen_time_zone(site: Site) -> None:
+    """`last_seen_at` is written in the time zone of the request."""
     asked = "bots", "--timezone", "Asia/Tokyo"
-    assert [row["last_seen_at"] for row in table(site, "bots")] == ["2026-01-05T12:01:00"]
-    assert [row["last_seen_at"] for row in table(site, *asked)] == ["2026-01-05T21:01:00"]
+    assert [row["last_seen_at"] for row in read_table(site, "bots")] == ["2026-01-05T12:01:00"]
+    assert [row["last_seen_at"] for row in read_table(site, *asked)] == ["2026-01-05T21:01:00"]
 
 
-def test_a_limit_cuts_each_table(site: Site) -> None:
-    """`--limit` is the greatest number of rows; it begins at 1."""
-    assert len(table(site, "pages", "--limit", "1")) == 1
-    assert len(table(site, "availability_daily", "--limit", "1")) == 1
+def test_a_limit_applies_to_each_table(site: Site) -> None:
+    """`--limit` is the maximum number of rows and at least 1."""
+    assert len(read_table(site, "pages", "--limit", "1")) == 1
+    assert len(read_table(site, "availability_daily", "--limit", "1")) == 1
     assert site.avowal("report", "pages", "--limit", "0").status == 2
 
 
-def test_csv_has_a_header_and_leaves_unknown_empty(site: Site) -> None:
-    """`--csv` prints the first table, or the one that is named; what is unknown is empty, not zero."""
+def test_csv_has_a_header_and_empty_unknown_values(site: Site) -> None:
+    """`--csv` prints the first table or the named one; an unknown value is empty and not zero."""
     ran = site.avowal("report", "pages", "--csv")
     assert ran.out == (
         "page_path,views,unique_visitors,median_time_on_page_ms,measured_share,entries,exits\r\n"
@@ -354,8 +356,8 @@ def test_csv_has_a_header_and_leaves_unknown_empty(site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_unknown_is_not_zero(site: Site, name: str) -> None:
-    """A duration that nobody measured is shown as unknown, never as 0:00:00."""
+def test_an_unknown_duration_is_not_zero(site: Site, name: str) -> None:
+    """A duration that was not measured is shown as unknown."""
     shown = site.avowal("report", name).out
     assert "0:00:00" not in shown
     if name in {"pages", "visits", "sources"}:
@@ -363,8 +365,8 @@ def test_unknown_is_not_zero(site: Site, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_an_empty_store_says_so(empty: Site, name: str) -> None:
-    """A report on nothing is no error: it says that nothing was collected yet, and how to."""
+def test_a_report_of_an_empty_store_says_so(empty: Site, name: str) -> None:
+    """The report is no error; it says that nothing was collected yet and how to begin."""
     found = empty.report(name)
     assert found["notes"] == [
         "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages"
@@ -381,15 +383,15 @@ def test_an_empty_store_says_so(empty: Site, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_a_period_without_rows_says_what_there_is(site: Site, name: str) -> None:
-    """A report on a period of which nothing is kept says of which time something is."""
+def test_an_empty_period_names_the_stored_period(site: Site, name: str) -> None:
+    """A report of a period without rows says from when to when rows are stored."""
     assert site.report(name, "--since", "2026-01-08")["notes"] == [
         "nothing was collected in this period: what is stored is from 2026-01-05 10:00 to 2026-01-06 23:30 UTC"
     ]
 
 
-def test_what_is_too_old_for_the_purpose_is_hidden_and_counted(empty: Site) -> None:
-    """Rows older than the terms permit for the report's purpose are left out, and the report says how many."""
+def test_rows_too_old_for_the_purpose_are_hidden_and_counted(empty: Site) -> None:
+    """Rows older than the terms permit for the purpose are not counted, and the report says how many."""
     forever = 'categories = ["visit", "view"]\nkeep = { full = "forever" }\nfor = ["availability", "performance", "content", "abuse"]'
     empty_terms = empty.folder / "policy" / "terms.toml"
     text = empty_terms.read_text()
@@ -444,19 +446,19 @@ COLUMNS = {
     "last_seen_at": "request-time",
     "hour": "visit-time",
 }
-"""The category that a column of a report is made of."""
+"""The category that each column of a report is computed from."""
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_no_report_shows_what_its_purpose_may_not_see(tmp_path: Path, name: str) -> None:
-    """Where a category is collected for other purposes than the report's, no column made of it shows anything."""
+def test_no_report_shows_a_category_not_permitted_for_its_purpose(tmp_path: Path, name: str) -> None:
+    """If a category is collected for other purposes only, no column computed from it has a value."""
     purpose = REPORTS[name].purpose
-    plain = Site(tmp_path).init(settings=SETTINGS)
-    terms = plain.folder / "policy" / "terms.toml"
+    site = Site(tmp_path).init(settings=SETTINGS)
+    terms = site.folder / "policy" / "terms.toml"
     text = terms.read_text()
-    plain.take_in(plain.log("access.log", *LOG), "--format", TIMED)
-    columns = {column for rows in plain.report(name)["tables"].values() for row in rows for column in row}
-    told = []
+    site.take_in(site.log("access.log", *LOG), "--format", TIMED)
+    columns = {column for rows in site.report(name)["tables"].values() for row in rows for column in row}
+    problems = []
     for category in sorted({COLUMNS[column] for column in columns if column in COLUMNS}):
         head, _, rest = text.partition("# Who else may receive what.")
         lines = [
@@ -467,9 +469,9 @@ def test_no_report_shows_what_its_purpose_may_not_see(tmp_path: Path, name: str)
         ]
         terms.write_text("\n".join([head.partition("[[collect]]")[0], *lines]))
         other = Site(tmp_path, {"AVOWAL_DATA": str(tmp_path / category)})
-        other.take_in(plain.folder / "access.log", "--format", TIMED)
+        other.take_in(site.folder / "access.log", "--format", TIMED)
         found = other.report(name)
-        told += [
+        problems += [
             f"{column} = {row[column]!r} though {category} is not for {purpose}"
             for rows in found["tables"].values()
             for row in rows
@@ -477,9 +479,9 @@ def test_no_report_shows_what_its_purpose_may_not_see(tmp_path: Path, name: str)
             if COLUMNS.get(column) == category and row[column] not in {None, 0}
         ]
         if not any(category in note for note in found["notes"]):
-            told.append(f"nothing is said of {category}, which is not for {purpose}")
+            problems.append(f"nothing is said of {category}, which is not for {purpose}")
         terms.write_text(rest and text)
-    assert not told, "\n".join(told)
+    assert not problems, "\n".join(problems)
 
 
 FINEST = dict.fromkeys(sorted({*COLUMNS.values(), "host", "method", "view-time"}), "full") | {
@@ -487,8 +489,8 @@ FINEST = dict.fromkeys(sorted({*COLUMNS.values(), "host", "method", "view-time"}
 }
 
 
-def test_a_report_whose_category_is_not_permitted_is_withheld_and_says_so(empty: Site) -> None:
-    """Where the terms do not let a purpose see a category, the report that needs it shows no row and says why."""
+def test_a_report_without_its_category_is_empty_and_says_why(empty: Site) -> None:
+    """If the terms do not permit the category that a report needs, it shows no row and says why."""
     terms = empty.folder / "policy" / "terms.toml"
     text = terms.read_text()
     referrers = 'keep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]'
@@ -505,8 +507,8 @@ def test_a_report_whose_category_is_not_permitted_is_withheld_and_says_so(empty:
     assert empty.report("pages")["notes"] == []
 
 
-def test_no_report_shows_a_finer_precision_than_its_purpose_may_see(empty: Site) -> None:
-    """Where versions of browsers are kept for another purpose alone, the report for content does not show them."""
+def test_no_report_shows_a_finer_precision_than_permitted(empty: Site) -> None:
+    """Browser versions that are kept for another purpose only are not shown."""
     terms = empty.folder / "policy" / "terms.toml"
     text = terms.read_text()
     whole = 'categories = ["browser", "operating-system", "device-kind", "bot"]\nkeep = { full = "forever" }'
@@ -518,17 +520,17 @@ def test_no_report_shows_a_finer_precision_than_its_purpose_may_see(empty: Site)
     )
     terms.write_text(text.replace(f"[[collect]]\n{whole}", named))
     empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
-    assert {row["browser"] for row in table(empty, "technology_browsers")} == {
+    assert {row["browser"] for row in read_table(empty, "technology_browsers")} == {
         "Firefox",
         "Chrome",
         "Mobile Safari",
     }
-    versions = table(empty, "technology_browser_versions")
+    versions = read_table(empty, "technology_browser_versions")
     assert {row["browser_version"] or row["operating_system_version"] for row in versions} <= {None}
 
 
-def test_the_sites_own_names_are_told_from_what_the_purpose_may_see(empty: Site) -> None:
-    """Visits from the site itself are known by `host` and by parts of pages where these are permitted for content."""
+def test_visits_from_the_site_itself_are_recognised_if_permitted(empty: Site) -> None:
+    """The site is recognised by `host` and static files only if content may use them."""
     terms = empty.folder / "policy" / "terms.toml"
     text = terms.read_text()
     whole = '["request-time", "request-kind", "host", "method", '
@@ -543,11 +545,11 @@ def test_the_sites_own_names_are_told_from_what_the_purpose_may_see(empty: Site)
         )
         site = Site(empty.folder, {"AVOWAL_DATA": str(empty.folder / f"data{len(kinds)}")})
         site.take_in(empty.log("access.log", *lines))
-        assert [row["source"] for row in table(site, "sources")] == [source]
+        assert [row["source"] for row in read_table(site, "sources")] == [source]
 
 
-def test_filters_cannot_ask_for_what_the_purpose_may_not_see(empty: Site) -> None:
-    """A filter by a category that the terms do not permit for the report's purpose chooses nothing, and this is said."""
+def test_a_filter_by_a_category_that_is_not_permitted_matches_nothing(empty: Site) -> None:
+    """Such a filter is refused, or gives no row and a note."""
     terms = empty.folder / "policy" / "terms.toml"
     text = terms.read_text()
     referrers = 'keep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]'
@@ -559,7 +561,7 @@ def test_filters_cannot_ask_for_what_the_purpose_may_not_see(empty: Site) -> Non
     )
 
 
-EVIL = (
+HOSTILE_PATHS = (
     "/\x1b[2J\x1b]0;title\x07",
     "/\x9b31mred",
     "/%1b[2J%07",
@@ -574,10 +576,10 @@ EVIL = (
 FORMULAS = ("=cmd()", "+1", "-1", "@SUM(A1)", "=1+1|'/c calc'")
 
 
-def test_paths_cannot_disturb_the_terminal(empty: Site) -> None:
-    """Control characters, direction marks and markup in a path are shown, never obeyed."""
-    lines = [line(n, path) for n, path in enumerate(EVIL)]
-    lines += [line(n, path, status=404, agent="\x1b[5mX [/b] \u202e") for n, path in enumerate(EVIL)]
+def test_paths_cannot_control_the_terminal(empty: Site) -> None:
+    """Control characters, direction marks and markup in a path are shown as text."""
+    lines = [line(n, path) for n, path in enumerate(HOSTILE_PATHS)]
+    lines += [line(n, path, status=404, agent="\x1b[5mX [/b] \u202e") for n, path in enumerate(HOSTILE_PATHS)]
     log = empty.folder / "access.log"
     log.write_bytes("".join(lines).encode())
     ran = empty.avowal("import", log, "--max-unparsable-percent", "100")
@@ -594,8 +596,8 @@ def test_paths_cannot_disturb_the_terminal(empty: Site) -> None:
     assert ":smile:" in shown
 
 
-def test_nothing_in_a_csv_is_a_formula(empty: Site) -> None:
-    """A cell that a spreadsheet would take for a formula is made text."""
+def test_no_csv_cell_is_a_formula(empty: Site) -> None:
+    """A cell that a spreadsheet would take for a formula is written as text."""
     json_line = (
         '{{"time": "2026-01-05T12:0{n}:00Z", "remote_addr": "192.0.2.{n}", "request_method": "GET", "uri": "{uri}", '
         '"status": 200, "http_user_agent": "{agent}", "http_referer": "{referrer}"}}\n'
@@ -617,8 +619,8 @@ def test_nothing_in_a_csv_is_a_formula(empty: Site) -> None:
                 assert not [cell for cell in row if cell.startswith("-") and not cell[1:].isdecimal()], out
 
 
-def test_reports_have_the_exit_status_of_misuse(site: Site) -> None:
-    """An unknown report, time zone, filter or time is misuse, and told with a remedy on standard error."""
+def test_invalid_report_arguments_are_refused(site: Site) -> None:
+    """Status 2 and a message with a hint on standard error follow from each invalid argument."""
     for arguments in (
         ["page"],
         ["--timezone", "Middle/Earth"],
@@ -639,8 +641,8 @@ def test_reports_have_the_exit_status_of_misuse(site: Site) -> None:
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Site:
-    """Make a site of which six people saw one page and four another, and a robot each of them."""
+def site_with_groups(tmp_path: Path) -> Site:
+    """Make a site where six visitors saw one page and four another, and a bot saw each."""
     made = Site(tmp_path).init(settings=SETTINGS)
     lines = [line(n, "/many", address=f"192.0.2.{n}") for n in range(1, 7)]
     lines += [line(n, "/few", address=f"192.0.2.{n}", status=200) for n in range(1, 5)]
@@ -650,26 +652,26 @@ def crowd(tmp_path: Path) -> Site:
     return made
 
 
-def test_what_is_shared_has_no_small_group(crowd: Site) -> None:
-    """Groups of fewer people than the terms owe are left out and counted; readers themselves see all."""
-    assert {row["page_path"] for row in table(crowd, "pages")} == {"/many", "/few"}
-    found = crowd.report("pages", "--shared")
+def test_a_shared_report_hides_small_groups(site_with_groups: Site) -> None:
+    """Groups smaller than the terms owe are hidden and counted; the operator's own reports show them."""
+    assert {row["page_path"] for row in read_table(site_with_groups, "pages")} == {"/many", "/few"}
+    found = site_with_groups.report("pages", "--shared")
     assert [row["page_path"] for row in found["tables"]["pages"]] == ["/many"]
     assert any("1 groups are left out: they have fewer than 5 visitors" in note for note in found["notes"])
-    assert table(crowd, "availability_not_found") != []
-    assert table(crowd, "availability_not_found", "--shared") == []
+    assert read_table(site_with_groups, "availability_not_found") != []
+    assert read_table(site_with_groups, "availability_not_found", "--shared") == []
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_a_filter_does_not_get_around_the_smallest_group(crowd: Site, name: str) -> None:
-    """What is filtered down to a few people is shown in no table of a shared report, nor counted beside it."""
+def test_a_filter_does_not_reveal_a_small_group(site_with_groups: Site, name: str) -> None:
+    """A filter that matches only a few people gives a shared report without rows and counts."""
     words = ["--filter", "page=/few"]
-    found = crowd.report(name, *words, "--shared")
+    found = site_with_groups.report(name, *words, "--shared")
     rows = [row for one, shown in found["tables"].items() if one != "bots" for row in shown]
     assert rows == [], name
     if name != "bots":
-        told = found["excluded"]
-        assert (told["hidden_rows"], told["bot_requests"], found["duration_coverage"]) == (
+        excluded = found["excluded"]
+        assert (excluded["hidden_rows"], excluded["bot_requests"], found["duration_coverage"]) == (
             0,
             None,
             {"views": None, "visits": None},
@@ -677,8 +679,8 @@ def test_a_filter_does_not_get_around_the_smallest_group(crowd: Site, name: str)
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_nobody_known_is_nobody_counted(empty: Site, name: str) -> None:
-    """Where visitors are not told apart, nothing that might be about few of them is shared."""
+def test_without_visitor_keys_a_shared_report_is_empty(empty: Site, name: str) -> None:
+    """Without visitor keys the size of a group is unknown, so nothing is shared."""
     terms = empty.folder / "policy" / "terms.toml"
     head, found, rest = terms.read_text().partition('[[collect]]\ncategories = ["visitor-id"]')
     assert found

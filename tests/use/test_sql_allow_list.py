@@ -1,4 +1,4 @@
-"""People's own SQL: what gets around a reading is refused, and what is asked of it is answered."""
+"""Readers' SQL: queries that go around the purpose view are refused, and others are answered from it."""
 
 import re
 from collections.abc import Iterator
@@ -32,20 +32,20 @@ HIDDEN = "hidden-page"
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
-def test_an_attempt_to_get_around_a_reading_is_refused(attempt: str) -> None:
-    """Before anything is run, with a message and in most cases a remedy."""
+def test_an_attempt_to_bypass_the_purpose_view_is_refused(attempt: str) -> None:
+    """The query is refused with a message before it is executed."""
     with pytest.raises(QueryError) as caught:
         validate_query(attempt, REFUSED, 100)
     assert caught.value.message
 
 
-def test_there_are_many_attempts() -> None:
-    """The corpus only grows."""
+def test_the_corpus_of_attempts_does_not_shrink() -> None:
+    """The corpus has at least 400 different attempts."""
     assert len(set(ATTEMPTS)) >= 400
 
 
-def test_a_refusal_tells_the_place_and_the_reason() -> None:
-    """In words of the policy, with where in the text."""
+def test_a_refusal_says_where_and_why() -> None:
+    """The message has the position in the text and the reason in terms of the policy."""
     with pytest.raises(QueryError) as caught:
         validate_query("SELECT page_path, ip_address FROM requests", REFUSED, 100)
     assert caught.value.message == (
@@ -70,14 +70,14 @@ def test_a_refusal_tells_the_place_and_the_reason() -> None:
         "SELECT * FROM " + "(SELECT * FROM " * 200 + "requests" + ")" * 200,
     ],
 )
-def test_what_is_too_long_or_too_deep_is_refused(text: str) -> None:
-    """Before it takes memory or the stack."""
+def test_a_query_that_is_too_long_or_too_deep_is_refused(text: str) -> None:
+    """It is refused before it uses up memory or the stack."""
     with pytest.raises(QueryError):
         validate_query(text, REFUSED, 100)
 
 
-def test_an_answer_has_a_limit() -> None:
-    """One row more than it may have, so that it is known to be cut; a smaller limit of the question's own stays."""
+def test_the_number_of_rows_is_limited() -> None:
+    """One row above the limit is requested, to detect truncation; a smaller limit in the query stays."""
     assert validate_query("SELECT page_path FROM views", {}, 100).sql.endswith("LIMIT 101")
     assert validate_query("SELECT page_path FROM views LIMIT 5", {}, 100).sql.endswith("LIMIT 5")
     assert validate_query("SELECT page_path FROM views LIMIT 500", {}, 100).sql.endswith("LIMIT 101")
@@ -110,8 +110,8 @@ def test_an_answer_has_a_limit() -> None:
         ("SELECT visit_time::DATE, count(*) FROM visits GROUP BY ALL", False),
     ],
 )
-def test_questions_about_single_visitors_are_known(text: str, single: bool) -> None:
-    """Rows that are not taken together, or taken by who somebody is."""
+def test_queries_that_reveal_individuals_are_recognised(text: str, single: bool) -> None:
+    """Such a query returns rows without aggregation, or groups them by something that identifies a person."""
     assert validate_query(text, {}, 100).reveals_individuals is single
 
 
@@ -124,15 +124,15 @@ CELLS: dict[Cell, AgeByPrecision] = {
     else {"name": None, "site": None, "full": None}
     for name in CATEGORIES - {"ip-address", "request-time"}
 }
-YOUNG: dict[Cell, AgeByPrecision] = {
+REQUEST_TIME: dict[Cell, AgeByPrecision] = {
     Cell("request-time", "content", OPERATOR, OWN_USE): {"full": 10 * 86_400}
 }
-BOUNDS = Bounds(CELLS | YOUNG, {})
+BOUNDS = Bounds(CELLS | REQUEST_TIME, {})
 
 
 @pytest.fixture(scope="module")
-def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PurposeView]:
-    """Make a reading of four requests: one is too old for its purpose, and addresses are not for it."""
+def purpose_view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PurposeView]:
+    """Make a purpose view of four requests, one of them too old, without permission for addresses."""
     folder = tmp_path_factory.mktemp("store")
     opened = DuckDBStore(folder, "256MB")
     plain: dict[str, Any] = {
@@ -189,42 +189,44 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PurposeView]:
         ("SELECT coalesce(nullif(host, 'a'), upper('b')) AS h FROM requests GROUP BY h", [["B"]]),
     ],
 )
-def test_a_question_is_answered_from_its_reading(
-    reading: PurposeView, text: str, rows: list[list[Any]]
+def test_a_query_is_answered_from_the_purpose_view(
+    purpose_view: PurposeView, text: str, rows: list[list[Any]]
 ) -> None:
-    """Rows that the purpose may not see are in no count, and in nothing else."""
-    asked = run_sql_query(reading, SqlQuery("content", text, "ann"), 100, 30)
-    assert asked.table
-    assert asked.table.rows == rows
+    """Hidden rows are in no count and in no other value."""
+    result = run_sql_query(purpose_view, SqlQuery("content", text, "ann"), 100, 30)
+    assert result.table
+    assert result.table.rows == rows
 
 
-def test_an_answer_that_is_too_long_is_cut(reading: PurposeView) -> None:
-    """And says so."""
-    asked = run_sql_query(reading, SqlQuery("content", "SELECT page_path FROM requests", "ann"), 2, 30)
-    assert asked.table
-    assert (len(asked.table.rows), asked.is_truncated) == (2, True)
+def test_a_long_answer_is_truncated(purpose_view: PurposeView) -> None:
+    """The answer says that it is truncated."""
+    result = run_sql_query(purpose_view, SqlQuery("content", "SELECT page_path FROM requests", "ann"), 2, 30)
+    assert result.table
+    assert (len(result.table.rows), result.is_truncated) == (2, True)
 
 
-def test_a_question_that_takes_too_long_is_ended(reading: PurposeView) -> None:
-    """It is interrupted, and the store goes on."""
+def test_a_query_that_takes_too_long_is_interrupted(purpose_view: PurposeView) -> None:
+    """The query is interrupted, and the store answers the next one."""
     names = ", ".join(f"requests r{number}" for number in range(30))
     with raises_code("query-timeout"):
         run_sql_query(
-            reading,
+            purpose_view,
             SqlQuery("content", f"SELECT count(*) FROM {names} WHERE r1.bytes > r2.bytes * -1", "ann"),
             10,
             0.2,
         )
-    assert run_sql_query(reading, SqlQuery("content", "SELECT 1", "ann"), 10, 30).table
+    assert run_sql_query(purpose_view, SqlQuery("content", "SELECT 1", "ann"), 10, 30).table
 
 
-def test_an_error_tells_nothing_of_what_is_stored(reading: PurposeView) -> None:
-    """A value that does not convert is not told; neither is one of a hidden row looked at."""
+def test_an_error_does_not_reveal_stored_values(purpose_view: PurposeView) -> None:
+    """The message of a failed cast does not contain the value, and casts skip hidden rows."""
     with pytest.raises(QueryError) as caught:
-        run_sql_query(reading, SqlQuery("content", "SELECT page_path::INTEGER FROM requests", "ann"), 10, 30)
+        run_sql_query(
+            purpose_view, SqlQuery("content", "SELECT page_path::INTEGER FROM requests", "ann"), 10, 30
+        )
     assert "/a" not in caught.value.message + caught.value.hint
-    asked = run_sql_query(
-        reading,
+    result = run_sql_query(
+        purpose_view,
         SqlQuery(
             "content",
             f"SELECT CASE WHEN page_path = '{HIDDEN}' THEN page_path::INTEGER END FROM requests",
@@ -233,18 +235,18 @@ def test_an_error_tells_nothing_of_what_is_stored(reading: PurposeView) -> None:
         10,
         30,
     )
-    assert asked.table
+    assert result.table
 
 
-def test_a_purpose_that_is_none_sees_nothing_and_says_so(reading: PurposeView) -> None:
-    """With the purposes that there are."""
-    other = PurposeView(reading.store, reading.governing_bounds, "marketing", NOW)
+def test_an_unknown_purpose_sees_nothing(purpose_view: PurposeView) -> None:
+    """The answer has a note that names the unknown purpose."""
+    other = PurposeView(purpose_view.store, purpose_view.governing_bounds, "marketing", NOW)
     with raises_code("query-not-allowed"):
         run_sql_query(other, SqlQuery("marketing", "SELECT page_path FROM requests", "ann"), 10, 30)
-    asked = run_sql_query(other, SqlQuery("marketing", "SELECT count(*) FROM requests", "ann"), 10, 30)
-    assert asked.table
-    assert asked.table.rows == [[0]]
-    assert "`marketing` is not a purpose" in asked.notes[0]
+    result = run_sql_query(other, SqlQuery("marketing", "SELECT count(*) FROM requests", "ann"), 10, 30)
+    assert result.table
+    assert result.table.rows == [[0]]
+    assert "`marketing` is not a purpose" in result.notes[0]
 
 
 WORDS = """
@@ -264,26 +266,24 @@ STARTS = st.sampled_from(
     max_examples=by_depth(standard=3_000, thorough=64_000), suppress_health_check=[HealthCheck.too_slow]
 )
 @given(STARTS, PIECES)
-def test_whatever_is_asked_nothing_hidden_is_told(
-    reading: PurposeView, start: str, pieces: list[str]
-) -> None:
-    """Made-up questions are refused, or their answer has neither the hidden address nor the hidden row."""
+def test_no_query_reveals_a_hidden_value(purpose_view: PurposeView, start: str, pieces: list[str]) -> None:
+    """Random queries are refused, or their answer contains neither the hidden address nor the hidden row."""
     try:
-        asked = run_sql_query(reading, SqlQuery("content", start + " ".join(pieces), "ann"), 50, 5)
+        result = run_sql_query(purpose_view, SqlQuery("content", start + " ".join(pieces), "ann"), 50, 5)
     except QueryError as error:
-        told = error.message + error.hint
+        shown = error.message + error.hint
     else:
-        told = repr(asked.table)
-    assert ADDRESS not in told
-    assert HIDDEN not in told
+        shown = repr(result.table)
+    assert ADDRESS not in shown
+    assert HIDDEN not in shown
 
 
 @settings(max_examples=by_depth(standard=3_000, thorough=34_000))
 @given(st.text(max_size=60))
-def test_any_text_is_bound_or_refused(text: str) -> None:
-    """No text brings another error than the one that tells what is wrong with it."""
-    for asked in (text, f"SELECT {text} FROM requests"):
+def test_any_text_is_validated_or_refused(text: str) -> None:
+    """No text raises any other error than QueryError."""
+    for query in (text, f"SELECT {text} FROM requests"):
         try:
-            validate_query(asked, REFUSED, 10)
+            validate_query(query, REFUSED, 10)
         except QueryError:
             continue
