@@ -122,7 +122,7 @@ def _open_context(chromium_path: str, *, sends_opt_out: bool) -> "Iterator[Brows
     except ImportError:
         raise InvalidInputError(
             "there is no Playwright to drive a browser with",
-            "`pip install avowal[audit]`",
+            "`pip install playwright`",
             code="browser-missing",
         ) from None
     options: dict[str, Any] = {"extra_http_headers": OPT_OUT_HEADERS} if sends_opt_out else {}
