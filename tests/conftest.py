@@ -20,6 +20,7 @@ SLOW = (
     "change/test_kills.py",
     "cli/test_privacy.py",
     "disclose/test_cookie_audit.py",
+    "disclose/test_evidence.py",
     "disclose/test_feed.py",
     "disclose/test_grounds.py",
     "endpoints",

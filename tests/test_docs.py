@@ -1,4 +1,4 @@
-"""The docs hold what the program has; terms, words and formats are compared with the docs beside their own tests."""
+"""The docs match the program: its commands, settings, reports, columns, errors and ledger entries."""
 
 import re
 import shlex
@@ -42,21 +42,21 @@ DAY = datetime(2026, 1, 5)  # noqa: DTZ001  # UTC without a zone
 STORED = ("requests", "script_views", "events", "views", "visits")
 
 
-def plain(text: str) -> str:
-    """Take blocks of code out of a page."""
+def strip_code_blocks(text: str) -> str:
+    """Return a page without its blocks of code."""
     return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def section(heading: str) -> str:
-    """Return what stands under a heading of the reference, up to the next one of its level or above."""
+    """Return the text under a heading of the reference, up to the next one of its level or above."""
     level = len(heading) - len(heading.lstrip("#"))
     assert f"\n{heading}\n" in f"\n{REFERENCE}", f"docs/reference.md has no `{heading}`"
     after = f"\n{REFERENCE}".partition(f"\n{heading}\n")[2]
     return re.split(rf"^#{{1,{level}}} ", after, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def rows(text: str) -> dict[str, list[str]]:
-    """Return the other cells of a table's rows, by each word in code in their first cell."""
+def table_rows(text: str) -> dict[str, list[str]]:
+    """Return the other cells of a table's rows, by each name in code in their first cell."""
     found: dict[str, list[str]] = {}
     for line in re.findall(r"^\| (`.+) \|$", text, re.MULTILINE):
         first, *others = line.split(" | ")
@@ -64,32 +64,34 @@ def rows(text: str) -> dict[str, list[str]]:
     return found
 
 
-def commands() -> dict[str, Any]:
-    """Return each command by its words."""
+def load_commands() -> dict[str, Any]:
+    """Return each command by its name."""
     found: dict[str, Any] = {}
     for name in COMMAND_SUMMARIES:
         command = load_command(name)
         below = getattr(command, "commands", None)
-        found |= {f"{name} {word}": one for word, one in below.items()} if below else {name: command}
+        found |= (
+            {f"{name} {word}": subcommand for word, subcommand in below.items()} if below else {name: command}
+        )
     return found
 
 
-def options(command: Any) -> set[str]:
+def list_options(command: Any) -> set[str]:
     """Return the long options of a command."""
     return {word for option in command.params for word in option.opts if word.startswith("--")} - {"--help"}
 
 
-def settings(kind: type[msgspec.Struct] = Settings, before: str = "") -> Iterator[tuple[str, Any]]:
-    """Give the dotted name of each setting, and its default."""
+def list_settings(kind: type[msgspec.Struct] = Settings, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted name and the default of each setting."""
     for field in msgspec.structs.fields(kind):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            yield from settings(field.type, f"{before}{field.encode_name}.")
+            yield from list_settings(field.type, f"{before}{field.encode_name}.")
         else:
             yield before + field.encode_name, field.default
 
 
-COMMANDS = commands()
-SETTINGS = dict(settings())
+COMMANDS = load_commands()
+SETTINGS = dict(list_settings())
 
 
 @pytest.fixture
@@ -99,8 +101,8 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
     opened.close()
 
 
-def asked(store: DuckDBStore, report: str) -> ReportResult:
-    """Ask a store for a report under the default terms."""
+def run_default_report(store: DuckDBStore, report: str) -> ReportResult:
+    """Run a report on a store under the default terms."""
     terms = Path(str(resources.files("avowal.policy") / "defaults" / TERMS_FILE))
     question = ReportRequest(report, filters=parse_filters([]))
     bounds = [compile_terms(load_terms(terms))]
@@ -108,22 +110,22 @@ def asked(store: DuckDBStore, report: str) -> ReportResult:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_its_heading_and_its_options(name: str) -> None:
+def test_every_command_and_option_is_documented(name: str) -> None:
     """The section of a command has a row for each of its options, and for no other."""
-    assert {word for word in rows(section(f"## avowal {name}")) if word.startswith("--")} == options(
-        COMMANDS[name]
-    )
+    assert {
+        word for word in table_rows(section(f"## avowal {name}")) if word.startswith("--")
+    } == list_options(COMMANDS[name])
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_every_setting_has_its_heading_and_default(name: str) -> None:
-    """The section of a setting tells its default, and the file that `avowal init` writes has it in its table."""
-    told, default = section(f"### {name}"), SETTINGS[name]
+def test_every_setting_and_default_is_documented(name: str) -> None:
+    """The section of a setting names its default, and the file of `avowal init` has it in its table."""
+    text, default = section(f"### {name}"), SETTINGS[name]
     if isinstance(default, tuple) and default:
-        assert set(default) == set(told.partition("Default: ")[2].split())
+        assert set(default) == set(text.partition("Default: ")[2].split())
     else:
-        written = msgspec.json.encode(default).decode()
-        assert f"Default: `{written}`" in told
+        encoded = msgspec.json.encode(default).decode()
+        assert f"Default: `{encoded}`" in text
     table, _, key = name.rpartition(".")
     template = (resources.files("avowal") / config.SETTINGS_FILE).read_text(encoding="utf-8")
     tables = dict(
@@ -137,29 +139,29 @@ def test_every_setting_has_its_heading_and_default(name: str) -> None:
 
 
 def test_the_reference_has_no_other_settings() -> None:
-    """A heading of a setting that was taken away fails."""
+    """The reference has no heading of a setting that does not exist."""
     assert set(re.findall(r"^### (.+)$", section("# Settings"), re.MULTILINE)) == set(SETTINGS)
 
 
-def test_every_variable_of_the_environment_is_told() -> None:
-    """A variable that the settings read, and the reference does not name, fails."""
+def test_every_environment_variable_is_documented() -> None:
+    """The reference names each environment variable that the settings read, and no other."""
     source = Path(config.__file__).read_text(encoding="utf-8")
     read = set(re.findall(r'environment(?:\.get\(|\[)"(\w+)"', source))
     assert read == set(re.findall(r"`([A-Z_]+)`", section("## Environment")))
 
 
-def test_every_reason_has_its_heading_under_its_fate() -> None:
-    """Each reason why a line became no request stands among those of its fate, in the order of the list."""
-    dropped, dead = section("# Reasons").split("(*unparsable*)")
-    for fate, text in ((LineOutcome.DROPPED, dropped), (LineOutcome.UNPARSABLE, dead)):
+def test_every_drop_reason_is_documented_under_its_outcome() -> None:
+    """Each drop reason has a heading under its outcome, in the order of the enum."""
+    dropped, unparsable = section("# Reasons").split("(*unparsable*)")
+    for outcome, text in ((LineOutcome.DROPPED, dropped), (LineOutcome.UNPARSABLE, unparsable)):
         assert re.findall(r"^### (.+)$", text, re.MULTILINE) == [
-            reason.value for reason in DropReason if reason.outcome is fate
+            reason.value for reason in DropReason if reason.outcome is outcome
         ]
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_every_report_has_its_heading_and_columns(name: str, store: DuckDBStore) -> None:
-    """The section of a report names its purpose, the categories that it needs, its tables and their columns in order."""
+def test_every_report_and_column_is_documented(name: str, store: DuckDBStore) -> None:
+    """The section of a report names its purpose, its categories, and its tables with their columns in order."""
     told = section(f"### {name}")
     intro = told.partition("|")[0]
     assert f"For `{REPORTS[name].purpose}`" in intro
@@ -169,55 +171,59 @@ def test_every_report_has_its_heading_and_columns(name: str, store: DuckDBStore)
     assert all(f"`{category}`" in intro for category in REPORTS[name].alternative_categories)
     columns = {
         table: re.findall(r"`([^`]+)`", re.sub(r"\(.*?\)", "", cells[0].partition(";")[0]))
-        for table, cells in rows(told).items()
+        for table, cells in table_rows(told).items()
     }
-    assert columns == {table: found.columns for table, found in asked(store, name).tables.items()}
+    assert columns == {
+        table: found.columns for table, found in run_default_report(store, name).tables.items()
+    }
 
 
 def test_the_reference_has_no_other_reports() -> None:
-    """A heading of a report that was taken away fails."""
+    """The reference has no heading of a report that does not exist."""
     assert re.findall(r"^### (.+)$", section("# Reports"), re.MULTILINE) == list(REPORTS)
 
 
-def test_every_filter_is_told() -> None:
-    """Each key of `--filter` has its row, with the category that it needs."""
-    told = {key: cells[-1].strip("`") for key, cells in rows(section("### Filters")).items()}
+def test_every_filter_is_documented() -> None:
+    """Each key of `--filter` has a row with the category that it needs."""
+    told = {key: cells[-1].strip("`") for key, cells in table_rows(section("### Filters")).items()}
     assert list(told) == list(FILTER_DESCRIPTIONS)
     assert told == FILTER_CATEGORIES
 
 
-def test_every_key_of_json_is_told(store: DuckDBStore) -> None:
-    """Each key of the objects that `import` and `report` print has its row, and no other has."""
+def test_every_json_key_is_documented(store: DuckDBStore) -> None:
+    """Each key of the objects that `import` and `report` print has a row, and no other key has one."""
     whole, files, counts = section("### The object of an import").split("Each object of `")
-    assert set(rows(whole)) == set(ImportReport.__struct_fields__)
-    assert set(rows(files)) == set(FileImportReport.__struct_fields__)
-    assert set(rows(counts)) == set(LineCounts.__struct_fields__)
-    assert set(rows(section("### The object of a report"))) == set(report_to_object(asked(store, "overview")))
+    assert set(table_rows(whole)) == set(ImportReport.__struct_fields__)
+    assert set(table_rows(files)) == set(FileImportReport.__struct_fields__)
+    assert set(table_rows(counts)) == set(LineCounts.__struct_fields__)
+    assert set(table_rows(section("### The object of a report"))) == set(
+        report_to_object(run_default_report(store, "overview"))
+    )
 
 
 @pytest.mark.parametrize("table", STORED)
-def test_every_stored_column_is_told(table: str, store: DuckDBStore) -> None:
-    """Each column has its row, and its category is a word of the vocabulary."""
+def test_every_stored_column_is_documented(table: str, store: DuckDBStore) -> None:
+    """Each stored column has a row, and its category is in the vocabulary."""
     sql = "SELECT column_name FROM information_schema.columns WHERE table_name = $table"
     columns = [name for (name,) in store.query(sql, {"table": table}).rows]
-    told = rows(section(f"## Columns of {table}"))
-    assert sorted(told) == sorted(columns)
+    documented = table_rows(section(f"## Columns of {table}"))
+    assert sorted(documented) == sorted(columns)
     words = load_vocabulary().words("categories")
     precisions = {precision for word in words.values() for precision in word.precisions}
-    named = {word for cells in told.values() for word in re.findall(r"`([^`]+)`", cells[0])}
+    named = {word for cells in documented.values() for word in re.findall(r"`([^`]+)`", cells[0])}
     assert named - precisions <= set(words)
 
 
-def test_every_other_table_is_told(store: DuckDBStore) -> None:
-    """A table of the store that the reference does not name fails."""
+def test_every_other_table_is_documented(store: DuckDBStore) -> None:
+    """The reference names each further table of the store."""
     sql = "SELECT table_name FROM information_schema.tables"
     tables = {name for (name,) in store.query(sql, {}).rows}
     named = re.findall(r"(?m)`(\w+)`(?=[^|]*\|)", section("## Other tables"))
     assert tables - set(STORED) == set(named)
 
 
-def test_the_tree_of_errors_is_whole() -> None:
-    """Each error stands in the tree once, beneath the one that it is made from, and says what its class says."""
+def test_the_error_tree_is_complete() -> None:
+    """The tree in the docstring of `errors.py` has each error once, below its base class."""
     tree: list[tuple[int, str]] = []
     parents: dict[str, str] = {}
     for line in (errors.__doc__ or "").splitlines():
@@ -226,44 +232,46 @@ def test_the_tree_of_errors_is_whole() -> None:
             tree = [(above, name) for above, name in tree if above < depth]
             parents[found[2]] = tree[-1][1] if tree else "Exception"
             tree.append((depth, found[2]))
-    raised = [one for one in vars(errors).values() if isinstance(one, type)]
-    assert parents == {one.__name__: one.__base__.__name__ for one in raised if one.__base__}
+    raised = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert parents == {kind.__name__: kind.__base__.__name__ for kind in raised if kind.__base__}
 
 
-def error_codes(kind: Any = errors.ErrorCode) -> Iterator[str]:
-    """Give the codes of a union of literals."""
+def list_codes(kind: Any = errors.ErrorCode) -> Iterator[str]:
+    """Yield the codes of a union of literals."""
     for word in get_args(kind):
-        yield from [word] if isinstance(word, str) else error_codes(word)
+        yield from [word] if isinstance(word, str) else list_codes(word)
 
 
-def test_every_error_code_is_explained() -> None:
-    """Each code has its row under `# Errors`, and no other code has."""
-    assert sorted(rows(section("# Errors"))) == sorted(error_codes())
+def test_every_error_code_is_documented() -> None:
+    """Each error code has a row under `# Errors`, and no other code has one."""
+    assert sorted(table_rows(section("# Errors"))) == sorted(list_codes())
 
 
-def test_every_code_of_a_problem_is_explained() -> None:
-    """Each code has its row under `# Problems`, and each reason why an event is dropped has one, too."""
-    assert sorted(rows(section("# Problems"))) == sorted({*ProblemCode, *RejectionCode})
-    assert list(rows(section("## Event drop reasons"))) == list(EventDropReason)
+def test_every_problem_code_is_documented() -> None:
+    """Each problem code has a row under `# Problems`, and each reason to drop an event has one below it."""
+    assert sorted(table_rows(section("# Problems"))) == sorted({*ProblemCode, *RejectionCode})
+    assert list(table_rows(section("## Event drop reasons"))) == list(EventDropReason)
 
 
-def test_every_finding_code_is_explained() -> None:
-    """Each code of a finding has its row under `# Findings`, and no other code has."""
-    assert sorted(rows(section("# Findings"))) == sorted(error_codes(FindingCode))
+def test_every_finding_code_is_documented() -> None:
+    """Each finding code has a row under `# Findings`, and no other code has one."""
+    assert sorted(table_rows(section("# Findings"))) == sorted(list_codes(FindingCode))
 
 
 def test_every_code_is_used() -> None:
-    """Each code stands somewhere beside its declaration: where it is raised, or as the default of a class."""
+    """Each code occurs outside its declaration: where it is raised, or as the default of a class."""
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "avowal").rglob("*.py"))
-    codes = [*error_codes(), *error_codes(FindingCode)]
+    codes = [*list_codes(), *list_codes(FindingCode)]
     assert [code for code in codes if sources.count(f'"{code}"') == 1] == []
 
 
-def anchors(page: Path) -> set[str]:
-    """Return the anchors that the headings of a page make, as GitHub makes them."""
+def list_anchors(page: Path) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub forms them."""
     seen: Counter[str] = Counter()
     found = set()
-    for heading in re.findall(r"^#+ (.+)$", plain(page.read_text(encoding="utf-8")), re.MULTILINE):
+    for heading in re.findall(
+        r"^#+ (.+)$", strip_code_blocks(page.read_text(encoding="utf-8")), re.MULTILINE
+    ):
         anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         found.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
         seen[anchor] += 1
@@ -271,57 +279,57 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    """A relative link to a file that is not there, or to a heading that is not in it, fails."""
+def test_relative_links_have_a_target(page: Path) -> None:
+    """Each relative link leads to an existing file and heading."""
     broken = []
-    for link in re.findall(r"\]\(([^)\s]+)\)", plain(page.read_text(encoding="utf-8"))):
+    for link in re.findall(r"\]\(([^)\s]+)\)", strip_code_blocks(page.read_text(encoding="utf-8"))):
         if "://" in link:
             continue
         name, _, anchor = link.partition("#")
         target = (page.parent / name) if name else page
-        if not target.exists() or (anchor and anchor not in anchors(target)):
+        if not target.exists() or (anchor and anchor not in list_anchors(target)):
             broken.append(link)
     assert broken == []
 
 
-def called(text: str) -> Iterator[str]:
-    """Give each call of `avowal` in a page: lines of blocks of code, also behind `$` and `&&`, and code in the text."""
+def find_calls(text: str) -> Iterator[str]:
+    """Yield each call of `avowal` in a page: in blocks of code, also after `$` and `&&`, and in inline code."""
     for block in re.findall(r"^```[a-z]*$(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
             yield from re.findall(r"(?:^|&& |\$ |ExecStart=\S*/)(avowal (?!:).*?)(?= &&| *#|$)", line)
-    yield from re.findall(r"`(avowal [^`]+)`", plain(text).replace("\n", " "))
+    yield from re.findall(r"`(avowal [^`]+)`", strip_code_blocks(text).replace("\n", " "))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_exist(page: Path) -> None:
-    """A call of a command or of an option that the program does not have fails."""
-    wrong = []
-    for call in called(page.read_text(encoding="utf-8")):
+def test_documented_commands_exist(page: Path) -> None:
+    """Each documented call uses a command and options that the program has."""
+    unknown = []
+    for call in find_calls(page.read_text(encoding="utf-8")):
         words = shlex.split(call)[1:]
         name = next((name for name in COMMANDS if words[: len(name.split())] == name.split()), None)
         used = {word.partition("=")[0] for word in words if word.startswith("--")}
-        if name is None or used - options(COMMANDS[name]) - {"--help"}:
-            wrong.append(call)
-    assert wrong == []
+        if name is None or used - list_options(COMMANDS[name]) - {"--help"}:
+            unknown.append(call)
+    assert unknown == []
 
 
-def test_the_readme_shows_commands() -> None:
+def test_calls_in_the_readme_are_found() -> None:
     """The search for calls finds those of the README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = {call.split()[1] for call in called(text)}
+    found = {call.split()[1] for call in find_calls(text)}
     assert found >= {"init", "import", "report", "follow", "policy"}
 
 
 @pytest.mark.parametrize("kind", get_args(Entry), ids=lambda kind: kind.__struct_config__.tag)
-def test_every_entry_of_the_ledger_is_told(kind: type[msgspec.Struct]) -> None:
-    """With each thing that it has, or as another one."""
+def test_every_ledger_entry_is_documented(kind: type[msgspec.Struct]) -> None:
+    """The row of an entry kind names each of its fields, or says that they are the same as another kind's."""
     (row,) = re.findall(rf"^\| `{kind.__struct_config__.tag}` \| (.+) \|$", LEDGER, re.MULTILINE)
     missing = [name for name in kind.__struct_fields__ if f"`{name}`" not in row]
     assert missing == [] or row.startswith("the same")
 
 
 def test_the_architecture_page_lists_every_package() -> None:
-    """`docs/explanation/architecture.md` has a row for each package and module of the top level."""
+    """The architecture page has a row for each package and module of the top level."""
     page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"`(\w+)/?`", "".join(re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE))))
     source = ROOT / "src" / "avowal"

@@ -1,4 +1,4 @@
-"""Processors: a contract protects as much as the terms grant, or the processor gets nothing (`docs/spec/processors.md`)."""
+"""Contracts of processors: one that protects less than the terms is insufficient (`docs/spec/processors.md`)."""
 
 import re
 import sqlite3
@@ -41,20 +41,20 @@ duties = { may-see = true, may-erase = true, smallest-group = 5 }
 """
 
 
-def judged(old: str = "", new: str = "", day: date = DAY) -> ContractComparison:
+def check_contract(old: str = "", new: str = "", day: date = DAY) -> ContractComparison:
     assert old in CONTRACT
     return compare_contract(parse_contract(CONTRACT.replace(old, new), "contract"), TERMS, day)
 
 
-def test_a_contract_that_protects_as_much_holds() -> None:
-    """As much as the terms let a processor of that service, or less, and never more."""
-    assert judged().is_sufficient
-    assert judged('"7 days"', '"1 day"').is_sufficient
-    assert judged('"ip-address", ', "").is_sufficient
+def test_a_contract_that_protects_as_much_is_sufficient() -> None:
+    """A contract that permits as much as the terms let a processor of its service have, or less, is sufficient."""
+    assert check_contract().is_sufficient
+    assert check_contract('"7 days"', '"1 day"').is_sufficient
+    assert check_contract('"ip-address", ', "").is_sufficient
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "what"),
+    ("old", "new", "expected"),
     [
         (
             '"7 days"',
@@ -79,26 +79,29 @@ def test_a_contract_that_protects_as_much_holds() -> None:
         ),
     ],
 )
-def test_each_place_where_it_protects_less_is_told(
-    old: str, new: str, what: list[tuple[str, str] | str]
+def test_each_weaker_rule_of_a_contract_is_listed(
+    old: str, new: str, expected: list[tuple[str, str] | str]
 ) -> None:
-    """By category, precision, recipient and ground, or by the duty that it does not owe (P2)."""
-    found = judged(old, new)
-    places = {
-        (one.rule.category, one.precision) if isinstance(one.rule, Cell) else one.rule for one in found.looser
+    """Each cell and each duty in which a contract protects less than the terms is listed (P2)."""
+    comparison = check_contract(old, new)
+    rules = {
+        (difference.rule.category, difference.precision)
+        if isinstance(difference.rule, Cell)
+        else difference.rule
+        for difference in comparison.looser
     }
-    assert set(what) <= places
-    assert not found.is_sufficient
+    assert set(expected) <= rules
+    assert not comparison.is_sufficient
 
 
-def test_what_it_hands_on_as_the_terms_do_is_granted() -> None:
-    """An authority may have on a ground what the terms let it have, and no older."""
+def test_onward_disclosure_may_not_exceed_the_terms() -> None:
+    """A contract may disclose to an authority on a ground what the terms permit, and nothing older."""
     onward = (
         'onward = [{ categories = ["ip-address"], keep = { full = "7 days" }, to = "authority",'
         ' ground = "required-by-law" }]\nduties'
     )
-    assert judged("duties", onward).is_sufficient
-    assert not judged("duties", onward.replace("7 days", "8 days")).is_sufficient
+    assert check_contract("duties", onward).is_sufficient
+    assert not check_contract("duties", onward.replace("7 days", "8 days")).is_sufficient
 
 
 @pytest.mark.parametrize(
@@ -115,11 +118,11 @@ def test_what_it_hands_on_as_the_terms_do_is_granted() -> None:
         ("begins", "ends = 2026-05-31\nbegins", DAY, "ended"),
     ],
 )
-def test_what_else_stands_against_it(old: str, new: str, day: date, code: str) -> None:
-    """Another use than its service (P3), and a day on which it does not hold (P4)."""
-    found = judged(old, new, day)
-    assert code in [reason.code for reason in found.reasons]
-    assert not found.is_sufficient
+def test_a_contract_may_be_insufficient_for_other_reasons(old: str, new: str, day: date, code: str) -> None:
+    """A purpose outside its service (P3), or a day outside its term (P4), makes a contract insufficient."""
+    comparison = check_contract(old, new, day)
+    assert code in [reason.code for reason in comparison.reasons]
+    assert not comparison.is_sufficient
 
 
 @pytest.mark.parametrize(
@@ -135,8 +138,8 @@ def test_what_else_stands_against_it(old: str, new: str, day: date, code: str) -
         ("contact", "contacts", "`contacts`"),
     ],
 )
-def test_a_contract_that_does_not_check_is_refused(old: str, new: str, said: str) -> None:
-    """With the key that is wrong."""
+def test_an_invalid_contract_is_refused(old: str, new: str, said: str) -> None:
+    """An invalid contract is refused with the key that is wrong."""
     with pytest.raises(TermsError) as refused:
         parse_contract(CONTRACT.replace(old, new), "contract")
     assert said in refused.value.message
@@ -153,10 +156,10 @@ BOUNDS = st.dictionaries(CELLS, st.dictionaries(st.just("full"), st.none() | st.
 
 
 @given(BOUNDS, BOUNDS)
-def test_what_is_granted_covers_what_holds(
+def test_a_sufficient_contract_permits_no_more_than_the_terms(
     terms: dict[Cell, dict[str, int | None]], contract: dict[Cell, dict[str, int | None]]
 ) -> None:
-    """Whatever a contract that protects as much permits, the terms let a processor of that service have as long."""
+    """Whatever a sufficient contract permits, the terms permit a processor of that service for as long."""
     ours = select_processor_bounds(Bounds(terms, {}), {"third-party-service"})
     if compare(ours, Bounds(contract, {})).is_at_least_as_protective:
         for cell, ages in contract.items():
@@ -165,10 +168,10 @@ def test_what_is_granted_covers_what_holds(
             assert allowed is None or (ages["full"] is not None and ages["full"] <= allowed)
 
 
-def test_the_example_of_the_docs_holds() -> None:
-    """As it stands there, beside the default terms."""
+def test_the_documented_contract_is_sufficient() -> None:
+    """The example contract in the docs is sufficient under the default terms."""
     examples = re.findall(r"```toml\n(.+?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    (example,) = [one for one in examples if "receive = [" in one]
+    (example,) = [text for text in examples if "receive = [" in text]
     contract = parse_contract(example, "the example")
     assert compare_contract(contract, TERMS, DAY).is_sufficient
     assert compile_contract(contract).cells
@@ -186,9 +189,12 @@ def site(tmp_path: Path) -> Site:
 
 
 def test_a_processor_is_added_or_refused(site: Site) -> None:
-    """What falls short changes nothing; the ledger has what was added, and what ended."""
+    """An insufficient contract is refused and changes nothing; a sufficient one can be added and removed."""
     ran = site.avowal("processor", "check", "--json")
-    assert (ran.status, {name: one["is_sufficient"] for name, one in ran.json()["processors"].items()}) == (
+    assert (
+        ran.status,
+        {name: processor["is_sufficient"] for name, processor in ran.json()["processors"].items()},
+    ) == (
         1,
         {"greedy": False, "shield": True},
     )
@@ -199,9 +205,9 @@ def test_a_processor_is_added_or_refused(site: Site) -> None:
     refused = site.avowal("processor", "add", "greedy")
     assert (refused.status, refused.code) == (1, "contract-insufficient")
     assert site.avowal("processor", "add", "shield").status == 0
-    assert [one["name"] for one in site.avowal("processor", "list", "--json").json()["processors"]] == [
-        "shield"
-    ]
+    assert [
+        processor["name"] for processor in site.avowal("processor", "list", "--json").json()["processors"]
+    ] == ["shield"]
     assert site.avowal("processor", "remove", "greedy").status == 1
     assert site.avowal("processor", "add", "../../x").status == 2
     assert site.avowal("processor", "remove", "shield").status == 0
@@ -209,8 +215,8 @@ def test_a_processor_is_added_or_refused(site: Site) -> None:
     assert site.avowal("verify").status == 0
 
 
-def test_stricter_terms_make_it_fall_short(site: Site) -> None:
-    """Whoever publishes is told, and so is whoever looks; a contract that is as strict holds again (P6)."""
+def test_stricter_terms_make_a_contract_insufficient(site: Site) -> None:
+    """Publishing, the list and the status report an insufficient contract until a stricter one is added (P6)."""
     assert site.avowal("processor", "add", "shield").status == 0
     terms = site.folder / "policy" / "terms.toml"
     text = re.sub(r"updated = .*", f"updated = {datetime.now(UTC).date()}", terms.read_text(), count=1)
@@ -221,8 +227,8 @@ def test_stricter_terms_make_it_fall_short(site: Site) -> None:
     terms.write_text(strict)
     ran = site.avowal("policy", "publish", "--json")
     assert (ran.status, ran.json()["deficient_processors"]) == (0, ["shield"])
-    (told,) = site.avowal("processor", "list", "--json").json()["processors"]
-    assert (told["is_sufficient"], "was 3 days" in "; ".join(told["weaker_rules"])) == (False, True)
+    (listed,) = site.avowal("processor", "list", "--json").json()["processors"]
+    assert (listed["is_sufficient"], "was 3 days" in "; ".join(listed["weaker_rules"])) == (False, True)
     assert site.avowal("status", "--json").json()["deficient_processors"] == ["shield"]
     assert "not sufficient" in site.avowal("status").out
     contract = site.folder / "policy" / "processors" / "shield.toml"
@@ -232,8 +238,8 @@ def test_stricter_terms_make_it_fall_short(site: Site) -> None:
     assert site.avowal("verify").status == 0
 
 
-def test_a_contract_runs_out(site: Site) -> None:
-    """From the day after its last one on."""
+def test_an_ended_contract_is_insufficient(site: Site) -> None:
+    """A contract is insufficient from the day after its last one."""
     contract = site.folder / "policy" / "processors" / "shield.toml"
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
     contract.write_text(f"ends = {yesterday}\n{CONTRACT}")
@@ -242,8 +248,8 @@ def test_a_contract_runs_out(site: Site) -> None:
     assert f"it ended on {yesterday}" in site.avowal("processor", "check", "shield").out
 
 
-def test_a_changed_contract_is_found(site: Site) -> None:
-    """Whoever changes what was agreed behind the system's back."""
+def test_a_changed_contract_is_found_by_verify(site: Site) -> None:
+    """A contract that was changed in the register is found by `avowal verify`."""
     assert site.avowal("processor", "add", "shield").status == 0
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
         register.execute("DROP TRIGGER processors_forbid_update")

@@ -1,4 +1,4 @@
-"""`avowal cookies audit`, with a real Chromium on a sample site that does what its terms do not declare."""
+"""`avowal cookies audit`, with a real Chromium on a sample site that violates its terms."""
 
 import http.server
 import threading
@@ -30,7 +30,7 @@ TERMS = Bounds(
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "party", "seconds", "against"),
+    ("kind", "name", "party", "seconds", "violation"),
     [
         ("cookie", "own", "first", 30 * DAY, ""),
         ("cookie", "own", "first", None, ""),
@@ -46,21 +46,26 @@ TERMS = Bounds(
         ("request", "shield.example", "third", None, "no processor's contract names this host"),
     ],
 )
-def test_what_is_met_is_judged(kind: str, name: str, party: str, seconds: float | None, against: str) -> None:
-    """By name, party, basis and life; hosts by processors' contracts."""
-    met = [Observation(ObservationKind(kind), name, party, "https://site.example/", seconds)]
+def test_each_observation_is_compared_with_the_terms(
+    kind: str, name: str, party: str, seconds: float | None, violation: str
+) -> None:
+    """A cookie or stored item is compared by name, party, basis and life, and a host with the contracts."""
+    observations = [Observation(ObservationKind(kind), name, party, "https://site.example/", seconds)]
     assert [
-        one.violation for one in audit_observations(met, TERMS, ["*.shield.example"], sends_opt_out=False)
-    ] == [against]
+        finding.violation
+        for finding in audit_observations(observations, TERMS, ["*.shield.example"], sends_opt_out=False)
+    ] == [violation]
 
 
-def test_a_browser_that_refuses_is_left_alone() -> None:
-    """What may be set unless it is refused may not be then; what asks first never was."""
-    met = [
+def test_cookies_are_not_set_when_the_browser_refuses() -> None:
+    """A cookie with basis `unless-refused` violates the terms when it is set although the browser refuses."""
+    observations = [
         Observation(ObservationKind.COOKIE, name, "first", "https://site.example/", DAY)
         for name in ("own", "ask", "other")
     ]
-    assert [one.violation for one in audit_observations(met, TERMS, [], sends_opt_out=True)] == [
+    assert [
+        finding.violation for finding in audit_observations(observations, TERMS, [], sends_opt_out=True)
+    ] == [
         "is set although the browser refuses",
         "is set without being accepted",
         "is not declared",
@@ -74,8 +79,8 @@ SECOND = """<!doctype html><title>second</title><img src="http://localhost:{port
 
 
 @contextmanager
-def sample(*, behaves: bool) -> Iterator[str]:
-    """Serve the sample site; `localhost` is somebody else for a page of 127.0.0.1."""
+def serve_sample(*, behaves: bool) -> Iterator[str]:
+    """Serve the sample site; on its pages at 127.0.0.1, `localhost` is a third party."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -119,15 +124,19 @@ def site(tmp_path: Path) -> Site:
 
 
 @needs_chromium
-def test_what_a_site_does_is_found(site: Site) -> None:
-    """A cookie that is not declared, one that lives too long, storage, and a picture of somebody else's."""
-    with sample(behaves=False) as url:
+def test_violations_of_a_site_are_found(site: Site) -> None:
+    """Undeclared cookies and storage, a cookie that lives too long, and a third-party picture are found."""
+    with serve_sample(behaves=False) as url:
         ran = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM)
-        told = ran.json()
+        audit = ran.json()
         shown = site.avowal("cookies", "audit", url, "--max-pages", "1", "--chromium", CHROMIUM)
     assert ran.status == 1
-    assert told["pages"] == [url, f"{url}second"]
-    found = {(one["kind"], one["name"]): one["violation"] for one in told["observations"] if one["violation"]}
+    assert audit["pages"] == [url, f"{url}second"]
+    found = {
+        (observation["kind"], observation["name"]): observation["violation"]
+        for observation in audit["observations"]
+        if observation["violation"]
+    }
     assert found == {
         ("cookie", "tracker"): "is not declared",
         ("cookie", "own"): "lives for 400 days, declared are 30 days",
@@ -136,24 +145,28 @@ def test_what_a_site_does_is_found(site: Site) -> None:
         ("storage", "hoard"): "is not declared",
         ("request", "localhost"): "no processor's contract names this host",
     }
-    (pixel,) = [one for one in told["observations"] if one["name"] == "localhost"]
+    (pixel,) = [observation for observation in audit["observations"] if observation["name"] == "localhost"]
     assert pixel["page"] == f"{url}second"
     assert (shown.status, "2 of 3 are not as the terms declare" in shown.out) == (1, True), shown.out
 
 
 @needs_chromium
-def test_a_site_that_does_as_it_says_passes(site: Site) -> None:
-    """Also for a browser that refuses, to which it gives nothing."""
-    with sample(behaves=True) as url:
-        for refusing, cookies in (((), ["own"]), (("--opt-out",), [])):
-            ran = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM, *refusing)
+def test_a_site_that_follows_its_terms_passes(site: Site) -> None:
+    """A site that sets only what it declares passes, also with a browser that opts out."""
+    with serve_sample(behaves=True) as url:
+        for options, cookies in (((), ["own"]), (("--opt-out",), [])):
+            ran = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM, *options)
             assert ran.status == 0, ran.out
-            assert [one["name"] for one in ran.json()["observations"] if one["kind"] == "cookie"] == cookies
+            assert [
+                observation["name"]
+                for observation in ran.json()["observations"]
+                if observation["kind"] == "cookie"
+            ] == cookies
 
 
 @needs_chromium
-def test_a_processor_may_be_met(site: Site) -> None:
-    """Where its contract names the host, and holds."""
+def test_a_host_of_a_contract_is_permitted(site: Site) -> None:
+    """Requests to a host that a sufficient contract names are no violation."""
     folder = site.folder / "policy" / "processors"
     folder.mkdir()
     (folder / "pictures.toml").write_text(
@@ -163,20 +176,24 @@ def test_a_processor_may_be_met(site: Site) -> None:
         "duties = { may-see = true, may-erase = true, smallest-group = 5 }\n"
     )
     assert site.avowal("processor", "add", "pictures").status == 0
-    with sample(behaves=False) as url:
-        told = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM).json()
-    assert [one["violation"] for one in told["observations"] if one["name"] == "localhost"] == [""]
+    with serve_sample(behaves=False) as url:
+        audit = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM).json()
+    assert [
+        observation["violation"]
+        for observation in audit["observations"]
+        if observation["name"] == "localhost"
+    ] == [""]
 
 
 @needs_chromium
-def test_a_site_that_does_not_answer_is_told(site: Site) -> None:
-    """With what the browser says of it."""
+def test_an_unreachable_site_is_an_error(site: Site) -> None:
+    """A site that does not answer is an error with its own code."""
     ran = site.avowal("cookies", "audit", "http://127.0.0.1:9/", "--chromium", CHROMIUM)
     assert (ran.status, ran.code) == (1, "page-unreachable")
 
 
-def test_what_cannot_be_audited_says_why(site: Site, tmp_path: Path) -> None:
-    """No page, no browser, no version."""
+def test_an_impossible_audit_is_an_error(site: Site, tmp_path: Path) -> None:
+    """Without a valid address, a browser, or a version in force, the audit is an error."""
     for arguments, status, code in (
         (["example.org"], 2, "invalid-address"),
         (["ftp://example.org/"], 2, "invalid-address"),

@@ -1,4 +1,4 @@
-"""Feeds: a processor is given its reading and what it has to delete, page by page; nothing once it falls short."""
+"""Feeds: a processor gets its records and deletions page by page, and nothing once its contract is insufficient."""
 
 import base64
 import http.server
@@ -30,7 +30,7 @@ PERIOD = ("--since", f"{RECENT.date()}", "--until", f"{RECENT.date()}")
 
 
 @made_once
-def made(folder: Path, settings: str = "") -> Site:
+def site_with_processor(folder: Path, settings: str = "") -> Site:
     site = Site(folder).init(settings=settings)
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(
@@ -51,15 +51,15 @@ def made(folder: Path, settings: str = "") -> Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     (tmp_path / "out").mkdir()
-    return made(tmp_path)
+    return site_with_processor(tmp_path)
 
 
-def feed(site: Site, to: object = "out") -> Ran:
-    return site.avowal("processor", "feed", "guard", "--destination", to, "--json")
+def feed(site: Site, destination: object = "out") -> Ran:
+    return site.avowal("processor", "feed", "guard", "--destination", destination, "--json")
 
 
-def taken(site: Site) -> list[dict[str, Any]]:
-    """Take the files away as a processor does; returns their lines in order."""
+def take_lines(site: Site) -> list[dict[str, Any]]:
+    """Remove the files of the folder as a processor does; returns their lines in order."""
     lines = []
     for path in sorted((site.folder / "out").glob("*.jsonl")):
         lines += [json.loads(row) for row in path.read_text().splitlines()]
@@ -67,109 +67,123 @@ def taken(site: Site) -> list[dict[str, Any]]:
     return lines
 
 
-def of(lines: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [one for one in lines if one["kind"] == kind]
+def select_kind(lines: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [row for row in lines if row["kind"] == kind]
 
 
-def ask(site: Site, sql: str) -> list[tuple[Any, ...]]:
+def query_register(site: Site, sql: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
         return register.execute(sql).fetchall()
 
 
-def kinds(site: Site) -> list[str]:
-    return [json.loads(body)["kind"] for (body,) in ask(site, "SELECT body FROM entries ORDER BY entry")]
+def list_entry_kinds(site: Site) -> list[str]:
+    return [
+        json.loads(body)["kind"]
+        for (body,) in query_register(site, "SELECT body FROM entries ORDER BY entry")
+    ]
 
 
-def test_a_processor_is_given_its_reading(site: Site) -> None:
-    """Its categories, as young as its contract lets it have them, with the day on which each has to go."""
+def test_a_processor_gets_its_records(site: Site) -> None:
+    """A processor gets the categories and ages of its contract, with the day on which each must be deleted."""
     assert feed(site).json() == {"pages": 1, "records": {"requests": 4}, "deletions": 0}
-    lines = taken(site)
-    records = of(lines, "record")
-    assert [one["values"]["page_path"] for one in records] == ["/0", "/1", "/2", "/b"]
-    assert {name for one in records for name in one["values"]} == {"request_time", "page_path", "ip_address"}
-    for one in records:
-        told = datetime.fromisoformat(one["values"]["request_time"])
-        days = {name: datetime.fromisoformat(end) - told for name, end in one["keep_until"].items()}
+    lines = take_lines(site)
+    records = select_kind(lines, "record")
+    assert [record["values"]["page_path"] for record in records] == ["/0", "/1", "/2", "/b"]
+    assert {name for record in records for name in record["values"]} == {
+        "request_time",
+        "page_path",
+        "ip_address",
+    }
+    for record in records:
+        request_time = datetime.fromisoformat(record["values"]["request_time"])
+        days = {
+            name: datetime.fromisoformat(end) - request_time for name, end in record["keep_until"].items()
+        }
         assert (days["ip_address"], days["page_path"]) == (timedelta(3), timedelta(7))
-    assert len({one["id"] for one in records}) == 4
-    assert kinds(site)[-1] == "feed-page-provided"
-    assert (feed(site).json()["pages"], taken(site)) == (0, [])
+    assert len({record["id"] for record in records}) == 4
+    assert list_entry_kinds(site)[-1] == "feed-page-provided"
+    assert (feed(site).json()["pages"], take_lines(site)) == (0, [])
     site.take_in(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
     assert feed(site).json()["records"] == {"requests": 1}
-    assert [one["values"]["page_path"] for one in of(taken(site), "record")] == ["/later"]
+    assert [record["values"]["page_path"] for record in select_kind(take_lines(site), "record")] == ["/later"]
     assert site.avowal("verify").status == 0
 
 
-def test_who_is_erased_has_to_be_deleted(site: Site) -> None:
-    """By the identifiers that the processor has, and by no others."""
+def test_an_erasure_reaches_the_processor(site: Site) -> None:
+    """After an erasure the processor is told to delete exactly the IDs of that visitor's records."""
     feed(site)
-    known = {one["id"]: one["values"]["page_path"] for one in of(taken(site), "record")}
+    known = {
+        record["id"]: record["values"]["page_path"] for record in select_kind(take_lines(site), "record")
+    }
     key = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
     assert site.avowal("visitor", "erase", key, "--expected-records", "3").status == 0
     assert feed(site).json()["deletions"] == 3
-    lines = taken(site)
-    (gone,) = of(lines, "delete")
-    assert {known[one] for one in gone["ids"]} == {"/0", "/1", "/2"}
-    assert of(lines, "record") == []
+    lines = take_lines(site)
+    (deletion,) = select_kind(lines, "delete")
+    assert {known[record_id] for record_id in deletion["ids"]} == {"/0", "/1", "/2"}
+    assert select_kind(lines, "record") == []
     assert feed(site).json()["pages"] == 0
 
 
-def test_what_expires_is_told_each_day(site: Site) -> None:
-    """Once; a processor then deletes what it may keep no longer."""
+def test_expiry_is_announced_once_a_day(site: Site) -> None:
+    """Once a day a feed tells the processor to delete what has expired."""
     feed(site)
-    taken(site)
+    take_lines(site)
     yesterday = f"{(NOW - timedelta(1)).date()}"
     tamper(site, f"UPDATE feed_pages SET position = json_set(position, '$.last_expiry_day', '{yesterday}')")
     feed(site)
-    (expired,) = of(taken(site), "expired")
+    (expired,) = select_kind(take_lines(site), "expired")
     assert expired["before"] == f"{datetime.now(UTC).date()}T00:00:00Z"
     feed(site)
-    assert taken(site) == []
+    assert take_lines(site) == []
 
 
-def test_another_contract_begins_anew(site: Site) -> None:
-    """What the processor has goes all, and what it may have now comes."""
+def test_a_new_contract_restarts_the_feed(site: Site) -> None:
+    """A new contract makes the processor delete everything, and then sends what it may have now."""
     feed(site)
-    taken(site)
+    take_lines(site)
     add_processor(site, CONTRACT.replace('"3 days"', '"1 day"'))
     feed(site)
-    lines = taken(site)
+    lines = take_lines(site)
     assert lines[0] == {"kind": "delete-all"}
-    assert {name for one in of(lines, "record") for name in one["values"]} == {"request_time", "page_path"}
+    assert {name for record in select_kind(lines, "record") for name in record["values"]} == {
+        "request_time",
+        "page_path",
+    }
 
 
-def test_a_consent_that_is_taken_back_reaches_it(site: Site) -> None:
-    """Records that are governed otherwise by now are told again, or gone."""
+def test_records_with_changed_rules_are_sent_again(site: Site) -> None:
+    """A record whose governing version changed, as after a withdrawn consent, is sent again or deleted."""
     feed(site)
-    known = {one["id"] for one in of(taken(site), "record")}
+    known = {record["id"] for record in select_kind(take_lines(site), "record")}
     with duckdb.connect(site.data / "avowal.duckdb") as store:
         store.execute(
             "INSERT INTO record_changes BY NAME "
             "SELECT 'requests' AS relation, record_number FROM requests WHERE page_path = '/b'"
         )
     feed(site)
-    (again,) = of(taken(site), "record")
-    assert again["id"] in known
+    (resent,) = select_kind(take_lines(site), "record")
+    assert resent["id"] in known
 
 
-def test_a_feed_stops_once_its_contract_falls_short(site: Site) -> None:
-    """With the reason, on record; and `avowal processor list` tells it."""
+def test_a_feed_stops_when_its_contract_is_insufficient(site: Site) -> None:
+    """A feed with an insufficient contract provides nothing, and the refusal is recorded with its reason."""
     feed(site)
-    taken(site)
+    take_lines(site)
     add_processor(site, CONTRACT.replace("begins = 2026-01-01", f"begins = 2026-01-01\nends = {NOW.date()}"))
     tamper(
         site,
         f"UPDATE processors SET contract_text = replace(contract_text, '{NOW.date()}', '{(NOW - timedelta(2)).date()}')",
     )
     ran = feed(site)
-    assert (ran.status, ran.code, taken(site)) == (1, "contract-insufficient", [])
-    assert ask(site, "SELECT ground, recipient_kind, reason, requester FROM release_refusals") == [
+    assert (ran.status, ran.code, take_lines(site)) == (1, "contract-insufficient", [])
+    assert query_register(site, "SELECT ground, recipient_kind, reason, requester FROM release_refusals") == [
         ("own-use", "processor", "terms", "guard")
     ]
 
 
-def test_who_does_not_delete_is_reported(site: Site) -> None:
-    """Three days after the last page that it acknowledged, unless its contract says otherwise."""
+def test_an_overdue_processor_is_reported(site: Site) -> None:
+    """A processor that acknowledged no page within three days is reported as overdue."""
     feed(site)
     assert "overdue" not in site.avowal("processor", "list").out
     tamper(site, f"UPDATE feed_pages SET provided_at = '{NOW - timedelta(4)}'")
@@ -179,26 +193,26 @@ def test_who_does_not_delete_is_reported(site: Site) -> None:
     assert "guard" in site.avowal("status").out
 
 
-def test_a_page_is_given_again_until_it_is_acknowledged(site: Site) -> None:
-    """A file that is still there is not; the processor loses nothing by being slow."""
+def test_a_page_stays_until_it_is_acknowledged(site: Site) -> None:
+    """A page whose file is still in the folder is not acknowledged, and no second one is written."""
     feed(site)
-    assert ask(site, "SELECT acknowledged_at FROM feed_pages") == [(None,)]
+    assert query_register(site, "SELECT acknowledged_at FROM feed_pages") == [(None,)]
     feed(site)
     assert len(list((site.folder / "out").glob("*.jsonl"))) == 1
-    taken(site)
+    take_lines(site)
     feed(site)
-    assert ask(site, "SELECT acknowledged_at IS NULL FROM feed_pages") == [(0,)]
+    assert query_register(site, "SELECT acknowledged_at IS NULL FROM feed_pages") == [(0,)]
 
 
 @contextmanager
-def hook(statuses: list[int]) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
-    """Answer with one status after the other, the last for good; gives the address and what came."""
-    came: list[tuple[dict[str, str], bytes]] = []
+def run_webhook(statuses: list[int]) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """Answer with each status in turn, the last one repeatedly; yields the address and what was received."""
+    received: list[tuple[dict[str, str], bytes]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            came.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            received.append(({name.lower(): value for name, value in self.headers.items()}, body))
             self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
             self.send_header("location", "https://elsewhere.example/")
             self.send_header("content-length", "0")
@@ -211,123 +225,133 @@ def hook(statuses: list[int]) -> Iterator[tuple[str, list[tuple[dict[str, str], 
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/hook", came
+            yield f"http://127.0.0.1:{server.server_address[1]}/hook", received
         finally:
             server.shutdown()
             thread.join()
 
 
-def test_what_was_never_in_a_folder_is_not_taken_from_it(site: Site) -> None:
-    """After an address took nothing, or from another folder: the processor is given it, and then has it."""
-    with hook([410]) as (url, _):
+def test_a_page_is_acknowledged_only_at_its_own_destination(site: Site) -> None:
+    """A page that another destination got, or refused, is not acknowledged by its absence in a folder."""
+    with run_webhook([410]) as (url, _):
         assert feed(site, url).status == 1
     assert feed(site).json()["records"]["requests"] > 0
-    first = taken(site)
+    first = take_lines(site)
     (site.folder / "other").mkdir()
     assert feed(site).status == 0  # which acknowledges what was taken
     site.take_in(site.log("more.log", line(7, "/more", start=RECENT)))
     assert feed(site).json()["records"]["requests"] == 1
     assert feed(site, "other").json()["records"]["requests"] == 1
-    assert of(first, "record")
+    assert select_kind(first, "record")
     assert feed(site, "").status == 2
     assert site.avowal("verify").status == 0
 
 
-def test_what_is_sent_is_signed(site: Site) -> None:
-    """As Standard Webhooks are, by a key whose public part the processor has; one that is busy is asked again."""
+def test_a_sent_page_is_signed(site: Site) -> None:
+    """A page is signed as in Standard Webhooks; after a temporary error it is sent again unchanged."""
     issued = site.avowal("processor", "key", "guard", "--json").json()
-    with hook([503, 204]) as (url, came):
+    with run_webhook([503, 204]) as (url, received):
         assert feed(site, url).json()["records"] == {"requests": 4}
         assert feed(site, url).json()["pages"] == 0
-    assert [body for _, body in came] == [came[0][1]] * 2
-    headers, body = came[1]
+    assert [body for _, body in received] == [received[0][1]] * 2
+    headers, body = received[1]
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     public = Ed25519PublicKey.from_public_bytes(base64.b64decode(issued["public_key"].removeprefix("whpk_")))
     public.verify(base64.b64decode(headers["webhook-signature"].removeprefix("v1a,")), signed)
-    assert ask(site, "SELECT acknowledged_at IS NULL FROM feed_pages") == [(0,)]
+    assert query_register(site, "SELECT acknowledged_at IS NULL FROM feed_pages") == [(0,)]
 
 
 @pytest.mark.parametrize("status", [302, 400, 410])
-def test_what_is_not_taken_is_sent_again_later(site: Site, status: int) -> None:
-    """And never to where an answer points."""
-    with hook([status]) as (url, came):
+def test_a_refused_page_is_sent_again_later(site: Site, status: int) -> None:
+    """A page that was refused or redirected is sent again by the next run; redirects are not followed."""
+    with run_webhook([status]) as (url, received):
         ran = feed(site, url)
-    assert (ran.status, ran.code, len(came)) == (1, "delivery-failed", 1)
-    with hook([200]) as (url, came):
+    assert (ran.status, ran.code, len(received)) == (1, "delivery-failed", 1)
+    with run_webhook([200]) as (url, received):
         assert feed(site, url).json()["records"] == {"requests": 4}
     assert site.avowal("processor", "feed", "guard", "--destination", "http://example.org/").status == 2
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(made(tmp_path_factory.mktemp("site"), SETTINGS)) as it:
-        yield it
+    with served(site_with_processor(tmp_path_factory.mktemp("site"), SETTINGS)) as server:
+        yield server
 
 
 def pull(server: Served, key: str, query: str = "", name: str = "guard") -> tuple[int, list[dict[str, Any]]]:
     headers = {"Authorization": f"Bearer {key}", "X-Forwarded-For": f"203.0.113.{len(key + query) % 200}"}
-    answer = server.ask("GET", f"/feed/{name}{query}", headers=headers)
-    return answer.status, [json.loads(row) for row in answer.body.splitlines()]
+    response = server.ask("GET", f"/feed/{name}{query}", headers=headers)
+    return response.status, [json.loads(row) for row in response.body.splitlines()]
 
 
-def key(site: Site, *arguments: str) -> str:
+def issue_key(site: Site, *arguments: str) -> str:
     issued: str = site.avowal("processor", "key", "guard", "--json", *arguments).json()["key"]
     return issued
 
 
 def test_a_processor_pulls_page_by_page(server: Served) -> None:
-    """What it asks after it has: the page is the same as long as it has not."""
-    mine = key(server.site)
-    status, first = pull(server, mine, "?limit=3")
-    assert (status, len(of(first, "record")), first[-1]["has_more"]) == (200, 3, True)
-    again = pull(server, mine, "?limit=3")[1]
-    assert of(again, "record") == of(first, "record")
-    status, second = pull(server, mine, f"?after={first[-1]['after']}")
-    assert [one["values"]["page_path"] for one in of(first + second, "record")] == ["/0", "/1", "/2", "/b"]
-    status, last = pull(server, mine, f"?after={second[-1]['after']}")
+    """A processor asks with the position it has reached, and gets the same page until it moves on."""
+    key = issue_key(server.site)
+    status, first = pull(server, key, "?limit=3")
+    assert (status, len(select_kind(first, "record")), first[-1]["has_more"]) == (200, 3, True)
+    again = pull(server, key, "?limit=3")[1]
+    assert select_kind(again, "record") == select_kind(first, "record")
+    status, second = pull(server, key, f"?after={first[-1]['after']}")
+    assert [record["values"]["page_path"] for record in select_kind(first + second, "record")] == [
+        "/0",
+        "/1",
+        "/2",
+        "/b",
+    ]
+    status, last = pull(server, key, f"?after={second[-1]['after']}")
     assert (status, last) == (200, [{"kind": "page", "after": second[-1]["after"], "has_more": False}])
-    assert pull(server, mine, "?after=" + "0" * 24)[0] == 409
-    assert pull(server, mine, "?limit=0")[0] == 400
+    assert pull(server, key, "?after=" + "0" * 24)[0] == 409
+    assert pull(server, key, "?limit=0")[0] == 400
 
 
-def test_a_key_that_ended_opens_nothing(server: Served) -> None:
-    """That it was used again is on record; one that never was is not."""
-    old = key(server.site)
-    overlapping = key(server.site)
+def test_a_revoked_key_is_refused(server: Served) -> None:
+    """The use of a revoked key is refused and recorded; that of a key that never existed is only refused."""
+    old = issue_key(server.site)
+    overlapping = issue_key(server.site)
     assert (pull(server, old)[0], pull(server, overlapping)[0]) == (200, 200)
-    new = key(server.site, "--revoke-previous")
+    new = issue_key(server.site, "--revoke-previous")
     assert (pull(server, old)[0], pull(server, overlapping)[0], pull(server, new)[0]) == (401, 401, 200)
-    assert ask(server.site, "SELECT count(*) FROM release_refusals WHERE reason = 'recipient'") == [(2,)]
+    assert query_register(
+        server.site, "SELECT count(*) FROM release_refusals WHERE reason = 'recipient'"
+    ) == [(2,)]
     assert pull(server, "guess")[0] == 401
     assert pull(server, new, name="other")[0] == 401
-    assert ask(server.site, "SELECT count(*) FROM release_refusals") == [(2,)]
+    assert query_register(server.site, "SELECT count(*) FROM release_refusals") == [(2,)]
 
 
-def test_a_server_hands_over_by_itself(tmp_path: Path) -> None:
-    """What came since, without anybody's doing; a page is the processor's once the server there took it."""
-    failing, near = b'avowal_feed_delivery_failed{processor="guard"} 1.0', {"X-Forwarded-For": "127.0.0.1"}
-    with hook([200]) as (url, came):
-        site = made(
+def test_a_server_sends_its_feeds_by_itself(tmp_path: Path) -> None:
+    """A server sends new records to a webhook by itself, until the contract is insufficient."""
+    failing, local = b'avowal_feed_delivery_failed{processor="guard"} 1.0', {"X-Forwarded-For": "127.0.0.1"}
+    with run_webhook([200]) as (url, received):
+        site = site_with_processor(
             tmp_path,
             f'{SETTINGS}\n[[feed]]\nprocessor = "guard"\ndestination = "{url}"\ninterval_seconds = 1\n',
         )
-        with served(site) as it:
-            wait_until(lambda: len(came) == 1, "the first page")
+        with served(site) as server:
+            wait_until(lambda: len(received) == 1, "the first page")
             site.take_in(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
-            wait_until(lambda: len(came) == 2, "what came since")  # one page more
+            wait_until(lambda: len(received) == 2, "what came since")  # one page more
             tamper(
                 site,
                 "UPDATE processors SET contract_text = replace(contract_text, '2026-01-01', '2099-01-01')",
             )
-            wait_until(lambda: failing in it.ask("GET", "/metrics", headers=near).body, "that it stopped")
-            assert it.ask("GET", "/readyz").status == 200
-    assert b"/later" in came[1][1]
+            wait_until(
+                lambda: failing in server.ask("GET", "/metrics", headers=local).body, "that it stopped"
+            )
+            assert server.ask("GET", "/readyz").status == 200
+    assert b"/later" in received[1][1]
 
 
-def test_proxies_that_no_contract_names_are_told(site: Site) -> None:
-    """Whoever stands between visitors and the site sees them, too.
+def test_a_proxy_without_a_contract_is_reported(site: Site) -> None:
+    """A trusted proxy in a network that no contract names is reported.
 
-    Documentation addresses count as the site's own (RFC 6890), so the others' network is one that nobody has (RFC 7526).
+    Documentation addresses count as the site's own (RFC 6890), so this network is one that
+    nobody has (RFC 7526).
     """
     (site.folder / "avowal.toml").write_text(
         '[serve]\ntrusted_proxies = ["127.0.0.0/8", "198.51.100.0/24", "192.88.99.0/25"]\n'
@@ -343,63 +367,63 @@ def test_proxies_that_no_contract_names_are_told(site: Site) -> None:
     assert "deletes-within" in site.avowal("processor", "check").err
 
 
-def test_a_page_that_was_never_put_down_is_given_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However a run ends between writing a page and recording it, or after: nothing is taken for delivered."""
+def test_an_interrupted_run_loses_no_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a run ends while it writes or records a page, the page is provided by the next run."""
 
-    def cut_short(*_: object) -> int:
-        raise CutShort
+    def interrupt(*_: object) -> int:
+        raise InterruptedRun
 
     with monkeypatch.context() as patched:
-        patched.setattr(Feeds, "record_page", cut_short)
-        with pytest.raises(CutShort):
+        patched.setattr(Feeds, "record_page", interrupt)
+        with pytest.raises(InterruptedRun):
             feed(site)
     assert [path.suffix for path in (site.folder / "out").iterdir()] == [".new"]
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", moved_unless(".new"))
-        with pytest.raises(CutShort):
+        patched.setattr(Path, "replace", interrupt_rename(".new"))
+        with pytest.raises(InterruptedRun):
             feed(site)
-    assert ask(site, "SELECT count(*) FROM feed_pages") == [(1,)]
+    assert query_register(site, "SELECT count(*) FROM feed_pages") == [(1,)]
     assert feed(site).json()["pages"] == 0
-    assert len(of(taken(site), "record")) == 4
+    assert len(select_kind(take_lines(site), "record")) == 4
 
 
-class CutShort(BaseException):
-    """A process that ends where it stands."""
+class InterruptedRun(BaseException):
+    """A simulated end of the process."""
 
 
-def moved_unless(ending: str) -> Callable[[Path, Path], Path]:
-    """Return what renames, but is cut short before it renames a file of an ending."""
+def interrupt_rename(suffix: str) -> Callable[[Path, Path], Path]:
+    """Return a `Path.replace` that ends the run before it renames a file with a suffix."""
     rename = Path.replace
 
     def replace(path: Path, target: Path) -> Path:
-        if path.suffix == ending:
-            raise CutShort
+        if path.suffix == suffix:
+            raise InterruptedRun
         return rename(path, target)
 
     return replace
 
 
-def test_whoever_goes_back_begins_anew(server: Served) -> None:
-    """A processor that lost what it had gets all of it, and forgets what it may have left: nothing is missed."""
-    mine = key(server.site)
-    first = pull(server, mine, "?limit=2")[1]
-    second = pull(server, mine, f"?limit=2&after={first[-1]['after']}")[1]
-    pull(server, mine, f"?after={second[-1]['after']}")
-    again = pull(server, mine, f"?after={first[-1]['after']}")[1]
-    assert (again[0], len(of(again, "record"))) == ({"kind": "delete-all"}, 4)
-    assert of(pull(server, mine, f"?after={again[-1]['after']}")[1], "delete-all") == []
+def test_an_earlier_position_restarts_the_feed(server: Served) -> None:
+    """A processor that asks from an earlier position deletes everything and gets all records again."""
+    key = issue_key(server.site)
+    first = pull(server, key, "?limit=2")[1]
+    second = pull(server, key, f"?limit=2&after={first[-1]['after']}")[1]
+    pull(server, key, f"?after={second[-1]['after']}")
+    again = pull(server, key, f"?after={first[-1]['after']}")[1]
+    assert (again[0], len(select_kind(again, "record"))) == ({"kind": "delete-all"}, 4)
+    assert select_kind(pull(server, key, f"?after={again[-1]['after']}")[1], "delete-all") == []
 
 
-def test_changes_are_forgotten_once_every_processor_knows(site: Site) -> None:
-    """And not before: what is erased reaches each that had it."""
+def test_changes_are_deleted_once_every_processor_has_them(site: Site) -> None:
+    """Retention deletes recorded changes only after every processor acknowledged them."""
     feed(site)
-    taken(site)
+    take_lines(site)
     visitor = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
     assert site.avowal("visitor", "erase", visitor, "--expected-records", "3").status == 0
     assert site.avowal("retain").status == 0
     assert len(site.rows("SELECT * FROM record_changes")) == 3
     assert feed(site).json()["deletions"] == 3
-    taken(site)
+    take_lines(site)
     feed(site)
     assert site.avowal("retain").status == 0
     assert site.rows("SELECT * FROM record_changes") == []

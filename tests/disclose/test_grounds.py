@@ -1,4 +1,4 @@
-"""The grounds of a release: each with its evidence, as far as that goes, approved where the terms say so, on record."""
+"""The grounds of a release: each needs its evidence and, if the terms say so, approvals, and is recorded."""
 
 import json
 import re
@@ -33,7 +33,7 @@ from support.disclosures import (
     verify_elsewhere,
 )
 from support.served import free_port
-from support.site import CHROME, Site, line, tamper
+from support.site import Site, line, tamper
 
 
 @pytest.fixture
@@ -41,57 +41,57 @@ def site(tmp_path: Path) -> Site:
     return site_with_attack(tmp_path)
 
 
-def rows(site: Site, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
+def read_rows(site: Site, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
         return register.execute(f"SELECT {columns} FROM {table}").fetchall()
 
 
-def kinds(site: Site) -> list[str]:
-    return [json.loads(body)["kind"] for (body,) in rows(site, "entries ORDER BY entry", "body")]
+def list_entry_kinds(site: Site) -> list[str]:
+    return [json.loads(body)["kind"] for (body,) in read_rows(site, "entries ORDER BY entry", "body")]
 
 
-def test_records_of_a_misuse_are_released(site: Site) -> None:
-    """Those that the case is about, of whomever; each of these sees it, with a proof, and nobody else does."""
+def test_records_of_a_misuse_are_released_and_shown_to_their_visitors(site: Site) -> None:
+    """A release of misuse covers several visitors; each of them sees it with a receipt, and others do not."""
     package = site.folder / "release.zip"
     ran = disclose_attack(site, "--package", package)
     assert ran.status == 0, ran.err
-    found = [json.loads(row) for row in read_package(package)["requests.jsonl"].splitlines()]
-    assert {row["ip_address"] for row in found} == {BEN, CAROL}
-    assert (len(found), {row["page_path"] for row in found}) == (6, {"/wp-login.php", "/wp-admin"})
-    assert kinds(site)[-2:] == ["release-requested", "release-made"]
+    released = [json.loads(row) for row in read_package(package)["requests.jsonl"].splitlines()]
+    assert {row["ip_address"] for row in released} == {BEN, CAROL}
+    assert (len(released), {row["page_path"] for row in released}) == (6, {"/wp-login.php", "/wp-admin"})
+    assert list_entry_kinds(site)[-2:] == ["release-requested", "release-made"]
     for address, times in ((BEN, 1), (CAROL, 1), (ANN, 0)):
-        told = site.avowal("visitor", "show", address, *PERIOD, "--json").json()["releases"]
-        assert len(told) == times
-        for one in told:
-            assert (one["ground"], one["recipient"]) == ("checking", "cert@example")
+        releases = site.avowal("visitor", "show", address, *PERIOD, "--json").json()["releases"]
+        assert len(releases) == times
+        for release in releases:
+            assert (release["ground"], release["recipient"]) == ("checking", "cert@example")
             receipt = site.folder / f"{address}.json"
-            receipt.write_text(json.dumps(one["receipt"]))
+            receipt.write_text(json.dumps(release["receipt"]))
             assert verify_elsewhere(site, receipt).status == 0
-            other = {**one["receipt"], "visitor": "0" * 16}
+            other = {**release["receipt"], "visitor": "0" * 16}
             receipt.write_text(json.dumps(other))
             assert verify_elsewhere(site, receipt).status == 1
     assert verify_elsewhere(site, package).status == 0
     assert site.avowal("verify").status == 0
 
 
-def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
-    """The others still see it, and all still holds."""
+def test_erasure_removes_a_visitor_from_a_release_of_several(site: Site) -> None:
+    """After a visitor is erased, the other visitors still see the release, and everything verifies."""
     assert disclose_attack(site, "--package", site.folder / "release.zip").status == 0
     key = site.avowal("visitor", "show", BEN, *PERIOD, "--json").json()["visitor"]
     assert site.avowal("visitor", "erase", key, "--expected-records", "4").status == 0
-    assert len(rows(site, "release_subjects WHERE visitor IS NOT NULL")) == 1
-    assert rows(site, "release_request_subjects") == []
+    assert len(read_rows(site, "release_subjects WHERE visitor IS NOT NULL")) == 1
+    assert read_rows(site, "release_request_subjects") == []
     for path in site.data.glob("register.sqlite*"):
         assert key.encode() not in path.read_bytes()
-    (one,) = site.avowal("visitor", "show", CAROL, *PERIOD, "--json").json()["releases"]
+    (release,) = site.avowal("visitor", "show", CAROL, *PERIOD, "--json").json()["releases"]
     receipt = site.folder / "receipt.json"
-    receipt.write_text(json.dumps(one["receipt"]))
+    receipt.write_text(json.dumps(release["receipt"]))
     assert verify_elsewhere(site, receipt).status == 0
     assert site.avowal("verify").status == 0
 
 
 @pytest.mark.parametrize(
-    ("chosen", "why", "code"),
+    ("selection", "reason", "code"),
     [
         ("requests WHERE status > 0", "other-subjects", "selection-too-broad"),
         ("requests WHERE request_time > '2000-01-01'", "other-subjects", "selection-too-broad"),
@@ -103,21 +103,23 @@ def test_who_is_erased_leaves_a_release_of_many(site: Site) -> None:
         (" ", "missing-evidence", "evidence-missing"),
     ],
 )
-def test_rows_that_would_hold_others_records_stay(site: Site, chosen: str, why: str, code: str) -> None:
-    """And what rows are chosen by has to be something that the recipient may have: the choice tells it."""
+def test_a_selection_that_is_not_permitted_is_refused(
+    site: Site, selection: str, reason: str, code: str
+) -> None:
+    """A selection is refused if it covers uninvolved visitors or uses columns that the recipient may not have."""
     package = site.folder / "release.zip"
-    arguments = ("--subject", BEN, *PERIOD) if not chosen.strip() else ()
-    ran = disclose_attack(site, "--package", package, *arguments, chosen=chosen)
+    arguments = ("--subject", BEN, *PERIOD) if not selection.strip() else ()
+    ran = disclose_attack(site, "--package", package, *arguments, chosen=selection)
     assert (ran.status, ran.code, package.exists()) == (1, code, False), ran.err
-    assert rows(site, "release_refusals", "ground, recipient_kind, reason, requester") == [
-        ("checking", "", why, "operator")
+    assert read_rows(site, "release_refusals", "ground, recipient_kind, reason, requester") == [
+        ("checking", "", reason, "operator")
     ]
-    assert kinds(site)[-1] == "release-refused"
+    assert list_entry_kinds(site)[-1] == "release-refused"
     assert site.avowal("verify").status == 0
 
 
-def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
-    """Nobody approves their own request, nor twice, nor without the right; and nothing leaves before."""
+def test_a_release_required_by_law_waits_for_another_approver(site: Site) -> None:
+    """Nobody approves their own request, approves twice, or without permission; before approval nothing leaves."""
     package = site.folder / "release.zip"
     ran = disclose_to_court(site, "--package", package)
     assert (ran.status, ran.json()["released"], package.exists()) == (0, False, False), ran.err
@@ -132,11 +134,11 @@ def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
     assert (early.status, early.code, package.exists()) == (1, "approval-missing", False)
     assert site.avowal("release", "approve", reference).code == "approver-is-requester"
     add_user(site, "bea")
-    assert (approve_release(site, reference, "bea").status, rows(site, "release_approvals")) == (1, [])
+    assert (approve_release(site, reference, "bea").status, read_rows(site, "release_approvals")) == (1, [])
     add_user(site, "bea", "--disclose")
     assert (
         approve_release(site, reference, "bea", b"something else\n").status,
-        rows(site, "release_approvals"),
+        read_rows(site, "release_approvals"),
     ) == (
         1,
         [],
@@ -147,14 +149,14 @@ def test_what_the_law_requires_waits_for_somebody_else(site: Site) -> None:
     again = site.avowal("release", "make", reference, "--package", site.folder / "again.zip")
     assert (again.status, again.code) == (1, "request-closed")
     assert verify_elsewhere(site, package).json()["package"]["ground"] == "instrument"
-    assert [why for (why,) in rows(site, "release_refusals", "reason")] == [
+    assert [reason for (reason,) in read_rows(site, "release_refusals", "reason")] == [
         *("missing-approval", "missing-approval", "no-permission", "no-permission", "missing-approval")
     ]
     assert site.avowal("verify").status == 0
 
 
-def test_a_seal_delays_what_the_person_is_told(site: Site) -> None:
-    """Until its day; then the person sees it like any other."""
+def test_a_sealed_release_is_shown_to_its_visitor_after_its_seal(site: Site) -> None:
+    """A visitor sees a sealed release only once its seal has ended."""
     add_user(site, "bea", "--disclose")
     until = f"{(NOW + timedelta(60)).date()}"
     reference = disclose_to_court(site, "--sealed-until", until).json()["reference"]
@@ -169,67 +171,22 @@ def test_a_seal_delays_what_the_person_is_told(site: Site) -> None:
     assert site.avowal("verify").status == 1
 
 
-@pytest.mark.parametrize(
-    ("other", "arguments", "status", "code"),
-    [
-        ({"date": f"{(NOW + timedelta(3)).date()}"}, (), 1, "evidence-invalid"),
-        ({"date": "soon"}, (), 2, "invalid-time"),
-        ({"scope": " "}, (), 1, "evidence-missing"),
-        ({"case": "12"}, (), 2, "unknown-evidence"),
-        ({}, ("--reference", " "), 1, "evidence-missing"),
-        ({}, ("--sealed-until", "2020-01-01"), 2, "invalid-time"),
-        ({}, ("--recipient-kind", "abuse-community"), 1, "recipient-not-permitted"),
-        ({}, ("--recipient-kind", "authorities"), 2, "unknown-name"),
-        ({}, ("--recipient", " "), 2, "missing-input"),
-    ],
-)
-def test_evidence_that_is_none_is_refused(
-    site: Site, other: dict[str, str], arguments: tuple[str, ...], status: int, code: str
-) -> None:
-    """A refusal is on record; a slip of the pen is none."""
-    ran = disclose_to_court(site, *arguments, **other)
-    assert (ran.status, ran.code) == (status, code), ran.err
-    assert len(rows(site, "release_refusals")) == (1 if status == 1 else 0)
-    assert rows(site, "release_requests") == []
-
-
-@pytest.mark.parametrize(
-    ("about", "why", "code"),
-    [
-        ("203.0.113.0/24", "other-subjects", "selection-too-broad"),
-        ("0123456789abcdef", "unknown-subject", "records-not-found"),
-        ("192.0.2.200", "unknown-subject", "visitor-not-found"),
-        ("192.0.2.7", "unknown-subject", "visitor-ambiguous"),
-    ],
-)
-def test_whom_nobody_can_tell_from_others_is_refused(site: Site, about: str, why: str, code: str) -> None:
-    """An unknown person, an address that several share, and a range."""
-    lines = (
-        line(n, "/", start=RECENT, address="192.0.2.7", agent=agent)
-        for n, agent in enumerate((CHROME, "Lynx"))
-    )
-    site.take_in(site.log("b.log", *lines))
-    ran = disclose_to_court(site, about=about)
-    assert (ran.status, ran.code) == (1, code), ran.err
-    assert rows(site, "release_refusals", "reason") == [(why,)]
-
-
-def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
-    """Of the submission that asked for it, and nothing that it does not need."""
+def test_only_what_a_requested_function_needs_is_released(tmp_path: Path) -> None:
+    """A requested function gets the fields of its own submission that it needs, and nothing else."""
     site = site_with_attack(tmp_path, DISCLOSED_FORM)
     answers = ("name=Ann Example", "email=ann@example.org", "text=Send two.")
     fields = [word for answer in answers for word in ("--field", answer)]
-    handed = site.avowal("submission", "add", "order", "--channel", "letter", *fields, "--json")
-    assert handed.status == 0, handed.err
-    reference = handed.json()["reference"]
+    added = site.avowal("submission", "add", "order", "--channel", "letter", *fields, "--json")
+    assert added.status == 0, added.err
+    reference = added.json()["reference"]
     package = tmp_path / "release.zip"
-    words = ("--reference", reference, "--categories", "submission,page-path", "--package", package)
-    ran = disclose(site, "requested-function", *words, to="Carrier")
+    arguments = ("--reference", reference, "--categories", "submission,page-path", "--package", package)
+    ran = disclose(site, "requested-function", *arguments, to="Carrier")
     assert ran.status == 0, ran.err
-    found = [json.loads(row) for row in read_package(package)["submissions.jsonl"].splitlines()]
-    assert {row["field"]: row["value"] for row in found} == {"name": "Ann Example", "text": "Send two."}
+    released = [json.loads(row) for row in read_package(package)["submissions.jsonl"].splitlines()]
+    assert {row["field"]: row["value"] for row in released} == {"name": "Ann Example", "text": "Send two."}
     assert "does not need it" in ran.json()["refused_categories"]["email-address"]
-    assert not [one for one in read_package(package).values() if b"ann@example.org" in one]
+    assert not [content for content in read_package(package).values() if b"ann@example.org" in content]
     only = disclose(
         site,
         "requested-function",
@@ -256,23 +213,27 @@ def test_what_a_function_needs_is_released(tmp_path: Path) -> None:
     assert site.avowal("verify").status == 0
 
 
-def test_a_recall_tells_the_recipient(site: Site) -> None:
-    """By a message that is ready to be sent, to the contact that was given."""
+def test_a_recall_writes_a_message_to_the_recipient(site: Site) -> None:
+    """A recall writes an e-mail message that is ready to be sent to the recipient's contact."""
     ran = disclose_attack(site, "--contact", "cert@example.net", "--package", site.folder / "release.zip")
     reference, message = ran.json()["reference"], site.folder / "recall.eml"
-    told = site.avowal("release", "recall", reference, "--reason", "sent by mistake", "--notice", message)
-    assert (told.status, "cert@example.net" in told.out) == (0, True), told.err
-    found = message_from_bytes(message.read_bytes(), policy=policy.default)
-    assert ("cert@example.net" in found["To"], reference in found["Subject"]) == (True, True)
-    assert "sent by mistake" in found.get_content()
+    recalled = site.avowal("release", "recall", reference, "--reason", "sent by mistake", "--notice", message)
+    assert (recalled.status, "cert@example.net" in recalled.out) == (0, True), recalled.err
+    parsed = message_from_bytes(message.read_bytes(), policy=policy.default)
+    assert ("cert@example.net" in parsed["To"], reference in parsed["Subject"]) == (True, True)
+    assert "sent by mistake" in parsed.get_content()
 
 
-def test_a_dry_run_leaves_no_trace(site: Site) -> None:
-    """Whether it would be released or refused."""
-    entries = len(kinds(site))
+def test_a_dry_run_is_not_recorded(site: Site) -> None:
+    """A dry run records nothing, whether the release would be made or refused."""
+    entries = len(list_entry_kinds(site))
     assert disclose_attack(site, "--dry-run").json()["visitors"] == 2
     assert disclose_attack(site, "--dry-run", chosen="requests WHERE status > 0").status == 1
-    assert (len(kinds(site)), rows(site, "release_requests"), rows(site, "release_refusals")) == (
+    assert (
+        len(list_entry_kinds(site)),
+        read_rows(site, "release_requests"),
+        read_rows(site, "release_refusals"),
+    ) == (
         entries,
         [],
         [],
@@ -294,8 +255,8 @@ def test_a_dry_run_leaves_no_trace(site: Site) -> None:
         ("DELETE FROM release_refusals", "refusal-mismatch"),
     ],
 )
-def test_what_is_changed_behind_our_back_is_found(site: Site, change: str, code: str) -> None:
-    """Evidence, approvals, refusals, and of whom a release was."""
+def test_a_changed_release_record_is_found_by_verify(site: Site, change: str, code: str) -> None:
+    """Changed evidence, approvals, refusals or subjects of a release are found by `avowal verify`."""
     assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
     assert disclose_attack(site, "--package", site.folder / "release.zip").status == 0
     tamper(site, change)
@@ -304,8 +265,8 @@ def test_what_is_changed_behind_our_back_is_found(site: Site, change: str, code:
     assert (ran.status, code in codes) == (1, True), ran.out
 
 
-def test_everybody_may_know_how_often(site: Site) -> None:
-    """By quarter and ground; small numbers as ranges, and what is under seal only once the seal ends."""
+def test_releases_are_counted_by_quarter_and_ground(site: Site) -> None:
+    """The report of disclosures counts by quarter and ground, shares small counts as ranges, and omits sealed ones."""
     for number in range(2):
         assert disclose_attack(site, "--package", site.folder / f"{number}.zip").status == 0
     assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
@@ -316,11 +277,11 @@ def test_everybody_may_know_how_often(site: Site) -> None:
     assert approve_release(site, reference, "bea").status == 0
     assert site.avowal("release", "make", reference, "--package", site.folder / "sealed.zip").status == 0
     quarter = f"{NOW.year}-Q{(NOW.month + 2) // 3}"
-    told = {"period": quarter, "ground": "checking", "released": 2, "recalled": 0, "refused": 1}
-    found = site.avowal("report", "disclosures", "--json", "--as", "bea").json()
-    assert found["tables"]["disclosures"] == [told]
+    row = {"period": quarter, "ground": "checking", "released": 2, "recalled": 0, "refused": 1}
+    shown = site.avowal("report", "disclosures", "--json", "--as", "bea").json()
+    assert shown["tables"]["disclosures"] == [row]
     shared = site.avowal("report", "disclosures", "--json", "--shared").json()["tables"]["disclosures"]
-    assert shared == [{**told, "released": "1-4", "recalled": "0", "refused": "1-4"}]
+    assert shared == [{**row, "released": "1-4", "recalled": "0", "refused": "1-4"}]
     assert "nothing was released" in site.avowal("report", "disclosures", "--until", "2020-01-01").out
     add_user(site, "cyd")
     assert site.avowal("report", "disclosures", "--as", "cyd").status == 1
@@ -330,47 +291,47 @@ def test_everybody_may_know_how_often(site: Site) -> None:
     assert 'href="disclosures.en.html"' in (site.folder / "page" / "privacy.en.html").read_text()
     tamper(site, f"UPDATE releases SET sealed_until = '{NOW - timedelta(1)}'")
     grounds = site.avowal("report", "disclosures", "--json").json()["tables"]["disclosures"]
-    assert [one["ground"] for one in grounds] == ["checking", "instrument"]
+    assert [ground_row["ground"] for ground_row in grounds] == ["checking", "instrument"]
 
 
-def test_a_visitors_records_may_be_chosen_from(site: Site) -> None:
-    """Those that the case is about: the visitor sets them apart from everybody's."""
-    words = ("--subject", BEN, *PERIOD)
-    assert disclose_attack(site, *words, "--dry-run", chosen="requests WHERE status > 0").json()[
+def test_a_selection_may_be_limited_to_a_visitor(site: Site) -> None:
+    """With `--subject`, a broad selection covers only the records of that visitor."""
+    arguments = ("--subject", BEN, *PERIOD)
+    assert disclose_attack(site, *arguments, "--dry-run", chosen="requests WHERE status > 0").json()[
         "records"
     ] == {"requests": 4}
-    assert disclose_attack(site, *words, "--dry-run").json()["visitors"] == 1
+    assert disclose_attack(site, *arguments, "--dry-run").json()["visitors"] == 1
 
 
 @pytest.mark.parametrize("to", ["two\nlines", "bell\x07", "x" * 2_000])
-def test_a_recipient_is_a_line(site: Site, to: str) -> None:
-    """It is shown in terminals, and written into messages."""
-    words = ("--rows", ATTACK, "--reference", "12", "--categories", "status", "--dry-run")
-    assert disclose(site, "checking", *words, to=to).status == 2
+def test_a_recipient_must_be_a_short_line(site: Site, to: str) -> None:
+    """A recipient with line breaks or control characters, or that is too long, is refused."""
+    arguments = ("--rows", ATTACK, "--reference", "12", "--categories", "status", "--dry-run")
+    assert disclose(site, "checking", *arguments, to=to).status == 2
 
 
-def test_a_request_that_nobody_approves_is_forgotten(site: Site) -> None:
-    """After 30 days; what was told of the person goes with the next retention."""
+def test_a_request_expires_without_approval(site: Site) -> None:
+    """A request cannot be approved after 30 days, and the next retention deletes its personal details."""
     reference = disclose_to_court(site).json()["reference"]
     tamper(site, f"UPDATE release_requests SET requested_at = '{NOW - timedelta(31)}'")
     add_user(site, "bea", "--disclose")
     assert approve_release(site, reference, "bea").code == "request-closed"
     assert site.avowal("release", "list", "--json").json()["waiting"] == []
     assert site.avowal("retain").status == 0
-    assert rows(site, "release_request_subjects") == []
+    assert read_rows(site, "release_request_subjects") == []
 
 
-def test_a_file_is_released_with_what_it_came_with(tmp_path: Path) -> None:
-    """Its content is in the package, beside its name and type."""
+def test_an_uploaded_file_is_released_with_its_name_and_type(tmp_path: Path) -> None:
+    """The content of an uploaded file is in the package, and its name and type are in the record."""
     form = DISCLOSED_FORM.replace('text = "message" }', 'text = "message", cv = "uploaded-file" }')
     form = form.replace("needs = [", 'types = ["application/pdf"]\nneeds = ["uploaded-file", ')
     site, content = site_with_attack(tmp_path, form), b"%PDF-1.4\n%example\n"
     (tmp_path / "cv.pdf").write_bytes(content)
-    words = ("--field", "text=Mine.", "--file", "cv=cv.pdf", "--channel", "letter", "--json")
-    reference = site.avowal("submission", "add", "order", *words).json()["reference"]
+    arguments = ("--field", "text=Mine.", "--file", "cv=cv.pdf", "--channel", "letter", "--json")
+    reference = site.avowal("submission", "add", "order", *arguments).json()["reference"]
     package = tmp_path / "release.zip"
-    asked = ("--reference", reference, "--categories", "submission", "--package", package)
-    ran = disclose(site, "requested-function", *asked, to="Carrier")
+    release_arguments = ("--reference", reference, "--categories", "submission", "--package", package)
+    ran = disclose(site, "requested-function", *release_arguments, to="Carrier")
     assert ran.status == 0, ran.err
     files = read_package(package)
     assert files[f"files/{reference}-cv"] == content
@@ -379,32 +340,34 @@ def test_a_file_is_released_with_what_it_came_with(tmp_path: Path) -> None:
     assert site.avowal("verify").status == 0
 
 
-class CutShortError(BaseException):
-    """A process that ends where it stands."""
+class InterruptedRunError(BaseException):
+    """A simulated end of the process."""
 
 
-def test_a_package_that_was_never_written_can_be_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The very one that is on record, once; and not any more when what is held is another by then."""
+def test_a_package_that_was_not_written_can_be_made_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unwritten package can be made once, exactly as recorded, unless the stored records have changed."""
 
-    def cut_short(*_: object) -> None:
-        raise CutShortError
+    def interrupt(*_: object) -> None:
+        raise InterruptedRunError
 
     package = site.folder / "release.zip"
     with monkeypatch.context() as patched:
-        patched.setattr("avowal.disclose.workflow.build_package", cut_short)
-        with pytest.raises(CutShortError):
+        patched.setattr("avowal.disclose.workflow.build_package", interrupt)
+        with pytest.raises(InterruptedRunError):
             disclose_attack(site, "--package", package)
-    assert (kinds(site)[-1], package.exists()) == ("release-made", False)
+    assert (list_entry_kinds(site)[-1], package.exists()) == ("release-made", False)
     (waiting,) = site.avowal("release", "list", "--json").json()["waiting"]
     made = site.avowal("release", "make", waiting["reference"], "--package", package)
     assert made.status == 0, made.err
-    assert (kinds(site)[-1], verify_elsewhere(site, package).status) == ("release-made", 0)
+    assert (list_entry_kinds(site)[-1], verify_elsewhere(site, package).status) == ("release-made", 0)
     assert (
         site.avowal("release", "make", waiting["reference"], "--package", site.folder / "b.zip").status == 1
     )
     with monkeypatch.context() as patched:
-        patched.setattr("avowal.disclose.workflow.build_package", cut_short)
-        with pytest.raises(CutShortError):
+        patched.setattr("avowal.disclose.workflow.build_package", interrupt)
+        with pytest.raises(InterruptedRunError):
             disclose_attack(site, "--package", site.folder / "c.zip")
     site.take_in(site.log("b.log", line(7, "/wp-login.php", start=RECENT, address=BEN, status=404)))
     (waiting,) = site.avowal("release", "list", "--json").json()["waiting"]
@@ -415,47 +378,52 @@ def test_a_package_that_was_never_written_can_be_made(site: Site, monkeypatch: p
     assert site.avowal("verify").status == 0
 
 
-class Taking:
-    """Takes messages, as a server of e-mail does."""
+class MailReceiver:
+    """Collect the messages that an SMTP server receives."""
 
     def __init__(self) -> None:
-        self.taken: list[Envelope] = []
+        self.envelopes: list[Envelope] = []
 
     async def handle_DATA(self, _: object, __: object, envelope: Envelope) -> str:  # noqa: N802  # its name in aiosmtpd
-        """Take one."""
-        self.taken.append(envelope)
-        return "250 taken"
+        """Collect a message."""
+        self.envelopes.append(envelope)
+        return "250 OK"
 
 
-def test_a_recall_is_sent(site: Site) -> None:
-    """Where somebody takes e-mail from this machine, and the contact is an address of it."""
+def test_a_recall_is_sent_by_mail(site: Site) -> None:
+    """With a mail server, a recall is sent to a contact that is an e-mail address; an undelivered one is an error."""
     references = [
         disclose_attack(site, "--contact", contact, "--package", site.folder / f"{number}.zip").json()[
             "reference"
         ]
         for number, contact in enumerate(("cert@example.net", "+1 555 0100", "cert@example.net"))
     ]
-    settings, server = site.folder / "avowal.toml", Controller(Taking(), "127.0.0.1", free_port())
+    settings, server = site.folder / "avowal.toml", Controller(MailReceiver(), "127.0.0.1", free_port())
     settings.write_text(f'[mail]\nsmtp_server = "127.0.0.1:{server.port}"\n')
     server.start()
     try:
-        said = [site.avowal("release", "recall", one, "--reason", "by mistake").out for one in references[:2]]
+        outputs = [
+            site.avowal("release", "recall", release, "--reason", "by mistake").out
+            for release in references[:2]
+        ]
     finally:
         server.stop()
-    assert "cert@example.net was asked to delete it" in said[0]
-    assert "ask cert@example (+1 555 0100)" in said[1]
-    (envelope,) = server.handler.taken
+    assert "cert@example.net was asked to delete it" in outputs[0]
+    assert "ask cert@example (+1 555 0100)" in outputs[1]
+    (envelope,) = server.handler.envelopes
     assert envelope.rcpt_tos == ["cert@example.net"]
     assert b"We recall it: by mistake" in envelope.content
     gone = site.avowal("release", "recall", references[2], "--reason", "by mistake")
     assert (gone.status, gone.code) == (1, "delivery-failed")
-    assert all(one["recalled_at"] for one in site.avowal("release", "list", "--json").json()["releases"])
+    assert all(
+        release["recalled_at"] for release in site.avowal("release", "list", "--json").json()["releases"]
+    )
     settings.write_text('[mail]\nsmtp_server = "mail"\n')
     assert site.avowal("release", "list").status == 2
 
 
-def test_what_is_owed_is_what_is_owed_when_it_leaves(site: Site) -> None:
-    """Terms that ask for more approvals bind what was asked for before."""
+def test_new_terms_apply_to_waiting_requests(site: Site) -> None:
+    """Terms that require more approvals apply to requests that are already waiting."""
     add_user(site, "bea", "--disclose")
     reference = disclose_to_court(site).json()["reference"]
     assert approve_release(site, reference, "bea").status == 0
@@ -473,8 +441,8 @@ def test_what_is_owed_is_what_is_owed_when_it_leaves(site: Site) -> None:
     assert site.avowal("verify").status == 0
 
 
-def test_a_submission_may_be_what_the_law_asks_for(tmp_path: Path) -> None:
-    """Also where nobody knows which visitor it is of; and nothing else is released then."""
+def test_a_submission_is_released_as_required_by_law(tmp_path: Path) -> None:
+    """A submission is released under a court order even without a known visitor, and nothing else with it."""
     form = DISCLOSED_FORM.replace('to = "named-person"', 'to = "authority"').replace(
         '"requested-function"', '"instrument"'
     )
@@ -484,19 +452,19 @@ def test_a_submission_may_be_what_the_law_asks_for(tmp_path: Path) -> None:
         "reference"
     ]
     add_user(site, "bea", "--disclose")
-    words = ("--subject", reference, "--reference", "1 A 23/26", "--categories", "submission,page-path")
-    asked = disclose(site, "required-by-law", *words, to="District Court", **COURT_ORDER)
-    assert asked.status == 0, asked.err
-    assert approve_release(site, asked.json()["reference"], "bea").status == 0
+    arguments = ("--subject", reference, "--reference", "1 A 23/26", "--categories", "submission,page-path")
+    requested = disclose(site, "required-by-law", *arguments, to="District Court", **COURT_ORDER)
+    assert requested.status == 0, requested.err
+    assert approve_release(site, requested.json()["reference"], "bea").status == 0
     package = tmp_path / "release.zip"
-    assert site.avowal("release", "make", asked.json()["reference"], "--package", package).status == 0
+    assert site.avowal("release", "make", requested.json()["reference"], "--package", package).status == 0
     files = read_package(package)
     assert {name for name in files if name.endswith(".jsonl")} == {"submissions.jsonl"}
     assert b"Send two." in files["submissions.jsonl"]
     assert site.avowal("verify").status == 0
     other = disclose(
-        site, "required-by-law", "--subject", "f" * 24, *words[2:], to="District Court", **COURT_ORDER
+        site, "required-by-law", "--subject", "f" * 24, *arguments[2:], to="District Court", **COURT_ORDER
     )
     assert (other.status, other.code) == (1, "submission-not-found")
-    both = disclose(site, "required-by-law", *words, "--rows", ATTACK, to="District Court", **COURT_ORDER)
+    both = disclose(site, "required-by-law", *arguments, "--rows", ATTACK, to="District Court", **COURT_ORDER)
     assert both.status == 2

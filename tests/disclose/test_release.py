@@ -1,4 +1,4 @@
-"""Releases: on a ground with its evidence, only as far as that and the terms go, and always on record."""
+"""Releases: they need a ground and its evidence, stay within both and the terms, and are recorded."""
 
 import io
 import json
@@ -69,10 +69,10 @@ def site(tmp_path: Path) -> Site:
     return site_with_two_visitors(tmp_path)
 
 
-def authorise(site: Site, categories: str = "page-path,request-time", whom: str = DOCTOR) -> None:
-    words = (
+def authorise(site: Site, categories: str = "page-path,request-time", recipient: str = DOCTOR) -> None:
+    arguments = (
         "--recipient",
-        whom,
+        recipient,
         "--categories",
         categories,
         "--channel",
@@ -80,7 +80,7 @@ def authorise(site: Site, categories: str = "page-path,request-time", whom: str 
         "--reference",
         "letter 12",
     )
-    ran = site.avowal("visitor", "authorise", ANN, *PERIOD, *words)
+    ran = site.avowal("visitor", "authorise", ANN, *PERIOD, *arguments)
     assert ran.status == 0, ran.err
 
 
@@ -101,14 +101,14 @@ def disclose(
     return site.avowal("disclose", *words, *arguments, "--json")
 
 
-def packed(package: Path, files: dict[str, bytes]) -> None:
+def write_package(package: Path, files: dict[str, bytes]) -> None:
     with zipfile.ZipFile(package, "w") as file:
         for name, content in files.items():
             file.writestr(name, content)
 
 
-def test_what_is_authorised_is_released(site: Site) -> None:
-    """Of that visitor alone, and nothing else of it; as JSON Lines and Parquet, which say the same."""
+def test_authorised_records_are_released(site: Site) -> None:
+    """Only the authorised columns of that visitor are released, equally as JSON Lines and Parquet."""
     authorise(site)
     package = site.folder / "release.zip"
     ran = disclose(site, "--package", package)
@@ -122,13 +122,13 @@ def test_what_is_authorised_is_released(site: Site) -> None:
     assert not [name for name, content in files.items() if b'"/b"' in content]
     assert ran.json()["records"]["requests"] == 3
     assert package.stat().st_mode & 0o777 == 0o600
-    found = verify_elsewhere(site, package)
-    assert (found.status, found.json()["package"]["recipient"]) == (0, DOCTOR), found.err
+    verified = verify_elsewhere(site, package)
+    assert (verified.status, verified.json()["package"]["recipient"]) == (0, DOCTOR), verified.err
     assert site.avowal("verify").status == 0
 
 
 def test_a_release_runs_its_extraction_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The extract that shows that something may be released is the one that is released."""
+    """A release extracts its records once, for the check and the package together."""
     authorise(site)
     extractions = list[ReleaseRequest]()
 
@@ -141,8 +141,8 @@ def test_a_release_runs_its_extraction_once(site: Site, monkeypatch: pytest.Monk
     assert (ran.status, len(extractions)) == (0, 1), ran.err
 
 
-def test_what_is_not_authorised_is_refused_and_told(site: Site) -> None:
-    """With the reason, also in the manifest; a dry run tells the same, and leaves no trace."""
+def test_categories_without_authorisation_are_refused_with_a_reason(site: Site) -> None:
+    """A dry run and the manifest give the reason for each refused category; the dry run is not recorded."""
     authorise(site)
     entries = site.avowal("status", "--json").json()["ledger_entries"]
     dry = disclose(site, "--dry-run", categories="page-path,ip-address,referrer")
@@ -161,8 +161,8 @@ def test_what_is_not_authorised_is_refused_and_told(site: Site) -> None:
     assert manifest["categories"] == ["page-path"]
 
 
-def test_what_is_too_old_stays(site: Site) -> None:
-    """The default terms let whoever is authorised have seven days; how much older is held makes no difference."""
+def test_records_older_than_the_terms_permit_are_not_released(site: Site) -> None:
+    """Under the default terms only seven days are released, however much older records are stored."""
     key = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
     site.take_in(
         site.log("old.log", *(line(n, f"/old-{n}", start=OLD, address=ANN, agent=CHROME) for n in range(3)))
@@ -175,25 +175,25 @@ def test_what_is_too_old_stays(site: Site) -> None:
     assert b"/old-" not in read_package(package)["requests.jsonl"]
 
 
-@pytest.mark.parametrize("told", ["nothing", "another recipient", "another category", "taken back"])
-def test_without_its_evidence_nothing_leaves(site: Site, told: str) -> None:
-    """Neither for another recipient, nor of another category, nor after it was taken back."""
-    if told == "another recipient":
-        authorise(site, whom="Somebody else")
-    elif told == "another category":
+@pytest.mark.parametrize("evidence", ["nothing", "another recipient", "another category", "withdrawn"])
+def test_a_release_needs_a_matching_authorisation(site: Site, evidence: str) -> None:
+    """A release is refused without an authorisation for its recipient and category, or after it was withdrawn."""
+    if evidence == "another recipient":
+        authorise(site, recipient="Somebody else")
+    elif evidence == "another category":
         authorise(site, "ip-address")
-    elif told == "taken back":
+    elif evidence == "withdrawn":
         authorise(site)
-        words = ("--recipient", DOCTOR, "--withdraw", "--channel", "letter")
-        assert site.avowal("visitor", "authorise", ANN, *PERIOD, *words).status == 0
+        arguments = ("--recipient", DOCTOR, "--withdraw", "--channel", "letter")
+        assert site.avowal("visitor", "authorise", ANN, *PERIOD, *arguments).status == 0
     package = site.folder / "release.zip"
     ran = disclose(site, "--package", package)
     assert (ran.status, ran.code, package.exists()) == (1, "authorisation-not-found", False), ran.err
     assert site.avowal("release", "list", "--json").json()["releases"] == []
 
 
-def test_without_evidence_in_the_terms_nothing_leaves(site: Site) -> None:
-    """Terms that name no evidence for the ground permit no release on it."""
+def test_a_ground_needs_its_evidence_in_the_terms(site: Site) -> None:
+    """A ground for which the terms name no evidence permits no release."""
     authorise(site)
     terms = site.folder / "policy" / "terms.toml"
     text = terms.read_text().replace('[[ground]]\nname = "authorised"\nevidence = ["authorisation"]\n', "")
@@ -220,10 +220,12 @@ def test_without_evidence_in_the_terms_nothing_leaves(site: Site) -> None:
         (["--package", "avowal.toml"], 2, "file-exists"),
     ],
 )
-def test_what_is_asked_wrongly_is_refused(site: Site, arguments: list[str], status: int, code: str) -> None:
-    """And nothing is released."""
+def test_an_invalid_release_request_is_refused(
+    site: Site, arguments: list[str], status: int, code: str
+) -> None:
+    """Invalid options are refused, and nothing is released."""
     authorise(site)
-    words = (
+    valid_arguments = (
         "--subject",
         ANN,
         *PERIOD,
@@ -234,13 +236,13 @@ def test_what_is_asked_wrongly_is_refused(site: Site, arguments: list[str], stat
         "--categories",
         "page-path",
     )
-    ran = site.avowal("disclose", *words, *arguments)
+    ran = site.avowal("disclose", *valid_arguments, *arguments)
     assert (ran.status, ran.code) == (status, code), ran.err
     assert site.avowal("release", "list", "--json").json()["releases"] == []
 
 
-def test_a_changed_package_does_not_hold(site: Site) -> None:
-    """Whatever in it was changed, left out or mixed up; and one that expired."""
+def test_a_changed_package_fails_verification(site: Site) -> None:
+    """A package with a changed, missing or exchanged file fails verification."""
     authorise(site)
     package, other = site.folder / "release.zip", site.folder / "other.zip"
     assert disclose(site, "--package", package).status == 0
@@ -254,31 +256,31 @@ def test_a_changed_package_does_not_hold(site: Site) -> None:
         {"manifest.json": json.dumps({**manifest, "recipient": "Somebody else"}).encode()},
         {"proof.txt": read_package(other)["proof.txt"]},
     ):
-        packed(wrong, {**files, **change})
+        write_package(wrong, {**files, **change})
         ran = verify_elsewhere(site, wrong)
         assert (ran.status, ran.code) == (1, "package-mismatch"), ran.err
-    packed(wrong, {name: content for name, content in files.items() if name != "proof.txt"})
+    write_package(wrong, {name: content for name, content in files.items() if name != "proof.txt"})
     assert verify_elsewhere(site, wrong).status == 2
     content = bytearray(package.read_bytes())
-    for flags in [found.start() for found in re.finditer(b"PK\x01\x02", content)]:
+    for flags in [match.start() for match in re.finditer(b"PK\x01\x02", content)]:
         content[flags + 8] |= 1  # as if it were encrypted
     wrong.write_bytes(content)
     ran = verify_elsewhere(site, wrong)
     assert (ran.status, ran.code) == (2, "invalid-package"), ran.err
 
 
-def test_a_release_is_recalled_and_seen(site: Site) -> None:
-    """By its visitor, in show, export and page; nothing that was recorded is changed."""
+def test_a_visitor_sees_a_recalled_release(site: Site) -> None:
+    """A visitor sees a recalled release in `show`, in the export and on the page, and everything verifies."""
     authorise(site)
     assert disclose(site, "--package", site.folder / "release.zip").status == 0
-    (one,) = site.avowal("release", "list", "--json").json()["releases"]
-    assert (one["recipient"], one["ground"], one["recalled_at"]) == (DOCTOR, "authorised", None)
-    assert site.avowal("release", "recall", one["reference"], "--reason", " ").status == 2
-    assert site.avowal("release", "recall", one["reference"], "--reason", "sent by mistake").status == 0
-    assert site.avowal("release", "recall", one["reference"], "--reason", "again").status == 1
-    told = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()
-    (seen,) = told["releases"]
-    assert (seen["reference"], bool(seen["recalled_at"])) == (one["reference"], True)
+    (release,) = site.avowal("release", "list", "--json").json()["releases"]
+    assert (release["recipient"], release["ground"], release["recalled_at"]) == (DOCTOR, "authorised", None)
+    assert site.avowal("release", "recall", release["reference"], "--reason", " ").status == 2
+    assert site.avowal("release", "recall", release["reference"], "--reason", "sent by mistake").status == 0
+    assert site.avowal("release", "recall", release["reference"], "--reason", "again").status == 1
+    summary = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()
+    (shown,) = summary["releases"]
+    assert (shown["reference"], bool(shown["recalled_at"])) == (release["reference"], True)
     page, export = site.folder / "me.html", site.folder / "me.jsonl"
     assert site.avowal("visitor", "show", ANN, *PERIOD, "--page", page).status == 0
     assert "What was released to others" in page.read_text()
@@ -288,8 +290,8 @@ def test_a_release_is_recalled_and_seen(site: Site) -> None:
     assert site.avowal("verify").status == 0
 
 
-def test_nothing_leads_from_a_release_to_who_was_erased(site: Site) -> None:
-    """What is left says that there was one, and holds."""
+def test_a_release_does_not_identify_an_erased_visitor(site: Site) -> None:
+    """After an erasure the release remains without recipient or visitor key, and still verifies."""
     authorise(site)
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package).status == 0
@@ -298,14 +300,14 @@ def test_nothing_leads_from_a_release_to_who_was_erased(site: Site) -> None:
     for path in site.data.glob("register.sqlite*"):
         assert DOCTOR.encode() not in path.read_bytes()
         assert key.encode() not in path.read_bytes()
-    (one,) = site.avowal("release", "list", "--json").json()["releases"]
-    assert (one["recipient"], one["records"] > 0) == ("", True)
+    (release,) = site.avowal("release", "list", "--json").json()["releases"]
+    assert (release["recipient"], release["records"] > 0) == ("", True)
     assert site.avowal("verify").status == 0
     assert verify_elsewhere(site, package).status == 0
 
 
-def test_a_changed_release_is_found(site: Site) -> None:
-    """Another recipient, or a recall that never was, put in behind the system's back."""
+def test_a_changed_release_is_found_by_verify(site: Site) -> None:
+    """A changed recipient and a recall that was never made are found by `avowal verify`."""
     authorise(site)
     assert disclose(site, "--package", site.folder / "release.zip").status == 0
     for change, code in (
@@ -316,36 +318,36 @@ def test_a_changed_release_is_found(site: Site) -> None:
         assert_found(site, code)
 
 
-def test_the_ledger_tells_no_moment_of_what_left(site: Site) -> None:
-    """Only by which age of the terms it is young enough: nobody gets a time that was not to be released."""
+def test_the_ledger_has_no_time_of_released_records(site: Site) -> None:
+    """A ledger entry names only the age limit that the oldest record is within, not its time."""
     authorise(site)
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package, categories="page-path").status == 0
     (made,) = site.avowal("ledger", "list", "--kind", "release-made", "--json").json()["entries"]
-    ((*what, since),) = made["age_reach"]
-    told = datetime.fromisoformat(made["at"]) - datetime.fromisoformat(since)
-    assert (what, round(told / timedelta(days=1), 3)) == (["page-path", "full", 1], 7)
+    ((*cell, since),) = made["age_reach"]
+    age = datetime.fromisoformat(made["at"]) - datetime.fromisoformat(since)
+    assert (cell, round(age / timedelta(days=1), 3)) == (["page-path", "full", 1], 7)
     assert site.avowal("verify").status == 0
 
 
-def test_how_far_something_goes_is_told_by_ages_of_the_terms() -> None:
-    """The least that it has not reached; what is older than all of them is told as older than anything."""
+def test_an_age_reach_is_an_age_of_the_terms() -> None:
+    """The age reach is the smallest age that covers the oldest record, or the earliest time if none does."""
     day = timedelta(days=1).total_seconds()
     ages = {"full": int(7 * day), "network": int(30 * day)}
     cells = {Cell("ip-address", GROUND_ONLY_PURPOSE, "named-person", "authorised"): ages}
-    for days, told in ((3, 7), (7, 7), (20, 30), (31, None)):
-        far = OldestValues([Bounds(cells, {})], NOW)
-        far.add(ColumnForm("ip-address", "full", ""), 1, NOW - timedelta(days))
-        since = datetime.min if told is None else NOW - timedelta(told)
-        assert far.to_age_reach() == [("ip-address", "full", 1, since)]
+    for days, limit_days in ((3, 7), (7, 7), (20, 30), (31, None)):
+        oldest = OldestValues([Bounds(cells, {})], NOW)
+        oldest.add(ColumnForm("ip-address", "full", ""), 1, NOW - timedelta(days))
+        since = datetime.min if limit_days is None else NOW - timedelta(limit_days)
+        assert oldest.to_age_reach() == [("ip-address", "full", 1, since)]
 
 
-def test_nothing_is_recorded_that_cannot_be_written(site: Site) -> None:
-    """A file in no folder, one that is there, and one that somebody writes; the next attempt is the first."""
+def test_an_unwritable_package_is_not_recorded(site: Site) -> None:
+    """If its file cannot be written, exists or is being written, a release is not recorded."""
     authorise(site)
     entries = site.avowal("status", "--json").json()["ledger_entries"]
-    there, writing = site.folder / "there", site.folder / "a.zip.unfinished"
-    there.write_text("mine")
+    existing, unfinished = site.folder / "there", site.folder / "a.zip.unfinished"
+    existing.write_text("mine")
     for name in ("nowhere/a.zip", "there"):
         assert disclose(site, "--package", site.folder / name).status == 2
         erased = site.avowal(
@@ -353,22 +355,22 @@ def test_nothing_is_recorded_that_cannot_be_written(site: Site) -> None:
         )
         assert (erased.status, name.partition("/")[0] in erased.err) == (2, True), erased.err
     assert site.avowal("status", "--json").json()["ledger_entries"] == entries
-    writing.write_text("theirs")
+    unfinished.write_text("theirs")
     ran = disclose(site, "--package", site.folder / "a.zip")
     assert (ran.status, ran.code) == (2, "file-exists"), ran.err
     assert site.avowal("status", "--json").json()["ledger_entries"] == entries
-    assert (there.read_text(), writing.read_text()) == ("mine", "theirs")
+    assert (existing.read_text(), unfinished.read_text()) == ("mine", "theirs")
     assert site.avowal("release", "list", "--json").json()["releases"] == []
     assert disclose(site, "--package", site.folder / "b.zip").json()["records"]["requests"] == 3
-    (one,) = site.avowal("release", "list", "--json").json()["releases"]
-    recall = ("release", "recall", one["reference"], "--reason")
+    (release,) = site.avowal("release", "list", "--json").json()["releases"]
+    recall = ("release", "recall", release["reference"], "--reason")
     assert site.avowal(*recall, "by mistake", "--notice", site.folder / "nowhere" / "n.eml").status == 2
     assert site.avowal(*recall, "by\nmistake").status == site.avowal(*recall, "x" * 2000).status == 2
     assert site.avowal(*recall, "by mistake", "--notice", site.folder / "n.eml").status == 0
 
 
-def test_nothing_stands_on_a_changed_authorisation(site: Site) -> None:
-    """A row that is not what its commitment says lets nobody have anything."""
+def test_a_changed_authorisation_permits_no_release(site: Site) -> None:
+    """An authorisation that does not match its commitment permits no release."""
     authorise(site)
     tamper(site, "UPDATE authorisation_subjects SET recipient = 'Mallory'")
     package = site.folder / "release.zip"
@@ -378,8 +380,8 @@ def test_nothing_stands_on_a_changed_authorisation(site: Site) -> None:
     assert site.avowal("release", "list", "--json").json()["releases"] == []
 
 
-def test_a_column_shows_what_was_asked_for_only(tmp_path: Path) -> None:
-    """Where it may be made of several categories: an address does not take along the country that was not asked for."""
+def test_a_column_shows_only_the_requested_categories(tmp_path: Path) -> None:
+    """If a column combines several categories, only the requested ones are in the extract."""
     cells = {
         Cell(category, GROUND_ONLY_PURPOSE, "named-person", "authorised"): {"full": None}
         for category in ("request-time", "ip-address", "country")
@@ -393,12 +395,12 @@ def test_a_column_shows_what_was_asked_for_only(tmp_path: Path) -> None:
         ]
     )
 
-    def found(*categories: str) -> tuple[list[str], list[str]]:
+    def extract_columns(*categories: str) -> tuple[list[str], list[str]]:
         request = msgspec.structs.replace(REQUEST, categories=list(categories))
-        of = extract_records(store, [Bounds(cells, {})], request, NOW)
-        return of.tables["requests"].columns, list(of.refused_categories)
+        extract = extract_records(store, [Bounds(cells, {})], request, NOW)
+        return extract.tables["requests"].columns, list(extract.refused_categories)
 
-    assert found("ip-address") == (["ip_address"], [])
-    assert found("country", "ip-address") == (["ip_address", "country"], [])
-    assert found("country", "referrer") == (["country"], ["referrer"])
+    assert extract_columns("ip-address") == (["ip_address"], [])
+    assert extract_columns("country", "ip-address") == (["ip_address", "country"], [])
+    assert extract_columns("country", "referrer") == (["country"], ["referrer"])
     store.close()

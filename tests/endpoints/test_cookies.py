@@ -1,4 +1,4 @@
-"""The cookie: set as the terms say, never against the visitor's word, and everything works without it."""
+"""The cookie: it is set as the terms declare and never against a refusal, and everything works without it."""
 
 import re
 import subprocess
@@ -22,32 +22,32 @@ COOKIE = re.compile(
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(Site(tmp_path_factory.mktemp("site")).init(settings=SETTINGS)) as it:
-        yield it
+    with served(Site(tmp_path_factory.mktemp("site")).init(settings=SETTINGS)) as server:
+        yield server
 
 
-def identifier(answer: Answer) -> str:
-    """Return what a cookie was set to; it has to be set as the terms have it."""
+def read_cookie(answer: Answer) -> str:
+    """Return the value that a cookie was set to; it must have the attributes that the terms declare."""
     assert answer.status in {202, 204}
     found = COOKIE.fullmatch(answer.headers.get("set-cookie", ""))
     assert found, answer.headers
     return found[1]
 
 
-def test_it_is_set_unless_refused(server: Served) -> None:
-    """For as long as the terms say; and whoever has it is not given another."""
-    first = identifier(server.tell(SECURE))
-    assert first != identifier(server.tell(SECURE))
+def test_the_cookie_is_set_once(server: Served) -> None:
+    """A visitor without the cookie gets one for as long as the terms declare; one who has it gets no other."""
+    first = read_cookie(server.tell(SECURE))
+    assert first != read_cookie(server.tell(SECURE))
     again = server.tell({**SECURE, "Cookie": f"other=1; __Host-avowal={first}"})
     assert (again.status, "set-cookie" in again.headers) == (202, False)
 
 
-def test_a_log_tells_of_the_same_visitor(tmp_path: Path) -> None:
-    """Who has the cookie is matched with the lines of a log, which knows none, and named nowhere else by that."""
+def test_views_with_the_cookie_are_matched_with_a_log(tmp_path: Path) -> None:
+    """Script views with the cookie are matched with log lines, which have none, by the daily key."""
     site = Site(tmp_path).init(settings=SETTINGS)
-    with served(site) as it:
-        given = identifier(it.tell(SECURE))
-        it.tell(
+    with served(site) as server:
+        given = read_cookie(server.tell(SECURE))
+        server.tell(
             {**SECURE, "Cookie": f"__Host-avowal={given}"},
             script_view_token="abcdefghij-another",
             url=f"https://{SITE}/b",
@@ -57,7 +57,7 @@ def test_a_log_tells_of_the_same_visitor(tmp_path: Path) -> None:
             line(0, path, start=now, address="203.0.113.7", agent=FIREFOX) for path in ("/a", "/b", "/c")
         )
         site.take_in(site.log("a.log", *lines))
-        (row,) = it.kept(
+        (row,) = server.kept(
             "SELECT DISTINCT visitor_id, daily_key FROM script_views WHERE page_path IN ('/a', '/b')", 1
         )
         assert row["daily_key"] not in {None, row["visitor_id"]}
@@ -66,7 +66,7 @@ def test_a_log_tells_of_the_same_visitor(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "extra_headers",
     [
         {"Sec-GPC": "1"},
         {"DNT": "1"},
@@ -77,27 +77,34 @@ def test_a_log_tells_of_the_same_visitor(tmp_path: Path) -> None:
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_it_is_not_set_against_the_word_or_in_vain(server: Served, told: dict[str, str]) -> None:
-    """Nor over plain HTTP, nor for the pages of another host; what was told is kept all the same."""
-    answer = server.tell({**SECURE, **told})
+def test_a_refused_cookie_is_not_set(server: Served, extra_headers: dict[str, str]) -> None:
+    """After a refusal, over plain HTTP, or for another site no cookie is set; the event is still accepted."""
+    answer = server.tell({**SECURE, **extra_headers})
     assert (answer.status, "set-cookie" in answer.headers) == (202, False)
 
 
-@pytest.mark.parametrize("told", [{"Sec-GPC": "1"}, {"DNT": "1"}])
-def test_who_objects_loses_the_one_they_have(server: Served, told: dict[str, str]) -> None:
-    """It is taken back, and does not count."""
-    given = identifier(server.tell(SECURE))
-    page = f"/{''.join(told)}"
-    headers = {**SECURE, **told, "Cookie": f"__Host-avowal={given}", "X-Forwarded-For": "203.0.113.55"}
-    answer = server.tell(headers, script_view_token=f"objects-{''.join(told)}", url=f"https://{SITE}{page}")
+@pytest.mark.parametrize("extra_headers", [{"Sec-GPC": "1"}, {"DNT": "1"}])
+def test_a_cookie_is_deleted_when_the_browser_objects(server: Served, extra_headers: dict[str, str]) -> None:
+    """With Sec-GPC or DNT an existing cookie is deleted and not used."""
+    given = read_cookie(server.tell(SECURE))
+    page = f"/{''.join(extra_headers)}"
+    headers = {
+        **SECURE,
+        **extra_headers,
+        "Cookie": f"__Host-avowal={given}",
+        "X-Forwarded-For": "203.0.113.55",
+    }
+    answer = server.tell(
+        headers, script_view_token=f"objects-{''.join(extra_headers)}", url=f"https://{SITE}{page}"
+    )
     assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
     (row,) = server.kept(f"SELECT visitor_id FROM script_views WHERE page_path = '{page}'", 1)
     assert int(row["visitor_id"], 16) % 2 == 0
 
 
-def test_a_visitor_is_known_by_it(server: Served) -> None:
-    """From another address, with another browser; and by what the cookie holds the operator finds the visitor."""
-    given = identifier(server.tell(SECURE))
+def test_a_cookie_identifies_its_visitor(server: Served) -> None:
+    """The cookie identifies a visitor at any address, and the operator finds the visitor by its value."""
+    given = read_cookie(server.tell(SECURE))
     for number, address in enumerate(("203.0.113.1", "2001:db8::1")):
         headers = {**SECURE, "Cookie": f"__Host-avowal={given}", "X-Forwarded-For": address}
         server.tell(headers, script_view_token=f"the-same-visitor-{number}", url=f"https://{SITE}/known")
@@ -110,12 +117,12 @@ def test_a_visitor_is_known_by_it(server: Served) -> None:
         assert not path.is_file() or given.encode() not in path.read_bytes(), path
 
 
-def test_it_can_be_refused_and_accepted(server: Served) -> None:
-    """By a page of this host only; the refusal is remembered, and holds no identifier."""
+def test_a_visitor_can_refuse_and_accept_the_cookie(server: Served) -> None:
+    """Only pages of this host can refuse or accept the cookie; a refusal is stored without an identifier."""
     own = {**SECURE, "Sec-Fetch-Site": "same-origin"}
     answer = server.ask("POST", "/cookie/refuse", headers=own)
     assert answer.headers["set-cookie"].startswith("__Host-avowal=refused; Path=/; Max-Age=31104000;")
-    assert identifier(server.ask("POST", "/cookie/accept", headers=own))
+    assert read_cookie(server.ask("POST", "/cookie/accept", headers=own))
     for other in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://else.example"}, {}):
         refused = server.ask("POST", "/cookie/refuse", headers={**SECURE, **other})
         assert (refused.status, "set-cookie" in refused.headers) == (403, False)
@@ -126,42 +133,46 @@ def test_it_can_be_refused_and_accepted(server: Served) -> None:
 @pytest.mark.parametrize(
     ("basis", "set_at_once"), [("unless-refused", True), ("if-accepted", False), ("never", False)]
 )
-def test_it_is_set_as_its_basis_says(tmp_path: Path, basis: str, set_at_once: bool) -> None:
-    """`never` not even where somebody asks for it."""
+def test_the_basis_decides_when_the_cookie_is_set(tmp_path: Path, basis: str, set_at_once: bool) -> None:
+    """With basis `if-accepted` the cookie is not set at once, and with `never` not even on request."""
     site = Site(tmp_path).init(
         ('name = "__Host-avowal"\nfor = ["content"]\nkeep = "12 months"\nbasis = "unless-refused"',
          f'name = "__Host-avowal"\nfor = ["content"]\nkeep = "12 months"\nbasis = "{basis}"'),
         settings=SETTINGS,
     )  # fmt: skip
-    with served(site) as it:
-        assert ("set-cookie" in it.tell(SECURE).headers) is set_at_once
+    with served(site) as server:
+        assert ("set-cookie" in server.tell(SECURE).headers) is set_at_once
         assert site.avowal("status", "--json").json()["cookie_basis"] == basis.replace("never", "")
-        answer = it.ask("POST", "/cookie/accept", headers={**SECURE, "Sec-Fetch-Site": "same-origin"})
+        answer = server.ask("POST", "/cookie/accept", headers={**SECURE, "Sec-Fetch-Site": "same-origin"})
         assert ("__Host-avowal=;" in answer.headers["set-cookie"]) is (basis == "never")
 
 
-def test_a_version_without_it_ends_it(tmp_path: Path) -> None:
-    """From its publication on it is taken back, and visitors are known for a day only."""
+def test_a_version_without_the_cookie_deletes_it(tmp_path: Path) -> None:
+    """Once a version without the cookie is published it is deleted, and only daily keys are used."""
     site = Site(tmp_path).init(settings=SETTINGS)
     terms = site.folder / "policy" / "terms.toml"
-    with served(site) as it:
-        given = identifier(it.tell(SECURE, script_view_token="before-the-change"))
+    with served(site) as server:
+        given = read_cookie(server.tell(SECURE, script_view_token="before-the-change"))
         text = terms.read_text().replace(
             'keep = { day = "forever", full = "12 months" }', 'keep = { day = "forever" }'
         )
         terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {datetime.now(UTC).date()}", text))
         ran = site.avowal("policy", "publish")
         assert ran.status == 0, ran.err
-        answer = it.tell({**SECURE, "Cookie": f"__Host-avowal={given}"}, script_view_token="after-the-change")
+        answer = server.tell(
+            {**SECURE, "Cookie": f"__Host-avowal={given}"}, script_view_token="after-the-change"
+        )
         assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
-        keys = {int(row["visitor_id"], 16) % 2 for row in it.kept("SELECT visitor_id FROM script_views", 2)}
+        keys = {
+            int(row["visitor_id"], 16) % 2 for row in server.kept("SELECT visitor_id FROM script_views", 2)
+        }
         assert keys == {0}  # what the first left is shown as that of a day, too
 
 
-def test_a_real_browser_keeps_it(tmp_path: Path) -> None:
-    """Over HTTPS Chromium takes it, no script can read it, and it comes back with the next page."""
+def test_a_real_browser_stores_the_cookie(tmp_path: Path) -> None:
+    """Over HTTPS, Chromium stores the cookie, hides it from scripts, and sends it with the next page."""
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    words = [
+    arguments = [
         "openssl",
         "req",
         "-x509",
@@ -173,7 +184,7 @@ def test_a_real_browser_keeps_it(tmp_path: Path) -> None:
         "-subj",
         "/CN=localhost",
     ]
-    subprocess.run([*words, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    subprocess.run([*arguments, "-keyout", key, "-out", cert], check=True, capture_output=True)
     folder = tmp_path / "site"
     folder.mkdir()
     site, port = Site(folder).init(), free_port()
@@ -182,7 +193,7 @@ def test_a_real_browser_keeps_it(tmp_path: Path) -> None:
         sync_playwright() as playwright,
     ):
         started.wait_for("serving https://")
-        it = Served(site, port, started)
+        server = Served(site, port, started)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = browser.new_context(user_agent=CHROME, ignore_https_errors=True)
         context.route("**/page*", lambda route: route.fulfill(body=SCRIPTED_PAGE, content_type="text/html"))
@@ -195,7 +206,7 @@ def test_a_real_browser_keeps_it(tmp_path: Path) -> None:
         assert (cookie["name"], cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (
             "__Host-avowal", True, True, "Lax",
         )  # fmt: skip
-        known = {row["visitor_id"] for row in it.kept("SELECT visitor_id FROM script_views", 2)}
+        known = {row["visitor_id"] for row in server.kept("SELECT visitor_id FROM script_views", 2)}
         assert len(known) == 1
         page = context.new_page()
         page.goto(f"https://localhost:{port}/page")

@@ -1,4 +1,4 @@
-"""What the script tells beside views: only what the terms declare, of what is done on pages and how they fared."""
+"""Event details: only what the terms declare about interactions and page quality is stored."""
 
 import json
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ EVERYTHING = {
 }
 
 
-def declaring(folder: Path, *categories: str, keep: str = 'full = "forever"') -> Site:
-    """Make a site whose terms declare these, too."""
+def site_with_categories(folder: Path, *categories: str, keep: str = 'full = "forever"') -> Site:
+    """Make a site whose terms also collect these categories."""
     site = Site(folder).init(settings=SETTINGS)
     terms = site.folder / "policy" / "terms.toml"
     lines = "".join(
@@ -41,28 +41,30 @@ def declaring(folder: Path, *categories: str, keep: str = 'full = "forever"') ->
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    site = declaring(tmp_path_factory.mktemp("site"), "interaction", "page-quality")
-    with served(site) as it:
-        yield it
+    site = site_with_categories(tmp_path_factory.mktemp("site"), "interaction", "page-quality")
+    with served(site) as server:
+        yield server
 
 
-def tell(it: Served, look: str, path: str, details: dict[str, Any], **told: Any) -> None:
-    answer = it.tell(script_view_token=f"{look:-<12}", url=f"https://{SITE}{path}", details=details, **told)
+def send_event(server: Served, token: str, path: str, details: dict[str, Any], **fields: Any) -> None:
+    answer = server.tell(
+        script_view_token=f"{token:-<12}", url=f"https://{SITE}{path}", details=details, **fields
+    )
     assert answer.status == 202, answer.body
 
 
-def report(it: Served, name: str) -> list[dict[str, Any]]:
-    rows = it.site.report(name)["tables"][name.replace("-", "_")]
+def report(server: Served, name: str) -> list[dict[str, Any]]:
+    rows = server.site.report(name)["tables"][name.replace("-", "_")]
     assert isinstance(rows, list)
     return rows
 
 
-def test_what_is_declared_is_kept(server: Served) -> None:
-    """In the look, or as what was done on its page; a file's query is not."""
-    tell(server, "all", "/all", EVERYTHING)
-    (look,) = server.kept("SELECT * FROM script_views WHERE page_path = '/all'", 1)
-    fared = [
-        look[name]
+def test_declared_details_are_stored(server: Served) -> None:
+    """Declared page metrics are stored in the script view and interactions as an event, without a query string."""
+    send_event(server, "all", "/all", EVERYTHING)
+    (script_view,) = server.kept("SELECT * FROM script_views WHERE page_path = '/all'", 1)
+    metrics = [
+        script_view[name]
         for name in (
             "not_found",
             "largest_contentful_paint_ms",
@@ -71,21 +73,21 @@ def test_what_is_declared_is_kept(server: Served) -> None:
             "script_errors",
         )
     ]
-    assert fared == [True, 1_200, 80, 0.05, 2]
-    (done,) = server.kept("SELECT * FROM events WHERE page_path = '/all'", 1)
-    assert (done["download_path"], done["outbound_link"], done["upload_bytes"], done["event_name"]) == (
+    assert metrics == [True, 1_200, 80, 0.05, 2]
+    (event,) = server.kept("SELECT * FROM events WHERE page_path = '/all'", 1)
+    assert (event["download_path"], event["outbound_link"], event["upload_bytes"], event["event_name"]) == (
         "/files/report.pdf",
         EVERYTHING["outbound_link"],
         5_000,
         "signed-up",
     )
-    assert (done["host"], done["visitor_id"], done["version"]) == (SITE, look["visitor_id"], 1)
+    assert (event["host"], event["visitor_id"], event["version"]) == (SITE, script_view["visitor_id"], 1)
 
 
-def test_how_a_page_fared_grows(server: Served) -> None:
-    """Whatever comes first, and in whichever journal: the largest that was told stands; done is done as often as told."""
+def test_page_metrics_only_grow(server: Served) -> None:
+    """Across several journals the largest value of a metric is stored, and each interaction is an event."""
     for cls, errors, event in ((0.3, 1, "step"), (0.1, 4, "step")):
-        tell(
+        send_event(
             server,
             "grows",
             "/grows",
@@ -94,28 +96,32 @@ def test_how_a_page_fared_grows(server: Served) -> None:
         server.kept(
             f"SELECT 1 FROM script_views WHERE page_path = '/grows' AND script_errors = {errors}", 1
         )  # each is loaded by itself
-    tell(
+    send_event(
         server,
         "grows",
         "/grows",
         {"cumulative_layout_shift": 0.2, "largest_contentful_paint_ms": 90, "event_name": "step"},
     )
     server.kept("SELECT 1 FROM events WHERE page_path = '/grows'", 3)
-    (look,) = server.kept("SELECT * FROM script_views WHERE page_path = '/grows'", 1)
-    assert (look["cumulative_layout_shift"], look["script_errors"], look["largest_contentful_paint_ms"]) == (
+    (script_view,) = server.kept("SELECT * FROM script_views WHERE page_path = '/grows'", 1)
+    assert (
+        script_view["cumulative_layout_shift"],
+        script_view["script_errors"],
+        script_view["largest_contentful_paint_ms"],
+    ) == (
         0.3,
         4,
         90,
     )
-    assert look["not_found"] is None
+    assert script_view["not_found"] is None
 
 
-def test_reports_tell_of_it(server: Served) -> None:
-    """Of people alone: a robot's doings are none."""
+def test_reports_show_details_of_people_only(server: Served) -> None:
+    """The reports of events, web vitals and errors leave out bots."""
     for number, cls in enumerate((0.0, 0.05, 0.2, 0.3)):
         visitor = {"X-Forwarded-For": f"198.51.100.{number}", "User-Agent": CHROME}
         event = {
-            "script_view_token": f"look-of-many-{number}",
+            "script_view_token": f"view-of-many-{number}",
             "url": f"https://{SITE}/many",
             "elapsed_ms": 0,
             "visible_ms": 0,
@@ -128,8 +134,10 @@ def test_reports_tell_of_it(server: Served) -> None:
         }
         body = json.dumps({**event, "details": details}).encode()
         assert server.ask("POST", "/collect", body, visitor).status == 202
-        robot = json.dumps({**event, "script_view_token": f"robot-{number}----", "details": details}).encode()
-        assert server.ask("POST", "/collect", robot, {"User-Agent": GOOGLEBOT}).status == 202
+        bot_body = json.dumps(
+            {**event, "script_view_token": f"bot-{number}-------", "details": details}
+        ).encode()
+        assert server.ask("POST", "/collect", bot_body, {"User-Agent": GOOGLEBOT}).status == 202
     server.kept("SELECT 1 FROM script_views WHERE page_path = '/many'", 8)
     assert [row for row in report(server, "events") if row["target"] == "many"] == [
         {"event_kind": "named-event", "target": "many", "count": 4, "unique_visitors": 4, "bytes": None}
@@ -149,8 +157,8 @@ def test_reports_tell_of_it(server: Served) -> None:
         0.75,
         None,
     )
-    (problems,) = [row for row in report(server, "errors") if row["page_path"] == "/many"]
-    assert problems == {
+    (errors,) = [row for row in report(server, "errors") if row["page_path"] == "/many"]
+    assert errors == {
         "page_path": "/many",
         "views": 4,
         "not_found": 0,
@@ -160,7 +168,7 @@ def test_reports_tell_of_it(server: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("details", "said"),
+    ("details", "place"),
     [
         ({"event_name": "a name with spaces"}, "$.details.event_name"),
         ({"event_name": ""}, "$.details.event_name"),
@@ -171,31 +179,31 @@ def test_reports_tell_of_it(server: Served) -> None:
         (["event"], "$.details"),
     ],
 )
-def test_what_is_malformed_is_refused(server: Served, details: Any, said: str) -> None:
-    """As the rest of an event."""
+def test_malformed_details_are_refused(server: Served, details: Any, place: str) -> None:
+    """Malformed details are refused like the rest of an event."""
     answer = server.tell(details=details)
     assert (answer.status, answer.json()["code"]) == (400, "invalid-event")
-    assert said in answer.json()["detail"]
+    assert place in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
     "address", ["javascript:alert(1)", "https://a:b@other.example/", "https://[", "mailto:a@b"]
 )
-def test_what_is_no_page_is_no_link(server: Served, address: str) -> None:
-    """The event is kept without it."""
-    look = f"{abs(hash(address)):012d}"[:12]
-    tell(server, look, f"/link-{look}", {"outbound_link": address, "event_name": look and "linked"})
-    (done,) = server.kept(f"SELECT * FROM events WHERE page_path = '/link-{look}'", 1)
-    assert (done["outbound_link"], done["event_name"]) == (None, "linked")
+def test_an_invalid_link_is_not_stored(server: Served, address: str) -> None:
+    """An event is stored without a link that is not the address of a page."""
+    token = f"{abs(hash(address)):012d}"[:12]
+    send_event(server, token, f"/link-{token}", {"outbound_link": address, "event_name": token and "linked"})
+    (event,) = server.kept(f"SELECT * FROM events WHERE page_path = '/link-{token}'", 1)
+    assert (event["outbound_link"], event["event_name"]) == (None, "linked")
 
 
-def test_a_visitor_sees_and_erases_it(server: Served) -> None:
-    """With all else that is held: in the summary, the export, the page, and what is gone after."""
-    tell(server, "mine", "/mine", EVERYTHING)
-    (done,) = server.kept("SELECT visitor_id FROM events WHERE page_path = '/mine'", 1)
-    key, site = done["visitor_id"], server.site
-    told = site.avowal("visitor", "show", key, "--json").json()
-    assert told["stored"]["events"]["records"] >= 1
+def test_a_visitor_sees_and_erases_events(server: Served) -> None:
+    """Events are in the summary, the export and the page of a visitor, and are erased with the rest."""
+    send_event(server, "mine", "/mine", EVERYTHING)
+    (event,) = server.kept("SELECT visitor_id FROM events WHERE page_path = '/mine'", 1)
+    key, site = event["visitor_id"], server.site
+    summary = site.avowal("visitor", "show", key, "--json").json()
+    assert summary["stored"]["events"]["records"] >= 1
     schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     exported = site.folder / "export.jsonl"
     assert site.avowal("visitor", "export", key, "--output", exported).status == 0
@@ -205,7 +213,7 @@ def test_a_visitor_sees_and_erases_it(server: Served) -> None:
     page = site.folder / "person.html"
     assert site.avowal("visitor", "show", key, "--page", page).status == 0
     assert "What you did on pages" in page.read_text()
-    records = told["stored"]["requests"]["records"] + told["stored"]["script_views"]["records"]
+    records = summary["stored"]["requests"]["records"] + summary["stored"]["script_views"]["records"]
     ran = site.avowal("visitor", "erase", key, "--expected-records", str(records))
     assert ran.status == 0, ran.err
     assert "events" in ran.out
@@ -213,33 +221,38 @@ def test_a_visitor_sees_and_erases_it(server: Served) -> None:
     assert site.avowal("verify").status == 0
 
 
-def test_what_is_not_declared_goes_nowhere(tmp_path: Path) -> None:
-    """Whoever sends it: it is on no disk, and the script has no part that tells it."""
-    with served(Site(tmp_path).init(settings=SETTINGS)) as it:
-        tell(it, "none", "/none", {**EVERYTHING, "event_name": "s3cr3t-event"})
-        (look,) = it.kept("SELECT * FROM script_views", 1)
-        assert look["not_found"] is look["cumulative_layout_shift"] is look["script_errors"] is None
-        it.kept("SELECT 1 FROM events", 0)
-        assert b"details.js" not in it.ask("GET", "/avowal.js").body
-        refused = it.ask("GET", "/avowal.details.js")
+def test_undeclared_details_are_not_stored(tmp_path: Path) -> None:
+    """Undeclared details are in no file, and the script has no part that sends them."""
+    with served(Site(tmp_path).init(settings=SETTINGS)) as server:
+        send_event(server, "none", "/none", {**EVERYTHING, "event_name": "s3cr3t-event"})
+        (script_view,) = server.kept("SELECT * FROM script_views", 1)
+        assert (
+            script_view["not_found"]
+            is script_view["cumulative_layout_shift"]
+            is script_view["script_errors"]
+            is None
+        )
+        server.kept("SELECT 1 FROM events", 0)
+        assert b"details.js" not in server.ask("GET", "/avowal.js").body
+        refused = server.ask("GET", "/avowal.details.js")
         assert (refused.status, refused.json()["code"]) == (404, "no-details-declared")
-        assert it.ask("GET", "/avowal.details.source.js").status == 404
-        for path in it.site.folder.rglob("*"):
+        assert server.ask("GET", "/avowal.details.source.js").status == 404
+        for path in server.site.folder.rglob("*"):
             if path.is_file():
                 assert b"s3cr3t" not in path.read_bytes(), path
         for name in ("events", "errors", "web-vitals"):
-            (note,) = it.site.report(name)["notes"]
+            (note,) = server.site.report(name)["notes"]
             assert "nothing is shown: the terms" in note
 
 
-def test_the_script_has_what_is_declared(tmp_path: Path) -> None:
-    """Those parts and no others; and a link at the precision that the terms let in."""
-    site = declaring(tmp_path, "outbound-link", keep='site = "90 days"')
-    with served(site) as it:
-        assert b"avowal.details.js" in it.ask("GET", "/avowal.js").body
-        script = it.ask("GET", "/avowal.details.js", headers={"Accept-Encoding": "gzip"})
+def test_the_script_has_only_declared_parts(tmp_path: Path) -> None:
+    """The script has only the parts that the terms declare; a link is stored at the declared precision."""
+    site = site_with_categories(tmp_path, "outbound-link", keep='site = "90 days"')
+    with served(site) as server:
+        assert b"avowal.details.js" in server.ask("GET", "/avowal.js").body
+        script = server.ask("GET", "/avowal.details.js", headers={"Accept-Encoding": "gzip"})
         assert script.headers["content-encoding"] == "gzip"
-        source = it.ask("GET", "/avowal.details.source.js").body
+        source = server.ask("GET", "/avowal.details.source.js").body
         assert b"outbound_link:" in source
         assert not [
             part
@@ -251,14 +264,14 @@ def test_the_script_has_what_is_declared(tmp_path: Path) -> None:
             )
             if part in source
         ]
-        tell(
-            it,
+        send_event(
+            server,
             "linked",
             "/linked",
             {**EVERYTHING, "outbound_link": "https://other.example/a?q=s3cr3t#s3cr3t"},
         )
-        (done,) = it.kept("SELECT * FROM events", 1)
-        assert (done["outbound_link"], done["download_path"], done["event_name"]) == (
+        (event,) = server.kept("SELECT * FROM events", 1)
+        assert (event["outbound_link"], event["download_path"], event["event_name"]) == (
             "https://other.example",
             None,
             None,
@@ -277,51 +290,51 @@ PAGE = """<!doctype html><title>page</title><script defer src="/avowal.js"></scr
 
 
 @needs_chromium
-def test_a_browser_tells_it(server: Served) -> None:
-    """What is done on a page, what the page names, and how it fared, in a real browser."""
-    answering = f"http://127.0.0.1:{server.port}"
+def test_a_browser_sends_details(server: Served) -> None:
+    """A real browser sends interactions, named events and page metrics."""
+    server_url = f"http://127.0.0.1:{server.port}"
 
-    def site(route: Route) -> None:
+    def route_request(route: Route) -> None:
         path = route.request.url.removeprefix(f"https://{SITE}")
         if path.startswith(("/avowal", "/collect")):
-            route.fulfill(response=route.fetch(url=answering + path, max_redirects=0))
+            route.fulfill(response=route.fetch(url=server_url + path, max_redirects=0))
         else:
             route.fulfill(status=404 if path == "/gone" else 200, body=PAGE, content_type="text/html")
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(user_agent=CHROME).new_page()
-        page.route("**/*", site)
+        page.route("**/*", route_request)
         page.goto(f"https://{SITE}/app")
         page.wait_for_function("window.avowal && avowal.details")
-        use(page)
+        interact(page)
         page.goto(f"https://{SITE}/gone")
         page.wait_for_function("window.avowal && avowal.details")
         page.close(run_before_unload=True)
         browser.close()
-    done = server.kept("SELECT * FROM events WHERE page_path = '/app'", 6)
-    told = {
-        name: {row[name] for row in done} - {None}
+    events = server.kept("SELECT * FROM events WHERE page_path = '/app'", 6)
+    stored = {
+        name: {row[name] for row in events} - {None}
         for name in ("download_path", "outbound_link", "upload_bytes", "event_name")
     }
-    assert told == {
+    assert stored == {
         "download_path": {"/files/report.pdf", "/plain"},
         "outbound_link": {"https://other.example/page?q=1"},
         "upload_bytes": {11},
         "event_name": {"pressed", "called"},
     }
-    (look,) = server.kept(
+    (script_view,) = server.kept(
         "SELECT * FROM script_views WHERE page_path = '/app' AND cumulative_layout_shift > 0", 1
     )
-    assert 0 < look["largest_contentful_paint_ms"] < 60_000
-    assert look["interaction_to_next_paint_ms"] >= 50
-    assert look["script_errors"] == 1
-    assert look["not_found"] is None
+    assert 0 < script_view["largest_contentful_paint_ms"] < 60_000
+    assert script_view["interaction_to_next_paint_ms"] >= 50
+    assert script_view["script_errors"] == 1
+    assert script_view["not_found"] is None
     server.kept("SELECT 1 FROM script_views WHERE page_path = '/gone' AND not_found", 1)
 
 
-def use(page: Page) -> None:
-    """Do on a page what there is to do."""
+def interact(page: Page) -> None:
+    """Interact with each element of a page."""
     page.wait_for_timeout(1_000)  # past what is called an answer to an input
     page.evaluate("document.getElementById('late').style.height = '300px'")
     page.wait_for_timeout(500)

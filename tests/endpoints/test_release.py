@@ -1,4 +1,4 @@
-"""`/disclose`: releases over HTTP, for readers who may disclose."""
+"""`/disclose`: releases over HTTP by readers who may disclose."""
 
 import base64
 import io
@@ -58,28 +58,30 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             site.avowal("user", "password", name, "--stdin", stdin=f"{PASSWORD} {name}\n".encode()).status
             == 0
         )
-    with served(site) as it:
-        yield it
+    with served(site) as running_server:
+        yield running_server
 
 
-def call(
+def call_as(
     server: Served, method: str, path: str, body: Any = None, name: str = "ann", **headers: str
 ) -> Answer:
-    told = base64.b64encode(f"{name}:{PASSWORD} {name}".encode()).decode()
-    own = {"Authorization": f"Basic {told}", "Content-Type": "application/json", **headers}
-    own["X-Forwarded-For"] = f"203.0.113.{ord(name[0])}"
-    return server.ask(method, path, json.dumps(body or {}).encode(), own)
+    credentials = base64.b64encode(f"{name}:{PASSWORD} {name}".encode()).decode()
+    all_headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json", **headers}
+    all_headers["X-Forwarded-For"] = f"203.0.113.{ord(name[0])}"
+    return server.ask(method, path, json.dumps(body or {}).encode(), all_headers)
 
 
-def refusals(server: Served) -> int:
-    (found,) = server.site.avowal("report", "disclosures", "--json").json()["tables"].values()
-    return sum(one["refused"] for one in found)
+def count_refusals(server: Served) -> int:
+    (rows,) = server.site.avowal("report", "disclosures", "--json").json()["tables"].values()
+    return sum(row["refused"] for row in rows)
 
 
 def test_a_reader_who_may_disclose_gets_a_package(server: Served) -> None:
-    """The same as by the command; it holds by itself."""
-    assert call(server, "POST", "/releases", {**ATTACK, "dry_run": True}).json()["records"] == {"requests": 4}
-    answer = call(server, "POST", "/releases", ATTACK)
+    """A reader who may disclose gets the same package as by the command, and it verifies."""
+    assert call_as(server, "POST", "/releases", {**ATTACK, "dry_run": True}).json()["records"] == {
+        "requests": 4
+    }
+    answer = call_as(server, "POST", "/releases", ATTACK)
     assert (answer.status, answer.headers["content-type"]) == (200, "application/zip"), answer.body
     assert answer.headers["cache-control"] == "private, no-store"
     with zipfile.ZipFile(io.BytesIO(answer.body)) as package:
@@ -91,18 +93,18 @@ def test_a_reader_who_may_disclose_gets_a_package(server: Served) -> None:
     assert server.site.avowal("verify", path, "--key", key).status == 0
 
 
-def test_two_readers_are_needed_where_the_terms_say_so(server: Served) -> None:
-    """Whoever asks cannot approve it; then anybody of them makes it, once."""
-    asked = call(server, "POST", "/releases", ORDER)
-    assert (asked.status, asked.json()["required_approvals"]) == (202, 1), asked.body
-    path = f"/releases/{asked.json()['reference']}"
-    assert call(server, "GET", path, name="bea").json()["evidence"]["issuer"] == "District Court"
-    assert call(server, "POST", f"{path}/package").status == 403
-    assert call(server, "POST", f"{path}/approval").status == 403
-    assert call(server, "POST", f"{path}/approval", name="cyd").status == 403
-    assert call(server, "POST", f"{path}/approval", name="bea").json()["approved_by"] == ["bea"]
-    assert call(server, "POST", f"{path}/package").headers["content-type"] == "application/zip"
-    assert call(server, "POST", f"{path}/package").status == 409
+def test_a_release_needs_the_approval_of_another_reader(server: Served) -> None:
+    """A reader cannot approve their own request; once approved, its package can be made one time."""
+    requested = call_as(server, "POST", "/releases", ORDER)
+    assert (requested.status, requested.json()["required_approvals"]) == (202, 1), requested.body
+    path = f"/releases/{requested.json()['reference']}"
+    assert call_as(server, "GET", path, name="bea").json()["evidence"]["issuer"] == "District Court"
+    assert call_as(server, "POST", f"{path}/package").status == 403
+    assert call_as(server, "POST", f"{path}/approval").status == 403
+    assert call_as(server, "POST", f"{path}/approval", name="cyd").status == 403
+    assert call_as(server, "POST", f"{path}/approval", name="bea").json()["approved_by"] == ["bea"]
+    assert call_as(server, "POST", f"{path}/package").headers["content-type"] == "application/zip"
+    assert call_as(server, "POST", f"{path}/package").status == 409
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_two_readers_are_needed_where_the_terms_say_so(server: Served) -> None:
         ({**ATTACK, "recipient": "x" * 70_000}, "bea", {}, 413, "body-too-large", 0),
     ],
 )
-def test_what_may_not_be_is_refused(
+def test_a_release_that_is_not_permitted_is_refused(
     server: Served,
     body: dict[str, Any],
     name: str,
@@ -131,41 +133,48 @@ def test_what_may_not_be_is_refused(
     code: str,
     recorded: int,
 ) -> None:
-    """With the reason and its remedy; an attempt to disclose is on record."""
-    before = refusals(server)
-    answer = call(server, "POST", "/releases", body, name, **headers)
+    """A refusal is a problem with a code and a hint; an attempt to disclose is recorded."""
+    before = count_refusals(server)
+    answer = call_as(server, "POST", "/releases", body, name, **headers)
     assert (answer.status, answer.json()["code"]) == (status, code), answer.body
     assert answer.headers["content-type"] == "application/problem+json"
     assert set(answer.json()) == {"type", "title", "status", "detail", "code", "hint"}
-    assert refusals(server) - before == recorded
+    assert count_refusals(server) - before == recorded
 
 
-def test_passwords_are_tried_a_few_times_only(server: Served) -> None:
-    """From one address and as one reader, together with the page where readers sign in."""
-    bad = {"Authorization": "Basic " + base64.b64encode(b"eve:x").decode()}
-    found = [call(server, "POST", "/releases", ATTACK, "eve", **bad).status for _ in range(12)]
-    assert (found[0], found[-1]) == (401, 429)
+def test_password_attempts_are_limited(server: Served) -> None:
+    """Repeated wrong passwords are answered with status 429."""
+    headers = {"Authorization": "Basic " + base64.b64encode(b"eve:x").decode()}
+    statuses = [call_as(server, "POST", "/releases", ATTACK, "eve", **headers).status for _ in range(12)]
+    assert (statuses[0], statuses[-1]) == (401, 429)
 
 
-def test_everybody_sees_how_often(server: Served) -> None:
-    """In ranges, linked from the policy; without signing in."""
+def test_everyone_sees_the_numbers_of_releases(server: Served) -> None:
+    """The page of disclosures is public, and the policy links to it."""
     assert 'href="/disclosures"' in server.ask("GET", "/").body.decode()
     answer = server.ask("GET", "/disclosures", headers={"Accept-Language": "pt-BR"})
     assert (answer.status, answer.headers["content-language"]) == (200, "en")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-def test_the_command_works_beside_the_server(server: Served) -> None:
-    """Which has the folder: the one asks the other, and both release the same."""
+def test_the_command_works_while_the_server_runs(server: Served) -> None:
+    """While a server owns the folder, the command sends its requests to it and releases the same records."""
     package = server.site.folder / "beside.zip"
-    words = ("--rows", ATTACK["row_filter"], "--reference", "case 12", "--categories", "ip-address,page-path")
+    arguments = (
+        "--rows",
+        ATTACK["row_filter"],
+        "--reference",
+        "case 12",
+        "--categories",
+        "ip-address,page-path",
+    )
     ran = server.site.avowal(
-        "disclose", "--ground", "checking", "--recipient", "cert@example", *words, "--package", package
+        "disclose", "--ground", "checking", "--recipient", "cert@example", *arguments, "--package", package
     )
     assert ran.status == 0, ran.err
     with (
         zipfile.ZipFile(package) as mine,
-        zipfile.ZipFile(io.BytesIO(call(server, "POST", "/releases", ATTACK).body)) as other,
+        zipfile.ZipFile(io.BytesIO(call_as(server, "POST", "/releases", ATTACK).body)) as other,
     ):
         assert mine.read("requests.jsonl") == other.read("requests.jsonl")
     assert server.site.avowal("verify").status == 0

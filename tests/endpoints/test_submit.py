@@ -1,4 +1,4 @@
-"""What visitors hand over: taken by declared forms alone, sealed, bound to visitor and version, and forgotten in time."""
+"""Submissions: declared forms only, encrypted, bound to visitor and version, and deleted in time."""
 
 import http.client
 import json
@@ -43,7 +43,7 @@ PDF = b"%PDF-1.7\n" + SECRET.encode() + b"\n%%EOF"
 PURPOSE = ("--purpose", "requested-service")
 
 
-def declaring(folder: Path, settings: str = SETTINGS, more: str = FORM) -> Site:
+def site_with_form(folder: Path, settings: str = SETTINGS, more: str = FORM) -> Site:
     site = Site(folder).init(settings=f"{settings}[serve]\nsubmissions_per_minute = 0\n")
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + more)
@@ -52,62 +52,70 @@ def declaring(folder: Path, settings: str = SETTINGS, more: str = FORM) -> Site:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(declaring(tmp_path_factory.mktemp("site"))) as it:
-        yield it
+    with served(site_with_form(tmp_path_factory.mktemp("site"))) as server:
+        yield server
 
 
 def send(
-    it: Served, fields: Mapping[str, str], headers: Mapping[str, str] | None = None, form: str = "contact"
+    server: Served, fields: Mapping[str, str], headers: Mapping[str, str] | None = None, form: str = "contact"
 ) -> Answer:
     kind = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     own = OWN if headers is None else headers
-    return it.ask("POST", f"/submit/{form}", urlencode(fields).encode(), {**kind, **own})
+    return server.ask("POST", f"/submit/{form}", urlencode(fields).encode(), {**kind, **own})
 
 
-def parts(fields: Mapping[str, str], *files: tuple[str, str, str, bytes]) -> tuple[bytes, dict[str, str]]:
-    """Return a body of several parts, and its headers."""
+def encode_multipart(
+    fields: Mapping[str, str], *files: tuple[str, str, str, bytes]
+) -> tuple[bytes, dict[str, str]]:
+    """Return a multipart body and its headers."""
     body = b""
     for name, value in fields.items():
         body += f'--limit\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-    for name, called, kind, content in files:
-        head = f'Content-Disposition: form-data; name="{name}"; filename="{called}"\r\nContent-Type: {kind}'
+    for name, file_name, kind, content in files:
+        head = (
+            f'Content-Disposition: form-data; name="{name}"; filename="{file_name}"\r\nContent-Type: {kind}'
+        )
         body += f"--limit\r\n{head}\r\n\r\n".encode() + content + b"\r\n"
     headers = {"Content-Type": "multipart/form-data; boundary=limit", "Accept": "application/json", **OWN}
     return body + b"--limit--\r\n", headers
 
 
-def upload(it: Served, *files: tuple[str, str, str, bytes], fields: Mapping[str, str] = ANN) -> Answer:
-    body, headers = parts(fields, *files)
-    return it.ask("POST", "/submit/contact", body, headers)
+def upload(server: Served, *files: tuple[str, str, str, bytes], fields: Mapping[str, str] = ANN) -> Answer:
+    body, headers = encode_multipart(fields, *files)
+    return server.ask("POST", "/submit/contact", body, headers)
 
 
-def shown(it: Served, reference: str, *arguments: str) -> Any:
-    ran = it.site.avowal("submission", "show", reference, *PURPOSE, "--json", *arguments)
+def show_submission(server: Served, reference: str, *arguments: str) -> Any:
+    ran = server.site.avowal("submission", "show", reference, *PURPOSE, "--json", *arguments)
     assert ran.status == 0, ran.err
     return ran.json()
 
 
-def values(it: Served, reference: str) -> dict[str, Any]:
-    return {one["field"]: one["value"] for one in shown(it, reference)["fields"]}
+def read_values(server: Served, reference: str) -> dict[str, Any]:
+    return {field["field"]: field["value"] for field in show_submission(server, reference)["fields"]}
 
 
-def kept_files(site: Site) -> list[Path]:
+def list_stored_files(site: Site) -> list[Path]:
     return list((site.folder / "data" / "files").glob("*"))
 
 
-def test_a_form_is_taken_and_can_be_read(server: Served) -> None:
-    """For the purpose that it was declared for, and for no other; who read it is in the ledger."""
+def test_a_submission_is_stored_and_shown_for_its_purpose(server: Served) -> None:
+    """A submission is shown for the purpose that its form declares, and its fields for no other."""
     answer = send(server, {**ANN, "unknown": SECRET})
     assert answer.status == 201, answer.body
     reference = answer.json()["reference"]
     assert re.fullmatch(r"[0-9a-f]{24}", reference)
-    told = shown(server, reference)
-    assert {one["field"]: (one["category"], one["value"]) for one in told["fields"]} == {
+    stored = show_submission(server, reference)
+    assert {row["field"]: (row["category"], row["value"]) for row in stored["fields"]} == {
         "name": ("person-name", "Ann"),
         "email": ("email-address", "ann@example.org"),
         "text": ("message", f"{SECRET}, please"),
     }
-    assert (told["submission"]["form"], told["submission"]["channel"], told["submission"]["version"]) == (
+    assert (
+        stored["submission"]["form"],
+        stored["submission"]["channel"],
+        stored["submission"]["version"],
+    ) == (
         "contact",
         "form",
         1,
@@ -116,21 +124,21 @@ def test_a_form_is_taken_and_can_be_read(server: Served) -> None:
     assert for_content["fields"] == []
     assert server.site.avowal("verify").status == 0
     status = server.site.avowal("submission", "list", "--json").json()["submissions"]
-    assert reference in {one["reference"] for one in status}
+    assert reference in {row["reference"] for row in status}
 
 
-def test_a_browser_is_told_that_it_arrived(server: Served) -> None:
-    """On a page in its language, that nobody keeps a copy of; and the reference is in no address."""
+def test_a_browser_gets_a_confirmation_page(server: Served) -> None:
+    """A browser gets an uncached page in its language with the reference, which is in no address."""
     answer = send(server, ANN, {**OWN, "Accept": "text/html", "Accept-Language": "en"})
     assert answer.status == 201
     assert "no-store" in answer.headers["cache-control"]
     assert "location" not in answer.headers
     (reference,) = re.findall(r"<code>([0-9a-f]{24})</code>", answer.body.decode())
-    assert values(server, reference)["name"] == "Ann"
+    assert read_values(server, reference)["name"] == "Ann"
 
 
-def test_nothing_of_it_is_on_the_disk_in_the_clear(server: Served) -> None:
-    """Neither text nor files nor their names, in no file of the site, nor in what the server says."""
+def test_a_submission_is_encrypted_on_disk(server: Served) -> None:
+    """No text, file or file name of a submission is in a file of the site or in the server's output."""
     assert upload(server, ("cv", f"{SECRET}.pdf", "application/pdf", PDF)).status == 201
     assert upload(server, ("cv", "x.pdf", "application/pdf", b"GIF89a" + SECRET.encode())).status == 415
     for path in server.site.folder.rglob("*"):
@@ -141,23 +149,23 @@ def test_nothing_of_it_is_on_the_disk_in_the_clear(server: Served) -> None:
     assert SECRET not in server.started.said()
 
 
-def test_a_file_comes_back_as_it_was(server: Served, tmp_path: Path) -> None:
-    """Sealed under its own key and named by its content: the same one is kept once."""
+def test_an_uploaded_file_is_restored_exactly(server: Served, tmp_path: Path) -> None:
+    """A file is restored exactly; the same content is stored once, and a damaged one is refused."""
     content = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3_000
-    before = len(kept_files(server.site))
+    before = len(list_stored_files(server.site))
     first, second = (
         upload(server, ("cv", name, "image/png", content)) for name in ("a.png", "..\\..\\b.png")
     )
     references = [answer.json()["reference"] for answer in (first, second)]
-    assert [values(server, reference)["cv"] for reference in references] == [
+    assert [read_values(server, reference)["cv"] for reference in references] == [
         {"name": name, "type": "image/png", "size": len(content)} for name in ("a.png", "b.png")
     ]
-    assert len(kept_files(server.site)) == before + 1
+    assert len(list_stored_files(server.site)) == before + 1
     for reference in references:
         to = tmp_path / f"{reference}.png"
-        shown(server, reference, "--file", "cv", "--output", str(to))
+        show_submission(server, reference, "--file", "cv", "--output", str(to))
         assert to.read_bytes() == content
-    (name,) = {path for path in kept_files(server.site) if path.stat().st_size > len(content)}
+    (name,) = {path for path in list_stored_files(server.site) if path.stat().st_size > len(content)}
     damaged = bytearray(name.read_bytes())
     damaged[1_000] ^= 1
     name.write_bytes(damaged)
@@ -177,16 +185,18 @@ def test_a_file_comes_back_as_it_was(server: Served, tmp_path: Path) -> None:
         ({**ANN, "text": "x" * 300_000}, 413, "form-too-large"),
     ],
 )
-def test_what_is_not_whole_is_refused(server: Served, fields: dict[str, str], status: int, code: str) -> None:
-    """With what is missing, and nothing is kept of it."""
+def test_an_incomplete_submission_is_refused(
+    server: Served, fields: dict[str, str], status: int, code: str
+) -> None:
+    """A submission with a missing or oversized field is refused and not stored."""
     before = len(server.site.avowal("submission", "list", "--json").json()["submissions"])
     for answer in (send(server, fields), upload(server, fields=fields)):
         assert (answer.status, answer.json()["code"]) == (status, code), answer.body
     assert len(server.site.avowal("submission", "list", "--json").json()["submissions"]) == before
 
 
-def test_a_person_reads_what_is_wrong_on_a_page(server: Served) -> None:
-    """Also where the form was sent from another site, or there is no such form."""
+def test_a_browser_gets_an_error_page(server: Served) -> None:
+    """A browser gets a page that explains the error, also for a form of another site or an unknown form."""
     browser = {**OWN, "Accept": "text/html,*/*;q=0.8"}
     answer = send(server, {"name": "Ann"}, browser)
     assert (answer.status, answer.headers["cache-control"]) == (422, "private, no-store")
@@ -207,34 +217,36 @@ def test_a_person_reads_what_is_wrong_on_a_page(server: Served) -> None:
         (("text", "a.pdf", "application/pdf", PDF), 422, "unknown-field"),
     ],
 )
-def test_files_have_limits(server: Served, file: tuple[str, str, str, bytes], status: int, code: str) -> None:
-    """Of type, by what they hold as well, and of size; nothing of a refused one stays."""
-    before = sorted(kept_files(server.site))
+def test_a_file_of_the_wrong_type_or_size_is_refused(
+    server: Served, file: tuple[str, str, str, bytes], status: int, code: str
+) -> None:
+    """A file of the wrong type, content, size or field is refused and not stored."""
+    before = sorted(list_stored_files(server.site))
     answer = upload(server, file)
     assert (answer.status, answer.json()["code"]) == (status, code), answer.body
-    assert sorted(kept_files(server.site)) == before
+    assert sorted(list_stored_files(server.site)) == before
 
 
-def test_a_body_has_an_end(server: Served) -> None:
-    """Also one of parts that hold nothing."""
-    body, headers = parts({})
+def test_a_body_of_many_empty_parts_is_refused(server: Served) -> None:
+    """The size limit of a form includes parts without content."""
+    body, headers = encode_multipart({})
     nothing = b'--limit\r\nContent-Disposition: form-data; name="other"\r\n\r\n\r\n'
     answer = server.ask("POST", "/submit/contact", nothing * 200_000 + body, headers)
     assert (answer.status, answer.json()["code"]) == (413, "form-too-large")
 
 
-@pytest.mark.parametrize("cut", [10, 60, 200, -3])
-def test_a_form_that_breaks_off_is_none(server: Served, cut: int) -> None:
-    """Whatever came of it is taken away."""
-    before = sorted(kept_files(server.site))
-    body, headers = parts(ANN, ("cv", "a.pdf", "application/pdf", PDF))
-    answer = server.ask("POST", "/submit/contact", body[:cut], headers)
+@pytest.mark.parametrize("end", [10, 60, 200, -3])
+def test_a_truncated_form_is_not_stored(server: Served, end: int) -> None:
+    """A truncated form is refused, and what was received of it is deleted."""
+    before = sorted(list_stored_files(server.site))
+    body, headers = encode_multipart(ANN, ("cv", "a.pdf", "application/pdf", PDF))
+    answer = server.ask("POST", "/submit/contact", body[:end], headers)
     assert answer.status in {400, 422}
-    assert sorted(kept_files(server.site)) == before
+    assert sorted(list_stored_files(server.site)) == before
 
 
-def test_only_a_page_of_the_site_may_send(server: Served) -> None:
-    """Not one of another site, and nobody who does not say where it comes from."""
+def test_only_pages_of_the_site_may_submit(server: Served) -> None:
+    """Submissions of other sites, or without an origin, are refused."""
     for headers in (
         {**OWN, "Origin": "https://evil.example"},
         {**OWN, "Sec-Fetch-Site": "cross-site"},
@@ -250,17 +262,17 @@ def test_only_a_page_of_the_site_may_send(server: Served) -> None:
     )
 
 
-def test_it_is_bound_to_its_visitor(server: Served) -> None:
-    """To whom the terms let be known, by the key of the visitor's other records; who sees, exports and erases it."""
+def test_a_submission_belongs_to_its_visitor(server: Served) -> None:
+    """A submission has the visitor key of the sender's other records, and is shown, exported and erased with them."""
     visitor = {"X-Forwarded-For": "198.51.100.77", "User-Agent": CHROME}
-    server.tell(visitor, script_view_token="look-of-the-sender", url=f"https://{SITE}/sender")
-    (look,) = server.kept("SELECT visitor_id FROM script_views WHERE page_path = '/sender'", 1)
-    body, headers = parts(ANN, ("cv", "a.pdf", "application/pdf", PDF + b"of the sender"))
+    server.tell(visitor, script_view_token="view-of-the-sender", url=f"https://{SITE}/sender")
+    (script_view,) = server.kept("SELECT visitor_id FROM script_views WHERE page_path = '/sender'", 1)
+    body, headers = encode_multipart(ANN, ("cv", "a.pdf", "application/pdf", PDF + b"of the sender"))
     reference = server.ask("POST", "/submit/contact", body, {**headers, **visitor}).json()["reference"]
-    assert shown(server, reference)["submission"]["visitor"] == look["visitor_id"]
-    site, key = server.site, look["visitor_id"]
-    (told,) = site.avowal("visitor", "show", key, "--json").json()["submissions"]
-    assert (told["reference"], len(told["fields"])) == (reference, 4)
+    assert show_submission(server, reference)["submission"]["visitor"] == script_view["visitor_id"]
+    site, key = server.site, script_view["visitor_id"]
+    (submission,) = site.avowal("visitor", "show", key, "--json").json()["submissions"]
+    assert (submission["reference"], len(submission["fields"])) == (reference, 4)
     page, export = site.folder / "person.html", site.folder / "export.jsonl"
     assert site.avowal("visitor", "show", key, "--page", page).status == 0
     assert "ann@example.org" in page.read_text()
@@ -274,11 +286,11 @@ def test_it_is_bound_to_its_visitor(server: Served) -> None:
         [],
     ]
     export.unlink()
-    files = len(kept_files(site))
+    files = len(list_stored_files(site))
     ran = site.avowal("visitor", "erase", key, "--expected-records", "1", "--json")
     assert ran.json()["erased"]["submissions"] == 1
     assert site.avowal("submission", "show", reference, *PURPOSE).status == 1
-    assert len(kept_files(site)) == files - 1
+    assert len(list_stored_files(site)) == files - 1
     receipt = site.folder / "receipt.json"
     receipt.write_text(ran.out)
     verifier = site.avowal("ledger", "key").out.strip()
@@ -286,11 +298,11 @@ def test_it_is_bound_to_its_visitor(server: Served) -> None:
     assert site.avowal("verify").status == 0
 
 
-def test_whoever_objects_is_known_for_the_day_only(server: Served) -> None:
-    """A cookie that came with Sec-GPC is not looked at."""
+def test_an_objection_leaves_only_a_daily_key(server: Served) -> None:
+    """With Sec-GPC the cookie is ignored, and the submission gets a daily key."""
     cookie = {**OWN, "Cookie": "__Host-avowal=abcdefghijklmnopqrstuv"}
     lasting, daily = (
-        shown(server, send(server, ANN, headers).json()["reference"])["submission"]["visitor"]
+        show_submission(server, send(server, ANN, headers).json()["reference"])["submission"]["visitor"]
         for headers in (cookie, {**cookie, "Sec-GPC": "1"})
     )
     assert int(lasting, 16) % 2 == 1
@@ -298,7 +310,7 @@ def test_whoever_objects_is_known_for_the_day_only(server: Served) -> None:
 
 
 def test_a_submission_can_be_erased(server: Served) -> None:
-    """By its reference; only that it was is left."""
+    """A submission can be erased by its reference, and everything still verifies."""
     reference = send(server, ANN).json()["reference"]
     assert server.site.avowal("submission", "erase", reference).status == 0
     assert server.site.avowal("submission", "show", reference, *PURPOSE).status == 1
@@ -307,8 +319,8 @@ def test_a_submission_can_be_erased(server: Served) -> None:
     assert server.site.avowal("verify").status == 0
 
 
-def test_another_key_can_be_taken(server: Served, tmp_path: Path) -> None:
-    """While the server runs: what was there opens under the new one, and the one before opens nothing."""
+def test_the_key_can_be_rotated_while_the_server_runs(server: Served, tmp_path: Path) -> None:
+    """After a rotation everything is readable with the new key only; a missing key is never replaced."""
     reference = upload(server, ("cv", "a.pdf", "application/pdf", PDF)).json()["reference"]
     path = server.site.folder / "keys" / "submissions.key"
     before = path.read_text()
@@ -316,46 +328,46 @@ def test_another_key_can_be_taken(server: Served, tmp_path: Path) -> None:
     assert (ran.status, "encrypted with a new key" in ran.out) == (0, True)
     assert before not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
-    shown(server, reference, "--file", "cv", "--output", str(tmp_path / "cv"))
+    show_submission(server, reference, "--file", "cv", "--output", str(tmp_path / "cv"))
     assert (tmp_path / "cv").read_bytes() == PDF
-    assert values(server, send(server, ANN).json()["reference"])["name"] == "Ann"
+    assert read_values(server, send(server, ANN).json()["reference"])["name"] == "Ann"
     new = path.read_text()
     path.write_text(before)
     ran = server.site.avowal("submission", "show", reference, *PURPOSE)
     assert (ran.status, ran.code) == (1, "submission-unreadable")
-    for there in (None, "no key", ""):
-        path.unlink() if there is None else path.write_text(there)
+    for content in (None, "no key", ""):
+        path.unlink() if content is None else path.write_text(content)
         assert send(server, ANN).status == 503
         assert server.site.avowal("submission", "rotate-key").status == 1
-        assert (path.read_text() if path.exists() else None) == there
+        assert (path.read_text() if path.exists() else None) == content
     path.write_text(new)
-    assert values(server, reference)["name"] == "Ann"
+    assert read_values(server, reference)["name"] == "Ann"
 
 
-def test_what_belongs_to_one_opens_in_no_other(server: Served) -> None:
-    """A value that was moved in the register is refused."""
-    one, other = (send(server, ANN).json()["reference"] for _ in range(2))
+def test_a_value_moved_to_another_submission_is_refused(server: Served) -> None:
+    """A ciphertext that was moved to another submission cannot be read."""
+    first, other = (send(server, ANN).json()["reference"] for _ in range(2))
     with closing(sqlite3.connect(server.site.folder / "data" / "register.sqlite")) as register, register:
-        of = "(SELECT submission FROM submissions WHERE reference = ?) AND field = 'email'"
+        row = "(SELECT submission FROM submissions WHERE reference = ?) AND field = 'email'"
         register.execute(
-            f"UPDATE submission_fields SET ciphertext = (SELECT ciphertext FROM submission_fields WHERE submission = {of}) WHERE submission = {of}",
-            (other, one),
+            f"UPDATE submission_fields SET ciphertext = (SELECT ciphertext FROM submission_fields WHERE submission = {row}) WHERE submission = {row}",
+            (other, first),
         )
-    ran = server.site.avowal("submission", "show", one, *PURPOSE)
+    ran = server.site.avowal("submission", "show", first, *PURPOSE)
     assert (ran.status, ran.code) == (1, "submission-unreadable")
 
 
-def test_the_operator_records_what_came_otherwise(tmp_path: Path) -> None:
-    """By e-mail or telephone, under the version that was in force; what does not fit is refused."""
-    site = declaring(tmp_path)
+def test_the_operator_adds_a_submission_of_another_channel(tmp_path: Path) -> None:
+    """The operator adds what came by telephone or e-mail, under the version in force; invalid input is refused."""
+    site = site_with_form(tmp_path)
     cv = tmp_path / "cv.pdf"
     cv.write_bytes(PDF)
     fields = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
-    means = ("--channel", "telephone")
-    ran = site.avowal("submission", "add", "contact", *means, *fields, "--file", f"cv={cv}", "--json")
+    channel = ("--channel", "telephone")
+    ran = site.avowal("submission", "add", "contact", *channel, *fields, "--file", f"cv={cv}", "--json")
     assert ran.status == 0, ran.err
-    one = ran.json()
-    assert (one["channel"], one["visitor"], one["version"]) == ("telephone", None, 1)
+    submission = ran.json()
+    assert (submission["channel"], submission["visitor"], submission["version"]) == ("telephone", None, 1)
     for wrong, code in (
         (["--field", "mail=x"], "invalid-field"),
         (["--field", "email=x"], "invalid-field"),
@@ -363,21 +375,21 @@ def test_the_operator_records_what_came_otherwise(tmp_path: Path) -> None:
         ([*fields, "--visitor", "Ann"], "invalid-visitor"),
         ([*fields, "--file", f"cv={tmp_path / 'avowal.toml'}"], "invalid-field"),
     ):
-        ran = site.avowal("submission", "add", "contact", *means, *wrong)
+        ran = site.avowal("submission", "add", "contact", *channel, *wrong)
         assert (ran.status, ran.code) == (2, code), ran.err
-    assert site.avowal("submission", "add", "other", *means, *fields).status == 2
-    early = site.avowal("submission", "add", "contact", *means, *fields, "--received-at", "2000-01-01")
+    assert site.avowal("submission", "add", "other", *channel, *fields).status == 2
+    early = site.avowal("submission", "add", "contact", *channel, *fields, "--received-at", "2000-01-01")
     assert early.status == 1
 
 
-def test_it_goes_when_its_time_is_over(tmp_path: Path) -> None:
-    """Each value with its category, all of it with its time; files as well; what is left over is found by verify."""
+def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
+    """Each value expires with its category; `retain` deletes it with its files, and `verify` finds overdue ones."""
     keep = FORM.replace(
         'categories = ["submission"]\nkeep = { full = "30 days" }',
         'categories = ["submission"]\nkeep = { full = "30 days" }\nfor = ["requested-service"]\n\n'
         '[[collect]]\ncategories = ["submission-time", "message"]\nkeep = { full = "60 days" }',
     )
-    site = declaring(tmp_path, more=keep)
+    site = site_with_form(tmp_path, more=keep)
     terms = site.folder / "policy" / "terms.toml"
     long_ago = (datetime.now(UTC) - timedelta(days=100)).date()
     terms.write_text(re.sub(r"updated = .*", f"updated = {long_ago}", terms.read_text(), count=1))
@@ -386,7 +398,7 @@ def test_it_goes_when_its_time_is_over(tmp_path: Path) -> None:
     references = []
     for days in (70, 40, 1):
         at = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%d")
-        words = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
+        arguments = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
         cv.write_bytes(PDF + str(days).encode())
         ran = site.avowal(
             "submission",
@@ -394,7 +406,7 @@ def test_it_goes_when_its_time_is_over(tmp_path: Path) -> None:
             "contact",
             "--channel",
             "e-mail",
-            *words,
+            *arguments,
             "--file",
             f"cv={cv}",
             "--received-at",
@@ -406,7 +418,7 @@ def test_it_goes_when_its_time_is_over(tmp_path: Path) -> None:
     ran = site.avowal("verify", "--json")
     overdue = [one["sentence"] for one in ran.json()["findings"] if one["code"] == "record-overdue"]
     assert (ran.status, any("`email-address`" in sentence for sentence in overdue)) == (1, True), ran.out
-    assert len(kept_files(site)) == 3
+    assert len(list_stored_files(site)) == 3
     ran = site.avowal("retain", "--json")
     assert ran.status == 0, ran.err
     old, middle, new = references
@@ -416,36 +428,36 @@ def test_it_goes_when_its_time_is_over(tmp_path: Path) -> None:
         for one in (middle, new)
     ]
     assert fields == [{"text"}, {"name", "email", "text", "cv"}]
-    assert len(kept_files(site)) == 1
+    assert len(list_stored_files(site)) == 1
     assert site.avowal("verify").status == 0
 
 
-def test_nothing_is_taken_that_the_terms_in_force_do_not_collect(tmp_path: Path) -> None:
-    """A form that asks for more than the published version collects waits for the next one."""
+def test_a_form_that_the_version_in_force_does_not_permit_is_refused(tmp_path: Path) -> None:
+    """A form that only the draft permits is refused until it is published."""
     site = Site(tmp_path).init(settings=SETTINGS)
     assert site.avowal("policy", "adopt").status == 0
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + FORM)
-    with served(site) as it:
-        answer = send(it, ANN)
+    with served(site) as server:
+        answer = send(server, ANN)
         assert (answer.status, answer.json()["code"]) == (503, "form-not-permitted")
-        assert it.site.avowal("submission", "list", "--json").json()["submissions"] == []
+        assert server.site.avowal("submission", "list", "--json").json()["submissions"] == []
 
 
-def test_one_address_sends_so_often(tmp_path: Path) -> None:
-    """As the settings say; others go on."""
-    site = declaring(tmp_path)
+def test_submissions_are_limited_per_address(tmp_path: Path) -> None:
+    """One address may send as often as the settings say; others are not affected."""
+    site = site_with_form(tmp_path)
     settings = site.folder / "avowal.toml"
     settings.write_text(
         settings.read_text().replace("submissions_per_minute = 0", "submissions_per_minute = 3")
     )
-    with served(site) as it:
-        assert [send(it, ANN).status for _ in range(4)] == [201, 201, 201, 429]
-        assert send(it, ANN, {**OWN, "X-Forwarded-For": "198.51.100.1"}).status == 201
+    with served(site) as server:
+        assert [send(server, ANN).status for _ in range(4)] == [201, 201, 201, 429]
+        assert send(server, ANN, {**OWN, "X-Forwarded-For": "198.51.100.1"}).status == 201
 
 
-def test_files_that_nothing_leads_to_go(server: Served) -> None:
-    """Such as a kill leaves behind: the next retention takes them; those that come in at this moment stay."""
+def test_retention_deletes_orphaned_files(server: Served) -> None:
+    """Retention deletes files that no submission names, except those that are being received."""
     folder = server.site.folder / "data" / "files"
     left, lost, coming = folder / ("0" * 40), folder / "old.part", folder / "new.part"
     for path in (left, lost, coming):
@@ -457,8 +469,8 @@ def test_files_that_nothing_leads_to_go(server: Served) -> None:
 
 
 @needs_chromium
-def test_a_plain_form_in_a_browser(server: Served, tmp_path: Path) -> None:
-    """Without any script: filled in, sent with a file, and told that it arrived."""
+def test_a_form_works_in_a_browser_without_scripts(server: Served, tmp_path: Path) -> None:
+    """A plain form with a file is sent without scripts, and the confirmation shows its reference."""
     (tmp_path / "cv.pdf").write_bytes(PDF)
     page_of_site = (
         '<!doctype html><form method="post" action="/submit/contact" enctype="multipart/form-data">'
@@ -478,22 +490,22 @@ def test_a_plain_form_in_a_browser(server: Served, tmp_path: Path) -> None:
         assert page.url == f"{url}/submit/contact"
         reference = page.inner_text("code")
         browser.close()
-    told = values(server, reference)
-    assert told["text"].split() == ["two", "lines"]
-    assert told["cv"]["size"] == len(PDF)
+    stored = read_values(server, reference)
+    assert stored["text"].split() == ["two", "lines"]
+    assert stored["cv"]["size"] == len(PDF)
 
 
-def test_a_killed_server_loses_nothing_that_it_took(tmp_path: Path) -> None:
-    """While several send: what was answered is there, opens, and has its file whole; what was not is nowhere in part."""
-    site, taken = declaring(tmp_path), list[str]()
+def test_a_killed_server_loses_no_acknowledged_submission(tmp_path: Path) -> None:
+    """After kills every acknowledged submission is readable with its whole file, and no partial one remains."""
+    site, acknowledged = site_with_form(tmp_path), list[str]()
     for kill in range(3):
-        with served(site) as it, ThreadPoolExecutor(4) as pool:
+        with served(site) as server, ThreadPoolExecutor(4) as pool:
 
-            def sending(number: int, it: Served = it, kill: int = kill) -> None:
+            def send_repeatedly(number: int, server: Served = server, kill: int = kill) -> None:
                 with suppress(OSError, http.client.HTTPException):
                     for one in range(1_000):
                         answer = upload(
-                            it,
+                            server,
                             (
                                 "cv",
                                 "a.pdf",
@@ -501,31 +513,31 @@ def test_a_killed_server_loses_nothing_that_it_took(tmp_path: Path) -> None:
                                 PDF + f"{kill} {number} {one} ".encode() * 9_000,
                             ),
                         )
-                        taken.append(answer.json()["reference"])
+                        acknowledged.append(answer.json()["reference"])
 
-            enough = len(taken) + 20
+            enough = len(acknowledged) + 20
             for number in range(4):
-                pool.submit(sending, number)
-            wait_until(lambda enough=enough: len(taken) >= enough, "some are taken")  # type: ignore[misc]  # bound at once
-            it.started.process.kill()
-            it.started.process.wait()
+                pool.submit(send_repeatedly, number)
+            wait_until(lambda enough=enough: len(acknowledged) >= enough, "some are acknowledged")  # type: ignore[misc]  # bound at once
+            server.started.process.kill()
+            server.started.process.wait()
     found = {one["reference"] for one in site.avowal("submission", "list", "--json").json()["submissions"]}
-    assert set(taken) <= found
-    assert len(found) <= len(taken) + 12  # those that were under way
+    assert set(acknowledged) <= found
+    assert len(found) <= len(acknowledged) + 12  # those that were under way
     for reference in sorted(found)[:20]:
         to = tmp_path / reference
         ran = site.avowal("submission", "show", reference, *PURPOSE, "--file", "cv", "--output", str(to))
         assert (ran.status, to.read_bytes()[: len(PDF)]) == (0, PDF), ran.err
     assert site.avowal("retain").status == 0
-    assert len([path for path in kept_files(site) if path.suffix != ".part"]) == len(found)
+    assert len([path for path in list_stored_files(site) if path.suffix != ".part"]) == len(found)
     assert site.avowal("verify").status == 0
 
 
-def test_where_files_cannot_be_kept_it_says_so(tmp_path: Path) -> None:
-    """And takes what has none."""
-    site = declaring(tmp_path)
-    with served(site) as it:
+def test_submissions_without_files_work_if_files_cannot_be_stored(tmp_path: Path) -> None:
+    """If files cannot be stored, an upload is refused, and a submission without files is accepted."""
+    site = site_with_form(tmp_path)
+    with served(site) as server:
         (site.folder / "data" / "files").write_bytes(b"")  # in the place of the folder
-        refused = upload(it, ("cv", "a.pdf", "application/pdf", PDF))
+        refused = upload(server, ("cv", "a.pdf", "application/pdf", PDF))
         assert (refused.status, refused.json()["code"]) == (503, "unavailable")
-        assert send(it, ANN).status == 201
+        assert send(server, ANN).status == 201

@@ -1,0 +1,69 @@
+"""The evidence of a release: which is accepted for its ground, and whom it is about."""
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.disclosures import NOW, RECENT, disclose_to_court, site_with_attack
+from support.site import CHROME, Site, line
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return site_with_attack(tmp_path)
+
+
+def read_rows(site: Site, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
+        return register.execute(f"SELECT {columns} FROM {table}").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("other", "arguments", "status", "code"),
+    [
+        ({"date": f"{(NOW + timedelta(3)).date()}"}, (), 1, "evidence-invalid"),
+        ({"date": "soon"}, (), 2, "invalid-time"),
+        ({"scope": " "}, (), 1, "evidence-missing"),
+        ({"case": "12"}, (), 2, "unknown-evidence"),
+        ({}, ("--reference", " "), 1, "evidence-missing"),
+        ({}, ("--sealed-until", "2020-01-01"), 2, "invalid-time"),
+        ({}, ("--recipient-kind", "abuse-community"), 1, "recipient-not-permitted"),
+        ({}, ("--recipient-kind", "authorities"), 2, "unknown-name"),
+        ({}, ("--recipient", " "), 2, "missing-input"),
+    ],
+)
+def test_invalid_evidence_is_refused(
+    site: Site, other: dict[str, str], arguments: tuple[str, ...], status: int, code: str
+) -> None:
+    """Insufficient evidence is refused and recorded; an input error is refused only."""
+    ran = disclose_to_court(site, *arguments, **other)
+    assert (ran.status, ran.code) == (status, code), ran.err
+    assert len(read_rows(site, "release_refusals")) == (1 if status == 1 else 0)
+    assert read_rows(site, "release_requests") == []
+
+
+@pytest.mark.parametrize(
+    ("about", "reason", "code"),
+    [
+        ("203.0.113.0/24", "other-subjects", "selection-too-broad"),
+        ("0123456789abcdef", "unknown-subject", "records-not-found"),
+        ("192.0.2.200", "unknown-subject", "visitor-not-found"),
+        ("192.0.2.7", "unknown-subject", "visitor-ambiguous"),
+    ],
+)
+def test_a_release_about_an_unidentified_person_is_refused(
+    site: Site, about: str, reason: str, code: str
+) -> None:
+    """An unknown visitor, an address that several visitors share, and an address range are refused."""
+    lines = (
+        line(n, "/", start=RECENT, address="192.0.2.7", agent=agent)
+        for n, agent in enumerate((CHROME, "Lynx"))
+    )
+    site.take_in(site.log("b.log", *lines))
+    ran = disclose_to_court(site, about=about)
+    assert (ran.status, ran.code) == (1, code), ran.err
+    assert read_rows(site, "release_refusals", "reason") == [(reason,)]
