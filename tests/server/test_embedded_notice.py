@@ -1,4 +1,4 @@
-"""The notice of a new version in the pages of wrapped applications."""
+"""The notice of a new version on the pages of wrapped applications."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from support.site import Site, wait_until
 PARTS = [b"<!doctype html><title>page</title></head>", b"<body><p>words</body></html>"]
 
 
-def by_asgi(app: Callable[..., Any]) -> str:
-    """Ask a wrapped application for a page, in Portuguese."""
+def fetch_by_asgi(app: Callable[..., Any]) -> str:
+    """Fetch a page of a wrapped ASGI application, in Portuguese."""
     sent: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:
@@ -23,7 +23,7 @@ def by_asgi(app: Callable[..., Any]) -> str:
     headers = [(b"accept-language", b"pt-BR"), (b"host", b"site.example")]
     scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "client": ("192.0.2.1", 1)}
     asyncio.run(app(scope, None, send))
-    return b"".join(one.get("body", b"") for one in sent).decode()
+    return b"".join(message_sent.get("body", b"") for message_sent in sent).decode()
 
 
 async def asgi_page(_: Any, __: Any, send: Any) -> None:
@@ -33,13 +33,13 @@ async def asgi_page(_: Any, __: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": part, "more_body": number == 0})
 
 
-def test_an_application_shows_it_where_scripts_do_not_run(tmp_path: Path) -> None:
-    """Within `noscript`, in the language that is asked for, and where a part of the page ends its body."""
+def test_a_page_with_the_script_has_the_notice_in_noscript(tmp_path: Path) -> None:
+    """The notice is within `noscript`, in the requested language, at the end of the body."""
     site = site_with_versions(Site(tmp_path), 45)
     app = avowal.asgi.AsgiMiddleware(asgi_page, site.folder, "/avowal.js")
-    assert "avowal-notice" not in by_asgi(app)
-    wait_until(lambda: "avowal-notice" in by_asgi(app), "the application to show the notice")
-    page = by_asgi(app)
+    assert "avowal-notice" not in fetch_by_asgi(app)
+    wait_until(lambda: "avowal-notice" in fetch_by_asgi(app), "the application to show the notice")
+    page = fetch_by_asgi(app)
     assert page.count('<script src="/avowal.js" defer></script></head>') == 1
     assert '<p>words<noscript><section id="avowal-notice" lang="pt-BR"' in page
     assert page.endswith("</section></noscript></body></html>")
@@ -47,8 +47,8 @@ def test_an_application_shows_it_where_scripts_do_not_run(tmp_path: Path) -> Non
     assert shown_notices(site) == []
 
 
-def test_an_application_without_the_script_shows_it_to_everybody(tmp_path: Path) -> None:
-    """And says so in the ledger; the page's length is told anew."""
+def test_a_page_without_the_script_has_the_notice_itself(tmp_path: Path) -> None:
+    """The page contains the notice with a correct length, and the ledger records its display."""
     site = site_with_versions(Site(tmp_path), 45)
     whole = b"".join(PARTS)
 
@@ -57,27 +57,28 @@ def test_an_application_without_the_script_shows_it_to_everybody(tmp_path: Path)
         return [whole]
 
     app = avowal.wsgi.WsgiMiddleware(page, site.folder)
-    told: dict[str, str] = {}
+    response_headers: dict[str, str] = {}
 
-    def asked() -> str:
+    def fetch_by_wsgi() -> str:
         environ = {
             "REQUEST_METHOD": "GET",
             "PATH_INFO": "/",
             "HTTP_ACCEPT_LANGUAGE": "zh-TW",
             "REMOTE_ADDR": "192.0.2.1",
         }
-        told.clear()
+        response_headers.clear()
         answer = app(
-            environ, lambda _, headers, *__: told.update((name.lower(), value) for name, value in headers)
+            environ,
+            lambda _, headers, *__: response_headers.update((name.lower(), value) for name, value in headers),
         )
         body = b"".join(answer)
         answer.close()  # type: ignore[attr-defined]  # as a server does
-        assert told["content-length"] == str(len(body))
+        assert response_headers["content-length"] == str(len(body))
         return body.decode()
 
-    assert asked() == whole.decode()
-    wait_until(lambda: "avowal-notice" in asked(), "the application to show the notice")
-    assert '<p>words<section id="avowal-notice" lang="zh-TW"' in asked()
+    assert fetch_by_wsgi() == whole.decode()
+    wait_until(lambda: "avowal-notice" in fetch_by_wsgi(), "the application to show the notice")
+    assert '<p>words<section id="avowal-notice" lang="zh-TW"' in fetch_by_wsgi()
     wait_until(lambda: bool(shown_notices(site)), "the notice to be recorded")
     assert shown_notices(site) == [("every page of the application", False)]
     app.collector.close()

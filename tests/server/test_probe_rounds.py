@@ -1,4 +1,4 @@
-"""A server that asks a real page by itself, while that goes away and comes back."""
+"""Probes of a real page that stops and returns."""
 
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -19,17 +19,17 @@ class _Page(BaseHTTPRequestHandler):
         self.wfile.write(b"there")
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
-def test_an_outage_is_seen_from_begin_to_end(tmp_path: Path) -> None:
-    """`report availability` tells of it while the server runs; metrics and `/readyz` have it too."""
+def test_an_outage_is_recorded_with_start_and_end(tmp_path: Path) -> None:
+    """`report availability` shows an outage while the server runs; metrics and `/readyz` show the probe."""
     port = free_port()
     page = f"http://127.0.0.1:{port}/"
     probing = f'[probe]\nurls = ["{page}"]\ninterval_seconds = 1\ntimeout_seconds = 1\n'
     site = Site(tmp_path).init(settings=SETTINGS + probing)
 
-    def up(*, until: str) -> None:
+    def run_page(*, until: str) -> None:
         page_server = HTTPServer(("127.0.0.1", port), _Page)
         Thread(target=page_server.serve_forever, args=(0.01,), daemon=True).start()
         wait_until(lambda: state() == until, until)
@@ -40,25 +40,25 @@ def test_an_outage_is_seen_from_begin_to_end(tmp_path: Path) -> None:
         return site.report("availability")["tables"]  # type: ignore[no-any-return]
 
     def state() -> str:
-        found = tables()["availability_probes"]
-        return found[0]["last_state"] if found else ""
+        probes = tables()["availability_probes"]
+        return probes[0]["last_state"] if probes else ""
 
     with served(site) as server:
-        up(until="up")
+        run_page(until="up")
         wait_until(lambda: state() == "down", "down")
-        up(until="up")
+        run_page(until="up")
         outage = tables()["availability_outages"][-1]
         assert outage["failure_reason"] == "no-connection"
         assert outage["started_at"] < outage["ended_at"]
         assert outage["outage_duration_ms"] >= 900
-        said = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).body.decode()
-        assert f'avowal_probe_success{{page="{page}"}}' in said
+        metrics = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).body.decode()
+        assert f'avowal_probe_success{{page="{page}"}}' in metrics
         assert server.ask("GET", "/readyz").json()["checks"]["probes"] == "ok"
     assert json.loads(site.avowal("report", "availability", "--json").out)["tables"]["availability_outages"]
 
 
-def test_without_pages_nothing_is_asked(tmp_path: Path) -> None:
-    """It is off until a page is named."""
+def test_probes_are_off_without_pages(tmp_path: Path) -> None:
+    """Without a page in the settings nothing is probed."""
     site = Site(tmp_path).init(settings=SETTINGS)
     with served(site):
         assert site.report("availability")["tables"]["availability_probes"] == []

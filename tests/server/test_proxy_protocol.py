@@ -1,4 +1,4 @@
-"""The PROXY protocol: from a real HAProxy, torn anyhow, and from nobody who is not trusted."""
+"""The PROXY protocol: read from a real HAProxy in any pieces, and accepted from trusted proxies only."""
 
 import http.client
 import json
@@ -35,29 +35,29 @@ frontend here
     bind 127.0.0.1:{port} {tls}
     default_backend avowal
 backend avowal
-    server avowal 127.0.0.1:{behind} {speaking}
+    server avowal 127.0.0.1:{behind} {option}
 """
 
 
 @contextmanager
-def haproxy(folder: Path, behind: int, speaking: str, tls: str = "") -> Iterator[int]:
-    """Run HAProxy before a server."""
+def run_haproxy(folder: Path, behind: int, option: str, tls: str = "") -> Iterator[int]:
+    """Run HAProxy before a server; yields its port."""
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/opt/homebrew/bin")
     if not program:
         pytest.skip("haproxy is not installed")
     port, config = free_port(), folder / "haproxy.cfg"
-    config.write_text(HAPROXY.format(port=port, behind=behind, speaking=speaking, tls=tls))
-    with (folder / "said").open("wb") as said:
-        process = subprocess.Popen([program, "-f", str(config)], stdout=said, stderr=said)
+    config.write_text(HAPROXY.format(port=port, behind=behind, option=option, tls=tls))
+    with (folder / "said").open("wb") as output:
+        process = subprocess.Popen([program, "-f", str(config)], stdout=output, stderr=output)
     try:
-        wait_until(lambda: _listens(port), "haproxy listens")
+        wait_until(lambda: is_listening(port), "haproxy listens")
         yield port
     finally:
         process.terminate()
         process.wait()
 
 
-def _listens(port: int) -> bool:
+def is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -69,39 +69,39 @@ def site(tmp_path: Path) -> Site:
 
 
 @contextmanager
-def proxied(site: Site) -> Iterator[Served]:
-    """Run a server that is only to be reached through the protocol."""
+def run_server(site: Site) -> Iterator[Served]:
+    """Run a server that requires the PROXY protocol."""
     port = free_port()
     with site.started("serve", "--port", str(port)) as started:
         started.wait_for("serving")
-        wait_until(lambda: _listens(port), "the server listens")
+        wait_until(lambda: is_listening(port), "the server listens")
         yield Served(site, port, started)
 
 
-def raw(port: int, *parts: bytes) -> bytes:
-    """Send bytes, and return all that comes back."""
+def send_raw(port: int, *parts: bytes) -> bytes:
+    """Send bytes in parts; returns all that is received."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         for part in parts:
             connection.sendall(part)
-        found = b""
+        received = b""
         try:
             while part := connection.recv(65_536):
-                found += part
+                received += part
         except ConnectionResetError:
             pass
-        return found
+        return received
 
 
-ASKING = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
-def told(port: int, tls: ssl.SSLContext | None = None) -> Answer:
-    """Tell of a look at a page, from an address of the loopback that is not the proxy's."""
-    made: dict[str, Any] = {"source_address": ("127.0.0.9", 0), "timeout": 10}
+def send_event(port: int, tls: ssl.SSLContext | None = None) -> Answer:
+    """Send an event from a loopback address that is not the proxy's."""
+    options: dict[str, Any] = {"source_address": ("127.0.0.9", 0), "timeout": 10}
     connection = (
-        http.client.HTTPSConnection("127.0.0.1", port, context=tls, **made)
+        http.client.HTTPSConnection("127.0.0.1", port, context=tls, **options)
         if tls
-        else http.client.HTTPConnection("127.0.0.1", port, **made)
+        else http.client.HTTPConnection("127.0.0.1", port, **options)
     )
     with closing(connection):
         event = {
@@ -111,34 +111,34 @@ def told(port: int, tls: ssl.SSLContext | None = None) -> Answer:
             "visible_ms": 0,
         }
         connection.request("POST", "/collect", json.dumps(event), {"User-Agent": FIREFOX, "Host": SITE})
-        answer = connection.getresponse()
+        response = connection.getresponse()
         return Answer(
-            answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+            response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
         )
 
 
-@pytest.mark.parametrize("speaking", ["send-proxy", "send-proxy-v2"])
-def test_haproxy_says_whose_a_connection_is(site: Site, tmp_path: Path, speaking: str) -> None:
-    """The visitor's address is that of whoever connected to it."""
-    with proxied(site) as server, haproxy(tmp_path, server.port, speaking) as port:
-        assert told(port).status == 202
+@pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2"])
+def test_the_visitor_address_comes_from_haproxy(site: Site, tmp_path: Path, option: str) -> None:
+    """The stored address is that of the client that connected to HAProxy."""
+    with run_server(site) as server, run_haproxy(tmp_path, server.port, option) as port:
+        assert send_event(port).status == 202
         (row,) = server.kept(
             "SELECT ip_address FROM requests UNION ALL SELECT ip_address FROM script_views", 1
         )
         assert row["ip_address"] == "127.0.0.9"
 
 
-def test_haproxy_says_that_the_browser_speaks_https(site: Site, tmp_path: Path) -> None:
-    """So that the cookie can be set; without that word, it cannot."""
+def test_https_at_haproxy_permits_the_cookie(site: Site, tmp_path: Path) -> None:
+    """The cookie is set if HAProxy reports TLS, and otherwise not."""
     tls_context(tmp_path, 20)
     (tmp_path / "both.pem").write_bytes(
         (tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes()
     )
-    trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    with proxied(site) as server:
-        for speaking, secure in (("send-proxy-v2-ssl", True), ("send-proxy-v2", False)):
-            with haproxy(tmp_path, server.port, speaking, f"ssl crt {tmp_path / 'both.pem'}") as port:
-                answer = told(port, trusting)
+    client_tls = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    with run_server(site) as server:
+        for option, secure in (("send-proxy-v2-ssl", True), ("send-proxy-v2", False)):
+            with run_haproxy(tmp_path, server.port, option, f"ssl crt {tmp_path / 'both.pem'}") as port:
+                answer = send_event(port, client_tls)
                 assert (answer.status, "set-cookie" in answer.headers) == (202, secure)
 
 
@@ -149,54 +149,54 @@ V2 = ProxyProtocolV2().pack(
 LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"
 
 
-def test_only_connections_that_begin_so_are_heard(site: Site) -> None:
-    """Torn anyhow, and with a request in the same piece or later; whatever else comes is closed without an answer."""
-    with proxied(site) as server:
-        for begin in (V1, V2, LOCAL, b"PROXY UNKNOWN\r\n"):
-            assert raw(server.port, begin + ASKING).endswith(b"ok\n")
-            assert raw(server.port, *(bytes([one]) for one in begin + ASKING)).endswith(b"ok\n")
-        for begin in (
+def test_a_connection_must_begin_with_a_valid_header(site: Site) -> None:
+    """A valid header is read in any pieces; any other connection is closed without a response."""
+    with run_server(site) as server:
+        for header in (V1, V2, LOCAL, b"PROXY UNKNOWN\r\n"):
+            assert send_raw(server.port, header + REQUEST).endswith(b"ok\n")
+            assert send_raw(server.port, *(bytes([byte]) for byte in header + REQUEST)).endswith(b"ok\n")
+        for header in (
             b"",
             b"PROXY TCP4 x y 1 2\r\n",
             b"PROXY " + b"x" * MAX_V1_HEADER_BYTES,
             V2[:12] + b"\x31" + V2[13:],
         ):
-            assert raw(server.port, begin + ASKING) == b""
-        assert raw(server.port, V1 + ASKING).endswith(b"ok\n")
-        assert raw(server.port, V1[:9]) == b""
+            assert send_raw(server.port, header + REQUEST) == b""
+        assert send_raw(server.port, V1 + REQUEST).endswith(b"ok\n")
+        assert send_raw(server.port, V1[:9]) == b""
 
 
-def test_others_than_proxies_are_not_heard(site: Site) -> None:
-    """Whoever is in no trusted network could say anything."""
+def test_a_header_of_an_untrusted_address_is_refused(site: Site) -> None:
+    """A connection from outside the trusted networks is closed, whatever header it sends."""
     (site.folder / "avowal.toml").write_text(f'{SETTINGS}trusted_proxies = ["192.0.2.0/24"]\n')
-    with proxied(site) as server:
-        assert raw(server.port, V1 + ASKING) == b""
+    with run_server(site) as server:
+        assert send_raw(server.port, V1 + REQUEST) == b""
 
 
-def test_it_excludes_tls(site: Site, tmp_path: Path) -> None:
-    """The one comes before the other: that is said, and nothing is served."""
+def test_the_proxy_protocol_excludes_tls(site: Site, tmp_path: Path) -> None:
+    """The PROXY protocol together with TLS options is refused."""
     tls_context(tmp_path, 20)
     ran = site.avowal("serve", "--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
     assert (ran.status, ran.code) == (2, "conflicting-options")
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", V1, V2, V1[:6], V2[:16]]))
-def test_whatever_comes_is_read_or_refused(data: bytes, begin: bytes) -> None:
-    """No bytes give anything else than a beginning, a wish for more, or a ValueError."""
+def test_any_bytes_are_read_or_refused(data: bytes, start: bytes) -> None:
+    """Any bytes give a header, a request for more, or a ValueError, and nothing else."""
     with suppress(ValueError):
-        if read := parse_proxy_header(begin + data):
-            assert read[1] <= len(begin + data)
+        if parsed := parse_proxy_header(start + data):
+            assert parsed[1] <= len(start + data)
 
 
-@pytest.mark.parametrize("begin", [V1, V2, LOCAL])
-def test_a_beginning_is_whole_or_not(begin: bytes) -> None:
-    """At each place where it may be torn; and what follows is not read."""
-    assert all(parse_proxy_header(begin[:place]) is None for place in range(len(begin)))
-    assert [parse_proxy_header(begin + rest)[1] for rest in (b"", b"G", begin)] == [len(begin)] * 3  # type: ignore[index]
+@pytest.mark.parametrize("header", [V1, V2, LOCAL])
+def test_a_header_is_read_once_it_is_complete(header: bytes) -> None:
+    """An incomplete header gives nothing; a complete one is read without the bytes after it."""
+    assert all(parse_proxy_header(header[:length]) is None for length in range(len(header)))
+    assert [parse_proxy_header(header + rest)[1] for rest in (b"", b"G", header)] == [len(header)] * 3  # type: ignore[index]
 
 
-def test_no_beginning_is_awaited_for_ever() -> None:
-    """A line ends soon, and lengths are bounded."""
+def test_a_header_has_a_maximum_length() -> None:
+    """A header line without an end, or with too great a length, is refused."""
     with pytest.raises(ValueError, match="longer"):
         parse_proxy_header(b"PROXY TCP4 " + b"1" * MAX_V1_HEADER_BYTES)
     with pytest.raises(ValueError, match="longer"):

@@ -1,4 +1,4 @@
-"""The script in a real Chromium, on a site behind a real nginx: what a visitor does is what is kept."""
+"""The script in a real Chromium, on a site behind a real nginx: stored views match what the visitor did."""
 
 import subprocess
 import time
@@ -45,8 +45,8 @@ HIDE = """hidden => {
 
 
 @dataclass
-class World:
-    """A site: its pages behind nginx, the server behind it, and a browser before it."""
+class ProxiedSite:
+    """A site with its pages behind nginx, its server, and a browser."""
 
     server: Served
     port: int
@@ -58,67 +58,67 @@ class World:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def view(self, path: str) -> dict[str, Any]:
-        """Return the one view of a page, once it is kept and its page told the last of it."""
+        """Return the only view of a page, once it is stored."""
         sql = f"SELECT * FROM views WHERE page_path = '{path}'"
         return self.server.kept(sql, 1)[0]
 
     def seen(self, path: str, at_least: float) -> float:
-        """Return for how many seconds a page was seen, once it is as many as it has to be at least."""
-        found = 0.0
+        """Return the seconds that a page was seen, once they are at least `at_least`."""
+        seconds = 0.0
 
-        def enough() -> bool:
-            nonlocal found
-            found = (self.view(path)["view_duration_ms"] or 0) / 1_000
-            return found >= at_least - SLACK
+        def is_long_enough() -> bool:
+            nonlocal seconds
+            seconds = (self.view(path)["view_duration_ms"] or 0) / 1_000
+            return seconds >= at_least - SLACK
 
         try:
-            wait_until(enough, f"{path} was seen for {at_least} s")
+            wait_until(is_long_enough, f"{path} was seen for {at_least} s")
         except AssertionError as late:
-            raise AssertionError(f"{late}, but {found} s") from None
-        return found
+            raise AssertionError(f"{late}, but {seconds} s") from None
+        return seconds
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def proxied_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedSite]:
     folder = tmp_path_factory.mktemp("world")
     pages = folder / "pages"
     pages.mkdir()
     (pages / "app.html").write_text(SCRIPTED_PAGE)
     with (
         served(Site(tmp_path_factory.mktemp("site")).init(settings='[site]\nhost = "127.0.0.1"\n')) as server,
-        proxied(folder, server.port) as port,
+        run_nginx(folder, server.port) as port,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield World(server, port, browser, folder)
+        yield ProxiedSite(server, port, browser, folder)
         browser.close()
 
 
 @dataclass
-class Clock:
-    """Tells how long something may have been seen: no longer than it took, however slow the machine is."""
+class Stopwatch:
+    """Bounds for the time that a page can have been seen, on a machine of any speed."""
 
     began: float = field(default_factory=time.monotonic)
     ended: float = 0.0
 
     def close(self, page: Page) -> None:
-        """Close a page as its visitor does, and stop."""
+        """Close a page as a visitor does, and stop the time."""
         page.close(run_before_unload=True)
         self.ended = time.monotonic()
 
     def allows(self, seen: float, at_least: float, *, besides: float = 0.0) -> bool:
-        """Return whether something was seen for `at_least` so many seconds, and `besides` others not seen at all."""
+        """Check that something was seen for at least `at_least` seconds, and not during `besides` further ones."""
         most = (self.ended or time.monotonic()) - self.began - besides
         assert at_least - SLACK <= seen <= most + SLACK, (at_least, seen, most)
         return True
 
 
 SLACK = 0.05
-"""By how much the browser's clock and ours may differ, in seconds."""
+"""Seconds by which the browser's clock and ours may differ."""
 
 
 @contextmanager
-def proxied(folder: Path, behind: int) -> Iterator[int]:
+def run_nginx(folder: Path, behind: int) -> Iterator[int]:
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, port=port, behind=behind))
@@ -131,91 +131,95 @@ def proxied(folder: Path, behind: int) -> Iterator[int]:
 
 
 @pytest.fixture
-def context(world: World) -> Iterator[BrowserContext]:
-    context = world.browser.new_context(user_agent=CHROME)  # its own says that it is a robot
+def context(proxied_site: ProxiedSite) -> Iterator[BrowserContext]:
+    context = proxied_site.browser.new_context(user_agent=CHROME)  # the default one names a bot
     yield context
     context.close()
 
 
-def focused_alone(page: Page) -> CDPSession:
-    """Let a page be in focus only while it is in front, as long as the session lasts: automation has all think so."""
+def emulate_focus(page: Page) -> CDPSession:
+    """Give a page focus only while it is in front; under automation all pages have it by default."""
     session = page.context.new_cdp_session(page)
     session.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
     return session
 
 
-def test_a_second_seen_is_a_second(world: World, context: BrowserContext) -> None:
-    """What is looked at for a second has a view of that duration."""
+def test_a_view_has_the_time_that_its_page_was_seen(
+    proxied_site: ProxiedSite, context: BrowserContext
+) -> None:
+    """A page that is seen for a second has a view of that duration."""
     page = context.new_page()
-    clock = Clock()
-    page.goto(world.url("/second"))
+    stopwatch = Stopwatch()
+    page.goto(proxied_site.url("/second"))
     page.wait_for_timeout(1_000)
-    clock.close(page)
-    assert clock.allows(world.seen("/second", 1.0), 1.0)
+    stopwatch.close(page)
+    assert stopwatch.allows(proxied_site.seen("/second", 1.0), 1.0)
 
 
-def test_time_out_of_focus_does_not_count(world: World, context: BrowserContext) -> None:
-    """Neither while another tab is in front, nor while the page is hidden; several tabs have views of their own."""
+def test_time_behind_another_tab_is_not_counted(proxied_site: ProxiedSite, context: BrowserContext) -> None:
+    """Each tab has its own view, which counts only the time that the tab was in front."""
     page = context.new_page()
-    clock = Clock()
-    page.goto(world.url("/in-front"))
-    sessions = [focused_alone(page)]
+    stopwatch = Stopwatch()
+    page.goto(proxied_site.url("/in-front"))
+    sessions = [emulate_focus(page)]
     page.wait_for_timeout(700)
     other = context.new_page()
-    other.goto(world.url("/other-tab"))
-    sessions.append(focused_alone(other))
+    other.goto(proxied_site.url("/other-tab"))
+    sessions.append(emulate_focus(other))
     other.bring_to_front()
     other.wait_for_timeout(1_500)
     page.bring_to_front()
     page.wait_for_timeout(700)
     for session in sessions:
         session.detach()
-    clock.close(page)
-    assert clock.allows(world.seen("/in-front", 1.4), 1.4, besides=1.5)
-    assert clock.allows(world.seen("/other-tab", 1.4), 1.4, besides=1.4)
-    assert world.view("/in-front")["visitor_id"] == world.view("/other-tab")["visitor_id"]
+    stopwatch.close(page)
+    assert stopwatch.allows(proxied_site.seen("/in-front", 1.4), 1.4, besides=1.5)
+    assert stopwatch.allows(proxied_site.seen("/other-tab", 1.4), 1.4, besides=1.4)
+    assert proxied_site.view("/in-front")["visitor_id"] == proxied_site.view("/other-tab")["visitor_id"]
 
 
-def test_hidden_time_does_not_count(world: World, context: BrowserContext) -> None:
-    """A page that is hidden, as by another window, is not looked at."""
+def test_hidden_time_is_not_counted(proxied_site: ProxiedSite, context: BrowserContext) -> None:
+    """The time that a page is hidden, as by another window, is not counted."""
     page = context.new_page()
-    clock = Clock()
-    page.goto(world.url("/hidden"))
+    stopwatch = Stopwatch()
+    page.goto(proxied_site.url("/hidden"))
     page.wait_for_timeout(600)
     page.evaluate(HIDE, arg=True)
-    assert clock.allows(world.seen("/hidden", 0.6), 0.6)
+    assert stopwatch.allows(proxied_site.seen("/hidden", 0.6), 0.6)
     page.wait_for_timeout(1_000)
     page.evaluate(HIDE, arg=False)
     page.wait_for_timeout(600)
-    clock.close(page)
-    assert clock.allows(world.seen("/hidden", 1.2), 1.2, besides=1.0)
+    stopwatch.close(page)
+    assert stopwatch.allows(proxied_site.seen("/hidden", 1.2), 1.2, besides=1.0)
 
 
-def test_a_page_opened_in_the_background_is_no_view_until_it_is_seen(
-    world: World, context: BrowserContext
+def test_a_background_page_has_no_view_until_it_is_seen(
+    proxied_site: ProxiedSite, context: BrowserContext
 ) -> None:
-    """And then it is one, from that moment."""
+    """A page that was opened in the background gets a view only when it becomes visible."""
     page = context.new_page()
     page.add_init_script(
         "Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true})"
     )
-    page.goto(world.url("/background"))
+    page.goto(proxied_site.url("/background"))
     page.wait_for_timeout(500)
     sql = "SELECT 1 FROM script_views WHERE page_path = '/background'"
     time.sleep(1)  # longer than loading takes
-    world.server.kept(sql, 0)
+    proxied_site.server.kept(sql, 0)
     page.evaluate(
         "Object.defineProperty(document, 'visibilityState', {value: 'visible', configurable: true});"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
-    world.server.kept(sql, 1)
+    proxied_site.server.kept(sql, 1)
 
 
-def test_each_address_of_an_application_is_a_view(world: World, context: BrowserContext) -> None:
-    """Moving within it, back and forward, by the address alone; a changed fragment is no move."""
+def test_each_address_of_a_single_page_application_is_a_view(
+    proxied_site: ProxiedSite, context: BrowserContext
+) -> None:
+    """Each new address is a view with its own duration; a changed fragment is none."""
     page = context.new_page()
-    clock = Clock()
-    page.goto(world.url("/app/one"))
+    stopwatch = Stopwatch()
+    page.goto(proxied_site.url("/app/one"))
     page.wait_for_timeout(500)
     page.evaluate("history.pushState({}, '', '/app/two')")
     page.wait_for_timeout(800)
@@ -223,26 +227,26 @@ def test_each_address_of_an_application_is_a_view(world: World, context: Browser
     page.wait_for_timeout(200)
     page.evaluate("history.pushState({}, '', '/app/three')")
     page.wait_for_timeout(300)
-    clock.close(page)
-    assert clock.allows(world.seen("/app/one", 0.5), 0.5, besides=1.3)
-    assert clock.allows(world.seen("/app/two", 1.0), 1.0, besides=0.8)
-    assert clock.allows(world.seen("/app/three", 0.3), 0.3, besides=1.5)
-    assert world.view("/app/two")["referrer"] == world.url("/app/one")
+    stopwatch.close(page)
+    assert stopwatch.allows(proxied_site.seen("/app/one", 0.5), 0.5, besides=1.3)
+    assert stopwatch.allows(proxied_site.seen("/app/two", 1.0), 1.0, besides=0.8)
+    assert stopwatch.allows(proxied_site.seen("/app/three", 0.3), 0.3, besides=1.5)
+    assert proxied_site.view("/app/two")["referrer"] == proxied_site.url("/app/one")
 
 
 @pytest.mark.parametrize("cached", [True, False])
-def test_a_page_that_comes_back_is_looked_at_again(world: World, cached: bool) -> None:
-    """Going back, from the browser's cache of whole pages or not, is a view of its own."""
+def test_going_back_to_a_page_is_a_new_view(proxied_site: ProxiedSite, cached: bool) -> None:
+    """Going back to a page is a new view, whether the browser cached the page or not."""
     switch = "--disable-back-forward-cache"
-    browser = world.browser.browser_type.launch(
+    browser = proxied_site.browser.browser_type.launch(
         executable_path=CHROMIUM, args=["--no-sandbox"], ignore_default_args=[switch] if cached else []
     )
     page = browser.new_page(user_agent=CHROME)
-    clock = Clock()
-    page.goto(world.url(f"/back/{cached}"))
+    stopwatch = Stopwatch()
+    page.goto(proxied_site.url(f"/back/{cached}"))
     page.evaluate("window.mark = 1")
     page.wait_for_timeout(400)
-    page.goto(world.url("/back/second"))
+    page.goto(proxied_site.url("/back/second"))
     page.wait_for_timeout(400)
     page.go_back(wait_until="commit")
     page.wait_for_function(
@@ -250,38 +254,38 @@ def test_a_page_that_comes_back_is_looked_at_again(world: World, cached: bool) -
     )  # its script has begun, however slow the machine is
     page.wait_for_timeout(600)
     assert page.evaluate("window.mark === 1") is cached
-    clock.close(page)
+    stopwatch.close(page)
     sql = f"""
         SELECT view_duration_ms AS d FROM views
         WHERE page_path = '/back/{cached}' AND view_duration_ms > 0 ORDER BY view_time
     """
-    first, again = (row["d"] for row in world.server.kept(sql, 2))
+    first, again = (row["d"] for row in proxied_site.server.kept(sql, 2))
     browser.close()  # not before: a browser that ends takes along what its pages were still telling
-    assert clock.allows(first / 1_000, 0.4, besides=1.0)
-    assert clock.allows(again / 1_000, 0.5, besides=0.8)
+    assert stopwatch.allows(first / 1_000, 0.4, besides=1.0)
+    assert stopwatch.allows(again / 1_000, 0.5, besides=0.8)
 
 
-def test_a_tab_that_is_killed_keeps_its_view(world: World) -> None:
-    """What was told before stands: the view, and its time as of the last beat."""
-    browser = world.browser.browser_type.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+def test_a_killed_browser_keeps_its_view(proxied_site: ProxiedSite) -> None:
+    """After the browser is killed, the view has its time up to the last event."""
+    browser = proxied_site.browser.browser_type.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
     page = browser.new_page(user_agent=CHROME)
-    clock = Clock()
-    page.route("**/avowal.js", beat_sooner)
-    page.goto(world.url("/killed"))
+    stopwatch = Stopwatch()
+    page.route("**/avowal.js", shorten_beat)
+    page.goto(proxied_site.url("/killed"))
     page.wait_for_timeout(2_500)  # past the first beat
     browser.new_browser_cdp_session().send("Browser.close")
-    assert clock.allows(world.seen("/killed", 2.0), 2.0)
+    assert stopwatch.allows(proxied_site.seen("/killed", 2.0), 2.0)
 
 
-def beat_sooner(route: Route) -> None:
-    """Serve the script with its first beat after 2 seconds, not after 15."""
-    answer = route.fetch()
-    assert "beat=15;" in answer.text()
-    route.fulfill(response=answer, body=answer.text().replace("beat=15;", "beat=2;"))
+def shorten_beat(route: Route) -> None:
+    """Serve the script with its first repeated event after 2 seconds instead of 15."""
+    response = route.fetch()
+    assert "beat=15;" in response.text()
+    route.fulfill(response=response, body=response.text().replace("beat=15;", "beat=2;"))
 
 
-def test_a_slow_network_loses_nothing(world: World, context: BrowserContext) -> None:
-    """The page is measured from when it is seen, not from when what it told arrives."""
+def test_a_slow_network_does_not_shorten_a_view(proxied_site: ProxiedSite, context: BrowserContext) -> None:
+    """A page is measured from when it is seen, not from when its event arrives."""
     page = context.new_page()
     session = context.new_cdp_session(page)
     session.send("Network.enable")
@@ -289,36 +293,36 @@ def test_a_slow_network_loses_nothing(world: World, context: BrowserContext) -> 
         "Network.emulateNetworkConditions",
         {"offline": False, "latency": 800, "downloadThroughput": 20_000, "uploadThroughput": 5_000},
     )
-    clock = Clock()
-    page.goto(world.url("/slow"))
+    stopwatch = Stopwatch()
+    page.goto(proxied_site.url("/slow"))
     page.wait_for_timeout(1_000)
     page.evaluate(HIDE, arg=True)
-    assert clock.allows(world.seen("/slow", 1.0), 1.0)
+    assert stopwatch.allows(proxied_site.seen("/slow", 1.0), 1.0)
 
 
-def test_without_javascript_there_is_a_view(world: World) -> None:
-    """By its picture; nobody measures it, so its duration is not known."""
-    context = world.browser.new_context(user_agent=CHROME, java_script_enabled=False)
-    context.new_page().goto(world.url("/plain"))
-    assert world.view("/plain")["view_duration_ms"] is None
+def test_a_page_without_javascript_has_a_view(proxied_site: ProxiedSite) -> None:
+    """Without JavaScript the pixel records a view of unknown duration."""
+    context = proxied_site.browser.new_context(user_agent=CHROME, java_script_enabled=False)
+    context.new_page().goto(proxied_site.url("/plain"))
+    assert proxied_site.view("/plain")["view_duration_ms"] is None
     context.close()
 
 
-def test_log_and_script_count_once(world: World, context: BrowserContext) -> None:
-    """Nginx's log of the same pages adds no view; what only it has is shown apart."""
+def test_a_view_in_log_and_script_counts_once(proxied_site: ProxiedSite, context: BrowserContext) -> None:
+    """Importing nginx's log of the same pages adds no views, and the coverage report shows the match."""
     page = context.new_page()
-    clock = Clock()
-    page.goto(world.url("/both"))
+    stopwatch = Stopwatch()
+    page.goto(proxied_site.url("/both"))
     page.wait_for_timeout(500)
-    clock.close(page)
-    assert clock.allows(world.seen("/both", 0.5), 0.5)
-    before = world.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"]
-    ran = world.server.site.avowal("import", world.folder / "access.log", "--json")
+    stopwatch.close(page)
+    assert stopwatch.allows(proxied_site.seen("/both", 0.5), 0.5)
+    before = proxied_site.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"]
+    ran = proxied_site.server.site.avowal("import", proxied_site.folder / "access.log", "--json")
     assert ran.status == 0, ran.err
     assert ran.json()["counts"]["requests"] > 10
-    assert world.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"] == before
-    (told,) = world.server.site.report("coverage", "--filter", "page=/both")["tables"]["coverage"]
-    assert told == {
+    assert proxied_site.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"] == before
+    (coverage,) = proxied_site.server.site.report("coverage", "--filter", "page=/both")["tables"]["coverage"]
+    assert coverage == {
         "host": "127.0.0.1",
         "script_views": 1,
         "log_views": 1,
@@ -326,11 +330,11 @@ def test_log_and_script_count_once(world: World, context: BrowserContext) -> Non
         "script_only_views": 0,
         "log_only_views": 0,
     }
-    (within,) = world.server.site.report("coverage", "--filter", "page=/app/two")["tables"]["coverage"]
+    (within,) = proxied_site.server.site.report("coverage", "--filter", "page=/app/two")["tables"]["coverage"]
     assert (within["script_only_views"], within["log_views"]) == (1, 0)
 
 
-def test_the_client_is_the_one_before_the_proxy(world: World) -> None:
-    """The address that nginx told, as nginx is on this machine."""
-    rows = world.server.kept("SELECT DISTINCT ip_address FROM script_views", 1)
+def test_the_address_is_that_of_the_client_of_the_proxy(proxied_site: ProxiedSite) -> None:
+    """The stored address is the one that nginx passes on."""
+    rows = proxied_site.server.kept("SELECT DISTINCT ip_address FROM script_views", 1)
     assert rows == [{"ip_address": "127.0.0.1"}]

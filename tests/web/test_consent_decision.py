@@ -1,4 +1,4 @@
-"""Visitors consent on their own page to a version for what was collected before, and take that back."""
+"""Visitors consent on their page to a later version for data collected before, and withdraw the consent."""
 
 import json
 import re
@@ -18,35 +18,37 @@ from support.templates import made_once
 LOOSER = "referrer, full: kept forever, was never; for abuse, availability, content, performance"
 
 
-def publish(site: Site, was: str, now: str, days: int = 0) -> None:
-    """Publish a version that changes the terms from something to something."""
+def publish(site: Site, old: str, new: str, days: int = 0) -> None:
+    """Publish a version that replaces a part of the terms."""
     terms = site.folder / "policy" / "terms.toml"
     text = terms.read_text()
-    assert was in text
+    assert old in text
     day = TODAY.date().fromordinal(TODAY.toordinal() + days)
-    terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {day}", text.replace(was, now)))
+    terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {day}", text.replace(old, new)))
     ran = site.avowal("policy", "publish", "--accept-weaker")
     assert ran.status == 0, ran.err
 
 
 @made_once
 def site_with_looser_version(folder: Path) -> Site:
-    """Make a site of three languages whose second version keeps more; two visitors were there before it."""
+    """Make a site of three languages with two visitors, and then a second version that keeps more."""
     site = translated(Site(folder), ("notice-days = 30", "notice-days = 0"))
-    with served(site) as it:
+    with served(site) as server:
         for number, (who, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
-            look = f"{number}bcdefghij0123456789"
-            assert it.tell(cookie(who), script_view_token=look, url=f"https://{SITE}{path}").status == 202
-        it.kept("SELECT page_path FROM views", 3)
-        it.stop()
+            token = f"{number}bcdefghij0123456789"
+            assert (
+                server.tell(cookie(who), script_view_token=token, url=f"https://{SITE}{path}").status == 202
+            )
+        server.kept("SELECT page_path FROM views", 3)
+        server.stop()
     publish(site, 'keep = { page = "forever" }', 'keep = { full = "forever" }')
     return site
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Served]:
-    with served(site_with_looser_version(tmp_path)) as it:
-        yield it
+    with served(site_with_looser_version(tmp_path)) as server:
+        yield server
 
 
 def page(server: Served, who: str = ANN, language: str = "en") -> str:
@@ -55,43 +57,43 @@ def page(server: Served, who: str = ANN, language: str = "en") -> str:
     return answer.body.decode()
 
 
-def offered(text: str) -> dict[str, str]:
-    """Return the versions that a page lets its visitor decide on, by the word of it."""
+def find_decisions(text: str) -> dict[str, str]:
+    """Return the identity of the version of each decision that a page offers, by `consent` or `withdrawal`."""
     return dict(re.findall(r'action="/privacy/me/(consent|withdrawal)/([0-9a-f]{64})', text))
 
 
-def governed(server: Served) -> dict[str, tuple[int, int]]:
-    """Return under which version each page was collected, and which governs it."""
+def find_governing(server: Served) -> dict[str, tuple[int, int]]:
+    """Return for each page the version that it was collected under, and the one that governs it."""
     lines = [
         json.loads(line)
         for who in (ANN, BEN)
         for line in server.ask("GET", "/privacy/me/export", headers=cookie(who, **OWN)).body.splitlines()
     ]
     return {
-        one["page_path"]: (one["version"], one["governing"])
-        for one in lines
-        if one.get("relation") == "script_views"
+        record["page_path"]: (record["version"], record["governing"])
+        for record in lines
+        if record.get("relation") == "script_views"
     }
 
 
-def test_they_read_what_changes_and_decide(server: Served, tmp_path: Path) -> None:
-    """For their own records alone; each decision has a receipt, and everything holds."""
+def test_a_visitor_reads_the_changes_and_decides(server: Served, tmp_path: Path) -> None:
+    """Consent and withdrawal apply to the visitor's own records; each has a receipt, and all verify."""
     text = page(server)
     assert LOOSER in text
     assert "2 records, which version 1 governs without it:" in text
-    identity = offered(text)["consent"]
+    identity = find_decisions(text)["consent"]
     answer = server.ask("POST", f"/privacy/me/consent/{identity}?lang=en", headers=cookie(ANN, **OWN))
     assert (answer.status, answer.headers["location"]) == (303, "/privacy/me?lang=en#decided")
-    assert governed(server) == {"/of-ann": (1, 2), "/too": (1, 2), "/of-ben": (1, 1)}
+    assert find_governing(server) == {"/of-ann": (1, 2), "/too": (1, 2), "/of-ben": (1, 1)}
     text = page(server)
-    assert offered(text) == {"withdrawal": identity}
+    assert find_decisions(text) == {"withdrawal": identity}
     assert "If you take that back, this is not permitted any more:" in text
     assert LOOSER in text
     answer = server.ask("POST", f"/privacy/me/withdrawal/{identity}", headers=cookie(ANN, **OWN))
     assert answer.status == 303
-    assert set(governed(server).values()) == {(1, 1)}
+    assert set(find_governing(server).values()) == {(1, 1)}
     text = page(server)
-    assert offered(text) == {"consent": identity}
+    assert find_decisions(text) == {"consent": identity}
     entries = re.findall(r"/privacy/me/receipts/(\d+)", text)
     states = []
     for entry in entries:
@@ -100,16 +102,16 @@ def test_they_read_what_changes_and_decide(server: Served, tmp_path: Path) -> No
         (tmp_path / entry).write_bytes(receipt.body)
         key = server.site.avowal("ledger", "key").out.strip()
         assert server.site.avowal("verify", tmp_path / entry, "--key", key).status == 0
-        told = receipt.json()
-        states.append(told["event"]["event_state"])
-        assert (told["event"]["channel"], told["event"]["reference"]) == ("page", "/privacy/me")
+        decision = receipt.json()
+        states.append(decision["event"]["event_state"])
+        assert (decision["event"]["channel"], decision["event"]["reference"]) == ("page", "/privacy/me")
     assert states == ["consent given", "consent withdrawn"]
     assert server.site.avowal("verify").status == 0
 
 
-def test_a_receipt_is_for_whom_it_is_of(server: Served) -> None:
-    """Others, and whoever asks from elsewhere, are not told that there is one."""
-    identity = offered(page(server))["consent"]
+def test_a_receipt_is_only_for_its_visitor(server: Served) -> None:
+    """For other visitors and other sites a receipt is answered as if it did not exist."""
+    identity = find_decisions(page(server))["consent"]
     server.ask("POST", f"/privacy/me/consent/{identity}", headers=cookie(ANN, **OWN))
     (entry,) = re.findall(r"/privacy/me/receipts/(\d+)", page(server))
     place = f"/privacy/me/receipts/{entry}"
@@ -123,9 +125,9 @@ def test_a_receipt_is_for_whom_it_is_of(server: Served) -> None:
     assert f"receipts/{entry}" not in page(server, BEN)
 
 
-def test_only_what_is_offered_is_decided(server: Served) -> None:
-    """From a page of the site itself; nothing else is recorded."""
-    identity = offered(page(server))["consent"]
+def test_only_an_offered_decision_is_recorded(server: Served) -> None:
+    """Only a decision that the page offers is recorded, and only from a page of the site."""
+    identity = find_decisions(page(server))["consent"]
     first = server.ask("GET", "/privacy/terms.json?version=1").headers["etag"].strip('"')
     place = f"/privacy/me/consent/{identity}"
     cross = {"Sec-Fetch-Site": "cross-site"}
@@ -148,23 +150,23 @@ def test_only_what_is_offered_is_decided(server: Served) -> None:
     assert len(re.findall(r"/privacy/me/receipts/(\d+)", page(server))) == 1
 
 
-def test_a_version_that_is_to_come_waits(server: Served) -> None:
-    """Consent to it governs nothing before its day."""
-    identity = offered(page(server))["consent"]
+def test_consent_to_a_future_version_waits(server: Served) -> None:
+    """A consent to a future version governs nothing until the version takes effect."""
+    identity = find_decisions(page(server))["consent"]
     publish(server.site, 'full = "7 days", prefix', 'full = "9 days", prefix', days=40)
     text = page(server)
     assert "Version 3, in force from" in text
     later = next(one for one in re.findall(r"/privacy/me/consent/([0-9a-f]{64})", text) if one != identity)
     assert server.ask("POST", f"/privacy/me/consent/{later}", headers=cookie(ANN, **OWN)).status == 303
     assert "nothing is governed by that as yet" in page(server)
-    assert set(governed(server).values()) == {(1, 1)}
+    assert set(find_governing(server).values()) == {(1, 1)}
 
 
 @pytest.mark.parametrize("language", ["en", "pt-BR", "zh-TW"])
-def test_a_person_reads_on_a_page_why_not(server: Served, language: str) -> None:
-    """With the way back to theirs; a program reads JSON; and neither is kept by a cache."""
-    asked = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": language}
-    identity = offered(page(server))["consent"]
+def test_a_refusal_is_a_page_for_browsers_and_json_for_programs(server: Served, language: str) -> None:
+    """A browser gets an uncached page with a link back, and a program gets a JSON problem."""
+    browser_headers = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": language}
+    identity = find_decisions(page(server))["consent"]
     own, foreign = cookie(ANN, **OWN), cookie(ANN, Origin="https://evil.example")
     for method, place, headers, status, code in (
         ("POST", f"/privacy/me/withdrawal/{identity}", own, 409, "consent-not-offered"),
@@ -175,21 +177,21 @@ def test_a_person_reads_on_a_page_why_not(server: Served, language: str) -> None
         ("POST", "/privacy/me/tab", OWN, 403, "unidentified-visitor"),
         ("POST", "/privacy/me/tab/export", OWN, 403, "unidentified-visitor"),
     ):
-        by_page = server.ask(method, place, headers={**headers, **asked})
+        by_page = server.ask(method, place, headers={**headers, **browser_headers})
         by_json = server.ask(method, place, headers=headers)
         assert (by_page.status, by_json.status) == (status, status), place
         assert by_page.headers["content-type"].startswith("text/html")
         assert f'href="/privacy/me?lang={language}"' in by_page.body.decode()
         assert by_json.json()["code"] == code
-        assert {one.headers["cache-control"] for one in (by_page, by_json)} == {"private, no-store"}
+        assert {answer.headers["cache-control"] for answer in (by_page, by_json)} == {"private, no-store"}
 
 
 @needs_chromium
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("pt-BR", "dark"), ("zh-TW", "dark")])
-def test_the_page_is_for_everybody(server: Served, language: str, scheme: Any) -> None:
-    """By the rules of axe-core, at each width, and in print, which has what is held and nothing to press."""
+def test_the_page_is_accessible(server: Served, language: str, scheme: Any) -> None:
+    """The page passes axe-core, fits each width, and prints without buttons."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-    identity = offered(page(server))["consent"]
+    identity = find_decisions(page(server))["consent"]
     assert server.ask("POST", f"/privacy/me/consent/{identity}", headers=cookie(ANN, **OWN)).status == 303
     publish(server.site, 'full = "7 days", prefix', 'full = "9 days", prefix', days=40)
     with sync_playwright() as playwright:
@@ -204,8 +206,8 @@ def test_the_page_is_for_everybody(server: Served, language: str, scheme: Any) -
                 view.set_viewport_size({"width": width, "height": 900})
                 assert view.evaluate("document.documentElement.scrollWidth") <= width
             view.evaluate(rules)
-            found = view.evaluate("axe.run()")["violations"]
-            assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+            violations = view.evaluate("axe.run()")["violations"]
+            assert [(violation["id"], violation["nodes"][0]["html"]) for violation in violations] == []
             view.emulate_media(media="print")
             assert not view.locator("button").first.is_visible()
             assert view.get_by_text("/of-ann").first.is_visible()
@@ -221,10 +223,10 @@ def test_the_page_is_for_everybody(server: Served, language: str, scheme: Any) -
         ("zh-TW", "同意第 2 版", "撤回對第 2 版的同意"),
     ],
 )
-def test_it_is_done_by_keyboard_in_each_language(
+def test_decisions_work_by_keyboard_in_each_language(
     server: Served, language: str, consent: str, back: str
 ) -> None:
-    """Without scripts; what changes is told in the language, and the receipt is of that document."""
+    """Without scripts, decisions work by keyboard in each language, and the receipt names that language."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         with browser.new_context(java_script_enabled=False, locale=language) as context:
@@ -238,9 +240,9 @@ def test_it_is_done_by_keyboard_in_each_language(
                 with view.expect_navigation():
                     view.keyboard.press("Enter")
                 assert view.url.endswith(f"lang={language}#decided")
-            place = view.get_by_role("link").filter(has_text=re.compile("^(keep it|guardar|保存)$")).last
+            link = view.get_by_role("link").filter(has_text=re.compile("^(keep it|guardar|保存)$")).last
             with view.expect_download() as download:
-                place.press("Enter")
-            told: Any = json.loads(download.value.path().read_text())
-            assert told["pii_processing"]["language"] == language
+                link.press("Enter")
+            receipt: Any = json.loads(download.value.path().read_text())
+            assert receipt["pii_processing"]["language"] == language
         browser.close()

@@ -1,4 +1,4 @@
-"""The notice of a new version on a site's pages, in a real Chromium: shown, closed, remembered, and on record."""
+"""The notice of a new version in a real Chromium: displayed, closed, remembered, and recorded."""
 
 import http.client
 import json
@@ -25,8 +25,8 @@ STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(site_with_versions(Site(tmp_path_factory.mktemp("site")), 45)) as it:
-        yield it
+    with served(site_with_versions(Site(tmp_path_factory.mktemp("site")), 45)) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
         yield context
 
 
-def opened(server: Served, context: BrowserContext, lang: str = "en", csp: str = STRICT) -> Page:
-    """Open a page of the site, whose policy of content lets nothing in but what the server gives."""
+def open_page(server: Served, context: BrowserContext, lang: str = "en", csp: str = STRICT) -> Page:
+    """Open a page of the site with a strict content security policy."""
 
     def fulfil(route: Route) -> None:
         headers = {"Content-Security-Policy": csp, "Content-Type": "text/html"}
@@ -58,8 +58,8 @@ def opened(server: Served, context: BrowserContext, lang: str = "en", csp: str =
     return page
 
 
-def test_a_notice_is_on_record_once_a_page_showed_it(server: Served, context: BrowserContext) -> None:
-    """The first time; whoever is on another site cannot say that it was."""
+def test_the_first_display_of_a_notice_is_recorded(server: Served, context: BrowserContext) -> None:
+    """The first display of a notice is recorded, and other sites cannot record one."""
     assert shown_notices(server.site) == []
     assert server.ask("POST", "/notice/2").status == 403
     assert server.ask("POST", "/notice/2", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
@@ -67,7 +67,7 @@ def test_a_notice_is_on_record_once_a_page_showed_it(server: Served, context: Br
         assert server.ask("POST", f"/notice/{wrong}", headers=OWN).status == 404
     assert shown_notices(server.site) == []
     for _ in range(2):
-        opened(server, context).get_by_role("region", name="The privacy policy changes").wait_for()
+        open_page(server, context).get_by_role("region", name="The privacy policy changes").wait_for()
     wait_until(lambda: len(shown_notices(server.site)) == 1, "the notice to be recorded")
     assert server.ask("POST", "/notice/2", headers=OWN).status == 204
     assert shown_notices(server.site) == [("every page with the script", False)]
@@ -86,11 +86,11 @@ def test_a_notice_is_on_record_once_a_page_showed_it(server: Served, context: Br
         ("fr", "The privacy policy changes: Version 2, in force from", "Close"),
     ],
 )
-def test_it_is_in_the_page_s_language(
+def test_a_notice_is_in_the_language_of_its_page(
     server: Served, context: BrowserContext, lang: str, says: str, close: str
 ) -> None:
-    """As a region of its own, before everything else, with a link to what changes."""
-    page = opened(server, context, lang)
+    """The notice is the first region of the page, in its language, with a link to the changes."""
+    page = open_page(server, context, lang)
     notice = page.locator("#avowal-notice")
     notice.wait_for()
     assert says in notice.inner_text()
@@ -102,9 +102,9 @@ def test_it_is_in_the_page_s_language(
     assert "6 days" in page.content() or "6 dias" in page.content() or "6 天" in page.content()
 
 
-def test_it_is_closed_by_keyboard_and_stays_closed(server: Served, context: BrowserContext) -> None:
-    """Without a cookie, and nothing else is kept."""
-    page = opened(server, context)
+def test_a_notice_is_closed_by_keyboard_and_stays_closed(server: Served, context: BrowserContext) -> None:
+    """A closed notice stays closed after a reload; local storage has only its version, and no cookie is set."""
+    page = open_page(server, context)
     page.locator("#avowal-notice").wait_for()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.tagName") == "A"
@@ -115,14 +115,14 @@ def test_it_is_closed_by_keyboard_and_stays_closed(server: Served, context: Brow
     page.wait_for_load_state("networkidle")
     assert page.locator("#avowal-notice").count() == 0
     assert page.evaluate("JSON.stringify(localStorage)") == '{"avowal-notice":"2"}'
-    assert not [one for one in context.cookies() if "notice" in str(one.get("name"))]
+    assert not [cookie for cookie in context.cookies() if "notice" in str(cookie.get("name"))]
 
 
 @pytest.mark.parametrize("width", [320, 375, 1440, 1920])
-def test_it_fits(server: Served, browser: Browser, width: int) -> None:
-    """Nothing is wider than the page; the variables of a page style it; what is printed has none of it."""
+def test_a_notice_fits_its_page(server: Served, browser: Browser, width: int) -> None:
+    """The notice fits each width, is styled by variables of the page, and is not printed."""
     with browser.new_context(viewport={"width": width, "height": 700}) as context:
-        page = opened(server, context)
+        page = open_page(server, context)
         notice = page.locator("#avowal-notice")
         notice.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -137,30 +137,28 @@ def test_it_fits(server: Served, browser: Browser, width: int) -> None:
         assert not notice.is_visible()
 
 
-def test_where_a_browser_keeps_nothing_it_is_shown_and_closed_all_the_same(
-    server: Served, context: BrowserContext
-) -> None:
-    """It comes back with the next page."""
+def test_a_notice_works_without_local_storage(server: Served, context: BrowserContext) -> None:
+    """Without local storage a notice can be closed, and returns with the next page."""
     context.add_init_script(
         "Object.defineProperty(window, 'localStorage', {get() { throw new Error('no') }})"
     )
-    page = opened(server, context)
+    page = open_page(server, context)
     page.get_by_role("button", name="Close").click()
     assert page.locator("#avowal-notice").count() == 0
     page.reload()
     page.locator("#avowal-notice").wait_for()
 
 
-def test_pages_without_scripts_have_it_as_a_part(server: Served) -> None:
-    """In the language that is asked for."""
+def test_a_notice_is_served_as_a_fragment(server: Served) -> None:
+    """The notice is served as a fragment without scripts, in the requested language."""
     part = server.ask("GET", "/privacy/notice", headers={"Accept-Language": "pt-BR"}).body.decode()
     assert part.startswith('<section id="avowal-notice" lang="pt-BR" dir="ltr"')
     assert 'href="/privacy/changes/1..2?lang=pt-BR"' in part
     assert "<script" not in part
 
 
-def test_where_there_is_no_notice_nothing_is_shown(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Neither by the script, which is as small as before, nor as a part."""
+def test_without_a_notice_nothing_is_served(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Without a notice the script has no part for it, and the fragment is empty."""
     with served(site_with_versions(Site(tmp_path_factory.mktemp("site")))) as server:
         assert b"notice" not in server.ask("GET", "/avowal.js").body
         assert server.ask("GET", "/avowal.notice.js").status == 404
@@ -169,23 +167,23 @@ def test_where_there_is_no_notice_nothing_is_shown(tmp_path_factory: pytest.Temp
         assert server.ask("POST", "/notice/1", headers=OWN).status == 404
 
 
-def snippet(after: str) -> str:
-    """Return the lines of configuration that the manual has after some words of it."""
+def read_snippet(after: str) -> str:
+    """Return the lines of configuration that follow a text in the manual."""
     manual = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
     lines = manual.partition("### The notice")[2].partition(after)[2].splitlines()[1:]
     block = list(takewhile(lambda row: not row or row.startswith("    "), lines))
     return "\n".join(block)
 
 
-def fetched(port: int, path: str = "/") -> str:
+def fetch(port: int, path: str = "/") -> str:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
         connection.request("GET", path, headers={"Accept-Language": "pt-BR", "Host": "site.example"})
         return connection.getresponse().read().decode()
 
 
 @pytest.mark.skipif(not shutil.which("nginx", path="/usr/sbin:/usr/bin"), reason="needs nginx")
-def test_nginx_puts_it_into_pages(server: Served, tmp_path: Path) -> None:
-    """As the manual says."""
+def test_nginx_inserts_the_notice_into_pages(server: Served, tmp_path: Path) -> None:
+    """An nginx server inserts the notice with the configuration of the manual."""
     (tmp_path / "index.html").write_text("<!doctype html><title>page</title><body><p>words</body>")
     port, kinds = free_port(), ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     folders = " ".join(f"{name}_temp_path {tmp_path}/{name};" for name in kinds)
@@ -194,11 +192,13 @@ def test_nginx_puts_it_into_pages(server: Served, tmp_path: Path) -> None:
         f"events {{}} http {{ {folders} access_log off; types {{ text/html html; }}\n"
         f"server {{ listen 127.0.0.1:{port}; root {tmp_path};\n"
         f"location /privacy {{ proxy_pass http://127.0.0.1:{server.port}; }}\n"
-        f"{snippet('nginx puts it in by itself:')} }} }}\n"
+        f"{read_snippet('nginx puts server in by itself:')} }} }}\n"
     )
-    with running("/usr/sbin/nginx", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")):
-        wait_until(lambda: answers(port), "nginx to listen")
-        page = fetched(port)
+    with run_command(
+        "/usr/sbin/nginx", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")
+    ):
+        wait_until(lambda: is_listening(port), "nginx to listen")
+        page = fetch(port)
     assert re.search(
         r'<noscript><section id="avowal-notice" lang="pt-BR".*</section>\s*</noscript></body>',
         page,
@@ -207,8 +207,8 @@ def test_nginx_puts_it_into_pages(server: Served, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("caddy"), reason="needs caddy")
-def test_caddy_puts_it_into_templates(server: Served, tmp_path: Path) -> None:
-    """As the manual says."""
+def test_caddy_inserts_the_notice_into_templates(server: Served, tmp_path: Path) -> None:
+    """Caddy inserts the notice with the configuration of the manual."""
     manual = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
     (part,) = set(re.findall(r"<noscript>\{\{.*?\}\}</noscript>", manual))
     (tmp_path / "index.html").write_text(f"<!doctype html><title>page</title><body><p>words{part}</body>")
@@ -216,22 +216,22 @@ def test_caddy_puts_it_into_templates(server: Served, tmp_path: Path) -> None:
     (tmp_path / "Caddyfile").write_text(
         f"{{\n admin off\n auto_https off\n}}\nhttp://:{port} {{\n bind 127.0.0.1\n root * {tmp_path}\n"
         f" handle /privacy* {{\n reverse_proxy 127.0.0.1:{server.port}\n }}\n"
-        f"{snippet('in their body:')}\n}}\n"
+        f"{read_snippet('in their body:')}\n}}\n"
     )
-    with running("caddy", "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"):
-        wait_until(lambda: answers(port), "caddy to listen")
-        page = fetched(port)
+    with run_command("caddy", "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"):
+        wait_until(lambda: is_listening(port), "caddy to listen")
+        page = fetch(port)
     assert '<noscript><section id="avowal-notice" lang="pt-BR"' in page, page
 
 
-def answers(port: int) -> bool:
+def is_listening(port: int) -> bool:
     with closing(socket.socket()) as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
-def running(*command: str) -> Iterator[None]:
-    """Run a server, and end it."""
+def run_command(*command: str) -> Iterator[None]:
+    """Run a server until the block ends."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield

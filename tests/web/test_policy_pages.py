@@ -1,4 +1,4 @@
-"""`/privacy/` and what stands below it: the policy for people and programs, in their languages, with its proofs."""
+"""`/privacy/` and the pages below it: the policy for people and programs, in each language, with its proofs."""
 
 import json
 import re
@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import ViewportSize, sync_playwright
 
 from avowal.verify.last_result import VerificationResult, read_last_result, record_result
-from avowal.web.policy_status import assign_topics as places
+from avowal.web.policy_status import assign_topics
 from support.served import TODAY, Served, changed, served, translated
 from support.site import Site, line, tamper, wait_until
 
@@ -25,7 +25,7 @@ PLACES = {"pt-BR": "/pt/privacidade/", "zh-TW": "/zh/privacy.html"}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serve two versions in force, in three languages, and one to come."""
+    """Serve two versions in force, in three languages, and a future one."""
     site = translated(Site(tmp_path_factory.mktemp("site")), **PLACES)
     english = site.folder / "policy" / "privacy-policy.en.md"
     for days, age in ((0, 6), (45, 5)):
@@ -37,18 +37,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     ]
     site.take_in(site.log("a.log", *now))
     assert site.avowal("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
-    with served(site) as it:
-        yield it
+    with served(site) as server:
+        yield server
 
 
-def text(server: Served, path: str, asked: str = "") -> str:
-    answer = server.ask("GET", path, headers={"Accept-Language": asked})
+def fetch_text(server: Served, path: str, language_header: str = "") -> str:
+    answer = server.ask("GET", path, headers={"Accept-Language": language_header})
     assert answer.status == 200, (path, answer.body)
     return answer.body.decode()
 
 
 @pytest.mark.parametrize(
-    ("path", "asked", "language"),
+    ("path", "language_header", "language"),
     [
         ("/privacy/", "", "en"),
         ("/privacy/", "pt", "pt-BR"),
@@ -65,31 +65,31 @@ def text(server: Served, path: str, asked: str = "") -> str:
         ("/disclosures", "pt-BR", "pt-BR"),
     ],
 )
-def test_each_page_is_in_the_language_that_is_asked_for(
-    server: Served, path: str, asked: str, language: str
+def test_each_page_is_in_the_requested_language(
+    server: Served, path: str, language_header: str, language: str
 ) -> None:
-    """Says which that is, is not made again for who has it, and leads to the same in the others."""
-    answer = server.ask("GET", path, headers={"Accept-Language": asked})
+    """A page names its language, is cached by its ETag, and sets no cookie."""
+    answer = server.ask("GET", path, headers={"Accept-Language": language_header})
     page = answer.body.decode()
     assert (answer.status, answer.headers["content-language"]) == (200, language)
     assert f'<html lang="{language}"' in page
     assert answer.headers["vary"] == "Accept-Language"
     assert "set-cookie" not in answer.headers
     assert "default-src 'none'" in answer.headers["content-security-policy"]
-    same = {"Accept-Language": asked, "If-None-Match": answer.headers["etag"]}
+    same = {"Accept-Language": language_header, "If-None-Match": answer.headers["etag"]}
     assert (server.ask("GET", path, headers=same).status, server.ask("HEAD", path).body) == (304, b"")
 
 
-def test_a_page_says_what_belongs_to_it(server: Served) -> None:
-    """Its number, its languages, its feeds, its proofs; each link leads somewhere."""
-    page = text(server, "/privacy/")
+def test_a_page_links_its_version_languages_and_feeds(server: Served) -> None:
+    """A page names its version and links its languages and feeds; every link works."""
+    page = fetch_text(server, "/privacy/")
     assert "Version 2, in force from" in page
     assert "Number 1 of this document." in page
     assert '<link rel="canonical" href="https://site.example/privacy/">' in page
     assert "português (Brasil)" in page
     assert '<meta property="og:title" content="Privacy Policy">' in page
-    assert "og:" not in text(server, "/privacy/", "pt-BR")
-    links = set(re.findall(r'href="(/[^"]*)"', page + text(server, "/privacy/history")))
+    assert "og:" not in fetch_text(server, "/privacy/", "pt-BR")
+    links = set(re.findall(r'href="(/[^"]*)"', page + fetch_text(server, "/privacy/history")))
     assert {"/privacy/changes/1..2?lang=en", "/privacy/feed.atom", "/privacy/?lang=zh-TW"} <= links
     for link in links:
         assert server.ask("GET", link.replace("&amp;", "&")).status == 200, link
@@ -97,10 +97,10 @@ def test_a_page_says_what_belongs_to_it(server: Served) -> None:
     assert (redirected.status, redirected.headers["location"]) == (308, "/privacy/")
 
 
-def test_what_differs_between_any_two_is_shown(server: Served) -> None:
-    """In what is done and in what is said; also beside the one that is to come, which the history has, too."""
-    assert "Version 3 is to come, and holds from" in text(server, "/privacy/history")
-    page = text(server, "/privacy/changes/1..3")
+def test_two_versions_can_be_compared(server: Served) -> None:
+    """The page of changes compares the terms and texts of two versions, including the future one."""
+    assert "Version 3 is to come, and holds from" in fetch_text(server, "/privacy/history")
+    page = fetch_text(server, "/privacy/changes/1..3")
     assert "<ins>Words of version" in page
     assert "more protective" in page
 
@@ -131,15 +131,15 @@ def test_what_differs_between_any_two_is_shown(server: Served) -> None:
         "/nothing",
     ],
 )
-def test_what_there_is_not_is_not_found(server: Served, path: str) -> None:
-    """And nothing of the folder is told."""
+def test_an_unknown_path_is_not_found(server: Served, path: str) -> None:
+    """Every unknown path has the same response, which shows nothing of the folder."""
     answer = server.ask("GET", path)
     assert (answer.status, answer.json()["code"]) == (404, "not-found")
     assert server.ask("GET", "/nothing").body == answer.body
 
 
-def test_a_person_gets_a_page_that_says_so(server: Served) -> None:
-    """In the language that the browser prefers; a method that does not fit is a problem of its own."""
+def test_a_browser_gets_an_error_page(server: Served) -> None:
+    """A browser gets an error page in its language; a wrong method is a problem of its own."""
     browser = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "pt-BR"}
     answer = server.ask("GET", "/nothing", headers=browser)
     assert (answer.status, answer.headers["content-language"]) == (404, "pt-BR")
@@ -149,25 +149,27 @@ def test_a_person_gets_a_page_that_says_so(server: Served) -> None:
     assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
-def test_programs_have_the_terms(server: Served) -> None:
-    """The hash of the canonical ones is the version's identity, as the page has it."""
+def test_the_terms_are_served_to_programs(server: Served) -> None:
+    """The hash of the canonical terms is the identity of the version, as its page shows it."""
     for number in (1, 2, 3):
         answer = server.ask("GET", f"/privacy/terms.json?version={number}")
         identity = sha256(answer.body).hexdigest()
-        assert identity in text(server, f"/privacy/versions/{number}")
+        assert identity in fetch_text(server, f"/privacy/versions/{number}")
         assert answer.headers["access-control-allow-origin"] == "*"
-    assert sha256(server.ask("GET", "/privacy/terms.json").body).hexdigest() in text(server, "/privacy/")
+    assert sha256(server.ask("GET", "/privacy/terms.json").body).hexdigest() in fetch_text(
+        server, "/privacy/"
+    )
     linked = server.ask("GET", "/privacy/terms.jsonld").json()
     assert linked["@type"] == "dpv:PrivacyNotice"
 
 
-def test_the_ledger_is_verified_from_what_is_served(server: Served, tmp_path: Path) -> None:
-    """With its public key alone, as an exported one is."""
+def test_the_served_ledger_equals_the_export(server: Served, tmp_path: Path) -> None:
+    """The served ledger equals the exported one, and is verified with its key alone."""
     key = server.site.avowal("ledger", "key").out.strip()
     exported = tmp_path / "exported"
     assert server.site.avowal("ledger", "export", exported).status == 0
     served_folder = tmp_path / "served"
-    for path in (one for one in exported.rglob("*") if one.is_file()):
+    for path in (path for path in exported.rglob("*") if path.is_file()):
         name = path.relative_to(exported).as_posix()
         answer = server.ask("GET", f"/privacy/ledger/{name}")
         assert (answer.status, answer.body) == (200, path.read_bytes()), name
@@ -178,77 +180,77 @@ def test_the_ledger_is_verified_from_what_is_served(server: Served, tmp_path: Pa
     assert ran.status == 0, ran.out
 
 
-def test_feeds_tell_of_versions(server: Served) -> None:
-    """The same in all three, the newest first, and the one to come; in the language that is asked for."""
-    atom = ET.fromstring(text(server, "/privacy/feed.atom"))  # noqa: S314  # our own
-    rss = ET.fromstring(text(server, "/privacy/feed.rss"))  # noqa: S314  # our own
-    told = json.loads(text(server, "/privacy/feed.json"))
+def test_feeds_list_the_versions(server: Served) -> None:
+    """All three feeds list the same versions, newest first with the future one, in the requested language."""
+    atom = ET.fromstring(fetch_text(server, "/privacy/feed.atom"))  # noqa: S314  # our own
+    rss = ET.fromstring(fetch_text(server, "/privacy/feed.rss"))  # noqa: S314  # our own
+    json_feed = json.loads(fetch_text(server, "/privacy/feed.json"))
     links = [f"https://site.example/privacy/versions/{number}" for number in (3, 2, 1)]
-    assert [one["url"] for one in told["items"]] == links
-    assert [one.findtext(f"{ATOM}id") for one in atom.findall(f"{ATOM}entry")] == links
-    assert [one.findtext("link") for one in rss.iter("item")] == links
-    assert told["version"] == "https://jsonfeed.org/version/1.1"
-    assert "more protective" in told["items"][0]["content_html"]
-    assert "mais protetora" in text(server, "/privacy/feed.atom", "pt-BR")
-    for one in atom.iter(f"{ATOM}updated"):
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", one.text or "")
+    assert [item["url"] for item in json_feed["items"]] == links
+    assert [item.findtext(f"{ATOM}id") for item in atom.findall(f"{ATOM}entry")] == links
+    assert [item.findtext("link") for item in rss.iter("item")] == links
+    assert json_feed["version"] == "https://jsonfeed.org/version/1.1"
+    assert "more protective" in json_feed["items"][0]["content_html"]
+    assert "mais protetora" in fetch_text(server, "/privacy/feed.atom", "pt-BR")
+    for item in atom.iter(f"{ATOM}updated"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", item.text or "")
     answer = server.ask("GET", "/privacy/feed.atom")
     assert answer.headers["content-type"] == "application/atom+xml; charset=utf-8"
 
 
-def beside(page: str) -> dict[str, list[str]]:
-    """Return what is told beside each section, by its heading."""
+def read_notes(page: str) -> dict[str, list[str]]:
+    """Return the status notes of each section, by its heading."""
     parts = re.findall(r"<h2>(.*?)</h2>(.*?)</section>", page, re.DOTALL)
     return {heading: re.findall(r"<p>(.*?)</p>", part.partition('role="note"')[2]) for heading, part in parts}
 
 
-def test_what_is_so_at_this_moment_stands_beside_what_the_policy_says(server: Served) -> None:
-    """What came in, at which precision; who looked at it; what was released; what is to come; and that it was verified."""
+def test_the_policy_page_shows_the_current_status(server: Served) -> None:
+    """Sections show what was collected today, who accessed it, releases, future versions and the last verification."""
     verified = server.site.data / "verified.json"
     wait_until(verified.exists, "the server to verify the folder")
-    wait_until(lambda: "was verified on" in text(server, "/privacy/"), "the page to say so")
-    told = beside(text(server, "/privacy/"))
-    assert list(told) == [
+    wait_until(lambda: "was verified on" in fetch_text(server, "/privacy/"), "the page to say so")
+    notes = read_notes(fetch_text(server, "/privacy/"))
+    assert list(notes) == [
         "Whom this concerns",
         "What we collect",
         "What we use it for",
         "Who else receives it",
         "When this changes",
     ]
-    came, precise = told["What we collect"]
-    some = "Fewer than 5" if datetime.now(UTC).date() == TODAY.date() else "0"  # midnight was between
-    assert came == f"{some} requests and page views came in today (UTC)."
-    assert "ip-address: full, " in precise
-    assert told["What we use it for"] == [
+    collected, precisions = notes["What we collect"]
+    count = "Fewer than 5" if datetime.now(UTC).date() == TODAY.date() else "0"  # midnight was between
+    assert collected == f"{count} requests and page views came in today (UTC)."
+    assert "ip-address: full, " in precisions
+    assert notes["What we use it for"] == [
         "It was looked at 1 time in the last 30 days, for abuse.",
         "1 of these told of single visitors: it is in the ledger.",
     ]
-    assert told["Who else receives it"] == ["In the last twelve months nothing was released to anybody."]
-    assert told["When this changes"][1].startswith("Version 3 is to come, and holds from ")
-    assert ["verificado" in one for one in beside(text(server, "/privacy/", "pt"))["Whom this concerns"]] == [
-        True
-    ]
-    assert not any(beside(text(server, "/privacy/versions/1")).values())
+    assert notes["Who else receives it"] == ["In the last twelve months nothing was released to anybody."]
+    assert notes["When this changes"][1].startswith("Version 3 is to come, and holds from ")
+    assert [
+        "verificado" in one for one in read_notes(fetch_text(server, "/privacy/", "pt"))["Whom this concerns"]
+    ] == [True]
+    assert not any(read_notes(fetch_text(server, "/privacy/versions/1")).values())
 
 
-def test_it_is_told_where_something_did_not_hold(server: Served) -> None:
-    """Beside when all did."""
+def test_a_failed_verification_is_shown(server: Served) -> None:
+    """A failed verification is shown together with the time of the last one that passed."""
     path = server.site.data / "verified.json"
-    kept = path.read_bytes()
+    saved = path.read_bytes()
     record_result(server.site.data, TODAY + timedelta(hours=1), 0, passed=False)
     try:
         assert (
             server.site.avowal("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
         )
-        first = beside(text(server, "/privacy/"))["Whom this concerns"]
+        first = read_notes(fetch_text(server, "/privacy/"))["Whom this concerns"]
         assert "something did not hold" in first[0]
         assert "was verified on" in first[1]
     finally:
-        path.write_bytes(kept)
+        path.write_bytes(saved)
 
 
-def test_the_command_records_whether_all_holds(tmp_path: Path) -> None:
-    """And keeps when it last did."""
+def test_verify_records_its_last_result(tmp_path: Path) -> None:
+    """`avowal verify` records whether it passed, and keeps the time of the last pass."""
     site = Site(tmp_path).init()
     assert read_last_result(site.data) == VerificationResult()
     assert site.avowal("policy", "adopt").status == 0
@@ -263,26 +265,32 @@ def test_the_command_records_whether_all_holds(tmp_path: Path) -> None:
     assert read_last_result(site.data) == VerificationResult()
 
 
-def test_each_fact_stands_where_it_is_spoken_of() -> None:
-    """Where nothing speaks of it, at the end; that all holds, where nothing else is told."""
-    speaking = [
+def test_each_status_is_shown_at_its_section() -> None:
+    """A status is shown at the section on its topic, or at the last one if there is none."""
+    sections = [
         "Introduction: this is our policy.",
         "We log your IP address, the time of your visit, the pages you view, and your browser.",
         "We monitor and improve availability, performance and content.",
         "We disclose nothing to a third party, unless authorized by you, or required by law.",
         "This may change from time to time.",
     ]
-    assert places(speaking) == {"collection": 1, "use": 2, "releases": 3, "changes": 4, "verification": 0}
-    assert set(places(["", ""]).values()) == {0, 1}
-    assert set(places(["words"]).values()) == {0}
+    assert assign_topics(sections) == {
+        "collection": 1,
+        "use": 2,
+        "releases": 3,
+        "changes": 4,
+        "verification": 0,
+    }
+    assert set(assign_topics(["", ""]).values()) == {0, 1}
+    assert set(assign_topics(["words"]).values()) == {0}
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium: `apt install chromium`")
 @pytest.mark.parametrize(
     ("scheme", "width"), [("light", 320), ("dark", 1440), ("light", 1920), ("dark", 375)]
 )
-def test_pages_have_no_barriers(server: Served, scheme: Literal["light", "dark"], width: int) -> None:
-    """By the rules of axe-core; and nothing is wider than the page."""
+def test_pages_are_accessible(server: Served, scheme: Literal["light", "dark"], width: int) -> None:
+    """Pages pass axe-core and fit each width."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
     paths = ("/privacy/", "/privacy/?lang=zh-TW", "/privacy/history", "/privacy/changes/1..3", "/disclosures")
     size: ViewportSize = {"width": width, "height": 900}
@@ -294,6 +302,8 @@ def test_pages_have_no_barriers(server: Served, scheme: Literal["light", "dark"]
                 page.goto(f"http://127.0.0.1:{server.port}{path}")
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, path
                 page.evaluate(rules)
-                found = page.evaluate("axe.run()")["violations"]
-                assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], path
+                violations = page.evaluate("axe.run()")["violations"]
+                assert [(violation["id"], violation["nodes"][0]["html"]) for violation in violations] == [], (
+                    path
+                )
         browser.close()

@@ -1,4 +1,4 @@
-"""`/`: the policy for everybody, and reports for readers who sign in."""
+"""`/`: the policy for everyone, and reports for readers who sign in."""
 
 import re
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             site.avowal("user", "password", name, "--stdin", stdin=f"{PASSWORD} {name}\n".encode()).status
             == 0
         )
-    with served(site) as it:
-        yield it
+    with served(site) as running_server:
+        yield running_server
 
 
 def sign_in(server: Served, name: str, password: str, headers: dict[str, str] | None = None) -> Answer:
@@ -40,8 +40,8 @@ def cookie(answer: Answer) -> str:
 
 
 @pytest.mark.parametrize("accepted", ["", "de", "en;q=0.1", "pt-BR, *", "x;q=y,,", "\x00"])
-def test_everybody_sees_the_policy(server: Served, accepted: str) -> None:
-    """In the language that there is, with what keeps the page to itself."""
+def test_everyone_sees_the_policy(server: Served, accepted: str) -> None:
+    """Without signing in, the policy is shown in an available language and no cookie is set."""
     answer = server.ask("GET", "/", headers={"Accept-Language": accepted} if accepted.isprintable() else {})
     page = answer.body.decode()
     assert (answer.status, answer.headers["content-language"]) == (200, "en")
@@ -52,29 +52,29 @@ def test_everybody_sees_the_policy(server: Served, accepted: str) -> None:
 
 
 def test_a_reader_sees_the_reports_of_their_purposes(server: Served) -> None:
-    """And no other; what visitors wrote is text; the reading is counted with the reader's name."""
+    """A reader sees reports of their purposes only, with text of visitors escaped; each access is counted."""
     signed_in = sign_in(server, "ann", f"{PASSWORD} ann")
     assert (signed_in.status, signed_in.headers["location"]) == (303, "/")
-    told = signed_in.headers["set-cookie"]
-    assert re.search(r"HttpOnly; Max-Age=43200; Path=/; SameSite=strict", told)
-    assert "Secure" not in told
-    have = {"Cookie": cookie(signed_in)}
-    home = server.ask("GET", "/", headers=have)
+    set_cookie = signed_in.headers["set-cookie"]
+    assert re.search(r"HttpOnly; Max-Age=43200; Path=/; SameSite=strict", set_cookie)
+    assert "Secure" not in set_cookie
+    headers = {"Cookie": cookie(signed_in)}
+    home = server.ask("GET", "/", headers=headers)
     assert home.headers["cache-control"] == "private, no-store"
     page = home.body.decode()
     assert "Overview" in page
     assert "<dt>Views</dt><dd>4</dd>" in page
-    pages = server.ask("GET", "/?report=pages&since=7+days", headers=have).body.decode()
+    pages = server.ask("GET", "/?report=pages&since=7+days", headers=headers).body.decode()
     assert "&lt;script&gt;alert(1)" in pages
     assert "<script" not in pages
-    assert server.ask("GET", "/?report=availability", headers=have).status == 400
-    assert server.ask("GET", "/?report=overview&since=nonsense", headers=have).status == 400
+    assert server.ask("GET", "/?report=availability", headers=headers).status == 400
+    assert server.ask("GET", "/?report=overview&since=nonsense", headers=headers).status == 400
     status = server.site.avowal("status", "--json").json()
     assert {"ann"} == {row["reader"] for row in status["daily_access_counts"] if row["purpose"] == "content"}
 
 
-def test_it_is_secure_where_the_browser_is(server: Served) -> None:
-    """Behind a proxy that speaks HTTPS, the cookie goes over HTTPS only."""
+def test_the_session_cookie_is_secure_over_https(server: Served) -> None:
+    """Behind a proxy with HTTPS, the session cookie has the `Secure` attribute."""
     answer = sign_in(server, "ben", f"{PASSWORD} ben", {**OWN, "X-Forwarded-Proto": "https"})
     assert "Secure" in answer.headers["set-cookie"]
 
@@ -90,16 +90,16 @@ def test_it_is_secure_where_the_browser_is(server: Served) -> None:
         ("ann", f"{PASSWORD} ann", {}, 403),
     ],
 )
-def test_nobody_else_signs_in(
+def test_an_invalid_sign_in_is_refused(
     server: Served, name: str, password: str, headers: dict[str, str], status: int
 ) -> None:
-    """Nor does a form of another site sign anybody in."""
+    """Wrong credentials and forms of other sites sign nobody in."""
     answer = sign_in(server, name, password, {**headers, "X-Forwarded-For": "203.0.113.20"})
     assert (answer.status, "set-cookie" in answer.headers) == (status, False)
 
 
-def test_a_cookie_is_not_made_up(server: Served) -> None:
-    """One that was changed, or is of nobody, shows the policy."""
+def test_a_forged_session_cookie_is_ignored(server: Served) -> None:
+    """With a changed or invented cookie only the policy is shown."""
     own = cookie(sign_in(server, "ben", f"{PASSWORD} ben"))
     for value in (
         "avowal-reader=ben",
@@ -112,20 +112,20 @@ def test_a_cookie_is_not_made_up(server: Served) -> None:
         assert "What is collected" in page
 
 
-def test_signing_in_cannot_be_tried_for_ever(server: Served) -> None:
-    """From one address, and as one reader."""
-    tried = [
+def test_sign_in_attempts_are_limited(server: Served) -> None:
+    """After ten attempts as one reader, further ones are answered with status 429."""
+    statuses = [
         sign_in(
             server, "guessed", f"{number}", {**OWN, "X-Forwarded-For": f"203.0.113.{100 + number}"}
         ).status
         for number in range(12)
     ]
-    assert tried[:10] == [401] * 10
-    assert 429 in tried[10:]
+    assert statuses[:10] == [401] * 10
+    assert 429 in statuses[10:]
 
 
-def test_who_reads_no_more_is_signed_out(server: Served) -> None:
-    """At once: with another password, without purposes, or by their own wish."""
+def test_a_removed_reader_is_signed_out(server: Served) -> None:
+    """A new password, a removal, or signing out ends the session at once."""
     site = server.site
     for change in (
         ("password", "carl", "--stdin"),
@@ -135,18 +135,18 @@ def test_who_reads_no_more_is_signed_out(server: Served) -> None:
         assert (
             site.avowal("user", "password", "carl", "--stdin", stdin=f"{PASSWORD} carl".encode()).status == 0
         )
-        have = {"Cookie": cookie(sign_in(server, "carl", f"{PASSWORD} carl"))}
-        assert "Overview" in server.ask("GET", "/", headers=have).body.decode()
+        headers = {"Cookie": cookie(sign_in(server, "carl", f"{PASSWORD} carl"))}
+        assert "Overview" in server.ask("GET", "/", headers=headers).body.decode()
         assert site.avowal("user", *change, stdin=f"{PASSWORD} else".encode()).status == 0
-        assert "What is collected" in server.ask("GET", "/", headers=have).body.decode()
+        assert "What is collected" in server.ask("GET", "/", headers=headers).body.decode()
     assert "Max-Age=0" in server.ask("POST", "/sign-out", headers=OWN).headers["set-cookie"]
     assert server.ask("POST", "/sign-out", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
 
 
-@pytest.mark.parametrize("word", ["short", "", "x" * 300])
-def test_a_password_is_neither_short_nor_endless(server: Served, word: str) -> None:
-    """And it is of a reader; nothing of it is in the folder."""
-    ran = server.site.avowal("user", "password", "ann", "--stdin", stdin=word.encode())
+@pytest.mark.parametrize("password", ["short", "", "x" * 300])
+def test_a_password_has_a_minimum_and_maximum_length(server: Served, password: str) -> None:
+    """A password that is too short or too long is refused."""
+    ran = server.site.avowal("user", "password", "ann", "--stdin", stdin=password.encode())
     assert (ran.status, ran.code) == (2, "password-length")
     assert server.site.avowal("user", "password", "nobody", "--stdin", stdin=PASSWORD.encode()).status == 1
     for path in server.site.folder.rglob("*"):

@@ -1,4 +1,4 @@
-"""What one tab told, shown to a visitor without the cookie by what the script remembers in the tab; to nobody else."""
+"""The script views of one tab, shown to a visitor without the cookie by the tokens that the tab remembers."""
 
 import json
 import re
@@ -26,125 +26,131 @@ UNDECLARED = re.compile(r'\[\[cookie\]\]\nname = "avowal-views"\n(.+\n)+')
 
 
 @made_once
-def site_with_looks(folder: Path) -> Site:
-    """Make a site at which two people looked from one address with one browser: they share the key of the day."""
+def site_with_script_views(folder: Path) -> Site:
+    """Make a site with two visitors at one address with one browser, who share a daily key."""
     site = Site(folder).init(settings=SETTINGS)
-    with served(site) as it:
-        for look in (*MINE, *OTHERS):
-            assert it.tell(script_view_token=look, url=f"https://{SITE}/of-{look[:5]}").status == 202
-        assert len({row["visitor_id"] for row in it.kept("SELECT visitor_id FROM views", 3)}) == 1
-        it.stop()
+    with served(site) as running_server:
+        for token in (*MINE, *OTHERS):
+            assert (
+                running_server.tell(script_view_token=token, url=f"https://{SITE}/of-{token[:5]}").status
+                == 202
+            )
+        assert len({row["visitor_id"] for row in running_server.kept("SELECT visitor_id FROM views", 3)}) == 1
+        running_server.stop()
     return site
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Served]:
-    with served(site_with_looks(tmp_path)) as it:
-        yield it
+    with served(site_with_script_views(tmp_path)) as running_server:
+        yield running_server
 
 
-def tab(server: Served, *looks: str, then: str = "", headers: dict[str, str] | None = None) -> Answer:
-    """Ask for what is held of looks, as a page of the site does."""
-    body = urlencode({"script_views": " ".join(looks)}).encode()
+def ask_tab(server: Served, *tokens: str, then: str = "", headers: dict[str, str] | None = None) -> Answer:
+    """Request the data of script views by their tokens, as a page of the site does."""
+    body = urlencode({"script_views": " ".join(tokens)}).encode()
     return server.ask("POST", f"/privacy/me/tab{then}", body, FORM if headers is None else headers)
 
 
-def own_readings(server: Served) -> list[int]:
-    """Return of how many records visitors read what is held of them."""
-    told = server.site.avowal("status", "--json").json()["visitor_accesses"]
-    return [one["rows"] for one in told if one["reader"] == "visitor"]
+def list_visitor_accesses(server: Served) -> list[int]:
+    """Return the number of records of each access by a visitor."""
+    accesses = server.site.avowal("status", "--json").json()["visitor_accesses"]
+    return [access["rows"] for access in accesses if access["reader"] == "visitor"]
 
 
-def test_a_tab_shows_its_own_views_and_no_others(server: Served) -> None:
-    """Though they have one address and one key; a look is a reading, and several in a minute are one."""
+def test_a_tab_shows_only_its_own_views(server: Served) -> None:
+    """Visitors with one daily key see only their own views; repeated accesses within a minute count once."""
     for _ in range(2):
-        answer = tab(server, *MINE)
+        answer = ask_tab(server, *MINE)
         page = answer.body.decode()
         assert (answer.status, answer.headers["cache-control"]) == (200, "private, no-store")
         assert "/of-mine0" in page
         assert "/of-mine1" in page
         assert "/of-other" not in page
-    assert own_readings(server) == [2]
-    answer = tab(server, *MINE, then="/export")
+    assert list_visitor_accesses(server) == [2]
+    answer = ask_tab(server, *MINE, then="/export")
     lines = [json.loads(line) for line in answer.body.splitlines()]
     schema = jsonschema.Draft202012Validator(server.site.avowal("visitor", "schema").json())
     assert [error.message for row in lines for error in schema.iter_errors(row)] == []
     assert [row["page_path"] for row in lines[1:]] == ["/of-mine0", "/of-mine1"]
     (key,) = {row["visitor_id"] for row in server.kept("SELECT visitor_id FROM views", 3)}
-    assert key.encode() not in answer.body + tab(server, *MINE).body
+    assert key.encode() not in answer.body + ask_tab(server, *MINE).body
 
 
-def test_whoever_has_no_views_is_shown_none(server: Served) -> None:
-    """By guesses, by words of another form, and from other sites' pages; nothing of that is a reading."""
+def test_unknown_tokens_show_nothing(server: Served) -> None:
+    """Guessed or malformed tokens and requests of other sites show nothing and count as no access."""
     for guess in (("guess-guess-guess",), ("mine0-mine0-mine",), ("MINE0-MINE0-MINE0",)):
-        answer = tab(server, *guess)
+        answer = ask_tab(server, *guess)
         assert (answer.status, b"Nothing is held of the views" in answer.body) == (200, True)
     for nothing in ((), ("short",), ("'; DROP",)):
-        assert tab(server, *nothing).status == 403
+        assert ask_tab(server, *nothing).status == 403
     for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
         for then in ("", "/export", "/erasure"):
-            assert tab(server, *MINE, then=then, headers=headers).status == 403
-    assert tab(server, *("x" * 40 for _ in range(1000))).status == 403  # longer than any tab remembers
+            assert ask_tab(server, *MINE, then=then, headers=headers).status == 403
+    assert ask_tab(server, *("x" * 40 for _ in range(1000))).status == 403  # longer than any tab remembers
     for path in ("/privacy/me/tab", f"/privacy/me/tab?{urlencode({'views': MINE[0]})}"):
         assert server.ask("GET", path, headers=OWN).status == 405
-    assert tab(server, "guess-guess-guess", then="/erasure").status == 404
-    assert tab(server, "guess-guess-guess", then="/export").status == 404
-    assert own_readings(server) == []
+    assert ask_tab(server, "guess-guess-guess", then="/erasure").status == 404
+    assert ask_tab(server, "guess-guess-guess", then="/export").status == 404
+    assert list_visitor_accesses(server) == []
 
 
-def test_looks_at_another_site_are_not_these(tmp_path: Path) -> None:
-    """What a tab remembers counts for the hosts of the site, whatever the request names."""
+def test_script_views_of_other_hosts_of_the_site_are_shown(tmp_path: Path) -> None:
+    """A tab shows script views of every host of the site, whatever host the request names."""
     with served(
         Site(tmp_path).init(settings='[site]\nhost = "site.example"\nother_hosts = ["www.site.example"]\n')
-    ) as it:
-        assert it.tell(script_view_token=MINE[0], url="https://www.site.example/of-www").status == 202
-        it.kept("SELECT page_path FROM views", 1)
-        assert b"/of-www" in tab(it, MINE[0]).body
-        assert b"/of-www" in tab(it, MINE[0], headers={**FORM, "Host": "evil.example"}).body
+    ) as running_server:
+        assert (
+            running_server.tell(script_view_token=MINE[0], url="https://www.site.example/of-www").status
+            == 202
+        )
+        running_server.kept("SELECT page_path FROM views", 1)
+        assert b"/of-www" in ask_tab(running_server, MINE[0]).body
+        assert b"/of-www" in ask_tab(running_server, MINE[0], headers={**FORM, "Host": "evil.example"}).body
 
 
-def test_what_a_tab_erases_is_gone_and_replayed_in_vain(server: Served, tmp_path: Path) -> None:
-    """With a receipt that holds; the others' view of the same visit stays, and is the visit's only one."""
-    assert tab(server, MINE[0], then="/erasure", headers={"Sec-Fetch-Site": "same-site"}).status == 403
-    answer = tab(server, *MINE, then="/erasure")
+def test_a_tab_erases_its_views(server: Served, tmp_path: Path) -> None:
+    """An erasure has a valid receipt and leaves other visitors' views; repeating it finds nothing."""
+    assert ask_tab(server, MINE[0], then="/erasure", headers={"Sec-Fetch-Site": "same-site"}).status == 403
+    answer = ask_tab(server, *MINE, then="/erasure")
     assert answer.json()["erased"]["script_views"] == 2
     receipt = tmp_path / "receipt.json"
     receipt.write_bytes(answer.body)
     key = server.site.avowal("ledger", "key").out.strip()
     assert server.site.avowal("verify", receipt, "--key", key).status == 0
     for then, status in (("", 200), ("/export", 404), ("/erasure", 404)):
-        replayed = tab(server, *MINE, then=then)
+        replayed = ask_tab(server, *MINE, then=then)
         assert (replayed.status, b"/of-mine" in replayed.body) == (status, False)
     assert [row["page_path"] for row in server.kept("SELECT page_path FROM views", 1)] == ["/of-other"]
     assert server.kept("SELECT views FROM visits", 1) == [{"views": 1}]
-    assert b"/of-other" in tab(server, *OTHERS).body
+    assert b"/of-other" in ask_tab(server, *OTHERS).body
     wait_until(lambda: server.site.avowal("verify").status == 0, "all to hold")
 
 
-def test_what_was_told_a_moment_ago_is_shown_and_erased(server: Served) -> None:
-    """Also where it still waits in a journal."""
+def test_views_in_the_journal_are_shown_and_erased(server: Served) -> None:
+    """Events that are still in a journal are shown and erased too."""
     assert server.tell(script_view_token="later-later-later", url=f"https://{SITE}/later").status == 202
-    assert b"/later" in tab(server, "later-later-later").body
+    assert b"/later" in ask_tab(server, "later-later-later").body
     assert server.tell(script_view_token="later-later-last1", url=f"https://{SITE}/later").status == 202
-    assert tab(server, "later-later-last1", then="/erasure").json()["erased"]["script_views"] == 1
+    assert ask_tab(server, "later-later-last1", then="/erasure").json()["erased"]["script_views"] == 1
     server.kept("SELECT page_path FROM views", 4)
 
 
-def test_nothing_is_remembered_that_is_not_declared(tmp_path: Path) -> None:
-    """The script has the lines for it only where the terms have the name among their cookies."""
+def test_a_tab_remembers_nothing_undeclared(tmp_path: Path) -> None:
+    """The script has no code for the tokens unless the terms declare their name."""
     site = Site(tmp_path)
     site.init(settings=SETTINGS)
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(UNDECLARED.sub("", terms.read_text()))
-    with served(site) as it:
+    with served(site) as running_server:
         for path in ("/avowal.js", "/avowal.source.js"):
-            assert b"sessionStorage" not in it.ask("GET", path).body
+            assert b"sessionStorage" not in running_server.ask("GET", path).body
 
 
 @pytest.fixture
 def own_host(tmp_path: Path) -> Iterator[Served]:
-    with served(Site(tmp_path).init(settings='[site]\nhost = "127.0.0.1"\n')) as it:
-        yield it
+    with served(Site(tmp_path).init(settings='[site]\nhost = "127.0.0.1"\n')) as running_server:
+        yield running_server
 
 
 @pytest.fixture
@@ -155,8 +161,8 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-def visited(server: Served, context: BrowserContext, *paths: str) -> Page:
-    """Look at pages of the site in one tab, then at the page of what is held."""
+def visit_pages(server: Served, context: BrowserContext, *paths: str) -> Page:
+    """Visit pages of the site in one tab, then the visitor's page."""
     base = f"http://127.0.0.1:{server.port}"
     context.route(f"{base}/page/*", lambda route: route.fulfill(body=PAGE, content_type="text/html"))
     view = context.new_page()
@@ -169,10 +175,10 @@ def visited(server: Served, context: BrowserContext, *paths: str) -> Page:
 
 @needs_chromium
 def test_a_visitor_without_the_cookie_sees_and_erases_their_tab(own_host: Served, browser: Browser) -> None:
-    """In a real browser, by keyboard; another tab has its own; without violations of axe-core's rules."""
+    """In a real browser, each tab shows and erases its own views by keyboard, and the page passes axe-core."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
     with browser.new_context(user_agent=FIREFOX, bypass_csp=True) as context:
-        first, second = visited(own_host, context, "one", "two"), visited(own_host, context, "three")
+        first, second = visit_pages(own_host, context, "one", "two"), visit_pages(own_host, context, "three")
         for view, mine, others in ((first, ("one", "two"), ("three",)), (second, ("three",), ("one", "two"))):
             view.get_by_role("button", name="Show what is held of this tab's views").press("Enter")
             view.wait_for_url("**/privacy/me/tab*")
@@ -187,23 +193,21 @@ def test_a_visitor_without_the_cookie_sees_and_erases_their_tab(own_host: Served
         first.get_by_role("checkbox").press("Space")
         with first.expect_download() as download:
             first.get_by_role("button", name="Erase all of it").press("Enter")
-        told: Any = json.loads(download.value.path().read_text())
-        assert told["erased"]["script_views"] == 2
+        receipt: Any = json.loads(download.value.path().read_text())
+        assert receipt["erased"]["script_views"] == 2
         own_host.kept("SELECT page_path FROM views", 1)
 
 
 @needs_chromium
 @pytest.mark.parametrize("objects", [False, True])
-def test_a_tab_remembers_as_long_as_its_visitor_lets_it(
-    own_host: Served, browser: Browser, objects: bool
-) -> None:
-    """Nothing where the browser objects; and nothing more where the visitor has it forgotten."""
+def test_a_tab_forgets_its_views_on_request(own_host: Served, browser: Browser, objects: bool) -> None:
+    """A tab remembers nothing if the browser objects, and forgets its views when the visitor asks."""
     with browser.new_context(user_agent=FIREFOX) as context:
         if objects:
             context.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
-        view = visited(own_host, context, "one")
-        kept = view.evaluate("Object.keys(sessionStorage).concat(Object.keys(localStorage))")
-        assert kept == ([] if objects else ["avowal-views"])
+        view = visit_pages(own_host, context, "one")
+        stored = view.evaluate("Object.keys(sessionStorage).concat(Object.keys(localStorage))")
+        assert stored == ([] if objects else ["avowal-views"])
         forget = view.get_by_role("button", name="Have this tab forget them")
         assert forget.count() == (0 if objects else 1)
         if not objects:
