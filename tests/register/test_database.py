@@ -125,7 +125,7 @@ def test_an_unusable_file_is_reported_without_values(database: Database, tmp_pat
         Database(tmp_path).transaction(),
     ):
         pass  # a folder
-    assert "look at the disk" in str(caught.value.hint)
+    assert "check the disk" in str(caught.value.hint)
     statement = "INSERT INTO numbers VALUES ('secret')"
     with (
         raises_code("store-unusable") as caught,

@@ -61,7 +61,9 @@ def deliver_to_folder(provider: FeedProvider, processor_name: str, folder: Path)
     """
     if not folder.is_dir():
         raise InvalidInputError(
-            f"`{folder}` is no folder", "make it, for its owner and the processor alone", code="file-missing"
+            f"`{folder}` is not a folder",
+            "create it, readable by its owner and the processor only",
+            code="file-missing",
         )
     feeds, pages = provider.register.feeds, provider.register.feeds.pages(processor_name)
     _publish_pending_pages(folder, {page.reference for page in pages})
@@ -122,8 +124,8 @@ def deliver_to_webhook(
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS):
         raise InvalidInputError(
-            f"`{url}` is no address of HTTPS",
-            "what is sent is not for others on its way",
+            f"`{url}` is not an address of HTTPS",
+            "use HTTPS, so that nobody on the way can read the records",
             code="invalid-address",
         )
     pool, has_more = _create_pool(), True

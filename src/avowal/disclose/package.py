@@ -112,7 +112,7 @@ def is_package(path: Path) -> bool:
 def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[PackageManifest, EntryProof]:
     """Verify a package with the ledger's public key alone; returns its manifest and the proof of its entry.
 
-    Raises InvalidInputError where it is none, and ProofError where it does not hold, or has expired.
+    Raises InvalidInputError if it is not a package, and ProofError if it is not valid or has expired.
     """
     try:
         with zipfile.ZipFile(path) as package:

@@ -145,7 +145,7 @@ def _check_seal(sealed_until: datetime, requirements: GroundRequirements, now: d
         )
     if not now < sealed_until <= now + timedelta(days=EXPIRY_DAYS_MAX):
         raise InvalidInputError(
-            "a seal ends on a day to come",
-            f"give a date of the next {EXPIRY_DAYS_MAX} days",
+            "the end of the seal is not in the permitted period",
+            f"give a date within the next {EXPIRY_DAYS_MAX} days",
             code="invalid-time",
         )

@@ -324,7 +324,7 @@ class ReleaseWorkflow:
             else all_submissions.in_period(datetime.min, datetime.max, request.visitor)
         )
         if EvidenceKind.AUTHORISATION in requirements.evidence:
-            selected = [one for one in selected if one.allows_recipient(request.recipient)]
+            selected = [candidate for candidate in selected if candidate.allows_recipient(request.recipient)]
         bounds = compute_governing_bounds(effective_versions(self.register.versions(), utc_now()))
         extract = extract_submissions(all_submissions, selected, bounds, request)
         return merge_extracts(self.extract_records(request), extract) if request.visitor else extract

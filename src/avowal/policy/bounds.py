@@ -108,8 +108,8 @@ class Bounds:
         """Return whether a category may be used only where another may be, and nowhere for longer."""
         for cell, ages in self.cells.items():
             if cell.category == category:
-                other = self.cells.get(cell._replace(category=other_category), {})
-                if any(min_age(age, other.get(precision, 0)) != age for precision, age in ages.items()):
+                other_ages = self.cells.get(cell._replace(category=other_category), {})
+                if any(min_age(age, other_ages.get(precision, 0)) != age for precision, age in ages.items()):
                     return False
         return True
 

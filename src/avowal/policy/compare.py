@@ -67,11 +67,11 @@ def meet(first: Bounds, second: Bounds) -> Bounds:
     """Return the least protective bounds that are at least as protective as both (C4)."""
     cells = {}
     for cell in first.cells.keys() & second.cells.keys():
-        both = first.cells[cell].keys() & second.cells[cell].keys()
+        shared_precisions = first.cells[cell].keys() & second.cells[cell].keys()
         if ages := {
             precision: min_age(first.max_age(cell, precision), second.max_age(cell, precision))
             for precision in first.cells[cell]
-            if precision in both
+            if precision in shared_precisions
         }:
             cells[cell] = ages
     names = first.duties.keys() | second.duties.keys()

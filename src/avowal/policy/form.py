@@ -119,13 +119,13 @@ def _check_field(key: str, name: str, category: str, words: Vocabulary) -> None:
         word for word in words.expand("categories", SUBMISSION_CATEGORY) if word != SUBMISSION_TIME_CATEGORY
     ]
     if category not in fitting:
-        hint = strict.suggest_nearest(category, fitting, "categories of what is handed over")
+        hint = strict.suggest_nearest(category, fitting, "categories of submissions")
         raise TermsError(f"`{key}` is `{category}`, which visitors do not submit by a form", hint)
 
 
 def _check_files(key: str, form: Form) -> None:
     if bool(form.file_fields) is not bool(form.media_types):
-        hint = 'name the media types that are taken, as in `types = ["application/pdf"]`'
+        hint = 'name the accepted media types, as in `types = ["application/pdf"]`'
         raise TermsError(f"`{key}` has fields for files without `types`, or the other way round", hint)
     for kind in form.media_types:
         if not _TYPE.fullmatch(kind):

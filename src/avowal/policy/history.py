@@ -67,7 +67,7 @@ def render_history(
         title=document.title,
         changes=describe_version_changes(versions, language),
         comparisons=comparisons,
-        future_versions={one.number for one in versions if one.effective_at > now},
+        future_versions={version.number for version in versions if version.effective_at > now},
     )
 
 

@@ -28,7 +28,7 @@ class Authorisation(msgspec.Struct, frozen=True):
     """False if it was withdrawn: then it has no categories."""
     categories: list[str]
     channel: str
-    """How the visitor said so."""
+    """How the visitor authorised it, or withdrew it."""
     reference: str
     """Where the operator finds the visitor's statement."""
     recorded_at: datetime

@@ -30,11 +30,11 @@ class Consent(msgspec.Struct, frozen=True):
     given: bool
     """False if it was withdrawn."""
     language: str
-    """Of the document that was shown."""
+    """The language of the document that was shown."""
     document_hash: str
     """The SHA-256 of the document that was shown, in hexadecimal."""
     channel: str
-    """How the visitor said so."""
+    """How the visitor consented, or withdrew it."""
     reference: str
     """Where the operator finds the visitor's statement."""
     recorded_at: datetime
@@ -45,7 +45,7 @@ class Consent(msgspec.Struct, frozen=True):
 
     @property
     def commitment(self) -> str:
-        """The commitment to the visitor that its entry has."""
+        """The commitment to the visitor in its entry."""
         return compute_commitment(self.salt or b"", visitor=self.visitor, reference=self.reference)
 
     def to_ledger_entry(self) -> ConsentGiven | ConsentWithdrawn:

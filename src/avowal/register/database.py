@@ -16,7 +16,7 @@ BUSY_SECONDS = 10
 
 BURST_SECONDS_MAX = 1.0
 BURST_TRANSACTIONS_MAX = 64
-"""How long a burst lasts, and how many transactions it has: only its first waits for the disk (R12 in readings.md)."""
+"""The limits of a burst, of which only the first transaction waits for the disk (R12 in `docs/spec/readings.md`)."""
 
 Publish = Callable[[], None]
 """Publishes a checkpoint after its transaction was committed."""
@@ -197,10 +197,10 @@ class Database:
         """Return the error of a file that cannot be opened or written; it holds no value of a statement."""
         return StoreError(
             f"`{self.path}` cannot be {action} ({type(error).__name__})",
-            "nothing was changed; look at the disk, and at other programs that write to the file"
+            "nothing was changed; check the disk, and other programs that write to the file"
             if isinstance(error, sqlite3.OperationalError)
             else "nothing was changed; the file is damaged, or another program wrote to it: restore it and the data "
-            "from a backup",
+            "from the same backup",
             code="store-unusable",
         )
 

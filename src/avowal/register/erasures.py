@@ -1,4 +1,4 @@
-"""Erasure of a visitor: recorded as begun, done in the store and here, and recorded as done.
+"""Erasures of visitors: recorded as begun, done in the store and in the register, and recorded as done.
 
 The rules are in `docs/spec/retention.md` (K7 and K8).
 """
@@ -41,20 +41,22 @@ class ErasureCounts(msgspec.Struct, frozen=True):
 
 
 class Erasure(msgspec.Struct, frozen=True):
-    """What was erased of a visitor, and when (UTC); `salt` opens the commitment of its entry, and is stored nowhere."""
+    """The erasure of a visitor. Times are UTC."""
 
     visitor: str
     counts: ErasureCounts
     erased_at: datetime
     entry: int
+    """The number of its entry in the ledger."""
     salt: str
+    """The salt of the entry's commitment, in hexadecimal; it is stored nowhere."""
 
 
 class Erasures(Repository):
     """The erasures of a register."""
 
     def begin(self, visitor: str) -> None:
-        """Record that a visitor is to be erased: from now on it will be done, even after a crash."""
+        """Record that a visitor is to be erased. It will be done from now on, even after a crash."""
         with self._database.transaction() as connection:
             connection.execute(SQL["begin"], {"visitor": visitor})
 
@@ -66,7 +68,7 @@ class Erasures(Repository):
     def finish(self, visitor: str, store_counts: RecordCounts, now: datetime) -> Erasure:
         """Erase a visitor from the register, and record that they were erased from the store, too."""
         salt, values = secrets.token_bytes(SALT_BYTES), {"visitor": visitor}
-        chosen = SubmissionSelector("visitor", visitor).parameters
+        selected = SubmissionSelector("visitor", visitor).parameters
         with self._database.transaction() as connection:
             connection.erase(SQL["finish"], values)
             counts = ErasureCounts(
@@ -76,7 +78,7 @@ class Erasures(Repository):
                 consents=connection.erase(CONSENTS_SQL["erase_subjects"], values),
                 script_views=store_counts.script_views,
                 events=store_counts.events,
-                submissions=connection.erase(SUBMISSIONS_SQL["delete_chosen"], chosen),
+                submissions=connection.erase(SUBMISSIONS_SQL["delete_chosen"], selected),
                 authorisations=connection.erase(AUTHORISATIONS_SQL["erase_subjects"], values),
             )
             connection.erase(SUBMISSIONS_SQL["delete_restrictions_of_visitor"], values)
@@ -87,7 +89,7 @@ class Erasures(Repository):
         return Erasure(visitor, counts, now, entry, salt.hex())
 
     def erase_submissions(self, selector: SubmissionSelector, now: datetime) -> int:
-        """Erase submissions; returns how many. Nothing leads from the entry of it to them.
+        """Erase submissions; returns how many. Nothing leads from its entry to them.
 
         Their files are deleted with `Submissions.delete_orphans`. Raises RefusedError if there are none.
         """
@@ -107,7 +109,7 @@ ERASURE_RECEIPT_SCHEMA = "avowal erasure 1"
 
 
 def make_erasure_receipt(ledger: Ledger, erasure: Erasure) -> dict[str, Any]:
-    """Return the receipt of an erasure, for the visitor to keep: anybody can check it with the public key."""
+    """Return the receipt of an erasure for the visitor; anybody can verify it with the ledger's public key."""
     return {
         "schema": ERASURE_RECEIPT_SCHEMA,
         "visitor": erasure.visitor,
@@ -125,9 +127,9 @@ class _ErasureReceipt(msgspec.Struct):
 
 
 def check_erasure_receipt(text: str, verifier: Verifier) -> EntryProof:
-    """Check the receipt of an erasure with nothing but the ledger's public key; returns its proof.
+    """Verify the receipt of an erasure with the ledger's public key alone; returns its proof.
 
-    Raises InvalidInputError if it is no receipt, and ProofError if it does not hold.
+    Raises InvalidInputError if it is not a receipt, and ProofError if it is not valid.
     """
     receipt = parse_receipt(text, _ErasureReceipt, "an erasure")
     proof = EntryProof.parse(receipt.proof.tlog_proof)

@@ -1,4 +1,4 @@
-"""Feeds of processors: the pages that they were given and acknowledged, and the keys that open them."""
+"""Feeds of processors: the pages that were provided and acknowledged, and the keys of the feeds."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -23,24 +23,24 @@ SQL = load_statements("avowal.register", "processors")
 
 KEY_BYTES = 32
 KEY_OVERLAP = timedelta(hours=24)
-"""How long a key still opens the feed after another was issued, unless it is revoked at once."""
+"""How long a key stays valid after a new one was issued, unless it is revoked at once."""
 
 
 class FeedPosition(msgspec.Struct, frozen=True):
     """How far a processor has read its feed."""
 
     agreement_hash: str = ""
-    """The hash of the contract and of the version that the feed follows: with others it begins again."""
+    """The hash of the contract and of the version that the feed follows: with another one the feed begins again."""
     last_record_numbers: dict[str, int] = {}
     """The number of the last record that was read, by relation."""
     last_change_number: int = 0
     """The number of the last change that was read."""
     last_expiry_day: str = ""
-    """The last day on which it was told what has expired, as `YYYY-MM-DD`."""
+    """The last day for which it received the expired records, as `YYYY-MM-DD`."""
 
 
 class FeedPage(msgspec.Struct, frozen=True):
-    """A page that a processor was given. Times are UTC."""
+    """A page that a processor fetched. Times are UTC."""
 
     processor: str
     reference: str
@@ -50,7 +50,7 @@ class FeedPage(msgspec.Struct, frozen=True):
     records: dict[str, int]
     """How many records there are, by relation."""
     deletions: int
-    """How many records it has to delete."""
+    """How many records the page asks the processor to delete."""
     provided_at: datetime
     acknowledged_at: datetime | None = None
 
@@ -59,7 +59,7 @@ class Feeds(Repository):
     """The feeds of a register."""
 
     def issue_key(self, processor: str, now: datetime, *, revoke_previous: bool) -> str:
-        """Return a new key for a processor; the one before ends after a day, or at once."""
+        """Return a new key for a processor; its previous key ends after KEY_OVERLAP, or at once."""
         key = secrets.token_urlsafe(KEY_BYTES)
         values = to_parameters(
             {
@@ -75,7 +75,7 @@ class Feeds(Repository):
         return key
 
     def check_key(self, processor: str, key: str, now: datetime) -> bool | None:
-        """Return whether a key opens a processor's feed; None if it once did, and ended."""
+        """Return whether a key of a processor's feed is valid; None if it was valid and has ended."""
         row = self._select("select_key_end", processor=processor, hash=_hash_key(key))
         if row is None:
             return False
@@ -89,14 +89,14 @@ class Feeds(Repository):
         row = self._select("select_position", processor=processor, reference=reference)
         if row is None:
             raise RefusedError(
-                f"`{processor}` was given no page `{reference}`",
-                "begin again without a page: nothing is lost",
+                f"the feed of `{processor}` has no page `{reference}`",
+                "begin again without a page; nothing is lost",
                 code="page-not-found",
             )
         return msgspec.json.decode(row[0], type=FeedPosition)
 
     def acknowledge(self, processor: str, reference: str, now: datetime) -> None:
-        """Record that a processor has a page, and all before it."""
+        """Record that a processor has received a page, and all pages before it."""
         values = {"processor": processor, "reference": reference, "now": format_time(now)}
         with self._database.transaction() as connection:
             connection.execute(SQL["acknowledge_pages"], values)
@@ -119,7 +119,7 @@ class Feeds(Repository):
         return number
 
     def pages(self, processor: str) -> list[FeedPage]:
-        """Return the pages that a processor was given, in their order."""
+        """Return the pages that a processor fetched, in their order."""
         with self._database.read() as connection:
             rows = connection.execute(SQL["select_pages"], {"processor": processor}).fetchall()
         return [
@@ -143,7 +143,7 @@ class Feeds(Repository):
         return parse_optional_time(row[0]) if row else None
 
     def first_provided_at(self, processor: str) -> datetime | None:
-        """Return when a processor was given its first page; None if it never was."""
+        """Return when a processor fetched its first page; None if it has fetched none."""
         row = self._select("select_first_provided_at", processor=processor)
         return parse_time(row[0]) if row else None
 
@@ -176,5 +176,5 @@ NO_FEED_CHANGE_NUMBER = (1 << 63) - 1
 
 
 def _hash_key(key: str) -> str:
-    """Return the stored hash of a key, which is random and long: a fast hash will do."""
+    """Return the stored hash of a key. A fast hash is safe, as keys are long and random."""
     return sha256(key.encode()).hexdigest()

@@ -31,7 +31,7 @@ LAST_CHECKPOINT_FILE = "ledger.checkpoint"
 SQL = load_statements("avowal.register", "ledger")
 
 PAGE_ENTRIES = 1_000
-"""How many entries are fetched at once: one by one they take a tenth longer."""
+"""How many entries are fetched at once; fetching each alone takes a tenth longer."""
 
 
 def append_entries(
@@ -75,7 +75,7 @@ def extend_tree(connection: Connection) -> None:
             if number != position:
                 raise ProofError(
                     f"entry {position} of the ledger is missing",
-                    "`avowal verify` lists what is",
+                    "`avowal verify` lists what is missing",
                     code="ledger-damaged",
                 )
             yield hash_leaf(body)
@@ -102,7 +102,9 @@ def node_lookup(connection: Connection) -> NodeLookup:
         row = connection.execute(SQL["select_node"], {"level": level, "position": position}).fetchone()
         if row is None:
             raise ProofError(
-                "a node of the ledger is missing", "`avowal verify` lists what is", code="ledger-damaged"
+                "a node of the ledger is missing",
+                "`avowal verify` lists what is missing",
+                code="ledger-damaged",
             )
         return bytes(row[0])
 
@@ -121,7 +123,7 @@ class Ledger(Repository):
     def signer(self) -> Signer:
         """The signer of checkpoints; its key is created with the first entry.
 
-        Raises StoreError if the key was lost: another one's signature would prove nothing.
+        Raises StoreError if the key is lost: a signature with another key would prove nothing.
         """
         path = self._keys / LEDGER_KEY_FILE
         if not path.exists() and self.last_checkpoint():
@@ -160,7 +162,9 @@ class Ledger(Repository):
             bodies = _read_bodies(connection, numbers)
         if len(bodies) != len(numbers):
             raise ProofError(
-                "an entry of the ledger is missing", "`avowal verify` names it", code="ledger-damaged"
+                "an entry of the ledger is missing",
+                "`avowal verify` lists what is missing",
+                code="ledger-damaged",
             )
         return numbers[::-1], bodies[::-1]
 
@@ -186,7 +190,7 @@ class Ledger(Repository):
                     name = (
                         f"entry {position}" if level == 0 else f"the node at level {level}, place {position},"
                     )
-                    yield f"{name} of the ledger is not what its hash says"
+                    yield f"{name} of the ledger does not match its hash"
                     return
             hashes = [hash_node(*hashes[first : first + 2]) for first in range(0, len(hashes) - 1, 2)]
             level += 1
@@ -262,8 +266,8 @@ class Ledger(Repository):
     def add_cosignature(self, cosigned_text: str, witness: Verifier) -> SignedNote:
         """Add the signature of a witness to the checkpoint that it signed; returns that checkpoint.
 
-        `cosigned_text` is the cosigned checkpoint, or only the lines of signatures, which are of the last one. Raises
-        ProofError if it is no checkpoint of this ledger, or the witness did not sign it.
+        `cosigned_text` is the cosigned checkpoint, or only its signature lines, which are then of the last one.
+        Raises ProofError if it is not a checkpoint of this ledger, or the witness did not sign it.
         """
         last = self.sign_checkpoint()
         note = SignedNote.parse(
@@ -273,7 +277,7 @@ class Ledger(Repository):
         if not lines:
             raise ProofError(
                 f"`{witness.name}` did not sign this checkpoint",
-                "look at the witness's key, and at the file",
+                "check the key of the witness, and the file",
                 code="signature-missing",
             )
         with self._database.transaction() as connection:
@@ -282,20 +286,20 @@ class Ledger(Repository):
             stored = SignedNote.parse(row[0]) if row else None
             if stored is None or stored.text != note.text:
                 raise ProofError(
-                    "this is no checkpoint of this ledger",
-                    "`avowal ledger checkpoint` prints the last one",
+                    "this is not a checkpoint of this ledger",
+                    "`avowal ledger checkpoint` prints the last checkpoint",
                     code="checkpoint-mismatch",
                 )
-            before = stored.signature_lines_by(witness)
-            others = tuple(line for line in stored.signature_lines if line not in before)
-            cosigned = SignedNote(stored.text, (*others, *lines))
+            replaced_lines = stored.signature_lines_by(witness)
+            other_lines = tuple(line for line in stored.signature_lines if line not in replaced_lines)
+            cosigned = SignedNote(stored.text, (*other_lines, *lines))
             connection.execute(SQL["update_checkpoint"], {"size": size, "note": str(cosigned)})
         if last and cosigned.text == last.text:
             self._publish(cosigned)
         return cosigned
 
     def tile_files(self, level: int, number: int, width: int) -> dict[str, bytes]:
-        """Return a tile of hashes by its path; of the lowest level its bundle of entries, too."""
+        """Return the files of a tile by their paths: the hashes, and at level 0 the entry bundle as well."""
         positions = range(number * TILE_WIDTH, number * TILE_WIDTH + width)
         values = {"level": level * TILE_HEIGHT, "first": positions.start, "end": positions.stop}
         with self._database.read() as connection:
@@ -307,9 +311,9 @@ class Ledger(Repository):
         return files
 
     def export(self, folder: Path) -> int:
-        """Write the ledger as tiles, and its checkpoint last; returns how many files are new.
+        """Write the ledger as tiles, and its checkpoint last; returns the number of new files.
 
-        Full tiles that are there already stay as they are.
+        Files that exist already are not written again.
         """
         note = self.sign_checkpoint()
         if note is None:
@@ -354,7 +358,7 @@ class Ledger(Repository):
         last = verify_checkpoint(note, self.signer.verifier)
         if self.count_entries() < last.size or self.compute_root(last.size) != last.root:
             raise ProofError(
-                f"the ledger is not the one whose {last.size} entries were signed: entries are missing or changed",
+                f"the ledger does not match its last checkpoint: some of {last.size} entries are missing or changed",
                 "restore the newest backup of the data; `avowal verify` lists what does not match",
                 code="ledger-mismatch",
             )

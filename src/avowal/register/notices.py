@@ -1,4 +1,4 @@
-"""The notices of versions, in the register: as they were worded at publication, and where they were shown."""
+"""The notices of versions as they were published, and where they were displayed."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -46,11 +46,12 @@ def hash_notices(notices: Sequence[Notice]) -> dict[str, str]:
 
 
 class NoticeDisplay(msgspec.Struct, frozen=True):
-    """That a version's notice was shown: where, since when, and whether that is the operator's word."""
+    """The display of a version's notice at a place. Times are UTC."""
 
     version: int
     location: str
     attested_by_operator: bool
+    """Whether only the operator says so; otherwise Avowal itself displayed it."""
     recorded_at: datetime
 
 

@@ -15,7 +15,7 @@ PASSWORD_CHARACTERS_MIN = 12
 PASSWORD_CHARACTERS_MAX = 256
 SALT_BYTES = 16
 SCRYPT_COST, SCRYPT_BLOCK_SIZE, SCRYPT_PARALLELISM, HASH_BYTES = 2**15, 8, 1, 32
-"""Of scrypt (RFC 7914): 32 MiB and some 60 ms for each try."""
+"""The parameters of scrypt (RFC 7914): 32 MiB and about 60 ms for each attempt."""
 
 
 class Passwords(Repository):
@@ -26,7 +26,7 @@ class Passwords(Repository):
         if not PASSWORD_CHARACTERS_MIN <= len(password) <= PASSWORD_CHARACTERS_MAX:
             raise InvalidInputError(
                 f"a password has {PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} characters",
-                "four words that do not belong together will do",
+                "use four unrelated words, for example",
                 code="password-length",
             )
         salt = secrets.token_bytes(SALT_BYTES)
@@ -36,7 +36,7 @@ class Passwords(Repository):
             connection.execute(SQL["insert_password"], to_parameters(row))
 
     def check(self, name: str, password: str) -> bool:
-        """Return whether a password is a reader's; it takes as long if there is no such reader."""
+        """Return whether a password is that of a reader; takes the same time if there is no such reader."""
         salt, expected = self._read(name) or (bytes(SALT_BYTES), b"")
         return hmac.compare_digest(_hash(password[: PASSWORD_CHARACTERS_MAX + 1], salt), expected)
 

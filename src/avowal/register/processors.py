@@ -27,7 +27,7 @@ class Processor(msgspec.Struct, frozen=True):
 
 
 class Processors(Repository):
-    """The processors of a register; the last record of a name holds."""
+    """The processors of a register; the last record of each name counts."""
 
     def all(self) -> list[Processor]:
         """Return the processors that work for the operator now, by name."""

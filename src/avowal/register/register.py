@@ -51,7 +51,7 @@ class Version(msgspec.Struct, frozen=True, dict=True):
     identity: str
     canonical_terms: str
     terms_text: str
-    """The file of terms as it was published."""
+    """The text of the terms as it was published."""
     effective_at: datetime
     published_at: datetime
 
@@ -157,7 +157,7 @@ class Register:
     def data_version(self) -> int:
         """Return a number that changes with every write to the register. Only one thread may call this."""
         if self._watcher is None:
-            self._watcher = sqlite3.connect(self._path)  # one that never begins a transaction
+            self._watcher = sqlite3.connect(self._path)  # a connection without transactions of its own
         ((number,),) = self._watcher.execute("PRAGMA data_version").fetchall()
         return int(number)
 
@@ -195,7 +195,7 @@ class Register:
             ):
                 raise StoreError(
                     f"version {version.number} does not follow the last one",
-                    "another was published meanwhile: look at `avowal policy history`, and publish again",
+                    "another version was published meanwhile; read `avowal policy history`, and publish again",
                     code="version-out-of-order",
                 )
             number = connection.execute(SQL["insert_version"], to_parameters(version)).lastrowid
@@ -240,22 +240,17 @@ class Register:
 
 
 def open_register(folder: Path, keys_folder: Path, *, store_file: str, check_ledger: bool = True) -> Register:
-    """Open the register of a data folder, and compare its ledger with the last checkpoint unless told not to.
+    """Open the register of a data folder; compare its ledger with the last checkpoint if `check_ledger` is true.
 
-    A lost register is never created anew beside the store or the key that belong to it. Raises StoreError if it is
-    lost, ProofError if the ledger is not what was signed, and as Register does.
-    Open the register of a data folder, and look whether its ledger's last checkpoint holds, unless told not to.
-
-    A lost register is never made anew beside the store or the key that belong to it. Raises StoreError where it is
-    lost, ProofError where the ledger is not what was signed, and as Register does.
+    A missing register is not created if its store or key exists. Raises StoreError if it is missing or cannot be
+    opened, and ProofError if the ledger does not match the checkpoint.
     """
-    began = (folder / store_file).exists() or (
-        keys_folder / LEDGER_KEY_FILE
-    ).exists()  # looked at first, as these are made last
-    if began and not (folder / REGISTER_FILE).exists():
+    # These files are created after the register, so they are looked for before it.
+    was_in_use = (folder / store_file).exists() or (keys_folder / LEDGER_KEY_FILE).exists()
+    if was_in_use and not (folder / REGISTER_FILE).exists():
         raise StoreError(
-            f"`{folder / REGISTER_FILE}` is missing: nobody can tell what was promised of what is kept",
-            "put it back from the same backup as the data",
+            f"`{folder / REGISTER_FILE}` is missing, which has the terms that apply to the stored data",
+            "restore it from the same backup as the data",
             code="store-missing",
         )
     register = Register(folder, keys_folder)

@@ -1,6 +1,7 @@
-"""What was asked to be released, in the register: with its evidence, who approved it, and what was refused.
+"""Requests for releases with their evidence, their approvals, and the refusals.
 
-Of whom, for whom, by whom and the evidence itself stand apart, and can be erased (L3 in `docs/spec/ledger.md`).
+The subject, the recipient, the requester and the evidence are stored apart, and can be erased (L3 in
+`docs/spec/ledger.md`).
 """
 
 import secrets
@@ -22,48 +23,48 @@ from avowal.register.statements import load_statements
 SQL = load_statements("avowal.register", "release_requests")
 
 APPROVAL_WAIT_DAYS = 30
-"""For how many days a request waits for those who approve it."""
+"""How many days a request can be approved. After that its details are erased."""
 
 
 class RefusalReason(StrEnum):
-    """Why something was not released: what the record of a refusal says."""
+    """Why a release was refused: the stable codes in the record of a refusal."""
 
     UNKNOWN_SUBJECT = "unknown-subject"
-    """The person is unknown, or may be several."""
+    """The person is unknown or ambiguous."""
     OTHER_SUBJECTS = "other-subjects"
-    """Others' records would be in it."""
+    """It would include records of other people."""
     MISSING_EVIDENCE = "missing-evidence"
-    """The ground lacks its evidence, or the evidence is none."""
+    """Evidence that the ground requires is missing or invalid."""
     TERMS = "terms"
-    """The terms let nothing of it be released."""
+    """The terms do not permit it."""
     MISSING_APPROVAL = "missing-approval"
-    """Others have not approved it, or may not."""
+    """An approval is missing, or is by somebody who may not approve."""
     NO_PERMISSION = "no-permission"
-    """Whoever asked may not disclose."""
+    """The requester may not disclose."""
     RECIPIENT = "recipient"
-    """The recipient is none that may have it, or did not prove who it is."""
+    """The recipient may not receive it, or is not verified."""
 
 
 class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked to be released, and why. Times are UTC."""
+    """A request for a release. Times are UTC."""
 
     reference: str
     ground: str
     recipient_kind: str
     categories: list[str]
     version: int
-    """The one in force."""
+    """The version in force."""
     required_approvals: int
-    """How many others have to approve."""
+    """The number of other people who have to approve."""
     recipient: str
     recipient_contact: str
-    """How to reach the recipient; empty where nobody said."""
+    """How to reach the recipient; empty if unknown."""
     visitor: str
-    """The visitor's key; empty where no visitor is named."""
+    """The visitor's key; empty if the request is not about one visitor."""
     row_filter: str
-    """What chooses rows; empty where nothing does."""
+    """A condition in SQL that selects rows; empty if all rows are selected."""
     submission: str = ""
-    """The reference of the one submission that it is about; empty where it is about none alone."""
+    """The reference of the only submission that is requested; empty if it is not about a single one."""
     evidence: dict[str, str]
     requester: str
     expires_days: int
@@ -78,10 +79,9 @@ class ReleaseRefusal(msgspec.Struct, frozen=True):
 
     ground: str
     recipient_kind: str
-    """Empty where it was not looked at."""
+    """Empty if the request was refused before its recipient was checked."""
     reason: str
     requester: str
-    """Who tried."""
     refused_at: datetime
     entry: int
 
@@ -97,7 +97,7 @@ ERASABLE_FIELDS = (
     "expires_days",
     "sealed_until",
 )
-"""What stands apart from the record of a request."""
+"""The fields that are stored apart from the record of a request."""
 
 
 class ReleaseRequests(Repository):
@@ -151,7 +151,7 @@ class ReleaseRequests(Repository):
         return self._select()
 
     def pending(self, now: datetime) -> list[ReleaseRequest]:
-        """Return the requests that wait for approvals, or for their package, in their order."""
+        """Return the requests that are not approved or not released yet, in their order."""
         values = {"waiting_since": format_time(now - timedelta(days=APPROVAL_WAIT_DAYS))}
         with self._database.read() as connection:
             rows = connection.execute(SQL["select_pending_references"], values).fetchall()
@@ -177,7 +177,7 @@ class ReleaseRequests(Repository):
     def record_refusal(
         self, ground: str, recipient_kind: str, reason: RefusalReason, requester: str, now: datetime
     ) -> None:
-        """Record that somebody tried to have something released, and why that was refused."""
+        """Record a refusal with its entry in the ledger."""
         salt = secrets.token_bytes(SALT_BYTES)
         commitment = compute_commitment(salt, reader=requester)
         refused = ReleaseRefused(ground, recipient_kind, reason.value, commitment, now)
@@ -187,13 +187,13 @@ class ReleaseRequests(Repository):
             connection.execute(SQL["insert_refusal"], values)
 
     def erase_expired(self, now: datetime) -> int:
-        """Erase the details of requests that wait no more and were never released; returns how many those are."""
+        """Erase the details of requests that expired before they were released; returns the number of requests."""
         values = {"waiting_since": format_time(now - timedelta(days=APPROVAL_WAIT_DAYS))}
         with self._database.transaction() as connection:
             return connection.erase(SQL["erase_expired"], values)
 
     def refusals(self) -> list[ReleaseRefusal]:
-        """Return every attempt that was refused, in their order."""
+        """Return all refusals, in their order."""
         with self._database.read() as connection:
             rows = connection.execute(SQL["select_refusals"]).fetchall()
         return [
@@ -208,12 +208,12 @@ class ReleaseRequests(Repository):
 
 
 def encode_erasable_fields(request: ReleaseRequest) -> str:
-    """Return what stands apart of a request, as one text."""
+    """Return the erasable fields of a request as JSON."""
     return msgspec.json.encode({name: getattr(request, name) for name in ERASABLE_FIELDS}).decode()
 
 
 def erase_requests_about(connection: Connection, visitor: str, references: Sequence[str]) -> None:
-    """Erase, in a transaction, the details of requests about a visitor, and of those with some references."""
+    """Erase, in a transaction, the details of requests about a visitor, and of those with these references."""
     values = to_parameters({"visitor": visitor, "references": list(references)})
     connection.erase(SQL["erase_about"], values)
 

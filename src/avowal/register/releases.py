@@ -50,18 +50,18 @@ class Release(msgspec.Struct, frozen=True):
     records: int
     version: int
     manifest_hash: str
-    """The hash of its package's manifest."""
+    """The SHA-256 of its package's manifest, in hexadecimal."""
     released_at: datetime
     expires_at: datetime
     recalled_at: datetime | None = None
     entry: int | None = None
     """The number of its entry in the ledger; None if it is not recorded yet."""
     sealed_until: datetime | None = None
-    """Until when the visitors are not told of it; None if they are told at once."""
+    """Until when visitors may not be told of it; None if they may be told at once."""
 
 
 SHARED_ENTRY_FIELDS = ("reference", "ground", "recipient_kind", "records", "version", "manifest_hash")
-"""The fields that a release and its entry have alike."""
+"""The fields that a release and its entry share."""
 
 
 class Releases(Repository):
@@ -138,7 +138,7 @@ class Releases(Repository):
         releases = self._select(reference=reference)
         if not releases or releases[0].recalled_at:
             raise RefusedError(
-                f"there is no release `{reference}` that is not recalled",
+                f"there is no release `{reference}`, or it was recalled already",
                 "`avowal release list` lists the releases",
                 code="release-not-found",
             )
@@ -159,7 +159,7 @@ class Releases(Repository):
             connection.execute(SQL["mark_written"], {"reference": reference, "now": format_time(now)})
 
     def make_receipt(self, ledger: Ledger, visitor: str, release: Release) -> dict[str, Any]:
-        """Return what proves to a visitor that a release of their data is in the ledger."""
+        """Return the receipt of a release, which proves to a visitor that it is in the ledger."""
         with self._database.read() as connection:
             rows = connection.execute(SQL["select_subjects"], {"reference": release.reference}).fetchall()
         position, salt = next((position, salt) for position, _, key, salt in rows if key == visitor)
@@ -188,9 +188,19 @@ class Releases(Repository):
 
 
 def _parse_row(row: Sequence[Any]) -> Release:
-    reference, ground, kind, recipient, categories, records, version, manifest_hash, *times, entry, sealed = (
-        row
-    )
+    (
+        reference,
+        ground,
+        kind,
+        recipient,
+        categories,
+        records,
+        version,
+        manifest_hash,
+        *times,
+        entry,
+        seal_end,
+    ) = row
     released_at, expires_at, recalled_at = times
     return Release(
         reference,
@@ -205,7 +215,7 @@ def _parse_row(row: Sequence[Any]) -> Release:
         parse_time(expires_at),
         parse_optional_time(recalled_at),
         entry,
-        parse_optional_time(sealed),
+        parse_optional_time(seal_end),
     )
 
 
@@ -228,7 +238,7 @@ def combine_commitments(commitments: Sequence[str]) -> str:
 
 class _ReleaseProof(ReceiptProof):
     position: int
-    """Of the visitor among those of the release."""
+    """The position of the visitor among those of the release."""
     path: list[str]
 
     def __post_init__(self) -> None:
@@ -245,9 +255,9 @@ class _ReleaseReceipt(msgspec.Struct):
 
 
 def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
-    """Check the receipt of a release with nothing but the ledger's public key; returns its proof.
+    """Verify the receipt of a release with the ledger's public key alone; returns its proof.
 
-    Raises InvalidInputError if it is no receipt, and ProofError if it does not hold.
+    Raises InvalidInputError if it is not a receipt, and ProofError if it is not valid.
     """
     receipt = parse_receipt(text, _ReleaseReceipt, "a release")
     proof = EntryProof.parse(receipt.proof.tlog_proof)
@@ -258,8 +268,8 @@ def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
     )
     if not isinstance(made, ReleaseMade) or made.reference != receipt.reference:
         raise ProofError(
-            "the ledger's entry is of another release",
-            "the receipt was changed, or belongs to another release",
+            "the entry in the ledger is of another release",
+            "the receipt was changed; ask for a new one",
             code="receipt-mismatch",
         )
     if made.visitor_count == 1 and commitment == made.commitment:
@@ -275,7 +285,7 @@ def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
 
 
 def _build_tree(commitments: Sequence[str]) -> NodeLookup:
-    """Return a function that gives the nodes of the tree of commitments."""
+    """Return the lookup of the nodes of the tree of commitments."""
     leaves = [hash_leaf(bytes.fromhex(commitment)) for commitment in commitments]
     nodes: dict[tuple[int, int], bytes] = {}
     for level, position, value in append_leaves(0, leaves, lambda level, position: nodes[level, position]):
@@ -290,7 +300,7 @@ def _check_authorisation(connection: Connection, release: Release, visitors: Seq
     if row is None or not row[0]:
         raise RefusedError(
             "the visitor withdrew the authorisation meanwhile",
-            "nothing was released",
+            "nothing was released; ask the visitor for another authorisation",
             code="authorisation-not-found",
         )
 
@@ -303,7 +313,7 @@ def _check_unchanged(
     is_erased = any(isinstance(entry, ErasureDone) for entry in read_entries_from(connection, seen_entries))
     if is_erased or pending.intersection(visitors):
         raise RefusedError(
-            "a visitor was erased meanwhile", "nothing was released: request it again", code="records-changed"
+            "a visitor was erased meanwhile", "nothing was released; request it again", code="records-changed"
         )
     if connection.execute(SQL["select_release"], {"reference": release.reference}).fetchone():
         raise RefusedError(

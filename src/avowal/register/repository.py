@@ -60,5 +60,5 @@ def parse_words(text: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def parse_word_tuple(text: str) -> tuple[str, ...]:
-    """Return the words of a column that holds a JSON list, which many rows have alike."""
+    """Return the words of a column that holds a JSON list; cached, as many rows have the same list."""
     return tuple(parse_words(text))

@@ -1,4 +1,4 @@
-"""Restrictions of submissions beyond their form and version: whoever sets one is on record.
+"""Restrictions of submissions in addition to their form and version; each change is recorded.
 
 The rules are in `docs/spec/readings.md` (R9 to R11).
 """
@@ -65,11 +65,11 @@ class RestrictionChange(msgspec.Struct, frozen=True):
     source: str | UnsetType = UNSET
     visitor: str | UnsetType | None = UNSET
     field_categories: Mapping[str, str] | UnsetType = UNSET
-    """The category of each field that is named."""
+    """The new category of each named field."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything that is set, by its name."""
+        """The values to set, by name."""
         fields = ((name, getattr(self, name)) for name in self.__struct_fields__)
         return {name: value for name, value in fields if value is not UNSET}
 
@@ -78,7 +78,7 @@ class RestrictionRecord(msgspec.Struct, frozen=True):
     """A change of restrictions as it was recorded. Times are UTC."""
 
     settings: list[str]
-    """The names of what was set, sorted."""
+    """The names of the changed settings, sorted."""
     submissions: int
     """How many submissions were changed."""
     channel: str
@@ -162,7 +162,7 @@ def _set_field_categories(
 
 
 def _set_columns(connection: Connection, selector: SubmissionSelector, settings: Mapping[str, Any]) -> int:
-    """Set columns of submissions; returns of how many."""
+    """Set columns of submissions; returns the number of submissions."""
     columns = dict.fromkeys(SUBMISSION_COLUMNS)
     values = {**columns, **to_parameters(settings), "names": to_column_value(sorted(settings))}
     values |= {"new_visitor": settings.get("visitor"), **selector.parameters}

@@ -23,19 +23,19 @@ def read_scripts() -> list[str]:
 def migrate(database: Database, scripts: Sequence[str]) -> None:
     """Bring a file to the newest schema; each script is applied wholly or not at all.
 
-    Raises StoreError if the file belongs to another build of Avowal, or is no register.
+    Raises StoreError if the file belongs to another build of Avowal, or is not a register.
     """
     application_id, done, tables = _read_state(database)
     if tables and application_id != APPLICATION_ID:
         raise StoreError(
-            f"`{database.path}` was written by an earlier build of Avowal, or is no register",
+            f"`{database.path}` was written by an earlier build of Avowal, or is not a register",
             "start with an empty data folder, or use the build that wrote it",
             code="earlier-store",
         )
     if done > len(scripts):
         raise StoreError(
-            f"the register is of a newer Avowal (migration {done}; this one knows {len(scripts)})",
-            "use the newer one",
+            f"the register was written by a newer version of Avowal (migration {done}; this one has {len(scripts)})",
+            "use that version",
             code="newer-store",
         )
     for number, script in enumerate(scripts[done:], done + 1):

@@ -1,4 +1,4 @@
-"""Submissions: each value is encrypted, bound to its version, and deleted when its time is over."""
+"""Submissions: recorded with encrypted values, read, corrected, and deleted when their time is over."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,13 +28,13 @@ from avowal.submissions.submission import FieldInput, FieldValue, Submission, Up
 SQL = load_statements("avowal.register", "submissions")
 
 FILES_FOLDER = "files"
-"""The folder of files, in that of the data."""
+"""The folder of uploaded files, in the data folder."""
 
 UPLOAD_SECONDS_MAX = 86_400
-"""How long an upload may take: the file of one that takes longer is deleted."""
+"""How long an upload may take; then its partial file is deleted."""
 
 VISITOR_KEY_LAST_BITS = {"day": 0, "full": 1}
-"""The last bit of a visitor's key, by its precision: a daily key, or that of a cookie."""
+"""The last bit of a visitor's key, by its precision: daily keys are even, and keys of cookies odd."""
 
 
 class _StoredField(NamedTuple):
@@ -179,7 +179,7 @@ class Submissions(Repository):
     def correct(self, reference: str, values: Mapping[str, str], channel: str, now: datetime) -> int:
         """Replace values of a submission, and record that; returns the number of its entry.
 
-        Raises RefusedError if there is no such submission, or a field has no value that is a text.
+        Raises RefusedError if there is no such submission, or a field has no text.
         """
         with self._database.transaction() as connection:
             fields = {

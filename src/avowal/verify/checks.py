@@ -51,7 +51,7 @@ INTEGRITY_CHECKS: tuple[RegisterCheck, ...] = (
     check_commitments,
     check_submission_settings,
 )
-"""Whether ledger and register are what was recorded."""
+"""Checks that ledger and register are undamaged and match."""
 
 PERMISSION_CHECKS: tuple[RegisterCheck, ...] = (
     check_releases,
@@ -60,7 +60,7 @@ PERMISSION_CHECKS: tuple[RegisterCheck, ...] = (
     check_approvers,
     check_accesses,
 )
-"""Whether what was recorded was permitted at that moment; they run only if ledger and register hold."""
+"""Checks that recorded actions were permitted at their time; they run only if the integrity checks find nothing."""
 
 STORE_CHECKS: tuple[StoreCheck, ...] = (
     check_store_schema,
@@ -69,13 +69,13 @@ STORE_CHECKS: tuple[StoreCheck, ...] = (
     check_consents,
     check_ages,
 )
-"""Whether what is stored may be stored; they run only if ledger and register hold."""
+"""Checks that records may be stored; they run only if the register has no findings."""
 
 MALFORMED_REGISTER_ERRORS: tuple[type[Exception], ...] = (
     *(sqlite3.DatabaseError, msgspec.MsgspecError),
     *(AttributeError, LookupError, TypeError, ValueError, StoreError),
 )
-"""What a check raises when a column or a table of the register is not as Avowal writes it."""
+"""The errors of checks when a table or a column of the register has values that Avowal does not write."""
 
 COUNTED_ENTRIES: dict[type, str] = {
     VersionPublished: "publications",
@@ -96,10 +96,9 @@ COUNTED_ENTRIES: dict[type, str] = {
 
 def verify_register(register: Register, witness_checkpoints: Sequence[SignedNote]) -> Verification:
     """Verify the ledger, and the register against it; `witness_checkpoints` are those that somebody else holds."""
-    last_checkpoint = (
-        register.ledger.last_checkpoint_beside_key()
-    )  # before the entries, of which more may come
-    findings, entries = list[Finding](), list[Entry]()  # a check that fails keeps what was found before it
+    # Read before the entries, as more of these may be appended meanwhile.
+    last_checkpoint = register.ledger.last_checkpoint_beside_key()
+    findings, entries = list[Finding](), list[Entry]()  # kept if a later check raises
     try:
         with register.snapshot() as snapshot:
             entries = _decode_entries(snapshot.ledger)

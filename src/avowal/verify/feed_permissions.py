@@ -29,9 +29,9 @@ class _FeedAudit:
 
     timeline: VersionTimeline
     contracts_by_hash: dict[str, str]
-    """Every contract that there ever was."""
+    """The text of every contract that was ever recorded."""
     contract_hashes: dict[str, str] = field(default_factory=dict)
-    """The contract in force, by processor."""
+    """The hash of the contract in force, by processor."""
 
     def check_entry(self, entry: Entry) -> Iterator[Finding]:
         """Check the next entry."""

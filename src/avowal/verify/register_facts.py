@@ -100,7 +100,7 @@ def _find_notice_displays(register: Register) -> list[Fact]:
 
 
 def _find_accesses(register: Register) -> list[Fact]:
-    """Return the commitments that the stored readers and salts open."""
+    """Return the accesses with the commitments that their stored readers and salts give."""
     return [
         Fact((entry, reader and salt and compute_commitment(salt, reader=reader)), f"access {number}")
         for number, (entry, (reader, salt)) in enumerate(register.readers.access_readers().items(), 1)
@@ -118,7 +118,7 @@ def _find_retention_runs(register: Register) -> list[Fact]:
 
 
 def _find_consents(register: Register) -> list[Fact]:
-    """Return the consents; with None as their commitment if the stored visitor and salt do not open it."""
+    """Return the consents; the commitment is None if the stored visitor and salt do not open it."""
     facts = []
     for row in read_rows(register, "consents"):
         consent, entry, number, identity, given, *recorded, subject, salt, visitor, reference = row
@@ -169,7 +169,7 @@ COMMITMENT_OPENINGS: dict[FindingCode, CommitmentOpening] = {
 
 
 def check_commitments(state: RegisterState) -> Iterator[Finding]:
-    """Check that what is known of a person opens the commitment of its entry; yields the first of each kind."""
+    """Check that stored selectors and salts open the commitments of entries; yields the first error of each kind."""
     with state.register.database.read() as connection:
         for code, opening in COMMITMENT_OPENINGS.items():
             for number, (entry_number, salt, *values) in enumerate(

@@ -12,7 +12,7 @@ from avowal.verify.version_timeline import VersionTimeline
 
 @dataclass(frozen=True)
 class RegisterState:
-    """A register at one moment, the entries of its ledger, and the checkpoints that it has to agree with."""
+    """A register at one moment, the entries of its ledger, and the checkpoints that it has to match."""
 
     register: Register
     """A snapshot."""

@@ -27,11 +27,13 @@ def check_authorisations(state: RegisterState) -> Iterator[Finding]:
         if required is None or EvidenceKind.AUTHORISATION not in required.evidence:
             continue
         authorised = set[str]()
-        for given in register.authorisations.for_visitor(visitor):
-            if given.recipient == release.recipient and (given.entry or 0) < (release.entry or 0):
-                authorised = authorised | {*given.categories} if given.given else set()
-        if more := sorted({*release.categories} - authorised):
-            sentence = f"release {release.reference} has categories without authorisation: {', '.join(more)}"
+        for record in register.authorisations.for_visitor(visitor):
+            if record.recipient == release.recipient and (record.entry or 0) < (release.entry or 0):
+                authorised = authorised | {*record.categories} if record.given else set()
+        if unauthorised := sorted({*release.categories} - authorised):
+            sentence = (
+                f"release {release.reference} has categories without authorisation: {', '.join(unauthorised)}"
+            )
             yield Finding("category-not-authorised", sentence)
 
 
@@ -103,9 +105,9 @@ class _ReleaseAudit:
         if (entry.ground, entry.recipient_kind) != (request.ground, request.recipient_kind):
             sentence = "is on another ground, or for another kind of recipient, than was requested"
             yield Finding("release-ground-mismatch", sentence)
-        if more := sorted({*entry.categories} - {*request.categories}):
+        if extra := sorted({*entry.categories} - {*request.categories}):
             yield Finding(
-                "category-not-requested", f"has categories that were not requested: {', '.join(more)}"
+                "category-not-requested", f"has categories that were not requested: {', '.join(extra)}"
             )
         yield from self._check_requirements(entry, request)
         if entry.sealed_until and EvidenceKind.INSTRUMENT not in request.evidence_kinds:
@@ -129,6 +131,6 @@ class _ReleaseAudit:
             sentence = f"lacks evidence that version {entry.version} requires: {', '.join(missing)}"
             yield Finding("evidence-missing", sentence)
         count = self.approval_counts[entry.reference]
-        owed = max(request.required_approvals, required.approvals)
-        if count < owed:
-            yield Finding("approvals-missing", f"was approved by {count} people instead of {owed}")
+        required_count = max(request.required_approvals, required.approvals)
+        if count < required_count:
+            yield Finding("approvals-missing", f"was approved by {count} people instead of {required_count}")

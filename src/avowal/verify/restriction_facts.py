@@ -1,4 +1,4 @@
-"""Check that the settings of submissions are those that the ledger records (R11)."""
+"""Check that the settings of submissions match the ledger (R11 in `docs/spec/readings.md`)."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def check_submission_settings(state: RegisterState) -> Iterator[Finding]:
         selectors = (("submission", reference), ("form", form), ("visitor", visitor))
         changes = [last.get(selector, {}) for selector in selectors]
         actual = dict(zip(DEFAULTS, values, strict=True))
-        if not any("visitor" in change for change in changes):  # else its visitor before is unknown
+        if not any("visitor" in change for change in changes):  # else its previous visitor is unknown
             mismatches += _compute_expected_settings(changes, recorded_at, objections[reference]) != actual
     if mismatches:
         sentence = f"{mismatches:,} submissions have settings that the ledger does not record"

@@ -20,15 +20,15 @@ SchemaItem = tuple[str, str, str]
 
 def check_store_schema(state: StoreState) -> Iterator[Finding]:
     """Compare the tables and views of the store with those of its schema."""
-    found = {(table, column, kind) for table, column, kind in state.schema_rows}
-    yield from _differences("store-schema-mismatch", "the store", found, _expected_store_schema())
+    actual = {(table, column, kind) for table, column, kind in state.schema_rows}
+    yield from _differences("store-schema-mismatch", "the store", actual, _expected_store_schema())
 
 
 def check_register_schema(register: Register) -> Iterator[Finding]:
     """Compare the tables and triggers of the register with those of its schema."""
     with register.database.read() as connection:
-        found = read_schema_items(connection)
-    yield from _differences("register-schema-mismatch", "the register", found, _expected_register_schema())
+        actual = read_schema_items(connection)
+    yield from _differences("register-schema-mismatch", "the register", actual, _expected_register_schema())
 
 
 @cache
@@ -48,9 +48,9 @@ def _expected_register_schema() -> frozenset[SchemaItem]:
 
 
 def _differences(
-    code: FindingCode, place: str, found: AbstractSet[SchemaItem], expected: AbstractSet[SchemaItem]
+    code: FindingCode, place: str, actual: AbstractSet[SchemaItem], expected: AbstractSet[SchemaItem]
 ) -> Iterator[Finding]:
-    for first, second, _ in sorted(found - expected):
+    for first, second, _ in sorted(actual - expected):
         yield Finding(code, f"{place} has `{first}` `{second}`, which its schema does not declare")
-    for first, second, _ in sorted(expected - found):
+    for first, second, _ in sorted(expected - actual):
         yield Finding(code, f"{place} lacks `{first}` `{second}`")

@@ -13,8 +13,8 @@ from avowal.verify.verification import Finding
 def check_versions(state: StoreState) -> Iterator[Finding]:
     """Check that records name the version that was in force at their time.
 
-    What is older than the first version is bound to that one, and what a log dates ahead of our clock, by at most
-    FUTURE_TOLERANCE, to the one in force when it came in (G1 in `docs/spec/terms.md`).
+    Records that are older than the first version belong to that version. Records whose log is ahead of our clock, by at
+    most FUTURE_TOLERANCE, belong to the version that was in force on arrival (G1 in `docs/spec/terms.md`).
     """
     known = {version.number: version for version in state.versions}
     for row in state.version_rows:

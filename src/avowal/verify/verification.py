@@ -1,4 +1,4 @@
-"""The result of a verification: what does not hold, and how much was checked."""
+"""The result of a verification: its findings, and how much was checked."""
 
 from typing import Literal
 
@@ -33,7 +33,7 @@ RegisterFindingCode = Literal[
     "restriction-mismatch",
     "submission-settings-mismatch",
 ]
-"""Codes of what is not as the ledger records it."""
+"""Codes for a ledger that is damaged, or a register that differs from it."""
 
 PermissionFindingCode = Literal[
     "version-not-in-force",
@@ -58,7 +58,7 @@ PermissionFindingCode = Literal[
     "contract-not-in-force",
     "purpose-not-permitted",
 ]
-"""Codes of what was done although nothing permitted it."""
+"""Codes for actions that were recorded but not permitted."""
 
 StoreFindingCode = Literal[
     "store-schema-mismatch",
@@ -68,19 +68,19 @@ StoreFindingCode = Literal[
     "governing-without-consent",
     "record-overdue",
 ]
-"""Codes of what is stored against the terms."""
+"""Codes for stored records that violate the terms."""
 
 FindingCode = RegisterFindingCode | PermissionFindingCode | StoreFindingCode | Literal["export-mismatch"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that does not hold: a stable code for programs, and a sentence for people."""
+    """An error that a verification found: a stable code for programs, and a sentence for people."""
 
     code: FindingCode
     sentence: str
 
     def of(self, subject: str) -> "Finding":
-        """Return the finding with a subject, where the sentence is a predicate."""
+        """Return the finding of a subject; the sentence has to be a predicate so far."""
         return Finding(self.code, f"{subject} {self.sentence}")
 
 
@@ -95,11 +95,11 @@ class Verification(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Return whether nothing was found."""
+        """Whether there are no findings."""
         return not self.findings
 
     def merge(self, other: "Verification") -> "Verification":
-        """Return both verifications as one, of the entries of the first."""
+        """Return both verifications as one, with the number of entries of the first."""
         return Verification(
             [*self.findings, *other.findings], self.entries, {**self.checked, **other.checked}
         )
