@@ -200,7 +200,7 @@ class Database:
             "nothing was changed; check the disk, and other programs that write to the file"
             if isinstance(error, sqlite3.OperationalError)
             else "nothing was changed; the file is damaged, or another program wrote to it: restore it and the data "
-            "from the same backup",
+            "from a backup",
             code="store-unusable",
         )
 
