@@ -22,8 +22,8 @@ def test_systemd_accepts_the_units(name: str, tmp_path: Path) -> None:
     ran = subprocess.run(
         [SYSTEMD, "verify", "--man=no", str(tmp_path / name)], capture_output=True, text=True, check=False
     )
-    said = [row for row in ran.stderr.splitlines() if name in row]
-    assert not said
+    messages = [row for row in ran.stderr.splitlines() if name in row]
+    assert not messages
 
 
 @pytest.mark.parametrize("name", ["avowal.service", "Containerfile"])

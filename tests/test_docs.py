@@ -57,23 +57,23 @@ def section(heading: str) -> str:
 
 def table_rows(text: str) -> dict[str, list[str]]:
     """Return the other cells of a table's rows, by each name in code in their first cell."""
-    found: dict[str, list[str]] = {}
+    cells: dict[str, list[str]] = {}
     for line in re.findall(r"^\| (`.+) \|$", text, re.MULTILINE):
         first, *others = line.split(" | ")
-        found |= dict.fromkeys(re.findall(r"`([^`]+)`", first), others)
-    return found
+        cells |= dict.fromkeys(re.findall(r"`([^`]+)`", first), others)
+    return cells
 
 
 def load_commands() -> dict[str, Any]:
     """Return each command by its name."""
-    found: dict[str, Any] = {}
+    commands: dict[str, Any] = {}
     for name in COMMAND_SUMMARIES:
         command = load_command(name)
         below = getattr(command, "commands", None)
-        found |= (
+        commands |= (
             {f"{name} {word}": subcommand for word, subcommand in below.items()} if below else {name: command}
         )
-    return found
+    return commands
 
 
 def list_options(command: Any) -> set[str]:
@@ -162,8 +162,8 @@ def test_every_drop_reason_is_documented_under_its_outcome() -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_report_and_column_is_documented(name: str, store: DuckDBStore) -> None:
     """The section of a report names its purpose, its categories, and its tables with their columns in order."""
-    told = section(f"### {name}")
-    intro = told.partition("|")[0]
+    text = section(f"### {name}")
+    intro = text.partition("|")[0]
     assert f"For `{REPORTS[name].purpose}`" in intro
     assert re.findall(r"`([^`]+)`", intro.partition("needs")[2].partition(".")[0]) == list(
         REPORTS[name].required_categories
@@ -171,10 +171,10 @@ def test_every_report_and_column_is_documented(name: str, store: DuckDBStore) ->
     assert all(f"`{category}`" in intro for category in REPORTS[name].alternative_categories)
     columns = {
         table: re.findall(r"`([^`]+)`", re.sub(r"\(.*?\)", "", cells[0].partition(";")[0]))
-        for table, cells in table_rows(told).items()
+        for table, cells in table_rows(text).items()
     }
     assert columns == {
-        table: found.columns for table, found in run_default_report(store, name).tables.items()
+        table: result_table.columns for table, result_table in run_default_report(store, name).tables.items()
     }
 
 
@@ -185,9 +185,9 @@ def test_the_reference_has_no_other_reports() -> None:
 
 def test_every_filter_is_documented() -> None:
     """Each key of `--filter` has a row with the category that it needs."""
-    told = {key: cells[-1].strip("`") for key, cells in table_rows(section("### Filters")).items()}
-    assert list(told) == list(FILTER_DESCRIPTIONS)
-    assert told == FILTER_CATEGORIES
+    categories = {key: cells[-1].strip("`") for key, cells in table_rows(section("### Filters")).items()}
+    assert list(categories) == list(FILTER_DESCRIPTIONS)
+    assert categories == FILTER_CATEGORIES
 
 
 def test_every_json_key_is_documented(store: DuckDBStore) -> None:
@@ -227,11 +227,11 @@ def test_the_error_tree_is_complete() -> None:
     tree: list[tuple[int, str]] = []
     parents: dict[str, str] = {}
     for line in (errors.__doc__ or "").splitlines():
-        if found := re.match(r"    ([│├└─ ]*)(\w+Error)\b", line):
-            depth = len(found[1])
+        if match := re.match(r"    ([│├└─ ]*)(\w+Error)\b", line):
+            depth = len(match[1])
             tree = [(above, name) for above, name in tree if above < depth]
-            parents[found[2]] = tree[-1][1] if tree else "Exception"
-            tree.append((depth, found[2]))
+            parents[match[2]] = tree[-1][1] if tree else "Exception"
+            tree.append((depth, match[2]))
     raised = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     assert parents == {kind.__name__: kind.__base__.__name__ for kind in raised if kind.__base__}
 
@@ -268,14 +268,14 @@ def test_every_code_is_used() -> None:
 def list_anchors(page: Path) -> set[str]:
     """Return the anchors of the headings of a page, as GitHub forms them."""
     seen: Counter[str] = Counter()
-    found = set()
+    anchors = set()
     for heading in re.findall(
         r"^#+ (.+)$", strip_code_blocks(page.read_text(encoding="utf-8")), re.MULTILINE
     ):
         anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        found.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+        anchors.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
         seen[anchor] += 1
-    return found
+    return anchors
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -316,8 +316,8 @@ def test_documented_commands_exist(page: Path) -> None:
 def test_calls_in_the_readme_are_found() -> None:
     """The search for calls finds those of the README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = {call.split()[1] for call in find_calls(text)}
-    assert found >= {"init", "import", "report", "follow", "policy"}
+    names = {call.split()[1] for call in find_calls(text)}
+    assert names >= {"init", "import", "report", "follow", "policy"}
 
 
 @pytest.mark.parametrize("kind", get_args(Entry), ids=lambda kind: kind.__struct_config__.tag)

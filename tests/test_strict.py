@@ -49,7 +49,7 @@ def test_a_valid_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said", "hint"),
+    ("text", "message", "hint"),
     [
         ("count = 1\ncuont = 2", "line 2: `cuont` is not a known key", "did you mean `count`?"),
         ("count = 1\nzzz = 2", "line 2: `zzz` is not a known key", "the keys here are: count, on, day"),
@@ -62,15 +62,15 @@ def test_a_valid_file_is_read(tmp_path: Path) -> None:
         ('count = 1\n[inner]\ncolour = "grean"', "line 3: `inner.colour` is `grean`", "`green`"),
     ],
 )
-def test_an_unknown_name_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+def test_an_unknown_name_is_refused(tmp_path: Path, text: str, message: str, hint: str) -> None:
     """An unknown key or name is refused with its line, its dotted key and the nearest valid one."""
     error = refusal(tmp_path, text)
-    assert said in error.message
+    assert message in error.message
     assert hint in error.hint
 
 
 @pytest.mark.parametrize(
-    ("text", "said", "hint"),
+    ("text", "message", "hint"),
     [
         ('count = 1\non = "true"', "line 2: `on`: expected `bool`, got `str`", "`true` or `false`"),
         ("count = 1\non = 1", "line 2: `on`: expected `bool`, got `int`", "`true` or `false`"),
@@ -88,30 +88,30 @@ def test_an_unknown_name_is_refused(tmp_path: Path, text: str, said: str, hint: 
         ("on = true", "`count` is missing", "reference"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, text: str, message: str, hint: str) -> None:
     """A value of the wrong type is refused with its line, its key and what to write; it is never converted."""
     error = refusal(tmp_path, text)
-    assert said in error.message
+    assert message in error.message
     assert hint in error.hint
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"count = ", "invalid value"),
         (b"count = 1\ncount = 2", "cannot overwrite"),
         (b"count = 1 # \xe9", "is not UTF-8"),
     ],
 )
-def test_an_invalid_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+def test_an_invalid_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     """A file that is not valid TOML or UTF-8 is refused with the place and a remedy."""
-    assert said in refusal(tmp_path, content).message
+    assert message in refusal(tmp_path, content).message
 
 
 def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
     """A missing file or a folder is refused with a hint."""
-    for path, said in ((tmp_path / "none.toml", "there is no file"), (tmp_path, "cannot be read")):
-        with pytest.raises(SettingsError, match=said) as refused:
+    for path, message in ((tmp_path / "none.toml", "there is no file"), (tmp_path, "cannot be read")):
+        with pytest.raises(SettingsError, match=message) as refused:
             strict.load_toml(path, Outer, SettingsError)
         assert refused.value.hint
 

@@ -126,7 +126,7 @@ def test_a_contract_may_be_insufficient_for_other_reasons(old: str, new: str, da
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('"ip-address"', '"ip-adress"', "`receive[0].categories` is `ip-adress`"),
         ('service = ["third-party-service"]', 'service = ["third-party"]', "`service` is `third-party`"),
@@ -138,11 +138,11 @@ def test_a_contract_may_be_insufficient_for_other_reasons(old: str, new: str, da
         ("contact", "contacts", "`contacts`"),
     ],
 )
-def test_an_invalid_contract_is_refused(old: str, new: str, said: str) -> None:
+def test_an_invalid_contract_is_refused(old: str, new: str, message: str) -> None:
     """An invalid contract is refused with the key that is wrong."""
     with pytest.raises(TermsError) as refused:
         parse_contract(CONTRACT.replace(old, new), "contract")
-    assert said in refused.value.message
+    assert message in refused.value.message
 
 
 CELLS = st.builds(

@@ -132,12 +132,12 @@ def test_violations_of_a_site_are_found(site: Site) -> None:
         shown = site.avowal("cookies", "audit", url, "--max-pages", "1", "--chromium", CHROMIUM)
     assert ran.status == 1
     assert audit["pages"] == [url, f"{url}second"]
-    found = {
+    violations = {
         (observation["kind"], observation["name"]): observation["violation"]
         for observation in audit["observations"]
         if observation["violation"]
     }
-    assert found == {
+    assert violations == {
         ("cookie", "tracker"): "is not declared",
         ("cookie", "own"): "lives for 400 days, declared are 30 days",
         ("storage", "tracking-id"): "is not declared",

@@ -238,7 +238,7 @@ def test_a_page_is_acknowledged_only_at_its_own_destination(site: Site) -> None:
     assert feed(site).json()["records"]["requests"] > 0
     first = take_lines(site)
     (site.folder / "other").mkdir()
-    assert feed(site).status == 0  # which acknowledges what was taken
+    assert feed(site).status == 0  # acknowledges the removed files
     site.take_in(site.log("more.log", line(7, "/more", start=RECENT)))
     assert feed(site).json()["records"]["requests"] == 1
     assert feed(site, "other").json()["records"]["requests"] == 1
@@ -335,13 +335,13 @@ def test_a_server_sends_its_feeds_by_itself(tmp_path: Path) -> None:
         with served(site) as server:
             wait_until(lambda: len(received) == 1, "the first page")
             site.take_in(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
-            wait_until(lambda: len(received) == 2, "what came since")  # one page more
+            wait_until(lambda: len(received) == 2, "the new record")  # one more page
             tamper(
                 site,
                 "UPDATE processors SET contract_text = replace(contract_text, '2026-01-01', '2099-01-01')",
             )
             wait_until(
-                lambda: failing in server.ask("GET", "/metrics", headers=local).body, "that it stopped"
+                lambda: failing in server.ask("GET", "/metrics", headers=local).body, "the feed to stop"
             )
             assert server.ask("GET", "/readyz").status == 200
     assert b"/later" in received[1][1]

@@ -413,8 +413,8 @@ def test_a_recall_is_sent_by_mail(site: Site) -> None:
     (envelope,) = server.handler.envelopes
     assert envelope.rcpt_tos == ["cert@example.net"]
     assert b"We recall it: by mistake" in envelope.content
-    gone = site.avowal("release", "recall", references[2], "--reason", "by mistake")
-    assert (gone.status, gone.code) == (1, "delivery-failed")
+    undelivered = site.avowal("release", "recall", references[2], "--reason", "by mistake")
+    assert (undelivered.status, undelivered.code) == (1, "delivery-failed")
     assert all(
         release["recalled_at"] for release in site.avowal("release", "list", "--json").json()["releases"]
     )

@@ -29,9 +29,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def read_cookie(answer: Answer) -> str:
     """Return the value that a cookie was set to; it must have the attributes that the terms declare."""
     assert answer.status in {202, 204}
-    found = COOKIE.fullmatch(answer.headers.get("set-cookie", ""))
-    assert found, answer.headers
-    return found[1]
+    match = COOKIE.fullmatch(answer.headers.get("set-cookie", ""))
+    assert match, answer.headers
+    return match[1]
 
 
 def test_the_cookie_is_set_once(server: Served) -> None:
@@ -46,9 +46,9 @@ def test_views_with_the_cookie_are_matched_with_a_log(tmp_path: Path) -> None:
     """Script views with the cookie are matched with log lines, which have none, by the daily key."""
     site = Site(tmp_path).init(settings=SETTINGS)
     with served(site) as server:
-        given = read_cookie(server.tell(SECURE))
+        cookie_value = read_cookie(server.tell(SECURE))
         server.tell(
-            {**SECURE, "Cookie": f"__Host-avowal={given}"},
+            {**SECURE, "Cookie": f"__Host-avowal={cookie_value}"},
             script_view_token="abcdefghij-another",
             url=f"https://{SITE}/b",
         )
@@ -86,12 +86,12 @@ def test_a_refused_cookie_is_not_set(server: Served, extra_headers: dict[str, st
 @pytest.mark.parametrize("extra_headers", [{"Sec-GPC": "1"}, {"DNT": "1"}])
 def test_a_cookie_is_deleted_when_the_browser_objects(server: Served, extra_headers: dict[str, str]) -> None:
     """With Sec-GPC or DNT an existing cookie is deleted and not used."""
-    given = read_cookie(server.tell(SECURE))
+    cookie_value = read_cookie(server.tell(SECURE))
     page = f"/{''.join(extra_headers)}"
     headers = {
         **SECURE,
         **extra_headers,
-        "Cookie": f"__Host-avowal={given}",
+        "Cookie": f"__Host-avowal={cookie_value}",
         "X-Forwarded-For": "203.0.113.55",
     }
     answer = server.tell(
@@ -104,17 +104,17 @@ def test_a_cookie_is_deleted_when_the_browser_objects(server: Served, extra_head
 
 def test_a_cookie_identifies_its_visitor(server: Served) -> None:
     """The cookie identifies a visitor at any address, and the operator finds the visitor by its value."""
-    given = read_cookie(server.tell(SECURE))
+    cookie_value = read_cookie(server.tell(SECURE))
     for number, address in enumerate(("203.0.113.1", "2001:db8::1")):
-        headers = {**SECURE, "Cookie": f"__Host-avowal={given}", "X-Forwarded-For": address}
+        headers = {**SECURE, "Cookie": f"__Host-avowal={cookie_value}", "X-Forwarded-For": address}
         server.tell(headers, script_view_token=f"the-same-visitor-{number}", url=f"https://{SITE}/known")
     rows = server.kept("SELECT DISTINCT visitor_id FROM script_views WHERE page_path = '/known'", 1)
-    ran = server.site.avowal("visitor", "show", given, "--json")
+    ran = server.site.avowal("visitor", "show", cookie_value, "--json")
     assert ran.status == 0, ran.err
     assert ran.json()["visitor"] == rows[0]["visitor_id"]
     assert ran.json()["stored"]["script_views"]["records"] == 2
     for path in server.site.folder.rglob("*"):
-        assert not path.is_file() or given.encode() not in path.read_bytes(), path
+        assert not path.is_file() or cookie_value.encode() not in path.read_bytes(), path
 
 
 def test_a_visitor_can_refuse_and_accept_the_cookie(server: Served) -> None:
@@ -152,7 +152,7 @@ def test_a_version_without_the_cookie_deletes_it(tmp_path: Path) -> None:
     site = Site(tmp_path).init(settings=SETTINGS)
     terms = site.folder / "policy" / "terms.toml"
     with served(site) as server:
-        given = read_cookie(server.tell(SECURE, script_view_token="before-the-change"))
+        cookie_value = read_cookie(server.tell(SECURE, script_view_token="before-the-change"))
         text = terms.read_text().replace(
             'keep = { day = "forever", full = "12 months" }', 'keep = { day = "forever" }'
         )
@@ -160,13 +160,13 @@ def test_a_version_without_the_cookie_deletes_it(tmp_path: Path) -> None:
         ran = site.avowal("policy", "publish")
         assert ran.status == 0, ran.err
         answer = server.tell(
-            {**SECURE, "Cookie": f"__Host-avowal={given}"}, script_view_token="after-the-change"
+            {**SECURE, "Cookie": f"__Host-avowal={cookie_value}"}, script_view_token="after-the-change"
         )
         assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
         keys = {
             int(row["visitor_id"], 16) % 2 for row in server.kept("SELECT visitor_id FROM script_views", 2)
         }
-        assert keys == {0}  # what the first left is shown as that of a day, too
+        assert keys == {0}  # earlier records are shown by their daily key too
 
 
 def test_a_real_browser_stores_the_cookie(tmp_path: Path) -> None:

@@ -335,7 +335,7 @@ def test_a_browser_sends_details(server: Served) -> None:
 
 def interact(page: Page) -> None:
     """Interact with each element of a page."""
-    page.wait_for_timeout(1_000)  # past what is called an answer to an input
+    page.wait_for_timeout(1_000)  # longer than a layout shift counts as caused by an input
     page.evaluate("document.getElementById('late').style.height = '300px'")
     page.wait_for_timeout(500)
     page.evaluate(

@@ -416,7 +416,7 @@ def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
         assert ran.status == 0, ran.err
         references.append(ran.json()["reference"])
     ran = site.avowal("verify", "--json")
-    overdue = [one["sentence"] for one in ran.json()["findings"] if one["code"] == "record-overdue"]
+    overdue = [row["sentence"] for row in ran.json()["findings"] if row["code"] == "record-overdue"]
     assert (ran.status, any("`email-address`" in sentence for sentence in overdue)) == (1, True), ran.out
     assert len(list_stored_files(site)) == 3
     ran = site.avowal("retain", "--json")
@@ -424,8 +424,11 @@ def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
     old, middle, new = references
     assert site.avowal("submission", "show", old, *PURPOSE).status == 1
     fields = [
-        {one["field"] for one in site.avowal("submission", "show", one, *PURPOSE, "--json").json()["fields"]}
-        for one in (middle, new)
+        {
+            field["field"]
+            for field in site.avowal("submission", "show", reference, *PURPOSE, "--json").json()["fields"]
+        }
+        for reference in (middle, new)
     ]
     assert fields == [{"text"}, {"name", "email", "text", "cv"}]
     assert len(list_stored_files(site)) == 1
@@ -503,14 +506,14 @@ def test_a_killed_server_loses_no_acknowledged_submission(tmp_path: Path) -> Non
 
             def send_repeatedly(number: int, server: Served = server, kill: int = kill) -> None:
                 with suppress(OSError, http.client.HTTPException):
-                    for one in range(1_000):
+                    for count in range(1_000):
                         answer = upload(
                             server,
                             (
                                 "cv",
                                 "a.pdf",
                                 "application/pdf",
-                                PDF + f"{kill} {number} {one} ".encode() * 9_000,
+                                PDF + f"{kill} {number} {count} ".encode() * 9_000,
                             ),
                         )
                         acknowledged.append(answer.json()["reference"])
@@ -521,15 +524,15 @@ def test_a_killed_server_loses_no_acknowledged_submission(tmp_path: Path) -> Non
             wait_until(lambda enough=enough: len(acknowledged) >= enough, "some are acknowledged")  # type: ignore[misc]  # bound at once
             server.started.process.kill()
             server.started.process.wait()
-    found = {one["reference"] for one in site.avowal("submission", "list", "--json").json()["submissions"]}
-    assert set(acknowledged) <= found
-    assert len(found) <= len(acknowledged) + 12  # those that were under way
-    for reference in sorted(found)[:20]:
+    stored = {row["reference"] for row in site.avowal("submission", "list", "--json").json()["submissions"]}
+    assert set(acknowledged) <= stored
+    assert len(stored) <= len(acknowledged) + 12  # those that were being sent
+    for reference in sorted(stored)[:20]:
         to = tmp_path / reference
         ran = site.avowal("submission", "show", reference, *PURPOSE, "--file", "cv", "--output", str(to))
         assert (ran.status, to.read_bytes()[: len(PDF)]) == (0, PDF), ran.err
     assert site.avowal("retain").status == 0
-    assert len([path for path in list_stored_files(site) if path.suffix != ".part"]) == len(found)
+    assert len([path for path in list_stored_files(site) if path.suffix != ".part"]) == len(stored)
     assert site.avowal("verify").status == 0
 
 

@@ -82,7 +82,7 @@ def test_a_transaction_that_was_rolled_back_begins_no_burst(database: Database) 
         fail()
     assert write_row(database) == FULL
     with pytest.raises(RefusedError):
-        fail()  # one that would not have waited: it is undone, too
+        fail()  # this one would not have waited, and is rolled back too
     with database.read() as connection:
         assert connection.execute("SELECT count(*) FROM numbers").fetchone() == (1,)
 

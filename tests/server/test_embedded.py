@@ -63,7 +63,7 @@ def run_application(name: str, site: Site) -> Iterator[RunningApplication]:
         "SITE_FOLDER": str(site.folder),
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
     }
-    with (site.folder.parent / "said").open("wb") as output:
+    with (site.folder.parent / "output").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd="/",
@@ -75,7 +75,7 @@ def run_application(name: str, site: Site) -> Iterator[RunningApplication]:
     app = RunningApplication(port, process)
 
     def listens() -> bool:
-        assert process.poll() is None, (site.folder.parent / "said").read_text()
+        assert process.poll() is None, (site.folder.parent / "output").read_text()
         try:
             return app.ask("/nothing").status in {200, 404}
         except OSError:
@@ -168,8 +168,8 @@ def test_an_application_runs_while_collection_fails(site: Site) -> None:
     site.data.write_text("in the way")
     with run_application("fastapi", site) as app:
         assert app.ask(f"/page?id={SECRET}").status == 200
-        output = site.folder.parent / "said"
-        wait_until(lambda: "not collected at the moment" in output.read_text(), "a word of it")
+        output = site.folder.parent / "output"
+        wait_until(lambda: "not collected at the moment" in output.read_text(), "the failure to be logged")
         assert app.ask("/parts").status == 200
         assert "Traceback" not in output.read_text()
         assert SECRET not in output.read_text()
@@ -361,8 +361,11 @@ def test_an_application_runs_while_the_terms_are_invalid(site: Site) -> None:
     terms.write_text("updated = ")
     with run_application("starlette", site) as app:
         assert app.ask("/page").status == 200
-        output = site.folder.parent / "said"
-        wait_until(lambda: "not collected at the moment (TermsError)" in output.read_text(), "a word of it")
+        output = site.folder.parent / "output"
+        wait_until(
+            lambda: "not collected at the moment (TermsError)" in output.read_text(),
+            "the failure to be logged",
+        )
         terms.write_text(right)
         wait_until(lambda: read_pages(site) == ["/page"], "the page")
 

@@ -47,10 +47,10 @@ def run_haproxy(folder: Path, behind: int, option: str, tls: str = "") -> Iterat
         pytest.skip("haproxy is not installed")
     port, config = free_port(), folder / "haproxy.cfg"
     config.write_text(HAPROXY.format(port=port, behind=behind, option=option, tls=tls))
-    with (folder / "said").open("wb") as output:
+    with (folder / "output").open("wb") as output:
         process = subprocess.Popen([program, "-f", str(config)], stdout=output, stderr=output)
     try:
-        wait_until(lambda: is_listening(port), "haproxy listens")
+        wait_until(lambda: is_listening(port), "haproxy to listen")
         yield port
     finally:
         process.terminate()
@@ -74,7 +74,7 @@ def run_server(site: Site) -> Iterator[Served]:
     port = free_port()
     with site.started("serve", "--port", str(port)) as started:
         started.wait_for("serving")
-        wait_until(lambda: is_listening(port), "the server listens")
+        wait_until(lambda: is_listening(port), "the server to listen")
         yield Served(site, port, started)
 
 

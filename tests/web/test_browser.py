@@ -251,7 +251,7 @@ def test_going_back_to_a_page_is_a_new_view(proxied_site: ProxiedSite, cached: b
     page.go_back(wait_until="commit")
     page.wait_for_function(
         "document.readyState === 'complete'"
-    )  # its script has begun, however slow the machine is
+    )  # its script has started, on a machine of any speed
     page.wait_for_timeout(600)
     assert page.evaluate("window.mark === 1") is cached
     stopwatch.close(page)
@@ -259,10 +259,10 @@ def test_going_back_to_a_page_is_a_new_view(proxied_site: ProxiedSite, cached: b
         SELECT view_duration_ms AS d FROM views
         WHERE page_path = '/back/{cached}' AND view_duration_ms > 0 ORDER BY view_time
     """
-    first, again = (row["d"] for row in proxied_site.server.kept(sql, 2))
-    browser.close()  # not before: a browser that ends takes along what its pages were still telling
+    first, second = (row["d"] for row in proxied_site.server.kept(sql, 2))
+    browser.close()  # not earlier: a browser that ends drops the events that its pages are still sending
     assert stopwatch.allows(first / 1_000, 0.4, besides=1.0)
-    assert stopwatch.allows(again / 1_000, 0.5, besides=0.8)
+    assert stopwatch.allows(second / 1_000, 0.5, besides=0.8)
 
 
 def test_a_killed_browser_keeps_its_view(proxied_site: ProxiedSite) -> None:

@@ -114,14 +114,15 @@ def test_a_receipt_is_only_for_its_visitor(server: Served) -> None:
     identity = find_decisions(page(server))["consent"]
     server.ask("POST", f"/privacy/me/consent/{identity}", headers=cookie(ANN, **OWN))
     (entry,) = re.findall(r"/privacy/me/receipts/(\d+)", page(server))
-    place = f"/privacy/me/receipts/{entry}"
-    assert server.ask("GET", place, headers=cookie(ANN, **OWN)).status == 200
-    other, none = (
-        server.ask("GET", at, headers=cookie(BEN, **OWN)) for at in (place, "/privacy/me/receipts/99")
+    path = f"/privacy/me/receipts/{entry}"
+    assert server.ask("GET", path, headers=cookie(ANN, **OWN)).status == 200
+    other, missing = (
+        server.ask("GET", receipt_path, headers=cookie(BEN, **OWN))
+        for receipt_path in (path, "/privacy/me/receipts/99")
     )
-    assert (other.status, other.body) == (404, none.body)
-    assert server.ask("GET", place, headers=OWN).status == 403
-    assert server.ask("GET", place, headers=cookie(ANN)).status == 403
+    assert (other.status, other.body) == (404, missing.body)
+    assert server.ask("GET", path, headers=OWN).status == 403
+    assert server.ask("GET", path, headers=cookie(ANN)).status == 403
     assert f"receipts/{entry}" not in page(server, BEN)
 
 
@@ -129,13 +130,13 @@ def test_only_an_offered_decision_is_recorded(server: Served) -> None:
     """Only a decision that the page offers is recorded, and only from a page of the site."""
     identity = find_decisions(page(server))["consent"]
     first = server.ask("GET", "/privacy/terms.json?version=1").headers["etag"].strip('"')
-    place = f"/privacy/me/consent/{identity}"
+    path = f"/privacy/me/consent/{identity}"
     cross = {"Sec-Fetch-Site": "cross-site"}
-    assert server.ask("POST", place, headers=OWN).status == 403
-    assert server.ask("POST", place, headers=cookie(ANN)).status == 403
-    assert server.ask("POST", place, headers=cookie(ANN, **cross)).status == 403
-    assert server.ask("POST", place, headers=cookie("refused", **OWN)).status == 403
-    assert server.ask("GET", place, headers=cookie(ANN, **OWN)).status == 405
+    assert server.ask("POST", path, headers=OWN).status == 403
+    assert server.ask("POST", path, headers=cookie(ANN)).status == 403
+    assert server.ask("POST", path, headers=cookie(ANN, **cross)).status == 403
+    assert server.ask("POST", path, headers=cookie("refused", **OWN)).status == 403
+    assert server.ask("GET", path, headers=cookie(ANN, **OWN)).status == 405
     assert server.ask("POST", f"/privacy/me/thing/{identity}", headers=cookie(ANN, **OWN)).status == 404
     for refused in (
         f"/privacy/me/consent/{first}",
@@ -143,10 +144,10 @@ def test_only_an_offered_decision_is_recorded(server: Served) -> None:
         f"/privacy/me/consent/{'0' * 64}",
     ):
         assert server.ask("POST", refused, headers=cookie(ANN, **OWN)).status == 409, refused
-    assert server.ask("POST", place, headers=cookie("newnewnewnewnewnewnewn", **OWN)).status == 409
+    assert server.ask("POST", path, headers=cookie("newnewnewnewnewnewnewn", **OWN)).status == 409
     assert "receipts" not in page(server)
-    server.ask("POST", place, headers=cookie(ANN, **OWN))
-    assert server.ask("POST", place, headers=cookie(ANN, **OWN)).status == 409
+    server.ask("POST", path, headers=cookie(ANN, **OWN))
+    assert server.ask("POST", path, headers=cookie(ANN, **OWN)).status == 409
     assert len(re.findall(r"/privacy/me/receipts/(\d+)", page(server))) == 1
 
 
@@ -156,7 +157,11 @@ def test_consent_to_a_future_version_waits(server: Served) -> None:
     publish(server.site, 'full = "7 days", prefix', 'full = "9 days", prefix', days=40)
     text = page(server)
     assert "Version 3, in force from" in text
-    later = next(one for one in re.findall(r"/privacy/me/consent/([0-9a-f]{64})", text) if one != identity)
+    later = next(
+        decision
+        for decision in re.findall(r"/privacy/me/consent/([0-9a-f]{64})", text)
+        if decision != identity
+    )
     assert server.ask("POST", f"/privacy/me/consent/{later}", headers=cookie(ANN, **OWN)).status == 303
     assert "nothing is governed by that as yet" in page(server)
     assert set(find_governing(server).values()) == {(1, 1)}
@@ -168,7 +173,7 @@ def test_a_refusal_is_a_page_for_browsers_and_json_for_programs(server: Served, 
     browser_headers = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": language}
     identity = find_decisions(page(server))["consent"]
     own, foreign = cookie(ANN, **OWN), cookie(ANN, Origin="https://evil.example")
-    for method, place, headers, status, code in (
+    for method, path, headers, status, code in (
         ("POST", f"/privacy/me/withdrawal/{identity}", own, 409, "consent-not-offered"),
         ("POST", f"/privacy/me/consent/{identity}", foreign, 403, "unidentified-visitor"),
         ("POST", "/privacy/me/erasure", foreign, 403, "unidentified-visitor"),
@@ -177,9 +182,9 @@ def test_a_refusal_is_a_page_for_browsers_and_json_for_programs(server: Served, 
         ("POST", "/privacy/me/tab", OWN, 403, "unidentified-visitor"),
         ("POST", "/privacy/me/tab/export", OWN, 403, "unidentified-visitor"),
     ):
-        by_page = server.ask(method, place, headers={**headers, **browser_headers})
-        by_json = server.ask(method, place, headers=headers)
-        assert (by_page.status, by_json.status) == (status, status), place
+        by_page = server.ask(method, path, headers={**headers, **browser_headers})
+        by_json = server.ask(method, path, headers=headers)
+        assert (by_page.status, by_json.status) == (status, status), path
         assert by_page.headers["content-type"].startswith("text/html")
         assert f'href="/privacy/me?lang={language}"' in by_page.body.decode()
         assert by_json.json()["code"] == code
@@ -216,7 +221,7 @@ def test_the_page_is_accessible(server: Served, language: str, scheme: Any) -> N
 
 @needs_chromium
 @pytest.mark.parametrize(
-    ("language", "consent", "back"),
+    ("language", "consent", "withdrawal"),
     [
         ("en", "Consent to version 2", "Take the consent to version 2 back"),
         ("pt-BR", "Consentir com a versão 2", "Retirar o consentimento com a versão 2"),
@@ -224,7 +229,7 @@ def test_the_page_is_accessible(server: Served, language: str, scheme: Any) -> N
     ],
 )
 def test_decisions_work_by_keyboard_in_each_language(
-    server: Served, language: str, consent: str, back: str
+    server: Served, language: str, consent: str, withdrawal: str
 ) -> None:
     """Without scripts, decisions work by keyboard in each language, and the receipt names that language."""
     with sync_playwright() as playwright:
@@ -233,7 +238,7 @@ def test_decisions_work_by_keyboard_in_each_language(
             context.add_cookies([in_browser(ANN)])
             view = context.new_page()
             view.goto(f"http://127.0.0.1:{server.port}/privacy/me")
-            for name in (consent, back, consent):
+            for name in (consent, withdrawal, consent):
                 button = view.get_by_role("button", name=name)
                 while not button.evaluate("node => node == document.activeElement"):
                     view.keyboard.press("Tab")

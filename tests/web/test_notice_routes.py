@@ -78,7 +78,7 @@ def test_the_first_display_of_a_notice_is_recorded(server: Served, context: Brow
 
 
 @pytest.mark.parametrize(
-    ("lang", "says", "close"),
+    ("lang", "text", "close_label"),
     [
         ("en", "The privacy policy changes: Version 2, in force from", "Close"),
         ("pt", "A política de privacidade muda: ", "Fechar"),
@@ -87,15 +87,15 @@ def test_the_first_display_of_a_notice_is_recorded(server: Served, context: Brow
     ],
 )
 def test_a_notice_is_in_the_language_of_its_page(
-    server: Served, context: BrowserContext, lang: str, says: str, close: str
+    server: Served, context: BrowserContext, lang: str, text: str, close_label: str
 ) -> None:
     """The notice is the first region of the page, in its language, with a link to the changes."""
     page = open_page(server, context, lang)
     notice = page.locator("#avowal-notice")
     notice.wait_for()
-    assert says in notice.inner_text()
+    assert text in notice.inner_text()
     assert page.locator("body > *").first.get_attribute("id") == "avowal-notice"
-    assert notice.get_by_role("button").inner_text() == close
+    assert notice.get_by_role("button").inner_text() == close_label
     assert page.evaluate("getComputedStyle(document.querySelector('#avowal-notice')).display") == "flex"
     link = notice.get_by_role("link").get_attribute("href") or ""
     page.goto(link)

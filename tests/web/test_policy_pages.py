@@ -228,7 +228,8 @@ def test_the_policy_page_shows_the_current_status(server: Served) -> None:
     assert notes["Who else receives it"] == ["In the last twelve months nothing was released to anybody."]
     assert notes["When this changes"][1].startswith("Version 3 is to come, and holds from ")
     assert [
-        "verificado" in one for one in read_notes(fetch_text(server, "/privacy/", "pt"))["Whom this concerns"]
+        "verificado" in note
+        for note in read_notes(fetch_text(server, "/privacy/", "pt"))["Whom this concerns"]
     ] == [True]
     assert not any(read_notes(fetch_text(server, "/privacy/versions/1")).values())
 

@@ -108,14 +108,14 @@ def check_text(page: Page, text: str, key: str = "") -> str:
 @pytest.mark.parametrize("kind", ["consent", "release", "erasure", "proof"])
 def test_a_valid_receipt_or_proof_passes(page: Page, receipts: dict[str, str], kind: str) -> None:
     """The page shows the entry and sends no request; the key of another ledger is refused."""
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested_urls: list[str] = []
+    page.on("request", lambda request: requested_urls.append(request.url))
     assert check_text(page, receipts[kind]).startswith(ENTRY if kind == "proof" else HOLDS)
     entry = page.locator("dl").inner_text()
     assert {"proof": "version-published", "erasure": "erasure-done"}.get(kind, kind) in entry
     other = "avowal/223e6acd+1ce39118+AflIOKDz8CL0yOZZFP1LXXHHISuWFlNHq7UfAAAAAAAA"
     assert "This is no public key" in check_text(page, receipts[kind], other)
-    assert asked == []
+    assert requested_urls == []
 
 
 CHECKS: dict[str, Callable[[str, Verifier], object]] = {
@@ -143,7 +143,7 @@ def yield_changes(text: str) -> Iterator[tuple[str, str]]:
 
     receipt = json.loads(text)
     for path in walk(receipt, lambda _: None, ""):
-        if not path.startswith("/schema"):  # which says what it is, and who checks
+        if not path.startswith("/schema"):  # the schema names the kind of receipt, which chooses the check
             yield path, json.dumps(receipt)
 
 
@@ -160,14 +160,14 @@ def test_a_changed_receipt_fails_as_in_verify(
 ) -> None:
     """For a change at any path, the page and `avowal verify` give the same result."""
     key, results = Verifier.parse(server.site.avowal("ledger", "key").out), []
-    for place, text in yield_changes(receipts[kind]):
-        holds = True
+    for path, text in yield_changes(receipts[kind]):
+        is_valid = True
         try:
             CHECKS[kind](text, key)
         except (ProofError, InvalidInputError):
-            holds = False
-        assert check_text(page, text).startswith(HOLDS) is holds, place
-        results.append(holds)
+            is_valid = False
+        assert check_text(page, text).startswith(HOLDS) is is_valid, path
+        results.append(is_valid)
     assert results.count(False) > 5
 
 
