@@ -67,12 +67,12 @@ class EchoHandler:
     request_types: tuple[type[AnyRequest], ...] = (Echo, Fill)
 
     def handle(self, request: Request[Answer]) -> Answer:
-        """Answer it."""
+        """Return the answer of a request."""
         assert isinstance(request, Echo | Fill)
         return cast("Answer", request.measured if isinstance(request, Echo) else bytes(request.size))
 
     def derive_views(self) -> None:
-        """Never happens: nothing arrives."""
+        """Raise an error: no test here collects anything."""
         raise NotImplementedError
 
 
