@@ -113,19 +113,19 @@ def read_governing_numbers(site: Site) -> set[tuple[str, int, int]]:
 def test_consent_raises_the_records_of_one_visitor_only(site: Site) -> None:
     """After consent to the second version, the pages of that visitor can be read again."""
     assert reported_pages(site) == set()
-    told = record_consent(site)
-    assert told["permits"] == [
+    consent = record_consent(site)
+    assert consent["permits"] == [
         {
             "governing": 1,
             "records": 2,
-            "looser_rules": told["permits"][0]["looser_rules"],
+            "looser_rules": consent["permits"][0]["looser_rules"],
         }
     ]
-    assert "ip-address, full: kept 30 days, was 5 days; for abuse" in told["permits"][0]["looser_rules"]
+    assert "ip-address, full: kept 30 days, was 5 days; for abuse" in consent["permits"][0]["looser_rules"]
     assert reported_pages(site) == {"/0", "/5"}
     assert read_governing_numbers(site) == {(ANN, 1, 2), (BEN, 1, 1)}
-    for told in ("SELECT version, governing FROM views", "SELECT version, governing FROM visits"):
-        assert set(site.rows(told)) == {(1, 1), (1, 2)}
+    for query in ("SELECT version, governing FROM views", "SELECT version, governing FROM visits"):
+        assert set(site.rows(query)) == {(1, 1), (1, 2)}
     assert site.avowal("verify").status == 0
 
 
@@ -205,8 +205,8 @@ def test_a_repeated_consent_is_recorded_once(site: Site) -> None:
 
 def test_a_dry_run_records_nothing(site: Site) -> None:
     """It prints what the consent would permit."""
-    told = record_consent(site, ANN, "--dry-run")
-    assert (told["receipt"], len(told["permits"])) == (None, 1)
+    consent = record_consent(site, ANN, "--dry-run")
+    assert (consent["receipt"], len(consent["permits"])) == (None, 1)
     assert read_governing_numbers(site) == {(ANN, 1, 1), (BEN, 1, 1)}
     assert site.avowal("verify", "--json").json()["entries"] == 2
 
@@ -248,15 +248,15 @@ def test_an_expired_address_finds_no_visitor(site: Site) -> None:
     assert (ran.status, ran.code) == (1, "visitor-not-found"), ran.err
 
 
-def change_receipt(told: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+def change_receipt(receipt: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """Return a copy of a receipt with another value at one place."""
-    copy: Any = json.loads(json.dumps(told))
-    *way, last = path.split(".")
-    place = copy
-    for step in way:
-        place = place[int(step)] if isinstance(place, list) else place[step]
-    assert place[last] != value
-    place[last] = value
+    copy: Any = json.loads(json.dumps(receipt))
+    *steps, last = path.split(".")
+    target = copy
+    for step in steps:
+        target = target[int(step)] if isinstance(target, list) else target[step]
+    assert target[last] != value
+    target[last] = value
     return dict(copy)
 
 
@@ -281,22 +281,22 @@ FORGED = {
 
 def test_a_receipt_is_verified_with_the_key_alone(site: Site, tmp_path: Path) -> None:
     """A receipt is valid in an empty folder, and each change of its content is found."""
-    place, away = tmp_path / "receipt.json", tmp_path / "away"
-    told = record_consent(site, ANN, "--receipt", place, "--reference", "letter 12")["receipt"]
+    receipt_path, away = tmp_path / "receipt.json", tmp_path / "away"
+    receipt = record_consent(site, ANN, "--receipt", receipt_path, "--reference", "letter 12")["receipt"]
     key = site.avowal("ledger", "key").out.strip()
     away.mkdir()
-    ran = Site(away).avowal("verify", place, "--key", key, "--json")
+    ran = Site(away).avowal("verify", receipt_path, "--key", key, "--json")
     assert (ran.status, ran.json()["entry"]["kind"]) == (0, "consent-given"), ran.err
-    assert told["pii_processing"]["privacy_notice"]["version"] == 2
-    assert [one["purpose"] for one in told["pii_processing"]["purposes"]] == ["abuse", "content"]
-    assert told["party_identification"][0]["party_name"] == "Example"
-    assert told["event"]["reference"] == "letter 12"
+    assert receipt["pii_processing"]["privacy_notice"]["version"] == 2
+    assert [one["purpose"] for one in receipt["pii_processing"]["purposes"]] == ["abuse", "content"]
+    assert receipt["party_identification"][0]["party_name"] == "Example"
+    assert receipt["event"]["reference"] == "letter 12"
     verifier = Verifier.parse(key)
-    check_consent_receipt(json.dumps(told), verifier)
+    check_consent_receipt(json.dumps(receipt), verifier)
     for path, value in FORGED.items():
         with raises_code("receipt-mismatch"):
-            check_consent_receipt(json.dumps(change_receipt(told, path, value)), verifier)
-    for text in ("{}", "{", json.dumps(change_receipt(told, "proof.salt", "no"))):
+            check_consent_receipt(json.dumps(change_receipt(receipt, path, value)), verifier)
+    for text in ("{}", "{", json.dumps(change_receipt(receipt, "proof.salt", "no"))):
         with raises_code("invalid-receipt"):
             check_consent_receipt(text, verifier)
 

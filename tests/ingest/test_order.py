@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from avowal.collect.request_kind import RequestKind
 from support.depth import by_depth
-from support.model_visits import Deed, Visit, view_times, visits
+from support.model_visits import Action, Visit, view_times, visits
 from support.site import CHROME, FIREFOX, GOOGLEBOT, Site, kept, line
 
 GAP = timedelta(minutes=30)
@@ -114,7 +114,7 @@ def test_any_order_and_division_of_lines_gives_the_same_result(
 def assert_equals_model(site: Site, found: list[Line], zone: str) -> None:
     expected = visits(
         (
-            Deed(NIGHT + timedelta(seconds=seconds), who, KINDS[path], path)
+            Action(NIGHT + timedelta(seconds=seconds), who, KINDS[path], path)
             for seconds, who, path, _ in found
             if KINDS[path] in {RequestKind.VIEW, RequestKind.DOWNLOAD, RequestKind.UPLOAD}
             and GOOGLEBOT not in who
@@ -135,10 +135,10 @@ def assert_equals_model(site: Site, found: list[Line], zone: str) -> None:
     )
     rows = site.rows("SELECT visit_time, view_time, host, page_path FROM views")
     assert Counter(rows) == Counter(
-        (visit[0].time, deed.time, deed.who[0], deed.path)
+        (visit[0].time, action.time, action.who[0], action.path)
         for visit in expected
-        for deed in visit
-        if deed.kind == RequestKind.VIEW
+        for action in visit
+        if action.kind == RequestKind.VIEW
     )
     entered = Counter(site.rows("SELECT visit_time, entry_path, exit_path FROM visits"))
     assert all(
@@ -148,7 +148,7 @@ def assert_equals_model(site: Site, found: list[Line], zone: str) -> None:
 
 
 def visit_row(visit: Visit) -> tuple[object, ...]:
-    kinds = Counter(deed.kind for deed in visit)
+    kinds = Counter(action.kind for action in visit)
     host, _, agent = visit[0].who
     return (
         visit[0].time,
@@ -163,11 +163,11 @@ def visit_row(visit: Visit) -> tuple[object, ...]:
 
 def possible_entries_and_exits(visit: Visit) -> set[tuple[str | None, str | None]]:
     """Return the possible entry and exit pages: any views at the first and the last time of a visit."""
-    looked = [deed for deed in visit if deed.kind == RequestKind.VIEW]
+    looked = [action for action in visit if action.kind == RequestKind.VIEW]
     if not looked:
         return {(None, None)}
-    entries = [deed.path for deed in looked if deed.time == looked[0].time]
-    exits = [deed.path for deed in looked if deed.time == looked[-1].time]
+    entries = [action.path for action in looked if action.time == looked[0].time]
+    exits = [action.path for action in looked if action.time == looked[-1].time]
     return set(itertools.product(entries, exits))
 
 

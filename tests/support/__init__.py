@@ -1,1 +1,1 @@
-"""What tests share: a site in a folder, a running server, faults, models."""
+"""Support of tests: sites in folders, running servers, faults and models."""

@@ -1,4 +1,4 @@
-"""The same small site in each of the frameworks, wrapped as their own documentation would have it; run as servers."""
+"""A small site in each web framework, wrapped as the framework's documentation describes, for tests of middleware."""
 
 import os
 from collections.abc import Iterator
@@ -141,7 +141,7 @@ def _django() -> None:
 
 
 def django_asgi() -> Any:
-    """Return the site in Django, as its `asgi.py` has it."""
+    """Return the site in Django, as in its `asgi.py`."""
     from django.core.asgi import get_asgi_application
 
     from avowal.asgi import AsgiMiddleware
@@ -151,7 +151,7 @@ def django_asgi() -> Any:
 
 
 def django_wsgi() -> Any:
-    """Return the site in Django, as its `wsgi.py` has it."""
+    """Return the site in Django, as in its `wsgi.py`."""
     from django.core.wsgi import get_wsgi_application
 
     from avowal.wsgi import WsgiMiddleware
@@ -161,7 +161,7 @@ def django_wsgi() -> Any:
 
 
 def bare() -> Any:
-    """Return a site of WSGI alone, that writes in the way of old, and begins only when it is asked for its parts."""
+    """Return a plain WSGI site that uses `write`, and starts its response only when its body is iterated."""
     from avowal.wsgi import WsgiMiddleware
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:

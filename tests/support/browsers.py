@@ -7,7 +7,7 @@ import pytest
 CHROMIUM = shutil.which("chromium") or ""
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/opt/homebrew/bin") or ""
 SCRIPT = '<script defer src="/avowal.js"></script><noscript><img src="/pixel.gif" alt=""></noscript>'
-"""What a page has of Avowal."""
+"""The elements that a page needs for Avowal."""
 SCRIPTED_PAGE = f"<!doctype html><title>page</title>{SCRIPT}<a href='/two'>two</a><p>words"
 """A page with the script."""
 

@@ -1,4 +1,4 @@
-"""Certificates that tests make for themselves."""
+"""Certificates that are created for tests."""
 
 import ipaddress
 import ssl
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def tls_context(folder: Path, days: int) -> ssl.SSLContext:
-    """Return what serves TLS, with a certificate of some days that only `cert.pem` in the folder vouches for."""
+    """Return a server's TLS context with a self-signed certificate, `cert.pem` in the folder, valid for some days."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "site.example")])
     now = datetime.now(UTC)

@@ -1,7 +1,7 @@
-"""Forks commands: `support.commands` starts this, and sends each command as a message with the files that it writes to.
+"""Forks commands: `support.commands` starts this, and sends each command with the files for its output.
 
-What is forked has imported everything already, which takes longer than most commands. It does now and then what it
-would do every two seconds, so that nobody waits for it.
+A forked command has imported everything already, which takes longer than most commands. Its background work runs
+more often than every two seconds, so that tests do not wait for it.
 """
 
 import gc
@@ -24,7 +24,7 @@ POLL_SECONDS = 0.1
 
 
 def execute(request: dict[str, Any], output: int) -> NoReturn:
-    """Become the command."""
+    """Run the command in this process, and exit with its status."""
     status = 1
     try:
         os.chdir(request["folder"])
@@ -36,7 +36,7 @@ def execute(request: dict[str, Any], output: int) -> NoReturn:
         for descriptor, number in ((nothing, 0), (output, 1), (output, 2)):
             os.dup2(descriptor, number)
         background.LOAD_INTERVAL_SECONDS = LOAD_INTERVAL_SECONDS
-        background.lower_thread_priority = lambda: None  # tests wait for what it does behind
+        background.lower_thread_priority = lambda: None  # tests wait for the background work
         follower.POLL_SECONDS = POLL_SECONDS
         sys.argv = ["avowal", *request["arguments"]]
         try:
@@ -45,7 +45,7 @@ def execute(request: dict[str, Any], output: int) -> NoReturn:
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
         sys.stdout.flush()
-    except BaseException:  # noqa: BLE001  # whatever it is, it must not go on as the parent
+    except BaseException:  # noqa: BLE001  # after any error the process must not continue as its parent
         traceback.print_exc()
     finally:
         sys.stderr.flush()
@@ -53,7 +53,7 @@ def execute(request: dict[str, Any], output: int) -> NoReturn:
 
 
 def supervise(request: dict[str, Any], output: int, reply: socket.socket) -> NoReturn:
-    """Start the command; tell its number, and how it ended."""
+    """Start the command; send its process number, and then its exit status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if not child:
@@ -67,8 +67,8 @@ def supervise(request: dict[str, Any], output: int, reply: socket.socket) -> NoR
 
 
 def main(channel: socket.socket) -> None:
-    """Fork commands until nobody asks for more."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who supervise leave nothing to be waited for
+    """Fork a command for each message until the channel is closed."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
     gc.freeze()
     while True:
         message, descriptors = b"", list[int]()

@@ -1,4 +1,4 @@
-"""Commands that run as processes of their own, forked by one that has imported everything already."""
+"""Commands as processes of their own, forked by a process that has imported everything already."""
 
 import atexit
 import functools
@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).with_name("command_server.py")
 
 
 class Command:
-    """A command that runs; it has what tests use of `subprocess.Popen`."""
+    """A running command, with the methods of `subprocess.Popen` that tests use."""
 
     def __init__(self, reply: socket.socket) -> None:
         self._reply = reply
@@ -25,7 +25,7 @@ class Command:
         self.pid = self._number()
 
     def poll(self) -> int | None:
-        """Return how it ended; None while it runs."""
+        """Return the exit status, or None while the command runs."""
         if self._returncode is None:
             self._reply.settimeout(0)
             try:
@@ -36,7 +36,7 @@ class Command:
         return self._returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until it ended; returns how. Raises TimeoutError where it takes too long."""
+        """Wait for the end; returns the exit status. Raises TimeoutError if it takes too long."""
         if self._returncode is None:
             self._reply.settimeout(timeout)
             self._returncode = self._number()
@@ -44,18 +44,18 @@ class Command:
         return self._returncode
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send it a signal, if it still runs."""
+        """Send a signal if the command still runs."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Kill it, if it still runs."""
+        """Kill the command if it still runs."""
         self.send_signal(signal.SIGKILL)
 
     def _number(self) -> int:
         while b"\n" not in self._received:
             part = self._reply.recv(64)
-            assert part, "what forks commands has ended"
+            assert part, "the command server has ended"
             self._received += part
         line, _, self._received = self._received.partition(b"\n")
         return int(line)
@@ -80,7 +80,7 @@ def _server() -> socket.socket:
 def start_command(
     folder: Path, environment: Mapping[str, str], arguments: Sequence[str], output: IO[bytes]
 ) -> Command:
-    """Start `avowal` in a folder; what it says goes into a file."""
+    """Start `avowal` in a folder; its output goes to a file."""
     ours, theirs = socket.socketpair()
     request = {"folder": str(folder), "environment": dict(environment), "arguments": list(arguments)}
     message = json.dumps(request).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""What tests of disclosures share: a site with an attack in its log, its grounds, and packages."""
+"""Support of tests of disclosures: a site with an attack in its log, its grounds, and packages."""
 
 import re
 import zipfile
@@ -63,7 +63,7 @@ ground = "requested-function"
 
 @made_once
 def site_with_attack(folder: Path, more: str = "") -> Site:
-    """Make a site whose log holds an ordinary visitor, two attackers and a crawler."""
+    """Make a site whose log contains an ordinary visitor, two attackers and a crawler."""
     site = Site(folder).init()
     terms = site.folder / "policy" / "terms.toml"
     text = re.sub(r"updated = .*", f"updated = {(NOW - timedelta(40)).date()}", terms.read_text(), count=1)

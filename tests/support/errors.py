@@ -1,4 +1,4 @@
-"""How tests expect errors: by their code, as programs tell them apart."""
+"""Expected errors, which tests compare by their code."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from avowal.errors import AvowalError
 
 
 def raises_code(code: str) -> pytest.RaisesExc[AvowalError]:
-    """Expect an error with a code; used as `pytest.raises` is."""
+    """Expect an error with a code, as `pytest.raises` does."""
 
     def has_code(error: AvowalError) -> bool:
         assert error.code == code, error

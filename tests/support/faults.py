@@ -1,14 +1,14 @@
-"""Runs commands that kill themselves at a named moment: `support.kills` starts this, and sends a scene on each line.
+"""Runs commands that kill themselves at a named moment: `support.kills` starts this, and sends one scene per line.
 
-A scene is a folder, a command (`import` unless named) and its arguments, and the moment at which each of its processes dies, as the name
-of the moment and which time it comes:
+A scene is a folder, a command (by default `import`) and its arguments, and the moment at which each of its processes
+dies, as the name of the moment and its number:
 
-- `imports`: the command, as often as there are moments, one after the other;
-- `owner`, where there is one, holds the folder from before these until after them, so that they are its clients;
-- `snapshots` lets nobody die, but copies the folder at each moment at which it is another than before.
+- `imports`: the command is run once for each of these moments, one after the other;
+- `owner`, if given, owns the folder from before these until after them, so that they are its clients;
+- `snapshots` kills no process, and copies the folder at each moment at which its content has changed.
 
-The processes are forked from this one, which has imported everything and started no thread of ours, so that a
-hundred of them are cheap. What is patched is patched in them alone.
+The processes are forked from this one, which has imported everything and started no thread, so that a
+hundred of them are cheap. Functions are patched in the forked processes alone.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ from avowal.workspace import client, server
 
 BLOCK_BYTES = 4096
 LOAD_SEGMENTS = 2
-"""Small, so that a small log comes in many blocks and loads."""
+"""Small numbers, so that a small log gives many blocks and loads."""
 
 STATEMENTS = {
     "INSERT INTO requests": "records insert",
@@ -50,7 +50,7 @@ STATEMENTS = {
     "INSERT INTO views": "views insert",
     "INSERT INTO visits": "visits insert",
 }
-"""Statements that are moments, by how they begin."""
+"""Statements that are moments, by their beginning."""
 
 TRANSACTIONS = {
     "CREATE SEQUENCE": "migrate",
@@ -58,14 +58,14 @@ TRANSACTIONS = {
     "FROM logs": "load",
     "TABLE visitors_to_derive": "derive",
 }
-"""What a transaction is for, by words that stand in its first telling statement."""
+"""The purpose of a transaction, by text in one of its statements."""
 
 
 @dataclass
 class Snapshots:
-    """Copies of the working folder, one for each state that it was in at a moment.
+    """Copies of the working folder, one for each state at a moment.
 
-    A kill at that moment leaves the same bytes: what a process has written is there also after its end.
+    A kill at that moment leaves the same bytes, as written bytes survive the end of their process.
     """
 
     folder: Path = Path("snapshots")
@@ -78,7 +78,7 @@ class Snapshots:
         state = self._read()
         while (
             again := self._read()
-        ) != state:  # another thread wrote meanwhile: that was no state of one moment
+        ) != state:  # another thread has written meanwhile: not the state of one moment
             state = again
         digest = hashlib.sha256(pickle.dumps(state)).digest()
         number = self._numbers.setdefault(digest, str(len(self._numbers)))
@@ -104,7 +104,7 @@ class Snapshots:
             if stat.S_ISDIR(mode):
                 path.mkdir(exist_ok=True)
             elif stat.S_ISSOCK(mode):
-                os.mknod(path, mode)  # nobody listens there, as after a kill
+                os.mknod(path, mode)  # no process listens there, as after a kill
             elif stat.S_ISREG(mode):
                 path.write_bytes(content)
             path.chmod(stat.S_IMODE(mode))
@@ -112,9 +112,9 @@ class Snapshots:
 
 @dataclass
 class Fault:
-    """Counts the moments of this process, and ends it at one: `after load commit`, the third time.
+    """Counts the moments of this process, and kills it at one, such as the third `after load commit`.
 
-    The moment `byte` comes as often as bytes of logs were read.
+    The moment `byte` comes once for each byte of a log that is read.
     """
 
     name: str = ""
@@ -124,7 +124,7 @@ class Fault:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def at(self, name: str, times: int = 1) -> None:
-        """Pass a moment, or die at it."""
+        """Count a moment, and kill the process if it is the chosen one."""
         with self._lock:
             before = self.seen[name]
             self.seen[name] += times
@@ -136,7 +136,7 @@ class Fault:
 
     @contextmanager
     def around(self, name: str) -> Iterator[None]:
-        """Pass the moments before and after something, which are one where there is nothing to name."""
+        """Count the moments before and after a block; an empty name is no moment."""
         if not name:
             yield
             return
@@ -145,7 +145,7 @@ class Fault:
         self.at(f"after {name}")
 
     def patch(self, place: Any, attribute: str, name: Callable[..., str]) -> None:
-        """Put the moments around calls of a function; `name` makes their name of its arguments."""
+        """Put moments around the calls of a function; `name` computes their name from the arguments."""
         real = getattr(place, attribute)
 
         def patched(*arguments: Any, **named: Any) -> Any:
@@ -155,7 +155,7 @@ class Fault:
         setattr(place, attribute, patched)
 
     def patch_all(self) -> None:
-        """Put moments around everything that leaves a trace on the disk or with another process."""
+        """Put moments around each call that changes a file or sends a message to another process."""
         self.patch(Path, "replace", lambda _, new: f"{_kind(new)} rename")
         self.patch(Path, "unlink", lambda path, *_: f"{_kind(path)} unlink")
         self.patch(os, "link", lambda *_: "key link")
@@ -193,7 +193,7 @@ def _request_name(_: object, message: bytes) -> str:
 
 @dataclass
 class Connection:
-    """A connection or cursor of DuckDB with moments around what it executes."""
+    """A connection or cursor of DuckDB with moments around its statements."""
 
     real: duckdb.DuckDBPyConnection
     fault: Fault
@@ -201,11 +201,11 @@ class Connection:
     about: str = "other"
 
     def cursor(self) -> "Connection":
-        """Return another one, whose end is no moment."""
+        """Return a cursor; closing it is no moment."""
         return Connection(self.real.cursor(), self.fault, closing="")
 
     def execute(self, statement: Any, *values: Any) -> Any:
-        """Execute a statement, with its moments around it."""
+        """Execute a statement with its moments around it."""
         sql = getattr(statement, "query", statement).lstrip()
         for table, about in TRANSACTIONS.items():
             self.about = about if table in sql and self.about == "other" else self.about
@@ -215,7 +215,7 @@ class Connection:
             return self.real.execute(statement, *values)
 
     def close(self) -> None:
-        """Close the store, or a cursor."""
+        """Close the store or a cursor."""
         with self.fault.around(self.closing):
             self.real.close()
 
@@ -230,7 +230,7 @@ class Connection:
 
 
 def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
-    """Fork a process for a role of a scene; what it says goes into a file, as do the moments that it passed."""
+    """Fork a process for a role of a scene; its output and its moments are written to files."""
     child = os.fork()
     if child:
         return child
@@ -257,7 +257,7 @@ def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
         if fault.snapshots:
             named = json.dumps(fault.snapshots.moments)
             (fault.snapshots.folder / "moments.json").write_text(named, encoding="utf-8")
-    except BaseException:  # noqa: BLE001  # whatever it is, it must not go on as the parent
+    except BaseException:  # noqa: BLE001  # after any error the process must not continue as its parent
         traceback.print_exc()
     finally:
         sys.stderr.flush()
@@ -266,18 +266,18 @@ def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
 
 @dataclass
 class Owner:
-    """A process that holds the folder of a scene until it is told to let go."""
+    """A process that owns the folder of a scene until it is stopped."""
 
     scene: dict[str, Any]
 
     def start(self) -> None:
-        """Return when the folder is held, or the process is dead."""
+        """Start the process; returns when it owns the folder or is dead."""
         (opened, to_opened), (done, self.to_done) = os.pipe(), os.pipe()
 
         def hold() -> None:
             os.close(self.to_done)
-            with avowal.app.session.open_session(None) as at_work:
-                assert at_work.backend.is_owner
+            with avowal.app.session.open_session(None) as session:
+                assert session.backend.is_owner
                 os.write(to_opened, b"x")
                 os.read(done, 1)
 
@@ -288,13 +288,13 @@ class Owner:
         os.close(opened)
 
     def stop(self) -> int:
-        """Let it close the folder; returns how it ended."""
+        """Let the process close the folder; returns its exit status."""
         os.close(self.to_done)
         return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
 
 
 def play(scene: dict[str, Any]) -> dict[str, Any]:
-    """Play a scene; returns how each process ended: its exit status, or the signal's number below zero."""
+    """Play a scene; returns the exit status of each process, below zero for a signal."""
     owning = Owner(scene)
     if "owner" in scene:
         owning.start()
@@ -311,7 +311,7 @@ def play(scene: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> NoReturn:
-    """Play scenes until there are no more."""
+    """Play each scene of the input."""
     for line in sys.stdin:
         print(json.dumps(play(json.loads(line))), flush=True)  # noqa: T201
     sys.exit()

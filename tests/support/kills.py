@@ -1,4 +1,4 @@
-"""Commands that are killed at a moment, and the states of a folder that kills can leave."""
+"""Commands that are killed at a moment, and the states in which kills can leave a folder."""
 
 import json
 import subprocess
@@ -14,11 +14,11 @@ NOT_KILLED = ("", 0)
 SNAPSHOTS = "snapshots"
 
 Moment = tuple[str, int]
-"""The name of a moment, and which time it comes."""
+"""The name of a moment and its number."""
 
 
 class KillServer:
-    """A process that has imported everything and forks commands: started once, as that takes longer than a command."""
+    """A process that forks commands; it is started once, as importing everything takes longer than a command."""
 
     def __init__(self) -> None:
         command = [sys.executable, str(Path(__file__).with_name("faults.py"))]
@@ -27,7 +27,7 @@ class KillServer:
         )
 
     def play(self, folder: Path, **scene: Any) -> dict[str, Any]:
-        """Play a scene in a folder; returns how its processes ended."""
+        """Play a scene in a folder; returns the exit status of its processes."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"folder": str(folder), "arguments": [], **scene}) + "\n")
@@ -36,15 +36,15 @@ class KillServer:
         return ended
 
     def kill(self, site: Site, command: Sequence[str], moment: Moment) -> int:
-        """Run a command that is killed at a moment; returns how it ended."""
+        """Run a command that is killed at a moment; returns its exit status."""
         (ended,) = self.play(site.folder, command=command, imports=[moment])["imports"]
         assert isinstance(ended, int)
         return ended
 
     def states(self, site: Site, **scene: Any) -> list[tuple[str, Path]]:
-        """Run a command to its end; returns a copy of each state in which a kill at any moment leaves the folder.
+        """Run a command to its end; returns a copy of each state in which a kill can leave the folder.
 
-        Each is named by the moments that leave it.
+        Each copy is named by the moments that leave this state.
         """
         ended = self.play(site.folder, imports=[NOT_KILLED], snapshots=True, **scene)
         assert ended["imports"] == [0], (site.folder / "import.said").read_text()
@@ -58,14 +58,14 @@ class KillServer:
 
 
 def moments_of(folder: Path, role: str = "import") -> dict[str, int]:
-    """Return how often each moment came for a role of the last scene in a folder."""
+    """Return how often each moment came in the last scene of a folder, for a role."""
     moments = json.loads((folder / f"{role}.moments").read_text())
     assert isinstance(moments, dict)
     return moments
 
 
 def choose_moments(moments: dict[str, int], most: int | None) -> list[Moment]:
-    """Choose of each moment its first time, its last, and as many between as there may be; all of them where `most` is None."""
+    """Choose up to `most` occurrences of each moment, with the first and the last; None chooses all."""
     return [
         (name, number)
         for name, times in sorted(moments.items())

@@ -1,4 +1,4 @@
-"""Entries that tests of the ledger append."""
+"""Entries that tests append to the ledger."""
 
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ START = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
 
 
 def append_withdrawals(register: Register, start: int, end: int) -> None:
-    """Append the withdrawals of versions `start` to `end`, which is not among them."""
+    """Append the withdrawals of the versions from `start` up to, but not including, `end`."""
     entries = [
         VersionWithdrawn(number, "a" * 64, START + timedelta(seconds=number)) for number in range(start, end)
     ]

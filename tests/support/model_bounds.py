@@ -1,4 +1,4 @@
-"""Bounds of one purpose, made at random, and a record with the forms that they permit of it: the model of purpose views."""
+"""A model of purpose views: random bounds, and a record with its form at each precision."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -38,9 +38,9 @@ COARSER = {
     ("referrer", "site"): "https://example.org",
     ("visitor_id", "day"): 0,  # any key of a day, which are even
 }
-"""The coarser forms of its columns."""
+"""The coarser forms of the columns of `ROW`."""
 KEY = "CASE WHEN visitor_id % 2 = 0 THEN 0 ELSE visitor_id END"
-"""SQL that stands for a visitor, without the daily key."""
+"""SQL of the visitor key, with 0 for each daily key."""
 FORMS = {
     "ip_address": [("ip-address", "full"), ("ip-address", "prefix")],
     "country": [("country", "full"), ("ip-address", "country")],
@@ -56,23 +56,23 @@ AGES = st.sampled_from([0, 1, 3, 9, None])
 
 @st.composite
 def random_bounds(draw: st.DrawFn, purposes: Sequence[str] = ("content",)) -> Bounds:
-    """Make bounds for some purposes, whose ages never grow with fineness."""
+    """Draw bounds for some purposes; a finer precision never has a longer age."""
     cells: dict[Cell, AgeByPrecision] = {}
     for purpose, (category, precisions) in product(purposes, PRECISIONS.items()):
         ages: list[Age] = sorted(
             (draw(AGES) for _ in precisions), key=lambda age: 1e9 if age is None else age, reverse=True
         )
-        told = {
+        permitted = {
             name: age if age is None else age * DAY_SECONDS
             for name, age in zip(precisions, ages, strict=True)
             if age != 0
         }
-        if told:
-            cells[Cell(category, purpose, OPERATOR, OWN_USE)] = told
+        if permitted:
+            cells[Cell(category, purpose, OPERATOR, OWN_USE)] = permitted
     return Bounds(cells, {})
 
 
 def is_permitted(what: Bounds, category: str, precision: str, days: float) -> bool:
-    """Say it as plainly as it can be said."""
+    """Return whether bounds permit `content` a value of this age."""
     age = what.max_age(Cell(category, "content", OPERATOR, OWN_USE), precision)
     return age is None or days * DAY_SECONDS <= age

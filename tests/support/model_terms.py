@@ -1,7 +1,7 @@
-"""What terms permit, one permission at a time: slow, small, and easy to believe; the real comparison is held to it.
+"""A simple and slow model of what terms permit, which the real comparison is checked against.
 
-A promise is the set of what it permits, out of a small finite universe. Leaving a duty undone is a permission, too.
-So to protect at least as much is to be a subset, the meet is the intersection, and nothing else has to be known.
+A promise is the set of its permissions, out of a small finite universe. Not doing a duty is a permission too.
+So a promise protects at least as much as another if it is a subset, and the meet is the intersection.
 """
 
 import tomllib
@@ -14,9 +14,9 @@ from avowal.policy.terms import CollectRule, CookieRule, DiscloseRule, Terms
 
 WORDS = tomllib.loads((resources.files("avowal.policy") / "vocabulary.toml").read_text(encoding="utf-8"))
 DAYS = {"2 days": 2, "5 days": 5, "1 month": 30, "forever": 10**9}
-"""The ages that are written; between any two of them is one of AGES."""
+"""The ages in rules; between any two of them is one of AGES."""
 AGES = (1, 3, 10, 10**6)
-"""Ages of events, in days."""
+"""The ages of data, in days."""
 PRECISIONS = {"ip-address": ("country", "prefix", "full"), "visit-time": ("full",)}
 PURPOSES = ("availability", "abuse")
 GROUNDS = ("instrument", "legal-rights")
@@ -26,7 +26,7 @@ LEVELS = {"may_see": (1,), "may_refuse_cookies": (1,), "notice_days": (1, 20, 40
 
 
 class Use(NamedTuple):
-    """Using or disclosing something of some age, in days."""
+    """The use or disclosure of a category at a precision and an age in days."""
 
     category: str
     precision: str
@@ -37,7 +37,7 @@ class Use(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """Setting a cookie, and finding it again after some days; `basis` is what was asked before."""
+    """Setting a cookie that is found again after some days; `basis` is the choice that the visitor had."""
 
     name: str
     basis: str
@@ -47,7 +47,7 @@ class Setting(NamedTuple):
 
 
 class Undone(NamedTuple):
-    """Owing less of a duty than this."""
+    """Doing less of a duty than this level."""
 
     duty: str
     level: int
@@ -72,12 +72,12 @@ UNIVERSE: tuple[Permission, ...] = (
 
 
 def promise(terms: Terms) -> Promise:
-    """Return all that terms permit."""
+    """Return all permissions that terms give."""
     return frozenset(one for one in UNIVERSE if permits(terms, one))
 
 
 def permits(terms: Terms, one: Permission) -> bool:
-    """Return whether terms permit something, as they are written."""
+    """Return whether terms give a permission."""
     if isinstance(one, Undone):
         return int(getattr(terms.duties, one.duty)) < one.level
     if isinstance(one, Setting):
@@ -87,12 +87,12 @@ def permits(terms: Terms, one: Permission) -> bool:
 
 
 def _sets(cookie: CookieRule, one: Setting) -> bool:
-    asked = BASES.index(one.basis) <= (BASES.index(cookie.basis) if cookie.basis in BASES else -1)
+    has_basis = BASES.index(one.basis) <= (BASES.index(cookie.basis) if cookie.basis in BASES else -1)
     same = (cookie.name, cookie.party) == (one.name, one.party)
     return (
         same
-        and asked
-        and beneath("purposes", one.purpose, cookie.purposes)
+        and has_basis
+        and is_beneath("purposes", one.purpose, cookie.purposes)
         and one.age <= DAYS[cookie.max_age]
     )
 
@@ -101,7 +101,7 @@ def _allows(line: CollectRule | DiscloseRule, one: Use) -> bool:
     precisions = PRECISIONS[one.category]
     finer = precisions[precisions.index(one.precision) :]
     return (
-        beneath("categories", one.category, line.categories)
+        is_beneath("categories", one.category, line.categories)
         and _serves(line, one)
         and any(
             one.age <= DAYS[line.max_ages[precision]] for precision in finer if precision in line.max_ages
@@ -113,20 +113,20 @@ def _serves(line: CollectRule | DiscloseRule, one: Use) -> bool:
     recipient = "operator" if isinstance(line, CollectRule) else line.recipient
     ground = "" if isinstance(line, CollectRule) else line.ground
     served = (
-        beneath("purposes", one.purpose, line.purposes) if line.purposes else one.purpose == "ground-alone"
+        is_beneath("purposes", one.purpose, line.purposes) if line.purposes else one.purpose == "ground-alone"
     )
-    grounded = beneath("grounds", one.ground, [ground]) if ground else one.ground == "own-use"
+    grounded = is_beneath("grounds", one.ground, [ground]) if ground else one.ground == "own-use"
     return recipient == one.recipient and served and grounded
 
 
-def beneath(kind: str, leaf: str, words: Iterable[str]) -> bool:
-    """Return whether a leaf is one of the words, or beneath one of them."""
+def is_beneath(kind: str, leaf: str, words: Iterable[str]) -> bool:
+    """Return whether a leaf is one of the words or belongs to one of them."""
     parents = WORDS[kind].get(leaf, {}).get("parents", ())
     return any(word == leaf or word in parents for word in words)
 
 
 def governing(versions: Sequence[Promise], collected: int, consented: Collection[int]) -> Promise:
-    """Return what governs a record in the end, version by version; the first is number 1."""
+    """Return the promise that governs a record after all versions; the first version has number 1."""
     governs = versions[collected - 1]
     for number, version in enumerate(versions, 1):
         if number > collected:

@@ -1,7 +1,7 @@
-"""The rule of visits in plain Python, to compare the real one with: slow, small, and easy to believe.
+"""A simple and slow model of visits, which the real derivation is compared with.
 
-A deed is a view, a download or an upload of a person. A visitor's deeds of one visitor day that follow each other
-with no gap over the longest one make a visit; a view lasts until the visit's next view.
+An action is a view, a download or an upload of a person. The actions of a visitor on one visitor day make a visit if
+no pause between them is longer than the gap. A view lasts until the next view of its visit.
 """
 
 from collections import defaultdict
@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, order=True)
-class Deed:
-    """What somebody did at a time in UTC: `view`, `download` or `upload`; `who` is what a request shows of them."""
+class Action:
+    """A `view`, `download` or `upload` at a time in UTC; `who` is what a request shows of the visitor."""
 
     time: datetime
     who: tuple[str, ...]
@@ -22,34 +22,34 @@ class Deed:
     path: str
 
 
-Visit = list[Deed]
-"""Deeds in the order of their times; those of the same time are in no order."""
+Visit = list[Action]
+"""Actions in the order of their times; actions of the same time are in no order."""
 
 
 def visitor_day(moment: datetime, zone: ZoneInfo, turns_at: time) -> object:
-    """Return the site's date, which turns at `turns_at`."""
+    """Return the site's date, where a day begins at `turns_at`."""
     local = moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
     return (local - timedelta(hours=turns_at.hour, minutes=turns_at.minute)).date()
 
 
-def visits(deeds: Iterable[Deed], gap: timedelta, zone: ZoneInfo, turns_at: time) -> list[Visit]:
-    """Divide deeds into visits."""
+def visits(actions: Iterable[Action], gap: timedelta, zone: ZoneInfo, turns_at: time) -> list[Visit]:
+    """Divide actions into visits."""
     by_day = defaultdict(list)
-    for deed in sorted(deeds):
-        by_day[deed.who, visitor_day(deed.time, zone, turns_at)].append(deed)
+    for action in sorted(actions):
+        by_day[action.who, visitor_day(action.time, zone, turns_at)].append(action)
     found = []
     for day in by_day.values():
         found.append(day[:1])
-        for before, deed in pairwise(day):
-            if deed.time - before.time > gap:
+        for before, action in pairwise(day):
+            if action.time - before.time > gap:
                 found.append([])
-            found[-1].append(deed)
+            found[-1].append(action)
     return found
 
 
 def view_times(visit: Visit) -> list[tuple[datetime, timedelta | None]]:
-    """Return when each view of a visit began, and how long it lasted; unknown for the last."""
-    times = [deed.time for deed in visit if deed.kind == "view"]
+    """Return the beginning and duration of each view of a visit; the last duration is None."""
+    times = [action.time for action in visit if action.kind == "view"]
     return [(time, following - time) for time, following in pairwise(times)] + [
         (time, None) for time in times[-1:]
     ]

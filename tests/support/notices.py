@@ -1,11 +1,11 @@
-"""Sites with versions to come, and the record of where their notices were shown."""
+"""Sites with future versions, and the record of where their notices were shown."""
 
 from support.served import changed, translated
 from support.site import Site
 
 
 def site_with_versions(folder: Site, *later: int) -> Site:
-    """Make a site of three languages, with versions that take effect so many days from now."""
+    """Make a site in three languages, with versions that take effect after these numbers of days."""
     site = translated(folder)
     for days in later:
         changed(site, days)
@@ -13,6 +13,6 @@ def site_with_versions(folder: Site, *later: int) -> Site:
 
 
 def shown_notices(site: Site) -> list[tuple[str, bool]]:
-    """Return where the last version's notice was shown, and whether that is the operator's word."""
-    told = site.avowal("policy", "notice", "--json").json()[-1]["shown"]
-    return [(one["location"], one["attested_by_operator"]) for one in told]
+    """Return where the last version's notice was shown, and whether only the operator attests it."""
+    notices = site.avowal("policy", "notice", "--json").json()[-1]["shown"]
+    return [(one["location"], one["attested_by_operator"]) for one in notices]

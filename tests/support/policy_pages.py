@@ -1,4 +1,4 @@
-"""A version of the default policy with its page, and a reader of pages."""
+"""A version of the default policy, and a parser of pages."""
 
 from datetime import datetime
 from html.parser import HTMLParser
@@ -33,7 +33,7 @@ LOOSER_VERSION = SHOWN_VERSION._replace(
 
 
 class PageReader(HTMLParser):
-    """What a page says, and what it loads."""
+    """The text, tags and links of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -43,21 +43,21 @@ class PageReader(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag, and what it loads."""
+        """Record a tag and its links."""
         self.tags.append(tag)
         if tag not in {"meta", "br", "hr", "link", "img"}:
             self.open.append(tag)
         self.loaded += [value for name, value in attrs if name in {"src", "href", "srcset"}]
 
     def handle_endtag(self, tag: str) -> None:
-        """Look whether tags end in order."""
+        """Assert that tags are closed in order."""
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Collect text that is shown."""
+        """Collect the text that is shown."""
         self.text += "" if "style" in self.open else data
 
 
 def prose_document(body: str, language: str = "en") -> Document:
-    """Parse prose with a front matter."""
+    """Return a document with front matter and this prose."""
     return parse_document(f"---\ntitle: A policy\nlang: {language}\n---\n{body}", "a document")

@@ -1,4 +1,4 @@
-"""A processor with a contract, which tests of feeds and of verification share."""
+"""A processor with a contract, for tests of feeds and of verification."""
 
 from support.site import Site
 

@@ -1,4 +1,4 @@
-"""What governs one record, and which ages its steps permit, from the functions that the SQL of purpose views is made of."""
+"""The bounds of one record and its age steps, from the functions that the SQL of purpose views is built with."""
 
 from collections.abc import Collection, Sequence
 
@@ -9,7 +9,7 @@ from avowal.policy.compare import AgeStep, collapse_to_age_steps, list_governing
 def compute_record_bounds(
     versions: Sequence[Bounds], collected_version: int, consented_versions: Collection[int] = ()
 ) -> Bounds:
-    """Return what governs a record that was collected under a version, after consent to others (G3)."""
+    """Return the bounds of a record that was collected under a version, after consent to others (G3)."""
     return list_governing_bounds(versions)[max(collected_version, *consented_versions, 1) - 1]
 
 
@@ -26,7 +26,7 @@ def compute_age_steps(versions: Sequence[Bounds]) -> dict[Cell, dict[str, tuple[
 
 
 def is_age_permitted(steps: Sequence[AgeStep], governing_number: int, age_seconds: float) -> bool:
-    """Return whether steps permit a record with a governing number at an age."""
+    """Return whether age steps permit an age to a record with a governing number."""
     return any(
         step.governing <= governing_number and (step.age is None or age_seconds <= step.age) for step in steps
     )

@@ -1,4 +1,4 @@
-"""What tests of the server share: one that runs as a process of its own, and what is asked of it."""
+"""A running server, and requests to it."""
 
 import http.client
 import json
@@ -18,13 +18,13 @@ SETTINGS = f'[site]\nhost = "{SITE}"\n'
 LOOK = "abcdefghij0123456789"
 OWN = {"Sec-Fetch-Site": "same-origin"}
 ANN, BEN, NEW = "annannannannannannanna", "benbenbenbenbenbenbenb", "newnewnewnewnewnewnewn"
-"""What the site's own cookie has of visitors."""
+"""The identifiers of visitors in the site's cookie."""
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 
 
 def translated(folder: Site, *changes: tuple[str, str], **places: str) -> Site:
-    """Make a site of three languages that adopted its policy 60 days ago; `places` are permalinks, by language."""
+    """Make a site in three languages whose policy was adopted 60 days ago; `places` are permalinks by language."""
     site = folder.init(
         ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(60)).date()}"),
         ('languages = ["en"]', 'languages = ["en", "pt-BR", "zh-TW"]'),
@@ -42,7 +42,7 @@ def translated(folder: Site, *changes: tuple[str, str], **places: str) -> Site:
 
 
 def changed(site: Site, days: int, age: int = 6) -> None:
-    """Publish a version that takes effect so many days from now, and keeps addresses whole for `age` days."""
+    """Publish a version that takes effect after some days, and keeps full addresses for `age` days."""
     terms = site.folder / "policy" / "terms.toml"
     text = re.sub(r'full = "\d days", prefix', f'full = "{age} days", prefix', terms.read_text())
     terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {(TODAY + timedelta(days)).date()}", text))
@@ -51,7 +51,7 @@ def changed(site: Site, days: int, age: int = 6) -> None:
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
+    """Return a port of the loopback that no process listens on."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -59,31 +59,31 @@ def free_port() -> int:
 
 
 def cookie(who: str, **more: str) -> dict[str, str]:
-    """Return the headers of a visitor with the cookie."""
+    """Return the headers of a visitor with this cookie identifier."""
     return {"Cookie": f"other=1; __Host-avowal={who}", **more}
 
 
 def in_browser(who: str) -> Any:
-    """Return a visitor's cookie, as a browser has it."""
+    """Return a visitor's cookie for a browser."""
     return {"name": "__Host-avowal", "value": who, "domain": "127.0.0.1", "path": "/", "secure": True}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server answered."""
+    """A response of the server."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """Return its body as an object."""
+        """Return the body, decoded from JSON."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True)
 class Served:
-    """A server on a port of the loopback."""
+    """A server at a port of the loopback."""
 
     site: Site
     port: int
@@ -92,27 +92,27 @@ class Served:
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Ask it; the visitor is one behind a proxy, with Firefox."""
+        """Send a request; by default the visitor uses Firefox and comes through a proxy."""
         own = {"User-Agent": FIREFOX, "X-Forwarded-For": "203.0.113.7", **(headers or {})}
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request(method, path, body, own)
             answer = connection.getresponse()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, told, answer.read())
+            response_headers = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, response_headers, answer.read())
 
-    def tell(self, headers: Mapping[str, str] | None = None, **told: Any) -> Answer:
-        """Tell it of a look at a page of the site."""
+    def tell(self, headers: Mapping[str, str] | None = None, **values: Any) -> Answer:
+        """Send an event of a script view of the site's page."""
         event = {
             "script_view_token": LOOK,
             "url": f"https://{SITE}/a",
             "elapsed_ms": 0,
             "visible_ms": 0,
-            **told,
+            **values,
         }
         return self.ask("POST", "/collect", json.dumps(event).encode(), headers)
 
     def kept(self, sql: str, rows: int) -> list[dict[str, Any]]:
-        """Ask through the command line, again until there are as many rows; returns them."""
+        """Query through the command line until there are as many rows; returns them."""
         found: list[dict[str, Any]] = []
 
         def there() -> bool:
@@ -129,12 +129,12 @@ class Served:
         return found
 
     def stop(self) -> None:
-        """End it as an operator does; it has to end well."""
+        """End the server with SIGTERM, and assert that it ends with status 0."""
         assert self.started.end(signal.SIGTERM) == 0
 
 
 def answers(it: Served) -> bool:
-    """Return whether a server that was started answers by now; it has to live."""
+    """Return whether a started server answers; it must not have ended."""
     assert it.started.process.poll() is None, it.started.said()
     try:
         return it.ask("GET", "/healthz").status == 200
@@ -144,7 +144,7 @@ def answers(it: Served) -> bool:
 
 @contextmanager
 def served(site: Site, *options: str) -> Iterator[Served]:
-    """Run a server over a site's folder until the block ends."""
+    """Run a server for a site until the block ends."""
     port = free_port()
     with site.started("serve", "--port", str(port), *options) as started:
         started.wait_for("serving")

@@ -1,4 +1,4 @@
-"""What tests of whole commands share: made-up logs, and the command run within this process or as one of its own."""
+"""A site in a folder, generated logs, and the command `avowal` in this process or in one of its own."""
 
 import contextlib
 import io
@@ -26,7 +26,7 @@ from support.commands import Command, start_command
 
 AVOWAL = str(Path(sys.executable).with_name("avowal"))
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
-"""Logs of real sites, which are no part of the project: tests that read them skip where they are not."""
+"""Logs of real sites, which are not part of the project; tests that need them are skipped without them."""
 
 NOON = datetime(2026, 1, 5, 12, 0)  # noqa: DTZ001  # UTC without a zone
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
@@ -41,7 +41,7 @@ IPHONE = (
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
 DEADLINE_SECONDS = 60.0
-"""After which a condition that tests wait for has failed."""
+"""The longest time that a test waits for a condition."""
 
 
 def line(
@@ -58,7 +58,7 @@ def line(
     agent: str = FIREFOX,
     host: str = "",
 ) -> str:
-    """Write one line of the combined format, `minutes` after `start`, with a line feed; with a host before it if given."""
+    """Write a line of the combined format, `minutes` after `start`, with a host in front of it if given."""
     moment = start + timedelta(minutes=minutes)
     before = f"{host} " if host else ""
     return (
@@ -68,7 +68,7 @@ def line(
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Poll a condition until it holds; past the deadline the test fails and says what was waited for."""
+    """Poll a condition until it holds. Fails with a description after the deadline."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not holds():
         if time.monotonic() > deadline:
@@ -78,13 +78,13 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command answered."""
+    """The result of a command."""
 
     status: int
     out: str
     err: str
     code: str = ""
-    """The code of the error that it ended with, if any."""
+    """The code of the error, if any."""
 
     def json(self) -> Any:
         """Return the one object that `--json` printed."""
@@ -93,22 +93,22 @@ class Ran:
 
 @dataclass(frozen=True)
 class Started:
-    """A command that runs as a process of its own."""
+    """A command in a process of its own."""
 
     process: Command
     output: IO[bytes]
 
     def said(self) -> str:
-        """Return what it has written so far."""
+        """Return the output so far."""
         return os.pread(self.output.fileno(), 1_000_000, 0).decode()
 
     def wait_for(self, words: str) -> None:
-        """Wait until it has written some words."""
+        """Wait until the output contains a text."""
         wait_until(lambda: words in self.said() or self.process.poll() is not None, words)
         assert words in self.said(), self.said()
 
     def end(self, number: signal.Signals) -> int:
-        """Send it a signal, and return how it ended."""
+        """Send a signal, and return the exit status."""
         self.process.send_signal(number)
         status = self.process.wait(DEADLINE_SECONDS)
         assert "Traceback" not in self.said(), self.said()
@@ -117,7 +117,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Site:
-    """A folder to work in, its data, and the command `avowal` called from there."""
+    """A folder, its data, and the command `avowal` in this folder."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class Site:
         return self.folder / "data"
 
     def init(self, *changes: tuple[str, str], settings: str = "") -> "Site":
-        """Make the folder with the terms that come with Avowal, some of their text changed, and with settings."""
+        """Create the folder with the default terms, some of their text replaced, and with settings."""
         assert self.avowal("init", ".").status == 0
         terms = self.folder / "policy" / "terms.toml"
         text = re.sub(r"(?m)^updated = \S+", "updated = 2026-11-22", terms.read_text())
@@ -147,7 +147,7 @@ class Site:
         return path
 
     def avowal(self, *arguments: object, stdin: bytes = b"", wide: bool = True) -> Ran:
-        """Run the command within this process."""
+        """Run the command in this process."""
         out, err = io.StringIO(), io.StringIO()
         environment = {"COLUMNS": "250" if wide else "80", **self.environment}
         status = 0
@@ -168,7 +168,7 @@ class Site:
         return Ran(status, out.getvalue(), err.getvalue(), code)
 
     def take_in(self, *arguments: object, stdin: bytes = b"") -> dict[str, Any]:
-        """Import with `--json`; returns the object after a look at its sums."""
+        """Import with `--json`; returns the report after checking its sums."""
         report = self.avowal("import", "--json", *arguments, stdin=stdin).json()
         assert isinstance(report, dict)
         counts = msgspec.convert(report["counts"], LineCounts)
@@ -178,7 +178,7 @@ class Site:
         return report
 
     def report(self, name: str, *arguments: object) -> dict[str, Any]:
-        """Return a report as an object."""
+        """Return a report."""
         ran = self.avowal("report", name, "--json", *arguments)
         assert ran.status == 0, ran.err
         found = ran.json()
@@ -187,7 +187,7 @@ class Site:
 
     @contextlib.contextmanager
     def started(self, *arguments: object) -> Iterator[Started]:
-        """Start the command as a process of its own; whatever happens, it is gone at the end."""
+        """Start the command in a process of its own, which is killed at the end of the block."""
         with tempfile.TemporaryFile() as said:
             environment = {**os.environ, "COLUMNS": "250", **self.environment}
             process = start_command(self.folder, environment, [*map(str, arguments)], said)
@@ -198,7 +198,7 @@ class Site:
                 process.wait()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask the store itself, which nobody may have open."""
+        """Query the store's file, which no process may have open."""
         with duckdb.connect(self.data / "avowal.duckdb") as store:
             return store.execute(sql).fetchall()
 
@@ -213,17 +213,17 @@ KEPT: Mapping[str, str] = {
     "lines": "SELECT sum(lines), sum(requests) FROM logs",
     "waiting": "SELECT count(*) FROM stale_visitors",
 }
-"""Everything that is kept, but for what differs between folders and runs: visitors' keys, and numbers of loads."""
+"""Everything in the store except visitor keys and load numbers, which differ between folders and runs."""
 
 
 def kept(site: Site, tables: Sequence[str] = tuple(KEPT)) -> dict[str, list[tuple[Any, ...]]]:
-    """Return everything that a site's store keeps, in an order that does not depend on how it came in."""
+    """Return the content of a site's store, in an order that does not depend on the order of imports."""
     with duckdb.connect(site.data / "avowal.duckdb") as store:
         return {name: store.execute(KEPT[name]).fetchall() for name in tables}
 
 
 def tamper(site: Site, *statements: str) -> None:
-    """Change the register's file as somebody with root could: triggers are in nobody's way."""
+    """Change the register's file as somebody with root could, without its triggers."""
     with sqlite3.connect(site.data / "register.sqlite") as file:
         triggers = file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for (name,) in triggers:

@@ -1,4 +1,4 @@
-"""Records and segments that tests of the store write, and what they read back."""
+"""Records and segments that tests write to the store, and queries of it."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,30 +15,30 @@ from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import Cutoffs, GoverningUpdate
 
 START = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
-"""When the made-up requests begin."""
+"""The time of the first request."""
 KEEP_ALL = Cutoffs(*([[datetime.min] * 3] * 4))
 """Cutoffs that delete nothing."""
 KEEP_NONE = Cutoffs(*([[datetime.max] * 3] * 4))
 """Cutoffs that delete everything."""
 NO_GOVERNING_UPDATE = GoverningUpdate()
-"""Changes the governing version of no record."""
+"""An update that changes no governing number."""
 
 
 def admitted_records(*rows: dict[str, Any]) -> pl.DataFrame:
-    """Return a frame of admitted requests, plain but for what each row sets."""
+    """Return a frame of admitted requests with default values for all columns that a row does not set."""
     plain = {"request_kind": "view", "visitor_id": 2, "page_path": "/", "version": 1, "governing": 1}
     return pl.DataFrame(
         [{**dict.fromkeys(ADMITTED_SCHEMA.names()), **plain, **row} for row in rows], schema=ADMITTED_SCHEMA
     )
 
 
-def request_at(minutes: float, **told: Any) -> dict[str, Any]:
-    """Return the columns of a request so many minutes after `START`."""
-    return {"request_time": START + timedelta(minutes=minutes), **told}
+def request_at(minutes: float, **columns: Any) -> dict[str, Any]:
+    """Return the columns of a request, some minutes after `START`."""
+    return {"request_time": START + timedelta(minutes=minutes), **columns}
 
 
 def written_segment(
-    folder: Path, frame: pl.DataFrame, start: int = 0, end: int = 100, source: str = "a", **told: Any
+    folder: Path, frame: pl.DataFrame, start: int = 0, end: int = 100, source: str = "a", **columns: Any
 ) -> SegmentFile:
     """Write a segment of some records; returns its file."""
     origin = SegmentOrigin(
@@ -46,7 +46,7 @@ def written_segment(
     )
     plain = SegmentMetadata(origin, LineCounts(len(frame), len(frame)), [])
     return segment.write_segment(
-        folder / "segments", MemorySegment(msgspec.structs.replace(plain, **told), frame)
+        folder / "segments", MemorySegment(msgspec.structs.replace(plain, **columns), frame)
     )
 
 

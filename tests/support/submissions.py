@@ -1,4 +1,4 @@
-"""A site with a form, and what its register holds of submissions."""
+"""A site with a form, and queries of its register."""
 
 import json
 import sqlite3
@@ -30,19 +30,19 @@ ground = "requested-function"
 
 
 def object_to(site: Site, reference: str, purposes: str, *more: str) -> Ran:
-    """Object to purposes of a submission, or take that back."""
+    """Object to purposes of a submission, or withdraw the objection."""
     words = ("--purposes", purposes, "--channel", "letter", "--json")
     return site.avowal("submission", "object", reference, *words, *more)
 
 
 def query_register(site: Site, sql: str) -> list[tuple[Any, ...]]:
-    """Query the file of the register."""
+    """Query the register's file."""
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
         return register.execute(sql).fetchall()
 
 
 def entry_kinds(site: Site) -> list[str]:
-    """Return the kinds of all entries of the ledger, in order."""
+    """Return the kinds of all ledger entries, in order."""
     return [
         json.loads(body)["kind"]
         for (body,) in query_register(site, "SELECT body FROM entries ORDER BY entry")

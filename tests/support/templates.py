@@ -1,4 +1,4 @@
-"""Sites that are made once in a process, and copied for each test that changes one."""
+"""Sites that are made once per process, and copied for each test that changes them."""
 
 import functools
 import shutil
@@ -9,11 +9,11 @@ from pathlib import Path
 from support.site import Site
 
 FOLDER: list[Path] = []
-"""Where these sites lie: the last one is that of this run."""
+"""The folders of these sites; the last one is that of this run."""
 
 
 def made_once(make: Callable[..., Site]) -> Callable[..., Site]:
-    """Let a function that makes a site in a folder run once for the same arguments; other calls get a copy of its site."""
+    """Run a function that makes a site once per arguments; other calls get a copy of its site."""
     templates: dict[tuple[object, ...], Path] = {}
 
     @functools.wraps(make)

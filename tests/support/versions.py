@@ -1,4 +1,4 @@
-"""Versions and documents that tests of the register publish."""
+"""Versions and documents that tests publish."""
 
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ TERMS = CompiledTerms({Cell("status", "abuse", OPERATOR, OWN_USE): {"full": None
 
 
 def policy_version(number: int, days: int = 0) -> Version:
-    """Return a version that takes effect so many days after `START`."""
+    """Return a version that takes effect some days after `START`."""
     canonical = TERMS.encode_canonical().decode()
     return Version(number, TERMS.identity, canonical, "# terms", START + timedelta(days=days), START)
 

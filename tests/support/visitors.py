@@ -15,7 +15,7 @@ PERIOD = ("--since", f"{NOON.date()}", "--until", f"{NOON.date()}")
 
 @made_once
 def site_with_two_visitors(folder: Path) -> Site:
-    """Make a site that imported the log of two visitors and deleted it."""
+    """Make a site that imported a log of two visitors and deleted the log."""
     made = Site(folder).init()
     terms = made.folder / "policy" / "terms.toml"
     terms.write_text(
