@@ -147,7 +147,7 @@ def test_violations_of_a_site_are_found(site: Site) -> None:
     }
     (pixel,) = [observation for observation in audit["observations"] if observation["name"] == "localhost"]
     assert pixel["page"] == f"{url}second"
-    assert (shown.status, "2 of 3 are not as the terms declare" in shown.out) == (1, True), shown.out
+    assert (shown.status, "2 of 3 differ from the terms" in shown.out) == (1, True), shown.out
 
 
 @needs_chromium

@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_a_new_folder_is_served(tmp_path: Path) -> None:
     """In a new folder `serve` writes its configuration, prints its address, collects, and stops cleanly."""
     with served(Site(tmp_path)) as server:
-        assert "made `avowal.toml`" in server.started.said()
+        assert "created `avowal.toml`" in server.started.said()
         assert (tmp_path / "policy" / "terms.toml").is_file()
         answer = server.tell(url=f"http://127.0.0.1:{server.port}/a")
         assert answer.status == 202

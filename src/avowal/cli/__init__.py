@@ -1,1 +1,1 @@
-"""The terminal's door."""
+"""The commands of the terminal."""

@@ -1,4 +1,4 @@
-"""`avowal cookies audit`: what a site leaves in a browser, and whom it has it meet, beside the terms."""
+"""`avowal cookies audit`: compare the cookies, storage and connections of a site with its terms."""
 
 import shutil
 from contextlib import closing
@@ -29,7 +29,7 @@ BROWSER_COMMANDS = ("chromium", "chromium-browser", "google-chrome")
 
 @app.callback()
 def main() -> None:
-    """Look at what the site leaves in browsers."""
+    """Compare what the site leaves in browsers with the policy."""
 
 
 @app.command()
@@ -37,75 +37,85 @@ def audit(
     start_url: Annotated[
         str, typer.Argument(help="A page of the site; its links to other pages are followed.")
     ],
-    max_pages: Annotated[int, typer.Option(min=1, max=1_000, help="How many pages, at most.")] = 20,
+    max_pages: Annotated[int, typer.Option(min=1, max=1_000, help="The maximum number of pages.")] = 20,
     opt_out: Annotated[
-        bool, typer.Option("--opt-out", help="As a browser that refuses: with Sec-GPC and DNT.")
+        bool, typer.Option("--opt-out", help="Send the opt-out signals Sec-GPC and DNT.")
     ] = False,
-    chromium: Annotated[str, typer.Option(help="The browser; else one that is installed.")] = "",
+    chromium: Annotated[str, typer.Option(help="The browser to run; an installed one unless given.")] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Go over a site with a real browser; exit status 1 where it does something that the terms do not declare."""
+    """Visit a site with a real browser; exit status 1 if it does something that the terms do not declare."""
     if urlsplit(start_url).scheme not in {"http", "https"} or not urlsplit(start_url).hostname:
         raise InvalidInputError(
-            f"`{start_url}` is no address of a page",
-            "give one such as `https://example.org/`",
+            f"`{start_url}` is not the address of a page",
+            "give an address such as `https://example.org/`",
             code="invalid-address",
         )
     with closing(open_folder_register(data)) as register:
         version = find_version_in_force(register.versions(), utc_now())
-        short = {
-            one.name
-            for one, _ in find_insufficient_contracts(register, version.compiled_terms, utc_now().date())
+        insufficient = {
+            processor.name
+            for processor, _ in find_insufficient_contracts(
+                register, version.compiled_terms, utc_now().date()
+            )
         }
-        processors = [one for one in register.processors.all() if one.name not in short]
-    hosts = [host for one in processors for host in parse_contract(one.contract_text, one.name).hosts]
-    found = chromium or next(filter(None, map(shutil.which, BROWSER_COMMANDS)), "chromium")
-    visit = SiteCrawl(start_url, max_pages, opt_out)
-    judged = audit_observations(visit.run(found), version.compiled_terms, hosts, sends_opt_out=opt_out)
+        processors = [
+            processor for processor in register.processors.all() if processor.name not in insufficient
+        ]
+    hosts = [
+        host
+        for processor in processors
+        for host in parse_contract(processor.contract_text, processor.name).hosts
+    ]
+    browser = chromium or next(filter(None, map(shutil.which, BROWSER_COMMANDS)), "chromium")
+    crawl = SiteCrawl(start_url, max_pages, opt_out)
+    results = audit_observations(crawl.run(browser), version.compiled_terms, hosts, sends_opt_out=opt_out)
     if as_json:
         print_json(
             {
                 "version": version.number,
-                "pages": visit.page_urls,
-                "observations": [_told(one) for one in judged],
+                "pages": crawl.page_urls,
+                "observations": [_result_to_object(result) for result in results],
             }
         )
     else:
-        _show(judged, visit, version.number)
-    if any(one.violation for one in judged):
+        _print_results(results, crawl, version.number)
+    if any(result.violation for result in results):
         raise typer.Exit(1)
 
 
-def _told(one: AuditResult) -> dict[str, object]:
-    met = one.observation
+def _result_to_object(result: AuditResult) -> dict[str, object]:
+    observation = result.observation
     return {
-        "kind": met.kind,
-        "name": met.name,
-        "party": met.party,
-        "page": met.page,
-        "lifetime_seconds": met.lifetime_seconds,
-        "violation": one.violation,
+        "kind": observation.kind,
+        "name": observation.name,
+        "party": observation.party,
+        "page": observation.page,
+        "lifetime_seconds": observation.lifetime_seconds,
+        "violation": result.violation,
     }
 
 
-def _show(judged: list[AuditResult], visit: SiteCrawl, version: int) -> None:
+def _print_results(results: list[AuditResult], crawl: SiteCrawl, version: int) -> None:
     table = Table(
-        "", "what", "name", "party", "lives for", "first on", box=None, pad_edge=False, header_style="dim"
+        "", "what", "name", "party", "lifetime", "first page", box=None, pad_edge=False, header_style="dim"
     )
-    for one in judged:
-        met = one.observation
-        lives = "" if met.lifetime_seconds is None else format_lifetime(met.lifetime_seconds)
+    for result in results:
+        observation = result.observation
+        lifetime = (
+            "" if observation.lifetime_seconds is None else format_lifetime(observation.lifetime_seconds)
+        )
         table.add_row(
-            one.violation or "declared",
-            met.kind,
-            Text(replace_unprintable(met.name)),
-            met.party,
-            lives,
-            Text(met.page),
+            result.violation or "declared",
+            observation.kind,
+            Text(replace_unprintable(observation.name)),
+            observation.party,
+            lifetime,
+            Text(observation.page),
         )
     Console(highlight=False).print(table)
-    wrong = sum(bool(one.violation) for one in judged)
+    violations = sum(bool(result.violation) for result in results)
     print_line(
-        f"{len(visit.page_urls)} pages under version {version}: {wrong} of {len(judged)} are not as the terms declare"
+        f"{len(crawl.page_urls)} pages under version {version}: {violations} of {len(results)} differ from the terms"
     )

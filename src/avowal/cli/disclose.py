@@ -11,7 +11,8 @@ from avowal.atomic_files import check_creatable
 from avowal.cli.options import (
     DataFolderOption,
     JsonOption,
-    VisitorPeriodOption,
+    VisitorSinceOption,
+    VisitorUntilOption,
     create_app,
     parse_categories,
 )
@@ -32,35 +33,33 @@ from avowal.register.release_requests import ReleaseRequest
 app = create_app()
 
 SubjectOption = Annotated[
-    str, typer.Option(help="A visitor, by key, cookie or address; or a submission, by its reference.")
+    str, typer.Option(help="The visitor, by key, cookie or address; or the reference of a submission.")
 ]
 
-RowsOption = Annotated[str, typer.Option(help="The rows: `requests WHERE status = 404 AND …`.")]
+RowsOption = Annotated[str, typer.Option(help="The rows to release, such as `requests WHERE status = 404`.")]
 
 GroundOption = Annotated[str, typer.Option(help="The legal ground, as in the terms.")]
 
 RecipientOption = Annotated[
-    str, typer.Option(help="The recipient; on `authorised`, as the visitor named them.")
+    str, typer.Option(help="The recipient; for `authorised`, the name that the visitor gave.")
 ]
 
 RecipientKindOption = Annotated[
     str, typer.Option(help="The kind of the recipient, if the ground has several.")
 ]
 
-ContactOption = Annotated[
-    str, typer.Option(help="How the recipient is reached when the release is recalled.")
-]
+ContactOption = Annotated[str, typer.Option(help="The address to which a recall is sent.")]
 
 CategoriesOption = Annotated[
     str, typer.Option(help="The categories, separated by commas; a parent stands for all below it.")
 ]
 
 CaseReferenceOption = Annotated[
-    str, typer.Option(help="Where the case, the instrument or the request is filed.")
+    str, typer.Option(help="The file reference of the case, the instrument or the request.")
 ]
 
 EvidenceOption = Annotated[
-    list[str] | None, typer.Option(help="KIND=TEXT, can be repeated: the evidence that the ground needs.")
+    list[str] | None, typer.Option(help="Evidence that the ground needs, as KIND=TEXT; can be repeated.")
 ]
 
 SealedUntilOption = Annotated[str, typer.Option(help="The day until which the visitors are not informed.")]
@@ -92,8 +91,8 @@ def disclose(
     package: PackageOption = None,
     expires_days: ExpiresDaysOption = EXPIRY_DAYS_DEFAULT,
     dry_run: DryRunOption = False,
-    since: VisitorPeriodOption = "",
-    until: VisitorPeriodOption = "",
+    since: VisitorSinceOption = "",
+    until: VisitorUntilOption = "",
     reader: DiscloserOption = OPERATOR,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -171,8 +170,6 @@ def _print_waiting(request: ReleaseRequest, *, as_json: bool) -> None:
         )
         return
     print_line(
-        f"`{request.reference}` waits until {request.required_approvals} more approve it: nothing was released yet"
+        f"`{request.reference}` waits for {request.required_approvals} approvals; nothing was released yet"
     )
-    print_line(
-        f"  they look at it with `avowal release show {request.reference}`, and then `avowal release approve`"
-    )
+    print_line(f"  to approve it: `avowal release show {request.reference}`, then `avowal release approve`")

@@ -22,7 +22,7 @@ app = create_app()
 
 @app.command("follow")
 def follow(
-    file: Annotated[Path, typer.Argument(help="The log that the server writes to.")],
+    file: Annotated[Path, typer.Argument(help="The log file that the server writes.")],
     log_format: LogFormatOption = "",
     data: DataFolderOption = None,
 ) -> None:
@@ -68,17 +68,17 @@ def _follow(
     console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
     importer = create_importer(session, log_format, as_new_log=True)
 
+    def report(sentence: str) -> None:
+        console.print(sentence, markup=False)
+
     def run_daily_tasks() -> None:
         removed = sum(action.record_count for action in session.call(EnforceRetention()))
         if removed:
-            say(f"{removed:,} records past their retention period were coarsened or deleted")
-
-    def say(sentence: str) -> None:
-        console.print(sentence, markup=False)
+            report(f"{removed:,} records past their retention period were coarsened or deleted")
 
     def on_load(counts: LineCounts) -> None:
         add_to_total(counts)
         session.derive_views()
 
-    session.derive_views()  # from what an earlier process read, if it ended before it derived views
-    LogFollower(importer, file, on_load, say, stop, run_daily_tasks).run()
+    session.derive_views()  # an earlier process may have ended before it derived them
+    LogFollower(importer, file, on_load, report, stop, run_daily_tasks).run()

@@ -30,17 +30,22 @@ app = create_app()
 
 @app.command("import")
 def import_logs(
-    files: Annotated[list[Path], typer.Argument(help="Logs, which may be compressed; - is standard input.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="The logs, which may be compressed; - is standard input.")
+    ],
     log_format: LogFormatOption = "",
     as_new_log: Annotated[
-        bool, typer.Option("--as-new-log", help="Read a log as new although it begins like a known one.")
+        bool,
+        typer.Option("--as-new-log", help="Read a log as a new one although it begins like a known one."),
     ] = False,
     max_unparsable_percent: Annotated[
         float, typer.Option(help="The percentage of unparsable lines above which the exit status is 1.")
     ] = MAX_UNPARSABLE_PERCENT,
     show_unparsable: Annotated[
         bool,
-        typer.Option("--show-unparsable", help="Then show the unparsable lines, read from the files again."),
+        typer.Option(
+            "--show-unparsable", help="Also print the unparsable lines, which are read from the files again."
+        ),
     ] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -58,7 +63,7 @@ def import_logs(
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         for sentence in [] if as_json else describe_terms_in_use(session):
             console.print(sentence, style="dim", markup=False)
-        with _progress(files, not as_json) as progress:
+        with _show_progress(files, not as_json) as progress:
             report = import_files(session, importer, files, progress)
         unparsable_texts = (
             [(path, importer.read_unparsable_lines(path)) for path in files] if show_unparsable else []
@@ -88,10 +93,11 @@ def check_files(files: list[Path]) -> None:
 
 
 @contextmanager
-def _progress(files: list[Path], shown: bool) -> Iterator[Callable[[int, int], None]]:
+def _show_progress(files: list[Path], is_shown: bool) -> Iterator[Callable[[int, int], None]]:
     """Show the progress: the share of bytes read, lines, lines per second and time left."""
     sizes = [path.stat().st_size if path != STANDARD_INPUT else 0 for path in files]
-    started, lines, done, last = time.monotonic(), 0, 0, (0, 0)
+    started = time.monotonic()
+    earlier_lines, earlier_bytes, last_lines, last_bytes = 0, 0, 0, 0
     columns = (
         TextColumn("reading"),
         BarColumn(),
@@ -101,18 +107,18 @@ def _progress(files: list[Path], shown: bool) -> Iterator[Callable[[int, int], N
     )
     console = Console(stderr=True)
     with Progress(
-        *columns, console=console, transient=True, disable=not (shown and console.is_terminal)
+        *columns, console=console, transient=True, disable=not (is_shown and console.is_terminal)
     ) as bar:
         task = bar.add_task("reading", total=sum(sizes) or None, lines=0, speed=0.0)
 
-        def update(position: int, counted: int) -> None:
-            nonlocal lines, done, last
-            if counted < last[1] or position < last[0]:  # the next file
-                lines, done = lines + last[1], done + last[0]
-            last = position, counted
-            total = lines + counted
-            speed = total / max(time.monotonic() - started, 1e-3)
-            bar.update(task, completed=done + position, lines=total, speed=speed)
+        def update(position: int, file_lines: int) -> None:
+            nonlocal earlier_lines, earlier_bytes, last_lines, last_bytes
+            if file_lines < last_lines or position < last_bytes:  # the next file
+                earlier_lines, earlier_bytes = earlier_lines + last_lines, earlier_bytes + last_bytes
+            last_lines, last_bytes = file_lines, position
+            total_lines = earlier_lines + file_lines
+            speed = total_lines / max(time.monotonic() - started, 1e-3)
+            bar.update(task, completed=earlier_bytes + position, lines=total_lines, speed=speed)
 
         yield update
 
@@ -177,7 +183,7 @@ def print_unparsable_lines(unparsable_lines: list[tuple[Path, list[UnparsableLin
     for path, lines in unparsable_lines:
         for line in lines:
             text = "".join(
-                letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-                for letter in line.text
+                character if character.isprintable() else character.encode("unicode_escape").decode()
+                for character in line.text
             )
             sys.stdout.write(f"{path}: byte {line.offset_bytes}, {line.reason}: {text}\n")

@@ -14,10 +14,7 @@ from avowal.app.folder import open_folder_register
 from avowal.cli.options import DataFolderOption, JsonOption, create_app, read_verifier
 from avowal.cli.output import print_json, print_line
 from avowal.errors import InvalidInputError, RefusedError
-from avowal.ledger.entry import (
-    ENTRY_KINDS,
-    decode_entry,
-)
+from avowal.ledger.entry import ENTRY_KINDS, decode_entry
 from avowal.strict import read_text, suggest_nearest
 
 app = create_app(is_group=True)
@@ -71,7 +68,9 @@ def print_key(as_json: JsonOption = False, data: DataFolderOption = None) -> Non
 @app.command("list")
 def list_entries(
     count: Annotated[int, typer.Option(min=1, max=2**31, help="The number of entries.")] = 20,
-    kind: Annotated[str, typer.Option(help="Only entries of this kind, such as `data-accessed`.")] = "",
+    kind: Annotated[
+        str, typer.Option(help="The kind of the entries, such as `data-accessed`; all kinds unless given.")
+    ] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
@@ -83,31 +82,33 @@ def list_entries(
             code="unknown-name",
         )
     with closing(open_folder_register(data)) as register:
-        found = zip(*register.ledger.last_entries(count, kind), strict=True)
-        told = [{"entry": number, **msgspec.to_builtins(decode_entry(body))} for number, body in found][::-1]
+        newest = zip(*register.ledger.last_entries(count, kind), strict=True)
+        entries = [{"entry": index, **msgspec.to_builtins(decode_entry(body))} for index, body in newest][
+            ::-1
+        ]
     if as_json:
-        print_json({"entries": told})
+        print_json({"entries": entries})
         return
-    if not told:
+    if not entries:
         print_line("no entries yet" if not kind else f"no entries of the kind {kind}")
-    for one in told:
-        number, at, what = (str(one.pop(name)) for name in ("entry", "at", "kind"))
-        print_line(f"{number:>6}  {at[:19].replace('T', ' ')}  {what}")
-        print_line(f"        {', '.join(_format_fields(one))}")
+    for entry in entries:
+        index, at, entry_kind = (str(entry.pop(name)) for name in ("entry", "at", "kind"))
+        print_line(f"{index:>6}  {at[:19].replace('T', ' ')}  {entry_kind}")
+        print_line(f"        {', '.join(_format_fields(entry))}")
 
 
-def _format_fields(told: Mapping[str, Any]) -> Iterator[str]:
+def _format_fields(fields: Mapping[str, Any]) -> Iterator[str]:
     """Yield the fields of an entry as printable text; a hash is shortened."""
-    for name, value in told.items():
+    for name, value in fields.items():
         if value not in ("", [], {}, None):
             text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-            safe = "".join(one if one.isprintable() else " " for one in text)
-            yield f"{name.replace('_', ' ')} {HASH_PATTERN.sub(lambda found: found[0][:8] + '…', safe)}"
+            printable = "".join(character if character.isprintable() else " " for character in text)
+            yield f"{name.replace('_', ' ')} {HASH_PATTERN.sub(lambda match: match[0][:8] + '…', printable)}"
 
 
 @app.command()
 def prove(
-    entry: Annotated[int, typer.Argument(min=0, help="The number of the entry; the first is 0.")],
+    entry: Annotated[int, typer.Argument(min=0, help="The number of the entry; the first entry is 0.")],
     output: Annotated[
         Path | None, typer.Option(help="The file to write; standard output unless given.")
     ] = None,
@@ -116,15 +117,15 @@ def prove(
 ) -> None:
     """Write the proof of an entry, which `avowal verify PROOF --key KEY` verifies offline."""
     with closing(open_folder_register(data)) as register:
-        receipt = register.ledger.prove_entry(entry)
+        proof = register.ledger.prove_entry(entry)
         verifier = str(register.ledger.signer.verifier)
     if output:
-        output.write_text(str(receipt), encoding="utf-8")
+        output.write_text(str(proof), encoding="utf-8")
     if as_json:
-        told = {"entry": msgspec.json.decode(receipt.entry), "proof": str(receipt), "verifier": verifier}
-        print_json(told)
+        body = msgspec.json.decode(proof.entry)
+        print_json({"entry": body, "proof": str(proof), "verifier": verifier})
     elif not output:
-        print(receipt, end="")  # noqa: T201  # the proof itself, byte for byte
+        print(proof, end="")  # noqa: T201  # the proof itself, byte for byte
 
 
 @app.command()
@@ -135,8 +136,10 @@ def export(
 ) -> None:
     """Export the ledger as static files (C2SP tlog-tiles). Only new files are written."""
     with closing(open_folder_register(data)) as register:
-        new, entries = register.ledger.export(folder), register.ledger.count_entries()
+        new_files, entries = register.ledger.export(folder), register.ledger.count_entries()
     if as_json:
-        print_json({"entries": entries, "new_files": new})
+        print_json({"entries": entries, "new_files": new_files})
     else:
-        Console(highlight=False).print(f"{new} new files in {folder}, of {entries:,} entries", markup=False)
+        Console(highlight=False).print(
+            f"wrote {new_files} new files to {folder}; the ledger has {entries:,} entries", markup=False
+        )

@@ -51,7 +51,7 @@ class CommandGroup(TyperGroup):
         return load_command(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # the same
-        """Write what `--help` says of the commands."""
+        """Write the list of commands in `--help`."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -104,7 +104,7 @@ def execute(arguments: list[str]) -> int:
         try:
             status = AVOWAL.main(arguments, prog_name="avowal", standalone_mode=False)
         finally:
-            sys.stdout.flush()  # here, so that output that cannot be written is reported below
+            sys.stdout.flush()  # so that an error in writing the output is reported below
     except typer.TyperException as error:
         message = error.format_message()
         if message.startswith("Usage: "):  # no command was given, which Typer answers with the help
@@ -115,10 +115,10 @@ def execute(arguments: list[str]) -> int:
             "`--help` explains every command and option",
             code="invalid-command",
         ) from None
-    except BrokenPipeError:  # the reader of our output has closed it
+    except BrokenPipeError:  # the program that reads our output has closed it
         sys.stderr.close()
         return 0
-    except OSError as error:  # the text names the file, and quotes nothing from it
+    except OSError as error:  # its text names the file and quotes no content
         name = f"`{error.filename}`" if error.filename else "a file"
         raise RefusedError(
             f"{name} cannot be used: {error.strerror}",

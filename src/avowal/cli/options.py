@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and how they are read."""
+"""Options and arguments that several commands share, and functions that parse them."""
 
 import sys
 from getpass import getpass
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from avowal.change.consent import StatementChannel
 from avowal.errors import InvalidInputError
 from avowal.ledger.note import Verifier
 from avowal.policy.vocabulary import expand_words
@@ -15,8 +16,12 @@ from avowal.strict import read_text
 DataFolderOption = Annotated[Path | None, typer.Option("--data", help="The data folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print one table as CSV.")]
-ReaderOption = Annotated[str, typer.Option("--as", help="Who reads: a name given to `avowal user add`.")]
-PurposeOption = Annotated[str, typer.Option(help="What the data is used for, such as `content`.")]
+ReaderOption = Annotated[
+    str, typer.Option("--as", help="The name of the reader, as given to `avowal user add`.")
+]
+PurposeOption = Annotated[
+    str, typer.Option(help="The purpose for which the data is used, such as `content`.")
+]
 LogFormatOption = Annotated[
     str, typer.Option("--format", help="The name of a format, or a LogFormat or log_format string.")
 ]
@@ -24,11 +29,18 @@ VisitorArgument = Annotated[
     str,
     typer.Argument(
         metavar="VISITOR",
-        help="The visitor's key, or the value of their cookie; or an address, with --since and --until.",
+        help="The visitor's key or cookie value; or an IP address, with --since and --until.",
     ),
 ]
-VisitorPeriodOption = Annotated[
-    str, typer.Option(help="With an address: when the visitor had it. A last date is included whole.")
+VisitorSinceOption = Annotated[
+    str, typer.Option(help="The beginning of the period in which the visitor had the address.")
+]
+VisitorUntilOption = Annotated[
+    str,
+    typer.Option(help="The end of the period in which the visitor had the address; a date is included."),
+]
+ChannelOption = Annotated[
+    StatementChannel, typer.Option(help="The channel by which the person made the statement.")
 ]
 ReceiptOption = Annotated[Path | None, typer.Option("--receipt", help="The file to write the receipt to.")]
 StdinOption = Annotated[
@@ -37,14 +49,14 @@ StdinOption = Annotated[
 
 
 def create_app(*, is_group: bool = False) -> typer.Typer:
-    """Return what the functions of a module are registered with as commands."""
+    """Return a Typer application, with which a module registers its commands."""
     return typer.Typer(
         no_args_is_help=is_group, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
     )
 
 
 def check_output_options(*, as_json: bool, as_csv: bool) -> None:
-    """Raise InvalidInputError if both JSON and CSV are asked for."""
+    """Raise InvalidInputError if both JSON and CSV are requested."""
     if as_json and as_csv:
         raise InvalidInputError(
             "`--json` and `--csv` exclude each other", "give one of them", code="conflicting-options"
@@ -52,18 +64,31 @@ def check_output_options(*, as_json: bool, as_csv: bool) -> None:
 
 
 def parse_categories(text: str) -> list[str]:
-    """Return the categories that an option names, separated by commas; a parent stands for all below it.
+    """Return the categories in a list separated by commas; a parent stands for all below it.
 
     Raises InvalidInputError if one is not a category.
     """
-    return expand_words("categories", [word.strip() for word in text.split(",")])
+    return expand_words("categories", [category.strip() for category in text.split(",")])
+
+
+def parse_assignments(option: str, texts: list[str]) -> list[tuple[str, str]]:
+    """Return the name and the value of each text NAME=VALUE that was given to an option.
+
+    Raises InvalidInputError if one has another form.
+    """
+    for text in texts:
+        if "=" not in text:
+            raise InvalidInputError(
+                f"`{option} {text}` has no value", "write it as `NAME=VALUE`", code="invalid-field"
+            )
+    return [(name, value) for name, _, value in (text.partition("=") for text in texts)]
 
 
 def read_verifier(key: str) -> Verifier:
-    """Read a public key, or the file that has it."""
+    """Parse a public key, or read it if `key` is the name of a file."""
     return Verifier.parse(read_text(Path(key), InvalidInputError) if Path(key).is_file() else key)
 
 
 def read_password(name: str, *, stdin: bool) -> str:
-    """Return a reader's password, as it is typed, or from a line of standard input."""
+    """Return the password of a reader: typed at a prompt, or one line of standard input."""
     return sys.stdin.readline().rstrip("\r\n") if stdin else getpass(f"{name}'s password: ")

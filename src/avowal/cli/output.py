@@ -1,4 +1,4 @@
-"""How commands print sentences, tables, JSON and CSV."""
+"""Print sentences, tables, JSON and CSV."""
 
 import csv
 import sys
@@ -10,18 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from avowal.disclose.contract_check import (
-    ContractComparison,
-)
+from avowal.disclose.contract_check import ContractComparison
 from avowal.policy.bounds import OWN_USE
 from avowal.policy.compare import Witness
 from avowal.policy.describe import CellDifference, group_witnesses
 from avowal.register.register import Version
 from avowal.store.interface import ResultTable
-from avowal.use.formatting import (
-    format_column_heading,
-    format_value,
-)
+from avowal.use.formatting import format_column_heading, format_value
 
 
 def print_line(sentence: str) -> None:
@@ -40,23 +35,23 @@ FIXED_COLUMN_CHARACTERS = 18
 
 def print_table(table: ResultTable, console: Console) -> None:
     """Print rows as a table that fits the terminal; control characters are replaced."""
-    shown = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    grid = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     texts = [
         [format_value(column, value) for column, value in zip(table.columns, row, strict=True)]
         for row in table.rows
     ]
     for index, column in enumerate(table.columns):
-        words = all(isinstance(row[index], str | None) for row in table.rows)
+        is_text = all(isinstance(row[index], str | None) for row in table.rows)
         width = max(map(len, [*format_column_heading(column).split(), *(row[index] for row in texts)]))
-        if words and width > FIXED_COLUMN_CHARACTERS:
-            shown.add_column(format_column_heading(column), overflow="ellipsis", no_wrap=True, ratio=1)
+        if is_text and width > FIXED_COLUMN_CHARACTERS:
+            grid.add_column(format_column_heading(column), overflow="ellipsis", no_wrap=True, ratio=1)
         else:
-            shown.add_column(
-                format_column_heading(column), justify="left" if words else "right", min_width=width
+            grid.add_column(
+                format_column_heading(column), justify="left" if is_text else "right", min_width=width
             )
     for row in texts:
-        shown.add_row(*map(Text, row))
-    console.print(shown)
+        grid.add_row(*map(Text, row))
+    console.print(grid)
 
 
 def print_table_csv(table: ResultTable) -> None:
@@ -67,7 +62,7 @@ def print_table_csv(table: ResultTable) -> None:
 
 
 def _escape_formula(value: Any) -> Any:
-    """Mark text from a visitor that a spreadsheet would take for a formula (OWASP: CSV injection)."""
+    """Put a quote before text that a spreadsheet would evaluate as a formula (OWASP: CSV injection)."""
     return (
         f"'{value}"
         if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
@@ -83,12 +78,16 @@ def print_differences(title: str, witnesses: Sequence[Witness], console: Console
     table = Table(
         "data", "purposes", "recipient", "before", "after", box=None, pad_edge=False, header_style="dim"
     )
-    for line in group_witnesses(witnesses):
-        purposes, to = "", ""
-        if isinstance(line, CellDifference):
-            purposes = ", ".join(line.purposes)
-            to = line.recipient if line.ground == OWN_USE else f"{line.recipient} ({line.ground})"
-        table.add_row(line.describe_subject(), purposes, to, *line.describe_values())
+    for difference in group_witnesses(witnesses):
+        purposes, recipient = "", ""
+        if isinstance(difference, CellDifference):
+            purposes = ", ".join(difference.purposes)
+            recipient = (
+                difference.recipient
+                if difference.ground == OWN_USE
+                else f"{difference.recipient} ({difference.ground})"
+            )
+        table.add_row(difference.describe_subject(), purposes, recipient, *difference.describe_values())
     console.print(table)
 
 
@@ -103,7 +102,7 @@ def print_contract_result(name: str, result: ContractComparison, compared_with: 
 
 
 def version_to_object(version: Version) -> dict[str, Any]:
-    """Return what `--json` prints of a version."""
+    """Return a version as the object that `--json` prints."""
     return {
         "version": version.number,
         "identity": version.identity,

@@ -44,7 +44,7 @@ for module in (
     app.add_typer(module.app)
 
 TermsArgument = Annotated[
-    Path | None, typer.Argument(help="A file with terms; that of the folder unless given.")
+    Path | None, typer.Argument(help="The file with the terms; that of the folder unless given.")
 ]
 
 
@@ -59,18 +59,18 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
     if missing:
         raise TermsError(
             f"{path}: there is no document in `{missing[0]}`",
-            f"put one beside it, with `lang: {missing[0]}`",
+            f"put a document with `lang: {missing[0]}` into the same folder",
             code="document-missing",
         )
-    found = find_warnings(terms)
-    found += [
+    warnings = find_warnings(terms)
+    warnings += [
         f"the document in `{language}` says it was updated on {text.updated_on}, the terms on {terms.updated_on}"
         for language, text in texts.items()
         if text.updated_on not in {None, terms.updated_on}
     ]
-    found += [sentence for text in texts.values() for sentence in find_prose_mismatches(text, compiled)]
+    warnings += [sentence for text in texts.values() for sentence in find_prose_mismatches(text, compiled)]
     if as_json:
-        print_json({"identity": compiled.identity, "rules": len(compiled.cells), "warnings": found})
+        print_json({"identity": compiled.identity, "rules": len(compiled.cells), "warnings": warnings})
         return
     console = Console(highlight=False)
     console.print(
@@ -78,7 +78,7 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
         markup=False,
         soft_wrap=True,
     )
-    for warning in found:
+    for warning in warnings:
         console.print(f"  {warning}", style="yellow", markup=False, soft_wrap=True)
 
 
@@ -103,55 +103,55 @@ def show(path: TermsArgument = None, as_json: JsonOption = False) -> None:
     console = Console(highlight=False)
     console.print(f"{terms.controller}, {terms.contact}; since {terms.updated_on}", markup=False)
     console.print(f"version {compiled.identity}\n", style="dim", soft_wrap=True)
-    console.print(_collected(compiled))
-    console.print(_disclosed(compiled))
+    console.print(_tabulate_collection(compiled))
+    console.print(_tabulate_disclosure(compiled))
     console.print(_describe_other_rules(terms), markup=False)
 
 
 @app.command()
 def diff(
-    old: Annotated[str, typer.Argument(help="A file with terms, or the number of a version.")],
-    new: Annotated[str, typer.Argument(help="What it is compared with: likewise.")],
+    old: Annotated[str, typer.Argument(help="The old terms: a file, or the number of a version.")],
+    new: Annotated[str, typer.Argument(help="The new terms: a file, or the number of a version.")],
     as_json: JsonOption = False,
-    data: Annotated[Path | None, typer.Option(help="The data folder that has the versions.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The data folder, for the versions.")] = None,
 ) -> None:
-    """Compare two files with terms, or two versions; exit status 1 if the new one protects less in anything."""
-    versions = [_load_compiled_terms(word, data) for word in (old, new)]
-    found = compare(*versions)
+    """Compare two files with terms, or two versions; exit status 1 if the new one protects less anywhere."""
+    old_terms, new_terms = (_load_compiled_terms(source, data) for source in (old, new))
+    comparison = compare(old_terms, new_terms)
     if as_json:
         print_json(
             {
-                "relation": found.relation,
-                "old": versions[0].identity,
-                "new": versions[1].identity,
-                "looser": [_as_object(witness) for witness in found.looser],
-                "stricter": [_as_object(witness) for witness in found.stricter],
+                "relation": comparison.relation,
+                "old": old_terms.identity,
+                "new": new_terms.identity,
+                "looser": [_witness_to_object(witness) for witness in comparison.looser],
+                "stricter": [_witness_to_object(witness) for witness in comparison.stricter],
             }
         )
     else:
         console = Console(highlight=False)
-        console.print(f"{new}, compared with {old}: {found.relation}", markup=False, soft_wrap=True)
-        print_differences("protects less", found.looser, console)
-        print_differences("protects more", found.stricter, console)
-    if not found.is_at_least_as_protective:
+        console.print(f"{new}, compared with {old}: {comparison.relation}", markup=False, soft_wrap=True)
+        print_differences("protects less", comparison.looser, console)
+        print_differences("protects more", comparison.stricter, console)
+    if not comparison.is_at_least_as_protective:
         raise typer.Exit(1)
 
 
-def _load_compiled_terms(word: str, data: Path | None) -> CompiledTerms:
-    """Return the terms of a file or of a version."""
-    if not word.isdecimal() or Path(word).exists():
-        return compile_terms(load_terms(Path(word)))
+def _load_compiled_terms(source: str, data: Path | None) -> CompiledTerms:
+    """Return the terms of a file, or of the version with that number if there is no such file."""
+    if not source.isdecimal() or Path(source).exists():
+        return compile_terms(load_terms(Path(source)))
     with closing(open_folder_register(data)) as register:
-        return find_version(register.versions(), int(word)).compiled_terms
+        return find_version(register.versions(), int(source)).compiled_terms
 
 
-def _as_object(witness: Witness) -> dict[str, object]:
-    about = witness.rule._asdict() if isinstance(witness.rule, Cell) else {"duty": witness.rule}
-    ages = {"was": witness.old_value, "now": witness.new_value}
-    return {**about, **({"precision": witness.precision} if witness.precision else {}), **ages}
+def _witness_to_object(witness: Witness) -> dict[str, object]:
+    rule = witness.rule._asdict() if isinstance(witness.rule, Cell) else {"duty": witness.rule}
+    values = {"was": witness.old_value, "now": witness.new_value}
+    return {**rule, **({"precision": witness.precision} if witness.precision else {}), **values}
 
 
-def _collected(compiled: CompiledTerms) -> Table:
+def _tabulate_collection(compiled: CompiledTerms) -> Table:
     table = Table("collected", "retention", "purposes", box=None, pad_edge=False, header_style="bold")
     rows: dict[tuple[str, str], list[str]] = {}
     for category in compiled.collected_categories:
@@ -160,12 +160,12 @@ def _collected(compiled: CompiledTerms) -> Table:
             ", ".join(compiled.collection_purposes(category)),
         )
         rows.setdefault(key, []).append(category)
-    for (kept, purposes), categories in sorted(rows.items(), key=lambda row: row[1]):
-        table.add_row(", ".join(categories), kept, purposes)
+    for (retention, purposes), categories in sorted(rows.items(), key=lambda row: row[1]):
+        table.add_row(", ".join(categories), retention, purposes)
     return table
 
 
-def _disclosed(compiled: CompiledTerms) -> Table:
+def _tabulate_disclosure(compiled: CompiledTerms) -> Table:
     table = Table(
         "\ndisclosed",
         "\nmaximum age",
@@ -179,10 +179,10 @@ def _disclosed(compiled: CompiledTerms) -> Table:
     for cell, ages in sorted(compiled.cells.items()):
         if cell.recipient != OPERATOR and not cell.cookie_name:
             rows.setdefault((cell.recipient, cell.ground), {})[cell.category, format_ages(ages)] = None
-    for (recipient, ground), told in rows.items():
+    for (recipient, ground), categories in rows.items():
         table.add_row(
-            ", ".join(category for category, _ in told),
-            ", ".join(dict.fromkeys(age for _, age in told)),
+            ", ".join(category for category, _ in categories),
+            ", ".join(dict.fromkeys(age for _, age in categories)),
             recipient,
             ground,
         )
@@ -198,9 +198,9 @@ def _describe_other_rules(terms: Terms) -> str:
         f"form {form.name}: " + ", ".join(f"{name} ({category})" for name, category in form.fields.items())
         for form in terms.forms
     ]
-    for ground, need in parse_ground_requirements(compile_terms(terms).duties).items():
-        approved = f"; approvals: {need.approvals}" if need.approvals else ""
-        lines.append(f"disclosed on the ground {ground}: needs {', '.join(need.evidence)}{approved}")
-    owed = msgspec.to_builtins(terms.duties)
-    lines += ["duties: " + ", ".join(f"{name} {str(value).lower()}" for name, value in owed.items())]
+    for ground, requirements in parse_ground_requirements(compile_terms(terms).duties).items():
+        approvals = f"; approvals: {requirements.approvals}" if requirements.approvals else ""
+        lines.append(f"disclosed on the ground {ground}: needs {', '.join(requirements.evidence)}{approvals}")
+    duties = msgspec.to_builtins(terms.duties)
+    lines += ["duties: " + ", ".join(f"{name} {str(value).lower()}" for name, value in duties.items())]
     return "\n".join(["", *lines])

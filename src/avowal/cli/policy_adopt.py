@@ -14,7 +14,7 @@ app = create_app()
 
 @app.command("adopt")
 def adopt_terms(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """Put the folder's terms in force as the first version, from their `updated` day, which must be past."""
+    """Put the folder's terms in force as the first version, from their `updated` day, which must be in the past."""
     folder = find_folder(data)
     with closing(open_folder_register(data)) as register:
         version = adopt_first_version(register, load_draft(find_terms_path(folder)), utc_now())

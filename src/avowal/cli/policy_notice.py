@@ -17,49 +17,60 @@ app = create_app()
 
 @app.command("notice")
 def show_notices(
-    language: Annotated[str, typer.Option(help="The language; the first of each notice unless given.")] = "",
+    language: Annotated[
+        str, typer.Option(help="The language; the first one of each notice unless given.")
+    ] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
     """Show the notice of each version: what changes, when it is displayed, and where it was posted."""
     with closing(open_folder_register(data)) as register:
-        found, displays = register.notices.all(), register.notices.displays()
-    today, versions = utc_now().date(), dict[int, list[Notice]]()
-    for one in found:
-        versions.setdefault(one.version, []).append(one)
+        notices, displays = register.notices.all(), register.notices.displays()
+    today, by_version = utc_now().date(), dict[int, list[Notice]]()
+    for notice in notices:
+        by_version.setdefault(notice.version, []).append(notice)
     if as_json:
-        print_json([_notice_object(told, displays, today) for told in versions.values()])
+        print_json(
+            [_notices_to_object(translations, displays, today) for translations in by_version.values()]
+        )
         return
-    for told in versions.values():
-        one = next((one for one in told if one.language == language), told[0])
-        state = "displayed now" if one.is_displayed(today) else "not displayed now"
-        print_line(f"version {one.version}: {one.relation}")
-        print_line(f"  displayed from {one.first_day} to {one.last_day} ({state})")
+    for translations in by_version.values():
+        notice = next((notice for notice in translations if notice.language == language), translations[0])
+        state = "displayed now" if notice.is_displayed(today) else "not displayed now"
+        print_line(f"version {notice.version}: {notice.relation}")
+        print_line(f"  displayed from {notice.first_day} to {notice.last_day} ({state})")
         for title, sentences in (
-            ("only for data collected from then on", one.looser),
-            ("also for data collected before", one.stricter),
+            ("only for data collected from then on", notice.looser),
+            ("also for data collected before", notice.stricter),
         ):
             for sentence in sentences:
                 print_line(f"  {title}: {sentence}")
         for display in displays:
-            if display.version == one.version:
+            if display.version == notice.version:
                 print_line(
-                    f"  shown since {display.recorded_at:%Y-%m-%d %H:%M} UTC, by your word: {display.location}"
+                    f"  posted by {display.recorded_at:%Y-%m-%d %H:%M} UTC, by your statement: {display.location}"
                 )
-    if not found:
-        print_line("there is no notice: there is only one version")
+    if not notices:
+        print_line("there is no notice, as there is only one version")
 
 
-def _notice_object(told: list[Notice], displays: list[NoticeDisplay], today: date) -> dict[str, Any]:
-    one = told[0]
+def _notices_to_object(
+    translations: list[Notice], displays: list[NoticeDisplay], today: date
+) -> dict[str, Any]:
+    """Return the object that `--json` prints of a version's notice in all its languages."""
+    first = translations[0]
     return {
-        "version": one.version,
-        "first_day": one.first_day,
-        "last_day": one.last_day,
-        "displayed": one.is_displayed(today),
+        "version": first.version,
+        "first_day": first.first_day,
+        "last_day": first.last_day,
+        "displayed": first.is_displayed(today),
         "languages": {
-            one.language: {"relation": one.relation, "looser": one.looser, "stricter": one.stricter}
-            for one in told
+            notice.language: {
+                "relation": notice.relation,
+                "looser": notice.looser,
+                "stricter": notice.stricter,
+            }
+            for notice in translations
         },
-        "shown": [display for display in displays if display.version == one.version],
+        "shown": [display for display in displays if display.version == first.version],
     }

@@ -35,39 +35,39 @@ def publish_terms(
     """Publish the folder's terms as the next version, from their `updated` day; or corrected documents of the last."""
     folder = find_folder(data)
     with closing(open_folder_register(data)) as register:
-        done = publish_version(
+        result = publish_version(
             register, load_draft(find_terms_path(folder)), utc_now(), accept_weaker=accept_weaker
         )
-        short = find_insufficient_contracts(
-            register, done.version.compiled_terms, done.version.effective_at.date()
+        insufficient = find_insufficient_contracts(
+            register, result.version.compiled_terms, result.version.effective_at.date()
         )
     if as_json:
-        looser, stricter = map(describe_witnesses, (done.comparison.looser, done.comparison.stricter))
-        told = {"relation": done.comparison.relation, "looser": looser, "stricter": stricter}
-        names = [one.name for one, _ in short]
+        looser, stricter = map(describe_witnesses, (result.comparison.looser, result.comparison.stricter))
+        changes = {"relation": result.comparison.relation, "looser": looser, "stricter": stricter}
+        names = [processor.name for processor, _ in insufficient]
         print_json(
             {
-                "outcome": done.outcome,
-                **version_to_object(done.version),
-                **told,
+                "outcome": result.outcome,
+                **version_to_object(result.version),
+                **changes,
                 "deficient_processors": names,
             }
         )
         return
-    print_line(_sentence(done))
+    print_line(_describe_result(result))
     console = Console(highlight=False)
-    print_differences("protects less, for data collected from then on", done.comparison.looser, console)
-    print_differences("protects more, also for data collected before", done.comparison.stricter, console)
-    for one, found in short:
-        print_contract_result(one.name, found, f"version {done.version.number}")
+    print_differences("protects less, for data collected from then on", result.comparison.looser, console)
+    print_differences("protects more, also for data collected before", result.comparison.stricter, console)
+    for processor, comparison in insufficient:
+        print_contract_result(processor.name, comparison, f"version {result.version.number}")
 
 
-def _sentence(done: PublishResult) -> str:
-    version = done.version
-    if done.outcome is PublishOutcome.UNCHANGED:
+def _describe_result(result: PublishResult) -> str:
+    version = result.version
+    if result.outcome is PublishOutcome.UNCHANGED:
         return f"the terms and documents are those of version {version.number}: nothing was published"
-    if done.outcome is PublishOutcome.CORRECTED:
-        return f"the terms are those of version {version.number}: the corrected documents were recorded"
+    if result.outcome is PublishOutcome.CORRECTED:
+        return f"the terms are those of version {version.number}: its corrected documents were recorded"
     since = f"{version.effective_at:%Y-%m-%d %H:%M} UTC"
-    relation = done.comparison.relation
+    relation = result.comparison.relation
     return f"version {version.number} ({version.identity}) was published, and is in force from {since}: {relation}"

@@ -17,7 +17,7 @@ app = create_app()
 @app.command("record-posting")
 def record_posting(
     number: Annotated[int, typer.Argument(help="The number of the version.")],
-    place: Annotated[str, typer.Option(help="Where it can be seen, such as the address of a page.")],
+    place: Annotated[str, typer.Option(help="Where the notice is posted, such as the address of a page.")],
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`avowal policy withdraw`: take back a version before it takes effect."""
+"""`avowal policy withdraw`: withdraw a version before it takes effect."""
 
 from contextlib import closing
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`avowal processor`: third parties that process data for the site, and their contracts."""
+"""`avowal processor`: manage the third parties that process data for the site, and their contracts."""
 
 from contextlib import closing
 from pathlib import Path
@@ -28,14 +28,14 @@ from avowal.policy.contract import parse_contract
 from avowal.policy.describe import describe_witnesses
 
 CONTRACTS_FOLDER = "processors"
-"""The folder of contracts, beside the terms."""
+"""The folder of contracts, in the folder of the terms."""
 
 app = create_app(is_group=True)
 app.add_typer(processor_feed.app)
 app.add_typer(processor_key.app)
 
 ProcessorNameArgument = Annotated[
-    str, typer.Argument(help="The name of its contract: `processors/NAME.toml` beside the terms.")
+    str, typer.Argument(help="The name of its contract, `processors/NAME.toml` in the folder of the terms.")
 ]
 
 
@@ -52,27 +52,27 @@ def check(
         version = find_version_in_force(register.versions(), utc_now())
     contracts = {
         name: parse_contract(_read_contract(name), f"{CONTRACTS_FOLDER}/{name}.toml")
-        for name in names or sorted(path.stem for path in _contracts_folder().glob("*.toml"))
+        for name in names or sorted(path.stem for path in _find_contracts_folder().glob("*.toml"))
     }
-    found = {
-        name: compare_contract(one, version.compiled_terms, utc_now().date())
-        for name, one in contracts.items()
+    comparisons = {
+        name: compare_contract(contract, version.compiled_terms, utc_now().date())
+        for name, contract in contracts.items()
     }
     trusted = find_folder(data).settings.serve.trusted_proxies
     proxies = [] if names else find_undeclared_networks(trusted, contracts.values())
     if as_json:
-        told = {name: _to_object(one) for name, one in found.items()}
-        print_json({"version": version.number, "processors": told, "undeclared_proxies": proxies})
+        results = {name: _comparison_to_object(comparison) for name, comparison in comparisons.items()}
+        print_json({"version": version.number, "processors": results, "undeclared_proxies": proxies})
     else:
         for network in proxies:
             print_line(
                 f"visitors arrive through {network} (`serve.trusted_proxies`), which no contract names"
             )
-        for name, one in found.items():
-            print_contract_result(name, one, f"version {version.number}")
-        if not found:
-            print_line(f"there is no contract in `{_contracts_folder()}`")
-    if proxies or not all(one.is_sufficient for one in found.values()):
+        for name, comparison in comparisons.items():
+            print_contract_result(name, comparison, f"version {version.number}")
+        if not comparisons:
+            print_line(f"there is no contract in `{_find_contracts_folder()}`")
+    if proxies or not all(comparison.is_sufficient for comparison in comparisons.values()):
         raise typer.Exit(1)
 
 
@@ -80,11 +80,11 @@ def check(
 def add(name: ProcessorNameArgument, as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Record a processor and its contract, which must protect as much as the version in force."""
     with closing(open_folder_register(data)) as register:
-        added = add_processor(register, name, _read_contract(name))
+        processor = add_processor(register, name, _read_contract(name))
     if as_json:
-        print_json(added)
+        print_json(processor)
     else:
-        print_line(f"`{name}` is a processor now, under its contract (entry {added.entry} of the ledger)")
+        print_line(f"`{name}` is a processor now, under its contract (entry {processor.entry} of the ledger)")
 
 
 @app.command("list")
@@ -92,39 +92,36 @@ def list_processors(as_json: JsonOption = False, data: DataFolderOption = None) 
     """List the processors, and compare their contracts with the version in force."""
     with closing(open_folder_register(data)) as register:
         processors = register.processors.all()
-        short = dict[str, ContractComparison]()
+        insufficient = dict[str, ContractComparison]()
         if processors:
             terms = find_version_in_force(register.versions(), utc_now()).compiled_terms
-            short = {
-                one.name: found
-                for one, found in find_insufficient_contracts(register, terms, utc_now().date())
+            insufficient = {
+                processor.name: comparison
+                for processor, comparison in find_insufficient_contracts(register, terms, utc_now().date())
             }
-        late = find_overdue_processors(register, utc_now())
+        overdue = find_overdue_processors(register, utc_now())
     if as_json:
-        told = [
+        objects = [
             {
-                "name": one.name,
-                "since": one.recorded_at,
-                "entry": one.entry,
-                "overdue_since": late.get(one.name),
-                **_to_object(short.get(one.name, SUFFICIENT)),
+                "name": processor.name,
+                "since": processor.recorded_at,
+                "entry": processor.entry,
+                "overdue_since": overdue.get(processor.name),
+                **_comparison_to_object(insufficient.get(processor.name, SUFFICIENT)),
             }
-            for one in processors
+            for processor in processors
         ]
-        print_json({"processors": told})
+        print_json({"processors": objects})
         return
     table = Table("processor", "since (UTC)", "contract", box=None, pad_edge=False)
-    for one in processors:
-        table.add_row(
-            one.name, f"{one.recorded_at:%Y-%m-%d}", "not sufficient" if one.name in short else "sufficient"
-        )
+    for processor in processors:
+        result = "not sufficient" if processor.name in insufficient else "sufficient"
+        table.add_row(processor.name, f"{processor.recorded_at:%Y-%m-%d}", result)
     Console(highlight=False).print(table)
-    for name, since in late.items():
-        print_line(
-            f"{name}: overdue since {since:%Y-%m-%d} (UTC): it has not confirmed that it deleted what it must"
-        )
-    for name, found in short.items():
-        print_contract_result(name, found, "the version in force")
+    for name, since in overdue.items():
+        print_line(f"{name}: overdue since {since:%Y-%m-%d} (UTC): it has not confirmed its deletions")
+    for name, comparison in insufficient.items():
+        print_contract_result(name, comparison, "the version in force")
 
 
 @app.command()
@@ -138,7 +135,7 @@ def remove(name: ProcessorNameArgument, data: DataFolderOption = None) -> None:
 SUFFICIENT = ContractComparison((), ())
 
 
-def _contracts_folder() -> Path:
+def _find_contracts_folder() -> Path:
     policy = find_folder(None).policy_folder
     if policy is None:
         raise InvalidInputError(
@@ -150,8 +147,8 @@ def _contracts_folder() -> Path:
 
 
 def _read_contract(name: str) -> str:
-    path = _contracts_folder() / f"{name}.toml"
-    if not path.is_file() or path.parent != _contracts_folder():
+    path = _find_contracts_folder() / f"{name}.toml"
+    if not path.is_file() or path.parent != _find_contracts_folder():
         raise InvalidInputError(
             f"there is no contract `{path}`",
             "write it as docs/terms.md describes",
@@ -160,6 +157,9 @@ def _read_contract(name: str) -> str:
     return strict.read_text(path, TermsError)
 
 
-def _to_object(found: ContractComparison) -> dict[str, Any]:
-    looser = describe_witnesses(found.looser)
-    return {"is_sufficient": found.is_sufficient, "weaker_rules": looser, "reasons": found.reasons}
+def _comparison_to_object(comparison: ContractComparison) -> dict[str, Any]:
+    return {
+        "is_sufficient": comparison.is_sufficient,
+        "weaker_rules": describe_witnesses(comparison.looser),
+        "reasons": comparison.reasons,
+    }

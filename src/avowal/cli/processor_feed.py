@@ -1,4 +1,4 @@
-"""`avowal processor feed`: deliver to a processor what is new in its feed."""
+"""`avowal processor feed`: deliver the new records and deletions to a processor."""
 
 from collections import Counter
 from typing import Annotated
@@ -14,17 +14,17 @@ from avowal.policy.bounds import OWN_USE, PROCESSOR
 
 app = create_app()
 
-ProcessorArgument = Annotated[str, typer.Argument(help="The processor.", metavar="NAME")]
+ProcessorArgument = Annotated[str, typer.Argument(help="The name of the processor.", metavar="NAME")]
 
 
 @app.command("feed")
 def deliver_new_pages(
     name: ProcessorArgument,
-    destination: Annotated[str, typer.Option(help="A folder, or an HTTPS address.")],
+    destination: Annotated[str, typer.Option(help="The folder or the HTTPS address to deliver to.")],
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Deliver to a processor what is new since the last delivery: records, and what it must delete."""
+    """Deliver to a processor the records since the last delivery, and what it must delete."""
     with open_session(data) as session, session.release_workflow.recording_refusals(OWN_USE, PROCESSOR, name):
         deliveries = list(
             deliver_feed(

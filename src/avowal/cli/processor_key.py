@@ -15,14 +15,14 @@ from avowal.key_files import WEBHOOK_KEY_FILE, read_or_create_secret
 
 app = create_app()
 
-ProcessorArgument = Annotated[str, typer.Argument(help="The processor.", metavar="NAME")]
+ProcessorArgument = Annotated[str, typer.Argument(help="The name of the processor.", metavar="NAME")]
 
 
 @app.command("key")
 def issue_key(
     name: ProcessorArgument,
     revoke_previous: Annotated[
-        bool, typer.Option("--revoke-previous", help="Revoke the previous key now, not in a day.")
+        bool, typer.Option("--revoke-previous", help="Revoke the previous key now instead of in a day.")
     ] = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -35,10 +35,10 @@ def issue_key(
                 "`avowal processor add` adds one",
                 code="processor-not-found",
             )
-        issued = register.feeds.issue_key(name, utc_now(), revoke_previous=revoke_previous)
-    hook = format_public_key(read_or_create_secret(find_folder(data).keys_folder / WEBHOOK_KEY_FILE))
+        key = register.feeds.issue_key(name, utc_now(), revoke_previous=revoke_previous)
+    public_key = format_public_key(read_or_create_secret(find_folder(data).keys_folder / WEBHOOK_KEY_FILE))
     if as_json:
-        print_json({"key": issued, "public_key": hook})
+        print_json({"key": key, "public_key": public_key})
         return
-    print_line(issued)
-    print_line(f"  deliveries are signed: check them with {hook}")
+    print_line(key)
+    print_line(f"  deliveries are signed: verify them with {public_key}")

@@ -17,11 +17,13 @@ app = create_app()
 
 @app.command("query")
 def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over requests, views and visits.")],
-    purpose: Annotated[str, typer.Option(help="What the answer is used for, such as `content`.")],
+    sql: Annotated[str, typer.Argument(help="A SELECT statement over requests, views and visits.")],
+    purpose: Annotated[
+        str, typer.Option(help="The purpose for which the answer is used, such as `content`.")
+    ],
     reader: ReaderOption = OPERATOR,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Print the SQL that would run, and do not run it.")
+        bool, typer.Option("--explain", help="Print the SQL that would run, without running it.")
     ] = False,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,

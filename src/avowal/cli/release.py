@@ -1,4 +1,4 @@
-"""`avowal release`: what was released, and what waits for approval."""
+"""`avowal release`: approve, make, list and recall releases."""
 
 from collections.abc import Mapping
 from contextlib import closing, nullcontext
@@ -16,9 +16,7 @@ from avowal.cli.options import DataFolderOption, JsonOption, StdinOption, create
 from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.recall import build_recall_message, is_email_address, send_message
-from avowal.disclose.request import (
-    check_line,
-)
+from avowal.disclose.request import check_line
 from avowal.disclose.workflow import PreparedRelease, ReleaseWorkflow
 from avowal.errors import InvalidInputError
 from avowal.keep.enforcement import find_version_in_force
@@ -28,10 +26,11 @@ from avowal.register.releases import Release
 
 app = create_app(is_group=True)
 
-PackageOption = Annotated[Path | None, typer.Option(help="The file to write.")]
+PackageOption = Annotated[Path | None, typer.Option(help="The file to write the package to.")]
 
 DiscloserOption = Annotated[
-    str, typer.Option("--as", help="Who acts: a name given to `avowal user add --disclose`.")
+    str,
+    typer.Option("--as", help="The name of the reader who acts, as given to `avowal user add --disclose`."),
 ]
 
 ReleaseReferenceArgument = Annotated[
@@ -47,27 +46,27 @@ def approve(
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Approve a request of somebody else. Look at it with `avowal release show` first."""
+    """Approve a request of somebody else. Read it with `avowal release show` first."""
     with open_session(data) as session:
-        word = "" if reader == OPERATOR else read_password(reader, stdin=stdin)
-        request = session.release_workflow.approve(reference, reader, word)
-        approved = session.register.release_requests.approvers(reference)
+        password = "" if reader == OPERATOR else read_password(reader, stdin=stdin)
+        request = session.release_workflow.approve(reference, reader, password)
+        approvers = session.register.release_requests.approvers(reference)
     if as_json:
         print_json(
             {
                 "reference": reference,
-                "approved_by": approved,
+                "approved_by": approvers,
                 "required_approvals": request.required_approvals,
             }
         )
     else:
-        print_line(f"{reader} approves `{reference}`: {len(approved)} of {request.required_approvals}")
+        print_line(f"{reader} approves `{reference}`: {len(approvers)} of {request.required_approvals}")
 
 
 @app.command()
 def make(
     reference: ReleaseReferenceArgument,
-    package: Annotated[Path, typer.Option(help="The file to write.")],
+    package: Annotated[Path, typer.Option(help="The file to write the package to.")],
     reader: DiscloserOption = OPERATOR,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -90,40 +89,43 @@ def show(
     with open_session(data) as session:
         request = session.release_workflow.find_waiting_request(reference)
         prepared = session.release_workflow.prepare_release(request)
-        approved = session.register.release_requests.approvers(reference)
-    print_extract(prepared, approved, as_json=as_json)
+        approvers = session.register.release_requests.approvers(reference)
+    print_extract(prepared, approvers, as_json=as_json)
 
 
 @app.command("list")
 def list_releases(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """List releases and recalls, and the requests that wait."""
     with closing(open_folder_register(data)) as register:
-        found, waiting = register.releases.all(), register.release_requests.pending(utc_now())
+        releases, waiting = register.releases.all(), register.release_requests.pending(utc_now())
     if as_json:
-        print_json({"releases": found, "waiting": waiting})
+        print_json({"releases": releases, "waiting": waiting})
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("reference", "ground", "to", "records", "on (UTC)", "expires", ""):
+    for heading in ("reference", "ground", "recipient", "records", "date (UTC)", "expires", ""):
         table.add_column(heading, no_wrap=heading == "reference")
-    for one in found:
-        state = "recalled" if one.recalled_at else "under seal" if _is_sealed(one) else ""
-        to = one.recipient or "erased"
+    for release in releases:
         table.add_row(
-            *(one.reference, one.ground, to, f"{one.records:,}", f"{one.released_at:%Y-%m-%d}"),
-            *(f"{one.expires_at:%Y-%m-%d}", state),
+            release.reference,
+            release.ground,
+            release.recipient or "erased",
+            f"{release.records:,}",
+            f"{release.released_at:%Y-%m-%d}",
+            f"{release.expires_at:%Y-%m-%d}",
+            "recalled" if release.recalled_at else "under seal" if _is_sealed(release) else "",
         )
     for request in waiting:
-        on = f"{request.requested_at:%Y-%m-%d}"
-        table.add_row(request.reference, request.ground, request.recipient, "", on, "", "waits")
+        day = f"{request.requested_at:%Y-%m-%d}"
+        table.add_row(request.reference, request.ground, request.recipient, "", day, "", "waits")
     Console(highlight=False).print(table)
 
 
 @app.command()
 def recall(
     reference: ReleaseReferenceArgument,
-    reason: Annotated[str, typer.Option(help="The reason. The ledger publishes it: name nobody.")],
+    reason: Annotated[str, typer.Option(help="The reason. The ledger publishes it, so name no person.")],
     notice_path: Annotated[
-        Path | None, typer.Option("--notice", help="A file to which a message to the recipient is written.")
+        Path | None, typer.Option("--notice", help="The file to write the message to the recipient to.")
     ] = None,
     data: DataFolderOption = None,
 ) -> None:
@@ -136,25 +138,25 @@ def recall(
         create_file(notice_path) if notice_path else nullcontext() as file,
         closing(open_folder_register(data)) as register,
     ):
-        one = register.releases.recall(reference, reason, utc_now())
+        release = register.releases.recall(reference, reason, utc_now())
         contact = register.release_requests.recipient_contact(reference)
         terms = parse_terms(
             find_version_in_force(register.versions(), utc_now()).terms_text, "the terms in force"
         )
-        message = build_recall_message(one, contact, reason, terms)
+        message = build_recall_message(release, contact, reason, terms)
         if file:
             file.write(message)
     if server and is_email_address(contact):
         send_message(message, contact, server)
         print_line(f"release {reference} is recalled, and {contact} was asked to delete it")
     else:
-        whom = f"{one.recipient or 'its recipient'}{f' ({contact})' if contact else ''}"
-        written = f"; the message is {notice_path}" if notice_path else ""
-        print_line(f"release {reference} is recalled: ask {whom} to delete it{written}")
+        recipient = f"{release.recipient or 'its recipient'}{f' ({contact})' if contact else ''}"
+        message_file = f"; the message is in {notice_path}" if notice_path else ""
+        print_line(f"release {reference} is recalled: ask {recipient} to delete it{message_file}")
 
 
-def _is_sealed(one: Release) -> bool:
-    return one.sealed_until is not None and one.sealed_until > utc_now()
+def _is_sealed(release: Release) -> bool:
+    return release.sealed_until is not None and release.sealed_until > utc_now()
 
 
 def make_release(
@@ -186,20 +188,20 @@ def make_release(
     print_refused_categories(manifest.refused_categories)
 
 
-def print_extract(prepared: PreparedRelease, approved: list[str] | None = None, *, as_json: bool) -> None:
-    """Print what a request would release, and who has approved it; `approved` is None in a dry run."""
+def print_extract(prepared: PreparedRelease, approvers: list[str] | None = None, *, as_json: bool) -> None:
+    """Print what a request would release, and who has approved it; `approvers` is None in a dry run."""
     request, extract, categories = prepared.request, prepared.extract, prepared.categories
     if as_json:
         print_json(
             {
                 "released": False,
-                "reference": None if approved is None else request.reference,
+                "reference": None if approvers is None else request.reference,
                 "records": extract.record_counts,
                 "visitors": len(extract.visitor_keys),
                 "categories": categories,
                 "refused_categories": extract.refused_categories,
                 "required_approvals": request.required_approvals,
-                "approved_by": approved or [],
+                "approved_by": approvers or [],
                 "evidence": request.evidence,
             }
         )
@@ -213,13 +215,13 @@ def print_extract(prepared: PreparedRelease, approved: list[str] | None = None, 
         print_line(f"  {kind}: {text}")
     if request.required_approvals:
         print_line(
-            f"  approved by {len(approved or [])} of {request.required_approvals}: "
-            f"{', '.join(approved or []) or 'nobody yet'}"
+            f"  approved by {len(approvers or [])} of {request.required_approvals}: "
+            f"{', '.join(approvers or []) or 'nobody yet'}"
         )
     print_refused_categories(extract.refused_categories)
 
 
 def print_refused_categories(refused: Mapping[str, str]) -> None:
     """Print which categories are not released, each with the reason."""
-    for category, why in refused.items():
-        print_line(f"  not released: {category}: {why}")
+    for category, reason in refused.items():
+        print_line(f"  not released: {category}: {reason}")

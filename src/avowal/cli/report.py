@@ -2,7 +2,6 @@
 
 import sys
 from contextlib import closing, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,15 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from avowal.app.disclosure_counts import DISCLOSURE_REPORT, tabulate_disclosures
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.owner_requests import RunReport
 from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, check_output_options, create_app
 from avowal.cli.output import print_json, print_table, print_table_csv
 from avowal.clock import utc_now
-from avowal.disclose.statistics import DisclosureCount, count_disclosures, format_count
 from avowal.errors import InvalidInputError, ServerGoneError
-from avowal.keep.enforcement import find_version_in_force
 from avowal.policy.bounds import OPERATOR
 from avowal.store.interface import ResultTable
 from avowal.use.formatting import (
@@ -44,30 +42,35 @@ app = create_app()
 @app.command("report")
 def report(
     name: Annotated[str, typer.Argument(help=" | ".join(REPORTS), metavar="REPORT")] = "overview",
-    since: Annotated[str, typer.Option(help="The beginning: a date, a time, `7 days` or `yesterday`.")] = "",
-    until: Annotated[str, typer.Option(help="The end; a date is included whole.")] = "",
+    since: Annotated[
+        str, typer.Option(help="The beginning of the period: a date, a time, `7 days` or `yesterday`.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="The end of the period; a date is included.")] = "",
     timezone: Annotated[
         str, typer.Option(help="The time zone of days and hours; that of the site unless given.")
     ] = "",
     filters: Annotated[
         list[str] | None,
         typer.Option(
-            "--filter", help=f"KEY=PATTERN, can be repeated; the keys are: {', '.join(FILTER_DESCRIPTIONS)}."
+            "--filter",
+            help=f"A filter KEY=PATTERN; can be repeated. The keys are: {', '.join(FILTER_DESCRIPTIONS)}.",
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, max=100_000, help="The number of rows of a table.")
+        int, typer.Option(min=1, max=100_000, help="The maximum number of rows of a table.")
     ] = DEFAULT_ROW_LIMIT,
     reader: ReaderOption = OPERATOR,
     omit_small_groups: Annotated[
         bool, typer.Option("--shared", help="Leave out groups that are too small to publish.")
     ] = False,
     as_json: JsonOption = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print the first table as CSV.")] = False,
-    table: Annotated[str, typer.Option(help="With --csv: the table to print.")] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print one table as CSV.")] = False,
+    table: Annotated[
+        str, typer.Option(help="The table to print with --csv; the first one unless given.")
+    ] = "",
     data: DataFolderOption = None,
 ) -> None:
-    """Show a report as tables, JSON or CSV, with what it leaves out and how much of it could be measured."""
+    """Show a report as tables, JSON or CSV, with what it leaves out and how much could be measured."""
     if name not in {*REPORTS, DISCLOSURE_REPORT}:
         raise InvalidInputError(
             f"there is no report `{name}`",
@@ -78,40 +81,30 @@ def report(
     request = _create_request(name, since, until, timezone, filters or [], limit, data)
     request = msgspec.structs.replace(request, reader=reader, is_shared=omit_small_groups)
     if name == DISCLOSURE_REPORT:
-        disclosures = _disclosures(request, data)
-        if as_json:
-            print_json({"report": DISCLOSURE_REPORT, "tables": {DISCLOSURE_REPORT: disclosures.to_dicts()}})
-        else:
-            (print_table_csv if as_csv else _show_disclosures)(disclosures)
+        _report_disclosures(request, data, as_json=as_json, as_csv=as_csv)
         return
-    found = _run_report(request, data)
+    result = _run_report(request, data)
     if as_json:
-        print_json(report_to_object(found))
+        print_json(report_to_object(result))
     elif as_csv:
-        print_report_csv(found, table or next(iter(found.tables)))
+        print_report_csv(result, table or next(iter(result.tables)))
     else:
-        print_result(found, Console())
+        print_result(result, Console())
 
 
-DISCLOSURE_REPORT = "disclosures"
-"""The report of releases. It contains no visitor data, and needs only the register."""
-
-
-def _disclosures(request: ReportRequest, data: Path | None) -> ResultTable:
-    """Return how often something was released, recalled and refused, by quarter and ground."""
+def _report_disclosures(request: ReportRequest, data: Path | None, *, as_json: bool, as_csv: bool) -> None:
+    """Print the report of disclosures."""
     with closing(open_folder_register(data)) as register:
-        register.readers.check_can_disclose(request.reader)
-        smallest = find_version_in_force(register.versions(), utc_now()).compiled_terms.duties.get(
-            "smallest-group", 1
-        )
-        period = request.since or datetime.min, request.until or datetime.max
-        rows: list[list[Any]] = [[*one] for one in count_disclosures(register, utc_now(), *period)]
-    if request.is_shared:
-        rows = [[*row[:2], *(format_count(count, smallest) for count in row[2:])] for row in rows]
-    return ResultTable(list(DisclosureCount._fields), rows)
+        disclosures = tabulate_disclosures(register, request, utc_now())
+    if as_json:
+        print_json({"report": DISCLOSURE_REPORT, "tables": {DISCLOSURE_REPORT: disclosures.to_dicts()}})
+    elif as_csv:
+        print_table_csv(disclosures)
+    else:
+        _print_disclosures(disclosures)
 
 
-def _show_disclosures(disclosures: ResultTable) -> None:
+def _print_disclosures(disclosures: ResultTable) -> None:
     console = Console()
     console.print("Disclosures: how often something was released, recalled and refused", style="bold")
     if disclosures.rows:
@@ -160,7 +153,7 @@ def _load_timezone(name: str) -> ZoneInfo:
 
 def report_to_object(result: ReportResult) -> dict[str, Any]:
     """Return a report as one object, with its tables as lists of records."""
-    account = result.completeness
+    completeness = result.completeness
     return {
         "report": result.report,
         "description": REPORTS[result.report].description,
@@ -171,14 +164,14 @@ def report_to_object(result: ReportResult) -> dict[str, Any]:
         "filters": {key: pattern for key, pattern in result.request.filters.items() if pattern is not None},
         "tables": {name: table.to_dicts() for name, table in result.tables.items()},
         "duration_coverage": {
-            "views": _share(account.measured_views, account.views),
-            "visits": _share(account.measured_visits, account.visits),
+            "views": _share(completeness.measured_views, completeness.views),
+            "visits": _share(completeness.measured_visits, completeness.visits),
         },
         "excluded": {
-            "bot_requests": account.bot_requests,
-            "hidden_rows": account.hidden_rows,
+            "bot_requests": completeness.bot_requests,
+            "hidden_rows": completeness.hidden_rows,
             "dropped_lines": result.dropped_lines,
-            "unparsable_lines": account.unparsable_lines,
+            "unparsable_lines": completeness.unparsable_lines,
         },
         "notes": result.notes,
     }
@@ -207,7 +200,7 @@ def print_result(result: ReportResult, console: Console) -> None:
     for name, table in result.tables.items():
         console.print(format_table_title(name), style="bold")
         if name == "overview":
-            _show_figures(table, console)
+            _print_figures(table, console)
         elif table.rows:
             print_table(table, console)
         else:
@@ -219,7 +212,7 @@ def print_result(result: ReportResult, console: Console) -> None:
         console.print(note, style="yellow", highlight=False, markup=False)
 
 
-def _show_figures(table: ResultTable, console: Console) -> None:
+def _print_figures(table: ResultTable, console: Console) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column()
     grid.add_column(justify="right")

@@ -1,4 +1,4 @@
-"""`avowal retain`: delete what is past its retention period."""
+"""`avowal retain`: delete data that is past its retention period."""
 
 from rich.console import Console
 from rich.table import Table
@@ -13,9 +13,9 @@ app = create_app()
 
 @app.command("retain")
 def enforce_retention(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
-    """Delete or coarsen what is past its retention period, and rewrite the file so that its bytes are gaction."""
+    """Delete or coarsen the data that is past its retention period, and rewrite the file of the store without it."""
     with open_session(data) as session:
-        removed = session.call(EnforceRetention())
+        actions = session.call(EnforceRetention())
     if as_json:
         rows = [
             {
@@ -24,14 +24,14 @@ def enforce_retention(as_json: JsonOption = False, data: DataFolderOption = None
                 "version": action.version,
                 "records": action.record_count,
             }
-            for action in removed
+            for action in actions
         ]
         print_json({"removed": rows})
         return
-    if not removed:
+    if not actions:
         print_line("nothing is past its retention period")
         return
     table = Table("table", "category", "version", "records", box=None, pad_edge=False)
-    for action in removed:
+    for action in actions:
         table.add_row(action.relation, action.category, str(action.version), f"{action.record_count:,}")
     Console(highlight=False).print(table)

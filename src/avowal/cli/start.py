@@ -1,4 +1,4 @@
-"""What the terminal starts: it sets the process up before anything large is imported, and then runs the command."""
+"""The entry point of the program: prepare the process before large modules are imported, then run the command."""
 
 import gc
 import os
@@ -6,15 +6,16 @@ import sys
 from contextlib import suppress
 
 ALLOCATOR_OPTIONS = "background_thread:true,dirty_decay_ms:10000,muzzy_decay_ms:10000"
-"""How Polars' allocator (jemalloc) gives memory back: after ten seconds, not half of one. Blocks of a log follow on
-each other, and giving back what the next one takes again costs a tenth of an import."""
+"""Make the allocator of Polars (jemalloc) return unused memory after ten seconds, not after half a second.
+
+The next block of a log soon needs the memory again, and returning it in between makes an import a tenth slower."""
 
 
 def start() -> None:
-    """Run the command of the terminal.
+    """Run the command that the process was started with, and exit with its status.
 
-    What is imported stays: the collector of garbage never looks through it. What a command opened it has closed when it
-    ends: the interpreter is not taken apart piece by piece, which takes 0.3 s.
+    The garbage collector ignores everything that is imported. The process exits without finalizing the interpreter,
+    which would take 0.3 s; a command has closed its files by then.
     """
     os.environ.setdefault("_RJEM_MALLOC_CONF", ALLOCATOR_OPTIONS)
     gc.disable()
@@ -24,12 +25,12 @@ def start() -> None:
     gc.enable()
     try:
         run()
-    except SystemExit as ended:
-        if not isinstance(ended.code, int):
+    except SystemExit as error:
+        if not isinstance(error.code, int):
             raise
-        for written in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # `run` told what could not be written; or it was closed
-                written.flush()
-        os._exit(ended.code)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # `run` has reported the error, or the stream is closed
+                stream.flush()
+        os._exit(error.code)
     finally:
         gc.unfreeze()

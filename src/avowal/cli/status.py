@@ -1,4 +1,4 @@
-"""`avowal status`: the state of the folder."""
+"""`avowal status`: show the state of the folder."""
 
 from collections.abc import Sequence
 
@@ -21,32 +21,32 @@ app = create_app()
 def status(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Show the version in force, the stored records, the ledger, and who accessed data in the last 30 days."""
     with open_session(data) as session:
-        found = read_status(session, utc_now())
+        folder_status = read_status(session, utc_now())
     if as_json:
-        print_json(found)
+        print_json(folder_status)
     else:
-        _print_status(found)
+        _print_status(folder_status)
 
 
-def _print_status(found: FolderStatus) -> None:
-    print_line(f"version {found.version} is in force" if found.version else "no version is in force yet")
-    for number in found.scheduled:
-        print_line(f"version {number} is still to take effect")
-    if found.cookie_basis:
+def _print_status(status: FolderStatus) -> None:
+    print_line(f"version {status.version} is in force" if status.version else "no version is in force yet")
+    for number in status.scheduled:
+        print_line(f"version {number} has not taken effect yet")
+    if status.cookie_basis:
         print_line(
-            f"the cookie `{COOKIE_NAME}` is set {found.cookie_basis}, over HTTPS, for pages on the server's own host"
+            f"the cookie `{COOKIE_NAME}` is set {status.cookie_basis}, over HTTPS, for pages on the server's own host"
         )
-    counts = msgspec.structs.asdict(found.record_counts).items()
+    counts = msgspec.structs.asdict(status.record_counts).items()
     print_line("stored: " + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts))
-    for name in found.deficient_processors:
+    for name in status.deficient_processors:
         print_line(f"the contract of processor `{name}` is not sufficient: see `avowal processor list`")
-    for name in found.overdue_processors:
+    for name in status.overdue_processors:
         print_line(f"processor `{name}` has not confirmed its deletions in time: see `avowal processor list`")
-    print_line(f"the ledger has {found.ledger_entries:,} entries")
-    if found.owned_by_other_process:
-        print_line("another process has the folder: an import, `avowal follow` or a server")
-    _print_accesses("accesses to data of single visitors", found.visitor_accesses)
-    _print_accesses("accesses to data of many visitors together", found.daily_access_counts)
+    print_line(f"the ledger has {status.ledger_entries:,} entries")
+    if status.owned_by_other_process:
+        print_line("another process owns the folder: an import, `avowal follow` or a server")
+    _print_accesses("accesses to data of single visitors", status.visitor_accesses)
+    _print_accesses("accesses to data of many visitors together", status.daily_access_counts)
 
 
 def _print_accesses(title: str, accesses: Sequence[msgspec.Struct]) -> None:

@@ -1,4 +1,4 @@
-"""`avowal user`: who may read stored data, and for which purposes."""
+"""`avowal user`: manage who may read stored data, and for which purposes."""
 
 from contextlib import closing
 from getpass import getpass
@@ -25,7 +25,9 @@ MAX_NAME_CHARACTERS = 64
 @app.command()
 def add(
     name: ReaderNameArgument,
-    purposes: Annotated[str, typer.Option(help="The purposes, separated by commas: content,performance.")],
+    purposes: Annotated[
+        str, typer.Option(help="The purposes, separated by commas, such as `content,performance`.")
+    ],
     disclose: Annotated[
         bool, typer.Option("--disclose", help="The reader may request and approve releases.")
     ] = False,
@@ -42,17 +44,20 @@ def add(
             f"use up to {MAX_NAME_CHARACTERS} printable characters, but not `{OPERATOR}` or `{VISITOR}`",
             code="invalid-name",
         )
-    chosen = [word.strip() for word in purposes.split(",") if word.strip()]
-    words = load_vocabulary()
-    if unknown := next((word for word in chosen if not words.expand("purposes", word)), None):
-        raise InvalidInputError(
-            f"`{unknown}` is not a purpose", words.suggest_word("purposes", unknown), code="unknown-name"
-        )
-    leaves = sorted({leaf for word in chosen for leaf in words.expand("purposes", word)})
+    named_purposes = [purpose.strip() for purpose in purposes.split(",") if purpose.strip()]
+    vocabulary = load_vocabulary()
+    for purpose in named_purposes:
+        if not vocabulary.expand("purposes", purpose):
+            raise InvalidInputError(
+                f"`{purpose}` is not a purpose",
+                vocabulary.suggest_word("purposes", purpose),
+                code="unknown-name",
+            )
+    leaves = sorted({leaf for purpose in named_purposes for leaf in vocabulary.expand("purposes", purpose)})
     if not leaves:
         raise InvalidInputError(
             "a reader needs at least one purpose",
-            f"the purposes are: {', '.join(words.purposes)}",
+            f"the purposes are: {', '.join(vocabulary.purposes)}",
             code="missing-input",
         )
     with closing(open_folder_register(data)) as register:
@@ -93,13 +98,13 @@ def set_password(
 def remove(name: ReaderNameArgument, as_json: JsonOption = False, data: DataFolderOption = None) -> None:
     """Remove a reader. The record of their accesses stays."""
     with closing(open_folder_register(data)) as register:
-        known = any(reader.name == name for reader in register.readers.all())
-        if known:
+        exists = any(reader.name == name for reader in register.readers.all())
+        if exists:
             register.readers.save(Reader(name, []), utc_now())
     if as_json:
-        print_json({"name": name, "removed": known})
+        print_json({"name": name, "removed": exists})
     else:
-        print_line(f"{name} was removed" if known else f"there is no reader `{name}`")
+        print_line(f"{name} was removed" if exists else f"there is no reader `{name}`")
 
 
 @app.command(name="list")

@@ -17,10 +17,8 @@ from avowal.errors import InvalidInputError
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.export_check import find_export_errors, read_checkpoint
 from avowal.ledger.note import SignedNote, Verifier
-from avowal.register.erasures import ERASURE_RECEIPT_SCHEMA as ERASURE
-from avowal.register.erasures import check_erasure_receipt as check_erasure
-from avowal.register.releases import RELEASE_RECEIPT_SCHEMA as RELEASE
-from avowal.register.releases import check_release_receipt as check_release
+from avowal.register.erasures import ERASURE_RECEIPT_SCHEMA, check_erasure_receipt
+from avowal.register.releases import RELEASE_RECEIPT_SCHEMA, check_release_receipt
 from avowal.strict import read_text
 from avowal.verify.verification import Finding, Verification
 
@@ -34,12 +32,15 @@ def verify(
         typer.Argument(help="A proof, a receipt, a package or an exported ledger; the folder unless given."),
     ] = None,
     key: Annotated[
-        str, typer.Option("--key", help="The ledger's public key, or its file; needed with a file.")
+        str,
+        typer.Option(
+            "--key", help="The ledger's public key, or the file that contains it; needed with a file."
+        ),
     ] = "",
     witness_checkpoints: Annotated[
         list[Path] | None,
         typer.Option(
-            "--witness-checkpoint", help="A file with a checkpoint from a witness; can be repeated."
+            "--witness-checkpoint", help="The file of a checkpoint from a witness; can be repeated."
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -112,9 +113,9 @@ def _print_verification(
             console.print(
                 f"valid: {verification.entries:,} entries of the ledger, and {subject}", soft_wrap=True
             )
-            counted = ", ".join(f"{count:,} {name}" for name, count in verification.checked.items())
-            if counted:
-                console.print(f"  checked: {counted}", markup=False, soft_wrap=True)
+            checked = ", ".join(f"{count:,} {name}" for name, count in verification.checked.items())
+            if checked:
+                console.print(f"  checked: {checked}", markup=False, soft_wrap=True)
     if not verification.holds:
         raise typer.Exit(1)
 
@@ -122,34 +123,37 @@ def _print_verification(
 def _verify_export(folder: Path, verifier: Verifier, notes: list[SignedNote]) -> Verification:
     """Verify an exported ledger."""
 
-    def files(name: str) -> bytes | None:
+    def read_file(name: str) -> bytes | None:
         try:
             return (folder / name).read_bytes()
         except FileNotFoundError:
             return None
 
-    size = read_checkpoint(files, verifier).size
+    size = read_checkpoint(read_file, verifier).size
     findings = [
-        Finding("export-mismatch", sentence) for sentence in find_export_errors(files, verifier, notes)
+        Finding("export-mismatch", sentence) for sentence in find_export_errors(read_file, verifier, notes)
     ]
     return Verification(findings, size)
 
 
 def _verify_proof(path: Path, verifier: Verifier, *, as_json: bool) -> None:
+    """Verify the proof of an entry, or a receipt that contains one."""
     text = read_text(path, InvalidInputError)
     if not text.startswith("{"):
-        receipt = EntryProof.parse(text)
-    elif f'"{ERASURE}"' in text:
-        receipt = check_erasure(text, verifier)
-    elif f'"{RELEASE}"' in text:
-        receipt = check_release(text, verifier)
+        proof = EntryProof.parse(text)
+    elif f'"{ERASURE_RECEIPT_SCHEMA}"' in text:
+        proof = check_erasure_receipt(text, verifier)
+    elif f'"{RELEASE_RECEIPT_SCHEMA}"' in text:
+        proof = check_release_receipt(text, verifier)
     else:
-        receipt = check_consent_receipt(text, verifier)[0]
-    found = receipt.verify(verifier)
+        proof = check_consent_receipt(text, verifier)[0]
+    checkpoint = proof.verify(verifier)
     if as_json:
-        entry = msgspec.json.decode(receipt.entry)
-        print_json({"valid": True, "index": receipt.index, "size": found.size, "entry": entry})
+        entry = msgspec.json.decode(proof.entry)
+        print_json({"valid": True, "index": proof.index, "size": checkpoint.size, "entry": entry})
         return
     console = Console(highlight=False)
-    console.print(f"valid: entry {receipt.index} of the {found.size} in {found.origin} is", markup=False)
-    console.print(receipt.entry.decode(), markup=False, soft_wrap=True)
+    console.print(
+        f"valid: entry {proof.index} of the {checkpoint.size} in {checkpoint.origin} is", markup=False
+    )
+    console.print(proof.entry.decode(), markup=False, soft_wrap=True)

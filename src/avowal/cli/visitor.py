@@ -18,7 +18,6 @@ from avowal.atomic_files import check_creatable, create_file
 from avowal.change.consent import (
     ConsentEffect,
     ConsentStatement,
-    StatementChannel,
     compute_consent_effects,
     prepare_consent,
     prepare_withdrawal,
@@ -27,18 +26,20 @@ from avowal.change.consent import (
 from avowal.change.consent_receipt import build_consent_receipt
 from avowal.cli import visitor_authorise
 from avowal.cli.options import (
+    ChannelOption,
     DataFolderOption,
     JsonOption,
     ReceiptOption,
     VisitorArgument,
-    VisitorPeriodOption,
+    VisitorSinceOption,
+    VisitorUntilOption,
     create_app,
 )
 from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
 from avowal.register.consents import Consent
-from avowal.register.erasures import make_erasure_receipt as erasure_receipt
+from avowal.register.erasures import make_erasure_receipt
 
 EXPORT_SCHEMA_FILE = resources.files("avowal.app") / "visitor-export.schema.json"
 """The JSON Schema of the lines of an export."""
@@ -50,18 +51,18 @@ app.add_typer(visitor_authorise.app)
 @app.command()
 def show(
     subject: VisitorArgument,
-    since: VisitorPeriodOption = "",
-    until: VisitorPeriodOption = "",
-    page: Annotated[Path | None, typer.Option(help="A file to which a page for printing is written.")] = None,
+    since: VisitorSinceOption = "",
+    until: VisitorUntilOption = "",
+    page: Annotated[Path | None, typer.Option(help="The file to write a page for printing to.")] = None,
     language: Annotated[str, typer.Option(help="The language of the page.")] = "en",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
     """Show which data of a visitor is stored, under which versions, and what the visitor consented to."""
     with open_session(data) as session:
-        held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
-        summary = summarize_visitor(session, held.key)
-        record_access(session, held.record_count, "avowal visitor show")
+        records = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
+        summary = summarize_visitor(session, records.key)
+        record_access(session, records.record_count, "avowal visitor show")
         if page:
             from avowal.web.visitor_page import render_visitor_page  # only with --page: loads the templates
 
@@ -111,86 +112,87 @@ def schema() -> None:
 def export(
     subject: VisitorArgument,
     output: Annotated[Path, typer.Option(help="The file to write, as JSON Lines.")],
-    since: VisitorPeriodOption = "",
-    until: VisitorPeriodOption = "",
+    since: VisitorSinceOption = "",
+    until: VisitorUntilOption = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
     """Export all data of a visitor: one line that describes it, then one line for each record."""
     with open_session(data) as session:
-        held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
-        record_access(session, held.record_count, "avowal visitor export")
+        records = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
+        record_access(session, records.record_count, "avowal visitor export")
         with output.open("wb") as file:
-            lines = sum(bool(file.write(line)) for line in export_lines(session, held.key)) - 1
+            lines = sum(bool(file.write(line)) for line in export_lines(session, records.key)) - 1
     if as_json:
-        print_json({"visitor": held.key, "file": str(output), "records": lines})
+        print_json({"visitor": records.key, "file": str(output), "records": lines})
     else:
-        print_line(f"wrote {lines:,} records of visitor {held.key} to {output}")
+        print_line(f"wrote {lines:,} records of visitor {records.key} to {output}")
 
 
 @app.command()
 def erase(
     subject: VisitorArgument,
     expected_records: Annotated[
-        int, typer.Option(help="The number of requests and script views that are stored.")
+        int, typer.Option(help="The number of stored requests and script views that you expect.")
     ],
     receipt_path: ReceiptOption = None,
-    since: VisitorPeriodOption = "",
-    until: VisitorPeriodOption = "",
+    since: VisitorSinceOption = "",
+    until: VisitorUntilOption = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
-    """Erase all data of a visitor, also from the files, and what links the ledger to the visitor."""
+    """Erase all data of a visitor, from the files too, and every link from the ledger to the visitor."""
     check_creatable(receipt_path)
     with open_session(data) as session:
-        held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
-        there = held.record_count
-        if expected_records != there:
+        records = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
+        if expected_records != records.record_count:
             raise RefusedError(
-                f"{there:,} requests and script views of that visitor are stored, not {expected_records:,}",
+                f"{records.record_count:,} requests and script views are stored, not {expected_records:,}",
                 "compare with `avowal visitor show`",
                 code="record-count-mismatch",
             )
         register = session.register
-        other = [
-            *register.consents.for_visitor(held.key),
-            *register.authorisations.for_visitor(held.key),
-            *register.submissions.in_period(datetime.min, datetime.max, held.key),
+        register_records = [
+            *register.consents.for_visitor(records.key),
+            *register.authorisations.for_visitor(records.key),
+            *register.submissions.in_period(datetime.min, datetime.max, records.key),
         ]
-        if not there and not other:
+        if not records.record_count and not register_records:
             raise RefusedError(
                 "no data of that visitor is stored", "check the key of the visitor", code="records-not-found"
             )
         with create_file(receipt_path) if receipt_path else nullcontext() as file:
-            told = erasure_receipt(session.register.ledger, session.call(EraseVisitor(held.key)))
+            receipt = make_erasure_receipt(register.ledger, session.call(EraseVisitor(records.key)))
             if file:
-                file.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+                file.write(_encode_receipt(receipt))
     if as_json:
-        print_json(told)
+        print_json(receipt)
     else:
-        gone = told["erased"]
+        counts = receipt["erased"]
         print_line(
-            f"erased: {gone['requests']:,} requests, {gone['script_views']:,} script views, "
-            f"{gone['events']:,} events, {gone['views']:,} views, "
-            f"{gone['visits']:,} visits, {gone['consents']:,} consents, "
-            f"{gone['submissions']:,} submissions, {gone['authorisations']:,} authorisations; "
-            f"nothing identifies visitor {told['visitor']} any more"
+            f"erased: {counts['requests']:,} requests, {counts['script_views']:,} script views, "
+            f"{counts['events']:,} events, {counts['views']:,} views, "
+            f"{counts['visits']:,} visits, {counts['consents']:,} consents, "
+            f"{counts['submissions']:,} submissions, {counts['authorisations']:,} authorisations; "
+            f"nothing identifies visitor {receipt['visitor']} any more"
         )
 
 
-@app.command()
-def consent(
+@app.command("consent")
+def record_visitor_consent(
     subject: VisitorArgument,
-    channel: Annotated[StatementChannel, typer.Option(help="How the person said so.")],
-    number: Annotated[int, typer.Option("--version", help="The version; that in force unless given.")] = 0,
+    channel: ChannelOption,
+    number: Annotated[
+        int, typer.Option("--version", help="The number of the version; the one in force unless given.")
+    ] = 0,
     language: Annotated[str, typer.Option(help="The language of the document that was shown.")] = "",
-    reference: Annotated[str, typer.Option(help="Where the statement of the visitor is filed.")] = "",
+    reference: Annotated[str, typer.Option(help="The file reference of the visitor's statement.")] = "",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="The visitor withdraws the consent.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what it would permit, and record nothing.")
+        bool, typer.Option("--dry-run", help="Show what the consent would permit, and record nothing.")
     ] = False,
-    since: VisitorPeriodOption = "",
-    until: VisitorPeriodOption = "",
+    since: VisitorSinceOption = "",
+    until: VisitorUntilOption = "",
     receipt_path: ReceiptOption = None,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
@@ -198,35 +200,45 @@ def consent(
     """Record that a visitor consents to a version for data collected before it, or withdraws the consent."""
     check_creatable(receipt_path)
     with open_session(data) as session:
-        held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
-        word, register = ConsentStatement(channel, reference, language), session.register
+        records = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
+        statement, register = ConsentStatement(channel, reference, language), session.register
         if withdraw:
-            said, permits = prepare_withdrawal(register, held.key, number, word, utc_now()), []
+            consent = prepare_withdrawal(register, records.key, number, statement, utc_now())
+            effects = []
         else:
-            said = prepare_consent(register, held, number, word, utc_now())
-            permits = compute_consent_effects(register.versions(), held.counts_by_governing, said.version)
-        told = None
+            consent = prepare_consent(register, records, number, statement, utc_now())
+            effects = compute_consent_effects(
+                register.versions(), records.counts_by_governing, consent.version
+            )
+        receipt = None
         if not dry_run:
-            said = record_consent(register, said)
+            consent = record_consent(register, consent)
             session.call(ApplyConsents())
-            told = build_consent_receipt(register, said)
-    if receipt_path and told:
+            receipt = build_consent_receipt(register, consent)
+    if receipt_path and receipt:
         with create_file(receipt_path) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+            file.write(_encode_receipt(receipt))
     if as_json:
-        print_json({"visitor": said.visitor, "version": said.version, "permits": permits, "receipt": told})
+        result = {"visitor": consent.visitor, "version": consent.version, "permits": effects}
+        print_json({**result, "receipt": receipt})
     else:
-        _show(said, permits, dry_run=dry_run)
+        _print_consent(consent, effects, dry_run=dry_run)
 
 
-def _show(said: Consent, permits: list[ConsentEffect], *, dry_run: bool) -> None:
+def _encode_receipt(receipt: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(receipt), indent=2) + b"\n"
+
+
+def _print_consent(consent: Consent, effects: list[ConsentEffect], *, dry_run: bool) -> None:
     console = Console(highlight=False)
-    did = "would be recorded" if dry_run else f"is recorded (entry {said.entry} of the ledger)"
-    what = "consent" if said.given else "withdrawal of the consent"
-    console.print(f"the {what} of visitor {said.visitor} to version {said.version} {did}", soft_wrap=True)
-    if not said.given:
+    state = "would be recorded" if dry_run else f"is recorded (entry {consent.entry} of the ledger)"
+    statement = "consent" if consent.given else "withdrawal of the consent"
+    console.print(
+        f"the {statement} of visitor {consent.visitor} to version {consent.version} {state}", soft_wrap=True
+    )
+    if not consent.given:
         console.print("the records of the visitor are governed as before the consent")
-    for effect in permits:
+    for effect in effects:
         console.print(f"\n{effect.records:,} requests that version {effect.governing} governs:", style="bold")
         for sentence in effect.looser_rules or ["nothing changes"]:
             console.print(f"  {sentence}", markup=False, soft_wrap=True)

@@ -7,12 +7,13 @@ import typer
 
 from avowal.app.owner_requests import FindVisitorRecords
 from avowal.app.session import Session, open_session
-from avowal.change.consent import StatementChannel
 from avowal.cli.options import (
+    ChannelOption,
     DataFolderOption,
     JsonOption,
     VisitorArgument,
-    VisitorPeriodOption,
+    VisitorSinceOption,
+    VisitorUntilOption,
     create_app,
     parse_categories,
 )
@@ -24,7 +25,7 @@ from avowal.keep.enforcement import find_version_in_force
 from avowal.register.authorisations import Authorisation
 
 AUTHORISED_GROUND = "authorised"
-"""The ground of what a person authorised."""
+"""The ground of releases that the visitor authorised."""
 
 app = create_app()
 
@@ -32,17 +33,17 @@ app = create_app()
 @app.command("authorise")
 def authorise(
     subject: VisitorArgument,
-    recipient: Annotated[str, typer.Option(help="Who may receive the data.")],
-    channel: Annotated[StatementChannel, typer.Option(help="How the person said so.")],
+    recipient: Annotated[str, typer.Option(help="The recipient who may receive the data.")],
+    channel: ChannelOption,
     categories: Annotated[
         str, typer.Option(help="The categories, separated by commas; a parent stands for all below it.")
     ] = "",
-    reference: Annotated[str, typer.Option(help="Where the statement of the visitor is filed.")] = "",
+    reference: Annotated[str, typer.Option(help="The file reference of the visitor's statement.")] = "",
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="The visitor withdraws the whole authorisation.")
     ] = False,
-    since: VisitorPeriodOption = "",
-    until: VisitorPeriodOption = "",
+    since: VisitorSinceOption = "",
+    until: VisitorUntilOption = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
@@ -58,35 +59,40 @@ def authorise(
             code="conflicting-options",
         )
     with open_session(data) as session:
-        held = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
+        records = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
         authorisations = session.register.authorisations
-        if withdraw and not authorisations.current_by_category(held.key, recipient):
+        if withdraw and not authorisations.current_by_category(records.key, recipient):
             raise RefusedError(
                 f"that visitor authorised nothing for `{recipient}`",
-                "look at `avowal visitor show`",
+                "`avowal visitor show` lists the authorisations",
                 code="authorisation-not-found",
             )
-        leaves = [] if withdraw else _leaves(categories, session)
-        word = Authorisation(held.key, recipient, not withdraw, leaves, channel, reference, utc_now())
-        recorded = authorisations.record(word)
+        leaves = [] if withdraw else _parse_authorisable_categories(categories, session)
+        authorisation = Authorisation(
+            records.key, recipient, not withdraw, leaves, channel, reference, utc_now()
+        )
+        recorded = authorisations.record(authorisation)
     if as_json:
         print_json(msgspec.to_builtins(recorded))
     else:
-        did = "took back what it authorised" if withdraw else f"authorised {', '.join(leaves)}"
+        action = "withdrew the authorisation" if withdraw else f"authorised {', '.join(leaves)}"
         print_line(
-            f"visitor {recorded.visitor} {did} for `{recipient}` (entry {recorded.entry} of the ledger)"
+            f"visitor {recorded.visitor} {action} for `{recipient}` (entry {recorded.entry} of the ledger)"
         )
 
 
-def _leaves(categories: str, session: Session) -> list[str]:
-    """Return the categories, each of which the terms in force let somebody have whom a person authorised."""
-    leaves = parse_categories(categories)
+def _parse_authorisable_categories(text: str, session: Session) -> list[str]:
+    """Return the categories in a list separated by commas.
+
+    Raises RefusedError if the terms in force do not permit the release of one of them to an authorised recipient.
+    """
+    categories = parse_categories(text)
     version = find_version_in_force(session.register.versions(), utc_now())
-    may = {cell.category for cell in version.compiled_terms.cells if cell.ground == AUTHORISED_GROUND}
-    if missing := [leaf for leaf in leaves if leaf not in may]:
+    permitted = {cell.category for cell in version.compiled_terms.cells if cell.ground == AUTHORISED_GROUND}
+    if missing := [category for category in categories if category not in permitted]:
         raise RefusedError(
-            f"version {version.number} lets nobody have `{missing[0]}`, whoever authorises it",
-            f"it lets them have: {', '.join(sorted(may)) or 'nothing'}",
+            f"version {version.number} permits no release of `{missing[0]}`, even if authorised",
+            f"it permits: {', '.join(sorted(permitted)) or 'nothing'}",
             code="not-permitted",
         )
-    return leaves
+    return categories

@@ -1,0 +1,40 @@
+"""Create a folder with the default settings and policy."""
+
+from datetime import date
+from importlib import resources
+from pathlib import Path
+
+from avowal.config import SETTINGS_FILE
+from avowal.errors import RefusedError
+
+DEFAULT_POLICY_FOLDER = resources.files("avowal.policy") / "defaults"
+
+DEFAULT_POLICY_DATE = "2026-11-22"
+"""The date in the default policy; it is replaced by the day on which a folder is created."""
+
+
+def create_folder(folder: Path, today: date) -> list[Path]:
+    """Write the default settings and policy into a folder, and return the files.
+
+    The policy is in force from `today`. Raises RefusedError if one of the files exists; then nothing is written.
+    """
+    policy = {
+        folder / "policy" / file.name: file.read_text(encoding="utf-8").replace(
+            DEFAULT_POLICY_DATE, today.isoformat()
+        )
+        for file in sorted(DEFAULT_POLICY_FOLDER.iterdir(), key=lambda file: file.name)
+        if file.name.endswith((".toml", ".md"))
+    }
+    settings = (resources.files("avowal") / SETTINGS_FILE).read_text(encoding="utf-8")
+    files = {folder / SETTINGS_FILE: settings, **policy}
+    if existing := [path for path in files if path.exists()]:
+        raise RefusedError(
+            f"`{existing[0]}` exists, and nothing was changed",
+            "choose another folder",
+            code="file-exists",
+        )
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (folder / "keys").mkdir(mode=0o700, exist_ok=True)
+    return list(files)

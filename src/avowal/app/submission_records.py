@@ -1,0 +1,142 @@
+"""Record submissions that arrived in another way than by the site's own forms, and find submissions for a purpose."""
+
+import mimetypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from avowal.app.session import Session
+from avowal.change.consent import StatementChannel
+from avowal.change.draft import load_forms
+from avowal.errors import InvalidInputError, RefusedError
+from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
+from avowal.key_files import FILE_NAME_KEY_FILE, read_or_create_secret
+from avowal.policy.form import Form
+from avowal.policy.vocabulary import load_vocabulary
+from avowal.register.restrictions import SubmissionSelector
+from avowal.submissions.access import SubmissionAccess
+from avowal.submissions.encryption import CHUNK_BYTES, IncomingFile
+from avowal.submissions.form_upload import FormUpload, SubmissionRejected
+from avowal.submissions.submission import Submission, new_reference
+
+
+@dataclass(frozen=True)
+class ReceivedSubmission:
+    """A submission that arrived by e-mail, by telephone or in another way."""
+
+    form: str
+    """The name of the form that it belongs to."""
+    channel: StatementChannel
+    visitor: str | None
+    """The key of the visitor who sent it, if it is known."""
+    submitted_at: datetime
+    texts: Sequence[tuple[str, str]]
+    """Fields with their values."""
+    files: Sequence[tuple[str, Path]]
+    """Fields with their files."""
+
+
+def record_received_submission(session: Session, received: ReceivedSubmission, now: datetime) -> Submission:
+    """Record a submission under the version that was in force when it arrived, and return it.
+
+    Raises InvalidInputError if the terms declare no such form or field, or `submitted_at` is in the future. Raises
+    RefusedError if that version does not collect a category of the form.
+    """
+    form = _find_form(session, received.form)
+    if received.submitted_at > now:
+        raise InvalidInputError(
+            "the time of arrival is in the future", "give the time when it arrived", code="date-in-future"
+        )
+    register = session.register
+    version = find_version_in_force(register.versions(), received.submitted_at)
+    if missing := form.find_uncollected_categories(version.compiled_terms.collected_categories):
+        raise RefusedError(
+            f"version {version.number}, which was in force, does not collect `{missing[0]}`",
+            "publish terms that collect it first",
+            code="not-collected",
+        )
+    file_name_key = read_or_create_secret(session.folder.keys_folder / FILE_NAME_KEY_FILE)
+    with FormUpload(form, partial(IncomingFile, register.submissions.folder, file_name_key)) as upload:
+        try:
+            _add_texts(upload, received.texts)
+            _add_files(upload, received.files)
+            inputs = upload.collect_inputs()
+        except SubmissionRejected as error:
+            raise InvalidInputError(error.message, error.hint, code="invalid-field") from None
+        submission = Submission(
+            new_reference(),
+            received.form,
+            received.channel,
+            received.visitor,
+            version.number,
+            received.submitted_at,
+            now,
+        )
+        register.submissions.record(submission, inputs)
+    return submission
+
+
+def find_submissions(
+    session: Session,
+    selector: SubmissionSelector,
+    access: SubmissionAccess,
+    period: tuple[datetime, datetime],
+    now: datetime,
+) -> list[Submission]:
+    """Return the selected submissions from the first and before the second time of the period.
+
+    The access is recorded first. Raises RefusedError if the reader may not read for the purpose.
+    """
+    since, until = period
+    submissions = session.register.restrictions.read_submissions(selector, access, now)
+    return [submission for submission in submissions if since <= submission.submitted_at < until]
+
+
+def create_submission_access(session: Session, reader: str, purpose: str, now: datetime) -> SubmissionAccess:
+    """Return the access of a reader for a purpose. Raises InvalidInputError if there is no such purpose."""
+    vocabulary = load_vocabulary()
+    if purpose not in vocabulary.purposes:
+        raise InvalidInputError(
+            f"`{purpose}` is not a purpose",
+            vocabulary.suggest_word("purposes", purpose),
+            code="unknown-name",
+        )
+    versions = effective_versions(session.register.versions(), now)
+    return SubmissionAccess(reader, purpose, compute_governing_bounds(versions))
+
+
+def _find_form(session: Session, name: str) -> Form:
+    forms = load_forms(session.folder)
+    if name not in forms:
+        known = ", ".join(forms) or "none"
+        raise InvalidInputError(
+            f"the terms declare no form `{name}`", f"the forms are: {known}", code="unknown-form"
+        )
+    return forms[name]
+
+
+def _add_texts(upload: FormUpload, texts: Sequence[tuple[str, str]]) -> None:
+    """Add fields to an upload. Raises InvalidInputError if the form has no such field with a text."""
+    text_fields = [name for name in upload.form.fields if name not in upload.form.file_fields]
+    for name, text in texts:
+        if name not in text_fields:
+            raise InvalidInputError(
+                f"`{name}` is not a field of the form with a value",
+                f"the fields are: {', '.join(text_fields)}",
+                code="invalid-field",
+            )
+        upload.count_text_bytes(len(text.encode()))
+        upload.add_text(name, text)
+
+
+def _add_files(upload: FormUpload, files: Sequence[tuple[str, Path]]) -> None:
+    """Read files into an upload. Raises OSError if one cannot be read."""
+    for name, path in files:
+        media_type = mimetypes.guess_type(path)[0] or ""
+        with path.open("rb") as source:
+            file = upload.begin_file(name, path.name, media_type)
+            while data := source.read(CHUNK_BYTES):
+                file.write(data)
+            file.finish()
