@@ -1,4 +1,4 @@
-"""The command `avowal import`: what it takes in, what it says, and what it refuses."""
+"""The command `avowal import`: what it stores, what it prints, and what it refuses."""
 
 import bz2
 import codecs
@@ -51,7 +51,7 @@ def beside(tmp_path: Path) -> Site:
     return Site(folder)
 
 
-def test_the_object_tells_what_became_of_every_line(site: Site) -> None:
+def test_json_accounts_for_every_line(site: Site) -> None:
     """`--json` prints one object, whose numbers are those of the log and add up to its lines."""
     log = site.log(
         "access.log",
@@ -95,8 +95,8 @@ def test_the_object_tells_what_became_of_every_line(site: Site) -> None:
     )
 
 
-def test_people_are_told_the_same(site: Site) -> None:
-    """Without `--json` the same numbers stand in a table and a sentence."""
+def test_the_table_shows_the_same_numbers(site: Site) -> None:
+    """Without `--json`, a table and a sentence show the same numbers."""
     ran = site.avowal("import", site.log("access.log", TEXT, "rubbish\n"))
     assert ran.status == 1
     assert "41 lines in" in ran.out
@@ -108,7 +108,7 @@ def test_people_are_told_the_same(site: Site) -> None:
 
 
 def test_the_same_file_again_adds_nothing(site: Site) -> None:
-    """A log that was read, under any name, and also twice in one command, is not read again."""
+    """A log is not read again under another name, or when it is named twice in one command."""
     log = site.log("access.log", TEXT)
     assert site.take_in(log, log)["counts"]["requests"] == 40
     before = kept(site)
@@ -117,8 +117,8 @@ def test_the_same_file_again_adds_nothing(site: Site) -> None:
     assert kept(site) == before
 
 
-def test_a_grown_file_adds_only_what_is_new(site: Site, beside: Site) -> None:
-    """Of a log that has grown only the new lines count, and views join the visits that they go on with."""
+def test_a_grown_file_adds_only_its_new_lines(site: Site, beside: Site) -> None:
+    """Only the new lines of a grown log count, and their views join the visits that they continue."""
     for end in (1, 7, 7, 33, 40):
         log = site.log("access.log", *LINES[:end])
         site.take_in(log)
@@ -128,10 +128,10 @@ def test_a_grown_file_adds_only_what_is_new(site: Site, beside: Site) -> None:
 
 @pytest.mark.parametrize("written", [1, 9, 40, 60, 100, -2, -1], ids=lambda n: f"{n} bytes written")
 @pytest.mark.parametrize("whole", [0, 39], ids=["first line", "last line"])
-def test_an_unfinished_last_line_gives_way_to_its_end(
+def test_an_unfinished_last_line_is_replaced_when_it_is_complete(
     site: Site, beside: Site, written: int, whole: int
 ) -> None:
-    """A last line that was read before it was written to its end counts once, as what it became."""
+    """A last line that was read before it was complete counts once, in its complete form."""
     log = site.log("access.log", *LINES[:whole], LINES[whole][:written])
     site.avowal("import", log, "--format", "combined")
     assert site.rows("SELECT sum(lines) FROM logs") == [(whole + 1,)]
@@ -144,7 +144,7 @@ def test_an_unfinished_last_line_gives_way_to_its_end(
 
 
 def test_an_unfinished_last_line_is_read_once(site: Site) -> None:
-    """A log without a last line feed, imported again as it is, adds nothing; and then more of it does."""
+    """Importing a log without a last line feed again adds nothing, and a later import adds the lines that follow."""
     log = site.log("access.log", TEXT.removesuffix("\n"))
     assert site.take_in(log)["counts"]["lines"] == 40
     assert site.take_in(log)["counts"]["lines"] == 0
@@ -155,7 +155,7 @@ def test_an_unfinished_last_line_is_read_once(site: Site) -> None:
 
 @pytest.mark.parametrize("name", COMPRESSIONS)
 def test_compressed_logs_are_read(site: Site, beside: Site, name: str) -> None:
-    """A compressed log gives what the plain one gives."""
+    """A compressed log gives the same result as the plain log."""
     log = site.folder / f"access.log.{name}"
     log.write_bytes(COMPRESSIONS[name](TEXT.encode()))
     assert site.take_in(log)["counts"]["lines"] == 40
@@ -165,14 +165,14 @@ def test_compressed_logs_are_read(site: Site, beside: Site, name: str) -> None:
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gz"])
 def test_standard_input_is_read(site: Site, compress: Callable[[bytes], bytes]) -> None:
-    """`-` is standard input, also compressed; as a file later, it is known."""
+    """`-` reads standard input, which may be compressed; the same log as a file is then known."""
     assert site.take_in("-", stdin=compress(TEXT.encode()))["counts"]["requests"] == 40
     assert site.take_in("-", stdin=compress(TEXT.encode()))["counts"]["lines"] == 0
     assert site.take_in(site.log("access.log", TEXT, line(99)))["counts"]["lines"] == 1
 
 
 def test_the_compressed_copy_of_a_known_log_adds_nothing(site: Site) -> None:
-    """A log that was compressed since it was read is the same log, and one that grew before that adds its growth."""
+    """A log that was compressed after it was read is the same log; if it grew in between, only its growth is added."""
     site.take_in(site.log("access.log", TEXT))
     for name, compress in COMPRESSIONS.items():
         packed = site.folder / f"access.log.{name}"
@@ -183,8 +183,8 @@ def test_the_compressed_copy_of_a_known_log_adds_nothing(site: Site) -> None:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_a_rotated_set_is_read_in_order_of_time(site: Site, beside: Site, order: tuple[int, ...]) -> None:
-    """Files given in any order are read from the oldest on, and give what one file gives."""
+def test_rotated_files_are_read_in_order_of_time(site: Site, beside: Site, order: tuple[int, ...]) -> None:
+    """Files in any order are read from the oldest on, and give the same result as one file."""
     packed = site.folder / "access.log.2.gz"
     packed.write_bytes(gzip.compress("".join(LINES[:10]).encode()))
     files = [packed, site.log("access.log.1", *LINES[10:25]), site.log("access.log", *LINES[25:])]
@@ -195,7 +195,7 @@ def test_a_rotated_set_is_read_in_order_of_time(site: Site, beside: Site, order:
 
 
 def test_a_log_that_begins_like_a_known_one_is_refused(site: Site) -> None:
-    """A log that begins like a known one and goes on otherwise is refused with a hint, and others are read."""
+    """A log that begins like a known one and continues differently is refused with a hint; the other logs are read."""
     site.take_in(site.log("access.log", TEXT))
     other = site.log("other.log", *LINES[:35], line(70, "/else"), line(71, "/else"))
     third = site.log("third.log", line(80, "/third"))
@@ -208,8 +208,8 @@ def test_a_log_that_begins_like_a_known_one_is_refused(site: Site) -> None:
     assert site.rows("SELECT count(*) FROM requests") == [(41,)]
 
 
-def test_a_log_that_was_truncated_is_refused(site: Site) -> None:
-    """A log that is shorter than what was read of it is not its growth."""
+def test_a_truncated_log_is_refused(site: Site) -> None:
+    """A log that is shorter than the part that was read is refused."""
     log = site.log("access.log", TEXT)
     site.take_in(log)
     site.log("access.log", *LINES[:35])
@@ -218,8 +218,8 @@ def test_a_log_that_was_truncated_is_refused(site: Site) -> None:
     assert site.rows("SELECT count(*) FROM requests") == [(40,)]
 
 
-def test_again_reads_a_log_that_begins_like_a_known_one(site: Site) -> None:
-    """With `--as-new-log`, a log that begins like a known one is another log; known as such, it is then not read again."""
+def test_as_new_log_reads_a_log_that_begins_like_a_known_one(site: Site) -> None:
+    """`--as-new-log` reads a log that begins like a known one as another log, and only once."""
     site.take_in(site.log("access.log", TEXT))
     other = site.log("other.log", *LINES[:35], line(70, "/else"))
     assert site.take_in(other, "--as-new-log")["counts"]["lines"] == 36
@@ -238,17 +238,17 @@ def test_again_reads_a_log_that_begins_like_a_known_one(site: Site) -> None:
         (0, ["--max-unparsable-percent", "0"], 0),
     ],
 )
-def test_too_many_unreadable_lines_give_exit_status_1(
+def test_too_many_unparsable_lines_give_exit_status_1(
     site: Site, bad: int, arguments: list[str], status: int
 ) -> None:
-    """More unparsable lines than `--max-unparsable-percent` percent (1 unless given) give exit status 1; what is readable is kept."""
+    """The exit status is 1 above `--max-unparsable-percent` (1 by default); the other lines are stored."""
     lines = [line(minute / 10) for minute in range(100 - bad)] + ["rubbish\n"] * bad
     assert site.avowal("import", site.log("access.log", *lines), *arguments).status == status
     assert site.rows("SELECT count(*) FROM requests") == [(100 - bad,)]
 
 
-def test_an_empty_file_is_no_error(site: Site) -> None:
-    """An empty log has no lines, and is read when it has some."""
+def test_an_empty_file_is_not_an_error(site: Site) -> None:
+    """An empty log has no lines, and is read once it has some."""
     log = site.log("access.log")
     ran = site.avowal("import", log, "--json")
     assert (ran.status, ran.json()["counts"]["lines"]) == (0, 0)
@@ -260,8 +260,8 @@ def test_an_empty_file_is_no_error(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("wrong", "code"), [(".", "not-a-file"), ("missing.log", "file-missing")])
-def test_folders_and_missing_files_are_misuse(site: Site, wrong: str, code: str) -> None:
-    """A folder or a missing file among the files ends the command with status 2 and a remedy before anything is read."""
+def test_folders_and_missing_files_are_refused(site: Site, wrong: str, code: str) -> None:
+    """A folder or a missing file ends the command with exit status 2 and a hint before anything is read."""
     log = site.log("access.log", TEXT)
     ran = site.avowal("import", log, wrong)
     assert (ran.status, ran.code) == (2, code)
@@ -270,8 +270,8 @@ def test_folders_and_missing_files_are_misuse(site: Site, wrong: str, code: str)
     assert not site.data.exists()
 
 
-def test_a_truncated_gz_gives_what_is_there(site: Site, beside: Site) -> None:
-    """A cut compressed log is told as such with status 1; its lines are kept, and its whole copy adds the rest."""
+def test_a_truncated_gz_file_is_read_up_to_its_end(site: Site, beside: Site) -> None:
+    """A truncated compressed log is reported with exit status 1, its lines are stored, and the whole file adds the rest."""
     lines = [line(n / 60, f"/{random.Random(n).random()}") for n in range(4000)]
     packed = gzip.compress("".join(lines).encode())
     log = site.folder / "access.log.gz"
@@ -287,8 +287,8 @@ def test_a_truncated_gz_gives_what_is_there(site: Site, beside: Site) -> None:
     assert kept(site) == kept(beside)
 
 
-def test_damaged_compression_gives_what_is_there(site: Site) -> None:
-    """A compressed log damaged in its middle is told as such, and what comes before the damage is kept."""
+def test_a_damaged_compressed_file_is_read_up_to_the_damage(site: Site) -> None:
+    """A compressed log that is damaged in its middle is reported, and the lines before the damage are stored."""
     lines = [line(n / 60, f"/{random.Random(n).random()}") for n in range(4000)]
     for name, compress in COMPRESSIONS.items():
         packed = bytearray(compress("".join(lines).encode()))
@@ -314,8 +314,8 @@ def test_damaged_compression_gives_what_is_there(site: Site) -> None:
     ids=["random", "null bytes", "no gzip", "line feeds", "no UTF-16", "a program"],
 )
 @pytest.mark.parametrize("arguments", [[], ["--format", "combined"]], ids=["detected", "named"])
-def test_rubbish_is_told_and_crashes_nothing(site: Site, rubbish: bytes, arguments: list[str]) -> None:
-    """What is no log gives a message and no requests, and a log beside it is read."""
+def test_a_file_that_is_not_a_log_is_reported(site: Site, rubbish: bytes, arguments: list[str]) -> None:
+    """A file that is not a log gives a message and no requests; the other logs are read."""
     (site.folder / "rubbish").write_bytes(rubbish)
     good = site.log("access.log", TEXT)
     ran = site.avowal("import", "rubbish", good, "--json", *arguments)
@@ -329,8 +329,8 @@ def test_rubbish_is_told_and_crashes_nothing(site: Site, rubbish: bytes, argumen
 
 
 @pytest.mark.parametrize("megabytes", [10, 20])
-def test_a_line_of_many_megabytes_hurts_no_other(site: Site, megabytes: int) -> None:
-    """A line too long to be one becomes a dead letter with its place; those beside it are read."""
+def test_an_overlong_line_does_not_affect_other_lines(site: Site, megabytes: int) -> None:
+    """A line that is too long becomes a dead letter with its position; the other lines are read."""
     long = line(5, "/" + "x" * megabytes * 1_000_000)
     log = site.log("access.log", *LINES[:20], long, *LINES[20:])
     report = site.take_in(log, "--max-unparsable-percent", "10")
@@ -342,7 +342,7 @@ def test_a_line_of_many_megabytes_hurts_no_other(site: Site, megabytes: int) -> 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])
 def test_other_encodings_are_read(site: Site, beside: Site, encoding: str) -> None:
-    """A log in UTF-16, or with a mark before it, gives what the plain one gives."""
+    """A log in UTF-16, or with a byte order mark, gives the same result as the plain log."""
     mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
     log = site.folder / "access.log"
     log.write_bytes(mark + TEXT.encode(encoding))
@@ -353,7 +353,7 @@ def test_other_encodings_are_read(site: Site, beside: Site, encoding: str) -> No
 
 
 def test_latin_1_is_read(site: Site) -> None:
-    """Bytes that are no UTF-8 are read as Latin-1, and the lines beside them as what they are."""
+    """A line that is not valid UTF-8 is read as Latin-1; the other lines are read as UTF-8."""
     log = site.folder / "access.log"
     lines = [line(0, "/caf\xe9").encode("latin-1"), line(1, "/caf\xe9").encode(), line(2, "/plain").encode()]
     log.write_bytes(b"".join(lines))
@@ -362,8 +362,8 @@ def test_latin_1_is_read(site: Site) -> None:
     assert paths == ["/caf\xe9", "/caf\xe9", "/plain"]
 
 
-def test_what_has_not_happened_yet_is_left_out(site: Site) -> None:
-    """Requests dated in the future are dead letters; a clock that runs ahead by some hours is forgiven."""
+def test_requests_in_the_future_are_dropped(site: Site) -> None:
+    """Requests dated in the future become dead letters; a clock that is a few hours fast is tolerated."""
     now = datetime.now(UTC).replace(tzinfo=None)
     log = site.log(
         "access.log",
@@ -377,8 +377,8 @@ def test_what_has_not_happened_yet_is_left_out(site: Site) -> None:
     assert (ran.json()["counts"]["requests"], ran.json()["counts"]["unparsable"]) == (2, {"in-the-future": 2})
 
 
-def test_dates_that_no_calendar_has_are_left_out(site: Site) -> None:
-    """A line whose date is none is a dead letter, and crashes nothing."""
+def test_lines_with_impossible_dates_are_dropped(site: Site) -> None:
+    """A line with an impossible date becomes a dead letter, and does not crash the import."""
     good = line(0)
     for bad in ("31/Feb/2026", "00/Jan/2026", "05/Jan/0000", "05/Xyz/2026", "05/Jan/9999"):
         log = site.log(f"{bad[:2]}{bad[3:6]}{bad[7:]}.log", *LINES, good.replace("05/Jan/2026", bad))
@@ -386,8 +386,8 @@ def test_dates_that_no_calendar_has_are_left_out(site: Site) -> None:
         assert (report["counts"]["requests"], sum(report["counts"]["unparsable"].values())) == (40, 1)
 
 
-def test_a_log_of_no_known_format_is_refused(site: Site) -> None:
-    """A text that no format reads is refused with a remedy, and nothing of it is shown or kept."""
+def test_a_log_of_unknown_format_is_refused(site: Site) -> None:
+    """A text that no format parses is refused with a hint, and nothing of it is printed or stored."""
     log = site.log("access.log", *(f"{MARK} {n} something else entirely\n" for n in range(50)))
     ran = site.avowal("import", log, "--json")
     (file,) = ran.json()["file_reports"]
@@ -407,8 +407,8 @@ def test_a_log_of_no_known_format_is_refused(site: Site) -> None:
     ],
     ids=["name", "LogFormat", "LogFormat with escapes", "log_format"],
 )
-def test_a_format_can_be_named_or_pasted(site: Site, beside: Site, given: str) -> None:
-    """A format's name, an Apache LogFormat and an nginx log_format read the same log the same way."""
+def test_a_format_can_be_named_or_given_as_a_directive(site: Site, beside: Site, given: str) -> None:
+    """The name of a format, an Apache LogFormat and an nginx log_format read the same log the same way."""
     log = site.log("access.log", TEXT)
     report = site.take_in(log, "--format", given)
     assert (report["format"], report["file_reports"][0]["confidence"]) == (given, None)
@@ -419,7 +419,7 @@ def test_a_format_can_be_named_or_pasted(site: Site, beside: Site, given: str) -
 
 
 def test_the_format_can_be_a_setting(site: Site) -> None:
-    """`collect.log_format` names the format of all logs, and `--format` goes before it."""
+    """`collect.log_format` names the format of all logs, and `--format` overrides it."""
     site.init(settings='[collect]\nlog_format = "common"\n')
     log = site.log("access.log", TEXT)
     assert site.take_in(log)["format"] == "common"
@@ -428,16 +428,16 @@ def test_the_format_can_be_a_setting(site: Site) -> None:
     )
 
 
-def test_a_misspelt_format_is_told_with_the_nearest(site: Site) -> None:
-    """A format that is none is refused, with the one that was likely meant."""
+def test_a_misspelt_format_is_refused_with_the_nearest(site: Site) -> None:
+    """The name of an unknown format is refused, and the hint names the nearest one."""
     ran = site.avowal("import", site.log("access.log", TEXT), "--format", "combned")
     assert (ran.status, ran.code) == (2, "unknown-log-format")
     assert "`combned`" in ran.err
     assert "did you mean `combined`?" in ran.err
 
 
-def test_a_known_log_is_read_on_in_the_format_that_is_given(site: Site) -> None:
-    """Where the server's format has changed, the lines since are read in the one that is named."""
+def test_a_known_log_continues_in_the_given_format(site: Site) -> None:
+    """After a change of the log format, `--format` names the format of the new lines."""
     log = site.log("access.log", TEXT)
     site.take_in(log)
     log.write_text(TEXT + f"{line(99).strip()} 0.250\n")
@@ -448,8 +448,8 @@ def test_a_known_log_is_read_on_in_the_format_that_is_given(site: Site) -> None:
     ]
 
 
-def test_a_lost_key_is_told_of_before_anything_counts_twice(site: Site) -> None:
-    """Without the key that logs are known by nothing is read, unless it is asked for."""
+def test_a_lost_log_key_stops_the_import(site: Site) -> None:
+    """Without the key that identifies known logs, nothing is read unless a new key is requested."""
     log = site.log("access.log", TEXT)
     site.take_in(log)
     key = site.data.with_name("data.keys") / "log.key"
@@ -466,8 +466,8 @@ def test_a_lost_key_is_told_of_before_anything_counts_twice(site: Site) -> None:
     assert site.take_in(log, "--as-new-log")["counts"]["lines"] == 40
 
 
-def test_formats_that_say_their_fields_go_on_where_they_were(site: Site) -> None:
-    """A grown log whose fields are named once, at its head, is read on with these."""
+def test_formats_with_field_directives_continue_in_a_grown_log(site: Site) -> None:
+    """A grown log that names its fields only at its beginning is read on with these fields."""
     head = "#Software: Example\n#Fields: date time c-ip cs-method cs-uri-stem sc-status cs(User-Agent)\n"
     rows = [f"2026-01-05 12:{n:02}:00 192.0.2.1 GET /{n} 200 Mozilla/5.0+(X11;+Linux)\n" for n in range(9)]
     log = site.log("access.log", head, *rows[:4])
@@ -478,7 +478,7 @@ def test_formats_that_say_their_fields_go_on_where_they_were(site: Site) -> None
 
 
 def test_the_data_folder_can_be_chosen(site: Site, tmp_path: Path) -> None:
-    """`--data` goes before `AVOWAL_DATA`, that before the setting `data`, and keys are never in the data."""
+    """`--data` overrides `AVOWAL_DATA`, which overrides the setting `data`; keys are never in the data folder."""
     log = site.log("access.log", TEXT)
     variable, option = tmp_path / "variable", tmp_path / "option"
     through_variable = Site(site.folder, {"AVOWAL_DATA": str(variable)})
@@ -495,8 +495,8 @@ def test_the_data_folder_can_be_chosen(site: Site, tmp_path: Path) -> None:
     assert (tmp_path / "option.keys" / "salts.json").stat().st_mode & 0o077 == 0
 
 
-def test_commands_work_from_below_the_folder(site: Site) -> None:
-    """The folder's settings are found from any folder beneath it."""
+def test_commands_work_in_subfolders(site: Site) -> None:
+    """The settings of the folder are found from any folder below it."""
     site.init()
     log = site.log("access.log", TEXT)
     below = site.folder / "logs" / "2026"
@@ -507,7 +507,7 @@ def test_commands_work_from_below_the_folder(site: Site) -> None:
 
 
 def test_changed_terms_are_a_draft_until_they_are_published(site: Site) -> None:
-    """Once a version is in force, another file of terms changes nothing but what is said; a new comment not even that."""
+    """While a version is in force, changed terms in the folder only add a message, and a changed comment not even that."""
     site.init()
     log = site.log("access.log", TEXT)
     terms = site.folder / "policy" / "terms.toml"
@@ -527,8 +527,8 @@ def test_changed_terms_are_a_draft_until_they_are_published(site: Site) -> None:
     assert site.rows("SELECT count(bytes) = count(*) FROM requests") == [(True,)]
 
 
-def test_messages_hold_nothing_of_the_log(site: Site) -> None:
-    """Whatever is wrong with a log, nothing of its lines is printed, unless with `--show-unparsable`."""
+def test_messages_contain_nothing_of_the_log(site: Site) -> None:
+    """Whatever is wrong with a log, nothing of its lines is printed without `--show-unparsable`."""
     marked = line(1, f"/{MARK}?q={MARK}", referrer=f"https://example.org/{MARK}", agent=MARK, user=MARK)
     bad = [f"{MARK} no line\n", marked[:60] + "\n", marked.replace("05/Jan", "35/Jan"), f'{{"{MARK}": 1}}\n']
     for name, lines, arguments in (
@@ -547,8 +547,8 @@ def test_messages_hold_nothing_of_the_log(site: Site) -> None:
         assert (MARK in shown.out) == (name != "no format"), name
 
 
-def test_show_bad_reads_the_lines_again_from_the_file(site: Site) -> None:
-    """`--show-unparsable` prints each unreadable line as it stands in the file, with its place and reason; now and later."""
+def test_show_unparsable_prints_the_lines_of_the_file(site: Site) -> None:
+    """`--show-unparsable` prints each unparsable line as in the file, with its position and reason, also in later imports."""
     log = site.log("access.log", *LINES[:3], "first bad one\n", *LINES[3:], "second bad one\n")
     expected = [
         f"{log}: byte {len(''.join(LINES[:3]))}, malformed: first bad one",
@@ -562,8 +562,8 @@ def test_show_bad_reads_the_lines_again_from_the_file(site: Site) -> None:
     assert [text.partition(": ")[2] for text in shown] == [text.partition(": ")[2] for text in expected]
 
 
-def test_show_bad_cannot_disturb_the_terminal(site: Site) -> None:
-    """A shown line's control characters are made visible, so that it cannot write what it likes on a terminal."""
+def test_show_unparsable_escapes_control_characters(site: Site) -> None:
+    """Control characters of a printed line are escaped, so that it cannot control the terminal."""
     evil = "\x1b]0;title\x07 \x1b[2J \x9b31m \u202e \r [red]x[/red]"
     log = site.log("access.log", *LINES, f"{evil} bad\n")
     shown = site.avowal("import", log, "--show-unparsable").out.splitlines()[-1]
@@ -571,14 +571,14 @@ def test_show_bad_cannot_disturb_the_terminal(site: Site) -> None:
     assert "[red]x[/red] bad" in shown
 
 
-def test_show_bad_and_json_exclude_each_other(site: Site) -> None:
-    """Two forms of output at once are misuse."""
+def test_show_unparsable_and_json_exclude_each_other(site: Site) -> None:
+    """`--show-unparsable` together with `--json` is refused."""
     assert site.avowal("import", site.log("access.log", TEXT), "--show-unparsable", "--json").status == 2
 
 
 @pytest.mark.parametrize("name", ["a[/b].log", "[red]a.log", "a b;c.log", "caf\xe9.log", "-a.log", "=a.log"])
-def test_file_names_are_shown_as_they_are(site: Site, name: str) -> None:
-    """A file's name is text, whatever it looks like."""
+def test_file_names_are_printed_without_markup(site: Site, name: str) -> None:
+    """The name of a file is printed as text, even if it looks like markup."""
     log = site.log(name, TEXT, "bad\n")
     ran = site.avowal("import", log, "--show-unparsable")
     assert ran.status == 1
@@ -586,8 +586,8 @@ def test_file_names_are_shown_as_they_are(site: Site, name: str) -> None:
     assert f"{log}: byte" in ran.out
 
 
-def test_imports_of_different_logs_add_up(site: Site, beside: Site) -> None:
-    """Several logs of the same time, imported one after the other, make the visits that one log of all makes."""
+def test_imports_of_several_logs_add_up(site: Site, beside: Site) -> None:
+    """Logs of the same period, imported one after the other, give the same visits as one log of all."""
     whole = [line(n, f"/{n}", address=f"192.0.2.{n % 3}") for n in range(60)]
     for part in range(4):
         site.take_in(site.log(f"{part}.log", *whole[part::4]))
@@ -595,7 +595,7 @@ def test_imports_of_different_logs_add_up(site: Site, beside: Site) -> None:
     assert kept(site) == kept(beside)
 
 
-def test_virtual_hosts_are_told_apart(site: Site) -> None:
+def test_virtual_hosts_have_separate_visits(site: Site) -> None:
     """The same visitor on two hosts makes two visits, each with its host."""
     log = site.log(
         "access.log",
@@ -608,8 +608,8 @@ def test_virtual_hosts_are_told_apart(site: Site) -> None:
     ]
 
 
-def test_old_lines_are_read_without_what_is_too_old(site: Site) -> None:
-    """What the terms permit for a time only is cut by the age of each line."""
+def test_old_lines_are_coarsened_by_their_age(site: Site) -> None:
+    """Values that the terms permit for a limited time are coarsened by the age of each line."""
     now = datetime.now(UTC).replace(tzinfo=None)
     ages = (1, 30, 200)
     lines = [line(0, f"/{age}", start=now - timedelta(days=age), address="198.51.100.7") for age in ages]
@@ -622,7 +622,7 @@ def test_old_lines_are_read_without_what_is_too_old(site: Site) -> None:
 
 
 def test_lines_too_old_for_the_terms_are_dropped(site: Site) -> None:
-    """Where the time of a request may be kept for a while only, older requests are dropped, and counted."""
+    """Requests older than the retention period of their time are dropped and counted."""
     kept_times = '"response-time"]\nkeep = { full = "forever" }'
     site.init((kept_times, kept_times.replace("forever", "30 days")))
     now = datetime.now(UTC).replace(tzinfo=None)
@@ -635,7 +635,7 @@ def test_lines_too_old_for_the_terms_are_dropped(site: Site) -> None:
 
 
 def test_requests_older_than_the_first_version_are_counted(site: Site) -> None:
-    """What was asked before the terms were in force is bound to their first version, and this is said."""
+    """Requests from before the first version are bound to it, and their number is printed."""
     site.init(("updated = 2026-11-22", "updated = 2026-01-06"))
     log = site.log("access.log", line(0), line(11 * 60 + 59), line(12 * 60), line(13 * 60))
     assert site.take_in(log)["counts"]["early_requests"] == 2
@@ -644,8 +644,8 @@ def test_requests_older_than_the_first_version_are_counted(site: Site) -> None:
     )
 
 
-def test_robots_are_counted_and_make_no_visits(site: Site) -> None:
-    """A robot's requests are requests, and neither views nor visits."""
+def test_requests_of_bots_make_no_visits(site: Site) -> None:
+    """The requests of a bot are stored as requests, and make neither views nor visits."""
     log = site.log("access.log", *(line(n, agent=GOOGLEBOT) for n in range(5)), line(0, agent=FIREFOX))
     report = site.take_in(log)
     assert (

@@ -1,4 +1,4 @@
-"""How commands end that cannot be run, or that fail."""
+"""How a command ends that cannot run, or that fails."""
 
 import json
 from pathlib import Path
@@ -12,21 +12,21 @@ from support.site import Site
     "arguments",
     [("nope",), ("report", "--nope"), ("query",), ("report", "--bots=perhaps"), ("release", "nope")],
 )
-def test_a_command_line_that_is_not_valid(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """It gives exit status 2 and one error with a hint, whatever is wrong with it."""
+def test_an_invalid_command_line_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """An invalid command line gives exit status 2 and one error with a hint."""
     ran = Site(tmp_path).avowal(*arguments)
     assert (ran.status, ran.code, ran.out) == (2, "invalid-command", "")
     assert len(ran.err.splitlines()) == 2
 
 
 @pytest.mark.parametrize("arguments", [(), ("policy",), ("visitor",)])
-def test_no_command_shows_help(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """Without a command, or with a group alone, the help is printed, and the exit status is 2."""
+def test_no_command_prints_the_help(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Without a command, or with only a group, the help is printed, and the exit status is 2."""
     ran = Site(tmp_path).avowal(*arguments)
     assert (ran.status, ran.code, "Usage: avowal" in ran.out) == (2, "", True)
 
 
-def test_an_error_as_json(tmp_path: Path) -> None:
+def test_an_error_is_printed_as_json(tmp_path: Path) -> None:
     """With `--json`, an error is one object on standard error: its code, its message and its hint."""
     ran = Site(tmp_path).avowal("report", "pagse", "--json")
     assert (ran.status, ran.out) == (2, "")
@@ -35,7 +35,7 @@ def test_an_error_as_json(tmp_path: Path) -> None:
     assert (error["code"], "`pagse`" in error["message"]) == ("unknown-name", True)
 
 
-def test_an_error_of_the_command_line_as_json(tmp_path: Path) -> None:
-    """So is one of the command line itself."""
+def test_an_error_of_the_command_line_is_printed_as_json(tmp_path: Path) -> None:
+    """With `--json`, an error of the command line is an object, too."""
     ran = Site(tmp_path).avowal("report", "--nope", "--json")
     assert (ran.status, json.loads(ran.err)["error"]["code"]) == (2, "invalid-command")

@@ -1,4 +1,4 @@
-"""`avowal policy`, as a person or a check of a pull request calls it."""
+"""`avowal policy check` and `diff`, as a person or the check of a pull request calls them."""
 
 from importlib import resources
 from pathlib import Path
@@ -38,10 +38,10 @@ def terms(site: Site, name: str, *changes: tuple[str, str]) -> Path:
         (('keep = "30 minutes"', 'keep = "40 minutes"'), "less protective", 1),
     ],
 )
-def test_a_check_of_a_pull_request_can_ask(
+def test_diff_reports_weaker_terms_by_its_exit_status(
     site: Site, change: tuple[str, str], relation: str, status: int
 ) -> None:
-    """The exit status is 1 where the new terms are less protective in anything; the relation is said in either form."""
+    """The exit status is 1 if the new terms protect less anywhere; text and JSON name the relation."""
     old, new = terms(site, "old.toml"), terms(site, "new.toml", change)
     ran = site.avowal("policy", "diff", old, new)
     assert (ran.status, ran.err) == (status, "")
@@ -50,8 +50,8 @@ def test_a_check_of_a_pull_request_can_ask(
     assert (told.status, told.json()["relation"]) == (status, relation)
 
 
-def test_every_witness_is_told(site: Site) -> None:
-    """The object has every cell and precision that changed; the table folds those of one change into a line."""
+def test_diff_lists_every_difference(site: Site) -> None:
+    """The object has every changed cell and precision; the table shows those of one change in one line."""
     old = terms(site, "old.toml")
     new = terms(site, "new.toml", (WHOLE, 'keep = { full = "3 days", prefix = "365 days" }'))
     told: dict[str, Any] = site.avowal("policy", "diff", old, new, "--json").json()
@@ -70,8 +70,8 @@ def test_every_witness_is_told(site: Site) -> None:
     assert f"ip-address, full {everyone} 7 days 3 days" in shown
 
 
-def test_what_does_not_check_is_misuse(site: Site) -> None:
-    """A file that is missing or no terms is told with exit status 2: it is neither more nor less protective."""
+def test_invalid_terms_are_refused(site: Site) -> None:
+    """A missing or invalid file gives exit status 2, as it protects neither more nor less."""
     old = terms(site, "old.toml")
     for wrong in (site.folder / "missing.toml", terms(site, "new.toml", ("ip-address", "ip-adress"))):
         ran = site.avowal("policy", "diff", old, wrong)

@@ -1,4 +1,4 @@
-"""Two versions in one folder: what each record was promised holds for it."""
+"""Two versions in one folder: each record is governed by the version under which it was collected."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -52,7 +52,7 @@ def seen(moment: datetime, path: str, address: str = "192.0.2.1") -> str:
 
 
 def test_a_stricter_version_protects_old_records_at_once(site: Site) -> None:
-    """Pages kept for ever, then for ten days: older ones are hidden from reports at once, and never let in again."""
+    """After the retention of pages is limited to ten days, older pages are hidden at once, and never admitted again."""
     log = site.log("access.log", *(seen(TODAY - timedelta(days=days), f"/{days}") for days in (40, 20, 5)))
     site.take_in(log)
     assert {row["page_path"] for row in site.report("pages")["tables"]["pages"]} == {"/40", "/20", "/5"}
@@ -68,8 +68,8 @@ def test_a_stricter_version_protects_old_records_at_once(site: Site) -> None:
     assert site.rows("SELECT DISTINCT version, governing FROM requests") == [(1, 1)]
 
 
-def test_a_looser_version_does_not_reach_old_records(site: Site) -> None:
-    """What was collected under seven days stays under seven days, and only what comes after is kept for thirty."""
+def test_a_looser_version_does_not_affect_old_records(site: Site) -> None:
+    """Data collected under seven days of retention keeps it, and only later data is stored for thirty days."""
     change(site, ("notice-days = 30", "notice-days = 0"))
     site_two = Site(site.folder, {"AVOWAL_DATA": str(site.folder / "two")})
     assert site_two.avowal("policy", "adopt").status == 0
@@ -88,8 +88,8 @@ def duck(site: Site, sql: str) -> list[tuple[object, ...]]:
         return store.execute(sql).fetchall()
 
 
-def test_a_category_that_a_later_version_drops_is_gone_for_all(site: Site) -> None:
-    """Where a later version collects no referrers, none is shown of old visits, and none is let in."""
+def test_a_category_that_a_later_version_drops_is_hidden_everywhere(site: Site) -> None:
+    """After a version that collects no referrers, reports show none of old visits, and none is admitted."""
     site.take_in(site.log("access.log", seen(TODAY - timedelta(days=5), "/")))
     assert site.report("sources")["notes"] == []
     referrers = '[[collect]]\ncategories = ["referrer"]\nkeep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]\n'
@@ -103,8 +103,8 @@ def test_a_category_that_a_later_version_drops_is_gone_for_all(site: Site) -> No
     assert site.rows("SELECT count(*) FROM requests WHERE referrer IS NOT NULL") == [(0,)]
 
 
-def test_a_visit_across_a_publication_is_bound_record_by_record(site: Site) -> None:
-    """Each view has the version in force at its time; the visit has the lowest."""
+def test_a_visit_across_a_publication_has_views_of_both_versions(site: Site) -> None:
+    """Each view has the version in force at its time; the visit has the lowest of them."""
     publish(site, (ADDRESSES, ADDRESSES.replace("7 days", "6 days")))
     (at,) = [
         one["effective_at"]
@@ -123,8 +123,8 @@ def test_a_visit_across_a_publication_is_bound_record_by_record(site: Site) -> N
     assert site.rows("SELECT version, governing, views FROM visits") == [(1, 1, 4)]
 
 
-def test_a_scheduled_version_holds_from_its_day(site: Site) -> None:
-    """Until then nothing of it holds; withdrawn, it never does."""
+def test_a_scheduled_version_applies_from_its_day(site: Site) -> None:
+    """A scheduled version has no effect before its day, and never has one if it is withdrawn."""
     text = (site.folder / "policy" / "terms.toml").read_text()
     old = next(row for row in text.splitlines() if row.startswith("updated = "))
     change(
@@ -147,8 +147,8 @@ def test_a_scheduled_version_holds_from_its_day(site: Site) -> None:
     assert [one["version"] for one in site.avowal("policy", "history", "--json").json()] == [1]
 
 
-def test_pages_are_those_of_the_version_that_was_published(site: Site) -> None:
-    """Whatever stands in the folder since: the document as it came, terms whose hash is the identity, and the HTML."""
+def test_pages_show_the_published_version(site: Site) -> None:
+    """The pages show the published document, terms and identity, whatever the folder contains by now."""
     document = next((site.folder / "policy").glob("*.md"))
     published = document.read_bytes()
     document.write_text("---\ntitle: Draft\n---\nNothing.\n")
@@ -161,8 +161,8 @@ def test_pages_are_those_of_the_version_that_was_published(site: Site) -> None:
     assert site.avowal("policy", "page", "--version", "7").status == 1
 
 
-def test_without_its_register_nothing_is_read_or_collected(site: Site) -> None:
-    """A store whose register is lost is refused with a remedy, and no other register is made."""
+def test_a_folder_without_its_register_is_refused(site: Site) -> None:
+    """A store whose register is lost is refused with a hint, and no new register is created."""
     log = site.log("access.log", seen(TODAY, "/"))
     site.take_in(log)
     for file in site.data.glob("register.sqlite*"):
@@ -173,8 +173,8 @@ def test_without_its_register_nothing_is_read_or_collected(site: Site) -> None:
     assert not (site.data / "register.sqlite").exists()
 
 
-def test_notices_and_pages_are_in_every_language_of_the_terms(site: Site) -> None:
-    """Each document's page, history and differences between any two versions; each notice; and where it was posted."""
+def test_notices_and_pages_exist_in_every_language_of_the_terms(site: Site) -> None:
+    """Pages, histories, differences and notices exist in each language, and a notice shows where it was posted."""
     policy = site.folder / "policy"
     english = next(policy.glob("*.md"))
     for tag in ("pt-BR", "zh-TW"):
@@ -218,7 +218,7 @@ def test_notices_and_pages_are_in_every_language_of_the_terms(site: Site) -> Non
 
 
 def test_two_versions_are_compared_by_their_numbers(site: Site) -> None:
-    """As two files are; the exit status tells whether the later one protects less."""
+    """Versions are compared as files are; the exit status says whether the later one protects less."""
     publish(site, (ADDRESSES, ADDRESSES.replace("7", "3")))
     ran = site.avowal("policy", "diff", 1, 2, "--json")
     assert (ran.status, ran.json()["relation"]) == (0, "more protective")

@@ -1,4 +1,4 @@
-"""What the terms do not let in reaches no disk: every byte that a command leaves behind is looked at."""
+"""No command writes data to disk that the terms do not admit: every byte that a command leaves is searched."""
 
 import contextlib
 import json
@@ -191,8 +191,8 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[World, set[str
     return World.made(tmp_path, *changes, age=age), allowed
 
 
-def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
-    """The search that all others here rely on finds every mark, in a file, in a table and in a segment."""
+def test_the_search_finds_every_marker(tmp_path: Path) -> None:
+    """The search that the other tests rely on finds every marker in a file, in a table and in a segment."""
     everything = set(TEXTS) - {"network"}
     world = World.made(tmp_path)
     assert found_in(*world.left_behind()) == set()
@@ -213,8 +213,8 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
     assert found_in(*world.left_behind()) == everything
 
 
-def test_an_import_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]]) -> None:
-    """Under any terms, and at any age, nothing but what they let in is in a file or a message; and that is there."""
+def test_an_import_leaves_only_admitted_data(case: tuple[World, set[str]]) -> None:
+    """Under any terms and at any age, files and messages contain the admitted data and nothing else of the log."""
     world, allowed = case
     ran = world.avowal("import", world.log, "--max-unparsable-percent", "100")
     assert ran.returncode == 0, ran.stderr
@@ -227,15 +227,15 @@ def test_an_import_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]
     assert letters >= 10
 
 
-def test_what_was_let_in_can_be_found_in_the_bytes(tmp_path: Path) -> None:
-    """What the terms let in is found in the files' plain bytes, so that looking at these means something."""
+def test_admitted_data_is_found_in_the_bytes(tmp_path: Path) -> None:
+    """Admitted data is found in the plain bytes of the files, so that a search for other data is meaningful."""
     world = World.made(tmp_path)
     world.avowal("import", world.log, "--max-unparsable-percent", "100")
     assert {"path", "referrer"} <= found_in(world.raw()) <= BY_DEFAULT
 
 
-def test_bad_lines_are_shown_on_standard_output_alone(tmp_path: Path) -> None:
-    """`--show-unparsable` prints marks on standard output; neither standard error nor a file has them."""
+def test_unparsable_lines_are_printed_only_to_standard_output(tmp_path: Path) -> None:
+    """`--show-unparsable` prints markers to standard output, and none to standard error or to a file."""
     world = World.made(tmp_path)
     for _ in range(2):
         ran = world.avowal("import", world.log, "--show-unparsable")
@@ -248,8 +248,8 @@ def test_bad_lines_are_shown_on_standard_output_alone(tmp_path: Path) -> None:
     "arguments",
     [["--json"], ["--format", "caddy-json"], ["--format", "%h %t %T %U"], ["--max-unparsable-percent", "0"]],
 )
-def test_no_message_bears_what_stands_in_a_log(tmp_path: Path, arguments: list[str]) -> None:
-    """Whatever an import says of a log, in whichever form, is not what stands in it."""
+def test_no_message_quotes_a_log(tmp_path: Path, arguments: list[str]) -> None:
+    """No message of an import, in any format, quotes the log."""
     world = World.made(tmp_path)
     ran = world.avowal("import", world.log, *arguments)
     assert ran.returncode in {0, 1}, ran.stderr
@@ -258,8 +258,8 @@ def test_no_message_bears_what_stands_in_a_log(tmp_path: Path, arguments: list[s
     assert found_in(*world.left_behind()) <= BY_DEFAULT
 
 
-def test_reports_show_paths_and_sites_and_no_more(tmp_path: Path) -> None:
-    """No report bears an address, a query, a user or a user agent."""
+def test_reports_show_only_paths_and_sites(tmp_path: Path) -> None:
+    """No report contains an address, a query string, a user or a user agent."""
     world = World.made(tmp_path)
     world.avowal("import", world.log, "--max-unparsable-percent", "100")
     for name in ("pages", "sources", "technology", "availability"):
@@ -268,8 +268,8 @@ def test_reports_show_paths_and_sites_and_no_more(tmp_path: Path) -> None:
         assert found_in(ran.stdout, ran.stderr) <= {"path"}
 
 
-def test_a_guest_and_its_owner_leave_only_what_the_terms_let_in(case: tuple[World, set[str]]) -> None:
-    """Where the segments go over the disk to the owner of the folder, they hold nothing but what the terms let in."""
+def test_segments_for_the_owner_contain_only_admitted_data(case: tuple[World, set[str]]) -> None:
+    """An import that passes segments to the owner of the folder leaves only admitted data on disk."""
     world, allowed = case
     with world.site.started("follow", "other.log") as follow:
         follow.wait_for("following")
@@ -281,8 +281,8 @@ def test_a_guest_and_its_owner_leave_only_what_the_terms_let_in(case: tuple[Worl
     assert found_in(*world.left_behind()) == allowed
 
 
-def test_following_leaves_only_what_the_terms_let_in(case: tuple[World, set[str]]) -> None:
-    """A follower, stopped or killed, leaves nothing but what the terms let in, and says nothing of it."""
+def test_following_a_log_leaves_only_admitted_data(case: tuple[World, set[str]]) -> None:
+    """A follower that is stopped or killed leaves only admitted data, and prints none of it."""
     world, allowed = case
     name = TEXTS["path"][0]
     for stop in (signal.SIGKILL, signal.SIGTERM):
@@ -320,10 +320,10 @@ KILLS = [
 @pytest.mark.parametrize(
     ("role", "moment", "guest", "there"), KILLS, ids=[f"{kill[0]} {kill[1]}" for kill in KILLS]
 )
-def test_kill_9_leaves_only_what_the_terms_let_in(
+def test_a_killed_import_leaves_only_admitted_data(
     tmp_path: Path, role: str, moment: str, guest: bool, there: set[str]
 ) -> None:
-    """What a killed process leaves half done, in segments and in the store's own log, is only what the terms let in."""
+    """The segments and the write-ahead log of a killed process contain only admitted data."""
     world = World.made(tmp_path)
     scene = {
         "folder": str(world.site.folder),
@@ -342,8 +342,8 @@ def test_kill_9_leaves_only_what_the_terms_let_in(
     assert found_in(ran.stderr.encode()) == set()
 
 
-def test_settings_of_the_environment_put_nothing_elsewhere(tmp_path: Path) -> None:
-    """Outside its data and its keys, an import leaves no file at all."""
+def test_the_environment_moves_no_data_elsewhere(tmp_path: Path) -> None:
+    """An import leaves no file outside its data folder and its keys folder."""
     world = World.made(tmp_path)
     before = {path for path in world.root.rglob("*") if path.is_file()}
     world.avowal("import", world.log, "--max-unparsable-percent", "100")

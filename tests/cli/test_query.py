@@ -1,4 +1,4 @@
-"""`avowal query`: a question of one's own, for one purpose."""
+"""`avowal query`: an SQL query for one purpose."""
 
 import csv
 import io
@@ -34,8 +34,8 @@ def site(tmp_path: Path) -> Site:
     return site_with_addresses_for_abuse(tmp_path)
 
 
-def test_a_question_is_answered_for_its_purpose(site: Site) -> None:
-    """As a table, as JSON and as CSV; with --explain nothing is asked."""
+def test_a_query_is_answered_for_its_purpose(site: Site) -> None:
+    """A query is answered as a table, as JSON and as CSV; with `--explain` it does not run."""
     told = site.avowal("query", PAGES, "--purpose", "content", "--json").json()
     assert told["rows"] == [{"page_path": "/0", "n": 3}, {"page_path": "/1", "n": 2}]
     assert (told["purpose"], told["is_truncated"], told["notes"]) == ("content", False, [])
@@ -47,8 +47,8 @@ def test_a_question_is_answered_for_its_purpose(site: Site) -> None:
     assert explained["rows"] is None
 
 
-def test_what_is_for_another_purpose_is_refused_with_the_reason(site: Site) -> None:
-    """Addresses are there for abuse, and for content refused; in `*` they are null."""
+def test_a_column_for_another_purpose_is_refused(site: Site) -> None:
+    """A query for content that names addresses, which are for abuse, is refused with the reason; in `*` they are null."""
     asked = "SELECT count(DISTINCT ip_address) AS n FROM requests"
     assert site.avowal("query", asked, "--purpose", "abuse", "--json").json()["rows"] == [{"n": 5}]
     ran = site.avowal("query", asked, "--purpose", "content")
@@ -62,8 +62,8 @@ def test_what_is_for_another_purpose_is_refused_with_the_reason(site: Site) -> N
     assert {row["ip_address"] for row in rows} == {None}
 
 
-def test_an_answer_is_no_longer_than_the_setting(site: Site) -> None:
-    """It is cut, and says so."""
+def test_an_answer_has_at_most_max_rows(site: Site) -> None:
+    """A longer answer is truncated, and a note says so."""
     with (site.folder / "avowal.toml").open("a") as file:
         file.write("\n[query]\nmax_rows = 2\n")
     ran = site.avowal("query", "SELECT page_path FROM views", "--purpose", "content", "--json")
@@ -71,8 +71,8 @@ def test_an_answer_is_no_longer_than_the_setting(site: Site) -> None:
     assert "there are more rows" in ran.json()["notes"][0]
 
 
-def test_a_question_goes_through_the_owner(site: Site) -> None:
-    """While another process holds the folder, the answer is the same; what is refused is refused there."""
+def test_a_query_is_answered_by_the_owner_of_the_folder(site: Site) -> None:
+    """The answers and refusals are the same while another process owns the folder."""
     with site.started("follow", site.folder / "a.log") as following:
         following.wait_for("following")
         told = site.avowal("query", PAGES, "--purpose", "content", "--json").json()
@@ -82,7 +82,7 @@ def test_a_question_goes_through_the_owner(site: Site) -> None:
 
 
 def test_an_unknown_purpose_is_noted(site: Site) -> None:
-    """A purpose that the terms do not have permits nothing; a query that needs nothing is answered, with a note."""
+    """A purpose that the terms lack permits no data; a query that needs none is answered with a note."""
     ran = site.avowal("query", "SELECT 1", "--purpose", "marketing")
     assert (ran.status, "`marketing` is not a purpose of the terms" in ran.err) == (0, True)
 
@@ -94,7 +94,7 @@ def test_an_unknown_purpose_is_noted(site: Site) -> None:
         (("DROP TABLE requests", "--purpose", "content"), 1, "query-not-allowed"),
     ],
 )
-def test_what_cannot_be_asked_is_told(site: Site, words: tuple[str, ...], status: int, code: str) -> None:
-    """With its exit status."""
+def test_an_invalid_query_is_refused(site: Site, words: tuple[str, ...], status: int, code: str) -> None:
+    """An invalid query is refused with its exit status and code."""
     ran = site.avowal("query", *words)
     assert (ran.status, ran.code) == (status, code), ran.err

@@ -1,4 +1,4 @@
-"""`avowal retain`: bytes of what may not be kept any more are gone, everywhere under the folder."""
+"""`avowal retain`: no file in the folder contains data that is past its retention period."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,8 +43,8 @@ def found(site: Site) -> list[str]:
     ]
 
 
-def test_no_byte_is_left_of_what_may_not_be_kept(site: Site) -> None:
-    """The address is in the file before, and after it only its network is."""
+def test_retention_removes_the_bytes_of_expired_data(site: Site) -> None:
+    """A file contains the address before, and only its network afterwards."""
     assert found(site)
     assert site.avowal("retain", "--json").json()["removed"] == [
         {"relation": "requests", "category": "ip-address", "version": 1, "records": 50}
@@ -60,8 +60,8 @@ def test_no_byte_is_left_of_what_may_not_be_kept(site: Site) -> None:
     assert site.avowal("verify").status == 0
 
 
-def test_following_retains_by_itself(site: Site) -> None:
-    """When it begins, and once a day."""
+def test_follow_enforces_retention(site: Site) -> None:
+    """`avowal follow` enforces retention when it begins, and once a day."""
     (site.folder / "b.log").write_text(line(0, start=TODAY))
     with site.started("follow", site.folder / "b.log") as following:
         following.wait_for("50 records past their retention period were coarsened or deleted")
@@ -77,8 +77,8 @@ def test_following_retains_by_itself(site: Site) -> None:
         "DELETE FROM retention_runs",
     ],
 )
-def test_a_run_that_was_changed_is_found(site: Site, statement: str) -> None:
-    """What was removed cannot be told otherwise later."""
+def test_a_changed_retention_run_is_found(site: Site, statement: str) -> None:
+    """Verification finds a retention run that was changed or deleted in the register."""
     site.avowal("retain")
     tamper(site, statement)
     assert site.avowal("verify").status == 1

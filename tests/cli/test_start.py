@@ -1,4 +1,4 @@
-"""How a command ends that the terminal started."""
+"""How the process of a command starts and ends."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def site(tmp_path: Path) -> Site:
 def test_a_command_ends_with_its_status_and_all_of_its_output(
     site: Site, words: tuple[str, ...], status: int
 ) -> None:
-    """Nothing that was written is lost, although the interpreter is not taken apart."""
+    """All output is written, although the interpreter is not finalized."""
     told = site.folder / "told.txt"
     found = ran(site, *words, output=str(told))
     assert found.returncode == status
@@ -38,15 +38,15 @@ def test_a_command_ends_with_its_status_and_all_of_its_output(
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 def test_output_that_cannot_be_written_is_an_error(site: Site) -> None:
-    """With a message; a disk that is full does not pass for a report that was written."""
+    """A full disk gives a message and exit status 1."""
     found = ran(site, "policy", "show", "--json", output=str(FULL))
     assert found.returncode == 1
     assert "No space left on device" in found.stderr
     assert "Traceback" not in found.stderr
 
 
-def test_who_reads_no_further_ends_it_quietly(site: Site) -> None:
-    """A reader that has seen enough, as `head` has, is told nothing."""
+def test_a_closed_pipe_ends_the_command_silently(site: Site) -> None:
+    """If the reader of the output, such as `head`, closes it, no error is printed."""
     with subprocess.Popen(
         [AVOWAL, "policy", "show"], cwd=site.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -58,8 +58,8 @@ def test_who_reads_no_further_ends_it_quietly(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("called", "beside"), [("report", "serving"), ("policy", "querying")])
-def test_a_command_imports_no_other(called: str, beside: str) -> None:
-    """Whoever asks for a report does not wait for the server's modules."""
+def test_a_command_imports_no_other_command(called: str, beside: str) -> None:
+    """A command does not import the modules of other commands."""
     found = subprocess.run(
         [sys.executable, "-X", "importtime", AVOWAL, called, "--help"],
         capture_output=True,
@@ -71,8 +71,8 @@ def test_a_command_imports_no_other(called: str, beside: str) -> None:
     assert f"avowal.cli.{beside}" not in found.stderr
 
 
-def test_an_unknown_command_is_told_with_the_nearest(site: Site) -> None:
-    """All commands are looked through where none of that name is there."""
+def test_an_unknown_command_is_refused_with_the_nearest(site: Site) -> None:
+    """The hint at an unknown command names the nearest command."""
     found = site.avowal("reprot", wide=False)
     assert found.status == 2
     assert "report" in found.err

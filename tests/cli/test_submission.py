@@ -1,4 +1,4 @@
-"""What people say of what they handed over: objections to purposes, and corrections, each on record."""
+"""`avowal submission object` and `correct`: objections and corrections are recorded and take effect."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -42,8 +42,8 @@ def show(site: Site, reference: str, purpose: str = "content") -> Ran:
     return site.avowal("submission", "show", reference, "--purpose", purpose, "--json")
 
 
-def test_a_purpose_that_is_objected_to_sees_nothing(site: Site, reference: str) -> None:
-    """Others do; and it does again once that is taken back."""
+def test_an_objected_purpose_sees_nothing(site: Site, reference: str) -> None:
+    """The other purposes still see the submission, and so does this one once the objection is withdrawn."""
     assert show(site, reference).status == 0
     assert object_to(site, reference, "content").json()["purposes"] == ["content"]
     refused = show(site, reference)
@@ -60,7 +60,7 @@ def test_a_purpose_that_is_objected_to_sees_nothing(site: Site, reference: str) 
 
 
 def test_a_parent_stands_for_all_its_purposes(site: Site, reference: str) -> None:
-    """Words and references that are none are refused, and leave no trace."""
+    """An unknown purpose or reference is refused, and nothing is recorded."""
     entries = len(entry_kinds(site))
     assert object_to(site, reference, "fun").status == 2
     assert object_to(site, "f" * 24, "content").status == 1
@@ -68,8 +68,8 @@ def test_a_parent_stands_for_all_its_purposes(site: Site, reference: str) -> Non
     assert len(object_to(site, reference, "operate").json()["purposes"]) > 1
 
 
-def test_what_is_objected_to_is_no_function_to_disclose_for(site: Site, reference: str) -> None:
-    """Whoever wants it no more has nothing of theirs handed on for it."""
+def test_an_objection_stops_releases_for_the_requested_function(site: Site, reference: str) -> None:
+    """A submission is not released for a purpose to which the sender objects."""
     words = (
         "--ground",
         "requested-function",
@@ -86,8 +86,8 @@ def test_what_is_objected_to_is_no_function_to_disclose_for(site: Site, referenc
     assert (ran.status, ran.code) == (1, "subject-objects")
 
 
-def test_what_was_wrong_is_put_right(site: Site, reference: str) -> None:
-    """And what stood there before is nowhere any more; that it was done is on record."""
+def test_a_correction_replaces_the_value(site: Site, reference: str) -> None:
+    """The former value is deleted, and the ledger records the correction."""
     ran = site.avowal(
         "submission", "correct", reference, "--field", "name=Ann Example", "--channel", "telephone"
     )
@@ -112,17 +112,17 @@ def test_what_was_wrong_is_put_right(site: Site, reference: str) -> None:
         (f"name={'x' * 300_000}", 2, "too long"),
     ],
 )
-def test_only_what_was_written_is_put_right(
+def test_an_invalid_correction_is_refused(
     site: Site, reference: str, field: str, status: int, said: str
 ) -> None:
-    """Nothing is changed otherwise."""
+    """An invalid correction changes nothing."""
     ran = site.avowal("submission", "correct", reference, "--field", field, "--channel", "letter")
     assert (ran.status, said in ran.err) == (status, True), ran.err
     assert "submission-corrected" not in entry_kinds(site)
 
 
-def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -> None:
-    """Whoever handed it over sees it; of what is erased nothing is left but that something was said."""
+def test_objections_and_corrections_are_exported_and_erased(site: Site, reference: str) -> None:
+    """An export contains the objection; after an erasure only the entry of the ledger remains."""
     assert object_to(site, reference, "content").status == 0
     assert (
         site.avowal("submission", "correct", reference, "--field", "name=A", "--channel", "letter").status
@@ -155,8 +155,10 @@ def test_it_is_told_and_goes_with_what_it_is_about(site: Site, reference: str) -
         ("DELETE FROM objection_subjects", "submission-settings-mismatch"),
     ],
 )
-def test_what_is_changed_is_found(site: Site, reference: str, change: str, code: str) -> None:
-    """An objection that vanished, or another's."""
+def test_a_changed_objection_or_correction_is_found(
+    site: Site, reference: str, change: str, code: str
+) -> None:
+    """Verification finds an objection or a correction that was changed or deleted in the register."""
     assert object_to(site, reference, "content").status == 0
     assert (
         site.avowal("submission", "correct", reference, "--field", "name=A", "--channel", "letter").status

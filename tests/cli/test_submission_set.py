@@ -1,4 +1,4 @@
-"""What holds for what people handed over: who reads it, until when, for whom; each is set on record, and takes effect."""
+"""`avowal submission set`: restrictions of submissions are recorded and take effect."""
 
 import json
 from contextlib import closing
@@ -72,8 +72,8 @@ def listed(site: Site, *words: str, reader: str = "anna", purpose: str = "conten
     return told
 
 
-def test_only_those_read_it_who_were_named(site: Site, reference: str) -> None:
-    """Nobody else, not even whoever has the machine, unless they say as whom; until it is for all again."""
+def test_only_permitted_readers_see_a_submission(site: Site, reference: str) -> None:
+    """Nobody else sees it, not even the operator, until it is permitted to all again."""
     done = put(site, reference, "--readers", "anna,ben").json()
     assert (done["settings"], done["submissions"]) == (["allowed_readers"], 1)
     assert show(site, reference, "anna").status == 0
@@ -86,8 +86,8 @@ def test_only_those_read_it_who_were_named(site: Site, reference: str) -> None:
     assert site.avowal("verify").status == 0
 
 
-def test_no_program_decides_by_it_where_somebody_says_so(site: Site, reference: str) -> None:
-    """A person still reads it."""
+def test_no_program_reads_it_without_automated_decisions(site: Site, reference: str) -> None:
+    """A person still reads the submission."""
     assert show(site, reference, "bot").status == 0
     assert put(site, "--visitor", VISITOR, "--no-automated-decisions").status == 0
     assert (show(site, reference, "bot").status, show(site, reference, "anna").status) == (1, 0)
@@ -96,8 +96,8 @@ def test_no_program_decides_by_it_where_somebody_says_so(site: Site, reference: 
     assert show(site, reference, "bot").status == 0
 
 
-def test_it_is_forgotten_when_somebody_says_so(site: Site, reference: str) -> None:
-    """It cannot be read from that moment on, and retention takes it, with all that it says."""
+def test_a_submission_is_deleted_at_its_chosen_time(site: Site, reference: str) -> None:
+    """It cannot be read from that time on, and retention deletes it with all its values."""
     kept = add(site, "order", "--field", "name=B")
     assert put(site, reference, "--keep-until", SOON).status == 0
     assert put(site, reference, "--keep-until", "2026-01-01").status == 2
@@ -116,8 +116,8 @@ def test_it_is_forgotten_when_somebody_says_so(site: Site, reference: str) -> No
     assert site.avowal("verify").status == 0
 
 
-def test_it_is_given_to_nobody_else(site: Site, reference: str) -> None:
-    """What was asked for is disclosed to whom it was asked of, by the person's own will."""
+def test_a_submission_is_released_only_to_permitted_recipients(site: Site, reference: str) -> None:
+    """A release to a recipient that the sender did not permit is refused."""
     words = ("--reference", reference, *DISCLOSE)
     assert site.avowal("disclose", "--recipient", "Carrier", *words).status == 0
     assert put(site, reference, "--recipients", "Bank, Baker").status == 0
@@ -126,8 +126,8 @@ def test_it_is_given_to_nobody_else(site: Site, reference: str) -> None:
     assert site.avowal("disclose", "--recipient", "Bank", *words).status == 0
 
 
-def test_all_of_a_form_and_all_of_a_visitor(site: Site, reference: str) -> None:
-    """In one go, with one entry, which tells how many and not whose."""
+def test_all_submissions_of_a_form_or_a_visitor_are_restricted(site: Site, reference: str) -> None:
+    """One entry of the ledger records how many submissions were restricted, and not whose."""
     others = [add(site, "note", "--field", "text=hello") for _ in range(3)]
     assert put(site, "--form", "note", "--source", "trade fair").json()["submissions"] == 3
     assert put(site, "--form", "note", "--visitor-key", OTHER).status == 2
@@ -148,8 +148,8 @@ def test_all_of_a_form_and_all_of_a_visitor(site: Site, reference: str) -> None:
     assert reference not in found
 
 
-def test_a_category_is_put_right_where_that_loosens_nothing(tmp_path: Path) -> None:
-    """One that would be kept longer, or used for more, is refused."""
+def test_a_field_gets_only_a_stricter_category(tmp_path: Path) -> None:
+    """A category that is used for more, or kept longer, is refused."""
     site = Site(tmp_path).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
     terms = site.folder / "policy" / "terms.toml"
     longer = '[[collect]]\ncategories = ["answer"]\nkeep = { full = "60 days" }\nfor = ["content"]\n'
@@ -180,10 +180,10 @@ def test_a_category_is_put_right_where_that_loosens_nothing(tmp_path: Path) -> N
         (("--form", "order", "--keep-until", "never"), 2, "invalid-time"),
     ],
 )
-def test_what_cannot_be_set_leaves_no_trace(
+def test_an_invalid_restriction_is_refused(
     site: Site, reference: str, words: tuple[str, ...], status: int, code: str
 ) -> None:
-    """It is refused with its remedy."""
+    """An invalid restriction changes and records nothing."""
     before = query_register(site, "SELECT * FROM submissions")
     ran = put(site, *words)
     assert (ran.status, ran.code) == (status, code), ran.err
@@ -200,13 +200,13 @@ def test_what_cannot_be_set_leaves_no_trace(
         ("--form", "a", "--visitor", "b", "--purpose", "content"),
     ],
 )
-def test_what_is_listed_of_single_ones_is_for_a_purpose(site: Site, words: tuple[str, ...]) -> None:
-    """And of a form or of a visitor."""
+def test_a_list_for_a_purpose_needs_a_form_or_a_visitor(site: Site, words: tuple[str, ...]) -> None:
+    """A list of one form or one visitor without a purpose is refused, and so are all other combinations."""
     assert site.avowal("submission", "list", *words).status == 2
 
 
-def test_each_list_for_a_purpose_is_on_record(site: Site, reference: str) -> None:
-    """With how many it told of, and without the visitor's key where the purpose may not see that."""
+def test_each_list_for_a_purpose_is_recorded(site: Site, reference: str) -> None:
+    """The ledger records the number of rows, and the list omits a visitor key that the purpose may not see."""
     assert listed(site, "--visitor", VISITOR)[0]["visitor"] == VISITOR
     (told,) = listed(site, "--visitor", VISITOR, purpose="requested-service")
     assert told["visitor"] is None
@@ -232,10 +232,8 @@ def test_each_list_for_a_purpose_is_on_record(site: Site, reference: str) -> Non
         ("DELETE FROM restrictions", "submission-settings-mismatch"),
     ],
 )
-def test_what_is_changed_without_a_record_is_found(
-    site: Site, reference: str, change: str, code: str
-) -> None:
-    """Whoever opens what was closed."""
+def test_a_changed_restriction_is_found(site: Site, reference: str, change: str, code: str) -> None:
+    """Verification finds a restriction that was changed or deleted in the register."""
     assert put(site, reference, "--readers", "anna").status == 0
     assert object_to(site, reference, "content").status == 0
     assert site.avowal("verify").status == 0
@@ -243,8 +241,8 @@ def test_what_is_changed_without_a_record_is_found(
     assert_found(site, code)
 
 
-def test_it_is_told_to_whom_it_is_about(site: Site, reference: str) -> None:
-    """All but the names of those who read it; and it goes with what it is about."""
+def test_a_visitor_sees_restrictions_and_they_are_erased(site: Site, reference: str) -> None:
+    """The visitor sees all restrictions except the names of readers, and an erasure deletes them."""
     assert put(site, reference, "--readers", "anna", "--source", "trade fair").status == 0
     assert put(site, "--visitor", VISITOR, "--recipients", "Bank").status == 0
     (told,) = site.avowal("visitor", "show", VISITOR, "--json").json()["submissions"]

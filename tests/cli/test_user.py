@@ -1,4 +1,4 @@
-"""`avowal user` and `avowal status`: who reads for what, and what was read."""
+"""`avowal user` and `avowal status`: who may read for which purposes, and who has read."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -30,8 +30,8 @@ def site(tmp_path: Path) -> Site:
     return site_with_reader(tmp_path)
 
 
-def test_a_reader_reads_for_what_was_given(site: Site) -> None:
-    """A question or report for another purpose is refused, and so is one of nobody's."""
+def test_a_reader_without_the_purpose_is_refused(site: Site) -> None:
+    """A query or a report for another purpose is refused, and so is an unknown reader."""
     for words in (
         ("query", TOGETHER, "--purpose", "content"),
         ("report", "pages"),
@@ -48,8 +48,8 @@ def test_a_reader_reads_for_what_was_given(site: Site) -> None:
     assert site.avowal("report", "availability").status == 0
 
 
-def test_readers_are_listed_changed_and_taken_away(site: Site) -> None:
-    """The last purposes hold; a parent stands for all beneath it; who was removed reads nothing."""
+def test_readers_are_listed_changed_and_removed(site: Site) -> None:
+    """The last purposes apply, a parent stands for all below it, and a removed reader can read nothing."""
     assert site.avowal("user", "add", "ben", "--purposes", "operate").status == 0
     assert site.avowal("user", "add", "ann", "--purposes", "abuse").status == 0
     listed = site.avowal("user", "list", "--json").json()
@@ -72,14 +72,14 @@ def test_readers_are_listed_changed_and_taken_away(site: Site) -> None:
         ("a\nb", "content", "invalid-name"),
     ],
 )
-def test_what_is_no_reader_is_refused(site: Site, name: str, purposes: str, code: str) -> None:
-    """With what was wrong."""
+def test_an_invalid_reader_is_refused(site: Site, name: str, purposes: str, code: str) -> None:
+    """A reader with an invalid name or purpose is refused with the code of the error."""
     ran = site.avowal("user", "add", name, "--purposes", purposes)
     assert (ran.status, ran.code) == (2, code), ran.err
 
 
-def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
-    """Who (as a commitment), what for, how many rows, and the hash of the question; of others a count for each day."""
+def test_accesses_to_single_visitors_are_in_the_ledger(site: Site) -> None:
+    """The ledger has the reader (as a commitment), the purpose, the rows and the hash of the query; other accesses are counted by day."""
     for asked in (SINGLE, TOGETHER, TOGETHER):
         assert site.avowal("query", asked, "--purpose", "content", "--as", "ann").status == 0
     site.avowal("report", "pages")
@@ -117,15 +117,15 @@ def test_what_is_read_of_single_visitors_is_in_the_ledger(site: Site) -> None:
         "UPDATE entries SET access_reader = NULL, access_salt = NULL WHERE access_reader = 'ann'",
     ],
 )
-def test_a_reading_that_was_changed_is_found(site: Site, statement: str) -> None:
-    """Whatever of it is changed behind the register's back."""
+def test_a_changed_access_is_found(site: Site, statement: str) -> None:
+    """Verification finds an access that was changed in the register."""
     site.avowal("query", SINGLE, "--purpose", "content", "--as", "ann")
     tamper(site, statement)
     assert_found(site, "access-mismatch")
 
 
-def test_an_answer_that_cannot_be_recorded_is_not_given(site: Site) -> None:
-    """Where the register refuses the record, nothing is told."""
+def test_an_access_that_cannot_be_recorded_is_refused(site: Site) -> None:
+    """If the register cannot record the access, no answer is given."""
     tamper(site, "CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'full'); END")
     ran = site.avowal("query", SINGLE, "--purpose", "content", "--json")
     assert (ran.status, ran.code, ran.out) == (1, "store-unusable", "")

@@ -1,4 +1,4 @@
-"""`avowal verify` and `avowal ledger`: whatever is changed behind the system's back is found and named."""
+"""`avowal verify` and `avowal ledger`: every change that bypasses the register is found and named."""
 
 import base64
 import shutil
@@ -60,8 +60,8 @@ def site(tmp_path: Path) -> Site:
     return site_with_three_versions(tmp_path)
 
 
-def test_what_was_not_touched_holds(site: Site) -> None:
-    """All entries, versions, documents and records hold; and the ledger tells of every change."""
+def test_an_unchanged_folder_is_valid(site: Site) -> None:
+    """All entries, versions, documents and records are valid, and the ledger has an entry for every change."""
     ran = site.avowal("verify", "--json")
     told = ran.json()
     checked = told.pop("checked")
@@ -181,8 +181,8 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("what", TAMPERING)
-def test_what_was_changed_is_named(site: Site, what: str) -> None:
-    """Every change behind the register's back is found, whatever else was changed to hide it."""
+def test_every_change_is_named(site: Site, what: str) -> None:
+    """Every change that bypasses the register is found, whatever else was changed to hide it."""
     statements, code, part = TAMPERING[what]
     tamper(site, *statements)
     assert_found(site, code, part)
@@ -224,10 +224,10 @@ def rolled_back(site: Site) -> None:
 
 
 @pytest.mark.parametrize("change", [hidden_entry, rolled_back])
-def test_a_ledger_that_is_not_what_was_signed_is_refused_at_the_start(
+def test_a_ledger_that_differs_from_its_checkpoint_is_refused_at_the_start(
     site: Site, change: Callable[[Site], None]
 ) -> None:
-    """A whole forgery, or an older copy, does not get past the last checkpoint, which lies beside the key."""
+    """A command refuses a ledger that differs from its signed checkpoint."""
     change(site)
     for arguments in (
         ["report"],
@@ -240,8 +240,8 @@ def test_a_ledger_that_is_not_what_was_signed_is_refused_at_the_start(
     assert site.avowal("verify").status == 1
 
 
-def test_a_witness_finds_a_roll_back_of_everything(site: Site, tmp_path: Path) -> None:
-    """Where data and keys are put back together, whoever holds a newer checkpoint still tells."""
+def test_a_witness_finds_a_rollback_of_the_whole_folder(site: Site, tmp_path: Path) -> None:
+    """After data and keys were both restored from a backup, a newer checkpoint of a witness proves it."""
     copies = [(name, tmp_path.with_name(f"{tmp_path.name}-{name}")) for name in ("data", "keys")]
     for name, copy in copies:
         shutil.copytree(site.folder / name, copy, ignore=shutil.ignore_patterns("*.sock"))
@@ -276,15 +276,15 @@ def test_a_witness_finds_a_roll_back_of_everything(site: Site, tmp_path: Path) -
         ),
     ],
 )
-def test_a_records_version_was_in_force_at_its_time(site: Site, statement: str, code: str) -> None:
-    """A record that bears another version than the one in force when it came in is found."""
+def test_a_record_with_the_wrong_version_is_found(site: Site, statement: str, code: str) -> None:
+    """A record with another version than the one in force at its time is found."""
     with duckdb.connect(site.data / "avowal.duckdb") as store:
         store.execute(statement)
     assert_found(site, code)
 
 
-def test_a_proof_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Path) -> None:
-    """A visitor with two files and no folder checks that the version was published; a changed file is refused."""
+def test_a_proof_is_verified_with_only_the_key(site: Site, tmp_path: Path) -> None:
+    """A visitor with two files and no folder verifies that the version was published; a changed file is refused."""
     proof, key = tmp_path / "version.tlog-proof", tmp_path / "key"
     assert site.avowal("ledger", "prove", 2, "--output", proof).status == 0
     key.write_text(site.avowal("ledger", "key").out)
@@ -310,8 +310,8 @@ def test_a_proof_is_checked_with_nothing_but_the_key(site: Site, tmp_path: Path)
     assert site.avowal("ledger", "prove", 4).status == 1
 
 
-def test_a_lost_ledger_or_key_is_never_made_anew(site: Site) -> None:
-    """Without the key nothing is signed, and no other one is made; without the register nothing works."""
+def test_a_lost_ledger_or_key_is_never_replaced(site: Site) -> None:
+    """Without its key nothing is signed, without the register no command works, and neither is created again."""
     key = site.folder / "keys" / "ledger.key"
     kept = key.read_bytes()
     key.unlink()
@@ -333,8 +333,8 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("what", DAMAGE)
-def test_damaged_keys_are_told_with_a_remedy(site: Site, what: str) -> None:
-    """Whatever stands in the place of a key or checkpoint, nothing crashes, and nothing is signed."""
+def test_damaged_keys_are_refused_with_a_hint(site: Site, what: str) -> None:
+    """A damaged key or checkpoint causes no crash, and nothing is signed."""
     name, data, told = DAMAGE[what]
     (site.folder / "keys" / name).write_bytes(data)
     for arguments in (["report"], ["policy", "publish"], ["verify"], ["ledger", "checkpoint"]):
@@ -355,15 +355,15 @@ def test_damaged_keys_are_told_with_a_remedy(site: Site, what: str) -> None:
         ["policy", "page", "--output-folder", "/proc/none"],
     ],
 )
-def test_files_that_cannot_be_used_are_told(site: Site, arguments: list[str]) -> None:
-    """A file that is missing, a folder, or a place where nothing can be written is told in two lines."""
+def test_unusable_files_are_refused(site: Site, arguments: list[str]) -> None:
+    """A missing file, a folder or an unwritable place gives a message and a hint."""
     ran = site.avowal(*arguments)
     assert ran.status in {1, 2}
     assert len(ran.err.splitlines()) == 2, ran.err
 
 
-def test_a_witness_signs_what_is_proved(site: Site) -> None:
-    """A cosigned checkpoint is kept as such: its proofs have the witness's line; what nobody signed is refused."""
+def test_a_cosigned_checkpoint_is_stored(site: Site) -> None:
+    """The proofs under a cosigned checkpoint have the line of the witness; an unsigned one is refused."""
     witness, other = (
         Signer(f"witness.example/{name}", bytes([name]) * 32, COSIGNATURE_TYPE) for name in (1, 2)
     )
@@ -388,7 +388,7 @@ def test_a_witness_signs_what_is_proved(site: Site) -> None:
 
 
 def test_the_newest_entries_are_listed(site: Site) -> None:
-    """As many as are asked for, of one kind or all; and nothing in them leads to a person."""
+    """The list has the given number of entries, of one kind or of all, and identifies no person."""
     for address in ("192.0.2.1", "192.0.2.2"):
         asked = f"SELECT visitor_id FROM requests WHERE ip_address = '{address}'"
         assert site.avowal("query", asked, "--purpose", "abuse").status == 0
@@ -412,8 +412,8 @@ def test_the_newest_entries_are_listed(site: Site) -> None:
     )
 
 
-def test_entries_are_not_listed_under_numbers_of_others(site: Site) -> None:
-    """Where one is missing, that is said: the number of an entry is its place."""
+def test_a_missing_entry_is_refused(site: Site) -> None:
+    """If an entry is missing, the list is refused, as the number of an entry is its position."""
     tamper(site, "DELETE FROM entries WHERE entry = 1")
     ran = site.avowal("ledger", "list", "--count", 3)
     assert (ran.status, ran.code) == (1, "ledger-damaged"), ran.err
@@ -421,8 +421,8 @@ def test_entries_are_not_listed_under_numbers_of_others(site: Site) -> None:
     assert [one["entry"] for one in told] == [2, 3]
 
 
-def test_what_holds_while_others_write_holds(site: Site) -> None:
-    """All of it is looked at as it was at one moment."""
+def test_a_folder_is_verified_while_others_write(site: Site) -> None:
+    """The verification sees the folder as it was at one moment."""
     with closing(Register(site.data, site.folder / "keys")) as register:
         ended = threading.Event()
 
@@ -444,8 +444,8 @@ def test_what_holds_while_others_write_holds(site: Site) -> None:
     assert (len(grown), grown == sorted(grown), grown[0] < grown[-1]) == (20, True, True)
 
 
-def test_a_file_that_holds_no_key_is_not_shown(site: Site) -> None:
-    """Whatever it holds: an error is no place for it."""
+def test_a_file_without_a_key_is_not_quoted(site: Site) -> None:
+    """The error about a file that is not a key quotes nothing from it."""
     (site.folder / "proof").write_text("{}")
     (site.folder / "access.log").write_text(line(1, "/?secret=1", address="203.0.113.9"))
     ran = site.avowal("verify", "proof", "--key", site.folder / "access.log")
@@ -453,8 +453,8 @@ def test_a_file_that_holds_no_key_is_not_shown(site: Site) -> None:
     assert ran.code == "invalid-verifier-key"
 
 
-def test_an_entry_that_nobody_could_be_handed_is_refused(site: Site) -> None:
-    """A tile has room for so many bytes: it is not recorded, and neither is what it tells of."""
+def test_an_entry_too_large_for_a_tile_is_refused(site: Site) -> None:
+    """Neither the entry nor the change that it describes is recorded."""
     with closing(Register(site.data, site.folder / "keys")) as register:
         before = register.ledger.count_entries()
         with raises_code("input-too-long"):
@@ -463,8 +463,8 @@ def test_an_entry_that_nobody_could_be_handed_is_refused(site: Site) -> None:
 
 
 @pytest.mark.parametrize("table", ["nodes", "entries", "releases", "publications"])
-def test_a_register_that_lacks_a_table_is_told(site: Site, table: str) -> None:
-    """By its name where it is verified; every other command ends in two lines, and does nothing."""
+def test_a_register_without_a_table_is_reported(site: Site, table: str) -> None:
+    """Verification names the missing table; every other command gives an error and does nothing."""
     tamper(site, f"DROP TABLE {table}")
     assert_found(site, "register-schema-mismatch", f"`{table}`")
     for words in (["ledger", "list"], ["release", "list"], ["policy", "history"]):
@@ -473,14 +473,14 @@ def test_a_register_that_lacks_a_table_is_told(site: Site, table: str) -> None:
         assert ran.status == 0 or "avowal verify" in ran.err, ran.err
 
 
-def test_what_is_not_there_is_not_verified(site: Site) -> None:
-    """With what could be."""
+def test_a_missing_file_is_not_verified(site: Site) -> None:
+    """The error says what can be verified."""
     ran = site.avowal("verify", "nothing", "--key", "x")
     assert (ran.status, ran.code) == (2, "file-missing"), ran.err
 
 
-def test_an_entry_of_no_kind_or_number_is_refused(site: Site) -> None:
-    """With the nearest that there is."""
+def test_an_unknown_kind_or_number_of_an_entry_is_refused(site: Site) -> None:
+    """The hint names the nearest kind."""
     ran = site.avowal("ledger", "list", "--kind", "data-accesse")
     assert (ran.status, ran.code) == (2, "unknown-name")
     assert "did you mean `data-accessed`?" in ran.err

@@ -1,4 +1,4 @@
-"""`avowal visitor show`, `export` and `erase`: what one visitor may ask for."""
+"""`avowal visitor show`, `export` and `erase`: the rights of one visitor."""
 
 import json
 from datetime import UTC, datetime
@@ -35,8 +35,8 @@ def consented(site: Site) -> None:
     assert ran.status == 0, ran.err
 
 
-def test_a_visitor_sees_what_is_held(site: Site) -> None:
-    """How much of each, from when to when, under which version; and to look at it leaves an entry."""
+def test_a_visitor_sees_the_stored_data(site: Site) -> None:
+    """The counts, the period and the version of each relation are shown, and the access is recorded."""
     consented(site)
     told = shown(site)
     assert {name: of["records"] for name, of in told["stored"].items()} == {
@@ -54,8 +54,8 @@ def test_a_visitor_sees_what_is_held(site: Site) -> None:
     assert site.avowal("verify").status == 0
 
 
-def test_a_visitor_takes_everything_along(site: Site) -> None:
-    """A line for each record, and nothing of anybody else."""
+def test_a_visitor_exports_all_data(site: Site) -> None:
+    """The export has a line for each record of the visitor, and nothing of other visitors."""
     file = site.folder / "export.jsonl"
     ran = site.avowal("visitor", "export", ANN, *PERIOD, "--output", file, "--json")
     assert ran.json()["records"] == 7
@@ -70,8 +70,8 @@ def test_a_visitor_takes_everything_along(site: Site) -> None:
     assert BEN not in file.read_text()
 
 
-def test_an_export_is_as_its_schema_says(site: Site) -> None:
-    """Each line of it, and nothing that the schema does not tell of; another line is not."""
+def test_an_export_satisfies_its_schema(site: Site) -> None:
+    """Each line satisfies the schema, which describes every field and refuses other lines."""
     consented(site)
     shown(site)
     file = site.folder / "export.jsonl"
@@ -87,8 +87,8 @@ def test_an_export_is_as_its_schema_says(site: Site) -> None:
     assert all(lines[0][name] for name in ("consents", "accesses"))
 
 
-def test_what_is_held_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
-    """With every record, in the language asked for; an unknown one is English."""
+def test_the_stored_data_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
+    """The page has every record, in the given language; for an unknown language it is in English."""
     consented(site)
     for language, title in (
         ("en", "What is held of you"),
@@ -108,8 +108,8 @@ def test_what_is_held_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
         assert BEN not in text
 
 
-def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
-    """No record, no byte, and nothing that leads from the ledger to them; others stay; the receipt holds."""
+def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
+    """No record, no byte and no link from the ledger remains; other visitors stay, and the receipt is valid."""
     consented(site)
     key = shown(site)["visitor"]
     receipt, others = tmp_path / "receipt.json", shown(site, BEN)["stored"]
@@ -160,15 +160,17 @@ def test_nothing_is_left_of_who_was_erased(site: Site, tmp_path: Path) -> None:
         (("203.0.113.99", *PERIOD, "--expected-records", "0"), "visitor-not-found"),
     ],
 )
-def test_what_was_not_meant_is_not_erased(site: Site, words: tuple[str, ...], code: str) -> None:
-    """Another count, or nobody."""
+def test_an_erasure_with_the_wrong_count_or_visitor_is_refused(
+    site: Site, words: tuple[str, ...], code: str
+) -> None:
+    """Another number of records, or a visitor without data, is refused."""
     ran = site.avowal("visitor", "erase", *words)
     assert (ran.status, ran.code) == (1, code), ran.err
     assert len(site.rows("SELECT 1 FROM requests")) == 4
 
 
-def test_several_people_behind_an_address_are_told_nothing(site: Site) -> None:
-    """Neither what is held nor an export; nothing is written."""
+def test_an_address_of_several_visitors_is_refused(site: Site) -> None:
+    """Neither the stored data nor an export is shown, and nothing is written."""
     site.take_in(site.log("b.log", line(5, start=NOON, address=ANN, agent=CHROME)))
     for words in (("show",), ("export", "--output", site.folder / "out"), ("erase", "--expected-records", 3)):
         ran = site.avowal("visitor", words[0], ANN, *PERIOD, *words[1:])
@@ -176,8 +178,8 @@ def test_several_people_behind_an_address_are_told_nothing(site: Site) -> None:
     assert not (site.folder / "out").exists()
 
 
-def test_an_erasure_that_was_begun_is_done_before_anything_is_read(site: Site) -> None:
-    """Where a process died between recording and doing it, the next reading does it first."""
+def test_an_interrupted_erasure_is_completed_before_the_next_access(site: Site) -> None:
+    """If a process ended between recording and doing an erasure, the next access completes it first."""
     import sqlite3  # as that process left it
 
     key = shown(site)["visitor"]

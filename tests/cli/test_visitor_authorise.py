@@ -1,4 +1,4 @@
-"""`avowal visitor authorise`: a visitor's word that somebody may have something, and that they may not any more."""
+"""`avowal visitor authorise`: a visitor authorises a release to a recipient, or withdraws the authorisation."""
 
 import json
 import sqlite3
@@ -28,8 +28,8 @@ def authorise(it: Site, *arguments: str, whom: str = DOCTOR) -> dict[str, object
     return told
 
 
-def test_what_is_authorised_is_seen_and_taken_back(site: Site) -> None:
-    """In the order in which the visitor said so; each has its entry in the ledger, which tells of nobody."""
+def test_authorisations_are_listed_and_withdrawn(site: Site) -> None:
+    """They are listed in order, and each has an entry in the ledger that names no person."""
     given = authorise(site, "--categories", "ip-address,view")
     assert given["categories"] == ["ip-address", "view-duration", "view-time"]
     authorise(site, "--categories", "page-path", whom="Court")
@@ -65,17 +65,17 @@ def test_what_is_authorised_is_seen_and_taken_back(site: Site) -> None:
         (["--categories", "page-path", "--recipient", " "], 2, "missing-input"),
     ],
 )
-def test_what_cannot_be_authorised_is_refused(
+def test_an_invalid_authorisation_is_refused(
     site: Site, arguments: list[str], status: int, code: str
 ) -> None:
-    """And nothing is recorded."""
+    """An invalid authorisation is not recorded."""
     ran = site.avowal("visitor", "authorise", ANN, *PERIOD, "--recipient", DOCTOR, *LETTER, *arguments)
     assert (ran.status, ran.code) == (status, code), ran.err
     assert site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["authorisations"] == []
 
 
-def test_nobody_is_left_of_who_was_erased(site: Site) -> None:
-    """Neither the visitor nor the recipient; others' stay, and the ledger holds."""
+def test_an_erasure_deletes_authorisations(site: Site) -> None:
+    """Neither the visitor nor the recipient remains; those of other visitors stay, and the ledger is valid."""
     key = str(authorise(site, "--categories", "page-path")["visitor"])
     ran = site.avowal(
         "visitor", "authorise", BEN, *PERIOD, "--recipient", "Court", *LETTER, "--categories", "page-path"
@@ -91,7 +91,7 @@ def test_nobody_is_left_of_who_was_erased(site: Site) -> None:
 
 
 def test_a_changed_authorisation_is_found(site: Site) -> None:
-    """Another recipient, put in behind the system's back."""
+    """Verification finds a recipient that was changed in the register."""
     authorise(site, "--categories", "page-path")
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
         register.execute("UPDATE authorisation_subjects SET recipient = 'Somebody else'")
