@@ -48,7 +48,9 @@ RecipientKindOption = Annotated[
     str, typer.Option(help="The kind of the recipient, if the ground has several.")
 ]
 
-ContactOption = Annotated[str, typer.Option(help="The address to which a recall is sent.")]
+ContactOption = Annotated[
+    str, typer.Option(help="The contact of the recipient for a recall, such as an e-mail address.")
+]
 
 CategoriesOption = Annotated[
     str, typer.Option(help="The categories, separated by commas; a parent stands for all below it.")

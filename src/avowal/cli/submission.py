@@ -95,7 +95,7 @@ def list_submissions(
     """List submissions, without their content."""
     if bool(purpose) is not bool(form) ^ bool(visitor):
         raise InvalidInputError(
-            "`--purpose` needs one of `--form` and `--visitor`, and they need it",
+            "`--purpose` and one of `--form` and `--visitor` need each other",
             "give `--purpose` with one of them, or none of the three",
             code="conflicting-options",
         )

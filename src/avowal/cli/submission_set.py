@@ -29,6 +29,12 @@ AutomatedDecisionsOption = Annotated[
         help="Whether programs may make decisions from the submission.",
     ),
 ]
+SourceOption = Annotated[
+    str | None, typer.Option(help="The source, if it is not the person; empty if it is.")
+]
+FieldCategoryOption = Annotated[
+    list[str], typer.Option("--category", help="A field with its new category, as in `message=answer`.")
+]
 
 
 @app.command("set")
@@ -50,16 +56,11 @@ def set_restrictions(
     recipients: Annotated[
         str | None, typer.Option(help="The only permitted recipients, separated by commas; empty for all.")
     ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="The source, if it is not the person; empty if it is.")
-    ] = None,
+    source: SourceOption = None,
     assign_visitor: Annotated[
         str | None, typer.Option(help="The key of the visitor to assign it to; empty for nobody.")
     ] = None,
-    categories: Annotated[
-        list[str],
-        typer.Option("--category", help="A field with its new category, as in `message=answer`."),
-    ] = [],  # noqa: B006  # typer copies it
+    categories: FieldCategoryOption = [],  # noqa: B006  # typer copies it
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from avowal.app.folder import open_folder_register
-from avowal.cli.options import DataFolderOption, JsonOption, create_app, read_password
+from avowal.cli.options import DataFolderOption, JsonOption, StdinOption, create_app, read_password
 from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.errors import InvalidInputError, RefusedError
@@ -72,9 +72,7 @@ def add(
 @app.command("password")
 def set_password(
     name: ReaderNameArgument,
-    stdin: Annotated[
-        bool, typer.Option("--stdin", help="Read the password from standard input, as one line.")
-    ] = False,
+    stdin: StdinOption = False,
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:

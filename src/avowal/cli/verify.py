@@ -7,20 +7,15 @@ import msgspec
 import typer
 from rich.console import Console
 
-from avowal.app.verification import verify_folder
-from avowal.change.consent_receipt import check_consent_receipt
+from avowal.app.verification import verify_entry, verify_export, verify_folder
 from avowal.cli.options import DataFolderOption, JsonOption, create_app, read_verifier
 from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.package import check_package, is_package
 from avowal.errors import InvalidInputError
-from avowal.ledger.checkpoint import EntryProof
-from avowal.ledger.export_check import find_export_errors, read_checkpoint
 from avowal.ledger.note import SignedNote, Verifier
-from avowal.register.erasures import ERASURE_RECEIPT_SCHEMA, check_erasure_receipt
-from avowal.register.releases import RELEASE_RECEIPT_SCHEMA, check_release_receipt
 from avowal.strict import read_text
-from avowal.verify.verification import Finding, Verification
+from avowal.verify.verification import Verification
 
 app = create_app()
 
@@ -64,11 +59,11 @@ def verify(
         _verify_package(path, read_verifier(key), as_json=as_json)
         return
     if path and not path.is_dir():
-        _verify_proof(path, read_verifier(key), as_json=as_json)
+        _verify_entry(path, read_verifier(key), as_json=as_json)
         return
     if path:
         _print_verification(
-            _verify_export(path, read_verifier(key), notes), "every tile", with_counts=False, as_json=as_json
+            verify_export(path, read_verifier(key), notes), "every tile", with_counts=False, as_json=as_json
         )
         return
     verification = verify_folder(data, notes)
@@ -120,34 +115,9 @@ def _print_verification(
         raise typer.Exit(1)
 
 
-def _verify_export(folder: Path, verifier: Verifier, notes: list[SignedNote]) -> Verification:
-    """Verify an exported ledger."""
-
-    def read_file(name: str) -> bytes | None:
-        try:
-            return (folder / name).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    size = read_checkpoint(read_file, verifier).size
-    findings = [
-        Finding("export-mismatch", sentence) for sentence in find_export_errors(read_file, verifier, notes)
-    ]
-    return Verification(findings, size)
-
-
-def _verify_proof(path: Path, verifier: Verifier, *, as_json: bool) -> None:
-    """Verify the proof of an entry, or a receipt that contains one."""
-    text = read_text(path, InvalidInputError)
-    if not text.startswith("{"):
-        proof = EntryProof.parse(text)
-    elif f'"{ERASURE_RECEIPT_SCHEMA}"' in text:
-        proof = check_erasure_receipt(text, verifier)
-    elif f'"{RELEASE_RECEIPT_SCHEMA}"' in text:
-        proof = check_release_receipt(text, verifier)
-    else:
-        proof = check_consent_receipt(text, verifier)[0]
-    checkpoint = proof.verify(verifier)
+def _verify_entry(path: Path, verifier: Verifier, *, as_json: bool) -> None:
+    """Verify the proof of an entry, or a receipt that contains one, and print the entry."""
+    proof, checkpoint = verify_entry(read_text(path, InvalidInputError), verifier)
     if as_json:
         entry = msgspec.json.decode(proof.entry)
         print_json({"valid": True, "index": proof.index, "size": checkpoint.size, "entry": entry})
