@@ -146,9 +146,9 @@ def test_a_version_in_the_past_or_before_a_future_version_is_refused(adopted_reg
 
 def test_each_declared_language_needs_a_document(adopted_register: Register) -> None:
     """A version without a document for a declared language is refused."""
-    spoken = sample_terms("3 days", languages=["en", "fr"])
+    new_terms = sample_terms("3 days", languages=["en", "fr"])
     with raises_code("document-missing"):
-        publish_version(adopted_register, draft(spoken), NOW, accept_weaker=False)
+        publish_version(adopted_register, draft(new_terms), NOW, accept_weaker=False)
     assert len(adopted_register.versions()) == 1
     publish_version(
         adopted_register, draft(sample_terms("3 days", languages=["en", "pt-BR"])), NOW, accept_weaker=False

@@ -24,7 +24,7 @@ NOON = 1_800_000_000_000_000
 
 
 def row(script_view_id: int, seconds: float = 0, **values: object) -> JournalRow:
-    return JournalRow(script_view_id, NOON + int(seconds * 1_000_000), 1, **values)  # type: ignore[arg-type]  # as each test has them
+    return JournalRow(script_view_id, NOON + int(seconds * 1_000_000), 1, **values)  # type: ignore[arg-type]  # the fields of each test
 
 
 def frame(*rows: JournalRow) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from support.site import CHROME, FIREFOX, GOOGLEBOT, Site, kept, line
 
 GAP = timedelta(minutes=30)
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns"]
-NIGHT = datetime(2026, 3, 29, 1)  # noqa: DTZ001  # UTC; Europe's clocks change now, and soon the day turns in each zone
+NIGHT = datetime(2026, 3, 29, 1)  # noqa: DTZ001  # UTC; clocks in Europe change now, and a visitor day begins soon in each zone
 KINDS = {
     "/": RequestKind.VIEW,
     "/a": RequestKind.VIEW,
@@ -33,7 +33,7 @@ KINDS = {
 SETTINGS = '[site]\ntimezone = "{zone}"\n\n[collect]\nlog_format = "combined"\nupload_paths = ["/upload"]\n'
 
 Line = tuple[int, tuple[str, str, str], str, str]
-"""Seconds after NIGHT, what is shown of the visitor (host, address, user agent), path, referrer."""
+"""Seconds after NIGHT, visitor (host, address, user agent), path, referrer."""
 
 VISITORS = [
     ("a.example.org", "192.0.2.1", FIREFOX),
@@ -44,7 +44,7 @@ VISITORS = [
 moments = st.tuples(st.integers(0, 24), st.sampled_from([0, 0, 0, -1, 1])).map(
     lambda drawn: 900 * drawn[0] + drawn[1]
 )
-"""So few that many meet, follow each other by the longest gap or a second more, or stand where a day turns."""
+"""Few moments, so that many are equal, a gap or a second more apart, or at the beginning of a visitor day."""
 
 lines = st.tuples(
     moments,
@@ -163,11 +163,11 @@ def visit_row(visit: Visit) -> tuple[object, ...]:
 
 def possible_entries_and_exits(visit: Visit) -> set[tuple[str | None, str | None]]:
     """Return the possible entry and exit pages: any views at the first and the last time of a visit."""
-    looked = [action for action in visit if action.kind == RequestKind.VIEW]
-    if not looked:
+    views = [action for action in visit if action.kind == RequestKind.VIEW]
+    if not views:
         return {(None, None)}
-    entries = [action.path for action in looked if action.time == looked[0].time]
-    exits = [action.path for action in looked if action.time == looked[-1].time]
+    entries = [action.path for action in views if action.time == views[0].time]
+    exits = [action.path for action in views if action.time == views[-1].time]
     return set(itertools.product(entries, exits))
 
 

@@ -15,7 +15,7 @@ from support.served import Served, free_port, served
 from support.site import FIREFOX, Site, wait_until
 
 PATHS = "/usr/sbin:/usr/bin:/opt/homebrew/bin"
-SECRET = "s3cr3t"  # noqa: S105  # of nobody
+SECRET = "s3cr3t"  # noqa: S105  # not a real secret
 CONFIGS = {
     "nginx": """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
@@ -155,7 +155,7 @@ def test_lines_wait_until_their_format_is_detected(tmp_path: Path) -> None:
     site, syslog = site_with_syslog(tmp_path / "site")
     with served(site) as it, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
         datagrams.sendto(b"<13>Nov 22 12:00:00 web cron: nothing of a request", ("127.0.0.1", syslog))
-        wait_until(lambda: it.ask("GET", "/readyz").status == 200, "it goes on")
+        wait_until(lambda: it.ask("GET", "/readyz").status == 200, "the server is ready")
         for line in syslog_lines(1, 2):
             datagrams.sendto(line, ("127.0.0.1", syslog))
         assert read_paths(it, 2) == {"/1", "/2"}

@@ -50,7 +50,7 @@ ACTIONS = st.lists(
 
 def sample_version(number: int) -> Version:
     """Return a version; from the third on it permits durations."""
-    kept = CATEGORIES if number > 2 else CATEGORIES[::2]  # the third
+    kept = CATEGORIES if number > 2 else CATEGORIES[::2]  # versions 1 and 2 permit times alone
     cells = {Cell(name, "content", OPERATOR, OWN_USE): {"full": None} for name in kept}
     promised = CompiledTerms(cells, {"may-see": number}, "a" * 64)
     effective = START + timedelta(days=EFFECTIVE[number - 1])

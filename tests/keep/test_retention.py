@@ -90,7 +90,7 @@ def test_retention_keeps_what_any_purpose_may_keep(
     governs = list_governing_bounds(versions)
     store.apply_retention(
         [action for action in plan_retention([Bounds({}, {})], NOW) if not action.column], NOW
-    )  # what the last one left
+    )  # the rows of the last example
     for removed in store.unrecorded_removals():
         store.clear_removals(removed.run_number)
     load_rows(store, tmp_path, f"{next(NUMBERS)}")
@@ -157,7 +157,7 @@ def test_queries_during_a_compaction_are_answered(store: DuckDBStore, tmp_path: 
                 with store.open_secure_views({"requests": "SELECT * FROM avowal.main.requests"}) as run_query:
                     assert run_query("SELECT count(*) FROM requests", {}).rows == [[len(ROWS)]]
                 assert store.record_counts().requests == len(ROWS)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the test tells it
+        except BaseException as error:  # noqa: BLE001  # the test reports any error
             wrong.append(error)
 
     threads = [threading.Thread(target=run_queries) for _ in range(3)]

@@ -198,7 +198,7 @@ def test_the_log_of_a_real_server_is_parsed(name: str, tmp_path: Path) -> None:
     reader = create_parser(server.pasted) if server.pasted else detect_format(lines).parser
     assert reader.name == (server.format or server.pasted)
     found = reader.parse(pl.Series(lines)).requests.filter(pl.col("method").is_not_null()).rows(named=True)
-    found.sort(key=lambda row: PATHS.index(row["path"]))  # several threads may write them in any order
+    found.sort(key=lambda row: PATHS.index(row["path"]))  # several threads may write lines in any order
     requests = [(row["method"], row["path"], row["query"], row["status"]) for row in found]
     assert requests == [
         ("GET", "/", None, 200),
@@ -210,6 +210,6 @@ def test_the_log_of_a_real_server_is_parsed(name: str, tmp_path: Path) -> None:
     after = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
     assert all(before <= row["time"] <= after for row in found)
     assert found[0]["user_agent"] == REQUESTS[0][2]
-    if not name.startswith("haproxy"):  # among headers that it captured, only what looks like one is taken
+    if not name.startswith("haproxy"):  # HAProxy captures headers without names
         assert found[1]["user_agent"] == ODD_AGENT
         assert found[3]["user_agent"] == ""

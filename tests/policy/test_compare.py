@@ -198,7 +198,7 @@ def test_protecting_at_least_as_much_is_a_partial_order(one: Terms, two: Terms, 
     )
     assert compare(
         a, meet(meet(a, b), c)
-    ).is_at_least_as_protective  # a chain, as three drawn ones are hardly ever
+    ).is_at_least_as_protective  # a chain, which three drawn terms hardly ever are
     if compare(c, b).is_at_least_as_protective and compare(b, a).is_at_least_as_protective:
         assert compare(c, a).is_at_least_as_protective
     mirrored = {
@@ -269,9 +269,7 @@ def test_the_bounds_of_a_record_only_loosen_by_consent(
         assert compare(
             compute_record_bounds(known, collected, {*consented, number}), before
         ).is_at_least_as_protective
-    for number in range(
-        1, collected + 1
-    ):  # of what was collected later, consent to what was before says nothing
+    for number in range(1, collected + 1):  # consent to an earlier version does not change later records
         assert compute_record_bounds(known, collected, {number}) == compute_record_bounds(known, collected)
 
 

@@ -18,7 +18,7 @@ from support.errors import raises_code
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 VERSION_1 = "3097ad08c5ed744f1d05b389779a36245edc88f2593fb6b37eb2573150fd45b8"
-"""The identity that every promise made in the words of number 1 is bound to."""
+"""The identity that all terms in vocabulary 1 refer to."""
 VERSION_2 = "fd47ed4310bae9d9915d0de2ab8fa2f182d32024c593d3967ecda90bbdad9704"
 
 

@@ -91,7 +91,7 @@ def test_a_literal_keeps_value_and_type(database: duckdb.DuckDBPyConnection) -> 
 def test_nul_is_refused(make: object) -> None:
     """DuckDB would cut off the statement at a NUL character."""
     with pytest.raises(ValueError, match="NUL"):
-        make("a\0b")  # type: ignore[operator]  # each of the two is called with a text
+        make("a\0b")  # type: ignore[operator]  # both functions take a text
 
 
 def test_a_fragment_is_not_used_as_a_template() -> None:

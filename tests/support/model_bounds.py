@@ -28,15 +28,15 @@ ROW: dict[str, Any] = {
     "referrer": REFERRER,
     "browser": "Firefox",
     "browser_version": "130",
-    "visitor_id": 7,  # a cookie's
+    "visitor_id": 7,  # a cookie key
     "page_path": "/a",
 }
-"""A record."""
+"""The columns of a record."""
 COARSER = {
     ("ip_address", "prefix"): "2001:db8::/48",
     ("referrer", "page"): "https://example.org/a/b",
     ("referrer", "site"): "https://example.org",
-    ("visitor_id", "day"): 0,  # any key of a day, which are even
+    ("visitor_id", "day"): 0,  # stands for any daily key, which is even
 }
 """The coarser forms of the columns of `ROW`."""
 KEY = "CASE WHEN visitor_id % 2 = 0 THEN 0 ELSE visitor_id END"

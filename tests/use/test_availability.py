@@ -129,7 +129,7 @@ def test_old_probes_are_deleted(store: DuckDBStore) -> None:
 
 
 def test_a_shared_report_contains_probes(store: DuckDBStore) -> None:
-    """A shared report contains probes, and does not count the requests of bots."""
+    """A shared report contains probes, and does not say how many bot requests it excludes."""
     add_probes(store, "u")
     request = ReportRequest("availability", filters=parse_filters([]), is_shared=True)
     found = run_report(lambda purpose: PurposeView(store, [], purpose, START), request)

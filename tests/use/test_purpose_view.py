@@ -117,7 +117,7 @@ def test_an_undeclared_purpose_sees_no_row(store: DuckDBStore, purpose: str) -> 
     """No relation shows a row to a purpose for which the terms declare nothing."""
     with PurposeView(store, [EVERYTHING] * 3, purpose, NOW).open() as query:
         for name in RELATIONS:
-            assert query(f"SELECT * FROM {name}", {}).rows == []  # names of ours
+            assert query(f"SELECT * FROM {name}", {}).rows == []  # names from RELATIONS
 
 
 def test_without_a_version_no_row_is_shown(store: DuckDBStore) -> None:
@@ -129,7 +129,7 @@ def test_without_a_version_no_row_is_shown(store: DuckDBStore) -> None:
 class FailingBounds(Bounds):
     """Bounds that raise an error when they are read."""
 
-    def max_age(self, cell: Cell, precision: str) -> Age:  # noqa: ARG002  # whatever is asked
+    def max_age(self, cell: Cell, precision: str) -> Age:  # noqa: ARG002  # the same for all arguments
         """Fail."""
         raise RuntimeError("undecided")
 

@@ -77,13 +77,13 @@ def test_times_at_the_edge_of_the_calendar_are_parsed_or_refused(word: str, zone
         try:
             moment = parse_time(word, zone, NOW, is_end=end)
         except InvalidInputError as error:
-            assert f"`{word}`" in error.message  # noqa: PT017  # either is right
+            assert f"`{word}`" in error.message  # noqa: PT017  # a time or an error is correct
         else:
             assert moment.tzinfo is None
 
 
 @given(
-    st.datetimes(datetime(1971, 1, 1), datetime(2037, 1, 1)),  # noqa: DTZ001  # the time in the zone
+    st.datetimes(datetime(1971, 1, 1), datetime(2037, 1, 1)),  # noqa: DTZ001  # local time in the zone
     st.sampled_from(sorted(available_timezones() - {"localtime"})),
 )
 def test_a_day_begins_where_the_previous_one_ends(moment: datetime, name: str) -> None:
@@ -94,7 +94,7 @@ def test_a_day_begins_where_the_previous_one_ends(moment: datetime, name: str) -
     assert timedelta(0) <= end - parse_time(day.isoformat(), zone, NOW) <= timedelta(hours=49)
 
 
-@given(st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # made UTC
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # Hypothesis adds UTC
 def test_a_time_with_an_offset_does_not_depend_on_the_time_zone(moment: datetime) -> None:
     """The offset of a time takes precedence over the time zone."""
     assert parse_time(moment.isoformat(), BERLIN, NOW) == moment.replace(tzinfo=None)

@@ -327,9 +327,9 @@ def test_filters_select_requests(site: Site) -> None:
 
 def test_times_are_shown_in_the_chosen_time_zone(site: Site) -> None:
     """`last_seen_at` is written in the time zone of the request."""
-    asked = "bots", "--timezone", "Asia/Tokyo"
+    arguments = "bots", "--timezone", "Asia/Tokyo"
     assert [row["last_seen_at"] for row in read_table(site, "bots")] == ["2026-01-05T12:01:00"]
-    assert [row["last_seen_at"] for row in read_table(site, *asked)] == ["2026-01-05T21:01:00"]
+    assert [row["last_seen_at"] for row in read_table(site, *arguments)] == ["2026-01-05T21:01:00"]
 
 
 def test_a_limit_applies_to_each_table(site: Site) -> None:

@@ -39,7 +39,7 @@ FULL: list[AgeReach] = [("page-path", "full", 1, RECENT), ("ip-address", "full",
 @pytest.fixture(scope="module")
 def complete_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder with every kind of record that `avowal verify` checks."""
-    folder = tmp_path_factory.mktemp("whole")
+    folder = tmp_path_factory.mktemp("complete")
     site = site_with_attack(folder, DISCLOSED_FORM)
     for name in ("bea", "cyd"):
         add_user(site, name, "--disclose")
@@ -217,10 +217,10 @@ def record_approval(register: Register, by: str) -> None:
     record_release(register, release_request)
 
 
-def record_authorised_release(register: Register, categories: list[str], *, taken_back: bool = False) -> None:
+def record_authorised_release(register: Register, categories: list[str], *, withdrawn: bool = False) -> None:
     """Record a release on the ground `authorised`, of categories that were not authorised or no longer are."""
     (visitor, template) = next(one for one in register.releases.by_visitor() if one[1].ground == "authorised")
-    if taken_back:
+    if withdrawn:
         (given,) = register.authorisations.for_visitor(visitor)
         register.authorisations.record(replace(given, given=False, categories=[], recorded_at=NOW))
     case = next(one for one in register.release_requests.all() if one.ground == "authorised")
@@ -281,7 +281,7 @@ FORGED: dict[str, tuple[Callable[[Register], Any], str]] = {
         "approval-after-release",
     ),
     "a category that the visitor did not authorise": (lambda it: record_authorised_release(it, ["ip-address"]), "category-not-authorised"),
-    "a category whose authorisation was withdrawn": (lambda it: record_authorised_release(it, ["page-path"], taken_back=True), "category-not-authorised"),
+    "a category whose authorisation was withdrawn": (lambda it: record_authorised_release(it, ["page-path"], withdrawn=True), "category-not-authorised"),
     "a feed under a contract that is not in force": (lambda it: record_feed_page(it, FULL, contract_hash=hash_text(OTHER)), "contract-not-in-force"),
     "a feed to an unknown processor": (
         lambda it: (record_feed_page(it, FULL, contract_hash=hash_text(CONTRACT), processor="other")),
