@@ -13,8 +13,7 @@ from avowal.register.repository import format_time
 from avowal.submissions.submission import Submission
 
 SUBJECT_ACCESS_PURPOSE = "may-see"
-"""The purpose of an access that the data subject asked for: the duty of that name."""
-
+"""The purpose of an access that the data subject requested, named after the duty to grant it."""
 
 ANY_TIME, NEVER = "", "~"
 """Texts that sort before and after every time of a column."""
@@ -68,7 +67,7 @@ class SubmissionAccess(msgspec.Struct, frozen=True):
 
     @property
     def is_unrestricted(self) -> bool:
-        """Whether every submission may be read, as the person whose it is asked for it."""
+        """Whether every submission may be read, because its data subject requested it."""
         return self.purpose == SUBJECT_ACCESS_PURPOSE
 
     def parameters(self, now: datetime, *, reader_is_automated: bool) -> dict[str, Any]:

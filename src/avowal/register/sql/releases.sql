@@ -9,7 +9,8 @@ INSERT INTO release_subjects (release, position, commitment, visitor, recipient,
 VALUES (:release, :position, :commitment, :visitor, :recipient, :salt);
 
 -- name: select_releases
--- Parameters that are null choose nothing: all releases, by reference, or of a visitor who may be told of it.
+-- All releases, or only that with a reference, or those of a visitor who may be told of them. Null parameters do not
+-- restrict.
 SELECT reference, ground, recipient_kind,
        coalesce((SELECT max(recipient) FROM release_subjects WHERE release_subjects.release = releases.release), ''),
        categories, records, version, manifest_hash, released_at, expires_at, recalled_at, entry, sealed_until

@@ -1,8 +1,8 @@
--- The register: what was published, consented, read, submitted and disclosed, and the ledger of all that.
+-- The register: versions of the terms, consents, readers, submissions and releases, and the ledger that records them.
 -- Times are UTC, as `YYYY-MM-DD HH:MM:SS.ffffff`. Lists and objects are JSON. A `commitment` is a salted SHA-256 in
--- hexadecimal; its salt and what it commits to stand in a table of their own, so that they can be erased.
+-- hexadecimal; its salt and the values it commits to are in a separate table, so that they can be erased.
 
--- The ledger: entries in their order, the nodes of the tree over them, and the checkpoints that were signed.
+-- The ledger: its entries in their order, the nodes of their tree, and the signed checkpoints.
 -- Leaf hashes are the nodes of level 0. `access_reader` and `access_salt` open the commitment of a `data-accessed` entry.
 
 PRAGMA application_id = 1096175447; -- `AVOW`
@@ -70,7 +70,7 @@ CREATE TABLE notice_displays (
 );
 
 -- Consents to a version for data collected before it, and withdrawals of consents. The last row of a visitor and a
--- version holds.
+-- version counts.
 
 CREATE TABLE consents (
     consent       INTEGER PRIMARY KEY,
@@ -93,7 +93,7 @@ CREATE TABLE consent_subjects (
 );
 CREATE INDEX consent_subjects_by_visitor ON consent_subjects (visitor);
 
--- Readers and their purposes. The last row of a name holds; one without purposes removes the reader.
+-- Readers and their purposes. The last row of a name counts; one without purposes removes the reader.
 
 CREATE TABLE readers (
     reader       INTEGER PRIMARY KEY,
@@ -167,7 +167,7 @@ CREATE TABLE submission_fields (
 CREATE INDEX submission_fields_by_submission ON submission_fields (submission);
 CREATE INDEX submission_fields_by_file_name ON submission_fields (file_name) WHERE file_name IS NOT NULL;
 
--- What opens the commitments of entries about submissions, as long as these exist.
+-- The salts that open the commitments of entries about submissions, until these are deleted.
 
 CREATE TABLE objection_subjects (
     submission TEXT NOT NULL CHECK (length(submission) = 24),
@@ -191,7 +191,7 @@ CREATE TABLE restrictions (
     PRIMARY KEY (selector_kind, selector_value, entry)
 ) WITHOUT ROWID;
 
--- Processors and their contracts. The last row of a name holds; one without a contract removes the processor.
+-- Processors and their contracts. The last row of a name counts; one without a contract removes the processor.
 
 CREATE TABLE processors (
     processor        INTEGER PRIMARY KEY,
@@ -306,8 +306,8 @@ CREATE TABLE releases (
     released_at    TEXT NOT NULL,
     expires_at     TEXT NOT NULL,
     recalled_at    TEXT,
-    sealed_until   TEXT,          -- visitors are not told of the release before
-    written_at     TEXT,          -- null while the package is not written: it can be made again, the same
+    sealed_until   TEXT,          -- until then visitors may not be told of the release
+    written_at     TEXT,          -- null until the package is written; until then it can be made again
     entry          INTEGER NOT NULL UNIQUE REFERENCES entries
 );
 

@@ -140,7 +140,7 @@ DELETE FROM submission_fields WHERE category = :category AND submission IN (
 );
 
 -- name: count_expired_visitors
--- The last bit of a visitor's key tells whether it is a daily key (0) or that of a cookie (1).
+-- The last bit of a visitor's key is 0 in a daily key, and 1 in the key of a cookie.
 SELECT count(*) FROM submissions
 WHERE version = :version AND submitted_at < :before AND visitor IS NOT NULL
   AND (instr('0123456789abcdef', substr(visitor, 16, 1)) - 1) % 2 = :last_bit;

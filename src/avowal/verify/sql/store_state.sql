@@ -1,7 +1,7 @@
 -- What `avowal verify` reads from the store.
 
 -- name: record_versions
--- For each version that records name: the period and number of these records, and the range of what governs them.
+-- The period and number of the records of each version, and the range of their governing numbers.
 SELECT version, min(record_time) AS first, max(record_time) AS last, count(*) AS records,
        min(governing) AS least, max(governing) AS greatest
 FROM (SELECT version, record_time, governing FROM collected_records
