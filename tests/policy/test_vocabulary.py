@@ -1,4 +1,5 @@
 import re
+from importlib import resources
 from pathlib import Path
 from typing import get_args
 
@@ -26,6 +27,12 @@ def vocabulary_with_address(word: VocabularyWord) -> Vocabulary:
     """Return the vocabulary with another entry for `ip-address`."""
     now = load_vocabulary()
     return msgspec.structs.replace(now, categories={**now.categories, "ip-address": word})
+
+
+def test_the_newest_words_belong_to_the_newest_vocabulary() -> None:
+    """A word that is newer than the newest vocabulary could be used by nobody."""
+    text = (resources.files("avowal.policy") / "vocabulary.toml").read_text(encoding="utf-8")
+    assert max(int(number) for number in re.findall(r"since = (\d+)", text)) == NEWEST_VOCABULARY
 
 
 def test_every_word_has_a_description() -> None:
