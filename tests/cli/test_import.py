@@ -259,13 +259,13 @@ def test_an_empty_file_is_not_an_error(site: Site) -> None:
     assert site.take_in(log)["counts"]["lines"] == 40
 
 
-@pytest.mark.parametrize(("wrong", "code"), [(".", "not-a-file"), ("missing.log", "file-missing")])
-def test_folders_and_missing_files_are_refused(site: Site, wrong: str, code: str) -> None:
+@pytest.mark.parametrize(("path", "code"), [(".", "not-a-file"), ("missing.log", "file-missing")])
+def test_folders_and_missing_files_are_refused(site: Site, path: str, code: str) -> None:
     """A folder or a missing file ends the command with exit status 2 and a hint before anything is read."""
     log = site.log("access.log", TEXT)
-    ran = site.avowal("import", log, wrong)
+    ran = site.avowal("import", log, path)
     assert (ran.status, ran.code) == (2, code)
-    assert f"`{wrong}`" in ran.err
+    assert f"`{path}`" in ran.err
     assert len(ran.err.splitlines()) == 2
     assert not site.data.exists()
 
@@ -398,7 +398,7 @@ def test_a_log_of_unknown_format_is_refused(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "log_format",
     [
         "combined",
         '%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"',
@@ -407,11 +407,11 @@ def test_a_log_of_unknown_format_is_refused(site: Site) -> None:
     ],
     ids=["name", "LogFormat", "LogFormat with escapes", "log_format"],
 )
-def test_a_format_can_be_named_or_given_as_a_directive(site: Site, beside: Site, given: str) -> None:
+def test_a_format_can_be_named_or_given_as_a_directive(site: Site, beside: Site, log_format: str) -> None:
     """The name of a format, an Apache LogFormat and an nginx log_format read the same log the same way."""
     log = site.log("access.log", TEXT)
-    report = site.take_in(log, "--format", given)
-    assert (report["format"], report["file_reports"][0]["confidence"]) == (given, None)
+    report = site.take_in(log, "--format", log_format)
+    assert (report["format"], report["file_reports"][0]["confidence"]) == (log_format, None)
     beside.take_in(log)
     assert kept(site) == kept(beside)
     log.write_text(TEXT + line(99))
@@ -441,8 +441,8 @@ def test_a_known_log_continues_in_the_given_format(site: Site) -> None:
     log = site.log("access.log", TEXT)
     site.take_in(log)
     log.write_text(TEXT + f"{line(99).strip()} 0.250\n")
-    told = site.take_in(log, "--format", TIMED)
-    assert (told["counts"]["requests"], told["format"]) == (1, TIMED)
+    report = site.take_in(log, "--format", TIMED)
+    assert (report["counts"]["requests"], report["format"]) == (1, TIMED)
     assert site.rows("SELECT response_time_us FROM requests WHERE response_time_us IS NOT NULL") == [
         (250_000,)
     ]
@@ -542,9 +542,9 @@ def test_messages_contain_nothing_of_the_log(site: Site) -> None:
     ):
         ran = site.avowal("import", site.log(name, *lines), "--as-new-log", *arguments)
         assert MARK not in ran.out + ran.err, name
-        shown = site.avowal("import", site.folder / name, "--as-new-log", "--show-unparsable", *arguments)
-        assert MARK not in shown.err, name
-        assert (MARK in shown.out) == (name != "no format"), name
+        ran = site.avowal("import", site.folder / name, "--as-new-log", "--show-unparsable", *arguments)
+        assert MARK not in ran.err, name
+        assert (MARK in ran.out) == (name != "no format"), name
 
 
 def test_show_unparsable_prints_the_lines_of_the_file(site: Site) -> None:
@@ -558,17 +558,17 @@ def test_show_unparsable_prints_the_lines_of_the_file(site: Site) -> None:
         assert site.avowal("import", log, "--show-unparsable").out.splitlines()[-2:] == expected
     packed = site.folder / "access.log.gz"
     packed.write_bytes(gzip.compress(log.read_bytes()))
-    shown = site.avowal("import", packed, "--show-unparsable").out.splitlines()[-2:]
-    assert [text.partition(": ")[2] for text in shown] == [text.partition(": ")[2] for text in expected]
+    lines = site.avowal("import", packed, "--show-unparsable").out.splitlines()[-2:]
+    assert [text.partition(": ")[2] for text in lines] == [text.partition(": ")[2] for text in expected]
 
 
 def test_show_unparsable_escapes_control_characters(site: Site) -> None:
     """Control characters of a printed line are escaped, so that it cannot control the terminal."""
     evil = "\x1b]0;title\x07 \x1b[2J \x9b31m \u202e \r [red]x[/red]"
     log = site.log("access.log", *LINES, f"{evil} bad\n")
-    shown = site.avowal("import", log, "--show-unparsable").out.splitlines()[-1]
-    assert shown.isprintable()
-    assert "[red]x[/red] bad" in shown
+    last_line = site.avowal("import", log, "--show-unparsable").out.splitlines()[-1]
+    assert last_line.isprintable()
+    assert "[red]x[/red] bad" in last_line
 
 
 def test_show_unparsable_and_json_exclude_each_other(site: Site) -> None:

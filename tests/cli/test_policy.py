@@ -46,33 +46,38 @@ def test_diff_reports_weaker_terms_by_its_exit_status(
     ran = site.avowal("policy", "diff", old, new)
     assert (ran.status, ran.err) == (status, "")
     assert f": {relation}\n" in ran.out
-    told = site.avowal("policy", "diff", old, new, "--json")
-    assert (told.status, told.json()["relation"]) == (status, relation)
+    result = site.avowal("policy", "diff", old, new, "--json")
+    assert (result.status, result.json()["relation"]) == (status, relation)
 
 
 def test_diff_lists_every_difference(site: Site) -> None:
     """The object has every changed cell and precision; the table shows those of one change in one line."""
     old = terms(site, "old.toml")
     new = terms(site, "new.toml", (WHOLE, 'keep = { full = "3 days", prefix = "365 days" }'))
-    told: dict[str, Any] = site.avowal("policy", "diff", old, new, "--json").json()
+    result: dict[str, Any] = site.avowal("policy", "diff", old, new, "--json").json()
     purposes = ["abuse", "availability", "content", "performance"]
-    assert [(one["purpose"], one["precision"], one["was"], one["now"]) for one in told["looser"]] == [
+    assert [
+        (witness["purpose"], witness["precision"], witness["was"], witness["now"])
+        for witness in result["looser"]
+    ] == [
         (purpose, precision, 90 * 86_400, 365 * 86_400)
         for purpose in purposes
         for precision in ("country", "prefix")
     ]
-    assert [(one["purpose"], one["precision"]) for one in told["stricter"]] == [
+    assert [(witness["purpose"], witness["precision"]) for witness in result["stricter"]] == [
         (purpose, "full") for purpose in purposes
     ]
-    shown = [" ".join(line.split()) for line in site.avowal("policy", "diff", old, new).out.splitlines()]
+    table_lines = [
+        " ".join(line.split()) for line in site.avowal("policy", "diff", old, new).out.splitlines()
+    ]
     everyone = "abuse, availability, content, performance operator"
-    assert f"ip-address, prefix {everyone} 90 days 365 days" in shown
-    assert f"ip-address, full {everyone} 7 days 3 days" in shown
+    assert f"ip-address, prefix {everyone} 90 days 365 days" in table_lines
+    assert f"ip-address, full {everyone} 7 days 3 days" in table_lines
 
 
 def test_invalid_terms_are_refused(site: Site) -> None:
     """A missing or invalid file gives exit status 2, as it protects neither more nor less."""
     old = terms(site, "old.toml")
-    for wrong in (site.folder / "missing.toml", terms(site, "new.toml", ("ip-address", "ip-adress"))):
-        ran = site.avowal("policy", "diff", old, wrong)
-        assert (ran.status, str(wrong) in ran.err) == (2, True)
+    for invalid in (site.folder / "missing.toml", terms(site, "new.toml", ("ip-address", "ip-adress"))):
+        ran = site.avowal("policy", "diff", old, invalid)
+        assert (ran.status, str(invalid) in ran.err) == (2, True)

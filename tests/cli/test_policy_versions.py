@@ -56,11 +56,11 @@ def test_a_stricter_version_protects_old_records_at_once(site: Site) -> None:
     log = site.log("access.log", *(seen(TODAY - timedelta(days=days), f"/{days}") for days in (40, 20, 5)))
     site.take_in(log)
     assert {row["page_path"] for row in site.report("pages")["tables"]["pages"]} == {"/40", "/20", "/5"}
-    kept = f'categories = {PATHS}\nkeep = {{ full = "forever" }}'
-    publish(site, (kept, kept.replace("forever", "10 days")))
-    found = site.report("pages")
-    assert {row["page_path"] for row in found["tables"]["pages"]} == {"/5"}
-    assert found["excluded"]["hidden_rows"] == 2
+    retention = f'categories = {PATHS}\nkeep = {{ full = "forever" }}'
+    publish(site, (retention, retention.replace("forever", "10 days")))
+    report = site.report("pages")
+    assert {row["page_path"] for row in report["tables"]["pages"]} == {"/5"}
+    assert report["excluded"]["hidden_rows"] == 2
     late = site.take_in(
         site.log("late.log", *(seen(TODAY - timedelta(days=days), f"/late-{days}") for days in (30, 4)))
     )
@@ -76,8 +76,8 @@ def test_a_looser_version_does_not_affect_old_records(site: Site) -> None:
     publish(site_two, (ADDRESSES, ADDRESSES.replace("7 days", "30 days")))
     before, after = TODAY - timedelta(days=8), datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
     site_two.take_in(site.log("access.log", seen(before, "/before"), seen(after, "/after")))
-    kept = duck(site_two, "SELECT page_path, ip_address, version FROM requests ORDER BY page_path")
-    assert kept == [("/after", "192.0.2.1", 2), ("/before", "192.0.2.0/24", 1)]
+    requests = duck(site_two, "SELECT page_path, ip_address, version FROM requests ORDER BY page_path")
+    assert requests == [("/after", "192.0.2.1", 2), ("/before", "192.0.2.0/24", 1)]
 
 
 def duck(site: Site, sql: str) -> list[tuple[object, ...]]:
@@ -107,9 +107,9 @@ def test_a_visit_across_a_publication_has_views_of_both_versions(site: Site) -> 
     """Each view has the version in force at its time; the visit has the lowest of them."""
     publish(site, (ADDRESSES, ADDRESSES.replace("7 days", "6 days")))
     (at,) = [
-        one["effective_at"]
-        for one in site.avowal("policy", "history", "--json").json()
-        if one["version"] == 2
+        version["effective_at"]
+        for version in site.avowal("policy", "history", "--json").json()
+        if version["version"] == 2
     ]
     moment = datetime.fromisoformat(at).replace(microsecond=0)
     views = [seen(moment + timedelta(seconds=seconds), f"/{seconds}") for seconds in (-60, -1, 1, 5)]
@@ -144,7 +144,7 @@ def test_a_scheduled_version_applies_from_its_day(site: Site) -> None:
     assert "(scheduled)" in site.avowal("policy", "history").out
     assert site.avowal("policy", "withdraw", "1").status == 1
     assert site.avowal("policy", "withdraw", "2").status == 0
-    assert [one["version"] for one in site.avowal("policy", "history", "--json").json()] == [1]
+    assert [version["version"] for version in site.avowal("policy", "history", "--json").json()] == [1]
 
 
 def test_pages_show_the_published_version(site: Site) -> None:
@@ -194,7 +194,7 @@ def test_notices_and_pages_exist_in_every_language_of_the_terms(site: Site) -> N
     assert site.avowal("policy", "record-posting", 3, "--place", "https://example.org/").status == 0
     assert site.avowal("policy", "record-posting", 1, "--place", "https://example.org/").status == 1
     third = site.avowal("policy", "notice", "--json").json()[1]
-    assert [(one["location"], one["attested_by_operator"]) for one in third["shown"]] == [
+    assert [(display["location"], display["attested_by_operator"]) for display in third["shown"]] == [
         ("https://example.org/", True)
     ]
     assert site.avowal("verify").status == 0

@@ -47,22 +47,24 @@ REFERRER_LINE = '[[collect]]\ncategories = ["referrer"]\nkeep = { page = "foreve
 QUERY_LINE = '[[collect]]\ncategories = ["page-query"]\nkeep = { full = "forever" }\nfor = ["content"]\n'
 
 
-def marked(moment: datetime, address: str) -> str:
+def marked_line(moment: datetime, address: str) -> str:
     """Write a line of the combined format, with a cookie and one more field, in which everything is marked."""
-    told = {name: texts[0] for name, texts in TEXTS.items()}
+    markers = {name: texts[0] for name, texts in TEXTS.items()}
     return (
-        f"{address} - {told['user']} [{moment:%d/%b/%Y:%H:%M:%S} +0000] "
-        f'"GET /{told["path"]}?token={told["query"]}&x={told["user"]} HTTP/1.1" 200 512 '
-        f'"https://example.net/{told["referrer"]}?q={told["referrer query"]}" '
-        f'"{FIREFOX} {told["user agent"]}" "session={told["cookie"]}" "{told["further field"]}"'
+        f"{address} - {markers['user']} [{moment:%d/%b/%Y:%H:%M:%S} +0000] "
+        f'"GET /{markers["path"]}?token={markers["query"]}&x={markers["user"]} HTTP/1.1" 200 512 '
+        f'"https://example.net/{markers["referrer"]}?q={markers["referrer query"]}" '
+        f'"{FIREFOX} {markers["user agent"]}" "session={markers["cookie"]}" "{markers["further field"]}"'
     )
 
 
-def log_of(age: timedelta) -> str:
+def make_log(age: timedelta) -> str:
     """Write a log: good lines, and every kind of damage that carries what no message and no file may bear."""
     moment = datetime.now(UTC).replace(tzinfo=None, microsecond=0) - age
     good = [
-        marked(moment - timedelta(seconds=second), address) for second in range(30) for address in (V4, V6)
+        marked_line(moment - timedelta(seconds=second), address)
+        for second in range(30)
+        for address in (V4, V6)
     ]
     line = good[0]
     bad = [
@@ -98,7 +100,7 @@ class World:
         for folder in ("site", *names.values()):
             (world.root / folder).mkdir(parents=True)
         world.site.init(*changes, settings='[collect]\nlog_format = "combined"\n')
-        world.log.write_text(log_of(age), encoding="utf-8")
+        world.log.write_text(make_log(age), encoding="utf-8")
         return world
 
     @property
@@ -152,9 +154,9 @@ def tables(store: Path) -> bytes:
     return repr(rows).encode()
 
 
-def found_in(*texts: bytes) -> set[str]:
+def find_markers(*texts: bytes) -> set[str]:
     """Return what stands in texts: as such, in UTF-16, in hexadecimal, or as the bytes of an address."""
-    found = set()
+    names = set()
     for name, marks in TEXTS.items():
         for mark in marks:
             forms = [mark.encode(), mark.encode("utf-16-le"), mark.encode().hex().encode()]
@@ -164,8 +166,8 @@ def found_in(*texts: bytes) -> set[str]:
                 packed = socket.inet_pton(socket.AF_INET6, mark)
                 forms += [packed, packed[::-1], packed.hex().encode()]
             if any(form in text for form in forms for text in texts):
-                found.add(name)
-    return found
+                names.add(name)
+    return names
 
 
 DEFAULT, OLD, ANCIENT = timedelta(), timedelta(days=30), timedelta(days=200)
@@ -195,22 +197,22 @@ def test_the_search_finds_every_marker(tmp_path: Path) -> None:
     """The search that the other tests rely on finds every marker in a file, in a table and in a segment."""
     everything = set(TEXTS) - {"network"}
     world = World.made(tmp_path)
-    assert found_in(*world.left_behind()) == set()
-    text = log_of(timedelta())
+    assert find_markers(*world.left_behind()) == set()
+    text = make_log(timedelta())
     (world.root / "temporary" / "forgotten").write_text(text)
-    assert found_in(*world.left_behind()) == everything
+    assert find_markers(*world.left_behind()) == everything
     (world.root / "temporary" / "forgotten").write_bytes(socket.inet_pton(socket.AF_INET6, V6))
-    assert found_in(*world.left_behind()) == {"address"}
+    assert find_markers(*world.left_behind()) == {"address"}
     (world.root / "temporary" / "forgotten").unlink()
     lines = pl.DataFrame({"line": text.splitlines()})
     lines.write_parquet(world.root / "home" / "x.parquet", compression="zstd")
-    assert found_in(*world.left_behind()) == everything
+    assert find_markers(*world.left_behind()) == everything
     (world.root / "home" / "x.parquet").unlink()
     with duckdb.connect(world.root / "home" / "x.duckdb") as store:
         store.execute(
             "CREATE TABLE forgotten AS SELECT unnest($1) AS line", [text.replace("\0", "").splitlines()]
         )
-    assert found_in(*world.left_behind()) == everything
+    assert find_markers(*world.left_behind()) == everything
 
 
 def test_an_import_leaves_only_admitted_data(case: tuple[World, set[str]]) -> None:
@@ -218,8 +220,8 @@ def test_an_import_leaves_only_admitted_data(case: tuple[World, set[str]]) -> No
     world, allowed = case
     ran = world.avowal("import", world.log, "--max-unparsable-percent", "100")
     assert ran.returncode == 0, ran.stderr
-    assert found_in(*world.left_behind()) == allowed
-    assert found_in(ran.stdout, ran.stderr) == set()
+    assert find_markers(*world.left_behind()) == allowed
+    assert find_markers(ran.stdout, ran.stderr) == set()
     ((requests, letters),) = world.site.rows(
         "SELECT (SELECT count(*) FROM requests), (SELECT count(*) FROM unparsable_lines)"
     )
@@ -231,7 +233,7 @@ def test_admitted_data_is_found_in_the_bytes(tmp_path: Path) -> None:
     """Admitted data is found in the plain bytes of the files, so that a search for other data is meaningful."""
     world = World.made(tmp_path)
     world.avowal("import", world.log, "--max-unparsable-percent", "100")
-    assert {"path", "referrer"} <= found_in(world.raw()) <= BY_DEFAULT
+    assert {"path", "referrer"} <= find_markers(world.raw()) <= BY_DEFAULT
 
 
 def test_unparsable_lines_are_printed_only_to_standard_output(tmp_path: Path) -> None:
@@ -239,9 +241,9 @@ def test_unparsable_lines_are_printed_only_to_standard_output(tmp_path: Path) ->
     world = World.made(tmp_path)
     for _ in range(2):
         ran = world.avowal("import", world.log, "--show-unparsable")
-        assert found_in(ran.stdout) >= NEVER | {"query", "address"}
-        assert found_in(ran.stderr) == set()
-        assert found_in(*world.left_behind()) == BY_DEFAULT
+        assert find_markers(ran.stdout) >= NEVER | {"query", "address"}
+        assert find_markers(ran.stderr) == set()
+        assert find_markers(*world.left_behind()) == BY_DEFAULT
 
 
 @pytest.mark.parametrize(
@@ -254,8 +256,8 @@ def test_no_message_quotes_a_log(tmp_path: Path, arguments: list[str]) -> None:
     ran = world.avowal("import", world.log, *arguments)
     assert ran.returncode in {0, 1}, ran.stderr
     assert b"Traceback" not in ran.stderr
-    assert found_in(ran.stdout, ran.stderr) == set()
-    assert found_in(*world.left_behind()) <= BY_DEFAULT
+    assert find_markers(ran.stdout, ran.stderr) == set()
+    assert find_markers(*world.left_behind()) <= BY_DEFAULT
 
 
 def test_reports_show_only_paths_and_sites(tmp_path: Path) -> None:
@@ -265,7 +267,7 @@ def test_reports_show_only_paths_and_sites(tmp_path: Path) -> None:
     for name in ("pages", "sources", "technology", "availability"):
         ran = world.avowal("report", name, "--json")
         assert ran.returncode == 0
-        assert found_in(ran.stdout, ran.stderr) <= {"path"}
+        assert find_markers(ran.stdout, ran.stderr) <= {"path"}
 
 
 def test_segments_for_the_owner_contain_only_admitted_data(case: tuple[World, set[str]]) -> None:
@@ -275,10 +277,10 @@ def test_segments_for_the_owner_contain_only_admitted_data(case: tuple[World, se
         follow.wait_for("following")
         ran = world.avowal("import", world.log, "--max-unparsable-percent", "100")
         assert ran.returncode == 0, ran.stderr
-        assert found_in(*world.left_behind()) == allowed
+        assert find_markers(*world.left_behind()) == allowed
         assert follow.end(signal.SIGTERM) == 0
-        assert found_in(follow.said().encode(), ran.stdout, ran.stderr) == set()
-    assert found_in(*world.left_behind()) == allowed
+        assert find_markers(follow.said().encode(), ran.stdout, ran.stderr) == set()
+    assert find_markers(*world.left_behind()) == allowed
 
 
 def test_following_a_log_leaves_only_admitted_data(case: tuple[World, set[str]]) -> None:
@@ -295,8 +297,8 @@ def test_following_a_log_leaves_only_admitted_data(case: tuple[World, set[str]])
 
             wait_until(is_in, "views of the marked page")
             follow.end(stop)
-            assert found_in(follow.said().encode()) == set()
-        assert found_in(*world.left_behind()) == allowed
+            assert find_markers(follow.said().encode()) == set()
+        assert find_markers(*world.left_behind()) == allowed
 
 
 KILLS = [
@@ -337,9 +339,9 @@ def test_a_killed_import_leaves_only_admitted_data(
     )
     ended = json.loads(ran.stdout)
     assert (ended["owner"] if role == "owner" else ended["imports"][0]) == -9
-    found = found_in(*world.left_behind())
+    found = find_markers(*world.left_behind())
     assert there <= found <= BY_DEFAULT
-    assert found_in(ran.stderr.encode()) == set()
+    assert find_markers(ran.stderr.encode()) == set()
 
 
 def test_the_environment_moves_no_data_elsewhere(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ def site(tmp_path: Path) -> Site:
 
 def test_a_query_is_answered_for_its_purpose(site: Site) -> None:
     """A query is answered as a table, as JSON and as CSV; with `--explain` it does not run."""
-    told = site.avowal("query", PAGES, "--purpose", "content", "--json").json()
-    assert told["rows"] == [{"page_path": "/0", "n": 3}, {"page_path": "/1", "n": 2}]
-    assert (told["purpose"], told["is_truncated"], told["notes"]) == ("content", False, [])
+    result = site.avowal("query", PAGES, "--purpose", "content", "--json").json()
+    assert result["rows"] == [{"page_path": "/0", "n": 3}, {"page_path": "/1", "n": 2}]
+    assert (result["purpose"], result["is_truncated"], result["notes"]) == ("content", False, [])
     assert "/0" in site.avowal("query", PAGES, "--purpose", "content").out
     rows = list(csv.reader(io.StringIO(site.avowal("query", PAGES, "--purpose", "content", "--csv").out)))
     assert rows == [["page_path", "n"], ["/0", "3"], ["/1", "2"]]
@@ -49,9 +49,9 @@ def test_a_query_is_answered_for_its_purpose(site: Site) -> None:
 
 def test_a_column_for_another_purpose_is_refused(site: Site) -> None:
     """A query for content that names addresses, which are for abuse, is refused with the reason; in `*` they are null."""
-    asked = "SELECT count(DISTINCT ip_address) AS n FROM requests"
-    assert site.avowal("query", asked, "--purpose", "abuse", "--json").json()["rows"] == [{"n": 5}]
-    ran = site.avowal("query", asked, "--purpose", "content")
+    sql = "SELECT count(DISTINCT ip_address) AS n FROM requests"
+    assert site.avowal("query", sql, "--purpose", "abuse", "--json").json()["rows"] == [{"n": 5}]
+    ran = site.avowal("query", sql, "--purpose", "content")
     identity = site.avowal("policy", "history", "--json").json()[0]["identity"]
     assert ran.status == 1
     assert (
@@ -75,8 +75,8 @@ def test_a_query_is_answered_by_the_owner_of_the_folder(site: Site) -> None:
     """The answers and refusals are the same while another process owns the folder."""
     with site.started("follow", site.folder / "a.log") as following:
         following.wait_for("following")
-        told = site.avowal("query", PAGES, "--purpose", "content", "--json").json()
-        assert [row["n"] for row in told["rows"]] == [3, 2]
+        result = site.avowal("query", PAGES, "--purpose", "content", "--json").json()
+        assert [row["n"] for row in result["rows"]] == [3, 2]
         ran = site.avowal("query", "SELECT * FROM consents", "--purpose", "content")
         assert (ran.status, ran.code) == (1, "query-not-allowed")
 

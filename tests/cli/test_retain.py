@@ -34,7 +34,7 @@ def site(tmp_path: Path) -> Site:
     return site_with_stricter_version(tmp_path)
 
 
-def found(site: Site) -> list[str]:
+def files_with_address(site: Site) -> list[str]:
     """Return the files that have the address."""
     return [
         str(path.relative_to(site.folder))
@@ -45,11 +45,11 @@ def found(site: Site) -> list[str]:
 
 def test_retention_removes_the_bytes_of_expired_data(site: Site) -> None:
     """A file contains the address before, and only its network afterwards."""
-    assert found(site)
+    assert files_with_address(site)
     assert site.avowal("retain", "--json").json()["removed"] == [
         {"relation": "requests", "category": "ip-address", "version": 1, "records": 50}
     ]
-    assert found(site) == []
+    assert files_with_address(site) == []
     assert set(site.rows("SELECT ip_address FROM requests")) == {("203.0.113.0/24",)}
     assert "nothing is past its retention period" in site.avowal("retain").out
     entry = site.avowal("ledger", "prove", 2, "--json").json()["entry"]
@@ -66,7 +66,7 @@ def test_follow_enforces_retention(site: Site) -> None:
     with site.started("follow", site.folder / "b.log") as following:
         following.wait_for("50 records past their retention period were coarsened or deleted")
         assert site.avowal("retain", "--json").json()["removed"] == []
-    assert found(site) == []
+    assert files_with_address(site) == []
 
 
 @pytest.mark.parametrize(

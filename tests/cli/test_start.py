@@ -11,7 +11,7 @@ from support.site import AVOWAL, Site
 FULL = Path("/dev/full")
 
 
-def ran(site: Site, *words: str, output: str) -> "subprocess.CompletedProcess[str]":
+def run_process(site: Site, *words: str, output: str) -> "subprocess.CompletedProcess[str]":
     """Run a command as a process of its own, with its output to a place."""
     with Path(output).open("w") as out:
         return subprocess.run(
@@ -29,20 +29,20 @@ def test_a_command_ends_with_its_status_and_all_of_its_output(
     site: Site, words: tuple[str, ...], status: int
 ) -> None:
     """All output is written, although the interpreter is not finalized."""
-    told = site.folder / "told.txt"
-    found = ran(site, *words, output=str(told))
-    assert found.returncode == status
-    assert told.read_text() == site.avowal(*words, wide=False).out
-    assert "Traceback" not in found.stderr
+    output = site.folder / "output.txt"
+    ended = run_process(site, *words, output=str(output))
+    assert ended.returncode == status
+    assert output.read_text() == site.avowal(*words, wide=False).out
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 def test_output_that_cannot_be_written_is_an_error(site: Site) -> None:
     """A full disk gives a message and exit status 1."""
-    found = ran(site, "policy", "show", "--json", output=str(FULL))
-    assert found.returncode == 1
-    assert "No space left on device" in found.stderr
-    assert "Traceback" not in found.stderr
+    ended = run_process(site, "policy", "show", "--json", output=str(FULL))
+    assert ended.returncode == 1
+    assert "No space left on device" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_closed_pipe_ends_the_command_silently(site: Site) -> None:
@@ -57,22 +57,22 @@ def test_a_closed_pipe_ends_the_command_silently(site: Site) -> None:
         assert process.stderr.read() == b""
 
 
-@pytest.mark.parametrize(("called", "beside"), [("report", "serving"), ("policy", "querying")])
-def test_a_command_imports_no_other_command(called: str, beside: str) -> None:
+@pytest.mark.parametrize(("command", "other"), [("report", "serving"), ("policy", "querying")])
+def test_a_command_imports_no_other_command(command: str, other: str) -> None:
     """A command does not import the modules of other commands."""
-    found = subprocess.run(
-        [sys.executable, "-X", "importtime", AVOWAL, called, "--help"],
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", AVOWAL, command, "--help"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert f"avowal {called}" in found.stdout
-    assert "avowal.app.session" in found.stderr
-    assert f"avowal.cli.{beside}" not in found.stderr
+    assert f"avowal {command}" in ended.stdout
+    assert "avowal.app.session" in ended.stderr
+    assert f"avowal.cli.{other}" not in ended.stderr
 
 
 def test_an_unknown_command_is_refused_with_the_nearest(site: Site) -> None:
     """The hint at an unknown command names the nearest command."""
-    found = site.avowal("reprot", wide=False)
-    assert found.status == 2
-    assert "report" in found.err
+    ended = site.avowal("reprot", wide=False)
+    assert ended.status == 2
+    assert "report" in ended.err

@@ -34,8 +34,8 @@ def reference(site: Site) -> str:
     fields = ("--field", "name=Ann Exmaple", "--field", "email=ann@example.org", "--visitor", VISITOR)
     ran = site.avowal("submission", "add", "order", "--channel", "letter", *fields, "--json")
     assert ran.status == 0, ran.err
-    told: str = ran.json()["reference"]
-    return told
+    reference: str = ran.json()["reference"]
+    return reference
 
 
 def show(site: Site, reference: str, purpose: str = "content") -> Ran:
@@ -92,7 +92,7 @@ def test_a_correction_replaces_the_value(site: Site, reference: str) -> None:
         "submission", "correct", reference, "--field", "name=Ann Example", "--channel", "telephone"
     )
     assert ran.status == 0, ran.err
-    values = {one["field"]: one["value"] for one in show(site, reference).json()["fields"]}
+    values = {value["field"]: value["value"] for value in show(site, reference).json()["fields"]}
     assert values == {"name": "Ann Example", "email": "ann@example.org"}
     (entry,) = [
         json.loads(body)
@@ -104,7 +104,7 @@ def test_a_correction_replaces_the_value(site: Site, reference: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "status", "said"),
+    ("field", "status", "message"),
     [
         ("cv=other.pdf", 1, "the submission has no text in a field `cv`"),
         ("text=hello", 1, "the submission has no text in a field `text`"),
@@ -113,11 +113,11 @@ def test_a_correction_replaces_the_value(site: Site, reference: str) -> None:
     ],
 )
 def test_an_invalid_correction_is_refused(
-    site: Site, reference: str, field: str, status: int, said: str
+    site: Site, reference: str, field: str, status: int, message: str
 ) -> None:
     """An invalid correction changes nothing."""
     ran = site.avowal("submission", "correct", reference, "--field", field, "--channel", "letter")
-    assert (ran.status, said in ran.err) == (status, True), ran.err
+    assert (ran.status, message in ran.err) == (status, True), ran.err
     assert "submission-corrected" not in entry_kinds(site)
 
 

@@ -53,11 +53,11 @@ def reference(site: Site) -> str:
 def add(site: Site, form: str, *words: str) -> str:
     ran = site.avowal("submission", "add", form, "--channel", "letter", *words, "--json")
     assert ran.status == 0, ran.err
-    told: str = ran.json()["reference"]
-    return told
+    reference: str = ran.json()["reference"]
+    return reference
 
 
-def put(site: Site, *words: str) -> Ran:
+def restrict(site: Site, *words: str) -> Ran:
     return site.avowal("submission", "set", *words, "--channel", "letter", "--json")
 
 
@@ -65,23 +65,27 @@ def show(site: Site, reference: str, reader: str = "operator") -> Ran:
     return site.avowal("submission", "show", reference, "--purpose", "content", "--as", reader, "--json")
 
 
-def listed(site: Site, *words: str, reader: str = "anna", purpose: str = "content") -> list[dict[str, Any]]:
+def list_submissions(
+    site: Site, *words: str, reader: str = "anna", purpose: str = "content"
+) -> list[dict[str, Any]]:
     ran = site.avowal("submission", "list", *words, "--purpose", purpose, "--as", reader, "--json")
     assert ran.status == 0, ran.err
-    told: list[dict[str, Any]] = ran.json()["submissions"]
-    return told
+    submissions: list[dict[str, Any]] = ran.json()["submissions"]
+    return submissions
 
 
 def test_only_permitted_readers_see_a_submission(site: Site, reference: str) -> None:
     """Nobody else sees it, not even the operator, until it is permitted to all again."""
-    done = put(site, reference, "--readers", "anna,ben").json()
-    assert (done["settings"], done["submissions"]) == (["allowed_readers"], 1)
+    record = restrict(site, reference, "--readers", "anna,ben").json()
+    assert (record["settings"], record["submissions"]) == (["allowed_readers"], 1)
     assert show(site, reference, "anna").status == 0
     refused = show(site, reference)
     assert (refused.status, refused.code) == (1, "reader-not-permitted")
-    assert [one["reference"] for one in listed(site, "--form", "order")] == [reference]
-    assert listed(site, "--form", "order", reader="operator") == []
-    assert put(site, reference, "--readers", "").status == 0
+    assert [submission["reference"] for submission in list_submissions(site, "--form", "order")] == [
+        reference
+    ]
+    assert list_submissions(site, "--form", "order", reader="operator") == []
+    assert restrict(site, reference, "--readers", "").status == 0
     assert show(site, reference).status == 0
     assert site.avowal("verify").status == 0
 
@@ -89,28 +93,28 @@ def test_only_permitted_readers_see_a_submission(site: Site, reference: str) -> 
 def test_no_program_reads_it_without_automated_decisions(site: Site, reference: str) -> None:
     """A person still reads the submission."""
     assert show(site, reference, "bot").status == 0
-    assert put(site, "--visitor", VISITOR, "--no-automated-decisions").status == 0
+    assert restrict(site, "--visitor", VISITOR, "--no-automated-decisions").status == 0
     assert (show(site, reference, "bot").status, show(site, reference, "anna").status) == (1, 0)
-    assert listed(site, "--visitor", VISITOR, reader="bot") == []
-    assert put(site, "--visitor", VISITOR, "--automated-decisions").status == 0
+    assert list_submissions(site, "--visitor", VISITOR, reader="bot") == []
+    assert restrict(site, "--visitor", VISITOR, "--automated-decisions").status == 0
     assert show(site, reference, "bot").status == 0
 
 
 def test_a_submission_is_deleted_at_its_chosen_time(site: Site, reference: str) -> None:
     """It cannot be read from that time on, and retention deletes it with all its values."""
-    kept = add(site, "order", "--field", "name=B")
-    assert put(site, reference, "--keep-until", SOON).status == 0
-    assert put(site, reference, "--keep-until", "2026-01-01").status == 2
-    assert listed(site, "--form", "order")[0]["keep_until"].startswith(SOON)
+    other = add(site, "order", "--field", "name=B")
+    assert restrict(site, reference, "--keep-until", SOON).status == 0
+    assert restrict(site, reference, "--keep-until", "2026-01-01").status == 2
+    assert list_submissions(site, "--form", "order")[0]["keep_until"].startswith(SOON)
     with closing(Register(site.data, site.folder / "keys")) as register:
-        gone = RestrictionChange(keep_until=NOW - timedelta(2))
-        register.restrictions.set(SubmissionSelector("submission", reference), gone, "letter", utc_now())
+        change = RestrictionChange(keep_until=NOW - timedelta(2))
+        register.restrictions.set(SubmissionSelector("submission", reference), change, "letter", utc_now())
         register.ledger.sign_checkpoint()
     assert show(site, reference).status == 1
-    assert [one["reference"] for one in listed(site, "--form", "order")] == [kept]
+    assert [submission["reference"] for submission in list_submissions(site, "--form", "order")] == [other]
     assert_found(site, "record-overdue", "submissions")
     assert site.avowal("retain").status == 0
-    assert query_register(site, "SELECT reference FROM submissions") == [(kept,)]
+    assert query_register(site, "SELECT reference FROM submissions") == [(other,)]
     assert len(query_register(site, "SELECT * FROM submission_fields")) == 1
     assert query_register(site, "SELECT * FROM restrictions") == []
     assert site.avowal("verify").status == 0
@@ -120,7 +124,7 @@ def test_a_submission_is_released_only_to_permitted_recipients(site: Site, refer
     """A release to a recipient that the sender did not permit is refused."""
     words = ("--reference", reference, *DISCLOSE)
     assert site.avowal("disclose", "--recipient", "Carrier", *words).status == 0
-    assert put(site, reference, "--recipients", "Bank, Baker").status == 0
+    assert restrict(site, reference, "--recipients", "Bank, Baker").status == 0
     refused = site.avowal("disclose", "--recipient", "Carrier", *words)
     assert (refused.status, refused.code) == (1, "recipient-not-permitted"), refused.err
     assert site.avowal("disclose", "--recipient", "Bank", *words).status == 0
@@ -129,23 +133,29 @@ def test_a_submission_is_released_only_to_permitted_recipients(site: Site, refer
 def test_all_submissions_of_a_form_or_a_visitor_are_restricted(site: Site, reference: str) -> None:
     """One entry of the ledger records how many submissions were restricted, and not whose."""
     others = [add(site, "note", "--field", "text=hello") for _ in range(3)]
-    assert put(site, "--form", "note", "--source", "trade fair").json()["submissions"] == 3
-    assert put(site, "--form", "note", "--visitor-key", OTHER).status == 2
-    assert put(site, others[0], "--assign-visitor", OTHER).status == 0
-    assert put(site, "--visitor", OTHER, "--objects-to", "content").json()["submissions"] == 1
-    found = {one["reference"]: one for one in listed(site, "--form", "note", purpose="requested-service")}
-    assert [found[one]["objected_purposes"] for one in others] == [["content"], [], []]
-    assert {one["source"] for one in found.values()} == {"trade fair"}
-    assert [one["reference"] for one in listed(site, "--form", "note")] == others[1:]
+    assert restrict(site, "--form", "note", "--source", "trade fair").json()["submissions"] == 3
+    assert restrict(site, "--form", "note", "--visitor-key", OTHER).status == 2
+    assert restrict(site, others[0], "--assign-visitor", OTHER).status == 0
+    assert restrict(site, "--visitor", OTHER, "--objects-to", "content").json()["submissions"] == 1
+    by_reference = {
+        submission["reference"]: submission
+        for submission in list_submissions(site, "--form", "note", purpose="requested-service")
+    }
+    assert [by_reference[other]["objected_purposes"] for other in others] == [["content"], [], []]
+    assert {submission["source"] for submission in by_reference.values()} == {"trade fair"}
+    assert [submission["reference"] for submission in list_submissions(site, "--form", "note")] == others[1:]
     assert object_to(site, others[0], "abuse").json()["purposes"] == ["abuse"]
     assert object_to(site, others[0], "content", "--withdraw").status == 0
-    found = {one["reference"]: one for one in listed(site, "--form", "note", purpose="requested-service")}
-    assert found[others[0]]["objected_purposes"] == ["abuse"]
+    by_reference = {
+        submission["reference"]: submission
+        for submission in list_submissions(site, "--form", "note", purpose="requested-service")
+    }
+    assert by_reference[others[0]]["objected_purposes"] == ["abuse"]
     assert site.avowal("verify").status == 0
     entries = [json.loads(body) for (body,) in query_register(site, "SELECT body FROM entries")]
-    told = json.dumps([one for one in entries if one["kind"] == "restrictions-changed"])
-    assert not any(word in told for word in (OTHER, "note", "trade", *others))
-    assert reference not in found
+    recorded = json.dumps([entry for entry in entries if entry["kind"] == "restrictions-changed"])
+    assert not any(word in recorded for word in (OTHER, "note", "trade", *others))
+    assert reference not in by_reference
 
 
 def test_a_field_gets_only_a_stricter_category(tmp_path: Path) -> None:
@@ -154,15 +164,15 @@ def test_a_field_gets_only_a_stricter_category(tmp_path: Path) -> None:
     terms = site.folder / "policy" / "terms.toml"
     longer = '[[collect]]\ncategories = ["answer"]\nkeep = { full = "60 days" }\nfor = ["content"]\n'
     terms.write_text(terms.read_text() + ORDER_FORM + NOTE + longer)
-    one = add(site, "note", "--field", "text=I am ill", "--field", "again=yes")
-    refused = put(site, one, "--category", "text=answer")
+    reference = add(site, "note", "--field", "text=I am ill", "--field", "again=yes")
+    refused = restrict(site, reference, "--category", "text=answer")
     assert (refused.status, refused.code) == (1, "weaker-category")
-    assert put(site, one, "--category", "again=message").status == 0
+    assert restrict(site, reference, "--category", "again=message").status == 0
     assert query_register(site, "SELECT DISTINCT category FROM submission_fields") == [("message",)]
-    for wrong in ("text=ip-address", "text=uploaded-file", "text=fun", "text"):
-        assert put(site, one, "--category", wrong).status == 2
-    nowhere = put(site, one, "--category", "nope=message")
-    assert (nowhere.status, nowhere.code) == (1, "field-not-found"), nowhere.err
+    for invalid in ("text=ip-address", "text=uploaded-file", "text=fun", "text"):
+        assert restrict(site, reference, "--category", invalid).status == 2
+    unknown_field = restrict(site, reference, "--category", "nope=message")
+    assert (unknown_field.status, unknown_field.code) == (1, "field-not-found"), unknown_field.err
 
 
 @pytest.mark.parametrize(
@@ -185,7 +195,7 @@ def test_an_invalid_restriction_is_refused(
 ) -> None:
     """An invalid restriction changes and records nothing."""
     before = query_register(site, "SELECT * FROM submissions")
-    ran = put(site, *words)
+    ran = restrict(site, *words)
     assert (ran.status, ran.code) == (status, code), ran.err
     assert query_register(site, "SELECT * FROM submissions") == before
     assert "restrictions-changed" not in entry_kinds(site)
@@ -207,9 +217,9 @@ def test_a_list_for_a_purpose_needs_a_form_or_a_visitor(site: Site, words: tuple
 
 def test_each_list_for_a_purpose_is_recorded(site: Site, reference: str) -> None:
     """The ledger records the number of rows, and the list omits a visitor key that the purpose may not see."""
-    assert listed(site, "--visitor", VISITOR)[0]["visitor"] == VISITOR
-    (told,) = listed(site, "--visitor", VISITOR, purpose="requested-service")
-    assert told["visitor"] is None
+    assert list_submissions(site, "--visitor", VISITOR)[0]["visitor"] == VISITOR
+    (submission,) = list_submissions(site, "--visitor", VISITOR, purpose="requested-service")
+    assert submission["visitor"] is None
     assert reference
     entry = json.loads(query_register(site, "SELECT body FROM entries ORDER BY entry DESC")[0][0])
     assert (entry["kind"], entry["purpose"], entry["rows"]) == ("data-accessed", "requested-service", 1)
@@ -234,7 +244,7 @@ def test_each_list_for_a_purpose_is_recorded(site: Site, reference: str) -> None
 )
 def test_a_changed_restriction_is_found(site: Site, reference: str, change: str, code: str) -> None:
     """Verification finds a restriction that was changed or deleted in the register."""
-    assert put(site, reference, "--readers", "anna").status == 0
+    assert restrict(site, reference, "--readers", "anna").status == 0
     assert object_to(site, reference, "content").status == 0
     assert site.avowal("verify").status == 0
     tamper(site, *change.split("; "))
@@ -243,10 +253,10 @@ def test_a_changed_restriction_is_found(site: Site, reference: str, change: str,
 
 def test_a_visitor_sees_restrictions_and_they_are_erased(site: Site, reference: str) -> None:
     """The visitor sees all restrictions except the names of readers, and an erasure deletes them."""
-    assert put(site, reference, "--readers", "anna", "--source", "trade fair").status == 0
-    assert put(site, "--visitor", VISITOR, "--recipients", "Bank").status == 0
-    (told,) = site.avowal("visitor", "show", VISITOR, "--json").json()["submissions"]
-    assert (told["source"], told["allowed_recipients"], "allowed_readers" in told) == (
+    assert restrict(site, reference, "--readers", "anna", "--source", "trade fair").status == 0
+    assert restrict(site, "--visitor", VISITOR, "--recipients", "Bank").status == 0
+    (submission,) = site.avowal("visitor", "show", VISITOR, "--json").json()["submissions"]
+    assert (submission["source"], submission["allowed_recipients"], "allowed_readers" in submission) == (
         "trade fair",
         ["Bank"],
         False,

@@ -52,8 +52,8 @@ def test_readers_are_listed_changed_and_removed(site: Site) -> None:
     """The last purposes apply, a parent stands for all below it, and a removed reader can read nothing."""
     assert site.avowal("user", "add", "ben", "--purposes", "operate").status == 0
     assert site.avowal("user", "add", "ann", "--purposes", "abuse").status == 0
-    listed = site.avowal("user", "list", "--json").json()
-    assert [(one["name"], len(one["purposes"])) for one in listed] == [("ann", 1), ("ben", 5)]
+    readers = site.avowal("user", "list", "--json").json()
+    assert [(reader["name"], len(reader["purposes"])) for reader in readers] == [("ann", 1), ("ben", 5)]
     assert site.avowal("report", "pages", "--as", "ann").status == 1
     assert site.avowal("user", "remove", "ann", "--json").json()["removed"] is True
     assert site.avowal("user", "remove", "ann", "--json").json()["removed"] is False
@@ -80,12 +80,12 @@ def test_an_invalid_reader_is_refused(site: Site, name: str, purposes: str, code
 
 def test_accesses_to_single_visitors_are_in_the_ledger(site: Site) -> None:
     """The ledger has the reader (as a commitment), the purpose, the rows and the hash of the query; other accesses are counted by day."""
-    for asked in (SINGLE, TOGETHER, TOGETHER):
-        assert site.avowal("query", asked, "--purpose", "content", "--as", "ann").status == 0
+    for sql in (SINGLE, TOGETHER, TOGETHER):
+        assert site.avowal("query", sql, "--purpose", "content", "--as", "ann").status == 0
     site.avowal("report", "pages")
     site.avowal("query", SINGLE, "--purpose", "content", "--explain")
-    told = site.avowal("status", "--json").json()
-    (single,) = told["visitor_accesses"]
+    status = site.avowal("status", "--json").json()
+    (single,) = status["visitor_accesses"]
     assert (single["reader"], single["purpose"], single["rows"], single["version"]) == (
         "ann",
         "content",
@@ -93,7 +93,7 @@ def test_accesses_to_single_visitors_are_in_the_ledger(site: Site) -> None:
         1,
     )
     assert single["query_hash"] == sha256(SINGLE.encode()).hexdigest()
-    assert [(one["reader"], one["accesses"]) for one in told["daily_access_counts"]] == [
+    assert [(count["reader"], count["accesses"]) for count in status["daily_access_counts"]] == [
         ("ann", 2),
         ("operator", 1),
     ]

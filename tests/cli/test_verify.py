@@ -63,9 +63,9 @@ def site(tmp_path: Path) -> Site:
 def test_an_unchanged_folder_is_valid(site: Site) -> None:
     """All entries, versions, documents and records are valid, and the ledger has an entry for every change."""
     ran = site.avowal("verify", "--json")
-    told = ran.json()
-    checked = told.pop("checked")
-    assert (ran.status, told) == (0, {"valid": True, "entries": 4, "findings": []})
+    result = ran.json()
+    checked = result.pop("checked")
+    assert (ran.status, result) == (0, {"valid": True, "entries": 4, "findings": []})
     assert (checked["publications"], checked["records"], checked["columns"] > 100) == (
         3,
         2,
@@ -248,13 +248,15 @@ def test_a_witness_finds_a_rollback_of_the_whole_folder(site: Site, tmp_path: Pa
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text().replace('full = "5 days"', 'full = "4 days"', 1))
     assert site.avowal("policy", "publish").status == 0
-    held = site.log("held.checkpoint", site.avowal("ledger", "checkpoint").out)
-    assert site.avowal("verify", "--witness-checkpoint", held).status == 0
+    checkpoint = site.log("held.checkpoint", site.avowal("ledger", "checkpoint").out)
+    assert site.avowal("verify", "--witness-checkpoint", checkpoint).status == 0
     for name, copy in copies:
         shutil.rmtree(site.folder / name)
         shutil.copytree(copy, site.folder / name)
     assert site.avowal("verify").status == 0
-    assert_found(site, "entries-missing", "a witness holds covers 5 entries", "--witness-checkpoint", held)
+    assert_found(
+        site, "entries-missing", "a witness holds covers 5 entries", "--witness-checkpoint", checkpoint
+    )
 
 
 @pytest.mark.parametrize(
@@ -313,13 +315,13 @@ def test_a_proof_is_verified_with_only_the_key(site: Site, tmp_path: Path) -> No
 def test_a_lost_ledger_or_key_is_never_replaced(site: Site) -> None:
     """Without its key nothing is signed, without the register no command works, and neither is created again."""
     key = site.folder / "keys" / "ledger.key"
-    kept = key.read_bytes()
+    key_bytes = key.read_bytes()
     key.unlink()
     for arguments in (["policy", "publish"], ["ledger", "checkpoint"], ["report"]):
         ran = site.avowal(*arguments)
         assert (ran.status, ran.code) == (1, "key-missing")
     assert not key.exists()
-    key.write_bytes(kept)
+    key.write_bytes(key_bytes)
     assert site.avowal("verify").status == 0
 
 
@@ -335,12 +337,12 @@ DAMAGE = {
 @pytest.mark.parametrize("what", DAMAGE)
 def test_damaged_keys_are_refused_with_a_hint(site: Site, what: str) -> None:
     """A damaged key or checkpoint causes no crash, and nothing is signed."""
-    name, data, told = DAMAGE[what]
+    name, data, message = DAMAGE[what]
     (site.folder / "keys" / name).write_bytes(data)
     for arguments in (["report"], ["policy", "publish"], ["verify"], ["ledger", "checkpoint"]):
         ran = site.avowal(*arguments)
         assert ran.status == 1, arguments
-        assert told in ran.err + ran.out, arguments
+        assert message in ran.err + ran.out, arguments
 
 
 @pytest.mark.parametrize(
@@ -390,23 +392,23 @@ def test_a_cosigned_checkpoint_is_stored(site: Site) -> None:
 def test_the_newest_entries_are_listed(site: Site) -> None:
     """The list has the given number of entries, of one kind or of all, and identifies no person."""
     for address in ("192.0.2.1", "192.0.2.2"):
-        asked = f"SELECT visitor_id FROM requests WHERE ip_address = '{address}'"
-        assert site.avowal("query", asked, "--purpose", "abuse").status == 0
-    told = site.avowal("ledger", "list", "--json").json()["entries"]
-    assert [one["entry"] for one in told] == list(range(6))
+        sql = f"SELECT visitor_id FROM requests WHERE ip_address = '{address}'"
+        assert site.avowal("query", sql, "--purpose", "abuse").status == 0
+    entries = site.avowal("ledger", "list", "--json").json()["entries"]
+    assert [entry["entry"] for entry in entries] == list(range(6))
     published = "version-published"
-    assert [one["kind"] for one in told] == [
+    assert [entry["kind"] for entry in entries] == [
         *(published, "documents-corrected", published, published),
         *("data-accessed", "data-accessed"),
     ]
-    assert told[-1] == {"entry": 5, **site.avowal("ledger", "prove", 5, "--json").json()["entry"]}
+    assert entries[-1] == {"entry": 5, **site.avowal("ledger", "prove", 5, "--json").json()["entry"]}
     newest = site.avowal("ledger", "list", "--count", 1, "--json").json()["entries"]
-    assert newest == told[-1:]
+    assert newest == entries[-1:]
     of_kind = site.avowal("ledger", "list", "--kind", published, "--count", 2, "--json").json()["entries"]
-    assert [one["entry"] for one in of_kind] == [2, 3]
-    shown = " ".join(site.avowal("ledger", "list").out.split())
-    assert all(word in shown for word in ("data-accessed", "purpose abuse", told[-1]["commitment"][:8]))
-    assert not any(word in shown for word in (told[-1]["commitment"], "192.0.2"))
+    assert [entry["entry"] for entry in of_kind] == [2, 3]
+    text = " ".join(site.avowal("ledger", "list").out.split())
+    assert all(word in text for word in ("data-accessed", "purpose abuse", entries[-1]["commitment"][:8]))
+    assert not any(word in text for word in (entries[-1]["commitment"], "192.0.2"))
     assert (
         site.avowal("ledger", "list", "--kind", "release-made").out == "no entries of the kind release-made\n"
     )
@@ -417,8 +419,8 @@ def test_a_missing_entry_is_refused(site: Site) -> None:
     tamper(site, "DELETE FROM entries WHERE entry = 1")
     ran = site.avowal("ledger", "list", "--count", 3)
     assert (ran.status, ran.code) == (1, "ledger-damaged"), ran.err
-    told = site.avowal("ledger", "list", "--count", 2, "--json").json()["entries"]
-    assert [one["entry"] for one in told] == [2, 3]
+    entries = site.avowal("ledger", "list", "--count", 2, "--json").json()["entries"]
+    assert [entry["entry"] for entry in entries] == [2, 3]
 
 
 def test_a_folder_is_verified_while_others_write(site: Site) -> None:

@@ -17,7 +17,7 @@ def site(tmp_path: Path) -> Site:
     return site_with_two_visitors(tmp_path)
 
 
-def shown(site: Site, address: str = ANN) -> Any:
+def show_visitor(site: Site, address: str = ANN) -> Any:
     ran = site.avowal("visitor", "show", address, *PERIOD, "--json")
     assert ran.status == 0, ran.err
     return ran.json()
@@ -38,19 +38,19 @@ def consented(site: Site) -> None:
 def test_a_visitor_sees_the_stored_data(site: Site) -> None:
     """The counts, the period and the version of each relation are shown, and the access is recorded."""
     consented(site)
-    told = shown(site)
-    assert {name: of["records"] for name, of in told["stored"].items()} == {
+    summary = show_visitor(site)
+    assert {name: counts["records"] for name, counts in summary["stored"].items()} == {
         "requests": 3,
         "script_views": 0,
         "events": 0,
         "views": 3,
         "visits": 1,
     }
-    assert told["stored"]["requests"]["versions"] == [1]
-    assert told["stored"]["requests"]["first"] == NOON.isoformat(timespec="seconds")
-    assert [(one["version"], one["given"]) for one in told["consents"]] == [(2, True)]
-    assert [one["purpose"] for one in shown(site)["accesses"]] == ["may-see"]
-    assert "3 requests" in site.avowal("visitor", "show", told["visitor"]).out
+    assert summary["stored"]["requests"]["versions"] == [1]
+    assert summary["stored"]["requests"]["first"] == NOON.isoformat(timespec="seconds")
+    assert [(item["version"], item["given"]) for item in summary["consents"]] == [(2, True)]
+    assert [item["purpose"] for item in show_visitor(site)["accesses"]] == ["may-see"]
+    assert "3 requests" in site.avowal("visitor", "show", summary["visitor"]).out
     assert site.avowal("verify").status == 0
 
 
@@ -73,18 +73,18 @@ def test_a_visitor_exports_all_data(site: Site) -> None:
 def test_an_export_satisfies_its_schema(site: Site) -> None:
     """Each line satisfies the schema, which describes every field and refuses other lines."""
     consented(site)
-    shown(site)
+    show_visitor(site)
     file = site.folder / "export.jsonl"
     site.avowal("visitor", "export", ANN, *PERIOD, "--output", file)
     schema = site.avowal("visitor", "schema").json()
     jsonschema.Draft202012Validator.check_schema(schema)
     check = jsonschema.Draft202012Validator(schema)
-    lines = [json.loads(told) for told in file.read_text().splitlines()]
-    assert [next(check.iter_errors(told), None) for told in lines] == [None] * 8
-    for told in lines:
-        assert not check.is_valid({**told, "another": 1})
-        assert not check.is_valid({name: told[name] for name in list(told)[:-1]})
-    assert all(lines[0][name] for name in ("consents", "accesses"))
+    records = [json.loads(text) for text in file.read_text().splitlines()]
+    assert [next(check.iter_errors(record), None) for record in records] == [None] * 8
+    for record in records:
+        assert not check.is_valid({**record, "another": 1})
+        assert not check.is_valid({name: record[name] for name in list(record)[:-1]})
+    assert all(records[0][name] for name in ("consents", "accesses"))
 
 
 def test_the_stored_data_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_the_stored_data_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
 def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
     """No record, no byte and no link from the ledger remains; other visitors stay, and the receipt is valid."""
     consented(site)
-    key = shown(site)["visitor"]
-    receipt, others = tmp_path / "receipt.json", shown(site, BEN)["stored"]
+    key = show_visitor(site)["visitor"]
+    receipt, others = tmp_path / "receipt.json", show_visitor(site, BEN)["stored"]
     ran = site.avowal("visitor", "erase", key, "--expected-records", 3, "--receipt", receipt, "--json")
     assert ran.status == 0, ran.err
     assert ran.json()["erased"] == {
@@ -125,7 +125,7 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
         "submissions": 0,
         "authorisations": 0,
     }
-    assert shown(site, BEN)["stored"] == others
+    assert show_visitor(site, BEN)["stored"] == others
     assert (
         sum(of["records"] for of in site.avowal("visitor", "show", key, "--json").json()["stored"].values())
         == 0
@@ -141,13 +141,13 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
     away.mkdir()
     ran = Site(away).avowal("verify", receipt, "--key", verifier, "--json")
     assert (ran.status, ran.json()["entry"]["kind"]) == (0, "erasure-done"), ran.err
-    told = json.loads(receipt.read_text())
+    original = json.loads(receipt.read_text())
     for change in (
         {"visitor": "0" * 16},
-        {"erased": {**told["erased"], "requests": 4}},
+        {"erased": {**original["erased"], "requests": 4}},
         {"erased_at": "2026-01-01T00:00:00"},
     ):
-        receipt.write_text(json.dumps({**told, **change}))
+        receipt.write_text(json.dumps({**original, **change}))
         ran = Site(away).avowal("verify", receipt, "--key", verifier)
         assert (ran.status, ran.code) == (1, "receipt-mismatch"), ran.err
 
@@ -182,7 +182,7 @@ def test_an_interrupted_erasure_is_completed_before_the_next_access(site: Site) 
     """If a process ended between recording and doing an erasure, the next access completes it first."""
     import sqlite3  # as that process left it
 
-    key = shown(site)["visitor"]
+    key = show_visitor(site)["visitor"]
     with sqlite3.connect(site.data / "register.sqlite") as file:
         file.execute("INSERT INTO pending_erasures VALUES (?)", [key])
     file.close()

@@ -21,27 +21,32 @@ def site(tmp_path: Path) -> Site:
     return site_with_two_visitors(tmp_path)
 
 
-def authorise(it: Site, *arguments: str, whom: str = DOCTOR) -> dict[str, object]:
-    ran = it.avowal("visitor", "authorise", ANN, *PERIOD, "--recipient", whom, *LETTER, *arguments, "--json")
+def authorise(site: Site, *arguments: str, recipient: str = DOCTOR) -> dict[str, object]:
+    ran = site.avowal(
+        "visitor", "authorise", ANN, *PERIOD, "--recipient", recipient, *LETTER, *arguments, "--json"
+    )
     assert ran.status == 0, ran.err
-    told: dict[str, object] = ran.json()
-    return told
+    recorded: dict[str, object] = ran.json()
+    return recorded
 
 
 def test_authorisations_are_listed_and_withdrawn(site: Site) -> None:
     """They are listed in order, and each has an entry in the ledger that names no person."""
-    given = authorise(site, "--categories", "ip-address,view")
-    assert given["categories"] == ["ip-address", "view-duration", "view-time"]
-    authorise(site, "--categories", "page-path", whom="Court")
+    first = authorise(site, "--categories", "ip-address,view")
+    assert first["categories"] == ["ip-address", "view-duration", "view-time"]
+    authorise(site, "--categories", "page-path", recipient="Court")
     authorise(site, "--withdraw")
-    told = site.avowal("visitor", "show", str(given["visitor"]), "--json").json()["authorisations"]
-    assert [(one["recipient"], one["given"], one["categories"]) for one in told] == [
+    authorisations = site.avowal("visitor", "show", str(first["visitor"]), "--json").json()["authorisations"]
+    assert [
+        (authorisation["recipient"], authorisation["given"], authorisation["categories"])
+        for authorisation in authorisations
+    ] == [
         (DOCTOR, True, ["ip-address", "view-duration", "view-time"]),
         ("Court", True, ["page-path"]),
         (DOCTOR, False, []),
     ]
-    shown = site.avowal("visitor", "show", str(given["visitor"])).out
-    assert f"withdrew the authorisation for `{DOCTOR}`" in shown
+    text = site.avowal("visitor", "show", str(first["visitor"])).out
+    assert f"withdrew the authorisation for `{DOCTOR}`" in text
     tiles = site.folder / "tiles"
     assert site.avowal("ledger", "export", tiles).status == 0
     files = [path.read_bytes() for path in tiles.rglob("*") if path.is_file()]
@@ -49,7 +54,7 @@ def test_authorisations_are_listed_and_withdrawn(site: Site) -> None:
     assert not any(DOCTOR.encode() in file for file in files)
     assert site.avowal("verify").status == 0
     export = site.folder / "export.jsonl"
-    assert site.avowal("visitor", "export", str(given["visitor"]), "--output", export).status == 0
+    assert site.avowal("visitor", "export", str(first["visitor"]), "--output", export).status == 0
     check = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     assert list(check.iter_errors(json.loads(export.read_text().splitlines()[0]))) == []
 
