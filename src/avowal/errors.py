@@ -47,6 +47,7 @@ InputErrorCode = Literal[
     "file-unreadable",
     "file-unwritable",
     "file-unusable",
+    "input-ended",
     "not-utf8",
     "invalid-receipt",
     "invalid-package",

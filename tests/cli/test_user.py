@@ -30,6 +30,14 @@ def site(tmp_path: Path) -> Site:
     return site_with_reader(tmp_path)
 
 
+def test_input_that_ends_at_the_password_is_an_error_with_a_code(site: Site) -> None:
+    """Standard input at its end is answered by an error message, not by a traceback."""
+    with site.started("user", "password", "ann") as ended:
+        assert ended.process.wait(60) == 1
+        assert "the input ended" in ended.said()
+        assert "Traceback" not in ended.said()
+
+
 def test_a_reader_without_the_purpose_is_refused(site: Site) -> None:
     """A query or a report for another purpose is refused, and so is an unknown reader."""
     for words in (

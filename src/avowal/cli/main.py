@@ -115,6 +115,12 @@ def execute(arguments: list[str]) -> int:
             "`--help` explains every command and option",
             code="invalid-command",
         ) from None
+    except typer.Abort:  # the end of the input, or Ctrl-C, at a prompt
+        raise RefusedError(
+            "the input ended before the question was answered",
+            "answer it on a terminal, or on standard input",
+            code="input-ended",
+        ) from None
     except BrokenPipeError:  # the program that reads our output has closed it
         sys.stderr.close()
         return 0
