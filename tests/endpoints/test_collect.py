@@ -49,7 +49,7 @@ def test_a_second_server_is_refused(server: Served) -> None:
     """A second server on a folder is refused with the ID of the process that owns it."""
     ran = server.site.avowal("serve")
     assert (ran.status, ran.code) == (1, "folder-in-use")
-    assert f"process {server.started.process.pid} has the folder" in ran.err
+    assert f"process {server.started.process.pid} owns the folder" in ran.err
 
 
 def test_a_script_view_becomes_a_view_with_its_duration(server: Served) -> None:

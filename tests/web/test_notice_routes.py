@@ -192,7 +192,7 @@ def test_nginx_inserts_the_notice_into_pages(server: Served, tmp_path: Path) -> 
         f"events {{}} http {{ {folders} access_log off; types {{ text/html html; }}\n"
         f"server {{ listen 127.0.0.1:{port}; root {tmp_path};\n"
         f"location /privacy {{ proxy_pass http://127.0.0.1:{server.port}; }}\n"
-        f"{read_snippet('nginx puts server in by itself:')} }} }}\n"
+        f"{read_snippet('nginx puts it in by itself:')} }} }}\n"
     )
     with run_command(
         "/usr/sbin/nginx", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")
