@@ -19,6 +19,7 @@ MEMORY_BYTES_MIN = 2 << 30
 SLOW = (
     "change/test_kills.py",
     "cli/test_privacy.py",
+    "cli/test_verify.py",
     "disclose/test_cookie_audit.py",
     "disclose/test_evidence.py",
     "disclose/test_feed.py",
