@@ -214,7 +214,7 @@ def _parse_row_filter(view: PurposeView, row_filter: str) -> tuple[str, SqlFragm
     if not row_filter:
         return "", None
     # imported here: the SQL parser would take a tenth of the start of every command
-    from avowal.use.sql_allow_list import parse_row_selection
+    from avowal.use.row_selection import parse_row_selection
 
     return parse_row_selection(row_filter, view.refused_columns())
 

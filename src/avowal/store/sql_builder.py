@@ -15,7 +15,7 @@ from typing import LiteralString
 class SqlFragment:
     """A piece of SQL that may become part of a statement.
 
-    Only this module makes fragments, and `use/sql_allow_list`, of a condition that it has validated.
+    Only this module makes fragments, and `use/row_selection`, of a condition that it has validated.
     """
 
     text: str

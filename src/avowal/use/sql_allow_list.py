@@ -14,7 +14,6 @@ from sqlglot.errors import SqlglotError
 
 from avowal import strict
 from avowal.errors import QueryError
-from avowal.store.sql_builder import SqlFragment
 from avowal.use.purpose_view import RELATIONS
 
 QUERY_CHARACTERS_MAX = 10_000
@@ -83,13 +82,13 @@ def validate_query(text: str, refused_columns: Mapping[str, str], rows_max: int)
 
 @lru_cache(maxsize=1024)
 def _validate(text: str, refused: tuple[tuple[str, str], ...], rows: int) -> ValidatedQuery:
-    tree = _parsed(text)
-    _check(tree, dict(refused))
+    tree = parse_query(text)
+    check_query(tree, dict(refused))
     _limit(tree, rows)
     return ValidatedQuery(tree.sql(dialect="duckdb", comments=False), _reveals_individuals(tree))
 
 
-def _check(tree: exp.Query, refused: Mapping[str, str]) -> None:
+def check_query(tree: exp.Query, refused: Mapping[str, str]) -> None:
     """Raise QueryError if a node is not known to be harmless, or names a refused column."""
     names = _QueryNames.from_tree(tree)
     for node in tree.walk():
@@ -104,36 +103,7 @@ def _check(tree: exp.Query, refused: Mapping[str, str]) -> None:
             _check_place(node)
 
 
-SELECT_ROWS = "SELECT * FROM "
-"""Makes a query of a row selection, which is validated and never run."""
-
-
-class RowSelection(NamedTuple):
-    """Rows of a relation, selected by a validated condition on its columns."""
-
-    relation: str
-    condition: SqlFragment
-
-
-def parse_row_selection(text: str, refused_columns: Mapping[str, str]) -> RowSelection:
-    """Validate `RELATION WHERE CONDITION`; `refused_columns` as for `validate_query`.
-
-    Raises QueryError if rows may not be selected that way.
-    """
-    tree = _parsed(SELECT_ROWS + text)
-    _check(tree, refused_columns)
-    given = {part for part, value in tree.args.items() if value}
-    source, where = tree.find(exp.Table), tree.args.get("where")
-    plain = given == {"expressions", "from_", "where"} and not tree.find(exp.AggFunc, exp.Window)
-    if not plain or source is None or source.alias or where is None:
-        raise QueryError(
-            "rows are selected from one relation by a condition alone",
-            "write it as in `requests WHERE status = 404 AND page_path LIKE '/login%'`",
-        )
-    return RowSelection(source.name.lower(), SqlFragment(where.this.sql(dialect="duckdb", comments=False)))
-
-
-def _parsed(text: str) -> exp.Query:
+def parse_query(text: str) -> exp.Query:
     """Parse a text that is one query. Raises QueryError if it is not."""
     if len(text) > QUERY_CHARACTERS_MAX:
         raise QueryError(
