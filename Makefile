@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLE := build/sample
 SERVERS := nginx-light apache2-bin haproxy caddy chromium
+FUZZ_SECONDS ?= 10
 unexport PYTHONDONTWRITEBYTECODE  # where it is set, each command compiles Avowal anew: 0.2 s, which nobody pays who installed it
 
-.PHONY: run test test-quick test-thorough check bench clean
+.PHONY: run test test-quick test-thorough fuzz check bench clean
 
 run: $(READY)  ## A sample site's log, collected under its policy, and what it says.
 	@$(BIN)/python examples/sample.py $(SAMPLE)
@@ -23,6 +24,9 @@ test-quick: $(READY)  ## Most tests, with few examples, without kills, real serv
 test-thorough: $(READY)  ## All tests, with every kill and many examples. Takes long.
 	-@tools/need $(SERVERS)
 	$(BIN)/python -m pytest -n auto --hypothesis-profile thorough
+
+fuzz: $(READY)  ## What reads input of strangers, on made-up input: FUZZ_SECONDS for each target.
+	$(BIN)/python fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 check: $(READY)  ## What CI runs beside the tests.
 	$(BIN)/ruff format --check .

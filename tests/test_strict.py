@@ -125,3 +125,10 @@ def test_parsed_data_is_converted_as_strictly_as_a_file(data: Any) -> None:
         strict.convert_toml({"count": 2}, Outer, source_name="the body", error_type=InvalidInputError).count
         == 2
     )
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'"\xc0"', b"[" * 100_000, b"7"])
+def test_whatever_is_no_json_raises_an_expected_error(text: bytes) -> None:
+    """Bytes that are no JSON of the expected type raise one of `JSON_ERRORS`, and nothing else."""
+    with pytest.raises(strict.JSON_ERRORS):
+        msgspec.json.decode(text, type=list[Any])

@@ -16,6 +16,9 @@ from avowal.errors import InvalidInputError
 
 T = TypeVar("T")
 
+JSON_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding JSON raises for bytes that are no JSON, of another type, not UTF-8, or nested too deeply."""
+
 _REMEDIES = {
     "array": "write a list: `[…]`",
     "bool": "write `true` or `false`, without quotes",

@@ -123,6 +123,8 @@ def test_only_what_the_terms_permit_is_stored(server: Served) -> None:
             "$.url",
         ),
         (b"\xff\xfe", "malformed"),
+        (b'{"script_view_token": "abcdefghij0123", "url": "https://site.ex\xc0mple/"}', "utf-8"),
+        (b'{"script_view_token": "abcdefghij0123", "details": ' + b'{"a": ' * 2_500 + b"}", "recursion"),
     ],
 )
 def test_a_malformed_event_is_refused(server: Served, body: bytes, message: str) -> None:

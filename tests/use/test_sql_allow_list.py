@@ -39,6 +39,16 @@ def test_an_attempt_to_bypass_the_purpose_view_is_refused(attempt: str) -> None:
     assert caught.value.message
 
 
+@pytest.mark.parametrize("text", ["SHOW ALL --", "ALTER TABLE views ADD/ x", "FORCE CHECK("])
+def test_text_that_the_parser_fails_on_is_refused_silently(
+    text: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Text on which the parser itself fails, or of which it warns, is refused, and nothing of it is logged."""
+    with pytest.raises(QueryError):
+        validate_query(text, {}, 10)
+    assert (caplog.text, *capfd.readouterr()) == ("", "", "")
+
+
 def test_the_corpus_of_attempts_does_not_shrink() -> None:
     """The corpus has at least 400 different attempts."""
     assert len(set(ATTEMPTS)) >= 400

@@ -23,6 +23,7 @@ import polars as pl
 from avowal.atomic_files import replace_file
 from avowal.errors import StoreError
 from avowal.logs.distinct_values import index_first_occurrences
+from avowal.strict import JSON_ERRORS
 
 SALTS_FILE_NAME = "salts.json"
 """The name of the file with the salts, in the keys folder."""
@@ -105,7 +106,7 @@ class SaltFile:
                 return
             try:
                 yield msgspec.json.decode(self.path.read_bytes(), type=dict[str, list[Salt]])
-            except (msgspec.DecodeError, OSError) as error:
+            except (*JSON_ERRORS, OSError) as error:
                 raise StoreError(
                     f"cannot read `{self.path}` ({type(error).__name__})",
                     "restore it from a backup; or move it away, and visitors of its days get new keys",

@@ -20,6 +20,7 @@ from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.entry import ReleaseMade, decode_entry
 from avowal.ledger.note import Verifier
 from avowal.store.interface import ResultTable
+from avowal.strict import JSON_ERRORS
 
 PACKAGE_SCHEMA = "avowal release 1"
 MANIFEST_FILE, PROOF_FILE = "manifest.json", "proof.txt"
@@ -38,7 +39,7 @@ READ_ERRORS = (
     RuntimeError,
     KeyError,
     ValueError,
-    msgspec.DecodeError,
+    *JSON_ERRORS,
 )
 """Errors of reading a package that was changed, also if it looks encrypted or uses another compression."""
 

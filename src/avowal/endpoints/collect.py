@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-import msgspec
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -35,6 +34,7 @@ from avowal.http.problem import ProblemCode, problem_response
 from avowal.http.rate_limit import RateLimit
 from avowal.http.sender import SAME_ORIGIN, RequestSender, read_sender
 from avowal.logs.request_line import parse_host_name
+from avowal.strict import JSON_ERRORS
 
 PIXEL_GIF = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
@@ -109,7 +109,7 @@ class CollectEndpoint:
     async def _accept_body(self, body: bytes, sender: RequestSender, headers: Mapping[str, str]) -> Response:
         try:
             event = parse_event(body)
-        except msgspec.MsgspecError as error:
+        except JSON_ERRORS as error:
             return _reject(
                 400,
                 EventDropReason.INVALID_EVENT,

@@ -23,6 +23,7 @@ from avowal.http.problem import ProblemCode, error_response, problem_response, t
 from avowal.http.rate_limit import AttemptLimiter
 from avowal.http.sender import read_sender
 from avowal.register.passwords import PASSWORD_CHARACTERS_MAX
+from avowal.strict import JSON_ERRORS
 
 MAX_REQUEST_BYTES = 65_536
 
@@ -172,7 +173,7 @@ def _parse_input(body: bytes) -> ReleaseInput:
     """Parse the JSON of a request. Raises InvalidInputError if it is not valid."""
     try:
         return msgspec.json.decode(body, type=ReleaseInput)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except JSON_ERRORS as error:
         raise InvalidInputError(
             f"the body is not a request for a release: {error}",
             "see `POST /releases` in the reference",

@@ -12,6 +12,7 @@ from typing import get_args
 import msgspec
 
 from avowal.errors import ProofError
+from avowal.strict import JSON_ERRORS
 
 AgeReach = tuple[str, str, int, datetime]
 """A category, a precision, the governing number of records, and the time of the oldest, rounded (X7)."""
@@ -355,7 +356,7 @@ def decode_entry(body: bytes) -> Entry:
     """Decode an entry that `encode_entry` encoded. Raises ProofError if it is not one."""
     try:
         entry: Entry = _DECODER.decode(body)
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         raise ProofError(
             "an entry cannot be decoded",
             "use the version of Avowal that wrote it, or a newer one",

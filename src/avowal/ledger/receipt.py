@@ -5,6 +5,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from avowal.errors import InvalidInputError, ProofError
+from avowal.strict import JSON_ERRORS
 
 
 class ReceiptProof(msgspec.Struct):
@@ -41,7 +42,7 @@ def parse_receipt(text: str, kind: type[ReceiptKind], name: str) -> ReceiptKind:
     """Parse the JSON of a receipt; `name` is its kind for the error. Raises InvalidInputError if it is not one."""
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, ValueError):
+    except (*JSON_ERRORS, ValueError):
         raise InvalidInputError(
             f"this is not a receipt of {name}",
             "give the file unchanged, as it was received",

@@ -12,6 +12,7 @@ import polars as pl
 from avowal.errors import LogFormatError
 from avowal.logs.drop_reason import DropReason
 from avowal.logs.pattern import FIELD_MARK
+from avowal.strict import JSON_ERRORS
 
 FieldKeys = Mapping[str, tuple[str, ...]]
 """The keys that can hold each field, the preferred one first, as `_normalise_key` writes them, joined by dots."""
@@ -109,7 +110,7 @@ class JsonLinesStep:
         quoted = _UNQUOTED_FIELD.sub(r'\1"\2"', template)
         try:
             values = msgspec.json.decode(quoted.replace(FIELD_MARK, r"\u0000"))
-        except msgspec.DecodeError as error:
+        except JSON_ERRORS as error:
             raise LogFormatError(
                 "the log format starts with `{` but is not valid JSON", str(error)
             ) from error
@@ -173,7 +174,7 @@ def _decode_object(text: str) -> dict[str, Any] | None:
         return None
     try:
         return dict(_flatten(msgspec.json.decode(text)))
-    except (msgspec.DecodeError, RecursionError):
+    except JSON_ERRORS:
         repaired = _MISSING_VALUE.sub("null", _HEX_ESCAPE.sub(r"\\\\x", text))
         return _decode_object(repaired) if repaired != text else None
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-import msgspec
-
 from avowal.errors import ProofError, StoreError
 from avowal.ledger.entry import (
     AuthorisationGiven,
@@ -29,6 +27,7 @@ from avowal.ledger.note import SignedNote
 from avowal.register.ledger_storage import Ledger
 from avowal.register.register import Register
 from avowal.store.interface import ConsentCursor, OverdueRecords, Store
+from avowal.strict import JSON_ERRORS
 from avowal.verify.access_permissions import check_accesses
 from avowal.verify.checkpoints import check_checkpoints, check_tree
 from avowal.verify.feed_permissions import check_feeds
@@ -72,7 +71,7 @@ STORE_CHECKS: tuple[StoreCheck, ...] = (
 """Checks that records may be stored; they run only if the register has no findings."""
 
 MALFORMED_REGISTER_ERRORS: tuple[type[Exception], ...] = (
-    *(sqlite3.DatabaseError, msgspec.MsgspecError),
+    *(sqlite3.DatabaseError, *JSON_ERRORS),
     *(AttributeError, LookupError, TypeError, ValueError, StoreError),
 )
 """The errors of checks when a table or a column of the register has values that Avowal does not write."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from avowal.atomic_files import replace_text
+from avowal.strict import JSON_ERRORS
 
 RESULT_FILE = "verified.json"
 
@@ -28,7 +29,7 @@ def read_last_result(data_folder: Path) -> VerificationResult:
     """Return when a data folder was last verified: never, if the file is missing or cannot be read."""
     try:
         return msgspec.json.decode((data_folder / RESULT_FILE).read_bytes(), type=VerificationResult)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *JSON_ERRORS):
         return VerificationResult()
 
 
