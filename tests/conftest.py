@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from support.depth import PROFILES
 from support.kills import KillServer
-from support.templates import FOLDER
+from support.templates import TEMPLATE_FOLDERS
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # folders in it are made with names that nobody can guess
 MEMORY_BYTES_MIN = 2 << 30
@@ -57,7 +57,7 @@ if (
 
 @pytest.fixture(scope="session", autouse=True)
 def _template_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    FOLDER.append(tmp_path_factory.mktemp("templates"))
+    TEMPLATE_FOLDERS.append(tmp_path_factory.mktemp("templates"))
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,10 @@ def test_systemd_accepts_the_units(name: str, tmp_path: Path) -> None:
     """`systemd-analyze verify` reports nothing about the units."""
     for unit in DEPLOY.glob("avowal*.*"):
         (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/avowal/bin/avowal", AVOWAL))
-    ran = subprocess.run(
+    result = subprocess.run(
         [SYSTEMD, "verify", "--man=no", str(tmp_path / name)], capture_output=True, text=True, check=False
     )
-    messages = [row for row in ran.stderr.splitlines() if name in row]
+    messages = [row for row in result.stderr.splitlines() if name in row]
     assert not messages
 
 

@@ -12,8 +12,8 @@ import pytest
 from avowal.change.consent_receipt import check_consent_receipt
 from avowal.ledger.note import Verifier
 from support.errors import raises_code
-from support.site import CHROME, Site, kept, line, tamper
-from support.templates import made_once
+from support.site import CHROME, Site, line, read_store, tamper
+from support.templates import make_once
 from support.verification import assert_found, verify_findings
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
@@ -34,8 +34,8 @@ def publish_terms(site: Site, address: str, content: str, updated: Any = None) -
         for row in TERMS.splitlines()
     )
     terms.write_text(text.replace("ADDRESS", address).replace("CONTENT", content))
-    ran = site.avowal("policy", "publish", "--accept-weaker")
-    assert ran.status == 0, ran.err
+    result = site.avowal("policy", "publish", "--accept-weaker")
+    assert result.status == 0, result.err
 
 
 TERMS = """
@@ -62,7 +62,7 @@ for = ["content"]
 """
 
 
-@made_once
+@make_once
 def site_with_two_versions(folder: Path) -> Site:
     """Make a site with two versions, the second of which keeps more, and two visitors from the time of the first."""
     made = Site(folder).init()
@@ -73,7 +73,7 @@ def site_with_two_versions(folder: Path) -> Site:
         .replace("2026-11-22", f"{(TODAY - timedelta(days=40)).date()}")
     )
     assert made.avowal("policy", "adopt").status == 0
-    made.take_in(
+    made.import_logs(
         made.log(
             "a.log",
             *(line(minute, f"/{minute}", start=DAY, address=ANN) for minute in (0, 5)),
@@ -91,15 +91,15 @@ def site(tmp_path: Path) -> Site:
 
 def record_consent(site: Site, address: str = ANN, *words: Any) -> Any:
     """Record a consent; returns the object that `--json` printed."""
-    ran = site.avowal("visitor", "consent", address, *PERIOD, "--channel", "letter", "--json", *words)
-    assert ran.status == 0, ran.err
-    return ran.json()
+    result = site.avowal("visitor", "consent", address, *PERIOD, "--channel", "letter", "--json", *words)
+    assert result.status == 0, result.err
+    return result.json()
 
 
 def withdraw_consent(site: Site, key: str, *words: Any) -> Any:
-    ran = site.avowal("visitor", "consent", key, "--channel", "e-mail", "--withdraw", "--json", *words)
-    assert ran.status == 0, ran.err
-    return ran.json()
+    result = site.avowal("visitor", "consent", key, "--channel", "e-mail", "--withdraw", "--json", *words)
+    assert result.status == 0, result.err
+    return result.json()
 
 
 def reported_pages(site: Site) -> set[str]:
@@ -131,10 +131,10 @@ def test_consent_raises_the_records_of_one_visitor_only(site: Site) -> None:
 
 def test_a_withdrawal_restores_the_governing_numbers(site: Site) -> None:
     """After a withdrawal the records are as before, and the visitor may consent again."""
-    before = kept(site)
+    before = read_store(site)
     key = record_consent(site)["visitor"]
     assert withdraw_consent(site, key)["receipt"]["event"]["event_state"] == "consent withdrawn"
-    assert kept(site) == before
+    assert read_store(site) == before
     assert reported_pages(site) == set()
     assert site.avowal("visitor", "consent", key, "--channel", "page", "--withdraw").status == 1
     record_consent(site)
@@ -160,7 +160,7 @@ def test_a_recorded_withdrawal_is_applied_before_the_next_query(site: Site) -> N
 def test_consent_applies_to_records_that_are_imported_later(site: Site) -> None:
     """Records of a log imported after the consent are raised as if they had been imported before."""
     record_consent(site)
-    site.take_in(
+    site.import_logs(
         site.log("late.log", line(9, "/9", start=DAY, address=ANN), line(9, "/b", start=DAY, address=BEN))
     )
     assert read_governing_numbers(site) == {(ANN, 1, 2), (BEN, 1, 1)}
@@ -177,7 +177,7 @@ def test_consent_applies_to_records_that_are_imported_later(site: Site) -> None:
 def test_a_later_visit_does_not_raise_earlier_records(site: Site) -> None:
     """A visit under the second version leaves the earlier records governed by the first."""
     now = datetime.now(UTC).replace(tzinfo=None)
-    site.take_in(site.log("now.log", line(0, "/now", start=now + timedelta(seconds=2), address=ANN)))
+    site.import_logs(site.log("now.log", line(0, "/now", start=now + timedelta(seconds=2), address=ANN)))
     assert read_governing_numbers(site) == {(ANN, 1, 1), (BEN, 1, 1), (ANN, 2, 2)}
     assert reported_pages(site) == {"/now"}
 
@@ -226,16 +226,16 @@ def test_a_dry_run_records_nothing(site: Site) -> None:
 )
 def test_an_invalid_consent_is_refused(site: Site, words: tuple[str, ...], status: int, code: str) -> None:
     """The error has a code, and nothing is recorded."""
-    ran = site.avowal("visitor", "consent", *words, "--channel", "letter")
-    assert (ran.status, ran.code) == (status, code), ran.err
+    result = site.avowal("visitor", "consent", *words, "--channel", "letter")
+    assert (result.status, result.code) == (status, code), result.err
     assert site.avowal("verify", "--json").json()["entries"] == 2
 
 
 def test_an_address_of_two_visitors_is_refused(site: Site) -> None:
     """The address is accepted for a period in which only one visitor had it."""
-    site.take_in(site.log("other.log", line(60, "/o", start=DAY, address=ANN, agent=CHROME)))
-    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--channel", "letter")
-    assert (ran.status, ran.code) == (1, "visitor-ambiguous"), ran.err
+    site.import_logs(site.log("other.log", line(60, "/o", start=DAY, address=ANN, agent=CHROME)))
+    result = site.avowal("visitor", "consent", ANN, *PERIOD, "--channel", "letter")
+    assert (result.status, result.code) == (1, "visitor-ambiguous"), result.err
     until = f"{DAY + timedelta(minutes=30):%Y-%m-%d %H:%M}"
     assert site.avowal("visitor", "consent", ANN, *PERIOD[:3], until, "--channel", "letter").status == 0
     assert sum(read_governing_numbers == 2 for _, _, read_governing_numbers in site.rows(GOVERNED)) == 2
@@ -244,8 +244,8 @@ def test_an_address_of_two_visitors_is_refused(site: Site) -> None:
 def test_an_expired_address_finds_no_visitor(site: Site) -> None:
     """An address older than its terms allow is not searched, even if it is still stored."""
     publish_terms(site, "1 day", "forever")
-    ran = site.avowal("visitor", "consent", ANN, *PERIOD, "--channel", "letter")
-    assert (ran.status, ran.code) == (1, "visitor-not-found"), ran.err
+    result = site.avowal("visitor", "consent", ANN, *PERIOD, "--channel", "letter")
+    assert (result.status, result.code) == (1, "visitor-not-found"), result.err
 
 
 def change_receipt(receipt: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -285,8 +285,8 @@ def test_a_receipt_is_verified_with_the_key_alone(site: Site, tmp_path: Path) ->
     receipt = record_consent(site, ANN, "--receipt", receipt_path, "--reference", "letter 12")["receipt"]
     key = site.avowal("ledger", "key").out.strip()
     away.mkdir()
-    ran = Site(away).avowal("verify", receipt_path, "--key", key, "--json")
-    assert (ran.status, ran.json()["entry"]["kind"]) == (0, "consent-given"), ran.err
+    result = Site(away).avowal("verify", receipt_path, "--key", key, "--json")
+    assert (result.status, result.json()["entry"]["kind"]) == (0, "consent-given"), result.err
     assert receipt["pii_processing"]["privacy_notice"]["version"] == 2
     assert [one["purpose"] for one in receipt["pii_processing"]["purposes"]] == ["abuse", "content"]
     assert receipt["party_identification"][0]["party_name"] == "Example"

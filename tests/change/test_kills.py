@@ -12,7 +12,7 @@ import pytest
 
 from avowal.ledger.entry import ErasureDone, decode_entry
 from support.depth import is_thorough
-from support.kills import KILLED, NOT_KILLED, KillServer, choose_moments, moments_of
+from support.kills import KILLED, NOT_KILLED, KillServer, choose_moments, count_moments
 from support.site import Site, line
 
 TODAY = datetime.now(UTC).date()
@@ -47,7 +47,7 @@ def prepare(folder: Path, work: str) -> tuple[Site, list[str]]:
         return site, ["policy", "publish"]
     if work in {"consent", "withdraw consent", "retain", "erase"}:
         yesterday = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1 if work != "retain" else 6.5)
-        site.take_in(site.log("a.log", *(line(minute, start=yesterday) for minute in (0, 1))))
+        site.import_logs(site.log("a.log", *(line(minute, start=yesterday) for minute in (0, 1))))
     later = TODAY + timedelta(days=9) if work == "withdraw version" else datetime.now(UTC).date()
     write_terms(site, "6 days", later)
     if work == "publish":
@@ -124,7 +124,7 @@ def test_a_command_killed_at_any_moment_is_done_or_not_done(
     site, command = prepare(tmp_path / "site", work)
     states = kill_server.states(site, command=command)
     assert {"before register commit", "after register commit", "before sync", "after other rename"} <= set(
-        moments_of(site.folder)
+        count_moments(site.folder)
     )
     wrong = [
         f"{moments}: {what}"
@@ -141,7 +141,7 @@ def test_a_killed_process_leaves_no_lock_behind(kill_server: KillServer, tmp_pat
     undisturbed = Site(tmp_path / "undisturbed")
     shutil.copytree(site.folder, undisturbed.folder)
     assert kill_server.kill(undisturbed, command, NOT_KILLED) == 0
-    moments = choose_moments(moments_of(undisturbed.folder), None if is_thorough() else 1)
+    moments = choose_moments(count_moments(undisturbed.folder), None if is_thorough() else 1)
     if not is_thorough():
         moments = random.Random(work).sample(moments, 4)
     wrong = []

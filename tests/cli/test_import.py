@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from support.site import CHROME, FIREFOX, GOOGLEBOT, NOON, Site, kept, line
+from support.site import CHROME, FIREFOX, GOOGLEBOT, NOON, Site, line, read_store
 
 LINES = [line(minute, f"/page/{minute}", address=f"192.0.2.{minute % 5}") for minute in range(40)]
 TEXT = "".join(LINES)
@@ -66,7 +66,7 @@ def test_json_accounts_for_every_line(site: Site) -> None:
         "\n",
         "no line of a log\n",
     )
-    report = site.take_in(log, "--max-unparsable-percent", "100")
+    report = site.import_logs(log, "--max-unparsable-percent", "100")
     assert list(report) == [
         "files",
         "format",
@@ -97,12 +97,12 @@ def test_json_accounts_for_every_line(site: Site) -> None:
 
 def test_the_table_shows_the_same_numbers(site: Site) -> None:
     """Without `--json`, a table and a sentence show the same numbers."""
-    ran = site.avowal("import", site.log("access.log", TEXT, "rubbish\n"))
-    assert ran.status == 1
-    assert "41 lines in" in ran.out
-    assert "40 requests, 40 views, 5 visits" in ran.out
-    assert "1 unparsable: malformed" in ran.out
-    assert ran.err.startswith("no avowal.toml here or above: using the default terms")
+    result = site.avowal("import", site.log("access.log", TEXT, "rubbish\n"))
+    assert result.status == 1
+    assert "41 lines in" in result.out
+    assert "40 requests, 40 views, 5 visits" in result.out
+    assert "1 unparsable: malformed" in result.out
+    assert result.err.startswith("no avowal.toml here or above: using the default terms")
     site.init()
     assert site.avowal("import", site.log("access.log", TEXT, "rubbish\n")).err == ""
 
@@ -110,20 +110,20 @@ def test_the_table_shows_the_same_numbers(site: Site) -> None:
 def test_the_same_file_again_adds_nothing(site: Site) -> None:
     """A log is not read again under another name, or when it is named twice in one command."""
     log = site.log("access.log", TEXT)
-    assert site.take_in(log, log)["counts"]["requests"] == 40
-    before = kept(site)
-    assert site.take_in(log)["counts"]["lines"] == 0
-    assert site.take_in(log.rename(site.folder / "access.log.1"))["counts"]["lines"] == 0
-    assert kept(site) == before
+    assert site.import_logs(log, log)["counts"]["requests"] == 40
+    before = read_store(site)
+    assert site.import_logs(log)["counts"]["lines"] == 0
+    assert site.import_logs(log.rename(site.folder / "access.log.1"))["counts"]["lines"] == 0
+    assert read_store(site) == before
 
 
 def test_a_grown_file_adds_only_its_new_lines(site: Site, beside: Site) -> None:
     """Only the new lines of a grown log count, and their views join the visits that they continue."""
     for end in (1, 7, 7, 33, 40):
         log = site.log("access.log", *LINES[:end])
-        site.take_in(log)
-    beside.take_in(log)
-    assert kept(site) == kept(beside)
+        site.import_logs(log)
+    beside.import_logs(log)
+    assert read_store(site) == read_store(beside)
 
 
 @pytest.mark.parametrize("written", [1, 9, 40, 60, 100, -2, -1], ids=lambda n: f"{n} bytes written")
@@ -136,20 +136,20 @@ def test_an_unfinished_last_line_is_replaced_when_it_is_complete(
     site.avowal("import", log, "--format", "combined")
     assert site.rows("SELECT sum(lines) FROM logs") == [(whole + 1,)]
     site.log("access.log", *LINES[: whole + 1])
-    assert site.take_in(log, "--format", "combined")["counts"]["lines"] == 0
+    assert site.import_logs(log, "--format", "combined")["counts"]["lines"] == 0
     log.write_text(TEXT)
-    assert site.take_in(log, "--format", "combined")["counts"]["lines"] == 40 - (whole + 1)
-    beside.take_in(log)
-    assert kept(site) == kept(beside)
+    assert site.import_logs(log, "--format", "combined")["counts"]["lines"] == 40 - (whole + 1)
+    beside.import_logs(log)
+    assert read_store(site) == read_store(beside)
 
 
 def test_an_unfinished_last_line_is_read_once(site: Site) -> None:
     """Importing a log without a last line feed again adds nothing, and a later import adds the lines that follow."""
     log = site.log("access.log", TEXT.removesuffix("\n"))
-    assert site.take_in(log)["counts"]["lines"] == 40
-    assert site.take_in(log)["counts"]["lines"] == 0
+    assert site.import_logs(log)["counts"]["lines"] == 40
+    assert site.import_logs(log)["counts"]["lines"] == 0
     log.write_text(TEXT + line(90, "/more").removesuffix("\n"))
-    assert site.take_in(log)["counts"]["lines"] == 1
+    assert site.import_logs(log)["counts"]["lines"] == 1
     assert site.rows("SELECT count(*) FROM requests") == [(41,)]
 
 
@@ -158,28 +158,28 @@ def test_compressed_logs_are_read(site: Site, beside: Site, name: str) -> None:
     """A compressed log gives the same result as the plain log."""
     log = site.folder / f"access.log.{name}"
     log.write_bytes(COMPRESSIONS[name](TEXT.encode()))
-    assert site.take_in(log)["counts"]["lines"] == 40
-    beside.take_in(beside.log("access.log", TEXT))
-    assert kept(site) == kept(beside)
+    assert site.import_logs(log)["counts"]["lines"] == 40
+    beside.import_logs(beside.log("access.log", TEXT))
+    assert read_store(site) == read_store(beside)
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gz"])
 def test_standard_input_is_read(site: Site, compress: Callable[[bytes], bytes]) -> None:
     """`-` reads standard input, which may be compressed; the same log as a file is then known."""
-    assert site.take_in("-", stdin=compress(TEXT.encode()))["counts"]["requests"] == 40
-    assert site.take_in("-", stdin=compress(TEXT.encode()))["counts"]["lines"] == 0
-    assert site.take_in(site.log("access.log", TEXT, line(99)))["counts"]["lines"] == 1
+    assert site.import_logs("-", stdin=compress(TEXT.encode()))["counts"]["requests"] == 40
+    assert site.import_logs("-", stdin=compress(TEXT.encode()))["counts"]["lines"] == 0
+    assert site.import_logs(site.log("access.log", TEXT, line(99)))["counts"]["lines"] == 1
 
 
 def test_the_compressed_copy_of_a_known_log_adds_nothing(site: Site) -> None:
     """A log that was compressed after it was read is the same log; if it grew in between, only its growth is added."""
-    site.take_in(site.log("access.log", TEXT))
+    site.import_logs(site.log("access.log", TEXT))
     for name, compress in COMPRESSIONS.items():
         packed = site.folder / f"access.log.{name}"
         packed.write_bytes(compress(TEXT.encode()))
-        assert site.take_in(packed)["counts"]["lines"] == 0
+        assert site.import_logs(packed)["counts"]["lines"] == 0
     packed.write_bytes(zstandard.ZstdCompressor().compress((TEXT + line(50)).encode()))
-    assert site.take_in(packed)["counts"]["lines"] == 1
+    assert site.import_logs(packed)["counts"]["lines"] == 1
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -188,44 +188,44 @@ def test_rotated_files_are_read_in_order_of_time(site: Site, beside: Site, order
     packed = site.folder / "access.log.2.gz"
     packed.write_bytes(gzip.compress("".join(LINES[:10]).encode()))
     files = [packed, site.log("access.log.1", *LINES[10:25]), site.log("access.log", *LINES[25:])]
-    report = site.take_in(*(files[number] for number in order))
+    report = site.import_logs(*(files[number] for number in order))
     assert [file["name"] for file in report["file_reports"]] == list(map(str, files))
-    beside.take_in(beside.log("access.log", TEXT))
-    assert kept(site) == kept(beside)
+    beside.import_logs(beside.log("access.log", TEXT))
+    assert read_store(site) == read_store(beside)
 
 
 def test_a_log_that_begins_like_a_known_one_is_refused(site: Site) -> None:
     """A log that begins like a known one and continues differently is refused with a hint; the other logs are read."""
-    site.take_in(site.log("access.log", TEXT))
+    site.import_logs(site.log("access.log", TEXT))
     other = site.log("other.log", *LINES[:35], line(70, "/else"), line(71, "/else"))
     third = site.log("third.log", line(80, "/third"))
-    ran = site.avowal("import", other, third, "--json")
-    assert ran.status == 1
-    refused = next(file for file in ran.json()["file_reports"] if file["error"])
+    result = site.avowal("import", other, third, "--json")
+    assert result.status == 1
+    refused = next(file for file in result.json()["file_reports"] if file["error"])
     assert refused["name"] == str(other)
     assert "--as-new-log" in refused["hint"]
-    assert ran.json()["counts"]["requests"] == 1
+    assert result.json()["counts"]["requests"] == 1
     assert site.rows("SELECT count(*) FROM requests") == [(41,)]
 
 
 def test_a_truncated_log_is_refused(site: Site) -> None:
     """A log that is shorter than the part that was read is refused."""
     log = site.log("access.log", TEXT)
-    site.take_in(log)
+    site.import_logs(log)
     site.log("access.log", *LINES[:35])
-    ran = site.avowal("import", log, "--json")
-    assert (ran.status, ran.json()["file_reports"][0]["error_code"]) == (1, "log-mismatch")
+    result = site.avowal("import", log, "--json")
+    assert (result.status, result.json()["file_reports"][0]["error_code"]) == (1, "log-mismatch")
     assert site.rows("SELECT count(*) FROM requests") == [(40,)]
 
 
 def test_as_new_log_reads_a_log_that_begins_like_a_known_one(site: Site) -> None:
     """`--as-new-log` reads a log that begins like a known one as another log, and only once."""
-    site.take_in(site.log("access.log", TEXT))
+    site.import_logs(site.log("access.log", TEXT))
     other = site.log("other.log", *LINES[:35], line(70, "/else"))
-    assert site.take_in(other, "--as-new-log")["counts"]["lines"] == 36
-    assert site.take_in(other, "--as-new-log")["counts"]["lines"] == 0
-    assert site.take_in(other)["counts"]["lines"] == 0
-    assert site.take_in(site.log("access.log", TEXT, line(99)))["counts"]["lines"] == 1
+    assert site.import_logs(other, "--as-new-log")["counts"]["lines"] == 36
+    assert site.import_logs(other, "--as-new-log")["counts"]["lines"] == 0
+    assert site.import_logs(other)["counts"]["lines"] == 0
+    assert site.import_logs(site.log("access.log", TEXT, line(99)))["counts"]["lines"] == 1
 
 
 @pytest.mark.parametrize(
@@ -250,23 +250,23 @@ def test_too_many_unparsable_lines_give_exit_status_1(
 def test_an_empty_file_is_not_an_error(site: Site) -> None:
     """An empty log has no lines, and is read once it has some."""
     log = site.log("access.log")
-    ran = site.avowal("import", log, "--json")
-    assert (ran.status, ran.json()["counts"]["lines"]) == (0, 0)
+    result = site.avowal("import", log, "--json")
+    assert (result.status, result.json()["counts"]["lines"]) == (0, 0)
     packed = site.folder / "empty.gz"
     packed.write_bytes(gzip.compress(b""))
     assert site.avowal("import", packed).status == 0
     log.write_text(TEXT)
-    assert site.take_in(log)["counts"]["lines"] == 40
+    assert site.import_logs(log)["counts"]["lines"] == 40
 
 
 @pytest.mark.parametrize(("path", "code"), [(".", "not-a-file"), ("missing.log", "file-missing")])
 def test_folders_and_missing_files_are_refused(site: Site, path: str, code: str) -> None:
     """A folder or a missing file ends the command with exit status 2 and a hint before anything is read."""
     log = site.log("access.log", TEXT)
-    ran = site.avowal("import", log, path)
-    assert (ran.status, ran.code) == (2, code)
-    assert f"`{path}`" in ran.err
-    assert len(ran.err.splitlines()) == 2
+    result = site.avowal("import", log, path)
+    assert (result.status, result.code) == (2, code)
+    assert f"`{path}`" in result.err
+    assert len(result.err.splitlines()) == 2
     assert not site.data.exists()
 
 
@@ -276,15 +276,15 @@ def test_a_truncated_gz_file_is_read_up_to_its_end(site: Site, beside: Site) -> 
     packed = gzip.compress("".join(lines).encode())
     log = site.folder / "access.log.gz"
     log.write_bytes(packed[: len(packed) // 2])
-    ran = site.avowal("import", log)
-    assert ran.status == 1
-    assert "was read only up to its damage: it ends in the middle of its compressed data" in ran.out
+    result = site.avowal("import", log)
+    assert result.status == 1
+    assert "was read only up to its damage: it ends in the middle of its compressed data" in result.out
     ((count,),) = site.rows("SELECT count(*) FROM requests")
     assert 500 < count < 4000
     log.write_bytes(packed)
-    site.take_in(log)
-    beside.take_in(log)
-    assert kept(site) == kept(beside)
+    site.import_logs(log)
+    beside.import_logs(log)
+    assert read_store(site) == read_store(beside)
 
 
 def test_a_damaged_compressed_file_is_read_up_to_the_damage(site: Site) -> None:
@@ -296,9 +296,9 @@ def test_a_damaged_compressed_file_is_read_up_to_the_damage(site: Site) -> None:
         packed[middle : middle + 100] = bytes(100)
         log = site.folder / f"{name}.{name}"
         log.write_bytes(packed)
-        ran = site.avowal("import", log, "--as-new-log", "--format", "combined", "--json")
-        assert ran.status == 1
-        assert "damaged" in ran.json()["file_reports"][0]["damage"], name
+        result = site.avowal("import", log, "--as-new-log", "--format", "combined", "--json")
+        assert result.status == 1
+        assert "damaged" in result.json()["file_reports"][0]["damage"], name
 
 
 @pytest.mark.parametrize(
@@ -318,14 +318,14 @@ def test_a_file_that_is_not_a_log_is_reported(site: Site, rubbish: bytes, argume
     """A file that is not a log gives a message and no requests; the other logs are read."""
     (site.folder / "rubbish").write_bytes(rubbish)
     good = site.log("access.log", TEXT)
-    ran = site.avowal("import", "rubbish", good, "--json", *arguments)
-    assert ran.json()["counts"]["requests"] == 40
-    (file,) = (file for file in ran.json()["file_reports"] if file["name"] == "rubbish")
+    result = site.avowal("import", "rubbish", good, "--json", *arguments)
+    assert result.json()["counts"]["requests"] == 40
+    (file,) = (file for file in result.json()["file_reports"] if file["name"] == "rubbish")
     counts = file["counts"]
     unparsable = sum(counts["unparsable"].values())
     assert file["error"] or file["damage"] or unparsable or set(counts["dropped"]) == {"blank"}
-    has_too_many = unparsable > 0.01 * ran.json()["counts"]["lines"]
-    assert ran.status == int(bool(file["error"] or file["damage"] or has_too_many))
+    has_too_many = unparsable > 0.01 * result.json()["counts"]["lines"]
+    assert result.status == int(bool(file["error"] or file["damage"] or has_too_many))
 
 
 @pytest.mark.parametrize("megabytes", [10, 20])
@@ -333,7 +333,7 @@ def test_an_overlong_line_does_not_affect_other_lines(site: Site, megabytes: int
     """A line that is too long becomes a dead letter with its position; the other lines are read."""
     long = line(5, "/" + "x" * megabytes * 1_000_000)
     log = site.log("access.log", *LINES[:20], long, *LINES[20:])
-    report = site.take_in(log, "--max-unparsable-percent", "10")
+    report = site.import_logs(log, "--max-unparsable-percent", "10")
     assert (report["counts"]["requests"], report["counts"]["unparsable"]) == (40, {"too-long": 1})
     assert site.rows("SELECT offset_bytes, length_bytes FROM unparsable_lines") == [
         (len("".join(LINES[:20])), len(long) - 1)
@@ -346,10 +346,10 @@ def test_other_encodings_are_read(site: Site, beside: Site, encoding: str) -> No
     mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
     log = site.folder / "access.log"
     log.write_bytes(mark + TEXT.encode(encoding))
-    site.take_in(log)
-    beside.take_in(beside.log("access.log", TEXT))
-    tables = [name for name in kept(site) if name != "unparsable_lines"]
-    assert kept(site, tables) == kept(beside, tables)
+    site.import_logs(log)
+    beside.import_logs(beside.log("access.log", TEXT))
+    tables = [name for name in read_store(site) if name != "unparsable_lines"]
+    assert read_store(site, tables) == read_store(beside, tables)
 
 
 def test_latin_1_is_read(site: Site) -> None:
@@ -357,7 +357,7 @@ def test_latin_1_is_read(site: Site) -> None:
     log = site.folder / "access.log"
     lines = [line(0, "/caf\xe9").encode("latin-1"), line(1, "/caf\xe9").encode(), line(2, "/plain").encode()]
     log.write_bytes(b"".join(lines))
-    assert site.take_in(log)["counts"]["requests"] == 3
+    assert site.import_logs(log)["counts"]["requests"] == 3
     paths = [path for (path,) in site.rows("SELECT page_path FROM requests ORDER BY request_time")]
     assert paths == ["/caf\xe9", "/caf\xe9", "/plain"]
 
@@ -372,9 +372,12 @@ def test_requests_in_the_future_are_dropped(site: Site) -> None:
         line(0, start=now + timedelta(hours=28)),
         line(0, start=now + timedelta(days=4000)),
     )
-    ran = site.avowal("import", log, "--json")
-    assert ran.status == 1
-    assert (ran.json()["counts"]["requests"], ran.json()["counts"]["unparsable"]) == (2, {"in-the-future": 2})
+    result = site.avowal("import", log, "--json")
+    assert result.status == 1
+    assert (result.json()["counts"]["requests"], result.json()["counts"]["unparsable"]) == (
+        2,
+        {"in-the-future": 2},
+    )
 
 
 def test_lines_with_impossible_dates_are_dropped(site: Site) -> None:
@@ -382,18 +385,18 @@ def test_lines_with_impossible_dates_are_dropped(site: Site) -> None:
     good = line(0)
     for bad in ("31/Feb/2026", "00/Jan/2026", "05/Jan/0000", "05/Xyz/2026", "05/Jan/9999"):
         log = site.log(f"{bad[:2]}{bad[3:6]}{bad[7:]}.log", *LINES, good.replace("05/Jan/2026", bad))
-        report = site.take_in(log, "--as-new-log", "--max-unparsable-percent", "100")
+        report = site.import_logs(log, "--as-new-log", "--max-unparsable-percent", "100")
         assert (report["counts"]["requests"], sum(report["counts"]["unparsable"].values())) == (40, 1)
 
 
 def test_a_log_of_unknown_format_is_refused(site: Site) -> None:
     """A text that no format parses is refused with a hint, and nothing of it is printed or stored."""
     log = site.log("access.log", *(f"{MARK} {n} something else entirely\n" for n in range(50)))
-    ran = site.avowal("import", log, "--json")
-    (file,) = ran.json()["file_reports"]
-    assert (ran.status, file["error_code"]) == (1, "log-format-not-detected")
+    result = site.avowal("import", log, "--json")
+    (file,) = result.json()["file_reports"]
+    assert (result.status, file["error_code"]) == (1, "log-format-not-detected")
     assert ("50 lines" in file["error"], "LogFormat" in file["hint"]) == (True, True)
-    assert MARK not in ran.out + ran.err
+    assert MARK not in result.out + result.err
     assert site.rows("SELECT count(*) FROM logs") == [(0,)]
 
 
@@ -410,38 +413,39 @@ def test_a_log_of_unknown_format_is_refused(site: Site) -> None:
 def test_a_format_can_be_named_or_given_as_a_directive(site: Site, beside: Site, log_format: str) -> None:
     """The name of a format, an Apache LogFormat and an nginx log_format read the same log the same way."""
     log = site.log("access.log", TEXT)
-    report = site.take_in(log, "--format", log_format)
+    report = site.import_logs(log, "--format", log_format)
     assert (report["format"], report["file_reports"][0]["confidence"]) == (log_format, None)
-    beside.take_in(log)
-    assert kept(site) == kept(beside)
+    beside.import_logs(log)
+    assert read_store(site) == read_store(beside)
     log.write_text(TEXT + line(99))
-    assert site.take_in(log)["counts"]["lines"] == 1
+    assert site.import_logs(log)["counts"]["lines"] == 1
 
 
 def test_the_format_can_be_a_setting(site: Site) -> None:
     """`collect.log_format` names the format of all logs, and `--format` overrides it."""
     site.init(settings='[collect]\nlog_format = "common"\n')
     log = site.log("access.log", TEXT)
-    assert site.take_in(log)["format"] == "common"
+    assert site.import_logs(log)["format"] == "common"
     assert (
-        site.take_in(site.log("other.log", line(0, "/other")), "--format", "combined")["format"] == "combined"
+        site.import_logs(site.log("other.log", line(0, "/other")), "--format", "combined")["format"]
+        == "combined"
     )
 
 
 def test_a_misspelt_format_is_refused_with_the_nearest(site: Site) -> None:
     """The name of an unknown format is refused, and the hint names the nearest one."""
-    ran = site.avowal("import", site.log("access.log", TEXT), "--format", "combned")
-    assert (ran.status, ran.code) == (2, "unknown-log-format")
-    assert "`combned`" in ran.err
-    assert "did you mean `combined`?" in ran.err
+    result = site.avowal("import", site.log("access.log", TEXT), "--format", "combned")
+    assert (result.status, result.code) == (2, "unknown-log-format")
+    assert "`combned`" in result.err
+    assert "did you mean `combined`?" in result.err
 
 
 def test_a_known_log_continues_in_the_given_format(site: Site) -> None:
     """After a change of the log format, `--format` names the format of the new lines."""
     log = site.log("access.log", TEXT)
-    site.take_in(log)
+    site.import_logs(log)
     log.write_text(TEXT + f"{line(99).strip()} 0.250\n")
-    report = site.take_in(log, "--format", TIMED)
+    report = site.import_logs(log, "--format", TIMED)
     assert (report["counts"]["requests"], report["format"]) == (1, TIMED)
     assert site.rows("SELECT response_time_us FROM requests WHERE response_time_us IS NOT NULL") == [
         (250_000,)
@@ -451,19 +455,19 @@ def test_a_known_log_continues_in_the_given_format(site: Site) -> None:
 def test_a_lost_log_key_stops_the_import(site: Site) -> None:
     """Without the key that identifies known logs, nothing is read unless a new key is requested."""
     log = site.log("access.log", TEXT)
-    site.take_in(log)
+    site.import_logs(log)
     key = site.data.with_name("data.keys") / "log.key"
     kept_key = key.read_bytes()
     key.unlink()
-    ran = site.avowal("import", log, "--json")
-    assert (ran.status, ran.json()["file_reports"][0]["error_code"]) == (1, "key-missing")
+    result = site.avowal("import", log, "--json")
+    assert (result.status, result.json()["file_reports"][0]["error_code"]) == (1, "key-missing")
     assert not key.exists()
     assert site.avowal("follow", log).status == 1
     assert site.rows("SELECT count(*) FROM requests") == [(40,)]
     key.write_bytes(kept_key)
-    assert site.take_in(log)["counts"]["lines"] == 0
+    assert site.import_logs(log)["counts"]["lines"] == 0
     key.unlink()
-    assert site.take_in(log, "--as-new-log")["counts"]["lines"] == 40
+    assert site.import_logs(log, "--as-new-log")["counts"]["lines"] == 40
 
 
 def test_formats_with_field_directives_continue_in_a_grown_log(site: Site) -> None:
@@ -471,9 +475,9 @@ def test_formats_with_field_directives_continue_in_a_grown_log(site: Site) -> No
     head = "#Software: Example\n#Fields: date time c-ip cs-method cs-uri-stem sc-status cs(User-Agent)\n"
     rows = [f"2026-01-05 12:{n:02}:00 192.0.2.1 GET /{n} 200 Mozilla/5.0+(X11;+Linux)\n" for n in range(9)]
     log = site.log("access.log", head, *rows[:4])
-    assert site.take_in(log)["counts"]["requests"] == 4
+    assert site.import_logs(log)["counts"]["requests"] == 4
     log.write_text(head + "".join(rows))
-    assert site.take_in(log)["counts"]["requests"] == 5
+    assert site.import_logs(log)["counts"]["requests"] == 5
     assert site.rows("SELECT count(*), sum(views) FROM visits") == [(1, 9)]
 
 
@@ -482,11 +486,11 @@ def test_the_data_folder_can_be_chosen(site: Site, tmp_path: Path) -> None:
     log = site.log("access.log", TEXT)
     variable, option = tmp_path / "variable", tmp_path / "option"
     through_variable = Site(site.folder, {"AVOWAL_DATA": str(variable)})
-    assert through_variable.take_in(log)["counts"]["lines"] == 40
-    assert through_variable.take_in(log, "--data", option)["counts"]["lines"] == 40
-    assert site.take_in(log, "--data", variable)["counts"]["lines"] == 0
+    assert through_variable.import_logs(log)["counts"]["lines"] == 40
+    assert through_variable.import_logs(log, "--data", option)["counts"]["lines"] == 40
+    assert site.import_logs(log, "--data", variable)["counts"]["lines"] == 0
     site.init(settings='data_folder = "elsewhere"\n')
-    site.take_in(log)
+    site.import_logs(log)
     for data in (variable, option, site.folder / "elsewhere"):
         assert (data / "avowal.duckdb").exists()
         assert not [path for path in data.rglob("*") if "salt" in path.name or path.suffix == ".key"]
@@ -501,7 +505,7 @@ def test_commands_work_in_subfolders(site: Site) -> None:
     log = site.log("access.log", TEXT)
     below = site.folder / "logs" / "2026"
     below.mkdir(parents=True)
-    Site(below).take_in(log)
+    Site(below).import_logs(log)
     assert (site.data / "avowal.duckdb").exists()
     assert not (below / "data").exists()
 
@@ -515,15 +519,15 @@ def test_changed_terms_are_a_draft_until_they_are_published(site: Site) -> None:
     terms.write_text(adopted.replace('full = "7 days"', 'full = "9 days"', 1))
     assert site.avowal("report").status == 0  # whoever merely looks takes nothing into force
     terms.write_text(adopted)
-    site.take_in(log)
+    site.import_logs(log)
     terms.write_text(f"# The same promise.\n{adopted}")
     assert site.avowal("import", log).err == ""
     terms.write_text(adopted.replace('"bytes", ', "", 1))
     log.write_text(TEXT + line(99))
-    ran = site.avowal("import", log)
-    assert ran.status == 0
-    assert "are a draft: version 1" in ran.err
-    assert "`avowal policy publish`" in ran.err
+    result = site.avowal("import", log)
+    assert result.status == 0
+    assert "are a draft: version 1" in result.err
+    assert "`avowal policy publish`" in result.err
     assert site.rows("SELECT count(bytes) = count(*) FROM requests") == [(True,)]
 
 
@@ -540,11 +544,11 @@ def test_messages_contain_nothing_of_the_log(site: Site) -> None:
         ("unfinished", [marked, marked[:70]], []),
         ("binary", [*LINES, f"\0{MARK}\0\n", MARK * 10_000, "\n"], []),
     ):
-        ran = site.avowal("import", site.log(name, *lines), "--as-new-log", *arguments)
-        assert MARK not in ran.out + ran.err, name
-        ran = site.avowal("import", site.folder / name, "--as-new-log", "--show-unparsable", *arguments)
-        assert MARK not in ran.err, name
-        assert (MARK in ran.out) == (name != "no format"), name
+        result = site.avowal("import", site.log(name, *lines), "--as-new-log", *arguments)
+        assert MARK not in result.out + result.err, name
+        result = site.avowal("import", site.folder / name, "--as-new-log", "--show-unparsable", *arguments)
+        assert MARK not in result.err, name
+        assert (MARK in result.out) == (name != "no format"), name
 
 
 def test_show_unparsable_prints_the_lines_of_the_file(site: Site) -> None:
@@ -580,19 +584,19 @@ def test_show_unparsable_and_json_exclude_each_other(site: Site) -> None:
 def test_file_names_are_printed_without_markup(site: Site, name: str) -> None:
     """The name of a file is printed as text, even if it looks like markup."""
     log = site.log(name, TEXT, "bad\n")
-    ran = site.avowal("import", log, "--show-unparsable")
-    assert ran.status == 1
-    assert f"{log} " in ran.out
-    assert f"{log}: byte" in ran.out
+    result = site.avowal("import", log, "--show-unparsable")
+    assert result.status == 1
+    assert f"{log} " in result.out
+    assert f"{log}: byte" in result.out
 
 
 def test_imports_of_several_logs_add_up(site: Site, beside: Site) -> None:
     """Logs of the same period, imported one after the other, give the same visits as one log of all."""
     whole = [line(n, f"/{n}", address=f"192.0.2.{n % 3}") for n in range(60)]
     for part in range(4):
-        site.take_in(site.log(f"{part}.log", *whole[part::4]))
-    beside.take_in(beside.log("access.log", *whole))
-    assert kept(site) == kept(beside)
+        site.import_logs(site.log(f"{part}.log", *whole[part::4]))
+    beside.import_logs(beside.log("access.log", *whole))
+    assert read_store(site) == read_store(beside)
 
 
 def test_virtual_hosts_have_separate_visits(site: Site) -> None:
@@ -601,7 +605,7 @@ def test_virtual_hosts_have_separate_visits(site: Site) -> None:
         "access.log",
         *(line(n, host=host) for n in range(4) for host in ("a.example.org:80", "b.example.org:80")),
     )
-    assert site.take_in(log)["visits"] == 2
+    assert site.import_logs(log)["visits"] == 2
     assert site.rows("SELECT host, views FROM visits ORDER BY host") == [
         ("a.example.org", 4),
         ("b.example.org", 4),
@@ -613,7 +617,7 @@ def test_old_lines_are_coarsened_by_their_age(site: Site) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     ages = (1, 30, 200)
     lines = [line(0, f"/{age}", start=now - timedelta(days=age), address="198.51.100.7") for age in ages]
-    site.take_in(site.log("access.log", *lines))
+    site.import_logs(site.log("access.log", *lines))
     assert site.rows("SELECT page_path, ip_address FROM requests ORDER BY request_time DESC") == [
         ("/1", "198.51.100.7"),
         ("/30", "198.51.100.0/24"),
@@ -627,7 +631,7 @@ def test_lines_too_old_for_the_terms_are_dropped(site: Site) -> None:
     site.init((kept_times, kept_times.replace("forever", "30 days")))
     now = datetime.now(UTC).replace(tzinfo=None)
     young, old = now - timedelta(days=2), NOON.replace(year=2020)
-    report = site.take_in(
+    report = site.import_logs(
         site.log("access.log", line(0, start=young), line(0, start=old), line(1, start=old))
     )
     assert (report["counts"]["requests"], report["counts"]["dropped"]) == (1, {"too-old": 2})
@@ -638,7 +642,7 @@ def test_requests_older_than_the_first_version_are_counted(site: Site) -> None:
     """Requests from before the first version are bound to it, and their number is printed."""
     site.init(("updated = 2026-11-22", "updated = 2026-01-06"))
     log = site.log("access.log", line(0), line(11 * 60 + 59), line(12 * 60), line(13 * 60))
-    assert site.take_in(log)["counts"]["early_requests"] == 2
+    assert site.import_logs(log)["counts"]["early_requests"] == 2
     assert (
         "1 requests are older than the first version" in site.avowal("import", site.log("b.log", line(1))).out
     )
@@ -647,7 +651,7 @@ def test_requests_older_than_the_first_version_are_counted(site: Site) -> None:
 def test_requests_of_bots_make_no_visits(site: Site) -> None:
     """The requests of a bot are stored as requests, and make neither views nor visits."""
     log = site.log("access.log", *(line(n, agent=GOOGLEBOT) for n in range(5)), line(0, agent=FIREFOX))
-    report = site.take_in(log)
+    report = site.import_logs(log)
     assert (
         report["counts"]["requests"],
         report["counts"]["bot_requests"],

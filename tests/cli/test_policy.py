@@ -29,7 +29,7 @@ def terms(site: Site, name: str, *changes: tuple[str, str]) -> Path:
 @pytest.mark.parametrize(
     ("change", "relation", "status"),
     [
-        (("[duties]", "# The same promise.\n[duties]"), "same", 0),
+        (("[duties]", "# The same terms.\n[duties]"), "same", 0),
         ((WHOLE, 'keep = { full = "3 days", prefix = "90 days" }'), "more protective", 0),
         ((WHOLE, 'keep = { full = "8 days", prefix = "90 days" }'), "less protective", 1),
         ((WHOLE, 'keep = { full = "3 days", prefix = "91 days" }'), "incomparable", 1),
@@ -43,9 +43,9 @@ def test_diff_reports_weaker_terms_by_its_exit_status(
 ) -> None:
     """The exit status is 1 if the new terms protect less anywhere; text and JSON name the relation."""
     old, new = terms(site, "old.toml"), terms(site, "new.toml", change)
-    ran = site.avowal("policy", "diff", old, new)
-    assert (ran.status, ran.err) == (status, "")
-    assert f": {relation}\n" in ran.out
+    text = site.avowal("policy", "diff", old, new)
+    assert (text.status, text.err) == (status, "")
+    assert f": {relation}\n" in text.out
     result = site.avowal("policy", "diff", old, new, "--json")
     assert (result.status, result.json()["relation"]) == (status, relation)
 
@@ -79,5 +79,5 @@ def test_invalid_terms_are_refused(site: Site) -> None:
     """A missing or invalid file gives exit status 2, as it protects neither more nor less."""
     old = terms(site, "old.toml")
     for invalid in (site.folder / "missing.toml", terms(site, "new.toml", ("ip-address", "ip-adress"))):
-        ran = site.avowal("policy", "diff", old, invalid)
-        assert (ran.status, str(invalid) in ran.err) == (2, True)
+        result = site.avowal("policy", "diff", old, invalid)
+        assert (result.status, str(invalid) in result.err) == (2, True)

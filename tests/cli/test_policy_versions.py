@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from support.site import Site, line
-from support.templates import made_once
+from support.templates import make_once
 
 ADDRESSES = 'keep = { full = "7 days", prefix = "90 days" }\nfor = ["availability", "performance", "content", "abuse"]'
 PATHS = '["request-time", "request-kind", "host", "method", "page-path", "status", "bytes", "response-time"]'
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 
 
-@made_once
+@make_once
 def site_with_old_policy(folder: Path) -> Site:
     """Make a site whose policy is 60 days old."""
     made = Site(folder).init()
@@ -43,8 +43,8 @@ def publish(site: Site, *changes: tuple[str, str]) -> None:
     text = (site.folder / "policy" / "terms.toml").read_text()
     old = next(row for row in text.splitlines() if row.startswith("updated = "))
     change(site, (old, f"updated = {datetime.now(UTC).date()}"), *changes)
-    ran = site.avowal("policy", "publish", "--accept-weaker")
-    assert ran.status == 0, ran.err
+    result = site.avowal("policy", "publish", "--accept-weaker")
+    assert result.status == 0, result.err
 
 
 def seen(moment: datetime, path: str, address: str = "192.0.2.1") -> str:
@@ -54,14 +54,14 @@ def seen(moment: datetime, path: str, address: str = "192.0.2.1") -> str:
 def test_a_stricter_version_protects_old_records_at_once(site: Site) -> None:
     """After the retention of pages is limited to ten days, older pages are hidden at once, and never admitted again."""
     log = site.log("access.log", *(seen(TODAY - timedelta(days=days), f"/{days}") for days in (40, 20, 5)))
-    site.take_in(log)
+    site.import_logs(log)
     assert {row["page_path"] for row in site.report("pages")["tables"]["pages"]} == {"/40", "/20", "/5"}
     retention = f'categories = {PATHS}\nkeep = {{ full = "forever" }}'
     publish(site, (retention, retention.replace("forever", "10 days")))
     report = site.report("pages")
     assert {row["page_path"] for row in report["tables"]["pages"]} == {"/5"}
     assert report["excluded"]["hidden_rows"] == 2
-    late = site.take_in(
+    late = site.import_logs(
         site.log("late.log", *(seen(TODAY - timedelta(days=days), f"/late-{days}") for days in (30, 4)))
     )
     assert (late["counts"]["requests"], late["counts"]["dropped"]) == (1, {"too-old": 1})
@@ -75,7 +75,7 @@ def test_a_looser_version_does_not_affect_old_records(site: Site) -> None:
     assert site_two.avowal("policy", "adopt").status == 0
     publish(site_two, (ADDRESSES, ADDRESSES.replace("7 days", "30 days")))
     before, after = TODAY - timedelta(days=8), datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
-    site_two.take_in(site.log("access.log", seen(before, "/before"), seen(after, "/after")))
+    site_two.import_logs(site.log("access.log", seen(before, "/before"), seen(after, "/after")))
     requests = duck(site_two, "SELECT page_path, ip_address, version FROM requests ORDER BY page_path")
     assert requests == [("/after", "192.0.2.1", 2), ("/before", "192.0.2.0/24", 1)]
 
@@ -90,14 +90,14 @@ def duck(site: Site, sql: str) -> list[tuple[object, ...]]:
 
 def test_a_category_that_a_later_version_drops_is_hidden_everywhere(site: Site) -> None:
     """After a version that collects no referrers, reports show none of old visits, and none is admitted."""
-    site.take_in(site.log("access.log", seen(TODAY - timedelta(days=5), "/")))
+    site.import_logs(site.log("access.log", seen(TODAY - timedelta(days=5), "/")))
     assert site.report("sources")["notes"] == []
     referrers = '[[collect]]\ncategories = ["referrer"]\nkeep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]\n'
     publish(site, (referrers, ""))
     assert site.report("sources")["notes"] == [
         "nothing is shown: the terms do not permit `referrer` for content"
     ]
-    site.take_in(
+    site.import_logs(
         site.log("more.log", line(0, "/x", start=TODAY - timedelta(days=3), referrer="https://example.com/a"))
     )
     assert site.rows("SELECT count(*) FROM requests WHERE referrer IS NOT NULL") == [(0,)]
@@ -113,7 +113,7 @@ def test_a_visit_across_a_publication_has_views_of_both_versions(site: Site) -> 
     ]
     moment = datetime.fromisoformat(at).replace(microsecond=0)
     views = [seen(moment + timedelta(seconds=seconds), f"/{seconds}") for seconds in (-60, -1, 1, 5)]
-    site.take_in(site.log("access.log", *views))
+    site.import_logs(site.log("access.log", *views))
     assert site.rows("SELECT page_path, version FROM views ORDER BY view_time") == [
         ("/-60", 1),
         ("/-1", 1),
@@ -132,14 +132,14 @@ def test_a_scheduled_version_applies_from_its_day(site: Site) -> None:
         (old, f"updated = {(TODAY + timedelta(days=40)).date()}"),
         (ADDRESSES, ADDRESSES.replace("7", "30")),
     )
-    ran = site.avowal("policy", "publish")
-    assert (ran.status, ran.code) == (1, "weaker-terms")
-    ran = site.avowal("policy", "publish", "--accept-weaker", "--json")
-    assert ran.json()["outcome"] == "published"
-    assert ran.json()["looser"] == [
+    result = site.avowal("policy", "publish")
+    assert (result.status, result.code) == (1, "weaker-terms")
+    result = site.avowal("policy", "publish", "--accept-weaker", "--json")
+    assert result.json()["outcome"] == "published"
+    assert result.json()["looser"] == [
         "ip-address, full: kept 30 days, was 7 days; for abuse, availability, content, performance"
     ]
-    site.take_in(site.log("access.log", seen(TODAY - timedelta(days=8), "/")))
+    site.import_logs(site.log("access.log", seen(TODAY - timedelta(days=8), "/")))
     assert site.rows("SELECT DISTINCT ip_address, version FROM requests") == [("192.0.2.0/24", 1)]
     assert "(scheduled)" in site.avowal("policy", "history").out
     assert site.avowal("policy", "withdraw", "1").status == 1
@@ -152,8 +152,8 @@ def test_pages_show_the_published_version(site: Site) -> None:
     document = next((site.folder / "policy").glob("*.md"))
     published = document.read_bytes()
     document.write_text("---\ntitle: Draft\n---\nNothing.\n")
-    ran = site.avowal("policy", "page", "--output-folder", "out", "--json")
-    assert ran.json()["version"] == 1
+    result = site.avowal("policy", "page", "--output-folder", "out", "--json")
+    assert result.json()["version"] == 1
     assert (site.folder / "out" / "privacy.en.md").read_bytes() == published
     identity = site.avowal("policy", "history", "--json").json()[0]["identity"]
     assert sha256((site.folder / "out" / "terms.json").read_bytes()).hexdigest() == identity
@@ -164,12 +164,12 @@ def test_pages_show_the_published_version(site: Site) -> None:
 def test_a_folder_without_its_register_is_refused(site: Site) -> None:
     """A store whose register is lost is refused with a hint, and no new register is created."""
     log = site.log("access.log", seen(TODAY, "/"))
-    site.take_in(log)
+    site.import_logs(log)
     for file in site.data.glob("register.sqlite*"):
         file.unlink()
     for arguments in (["report"], ["import", log], ["policy", "history"], ["policy", "adopt"]):
-        ran = site.avowal(*arguments)
-        assert (ran.status, ran.code) == (1, "store-missing")
+        result = site.avowal(*arguments)
+        assert (result.status, result.code) == (1, "store-missing")
     assert not (site.data / "register.sqlite").exists()
 
 
@@ -220,8 +220,8 @@ def test_notices_and_pages_exist_in_every_language_of_the_terms(site: Site) -> N
 def test_two_versions_are_compared_by_their_numbers(site: Site) -> None:
     """Versions are compared as files are; the exit status says whether the later one protects less."""
     publish(site, (ADDRESSES, ADDRESSES.replace("7", "3")))
-    ran = site.avowal("policy", "diff", 1, 2, "--json")
-    assert (ran.status, ran.json()["relation"]) == (0, "more protective")
+    result = site.avowal("policy", "diff", 1, 2, "--json")
+    assert (result.status, result.json()["relation"]) == (0, "more protective")
     assert site.avowal("policy", "diff", 2, 1).status == 1
-    ran = site.avowal("policy", "diff", 2, 9)
-    assert (ran.status, ran.code) == (1, "version-not-found")
+    result = site.avowal("policy", "diff", 2, 9)
+    assert (result.status, result.code) == (1, "version-not-found")

@@ -218,10 +218,10 @@ def test_the_search_finds_every_marker(tmp_path: Path) -> None:
 def test_an_import_leaves_only_admitted_data(case: tuple[World, set[str]]) -> None:
     """Under any terms and at any age, files and messages contain the admitted data and nothing else of the log."""
     world, allowed = case
-    ran = world.avowal("import", world.log, "--max-unparsable-percent", "100")
-    assert ran.returncode == 0, ran.stderr
+    result = world.avowal("import", world.log, "--max-unparsable-percent", "100")
+    assert result.returncode == 0, result.stderr
     assert find_markers(*world.left_behind()) == allowed
-    assert find_markers(ran.stdout, ran.stderr) == set()
+    assert find_markers(result.stdout, result.stderr) == set()
     ((requests, letters),) = world.site.rows(
         "SELECT (SELECT count(*) FROM requests), (SELECT count(*) FROM unparsable_lines)"
     )
@@ -240,9 +240,9 @@ def test_unparsable_lines_are_printed_only_to_standard_output(tmp_path: Path) ->
     """`--show-unparsable` prints markers to standard output, and none to standard error or to a file."""
     world = World.made(tmp_path)
     for _ in range(2):
-        ran = world.avowal("import", world.log, "--show-unparsable")
-        assert find_markers(ran.stdout) >= NEVER | {"query", "address"}
-        assert find_markers(ran.stderr) == set()
+        result = world.avowal("import", world.log, "--show-unparsable")
+        assert find_markers(result.stdout) >= NEVER | {"query", "address"}
+        assert find_markers(result.stderr) == set()
         assert find_markers(*world.left_behind()) == BY_DEFAULT
 
 
@@ -253,10 +253,10 @@ def test_unparsable_lines_are_printed_only_to_standard_output(tmp_path: Path) ->
 def test_no_message_quotes_a_log(tmp_path: Path, arguments: list[str]) -> None:
     """No message of an import, in any format, quotes the log."""
     world = World.made(tmp_path)
-    ran = world.avowal("import", world.log, *arguments)
-    assert ran.returncode in {0, 1}, ran.stderr
-    assert b"Traceback" not in ran.stderr
-    assert find_markers(ran.stdout, ran.stderr) == set()
+    result = world.avowal("import", world.log, *arguments)
+    assert result.returncode in {0, 1}, result.stderr
+    assert b"Traceback" not in result.stderr
+    assert find_markers(result.stdout, result.stderr) == set()
     assert find_markers(*world.left_behind()) <= BY_DEFAULT
 
 
@@ -265,21 +265,21 @@ def test_reports_show_only_paths_and_sites(tmp_path: Path) -> None:
     world = World.made(tmp_path)
     world.avowal("import", world.log, "--max-unparsable-percent", "100")
     for name in ("pages", "sources", "technology", "availability"):
-        ran = world.avowal("report", name, "--json")
-        assert ran.returncode == 0
-        assert find_markers(ran.stdout, ran.stderr) <= {"path"}
+        result = world.avowal("report", name, "--json")
+        assert result.returncode == 0
+        assert find_markers(result.stdout, result.stderr) <= {"path"}
 
 
 def test_segments_for_the_owner_contain_only_admitted_data(case: tuple[World, set[str]]) -> None:
     """An import that passes segments to the owner of the folder leaves only admitted data on disk."""
     world, allowed = case
-    with world.site.started("follow", "other.log") as follow:
+    with world.site.start("follow", "other.log") as follow:
         follow.wait_for("following")
-        ran = world.avowal("import", world.log, "--max-unparsable-percent", "100")
-        assert ran.returncode == 0, ran.stderr
+        result = world.avowal("import", world.log, "--max-unparsable-percent", "100")
+        assert result.returncode == 0, result.stderr
         assert find_markers(*world.left_behind()) == allowed
         assert follow.end(signal.SIGTERM) == 0
-        assert find_markers(follow.said().encode(), ran.stdout, ran.stderr) == set()
+        assert find_markers(follow.read_output().encode(), result.stdout, result.stderr) == set()
     assert find_markers(*world.left_behind()) == allowed
 
 
@@ -288,16 +288,16 @@ def test_following_a_log_leaves_only_admitted_data(case: tuple[World, set[str]])
     world, allowed = case
     name = TEXTS["path"][0]
     for stop in (signal.SIGKILL, signal.SIGTERM):
-        with world.site.started("follow", world.log) as follow:
+        with world.site.start("follow", world.log) as follow:
             follow.wait_for("following")
 
             def is_in() -> bool:
-                ran = world.avowal("report", "pages", "--json")
-                return name in ran.stdout.decode()
+                result = world.avowal("report", "pages", "--json")
+                return name in result.stdout.decode()
 
             wait_until(is_in, "views of the marked page")
             follow.end(stop)
-            assert find_markers(follow.said().encode()) == set()
+            assert find_markers(follow.read_output().encode()) == set()
         assert find_markers(*world.left_behind()) == allowed
 
 
@@ -334,14 +334,14 @@ def test_a_killed_import_leaves_only_admitted_data(
         "imports": [(moment, 1) if role == "import" else ("", 0)],
         **({"owner": (moment, 1) if role == "owner" else ("", 0)} if guest else {}),
     }
-    ran = subprocess.run(
+    result = subprocess.run(
         [sys.executable, str(FAULTS)], input=json.dumps(scene), capture_output=True, text=True, check=True
     )
-    ended = json.loads(ran.stdout)
+    ended = json.loads(result.stdout)
     assert (ended["owner"] if role == "owner" else ended["imports"][0]) == -9
     found = find_markers(*world.left_behind())
     assert there <= found <= BY_DEFAULT
-    assert find_markers(ran.stderr.encode()) == set()
+    assert find_markers(result.stderr.encode()) == set()
 
 
 def test_the_environment_moves_no_data_elsewhere(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from support.site import Site, line, tamper
-from support.templates import made_once
+from support.templates import make_once
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 ADDRESS = "203.0.113.77"
 
 
-@made_once
+@make_once
 def site_with_stricter_version(folder: Path) -> Site:
     """Make a site whose second version keeps addresses whole for two days, and one that came four days ago."""
     made = Site(folder).init()
@@ -21,7 +21,7 @@ def site_with_stricter_version(folder: Path) -> Site:
     terms.write_text(terms.read_text().replace("updated = 2026-11-22", old))
     assert made.avowal("policy", "adopt").status == 0
     log = made.log("a.log", *(line(n, start=TODAY - timedelta(days=4), address=ADDRESS) for n in range(50)))
-    made.take_in(log)
+    made.import_logs(log)
     log.unlink()
     text = terms.read_text().replace(old, f"updated = {datetime.now(UTC).date()}")
     terms.write_text(text.replace('full = "7 days", prefix', 'full = "2 days", prefix', 1))
@@ -63,7 +63,7 @@ def test_retention_removes_the_bytes_of_expired_data(site: Site) -> None:
 def test_follow_enforces_retention(site: Site) -> None:
     """`avowal follow` enforces retention when it begins, and once a day."""
     (site.folder / "b.log").write_text(line(0, start=TODAY))
-    with site.started("follow", site.folder / "b.log") as following:
+    with site.start("follow", site.folder / "b.log") as following:
         following.wait_for("50 records past their retention period were coarsened or deleted")
         assert site.avowal("retain", "--json").json()["removed"] == []
     assert files_with_address(site) == []

@@ -7,16 +7,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from support.site import Ran, Site, tamper
+from support.site import CommandResult, Site, tamper
 from support.submissions import ORDER_FORM, entry_kinds, object_to, query_register
-from support.templates import made_once
+from support.templates import make_once
 from support.verification import assert_found
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 VISITOR = "0123456789abcdef"
 
 
-@made_once
+@make_once
 def site_with_form(folder: Path) -> Site:
     made = Site(folder).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
     terms = made.folder / "policy" / "terms.toml"
@@ -32,13 +32,13 @@ def site(tmp_path: Path) -> Site:
 @pytest.fixture
 def reference(site: Site) -> str:
     fields = ("--field", "name=Ann Exmaple", "--field", "email=ann@example.org", "--visitor", VISITOR)
-    ran = site.avowal("submission", "add", "order", "--channel", "letter", *fields, "--json")
-    assert ran.status == 0, ran.err
-    reference: str = ran.json()["reference"]
+    result = site.avowal("submission", "add", "order", "--channel", "letter", *fields, "--json")
+    assert result.status == 0, result.err
+    reference: str = result.json()["reference"]
     return reference
 
 
-def show(site: Site, reference: str, purpose: str = "content") -> Ran:
+def show(site: Site, reference: str, purpose: str = "content") -> CommandResult:
     return site.avowal("submission", "show", reference, "--purpose", purpose, "--json")
 
 
@@ -82,16 +82,16 @@ def test_an_objection_stops_releases_for_the_requested_function(site: Site, refe
     )
     assert site.avowal("disclose", *words, "--dry-run").status == 0
     assert object_to(site, reference, "requested-service").status == 0
-    ran = site.avowal("disclose", *words, "--dry-run")
-    assert (ran.status, ran.code) == (1, "subject-objects")
+    result = site.avowal("disclose", *words, "--dry-run")
+    assert (result.status, result.code) == (1, "subject-objects")
 
 
 def test_a_correction_replaces_the_value(site: Site, reference: str) -> None:
     """The former value is deleted, and the ledger records the correction."""
-    ran = site.avowal(
+    result = site.avowal(
         "submission", "correct", reference, "--field", "name=Ann Example", "--channel", "telephone"
     )
-    assert ran.status == 0, ran.err
+    assert result.status == 0, result.err
     values = {value["field"]: value["value"] for value in show(site, reference).json()["fields"]}
     assert values == {"name": "Ann Example", "email": "ann@example.org"}
     (entry,) = [
@@ -116,8 +116,8 @@ def test_an_invalid_correction_is_refused(
     site: Site, reference: str, field: str, status: int, message: str
 ) -> None:
     """An invalid correction changes nothing."""
-    ran = site.avowal("submission", "correct", reference, "--field", field, "--channel", "letter")
-    assert (ran.status, message in ran.err) == (status, True), ran.err
+    result = site.avowal("submission", "correct", reference, "--field", field, "--channel", "letter")
+    assert (result.status, message in result.err) == (status, True), result.err
     assert "submission-corrected" not in entry_kinds(site)
 
 

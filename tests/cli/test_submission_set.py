@@ -11,9 +11,9 @@ import pytest
 from avowal.clock import utc_now
 from avowal.register.register import Register
 from avowal.register.restrictions import RestrictionChange, SubmissionSelector
-from support.site import Ran, Site, tamper
+from support.site import CommandResult, Site, tamper
 from support.submissions import ORDER_FORM, entry_kinds, object_to, query_register
-from support.templates import made_once
+from support.templates import make_once
 from support.verification import assert_found
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
@@ -29,14 +29,14 @@ for = ["requested-service"]
 """
 
 
-@made_once
+@make_once
 def site_with_forms(folder: Path) -> Site:
     made = Site(folder).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
     terms = made.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + ORDER_FORM + NOTE)
     for name, more in (("anna", ()), ("ben", ()), ("bot", ("--automated",))):
-        ran = made.avowal("user", "add", name, "--purposes", "requested-service,content", *more, "--json")
-        assert ran.json()["is_automated"] is bool(more)
+        result = made.avowal("user", "add", name, "--purposes", "requested-service,content", *more, "--json")
+        assert result.json()["is_automated"] is bool(more)
     return made
 
 
@@ -51,26 +51,26 @@ def reference(site: Site) -> str:
 
 
 def add(site: Site, form: str, *words: str) -> str:
-    ran = site.avowal("submission", "add", form, "--channel", "letter", *words, "--json")
-    assert ran.status == 0, ran.err
-    reference: str = ran.json()["reference"]
+    result = site.avowal("submission", "add", form, "--channel", "letter", *words, "--json")
+    assert result.status == 0, result.err
+    reference: str = result.json()["reference"]
     return reference
 
 
-def restrict(site: Site, *words: str) -> Ran:
+def restrict(site: Site, *words: str) -> CommandResult:
     return site.avowal("submission", "set", *words, "--channel", "letter", "--json")
 
 
-def show(site: Site, reference: str, reader: str = "operator") -> Ran:
+def show(site: Site, reference: str, reader: str = "operator") -> CommandResult:
     return site.avowal("submission", "show", reference, "--purpose", "content", "--as", reader, "--json")
 
 
 def list_submissions(
     site: Site, *words: str, reader: str = "anna", purpose: str = "content"
 ) -> list[dict[str, Any]]:
-    ran = site.avowal("submission", "list", *words, "--purpose", purpose, "--as", reader, "--json")
-    assert ran.status == 0, ran.err
-    submissions: list[dict[str, Any]] = ran.json()["submissions"]
+    result = site.avowal("submission", "list", *words, "--purpose", purpose, "--as", reader, "--json")
+    assert result.status == 0, result.err
+    submissions: list[dict[str, Any]] = result.json()["submissions"]
     return submissions
 
 
@@ -195,8 +195,8 @@ def test_an_invalid_restriction_is_refused(
 ) -> None:
     """An invalid restriction changes and records nothing."""
     before = query_register(site, "SELECT * FROM submissions")
-    ran = restrict(site, *words)
-    assert (ran.status, ran.code) == (status, code), ran.err
+    result = restrict(site, *words)
+    assert (result.status, result.code) == (status, code), result.err
     assert query_register(site, "SELECT * FROM submissions") == before
     assert "restrictions-changed" not in entry_kinds(site)
     assert reference

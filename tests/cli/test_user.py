@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.site import Site, line, tamper
-from support.templates import made_once
+from support.templates import make_once
 from support.verification import assert_found
 
 NOON = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
@@ -16,11 +16,11 @@ SINGLE = "SELECT page_path FROM views"
 TOGETHER = "SELECT count(*) AS n FROM views"
 
 
-@made_once
+@make_once
 def site_with_reader(folder: Path) -> Site:
     """Make a site with a few views, and a reader for content."""
     made = Site(folder).init()
-    made.take_in(made.log("a.log", *(line(n, f"/{n}", start=NOON) for n in range(3))))
+    made.import_logs(made.log("a.log", *(line(n, f"/{n}", start=NOON) for n in range(3))))
     assert made.avowal("user", "add", "ann", "--purposes", "content,performance").status == 0
     return made
 
@@ -32,10 +32,10 @@ def site(tmp_path: Path) -> Site:
 
 def test_input_that_ends_at_the_password_is_an_error_with_a_code(site: Site) -> None:
     """Standard input at its end is answered by an error message, not by a traceback."""
-    with site.started("user", "password", "ann") as ended:
+    with site.start("user", "password", "ann") as ended:
         assert ended.process.wait(60) == 1
-        assert "the input ended" in ended.said()
-        assert "Traceback" not in ended.said()
+        assert "the input ended" in ended.read_output()
+        assert "Traceback" not in ended.read_output()
 
 
 def test_a_reader_without_the_purpose_is_refused(site: Site) -> None:
@@ -51,8 +51,8 @@ def test_a_reader_without_the_purpose_is_refused(site: Site) -> None:
         (("report", "availability", "--as", "ann"), "purpose-not-permitted"),
         (("report", "pages", "--as", "ben"), "reader-not-found"),
     ):
-        ran = site.avowal(*refused)
-        assert (ran.status, ran.code) == (1, code), ran.err
+        result = site.avowal(*refused)
+        assert (result.status, result.code) == (1, code), result.err
     assert site.avowal("report", "availability").status == 0
 
 
@@ -82,8 +82,8 @@ def test_readers_are_listed_changed_and_removed(site: Site) -> None:
 )
 def test_an_invalid_reader_is_refused(site: Site, name: str, purposes: str, code: str) -> None:
     """A reader with an invalid name or purpose is refused with the code of the error."""
-    ran = site.avowal("user", "add", name, "--purposes", purposes)
-    assert (ran.status, ran.code) == (2, code), ran.err
+    result = site.avowal("user", "add", name, "--purposes", purposes)
+    assert (result.status, result.code) == (2, code), result.err
 
 
 def test_accesses_to_single_visitors_are_in_the_ledger(site: Site) -> None:
@@ -135,5 +135,5 @@ def test_a_changed_access_is_found(site: Site, statement: str) -> None:
 def test_an_access_that_cannot_be_recorded_is_refused(site: Site) -> None:
     """If the register cannot record the access, no answer is given."""
     tamper(site, "CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'full'); END")
-    ran = site.avowal("query", SINGLE, "--purpose", "content", "--json")
-    assert (ran.status, ran.code, ran.out) == (1, "store-unusable", "")
+    result = site.avowal("query", SINGLE, "--purpose", "content", "--json")
+    assert (result.status, result.code, result.out) == (1, "store-unusable", "")

@@ -19,14 +19,14 @@ from avowal.register.register import Register
 from avowal.verify.checks import verify_register
 from support.errors import raises_code
 from support.site import Site, line, tamper
-from support.templates import made_once
+from support.templates import make_once
 from support.verification import assert_found
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 VERSIONS = ("7 days", "6 days", "5 days")
 
 
-@made_once
+@make_once
 def site_with_three_versions(folder: Path) -> Site:
     """Make a site with three versions, the first with a corrected document, and two requests."""
     made = Site(folder).init()
@@ -45,7 +45,7 @@ def site_with_three_versions(folder: Path) -> Site:
         )
         terms.write_text(text.replace('full = "7 days"', f'full = "{age}"', 1))
         assert made.avowal("policy", "publish").status == 0
-    made.take_in(
+    made.import_logs(
         made.log(
             "access.log",
             line(0, start=TODAY - timedelta(days=3)),
@@ -62,10 +62,10 @@ def site(tmp_path: Path) -> Site:
 
 def test_an_unchanged_folder_is_valid(site: Site) -> None:
     """All entries, versions, documents and records are valid, and the ledger has an entry for every change."""
-    ran = site.avowal("verify", "--json")
-    result = ran.json()
-    checked = result.pop("checked")
-    assert (ran.status, result) == (0, {"valid": True, "entries": 4, "findings": []})
+    result = site.avowal("verify", "--json")
+    report = result.json()
+    checked = report.pop("checked")
+    assert (result.status, report) == (0, {"valid": True, "entries": 4, "findings": []})
     assert (checked["publications"], checked["records"], checked["columns"] > 100) == (
         3,
         2,
@@ -235,8 +235,8 @@ def test_a_ledger_that_differs_from_its_checkpoint_is_refused_at_the_start(
         ["policy", "publish"],
         ["ledger", "checkpoint"],
     ):
-        ran = site.avowal(*arguments)
-        assert (ran.status, ran.code) == (1, "ledger-mismatch"), arguments
+        result = site.avowal(*arguments)
+        assert (result.status, result.code) == (1, "ledger-mismatch"), arguments
     assert site.avowal("verify").status == 1
 
 
@@ -293,10 +293,10 @@ def test_a_proof_is_verified_with_only_the_key(site: Site, tmp_path: Path) -> No
     away = tmp_path / "away"
     away.mkdir()
     visitor = Site(away)
-    ran = visitor.avowal("verify", proof, "--key", key)
-    assert ran.status == 0
-    assert "entry 2 of the 4" in ran.out
-    assert '"version":2' in ran.out
+    result = visitor.avowal("verify", proof, "--key", key)
+    assert result.status == 0
+    assert "entry 2 of the 4" in result.out
+    assert '"version":2' in result.out
     assert (
         visitor.avowal("verify", proof, "--key", key.read_text().strip(), "--json").json()["entry"]["version"]
         == 2
@@ -306,8 +306,8 @@ def test_a_proof_is_verified_with_only_the_key(site: Site, tmp_path: Path) -> No
     body = base64.b64decode(written.splitlines()[1].removeprefix("extra "))
     forged = base64.b64encode(body.replace(b'"version":2', b'"version":3')).decode()
     proof.write_text(written.replace(base64.b64encode(body).decode(), forged))
-    ran = visitor.avowal("verify", proof, "--key", key)
-    assert (ran.status, ran.code) == (1, "proof-mismatch")
+    result = visitor.avowal("verify", proof, "--key", key)
+    assert (result.status, result.code) == (1, "proof-mismatch")
     assert visitor.avowal("verify", proof).status == 2
     assert site.avowal("ledger", "prove", 4).status == 1
 
@@ -318,8 +318,8 @@ def test_a_lost_ledger_or_key_is_never_replaced(site: Site) -> None:
     key_bytes = key.read_bytes()
     key.unlink()
     for arguments in (["policy", "publish"], ["ledger", "checkpoint"], ["report"]):
-        ran = site.avowal(*arguments)
-        assert (ran.status, ran.code) == (1, "key-missing")
+        result = site.avowal(*arguments)
+        assert (result.status, result.code) == (1, "key-missing")
     assert not key.exists()
     key.write_bytes(key_bytes)
     assert site.avowal("verify").status == 0
@@ -340,9 +340,9 @@ def test_damaged_keys_are_refused_with_a_hint(site: Site, what: str) -> None:
     name, data, message = DAMAGE[what]
     (site.folder / "keys" / name).write_bytes(data)
     for arguments in (["report"], ["policy", "publish"], ["verify"], ["ledger", "checkpoint"]):
-        ran = site.avowal(*arguments)
-        assert ran.status == 1, arguments
-        assert message in ran.err + ran.out, arguments
+        result = site.avowal(*arguments)
+        assert result.status == 1, arguments
+        assert message in result.err + result.out, arguments
 
 
 @pytest.mark.parametrize(
@@ -359,9 +359,9 @@ def test_damaged_keys_are_refused_with_a_hint(site: Site, what: str) -> None:
 )
 def test_unusable_files_are_refused(site: Site, arguments: list[str]) -> None:
     """A missing file, a folder or an unwritable place gives a message and a hint."""
-    ran = site.avowal(*arguments)
-    assert ran.status in {1, 2}
-    assert len(ran.err.splitlines()) == 2, ran.err
+    result = site.avowal(*arguments)
+    assert result.status in {1, 2}
+    assert len(result.err.splitlines()) == 2, result.err
 
 
 def test_a_cosigned_checkpoint_is_stored(site: Site) -> None:
@@ -374,19 +374,19 @@ def test_a_cosigned_checkpoint_is_stored(site: Site) -> None:
     whole = site.log("whole", str(SignedNote(checkpoint.text, (*checkpoint.signature_lines, line))))
     bare = site.log("bare", other.sign(checkpoint.text, 1_790_000_000))
     for file, signer in ((whole, witness), (bare, other), (whole, witness)):
-        ran = site.avowal("ledger", "cosign", file, "--key", signer.verifier)
-        assert ran.status == 0, ran.err
+        result = site.avowal("ledger", "cosign", file, "--key", signer.verifier)
+        assert result.status == 0, result.err
     proof = EntryProof.parse(site.avowal("ledger", "prove", 1).out)
     ledger = Verifier.parse(site.avowal("ledger", "key").out)
     assert proof.verify(ledger, [witness.verifier, other.verifier]).size == 4
     assert len(proof.checkpoint.signature_lines) == 3
     assert site.avowal("verify", "--witness-checkpoint", whole).status == 0
-    ran = site.avowal("ledger", "cosign", bare, "--key", witness.verifier)
-    assert (ran.status, ran.code) == (1, "signature-missing"), ran.err
+    result = site.avowal("ledger", "cosign", bare, "--key", witness.verifier)
+    assert (result.status, result.code) == (1, "signature-missing"), result.err
     text = checkpoint.text.replace("\n4\n", "\n5\n")
     foreign = site.log("foreign", str(SignedNote(text, (witness.sign(text, 1),))))
-    ran = site.avowal("ledger", "cosign", foreign, "--key", witness.verifier)
-    assert (ran.status, ran.code) == (1, "checkpoint-mismatch"), ran.err
+    result = site.avowal("ledger", "cosign", foreign, "--key", witness.verifier)
+    assert (result.status, result.code) == (1, "checkpoint-mismatch"), result.err
 
 
 def test_the_newest_entries_are_listed(site: Site) -> None:
@@ -417,8 +417,8 @@ def test_the_newest_entries_are_listed(site: Site) -> None:
 def test_a_missing_entry_is_refused(site: Site) -> None:
     """If an entry is missing, the list is refused, as the number of an entry is its position."""
     tamper(site, "DELETE FROM entries WHERE entry = 1")
-    ran = site.avowal("ledger", "list", "--count", 3)
-    assert (ran.status, ran.code) == (1, "ledger-damaged"), ran.err
+    result = site.avowal("ledger", "list", "--count", 3)
+    assert (result.status, result.code) == (1, "ledger-damaged"), result.err
     entries = site.avowal("ledger", "list", "--count", 2, "--json").json()["entries"]
     assert [entry["entry"] for entry in entries] == [2, 3]
 
@@ -450,9 +450,9 @@ def test_a_file_without_a_key_is_not_quoted(site: Site) -> None:
     """The error about a file that is not a key quotes nothing from it."""
     (site.folder / "proof").write_text("{}")
     (site.folder / "access.log").write_text(line(1, "/?secret=1", address="203.0.113.9"))
-    ran = site.avowal("verify", "proof", "--key", site.folder / "access.log")
-    assert (ran.status, "secret" in ran.err + ran.out) == (1, False), ran.err
-    assert ran.code == "invalid-verifier-key"
+    result = site.avowal("verify", "proof", "--key", site.folder / "access.log")
+    assert (result.status, "secret" in result.err + result.out) == (1, False), result.err
+    assert result.code == "invalid-verifier-key"
 
 
 def test_an_entry_too_large_for_a_tile_is_refused(site: Site) -> None:
@@ -470,20 +470,20 @@ def test_a_register_without_a_table_is_reported(site: Site, table: str) -> None:
     tamper(site, f"DROP TABLE {table}")
     assert_found(site, "register-schema-mismatch", f"`{table}`")
     for words in (["ledger", "list"], ["release", "list"], ["policy", "history"]):
-        ran = site.avowal(*words)
-        assert "Traceback" not in ran.err, ran.err
-        assert ran.status == 0 or "avowal verify" in ran.err, ran.err
+        result = site.avowal(*words)
+        assert "Traceback" not in result.err, result.err
+        assert result.status == 0 or "avowal verify" in result.err, result.err
 
 
 def test_a_missing_file_is_not_verified(site: Site) -> None:
     """The error says what can be verified."""
-    ran = site.avowal("verify", "nothing", "--key", "x")
-    assert (ran.status, ran.code) == (2, "file-missing"), ran.err
+    result = site.avowal("verify", "nothing", "--key", "x")
+    assert (result.status, result.code) == (2, "file-missing"), result.err
 
 
 def test_an_unknown_kind_or_number_of_an_entry_is_refused(site: Site) -> None:
     """The hint names the nearest kind."""
-    ran = site.avowal("ledger", "list", "--kind", "data-accesse")
-    assert (ran.status, ran.code) == (2, "unknown-name")
-    assert "did you mean `data-accessed`?" in ran.err
+    result = site.avowal("ledger", "list", "--kind", "data-accesse")
+    assert (result.status, result.code) == (2, "unknown-name")
+    assert "did you mean `data-accessed`?" in result.err
     assert site.avowal("ledger", "list", "--count", 0).status == 2

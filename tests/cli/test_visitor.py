@@ -18,9 +18,9 @@ def site(tmp_path: Path) -> Site:
 
 
 def show_visitor(site: Site, address: str = ANN) -> Any:
-    ran = site.avowal("visitor", "show", address, *PERIOD, "--json")
-    assert ran.status == 0, ran.err
-    return ran.json()
+    result = site.avowal("visitor", "show", address, *PERIOD, "--json")
+    assert result.status == 0, result.err
+    return result.json()
 
 
 def consented(site: Site) -> None:
@@ -29,10 +29,10 @@ def consented(site: Site) -> None:
     text = terms.read_text().replace(old, f"updated = {datetime.now(UTC).date()}")
     terms.write_text(text.replace('full = "7 days", prefix', 'full = "6 days", prefix', 1))
     assert site.avowal("policy", "publish").status == 0
-    ran = site.avowal(
+    result = site.avowal(
         "visitor", "consent", ANN, *PERIOD, "--channel", "letter", "--reference", "Ann's letter"
     )
-    assert ran.status == 0, ran.err
+    assert result.status == 0, result.err
 
 
 def test_a_visitor_sees_the_stored_data(site: Site) -> None:
@@ -57,8 +57,8 @@ def test_a_visitor_sees_the_stored_data(site: Site) -> None:
 def test_a_visitor_exports_all_data(site: Site) -> None:
     """The export has a line for each record of the visitor, and nothing of other visitors."""
     file = site.folder / "export.jsonl"
-    ran = site.avowal("visitor", "export", ANN, *PERIOD, "--output", file, "--json")
-    assert ran.json()["records"] == 7
+    result = site.avowal("visitor", "export", ANN, *PERIOD, "--output", file, "--json")
+    assert result.json()["records"] == 7
     head, *records = map(json.loads, file.read_text().splitlines())
     assert head["schema"] == "avowal visitor export 1"
     assert {record["visitor_id"] for record in records} == {head["visitor"]}
@@ -96,8 +96,8 @@ def test_the_stored_data_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
         ("xx", "What is"),
     ):
         page = tmp_path / f"{language}.html"
-        ran = site.avowal("visitor", "show", ANN, *PERIOD, "--page", page, "--language", language)
-        assert ran.status == 0, ran.err
+        result = site.avowal("visitor", "show", ANN, *PERIOD, "--page", page, "--language", language)
+        assert result.status == 0, result.err
         text = page.read_text()
         assert title in text
         assert (
@@ -113,9 +113,9 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
     consented(site)
     key = show_visitor(site)["visitor"]
     receipt, others = tmp_path / "receipt.json", show_visitor(site, BEN)["stored"]
-    ran = site.avowal("visitor", "erase", key, "--expected-records", 3, "--receipt", receipt, "--json")
-    assert ran.status == 0, ran.err
-    assert ran.json()["erased"] == {
+    result = site.avowal("visitor", "erase", key, "--expected-records", 3, "--receipt", receipt, "--json")
+    assert result.status == 0, result.err
+    assert result.json()["erased"] == {
         "requests": 3,
         "script_views": 0,
         "events": 0,
@@ -139,8 +139,8 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
     verifier = site.avowal("ledger", "key").out.strip()
     away = tmp_path / "away"
     away.mkdir()
-    ran = Site(away).avowal("verify", receipt, "--key", verifier, "--json")
-    assert (ran.status, ran.json()["entry"]["kind"]) == (0, "erasure-done"), ran.err
+    result = Site(away).avowal("verify", receipt, "--key", verifier, "--json")
+    assert (result.status, result.json()["entry"]["kind"]) == (0, "erasure-done"), result.err
     original = json.loads(receipt.read_text())
     for change in (
         {"visitor": "0" * 16},
@@ -148,8 +148,8 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
         {"erased_at": "2026-01-01T00:00:00"},
     ):
         receipt.write_text(json.dumps({**original, **change}))
-        ran = Site(away).avowal("verify", receipt, "--key", verifier)
-        assert (ran.status, ran.code) == (1, "receipt-mismatch"), ran.err
+        result = Site(away).avowal("verify", receipt, "--key", verifier)
+        assert (result.status, result.code) == (1, "receipt-mismatch"), result.err
 
 
 @pytest.mark.parametrize(
@@ -164,17 +164,17 @@ def test_an_erasure_with_the_wrong_count_or_visitor_is_refused(
     site: Site, words: tuple[str, ...], code: str
 ) -> None:
     """Another number of records, or a visitor without data, is refused."""
-    ran = site.avowal("visitor", "erase", *words)
-    assert (ran.status, ran.code) == (1, code), ran.err
+    result = site.avowal("visitor", "erase", *words)
+    assert (result.status, result.code) == (1, code), result.err
     assert len(site.rows("SELECT 1 FROM requests")) == 4
 
 
 def test_an_address_of_several_visitors_is_refused(site: Site) -> None:
     """Neither the stored data nor an export is shown, and nothing is written."""
-    site.take_in(site.log("b.log", line(5, start=NOON, address=ANN, agent=CHROME)))
+    site.import_logs(site.log("b.log", line(5, start=NOON, address=ANN, agent=CHROME)))
     for words in (("show",), ("export", "--output", site.folder / "out"), ("erase", "--expected-records", 3)):
-        ran = site.avowal("visitor", words[0], ANN, *PERIOD, *words[1:])
-        assert (ran.status, ran.code) == (1, "visitor-ambiguous"), ran.err
+        result = site.avowal("visitor", words[0], ANN, *PERIOD, *words[1:])
+        assert (result.status, result.code) == (1, "visitor-ambiguous"), result.err
     assert not (site.folder / "out").exists()
 
 

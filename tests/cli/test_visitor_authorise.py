@@ -22,11 +22,11 @@ def site(tmp_path: Path) -> Site:
 
 
 def authorise(site: Site, *arguments: str, recipient: str = DOCTOR) -> dict[str, object]:
-    ran = site.avowal(
+    result = site.avowal(
         "visitor", "authorise", ANN, *PERIOD, "--recipient", recipient, *LETTER, *arguments, "--json"
     )
-    assert ran.status == 0, ran.err
-    recorded: dict[str, object] = ran.json()
+    assert result.status == 0, result.err
+    recorded: dict[str, object] = result.json()
     return recorded
 
 
@@ -74,20 +74,20 @@ def test_an_invalid_authorisation_is_refused(
     site: Site, arguments: list[str], status: int, code: str
 ) -> None:
     """An invalid authorisation is not recorded."""
-    ran = site.avowal("visitor", "authorise", ANN, *PERIOD, "--recipient", DOCTOR, *LETTER, *arguments)
-    assert (ran.status, ran.code) == (status, code), ran.err
+    result = site.avowal("visitor", "authorise", ANN, *PERIOD, "--recipient", DOCTOR, *LETTER, *arguments)
+    assert (result.status, result.code) == (status, code), result.err
     assert site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["authorisations"] == []
 
 
 def test_an_erasure_deletes_authorisations(site: Site) -> None:
     """Neither the visitor nor the recipient remains; those of other visitors stay, and the ledger is valid."""
     key = str(authorise(site, "--categories", "page-path")["visitor"])
-    ran = site.avowal(
+    result = site.avowal(
         "visitor", "authorise", BEN, *PERIOD, "--recipient", "Court", *LETTER, "--categories", "page-path"
     )
-    assert ran.status == 0, ran.err
-    ran = site.avowal("visitor", "erase", key, "--expected-records", "3", "--json")
-    assert ran.json()["erased"]["authorisations"] == 1
+    assert result.status == 0, result.err
+    result = site.avowal("visitor", "erase", key, "--expected-records", "3", "--json")
+    assert result.json()["erased"]["authorisations"] == 1
     for path in site.data.glob("register.sqlite*"):
         assert DOCTOR.encode() not in path.read_bytes()
         assert key.encode() not in path.read_bytes()

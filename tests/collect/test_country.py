@@ -88,7 +88,7 @@ def test_the_country_is_stored_if_the_terms_permit_it(
     else:
         text += terms
     path.write_text(text)
-    site.take_in(
+    site.import_logs(
         site.log("a.log", *(line(n, start=RECENT, address=at) for n, at in enumerate(ADDRESSES[:3])))
     )
     assert {country for (country,) in site.rows("SELECT country FROM requests")} == kept
@@ -101,7 +101,7 @@ def test_countries_are_reported_if_content_may_use_them(tmp_path: Path) -> None:
     log = site.log(
         "a.log", *(line(n, start=RECENT, address=at) for n, at in enumerate([*ADDRESSES, ADDRESSES[0]]))
     )
-    site.take_in(log)
+    site.import_logs(log)
     found = site.report("countries")
     assert found["tables"]["countries"] == []
     assert any("`country`" in note for note in found["notes"])
@@ -111,7 +111,7 @@ def test_countries_are_reported_if_content_may_use_them(tmp_path: Path) -> None:
     other.init(settings='[collect]\ncountry_database = "country.mmdb"\n')
     with (other.folder / "policy" / "terms.toml").open("a") as file:
         file.write(COUNTRY)
-    other.take_in(log)
+    other.import_logs(log)
     assert [tuple(row.values()) for row in other.report("countries")["tables"]["countries"]] == [
         (None, 2, 0.4, 2, 2),
         ("BR", 1, 0.2, 2, 1),
@@ -123,5 +123,5 @@ def test_countries_are_reported_if_content_may_use_them(tmp_path: Path) -> None:
 def test_a_setting_without_a_database_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     """Nothing is imported if the configured database does not exist."""
     site = Site(tmp_path).init(settings='[collect]\ncountry_database = "none.mmdb"\n')
-    ran = site.avowal("import", site.log("a.log", line()))
-    assert (ran.status, ran.code) == (2, "country-database-unreadable"), ran.err
+    result = site.avowal("import", site.log("a.log", line()))
+    assert (result.status, result.code) == (2, "country-database-unreadable"), result.err

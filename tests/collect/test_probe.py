@@ -14,7 +14,7 @@ from avowal.clock import utc_now
 from avowal.collect.device import parse_user_agent
 from avowal.collect.probe import PROBE_USER_AGENT, FailureReason, Prober, ProbeResult, ProbeState
 from support.certificates import tls_context
-from support.served import free_port
+from support.running_server import free_port
 
 PROBER = Prober(interval_seconds=60, slow_threshold_ms=300, timeout_seconds=1)
 OK_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthere"

@@ -190,15 +190,17 @@ def site(tmp_path: Path) -> Site:
 
 def test_a_processor_is_added_or_refused(site: Site) -> None:
     """An insufficient contract is refused and changes nothing; a sufficient one can be added and removed."""
-    ran = site.avowal("processor", "check", "--json")
+    result = site.avowal("processor", "check", "--json")
     assert (
-        ran.status,
-        {name: processor["is_sufficient"] for name, processor in ran.json()["processors"].items()},
+        result.status,
+        {name: processor["is_sufficient"] for name, processor in result.json()["processors"].items()},
     ) == (
         1,
         {"greedy": False, "shield": True},
     )
-    assert "ip-address, request-time, full" in "; ".join(ran.json()["processors"]["greedy"]["weaker_rules"])
+    assert "ip-address, request-time, full" in "; ".join(
+        result.json()["processors"]["greedy"]["weaker_rules"]
+    )
     shown = site.avowal("processor", "check", "greedy")
     assert (shown.status, "not sufficient" in shown.out, "90 days" in shown.out) == (1, True, True)
     assert site.avowal("processor", "check", "shield").status == 0
@@ -225,8 +227,8 @@ def test_stricter_terms_make_a_contract_insufficient(site: Site) -> None:
     )
     assert strict != text
     terms.write_text(strict)
-    ran = site.avowal("policy", "publish", "--json")
-    assert (ran.status, ran.json()["deficient_processors"]) == (0, ["shield"])
+    result = site.avowal("policy", "publish", "--json")
+    assert (result.status, result.json()["deficient_processors"]) == (0, ["shield"])
     (listed,) = site.avowal("processor", "list", "--json").json()["processors"]
     assert (listed["is_sufficient"], "was 3 days" in "; ".join(listed["weaker_rules"])) == (False, True)
     assert site.avowal("status", "--json").json()["deficient_processors"] == ["shield"]

@@ -13,7 +13,7 @@ from avowal.disclose.cookie_audit import Observation, ObservationKind, audit_obs
 from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Bounds, Cell
 from support.browsers import CHROMIUM, needs_chromium
 from support.site import Site
-from support.templates import made_once
+from support.templates import make_once
 
 DAY = 86_400
 TERMS = Bounds(
@@ -107,7 +107,7 @@ def serve_sample(*, behaves: bool) -> Iterator[str]:
         server.server_close()
 
 
-@made_once
+@make_once
 def site_with_cookies(folder: Path) -> Site:
     made = Site(folder).init()
     terms = made.folder / "policy" / "terms.toml"
@@ -127,10 +127,10 @@ def site(tmp_path: Path) -> Site:
 def test_violations_of_a_site_are_found(site: Site) -> None:
     """Undeclared cookies and storage, a cookie that lives too long, and a third-party picture are found."""
     with serve_sample(behaves=False) as url:
-        ran = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM)
-        audit = ran.json()
+        result = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM)
+        audit = result.json()
         shown = site.avowal("cookies", "audit", url, "--max-pages", "1", "--chromium", CHROMIUM)
-    assert ran.status == 1
+    assert result.status == 1
     assert audit["pages"] == [url, f"{url}second"]
     violations = {
         (observation["kind"], observation["name"]): observation["violation"]
@@ -155,11 +155,11 @@ def test_a_site_that_follows_its_terms_passes(site: Site) -> None:
     """A site that sets only what it declares passes, also with a browser that opts out."""
     with serve_sample(behaves=True) as url:
         for options, cookies in (((), ["own"]), (("--opt-out",), [])):
-            ran = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM, *options)
-            assert ran.status == 0, ran.out
+            result = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM, *options)
+            assert result.status == 0, result.out
             assert [
                 observation["name"]
-                for observation in ran.json()["observations"]
+                for observation in result.json()["observations"]
                 if observation["kind"] == "cookie"
             ] == cookies
 
@@ -188,8 +188,8 @@ def test_a_host_of_a_contract_is_permitted(site: Site) -> None:
 @needs_chromium
 def test_an_unreachable_site_is_an_error(site: Site) -> None:
     """A site that does not answer is an error with its own code."""
-    ran = site.avowal("cookies", "audit", "http://127.0.0.1:9/", "--chromium", CHROMIUM)
-    assert (ran.status, ran.code) == (1, "page-unreachable")
+    result = site.avowal("cookies", "audit", "http://127.0.0.1:9/", "--chromium", CHROMIUM)
+    assert (result.status, result.code) == (1, "page-unreachable")
 
 
 def test_an_impossible_audit_is_an_error(site: Site, tmp_path: Path) -> None:
@@ -199,8 +199,8 @@ def test_an_impossible_audit_is_an_error(site: Site, tmp_path: Path) -> None:
         (["ftp://example.org/"], 2, "invalid-address"),
         (["http://127.0.0.1/", "--chromium", "/nowhere"], 2, "browser-missing"),
     ):
-        ran = site.avowal("cookies", "audit", *arguments)
-        assert (ran.status, ran.code) == (status, code), ran.err
+        result = site.avowal("cookies", "audit", *arguments)
+        assert (result.status, result.code) == (status, code), result.err
     (tmp_path / "new").mkdir()
-    ran = Site(tmp_path / "new").init().avowal("cookies", "audit", "http://127.0.0.1/")
-    assert (ran.status, ran.code) == (1, "no-version-in-force")
+    result = Site(tmp_path / "new").init().avowal("cookies", "audit", "http://127.0.0.1/")
+    assert (result.status, result.code) == (1, "no-version-in-force")

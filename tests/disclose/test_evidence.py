@@ -40,8 +40,8 @@ def test_invalid_evidence_is_refused(
     site: Site, other: dict[str, str], arguments: tuple[str, ...], status: int, code: str
 ) -> None:
     """Insufficient evidence is refused and recorded; an input error is refused only."""
-    ran = disclose_to_court(site, *arguments, **other)
-    assert (ran.status, ran.code) == (status, code), ran.err
+    result = disclose_to_court(site, *arguments, **other)
+    assert (result.status, result.code) == (status, code), result.err
     assert len(read_rows(site, "release_refusals")) == (1 if status == 1 else 0)
     assert read_rows(site, "release_requests") == []
 
@@ -63,7 +63,7 @@ def test_a_release_about_an_unidentified_person_is_refused(
         line(n, "/", start=RECENT, address="192.0.2.7", agent=agent)
         for n, agent in enumerate((CHROME, "Lynx"))
     )
-    site.take_in(site.log("b.log", *lines))
-    ran = disclose_to_court(site, about=about)
-    assert (ran.status, ran.code) == (1, code), ran.err
+    site.import_logs(site.log("b.log", *lines))
+    result = disclose_to_court(site, subject=about)
+    assert (result.status, result.code) == (1, code), result.err
     assert read_rows(site, "release_refusals", "reason") == [(reason,)]

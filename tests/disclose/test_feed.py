@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from avowal.register.feeds import Feeds
 from support.processors import CONTRACT, add_processor
-from support.served import SETTINGS, Served, served
-from support.site import CHROME, Ran, Site, line, tamper, wait_until
-from support.templates import made_once
+from support.running_server import SETTINGS, RunningServer, start_server
+from support.site import CHROME, CommandResult, Site, line, tamper, wait_until
+from support.templates import make_once
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 RECENT = (NOW - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -29,14 +29,14 @@ ANN, BEN = "203.0.113.77", "203.0.113.88"
 PERIOD = ("--since", f"{RECENT.date()}", "--until", f"{RECENT.date()}")
 
 
-@made_once
+@make_once
 def site_with_processor(folder: Path, settings: str = "") -> Site:
     site = Site(folder).init(settings=settings)
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(
         re.sub(r"updated = .*", f"updated = {(NOW - timedelta(40)).date()}", terms.read_text(), count=1)
     )
-    site.take_in(
+    site.import_logs(
         site.log(
             "a.log",
             *(line(n, f"/old-{n}", start=OLD, address=ANN, agent=CHROME) for n in range(2)),
@@ -54,7 +54,7 @@ def site(tmp_path: Path) -> Site:
     return site_with_processor(tmp_path)
 
 
-def feed(site: Site, destination: object = "out") -> Ran:
+def feed(site: Site, destination: object = "out") -> CommandResult:
     return site.avowal("processor", "feed", "guard", "--destination", destination, "--json")
 
 
@@ -103,7 +103,7 @@ def test_a_processor_gets_its_records(site: Site) -> None:
     assert len({record["id"] for record in records}) == 4
     assert list_entry_kinds(site)[-1] == "feed-page-provided"
     assert (feed(site).json()["pages"], take_lines(site)) == (0, [])
-    site.take_in(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
+    site.import_logs(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
     assert feed(site).json()["records"] == {"requests": 1}
     assert [record["values"]["page_path"] for record in select_kind(take_lines(site), "record")] == ["/later"]
     assert site.avowal("verify").status == 0
@@ -175,8 +175,8 @@ def test_a_feed_stops_when_its_contract_is_insufficient(site: Site) -> None:
         site,
         f"UPDATE processors SET contract_text = replace(contract_text, '{NOW.date()}', '{(NOW - timedelta(2)).date()}')",
     )
-    ran = feed(site)
-    assert (ran.status, ran.code, take_lines(site)) == (1, "contract-insufficient", [])
+    result = feed(site)
+    assert (result.status, result.code, take_lines(site)) == (1, "contract-insufficient", [])
     assert query_register(site, "SELECT ground, recipient_kind, reason, requester FROM release_refusals") == [
         ("own-use", "processor", "terms", "guard")
     ]
@@ -187,8 +187,8 @@ def test_an_overdue_processor_is_reported(site: Site) -> None:
     feed(site)
     assert "overdue" not in site.avowal("processor", "list").out
     tamper(site, f"UPDATE feed_pages SET provided_at = '{NOW - timedelta(4)}'")
-    ran = site.avowal("processor", "list", "--json").json()
-    assert ran["processors"][0]["overdue_since"].startswith(f"{(NOW - timedelta(4)).date()}")
+    result = site.avowal("processor", "list", "--json").json()
+    assert result["processors"][0]["overdue_since"].startswith(f"{(NOW - timedelta(4)).date()}")
     assert "overdue" in site.avowal("processor", "list").out
     assert "guard" in site.avowal("status").out
 
@@ -239,7 +239,7 @@ def test_a_page_is_acknowledged_only_at_its_own_destination(site: Site) -> None:
     first = take_lines(site)
     (site.folder / "other").mkdir()
     assert feed(site).status == 0  # acknowledges the removed files
-    site.take_in(site.log("more.log", line(7, "/more", start=RECENT)))
+    site.import_logs(site.log("more.log", line(7, "/more", start=RECENT)))
     assert feed(site).json()["records"]["requests"] == 1
     assert feed(site, "other").json()["records"]["requests"] == 1
     assert select_kind(first, "record")
@@ -265,22 +265,24 @@ def test_a_sent_page_is_signed(site: Site) -> None:
 def test_a_refused_page_is_sent_again_later(site: Site, status: int) -> None:
     """A page that was refused or redirected is sent again by the next run; redirects are not followed."""
     with run_webhook([status]) as (url, received):
-        ran = feed(site, url)
-    assert (ran.status, ran.code, len(received)) == (1, "delivery-failed", 1)
+        result = feed(site, url)
+    assert (result.status, result.code, len(received)) == (1, "delivery-failed", 1)
     with run_webhook([200]) as (url, received):
         assert feed(site, url).json()["records"] == {"requests": 4}
     assert site.avowal("processor", "feed", "guard", "--destination", "http://example.org/").status == 2
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(site_with_processor(tmp_path_factory.mktemp("site"), SETTINGS)) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with start_server(site_with_processor(tmp_path_factory.mktemp("site"), SETTINGS)) as server:
         yield server
 
 
-def pull(server: Served, key: str, query: str = "", name: str = "guard") -> tuple[int, list[dict[str, Any]]]:
+def pull(
+    server: RunningServer, key: str, query: str = "", name: str = "guard"
+) -> tuple[int, list[dict[str, Any]]]:
     headers = {"Authorization": f"Bearer {key}", "X-Forwarded-For": f"203.0.113.{len(key + query) % 200}"}
-    response = server.ask("GET", f"/feed/{name}{query}", headers=headers)
+    response = server.request("GET", f"/feed/{name}{query}", headers=headers)
     return response.status, [json.loads(row) for row in response.body.splitlines()]
 
 
@@ -289,7 +291,7 @@ def issue_key(site: Site, *arguments: str) -> str:
     return issued
 
 
-def test_a_processor_pulls_page_by_page(server: Served) -> None:
+def test_a_processor_pulls_page_by_page(server: RunningServer) -> None:
     """A processor asks with the position it has reached, and gets the same page until it moves on."""
     key = issue_key(server.site)
     status, first = pull(server, key, "?limit=3")
@@ -309,7 +311,7 @@ def test_a_processor_pulls_page_by_page(server: Served) -> None:
     assert pull(server, key, "?limit=0")[0] == 400
 
 
-def test_a_revoked_key_is_refused(server: Served) -> None:
+def test_a_revoked_key_is_refused(server: RunningServer) -> None:
     """The use of a revoked key is refused and recorded; that of a key that never existed is only refused."""
     old = issue_key(server.site)
     overlapping = issue_key(server.site)
@@ -332,18 +334,18 @@ def test_a_server_sends_its_feeds_by_itself(tmp_path: Path) -> None:
             tmp_path,
             f'{SETTINGS}\n[[feed]]\nprocessor = "guard"\ndestination = "{url}"\ninterval_seconds = 1\n',
         )
-        with served(site) as server:
+        with start_server(site) as server:
             wait_until(lambda: len(received) == 1, "the first page")
-            site.take_in(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
+            site.import_logs(site.log("b.log", line(9, "/later", start=RECENT, address=BEN)))
             wait_until(lambda: len(received) == 2, "the new record")  # one more page
             tamper(
                 site,
                 "UPDATE processors SET contract_text = replace(contract_text, '2026-01-01', '2099-01-01')",
             )
             wait_until(
-                lambda: failing in server.ask("GET", "/metrics", headers=local).body, "the feed to stop"
+                lambda: failing in server.request("GET", "/metrics", headers=local).body, "the feed to stop"
             )
-            assert server.ask("GET", "/readyz").status == 200
+            assert server.request("GET", "/readyz").status == 200
     assert b"/later" in received[1][1]
 
 
@@ -356,8 +358,8 @@ def test_a_proxy_without_a_contract_is_reported(site: Site) -> None:
     (site.folder / "avowal.toml").write_text(
         '[serve]\ntrusted_proxies = ["127.0.0.0/8", "198.51.100.0/24", "192.88.99.0/25"]\n'
     )
-    ran = site.avowal("processor", "check", "--json")
-    assert (ran.status, ran.json()["undeclared_proxies"]) == (1, ["192.88.99.0/25"])
+    result = site.avowal("processor", "check", "--json")
+    assert (result.status, result.json()["undeclared_proxies"]) == (1, ["192.88.99.0/25"])
     add_processor(site, CONTRACT.replace("begins", 'networks = ["192.88.99.0/24"]\nbegins'))
     assert site.avowal("processor", "check").status == 0
     path = site.folder / "policy" / "processors" / "guard.toml"
@@ -403,7 +405,7 @@ def interrupt_rename(suffix: str) -> Callable[[Path, Path], Path]:
     return replace
 
 
-def test_an_earlier_position_restarts_the_feed(server: Served) -> None:
+def test_an_earlier_position_restarts_the_feed(server: RunningServer) -> None:
     """A processor that asks from an earlier position deletes everything and gets all records again."""
     key = issue_key(server.site)
     first = pull(server, key, "?limit=2")[1]

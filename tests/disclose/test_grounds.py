@@ -32,7 +32,7 @@ from support.disclosures import (
     site_with_attack,
     verify_elsewhere,
 )
-from support.served import free_port
+from support.running_server import free_port
 from support.site import Site, line, tamper
 
 
@@ -53,8 +53,8 @@ def list_entry_kinds(site: Site) -> list[str]:
 def test_records_of_a_misuse_are_released_and_shown_to_their_visitors(site: Site) -> None:
     """A release of misuse covers several visitors; each of them sees it with a receipt, and others do not."""
     package = site.folder / "release.zip"
-    ran = disclose_attack(site, "--package", package)
-    assert ran.status == 0, ran.err
+    result = disclose_attack(site, "--package", package)
+    assert result.status == 0, result.err
     released = [json.loads(row) for row in read_package(package)["requests.jsonl"].splitlines()]
     assert {row["ip_address"] for row in released} == {BEN, CAROL}
     assert (len(released), {row["page_path"] for row in released}) == (6, {"/wp-login.php", "/wp-admin"})
@@ -109,8 +109,8 @@ def test_a_selection_that_is_not_permitted_is_refused(
     """A selection is refused if it covers uninvolved visitors or uses columns that the recipient may not have."""
     package = site.folder / "release.zip"
     arguments = ("--subject", BEN, *PERIOD) if not selection.strip() else ()
-    ran = disclose_attack(site, "--package", package, *arguments, chosen=selection)
-    assert (ran.status, ran.code, package.exists()) == (1, code, False), ran.err
+    result = disclose_attack(site, "--package", package, *arguments, rows=selection)
+    assert (result.status, result.code, package.exists()) == (1, code, False), result.err
     assert read_rows(site, "release_refusals", "ground, recipient_kind, reason, requester") == [
         ("checking", "", reason, "operator")
     ]
@@ -121,9 +121,9 @@ def test_a_selection_that_is_not_permitted_is_refused(
 def test_a_release_required_by_law_waits_for_another_approver(site: Site) -> None:
     """Nobody approves their own request, approves twice, or without permission; before approval nothing leaves."""
     package = site.folder / "release.zip"
-    ran = disclose_to_court(site, "--package", package)
-    assert (ran.status, ran.json()["released"], package.exists()) == (0, False, False), ran.err
-    reference = ran.json()["reference"]
+    result = disclose_to_court(site, "--package", package)
+    assert (result.status, result.json()["released"], package.exists()) == (0, False, False), result.err
+    reference = result.json()["reference"]
     shown = site.avowal("release", "show", reference, "--json").json()
     assert (shown["evidence"]["issuer"], shown["approved_by"], shown["records"]["requests"]) == (
         "District Court of Example",
@@ -181,11 +181,11 @@ def test_only_what_a_requested_function_needs_is_released(tmp_path: Path) -> Non
     reference = added.json()["reference"]
     package = tmp_path / "release.zip"
     arguments = ("--reference", reference, "--categories", "submission,page-path", "--package", package)
-    ran = disclose(site, "requested-function", *arguments, to="Carrier")
-    assert ran.status == 0, ran.err
+    result = disclose(site, "requested-function", *arguments, recipient="Carrier")
+    assert result.status == 0, result.err
     released = [json.loads(row) for row in read_package(package)["submissions.jsonl"].splitlines()]
     assert {row["field"]: row["value"] for row in released} == {"name": "Ann Example", "text": "Send two."}
-    assert "does not need it" in ran.json()["refused_categories"]["email-address"]
+    assert "does not need it" in result.json()["refused_categories"]["email-address"]
     assert not [content for content in read_package(package).values() if b"ann@example.org" in content]
     only = disclose(
         site,
@@ -195,7 +195,7 @@ def test_only_what_a_requested_function_needs_is_released(tmp_path: Path) -> Non
         "--categories",
         "email-address",
         "--dry-run",
-        to="X",
+        recipient="X",
     )
     assert (only.status, only.code) == (1, "not-needed")
     other = disclose(
@@ -207,7 +207,7 @@ def test_only_what_a_requested_function_needs_is_released(tmp_path: Path) -> Non
         "message",
         "--package",
         "o.zip",
-        to="X",
+        recipient="X",
     )
     assert (other.status, other.code) == (1, "submission-not-found")
     assert site.avowal("verify").status == 0
@@ -215,8 +215,8 @@ def test_only_what_a_requested_function_needs_is_released(tmp_path: Path) -> Non
 
 def test_a_recall_writes_a_message_to_the_recipient(site: Site) -> None:
     """A recall writes an e-mail message that is ready to be sent to the recipient's contact."""
-    ran = disclose_attack(site, "--contact", "cert@example.net", "--package", site.folder / "release.zip")
-    reference, message = ran.json()["reference"], site.folder / "recall.eml"
+    result = disclose_attack(site, "--contact", "cert@example.net", "--package", site.folder / "release.zip")
+    reference, message = result.json()["reference"], site.folder / "recall.eml"
     recalled = site.avowal("release", "recall", reference, "--reason", "sent by mistake", "--notice", message)
     assert (recalled.status, "cert@example.net" in recalled.out) == (0, True), recalled.err
     parsed = message_from_bytes(message.read_bytes(), policy=policy.default)
@@ -228,7 +228,7 @@ def test_a_dry_run_is_not_recorded(site: Site) -> None:
     """A dry run records nothing, whether the release would be made or refused."""
     entries = len(list_entry_kinds(site))
     assert disclose_attack(site, "--dry-run").json()["visitors"] == 2
-    assert disclose_attack(site, "--dry-run", chosen="requests WHERE status > 0").status == 1
+    assert disclose_attack(site, "--dry-run", rows="requests WHERE status > 0").status == 1
     assert (
         len(list_entry_kinds(site)),
         read_rows(site, "release_requests"),
@@ -257,19 +257,19 @@ def test_a_dry_run_is_not_recorded(site: Site) -> None:
 )
 def test_a_changed_release_record_is_found_by_verify(site: Site, change: str, code: str) -> None:
     """Changed evidence, approvals, refusals or subjects of a release are found by `avowal verify`."""
-    assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
+    assert disclose_attack(site, "--package", "no.zip", rows="requests WHERE status > 0").status == 1
     assert disclose_attack(site, "--package", site.folder / "release.zip").status == 0
     tamper(site, change)
-    ran = site.avowal("verify", "--json")
-    codes = {finding["code"] for finding in ran.json()["findings"]}
-    assert (ran.status, code in codes) == (1, True), ran.out
+    result = site.avowal("verify", "--json")
+    codes = {finding["code"] for finding in result.json()["findings"]}
+    assert (result.status, code in codes) == (1, True), result.out
 
 
 def test_releases_are_counted_by_quarter_and_ground(site: Site) -> None:
     """The report of disclosures counts by quarter and ground, shares small counts as ranges, and omits sealed ones."""
     for number in range(2):
         assert disclose_attack(site, "--package", site.folder / f"{number}.zip").status == 0
-    assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
+    assert disclose_attack(site, "--package", "no.zip", rows="requests WHERE status > 0").status == 1
     add_user(site, "bea", "--disclose")
     reference = disclose_to_court(site, "--sealed-until", f"{(NOW + timedelta(60)).date()}").json()[
         "reference"
@@ -297,7 +297,7 @@ def test_releases_are_counted_by_quarter_and_ground(site: Site) -> None:
 def test_a_selection_may_be_limited_to_a_visitor(site: Site) -> None:
     """With `--subject`, a broad selection covers only the records of that visitor."""
     arguments = ("--subject", BEN, *PERIOD)
-    assert disclose_attack(site, *arguments, "--dry-run", chosen="requests WHERE status > 0").json()[
+    assert disclose_attack(site, *arguments, "--dry-run", rows="requests WHERE status > 0").json()[
         "records"
     ] == {"requests": 4}
     assert disclose_attack(site, *arguments, "--dry-run").json()["visitors"] == 1
@@ -307,7 +307,7 @@ def test_a_selection_may_be_limited_to_a_visitor(site: Site) -> None:
 def test_a_recipient_must_be_a_short_line(site: Site, to: str) -> None:
     """A recipient with line breaks or control characters, or that is too long, is refused."""
     arguments = ("--rows", ATTACK, "--reference", "12", "--categories", "status", "--dry-run")
-    assert disclose(site, "checking", *arguments, to=to).status == 2
+    assert disclose(site, "checking", *arguments, recipient=to).status == 2
 
 
 def test_a_request_expires_without_approval(site: Site) -> None:
@@ -331,8 +331,8 @@ def test_an_uploaded_file_is_released_with_its_name_and_type(tmp_path: Path) -> 
     reference = site.avowal("submission", "add", "order", *arguments).json()["reference"]
     package = tmp_path / "release.zip"
     release_arguments = ("--reference", reference, "--categories", "submission", "--package", package)
-    ran = disclose(site, "requested-function", *release_arguments, to="Carrier")
-    assert ran.status == 0, ran.err
+    result = disclose(site, "requested-function", *release_arguments, recipient="Carrier")
+    assert result.status == 0, result.err
     files = read_package(package)
     assert files[f"files/{reference}-cv"] == content
     assert b"cv.pdf" in files["submissions.jsonl"]
@@ -369,7 +369,7 @@ def test_a_package_that_was_not_written_can_be_made_later(
         patched.setattr("avowal.disclose.workflow.build_package", interrupt)
         with pytest.raises(InterruptedRunError):
             disclose_attack(site, "--package", site.folder / "c.zip")
-    site.take_in(site.log("b.log", line(7, "/wp-login.php", start=RECENT, address=BEN, status=404)))
+    site.import_logs(site.log("b.log", line(7, "/wp-login.php", start=RECENT, address=BEN, status=404)))
     (waiting,) = site.avowal("release", "list", "--json").json()["waiting"]
     other = site.avowal("release", "make", waiting["reference"], "--package", site.folder / "c.zip")
     assert (other.status, other.code) == (1, "records-changed")
@@ -453,7 +453,7 @@ def test_a_submission_is_released_as_required_by_law(tmp_path: Path) -> None:
     ]
     add_user(site, "bea", "--disclose")
     arguments = ("--subject", reference, "--reference", "1 A 23/26", "--categories", "submission,page-path")
-    requested = disclose(site, "required-by-law", *arguments, to="District Court", **COURT_ORDER)
+    requested = disclose(site, "required-by-law", *arguments, recipient="District Court", **COURT_ORDER)
     assert requested.status == 0, requested.err
     assert approve_release(site, requested.json()["reference"], "bea").status == 0
     package = tmp_path / "release.zip"
@@ -463,8 +463,16 @@ def test_a_submission_is_released_as_required_by_law(tmp_path: Path) -> None:
     assert b"Send two." in files["submissions.jsonl"]
     assert site.avowal("verify").status == 0
     other = disclose(
-        site, "required-by-law", "--subject", "f" * 24, *arguments[2:], to="District Court", **COURT_ORDER
+        site,
+        "required-by-law",
+        "--subject",
+        "f" * 24,
+        *arguments[2:],
+        recipient="District Court",
+        **COURT_ORDER,
     )
     assert (other.status, other.code) == (1, "submission-not-found")
-    both = disclose(site, "required-by-law", *arguments, "--rows", ATTACK, to="District Court", **COURT_ORDER)
+    both = disclose(
+        site, "required-by-law", *arguments, "--rows", ATTACK, recipient="District Court", **COURT_ORDER
+    )
     assert both.status == 2

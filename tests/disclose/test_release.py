@@ -22,9 +22,9 @@ from avowal.store.columns import ColumnForm
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import Store
 from support.disclosures import ANN, BEN, NOW, PERIOD, RECENT, read_package, verify_elsewhere
-from support.site import CHROME, Ran, Site, line, tamper
-from support.store_records import admitted_records, request_at, written_segment
-from support.templates import made_once
+from support.site import CHROME, CommandResult, Site, line, tamper
+from support.store_records import admitted_records, request_at, write_segment
+from support.templates import make_once
 from support.verification import assert_found
 
 OLD = NOW - timedelta(days=20)
@@ -47,14 +47,14 @@ REQUEST = ReleaseRequest(
 )
 
 
-@made_once
+@make_once
 def site_with_two_visitors(folder: Path) -> Site:
     made = Site(folder).init()
     terms = made.folder / "policy" / "terms.toml"
     terms.write_text(
         re.sub(r"updated = .*", f"updated = {(NOW - timedelta(40)).date()}", terms.read_text(), count=1)
     )
-    made.take_in(
+    made.import_logs(
         made.log(
             "a.log",
             *(line(n, f"/{n}", start=RECENT, address=ANN, agent=CHROME) for n in range(3)),
@@ -80,13 +80,13 @@ def authorise(site: Site, categories: str = "page-path,request-time", recipient:
         "--reference",
         "letter 12",
     )
-    ran = site.avowal("visitor", "authorise", ANN, *PERIOD, *arguments)
-    assert ran.status == 0, ran.err
+    result = site.avowal("visitor", "authorise", ANN, *PERIOD, *arguments)
+    assert result.status == 0, result.err
 
 
 def disclose(
     site: Site, *arguments: object, categories: str = "page-path,request-time", to: str = DOCTOR
-) -> Ran:
+) -> CommandResult:
     words = (
         "--subject",
         ANN,
@@ -111,8 +111,8 @@ def test_authorised_records_are_released(site: Site) -> None:
     """Only the authorised columns of that visitor are released, equally as JSON Lines and Parquet."""
     authorise(site)
     package = site.folder / "release.zip"
-    ran = disclose(site, "--package", package)
-    assert ran.status == 0, ran.err
+    result = disclose(site, "--package", package)
+    assert result.status == 0, result.err
     files = read_package(package)
     rows = [json.loads(row) for row in files["requests.jsonl"].splitlines()]
     assert [row["page_path"] for row in rows] == ["/0", "/1", "/2"]
@@ -120,7 +120,7 @@ def test_authorised_records_are_released(site: Site) -> None:
     assert pl.read_parquet(io.BytesIO(files["requests.parquet"])).to_dicts() == rows
     assert not [name for name, content in files.items() if ANN.encode() in content]
     assert not [name for name, content in files.items() if b'"/b"' in content]
-    assert ran.json()["records"]["requests"] == 3
+    assert result.json()["records"]["requests"] == 3
     assert package.stat().st_mode & 0o777 == 0o600
     verified = verify_elsewhere(site, package)
     assert (verified.status, verified.json()["package"]["recipient"]) == (0, DOCTOR), verified.err
@@ -137,8 +137,8 @@ def test_a_release_runs_its_extraction_once(site: Site, monkeypatch: pytest.Monk
         return extract_records(store, bounds, request, now)
 
     monkeypatch.setattr("avowal.app.owner_requests.extract_records", extract)
-    ran = disclose(site, "--package", site.folder / "release.zip")
-    assert (ran.status, len(extractions)) == (0, 1), ran.err
+    result = disclose(site, "--package", site.folder / "release.zip")
+    assert (result.status, len(extractions)) == (0, 1), result.err
 
 
 def test_categories_without_authorisation_are_refused_with_a_reason(site: Site) -> None:
@@ -164,7 +164,7 @@ def test_categories_without_authorisation_are_refused_with_a_reason(site: Site) 
 def test_records_older_than_the_terms_permit_are_not_released(site: Site) -> None:
     """Under the default terms only seven days are released, however much older records are stored."""
     key = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
-    site.take_in(
+    site.import_logs(
         site.log("old.log", *(line(n, f"/old-{n}", start=OLD, address=ANN, agent=CHROME) for n in range(3)))
     )
     authorise(site)
@@ -187,8 +187,8 @@ def test_a_release_needs_a_matching_authorisation(site: Site, evidence: str) -> 
         arguments = ("--recipient", DOCTOR, "--withdraw", "--channel", "letter")
         assert site.avowal("visitor", "authorise", ANN, *PERIOD, *arguments).status == 0
     package = site.folder / "release.zip"
-    ran = disclose(site, "--package", package)
-    assert (ran.status, ran.code, package.exists()) == (1, "authorisation-not-found", False), ran.err
+    result = disclose(site, "--package", package)
+    assert (result.status, result.code, package.exists()) == (1, "authorisation-not-found", False), result.err
     assert site.avowal("release", "list", "--json").json()["releases"] == []
 
 
@@ -206,8 +206,8 @@ def test_a_ground_needs_its_evidence_in_the_terms(site: Site) -> None:
         register.execute(
             "UPDATE publications SET effective_at = ? WHERE number = 2", (f"{NOW - timedelta(hours=1)}",)
         )
-    ran = disclose(site, "--dry-run")
-    assert (ran.status, ran.code) == (1, "ground-without-evidence")
+    result = disclose(site, "--dry-run")
+    assert (result.status, result.code) == (1, "ground-without-evidence")
 
 
 @pytest.mark.parametrize(
@@ -236,8 +236,8 @@ def test_an_invalid_release_request_is_refused(
         "--categories",
         "page-path",
     )
-    ran = site.avowal("disclose", *valid_arguments, *arguments)
-    assert (ran.status, ran.code) == (status, code), ran.err
+    result = site.avowal("disclose", *valid_arguments, *arguments)
+    assert (result.status, result.code) == (status, code), result.err
     assert site.avowal("release", "list", "--json").json()["releases"] == []
 
 
@@ -257,16 +257,16 @@ def test_a_changed_package_fails_verification(site: Site) -> None:
         {"proof.txt": read_package(other)["proof.txt"]},
     ):
         write_package(wrong, {**files, **change})
-        ran = verify_elsewhere(site, wrong)
-        assert (ran.status, ran.code) == (1, "package-mismatch"), ran.err
+        result = verify_elsewhere(site, wrong)
+        assert (result.status, result.code) == (1, "package-mismatch"), result.err
     write_package(wrong, {name: content for name, content in files.items() if name != "proof.txt"})
     assert verify_elsewhere(site, wrong).status == 2
     content = bytearray(package.read_bytes())
     for flags in [match.start() for match in re.finditer(b"PK\x01\x02", content)]:
         content[flags + 8] |= 1  # as if it were encrypted
     wrong.write_bytes(content)
-    ran = verify_elsewhere(site, wrong)
-    assert (ran.status, ran.code) == (2, "invalid-package"), ran.err
+    result = verify_elsewhere(site, wrong)
+    assert (result.status, result.code) == (2, "invalid-package"), result.err
 
 
 def test_a_visitor_sees_a_recalled_release(site: Site) -> None:
@@ -356,8 +356,8 @@ def test_an_unwritable_package_is_not_recorded(site: Site) -> None:
         assert (erased.status, name.partition("/")[0] in erased.err) == (2, True), erased.err
     assert site.avowal("status", "--json").json()["ledger_entries"] == entries
     unfinished.write_text("theirs")
-    ran = disclose(site, "--package", site.folder / "a.zip")
-    assert (ran.status, ran.code) == (2, "file-exists"), ran.err
+    result = disclose(site, "--package", site.folder / "a.zip")
+    assert (result.status, result.code) == (2, "file-exists"), result.err
     assert site.avowal("status", "--json").json()["ledger_entries"] == entries
     assert (existing.read_text(), unfinished.read_text()) == ("mine", "theirs")
     assert site.avowal("release", "list", "--json").json()["releases"] == []
@@ -374,8 +374,8 @@ def test_a_changed_authorisation_permits_no_release(site: Site) -> None:
     authorise(site)
     tamper(site, "UPDATE authorisation_subjects SET recipient = 'Mallory'")
     package = site.folder / "release.zip"
-    ran = disclose(site, "--package", package, to="Mallory")
-    assert (ran.status, ran.code) == (1, "ledger-mismatch"), ran.err
+    result = disclose(site, "--package", package, to="Mallory")
+    assert (result.status, result.code) == (1, "ledger-mismatch"), result.err
     assert not package.exists()
     assert site.avowal("release", "list", "--json").json()["releases"] == []
 
@@ -388,11 +388,7 @@ def test_a_column_shows_only_the_requested_categories(tmp_path: Path) -> None:
     }
     store = DuckDBStore(tmp_path, "64MB")
     store.load_segments(
-        [
-            written_segment(
-                tmp_path, admitted_records(request_at(0, ip_address=ANN, country="DE", visitor_id=2))
-            )
-        ]
+        [write_segment(tmp_path, admitted_records(request_at(0, ip_address=ANN, country="DE", visitor_id=2)))]
     )
 
     def extract_columns(*categories: str) -> tuple[list[str], list[str]]:

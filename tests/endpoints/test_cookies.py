@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from support.browsers import CHROMIUM, SCRIPTED_PAGE, needs_chromium_and_nginx
-from support.served import SETTINGS, SITE, Answer, Served, free_port, served
+from support.running_server import SETTINGS, SITE, Answer, RunningServer, free_port, start_server
 from support.site import CHROME, FIREFOX, Site, line
 
 pytestmark = needs_chromium_and_nginx
@@ -21,8 +21,8 @@ COOKIE = re.compile(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(Site(tmp_path_factory.mktemp("site")).init(settings=SETTINGS)) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with start_server(Site(tmp_path_factory.mktemp("site")).init(settings=SETTINGS)) as server:
         yield server
 
 
@@ -34,20 +34,20 @@ def read_cookie(answer: Answer) -> str:
     return match[1]
 
 
-def test_the_cookie_is_set_once(server: Served) -> None:
+def test_the_cookie_is_set_once(server: RunningServer) -> None:
     """A visitor without the cookie gets one for as long as the terms declare; one who has it gets no other."""
-    first = read_cookie(server.tell(SECURE))
-    assert first != read_cookie(server.tell(SECURE))
-    again = server.tell({**SECURE, "Cookie": f"other=1; __Host-avowal={first}"})
+    first = read_cookie(server.send_event(SECURE))
+    assert first != read_cookie(server.send_event(SECURE))
+    again = server.send_event({**SECURE, "Cookie": f"other=1; __Host-avowal={first}"})
     assert (again.status, "set-cookie" in again.headers) == (202, False)
 
 
 def test_views_with_the_cookie_are_matched_with_a_log(tmp_path: Path) -> None:
     """Script views with the cookie are matched with log lines, which have none, by the daily key."""
     site = Site(tmp_path).init(settings=SETTINGS)
-    with served(site) as server:
-        cookie_value = read_cookie(server.tell(SECURE))
-        server.tell(
+    with start_server(site) as server:
+        cookie_value = read_cookie(server.send_event(SECURE))
+        server.send_event(
             {**SECURE, "Cookie": f"__Host-avowal={cookie_value}"},
             script_view_token="abcdefghij-another",
             url=f"https://{SITE}/b",
@@ -56,8 +56,8 @@ def test_views_with_the_cookie_are_matched_with_a_log(tmp_path: Path) -> None:
         lines = (
             line(0, path, start=now, address="203.0.113.7", agent=FIREFOX) for path in ("/a", "/b", "/c")
         )
-        site.take_in(site.log("a.log", *lines))
-        (row,) = server.kept(
+        site.import_logs(site.log("a.log", *lines))
+        (row,) = server.wait_for_rows(
             "SELECT DISTINCT visitor_id, daily_key FROM script_views WHERE page_path IN ('/a', '/b')", 1
         )
         assert row["daily_key"] not in {None, row["visitor_id"]}
@@ -77,16 +77,18 @@ def test_views_with_the_cookie_are_matched_with_a_log(tmp_path: Path) -> None:
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_a_refused_cookie_is_not_set(server: Served, extra_headers: dict[str, str]) -> None:
+def test_a_refused_cookie_is_not_set(server: RunningServer, extra_headers: dict[str, str]) -> None:
     """After a refusal, over plain HTTP, or for another site no cookie is set; the event is still accepted."""
-    answer = server.tell({**SECURE, **extra_headers})
+    answer = server.send_event({**SECURE, **extra_headers})
     assert (answer.status, "set-cookie" in answer.headers) == (202, False)
 
 
 @pytest.mark.parametrize("extra_headers", [{"Sec-GPC": "1"}, {"DNT": "1"}])
-def test_a_cookie_is_deleted_when_the_browser_objects(server: Served, extra_headers: dict[str, str]) -> None:
+def test_a_cookie_is_deleted_when_the_browser_objects(
+    server: RunningServer, extra_headers: dict[str, str]
+) -> None:
     """With Sec-GPC or DNT an existing cookie is deleted and not used."""
-    cookie_value = read_cookie(server.tell(SECURE))
+    cookie_value = read_cookie(server.send_event(SECURE))
     page = f"/{''.join(extra_headers)}"
     headers = {
         **SECURE,
@@ -94,40 +96,45 @@ def test_a_cookie_is_deleted_when_the_browser_objects(server: Served, extra_head
         "Cookie": f"__Host-avowal={cookie_value}",
         "X-Forwarded-For": "203.0.113.55",
     }
-    answer = server.tell(
+    answer = server.send_event(
         headers, script_view_token=f"objects-{''.join(extra_headers)}", url=f"https://{SITE}{page}"
     )
     assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
-    (row,) = server.kept(f"SELECT visitor_id FROM script_views WHERE page_path = '{page}'", 1)
+    (row,) = server.wait_for_rows(f"SELECT visitor_id FROM script_views WHERE page_path = '{page}'", 1)
     assert int(row["visitor_id"], 16) % 2 == 0
 
 
-def test_a_cookie_identifies_its_visitor(server: Served) -> None:
+def test_a_cookie_identifies_its_visitor(server: RunningServer) -> None:
     """The cookie identifies a visitor at any address, and the operator finds the visitor by its value."""
-    cookie_value = read_cookie(server.tell(SECURE))
+    cookie_value = read_cookie(server.send_event(SECURE))
     for number, address in enumerate(("203.0.113.1", "2001:db8::1")):
         headers = {**SECURE, "Cookie": f"__Host-avowal={cookie_value}", "X-Forwarded-For": address}
-        server.tell(headers, script_view_token=f"the-same-visitor-{number}", url=f"https://{SITE}/known")
-    rows = server.kept("SELECT DISTINCT visitor_id FROM script_views WHERE page_path = '/known'", 1)
-    ran = server.site.avowal("visitor", "show", cookie_value, "--json")
-    assert ran.status == 0, ran.err
-    assert ran.json()["visitor"] == rows[0]["visitor_id"]
-    assert ran.json()["stored"]["script_views"]["records"] == 2
+        server.send_event(
+            headers, script_view_token=f"the-same-visitor-{number}", url=f"https://{SITE}/known"
+        )
+    rows = server.wait_for_rows("SELECT DISTINCT visitor_id FROM script_views WHERE page_path = '/known'", 1)
+    result = server.site.avowal("visitor", "show", cookie_value, "--json")
+    assert result.status == 0, result.err
+    assert result.json()["visitor"] == rows[0]["visitor_id"]
+    assert result.json()["stored"]["script_views"]["records"] == 2
     for path in server.site.folder.rglob("*"):
         assert not path.is_file() or cookie_value.encode() not in path.read_bytes(), path
 
 
-def test_a_visitor_can_refuse_and_accept_the_cookie(server: Served) -> None:
+def test_a_visitor_can_refuse_and_accept_the_cookie(server: RunningServer) -> None:
     """Only pages of this host can refuse or accept the cookie; a refusal is stored without an identifier."""
     own = {**SECURE, "Sec-Fetch-Site": "same-origin"}
-    answer = server.ask("POST", "/cookie/refuse", headers=own)
+    answer = server.request("POST", "/cookie/refuse", headers=own)
     assert answer.headers["set-cookie"].startswith("__Host-avowal=refused; Path=/; Max-Age=31104000;")
-    assert read_cookie(server.ask("POST", "/cookie/accept", headers=own))
+    assert read_cookie(server.request("POST", "/cookie/accept", headers=own))
     for other in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://else.example"}, {}):
-        refused = server.ask("POST", "/cookie/refuse", headers={**SECURE, **other})
+        refused = server.request("POST", "/cookie/refuse", headers={**SECURE, **other})
         assert (refused.status, "set-cookie" in refused.headers) == (403, False)
-    assert server.ask("POST", "/cookie/refuse", headers={**SECURE, "Origin": f"https://{SITE}"}).status == 204
-    assert server.ask("POST", "/cookie/eat", headers=own).status == 404
+    assert (
+        server.request("POST", "/cookie/refuse", headers={**SECURE, "Origin": f"https://{SITE}"}).status
+        == 204
+    )
+    assert server.request("POST", "/cookie/eat", headers=own).status == 404
 
 
 @pytest.mark.parametrize(
@@ -140,10 +147,10 @@ def test_the_basis_decides_when_the_cookie_is_set(tmp_path: Path, basis: str, se
          f'name = "__Host-avowal"\nfor = ["content"]\nkeep = "12 months"\nbasis = "{basis}"'),
         settings=SETTINGS,
     )  # fmt: skip
-    with served(site) as server:
-        assert ("set-cookie" in server.tell(SECURE).headers) is set_at_once
+    with start_server(site) as server:
+        assert ("set-cookie" in server.send_event(SECURE).headers) is set_at_once
         assert site.avowal("status", "--json").json()["cookie_basis"] == basis.replace("never", "")
-        answer = server.ask("POST", "/cookie/accept", headers={**SECURE, "Sec-Fetch-Site": "same-origin"})
+        answer = server.request("POST", "/cookie/accept", headers={**SECURE, "Sec-Fetch-Site": "same-origin"})
         assert ("__Host-avowal=;" in answer.headers["set-cookie"]) is (basis == "never")
 
 
@@ -151,20 +158,21 @@ def test_a_version_without_the_cookie_deletes_it(tmp_path: Path) -> None:
     """Once a version without the cookie is published it is deleted, and only daily keys are used."""
     site = Site(tmp_path).init(settings=SETTINGS)
     terms = site.folder / "policy" / "terms.toml"
-    with served(site) as server:
-        cookie_value = read_cookie(server.tell(SECURE, script_view_token="before-the-change"))
+    with start_server(site) as server:
+        cookie_value = read_cookie(server.send_event(SECURE, script_view_token="before-the-change"))
         text = terms.read_text().replace(
             'keep = { day = "forever", full = "12 months" }', 'keep = { day = "forever" }'
         )
         terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {datetime.now(UTC).date()}", text))
-        ran = site.avowal("policy", "publish")
-        assert ran.status == 0, ran.err
-        answer = server.tell(
+        result = site.avowal("policy", "publish")
+        assert result.status == 0, result.err
+        answer = server.send_event(
             {**SECURE, "Cookie": f"__Host-avowal={cookie_value}"}, script_view_token="after-the-change"
         )
         assert answer.headers["set-cookie"].startswith("__Host-avowal=; Path=/; Max-Age=0;")
         keys = {
-            int(row["visitor_id"], 16) % 2 for row in server.kept("SELECT visitor_id FROM script_views", 2)
+            int(row["visitor_id"], 16) % 2
+            for row in server.wait_for_rows("SELECT visitor_id FROM script_views", 2)
         }
         assert keys == {0}  # earlier records are shown by their daily key too
 
@@ -189,11 +197,11 @@ def test_a_real_browser_stores_the_cookie(tmp_path: Path) -> None:
     folder.mkdir()
     site, port = Site(folder).init(), free_port()
     with (
-        site.started("serve", "--port", str(port), "--tls-cert", str(cert), "--tls-key", str(key)) as started,
+        site.start("serve", "--port", str(port), "--tls-cert", str(cert), "--tls-key", str(key)) as started,
         sync_playwright() as playwright,
     ):
         started.wait_for("serving https://")
-        server = Served(site, port, started)
+        server = RunningServer(site, port, started)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = browser.new_context(user_agent=CHROME, ignore_https_errors=True)
         context.route("**/page*", lambda route: route.fulfill(body=SCRIPTED_PAGE, content_type="text/html"))
@@ -206,7 +214,7 @@ def test_a_real_browser_stores_the_cookie(tmp_path: Path) -> None:
         assert (cookie["name"], cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (
             "__Host-avowal", True, True, "Lax",
         )  # fmt: skip
-        known = {row["visitor_id"] for row in server.kept("SELECT visitor_id FROM script_views", 2)}
+        known = {row["visitor_id"] for row in server.wait_for_rows("SELECT visitor_id FROM script_views", 2)}
         assert len(known) == 1
         page = context.new_page()
         page.goto(f"https://localhost:{port}/page")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
 from support.browsers import CHROMIUM, needs_chromium
-from support.served import SETTINGS, SITE, Served, served
+from support.running_server import SETTINGS, SITE, RunningServer, start_server
 from support.site import CHROME, GOOGLEBOT, Site
 
 EVERYTHING = {
@@ -40,29 +40,29 @@ def site_with_categories(folder: Path, *categories: str, keep: str = 'full = "fo
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     site = site_with_categories(tmp_path_factory.mktemp("site"), "interaction", "page-quality")
-    with served(site) as server:
+    with start_server(site) as server:
         yield server
 
 
-def send_event(server: Served, token: str, path: str, details: dict[str, Any], **fields: Any) -> None:
-    answer = server.tell(
+def send_event(server: RunningServer, token: str, path: str, details: dict[str, Any], **fields: Any) -> None:
+    answer = server.send_event(
         script_view_token=f"{token:-<12}", url=f"https://{SITE}{path}", details=details, **fields
     )
     assert answer.status == 202, answer.body
 
 
-def report(server: Served, name: str) -> list[dict[str, Any]]:
+def report(server: RunningServer, name: str) -> list[dict[str, Any]]:
     rows = server.site.report(name)["tables"][name.replace("-", "_")]
     assert isinstance(rows, list)
     return rows
 
 
-def test_declared_details_are_stored(server: Served) -> None:
+def test_declared_details_are_stored(server: RunningServer) -> None:
     """Declared page metrics are stored in the script view and interactions as an event, without a query string."""
     send_event(server, "all", "/all", EVERYTHING)
-    (script_view,) = server.kept("SELECT * FROM script_views WHERE page_path = '/all'", 1)
+    (script_view,) = server.wait_for_rows("SELECT * FROM script_views WHERE page_path = '/all'", 1)
     metrics = [
         script_view[name]
         for name in (
@@ -74,7 +74,7 @@ def test_declared_details_are_stored(server: Served) -> None:
         )
     ]
     assert metrics == [True, 1_200, 80, 0.05, 2]
-    (event,) = server.kept("SELECT * FROM events WHERE page_path = '/all'", 1)
+    (event,) = server.wait_for_rows("SELECT * FROM events WHERE page_path = '/all'", 1)
     assert (event["download_path"], event["outbound_link"], event["upload_bytes"], event["event_name"]) == (
         "/files/report.pdf",
         EVERYTHING["outbound_link"],
@@ -84,7 +84,7 @@ def test_declared_details_are_stored(server: Served) -> None:
     assert (event["host"], event["visitor_id"], event["version"]) == (SITE, script_view["visitor_id"], 1)
 
 
-def test_page_metrics_only_grow(server: Served) -> None:
+def test_page_metrics_only_grow(server: RunningServer) -> None:
     """Across several journals the largest value of a metric is stored, and each interaction is an event."""
     for cls, errors, event in ((0.3, 1, "step"), (0.1, 4, "step")):
         send_event(
@@ -93,7 +93,7 @@ def test_page_metrics_only_grow(server: Served) -> None:
             "/grows",
             {"cumulative_layout_shift": cls, "script_errors": errors, "event_name": event},
         )
-        server.kept(
+        server.wait_for_rows(
             f"SELECT 1 FROM script_views WHERE page_path = '/grows' AND script_errors = {errors}", 1
         )  # each is loaded by itself
     send_event(
@@ -102,8 +102,8 @@ def test_page_metrics_only_grow(server: Served) -> None:
         "/grows",
         {"cumulative_layout_shift": 0.2, "largest_contentful_paint_ms": 90, "event_name": "step"},
     )
-    server.kept("SELECT 1 FROM events WHERE page_path = '/grows'", 3)
-    (script_view,) = server.kept("SELECT * FROM script_views WHERE page_path = '/grows'", 1)
+    server.wait_for_rows("SELECT 1 FROM events WHERE page_path = '/grows'", 3)
+    (script_view,) = server.wait_for_rows("SELECT * FROM script_views WHERE page_path = '/grows'", 1)
     assert (
         script_view["cumulative_layout_shift"],
         script_view["script_errors"],
@@ -116,7 +116,7 @@ def test_page_metrics_only_grow(server: Served) -> None:
     assert script_view["not_found"] is None
 
 
-def test_reports_show_details_of_people_only(server: Served) -> None:
+def test_reports_show_details_of_people_only(server: RunningServer) -> None:
     """The reports of events, web vitals and errors leave out bots."""
     for number, cls in enumerate((0.0, 0.05, 0.2, 0.3)):
         visitor = {"X-Forwarded-For": f"198.51.100.{number}", "User-Agent": CHROME}
@@ -133,12 +133,12 @@ def test_reports_show_details_of_people_only(server: Served) -> None:
             "event_name": "many",
         }
         body = json.dumps({**event, "details": details}).encode()
-        assert server.ask("POST", "/collect", body, visitor).status == 202
+        assert server.request("POST", "/collect", body, visitor).status == 202
         bot_body = json.dumps(
             {**event, "script_view_token": f"bot-{number}-------", "details": details}
         ).encode()
-        assert server.ask("POST", "/collect", bot_body, {"User-Agent": GOOGLEBOT}).status == 202
-    server.kept("SELECT 1 FROM script_views WHERE page_path = '/many'", 8)
+        assert server.request("POST", "/collect", bot_body, {"User-Agent": GOOGLEBOT}).status == 202
+    server.wait_for_rows("SELECT 1 FROM script_views WHERE page_path = '/many'", 8)
     assert [row for row in report(server, "events") if row["target"] == "many"] == [
         {"event_kind": "named-event", "target": "many", "count": 4, "unique_visitors": 4, "bytes": None}
     ]
@@ -179,9 +179,9 @@ def test_reports_show_details_of_people_only(server: Served) -> None:
         (["event"], "$.details"),
     ],
 )
-def test_malformed_details_are_refused(server: Served, details: Any, place: str) -> None:
+def test_malformed_details_are_refused(server: RunningServer, details: Any, place: str) -> None:
     """Malformed details are refused like the rest of an event."""
-    answer = server.tell(details=details)
+    answer = server.send_event(details=details)
     assert (answer.status, answer.json()["code"]) == (400, "invalid-event")
     assert place in answer.json()["detail"]
 
@@ -189,18 +189,18 @@ def test_malformed_details_are_refused(server: Served, details: Any, place: str)
 @pytest.mark.parametrize(
     "address", ["javascript:alert(1)", "https://a:b@other.example/", "https://[", "mailto:a@b"]
 )
-def test_an_invalid_link_is_not_stored(server: Served, address: str) -> None:
+def test_an_invalid_link_is_not_stored(server: RunningServer, address: str) -> None:
     """An event is stored without a link that is not the address of a page."""
     token = f"{abs(hash(address)):012d}"[:12]
     send_event(server, token, f"/link-{token}", {"outbound_link": address, "event_name": token and "linked"})
-    (event,) = server.kept(f"SELECT * FROM events WHERE page_path = '/link-{token}'", 1)
+    (event,) = server.wait_for_rows(f"SELECT * FROM events WHERE page_path = '/link-{token}'", 1)
     assert (event["outbound_link"], event["event_name"]) == (None, "linked")
 
 
-def test_a_visitor_sees_and_erases_events(server: Served) -> None:
+def test_a_visitor_sees_and_erases_events(server: RunningServer) -> None:
     """Events are in the summary, the export and the page of a visitor, and are erased with the rest."""
     send_event(server, "mine", "/mine", EVERYTHING)
-    (event,) = server.kept("SELECT visitor_id FROM events WHERE page_path = '/mine'", 1)
+    (event,) = server.wait_for_rows("SELECT visitor_id FROM events WHERE page_path = '/mine'", 1)
     key, site = event["visitor_id"], server.site
     summary = site.avowal("visitor", "show", key, "--json").json()
     assert summary["stored"]["events"]["records"] >= 1
@@ -214,29 +214,29 @@ def test_a_visitor_sees_and_erases_events(server: Served) -> None:
     assert site.avowal("visitor", "show", key, "--page", page).status == 0
     assert "What you did on pages" in page.read_text()
     records = summary["stored"]["requests"]["records"] + summary["stored"]["script_views"]["records"]
-    ran = site.avowal("visitor", "erase", key, "--expected-records", str(records))
-    assert ran.status == 0, ran.err
-    assert "events" in ran.out
-    server.kept(f"SELECT 1 FROM events WHERE visitor_id = '{key}'", 0)
+    result = site.avowal("visitor", "erase", key, "--expected-records", str(records))
+    assert result.status == 0, result.err
+    assert "events" in result.out
+    server.wait_for_rows(f"SELECT 1 FROM events WHERE visitor_id = '{key}'", 0)
     assert site.avowal("verify").status == 0
 
 
 def test_undeclared_details_are_not_stored(tmp_path: Path) -> None:
     """Undeclared details are in no file, and the script has no part that sends them."""
-    with served(Site(tmp_path).init(settings=SETTINGS)) as server:
+    with start_server(Site(tmp_path).init(settings=SETTINGS)) as server:
         send_event(server, "none", "/none", {**EVERYTHING, "event_name": "s3cr3t-event"})
-        (script_view,) = server.kept("SELECT * FROM script_views", 1)
+        (script_view,) = server.wait_for_rows("SELECT * FROM script_views", 1)
         assert (
             script_view["not_found"]
             is script_view["cumulative_layout_shift"]
             is script_view["script_errors"]
             is None
         )
-        server.kept("SELECT 1 FROM events", 0)
-        assert b"details.js" not in server.ask("GET", "/avowal.js").body
-        refused = server.ask("GET", "/avowal.details.js")
+        server.wait_for_rows("SELECT 1 FROM events", 0)
+        assert b"details.js" not in server.request("GET", "/avowal.js").body
+        refused = server.request("GET", "/avowal.details.js")
         assert (refused.status, refused.json()["code"]) == (404, "no-details-declared")
-        assert server.ask("GET", "/avowal.details.source.js").status == 404
+        assert server.request("GET", "/avowal.details.source.js").status == 404
         for path in server.site.folder.rglob("*"):
             if path.is_file():
                 assert b"s3cr3t" not in path.read_bytes(), path
@@ -248,11 +248,11 @@ def test_undeclared_details_are_not_stored(tmp_path: Path) -> None:
 def test_the_script_has_only_declared_parts(tmp_path: Path) -> None:
     """The script has only the parts that the terms declare; a link is stored at the declared precision."""
     site = site_with_categories(tmp_path, "outbound-link", keep='site = "90 days"')
-    with served(site) as server:
-        assert b"avowal.details.js" in server.ask("GET", "/avowal.js").body
-        script = server.ask("GET", "/avowal.details.js", headers={"Accept-Encoding": "gzip"})
+    with start_server(site) as server:
+        assert b"avowal.details.js" in server.request("GET", "/avowal.js").body
+        script = server.request("GET", "/avowal.details.js", headers={"Accept-Encoding": "gzip"})
         assert script.headers["content-encoding"] == "gzip"
-        source = server.ask("GET", "/avowal.details.source.js").body
+        source = server.request("GET", "/avowal.details.source.js").body
         assert b"outbound_link:" in source
         assert not [
             part
@@ -270,7 +270,7 @@ def test_the_script_has_only_declared_parts(tmp_path: Path) -> None:
             "/linked",
             {**EVERYTHING, "outbound_link": "https://other.example/a?q=s3cr3t#s3cr3t"},
         )
-        (event,) = server.kept("SELECT * FROM events", 1)
+        (event,) = server.wait_for_rows("SELECT * FROM events", 1)
         assert (event["outbound_link"], event["download_path"], event["event_name"]) == (
             "https://other.example",
             None,
@@ -290,7 +290,7 @@ PAGE = """<!doctype html><title>page</title><script defer src="/avowal.js"></scr
 
 
 @needs_chromium
-def test_a_browser_sends_details(server: Served) -> None:
+def test_a_browser_sends_details(server: RunningServer) -> None:
     """A real browser sends interactions, named events and page metrics."""
     server_url = f"http://127.0.0.1:{server.port}"
 
@@ -312,7 +312,7 @@ def test_a_browser_sends_details(server: Served) -> None:
         page.wait_for_function("window.avowal && avowal.details")
         page.close(run_before_unload=True)
         browser.close()
-    events = server.kept("SELECT * FROM events WHERE page_path = '/app'", 6)
+    events = server.wait_for_rows("SELECT * FROM events WHERE page_path = '/app'", 6)
     stored = {
         name: {row[name] for row in events} - {None}
         for name in ("download_path", "outbound_link", "upload_bytes", "event_name")
@@ -323,14 +323,14 @@ def test_a_browser_sends_details(server: Served) -> None:
         "upload_bytes": {11},
         "event_name": {"pressed", "called"},
     }
-    (script_view,) = server.kept(
+    (script_view,) = server.wait_for_rows(
         "SELECT * FROM script_views WHERE page_path = '/app' AND cumulative_layout_shift > 0", 1
     )
     assert 0 < script_view["largest_contentful_paint_ms"] < 60_000
     assert script_view["interaction_to_next_paint_ms"] >= 50
     assert script_view["script_errors"] == 1
     assert script_view["not_found"] is None
-    server.kept("SELECT 1 FROM script_views WHERE page_path = '/gone' AND not_found", 1)
+    server.wait_for_rows("SELECT 1 FROM script_views WHERE page_path = '/gone' AND not_found", 1)
 
 
 def interact(page: Page) -> None:

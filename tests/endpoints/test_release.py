@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.served import SETTINGS, Answer, Served, served
+from support.running_server import SETTINGS, Answer, RunningServer, start_server
 from support.site import CHROME, Site, line
 
 PASSWORD = "correct horse battery staple"  # noqa: S105  # of readers that are made for tests
@@ -41,11 +41,11 @@ ORDER = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     site = Site(tmp_path_factory.mktemp("site")).init(
         ("2026-11-22", f"{(NOW - timedelta(40)).date()}"), settings=SETTINGS
     )
-    site.take_in(
+    site.import_logs(
         site.log(
             "a.log",
             *(line(n, f"/{n}", start=RECENT, address="203.0.113.77", agent=CHROME) for n in range(3)),
@@ -58,25 +58,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             site.avowal("user", "password", name, "--stdin", stdin=f"{PASSWORD} {name}\n".encode()).status
             == 0
         )
-    with served(site) as running_server:
+    with start_server(site) as running_server:
         yield running_server
 
 
 def call_as(
-    server: Served, method: str, path: str, body: Any = None, name: str = "ann", **headers: str
+    server: RunningServer, method: str, path: str, body: Any = None, name: str = "ann", **headers: str
 ) -> Answer:
     credentials = base64.b64encode(f"{name}:{PASSWORD} {name}".encode()).decode()
     all_headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json", **headers}
     all_headers["X-Forwarded-For"] = f"203.0.113.{ord(name[0])}"
-    return server.ask(method, path, json.dumps(body or {}).encode(), all_headers)
+    return server.request(method, path, json.dumps(body or {}).encode(), all_headers)
 
 
-def count_refusals(server: Served) -> int:
+def count_refusals(server: RunningServer) -> int:
     (rows,) = server.site.avowal("report", "disclosures", "--json").json()["tables"].values()
     return sum(row["refused"] for row in rows)
 
 
-def test_a_reader_who_may_disclose_gets_a_package(server: Served) -> None:
+def test_a_reader_who_may_disclose_gets_a_package(server: RunningServer) -> None:
     """A reader who may disclose gets the same package as by the command, and it verifies."""
     assert call_as(server, "POST", "/releases", {**ATTACK, "dry_run": True}).json()["records"] == {
         "requests": 4
@@ -93,7 +93,7 @@ def test_a_reader_who_may_disclose_gets_a_package(server: Served) -> None:
     assert server.site.avowal("verify", path, "--key", key).status == 0
 
 
-def test_a_release_needs_the_approval_of_another_reader(server: Served) -> None:
+def test_a_release_needs_the_approval_of_another_reader(server: RunningServer) -> None:
     """A reader cannot approve their own request; once approved, its package can be made one time."""
     requested = call_as(server, "POST", "/releases", ORDER)
     assert (requested.status, requested.json()["required_approvals"]) == (202, 1), requested.body
@@ -125,7 +125,7 @@ def test_a_release_needs_the_approval_of_another_reader(server: Served) -> None:
     ],
 )
 def test_a_release_that_is_not_permitted_is_refused(
-    server: Served,
+    server: RunningServer,
     body: dict[str, Any],
     name: str,
     headers: dict[str, str],
@@ -142,22 +142,22 @@ def test_a_release_that_is_not_permitted_is_refused(
     assert count_refusals(server) - before == recorded
 
 
-def test_password_attempts_are_limited(server: Served) -> None:
+def test_password_attempts_are_limited(server: RunningServer) -> None:
     """Repeated wrong passwords are answered with status 429."""
     headers = {"Authorization": "Basic " + base64.b64encode(b"eve:x").decode()}
     statuses = [call_as(server, "POST", "/releases", ATTACK, "eve", **headers).status for _ in range(12)]
     assert (statuses[0], statuses[-1]) == (401, 429)
 
 
-def test_everyone_sees_the_numbers_of_releases(server: Served) -> None:
+def test_everyone_sees_the_numbers_of_releases(server: RunningServer) -> None:
     """The page of disclosures is public, and the policy links to it."""
-    assert 'href="/disclosures"' in server.ask("GET", "/").body.decode()
-    answer = server.ask("GET", "/disclosures", headers={"Accept-Language": "pt-BR"})
+    assert 'href="/disclosures"' in server.request("GET", "/").body.decode()
+    answer = server.request("GET", "/disclosures", headers={"Accept-Language": "pt-BR"})
     assert (answer.status, answer.headers["content-language"]) == (200, "en")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-def test_the_command_works_while_the_server_runs(server: Served) -> None:
+def test_the_command_works_while_the_server_runs(server: RunningServer) -> None:
     """While a server owns the folder, the command sends its requests to it and releases the same records."""
     package = server.site.folder / "beside.zip"
     arguments = (
@@ -168,10 +168,10 @@ def test_the_command_works_while_the_server_runs(server: Served) -> None:
         "--categories",
         "ip-address,page-path",
     )
-    ran = server.site.avowal(
+    result = server.site.avowal(
         "disclose", "--ground", "checking", "--recipient", "cert@example", *arguments, "--package", package
     )
-    assert ran.status == 0, ran.err
+    assert result.status == 0, result.err
     with (
         zipfile.ZipFile(package) as mine,
         zipfile.ZipFile(io.BytesIO(call_as(server, "POST", "/releases", ATTACK).body)) as other,

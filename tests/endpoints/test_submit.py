@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from support.browsers import CHROMIUM, needs_chromium
-from support.served import SETTINGS, SITE, Answer, Served, served
+from support.running_server import SETTINGS, SITE, Answer, RunningServer, start_server
 from support.site import CHROME, Site, wait_until
 
 FORM = """
@@ -51,17 +51,20 @@ def site_with_form(folder: Path, settings: str = SETTINGS, more: str = FORM) -> 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(site_with_form(tmp_path_factory.mktemp("site"))) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with start_server(site_with_form(tmp_path_factory.mktemp("site"))) as server:
         yield server
 
 
 def send(
-    server: Served, fields: Mapping[str, str], headers: Mapping[str, str] | None = None, form: str = "contact"
+    server: RunningServer,
+    fields: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
+    form: str = "contact",
 ) -> Answer:
     kind = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     own = OWN if headers is None else headers
-    return server.ask("POST", f"/submit/{form}", urlencode(fields).encode(), {**kind, **own})
+    return server.request("POST", f"/submit/{form}", urlencode(fields).encode(), {**kind, **own})
 
 
 def encode_multipart(
@@ -80,18 +83,20 @@ def encode_multipart(
     return body + b"--limit--\r\n", headers
 
 
-def upload(server: Served, *files: tuple[str, str, str, bytes], fields: Mapping[str, str] = ANN) -> Answer:
+def upload(
+    server: RunningServer, *files: tuple[str, str, str, bytes], fields: Mapping[str, str] = ANN
+) -> Answer:
     body, headers = encode_multipart(fields, *files)
-    return server.ask("POST", "/submit/contact", body, headers)
+    return server.request("POST", "/submit/contact", body, headers)
 
 
-def show_submission(server: Served, reference: str, *arguments: str) -> Any:
-    ran = server.site.avowal("submission", "show", reference, *PURPOSE, "--json", *arguments)
-    assert ran.status == 0, ran.err
-    return ran.json()
+def show_submission(server: RunningServer, reference: str, *arguments: str) -> Any:
+    result = server.site.avowal("submission", "show", reference, *PURPOSE, "--json", *arguments)
+    assert result.status == 0, result.err
+    return result.json()
 
 
-def read_values(server: Served, reference: str) -> dict[str, Any]:
+def read_values(server: RunningServer, reference: str) -> dict[str, Any]:
     return {field["field"]: field["value"] for field in show_submission(server, reference)["fields"]}
 
 
@@ -99,7 +104,7 @@ def list_stored_files(site: Site) -> list[Path]:
     return list((site.folder / "data" / "files").glob("*"))
 
 
-def test_a_submission_is_stored_and_shown_for_its_purpose(server: Served) -> None:
+def test_a_submission_is_stored_and_shown_for_its_purpose(server: RunningServer) -> None:
     """A submission is shown for the purpose that its form declares, and its fields for no other."""
     answer = send(server, {**ANN, "unknown": SECRET})
     assert answer.status == 201, answer.body
@@ -127,7 +132,7 @@ def test_a_submission_is_stored_and_shown_for_its_purpose(server: Served) -> Non
     assert reference in {row["reference"] for row in status}
 
 
-def test_a_browser_gets_a_confirmation_page(server: Served) -> None:
+def test_a_browser_gets_a_confirmation_page(server: RunningServer) -> None:
     """A browser gets an uncached page in its language with the reference, which is in no address."""
     answer = send(server, ANN, {**OWN, "Accept": "text/html", "Accept-Language": "en"})
     assert answer.status == 201
@@ -137,7 +142,7 @@ def test_a_browser_gets_a_confirmation_page(server: Served) -> None:
     assert read_values(server, reference)["name"] == "Ann"
 
 
-def test_a_submission_is_encrypted_on_disk(server: Served) -> None:
+def test_a_submission_is_encrypted_on_disk(server: RunningServer) -> None:
     """No text, file or file name of a submission is in a file of the site or in the server's output."""
     assert upload(server, ("cv", f"{SECRET}.pdf", "application/pdf", PDF)).status == 201
     assert upload(server, ("cv", "x.pdf", "application/pdf", b"GIF89a" + SECRET.encode())).status == 415
@@ -146,10 +151,10 @@ def test_a_submission_is_encrypted_on_disk(server: Served) -> None:
             content = path.read_bytes()
             assert SECRET.encode() not in content, path
             assert b"ann@example.org" not in content, path
-    assert SECRET not in server.started.said()
+    assert SECRET not in server.command.read_output()
 
 
-def test_an_uploaded_file_is_restored_exactly(server: Served, tmp_path: Path) -> None:
+def test_an_uploaded_file_is_restored_exactly(server: RunningServer, tmp_path: Path) -> None:
     """A file is restored exactly; the same content is stored once, and a damaged one is refused."""
     content = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3_000
     before = len(list_stored_files(server.site))
@@ -170,10 +175,10 @@ def test_an_uploaded_file_is_restored_exactly(server: Served, tmp_path: Path) ->
     damaged[1_000] ^= 1
     name.write_bytes(damaged)
     to = tmp_path / "damaged.png"
-    ran = server.site.avowal(
+    result = server.site.avowal(
         "submission", "show", references[0], *PURPOSE, "--file", "cv", "--output", str(to)
     )
-    assert (ran.status, ran.code) == (1, "submission-unreadable")
+    assert (result.status, result.code) == (1, "submission-unreadable")
     assert list(tmp_path.glob("damaged*")) == []
 
 
@@ -186,7 +191,7 @@ def test_an_uploaded_file_is_restored_exactly(server: Served, tmp_path: Path) ->
     ],
 )
 def test_an_incomplete_submission_is_refused(
-    server: Served, fields: dict[str, str], status: int, code: str
+    server: RunningServer, fields: dict[str, str], status: int, code: str
 ) -> None:
     """A submission with a missing or oversized field is refused and not stored."""
     before = len(server.site.avowal("submission", "list", "--json").json()["submissions"])
@@ -195,7 +200,7 @@ def test_an_incomplete_submission_is_refused(
     assert len(server.site.avowal("submission", "list", "--json").json()["submissions"]) == before
 
 
-def test_a_browser_gets_an_error_page(server: Served) -> None:
+def test_a_browser_gets_an_error_page(server: RunningServer) -> None:
     """A browser gets a page that explains the error, also for a form of another site or an unknown form."""
     browser = {**OWN, "Accept": "text/html,*/*;q=0.8"}
     answer = send(server, {"name": "Ann"}, browser)
@@ -218,7 +223,7 @@ def test_a_browser_gets_an_error_page(server: Served) -> None:
     ],
 )
 def test_a_file_of_the_wrong_type_or_size_is_refused(
-    server: Served, file: tuple[str, str, str, bytes], status: int, code: str
+    server: RunningServer, file: tuple[str, str, str, bytes], status: int, code: str
 ) -> None:
     """A file of the wrong type, content, size or field is refused and not stored."""
     before = sorted(list_stored_files(server.site))
@@ -227,25 +232,25 @@ def test_a_file_of_the_wrong_type_or_size_is_refused(
     assert sorted(list_stored_files(server.site)) == before
 
 
-def test_a_body_of_many_empty_parts_is_refused(server: Served) -> None:
+def test_a_body_of_many_empty_parts_is_refused(server: RunningServer) -> None:
     """The size limit of a form includes parts without content."""
     body, headers = encode_multipart({})
     nothing = b'--limit\r\nContent-Disposition: form-data; name="other"\r\n\r\n\r\n'
-    answer = server.ask("POST", "/submit/contact", nothing * 200_000 + body, headers)
+    answer = server.request("POST", "/submit/contact", nothing * 200_000 + body, headers)
     assert (answer.status, answer.json()["code"]) == (413, "form-too-large")
 
 
 @pytest.mark.parametrize("end", [10, 60, 200, -3])
-def test_a_truncated_form_is_not_stored(server: Served, end: int) -> None:
+def test_a_truncated_form_is_not_stored(server: RunningServer, end: int) -> None:
     """A truncated form is refused, and what was received of it is deleted."""
     before = sorted(list_stored_files(server.site))
     body, headers = encode_multipart(ANN, ("cv", "a.pdf", "application/pdf", PDF))
-    answer = server.ask("POST", "/submit/contact", body[:end], headers)
+    answer = server.request("POST", "/submit/contact", body[:end], headers)
     assert answer.status in {400, 422}
     assert sorted(list_stored_files(server.site)) == before
 
 
-def test_only_pages_of_the_site_may_submit(server: Served) -> None:
+def test_only_pages_of_the_site_may_submit(server: RunningServer) -> None:
     """Submissions of other sites, or without an origin, are refused."""
     for headers in (
         {**OWN, "Origin": "https://evil.example"},
@@ -255,20 +260,22 @@ def test_only_pages_of_the_site_may_submit(server: Served) -> None:
         assert send(server, ANN, headers).status == 403
     assert send(server, ANN, {"Host": SITE, "Sec-Fetch-Site": "same-origin"}).status == 201
     assert send(server, ANN, form="other").status == 404
-    assert server.ask("GET", "/submit/contact").status == 405
+    assert server.request("GET", "/submit/contact").status == 405
     assert (
-        server.ask("POST", "/submit/contact", b"{}", {**OWN, "Content-Type": "application/json"}).status
+        server.request("POST", "/submit/contact", b"{}", {**OWN, "Content-Type": "application/json"}).status
         == 415
     )
 
 
-def test_a_submission_belongs_to_its_visitor(server: Served) -> None:
+def test_a_submission_belongs_to_its_visitor(server: RunningServer) -> None:
     """A submission has the visitor key of the sender's other records, and is shown, exported and erased with them."""
     visitor = {"X-Forwarded-For": "198.51.100.77", "User-Agent": CHROME}
-    server.tell(visitor, script_view_token="view-of-the-sender", url=f"https://{SITE}/sender")
-    (script_view,) = server.kept("SELECT visitor_id FROM script_views WHERE page_path = '/sender'", 1)
+    server.send_event(visitor, script_view_token="view-of-the-sender", url=f"https://{SITE}/sender")
+    (script_view,) = server.wait_for_rows(
+        "SELECT visitor_id FROM script_views WHERE page_path = '/sender'", 1
+    )
     body, headers = encode_multipart(ANN, ("cv", "a.pdf", "application/pdf", PDF + b"of the sender"))
-    reference = server.ask("POST", "/submit/contact", body, {**headers, **visitor}).json()["reference"]
+    reference = server.request("POST", "/submit/contact", body, {**headers, **visitor}).json()["reference"]
     assert show_submission(server, reference)["submission"]["visitor"] == script_view["visitor_id"]
     site, key = server.site, script_view["visitor_id"]
     (submission,) = site.avowal("visitor", "show", key, "--json").json()["submissions"]
@@ -287,18 +294,18 @@ def test_a_submission_belongs_to_its_visitor(server: Served) -> None:
     ]
     export.unlink()
     files = len(list_stored_files(site))
-    ran = site.avowal("visitor", "erase", key, "--expected-records", "1", "--json")
-    assert ran.json()["erased"]["submissions"] == 1
+    result = site.avowal("visitor", "erase", key, "--expected-records", "1", "--json")
+    assert result.json()["erased"]["submissions"] == 1
     assert site.avowal("submission", "show", reference, *PURPOSE).status == 1
     assert len(list_stored_files(site)) == files - 1
     receipt = site.folder / "receipt.json"
-    receipt.write_text(ran.out)
+    receipt.write_text(result.out)
     verifier = site.avowal("ledger", "key").out.strip()
     assert site.avowal("verify", receipt, "--key", verifier).status == 0
     assert site.avowal("verify").status == 0
 
 
-def test_an_objection_leaves_only_a_daily_key(server: Served) -> None:
+def test_an_objection_leaves_only_a_daily_key(server: RunningServer) -> None:
     """With Sec-GPC the cookie is ignored, and the submission gets a daily key."""
     cookie = {**OWN, "Cookie": "__Host-avowal=abcdefghijklmnopqrstuv"}
     lasting, daily = (
@@ -309,7 +316,7 @@ def test_an_objection_leaves_only_a_daily_key(server: Served) -> None:
     assert int(daily, 16) % 2 == 0
 
 
-def test_a_submission_can_be_erased(server: Served) -> None:
+def test_a_submission_can_be_erased(server: RunningServer) -> None:
     """A submission can be erased by its reference, and everything still verifies."""
     reference = send(server, ANN).json()["reference"]
     assert server.site.avowal("submission", "erase", reference).status == 0
@@ -319,13 +326,13 @@ def test_a_submission_can_be_erased(server: Served) -> None:
     assert server.site.avowal("verify").status == 0
 
 
-def test_the_key_can_be_rotated_while_the_server_runs(server: Served, tmp_path: Path) -> None:
+def test_the_key_can_be_rotated_while_the_server_runs(server: RunningServer, tmp_path: Path) -> None:
     """After a rotation everything is readable with the new key only; a missing key is never replaced."""
     reference = upload(server, ("cv", "a.pdf", "application/pdf", PDF)).json()["reference"]
     path = server.site.folder / "keys" / "submissions.key"
     before = path.read_text()
-    ran = server.site.avowal("submission", "rotate-key")
-    assert (ran.status, "encrypted with a new key" in ran.out) == (0, True)
+    result = server.site.avowal("submission", "rotate-key")
+    assert (result.status, "encrypted with a new key" in result.out) == (0, True)
     assert before not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     show_submission(server, reference, "--file", "cv", "--output", str(tmp_path / "cv"))
@@ -333,8 +340,8 @@ def test_the_key_can_be_rotated_while_the_server_runs(server: Served, tmp_path: 
     assert read_values(server, send(server, ANN).json()["reference"])["name"] == "Ann"
     new = path.read_text()
     path.write_text(before)
-    ran = server.site.avowal("submission", "show", reference, *PURPOSE)
-    assert (ran.status, ran.code) == (1, "submission-unreadable")
+    result = server.site.avowal("submission", "show", reference, *PURPOSE)
+    assert (result.status, result.code) == (1, "submission-unreadable")
     for content in (None, "no key", ""):
         path.unlink() if content is None else path.write_text(content)
         assert send(server, ANN).status == 503
@@ -344,7 +351,7 @@ def test_the_key_can_be_rotated_while_the_server_runs(server: Served, tmp_path: 
     assert read_values(server, reference)["name"] == "Ann"
 
 
-def test_a_value_moved_to_another_submission_is_refused(server: Served) -> None:
+def test_a_value_moved_to_another_submission_is_refused(server: RunningServer) -> None:
     """A ciphertext that was moved to another submission cannot be read."""
     first, other = (send(server, ANN).json()["reference"] for _ in range(2))
     with closing(sqlite3.connect(server.site.folder / "data" / "register.sqlite")) as register, register:
@@ -353,8 +360,8 @@ def test_a_value_moved_to_another_submission_is_refused(server: Served) -> None:
             f"UPDATE submission_fields SET ciphertext = (SELECT ciphertext FROM submission_fields WHERE submission = {row}) WHERE submission = {row}",
             (other, first),
         )
-    ran = server.site.avowal("submission", "show", first, *PURPOSE)
-    assert (ran.status, ran.code) == (1, "submission-unreadable")
+    result = server.site.avowal("submission", "show", first, *PURPOSE)
+    assert (result.status, result.code) == (1, "submission-unreadable")
 
 
 def test_the_operator_adds_a_submission_of_another_channel(tmp_path: Path) -> None:
@@ -364,9 +371,9 @@ def test_the_operator_adds_a_submission_of_another_channel(tmp_path: Path) -> No
     cv.write_bytes(PDF)
     fields = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
     channel = ("--channel", "telephone")
-    ran = site.avowal("submission", "add", "contact", *channel, *fields, "--file", f"cv={cv}", "--json")
-    assert ran.status == 0, ran.err
-    submission = ran.json()
+    result = site.avowal("submission", "add", "contact", *channel, *fields, "--file", f"cv={cv}", "--json")
+    assert result.status == 0, result.err
+    submission = result.json()
     assert (submission["channel"], submission["visitor"], submission["version"]) == ("telephone", None, 1)
     for wrong, code in (
         (["--field", "mail=x"], "invalid-field"),
@@ -375,8 +382,8 @@ def test_the_operator_adds_a_submission_of_another_channel(tmp_path: Path) -> No
         ([*fields, "--visitor", "Ann"], "invalid-visitor"),
         ([*fields, "--file", f"cv={tmp_path / 'avowal.toml'}"], "invalid-field"),
     ):
-        ran = site.avowal("submission", "add", "contact", *channel, *wrong)
-        assert (ran.status, ran.code) == (2, code), ran.err
+        result = site.avowal("submission", "add", "contact", *channel, *wrong)
+        assert (result.status, result.code) == (2, code), result.err
     assert site.avowal("submission", "add", "other", *channel, *fields).status == 2
     early = site.avowal("submission", "add", "contact", *channel, *fields, "--received-at", "2000-01-01")
     assert early.status == 1
@@ -400,7 +407,7 @@ def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
         at = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%d")
         arguments = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
         cv.write_bytes(PDF + str(days).encode())
-        ran = site.avowal(
+        result = site.avowal(
             "submission",
             "add",
             "contact",
@@ -413,14 +420,16 @@ def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
             at,
             "--json",
         )
-        assert ran.status == 0, ran.err
-        references.append(ran.json()["reference"])
-    ran = site.avowal("verify", "--json")
-    overdue = [row["sentence"] for row in ran.json()["findings"] if row["code"] == "record-overdue"]
-    assert (ran.status, any("`email-address`" in sentence for sentence in overdue)) == (1, True), ran.out
+        assert result.status == 0, result.err
+        references.append(result.json()["reference"])
+    result = site.avowal("verify", "--json")
+    overdue = [row["sentence"] for row in result.json()["findings"] if row["code"] == "record-overdue"]
+    assert (result.status, any("`email-address`" in sentence for sentence in overdue)) == (1, True), (
+        result.out
+    )
     assert len(list_stored_files(site)) == 3
-    ran = site.avowal("retain", "--json")
-    assert ran.status == 0, ran.err
+    result = site.avowal("retain", "--json")
+    assert result.status == 0, result.err
     old, middle, new = references
     assert site.avowal("submission", "show", old, *PURPOSE).status == 1
     fields = [
@@ -441,7 +450,7 @@ def test_a_form_that_the_version_in_force_does_not_permit_is_refused(tmp_path: P
     assert site.avowal("policy", "adopt").status == 0
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + FORM)
-    with served(site) as server:
+    with start_server(site) as server:
         answer = send(server, ANN)
         assert (answer.status, answer.json()["code"]) == (503, "form-not-permitted")
         assert server.site.avowal("submission", "list", "--json").json()["submissions"] == []
@@ -454,12 +463,12 @@ def test_submissions_are_limited_per_address(tmp_path: Path) -> None:
     settings.write_text(
         settings.read_text().replace("submissions_per_minute = 0", "submissions_per_minute = 3")
     )
-    with served(site) as server:
+    with start_server(site) as server:
         assert [send(server, ANN).status for _ in range(4)] == [201, 201, 201, 429]
         assert send(server, ANN, {**OWN, "X-Forwarded-For": "198.51.100.1"}).status == 201
 
 
-def test_retention_deletes_orphaned_files(server: Served) -> None:
+def test_retention_deletes_orphaned_files(server: RunningServer) -> None:
     """Retention deletes files that no submission names, except those that are being received."""
     folder = server.site.folder / "data" / "files"
     left, lost, coming = folder / ("0" * 40), folder / "old.part", folder / "new.part"
@@ -472,7 +481,7 @@ def test_retention_deletes_orphaned_files(server: Served) -> None:
 
 
 @needs_chromium
-def test_a_form_works_in_a_browser_without_scripts(server: Served, tmp_path: Path) -> None:
+def test_a_form_works_in_a_browser_without_scripts(server: RunningServer, tmp_path: Path) -> None:
     """A plain form with a file is sent without scripts, and the confirmation shows its reference."""
     (tmp_path / "cv.pdf").write_bytes(PDF)
     page_of_site = (
@@ -502,9 +511,9 @@ def test_a_killed_server_loses_no_acknowledged_submission(tmp_path: Path) -> Non
     """After kills every acknowledged submission is readable with its whole file, and no partial one remains."""
     site, acknowledged = site_with_form(tmp_path), list[str]()
     for kill in range(3):
-        with served(site) as server, ThreadPoolExecutor(4) as pool:
+        with start_server(site) as server, ThreadPoolExecutor(4) as pool:
 
-            def send_repeatedly(number: int, server: Served = server, kill: int = kill) -> None:
+            def send_repeatedly(number: int, server: RunningServer = server, kill: int = kill) -> None:
                 with suppress(OSError, http.client.HTTPException):
                     for count in range(1_000):
                         answer = upload(
@@ -522,15 +531,15 @@ def test_a_killed_server_loses_no_acknowledged_submission(tmp_path: Path) -> Non
             for number in range(4):
                 pool.submit(send_repeatedly, number)
             wait_until(lambda enough=enough: len(acknowledged) >= enough, "some are acknowledged")  # type: ignore[misc]  # bound at once
-            server.started.process.kill()
-            server.started.process.wait()
+            server.command.process.kill()
+            server.command.process.wait()
     stored = {row["reference"] for row in site.avowal("submission", "list", "--json").json()["submissions"]}
     assert set(acknowledged) <= stored
     assert len(stored) <= len(acknowledged) + 12  # those that were being sent
     for reference in sorted(stored)[:20]:
         to = tmp_path / reference
-        ran = site.avowal("submission", "show", reference, *PURPOSE, "--file", "cv", "--output", str(to))
-        assert (ran.status, to.read_bytes()[: len(PDF)]) == (0, PDF), ran.err
+        result = site.avowal("submission", "show", reference, *PURPOSE, "--file", "cv", "--output", str(to))
+        assert (result.status, to.read_bytes()[: len(PDF)]) == (0, PDF), result.err
     assert site.avowal("retain").status == 0
     assert len([path for path in list_stored_files(site) if path.suffix != ".part"]) == len(stored)
     assert site.avowal("verify").status == 0
@@ -539,7 +548,7 @@ def test_a_killed_server_loses_no_acknowledged_submission(tmp_path: Path) -> Non
 def test_submissions_without_files_work_if_files_cannot_be_stored(tmp_path: Path) -> None:
     """If files cannot be stored, an upload is refused, and a submission without files is accepted."""
     site = site_with_form(tmp_path)
-    with served(site) as server:
+    with start_server(site) as server:
         (site.folder / "data" / "files").write_bytes(b"")  # in the place of the folder
         refused = upload(server, ("cv", "a.pdf", "application/pdf", PDF))
         assert (refused.status, refused.json()["code"]) == (503, "unavailable")

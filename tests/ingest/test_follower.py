@@ -13,7 +13,7 @@ import pytest
 
 from avowal.app.session import open_session
 from avowal.workspace.messages import CountRecords
-from support.site import CHROME, Site, Started, kept, line, wait_until
+from support.site import CHROME, RunningCommand, Site, line, read_store, wait_until
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def server(site: Site) -> Iterator[Server]:
 
 
 @contextmanager
-def run_follower(site: Site, *arguments: object) -> Iterator[Started]:
-    with site.started("follow", "access.log", *arguments) as follow:
+def run_follower(site: Site, *arguments: object) -> Iterator[RunningCommand]:
+    with site.start("follow", "access.log", *arguments) as follow:
         follow.wait_for("following `access.log`")
         yield follow
 
@@ -71,11 +71,11 @@ def count_requests(site: Site) -> int:
         return session.call(CountRecords()).requests
 
 
-def wait_for_all(site: Site, server: Server, follow: Started) -> None:
+def wait_for_all(site: Site, server: Server, follow: RunningCommand) -> None:
     """Wait until as many requests are stored as were written, and never more."""
 
     def all_in() -> bool:
-        assert follow.process.poll() is None, follow.said()
+        assert follow.process.poll() is None, follow.read_output()
         count = count_requests(site)
         assert count <= len(server.written), f"{count} of {len(server.written)}"
         return count == len(server.written)
@@ -83,12 +83,12 @@ def wait_for_all(site: Site, server: Server, follow: Started) -> None:
     wait_until(all_in, f"{len(server.written)} requests")
 
 
-def wait_for_last_line(site: Site, server: Server, follow: Started) -> None:
+def wait_for_last_line(site: Site, server: Server, follow: RunningCommand) -> None:
     """Wait until the line written last is stored, as lines rotated away before it then are too."""
     last = server.written[-1].split(" ")[6]
 
     def is_in() -> bool:
-        assert follow.process.poll() is None, follow.said()
+        assert follow.process.poll() is None, follow.read_output()
         return bool(site.report("pages", "--filter", f"page={last}")["tables"]["pages"])
 
     wait_until(is_in, f"a view of {last}")
@@ -99,8 +99,8 @@ def assert_equals_import(site: Site, server: Server) -> None:
     beside = Site(site.folder.with_name("beside"))
     beside.folder.mkdir()
     beside.init(settings='[collect]\nlog_format = "combined"\n')
-    beside.take_in(beside.log("access.log", *server.written))
-    assert kept(site) == kept(beside)
+    beside.import_logs(beside.log("access.log", *server.written))
+    assert read_store(site) == read_store(beside)
 
 
 def test_a_growing_log_is_followed(site: Site, server: Server) -> None:
@@ -113,7 +113,7 @@ def test_a_growing_log_is_followed(site: Site, server: Server) -> None:
             wait_for_all(site, server, follow)
         wait_until(lambda: site.report("overview")["tables"]["overview"][0]["views"] == 11, "11 views")
         assert follow.end(signal.SIGTERM) == 0
-        assert "stopped: 11 lines, 11 requests" in follow.said()
+        assert "stopped: 11 lines, 11 requests" in follow.read_output()
     assert not (site.data / "avowal.sock").exists()
     assert_equals_import(site, server)
 
@@ -186,7 +186,7 @@ def test_a_renamed_log_is_read_to_its_end(site: Site, server: Server) -> None:
         server.write(2)
         wait_for_all(site, server, follow)
         old.close()
-        assert "was rotated" in follow.said()
+        assert "was rotated" in follow.read_output()
         assert follow.end(signal.SIGTERM) == 0
     assert_equals_import(site, server)
 
@@ -218,7 +218,7 @@ def test_a_truncated_log_is_read_from_its_beginning(site: Site, server: Server) 
             os.truncate(server.path, 0)
             server.write(number)
         wait_for_all(site, server, follow)
-        assert "was truncated" in follow.said()
+        assert "was truncated" in follow.read_output()
         assert follow.end(signal.SIGTERM) == 0
     assert_equals_import(site, server)
 
@@ -338,16 +338,16 @@ def test_reports_and_imports_work_while_a_log_is_followed(site: Site, server: Se
         wait_for_all(site, server, follow)
         for _ in range(2):
             server.write(2)
-            report = site.take_in(site.log("other.log", *other))
+            report = site.import_logs(site.log("other.log", *other))
             assert report["counts"]["requests"] in {20, 0}
             server.written += other if report["counts"]["requests"] else []
-            ran = site.avowal("import", "access.log", "--json")
-            assert ran.status in {0, 1}
-            assert ran.status == 0 or ran.json()["file_reports"][0]["error_code"] == "log-in-use"
+            result = site.avowal("import", "access.log", "--json")
+            assert result.status in {0, 1}
+            assert result.status == 0 or result.json()["file_reports"][0]["error_code"] == "log-in-use"
             wait_for_all(site, server, follow)
         assert site.avowal("report", "pages").status == 0
-        with site.started("import", site.log("third.log", line(500, "/third"))) as third:
-            assert third.process.wait(60) == 0, third.said()
+        with site.start("import", site.log("third.log", line(500, "/third"))) as third:
+            assert third.process.wait(60) == 0, third.read_output()
         server.written.append(line(500, "/third"))
         server.write(1)
         wait_for_all(site, server, follow)
@@ -379,7 +379,7 @@ def test_a_log_that_cannot_be_followed_is_refused(site: Site, what: str) -> None
         path.write_bytes(gzip.compress(line().encode()))
     else:
         path = path / "access.log"
-    with site.started("follow", path) as follow:
+    with site.start("follow", path) as follow:
         assert follow.process.wait(60) == 2
-        assert "Traceback" not in follow.said()
-        assert f"`{path}" in follow.said() or f"`{path.parent}`" in follow.said()
+        assert "Traceback" not in follow.read_output()
+        assert f"`{path}" in follow.read_output() or f"`{path.parent}`" in follow.read_output()

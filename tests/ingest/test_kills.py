@@ -15,8 +15,8 @@ import duckdb
 import pytest
 
 from support.depth import by_depth, is_thorough
-from support.kills import KILLED, NOT_KILLED, KillServer, Moment, choose_moments, moments_of
-from support.site import CHROME, FIREFOX, GOOGLEBOT, KEPT, Site, kept, line
+from support.kills import KILLED, NOT_KILLED, KillServer, Moment, choose_moments, count_moments
+from support.site import CHROME, FIREFOX, GOOGLEBOT, STORE_QUERIES, Site, line, read_store
 
 SCATTERED = [
     *(
@@ -57,20 +57,20 @@ class Stage:
     def moments(self, role: str, **scene: Any) -> dict[str, int]:
         """Return how often each moment comes for a role if nothing is killed."""
         site, _ = self.play(f"moments of {role} {len(scene)}", imports=[NOT_KILLED], **scene)
-        return moments_of(site.folder, role)
+        return count_moments(site.folder, role)
 
     def finish(self, site: Site) -> list[str]:
         """Import to the end, and return what is wrong afterwards."""
         before = count_stored_lines(site)
-        _, ended = self.play(str(site.folder.relative_to(self.folder)), imports=[NOT_KILLED])
-        said = (site.folder / "import.said").read_text()
-        if ended["imports"] != [0]:
-            return [f"the import after it ended with {ended['imports']}: {said}"]
-        found = kept(site)
-        wrong = [f"other {name}" for name in KEPT if found[name] != self.expected[name]]
+        _, statuses = self.play(str(site.folder.relative_to(self.folder)), imports=[NOT_KILLED])
+        output = (site.folder / "import.output").read_text()
+        if statuses["imports"] != [0]:
+            return [f"the import after it ended with {statuses['imports']}: {output}"]
+        stored = read_store(site)
+        wrong = [f"other {name}" for name in STORE_QUERIES if stored[name] != self.expected[name]]
         ((lines, _),) = self.expected["lines"]
-        if before is not None and json.loads(said)["counts"]["lines"] != lines - before:
-            wrong.append(f"{json.loads(said)['counts']['lines']} lines reported after {before} of {lines}")
+        if before is not None and json.loads(output)["counts"]["lines"] != lines - before:
+            wrong.append(f"{json.loads(output)['counts']['lines']} lines reported after {before} of {lines}")
         if left := list((site.data / "segments").glob("*.parquet")):
             wrong.append(f"{len(left)} segments left")
         return wrong
@@ -99,15 +99,15 @@ def stage(tmp_path_factory: pytest.TempPathFactory, kill_server: KillServer) -> 
     stage = Stage(tmp_path_factory.mktemp("stage"), kill_server)
     (stage.folder / "first.log").write_text("".join(SCATTERED[:80]))
     (stage.folder / "second.log").write_text("".join(SCATTERED[80:])[:-30])
-    site, ended = stage.play("undisturbed", imports=[NOT_KILLED])
-    assert ended["imports"] == [0]
-    stage.expected = kept(site)
+    site, statuses = stage.play("undisturbed", imports=[NOT_KILLED])
+    assert statuses["imports"] == [0]
+    stage.expected = read_store(site)
     return stage
 
 
-def describe_end(site: Site, ended: dict[str, Any]) -> str:
+def describe_end(site: Site, statuses: dict[str, Any]) -> str:
     """Describe a scene that did not end as expected."""
-    return f"ended with {ended}: {(site.folder / 'import.said').read_text()}"
+    return f"ended with {statuses}: {(site.folder / 'import.output').read_text()}"
 
 
 def run_attempts(moments: list[Any], attempt: Callable[[int, Any], tuple[int, list[str]]]) -> int:
@@ -136,8 +136,8 @@ def test_a_killed_import_leaves_no_lock_behind(stage: Stage) -> None:
     """After a real kill at some moments (at all in a thorough run) the import can be repeated."""
 
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
-        site, ended = stage.play(f"import {number}", imports=[moment])
-        return 1, stage.finish(site) if ended["imports"] == [KILLED] else [describe_end(site, ended)]
+        site, statuses = stage.play(f"import {number}", imports=[moment])
+        return 1, stage.finish(site) if statuses["imports"] == [KILLED] else [describe_end(site, statuses)]
 
     moments = choose_moments(stage.moments("import"), None if is_thorough() else 1)
     if not is_thorough():
@@ -178,8 +178,8 @@ def test_an_import_killed_at_any_byte_can_be_repeated(stage: Stage) -> None:
     read = stage.moments("import")["byte"]
 
     def attempt(number: int, byte: int) -> tuple[int, list[str]]:
-        site, ended = stage.play(f"byte {number}", imports=[("byte", byte)])
-        return 1, stage.finish(site) if ended["imports"] == [KILLED] else [describe_end(site, ended)]
+        site, statuses = stage.play(f"byte {number}", imports=[("byte", byte)])
+        return 1, stage.finish(site) if statuses["imports"] == [KILLED] else [describe_end(site, statuses)]
 
     chance = random.Random(20260105)
     kills = by_depth(standard=6, thorough=24)
@@ -191,10 +191,10 @@ def test_an_import_killed_several_times_can_be_repeated(stage: Stage) -> None:
     moments = choose_moments(stage.moments("import"), 4)
 
     def attempt(number: int, chain: list[Moment]) -> tuple[int, list[str]]:
-        site, ended = stage.play(f"chain {number}", imports=chain)
-        kills = [status for status in ended["imports"] if status == KILLED]
-        if set(ended["imports"]) - {KILLED, 0}:
-            return 0, [describe_end(site, ended)]
+        site, statuses = stage.play(f"chain {number}", imports=chain)
+        kills = [status for status in statuses["imports"] if status == KILLED]
+        if set(statuses["imports"]) - {KILLED, 0}:
+            return 0, [describe_end(site, statuses)]
         return len(kills), stage.finish(site)
 
     chance = random.Random(20260106)
@@ -206,9 +206,9 @@ def test_a_client_killed_at_any_moment_can_be_repeated(stage: Stage) -> None:
     """An import that was killed while another process owns the folder can be repeated beside it."""
 
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
-        site, ended = stage.play(f"client {number}", owner=NOT_KILLED, imports=[moment, NOT_KILLED])
-        right = ended == {"owner": 0, "imports": [KILLED, 0]}
-        return 1, stage.finish(site) if right else [describe_end(site, ended)]
+        site, statuses = stage.play(f"client {number}", owner=NOT_KILLED, imports=[moment, NOT_KILLED])
+        right = statuses == {"owner": 0, "imports": [KILLED, 0]}
+        return 1, stage.finish(site) if right else [describe_end(site, statuses)]
 
     moments = choose_moments(
         stage.moments("import", owner=NOT_KILLED), by_depth(standard=1, thorough=3, quick=1)
@@ -223,9 +223,9 @@ def test_an_owner_killed_at_any_moment_loses_no_line(stage: Stage) -> None:
     """If the owner is killed during a client's import, and then the next owner, no line is lost or repeated."""
 
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
-        site, ended = stage.play(f"owner {number}", owner=moment, imports=[NOT_KILLED])
-        if ended["owner"] != KILLED:
-            return 0, [describe_end(site, ended)]
+        site, statuses = stage.play(f"owner {number}", owner=moment, imports=[NOT_KILLED])
+        if statuses["owner"] != KILLED:
+            return 0, [describe_end(site, statuses)]
         _, then = stage.play(site.folder.name, imports=[("after load commit", 1)])
         return 1 + then["imports"].count(KILLED), stage.finish(site)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from avowal.collect.request_kind import RequestKind
 from support.depth import by_depth
 from support.model_visits import Action, Visit, view_times, visits
-from support.site import CHROME, FIREFOX, GOOGLEBOT, Site, kept, line
+from support.site import CHROME, FIREFOX, GOOGLEBOT, Site, line, read_store
 
 GAP = timedelta(minutes=30)
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns"]
@@ -98,7 +98,7 @@ def test_any_order_and_division_of_lines_gives_the_same_result(
     found, runs = drawn
     texts = [write_line(number, one) for number, one in enumerate(found)]
     with temporary_site(zone) as whole, temporary_site(zone) as pieces:
-        assert whole.take_in(whole.log("access.log", *texts))["counts"]["requests"] == len(texts)
+        assert whole.import_logs(whole.log("access.log", *texts))["counts"]["requests"] == len(texts)
         for run, files in enumerate(runs):
             logs = [
                 pieces.log(f"{run}-{number}.log", *(texts[index] for index in file))
@@ -106,8 +106,8 @@ def test_any_order_and_division_of_lines_gives_the_same_result(
             ]
             for some in [[log] for log in logs] if one_by_one else [logs]:
                 if some:
-                    pieces.take_in(*some)
-        assert kept(whole) == kept(pieces)
+                    pieces.import_logs(*some)
+        assert read_store(whole) == read_store(pieces)
         assert_equals_model(whole, found, zone)
 
 
@@ -135,7 +135,7 @@ def assert_equals_model(site: Site, found: list[Line], zone: str) -> None:
     )
     rows = site.rows("SELECT visit_time, view_time, host, page_path FROM views")
     assert Counter(rows) == Counter(
-        (visit[0].time, action.time, action.who[0], action.path)
+        (visit[0].time, action.time, action.visitor[0], action.path)
         for visit in expected
         for action in visit
         if action.kind == RequestKind.VIEW
@@ -149,7 +149,7 @@ def assert_equals_model(site: Site, found: list[Line], zone: str) -> None:
 
 def visit_row(visit: Visit) -> tuple[object, ...]:
     kinds = Counter(action.kind for action in visit)
-    host, _, agent = visit[0].who
+    host, _, agent = visit[0].visitor
     return (
         visit[0].time,
         milliseconds(visit[-1].time - visit[0].time if len(visit) > 1 else None),
@@ -178,9 +178,9 @@ def milliseconds(duration: timedelta | None) -> int | None:
 def test_a_late_line_joins_two_visits(tmp_path: Path) -> None:
     """A line between two visits that is imported last makes them one visit."""
     site = Site(tmp_path)
-    site.take_in(site.log("a.log", line(0, "/first"), line(50, "/last")))
+    site.import_logs(site.log("a.log", line(0, "/first"), line(50, "/last")))
     assert site.rows("SELECT views, visit_duration_ms FROM visits") == [(1, None)] * 2
-    site.take_in(site.log("b.log", line(25, "/between")))
+    site.import_logs(site.log("b.log", line(25, "/between")))
     assert site.rows("SELECT views, visit_duration_ms, entry_path, exit_path FROM visits") == [
         (3, 3_000_000, "/first", "/last")
     ]
@@ -195,9 +195,9 @@ def test_a_late_line_changes_no_other_visit(tmp_path: Path) -> None:
     """A line of one visitor leaves the visits of all others unchanged."""
     site = Site(tmp_path)
     others = [line(n, f"/{n}", address=f"198.51.100.{n}") for n in range(50)]
-    site.take_in(site.log("a.log", *others, line(0)))
+    site.import_logs(site.log("a.log", *others, line(0)))
     before = site.rows("SELECT rowid, * FROM visits WHERE entry_path <> '/' ORDER BY ALL")
-    site.take_in(site.log("b.log", line(10, "/more")))
+    site.import_logs(site.log("b.log", line(10, "/more")))
     after = site.rows("SELECT rowid, * FROM visits WHERE entry_path <> '/' ORDER BY ALL")
     assert [row[1:] for row in after] == [row[1:] for row in before]
     assert site.rows("SELECT views FROM visits WHERE entry_path = '/'") == [(2,)]
@@ -210,9 +210,9 @@ def test_an_import_of_distant_days_derives_only_those_days(tmp_path: Path) -> No
         one.folder.mkdir()
     texts = [line(24 * 60 * day + minute, f"/{day}/{minute}") for day in range(60) for minute in (0, 20, 40)]
     for part in (texts[1::3], texts[0::3], texts[2::3]):
-        site.take_in(site.log(f"{len(list(site.folder.iterdir()))}.log", *part))
-    beside.take_in(beside.log("access.log", *texts))
-    assert kept(site) == kept(beside)
+        site.import_logs(site.log(f"{len(list(site.folder.iterdir()))}.log", *part))
+    beside.import_logs(beside.log("access.log", *texts))
+    assert read_store(site) == read_store(beside)
     assert site.rows("SELECT count(*), min(views), max(views) FROM visits") == [(60, 3, 3)]
 
 
@@ -220,7 +220,7 @@ def test_a_visit_ends_with_its_visitor_day(tmp_path: Path) -> None:
     """A visit ends at the hour at which the visitor day begins, however short the pause."""
     site = Site(tmp_path).init(settings='[site]\ntimezone = "Europe/Berlin"\nday_start = "05:30"\n')
     start = datetime(2026, 1, 5, 4, 20)  # noqa: DTZ001  # UTC without a zone: ten minutes before
-    site.take_in(site.log("a.log", *(line(minute, start=start) for minute in (0, 5, 9, 10, 15))))
+    site.import_logs(site.log("a.log", *(line(minute, start=start) for minute in (0, 5, 9, 10, 15))))
     assert site.rows("SELECT visit_time, views FROM visits ORDER BY visit_time") == [
         (start, 3),
         (start + timedelta(minutes=10), 2),
@@ -231,7 +231,7 @@ def test_a_visit_ends_with_its_visitor_day(tmp_path: Path) -> None:
 def test_the_visit_gap_is_a_setting(tmp_path: Path, minutes: int) -> None:
     """A pause of `collect.visit_gap_minutes` continues a visit, a longer one ends it; old visits follow a change."""
     site = Site(tmp_path).init(settings=f"[collect]\nvisit_gap_minutes = {minutes}\n")
-    site.take_in(site.log("a.log", line(0), line(minutes), line(2 * minutes + 1 / 60)))
+    site.import_logs(site.log("a.log", line(0), line(minutes), line(2 * minutes + 1 / 60)))
     assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(2,), (1,)]
     (site.folder / "avowal.toml").write_text(f"[collect]\nvisit_gap_minutes = {minutes + 1}\n")
     site.report("overview")
@@ -241,14 +241,14 @@ def test_the_visit_gap_is_a_setting(tmp_path: Path, minutes: int) -> None:
 def test_visitor_keys_change_when_their_salt_was_destroyed(tmp_path: Path) -> None:
     """Without the salt of their day, late lines belong to new visitors, and the import says so."""
     site = Site(tmp_path)
-    site.take_in(site.log("a.log", line(0), line(1)))
+    site.import_logs(site.log("a.log", line(0), line(1)))
     (site.folder / "data.keys" / "salts.json").write_text(
         (site.folder / "data.keys" / "salts.json")
         .read_text()
         .replace('"first_used_at":"20', '"first_used_at":"19')
     )
-    ran = site.avowal("import", site.log("b.log", line(2, "/late")))
-    assert "1 requests arrived after the salt of their day was destroyed" in ran.out
+    result = site.avowal("import", site.log("b.log", line(2, "/late")))
+    assert "1 requests arrived after the salt of their day was destroyed" in result.out
     assert site.rows("SELECT views FROM visits ORDER BY visit_time") == [(2,), (1,)]
     with duckdb.connect(site.data / "avowal.duckdb") as store:
         assert store.execute("SELECT sum(late_requests) FROM logs").fetchall() == [(1,)]

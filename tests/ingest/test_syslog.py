@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.served import Served, free_port, served
+from support.running_server import RunningServer, free_port, start_server
 from support.site import FIREFOX, Site, wait_until
 
 PATHS = "/usr/sbin:/usr/bin:/opt/homebrew/bin"
@@ -101,12 +101,12 @@ def site_with_syslog(folder: Path) -> tuple[Site, int]:
 def test_a_real_server_sends_its_log(name: str, tmp_path: Path) -> None:
     """Requests arrive over UDP and TCP, and what the terms do not permit is in no file."""
     site, syslog = site_with_syslog(tmp_path / "site")
-    with served(site) as it, run_server(name, tmp_path, syslog) as port:
+    with start_server(site) as it, run_server(name, tmp_path, syslog) as port:
         for number in range(3):
             with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
                 connection.request("GET", f"/page/{number}?q={SECRET}", headers={"User-Agent": FIREFOX})
                 assert connection.getresponse().read() == b"there"
-        rows = it.kept(
+        rows = it.wait_for_rows(
             "SELECT page_path, status FROM requests WHERE page_path LIKE '/page/%'",
             3,
         )
@@ -127,14 +127,14 @@ def syslog_lines(*numbers: int) -> list[bytes]:
     ]  # fmt: skip
 
 
-def read_paths(it: Served, count: int) -> set[str]:
-    return {row["page_path"] for row in it.kept("SELECT page_path FROM requests", count)}
+def read_paths(it: RunningServer, count: int) -> set[str]:
+    return {row["page_path"] for row in it.wait_for_rows("SELECT page_path FROM requests", count)}
 
 
 def test_messages_arrive_in_each_framing(tmp_path: Path) -> None:
     """Messages with lengths, on lines or in pieces are all read, and invalid ones harm no other."""
     site, syslog = site_with_syslog(tmp_path / "site")
-    with served(site) as it:
+    with start_server(site) as it:
         one, two, three, four, five = syslog_lines(1, 2, 3, 4, 5)
         with socket.create_connection(("127.0.0.1", syslog)) as stream:
             stream.sendall(b"%d %s" % (len(one), one) + b"%d %s" % (len(two), two[:20]))
@@ -147,15 +147,15 @@ def test_messages_arrive_in_each_framing(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", syslog)) as stream:
             stream.sendall(syslog_lines(6)[0] + b"\n" + b"y" * 200_000)
         assert "/6" in read_paths(it, 6)
-        assert it.ask("GET", "/readyz").status == 200
+        assert it.request("GET", "/readyz").status == 200
 
 
 def test_lines_wait_until_their_format_is_detected(tmp_path: Path) -> None:
     """Lines before the first request are kept until then; a line of another program is counted as dropped."""
     site, syslog = site_with_syslog(tmp_path / "site")
-    with served(site) as it, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+    with start_server(site) as it, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
         datagrams.sendto(b"<13>Nov 22 12:00:00 web cron: nothing of a request", ("127.0.0.1", syslog))
-        wait_until(lambda: it.ask("GET", "/readyz").status == 200, "the server is ready")
+        wait_until(lambda: it.request("GET", "/readyz").status == 200, "the server is ready")
         for line in syslog_lines(1, 2):
             datagrams.sendto(line, ("127.0.0.1", syslog))
         assert read_paths(it, 2) == {"/1", "/2"}
@@ -168,7 +168,7 @@ def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
     site, syslog = site_with_syslog(tmp_path / "site")
     with (
         socket.create_server(("127.0.0.1", syslog)),
-        site.started("serve", "--port", str(free_port())) as started,
+        site.start("serve", "--port", str(free_port())) as started,
     ):
         assert started.process.wait(60) == 1
-        assert "cannot listen at" in started.said()
+        assert "cannot listen at" in started.read_output()

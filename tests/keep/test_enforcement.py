@@ -18,7 +18,7 @@ from avowal.register.register import PublishedDocument, Register, Version
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import ConsentCursor, GoverningUpdate, VisitRules
 from support.depth import by_depth
-from support.store_records import admitted_records, stored_views, stored_visits, written_segment
+from support.store_records import admitted_records, stored_views, stored_visits, write_segment
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
 EFFECTIVE = (0, 10, 20, 30)
@@ -95,7 +95,7 @@ class World:
                 "governing": governing.get(minute, number),
             }
             store.load_segments(
-                [written_segment(self.folder, admitted_records(row), 0, 100, source=f"{id(store)} {minute}")]
+                [write_segment(self.folder, admitted_records(row), 0, 100, source=f"{id(store)} {minute}")]
             )
 
     def reference(self, now: datetime) -> dict[int, int]:

@@ -30,7 +30,7 @@ from avowal.store.duckdb_store import STORE_FILE, DuckDBStore
 from avowal.store.interface import VisitRules
 from support.depth import by_depth
 from support.model_bounds import COARSER, FORMS, KEY, NOW, PRECISIONS, ROW, is_permitted, random_bounds
-from support.store_records import admitted_records, written_segment
+from support.store_records import admitted_records, write_segment
 
 DAY = 86_400
 ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]
@@ -71,7 +71,7 @@ def load_rows(store: DuckDBStore, folder: Path, source: str) -> None:
         {**ROW, "request_time": NOW - timedelta(days=days), "governing": governing}
         for days, governing in ROWS
     ]
-    store.load_segments([written_segment(folder, admitted_records(*rows), source=source)])
+    store.load_segments([write_segment(folder, admitted_records(*rows), source=source)])
 
 
 COLUMNS = ", ".join(KEY if name == "visitor_id" else name for name in FORMS)
@@ -122,7 +122,7 @@ def test_compaction_removes_deleted_bytes_from_the_file(tmp_path: Path) -> None:
     """The schema stays the same, the bytes of deleted values are gone, and loading continues."""
     store = DuckDBStore(tmp_path, "256MB")
     marked = [{"request_time": NOW - timedelta(minutes=n), "page_path": f"/SECRET{n}"} for n in range(3000)]
-    store.load_segments([written_segment(tmp_path, admitted_records(*marked))])
+    store.load_segments([write_segment(tmp_path, admitted_records(*marked))])
     store.close()
     before = read_schema(tmp_path / STORE_FILE)
     assert b"SECRET" in (tmp_path / STORE_FILE).read_bytes()
@@ -137,7 +137,7 @@ def test_compaction_removes_deleted_bytes_from_the_file(tmp_path: Path) -> None:
     assert store.compact()
     assert not store.compact()
     assert store.query("SELECT count(*), count(page_path) FROM requests", {}).rows == [[3000, 0]]
-    store.load_segments([written_segment(tmp_path, admitted_records({"request_time": NOW}), source="b")])
+    store.load_segments([write_segment(tmp_path, admitted_records({"request_time": NOW}), source="b")])
     assert store.query("SELECT count(DISTINCT load_number) FROM requests", {}).rows == [[2]]
     store.close()
     assert b"SECRET" not in (tmp_path / STORE_FILE).read_bytes()
@@ -209,7 +209,7 @@ def test_an_address_is_reduced_step_by_step(tmp_path: Path) -> None:
     register.publish(sample_version(1, 7), [PublishedDocument("en", "", NOW)])
     store, enforcer = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
-    store.load_segments([written_segment(tmp_path, admitted_records(row))])
+    store.load_segments([write_segment(tmp_path, admitted_records(row))])
     address = "SELECT ip_address FROM requests"
 
     def after(days: float) -> datetime:
@@ -241,7 +241,7 @@ def test_an_unrecorded_retention_run_is_recorded_by_the_next(tmp_path: Path) -> 
     register.publish(sample_version(1, 7), [PublishedDocument("en", "", NOW)])
     store, enforcer = DuckDBStore(tmp_path, "256MB"), PolicyEnforcer(register, VisitRules())
     row = {"request_time": NOW, "ip_address": "192.0.2.7", "version": 1, "governing": 1}
-    store.load_segments([written_segment(tmp_path, admitted_records(row))])
+    store.load_segments([write_segment(tmp_path, admitted_records(row))])
     later = NOW + timedelta(days=8)
     store.apply_retention(plan_retention([sample_version(1, 7).compiled_terms], later), later)
     (removed,) = enforcer.enforce_retention(store, later)

@@ -39,7 +39,16 @@ from avowal.policy.terms import (
 from avowal.policy.vocabulary import load_vocabulary
 from support import model_terms as promises
 from support.depth import by_depth
-from support.model_terms import DAYS, PRECISIONS, UNIVERSE, Permission, Promise, Setting, Undone, promise
+from support.model_terms import (
+    DAYS,
+    PRECISIONS,
+    UNIVERSE,
+    CookieUse,
+    Permission,
+    Permissions,
+    ReducedDuty,
+    find_permissions,
+)
 from support.record_bounds import compute_age_steps, compute_record_bounds, is_age_permitted
 
 DAY = UNIT_SECONDS["day"]
@@ -123,20 +132,20 @@ def policy_histories(draw: st.DrawFn) -> tuple[list[Terms], int, set[int]]:
 
 def locate_permission(one: Permission) -> tuple[Cell | str, str]:
     """Return the cell and precision, or the duty, that a permission of the model is about."""
-    if isinstance(one, Undone):
+    if isinstance(one, ReducedDuty):
         return one.duty.replace("_", "-"), ""
-    if isinstance(one, Setting):
+    if isinstance(one, CookieUse):
         setter = OPERATOR if one.party == "first" else THIRD_PARTY
         return Cell(f"{COOKIE_PREFIX}{one.name}", one.purpose, setter, OWN_USE), one.basis
     return Cell(one.category, one.purpose, one.recipient, one.ground), one.precision
 
 
-def enumerate_permissions(bounds: Bounds) -> Promise:
+def enumerate_permissions(bounds: Bounds) -> Permissions:
     """Return all permissions of the model's universe that bounds grant."""
 
     def allows(one: Permission) -> bool:
         about, precision = locate_permission(one)
-        if isinstance(one, Undone):
+        if isinstance(one, ReducedDuty):
             return bounds.duties.get(str(about), 0) < one.level
         assert isinstance(about, Cell)
         greatest = bounds.max_age(about, precision)
@@ -160,7 +169,7 @@ many = partial(settings, deadline=None)
 @given(TERMS, TERMS)
 def test_comparing_terms_compares_the_sets_of_what_they_permit(old: Terms, new: Terms) -> None:
     """The relation is that of the sets, and the witnesses are exactly the places where the sets differ."""
-    before, after = promise(old), promise(new)
+    before, after = find_permissions(old), find_permissions(new)
     found = compare(compile_terms(old), compile_terms(new))
     assert (found.relation is ProtectionRelation.SAME) <= (before == after)
     places = {locate_permission(one) for one in UNIVERSE}
@@ -183,8 +192,10 @@ def test_comparing_terms_compares_the_sets_of_what_they_permit(old: Terms, new: 
 @given(TERMS)
 def test_compiled_terms_permit_what_their_rules_permit(terms: Terms) -> None:
     """Compiled terms permit what their rules permit, before and after they are encoded and parsed again."""
-    assert enumerate_permissions(compile_terms(terms)) == promise(terms)
-    assert enumerate_permissions(parse_canonical(compile_terms(terms).encode_canonical())) == promise(terms)
+    assert enumerate_permissions(compile_terms(terms)) == find_permissions(terms)
+    assert enumerate_permissions(
+        parse_canonical(compile_terms(terms).encode_canonical())
+    ) == find_permissions(terms)
 
 
 @many(max_examples=by_depth(standard=130, thorough=2_000))
@@ -214,7 +225,7 @@ def test_the_meet_is_the_greatest_lower_bound(one: Terms, two: Terms, three: Ter
     """The meet permits what both terms permit, and terms as protective as both are as protective as their meet."""
     a, b, c = compile_all([one, two, three])
     both = meet(a, b)
-    assert enumerate_permissions(both) == promise(one) & promise(two)
+    assert enumerate_permissions(both) == find_permissions(one) & find_permissions(two)
     assert compare(a, both).is_at_least_as_protective
     assert compare(b, both).is_at_least_as_protective
     assert compare(both, meet(both, c)).is_at_least_as_protective
@@ -247,7 +258,7 @@ def test_the_bounds_of_a_record_match_the_recursive_definition(
     later = {number for number in consented if number > collected}
     governs = compute_record_bounds(compile_all(versions), collected, consented)
     assert enumerate_permissions(governs) == promises.governing(
-        [promise(terms) for terms in versions], collected, later
+        [find_permissions(terms) for terms in versions], collected, later
     )
     assert compare(compile_terms(versions[-1]), governs).is_at_least_as_protective
 
@@ -282,7 +293,7 @@ def test_age_steps_permit_what_the_bounds_of_a_record_permit(versions: list[Term
     for number in range(1, len(known) + 1):
         governs = compute_record_bounds(known, number)
         for one in UNIVERSE:
-            if not isinstance(one, Undone):
+            if not isinstance(one, ReducedDuty):
                 about, precision = locate_permission(one)
                 assert isinstance(about, Cell)
                 of_it = climbed.get(about, {}).get(precision, ())

@@ -19,8 +19,8 @@ CATALOGUES = sorted((ROOT / "src" / "avowal" / "policy" / "languages").glob("*.p
 def test_every_text_is_translated() -> None:
     """No catalogue lacks a text or has a text that is not used."""
     tool = [sys.executable, str(ROOT / "tools" / "words.py"), "--check"]
-    ran = subprocess.run(tool, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout + ran.stderr
+    result = subprocess.run(tool, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, ""), result.stdout + result.stderr
     assert [path.stem for path in CATALOGUES] == ["pt_BR", "zh_TW"]
 
 
@@ -30,16 +30,16 @@ def test_missing_and_unused_translations_are_reported(tmp_path: Path) -> None:
     changed = catalogue.replace('msgid "forever"', 'msgid "for good"')
     (tmp_path / CATALOGUES[0].name).write_text(changed, encoding="utf-8")
     script = f"import words; words.LANGUAGES = words.Path({str(tmp_path)!r}); raise SystemExit(words.main())"
-    ran = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script, "--check"],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT / "tools",
     )
-    assert ran.returncode == 1
-    assert "missing: (None, 'forever')" in ran.stdout
-    assert "unsaid: (None, 'for good')" in ran.stdout
+    assert result.returncode == 1
+    assert "missing: (None, 'forever')" in result.stdout
+    assert "unsaid: (None, 'for good')" in result.stdout
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)

@@ -19,9 +19,9 @@ SEEDS = [str(seed) for seed in range(by_depth(standard=1, thorough=3, quick=1))]
 def test_every_read_is_right_and_every_operation_has_an_entry(seed: str) -> None:
     """Every read returns the right records and every operation adds an entry: otherwise the script fails."""
     arguments = ("--records", "250", "--operations", OPERATIONS, "--seed", seed)
-    ran = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert [line.split()[1] for line in ran.stdout.splitlines()[4:]] == [
+    result = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert [line.split()[1] for line in result.stdout.splitlines()[4:]] == [
         "controller",
         "customer",
         "processor",

@@ -21,7 +21,7 @@ from polars import read_parquet
 from avowal.asgi import AsgiMiddleware
 from avowal.server.embedded import EmbeddedRequest, EmbeddedResponse, RequestCollector
 from support.applications import PAGE, PARTS
-from support.served import SETTINGS, SITE, Answer, free_port, served
+from support.running_server import SETTINGS, SITE, Answer, free_port, start_server
 from support.site import FIREFOX, Site, wait_until
 
 TAG = '<script src="/avowal.js" defer></script>'
@@ -97,11 +97,13 @@ def site(tmp_path: Path) -> Site:
 
 def list_requests(site: Site) -> list[tuple[str, int, str]]:
     """Return the stored requests, without those that check whether the application is listening."""
-    ran = site.avowal(
+    result = site.avowal(
         "query", "--purpose", "abuse", "--json", "SELECT page_path, status, request_kind FROM requests"
     )
-    assert ran.status == 0, ran.err
-    rows = [(stored["page_path"], stored["status"], stored["request_kind"]) for stored in ran.json()["rows"]]
+    assert result.status == 0, result.err
+    rows = [
+        (stored["page_path"], stored["status"], stored["request_kind"]) for stored in result.json()["rows"]
+    ]
     return sorted(stored for stored in rows if stored[0] != "/nothing")
 
 
@@ -131,12 +133,12 @@ def test_pages_have_the_script_and_requests_are_collected(site: Site, name: str)
 
 def test_a_running_server_loads_the_requests_of_an_application(site: Site) -> None:
     """While both run, the server loads within seconds what two processes of the application write."""
-    with served(site) as server, run_application("flask", site) as app:
+    with start_server(site) as server, run_application("flask", site) as app:
         for number in range(20):
             assert app.ask("/page", headers={"X-Forwarded-For": f"203.0.113.{number}"}).status == 200
-        server.kept("SELECT view_time FROM views", 20)
+        server.wait_for_rows("SELECT view_time FROM views", 20)
         app.ask("/parts")
-        server.kept("SELECT view_time FROM views WHERE page_path = '/parts'", 1)
+        server.wait_for_rows("SELECT view_time FROM views WHERE page_path = '/parts'", 1)
 
 
 def test_only_what_the_terms_permit_is_written(site: Site) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import avowal.asgi
 import avowal.wsgi
-from support.notices import shown_notices, site_with_versions
+from support.notices import list_displays, site_with_versions
 from support.site import Site, wait_until
 
 PARTS = [b"<!doctype html><title>page</title></head>", b"<body><p>words</body></html>"]
@@ -44,7 +44,7 @@ def test_a_page_with_the_script_has_the_notice_in_noscript(tmp_path: Path) -> No
     assert '<p>words<noscript><section id="avowal-notice" lang="pt-BR"' in page
     assert page.endswith("</section></noscript></body></html>")
     app.collector.close()
-    assert shown_notices(site) == []
+    assert list_displays(site) == []
 
 
 def test_a_page_without_the_script_has_the_notice_itself(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_page_without_the_script_has_the_notice_itself(tmp_path: Path) -> None
     assert fetch_by_wsgi() == whole.decode()
     wait_until(lambda: "avowal-notice" in fetch_by_wsgi(), "the application to show the notice")
     assert '<p>words<section id="avowal-notice" lang="zh-TW"' in fetch_by_wsgi()
-    wait_until(lambda: bool(shown_notices(site)), "the notice to be recorded")
-    assert shown_notices(site) == [("every page of the application", False)]
+    wait_until(lambda: bool(list_displays(site)), "the notice to be recorded")
+    assert list_displays(site) == [("every page of the application", False)]
     app.collector.close()
     assert site.avowal("verify").status == 0

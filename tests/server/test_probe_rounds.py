@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from support.served import SETTINGS, free_port, served
+from support.running_server import SETTINGS, free_port, start_server
 from support.site import Site, wait_until
 
 
@@ -43,7 +43,7 @@ def test_an_outage_is_recorded_with_start_and_end(tmp_path: Path) -> None:
         probes = tables()["availability_probes"]
         return probes[0]["last_state"] if probes else ""
 
-    with served(site) as server:
+    with start_server(site) as server:
         run_page(until="up")
         wait_until(lambda: state() == "down", "down")
         run_page(until="up")
@@ -51,14 +51,14 @@ def test_an_outage_is_recorded_with_start_and_end(tmp_path: Path) -> None:
         assert outage["failure_reason"] == "no-connection"
         assert outage["started_at"] < outage["ended_at"]
         assert outage["outage_duration_ms"] >= 900
-        metrics = server.ask("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).body.decode()
+        metrics = server.request("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).body.decode()
         assert f'avowal_probe_success{{page="{page}"}}' in metrics
-        assert server.ask("GET", "/readyz").json()["checks"]["probes"] == "ok"
+        assert server.request("GET", "/readyz").json()["checks"]["probes"] == "ok"
     assert json.loads(site.avowal("report", "availability", "--json").out)["tables"]["availability_outages"]
 
 
 def test_probes_are_off_without_pages(tmp_path: Path) -> None:
     """Without a page in the settings nothing is probed."""
     site = Site(tmp_path).init(settings=SETTINGS)
-    with served(site):
+    with start_server(site):
         assert site.report("availability")["tables"]["availability_probes"] == []

@@ -21,7 +21,7 @@ from proxyprotocol.v2 import ProxyProtocolV2
 
 from avowal.server.proxy_protocol import MAX_HEADER_BYTES, MAX_V1_HEADER_BYTES, parse_proxy_header
 from support.certificates import tls_context
-from support.served import LOOK, SITE, Answer, Served, free_port
+from support.running_server import SCRIPT_VIEW_TOKEN, SITE, Answer, RunningServer, free_port
 from support.site import FIREFOX, Site, wait_until
 
 SETTINGS = f'[site]\nhost = "{SITE}"\n[serve]\nproxy_protocol = true\n'
@@ -69,13 +69,13 @@ def site(tmp_path: Path) -> Site:
 
 
 @contextmanager
-def run_server(site: Site) -> Iterator[Served]:
+def run_server(site: Site) -> Iterator[RunningServer]:
     """Run a server that requires the PROXY protocol."""
     port = free_port()
-    with site.started("serve", "--port", str(port)) as started:
+    with site.start("serve", "--port", str(port)) as started:
         started.wait_for("serving")
         wait_until(lambda: is_listening(port), "the server to listen")
-        yield Served(site, port, started)
+        yield RunningServer(site, port, started)
 
 
 def send_raw(port: int, *parts: bytes) -> bytes:
@@ -105,7 +105,7 @@ def send_event(port: int, tls: ssl.SSLContext | None = None) -> Answer:
     )
     with closing(connection):
         event = {
-            "script_view_token": LOOK,
+            "script_view_token": SCRIPT_VIEW_TOKEN,
             "url": f"https://{SITE}/a",
             "elapsed_ms": 0,
             "visible_ms": 0,
@@ -122,7 +122,7 @@ def test_the_visitor_address_comes_from_haproxy(site: Site, tmp_path: Path, opti
     """The stored address is that of the client that connected to HAProxy."""
     with run_server(site) as server, run_haproxy(tmp_path, server.port, option) as port:
         assert send_event(port).status == 202
-        (row,) = server.kept(
+        (row,) = server.wait_for_rows(
             "SELECT ip_address FROM requests UNION ALL SELECT ip_address FROM script_views", 1
         )
         assert row["ip_address"] == "127.0.0.9"
@@ -176,8 +176,8 @@ def test_a_header_of_an_untrusted_address_is_refused(site: Site) -> None:
 def test_the_proxy_protocol_excludes_tls(site: Site, tmp_path: Path) -> None:
     """The PROXY protocol together with TLS options is refused."""
     tls_context(tmp_path, 20)
-    ran = site.avowal("serve", "--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
-    assert (ran.status, ran.code) == (2, "conflicting-options")
+    result = site.avowal("serve", "--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
+    assert (result.status, result.code) == (2, "conflicting-options")
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", V1, V2, V1[:6], V2[:16]]))

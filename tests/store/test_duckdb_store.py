@@ -23,7 +23,7 @@ from support.store_records import (
     request_at,
     stored_views,
     stored_visits,
-    written_segment,
+    write_segment,
 )
 
 
@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 
 def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
     """A segment that is loaded again, as after a crash before its removal, changes nothing."""
-    first = written_segment(
+    first = write_segment(
         tmp_path, admitted_records(request_at(0)), counts=LineCounts(3, 1, dropped={"blank": 2})
     )
     assert store.load_segments([first])[0].load_number > 0
@@ -48,11 +48,11 @@ def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
 
 def test_a_segment_that_does_not_continue_its_log_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
     """A gap, an overlap or other content before a segment is an error, and nothing of it is stored."""
-    store.load_segments([written_segment(tmp_path, admitted_records(request_at(0)))])
+    store.load_segments([write_segment(tmp_path, admitted_records(request_at(0)))])
     for start, end in ((150, 200), (50, 150)):
         with pytest.raises(StoreError):
-            store.load_segments([written_segment(tmp_path, admitted_records(request_at(1)), start, end)])
-    other = written_segment(tmp_path, admitted_records(request_at(1)), 100, 200)
+            store.load_segments([write_segment(tmp_path, admitted_records(request_at(1)), start, end)])
+    other = write_segment(tmp_path, admitted_records(request_at(1)), 100, 200)
     intake = other.metadata
     changed = msgspec.structs.replace(
         intake, origin=msgspec.structs.replace(intake.origin, start_digest="else")
@@ -64,9 +64,9 @@ def test_a_segment_that_does_not_continue_its_log_is_refused(tmp_path: Path, sto
 
 def test_a_provisional_line_is_replaced_by_the_continued_log(tmp_path: Path, store: DuckDBStore) -> None:
     """A provisional line counts until the next segment of its log is loaded."""
-    store.load_segments([written_segment(tmp_path, admitted_records(request_at(0)))])
+    store.load_segments([write_segment(tmp_path, admitted_records(request_at(0)))])
     store.load_segments(
-        [written_segment(tmp_path, admitted_records(request_at(5, visitor_id=7)), 100, 110, provisional=True)]
+        [write_segment(tmp_path, admitted_records(request_at(5, visitor_id=7)), 100, 110, provisional=True)]
     )
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert [visit["visitor_id"] for visit in stored_visits(store)] == [2, 7]
@@ -74,7 +74,7 @@ def test_a_provisional_line_is_replaced_by_the_continued_log(tmp_path: Path, sto
     assert (known.read_bytes, known.provisional_digest) == (100, "d110")
     (loaded,) = store.load_segments(
         [
-            written_segment(
+            write_segment(
                 tmp_path, admitted_records(request_at(5, visitor_id=8), request_at(6, visitor_id=8)), 100, 200
             )
         ]
@@ -93,7 +93,7 @@ def test_a_visit_ends_after_a_pause_longer_than_the_gap(tmp_path: Path, store: D
         request_at(30, page_path="/b"),
         {"request_time": START + timedelta(minutes=30) + later},
     ]
-    store.load_segments([written_segment(tmp_path, admitted_records(*rows))])
+    store.load_segments([write_segment(tmp_path, admitted_records(*rows))])
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert [(visit["views"], visit["visit_duration_ms"]) for visit in stored_visits(store)] == [
         (2, 1_800_000),
@@ -107,7 +107,7 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
     """A visit counts its views, downloads and uploads; static files and bots make no visit."""
     store.load_segments(
         [
-            written_segment(
+            write_segment(
                 tmp_path,
                 admitted_records(
                     request_at(0),
@@ -134,14 +134,14 @@ def test_views_without_a_visitor_key_have_no_duration(tmp_path: Path, store: Duc
     """Views without a visitor key are counted once and belong to no visit."""
     store.load_segments(
         [
-            written_segment(
+            write_segment(
                 tmp_path, admitted_records(request_at(0, visitor_id=None), request_at(1, visitor_id=None))
             )
         ]
     )
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
     store.load_segments(
-        [written_segment(tmp_path, admitted_records(request_at(0.5, visitor_id=None)), 100, 200)]
+        [write_segment(tmp_path, admitted_records(request_at(0.5, visitor_id=None)), 100, 200)]
     )
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
@@ -153,10 +153,10 @@ def test_views_without_a_visitor_key_have_no_duration(tmp_path: Path, store: Duc
 
 def test_undeclared_derived_categories_are_not_derived(tmp_path: Path, store: DuckDBStore) -> None:
     """Undeclared views and visits are not derived; with their times alone, they have no duration."""
-    store.load_segments([written_segment(tmp_path, admitted_records(request_at(0), request_at(1)))])
+    store.load_segments([write_segment(tmp_path, admitted_records(request_at(0), request_at(1)))])
     store.derive_visits(VisitRules(30), KEEP_NONE, NO_GOVERNING_UPDATE)
     assert (stored_views(store), stored_visits(store)) == ([], [])
-    store.load_segments([written_segment(tmp_path, admitted_records(request_at(2)), 100, 200)])
+    store.load_segments([write_segment(tmp_path, admitted_records(request_at(2)), 100, 200)])
     store.derive_visits(
         VisitRules(30),
         Cutoffs([datetime.min], [datetime.max], [datetime.min], [datetime.max]),
@@ -164,7 +164,7 @@ def test_undeclared_derived_categories_are_not_derived(tmp_path: Path, store: Du
     )
     assert [view["view_duration_ms"] for view in stored_views(store)] == [None] * 3
     assert [visit["visit_duration_ms"] for visit in stored_visits(store)] == [None]
-    store.load_segments([written_segment(tmp_path, admitted_records(request_at(3)), 200, 300)])
+    store.load_segments([write_segment(tmp_path, admitted_records(request_at(3)), 200, 300)])
     store.derive_visits(
         VisitRules(30),
         Cutoffs([datetime.min], [datetime.min], [datetime.max], [datetime.max]),
@@ -178,7 +178,7 @@ def test_a_visit_has_the_lowest_governing_number(tmp_path: Path, store: DuckDBSt
     """A visit has the lowest version and governing number of its records."""
     store.load_segments(
         [
-            written_segment(
+            write_segment(
                 tmp_path,
                 admitted_records(
                     request_at(0, version=1, governing=2), request_at(1, version=3, governing=3)
@@ -195,7 +195,7 @@ def test_a_reopened_store_has_the_same_content(tmp_path: Path) -> None:
     first = DuckDBStore(tmp_path, "256MB")
     first.load_segments(
         [
-            written_segment(
+            write_segment(
                 tmp_path,
                 admitted_records(request_at(0)),
                 unparsable_lines=[UnparsableLine(3, 4, "malformed", "a a")],
@@ -226,7 +226,7 @@ def test_the_store_has_no_external_access(store: DuckDBStore, tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["requests", "REQUESTS", '"Requests"'])
 def test_a_secure_view_hides_its_table(store: DuckDBStore, tmp_path: Path, name: str) -> None:
     """A query of a relation reads the secure view, however the name is written, in each session anew."""
-    store.load_segments([written_segment(tmp_path, admitted_records(request_at(0)))])
+    store.load_segments([write_segment(tmp_path, admitted_records(request_at(0)))])
     for answer in (1, 2):
         with store.open_secure_views({"requests": f"SELECT {answer} AS one"}) as query:
             assert query(f"SELECT * FROM {name}", {}).rows == [[answer]]

@@ -22,7 +22,7 @@ from support.store_records import (
     request_at,
     stored_views,
     stored_visits,
-    written_segment,
+    write_segment,
 )
 
 VISITOR, COOKIE = 2, 7
@@ -129,7 +129,7 @@ def load_both(tmp_path: Path, store: DuckDBStore, order: Sequence[int], rules: V
             request_at(20, host=HOST, page_path="/no-script"),
             request_at(0, host="other.example", page_path="/other", visitor_id=8),
         )
-        store.load_segments([written_segment(tmp_path, log)])
+        store.load_segments([write_segment(tmp_path, log)])
 
     def load_script_views() -> None:
         rows = [
@@ -198,7 +198,7 @@ def test_log_views_and_cookie_views_are_matched_by_the_daily_key(
         else:
             store.load_segments(
                 [
-                    written_segment(
+                    write_segment(
                         tmp_path, admitted_records(request_at(0, host=HOST, referrer="https://example.org/x"))
                     )
                 ]
@@ -216,7 +216,7 @@ def test_log_views_and_cookie_views_are_matched_by_the_daily_key(
 def test_script_views_without_a_visitor_key_are_views(tmp_path: Path, store: DuckDBStore) -> None:
     """They belong to no visit, and replace log views of the same host and day too."""
     store.load_segments(
-        [written_segment(tmp_path, admitted_records(request_at(1, host=HOST, visitor_id=None)))]
+        [write_segment(tmp_path, admitted_records(request_at(1, host=HOST, visitor_id=None)))]
     )
     store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert len(stored_views(store)) == 1

@@ -61,7 +61,7 @@ def test_visits_match_the_published_sessions(tmp_path: Path, folder: Path) -> No
         address = f"192.0.2.{number}" if number % 2 else f"2001:db8::{number:x}"
         seconds = stretch * (time - min(times)).total_seconds()
         lines.append(line(seconds / 60, f"/{number}", start=MIDNIGHT, address=address))
-    report = site.take_in(site.log("access.log", *lines))
+    report = site.import_logs(site.log("access.log", *lines))
     assert (report["counts"]["requests"], report["views"]) == (len(requests), len(requests))
     found: Counter[Session] = Counter()
     for path, began, duration, views in site.rows(

@@ -42,8 +42,8 @@ def execute(request: dict[str, Any], output: int) -> NoReturn:
         try:
             run()
             status = 0
-        except SystemExit as ended:
-            status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else int(bool(error.code))
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001  # after any error the process must not continue as its parent
         traceback.print_exc()

@@ -5,8 +5,8 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from support.site import CHROME, GOOGLEBOT, Ran, Site, line
-from support.templates import made_once
+from support.site import CHROME, GOOGLEBOT, CommandResult, Site, line
+from support.templates import make_once
 
 ANN, BEN = "203.0.113.77", "203.0.113.88"
 NOW = datetime.now(UTC).replace(tzinfo=None)
@@ -22,7 +22,7 @@ def read_package(package: Path) -> dict[str, bytes]:
         return {name: file.read(name) for name in file.namelist()}
 
 
-def verify_elsewhere(site: Site, package: Path) -> Ran:
+def verify_elsewhere(site: Site, package: Path) -> CommandResult:
     """Verify a package or receipt outside its site, with the key of the site."""
     key = site.avowal("ledger", "key").out.strip()
     away = site.folder / "away"
@@ -61,14 +61,14 @@ ground = "requested-function"
 """Terms with a form whose submissions may be disclosed."""
 
 
-@made_once
-def site_with_attack(folder: Path, more: str = "") -> Site:
+@make_once
+def site_with_attack(folder: Path, other_terms: str = "") -> Site:
     """Make a site whose log contains an ordinary visitor, two attackers and a crawler."""
     site = Site(folder).init()
     terms = site.folder / "policy" / "terms.toml"
     text = re.sub(r"updated = .*", f"updated = {(NOW - timedelta(40)).date()}", terms.read_text(), count=1)
-    terms.write_text(text + more)
-    site.take_in(
+    terms.write_text(text + other_terms)
+    site.import_logs(
         site.log(
             "a.log",
             *(line(n, f"/{n}", start=RECENT, address=ANN, agent=CHROME) for n in range(3)),
@@ -80,33 +80,52 @@ def site_with_attack(folder: Path, more: str = "") -> Site:
     return site
 
 
-def disclose(site: Site, ground: str, *arguments: object, to: str = "cert@example", **evidence: str) -> Ran:
+def disclose(
+    site: Site, ground: str, *arguments: object, recipient: str = "cert@example", **evidence: str
+) -> CommandResult:
     """Run `avowal disclose` on a ground with its evidence."""
-    words = [word for kind, text in evidence.items() for word in ("--evidence", f"{kind}={text}")]
-    return site.avowal("disclose", "--ground", ground, "--recipient", to, *words, *arguments, "--json")
-
-
-def disclose_attack(site: Site, *arguments: object, chosen: str = ATTACK) -> Ran:
-    """Disclose the records of the attack."""
-    words = ("--rows", chosen, "--reference", "case 12", "--categories", "ip-address,page-path,status")
-    return disclose(site, "fraud-or-misuse", *words, *arguments)
-
-
-def disclose_to_court(site: Site, *arguments: object, about: str = ANN, **other: str) -> Ran:
-    """Disclose the records of a visitor under a court order."""
-    words = ("--subject", about, *PERIOD, "--reference", "1 A 23/26", "--categories", "ip-address,page-path")
-    return disclose(
-        site, "required-by-law", *words, *arguments, to="District Court", **{**COURT_ORDER, **other}
+    options = [word for kind, text in evidence.items() for word in ("--evidence", f"{kind}={text}")]
+    return site.avowal(
+        "disclose", "--ground", ground, "--recipient", recipient, *options, *arguments, "--json"
     )
 
 
-def add_user(site: Site, name: str, *more: str) -> None:
+def disclose_attack(site: Site, *arguments: object, rows: str = ATTACK) -> CommandResult:
+    """Disclose the records of the attack."""
+    options = ("--rows", rows, "--reference", "case 12", "--categories", "ip-address,page-path,status")
+    return disclose(site, "fraud-or-misuse", *options, *arguments)
+
+
+def disclose_to_court(site: Site, *arguments: object, subject: str = ANN, **evidence: str) -> CommandResult:
+    """Disclose the records of a visitor under a court order."""
+    options = (
+        "--subject",
+        subject,
+        *PERIOD,
+        "--reference",
+        "1 A 23/26",
+        "--categories",
+        "ip-address,page-path",
+    )
+    return disclose(
+        site,
+        "required-by-law",
+        *options,
+        *arguments,
+        recipient="District Court",
+        **{**COURT_ORDER, **evidence},
+    )
+
+
+def add_user(site: Site, name: str, *options: str) -> None:
     """Add a user with a password."""
-    assert site.avowal("user", "add", name, "--purposes", "abuse", *more).status == 0
-    word = b"four words for nobody\n"
-    assert site.avowal("user", "password", name, "--stdin", stdin=word).status == 0
+    assert site.avowal("user", "add", name, "--purposes", "abuse", *options).status == 0
+    password = b"four words for nobody\n"
+    assert site.avowal("user", "password", name, "--stdin", stdin=password).status == 0
 
 
-def approve_release(site: Site, reference: str, name: str, word: bytes = b"four words for nobody\n") -> Ran:
+def approve_release(
+    site: Site, reference: str, name: str, password: bytes = b"four words for nobody\n"
+) -> CommandResult:
     """Approve a release as a user."""
-    return site.avowal("release", "approve", reference, "--as", name, "--stdin", "--json", stdin=word)
+    return site.avowal("release", "approve", reference, "--as", name, "--stdin", "--json", stdin=password)

@@ -89,7 +89,7 @@ class Snapshots:
     def _read(self) -> dict[str, tuple[int, bytes]]:
         state = {}
         for path in sorted(Path().rglob("*")):
-            if path.is_relative_to(self.folder) or path.suffix in {".said", ".moments"}:
+            if path.is_relative_to(self.folder) or path.suffix in {".output", ".moments"}:
                 continue
             with suppress(FileNotFoundError):
                 mode = path.lstat().st_mode
@@ -197,26 +197,28 @@ class Connection:
 
     real: duckdb.DuckDBPyConnection
     fault: Fault
-    closing: str = "store close"
-    about: str = "other"
+    close_moment: str = "store close"
+    transaction: str = "other"
 
     def cursor(self) -> "Connection":
         """Return a cursor; closing it is no moment."""
-        return Connection(self.real.cursor(), self.fault, closing="")
+        return Connection(self.real.cursor(), self.fault, close_moment="")
 
     def execute(self, statement: Any, *values: Any) -> Any:
         """Execute a statement with its moments around it."""
         sql = getattr(statement, "query", statement).lstrip()
-        for table, about in TRANSACTIONS.items():
-            self.about = about if table in sql and self.about == "other" else self.about
+        for table, transaction in TRANSACTIONS.items():
+            self.transaction = (
+                transaction if table in sql and self.transaction == "other" else self.transaction
+            )
         plain = " ".join(word for word in sql.splitlines() if not word.startswith("--")).lstrip()
         name = next((name for begin, name in STATEMENTS.items() if plain.startswith(begin)), "")
-        with self.fault.around(f"{self.about} commit" if plain == "COMMIT" else name):
+        with self.fault.around(f"{self.transaction} commit" if plain == "COMMIT" else name):
             return self.real.execute(statement, *values)
 
     def close(self) -> None:
         """Close the store or a cursor."""
-        with self.fault.around(self.closing):
+        with self.fault.around(self.close_moment):
             self.real.close()
 
     def __enter__(self) -> Self:
@@ -229,7 +231,7 @@ class Connection:
         return getattr(self.real, name)
 
 
-def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
+def _fork(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
     """Fork a process for a role of a scene; its output and its moments are written to files."""
     child = os.fork()
     if child:
@@ -238,9 +240,9 @@ def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
     try:
         os.chdir(scene["folder"])
         os.environ.update(scene.get("environment", {}))
-        said = os.open(f"{role}.said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        output = os.open(f"{role}.output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         for stream in (sys.stdout, sys.stderr):
-            os.dup2(said, stream.fileno())
+            os.dup2(output, stream.fileno())
         log_file.BLOCK_BYTES, log_import.SEGMENTS_PER_LOAD = BLOCK_BYTES, LOAD_SEGMENTS
         fault = Fault(*scene.get(role, ()))
         if role == "import" and scene.get("snapshots"):
@@ -250,13 +252,13 @@ def _child(role: str, scene: dict[str, Any], work: Callable[[], None]) -> int:
         try:
             work()
             status = 0
-        except SystemExit as ended:
-            status = ended.code if isinstance(ended.code, int) else 1
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else 1
         sys.stdout.flush()
         Path(f"{role}.moments").write_text(json.dumps(fault.seen), encoding="utf-8")
         if fault.snapshots:
-            named = json.dumps(fault.snapshots.moments)
-            (fault.snapshots.folder / "moments.json").write_text(named, encoding="utf-8")
+            moments = json.dumps(fault.snapshots.moments)
+            (fault.snapshots.folder / "moments.json").write_text(moments, encoding="utf-8")
     except BaseException:  # noqa: BLE001  # after any error the process must not continue as its parent
         traceback.print_exc()
     finally:
@@ -281,7 +283,7 @@ class Owner:
                 os.write(to_opened, b"x")
                 os.read(done, 1)
 
-        self.process = _child("owner", self.scene, hold)
+        self.process = _fork("owner", self.scene, hold)
         os.close(to_opened)
         os.close(done)
         os.read(opened, 1)
@@ -295,9 +297,9 @@ class Owner:
 
 def play(scene: dict[str, Any]) -> dict[str, Any]:
     """Play a scene; returns the exit status of each process, below zero for a signal."""
-    owning = Owner(scene)
+    owner = Owner(scene)
     if "owner" in scene:
-        owning.start()
+        owner.start()
 
     def import_logs() -> None:
         sys.argv = ["avowal", *scene.get("command", ("import", "--json")), *scene["arguments"]]
@@ -305,9 +307,9 @@ def play(scene: dict[str, Any]) -> dict[str, Any]:
 
     imports = []
     for fault in scene["imports"]:
-        child = _child("import", {**scene, "import": fault}, import_logs)
+        child = _fork("import", {**scene, "import": fault}, import_logs)
         imports.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    return {"imports": imports, "owner": owning.stop() if "owner" in scene else None}
+    return {"imports": imports, "owner": owner.stop() if "owner" in scene else None}
 
 
 def main() -> NoReturn:

@@ -72,7 +72,7 @@ def random_bounds(draw: st.DrawFn, purposes: Sequence[str] = ("content",)) -> Bo
     return Bounds(cells, {})
 
 
-def is_permitted(what: Bounds, category: str, precision: str, days: float) -> bool:
+def is_permitted(bounds: Bounds, category: str, precision: str, days: float) -> bool:
     """Return whether bounds permit `content` a value of this age."""
-    age = what.max_age(Cell(category, "content", OPERATOR, OWN_USE), precision)
+    age = bounds.max_age(Cell(category, "content", OPERATOR, OWN_USE), precision)
     return age is None or days * DAY_SECONDS <= age

@@ -1,7 +1,7 @@
 """A simple and slow model of what terms permit, which the real comparison is checked against.
 
-A promise is the set of its permissions, out of a small finite universe. Not doing a duty is a permission too.
-So a promise protects at least as much as another if it is a subset, and the meet is the intersection.
+Terms are modelled as the set of what they permit, out of a small finite universe. Not doing a duty is a permission too.
+So terms protect at least as much as others if their set is a subset, and the meet of both is the intersection.
 """
 
 import tomllib
@@ -36,8 +36,8 @@ class Use(NamedTuple):
     age: int
 
 
-class Setting(NamedTuple):
-    """Setting a cookie that is found again after some days; `basis` is the choice that the visitor had."""
+class CookieUse(NamedTuple):
+    """Setting a cookie that the browser returns after some days; `basis` is the choice that the visitor had."""
 
     name: str
     basis: str
@@ -46,15 +46,15 @@ class Setting(NamedTuple):
     age: int
 
 
-class Undone(NamedTuple):
+class ReducedDuty(NamedTuple):
     """Doing less of a duty than this level."""
 
     duty: str
     level: int
 
 
-Permission = Use | Setting | Undone
-Promise = frozenset[Permission]
+Permission = Use | CookieUse | ReducedDuty
+Permissions = frozenset[Permission]
 
 UNIVERSE: tuple[Permission, ...] = (
     *(
@@ -66,57 +66,57 @@ UNIVERSE: tuple[Permission, ...] = (
             *product((*PURPOSES, "ground-alone"), ("authority",), GROUNDS),
         )
     ),
-    *(Setting(*one) for one in product(COOKIES, BASES, PURPOSES, ("first", "third"), AGES)),
-    *(Undone(duty, level) for duty, levels in LEVELS.items() for level in levels),
+    *(CookieUse(*fields) for fields in product(COOKIES, BASES, PURPOSES, ("first", "third"), AGES)),
+    *(ReducedDuty(duty, level) for duty, levels in LEVELS.items() for level in levels),
 )
 
 
-def promise(terms: Terms) -> Promise:
-    """Return all permissions that terms give."""
-    return frozenset(one for one in UNIVERSE if permits(terms, one))
+def find_permissions(terms: Terms) -> Permissions:
+    """Return everything that terms permit."""
+    return frozenset(permission for permission in UNIVERSE if permits(terms, permission))
 
 
-def permits(terms: Terms, one: Permission) -> bool:
-    """Return whether terms give a permission."""
-    if isinstance(one, Undone):
-        return int(getattr(terms.duties, one.duty)) < one.level
-    if isinstance(one, Setting):
-        return any(_sets(cookie, one) for cookie in terms.cookies)
-    lines: list[CollectRule | DiscloseRule] = [*terms.collect_rules, *terms.disclose_rules]
-    return any(_allows(line, one) for line in lines)
+def permits(terms: Terms, permission: Permission) -> bool:
+    """Return whether terms permit something."""
+    if isinstance(permission, ReducedDuty):
+        return int(getattr(terms.duties, permission.duty)) < permission.level
+    if isinstance(permission, CookieUse):
+        return any(_cookie_rule_permits(rule, permission) for rule in terms.cookies)
+    rules: list[CollectRule | DiscloseRule] = [*terms.collect_rules, *terms.disclose_rules]
+    return any(_rule_permits(rule, permission) for rule in rules)
 
 
-def _sets(cookie: CookieRule, one: Setting) -> bool:
-    has_basis = BASES.index(one.basis) <= (BASES.index(cookie.basis) if cookie.basis in BASES else -1)
-    same = (cookie.name, cookie.party) == (one.name, one.party)
+def _cookie_rule_permits(rule: CookieRule, use: CookieUse) -> bool:
+    has_basis = BASES.index(use.basis) <= (BASES.index(rule.basis) if rule.basis in BASES else -1)
+    same = (rule.name, rule.party) == (use.name, use.party)
     return (
         same
         and has_basis
-        and is_beneath("purposes", one.purpose, cookie.purposes)
-        and one.age <= DAYS[cookie.max_age]
+        and is_beneath("purposes", use.purpose, rule.purposes)
+        and use.age <= DAYS[rule.max_age]
     )
 
 
-def _allows(line: CollectRule | DiscloseRule, one: Use) -> bool:
-    precisions = PRECISIONS[one.category]
-    finer = precisions[precisions.index(one.precision) :]
+def _rule_permits(rule: CollectRule | DiscloseRule, use: Use) -> bool:
+    precisions = PRECISIONS[use.category]
+    finer = precisions[precisions.index(use.precision) :]
     return (
-        is_beneath("categories", one.category, line.categories)
-        and _serves(line, one)
+        is_beneath("categories", use.category, rule.categories)
+        and _rule_covers(rule, use)
         and any(
-            one.age <= DAYS[line.max_ages[precision]] for precision in finer if precision in line.max_ages
+            use.age <= DAYS[rule.max_ages[precision]] for precision in finer if precision in rule.max_ages
         )
     )
 
 
-def _serves(line: CollectRule | DiscloseRule, one: Use) -> bool:
-    recipient = "operator" if isinstance(line, CollectRule) else line.recipient
-    ground = "" if isinstance(line, CollectRule) else line.ground
-    served = (
-        is_beneath("purposes", one.purpose, line.purposes) if line.purposes else one.purpose == "ground-alone"
+def _rule_covers(rule: CollectRule | DiscloseRule, use: Use) -> bool:
+    recipient = "operator" if isinstance(rule, CollectRule) else rule.recipient
+    ground = "" if isinstance(rule, CollectRule) else rule.ground
+    has_purpose = (
+        is_beneath("purposes", use.purpose, rule.purposes) if rule.purposes else use.purpose == "ground-alone"
     )
-    grounded = is_beneath("grounds", one.ground, [ground]) if ground else one.ground == "own-use"
-    return recipient == one.recipient and served and grounded
+    has_ground = is_beneath("grounds", use.ground, [ground]) if ground else use.ground == "own-use"
+    return recipient == use.recipient and has_purpose and has_ground
 
 
 def is_beneath(kind: str, leaf: str, words: Iterable[str]) -> bool:
@@ -125,8 +125,8 @@ def is_beneath(kind: str, leaf: str, words: Iterable[str]) -> bool:
     return any(word == leaf or word in parents for word in words)
 
 
-def governing(versions: Sequence[Promise], collected: int, consented: Collection[int]) -> Promise:
-    """Return the promise that governs a record after all versions; the first version has number 1."""
+def governing(versions: Sequence[Permissions], collected: int, consented: Collection[int]) -> Permissions:
+    """Return the permissions that govern a record after all versions; the first version has number 1."""
     governs = versions[collected - 1]
     for number, version in enumerate(versions, 1):
         if number > collected:

@@ -17,7 +17,7 @@ class Action:
     """A `view`, `download` or `upload` at a time in UTC; `who` is what a request shows of the visitor."""
 
     time: datetime
-    who: tuple[str, ...]
+    visitor: tuple[str, ...]
     kind: str
     path: str
 
@@ -36,7 +36,7 @@ def visits(actions: Iterable[Action], gap: timedelta, zone: ZoneInfo, turns_at: 
     """Divide actions into visits."""
     by_day = defaultdict(list)
     for action in sorted(actions):
-        by_day[action.who, visitor_day(action.time, zone, turns_at)].append(action)
+        by_day[action.visitor, visitor_day(action.time, zone, turns_at)].append(action)
     found = []
     for day in by_day.values():
         found.append(day[:1])

@@ -22,5 +22,5 @@ def add_processor(site: Site, text: str) -> None:
     path = site.folder / "policy" / "processors" / "guard.toml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
-    ran = site.avowal("processor", "add", "guard")
-    assert ran.status == 0, ran.err
+    result = site.avowal("processor", "add", "guard")
+    assert result.status == 0, result.err

@@ -60,24 +60,24 @@ def line(
 ) -> str:
     """Write a line of the combined format, `minutes` after `start`, with a host in front of it if given."""
     moment = start + timedelta(minutes=minutes)
-    before = f"{host} " if host else ""
+    prefix = f"{host} " if host else ""
     return (
-        f"{before}{address} - {user} [{moment:%d/%b/%Y:%H:%M:%S} +0000] "
+        f"{prefix}{address} - {user} [{moment:%d/%b/%Y:%H:%M:%S} +0000] "
         f'"{method} {path} HTTP/1.1" {status} {size} "{referrer}" "{agent}"\n'
     )
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
+def wait_until(condition: Callable[[], bool], description: str) -> None:
     """Poll a condition until it holds. Fails with a description after the deadline."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not holds():
+    while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"in {DEADLINE_SECONDS:.0f} s this never came true: {what}")
+            raise AssertionError(f"in {DEADLINE_SECONDS:.0f} s this never came true: {description}")
         time.sleep(0.02)
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """The result of a command."""
 
     status: int
@@ -92,26 +92,26 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Started:
+class RunningCommand:
     """A command in a process of its own."""
 
     process: Command
     output: IO[bytes]
 
-    def said(self) -> str:
+    def read_output(self) -> str:
         """Return the output so far."""
         return os.pread(self.output.fileno(), 1_000_000, 0).decode()
 
-    def wait_for(self, words: str) -> None:
+    def wait_for(self, text: str) -> None:
         """Wait until the output contains a text."""
-        wait_until(lambda: words in self.said() or self.process.poll() is not None, words)
-        assert words in self.said(), self.said()
+        wait_until(lambda: text in self.read_output() or self.process.poll() is not None, text)
+        assert text in self.read_output(), self.read_output()
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal, and return the exit status."""
         self.process.send_signal(number)
         status = self.process.wait(DEADLINE_SECONDS)
-        assert "Traceback" not in self.said(), self.said()
+        assert "Traceback" not in self.read_output(), self.read_output()
         return status
 
 
@@ -146,7 +146,7 @@ class Site:
         path.write_text("".join(lines), encoding="utf-8")
         return path
 
-    def avowal(self, *arguments: object, stdin: bytes = b"", wide: bool = True) -> Ran:
+    def avowal(self, *arguments: object, stdin: bytes = b"", wide: bool = True) -> CommandResult:
         """Run the command in this process."""
         out, err = io.StringIO(), io.StringIO()
         environment = {"COLUMNS": "250" if wide else "80", **self.environment}
@@ -158,16 +158,16 @@ class Site:
             mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            mock.patch.object(main, "print_error", wraps=main.print_error) as printed,
+            mock.patch.object(main, "print_error", wraps=main.print_error) as print_error,
         ):
             try:
                 main.run()
-            except SystemExit as ended:
-                status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-        code = printed.call_args.args[0].code if printed.called else ""
-        return Ran(status, out.getvalue(), err.getvalue(), code)
+            except SystemExit as error:
+                status = error.code if isinstance(error.code, int) else int(bool(error.code))
+        code = print_error.call_args.args[0].code if print_error.called else ""
+        return CommandResult(status, out.getvalue(), err.getvalue(), code)
 
-    def take_in(self, *arguments: object, stdin: bytes = b"") -> dict[str, Any]:
+    def import_logs(self, *arguments: object, stdin: bytes = b"") -> dict[str, Any]:
         """Import with `--json`; returns the report after checking its sums."""
         report = self.avowal("import", "--json", *arguments, stdin=stdin).json()
         assert isinstance(report, dict)
@@ -179,20 +179,20 @@ class Site:
 
     def report(self, name: str, *arguments: object) -> dict[str, Any]:
         """Return a report."""
-        ran = self.avowal("report", name, "--json", *arguments)
-        assert ran.status == 0, ran.err
-        found = ran.json()
-        assert isinstance(found, dict)
-        return found
+        result = self.avowal("report", name, "--json", *arguments)
+        assert result.status == 0, result.err
+        report = result.json()
+        assert isinstance(report, dict)
+        return report
 
     @contextlib.contextmanager
-    def started(self, *arguments: object) -> Iterator[Started]:
+    def start(self, *arguments: object) -> Iterator[RunningCommand]:
         """Start the command in a process of its own, which is killed at the end of the block."""
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as output:
             environment = {**os.environ, "COLUMNS": "250", **self.environment}
-            process = start_command(self.folder, environment, [*map(str, arguments)], said)
+            process = start_command(self.folder, environment, [*map(str, arguments)], output)
             try:
-                yield Started(process, said)
+                yield RunningCommand(process, output)
             finally:
                 process.kill()
                 process.wait()
@@ -203,7 +203,7 @@ class Site:
             return store.execute(sql).fetchall()
 
 
-KEPT: Mapping[str, str] = {
+STORE_QUERIES: Mapping[str, str] = {
     "requests": "SELECT * EXCLUDE (visitor_id, load_number, record_number) FROM requests ORDER BY ALL",
     "views": "SELECT * EXCLUDE (visitor_id) FROM views ORDER BY ALL",
     "visits": "SELECT * EXCLUDE (visitor_id) FROM visits ORDER BY ALL",
@@ -216,10 +216,10 @@ KEPT: Mapping[str, str] = {
 """Everything in the store except visitor keys and load numbers, which differ between folders and runs."""
 
 
-def kept(site: Site, tables: Sequence[str] = tuple(KEPT)) -> dict[str, list[tuple[Any, ...]]]:
+def read_store(site: Site, tables: Sequence[str] = tuple(STORE_QUERIES)) -> dict[str, list[tuple[Any, ...]]]:
     """Return the content of a site's store, in an order that does not depend on the order of imports."""
     with duckdb.connect(site.data / "avowal.duckdb") as store:
-        return {name: store.execute(KEPT[name]).fetchall() for name in tables}
+        return {name: store.execute(STORE_QUERIES[name]).fetchall() for name in tables}
 
 
 def tamper(site: Site, *statements: str) -> None:

@@ -37,7 +37,7 @@ def request_at(minutes: float, **columns: Any) -> dict[str, Any]:
     return {"request_time": START + timedelta(minutes=minutes), **columns}
 
 
-def written_segment(
+def write_segment(
     folder: Path, frame: pl.DataFrame, start: int = 0, end: int = 100, source: str = "a", **columns: Any
 ) -> SegmentFile:
     """Write a segment of some records; returns its file."""

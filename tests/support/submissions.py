@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
-from support.site import Ran, Site
+from support.site import CommandResult, Site
 
 ORDER_FORM = """
 [[collect]]
@@ -29,10 +29,10 @@ ground = "requested-function"
 """Terms with a form `order`."""
 
 
-def object_to(site: Site, reference: str, purposes: str, *more: str) -> Ran:
+def object_to(site: Site, reference: str, purposes: str, *options: str) -> CommandResult:
     """Object to purposes of a submission, or withdraw the objection."""
     words = ("--purposes", purposes, "--channel", "letter", "--json")
-    return site.avowal("submission", "object", reference, *words, *more)
+    return site.avowal("submission", "object", reference, *words, *options)
 
 
 def query_register(site: Site, sql: str) -> list[tuple[Any, ...]]:

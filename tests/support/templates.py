@@ -8,18 +8,18 @@ from pathlib import Path
 
 from support.site import Site
 
-FOLDER: list[Path] = []
+TEMPLATE_FOLDERS: list[Path] = []
 """The folders of these sites; the last one is that of this run."""
 
 
-def made_once(make: Callable[..., Site]) -> Callable[..., Site]:
+def make_once(make: Callable[..., Site]) -> Callable[..., Site]:
     """Run a function that makes a site once per arguments; other calls get a copy of its site."""
     templates: dict[tuple[object, ...], Path] = {}
 
     @functools.wraps(make)
-    def copied(folder: Path, *arguments: object) -> Site:
+    def copy_template(folder: Path, *arguments: object) -> Site:
         if arguments not in templates:
-            template = Path(tempfile.mkdtemp(prefix="template-", dir=FOLDER[-1]))
+            template = Path(tempfile.mkdtemp(prefix="template-", dir=TEMPLATE_FOLDERS[-1]))
             make(template, *arguments)
             templates[arguments] = template
         shutil.copytree(
@@ -27,4 +27,4 @@ def made_once(make: Callable[..., Site]) -> Callable[..., Site]:
         )
         return Site(folder)
 
-    return copied
+    return copy_template

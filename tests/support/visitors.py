@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from support.site import Site, line
-from support.templates import made_once
+from support.templates import make_once
 
 NOON = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
 """When the requests begin, two days ago."""
@@ -13,7 +13,7 @@ PERIOD = ("--since", f"{NOON.date()}", "--until", f"{NOON.date()}")
 """The options for the day of the requests."""
 
 
-@made_once
+@make_once
 def site_with_two_visitors(folder: Path) -> Site:
     """Make a site that imported a log of two visitors and deleted the log."""
     made = Site(folder).init()
@@ -26,6 +26,6 @@ def site_with_two_visitors(folder: Path) -> Site:
         *(line(n, f"/{n}", start=NOON, address=ANN) for n in range(3)),
         line(1, "/b", start=NOON, address=BEN),
     )
-    made.take_in(log)
+    made.import_logs(log)
     log.unlink()
     return made

@@ -29,7 +29,7 @@ from support.model_bounds import (
     is_permitted,
     random_bounds,
 )
-from support.store_records import admitted_records, written_segment
+from support.store_records import admitted_records, write_segment
 
 
 def expected_rows(governs: Sequence[Bounds], rows: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
         {**ROW, "request_time": NOW - timedelta(days=days), "governing": governing}
         for days, governing in ROWS
     ]
-    opened.load_segments([written_segment(folder, admitted_records(*rows))])
+    opened.load_segments([write_segment(folder, admitted_records(*rows))])
     yield opened
     opened.close()
 

@@ -65,7 +65,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             '\n[[collect]]\ncategories = ["interaction", "page-quality"]\nkeep = { full = "forever" }\n'
             'for = ["content", "performance", "availability"]\n'
         )
-    made.take_in(made.log("access.log", *LOG), "--format", TIMED)
+    made.import_logs(made.log("access.log", *LOG), "--format", TIMED)
     return made
 
 
@@ -122,7 +122,7 @@ def test_daily_counts_follow_the_time_zone(site: Site, zone: str, second: str) -
 def test_the_time_zone_of_the_site_is_the_default(empty: Site) -> None:
     """Without `--timezone` the setting `site.timezone` applies."""
     (empty.folder / "avowal.toml").write_text('[site]\ntimezone = "Europe/Berlin"\n')
-    empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
+    empty.import_logs(empty.log("access.log", *LOG), "--format", TIMED)
     assert [row["day"] for row in read_table(empty, "overview_daily")] == ["2026-01-07", "2026-01-05"]
     assert empty.report("overview")["timezone"] == "Europe/Berlin"
 
@@ -341,8 +341,8 @@ def test_a_limit_applies_to_each_table(site: Site) -> None:
 
 def test_csv_has_a_header_and_empty_unknown_values(site: Site) -> None:
     """`--csv` prints the first table or the named one; an unknown value is empty and not zero."""
-    ran = site.avowal("report", "pages", "--csv")
-    assert ran.out == (
+    result = site.avowal("report", "pages", "--csv")
+    assert result.out == (
         "page_path,views,unique_visitors,median_time_on_page_ms,measured_share,entries,exits\r\n"
         "/,3,3,40000.0,0.6666666666666666,3,1\r\n"
         "/a,3,2,120000.0,0.3333333333333333,1,2\r\n"
@@ -372,10 +372,10 @@ def test_a_report_of_an_empty_store_says_so(empty: Site, name: str) -> None:
         "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages"
     ]
     assert found["duration_coverage"] == {"views": None, "visits": None}
-    ran = empty.avowal("report", name)
-    assert ran.status == 0
-    assert "nothing was collected yet" in ran.out
-    assert "nan" not in ran.out
+    result = empty.avowal("report", name)
+    assert result.status == 0
+    assert "nothing was collected yet" in result.out
+    assert "nan" not in result.out
     assert (
         empty.avowal("report", name, "--csv").err
         == "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages\n"
@@ -402,7 +402,7 @@ def test_rows_too_old_for_the_purpose_are_hidden_and_counted(empty: Site) -> Non
     empty_terms.write_text(text.replace(forever, shorter))
     now = datetime.now(UTC).replace(tzinfo=None)
     old, new = (line(n, start=now - timedelta(days=days)) for n, days in ((0, 40), (1, 20)))
-    empty.take_in(empty.log("access.log", old, new))
+    empty.import_logs(empty.log("access.log", old, new))
     found = empty.report("overview")
     assert found["tables"]["overview"][0]["visits"] == 1
     assert found["notes"] == ["1 rows are older than the terms allow for content and are not counted"]
@@ -456,7 +456,7 @@ def test_no_report_shows_a_category_not_permitted_for_its_purpose(tmp_path: Path
     site = Site(tmp_path).init(settings=SETTINGS)
     terms = site.folder / "policy" / "terms.toml"
     text = terms.read_text()
-    site.take_in(site.log("access.log", *LOG), "--format", TIMED)
+    site.import_logs(site.log("access.log", *LOG), "--format", TIMED)
     columns = {column for rows in site.report(name)["tables"].values() for row in rows for column in row}
     problems = []
     for category in sorted({COLUMNS[column] for column in columns if column in COLUMNS}):
@@ -469,7 +469,7 @@ def test_no_report_shows_a_category_not_permitted_for_its_purpose(tmp_path: Path
         ]
         terms.write_text("\n".join([head.partition("[[collect]]")[0], *lines]))
         other = Site(tmp_path, {"AVOWAL_DATA": str(tmp_path / category)})
-        other.take_in(site.folder / "access.log", "--format", TIMED)
+        other.import_logs(site.folder / "access.log", "--format", TIMED)
         found = other.report(name)
         problems += [
             f"{column} = {row[column]!r} though {category} is not for {purpose}"
@@ -496,14 +496,14 @@ def test_a_report_without_its_category_is_empty_and_says_why(empty: Site) -> Non
     referrers = 'keep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]'
     assert referrers in text
     terms.write_text(text.replace(referrers, referrers.replace('"content", ', "")))
-    empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
+    empty.import_logs(empty.log("access.log", *LOG), "--format", TIMED)
     found = empty.report("sources")
     assert found["tables"] == {"sources": []}
     assert found["notes"] == ["nothing is shown: the terms do not permit `referrer` for content"]
-    ran = empty.avowal("report", "sources")
-    assert ran.status == 0
-    assert "nothing is shown: the terms do not permit `referrer` for content" in ran.out
-    assert "search" not in ran.out
+    result = empty.avowal("report", "sources")
+    assert result.status == 0
+    assert "nothing is shown: the terms do not permit `referrer` for content" in result.out
+    assert "search" not in result.out
     assert empty.report("pages")["notes"] == []
 
 
@@ -519,7 +519,7 @@ def test_no_report_shows_a_finer_precision_than_permitted(empty: Site) -> None:
         '[[collect]]\ncategories = ["device-kind", "bot"]\nkeep = { full = "forever" }'
     )
     terms.write_text(text.replace(f"[[collect]]\n{whole}", named))
-    empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
+    empty.import_logs(empty.log("access.log", *LOG), "--format", TIMED)
     assert {row["browser"] for row in read_table(empty, "technology_browsers")} == {
         "Firefox",
         "Chrome",
@@ -544,7 +544,7 @@ def test_visits_from_the_site_itself_are_recognised_if_permitted(empty: Site) ->
             )
         )
         site = Site(empty.folder, {"AVOWAL_DATA": str(empty.folder / f"data{len(kinds)}")})
-        site.take_in(empty.log("access.log", *lines))
+        site.import_logs(empty.log("access.log", *lines))
         assert [row["source"] for row in read_table(site, "sources")] == [source]
 
 
@@ -554,10 +554,10 @@ def test_a_filter_by_a_category_that_is_not_permitted_matches_nothing(empty: Sit
     text = terms.read_text()
     referrers = 'keep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]'
     terms.write_text(text.replace(referrers, referrers.replace('"availability", ', "")))
-    empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
-    ran = empty.avowal("report", "availability", "--json", "--filter", "referrer=*earch.example.com*")
-    assert ran.status != 0 or (
-        ran.json()["tables"]["availability"] == [] and "referrer" in " ".join(ran.json()["notes"])
+    empty.import_logs(empty.log("access.log", *LOG), "--format", TIMED)
+    result = empty.avowal("report", "availability", "--json", "--filter", "referrer=*earch.example.com*")
+    assert result.status != 0 or (
+        result.json()["tables"]["availability"] == [] and "referrer" in " ".join(result.json()["notes"])
     )
 
 
@@ -582,13 +582,13 @@ def test_paths_cannot_control_the_terminal(empty: Site) -> None:
     lines += [line(n, path, status=404, agent="\x1b[5mX [/b] \u202e") for n, path in enumerate(HOSTILE_PATHS)]
     log = empty.folder / "access.log"
     log.write_bytes("".join(lines).encode())
-    ran = empty.avowal("import", log, "--max-unparsable-percent", "100")
-    assert ran.status == 0
+    result = empty.avowal("import", log, "--max-unparsable-percent", "100")
+    assert result.status == 0
     for name in REPORTS:
         for wide in (True, False):
-            ran = empty.avowal("report", name, wide=wide)
-            assert ran.status == 0, ran.err
-            disturbing = {letter for letter in ran.out if not letter.isprintable()} - {"\n"}
+            result = empty.avowal("report", name, wide=wide)
+            assert result.status == 0, result.err
+            disturbing = {letter for letter in result.out if not letter.isprintable()} - {"\n"}
             assert not disturbing, (name, disturbing)
     shown = empty.avowal("report", "pages").out
     assert "[red]x[/red][/nothing]" in shown
@@ -607,7 +607,7 @@ def test_no_csv_cell_is_a_formula(empty: Site) -> None:
         for n, text in enumerate(FORMULAS)
     ]
     lines += [json_line.format(n=5, uri=f"/{text}", agent=f"{text} bot", referrer=text) for text in FORMULAS]
-    empty.take_in(
+    empty.import_logs(
         empty.log("access.log", *lines), "--format", "nginx-json", "--max-unparsable-percent", "100"
     )
     assert empty.rows("SELECT count(*) FROM requests") == [(2 * len(FORMULAS),)]
@@ -635,9 +635,9 @@ def test_invalid_report_arguments_are_refused(site: Site) -> None:
         ["sources", "--filter", "method=POST"],
         ["--json", "--csv"],
     ):
-        ran = site.avowal("report", *arguments)
-        assert (ran.status, ran.out) == (2, ""), arguments
-        assert len(ran.err.splitlines()) == (1 if "--json" in arguments else 2), arguments
+        result = site.avowal("report", *arguments)
+        assert (result.status, result.out) == (2, ""), arguments
+        assert len(result.err.splitlines()) == (1 if "--json" in arguments else 2), arguments
 
 
 @pytest.fixture
@@ -648,7 +648,7 @@ def site_with_groups(tmp_path: Path) -> Site:
     lines += [line(n, "/few", address=f"192.0.2.{n}", status=200) for n in range(1, 5)]
     lines += [line(n, "/gone", address=f"192.0.2.{n}", status=404) for n in range(1, 5)]
     lines += [line(9, path, address="198.51.100.1", agent=GOOGLEBOT) for path in ("/many", "/few", "/gone")]
-    made.take_in(made.log("crowd.log", *lines))
+    made.import_logs(made.log("crowd.log", *lines))
     return made
 
 
@@ -685,6 +685,6 @@ def test_without_visitor_keys_a_shared_report_is_empty(empty: Site, name: str) -
     head, found, rest = terms.read_text().partition('[[collect]]\ncategories = ["visitor-id"]')
     assert found
     terms.write_text(head + rest[rest.index("[[") :])
-    empty.take_in(empty.log("access.log", *LOG), "--format", TIMED)
+    empty.import_logs(empty.log("access.log", *LOG), "--format", TIMED)
     shown = empty.report(name, "--shared")["tables"]
     assert all(rows == [] for one, rows in shown.items() if one != "bots")

@@ -18,7 +18,7 @@ from avowal.use.purpose_view import RELATIONS, PurposeView
 from avowal.use.sql_allow_list import NESTING_NODES_MAX, QUERY_CHARACTERS_MAX, validate_query
 from support.depth import by_depth
 from support.errors import raises_code
-from support.store_records import admitted_records, written_segment
+from support.store_records import admitted_records, write_segment
 
 NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
 ATTEMPTS = [
@@ -155,7 +155,7 @@ def purpose_view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PurposeVi
         {**plain, "request_time": NOW - timedelta(days=days), "page_path": path, "bytes": 10 * days}
         for days, path in ((1, "/a"), (2, "/b"), (3, "/a"), (20, HIDDEN))
     ]
-    opened.load_segments([written_segment(folder, admitted_records(*rows))])
+    opened.load_segments([write_segment(folder, admitted_records(*rows))])
     yield PurposeView(opened, [BOUNDS], "content", NOW, "3f9c2a11" + "0" * 56)
     opened.close()
 

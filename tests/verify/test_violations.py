@@ -62,7 +62,7 @@ def complete_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert site.avowal("disclose", *mine, "--package", "a.zip").status == 0
     assert disclose_attack(site, "--package", "b.zip").status == 0
-    assert disclose_attack(site, "--package", "no.zip", chosen="requests WHERE status > 0").status == 1
+    assert disclose_attack(site, "--package", "no.zip", rows="requests WHERE status > 0").status == 1
     reference = disclose_to_court(site, "--sealed-until", f"{(NOW + timedelta(60)).date()}").json()[
         "reference"
     ]
@@ -71,14 +71,14 @@ def complete_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     add_processor(site, CONTRACT)
     (folder / "out").mkdir()
     assert site.avowal("processor", "feed", "guard", "--destination", "out").status == 0
-    site.take_in(site.log("c.log", line(0, start=RECENT, address="192.0.2.9", agent=CHROME)))
+    site.import_logs(site.log("c.log", line(0, start=RECENT, address="192.0.2.9", agent=CHROME)))
     key = site.avowal("visitor", "show", "192.0.2.9", *PERIOD, "--json").json()["visitor"]
     assert site.avowal("visitor", "erase", key, "--expected-records", "1").status == 0
     fields = ("--field", "name=Ann Example", "--field", "text=Send two.")
     assert site.avowal("submission", "add", "order", "--channel", "letter", *fields).status == 0
-    ran = site.avowal("verify", "--json")
-    assert ran.status == 0, ran.out
-    checked = ran.json()["checked"]
+    result = site.avowal("verify", "--json")
+    assert result.status == 0, result.out
+    checked = result.json()["checked"]
     assert {
         "releases": 3,
         "approvals": 1,

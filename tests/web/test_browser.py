@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Route, sync_playwright
 
 from support.browsers import CHROMIUM, NGINX, SCRIPTED_PAGE, needs_chromium_and_nginx
-from support.served import Served, free_port, served
+from support.running_server import RunningServer, free_port, start_server
 from support.site import CHROME, Site, wait_until
 
 pytestmark = needs_chromium_and_nginx
@@ -48,7 +48,7 @@ HIDE = """hidden => {
 class ProxiedSite:
     """A site with its pages behind nginx, its server, and a browser."""
 
-    server: Served
+    server: RunningServer
     port: int
     browser: Browser
     folder: Path
@@ -60,7 +60,7 @@ class ProxiedSite:
     def view(self, path: str) -> dict[str, Any]:
         """Return the only view of a page, once it is stored."""
         sql = f"SELECT * FROM views WHERE page_path = '{path}'"
-        return self.server.kept(sql, 1)[0]
+        return self.server.wait_for_rows(sql, 1)[0]
 
     def seen(self, path: str, at_least: float) -> float:
         """Return the seconds that a page was seen, once they are at least `at_least`."""
@@ -85,7 +85,9 @@ def proxied_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedSi
     pages.mkdir()
     (pages / "app.html").write_text(SCRIPTED_PAGE)
     with (
-        served(Site(tmp_path_factory.mktemp("site")).init(settings='[site]\nhost = "127.0.0.1"\n')) as server,
+        start_server(
+            Site(tmp_path_factory.mktemp("site")).init(settings='[site]\nhost = "127.0.0.1"\n')
+        ) as server,
         run_nginx(folder, server.port) as port,
         sync_playwright() as playwright,
     ):
@@ -205,12 +207,12 @@ def test_a_background_page_has_no_view_until_it_is_seen(
     page.wait_for_timeout(500)
     sql = "SELECT 1 FROM script_views WHERE page_path = '/background'"
     time.sleep(1)  # longer than loading takes
-    proxied_site.server.kept(sql, 0)
+    proxied_site.server.wait_for_rows(sql, 0)
     page.evaluate(
         "Object.defineProperty(document, 'visibilityState', {value: 'visible', configurable: true});"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
-    proxied_site.server.kept(sql, 1)
+    proxied_site.server.wait_for_rows(sql, 1)
 
 
 def test_each_address_of_a_single_page_application_is_a_view(
@@ -259,7 +261,7 @@ def test_going_back_to_a_page_is_a_new_view(proxied_site: ProxiedSite, cached: b
         SELECT view_duration_ms AS d FROM views
         WHERE page_path = '/back/{cached}' AND view_duration_ms > 0 ORDER BY view_time
     """
-    first, second = (row["d"] for row in proxied_site.server.kept(sql, 2))
+    first, second = (row["d"] for row in proxied_site.server.wait_for_rows(sql, 2))
     browser.close()  # not earlier: a browser that ends drops the events that its pages are still sending
     assert stopwatch.allows(first / 1_000, 0.4, besides=1.0)
     assert stopwatch.allows(second / 1_000, 0.5, besides=0.8)
@@ -316,11 +318,11 @@ def test_a_view_in_log_and_script_counts_once(proxied_site: ProxiedSite, context
     page.wait_for_timeout(500)
     stopwatch.close(page)
     assert stopwatch.allows(proxied_site.seen("/both", 0.5), 0.5)
-    before = proxied_site.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"]
-    ran = proxied_site.server.site.avowal("import", proxied_site.folder / "access.log", "--json")
-    assert ran.status == 0, ran.err
-    assert ran.json()["counts"]["requests"] > 10
-    assert proxied_site.server.kept("SELECT count(*) AS n FROM views", 1)[0]["n"] == before
+    before = proxied_site.server.wait_for_rows("SELECT count(*) AS n FROM views", 1)[0]["n"]
+    result = proxied_site.server.site.avowal("import", proxied_site.folder / "access.log", "--json")
+    assert result.status == 0, result.err
+    assert result.json()["counts"]["requests"] > 10
+    assert proxied_site.server.wait_for_rows("SELECT count(*) AS n FROM views", 1)[0]["n"] == before
     (coverage,) = proxied_site.server.site.report("coverage", "--filter", "page=/both")["tables"]["coverage"]
     assert coverage == {
         "host": "127.0.0.1",
@@ -336,5 +338,5 @@ def test_a_view_in_log_and_script_counts_once(proxied_site: ProxiedSite, context
 
 def test_the_address_is_that_of_the_client_of_the_proxy(proxied_site: ProxiedSite) -> None:
     """The stored address is the one that nginx passes on."""
-    rows = proxied_site.server.kept("SELECT DISTINCT ip_address FROM script_views", 1)
+    rows = proxied_site.server.wait_for_rows("SELECT DISTINCT ip_address FROM script_views", 1)
     assert rows == [{"ip_address": "127.0.0.1"}]

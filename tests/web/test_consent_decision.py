@@ -11,9 +11,20 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from support.browsers import CHROMIUM, needs_chromium
-from support.served import ANN, BEN, OWN, SITE, TODAY, Served, cookie, in_browser, served, translated
+from support.running_server import (
+    ANN,
+    BEN,
+    SAME_ORIGIN,
+    SITE,
+    TODAY,
+    RunningServer,
+    browser_cookie,
+    cookie_headers,
+    site_in_three_languages,
+    start_server,
+)
 from support.site import Site
-from support.templates import made_once
+from support.templates import make_once
 
 LOOSER = "referrer, full: kept forever, was never; for abuse, availability, content, performance"
 
@@ -25,34 +36,37 @@ def publish(site: Site, old: str, new: str, days: int = 0) -> None:
     assert old in text
     day = TODAY.date().fromordinal(TODAY.toordinal() + days)
     terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {day}", text.replace(old, new)))
-    ran = site.avowal("policy", "publish", "--accept-weaker")
-    assert ran.status == 0, ran.err
+    result = site.avowal("policy", "publish", "--accept-weaker")
+    assert result.status == 0, result.err
 
 
-@made_once
+@make_once
 def site_with_looser_version(folder: Path) -> Site:
     """Make a site of three languages with two visitors, and then a second version that keeps more."""
-    site = translated(Site(folder), ("notice-days = 30", "notice-days = 0"))
-    with served(site) as server:
+    site = site_in_three_languages(Site(folder), ("notice-days = 30", "notice-days = 0"))
+    with start_server(site) as server:
         for number, (who, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
             token = f"{number}bcdefghij0123456789"
             assert (
-                server.tell(cookie(who), script_view_token=token, url=f"https://{SITE}{path}").status == 202
+                server.send_event(
+                    cookie_headers(who), script_view_token=token, url=f"https://{SITE}{path}"
+                ).status
+                == 202
             )
-        server.kept("SELECT page_path FROM views", 3)
+        server.wait_for_rows("SELECT page_path FROM views", 3)
         server.stop()
     publish(site, 'keep = { page = "forever" }', 'keep = { full = "forever" }')
     return site
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
-    with served(site_with_looser_version(tmp_path)) as server:
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with start_server(site_with_looser_version(tmp_path)) as server:
         yield server
 
 
-def page(server: Served, who: str = ANN, language: str = "en") -> str:
-    answer = server.ask("GET", f"/privacy/me?lang={language}", headers=cookie(who))
+def page(server: RunningServer, who: str = ANN, language: str = "en") -> str:
+    answer = server.request("GET", f"/privacy/me?lang={language}", headers=cookie_headers(who))
     assert answer.status == 200
     return answer.body.decode()
 
@@ -62,12 +76,14 @@ def find_decisions(text: str) -> dict[str, str]:
     return dict(re.findall(r'action="/privacy/me/(consent|withdrawal)/([0-9a-f]{64})', text))
 
 
-def find_governing(server: Served) -> dict[str, tuple[int, int]]:
+def find_governing(server: RunningServer) -> dict[str, tuple[int, int]]:
     """Return for each page the version that it was collected under, and the one that governs it."""
     lines = [
         json.loads(line)
         for who in (ANN, BEN)
-        for line in server.ask("GET", "/privacy/me/export", headers=cookie(who, **OWN)).body.splitlines()
+        for line in server.request(
+            "GET", "/privacy/me/export", headers=cookie_headers(who, **SAME_ORIGIN)
+        ).body.splitlines()
     ]
     return {
         record["page_path"]: (record["version"], record["governing"])
@@ -76,20 +92,24 @@ def find_governing(server: Served) -> dict[str, tuple[int, int]]:
     }
 
 
-def test_a_visitor_reads_the_changes_and_decides(server: Served, tmp_path: Path) -> None:
+def test_a_visitor_reads_the_changes_and_decides(server: RunningServer, tmp_path: Path) -> None:
     """Consent and withdrawal apply to the visitor's own records; each has a receipt, and all verify."""
     text = page(server)
     assert LOOSER in text
     assert "2 records, which version 1 governs without it:" in text
     identity = find_decisions(text)["consent"]
-    answer = server.ask("POST", f"/privacy/me/consent/{identity}?lang=en", headers=cookie(ANN, **OWN))
+    answer = server.request(
+        "POST", f"/privacy/me/consent/{identity}?lang=en", headers=cookie_headers(ANN, **SAME_ORIGIN)
+    )
     assert (answer.status, answer.headers["location"]) == (303, "/privacy/me?lang=en#decided")
     assert find_governing(server) == {"/of-ann": (1, 2), "/too": (1, 2), "/of-ben": (1, 1)}
     text = page(server)
     assert find_decisions(text) == {"withdrawal": identity}
     assert "If you take that back, this is not permitted any more:" in text
     assert LOOSER in text
-    answer = server.ask("POST", f"/privacy/me/withdrawal/{identity}", headers=cookie(ANN, **OWN))
+    answer = server.request(
+        "POST", f"/privacy/me/withdrawal/{identity}", headers=cookie_headers(ANN, **SAME_ORIGIN)
+    )
     assert answer.status == 303
     assert set(find_governing(server).values()) == {(1, 1)}
     text = page(server)
@@ -97,7 +117,9 @@ def test_a_visitor_reads_the_changes_and_decides(server: Served, tmp_path: Path)
     entries = re.findall(r"/privacy/me/receipts/(\d+)", text)
     states = []
     for entry in entries:
-        receipt = server.ask("GET", f"/privacy/me/receipts/{entry}", headers=cookie(ANN, **OWN))
+        receipt = server.request(
+            "GET", f"/privacy/me/receipts/{entry}", headers=cookie_headers(ANN, **SAME_ORIGIN)
+        )
         assert receipt.headers["cache-control"] == "private, no-store"
         (tmp_path / entry).write_bytes(receipt.body)
         key = server.site.avowal("ledger", "key").out.strip()
@@ -109,49 +131,59 @@ def test_a_visitor_reads_the_changes_and_decides(server: Served, tmp_path: Path)
     assert server.site.avowal("verify").status == 0
 
 
-def test_a_receipt_is_only_for_its_visitor(server: Served) -> None:
+def test_a_receipt_is_only_for_its_visitor(server: RunningServer) -> None:
     """For other visitors and other sites a receipt is answered as if it did not exist."""
     identity = find_decisions(page(server))["consent"]
-    server.ask("POST", f"/privacy/me/consent/{identity}", headers=cookie(ANN, **OWN))
+    server.request("POST", f"/privacy/me/consent/{identity}", headers=cookie_headers(ANN, **SAME_ORIGIN))
     (entry,) = re.findall(r"/privacy/me/receipts/(\d+)", page(server))
     path = f"/privacy/me/receipts/{entry}"
-    assert server.ask("GET", path, headers=cookie(ANN, **OWN)).status == 200
+    assert server.request("GET", path, headers=cookie_headers(ANN, **SAME_ORIGIN)).status == 200
     other, missing = (
-        server.ask("GET", receipt_path, headers=cookie(BEN, **OWN))
+        server.request("GET", receipt_path, headers=cookie_headers(BEN, **SAME_ORIGIN))
         for receipt_path in (path, "/privacy/me/receipts/99")
     )
     assert (other.status, other.body) == (404, missing.body)
-    assert server.ask("GET", path, headers=OWN).status == 403
-    assert server.ask("GET", path, headers=cookie(ANN)).status == 403
+    assert server.request("GET", path, headers=SAME_ORIGIN).status == 403
+    assert server.request("GET", path, headers=cookie_headers(ANN)).status == 403
     assert f"receipts/{entry}" not in page(server, BEN)
 
 
-def test_only_an_offered_decision_is_recorded(server: Served) -> None:
+def test_only_an_offered_decision_is_recorded(server: RunningServer) -> None:
     """Only a decision that the page offers is recorded, and only from a page of the site."""
     identity = find_decisions(page(server))["consent"]
-    first = server.ask("GET", "/privacy/terms.json?version=1").headers["etag"].strip('"')
+    first = server.request("GET", "/privacy/terms.json?version=1").headers["etag"].strip('"')
     path = f"/privacy/me/consent/{identity}"
     cross = {"Sec-Fetch-Site": "cross-site"}
-    assert server.ask("POST", path, headers=OWN).status == 403
-    assert server.ask("POST", path, headers=cookie(ANN)).status == 403
-    assert server.ask("POST", path, headers=cookie(ANN, **cross)).status == 403
-    assert server.ask("POST", path, headers=cookie("refused", **OWN)).status == 403
-    assert server.ask("GET", path, headers=cookie(ANN, **OWN)).status == 405
-    assert server.ask("POST", f"/privacy/me/thing/{identity}", headers=cookie(ANN, **OWN)).status == 404
+    assert server.request("POST", path, headers=SAME_ORIGIN).status == 403
+    assert server.request("POST", path, headers=cookie_headers(ANN)).status == 403
+    assert server.request("POST", path, headers=cookie_headers(ANN, **cross)).status == 403
+    assert server.request("POST", path, headers=cookie_headers("refused", **SAME_ORIGIN)).status == 403
+    assert server.request("GET", path, headers=cookie_headers(ANN, **SAME_ORIGIN)).status == 405
+    assert (
+        server.request(
+            "POST", f"/privacy/me/thing/{identity}", headers=cookie_headers(ANN, **SAME_ORIGIN)
+        ).status
+        == 404
+    )
     for refused in (
         f"/privacy/me/consent/{first}",
         f"/privacy/me/withdrawal/{identity}",
         f"/privacy/me/consent/{'0' * 64}",
     ):
-        assert server.ask("POST", refused, headers=cookie(ANN, **OWN)).status == 409, refused
-    assert server.ask("POST", path, headers=cookie("newnewnewnewnewnewnewn", **OWN)).status == 409
+        assert server.request("POST", refused, headers=cookie_headers(ANN, **SAME_ORIGIN)).status == 409, (
+            refused
+        )
+    assert (
+        server.request("POST", path, headers=cookie_headers("newnewnewnewnewnewnewn", **SAME_ORIGIN)).status
+        == 409
+    )
     assert "receipts" not in page(server)
-    server.ask("POST", path, headers=cookie(ANN, **OWN))
-    assert server.ask("POST", path, headers=cookie(ANN, **OWN)).status == 409
+    server.request("POST", path, headers=cookie_headers(ANN, **SAME_ORIGIN))
+    assert server.request("POST", path, headers=cookie_headers(ANN, **SAME_ORIGIN)).status == 409
     assert len(re.findall(r"/privacy/me/receipts/(\d+)", page(server))) == 1
 
 
-def test_consent_to_a_future_version_waits(server: Served) -> None:
+def test_consent_to_a_future_version_waits(server: RunningServer) -> None:
     """A consent to a future version governs nothing until the version takes effect."""
     identity = find_decisions(page(server))["consent"]
     publish(server.site, 'full = "7 days", prefix', 'full = "9 days", prefix', days=40)
@@ -162,28 +194,33 @@ def test_consent_to_a_future_version_waits(server: Served) -> None:
         for decision in re.findall(r"/privacy/me/consent/([0-9a-f]{64})", text)
         if decision != identity
     )
-    assert server.ask("POST", f"/privacy/me/consent/{later}", headers=cookie(ANN, **OWN)).status == 303
+    assert (
+        server.request(
+            "POST", f"/privacy/me/consent/{later}", headers=cookie_headers(ANN, **SAME_ORIGIN)
+        ).status
+        == 303
+    )
     assert "nothing is governed by that as yet" in page(server)
     assert set(find_governing(server).values()) == {(1, 1)}
 
 
 @pytest.mark.parametrize("language", ["en", "pt-BR", "zh-TW"])
-def test_a_refusal_is_a_page_for_browsers_and_json_for_programs(server: Served, language: str) -> None:
+def test_a_refusal_is_a_page_for_browsers_and_json_for_programs(server: RunningServer, language: str) -> None:
     """A browser gets an uncached page with a link back, and a program gets a JSON problem."""
     browser_headers = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": language}
     identity = find_decisions(page(server))["consent"]
-    own, foreign = cookie(ANN, **OWN), cookie(ANN, Origin="https://evil.example")
+    own, foreign = cookie_headers(ANN, **SAME_ORIGIN), cookie_headers(ANN, Origin="https://evil.example")
     for method, path, headers, status, code in (
         ("POST", f"/privacy/me/withdrawal/{identity}", own, 409, "consent-not-offered"),
         ("POST", f"/privacy/me/consent/{identity}", foreign, 403, "unidentified-visitor"),
         ("POST", "/privacy/me/erasure", foreign, 403, "unidentified-visitor"),
         ("GET", "/privacy/me/export", foreign, 403, "unidentified-visitor"),
         ("GET", "/privacy/me/receipts/999", own, 404, "receipt-not-found"),
-        ("POST", "/privacy/me/tab", OWN, 403, "unidentified-visitor"),
-        ("POST", "/privacy/me/tab/export", OWN, 403, "unidentified-visitor"),
+        ("POST", "/privacy/me/tab", SAME_ORIGIN, 403, "unidentified-visitor"),
+        ("POST", "/privacy/me/tab/export", SAME_ORIGIN, 403, "unidentified-visitor"),
     ):
-        by_page = server.ask(method, path, headers={**headers, **browser_headers})
-        by_json = server.ask(method, path, headers=headers)
+        by_page = server.request(method, path, headers={**headers, **browser_headers})
+        by_json = server.request(method, path, headers=headers)
         assert (by_page.status, by_json.status) == (status, status), path
         assert by_page.headers["content-type"].startswith("text/html")
         assert f'href="/privacy/me?lang={language}"' in by_page.body.decode()
@@ -193,16 +230,21 @@ def test_a_refusal_is_a_page_for_browsers_and_json_for_programs(server: Served, 
 
 @needs_chromium
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("pt-BR", "dark"), ("zh-TW", "dark")])
-def test_the_page_is_accessible(server: Served, language: str, scheme: Any) -> None:
+def test_the_page_is_accessible(server: RunningServer, language: str, scheme: Any) -> None:
     """The page passes axe-core, fits each width, and prints without buttons."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
     identity = find_decisions(page(server))["consent"]
-    assert server.ask("POST", f"/privacy/me/consent/{identity}", headers=cookie(ANN, **OWN)).status == 303
+    assert (
+        server.request(
+            "POST", f"/privacy/me/consent/{identity}", headers=cookie_headers(ANN, **SAME_ORIGIN)
+        ).status
+        == 303
+    )
     publish(server.site, 'full = "7 days", prefix', 'full = "9 days", prefix', days=40)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         with browser.new_context(bypass_csp=True, locale=language, color_scheme=scheme) as context:
-            context.add_cookies([in_browser(ANN)])
+            context.add_cookies([browser_cookie(ANN)])
             view = context.new_page()
             view.goto(f"http://127.0.0.1:{server.port}/privacy/me")
             assert view.locator("html").get_attribute("lang") == language
@@ -229,13 +271,13 @@ def test_the_page_is_accessible(server: Served, language: str, scheme: Any) -> N
     ],
 )
 def test_decisions_work_by_keyboard_in_each_language(
-    server: Served, language: str, consent: str, withdrawal: str
+    server: RunningServer, language: str, consent: str, withdrawal: str
 ) -> None:
     """Without scripts, decisions work by keyboard in each language, and the receipt names that language."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         with browser.new_context(java_script_enabled=False, locale=language) as context:
-            context.add_cookies([in_browser(ANN)])
+            context.add_cookies([browser_cookie(ANN)])
             view = context.new_page()
             view.goto(f"http://127.0.0.1:{server.port}/privacy/me")
             for name in (consent, withdrawal, consent):

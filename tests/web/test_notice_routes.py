@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
 from support.browsers import CHROMIUM
-from support.notices import shown_notices, site_with_versions
-from support.served import OWN, Served, free_port, served
+from support.notices import list_displays, site_with_versions
+from support.running_server import SAME_ORIGIN, RunningServer, free_port, start_server
 from support.site import Site, wait_until
 
 PAGE = '<!doctype html><html lang="{lang}"><title>page</title><script defer src="/avowal.js"></script><body><p>words'
@@ -24,8 +24,8 @@ STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(site_with_versions(Site(tmp_path_factory.mktemp("site")), 45)) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with start_server(site_with_versions(Site(tmp_path_factory.mktemp("site")), 45)) as server:
         yield server
 
 
@@ -45,7 +45,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
         yield context
 
 
-def open_page(server: Served, context: BrowserContext, lang: str = "en", csp: str = STRICT) -> Page:
+def open_page(server: RunningServer, context: BrowserContext, lang: str = "en", csp: str = STRICT) -> Page:
     """Open a page of the site with a strict content security policy."""
 
     def fulfil(route: Route) -> None:
@@ -58,20 +58,20 @@ def open_page(server: Served, context: BrowserContext, lang: str = "en", csp: st
     return page
 
 
-def test_the_first_display_of_a_notice_is_recorded(server: Served, context: BrowserContext) -> None:
+def test_the_first_display_of_a_notice_is_recorded(server: RunningServer, context: BrowserContext) -> None:
     """The first display of a notice is recorded, and other sites cannot record one."""
-    assert shown_notices(server.site) == []
-    assert server.ask("POST", "/notice/2").status == 403
-    assert server.ask("POST", "/notice/2", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
+    assert list_displays(server.site) == []
+    assert server.request("POST", "/notice/2").status == 403
+    assert server.request("POST", "/notice/2", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
     for wrong in (1, 3, 99):
-        assert server.ask("POST", f"/notice/{wrong}", headers=OWN).status == 404
-    assert shown_notices(server.site) == []
+        assert server.request("POST", f"/notice/{wrong}", headers=SAME_ORIGIN).status == 404
+    assert list_displays(server.site) == []
     for _ in range(2):
         open_page(server, context).get_by_role("region", name="The privacy policy changes").wait_for()
-    wait_until(lambda: len(shown_notices(server.site)) == 1, "the notice to be recorded")
-    assert server.ask("POST", "/notice/2", headers=OWN).status == 204
-    assert shown_notices(server.site) == [("every page with the script", False)]
-    script = server.ask("GET", "/avowal.notice.js").body
+    wait_until(lambda: len(list_displays(server.site)) == 1, "the notice to be recorded")
+    assert server.request("POST", "/notice/2", headers=SAME_ORIGIN).status == 204
+    assert list_displays(server.site) == [("every page with the script", False)]
+    script = server.request("GET", "/avowal.notice.js").body
     notice = json.loads(script.split(b"var notice = ")[1].split(b";\n")[0])
     assert notice["report_display"] is False
     assert server.site.avowal("verify").status == 0
@@ -87,7 +87,7 @@ def test_the_first_display_of_a_notice_is_recorded(server: Served, context: Brow
     ],
 )
 def test_a_notice_is_in_the_language_of_its_page(
-    server: Served, context: BrowserContext, lang: str, text: str, close_label: str
+    server: RunningServer, context: BrowserContext, lang: str, text: str, close_label: str
 ) -> None:
     """The notice is the first region of the page, in its language, with a link to the changes."""
     page = open_page(server, context, lang)
@@ -102,7 +102,9 @@ def test_a_notice_is_in_the_language_of_its_page(
     assert "6 days" in page.content() or "6 dias" in page.content() or "6 天" in page.content()
 
 
-def test_a_notice_is_closed_by_keyboard_and_stays_closed(server: Served, context: BrowserContext) -> None:
+def test_a_notice_is_closed_by_keyboard_and_stays_closed(
+    server: RunningServer, context: BrowserContext
+) -> None:
     """A closed notice stays closed after a reload; local storage has only its version, and no cookie is set."""
     page = open_page(server, context)
     page.locator("#avowal-notice").wait_for()
@@ -119,7 +121,7 @@ def test_a_notice_is_closed_by_keyboard_and_stays_closed(server: Served, context
 
 
 @pytest.mark.parametrize("width", [320, 375, 1440, 1920])
-def test_a_notice_fits_its_page(server: Served, browser: Browser, width: int) -> None:
+def test_a_notice_fits_its_page(server: RunningServer, browser: Browser, width: int) -> None:
     """The notice fits each width, is styled by variables of the page, and is not printed."""
     with browser.new_context(viewport={"width": width, "height": 700}) as context:
         page = open_page(server, context)
@@ -137,7 +139,7 @@ def test_a_notice_fits_its_page(server: Served, browser: Browser, width: int) ->
         assert not notice.is_visible()
 
 
-def test_a_notice_works_without_local_storage(server: Served, context: BrowserContext) -> None:
+def test_a_notice_works_without_local_storage(server: RunningServer, context: BrowserContext) -> None:
     """Without local storage a notice can be closed, and returns with the next page."""
     context.add_init_script(
         "Object.defineProperty(window, 'localStorage', {get() { throw new Error('no') }})"
@@ -149,9 +151,9 @@ def test_a_notice_works_without_local_storage(server: Served, context: BrowserCo
     page.locator("#avowal-notice").wait_for()
 
 
-def test_a_notice_is_served_as_a_fragment(server: Served) -> None:
+def test_a_notice_is_served_as_a_fragment(server: RunningServer) -> None:
     """The notice is served as a fragment without scripts, in the requested language."""
-    part = server.ask("GET", "/privacy/notice", headers={"Accept-Language": "pt-BR"}).body.decode()
+    part = server.request("GET", "/privacy/notice", headers={"Accept-Language": "pt-BR"}).body.decode()
     assert part.startswith('<section id="avowal-notice" lang="pt-BR" dir="ltr"')
     assert 'href="/privacy/changes/1..2?lang=pt-BR"' in part
     assert "<script" not in part
@@ -159,12 +161,12 @@ def test_a_notice_is_served_as_a_fragment(server: Served) -> None:
 
 def test_without_a_notice_nothing_is_served(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Without a notice the script has no part for it, and the fragment is empty."""
-    with served(site_with_versions(Site(tmp_path_factory.mktemp("site")))) as server:
-        assert b"notice" not in server.ask("GET", "/avowal.js").body
-        assert server.ask("GET", "/avowal.notice.js").status == 404
-        part = server.ask("GET", "/privacy/notice")
+    with start_server(site_with_versions(Site(tmp_path_factory.mktemp("site")))) as server:
+        assert b"notice" not in server.request("GET", "/avowal.js").body
+        assert server.request("GET", "/avowal.notice.js").status == 404
+        part = server.request("GET", "/privacy/notice")
         assert (part.status, part.body) == (200, b"")
-        assert server.ask("POST", "/notice/1", headers=OWN).status == 404
+        assert server.request("POST", "/notice/1", headers=SAME_ORIGIN).status == 404
 
 
 def read_snippet(after: str) -> str:
@@ -182,7 +184,7 @@ def fetch(port: int, path: str = "/") -> str:
 
 
 @pytest.mark.skipif(not shutil.which("nginx", path="/usr/sbin:/usr/bin"), reason="needs nginx")
-def test_nginx_inserts_the_notice_into_pages(server: Served, tmp_path: Path) -> None:
+def test_nginx_inserts_the_notice_into_pages(server: RunningServer, tmp_path: Path) -> None:
     """An nginx server inserts the notice with the configuration of the manual."""
     (tmp_path / "index.html").write_text("<!doctype html><title>page</title><body><p>words</body>")
     port, kinds = free_port(), ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -207,7 +209,7 @@ def test_nginx_inserts_the_notice_into_pages(server: Served, tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not shutil.which("caddy"), reason="needs caddy")
-def test_caddy_inserts_the_notice_into_templates(server: Served, tmp_path: Path) -> None:
+def test_caddy_inserts_the_notice_into_templates(server: RunningServer, tmp_path: Path) -> None:
     """Caddy inserts the notice with the configuration of the manual."""
     manual = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
     (part,) = set(re.findall(r"<noscript>\{\{.*?\}\}</noscript>", manual))

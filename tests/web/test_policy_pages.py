@@ -16,7 +16,13 @@ from playwright.sync_api import ViewportSize, sync_playwright
 
 from avowal.verify.last_result import VerificationResult, read_last_result, record_result
 from avowal.web.policy_status import assign_topics
-from support.served import TODAY, Served, changed, served, translated
+from support.running_server import (
+    TODAY,
+    RunningServer,
+    publish_version,
+    site_in_three_languages,
+    start_server,
+)
 from support.site import Site, line, tamper, wait_until
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -24,25 +30,25 @@ PLACES = {"pt-BR": "/pt/privacidade/", "zh-TW": "/zh/privacy.html"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Serve two versions in force, in three languages, and a future one."""
-    site = translated(Site(tmp_path_factory.mktemp("site")), **PLACES)
+    site = site_in_three_languages(Site(tmp_path_factory.mktemp("site")), **PLACES)
     english = site.folder / "policy" / "privacy-policy.en.md"
     for days, age in ((0, 6), (45, 5)):
         english.write_text(f"{english.read_text()}\n\nWords of version {age}.\n")
-        changed(site, days, age)
+        publish_version(site, days, age)
     now = [
         line(n, f"/{n}", start=datetime.now(UTC).replace(tzinfo=None), address="203.0.113.9")
         for n in range(3)
     ]
-    site.take_in(site.log("a.log", *now))
+    site.import_logs(site.log("a.log", *now))
     assert site.avowal("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
-    with served(site) as server:
+    with start_server(site) as server:
         yield server
 
 
-def fetch_text(server: Served, path: str, language_header: str = "") -> str:
-    answer = server.ask("GET", path, headers={"Accept-Language": language_header})
+def fetch_text(server: RunningServer, path: str, language_header: str = "") -> str:
+    answer = server.request("GET", path, headers={"Accept-Language": language_header})
     assert answer.status == 200, (path, answer.body)
     return answer.body.decode()
 
@@ -66,10 +72,10 @@ def fetch_text(server: Served, path: str, language_header: str = "") -> str:
     ],
 )
 def test_each_page_is_in_the_requested_language(
-    server: Served, path: str, language_header: str, language: str
+    server: RunningServer, path: str, language_header: str, language: str
 ) -> None:
     """A page names its language, is cached by its ETag, and sets no cookie."""
-    answer = server.ask("GET", path, headers={"Accept-Language": language_header})
+    answer = server.request("GET", path, headers={"Accept-Language": language_header})
     page = answer.body.decode()
     assert (answer.status, answer.headers["content-language"]) == (200, language)
     assert f'<html lang="{language}"' in page
@@ -77,10 +83,10 @@ def test_each_page_is_in_the_requested_language(
     assert "set-cookie" not in answer.headers
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     same = {"Accept-Language": language_header, "If-None-Match": answer.headers["etag"]}
-    assert (server.ask("GET", path, headers=same).status, server.ask("HEAD", path).body) == (304, b"")
+    assert (server.request("GET", path, headers=same).status, server.request("HEAD", path).body) == (304, b"")
 
 
-def test_a_page_links_its_version_languages_and_feeds(server: Served) -> None:
+def test_a_page_links_its_version_languages_and_feeds(server: RunningServer) -> None:
     """A page names its version and links its languages and feeds; every link works."""
     page = fetch_text(server, "/privacy/")
     assert "Version 2, in force from" in page
@@ -92,12 +98,12 @@ def test_a_page_links_its_version_languages_and_feeds(server: Served) -> None:
     links = set(re.findall(r'href="(/[^"]*)"', page + fetch_text(server, "/privacy/history")))
     assert {"/privacy/changes/1..2?lang=en", "/privacy/feed.atom", "/privacy/?lang=zh-TW"} <= links
     for link in links:
-        assert server.ask("GET", link.replace("&amp;", "&")).status == 200, link
-    redirected = server.ask("GET", "/privacy")
+        assert server.request("GET", link.replace("&amp;", "&")).status == 200, link
+    redirected = server.request("GET", "/privacy")
     assert (redirected.status, redirected.headers["location"]) == (308, "/privacy/")
 
 
-def test_two_versions_can_be_compared(server: Served) -> None:
+def test_two_versions_can_be_compared(server: RunningServer) -> None:
     """The page of changes compares the terms and texts of two versions, including the future one."""
     assert "Version 3 is to come, and holds from" in fetch_text(server, "/privacy/history")
     page = fetch_text(server, "/privacy/changes/1..3")
@@ -131,39 +137,39 @@ def test_two_versions_can_be_compared(server: Served) -> None:
         "/nothing",
     ],
 )
-def test_an_unknown_path_is_not_found(server: Served, path: str) -> None:
+def test_an_unknown_path_is_not_found(server: RunningServer, path: str) -> None:
     """Every unknown path has the same response, which shows nothing of the folder."""
-    answer = server.ask("GET", path)
+    answer = server.request("GET", path)
     assert (answer.status, answer.json()["code"]) == (404, "not-found")
-    assert server.ask("GET", "/nothing").body == answer.body
+    assert server.request("GET", "/nothing").body == answer.body
 
 
-def test_a_browser_gets_an_error_page(server: Served) -> None:
+def test_a_browser_gets_an_error_page(server: RunningServer) -> None:
     """A browser gets an error page in its language; a wrong method is a problem of its own."""
     browser = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "pt-BR"}
-    answer = server.ask("GET", "/nothing", headers=browser)
+    answer = server.request("GET", "/nothing", headers=browser)
     assert (answer.status, answer.headers["content-language"]) == (404, "pt-BR")
     assert "Página não encontrada" in answer.body.decode()
-    refused = server.ask("DELETE", "/privacy/")
+    refused = server.request("DELETE", "/privacy/")
     assert (refused.status, refused.json()["code"]) == (405, "method-not-allowed")
     assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
-def test_the_terms_are_served_to_programs(server: Served) -> None:
+def test_the_terms_are_served_to_programs(server: RunningServer) -> None:
     """The hash of the canonical terms is the identity of the version, as its page shows it."""
     for number in (1, 2, 3):
-        answer = server.ask("GET", f"/privacy/terms.json?version={number}")
+        answer = server.request("GET", f"/privacy/terms.json?version={number}")
         identity = sha256(answer.body).hexdigest()
         assert identity in fetch_text(server, f"/privacy/versions/{number}")
         assert answer.headers["access-control-allow-origin"] == "*"
-    assert sha256(server.ask("GET", "/privacy/terms.json").body).hexdigest() in fetch_text(
+    assert sha256(server.request("GET", "/privacy/terms.json").body).hexdigest() in fetch_text(
         server, "/privacy/"
     )
-    linked = server.ask("GET", "/privacy/terms.jsonld").json()
+    linked = server.request("GET", "/privacy/terms.jsonld").json()
     assert linked["@type"] == "dpv:PrivacyNotice"
 
 
-def test_the_served_ledger_equals_the_export(server: Served, tmp_path: Path) -> None:
+def test_the_served_ledger_equals_the_export(server: RunningServer, tmp_path: Path) -> None:
     """The served ledger equals the exported one, and is verified with its key alone."""
     key = server.site.avowal("ledger", "key").out.strip()
     exported = tmp_path / "exported"
@@ -171,16 +177,16 @@ def test_the_served_ledger_equals_the_export(server: Served, tmp_path: Path) -> 
     served_folder = tmp_path / "served"
     for path in (path for path in exported.rglob("*") if path.is_file()):
         name = path.relative_to(exported).as_posix()
-        answer = server.ask("GET", f"/privacy/ledger/{name}")
+        answer = server.request("GET", f"/privacy/ledger/{name}")
         assert (answer.status, answer.body) == (200, path.read_bytes()), name
         assert ("immutable" in answer.headers["cache-control"]) is (name != "checkpoint")
         (served_folder / name).parent.mkdir(parents=True, exist_ok=True)
         (served_folder / name).write_bytes(answer.body)
-    ran = server.site.avowal("verify", served_folder, "--key", key)
-    assert ran.status == 0, ran.out
+    result = server.site.avowal("verify", served_folder, "--key", key)
+    assert result.status == 0, result.out
 
 
-def test_feeds_list_the_versions(server: Served) -> None:
+def test_feeds_list_the_versions(server: RunningServer) -> None:
     """All three feeds list the same versions, newest first with the future one, in the requested language."""
     atom = ET.fromstring(fetch_text(server, "/privacy/feed.atom"))  # noqa: S314  # our own
     rss = ET.fromstring(fetch_text(server, "/privacy/feed.rss"))  # noqa: S314  # our own
@@ -194,7 +200,7 @@ def test_feeds_list_the_versions(server: Served) -> None:
     assert "mais protetora" in fetch_text(server, "/privacy/feed.atom", "pt-BR")
     for item in atom.iter(f"{ATOM}updated"):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", item.text or "")
-    answer = server.ask("GET", "/privacy/feed.atom")
+    answer = server.request("GET", "/privacy/feed.atom")
     assert answer.headers["content-type"] == "application/atom+xml; charset=utf-8"
 
 
@@ -204,7 +210,7 @@ def read_notes(page: str) -> dict[str, list[str]]:
     return {heading: re.findall(r"<p>(.*?)</p>", part.partition('role="note"')[2]) for heading, part in parts}
 
 
-def test_the_policy_page_shows_the_current_status(server: Served) -> None:
+def test_the_policy_page_shows_the_current_status(server: RunningServer) -> None:
     """Sections show what was collected today, who accessed it, releases, future versions and the last verification."""
     verified = server.site.data / "verified.json"
     wait_until(verified.exists, "the server to verify the folder")
@@ -234,7 +240,7 @@ def test_the_policy_page_shows_the_current_status(server: Served) -> None:
     assert not any(read_notes(fetch_text(server, "/privacy/versions/1")).values())
 
 
-def test_a_failed_verification_is_shown(server: Served) -> None:
+def test_a_failed_verification_is_shown(server: RunningServer) -> None:
     """A failed verification is shown together with the time of the last one that passed."""
     path = server.site.data / "verified.json"
     saved = path.read_bytes()
@@ -290,7 +296,7 @@ def test_each_status_is_shown_at_its_section() -> None:
 @pytest.mark.parametrize(
     ("scheme", "width"), [("light", 320), ("dark", 1440), ("light", 1920), ("dark", 375)]
 )
-def test_pages_are_accessible(server: Served, scheme: Literal["light", "dark"], width: int) -> None:
+def test_pages_are_accessible(server: RunningServer, scheme: Literal["light", "dark"], width: int) -> None:
     """Pages pass axe-core and fit each width."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
     paths = ("/privacy/", "/privacy/?lang=zh-TW", "/privacy/history", "/privacy/changes/1..3", "/disclosures")

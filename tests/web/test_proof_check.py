@@ -15,7 +15,18 @@ from avowal.ledger.note import Verifier
 from avowal.register.erasures import check_erasure_receipt
 from avowal.register.releases import check_release_receipt
 from support.browsers import CHROMIUM, needs_chromium
-from support.served import ANN, BEN, OWN, SITE, Served, changed, cookie, in_browser, served, translated
+from support.running_server import (
+    ANN,
+    BEN,
+    SAME_ORIGIN,
+    SITE,
+    RunningServer,
+    browser_cookie,
+    cookie_headers,
+    publish_version,
+    site_in_three_languages,
+    start_server,
+)
 from support.site import Site
 
 pytestmark = needs_chromium
@@ -34,39 +45,46 @@ DIFFERS, NONE = "the receipt says something else", "This is no receipt and no pr
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Serve a site of three languages with a release of two visitors' records and a consent."""
     empty_site = Site(tmp_path_factory.mktemp("site"))
     with_views = '["ip-address", "request-time", "method"', '["ip-address", "view", "request-time", "method"'
-    site = translated(empty_site, ("notice-days = 30", "notice-days = 0"), with_views)
-    with served(site) as server:
+    site = site_in_three_languages(empty_site, ("notice-days = 30", "notice-days = 0"), with_views)
+    with start_server(site) as server:
         for number, who in enumerate((ANN, "carcarcarcarcarcarcarc", BEN)):
             token = f"{number}bcdefghij0123456789"
             place = f"https://{SITE}/{'other' if number == 1 else 'case'}"
-            assert server.tell(cookie(who), script_view_token=token, url=place).status == 202
-        server.kept("SELECT page_path FROM views", 3)
+            assert server.send_event(cookie_headers(who), script_view_token=token, url=place).status == 202
+        server.wait_for_rows("SELECT page_path FROM views", 3)
         rows = ("--rows", "script_views WHERE page_path = '/case'", "--categories", "ip-address")
-        ran = site.avowal(*DISCLOSE, "--contact", "cert@example.net", *rows, "--package", "case.zip")
-        assert ran.status == 0, ran.err
-        changed(site, 0, 9)
-        page = server.ask("GET", "/privacy/me", headers=cookie(ANN)).body.decode()
+        result = site.avowal(*DISCLOSE, "--contact", "cert@example.net", *rows, "--package", "case.zip")
+        assert result.status == 0, result.err
+        publish_version(site, 0, 9)
+        page = server.request("GET", "/privacy/me", headers=cookie_headers(ANN)).body.decode()
         (identity,) = re.findall(r"/privacy/me/consent/([0-9a-f]{64})", page)
-        assert server.ask("POST", f"/privacy/me/consent/{identity}", headers=cookie(ANN, **OWN)).status == 303
+        assert (
+            server.request(
+                "POST", f"/privacy/me/consent/{identity}", headers=cookie_headers(ANN, **SAME_ORIGIN)
+            ).status
+            == 303
+        )
         yield server
 
 
 @pytest.fixture(scope="module")
-def receipts(server: Served) -> dict[str, str]:
+def receipts(server: RunningServer) -> dict[str, str]:
     """Return a receipt of each kind, and a proof."""
-    page = server.ask("GET", "/privacy/me", headers=cookie(ANN)).body.decode()
+    page = server.request("GET", "/privacy/me", headers=cookie_headers(ANN)).body.decode()
     texts = {}
     for name, entry in zip(
         ("release", "consent"), re.findall(r"/privacy/me/receipts/(\d+)", page), strict=True
     ):
-        texts[name] = server.ask(
-            "GET", f"/privacy/me/receipts/{entry}", headers=cookie(ANN, **OWN)
+        texts[name] = server.request(
+            "GET", f"/privacy/me/receipts/{entry}", headers=cookie_headers(ANN, **SAME_ORIGIN)
         ).body.decode()
-    texts["erasure"] = server.ask("POST", "/privacy/me/erasure", headers=cookie(BEN, **OWN)).body.decode()
+    texts["erasure"] = server.request(
+        "POST", "/privacy/me/erasure", headers=cookie_headers(BEN, **SAME_ORIGIN)
+    ).body.decode()
     texts["proof"] = server.site.avowal("ledger", "prove", "0").out
     return texts
 
@@ -80,7 +98,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def context(server: Served, browser: Browser) -> Iterator[BrowserContext]:
+def context(server: RunningServer, browser: Browser) -> Iterator[BrowserContext]:
     with browser.new_context(base_url=f"http://127.0.0.1:{server.port}") as made:
         yield made
 
@@ -156,7 +174,7 @@ def replace_middle_character(text: str) -> str:
 
 @pytest.mark.parametrize("kind", ["consent", "release", "erasure"])
 def test_a_changed_receipt_fails_as_in_verify(
-    page: Page, server: Served, receipts: dict[str, str], kind: str
+    page: Page, server: RunningServer, receipts: dict[str, str], kind: str
 ) -> None:
     """For a change at any path, the page and `avowal verify` give the same result."""
     key, results = Verifier.parse(server.site.avowal("ledger", "key").out), []
@@ -206,12 +224,12 @@ def test_an_error_is_named(page: Page, receipts: dict[str, str]) -> None:
     assert "This is no public key" in check_text(page, receipts["proof"], "key")
 
 
-def test_a_visitor_checks_a_receipt_from_their_page(server: Served, context: BrowserContext) -> None:
+def test_a_visitor_checks_a_receipt_from_their_page(server: RunningServer, context: BrowserContext) -> None:
     """A visitor checks a receipt from their page with one key press, and a proof from a file."""
     view = context.new_page()
     view.goto("/privacy/check?entry=99")
     view.get_by_text("There is no receipt of that number").wait_for()
-    context.add_cookies([in_browser(ANN)])
+    context.add_cookies([browser_cookie(ANN)])
     view.goto("/privacy/me")
     view.get_by_role("link", name="Check the receipt: Consent to version 2").press("Enter")
     view.get_by_text(HOLDS).wait_for()
@@ -238,7 +256,7 @@ def test_a_visitor_checks_a_receipt_from_their_page(server: Served, context: Bro
     ],
 )
 def test_the_page_is_accessible(
-    server: Served, browser: Browser, receipts: dict[str, str], language: str, title: str, scheme: Any
+    server: RunningServer, browser: Browser, receipts: dict[str, str], language: str, title: str, scheme: Any
 ) -> None:
     """The page passes axe-core in each language and width, and names the command if scripts are off."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")

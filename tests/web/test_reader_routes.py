@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from support.served import SETTINGS, Answer, Served, served
+from support.running_server import SETTINGS, Answer, RunningServer, start_server
 from support.site import Site, line
 
 PASSWORD = "correct horse battery staple"  # noqa: S105  # of a reader that is made for tests
@@ -15,24 +15,26 @@ OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     site = Site(tmp_path_factory.mktemp("site")).init(settings=SETTINGS)
     now = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=2)
     pages = ("/", "/a", "/<script>alert(1)</script>", "/b")
-    site.take_in(site.log("a.log", *(line(n, page, start=now, status=200) for n, page in enumerate(pages))))
+    site.import_logs(
+        site.log("a.log", *(line(n, page, start=now, status=200) for n, page in enumerate(pages)))
+    )
     for name, purposes in (("ann", "content"), ("ben", "availability,performance")):
         assert site.avowal("user", "add", name, "--purposes", purposes).status == 0
         assert (
             site.avowal("user", "password", name, "--stdin", stdin=f"{PASSWORD} {name}\n".encode()).status
             == 0
         )
-    with served(site) as running_server:
+    with start_server(site) as running_server:
         yield running_server
 
 
-def sign_in(server: Served, name: str, password: str, headers: dict[str, str] | None = None) -> Answer:
+def sign_in(server: RunningServer, name: str, password: str, headers: dict[str, str] | None = None) -> Answer:
     body = urlencode({"name": name, "password": password}).encode()
-    return server.ask("POST", "/sign-in", body, OWN if headers is None else headers)
+    return server.request("POST", "/sign-in", body, OWN if headers is None else headers)
 
 
 def cookie(answer: Answer) -> str:
@@ -40,9 +42,11 @@ def cookie(answer: Answer) -> str:
 
 
 @pytest.mark.parametrize("accepted", ["", "de", "en;q=0.1", "pt-BR, *", "x;q=y,,", "\x00"])
-def test_everyone_sees_the_policy(server: Served, accepted: str) -> None:
+def test_everyone_sees_the_policy(server: RunningServer, accepted: str) -> None:
     """Without signing in, the policy is shown in an available language and no cookie is set."""
-    answer = server.ask("GET", "/", headers={"Accept-Language": accepted} if accepted.isprintable() else {})
+    answer = server.request(
+        "GET", "/", headers={"Accept-Language": accepted} if accepted.isprintable() else {}
+    )
     page = answer.body.decode()
     assert (answer.status, answer.headers["content-language"]) == (200, "en")
     assert '<html lang="en"' in page
@@ -51,7 +55,7 @@ def test_everyone_sees_the_policy(server: Served, accepted: str) -> None:
     assert "set-cookie" not in answer.headers
 
 
-def test_a_reader_sees_the_reports_of_their_purposes(server: Served) -> None:
+def test_a_reader_sees_the_reports_of_their_purposes(server: RunningServer) -> None:
     """A reader sees reports of their purposes only, with text of visitors escaped; each access is counted."""
     signed_in = sign_in(server, "ann", f"{PASSWORD} ann")
     assert (signed_in.status, signed_in.headers["location"]) == (303, "/")
@@ -59,21 +63,21 @@ def test_a_reader_sees_the_reports_of_their_purposes(server: Served) -> None:
     assert re.search(r"HttpOnly; Max-Age=43200; Path=/; SameSite=strict", set_cookie)
     assert "Secure" not in set_cookie
     headers = {"Cookie": cookie(signed_in)}
-    home = server.ask("GET", "/", headers=headers)
+    home = server.request("GET", "/", headers=headers)
     assert home.headers["cache-control"] == "private, no-store"
     page = home.body.decode()
     assert "Overview" in page
     assert "<dt>Views</dt><dd>4</dd>" in page
-    pages = server.ask("GET", "/?report=pages&since=7+days", headers=headers).body.decode()
+    pages = server.request("GET", "/?report=pages&since=7+days", headers=headers).body.decode()
     assert "&lt;script&gt;alert(1)" in pages
     assert "<script" not in pages
-    assert server.ask("GET", "/?report=availability", headers=headers).status == 400
-    assert server.ask("GET", "/?report=overview&since=nonsense", headers=headers).status == 400
+    assert server.request("GET", "/?report=availability", headers=headers).status == 400
+    assert server.request("GET", "/?report=overview&since=nonsense", headers=headers).status == 400
     status = server.site.avowal("status", "--json").json()
     assert {"ann"} == {row["reader"] for row in status["daily_access_counts"] if row["purpose"] == "content"}
 
 
-def test_the_session_cookie_is_secure_over_https(server: Served) -> None:
+def test_the_session_cookie_is_secure_over_https(server: RunningServer) -> None:
     """Behind a proxy with HTTPS, the session cookie has the `Secure` attribute."""
     answer = sign_in(server, "ben", f"{PASSWORD} ben", {**OWN, "X-Forwarded-Proto": "https"})
     assert "Secure" in answer.headers["set-cookie"]
@@ -91,14 +95,14 @@ def test_the_session_cookie_is_secure_over_https(server: Served) -> None:
     ],
 )
 def test_an_invalid_sign_in_is_refused(
-    server: Served, name: str, password: str, headers: dict[str, str], status: int
+    server: RunningServer, name: str, password: str, headers: dict[str, str], status: int
 ) -> None:
     """Wrong credentials and forms of other sites sign nobody in."""
     answer = sign_in(server, name, password, {**headers, "X-Forwarded-For": "203.0.113.20"})
     assert (answer.status, "set-cookie" in answer.headers) == (status, False)
 
 
-def test_a_forged_session_cookie_is_ignored(server: Served) -> None:
+def test_a_forged_session_cookie_is_ignored(server: RunningServer) -> None:
     """With a changed or invented cookie only the policy is shown."""
     own = cookie(sign_in(server, "ben", f"{PASSWORD} ben"))
     for value in (
@@ -108,11 +112,11 @@ def test_a_forged_session_cookie_is_ignored(server: Served) -> None:
         "avowal-reader=",
         "avowal-reader=\xe9",
     ):
-        page = server.ask("GET", "/", headers={"Cookie": value}).body.decode()
+        page = server.request("GET", "/", headers={"Cookie": value}).body.decode()
         assert "What is collected" in page
 
 
-def test_sign_in_attempts_are_limited(server: Served) -> None:
+def test_sign_in_attempts_are_limited(server: RunningServer) -> None:
     """After ten attempts as one reader, further ones are answered with status 429."""
     statuses = [
         sign_in(
@@ -124,7 +128,7 @@ def test_sign_in_attempts_are_limited(server: Served) -> None:
     assert 429 in statuses[10:]
 
 
-def test_a_removed_reader_is_signed_out(server: Served) -> None:
+def test_a_removed_reader_is_signed_out(server: RunningServer) -> None:
     """A new password, a removal, or signing out ends the session at once."""
     site = server.site
     for change in (
@@ -136,18 +140,18 @@ def test_a_removed_reader_is_signed_out(server: Served) -> None:
             site.avowal("user", "password", "carl", "--stdin", stdin=f"{PASSWORD} carl".encode()).status == 0
         )
         headers = {"Cookie": cookie(sign_in(server, "carl", f"{PASSWORD} carl"))}
-        assert "Overview" in server.ask("GET", "/", headers=headers).body.decode()
+        assert "Overview" in server.request("GET", "/", headers=headers).body.decode()
         assert site.avowal("user", *change, stdin=f"{PASSWORD} else".encode()).status == 0
-        assert "What is collected" in server.ask("GET", "/", headers=headers).body.decode()
-    assert "Max-Age=0" in server.ask("POST", "/sign-out", headers=OWN).headers["set-cookie"]
-    assert server.ask("POST", "/sign-out", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
+        assert "What is collected" in server.request("GET", "/", headers=headers).body.decode()
+    assert "Max-Age=0" in server.request("POST", "/sign-out", headers=OWN).headers["set-cookie"]
+    assert server.request("POST", "/sign-out", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
 
 
 @pytest.mark.parametrize("password", ["short", "", "x" * 300])
-def test_a_password_has_a_minimum_and_maximum_length(server: Served, password: str) -> None:
+def test_a_password_has_a_minimum_and_maximum_length(server: RunningServer, password: str) -> None:
     """A password that is too short or too long is refused."""
-    ran = server.site.avowal("user", "password", "ann", "--stdin", stdin=password.encode())
-    assert (ran.status, ran.code) == (2, "password-length")
+    result = server.site.avowal("user", "password", "ann", "--stdin", stdin=password.encode())
+    assert (result.status, result.code) == (2, "password-length")
     assert server.site.avowal("user", "password", "nobody", "--stdin", stdin=PASSWORD.encode()).status == 1
     for path in server.site.folder.rglob("*"):
         assert not path.is_file() or PASSWORD.encode() not in path.read_bytes(), path

@@ -13,52 +13,61 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from support.browsers import CHROMIUM, needs_chromium
-from support.served import OWN, SETTINGS, SITE, Answer, Served, served
+from support.running_server import SAME_ORIGIN, SETTINGS, SITE, Answer, RunningServer, start_server
 from support.site import FIREFOX, Site, wait_until
-from support.templates import made_once
+from support.templates import make_once
 
 MINE, OTHERS = ("mine0-mine0-mine0", "mine1-mine1-mine1"), ("others-others-others",)
 PAGE = (
     '<!doctype html><html lang="en"><title>page</title><script defer src="/avowal.js"></script><body><p>words'
 )
-FORM = {**OWN, "Content-Type": "application/x-www-form-urlencoded"}
+FORM = {**SAME_ORIGIN, "Content-Type": "application/x-www-form-urlencoded"}
 UNDECLARED = re.compile(r'\[\[cookie\]\]\nname = "avowal-views"\n(.+\n)+')
 
 
-@made_once
+@make_once
 def site_with_script_views(folder: Path) -> Site:
     """Make a site with two visitors at one address with one browser, who share a daily key."""
     site = Site(folder).init(settings=SETTINGS)
-    with served(site) as running_server:
+    with start_server(site) as running_server:
         for token in (*MINE, *OTHERS):
             assert (
-                running_server.tell(script_view_token=token, url=f"https://{SITE}/of-{token[:5]}").status
+                running_server.send_event(
+                    script_view_token=token, url=f"https://{SITE}/of-{token[:5]}"
+                ).status
                 == 202
             )
-        assert len({row["visitor_id"] for row in running_server.kept("SELECT visitor_id FROM views", 3)}) == 1
+        assert (
+            len(
+                {row["visitor_id"] for row in running_server.wait_for_rows("SELECT visitor_id FROM views", 3)}
+            )
+            == 1
+        )
         running_server.stop()
     return site
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
-    with served(site_with_script_views(tmp_path)) as running_server:
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with start_server(site_with_script_views(tmp_path)) as running_server:
         yield running_server
 
 
-def ask_tab(server: Served, *tokens: str, then: str = "", headers: dict[str, str] | None = None) -> Answer:
+def ask_tab(
+    server: RunningServer, *tokens: str, then: str = "", headers: dict[str, str] | None = None
+) -> Answer:
     """Request the data of script views by their tokens, as a page of the site does."""
     body = urlencode({"script_views": " ".join(tokens)}).encode()
-    return server.ask("POST", f"/privacy/me/tab{then}", body, FORM if headers is None else headers)
+    return server.request("POST", f"/privacy/me/tab{then}", body, FORM if headers is None else headers)
 
 
-def list_visitor_accesses(server: Served) -> list[int]:
+def list_visitor_accesses(server: RunningServer) -> list[int]:
     """Return the number of records of each access by a visitor."""
     accesses = server.site.avowal("status", "--json").json()["visitor_accesses"]
     return [access["rows"] for access in accesses if access["reader"] == "visitor"]
 
 
-def test_a_tab_shows_only_its_own_views(server: Served) -> None:
+def test_a_tab_shows_only_its_own_views(server: RunningServer) -> None:
     """Visitors with one daily key see only their own views; repeated accesses within a minute count once."""
     for _ in range(2):
         answer = ask_tab(server, *MINE)
@@ -73,11 +82,11 @@ def test_a_tab_shows_only_its_own_views(server: Served) -> None:
     schema = jsonschema.Draft202012Validator(server.site.avowal("visitor", "schema").json())
     assert [error.message for row in lines for error in schema.iter_errors(row)] == []
     assert [row["page_path"] for row in lines[1:]] == ["/of-mine0", "/of-mine1"]
-    (key,) = {row["visitor_id"] for row in server.kept("SELECT visitor_id FROM views", 3)}
+    (key,) = {row["visitor_id"] for row in server.wait_for_rows("SELECT visitor_id FROM views", 3)}
     assert key.encode() not in answer.body + ask_tab(server, *MINE).body
 
 
-def test_unknown_tokens_show_nothing(server: Served) -> None:
+def test_unknown_tokens_show_nothing(server: RunningServer) -> None:
     """Guessed or malformed tokens and requests of other sites show nothing and count as no access."""
     for guess in (("guess-guess-guess",), ("mine0-mine0-mine",), ("MINE0-MINE0-MINE0",)):
         answer = ask_tab(server, *guess)
@@ -89,7 +98,7 @@ def test_unknown_tokens_show_nothing(server: Served) -> None:
             assert ask_tab(server, *MINE, then=then, headers=headers).status == 403
     assert ask_tab(server, *("x" * 40 for _ in range(1000))).status == 403  # longer than any tab remembers
     for path in ("/privacy/me/tab", f"/privacy/me/tab?{urlencode({'views': MINE[0]})}"):
-        assert server.ask("GET", path, headers=OWN).status == 405
+        assert server.request("GET", path, headers=SAME_ORIGIN).status == 405
     assert ask_tab(server, "guess-guess-guess", then="/erasure").status == 404
     assert ask_tab(server, "guess-guess-guess", then="/export").status == 404
     assert list_visitor_accesses(server) == []
@@ -97,19 +106,19 @@ def test_unknown_tokens_show_nothing(server: Served) -> None:
 
 def test_script_views_of_other_hosts_of_the_site_are_shown(tmp_path: Path) -> None:
     """A tab shows script views of every host of the site, whatever host the request names."""
-    with served(
+    with start_server(
         Site(tmp_path).init(settings='[site]\nhost = "site.example"\nother_hosts = ["www.site.example"]\n')
     ) as running_server:
         assert (
-            running_server.tell(script_view_token=MINE[0], url="https://www.site.example/of-www").status
+            running_server.send_event(script_view_token=MINE[0], url="https://www.site.example/of-www").status
             == 202
         )
-        running_server.kept("SELECT page_path FROM views", 1)
+        running_server.wait_for_rows("SELECT page_path FROM views", 1)
         assert b"/of-www" in ask_tab(running_server, MINE[0]).body
         assert b"/of-www" in ask_tab(running_server, MINE[0], headers={**FORM, "Host": "evil.example"}).body
 
 
-def test_a_tab_erases_its_views(server: Served, tmp_path: Path) -> None:
+def test_a_tab_erases_its_views(server: RunningServer, tmp_path: Path) -> None:
     """An erasure has a valid receipt and leaves other visitors' views; repeating it finds nothing."""
     assert ask_tab(server, MINE[0], then="/erasure", headers={"Sec-Fetch-Site": "same-site"}).status == 403
     answer = ask_tab(server, *MINE, then="/erasure")
@@ -121,19 +130,21 @@ def test_a_tab_erases_its_views(server: Served, tmp_path: Path) -> None:
     for then, status in (("", 200), ("/export", 404), ("/erasure", 404)):
         replayed = ask_tab(server, *MINE, then=then)
         assert (replayed.status, b"/of-mine" in replayed.body) == (status, False)
-    assert [row["page_path"] for row in server.kept("SELECT page_path FROM views", 1)] == ["/of-other"]
-    assert server.kept("SELECT views FROM visits", 1) == [{"views": 1}]
+    assert [row["page_path"] for row in server.wait_for_rows("SELECT page_path FROM views", 1)] == [
+        "/of-other"
+    ]
+    assert server.wait_for_rows("SELECT views FROM visits", 1) == [{"views": 1}]
     assert b"/of-other" in ask_tab(server, *OTHERS).body
     wait_until(lambda: server.site.avowal("verify").status == 0, "all to hold")
 
 
-def test_views_in_the_journal_are_shown_and_erased(server: Served) -> None:
+def test_views_in_the_journal_are_shown_and_erased(server: RunningServer) -> None:
     """Events that are still in a journal are shown and erased too."""
-    assert server.tell(script_view_token="later-later-later", url=f"https://{SITE}/later").status == 202
+    assert server.send_event(script_view_token="later-later-later", url=f"https://{SITE}/later").status == 202
     assert b"/later" in ask_tab(server, "later-later-later").body
-    assert server.tell(script_view_token="later-later-last1", url=f"https://{SITE}/later").status == 202
+    assert server.send_event(script_view_token="later-later-last1", url=f"https://{SITE}/later").status == 202
     assert ask_tab(server, "later-later-last1", then="/erasure").json()["erased"]["script_views"] == 1
-    server.kept("SELECT page_path FROM views", 4)
+    server.wait_for_rows("SELECT page_path FROM views", 4)
 
 
 def test_a_tab_remembers_nothing_undeclared(tmp_path: Path) -> None:
@@ -142,14 +153,14 @@ def test_a_tab_remembers_nothing_undeclared(tmp_path: Path) -> None:
     site.init(settings=SETTINGS)
     terms = site.folder / "policy" / "terms.toml"
     terms.write_text(UNDECLARED.sub("", terms.read_text()))
-    with served(site) as running_server:
+    with start_server(site) as running_server:
         for path in ("/avowal.js", "/avowal.source.js"):
-            assert b"sessionStorage" not in running_server.ask("GET", path).body
+            assert b"sessionStorage" not in running_server.request("GET", path).body
 
 
 @pytest.fixture
-def own_host(tmp_path: Path) -> Iterator[Served]:
-    with served(Site(tmp_path).init(settings='[site]\nhost = "127.0.0.1"\n')) as running_server:
+def own_host(tmp_path: Path) -> Iterator[RunningServer]:
+    with start_server(Site(tmp_path).init(settings='[site]\nhost = "127.0.0.1"\n')) as running_server:
         yield running_server
 
 
@@ -161,7 +172,7 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-def visit_pages(server: Served, context: BrowserContext, *paths: str) -> Page:
+def visit_pages(server: RunningServer, context: BrowserContext, *paths: str) -> Page:
     """Visit pages of the site in one tab, then the visitor's page."""
     base = f"http://127.0.0.1:{server.port}"
     context.route(f"{base}/page/*", lambda route: route.fulfill(body=PAGE, content_type="text/html"))
@@ -174,7 +185,9 @@ def visit_pages(server: Served, context: BrowserContext, *paths: str) -> Page:
 
 
 @needs_chromium
-def test_a_visitor_without_the_cookie_sees_and_erases_their_tab(own_host: Served, browser: Browser) -> None:
+def test_a_visitor_without_the_cookie_sees_and_erases_their_tab(
+    own_host: RunningServer, browser: Browser
+) -> None:
     """In a real browser, each tab shows and erases its own views by keyboard, and the page passes axe-core."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
     with browser.new_context(user_agent=FIREFOX, bypass_csp=True) as context:
@@ -195,12 +208,12 @@ def test_a_visitor_without_the_cookie_sees_and_erases_their_tab(own_host: Served
             first.get_by_role("button", name="Erase all of it").press("Enter")
         receipt: Any = json.loads(download.value.path().read_text())
         assert receipt["erased"]["script_views"] == 2
-        own_host.kept("SELECT page_path FROM views", 1)
+        own_host.wait_for_rows("SELECT page_path FROM views", 1)
 
 
 @needs_chromium
 @pytest.mark.parametrize("objects", [False, True])
-def test_a_tab_forgets_its_views_on_request(own_host: Served, browser: Browser, objects: bool) -> None:
+def test_a_tab_forgets_its_views_on_request(own_host: RunningServer, browser: Browser, objects: bool) -> None:
     """A tab remembers nothing if the browser objects, and forgets its views when the visitor asks."""
     with browser.new_context(user_agent=FIREFOX) as context:
         if objects:

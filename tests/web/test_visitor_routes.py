@@ -11,45 +11,58 @@ import pytest
 from playwright.sync_api import ViewportSize, sync_playwright
 
 from support.browsers import CHROMIUM, needs_chromium
-from support.served import ANN, BEN, NEW, OWN, SETTINGS, SITE, Served, cookie, in_browser, served
+from support.running_server import (
+    ANN,
+    BEN,
+    NEW,
+    SAME_ORIGIN,
+    SETTINGS,
+    SITE,
+    RunningServer,
+    browser_cookie,
+    cookie_headers,
+    start_server,
+)
 from support.site import Site, wait_until
-from support.templates import made_once
+from support.templates import make_once
 
 
-@made_once
+@make_once
 def site_with_script_views(folder: Path) -> Site:
     """Make a site with script views of two visitors at one address, and one access by a user."""
     site = Site(folder).init(settings=SETTINGS)
-    with served(site) as running_server:
+    with start_server(site) as running_server:
         for number, (who, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
             token = f"{number}bcdefghij0123456789"
             assert (
-                running_server.tell(cookie(who), script_view_token=token, url=f"https://{SITE}{path}").status
+                running_server.send_event(
+                    cookie_headers(who), script_view_token=token, url=f"https://{SITE}{path}"
+                ).status
                 == 202
             )
-        running_server.kept("SELECT page_path FROM views", 3)
+        running_server.wait_for_rows("SELECT page_path FROM views", 3)
         assert site.avowal("user", "add", "zoe", "--purposes", "abuse").status == 0
-        ran = site.avowal("query", "--purpose", "abuse", "--as", "zoe", "SELECT visitor_id FROM views")
-        assert ran.status == 0, ran.err
+        result = site.avowal("query", "--purpose", "abuse", "--as", "zoe", "SELECT visitor_id FROM views")
+        assert result.status == 0, result.err
         running_server.stop()
     return site
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
-    with served(site_with_script_views(tmp_path)) as running_server:
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with start_server(site_with_script_views(tmp_path)) as running_server:
         yield running_server
 
 
-def fetch_page(server: Served, headers: dict[str, str], path: str = "") -> str:
-    answer = server.ask("GET", f"/privacy/me{path}", headers=headers)
+def fetch_page(server: RunningServer, headers: dict[str, str], path: str = "") -> str:
+    answer = server.request("GET", f"/privacy/me{path}", headers=headers)
     assert answer.status == 200
     assert answer.headers["cache-control"] == "private, no-store"
     assert answer.headers["vary"] == "Cookie"
     return answer.body.decode()
 
 
-def list_accesses(server: Served) -> list[dict[str, Any]]:
+def list_accesses(server: RunningServer) -> list[dict[str, Any]]:
     """Return the ledger entries of accesses by visitors."""
     assert server.site.avowal("ledger", "export", "out").status == 0
     entries = b"".join(
@@ -60,18 +73,18 @@ def list_accesses(server: Served) -> list[dict[str, Any]]:
     return [entry for entry in entries.split(b'{"at"') if b'"purpose":"may-see"' in entry]  # type: ignore[misc]
 
 
-def test_a_visitor_sees_only_their_own_data(server: Served) -> None:
+def test_a_visitor_sees_only_their_own_data(server: RunningServer) -> None:
     """The cookie shows a visitor's own data, also at a shared address; repeated accesses count once."""
     for who, own, other in ((ANN, "/of-ann", "/of-ben"), (BEN, "/of-ben", "/of-ann")):
         for _ in range(2):
-            page = fetch_page(server, cookie(who))
+            page = fetch_page(server, cookie_headers(who))
             assert own in page
             assert other not in page
             assert "zoe" not in page
     assert len(list_accesses(server)) == 2
     assert "O que se guarda" in fetch_page(
-        server, cookie(ANN, **{"Accept-Language": "pt"})
-    ) or "en" in fetch_page(server, cookie(ANN))
+        server, cookie_headers(ANN, **{"Accept-Language": "pt"})
+    ) or "en" in fetch_page(server, cookie_headers(ANN))
     assert server.site.avowal("verify").status == 0
 
 
@@ -88,44 +101,47 @@ def test_a_visitor_sees_only_their_own_data(server: Served) -> None:
         {"Authorization": f"Bearer {ANN}", "X-Visitor": ANN},
     ],
 )
-def test_a_visitor_without_a_cookie_sees_no_data(server: Served, headers: dict[str, str]) -> None:
+def test_a_visitor_without_a_cookie_sees_no_data(server: RunningServer, headers: dict[str, str]) -> None:
     """Without a valid cookie the page says that visits cannot be attributed, and no access is recorded."""
     page = fetch_page(server, headers, f"?cookie={ANN}&visitor={ANN}")
     assert "nobody can tell your visits from those of other people" in page
     assert "/of-ann" not in page
     for method, path in (("GET", "/export"), ("POST", "/erasure")):
-        assert server.ask(method, f"/privacy/me{path}", headers={**OWN, **headers}).status == 403
+        assert server.request(method, f"/privacy/me{path}", headers={**SAME_ORIGIN, **headers}).status == 403
     assert list_accesses(server) == []
 
 
-def test_a_refusal_of_the_cookie_is_confirmed(server: Served) -> None:
+def test_a_refusal_of_the_cookie_is_confirmed(server: RunningServer) -> None:
     """A form of refusal leads back to the page, which says that the cookie was refused and shows no data."""
-    form = {**OWN, "Sec-Fetch-Mode": "navigate"}
-    answer = server.ask("POST", "/cookie/refuse", headers=cookie(ANN, **form))
+    form = {**SAME_ORIGIN, "Sec-Fetch-Mode": "navigate"}
+    answer = server.request("POST", "/cookie/refuse", headers=cookie_headers(ANN, **form))
     assert (answer.status, answer.headers["location"]) == (303, "/privacy/me")
     assert answer.headers["set-cookie"].startswith("__Host-avowal=refused;")
-    assert server.ask("POST", "/cookie/refuse", headers=cookie(ANN, **OWN)).status == 204
-    assert "You refused the cookie" in fetch_page(server, cookie("refused"))
-    assert server.ask("GET", "/privacy/me/export", headers=cookie("refused", **OWN)).status == 403
-    assert list_accesses(server) == []
-
-
-def test_a_guessed_cookie_shows_nothing(server: Served) -> None:
-    """A guessed cookie shows no data, and no access is recorded."""
-    assert "Nothing is held of the visitor with your cookie." in fetch_page(server, cookie(NEW))
-    assert list_accesses(server) == []
-
-
-def test_a_visitor_exports_only_their_own_data(server: Served) -> None:
-    """An export needs a page of the site, follows the schema, and does not name readers."""
-    assert server.ask("GET", "/privacy/me/export", headers=cookie(ANN)).status == 403
+    assert server.request("POST", "/cookie/refuse", headers=cookie_headers(ANN, **SAME_ORIGIN)).status == 204
+    assert "You refused the cookie" in fetch_page(server, cookie_headers("refused"))
     assert (
-        server.ask(
-            "GET", "/privacy/me/export", headers=cookie(ANN, **{"Sec-Fetch-Site": "cross-site"})
+        server.request("GET", "/privacy/me/export", headers=cookie_headers("refused", **SAME_ORIGIN)).status
+        == 403
+    )
+    assert list_accesses(server) == []
+
+
+def test_a_guessed_cookie_shows_nothing(server: RunningServer) -> None:
+    """A guessed cookie shows no data, and no access is recorded."""
+    assert "Nothing is held of the visitor with your cookie." in fetch_page(server, cookie_headers(NEW))
+    assert list_accesses(server) == []
+
+
+def test_a_visitor_exports_only_their_own_data(server: RunningServer) -> None:
+    """An export needs a page of the site, follows the schema, and does not name readers."""
+    assert server.request("GET", "/privacy/me/export", headers=cookie_headers(ANN)).status == 403
+    assert (
+        server.request(
+            "GET", "/privacy/me/export", headers=cookie_headers(ANN, **{"Sec-Fetch-Site": "cross-site"})
         ).status
         == 403
     )
-    answer = server.ask("GET", "/privacy/me/export", headers=cookie(ANN, **OWN))
+    answer = server.request("GET", "/privacy/me/export", headers=cookie_headers(ANN, **SAME_ORIGIN))
     assert answer.headers["content-disposition"] == 'attachment; filename="my-data.jsonl"'
     lines = [json.loads(row) for row in answer.body.splitlines()]
     schema = jsonschema.Draft202012Validator(server.site.avowal("visitor", "schema").json())
@@ -134,29 +150,31 @@ def test_a_visitor_exports_only_their_own_data(server: Served) -> None:
     assert {access["reader"] for access in lines[0]["accesses"]} == {"operator", "reader", "visitor"}
 
 
-def test_an_erasure_deletes_the_data_and_gives_a_receipt(server: Served, tmp_path: Path) -> None:
+def test_an_erasure_deletes_the_data_and_gives_a_receipt(server: RunningServer, tmp_path: Path) -> None:
     """The data and the cookie are deleted with a valid receipt; data of others stays."""
-    assert server.ask("POST", "/privacy/me/erasure", headers=cookie(ANN)).status == 403
+    assert server.request("POST", "/privacy/me/erasure", headers=cookie_headers(ANN)).status == 403
     assert (
-        server.ask("POST", "/privacy/me/erasure", headers=cookie(ANN, Origin="https://evil.example")).status
+        server.request(
+            "POST", "/privacy/me/erasure", headers=cookie_headers(ANN, Origin="https://evil.example")
+        ).status
         == 403
     )
-    assert "/of-ann" in fetch_page(server, cookie(ANN))
-    answer = server.ask("POST", "/privacy/me/erasure", headers=cookie(ANN, **OWN))
+    assert "/of-ann" in fetch_page(server, cookie_headers(ANN))
+    answer = server.request("POST", "/privacy/me/erasure", headers=cookie_headers(ANN, **SAME_ORIGIN))
     assert (answer.status, "Max-Age=0" in answer.headers["set-cookie"]) == (200, True)
     receipt = tmp_path / "receipt.json"
     receipt.write_bytes(answer.body)
     assert answer.json()["erased"]["script_views"] == 2
     key = server.site.avowal("ledger", "key").out.strip()
     assert server.site.avowal("verify", receipt, "--key", key).status == 0
-    assert "Nothing is held" in fetch_page(server, cookie(ANN))
-    assert "/of-ben" in fetch_page(server, cookie(BEN))
+    assert "Nothing is held" in fetch_page(server, cookie_headers(ANN))
+    assert "/of-ben" in fetch_page(server, cookie_headers(BEN))
     wait_until(lambda: server.site.avowal("verify").status == 0, "all to hold")
 
 
 @needs_chromium
 @pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1440, "light")])
-def test_the_page_works_in_a_browser_without_scripts(server: Served, width: int, scheme: Any) -> None:
+def test_the_page_works_in_a_browser_without_scripts(server: RunningServer, width: int, scheme: Any) -> None:
     """By keyboard and without scripts, an erasure needs a confirmation; the page passes axe-core."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
     size: ViewportSize = {"width": width, "height": 900}
@@ -168,7 +186,7 @@ def test_the_page_works_in_a_browser_without_scripts(server: Served, width: int,
             page.goto(f"http://127.0.0.1:{server.port}/privacy/me")
             page.evaluate(rules)
             assert page.evaluate("axe.run()")["violations"] == []
-            context.add_cookies([in_browser(ANN)])
+            context.add_cookies([browser_cookie(ANN)])
             page.goto(f"http://127.0.0.1:{server.port}/privacy/me")
             assert "/of-ann" in page.content()
             assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -176,11 +194,11 @@ def test_the_page_works_in_a_browser_without_scripts(server: Served, width: int,
             violations = page.evaluate("axe.run()")["violations"]
             assert [(violation["id"], violation["nodes"][0]["html"]) for violation in violations] == []
         with browser.new_context(java_script_enabled=False, viewport=size) as context:
-            context.add_cookies([in_browser(ANN)])
+            context.add_cookies([browser_cookie(ANN)])
             page = context.new_page()
             page.goto(f"http://127.0.0.1:{server.port}/privacy/me")
             page.get_by_role("button", name="Erase all of it").press("Enter")
-            assert "/of-ann" in fetch_page(server, cookie(ANN))
+            assert "/of-ann" in fetch_page(server, cookie_headers(ANN))
             page.get_by_role("checkbox").press("Space")
             with page.expect_download() as download:
                 page.get_by_role("button", name="Erase all of it").press("Enter")

@@ -31,7 +31,7 @@ from avowal.workspace.ownership import open_backend
 from avowal.workspace.server import FolderServer
 from avowal.workspace.unix_socket import MESSAGE_BYTES_MAX, connect, receive_message, send_message
 from support.errors import raises_code
-from support.store_records import admitted_records, request_at, written_segment
+from support.store_records import admitted_records, request_at, write_segment
 
 
 def folder(path: Path) -> Folder:
@@ -96,7 +96,7 @@ def test_a_second_process_sends_its_requests_to_the_first(tmp_path: Path) -> Non
     assert isinstance(client, FolderClient)
     assert client.call(Echo(SAMPLE)) == owner.call(Echo(SAMPLE)) == SAMPLE
     assert owner.call(Echo(SAMPLE)) is SAMPLE  # within one process nothing is encoded
-    client.load_segments([written_segment(tmp_path / "data", admitted_records(request_at(0)))])
+    client.load_segments([write_segment(tmp_path / "data", admitted_records(request_at(0)))])
     assert owner.call(CountRecords()) == client.call(CountRecords())
     assert client.call(CountRecords()).requests == 1
     assert list((tmp_path / "data" / "segments").iterdir()) == []
@@ -199,8 +199,8 @@ def test_two_killed_processes_do_not_wait_for_each_other(tmp_path: Path) -> None
 
 def test_remaining_segments_are_loaded_at_the_next_start(tmp_path: Path) -> None:
     """The next owner loads each segment on the disk, and removes one that cannot be loaded."""
-    written_segment(tmp_path / "data", admitted_records(request_at(0)))
-    written_segment(tmp_path / "data", admitted_records(request_at(0)), 500, 600, source="b")
+    write_segment(tmp_path / "data", admitted_records(request_at(0)))
+    write_segment(tmp_path / "data", admitted_records(request_at(0)), 500, 600, source="b")
     owner = open_as_owner(tmp_path)
     assert owner.call(CountRecords()).requests == 1
     assert owner.recovered_lines == 1

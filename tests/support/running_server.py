@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from support.site import FIREFOX, Site, Started, wait_until
+from support.site import FIREFOX, RunningCommand, Site, wait_until
 
 SITE = "site.example"
 SETTINGS = f'[site]\nhost = "{SITE}"\n'
-LOOK = "abcdefghij0123456789"
-OWN = {"Sec-Fetch-Site": "same-origin"}
+SCRIPT_VIEW_TOKEN = "abcdefghij0123456789"  # noqa: S105  # it identifies a script view of the tests
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 ANN, BEN, NEW = "annannannannannannanna", "benbenbenbenbenbenbenb", "newnewnewnewnewnewnewn"
 """The identifiers of visitors in the site's cookie."""
 
 TODAY = datetime.now(UTC).replace(tzinfo=None)
 
 
-def translated(folder: Site, *changes: tuple[str, str], **places: str) -> Site:
+def site_in_three_languages(folder: Site, *changes: tuple[str, str], **permalinks: str) -> Site:
     """Make a site in three languages whose policy was adopted 60 days ago; `places` are permalinks by language."""
     site = folder.init(
         ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(60)).date()}"),
@@ -34,20 +34,20 @@ def translated(folder: Site, *changes: tuple[str, str], **places: str) -> Site:
     english = next((site.folder / "policy").glob("*.md"))
     for tag in ("pt-BR", "zh-TW"):
         text = english.read_text().replace("lang: en", f"lang: {tag}")
-        if tag in places:
-            text = text.replace("permalink: /privacy/", f"permalink: {places[tag]}\nshare: false")
+        if tag in permalinks:
+            text = text.replace("permalink: /privacy/", f"permalink: {permalinks[tag]}\nshare: false")
         english.with_name(f"privacy-policy.{tag}.md").write_text(text)
     assert site.avowal("policy", "adopt").status == 0
     return site
 
 
-def changed(site: Site, days: int, age: int = 6) -> None:
+def publish_version(site: Site, days: int, age: int = 6) -> None:
     """Publish a version that takes effect after some days, and keeps full addresses for `age` days."""
     terms = site.folder / "policy" / "terms.toml"
     text = re.sub(r'full = "\d days", prefix', f'full = "{age} days", prefix', terms.read_text())
     terms.write_text(re.sub(r"(?m)^updated = \S+", f"updated = {(TODAY + timedelta(days)).date()}", text))
-    ran = site.avowal("policy", "publish", "--accept-weaker")
-    assert ran.status == 0, ran.err
+    result = site.avowal("policy", "publish", "--accept-weaker")
+    assert result.status == 0, result.err
 
 
 def free_port() -> int:
@@ -58,14 +58,14 @@ def free_port() -> int:
         return port
 
 
-def cookie(who: str, **more: str) -> dict[str, str]:
+def cookie_headers(identifier: str, **other_headers: str) -> dict[str, str]:
     """Return the headers of a visitor with this cookie identifier."""
-    return {"Cookie": f"other=1; __Host-avowal={who}", **more}
+    return {"Cookie": f"other=1; __Host-avowal={identifier}", **other_headers}
 
 
-def in_browser(who: str) -> Any:
+def browser_cookie(identifier: str) -> Any:
     """Return a visitor's cookie for a browser."""
-    return {"name": "__Host-avowal", "value": who, "domain": "127.0.0.1", "path": "/", "secure": True}
+    return {"name": "__Host-avowal", "value": identifier, "domain": "127.0.0.1", "path": "/", "secure": True}
 
 
 @dataclass(frozen=True)
@@ -82,72 +82,72 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Served:
+class RunningServer:
     """A server at a port of the loopback."""
 
     site: Site
     port: int
-    started: Started
+    command: RunningCommand
 
-    def ask(
+    def request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send a request; by default the visitor uses Firefox and comes through a proxy."""
-        own = {"User-Agent": FIREFOX, "X-Forwarded-For": "203.0.113.7", **(headers or {})}
+        all_headers = {"User-Agent": FIREFOX, "X-Forwarded-For": "203.0.113.7", **(headers or {})}
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
-            connection.request(method, path, body, own)
+            connection.request(method, path, body, all_headers)
             answer = connection.getresponse()
             response_headers = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, response_headers, answer.read())
 
-    def tell(self, headers: Mapping[str, str] | None = None, **values: Any) -> Answer:
+    def send_event(self, headers: Mapping[str, str] | None = None, **values: Any) -> Answer:
         """Send an event of a script view of the site's page."""
         event = {
-            "script_view_token": LOOK,
+            "script_view_token": SCRIPT_VIEW_TOKEN,
             "url": f"https://{SITE}/a",
             "elapsed_ms": 0,
             "visible_ms": 0,
             **values,
         }
-        return self.ask("POST", "/collect", json.dumps(event).encode(), headers)
+        return self.request("POST", "/collect", json.dumps(event).encode(), headers)
 
-    def kept(self, sql: str, rows: int) -> list[dict[str, Any]]:
+    def wait_for_rows(self, sql: str, row_count: int) -> list[dict[str, Any]]:
         """Query through the command line until there are as many rows; returns them."""
-        found: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
 
-        def there() -> bool:
-            ran = self.site.avowal("query", "--purpose", "abuse", "--json", sql)
-            assert ran.status == 0, ran.err
-            found[:] = ran.json()["rows"]
-            return len(found) == rows
+        def has_row_count() -> bool:
+            result = self.site.avowal("query", "--purpose", "abuse", "--json", sql)
+            assert result.status == 0, result.err
+            rows[:] = result.json()["rows"]
+            return len(rows) == row_count
 
         try:
-            wait_until(there, f"{rows} rows of {sql}")
+            wait_until(has_row_count, f"{row_count} rows of {sql}")
         except AssertionError as error:
-            error.add_note(f"the last were {found}")
+            error.add_note(f"the last rows were {rows}")
             raise
-        return found
+        return rows
 
     def stop(self) -> None:
         """End the server with SIGTERM, and assert that it ends with status 0."""
-        assert self.started.end(signal.SIGTERM) == 0
+        assert self.command.end(signal.SIGTERM) == 0
 
 
-def answers(it: Served) -> bool:
+def is_answering(server: RunningServer) -> bool:
     """Return whether a started server answers; it must not have ended."""
-    assert it.started.process.poll() is None, it.started.said()
+    assert server.command.process.poll() is None, server.command.read_output()
     try:
-        return it.ask("GET", "/healthz").status == 200
+        return server.request("GET", "/healthz").status == 200
     except OSError:
         return False
 
 
 @contextmanager
-def served(site: Site, *options: str) -> Iterator[Served]:
+def start_server(site: Site, *options: str) -> Iterator[RunningServer]:
     """Run a server for a site until the block ends."""
     port = free_port()
-    with site.started("serve", "--port", str(port), *options) as started:
-        started.wait_for("serving")
-        it = Served(site, port, started)
-        wait_until(lambda: answers(it), "the server answers")
-        yield it
+    with site.start("serve", "--port", str(port), *options) as command:
+        command.wait_for("serving")
+        server = RunningServer(site, port, command)
+        wait_until(lambda: is_answering(server), "the server answers")
+        yield server
