@@ -33,6 +33,7 @@ check: $(READY)  ## What CI runs beside the tests.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/audit.py
 
 bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes some minutes.
 	$(BIN)/python benchmarks/goaccess.py
