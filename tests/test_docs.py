@@ -335,3 +335,13 @@ def test_the_architecture_page_lists_every_package() -> None:
     source = ROOT / "src" / "avowal"
     packages = {path.parent.name for path in source.glob("*/__init__.py")}
     assert listed == packages | {path.stem for path in source.glob("*.py")} - {"__init__"}
+
+
+def test_each_test_named_in_the_threat_model_exists() -> None:
+    """The threat model names tests as `file::test` or `file`; each of them exists."""
+    text = (ROOT / "docs/security.md").read_text()
+    named = re.findall(r"`([a-z_]+/test_\w+\.py)(?:::(test_\w+))?`", text)
+    assert len(named) > 30
+    for file, test in named:
+        source = (ROOT / "tests" / file).read_text()
+        assert not test or f"def {test}(" in source, f"{file}::{test}"
