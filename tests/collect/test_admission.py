@@ -38,15 +38,15 @@ TIME: dict[str, AgeByPrecision] = {"request-time": {"full": None}}
 
 
 def admit(
-    kept: dict[str, AgeByPrecision], **changed: Any
+    ages: dict[str, AgeByPrecision], **columns: Any
 ) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
-    frame = pl.DataFrame([{**RECORD, **changed}]).with_columns(
+    frame = pl.DataFrame([{**RECORD, **columns}]).with_columns(
         pl.col("line").cast(pl.UInt32),
         pl.col("time").cast(pl.Datetime("us")),
         pl.col("visitor_id").cast(pl.UInt64),
         pl.col("bot").cast(pl.String),
     )
-    records, drops = admit_records(frame, AdmissionRules(3, kept), NOW)
+    records, drops = admit_records(frame, AdmissionRules(3, ages), NOW)
     assert records.drop("line").schema == ADMITTED_SCHEMA
     return records.to_dicts(), drops.rows()
 

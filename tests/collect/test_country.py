@@ -27,17 +27,17 @@ RECENT = datetime.now(UTC).replace(tzinfo=None, hour=0) - timedelta(days=2)
 
 def write_database(path: Path, version: int = 6) -> Path:
     writer = MMDBWriter(version, "Test", ipv4_compatible=version == 6)
-    for network, place in PLACES.items():
+    for network, country in PLACES.items():
         if version == 6 or ":" not in network:
-            writer.insert_network(IPSet([network]), place)
+            writer.insert_network(IPSet([network]), country)
     writer.to_db_file(str(path))
     return path
 
 
 def test_an_address_has_the_country_of_its_network(tmp_path: Path) -> None:
     """The country is a code of two letters, and null if the database has none for the address."""
-    known = CountryDatabase.open(write_database(tmp_path / "all.mmdb"))
-    assert known.find_countries(pl.Series([*ADDRESSES, None])).to_list() == [
+    database = CountryDatabase.open(write_database(tmp_path / "all.mmdb"))
+    assert database.find_countries(pl.Series([*ADDRESSES, None])).to_list() == [
         "BR",
         "TW",
         None,
@@ -61,7 +61,7 @@ COUNTRY = '\n[[collect]]\ncategories = ["country"]\nkeep = { full = "forever" }\
 
 
 @pytest.mark.parametrize(
-    ("terms", "kept"),
+    ("terms", "countries"),
     [
         (COUNTRY, {"BR", "TW", None}),
         ("", {"BR", "TW", None}),
@@ -70,7 +70,7 @@ COUNTRY = '\n[[collect]]\ncategories = ["country"]\nkeep = { full = "forever" }\
     ],
 )
 def test_the_country_is_stored_if_the_terms_permit_it(
-    tmp_path: Path, terms: str, kept: set[str | None]
+    tmp_path: Path, terms: str, countries: set[str | None]
 ) -> None:
     """It is permitted as a category, or as the coarsest precision of an address, and null otherwise."""
     write_database(tmp_path / "country.mmdb")
@@ -89,9 +89,11 @@ def test_the_country_is_stored_if_the_terms_permit_it(
         text += terms
     path.write_text(text)
     site.import_logs(
-        site.log("a.log", *(line(n, start=RECENT, address=at) for n, at in enumerate(ADDRESSES[:3])))
+        site.log(
+            "a.log", *(line(n, start=RECENT, address=address) for n, address in enumerate(ADDRESSES[:3]))
+        )
     )
-    assert {country for (country,) in site.rows("SELECT country FROM requests")} == kept
+    assert {country for (country,) in site.rows("SELECT country FROM requests")} == countries
 
 
 def test_countries_are_reported_if_content_may_use_them(tmp_path: Path) -> None:
@@ -99,12 +101,13 @@ def test_countries_are_reported_if_content_may_use_them(tmp_path: Path) -> None:
     write_database(tmp_path / "country.mmdb")
     site = Site(tmp_path).init(settings='[collect]\ncountry_database = "country.mmdb"\n')
     log = site.log(
-        "a.log", *(line(n, start=RECENT, address=at) for n, at in enumerate([*ADDRESSES, ADDRESSES[0]]))
+        "a.log",
+        *(line(n, start=RECENT, address=address) for n, address in enumerate([*ADDRESSES, ADDRESSES[0]])),
     )
     site.import_logs(log)
-    found = site.report("countries")
-    assert found["tables"]["countries"] == []
-    assert any("`country`" in note for note in found["notes"])
+    report = site.report("countries")
+    assert report["tables"]["countries"] == []
+    assert any("`country`" in note for note in report["notes"])
     other = Site(tmp_path / "other")
     other.folder.mkdir()
     write_database(other.folder / "country.mmdb")

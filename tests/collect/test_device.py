@@ -54,8 +54,8 @@ def test_rows_keep_their_order_when_the_cache_is_full(monkeypatch: pytest.Monkey
     devices = DeviceParser()
     for start in range(0, 6, 3):
         agents = [
-            f"Mozilla/5.0 (X11; Linux x86_64; rv:{v}.0) Gecko/20100101 Firefox/{v}.0"
-            for v in range(100 + start, 103 + start)
+            f"Mozilla/5.0 (X11; Linux x86_64; rv:{version}.0) Gecko/20100101 Firefox/{version}.0"
+            for version in range(100 + start, 103 + start)
         ]
         frame = pl.DataFrame({"user_agent": [*agents, agents[0]]})
         versions = devices.add_device_columns(frame)["browser_version"].to_list()

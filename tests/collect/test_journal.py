@@ -28,7 +28,7 @@ def row(script_view_id: int, seconds: float = 0, **values: object) -> JournalRow
 
 
 def frame(*rows: JournalRow) -> pl.DataFrame:
-    return pl.DataFrame([msgspec.structs.asdict(one) for one in rows], schema=JOURNAL_SCHEMA)
+    return pl.DataFrame([msgspec.structs.asdict(row) for row in rows], schema=JOURNAL_SCHEMA)
 
 
 def write_journal(folder: Path, *groups: list[JournalRow]) -> Path:
@@ -45,23 +45,23 @@ def test_written_rows_are_read_back(tmp_path: Path) -> None:
     rows = [row(2**64 - 1, host="é \n\t\"'\\", visitor_id=2**64 - 1, visible_ms=0), row(1)]
     write_journal(tmp_path, rows, [row(2)])
     (journal,) = list_journals(tmp_path)
-    read = journal.read_rows().to_dicts()
-    assert [one["script_view_id"] for one in read] == [2**64 - 1, 1, 2]
+    read_rows = journal.read_rows().to_dicts()
+    assert [read_row["script_view_id"] for read_row in read_rows] == [2**64 - 1, 1, 2]
     for name in ("host", "visitor_id", "visible_ms", "page_path"):
-        assert read[0][name] == getattr(rows[0], name)
+        assert read_rows[0][name] == getattr(rows[0], name)
 
 
 def test_a_damaged_journal_is_read_up_to_the_damage(tmp_path: Path) -> None:
     """If a journal is cut or changed at any byte, its complete frames are read and no others."""
     path = write_journal(tmp_path, [row(1)], [row(2)])
-    whole = path.read_bytes()
-    first = len(JOURNAL_HEADER) + (len(whole) - len(JOURNAL_HEADER)) // 2
+    content = path.read_bytes()
+    first = len(JOURNAL_HEADER) + (len(content) - len(JOURNAL_HEADER)) // 2
     (journal,) = list_journals(tmp_path)
-    for end in range(len(whole)):
-        path.write_bytes(whole[:end])
+    for end in range(len(content)):
+        path.write_bytes(content[:end])
         assert journal.read_rows()["script_view_id"].to_list() == ([1] if end >= first else [])
-    for position in range(first, len(whole)):
-        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+    for position in range(first, len(content)):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
         assert journal.read_rows()["script_view_id"].to_list() == [1]
 
 
@@ -77,8 +77,8 @@ def test_a_failed_write_leaves_no_row(tmp_path: Path, failing: str) -> None:
     writer.rotate()
     assert sorted(
         script_view_id
-        for one in list_journals(tmp_path)
-        for script_view_id in one.read_rows()["script_view_id"]
+        for journal in list_journals(tmp_path)
+        for script_view_id in journal.read_rows()["script_view_id"]
     ) == [
         1,
         3,
@@ -104,7 +104,7 @@ def test_the_events_of_a_script_view_become_one_row() -> None:
             row(8, 5, page_path="/d"),
         )
     )
-    by_script_view = {one["script_view_id"]: one for one in merged.to_dicts()}
+    by_script_view = {merged_row["script_view_id"]: merged_row for merged_row in merged.to_dicts()}
     assert by_script_view[7]["page_path"] == "/a"
     assert by_script_view[7]["visible_ms"] == (timedelta(seconds=31) + TRANSMISSION_DELAY_MAX) / timedelta(
         milliseconds=1

@@ -22,7 +22,7 @@ from support.depth import by_depth
 
 NOW = datetime(2026, 11, 22, 12, 0)  # noqa: DTZ001  # UTC without a zone
 GOOD = '192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] "GET /a?b=c HTTP/1.1" 200 5 "-" "curl/8.5.0"'
-KEPT = {
+AGES = {
     "request-time": {"full": None},
     "page-path": {"full": None},
     "request-kind": {"full": None},
@@ -32,12 +32,12 @@ KEPT = {
 
 
 def pipeline(
-    folder: Path, log_format: str = "combined", kept: dict[str, dict[str, int | None]] | None = None
+    folder: Path, log_format: str = "combined", ages: dict[str, dict[str, int | None]] | None = None
 ) -> Pipeline:
     return Pipeline(
         parser=create_parser(log_format),
         admission_rules=lambda _: [
-            AdmissionRules(1, KEPT if kept is None else kept, NOW - timedelta(hours=1))
+            AdmissionRules(1, AGES if ages is None else ages, NOW - timedelta(hours=1))
         ],
         kind_rules=RequestKindRules(CollectSettings()),
         salts=SaltFile(folder / "salts.json"),
@@ -87,9 +87,9 @@ def test_null_characters_before_a_line_are_ignored(tmp_path: Path) -> None:
 
 def test_an_unparsable_line_has_only_its_position_and_shape(tmp_path: Path) -> None:
     """Offset, length, reason and shape of an unparsable line are stored, and nothing of its content."""
-    words = "secret user@example.org 192.0.2.77 na\u00efve"
-    (unparsable,) = process(tmp_path, GOOD, words, GOOD).unparsable_lines
-    assert (unparsable.offset_bytes, unparsable.length_bytes) == (1000 + len(GOOD) + 1, len(words.encode()))
+    text = "secret user@example.org 192.0.2.77 na\u00efve"
+    (unparsable,) = process(tmp_path, GOOD, text, GOOD).unparsable_lines
+    assert (unparsable.offset_bytes, unparsable.length_bytes) == (1000 + len(GOOD) + 1, len(text.encode()))
     assert unparsable.shape == "a a@a.a 9.9.9.9 a"
 
 
@@ -127,7 +127,7 @@ def test_late_and_early_requests_are_counted(tmp_path: Path) -> None:
 
 def test_undeclared_request_times_drop_every_request(tmp_path: Path) -> None:
     """If the terms do not declare the request time, each request is dropped with a reason."""
-    result = pipeline(tmp_path, kept={"page-path": {"full": None}, "bot": {"full": None}}).process(
+    result = pipeline(tmp_path, ages={"page-path": {"full": None}, "bot": {"full": None}}).process(
         block(GOOD), NOW
     )
     assert (result.counts.requests, result.counts.dropped) == (0, {DropReason.NOT_DECLARED: 1})

@@ -76,11 +76,11 @@ def test_the_state_of_a_page_is_probed(
 ) -> None:
     """A page is up, slow or down for a reason; a page that is sent too slowly times out."""
     with run_server(responder) as port:
-        found = probe_page(port)
-    assert (found.state, found.failure_reason, found.status) == (state, reason, status)
-    assert found.host == "127.0.0.1"
-    assert (found.response_ms is None) == (status is None)
-    assert found.certificate_days is None
+        result = probe_page(port)
+    assert (result.state, result.failure_reason, result.status) == (state, reason, status)
+    assert result.host == "127.0.0.1"
+    assert (result.response_ms is None) == (status is None)
+    assert result.certificate_days is None
 
 
 def test_a_server_that_does_not_answer_is_down() -> None:
@@ -94,8 +94,8 @@ def test_the_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with run_server(respond_with(OK_RESPONSE), tls_context(tmp_path, 20)) as port:
         assert probe_page(port, "https").failure_reason is FailureReason.CERTIFICATE
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
-        found = probe_page(port, "https")
-        assert (found.state, found.certificate_days) == (ProbeState.UP, 20)
+        result = probe_page(port, "https")
+        assert (result.state, result.certificate_days) == (ProbeState.UP, 20)
     with run_server(respond_with(OK_RESPONSE), tls_context(tmp_path, -2)) as port:
         assert probe_page(port, "https").failure_reason is FailureReason.CERTIFICATE
     with run_server(respond_with(OK_RESPONSE)) as port:

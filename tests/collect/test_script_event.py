@@ -46,8 +46,8 @@ def admission_ages(draw: st.DrawFn) -> dict[str, dict[str, int | None]]:
     ages = {}
     for category in draw(st.sets(st.sampled_from(CATEGORIES))):
         precisions = WORDS[category].precisions or ["full"]
-        chosen = draw(st.sets(st.sampled_from([*precisions, "full"]), min_size=1))
-        ages[category] = {precision: draw(st.sampled_from([None, 60])) for precision in chosen}
+        permitted_precisions = draw(st.sets(st.sampled_from([*precisions, "full"]), min_size=1))
+        ages[category] = {precision: draw(st.sampled_from([None, 60])) for precision in permitted_precisions}
     return {**ages, "request-time": {"full": None}, "view-time": {"full": None}, "visitor-id": {"day": None}}
 
 

@@ -35,15 +35,17 @@ def test_the_visitor_day_begins_at_four_when_clocks_change() -> None:
 def test_a_salt_is_shared_by_processes_and_then_destroyed(tmp_path: Path) -> None:
     """A day has one salt for 48 hours after its first use, and a new one afterwards."""
     path = tmp_path / "keys" / "salts.json"
-    first, late = SaltFile(path).load_or_create([DAY], NOW)
-    assert not late
-    again, late = SaltFile(path).load_or_create([DAY], NOW + SALT_LIFETIME - timedelta(seconds=1))
-    assert again == first
-    assert not late
-    secret = first[DAY]
-    after, late = SaltFile(path).load_or_create([DAY], NOW + SALT_LIFETIME)
-    assert after != first
-    assert late == {DAY}
+    salts, late_days = SaltFile(path).load_or_create([DAY], NOW)
+    assert not late_days
+    salts_before_expiry, late_days = SaltFile(path).load_or_create(
+        [DAY], NOW + SALT_LIFETIME - timedelta(seconds=1)
+    )
+    assert salts_before_expiry == salts
+    assert not late_days
+    secret = salts[DAY]
+    salts_after_expiry, late_days = SaltFile(path).load_or_create([DAY], NOW + SALT_LIFETIME)
+    assert salts_after_expiry != salts
+    assert late_days == {DAY}
     files = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert secret not in files
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -57,8 +59,8 @@ def test_expired_salts_are_destroyed_without_being_used(tmp_path: Path) -> None:
     before = salts.path.read_bytes()
     salts.destroy_expired(NOW + SALT_LIFETIME)
     assert salts.path.read_bytes() != before
-    _, late = salts.load_or_create([DAY], NOW + SALT_LIFETIME)
-    assert late == {DAY}
+    _, late_days = salts.load_or_create([DAY], NOW + SALT_LIFETIME)
+    assert late_days == {DAY}
 
 
 def test_an_unreadable_salt_file_is_an_error(tmp_path: Path) -> None:

@@ -160,8 +160,8 @@ def test_a_sufficient_contract_permits_no_more_than_the_terms(
     terms: dict[Cell, dict[str, int | None]], contract: dict[Cell, dict[str, int | None]]
 ) -> None:
     """Whatever a sufficient contract permits, the terms permit a processor of that service for as long."""
-    ours = select_processor_bounds(Bounds(terms, {}), {"third-party-service"})
-    if compare(ours, Bounds(contract, {})).is_at_least_as_protective:
+    permitted = select_processor_bounds(Bounds(terms, {}), {"third-party-service"})
+    if compare(permitted, Bounds(contract, {})).is_at_least_as_protective:
         for cell, ages in contract.items():
             assert (cell.recipient, cell.purpose) == (PROCESSOR, "third-party-service")
             allowed = terms[cell]["full"]
@@ -179,13 +179,13 @@ def test_the_documented_contract_is_sufficient() -> None:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    made = Site(tmp_path).init()
-    folder = made.folder / "policy" / "processors"
+    site = Site(tmp_path).init()
+    folder = site.folder / "policy" / "processors"
     folder.mkdir()
     (folder / "shield.toml").write_text(CONTRACT)
     (folder / "greedy.toml").write_text(CONTRACT.replace("7 days", "90 days"))
-    assert made.avowal("policy", "adopt").status == 0
-    return made
+    assert site.avowal("policy", "adopt").status == 0
+    return site
 
 
 def test_a_processor_is_added_or_refused(site: Site) -> None:
@@ -201,8 +201,8 @@ def test_a_processor_is_added_or_refused(site: Site) -> None:
     assert "ip-address, request-time, full" in "; ".join(
         result.json()["processors"]["greedy"]["weaker_rules"]
     )
-    shown = site.avowal("processor", "check", "greedy")
-    assert (shown.status, "not sufficient" in shown.out, "90 days" in shown.out) == (1, True, True)
+    check = site.avowal("processor", "check", "greedy")
+    assert (check.status, "not sufficient" in check.out, "90 days" in check.out) == (1, True, True)
     assert site.avowal("processor", "check", "shield").status == 0
     refused = site.avowal("processor", "add", "greedy")
     assert (refused.status, refused.code) == (1, "contract-insufficient")
@@ -229,8 +229,8 @@ def test_stricter_terms_make_a_contract_insufficient(site: Site) -> None:
     terms.write_text(strict)
     result = site.avowal("policy", "publish", "--json")
     assert (result.status, result.json()["deficient_processors"]) == (0, ["shield"])
-    (listed,) = site.avowal("processor", "list", "--json").json()["processors"]
-    assert (listed["is_sufficient"], "was 3 days" in "; ".join(listed["weaker_rules"])) == (False, True)
+    (processor,) = site.avowal("processor", "list", "--json").json()["processors"]
+    assert (processor["is_sufficient"], "was 3 days" in "; ".join(processor["weaker_rules"])) == (False, True)
     assert site.avowal("status", "--json").json()["deficient_processors"] == ["shield"]
     assert "not sufficient" in site.avowal("status").out
     contract = site.folder / "policy" / "processors" / "shield.toml"

@@ -109,13 +109,13 @@ def serve_sample(*, behaves: bool) -> Iterator[str]:
 
 @make_once
 def site_with_cookies(folder: Path) -> Site:
-    made = Site(folder).init()
-    terms = made.folder / "policy" / "terms.toml"
-    own = '\n[[cookie]]\nname = "own"\nfor = ["content"]\nkeep = "30 days"\nbasis = "unless-refused"\nparty = "first"\n'
-    head, duties, rest = terms.read_text().partition("# What else visitors are owed.")
-    terms.write_text(f"{head}{own}\n{duties}{rest}")
-    assert made.avowal("policy", "adopt").status == 0
-    return made
+    site = Site(folder).init()
+    terms = site.folder / "policy" / "terms.toml"
+    rule = '\n[[cookie]]\nname = "own"\nfor = ["content"]\nkeep = "30 days"\nbasis = "unless-refused"\nparty = "first"\n'
+    head, comment, rest = terms.read_text().partition("# What else visitors are owed.")
+    terms.write_text(f"{head}{rule}\n{comment}{rest}")
+    assert site.avowal("policy", "adopt").status == 0
+    return site
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_violations_of_a_site_are_found(site: Site) -> None:
     with serve_sample(behaves=False) as url:
         result = site.avowal("cookies", "audit", url, "--json", "--chromium", CHROMIUM)
         audit = result.json()
-        shown = site.avowal("cookies", "audit", url, "--max-pages", "1", "--chromium", CHROMIUM)
+        table = site.avowal("cookies", "audit", url, "--max-pages", "1", "--chromium", CHROMIUM)
     assert result.status == 1
     assert audit["pages"] == [url, f"{url}second"]
     violations = {
@@ -147,7 +147,7 @@ def test_violations_of_a_site_are_found(site: Site) -> None:
     }
     (pixel,) = [observation for observation in audit["observations"] if observation["name"] == "localhost"]
     assert pixel["page"] == f"{url}second"
-    assert (shown.status, "2 of 3 differ from the terms" in shown.out) == (1, True), shown.out
+    assert (table.status, "2 of 3 differ from the terms" in table.out) == (1, True), table.out
 
 
 @needs_chromium

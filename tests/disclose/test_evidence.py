@@ -23,7 +23,7 @@ def read_rows(site: Site, table: str, columns: str = "*") -> list[tuple[Any, ...
 
 
 @pytest.mark.parametrize(
-    ("other", "arguments", "status", "code"),
+    ("evidence", "arguments", "status", "code"),
     [
         ({"date": f"{(NOW + timedelta(3)).date()}"}, (), 1, "evidence-invalid"),
         ({"date": "soon"}, (), 2, "invalid-time"),
@@ -37,17 +37,17 @@ def read_rows(site: Site, table: str, columns: str = "*") -> list[tuple[Any, ...
     ],
 )
 def test_invalid_evidence_is_refused(
-    site: Site, other: dict[str, str], arguments: tuple[str, ...], status: int, code: str
+    site: Site, evidence: dict[str, str], arguments: tuple[str, ...], status: int, code: str
 ) -> None:
     """Insufficient evidence is refused and recorded; an input error is refused only."""
-    result = disclose_to_court(site, *arguments, **other)
+    result = disclose_to_court(site, *arguments, **evidence)
     assert (result.status, result.code) == (status, code), result.err
     assert len(read_rows(site, "release_refusals")) == (1 if status == 1 else 0)
     assert read_rows(site, "release_requests") == []
 
 
 @pytest.mark.parametrize(
-    ("about", "reason", "code"),
+    ("subject", "reason", "code"),
     [
         ("203.0.113.0/24", "other-subjects", "selection-too-broad"),
         ("0123456789abcdef", "unknown-subject", "records-not-found"),
@@ -56,7 +56,7 @@ def test_invalid_evidence_is_refused(
     ],
 )
 def test_a_release_about_an_unidentified_person_is_refused(
-    site: Site, about: str, reason: str, code: str
+    site: Site, subject: str, reason: str, code: str
 ) -> None:
     """An unknown visitor, an address that several visitors share, and an address range are refused."""
     lines = (
@@ -64,6 +64,6 @@ def test_a_release_about_an_unidentified_person_is_refused(
         for n, agent in enumerate((CHROME, "Lynx"))
     )
     site.import_logs(site.log("b.log", *lines))
-    result = disclose_to_court(site, subject=about)
+    result = disclose_to_court(site, subject=subject)
     assert (result.status, result.code) == (1, code), result.err
     assert read_rows(site, "release_refusals", "reason") == [(reason,)]

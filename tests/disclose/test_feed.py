@@ -112,7 +112,7 @@ def test_a_processor_gets_its_records(site: Site) -> None:
 def test_an_erasure_reaches_the_processor(site: Site) -> None:
     """After an erasure the processor is told to delete exactly the IDs of that visitor's records."""
     feed(site)
-    known = {
+    paths = {
         record["id"]: record["values"]["page_path"] for record in select_kind(take_lines(site), "record")
     }
     key = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()["visitor"]
@@ -120,7 +120,7 @@ def test_an_erasure_reaches_the_processor(site: Site) -> None:
     assert feed(site).json()["deletions"] == 3
     lines = take_lines(site)
     (deletion,) = select_kind(lines, "delete")
-    assert {known[record_id] for record_id in deletion["ids"]} == {"/0", "/1", "/2"}
+    assert {paths[record_id] for record_id in deletion["ids"]} == {"/0", "/1", "/2"}
     assert select_kind(lines, "record") == []
     assert feed(site).json()["pages"] == 0
 
@@ -249,14 +249,14 @@ def test_a_page_is_acknowledged_only_at_its_own_destination(site: Site) -> None:
 
 def test_a_sent_page_is_signed(site: Site) -> None:
     """A page is signed as in Standard Webhooks; after a temporary error it is sent again unchanged."""
-    issued = site.avowal("processor", "key", "guard", "--json").json()
+    key = site.avowal("processor", "key", "guard", "--json").json()
     with run_webhook([503, 204]) as (url, received):
         assert feed(site, url).json()["records"] == {"requests": 4}
         assert feed(site, url).json()["pages"] == 0
     assert [body for _, body in received] == [received[0][1]] * 2
     headers, body = received[1]
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    public = Ed25519PublicKey.from_public_bytes(base64.b64decode(issued["public_key"].removeprefix("whpk_")))
+    public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key["public_key"].removeprefix("whpk_")))
     public.verify(base64.b64decode(headers["webhook-signature"].removeprefix("v1a,")), signed)
     assert query_register(site, "SELECT acknowledged_at IS NULL FROM feed_pages") == [(0,)]
 
@@ -287,8 +287,8 @@ def pull(
 
 
 def issue_key(site: Site, *arguments: str) -> str:
-    issued: str = site.avowal("processor", "key", "guard", "--json", *arguments).json()["key"]
-    return issued
+    key: str = site.avowal("processor", "key", "guard", "--json", *arguments).json()["key"]
+    return key
 
 
 def test_a_processor_pulls_page_by_page(server: RunningServer) -> None:
@@ -296,8 +296,8 @@ def test_a_processor_pulls_page_by_page(server: RunningServer) -> None:
     key = issue_key(server.site)
     status, first = pull(server, key, "?limit=3")
     assert (status, len(select_kind(first, "record")), first[-1]["has_more"]) == (200, 3, True)
-    again = pull(server, key, "?limit=3")[1]
-    assert select_kind(again, "record") == select_kind(first, "record")
+    repeated = pull(server, key, "?limit=3")[1]
+    assert select_kind(repeated, "record") == select_kind(first, "record")
     status, second = pull(server, key, f"?after={first[-1]['after']}")
     assert [record["values"]["page_path"] for record in select_kind(first + second, "record")] == [
         "/0",
@@ -375,13 +375,13 @@ def test_an_interrupted_run_loses_no_page(site: Site, monkeypatch: pytest.Monkey
     def interrupt(*_: object) -> int:
         raise InterruptedRun
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Feeds, "record_page", interrupt)
+    with monkeypatch.context() as patch:
+        patch.setattr(Feeds, "record_page", interrupt)
         with pytest.raises(InterruptedRun):
             feed(site)
     assert [path.suffix for path in (site.folder / "out").iterdir()] == [".new"]
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", interrupt_rename(".new"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", interrupt_rename(".new"))
         with pytest.raises(InterruptedRun):
             feed(site)
     assert query_register(site, "SELECT count(*) FROM feed_pages") == [(1,)]
@@ -411,9 +411,9 @@ def test_an_earlier_position_restarts_the_feed(server: RunningServer) -> None:
     first = pull(server, key, "?limit=2")[1]
     second = pull(server, key, f"?limit=2&after={first[-1]['after']}")[1]
     pull(server, key, f"?after={second[-1]['after']}")
-    again = pull(server, key, f"?after={first[-1]['after']}")[1]
-    assert (again[0], len(select_kind(again, "record"))) == ({"kind": "delete-all"}, 4)
-    assert select_kind(pull(server, key, f"?after={again[-1]['after']}")[1], "delete-all") == []
+    restarted = pull(server, key, f"?after={first[-1]['after']}")[1]
+    assert (restarted[0], len(select_kind(restarted, "record"))) == ({"kind": "delete-all"}, 4)
+    assert select_kind(pull(server, key, f"?after={restarted[-1]['after']}")[1], "delete-all") == []
 
 
 def test_changes_are_deleted_once_every_processor_has_them(site: Site) -> None:

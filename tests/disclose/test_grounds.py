@@ -55,9 +55,9 @@ def test_records_of_a_misuse_are_released_and_shown_to_their_visitors(site: Site
     package = site.folder / "release.zip"
     result = disclose_attack(site, "--package", package)
     assert result.status == 0, result.err
-    released = [json.loads(row) for row in read_package(package)["requests.jsonl"].splitlines()]
-    assert {row["ip_address"] for row in released} == {BEN, CAROL}
-    assert (len(released), {row["page_path"] for row in released}) == (6, {"/wp-login.php", "/wp-admin"})
+    rows = [json.loads(row) for row in read_package(package)["requests.jsonl"].splitlines()]
+    assert {row["ip_address"] for row in rows} == {BEN, CAROL}
+    assert (len(rows), {row["page_path"] for row in rows}) == (6, {"/wp-login.php", "/wp-admin"})
     assert list_entry_kinds(site)[-2:] == ["release-requested", "release-made"]
     for address, times in ((BEN, 1), (CAROL, 1), (ANN, 0)):
         releases = site.avowal("visitor", "show", address, *PERIOD, "--json").json()["releases"]
@@ -124,14 +124,18 @@ def test_a_release_required_by_law_waits_for_another_approver(site: Site) -> Non
     result = disclose_to_court(site, "--package", package)
     assert (result.status, result.json()["released"], package.exists()) == (0, False, False), result.err
     reference = result.json()["reference"]
-    shown = site.avowal("release", "show", reference, "--json").json()
-    assert (shown["evidence"]["issuer"], shown["approved_by"], shown["records"]["requests"]) == (
+    release_request = site.avowal("release", "show", reference, "--json").json()
+    assert (
+        release_request["evidence"]["issuer"],
+        release_request["approved_by"],
+        release_request["records"]["requests"],
+    ) == (
         "District Court of Example",
         [],
         3,
     )
-    early = site.avowal("release", "make", reference, "--package", package)
-    assert (early.status, early.code, package.exists()) == (1, "approval-missing", False)
+    early_attempt = site.avowal("release", "make", reference, "--package", package)
+    assert (early_attempt.status, early_attempt.code, package.exists()) == (1, "approval-missing", False)
     assert site.avowal("release", "approve", reference).code == "approver-is-requester"
     add_user(site, "bea")
     assert (approve_release(site, reference, "bea").status, read_rows(site, "release_approvals")) == (1, [])
@@ -146,8 +150,8 @@ def test_a_release_required_by_law_waits_for_another_approver(site: Site) -> Non
     assert approve_release(site, reference, "bea").json()["approved_by"] == ["bea"]
     assert approve_release(site, reference, "bea").code == "already-approved"
     assert site.avowal("release", "make", reference, "--package", package).status == 0
-    again = site.avowal("release", "make", reference, "--package", site.folder / "again.zip")
-    assert (again.status, again.code) == (1, "request-closed")
+    second_attempt = site.avowal("release", "make", reference, "--package", site.folder / "again.zip")
+    assert (second_attempt.status, second_attempt.code) == (1, "request-closed")
     assert verify_elsewhere(site, package).json()["package"]["ground"] == "instrument"
     assert [reason for (reason,) in read_rows(site, "release_refusals", "reason")] == [
         *("missing-approval", "missing-approval", "no-permission", "no-permission", "missing-approval")
@@ -158,8 +162,8 @@ def test_a_release_required_by_law_waits_for_another_approver(site: Site) -> Non
 def test_a_sealed_release_is_shown_to_its_visitor_after_its_seal(site: Site) -> None:
     """A visitor sees a sealed release only once its seal has ended."""
     add_user(site, "bea", "--disclose")
-    until = f"{(NOW + timedelta(60)).date()}"
-    reference = disclose_to_court(site, "--sealed-until", until).json()["reference"]
+    seal_end = f"{(NOW + timedelta(60)).date()}"
+    reference = disclose_to_court(site, "--sealed-until", seal_end).json()["reference"]
     assert approve_release(site, reference, "bea").status == 0
     package = site.folder / "release.zip"
     assert site.avowal("release", "make", reference, "--package", package).status == 0
@@ -176,18 +180,18 @@ def test_only_what_a_requested_function_needs_is_released(tmp_path: Path) -> Non
     site = site_with_attack(tmp_path, DISCLOSED_FORM)
     answers = ("name=Ann Example", "email=ann@example.org", "text=Send two.")
     fields = [word for answer in answers for word in ("--field", answer)]
-    added = site.avowal("submission", "add", "order", "--channel", "letter", *fields, "--json")
-    assert added.status == 0, added.err
-    reference = added.json()["reference"]
+    submission = site.avowal("submission", "add", "order", "--channel", "letter", *fields, "--json")
+    assert submission.status == 0, submission.err
+    reference = submission.json()["reference"]
     package = tmp_path / "release.zip"
     arguments = ("--reference", reference, "--categories", "submission,page-path", "--package", package)
     result = disclose(site, "requested-function", *arguments, recipient="Carrier")
     assert result.status == 0, result.err
-    released = [json.loads(row) for row in read_package(package)["submissions.jsonl"].splitlines()]
-    assert {row["field"]: row["value"] for row in released} == {"name": "Ann Example", "text": "Send two."}
+    rows = [json.loads(row) for row in read_package(package)["submissions.jsonl"].splitlines()]
+    assert {row["field"]: row["value"] for row in rows} == {"name": "Ann Example", "text": "Send two."}
     assert "does not need it" in result.json()["refused_categories"]["email-address"]
     assert not [content for content in read_package(package).values() if b"ann@example.org" in content]
-    only = disclose(
+    refusal = disclose(
         site,
         "requested-function",
         "--reference",
@@ -197,7 +201,7 @@ def test_only_what_a_requested_function_needs_is_released(tmp_path: Path) -> Non
         "--dry-run",
         recipient="X",
     )
-    assert (only.status, only.code) == (1, "not-needed")
+    assert (refusal.status, refusal.code) == (1, "not-needed")
     other = disclose(
         site,
         "requested-function",
@@ -217,11 +221,11 @@ def test_a_recall_writes_a_message_to_the_recipient(site: Site) -> None:
     """A recall writes an e-mail message that is ready to be sent to the recipient's contact."""
     result = disclose_attack(site, "--contact", "cert@example.net", "--package", site.folder / "release.zip")
     reference, message = result.json()["reference"], site.folder / "recall.eml"
-    recalled = site.avowal("release", "recall", reference, "--reason", "sent by mistake", "--notice", message)
-    assert (recalled.status, "cert@example.net" in recalled.out) == (0, True), recalled.err
-    parsed = message_from_bytes(message.read_bytes(), policy=policy.default)
-    assert ("cert@example.net" in parsed["To"], reference in parsed["Subject"]) == (True, True)
-    assert "sent by mistake" in parsed.get_content()
+    recall = site.avowal("release", "recall", reference, "--reason", "sent by mistake", "--notice", message)
+    assert (recall.status, "cert@example.net" in recall.out) == (0, True), recall.err
+    notice = message_from_bytes(message.read_bytes(), policy=policy.default)
+    assert ("cert@example.net" in notice["To"], reference in notice["Subject"]) == (True, True)
+    assert "sent by mistake" in notice.get_content()
 
 
 def test_a_dry_run_is_not_recorded(site: Site) -> None:
@@ -278,8 +282,8 @@ def test_releases_are_counted_by_quarter_and_ground(site: Site) -> None:
     assert site.avowal("release", "make", reference, "--package", site.folder / "sealed.zip").status == 0
     quarter = f"{NOW.year}-Q{(NOW.month + 2) // 3}"
     row = {"period": quarter, "ground": "checking", "released": 2, "recalled": 0, "refused": 1}
-    shown = site.avowal("report", "disclosures", "--json", "--as", "bea").json()
-    assert shown["tables"]["disclosures"] == [row]
+    report = site.avowal("report", "disclosures", "--json", "--as", "bea").json()
+    assert report["tables"]["disclosures"] == [row]
     shared = site.avowal("report", "disclosures", "--json", "--shared").json()["tables"]["disclosures"]
     assert shared == [{**row, "released": "1-4", "recalled": "0", "refused": "1-4"}]
     assert "nothing was released" in site.avowal("report", "disclosures", "--until", "2020-01-01").out
@@ -303,11 +307,11 @@ def test_a_selection_may_be_limited_to_a_visitor(site: Site) -> None:
     assert disclose_attack(site, *arguments, "--dry-run").json()["visitors"] == 1
 
 
-@pytest.mark.parametrize("to", ["two\nlines", "bell\x07", "x" * 2_000])
-def test_a_recipient_must_be_a_short_line(site: Site, to: str) -> None:
+@pytest.mark.parametrize("recipient", ["two\nlines", "bell\x07", "x" * 2_000])
+def test_a_recipient_must_be_a_short_line(site: Site, recipient: str) -> None:
     """A recipient with line breaks or control characters, or that is too long, is refused."""
     arguments = ("--rows", ATTACK, "--reference", "12", "--categories", "status", "--dry-run")
-    assert disclose(site, "checking", *arguments, recipient=to).status == 2
+    assert disclose(site, "checking", *arguments, recipient=recipient).status == 2
 
 
 def test_a_request_expires_without_approval(site: Site) -> None:
@@ -353,27 +357,27 @@ def test_a_package_that_was_not_written_can_be_made_later(
         raise InterruptedRunError
 
     package = site.folder / "release.zip"
-    with monkeypatch.context() as patched:
-        patched.setattr("avowal.disclose.workflow.build_package", interrupt)
+    with monkeypatch.context() as patch:
+        patch.setattr("avowal.disclose.workflow.build_package", interrupt)
         with pytest.raises(InterruptedRunError):
             disclose_attack(site, "--package", package)
     assert (list_entry_kinds(site)[-1], package.exists()) == ("release-made", False)
-    (waiting,) = site.avowal("release", "list", "--json").json()["waiting"]
-    made = site.avowal("release", "make", waiting["reference"], "--package", package)
-    assert made.status == 0, made.err
+    (release,) = site.avowal("release", "list", "--json").json()["waiting"]
+    result = site.avowal("release", "make", release["reference"], "--package", package)
+    assert result.status == 0, result.err
     assert (list_entry_kinds(site)[-1], verify_elsewhere(site, package).status) == ("release-made", 0)
     assert (
-        site.avowal("release", "make", waiting["reference"], "--package", site.folder / "b.zip").status == 1
+        site.avowal("release", "make", release["reference"], "--package", site.folder / "b.zip").status == 1
     )
-    with monkeypatch.context() as patched:
-        patched.setattr("avowal.disclose.workflow.build_package", interrupt)
+    with monkeypatch.context() as patch:
+        patch.setattr("avowal.disclose.workflow.build_package", interrupt)
         with pytest.raises(InterruptedRunError):
             disclose_attack(site, "--package", site.folder / "c.zip")
     site.import_logs(site.log("b.log", line(7, "/wp-login.php", start=RECENT, address=BEN, status=404)))
-    (waiting,) = site.avowal("release", "list", "--json").json()["waiting"]
-    other = site.avowal("release", "make", waiting["reference"], "--package", site.folder / "c.zip")
+    (release,) = site.avowal("release", "list", "--json").json()["waiting"]
+    other = site.avowal("release", "make", release["reference"], "--package", site.folder / "c.zip")
     assert (other.status, other.code) == (1, "records-changed")
-    assert site.avowal("release", "recall", waiting["reference"], "--reason", "cut short").status == 0
+    assert site.avowal("release", "recall", release["reference"], "--reason", "cut short").status == 0
     assert site.avowal("release", "list", "--json").json()["waiting"] == []
     assert site.avowal("verify").status == 0
 
@@ -430,11 +434,11 @@ def test_new_terms_apply_to_waiting_requests(site: Site) -> None:
     terms = site.folder / "policy" / "terms.toml"
     text = re.sub(r"(?m)^updated = .*", f"updated = {datetime.now(UTC).date()}", terms.read_text(), count=1)
     terms.write_text(text.replace("approvals = 1", "approvals = 2"))
-    published = site.avowal("policy", "publish")
-    assert published.status == 0, published.err
+    publication = site.avowal("policy", "publish")
+    assert publication.status == 0, publication.err
     package = site.folder / "release.zip"
-    early = site.avowal("release", "make", reference, "--package", package)
-    assert (early.status, early.code, package.exists()) == (1, "approval-missing", False), early.err
+    result = site.avowal("release", "make", reference, "--package", package)
+    assert (result.status, result.code, package.exists()) == (1, "approval-missing", False), result.err
     add_user(site, "cyd", "--disclose")
     assert approve_release(site, reference, "cyd").status == 0
     assert site.avowal("release", "make", reference, "--package", package).status == 0
@@ -453,11 +457,11 @@ def test_a_submission_is_released_as_required_by_law(tmp_path: Path) -> None:
     ]
     add_user(site, "bea", "--disclose")
     arguments = ("--subject", reference, "--reference", "1 A 23/26", "--categories", "submission,page-path")
-    requested = disclose(site, "required-by-law", *arguments, recipient="District Court", **COURT_ORDER)
-    assert requested.status == 0, requested.err
-    assert approve_release(site, requested.json()["reference"], "bea").status == 0
+    result = disclose(site, "required-by-law", *arguments, recipient="District Court", **COURT_ORDER)
+    assert result.status == 0, result.err
+    assert approve_release(site, result.json()["reference"], "bea").status == 0
     package = tmp_path / "release.zip"
-    assert site.avowal("release", "make", requested.json()["reference"], "--package", package).status == 0
+    assert site.avowal("release", "make", result.json()["reference"], "--package", package).status == 0
     files = read_package(package)
     assert {name for name in files if name.endswith(".jsonl")} == {"submissions.jsonl"}
     assert b"Send two." in files["submissions.jsonl"]

@@ -49,19 +49,19 @@ REQUEST = ReleaseRequest(
 
 @make_once
 def site_with_two_visitors(folder: Path) -> Site:
-    made = Site(folder).init()
-    terms = made.folder / "policy" / "terms.toml"
+    site = Site(folder).init()
+    terms = site.folder / "policy" / "terms.toml"
     terms.write_text(
         re.sub(r"updated = .*", f"updated = {(NOW - timedelta(40)).date()}", terms.read_text(), count=1)
     )
-    made.import_logs(
-        made.log(
+    site.import_logs(
+        site.log(
             "a.log",
             *(line(n, f"/{n}", start=RECENT, address=ANN, agent=CHROME) for n in range(3)),
             line(1, "/b", start=RECENT, address=BEN),
         )
     )
-    return made
+    return site
 
 
 @pytest.fixture
@@ -85,20 +85,20 @@ def authorise(site: Site, categories: str = "page-path,request-time", recipient:
 
 
 def disclose(
-    site: Site, *arguments: object, categories: str = "page-path,request-time", to: str = DOCTOR
+    site: Site, *arguments: object, categories: str = "page-path,request-time", recipient: str = DOCTOR
 ) -> CommandResult:
-    words = (
+    options = (
         "--subject",
         ANN,
         *PERIOD,
         "--ground",
         "authorised",
         "--recipient",
-        to,
+        recipient,
         "--categories",
         categories,
     )
-    return site.avowal("disclose", *words, *arguments, "--json")
+    return site.avowal("disclose", *options, *arguments, "--json")
 
 
 def write_package(package: Path, files: dict[str, bytes]) -> None:
@@ -122,8 +122,8 @@ def test_authorised_records_are_released(site: Site) -> None:
     assert not [name for name, content in files.items() if b'"/b"' in content]
     assert result.json()["records"]["requests"] == 3
     assert package.stat().st_mode & 0o777 == 0o600
-    verified = verify_elsewhere(site, package)
-    assert (verified.status, verified.json()["package"]["recipient"]) == (0, DOCTOR), verified.err
+    verification = verify_elsewhere(site, package)
+    assert (verification.status, verification.json()["package"]["recipient"]) == (0, DOCTOR), verification.err
     assert site.avowal("verify").status == 0
 
 
@@ -249,23 +249,23 @@ def test_a_changed_package_fails_verification(site: Site) -> None:
     assert disclose(site, "--package", other, categories="page-path").status == 0
     files = read_package(package)
     manifest = json.loads(files["manifest.json"])
-    wrong = site.folder / "wrong.zip"
+    changed_package = site.folder / "wrong.zip"
     for change in (
         {"requests.jsonl": files["requests.jsonl"].replace(b"/0", b"/9")},
         {"more.jsonl": b"{}"},
         {"manifest.json": json.dumps({**manifest, "recipient": "Somebody else"}).encode()},
         {"proof.txt": read_package(other)["proof.txt"]},
     ):
-        write_package(wrong, {**files, **change})
-        result = verify_elsewhere(site, wrong)
+        write_package(changed_package, {**files, **change})
+        result = verify_elsewhere(site, changed_package)
         assert (result.status, result.code) == (1, "package-mismatch"), result.err
-    write_package(wrong, {name: content for name, content in files.items() if name != "proof.txt"})
-    assert verify_elsewhere(site, wrong).status == 2
+    write_package(changed_package, {name: content for name, content in files.items() if name != "proof.txt"})
+    assert verify_elsewhere(site, changed_package).status == 2
     content = bytearray(package.read_bytes())
     for flags in [match.start() for match in re.finditer(b"PK\x01\x02", content)]:
         content[flags + 8] |= 1  # as if it were encrypted
-    wrong.write_bytes(content)
-    result = verify_elsewhere(site, wrong)
+    changed_package.write_bytes(content)
+    result = verify_elsewhere(site, changed_package)
     assert (result.status, result.code) == (2, "invalid-package"), result.err
 
 
@@ -279,8 +279,8 @@ def test_a_visitor_sees_a_recalled_release(site: Site) -> None:
     assert site.avowal("release", "recall", release["reference"], "--reason", "sent by mistake").status == 0
     assert site.avowal("release", "recall", release["reference"], "--reason", "again").status == 1
     summary = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()
-    (shown,) = summary["releases"]
-    assert (shown["reference"], bool(shown["recalled_at"])) == (release["reference"], True)
+    (shown_release,) = summary["releases"]
+    assert (shown_release["reference"], bool(shown_release["recalled_at"])) == (release["reference"], True)
     page, export = site.folder / "me.html", site.folder / "me.jsonl"
     assert site.avowal("visitor", "show", ANN, *PERIOD, "--page", page).status == 0
     assert "What was released to others" in page.read_text()
@@ -323,9 +323,9 @@ def test_the_ledger_has_no_time_of_released_records(site: Site) -> None:
     authorise(site)
     package = site.folder / "release.zip"
     assert disclose(site, "--package", package, categories="page-path").status == 0
-    (made,) = site.avowal("ledger", "list", "--kind", "release-made", "--json").json()["entries"]
-    ((*cell, since),) = made["age_reach"]
-    age = datetime.fromisoformat(made["at"]) - datetime.fromisoformat(since)
+    (entry,) = site.avowal("ledger", "list", "--kind", "release-made", "--json").json()["entries"]
+    ((*cell, since),) = entry["age_reach"]
+    age = datetime.fromisoformat(entry["at"]) - datetime.fromisoformat(since)
     assert (cell, round(age / timedelta(days=1), 3)) == (["page-path", "full", 1], 7)
     assert site.avowal("verify").status == 0
 
@@ -350,10 +350,10 @@ def test_an_unwritable_package_is_not_recorded(site: Site) -> None:
     existing.write_text("mine")
     for name in ("nowhere/a.zip", "there"):
         assert disclose(site, "--package", site.folder / name).status == 2
-        erased = site.avowal(
+        erasure = site.avowal(
             "visitor", "erase", ANN, *PERIOD, "--expected-records", 3, "--receipt", site.folder / name
         )
-        assert (erased.status, name.partition("/")[0] in erased.err) == (2, True), erased.err
+        assert (erasure.status, name.partition("/")[0] in erasure.err) == (2, True), erasure.err
     assert site.avowal("status", "--json").json()["ledger_entries"] == entries
     unfinished.write_text("theirs")
     result = disclose(site, "--package", site.folder / "a.zip")
@@ -374,7 +374,7 @@ def test_a_changed_authorisation_permits_no_release(site: Site) -> None:
     authorise(site)
     tamper(site, "UPDATE authorisation_subjects SET recipient = 'Mallory'")
     package = site.folder / "release.zip"
-    result = disclose(site, "--package", package, to="Mallory")
+    result = disclose(site, "--package", package, recipient="Mallory")
     assert (result.status, result.code) == (1, "ledger-mismatch"), result.err
     assert not package.exists()
     assert site.avowal("release", "list", "--json").json()["releases"] == []

@@ -20,9 +20,9 @@ WORDS = {"u": ProbeState.UP, "s": ProbeState.SLOW, "d": ProbeState.DOWN}
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DuckDBStore]:
-    opened = DuckDBStore(tmp_path, "256MB")
-    yield opened
-    opened.close()
+    store = DuckDBStore(tmp_path, "256MB")
+    yield store
+    store.close()
 
 
 def add_probes(store: DuckDBStore, states: str, page: str = PAGE, begin: float = 0) -> None:
@@ -60,12 +60,12 @@ def read_outages(store: DuckDBStore, **options: Any) -> list[tuple[float, float 
 
     return [
         (
-            minutes(one["started_at"]),
-            minutes(one["ended_at"]),
-            one["outage_duration_ms"] / 60_000,
-            one["probes"],
+            minutes(outage["started_at"]),
+            minutes(outage["ended_at"]),
+            outage["outage_duration_ms"] / 60_000,
+            outage["probes"],
         )  # type: ignore[misc]
-        for one in read_table(store, "availability_outages", **options)
+        for outage in read_table(store, "availability_outages", **options)
     ]
 
 
@@ -95,7 +95,9 @@ def test_each_page_has_its_own_outages(store: DuckDBStore) -> None:
     add_probes(store, "uddu")
     add_probes(store, "uuuu", other, begin=0.5)
     add_probes(store, "d", other, begin=4.5)
-    assert [(one["page"], one["failure_reason"]) for one in read_table(store, "availability_outages")] == [
+    assert [
+        (outage["page"], outage["failure_reason"]) for outage in read_table(store, "availability_outages")
+    ] == [
         (other, "timeout"),
         (PAGE, "timeout"),
     ]
@@ -106,8 +108,8 @@ def test_each_page_has_its_own_outages(store: DuckDBStore) -> None:
 def test_the_uptime_share_is_reported(store: DuckDBStore) -> None:
     """A slow page is up; the last probe gives the state, and the last with a certificate the days left."""
     add_probes(store, "uusud")
-    (one,) = read_table(store, "availability_probes")
-    assert one == {
+    (row,) = read_table(store, "availability_probes")
+    assert row == {
         "page": PAGE,
         "last_state": "down",
         "probes": 5,
@@ -124,14 +126,14 @@ def test_old_probes_are_deleted(store: DuckDBStore) -> None:
     """Adding probes deletes those from before a given time."""
     add_probes(store, "uuuu")
     store.add_probes([], START + timedelta(minutes=2))
-    (one,) = read_table(store, "availability_probes")
-    assert one["probes"] == 2
+    (row,) = read_table(store, "availability_probes")
+    assert row["probes"] == 2
 
 
 def test_a_shared_report_contains_probes(store: DuckDBStore) -> None:
     """A shared report contains probes, and does not say how many bot requests it excludes."""
     add_probes(store, "u")
     request = ReportRequest("availability", filters=parse_filters([]), is_shared=True)
-    found = run_report(lambda purpose: PurposeView(store, [], purpose, START), request)
-    assert len(found.tables["availability_probes"].rows) == 1
-    assert found.completeness.bot_requests is None
+    result = run_report(lambda purpose: PurposeView(store, [], purpose, START), request)
+    assert len(result.tables["availability_probes"].rows) == 1
+    assert result.completeness.bot_requests is None

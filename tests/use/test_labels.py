@@ -17,9 +17,9 @@ from avowal.use.reports import REPORTS, run_report
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DuckDBStore]:
-    opened = DuckDBStore(tmp_path, "256MB")
-    yield opened
-    opened.close()
+    store = DuckDBStore(tmp_path, "256MB")
+    yield store
+    store.close()
 
 
 def test_every_table_and_column_of_a_report_has_a_label(store: DuckDBStore) -> None:
@@ -35,7 +35,7 @@ def test_every_table_and_column_of_a_report_has_a_label(store: DuckDBStore) -> N
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "written"),
+    ("column", "value", "formatted"),
     [
         ("unique_visitors", 12_345, "12,345"),
         ("bounce_rate", 0.25, "25.0%"),
@@ -59,9 +59,9 @@ def test_every_table_and_column_of_a_report_has_a_label(store: DuckDBStore) -> N
         ("anything", "x", "x"),
     ],
 )
-def test_values_are_formatted_by_their_column(column: str, value: object, written: str) -> None:
+def test_values_are_formatted_by_their_column(column: str, value: object, formatted: str) -> None:
     """Columns of reports have their own formats; columns of a reader's SQL get one from the ending of their name."""
-    assert format_value(column, value) == written
+    assert format_value(column, value) == formatted
 
 
 def test_tables_and_columns_have_titles() -> None:

@@ -33,30 +33,30 @@ from support.store_records import admitted_records, write_segment
 
 
 def expected_rows(governs: Sequence[Bounds], rows: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
-    shown = []
+    expected = []
     for days, governing in rows:
-        what = governs[governing - 1]
-        if not is_permitted(what, "request-time", "full", days):
+        bounds = governs[governing - 1]
+        if not is_permitted(bounds, "request-time", "full", days):
             continue
         values: dict[str, Any] = {"version": 1}
         for column, forms in FORMS.items():
-            finest = next((form for form in forms if is_permitted(what, *form, days)), None)
+            finest = next((form for form in forms if is_permitted(bounds, *form, days)), None)
             values[column] = COARSER.get((column, finest[1]), ROW[column]) if finest else None
-        shown.append(values)
-    return shown
+        expected.append(values)
+    return expected
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
     folder = tmp_path_factory.mktemp("store")
-    opened = DuckDBStore(folder, "256MB")
+    store = DuckDBStore(folder, "256MB")
     rows = [
         {**ROW, "request_time": NOW - timedelta(days=days), "governing": governing}
         for days, governing in ROWS
     ]
-    opened.load_segments([write_segment(folder, admitted_records(*rows))])
-    yield opened
-    opened.close()
+    store.load_segments([write_segment(folder, admitted_records(*rows))])
+    yield store
+    store.close()
 
 
 ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]
@@ -73,9 +73,9 @@ def test_a_purpose_view_shows_what_the_governing_number_permits(
     """Each row and column is checked for every age and governing number."""
     governs = list_governing_bounds(versions)
     with PurposeView(store, governs, "content", NOW).open() as query:
-        found = query(f"SELECT * REPLACE ({KEY} AS visitor_id) FROM requests", {}).to_dicts()
+        rows = query(f"SELECT * REPLACE ({KEY} AS visitor_id) FROM requests", {}).to_dicts()
         columns = [*FORMS, "version"]
-        assert sorted(map(repr, ([row[name] for name in columns] for row in found))) == sorted(
+        assert sorted(map(repr, ([row[name] for name in columns] for row in rows))) == sorted(
             map(repr, ([row[name] for name in columns] for row in expected_rows(governs, ROWS)))
         )
 
@@ -93,8 +93,8 @@ def test_rows_without_a_needed_category_are_hidden(
     """If a query needs categories, only rows in which all of them are permitted are shown."""
     governs = list_governing_bounds(versions)
     with PurposeView(store, governs, "content", NOW).open(*needs) as query:
-        ((found,),) = query("SELECT count(*) FROM requests", {}).rows
-    assert found == sum(
+        ((count,),) = query("SELECT count(*) FROM requests", {}).rows
+    assert count == sum(
         all(
             is_permitted(governs[governing - 1], name, PRECISIONS[name][0], days)
             for name in {"request-time", *needs}
@@ -163,8 +163,8 @@ def test_the_store_shortens_addresses_like_admission(masks: DuckDBStore, number:
         str(ipaddress.IPv4Address(number % 2**32)),
     ):
         (network,) = truncate_addresses(pl.Series([address]), "prefix")
-        found = masks.query("SELECT ip_network($a), ip_network(ip_network($a))", {"a": address}).rows
-        assert found == [[network, network]]
+        rows = masks.query("SELECT ip_network($a), ip_network(ip_network($a))", {"a": address}).rows
+        assert rows == [[network, network]]
 
 
 @given(st.from_regex(r"[a-z]{1,5}:/{0,3}[a-z@?#:. ]{0,9}/?[a-z?#=/ ]{0,9}", fullmatch=True))
@@ -179,9 +179,9 @@ def test_the_store_shortens_referrers_like_admission(masks: DuckDBStore, referre
 
 @pytest.fixture(scope="module")
 def masks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
-    opened = DuckDBStore(Path(tmp_path_factory.mktemp("masks")), "256MB")
-    yield opened
-    opened.close()
+    store = DuckDBStore(Path(tmp_path_factory.mktemp("masks")), "256MB")
+    yield store
+    store.close()
 
 
 def test_every_column_of_the_store_is_shown_or_hidden(store: DuckDBStore) -> None:

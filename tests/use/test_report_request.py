@@ -19,7 +19,7 @@ def utc(text: str) -> datetime:
 
 
 @pytest.mark.parametrize(
-    ("word", "zone", "first", "last"),
+    ("text", "zone", "first", "last"),
     [
         ("2026-11-01", BERLIN, "2026-10-31 23:00", "2026-11-01 23:00"),
         ("20261101", BERLIN, "2026-10-31 23:00", "2026-11-01 23:00"),
@@ -41,14 +41,14 @@ def utc(text: str) -> datetime:
         ("2 weeks", BERLIN, "2026-11-08 14:30:15", "2026-11-08 14:30:15"),
     ],
 )
-def test_times_are_parsed_in_the_time_zone(word: str, zone: ZoneInfo, first: str, last: str) -> None:
+def test_times_are_parsed_in_the_time_zone(text: str, zone: ZoneInfo, first: str, last: str) -> None:
     """A day starts in the time zone; as an end it includes the whole day, also when clocks change."""
-    assert parse_time(word, zone, NOW) == utc(first)
-    assert parse_time(word, zone, NOW, is_end=True) == utc(last)
+    assert parse_time(text, zone, NOW) == utc(first)
+    assert parse_time(text, zone, NOW, is_end=True) == utc(last)
 
 
 @pytest.mark.parametrize(
-    "word",
+    "text",
     [
         "",
         "soon",
@@ -61,23 +61,23 @@ def test_times_are_parsed_in_the_time_zone(word: str, zone: ZoneInfo, first: str
         "2026-11-01 25:00",
     ],
 )
-def test_an_invalid_time_is_refused(word: str) -> None:
+def test_an_invalid_time_is_refused(text: str) -> None:
     """The error names the text, and its hint lists valid forms."""
-    with pytest.raises(InvalidInputError) as caught:
-        parse_time(word, BERLIN, NOW)
-    assert f"`{word}`" in caught.value.message
-    assert "yesterday" in caught.value.hint
+    with pytest.raises(InvalidInputError) as error_info:
+        parse_time(text, BERLIN, NOW)
+    assert f"`{text}`" in error_info.value.message
+    assert "yesterday" in error_info.value.hint
 
 
-@pytest.mark.parametrize("word", ["0001-01-01", "9999-12-31", "9999-12-31T23:59:59-12:00"])
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "9999-12-31T23:59:59-12:00"])
 @pytest.mark.parametrize("zone", [BERLIN, LIMA, ZoneInfo("Asia/Tokyo")], ids=lambda zone: zone.key)
-def test_times_at_the_edge_of_the_calendar_are_parsed_or_refused(word: str, zone: ZoneInfo) -> None:
+def test_times_at_the_edge_of_the_calendar_are_parsed_or_refused(text: str, zone: ZoneInfo) -> None:
     """A time at the edge of the calendar gives a time or an error with a message."""
     for end in (False, True):
         try:
-            moment = parse_time(word, zone, NOW, is_end=end)
+            moment = parse_time(text, zone, NOW, is_end=end)
         except InvalidInputError as error:
-            assert f"`{word}`" in error.message  # noqa: PT017  # a time or an error is correct
+            assert f"`{text}`" in error.message  # noqa: PT017  # a time or an error is correct
         else:
             assert moment.tzinfo is None
 
@@ -102,9 +102,9 @@ def test_a_time_with_an_offset_does_not_depend_on_the_time_zone(moment: datetime
 
 def test_filters_consist_of_a_key_and_a_pattern() -> None:
     """The last pattern of a key counts, and keys without a filter have None."""
-    found = parse_filters(["page=/a=b*", "host=", "page=/last"])
-    assert set(found) == set(FILTER_DESCRIPTIONS)
-    assert {key: pattern for key, pattern in found.items() if pattern is not None} == {
+    filters = parse_filters(["page=/a=b*", "host=", "page=/last"])
+    assert set(filters) == set(FILTER_DESCRIPTIONS)
+    assert {key: pattern for key, pattern in filters.items() if pattern is not None} == {
         "page": "/last",
         "host": "",
     }
@@ -112,11 +112,11 @@ def test_filters_consist_of_a_key_and_a_pattern() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"), [("pages=/a", "`page=`"), ("page", "KEY=PATTERN"), ("=x", "page, host")]
+    ("text", "hint"), [("pages=/a", "`page=`"), ("page", "KEY=PATTERN"), ("=x", "page, host")]
 )
-def test_an_invalid_filter_is_refused(word: str, hint: str) -> None:
+def test_an_invalid_filter_is_refused(text: str, hint: str) -> None:
     """The error names the text, and its hint the nearest valid key."""
-    with pytest.raises(InvalidInputError) as caught:
-        parse_filters([word])
-    assert f"`{word}`" in caught.value.message
-    assert hint in caught.value.hint
+    with pytest.raises(InvalidInputError) as error_info:
+        parse_filters([text])
+    assert f"`{text}`" in error_info.value.message
+    assert hint in error_info.value.hint

@@ -16,36 +16,36 @@ TIMED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
     '"$http_user_agent" $request_time'
 )
-OWN = "https://www.example.org/"
+SITE_URL = "https://www.example.org/"
 
 
-def timed_line(hour: int, minute: float, path: str, took: float = 0.01, **values: Any) -> str:
+def timed_line(hour: int, minute: float, path: str, seconds: float = 0.01, **values: Any) -> str:
     """Write a line of format TIMED on DAY; hours from 24 on are on later days."""
     base_line = line(60 * hour + minute, path, start=DAY, **values).removesuffix("\n")
-    return f"{base_line} {took:.3f}\n"
+    return f"{base_line} {seconds:.3f}\n"
 
 
-def linux_line(hour: int, minute: float, path: str, took: float = 0.01, **values: Any) -> str:
-    return timed_line(hour, minute, path, took, address="192.0.2.1", agent=FIREFOX, **values)
+def linux_line(hour: int, minute: float, path: str, seconds: float = 0.01, **values: Any) -> str:
+    return timed_line(hour, minute, path, seconds, address="192.0.2.1", agent=FIREFOX, **values)
 
 
-def phone_line(hour: int, minute: float, path: str, took: float = 0.01, **values: Any) -> str:
-    return timed_line(hour, minute, path, took, address="192.0.2.2", agent=IPHONE, **values)
+def phone_line(hour: int, minute: float, path: str, seconds: float = 0.01, **values: Any) -> str:
+    return timed_line(hour, minute, path, seconds, address="192.0.2.2", agent=IPHONE, **values)
 
 
 LOG = [
     linux_line(10, 0, "/", 0.1, size=1000, referrer="https://Search.example.com/find?q=private"),
-    linux_line(10, 0, "/style.css", size=100, referrer=OWN),
-    linux_line(10, 1, "/a", size=2000, referrer=OWN),
-    linux_line(10, 2, "/missing", status=404, size=50, referrer=OWN),
-    linux_line(10, 2.5, "/boom", status=500, size=60, referrer=OWN),
-    linux_line(10, 3, "/b", size=3000, referrer=OWN),
-    linux_line(10, 4, "/paper.pdf", size=50_000, referrer=OWN),
+    linux_line(10, 0, "/style.css", size=100, referrer=SITE_URL),
+    linux_line(10, 1, "/a", size=2000, referrer=SITE_URL),
+    linux_line(10, 2, "/missing", status=404, size=50, referrer=SITE_URL),
+    linux_line(10, 2.5, "/boom", status=500, size=60, referrer=SITE_URL),
+    linux_line(10, 3, "/b", size=3000, referrer=SITE_URL),
+    linux_line(10, 4, "/paper.pdf", size=50_000, referrer=SITE_URL),
     linux_line(11, 0, "/a", size=2000),
     phone_line(10, 30, "/", 0.2, size=1000),
     phone_line(10, 30 + 20 / 60, "/a", size=2000),
     phone_line(10, 30 + 80 / 60, "/upload", method="POST", status=201, size=10),
-    timed_line(47, 30, "/", 0.3, size=1000, address="2001:db8::7", agent=CHROME, referrer=f"{OWN}other"),
+    timed_line(47, 30, "/", 0.3, size=1000, address="2001:db8::7", agent=CHROME, referrer=f"{SITE_URL}other"),
     timed_line(12, 0, "/", 0.4, size=1000, address="198.51.100.9", agent=GOOGLEBOT),
     timed_line(12, 1, "/missing", status=404, size=50, address="198.51.100.9", agent=GOOGLEBOT),
     "no line of a log\n",
@@ -58,15 +58,15 @@ SETTINGS = '[collect]\nupload_paths = ["/upload"]\n'
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    made = Site(tmp_path_factory.mktemp("site")).init(settings=SETTINGS)
-    with (made.folder / "policy" / "terms.toml").open("a") as file:
+    site = Site(tmp_path_factory.mktemp("site")).init(settings=SETTINGS)
+    with (site.folder / "policy" / "terms.toml").open("a") as file:
         file.write(
             '\n[[collect]]\ncategories = ["country"]\nkeep = { full = "forever" }\nfor = ["content"]\n'
             '\n[[collect]]\ncategories = ["interaction", "page-quality"]\nkeep = { full = "forever" }\n'
             'for = ["content", "performance", "availability"]\n'
         )
-    made.import_logs(made.log("access.log", *LOG), "--format", TIMED)
-    return made
+    site.import_logs(site.log("access.log", *LOG), "--format", TIMED)
+    return site
 
 
 @pytest.fixture
@@ -267,24 +267,24 @@ def test_downloads_and_bots_are_counted(site: Site) -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_report_says_what_it_excludes(site: Site, name: str) -> None:
     """Each report states its purpose, the coverage of durations and what it excludes."""
-    found = site.report(name)
-    assert found["purpose"] == REPORTS[name].purpose
-    assert found["duration_coverage"] == {"views": 3 / 7, "visits": 2 / 4}
-    assert found["excluded"] == {
+    report = site.report(name)
+    assert report["purpose"] == REPORTS[name].purpose
+    assert report["duration_coverage"] == {"views": 3 / 7, "visits": 2 / 4}
+    assert report["excluded"] == {
         "bot_requests": 2,
         "hidden_rows": 0,
         "dropped_lines": {"blank": 1},
         "unparsable_lines": 1,
     }
-    assert found["notes"] == []
-    shown = site.avowal("report", name).out
+    assert report["notes"] == []
+    output = site.avowal("report", name).out
     assert (
         "Durations are based on 43% of 7 views and 50% of 4 visits, where they could be measured; the others are "
-        "unknown, not zero." in shown
+        "unknown, not zero." in output
     )
     assert (
         "Visits and views leave out 2 bot requests and, of all logs, 1 dropped lines (blank), 1 unparsable lines."
-        in shown
+        in output
     )
 
 
@@ -350,28 +350,28 @@ def test_csv_has_a_header_and_empty_unknown_values(site: Site) -> None:
     )
     rows = list(csv.DictReader(io.StringIO(site.avowal("report", "--csv", "--table", "overview_daily").out)))
     assert [row["visits"] for row in rows] == ["1", "3"]
-    wrong = site.avowal("report", "--csv", "--table", "pages")
-    assert (wrong.status, wrong.out) == (2, "")
-    assert "overview_daily" in wrong.err
+    refusal = site.avowal("report", "--csv", "--table", "pages")
+    assert (refusal.status, refusal.out) == (2, "")
+    assert "overview_daily" in refusal.err
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_an_unknown_duration_is_not_zero(site: Site, name: str) -> None:
     """A duration that was not measured is shown as unknown."""
-    shown = site.avowal("report", name).out
-    assert "0:00:00" not in shown
+    output = site.avowal("report", name).out
+    assert "0:00:00" not in output
     if name in {"pages", "visits", "sources"}:
-        assert "unknown" in shown
+        assert "unknown" in output
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_of_an_empty_store_says_so(empty: Site, name: str) -> None:
     """The report is no error; it says that nothing was collected yet and how to begin."""
-    found = empty.report(name)
-    assert found["notes"] == [
+    report = empty.report(name)
+    assert report["notes"] == [
         "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages"
     ]
-    assert found["duration_coverage"] == {"views": None, "visits": None}
+    assert report["duration_coverage"] == {"views": None, "visits": None}
     result = empty.avowal("report", name)
     assert result.status == 0
     assert "nothing was collected yet" in result.out
@@ -403,10 +403,10 @@ def test_rows_too_old_for_the_purpose_are_hidden_and_counted(empty: Site) -> Non
     now = datetime.now(UTC).replace(tzinfo=None)
     old, new = (line(n, start=now - timedelta(days=days)) for n, days in ((0, 40), (1, 20)))
     empty.import_logs(empty.log("access.log", old, new))
-    found = empty.report("overview")
-    assert found["tables"]["overview"][0]["visits"] == 1
-    assert found["notes"] == ["1 rows are older than the terms allow for content and are not counted"]
-    assert found["excluded"]["hidden_rows"] == 1
+    report = empty.report("overview")
+    assert report["tables"]["overview"][0]["visits"] == 1
+    assert report["notes"] == ["1 rows are older than the terms allow for content and are not counted"]
+    assert report["excluded"]["hidden_rows"] == 1
     assert "1 rows are older than the terms allow" in empty.avowal("report").out
     assert empty.report("availability")["notes"] == []
     assert empty.report("overview", "--since", "30 days")["notes"] == []
@@ -462,23 +462,23 @@ def test_no_report_shows_a_category_not_permitted_for_its_purpose(tmp_path: Path
     for category in sorted({COLUMNS[column] for column in columns if column in COLUMNS}):
         head, _, rest = text.partition("# Who else may receive what.")
         lines = [
-            f'[[collect]]\ncategories = ["{one}"]\nkeep = {{ {finest} = "forever" }}\nfor = ["{kept_for}"]\n'
-            for one, finest in FINEST.items()
+            f'[[collect]]\ncategories = ["{collected}"]\nkeep = {{ {finest} = "forever" }}\nfor = ["{kept_for}"]\n'
+            for collected, finest in FINEST.items()
             for kept_for in ("availability", "performance", "content", "abuse")
-            if (one, kept_for) != (category, purpose)
+            if (collected, kept_for) != (category, purpose)
         ]
         terms.write_text("\n".join([head.partition("[[collect]]")[0], *lines]))
         other = Site(tmp_path, {"AVOWAL_DATA": str(tmp_path / category)})
         other.import_logs(site.folder / "access.log", "--format", TIMED)
-        found = other.report(name)
+        report = other.report(name)
         problems += [
             f"{column} = {row[column]!r} though {category} is not for {purpose}"
-            for rows in found["tables"].values()
+            for rows in report["tables"].values()
             for row in rows
             for column in row
             if COLUMNS.get(column) == category and row[column] not in {None, 0}
         ]
-        if not any(category in note for note in found["notes"]):
+        if not any(category in note for note in report["notes"]):
             problems.append(f"nothing is said of {category}, which is not for {purpose}")
         terms.write_text(rest and text)
     assert not problems, "\n".join(problems)
@@ -497,9 +497,9 @@ def test_a_report_without_its_category_is_empty_and_says_why(empty: Site) -> Non
     assert referrers in text
     terms.write_text(text.replace(referrers, referrers.replace('"content", ', "")))
     empty.import_logs(empty.log("access.log", *LOG), "--format", TIMED)
-    found = empty.report("sources")
-    assert found["tables"] == {"sources": []}
-    assert found["notes"] == ["nothing is shown: the terms do not permit `referrer` for content"]
+    report = empty.report("sources")
+    assert report["tables"] == {"sources": []}
+    assert report["notes"] == ["nothing is shown: the terms do not permit `referrer` for content"]
     result = empty.avowal("report", "sources")
     assert result.status == 0
     assert "nothing is shown: the terms do not permit `referrer` for content" in result.out
@@ -511,14 +511,14 @@ def test_no_report_shows_a_finer_precision_than_permitted(empty: Site) -> None:
     """Browser versions that are kept for another purpose only are not shown."""
     terms = empty.folder / "policy" / "terms.toml"
     text = terms.read_text()
-    whole = 'categories = ["browser", "operating-system", "device-kind", "bot"]\nkeep = { full = "forever" }'
-    assert whole in text
-    named = (
+    rule = 'categories = ["browser", "operating-system", "device-kind", "bot"]\nkeep = { full = "forever" }'
+    assert rule in text
+    rules = (
         '[[collect]]\ncategories = ["browser", "operating-system"]\nkeep = { name = "forever" }\nfor = ["content"]\n\n'
         '[[collect]]\ncategories = ["browser", "operating-system"]\nkeep = { full = "forever" }\nfor = ["abuse"]\n\n'
         '[[collect]]\ncategories = ["device-kind", "bot"]\nkeep = { full = "forever" }'
     )
-    terms.write_text(text.replace(f"[[collect]]\n{whole}", named))
+    terms.write_text(text.replace(f"[[collect]]\n{rule}", rules))
     empty.import_logs(empty.log("access.log", *LOG), "--format", TIMED)
     assert {row["browser"] for row in read_table(empty, "technology_browsers")} == {
         "Firefox",
@@ -533,14 +533,14 @@ def test_visits_from_the_site_itself_are_recognised_if_permitted(empty: Site) ->
     """The site is recognised by `host` and static files only if content may use them."""
     terms = empty.folder / "policy" / "terms.toml"
     text = terms.read_text()
-    whole = '["request-time", "request-kind", "host", "method", '
-    assert whole in text
-    lines = [line(0, "/", address="192.0.2.9", referrer=OWN), line(1, "/x.css", referrer=OWN)]
+    categories = '["request-time", "request-kind", "host", "method", '
+    assert categories in text
+    lines = [line(0, "/", address="192.0.2.9", referrer=SITE_URL), line(1, "/x.css", referrer=SITE_URL)]
     for kinds, source in (('"request-kind", ', "(this site)"), ("", "www.example.org")):
-        other = '\n\n[[collect]]\ncategories = ["request-kind", "host"]\nkeep = { full = "forever" }\nfor = ["abuse"]\n'
+        rule = '\n\n[[collect]]\ncategories = ["request-kind", "host"]\nkeep = { full = "forever" }\nfor = ["abuse"]\n'
         terms.write_text(
-            text.replace(whole, f'["request-time", {kinds}"method", ').replace(
-                "\n# Where a visitor", f"{other}\n# Where a"
+            text.replace(categories, f'["request-time", {kinds}"method", ').replace(
+                "\n# Where a visitor", f"{rule}\n# Where a"
             )
         )
         site = Site(empty.folder, {"AVOWAL_DATA": str(empty.folder / f"data{len(kinds)}")})
@@ -590,10 +590,10 @@ def test_paths_cannot_control_the_terminal(empty: Site) -> None:
             assert result.status == 0, result.err
             disturbing = {letter for letter in result.out if not letter.isprintable()} - {"\n"}
             assert not disturbing, (name, disturbing)
-    shown = empty.avowal("report", "pages").out
-    assert "[red]x[/red][/nothing]" in shown
-    assert "[bold]x[/bold]" in shown
-    assert ":smile:" in shown
+    output = empty.avowal("report", "pages").out
+    assert "[red]x[/red][/nothing]" in output
+    assert "[bold]x[/bold]" in output
+    assert ":smile:" in output
 
 
 def test_no_csv_cell_is_a_formula(empty: Site) -> None:
@@ -612,8 +612,8 @@ def test_no_csv_cell_is_a_formula(empty: Site) -> None:
     )
     assert empty.rows("SELECT count(*) FROM requests") == [(2 * len(FORMULAS),)]
     for name, report in REPORTS.items():
-        for one in report.tables:
-            out = empty.avowal("report", name, "--csv", "--table", one).out
+        for table in report.tables:
+            out = empty.avowal("report", name, "--csv", "--table", table).out
             for row in csv.reader(io.StringIO(out)):
                 assert not [cell for cell in row if cell.startswith(("=", "+", "@", "\t", "\r"))], out
                 assert not [cell for cell in row if cell.startswith("-") and not cell[1:].isdecimal()], out
@@ -643,21 +643,21 @@ def test_invalid_report_arguments_are_refused(site: Site) -> None:
 @pytest.fixture
 def site_with_groups(tmp_path: Path) -> Site:
     """Make a site where six visitors saw one page and four another, and a bot saw each."""
-    made = Site(tmp_path).init(settings=SETTINGS)
+    site = Site(tmp_path).init(settings=SETTINGS)
     lines = [line(n, "/many", address=f"192.0.2.{n}") for n in range(1, 7)]
     lines += [line(n, "/few", address=f"192.0.2.{n}", status=200) for n in range(1, 5)]
     lines += [line(n, "/gone", address=f"192.0.2.{n}", status=404) for n in range(1, 5)]
     lines += [line(9, path, address="198.51.100.1", agent=GOOGLEBOT) for path in ("/many", "/few", "/gone")]
-    made.import_logs(made.log("crowd.log", *lines))
-    return made
+    site.import_logs(site.log("crowd.log", *lines))
+    return site
 
 
 def test_a_shared_report_hides_small_groups(site_with_groups: Site) -> None:
     """Groups smaller than the terms owe are hidden and counted; the operator's own reports show them."""
     assert {row["page_path"] for row in read_table(site_with_groups, "pages")} == {"/many", "/few"}
-    found = site_with_groups.report("pages", "--shared")
-    assert [row["page_path"] for row in found["tables"]["pages"]] == ["/many"]
-    assert any("1 groups are left out: they have fewer than 5 visitors" in note for note in found["notes"])
+    report = site_with_groups.report("pages", "--shared")
+    assert [row["page_path"] for row in report["tables"]["pages"]] == ["/many"]
+    assert any("1 groups are left out: they have fewer than 5 visitors" in note for note in report["notes"])
     assert read_table(site_with_groups, "availability_not_found") != []
     assert read_table(site_with_groups, "availability_not_found", "--shared") == []
 
@@ -665,13 +665,15 @@ def test_a_shared_report_hides_small_groups(site_with_groups: Site) -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_filter_does_not_reveal_a_small_group(site_with_groups: Site, name: str) -> None:
     """A filter that matches only a few people gives a shared report without rows and counts."""
-    words = ["--filter", "page=/few"]
-    found = site_with_groups.report(name, *words, "--shared")
-    rows = [row for one, shown in found["tables"].items() if one != "bots" for row in shown]
-    assert rows == [], name
+    options = ["--filter", "page=/few"]
+    report = site_with_groups.report(name, *options, "--shared")
+    all_rows = [
+        row for table, table_rows in report["tables"].items() if table != "bots" for row in table_rows
+    ]
+    assert all_rows == [], name
     if name != "bots":
-        excluded = found["excluded"]
-        assert (excluded["hidden_rows"], excluded["bot_requests"], found["duration_coverage"]) == (
+        excluded = report["excluded"]
+        assert (excluded["hidden_rows"], excluded["bot_requests"], report["duration_coverage"]) == (
             0,
             None,
             {"views": None, "visits": None},
@@ -682,9 +684,9 @@ def test_a_filter_does_not_reveal_a_small_group(site_with_groups: Site, name: st
 def test_without_visitor_keys_a_shared_report_is_empty(empty: Site, name: str) -> None:
     """Without visitor keys the size of a group is unknown, so nothing is shared."""
     terms = empty.folder / "policy" / "terms.toml"
-    head, found, rest = terms.read_text().partition('[[collect]]\ncategories = ["visitor-id"]')
-    assert found
+    head, rule, rest = terms.read_text().partition('[[collect]]\ncategories = ["visitor-id"]')
+    assert rule
     terms.write_text(head + rest[rest.index("[[") :])
     empty.import_logs(empty.log("access.log", *LOG), "--format", TIMED)
-    shown = empty.report(name, "--shared")["tables"]
-    assert all(rows == [] for one, rows in shown.items() if one != "bots")
+    tables = empty.report(name, "--shared")["tables"]
+    assert all(rows == [] for table, rows in tables.items() if table != "bots")

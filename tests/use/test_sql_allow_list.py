@@ -34,9 +34,9 @@ HIDDEN = "hidden-page"
 @pytest.mark.parametrize("attempt", ATTEMPTS)
 def test_an_attempt_to_bypass_the_purpose_view_is_refused(attempt: str) -> None:
     """The query is refused with a message before it is executed."""
-    with pytest.raises(QueryError) as caught:
+    with pytest.raises(QueryError) as error_info:
         validate_query(attempt, REFUSED, 100)
-    assert caught.value.message
+    assert error_info.value.message
 
 
 @pytest.mark.parametrize("text", ["SHOW ALL --", "ALTER TABLE views ADD/ x", "FORCE CHECK("])
@@ -56,18 +56,18 @@ def test_the_corpus_of_attempts_does_not_shrink() -> None:
 
 def test_a_refusal_says_where_and_why() -> None:
     """The message has the position in the text and the reason in terms of the policy."""
-    with pytest.raises(QueryError) as caught:
+    with pytest.raises(QueryError) as error_info:
         validate_query("SELECT page_path, ip_address FROM requests", REFUSED, 100)
-    assert caught.value.message == (
+    assert error_info.value.message == (
         "`ip_address` is not available for content under version 3f9c2a11…: collected for abuse only "
         "(at character 19)"
     )
     with raises_code("query-invalid") as unparsable:
         validate_query("SELECT FROM WHERE", REFUSED, 100)
     assert re.search(r"at line 1, column \d+", unparsable.value.message)
-    with pytest.raises(QueryError) as caught:
+    with pytest.raises(QueryError) as error_info:
         validate_query("SELECT page_pth FROM views", REFUSED, 100)
-    assert "did you mean `page_path`" in caught.value.hint
+    assert "did you mean `page_path`" in error_info.value.hint
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ BOUNDS = Bounds(CELLS | REQUEST_TIME, {})
 def purpose_view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PurposeView]:
     """Make a purpose view of four requests, one of them too old, without permission for addresses."""
     folder = tmp_path_factory.mktemp("store")
-    opened = DuckDBStore(folder, "256MB")
+    store = DuckDBStore(folder, "256MB")
     plain: dict[str, Any] = {
         "ip_address": ADDRESS,
         "status": 200,
@@ -155,9 +155,9 @@ def purpose_view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PurposeVi
         {**plain, "request_time": NOW - timedelta(days=days), "page_path": path, "bytes": 10 * days}
         for days, path in ((1, "/a"), (2, "/b"), (3, "/a"), (20, HIDDEN))
     ]
-    opened.load_segments([write_segment(folder, admitted_records(*rows))])
-    yield PurposeView(opened, [BOUNDS], "content", NOW, "3f9c2a11" + "0" * 56)
-    opened.close()
+    store.load_segments([write_segment(folder, admitted_records(*rows))])
+    yield PurposeView(store, [BOUNDS], "content", NOW, "3f9c2a11" + "0" * 56)
+    store.close()
 
 
 @pytest.mark.parametrize(
@@ -230,11 +230,11 @@ def test_a_query_that_takes_too_long_is_interrupted(purpose_view: PurposeView) -
 
 def test_an_error_does_not_reveal_stored_values(purpose_view: PurposeView) -> None:
     """The message of a failed cast does not contain the value, and casts skip hidden rows."""
-    with pytest.raises(QueryError) as caught:
+    with pytest.raises(QueryError) as error_info:
         run_sql_query(
             purpose_view, SqlQuery("content", "SELECT page_path::INTEGER FROM requests", "ann"), 10, 30
         )
-    assert "/a" not in caught.value.message + caught.value.hint
+    assert "/a" not in error_info.value.message + error_info.value.hint
     result = run_sql_query(
         purpose_view,
         SqlQuery(
@@ -281,11 +281,11 @@ def test_no_query_reveals_a_hidden_value(purpose_view: PurposeView, start: str, 
     try:
         result = run_sql_query(purpose_view, SqlQuery("content", start + " ".join(pieces), "ann"), 50, 5)
     except QueryError as error:
-        shown = error.message + error.hint
+        answer = error.message + error.hint
     else:
-        shown = repr(result.table)
-    assert ADDRESS not in shown
-    assert HIDDEN not in shown
+        answer = repr(result.table)
+    assert ADDRESS not in answer
+    assert HIDDEN not in answer
 
 
 @settings(max_examples=by_depth(standard=3_000, thorough=34_000))

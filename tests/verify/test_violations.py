@@ -33,7 +33,7 @@ from support.site import CHROME, Site, line, tamper
 from support.verification import assert_found, verify_findings
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
-FULL: list[AgeReach] = [("page-path", "full", 1, RECENT), ("ip-address", "full", 1, RECENT)]
+FULL_AGE_REACH: list[AgeReach] = [("page-path", "full", 1, RECENT), ("ip-address", "full", 1, RECENT)]
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def complete_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         site.avowal("query", "--purpose", "abuse", "--as", "bea", "SELECT visitor_id FROM requests").status
         == 0
     )
-    words = ("--recipient", "Dr. Example", "--categories", "page-path", "--channel", "letter")
-    assert site.avowal("visitor", "authorise", ANN, *PERIOD, *words).status == 0
-    mine = (
+    options = ("--recipient", "Dr. Example", "--categories", "page-path", "--channel", "letter")
+    assert site.avowal("visitor", "authorise", ANN, *PERIOD, *options).status == 0
+    arguments = (
         "--subject",
         ANN,
         *PERIOD,
@@ -60,7 +60,7 @@ def complete_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--categories",
         "page-path",
     )
-    assert site.avowal("disclose", *mine, "--package", "a.zip").status == 0
+    assert site.avowal("disclose", *arguments, "--package", "a.zip").status == 0
     assert disclose_attack(site, "--package", "b.zip").status == 0
     assert disclose_attack(site, "--package", "no.zip", rows="requests WHERE status > 0").status == 1
     reference = disclose_to_court(site, "--sealed-until", f"{(NOW + timedelta(60)).date()}").json()[
@@ -96,7 +96,7 @@ def site(complete_folder: Path, tmp_path: Path) -> Site:
     return Site(folder)
 
 
-CHANGED = {
+REGISTER_CHANGES = {
     "evidence": ("UPDATE release_request_subjects SET details = replace(details, 'case 12', 'case 13')", "release-request-mismatch"),
     "the number of required approvals": ("UPDATE release_requests SET required_approvals = 0 WHERE required_approvals = 1", "release-request-mismatch"),
     "the approver": ("UPDATE release_approvals SET approver = 'cyd'", "approval-mismatch"),
@@ -125,10 +125,10 @@ CHANGED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", CHANGED)
-def test_a_change_in_the_register_is_found(site: Site, what: str) -> None:
+@pytest.mark.parametrize("change", REGISTER_CHANGES)
+def test_a_change_in_the_register_is_found(site: Site, change: str) -> None:
     """A change of the register's file is found, even if its triggers were removed first."""
-    statement, code = CHANGED[what]
+    statement, code = REGISTER_CHANGES[change]
     if statement.startswith(("CREATE", "ALTER")):
         tamper(site)
         with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
@@ -144,7 +144,7 @@ def test_a_missing_trigger_is_found(site: Site) -> None:
     assert_found(site, "register-schema-mismatch", "`releases_forbid_update`")
 
 
-STORED = {
+STORE_CHANGES = {
     "a record of an unknown version": ("UPDATE requests SET version = 7, governing = 7 WHERE page_path = '/1'", "record-version-unknown"),
     "a record with a wrong governing number": ("UPDATE requests SET governing = 4 WHERE page_path = '/1'", "record-governing-mismatch"),
     "an address kept too long": ("UPDATE requests SET request_time = request_time - INTERVAL 10 DAY", "record-overdue"),
@@ -157,10 +157,10 @@ STORED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", STORED)
-def test_a_change_in_the_store_is_found(site: Site, what: str) -> None:
+@pytest.mark.parametrize("change", STORE_CHANGES)
+def test_a_change_in_the_store_is_found(site: Site, change: str) -> None:
     """Changes of records, of their governing numbers and of the schema are found."""
-    statement, code = STORED[what]
+    statement, code = STORE_CHANGES[change]
     with duckdb.connect(site.data / "avowal.duckdb") as store:
         store.execute(statement)
     assert_found(site, code)
@@ -175,142 +175,151 @@ def test_an_overdue_submission_is_found(site: Site) -> None:
 
 def record_request(register: Register, **changes: Any) -> ReleaseRequest:
     """Record a copy of an existing release request, with changes."""
-    case = next(one for one in register.release_requests.all() if one.ground == "checking")
+    template_request = next(
+        release_request
+        for release_request in register.release_requests.all()
+        if release_request.ground == "checking"
+    )
     return register.release_requests.record(
-        replace(case, **{"reference": new_reference(), "requested_at": NOW, **changes})
+        replace(template_request, **{"reference": new_reference(), "requested_at": NOW, **changes})
     )
 
 
 def record_release(
-    register: Register, of: ReleaseRequest | None, reached: list[AgeReach] = FULL, **changes: Any
+    register: Register,
+    release_request: ReleaseRequest | None,
+    age_reach: list[AgeReach] = FULL_AGE_REACH,
+    **changes: Any,
 ) -> None:
     """Record a release that no command would record."""
-    template = next(one for one in register.releases.all() if one.ground == "checking")
-    own = {
-        "reference": of.reference if of else new_reference(),
+    template = next(release for release in register.releases.all() if release.ground == "checking")
+    fields = {
+        "reference": release_request.reference if release_request else new_reference(),
         "released_at": NOW,
         "categories": ["ip-address", "page-path"],
     }
     visitors = [
-        visitor for visitor, one in register.releases.by_visitor() if one.reference == template.reference
+        visitor
+        for visitor, release in register.releases.by_visitor()
+        if release.reference == template.reference
     ]
     register.releases.record(
-        replace(template, **{**own, **changes}),
+        replace(template, **{**fields, **changes}),
         visitors,
-        reached,
+        age_reach,
         needs_authorisation=False,
         seen_entries=register.ledger.count_entries(),
     )
 
 
-def record_feed_page(register: Register, reached: list[AgeReach], **changes: Any) -> None:
+def record_feed_page(register: Register, age_reach: list[AgeReach], **changes: Any) -> None:
     """Record a page of a feed that no command would record."""
-    text = next(one.contract_text for one in register.processors.all())
+    text = next(processor.contract_text for processor in register.processors.all())
     template = FeedPage("guard", new_reference(), hash_text(text), 1, FeedPosition(), {"requests": 1}, 0, NOW)
-    register.feeds.record_page(replace(template, **changes), reached)
+    register.feeds.record_page(replace(template, **changes), age_reach)
 
 
-def record_approval(register: Register, by: str) -> None:
+def record_approval(register: Register, approver: str) -> None:
     """Record an approval, and a release after it."""
     release_request = record_request(register, requester="bea")
-    register.release_requests.approve(release_request, by, NOW)
+    register.release_requests.approve(release_request, approver, NOW)
     record_release(register, release_request)
 
 
 def record_authorised_release(register: Register, categories: list[str], *, withdrawn: bool = False) -> None:
     """Record a release on the ground `authorised`, of categories that were not authorised or no longer are."""
-    (visitor, template) = next(one for one in register.releases.by_visitor() if one[1].ground == "authorised")
+    (visitor, template) = next(row for row in register.releases.by_visitor() if row[1].ground == "authorised")
     if withdrawn:
-        (given,) = register.authorisations.for_visitor(visitor)
-        register.authorisations.record(replace(given, given=False, categories=[], recorded_at=NOW))
-    case = next(one for one in register.release_requests.all() if one.ground == "authorised")
+        (authorisation,) = register.authorisations.for_visitor(visitor)
+        register.authorisations.record(replace(authorisation, given=False, categories=[], recorded_at=NOW))
+    template_request = next(row for row in register.release_requests.all() if row.ground == "authorised")
     release_request = record_request(
         register,
         **{
-            name: getattr(case, name)
+            name: getattr(template_request, name)
             for name in ("ground", "recipient_kind", "recipient", "visitor", "evidence")
         },
         row_filter="",
         categories=categories,
     )
-    reached: list[AgeReach] = [(category, "full", 1, RECENT) for category in categories]
-    own = replace(template, reference=release_request.reference, categories=categories, released_at=NOW)
+    age_reach: list[AgeReach] = [(category, "full", 1, RECENT) for category in categories]
+    release = replace(template, reference=release_request.reference, categories=categories, released_at=NOW)
     register.releases.record(
-        own, [visitor], reached, needs_authorisation=False, seen_entries=register.ledger.count_entries()
+        release, [visitor], age_reach, needs_authorisation=False, seen_entries=register.ledger.count_entries()
     )
 
 
-OTHER = CONTRACT.replace('"3 days"', '"30 days"')
-FORGED: dict[str, tuple[Callable[[Register], Any], str]] = {
-    "a release without a request": (lambda it: record_release(it, None), "release-without-request"),
-    "a release on another ground": (lambda it: record_release(it, record_request(it), ground="industry-abuse-control"), "release-ground-mismatch"),
-    "a release to another kind of recipient": (lambda it: record_release(it, record_request(it), recipient_kind="authority"), "release-ground-mismatch"),
+LOOSER_CONTRACT = CONTRACT.replace('"3 days"', '"30 days"')
+FORGED_ENTRIES: dict[str, tuple[Callable[[Register], Any], str]] = {
+    "a release without a request": (lambda register: record_release(register, None), "release-without-request"),
+    "a release on another ground": (lambda register: record_release(register, record_request(register), ground="industry-abuse-control"), "release-ground-mismatch"),
+    "a release to another kind of recipient": (lambda register: record_release(register, record_request(register), recipient_kind="authority"), "release-ground-mismatch"),
     "a category that was not requested": (
-        lambda it: record_release(it, record_request(it), [*FULL, ("method", "full", 1, RECENT)], categories=["ip-address", "method", "page-path"]),
+        lambda register: record_release(register, record_request(register), [*FULL_AGE_REACH, ("method", "full", 1, RECENT)], categories=["ip-address", "method", "page-path"]),
         "category-not-requested",
     ),
     "a category that the ground does not permit": (
-        lambda it: record_release(it, record_request(it, categories=["browser"]), [("browser", "full", 1, RECENT)], categories=["browser"]),
+        lambda register: record_release(register, record_request(register, categories=["browser"]), [("browser", "full", 1, RECENT)], categories=["browser"]),
         "category-not-permitted",
     ),
     "a record that is too old": (
-        lambda it: record_release(it, record_request(it), [("page-path", "full", 1, RECENT), ("ip-address", "full", 1, NOW - timedelta(9))]),
+        lambda register: record_release(register, record_request(register), [("page-path", "full", 1, RECENT), ("ip-address", "full", 1, NOW - timedelta(9))]),
         "record-too-old",
     ),
     "a record with an unknown governing number": (
-        lambda it: record_release(it, record_request(it), [("page-path", "full", 1, RECENT), ("ip-address", "full", 5, RECENT)]),
+        lambda register: record_release(register, record_request(register), [("page-path", "full", 1, RECENT), ("ip-address", "full", 5, RECENT)]),
         "category-not-permitted",
     ),
-    "a release without the reach of a category": (lambda it: record_release(it, record_request(it), FULL[:1]), "reach-missing"),
-    "a release without approvals": (lambda it: record_release(it, record_request(it, required_approvals=2)), "approvals-missing"),
+    "a release without the reach of a category": (lambda register: record_release(register, record_request(register), FULL_AGE_REACH[:1]), "reach-missing"),
+    "a release without approvals": (lambda register: record_release(register, record_request(register, required_approvals=2)), "approvals-missing"),
     "a release under seal without an instrument": (
-        lambda it: record_release(it, record_request(it), sealed_until=NOW + timedelta(9)),
+        lambda register: record_release(register, record_request(register), sealed_until=NOW + timedelta(9)),
         "seal-without-instrument",
     ),
-    "a release under a version that was not in force": (lambda it: record_release(it, record_request(it), version=2), "version-not-in-force"),
-    "a request without evidence": (lambda it: record_request(it, evidence={"case": "12"}), "evidence-missing"),
-    "a request on a ground that permits no disclosure": (lambda it: record_request(it, ground="own-use"), "ground-not-permitted"),
+    "a release under a version that was not in force": (lambda register: record_release(register, record_request(register), version=2), "version-not-in-force"),
+    "a request without evidence": (lambda register: record_request(register, evidence={"case": "12"}), "evidence-missing"),
+    "a request on a ground that permits no disclosure": (lambda register: record_request(register, ground="own-use"), "ground-not-permitted"),
     "a request with too few required approvals": (
-        lambda it: record_request(it, ground="legal-rights", evidence={"claim": "a", "reference": "b", "scope": "c"}),
+        lambda register: record_request(register, ground="legal-rights", evidence={"claim": "a", "reference": "b", "scope": "c"}),
         "required-approvals-too-few",
     ),
-    "a request under a version that was not in force": (lambda it: record_request(it, version=2), "version-not-in-force"),
-    "an approval by the requester": (lambda it: record_approval(it, "bea"), "approver-is-requester"),
+    "a request under a version that was not in force": (lambda register: record_request(register, version=2), "version-not-in-force"),
+    "an approval by the requester": (lambda register: record_approval(register, "bea"), "approver-is-requester"),
     "an approval after the release": (
-        lambda it: it.release_requests.approve(next(one for one in it.release_requests.all() if one.ground == "checking"), "cyd", NOW),
+        lambda register: register.release_requests.approve(next(one for one in register.release_requests.all() if one.ground == "checking"), "cyd", NOW),
         "approval-after-release",
     ),
-    "a category that the visitor did not authorise": (lambda it: record_authorised_release(it, ["ip-address"]), "category-not-authorised"),
-    "a category whose authorisation was withdrawn": (lambda it: record_authorised_release(it, ["page-path"], withdrawn=True), "category-not-authorised"),
-    "a feed under a contract that is not in force": (lambda it: record_feed_page(it, FULL, contract_hash=hash_text(OTHER)), "contract-not-in-force"),
+    "a category that the visitor did not authorise": (lambda register: record_authorised_release(register, ["ip-address"]), "category-not-authorised"),
+    "a category whose authorisation was withdrawn": (lambda register: record_authorised_release(register, ["page-path"], withdrawn=True), "category-not-authorised"),
+    "a feed under a contract that is not in force": (lambda register: record_feed_page(register, FULL_AGE_REACH, contract_hash=hash_text(LOOSER_CONTRACT)), "contract-not-in-force"),
     "a feed to an unknown processor": (
-        lambda it: (record_feed_page(it, FULL, contract_hash=hash_text(CONTRACT), processor="other")),
+        lambda register: (record_feed_page(register, FULL_AGE_REACH, contract_hash=hash_text(CONTRACT), processor="other")),
         "contract-not-in-force",
     ),
     "a feed with a category that its service does not permit": (
-        lambda it: record_feed_page(it, [("browser", "full", 1, RECENT)]),
+        lambda register: record_feed_page(register, [("browser", "full", 1, RECENT)]),
         "category-not-permitted",
     ),
-    "a feed with records that are too old": (lambda it: record_feed_page(it, [("ip-address", "full", 1, NOW - timedelta(5))]), "record-too-old"),
-    "a feed without the reach of a category": (lambda it: record_feed_page(it, []), "reach-missing"),
-    "a feed under a version that was not in force": (lambda it: record_feed_page(it, FULL[:1], version=3), "version-not-in-force"),
+    "a feed with records that are too old": (lambda register: record_feed_page(register, [("ip-address", "full", 1, NOW - timedelta(5))]), "record-too-old"),
+    "a feed without the reach of a category": (lambda register: record_feed_page(register, []), "reach-missing"),
+    "a feed under a version that was not in force": (lambda register: record_feed_page(register, FULL_AGE_REACH[:1], version=3), "version-not-in-force"),
     "a contract without the owed duties": (
-        lambda it: it.processors.add("guard", OTHER, it.versions()[0].identity, NOW),
+        lambda register: register.processors.add("guard", LOOSER_CONTRACT, register.versions()[0].identity, NOW),
         "contract-insufficient",
     ),
-    "an access for another purpose": (lambda it: it.readers.record_access("bea", "content", 1, 3, "SELECT 1", NOW), "purpose-not-permitted"),
-    "an access by an unknown reader": (lambda it: it.readers.record_access("eve", "abuse", 1, 3, "SELECT 1", NOW), "purpose-not-permitted"),
-    "an access under a version that was not in force": (lambda it: it.readers.record_access("bea", "abuse", 4, 3, "SELECT 1", NOW), "version-not-in-force"),
+    "an access for another purpose": (lambda register: register.readers.record_access("bea", "content", 1, 3, "SELECT 1", NOW), "purpose-not-permitted"),
+    "an access by an unknown reader": (lambda register: register.readers.record_access("eve", "abuse", 1, 3, "SELECT 1", NOW), "purpose-not-permitted"),
+    "an access under a version that was not in force": (lambda register: register.readers.record_access("bea", "abuse", 4, 3, "SELECT 1", NOW), "version-not-in-force"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", FORGED)
-def test_a_forged_entry_is_found(site: Site, what: str) -> None:
+@pytest.mark.parametrize("entry", FORGED_ENTRIES)
+def test_a_forged_entry_is_found(site: Site, entry: str) -> None:
     """An entry that was forged with the keys is valid in the ledger, but no version in force allowed it."""
-    forge, code = FORGED[what]
+    forge, code = FORGED_ENTRIES[entry]
     with closing(open_register(site.data, site.folder / "keys", store_file="avowal.duckdb")) as register:
         forge(register)
         register.ledger.sign_checkpoint()
     codes = {finding["code"] for finding in verify_findings(site)}
     assert code in codes
-    assert not any(found.endswith("-mismatch") for found in codes - {code})
+    assert not any(other.endswith("-mismatch") for other in codes - {code})
