@@ -22,6 +22,7 @@ from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.line_counts import LineCounts
 from avowal.config import Settings
 from avowal.http.problem import ProblemCode
+from avowal.http.sender import READ_HEADERS
 from avowal.ingest.log_import import FileImportReport
 from avowal.ledger.entry import Entry
 from avowal.logs.drop_reason import DropReason, LineOutcome
@@ -345,3 +346,32 @@ def test_each_test_named_in_the_threat_model_exists() -> None:
     for file, test in named:
         source = (ROOT / "tests" / file).read_text()
         assert not test or f"def {test}(" in source, f"{file}::{test}"
+
+
+def test_every_request_header_that_is_read_is_documented() -> None:
+    """The table of request headers has each header that the code reads, and no other."""
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "avowal").rglob("*.py"))
+    read = {name.decode() for name in READ_HEADERS}
+    read |= set(re.findall(r'request\.headers\.get\("([a-z-]+)"', source))
+    read |= {"referer"}  # what the middleware reads besides
+    documented = re.findall(
+        r"`([A-Z][A-Za-z-]+)`",
+        "".join(re.findall(r"^\| (`.+?) \|", section("### Request headers"), re.MULTILINE)),
+    )
+    assert {name.lower() for name in documented} == read
+
+
+def test_the_manual_removes_each_other_address_header_in_each_web_server() -> None:
+    """The settings of each web server remove the same headers, by which other programs recognise an address."""
+    manual = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    removed = [
+        re.findall(pattern, manual)
+        for pattern in (
+            r'proxy_set_header (\S+) "";',
+            r"RequestHeader unset (?!X-Forwarded-For|X_)(\S+)",
+            r"header_up -(?!X_)(\S+)",
+            r"http-request del-header (?!X_)(\S+)",
+        )
+    ]
+    assert removed[0]
+    assert removed == [removed[0]] * 4

@@ -36,11 +36,12 @@ class AsgiMiddleware:
             await self.app(scope, receive, send)
             return
         accept_language = _decode_headers(scope).get("accept-language", "")
+        received = {**scope, "headers": list(scope["headers"])}  # trailers and the application may change it
         observer = _AsgiResponseObserver(self.collector, scope["method"], accept_language, send)
         try:
             await self.app(scope, receive, observer.send)
         finally:
-            self.collector.collect(lambda: _read_request(scope), observer.response)
+            self.collector.collect(lambda: _read_request(received), observer.response)
 
     async def _run_lifespan(self, scope: Message, receive: Any, send: Any) -> None:
         """Start and stop with the application; answer the server for an application without lifespan events."""
@@ -71,7 +72,7 @@ class AsgiMiddleware:
 
 
 def _read_request(scope: Message) -> EmbeddedRequest:
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
     path, query = scope.get("raw_path") or scope["path"].encode(), scope.get("query_string", b"")
     return EmbeddedRequest(
         remote_addr=scope["client"][0] if scope.get("client") else "",

@@ -72,6 +72,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8080
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    client_address_header: str = "X-Forwarded-For"
     proxy_protocol: bool = False
     events_per_minute: int = 600
     submissions_per_minute: int = 10
@@ -203,6 +204,8 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Any, Callable[[Any], bool
     yield "serve.syslog_address", serve.syslog_address, _is_socket_address, hint
     for network in serve.trusted_proxies:
         yield "serve.trusted_proxies", network, _is_network, "use networks such as `10.0.0.0/8`"
+    hint = "use the name of one header, such as `X-Forwarded-For`"
+    yield "serve.client_address_header", serve.client_address_header, _is_header_name, hint
     yield "mail.smtp_server", settings.mail.smtp_server, _is_server, "use a name and a port: `127.0.0.1:25`"
     for url in probe.urls:
         yield "probe.urls", url, _is_url, "use pages such as `https://example.org/`"
@@ -256,6 +259,10 @@ def _is_network(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_header_name(value: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", value))
 
 
 def _is_server(value: str) -> bool:

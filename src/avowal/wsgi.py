@@ -51,11 +51,11 @@ def _read_request(environ: Environ) -> EmbeddedRequest:
         (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1"), _PATH_SAFE
     )
     query = environ.get("QUERY_STRING", "")
-    headers = {
-        name[5:].replace("_", "-").lower(): str(value)
+    headers = [
+        (name[5:].replace("_", "-").lower(), str(value))
         for name, value in environ.items()
         if name.startswith("HTTP_")
-    }
+    ]
     return EmbeddedRequest(
         environ.get("REMOTE_ADDR", ""), environ["REQUEST_METHOD"], f"{path}?{query}", headers
     )
@@ -71,7 +71,8 @@ class _WsgiResponseObserver:
         """What the application returned."""
         self._response = EmbeddedResponse(time.time())
         self._collector = collector
-        self._environ = environ
+        self._environ = environ.copy()
+        """The request as it came: the application may change its own."""
         self._start_response = start_response
         self._pending_start: tuple[str, Headers] | None = None
         """Status and headers of a page, held back until its length with the insertions is known."""

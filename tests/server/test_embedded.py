@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from polars import read_parquet
 
 from avowal.asgi import AsgiMiddleware
 from avowal.server.embedded import EmbeddedRequest, EmbeddedResponse, RequestCollector
+from avowal.wsgi import WsgiMiddleware
 from support.applications import PAGE, PARTS
 from support.running_server import SETTINGS, SITE, Answer, free_port, start_server
 from support.site import FIREFOX, Site, wait_until
@@ -346,7 +348,7 @@ def test_concurrent_first_requests_are_each_collected_once(tmp_path: Path) -> No
     collector = RequestCollector.open(site.folder, "")
 
     def ask(number: int) -> None:
-        request = EmbeddedRequest(VISITOR, "GET", f"/{number}", {"host": SITE, "user-agent": FIREFOX})
+        request = EmbeddedRequest(VISITOR, "GET", f"/{number}", [("host", SITE), ("user-agent", FIREFOX)])
         ready.wait()
         collector.collect(lambda: request, EmbeddedResponse(time.time(), 200))
 
@@ -376,3 +378,70 @@ def test_websockets_are_passed_through(tmp_path: Path) -> None:
     """A websocket is passed through unchanged."""
     message = {"type": "websocket.close"}
     assert call_application(send_messages(message), {"type": "websocket"}, folder=tmp_path) == [message]
+
+
+FORGED = "198.51.100.66"
+
+
+def asgi_address(
+    folder: Path, headers: list[tuple[bytes, bytes]], trailers: list[tuple[bytes, bytes]]
+) -> str:
+    """Return the collected address of a request whose trailers arrive while the application reads its body."""
+
+    async def app(scope: Message, _: Any, send: Any) -> None:
+        scope["headers"] += trailers
+        scope["client"] = (FORGED, 1)
+        await send({**PAGE_START, "headers": []})
+        await send(body_message(b""))
+
+    async def send(_: Message) -> None:
+        pass
+
+    middleware = AsgiMiddleware(app, folder)
+    asyncio.run(middleware({**SCOPE, "headers": headers, "client": ("127.0.0.1", 1)}, None, send))
+    return collected_address(middleware.collector)
+
+
+def wsgi_address(folder: Path, headers: list[tuple[bytes, bytes]], _: list[tuple[bytes, bytes]]) -> str:
+    """Return the collected address of a request whose application changes what it received."""
+
+    def app(environ: dict[str, Any], start: Any) -> list[bytes]:
+        environ["REMOTE_ADDR"] = environ["HTTP_X_FORWARDED_FOR"] = environ["HTTP_FORWARDED"] = FORGED
+        start("200 OK", [])
+        return []
+
+    middleware = WsgiMiddleware(app, folder)
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "REMOTE_ADDR": "127.0.0.1"}
+    for name, value in headers:
+        key = f"HTTP_{name.decode().replace('-', '_').upper()}"
+        environ[key] = ", ".join(filter(None, [environ.get(key), value.decode()]))
+    middleware(environ, lambda *_: None).close()  # type: ignore[attr-defined]
+    return collected_address(middleware.collector)
+
+
+def collected_address(collector: RequestCollector) -> str:
+    """Return the address in the only line that waits to be written."""
+    (line,) = collector.line_queue.drain()
+    address = json.loads(line)["remote_addr"]
+    assert isinstance(address, str)
+    return address
+
+
+@pytest.mark.parametrize("read_address", [asgi_address, wsgi_address])
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "CF-Connecting-IP"])
+def test_one_header_names_the_client(
+    site: Site, monkeypatch: pytest.MonkeyPatch, read_address: Any, header: str
+) -> None:
+    """Only the header of the settings counts, as it came with the request; its lines are one list."""
+    monkeypatch.setattr(RequestCollector, "_start", lambda _: None)
+    (site.folder / "avowal.toml").write_text(f'{SETTINGS}[serve]\nclient_address_header = "{header}"\n')
+    before = b"for=" if header == "Forwarded" else b""
+    name, others = (
+        header.lower().encode(),
+        [b"x-forwarded-for", b"forwarded", b"x-real-ip", b"cf-connecting-ip"],
+    )
+    forged = [(other, FORGED.encode()) for other in others if other != name]
+    assert read_address(site.folder, forged, forged) == "127.0.0.1"
+    lines = [(name, before + FORGED.encode()), *forged, (name, before + VISITOR.encode())]
+    assert read_address(site.folder, lines, [(name, before + FORGED.encode())]) == VISITOR
+    assert read_address(site.folder, [*lines, (name, b"unknown")], []) == ""

@@ -166,6 +166,16 @@ def test_a_connection_must_begin_with_a_valid_header(site: Site) -> None:
         assert send_raw(server.port, V1[:9]) == b""
 
 
+def test_a_client_that_the_proxy_does_not_know_is_nobody(site: Site) -> None:
+    """Without an address in the proxy's header, a header of the request names no trusted client instead."""
+    request = REQUEST.replace(b"/healthz", b"/metrics").replace(
+        b"Host: x", b"Host: x\r\nX-Forwarded-For: 127.0.0.1"
+    )
+    with run_server(site) as server:
+        for header in (LOCAL, b"PROXY UNKNOWN\r\n"):
+            assert send_raw(server.port, header + request).startswith(b"HTTP/1.1 404 ")
+
+
 def test_a_header_of_an_untrusted_address_is_refused(site: Site) -> None:
     """A connection from outside the trusted networks is closed, whatever header it sends."""
     (site.folder / "avowal.toml").write_text(f'{SETTINGS}trusted_proxies = ["192.0.2.0/24"]\n')

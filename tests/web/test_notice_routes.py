@@ -8,13 +8,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
 from support.browsers import CHROMIUM
+from support.manual import read_snippet
 from support.notices import list_displays, site_with_versions
 from support.running_server import SAME_ORIGIN, RunningServer, free_port, start_server
 from support.site import Site, wait_until
@@ -169,14 +169,6 @@ def test_without_a_notice_nothing_is_served(tmp_path_factory: pytest.TempPathFac
         assert server.request("POST", "/notice/1", headers=SAME_ORIGIN).status == 404
 
 
-def read_snippet(after: str) -> str:
-    """Return the lines of configuration that follow a text in the manual."""
-    manual = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
-    lines = manual.partition("### The notice")[2].partition(after)[2].splitlines()[1:]
-    block = list(takewhile(lambda row: not row or row.startswith("    "), lines))
-    return "\n".join(block)
-
-
 def fetch(port: int, path: str = "/") -> str:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
         connection.request("GET", path, headers={"Accept-Language": "pt-BR", "Host": "site.example"})
@@ -194,7 +186,7 @@ def test_nginx_inserts_the_notice_into_pages(server: RunningServer, tmp_path: Pa
         f"events {{}} http {{ {folders} access_log off; types {{ text/html html; }}\n"
         f"server {{ listen 127.0.0.1:{port}; root {tmp_path};\n"
         f"location /privacy {{ proxy_pass http://127.0.0.1:{server.port}; }}\n"
-        f"{read_snippet('nginx puts it in by itself:')} }} }}\n"
+        f"{read_snippet('### The notice', 'nginx puts it in by itself:')} }} }}\n"
     )
     with run_command(
         "/usr/sbin/nginx", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")
@@ -218,7 +210,7 @@ def test_caddy_inserts_the_notice_into_templates(server: RunningServer, tmp_path
     (tmp_path / "Caddyfile").write_text(
         f"{{\n admin off\n auto_https off\n}}\nhttp://:{port} {{\n bind 127.0.0.1\n root * {tmp_path}\n"
         f" handle /privacy* {{\n reverse_proxy 127.0.0.1:{server.port}\n }}\n"
-        f"{read_snippet('in their body:')}\n}}\n"
+        f"{read_snippet('### The notice', 'in their body:')}\n}}\n"
     )
     with run_command("caddy", "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"):
         wait_until(lambda: is_listening(port), "caddy to listen")

@@ -52,7 +52,7 @@ class CookieState:
 
 def read_cookie_state(headers: Mapping[bytes, str], *, can_be_set: bool) -> CookieState:
     """Read the state of the cookie from the headers of a request."""
-    privacy_signal = headers.get(b"sec-gpc") == "1" or headers.get(b"dnt") == "1"
+    privacy_signal = any("1" in headers.get(name, "").split(", ") for name in (b"sec-gpc", b"dnt"))
     return CookieState(_find_cookie_value(headers.get(b"cookie", "")), privacy_signal, can_be_set)
 
 

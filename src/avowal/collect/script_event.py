@@ -167,7 +167,9 @@ class EventAdmission:
         return (category, precision) in self._permitted
 
     def _address_columns(self, address: str) -> tuple[str | None, str | None]:
-        """Return the permitted part of an address, and its country if that is permitted."""
+        """Return the permitted part of an address, and its country if that is permitted; None of an unknown one."""
+        if not address:
+            return None, None
         has = self._is_permitted
         permitted_address = (
             address

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from prometheus_client import Counter
 from starlette.requests import Request
@@ -75,8 +74,9 @@ class CollectEndpoint:
 
     def __post_init__(self) -> None:
         site = self.settings.site
+        origins = self.settings.serve.allowed_origins
         self.site_hosts = {host for host in (site.host, *site.other_hosts) if host}
-        self.site_hosts |= {urlsplit(origin).hostname or "" for origin in self.settings.serve.allowed_origins}
+        self.site_hosts |= {parse_host_name(origin.partition("://")[2]) or "" for origin in origins}
         self._rate_limit = RateLimit(self.settings.serve.events_per_minute)
 
     def routes(self) -> list[Route]:
@@ -214,7 +214,7 @@ class CollectEndpoint:
         if host not in site_hosts:
             raise EventDropError(EventDropReason.NOT_OUR_SITE)
         origin = sender.header(b"origin", "null")
-        if origin != "null" and urlsplit(origin).hostname not in site_hosts:
+        if origin != "null" and parse_host_name(origin.partition("://")[2]) not in site_hosts:
             raise EventDropError(EventDropReason.NOT_OUR_SITE)
 
     def _cors_headers(self, origin: str) -> dict[str, str]:

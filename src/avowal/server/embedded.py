@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,8 +47,8 @@ class EmbeddedRequest(NamedTuple):
     remote_addr: str
     method: str
     uri: str
-    headers: Mapping[str, str]
-    """By their names in lower case."""
+    headers: Sequence[tuple[str, str]]
+    """Name in lower case, and value, of each line."""
 
 
 @dataclass
@@ -88,7 +88,8 @@ class RequestCollector:
         return cls(find_folder(start=Path(folder) if folder else None), script_url)
 
     def __post_init__(self) -> None:
-        self.proxies = TrustedProxies.parse(self.folder.settings.serve.trusted_proxies)
+        serve = self.folder.settings.serve
+        self.proxies = TrustedProxies.parse(serve.trusted_proxies, serve.client_address_header)
         self.page_inserter = PageInserter(self.script_url)
         os.register_at_fork(after_in_child=self._after_fork)
 
@@ -96,12 +97,11 @@ class RequestCollector:
         """Collect a request that was answered, as an access log would."""
         try:
             request = read_request()
-            headers = request.headers
+            headers = dict(request.headers)
             if not self._is_running:
                 self._start()
-            address = self.proxies.find_client_address(
-                request.remote_addr, headers.get("forwarded", ""), headers.get("x-forwarded-for", "")
-            )
+            address_lines = [value for name, value in request.headers if name == self.proxies.address_header]
+            address = self.proxies.find_client_address(request.remote_addr, address_lines)
             line = {
                 "timestamp": response.started_at,
                 "remote_addr": address,

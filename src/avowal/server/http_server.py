@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from avowal.collect.client_address import TrustedProxies
 from avowal.errors import SettingsError
+from avowal.server.http_connection import HttpConnection
 from avowal.server.proxy_protocol import create_protocol_class
 
 SHUTDOWN_TIMEOUT_SECONDS = 5
@@ -59,7 +60,8 @@ def create_http_server(
         host=address.host,
         port=address.port,
         loop="uvloop",
-        http=create_protocol_class(proxy_protocol_from) if proxy_protocol_from else "httptools",
+        http=create_protocol_class(proxy_protocol_from) if proxy_protocol_from else HttpConnection,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -5,9 +5,9 @@ from typing import Any
 from proxyprotocol import ProxyProtocolIncompleteError
 from proxyprotocol.detect import ProxyProtocolDetect
 from proxyprotocol.result import ProxyResult
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from avowal.collect.client_address import TrustedProxies
+from avowal.server.http_connection import HttpConnection
 
 MAX_HEADER_BYTES = 4_096
 """The longest header: no proxy sends a longer one."""
@@ -19,7 +19,7 @@ MAX_V1_HEADER_BYTES = 107
 """The longest header of version 1, which is a line."""
 
 
-class ProxyProtocolConnection(HttpToolsProtocol):
+class ProxyProtocolConnection(HttpConnection):
     """HTTP over a connection that starts with a header of the PROXY protocol."""
 
     trusted_proxies: TrustedProxies
@@ -58,7 +58,8 @@ class ProxyProtocolConnection(HttpToolsProtocol):
                 super().data_received(rest)
 
     def _apply(self, result: ProxyResult) -> None:
-        """Use the client's address and scheme that the proxy sent."""
+        """Use the client's address and scheme that the proxy sent; the client is unknown if it sent no address."""
+        self.client = None
         if result.proxied and isinstance(result.peername, tuple):
             self.client = (str(result.peername[0]), int(result.peername[1]))
         if result.tlv.ssl.has_ssl:

@@ -52,7 +52,7 @@ def build_endpoints(
         partial(read_last_result, folder.data_folder),
     )
     policy_pages = PolicyPages(register, PAGE_LINKS._replace(canonical_url=home_url), status)
-    proxies = TrustedProxies.parse(settings.serve.trusted_proxies)
+    proxies = TrustedProxies.parse(settings.serve.trusted_proxies, settings.serve.client_address_header)
     visitor = VisitorRoutes(policy_pages, proxies, _visitor_key_of(session), VisitorDataAccess(session))
     notice = NoticeRoutes(settings.site, register, proxies, register.ledger.sign_checkpoint)
     syslog_host, _, syslog_port = settings.serve.syslog_address.rpartition(":")

@@ -1,0 +1,225 @@
+"""The address of a visitor behind real web servers with the settings of the manual, whatever headers the visitor sends."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.manual import read_snippet
+from support.running_server import SITE, RunningServer, free_port, start_server
+from support.site import FIREFOX, Site, wait_until
+
+REAL, FORGED = "127.0.0.9", "203.0.113.66"
+"""The visitor's address, from which the tests connect, and one that the visitor would like to have."""
+
+SETTINGS = f"""[site]
+host = "{SITE}"
+[serve]
+trusted_proxies = ["127.0.0.1/32"]
+events_per_minute = 0
+"""
+NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
+events {{ worker_connections 64; }}
+http {{
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi; access_log off;
+    server {{ listen 127.0.0.1:{port}; {snippet}
+        location = /metrics {{ proxy_pass http://127.0.0.1:8080; proxy_set_header X-Forwarded-For $remote_addr; }} }}
+}}
+"""
+APACHE = """
+ServerRoot {folder}
+PidFile {folder}/pid
+Listen 127.0.0.1:{port}
+ServerName www.example.org
+ErrorLog {folder}/error.log
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule headers_module /usr/lib/apache2/modules/mod_headers.so
+LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so
+LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
+<VirtualHost *:{port}>
+{snippet}
+ProxyPass "/metrics" "http://127.0.0.1:8080/metrics"
+</VirtualHost>
+"""
+HAPROXY = """
+defaults
+    mode http
+    timeout client 5s
+    timeout connect 5s
+    timeout server 5s
+frontend site
+    bind 127.0.0.1:{port}
+{snippet}
+    use_backend avowal if {{ path /metrics }}
+backend avowal
+    server avowal 127.0.0.1:8080
+"""
+CADDY = """
+{{
+    admin off
+    auto_https off
+    storage file_system {folder}
+}}
+http://:{port} {{
+    bind 127.0.0.1
+    {snippet}
+    reverse_proxy /metrics 127.0.0.1:8080
+}}
+"""
+WEB_SERVERS = {
+    "nginx": (NGINX, "nginx, in the", ["-e", "{folder}/error.log", "-c", "{config}"]),
+    "apache2": (APACHE, "sent was removed:", ["-X", "-f", "{config}"]),
+    "caddy": (CADDY, "Caddy, in the", ["run", "--config", "{config}", "--adapter", "caddyfile"]),
+    "haproxy": (HAPROXY, "HAProxy, in the", ["-f", "{config}"]),
+}
+NAMES = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "x-forwarded-for",
+    "X-FORWARDED-FOR",
+    "X_Forwarded_For",
+    "X-Forwarded_For",
+    "X-Forwarded",
+    "Forwarded-For",
+    "X-Real-IP",
+    "x_real_ip",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "Fastly-Client-IP",
+    "X-Original-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-ProxyUser-Ip",
+)
+VALUES = (
+    FORGED,
+    f"{FORGED}:4711",
+    "[2001:db8::66]:80",
+    "",
+    ", ,",
+    "unknown",
+    "_hidden",
+    "127.0.0.1",
+    f"{FORGED}, 127.0.0.1",
+    "127.0.0.1, " * 300 + "127.0.0.1",
+    f"for={FORGED}",
+    f'for="{FORGED}, for=',
+    'for="[2001:db8::66]";proto=https, for="a\\",for=b"',
+    "\xff\xfe garbage \t %00",
+)
+FORGERIES = [
+    *([(name, value)] for name in NAMES for value in VALUES),
+    [("X-Forwarded-For", FORGED), ("X-Forwarded-For", "127.0.0.1"), ("x-forwarded-for", FORGED)],
+    [("Forwarded", f"for={FORGED}"), ("X-Forwarded-For", FORGED), ("X-Real-IP", FORGED)],
+    [("X-Forwarded-For", FORGED), ("Connection", "close, X-Forwarded-For")],
+    [("X-Forwarded-For", FORGED), ("Connection", "X-Forwarded-For, X-Forwarded-Proto")],
+    [("Connection", "x-forwarded-for"), ("Connection", "X-Forwarded-For, Host, Cookie")],
+]
+"""The headers that a visitor sends in each attempt."""
+
+COMMON = f"Host: {SITE}\r\nUser-Agent: {FIREFOX}\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with start_server(Site(tmp_path_factory.mktemp("site")).init(settings=SETTINGS)) as server:
+        yield server
+
+
+@contextmanager
+def run_web_server(name: str, folder: Path, behind: int) -> Iterator[int]:
+    """Run a web server with the settings of the manual before a server; yields its port."""
+    program = shutil.which(name, path="/usr/sbin:/usr/bin")
+    if not program:
+        pytest.skip(f"{name} is not installed")
+    template, after, words = WEB_SERVERS[name]
+    port, config = free_port(), folder / "config"
+    text = template.format(folder=folder, port=port, snippet=read_snippet("## Serving", after))
+    config.write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{behind}"))
+    environment = {"HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    with (folder / "output").open("wb") as output:
+        command = [program, *(word.format(folder=folder, config=config) for word in words)]
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+
+    def listens() -> bool:
+        assert process.poll() is None, (folder / "output").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_until(listens, f"{name} to listen")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def send(port: int, request: str) -> int:
+    """Send one request from the visitor's address; returns the status of the response."""
+    with socket.create_connection(("127.0.0.1", port), 10, source_address=(REAL, 0)) as connection:
+        connection.sendall(request.encode("latin-1"))
+        received = b""
+        while b"\r\n" not in received and (part := connection.recv(65_536)):
+            received += part
+    match = re.match(rb"HTTP/1\.[01] ([0-9]{3}) ", received)
+    assert match, received
+    return int(match[1])
+
+
+def event_request(path: str, extra: str, trailers: str = "") -> str:
+    """Return a request that sends an event of a page; with trailers its body is chunked."""
+    token = path.strip("/").replace("/", "-").ljust(20, "_")
+    event = {"script_view_token": token, "url": f"https://{SITE}{path}", "elapsed_ms": 0}
+    body = json.dumps(event)
+    if trailers:
+        chunked = f"{len(body):x}\r\n{body}\r\n0\r\n{trailers}\r\n"
+        return f"POST /collect HTTP/1.1\r\n{COMMON}{extra}Transfer-Encoding: chunked\r\n\r\n{chunked}"
+    return f"POST /collect HTTP/1.1\r\n{COMMON}{extra}Content-Length: {len(body)}\r\n\r\n{body}"
+
+
+@pytest.mark.parametrize("name", WEB_SERVERS)
+def test_a_visitor_behind_a_web_server_cannot_choose_an_address(
+    server: RunningServer, name: str, tmp_path: Path
+) -> None:
+    """Whatever headers a visitor sends, the stored address is the one of the connection to the web server."""
+    accepted = list[str]()
+    with run_web_server(name, tmp_path, server.port) as port:
+        for number, headers in enumerate(FORGERIES):
+            path, lines = f"/{name}/{number}", "".join(f"{field}: {value}\r\n" for field, value in headers)
+            status = send(port, event_request(path, lines))
+            assert status in {202, 400}, headers  # a web server may refuse a malformed header
+            if status == 202:
+                accepted.append(path)
+        trailers = f"X-Forwarded-For: {FORGED}\r\n"
+        assert send(port, event_request(f"/{name}/trailer", "Trailer: X-Forwarded-For\r\n", trailers)) == 202
+        for headers in FORGERIES:
+            lines = "".join(f"{field}: {value}\r\n" for field, value in headers)
+            assert send(port, f"GET /metrics HTTP/1.1\r\n{COMMON}{lines}\r\n") in {400, 404}, headers
+    assert len(accepted) > len(FORGERIES) * 0.8
+    rows = server.wait_for_rows(
+        "SELECT ip_address, count(*) AS pages FROM script_views "
+        f"WHERE page_path LIKE '/{name}/%' GROUP BY ip_address HAVING count(*) = {len(accepted) + 1}",
+        1,
+    )
+    assert rows == [{"ip_address": REAL, "pages": len(accepted) + 1}]
+
+
+def test_trailers_name_no_client(server: RunningServer) -> None:
+    """A trailer that names an address is ignored, also by a request whose body is read first."""
+    lines = "Connection: close\r\nTrailer: X-Forwarded-For\r\n"
+    request = event_request("/direct", lines, f"X-Forwarded-For: {FORGED}\r\n")
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(request.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 202 ")
+    rows = server.wait_for_rows("SELECT ip_address FROM script_views WHERE page_path = '/direct'", 1)
+    assert rows == [{"ip_address": "127.0.0.1"}]
