@@ -24,7 +24,6 @@ from avowal.disclose.feed import FeedRequest
 from avowal.errors import AvowalError
 from avowal.keep.visitor_lookup import VisitorSelector
 from avowal.register.feeds import FeedPosition
-from avowal.register.release_requests import ReleaseRequest
 from avowal.store.columns import RELATIONS
 from avowal.use.own_query import SqlQuery
 from avowal.use.report_request import ReportRequest, parse_filters
@@ -38,6 +37,7 @@ from avowal.workspace.messages import (
     Request,
 )
 from avowal.workspace.unix_socket import connect
+from support.disclosures import request_release
 from support.processors import CONTRACT, add_processor
 from support.visitors import ANN, NOON, site_with_two_visitors
 
@@ -67,22 +67,7 @@ def requests(session: Session) -> dict[str, AnyRequest]:
     """Return one request of each kind that changes nothing, by a name."""
     in_period = VisitorSelector(address=ANN, since=NOON.replace(hour=0), until=NOON.replace(hour=23))
     key = session.call(FindVisitorRecords(in_period)).key
-    release = ReleaseRequest(
-        reference="0" * 24,
-        ground="authorised",
-        recipient_kind="named-person",
-        categories=["page-path", "request-time"],
-        version=1,
-        required_approvals=0,
-        recipient="Dr. Example",
-        recipient_contact="",
-        visitor=key,
-        row_filter="",
-        evidence={},
-        requester="operator",
-        expires_days=30,
-        requested_at=NOON,
-    )
+    release = request_release(key, ["page-path", "request-time"], NOON)
     return {
         **{f"report {name}": RunReport(ReportRequest(name, filters=parse_filters([]))) for name in REPORTS},
         **{f"page {name}": ReadVisitorPage(key, name) for name in RELATIONS},

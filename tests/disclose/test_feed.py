@@ -350,20 +350,16 @@ def test_a_server_sends_its_feeds_by_itself(tmp_path: Path) -> None:
 
 
 def test_a_proxy_without_a_contract_is_reported(site: Site) -> None:
-    """A trusted proxy in a network that no contract names is reported.
-
-    Documentation addresses count as the site's own (RFC 6890), so this network is one that
-    nobody has (RFC 7526).
-    """
+    """A trusted proxy in a network that no contract names is reported, unless the network is the site's own."""
     (site.folder / "avowal.toml").write_text(
-        '[serve]\ntrusted_proxies = ["127.0.0.0/8", "198.51.100.0/24", "192.88.99.0/25"]\n'
+        '[serve]\ntrusted_proxies = ["127.0.0.0/8", "10.0.0.0/9", "203.0.113.0/25"]\n'
     )
     result = site.avowal("processor", "check", "--json")
-    assert (result.status, result.json()["undeclared_proxies"]) == (1, ["192.88.99.0/25"])
-    add_processor(site, CONTRACT.replace("begins", 'networks = ["192.88.99.0/24"]\nbegins'))
+    assert (result.status, result.json()["undeclared_proxies"]) == (1, ["203.0.113.0/25"])
+    add_processor(site, CONTRACT.replace("begins", 'networks = ["203.0.113.0/24"]\nbegins'))
     assert site.avowal("processor", "check").status == 0
     path = site.folder / "policy" / "processors" / "guard.toml"
-    path.write_text(CONTRACT.replace("begins", 'networks = ["192.88.99.0/33"]\nbegins'))
+    path.write_text(CONTRACT.replace("begins", 'networks = ["203.0.113.0/33"]\nbegins'))
     assert "which is not a network" in site.avowal("processor", "check").err
     path.write_text(CONTRACT.replace("begins", 'deletes-within = "forever"\nbegins'))
     assert "deletes-within" in site.avowal("processor", "check").err

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import jsonschema
-import msgspec
 import polars as pl
 import pytest
 
@@ -21,7 +20,7 @@ from avowal.register.release_requests import ReleaseRequest
 from avowal.store.columns import ColumnForm
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import Store
-from support.disclosures import ANN, BEN, NOW, PERIOD, RECENT, read_package, verify_elsewhere
+from support.disclosures import ANN, BEN, NOW, PERIOD, RECENT, read_package, request_release, verify_elsewhere
 from support.site import CHROME, CommandResult, Site, line, tamper
 from support.store_records import admitted_records, request_at, write_segment
 from support.templates import make_once
@@ -29,22 +28,6 @@ from support.verification import assert_found
 
 OLD = NOW - timedelta(days=20)
 DOCTOR = "Dr. Example"
-REQUEST = ReleaseRequest(
-    reference="0" * 16,
-    ground="authorised",
-    recipient_kind="named-person",
-    categories=[],
-    version=1,
-    required_approvals=0,
-    recipient=DOCTOR,
-    recipient_contact="",
-    visitor=f"{2:016x}",
-    row_filter="",
-    evidence={},
-    requester="operator",
-    expires_days=30,
-    requested_at=NOW,
-)
 
 
 @make_once
@@ -158,7 +141,7 @@ def test_categories_without_authorisation_are_refused_with_a_reason(site: Site) 
     assert disclose(site, "--package", package, categories="page-path,ip-address").status == 0
     manifest = json.loads(read_package(package)["manifest.json"])
     assert manifest["refused_categories"] == {"ip-address": "the visitor did not authorise it"}
-    assert manifest["categories"] == ["page-path"]
+    assert manifest["summary"]["categories"] == ["page-path"]
 
 
 def test_records_older_than_the_terms_permit_are_not_released(site: Site) -> None:
@@ -274,13 +257,25 @@ def test_a_visitor_sees_a_recalled_release(site: Site) -> None:
     authorise(site)
     assert disclose(site, "--package", site.folder / "release.zip").status == 0
     (release,) = site.avowal("release", "list", "--json").json()["releases"]
-    assert (release["recipient"], release["ground"], release["recalled_at"]) == (DOCTOR, "authorised", None)
-    assert site.avowal("release", "recall", release["reference"], "--reason", " ").status == 2
-    assert site.avowal("release", "recall", release["reference"], "--reason", "sent by mistake").status == 0
-    assert site.avowal("release", "recall", release["reference"], "--reason", "again").status == 1
+    assert (release["recipient"], release["summary"]["ground"], release["recalled_at"]) == (
+        DOCTOR,
+        "authorised",
+        None,
+    )
+    assert site.avowal("release", "recall", release["summary"]["reference"], "--reason", " ").status == 2
+    assert (
+        site.avowal(
+            "release", "recall", release["summary"]["reference"], "--reason", "sent by mistake"
+        ).status
+        == 0
+    )
+    assert site.avowal("release", "recall", release["summary"]["reference"], "--reason", "again").status == 1
     summary = site.avowal("visitor", "show", ANN, *PERIOD, "--json").json()
     (shown_release,) = summary["releases"]
-    assert (shown_release["reference"], bool(shown_release["recalled_at"])) == (release["reference"], True)
+    assert (shown_release["summary"]["reference"], bool(shown_release["recalled_at"])) == (
+        release["summary"]["reference"],
+        True,
+    )
     page, export = site.folder / "me.html", site.folder / "me.jsonl"
     assert site.avowal("visitor", "show", ANN, *PERIOD, "--page", page).status == 0
     assert "What was released to others" in page.read_text()
@@ -301,7 +296,7 @@ def test_a_release_does_not_identify_an_erased_visitor(site: Site) -> None:
         assert DOCTOR.encode() not in path.read_bytes()
         assert key.encode() not in path.read_bytes()
     (release,) = site.avowal("release", "list", "--json").json()["releases"]
-    assert (release["recipient"], release["records"] > 0) == ("", True)
+    assert (release["recipient"], release["summary"]["records"]["requests"] > 0) == ("", True)
     assert site.avowal("verify").status == 0
     assert verify_elsewhere(site, package).status == 0
 
@@ -325,7 +320,7 @@ def test_the_ledger_has_no_time_of_released_records(site: Site) -> None:
     assert disclose(site, "--package", package, categories="page-path").status == 0
     (entry,) = site.avowal("ledger", "list", "--kind", "release-made", "--json").json()["entries"]
     ((*cell, since),) = entry["age_reach"]
-    age = datetime.fromisoformat(entry["at"]) - datetime.fromisoformat(since)
+    age = datetime.fromisoformat(entry["summary"]["released_at"]) - datetime.fromisoformat(since)
     assert (cell, round(age / timedelta(days=1), 3)) == (["page-path", "full", 1], 7)
     assert site.avowal("verify").status == 0
 
@@ -363,7 +358,7 @@ def test_an_unwritable_package_is_not_recorded(site: Site) -> None:
     assert site.avowal("release", "list", "--json").json()["releases"] == []
     assert disclose(site, "--package", site.folder / "b.zip").json()["records"]["requests"] == 3
     (release,) = site.avowal("release", "list", "--json").json()["releases"]
-    recall = ("release", "recall", release["reference"], "--reason")
+    recall = ("release", "recall", release["summary"]["reference"], "--reason")
     assert site.avowal(*recall, "by mistake", "--notice", site.folder / "nowhere" / "n.eml").status == 2
     assert site.avowal(*recall, "by\nmistake").status == site.avowal(*recall, "x" * 2000).status == 2
     assert site.avowal(*recall, "by mistake", "--notice", site.folder / "n.eml").status == 0
@@ -392,7 +387,7 @@ def test_a_column_shows_only_the_requested_categories(tmp_path: Path) -> None:
     )
 
     def extract_columns(*categories: str) -> tuple[list[str], list[str]]:
-        request = msgspec.structs.replace(REQUEST, categories=list(categories))
+        request = request_release(f"{2:016x}", list(categories), NOW)
         extract = extract_records(store, [Bounds(cells, {})], request, NOW)
         return extract.tables["requests"].columns, list(extract.refused_categories)
 

@@ -98,7 +98,9 @@ def test_a_release_needs_the_approval_of_another_reader(server: RunningServer) -
     requested = call_as(server, "POST", "/releases", ORDER)
     assert (requested.status, requested.json()["required_approvals"]) == (202, 1), requested.body
     path = f"/releases/{requested.json()['reference']}"
-    assert call_as(server, "GET", path, name="bea").json()["evidence"]["issuer"] == "District Court"
+    assert (
+        call_as(server, "GET", path, name="bea").json()["details"]["evidence"]["issuer"] == "District Court"
+    )
     assert call_as(server, "POST", f"{path}/package").status == 403
     assert call_as(server, "POST", f"{path}/approval").status == 403
     assert call_as(server, "POST", f"{path}/approval", name="cyd").status == 403

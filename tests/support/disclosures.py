@@ -5,6 +5,8 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from avowal.ledger.release_entry import RequestSummary
+from avowal.register.release_requests import ReleaseRequest, RequestDetails
 from support.site import CHROME, GOOGLEBOT, CommandResult, Site, line
 from support.templates import make_once
 
@@ -114,6 +116,31 @@ def disclose_to_court(site: Site, *arguments: object, subject: str = ANN, **evid
         *arguments,
         recipient="District Court",
         **{**COURT_ORDER, **evidence},
+    )
+
+
+def request_release(visitor: str, categories: list[str], now: datetime) -> ReleaseRequest:
+    """Return a request for the release of categories of a visitor, on the visitor's authorisation."""
+    return ReleaseRequest(
+        RequestSummary(
+            reference="0" * 24,
+            ground="authorised",
+            recipient_kind="named-person",
+            categories=categories,
+            evidence_kinds=[],
+            version=1,
+            required_approvals=0,
+            requested_at=now,
+        ),
+        RequestDetails(
+            recipient="Dr. Example",
+            recipient_contact="",
+            visitor=visitor,
+            row_filter="",
+            evidence={},
+            requester="operator",
+            expires_days=30,
+        ),
     )
 
 

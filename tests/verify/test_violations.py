@@ -12,10 +12,12 @@ import duckdb
 import pytest
 from msgspec.structs import replace
 
-from avowal.ledger.entry import AgeReach, hash_text
+from avowal.ledger.entry import hash_text
+from avowal.ledger.release_entry import AgeReach, ReleaseMade
 from avowal.register.feeds import FeedPage, FeedPosition
 from avowal.register.register import Register, open_register
 from avowal.register.release_requests import ReleaseRequest
+from avowal.register.releases import combine_commitments, commit_to_visitors
 from avowal.submissions.submission import new_reference
 from support.disclosures import (
     ANN,
@@ -98,7 +100,8 @@ def site(complete_folder: Path, tmp_path: Path) -> Site:
 
 REGISTER_CHANGES = {
     "evidence": ("UPDATE release_request_subjects SET details = replace(details, 'case 12', 'case 13')", "release-request-mismatch"),
-    "the number of required approvals": ("UPDATE release_requests SET required_approvals = 0 WHERE required_approvals = 1", "release-request-mismatch"),
+    "the visitor of a request": ("UPDATE release_request_subjects SET visitor = '0123456789abcdef' WHERE visitor != ''", "release-request-mismatch"),
+    "the entry of a request": ("UPDATE release_requests SET entry = 0 WHERE release_request = 1", "release-request-mismatch"),
     "the approver": ("UPDATE release_approvals SET approver = 'cyd'", "approval-mismatch"),
     "an approval removed": ("DELETE FROM release_approvals", "approval-mismatch"),
     "a refusal removed": ("DELETE FROM release_refusals", "refusal-mismatch"),
@@ -106,8 +109,8 @@ REGISTER_CHANGES = {
     "the subject of a release": ("UPDATE release_subjects SET visitor = '0123456789abcdef' WHERE position = 1", "release-mismatch"),
     "the recipient of a release": ("UPDATE release_subjects SET recipient = 'somebody' WHERE position = 1", "release-mismatch"),
     "a subject of a release removed": ("DELETE FROM release_subjects WHERE position = 1", "release-mismatch"),
-    "the number of released records": ("UPDATE releases SET records = 1 WHERE records = 6", "release-mismatch"),
-    "the end of a seal": ("UPDATE releases SET sealed_until = NULL WHERE sealed_until IS NOT NULL", "release-mismatch"),
+    "the entry of a release": ("UPDATE releases SET entry = 0 WHERE release = 1", "release-mismatch"),
+    "the reference of a release": ("UPDATE releases SET reference = 'somewhere' WHERE release = 1", "release-mismatch"),
     "an invented recall": (f"UPDATE releases SET recalled_at = '{NOW}' WHERE release = 1", "recall-mismatch"),
     "a contract": ("UPDATE processors SET contract_text = replace(contract_text, '3 days', '9 days')", "processor-mismatch"),
     "a contract removed": ("DELETE FROM processors", "processor-mismatch"),
@@ -173,15 +176,25 @@ def test_an_overdue_submission_is_found(site: Site) -> None:
     assert_found(site, "record-overdue", "`person-name`")
 
 
-def record_request(register: Register, **changes: Any) -> ReleaseRequest:
-    """Record a copy of an existing release request, with changes."""
-    template_request = next(
-        release_request
-        for release_request in register.release_requests.all()
-        if release_request.ground == "checking"
-    )
+def find_request(register: Register, ground: str) -> ReleaseRequest:
+    """Return the existing request on a ground."""
+    return next(request for request in register.release_requests.all() if request.summary.ground == ground)
+
+
+def record_request(register: Register, template_ground: str = "checking", **changes: Any) -> ReleaseRequest:
+    """Record a copy of the existing release request on a ground, with changes of its summary or its details."""
+    template = find_request(register, template_ground)
+    if "evidence" in changes:
+        changes = {"evidence_kinds": sorted(changes["evidence"]), **changes}
+    changes = {"reference": new_reference(), "requested_at": NOW, **changes}
+    summary = {name: value for name, value in changes.items() if hasattr(template.summary, name)}
+    details = {name: value for name, value in changes.items() if name not in summary}
     return register.release_requests.record(
-        replace(template_request, **{"reference": new_reference(), "requested_at": NOW, **changes})
+        replace(
+            template,
+            summary=replace(template.summary, **summary),
+            details=replace(template.details, **details),
+        )
     )
 
 
@@ -191,24 +204,31 @@ def record_release(
     age_reach: list[AgeReach] = FULL_AGE_REACH,
     **changes: Any,
 ) -> None:
-    """Record a release that no command would record."""
-    template = next(release for release in register.releases.all() if release.ground == "checking")
+    """Record a release that no command would record, with changes of its summary."""
+    ground = (
+        release_request.summary.ground
+        if release_request and release_request.summary.ground == "authorised"
+        else "checking"
+    )
+    template = next(release for release in register.releases.all() if release.summary.ground == ground)
     fields = {
-        "reference": release_request.reference if release_request else new_reference(),
+        "reference": release_request.summary.reference if release_request else new_reference(),
         "released_at": NOW,
         "categories": ["ip-address", "page-path"],
     }
-    visitors = [
-        visitor
-        for visitor, release in register.releases.by_visitor()
-        if release.reference == template.reference
-    ]
-    register.releases.record(
-        replace(template, **{**fields, **changes}),
-        visitors,
+    subjects = commit_to_visitors(
+        [visitor for visitor, release in register.releases.by_visitor() if release == template],
+        template.recipient,
+    )
+    made = ReleaseMade(
+        replace(template.summary, **{**fields, **changes}),
+        template.manifest_hash,
+        combine_commitments([subject.commitment for subject in subjects]),
+        len(subjects),
         age_reach,
-        needs_authorisation=False,
-        seen_entries=register.ledger.count_entries(),
+    )
+    register.releases.record(
+        made, subjects, needs_authorisation=False, seen_entries=register.ledger.count_entries()
     )
 
 
@@ -228,25 +248,13 @@ def record_approval(register: Register, approver: str) -> None:
 
 def record_authorised_release(register: Register, categories: list[str], *, withdrawn: bool = False) -> None:
     """Record a release on the ground `authorised`, of categories that were not authorised or no longer are."""
-    (visitor, template) = next(row for row in register.releases.by_visitor() if row[1].ground == "authorised")
     if withdrawn:
+        visitor = find_request(register, "authorised").details.visitor
         (authorisation,) = register.authorisations.for_visitor(visitor)
         register.authorisations.record(replace(authorisation, given=False, categories=[], recorded_at=NOW))
-    template_request = next(row for row in register.release_requests.all() if row.ground == "authorised")
-    release_request = record_request(
-        register,
-        **{
-            name: getattr(template_request, name)
-            for name in ("ground", "recipient_kind", "recipient", "visitor", "evidence")
-        },
-        row_filter="",
-        categories=categories,
-    )
+    release_request = record_request(register, "authorised", categories=categories)
     age_reach: list[AgeReach] = [(category, "full", 1, RECENT) for category in categories]
-    release = replace(template, reference=release_request.reference, categories=categories, released_at=NOW)
-    register.releases.record(
-        release, [visitor], age_reach, needs_authorisation=False, seen_entries=register.ledger.count_entries()
-    )
+    record_release(register, release_request, age_reach, categories=categories)
 
 
 LOOSER_CONTRACT = CONTRACT.replace('"3 days"', '"30 days"')
@@ -286,7 +294,7 @@ FORGED_ENTRIES: dict[str, tuple[Callable[[Register], Any], str]] = {
     "a request under a version that was not in force": (lambda register: record_request(register, version=2), "version-not-in-force"),
     "an approval by the requester": (lambda register: record_approval(register, "bea"), "approver-is-requester"),
     "an approval after the release": (
-        lambda register: register.release_requests.approve(next(one for one in register.release_requests.all() if one.ground == "checking"), "cyd", NOW),
+        lambda register: register.release_requests.approve(find_request(register, "checking"), "cyd", NOW),
         "approval-after-release",
     ),
     "a category that the visitor did not authorise": (lambda register: record_authorised_release(register, ["ip-address"]), "category-not-authorised"),

@@ -11,6 +11,7 @@ from avowal.app.owner_requests import RelationSummary, SummarizeVisitor
 from avowal.app.session import Session
 from avowal.clock import utc_now
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
+from avowal.ledger.release_entry import ReleaseSummary
 from avowal.policy.bounds import OPERATOR, VISITOR
 from avowal.register.readers import RecordedAccess
 from avowal.store.columns import RELATIONS
@@ -67,15 +68,8 @@ class VisitorAuthorisation(msgspec.Struct, frozen=True, kw_only=True):
 class VisitorRelease(msgspec.Struct, frozen=True, kw_only=True):
     """A release of the visitor's data, with the receipt that proves its entry in the ledger; see Release."""
 
-    reference: str
-    ground: str
-    recipient_kind: str
+    summary: ReleaseSummary
     recipient: str
-    categories: list[str]
-    records: int
-    version: int
-    released_at: datetime
-    expires_at: datetime
     recalled_at: datetime | None
     entry: int
     receipt: dict[str, Any]

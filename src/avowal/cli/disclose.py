@@ -26,9 +26,9 @@ from avowal.disclose.request import (
 )
 from avowal.disclose.workflow import ReleaseWorkflow
 from avowal.errors import InvalidInputError
+from avowal.ledger.release_entry import RequestSummary
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.ground import EvidenceKind
-from avowal.register.release_requests import ReleaseRequest
 
 app = create_app()
 
@@ -143,8 +143,8 @@ def _request_release(
                 "a release needs a file", "give `--package`, or `--dry-run`", code="missing-input"
             )
         prepared = workflow.record_request(release_input, reader)
-        if package is None or prepared.request.required_approvals:
-            _print_waiting(prepared.request, as_json=as_json)
+        if package is None or prepared.request.summary.required_approvals:
+            _print_waiting(prepared.request.summary, as_json=as_json)
         else:
             make_release(workflow, prepared, package, as_json=as_json)
 
@@ -160,7 +160,7 @@ def _parse_evidence(text: str) -> tuple[str, str]:
     return kind, value
 
 
-def _print_waiting(request: ReleaseRequest, *, as_json: bool) -> None:
+def _print_waiting(request: RequestSummary, *, as_json: bool) -> None:
     """Print that a request waits for approval."""
     if as_json:
         print_json(

@@ -82,19 +82,22 @@ def list_entries(
             code="unknown-name",
         )
     with closing(open_folder_register(data)) as register:
-        newest = zip(*register.ledger.last_entries(count, kind), strict=True)
-        entries = [{"entry": index, **msgspec.to_builtins(decode_entry(body))} for index, body in newest][
-            ::-1
-        ]
+        newest = [
+            (number, decode_entry(body))
+            for number, body in zip(*register.ledger.last_entries(count, kind), strict=True)
+        ][::-1]
     if as_json:
+        entries = [{"entry": number, **msgspec.to_builtins(entry)} for number, entry in newest]
         print_json({"entries": entries})
         return
-    if not entries:
+    if not newest:
         print_line("no entries yet" if not kind else f"no entries of the kind {kind}")
-    for entry in entries:
-        index, at, entry_kind = (str(entry.pop(name)) for name in ("entry", "at", "kind"))
-        print_line(f"{index:>6}  {at[:19].replace('T', ' ')}  {entry_kind}")
-        print_line(f"        {', '.join(_format_fields(entry))}")
+    for number, entry in newest:
+        fields = msgspec.to_builtins(entry)
+        print_line(f"{number:>6}  {entry.at:%Y-%m-%d %H:%M:%S}  {fields.pop('kind')}")
+        fields = {**fields.pop("summary", {}), **fields}
+        fields.pop("at", None)
+        print_line(f"        {', '.join(_format_fields(fields))}")
 
 
 def _format_fields(fields: Mapping[str, Any]) -> Iterator[str]:

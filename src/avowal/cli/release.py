@@ -15,14 +15,15 @@ from avowal.atomic_files import check_creatable, create_file
 from avowal.cli.options import DataFolderOption, JsonOption, StdinOption, create_app, read_password
 from avowal.cli.output import print_json, print_line
 from avowal.clock import utc_now
+from avowal.disclose.prepared_release import PreparedRelease
 from avowal.disclose.recall import build_recall_message, is_email_address, send_message
 from avowal.disclose.request import check_line
-from avowal.disclose.workflow import PreparedRelease, ReleaseWorkflow
+from avowal.disclose.workflow import ReleaseWorkflow
 from avowal.errors import InvalidInputError
 from avowal.keep.enforcement import find_version_in_force
+from avowal.ledger.release_entry import ReleaseSummary
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.terms import parse_terms
-from avowal.register.releases import Release
 
 app = create_app(is_group=True)
 
@@ -56,11 +57,13 @@ def approve(
             {
                 "reference": reference,
                 "approved_by": approvers,
-                "required_approvals": request.required_approvals,
+                "required_approvals": request.summary.required_approvals,
             }
         )
     else:
-        print_line(f"{reader} approves `{reference}`: {len(approvers)} of {request.required_approvals}")
+        print_line(
+            f"{reader} approves `{reference}`: {len(approvers)} of {request.summary.required_approvals}"
+        )
 
 
 @app.command()
@@ -75,7 +78,9 @@ def make(
     check_creatable(package)
     with open_session(data) as session:
         request = session.release_workflow.find_waiting_request(reference)
-        with session.release_workflow.recording_refusals(request.ground, request.recipient_kind, reader):
+        with session.release_workflow.recording_refusals(
+            request.summary.ground, request.summary.recipient_kind, reader
+        ):
             session.register.readers.check_can_disclose(reader)
             prepared = session.release_workflow.prepare_approved_release(request)
             make_release(session.release_workflow, prepared, package, as_json=as_json)
@@ -105,18 +110,24 @@ def list_releases(as_json: JsonOption = False, data: DataFolderOption = None) ->
     for heading in ("reference", "ground", "recipient", "records", "date (UTC)", "expires", ""):
         table.add_column(heading, no_wrap=heading == "reference")
     for release in releases:
+        summary = release.summary
         table.add_row(
-            release.reference,
-            release.ground,
+            summary.reference,
+            summary.ground,
             release.recipient or "erased",
-            f"{release.records:,}",
-            f"{release.released_at:%Y-%m-%d}",
-            f"{release.expires_at:%Y-%m-%d}",
-            "recalled" if release.recalled_at else "under seal" if _is_sealed(release) else "",
+            f"{summary.record_count:,}",
+            f"{summary.released_at:%Y-%m-%d}",
+            f"{summary.expires_at:%Y-%m-%d}",
+            "recalled" if release.recalled_at else "under seal" if _is_sealed(summary) else "",
         )
     for request in waiting:
-        day = f"{request.requested_at:%Y-%m-%d}"
-        table.add_row(request.reference, request.ground, request.recipient, "", day, "", "waits")
+        day = f"{request.summary.requested_at:%Y-%m-%d}"
+        table.add_row(
+            request.summary.reference,
+            request.summary.ground,
+            request.details.recipient,
+            *("", day, "", "waits"),
+        )
     Console(highlight=False).print(table)
 
 
@@ -155,8 +166,8 @@ def recall(
         print_line(f"release {reference} is recalled: ask {recipient} to delete it{message_file}")
 
 
-def _is_sealed(release: Release) -> bool:
-    return release.sealed_until is not None and release.sealed_until > utc_now()
+def _is_sealed(summary: ReleaseSummary) -> bool:
+    return summary.sealed_until is not None and summary.sealed_until > utc_now()
 
 
 def make_release(
@@ -167,30 +178,31 @@ def make_release(
         result = workflow.make_release(prepared)
         file.write(result.package)
     workflow.mark_written(result)
-    manifest = result.manifest
+    manifest, summary = result.manifest, result.manifest.summary
     if as_json:
         print_json(
             {
                 "released": True,
-                "reference": manifest.reference,
+                "reference": summary.reference,
                 "entry": result.entry,
-                "records": manifest.records,
-                "categories": manifest.categories,
+                "records": summary.records,
+                "categories": summary.categories,
                 "refused_categories": manifest.refused_categories,
             }
         )
         return
-    records = ", ".join(f"{count:,} {name}" for name, count in manifest.records.items())
+    records = ", ".join(f"{count:,} {name}" for name, count in summary.records.items())
     print_line(f"{records}: released to {package}")
     print_line(
-        f"  {', '.join(manifest.categories)}; for {manifest.recipient}, until {manifest.expires_at:%Y-%m-%d}"
+        f"  {', '.join(summary.categories)}; for {manifest.recipient}, until {summary.expires_at:%Y-%m-%d}"
     )
     print_refused_categories(manifest.refused_categories)
 
 
 def print_extract(prepared: PreparedRelease, approvers: list[str] | None = None, *, as_json: bool) -> None:
     """Print what a request would release, and who has approved it; `approvers` is None in a dry run."""
-    request, extract, categories = prepared.request, prepared.extract, prepared.categories
+    request, details = prepared.request.summary, prepared.request.details
+    extract, categories = prepared.extract, prepared.categories
     if as_json:
         print_json(
             {
@@ -202,16 +214,16 @@ def print_extract(prepared: PreparedRelease, approvers: list[str] | None = None,
                 "refused_categories": extract.refused_categories,
                 "required_approvals": request.required_approvals,
                 "approved_by": approvers or [],
-                "evidence": request.evidence,
+                "evidence": details.evidence,
             }
         )
         return
     records = ", ".join(f"{count:,} {name}" for name, count in extract.record_counts.items())
     print_line(f"{records} of {len(extract.visitor_keys):,} visitors: would be released")
     print_line(
-        f"  {', '.join(categories)}; for {request.recipient} ({request.recipient_kind}), on {request.ground}"
+        f"  {', '.join(categories)}; for {details.recipient} ({request.recipient_kind}), on {request.ground}"
     )
-    for kind, text in request.evidence.items():
+    for kind, text in details.evidence.items():
         print_line(f"  {kind}: {text}")
     if request.required_approvals:
         print_line(

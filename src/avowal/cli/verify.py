@@ -75,15 +75,16 @@ def verify(
 def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
     """Check the package of a release."""
     manifest, proof = check_package(path, verifier, utc_now())
+    summary = manifest.summary
     if as_json:
         print_json({"package": manifest, "entry": proof.index})
         return
-    records = ", ".join(f"{count:,} {name}" for name, count in manifest.records.items())
+    records = ", ".join(f"{count:,} {name}" for name, count in summary.records.items())
     print_line(
-        f"valid: {records}, released to {manifest.recipient} on the ground {manifest.ground} "
+        f"valid: {records}, released to {manifest.recipient} on the ground {summary.ground} "
         f"(entry {proof.index} of the ledger)"
     )
-    print_line(f"  to be deleted by {manifest.expires_at:%Y-%m-%d}, or when it is recalled")
+    print_line(f"  to be deleted by {summary.expires_at:%Y-%m-%d}, or when it is recalled")
 
 
 def _print_verification(

@@ -93,10 +93,10 @@ def show(
             f"at {access.recorded_at} UTC"
         )
     for release in summary.releases:
-        categories = ", ".join(release.categories)
+        categories = ", ".join(release.summary.categories)
         recalled = f"; recalled at {release.recalled_at} UTC" if release.recalled_at else ""
         print_line(
-            f"  released to `{release.recipient}` at {release.released_at} UTC: {categories}{recalled}"
+            f"  released to `{release.recipient}` at {release.summary.released_at} UTC: {categories}{recalled}"
         )
     if not summary.releases:
         print_line("nothing was released")

@@ -20,6 +20,23 @@ from avowal.policy.contract import Contract, compile_contract, parse_contract, s
 from avowal.register.processors import Processor
 from avowal.register.register import Register
 
+OWN_NETWORKS = tuple(
+    map(
+        ip_network,
+        (
+            *(
+                "10.0.0.0/8",
+                "172.16.0.0/12",
+                "192.168.0.0/16",
+                "fc00::/7",
+            ),  # private use (RFC 1918, RFC 4193)
+            *("127.0.0.0/8", "::1/128"),  # this machine
+            *("169.254.0.0/16", "fe80::/10"),  # one link
+        ),
+    )
+)
+"""Networks that cannot be another company's: a proxy in them is the site's own."""
+
 
 class ContractReasonCode(StrEnum):
     """Why a contract is not sufficient, besides what it protects less."""
@@ -79,15 +96,15 @@ def _find_reasons(contract: Contract, permitted: Bounds, day: date) -> Iterator[
 def find_undeclared_networks(trusted_networks: Sequence[str], contracts: Iterable[Contract]) -> list[str]:
     """Return the networks of trusted proxies that no contract declares.
 
-    Private networks (RFC 6890) are left out: they are the site's own.
+    Those within OWN_NETWORKS are left out.
     """
     declared = [ip_network(network) for contract in contracts for network in contract.networks]
+    known = (*OWN_NETWORKS, *declared)
     trusted = [ip_network(network) for network in trusted_networks]
     return [
         str(network)
         for network in trusted
-        if not network.is_private
-        and not any(network.version == other.version and network.subnet_of(other) for other in declared)  # type: ignore[arg-type]  # of one version
+        if not any(network.version == other.version and network.subnet_of(other) for other in known)  # type: ignore[arg-type]  # of one version
     ]
 
 

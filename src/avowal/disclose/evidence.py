@@ -112,14 +112,16 @@ def find_evidence_scope(
 ) -> EvidenceScope:
     """Return what the evidence of a request permits. Raises DisclosureError if it permits nothing."""
     refused = dict[str, str]()
-    submission = find_submission(register, request.submission) if request.submission else None
+    submission = find_submission(register, request.details.submission) if request.details.submission else None
     if EvidenceKind.AUTHORISATION in requirements.evidence:
-        authorised = register.authorisations.current_by_category(request.visitor, request.recipient)
+        authorised = register.authorisations.current_by_category(
+            request.details.visitor, request.details.recipient
+        )
         reason = "the visitor did not authorise it"
-        refused |= {category: reason for category in request.categories if category not in authorised}
-        if len(refused) == len(request.categories):
+        refused |= {category: reason for category in request.summary.categories if category not in authorised}
+        if len(refused) == len(request.summary.categories):
             raise DisclosureError(
-                f"that visitor has authorised none of these categories for `{request.recipient}`",
+                f"that visitor has authorised none of these categories for `{request.details.recipient}`",
                 "`avowal visitor authorise` records an authorisation",
                 RefusalReason.MISSING_EVIDENCE,
                 code="authorisation-not-found",
@@ -130,8 +132,8 @@ def find_evidence_scope(
         _check_served_person(form, submission, request)
         needed = expand_words("categories", form.needed_categories if form else [])
         reason = f"what was asked for by `{submission.form}` does not need it"
-        refused |= {category: reason for category in request.categories if category not in needed}
-        if len(refused) == len(request.categories):
+        refused |= {category: reason for category in request.summary.categories if category not in needed}
+        if len(refused) == len(request.summary.categories):
             raise DisclosureError(
                 f"what was asked for by `{submission.form}` needs none of these categories",
                 f"`needs` of its [[form]] in the terms: {', '.join(needed) or 'nothing'}",
@@ -143,15 +145,15 @@ def find_evidence_scope(
 
 def _find_served_submission(register: Register, request: ReleaseRequest) -> Submission:
     """Return the submission by which somebody asked for the service that a release serves."""
-    if request.submission not in {"", request.evidence[EvidenceKind.FUNCTION]}:
+    if request.details.submission not in {"", request.details.evidence[EvidenceKind.FUNCTION]}:
         raise DisclosureError(
             "the subject is another submission than the one that is the evidence",
             "leave out `--subject`",
             RefusalReason.MISSING_EVIDENCE,
             code="evidence-mismatch",
         )
-    submission = find_submission(register, request.evidence[EvidenceKind.FUNCTION])
-    if request.visitor not in {"", submission.visitor}:
+    submission = find_submission(register, request.details.evidence[EvidenceKind.FUNCTION])
+    if request.details.visitor not in {"", submission.visitor}:
         raise DisclosureError(
             "the submission that is the evidence is another visitor's",
             "compare with `avowal visitor show`",
@@ -171,7 +173,7 @@ def _check_served_person(form: Form | None, submission: Submission, request: Rel
             RefusalReason.MISSING_EVIDENCE,
             code="subject-objects",
         )
-    if not submission.allows_recipient(request.recipient):
+    if not submission.allows_recipient(request.details.recipient):
         raise DisclosureError(
             f"the submission may be released to {', '.join(submission.allowed_recipients)} only",
             "",

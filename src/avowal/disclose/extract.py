@@ -12,7 +12,7 @@ import msgspec
 
 from avowal.clock import utc_now
 from avowal.errors import QueryError
-from avowal.ledger.entry import AgeReach
+from avowal.ledger.release_entry import AgeReach
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE, Age, Bounds, Cell
 from avowal.policy.form import FILE_CATEGORY, SUBMISSION_TIME_CATEGORY
 from avowal.register.release_requests import ReleaseRequest
@@ -100,17 +100,23 @@ def extract_records(
     Raises QueryError if the row filter is not allowed, or selects too many rows.
     """
     view = PurposeView(
-        store, governing_bounds, GROUND_ONLY_PURPOSE, now, "", request.recipient_kind, request.ground
+        store,
+        governing_bounds,
+        GROUND_ONLY_PURPOSE,
+        now,
+        "",
+        request.summary.recipient_kind,
+        request.summary.ground,
     )
-    filtered_relation, condition = _parse_row_filter(view, request.row_filter)
-    visitor = int(request.visitor, 16) if request.visitor else None
+    filtered_relation, condition = _parse_row_filter(view, request.details.row_filter)
+    visitor = int(request.details.visitor, 16) if request.details.visitor else None
     tables, oldest = dict[str, ResultTable](), OldestValues(governing_bounds, now)
     visitors, released = set[int](), set[str]()
     for name, relation in RELATIONS.items():
         columns = {
             column: permitted
             for column, forms in relation.columns.items()
-            if (permitted := [form for form in forms if form.category in request.categories])
+            if (permitted := [form for form in forms if form.category in request.summary.categories])
         }
         if not columns or name != (filtered_relation or name):
             continue
@@ -150,8 +156,8 @@ def extract_submissions(
         bounds = governing_bounds[submission.version - 1]
 
         def max_age(category: str, bounds: Bounds = bounds) -> Age:
-            cell = Cell(category, GROUND_ONLY_PURPOSE, request.recipient_kind, request.ground)
-            return bounds.max_age_coarsest(cell) if category in request.categories else 0
+            cell = Cell(category, GROUND_ONLY_PURPOSE, request.summary.recipient_kind, request.summary.ground)
+            return bounds.max_age_coarsest(cell) if category in request.summary.categories else 0
 
         submitted_at = submission.submitted_at if max_age(SUBMISSION_TIME_CATEGORY) != 0 else None
         if submitted_at:
@@ -196,15 +202,15 @@ def _explain_refusals(
     governing_bounds: Sequence[Bounds], request: ReleaseRequest, released: Collection[str]
 ) -> dict[str, str]:
     """Return the reason for each requested category of which nothing is released."""
-    recipient = request.recipient_kind, request.ground
+    recipient = request.summary.recipient_kind, request.summary.ground
     permitted = {
         cell.category for cell in governing_bounds[-1].cells if (cell.recipient, cell.ground) == recipient
     }
     return {
         category: "nothing of it is stored that is young enough, and under terms that let it be released"
         if category in permitted
-        else f"the terms let no {request.recipient_kind} have it on the ground {request.ground}"
-        for category in request.categories
+        else f"the terms let no {request.summary.recipient_kind} have it on the ground {request.summary.ground}"
+        for category in request.summary.categories
         if category not in released
     }
 

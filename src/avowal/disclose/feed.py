@@ -18,7 +18,8 @@ from avowal.disclose.contract_check import compare_contract
 from avowal.disclose.extract import OldestValues
 from avowal.errors import DisclosureError
 from avowal.keep.enforcement import find_version_in_force
-from avowal.ledger.entry import AgeReach, hash_text
+from avowal.ledger.entry import hash_text
+from avowal.ledger.release_entry import AgeReach
 from avowal.policy.bounds import OWN_USE, PROCESSOR, AgeByPrecision, Bounds, Cell, merge_longest_ages
 from avowal.policy.compare import meet
 from avowal.policy.contract import Contract, compile_contract, parse_contract, select_processor_bounds

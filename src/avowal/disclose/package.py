@@ -17,8 +17,9 @@ import polars as pl
 
 from avowal.errors import InvalidInputError, ProofError
 from avowal.ledger.checkpoint import EntryProof
-from avowal.ledger.entry import ReleaseMade, decode_entry
+from avowal.ledger.entry import decode_entry
 from avowal.ledger.note import Verifier
+from avowal.ledger.release_entry import ReleaseMade, ReleaseSummary
 from avowal.store.interface import ResultTable
 from avowal.strict import JSON_ERRORS
 
@@ -47,21 +48,13 @@ READ_ERRORS = (
 class PackageManifest(msgspec.Struct, frozen=True):
     """The manifest of a package. Times are UTC; hashes are SHA-256 in hexadecimal."""
 
-    reference: str
+    summary: ReleaseSummary
+    """The release as its entry in the ledger has it."""
+    recipient: str
     controller: str
     contact: str
-    ground: str
-    recipient: str
-    recipient_kind: str
-    categories: list[str]
-    version: int
-    """The number of the version in force at the release."""
-    records: dict[str, int]
-    """The number of records of each relation."""
     refused_categories: dict[str, str]
     """The reason for each requested category that is not in the package."""
-    released_at: datetime
-    expires_at: datetime
     file_hashes: dict[str, str]
     """The hash of each file of the package, but for the manifest and the proof."""
     time_zone: str = "UTC"
@@ -134,7 +127,10 @@ def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[Packag
         ) from None
     proof.verify(verifier)
     entry = decode_entry(proof.entry)
-    if not isinstance(entry, ReleaseMade) or entry.manifest_hash != sha256(text).hexdigest():
+    if not isinstance(entry, ReleaseMade) or (entry.manifest_hash, entry.summary) != (
+        sha256(text).hexdigest(),
+        manifest.summary,
+    ):
         raise ProofError(
             "the ledger's entry is of another package", "it was changed, or mixed up", code="package-mismatch"
         )
@@ -144,8 +140,10 @@ def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[Packag
             "they were changed, or mixed up",
             code="package-mismatch",
         )
-    if now > manifest.expires_at:
+    if now > manifest.summary.expires_at:
         raise ProofError(
-            f"the package expired on {manifest.expires_at:%Y-%m-%d}", "delete it", code="package-expired"
+            f"the package expired on {manifest.summary.expires_at:%Y-%m-%d}",
+            "delete it",
+            code="package-expired",
         )
     return manifest, proof

@@ -61,7 +61,7 @@ def build_recall_message(release: Release, contact: str, reason: str, terms: Ter
     try:
         message["From"] = _format_address(terms.controller, terms.contact)
         message["To"] = _format_address(release.recipient, contact)
-        message["Subject"] = f"Recall of the release {release.reference}"
+        message["Subject"] = f"Recall of the release {release.summary.reference}"
         message["Date"] = release.recalled_at
     except ValueError:
         raise InvalidInputError(
@@ -71,10 +71,10 @@ def build_recall_message(release: Release, contact: str, reason: str, terms: Ter
         ) from None
     text = MESSAGE_TEMPLATE.format(
         recipient=release.recipient,
-        reference=release.reference,
-        ground=release.ground,
+        reference=release.summary.reference,
+        ground=release.summary.ground,
         manifest_hash=release.manifest_hash,
-        released=f"{release.released_at:%Y-%m-%d %H:%M}",
+        released=f"{release.summary.released_at:%Y-%m-%d %H:%M}",
         reason=reason,
         controller=terms.controller,
         contact=terms.contact,

@@ -30,14 +30,14 @@ def count_disclosures(
     which it was made, once its seal has ended.
     """
     releases = [
-        release
+        (release.summary, release.recalled_at)
         for release in register.releases.all()
-        if release.sealed_until is None or release.sealed_until <= now
+        if release.summary.sealed_until is None or release.summary.sealed_until <= now
     ]
     refusals = register.release_requests.refusals()
     outcomes = (
-        [(release.ground, release.released_at) for release in releases],
-        [(release.ground, release.recalled_at) for release in releases if release.recalled_at],
+        [(summary.ground, summary.released_at) for summary, _ in releases],
+        [(summary.ground, recalled_at) for summary, recalled_at in releases if recalled_at],
         [(refusal.ground, refusal.refused_at) for refusal in refusals],
     )
     released, recalled, refused = (

@@ -6,7 +6,7 @@ The rules are in `docs/spec/releases.md`.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -21,39 +21,21 @@ from avowal.disclose.evidence import (
 )
 from avowal.disclose.extract import Extract, extract_submissions, merge_extracts
 from avowal.disclose.package import PackageManifest, build_package, encode_tables, hash_files
+from avowal.disclose.prepared_release import PreparedRelease
 from avowal.disclose.request import ReleaseInput, check_release_input, find_recipient_kind, parse_ground
 from avowal.errors import DisclosureError, QueryError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
+from avowal.ledger.release_entry import ReleaseMade, RequestSummary
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.form import Form
 from avowal.policy.ground import EvidenceKind, GroundRequirements
-from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import expand_words
 from avowal.register.register import Register, Version
-from avowal.register.release_requests import APPROVAL_WAIT_DAYS, RefusalReason, ReleaseRequest
-from avowal.register.releases import Release
+from avowal.register.release_requests import APPROVAL_WAIT_DAYS, RefusalReason, ReleaseRequest, RequestDetails
+from avowal.register.releases import combine_commitments, commit_to_visitors
 from avowal.submissions.submission import Submission, new_reference
 from avowal.use.report_request import parse_time
-
-
-class PreparedRelease(NamedTuple):
-    """A request, and what it releases by what holds now: the result of one extraction."""
-
-    request: ReleaseRequest
-    version: Version
-    """The version in force."""
-    requirements: GroundRequirements
-    """What that version requires on the ground."""
-    extract: Extract
-    seen_entries: int
-    """How many entries the ledger had before the extraction. An erasure after them makes the extract invalid."""
-
-    @property
-    def categories(self) -> list[str]:
-        """The categories that are released."""
-        refused = self.extract.refused_categories
-        return [category for category in self.request.categories if category not in refused]
 
 
 class ReleaseResult(NamedTuple):
@@ -101,25 +83,31 @@ class ReleaseWorkflow:
         visitor = self._find_visitor(release_input, selector, requirements)
         check_release_input(release_input, requirements, sealed_until, now)
         row_filter = release_input.row_filter.strip()
+        evidence = collect_evidence(
+            requirements, release_input.evidence, release_input.evidence_reference, row_filter, now
+        )
         request = ReleaseRequest(
-            reference=new_reference(),
-            ground=ground,
-            recipient_kind=find_recipient_kind(version, ground, release_input.recipient_kind),
-            categories=expand_words("categories", release_input.categories),
-            version=version.number,
-            required_approvals=requirements.approvals,
-            recipient=release_input.recipient.strip(),
-            recipient_contact=release_input.recipient_contact.strip(),
-            visitor=visitor,
-            row_filter=row_filter,
-            submission=release_input.submission_reference,
-            evidence=collect_evidence(
-                requirements, release_input.evidence, release_input.evidence_reference, row_filter, now
+            RequestSummary(
+                reference=new_reference(),
+                ground=ground,
+                recipient_kind=find_recipient_kind(version, ground, release_input.recipient_kind),
+                categories=expand_words("categories", release_input.categories),
+                evidence_kinds=sorted(evidence),
+                version=version.number,
+                required_approvals=requirements.approvals,
+                requested_at=now,
             ),
-            requester=requester,
-            expires_days=release_input.expires_days,
-            sealed_until=sealed_until,
-            requested_at=now,
+            RequestDetails(
+                recipient=release_input.recipient.strip(),
+                recipient_contact=release_input.recipient_contact.strip(),
+                visitor=visitor,
+                row_filter=row_filter,
+                submission=release_input.submission_reference,
+                evidence=evidence,
+                requester=requester,
+                expires_days=release_input.expires_days,
+                sealed_until=sealed_until,
+            ),
         )
         extract = self._extract(request, requirements)
         return PreparedRelease(request, version, requirements, extract, seen_entries)
@@ -133,13 +121,13 @@ class ReleaseWorkflow:
     def prepare_release(self, request: ReleaseRequest) -> PreparedRelease:
         """Return what a recorded request releases now. Raises DisclosureError if nothing may be released any more."""
         version, seen_entries = self._find_version(), self.register.ledger.count_entries()
-        requirements = find_ground_requirements(version, request.ground)
+        requirements = find_ground_requirements(version, request.summary.ground)
         extract = self._extract(request, requirements)
         return PreparedRelease(request, version, requirements, extract, seen_entries)
 
     def prepare_approved_release(self, request: ReleaseRequest) -> PreparedRelease:
         """Return what an approved request releases now. Raises DisclosureError if it is not approved or permitted."""
-        self._check_approvals(request, self.find_requirements(request.ground))
+        self._check_approvals(request, self.find_requirements(request.summary.ground))
         return self.prepare_release(request)
 
     def approve(self, reference: str, approver: str, password: str) -> ReleaseRequest:
@@ -148,7 +136,7 @@ class ReleaseWorkflow:
         Raises DisclosureError if the reader may not approve it: the requester may not, and nobody may twice.
         """
         request = self.find_waiting_request(reference)
-        with self.recording_refusals(request.ground, request.recipient_kind, approver):
+        with self.recording_refusals(request.summary.ground, request.summary.recipient_kind, approver):
             self.register.readers.check_can_disclose(approver)
             if approver != OPERATOR and not self.register.passwords.check(approver, password):
                 raise DisclosureError(
@@ -157,7 +145,7 @@ class ReleaseWorkflow:
                     RefusalReason.NO_PERMISSION,
                     code="wrong-password",
                 )
-            if approver == request.requester:
+            if approver == request.details.requester:
                 raise DisclosureError(
                     f"`{approver}` requested it",
                     "another reader has to approve it",
@@ -182,31 +170,29 @@ class ReleaseWorkflow:
         """
         request, extract = prepared.request, prepared.extract
         self._check_approvals(request, prepared.requirements)
-        unwritten = self.register.releases.find_unwritten(request.reference)
+        unwritten = self.register.releases.find_unwritten(request.summary.reference)
         contents = {**encode_tables(extract.tables), **extract.files}
-        released_at = unwritten.released_at if unwritten else utc_now()
-        manifest = _build_manifest(prepared, hash_files(contents), released_at)
+        released_at = unwritten.summary.released_at if unwritten else utc_now()
+        manifest = prepared.build_manifest(hash_files(contents), released_at)
         if unwritten and unwritten.manifest_hash != manifest.sha256:
             raise RefusedError(
-                f"what is stored changed since `{request.reference}` was recorded, and its package was never written",
+                f"what is stored changed since `{request.summary.reference}` was recorded, and no package was written",
                 "recall it (`avowal release recall`), and request it again",
                 code="records-changed",
             )
-        release = unwritten or self._record_release(prepared, manifest)
-        entry = release.entry
-        assert entry is not None  # noqa: S101  # it was recorded
+        entry = unwritten.entry if unwritten else self._record_release(prepared, manifest)
         proof = str(self.register.ledger.prove_entry(entry))
         return ReleaseResult(manifest, entry, build_package(manifest, contents, proof))
 
     def mark_written(self, result: ReleaseResult) -> None:
         """Record that the package of a release is written. Until then the same package can be built again."""
-        self.register.releases.mark_written(result.manifest.reference, utc_now())
+        self.register.releases.mark_written(result.manifest.summary.reference, utc_now())
 
     def find_waiting_request(self, reference: str) -> ReleaseRequest:
         """Return a request that waits for approval or release. Raises RefusedError if there is none, or it expired."""
         request = self.register.release_requests.get(reference)
         waiting = self.register.release_requests.pending(utc_now())
-        if request.reference not in {other.reference for other in waiting}:
+        if reference not in {other.summary.reference for other in waiting}:
             raise RefusedError(
                 f"`{reference}` was released, or waited for more than {APPROVAL_WAIT_DAYS} days",
                 "request it again",
@@ -269,11 +255,11 @@ class ReleaseWorkflow:
 
     def _check_approvals(self, request: ReleaseRequest, requirements: GroundRequirements) -> None:
         """Raise DisclosureError if fewer readers approved than the request or the version in force requires."""
-        required = max(request.required_approvals, requirements.approvals)
-        missing = required - len(self.register.release_requests.approvers(request.reference))
+        required = max(request.summary.required_approvals, requirements.approvals)
+        missing = required - len(self.register.release_requests.approvers(request.summary.reference))
         if missing > 0:
             raise DisclosureError(
-                f"{missing} more have to approve `{request.reference}`",
+                f"{missing} more have to approve `{request.summary.reference}`",
                 "`avowal release approve`",
                 RefusalReason.MISSING_APPROVAL,
                 code="approval-missing",
@@ -281,7 +267,7 @@ class ReleaseWorkflow:
 
     def _extract(self, request: ReleaseRequest, requirements: GroundRequirements) -> Extract:
         """Return what a request releases now. Raises DisclosureError if that is nothing."""
-        given = {EvidenceKind.AUTHORISATION, *request.evidence}
+        given = {EvidenceKind.AUTHORISATION, *request.details.evidence}
         if missing := sorted({*requirements.evidence} - given):
             raise DisclosureError(
                 f"the version in force requires more evidence than the request has: {', '.join(missing)}",
@@ -290,8 +276,8 @@ class ReleaseWorkflow:
                 code="evidence-missing",
             )
         scope = find_evidence_scope(self.register, self.load_forms(), requirements, request)
-        permitted = [name for name in request.categories if name not in scope.refused_categories]
-        narrowed = msgspec.structs.replace(request, categories=permitted)
+        permitted = [name for name in request.summary.categories if name not in scope.refused_categories]
+        narrowed = request.with_categories(permitted)
         try:
             extract = self._extract_stored(narrowed, requirements, scope.submission)
         except QueryError as error:
@@ -315,61 +301,35 @@ class ReleaseWorkflow:
         self, request: ReleaseRequest, requirements: GroundRequirements, submission: Submission | None
     ) -> Extract:
         """Return the stored records and the submissions that a request releases."""
-        if request.row_filter:
+        if request.details.row_filter:
             return self.extract_records(request)
         all_submissions = self.register.submissions
         selected = (
             [submission]
             if submission
-            else all_submissions.in_period(datetime.min, datetime.max, request.visitor)
+            else all_submissions.in_period(datetime.min, datetime.max, request.details.visitor)
         )
         if EvidenceKind.AUTHORISATION in requirements.evidence:
-            selected = [candidate for candidate in selected if candidate.allows_recipient(request.recipient)]
+            selected = [
+                candidate for candidate in selected if candidate.allows_recipient(request.details.recipient)
+            ]
         bounds = compute_governing_bounds(effective_versions(self.register.versions(), utc_now()))
         extract = extract_submissions(all_submissions, selected, bounds, request)
-        return merge_extracts(self.extract_records(request), extract) if request.visitor else extract
+        return merge_extracts(self.extract_records(request), extract) if request.details.visitor else extract
 
-    def _record_release(self, prepared: PreparedRelease, manifest: PackageManifest) -> Release:
+    def _record_release(self, prepared: PreparedRelease, manifest: PackageManifest) -> int:
         """Record a release; returns the number of its entry in the ledger."""
-        release = Release(
-            reference=manifest.reference,
-            ground=manifest.ground,
-            recipient_kind=manifest.recipient_kind,
-            recipient=manifest.recipient,
-            categories=manifest.categories,
-            records=sum(manifest.records.values()),
-            version=manifest.version,
+        subjects = commit_to_visitors(prepared.extract.visitor_keys, manifest.recipient)
+        made = ReleaseMade(
+            summary=manifest.summary,
             manifest_hash=manifest.sha256,
-            released_at=manifest.released_at,
-            expires_at=manifest.expires_at,
-            sealed_until=prepared.request.sealed_until,
+            commitment=combine_commitments([subject.commitment for subject in subjects]),
+            visitor_count=len(subjects),
+            age_reach=prepared.extract.age_reach,
         )
         return self.register.releases.record(
-            release,
-            prepared.extract.visitor_keys,
-            prepared.extract.age_reach,
+            made,
+            subjects,
             needs_authorisation=EvidenceKind.AUTHORISATION in prepared.requirements.evidence,
             seen_entries=prepared.seen_entries,
         )
-
-
-def _build_manifest(
-    prepared: PreparedRelease, file_hashes: dict[str, str], released_at: datetime
-) -> PackageManifest:
-    request, extract = prepared.request, prepared.extract
-    terms = parse_terms(prepared.version.terms_text, "the terms in force")
-    return PackageManifest(
-        reference=request.reference,
-        controller=terms.controller,
-        contact=terms.contact,
-        ground=request.ground,
-        recipient=request.recipient,
-        recipient_kind=request.recipient_kind,
-        categories=prepared.categories,
-        version=prepared.version.number,
-        records=extract.record_counts,
-        refused_categories=extract.refused_categories,
-        released_at=released_at,
-        expires_at=released_at + timedelta(days=request.expires_days),
-        file_hashes=file_hashes,
-    )

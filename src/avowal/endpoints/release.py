@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from avowal.collect.client_address import TrustedProxies
+from avowal.disclose.prepared_release import PreparedRelease
 from avowal.disclose.request import ReleaseInput, parse_ground
-from avowal.disclose.workflow import PreparedRelease, ReleaseWorkflow
+from avowal.disclose.workflow import ReleaseWorkflow
 from avowal.errors import AvowalError, InvalidInputError
 from avowal.http.body import read_body
 from avowal.http.headers import PRIVATE_HEADERS
@@ -73,7 +74,7 @@ class ReleaseEndpoint:
                 {
                     "reference": reference,
                     "approved_by": approvers,
-                    "required_approvals": release_request.required_approvals,
+                    "required_approvals": release_request.summary.required_approvals,
                 }
             )
 
@@ -86,7 +87,7 @@ class ReleaseEndpoint:
         def release(name: str, _: str) -> Response:
             release_request = self.workflow.find_waiting_request(reference)
             with self.workflow.recording_refusals(
-                release_request.ground, release_request.recipient_kind, name
+                release_request.summary.ground, release_request.summary.recipient_kind, name
             ):
                 self.workflow.register.readers.check_can_disclose(name)
                 return self._make_release(self.workflow.prepare_approved_release(release_request))
@@ -140,7 +141,7 @@ class ReleaseEndpoint:
         ground, recipient_kind = parse_ground(release_input.ground), release_input.recipient_kind
         with self.workflow.recording_refusals(ground, recipient_kind, reader):
             prepared = self.workflow.record_request(release_input, reader)
-            request = prepared.request
+            request = prepared.request.summary
             if request.required_approvals:
                 return _private_json(
                     {"reference": request.reference, "required_approvals": request.required_approvals}, 202
@@ -152,7 +153,7 @@ class ReleaseEndpoint:
         release = self.workflow.make_release(prepared)
         self.workflow.mark_written(release)
         attachment = {
-            "Content-Disposition": f'attachment; filename="{release.manifest.reference}.zip"',
+            "Content-Disposition": f'attachment; filename="{release.manifest.summary.reference}.zip"',
         }
         return Response(release.package, 200, {**PRIVATE_HEADERS, **attachment}, "application/zip")
 

@@ -7,15 +7,20 @@ identifier: once the salt is erased, nothing leads from the entry to the person,
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import get_args
+from typing import TypeVar, get_args
 
 import msgspec
 
 from avowal.errors import ProofError
+from avowal.ledger.release_entry import (
+    AgeReach,
+    ReleaseApproved,
+    ReleaseMade,
+    ReleaseRecalled,
+    ReleaseRefused,
+    ReleaseRequested,
+)
 from avowal.strict import JSON_ERRORS
-
-AgeReach = tuple[str, str, int, datetime]
-"""A category, a precision, the governing number of records, and the time of the oldest, rounded (X7)."""
 
 
 class VersionPublished(msgspec.Struct, frozen=True, tag="version-published", tag_field="kind"):
@@ -161,8 +166,6 @@ class AuthorisationWithdrawn(msgspec.Struct, frozen=True, tag="authorisation-wit
 
     commitment: str
     """A salted commitment to the visitor, the recipient and the reference of the statement."""
-    categories: list[str]
-    """Empty."""
     channel: str
     at: datetime
 
@@ -207,76 +210,6 @@ class RestrictionsChanged(msgspec.Struct, frozen=True, tag="restrictions-changed
     submissions: int
     """The number of submissions that were changed."""
     channel: str
-    at: datetime
-
-
-class ReleaseRequested(msgspec.Struct, frozen=True, tag="release-requested", tag_field="kind"):
-    """A release was requested, on a ground and with its evidence."""
-
-    reference: str
-    ground: str
-    recipient_kind: str
-    commitment: str
-    """A salted commitment to the details: the subject, the recipient, the requester and the evidence."""
-    categories: list[str]
-    evidence_kinds: list[str]
-    """The kinds of evidence that were given."""
-    version: int
-    required_approvals: int
-    """The number of other people who have to approve."""
-    at: datetime
-
-
-class ReleaseApproved(msgspec.Struct, frozen=True, tag="release-approved", tag_field="kind"):
-    """A person other than the requester approved a release."""
-
-    reference: str
-    commitment: str
-    """A salted commitment to the approver."""
-    at: datetime
-
-
-class ReleaseRefused(msgspec.Struct, frozen=True, tag="release-refused", tag_field="kind"):
-    """A request for a release was refused."""
-
-    ground: str
-    recipient_kind: str
-    reason: str
-    """A value of `RefusalReason`."""
-    commitment: str
-    """A salted commitment to the requester."""
-    at: datetime
-
-
-class ReleaseMade(msgspec.Struct, frozen=True, tag="release-made", tag_field="kind"):
-    """A release was made: data was packaged for a recipient, on a ground."""
-
-    reference: str
-    ground: str
-    recipient_kind: str
-    commitment: str
-    """A salted commitment to the visitor and the recipient; of several visitors, the root of the tree of theirs."""
-    categories: list[str]
-    """The categories that were released."""
-    records: int
-    version: int
-    """The version in force."""
-    manifest_hash: str
-    """The hash of the package's manifest."""
-    at: datetime
-    visitor_count: int = 1
-    """The number of visitors whose data it contains; 0 if none is known."""
-    sealed_until: datetime | None = None
-    """Until when those visitors may not be told of it."""
-    age_reach: list[AgeReach] = []
-    """How old the released values were, by category, precision and governing number."""
-
-
-class ReleaseRecalled(msgspec.Struct, frozen=True, tag="release-recalled", tag_field="kind"):
-    """A release was recalled: its recipient has to delete it."""
-
-    reference: str
-    reason: str
     at: datetime
 
 
@@ -341,6 +274,8 @@ ENTRY_KINDS: tuple[str, ...] = tuple(entry_type.__struct_config__.tag for entry_
 """The value of `kind` of each kind of entry."""
 
 
+EntryKind = TypeVar("EntryKind", bound=msgspec.Struct)
+
 _DECODER = msgspec.json.Decoder(Entry)
 
 
@@ -362,6 +297,18 @@ def decode_entry(body: bytes) -> Entry:
             "use the version of Avowal that wrote it, or a newer one",
             code="entry-unreadable",
         ) from None
+    return entry
+
+
+def decode_entry_of(kind: type[EntryKind], body: bytes | None) -> EntryKind:
+    """Decode an entry of a kind. Raises ProofError if there is none, or it is of another kind."""
+    entry = None if body is None else decode_entry(body)
+    if not isinstance(entry, kind):
+        raise ProofError(
+            "an entry is not of the kind that the register says",
+            "restore the newest backup; `avowal verify` lists what does not match",
+            code="ledger-mismatch",
+        )
     return entry
 
 

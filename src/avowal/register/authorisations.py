@@ -40,8 +40,9 @@ class Authorisation(msgspec.Struct, frozen=True):
         person = compute_commitment(
             salt, visitor=self.visitor, recipient=self.recipient, reference=self.reference
         )
-        kind = AuthorisationGiven if self.given else AuthorisationWithdrawn
-        return kind(person, self.categories, self.channel, self.recorded_at)
+        if not self.given:
+            return AuthorisationWithdrawn(person, self.channel, self.recorded_at)
+        return AuthorisationGiven(person, self.categories, self.channel, self.recorded_at)
 
 
 class Authorisations(Repository):

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from avowal.errors import RefusedError
-from avowal.ledger.entry import AgeReach, FeedPageProvided
+from avowal.ledger.entry import FeedPageProvided
+from avowal.ledger.release_entry import AgeReach
 from avowal.register.ledger_storage import append_entries
 from avowal.register.repository import (
     Repository,

@@ -11,13 +11,15 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from avowal.errors import RefusedError
 from avowal.ledger.commitment import SALT_BYTES, compute_commitment
-from avowal.ledger.entry import ReleaseApproved, ReleaseRefused, ReleaseRequested
+from avowal.ledger.entry import decode_entry_of
+from avowal.ledger.release_entry import ReleaseApproved, ReleaseRefused, ReleaseRequested, RequestSummary
 from avowal.register.database import Connection
 from avowal.register.ledger_storage import append_entries
-from avowal.register.repository import Repository, format_time, parse_time, parse_words, to_parameters
+from avowal.register.repository import Repository, parse_time, to_parameters
 from avowal.register.statements import load_statements
 
 SQL = load_statements("avowal.register", "release_requests")
@@ -45,17 +47,9 @@ class RefusalReason(StrEnum):
     """The recipient may not receive it, or is not verified."""
 
 
-class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for a release. Times are UTC."""
+class RequestDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request says of persons and of its case. It is stored apart from the request, and can be erased."""
 
-    reference: str
-    ground: str
-    recipient_kind: str
-    categories: list[str]
-    version: int
-    """The version in force."""
-    required_approvals: int
-    """The number of other people who have to approve."""
     recipient: str
     recipient_contact: str
     """How to reach the recipient; empty if unknown."""
@@ -69,9 +63,19 @@ class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True):
     requester: str
     expires_days: int
     sealed_until: datetime | None = None
-    requested_at: datetime
+
+
+class ReleaseRequest(msgspec.Struct, frozen=True):
+    """A request for a release. Times are UTC."""
+
+    summary: RequestSummary
+    details: RequestDetails
     entry: int | None = None
     """The number of its entry in the ledger; None if it is not recorded yet."""
+
+    def with_categories(self, categories: list[str]) -> "ReleaseRequest":
+        """Return the request for other categories."""
+        return replace(self, summary=replace(self.summary, categories=categories))
 
 
 class ReleaseRefusal(msgspec.Struct, frozen=True):
@@ -86,49 +90,20 @@ class ReleaseRefusal(msgspec.Struct, frozen=True):
     entry: int
 
 
-ERASABLE_FIELDS = (
-    "recipient",
-    "recipient_contact",
-    "visitor",
-    "row_filter",
-    "submission",
-    "evidence",
-    "requester",
-    "expires_days",
-    "sealed_until",
-)
-"""The fields that are stored apart from the record of a request."""
-
-
 class ReleaseRequests(Repository):
     """The requests for releases of a register."""
 
     def record(self, request: ReleaseRequest) -> ReleaseRequest:
         """Record a request with its entry in the ledger; returns it with that entry's number."""
-        salt, details = secrets.token_bytes(SALT_BYTES), encode_erasable_fields(request)
-        requested = ReleaseRequested(
-            request.reference,
-            request.ground,
-            request.recipient_kind,
-            compute_commitment(salt, details=details),
-            request.categories,
-            sorted(request.evidence),
-            request.version,
-            request.required_approvals,
-            request.requested_at,
-        )
+        salt, details = secrets.token_bytes(SALT_BYTES), msgspec.json.encode(request.details).decode()
+        requested = ReleaseRequested(request.summary, compute_commitment(salt, details=details))
         with self._database.transaction() as connection:
-            request = msgspec.structs.replace(request, entry=append_entries(connection, [requested]))
-            values = to_parameters(
-                request,
-                evidence_kinds=requested.evidence_kinds,
-                commitment=requested.commitment,
-                details=details,
-                salt=salt,
-            )
+            entry = append_entries(connection, [requested])
+            values = {"reference": request.summary.reference, "entry": entry}
             number = connection.execute(SQL["insert_request"], values).lastrowid
-            connection.execute(SQL["insert_subject"], {**values, "release_request": number})
-        return request
+            subject = {"visitor": request.details.visitor, "details": details, "salt": salt}
+            connection.execute(SQL["insert_subject"], {**subject, "release_request": number})
+        return replace(request, entry=entry)
 
     def get(self, reference: str) -> ReleaseRequest:
         """Return a request. Raises RefusedError if there is none, or its details were erased."""
@@ -144,7 +119,7 @@ class ReleaseRequests(Repository):
     def recipient_contact(self, reference: str) -> str:
         """Return how to reach the recipient of a request; empty if that is unknown, or was erased."""
         requests = self._select(reference)
-        return requests[0].recipient_contact if requests else ""
+        return requests[0].details.recipient_contact if requests else ""
 
     def all(self) -> list[ReleaseRequest]:
         """Return every request whose details are not erased, in their order."""
@@ -152,11 +127,13 @@ class ReleaseRequests(Repository):
 
     def pending(self, now: datetime) -> list[ReleaseRequest]:
         """Return the requests that are not approved or not released yet, in their order."""
-        values = {"waiting_since": format_time(now - timedelta(days=APPROVAL_WAIT_DAYS))}
         with self._database.read() as connection:
-            rows = connection.execute(SQL["select_pending_references"], values).fetchall()
-        references = {reference for (reference,) in rows}
-        return [request for request in self._select() if request.reference in references]
+            closed = {reference for (reference,) in connection.execute(SQL["select_closed_references"])}
+        return [
+            request
+            for request in self._select()
+            if request.summary.reference not in closed and not _is_expired(request, now)
+        ]
 
     def approvers(self, reference: str) -> list[str]:
         """Return who approved a request, in their order."""
@@ -167,7 +144,9 @@ class ReleaseRequests(Repository):
     def approve(self, request: ReleaseRequest, approver: str, now: datetime) -> int:
         """Record the approval of a request; returns the number of its entry in the ledger."""
         salt = secrets.token_bytes(SALT_BYTES)
-        approved = ReleaseApproved(request.reference, compute_commitment(salt, approver=approver), now)
+        approved = ReleaseApproved(
+            request.summary.reference, compute_commitment(salt, approver=approver), now
+        )
         with self._database.transaction() as connection:
             entry = append_entries(connection, [approved])
             values = to_parameters(approved, approver=approver, salt=salt, approved_at=now, entry=entry)
@@ -188,9 +167,9 @@ class ReleaseRequests(Repository):
 
     def erase_expired(self, now: datetime) -> int:
         """Erase the details of requests that expired before they were released; returns the number of requests."""
-        values = {"waiting_since": format_time(now - timedelta(days=APPROVAL_WAIT_DAYS))}
+        expired = [request.summary.reference for request in self._select() if _is_expired(request, now)]
         with self._database.transaction() as connection:
-            return connection.erase(SQL["erase_expired"], values)
+            return connection.erase(SQL["erase_unreleased"], to_parameters({"references": expired}))
 
     def refusals(self) -> list[ReleaseRefusal]:
         """Return all refusals, in their order."""
@@ -207,9 +186,9 @@ class ReleaseRequests(Repository):
         return [_parse_row(row) for row in rows]
 
 
-def encode_erasable_fields(request: ReleaseRequest) -> str:
-    """Return the erasable fields of a request as JSON."""
-    return msgspec.json.encode({name: getattr(request, name) for name in ERASABLE_FIELDS}).decode()
+def _is_expired(request: ReleaseRequest, now: datetime) -> bool:
+    """Return whether a request waited too long to be approved."""
+    return request.summary.requested_at < now - timedelta(days=APPROVAL_WAIT_DAYS)
 
 
 def erase_requests_about(connection: Connection, visitor: str, references: Sequence[str]) -> None:
@@ -219,15 +198,6 @@ def erase_requests_about(connection: Connection, visitor: str, references: Seque
 
 
 def _parse_row(row: Sequence[Any]) -> ReleaseRequest:
-    reference, ground, recipient_kind, categories, version, approvals, requested_at, entry, details = row
-    recorded = {
-        "reference": reference,
-        "ground": ground,
-        "recipient_kind": recipient_kind,
-        "categories": parse_words(categories),
-        "version": version,
-        "required_approvals": approvals,
-        "requested_at": parse_time(requested_at),
-        "entry": entry,
-    }
-    return msgspec.convert({**recorded, **msgspec.json.decode(details)}, ReleaseRequest)
+    body, details, entry = row
+    requested = decode_entry_of(ReleaseRequested, body)
+    return ReleaseRequest(requested.summary, msgspec.json.decode(details, type=RequestDetails), entry)

@@ -1,18 +1,19 @@
 """Releases: each is recorded for good, before anybody can read its package."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from avowal.errors import ProofError, RefusedError
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.commitment import SALT_BYTES, compute_commitment
-from avowal.ledger.entry import AgeReach, ErasureDone, ReleaseMade, ReleaseRecalled, decode_entry
+from avowal.ledger.entry import ErasureDone, decode_entry, decode_entry_of
 from avowal.ledger.note import Verifier
 from avowal.ledger.receipt import ReceiptProof, parse_receipt
+from avowal.ledger.release_entry import ReleaseMade, ReleaseRecalled, ReleaseSummary
 from avowal.ledger.tree import (
     EMPTY_ROOT,
     NodeLookup,
@@ -29,8 +30,6 @@ from avowal.register.repository import (
     Repository,
     format_time,
     parse_optional_time,
-    parse_time,
-    parse_words,
     to_parameters,
 )
 from avowal.register.statements import load_statements
@@ -40,28 +39,36 @@ RELEASE_RECEIPT_SCHEMA = "avowal release receipt 1"
 
 
 class Release(msgspec.Struct, frozen=True):
-    """A release. Times are UTC."""
+    """A release that is recorded. Times are UTC."""
 
-    reference: str
-    ground: str
-    recipient_kind: str
-    recipient: str
-    categories: list[str]
-    records: int
-    version: int
+    summary: ReleaseSummary
     manifest_hash: str
     """The SHA-256 of its package's manifest, in hexadecimal."""
-    released_at: datetime
-    expires_at: datetime
-    recalled_at: datetime | None = None
-    entry: int | None = None
-    """The number of its entry in the ledger; None if it is not recorded yet."""
-    sealed_until: datetime | None = None
-    """Until when visitors may not be told of it; None if they may be told at once."""
+    recipient: str
+    """Empty if every visitor in it was erased."""
+    recalled_at: datetime | None
+    entry: int
+    """The number of its entry in the ledger."""
 
 
-SHARED_ENTRY_FIELDS = ("reference", "ground", "recipient_kind", "records", "version", "manifest_hash")
-"""The fields that a release and its entry share."""
+class ReleaseSubject(NamedTuple):
+    """A visitor whose data is released to a recipient, and the salted commitment to both."""
+
+    visitor: str
+    recipient: str
+    salt: bytes
+    commitment: str
+
+
+def commit_to_visitors(visitors: Iterable[str], recipient: str) -> list[ReleaseSubject]:
+    """Return the visitors of a release with commitments under new salts."""
+    salts = [(visitor, secrets.token_bytes(SALT_BYTES)) for visitor in visitors]
+    return [
+        ReleaseSubject(
+            visitor, recipient, salt, compute_commitment(salt, visitor=visitor, recipient=recipient)
+        )
+        for visitor, salt in salts
+    ]
 
 
 class Releases(Repository):
@@ -69,57 +76,40 @@ class Releases(Repository):
 
     def record(
         self,
-        release: Release,
-        visitors: Sequence[str],
-        age_reach: list[AgeReach],
+        made: ReleaseMade,
+        subjects: Sequence[ReleaseSubject],
         *,
         needs_authorisation: bool,
         seen_entries: int,
-    ) -> Release:
-        """Record a release of visitors with its entry in the ledger; returns it with that entry's number.
+    ) -> int:
+        """Record a release of visitors with its entry in the ledger; returns the number of the entry.
 
         `seen_entries` is how many entries there were when the data was extracted. Raises RefusedError if since then
         the authorisation was withdrawn, a visitor was erased, or the release was made already.
         """
-        salts = [secrets.token_bytes(SALT_BYTES) for _ in visitors]
-        commitments = [
-            compute_commitment(salt, visitor=visitor, recipient=release.recipient)
-            for salt, visitor in zip(salts, visitors, strict=True)
-        ]
-        made = ReleaseMade(
-            commitment=combine_commitments(commitments),
-            visitor_count=len(commitments),
-            categories=release.categories,
-            at=release.released_at,
-            sealed_until=release.sealed_until,
-            age_reach=age_reach,
-            **{name: getattr(release, name) for name in SHARED_ENTRY_FIELDS},
-        )
+        reference = made.summary.reference
         with self._database.transaction() as connection:
             if needs_authorisation:
-                _check_authorisation(connection, release, visitors)
-            _check_unchanged(connection, release, visitors, seen_entries)
-            release = msgspec.structs.replace(release, entry=append_entries(connection, [made]))
-            values = to_parameters(release, commitment=made.commitment)
+                _check_authorisation(connection, subjects)
+            _check_unchanged(connection, reference, subjects, seen_entries)
+            entry = append_entries(connection, [made])
+            values = {"reference": reference, "entry": entry}
             number = connection.execute(SQL["insert_release"], values).lastrowid
-            rows = enumerate(zip(commitments, visitors, salts, strict=True))
-            subjects = [
-                {
-                    "release": number,
-                    "position": position,
-                    "commitment": commitment,
-                    "visitor": visitor,
-                    "recipient": release.recipient,
-                    "salt": salt,
-                }
-                for position, (commitment, visitor, salt) in rows
+            rows = [
+                {"release": number, "position": position, **subject._asdict()}
+                for position, subject in enumerate(subjects)
             ]
-            connection.executemany(SQL["insert_subject"], subjects)
-        return release
+            connection.executemany(SQL["insert_subject"], rows)
+        return entry
 
     def for_visitor(self, visitor: str, now: datetime) -> list[Release]:
         """Return the releases of a visitor's data, in their order, except those under seal."""
-        return self._select(visitor=visitor, now=format_time(now))
+        releases = self._select(visitor=visitor)
+        return [
+            release
+            for release in releases
+            if release.summary.sealed_until is None or release.summary.sealed_until <= now
+        ]
 
     def all(self) -> list[Release]:
         """Return all releases, in their order; without the recipient if every visitor in it was erased."""
@@ -127,7 +117,7 @@ class Releases(Repository):
 
     def by_visitor(self) -> Iterator[tuple[str, Release]]:
         """Yield each visitor with each release of their data; erased visitors are in none."""
-        releases = {release.reference: release for release in self.all()}
+        releases = {release.summary.reference: release for release in self.all()}
         with self._database.read() as connection:
             rows = connection.execute(SQL["select_visitors"]).fetchall()
         for visitor, reference in rows:
@@ -161,15 +151,16 @@ class Releases(Repository):
     def make_receipt(self, ledger: Ledger, visitor: str, release: Release) -> dict[str, Any]:
         """Return the receipt of a release, which proves to a visitor that it is in the ledger."""
         with self._database.read() as connection:
-            rows = connection.execute(SQL["select_subjects"], {"reference": release.reference}).fetchall()
+            rows = connection.execute(
+                SQL["select_subjects"], {"reference": release.summary.reference}
+            ).fetchall()
         position, salt = next((position, salt) for position, _, key, salt in rows if key == visitor)
         lookup = _build_tree([commitment for _, commitment, *_ in rows])
-        assert release.entry is not None  # noqa: S101  # it was recorded
         return {
             "schema": RELEASE_RECEIPT_SCHEMA,
             "visitor": visitor,
             "recipient": release.recipient,
-            "reference": release.reference,
+            "reference": release.summary.reference,
             "proof": {
                 "salt": salt.hex(),
                 "position": position,
@@ -178,45 +169,16 @@ class Releases(Repository):
             },
         }
 
-    def _select(
-        self, reference: str | None = None, visitor: str | None = None, now: str | None = None
-    ) -> list[Release]:
-        values = {"reference": reference, "visitor": visitor, "now": now}
+    def _select(self, reference: str | None = None, visitor: str | None = None) -> list[Release]:
+        values = {"reference": reference, "visitor": visitor}
         with self._database.read() as connection:
             rows = connection.execute(SQL["select_releases"], values).fetchall()
-        return [_parse_row(row) for row in rows]
+        return [_parse_row(*row) for row in rows]
 
 
-def _parse_row(row: Sequence[Any]) -> Release:
-    (
-        reference,
-        ground,
-        kind,
-        recipient,
-        categories,
-        records,
-        version,
-        manifest_hash,
-        *times,
-        entry,
-        seal_end,
-    ) = row
-    released_at, expires_at, recalled_at = times
-    return Release(
-        reference,
-        ground,
-        kind,
-        recipient,
-        parse_words(categories),
-        records,
-        version,
-        manifest_hash,
-        parse_time(released_at),
-        parse_time(expires_at),
-        parse_optional_time(recalled_at),
-        entry,
-        parse_optional_time(seal_end),
-    )
+def _parse_row(body: bytes | None, recipient: str, recalled_at: str | None, entry: int) -> Release:
+    made = decode_entry_of(ReleaseMade, body)
+    return Release(made.summary, made.manifest_hash, recipient, parse_optional_time(recalled_at), entry)
 
 
 def erase_visitor_from_releases(connection: Connection, visitor: str) -> None:
@@ -266,7 +228,7 @@ def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
     commitment = compute_commitment(
         receipt.proof.salt_bytes, visitor=receipt.visitor, recipient=receipt.recipient
     )
-    if not isinstance(made, ReleaseMade) or made.reference != receipt.reference:
+    if not isinstance(made, ReleaseMade) or made.summary.reference != receipt.reference:
         raise ProofError(
             "the entry in the ledger is of another release",
             "the receipt was changed; ask for a new one",
@@ -293,10 +255,13 @@ def _build_tree(commitments: Sequence[str]) -> NodeLookup:
     return lambda level, position: nodes[level, position]
 
 
-def _check_authorisation(connection: Connection, release: Release, visitors: Sequence[str]) -> None:
+def _check_authorisation(connection: Connection, subjects: Sequence[ReleaseSubject]) -> None:
     """Raise RefusedError if the last authorisation of the visitors for the recipient is a withdrawal."""
-    values = to_parameters({"visitors": list(visitors), "recipient": release.recipient})
-    row = connection.execute(SQL["select_last_authorisation"], values).fetchone()
+    values = {
+        "visitors": [subject.visitor for subject in subjects],
+        "recipient": next((subject.recipient for subject in subjects), ""),
+    }
+    row = connection.execute(SQL["select_last_authorisation"], to_parameters(values)).fetchone()
     if row is None or not row[0]:
         raise RefusedError(
             "the visitor withdrew the authorisation meanwhile",
@@ -306,16 +271,16 @@ def _check_authorisation(connection: Connection, release: Release, visitors: Seq
 
 
 def _check_unchanged(
-    connection: Connection, release: Release, visitors: Sequence[str], seen_entries: int
+    connection: Connection, reference: str, subjects: Sequence[ReleaseSubject], seen_entries: int
 ) -> None:
     """Raise RefusedError if a visitor was erased, or the release was made, since the data was extracted."""
     pending = {visitor for (visitor,) in connection.execute(SQL["select_pending_erasures"])}
     is_erased = any(isinstance(entry, ErasureDone) for entry in read_entries_from(connection, seen_entries))
-    if is_erased or pending.intersection(visitors):
+    if is_erased or pending.intersection(subject.visitor for subject in subjects):
         raise RefusedError(
             "a visitor was erased meanwhile", "nothing was released; request it again", code="records-changed"
         )
-    if connection.execute(SQL["select_release"], {"reference": release.reference}).fetchone():
+    if connection.execute(SQL["select_release"], {"reference": reference}).fetchone():
         raise RefusedError(
-            f"`{release.reference}` was released already", "request another release", code="request-closed"
+            f"`{reference}` was released already", "request another release", code="request-closed"
         )

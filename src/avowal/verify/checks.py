@@ -15,15 +15,12 @@ from avowal.ledger.entry import (
     ErasureDone,
     FeedPageProvided,
     ProcessorAdded,
-    ReleaseApproved,
-    ReleaseMade,
-    ReleaseRefused,
-    ReleaseRequested,
     RetentionRun,
     VersionPublished,
     decode_entry,
 )
 from avowal.ledger.note import SignedNote
+from avowal.ledger.release_entry import ReleaseApproved, ReleaseMade, ReleaseRefused, ReleaseRequested
 from avowal.register.ledger_storage import Ledger
 from avowal.register.register import Register
 from avowal.store.interface import ConsentCursor, OverdueRecords, Store

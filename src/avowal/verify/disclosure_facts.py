@@ -15,21 +15,21 @@ from avowal.ledger.entry import (
     FeedPageProvided,
     ProcessorAdded,
     ProcessorRemoved,
+    hash_text,
+)
+from avowal.ledger.release_entry import (
     ReleaseApproved,
     ReleaseMade,
     ReleaseRecalled,
     ReleaseRefused,
     ReleaseRequested,
-    hash_text,
 )
 from avowal.register.register import Register
-from avowal.register.releases import SHARED_ENTRY_FIELDS, combine_commitments
-from avowal.register.repository import parse_optional_time, parse_time, parse_words
+from avowal.register.release_requests import RequestDetails
+from avowal.register.releases import combine_commitments
+from avowal.register.repository import parse_time, parse_words
 from avowal.verify.fact import Fact, read_rows
 from avowal.verify.verification import FindingCode
-
-REQUEST_ENTRY_FIELDS = ("reference", "ground", "recipient_kind", "version", "required_approvals")
-"""The fields that a request and its entry share, in the order of the facts."""
 
 
 def _find_authorisations(register: Register) -> list[Fact]:
@@ -47,13 +47,12 @@ def _find_authorisations(register: Register) -> list[Fact]:
 
 def _find_requests(register: Register) -> list[Fact]:
     facts = []
-    for row in read_rows(register, "release_requests"):
-        *recorded, requested_at, categories, evidence_kinds, commitment, salt, details = row
-        if salt is not None and commitment != compute_commitment(salt, details=details):
-            commitment = None
-        lists = parse_words(categories), parse_words(evidence_kinds)
-        values = (*recorded, parse_time(requested_at), *lists, commitment)
-        facts.append(Fact(values, f"the request for the release {recorded[1]}"))
+    for entry, reference, commitment, visitor, details, salt in read_rows(register, "release_requests"):
+        opened = commitment
+        if salt is not None:
+            is_visitor = visitor == msgspec.json.decode(details, type=RequestDetails).visitor
+            opened = compute_commitment(salt, details=details) if is_visitor else None
+        facts.append(Fact((entry, reference, opened), f"the request for the release {reference}"))
     return facts
 
 
@@ -85,13 +84,11 @@ def _find_releases(register: Register) -> list[Fact]:
         )
         commitments.setdefault(release, []).append(commitment if is_opened else None)
     facts = []
-    for release, *recorded, categories, released_at, sealed_until in read_rows(register, "releases"):
+    for release, entry, reference in read_rows(register, "releases"):
         subjects = commitments.get(release, [])
         opened = [commitment for commitment in subjects if commitment]
         root = combine_commitments(opened) if len(opened) == len(subjects) else None
-        times = parse_time(released_at), parse_optional_time(sealed_until)
-        values = (*recorded, parse_words(categories), *times, len(subjects), root)
-        facts.append(Fact(values, f"release {recorded[1]}"))
+        facts.append(Fact((entry, reference, len(subjects), root), f"release {reference}"))
     return facts
 
 
@@ -124,25 +121,8 @@ def _find_feed_pages(register: Register) -> list[Fact]:
 
 def _authorisation_values(number: int, entry: AuthorisationGiven | AuthorisationWithdrawn) -> tuple[Any, ...]:
     given = isinstance(entry, AuthorisationGiven)
-    return number, given, entry.categories, entry.channel, entry.at, entry.commitment
-
-
-def _request_values(number: int, entry: ReleaseRequested) -> tuple[Any, ...]:
-    shared_values = (getattr(entry, name) for name in REQUEST_ENTRY_FIELDS)
-    return number, *shared_values, entry.at, entry.categories, entry.evidence_kinds, entry.commitment
-
-
-def _release_values(number: int, entry: ReleaseMade) -> tuple[Any, ...]:
-    shared_values = (getattr(entry, name) for name in SHARED_ENTRY_FIELDS)
-    return (
-        number,
-        *shared_values,
-        entry.categories,
-        entry.at,
-        entry.sealed_until,
-        entry.visitor_count,
-        entry.commitment,
-    )
+    categories = entry.categories if isinstance(entry, AuthorisationGiven) else []
+    return number, given, categories, entry.channel, entry.at, entry.commitment
 
 
 DISCLOSURE_REGISTER_FACTS: dict[FindingCode, Callable[[Register], list[Fact]]] = {
@@ -160,7 +140,10 @@ DISCLOSURE_REGISTER_FACTS: dict[FindingCode, Callable[[Register], list[Fact]]] =
 DISCLOSURE_ENTRY_FACTS: dict[type, tuple[FindingCode, Callable[[int, Any], tuple[Any, ...]]]] = {
     AuthorisationGiven: ("authorisation-mismatch", _authorisation_values),
     AuthorisationWithdrawn: ("authorisation-mismatch", _authorisation_values),
-    ReleaseRequested: ("release-request-mismatch", _request_values),
+    ReleaseRequested: (
+        "release-request-mismatch",
+        lambda number, entry: (number, entry.summary.reference, entry.commitment),
+    ),
     ReleaseApproved: (
         "approval-mismatch",
         lambda number, entry: (number, entry.reference, entry.commitment, entry.at),
@@ -176,7 +159,13 @@ DISCLOSURE_ENTRY_FACTS: dict[type, tuple[FindingCode, Callable[[int, Any], tuple
             entry.at,
         ),
     ),
-    ReleaseMade: ("release-mismatch", _release_values),
+    ReleaseMade: (
+        "release-mismatch",
+        lambda number, entry: (
+            *(number, entry.summary.reference),
+            *(entry.visitor_count, entry.commitment),
+        ),
+    ),
     ReleaseRecalled: ("recall-mismatch", lambda _, entry: (entry.reference, entry.at)),
     ProcessorAdded: (
         "processor-mismatch",

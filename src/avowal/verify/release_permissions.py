@@ -4,7 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from avowal.ledger.entry import Entry, ReleaseApproved, ReleaseMade, ReleaseRecalled, ReleaseRequested
+from avowal.ledger.entry import Entry
+from avowal.ledger.release_entry import (
+    ReleaseApproved,
+    ReleaseMade,
+    ReleaseRecalled,
+    ReleaseRequested,
+    ReleaseSummary,
+    RequestSummary,
+)
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE
 from avowal.policy.ground import EvidenceKind, GroundRequirements
 from avowal.verify.register_state import RegisterState
@@ -23,16 +31,17 @@ def check_authorisations(state: RegisterState) -> Iterator[Finding]:
     """Check releases that need the visitor's authorisation; those of erased visitors cannot be checked."""
     register = state.register
     for visitor, release in register.releases.by_visitor():
-        required = state.timeline.find_requirements(release.version, release.ground)
+        summary = release.summary
+        required = state.timeline.find_requirements(summary.version, summary.ground)
         if required is None or EvidenceKind.AUTHORISATION not in required.evidence:
             continue
         authorised = set[str]()
         for record in register.authorisations.for_visitor(visitor):
-            if record.recipient == release.recipient and (record.entry or 0) < (release.entry or 0):
+            if record.recipient == release.recipient and (record.entry or 0) < release.entry:
                 authorised = authorised | {*record.categories} if record.given else set()
-        if unauthorised := sorted({*release.categories} - authorised):
+        if unauthorised := sorted({*summary.categories} - authorised):
             sentence = (
-                f"release {release.reference} has categories without authorisation: {', '.join(unauthorised)}"
+                f"release {summary.reference} has categories without authorisation: {', '.join(unauthorised)}"
             )
             yield Finding("category-not-authorised", sentence)
 
@@ -41,8 +50,9 @@ def check_approvers(state: RegisterState) -> Iterator[Finding]:
     """Check that nobody approved their own request; erased names cannot be checked."""
     requests = state.register.release_requests
     for request in requests.all():
-        if request.requester in requests.approvers(request.reference):
-            sentence = f"the request for release {request.reference} was approved by its requester"
+        reference = request.summary.reference
+        if request.details.requester in requests.approvers(reference):
+            sentence = f"the request for release {reference} was approved by its requester"
             yield Finding("approver-is-requester", sentence)
 
 
@@ -51,7 +61,7 @@ class _ReleaseAudit:
     """The state of releases after the entries so far."""
 
     timeline: VersionTimeline
-    requests: dict[str, ReleaseRequested] = field(default_factory=dict)
+    requests: dict[str, RequestSummary] = field(default_factory=dict)
     approval_counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     made_references: set[str] = field(default_factory=set)
     recalled_references: set[str] = field(default_factory=set)
@@ -59,9 +69,10 @@ class _ReleaseAudit:
     def check_entry(self, entry: Entry) -> Iterator[Finding]:
         """Check the next entry."""
         if isinstance(entry, ReleaseRequested):
-            self.requests[entry.reference] = entry
-            for finding in self._check_request(entry):
-                yield finding.of(f"the request for release {entry.reference}")
+            summary = entry.summary
+            self.requests[summary.reference] = summary
+            for finding in self._check_request(summary):
+                yield finding.of(f"the request for release {summary.reference}")
         elif isinstance(entry, ReleaseApproved):
             self.approval_counts[entry.reference] += 1
             if entry.reference not in self.requests:
@@ -72,65 +83,66 @@ class _ReleaseAudit:
                 yield Finding("approval-after-release", sentence)
         elif isinstance(entry, ReleaseMade):
             for finding in self._check_release(entry):
-                yield finding.of(f"release {entry.reference}")
-            self.made_references.add(entry.reference)
+                yield finding.of(f"release {entry.summary.reference}")
+            self.made_references.add(entry.summary.reference)
         elif isinstance(entry, ReleaseRecalled):
             if entry.reference not in self.made_references or entry.reference in self.recalled_references:
                 sentence = f"release {entry.reference} was recalled although it was not made, or twice"
                 yield Finding("recall-without-release", sentence)
             self.recalled_references.add(entry.reference)
 
-    def _check_request(self, entry: ReleaseRequested) -> Iterator[Finding]:
-        if not self.timeline.was_in_force(entry.version, entry.at):
-            yield from self.timeline.check_in_force(entry.version, entry.at)
+    def _check_request(self, request: RequestSummary) -> Iterator[Finding]:
+        if not self.timeline.was_in_force(request.version, request.requested_at):
+            yield from self.timeline.check_in_force(request.version, request.requested_at)
             return
-        required = self.timeline.find_requirements(entry.version, entry.ground)
+        required = self.timeline.find_requirements(request.version, request.ground)
         if required is None:
-            sentence = f"is on the ground `{entry.ground}`, which version {entry.version} does not permit"
+            sentence = f"is on the ground `{request.ground}`, which version {request.version} does not permit"
             yield Finding("ground-not-permitted", sentence)
             return
-        if missing := sorted({*required.evidence} - {EvidenceKind.AUTHORISATION, *entry.evidence_kinds}):
+        if missing := sorted({*required.evidence} - {EvidenceKind.AUTHORISATION, *request.evidence_kinds}):
             yield Finding("evidence-missing", f"lacks evidence: {', '.join(missing)}")
-        if entry.required_approvals < required.approvals:
-            sentence = f"requires {entry.required_approvals} approvals instead of {required.approvals}"
+        if request.required_approvals < required.approvals:
+            sentence = f"requires {request.required_approvals} approvals instead of {required.approvals}"
             yield Finding("required-approvals-too-few", sentence)
 
     def _check_release(self, entry: ReleaseMade) -> Iterator[Finding]:
-        request = self.requests.get(entry.reference)
+        made = entry.summary
+        request = self.requests.get(made.reference)
         if request is None:
             yield Finding("release-without-request", "was never requested")
             return
-        if entry.reference in self.made_references:
+        if made.reference in self.made_references:
             yield Finding("release-made-twice", "was made twice")
-        if (entry.ground, entry.recipient_kind) != (request.ground, request.recipient_kind):
+        if (made.ground, made.recipient_kind) != (request.ground, request.recipient_kind):
             sentence = "is on another ground, or for another kind of recipient, than was requested"
             yield Finding("release-ground-mismatch", sentence)
-        if extra := sorted({*entry.categories} - {*request.categories}):
+        if extra := sorted({*made.categories} - {*request.categories}):
             yield Finding(
                 "category-not-requested", f"has categories that were not requested: {', '.join(extra)}"
             )
-        yield from self._check_requirements(entry, request)
-        if entry.sealed_until and EvidenceKind.INSTRUMENT not in request.evidence_kinds:
+        yield from self._check_requirements(made, request)
+        if made.sealed_until and EvidenceKind.INSTRUMENT not in request.evidence_kinds:
             yield Finding("seal-without-instrument", "is under seal without an instrument")
-        yield from self.timeline.check_in_force(entry.version, entry.at)
-        if {category for category, *_ in entry.age_reach} != {*entry.categories}:
+        yield from self.timeline.check_in_force(made.version, made.released_at)
+        if {category for category, *_ in entry.age_reach} != {*made.categories}:
             yield Finding(
                 "reach-missing", "does not record how old the records of each of its categories were"
             )
         yield from self.timeline.check_reach(
             entry.age_reach,
-            self.timeline.find_governing_bounds(entry.at),
-            (GROUND_ONLY_PURPOSE, entry.recipient_kind, entry.ground),
-            entry.at,
+            self.timeline.find_governing_bounds(made.released_at),
+            (GROUND_ONLY_PURPOSE, made.recipient_kind, made.ground),
+            made.released_at,
         )
 
-    def _check_requirements(self, entry: ReleaseMade, request: ReleaseRequested) -> Iterator[Finding]:
+    def _check_requirements(self, made: ReleaseSummary, request: RequestSummary) -> Iterator[Finding]:
         """Check evidence and approvals against the version in force when the release was made."""
-        required = self.timeline.find_requirements(entry.version, entry.ground) or GroundRequirements((), 0)
+        required = self.timeline.find_requirements(made.version, made.ground) or GroundRequirements((), 0)
         if missing := sorted({*required.evidence} - {EvidenceKind.AUTHORISATION, *request.evidence_kinds}):
-            sentence = f"lacks evidence that version {entry.version} requires: {', '.join(missing)}"
+            sentence = f"lacks evidence that version {made.version} requires: {', '.join(missing)}"
             yield Finding("evidence-missing", sentence)
-        count = self.approval_counts[entry.reference]
+        count = self.approval_counts[made.reference]
         required_count = max(request.required_approvals, required.approvals)
         if count < required_count:
             yield Finding("approvals-missing", f"was approved by {count} people instead of {required_count}")

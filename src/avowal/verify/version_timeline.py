@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
-from avowal.ledger.entry import AgeReach
+from avowal.ledger.release_entry import AgeReach
 from avowal.policy.bounds import Bounds, Cell
 from avowal.policy.ground import GroundRequirements, parse_ground_requirements
 from avowal.register.register import Version

@@ -109,7 +109,7 @@ def _list_receipts(summary: VisitorSummary, language: Language) -> list[tuple[in
         (
             release.entry,
             say("Release to {recipient}", recipient=release.recipient),
-            release.released_at,
+            release.summary.released_at,
         )
         for release in summary.releases
     ]
@@ -205,9 +205,9 @@ def _build_release_table(summary: VisitorSummary, language: Language) -> PageTab
     rows = [
         (
             release.recipient,
-            language.translate_words("category", release.categories),
-            language.translate_word("ground", release.ground),
-            _format("released_at", release.released_at, language),
+            language.translate_words("category", release.summary.categories),
+            language.translate_word("ground", release.summary.ground),
+            _format("released_at", release.summary.released_at, language),
             say("taken back") if release.recalled_at else "",
             str(release.entry),
         )

@@ -1,8 +1,5 @@
 -- name: insert_request
-INSERT INTO release_requests (reference, ground, recipient_kind, categories, evidence_kinds, required_approvals,
-                              version, commitment, requested_at, entry)
-VALUES (:reference, :ground, :recipient_kind, :categories, :evidence_kinds, :required_approvals,
-        :version, :commitment, :requested_at, :entry);
+INSERT INTO release_requests (reference, entry) VALUES (:reference, :entry);
 
 -- name: insert_subject
 INSERT INTO release_request_subjects (release_request, visitor, details, salt)
@@ -10,15 +7,12 @@ VALUES (:release_request, :visitor, :details, :salt);
 
 -- name: select_requests
 -- A null reference chooses all requests.
-SELECT reference, ground, recipient_kind, categories, version, required_approvals, requested_at, entry, details
-FROM release_requests JOIN release_request_subjects USING (release_request)
+SELECT CAST(body AS BLOB), details, entry
+FROM release_requests JOIN release_request_subjects USING (release_request) LEFT JOIN entries USING (entry)
 WHERE :reference IS NULL OR reference = :reference ORDER BY release_request;
 
--- name: select_pending_references
-SELECT reference FROM release_requests
-WHERE requested_at >= :waiting_since AND reference NOT IN (
-    SELECT reference FROM releases WHERE written_at IS NOT NULL OR recalled_at IS NOT NULL
-);
+-- name: select_closed_references
+SELECT reference FROM releases WHERE written_at IS NOT NULL OR recalled_at IS NOT NULL;
 
 -- name: insert_approval
 INSERT INTO release_approvals (reference, approver, salt, commitment, approved_at, entry)
@@ -34,10 +28,11 @@ VALUES (:ground, :recipient_kind, :reason, :requester, :salt, :commitment, :refu
 -- name: select_refusals
 SELECT ground, recipient_kind, reason, requester, refused_at, entry FROM release_refusals ORDER BY release_refusal;
 
--- name: erase_expired
+-- name: erase_unreleased
+-- The details of the requests with these references, but for those that were released.
 DELETE FROM release_request_subjects WHERE release_request IN (
     SELECT release_request FROM release_requests
-    WHERE requested_at < :waiting_since AND reference NOT IN (SELECT reference FROM releases)
+    WHERE reference IN (SELECT value FROM json_each(:references)) AND reference NOT IN (SELECT reference FROM releases)
 );
 
 -- name: erase_about

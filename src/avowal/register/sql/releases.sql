@@ -1,25 +1,18 @@
 -- name: insert_release
-INSERT INTO releases (reference, ground, recipient_kind, categories, records, version, manifest_hash, commitment,
-                      released_at, expires_at, sealed_until, entry)
-VALUES (:reference, :ground, :recipient_kind, :categories, :records, :version, :manifest_hash, :commitment,
-        :released_at, :expires_at, :sealed_until, :entry);
+INSERT INTO releases (reference, entry) VALUES (:reference, :entry);
 
 -- name: insert_subject
 INSERT INTO release_subjects (release, position, commitment, visitor, recipient, salt)
 VALUES (:release, :position, :commitment, :visitor, :recipient, :salt);
 
 -- name: select_releases
--- All releases, or only that with a reference, or those of a visitor who may be told of them. Null parameters do not
--- restrict.
-SELECT reference, ground, recipient_kind,
+-- All releases, or only that with a reference, or those of a visitor. Null parameters do not restrict.
+SELECT CAST(body AS BLOB),
        coalesce((SELECT max(recipient) FROM release_subjects WHERE release_subjects.release = releases.release), ''),
-       categories, records, version, manifest_hash, released_at, expires_at, recalled_at, entry, sealed_until
-FROM releases
+       recalled_at, entry
+FROM releases LEFT JOIN entries USING (entry)
 WHERE (:reference IS NULL OR reference = :reference)
-  AND (:visitor IS NULL OR (
-      release IN (SELECT release FROM release_subjects WHERE visitor = :visitor)
-      AND (sealed_until IS NULL OR sealed_until <= :now)
-  ))
+  AND (:visitor IS NULL OR release IN (SELECT release FROM release_subjects WHERE visitor = :visitor))
 ORDER BY release;
 
 -- name: select_visitors

@@ -246,19 +246,12 @@ CREATE TABLE authorisation_subjects (
 );
 CREATE INDEX authorisation_subjects_by_visitor ON authorisation_subjects (visitor);
 
--- Requests for releases, their approvals, refusals, and the releases themselves.
+-- Requests for releases, their approvals, refusals, and the releases themselves. What a request or a release is stands
+-- in its entry alone.
 
 CREATE TABLE release_requests (
     release_request    INTEGER PRIMARY KEY,
     reference          TEXT NOT NULL UNIQUE,
-    ground             TEXT NOT NULL,
-    recipient_kind     TEXT NOT NULL,
-    categories         TEXT NOT NULL, -- JSON
-    evidence_kinds     TEXT NOT NULL, -- JSON
-    required_approvals INTEGER NOT NULL CHECK (required_approvals >= 0),
-    version            INTEGER NOT NULL CHECK (version >= 1),
-    commitment         TEXT NOT NULL CHECK (length(commitment) = 64),
-    requested_at       TEXT NOT NULL,
     entry              INTEGER NOT NULL UNIQUE REFERENCES entries
 );
 
@@ -294,21 +287,11 @@ CREATE TABLE release_refusals (
 );
 
 CREATE TABLE releases (
-    release        INTEGER PRIMARY KEY,
-    reference      TEXT NOT NULL UNIQUE,
-    ground         TEXT NOT NULL,
-    recipient_kind TEXT NOT NULL,
-    categories     TEXT NOT NULL, -- JSON
-    records        INTEGER NOT NULL CHECK (records >= 0),
-    version        INTEGER NOT NULL CHECK (version >= 1),
-    manifest_hash  TEXT NOT NULL CHECK (length(manifest_hash) = 64),
-    commitment     TEXT NOT NULL CHECK (length(commitment) = 64),
-    released_at    TEXT NOT NULL,
-    expires_at     TEXT NOT NULL,
-    recalled_at    TEXT,
-    sealed_until   TEXT,          -- until then visitors may not be told of the release
-    written_at     TEXT,          -- null until the package is written; until then it can be made again
-    entry          INTEGER NOT NULL UNIQUE REFERENCES entries
+    release     INTEGER PRIMARY KEY,
+    reference   TEXT NOT NULL UNIQUE,
+    recalled_at TEXT,
+    written_at  TEXT, -- null until the package is written; until then it can be made again
+    entry       INTEGER NOT NULL UNIQUE REFERENCES entries
 );
 
 -- Each visitor of a release has a commitment, which stays; who it is can be erased.
@@ -390,8 +373,7 @@ CREATE TRIGGER release_refusals_forbid_update BEFORE UPDATE ON release_refusals
 CREATE TRIGGER release_refusals_forbid_delete BEFORE DELETE ON release_refusals
     BEGIN SELECT RAISE(ABORT, 'refusals cannot be deleted'); END;
 CREATE TRIGGER releases_forbid_update BEFORE UPDATE
-    OF reference, ground, recipient_kind, categories, records, version, manifest_hash, commitment, released_at, expires_at,
-       sealed_until, entry ON releases
+    OF reference, entry ON releases
     BEGIN SELECT RAISE(ABORT, 'releases cannot be changed'); END;
 CREATE TRIGGER releases_forbid_delete BEFORE DELETE ON releases
     BEGIN SELECT RAISE(ABORT, 'releases cannot be deleted'); END;

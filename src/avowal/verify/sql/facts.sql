@@ -32,9 +32,9 @@ SELECT authorisations.authorisation, entry, given, categories, channel, recorded
 FROM authorisations LEFT JOIN authorisation_subjects USING (authorisation) ORDER BY authorisations.authorisation;
 
 -- name: release_requests
-SELECT entry, reference, ground, recipient_kind, version, required_approvals, requested_at, categories, evidence_kinds,
-       commitment, salt, details
-FROM release_requests LEFT JOIN release_request_subjects USING (release_request) ORDER BY release_request;
+SELECT entry, reference, json_extract(CAST(body AS TEXT), '$.commitment'), visitor, details, salt
+FROM release_requests LEFT JOIN release_request_subjects USING (release_request) LEFT JOIN entries USING (entry)
+ORDER BY release_request;
 
 -- name: release_approvals
 SELECT entry, reference, approver, salt, approved_at FROM release_approvals ORDER BY release_approval;
@@ -44,9 +44,7 @@ SELECT release_refusal, entry, ground, recipient_kind, reason, requester, salt, 
 FROM release_refusals ORDER BY release_refusal;
 
 -- name: releases
-SELECT release, entry, reference, ground, recipient_kind, records, version, manifest_hash, categories, released_at,
-       sealed_until
-FROM releases ORDER BY release;
+SELECT release, entry, reference FROM releases ORDER BY release;
 
 -- name: release_subjects
 SELECT release, commitment, visitor, recipient, salt FROM release_subjects ORDER BY release, position;
