@@ -70,6 +70,7 @@ ConfigurationErrorCode = Literal[
     "invalid-terms",
     "duplicate-name",
     "unknown-vocabulary",
+    "unknown-compilation",
     "invalid-document",
     "document-missing",
     "duplicate-document",

@@ -18,6 +18,7 @@ from avowal.policy.bounds import OPERATOR, OWN_USE, PROCESSOR, Bounds, Cell
 from avowal.policy.compare import compare
 from avowal.policy.contract import compile_contract, parse_contract, select_processor_bounds
 from avowal.policy.terms import compile_terms, parse_terms
+from support.errors import raises_code
 from support.site import Site
 from support.verification import assert_found
 
@@ -74,7 +75,7 @@ def test_a_contract_that_protects_as_much_is_sufficient() -> None:
         ),
         (
             "duties",
-            'onward = [{ categories = ["bytes"], keep = { full = "1 day" }, to = "public", ground = "authorised" }]\nduties',
+            'onward = [{ categories = ["bytes"], keep = { full = "1 day" }, to = "public", ground = "authorised" }]\nground = [{ name = "authorised", evidence = ["authorisation"] }]\nduties',
             [("bytes", "full")],
         ),
     ],
@@ -98,10 +99,16 @@ def test_onward_disclosure_may_not_exceed_the_terms() -> None:
     """A contract may disclose to an authority on a ground what the terms permit, and nothing older."""
     onward = (
         'onward = [{ categories = ["ip-address"], keep = { full = "7 days" }, to = "authority",'
-        ' ground = "required-by-law" }]\nduties'
+        ' ground = "required-by-law" }]\n'
+        'ground = [{ name = "required-by-law", '
+        'evidence = ["instrument", "issuer", "reference", "date", "scope", "claim", "danger"], approvals = 1 }]\nduties'
     )
     assert check_contract("duties", onward).is_sufficient
     assert not check_contract("duties", onward.replace("7 days", "8 days")).is_sufficient
+    assert not check_contract("duties", onward.replace('"issuer", ', "")).is_sufficient
+    assert not check_contract("duties", onward.replace("approvals = 1", "approvals = 0")).is_sufficient
+    with raises_code("invalid-terms"):
+        check_contract("duties", onward.replace('name = "required-by-law"', 'name = "authorised"'))
 
 
 @pytest.mark.parametrize(

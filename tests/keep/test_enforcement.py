@@ -52,7 +52,7 @@ def sample_version(number: int) -> Version:
     """Return a version; from the third on it permits durations."""
     kept = CATEGORIES if number > 2 else CATEGORIES[::2]  # versions 1 and 2 permit times alone
     cells = {Cell(name, "content", OPERATOR, OWN_USE): {"full": None} for name in kept}
-    promised = CompiledTerms(cells, {"may-see": number}, "a" * 64)
+    promised = CompiledTerms(cells, {"may-see": number}, vocabulary_identity="a" * 64)
     effective = START + timedelta(days=EFFECTIVE[number - 1])
     return Version(number, promised.identity, promised.encode_canonical().decode(), "", effective, START)
 

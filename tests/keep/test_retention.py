@@ -198,7 +198,7 @@ def sample_version(number: int, age: int) -> Version:
             "full": age * DAY,
         },
     }
-    promised = CompiledTerms(cells, {}, "a" * 64)
+    promised = CompiledTerms(cells, {}, vocabulary_identity="a" * 64)
     effective = NOW - timedelta(days=300 - number)
     return Version(number, promised.identity, promised.encode_canonical().decode(), "", effective, effective)
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
+from importlib import resources
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avowal.change.draft import TERMS_FILE
 from avowal.policy import terms as terms_module
 from avowal.policy.bounds import (
+    COMPILATION,
     COOKIE_PREFIX,
     OPERATOR,
     OWN_USE,
@@ -22,12 +26,10 @@ from avowal.policy.bounds import (
     Cell,
     parse_canonical,
 )
-from avowal.policy.compare import (
-    ProtectionRelation,
-    Witness,
-    compare,
-    meet,
-)
+from avowal.policy.compare import ProtectionRelation, Witness, compare, meet
+from avowal.policy.duty import parse_duty_name
+from avowal.policy.form import Form
+from avowal.policy.ground import Ground
 from avowal.policy.terms import (
     CollectRule,
     CookieRule,
@@ -35,28 +37,34 @@ from avowal.policy.terms import (
     Duties,
     Terms,
     compile_terms,
+    load_terms,
 )
 from avowal.policy.vocabulary import load_vocabulary
 from support import model_terms as promises
 from support.depth import by_depth
+from support.errors import raises_code
 from support.model_terms import (
     DAYS,
     PRECISIONS,
     UNIVERSE,
     CookieUse,
+    Disclosure,
+    FormRelease,
     Permission,
     Permissions,
     ReducedDuty,
+    Use,
     find_permissions,
 )
 from support.record_bounds import compute_age_steps, compute_record_bounds, is_age_permitted
 
 DAY = UNIT_SECONDS["day"]
+DEFAULT = Path(str(resources.files("avowal.policy") / "defaults" / TERMS_FILE))
 
 
 def terms_with(**parts: Any) -> Terms:
     """Return terms that consist of these rules and duties alone."""
-    return Terms(1, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
+    return Terms(2, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
 
 
 def combine_terms(one: Terms, other: Terms) -> Terms:
@@ -112,11 +120,28 @@ DUTIES = st.builds(
     notice_days=st.sampled_from([0, 10, 30, 50]),
     smallest_group=st.sampled_from([1, 3, 5]),
 )
+GROUND_RULES = st.builds(
+    Ground,
+    st.sampled_from(promises.GROUNDS),
+    st.lists(st.sampled_from(promises.EVIDENCE), min_size=1, unique=True),
+    st.sampled_from(promises.APPROVALS),
+)
+FORM_RULES = st.builds(
+    Form,
+    st.sampled_from(promises.FORMS),
+    st.just({"text": "message"}),
+    st.lists(st.sampled_from(promises.PURPOSES), min_size=1, unique=True),
+    needed_categories=st.lists(st.sampled_from(promises.NEEDED), max_size=2),
+)
+SUBMITTED = CollectRule(["message", "submission-time"], {"full": "forever"}, ["operate"])
+"""What the forms ask for."""
 TERMS = st.builds(
     terms_with,
-    collect_rules=st.lists(COLLECT, max_size=3),
+    collect_rules=st.lists(COLLECT, max_size=3).map(lambda rules: [*rules, SUBMITTED]),
     disclose_rules=st.lists(DISCLOSE, max_size=2),
     cookies=st.lists(COOKIES, max_size=2, unique_by=lambda cookie: cookie.name),
+    forms=st.lists(FORM_RULES, max_size=2, unique_by=lambda form: form.name),
+    grounds=st.lists(GROUND_RULES, max_size=2, unique_by=lambda ground: ground.name),
     duties=DUTIES,
 )
 VERSIONS = st.lists(TERMS, min_size=1, max_size=4)
@@ -131,19 +156,45 @@ def policy_histories(draw: st.DrawFn) -> tuple[list[Terms], int, set[int]]:
 
 
 def locate_permission(one: Permission) -> tuple[Cell | str, str]:
-    """Return the cell and precision, or the duty, that a permission of the model is about."""
+    """Return the cell and precision, the duty, ground or form that a permission of the model is about."""
     if isinstance(one, ReducedDuty):
         return one.duty.replace("_", "-"), ""
+    if isinstance(one, Disclosure):
+        return f"ground {one.ground}", ""
+    if isinstance(one, FormRelease):
+        return f"form {one.form}", ""
     if isinstance(one, CookieUse):
         setter = OPERATOR if one.party == "first" else THIRD_PARTY
         return Cell(f"{COOKIE_PREFIX}{one.name}", one.purpose, setter, OWN_USE), one.basis
     return Cell(one.category, one.purpose, one.recipient, one.ground), one.precision
 
 
+def locate_witness(witness: Witness) -> tuple[Cell | str, str]:
+    """Return what a witness is about, as `locate_permission` does."""
+    if isinstance(witness.rule, Cell):
+        return witness.rule, witness.precision
+    subject, _, _ = parse_duty_name(witness.rule)
+    if not subject:
+        return witness.rule, ""
+    return f"{'form' if witness.rule.startswith('form ') else 'ground'} {subject}", ""
+
+
 def enumerate_permissions(bounds: Bounds) -> Permissions:
     """Return all permissions of the model's universe that bounds grant."""
 
     def allows(one: Permission) -> bool:
+        if isinstance(one, Disclosure):
+            required = bounds.grounds.get(one.ground)
+            return (
+                required is not None
+                and one.evidence >= {*required.evidence}
+                and one.approvals >= required.approvals
+            )
+        if isinstance(one, FormRelease):
+            needs = bounds.form_needs.get(one.form)
+            return (
+                needs is not None and one.category in needs.categories and one.objection not in needs.purposes
+            )
         about, precision = locate_permission(one)
         if isinstance(one, ReducedDuty):
             return bounds.duties.get(str(about), 0) < one.level
@@ -155,7 +206,8 @@ def enumerate_permissions(bounds: Bounds) -> Permissions:
 
 
 def are_equal(one: Bounds, other: Bounds) -> bool:
-    return (one.cells, one.duties) == (other.cells, other.duties)
+    parts = ("cells", "duties", "grounds", "form_needs")
+    return all(getattr(one, part) == getattr(other, part) for part in parts)
 
 
 def compile_all(versions: Sequence[Terms]) -> list[Bounds]:
@@ -174,7 +226,7 @@ def test_comparing_terms_compares_the_sets_of_what_they_permit(old: Terms, new: 
     assert (found.relation is ProtectionRelation.SAME) <= (before == after)
     places = {locate_permission(one) for one in UNIVERSE}
     for witnesses, differing in ((found.looser, after - before), (found.stricter, before - after)):
-        reported = {(witness.rule, witness.precision) for witness in witnesses} & places
+        reported = {locate_witness(witness) for witness in witnesses} & places
         assert reported == {locate_permission(one) for one in differing}
     if before != after:
         expected = {
@@ -241,7 +293,11 @@ def test_the_meet_is_the_greatest_lower_bound(one: Terms, two: Terms, three: Ter
 @given(TERMS, TERMS, TERMS)
 def test_the_meet_distributes_over_combined_rules(one: Terms, two: Terms, three: Terms) -> None:
     """The meet of combined rules permits the same as the combination of their meets."""
-    collected = [msgspec.structs.replace(terms, cookies=[], duties=Duties()) for terms in (one, two, three)]
+    grounds = [Ground("required-by-law", ["case"])]
+    collected = [
+        msgspec.structs.replace(terms, cookies=[], duties=Duties(), grounds=grounds, forms=[])
+        for terms in (one, two, three)
+    ]
     first, second, third = collected
     together = enumerate_permissions(meet(compile_terms(combine_terms(first, second)), compile_terms(third)))
     a, b, c = compile_all(collected)
@@ -293,7 +349,7 @@ def test_age_steps_permit_what_the_bounds_of_a_record_permit(versions: list[Term
     for number in range(1, len(known) + 1):
         governs = compute_record_bounds(known, number)
         for one in UNIVERSE:
-            if not isinstance(one, ReducedDuty):
+            if isinstance(one, CookieUse | Use):
                 about, precision = locate_permission(one)
                 assert isinstance(about, Cell)
                 of_it = climbed.get(about, {}).get(precision, ())
@@ -375,4 +431,89 @@ def test_cookie_bases_are_ordered_by_protection() -> None:
     assert (
         compare(cookie("if-accepted"), cookie("if-accepted", party="third")).relation
         is ProtectionRelation.INCOMPARABLE
+    )
+
+
+CASE = Ground("checking", ["case"])
+ADDRESSES_CHECKED = DiscloseRule(["ip-address"], {"full": "7 days"}, "abuse-community", "checking")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ([], [CASE], ProtectionRelation.LESS_PROTECTIVE),
+        ([CASE], [], ProtectionRelation.MORE_PROTECTIVE),
+        ([CASE], [Ground("checking", ["case", "records"])], ProtectionRelation.MORE_PROTECTIVE),
+        ([CASE], [Ground("checking", ["records"])], ProtectionRelation.INCOMPARABLE),
+        ([CASE], [Ground("checking", ["case"], 1)], ProtectionRelation.MORE_PROTECTIVE),
+        ([Ground("checking", ["case"], 9)], [], ProtectionRelation.MORE_PROTECTIVE),
+    ],
+)
+@pytest.mark.parametrize("disclosed", [[], [ADDRESSES_CHECKED]])
+def test_a_ground_without_evidence_protects_most(
+    old: list[Ground], new: list[Ground], expected: ProtectionRelation, disclosed: list[DiscloseRule]
+) -> None:
+    """A ground without evidence has no cells, and is as if all evidence and approvals were required on it (B8)."""
+    before, after = (
+        compile_terms(terms_with(disclose_rules=disclosed, grounds=grounds)) for grounds in (old, new)
+    )
+    assert compare(before, after).relation is expected
+    both = meet(before, after)
+    assert compare(before, both).is_at_least_as_protective
+    assert compare(after, both).is_at_least_as_protective
+    if not (old and new):
+        assert not both.grounds
+        assert not both.cells
+
+
+def order_form(needs: list[str], purposes: list[str]) -> Bounds:
+    """Return the bounds of terms with a form that needs these categories."""
+    form = Form("order", {"text": "message"}, purposes, needed_categories=needs)
+    return compile_terms(terms_with(collect_rules=[SUBMITTED], forms=[form]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (([], ["abuse"]), (["message"], ["abuse"]), ProtectionRelation.LESS_PROTECTIVE),
+        ((["message"], ["abuse"]), (["submission"], ["abuse"]), ProtectionRelation.LESS_PROTECTIVE),
+        ((["message"], ["abuse"]), (["person-name"], ["abuse"]), ProtectionRelation.INCOMPARABLE),
+        ((["message"], ["operate"]), (["message"], ["abuse"]), ProtectionRelation.LESS_PROTECTIVE),
+        ((["message"], ["abuse"]), ([], ["abuse"]), ProtectionRelation.MORE_PROTECTIVE),
+        (([], ["abuse"]), ([], ["operate"]), ProtectionRelation.SAME),
+    ],
+)
+def test_a_form_that_needs_more_protects_less(
+    old: tuple[list[str], list[str]], new: tuple[list[str], list[str]], expected: ProtectionRelation
+) -> None:
+    """What others may receive for a form, and the objections that forbid it, are part of the bounds (B9)."""
+    before, after = order_form(*old), order_form(*new)
+    assert compare(before, after).relation is expected
+
+
+def test_a_category_that_a_form_needs_is_not_stricter_than_one_that_it_does_not() -> None:
+    """A value may not be moved to a category that others may receive for a form (R10)."""
+    bounds = order_form(["message"], ["abuse"])
+    assert not bounds.is_at_least_as_strict("message", "submission-time")
+    assert bounds.is_at_least_as_strict("submission-time", "message")
+
+
+def test_bounds_of_an_unknown_compilation_are_refused() -> None:
+    """Terms that other rules compiled are refused, instead of being read by rules that they were not made by (B10)."""
+    compiled = compile_terms(terms_with(collect_rules=[SUBMITTED]))
+    text = compiled.encode_canonical()
+    assert text.count(b'"compilation":1,') == 1
+    with raises_code("unknown-compilation"):
+        parse_canonical(text.replace(b'"compilation":1,', b'"compilation":2,'))
+
+
+def test_compilation_1_is_what_terms_were_published_with() -> None:
+    """The bounds of the default terms have the identity of compilation 1; other rules need another number (B10)."""
+    terms = load_terms(DEFAULT)
+    assert COMPILATION == 1
+    form = Form("order", {"text": "message"}, ["content"], needed_categories=["submission"])
+    kept = CollectRule(["submission"], {"full": "30 days"}, ["content"])
+    complete = msgspec.structs.replace(terms, forms=[form], collect_rules=[*terms.collect_rules, kept])
+    assert (
+        compile_terms(complete).identity == "059feed129c35865b3cdc3070f30122a521e644b610cb9951a4eff0b51689a08"
     )

@@ -40,11 +40,13 @@ def test_a_form_lists_its_categories_and_files() -> None:
     ]
 
 
-def test_a_form_does_not_change_the_identity_of_terms() -> None:
-    """Terms with and without a form are the same version."""
+def test_a_form_that_needs_nothing_does_not_change_the_identity_of_terms() -> None:
+    """Terms with and without a form are the same version, unless others may receive something of it."""
     with_form, without = parse_with_form(), parse_with_form("")
     assert compile_terms(with_form).identity == compile_terms(without).identity
     assert isinstance(with_form.forms[0], Form)
+    needing = parse_with_form(f'{FORM}needs = ["message"]\n')
+    assert compile_terms(needing).identity != compile_terms(without).identity
 
 
 @pytest.mark.parametrize(

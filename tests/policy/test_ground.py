@@ -7,10 +7,10 @@ import pytest
 
 from avowal.change.draft import TERMS_FILE
 from avowal.errors import TermsError
-from avowal.policy.bounds import CompiledTerms
+from avowal.policy.bounds import OWN_USE, CompiledTerms
 from avowal.policy.compare import ProtectionRelation, compare
 from avowal.policy.describe import describe_witnesses, format_duty_value
-from avowal.policy.ground import EvidenceKind, parse_ground_requirements
+from avowal.policy.ground import EvidenceKind
 from avowal.policy.language import find_language
 from avowal.policy.terms import compile_terms, find_warnings, parse_terms
 from avowal.policy.vocabulary import load_vocabulary
@@ -27,7 +27,7 @@ def compile_with(old: str = "", new: str = "") -> CompiledTerms:
 
 def test_each_ground_requires_its_evidence() -> None:
     """The default terms require evidence on every ground; a parent ground stands for its leaves."""
-    found = parse_ground_requirements(compile_with().duties)
+    found = compile_with().grounds
     assert set(found) == set(load_vocabulary().grounds)
     assert found["authorised"] == (("authorisation",), 0)
     assert found["checking"] == found["industry-abuse-control"] == (("case", "records"), 0)
@@ -57,6 +57,17 @@ def test_requiring_less_evidence_is_less_protective(old: str, new: str) -> None:
         assert not [sentence for sentence in sentences if " needs " in sentence or " approvals: " in sentence]
 
 
+def test_a_ground_that_opens_is_described_in_each_language() -> None:
+    """A ground on which nothing could be disclosed is one difference, whatever evidence it requires."""
+    closed = compile_with('[[ground]]\nname = "authorised"\nevidence = ["authorisation"]\n', "")
+    for tag, words in (("en", "disclosure on the ground"), ("pt-BR", "divulgação"), ("zh-TW", "揭露")):
+        sentences = describe_witnesses(compare(closed, compile_with()).looser, find_language(tag))
+        assert (
+            len([sentence for sentence in sentences if sentence.startswith(words) or words in sentence]) >= 1
+        )
+        assert not [sentence for sentence in sentences if "closed" in sentence]
+
+
 def test_a_ground_without_evidence_gives_a_warning() -> None:
     """Nothing can be disclosed on a ground without evidence, and a warning says so."""
     text = PLAIN.replace('[[ground]]\nname = "authorised"\nevidence = ["authorisation"]\n', "")
@@ -64,7 +75,9 @@ def test_a_ground_without_evidence_gives_a_warning() -> None:
     assert find_warnings(terms) == [
         "nothing can be disclosed on the ground `authorised`: no [[ground]] names its evidence"
     ]
-    assert "authorised" not in parse_ground_requirements(compile_terms(terms).duties)
+    compiled = compile_terms(terms)
+    assert "authorised" not in compiled.grounds
+    assert not [cell for cell in compiled.cells if cell.ground == "authorised"]
 
 
 @pytest.mark.parametrize(
@@ -92,8 +105,10 @@ def test_approvals_are_counted_in_persons() -> None:
     assert format_duty_value("instrument approvals", 2, find_language("pt-BR")) == "2 pessoas"
 
 
-def test_terms_without_grounds_have_no_ground_duties() -> None:
-    """Terms without a [[ground]] table compile to no requirements of evidence."""
+def test_terms_without_grounds_disclose_nothing_on_a_ground() -> None:
+    """Terms without a [[ground]] table permit disclosures to nobody but processors."""
     without = re.sub(r"\[\[ground\]\]\n(.+\n)+", "", PLAIN)
     assert "[[ground]]" not in without
-    assert not parse_ground_requirements(compile_terms(parse_terms(without, "terms")).duties)
+    compiled = compile_terms(parse_terms(without, "terms"))
+    assert not compiled.grounds
+    assert {cell.ground for cell in compiled.cells} == {OWN_USE}

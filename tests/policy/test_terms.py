@@ -1,6 +1,7 @@
 import random
 import re
 import tomllib
+from dataclasses import fields
 from datetime import date
 from importlib import resources
 from itertools import product
@@ -23,10 +24,11 @@ from avowal.policy.bounds import (
     UNIT_SECONDS,
     Cell,
     CompiledTerms,
+    FormNeeds,
     parse_canonical,
 )
 from avowal.policy.form import Form
-from avowal.policy.ground import Ground
+from avowal.policy.ground import EvidenceKind, Ground, GroundRequirements
 from avowal.policy.terms import (
     CollectRule,
     CookieRule,
@@ -124,6 +126,16 @@ TERMS = st.builds(
     collect_rules=st.lists(COLLECT, max_size=4),
     disclose_rules=st.lists(st.one_of(DISCLOSE, PROCESSED), max_size=3),
     cookies=st.lists(COOKIE, max_size=3, unique_by=lambda cookie: cookie.name),
+    grounds=st.lists(
+        st.builds(
+            Ground,
+            st.sampled_from(sorted(load_vocabulary().grounds)),
+            st.lists(st.sampled_from(list(EvidenceKind)), min_size=1, max_size=2),
+            st.integers(0, 9),
+        ),
+        max_size=4,
+        unique_by=lambda ground: ground.name,
+    ),
     duties=st.builds(
         Duties, st.booleans(), st.booleans(), st.booleans(), st.integers(0, 90), st.integers(1, 9)
     ),
@@ -189,10 +201,10 @@ def test_names_dates_and_languages_do_not_change_the_identity(terms: Terms, pros
 
 
 @given(TERMS, TERMS)
-def test_the_identity_depends_on_cells_and_duties_alone(one: Terms, other: Terms) -> None:
-    """Two terms have the same identity exactly if their cells and duties are equal."""
+def test_the_identity_depends_on_the_bounds_alone(one: Terms, other: Terms) -> None:
+    """Two terms have the same identity exactly if their cells, duties and grounds are equal."""
     first, second = compile_terms(one), compile_terms(other)
-    same = (first.cells, first.duties) == (second.cells, second.duties)
+    same = (first.cells, first.duties, first.grounds) == (second.cells, second.duties, second.grounds)
     assert (first.identity == second.identity) == same
 
 
@@ -204,6 +216,8 @@ def test_each_change_of_cells_or_duties_changes_the_identity(terms: Terms, data:
         {"duties": {**compiled.duties, "may-see": 1 - compiled.duties.get("may-see", 0)}},
         {"duties": {**compiled.duties, "notice-days": compiled.duties.get("notice-days", 0) + 1}},
         {"vocabulary_identity": "other"},
+        {"grounds": {**compiled.grounds, "other": GroundRequirements((EvidenceKind.CASE,), 0)}},
+        {"form_needs": {"order": FormNeeds(frozenset({"message"}), frozenset({"content"}))}},
     ]
     if compiled.cells:
         cell = data.draw(st.sampled_from(sorted(compiled.cells)))
@@ -215,7 +229,7 @@ def test_each_change_of_cells_or_duties_changes_the_identity(terms: Terms, data:
             {"cells": {**rest, cell._replace(purpose="other"): compiled.cells[cell]}},
         ]
     change = data.draw(st.sampled_from(changes))
-    parts = {name: getattr(compiled, name) for name in ("vocabulary_identity", "cells", "duties")}
+    parts = {field.name: getattr(compiled, field.name) for field in fields(compiled)}
     assert CompiledTerms(**{**parts, **change}).identity != compiled.identity
 
 
@@ -258,6 +272,7 @@ def test_a_rule_compiles_to_one_cell_for_each_leaf() -> None:
                 DiscloseRule(["status"], {"full": "1 hour"}, "authority", "fraud-or-misuse"),
                 DiscloseRule(["status"], {"full": "1 hour"}, "processor", "", ["third-party-service"]),
             ],
+            grounds=[Ground("fraud-or-misuse", ["case"])],
         )
     )
     assert compiled.cells == {

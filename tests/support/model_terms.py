@@ -1,15 +1,18 @@
 """A simple and slow model of what terms permit, which the real comparison is checked against.
 
-Terms are modelled as the set of what they permit, out of a small finite universe. Not doing a duty is a permission too.
+Terms are modelled as the set of what they permit, out of a small finite universe. Not doing a duty is a permission
+too, and so is disclosing with so much evidence and so many approvals, and releasing for a form what it needs.
 So terms protect at least as much as others if their set is a subset, and the meet of both is the intersection.
 """
 
 import tomllib
 from collections.abc import Collection, Iterable, Sequence
 from importlib import resources
-from itertools import product
+from itertools import chain, combinations, product
 from typing import NamedTuple
 
+from avowal.policy.form import Form
+from avowal.policy.ground import Ground
 from avowal.policy.terms import CollectRule, CookieRule, DiscloseRule, Terms
 
 WORDS = tomllib.loads((resources.files("avowal.policy") / "vocabulary.toml").read_text(encoding="utf-8"))
@@ -22,6 +25,11 @@ PURPOSES = ("availability", "abuse")
 GROUNDS = ("instrument", "legal-rights")
 COOKIES = ("a", "b")
 BASES = ("if-accepted", "unless-refused")
+EVIDENCE = ("case", "records")
+APPROVALS = (0, 1, 9)
+FORMS = ("order", "instrument")
+"""The names of forms; one of them is a ground as well."""
+NEEDED = ("message", "person-name")
 LEVELS = {"may_see": (1,), "may_refuse_cookies": (1,), "notice_days": (1, 20, 40), "smallest_group": (2, 4)}
 
 
@@ -53,7 +61,23 @@ class ReducedDuty(NamedTuple):
     level: int
 
 
-Permission = Use | CookieUse | ReducedDuty
+class Disclosure(NamedTuple):
+    """Disclosure on a ground, with this evidence and so many approvals."""
+
+    ground: str
+    evidence: frozenset[str]
+    approvals: int
+
+
+class FormRelease(NamedTuple):
+    """Releasing a category for what a form asks, though the person objects to a purpose (empty: to none)."""
+
+    form: str
+    category: str
+    objection: str
+
+
+Permission = Use | CookieUse | ReducedDuty | Disclosure | FormRelease
 Permissions = frozenset[Permission]
 
 UNIVERSE: tuple[Permission, ...] = (
@@ -68,6 +92,15 @@ UNIVERSE: tuple[Permission, ...] = (
     ),
     *(CookieUse(*fields) for fields in product(COOKIES, BASES, PURPOSES, ("first", "third"), AGES)),
     *(ReducedDuty(duty, level) for duty, levels in LEVELS.items() for level in levels),
+    *(
+        Disclosure(ground, frozenset(evidence), approvals)
+        for ground, evidence, approvals in product(
+            GROUNDS,
+            chain.from_iterable(combinations(EVIDENCE, size) for size in range(len(EVIDENCE) + 1)),
+            APPROVALS,
+        )
+    ),
+    *(FormRelease(*one) for one in product(FORMS, NEEDED, ("", *PURPOSES))),
 )
 
 
@@ -82,8 +115,31 @@ def permits(terms: Terms, permission: Permission) -> bool:
         return int(getattr(terms.duties, permission.duty)) < permission.level
     if isinstance(permission, CookieUse):
         return any(_cookie_rule_permits(rule, permission) for rule in terms.cookies)
+    if isinstance(permission, Disclosure):
+        return any(_ground_permits(ground, permission) for ground in terms.grounds)
+    if isinstance(permission, FormRelease):
+        return any(_form_permits(form, permission) for form in terms.forms)
+    is_closed = not any(is_beneath("grounds", permission.ground, [ground.name]) for ground in terms.grounds)
+    if permission.ground != "own-use" and is_closed:
+        return False
     rules: list[CollectRule | DiscloseRule] = [*terms.collect_rules, *terms.disclose_rules]
     return any(_rule_permits(rule, permission) for rule in rules)
+
+
+def _ground_permits(ground: Ground, disclosure: Disclosure) -> bool:
+    return (
+        is_beneath("grounds", disclosure.ground, [ground.name])
+        and disclosure.evidence >= {*ground.evidence}
+        and disclosure.approvals >= ground.approvals
+    )
+
+
+def _form_permits(form: Form, release: FormRelease) -> bool:
+    return (
+        form.name == release.form
+        and is_beneath("categories", release.category, form.needed_categories)
+        and not is_beneath("purposes", release.objection, form.purposes)
+    )
 
 
 def _cookie_rule_permits(rule: CookieRule, use: CookieUse) -> bool:

@@ -6,7 +6,9 @@ from avowal.policy.bounds import OPERATOR, OWN_USE, Cell, CompiledTerms
 from avowal.register.register import PublishedDocument, Version
 
 START = datetime(2026, 11, 1)  # noqa: DTZ001  # UTC without a zone
-TERMS = CompiledTerms({Cell("status", "abuse", OPERATOR, OWN_USE): {"full": None}}, {"may-see": 1}, "a" * 64)
+TERMS = CompiledTerms(
+    {Cell("status", "abuse", OPERATOR, OWN_USE): {"full": None}}, {"may-see": 1}, vocabulary_identity="a" * 64
+)
 """The terms of every version."""
 
 

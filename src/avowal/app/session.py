@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from avowal.app.folder import (
@@ -22,7 +21,7 @@ from avowal.app.owner_requests import (
     ReadFeedBatch,
     ReadVisitorPage,
 )
-from avowal.change.draft import find_terms_path, load_forms
+from avowal.change.draft import find_terms_path
 from avowal.clock import utc_now
 from avowal.collect.admission import AdmissionRules
 from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
@@ -93,7 +92,6 @@ class Session:
         return ReleaseWorkflow(
             self.register,
             self.folder.time_zone,
-            partial(load_forms, self.folder),
             self.parse_visitor,
             lambda selector: self.call(FindVisitorRecords(selector)),
             lambda request: self.call(ExtractRelease(request)),

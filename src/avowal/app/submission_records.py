@@ -9,12 +9,12 @@ from pathlib import Path
 
 from avowal.app.session import Session
 from avowal.change.consent import StatementChannel
-from avowal.change.draft import load_forms
 from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
 from avowal.key_files import FILE_NAME_KEY_FILE, read_or_create_secret
 from avowal.policy.form import Form
 from avowal.policy.vocabulary import load_vocabulary
+from avowal.register.register import Version
 from avowal.register.restrictions import SubmissionSelector
 from avowal.submissions.access import SubmissionAccess
 from avowal.submissions.encryption import CHUNK_BYTES, IncomingFile
@@ -41,16 +41,16 @@ class ReceivedSubmission:
 def record_received_submission(session: Session, received: ReceivedSubmission, now: datetime) -> Submission:
     """Record a submission under the version that was in force when it arrived, and return it.
 
-    Raises InvalidInputError if the terms declare no such form or field, or `submitted_at` is in the future. Raises
-    RefusedError if that version does not collect a category of the form.
+    Raises InvalidInputError if that version declares no such form or field, or `submitted_at` is in the future. Raises
+    RefusedError if it does not collect a category of the form.
     """
-    form = _find_form(session, received.form)
     if received.submitted_at > now:
         raise InvalidInputError(
             "the time of arrival is in the future", "give the time when it arrived", code="date-in-future"
         )
     register = session.register
     version = find_version_in_force(register.versions(), received.submitted_at)
+    form = _find_form(version, received.form)
     if missing := form.find_uncollected_categories(version.compiled_terms.collected_categories):
         raise RefusedError(
             f"version {version.number}, which was in force, does not collect `{missing[0]}`",
@@ -107,12 +107,14 @@ def create_submission_access(session: Session, reader: str, purpose: str, now: d
     return SubmissionAccess(reader, purpose, compute_governing_bounds(versions))
 
 
-def _find_form(session: Session, name: str) -> Form:
-    forms = load_forms(session.folder)
+def _find_form(version: Version, name: str) -> Form:
+    forms = version.terms.forms_by_name
     if name not in forms:
         known = ", ".join(forms) or "none"
         raise InvalidInputError(
-            f"the terms declare no form `{name}`", f"the forms are: {known}", code="unknown-form"
+            f"version {version.number} declares no form `{name}`",
+            f"its forms are: {known}; `avowal policy publish` publishes the terms in the folder",
+            code="unknown-form",
         )
     return forms[name]
 

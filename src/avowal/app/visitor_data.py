@@ -32,7 +32,6 @@ from avowal.keep.enforcement import effective_versions, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.policy.bounds import OPERATOR, VISITOR
 from avowal.policy.language import find_language
-from avowal.policy.terms import parse_terms
 from avowal.register.erasures import make_erasure_receipt as erasure_receipt
 from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS
 from avowal.submissions.access import SUBJECT_ACCESS_PURPOSE
@@ -99,9 +98,7 @@ def read_visitor_page(session: Session, summary: VisitorSummary) -> VisitorPageD
         pages = session.read_visitor_pages(summary.visitor, relation)
         rows = (record for page in pages for record in page.to_dicts())
         records[relation] = list(islice(rows, SHOWN_RECORDS_MAX))
-    terms = parse_terms(
-        find_version_in_force(session.register.versions(), utc_now()).terms_text, "the terms in force"
-    )
+    terms = find_version_in_force(session.register.versions(), utc_now()).terms
     return VisitorPageData(summary, records, terms.controller, tuple(terms.languages))
 
 

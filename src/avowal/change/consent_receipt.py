@@ -17,7 +17,6 @@ from avowal.ledger.note import Verifier
 from avowal.ledger.receipt import ReceiptProof, mismatch_error, parse_receipt
 from avowal.policy.bounds import OPERATOR, OWN_USE, Bounds, parse_canonical
 from avowal.policy.describe import format_ages
-from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import Vocabulary, load_vocabulary
 from avowal.register.consents import Consent
 from avowal.register.register import Register
@@ -31,7 +30,7 @@ def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any
     """Build the receipt of a consent or a withdrawal."""
     version = next(known for known in register.versions() if known.identity == consent.identity)
     assert consent.entry is not None and consent.salt is not None  # noqa: S101, PT018  # it was recorded
-    terms = parse_terms(version.terms_text, f"the terms of version {version.number}")
+    terms = version.terms
     return {
         "schema_version": CONSENT_RECEIPT_SCHEMA,
         "record_id": f"{register.ledger.signer.name}#{consent.entry}",

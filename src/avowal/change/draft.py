@@ -1,4 +1,7 @@
-"""Drafts of versions: the terms in a folder and the documents next to them; and the adoption of the first version."""
+"""Drafts of versions: the terms in a folder and the documents next to them; and the adoption of the first version.
+
+A draft decides nothing until it is published: what is permitted and done depends on the versions in the register.
+"""
 
 from importlib import resources
 from pathlib import Path
@@ -9,7 +12,6 @@ from avowal.clock import utc_now
 from avowal.config import Folder
 from avowal.errors import RefusedError, TermsError
 from avowal.policy.document import Document, load_document
-from avowal.policy.form import Form
 from avowal.policy.terms import load_terms
 from avowal.register.register import Register
 
@@ -21,11 +23,6 @@ def find_terms_path(folder: Folder) -> Path:
     if folder.policy_folder is not None:
         return folder.policy_folder / TERMS_FILE
     return Path(str(resources.files("avowal.policy") / "defaults" / TERMS_FILE))
-
-
-def load_forms(folder: Folder) -> dict[str, Form]:
-    """Return the forms that the folder's terms declare, by name. Raises TermsError if the terms are not valid."""
-    return {form.name: form for form in load_terms(find_terms_path(folder)).forms}
 
 
 def load_draft(path: Path) -> VersionDraft:

@@ -10,7 +10,7 @@ from avowal.errors import RefusedError, TermsError
 from avowal.policy.compare import Comparison, compare
 from avowal.policy.document import Document
 from avowal.policy.terms import Terms, compile_terms
-from avowal.register.register import PublishedDocument, Register, Version
+from avowal.register.register import TERMS_DOCUMENT, PublishedDocument, Register, Version
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def publish_version(
 ) -> PublishResult:
     """Publish a later version, in force from its date; from now on if that is today.
 
-    Terms with the meaning of the last version make no new version (V1): documents that differ are recorded as its
-    correction (V5), else nothing happens. Raises RefusedError if the rules of versions do not permit it, or if the
-    terms protect less and `accept_weaker` is not set.
+    Terms with the meaning of the last version make no new version (V1): documents, forms, and who promises, where these
+    differ, are recorded as its correction (V5), else nothing happens. Raises RefusedError if the rules of versions do
+    not permit it, or if the terms protect less and `accept_weaker` is not set.
     """
     versions = register.versions()
     if not versions:
@@ -103,6 +103,8 @@ def publish_version(
     if compiled.identity == last.identity:
         published = {page.language: page.text for page in register.documents(last.number)}
         corrections = [page for page in pages if published.get(page.language) != page.text]
+        if _needs_correction(last.terms, draft.terms):
+            corrections.append(PublishedDocument(TERMS_DOCUMENT, draft.terms_text, now))
         if corrections:
             register.correct_documents(last.number, corrections)
         return PublishResult(
@@ -122,6 +124,14 @@ def publish_version(
     version = draft.build_version(last.number + 1, effective_at, now)
     register.publish(version, pages, build_notices(last, version, [page.language for page in pages]))
     return PublishResult(PublishOutcome.PUBLISHED, version, comparison)
+
+
+def _needs_correction(published: Terms, draft: Terms) -> bool:
+    """Return whether terms of the same meaning differ in what is used of them besides their bounds."""
+    return any(
+        getattr(published, name) != getattr(draft, name)
+        for name in ("controller", "contact", "languages", "forms")
+    )
 
 
 def withdraw_version(register: Register, version_number: int, now: datetime) -> None:

@@ -27,7 +27,6 @@ from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, Cell, CompiledTerms
 from avowal.policy.compare import Witness, compare
 from avowal.policy.describe import format_ages
-from avowal.policy.ground import parse_ground_requirements
 from avowal.policy.prose_check import find_prose_mismatches
 from avowal.policy.terms import Terms, compile_terms, find_warnings, load_terms
 
@@ -198,7 +197,7 @@ def _describe_other_rules(terms: Terms) -> str:
         f"form {form.name}: " + ", ".join(f"{name} ({category})" for name, category in form.fields.items())
         for form in terms.forms
     ]
-    for ground, requirements in parse_ground_requirements(compile_terms(terms).duties).items():
+    for ground, requirements in sorted(compile_terms(terms).grounds.items()):
         approvals = f"; approvals: {requirements.approvals}" if requirements.approvals else ""
         lines.append(f"disclosed on the ground {ground}: needs {', '.join(requirements.evidence)}{approvals}")
     duties = msgspec.to_builtins(terms.duties)

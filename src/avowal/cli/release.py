@@ -23,7 +23,6 @@ from avowal.errors import InvalidInputError
 from avowal.keep.enforcement import find_version_in_force
 from avowal.ledger.release_entry import ReleaseSummary
 from avowal.policy.bounds import OPERATOR
-from avowal.policy.terms import parse_terms
 
 app = create_app(is_group=True)
 
@@ -151,9 +150,7 @@ def recall(
     ):
         release = register.releases.recall(reference, reason, utc_now())
         contact = register.release_requests.recipient_contact(reference)
-        terms = parse_terms(
-            find_version_in_force(register.versions(), utc_now()).terms_text, "the terms in force"
-        )
+        terms = find_version_in_force(register.versions(), utc_now()).terms
         message = build_recall_message(release, contact, reason, terms)
         if file:
             file.write(message)

@@ -3,19 +3,13 @@
 The rules are in `docs/spec/releases.md` (X3).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
 from avowal.errors import DisclosureError, InvalidInputError
-from avowal.policy.form import Form
-from avowal.policy.ground import (
-    EVIDENCE_DESCRIPTIONS,
-    EvidenceKind,
-    GroundRequirements,
-    parse_ground_requirements,
-)
-from avowal.policy.vocabulary import expand_words
+from avowal.policy.bounds import Bounds, FormNeeds
+from avowal.policy.ground import EVIDENCE_DESCRIPTIONS, EvidenceKind, GroundRequirements
 from avowal.register.register import Register, Version
 from avowal.register.release_requests import RefusalReason, ReleaseRequest
 from avowal.submissions.submission import Submission
@@ -29,6 +23,9 @@ REFERENCE_EVIDENCE = (EvidenceKind.FUNCTION, EvidenceKind.CASE, EvidenceKind.REF
 
 LINE_CHARACTERS_MAX = 1_000
 
+NO_NEEDS = FormNeeds(frozenset(), frozenset())
+"""The needs of a form that no terms name."""
+
 
 class EvidenceScope(NamedTuple):
     """What evidence permits to release."""
@@ -41,7 +38,7 @@ class EvidenceScope(NamedTuple):
 
 def find_ground_requirements(version: Version, ground: str) -> GroundRequirements:
     """Return what a version requires on a ground. Raises DisclosureError if its terms declare no evidence for it."""
-    requirements = parse_ground_requirements(version.compiled_terms.duties).get(ground)
+    requirements = version.compiled_terms.grounds.get(ground)
     if requirements is None:
         raise DisclosureError(
             f"version {version.number} declares no evidence for the ground `{ground}`, so it permits no release",
@@ -106,11 +103,14 @@ def collect_evidence(
 
 def find_evidence_scope(
     register: Register,
-    forms: Mapping[str, Form],
+    governing_bounds: Sequence[Bounds],
     requirements: GroundRequirements,
     request: ReleaseRequest,
 ) -> EvidenceScope:
-    """Return what the evidence of a request permits. Raises DisclosureError if it permits nothing."""
+    """Return what the evidence of a request permits. Raises DisclosureError if it permits nothing.
+
+    What a form needs is what the terms say that govern the submission.
+    """
     refused = dict[str, str]()
     submission = find_submission(register, request.details.submission) if request.details.submission else None
     if EvidenceKind.AUTHORISATION in requirements.evidence:
@@ -128,15 +128,15 @@ def find_evidence_scope(
             )
     if EvidenceKind.FUNCTION in requirements.evidence:
         submission = _find_served_submission(register, request)
-        form = forms.get(submission.form)
-        _check_served_person(form, submission, request)
-        needed = expand_words("categories", form.needed_categories if form else [])
+        needs = governing_bounds[submission.version - 1].form_needs.get(submission.form, NO_NEEDS)
+        _check_served_person(needs, submission, request)
+        needed = sorted(needs.categories)
         reason = f"what was asked for by `{submission.form}` does not need it"
         refused |= {category: reason for category in request.summary.categories if category not in needed}
         if len(refused) == len(request.summary.categories):
             raise DisclosureError(
                 f"what was asked for by `{submission.form}` needs none of these categories",
-                f"`needs` of its [[form]] in the terms: {', '.join(needed) or 'nothing'}",
+                f"`needs` of its [[form]] in the terms that govern it: {', '.join(needed) or 'nothing'}",
                 RefusalReason.MISSING_EVIDENCE,
                 code="not-needed",
             )
@@ -163,10 +163,9 @@ def _find_served_submission(register: Register, request: ReleaseRequest) -> Subm
     return submission
 
 
-def _check_served_person(form: Form | None, submission: Submission, request: ReleaseRequest) -> None:
+def _check_served_person(needs: FormNeeds, submission: Submission, request: ReleaseRequest) -> None:
     """Raise DisclosureError if the person objects to the service, or permits other recipients only."""
-    served = {*expand_words("purposes", form.purposes if form else [])}
-    if objected := sorted(served.intersection(submission.objected_purposes)):
+    if objected := sorted(needs.purposes.intersection(submission.objected_purposes)):
         raise DisclosureError(
             f"the person now objects to {', '.join(objected)}",
             "",

@@ -3,7 +3,7 @@
 The rules are in `docs/spec/releases.md`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,6 @@ from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.ledger.release_entry import ReleaseMade, RequestSummary
 from avowal.policy.bounds import OPERATOR
-from avowal.policy.form import Form
 from avowal.policy.ground import EvidenceKind, GroundRequirements
 from avowal.policy.vocabulary import expand_words
 from avowal.register.register import Register, Version
@@ -58,7 +57,6 @@ class ReleaseWorkflow:
 
     register: Register
     time_zone: ZoneInfo
-    load_forms: Callable[[], Mapping[str, Form]]
     parse_visitor: Callable[[str, str, str], VisitorSelector]
     """Parses a visitor's key, cookie or address, and the period of the address."""
     find_visitor_records: Callable[[VisitorSelector], VisitorRecords]
@@ -275,7 +273,8 @@ class ReleaseWorkflow:
                 RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
             )
-        scope = find_evidence_scope(self.register, self.load_forms(), requirements, request)
+        bounds = compute_governing_bounds(effective_versions(self.register.versions(), utc_now()))
+        scope = find_evidence_scope(self.register, bounds, requirements, request)
         permitted = [name for name in request.summary.categories if name not in scope.refused_categories]
         narrowed = request.with_categories(permitted)
         try:

@@ -4,7 +4,6 @@ Files are encrypted as they arrive: nothing of them is ever on disk in the clear
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import parse_qsl
@@ -34,7 +33,6 @@ from avowal.keep.enforcement import effective_versions
 from avowal.logs.request_line import parse_host_name
 from avowal.policy.form import Form
 from avowal.policy.page import render_template
-from avowal.policy.terms import parse_terms
 from avowal.register.register import Register, Version
 from avowal.submissions.encryption import IncomingFile
 from avowal.submissions.form_upload import FormUpload, RejectionCode, SubmissionRejected
@@ -64,10 +62,9 @@ SUBMISSION_COUNTER = Counter(
 
 @dataclass
 class SubmitEndpoint:
-    """Accepts the forms that the terms declare."""
+    """Accepts the forms of the version in force."""
 
     settings: Settings
-    forms: Mapping[str, Form]
     register: Register
     visitor_keys: VisitorKeyFactory
     file_name_key: bytes
@@ -123,7 +120,7 @@ class SubmitEndpoint:
             versions = effective_versions(self.register.versions(), utc_now())
         except (StoreError, OSError):
             return []
-        return list(parse_terms(versions[-1].terms_text, "the terms in force").languages) if versions else []
+        return versions[-1].terms.languages if versions else []
 
     def _confirm(self, request: Request, reference: str, version: Version) -> Response:
         """Confirm a submission with its reference, which is in no URL, as servers would log it."""
@@ -136,11 +133,6 @@ class SubmitEndpoint:
 
     def _find_form(self, request: Request, sender: RequestSender) -> tuple[Form, Version]:
         """Return the form and the version in force. Raises SubmissionRejected if nothing may be submitted."""
-        form = self.forms.get(request.path_params["form"])
-        if form is None:
-            raise SubmissionRejected(
-                RejectionCode.UNKNOWN_FORM, "the terms declare no such form", "check the form's address"
-            )
         if not (sender.is_same_origin or sender.header(b"origin") in self.settings.serve.allowed_origins):
             raise SubmissionRejected(
                 RejectionCode.OTHER_ORIGIN,
@@ -152,7 +144,14 @@ class SubmitEndpoint:
                 RejectionCode.TOO_MANY_REQUESTS, "this address sent too many forms", "wait a minute"
             )
         versions = effective_versions(self.register.versions(), utc_now())
-        if not versions or form.find_uncollected_categories(versions[-1].compiled_terms.collected_categories):
+        form = versions[-1].terms.forms_by_name.get(request.path_params["form"]) if versions else None
+        if form is None:
+            raise SubmissionRejected(
+                RejectionCode.UNKNOWN_FORM,
+                "the terms in force declare no such form",
+                "check the form's address",
+            )
+        if form.find_uncollected_categories(versions[-1].compiled_terms.collected_categories):
             raise SubmissionRejected(
                 RejectionCode.FORM_NOT_PERMITTED,
                 "the terms in force do not collect what the form asks for",

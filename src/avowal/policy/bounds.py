@@ -4,13 +4,19 @@ The rules and their numbers (B1 and so on) are in `docs/spec/terms.md`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import rfc8785
+
+from avowal.errors import TermsError
+from avowal.policy.ground import EvidenceKind, GroundRequirements, sort_evidence
+
+COMPILATION = 1
+"""The number of the rules by which terms compile to bounds (B10). Other rules need another number."""
 
 OPERATOR = "operator"
 PROCESSOR = "processor"
@@ -63,6 +69,14 @@ class Cell(NamedTuple):
         return self.category.removeprefix(COOKIE_PREFIX) if self.category.startswith(COOKIE_PREFIX) else ""
 
 
+class FormNeeds(NamedTuple):
+    """What others may receive of a form's submissions to provide what it asks for (B9)."""
+
+    categories: frozenset[str]
+    purposes: frozenset[str]
+    """The purposes of the form: whoever objects to one of them is not served by a release."""
+
+
 @dataclass(frozen=True)
 class Bounds:
     """What a version, or several versions together, permit and owe (B1)."""
@@ -70,6 +84,10 @@ class Bounds:
     cells: Mapping[Cell, AgeByPrecision]
     duties: Mapping[str, int]
     """The amount of each duty (B6). A duty of amount 0 is absent."""
+    grounds: Mapping[str, GroundRequirements] = field(default_factory=dict)
+    """What a disclosure requires on each ground (B8). A ground that is absent is closed, and no cell is on it."""
+    form_needs: Mapping[str, FormNeeds] = field(default_factory=dict)
+    """What others may receive of the submissions of each form (B9). Of an absent form they may receive nothing."""
 
     def max_age(self, cell: Cell, precision: str) -> Age:
         """Return the greatest permitted age; 0 if the cell is never permitted at that precision."""
@@ -106,6 +124,9 @@ class Bounds:
 
     def is_at_least_as_strict(self, category: str, other_category: str) -> bool:
         """Return whether a category may be used only where another may be, and nowhere for longer."""
+        for needs in self.form_needs.values():
+            if category in needs.categories and other_category not in needs.categories:
+                return False
         for cell, ages in self.cells.items():
             if cell.category == category:
                 other_ages = self.cells.get(cell._replace(category=other_category), {})
@@ -127,17 +148,28 @@ class Bounds:
 class CompiledTerms(Bounds):
     """The bounds of one version, with the identity of the vocabulary that its terms are written in."""
 
-    vocabulary_identity: str
+    vocabulary_identity: str = ""
 
     def encode_canonical(self) -> bytes:
         """Return canonical JSON (RFC 8785). Terms with the same meaning have the same bytes (V1)."""
-        cells: list[Any] = [
-            [*cell, [[precision, FOREVER if age is None else age] for precision, age in ages.items()]]
-            for cell, ages in sorted(self.cells.items())
-        ]
-        return rfc8785.dumps(
-            {"cells": cells, "duties": dict(self.duties), "vocabulary": self.vocabulary_identity}
+        canonical = _CanonicalTerms(
+            cells=[
+                (*cell, [(precision, FOREVER if age is None else age) for precision, age in ages.items()])
+                for cell, ages in sorted(self.cells.items())
+            ],
+            compilation=COMPILATION,
+            duties=dict(self.duties),
+            forms={
+                name: _CanonicalNeeds(sorted(needs.categories), sorted(needs.purposes))
+                for name, needs in self.form_needs.items()
+            },
+            grounds={
+                name: _CanonicalGround(requirements.approvals, sorted(requirements.evidence))
+                for name, requirements in self.grounds.items()
+            },
+            vocabulary=self.vocabulary_identity,
         )
+        return rfc8785.dumps(msgspec.to_builtins(canonical))
 
     @cached_property
     def identity(self) -> str:
@@ -146,21 +178,56 @@ class CompiledTerms(Bounds):
 
 
 def parse_canonical(text: bytes) -> CompiledTerms:
-    """Parse what `encode_canonical` returned. Older versions keep the leaves that they were compiled with (B7).
+    """Parse what `encode_canonical` returned. Older versions keep the bounds that they were compiled to (B7, B10).
 
-    Raises msgspec.DecodeError if it is not canonical terms.
+    Raises TermsError if they were compiled by rules that this version of Avowal does not know, and msgspec.DecodeError
+    if it is not canonical terms.
     """
+    if (number := msgspec.json.decode(text, type=_Compilation).compilation) != COMPILATION:
+        raise TermsError(
+            f"the terms were compiled by rules of number {number}, which are unknown here",
+            "use a newer Avowal",
+            code="unknown-compilation",
+        )
     canonical = msgspec.json.decode(text, type=_CanonicalTerms)
-    cells = {
-        Cell(*cell[:4]): {precision: None if age == FOREVER else age for precision, age in cell[4]}
-        for cell in canonical.cells
-    }
-    return CompiledTerms(cells, canonical.duties, canonical.vocabulary)  # type: ignore[arg-type]  # an age is a number or FOREVER
+    return CompiledTerms(
+        cells={
+            Cell(*cell[:4]): {precision: None if age == FOREVER else age for precision, age in cell[4]}  # type: ignore[misc]  # an age is a number or FOREVER
+            for cell in canonical.cells
+        },
+        duties=canonical.duties,
+        grounds={
+            name: GroundRequirements(sort_evidence(ground.evidence), ground.approvals)
+            for name, ground in canonical.grounds.items()
+        },
+        form_needs={
+            name: FormNeeds(frozenset(needs.categories), frozenset(needs.purposes))
+            for name, needs in canonical.forms.items()
+        },
+        vocabulary_identity=canonical.vocabulary,
+    )
+
+
+class _Compilation(msgspec.Struct):
+    compilation: int
+
+
+class _CanonicalNeeds(msgspec.Struct, forbid_unknown_fields=True, rename={"categories": "needs"}):
+    categories: list[str]
+    purposes: list[str]
+
+
+class _CanonicalGround(msgspec.Struct, forbid_unknown_fields=True):
+    approvals: int
+    evidence: list[EvidenceKind]
 
 
 class _CanonicalTerms(msgspec.Struct, forbid_unknown_fields=True):
     cells: list[tuple[str, str, str, str, list[tuple[str, int | str]]]]
+    compilation: int
     duties: dict[str, int]
+    forms: dict[str, _CanonicalNeeds]
+    grounds: dict[str, _CanonicalGround]
     vocabulary: str
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from avowal.policy.bounds import Age, Bounds, Cell, min_age
+from avowal.policy.bounds import Age, Bounds, Cell, FormNeeds, min_age
+from avowal.policy.duty import find_duty_differences
+from avowal.policy.ground import merge_requirements
 
 
 class ProtectionRelation(StrEnum):
@@ -76,7 +78,8 @@ def meet(first: Bounds, second: Bounds) -> Bounds:
             cells[cell] = ages
     names = first.duties.keys() | second.duties.keys()
     duties = {name: max(first.duties.get(name, 0), second.duties.get(name, 0)) for name in names}
-    return Bounds(cells, duties)
+    grounds = merge_requirements(first.grounds, second.grounds)
+    return Bounds(cells, duties, grounds, _meet_form_needs(first, second))
 
 
 def list_governing_bounds(versions: Sequence[Bounds]) -> list[Bounds]:
@@ -106,7 +109,17 @@ def _find_differences(old: Bounds, new: Bounds) -> Iterator[tuple[Witness, bool]
             old_age, new_age = old.max_age(cell, precision), new.max_age(cell, precision)
             if old_age != new_age:
                 yield Witness(cell, precision, old_age, new_age), min_age(old_age, new_age) == old_age
-    for duty in sorted(old.duties.keys() | new.duties.keys()):
-        old_amount, new_amount = old.duties.get(duty, 0), new.duties.get(duty, 0)
-        if old_amount != new_amount:
-            yield Witness(duty, "", old_amount, new_amount), new_amount < old_amount
+    for duty, old_amount, new_amount in find_duty_differences(old, new):
+        yield Witness(duty, "", old_amount, new_amount), new_amount < old_amount
+
+
+def _meet_form_needs(first: Bounds, second: Bounds) -> dict[str, FormNeeds]:
+    """Return what others may receive of each form under both; a form of which that is nothing is absent."""
+    shared = {
+        form: FormNeeds(
+            first.form_needs[form].categories & second.form_needs[form].categories,
+            first.form_needs[form].purposes | second.form_needs[form].purposes,
+        )
+        for form in first.form_needs.keys() & second.form_needs.keys()
+    }
+    return {form: needs for form, needs in shared.items() if needs.categories}

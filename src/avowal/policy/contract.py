@@ -12,6 +12,7 @@ import msgspec
 from avowal import strict
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, PROCESSOR, THIRD_PARTY, Bounds
+from avowal.policy.ground import Ground, compile_grounds, find_closed_grounds
 from avowal.policy.terms import CollectRule, DiscloseRule, Duties, compile_cells, parse_age
 from avowal.policy.vocabulary import load_vocabulary
 
@@ -34,6 +35,8 @@ class Contract(msgspec.Struct, frozen=True):
     receive: list[CollectRule]
     ends: date | None = None
     onward_transfers: list[DiscloseRule] = msgspec.field(name="onward", default_factory=list)
+    grounds: list[Ground] = msgspec.field(name="ground", default_factory=list)
+    """What it requires before it transfers data on a ground."""
     safeguards: list[str] = []
     hosts: list[str] = []
     """Host names that visitors' browsers connect to directly. `*.` in front matches any subdomain."""
@@ -81,11 +84,12 @@ def parse_contract(text: str, source_name: str) -> Contract:
 def compile_contract(contract: Contract) -> Bounds:
     """Compile a contract to bounds. Whoever the processor transfers data to counts as a processor too."""
     words = load_vocabulary(contract.vocabulary)
+    grounds = compile_grounds(contract.grounds, words)
     cells = compile_cells(
-        words, ("receive", PROCESSOR, contract.receive), ("onward", contract.onward_transfers)
+        words, ("receive", PROCESSOR, contract.receive), ("onward", contract.onward_transfers), grounds
     )
     owed = msgspec.to_builtins(contract.duties)
-    return Bounds(cells, {name: int(owes) for name, owes in owed.items() if name in ONWARD_DUTIES})
+    return Bounds(cells, {name: int(owes) for name, owes in owed.items() if name in ONWARD_DUTIES}, grounds)
 
 
 def select_processor_bounds(terms: Bounds, service_purposes: set[str]) -> Bounds:
@@ -97,7 +101,8 @@ def select_processor_bounds(terms: Bounds, service_purposes: set[str]) -> Bounds
         and cell.recipient not in {OPERATOR, THIRD_PARTY}
         and (cell.recipient != PROCESSOR or cell.purpose in service_purposes)
     }
-    return Bounds(cells, {name: owes for name, owes in terms.duties.items() if name in ONWARD_DUTIES})
+    duties = {name: owes for name, owes in terms.duties.items() if name in ONWARD_DUTIES}
+    return Bounds(cells, duties, terms.grounds)
 
 
 def _check(contract: Contract) -> None:
@@ -113,6 +118,14 @@ def _check(contract: Contract) -> None:
                 words.suggest_word("purposes", word),
                 code="unknown-name",
             )
+    onward_grounds = (
+        leaf for line in contract.onward_transfers for leaf in words.expand("grounds", line.ground)
+    )
+    for ground in find_closed_grounds(onward_grounds, compile_grounds(contract.grounds, words)):
+        raise TermsError(
+            f"`onward` has the ground `{ground}`, on which the contract requires no evidence",
+            f'write what it requires: `ground = [{{ name = "{ground}", evidence = ["…"] }}]`',
+        )
     if parse_age(contract.deletion_period, "deletes-within") is None:
         raise TermsError("`deletes-within` is `forever`", 'write an age, as in `"3 days"`')
     if contract.ends and contract.ends < contract.begins:

@@ -15,7 +15,7 @@ from avowal.policy.bounds import (
     Cell,
 )
 from avowal.policy.compare import ProtectionRelation, Witness, compare
-from avowal.policy.ground import APPROVALS_DUTY_SUFFIX, EVIDENCE_DUTY_INFIX
+from avowal.policy.duty import APPROVALS, CLOSED, EVIDENCE, HEEDS, WITHHOLDS, parse_duty_name
 from avowal.policy.language import ENGLISH, Language
 
 
@@ -62,7 +62,7 @@ class CellDifference(NamedTuple):
         )
 
 
-class DutyDifference(NamedTuple):
+class DutyChange(NamedTuple):
     """A witness about a duty, as one line (C3)."""
 
     duty: str
@@ -111,7 +111,7 @@ def describe_witnesses(witnesses: Iterable[Witness], language: Language = ENGLIS
     return [difference.describe(language) for difference in group_witnesses(witnesses)]
 
 
-def group_witnesses(witnesses: Iterable[Witness]) -> list[CellDifference | DutyDifference]:
+def group_witnesses(witnesses: Iterable[Witness]) -> list[CellDifference | DutyChange]:
     """Group witnesses into as few lines as hold all of them (C3)."""
     purposes_by_change: dict[tuple[Cell, str, Age, Age], list[str]] = {}
     duties = []
@@ -120,7 +120,7 @@ def group_witnesses(witnesses: Iterable[Witness]) -> list[CellDifference | DutyD
             change = rule._replace(purpose=""), precision, old, new
             purposes_by_change.setdefault(change, []).append(rule.purpose)
         else:
-            duties.append(DutyDifference(rule, old, new))
+            duties.append(DutyChange(rule, old, new))
     finest_precision = {
         (cell, tuple(purposes), old, new): precision
         for (cell, precision, old, new), purposes in purposes_by_change.items()
@@ -175,19 +175,26 @@ def format_duty_name(name: str, language: Language = ENGLISH) -> str:
     >>> format_duty_name("instrument needs issuer"), format_duty_name("may-see")
     ('evidence for instrument: issuer', 'may-see')
     """
-    ground, infix, kind = name.partition(EVIDENCE_DUTY_INFIX)
-    if infix:
+    subject, kind, word = parse_duty_name(name)
+    if kind == WITHHOLDS:
+        category = language.translate_word("category", word)
         return language.translate(
-            "evidence for {ground}: {kind}",
-            ground=language.translate_word("ground", ground),
-            kind=language.translate_word("evidence", kind),
+            "release of {category} for the form {form}", category=category, form=subject
         )
-    if name.endswith(APPROVALS_DUTY_SUFFIX):
+    if kind == HEEDS:
+        purpose = language.translate_word("purpose", word)
         return language.translate(
-            "approvals for {ground}",
-            ground=language.translate_word("ground", name.removesuffix(APPROVALS_DUTY_SUFFIX)),
+            "no release for the form {form} after an objection to {purpose}", form=subject, purpose=purpose
         )
-    return language.translate_word("duty", name)
+    if not subject:
+        return language.translate_word("duty", name)
+    ground = language.translate_word("ground", subject)
+    if kind == EVIDENCE:
+        evidence = language.translate_word("evidence", word)
+        return language.translate("evidence for {ground}: {kind}", ground=ground, kind=evidence)
+    if kind == APPROVALS:
+        return language.translate("approvals for {ground}", ground=ground)
+    return language.translate("disclosure on the ground {ground}", ground=ground)
 
 
 def format_duty_value(duty: str, value: Age, language: Language = ENGLISH) -> str:
@@ -196,8 +203,11 @@ def format_duty_value(duty: str, value: Age, language: Language = ENGLISH) -> st
         return language.translate_count("{n} day", "{n} days", value or 0)
     if duty == "smallest-group":
         return language.translate_count("{n} visitor", "{n} visitors", value or 0)
-    if duty.endswith(APPROVALS_DUTY_SUFFIX):
+    kind = parse_duty_name(duty).kind
+    if kind == APPROVALS:
         return language.translate_count("{n} person", "{n} persons", value or 0)
+    if kind in {CLOSED, WITHHOLDS}:
+        return language.translate("impossible") if value else language.translate("possible")
     return language.translate("owed") if value else language.translate("not owed")
 
 

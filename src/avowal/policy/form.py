@@ -1,7 +1,8 @@
 """Forms: the categories of the fields that visitors submit. Terms declare them under `[[form]]`.
 
-Forms are not part of the bounds of a version: whatever is submitted is limited to what the version in force collects.
-So a form can change without a new version, as long as its fields are of categories that are collected.
+The fields of a form are not part of the bounds of a version: whatever is submitted is limited to what the version in
+force collects. So they can change without a new version, as long as they are of categories that are collected. What
+others need to provide what a form asks for is part of the bounds (B9 in `docs/spec/terms.md`).
 """
 
 import re
@@ -11,8 +12,8 @@ import msgspec
 
 from avowal import strict
 from avowal.errors import TermsError
-from avowal.policy.bounds import CompiledTerms
-from avowal.policy.vocabulary import Vocabulary
+from avowal.policy.bounds import CompiledTerms, FormNeeds
+from avowal.policy.vocabulary import Vocabulary, WordKind
 
 SUBMISSION_TIME_CATEGORY = "submission-time"
 FILE_CATEGORY = "uploaded-file"
@@ -62,6 +63,22 @@ class Form(msgspec.Struct, frozen=True):
         return [category for category in self.categories if category not in collected_categories]
 
 
+def compile_form_needs(forms: Sequence[Form], vocabulary: Vocabulary) -> dict[str, FormNeeds]:
+    """Return what others may receive of the submissions of each form; a form that names nothing is absent."""
+    return {
+        form.name: FormNeeds(
+            frozenset(_expand(vocabulary, "categories", form.needed_categories)),
+            frozenset(_expand(vocabulary, "purposes", form.purposes)),
+        )
+        for form in forms
+        if form.needed_categories
+    }
+
+
+def _expand(vocabulary: Vocabulary, kind: WordKind, words: Sequence[str]) -> set[str]:
+    return {leaf for word in words for leaf in vocabulary.expand(kind, word)}
+
+
 def check_forms(forms: Sequence[Form], compiled_terms: CompiledTerms, vocabulary: Vocabulary) -> None:
     """Check that each form asks only for what is collected for its purposes. Raises TermsError with the key."""
     for number, form in enumerate(forms):
@@ -99,7 +116,7 @@ def _check_collected(key: str, form: Form, compiled: CompiledTerms, words: Vocab
             raise TermsError(
                 f"`{key}.for` is `{purpose}`, which is not one of the purposes", hint, code="unknown-name"
             )
-    purposes = {leaf for purpose in form.purposes for leaf in words.expand("purposes", purpose)}
+    purposes = _expand(words, "purposes", form.purposes)
     if not purposes:
         raise TermsError(f"`{key}.for` is empty", words.suggest_word("purposes", ""))
     for category in form.categories:

@@ -1,9 +1,10 @@
 """What a disclosure requires on each ground: evidence and approvals, which terms declare under `[[ground]]`.
 
-Each kind of evidence is a duty, and so is the number of approvals: terms that require more protect more.
+Terms that require more evidence or approvals protect more. A ground that no `[[ground]]` declares is closed: nothing
+can be disclosed on it, which protects most (B8 in `docs/spec/terms.md`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -45,7 +46,6 @@ EVIDENCE_DESCRIPTIONS = {
 }
 """What each kind of evidence is."""
 
-EVIDENCE_DUTY_INFIX, APPROVALS_DUTY_SUFFIX = " needs ", " approvals"
 APPROVALS_MAX = 9
 
 
@@ -59,17 +59,31 @@ class Ground(msgspec.Struct, frozen=True):
 
 
 class GroundRequirements(NamedTuple):
-    """What a disclosure on one ground requires, from the duties of a version."""
+    """What a disclosure on one ground requires."""
 
     evidence: tuple[EvidenceKind, ...]
+    """In the order of EvidenceKind."""
     approvals: int
 
+    def merge(self, other: "GroundRequirements") -> "GroundRequirements":
+        """Return what both require together."""
+        return GroundRequirements(
+            sort_evidence({*self.evidence, *other.evidence}), max(self.approvals, other.approvals)
+        )
 
-def compile_ground_duties(grounds: Sequence[Ground], vocabulary: Vocabulary) -> dict[str, int]:
-    """Return the duties of `[[ground]]` tables. Raises TermsError with the key that is not valid."""
-    owed: dict[str, int] = {}
+
+def sort_evidence(kinds: Iterable[EvidenceKind]) -> tuple[EvidenceKind, ...]:
+    """Return kinds of evidence in the order of EvidenceKind."""
+    return tuple(sorted(kinds, key=list(EvidenceKind).index))
+
+
+def compile_grounds(
+    grounds: Sequence[Ground], vocabulary: Vocabulary, table: str = "ground"
+) -> dict[str, GroundRequirements]:
+    """Return what `[[ground]]` tables require on each ground. Raises TermsError with the key that is not valid."""
+    requirements: dict[str, GroundRequirements] = {}
     for number, ground in enumerate(grounds):
-        key = f"ground[{number}]"
+        key = f"{table}[{number}]"
         leaves = vocabulary.expand("grounds", ground.name)
         if not leaves:
             hint = vocabulary.suggest_word("grounds", ground.name)
@@ -83,39 +97,26 @@ def compile_ground_duties(grounds: Sequence[Ground], vocabulary: Vocabulary) -> 
         if not 0 <= ground.approvals <= APPROVALS_MAX:
             raise TermsError(f"`{key}.approvals` is `{ground.approvals}`", f"write 0 to {APPROVALS_MAX}")
         for leaf in leaves:
-            if any(name.startswith(f"{leaf}{EVIDENCE_DUTY_INFIX}") for name in owed):
+            if leaf in requirements:
                 raise TermsError(
                     f"`{key}.name` names `{leaf}` once more",
                     "write one [[ground]] for each",
                     code="duplicate-name",
                 )
-        owed |= {f"{leaf}{EVIDENCE_DUTY_INFIX}{kind}": 1 for leaf in leaves for kind in ground.evidence}
-        owed |= {f"{leaf}{APPROVALS_DUTY_SUFFIX}": ground.approvals for leaf in leaves if ground.approvals}
-    return owed
+        evidence = sort_evidence({EvidenceKind(kind) for kind in ground.evidence})
+        requirements |= dict.fromkeys(leaves, GroundRequirements(evidence, ground.approvals))
+    return requirements
 
 
-def is_ground_duty(duty: str) -> bool:
-    """Return whether a duty is evidence or approvals for a ground."""
-    return EVIDENCE_DUTY_INFIX in duty or duty.endswith(APPROVALS_DUTY_SUFFIX)
+def merge_requirements(
+    first: Mapping[str, GroundRequirements], second: Mapping[str, GroundRequirements]
+) -> dict[str, GroundRequirements]:
+    """Return what a disclosure requires under both; a ground that is closed under one of them is closed."""
+    return {ground: first[ground].merge(second[ground]) for ground in first if ground in second}
 
 
-def parse_ground_requirements(duties: Mapping[str, int]) -> dict[str, GroundRequirements]:
-    """Return what a disclosure on each ground requires, from duties. A ground that is absent permits no disclosure."""
-    kinds_by_ground: dict[str, list[EvidenceKind]] = {}
-    for name in duties:
-        ground, infix, kind = name.partition(EVIDENCE_DUTY_INFIX)
-        if infix:
-            kinds_by_ground.setdefault(ground, []).append(EvidenceKind(kind))
-    return {
-        ground: GroundRequirements(
-            tuple(sorted(kinds, key=list(EvidenceKind).index)),
-            duties.get(f"{ground}{APPROVALS_DUTY_SUFFIX}", 0),
-        )
-        for ground, kinds in sorted(kinds_by_ground.items())
-    }
-
-
-def find_grounds_without_evidence(grounds: Sequence[str], duties: Mapping[str, int]) -> Iterator[str]:
-    """Yield the grounds for which no evidence is declared, so that nothing can be disclosed on them."""
-    with_evidence = parse_ground_requirements(duties)
-    yield from sorted({ground for ground in grounds if ground not in with_evidence})
+def find_closed_grounds(
+    grounds: Iterable[str], requirements: Mapping[str, GroundRequirements]
+) -> Iterator[str]:
+    """Yield the grounds on which nothing can be disclosed, as no evidence is declared for them."""
+    yield from sorted({ground for ground in grounds if ground not in requirements})

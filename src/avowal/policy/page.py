@@ -21,7 +21,6 @@ from avowal.policy.describe import (
     format_duty_value,
 )
 from avowal.policy.document import Document
-from avowal.policy.ground import is_ground_duty, parse_ground_requirements
 from avowal.policy.language import ENGLISH, Language, find_language, text_direction
 from avowal.policy.markdown import render_sections
 from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, VocabularyWord, WordKind
@@ -189,7 +188,7 @@ def describe_version_change(old: PageVersion | None, new: PageVersion, language:
 def build_terms_tables(
     bounds: Bounds, vocabulary: Vocabulary, language: Language = ENGLISH
 ) -> list[PageTable]:
-    """Return the tables of collection, disclosure, evidence, cookies and duties."""
+    """Return the tables of collection, disclosure, evidence, forms, cookies and duties."""
     say = language.translate
     return [
         PageTable(
@@ -206,6 +205,11 @@ def build_terms_tables(
             say("What has to be there before anything is disclosed"),
             (say("because"), say("evidence"), say("approved by others")),
             _build_evidence_rows(bounds, vocabulary, language),
+        ),
+        PageTable(
+            say("What others receive to do what you asked for"),
+            (say("form"), say("what")),
+            _build_needs_rows(bounds, language),
         ),
         PageTable(
             say("Cookies"),
@@ -308,7 +312,6 @@ def _build_duty_rows(bounds: Bounds, language: Language) -> list[tuple[str, ...]
     return [
         (format_duty_name(name, language), format_duty_value(name, amount, language))
         for name, amount in bounds.duties.items()
-        if not is_ground_duty(name)
     ]
 
 
@@ -321,7 +324,14 @@ def _build_evidence_rows(bounds: Bounds, words: Vocabulary, language: Language) 
             if requirements.approvals
             else language.translate("nobody"),
         )
-        for ground, requirements in parse_ground_requirements(bounds.duties).items()
+        for ground, requirements in sorted(bounds.grounds.items())
+    ]
+
+
+def _build_needs_rows(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
+    return [
+        (form, language.translate_words("category", sorted(needs.categories)))
+        for form, needs in sorted(bounds.form_needs.items())
     ]
 
 

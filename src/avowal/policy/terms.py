@@ -8,6 +8,7 @@ the same meaning if and only if their compiled terms have the same identity.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -31,8 +32,8 @@ from avowal.policy.bounds import (
     CompiledTerms,
     merge_longest_ages,
 )
-from avowal.policy.form import SUBMISSION_TIME_CATEGORY, Form, check_forms
-from avowal.policy.ground import Ground, compile_ground_duties, find_grounds_without_evidence
+from avowal.policy.form import SUBMISSION_TIME_CATEGORY, Form, check_forms, compile_form_needs
+from avowal.policy.ground import Ground, GroundRequirements, compile_grounds, find_closed_grounds
 from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, WordKind, load_vocabulary
 
 COOKIE_BASIS_PRECISIONS = {
@@ -102,6 +103,11 @@ class Terms(msgspec.Struct, frozen=True):
     grounds: list[Ground] = msgspec.field(name="ground", default_factory=list)
     duties: Duties = Duties()
 
+    @property
+    def forms_by_name(self) -> dict[str, Form]:
+        """The forms, by their names."""
+        return {form.name: form for form in self.forms}
+
 
 def load_terms(path: Path) -> Terms:
     """Load and check a file of terms.
@@ -121,16 +127,26 @@ def parse_terms(text: str, source_name: str) -> Terms:
     return terms
 
 
+@lru_cache(maxsize=16)
+def parse_published_terms(text: str) -> Terms:
+    """Parse terms as they were published, for what their bounds do not say: who promises, languages, fields of forms.
+
+    Nothing is compiled or checked again: what they permit is what they were compiled to then (B10).
+    """
+    return strict.parse_toml(text, Terms, source_name="the published terms", error_type=TermsError)
+
+
 def compile_terms(terms: Terms) -> CompiledTerms:
     """Compile terms to bounds.
 
     If several rules are about one cell, the longest age holds at each precision. A precision that a rule does not name
-    has the age of the next finer one. Raises TermsError with the key that is not valid.
+    has the age of the next finer one. A closed ground has no cells. Raises TermsError with the key that is not valid.
     """
     words = load_vocabulary(terms.vocabulary)
     _check_values(terms)
+    grounds = compile_grounds(terms.grounds, words)
     cells = compile_cells(
-        words, ("collect", OPERATOR, terms.collect_rules), ("disclose", terms.disclose_rules)
+        words, ("collect", OPERATOR, terms.collect_rules), ("disclose", terms.disclose_rules), grounds
     )
     if len({cookie.name for cookie in terms.cookies}) < len(terms.cookies):
         raise TermsError(
@@ -139,7 +155,7 @@ def compile_terms(terms: Terms) -> CompiledTerms:
     for number, cookie in enumerate(terms.cookies):
         cells.update(_compile_cookie(words, f"cookie[{number}]", cookie))
     owed = {name: int(owes) for name, owes in msgspec.to_builtins(terms.duties).items()}
-    compiled = CompiledTerms(cells, owed | compile_ground_duties(terms.grounds, words), words.identity)
+    compiled = CompiledTerms(cells, owed, grounds, compile_form_needs(terms.forms, words), words.identity)
     check_forms(terms.forms, compiled, words)
     return compiled
 
@@ -158,15 +174,18 @@ def compile_cells(
     vocabulary: Vocabulary,
     collect_table: tuple[str, str, Sequence[CollectRule]],
     disclose_table: tuple[str, Sequence[DiscloseRule]],
+    grounds: Mapping[str, GroundRequirements],
 ) -> dict[Cell, AgeByPrecision]:
     """Compile rules to cells: what a recipient uses for its own purposes, and what it discloses to others.
 
     `collect_table` has the name of its table, the recipient and the rules; `disclose_table` the name and the rules.
-    Raises TermsError with the key that is not valid.
+    `grounds` has what is required on each ground; the others are closed. Raises TermsError with the key that is not
+    valid.
     """
     cells: dict[Cell, AgeByPrecision] = {}
     for cell, ages in _compile_rules(vocabulary, collect_table, disclose_table):
-        cells[cell] = merge_longest_ages(cells.get(cell, {}), ages)
+        if cell.ground == OWN_USE or cell.ground in grounds:
+            cells[cell] = merge_longest_ages(cells.get(cell, {}), ages)
     return cells
 
 
@@ -214,7 +233,7 @@ def find_warnings(terms: Terms) -> list[str]:
     ]
     warnings += [
         f"nothing can be disclosed on the ground `{ground}`: no [[ground]] names its evidence"
-        for ground in find_grounds_without_evidence(leaves, compile_terms(terms).duties)
+        for ground in find_closed_grounds(leaves, compile_terms(terms).grounds)
     ]
     if not terms.duties.may_refuse_cookies and any(
         cookie.basis == "unless-refused" for cookie in terms.cookies

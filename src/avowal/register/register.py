@@ -12,6 +12,7 @@ import msgspec
 from avowal.errors import StoreError
 from avowal.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hash_text
 from avowal.policy.bounds import CompiledTerms, parse_canonical
+from avowal.policy.terms import Terms, parse_published_terms
 from avowal.register.authorisations import Authorisations
 from avowal.register.consents import Consents
 from avowal.register.database import Connection, Database
@@ -44,6 +45,10 @@ REGISTER_FILE = "register.sqlite"
 SQL = load_statements("avowal.register", "versions")
 
 
+TERMS_DOCUMENT = "terms"
+"""Stands for the language of a corrected text of the terms. It is no language tag."""
+
+
 class Version(msgspec.Struct, frozen=True, dict=True):
     """A version of the terms, in force from a time on. Times are UTC."""
 
@@ -51,14 +56,19 @@ class Version(msgspec.Struct, frozen=True, dict=True):
     identity: str
     canonical_terms: str
     terms_text: str
-    """The text of the terms as it was published."""
+    """The text of the terms as it was published, or corrected last."""
     effective_at: datetime
     published_at: datetime
 
     @cached_property
     def compiled_terms(self) -> CompiledTerms:
-        """The terms, compiled with the vocabulary of their time."""
+        """The terms, compiled with the vocabulary and by the rules of their time."""
         return parse_canonical(self.canonical_terms.encode())
+
+    @property
+    def terms(self) -> Terms:
+        """The terms as they were published; what they permit is in `compiled_terms`."""
+        return parse_published_terms(self.terms_text)
 
     def to_ledger_entry(
         self, documents: Sequence["PublishedDocument"], notices: Sequence[Notice]
@@ -177,6 +187,7 @@ class Register:
         last = {
             language: PublishedDocument(language, text, parse_time(recorded_at))
             for language, text, recorded_at in rows
+            if language != TERMS_DOCUMENT
         }
         return [last[language] for language in sorted(last)]
 
@@ -205,7 +216,7 @@ class Register:
             append_entries(connection, [version.to_ledger_entry(documents, notices)])
 
     def correct_documents(self, number: int, documents: Sequence[PublishedDocument]) -> None:
-        """Add documents that replace those of a version in their languages.
+        """Add documents that replace those of a version in their languages, or a text that replaces that of its terms.
 
         Raises StoreError if there is no such version.
         """

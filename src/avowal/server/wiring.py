@@ -8,7 +8,6 @@ from itsdangerous import TimestampSigner
 from avowal.app.owner_requests import CountRecordsSince, RunReport
 from avowal.app.session import Session
 from avowal.app.visitor_data import VisitorDataAccess
-from avowal.change.draft import load_forms
 from avowal.collect.client_address import TrustedProxies
 from avowal.collect.cookie import compute_cookie_visitor_id
 from avowal.collect.script_event import VisitorKeyFactory
@@ -124,7 +123,6 @@ def _build_submit_endpoint(
     folder = session.folder
     return SubmitEndpoint(
         settings=folder.settings,
-        forms=load_forms(folder),
         register=session.register,
         visitor_keys=visitor_keys,
         file_name_key=read_or_create_secret(folder.keys_folder / FILE_NAME_KEY_FILE),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.ledger.release_entry import AgeReach
 from avowal.policy.bounds import Bounds, Cell
-from avowal.policy.ground import GroundRequirements, parse_ground_requirements
+from avowal.policy.ground import GroundRequirements
 from avowal.register.register import Version
 from avowal.verify.verification import Finding
 
@@ -37,7 +37,7 @@ class VersionTimeline:
         """Return what a version requires on a ground; None if it does not permit the ground, or does not exist."""
         if not 1 <= number <= len(self.versions):
             return None
-        return parse_ground_requirements(self.versions[number - 1].compiled_terms.duties).get(ground)
+        return self.versions[number - 1].compiled_terms.grounds.get(ground)
 
     def find_governing_bounds(self, recorded_at: datetime) -> list[Bounds]:
         """Return the bounds of each governing number, from 1 on, at a moment."""

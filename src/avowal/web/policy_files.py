@@ -9,7 +9,6 @@ import msgspec
 from avowal.policy.document import Document
 from avowal.policy.history import render_changes, render_history
 from avowal.policy.page import PageLinks, PageVersion, build_json_ld, render_policy_page
-from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import Vocabulary, load_vocabulary
 from avowal.register.register import Register, Version
 from avowal.web.disclosures import render_disclosures_page
@@ -23,7 +22,7 @@ def render_policy_files(register: Register, versions: list[Version], now: dateti
     """
     last = versions[-1]
     documents = {version.number: parse_documents(register, version) for version in versions}
-    terms = parse_terms(last.terms_text, f"the terms of version {last.number}")
+    terms = last.terms
     vocabulary = load_vocabulary(terms.vocabulary)
     page_versions = [to_page_version(version) for version in versions]
     files = {

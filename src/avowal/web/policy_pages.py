@@ -14,7 +14,6 @@ from avowal.policy.document import Document, parse_document
 from avowal.policy.history import render_changes, render_history
 from avowal.policy.markdown import render_sections
 from avowal.policy.page import PageLinks, PageVersion, render_policy_page
-from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Register, Version
 from avowal.web.disclosures import render_disclosures_page
@@ -81,7 +80,7 @@ class PolicyPages:
             return render_policy_page(
                 page_versions[-1],
                 shown.document,
-                load_vocabulary(parse_terms(version.terms_text, "the terms").vocabulary),
+                load_vocabulary(version.terms.vocabulary),
                 page_versions,
                 self.links._replace(
                     canonical_url=self.links.canonical_url and f"{self.links.canonical_url}{path}",
@@ -136,11 +135,12 @@ class PolicyPages:
         version = self.find_version()
         if version is None:
             return NO_PAGE
-        terms = parse_terms(version.terms_text, "the terms in force")
-        language = negotiate_language(accept_language, terms.languages)
+        language = negotiate_language(accept_language, version.terms.languages)
 
         def render() -> str:
-            return render_disclosures_page(self.register, version.compiled_terms, terms.controller, language)
+            return render_disclosures_page(
+                self.register, version.compiled_terms, version.terms.controller, language
+            )
 
         return RenderedPage(self._cached(render, "disclosures", language), language)
 
@@ -163,7 +163,7 @@ class PolicyPages:
     def languages(self) -> list[str]:
         """Return the languages of the version in force; none if there is no version."""
         version = self.find_version()
-        return parse_terms(version.terms_text, "the terms in force").languages if version else []
+        return version.terms.languages if version else []
 
     def list_translations(self, path: str) -> list[tuple[str, str]]:
         """Return the language and path of each translation of a page."""

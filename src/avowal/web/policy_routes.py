@@ -19,7 +19,6 @@ from avowal.http.problem import ProblemCode, is_from_person, problem_page, probl
 from avowal.ledger.checkpoint import Checkpoint
 from avowal.ledger.tiles import parse_tile_path
 from avowal.policy.page import PageLinks, build_json_ld
-from avowal.policy.terms import parse_terms
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.ledger_storage import Ledger
 from avowal.register.register import Version
@@ -134,7 +133,7 @@ class PolicyRoutes:
     def send_json_ld(self, request: Request) -> Response:
         """Send the terms of a version in the vocabulary of W3C DPV."""
         version = self._find_version(request)
-        terms = parse_terms(version.terms_text, "the terms")
+        terms = version.terms
         content = build_json_ld(to_page_version(version), terms.controller, load_vocabulary(terms.vocabulary))
         return json_response(content, headers=PUBLIC_DATA_HEADERS, media_type="application/ld+json")
 

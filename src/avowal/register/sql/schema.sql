@@ -43,7 +43,8 @@ CREATE TABLE withdrawals (
     withdrawn_at TEXT NOT NULL
 );
 
--- The last document of a language is the one that is shown.
+-- The last document of a language is the one that is shown. That of the language `terms` is the corrected text of the
+-- terms, of the same meaning.
 CREATE TABLE documents (
     document    INTEGER PRIMARY KEY,
     publication INTEGER NOT NULL REFERENCES publications,

@@ -1,5 +1,12 @@
 -- name: select_versions
-SELECT number, identity, canonical_terms, terms_text, effective_at, published_at FROM publications
+SELECT number, identity, canonical_terms,
+       coalesce(
+           (SELECT text FROM documents WHERE documents.publication = publications.publication AND language = 'terms'
+            ORDER BY document DESC LIMIT 1),
+           terms_text
+       ) AS terms_text,
+       effective_at, published_at
+FROM publications
 WHERE publication NOT IN (SELECT publication FROM withdrawals) ORDER BY number;
 
 -- name: select_version
