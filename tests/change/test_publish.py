@@ -13,6 +13,7 @@ from avowal.policy.compare import ProtectionRelation
 from avowal.policy.document import Document, load_document
 from avowal.policy.terms import CollectRule, Duties, Terms
 from avowal.register.register import Register
+from avowal.verify.checks import verify_register
 from support.errors import raises_code
 
 NOW = datetime(2026, 11, 22, 15, 30)  # noqa: DTZ001  # UTC without a zone
@@ -32,7 +33,11 @@ def draft(made: Terms, text: str = "# Privacy\n") -> VersionDraft:
         language: Document(text, {"title": "Privacy"}, text, "Privacy", language, None)
         for language in ("en", "pt-BR")
     }
-    return VersionDraft(made, repr(made), documents)
+    head = (
+        f'vocabulary = {made.vocabulary}\ncontroller = "{made.controller}"\ncontact = "{made.contact}"\n'
+        f'updated = {made.updated_on}\nlanguages = ["en"]\n'
+    )
+    return VersionDraft(made, head, documents)
 
 
 @pytest.fixture
@@ -86,6 +91,21 @@ def test_unchanged_terms_are_not_a_new_version(adopted_register: Register) -> No
     assert (done.outcome, done.comparison.relation) == (PublishOutcome.CORRECTED, ProtectionRelation.SAME)
     assert [page.text for page in adopted_register.documents(1)] == ["# Privacy, spelt right\n"]
     assert len(adopted_register.versions()) == 1
+
+
+def test_fields_of_forms_and_contacts_are_corrections(adopted_register: Register) -> None:
+    """Another contact or another field of a form is no new version, and holds once it is published (V5)."""
+    made = sample_terms(contact="b@example.org")
+    for expected in (PublishOutcome.CORRECTED, PublishOutcome.UNCHANGED):
+        done = publish_version(adopted_register, draft(made), NOW, accept_weaker=False)
+        assert (done.outcome, done.version.number) == (expected, 1)
+        (version,) = adopted_register.versions()
+        assert version.terms.contact == "b@example.org"
+        assert [page.language for page in adopted_register.documents(1)] == ["en"]
+    verification = verify_register(adopted_register, ())
+    assert {finding.code for finding in verification.findings} == {
+        "version-terms-mismatch"
+    }  # a text of its head alone
 
 
 def test_a_stricter_version_may_take_effect_at_once(adopted_register: Register) -> None:

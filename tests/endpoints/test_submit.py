@@ -452,7 +452,7 @@ def test_a_form_that_the_version_in_force_does_not_permit_is_refused(tmp_path: P
     terms.write_text(terms.read_text() + FORM)
     with start_server(site) as server:
         answer = send(server, ANN)
-        assert (answer.status, answer.json()["code"]) == (503, "form-not-permitted")
+        assert (answer.status, answer.json()["code"]) == (404, "unknown-form")
         assert server.site.avowal("submission", "list", "--json").json()["submissions"] == []
 
 

@@ -28,7 +28,7 @@ from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
 from avowal.config import Folder
 from avowal.disclose.feed import FeedProvider
 from avowal.disclose.workflow import ReleaseWorkflow
-from avowal.errors import RefusedError
+from avowal.errors import RefusedError, TermsError
 from avowal.ingest.pipeline_factory import PipelineFactory
 from avowal.keep.enforcement import PolicyEnforcer, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorSelector, parse_visitor_selector
@@ -155,8 +155,11 @@ def describe_terms_in_use(session: Session) -> list[str]:
     """Return sentences about what an operator might not expect of the terms under which data is collected."""
     if session.folder.policy_folder is None:
         return [DEFAULT_TERMS_MESSAGE]
-    compiled = compile_terms(load_terms(find_terms_path(session.folder)))
     last = session.register.versions()[-1]
+    try:
+        compiled = compile_terms(load_terms(find_terms_path(session.folder)))
+    except TermsError as error:
+        return [f"the terms in the folder are not valid, and version {last.number} applies: {error.message}"]
     if compiled.identity == last.identity:
         return []
     sentence = (

@@ -36,6 +36,7 @@ from avowal.verify.schema import check_register_schema, check_store_schema
 from avowal.verify.store_state import StoreState, read_store_state
 from avowal.verify.stored_records import check_ages, check_consents, check_governing_numbers, check_versions
 from avowal.verify.verification import Finding, Verification
+from avowal.verify.version_terms import check_version_terms
 
 RegisterCheck = Callable[[RegisterState], Iterator[Finding]]
 StoreCheck = Callable[[StoreState], Iterator[Finding]]
@@ -46,6 +47,7 @@ INTEGRITY_CHECKS: tuple[RegisterCheck, ...] = (
     check_facts,
     check_commitments,
     check_submission_settings,
+    check_version_terms,
 )
 """Checks that ledger and register are undamaged and match."""
 

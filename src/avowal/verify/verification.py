@@ -14,6 +14,7 @@ RegisterFindingCode = Literal[
     "register-schema-mismatch",
     "version-mismatch",
     "version-identity-mismatch",
+    "version-terms-mismatch",
     "withdrawal-mismatch",
     "document-mismatch",
     "notice-display-mismatch",
