@@ -7,7 +7,6 @@ from avowal.disclose.extract import Extract
 from avowal.disclose.package import PackageManifest
 from avowal.ledger.release_entry import ReleaseSummary
 from avowal.policy.ground import GroundRequirements
-from avowal.policy.terms import parse_terms
 from avowal.register.register import Version
 from avowal.register.release_requests import ReleaseRequest
 
@@ -33,7 +32,7 @@ class PreparedRelease(NamedTuple):
     def build_manifest(self, file_hashes: dict[str, str], released_at: datetime) -> PackageManifest:
         """Return the manifest of the package with these files, as released at a time."""
         request, details = self.request.summary, self.request.details
-        terms = parse_terms(self.version.terms_text, "the terms in force")
+        terms = self.version.terms
         return PackageManifest(
             summary=ReleaseSummary(
                 reference=request.reference,
