@@ -1,4 +1,4 @@
-"""Check that each version permits what the text of its terms says: the bounds are enforced, and people read the text."""
+"""Check that each version permits what its text says: the bounds are enforced, and people read the text."""
 
 from collections.abc import Iterator
 
