@@ -108,7 +108,7 @@ def create_submission_access(session: Session, reader: str, purpose: str, now: d
 
 
 def _find_form(version: Version, name: str) -> Form:
-    forms = version.terms.forms_by_name
+    forms = version.forms
     if name not in forms:
         known = ", ".join(forms) or "none"
         raise InvalidInputError(

@@ -144,7 +144,7 @@ class SubmitEndpoint:
                 RejectionCode.TOO_MANY_REQUESTS, "this address sent too many forms", "wait a minute"
             )
         versions = effective_versions(self.register.versions(), utc_now())
-        form = versions[-1].terms.forms_by_name.get(request.path_params["form"]) if versions else None
+        form = versions[-1].forms.get(request.path_params["form"]) if versions else None
         if form is None:
             raise SubmissionRejected(
                 RejectionCode.UNKNOWN_FORM,

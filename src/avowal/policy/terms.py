@@ -103,11 +103,6 @@ class Terms(msgspec.Struct, frozen=True):
     grounds: list[Ground] = msgspec.field(name="ground", default_factory=list)
     duties: Duties = Duties()
 
-    @property
-    def forms_by_name(self) -> dict[str, Form]:
-        """The forms, by their names."""
-        return {form.name: form for form in self.forms}
-
 
 def load_terms(path: Path) -> Terms:
     """Load and check a file of terms.

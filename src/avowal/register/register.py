@@ -12,6 +12,7 @@ import msgspec
 from avowal.errors import StoreError
 from avowal.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hash_text
 from avowal.policy.bounds import CompiledTerms, parse_canonical
+from avowal.policy.form import Form
 from avowal.policy.terms import Terms, parse_published_terms
 from avowal.register.authorisations import Authorisations
 from avowal.register.consents import Consents
@@ -69,6 +70,11 @@ class Version(msgspec.Struct, frozen=True, dict=True):
     def terms(self) -> Terms:
         """The terms as they were published; what they permit is in `compiled_terms`."""
         return parse_published_terms(self.terms_text)
+
+    @property
+    def forms(self) -> dict[str, Form]:
+        """The forms of the terms, by name."""
+        return {form.name: form for form in self.terms.forms}
 
     def to_ledger_entry(
         self, documents: Sequence["PublishedDocument"], notices: Sequence[Notice]
